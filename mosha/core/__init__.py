@@ -1,0 +1,1 @@
+"""Decisions, and nothing else: no clock, chance, file, log line or task in here."""

@@ -1,0 +1,146 @@
+"""What one node publishes of itself (its clstat), as data. DESIGN of clstat: docs/reference.
+
+A status is a value: a node makes a new one for every write, and `stamp` orders them (O1).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Stamp(NamedTuple):
+    """Which status of a node: its incarnation, and its number within that."""
+
+    inc: int
+    seq: int
+
+
+class NodeState(enum.StrEnum):
+    """What a node says of itself as a whole."""
+
+    UP = "up"  # takes part in everything
+    LEAVING = "leaving"  # halts its groups, claims nothing new, still votes
+    LEFT = "left"  # has gone in an orderly way: neither stale nor fenced
+
+
+class GroupState(enum.StrEnum):
+    """The states of a group at a level (catalogue C7.2)."""
+
+    CONFIGURED = "CONFIGURED"
+    STARTING = "STARTING"
+    CHECKING = "CHECKING"
+    DONE = "DONE"
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    STOPPING = "STOPPING"
+    DUMPING = "DUMPING"
+    HALTING = "HALTING"
+
+
+SETTLED = frozenset({GroupState.DONE, GroupState.PASSED, GroupState.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLine:
+    """`Cluster::Init::Group GROUP LEVEL STATE`: where a group is on this node."""
+
+    level: str
+    state: GroupState
+
+    @property
+    def active(self) -> bool:
+        """Whether this counts as running there: all but CONFIGURED and `stop DONE` (H3.1)."""
+        if self.state is GroupState.CONFIGURED:
+            return False
+        return not (self.level == "stop" and self.state is GroupState.DONE)
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """`Mosha::Vote`: the claim this node supports for a group, and the status that showed it."""
+
+    term: int
+    node: int
+    inc: int
+    seq: int
+
+    @property
+    def stamp(self) -> Stamp:
+        """The status of the claimant that the vote was given on."""
+        return Stamp(self.inc, self.seq)
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """`Mosha::Term`: the highest term seen anywhere, and the highest one voted for here."""
+
+    known: int
+    voted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """`Mosha::Ban`: for how many seconds more this node will not take a group, and why."""
+
+    left_s: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """`Mosha::Fenced`: a node is known to be dead up to this incarnation."""
+
+    inc: int
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class TableVersion:
+    """`Mosha::Table`: the version of cltab or hactl in force on a node.
+
+    Ordered by time of edit, then by digest, so that all nodes choose the same one.
+    """
+
+    mtime_ns: int
+    digest: str
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """The key that the newest version has the greatest of."""
+        return (self.mtime_ns, self.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything that one node publishes at one moment."""
+
+    node: int
+    inc: int
+    run: str
+    boot: str
+    seq: int
+    state: NodeState = NodeState.UP
+    version: int = 1
+    quorum: bool = True
+    seen: Mapping[int, Stamp] = field(default_factory=dict)
+    votes: Mapping[str, Vote] = field(default_factory=dict)
+    terms: Mapping[str, Term] = field(default_factory=dict)
+    claims: Mapping[str, int] = field(default_factory=dict)
+    groups: Mapping[str, GroupLine] = field(default_factory=dict)
+    bans: Mapping[str, Ban] = field(default_factory=dict)
+    fenced: Mapping[int, Receipt] = field(default_factory=dict)
+    tables: Mapping[str, TableVersion] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def stamp(self) -> Stamp:
+        """What orders the statuses of one node (O1)."""
+        return Stamp(self.inc, self.seq)
+
+    def holds(self, group: str) -> bool:
+        """Say whether this node claims the group or may have processes of it."""
+        line = self.groups.get(group)
+        return group in self.claims or (line is not None and line.active)

@@ -1,0 +1,99 @@
+"""What `cltab` and `hactl` say, as data.
+
+Catalogue C1 to C3 (entries, levels, modes) and H4.3 (wishes). Text is read and written
+in `mosha.formats`; here the meaning of a level field lives, since everybody needs it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+STOP_LEVEL = "stop"
+PLAN_LEVEL = "plan"
+TEST_LEVEL = "test"
+
+
+class Mode(enum.StrEnum):
+    """How an entry is run (catalogue C3)."""
+
+    WAIT = "wait"
+    ONCE = "once"
+    RESPAWN = "respawn"
+    TEST = "test"
+    OFF = "off"
+
+
+def level_matches(level_field: str, level: str) -> bool:
+    """Say whether an entry whose level field is `level_field` belongs to `level`.
+
+    The whole field; or one of its comma parts (blanks around them do not count); or,
+    for a field of digits only, one of its digits. A word is never split into letters
+    and nothing is a pattern (C2.1 to C2.7; the originals' letters and patterns are NO).
+    """
+    if level_field == level:
+        return True
+    if "," in level_field:
+        return level in (part.strip() for part in level_field.split(",")) and level != ""
+    return level_field.isdecimal() and len(level) == 1 and level in level_field
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of cltab: a command of a group, at the levels of its level field."""
+
+    group: str
+    tag: str
+    level: str
+    mode: Mode
+    command: str
+    line: int = 0
+
+    def runs_at(self, level: str) -> bool:
+        """Say whether the entry is to run at `level`; an `off` entry never is (C3.12)."""
+        return self.mode is not Mode.OFF and level_matches(self.level, level)
+
+
+@dataclass(frozen=True, slots=True)
+class Cltab:
+    """All entries of a cltab in file order, which is start order (C1.18)."""
+
+    entries: tuple[Entry, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    def groups(self) -> tuple[str, ...]:
+        """Return the groups in the order of their first entries."""
+        return tuple(dict.fromkeys(entry.group for entry in self.entries))
+
+    def entries_of(self, group: str) -> tuple[Entry, ...]:
+        """Return the entries of one group in file order."""
+        return tuple(entry for entry in self.entries if entry.group == group)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One line of hactl: the level a group shall have, and where."""
+
+    group: str
+    level: str
+    prefer: tuple[int, ...] = ()
+    only: tuple[int, ...] = ()
+    failback: bool = False
+    line: int = 0
+
+    def allows(self, node: int) -> bool:
+        """Say whether the wish lets the group run on `node` (`only=`)."""
+        return not self.only or node in self.only
+
+
+@dataclass(frozen=True, slots=True)
+class Hactl:
+    """All wishes of a hactl; a group that is missing here shall be stopped."""
+
+    wishes: Mapping[str, Wish] = field(default_factory=dict)
+
+    def level_of(self, group: str) -> str:
+        """Return the level wanted for `group`, `stop` where nothing is said."""
+        wish = self.wishes.get(group)
+        return wish.level if wish else STOP_LEVEL
