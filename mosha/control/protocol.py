@@ -1,0 +1,135 @@
+"""The messages of the unix sockets `clinit.s` and `mosha.s`: one JSON object a line.
+
+A client sends requests, each is answered by one `Reply`, in order. After `Subscribe` the
+server goes on sending: one `Update` with everything, then one for each change. `op` names
+the kind of a message. Times are seconds of CLOCK_BOOTTIME (`mosha.clock.boottime`), which
+all processes of a machine share.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from mosha.core.status import GroupState
+from mosha.core.tables import Mode
+
+PROTOCOL_VERSION = 1
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The parent of all messages."""
+
+
+# --- what can be asked of clinit ---------------------------------------------------
+
+
+class Hello(Message, tag="hello", tag_field="op"):
+    """Asks who answers; the reply's `text` is `clinit PID VERSION`."""
+
+    version: int = PROTOCOL_VERSION
+
+
+class Tell(Message, tag="tell", tag_field="op"):
+    """Moves a group to a level (catalogue C4).
+
+    `term` is the fencing token the commands get as MOSHA_TOKEN (C8 of the design); the
+    deadlines, if given, are in force before any process of the level is started; a tell
+    without deadlines leaves those of the group as they are (a clinit used alone has none).
+    `node` becomes MOSHA_NODE.
+    """
+
+    group: str
+    level: str
+    term: int = 0
+    stop_at: float | None = None
+    kill_at: float | None = None
+    node: str = ""
+
+
+class Lease(Message, tag="lease", tag_field="op"):
+    """Renews deadlines: group -> (term, stop_at, kill_at). Other terms are ignored."""
+
+    leases: dict[str, tuple[int, float, float]]
+
+
+class Reread(Message, tag="reread", tag_field="op"):
+    """Reads cltab again (C4.14): what was removed is stopped; nothing else moves."""
+
+
+class Ask(Message, tag="ask", tag_field="op"):
+    """Asks for everything once; the reply's `update` has it."""
+
+
+class Subscribe(Message, tag="subscribe", tag_field="op"):
+    """Asks for everything now and every change from now on."""
+
+
+class Shutdown(Message, tag="shutdown", tag_field="op"):
+    """Halts all groups, then ends the daemon (C8.3)."""
+
+
+ClinitRequest = Hello | Tell | Lease | Reread | Ask | Subscribe | Shutdown
+
+
+# --- what clinit says --------------------------------------------------------------
+
+
+class EntryReport(Message):
+    """One entry of a group as it is now.
+
+    `state` is one of waiting, running, pausing (respawn throttle), stopping, done, passed,
+    failed, off. `until` is when a pause ends. `exit` is the last exit as text (`exit 3`,
+    `signal 9`, `cannot execute: …`), empty if it has not exited yet.
+    """
+
+    tag: str
+    mode: Mode
+    state: str
+    pid: int = 0
+    starts: int = 0
+    exit: str = ""
+    until: float | None = None
+
+
+class GroupReport(Message):
+    """One told group: where it is, where it shall be, and what may still be alive.
+
+    `level` and `state` are the clstat line (the old level until its processes are gone,
+    C4.11); `wanted` is the level last told. `alive` counts processes of the group that may
+    be alive, double-forked ones too; 0 means that nothing of it is left. `cause` says in
+    one line why it last changed (`tell`, `lease ended`, `test entry t1: exit 1` …).
+    """
+
+    group: str
+    level: str
+    state: GroupState
+    wanted: str
+    term: int = 0
+    alive: int = 0
+    stop_at: float | None = None
+    kill_at: float | None = None
+    since: float = 0.0
+    cause: str = ""
+    entries: tuple[EntryReport, ...] = ()
+
+
+class Update(Message):
+    """News from clinit: changed groups, groups that are gone, and what is wrong with cltab.
+
+    In the first one `full` is true and `groups` is everything.
+    """
+
+    groups: tuple[GroupReport, ...] = ()
+    gone: tuple[str, ...] = ()
+    full: bool = False
+    pid: int = 0
+    cltab_errors: tuple[str, ...] | None = None
+    halting: bool = False
+
+
+class Reply(Message):
+    """The answer to one request: `ok`, the text people see, and for `Ask` the update."""
+
+    ok: bool
+    text: str = ""
+    update: Update | None = None
