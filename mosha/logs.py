@@ -1,0 +1,77 @@
+"""The log: structlog, one JSON line per event on stderr, or coloured lines for people.
+
+The event names are an interface: `EVENTS` lists every one with its meaning, the reference
+manual prints that list, and a test holds the code against it. Only shells log; one line
+per transition (`event node group from to cause`) and one per failed effect.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger, Processor
+
+EVENTS: dict[str, str] = {
+    # clinit
+    "clinit_started": "clinit answers on its socket",
+    "clinit_stopped": "clinit has ended all groups and leaves",
+    "group_changed": "a group went from one level or state to another, and why",
+    "entry_started": "a process of an entry was started",
+    "entry_exited": "a process of an entry ended: exit status or signal, and how long it ran",
+    "entry_failed": "a process could not be started: the reason of the system",
+    "entry_throttled": "an entry respawns too rapidly and pauses",
+    "entry_signalled": "a process that shall stop was sent a signal",
+    "leftover_ended": "processes that a dead leader left behind were ended",
+    "orphan_ended": "processes that a former clinit left behind were ended at the start",
+    "lease_ended": "a deadline of a group passed: the orderly stop or the kill begins",
+    "output": "a line that a process of an entry wrote (fields tag, pid, stream, text)",
+    "output_dropped": "lines of a flooding process were dropped: how many, in how long",
+    "cltab_refused": "cltab has mistakes; the last good one stays in force",
+    "cltab_loaded": "a new cltab is in force in clinit",
+    "client_refused": "a client was refused: wrong user, malformed request or too slow",
+    "cgroup_unavailable": "no cgroup can be made; sessions alone hold the processes together",
+    "status_failed": "the clstat of a clinit used alone could not be written",
+}
+
+
+def configure(*, people: bool, level: str = "info", stream: TextIO | None = None) -> None:
+    """Set up logging for this process: JSON lines, or lines for people.
+
+    Args:
+        people: coloured, aligned lines instead of JSON.
+        level: debug, info, warning, error or critical; lower lines cost 0.1 µs.
+        stream: where to write; stderr by default.
+    """
+    out = stream or sys.stderr
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: list[Processor] = (
+        [structlog.dev.ConsoleRenderer(colors=out.isatty())]
+        if people
+        else [
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    )
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        logger_factory=structlog.WriteLoggerFactory(file=out),
+        cache_logger_on_first_use=False,
+    )
+
+
+def get() -> FilteringBoundLogger:
+    """Return the logger; `bind` adds fields such as node and group."""
+    logger: FilteringBoundLogger = structlog.get_logger()
+    return logger
