@@ -1,0 +1,61 @@
+# Everything goes through .venv, which every target that needs it makes by itself.
+# Needed beforehand: python3 (3.11 or newer) with venv, and make.
+
+PYTHON    ?= python3
+VENV      := .venv
+BIN       := $(VENV)/bin
+STAMP     := $(VENV)/made-from-lock
+PIP       := $(BIN)/python -m pip --disable-pip-version-check --no-input
+PIP_TOOLS := 7.6.2
+ARGS      ?=
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo check lint test bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## a cluster of three nodes here, one is killed, its groups move (ARGS=--json)
+	$(BIN)/mosha demo $(ARGS)
+
+check: lint test ## what CI runs: ruff, mypy and all tests
+
+lint: $(STAMP) ## ruff and mypy alone
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: $(STAMP) ## the tests alone, in random order (ARGS='-k lease -x')
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(STAMP) ## latencies, CPU and memory beside a floor measured in the same run
+	$(BIN)/python -m tests.bench $(ARGS)
+
+# A venv of its own, so that .venv holds nothing that is not locked. The two --no-emit options
+# and the custom command keep the addresses and paths of the machine at hand out of the file.
+lock: ## requirements.lock anew from pyproject.toml (ARGS=--upgrade for the newest versions)
+	dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
+	$(PYTHON) -m venv "$$dir/venv" && \
+	"$$dir/venv/bin/python" -m pip --disable-pip-version-check install --quiet pip-tools==$(PIP_TOOLS) && \
+	CUSTOM_COMPILE_COMMAND='make lock' "$$dir/venv/bin/pip-compile" --quiet \
+	    --extra dev --build-deps-for editable --allow-unsafe --strip-extras --generate-hashes \
+	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links $(ARGS) \
+	    --output-file requirements.lock pyproject.toml
+
+clean: ## remove .venv and everything else that can be made again
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find mosha tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Anew when the locked versions or our own metadata change; --clear, so that nothing of
+# a former lock stays in it. The stamp comes last: a half-made .venv is made again.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "mosha needs Python 3.11 or newer: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+	    { echo "the venv module is missing; on Debian: apt install python3-venv" >&2; exit 1; }
+	@echo "making $(VENV) from requirements.lock, this once"
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

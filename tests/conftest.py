@@ -1,0 +1,73 @@
+"""What holds for every test: nothing is left behind, and what needs root says so."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+
+from tests.leftovers import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# No deadline: two cores may be busy with something else. A failing example can be replayed.
+hypothesis.settings.register_profile(
+    "mosha",
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("mosha")
+
+SESSION = pytest.StashKey[Session]()
+TMP_PATHS = "t"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    session = Session()
+    session.begin()
+    config.stash[SESSION] = session
+    if not config.option.basetemp:
+        config.option.basetemp = session.directory / TMP_PATHS
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what is marked `root("why it needs it")` for an ordinary user."""
+    marker = item.get_closest_marker("root")
+    if marker is not None and os.geteuid() != 0:
+        pytest.skip(f"needs root: {marker.args[0]}")
+
+
+@pytest.hookimpl(trylast=True)  # after the last fixtures are gone
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    mosha = session.config.stash[SESSION]
+    mosha.look(expected={TMP_PATHS})
+    if mosha.left:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    mosha.end(keep=session.exitstatus == pytest.ExitCode.TESTS_FAILED)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    mosha = config.stash[SESSION]
+    if mosha.left:
+        terminalreporter.section("left behind", red=True, bold=True)
+        for line in mosha.left:
+            terminalreporter.line(line, red=True)
+    if mosha.directory.exists():
+        terminalreporter.line(f"the files of the tests are kept in {mosha.directory}")
+
+
+@pytest.fixture
+def short_dir(pytestconfig: pytest.Config) -> Iterator[Path]:
+    """A directory with a path short enough for unix sockets in it; removed afterwards."""
+    path = Path(tempfile.mkdtemp(dir=pytestconfig.stash[SESSION].directory, prefix=""))
+    yield path
+    shutil.rmtree(path)

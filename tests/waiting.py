@@ -1,0 +1,44 @@
+"""How tests wait: for a condition with a deadline, never for time to pass.
+
+The only place in the tests that may sleep (tests/test_tidy.py): a condition that
+announces itself (an event, a subscription) is better, this is for those that cannot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+STEP_S = 0.01
+LIMIT_S = 10.0
+
+
+def _expired(condition: Callable[[], object], limit_s: float) -> AssertionError:
+    name = getattr(condition, "__qualname__", repr(condition))
+    return AssertionError(f"{name} did not come true within {limit_s} s")
+
+
+def wait_until(condition: Callable[[], T], limit_s: float = LIMIT_S) -> T:
+    """Return the first true value of `condition`; AssertionError after `limit_s`."""
+    deadline = time.monotonic() + limit_s
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise _expired(condition, limit_s)
+        time.sleep(STEP_S)
+    return value
+
+
+async def until(condition: Callable[[], T], limit_s: float = LIMIT_S) -> T:
+    """Do as `wait_until` does, without blocking the event loop."""
+    deadline = time.monotonic() + limit_s
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise _expired(condition, limit_s)
+        await asyncio.sleep(STEP_S)
+    return value
