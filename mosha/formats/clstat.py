@@ -1,0 +1,348 @@
+"""clstat: what a node publishes of itself, a line a fact, first word a class.
+
+The first line is `Mosha::Node`, the last one `Mosha::End` with the same `seq` and the CRC of
+all text before it. A file without a matching end is torn, for a reader may see half a write
+on some file systems, or the right length with zeros in it: it is told from a file that is
+complete and wrong, and from one that another program wrote. Readers skip classes and
+trailing words that they do not know, so versions of the same major can be mixed.
+
+Equal statuses are rendered equally: every class is sorted.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from mosha.core.status import (
+    Ban,
+    GroupLine,
+    GroupState,
+    NodeState,
+    Receipt,
+    Stamp,
+    Status,
+    TableVersion,
+    Term,
+    Vote,
+)
+from mosha.formats.mistakes import FILE_MAX_BYTES
+from mosha.formats.names import NODE_MAX, is_name, one_line
+
+VERSIONS_PER_MAJOR = 1000
+"""`version` divided by this is the major: readers of one major understand each other."""
+
+CLSTAT_MAX_BYTES = FILE_MAX_BYTES
+"""A status of 1000 nodes and 1000 groups has some 100 kB."""
+
+DIGITS_MAX = 20
+"""The longest number that is read: nanoseconds since 1970 have 19 digits."""
+
+WORD_MAX_CHARS = 100
+"""The longest run, boot id, digest or method."""
+
+_GROUP_CLASS = "Cluster::Init::Group"
+_STATES = {state.value: state for state in GroupState}
+_NODE_STATES = {state.value: state for state in NodeState}
+_YES_NO = {"yes": True, "no": False}
+
+
+class UnreadableStatus(ValueError):  # noqa: N818 - with its children it tells what the file is
+    """The parent of the three ways in which bytes are no status; `str` says what is wrong."""
+
+
+class TornStatus(UnreadableStatus):
+    """Half of a write, or nothing yet: keep the earlier reading, read again soon."""
+
+
+class ForeignStatus(UnreadableStatus):
+    """Complete, but written by another program or another major version of this one."""
+
+
+class MalformedStatus(UnreadableStatus):
+    """Complete, checksum and all, and yet wrong: a bug of the writer, or a forged file."""
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A status while its lines are read."""
+
+    node: dict[str, str] = field(default_factory=dict)
+    seen: dict[int, Stamp] = field(default_factory=dict)
+    votes: dict[str, Vote] = field(default_factory=dict)
+    terms: dict[str, Term] = field(default_factory=dict)
+    claims: dict[str, int] = field(default_factory=dict)
+    groups: dict[str, GroupLine] = field(default_factory=dict)
+    bans: dict[str, Ban] = field(default_factory=dict)
+    fenced: dict[int, Receipt] = field(default_factory=dict)
+    tables: dict[str, TableVersion] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def render_clstat(status: Status) -> str:
+    """Write a status. Free text (reasons, refusals) is made one line, as by `one_line`."""
+    text = "\n".join(_lines(status)) + "\n"
+    crc = zlib.crc32(text.encode())
+    return f"{text}Mosha::End seq={status.seq} crc32={crc:08x}\n"
+
+
+def parse_clstat(data: bytes) -> Status:
+    """Read the status of a node.
+
+    Raises:
+        TornStatus: no end, an end that does not match, zero padding, nothing at all.
+        ForeignStatus: no line of ours (the original's clstat), or another major version.
+        MalformedStatus: complete, but not to be understood.
+    """
+    if len(data) > CLSTAT_MAX_BYTES:
+        raise MalformedStatus(f"too big: {len(data)} bytes, at most {CLSTAT_MAX_BYTES}")
+    body, end = _sealed(data)
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedStatus(f"not UTF-8 at byte {error.start}") from error
+    draft = _Draft()
+    for number, line in enumerate(text.split("\n"), 1):
+        kind, _, rest = line.partition(" ")
+        reader = _READERS.get(kind)
+        if reader is None:
+            continue
+        try:
+            reader(draft, rest)
+        except UnreadableStatus:
+            raise
+        except (ValueError, LookupError) as error:
+            told = _story(error)
+            raise MalformedStatus(f"line {number}: {told}: {one_line(line)}") from error
+    return _status(draft, end)
+
+
+def parse_original(data: bytes) -> dict[str, GroupLine]:
+    """Read the group lines of any clstat, the original's too (H3.1, H3.2).
+
+    Blanks before a line and words after the state do not count, the last line of a group
+    wins, and a line that is cut off says nothing (H3.3). Never raises.
+    """
+    groups: dict[str, GroupLine] = {}
+    for line in data[:CLSTAT_MAX_BYTES].decode("utf-8", "replace").split("\n"):
+        words = line.split(None, 4)
+        if len(words) >= 4 and words[0] == _GROUP_CLASS and words[3] in _STATES:
+            groups[words[1]] = GroupLine(words[2], _STATES[words[3]])
+    return groups
+
+
+def render_groups(groups: Mapping[str, GroupLine]) -> str:
+    """Write the clstat of a clinit that runs alone: group lines only (C7.1)."""
+    return "".join(
+        f"{_GROUP_CLASS} {group} {line.level} {line.state}\n"
+        for group, line in sorted(groups.items())
+    )
+
+
+# --- writing -----------------------------------------------------------------------
+
+
+def _lines(s: Status) -> list[str]:
+    quorum = "yes" if s.quorum else "no"
+    node = f"Mosha::Node {s.node} inc={s.inc} run={s.run} boot={s.boot} seq={s.seq}"
+    lines = [f"{node} state={s.state} version={s.version} quorum={quorum}"]
+    lines += [f"Mosha::Seen {n} inc={x.inc} seq={x.seq}" for n, x in sorted(s.seen.items())]
+    lines += [
+        f"Mosha::Vote {g} term={v.term} node={v.node} inc={v.inc} seq={v.seq}"
+        for g, v in sorted(s.votes.items())
+    ]
+    lines += [f"Mosha::Term {g} {t.known} voted={t.voted}" for g, t in sorted(s.terms.items())]
+    lines += [f"Mosha::Claim {g} term={term}" for g, term in sorted(s.claims.items())]
+    lines += [f"{_GROUP_CLASS} {g} {x.level} {x.state}" for g, x in sorted(s.groups.items())]
+    lines += [f"Mosha::Ban {g} {b.left_s} {one_line(b.reason)}" for g, b in sorted(s.bans.items())]
+    lines += [
+        f"Mosha::Fenced {n} inc={r.inc} method={_one_word(r.method)}"
+        for n, r in sorted(s.fenced.items())
+    ]
+    lines += [
+        f"Mosha::Table {name} mtime_ns={t.mtime_ns} digest={t.digest}"
+        for name, t in sorted(s.tables.items())
+    ]
+    lines += [f"Mosha::Refused {name} {one_line(x)}" for name, x in sorted(s.refused.items())]
+    return lines
+
+
+def _one_word(text: str) -> str:
+    return "-".join(one_line(text)[:WORD_MAX_CHARS].split())
+
+
+# --- reading -----------------------------------------------------------------------
+
+
+def _sealed(data: bytes) -> tuple[bytes, dict[str, str]]:
+    """Return the text before the end line, and the words of the end line, if they match."""
+    if not data:
+        raise TornStatus("the file is empty")
+    if b"\0" in data:
+        raise TornStatus("zeros in the file: it is being written")
+    if b"\n" in data and b"Mosha::" not in data:
+        raise ForeignStatus("no line of mosha: another program writes this file")
+    start = data.rfind(b"\n", 0, len(data) - 1) + 1
+    last = data[start:].decode("utf-8", "replace")
+    if not last.startswith("Mosha::End ") or not last.endswith("\n"):
+        raise TornStatus("no Mosha::End in the last line")
+    end = _pairs(last)
+    body = data[:start]
+    if end.get("crc32") != f"{zlib.crc32(body):08x}":
+        raise TornStatus("the checksum of Mosha::End does not match")
+    return body, end
+
+
+def _status(draft: _Draft, end: dict[str, str]) -> Status:
+    pairs = draft.node
+    if not pairs:
+        raise MalformedStatus("no Mosha::Node line")
+    if end.get("seq") != pairs["seq"]:
+        raise TornStatus(f"Mosha::End is of seq {end.get('seq')}, not {pairs['seq']}")
+    try:
+        return Status(
+            node=_node(pairs["Mosha::Node"]),
+            inc=_number(pairs["inc"]),
+            run=_word(pairs["run"]),
+            boot=_word(pairs["boot"]),
+            seq=_number(pairs["seq"]),
+            state=_NODE_STATES[pairs["state"]],
+            version=_number(pairs["version"]),
+            quorum=_YES_NO[pairs.get("quorum", "yes")],
+            seen=draft.seen,
+            votes=draft.votes,
+            terms=draft.terms,
+            claims=draft.claims,
+            groups=draft.groups,
+            bans=draft.bans,
+            fenced=draft.fenced,
+            tables=draft.tables,
+            refused=draft.refused,
+        )
+    except (ValueError, LookupError) as error:
+        raise MalformedStatus(f"Mosha::Node: {_story(error)}") from error
+
+
+def _story(error: ValueError | LookupError) -> str:
+    if isinstance(error, KeyError):
+        return f"{error} missing or unknown"
+    return "words missing" if isinstance(error, IndexError) else str(error)
+
+
+def _read_node(draft: _Draft, rest: str) -> None:
+    if draft.node:
+        raise ValueError("a second Mosha::Node line")
+    pairs = _pairs(rest)
+    # Judged here, before any other line: another major may mean other things by them.
+    version = _number(pairs["version"])
+    if version // VERSIONS_PER_MAJOR != 0:
+        own = f"this mosha reads versions below {VERSIONS_PER_MAJOR}"
+        raise ForeignStatus(f"written in version {version}, {own}")
+    pairs["Mosha::Node"] = rest.partition(" ")[0]
+    pairs.setdefault("seq", "")
+    draft.node = pairs
+
+
+def _read_seen(draft: _Draft, rest: str) -> None:
+    pairs = _pairs(rest)
+    node = _node(rest.partition(" ")[0])
+    draft.seen[node] = Stamp(_number(pairs["inc"]), _number(pairs["seq"]))
+
+
+def _read_vote(draft: _Draft, rest: str) -> None:
+    pairs = _pairs(rest)
+    draft.votes[_name(rest)] = Vote(
+        _number(pairs["term"]), _node(pairs["node"]), _number(pairs["inc"]), _number(pairs["seq"])
+    )
+
+
+def _read_term(draft: _Draft, rest: str) -> None:
+    voted = _pairs(rest).get("voted", "0")
+    draft.terms[_name(rest)] = Term(_number(rest.split(" ", 2)[1]), _number(voted))
+
+
+def _read_claim(draft: _Draft, rest: str) -> None:
+    draft.claims[_name(rest)] = _number(_pairs(rest)["term"])
+
+
+def _read_group(draft: _Draft, rest: str) -> None:
+    words = rest.split(" ", 3)
+    if not is_name(words[1]):
+        raise ValueError("not a level")
+    draft.groups[_name(rest)] = GroupLine(words[1], _STATES[words[2]])
+
+
+def _read_ban(draft: _Draft, rest: str) -> None:
+    words = rest.split(" ", 2)
+    reason = words[2] if len(words) == 3 else ""
+    draft.bans[_name(rest)] = Ban(_number(words[1]), one_line(reason))
+
+
+def _read_fenced(draft: _Draft, rest: str) -> None:
+    pairs = _pairs(rest)
+    receipt = Receipt(_number(pairs["inc"]), _word(pairs["method"]))
+    draft.fenced[_node(rest.partition(" ")[0])] = receipt
+
+
+def _read_table(draft: _Draft, rest: str) -> None:
+    pairs = _pairs(rest)
+    # A file can be dated before 1970; its owner must not become unreadable for that.
+    mtime = pairs["mtime_ns"]
+    before_1970 = mtime.startswith("-")
+    mtime_ns = -_number(mtime[1:]) if before_1970 else _number(mtime)
+    draft.tables[_name(rest)] = TableVersion(mtime_ns, _word(pairs["digest"]))
+
+
+def _read_refused(draft: _Draft, rest: str) -> None:
+    draft.refused[_name(rest)] = one_line(rest.partition(" ")[2])
+
+
+_READERS: dict[str, Callable[[_Draft, str], None]] = {
+    "Mosha::Node": _read_node,
+    "Mosha::Seen": _read_seen,
+    "Mosha::Vote": _read_vote,
+    "Mosha::Term": _read_term,
+    "Mosha::Claim": _read_claim,
+    _GROUP_CLASS: _read_group,
+    "Mosha::Ban": _read_ban,
+    "Mosha::Fenced": _read_fenced,
+    "Mosha::Table": _read_table,
+    "Mosha::Refused": _read_refused,
+}
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Return the `key=value` words; the first of a key counts, unknown ones do no harm."""
+    pairs: dict[str, str] = {}
+    for word in text.split():
+        key, equals, value = word.partition("=")
+        if equals:
+            pairs.setdefault(key, value)
+    return pairs
+
+
+def _name(rest: str) -> str:
+    name = rest.partition(" ")[0]
+    if not is_name(name):
+        raise ValueError("not a name")
+    return name
+
+
+def _node(text: str) -> int:
+    node = _number(text)
+    if not 1 <= node <= NODE_MAX:
+        raise ValueError("not a node number")
+    return node
+
+
+def _number(text: str) -> int:
+    if len(text) > DIGITS_MAX or not (text.isascii() and text.isdigit()):
+        raise ValueError("not a number")
+    return int(text)
+
+
+def _word(text: str) -> str:
+    if len(text) > WORD_MAX_CHARS:
+        raise ValueError("too long a word")
+    return text

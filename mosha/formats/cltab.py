@@ -1,0 +1,161 @@
+"""cltab: which processes make up which group (catalogue C1 to C3).
+
+A line is an entry ``group:tag:level:mode:command``, a variable ``:::name:value``, a comment
+or empty. The command is the rest of the line after the fourth colon. Where the original
+accepted a typing error in silence, here it is a mistake with its place.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mosha.core.tables import Cltab, Entry, Mode
+from mosha.formats.mistakes import BLANKS, FILE_MAX_BYTES, Findings, readable_lines
+from mosha.formats.names import NAME_MAX_CHARS, NAME_RULE, is_name, nearest
+
+VARIABLES = ("socket", "clstat", "log")
+"""The variables that a cltab can set; any other name could redirect the reader (C1.7)."""
+
+_FIELDS = ("group", "tag", "level", "mode", "command")
+_FORM = "write group:tag:level:mode:command"
+_VARIABLE_FORM = "write :::NAME:VALUE, where NAME is socket, clstat or log"
+_MODES = ", ".join(Mode)
+_MODE_WORDS = frozenset(mode.value for mode in Mode)
+
+
+class _Field(NamedTuple):
+    """A trimmed field and where it begins."""
+
+    name: str
+    text: str
+    column: int
+
+
+def parse_cltab(data: bytes, file: str) -> Cltab:
+    """Read a cltab; `file` is its name in messages.
+
+    Fields come without the blanks around them, and the parts of a comma list of levels
+    too (C1.4, C2.5). The last line of a variable wins (C1.6).
+
+    Raises:
+        Mistakes: with every mistake of the file.
+    """
+    findings = Findings(file)
+    entries: list[Entry] = []
+    variables: dict[str, str] = {}
+    first_lines: dict[str, int] = {}
+    for number, line in readable_lines(data, findings):
+        text = line.strip(BLANKS)
+        if not text or text.startswith("#"):  # C1.2, C1.3
+            continue
+        if text.startswith(":::"):
+            _read_variable(number, line, variables, findings)
+        elif text.startswith("::"):  # C1.9
+            problem = "neither an entry nor a variable"
+            findings.add(number, line.index("::") + 1, text, problem, _VARIABLE_FORM)
+        else:
+            entry = _read_entry(number, line, first_lines, findings)
+            if entry is not None:
+                entries.append(entry)
+    findings.raise_if_any()
+    return Cltab(tuple(entries), variables)
+
+
+def parse_variables(data: bytes) -> dict[str, str]:
+    """Read only the variables, whatever the rest of the file is like (C1.10).
+
+    A client must find the socket even if an entry is wrong. Never raises.
+    """
+    findings = Findings("")
+    variables: dict[str, str] = {}
+    for number, line in readable_lines(data[:FILE_MAX_BYTES], findings):
+        if line.strip(BLANKS).startswith(":::"):
+            _read_variable(number, line, variables, findings)
+    return variables
+
+
+def render_cltab(cltab: Cltab) -> str:
+    """Write a cltab: variables first, then the entries in their order."""
+    lines = [f":::{name}:{value}\n" for name, value in cltab.variables.items()]
+    lines += [f"{e.group}:{e.tag}:{e.level}:{e.mode}:{e.command}\n" for e in cltab.entries]
+    return "".join(lines)
+
+
+def _read_variable(number: int, line: str, variables: dict[str, str], findings: Findings) -> None:
+    column = line.index(":::") + 4
+    name, colon, value = line[column - 1 :].partition(":")
+    name, value = name.strip(BLANKS), value.strip(BLANKS)
+    if name not in VARIABLES:
+        remedy = f"{nearest(name, VARIABLES)}{_VARIABLE_FORM}"
+        findings.add(number, column, name or line, "unknown variable", remedy)
+    elif not colon or not value:
+        problem = f"variable {name} has no value"
+        findings.add(number, column, line.strip(BLANKS), problem, _VARIABLE_FORM)
+    else:
+        variables[name] = value
+
+
+def _read_entry(
+    number: int, line: str, first_lines: dict[str, int], findings: Findings
+) -> Entry | None:
+    before = findings.total
+    fields = _split(line)
+    if len(fields) < len(_FIELDS):
+        missing = " and ".join(_FIELDS[len(fields) :])
+        findings.add(number, len(line) + 1, line.strip(BLANKS), f"{missing} missing", _FORM)
+    for field in fields:
+        problem, remedy = _judge(field)
+        if problem:
+            findings.add(number, field.column, field.text, problem, remedy)
+        elif field.name == "tag":
+            _note_tag(number, field, first_lines, findings)
+    if findings.total > before:
+        return None
+    group, tag, level, mode, command = (field.text for field in fields)
+    return Entry(group, tag, _tidy_level(level), Mode(mode), command, number)
+
+
+def _split(line: str) -> list[_Field]:
+    fields = []
+    column = 1
+    for name, raw in zip(_FIELDS, line.split(":", len(_FIELDS) - 1), strict=False):
+        blanks = len(raw) - len(raw.lstrip(BLANKS))
+        fields.append(_Field(name, raw.strip(BLANKS), column + blanks))
+        column += len(raw) + 1
+    return fields
+
+
+def _judge(field: _Field) -> tuple[str, str]:
+    """Return the problem and the remedy of one field, empty if it is right."""
+    if not field.text:
+        return f"the {field.name} is empty", _FORM
+    if field.name == "command":
+        return "", ""
+    if field.name == "mode":
+        remedy = f"{nearest(field.text, Mode)}the modes are {_MODES}"
+        return ("", "") if field.text in _MODE_WORDS else ("unknown mode", remedy)
+    return _judge_name(field)
+
+
+def _judge_name(field: _Field) -> tuple[str, str]:
+    is_level = field.name == "level"
+    names = [name.strip(BLANKS) for name in field.text.split(",")] if is_level else [field.text]
+    if len(names) > 1 and not names[-1]:
+        names.pop()  # `long3,` is a list of one (C2.4)
+    if all(map(is_name, names)):
+        return "", ""
+    if max(map(len, names)) > NAME_MAX_CHARS:
+        return f"the {field.name} is too long", f"a name has at most {NAME_MAX_CHARS} characters"
+    remedy = NAME_RULE + (", with commas between levels" if is_level else "")
+    return f"not the name of a {field.name}", remedy
+
+
+def _note_tag(number: int, field: _Field, first_lines: dict[str, int], findings: Findings) -> None:
+    first = first_lines.setdefault(field.text, number)
+    if first != number:  # C1.11 to C1.13: over all groups, compared as text
+        problem = f"entry has duplicate tag: {field.text} (first in line {first})"
+        findings.add(number, field.column, field.text, problem, "give each entry its own tag")
+
+
+def _tidy_level(level: str) -> str:
+    return ",".join(part.strip(BLANKS) for part in level.split(","))

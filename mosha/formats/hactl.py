@@ -1,0 +1,234 @@
+"""hactl: which group shall run at which level, and where (catalogue H4.3).
+
+A line is ``group level [prefer=2,3] [only=1,2,3] [failback=yes|no]``. A `#` at the beginning
+of a word makes the rest of the line a comment. The last line for a group wins. Words after
+the level that are no options were always ignored; they still are, with a warning.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from mosha.core.tables import Hactl, Wish
+from mosha.errors import UsageError
+from mosha.formats.mistakes import BLANKS, Findings, Mistake, readable_lines
+from mosha.formats.names import NAME_RULE, NODE_RULE, is_name, nearest, node_number
+
+OPTIONS = ("prefer", "only", "failback")
+
+NODES_MAX = 1024
+"""How many nodes one option can list."""
+
+_WORD = re.compile(rf"[^{BLANKS}]+")
+_YES_NO = {"yes": True, "no": False}
+
+
+class _Word(NamedTuple):
+    text: str
+    column: int
+
+
+def parse_hactl(data: bytes, file: str) -> Hactl:
+    """Read a hactl; `file` is its name in messages.
+
+    Raises:
+        Mistakes: with every mistake of the file.
+    """
+    mistakes = Findings(file)
+    wishes = _read(data, mistakes, Findings(file))
+    mistakes.raise_if_any()
+    return Hactl(wishes)
+
+
+def hactl_warnings(data: bytes, file: str) -> tuple[Mistake, ...]:
+    """Return what is allowed in a hactl but hardly meant: ignored words, a group twice."""
+    warnings = Findings(file)
+    _read(data, Findings(file), warnings)
+    return warnings.mistakes
+
+
+def parse_wish(words: list[str]) -> Wish:
+    """Read a wish from the words of a command line: GROUP LEVEL [option=value …].
+
+    Raises:
+        Mistakes: the columns are those of the words joined by blanks. A word that is no
+            option is a mistake here: nobody relies on its being ignored.
+    """
+    line = " ".join(words)
+    mistakes, warnings = Findings("command line"), Findings("command line")
+    if not words or line.lstrip(BLANKS).startswith("#"):
+        mistakes.add(1, 1, line, "no group", "write GROUP LEVEL [option=value ...]")
+    wish = _read_wish(1, line, mistakes, warnings)
+    for warning in warnings.mistakes:
+        mistakes.add(1, warning.column, warning.text, warning.problem, warning.remedy)
+    mistakes.raise_if_any()
+    if wish is None:
+        raise UsageError("no group given; write GROUP LEVEL [option=value ...]")
+    return wish
+
+
+def render_hactl(hactl: Hactl) -> str:
+    """Write a hactl, a line for each wish, in their order."""
+    return "".join(f"{render_wish(wish)}\n" for wish in hactl.wishes.values())
+
+
+def render_wish(wish: Wish) -> str:
+    """Write one wish as a line without its end; options at their defaults are left out."""
+    words = [wish.group, wish.level]
+    if wish.prefer:
+        words.append("prefer=" + ",".join(map(str, wish.prefer)))
+    if wish.only:
+        words.append("only=" + ",".join(map(str, wish.only)))
+    if wish.failback:
+        words.append("failback=yes")
+    return " ".join(words)
+
+
+def set_wish(text: str, wish: Wish) -> str:
+    """Return the text of a hactl in which `wish` is what holds for its group.
+
+    The line that now decides (the last one of the group) is replaced, else one is appended.
+    All other lines stay as they are, byte for byte; on the replaced line the blanks before
+    it, its comment and its kind of line end stay. A line that already says it stays too.
+
+    Raises:
+        UsageError: if the group or the level is no name, for the line could not be read back.
+    """
+    for word, name in (("group", wish.group), ("level", wish.level)):
+        if not is_name(name):
+            raise UsageError(f"not the name of a {word}: {name!r}; {NAME_RULE}")
+    lines = text.split("\n")
+    last = max((i for i, line in enumerate(lines) if _group_of(line) == wish.group), default=-1)
+    if last < 0:
+        return _append(text, render_wish(wish))
+    lines[last] = _replace(lines[last], wish)
+    return "\n".join(lines)
+
+
+def _append(text: str, line: str) -> str:
+    end = "\r\n" if text.endswith("\r\n") else "\n"
+    missing = "" if not text or text.endswith("\n") else "\n"
+    return f"{text}{missing}{line}{end}"
+
+
+def _replace(line: str, wish: Wish) -> str:
+    mistakes = Findings("")
+    said = _read_wish(wish.line, line, mistakes, mistakes)
+    if said == wish and not mistakes.total:
+        return line
+    body = line.rstrip(BLANKS)
+    blanks_before = body[: len(body) - len(body.lstrip(BLANKS))]
+    end = "\r" if line.endswith("\r") else ""
+    note = next((word for word in _words(body) if word.text.startswith("#")), None)
+    comment = f" {body[note.column - 1 :]}" if note else ""
+    return f"{blanks_before}{render_wish(wish)}{comment}{end}"
+
+
+def _read(data: bytes, mistakes: Findings, warnings: Findings) -> dict[str, Wish]:
+    wishes: dict[str, Wish] = {}
+    for number, line in readable_lines(data, mistakes):
+        wish = _read_wish(number, line, mistakes, warnings)
+        if wish is None:
+            continue
+        earlier = wishes.pop(wish.group, None)
+        if earlier is not None:
+            problem = f"this line wins over line {earlier.line} of the same group"
+            warnings.add(number, 1, wish.group, problem, "keep one line for each group")
+        wishes[wish.group] = wish
+    return wishes
+
+
+def _read_wish(number: int, line: str, mistakes: Findings, warnings: Findings) -> Wish | None:
+    words = _said(line)
+    if not words:
+        return None
+    before = mistakes.total
+    group = words[0]
+    if len(words) == 1:  # H4.4
+        guess = group.text.partition(":")[0] or "GROUP"
+        remedy = f"write '{guess} start', or '{guess} stop', with a blank between"
+        mistakes.add(number, group.column, group.text, "group without level", remedy)
+        return None
+    for kind, word in (("group", group), ("level", words[1])):
+        if not is_name(word.text):
+            mistakes.add(number, word.column, word.text, f"not the name of a {kind}", NAME_RULE)
+    options = _read_options(number, words[2:], mistakes, warnings)
+    prefer = _nodes(number, options.get("prefer"), mistakes)
+    only = _nodes(number, options.get("only"), mistakes)
+    failback = _yes_no(number, options.get("failback"), mistakes)
+    if mistakes.total > before:
+        return None
+    if only and not set(prefer) <= set(only):
+        at = options["prefer"]
+        problem = "prefer names a node that only leaves out"
+        warnings.add(number, at.column, at.text, problem, "name it in only=, too, or in neither")
+    return Wish(group.text, words[1].text, prefer, only, failback=failback, line=number)
+
+
+def _read_options(
+    number: int, words: list[_Word], mistakes: Findings, warnings: Findings
+) -> dict[str, _Word]:
+    """Return the value of each option with its column; values are not yet judged."""
+    options: dict[str, _Word] = {}
+    for word in words:
+        key, equals, value = word.text.partition("=")
+        if not equals:  # H4.3, HC-07
+            remedy = "remove it, or put a '#' before it"
+            warnings.add(number, word.column, word.text, "a word that is ignored", remedy)
+        elif key not in OPTIONS:
+            remedy = f"{nearest(key, OPTIONS)}the options are {', '.join(OPTIONS)}"
+            mistakes.add(number, word.column, word.text, "unknown option", remedy)
+        elif key in options:
+            mistakes.add(number, word.column, word.text, f"{key} is given twice", "keep one")
+        else:
+            options[key] = _Word(value, word.column + len(key) + 1)
+    return options
+
+
+def _nodes(number: int, value: _Word | None, mistakes: Findings) -> tuple[int, ...]:
+    if value is None:
+        return ()
+    nodes: list[int] = []
+    parts = value.text.split(",")
+    if len(parts) > NODES_MAX:
+        problem, remedy = f"{len(parts)} nodes", f"list at most {NODES_MAX} nodes"
+        mistakes.add(number, value.column, value.text, problem, remedy)
+        return ()
+    column = value.column
+    for part in parts:
+        node = node_number(part)
+        if node is None:
+            mistakes.add(number, column, part or value.text, "not a node number", NODE_RULE)
+        elif node in nodes:
+            mistakes.add(number, column, part, "the node is listed twice", "list it once")
+        else:
+            nodes.append(node)
+        column += len(part) + 1
+    return tuple(nodes)
+
+
+def _yes_no(number: int, value: _Word | None, mistakes: Findings) -> bool:
+    if value is None:
+        return False
+    if value.text not in _YES_NO:
+        mistakes.add(number, value.column, value.text, "neither yes nor no", "write yes or no")
+    return _YES_NO.get(value.text, False)
+
+
+def _words(line: str) -> list[_Word]:
+    return [_Word(found.group(), found.start() + 1) for found in _WORD.finditer(line)]
+
+
+def _said(line: str) -> list[_Word]:
+    """Return the words of a line before its comment."""
+    words = _words(line)
+    for index, word in enumerate(words):
+        if word.text.startswith("#"):
+            return words[:index]
+    return words
+
+
+def _group_of(line: str) -> str:
+    words = _said(line)
+    return words[0].text if words else ""
