@@ -1,0 +1,238 @@
+"""The project keeps the rules of `tests/tidy.py`, and each rule can tell when it does not."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mosha.logs import EVENTS
+from tests import tidy
+
+ROOT = Path(__file__).parent.parent
+# Where sleeping is the job: one place for all waiting, and the bench, which is no test.
+MAY_SLEEP = ("tests/waiting.py", "tests/bench/")
+TEXT_SUFFIXES = {".py", ".md", ".sh", ".toml", ".lock", ".service", ".json", ".txt", ""}
+
+Rule = Callable[[str, str], list[str]]
+
+
+def files(*tops: str, suffixes: set[str]) -> dict[str, str]:
+    """Return path -> text of the project's own files, below `tops`."""
+
+    def paths() -> Iterator[Path]:
+        for top in tops:
+            path = ROOT / top
+            yield from path.rglob("*") if path.is_dir() else [path]
+
+    return {
+        str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+        for path in sorted(paths())
+        if path.is_file() and path.suffix in suffixes and "__pycache__" not in path.parts
+    }
+
+
+MOSHA = files("mosha", suffixes={".py"})
+TESTS = files("tests", suffixes={".py"})
+DOCS = files("docs", "README.md", "CHANGELOG.md", suffixes={".md"})
+TEXTS = files(
+    *("mosha", "tests", "docs", "conf", ".ci", "Makefile", "README.md", "CHANGELOG.md"),
+    *("pyproject.toml", "requirements.lock", ".gitignore"),
+    suffixes=TEXT_SUFFIXES,
+)
+
+
+def assert_none(complaints: Iterable[str]) -> None:
+    """Fail with all complaints, one a line."""
+    found = "\n".join(complaints)
+    assert not found, f"\n{found}"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        tidy.import_complaints,
+        tidy.purity_complaints,
+        tidy.size_complaints,
+        tidy.docstring_complaints,
+    ],
+)
+def test_the_code_keeps(rule: Rule) -> None:
+    assert_none(complaint for path, text in MOSHA.items() for complaint in rule(path, text))
+
+
+def test_no_file_names_a_path_of_one_machine_or_unfinished_work() -> None:
+    assert_none(it for path, text in TEXTS.items() for it in tidy.text_complaints(path, text))
+
+
+def test_what_is_logged_and_what_is_documented_are_the_same() -> None:
+    assert_none(tidy.event_complaints(MOSHA, EVENTS))
+
+
+def test_tests_wait_for_something_instead_of_sleeping() -> None:
+    assert_none(
+        complaint
+        for path, text in TESTS.items()
+        if not path.startswith(MAY_SLEEP)
+        for complaint in tidy.sleep_complaints(path, text)
+    )
+
+
+def test_every_test_can_fail() -> None:
+    assert_none(tidy.assertion_complaints(TESTS))
+
+
+def test_every_requirement_is_locked_with_hashes() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = [
+        *project["build-system"]["requires"],
+        *project["project"]["dependencies"],
+        *project["project"]["optional-dependencies"]["dev"],
+    ]
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    assert_none(tidy.lock_complaints(wanted, lock))
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    assert_none(
+        f"{path}: {target} does not exist"
+        for path, text in DOCS.items()
+        for target in tidy.link_targets(text)
+        if not (ROOT / path).parent.joinpath(target).exists()
+    )
+
+
+def test_every_page_of_the_manual_is_found_from_its_index() -> None:
+    index = ROOT / "docs" / "README.md"
+    linked = {
+        (index.parent / target).resolve()
+        for target in tidy.link_targets(index.read_text(encoding="utf-8"))
+    }
+    pages = {ROOT / path for path in DOCS if path.startswith("docs/")}
+    assert_none(f"docs/README.md: no link to {page}" for page in pages - linked - {index})
+
+
+LONG_FUNCTION = "def long() -> None:\n" + "    pass\n" * tidy.FUNCTION_LINES_MAX
+
+# A tilde keeps a sample from being found in this file; it is taken out before use.
+BAD_SAMPLES = [
+    (tidy.import_complaints, "mosha/core/x.py", "from mosha.formats import cltab"),
+    (tidy.import_complaints, "mosha/core/x.py", "from mosha import clock"),
+    (tidy.import_complaints, "mosha/formats/x.py", "def f():\n    import mosha.control.protocol"),
+    (tidy.import_complaints, "mosha/monitor/x.py", "from mosha.clinit.daemon import run"),
+    (tidy.import_complaints, "mosha/clinit/x.py", "from mosha import monitor"),
+    (tidy.import_complaints, "mosha/control/x.py", "from mosha import HA"),
+    (tidy.import_complaints, "mosha/errors.py", "import mosha.core.status"),
+    (tidy.import_complaints, "mosha/core/x.py", "from . import status"),
+    (tidy.import_complaints, "mosha/helpers/x.py", ""),
+    (tidy.purity_complaints, "mosha/core/x.py", "import time"),
+    (tidy.purity_complaints, "mosha/core/x.py", "from os import path"),
+    (tidy.purity_complaints, "mosha/core/x.py", "def f():\n    import random"),
+    (tidy.purity_complaints, "mosha/core/x.py", "import asyncio.events"),
+    (tidy.purity_complaints, "mosha/core/x.py", "import msgspec"),
+    (tidy.purity_complaints, "mosha/core/x.py", "open('x')"),
+    (tidy.purity_complaints, "mosha/formats/x.py", "import socket"),
+    (tidy.purity_complaints, "mosha/formats/x.py", "def f(path): path.read_text()"),
+    (tidy.size_complaints, "mosha/x.py", "\n" * (tidy.LINES_MAX + 1)),
+    (tidy.size_complaints, "mosha/x.py", LONG_FUNCTION),
+    (tidy.size_complaints, "mosha/x.py", "async " + LONG_FUNCTION),
+    (tidy.docstring_complaints, "mosha/x.py", "X = 1"),
+    (tidy.docstring_complaints, "mosha/x.py", '"""X."""\ndef public(): pass'),
+    (tidy.docstring_complaints, "mosha/x.py", '"""X."""\nclass Public: pass'),
+    (tidy.docstring_complaints, "mosha/x.py", '"""X."""\nclass A:\n "A."\n def b(self): pass'),
+    (tidy.text_complaints, "docs/x.md", "see /wo~rk/there"),
+    (tidy.text_complaints, "docs/x.md", "see /ro~ot/there"),
+    (tidy.text_complaints, "docs/x.md", "see /t~mp/there"),
+    (tidy.text_complaints, "docs/x.md", "see /ho~me/somebody"),
+    (tidy.text_complaints, "mosha/x.py", "# TO~DO: later"),
+    (tidy.sleep_complaints, "tests/x.py", "time.sleep(1)"),
+    (tidy.sleep_complaints, "tests/x.py", "sleep(delay_s)"),
+    (tidy.sleep_complaints, "tests/x.py", "async def f():\n    await asyncio.sleep(0.1)"),
+    (tidy.sleep_complaints, "tests/x.py", "async def f():\n    await anyio.sleep(delay=0.1)"),
+]
+
+
+@pytest.mark.parametrize(("rule", "path", "text"), BAD_SAMPLES)
+def test_a_rule_complains_of_a_bad_sample(rule: Rule, path: str, text: str) -> None:
+    (complaint,) = rule(path, text.replace("~", ""))
+    assert complaint.startswith(path)
+
+
+GOOD_SAMPLES = [
+    (tidy.import_complaints, "mosha/cli/x.py", "from mosha import HA, __version__, monitor"),
+    (tidy.import_complaints, "mosha/monitor/x.py", "from mosha.control import client"),
+    (tidy.import_complaints, "mosha/core/x.py", "from mosha.core import status\nimport enum"),
+    (tidy.purity_complaints, "mosha/core/x.py", "from collections.abc import Mapping"),
+    (tidy.purity_complaints, "mosha/clinit/x.py", "import os\nopen('x')"),
+    (tidy.size_complaints, "mosha/x.py", "\n" * tidy.LINES_MAX),
+    (tidy.docstring_complaints, "mosha/x.py", '"""X."""\ndef _private(): pass'),
+    (tidy.docstring_complaints, "mosha/x.py", ""),
+    (tidy.text_complaints, "docs/x.md", "see /mfs/2/var/mosix-ha and workers"),
+    (tidy.sleep_complaints, "tests/x.py", "async def f():\n    await anyio.sleep(0)"),
+]
+
+
+@pytest.mark.parametrize(("rule", "path", "text"), GOOD_SAMPLES)
+def test_a_rule_does_not_complain_of_a_good_sample(rule: Rule, path: str, text: str) -> None:
+    assert rule(path, text) == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "log.info('surprise', node=1)",
+        "self._log.error('surprise')",
+        "logs.get().critical('surprise')",
+        "self.log.bind(node=1).debug('surprise')",
+        "entry_log.exception('surprise')",
+        "logger.warning('known' if good else 'surprise')",
+    ],
+)
+def test_an_event_that_is_not_documented_is_found(call: str) -> None:
+    found = tidy.event_complaints({"x.py": f"{call}\nlog.info('known')"}, ["known"])
+    assert found == ["x.py: surprise is not in EVENTS"]
+
+
+def test_an_event_that_nothing_logs_is_found_and_a_name_that_is_not_written_out() -> None:
+    found = tidy.event_complaints({"x.py": "log.info(name)\nmath.log(1)\nx.info(1)"}, ["known"])
+    assert found == [
+        "x.py:1: the event name is not written out",
+        "mosha/logs.py: nothing logs known",
+    ]
+
+
+def test_a_test_that_asserts_nothing_is_found() -> None:
+    found = tidy.assertion_complaints({"x.py": "async def test_a(): helper()\ndef helper(): pass"})
+    assert found == ["x.py:1: test_a asserts nothing"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["assert x", "with pytest.raises(E): f()", "direct()", "indirect()", "page.assert_same()"],
+)
+def test_a_test_may_assert_by_a_helper(body: str) -> None:
+    helpers = "def direct(): assert x\nasync def indirect(): direct()"
+    assert tidy.assertion_complaints({"x.py": f"def test_a():\n    {body}", "y.py": helpers}) == []
+
+
+LOCK = """\
+good==1.0 \\
+    --hash=sha256:aa \\
+    --hash=sha256:bb
+    # via somebody
+bare==2.0
+"""
+
+
+def test_a_missing_and_an_unhashed_requirement_are_found() -> None:
+    assert tidy.lock_complaints(["good>=1", "bare", "gone[x]>=3; y"], LOCK) == [
+        "requirements.lock: gone is missing: make lock",
+        "requirements.lock: bare has no hash",
+    ]
+
+
+def test_links_are_read_without_their_fragments_and_without_other_sites() -> None:
+    text = "[a](b.md), [c](d/e.md#f), [g](https://h.example/), [i](#j)"
+    assert tidy.link_targets(text) == ["b.md", "d/e.md"]

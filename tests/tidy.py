@@ -1,0 +1,294 @@
+"""The rules the code keeps about itself, as functions from a file's text to complaints.
+
+DESIGN section 9 gives the import directions; the other rules are those a reader relies
+on: a pure core, one screen a function, one list of event names, tests that wait for
+something. `tests/test_tidy.py` runs them over the project and shows that each can fail.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+LINES_MAX = 400
+FUNCTION_LINES_MAX = 60
+
+_LEAVES = frozenset({"errors", "clock", "logs"})
+_CONTROL = frozenset({"control", "formats", "core"}) | _LEAVES
+_ALL = frozenset({"cli", "monitor", "clinit", "__init__"}) | _CONTROL
+
+# What each part of mosha may import of mosha. A new part has to be given its place here.
+LAYERS: Mapping[str, frozenset[str]] = {
+    "errors": frozenset(),
+    "clock": frozenset({"errors"}),
+    "logs": frozenset({"errors"}),
+    "core": frozenset({"core", "errors"}),
+    "formats": frozenset({"formats", "core", "errors"}),
+    "control": _CONTROL,
+    "clinit": _CONTROL | {"clinit"},
+    "monitor": _CONTROL | {"monitor"},
+    "cli": _ALL,
+    "__init__": _ALL,
+    "__main__": _ALL,
+}
+
+_PURE_STDLIB = frozenset(
+    {
+        *("__future__", "bisect", "collections", "dataclasses", "difflib", "enum", "functools"),
+        *("hashlib", "heapq", "itertools", "math", "operator", "re", "string", "textwrap"),
+        *("types", "typing", "zlib"),
+    }
+)
+# Text to data and back needs parsers, and paths as values; still no I/O.
+PURE_IMPORTS: Mapping[str, frozenset[str]] = {
+    "core": _PURE_STDLIB,
+    "formats": _PURE_STDLIB | {"json", "msgspec", "pathlib", "tomllib"},
+}
+_IO_NAMES = frozenset({"open", "print", "input", "exec", "eval"})
+_IO_METHODS = frozenset(
+    {
+        *("open", "read_text", "read_bytes", "write_text", "write_bytes", "exists", "is_file"),
+        *("is_dir", "iterdir", "glob", "rglob", "mkdir", "unlink", "rename", "touch", "resolve"),
+        *("stat", "home", "cwd", "expanduser"),
+    }
+)
+
+# With a class of one letter in each word, since this file is searched too.
+_MACHINE_PATH = re.compile(r"/(w[o]rk|f[a]rm|r[o]ot|t[m]p|opt/p[y]pi|opt/w[h]eels)\b|/h[o]me/\w")
+_UNFINISHED = re.compile(r"\b(T[O]DO|F[I]XME|X[X]X)\b")
+_LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
+
+_LOG_METHODS = frozenset({"debug", "info", "warning", "error", "critical", "exception"})
+_FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def part_of(path: str) -> str:
+    """Return the part of mosha a file belongs to: its directory, or its own name."""
+    return path.removeprefix("mosha/").partition("/")[0].removesuffix(".py")
+
+
+def imported_modules(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield line and full name of everything imported, also inside functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            yield node.lineno, "." * node.level + (node.module or "")
+        elif isinstance(node, ast.ImportFrom) and node.module == "mosha":
+            yield from ((node.lineno, f"mosha.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.lineno, node.module or ""
+
+
+def import_complaints(path: str, text: str) -> list[str]:
+    """Complain of imports against the directions."""
+    part = part_of(path)
+    if part not in LAYERS:
+        return [f"{path}: {part} has no place among the layers"]
+    found = []
+    for line, module in imported_modules(ast.parse(text)):
+        first, _, rest = module.partition(".")
+        if not first:
+            found.append(f"{path}:{line}: a relative import hides its direction")
+        elif first == "mosha" and rest != "__version__":
+            target = rest.partition(".")[0]
+            if (target if target in LAYERS else "__init__") not in LAYERS[part]:
+                found.append(f"{path}:{line}: {part} must not import {module}")
+    return found
+
+
+def purity_complaints(path: str, text: str) -> list[str]:
+    """Complain of clock, chance, I/O and anything else that is no pure function."""
+    allowed = PURE_IMPORTS.get(part_of(path))
+    if allowed is None:
+        return []
+    tree = ast.parse(text)
+    found = [
+        f"{path}:{line}: {part_of(path)} is pure and must not import {module}"
+        for line, module in imported_modules(tree)
+        if module.partition(".")[0] not in allowed | {"mosha"}
+    ]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = called_name(node)
+            plain = isinstance(node.func, ast.Name)
+            if name in (_IO_NAMES if plain else _IO_METHODS):
+                found.append(f"{path}:{node.lineno}: {part_of(path)} is pure, no {name}()")
+    return found
+
+
+def called_name(call: ast.Call) -> str:
+    """Return the last word of what is called: `c` for `a.b.c()`."""
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr
+    return call.func.id if isinstance(call.func, ast.Name) else ""
+
+
+def size_complaints(path: str, text: str) -> list[str]:
+    """Complain of files and functions that do not fit one reading."""
+    lines = text.count("\n")
+    found = [f"{path}: {lines} lines, more than {LINES_MAX}"] if lines > LINES_MAX else []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, _FUNCTION):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > FUNCTION_LINES_MAX:
+                found.append(f"{path}:{node.lineno}: {node.name} has {length} lines")
+    return found
+
+
+def docstring_complaints(path: str, text: str) -> list[str]:
+    """Complain of modules, public classes and public functions that say nothing of themselves."""
+    tree = ast.parse(text)
+    found = [] if ast.get_docstring(tree) or not text.strip() else [f"{path}: no docstring"]
+    found += [
+        f"{path}:{node.lineno}: {node.name} has no docstring"
+        for owner in ast.walk(tree)
+        if isinstance(owner, ast.Module | ast.ClassDef)
+        for node in owner.body
+        if isinstance(node, (*_FUNCTION, ast.ClassDef))
+        and not node.name.startswith("_")
+        and not (isinstance(owner, ast.ClassDef) and owner.name.startswith("_"))
+        and not any(decorator_name(item) == "overload" for item in node.decorator_list)
+        and not ast.get_docstring(node)
+    ]
+    return found
+
+
+def decorator_name(decorator: ast.expr) -> str:
+    """Return the last word of a decorator."""
+    if isinstance(decorator, ast.Call):
+        return called_name(decorator)
+    return ast.unparse(decorator).rpartition(".")[2]
+
+
+def text_complaints(path: str, text: str) -> list[str]:
+    """Complain of paths of one machine and of marks of unfinished work."""
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if match := _MACHINE_PATH.search(line):
+            found.append(f"{path}:{number}: {match[0]} is a path of one machine")
+        if match := _UNFINISHED.search(line):
+            found.append(f"{path}:{number}: {match[0]}")
+    return found
+
+
+def link_targets(text: str) -> list[str]:
+    """Return the files a Markdown text links to, as written."""
+    return [target for target in _LINK.findall(text) if "://" not in target]
+
+
+def is_logger(node: ast.expr) -> bool:
+    """Say whether an expression is a logger: named so, or made by `bind` or `logs.get`."""
+    if isinstance(node, ast.Call):
+        maker = called_name(node)
+        if maker == "bind" and isinstance(node.func, ast.Attribute):
+            return is_logger(node.func.value)
+        return ast.unparse(node.func) == "logs.get"
+    name = ast.unparse(node).rpartition(".")[2]
+    return name.lstrip("_") in {"log", "logger"} or name.endswith(("_log", "_logger"))
+
+
+def logged_events(path: str, text: str) -> tuple[set[str], list[str]]:
+    """Return the event names a file logs, and complaints of names that cannot be read off."""
+    events: set[str] = set()
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if not (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr in _LOG_METHODS
+            and is_logger(node.func.value)
+        ):
+            continue
+        names = list(constant_strings(node.args[0])) if node.args else []
+        events.update(names)
+        if not names:
+            found.append(f"{path}:{node.lineno}: the event name is not written out")
+    return events, found
+
+
+def constant_strings(node: ast.expr) -> Iterator[str]:
+    """Yield the string an expression is, or both strings of a choice between two."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.IfExp):
+        yield from constant_strings(node.body)
+        yield from constant_strings(node.orelse)
+
+
+def event_complaints(files: Mapping[str, str], documented: Iterable[str]) -> list[str]:
+    """Complain of events that are logged and not documented, or the other way round."""
+    logged: set[str] = set()
+    found = []
+    for path, text in files.items():
+        events, unreadable = logged_events(path, text)
+        found += unreadable
+        found += [f"{path}: {name} is not in EVENTS" for name in sorted(events - set(documented))]
+        logged |= events
+    found += [f"mosha/logs.py: nothing logs {name}" for name in sorted(set(documented) - logged)]
+    return found
+
+
+def sleep_complaints(path: str, text: str) -> list[str]:
+    """Complain of tests that let time pass; `sleep(0)` only lets others run."""
+    return [
+        f"{path}:{node.lineno}: {ast.unparse(node)}: wait for something instead"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call)
+        and called_name(node) == "sleep"
+        and not (node.args and isinstance(node.args[0], ast.Constant) and node.args[0].value == 0)
+    ]
+
+
+def asserting_functions(files: Mapping[str, str]) -> set[str]:
+    """Return the names of all functions that assert, themselves or by one that does."""
+    functions = [
+        node
+        for text in files.values()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, _FUNCTION)
+    ]
+    names: set[str] = set()
+    while True:
+        more = {node.name for node in functions if asserts(node, names)} - names
+        if not more:
+            return names
+        names |= more
+
+
+def asserts(function: ast.AST, helpers: set[str]) -> bool:
+    """Say whether a function holds an assert, a `pytest.raises` or a call of such a helper."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assert):
+            return True
+        if isinstance(node, ast.Call):
+            name = called_name(node)
+            if name in helpers or name in {"raises", "warns"} or name.startswith("assert_"):
+                return True
+    return False
+
+
+def assertion_complaints(files: Mapping[str, str]) -> list[str]:
+    """Complain of tests that cannot fail."""
+    helpers = asserting_functions(files)
+    return [
+        f"{path}:{node.lineno}: {node.name} asserts nothing"
+        for path, text in files.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, _FUNCTION) and node.name.startswith("test_")
+        if not asserts(node, helpers)
+    ]
+
+
+def lock_complaints(wanted: Iterable[str], lock: str) -> list[str]:
+    """Complain of requirements that are not locked, and of locked ones without a hash."""
+    pins = {
+        match[1]: match[2].count("--hash=")
+        for match in re.finditer(r"^([\w.-]+)==((?:.*\\\n)*.*)$", lock, re.MULTILINE)
+    }
+    names = [re.split(r"[<>=!~\[; ]", requirement)[0] for requirement in wanted]
+    found = [
+        f"requirements.lock: {name} is missing: make lock" for name in names if name not in pins
+    ]
+    return found + [f"requirements.lock: {name} has no hash" for name in pins if not pins[name]]
