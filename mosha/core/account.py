@@ -1,0 +1,77 @@
+"""What a node says of itself, and what is new in what another says.
+
+`compose` makes the status to be published from everything the node has decided;
+`differences` finds the groups whose turn a peer's new status calls for.
+"""
+
+from __future__ import annotations
+
+import math
+
+from mosha.core.life import Local
+from mosha.core.quorum import Sight
+from mosha.core.seat import Mind
+from mosha.core.status import Ban, GroupLine, NodeState, Status, Term
+
+
+def line_of(local: Local) -> GroupLine:
+    """Return the clstat line of a group as clinit reports it."""
+    return GroupLine(local.level, local.state)
+
+
+def compose(mind: Mind, *, seq: int, now: float, left: bool) -> Status:
+    """Make the status that number `seq` shall be; `left` says that the node has gone (V4)."""
+    seats = sorted(mind.seats.values(), key=lambda seat: seat.group)
+    terms = {}
+    for seat in seats:
+        known = max(mind.view.terms.get(seat.group, 0), seat.ballot.voted)
+        if known:
+            terms[seat.group] = Term(known, seat.ballot.voted)
+    return Status(
+        node=mind.me,
+        inc=mind.inc,
+        run=mind.run,
+        boot=mind.boot,
+        seq=seq,
+        state=NodeState.LEFT if left else mind.state,
+        quorum=mind.view.sight is Sight.YES,
+        seen=mind.view.seen(),
+        votes={s.group: s.ballot.vote for s in seats if s.ballot.vote is not None},
+        terms=terms,
+        claims={s.group: s.claim for s in seats if s.claim is not None},
+        groups={group: line_of(local) for group, local in sorted(mind.locals.items())},
+        bans={
+            s.group: Ban(math.ceil(s.ban_until - now), s.ban_reason)
+            for s in seats
+            if s.ban_until > now
+        },
+        fenced=dict(mind.view.receipts),
+        tables=mind.tables,
+        refused=mind.refused,
+    )
+
+
+def differences(old: Status | None, new: Status) -> set[str] | None:
+    """Return the groups of which two statuses of one node say different things.
+
+    None if they differ in something that concerns every group. A status that only counts on
+    (`seq`, `Mosha::Seen`, the seconds of a ban) differs in nothing.
+    """
+    if old is None or (old.inc, old.state, old.quorum, old.fenced) != (
+        new.inc,
+        new.state,
+        new.quorum,
+        new.fenced,
+    ):
+        return None
+    pairs = (
+        (old.claims, new.claims),
+        (old.groups, new.groups),
+        (old.votes, new.votes),
+        (old.terms, new.terms),
+    )
+    found: set[str] = set()
+    for before, after in pairs:
+        if before != after:
+            found |= {g for g in before.keys() | after.keys() if before.get(g) != after.get(g)}
+    return found | (old.bans.keys() ^ new.bans.keys())

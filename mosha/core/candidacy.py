@@ -1,0 +1,140 @@
+"""Who could run a group, and when it is this node's turn to claim it: C1 and section 7.
+
+All of it follows from what this node knows; nodes with the same view come to the same plan.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from mosha.core import placement
+from mosha.core.placement import Free
+from mosha.core.quorum import Sight
+from mosha.core.seat import Mind, Seat
+from mosha.core.status import GroupLine, NodeState
+from mosha.core.tables import STOP_LEVEL, Wish
+
+SHORT_WAIT_MIN_S = 0.1
+SHORT_WAIT_MAX_S = 2.0
+
+
+def unwanted_because(mind: Mind, seat: Seat, now: float) -> str:
+    """Say why the group shall not run on this node now, "" if it may."""
+    if mind.displaced:
+        return "another node uses this node's number"
+    if mind.state is not NodeState.UP:
+        return "this node is leaving"
+    if mind.view.sight is Sight.NO:
+        return "no quorum"
+    if mind.cltab_groups is not None and seat.group not in mind.cltab_groups:
+        return "not in cltab"
+    wish = mind.wish(seat.group)
+    if wish is None:
+        return "not in hactl"
+    if wish.level == STOP_LEVEL:
+        return "hactl says stop"
+    if not wish.allows(mind.me):
+        return "only= leaves this node out"
+    if now < seat.ban_until:
+        return f"banned here: {seat.ban_reason}"
+    return ""
+
+
+def turn_at(mind: Mind, seat: Seat, now: float) -> float:
+    """Return when this node may claim the group, infinity while C1 does not hold.
+
+    Rank 0 claims at once, rank k after k short waits. The waiting starts when the group is
+    first seen free.
+    """
+    group = seat.group
+    view = mind.view
+    free = not view.holders(group, stale_too=mind.fencing.required)
+    if not free or unwanted_because(mind, seat, now) or mind.local(group).present:
+        seat.free_since = None
+        return math.inf
+    ready = (
+        view.sight is Sight.YES
+        and not mind.silent(now)
+        and seat.ballot.vote is None
+        and mind.published is not None
+        and mind.published.inc == mind.inc
+    )
+    if not ready:
+        return math.inf
+    if seat.free_since is None:
+        seat.free_since = now
+    order = joint_plan(mind, now).get(group, ())
+    if mind.me not in order:
+        return math.inf
+    due = seat.free_since + order.index(mind.me) * short_wait_s(mind)
+    return max(due, seat.backoff_until)
+
+
+def short_wait_s(mind: Mind) -> float:
+    """Return how much later each rank claims: long enough to see the better one's claim."""
+    return min(max(mind.timing.heartbeat_s / 2, SHORT_WAIT_MIN_S), SHORT_WAIT_MAX_S)
+
+
+def yields(mind: Mind, group: str, now: float) -> bool:
+    """Say whether a node that hactl prefers has been up for T and may take the group back."""
+    wish = mind.wish(group)
+    if wish is None or not wish.failback or not wish.prefer:
+        return False
+    place = wish.prefer.index(mind.me) if mind.me in wish.prefer else len(wish.prefer)
+    for node in wish.prefer[:place]:
+        since = mind.view.peer(node).first_heard_at
+        if (
+            wish.allows(node)
+            and mind.view.takes_groups(node, group)
+            and since is not None
+            and now - since >= mind.timing.timeout_s
+        ):
+            return True
+    return False
+
+
+def joint_plan(mind: Mind, now: float) -> dict[str, tuple[int, ...]]:
+    """Return the rankings of all free groups, worked out once for each change of the view."""
+    if mind.plan is None:
+        frees = []
+        for group, wish in (mind.hactl.wishes if mind.hactl else {}).items():
+            seat = mind.seat(group)
+            held = mind.view.holders(group, stale_too=mind.fencing.required)
+            if mind.wish(group) is None or wish.level == STOP_LEVEL or held or seat.claim:
+                continue
+            frees.append(Free(wish, eligible(mind, wish, now)))
+        mind.plan = placement.place(frees, loads(mind))
+    return mind.plan
+
+
+def eligible(mind: Mind, wish: Wish, now: float) -> frozenset[int]:
+    """Return the nodes that may take a group now."""
+    found = {n for n in mind.view.members if mind.view.takes_groups(n, wish.group)}
+    if not unwanted_because(mind, mind.seat(wish.group), now):
+        found.add(mind.me)
+    return frozenset(node for node in found if wish.allows(node))
+
+
+def loads(mind: Mind, without: str = "") -> dict[int, int]:
+    """Return how many groups each fresh node holds, one group left out."""
+    counts = {
+        status.node: len((set(status.claims) | _active(status.groups)) - {without})
+        for status in mind.view.fresh()
+    }
+    own = {g for g, seat in mind.seats.items() if seat.claim is not None}
+    own |= {g for g, local in mind.locals.items() if local.present}
+    counts[mind.me] = len(own - {without})
+    return counts
+
+
+def _active(groups: Mapping[str, GroupLine]) -> set[str]:
+    return {group for group, line in groups.items() if line.active}
+
+
+def ranks(mind: Mind, group: str, now: float) -> dict[int, int]:
+    """Return the rank of every node that may have claimed the group, for choosing one."""
+    wish = mind.wish(group) or Wish(group, STOP_LEVEL)
+    candidates = eligible(mind, wish, now) | {mind.me, *mind.view.fresh_nodes()}
+    order = placement.ranking(Free(wish, candidates), loads(mind, without=group))
+    return {node: rank for rank, node in enumerate(order)}

@@ -1,0 +1,73 @@
+"""Whom to shoot, when, and whose turn it is (STOMITH, section 6 of the design).
+
+A stale node that did not leave is shot by the lowest fresh node; the next ones take over
+one delay later each, so that never all shoot at once. Nobody shoots without a quorum, in
+the first `start_grace_s` after its own start, or at a node it has not seen alive since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mosha.core.peers import Peer
+
+
+@dataclass(frozen=True, slots=True)
+class FencingRules:
+    """`required`: a stale node's groups wait for a receipt. `gives_receipts`: a method can."""
+
+    required: bool = False
+    gives_receipts: bool = False
+    takeover_s: float = 5.0
+    retry_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """The last shot at one incarnation of a node: when it was ordered and how it ended.
+
+    `outcome` is `running`, `receipt`, `no receipt` or `failed`.
+    """
+
+    node: int
+    inc: int
+    at: float
+    outcome: str = "running"
+    method: str = ""
+    detail: str = ""
+
+
+def shoot_at(
+    victim: Peer,
+    *,
+    me: int,
+    fresh: Sequence[int],
+    started_at: float,
+    start_grace_s: float,
+    rules: FencingRules,
+    last: Shot | None,
+) -> float | None:
+    """Return when this node shall shoot a stale peer, None if it shall not.
+
+    Args:
+        victim: the peer; must be stale.
+        me: the own node.
+        fresh: the nodes that are fresh, the own one included, in any order.
+        started_at: when the own monitor started, seconds of boottime.
+        start_grace_s: no shot in this time after the start (H3.6).
+        rules: delays, and whether a shot can give a receipt.
+        last: the own last shot at this node, if any.
+
+    Without a method that gives receipts one message for each incarnation is enough; with
+    one, a failed shot is tried again.
+    """
+    if victim.stale_since is None or not victim.advanced:
+        return None
+    position = sorted(fresh).index(me)
+    due = max(started_at + start_grace_s, victim.stale_since + position * rules.takeover_s)
+    if last is None or last.inc < victim.inc:
+        return due
+    if last.outcome == "failed":
+        return max(due, last.at + rules.retry_s)
+    return None

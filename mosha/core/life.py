@@ -1,0 +1,173 @@
+"""The life of a group on one node: the table that decides each turn of its coroutine.
+
+`ROWS` is read from the top; the first row that holds says what to do. A row is a name, a
+condition on `Facts` and an order. The facts are worked out by `core.node`, the order is
+carried out there; here is nothing but the table (design section 7, catalogue H5).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mosha.core.status import SETTLED, GroupState
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
+
+
+class Do(enum.StrEnum):
+    """What a turn asks for."""
+
+    STOP = "stop"  # tell `stop`; the claim stays until nothing is alive (C7)
+    RELEASE = "release"  # nothing is left here: drop the claim
+    WITHDRAW = "withdraw"  # drop a claim that never ran anything, tell `stop`, back off (C6)
+    RAISE = "raise"  # claim again with a higher term: the votes were split
+    BAN = "ban"  # tell `stop` and keep this group away from this node for a while
+    TEST = "test"  # tell `test`
+    GO = "go"  # tell the level hactl wants
+    PLAN = "plan"  # claim it and tell `plan`
+    WAIT = "wait"  # something is under way
+    REST = "rest"  # all is as wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A group as clinit reports it: the clstat line, the level last told, what may be alive."""
+
+    group: str
+    level: str
+    state: GroupState
+    wanted: str
+    term: int = 0
+    alive: int = 0
+    stop_at: float | None = None
+    kill_at: float | None = None
+    cause: str = ""
+
+    @property
+    def present(self) -> bool:
+        """Whether anything of the group may be alive here or is shown as active."""
+        if self.alive:
+            return True
+        if self.state is GroupState.CONFIGURED:
+            return False
+        return not (self.level == STOP_LEVEL and self.state is GroupState.DONE)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the group has arrived at the level last told."""
+        return self.state in SETTLED and self.level == self.wanted
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether it is at, or on its way to, a level that needs a lease (C5)."""
+        return self.wanted not in (PLAN_LEVEL, STOP_LEVEL)
+
+
+ABSENT = Local(group="", level=STOP_LEVEL, state=GroupState.CONFIGURED, wanted=STOP_LEVEL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All that one turn looks at.
+
+    `wanted` is the level hactl gives this group on this node, `stop` if it shall not run
+    here for any reason. `granted`: the own claim holds a running lease; `proven`: a level
+    that needs one was told under this claim. `told` is a level told to clinit that it has
+    not shown yet. `runs_elsewhere`, `better_claim`, `overdue` (the plan limit has passed) and
+    `split` speak of a claim not granted; `my_turn` says that C1 holds and the rank's time
+    has come. `yields`: a better node waits to take the group back (`failback=yes`).
+    """
+
+    local: Local
+    wanted: str
+    claimed: bool
+    granted: bool
+    proven: bool
+    told: str = ""
+    runs_elsewhere: bool = False
+    better_claim: bool = False
+    overdue: bool = False
+    split: bool = False
+    my_turn: bool = False
+    yields: bool = False
+
+    @property
+    def here(self) -> bool:
+        """Whether anything of the group is, or is about to be, on this node."""
+        return self.local.present or self.told not in ("", STOP_LEVEL)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was told, seen by clinit or not."""
+        return (self.told or self.local.wanted) == STOP_LEVEL
+
+    @property
+    def unproven(self) -> bool:
+        """Whether there is a claim that nothing runs under and that is not granted now."""
+        return self.claimed and not self.proven and not self.granted
+
+
+def _at(level: str) -> Callable[[Facts], bool]:
+    def holds(facts: Facts) -> bool:
+        return facts.local.level == level and facts.local.settled and facts.local.present
+
+    return holds
+
+
+_planned, _tested = _at(PLAN_LEVEL), _at(TEST_LEVEL)
+
+
+def _unwanted(facts: Facts) -> bool:
+    return facts.wanted == STOP_LEVEL
+
+
+def _failed(facts: Facts) -> bool:
+    local = facts.local
+    return (
+        local.settled
+        and local.state is GroupState.FAILED
+        and local.level in (PLAN_LEVEL, TEST_LEVEL, facts.wanted)
+    )
+
+
+def _home(facts: Facts) -> bool:
+    return facts.local.settled and facts.local.present and facts.local.level == facts.wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table."""
+
+    name: str
+    holds: Callable[[Facts], bool]
+    do: Do
+
+
+ROWS: tuple[Row, ...] = (
+    Row("claim not wanted", lambda f: _unwanted(f) and f.unproven, Do.WITHDRAW),
+    Row("not wanted", lambda f: _unwanted(f) and f.here and not f.stopping, Do.STOP),
+    Row("gone", lambda f: f.claimed and not f.here and f.stopping, Do.RELEASE),
+    Row("runs unclaimed", lambda f: f.here and not f.claimed and not f.stopping, Do.STOP),
+    Row("lost its lease", lambda f: f.proven and not f.granted and not f.stopping, Do.STOP),
+    Row("stopping", lambda f: f.here and f.stopping, Do.WAIT),
+    Row("runs elsewhere", lambda f: f.unproven and f.runs_elsewhere, Do.WITHDRAW),
+    Row("collision", lambda f: f.unproven and f.better_claim, Do.WITHDRAW),
+    Row("not granted in time", lambda f: f.unproven and f.overdue, Do.WITHDRAW),
+    Row("votes split", lambda f: f.unproven and f.split, Do.RAISE),
+    Row("told, not seen yet", lambda f: f.told != "", Do.WAIT),
+    Row("failed", _failed, Do.BAN),
+    Row("gives way", lambda f: f.granted and f.yields and _home(f), Do.STOP),
+    Row("at home", lambda f: f.granted and _home(f), Do.REST),
+    Row("passed its tests", lambda f: f.granted and _tested(f), Do.GO),
+    Row("planned and granted", lambda f: f.granted and _planned(f), Do.TEST),
+    Row("at another level", lambda f: f.granted and f.here and f.local.settled, Do.GO),
+    Row("in transition", lambda f: f.here, Do.WAIT),
+    Row("free", lambda f: f.my_turn and not f.claimed and not _unwanted(f), Do.PLAN),
+    Row("waiting", lambda _: True, Do.WAIT),
+)
+
+
+def decide(facts: Facts) -> Row:
+    """Return the first row that holds."""
+    return next(row for row in ROWS if row.holds(facts))

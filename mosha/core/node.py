@@ -1,0 +1,410 @@
+"""The brain of one node: facts go in, what to publish, tell and shoot comes out.
+
+`Node` is the only way in to everything the core decides. A shell (the monitor, or a
+simulator) reports facts by the methods named in the past tense and then asks: which groups
+want a turn (`take_woken`), whether a status must be published at once (`dirty`), which
+leases to renew, whom to fence, what to log. It knows no clock, no chance and no file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mosha.core import account, candidacy, fencing, peers, turn
+from mosha.core.ballot import Ballot
+from mosha.core.fencing import FencingRules, Shot
+from mosha.core.life import Local
+from mosha.core.quorum import Electorate, Policy, Sight
+from mosha.core.seat import NEVER, Mind, Note
+from mosha.core.status import NodeState, Receipt, Stamp, Status, TableVersion
+from mosha.core.tables import Hactl
+from mosha.core.timing import Timing
+from mosha.core.turn import Turn
+from mosha.core.view import View
+
+# A renewal reaches clinit when the lease has moved by this part of a heartbeat.
+RENEWAL_STEP = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Birth:
+    """What a node knows of itself when its monitor starts.
+
+    `inc` is greater than any the shell knows of this node's (persisted, wall clock); `boot`
+    and `run` as published. `former` is the own clstat of an earlier life, if it is whole.
+    """
+
+    me: int
+    inc: int
+    run: str
+    boot: str
+    now: float
+    former: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FenceOrder:
+    """An order to shoot a node that is stale in this incarnation."""
+
+    node: int
+    inc: int
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """New deadlines for what runs under a claim, in seconds of boottime (C5)."""
+
+    group: str
+    term: int
+    stop_at: float
+    kill_at: float
+
+
+class Node:
+    """One node's brain. Not for several threads; `now` never goes back."""
+
+    def __init__(
+        self,
+        birth: Birth,
+        timing: Timing,
+        *,
+        rules: FencingRules,
+        electorate: Electorate,
+        members: frozenset[int],
+    ) -> None:
+        self.mind = Mind(
+            me=birth.me,
+            inc=birth.inc,
+            run=birth.run,
+            boot=birth.boot,
+            started_at=birth.now,
+            timing=timing,
+            fencing=rules,
+            view=View(birth.me, electorate, members),
+        )
+        self._former_claims: Mapping[str, int] | None = None
+        self._seq = 0
+        self._recover(birth)
+
+    def _recover(self, birth: Birth) -> None:
+        """Take over votes, terms and receipts of the former life (V4); be silent if due (V5)."""
+        mind, former = self.mind, birth.former
+        if former is None or former.boot != birth.boot:
+            mind.silent_until = birth.now + mind.timing.timeout_s
+        if former is None:
+            return
+        mind.inc = max(mind.inc, former.inc + 1)
+        self._former_claims = former.claims
+        mind.view.receipts.update(former.fenced)
+        for group, term in former.terms.items():
+            mind.view.know_term(group, term.known)
+            mind.seat(group).ballot = Ballot(None, term.voted or term.known)
+        for group, vote in former.votes.items():
+            seat = mind.seat(group)
+            seat.ballot = Ballot(vote, max(vote.term, seat.ballot.voted))
+            mind.view.know_term(group, vote.term)
+            mind.view.recovered(vote.node, birth.now)
+
+    # --- facts: the others -----------------------------------------------------------
+
+    def peer_read(
+        self, node: int, status: Status | None, *, began: float, now: float, error: str = ""
+    ) -> None:
+        """Take in that an attempt to read a peer's status was completed.
+
+        `status` is None if there was none to read or it was torn; `error` says what failed.
+        """
+        view = self.mind.view
+        before, standing = view.peer(node), view.standing(node)
+        news = status is not None and view.heard(status, now)
+        view.tried(node, began=began, now=now, timeout_s=self.mind.timing.timeout_s, error=error)
+        if news and status is not None:
+            view.echo(status, self.mind.inc, self.mind.writes, now)
+            self._notice(before, status, now)
+        after = view.standing(node)
+        if after is not standing:
+            self.mind.note("peer_changed", peer=node, **{"from": standing, "to": after})
+            self.mind.wake_all()
+        if after is not standing or before.attempts == 0:
+            self._judge_quorum()
+
+    def _notice(self, before: peers.Peer, status: Status, now: float) -> None:
+        mind, old = self.mind, before.status
+        for group in (*status.claims, *status.groups, *status.votes):
+            mind.seat(group)
+        if old is None or status.inc > old.inc:
+            mind.changed()  # O5: a new incarnation wants its echo
+        changed = account.differences(old, status)
+        if changed is None:
+            self._judge_quorum()
+            mind.wake_all()
+        elif changed:
+            mind.wake(changed)
+        if mind.silent(now) and mind.view.all_echo(mind.inc):
+            mind.silent_until = now
+            mind.note("silence_ended", cause="all nodes have echoed this incarnation")
+            mind.wake_all()
+        greatest = mind.view.greatest_inc_of_me()
+        receipt = status.fenced.get(mind.me)
+        if receipt is not None:
+            greatest = max(greatest, receipt.inc + 1)
+        if greatest > mind.inc or (
+            greatest == mind.inc and status.seen.get(mind.me, Stamp(0, 0)).seq > self._seq
+        ):
+            self._raise_inc(greatest + 1)
+
+    def _raise_inc(self, inc: int) -> None:
+        """Begin a new incarnation: others know of a later one, or believe this one dead."""
+        mind = self.mind
+        mind.note("incarnation_raised", **{"from": mind.inc, "to": inc})
+        mind.inc = inc
+        mind.writes.clear()
+        mind.changed()
+
+    def members_found(self, found: frozenset[int]) -> None:
+        """Take in which nodes there are, where no configuration names them."""
+        view = self.mind.view
+        if found - {self.mind.me} == view.members:
+            return
+        view.find_members(found)
+        if view.electorate.policy is Policy.MAJORITY:
+            grown = view.electorate.nodes | found
+            view.electorate = Electorate(Policy.MAJORITY, grown, view.electorate.remembered)
+        self.mind.note("members_changed", nodes=sorted(found))
+        self._judge_quorum()
+        self.mind.wake_all()
+
+    def _judge_quorum(self) -> None:
+        view = self.mind.view
+        before = view.sight
+        if view.judge_quorum():
+            self.mind.note("quorum_changed", **{"from": before, "to": view.sight})
+            self.mind.changed()
+            self.mind.wake_all()
+
+    # --- facts: clinit, tables, own writes -------------------------------------------
+
+    def clinit_answered(self, found: Iterable[Local], now: float) -> None:
+        """Take in everything that clinit has, at the start or after a new clinit started."""
+        mind = self.mind
+        first = not mind.clinit_known
+        mind.locals = {local.group: local for local in found}
+        mind.clinit_known = True
+        for seat in mind.seats.values():
+            seat.told = ""
+        for local in mind.locals.values():
+            self._adopt(local, now)
+        if first or mind.locals:
+            mind.changed()
+        mind.wake_all()
+
+    def _adopt(self, local: Local, now: float) -> None:
+        """Go on with the claim of what runs already (C7). What was only planned is stopped."""
+        mind = self.mind
+        seat = mind.seat(local.group)
+        if seat.claim is not None or not local.present or local.term == 0:
+            return
+        former = self._former_claims
+        if not local.exclusive and former is not None and former.get(local.group) != local.term:
+            return
+        if local.wanted == "plan":
+            return
+        seat.claim, seat.claimed_at, seat.proven = local.term, now, True
+        seat.lease_until = NEVER if local.stop_at is None else local.stop_at
+        seat.granted = now < seat.lease_until
+        mind.view.know_term(local.group, local.term)
+        mind.note("group_adopted", group=local.group, term=local.term, level=local.level)
+
+    def clinit_changed(self, local: Local) -> None:
+        """Take in a change of one group."""
+        mind = self.mind
+        seat = mind.seat(local.group)
+        if seat.told and local.wanted == seat.told:
+            seat.told = ""
+        before = mind.locals.get(local.group)
+        mind.locals[local.group] = local
+        if before is None or account.line_of(before) != account.line_of(local):
+            mind.changed()
+        mind.wake((local.group,))
+
+    def clinit_dropped(self, group: str) -> None:
+        """Take in that clinit has no such group any more."""
+        if self.mind.locals.pop(group, None) is not None:
+            self.mind.changed()
+        self.mind.seat(group).told = ""
+        self.mind.wake((group,))
+
+    def clinit_lost(self) -> None:
+        """Take in that clinit does not answer: claims and lines stay as they are (C7)."""
+        self.mind.clinit_known = False
+        self.mind.note("clinit_lost")
+
+    def tell_refused(self, group: str, level: str, text: str, now: float) -> None:
+        """Take in that clinit refused a tell: this node keeps off the group for a while."""
+        mind = self.mind
+        seat = mind.seat(group)
+        seat.told = ""
+        seat.ban_until, seat.ban_reason = now + mind.timing.ban_s, f"clinit: {text}"
+        mind.note("tell_refused", group=group, to=level, reason=text)
+        mind.changed()
+        mind.wake((group,))
+
+    def tables_adopted(
+        self,
+        hactl: Hactl | None,
+        cltab_groups: frozenset[str] | None,
+        versions: Mapping[str, TableVersion],
+        refused: Mapping[str, str],
+    ) -> None:
+        """Take in which cltab and hactl are in force, None where there is none yet."""
+        mind = self.mind
+        mind.hactl, mind.cltab_groups = hactl, cltab_groups
+        mind.tables, mind.refused = dict(versions), dict(refused)
+        for group in hactl.wishes if hactl else ():
+            mind.seat(group)
+        mind.changed()
+        mind.wake_all()
+
+    def wrote(self, status: Status, *, began: float) -> None:
+        """Take in that a status is on the file system; its write began at `began` (C4)."""
+        mind = self.mind
+        if status.inc == mind.inc:
+            mind.writes.add(status.seq, began)
+        first = mind.published is None
+        mind.published = status
+        waiting = [s.group for s in mind.seats.values() if s.claim is not None and not s.granted]
+        mind.wake(mind.seats if first else waiting)
+
+    def displaced(self, text: str) -> None:
+        """Take in that another node uses this number: stop everything, publish no more."""
+        self.mind.displaced = True
+        self.mind.note("namesake_found", reason=text)
+        self.mind.wake_all()
+
+    def leave(self) -> None:
+        """Begin to leave in an orderly way: halt all groups, claim nothing new."""
+        self.mind.state = NodeState.LEAVING
+        self.mind.changed()
+        self.mind.wake_all()
+
+    def halted(self) -> bool:
+        """Say whether nothing of any group is left here, so that the node may go."""
+        mind = self.mind
+        claimed = any(seat.claim is not None for seat in mind.seats.values())
+        return not claimed and not any(local.present for local in mind.locals.values())
+
+    # --- fencing ---------------------------------------------------------------------
+
+    def fence_orders(self, now: float) -> tuple[list[FenceOrder], float]:
+        """Return whom to shoot now, and when to ask again (infinity: not by time alone)."""
+        mind = self.mind
+        if mind.view.sight is not Sight.YES or mind.state is not NodeState.UP or mind.displaced:
+            return [], math.inf
+        fresh = [*mind.view.fresh_nodes(), mind.me]
+        orders, again = [], math.inf
+        for victim in mind.view.stale():
+            due = fencing.shoot_at(
+                victim,
+                me=mind.me,
+                fresh=fresh,
+                started_at=mind.started_at,
+                start_grace_s=mind.timing.start_grace_s,
+                rules=mind.fencing,
+                last=mind.shots.get(victim.node),
+            )
+            if due is None:
+                continue
+            if now < due:
+                again = min(again, due)
+                continue
+            mind.shots[victim.node] = Shot(victim.node, victim.inc, now)
+            mind.note("fence_ordered", peer=victim.node, inc=victim.inc)
+            orders.append(FenceOrder(victim.node, victim.inc))
+        return orders, again
+
+    def shot(
+        self, order: FenceOrder, *, outcome: str, method: str, detail: str, now: float
+    ) -> None:
+        """Take in how a shot ended: `receipt`, `no receipt` or `failed`."""
+        mind = self.mind
+        mind.shots[order.node] = Shot(order.node, order.inc, now, outcome, method, detail)
+        mind.note("fence_ended", peer=order.node, outcome=outcome, method=method, detail=detail)
+        if outcome == "receipt":
+            self._believe_dead(order.node, Receipt(order.inc, method))
+
+    def confirmed(self, node: int) -> str:
+        """Take in that the operator vouches for a node's death; return why not, or ""."""
+        mind = self.mind
+        if node == mind.me or mind.view.speaks(node):
+            return f"node {node} is alive: its status is fresh; stop it before you confirm"
+        votes = (s.ballot.vote for s in mind.seats.values())
+        incs = [v.inc for v in votes if v is not None and v.node == node]
+        inc = max([mind.view.peer(node).inc, *incs])
+        if inc == 0:
+            return f"node {node} was never seen: there is nothing to confirm"
+        self._believe_dead(node, Receipt(inc, "operator"))
+        mind.note("fence_confirmed", peer=node, inc=inc)
+        return ""
+
+    def _believe_dead(self, node: int, receipt: Receipt) -> None:
+        self.mind.view.receipt(node, receipt)
+        self.mind.changed()
+        self._judge_quorum()
+        self.mind.wake_all()
+
+    # --- orders ----------------------------------------------------------------------
+
+    def turn(self, group: str, now: float, chance: float) -> Turn:
+        """Take the turn of one group; the shell carries out its `tell`."""
+        return turn.take(self.mind, group, now, chance)
+
+    def renewals(self, now: float) -> list[Renewal]:
+        """Count all votes again and return the leases that have moved enough to be told."""
+        mind = self.mind
+        step = mind.timing.heartbeat_s * RENEWAL_STEP
+        moved = []
+        for seat in mind.seats.values():
+            turn.settle_grant(mind, seat, now)
+            if seat.claim is None or not seat.proven or seat.lease_until < seat.lease_sent + step:
+                continue
+            seat.lease_sent = seat.lease_until
+            kill_at = seat.lease_until + mind.timing.stop_budget_s
+            moved.append(Renewal(seat.group, seat.claim, seat.lease_until, kill_at))
+        return moved
+
+    def look_at(self, node: int) -> float:
+        """Return when a look at a peer could find it stale, infinity if none can (O3)."""
+        due = peers.judge_at(self.mind.view.peer(node), self.mind.timing.timeout_s)
+        return math.inf if due is None else due
+
+    def take_woken(self) -> frozenset[str]:
+        """Return the groups that want a turn since the last call."""
+        woken = frozenset(self.mind.woken)
+        self.mind.woken.clear()
+        return woken
+
+    def take_notes(self) -> list[Note]:
+        """Return what is to be logged since the last call."""
+        notes, self.mind.notes = self.mind.notes, []
+        return notes
+
+    @property
+    def dirty(self) -> bool:
+        """Whether the own status says something that is not published yet."""
+        return self.mind.dirty
+
+    def next_status(self, now: float, *, left: bool = False) -> Status:
+        """Make the status to be written now, with the next number.
+
+        `left` makes it the last one: gone, with votes and terms kept (V4).
+        """
+        mind = self.mind
+        self._seq += 1
+        mind.dirty = False
+        return account.compose(mind, seq=self._seq, now=now, left=left)
+
+    def why_not_here(self, group: str, now: float) -> str:
+        """Say why this node may not run a group, "" if it may."""
+        return candidacy.unwanted_because(self.mind, self.mind.seat(group), now)

@@ -1,0 +1,111 @@
+"""What one node knows of another: rules O1 to O3.
+
+A peer's newest status replaces an older one only by its stamp (O1). Its age counts on the
+own clock from the first read that showed that stamp (O2). Whether it is stale is judged
+only by an attempt to read that *began* later than `timeout` after that moment and brought
+nothing newer (O3): a node that was paused looks again before it accuses anybody.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+
+from mosha.core.status import NodeState, Receipt, Status
+
+
+class Standing(enum.StrEnum):
+    """What a peer is to this node."""
+
+    NEVER = "never"  # no status of it was ever read
+    FRESH = "fresh"
+    STALE = "stale"
+    LEAVING = "leaving"
+    LEFT = "left"
+    FENCED = "fenced"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One other node as seen from here.
+
+    `heard_at` is when its newest status was first read, or when a vote for it was
+    recovered (V4); `first_heard_at` the same for the first status of its incarnation;
+    `advanced` whether a second, newer status was read since the own start: a file left
+    behind by a dead node never does, and such a node is never fenced (section 6).
+    """
+
+    node: int
+    status: Status | None = None
+    heard_at: float | None = None
+    first_heard_at: float | None = None
+    advanced: bool = False
+    attempts: int = 0
+    stale_since: float | None = None
+    error: str = ""
+
+    @property
+    def inc(self) -> int:
+        """The newest incarnation known, 0 if none."""
+        return self.status.inc if self.status else 0
+
+
+def heard(peer: Peer, status: Status, now: float) -> Peer:
+    """Return the peer after a status of it was read at `now`.
+
+    O1: anything not newer than what is known is dropped, the peer is returned unchanged.
+    """
+    known = peer.status
+    if known is not None and status.stamp <= known.stamp:
+        return peer
+    new_life = known is None or status.inc > known.inc
+    return replace(
+        peer,
+        status=status,
+        heard_at=now,
+        first_heard_at=now if new_life else peer.first_heard_at,
+        advanced=known is not None,
+        stale_since=None,
+    )
+
+
+def tried(peer: Peer, *, began: float, now: float, timeout_s: float, error: str = "") -> Peer:
+    """Return the peer after an attempt to read it, begun at `began`, was completed.
+
+    Call it after `heard`. O3: only here does a peer become stale.
+    """
+    silent_too_long = peer.heard_at is not None and began - peer.heard_at > timeout_s
+    stale_since = (peer.stale_since or now) if silent_too_long else None
+    return replace(peer, attempts=peer.attempts + 1, stale_since=stale_since, error=error)
+
+
+def recovered(peer: Peer, now: float) -> Peer:
+    """Return the peer counted as heard at `now`, since a former vote names it (V4)."""
+    return peer if peer.heard_at is not None else replace(peer, heard_at=now)
+
+
+def judge_at(peer: Peer, timeout_s: float) -> float | None:
+    """Return when the next look at the peer could find it stale; None if it is or never can."""
+    if peer.heard_at is None or peer.stale_since is not None:
+        return None
+    return peer.heard_at + timeout_s
+
+
+def standing(peer: Peer, receipt: Receipt | None) -> Standing:
+    """Say what the peer is to this node; a receipt covers incarnations up to its own."""
+    if peer.status is None:
+        return Standing.NEVER
+    if receipt is not None and receipt.inc >= peer.inc:
+        return Standing.FENCED
+    if peer.status.state is NodeState.LEFT:
+        return Standing.LEFT
+    if peer.stale_since is not None:
+        return Standing.STALE
+    if peer.status.state is NodeState.LEAVING:
+        return Standing.LEAVING
+    return Standing.FRESH
+
+
+def speaks(peer: Peer, receipt: Receipt | None) -> bool:
+    """Say whether the peer's newest status counts as fresh: heard from, and not gone."""
+    return standing(peer, receipt) in {Standing.FRESH, Standing.LEAVING}

@@ -1,0 +1,47 @@
+"""Which node shall take a group: every node works out the same answer by itself.
+
+Eligible nodes are ranked by `prefer`, then by fewest groups, then by a hash of group and
+node. Groups that are free at the same time are placed one after the other, by name, each
+counted where it would go: nodes with the same view then claim different groups at once.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from mosha.core.tables import Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Free:
+    """A group that runs nowhere, and the nodes that may take it."""
+
+    wish: Wish
+    eligible: frozenset[int]
+
+
+def ranking(free: Free, loads: Mapping[int, int]) -> tuple[int, ...]:
+    """Return the eligible nodes, best first."""
+    wish = free.wish
+    last = len(wish.prefer)
+
+    def key(node: int) -> tuple[int, int, int, int]:
+        preference = wish.prefer.index(node) if node in wish.prefer else last
+        mixed = zlib.crc32(f"{wish.group} {node}".encode())
+        return (preference, loads.get(node, 0), mixed, node)
+
+    return tuple(sorted(free.eligible, key=key))
+
+
+def place(frees: Iterable[Free], loads: Mapping[int, int]) -> dict[str, tuple[int, ...]]:
+    """Return for each free group the ranking of its nodes, all groups placed together."""
+    counts = dict(loads)
+    plan: dict[str, tuple[int, ...]] = {}
+    for free in sorted(frees, key=lambda item: item.wish.group):
+        order = ranking(free, counts)
+        plan[free.wish.group] = order
+        if order:
+            counts[order[0]] = counts.get(order[0], 0) + 1
+    return plan

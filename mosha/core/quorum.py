@@ -1,0 +1,74 @@
+"""Who votes, and whether this node sees enough of them.
+
+`majority`: more than half of the electorate is fresh. `adaptive` is the original's rule
+(catalogue H2.1, H2.2): the number of nodes last seen is remembered, fewer than 0.6 of it is
+no quorum, anything else becomes the new number. It follows a cluster that shrinks slowly
+and for that reason cannot exclude that two halves shrink apart (H2.3): name your `nodes`.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Policy(enum.StrEnum):
+    """How quorum is judged."""
+
+    MAJORITY = "majority"
+    ADAPTIVE = "adaptive"
+
+
+class Sight(enum.StrEnum):
+    """Whether this node sees a quorum; unknown until everybody was looked at once."""
+
+    UNKNOWN = "unknown"
+    YES = "yes"
+    NO = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class Electorate:
+    """The nodes that vote. `remembered` is Q of the adaptive rule, 0 at the very first."""
+
+    policy: Policy
+    nodes: frozenset[int]
+    remembered: int = 0
+
+    @property
+    def needed(self) -> int:
+        """q: how many votes grant a claim, a majority of the electorate."""
+        return len(self.nodes) // 2 + 1
+
+
+def adaptive(remembered: int, seen: int) -> tuple[bool, int]:
+    """Apply the original's rule: (quorum?, the number remembered from now on)."""
+    if 10 * seen < 6 * remembered:
+        return False, remembered
+    return True, seen
+
+
+def judge(
+    electorate: Electorate, up: frozenset[int], *, complete: bool
+) -> tuple[Sight, Electorate]:
+    """Judge quorum from the nodes that are up, the own one included.
+
+    Args:
+        electorate: who votes, and what is remembered.
+        up: fresh nodes, and the own one.
+        complete: whether each node was tried at least once since the start; before that a
+            lack of nodes proves nothing.
+
+    Returns:
+        The sight, and the electorate from now on (the adaptive rule moves it).
+    """
+    if electorate.policy is Policy.MAJORITY:
+        if len(up & electorate.nodes) >= electorate.needed:
+            return Sight.YES, electorate
+        return (Sight.NO if complete else Sight.UNKNOWN), electorate
+    if not complete:
+        return Sight.UNKNOWN, electorate
+    has, remembered = adaptive(electorate.remembered, len(up))
+    if not has:
+        return Sight.NO, electorate
+    return Sight.YES, Electorate(Policy.ADAPTIVE, up, remembered)

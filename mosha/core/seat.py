@@ -1,0 +1,133 @@
+"""What a node keeps for each group: its ballot, its claim, its ban, what it told clinit.
+
+And `Mind`, which is all that one node knows and has decided: the material of every turn.
+Both are plain mutable records; `core.turn` and `core.node` change them, nobody else does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mosha.core.ballot import Ballot
+from mosha.core.fencing import FencingRules, Shot
+from mosha.core.lease import Writes
+from mosha.core.life import ABSENT, Local
+from mosha.core.status import NodeState, Status, TableVersion
+from mosha.core.tables import STOP_LEVEL, Hactl, Wish
+from mosha.core.timing import Timing
+from mosha.core.view import View
+
+NEVER = -math.inf
+# A level told to clinit that it never shows was lost on the way: decide anew after this.
+TOLD_LIMIT_S = 5.0
+
+
+@dataclass(slots=True)
+class Seat:
+    """One group as this node deals with it. Times are seconds of boottime."""
+
+    group: str
+    ballot: Ballot = field(default_factory=Ballot)
+    claim: int | None = None
+    claimed_at: float = NEVER
+    proven: bool = False
+    granted: bool = False
+    lease_until: float = NEVER
+    lease_sent: float = NEVER
+    told: str = ""
+    told_at: float = NEVER
+    backoff_until: float = NEVER
+    collisions: int = 0
+    ban_until: float = NEVER
+    ban_reason: str = ""
+    free_since: float | None = None
+    cause: str = ""
+
+    def told_now(self, now: float) -> str:
+        """Return the level told and not shown yet, "" if there is none any more."""
+        return self.told if now - self.told_at < TOLD_LIMIT_S else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A transition or event that the shell writes to the log, with its fields."""
+
+    event: str
+    fields: dict[str, object]
+
+
+@dataclass(slots=True)
+class Mind:
+    """Everything one node knows and has decided."""
+
+    me: int
+    inc: int
+    run: str
+    boot: str
+    started_at: float
+    timing: Timing
+    fencing: FencingRules
+    view: View
+    state: NodeState = NodeState.UP
+    silent_until: float | None = None
+    clinit_known: bool = False
+    displaced: bool = False
+    hactl: Hactl | None = None
+    cltab_groups: frozenset[str] | None = None
+    seats: dict[str, Seat] = field(default_factory=dict)
+    locals: dict[str, Local] = field(default_factory=dict)
+    writes: Writes = field(default_factory=Writes)
+    published: Status | None = None
+    shots: dict[int, Shot] = field(default_factory=dict)
+    tables: dict[str, TableVersion] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+    woken: set[str] = field(default_factory=set)
+    dirty: bool = True
+    plan: dict[str, tuple[int, ...]] | None = None
+
+    def seat(self, group: str) -> Seat:
+        """Return the seat of a group, made if it is new."""
+        found = self.seats.get(group)
+        if found is None:
+            found = self.seats[group] = Seat(group)
+        return found
+
+    def local(self, group: str) -> Local:
+        """Return what clinit says of a group."""
+        return self.locals.get(group, ABSENT)
+
+    def wish(self, group: str) -> Wish | None:
+        """Return the wish for a group that is in hactl and in cltab."""
+        if self.hactl is None or self.cltab_groups is None or group not in self.cltab_groups:
+            return None
+        return self.hactl.wishes.get(group)
+
+    def wish_level(self, group: str) -> str:
+        """Return the level wanted for a group, `stop` where cltab or hactl lack it."""
+        wish = self.wish(group)
+        return wish.level if wish else STOP_LEVEL
+
+    def silent(self, now: float) -> bool:
+        """Say whether this node must not vote yet (V5)."""
+        return self.silent_until is not None and now < self.silent_until
+
+    def note(self, event: str, **fields: object) -> None:
+        """Leave something for the log."""
+        self.notes.append(Note(event, fields))
+
+    def wake(self, groups: Iterable[str]) -> None:
+        """Ask for a turn of these groups; the joint placement is worked out anew."""
+        self.woken.update(groups)
+        self.plan = None
+
+    def wake_all(self) -> None:
+        """Ask for a turn of every group."""
+        self.wake(self.seats)
+
+    def changed(self) -> None:
+        """Note that the own status says something new: it is published at once (O5)."""
+        self.dirty = True
+        self.plan = None

@@ -1,0 +1,204 @@
+"""All that one node knows of the others: peers, receipts, quorum, echoes.
+
+A mutable collection of values; every change is the report of a fact. What it answers are
+questions of the protocol: who is fresh, who holds a group, who supports a claim and since
+when, how long an echo takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mosha.core import lease, peers
+from mosha.core.ballot import Claim, claim_of, runs_in
+from mosha.core.peers import Peer, Standing
+from mosha.core.quorum import Electorate, Sight, judge
+from mosha.core.status import NodeState, Receipt, Stamp, Status
+
+# A round trip that got shorter is believed slowly: one good echo does not end a bad hour.
+ROUNDTRIP_DECAY = 0.9
+
+
+class View:
+    """What node `me` knows of its peers. `members` are the nodes to look at, without `me`."""
+
+    def __init__(self, me: int, electorate: Electorate, members: frozenset[int]) -> None:
+        self.me = me
+        self.electorate = electorate
+        self.members = members - {me}
+        self.sight = Sight.UNKNOWN
+        self.receipts: dict[int, Receipt] = {}
+        self.roundtrips: dict[int, float] = {}
+        self.terms: dict[str, int] = {}
+        self._peers: dict[int, Peer] = {}
+        self._echoed: dict[int, int] = {}
+
+    # --- facts -----------------------------------------------------------------
+
+    def peer(self, node: int) -> Peer:
+        """Return what is known of a node, known or not."""
+        return self._peers.get(node) or Peer(node)
+
+    def heard(self, status: Status, now: float) -> bool:
+        """Take in a status that was read; return whether it was news (O1)."""
+        before = self.peer(status.node)
+        after = peers.heard(before, status, now)
+        if after is before:
+            return False
+        self._peers[status.node] = after
+        for node, receipt in status.fenced.items():
+            self.receipt(node, receipt)
+        known = self.receipts.get(status.node)
+        if known is not None and status.inc > known.inc:
+            del self.receipts[status.node]  # it lives again
+        for group, term in status.terms.items():
+            self.know_term(group, term.known)
+        for group, number in status.claims.items():
+            self.know_term(group, number)
+        for group, vote in status.votes.items():
+            self.know_term(group, vote.term)
+        return True
+
+    def tried(
+        self, node: int, *, began: float, now: float, timeout_s: float, error: str = ""
+    ) -> None:
+        """Take in that an attempt to read a node was completed (O3)."""
+        self._peers[node] = peers.tried(
+            self.peer(node), began=began, now=now, timeout_s=timeout_s, error=error
+        )
+
+    def recovered(self, node: int, now: float) -> None:
+        """Count a node that a former vote names as heard at `now` (V4)."""
+        if node != self.me:
+            self._peers[node] = peers.recovered(self.peer(node), now)
+
+    def receipt(self, node: int, receipt: Receipt) -> bool:
+        """Take in that a node is dead up to an incarnation; return whether it was news."""
+        known = self.receipts.get(node)
+        stale_news = known is not None and known.inc >= receipt.inc
+        if node == self.me or stale_news or self.peer(node).inc > receipt.inc:
+            return False
+        self.receipts[node] = receipt
+        return True
+
+    def know_term(self, group: str, term: int) -> None:
+        """Remember the highest term seen anywhere for a group (C2)."""
+        if term > self.terms.get(group, 0):
+            self.terms[group] = term
+
+    def echo(self, status: Status, inc: int, writes: lease.Writes, now: float) -> None:
+        """Measure write -> echo from a status just read, once for each of the own writes."""
+        seen = status.seen.get(self.me)
+        began = lease.echo_time(status, self.me, inc, writes)
+        if seen is None or began is None or self._echoed.get(status.node) == seen.seq:
+            return
+        self._echoed[status.node] = seen.seq
+        last = self.roundtrips.get(status.node, 0.0)
+        self.roundtrips[status.node] = max(now - began, last * ROUNDTRIP_DECAY)
+
+    def find_members(self, found: frozenset[int]) -> None:
+        """Take in which nodes there are, where no configuration names them."""
+        self.members = found - {self.me}
+
+    def judge_quorum(self) -> bool:
+        """Judge quorum anew; return whether the sight changed."""
+        up = frozenset(self.fresh_nodes()) | {self.me}
+        looked = all(self.peer(node).attempts for node in self.members)
+        sight, electorate = judge(self.electorate, up, complete=looked)
+        changed = sight is not self.sight
+        self.sight, self.electorate = sight, electorate
+        return changed
+
+    # --- questions -------------------------------------------------------------
+
+    def standing(self, node: int) -> Standing:
+        """Say what a node is to this one."""
+        return peers.standing(self.peer(node), self.receipts.get(node))
+
+    def speaks(self, node: int) -> bool:
+        """Say whether a member's newest status counts as fresh."""
+        return node in self.members and peers.speaks(self.peer(node), self.receipts.get(node))
+
+    def fresh_nodes(self) -> list[int]:
+        """Return the members whose newest status counts as fresh, without the own node."""
+        return [node for node in self._peers if self.speaks(node)]
+
+    def fresh(self) -> Iterator[Status]:
+        """Yield the newest statuses of all fresh members."""
+        for node in self.fresh_nodes():
+            status = self._peers[node].status
+            if status is not None:
+                yield status
+
+    def known(self) -> Iterator[Status]:
+        """Yield the newest status of every peer, however old."""
+        return (peer.status for peer in self._peers.values() if peer.status is not None)
+
+    def pairs(self) -> list[tuple[Peer, Receipt | None]]:
+        """Return all peers with their receipts, as `ballot.may_vote` wants them."""
+        return [(peer, self.receipts.get(node)) for node, peer in self._peers.items()]
+
+    def stale(self) -> list[Peer]:
+        """Return the members that are stale: not left, not fenced."""
+        return [self.peer(n) for n in sorted(self.members) if self.standing(n) is Standing.STALE]
+
+    def claims(self, group: str) -> list[Claim]:
+        """Return the claims for a group in fresh statuses."""
+        found = (claim_of(status, group) for status in self.fresh())
+        return [claim for claim in found if claim is not None]
+
+    def holders(self, group: str, *, stale_too: bool) -> list[int]:
+        """Return the nodes whose status claims a group or shows it active (C1).
+
+        `stale_too` counts the stale ones not fenced: with `fencing.required` their groups
+        may not move.
+        """
+        counted = {Standing.FRESH, Standing.LEAVING} | ({Standing.STALE} if stale_too else set())
+        return [
+            status.node
+            for status in self.known()
+            if self.standing(status.node) in counted and status.holds(group)
+        ]
+
+    def runners(self, group: str) -> list[int]:
+        """Return the fresh nodes that show the group active at more than `plan`."""
+        return [status.node for status in self.fresh() if runs_in(status, group)]
+
+    def voters_for(self, group: str, node: int, term: int) -> list[Status]:
+        """Return the newest statuses in the electorate that vote for a claim (C3)."""
+        return [
+            status
+            for status in self.known()
+            if status.node in self.electorate.nodes
+            and status.node != self.me
+            and lease.supports(status, group, node, term)
+        ]
+
+    def takes_groups(self, node: int, group: str) -> bool:
+        """Say whether another node could take a group: fresh, up, with a quorum, not banned."""
+        status = self.peer(node).status
+        return (
+            status is not None
+            and self.speaks(node)
+            and status.state is NodeState.UP
+            and status.quorum
+            and group not in status.bans
+        )
+
+    def all_echo(self, inc: int) -> bool:
+        """Say whether every other node of the electorate has echoed this incarnation (V5)."""
+        for node in self.electorate.nodes - {self.me}:
+            status = self.peer(node).status
+            seen = status.seen.get(self.me) if status else None
+            if seen is None or seen.inc != inc:
+                return False
+        return True
+
+    def greatest_inc_of_me(self) -> int:
+        """Return the greatest incarnation of this node that any status echoes."""
+        echoes = (status.seen.get(self.me) for status in self.known())
+        return max((seen.inc for seen in echoes if seen is not None), default=0)
+
+    def seen(self) -> dict[int, Stamp]:
+        """Return the stamps of the newest statuses, for the `Mosha::Seen` lines."""
+        return {status.node: status.stamp for status in self.known()}
