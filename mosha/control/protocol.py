@@ -133,3 +133,50 @@ class Reply(Message):
     ok: bool
     text: str = ""
     update: Update | None = None
+
+
+# --- what can be asked of the monitor (mosha.s) ----------------------------------------
+
+
+class AskReport(Message, tag="report", tag_field="op"):
+    """Asks for the consolidated view; the reply's `report` is the JSON text of hastat."""
+
+
+class SetWish(Message, tag="set", tag_field="op"):
+    """Edits hactl: `group`'s line becomes this, newest everywhere (`mosha set`)."""
+
+    group: str
+    level: str
+    options: tuple[str, ...] = ()
+
+
+class Confirm(Message, tag="confirm", tag_field="op"):
+    """The operator vouches that a node is dead (`mosha confirm`)."""
+
+    node: int
+
+
+class Leave(Message, tag="leave", tag_field="op"):
+    """Orderly stop of this node: all groups, then clinit, then the monitor (`mosha shutdown`).
+
+    Answered at once; the connection is closed by the server when the node has left.
+    """
+
+
+class Reload(Message, tag="reload", tag_field="op"):
+    """Reads mosha.toml again and looks at both tables, as SIGHUP does."""
+
+
+class Follow(Message, tag="follow", tag_field="op"):
+    """Asks for the report now and again after every change of it."""
+
+
+MonitorRequest = AskReport | SetWish | Confirm | Leave | Reload | Follow
+
+
+class MonitorReply(Message):
+    """The answer of the monitor; `report` is raw JSON of the form that `hastat` has."""
+
+    ok: bool
+    text: str = ""
+    report: msgspec.Raw | None = None
