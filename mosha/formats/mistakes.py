@@ -86,20 +86,21 @@ class Findings:
             raise Mistakes(self.mistakes, self.total)
 
 
-def readable_lines(data: bytes, findings: Findings) -> Iterator[tuple[int, str]]:
+def readable_lines(
+    data: bytes,
+    findings: Findings,
+    file_max_bytes: int = FILE_MAX_BYTES,
+    line_max_bytes: int = LINE_MAX_BYTES,
+) -> Iterator[tuple[int, str]]:
     """Yield (number, text) of each line that can be read, without its line feed.
 
     A line that is too long, is not UTF-8 or has a NUL goes to `findings` instead; a file
     that is too big yields nothing. A last line without line feed counts (C1.3).
     """
-    if len(data) > FILE_MAX_BYTES:
-        findings.add(
-            data.count(b"\n", 0, FILE_MAX_BYTES) + 1,
-            1,
-            "",
-            f"the file is too big: {len(data)} bytes",
-            f"at most {FILE_MAX_BYTES} bytes are read",
-        )
+    if len(data) > file_max_bytes:
+        line = data.count(b"\n", 0, file_max_bytes) + 1
+        problem = f"the file is too big: {len(data)} bytes"
+        findings.add(line, 1, "", problem, f"at most {file_max_bytes} bytes are read")
         return
     start = 0
     number = 0
@@ -107,18 +108,19 @@ def readable_lines(data: bytes, findings: Findings) -> Iterator[tuple[int, str]]
         end = data.find(b"\n", start)
         end = len(data) if end < 0 else end
         number += 1
-        text = _readable(number, data[start:end], findings)
+        text = None
+        if end - start <= line_max_bytes:
+            text = _readable(number, data[start:end], findings)
+        else:
+            head = data[start : start + TEXT_MAX_CHARS].decode("utf-8", "replace")
+            problem = f"the line is too long: {end - start} bytes"
+            findings.add(number, 1, head, problem, f"a line has at most {line_max_bytes} bytes")
         if text is not None:
             yield number, text
         start = end + 1
 
 
 def _readable(number: int, raw: bytes, findings: Findings) -> str | None:
-    if len(raw) > LINE_MAX_BYTES:
-        head = raw[:TEXT_MAX_CHARS].decode("utf-8", "replace")
-        problem = f"the line is too long: {len(raw)} bytes"
-        findings.add(number, 1, head, problem, f"a line has at most {LINE_MAX_BYTES} bytes")
-        return None
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:

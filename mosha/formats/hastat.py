@@ -1,0 +1,272 @@
+"""hastat: the consolidated view of the cluster, as one node has it, in JSON.
+
+The monitor writes it to the file `hastat` at every change, and `mosha status --json` prints
+it. Every fact says which node said it (`node`, `said_by`) and how old it is (`age_s`, seconds
+at the moment of `time`). `None` is "not known" or "does not apply"; lists are sorted by the
+writer, keys here: equal reports are equal bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Literal
+
+import msgspec
+
+from mosha.core.status import GroupLine, GroupState
+
+FORMAT = 1
+
+REPORT_MAX_BYTES = 64 << 20
+"""A thousand nodes that run a thousand groups have some megabytes."""
+
+PERL_LINE_MAX_CHARS = 60
+"""Data::Dump breaks a hash into lines beyond this."""
+
+Standing = Literal["self", "fresh", "stale", "left", "leaving", "never", "fenced"]
+"""What a node is to the one that reports."""
+
+
+class UnreadableReport(ValueError):  # noqa: N818 - as UnreadableStatus: it says what the file is
+    """The bytes are no report of this format; `str` says where and why."""
+
+
+class TableSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """The version of cltab or hactl that a node has in force."""
+
+    mtime_ns: int
+    digest: str
+
+
+class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One node. `error` is why it could not be read last time, empty if it could."""
+
+    node: int
+    state: Standing
+    age_s: float | None = None
+    inc: int = 0
+    seq: int = 0
+    boot: str = ""
+    run: str = ""
+    version: int = 0
+    roundtrip_s: float | None = None
+    silent: bool = False
+    error: str = ""
+    refused: dict[str, str] = {}
+    tables: dict[str, TableSeen] = {}
+    load: int = 0
+
+
+class Quorum(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the reporting node sees a quorum, and by which sum."""
+
+    has: bool
+    policy: str
+    seen: int
+    electorate: list[int]
+    needed: int
+    reason: str = ""
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True):
+    """A group on one node, as `said_by` says; `claim_term` is the term it claims there."""
+
+    node: int
+    level: str
+    state: GroupState
+    age_s: float | None = None
+    claim_term: int | None = None
+    said_by: int
+
+
+class BanReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A node that will not take the group for `left_s` more seconds."""
+
+    node: int
+    left_s: float
+    reason: str
+
+
+class Throttle(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry of the reporting node that respawned too rapidly and pauses (C3.11)."""
+
+    tag: str
+    until_s: float
+
+
+class EntryState(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of a group on the reporting node."""
+
+    tag: str
+    mode: str
+    state: str
+    pid: int = 0
+    starts: int = 0
+    exit: str = ""
+
+
+class GroupView(msgspec.Struct, frozen=True, kw_only=True):
+    """One group everywhere. `why` says in a line why it is not where it should be."""
+
+    group: str
+    wanted: str
+    where: list[int] = []
+    ok: bool
+    why: str = ""
+    next: str = ""
+    instances: list[Instance] = []
+    term: int = 0
+    lease_s: float | None = None
+    votes: dict[int, int] = {}
+    bans: list[BanReport] = []
+    not_here: dict[int, str] = {}
+    throttled: list[Throttle] = []
+    entries: list[EntryState] = []
+    prefer: list[int] = []
+    only: list[int] = []
+    failback: bool = False
+
+
+class Shot(msgspec.Struct, frozen=True, kw_only=True):
+    """One use of a fencing method against a node."""
+
+    node: int
+    inc: int
+    method: str
+    outcome: str
+    detail: str = ""
+    age_s: float
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that a node does not adopt, and its mistakes."""
+
+    file: str
+    node: int
+    text: str
+
+
+class Margin(msgspec.Struct, frozen=True, kw_only=True):
+    """How much room the leases have; `lease_margin` is the factor of the design's V and H."""
+
+    lease_margin: float | None = None
+    roundtrip_s: float | None = None
+    warning: str = ""
+
+
+class Times(msgspec.Struct, frozen=True, kw_only=True):
+    """The times of the reporting node."""
+
+    timeout_s: float
+    heartbeat_s: float
+    lease_s: float
+    stop_budget_s: float
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that node `node` knows at `time` (UTC, ISO 8601)."""
+
+    format: int = FORMAT
+    node: int
+    time: str
+    quorum: Quorum
+    nodes: list[NodeReport] = []
+    groups: list[GroupView] = []
+    shots: list[Shot] = []
+    refused: list[Refusal] = []
+    margin: Margin = Margin()
+    timing: Times
+    problems: list[str] = []
+
+
+_DECODER = msgspec.json.Decoder(Report)
+
+
+def render_hastat(report: Report) -> bytes:
+    """Write a report as indented JSON with a line end; fields in the order declared here."""
+    # The encoder alone cannot sort a mapping whose keys are node numbers.
+    plain = msgspec.to_builtins(report, str_keys=True, order="deterministic")
+    try:
+        text = msgspec.json.encode(plain)
+    except UnicodeEncodeError:
+        text = msgspec.json.encode(_encodable(plain))
+    return msgspec.json.format(text, indent=2) + b"\n"
+
+
+def parse_hastat(data: bytes) -> Report:
+    """Read a report; fields that are not known here are skipped.
+
+    Raises:
+        UnreadableReport: torn, too big, no JSON, a wrong type, or another format.
+    """
+    if len(data) > REPORT_MAX_BYTES:
+        raise UnreadableReport(f"too big: {len(data)} bytes, at most {REPORT_MAX_BYTES}")
+    try:
+        report = _DECODER.decode(data)
+    # A recursion error comes from arrays nested thousands deep in a field that is skipped.
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise UnreadableReport(str(error)) from error
+    if report.format != FORMAT:
+        raise UnreadableReport(f"format {report.format}, this mosha reads format {FORMAT}")
+    return report
+
+
+def hastat_schema() -> dict[str, Any]:
+    """Return the JSON schema of a report."""
+    return msgspec.json.schema(Report)
+
+
+def _encodable(plain: Any) -> Any:
+    """Return plain data in which surrogates (of odd file names) are written as escapes."""
+    if isinstance(plain, str):
+        return plain.encode("utf-8", "backslashreplace").decode()
+    if isinstance(plain, dict):
+        return {_encodable(key): _encodable(value) for key, value in plain.items()}
+    return [_encodable(value) for value in plain] if isinstance(plain, list) else plain
+
+
+# --- the original's form -------------------------------------------------------------
+
+_Tree = dict[str, "_Tree | str"]
+_BARE_KEY = re.compile(r"-?[A-Za-z_]\w*|-?[1-9]\d{0,8}", re.ASCII)
+_BARE_VALUE = re.compile(r"-?[1-9]\d{0,8}|0", re.ASCII)
+
+
+def render_perl(report: Report) -> str:
+    """Write what is active where as the original's hastat did: Perl's Data::Dump (H3.4).
+
+    ``{ group => { node => { level => "start", state => "DONE" } } }``; an instance that
+    does not count as active (H3.1) is left out, and a group without instances too.
+    """
+    tree: _Tree = {}
+    for view in sorted(report.groups, key=lambda view: view.group):
+        nodes: _Tree = {
+            str(instance.node): {"level": instance.level, "state": instance.state.value}
+            for instance in sorted(view.instances, key=lambda instance: instance.node)
+            if GroupLine(instance.level, instance.state).active
+        }
+        if nodes:
+            tree[view.group] = nodes
+    return _dump(tree) + "\n"
+
+
+def _dump(tree: _Tree | str) -> str:
+    if isinstance(tree, str):
+        return tree if _BARE_VALUE.fullmatch(tree) else _quoted(tree)
+    if not tree:
+        return "{}"
+    bare = all(_BARE_KEY.fullmatch(key) for key in tree)
+    keys = [key if bare else _quoted(key) for key in tree]
+    values = [_dump(value) for value in tree.values()]
+    if len(" ".join(keys + values)) <= PERL_LINE_MAX_CHARS and "\n" not in "".join(values):
+        pairs = (f"{key} => {value}" for key, value in zip(keys, values, strict=True))
+        return "{ " + ", ".join(pairs) + " }"
+    indented = (value.replace("\n", "\n  ") for value in values)
+    pairs = (f"  {key} => {value},\n" for key, value in zip(keys, indented, strict=True))
+    return "{\n" + "".join(pairs) + "}"
+
+
+def _quoted(text: str) -> str:
+    # JSON's escapes of quotes, backslashes and controls are Perl's too; sigils are not.
+    return json.dumps(text).replace("$", "\\$").replace("@", "\\@")

@@ -1,0 +1,321 @@
+"""mosha.toml: the settings of one node, and what follows from them.
+
+The original's parameters keep their names and defaults (H1.2, H1.3). Every mistake of a
+file is told at once, with its key, its line where that can be found, the rule and a remedy.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from mosha.core import timing as times
+from mosha.formats import settings_rules as rules
+from mosha.formats.mistakes import Findings, readable_lines
+from mosha.formats.names import nearest
+from mosha.formats.toml_places import Path as Key
+from mosha.formats.toml_places import Places
+
+# The standard TOML reader needs time in the square of a line of dotted keys: these bounds
+# keep the worst file below a second.
+SETTINGS_MAX_BYTES = 64 << 10
+SETTINGS_LINE_MAX_BYTES = 4 << 10
+
+SOCKET_PATH_MAX_BYTES = 107
+"""The kernel's 108 bytes of an address of a unix socket, less the final zero."""
+
+CLINIT_SOCKET = "clinit.s"
+MONITOR_SOCKET = "mosha.s"
+
+FENCING_LIMIT_DEFAULT_S = 30.0
+"""Power switches answer within seconds; a hung one must not hold up the next method."""
+
+
+class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to shoot a node. `command` gets the node number as its last argument.
+
+    A string is a command line, a tuple a program and its arguments. `limit` is in seconds.
+    """
+
+    type: Literal["print", "command"] = "print"
+    command: str | tuple[str, ...] = ""
+    limit: float = FENCING_LIMIT_DEFAULT_S
+
+    @property
+    def gives_receipts(self) -> bool:
+        """Whether its success proves that the node is dead."""
+        return self.type != "print"
+
+
+class Fencing(msgspec.Struct, frozen=True, kw_only=True):
+    """The fencing methods in the order they are tried; the default one only prints (H3.6)."""
+
+    methods: tuple[FencingMethod, ...] = (FencingMethod(),)
+    required: bool | None = None
+
+    def is_required(self, *, with_callable: bool = False) -> bool:
+        """Say whether a stale node's groups wait for a receipt (DESIGN section 6).
+
+        If nothing is set: as soon as some method gives receipts. `with_callable` says
+        that the Python API adds one.
+        """
+        if self.required is not None:
+            return self.required
+        return with_callable or any(method.gives_receipts for method in self.methods)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings as written; None and empty strings are resolved by the properties.
+
+    Times are in seconds and safe together, if they come from `parse_settings`.
+    """
+
+    mfsbase: str = "/mfs"
+    hpcbase: str = "/proc/hpc"
+    mynode: int | None = None
+    varpath: str = "var/mosix-ha"
+    timeout: float = times.TIMEOUT_DEFAULT_S
+    mwhois: str = "mosctl whois"
+    nodes: tuple[int, ...] = ()
+    rundir: str = ""
+    socket: str = ""
+    heartbeat: float | None = None
+    poll: float | None = None
+    lease: float | None = None
+    stop_budget: float | None = None
+    ban: float = times.BAN_DEFAULT_S
+    plan_limit: float | None = None
+    start_grace: float = times.START_GRACE_DEFAULT_S
+    quorum: Literal["majority", "adaptive"] | None = None
+    watch: Literal["auto", "events", "poll"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
+    fencing: Fencing = Fencing()
+
+    @property
+    def timing(self) -> times.Timing:
+        """All times, resolved."""
+        return times.derive(
+            self.timeout,
+            heartbeat_s=self.heartbeat,
+            poll_s=self.poll,
+            lease_s=self.lease,
+            stop_budget_s=self.stop_budget,
+            ban_s=self.ban,
+            plan_limit_s=self.plan_limit,
+            start_grace_s=self.start_grace,
+        )
+
+    @property
+    def quorum_policy(self) -> Literal["majority", "adaptive"]:
+        """The policy in force: a majority needs to know of what, so it needs `nodes`."""
+        return self.quorum or ("majority" if self.nodes else "adaptive")
+
+    @property
+    def rundir_path(self) -> Path:
+        """The directory of the sockets and of `state/`, local to the machine."""
+        return Path(self.rundir or f"/{self.varpath}")
+
+    @property
+    def state_path(self) -> Path:
+        """Where the incarnation, the electorate and the history of tables are remembered."""
+        return self.rundir_path / "state"
+
+    @property
+    def socket_path(self) -> Path:
+        """The socket of clinit."""
+        return Path(self.socket) if self.socket else self.rundir_path / CLINIT_SOCKET
+
+    @property
+    def monitor_socket_path(self) -> Path:
+        """The socket of the monitor."""
+        return self.rundir_path / MONITOR_SOCKET
+
+    def node_path(self, node: int) -> Path:
+        """Return the directory in which a node publishes (H1.2)."""
+        return Path(self.mfsbase) / str(node) / self.varpath
+
+
+_RULES: dict[str, rules.Rule] = {
+    "mfsbase": rules.absolute_path,
+    "hpcbase": rules.absolute_path,
+    "mynode": rules.node,
+    "varpath": rules.relative_path,
+    "timeout": rules.seconds,
+    "mwhois": rules.text,
+    "stomith": rules.command,
+    "nodes": rules.nodes,
+    "rundir": rules.path_or_nothing,
+    "socket": rules.path_or_nothing,
+    "heartbeat": rules.seconds,
+    "poll": rules.seconds,
+    "lease": rules.seconds,
+    "stop_budget": rules.seconds,
+    "ban": rules.seconds,
+    "plan_limit": rules.seconds,
+    "start_grace": rules.seconds,
+    "quorum": rules.one_of(rules.QUORUM_POLICIES),
+    "watch": rules.one_of(rules.WATCHES),
+    "log_level": rules.one_of(rules.LOG_LEVELS),
+    "fencing": rules.table,
+}
+_FENCING_RULES: dict[str, rules.Rule] = {"methods": rules.tables, "required": rules.yes_or_no}
+_METHOD_RULES: dict[str, rules.Rule] = {
+    "type": rules.one_of(("print", "command")),
+    "command": rules.command,
+    "limit": rules.seconds,
+}
+
+# Where to point if the key that breaks a rule is not in the file.
+_INSTEAD = {
+    "lease": ("stop_budget", "timeout"),
+    "heartbeat": ("lease", "timeout"),
+    "poll": ("heartbeat",),
+    "plan_limit": ("heartbeat",),
+}
+_AT = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
+
+
+def parse_settings(data: bytes, file: str) -> Settings:
+    """Read mosha.toml; `file` is its name in messages.
+
+    Raises:
+        Mistakes: bad syntax (the first place of it), else every mistake of the file.
+    """
+    findings = Findings(file)
+    lines = list(readable_lines(data, findings, SETTINGS_MAX_BYTES, SETTINGS_LINE_MAX_BYTES))
+    findings.raise_if_any()
+    values: dict[str, Any] = {}
+    try:
+        values = tomllib.loads("\n".join(text for _number, text in lines))
+    # Besides its own error the reader lets through those of int() and of its recursion.
+    except (ValueError, RecursionError) as error:
+        _note_syntax(error, lines, findings)
+    findings.raise_if_any()
+    return _settings(values, findings, Places(lines))
+
+
+def settings_from(values: Mapping[str, object], source: str) -> Settings:
+    """Make settings from Python values, with the keys and rules of mosha.toml.
+
+    `source` stands in messages where the name of the file would.
+
+    Raises:
+        Mistakes: with every mistake, without lines.
+    """
+    return _settings(values, Findings(source), Places())
+
+
+def _settings(values: Mapping[str, object], findings: Findings, places: Places) -> Settings:
+    reader = _Reader(findings, places)
+    good = reader.table((), values, _RULES)
+    fencing = reader.fencing(values, good)
+    findings.raise_if_any()
+    settings = Settings(**good, fencing=fencing)
+    reader.whole(settings, values)
+    findings.raise_if_any()
+    return settings
+
+
+class _Reader:
+    """Judges tables of values by their rules and notes what is wrong."""
+
+    def __init__(self, findings: Findings, places: Places) -> None:
+        self._findings = findings
+        self._places = places
+
+    def note(self, key: Key, shown: str, problem: str, remedy: str) -> None:
+        line, column = self._places.of(key)
+        self._findings.add(line, column, shown, problem, remedy)
+
+    def table(
+        self, at: Key, values: Mapping[str, object], known: Mapping[str, rules.Rule]
+    ) -> dict[str, Any]:
+        good: dict[str, Any] = {}
+        for name, value in values.items():
+            key = (*at, name)
+            rule = known.get(name)
+            if rule is None:
+                remedy = nearest(name, known) or f"the keys here are {', '.join(known)}"
+                self.note(key, name, "unknown key", remedy.strip())
+                continue
+            try:
+                good[name] = rule(value)
+            except rules.WrongValue as wrong:
+                told = f"{_spelled(key)} {wrong.problem}"
+                self.note(key, rules.shown(value), told, wrong.remedy)
+        return good
+
+    def fencing(self, values: Mapping[str, object], good: dict[str, Any]) -> Fencing:
+        """Read [fencing] and the original's `stomith`, which is one command."""
+        stomith = good.pop("stomith", None)
+        rest = self.table(("fencing",), good.pop("fencing", {}), _FENCING_RULES)
+        raw = rest.get("methods", [])
+        methods = [self._method(("fencing", "methods", i), m) for i, m in enumerate(raw)]
+        if stomith is not None:
+            if raw:
+                problem = "stomith and fencing.methods are both set"
+                self.note(("stomith",), rules.shown(values["stomith"]), problem, "keep one of them")
+            methods = [FencingMethod(type="command", command=stomith)]
+        return Fencing(methods=tuple(methods) or (FencingMethod(),), required=rest.get("required"))
+
+    def _method(self, at: Key, values: Mapping[str, object]) -> FencingMethod:
+        good = self.table(at, values, _METHOD_RULES)
+        if "type" not in values:
+            remedy = 'write type = "command" or type = "print"'
+            self.note(at, "", "a fencing method has no type", remedy)
+        if good.get("type") == "command" and "command" not in values:
+            remedy = 'write command = "/path/of/program"'
+            self.note(at, "", "a fencing method of type command has no command", remedy)
+        if good.get("type") == "print" and "command" in values:
+            key = (*at, "command")
+            self.note(key, "", "type print takes no command", 'write type = "command"')
+        limit = good.get("limit", FENCING_LIMIT_DEFAULT_S)
+        if limit <= 0:
+            key, told = (*at, "limit"), f"{limit:g}"
+            self.note(key, told, "limit must be more than 0 seconds", "write limit = 30")
+        return FencingMethod(**good)
+
+    def whole(self, settings: Settings, values: Mapping[str, object]) -> None:
+        """Judge what single values cannot show."""
+        if settings.mynode and settings.nodes and settings.mynode not in settings.nodes:
+            problem = f"mynode must be among nodes, {settings.mynode} is not"
+            self.note(("mynode",), str(settings.mynode), problem, "add it to nodes")
+        for name, rule in times.unsafe(settings.timing):
+            keys = [key for key in (name, *_INSTEAD.get(name, ())) if key in values]
+            culprit = keys[0] if keys else name
+            shown = rules.shown(values[culprit]) if keys else ""
+            remedy = f"change {' or '.join((name, *_INSTEAD.get(name, ())))}, or leave the default"
+            self.note((culprit,), shown, rule, remedy)
+        for path in (settings.socket_path, settings.monitor_socket_path):
+            size = len(str(path).encode("utf-8", "surrogateescape"))
+            if size > SOCKET_PATH_MAX_BYTES:
+                own = "socket" if settings.socket and path == settings.socket_path else "rundir"
+                key = own if own in values else "varpath"
+                problem = f"the path of a socket has {size} bytes, at most {SOCKET_PATH_MAX_BYTES}"
+                self.note((key,), str(path), problem, f"set {own} to a shorter path")
+
+
+def _spelled(key: Key) -> str:
+    names = (f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in key)
+    return "".join(names).lstrip(".")
+
+
+def _note_syntax(error: Exception, lines: list[tuple[int, str]], findings: Findings) -> None:
+    if isinstance(error, RecursionError):
+        findings.add(0, 0, "", "nested too deeply", "settings need two levels at most")
+        return
+    found = _AT.fullmatch(str(error))
+    message = found[1] if found else str(error)
+    line, column, text = 0, 0, ""
+    if found and found[2]:
+        line, column = int(found[2]), int(found[3])
+        text = lines[line - 1][1] if line <= len(lines) else ""
+    elif found and lines:
+        line, text = lines[-1]
+        column = len(text) + 1
+    findings.add(line, column, text, f"not TOML: {message}", "see https://toml.io for its rules")

@@ -1,0 +1,171 @@
+"""What each value in mosha.toml may be: one function a kind, that returns it or says why not.
+
+A rule never shows a value that could be huge or deep: see `shown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from mosha.formats.names import NODE_MAX, node_number
+
+NODES_MAX = 1024
+"""How many nodes a cluster may list; a status has a line for each."""
+
+STRING_MAX_CHARS = 4096
+"""Longer paths do not exist on Linux, and longer commands belong into scripts."""
+
+TABLES_MAX = 20
+"""More fencing methods than this would take longer than anybody waits."""
+
+SECONDS_MAX = 1e9
+
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+QUORUM_POLICIES = ("majority", "adaptive")
+WATCHES = ("auto", "events", "poll")
+
+
+class WrongValue(ValueError):  # noqa: N818 - it says what the value is
+    """A value breaks the rule of its key; `problem` reads on from the key's name."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(problem)
+
+
+Rule = Callable[[object], object]
+
+
+def shown(value: object) -> str:
+    """Return a short text of a value; what can nest or be endless is only named."""
+    if isinstance(value, str):
+        return value[:STRING_MAX_CHARS]
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value) if abs(value) < 10**18 else "a huge number"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, dict):
+        return "a table"
+    return "a list" if isinstance(value, list | tuple) else type(value).__name__
+
+
+def text(value: object) -> str:
+    """A string of one line."""
+    if not isinstance(value, str) or not value.strip():
+        raise WrongValue("must be a string that is not empty", "write it in quotes")
+    if len(value) > STRING_MAX_CHARS or not value.isprintable():
+        limit = f"printable, on one line, at most {STRING_MAX_CHARS} characters"
+        raise WrongValue("must be an ordinary string", f"write it {limit}")
+    return value
+
+
+def absolute_path(value: object) -> str:
+    """A path from the root."""
+    path = text(value)
+    if not path.startswith("/"):
+        raise WrongValue("must be an absolute path", f'write "/{path}" or another full path')
+    return path
+
+
+def path_or_nothing(value: object) -> str:
+    """A path from the root, or the empty string for the default."""
+    return "" if value == "" else absolute_path(value)
+
+
+def relative_path(value: object) -> str:
+    """A path below another one, which it cannot leave."""
+    path = text(value).strip("/")
+    if not path or ".." in path.split("/") or str(value).startswith("/"):
+        raise WrongValue(
+            "must be a path below the directory of a node",
+            'write it without a "/" before it and without "..", as in "var/mosix-ha"',
+        )
+    return path
+
+
+def node(value: object) -> int:
+    """The number of a node."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= NODE_MAX:
+        digits = node_number(value) if isinstance(value, str) else None
+        example = digits or 1
+        raise WrongValue(f"must be a node number, 1 to {NODE_MAX}", f"write it as in {example}")
+    return value
+
+
+def nodes(value: object) -> tuple[int, ...]:
+    """A list of nodes, each once."""
+    if not isinstance(value, list | tuple) or len(value) > NODES_MAX:
+        raise WrongValue(f"must be a list of at most {NODES_MAX} nodes", "write [1, 2, 3]")
+    found: list[int] = []
+    for index, item in enumerate(value, 1):
+        try:
+            found.append(node(item))
+        except WrongValue as wrong:
+            problem = f"must be a list of node numbers, but item {index} is {shown(item)!r:.40}"
+            raise WrongValue(problem, f"a node is a number from 1 to {NODE_MAX}") from wrong
+    if len(set(found)) != len(found):
+        twice = next(number for number in found if found.count(number) > 1)
+        raise WrongValue(f"must have each node once, but has {twice} again", "remove one of them")
+    return tuple(found)
+
+
+def seconds(value: object) -> float:
+    """A number of seconds; its range is judged by `mosha.core.timing`."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise WrongValue("must be a number of seconds", "write it without quotes, as in 2.5")
+    if not -SECONDS_MAX <= value <= SECONDS_MAX:  # also not a number
+        raise WrongValue(
+            "must be a number of seconds that people live to see", "write a smaller one"
+        )
+    return float(value)
+
+
+def yes_or_no(value: object) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise WrongValue("must be true or false", "write it without quotes")
+    return value
+
+
+def one_of(words: tuple[str, ...]) -> Callable[[object], str]:
+    """One of a few words."""
+
+    def rule(value: object) -> str:
+        if value not in words:
+            quoted = ", ".join(f'"{word}"' for word in words)
+            raise WrongValue(f"must be one of {quoted}", f'write one of them, as in "{words[0]}"')
+        return str(value)
+
+    return rule
+
+
+def table(value: object) -> Mapping[str, object]:
+    """A table of TOML."""
+    if not isinstance(value, Mapping):
+        raise WrongValue("must be a table", "write it under a [header] of its own")
+    return value
+
+
+def tables(value: object) -> list[Mapping[str, object]]:
+    """A list of tables of TOML."""
+    if not isinstance(value, list | tuple) or not all(isinstance(item, Mapping) for item in value):
+        raise WrongValue("must be tables", "write a [[header]] before each")
+    if len(value) > TABLES_MAX:
+        raise WrongValue(f"must be at most {TABLES_MAX} tables", "remove some")
+    return list(value)
+
+
+def command(value: object) -> str | tuple[str, ...]:
+    """A command line as one string, or a list of the program and its arguments."""
+    if isinstance(value, list | tuple):
+        if not value:
+            raise WrongValue("must name a program", 'write ["/path/of/program", "argument"]')
+        if len(value) > NODES_MAX:
+            raise WrongValue("has too many arguments", "put them into a script")
+        return tuple(text(item) for item in value)
+    if not isinstance(value, str):
+        raise WrongValue("must be a string or a list of strings", 'write "/path/of/program"')
+    return text(value)

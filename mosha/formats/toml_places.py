@@ -1,0 +1,47 @@
+"""Where a key stands in a TOML text, for messages: the standard reader does not tell.
+
+A scan for headers and keys, not a second parser: what it does not find has no line.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+Path = tuple[str | int, ...]
+"""A key with its tables; an array of tables adds the index, as in ("a", "methods", 0, "type")."""
+
+_HEADER = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_.\s-]+?)\s*\]\]?\s*(?:#.*)?")
+_KEY = re.compile(r"""\s*(?:"([^"\\]+)"|'([^']+)'|([A-Za-z0-9_-]+))\s*[=.]""")
+
+
+class Places:
+    """The line and column of each key of one file."""
+
+    def __init__(self, lines: Iterable[tuple[int, str]] = ()) -> None:
+        self._places: dict[Path, tuple[int, int]] = {}
+        table: Path = ()
+        counts: dict[Path, int] = {}
+        for number, line in lines:
+            header = _HEADER.fullmatch(line)
+            if header:
+                table = tuple(part.strip() for part in header[2].split("."))
+                self._places.setdefault(table, (number, header.start(2) + 1))
+                if header[1] == "[[":
+                    index = counts.get(table, 0)
+                    counts[table] = index + 1
+                    table = (*table, index)
+                    self._places[table] = (number, header.start(2) + 1)
+                continue
+            key = _KEY.match(line)
+            if key:
+                name = key[1] or key[2] or key[3]
+                self._places.setdefault((*table, name), (number, key.start(key.lastindex or 0) + 1))
+
+    def of(self, path: Path) -> tuple[int, int]:
+        """Return line and column of a key, else of the table around it, else (0, 0)."""
+        while path:
+            if path in self._places:
+                return self._places[path]
+            path = path[:-1]
+        return (0, 0)
