@@ -114,6 +114,19 @@ def test_every_page_of_the_manual_is_found_from_its_index() -> None:
     assert_none(f"docs/README.md: no link to {page}" for page in pages - linked - {index})
 
 
+def test_modules_named_in_the_documents_exist_and_the_core_is_described_completely() -> None:
+    named = {path: tidy.modules_named(text) for path, text in DOCS.items()}
+    assert_none(
+        f"{path}: there is no mosha/{module}"
+        for path, modules in named.items()
+        for module in sorted(modules)
+        if f"mosha/{module}" not in MOSHA
+    )
+    page = "docs/explanation/architecture.md"
+    core = {path.removeprefix("mosha/") for path in MOSHA if path.startswith("mosha/core/")}
+    assert_none(f"{page}: {path} is missing" for path in core - named[page] - {"core/__init__.py"})
+
+
 LONG_FUNCTION = "def long() -> None:\n" + "    pass\n" * tidy.FUNCTION_LINES_MAX
 
 # A tilde keeps a sample from being found in this file; it is taken out before use.
@@ -236,3 +249,8 @@ def test_a_missing_and_an_unhashed_requirement_are_found() -> None:
 def test_links_are_read_without_their_fragments_and_without_other_sites() -> None:
     text = "[a](b.md), [c](d/e.md#f), [g](https://h.example/), [i](#j)"
     assert tidy.link_targets(text) == ["b.md", "d/e.md"]
+
+
+def test_modules_are_read_out_of_a_document() -> None:
+    text = "`core/node.py` and `mosha/cli/main.py`, but not `x.py` or core/no.py"
+    assert tidy.modules_named(text) == {"core/node.py", "cli/main.py"}

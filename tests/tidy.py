@@ -59,6 +59,8 @@ _MACHINE_PATH = re.compile(r"/(w[o]rk|f[a]rm|r[o]ot|t[m]p|opt/p[y]pi|opt/w[h]eel
 _UNFINISHED = re.compile(r"\b(T[O]DO|F[I]XME|X[X]X)\b")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 
+_MODULE = re.compile(r"`(?:mosha/)?((?:core|formats|control|clinit|monitor|cli)/\w+\.py)`")
+
 _LOG_METHODS = frozenset({"debug", "info", "warning", "error", "critical", "exception"})
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -176,6 +178,11 @@ def text_complaints(path: str, text: str) -> list[str]:
 def link_targets(text: str) -> list[str]:
     """Return the files a Markdown text links to, as written."""
     return [target for target in _LINK.findall(text) if "://" not in target]
+
+
+def modules_named(text: str) -> set[str]:
+    """Return the modules of mosha that a Markdown text names, as paths below `mosha/`."""
+    return set(_MODULE.findall(text))
 
 
 def is_logger(node: ast.expr) -> bool:
