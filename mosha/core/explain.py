@@ -1,0 +1,214 @@
+"""Why a group is not where it should be, in words a person can act on.
+
+Looks at the same knowledge as the turn of a group and decides nothing. For each group one
+line says what stands in the way, and one what to do about it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mosha.core import candidacy
+from mosha.core.peers import Standing
+from mosha.core.quorum import Policy, Sight
+from mosha.core.seat import Mind
+from mosha.core.status import GroupLine, GroupState
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whether a group is as wanted; if not, why (one line) and what to do next."""
+
+    ok: bool
+    why: str = ""
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A group on a node, as its newest status says."""
+
+    node: int
+    line: GroupLine
+    claim: int | None
+    standing: Standing | None  # None: the own node
+
+    @property
+    def counts(self) -> bool:
+        """Whether it comes from a status that is fresh, or the own one."""
+        return self.standing in (None, Standing.FRESH, Standing.LEAVING)
+
+
+def sightings(mind: Mind, group: str) -> list[Sighting]:
+    """Return everything that any status says of a group, the own node included."""
+    found = []
+    local = mind.locals.get(group)
+    claim = mind.seat(group).claim
+    if local is not None or claim is not None:
+        shown = mind.local(group)
+        line = GroupLine(shown.level, shown.state)
+        found.append(Sighting(mind.me, line, claim, None))
+    for status in mind.view.known():
+        standing = mind.view.standing(status.node)
+        if status.holds(group):
+            line = status.groups.get(group, GroupLine(PLAN_LEVEL, GroupState.STARTING))
+            found.append(Sighting(status.node, line, status.claims.get(group), standing))
+    return sorted(found, key=lambda sighting: sighting.node)
+
+
+def quorum_reason(mind: Mind) -> str:
+    """Say in one line how the quorum is judged at this moment."""
+    view = mind.view
+    up = sorted({*view.fresh_nodes(), mind.me})
+    if view.electorate.policy is Policy.ADAPTIVE:
+        least = -(-6 * view.electorate.remembered // 10)
+        return f"{len(up)} nodes fresh; at least {least} of the last {view.electorate.remembered}"
+    voters = view.electorate.nodes
+    seen = len(voters & set(up))
+    missing = sorted(voters - set(up))
+    tail = f"; not fresh: {_names(missing)}" if missing else ""
+    return f"{seen} of {len(voters)} nodes fresh, {view.electorate.needed} needed{tail}"
+
+
+def not_here(mind: Mind, group: str, now: float) -> dict[int, str]:
+    """Say for each node that may not take the group now, why not."""
+    wish = mind.wish(group)
+    reasons = {}
+    own = candidacy.unwanted_because(mind, mind.seat(group), now)
+    if own:
+        reasons[mind.me] = own
+    for node in sorted(mind.view.members):
+        if reason := _not_there(mind, node, wish, group):
+            reasons[node] = reason
+    return reasons
+
+
+def _not_there(mind: Mind, node: int, wish: Wish | None, group: str) -> str:
+    standing = mind.view.standing(node)
+    status = mind.view.peer(node).status
+    if status is None or standing is not Standing.FRESH:
+        return _STANDINGS[standing]
+    if wish is not None and not wish.allows(node):
+        return "only= leaves this node out"
+    if not status.quorum:
+        return "sees no quorum"
+    ban = status.bans.get(group)
+    return f"banned there for {ban.left_s} s: {ban.reason}" if ban else ""
+
+
+_STANDINGS = {
+    Standing.NEVER: "never heard from",
+    Standing.STALE: "stale: not heard from for longer than timeout",
+    Standing.LEAVING: "leaving",
+    Standing.LEFT: "left in an orderly way",
+    Standing.FENCED: "fenced",
+    Standing.FRESH: "",
+}
+
+
+def account(mind: Mind, group: str, now: float) -> Account:
+    """Say whether the group is as hactl wants it, else why not and what to do."""
+    seen = sightings(mind, group)
+    active = [s for s in seen if s.counts and (s.line.active or s.claim is not None)]
+    wanted = mind.hactl.level_of(group) if mind.hactl else ""
+    if mind.hactl is None or mind.cltab_groups is None:
+        return Account(False, "no hactl or no cltab is in force yet", _WRITE_TABLES)
+    if group not in mind.cltab_groups and group in mind.hactl.wishes and wanted != STOP_LEVEL:
+        remedy = f"add {group} to cltab, or take it out of hactl"
+        return Account(False, f"hactl wants it at {wanted}, but cltab has no group {group}", remedy)
+    if wanted == STOP_LEVEL:
+        return _account_of_stop(active)
+    home = [s for s in active if s.line.level == wanted and _arrived(s.line)]
+    if len(home) == 1 and len(active) == 1:
+        return Account(True)
+    if active:
+        return _account_of_move(mind, group, active, wanted)
+    return _account_of_nowhere(mind, group, seen, now)
+
+
+_WRITE_TABLES = "write cltab and hactl in the directory of any node"
+
+
+def _arrived(line: GroupLine) -> bool:
+    return line.state in (GroupState.DONE, GroupState.PASSED)
+
+
+def _account_of_stop(active: list[Sighting]) -> Account:
+    if not active:
+        return Account(True)
+    place = active[0]
+    if place.line.level == STOP_LEVEL and place.line.state is GroupState.FAILED:
+        return _stop_failed(place)
+    return Account(False, f"still {place.line.level} {place.line.state} on node {place.node}")
+
+
+def _stop_failed(place: Sighting) -> Account:
+    return Account(
+        False,
+        f"its stop entries failed on node {place.node}: nobody may start it elsewhere",
+        f"mend what failed there, then run its stop by hand on node {place.node} "
+        "(clinit GROUP plan, clinit GROUP stop)",
+    )
+
+
+def _account_of_move(mind: Mind, group: str, active: list[Sighting], wanted: str) -> Account:
+    place = max(active, key=lambda s: (s.claim or 0, s.line.level != PLAN_LEVEL))
+    line = place.line
+    if line.level == STOP_LEVEL and line.state is GroupState.FAILED:
+        return _stop_failed(place)
+    if line.level == wanted and line.state is GroupState.FAILED:
+        return Account(False, f"failed at {wanted} on node {place.node}; it will be stopped there")
+    if line.level == PLAN_LEVEL and place.claim is not None:
+        votes = _votes(mind, group, place)
+        needed = mind.view.electorate.needed
+        return Account(False, f"planned on node {place.node}: {votes} of {needed} votes")
+    if len(active) > 1 and all(s.line.level != PLAN_LEVEL for s in active):
+        where = _names([s.node for s in active])
+        return Account(False, f"on several nodes: {where}; those without a granted claim stop")
+    return Account(False, f"{line.level} {line.state} on node {place.node}, on its way")
+
+
+def _votes(mind: Mind, group: str, place: Sighting) -> int:
+    voters = mind.view.voters_for(group, place.node, place.claim or 0)
+    own = mind.seat(group).ballot.vote
+    mine = own is not None and own.node == place.node and own.term == place.claim
+    return len(voters) + (1 if mine else 0)
+
+
+def _account_of_nowhere(mind: Mind, group: str, seen: list[Sighting], now: float) -> Account:
+    if mind.view.sight is not Sight.YES:
+        word = "no quorum" if mind.view.sight is Sight.NO else "quorum not known yet"
+        return Account(False, f"{word}: {quorum_reason(mind)}", "bring nodes back")
+    stale = [s for s in seen if s.standing is Standing.STALE]
+    if stale and mind.fencing.required:
+        node = stale[0].node
+        return Account(
+            False,
+            f"node {node} is stale, may still run it and is not fenced",
+            f"see the shots; if you are sure that node {node} is off: mosha confirm {node}",
+        )
+    wish = mind.wish(group)
+    if wish is None:
+        return Account(False, "not wanted on this node's tables")
+    able = candidacy.eligible(mind, wish, now)
+    if not able:
+        reasons = not_here(mind, group, now)
+        told = "; ".join(f"node {node}: {reason}" for node, reason in sorted(reasons.items()))
+        return Account(False, f"no node can run it: {told}", _remedy(reasons))
+    if mind.silent(now) and able == {mind.me}:
+        left = (mind.silent_until or now) - now
+        return Account(False, f"this node keeps silent for {left:.0f} s after its start (V5)")
+    return Account(False, f"waiting for a claim by node {_names(sorted(able))}")
+
+
+def _remedy(reasons: dict[int, str]) -> str:
+    if any("banned" in reason for reason in reasons.values()):
+        return "mend what failed; each ban ends by itself, and the group is tried again"
+    if any("only=" in reason for reason in reasons.values()):
+        return "bring one of the nodes of only= back, or change hactl"
+    return "bring a node back"
+
+
+def _names(nodes: list[int]) -> str:
+    return ", ".join(str(node) for node in nodes) or "none"

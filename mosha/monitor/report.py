@@ -1,0 +1,290 @@
+"""Makes the consolidated view (hastat, `mosha status`) out of what the brain knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from mosha.control.protocol import GroupReport
+from mosha.core import explain
+from mosha.core.node import Node
+from mosha.core.peers import Standing
+from mosha.core.quorum import Sight
+from mosha.core.seat import Mind
+from mosha.core.status import Status
+from mosha.core.tables import Wish
+from mosha.core.timing import MARGIN_WARN, margin
+from mosha.formats import hastat
+
+
+@dataclass(slots=True)
+class Surroundings:
+    """What the shell knows besides the brain: clinit's details, and troubles of the host."""
+
+    groups: Mapping[str, GroupReport] = field(default_factory=dict)
+    troubles: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+
+
+def make(node: Node, around: Surroundings, now: float) -> hastat.Report:
+    """Return the report of this moment; ages are counted to `now` (seconds of boottime)."""
+    mind = node.mind
+    groups = [_group(mind, group, around, now) for group in _names(mind)]
+    nodes = [_self(mind, now), *(_node(mind, peer, now) for peer in sorted(mind.view.members))]
+    refused = _refusals(mind)
+    room = _margin(mind)
+    return hastat.Report(
+        node=mind.me,
+        time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        quorum=_quorum(mind),
+        nodes=sorted(nodes, key=lambda item: item.node),
+        groups=groups,
+        shots=[
+            hastat.Shot(
+                node=shot.node,
+                inc=shot.inc,
+                method=shot.method,
+                outcome=shot.outcome,
+                detail=shot.detail,
+                age_s=_age(now, shot.at),
+            )
+            for shot in mind.shots.values()
+        ],
+        refused=refused,
+        margin=room,
+        timing=hastat.Times(
+            timeout_s=mind.timing.timeout_s,
+            heartbeat_s=mind.timing.heartbeat_s,
+            lease_s=mind.timing.lease_s,
+            stop_budget_s=mind.timing.stop_budget_s,
+        ),
+        problems=_problems(mind, around, groups, refused, room),
+    )
+
+
+def _names(mind: Mind) -> list[str]:
+    wished = set(mind.hactl.wishes) if mind.hactl else set()
+    told = {g for g, local in mind.locals.items() if local.present}
+    shown = {g for s in mind.view.known() for g in s.groups if s.holds(g)}
+    return sorted(wished | told | shown | {g for g, s in mind.seats.items() if s.claim})
+
+
+def _age(now: float, then: float | None) -> float:
+    return round(now - then, 3) if then is not None else 0.0
+
+
+def _quorum(mind: Mind) -> hastat.Quorum:
+    view = mind.view
+    up = {*view.fresh_nodes(), mind.me}
+    return hastat.Quorum(
+        has=view.sight is Sight.YES,
+        policy=view.electorate.policy.value,
+        seen=len(up & view.electorate.nodes) or len(up),
+        electorate=sorted(view.electorate.nodes),
+        needed=view.electorate.needed,
+        reason=explain.quorum_reason(mind),
+    )
+
+
+def _tables(status: Status) -> dict[str, hastat.TableSeen]:
+    return {
+        name: hastat.TableSeen(mtime_ns=version.mtime_ns, digest=version.digest)
+        for name, version in status.tables.items()
+    }
+
+
+def _load(status: Status) -> int:
+    return len(set(status.claims) | {g for g, line in status.groups.items() if line.active})
+
+
+def _self(mind: Mind, now: float) -> hastat.NodeReport:
+    own = mind.published
+    began = mind.writes.began(own.seq) if own else None
+    return hastat.NodeReport(
+        node=mind.me,
+        state="self",
+        age_s=_age(now, began) if began is not None else None,
+        inc=mind.inc,
+        seq=own.seq if own else 0,
+        boot=mind.boot,
+        run=mind.run,
+        version=own.version if own else 0,
+        silent=mind.silent(now),
+        refused=dict(mind.refused),
+        tables=_tables(own) if own else {},
+        load=_load(own) if own else 0,
+    )
+
+
+def _node(mind: Mind, node: int, now: float) -> hastat.NodeReport:
+    peer = mind.view.peer(node)
+    state = mind.view.standing(node).value
+    status = peer.status
+    if status is None:
+        return hastat.NodeReport(node=node, state=state, error=peer.error)
+    trip = mind.view.roundtrips.get(node)
+    return hastat.NodeReport(
+        node=node,
+        state=state,
+        age_s=_age(now, peer.heard_at),
+        inc=status.inc,
+        seq=status.seq,
+        boot=status.boot,
+        run=status.run,
+        version=status.version,
+        roundtrip_s=round(trip, 4) if trip is not None else None,
+        error=peer.error,
+        refused=dict(status.refused),
+        tables=_tables(status),
+        load=_load(status),
+    )
+
+
+def _group(mind: Mind, group: str, around: Surroundings, now: float) -> hastat.GroupView:
+    account = explain.account(mind, group, now)
+    seen = explain.sightings(mind, group)
+    seat = mind.seat(group)
+    detail = around.groups.get(group)
+    wish = mind.hactl.wishes.get(group) if mind.hactl else None
+    wish = wish or Wish(group, "stop")
+    votes = {s.node: v.node for s in mind.view.known() if (v := s.votes.get(group)) is not None}
+    if seat.ballot.vote is not None:
+        votes[mind.me] = seat.ballot.vote.node
+    return hastat.GroupView(
+        group=group,
+        wanted=wish.level,
+        where=[s.node for s in seen if s.counts and s.line.active],
+        ok=account.ok,
+        why=account.why,
+        next=account.next,
+        instances=[_instance(mind, sighting, now) for sighting in seen],
+        term=mind.view.terms.get(group, 0),
+        lease_s=round(seat.lease_until - now, 3) if seat.granted else None,
+        votes=dict(sorted(votes.items())),
+        bans=_bans(mind, group, now),
+        not_here=explain.not_here(mind, group, now),
+        throttled=[
+            hastat.Throttle(tag=entry.tag, until_s=round(entry.until - now, 3))
+            for entry in (detail.entries if detail else ())
+            if entry.until is not None
+        ],
+        entries=[
+            hastat.EntryState(
+                tag=entry.tag,
+                mode=entry.mode.value,
+                state=entry.state,
+                pid=entry.pid,
+                starts=entry.starts,
+                exit=entry.exit,
+            )
+            for entry in (detail.entries if detail else ())
+        ],
+        prefer=list(wish.prefer),
+        only=list(wish.only),
+        failback=wish.failback,
+    )
+
+
+def _instance(mind: Mind, seen: explain.Sighting, now: float) -> hastat.Instance:
+    heard = mind.view.peer(seen.node).heard_at if seen.node != mind.me else now
+    return hastat.Instance(
+        node=seen.node,
+        level=seen.line.level,
+        state=seen.line.state,
+        age_s=_age(now, heard),
+        claim_term=seen.claim,
+        said_by=seen.node,
+    )
+
+
+def _bans(mind: Mind, group: str, now: float) -> list[hastat.BanReport]:
+    bans = []
+    seat = mind.seat(group)
+    if seat.ban_until > now:
+        left_s = round(seat.ban_until - now, 1)
+        bans.append(hastat.BanReport(node=mind.me, left_s=left_s, reason=seat.ban_reason))
+    for status in mind.view.fresh():
+        ban = status.bans.get(group)
+        if ban is not None:
+            bans.append(
+                hastat.BanReport(node=status.node, left_s=float(ban.left_s), reason=ban.reason)
+            )
+    return sorted(bans, key=lambda ban: ban.node)
+
+
+def _refusals(mind: Mind) -> list[hastat.Refusal]:
+    said = [(mind.me, mind.refused)]
+    said += [(status.node, dict(status.refused)) for status in mind.view.fresh()]
+    return [
+        hastat.Refusal(file=file, node=node, text=text)
+        for node, files in sorted(said, key=lambda pair: pair[0])
+        for file, text in sorted(files.items())
+    ]
+
+
+def _margin(mind: Mind) -> hastat.Margin:
+    trips = sorted(t for n, t in mind.view.roundtrips.items() if mind.view.speaks(n))
+    # The lease waits for the q-th supporter, the own node being the first of them.
+    place = mind.view.electorate.needed - 2
+    trip = trips[place] if 0 <= place < len(trips) else None
+    factor = margin(mind.timing, trip)
+    warning = ""
+    if factor < MARGIN_WARN:
+        warning = (
+            f"the lease is only {factor:.1f} times what its renewal takes: "
+            "raise `timeout`, or make the file system faster"
+        )
+    return hastat.Margin(
+        lease_margin=round(factor, 2),
+        roundtrip_s=round(trip, 4) if trip is not None else None,
+        warning=warning,
+    )
+
+
+def _problems(
+    mind: Mind,
+    around: Surroundings,
+    groups: Sequence[hastat.GroupView],
+    refused: Sequence[hastat.Refusal],
+    room: hastat.Margin,
+) -> list[str]:
+    """Return what is wrong, most important first, in plain words."""
+    found = list(around.troubles)
+    if mind.view.sight is Sight.NO:
+        found.append(f"no quorum: {explain.quorum_reason(mind)}; nothing is started or fenced")
+    for node in sorted(mind.view.members):
+        standing = mind.view.standing(node)
+        peer = mind.view.peer(node)
+        if standing is Standing.STALE:
+            seen = f"node {node} is stale: last news {_age_text(mind, node)}"
+            found.append(seen + (f" ({peer.error})" if peer.error else ""))
+        elif standing is Standing.NEVER and peer.attempts:
+            found.append(
+                f"node {node} was never heard from" + (f": {peer.error}" * bool(peer.error))
+            )
+        elif standing is Standing.FENCED:
+            found.append(f"node {node} is fenced ({mind.view.receipts[node].method})")
+    found += [
+        f"group {group.group}: {group.why}" + (f" -> {group.next}" if group.next else "")
+        for group in groups
+        if not group.ok
+    ]
+    found += [f"{item.file} on node {item.node} is refused: {item.text}" for item in refused]
+    for group in groups:
+        found += [
+            f"group {group.group}: {entry.tag} respawns too rapidly, pauses {entry.until_s:.0f} s"
+            for entry in group.throttled
+        ]
+    if room.warning:
+        found.append(room.warning)
+    return found + list(around.warnings)
+
+
+def _age_text(mind: Mind, node: int) -> str:
+    peer = mind.view.peer(node)
+    since = peer.stale_since
+    heard = peer.heard_at
+    if since is None or heard is None:
+        return "long ago"
+    return f"{since - heard:.1f} s before it was found silent"
