@@ -74,7 +74,7 @@ class Reckoning(NamedTuple):
     verdict: str
 
 
-def derive(  # noqa: PLR0913 - the eight settings of mosha.toml, each may be given or not
+def derive(
     timeout_s: float = TIMEOUT_DEFAULT_S,
     *,
     heartbeat_s: float | None = None,
