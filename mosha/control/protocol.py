@@ -16,7 +16,7 @@ from mosha.core.tables import Mode
 PROTOCOL_VERSION = 1
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Message(msgspec.Struct, omit_defaults=True):
     """The parent of all messages."""
 
 

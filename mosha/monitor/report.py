@@ -117,9 +117,19 @@ def _self(mind: Mind, now: float) -> hastat.NodeReport:
     )
 
 
+_STATES: dict[Standing, hastat.Standing] = {
+    Standing.NEVER: "never",
+    Standing.FRESH: "fresh",
+    Standing.STALE: "stale",
+    Standing.LEAVING: "leaving",
+    Standing.LEFT: "left",
+    Standing.FENCED: "fenced",
+}
+
+
 def _node(mind: Mind, node: int, now: float) -> hastat.NodeReport:
     peer = mind.view.peer(node)
-    state = mind.view.standing(node).value
+    state = _STATES[mind.view.standing(node)]
     status = peer.status
     if status is None:
         return hastat.NodeReport(node=node, state=state, error=peer.error)
