@@ -1,0 +1,326 @@
+"""One group: the level it is at, the level it shall go to, and until when it may run.
+
+The rules of this file (catalogue C4 to C7, DESIGN sections 5 and 8):
+
+- A tell notes the wish (`wanted`) and shows the old level until everything that does not
+  belong to the wanted level is gone (C4.6, C4.11).
+- Level `stop` is the end: its entries run, then everything that is left of the group is
+  ended, daemons of `wait` and `once` entries too, and only then it shows `stop DONE`.
+- `stop_at` sends the group to `stop` by itself; `kill_at` kills everything of it, the
+  entries of `stop` too. A renewal undoes neither; a tell with new deadlines does.
+
+The group knows nothing of its entries: `core.supervisor` reports what they have come to.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+
+from mosha.core.group_table import ASKS, TABLE, Order, Trigger
+from mosha.core.ladder import KILL_RUNG, LADDER, Limits, ladder_step
+from mosha.core.status import SETTLED, GroupState
+from mosha.core.tables import STOP_LEVEL
+from mosha.errors import BugError
+
+TOLD = "tell"
+LEASE_ENDED = "lease ended"
+LEASE_KILLED = "lease ended: killed"
+HALTED = "shutdown"
+REMOVED = "removed from cltab"
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Until when a group may run: seconds of CLOCK_BOOTTIME (DESIGN section 5, C5)."""
+
+    stop_at: float
+    kill_at: float
+
+
+# --- events --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Somebody wants the group at a level; None leaves the deadlines as they are."""
+
+    group: str
+    level: str
+    term: int = 0
+    node: str = ""
+    stop_at: float | None = None
+    kill_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """The lease of this term now has these deadlines."""
+
+    term: int
+    deadlines: Deadlines
+
+
+@dataclass(frozen=True, slots=True)
+class HaltAsked:
+    """The group shall end without running its `stop` entries, for this cause."""
+
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimePassed:
+    """Time has passed; a deadline may or may not be due."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaversGone:
+    """No entry that does not belong to the wanted level is alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesListed:
+    """The list of entries is that of the wanted level now."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesStarted:
+    """Every entry of the level was started, and each `wait` and `test` has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesEnded:
+    """Nothing of the level is still to end by itself: what is left now is left over."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupEmptied:
+    """Nothing of the group is left, save the entries that shall run (answer to WatchLeft)."""
+
+    group: str
+    visit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The level's result: DONE, PASSED or FAILED, and if FAILED, why."""
+
+    result: GroupState
+    reason: str = ""
+
+
+Event = (
+    Told
+    | Renewed
+    | HaltAsked
+    | TimePassed
+    | LeaversGone
+    | EntriesListed
+    | EntriesStarted
+    | EntriesEnded
+    | GroupEmptied
+    | Judged
+)
+
+# --- effects -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A change of level or state, with the group as it was and as it is after it."""
+
+    before: Group
+    after: Group
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseEnded:
+    """A deadline of the group passed: `stop_at` or `kill_at`."""
+
+    group: str
+    deadline: str
+
+
+Effect = Order | Shown | LeaseEnded
+
+# --- the machine ---------------------------------------------------------------------
+
+
+class Sweep(enum.Enum):
+    """How far the ending of everything that is left has come, at one visit of a state."""
+
+    NOT_YET = enum.auto()
+    UNDER_WAY = enum.auto()
+    FINISHED = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group and where it is.
+
+    `level` and `state` are what is shown, `wanted` is the wish. `lapsed` and `killed` say
+    which deadlines have passed and not been replaced by a tell. `visit` numbers the visits
+    of states; `rung` and `sweep_due` belong to the sweep.
+    """
+
+    name: str
+    level: str = ""
+    state: GroupState = GroupState.CONFIGURED
+    wanted: str = ""
+    term: int = 0
+    node: str = ""
+    deadlines: Deadlines | None = None
+    lapsed: bool = False
+    killed: bool = False
+    visit: int = 0
+    since: float = 0.0
+    cause: str = ""
+    sweep: Sweep = Sweep.NOT_YET
+    rung: int = 0
+    sweep_due: float | None = None
+
+    @property
+    def due(self) -> float | None:
+        """When time moves the group on, if nothing else does."""
+        times = [] if self.sweep_due is None else [self.sweep_due]
+        if self.deadlines is not None:
+            times += [] if self.lapsed else [self.deadlines.stop_at]
+            times += [] if self.killed else [self.deadlines.kill_at]
+        return min(times, default=None)
+
+    @property
+    def sweep_signal(self) -> str:
+        """The signal that the sweep has come to."""
+        return LADDER[min(self.rung - 1, KILL_RUNG)]
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing of it is alive that a deadline could end."""
+        at_stop = self.level == STOP_LEVEL and self.state in SETTLED
+        return self.state is GroupState.CONFIGURED or (at_stop and self.wanted == STOP_LEVEL)
+
+
+def advance(
+    group: Group, event: Event, now: float, limits: Limits
+) -> tuple[Group, tuple[Effect, ...]]:
+    """Return the group after the event, and what shall be done, in order.
+
+    Late answers, leases of another term and times before `due` change nothing. One call
+    acts on at most one passed deadline: call again with TimePassed until `due` is later.
+
+    Raises:
+        BugError: the event can not happen in this state.
+    """
+    passed = _passed(group, now) if isinstance(event, TimePassed) else ""
+    trigger = _read(group, event, passed)
+    group = _noted(group, event, passed)
+    if trigger is None:
+        return group, ()
+    state = TABLE.get((group.state, trigger))
+    if state is None:
+        raise BugError(f"{trigger} by {event} at {now} has no row for {group}")
+    before, group = group, _enter(group, state, trigger, now, limits)
+    effects: tuple[Effect, ...] = ()
+    if passed in ("stop_at", "kill_at"):
+        effects = (LeaseEnded(group.name, passed),)
+    if (before.level, before.state) != (group.level, group.state):
+        effects += (Shown(before, group),)
+    if trigger is Trigger.HALT and before.state is state:
+        return group, effects  # C6.8: a repeated halt restarts nothing
+    return group, effects + ASKS.get((state, trigger), ())
+
+
+def _passed(group: Group, now: float) -> str:
+    """Return the most urgent of what is due: kill_at, stop_at, sweep, or nothing."""
+    deadlines = group.deadlines
+    if deadlines is not None and not group.killed and now >= deadlines.kill_at:
+        return "kill_at"
+    if deadlines is not None and not group.lapsed and now >= deadlines.stop_at:
+        return "stop_at"
+    return "sweep" if group.sweep_due is not None and now >= group.sweep_due else ""
+
+
+def _read(group: Group, event: Event, passed: str) -> Trigger | None:
+    match event:
+        case TimePassed():
+            stopping = group.wanted == STOP_LEVEL or group.state is GroupState.HALTING
+            if passed == "stop_at" and stopping:
+                return None
+            return _PASSED.get(passed)
+        case GroupEmptied(_, visit):
+            late = visit != group.visit or group.sweep is not Sweep.UNDER_WAY
+            return None if late else Trigger.EMPTY
+        case Judged(result):
+            return _RESULTS[result]
+        case Renewed():
+            return None
+    return _MEANINGS[type(event)]
+
+
+_PASSED = {"kill_at": Trigger.KILL, "stop_at": Trigger.LAPSE, "sweep": Trigger.SWEEP_ON}
+
+_MEANINGS: dict[type, Trigger] = {
+    Told: Trigger.TELL,
+    HaltAsked: Trigger.HALT,
+    LeaversGone: Trigger.GONE,
+    EntriesListed: Trigger.LISTED,
+    EntriesStarted: Trigger.STARTED,
+    EntriesEnded: Trigger.ENDED,
+}
+
+_RESULTS = {
+    GroupState.DONE: Trigger.DONE,
+    GroupState.PASSED: Trigger.PASS,
+    GroupState.FAILED: Trigger.FAIL,
+}
+
+
+def _noted(group: Group, event: Event, passed: str) -> Group:
+    match event:
+        case Told():
+            return _noted_tell(group, event)
+        case Renewed(term, deadlines):
+            # What has lapsed stays lapsed: only the time for its orderly end grows.
+            late = term != group.term or group.killed or group.resting
+            return group if late else replace(group, deadlines=deadlines)
+        case HaltAsked(cause) if group.state not in (GroupState.CONFIGURED, GroupState.HALTING):
+            return replace(group, cause=cause)
+        case Judged(GroupState.FAILED, reason):
+            return replace(group, cause=reason)
+    if passed == "stop_at":
+        cause = group.cause if group.wanted == STOP_LEVEL else LEASE_ENDED
+        return replace(group, wanted=STOP_LEVEL, cause=cause, lapsed=True)
+    if passed == "kill_at":
+        return replace(group, wanted=STOP_LEVEL, cause=LEASE_KILLED, lapsed=True, killed=True)
+    return group
+
+
+def _noted_tell(group: Group, told: Told) -> Group:
+    if told.stop_at is not None and told.kill_at is not None:
+        deadlines = Deadlines(told.stop_at, told.kill_at)
+        group = replace(group, deadlines=deadlines, lapsed=False, killed=False)
+    if group.lapsed and told.level != STOP_LEVEL:
+        # Its lease has ended and this tell brings no other: it goes on to `stop`.
+        return replace(group, term=told.term, node=told.node)
+    return replace(group, wanted=told.level, term=told.term, node=told.node, cause=TOLD)
+
+
+def _enter(group: Group, state: GroupState, trigger: Trigger, now: float, limits: Limits) -> Group:
+    if state is not group.state:
+        visit = group.visit + 1
+        group = replace(group, state=state, visit=visit, since=now)
+        group = replace(group, sweep=Sweep.NOT_YET, rung=0, sweep_due=None)
+    if trigger in (Trigger.TELL, Trigger.LISTED) and state is GroupState.STARTING:
+        group = replace(group, level=group.wanted)
+    elif trigger in _SWEEPING or (trigger is Trigger.GONE and state is GroupState.HALTING):
+        rung = max(group.rung, KILL_RUNG if group.killed else 0)
+        _, next_s = ladder_step(rung, limits)
+        group = replace(group, sweep=Sweep.UNDER_WAY, rung=rung + 1, sweep_due=now + next_s)
+    elif trigger is Trigger.EMPTY:
+        group = replace(group, sweep=Sweep.FINISHED, sweep_due=None)
+    if group.resting:
+        group = replace(group, deadlines=None, lapsed=False, killed=False)
+    return group
+
+
+_SWEEPING = (Trigger.ENDED, Trigger.SWEEP_ON)

@@ -1,0 +1,343 @@
+"""One entry of a group: started, respawned, stopped, as a machine without a clock.
+
+The rules of this file (catalogue C3, C6; DESIGN section 8):
+
+- A run has a number that no other run of the entry has; an answer with another number is
+  late and is dropped.
+- A respawn entry comes back at once, unless it has come back too often (C3.9); what its dead
+  leader left in its own session is ended first.
+- A stop asks for INT, TERM and KILL in turn and goes on with KILL as long as anything is
+  alive. Only time moves it on: no second stop, and no other exit (C6.7, C6.8).
+- "Ended" means that nothing of the entry is left, not that its leader is dead.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+
+from mosha.core.ladder import KILL_RUNG, Limits, ladder_step
+from mosha.core.process_table import TABLE, ProcessState, Trigger
+from mosha.core.tables import Entry, Mode
+from mosha.errors import BugError
+
+
+class Scope(enum.StrEnum):
+    """How much of an entry is meant."""
+
+    SESSION = "session"  # the session of the run's leader
+    ENTRY = "entry"  # that, and whatever the entry's processes started elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a process ended: an exit code, or minus the number of a signal."""
+
+    code: int
+
+    @property
+    def well(self) -> bool:
+        """Whether it is a success; an end by a signal never is (C3.3)."""
+        return self.code == 0
+
+    def __str__(self) -> str:
+        """Return `exit 3` or `signal 9`."""
+        return f"exit {self.code}" if self.code >= 0 else f"signal {-self.code}"
+
+
+# --- events --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Its turn came; the run shall have this number, respawns count on from it."""
+
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """The run has a process."""
+
+    run: int
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnFailed:
+    """The system could not start the run's process."""
+
+    run: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """The run's leader ended, and left something in its session, or elsewhere, or nothing."""
+
+    run: int
+    exit: Exit
+    in_session: bool = False
+    elsewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Emptied:
+    """Nothing of the run is left in this scope."""
+
+    run: int
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """The entry shall end in an orderly way."""
+
+
+@dataclass(frozen=True, slots=True)
+class KillAsked:
+    """The entry shall end at once (`kill_at`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRang:
+    """Time has passed; it may or may not be `due` yet."""
+
+
+Event = Started | Spawned | SpawnFailed | Exited | Emptied | StopAsked | KillAsked | AlarmRang
+
+# --- effects -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """Start the process of a run; answer with Spawned or SpawnFailed, later with Exited."""
+
+    entry: Entry
+    run: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Send a signal (`INT`, `TERM`, `KILL`) to all of a run in this scope."""
+
+    entry: Entry
+    run: int
+    signal: str
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Answer with Emptied as soon as nothing of the run is left in this scope."""
+
+    entry: Entry
+    run: int
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """Say that the entry respawns too rapidly and pauses until then (C3.9)."""
+
+    entry: Entry
+    until: float
+
+
+Effect = Spawn | Signal | Watch | Throttled
+
+
+# --- the machine ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """An entry of a told group and where it is.
+
+    `run` is the number of its last run, `rung` how many signals its stop has sent, `due`
+    when time moves it on, `haste` the respawn counter of C3.9, `leader` whether the run's
+    leader is alive.
+    """
+
+    entry: Entry
+    state: ProcessState = ProcessState.WAITING
+    run: int = 0
+    pid: int = 0
+    leader: bool = False
+    starts: int = 0
+    last_start: float | None = None
+    haste: int = 0
+    rung: int = 0
+    due: float | None = None
+    exit: str = ""
+
+
+def new_process(entry: Entry) -> Process:
+    """Return an entry that waits for its turn, or is off (C3.12)."""
+    return Process(entry, ProcessState.OFF if entry.mode is Mode.OFF else ProcessState.WAITING)
+
+
+def advance(
+    process: Process, event: Event, now: float, limits: Limits
+) -> tuple[Process, tuple[Effect, ...]]:
+    """Return the entry after the event, and what shall be done.
+
+    Late answers and alarms before `due` change nothing.
+
+    Raises:
+        BugError: the event can not happen in this state.
+    """
+    if _is_late(process, event):
+        return process, ()
+    process = _noted(process, event)
+    trigger = _read(process, event, now, limits)
+    if trigger is None:
+        return process, ()
+    state = TABLE.get((process.state, trigger))
+    if state is None:
+        raise BugError(f"{trigger} by {event} at {now} has no row for {process}")
+    return _enter(process, state, trigger, now, limits)
+
+
+def _is_late(process: Process, event: Event) -> bool:
+    match event:
+        case Spawned(run) | SpawnFailed(run) | Exited(run):
+            return run != process.run or not process.leader
+        case Emptied(run, scope):
+            return run != process.run or process.leader or scope is not _awaited(process.state)
+    return False
+
+
+def _awaited(state: ProcessState) -> Scope | None:
+    if state is ProcessState.CLEARING:
+        return Scope.SESSION
+    return Scope.ENTRY if state is ProcessState.STOPPING else None
+
+
+def _noted(process: Process, event: Event) -> Process:
+    match event:
+        case Started(run):
+            return replace(process, run=run)
+        case Spawned(_, pid):
+            return replace(process, pid=pid)
+        case SpawnFailed(_, reason):
+            return replace(process, leader=False, pid=0, exit=f"cannot execute: {reason}")
+        case Exited(_, ended):
+            return replace(process, leader=False, pid=0, exit=str(ended))
+    return process
+
+
+def _read(process: Process, event: Event, now: float, limits: Limits) -> Trigger | None:
+    match event:
+        case Started():
+            return Trigger.START
+        case StopAsked():
+            return Trigger.STOP
+        case KillAsked():
+            return Trigger.KILL
+        case AlarmRang():
+            return Trigger.ALARM if process.due is not None and now >= process.due else None
+        case Emptied():
+            if process.state is ProcessState.STOPPING:
+                return Trigger.GONE
+            return _after_death(process, limits)
+        case SpawnFailed():
+            return _read_end(process, Exited(process.run, Exit(127)), limits)
+        case Exited():
+            return _read_end(process, event, limits)
+    return None
+
+
+def _read_end(process: Process, event: Exited, limits: Limits) -> Trigger:
+    if process.state is ProcessState.STOPPING:
+        left = event.in_session or event.elsewhere
+        return Trigger.LEADER_DEAD if left else Trigger.GONE
+    match process.entry.mode:
+        case Mode.RESPAWN:
+            return Trigger.CLEAR if event.in_session else _after_death(process, limits)
+        case Mode.TEST:
+            return Trigger.PASS if event.exit.well else Trigger.FAIL
+    return Trigger.FINISH
+
+
+def _after_death(process: Process, limits: Limits) -> Trigger:
+    return Trigger.PAUSE if process.haste > limits.haste_max else Trigger.RESPAWN
+
+
+def _enter(
+    process: Process, state: ProcessState, trigger: Trigger, now: float, limits: Limits
+) -> tuple[Process, tuple[Effect, ...]]:
+    match state, trigger:
+        case ProcessState.RUNNING, _:
+            run = process.run + (trigger is not Trigger.START)
+            return _run(replace(process, run=run), now, limits)
+        case ProcessState.PAUSING, _:
+            until = now + limits.pause_s
+            process = replace(process, state=state, due=until)
+            return process, (Throttled(process.entry, until),)
+        case ProcessState.CLEARING, _:
+            return _clear(process, trigger, now, limits)
+        case ProcessState.STOPPING, Trigger.STOP | Trigger.KILL:
+            return _stop(process, trigger, now, limits)
+        case ProcessState.STOPPING, Trigger.ALARM:
+            return _signal(process, now, limits)
+        case ProcessState.STOPPING, Trigger.LEADER_DEAD:
+            return process, (Watch(process.entry, process.run, Scope.ENTRY),)
+        case ProcessState.WAITING, _:  # leaving resets the counter of C3.9 (C3.11)
+            return replace(process, state=state, due=None, rung=0, haste=0, last_start=None), ()
+    return replace(process, state=state, due=None), ()
+
+
+def _run(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[Effect, ...]]:
+    haste = process.haste
+    if process.last_start is not None:
+        since_s = now - process.last_start
+        haste += (since_s < limits.haste_s) - (since_s > limits.haste_s)
+    process = replace(
+        process,
+        state=ProcessState.RUNNING,
+        leader=True,
+        starts=process.starts + 1,
+        last_start=now,
+        haste=max(0, haste),
+        rung=0,
+        due=None,
+    )
+    return process, (Spawn(process.entry, process.run),)
+
+
+def _clear(
+    process: Process, trigger: Trigger, now: float, limits: Limits
+) -> tuple[Process, tuple[Effect, ...]]:
+    entry, run = process.entry, process.run
+    if trigger is Trigger.ALARM:
+        name, next_s = ladder_step(process.rung, limits)
+        again = replace(process, due=now + next_s, rung=process.rung + 1)
+        return again, (Signal(entry, run, name, Scope.SESSION),)
+    process = replace(
+        process, state=ProcessState.CLEARING, due=now + limits.clear_to_kill_s, rung=KILL_RUNG
+    )
+    return process, (
+        Signal(entry, run, "TERM", Scope.SESSION),
+        Watch(entry, run, Scope.SESSION),
+    )
+
+
+def _stop(
+    process: Process, trigger: Trigger, now: float, limits: Limits
+) -> tuple[Process, tuple[Effect, ...]]:
+    if process.state is ProcessState.STOPPING and trigger is Trigger.STOP:
+        return process, ()
+    effects: tuple[Effect, ...] = ()
+    if process.state is ProcessState.CLEARING:
+        effects = (Watch(process.entry, process.run, Scope.ENTRY),)
+    rung = max(process.rung, KILL_RUNG) if trigger is Trigger.KILL else 0
+    process = replace(process, state=ProcessState.STOPPING, rung=rung)
+    process, signals = _signal(process, now, limits)
+    return process, signals + effects
+
+
+def _signal(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[Effect, ...]]:
+    name, next_s = ladder_step(process.rung, limits)
+    signal = Signal(process.entry, process.run, name, Scope.ENTRY)
+    return replace(process, rung=process.rung + 1, due=now + next_s), (signal,)

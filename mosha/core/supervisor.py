@@ -1,0 +1,209 @@
+"""Everything that clinit decides: all told groups and the cltab in force, joined.
+
+Pure composition of `core.unit`: events in, effects out. The daemon and every simulation of
+it run this and differ only in who does the effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from mosha.core import group as groups
+from mosha.core import process as processes
+from mosha.core import unit as units
+from mosha.core.group import Deadlines, Told
+from mosha.core.ladder import Limits
+from mosha.core.status import GroupState
+from mosha.core.tables import Cltab
+from mosha.core.unit import Unit
+
+STARTED_TEXT = "level transition started"
+HALTING_TEXT = "all groups halting"
+
+
+# --- events --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TableRead:
+    """A cltab without mistakes was read because of a tell or a reread."""
+
+    cltab: Cltab
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """The leases of some groups were renewed: group -> (term, deadlines)."""
+
+    leases: Mapping[str, tuple[int, Deadlines]]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryEvent:
+    """Something happened to an entry."""
+
+    group: str
+    tag: str
+    event: processes.Event
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownAsked:
+    """All groups shall end, then the daemon."""
+
+
+Event = (
+    Told | TableRead | Leased | EntryEvent | groups.GroupEmptied | groups.TimePassed | ShutdownAsked
+)
+
+# --- effects -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The reply to a tell or a shutdown (texts of C4.1)."""
+
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The group is no more: forget all of it."""
+
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """All groups have ended after a shutdown."""
+
+
+Effect = units.Effect | Answer | Gone | Halted
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """The cltab in force, and every group that was ever told, in that order."""
+
+    cltab: Cltab = field(default_factory=Cltab)
+    units: Mapping[str, Unit] = field(default_factory=dict)
+    halting: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+    @property
+    def due(self) -> float | None:
+        """When time moves anything on."""
+        times = [unit.due for unit in self.units.values()]
+        return min((time for time in times if time is not None), default=None)
+
+    @property
+    def halted(self) -> bool:
+        """Whether a shutdown has ended every group."""
+        states = {unit.group.state for unit in self.units.values()}
+        return self.halting and states <= {GroupState.CONFIGURED}
+
+
+def step(supervisor: Supervisor, event: Event, now: float) -> tuple[Supervisor, tuple[Effect, ...]]:
+    """Return the supervisor after the event, and what shall be done, in order.
+
+    Events of groups that are gone are late and change nothing.
+
+    Raises:
+        BugError: the event can not happen in the state its group or entry is in.
+    """
+    work = _Work(supervisor, now)
+    match event:
+        case Told():
+            work.tell(event)
+        case TableRead(cltab):
+            work.read_table(cltab)
+        case Leased(leases):
+            for group, (term, deadlines) in leases.items():
+                work.feed(group, groups.Renewed(term, deadlines))
+        case EntryEvent(group, tag, happened):
+            work.feed_entry(group, tag, happened)
+        case groups.GroupEmptied(group):
+            work.feed(group, event)
+        case groups.TimePassed():
+            work.pass_time()
+        case ShutdownAsked():
+            work.shut_down()
+    if work.supervisor.halted and not supervisor.halted:
+        work.effects.append(Halted())
+    return work.supervisor, tuple(work.effects)
+
+
+class _Work:
+    """One event's way through the supervisor: gathers the new values and the effects."""
+
+    def __init__(self, supervisor: Supervisor, now: float) -> None:
+        self.supervisor = supervisor
+        self.now = now
+        self.limits = supervisor.limits
+        self.effects: list[Effect] = []
+
+    def tell(self, told: Told) -> None:
+        if self.supervisor.halting:
+            self.effects.append(Answer(ok=False, text=HALTING_TEXT))  # C4.21
+            return
+        entries = self.supervisor.cltab.entries_of(told.group)
+        if not entries:
+            self.effects.append(Answer(ok=False, text=f"no such group: {told.group}"))
+            return
+        self.effects.append(Answer(ok=True, text=STARTED_TEXT))
+        unit = self.supervisor.units.get(told.group, Unit(groups.Group(told.group)))
+        if unit.removed:
+            self._put(replace(unit, again=told))
+            return
+        self._take(units.tell(unit, told, entries, self.now, self.limits))
+
+    def read_table(self, cltab: Cltab) -> None:
+        """Put a cltab in force; groups that are no longer in it are ended (C5.4)."""
+        self.supervisor = replace(self.supervisor, cltab=cltab)
+        for name in self.supervisor.units.keys() - set(cltab.groups()):
+            unit = self.supervisor.units[name]
+            self._put(replace(unit, removed=True, again=None))
+            self.feed(name, groups.HaltAsked(groups.REMOVED))
+
+    def shut_down(self) -> None:
+        self.effects.append(Answer(ok=True, text=HALTING_TEXT))
+        self.supervisor = replace(self.supervisor, halting=True)
+        for name in tuple(self.supervisor.units):
+            self._put(replace(self.supervisor.units[name], again=None))
+            self.feed(name, groups.HaltAsked(groups.HALTED))
+
+    def feed(self, group: str, event: groups.Event) -> None:
+        unit = self.supervisor.units.get(group)
+        if unit is not None:
+            self._take(units.feed_group(unit, event, self.now, self.limits))
+
+    def feed_entry(self, group: str, tag: str, event: processes.Event) -> None:
+        unit = self.supervisor.units.get(group)
+        if unit is not None:
+            self._take(units.feed_process(unit, tag, event, self.now, self.limits))
+
+    def pass_time(self) -> None:
+        for unit in tuple(self.supervisor.units.values()):
+            if unit.due is not None and unit.due <= self.now:
+                self._take(units.pass_time(unit, self.now, self.limits))
+
+    def _take(self, result: tuple[Unit, tuple[units.Effect, ...]]) -> None:
+        unit, effects = result
+        self.effects += effects
+        if not unit.removed or unit.group.state is not GroupState.CONFIGURED:
+            self._put(unit)
+            return
+        name = unit.group.name
+        left = {group: u for group, u in self.supervisor.units.items() if group != name}
+        self.supervisor = replace(self.supervisor, units=left)
+        self.effects.append(Gone(name))
+        entries = self.supervisor.cltab.entries_of(name)
+        if unit.again is not None and entries:
+            fresh = Unit(groups.Group(name))
+            self._take(units.tell(fresh, unit.again, entries, self.now, self.limits))
+
+    def _put(self, unit: Unit) -> None:
+        changed = {**self.supervisor.units, unit.group.name: unit}
+        self.supervisor = replace(self.supervisor, units=changed)

@@ -1,0 +1,306 @@
+"""A group together with its entries: `core.group` and `core.process` joined, and no more.
+
+Here the two machines meet: the group asks (stop what leaves, start what comes), the entries
+tell what they have come to, and after each event `settle` lets the group go as far as its
+entries allow. Definitions of entries change only by a tell to the group (C1.16, C5.6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from mosha.core import group as groups
+from mosha.core import process as processes
+from mosha.core.group import Group, Sweep
+from mosha.core.group_table import Order
+from mosha.core.ladder import Limits
+from mosha.core.process import Process, Spawn
+from mosha.core.process_table import FINISHED, LIVE, ProcessState
+from mosha.core.status import GroupState
+from mosha.core.tables import STOP_LEVEL, Entry, Mode, level_matches
+from mosha.errors import BugError
+
+STEPS_MAX = 64
+"""More steps than any chain of states has: `settle` going on beyond is a bug."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Start a process with this environment; answer Spawned or SpawnFailed, later Exited."""
+
+    entry: Entry
+    run: int
+    level: str
+    term: int
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class KillEverything:
+    """Send SIGKILL to everything of the group."""
+
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignalLeft:
+    """Send a signal to everything of the group but the spared entries (by tag)."""
+
+    group: str
+    signal: str
+    spared: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class WatchLeft:
+    """Answer with GroupEmptied as soon as nothing but the spared entries is left."""
+
+    group: str
+    visit: int
+    spared: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Something of the group changed that is worth a report, but not its level or state."""
+
+    group: str
+
+
+Effect = (
+    Launch
+    | processes.Signal
+    | processes.Watch
+    | processes.Throttled
+    | KillEverything
+    | SignalLeft
+    | WatchLeft
+    | Touched
+    | groups.Shown
+    | groups.LeaseEnded
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A group, its definitions as of the last tell, and its entries of the present level.
+
+    `runs` is the greatest run number given so far; `again` is a tell that came while the
+    group was being removed: it starts from nothing once that is over (C5.4).
+    """
+
+    group: Group
+    entries: tuple[Entry, ...] = ()
+    processes: Mapping[str, Process] = field(default_factory=dict)
+    runs: int = 0
+    removed: bool = False
+    again: groups.Told | None = None
+
+    @property
+    def due(self) -> float | None:
+        """When time moves the group or one of its entries on."""
+        times = [process.due for process in self.processes.values() if process.due is not None]
+        if self.group.due is not None:
+            times.append(self.group.due)
+        return min(times, default=None)
+
+
+def tell(
+    unit: Unit, told: groups.Told, entries: tuple[Entry, ...], now: float, limits: Limits
+) -> tuple[Unit, tuple[Effect, ...]]:
+    """Move the unit to a level with these definitions; a deadline that is past counts first."""
+    work = _Work(replace(unit, entries=entries), now, limits)
+    work.group(told)
+    work.time_passed()
+    return work.settle()
+
+
+def feed_group(
+    unit: Unit, event: groups.Event, now: float, limits: Limits
+) -> tuple[Unit, tuple[Effect, ...]]:
+    """Give the group an event."""
+    work = _Work(unit, now, limits)
+    work.group(event)
+    return work.settle()
+
+
+def feed_process(
+    unit: Unit, tag: str, event: processes.Event, now: float, limits: Limits
+) -> tuple[Unit, tuple[Effect, ...]]:
+    """Give an entry an event; a tag that is not there any more makes it a late one."""
+    work = _Work(unit, now, limits)
+    if tag in unit.processes:
+        work.process(tag, event)
+    return work.settle()
+
+
+def pass_time(unit: Unit, now: float, limits: Limits) -> tuple[Unit, tuple[Effect, ...]]:
+    """Do everything that is due at `now`."""
+    work = _Work(unit, now, limits)
+    work.time_passed()
+    return work.settle()
+
+
+class _Work:
+    """One event's way through a unit: gathers the new values and the effects."""
+
+    def __init__(self, unit: Unit, now: float, limits: Limits) -> None:
+        self.unit = unit
+        self.now = now
+        self.limits = limits
+        self.effects: list[Effect] = []
+
+    def group(self, event: groups.Event) -> None:
+        group, effects = groups.advance(self.unit.group, event, self.now, self.limits)
+        self.unit = replace(self.unit, group=group)
+        for effect in effects:
+            if isinstance(effect, Order):
+                self._obey(effect)
+            else:
+                self.effects.append(effect)
+
+    def process(self, tag: str, event: processes.Event) -> None:
+        before = self.unit.processes[tag]
+        process, effects = processes.advance(before, event, self.now, self.limits)
+        self._put(process)
+        for effect in effects:
+            self.effects.append(self._launch(effect) if isinstance(effect, Spawn) else effect)
+        if process is not before and not isinstance(event, processes.Started):
+            self.effects.append(Touched(self.unit.group.name))
+
+    def time_passed(self) -> None:
+        for _ in range(STEPS_MAX):
+            due = self.unit.group.due
+            if due is None or due > self.now:
+                break
+            self.group(groups.TimePassed())
+        for tag, process in self.unit.processes.items():
+            if process.due is not None and process.due <= self.now:
+                self.process(tag, processes.AlarmRang())
+
+    def settle(self) -> tuple[Unit, tuple[Effect, ...]]:
+        """Let the group go on until it must wait for something."""
+        for _ in range(STEPS_MAX):
+            event = self._next()
+            if event is None:
+                return self.unit, tuple(self.effects)
+            self.group(event)
+        raise BugError(f"{self.unit} does not settle")
+
+    def _next(self) -> groups.Event | None:
+        group = self.unit.group
+        match group.state:
+            case GroupState.STOPPING:
+                return None if self._leaving() else groups.LeaversGone()
+            case GroupState.DUMPING:
+                return groups.EntriesListed()
+            case GroupState.STARTING:
+                return groups.EntriesStarted() if self._all_started() else None
+            case GroupState.CHECKING:
+                return self._next_check()
+            case GroupState.HALTING if group.sweep is Sweep.NOT_YET:
+                live = any(process.state in LIVE for process in self._all())
+                return None if live else groups.LeaversGone()
+        return None
+
+    def _next_check(self) -> groups.Event | None:
+        group = self.unit.group
+        if group.level != STOP_LEVEL or group.sweep is Sweep.FINISHED:
+            return self._judge()
+        ending = any(
+            process.state is ProcessState.RUNNING and process.entry.mode is not Mode.RESPAWN
+            for process in self._all()
+        )
+        return None if ending or group.sweep is Sweep.UNDER_WAY else groups.EntriesEnded()
+
+    def _judge(self) -> groups.Judged:
+        """Return the result of the level (C3.5)."""
+        states = {p.state for p in self._all() if p.state is not ProcessState.OFF}
+        if ProcessState.FAILED in states:
+            failed = next(p for p in self._all() if p.state is ProcessState.FAILED)
+            reason = f"test entry {failed.entry.tag}: {failed.exit}"
+            return groups.Judged(GroupState.FAILED, reason)
+        if states == {ProcessState.PASSED}:
+            return groups.Judged(GroupState.PASSED)
+        return groups.Judged(GroupState.DONE)
+
+    def _obey(self, order: Order) -> None:
+        group = self.unit.group
+        match order:
+            case Order.STOP_LEAVERS:
+                self._each_live(processes.StopAsked(), self._leaves)
+            case Order.STOP_ALL:
+                self._each_live(processes.StopAsked(), lambda _: True)
+            case Order.KILL_ALL:
+                self.effects.append(KillEverything(group.name))
+                self._each_live(processes.KillAsked(), lambda _: True)
+            case Order.LIST_ENTRIES:
+                self._list_entries()
+            case Order.SWEEP | Order.SWEEP_ON:
+                spared = frozenset(p.entry.tag for p in self._all() if p.state in LIVE)
+                self.effects.append(SignalLeft(group.name, group.sweep_signal, spared))
+                if order is Order.SWEEP:
+                    self.effects.append(WatchLeft(group.name, group.visit, spared))
+
+    def _all(self) -> tuple[Process, ...]:
+        return tuple(self.unit.processes.values())
+
+    def _put(self, process: Process) -> None:
+        changed = {**self.unit.processes, process.entry.tag: process}
+        self.unit = replace(self.unit, processes=changed, runs=max(self.unit.runs, process.run))
+
+    def _each_live(self, event: processes.Event, chosen: Callable[[Process], bool]) -> None:
+        for process in self._all():
+            if process.state in LIVE and chosen(process):
+                self.process(process.entry.tag, event)
+
+    def _leaving(self) -> bool:
+        """Say whether anything is alive that has to go before the wanted level starts."""
+        return any(
+            process.state is ProcessState.STOPPING
+            or (process.state in LIVE and self._leaves(process))
+            for process in self._all()
+        )
+
+    def _leaves(self, process: Process) -> bool:
+        """Say whether an entry does not belong to the wanted level as it is now (C4.7, C5)."""
+        entry = self._definition(process.entry.tag)
+        changed = entry is None or (entry.command, entry.mode) != (
+            process.entry.command,
+            process.entry.mode,
+        )
+        return changed or entry not in self._wanted()
+
+    def _definition(self, tag: str) -> Entry | None:
+        return next((entry for entry in self.unit.entries if entry.tag == tag), None)
+
+    def _wanted(self) -> tuple[Entry, ...]:
+        """Return the entries of the wanted level; `off` ones are there to be seen (C3.12)."""
+        group = self.unit.group
+        if group.killed and group.wanted == STOP_LEVEL:
+            return ()  # no time is left for the entries of `stop`
+        return tuple(e for e in self.unit.entries if level_matches(e.level, group.wanted))
+
+    def _list_entries(self) -> None:
+        kept = {p.entry.tag: p for p in self._all() if not self._leaves(p)}
+        listed = {
+            entry.tag: replace(kept[entry.tag], entry=entry)
+            if entry.tag in kept
+            else processes.new_process(entry)
+            for entry in self._wanted()
+        }
+        self.unit = replace(self.unit, processes=listed)
+
+    def _all_started(self) -> bool:
+        """Start what can be started now, in file order; say whether that was all (C3.1, C3.2)."""
+        for process in self._all():
+            if process.state is ProcessState.WAITING:
+                self.process(process.entry.tag, processes.Started(self.unit.runs + 1))
+            if process.entry.mode in (Mode.WAIT, Mode.TEST) and process.state not in FINISHED:
+                return False
+        return True
+
+    def _launch(self, spawn: Spawn) -> Launch:
+        group = self.unit.group
+        return Launch(spawn.entry, spawn.run, group.level, group.term, group.node)
