@@ -1,0 +1,186 @@
+"""Which version of a table, cltab or hactl, is in force: the newest valid one, everywhere.
+
+A version is the time of an edit and a digest of the text. A node that finds an edit in its
+own directory judges it (`judge_local`); a node whose peer publishes a newer version fetches
+that one (`choose_peer`). All nodes order versions in the same way, so they end with the
+same one, whatever the order of events (catalogue H4.1, H4.2).
+
+A time in the future would win against every later edit until it comes. It is refused; and
+if the clock was wrong and set back, a version that was taken in good faith loses its rank:
+any edit of a plausible time replaces it.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from mosha.core.status import TableVersion
+
+CLTAB = "cltab"
+HACTL = "hactl"
+TABLES = (CLTAB, HACTL)
+
+NS_PER_S = 1_000_000_000
+
+FUTURE_MAX_S = 60
+"""Clocks of a cluster that differ by more than this are a fault of their own."""
+
+SETTLE_S = 0.1
+"""An editor that truncates and writes has its text in place after this, if twice the same."""
+
+SETTLE_GONE_S = 1.0
+"""Nothing and an empty file stop every group, and are what a slow writer shows first."""
+
+DIGEST_CHARS = 16
+
+
+class Do(enum.Enum):
+    """What to do about a table in the own directory."""
+
+    NOTHING = "nothing"
+    ADOPT = "adopt"  # it is the new version in force
+    REFUSE = "refuse"  # it stays where it is and is not in force; say why
+    DISCARD = "discard"  # keep its text in the history, then write the version in force over it
+    WRITE = "write"  # write the version in force there; nothing of value is lost
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found at a table's place in the own directory.
+
+    `version` is None if nothing is there or if it cannot be read, which `distrust` tells.
+    `distrust` says why the file is not to be trusted (unreadable, owner, mode), `mistakes`
+    why its text is no table. `superseded`: it was refused, and since then another version
+    came into force.
+    """
+
+    version: TableVersion | None = None
+    distrust: str = ""
+    mistakes: str = ""
+    superseded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to do and, for a refusal, a discarded text or a warning, why."""
+
+    do: Do
+    why: str = ""
+
+
+def version_of(data: bytes, mtime_ns: int) -> TableVersion:
+    """Return the version that a text of this time is."""
+    return TableVersion(mtime_ns, hashlib.sha256(data).hexdigest()[:DIGEST_CHARS])
+
+
+def ahead_s(version: TableVersion, now_ns: int) -> int:
+    """Return by how many seconds a version lies in the future, 0 if that is no matter."""
+    ahead = (version.mtime_ns - now_ns) / NS_PER_S
+    return round(ahead) if ahead > FUTURE_MAX_S else 0
+
+
+def is_newer(candidate: TableVersion, in_force: TableVersion | None, now_ns: int) -> bool:
+    """Say whether a version that another node has in force is to replace the own one."""
+    if ahead_s(candidate, now_ns):
+        return False
+    if in_force is None or ahead_s(in_force, now_ns):
+        return True
+    return candidate.order > in_force.order
+
+
+def judge_local(
+    in_force: TableVersion | None,
+    found: Found,
+    now_ns: int,
+    former: TableVersion | None = None,
+) -> Verdict:
+    """Say what to do about what was found in the own directory.
+
+    `former` is the version that was in force before: its copy there is only out of date.
+    Equal times are no edit (H4.1): the version in force stays.
+    """
+    version = found.version
+    if version is None:
+        if found.distrust:
+            return Verdict(Do.REFUSE, found.distrust)
+        return Verdict(Do.WRITE if in_force else Do.NOTHING)
+    if in_force and version.digest == in_force.digest:
+        return Verdict(Do.NOTHING, found.distrust)
+    if found.distrust:
+        return _refuse(found, found.distrust)
+    if in_force and former and _is_copy(version, former):
+        return Verdict(Do.WRITE)
+    if in_force and version.mtime_ns <= in_force.mtime_ns and not (ahead_s(in_force, now_ns)):
+        return Verdict(Do.DISCARD, found.mistakes or _older(version, in_force))
+    ahead = ahead_s(version, now_ns)
+    if ahead:
+        return _refuse(found, f"its time lies {ahead} s in the future; touch it")
+    if found.mistakes:
+        return Verdict(Do.REFUSE, found.mistakes)
+    return Verdict(Do.ADOPT)
+
+
+def choose_peer(
+    in_force: TableVersion | None,
+    adverts: Mapping[int, TableVersion],
+    now_ns: int,
+    rejected: Collection[TableVersion] = (),
+) -> int | None:
+    """Return the node to fetch a table from, None if no peer has a newer version.
+
+    `adverts` are the versions in force on the nodes that can be asked; `rejected` are the
+    versions that this node has fetched and cannot read. Of several nodes with the newest
+    version it is the lowest.
+    """
+    newer = {
+        node: version
+        for node, version in adverts.items()
+        if version not in rejected and is_newer(version, in_force, now_ns)
+    }
+    if not newer:
+        return None
+    newest = max(newer.values(), key=lambda version: version.order)
+    return min(node for node, version in newer.items() if version == newest)
+
+
+def next_mtime_ns(known: Iterable[TableVersion], now_ns: int) -> int:
+    """Return the time of an edit that is to win against all `known` versions.
+
+    Those in the future do not count: they are in force nowhere for long.
+    """
+    times = (version.mtime_ns for version in known if not ahead_s(version, now_ns))
+    return max(now_ns, max(times, default=0) + 1)
+
+
+def settle_s(version: TableVersion | None, size: int, now_ns: int) -> float:
+    """Return for how long a found edit has to stay the same before it is taken.
+
+    `version` is None for a file that is gone. A file system with whole-second times would
+    hide a second edit within that second.
+    """
+    if version is None or not size:
+        return SETTLE_GONE_S
+    if version.mtime_ns % NS_PER_S == 0:
+        left = (version.mtime_ns + NS_PER_S - now_ns) / NS_PER_S
+        return SETTLE_S + min(max(left, 0.0), 1.0)
+    return SETTLE_S
+
+
+def _refuse(found: Found, why: str) -> Verdict:
+    return Verdict(Do.DISCARD if found.superseded else Do.REFUSE, why)
+
+
+def _is_copy(version: TableVersion, other: TableVersion) -> bool:
+    """Say whether a file is a copy of a version, its time perhaps cut to whole seconds."""
+    same_second = version.mtime_ns // NS_PER_S == other.mtime_ns // NS_PER_S
+    return version.digest == other.digest and same_second
+
+
+def _older(version: TableVersion, in_force: TableVersion) -> str:
+    age_s = (in_force.mtime_ns - version.mtime_ns) / NS_PER_S
+    if not age_s:
+        return "its time is that of the version in force, so it is not newer"
+    return f"it is {age_s:.9g} s older than the version in force"
