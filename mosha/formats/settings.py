@@ -170,12 +170,13 @@ _METHOD_RULES: dict[str, rules.Rule] = {
     "limit": rules.seconds,
 }
 
-# Where to point if the key that breaks a rule is not in the file.
-_INSTEAD = {
+# What a time is derived from or measured against: where to point if its key is not set.
+_SOURCES = {
     "lease": ("stop_budget", "timeout"),
+    "stop_budget": ("timeout",),
     "heartbeat": ("lease", "timeout"),
-    "poll": ("heartbeat",),
-    "plan_limit": ("heartbeat",),
+    "poll": ("heartbeat", "timeout"),
+    "plan_limit": ("heartbeat", "timeout"),
 }
 _AT = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 
@@ -285,12 +286,15 @@ class _Reader:
         if settings.mynode and settings.nodes and settings.mynode not in settings.nodes:
             problem = f"mynode must be among nodes, {settings.mynode} is not"
             self.note(("mynode",), str(settings.mynode), problem, "add it to nodes")
-        for name, rule in times.unsafe(settings.timing):
-            keys = [key for key in (name, *_INSTEAD.get(name, ())) if key in values]
-            culprit = keys[0] if keys else name
-            shown = rules.shown(values[culprit]) if keys else ""
-            remedy = f"change {' or '.join((name, *_INSTEAD.get(name, ())))}, or leave the default"
-            self.note((culprit,), shown, rule, remedy)
+        broken = dict(times.unsafe(settings.timing))
+        for name, rule in broken.items():
+            sources = _SOURCES.get(name, ())
+            if name not in values and any(source in broken for source in sources):
+                continue  # it only follows from what is told anyway
+            key = next((key for key in (name, *sources) if key in values), name)
+            shown = rules.shown(values[key]) if key in values else ""
+            remedy = f"change {' or '.join((name, *sources))}, or leave the defaults"
+            self.note((key,), shown, rule, remedy)
         for path in (settings.socket_path, settings.monitor_socket_path):
             size = len(str(path).encode("utf-8", "surrogateescape"))
             if size > SOCKET_PATH_MAX_BYTES:

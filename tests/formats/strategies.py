@@ -1,0 +1,122 @@
+"""Values of every format for hypothesis, and the damage that is done to their texts."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from hypothesis import strategies as st
+
+from mosha.core.status import (
+    Ban,
+    GroupLine,
+    GroupState,
+    NodeState,
+    Receipt,
+    Stamp,
+    Status,
+    TableVersion,
+    Term,
+    Vote,
+)
+from mosha.core.tables import Cltab, Entry, Hactl, Mode, Wish
+from mosha.formats.names import is_name, one_line
+
+T = TypeVar("T")
+
+names = st.text("abzAZ019_.-", min_size=1, max_size=12).filter(is_name)
+nodes = st.integers(1, 65_535)
+numbers = st.integers(0, 10**19)
+words = st.text("0123456789abcdef", min_size=1, max_size=32)
+free_texts = st.text(max_size=300).map(one_line)
+# Anything a line can hold: no line feed and no NUL, no surrogates, no blanks around it.
+one_liners = (
+    st.text(st.characters(codec="utf-8", exclude_characters="\n\0"), min_size=1, max_size=60)
+    .map(lambda text: text.strip(" \t\r\v\f"))
+    .filter(bool)
+)
+
+
+def mappings(values: st.SearchStrategy[T]) -> st.SearchStrategy[dict[str, T]]:
+    return st.dictionaries(names, values, max_size=5)
+
+
+@st.composite
+def cltabs(draw: st.DrawFn) -> Cltab:
+    variables = draw(
+        st.dictionaries(st.sampled_from(["socket", "clstat", "log"]), one_liners, max_size=3)
+    )
+    tags = draw(st.lists(names, unique=True, max_size=8))
+    levels = st.lists(names, min_size=1, max_size=3).map(",".join)
+    entries = tuple(
+        Entry(
+            draw(names),
+            tag,
+            draw(levels),
+            draw(st.sampled_from(Mode)),
+            draw(one_liners),
+            len(variables) + line,
+        )
+        for line, tag in enumerate(tags, 1)
+        # (a group that begins with '#' is no name, so no entry can look like a comment)
+    )
+    return Cltab(entries, variables)
+
+
+@st.composite
+def hactls(draw: st.DrawFn) -> Hactl:
+    groups = draw(st.lists(names, unique=True, max_size=8))
+    return Hactl({group: draw(wishes(group, line)) for line, group in enumerate(groups, 1)})
+
+
+def wishes(group: str, line: int = 0) -> st.SearchStrategy[Wish]:
+    some = st.lists(nodes, unique=True, max_size=4).map(tuple)
+    return st.builds(
+        Wish,
+        group=st.just(group),
+        level=names,
+        prefer=some,
+        only=some,
+        failback=st.booleans(),
+        line=st.just(line),
+    )
+
+
+group_lines = st.builds(GroupLine, level=names, state=st.sampled_from(GroupState))
+statuses = st.builds(
+    Status,
+    node=nodes,
+    inc=numbers,
+    run=words,
+    boot=words,
+    seq=numbers,
+    state=st.sampled_from(NodeState),
+    version=st.integers(0, 999),
+    quorum=st.booleans(),
+    seen=st.dictionaries(nodes, st.builds(Stamp, numbers, numbers), max_size=5),
+    votes=mappings(st.builds(Vote, numbers, nodes, numbers, numbers)),
+    terms=mappings(st.builds(Term, numbers, numbers)),
+    claims=mappings(numbers),
+    groups=mappings(group_lines),
+    bans=mappings(st.builds(Ban, st.integers(0, 10**9), free_texts)),
+    fenced=st.dictionaries(nodes, st.builds(Receipt, numbers, words), max_size=3),
+    tables=mappings(st.builds(TableVersion, st.integers(-(10**15), 10**19), words)),
+    refused=mappings(free_texts),
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, texts: st.SearchStrategy[bytes]) -> bytes:
+    """A text with a piece cut out, doubled, overwritten or replaced by other bytes."""
+    data = draw(texts)
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(data)))
+        end = min(len(data), start + draw(st.integers(0, 12)))
+        put = draw(
+            st.one_of(
+                st.binary(max_size=6),
+                st.sampled_from([b"\0" * 6, b"\n", b":", b"=", b",", b"-", b"9" * 30, b"\xff"]),
+                st.just(data[start:end] * 2),
+            )
+        )
+        data = data[:start] + put + data[end:]
+    return data

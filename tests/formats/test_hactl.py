@@ -1,0 +1,246 @@
+"""hactl: wishes, their options, and changing one line without touching the others (H4.3)."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mosha.core.tables import Hactl, Wish
+from mosha.errors import UsageError
+from mosha.formats.hactl import (
+    hactl_warnings,
+    parse_hactl,
+    parse_wish,
+    render_hactl,
+    set_wish,
+)
+from mosha.formats.mistakes import Mistakes
+from tests.formats.strategies import damaged, hactls, names, wishes
+
+
+def _levels(text: str) -> dict[str, str]:
+    table = parse_hactl(text.encode(), "hactl")
+    return {group: wish.level for group, wish in table.wishes.items()}
+
+
+def _told(text: str | bytes) -> list[str]:
+    data = text if isinstance(text, bytes) else text.encode()
+    with pytest.raises(Mistakes) as caught:
+        parse_hactl(data, "hactl")
+    return str(caught.value).splitlines()
+
+
+def _warned(text: str) -> list[str]:
+    return [str(warning) for warning in hactl_warnings(text.encode(), "hactl")]
+
+
+@pytest.mark.parametrize(
+    ("text", "levels"),
+    [
+        pytest.param("g start\n", {"g": "start"}, id="HC-01"),
+        pytest.param("  g   start  \n", {"g": "start"}, id="HC-02 white space apart"),
+        pytest.param("# g start\n", {}, id="HC-03 a comment"),
+        pytest.param("  # g start\n", {}, id="HC-04 blanks before a comment"),
+        pytest.param("\n\ng start\n", {"g": "start"}, id="HC-05 empty lines"),
+        pytest.param("g start extra\n", {"g": "start"}, id="HC-07 further words are ignored"),
+        pytest.param("g start\ng stop\n", {"g": "stop"}, id="HC-08 the last line wins"),
+        pytest.param("g start # c\n", {"g": "start"}, id="HC-09 a comment after the level"),
+        pytest.param("", {}, id="HC-11 an empty file (H4.5)"),
+        pytest.param("g start", {"g": "start"}, id="a last line without line feed"),
+        pytest.param("g\tstart\r\n", {"g": "start"}, id="tabs, and lines from Windows"),
+        pytest.param("a.c start\nabc stop\n", {"a.c": "start", "abc": "stop"}, id="text (H5.23)"),
+    ],
+)
+def test_a_hactl_reads_as(text: str, levels: dict[str, str]) -> None:
+    assert _levels(text) == levels
+
+
+def test_options_say_where_a_group_shall_run() -> None:
+    text = b"g start prefer=2,3 only=1,2,3 failback=yes # note = this\nh start failback=no\n"
+    table = parse_hactl(text, "hactl")
+    assert table.wishes["g"] == Wish("g", "start", (2, 3), (1, 2, 3), failback=True, line=1)
+    assert table.wishes["h"] == Wish("h", "start", line=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        pytest.param(
+            "g\n",
+            ["hactl:1:1: group without level: 'g'; write 'g start', or 'g stop', with a blank"],
+            id="HC-06 no level (H4.4)",
+        ),
+        pytest.param(
+            " g # start\n",
+            ["hactl:1:2: group without level: 'g'; write 'g start', or 'g stop', with a blank"],
+            id="the level is in the comment (H4.4)",
+        ),
+        pytest.param(
+            "g:start\n",
+            ["hactl:1:1: group without level: 'g:start'; write 'g start', or 'g stop', with"],
+            id="HC-10 a colon instead of a blank",
+        ),
+        pytest.param(
+            "g start foo=1 prefr=2\n",
+            [
+                "hactl:1:9: unknown option: 'foo=1'; the options are prefer, only, failback",
+                "hactl:1:15: unknown option: 'prefr=2'; did you mean 'prefer'? the options are",
+            ],
+            id="unknown options",
+        ),
+        pytest.param(
+            "g start prefer=1,x,,70000 only= failback=maybe\n",
+            [
+                "hactl:1:18: not a node number: 'x'; a node is a number from 1 to 65535",
+                "hactl:1:20: not a node number: '1,x,,70000'; a node is",
+                "hactl:1:21: not a node number: '70000'; a node is",
+                "hactl:1:32: not a node number; a node is a number",
+                "hactl:1:42: neither yes nor no: 'maybe'; write yes or no",
+            ],
+            id="bad values",
+        ),
+        pytest.param(
+            "g start only=2,2 prefer=1 prefer=3\n",
+            [
+                "hactl:1:16: the node is listed twice: '2'; list it once",
+                "hactl:1:27: prefer is given twice: 'prefer=3'; keep one",
+            ],
+            id="things twice",
+        ),
+        pytest.param(
+            "g/h a,b\n",
+            [
+                "hactl:1:1: not the name of a group: 'g/h'; use letters",
+                "hactl:1:5: not the name of a level: 'a,b'; use letters",
+            ],
+            id="bad names",
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_place_text_and_remedy(text: str, told: list[str]) -> None:
+    found = _told(text)
+    assert len(found) == len(told)
+    for line, expected in zip(found, told, strict=True):
+        assert line.startswith(expected)
+
+
+def test_a_mistake_in_an_overridden_line_is_told_too() -> None:
+    assert _told("g start foo=1\ng stop\nh\n\xff\n".encode("latin-1"))[1].startswith("hactl:3:1:")
+
+
+def test_too_many_nodes_are_refused() -> None:
+    many = ",".join(map(str, range(1, 1026)))
+    assert "1025 nodes" in _told(f"g start only={many}\n")[0]
+
+
+def test_ignored_words_and_doubled_groups_are_warned_about() -> None:  # HC-07, HC-08
+    assert _warned("g start extra\n") == [
+        "hactl:1:9: a word that is ignored: 'extra'; remove it, or put a '#' before it"
+    ]
+    assert _warned("g start\nh start\ng stop\n") == [
+        "hactl:3:1: this line wins over line 1 of the same group: 'g'; keep one line for each group"
+    ]
+    outside = "hactl:1:16: prefer names a node that only leaves out: '4'"
+    assert _warned("g start prefer=4 only=1,2\n") == [
+        f"{outside}; name it in only=, too, or in neither"
+    ]
+    assert _warned("g start # c\n") == []
+
+
+def test_a_command_line_is_read_as_a_line_but_without_leniency() -> None:
+    assert parse_wish(["g", "start", "only=1,2"]) == Wish("g", "start", only=(1, 2), line=1)
+    for words in ([], ["g"], ["g", "start", "extra"], ["#g", "start"], ["g", "start", "x=1"], [""]):
+        with pytest.raises(UsageError):
+            parse_wish(words)
+
+
+@pytest.mark.parametrize(
+    ("before", "wish", "after"),
+    [
+        ("", Wish("g", "start"), "g start\n"),
+        ("# c\n\nh  stop", Wish("g", "start"), "# c\n\nh  stop\ng start\n"),
+        ("g stop\n", Wish("g", "start", prefer=(2,)), "g start prefer=2\n"),
+        ("  g stop   # why\nh on\n", Wish("g", "start"), "  g start # why\nh on\n"),
+        ("g a\nh b\ng c\n", Wish("g", "d"), "g a\nh b\ng d\n"),
+        ("g start only=1\n", Wish("g", "start"), "g start\n"),
+        ("g   start\t# same\n", Wish("g", "start"), "g   start\t# same\n"),
+        ("h a\r\ng b\r\n", Wish("g", "c"), "h a\r\ng c\r\n"),
+        ("h a\r\n", Wish("g", "c"), "h a\r\ng c\r\n"),
+        ("# g stop\n", Wish("g", "start"), "# g stop\ng start\n"),
+        ("g\n", Wish("g", "start"), "g start\n"),
+        ("gg stop\n", Wish("g", "start"), "gg stop\ng start\n"),
+        ("g", Wish("g", "start"), "g start"),
+        ("g start failback=yes\n", Wish("g", "start", failback=True), "g start failback=yes\n"),
+    ],
+)
+def test_setting_a_wish_changes_that_line_and_nothing_else(
+    before: str, wish: Wish, after: str
+) -> None:
+    assert set_wish(before, wish) == after
+
+
+@given(st.lists(names, max_size=4), st.text(max_size=80), names.flatmap(wishes))
+def test_after_setting_a_wish_it_is_what_holds(groups: list[str], noise: str, wish: Wish) -> None:
+    junk = "note " + "".join(c for c in noise if c.isprintable()).strip()
+    text = "".join(f"# {junk}\n{group} stop # {junk}\n\n" for group in groups)
+    changed = set_wish(text, wish)
+    said = parse_hactl(changed.encode(), "hactl").wishes
+    held = said[wish.group]
+    assert (held.level, held.prefer, held.only, held.failback) == (
+        wish.level,
+        wish.prefer,
+        wish.only,
+        wish.failback,
+    )
+    assert {g: w.level for g, w in said.items() if g != wish.group} == dict.fromkeys(
+        (group for group in groups if group != wish.group), "stop"
+    )
+    assert changed.count(junk.strip()) == text.count(junk.strip())
+    assert set_wish(changed, wish) == changed
+
+
+@given(st.text(max_size=200), names.flatmap(wishes))
+def test_setting_a_wish_leaves_all_other_lines_of_any_text(text: str, wish: Wish) -> None:
+    before, after = text.split("\n"), set_wish(text, wish).split("\n")
+    changed = [i for i, line in enumerate(before) if i >= len(after) or after[i] != line]
+    assert len(changed) <= 1
+    assert len(after) <= len(before) + 2
+
+
+def test_a_wish_that_could_not_be_read_back_is_refused() -> None:
+    for wish in (Wish("g h", "start"), Wish("g", "a\nb start"), Wish("", "start")):
+        with pytest.raises(UsageError):
+            set_wish("", wish)
+
+
+@given(hactls())
+def test_what_is_written_is_read_back(table: Hactl) -> None:
+    assert parse_hactl(render_hactl(table).encode(), "hactl") == table
+
+
+@given(st.binary(max_size=300) | damaged(hactls().map(lambda table: render_hactl(table).encode())))
+def test_no_bytes_crash_the_reader(data: bytes) -> None:
+    try:
+        parse_hactl(data, "hactl")
+    except Mistakes as wrong:
+        found = wrong.mistakes
+        assert all(m.remedy and m.problem and m.line >= 1 for m in found)
+    hactl_warnings(data, "hactl")
+
+
+@pytest.mark.parametrize("filling", [b"g start ", b"x", b"1,", b"\xff", b"#"])
+def test_a_line_of_ten_megabytes_is_refused_quickly(filling: bytes) -> None:
+    began = time.process_time()
+    told = _told((filling * (10 << 20))[: 10 << 20])
+    assert time.process_time() - began < 1.0
+    assert told[0].startswith("hactl:1:1: the file is too big")
+
+
+def test_the_example_is_valid_and_has_no_warnings() -> None:
+    data = (Path(__file__).parents[2] / "conf" / "hactl").read_bytes()
+    assert set(parse_hactl(data, "hactl").wishes) == {"web", "worker"}
+    assert hactl_warnings(data, "hactl") == ()
