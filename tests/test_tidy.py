@@ -201,6 +201,10 @@ def test_a_rule_does_not_complain_of_a_good_sample(rule: Rule, path: str, text: 
         "self.log.bind(node=1).debug('surprise')",
         "entry_log.exception('surprise')",
         "logger.warning('known' if good else 'surprise')",
+        "self.mind.note('surprise', group=group)",
+        "def f(x, event): mind.note(event)\nf(1, 'surprise')",
+        "class A:\n  def f(self, event): self._log.info(event)\n  def g(self): self.f('surprise')",
+        "def f(*, event): log.info(event)\nf(event='surprise')",
     ],
 )
 def test_an_event_that_is_not_documented_is_found(call: str) -> None:
@@ -209,7 +213,8 @@ def test_an_event_that_is_not_documented_is_found(call: str) -> None:
 
 
 def test_an_event_that_nothing_logs_is_found_and_a_name_that_is_not_written_out() -> None:
-    found = tidy.event_complaints({"x.py": "log.info(name)\nmath.log(1)\nx.info(1)"}, ["known"])
+    calls = "log.info(name)\nmath.log(1)\nx.info(1)\nlog.info(note.event)\nself.note(1)"
+    found = tidy.event_complaints({"x.py": calls}, ["known"])
     assert found == [
         "x.py:1: the event name is not written out",
         "mosha/logs.py: nothing logs known",

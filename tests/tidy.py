@@ -196,23 +196,53 @@ def is_logger(node: ast.expr) -> bool:
     return name.lstrip("_") in {"log", "logger"} or name.endswith(("_log", "_logger"))
 
 
+def is_log_call(node: ast.AST) -> bool:
+    """Say whether a node logs: a method of a logger, or a note of the core for its shell."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+        return False
+    if node.func.attr == "note":
+        return ast.unparse(node.func.value).rpartition(".")[2].lstrip("_") == "mind"
+    return node.func.attr in _LOG_METHODS and is_logger(node.func.value)
+
+
 def logged_events(path: str, text: str) -> tuple[set[str], list[str]]:
-    """Return the event names a file logs, and complaints of names that cannot be read off."""
+    """Return the event names a file logs, and complaints of names that cannot be read off.
+
+    A function may take the name as a parameter called `event`; then its calls in the same
+    file count. `note.event` hands on what was counted where the note was made.
+    """
+    tree = ast.parse(text)
     events: set[str] = set()
     found = []
-    for node in ast.walk(ast.parse(text)):
-        if not (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr in _LOG_METHODS
-            and is_logger(node.func.value)
-        ):
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and is_log_call(node)):
             continue
-        names = list(constant_strings(node.args[0])) if node.args else []
-        events.update(names)
-        if not names:
+        name = node.args[0]
+        if isinstance(name, ast.Name) and name.id == "event":
+            events.update(handed_over_events(tree))
+        elif names := list(constant_strings(name)):
+            events.update(names)
+        elif not (isinstance(name, ast.Attribute) and name.attr == "event"):
             found.append(f"{path}:{node.lineno}: the event name is not written out")
     return events, found
+
+
+def handed_over_events(tree: ast.Module) -> Iterator[str]:
+    """Yield the names given to parameters called `event` of functions of the same file."""
+    places = {}
+    for node in ast.walk(tree):
+        if isinstance(node, _FUNCTION):
+            arguments = [*node.args.args, *node.args.kwonlyargs]
+            names = [argument.arg for argument in arguments if argument.arg != "self"]
+            if "event" in names:
+                places[node.name] = names.index("event")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and called_name(node) in places:
+            for value in node.args[places[called_name(node)] :][:1]:
+                yield from constant_strings(value)
+            for keyword in node.keywords:
+                if keyword.arg == "event":
+                    yield from constant_strings(keyword.value)
 
 
 def constant_strings(node: ast.expr) -> Iterator[str]:
