@@ -1,0 +1,74 @@
+"""One request, one reply, without an event loop: for command lines."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from mosha.control.address import check_path
+from mosha.control.protocol import Message, Reply
+from mosha.errors import HostError
+
+CALL_LIMIT_S = 10.0
+CHUNK_BYTES = 1 << 16
+
+ReplyT = TypeVar("ReplyT")
+
+
+class NoAnswerError(HostError):
+    """Nobody listens at the socket, or not in time (exit status 3)."""
+
+
+def call(path: Path, request: Message, limit_s: float = CALL_LIMIT_S) -> Reply:
+    """Send one request to the clinit at `path` and return its reply; see `call_for`."""
+    return call_for(path, request, Reply, limit_s)
+
+
+def call_for(
+    path: Path, request: Message, reply_type: type[ReplyT], limit_s: float = CALL_LIMIT_S
+) -> ReplyT:
+    """Send one request to the daemon at `path` and return its reply.
+
+    Raises:
+        UsageError: the path is too long for a socket.
+        NoAnswerError: no daemon, or no reply within `limit_s`.
+        HostError: the daemon's answer makes no sense, or the system refuses.
+    """
+    check_path(path)
+    deadline = time.monotonic() + limit_s
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(limit_s)
+            connection.connect(str(path))
+            connection.sendall(msgspec.json.encode(request) + b"\n")
+            line = _read_line(connection, deadline)
+    except TimeoutError:
+        raise NoAnswerError(f"the daemon at {path} did not answer in {limit_s:g} s") from None
+    except (FileNotFoundError, ConnectionError) as error:
+        raise NoAnswerError(f"no daemon answers at {path}: {error.strerror}") from error
+    except OSError as error:
+        raise HostError(f"cannot talk to {path}: {error.strerror}") from error
+    if not line:
+        raise NoAnswerError(f"the daemon at {path} closed the connection without an answer")
+    try:
+        return msgspec.json.decode(line, type=reply_type)
+    except msgspec.MsgspecError as error:
+        raise HostError(f"the answer of {path} makes no sense: {error}") from error
+
+
+def _read_line(connection: socket.socket, deadline: float) -> bytes:
+    received = bytearray()
+    while not received.endswith(b"\n"):
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        connection.settimeout(left_s)
+        chunk = connection.recv(CHUNK_BYTES)
+        if not chunk:
+            return b""
+        received += chunk
+    return bytes(received)

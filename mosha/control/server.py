@@ -1,0 +1,190 @@
+"""The server end of a unix socket: many clients, none of which can stop the daemon.
+
+One JSON object a line (`protocol.py`). Every client has its own coroutine; a silent one
+waits alone, a slow reader is dropped as soon as its unread answers exceed a bound, a
+request has a size limit, and the number of clients is bounded (the NO of C4.19, C4.20).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import anyio
+import msgspec
+
+from mosha import logs
+from mosha.control.protocol import Message, Reply
+
+RequestT = TypeVar("RequestT")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLimits:
+    """What a client may cost."""
+
+    # A renewal of the leases of 1000 groups has some 100 kB.
+    request_max_bytes: int = 1 << 20
+    # A monitor that is stopped for a minute must not be dropped for the news it missed.
+    unsent_max_bytes: int = 4 << 20
+    clients_max: int = 128
+    # A client that asks nothing for so long and does not listen either has forgotten us.
+    idle_max_s: float = 600.0
+    # How long leaving waits for clients to take their last answer.
+    farewell_s: float = 1.0
+
+
+class Client:
+    """One connected client, as the one who answers it sees it."""
+
+    def __init__(self, writer: asyncio.StreamWriter, pid: int, limits: ServerLimits) -> None:
+        self.pid = pid
+        self.subscribed = False
+        self.asked_at = 0.0
+        self._writer = writer
+        self._limits = limits
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._writer.is_closing()
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much of what was sent it has not read."""
+        return self._writer.transport.get_write_buffer_size()
+
+    def send(self, message: Message) -> None:
+        """Send without waiting; a client that does not read what it gets is dropped."""
+        self.send_bytes(msgspec.json.encode(message) + b"\n")
+
+    def send_bytes(self, line: bytes) -> None:
+        """Send one encoded line: what goes to many clients is encoded once."""
+        if self.gone:
+            return
+        self._writer.write(line)
+        if self.unsent_bytes > self._limits.unsent_max_bytes:
+            self.drop(f"reads too slowly: {self.unsent_bytes} bytes unread")
+
+    async def flush(self) -> None:
+        """Wait until everything that was sent has been taken, or the client is gone."""
+        self._writer.transport.set_write_buffer_limits(high=0)
+        with contextlib.suppress(ConnectionError):
+            await self._writer.drain()
+
+    def drop(self, reason: str) -> None:
+        """End the connection at once."""
+        logs.get().warning("client_refused", pid=self.pid, reason=reason)
+        self._writer.transport.abort()
+
+
+class Server(Generic[RequestT]):
+    """Answers the requests of one type that arrive at a listening socket.
+
+    `answer` gets each request and its client and returns what shall be sent: the reply
+    first. Requests of one client are answered in order.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        request_type: Any,
+        answer: Callable[[RequestT, Client], Awaitable[Sequence[Message]]],
+        limits: ServerLimits | None = None,
+    ) -> None:
+        self._listener = listener
+        self._decoder = msgspec.json.Decoder(request_type)
+        self._answer = answer
+        self._limits = limits or ServerLimits()
+        self._clients: set[Client] = set()
+
+    async def run(self) -> None:
+        """Serve until cancelled; then give every client a moment to take its last answer."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                while True:
+                    connection = await self._accept()
+                    if connection is not None:
+                        tasks.start_soon(self._serve, connection)
+        finally:
+            self._listener.close()
+
+    async def flush(self) -> None:
+        """Wait, not for long, until the clients have what was sent to them."""
+        with anyio.move_on_after(self._limits.farewell_s):
+            for client in tuple(self._clients):
+                await client.flush()
+
+    async def _accept(self) -> socket.socket | None:
+        try:
+            connection, _ = await asyncio.get_running_loop().sock_accept(self._listener)
+        except OSError as error:  # no descriptors left, or the client has gone already
+            logs.get().warning("client_refused", reason=f"cannot accept: {error.strerror}")
+            await anyio.sleep(0.1)
+            return None
+        pid, uid = peer_of(connection)
+        if uid not in (0, os.geteuid()):
+            logs.get().warning("client_refused", pid=pid, uid=uid, reason="another user")
+            connection.close()
+            return None
+        return connection
+
+    async def _serve(self, connection: socket.socket) -> None:
+        pid, _ = peer_of(connection)
+        reader, writer = await asyncio.open_unix_connection(
+            sock=connection, limit=self._limits.request_max_bytes
+        )
+        client = Client(writer, pid, self._limits)
+        self._make_room()
+        self._clients.add(client)
+        try:
+            # A client may go at any moment, in the middle of anything.
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                await self._converse(client, reader)
+        finally:
+            self._clients.discard(client)
+            writer.close()
+
+    def _make_room(self) -> None:
+        if len(self._clients) < self._limits.clients_max:
+            return
+        idle = [client for client in self._clients if not client.subscribed]
+        oldest = min(idle or self._clients, key=lambda client: client.asked_at)
+        self._clients.discard(oldest)
+        oldest.drop("too many clients, and this one was idle for longest")
+
+    async def _converse(self, client: Client, reader: asyncio.StreamReader) -> None:
+        loop = asyncio.get_running_loop()
+        while not client.gone:
+            client.asked_at = loop.time()
+            try:
+                async with asyncio.timeout(None if client.subscribed else self._limits.idle_max_s):
+                    line = await reader.readuntil(b"\n")
+                request = self._decoder.decode(line)
+            except asyncio.IncompleteReadError:
+                return
+            except asyncio.LimitOverrunError:
+                self._refuse(client, f"request longer than {self._limits.request_max_bytes} bytes")
+                return
+            except msgspec.MsgspecError as error:
+                self._refuse(client, f"malformed request: {error}")
+                return
+            for message in await self._answer(request, client):
+                client.send(message)
+
+    def _refuse(self, client: Client, reason: str) -> None:
+        logs.get().warning("client_refused", pid=client.pid, reason=reason)
+        client.send(Reply(ok=False, text=reason))
+
+
+def peer_of(connection: socket.socket) -> tuple[int, int]:
+    """Return pid and uid of the process that connected (SO_PEERCRED of unix(7))."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    pid, uid, _ = struct.unpack("iII", credentials)
+    return pid, uid
