@@ -12,11 +12,11 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mosha.core import account, candidacy, fencing, peers, turn
-from mosha.core.ballot import Ballot
+from mosha.core import account, candidacy, fencing, peers, recovery, turn
 from mosha.core.fencing import FencingRules, Shot
 from mosha.core.life import Local
 from mosha.core.quorum import Electorate, Policy, Sight
+from mosha.core.recovery import Birth
 from mosha.core.seat import NEVER, Mind, Note
 from mosha.core.status import NodeState, Receipt, Stamp, Status, TableVersion
 from mosha.core.tables import Hactl
@@ -26,22 +26,6 @@ from mosha.core.view import View
 
 # A renewal reaches clinit when the lease has moved by this part of a heartbeat.
 RENEWAL_STEP = 0.25
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Birth:
-    """What a node knows of itself when its monitor starts.
-
-    `inc` is greater than any the shell knows of this node's (persisted, wall clock); `boot`
-    and `run` as published. `former` is the own clstat of an earlier life, if it is whole.
-    """
-
-    me: int
-    inc: int
-    run: str
-    boot: str
-    now: float
-    former: Status | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,28 +68,9 @@ class Node:
             fencing=rules,
             view=View(birth.me, electorate, members),
         )
-        self._former_claims: Mapping[str, int] | None = None
+        self._former_claims = birth.former.claims if birth.former else None
         self._seq = 0
-        self._recover(birth)
-
-    def _recover(self, birth: Birth) -> None:
-        """Take over votes, terms and receipts of the former life (V4); be silent if due (V5)."""
-        mind, former = self.mind, birth.former
-        if former is None or former.boot != birth.boot:
-            mind.silent_until = birth.now + mind.timing.timeout_s
-        if former is None:
-            return
-        mind.inc = max(mind.inc, former.inc + 1)
-        self._former_claims = former.claims
-        mind.view.receipts.update(former.fenced)
-        for group, term in former.terms.items():
-            mind.view.know_term(group, term.known)
-            mind.seat(group).ballot = Ballot(None, term.voted or term.known)
-        for group, vote in former.votes.items():
-            seat = mind.seat(group)
-            seat.ballot = Ballot(vote, max(vote.term, seat.ballot.voted))
-            mind.view.know_term(group, vote.term)
-            mind.view.recovered(vote.node, birth.now)
+        recovery.recover(self.mind, birth)
 
     # --- facts: the others -----------------------------------------------------------
 
@@ -142,10 +107,8 @@ class Node:
             mind.wake_all()
         elif changed:
             mind.wake(changed)
-        if mind.silent(now) and mind.view.all_echo(mind.inc):
-            mind.silent_until = now
-            mind.note("silence_ended", cause="all nodes have echoed this incarnation")
-            mind.wake_all()
+        if mind.silent(now):
+            recovery.hear_echo(mind, status, now)
         greatest = mind.view.greatest_inc_of_me()
         receipt = status.fenced.get(mind.me)
         if receipt is not None:
@@ -161,6 +124,8 @@ class Node:
         mind.note("incarnation_raised", **{"from": mind.inc, "to": inc})
         mind.inc = inc
         mind.writes.clear()
+        if mind.silent_until is not None and mind.doubt_until == NEVER:
+            mind.doubts.clear()
         mind.changed()
 
     def members_found(self, found: frozenset[int]) -> None:
@@ -195,27 +160,10 @@ class Node:
         for seat in mind.seats.values():
             seat.told = ""
         for local in mind.locals.values():
-            self._adopt(local, now)
+            recovery.adopt(mind, local, self._former_claims, now)
         if first or mind.locals:
             mind.changed()
         mind.wake_all()
-
-    def _adopt(self, local: Local, now: float) -> None:
-        """Go on with the claim of what runs already (C7). What was only planned is stopped."""
-        mind = self.mind
-        seat = mind.seat(local.group)
-        if seat.claim is not None or not local.present or local.term == 0:
-            return
-        former = self._former_claims
-        if not local.exclusive and former is not None and former.get(local.group) != local.term:
-            return
-        if local.wanted == "plan":
-            return
-        seat.claim, seat.claimed_at, seat.proven = local.term, now, True
-        seat.lease_until = NEVER if local.stop_at is None else local.stop_at
-        seat.granted = now < seat.lease_until
-        mind.view.know_term(local.group, local.term)
-        mind.note("group_adopted", group=local.group, term=local.term, level=local.level)
 
     def clinit_changed(self, local: Local) -> None:
         """Take in a change of one group."""

@@ -72,6 +72,8 @@ class Mind:
     view: View
     state: NodeState = NodeState.UP
     silent_until: float | None = None
+    doubt_until: float = NEVER
+    doubts: dict[int, dict[str, int]] = field(default_factory=dict)
     clinit_known: bool = False
     displaced: bool = False
     hactl: Hactl | None = None

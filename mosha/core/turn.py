@@ -12,6 +12,7 @@ from mosha.core import ballot, lease
 from mosha.core.ballot import Ballot, Claim
 from mosha.core.candidacy import ranks, turn_at, unwanted_because, yields
 from mosha.core.life import Do, Facts, Row, decide
+from mosha.core.recovery import doubtful
 from mosha.core.seat import NEVER, TOLD_LIMIT_S, Mind, Seat
 from mosha.core.status import Vote
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
@@ -72,7 +73,12 @@ def settle_vote(mind: Mind, seat: Seat, now: float) -> None:
         claims.append(own)
     elif _runs_here(mind, seat):
         return
-    allowed = [c for c in claims if ballot.may_vote(seat.ballot, c, seat.group, pairs)]
+    allowed = [
+        claim
+        for claim in claims
+        if ballot.may_vote(seat.ballot, claim, seat.group, pairs)
+        and not doubtful(mind, seat.group, claim.node, now)
+    ]
     chosen = ballot.choose(allowed, ranks(mind, seat.group, now) if len(allowed) > 1 else {})
     if chosen is not None:
         _vote_for(mind, seat, chosen)
@@ -299,7 +305,7 @@ def _end_ban(mind: Mind, seat: Seat, now: float) -> None:
 
 def _wake_at(mind: Mind, seat: Seat, now: float) -> float:
     """Return when time alone may change the outcome of a turn."""
-    times = [seat.ban_until, seat.backoff_until, turn_at(mind, seat, now)]
+    times = [mind.doubt_until, seat.ban_until, seat.backoff_until, turn_at(mind, seat, now)]
     if mind.silent_until is not None:
         times.append(mind.silent_until)
     if seat.told:
