@@ -72,6 +72,13 @@ EVENTS: dict[str, str] = {
     "fence_ended": "a shot ended: receipt, no receipt or failed",
     "fence_confirmed": "an operator vouched that a node is dead",
     "status_failed": "the clstat of a clinit used alone could not be written",
+    # monitor: files
+    "publish_failed": "the own status cannot be published; once for each reason",
+    "publish_resumed": "the own status is published again",
+    "namesake_found": "another node publishes under this node's number; nothing more is written",
+    "watch_failed": "events of the file system cannot be had; polling instead",
+    "watch_resumed": "events of the file system arrive again",
+    "memory_failed": "what is remembered on the local disk could not be read or written",
 }
 
 
