@@ -1,0 +1,40 @@
+"""Asks the monitor of this node something, on its socket."""
+
+from __future__ import annotations
+
+from mosha.cli.exits import NoDaemonError
+from mosha.control.calls import CALL_LIMIT_S, NoAnswerError, call_for
+from mosha.control.protocol import AskReport, MonitorReply, MonitorRequest
+from mosha.errors import HostError
+from mosha.formats.hastat import Report, UnreadableReport, parse_hastat
+from mosha.formats.settings import Settings
+
+
+def ask(settings: Settings, request: MonitorRequest, limit_s: float = CALL_LIMIT_S) -> MonitorReply:
+    """Send one request to the monitor and return its reply, which may be a refusal.
+
+    Raises:
+        NoDaemonError: no monitor answers within `limit_s`.
+        HostError: its socket cannot be used, or its answer makes no sense.
+    """
+    try:
+        return call_for(settings.monitor_socket_path, request, MonitorReply, limit_s)
+    except NoAnswerError as error:
+        hint = "start the monitor (mosha run), or name its settings (--config FILE)"
+        raise NoDaemonError(f"{error}; {hint}") from error
+
+
+def ask_report(settings: Settings, limit_s: float = CALL_LIMIT_S) -> tuple[Report, bytes]:
+    """Return the consolidated view, and its JSON text as the monitor sent it.
+
+    Raises:
+        NoDaemonError, HostError: as `ask`, or the monitor refuses.
+    """
+    reply = ask(settings, AskReport(), limit_s)
+    if not reply.ok or reply.report is None:
+        raise HostError(f"the monitor has no report: {reply.text}")
+    data = bytes(reply.report)
+    try:
+        return parse_hastat(data), data
+    except UnreadableReport as error:
+        raise HostError(f"the monitor's report cannot be read: {error}") from error

@@ -1,0 +1,55 @@
+"""Which mosha.toml a command uses: --config, else $MOSHA_CONFIG, else the usual place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from mosha.errors import HostError, UsageError
+
+CONFIG_VARIABLE = "MOSHA_CONFIG"
+CONFIG_PATH = Path("/etc/mosha/mosha.toml")
+
+
+def _of_group(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Take `mosha --config FILE status` for `mosha status --config FILE`."""
+    del param
+    return value or ctx.find_root().params.get("config")
+
+
+config_option = click.option(
+    "--config",
+    metavar="FILE",
+    callback=_of_group,
+    help=f"The settings. Default: ${CONFIG_VARIABLE}, or {CONFIG_PATH} if there is one.",
+)
+
+
+def config_path(given: str | None) -> Path | None:
+    """Return the file that holds the settings, None if the defaults hold.
+
+    A file that was named must be there; `read_config` tells if it is not.
+    """
+    named = given or os.environ.get(CONFIG_VARIABLE)
+    if named:
+        return Path(named)
+    return CONFIG_PATH if CONFIG_PATH.exists() else None
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the bytes of a file that the user named.
+
+    Raises:
+        UsageError: there is no such file, or it is none.
+        HostError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise UsageError(f"{path}: a directory, not a file") from error
+    except OSError as error:
+        raise HostError(f"{path}: cannot be read: {error.strerror}") from error

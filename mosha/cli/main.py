@@ -1,0 +1,108 @@
+"""The command `mosha`: finds the subcommand, and turns errors into exit statuses.
+
+A subcommand's module is imported only when it is called for: `mosha --help` answers at
+once, and the monitor carries nothing that only prints. Each module has one `command`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from mosha import __version__
+from mosha.cli.config import config_option
+from mosha.cli.exits import exit_status_of
+from mosha.cli.help_text import with_examples
+
+COMMANDS = {
+    "run": "The monitor of this node, in the foreground.",
+    "status": "What runs where, what is wrong, and what to do.",
+    "check": "Every mistake in mosha.toml, cltab and hactl.",
+    "set": "Move a group to a level, everywhere.",
+    "logs": "The log, for people.",
+    "confirm": "Vouch that a node is dead.",
+    "shutdown": "Stop this node in an orderly way.",
+    "demo": "A cluster on this machine loses a node.",
+}
+"""Name -> the first line of its help (a test compares them), in the order of `--help`."""
+
+
+class Commands(click.Group):
+    """A group whose subcommands are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of `COMMANDS`."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a subcommand, None if there is none of that name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        found: click.Command = importlib.import_module(f"mosha.cli.{cmd_name}").command
+        return found
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the help text."""
+        self.help = with_examples(self.help)
+        super().format_help_text(ctx, formatter)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of subcommands without importing any."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+@config_option
+@click.pass_context
+def root(ctx: click.Context, config: str | None) -> object:
+    """An init for a whole cluster, without a head node.
+
+    Every node runs the same program. cltab says which processes make up which group, hactl
+    says which group shall run, and mosha sees to it that each group runs on exactly one
+    node. Without a command, `mosha` is `mosha run`.
+
+    See it work, on this machine, as any user:
+        mosha demo
+
+    Look after a cluster:
+        mosha status
+        mosha set web start prefer=2,3
+        mosha check
+
+    Exit status: 0 as wanted; 1 not as wanted (degraded, refused, failed); 2 wrong usage; 3 no
+    daemon answers.
+    """
+    if ctx.invoked_subcommand is not None:
+        return None
+    run = root.get_command(ctx, "run")
+    return ctx.invoke(run, config=config) if run else None
+
+
+def entry(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (of this process, if none is given); return its exit status."""
+
+    def command() -> object:
+        return root.main(args=arguments, prog_name="mosha", standalone_mode=False)
+
+    return exit_status_of(command)
+
+
+def main() -> None:
+    """Be the script `mosha`."""
+    sys.exit(entry())
+
+
+if __name__ == "__main__":
+    main()

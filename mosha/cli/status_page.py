@@ -1,0 +1,326 @@
+"""The page that `mosha status` prints: a report, laid out for people in 80 columns.
+
+What is wrong comes first, in words. A fact is coloured by how good it is only while it is
+fresh: what a stale node said last is grey, whatever it said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from rich.cells import cell_len
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from mosha.core.status import GroupState
+from mosha.core.tables import STOP_LEVEL
+from mosha.formats.hastat import GroupView, Instance, NodeReport, Report
+
+GOOD, BAD, MOVING, OLD, TITLE = "green", "bold red", "yellow", "bright_black", "bold"
+GAP = 2
+NAME_MAX_CHARS = 24
+"""Longer names of groups are cut in the table; `--json` has them whole."""
+
+_PRESENT = frozenset({"self", "fresh", "leaving"})
+_STATES = {"self": "this node", "never": "never heard", "left": "left"}
+_NOTHING = "-"
+
+
+def page(report: Report, width: int) -> RenderableType:
+    """Lay out a report; tables that do not fit `width` columns get a shorter form."""
+    parts: list[RenderableType] = [_verdict(report, width), *_problems(report)]
+    if report.groups:
+        parts += [Text(), _groups(report, width)]
+    parts += [Text(), _nodes(report)]
+    parts += [part for part in (_quorum(report), _margin(report)) if part]
+    for title, lines in (
+        ("Refused files", _refused(report)),
+        ("Bans", _bans(report)),
+        ("Pausing", _pausing(report)),
+        ("Shots", _shots(report)),
+    ):
+        if lines:
+            parts += [
+                Text(),
+                Text(title, TITLE),
+                *(Padding(line, (0, 0, 0, GAP)) for line in lines),
+            ]
+    return Group(*parts)
+
+
+def is_as_wanted(report: Report) -> bool:
+    """Say whether nothing is wrong: all groups where they should be, no problem told."""
+    return all(group.ok for group in report.groups) and not report.problems
+
+
+def age_text(age_s: float | None) -> str:
+    """Return an age as people say it: 0.4s, 14s, 3m, 5h, 2d."""
+    if age_s is None:
+        return _NOTHING
+    if age_s < 9.95:
+        return f"{max(age_s, 0.0):.1f}s"
+    for unit_s, limit_s, unit in ((1, 100, "s"), (60, 6_000, "m"), (3600, 172_800, "h")):
+        if age_s < limit_s:
+            return f"{age_s / unit_s:.0f}{unit}"
+    return f"{age_s / 86_400:.0f}d"
+
+
+# --- what is wrong ---------------------------------------------------------------------
+
+
+def _verdict(report: Report, width: int) -> Text:
+    as_wanted = sum(group.ok for group in report.groups)
+    count = f"{as_wanted} of {len(report.groups)} groups as wanted"
+    if not report.groups:
+        count = "no groups: hactl names none"
+    if is_as_wanted(report):
+        verdict = Text(f"OK: {count}", f"bold {GOOD}")
+    else:
+        found = len(report.problems)
+        told = f"{found} problem{'s' * (found != 1)}: " if found else ""
+        verdict = Text(f"NOT OK: {told}{count}", BAD)
+    seen = Text(f"seen from node {report.node} at {_clock(report.time)}", OLD)
+    room = width - verdict.cell_len - seen.cell_len
+    return verdict + Text(" " * room if room >= GAP else "\n") + seen
+
+
+def _problems(report: Report) -> list[RenderableType]:
+    """Return what is wrong, the groups' own lines with what to do about them."""
+    advice = {_account(group): group for group in report.groups if not group.ok}
+    told = [line for problem in report.problems for line in _problem(problem, advice)]
+    silent = [group for group in report.groups if not group.ok and group in advice.values()]
+    return [*told, *(line for group in silent for line in _group_problem(group))]
+
+
+def _account(group: GroupView) -> str:
+    return f"group {group.group}: {group.why}" + (f" -> {group.next}" if group.next else "")
+
+
+def _problem(problem: str, advice: dict[str, GroupView]) -> list[RenderableType]:
+    group = advice.pop(problem, None)
+    return _group_problem(group) if group else [_bullet("*", Text(problem))]
+
+
+def _group_problem(group: GroupView) -> list[RenderableType]:
+    why = group.why or "not where it should be"
+    lines = [_bullet("*", Text.assemble((group.group, TITLE), f": {why}"))]
+    if group.next:
+        lines.append(Padding(_bullet("->", Text(group.next)), (0, 0, 0, GAP)))
+    return lines
+
+
+def _bullet(mark: str, text: Text) -> RenderableType:
+    """Return text with a mark before it and its further lines below its first."""
+    row = Table.grid(padding=(0, 1, 0, 0))
+    row.add_row(Text(mark, BAD if mark == "*" else MOVING), text)
+    return Padding(row, (0, 0, 0, GAP))
+
+
+# --- groups x nodes ----------------------------------------------------------------------
+
+
+def _groups(report: Report, width: int) -> RenderableType:
+    """Return the widest table that fits: cells in words, cells in a word, or a list."""
+    nodes = report.nodes
+    rows = [[_cell(group, node) for node in nodes] for group in report.groups]
+    if _fits(report, rows, width):
+        return _matrix(report, rows)
+    rows = [[_short_cell(group, node) for node in nodes] for group in report.groups]
+    return _matrix(report, rows) if _fits(report, rows, width) else _places(report)
+
+
+def _fits(report: Report, rows: Sequence[Sequence[Text]], width: int) -> bool:
+    heads = [_head(node).cell_len for node in report.nodes]
+    cells = [max([head, *(row[i].cell_len for row in rows)]) for i, head in enumerate(heads)]
+    names = max(cell_len(_name(group)) for group in report.groups)
+    wishes = max(cell_len(group.wanted) for group in report.groups)
+    return sum(cells) + max(names, 5) + max(wishes, 6) + GAP * (len(cells) + 1) <= width
+
+
+def _matrix(report: Report, rows: Sequence[Sequence[Text]]) -> Table:
+    table = _table("GROUP", "WANTED", *(_head(node) for node in report.nodes))
+    for group, row in zip(report.groups, rows, strict=True):
+        table.add_row(_title(group), group.wanted, *row)
+    return table
+
+
+def _places(report: Report) -> Table:
+    """Return the table for many nodes: where each group is, in words."""
+    standings = {node.node: node for node in report.nodes}
+    table = _table("GROUP", "WANTED", "WHERE")
+    for group in report.groups:
+        told = [
+            Text.assemble(
+                f"{instance.node}: ", _instance(group, instance, standings.get(instance.node))
+            )
+            for instance in group.instances
+        ]
+        table.add_row(_title(group), group.wanted, Text(", ").join(told) or Text(_NOTHING, OLD))
+    return table
+
+
+def _head(node: NodeReport) -> Text:
+    here = node.state in _PRESENT
+    return Text(f"NODE {node.node}" + ("" if here else f" {node.state}"), TITLE if here else OLD)
+
+
+def _name(group: GroupView) -> str:
+    name = group.group
+    return name if len(name) <= NAME_MAX_CHARS else name[: NAME_MAX_CHARS - 1] + "…"
+
+
+def _title(group: GroupView) -> Text:
+    return Text(_name(group), TITLE if group.ok else BAD)
+
+
+def _on(group: GroupView, node: NodeReport) -> Instance | None:
+    return next((i for i in group.instances if i.node == node.node), None)
+
+
+def _cell(group: GroupView, node: NodeReport) -> Text:
+    instance = _on(group, node)
+    if instance is not None:
+        return _instance(group, instance, node)
+    ban = next((ban for ban in group.bans if ban.node == node.node), None)
+    return Text(f"banned {age_text(ban.left_s)}", MOVING) if ban else Text(_NOTHING, OLD)
+
+
+def _instance(group: GroupView, instance: Instance, node: NodeReport | None) -> Text:
+    said_by = f" (by {instance.said_by})" if instance.said_by != instance.node else ""
+    told = f"{instance.level} {instance.state} {age_text(instance.age_s)}{said_by}"
+    return Text(told, _style(group, instance, node))
+
+
+def _short_cell(group: GroupView, node: NodeReport) -> Text:
+    instance = _on(group, node)
+    if instance is None:
+        banned = any(ban.node == node.node for ban in group.bans)
+        return Text("ban", MOVING) if banned else Text(_NOTHING, OLD)
+    if instance.state is GroupState.FAILED:
+        word = "FAILED"
+    elif instance.level == group.wanted and instance.state is GroupState.DONE:
+        word = "runs"
+    else:
+        word = instance.level[:6]
+    return Text(word, _style(group, instance, node))
+
+
+def _style(group: GroupView, instance: Instance, node: NodeReport | None) -> str:
+    if node is None or node.state not in _PRESENT:
+        return OLD
+    if instance.state is GroupState.FAILED:
+        return BAD
+    if instance.state not in (GroupState.DONE, GroupState.PASSED):
+        return MOVING
+    if instance.level == STOP_LEVEL:
+        return OLD
+    return GOOD if instance.level == group.wanted else MOVING
+
+
+# --- nodes -------------------------------------------------------------------------------
+
+
+def _nodes(report: Report) -> Table:
+    own = next((node for node in report.nodes if node.state == "self"), None)
+    table = _table("NODE", "STATE", "HEARD", "ROUND TRIP", "GROUPS", "REMARKS")
+    for node in report.nodes:
+        here = node.state in _PRESENT
+        style = OLD if not here else MOVING if node.silent or node.error else GOOD
+        trip = f"{node.roundtrip_s * 1000:.0f} ms" if node.roundtrip_s is not None else _NOTHING
+        table.add_row(
+            str(node.node),
+            Text(_STATES.get(node.state, node.state), BAD if node.state == "stale" else style),
+            Text(age_text(node.age_s), "" if here else OLD),
+            Text(trip, "" if here else OLD),
+            Text(str(node.load), "" if here else OLD),
+            Text("; ".join(_remarks(node, own)), "" if here else OLD),
+        )
+    return table
+
+
+def _remarks(node: NodeReport, own: NodeReport | None) -> Iterable[str]:
+    if node.silent:
+        yield "does not vote yet"
+    if node.refused:
+        yield f"refuses {', '.join(sorted(node.refused))}"
+    elif own is not None and node.state in _PRESENT and node.tables:
+        other = [name for name, seen in node.tables.items() if own.tables.get(name) != seen]
+        if other:
+            yield f"another {' and '.join(sorted(other))} than here"
+    if node.error:
+        yield node.error
+
+
+def _quorum(report: Report) -> Text:
+    quorum = report.quorum
+    needs = f"{quorum.seen} of {len(quorum.electorate)} nodes, {quorum.needed} needed"
+    told = f"{'yes' if quorum.has else 'NO'}, {quorum.reason or needs} ({quorum.policy})"
+    return Text.assemble("\n", ("Quorum: ", TITLE), (told, "" if quorum.has else BAD))
+
+
+def _margin(report: Report) -> Text:
+    margin = report.margin
+    if margin.lease_margin is None:
+        return Text()
+    told = f"{margin.lease_margin:.1f} times what a renewal takes"
+    if margin.roundtrip_s is not None:
+        told += f" (round trip {margin.roundtrip_s * 1000:.0f} ms)"
+    style = MOVING if margin.warning else ""
+    return Text.assemble(("Lease:  ", TITLE), (f"{report.timing.lease_s:g} s, {told}", style))
+
+
+# --- what only sometimes is there --------------------------------------------------------
+
+
+def _refused(report: Report) -> list[RenderableType]:
+    return [
+        Text(f"{refusal.file} on node {refusal.node}: {refusal.text}") for refusal in report.refused
+    ]
+
+
+def _bans(report: Report) -> list[RenderableType]:
+    return [
+        Text(f"{group.group} not on node {ban.node} for {age_text(ban.left_s)}: {ban.reason}")
+        for group in report.groups
+        for ban in group.bans
+    ]
+
+
+def _pausing(report: Report) -> list[RenderableType]:
+    return [
+        Text(f"{group.group}: {pause.tag} respawned too rapidly, goes on in {left}")
+        for group in report.groups
+        for pause in group.throttled
+        if (left := age_text(pause.until_s))
+    ]
+
+
+def _shots(report: Report) -> list[RenderableType]:
+    return [
+        Text(
+            f"node {shot.node}: {shot.method or 'no method yet'}, {shot.outcome or 'under way'},"
+            f" {age_text(shot.age_s)} ago" + (f": {shot.detail}" if shot.detail else "")
+        )
+        for shot in report.shots
+    ]
+
+
+# --- layout ------------------------------------------------------------------------------
+
+
+def _table(*heads: str | Text) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style=TITLE)
+    for head in heads:
+        table.add_column(head, overflow="fold")
+    return table
+
+
+def _clock(time: str) -> str:
+    """Return a report's time as this machine's clock shows it."""
+    try:
+        return f"{datetime.fromisoformat(time).astimezone():%H:%M:%S}"
+    except ValueError:
+        return time
