@@ -1,15 +1,15 @@
 """The client end of a unix socket, for programs with an event loop.
 
-`Client` asks and gets replies; `follow` subscribes and gets news, on a connection of its own.
-Both speak to clinit unless other types are given. `call`, for programs without a loop, is in
-`calls.py` and can be had from here too.
+`Client` asks clinit and gets replies; `subscribe` gets its news, on a connection of its own.
+`Connection` and `subscribe_for` do the same for the messages of any daemon of mosha. `call`,
+for programs without a loop, is in `calls.py` and can be had from here too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -23,13 +23,14 @@ from mosha.errors import HostError
 
 __all__ = [
     "Client",
+    "Connection",
     "NoAnswerError",
     "call",
     "call_for",
     "connect",
-    "connect_for",
-    "follow",
-    "follow_news",
+    "open_streams",
+    "subscribe",
+    "subscribe_for",
 ]
 
 ANSWER_LIMIT_S = 10.0
@@ -41,7 +42,7 @@ NewsT = TypeVar("NewsT")
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Client(Generic[ReplyT]):
+class Connection(Generic[ReplyT]):
     """One connection on which requests are answered in order."""
 
     def __init__(self, path: Path, streams: Streams, reply_type: type[ReplyT]) -> None:
@@ -73,9 +74,9 @@ class Client(Generic[ReplyT]):
                     self._writer.close()
             return self._decoder.decode(line)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End the connection."""
-        self._writer.close()
+        await _close(self._writer)
 
     async def __aenter__(self) -> Self:
         """Return the connection itself."""
@@ -88,67 +89,86 @@ class Client(Generic[ReplyT]):
         trace: TracebackType | None,
     ) -> None:
         """End the connection."""
-        self.close()
+        await self.close()
 
 
-async def connect(path: Path, limit_s: float = ANSWER_LIMIT_S) -> Client[Reply]:
-    """Return a client of the clinit at `path`; see `connect_for`."""
-    return await connect_for(path, Reply, limit_s)
+class Client(Connection[Reply]):
+    """A connection to clinit."""
 
 
-async def connect_for(
-    path: Path, reply_type: type[ReplyT], limit_s: float = ANSWER_LIMIT_S
-) -> Client[ReplyT]:
-    """Return a client of the daemon at `path` whose replies have this type.
+async def connect(path: Path, limit_s: float = ANSWER_LIMIT_S) -> Client:
+    """Return a client of the clinit at `path`.
 
     Raises:
-        UsageError: the path is too long for a socket.
         NoAnswerError: no daemon listens there.
     """
-    return Client(path, await _open(path, limit_s), reply_type)
+    return Client(path, await open_streams(path, limit_s), Reply)
 
 
-async def follow(path: Path, limit_s: float = ANSWER_LIMIT_S) -> AsyncGenerator[Update, None]:
-    """Yield everything the clinit at `path` knows, then each change; see `follow_news`."""
-    async with contextlib.aclosing(follow_news(path, Subscribe(), Update, limit_s)) as news:
-        async for update in news:
-            yield update
+def subscribe(
+    path: Path, request: Message | None = None, limit_s: float = ANSWER_LIMIT_S
+) -> contextlib.AbstractAsyncContextManager[AsyncIterator[Update]]:
+    """Subscribe to the clinit at `path`; see `subscribe_for`."""
+    return subscribe_for(path, request or Subscribe(), Update, limit_s)
 
 
-async def follow_news(
+@contextlib.asynccontextmanager
+async def subscribe_for(
     path: Path, request: Message, news_type: type[NewsT], limit_s: float = ANSWER_LIMIT_S
-) -> AsyncGenerator[NewsT, None]:
-    """Subscribe with `request` to the daemon at `path` and yield what it has to tell.
+) -> AsyncIterator[AsyncIterator[NewsT]]:
+    """Give an iterator over what the daemon at `path` has to tell, until it goes away.
 
     The first news is everything, each later one a change.
 
     Raises:
         HostError: the daemon refuses.
-        NoAnswerError: no daemon listens at `path`, it does not answer, or it went away.
+        NoAnswerError: no daemon listens at `path`, or it does not answer.
     """
-    reader, writer = await _open(path, limit_s)
-    decoder = msgspec.json.Decoder(news_type)
+    reader, writer = await open_streams(path, limit_s)
     try:
-        async with asyncio.timeout(limit_s):
-            writer.write(msgspec.json.encode(request) + b"\n")
-            reply = msgspec.json.decode(await reader.readuntil(b"\n"), type=Reply)
+        try:
+            async with asyncio.timeout(limit_s):
+                writer.write(msgspec.json.encode(request) + b"\n")
+                reply = msgspec.json.decode(await reader.readuntil(b"\n"), type=Reply)
+        except (TimeoutError, ConnectionError, asyncio.IncompleteReadError) as error:
+            raise NoAnswerError(_no_answer(path, error)) from error
         if not reply.ok:
             raise HostError(f"{path} refuses the subscription: {reply.text}")
-        while True:
-            yield decoder.decode(await reader.readuntil(b"\n"))
-    except (TimeoutError, ConnectionError, asyncio.IncompleteReadError) as error:
-        raise NoAnswerError(_no_answer(path, error)) from error
+        yield _news(reader, msgspec.json.Decoder(news_type))
     finally:
-        writer.close()
+        await _close(writer)
 
 
-async def _open(path: Path, limit_s: float) -> Streams:
+async def _news(
+    reader: asyncio.StreamReader, decoder: msgspec.json.Decoder[NewsT]
+) -> AsyncIterator[NewsT]:
+    while True:
+        try:
+            line = await reader.readuntil(b"\n")
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return
+        yield decoder.decode(line)
+
+
+async def open_streams(path: Path, limit_s: float = ANSWER_LIMIT_S) -> Streams:
+    """Connect to the daemon at `path`.
+
+    Raises:
+        UsageError: the path is too long for a socket.
+        NoAnswerError: no daemon listens there.
+    """
     check_path(path)
     try:
         async with asyncio.timeout(limit_s):
             return await asyncio.open_unix_connection(path, limit=LINE_MAX_BYTES)
     except (OSError, TimeoutError) as error:
         raise NoAnswerError(_no_answer(path, error)) from error
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):  # it had gone already
+        await writer.wait_closed()
 
 
 def _no_answer(path: Path, error: BaseException) -> str:
