@@ -1,3 +1,20 @@
 """An init for a whole cluster, without a head node."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 __version__ = "1.0.0"
+__all__ = ["HA", "__version__"]
+
+if TYPE_CHECKING:
+    from mosha.ha import HA
+
+
+def __getattr__(name: str) -> object:
+    # HA brings the whole monitor along; clinit and the short commands do without it.
+    if name == "HA":
+        from mosha.ha import HA as ha  # noqa: N811, PLC0415
+
+        return ha
+    raise AttributeError(name)

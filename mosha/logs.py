@@ -41,8 +41,6 @@ EVENTS: dict[str, str] = {
     "monitor_stopped": "this node has left; its groups may be taken over at once",
     "settings_reloaded": "mosha.toml was read again; what changed and what needs a restart",
     "settings_refused": "mosha.toml has mistakes; the settings in force stay",
-    "publish_failed": "the own status could not be written; leases will run out",
-    "namesake_found": "another node uses this node's number; this one stops everything",
     "incarnation_raised": "others know of a later life of this node, or believe it dead",
     "silence_ended": "this node votes from now on (V5)",
     "clinit_starting": "no clinit answers; one is being started",
@@ -72,7 +70,7 @@ EVENTS: dict[str, str] = {
     "fence_ended": "a shot ended: receipt, no receipt or failed",
     "fence_confirmed": "an operator vouched that a node is dead",
     "status_failed": "the clstat of a clinit used alone could not be written",
-    # monitor: files
+    # what the monitor does with files
     "publish_failed": "the own status cannot be published; once for each reason",
     "publish_resumed": "the own status is published again",
     "namesake_found": "another node publishes under this node's number; nothing more is written",
@@ -112,6 +110,12 @@ def configure(*, people: bool, level: str = "info", stream: TextIO | None = None
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=False,
     )
+
+
+def for_people() -> bool:
+    """Say whether this process logs for people at this moment."""
+    processors = structlog.get_config()["processors"]
+    return bool(processors) and isinstance(processors[-1], structlog.dev.ConsoleRenderer)
 
 
 def get() -> FilteringBoundLogger:

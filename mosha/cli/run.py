@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
+import anyio
 import click
 
 from mosha import logs
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
 from mosha.cli.settings import load_settings
-from mosha.monitor.daemon import run_monitor
+from mosha.monitor.run import run_monitor
 
 
 @click.command("run", cls=Command, short_help="The monitor of this node, in the foreground.")
@@ -39,4 +39,8 @@ def command(config: str | None, *, debug: bool = False) -> int:
     settings = load_settings(config)
     level = "debug" if debug else settings.log_level
     logs.configure(people=debug or sys.stderr.isatty(), level=level)
-    return asyncio.run(run_monitor(settings, debug=debug))
+
+    async def run() -> int:
+        return await run_monitor(settings, read_settings=lambda: load_settings(config))
+
+    return anyio.run(run)

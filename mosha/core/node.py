@@ -225,10 +225,9 @@ class Node:
         waiting = [s.group for s in mind.seats.values() if s.claim is not None and not s.granted]
         mind.wake(mind.seats if first else waiting)
 
-    def displaced(self, text: str) -> None:
+    def displaced(self) -> None:
         """Take in that another node uses this number: stop everything, publish no more."""
         self.mind.displaced = True
-        self.mind.note("namesake_found", reason=text)
         self.mind.wake_all()
 
     def leave(self) -> None:

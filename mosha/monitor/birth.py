@@ -1,0 +1,76 @@
+"""What happens before a monitor's first status: directories, lock, former life, brain.
+
+The order is the original's (H6.1) with the checks it lacked. Nothing is published here.
+"""
+
+from __future__ import annotations
+
+from mosha import clock
+from mosha.core.fencing import FencingRules
+from mosha.core.node import Node
+from mosha.core.quorum import Electorate, Policy
+from mosha.core.recovery import Birth
+from mosha.core.status import Status
+from mosha.formats.settings import Settings
+from mosha.monitor import identity
+from mosha.monitor.mfs import Layout
+
+
+def prepare_directories(settings: Settings, layout: Layout, me: int) -> int:
+    """Make the directories of this node and take its lock; returns the lock's open file.
+
+    Raises:
+        HostError: a directory cannot be made or written.
+        UsageError: another monitor of this machine uses the same `rundir`.
+    """
+    identity.prepare(settings.rundir_path, "the run directory (rundir)")
+    identity.prepare(settings.state_path, "the state directory")
+    identity.prepare(layout.directory(me), f"the directory of node {me} (mfsbase, varpath)")
+    return identity.lock(settings.state_path)
+
+
+def electorate(settings: Settings, memory: identity.Memory, found: frozenset[int]) -> Electorate:
+    """Return who votes: the configured nodes, else those remembered and those found."""
+    policy = Policy(settings.quorum_policy)
+    if settings.nodes:
+        return Electorate(policy, frozenset(settings.nodes), memory.remembered)
+    remembered = frozenset(memory.electorate)
+    if policy is Policy.ADAPTIVE:
+        return Electorate(policy, remembered or found, memory.remembered)
+    return Electorate(policy, remembered | found)
+
+
+def fencing_rules(settings: Settings, *, with_callable: bool) -> FencingRules:
+    """Return the rules of fencing that follow from the settings and the Python API."""
+    return FencingRules(
+        required=settings.fencing.is_required(with_callable=with_callable),
+        gives_receipts=with_callable or any(m.gives_receipts for m in settings.fencing.methods),
+    )
+
+
+def make_node(
+    settings: Settings,
+    me: int,
+    *,
+    run: str,
+    former: Status | None,
+    memory: identity.Memory,
+    members: frozenset[int],
+    rules: FencingRules,
+) -> Node:
+    """Make the brain of this node from its settings and its former life."""
+    birth = Birth(
+        me=me,
+        inc=identity.next_inc(memory, former),
+        run=run,
+        boot=clock.boot_id(),
+        now=clock.boottime(),
+        former=former,
+    )
+    return Node(
+        birth,
+        settings.timing,
+        rules=rules,
+        electorate=electorate(settings, memory, members | {me}),
+        members=members,
+    )

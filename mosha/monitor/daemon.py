@@ -1,0 +1,398 @@
+"""The monitor: the shell around the brain of one node (`mosha run`).
+
+Every task here only waits, reports facts to `core.node.Node` and carries out what comes
+back. `Monitor.settle` is the one place where the brain's orders leave: groups to wake, a
+status to publish, lines to log, looks to schedule.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+from anyio.abc import TaskGroup
+
+from mosha import logs
+from mosha.clock import boottime
+from mosha.control.protocol import GroupReport, Tell, Update
+from mosha.core import turn
+from mosha.core.fencing import FencingRules
+from mosha.core.life import Local
+from mosha.core.node import Node
+from mosha.core.status import NodeState, Status
+from mosha.formats import hastat
+from mosha.formats.settings import Settings
+from mosha.monitor import birth, identity, report, stomith
+from mosha.monitor.clinit_link import ClinitLink, ClinitPlace
+from mosha.monitor.groups import Groups
+from mosha.monitor.hastat_file import HastatFile
+from mosha.monitor.membership import Membership
+from mosha.monitor.mfs import CLSTAT, CLTAB, Layout
+from mosha.monitor.notes import write as write_notes
+from mosha.monitor.publisher import Publisher
+from mosha.monitor.readers import PeerReaders
+from mosha.monitor.replicate import Replicator, Tables
+from mosha.monitor.watch import Watcher
+
+# Bursts of changes go out as one status (O5).
+GATHER_S = 0.01
+# Leases are counted again at most this many times in a heartbeat.
+RENEWALS_PER_HEARTBEAT = 8
+# clinit answers within milliseconds; this long without a word it is taken for hung.
+CLINIT_LIMIT_MIN_S = 3.0
+
+
+class Monitor:
+    """One monitor. After `prepare` it has a brain and may `run`, once.
+
+    Args:
+        settings: of this node.
+        me: the own node number.
+        on_stomith: the callable of the Python API, tried before all methods.
+    """
+
+    node: Node
+    publisher: Publisher
+    groups: Groups
+    fencing: stomith.Duty
+
+    def __init__(
+        self, settings: Settings, me: int, on_stomith: stomith.Stomith | None = None
+    ) -> None:
+        self.settings = settings
+        self.me = me
+        self.log = logs.get().bind(node=me)
+        self.layout = Layout(Path(settings.mfsbase), settings.varpath)
+        timing = settings.timing
+        self.clinit = ClinitLink(
+            ClinitPlace(
+                socket=settings.socket_path,
+                cltab=settings.state_path / CLTAB,
+                state_dir=settings.state_path,
+                node=me,
+            ),
+            limit_s=max(timing.stop_budget_s, CLINIT_LIMIT_MIN_S),
+            on_full=self.on_clinit_full,
+            on_update=self.on_clinit_update,
+            on_lost=self.on_clinit_lost,
+        )
+        self.readers = PeerReaders(self.layout, timing, self.on_read, watch=settings.watch)
+        self.watcher = Watcher(
+            self.on_file_changed, timing, base=Path(settings.mfsbase), mode=settings.watch
+        )
+        self.replicator = Replicator(self.layout, me, settings.state_path, self.on_tables)
+        self.membership = Membership(settings, self.layout, settings.state_path)
+        self.read_settings: Callable[[], Settings] | None = None
+        self._on_stomith = on_stomith
+        self.news = 0
+        self._changed = asyncio.Event()
+        self._publish_wanted = asyncio.Event()
+        self._renew_wanted = asyncio.Event()
+        self._publish_scope = anyio.CancelScope()
+        self._troubles: dict[str, str] = {}
+        self._tables = Tables()
+        self._tasks: TaskGroup | None = None
+        self._ended = asyncio.Event()
+        self._memory = identity.Memory()
+        self._directories: dict[Path, int] = {}
+
+    async def prepare(self) -> None:
+        """Do everything that comes before the first status, tables included.
+
+        Raises:
+            UsageError, HostError: as `birth.prepare_directories`; a namesake is alive.
+        """
+        self._lock = birth.prepare_directories(self.settings, self.layout, self.me)
+        self._memory = identity.load(self.settings.state_path)
+        members = frozenset(self.settings.nodes) or await self.membership.poll()
+        run = identity.new_run()
+        self.publisher = Publisher(
+            self.layout,
+            self.me,
+            run,
+            self.on_written,
+            self.on_write_failed,
+            self.on_namesake,
+            limit_s=self.settings.timing.timeout_s / 4,
+        )
+        former = await self.publisher.read_former()
+        heartbeat_s = self.settings.timing.heartbeat_s
+        await self.publisher.wait_for_namesake(former, self._memory.run, heartbeat_s)
+        self.node = birth.make_node(
+            self.settings,
+            self.me,
+            run=run,
+            former=former,
+            memory=self._memory,
+            members=members,
+            rules=self.fencing_rules(),
+        )
+        self.groups = Groups(self.node, self._tell, self.settle)
+        methods = self.settings.fencing.methods
+        self.fencing = stomith.Duty(self.node, methods, self._on_stomith, self.settle)
+        self._set_members(self.node.mind.view.members)
+        await self.replicator.load()
+
+    def fencing_rules(self) -> FencingRules:
+        """Return the rules that follow from the settings and the Python callable."""
+        return birth.fencing_rules(self.settings, with_callable=self._on_stomith is not None)
+
+    def _set_members(self, members: frozenset[int]) -> None:
+        everyone = sorted(members | {self.me})
+        self._directories = {self.layout.directory(node): node for node in everyone}
+        self.readers.set_members(members)
+        self.watcher.set_directories(tuple(self._directories))
+
+    # --- the one way out of the brain ------------------------------------------------
+
+    def settle(self) -> None:
+        """Carry out at once what the last fact or turn asks for."""
+        node = self.node
+        woken = node.take_woken()
+        if woken:
+            self.groups.wake(woken)
+        if node.dirty:
+            self._publish_wanted.set()
+        notes = node.take_notes()
+        write_notes(self.log, notes)
+        if notes or woken:
+            self.fencing.wake()
+            self._announce()
+
+    def _announce(self) -> None:
+        """Wake everybody who waits for news."""
+        self.news += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def trouble(self, what: str, text: str) -> None:
+        """Remember or (with an empty text) forget something wrong with this host."""
+        if self._troubles.get(what, "") == text:
+            return
+        if text:
+            self._troubles[what] = text
+        else:
+            self._troubles.pop(what, None)
+        self._announce()
+
+    # --- facts -----------------------------------------------------------------------
+
+    def on_read(
+        self, peer: int, status: Status | None, began: float, ended: float, error: str
+    ) -> None:
+        """Take in that an attempt to read a peer was completed."""
+        self.node.peer_read(peer, status, began=began, now=ended, error=error)
+        due = self.node.look_at(peer)
+        self.readers.look_at(peer, None if due == math.inf else due)
+        if status is not None:
+            view = self.node.mind.view
+            self.replicator.peer_tables(peer, status.tables, fresh=view.speaks(peer))
+        self._renew_wanted.set()
+        self.settle()
+
+    def on_written(self, status: Status, began: float) -> None:
+        """Take in that a status is on the file system."""
+        self.trouble("publish", "")
+        self.node.wrote(status, began=began)
+        self._renew_wanted.set()
+        self.settle()
+
+    def on_write_failed(self, text: str) -> None:
+        """Take in that the own status could not be written: leases will run out."""
+        self.trouble("publish", f"cannot publish: {text}")
+
+    def on_namesake(self, text: str) -> None:
+        """Take in that another node writes with this node's number."""
+        self.trouble("namesake", text)
+        self.node.displaced()
+        self.leave()
+
+    def on_clinit_full(self, update: Update) -> None:
+        """Take in everything that clinit has."""
+        self.node.clinit_answered([_local(group) for group in update.groups], boottime())
+        self.settle()
+
+    def on_clinit_update(self, update: Update) -> None:
+        """Take in some changes of clinit."""
+        for group in update.groups:
+            self.node.clinit_changed(_local(group))
+        for name in update.gone:
+            self.node.clinit_dropped(name)
+        self.settle()
+
+    def on_clinit_lost(self) -> None:
+        """Take in that clinit does not answer."""
+        self.node.clinit_lost()
+        self.settle()
+
+    def on_tables(self, tables: Tables) -> None:
+        """Take in which tables are in force."""
+        self._tables = tables
+        groups = frozenset(tables.cltab.groups()) if tables.cltab is not None else None
+        self.node.tables_adopted(tables.hactl, groups, tables.versions, tables.refused)
+        self.settle()
+
+    # --- orders ----------------------------------------------------------------------
+
+    async def _tell(self, order: turn.Tell) -> None:
+        message = Tell(
+            group=order.group,
+            level=order.level,
+            term=order.term,
+            stop_at=order.stop_at,
+            kill_at=order.kill_at,
+            node=str(self.me),
+        )
+        reply = await self.clinit.tell(message)
+        if reply is not None and not reply.ok:
+            self.node.tell_refused(order.group, order.level, reply.text, boottime())
+            self.settle()
+
+    async def _publishing(self) -> None:
+        """Publish at each heartbeat and at once when something changed (O5)."""
+        heartbeat_s = self.node.mind.timing.heartbeat_s
+        due = boottime()
+        with self._publish_scope:
+            while not self.node.mind.displaced:
+                with anyio.move_on_after(max(0.0, due - boottime())):
+                    await self._publish_wanted.wait()
+                    await anyio.sleep(GATHER_S)
+                self._publish_wanted.clear()
+                due = boottime() + heartbeat_s
+                await self.publisher.publish(self.node.next_status(boottime()))
+                self._remember()
+
+    def _remember(self) -> None:
+        """Keep on disk what the next start must know, when it changed."""
+        memory = identity.memory_of(self.node)
+        if memory == self._memory:
+            return
+        try:
+            identity.save(self.settings.state_path, memory)
+        except OSError as error:
+            self.trouble("memory", f"cannot write {self.settings.state_path}: {error.strerror}")
+            return
+        self._memory = memory
+        self.trouble("memory", "")
+
+    async def _renewing(self) -> None:
+        """Hand renewed leases to clinit; at least once a heartbeat ask for a sign of life."""
+        heartbeat_s = self.node.mind.timing.heartbeat_s
+        while True:
+            with anyio.move_on_after(heartbeat_s):
+                await self._renew_wanted.wait()
+            self._renew_wanted.clear()
+            renewals = self.node.renewals(boottime())
+            self.settle()
+            if self.clinit.connected:
+                await self.clinit.renew(renewals)
+            await anyio.sleep(heartbeat_s / RENEWALS_PER_HEARTBEAT)
+
+    async def _finding_members(self) -> None:
+        """Look for new nodes once a heartbeat, where no configuration names them."""
+        while True:
+            found = await self.membership.poll()
+            if found:
+                self.node.members_found(found)
+                self._set_members(self.node.mind.view.members)
+                self.settle()
+            await anyio.sleep(self.node.mind.timing.heartbeat_s)
+
+    def on_file_changed(self, path: Path) -> None:
+        """Take in that a file of some node's directory changed: look at it."""
+        node = self._directories.get(path.parent)
+        if node == self.me and path.name != CLSTAT:
+            self.replicator.look()
+        elif node is not None and node != self.me and path.name == CLSTAT:
+            self.readers.look(node)
+
+    async def _looking_at_own_tables(self) -> None:
+        """Look at the own tables once a heartbeat besides the events."""
+        while True:
+            await anyio.sleep(self.node.mind.timing.heartbeat_s)
+            self.replicator.look()
+
+    # --- what the command line asks --------------------------------------------------
+
+    def report(self) -> hastat.Report:
+        """Return the consolidated view of this moment."""
+        troubles = [*self._troubles.values()]
+        if self.clinit.trouble:
+            troubles.append(self.clinit.trouble)
+        around = report.Surroundings(
+            groups=self.clinit.groups, troubles=troubles, warnings=self._tables.warnings
+        )
+        return report.make(self.node, around, boottime())
+
+    async def next_change(self, seen: int) -> None:
+        """Wait until `news`, the number of changes so far, is another than `seen`."""
+        while self.news == seen:
+            await self._changed.wait()
+
+    def leave(self) -> None:
+        """Begin to leave: halt all groups, end clinit, say so, go. A second call does nothing."""
+        if self._tasks is None or self.node.mind.state is not NodeState.UP:
+            return
+        self.log.info("monitor_leaving")
+        self.node.leave()
+        self.settle()
+        self._tasks.start_soon(self._leaving, name="leaving")
+
+    async def left(self) -> None:
+        """Wait until this node has left."""
+        await self._ended.wait()
+
+    async def _leaving(self) -> None:
+        while not self.node.halted():
+            await self._changed.wait()
+        await self.clinit.shut_down()
+        self._publish_scope.cancel()
+        if not self.node.mind.displaced:
+            await self.publisher.publish(self.node.next_status(boottime(), left=True))
+        self.log.info("monitor_stopped")
+        self._ended.set()
+
+    # --- life ------------------------------------------------------------------------
+
+    async def run(self) -> int:
+        """Run until the node has left; returns the exit status."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            self.groups.open(tasks)
+            tasks.start_soon(self.clinit.run, name="clinit")
+            await self.clinit.known()
+            for task in (
+                self.readers.run,
+                self.watcher.run,
+                self.replicator.run,
+                self._publishing,
+                self._renewing,
+                self.fencing.run,
+                self._looking_at_own_tables,
+                HastatFile(self).run,
+            ):
+                tasks.start_soon(task)
+            if not self.settings.nodes:
+                tasks.start_soon(self._finding_members)
+            self.log.info("monitor_started", inc=self.node.mind.inc, run=self.node.mind.run)
+            self.settle()
+            await self._ended.wait()
+            tasks.cancel_scope.cancel()
+        return 1 if self.node.mind.displaced else 0
+
+
+def _local(group: GroupReport) -> Local:
+    return Local(
+        group=group.group,
+        level=group.level,
+        state=group.state,
+        wanted=group.wanted,
+        term=group.term,
+        alive=group.alive,
+        stop_at=group.stop_at,
+        kill_at=group.kill_at,
+        cause=group.cause,
+    )

@@ -1,0 +1,110 @@
+"""Who this node is from one start to the next: incarnation, run, what is remembered on disk.
+
+`STATE/node.json` holds the last incarnation and run, and for the adaptive quorum the last
+electorate (H2.4: the original forgot it at each start). A lock file makes sure that one
+monitor at most uses the directory.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import time
+from pathlib import Path
+
+import msgspec
+
+from mosha.core.node import Node
+from mosha.core.status import Status
+from mosha.errors import HostError, UsageError
+from mosha.monitor.mfs import write_atomically
+
+NODE_FILE = "node.json"
+LOCK_FILE = "monitor.lock"
+
+
+class Memory(msgspec.Struct, omit_defaults=True):
+    """What is remembered between two starts."""
+
+    inc: int = 0
+    run: str = ""
+    electorate: tuple[int, ...] = ()
+    remembered: int = 0
+
+
+def new_run() -> str:
+    """Return a random name for this life of the monitor (`Mosha::Node … run=`)."""
+    return secrets.token_hex(4)
+
+
+def next_inc(memory: Memory, former: Status | None) -> int:
+    """Return an incarnation greater than all known here: disk, own clstat, wall clock."""
+    known = [memory.inc + 1, int(time.time())]
+    if former is not None:
+        known.append(former.inc + 1)
+    return max(known)
+
+
+def memory_of(node: Node) -> Memory:
+    """Return what the next start must know of this life."""
+    mind = node.mind
+    voters = mind.view.electorate
+    return Memory(
+        inc=mind.inc,
+        run=mind.run,
+        electorate=tuple(sorted(voters.nodes)),
+        remembered=voters.remembered,
+    )
+
+
+def load(state_dir: Path) -> Memory:
+    """Read what is remembered; nothing if there is no file or it is spoilt.
+
+    A spoilt file costs no safety: the own clstat and the peers' echoes have the incarnation.
+    """
+    try:
+        return msgspec.json.decode((state_dir / NODE_FILE).read_bytes(), type=Memory)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return Memory()
+
+
+def save(state_dir: Path, memory: Memory) -> None:
+    """Write what shall be remembered, whole and flushed to disk."""
+    write_atomically(state_dir / NODE_FILE, msgspec.json.encode(memory), sync=True)
+
+
+def prepare(directory: Path, what: str) -> None:
+    """Make a directory with its parents (H1.4: the original made the last part only).
+
+    Raises:
+        HostError: it cannot be made or written; says which, and the reason.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HostError(f"cannot make {what} {directory}: {error.strerror}") from error
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise HostError(f"{what} {directory} is not writable for uid {os.geteuid()}")
+
+
+def lock(state_dir: Path) -> int:
+    """Take the lock of the state directory; returns the open file, held for life.
+
+    Raises:
+        UsageError: another monitor holds it.
+    """
+    path = state_dir / LOCK_FILE
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise HostError(f"cannot open {path}: {error.strerror}") from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise UsageError(
+            f"another mosha monitor uses {state_dir}: stop it first, or give this one "
+            "its own `rundir`"
+        ) from None
+    return handle
