@@ -76,6 +76,13 @@ EVENTS: dict[str, str] = {
     "namesake_found": "another node publishes under this node's number; nothing more is written",
     "watch_failed": "events of the file system cannot be had; polling instead",
     "watch_resumed": "events of the file system arrive again",
+    "table_adopted": "a version of cltab or hactl is in force here (field origin: whose it is)",
+    "table_emptied": "a table that had something in it was replaced by one that has nothing",
+    "table_refused": "a text of cltab or hactl is not in force, and why (field source: whose)",
+    "table_discarded": "an edit was older than what is in force, or superseded; where it is kept",
+    "table_written": "the version in force was written into the own directory",
+    "table_write_failed": "the own directory does not take the version in force",
+    "table_fetch_failed": "a newer version of a peer could not be read; once for each version",
     "memory_failed": "what is remembered on the local disk could not be read or written",
 }
 

@@ -1,26 +1,47 @@
 """Replication of cltab and hactl: one node's part in agreeing on the newest valid tables.
 
 People edit MFSBASE/NODE/VARPATH/{cltab,hactl} of any node. What is in force here lies in
-STATE_DIR on the local disk, where clinit reads it, and in the own directory for people and
-peers to read. The decisions are in `mosha.core.replication`.
+STATE_DIR on the local disk, where clinit reads it, and as a copy in the own directory, for
+people and peers. Each node publishes which versions are in force on it. The decisions are
+in `mosha.core.replication`, the work on one table in `table_keeper` and its neighbours.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import anyio
+
+from mosha.core.replication import CLTAB, HACTL, TABLES
 from mosha.core.status import TableVersion
-from mosha.core.tables import Cltab, Hactl, Wish
+from mosha.core.tables import STOP_LEVEL, Cltab, Hactl, Wish
+from mosha.errors import UsageError
+from mosha.formats.hactl import render_wish, set_wish
+from mosha.formats.names import nearest
+from mosha.monitor.table_files import REMARKS_MAX
+from mosha.monitor.table_keeper import Keeper, Means
+from mosha.monitor.table_own import OwnFile
+from mosha.monitor.table_peers import PeerVersions
+from mosha.monitor.table_store import TableStore
+from mosha.monitor.workers import Worker
+
+LIMIT_S = 5.0
+"""How long a call on a file system may take. The network file systems that were measured
+answer within 3 s when nothing is wrong."""
 
 
-class Layout(Protocol):
-    """Where nodes publish."""
+GROUPS_SHOWN_MAX = 10
 
-    def node_path(self, node: int) -> Path:
+
+class Places(Protocol):
+    """Where nodes publish; `mosha.monitor.mfs.Layout` is one."""
+
+    def directory(self, node: int) -> Path:
         """Return the directory of a node."""
         ...
 
@@ -29,8 +50,8 @@ class Layout(Protocol):
 class Tables:
     """What is in force on this node, and what is wrong with what is not.
 
-    `refused` holds a line for each table whose newest text is not in force, with the
-    first mistake and how many there are; `warnings` are lines for people.
+    `refused` has a line for each table of which a text is not in force: the first mistake
+    and how many there are. `warnings` are lines for people.
     """
 
     hactl: Hactl | None = None
@@ -43,50 +64,172 @@ class Tables:
 class Replicator:
     """Keeps the tables of one node the newest valid ones of the cluster.
 
-    `on_tables` is called, on the event loop, with everything after each change of it.
+    `on_tables` is called on the event loop with everything, at the end of `load` and after
+    each change; `tables` is what it was called with last. No call waits longer than
+    `limit_s` for a file system.
     """
 
     def __init__(
         self,
-        layout: Layout,
+        layout: Places,
         me: int,
         state_dir: Path,
         on_tables: Callable[[Tables], None],
         *,
         wall_ns: Callable[[], int] = time.time_ns,
+        limit_s: float = LIMIT_S,
     ) -> None:
-        self._layout = layout
-        self._me = me
-        self._state_dir = state_dir
-        self._on_tables = on_tables
-        self._wall_ns = wall_ns
         self.tables = Tables()
+        self._on_tables = on_tables
+        self._loaded = False
+        self._setting = asyncio.Lock()
+        self._workers: dict[int, Worker] = {}
+        self._means = Means(
+            me=me,
+            place=layout.directory,
+            store=TableStore(state_dir),
+            own=Worker("own tables"),
+            disk=Worker("tables in force"),
+            peer=self._worker,
+            wall_ns=wall_ns,
+            limit_s=limit_s,
+        )
+        self._keepers = {name: Keeper(name, self._means, self._tell) for name in TABLES}
+        self._own = {name: OwnFile(keeper) for name, keeper in self._keepers.items()}
+        self._peers = {name: PeerVersions(keeper) for name, keeper in self._keepers.items()}
+        for name, keeper in self._keepers.items():
+            keeper.on_adopted = self._own[name].want_look
 
     async def load(self) -> None:
         """Bring into force what was so before, or a newer edit; once, before `run`."""
-        raise NotImplementedError
+        async with anyio.create_task_group() as tasks:
+            for name in TABLES:
+                tasks.start_soon(self._load, name)
+        self._loaded = True
+        self.tables = self._now()
+        self._on_tables(self.tables)
 
-    def look(self) -> None:
-        """Have the own directory looked at soon: it changed, or a heartbeat has passed."""
-        raise NotImplementedError
-
-    def peer_tables(self, node: int, tables: Mapping[str, TableVersion], *, fresh: bool) -> None:
-        """Take in which versions a peer's newest status shows in force there."""
-        raise NotImplementedError
+    async def _load(self, name: str) -> None:
+        await self._keepers[name].load()
+        await self._own[name].look()
 
     async def run(self) -> None:
         """Do what `look` and `peer_tables` ask for, until cancelled."""
-        raise NotImplementedError
+        try:
+            async with anyio.create_task_group() as tasks:
+                for name in TABLES:
+                    tasks.start_soon(self._own[name].run, name=f"own {name}")
+                    tasks.start_soon(self._peers[name].run, name=f"{name} of peers")
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let the threads go; nothing can be asked afterwards."""
+        for worker in (self._means.own, self._means.disk, *self._workers.values()):
+            worker.close()
+
+    def look(self) -> None:
+        """Have the own directory looked at soon: it changed, or a heartbeat has passed."""
+        for own in self._own.values():
+            own.want_look()
+
+    def peer_tables(
+        self,
+        node: int,
+        tables: Mapping[str, TableVersion],
+        fresh: bool,  # noqa: FBT001 - a fact of the peer, as the other two
+    ) -> None:
+        """Take in which versions a peer's newest status shows in force there."""
+        if node != self._means.me:
+            for name, peers in self._peers.items():
+                peers.peer_has(node, tables.get(name) if fresh else None)
 
     async def set_wish(self, wish: Wish) -> str:
         """Make `wish` what hactl says of its group, newest everywhere; return what was done.
 
         Raises:
             UsageError: a group that cltab in force lacks, unless it shall stop.
-            HostError: hactl cannot be written.
+            HostError: hactl cannot be written, or is not in force here.
         """
-        raise NotImplementedError
+        async with self._setting:
+            for name in TABLES:
+                await self._own[name].look()
+                await self._peers[name].pull()
+            if wish.level != STOP_LEVEL:
+                self._check_group(wish.group)
+
+            def edit(data: bytes) -> bytes:
+                return set_wish(data.decode("utf-8"), wish).encode("utf-8")
+
+            before = self._keepers[HACTL].version
+            after = await self._own[HACTL].put(edit, self._peers[HACTL].known)
+        line = render_wish(wish)
+        if before == after:
+            return f"hactl says so already: {line}"
+        return f"hactl in force on node {self._means.me} now says: {line}"
 
     def unknown_groups(self) -> list[str]:
         """Return the groups that hactl in force names and cltab lacks (H4.6)."""
-        raise NotImplementedError
+        return _unknown_groups(self.tables.hactl, self.tables.cltab)
+
+    def _check_group(self, group: str) -> None:
+        force = self._keepers[CLTAB].force
+        known = force.table.groups() if force and isinstance(force.table, Cltab) else ()
+        if group not in known:
+            raise UsageError(_no_such_group(group, known))
+
+    def _worker(self, node: int) -> Worker:
+        found = self._workers.get(node)
+        if found is None:
+            found = self._workers[node] = Worker(f"tables of node {node}")
+        return found
+
+    # --- telling ---------------------------------------------------------------------
+
+    def _tell(self) -> None:
+        if self._loaded:
+            now = self._now()
+            if now != self.tables:
+                self.tables = now
+                self._on_tables(now)
+
+    def _now(self) -> Tables:
+        hactl, cltab = self._keepers[HACTL].force, self._keepers[CLTAB].force
+        wishes = hactl.table if hactl and isinstance(hactl.table, Hactl) else None
+        entries = cltab.table if cltab and isinstance(cltab.table, Cltab) else None
+        keepers = self._keepers.values()
+        return Tables(
+            hactl=wishes,
+            cltab=entries,
+            versions={k.name: k.version for k in keepers if k.version},
+            refused={k.name: k.refused for k in keepers if k.refused},
+            warnings=(
+                *(line for keeper in keepers for line in keeper.notices),
+                *self._remarks(wishes, entries),
+            ),
+        )
+
+    def _remarks(self, hactl: Hactl | None, cltab: Cltab | None) -> list[str]:
+        """Return what hardly is meant: no table, groups that cltab lacks, ignored words."""
+        remarks = [
+            f"there is no {name} yet; write {self._keepers[name].path}"
+            for name, table in ((CLTAB, cltab), (HACTL, hactl))
+            if table is None
+        ]
+        for group in _unknown_groups(hactl, cltab)[:REMARKS_MAX]:
+            line = hactl.wishes[group].line if hactl else 0
+            remarks.append(
+                f"hactl:{line}: {_no_such_group(group, cltab.groups() if cltab else ())}"
+            )
+        return remarks
+
+
+def _unknown_groups(hactl: Hactl | None, cltab: Cltab | None) -> list[str]:
+    known = set(cltab.groups()) if cltab else set()
+    return sorted(set(hactl.wishes) - known) if hactl else []
+
+
+def _no_such_group(group: str, known: tuple[str, ...]) -> str:
+    shown = ", ".join(sorted(known)[:GROUPS_SHOWN_MAX]) or "none"
+    more = ", ..." if len(known) > GROUPS_SHOWN_MAX else ""
+    return f"cltab has no group {group!r}; {nearest(group, known)}its groups are {shown}{more}"

@@ -1,0 +1,132 @@
+"""A table in a node's directory, where people edit it: read, judged by its looks, replaced.
+
+Everything here may hang on a network file system and belongs into a `Worker`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mosha.core.replication import CLTAB, HACTL, Found, version_of
+from mosha.core.status import TableVersion
+from mosha.core.tables import Cltab, Hactl
+from mosha.formats.cltab import parse_cltab
+from mosha.formats.hactl import hactl_warnings, parse_hactl
+from mosha.formats.mistakes import FILE_MAX_BYTES, Mistakes
+from mosha.monitor.mfs import FileFacts, read_facts, write_atomically
+
+Table = Hactl | Cltab
+
+REMARKS_MAX = 5
+"""More lines of this kind hide those that matter."""
+
+OTHERS_MAY_WRITE = 0o022
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A table as it was found; `table` is None where `found` says what is wrong with it.
+
+    `version` and `data` are None and empty if there is nothing, or nothing that can be read.
+    """
+
+    version: TableVersion | None = None
+    data: bytes = b""
+    table: Table | None = None
+    distrust: str = ""
+    mistakes: str = ""
+    remarks: tuple[str, ...] = ()
+
+    def found(self, *, superseded: bool = False) -> Found:
+        """Return what the core wants to know of it."""
+        return Found(self.version, self.distrust, self.mistakes, superseded)
+
+
+def read_table(path: Path, name: str, former: Seen | None = None) -> Seen:
+    """Read, check and parse the table `name` at `path`; what is wrong is told in the result.
+
+    `former` is what was seen there last: an unchanged text is not parsed again.
+
+    Raises:
+        OSError: of the file system, where the file itself may be in order.
+    """
+    try:
+        facts = read_facts(path, FILE_MAX_BYTES)
+    except FileNotFoundError:
+        path.parent.stat()  # without its directory nothing is missing, the mount is
+        return Seen()
+    except OSError as error:
+        problem = _unreadable(error)
+        if problem is None:
+            raise
+        return Seen(distrust=f"{path}: {problem}")
+    version = version_of(facts.data, facts.mtime_ns)
+    distrust = _distrust(facts, path)
+    if former is not None and former.version == version and former.distrust == distrust:
+        return former
+    try:
+        table = parse_table(facts.data, str(path), name)
+    except Mistakes as error:
+        return Seen(version, facts.data, None, distrust, told(error))
+    return Seen(version, facts.data, table, distrust, "", remarks(facts.data, name))
+
+
+def parse_table(data: bytes, file: str, name: str) -> Table:
+    """Return what a text says; `file` is its name in messages.
+
+    Raises:
+        Mistakes: with every mistake of the text.
+    """
+    return parse_cltab(data, file) if name == CLTAB else parse_hactl(data, file)
+
+
+def remarks(data: bytes, name: str) -> tuple[str, ...]:
+    """Return what is allowed in a text but hardly meant, a line each, REMARKS_MAX at most."""
+    found = hactl_warnings(data, name) if name == HACTL else ()
+    return tuple(str(warning) for warning in found[:REMARKS_MAX])
+
+
+def told(error: Mistakes) -> str:
+    """Return one line: the first mistake, after how many there are if there are more."""
+    first = str(error.mistakes[0])
+    return first if error.total == 1 else f"{error.total} mistakes, the first: {first}"
+
+
+def replace_table(
+    path: Path, name: str, expected: TableVersion | None, data: bytes, mtime_ns: int
+) -> bool:
+    """Write a table, if what is there is still the version that was judged.
+
+    An edit that came in between is left alone: then False is returned.
+
+    Raises:
+        OSError: nothing was changed.
+    """
+    if read_table(path, name).version != expected:
+        return False
+    write_atomically(path, data, mtime_ns=mtime_ns)
+    return True
+
+
+def _unreadable(error: OSError) -> str | None:
+    """Return what is wrong with the file and its remedy, None if it is the file system."""
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return "it cannot be read: permission denied; chmod u+r, or chown root"
+    if error.errno == errno.EFBIG:
+        return f"it is too big; at most {FILE_MAX_BYTES} bytes are read"
+    if error.errno in {errno.EINVAL, errno.EISDIR, errno.ENXIO, errno.ELOOP, errno.ENOTDIR}:
+        return "it is no regular file; put a file there instead"
+    return None
+
+
+def _distrust(facts: FileFacts, path: Path) -> str:
+    if facts.uid not in {0, os.geteuid()}:
+        owner = "root" if os.geteuid() == 0 else f"{os.geteuid()}"
+        problem = f"it belongs to user {facts.uid}, who is neither root nor mosha's own"
+        return f"{path}: {problem}; chown {owner} it"
+    if facts.mode & OTHERS_MAY_WRITE:
+        return f"{path}: group or others can write it (mode {facts.mode:04o}); chmod go-w it"
+    return ""

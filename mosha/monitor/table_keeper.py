@@ -1,0 +1,223 @@
+"""One table of one node: what is in force, what is refused, and what people should know.
+
+The own file (`table_own`) and the peers (`table_peers`) both bring versions here, at any
+time and at once. Bringing one into force excludes itself only, and judges once more before
+it acts, so a call that hangs holds up nothing but itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mosha import logs
+from mosha.core.replication import ahead_s, is_newer
+from mosha.core.status import TableVersion
+from mosha.core.tables import Hactl
+from mosha.errors import BugError, HostError
+from mosha.formats.mistakes import Mistakes
+from mosha.monitor.table_files import Seen, Table, parse_table, remarks, told
+from mosha.monitor.table_store import TableStore
+from mosha.monitor.workers import HungError, Worker
+
+DISK = 0
+"""Stands among the nodes, the sources of refusals, for the local disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a node's tables are kept with. `place` gives the directory of a node."""
+
+    me: int
+    place: Callable[[int], Path]
+    store: TableStore
+    own: Worker
+    disk: Worker
+    peer: Callable[[int], Worker]
+    wall_ns: Callable[[], int]
+    limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A version with its text and what it says."""
+
+    version: TableVersion
+    data: bytes
+    table: Table
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What was refused, what was in force then, and the words for it."""
+
+    what: object
+    under: TableVersion | None
+    text: str
+
+
+class Keeper:
+    """The table `name` of one node; `changed` is called when anything to be told changed.
+
+    `on_adopted` is called besides when another version came into force.
+    """
+
+    def __init__(self, name: str, means: Means, changed: Callable[[], None]) -> None:
+        self.name = name
+        self.means = means
+        self.path = means.place(means.me) / name
+        self.log = logs.get().bind(node=means.me, table=name)
+        self.force: InForce | None = None
+        self.former: TableVersion | None = None
+        self.on_adopted: Callable[[], None] = lambda: None
+        self._changed = changed
+        self._refusals: dict[int, Refusal] = {}
+        self._notices: dict[str, str] = {}
+        self._adopting = asyncio.Lock()
+
+    @property
+    def version(self) -> TableVersion | None:
+        """The version in force."""
+        return self.force.version if self.force else None
+
+    @property
+    def refused(self) -> str:
+        """What is not in force and why, the own file first; "" if nothing is refused."""
+        sources = sorted(self._refusals, key=lambda source: (source != self.means.me, source))
+        return "; ".join(self._refusals[source].text for source in sources)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What people should know besides."""
+        ahead = ahead_s(self.force.version, self.means.wall_ns()) if self.force else 0
+        future = f"{self.name} in force is from the future; any edit of now replaces it"
+        remarks_ = self.force.remarks if self.force else ()
+        return (*self._notices.values(), *([future] if ahead else ()), *remarks_)
+
+    def refusal(self, source: int) -> Refusal | None:
+        """Return what was refused of a node."""
+        return self._refusals.get(source)
+
+    def refuse(self, source: int, what: object, text: str) -> None:
+        """Refuse what a node has. The same thing again keeps its first words."""
+        former = self._refusals.get(source)
+        if former is None or former.what != what:
+            self._refusals[source] = Refusal(what, self.version, text)
+            self.log.warning("table_refused", source=source or "disk", reason=text)
+            self._changed()
+
+    def clear(self, source: int) -> None:
+        """Forget what was refused of a node: it is mended or gone."""
+        if self._refusals.pop(source, None) is not None:
+            self._changed()
+
+    def notice(self, key: str, text: str) -> bool:
+        """Set or (with "") take away a warning; say whether that is news."""
+        former = self._notices.get(key, "")
+        if text:
+            self._notices[key] = text
+        else:
+            self._notices.pop(key, None)
+        if former != text:
+            self._changed()
+        return former != text
+
+    async def load(self) -> None:
+        """Bring into force what was so when this node was running last."""
+        store = self.means.store
+        path = store.path(self.name)
+        try:
+            self.force = await self.means.disk.call(
+                _load, store, self.name, limit_s=self.means.limit_s
+            )
+        except Mistakes as error:
+            self.refuse(DISK, "load", told(error))
+        except (OSError, HostError) as error:
+            self.refuse(DISK, "load", f"{path}: cannot be read: {reason(error)}")
+
+    async def adopt(self, new: InForce, origin: int) -> bool:
+        """Bring a version into force unless a newer one is; tell whether it is in force.
+
+        `origin` is the node that has it. On failure the reason is among the refusals.
+        """
+        async with self._adopting:
+            now_ns = self.means.wall_ns()
+            if self.version == new.version:
+                return True
+            if not is_newer(new.version, self.version, now_ns):
+                return False
+            if not await self._store(new, now_ns):
+                return False
+            emptied = self.would_empty(new.table)
+            if self.force:
+                self.former = self.force.version
+            self.force = new
+        for key in ("aside", "emptied"):
+            self._notices.pop(key, None)
+        self.log.info("table_adopted", origin=origin, **named(new.version))
+        if emptied:
+            self.log.warning("table_emptied", origin=origin, **named(new.version))
+            history = self.means.store.history
+            self._notices["emptied"] = f"{self.name} is empty now; what it said is in {history}"
+        self._changed()
+        self.on_adopted()
+        return True
+
+    async def _store(self, new: InForce, now_ns: int) -> bool:
+        means = self.means
+        try:
+            await means.disk.call(
+                means.store.adopt,
+                *(self.name, new.data, new.version, now_ns),
+                limit_s=means.limit_s,
+            )
+        except (OSError, HostError) as error:
+            path = means.store.path(self.name)
+            problem = f"{path}: cannot be written: {reason(error)}"
+            self.refuse(DISK, problem, f"{problem}; a newer version waits for that")
+            return False
+        self.clear(DISK)
+        return True
+
+    def would_empty(self, table: Table | None) -> bool:
+        """Say whether a table has nothing in it, while the one in force has something."""
+        if table is None or self.force is None:
+            return False
+        return _size(table) == 0 < _size(self.force.table)
+
+
+def in_force(seen: Seen, version: TableVersion) -> InForce:
+    """Return a good text as that version of it."""
+    if seen.table is None:
+        raise BugError(f"a text with mistakes would come into force: {seen.mistakes}")
+    return InForce(version, seen.data, seen.table, seen.remarks)
+
+
+def reason(error: Exception) -> str:
+    """Return why a call failed, in words that stay the same when it fails so again."""
+    if isinstance(error, HungError):
+        return "no answer from the file system"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error)
+
+
+def named(version: TableVersion) -> dict[str, object]:
+    """Return the fields by which a version is logged."""
+    return {"mtime_ns": version.mtime_ns, "digest": version.digest}
+
+
+def _load(store: TableStore, name: str) -> InForce | None:
+    kept = store.load(name)
+    if kept is None:
+        return None
+    data, version = kept
+    table = parse_table(data, str(store.path(name)), name)
+    return InForce(version, data, table, remarks(data, name))
+
+
+def _size(table: Table) -> int:
+    return len(table.wishes) if isinstance(table, Hactl) else len(table.entries)

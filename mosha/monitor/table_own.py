@@ -1,0 +1,251 @@
+"""A table in the node's own directory, where people edit it: looked at, judged, written back.
+
+Nothing that a person wrote is lost: what is not adopted is either left where it is, and
+refused with a word, or kept in the history before the version in force is written over it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+
+from mosha.core.replication import (
+    Do,
+    Verdict,
+    judge_local,
+    next_mtime_ns,
+    settle_s,
+    version_of,
+)
+from mosha.core.status import TableVersion
+from mosha.errors import BugError, HostError
+from mosha.monitor.mfs import file_system_of
+from mosha.monitor.table_files import Seen, parse_table, read_table, remarks, replace_table
+from mosha.monitor.table_keeper import InForce, Keeper, in_force, named, reason
+from mosha.monitor.table_store import Fate
+
+SETTLE_TURNS_MAX = 10
+"""A file that is still changing after so many looks is left to the next heartbeat."""
+
+PUT_TRIES_MAX = 3
+
+
+class OwnFile:
+    """The own file of one table."""
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._means = keeper.means
+        self._path = keeper.path
+        self._wanted = asyncio.Event()
+        self._looking = asyncio.Lock()
+        self._seen: Seen | None = None
+        self._steady: Seen | None = None
+        self._mount = ""
+
+    def want_look(self) -> None:
+        """Have the file looked at soon; several wishes are one look."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Look whenever it is wanted, until cancelled."""
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            await self.look()
+
+    async def look(self) -> None:
+        """Look at the file and do what is to be done about it."""
+        async with self._looking:
+            try:
+                self._seen = await self._settled()
+            except (OSError, HostError) as error:
+                self._seen = None
+                self._keeper.notice("own", f"{self._path}: cannot be read: {reason(error)}")
+                return
+            self._keeper.notice("own", "")
+            if self._seen is not None:
+                await self._treat(self._seen)
+
+    async def put(
+        self, edit: Callable[[bytes], bytes], known: Callable[[], list[TableVersion]]
+    ) -> TableVersion:
+        """Edit what is in force, as a person would; return the version then in force.
+
+        `known` gives the versions that the edit is to win against.
+
+        Raises:
+            Mistakes: the edited text is no table.
+            HostError: it cannot be written, or is not in force here.
+        """
+        for _turn in range(PUT_TRIES_MAX):
+            await self.look()
+            force = self._keeper.force
+            before = force.data if force else b""
+            new = await self._means.disk.call(
+                _edited, before, edit, self._keeper.name, limit_s=self._means.limit_s
+            )
+            if force and new.data == before:
+                return force.version
+            async with self._looking:
+                put = await self._put(new, known())
+            if put is not None:
+                return put
+        raise HostError(f"{self._path}: somebody else is editing it; try again")
+
+    async def _put(self, draft: Seen, known: list[TableVersion]) -> TableVersion | None:
+        """Write and adopt; None if the file changed meanwhile."""
+        seen = self._seen
+        if seen is None:
+            raise HostError(" ".join(self._keeper.notices) or f"{self._path}: it is changing")
+        if seen.version is None and seen.distrust:
+            raise HostError(seen.distrust)
+        if seen.version:
+            known.append(seen.version)
+            if self._judge(seen).do not in {Do.NOTHING, Do.WRITE}:
+                await self._keep_text(seen, "rejected")
+        mtime_ns = next_mtime_ns(known, self._means.wall_ns())
+        new = in_force(draft, version_of(draft.data, mtime_ns))
+        try:
+            done = await self._replace(seen.version, new)
+        except (OSError, HostError) as error:
+            raise HostError(f"{self._path}: cannot be written: {reason(error)}") from error
+        if not done:
+            return None
+        if not await self._keeper.adopt(new, self._means.me):
+            refused = self._keeper.refused or "a newer version came in between"
+            raise HostError(f"{self._path} is written but not in force here: {refused}")
+        self._keeper.clear(self._means.me)
+        return new.version
+
+    # --- looking ---------------------------------------------------------------------
+
+    async def _settled(self) -> Seen | None:
+        """Return the file when it has stopped changing, None if it does not stop."""
+        seen = await self._read(self._seen)
+        for _turn in range(SETTLE_TURNS_MAX):
+            if self._judge(seen).do is Do.NOTHING:
+                self._steady = None
+                return seen
+            if seen == self._steady:
+                return seen
+            size = 0 if self._keeper.would_empty(seen.table) else 1
+            await anyio.sleep(settle_s(seen.version, size, self._means.wall_ns()))
+            again = await self._read(seen)
+            if again == seen:
+                self._steady = seen
+                return seen
+            seen = again
+        return None
+
+    async def _read(self, former: Seen | None) -> Seen:
+        name = self._keeper.name
+        seen, mount = await self._means.own.call(
+            _read_own, self._path, name, former, limit_s=self._means.limit_s
+        )
+        self._mount = self._mount or mount
+        if mount != self._mount:
+            raise HostError(f"its mount has changed: it was {self._mount}, it is {mount}")
+        return seen
+
+    def _judge(self, seen: Seen) -> Verdict:
+        keeper = self._keeper
+        refusal = keeper.refusal(self._means.me)
+        superseded = bool(refusal and refusal.what == seen and refusal.under != keeper.version)
+        found = seen.found(superseded=superseded)
+        return judge_local(keeper.version, found, self._means.wall_ns(), keeper.former)
+
+    async def _treat(self, seen: Seen) -> None:
+        keeper, me = self._keeper, self._means.me
+        verdict = self._judge(seen)
+        why = self._told(seen, verdict.why)
+        keeper.notice("trust", why if verdict.do is Do.NOTHING else "")
+        if verdict.do is Do.NOTHING:
+            keeper.notice("write", "")
+        if verdict.do is Do.REFUSE:
+            keeper.refuse(me, seen, why)
+            return
+        if verdict.do is Do.DISCARD:
+            await self._discard(seen, why)
+            return
+        keeper.clear(me)
+        if verdict.do is Do.WRITE:
+            await self._write(seen)
+        elif verdict.do is Do.ADOPT and seen.version:
+            await keeper.adopt(in_force(seen, seen.version), me)
+
+    def _told(self, seen: Seen, why: str) -> str:
+        return f"{self._path}: {why}" if why and why not in {seen.distrust, seen.mistakes} else why
+
+    # --- writing ---------------------------------------------------------------------
+
+    async def _discard(self, seen: Seen, why: str) -> None:
+        keeper, me = self._keeper, self._means.me
+        refused = keeper.refusal(me) is not None
+        fate: Fate = "rejected" if refused or seen.distrust or seen.mistakes else "discarded"
+        try:
+            kept = await self._keep_text(seen, fate)
+        except HostError as error:
+            self._note_failure(str(error))
+            return
+        if await self._write(seen):
+            keeper.log.warning("table_discarded", reason=why, fate=fate, kept=str(kept))
+            keeper.notice("aside", f"{why}; it was put aside as {kept}")
+            keeper.clear(me)
+
+    async def _keep_text(self, seen: Seen, fate: Fate) -> Path:
+        means = self._means
+        if seen.version is None:
+            raise BugError(f"{self._path}: there is no text to keep: {seen.distrust}")
+        try:
+            return await means.disk.call(
+                means.store.put_aside,
+                *(self._keeper.name, seen.data, seen.version, fate, means.wall_ns()),
+                limit_s=means.limit_s,
+            )
+        except (OSError, HostError) as error:
+            problem = f"{self._path}: its text cannot be kept in {means.store.history}"
+            raise HostError(f"{problem}: {reason(error)}; so it is left there") from error
+
+    async def _write(self, seen: Seen) -> bool:
+        """Write what is in force over what was seen; tell whether that was done."""
+        keeper, force = self._keeper, self._keeper.force
+        if force is None:
+            raise BugError(f"{self._path}: there is nothing in force to write back")
+        try:
+            done = await self._replace(seen.version, force)
+        except (OSError, HostError) as error:
+            self._note_failure(f"{self._path}: cannot be written: {reason(error)}")
+            return False
+        keeper.notice("write", "")
+        if done:
+            keeper.log.info("table_written", **named(force.version))
+        else:
+            self.want_look()  # an edit came in between
+        return done
+
+    def _note_failure(self, text: str) -> None:
+        if self._keeper.notice("write", text):
+            self._keeper.log.error("table_write_failed", reason=text)
+
+    async def _replace(self, expected: TableVersion | None, new: InForce) -> bool:
+        means = self._means
+        return await means.own.call(
+            replace_table,
+            *(self._path, self._keeper.name, expected, new.data, new.version.mtime_ns),
+            limit_s=means.limit_s,
+        )
+
+
+def _read_own(path: Path, name: str, former: Seen | None) -> tuple[Seen, str]:
+    """Read the own file and say on which mount it is: an empty mountpoint is no news."""
+    mount = file_system_of(path.parent)
+    return read_table(path, name, former), f"{mount.source} ({mount.fstype}) at {mount.mountpoint}"
+
+
+def _edited(before: bytes, edit: Callable[[bytes], bytes], name: str) -> Seen:
+    data = edit(before)
+    return Seen(data=data, table=parse_table(data, name, name), remarks=remarks(data, name))

@@ -1,0 +1,121 @@
+"""The tables in force as this node keeps them on its local disk, and their history.
+
+STATE_DIR/cltab and STATE_DIR/hactl are in force (clinit reads the former), STATE_DIR/tables.json
+says which versions they are, and STATE_DIR/history has what was in force and what a newer
+version replaced: NAME.TIME.DIGEST[.rejected|.discarded], TIME being that of the event in UTC
+and the file's own time that of the version. Everything here blocks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from mosha.core.replication import NS_PER_S, version_of
+from mosha.core.status import TableVersion
+from mosha.monitor.mfs import read_facts, write_atomically
+
+VERSIONS_FILE = "tables.json"
+HISTORY_DIR = "history"
+
+HISTORY_MAX = 20
+"""How many adopted versions of a table are kept, and how many that were not adopted."""
+
+Fate = Literal["rejected", "discarded"]
+
+
+class TableStore:
+    """The directory STATE_DIR of one node."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.history = directory / HISTORY_DIR
+
+    def path(self, name: str) -> Path:
+        """Return where the text of a table in force is."""
+        return self._directory / name
+
+    def load(self, name: str) -> tuple[bytes, TableVersion] | None:
+        """Return text and version of a table in force, None if there is none yet.
+
+        If the versions are lost, or are those of another text (a crash between two
+        writes), the time of the file is that of the version.
+
+        Raises:
+            OSError: it is there and cannot be read.
+        """
+        try:
+            facts = read_facts(self.path(name))
+        except FileNotFoundError:
+            return None
+        version = version_of(facts.data, facts.mtime_ns)
+        noted = self._versions().get(name)
+        return facts.data, noted if noted and noted.digest == version.digest else version
+
+    def adopt(self, name: str, data: bytes, version: TableVersion, now_ns: int) -> None:
+        """Bring a table into force on this disk, and keep it in the history.
+
+        Raises:
+            OSError: the former one is still in force.
+        """
+        self._keep(name, data, version, "", now_ns)
+        path = self.path(name)
+        write_atomically(path, data, mtime_ns=version.mtime_ns, sync=True)
+        versions = {**self._versions(), name: version}
+        plain = {key: {"mtime_ns": v.mtime_ns, "digest": v.digest} for key, v in versions.items()}
+        write_atomically(self._directory / VERSIONS_FILE, msgspec.json.encode(plain), sync=True)
+
+    def put_aside(
+        self, name: str, data: bytes, version: TableVersion, fate: Fate, now_ns: int
+    ) -> Path:
+        """Keep a text that does not come into force; return where it is.
+
+        Raises:
+            OSError: it is not kept, so it must not be overwritten.
+        """
+        return self._keep(name, data, version, f".{fate}", now_ns)
+
+    def _versions(self) -> dict[str, TableVersion]:
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            raw = read_facts(self._directory / VERSIONS_FILE).data
+            return msgspec.json.decode(raw, type=dict[str, TableVersion])
+        return {}
+
+    def _keep(
+        self, name: str, data: bytes, version: TableVersion, suffix: str, now_ns: int
+    ) -> Path:
+        self.history.mkdir(parents=True, exist_ok=True)
+        kept = self._kept(name, adopted=not suffix)
+        for old in kept:
+            if _is_same(old, version, by_time=not suffix):
+                return old
+        path = self.history / f"{name}.{_stamp(now_ns)}.{version.digest}{suffix}"
+        write_atomically(path, data, mtime_ns=version.mtime_ns)
+        for old in kept[: max(0, len(kept) + 1 - HISTORY_MAX)]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def _kept(self, name: str, *, adopted: bool) -> list[Path]:
+        """Return the history of a table, oldest first."""
+        found = [
+            path
+            for path in self.history.iterdir()
+            if path.name.startswith(f"{name}.") and (path.name.count(".") == 2) == adopted
+        ]
+        return sorted(found)
+
+
+def _is_same(old: Path, version: TableVersion, *, by_time: bool) -> bool:
+    """Say whether a kept file is this version; where the time is no matter, this text."""
+    if old.name.split(".")[2] != version.digest:
+        return False
+    return not by_time or old.stat().st_mtime_ns == version.mtime_ns
+
+
+def _stamp(now_ns: int) -> str:
+    moment = datetime.fromtimestamp(now_ns // NS_PER_S, UTC)
+    return f"{moment:%Y%m%dT%H%M%S}_{now_ns % NS_PER_S:09d}Z"
