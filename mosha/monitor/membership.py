@@ -7,24 +7,33 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar, TypeVarTuple
+
+import anyio
 
 from mosha import logs
 from mosha.errors import UsageError
-from mosha.formats.names import NODE_MAX, NODE_RULE, node_number
+from mosha.formats.names import NODE_MAX, NODE_RULE, node_number, one_line
 from mosha.formats.settings import Settings
-from mosha.monitor.mfs import Layout, Mounts, read_file, read_mounts, write_atomically
+from mosha.monitor.mfs import Layout, read_file, read_mounts, write_atomically
 from mosha.monitor.workers import HungError, Worker
 
 MWHOIS_LIMIT_S = 10.0
 MEMBERS_FILE = "members.json"
+REMEDY = "write mynode = N in mosha.toml"
+STATUS_MAX_BYTES = 64
 UP_BIT = 0b10
 """The bit of a status number in hpcbase that says: this node is up (H1.5)."""
 
 # Directories of a machine and /proc answer at once; a network file system that takes
 # longer is asked again at the next poll.
 LOOK_LIMIT_S = 2.0
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 log = logs.get()
 
@@ -37,46 +46,58 @@ def own_number(settings: Settings) -> int:
     """
     if settings.mynode is not None:
         return settings.mynode
-    told = _output(settings.mwhois)
+    told, complaint = _output(settings.mwhois)
     digits = re.search(r"[0-9]+", told)
     if digits is None:
         raise UsageError(
             f"no node number: mynode is not set, and mwhois ({settings.mwhois!r}) printed"
-            f" no digits; write mynode = N in mosha.toml"
+            f" no digits{f' ({complaint})' if complaint else ''}; {REMEDY}"
         )
     number = int(digits[0][: len(str(NODE_MAX)) + 1])
     if not 1 <= number <= NODE_MAX:
         raise UsageError(
             f"no node number: mwhois ({settings.mwhois!r}) printed {digits[0][:20]};"
-            f" {NODE_RULE}; write mynode = N in mosha.toml"
+            f" {NODE_RULE}; {REMEDY}"
         )
     return number
 
 
-def _output(command: str) -> str:
-    """Return what a command line prints, whatever its exit status; it ends with its session."""
+def _output(command: str) -> tuple[str, str]:
+    """Return what a command line writes to stdout and stderr, whatever its exit status."""
     with subprocess.Popen(
         ["/bin/sh", "-c", command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         start_new_session=True,
     ) as process:
         try:
-            told, _ = process.communicate(timeout=MWHOIS_LIMIT_S)
+            told, complained = process.communicate(timeout=MWHOIS_LIMIT_S)
         except subprocess.TimeoutExpired as error:
             os.killpg(process.pid, signal.SIGKILL)
             raise UsageError(
                 f"no node number: mynode is not set, and mwhois ({command!r}) did not end"
-                f" within {MWHOIS_LIMIT_S:g} s; write mynode = N in mosha.toml"
+                f" within {MWHOIS_LIMIT_S:g} s; {REMEDY}"
             ) from error
-    return told.decode("utf-8", "replace")
+    return told.decode("utf-8", "replace"), one_line(complained.decode("utf-8", "replace"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one look brought. `elsewhere`: directories on mounts of their own, not looked into."""
+
+    up: frozenset[int] | None = None
+    here: frozenset[int] = frozenset()
+    elsewhere: frozenset[int] = frozenset()
+    error: str = ""
 
 
 class Membership:
     """Which nodes there are: configured, or else found in hpcbase or under mfsbase.
 
     What is found under mfsbase is remembered in `state_dir`, for a mount that is not there
-    yet must not make the cluster smaller. `error` says why the last look was incomplete.
+    yet must not make the cluster smaller; who leaves for good is taken out of that file by
+    hand. `error` says why the last look was incomplete, if it was.
     """
 
     def __init__(self, settings: Settings, layout: Layout, state_dir: Path) -> None:
@@ -86,41 +107,93 @@ class Membership:
         self._memory = state_dir / MEMBERS_FILE
         self._known: frozenset[int] | None = None
         self._worker = Worker("membership")
-        self._doubtful: dict[int, Worker] = {}
+        self._visitors: dict[int, Worker] = {}
         self.error = ""
 
     async def poll(self) -> frozenset[int]:
         """Return all nodes, the own one among them if it is found. Never raises for I/O."""
         if self._configured:
             return self._configured
-        try:
-            return await self._worker.call(self._look, limit_s=LOOK_LIMIT_S)
-        except HungError as error:
-            self.error = str(error)
-            return self._known or frozenset()
+        if self._known is None:
+            self._known = await self._local(_load, self._memory) or frozenset()
+        known = self._known
+        found = await self._local(_look, self._hpc_nodes, self._layout, known)
+        if found is None:
+            return known
+        self.error = found.error
+        if found.up is not None:
+            return found.up
+        self._known = known | found.here | await self._visit(found.elsewhere - known)
+        if self._known != known:
+            await self._local(_save, self._memory, self._known)
+        return self._known
 
     def close(self) -> None:
         """Let the threads end."""
-        for worker in (self._worker, *self._doubtful.values()):
+        for worker in (self._worker, *self._visitors.values()):
             worker.close()
 
-    def _look(self) -> frozenset[int]:
-        up = _hpc_up(self._hpc_nodes)
-        if up is not None:
-            return up
-        if self._known is None:
-            self._known = _load(self._memory)
-        found = self._known | _found(self._layout, self._known, read_mounts())
-        if found != self._known:
-            self._known = found
-            _save(self._memory, found)
-        return found
+    async def _local(self, fn: Callable[[*Ts], T], *args: *Ts) -> T | None:
+        try:
+            return await self._worker.call(fn, *args, limit_s=LOOK_LIMIT_S)
+        except HungError as error:
+            self.error = str(error)
+            return None
+
+    async def _visit(self, candidates: frozenset[int]) -> frozenset[int]:
+        """Return those whose directory is there, each asked in a thread of its own."""
+        there: set[int] = set()
+
+        async def ask(node: int) -> None:
+            worker = self._visitors.setdefault(node, Worker(f"look at node {node}"))
+            if worker.busy is not None:
+                self.error = f"{self._layout.directory(node)} does not answer"
+                return
+            try:
+                if await worker.call(self._layout.directory(node).is_dir, limit_s=LOOK_LIMIT_S):
+                    there.add(node)
+            except HungError as error:
+                self.error = str(error)
+            except OSError as error:
+                self.error = f"{self._layout.directory(node)}: {error.strerror}"
+
+        async with anyio.create_task_group() as group:
+            for node in candidates:
+                group.start_soon(ask, node)
+        for node in there | (self._visitors.keys() - candidates):
+            self._visitors.pop(node).close()
+        return frozenset(there)
+
+
+def _look(hpc_nodes: Path, layout: Layout, known: frozenset[int]) -> _Found:
+    """Look for nodes, in the thread, without touching what is mounted below mfsbase."""
+    up = _hpc_up(hpc_nodes)
+    if up is not None:
+        return _Found(up=up)
+    base = Path(os.path.realpath(layout.mfsbase))
+    mounts = read_mounts()
+    own = mounts.of(base)
+    here: set[int] = set()
+    elsewhere: set[int] = set()
+    try:
+        with os.scandir(base) as entries:
+            for entry in entries:
+                node = node_number(entry.name)
+                if node is None or node in known:
+                    continue
+                if entry.is_symlink() or mounts.of(base / entry.name / layout.varpath) != own:
+                    elsewhere.add(node)
+                elif layout.directory(node).is_dir():
+                    here.add(node)
+    except OSError as error:
+        return _Found(error=f"{layout.mfsbase}: {error.strerror}")
+    return _Found(here=frozenset(here), elsewhere=frozenset(elsewhere))
 
 
 def _hpc_up(nodes: Path) -> frozenset[int] | None:
     """Return the nodes that hpcbase says are up (H1.5); None if there is no such directory."""
     try:
-        names = os.listdir(nodes)
+        names = [path.name for path in nodes.iterdir()]
     except OSError:
         return None
     return frozenset(
@@ -132,19 +205,9 @@ def _hpc_up(nodes: Path) -> frozenset[int] | None:
 
 def _is_up(path: Path) -> bool:
     try:
-        return bool(int(read_file(path, 64)) & UP_BIT)
+        return bool(int(read_file(path, STATUS_MAX_BYTES)) & UP_BIT)
     except (OSError, ValueError):
         return False
-
-
-def _found(layout: Layout, known: Iterable[int], mounts: Mounts) -> frozenset[int]:
-    del mounts
-    try:
-        names = os.listdir(layout.mfsbase)
-    except OSError:
-        return frozenset()
-    numbers = {number for name in names if (number := node_number(name)) is not None}
-    return frozenset(n for n in numbers - set(known) if layout.directory(n).is_dir())
 
 
 def _load(path: Path) -> frozenset[int]:

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mosha.formats.names import node_number
+
 FILE_MAX_BYTES: Final = 1 << 20
 READ_CHUNK_BYTES: Final = 1 << 16
 
@@ -50,6 +52,15 @@ class Layout:
 
     mfsbase: Path
     varpath: str
+
+    def node_of(self, path: Path) -> int | None:
+        """Return whose file or directory a path is, None if nobody's; string work."""
+        if not path.is_relative_to(self.mfsbase):
+            return None
+        first = path.relative_to(self.mfsbase).parts[:1]
+        node = node_number(first[0]) if first else None
+        inside = node is not None and path.is_relative_to(self.directory(node))
+        return node if inside else None
 
     def directory(self, node: int) -> Path:
         """The directory in which a node publishes."""
@@ -103,6 +114,7 @@ class Mounts:
     """All mounts at one moment, from the text of a mountinfo."""
 
     def __init__(self, text: str) -> None:
+        self.text = text
         found: dict[str, tuple[str, MountFacts]] = {}
         for line in text.splitlines():
             mount = _mount(line)
@@ -128,10 +140,14 @@ class Mounts:
         return self._facts.get(current, _UNKNOWN)
 
 
-def read_mounts() -> Mounts:
-    """Return the mounts of this process now. Does not touch any file system but /proc."""
+def read_mounts(known: Mounts | None = None) -> Mounts:
+    """Return the mounts of this process now; `known` itself if nothing changed since.
+
+    Does not touch any file system but /proc.
+    """
     raw = Path("/proc/self/mountinfo").read_bytes()
-    return Mounts(raw.decode("utf-8", "surrogateescape"))
+    text = raw.decode("utf-8", "surrogateescape")
+    return known if known is not None and known.text == text else Mounts(text)
 
 
 def file_system_of(path: Path | str) -> MountFacts:
@@ -287,8 +303,8 @@ def _write_all(fd: int, data: bytes) -> None:
 
 def remove_stale_temporaries(directory: Path) -> None:
     """Remove what writers that are no more left in the node's own directory."""
-    for name in os.listdir(directory):
-        match = _TEMPORARY.fullmatch(name)
+    for path in list(directory.iterdir()):
+        match = _TEMPORARY.fullmatch(path.name)
         if match is not None and not Path(f"/proc/{match[1]}").exists():
             with contextlib.suppress(OSError):
-                (directory / name).unlink()
+                path.unlink()

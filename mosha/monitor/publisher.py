@@ -6,10 +6,13 @@ is written.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
+import json
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import anyio
 
@@ -22,9 +25,10 @@ from mosha.monitor.mfs import (
     CLSTAT,
     Layout,
     MountFacts,
-    read_facts,
+    read_file,
     read_mounts,
     remove_stale_temporaries,
+    write_atomically,
     write_in,
 )
 from mosha.monitor.workers import HungError, Worker
@@ -59,11 +63,14 @@ class Publisher:
     led to it (C4). `on_failed(text)`: it could not be written; once for each change of the
     text. `on_namesake(text)`: nothing is ever written again by this object.
 
+    A write has `limit_s` to end; a quarter of `timeout` fits. In `memory`, a file on the
+    local disk, is remembered from one start to the next where the directory was mounted.
+
     A status whose write failed may still appear later, when a hung thread comes back: no
     (inc, seq) must be used twice.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - node and run, and what becomes of a status, in this order
         self,
         layout: Layout,
         node: int,
@@ -73,6 +80,7 @@ class Publisher:
         on_namesake: Callable[[str], None],
         *,
         limit_s: float = WRITE_LIMIT_DEFAULT_S,
+        memory: Path | None = None,
     ) -> None:
         self._directory = layout.directory(node)
         self._node = node
@@ -83,9 +91,13 @@ class Publisher:
         self._limit_s = limit_s
         self._worker = Worker(f"publisher of node {node}")
         self._next: Status | None = None
-        self._writing = False
+        self._turn = asyncio.Lock()
         self._failure = ""
-        self._own_runs = {run}
+        self._memory = memory
+        # What may be found in the own clstat: what an earlier life wrote, also late, and
+        # until the first write what was there at the start.
+        self._remembered_run = run
+        self._former_run = ""
         self._last = b""
         self._mount: MountFacts | None = None
         self._place = (0, 0)
@@ -102,7 +114,7 @@ class Publisher:
         """
         former = await self._worker.call(self._prepare, limit_s=self._limit_s)
         if former is not None:
-            self._own_runs.add(former.run)
+            self._former_run = former.run
         return former
 
     async def wait_for_namesake(
@@ -115,7 +127,7 @@ class Publisher:
         Raises:
             UsageError: the status advances without us.
         """
-        self._own_runs.add(last_run_known)
+        self._remembered_run = last_run_known
         if former is None or former.run == last_run_known or former.state is NodeState.LEFT:
             return
         until = boottime() + NAMESAKE_HEARTBEATS * heartbeat_s
@@ -131,41 +143,33 @@ class Publisher:
                     )
 
     async def publish(self, status: Status) -> None:
-        """Write a status, or leave it to the call that is at it already.
+        """Write a status, or leave it to the call that waits with a later one.
 
-        Returns when there is nothing left to write, or the write failed.
+        Returns when this or a later one is written, or could not be.
         """
         self._next = status
-        if self._writing or self.namesake:
-            return
-        self._writing = True
-        try:
-            while self._next is not None and not self.namesake:
-                await self._publish_next()
-        finally:
-            self._writing = False
-            self._next = None
+        async with self._turn:
+            await self._publish_last()
 
-    async def _publish_next(self) -> None:
+    async def _publish_last(self) -> None:
         try:
             await self._worker.free(limit_s=self._limit_s)
             # Taken only now, for while the thread hung a newer one may have come.
             status, self._next = self._next, None
-            assert status is not None
+            if status is None or self.namesake:
+                return
             began = boottime()
             data = render_clstat(status).encode()
             await self._worker.call(self._write, data, limit_s=self._limit_s)
         except HungError:
-            self._next = None
             self._fail(f"{self._directory} does not answer: a write hangs")
         except NamesakeError as error:
             self.namesake = str(error)
-            log.critical("namesake_found", node=self._node, reason=self.namesake)
             self._on_namesake(self.namesake)
         except HostError as error:
             self._fail(str(error))
         except OSError as error:
-            self._fail(_told(error, str(self._directory)))
+            self._fail(_told(error, self._directory))
         else:
             if self._failure:
                 self._failure = ""
@@ -179,30 +183,60 @@ class Publisher:
     def _fail(self, text: str) -> None:
         if text != self._failure:
             self._failure = text
-            log.error("publish_failed", node=self._node, reason=text)
             self._on_failed(text)
 
     # --- in the thread ---------------------------------------------------------------
 
     def _prepare(self) -> Status | None:
         try:
+            mounts = read_mounts()
+            self._check_memory(mounts.of(os.path.realpath(self._directory)))
             self._directory.mkdir(parents=True, exist_ok=True)
             remove_stale_temporaries(self._directory)
             with self._opened() as directory:
                 self._mount, self._place = _mount_of(directory), _place_of(directory)
+            self._remember(self._mount)
         except OSError as error:
-            raise HostError(_told(error, str(self._directory))) from error
+            raise HostError(_told(error, self._directory)) from error
         return self._read_own()
+
+    def _check_memory(self, now: MountFacts) -> None:
+        """Refuse to start below a mount point on which nothing is mounted any more."""
+        if self._memory is None:
+            return
+        try:
+            was = Path(json.loads(read_file(self._memory))["mountpoint"])
+        except (FileNotFoundError, ValueError, TypeError, LookupError):
+            return
+        here = Path(os.path.realpath(self._directory))
+        if was != Path(now.mountpoint) and here.is_relative_to(was):
+            raise HostError(
+                f"nothing is mounted on {was}, where {self._directory} was at the last start:"
+                f" mount it, or remove {self._memory} if that is meant to be"
+            )
+
+    def _remember(self, mount: MountFacts) -> None:
+        if self._memory is not None:
+            told = {"mountpoint": mount.mountpoint, "fstype": mount.fstype, "source": mount.source}
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._memory, json.dumps(told).encode() + b"\n", sync=True)
 
     def _read_own(self) -> Status | None:
         try:
-            return parse_clstat(read_facts(self._directory / CLSTAT, CLSTAT_MAX_BYTES).data)
+            return parse_clstat(read_file(self._directory / CLSTAT, CLSTAT_MAX_BYTES))
         except (OSError, UnreadableStatus):
             return None
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[int]:
-        fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        try:
+            fd = os.open(self._directory, flags)
+        except FileNotFoundError:
+            # Somebody removed it, or its mount took it along: nothing is made in the void.
+            self._compare(read_mounts().of(os.path.realpath(self._directory)))
+            self._directory.mkdir(parents=True, exist_ok=True)
+            fd = os.open(self._directory, flags)
         try:
             yield fd
         finally:
@@ -213,30 +247,35 @@ class Publisher:
             self._check_mount(directory)
             self._check_namesake()
             write_in(directory, CLSTAT, data)
-            self._last = data
+        self._last = data
+        self._former_run = ""
 
     def _check_mount(self, directory: int) -> None:
         place = _place_of(directory)
-        if place == self._place:
-            return
-        now, was = _mount_of(directory), self._mount
-        if was is None or now.identity == was.identity:
-            self._mount, self._place = now, place
-            return
-        raise HostError(
-            f"{self._directory} was on {was.mountpoint} ({was.fstype}) and is on"
-            f" {now.mountpoint} ({now.fstype}) now: nothing is written until that is back"
-        )
+        if place != self._place:
+            self._compare(_mount_of(directory))
+            # Unmounted and mounted again: the same place with other numbers.
+            self._place = place
+
+    def _compare(self, now: MountFacts) -> None:
+        was = self._mount
+        if was is None:
+            self._mount = now
+        elif now.identity != was.identity:
+            raise HostError(
+                f"{self._directory} was on {was.mountpoint} ({was.fstype}) and is on"
+                f" {now.mountpoint} ({now.fstype}) now: nothing is written until that is back"
+            )
 
     def _check_namesake(self) -> None:
         try:
-            data = read_facts(self._directory / CLSTAT, CLSTAT_MAX_BYTES).data
+            data = read_file(self._directory / CLSTAT, CLSTAT_MAX_BYTES)
             if data == self._last:
                 return
             status = parse_clstat(data)
         except (OSError, UnreadableStatus):
             return
-        if status.run not in self._own_runs:
+        if status.run not in {self._run, self._remembered_run, self._former_run}:
             raise NamesakeError(
                 f"another node publishes as node {self._node} in {self._directory}"
                 f" (its run is {status.run}, ours {self._run}): nothing more is written;"
@@ -244,17 +283,18 @@ class Publisher:
             )
 
 
-def _told(error: OSError, place: str) -> str:
+def _told(error: OSError, directory: Path) -> str:
     remedy = REMEDIES.get(error.errno or 0, "")
-    return f"cannot publish in {place}: {error.strerror}" + (f"; {remedy}" if remedy else "")
+    text = f"cannot publish in {directory}: {error.strerror}"
+    return f"{text}; {remedy}" if remedy else text
 
 
 def _place_of(directory: int) -> tuple[int, int]:
     """Return device and mount id: the device alone does not tell a bind mount that vanished."""
-    with open(f"/proc/self/fdinfo/{directory}", encoding="ascii") as lines:
-        numbers = [line.split()[1] for line in lines if line.startswith("mnt_id:")]
+    lines = Path(f"/proc/self/fdinfo/{directory}").read_text(encoding="ascii").splitlines()
+    numbers = [line.split()[1] for line in lines if line.startswith("mnt_id:")]
     return os.fstat(directory).st_dev, int(numbers[0])
 
 
 def _mount_of(directory: int) -> MountFacts:
-    return read_mounts().of(os.readlink(f"/proc/self/fd/{directory}"))
+    return read_mounts().of(Path(f"/proc/self/fd/{directory}").readlink())

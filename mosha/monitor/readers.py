@@ -8,9 +8,10 @@ nothing but that peer.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -40,7 +41,7 @@ class _Peer:
     node: int
     path: Path
     worker: Worker
-    wake: anyio.Event = field(default_factory=anyio.Event)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     wanted: bool = True
     timed_at: float | None = None
@@ -62,6 +63,7 @@ class _Reading:
     status: Status | None
     error: str
     remote: bool
+    torn: bool = False
 
 
 class PeerReaders:
@@ -89,15 +91,18 @@ class PeerReaders:
         self._peers: dict[int, _Peer] = {}
         self._group: TaskGroup | None = None
         self._mounts = Mounts("")
+        # The threads of nodes that went while they hung: a node that comes and goes must
+        # not cost a thread each time.
+        self._hung: dict[int, Worker] = {}
 
     def set_members(self, nodes: Iterable[int]) -> None:
         """Read these peers from now on, and no others. The own node is not among them."""
         wanted = set(nodes)
         for node in self._peers.keys() - wanted:
-            self._peers.pop(node).scope.cancel()
+            self._forget(self._peers.pop(node))
         for node in sorted(wanted - self._peers.keys()):
-            peer = _Peer(node, self._layout.clstat(node), Worker(f"reader of node {node}"))
-            self._peers[node] = peer
+            worker = self._hung.pop(node, None) or Worker(f"reader of node {node}")
+            peer = self._peers[node] = _Peer(node, self._layout.clstat(node), worker)
             if self._group is not None:
                 self._group.start_soon(self._follow, peer)
 
@@ -121,25 +126,31 @@ class PeerReaders:
 
     async def run(self) -> None:
         """Read until cancelled. Threads that hang are left to themselves."""
-        self._mounts = read_mounts()
+        self._mounts = read_mounts(self._mounts)
         try:
             async with anyio.create_task_group() as self._group:
                 for peer in self._peers.values():
                     self._group.start_soon(self._follow, peer)
                 while True:
                     await anyio.sleep(self._timing.heartbeat_s)
-                    self._mounts = read_mounts()
+                    self._mounts = read_mounts(self._mounts)
         finally:
             self._group = None
+            for worker in (*self._hung.values(), *(p.worker for p in self._peers.values())):
+                worker.close()
+
+    def _forget(self, peer: _Peer) -> None:
+        peer.scope.cancel()
+        if peer.worker.busy is None:
+            peer.worker.close()
+        else:
+            self._hung[peer.node] = peer.worker
 
     async def _follow(self, peer: _Peer) -> None:
-        try:
-            with peer.scope:
-                while True:
-                    await self._next(peer)
-                    await self._attempt(peer)
-        finally:
-            peer.worker.close()
+        with peer.scope:
+            while True:
+                await self._next(peer)
+                await self._attempt(peer)
 
     async def _next(self, peer: _Peer) -> None:
         """Wait until it is time for an attempt."""
@@ -147,14 +158,14 @@ class PeerReaders:
             wait_s = self._due(peer) - boottime()
             if wait_s < 0:
                 break
-            peer.wake = anyio.Event()
+            peer.wake.clear()
             # A timer may fire a clock tick early; an attempt must begin after its time (O3).
             with anyio.move_on_after(max(wait_s, 1e-4)):
                 await peer.wake.wait()
         peer.wanted = False
 
     def _due(self, peer: _Peer) -> float:
-        torn = peer.reading is not None and peer.reading.error.startswith("torn")
+        torn = peer.reading is not None and peer.reading.torn
         often = (peer.polled or torn) and peer.hung_since is None
         due = peer.began + (self._timing.poll_s if often else self._timing.heartbeat_s)
         return due if peer.timed_at is None else min(due, peer.timed_at)
@@ -194,11 +205,11 @@ def _read(node: int, path: Path, last: _Reading | None, mounts: Mounts) -> _Read
     except OSError as error:
         return _Reading(b"", None, f"cannot be read: {error.strerror}", remote)
     if last is not None and data and data == last.data:
-        return _Reading(data, last.status, last.error, remote)
+        return replace(last, remote=remote)
     try:
         status = parse_clstat(data)
     except TornStatus as error:
-        return _Reading(data, None, f"torn: {error}", remote)
+        return _Reading(data, None, f"torn: {error}", remote, torn=True)
     except UnreadableStatus as error:
         return _Reading(data, None, f"unreadable: {error}", remote)
     if status.node != node:

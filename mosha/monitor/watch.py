@@ -1,9 +1,9 @@
-"""Hears of changes in local directories at once, by inotify.
+"""Hears of changes in local directories at once.
 
-Only an acceleration: everything is read again once a heartbeat by those who need it. One
-`awatch` for all directories, for inotify instances are few. Directories on file systems
-where other machines write are left out (no event would come), and those that do not exist
-yet are picked up when they appear.
+Only an acceleration: everything is read again once a heartbeat by those who need it.
+Directories on file systems where other machines write are left out (no event would come),
+and those that do not exist yet are picked up when they appear. What cannot be watched,
+since the user has no more inotify instances or watches, is polled.
 """
 
 from __future__ import annotations
@@ -11,32 +11,45 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
 from anyio.abc import TaskGroup
-from anyio.lowlevel import checkpoint
-from watchfiles import Change, awatch
 
 from mosha import logs
 from mosha.core.timing import Timing
+from mosha.monitor.inotify import Event, Inotify, Mask
 from mosha.monitor.mfs import CLSTAT, CLTAB, HACTL, Mounts, read_mounts
 from mosha.monitor.readers import WatchMode
 from mosha.monitor.workers import HungError, Worker
 
 NAMES = (CLSTAT, CLTAB, HACTL)
 
-# The defaults of watchfiles wait up to 1.6 s on a busy tree; with these a rename is seen
-# after 17 ms. A smaller step is paid for with wake-ups when nothing happens.
-DEBOUNCE_MS = 50
-STEP_MS = 10
+# A rename, an editor that writes in place, a file taken away.
+FILE_CHANGES = Mask.MOVED_TO | Mask.CLOSE_WRITE | Mask.DELETE | Mask.DELETE_SELF | Mask.MOVE_SELF
+# In a directory above one that is missing.
+NEW_DIRECTORIES = Mask.CREATE | Mask.MOVED_TO | Mask.DELETE_SELF | Mask.MOVE_SELF
+# After any of these the watches themselves may be the wrong ones.
+MOVED_GROUND = Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.UNMOUNT | Mask.IGNORED
+
+# The first event is told at once; those of the next few milliseconds together, so that a
+# busy directory cannot take the whole processor.
+GATHER_S = 0.01
 
 # These are local file systems; only a symbolic link to a dead mount could be slow.
 SCAN_LIMIT_S = 2.0
 
 log = logs.get()
 
-Targets = Mapping[Path, tuple[int, int]]
+
+@dataclass(slots=True)
+class _Scan:
+    """What is watched (path -> number of the watch), and what should be and is not."""
+
+    watched: dict[Path, int] = field(default_factory=dict)
+    refused: dict[Path, str] = field(default_factory=dict)
 
 
 class Watcher:
@@ -60,16 +73,18 @@ class Watcher:
         self._base = base
         self._mode = mode
         self._directories: frozenset[Path] = frozenset()
-        self._watched: Targets = {}
-        self._stop = asyncio.Event()
+        self._scan = _Scan()
+        self._paths: Mapping[int, list[Path]] = {}
         self._wake = asyncio.Event()
-        self._failure = ""
         self._worker = Worker("watcher")
+        self._inotify: Inotify | None = None
 
     def set_directories(self, directories: Iterable[Path]) -> None:
         """Watch these directories from now on, and no others. They need not exist."""
-        self._directories = frozenset(directories)
-        self._wake.set()
+        wanted = frozenset(directories)
+        if wanted != self._directories:
+            self._directories = wanted
+            self._wake.set()
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -79,85 +94,84 @@ class Watcher:
             async with anyio.create_task_group() as group:
                 while True:
                     self._wake.clear()
+                    # Once more after a change: what was made below a directory just
+                    # before that was watched has raised no event.
                     if not await self._renew(group):
                         await self._pause()
         finally:
-            # Not by cancellation alone: the thread inside awatch listens to nothing else.
-            self._stop.set()
             self._worker.close()
+            if self._inotify is not None:
+                self._inotify.close()
+                self._inotify = None
 
     async def _pause(self) -> None:
-        """Wait for a reason to look again; poll meanwhile, if events cannot be had."""
-        if not self._failure:
-            with anyio.move_on_after(self._timing.heartbeat_s):
-                await self._wake.wait()
-            return
+        """Wait for a reason to look again; meanwhile poll what could not be watched."""
         with anyio.move_on_after(self._timing.heartbeat_s):
-            while True:
-                await anyio.sleep(self._timing.poll_s)
-                self._tell_all(self._directories)
+            while self._scan.refused:
+                with anyio.move_on_after(self._timing.poll_s):
+                    await self._wake.wait()
+                    return
+                self._tell_all(self._scan.refused)
+            await self._wake.wait()
 
     async def _renew(self, group: TaskGroup) -> bool:
         """Watch what there is to watch now; return whether that is something else."""
+        if self._inotify is None:
+            try:
+                self._inotify = Inotify()
+            except OSError as error:
+                self._take(_Scan(refused=dict.fromkeys(self._directories, str(error))))
+                return False
+            group.start_soon(self._listen, self._inotify)
+        mounts = read_mounts() if self._mode == "auto" else None
         try:
-            targets = await self._worker.call(
-                _scan,
-                self._directories,
-                self._base,
-                read_mounts(),
-                self._mode == "auto",
-                limit_s=SCAN_LIMIT_S,
+            scan = await self._worker.call(
+                _scan, self._inotify, self._directories, self._base, mounts, limit_s=SCAN_LIMIT_S
             )
         except HungError:
             return False
-        if targets == self._watched and not self._failure:
-            return False
-        former, stop = self._stop, asyncio.Event()
-        failure, self._failure = self._failure, ""
-        if targets:
-            group.start_soon(self._follow, list(targets), stop)
-            # The first step of that task makes the inotify instance, before it waits.
-            await checkpoint()
-        former.set()
-        new = targets.keys() - self._watched.keys()
-        self._stop, self._watched = stop, targets
-        self._settle(failure)
-        self._tell_all(new & self._directories)
-        return not self._failure
+        return self._take(scan)
 
-    def _settle(self, failure: str) -> None:
-        """Log that events begin to fail, or arrive again."""
-        if self._failure and not failure:
-            log.warning("watch_failed", reason=self._failure, directories=len(self._watched))
-        elif failure and not self._failure:
-            log.info("watch_resumed", directories=len(self._watched))
+    async def _listen(self, inotify: Inotify) -> None:
+        while True:
+            await anyio.wait_readable(inotify)
+            self._tell(inotify.read())
+            await anyio.sleep(GATHER_S)
 
-    async def _follow(self, paths: list[Path], stop: asyncio.Event) -> None:
-        try:
-            async for changes in awatch(
-                *paths,
-                stop_event=stop,
-                watch_filter=None,
-                debounce=DEBOUNCE_MS,
-                step=STEP_MS,
-                rust_timeout=0,
-                recursive=False,
-                force_polling=False,
-                ignore_permission_denied=True,
-            ):
-                self._tell(changes)
-        # What inotify refuses comes as an OSError, what watchfiles makes of it as a
-        # RuntimeError, and out of its task group as a group of them.
-        except* (OSError, RuntimeError) as errors:
-            self._failure = "; ".join(str(error) for error in errors.exceptions)
-            self._wake.set()
+    def _take(self, scan: _Scan) -> bool:
+        """Go on from what a scan found; return whether other directories are watched now."""
+        former, self._scan = self._scan, scan
+        paths: dict[int, list[Path]] = {}
+        for path, watch in scan.watched.items():
+            paths.setdefault(watch, []).append(path)
+        for watch in self._paths.keys() - paths.keys():
+            if self._inotify is not None:
+                self._inotify.remove(watch)
+        self._paths = paths
+        if scan.refused and not former.refused:
+            reason = next(iter(scan.refused.values()))
+            log.warning("watch_failed", count=len(scan.refused), reason=reason)
+        elif former.refused and not scan.refused:
+            log.info("watch_resumed", count=len(scan.watched))
+        new = dict(scan.watched.items() - former.watched.items())
+        self._tell_all(self._directories & new.keys())
+        return bool(new)
 
-    def _tell(self, changes: Iterable[tuple[Change, str]]) -> None:
-        for path in sorted({Path(path) for _change, path in changes}):
-            if path.name in NAMES and path.parent in self._directories:
-                self._on_change(path)
-            elif path.parent not in self._directories:
-                self._wake.set()  # a directory came or went
+    def _tell(self, events: Iterable[Event]) -> None:
+        changed: set[Path] = set()
+        for event in events:
+            if event.mask & Mask.OVERFLOW:
+                self._wake.set()
+                self._tell_all(self._directories)
+            if event.mask & MOVED_GROUND and event.watch in self._paths:
+                self._wake.set()
+            for directory in self._paths.get(event.watch, ()):
+                if directory not in self._directories:
+                    self._wake.set()
+                elif event.name in NAMES:
+                    changed.add(directory / event.name)
+        for path in sorted(changed):
+            self._on_change(path)
 
     def _tell_all(self, directories: Iterable[Path]) -> None:
         for directory in sorted(directories):
@@ -165,23 +179,27 @@ class Watcher:
                 self._on_change(directory / name)
 
 
-def _scan(directories: Iterable[Path], base: Path, mounts: Mounts, local: bool) -> Targets:
-    """Return what exists and can be watched, with its identity, in the thread.
+def _scan(
+    inotify: Inotify, directories: AbstractSet[Path], base: Path, mounts: Mounts | None
+) -> _Scan:
+    """Watch the directories, in the thread; those that are watched already stay so.
 
     For a directory that is missing, the nearest existing one above it, down from `base`.
+    With `mounts`, remote file systems are left out.
     """
-    found: dict[Path, tuple[int, int]] = {}
-    for directory in directories:
+    scan = _Scan()
+    for directory in sorted(directories):
         path = directory
-        while path.is_relative_to(base):
-            if local and mounts.of(os.path.realpath(path)).remote:
+        while path == directory or path.is_relative_to(base):
+            if mounts is not None and mounts.of(os.path.realpath(path)).remote:
                 break
+            mask = FILE_CHANGES if path in directories else NEW_DIRECTORIES
             try:
-                facts = path.stat()
-            except OSError:
+                scan.watched[path] = inotify.add(path, mask)
+            except (FileNotFoundError, NotADirectoryError):
                 path = path.parent
                 continue
-            if os.access(path, os.R_OK):
-                found[path] = (facts.st_dev, facts.st_ino)
+            except OSError as error:
+                scan.refused[directory] = str(error)
             break
-    return found
+    return scan

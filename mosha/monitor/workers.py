@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar, TypeVarTuple
 
 from mosha.clock import boottime
-from mosha.errors import HostError
+from mosha.errors import BugError, HostError
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -123,7 +123,8 @@ class Worker:
             self._queue.put(None)
 
     def _submit(self, job: _Job[T]) -> None:
-        assert not self._closed, f"{self.name}: called after close"
+        if self._closed:
+            raise BugError(f"{self.name}: called after close")
         if not self._started:
             thread = threading.Thread(
                 target=_serve, args=(self._queue,), name=self.name, daemon=True
