@@ -175,8 +175,11 @@ MonitorRequest = AskReport | SetWish | Confirm | Leave | Reload | Follow
 
 
 class MonitorReply(Message):
-    """The answer of the monitor; `report` is raw JSON of the form that `hastat` has."""
+    """The answer of the monitor; `report` is raw JSON of the form that `hastat` has.
+
+    It is empty where none was asked for: msgspec cannot decode a union of raw JSON and null.
+    """
 
     ok: bool
     text: str = ""
-    report: msgspec.Raw | None = None
+    report: msgspec.Raw = msgspec.Raw()
