@@ -38,15 +38,15 @@ Ts = TypeVarTuple("Ts")
 log = logs.get()
 
 
-def own_number(settings: Settings) -> int:
-    """Return `mynode`, else the first digits that `mwhois` prints (H1.1). Blocks up to 10 s.
+def own_number(settings: Settings, limit_s: float = MWHOIS_LIMIT_S) -> int:
+    """Return `mynode`, else the first digits that `mwhois` prints (H1.1). Blocks till then.
 
     Raises:
         UsageError: there is no number to be had.
     """
     if settings.mynode is not None:
         return settings.mynode
-    told, complaint = _output(settings.mwhois)
+    told, complaint = _output(settings.mwhois, limit_s)
     digits = re.search(r"[0-9]+", told)
     if digits is None:
         raise UsageError(
@@ -62,7 +62,7 @@ def own_number(settings: Settings) -> int:
     return number
 
 
-def _output(command: str) -> tuple[str, str]:
+def _output(command: str, limit_s: float) -> tuple[str, str]:
     """Return what a command line writes to stdout and stderr, whatever its exit status."""
     with subprocess.Popen(
         ["/bin/sh", "-c", command],
@@ -72,12 +72,12 @@ def _output(command: str) -> tuple[str, str]:
         start_new_session=True,
     ) as process:
         try:
-            told, complained = process.communicate(timeout=MWHOIS_LIMIT_S)
+            told, complained = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired as error:
             os.killpg(process.pid, signal.SIGKILL)
             raise UsageError(
                 f"no node number: mynode is not set, and mwhois ({command!r}) did not end"
-                f" within {MWHOIS_LIMIT_S:g} s; {REMEDY}"
+                f" within {limit_s:g} s; {REMEDY}"
             ) from error
     return told.decode("utf-8", "replace"), one_line(complained.decode("utf-8", "replace"))
 
@@ -150,12 +150,10 @@ class Membership:
                 self.error = f"{self._layout.directory(node)} does not answer"
                 return
             try:
-                if await worker.call(self._layout.directory(node).is_dir, limit_s=LOOK_LIMIT_S):
+                if await worker.call(_opens, self._layout.directory(node), limit_s=LOOK_LIMIT_S):
                     there.add(node)
             except HungError as error:
                 self.error = str(error)
-            except OSError as error:
-                self.error = f"{self._layout.directory(node)}: {error.strerror}"
 
         async with anyio.create_task_group() as group:
             for node in candidates:
@@ -183,11 +181,21 @@ def _look(hpc_nodes: Path, layout: Layout, known: frozenset[int]) -> _Found:
                     continue
                 if entry.is_symlink() or mounts.of(base / entry.name / layout.varpath) != own:
                     elsewhere.add(node)
-                elif layout.directory(node).is_dir():
+                elif _opens(layout.directory(node)):
                     here.add(node)
     except OSError as error:
         return _Found(error=f"{layout.mfsbase}: {error.strerror}")
     return _Found(here=frozenset(here), elsewhere=frozenset(elsewhere))
+
+
+def _opens(directory: Path) -> bool:
+    """Say whether the directory is there: by opening it, for stat may tell old news."""
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    os.close(fd)
+    return True
 
 
 def _hpc_up(nodes: Path) -> frozenset[int] | None:
@@ -205,9 +213,10 @@ def _hpc_up(nodes: Path) -> frozenset[int] | None:
 
 def _is_up(path: Path) -> bool:
     try:
-        return bool(int(read_file(path, STATUS_MAX_BYTES)) & UP_BIT)
-    except (OSError, ValueError):
+        number = re.match(rb"\s*(\d+)", read_file(path, STATUS_MAX_BYTES))
+    except OSError:
         return False
+    return number is not None and bool(int(number[1]) & UP_BIT)
 
 
 def _load(path: Path) -> frozenset[int]:

@@ -14,11 +14,14 @@ import os
 import re
 import stat
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from mosha.formats.names import node_number
+
+T = TypeVar("T")
 
 FILE_MAX_BYTES: Final = 1 << 20
 READ_CHUNK_BYTES: Final = 1 << 16
@@ -199,18 +202,26 @@ class FileFacts:
 
 
 def read_facts(path: Path, max_bytes: int = FILE_MAX_BYTES) -> FileFacts:
-    """Read a regular file. One ENOENT or ESTALE during a rename means nothing: read again.
+    """Read a regular file.
 
     Raises:
         OSError: as the system says; also for what is no regular file (a fifo or a device
             would hang) and for more than `max_bytes`.
     """
+    return once_more(lambda: _read_once(path, max_bytes))
+
+
+def once_more(read: Callable[[], T]) -> T:
+    """Read, and read again if that failed as it may while the file is replaced.
+
+    On a network file system one ENOENT or ESTALE during a rename means nothing.
+    """
     try:
-        return _read_once(path, max_bytes)
+        return read()
     except OSError as error:
         if error.errno not in _PASSING_ERRORS:
             raise
-    return _read_once(path, max_bytes)
+    return read()
 
 
 def read_file(path: Path, max_bytes: int = FILE_MAX_BYTES) -> bytes:

@@ -34,9 +34,11 @@ NEW_DIRECTORIES = Mask.CREATE | Mask.MOVED_TO | Mask.DELETE_SELF | Mask.MOVE_SEL
 # After any of these the watches themselves may be the wrong ones.
 MOVED_GROUND = Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.UNMOUNT | Mask.IGNORED
 
-# The first event is told at once; those of the next few milliseconds together, so that a
-# busy directory cannot take the whole processor.
+# A change is told at once; those of the next few milliseconds together, so that a busy
+# directory cannot take the whole processor. A write begins with the temporary file, whose
+# events say nothing: the rename that they announce must not wait for long.
 GATHER_S = 0.01
+OTHERS_S = 0.001
 
 # These are local file systems; only a symbolic link to a dead mount could be slow.
 SCAN_LIMIT_S = 2.0
@@ -135,8 +137,8 @@ class Watcher:
     async def _listen(self, inotify: Inotify) -> None:
         while True:
             await anyio.wait_readable(inotify)
-            self._tell(inotify.read())
-            await anyio.sleep(GATHER_S)
+            told = self._tell(inotify.read())
+            await anyio.sleep(GATHER_S if told else OTHERS_S)
 
     def _take(self, scan: _Scan) -> bool:
         """Go on from what a scan found; return whether other directories are watched now."""
@@ -157,7 +159,8 @@ class Watcher:
         self._tell_all(self._directories & new.keys())
         return bool(new)
 
-    def _tell(self, events: Iterable[Event]) -> None:
+    def _tell(self, events: Iterable[Event]) -> bool:
+        """Report what the events mean; return whether they meant anything."""
         changed: set[Path] = set()
         for event in events:
             if event.mask & Mask.OVERFLOW:
@@ -172,6 +175,7 @@ class Watcher:
                     changed.add(directory / event.name)
         for path in sorted(changed):
             self._on_change(path)
+        return bool(changed)
 
     def _tell_all(self, directories: Iterable[Path]) -> None:
         for directory in sorted(directories):
