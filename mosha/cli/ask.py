@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mosha.cli.exits import NoDaemonError
 from mosha.control.calls import CALL_LIMIT_S, NoAnswerError, call_for
 from mosha.control.protocol import AskReport, MonitorReply, MonitorRequest
@@ -20,8 +22,14 @@ def ask(settings: Settings, request: MonitorRequest, limit_s: float = CALL_LIMIT
     try:
         return call_for(settings.monitor_socket_path, request, MonitorReply, limit_s)
     except NoAnswerError as error:
-        hint = "start the monitor (mosha run), or name its settings (--config FILE)"
-        raise NoDaemonError(f"{error}; {hint}") from error
+        raise no_daemon(settings.monitor_socket_path, error) from error
+
+
+def no_daemon(path: Path, error: Exception) -> NoDaemonError:
+    """Return the error for a monitor that does not answer, with what to do."""
+    hint = "start the monitor (mosha run), or name its settings (--config FILE)"
+    told = error if isinstance(error, NoAnswerError) else f"no daemon answers at {path}"
+    return NoDaemonError(f"{told}; {hint}")
 
 
 def ask_report(settings: Settings, limit_s: float = CALL_LIMIT_S) -> tuple[Report, bytes]:
@@ -31,9 +39,9 @@ def ask_report(settings: Settings, limit_s: float = CALL_LIMIT_S) -> tuple[Repor
         NoDaemonError, HostError: as `ask`, or the monitor refuses.
     """
     reply = ask(settings, AskReport(), limit_s)
-    if not reply.ok or reply.report is None:
-        raise HostError(f"the monitor has no report: {reply.text}")
     data = bytes(reply.report)
+    if not reply.ok or not data:
+        raise HostError(f"the monitor has no report: {reply.text}")
     try:
         return parse_hastat(data), data
     except UnreadableReport as error:

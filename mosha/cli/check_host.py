@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
-import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from mosha.cli.check_files import Finding
-from mosha.formats.names import NODE_MAX
+from mosha.errors import UsageError
 from mosha.formats.settings import SOCKET_PATH_MAX_BYTES, Settings
+from mosha.monitor.membership import own_number
 
 ANSWER_LIMIT_S = 5.0
 """A healthy file system answers in milliseconds, a hung one never."""
@@ -23,31 +22,17 @@ T = TypeVar("T")
 
 def own_node(settings: Settings) -> tuple[int | None, str]:
     """Return this node's number, or None and why it cannot be told (H1.1)."""
-    if settings.mynode is not None:
-        return settings.mynode, ""
     try:
-        done = subprocess.run(  # noqa: S602 - `mwhois` is a command line by definition
-            settings.mwhois,
-            shell=True,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=ANSWER_LIMIT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return None, f"mwhois ({settings.mwhois}) did not end in {ANSWER_LIMIT_S:g} s"
-    digits = re.search(rb"\d+", done.stdout)
-    number = int(digits[0][:9]) if digits else 0
-    if 1 <= number <= NODE_MAX:
-        return number, ""
-    return None, f"mwhois ({settings.mwhois}) printed no number from 1 to {NODE_MAX}"
+        return own_number(settings), ""
+    except UsageError as error:
+        return None, str(error)
 
 
 def host_findings(settings: Settings, node: int | None, why_not: str) -> list[Finding]:
     """Judge node number, membership, directories, sockets and who may write the tables."""
     found = [_nodes(settings)]
     if node is None:
-        return [Finding("mistake", "node number", why_not, "set mynode"), *found]
+        return [Finding("mistake", "node number", why_not, ""), *found]
     told = "from mynode" if settings.mynode is not None else f"from {settings.mwhois}"
     found.insert(0, Finding("ok", "node number", f"{node}, {told}", ""))
     if settings.nodes and node not in settings.nodes:

@@ -27,20 +27,15 @@ def exit_status_of(command: Callable[[], object]) -> int:
     """Run a command and return its exit status; what went wrong is told on stderr.
 
     An error that is the user's or the host's is its message, one of ours keeps its traceback.
-    A reader that goes away (``mosha logs | head``) is no error.
     """
     try:
         result = command()
-        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("aborted", err=True)
         return NOT_AS_WANTED
-    except BrokenPipeError:
-        _forget_stdout()
-        return AS_WANTED
     except BugError:
         raise
     except MoshaError as error:
@@ -56,8 +51,8 @@ def status_of_error(error: MoshaError) -> int:
     return WRONG_USAGE if isinstance(error, UsageError) else NOT_AS_WANTED
 
 
-def _forget_stdout() -> None:
-    """Point stdout at nothing: the interpreter flushes it once more when it ends."""
+def forget_stdout() -> None:
+    """Point stdout at nothing after a broken pipe: it is flushed once more at the end."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nothing, sys.stdout.fileno())
     os.close(nothing)

@@ -9,13 +9,15 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
 from mosha import __version__
 from mosha.cli.config import config_option
-from mosha.cli.exits import exit_status_of
+from mosha.cli.exits import AS_WANTED, exit_status_of, forget_stdout
 from mosha.cli.help_text import with_examples
+from mosha.formats.names import nearest
 
 COMMANDS = {
     "run": "The monitor of this node, in the foreground.",
@@ -45,6 +47,25 @@ class Commands(click.Group):
             return None
         found: click.Command = importlib.import_module(f"mosha.cli.{cmd_name}").command
         return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the subcommand; for a mistyped one there is a proposal."""
+        name = args[0]
+        if name not in COMMANDS and name[:1].isalnum():
+            ctx.fail(f"no such command: {name}; {nearest(name, COMMANDS)}see mosha --help")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run what was asked for; a reader that goes away (``mosha logs | head``) is no error."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:  # before click makes an exit status 1 of it
+            forget_stdout()
+            return AS_WANTED
+        return result
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help text."""

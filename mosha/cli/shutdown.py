@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import socket
-from pathlib import Path
 
 import click
 import msgspec
 
-from mosha.cli.ask import ask
+from mosha.cli.ask import no_daemon
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
@@ -16,8 +15,10 @@ from mosha.cli.set import tell
 from mosha.cli.settings import load_settings
 from mosha.control.protocol import Leave, MonitorReply
 from mosha.errors import HostError
+from mosha.formats.settings import Settings
 
-ANSWER_LIMIT_S = 10.0
+ANSWER_LIMIT_S = 1.0
+"""So long an answer is waited for where nobody waits for the end."""
 
 
 @click.command("shutdown", cls=Command, short_help="Stop this node in an orderly way.")
@@ -37,34 +38,30 @@ def command(config: str | None, *, wait: bool, as_json: bool) -> int:
 
     Exit status: 0 under way, with --wait done; 1 refused; 3 no monitor answers.
     """
-    settings = load_settings(config)
-    path = settings.monitor_socket_path
-    reply = _leave_and_wait(path) if wait else None
-    if reply is None:  # not asked to wait; or nobody there, and `ask` says it best
-        reply = ask(settings, Leave())
+    reply = _leave(load_settings(config), wait=wait)
     tell(reply.text, ok=reply.ok, as_json=as_json)
     return AS_WANTED if reply.ok else NOT_AS_WANTED
 
 
-def _leave_and_wait(path: Path) -> MonitorReply | None:
-    """Ask the monitor to leave, and wait until it closes the connection: then it has left.
-
-    None if nobody listens.
-    """
+def _leave(settings: Settings, *, wait: bool) -> MonitorReply:
+    """Ask the monitor to leave; it closes the connection when it has left."""
+    path = settings.monitor_socket_path
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(ANSWER_LIMIT_S)
+        connection.settimeout(None if wait else ANSWER_LIMIT_S)
         try:
             connection.connect(str(path))
-        except OSError:
-            return None
-        with connection.makefile("rwb") as stream:
-            try:
-                stream.write(msgspec.json.encode(Leave()) + b"\n")
-                stream.flush()
-                reply = msgspec.json.decode(stream.readline(), type=MonitorReply)
-                connection.settimeout(None)  # a group may take any time to stop
-                while reply.ok and stream.read(1):
+            connection.sendall(msgspec.json.encode(Leave()) + b"\n")
+            with connection.makefile("rb") as stream:
+                said = stream.readline()
+                reply = msgspec.json.decode(said, type=MonitorReply) if said else None
+                while wait and reply is not None and reply.ok and stream.read(1):
                     pass
-            except (OSError, msgspec.MsgspecError) as error:
-                raise HostError(f"the monitor at {path} did not leave: {error}") from error
+        except TimeoutError:  # it has heard, and answers when it has left
+            return MonitorReply(ok=True, text="this node is leaving")
+        except (FileNotFoundError, ConnectionError) as error:
+            raise no_daemon(path, error) from error
+        except (OSError, msgspec.MsgspecError) as error:
+            raise HostError(f"cannot talk to {path}: {error}") from error
+    if reply is None:
+        raise HostError(f"the monitor at {path} went away without a word")
     return reply

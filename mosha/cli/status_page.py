@@ -84,7 +84,7 @@ def _verdict(report: Report, width: int) -> Text:
         verdict = Text(f"NOT OK: {told}{count}", BAD)
     seen = Text(f"seen from node {report.node} at {_clock(report.time)}", OLD)
     room = width - verdict.cell_len - seen.cell_len
-    return verdict + Text(" " * room if room >= GAP else "\n") + seen
+    return Text.assemble(verdict, " " * room if room >= GAP else "\n", seen)
 
 
 def _problems(report: Report) -> list[RenderableType]:

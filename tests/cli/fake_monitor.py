@@ -1,0 +1,75 @@
+"""A monitor for tests of the command line: the real server and socket, answers as told."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from mosha.control.address import listen
+from mosha.control.protocol import AskReport, Leave, Message, MonitorReply, MonitorRequest
+from mosha.control.server import Client, Server
+from mosha.formats.hastat import Report, render_hastat
+
+Answer = Callable[[MonitorRequest], MonitorReply | None]
+
+
+class FakeMonitor:
+    """Listens at `rundir/mosha.s` while it is a context; `asked` holds every request.
+
+    `answer` returns the reply to what is not a question for the report; None closes the
+    connection without one. Having agreed to leave it ends, as a monitor does.
+    """
+
+    def __init__(self, rundir: Path, report: Report, answer: Answer | None = None) -> None:
+        self.report = report
+        self.asked: list[MonitorRequest] = []
+        self._answer = answer or (lambda _: MonitorReply(ok=True, text="done"))
+        self._path = rundir / "mosha.s"
+        self._ready = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=[self._run()])
+        self._task: asyncio.Task[None] | None = None
+
+    async def _run(self) -> None:
+        server: Server[MonitorRequest] = Server(listen(self._path), MonitorRequest, self._reply)
+        self._task = asyncio.current_task()
+        self._ready.set()
+        try:
+            await server.run()
+        except asyncio.CancelledError:
+            self._path.unlink(missing_ok=True)
+
+    async def _reply(self, request: MonitorRequest, client: Client) -> Sequence[Message]:
+        self.asked.append(request)
+        if isinstance(request, AskReport):
+            data = msgspec.json.format(render_hastat(self.report), indent=-1)
+            return [MonitorReply(ok=True, report=msgspec.Raw(data))]
+        reply = self._answer(request)
+        if reply is None:
+            client.drop("as the test wants it")
+            return []
+        if isinstance(request, Leave) and reply.ok and self._task is not None:
+            self._loop.call_soon(self._task.cancel)  # after the reply: it has left
+        return [reply]
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(5)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._task is not None
+        self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join(5)
+        self._loop.close()

@@ -1,0 +1,100 @@
+"""set, confirm and shutdown: what is sent, and what the answer comes to."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mosha.control.protocol import Confirm, Leave, MonitorReply, MonitorRequest, SetWish
+from tests.cli.conftest import Home, Mosha
+from tests.cli.fake_monitor import FakeMonitor
+from tests.cli.reports import report
+
+
+def refuse(_request: MonitorRequest) -> MonitorReply:
+    return MonitorReply(ok=False, text="not now")
+
+
+WISH = SetWish(group="web", level="start", options=("prefer=2",))
+COMMANDS = [
+    (
+        ["set", "web", "start", "prefer=2,3"],
+        SetWish(group="web", level="start", options=("prefer=2,3",)),
+    ),
+    (["confirm", "3", "--yes"], Confirm(node=3)),
+    (["shutdown"], Leave()),
+    (["shutdown", "--wait"], Leave()),
+]
+
+
+@pytest.mark.parametrize(("words", "request_"), COMMANDS)
+def test_a_command_sends_its_request_and_prints_the_answer(
+    mosha: Mosha, home: Home, words: list[str], request_: MonitorRequest
+) -> None:
+    def answer(_request: MonitorRequest) -> MonitorReply:
+        return MonitorReply(ok=True, text="done")
+
+    with FakeMonitor(home.rundir, report(), answer) as monitor:
+        said = mosha(*words)
+    assert (said.status, said.out, said.err) == (0, "done\n", "")
+    assert monitor.asked == [request_]
+
+
+@pytest.mark.parametrize("words", [words for words, _ in COMMANDS])
+def test_a_refusal_is_exit_status_1_with_its_reason(
+    mosha: Mosha, home: Home, words: list[str]
+) -> None:
+    with FakeMonitor(home.rundir, report(), refuse):
+        said = mosha(*words)
+    assert (said.status, said.out, said.err) == (1, "", "refused: not now\n")
+
+
+@pytest.mark.parametrize("words", [words for words, _ in COMMANDS])
+def test_the_answer_can_be_had_as_json(mosha: Mosha, home: Home, words: list[str]) -> None:
+    with FakeMonitor(home.rundir, report(), refuse):
+        said = mosha(*words, "--json")
+    assert said.status == 1
+    assert json.loads(said.out) == {"ok": False, "text": "not now"}
+
+
+@pytest.mark.parametrize(
+    "words", [*(words for words, _ in COMMANDS), ["status"], ["status", "--watch"]]
+)
+def test_no_monitor_is_exit_status_3_with_what_to_do(mosha: Mosha, words: list[str]) -> None:
+    said = mosha(*words)
+    assert (said.status, said.out) == (3, "")
+    assert "mosha.s" in said.err
+    assert "mosha run" in said.err
+
+
+def test_a_monitor_that_goes_away_in_the_middle_is_told(mosha: Mosha, home: Home) -> None:
+    with FakeMonitor(home.rundir, report(), lambda _: None):
+        assert mosha("set", "web", "start").status == 3
+    with FakeMonitor(home.rundir, report(), lambda _: None):
+        assert mosha("shutdown", "--wait").status in {1, 3}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["web", "start", "prefre=2"], "did you mean 'prefer'?"),
+        (["web", "start", "prefer=x"], "not a node number"),
+        (["we b", "start"], "command line"),
+        (["web", "start", "soon"], "soon"),
+    ],
+)
+def test_a_mistyped_wish_is_wrong_usage_and_asks_nobody(
+    mosha: Mosha, words: list[str], told: str
+) -> None:
+    said = mosha("set", *words)
+    assert said.status == 2
+    assert told in said.err
+
+
+def test_confirm_without_a_terminal_wants_yes(mosha: Mosha, home: Home) -> None:
+    with FakeMonitor(home.rundir, report()) as monitor:
+        said = mosha("confirm", "3")
+    assert said.status == 2
+    assert "--yes" in said.err
+    assert monitor.asked == []

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mosha.cli.log_lines import Filter, Printer
+from tests.cli.conftest import Mosha
+from tests.waiting import wait_until
+
+
+def line(event: str, **fields: object) -> bytes:
+    """Return a line as mosha writes it."""
+    plain = {"event": event, "level": "info", "timestamp": "2025-11-22T10:31:02.123456Z"}
+    return json.dumps(plain | fields).encode()
+
+
+def shown(*lines: bytes) -> list[str]:
+    """Return what people see, without the line of the day."""
+    printer = Printer(colours=False)
+    return "".join(map(printer.line, lines)).splitlines()[1:]
+
+
+LINES = [
+    (
+        line("group_changed", node=1, group="web", **{"from": "stop", "to": "plan"}, cause="free"),
+        "info       1 web: group changed stop -> plan (free)",
+    ),
+    (line("monitor_started", node=12, inc=7), "info      12 monitor started inc=7"),
+    (
+        line("output", node=1, group="web", tag="webd", pid=77, stream="stdout", text="hello"),
+        "info       1 web/webd[77] | hello",
+    ),
+    (
+        line("output", node=1, group="web", tag="webd", pid=77, stream="stderr", text="oh"),
+        "info       1 web/webd[77] ! oh",
+    ),
+    (line("quorum_changed", level="critical", to="no"), "CRITICAL     quorum changed to no"),
+    (line("odd", text="a\x1b[2J\nb"), "info         odd text=a\\x1b[2J\\x0ab"),
+]
+
+
+@pytest.mark.parametrize(("raw", "text"), LINES)
+def test_a_line_reads_as_a_sentence(raw: bytes, text: str) -> None:
+    (told,) = shown(raw)
+    assert told[13:] == text
+
+
+def test_the_day_is_told_when_it_changes() -> None:
+    printer = Printer(colours=False)
+    days = ["2025-11-22T12:00:00Z", "2025-11-22T12:00:01Z", "2025-11-24T12:00:00Z"]
+    told = "".join(printer.line(line("x", timestamp=day)) for day in days)
+    assert [text for text in told.splitlines() if text.startswith("---")] == [
+        "--- 2025-11-22",
+        "--- 2025-11-24",
+    ]
+
+
+def test_warnings_and_worse_are_coloured_on_a_terminal_only() -> None:
+    raw = line("group_banned", level="error")
+    assert "\033[31m" in Printer(colours=True).line(raw)
+    assert "\033" not in Printer(colours=False).line(raw)
+
+
+@pytest.mark.parametrize("raw", [b"plain text", b"{torn", b"[1]", b'"x"', b"\xff\xfe", b""])
+def test_a_line_that_is_no_json_object_is_shown_as_it_is(raw: bytes) -> None:
+    assert Printer(colours=False).line(raw) == raw.decode("utf-8", "replace") + "\n"
+
+
+@given(st.binary())
+def test_no_line_stops_the_printer_or_gets_past_it_with_control_characters(raw: bytes) -> None:
+    told = Printer(colours=False).line(raw.replace(b"\n", b" "))
+    assert told.endswith("\n")
+    assert not any(ord(c) < 32 and c not in "\t\n" for c in told)
+
+
+@pytest.mark.parametrize(
+    ("sieve", "events"),
+    [
+        (Filter(), ["a", "b", "c", "plain"]),
+        (Filter(group="web"), ["a"]),
+        (Filter(node=2), ["b"]),
+        (Filter(level="warning"), ["b", "c"]),
+        (Filter(level="warning", node=2), ["b"]),
+    ],
+)
+def test_only_what_is_asked_for_passes(sieve: Filter, events: list[str]) -> None:
+    lines = {
+        "a": line("a", group="web", node=1),
+        "b": line("b", group="db", node=2, level="error"),
+        "c": line("c", level="critical"),
+        "plain": b"no json",
+    }
+    assert [name for name, raw in lines.items() if sieve.lets_through(raw)] == events
+
+
+# --- the command -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "log"
+    path.write_bytes(b"\n".join([line("one", group="web"), b"not json", line("two")]) + b"\n")
+    return path
+
+
+def test_a_file_is_printed_for_people_and_what_is_no_json_as_it_is(mosha: Mosha, log: Path) -> None:
+    said = mosha.bare("logs", str(log))
+    assert said.status == 0
+    told = said.out.splitlines()
+    assert told[1].endswith("web: one")
+    assert told[2] == "not json"
+    assert told[3].endswith("two")
+
+
+def test_json_passes_the_lines_through(mosha: Mosha, log: Path) -> None:
+    assert mosha.bare("logs", "--json", str(log)).out.encode() == log.read_bytes()
+    said = mosha.bare("logs", "--json", "--group", "web", str(log))
+    assert [json.loads(text)["event"] for text in said.out.splitlines()] == ["one"]
+
+
+def test_a_last_line_without_end_counts(mosha: Mosha, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(line("one") + b"\n" + line("two"))
+    assert mosha.bare("logs", str(tmp_path / "log")).out.count("\n") == 3
+
+
+def test_a_missing_file_is_wrong_usage(mosha: Mosha, tmp_path: Path) -> None:
+    said = mosha.bare("logs", str(tmp_path / "gone"))
+    assert said.status == 2
+    assert str(tmp_path / "gone") in said.err
+
+
+class Logs:
+    """`mosha logs` as a process; `told` is what it has printed."""
+
+    def __init__(self, out: Path, *words: str) -> None:
+        self.out = out
+        with out.open("wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "mosha.cli.main", "logs", *words],
+                stdin=subprocess.PIPE,
+                stdout=file,
+            )
+
+    @property
+    def events(self) -> list[str]:
+        return [text.rpartition(" ")[2] for text in self.out.read_text().splitlines()[1:]]
+
+
+@pytest.fixture
+def follower(tmp_path: Path) -> Iterator[Logs]:
+    (tmp_path / "log").write_bytes(line("one") + b"\n")
+    logs = Logs(tmp_path / "out", "-f", str(tmp_path / "log"))
+    wait_until(lambda: logs.events == ["one"])
+    yield logs
+    logs.process.kill()
+    logs.process.communicate()
+
+
+def append(path: Path, raw: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(raw)
+
+
+def test_follow_prints_what_is_appended_when_its_line_is_whole(
+    follower: Logs, tmp_path: Path
+) -> None:
+    append(tmp_path / "log", line("two")[:20])
+    append(tmp_path / "log", line("two")[20:] + b"\n" + line("three") + b"\n")
+    wait_until(lambda: follower.events == ["one", "two", "three"])
+
+
+def test_follow_goes_on_after_a_rotation_and_loses_nothing(follower: Logs, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    append(log, line("two") + b"\n")
+    log.rename(tmp_path / "log.1")
+    append(tmp_path / "log.1", line("three") + b"\n")
+    append(log, line("four") + b"\n")
+    wait_until(lambda: follower.events == ["one", "two", "three", "four"])
+
+
+def test_follow_goes_on_after_a_truncation(follower: Logs, tmp_path: Path) -> None:
+    os.truncate(tmp_path / "log", 0)
+    append(tmp_path / "log", b"")
+    wait_until(lambda: follower.process.poll() is None)
+    append(tmp_path / "log", line("x") + b"\n")
+    wait_until(lambda: "x" in follower.events)
+
+
+def test_stdin_is_read_where_no_file_is_named() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mosha.cli.main", "logs", "--json"],
+        input=line("one") + b"\n",
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == line("one") + b"\n"
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes((line("x") + b"\n") * 20_000)
+    with subprocess.Popen(
+        [sys.executable, "-m", "mosha.cli.main", "logs", str(tmp_path / "log")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+    assert process.returncode == 0

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from mosha.cli import config as config_module
+from mosha.cli.exits import NoDaemonError, exit_status_of
+from mosha.cli.main import COMMANDS
+from mosha.errors import BugError, HostError, MoshaError, UsageError
+from tests.cli.conftest import Home, Mosha
+
+
+def loaded_by(*words: str) -> set[str]:
+    """Return the modules that a command line imports."""
+    code = (
+        "import sys\nfrom mosha.cli.main import entry\n"
+        f"entry({list(words)!r})\nprint(*sys.modules, sep=chr(10), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_each_command_says_of_itself(name: str) -> None:
+    command = importlib.import_module(f"mosha.cli.{name}").command
+    assert command.name == name
+    assert command.get_short_help_str(limit=100) == COMMANDS[name]
+    assert command.help is not None
+    assert command.help.startswith(COMMANDS[name])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself_with_an_example_in_80_columns(
+    mosha: Mosha, name: str
+) -> None:
+    said = mosha.bare(name, "--help")
+    assert said.status == 0
+    assert "Examples:" in said.out
+    assert f"    mosha {name}" in said.out
+    assert "--config FILE" in said.out
+    assert max(map(len, said.out.splitlines())) <= 80
+
+
+def test_help_lists_all_commands_and_the_exit_statuses(mosha: Mosha) -> None:
+    said = mosha.bare("--help")
+    assert said.status == 0
+    assert all(f"  {name} " in said.out for name in COMMANDS)
+    assert "2 wrong usage" in " ".join(said.out.split())
+
+
+def test_help_imports_nothing_that_prints_or_monitors() -> None:
+    loaded = loaded_by("--help")
+    heavy = {"rich", "asyncio", "structlog", "msgspec", "mosha.monitor", "mosha.core.tables"}
+    assert not loaded & heavy
+
+
+def test_a_command_that_asks_the_monitor_loads_no_monitor() -> None:
+    loaded = loaded_by("set", "web", "start", "--config", "/nowhere.toml")
+    assert "mosha.control.calls" in loaded
+    assert not loaded & {"rich", "asyncio", "mosha.monitor", "structlog"}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (UsageError("wrong"), 2),
+        (HostError("broken"), 1),
+        (NoDaemonError("nobody"), 3),
+    ],
+)
+def test_an_error_of_user_or_host_is_its_message_and_no_traceback(
+    capsys: pytest.CaptureFixture[str], error: MoshaError, status: int
+) -> None:
+    def fail() -> None:
+        raise error
+
+    assert exit_status_of(fail) == status
+    assert capsys.readouterr().err == f"mosha: {error}\n"
+
+
+def test_an_error_of_ours_keeps_its_traceback() -> None:
+    def fail() -> None:
+        raise BugError("impossible")
+
+    with pytest.raises(BugError, match="impossible"):
+        exit_status_of(fail)
+
+
+def test_an_interrupt_is_not_as_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    assert exit_status_of(interrupt) == 1
+    assert capsys.readouterr().err == "aborted\n"
+
+
+@pytest.mark.parametrize("words", [["stauts"], ["status", "--wrong"], ["set", "web"], ["--wrong"]])
+def test_wrong_usage_is_exit_status_2(mosha: Mosha, words: list[str]) -> None:
+    said = mosha.bare(*words)
+    assert said.status == 2
+    assert said.err
+    assert not said.out
+
+
+def test_a_mistyped_command_gets_a_proposal(mosha: Mosha) -> None:
+    assert "status" in mosha.bare("stauts").err
+
+
+def test_mosha_alone_is_mosha_run(
+    mosha: Mosha, monkeypatch: pytest.MonkeyPatch, home: Home
+) -> None:
+    run = importlib.import_module("mosha.cli.run")
+    seen: list[str | None] = []
+
+    @click.command()
+    @config_module.config_option
+    def instead(config: str | None) -> int:
+        seen.append(config)
+        return 1
+
+    monkeypatch.setattr(run, "command", instead)
+    assert mosha.bare("--config", str(home.config)).status == 1
+    assert seen == [str(home.config)]
+
+
+def test_the_version_is_told(mosha: Mosha) -> None:
+    assert mosha.bare("--version").out == "mosha 1.0.0\n"
+
+
+# --- which settings ------------------------------------------------------------------
+
+
+def bad(path: Path) -> str:
+    """Write settings whose mistake tells which file was read."""
+    path.write_text("timeout = 'x'\n")
+    return str(path)
+
+
+def test_config_before_or_after_the_command_names_the_settings(
+    mosha: Mosha, tmp_path: Path
+) -> None:
+    file = bad(tmp_path / "a.toml")
+    assert file in mosha.bare("status", "--config", file).err
+    assert file in mosha.bare("--config", file, "status").err
+
+
+def test_the_variable_is_used_where_no_option_is_given(
+    mosha: Mosha, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MOSHA_CONFIG", bad(tmp_path / "variable.toml"))
+    assert "variable.toml" in mosha.bare("status").err
+    assert "option.toml" in mosha.bare("status", "--config", bad(tmp_path / "option.toml")).err
+
+
+def test_the_usual_place_is_used_where_nothing_is_named(
+    mosha: Mosha, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(config_module, "CONFIG_PATH", Path(bad(tmp_path / "usual.toml")))
+    assert "usual.toml" in mosha.bare("status").err
+
+
+def test_settings_that_are_named_and_missing_are_wrong_usage(mosha: Mosha, tmp_path: Path) -> None:
+    said = mosha.bare("status", "--config", str(tmp_path / "gone.toml"))
+    assert (said.status, said.err) == (2, f"mosha: {tmp_path}/gone.toml: no such file\n")
+
+
+def test_every_mistake_of_the_settings_is_told(mosha: Mosha, home: Home) -> None:
+    home.config.write_text("timeot = 1\nnodes = 'x'\nlease = 'y'\n")
+    said = mosha("status")
+    assert said.status == 2
+    assert said.err.count("mosha.toml:") == 3
+    assert "did you mean 'timeout'?" in said.err

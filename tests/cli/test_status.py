@@ -1,0 +1,351 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from typing import Literal
+
+import jsonschema
+import pytest
+from rich.console import Console
+
+from mosha.cli.status_page import age_text, is_as_wanted, page
+from mosha.formats.hastat import (
+    BanReport,
+    Margin,
+    Quorum,
+    Refusal,
+    Report,
+    Shot,
+    TableSeen,
+    Throttle,
+    hastat_schema,
+)
+from tests.cli.conftest import Home, Mosha
+from tests.cli.fake_monitor import FakeMonitor
+from tests.cli.reports import TABLES, group, node, on, report
+from tests.waiting import wait_until
+
+GREEN, GREY = "\033[32m", "\033[90m"
+
+
+def told(shown: Report, width: int = 80, *, colours: bool = False) -> str:
+    """Return the page as text, with colours or without."""
+    file = io.StringIO()
+    system: Literal["standard"] | None = "standard" if colours else None
+    console = Console(
+        highlight=False, file=file, width=width, force_terminal=colours, color_system=system
+    )
+    console.print(page(shown, width))
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+
+
+HEALTHY = """\
+OK: 2 of 2 groups as wanted                         seen from node 1 at 10:31:02
+
+GROUP  WANTED  NODE 1           NODE 2           NODE 3
+db     start   -                start DONE 0.4s  -
+web    start   start DONE 0.4s  -                -
+
+NODE  STATE      HEARD  ROUND TRIP  GROUPS  REMARKS
+1     this node  0.4s   -           1
+2     fresh      0.4s   21 ms       1
+3     fresh      0.4s   21 ms       0
+
+Quorum: yes, 3 of 3 nodes fresh, 2 needed (majority)
+Lease:  36 s, 7.2 times what a renewal takes (round trip 21 ms)
+""".rstrip()
+
+
+def utc(page: str) -> str:
+    """Take the clock of this machine out of a page."""
+    return re.sub(r"at \d\d:\d\d:\d\d", "at 10:31:02", page)
+
+
+def test_a_healthy_cluster_is_one_short_page() -> None:
+    assert utc(told(report())) == HEALTHY
+
+
+DEGRADED = report(
+    nodes=[
+        node(1, "self", load=1),
+        node(2, "stale", age_s=73.0, load=1, error="no answer for 70 s"),
+        node(3, refused={"hactl": "1 mistake"}),
+    ],
+    quorum=Quorum(
+        has=True,
+        policy="majority",
+        seen=2,
+        electorate=[1, 2, 3],
+        needed=2,
+        reason="2 of 3 nodes fresh, 2 needed; not fresh: 2",
+    ),
+    groups=[
+        group("db", on(2, age_s=73.0), ok=False, why="node 2 is stale", next="mosha confirm 2"),
+        group(
+            "web",
+            on(1, "test", "STARTING"),
+            ok=False,
+            why="test STARTING on node 1, on its way",
+            bans=[BanReport(node=3, left_s=240, reason="test entry webtest exited 1")],
+        ),
+        group("mail", on(3), throttled=[Throttle(tag="maild", until_s=7.0)]),
+    ],
+    shots=[Shot(node=2, inc=5, method="print", outcome="no receipt", age_s=12)],
+    refused=[Refusal(file="hactl", node=3, text="hactl:3:1: group without level: 'x'")],
+    problems=[
+        "node 2 is stale: last news 60.1 s before it was found silent",
+        "group db: node 2 is stale -> mosha confirm 2",
+        "group web: test STARTING on node 1, on its way",
+    ],
+)
+
+DEGRADED_PAGE = """\
+NOT OK: 3 problems: 1 of 3 groups as wanted         seen from node 1 at 10:31:02
+  * node 2 is stale: last news 60.1 s before it was found silent
+  * db: node 2 is stale
+    -> mosha confirm 2
+  * web: test STARTING on node 1, on its way
+
+GROUP  WANTED  NODE 1              NODE 2 stale    NODE 3
+db     start   -                   start DONE 73s  -
+web    start   test STARTING 0.4s  -               banned 4m
+mail   start   -                   -               start DONE 0.4s
+
+NODE  STATE      HEARD  ROUND TRIP  GROUPS  REMARKS
+1     this node  0.4s   -           1
+2     stale      73s    21 ms       1       no answer for 70 s
+3     fresh      0.4s   21 ms       0       refuses hactl
+
+Quorum: yes, 2 of 3 nodes fresh, 2 needed; not fresh: 2 (majority)
+Lease:  36 s, 7.2 times what a renewal takes (round trip 21 ms)
+
+Refused files
+  hactl on node 3: hactl:3:1: group without level: 'x'
+
+Bans
+  web not on node 3 for 4m: test entry webtest exited 1
+
+Pausing
+  mail: maild respawned too rapidly, goes on in 7.0s
+
+Shots
+  node 2: print, no receipt, 12s ago
+""".rstrip()
+
+
+def test_what_is_wrong_comes_first_and_each_group_says_why_and_what_to_do() -> None:
+    assert utc(told(DEGRADED)) == DEGRADED_PAGE
+
+
+def test_a_group_that_no_problem_tells_of_is_told_all_the_same() -> None:
+    shown = told(report(groups=[group("web", ok=False, why="nobody can", next="mend it")]))
+    assert "  * web: nobody can\n    -> mend it" in shown
+
+
+def test_a_long_reason_is_wrapped_below_its_first_word() -> None:
+    why = "no node can run it: " + "; ".join(f"node {n}: banned there for 200 s" for n in range(5))
+    shown = told(report(groups=[group("web", ok=False, why=why)]))
+    first, second = shown.splitlines()[1:3]
+    assert first.startswith("  * web: no node can run it")
+    assert re.match(r"    \S", second)
+
+
+def test_what_a_stale_node_said_is_grey_and_never_green() -> None:
+    lines = told(DEGRADED, colours=True).splitlines()
+    (row,) = (line for line in lines if "start DONE 73s" in line)
+    assert f"{GREY}start DONE 73s" in row
+    assert GREEN not in row
+
+
+def test_what_a_fresh_node_says_is_green_only_where_it_is_wanted() -> None:
+    shown = told(report(groups=[group("a", on(1)), group("b", on(2, "drain"))]), colours=True)
+    assert f"{GREEN}start DONE 0.4s" in shown
+    assert "drain DONE 0.4s" in shown
+    assert f"{GREEN}drain" not in shown
+
+
+@pytest.mark.parametrize("nodes", [2, 4, 6, 8, 30])
+def test_the_page_fits_80_columns_however_many_nodes_there_are(nodes: int) -> None:
+    shown = told(
+        report(
+            nodes=[node(n) for n in range(1, nodes + 1)],
+            groups=[group("a" * 40, on(1)), group("b", on(2, "test", "STARTING"))],
+        )
+    )
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "NODE 2" in shown or "2: test STARTING" in shown
+
+
+def test_many_nodes_get_a_word_a_cell_and_a_great_many_a_list() -> None:
+    groups = [group("web", on(1)), group("db", on(2, "start", "FAILED"))]
+    some = told(report(nodes=[node(n) for n in range(1, 8)], groups=groups))
+    assert re.search(r"web +start +runs +- ", some)
+    assert "FAILED" in some
+    many = told(report(nodes=[node(n) for n in range(1, 31)], groups=groups))
+    assert re.search(r"web +start +1: start DONE 0\.4s", many)
+
+
+def test_no_quorum_and_silence_and_other_tables_are_told() -> None:
+    shown = told(
+        report(
+            quorum=Quorum(has=False, policy="majority", seen=1, electorate=[1, 2, 3], needed=2),
+            nodes=[
+                node(1, "self", silent=True),
+                node(2, tables=TABLES | {"cltab": TableSeen(mtime_ns=9, digest="cc")}),
+                node(3, "never", age_s=None, tables={}),
+            ],
+            margin=Margin(lease_margin=1.2, warning="slow"),
+            problems=["no quorum"],
+        )
+    )
+    assert "Quorum: NO, 1 of 3 nodes, 2 needed (majority)" in shown
+    assert "does not vote yet" in shown
+    assert "another cltab than here" in shown
+    assert "never heard" in shown
+
+
+@pytest.mark.parametrize(
+    ("age_s", "text"),
+    [
+        (None, "-"),
+        (-0.1, "0.0s"),
+        (0.04, "0.0s"),
+        (9.94, "9.9s"),
+        (9.96, "10s"),
+        (99.4, "99s"),
+        (120, "2m"),
+        (5_900, "98m"),
+        (7_200, "2h"),
+        (172_800, "2d"),
+    ],
+)
+def test_an_age_is_said_in_three_or_four_characters(age_s: float | None, text: str) -> None:
+    assert age_text(age_s) == text
+
+
+# --- the command -----------------------------------------------------------------------
+
+
+def test_all_as_wanted_is_exit_status_0_and_no_colours_go_to_a_pipe(
+    mosha: Mosha, home: Home
+) -> None:
+    with FakeMonitor(home.rundir, report()):
+        said = mosha("status")
+    assert said.status == 0
+    assert [line.rstrip() for line in utc(said.out).splitlines()] == HEALTHY.splitlines()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        DEGRADED,
+        report(problems=["something"]),
+        report(groups=[group("web", ok=False)]),
+    ],
+)
+def test_anything_wrong_is_exit_status_1(mosha: Mosha, home: Home, wrong: Report) -> None:
+    assert not is_as_wanted(wrong)
+    with FakeMonitor(home.rundir, wrong):
+        assert mosha("status").status == 1
+        assert mosha("status", "--json").status == 1
+
+
+def test_json_is_the_whole_report_and_keeps_its_schema(mosha: Mosha, home: Home) -> None:
+    with FakeMonitor(home.rundir, DEGRADED):
+        said = mosha("status", "--json")
+    assert not said.err
+    shown = json.loads(said.out)
+    jsonschema.validate(shown, hastat_schema())
+    assert [g["group"] for g in shown["groups"]] == ["db", "web", "mail"]
+
+
+def test_the_originals_form_can_be_had(mosha: Mosha, home: Home) -> None:
+    with FakeMonitor(home.rundir, report(groups=[group("web", on(1))])):
+        said = mosha("status", "--format", "perl")
+    assert said.out == '{ web => { 1 => { level => "start", state => "DONE" } } }\n'
+
+
+@pytest.mark.parametrize("words", [["--json", "--format", "perl"], ["--json", "--watch"]])
+def test_what_excludes_itself_is_wrong_usage(mosha: Mosha, words: list[str]) -> None:
+    assert mosha("status", *words).status == 2
+
+
+class Terminal:
+    """A command in a terminal of 80 columns; `seen` is everything it wrote."""
+
+    def __init__(self, *words: str) -> None:
+        self.seen = ""
+        own, its = pty.openpty()
+        self._own = own
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "mosha.cli.main", *words],
+            stdin=its,
+            stdout=its,
+            stderr=its,
+            start_new_session=True,
+            env=os.environ | {"TERM": "xterm", "COLUMNS": "80", "LINES": "30"},
+        )
+        os.close(its)
+
+    def shows(self, text: str) -> bool:
+        """Read what is there and say whether the text was written."""
+        if select.select([self._own], [], [], 0)[0]:
+            try:
+                self.seen += os.read(self._own, 1 << 16).decode(errors="replace")
+            except OSError:  # the other end is closed
+                return text in self.seen
+        return text in self.seen
+
+    def end(self, number: int = signal.SIGINT) -> int:
+        """Send a signal and return the exit status."""
+        self.process.send_signal(number)
+        deadline = time.monotonic() + 10
+        while self.process.poll() is None and time.monotonic() < deadline:
+            self.shows("")
+        self.process.kill()
+        status = self.process.wait()
+        os.close(self._own)
+        return status
+
+
+def test_watch_repaints_when_something_changes(
+    home: Home,
+) -> None:
+    with FakeMonitor(home.rundir, report()) as monitor:
+        screen = Terminal("status", "--watch", "--config", str(home.config))
+        try:
+            wait_until(lambda: screen.shows("2 of 2 groups as wanted"))
+            monitor.report = DEGRADED
+            wait_until(lambda: screen.shows("node 2 is stale"))
+            monitor.report = report()
+            screen.seen = ""
+            wait_until(lambda: screen.shows("2 of 2 groups as wanted"))
+        finally:
+            status = screen.end()
+    assert status == 0
+
+
+def test_watch_says_when_the_monitor_answers_no_more_and_when_it_is_back(home: Home) -> None:
+    with FakeMonitor(home.rundir, report()):
+        screen = Terminal("status", "--watch", "--config", str(home.config))
+        try:
+            wait_until(lambda: screen.shows("2 of 2 groups as wanted"))
+        except BaseException:
+            screen.end()
+            raise
+    try:
+        wait_until(lambda: screen.shows("no daemon answers"))
+        with FakeMonitor(home.rundir, report()):
+            screen.seen = ""
+            wait_until(lambda: screen.shows("OK: 2 of 2"))
+    finally:
+        status = screen.end()
+    assert status in {0, 1}
