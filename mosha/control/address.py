@@ -34,6 +34,13 @@ def check_path(path: Path) -> None:
         )
 
 
+def refuse_taken(path: Path) -> None:
+    """Raise if `path` cannot be listened at because of its length or of a living daemon."""
+    check_path(path)
+    if answers(path):
+        raise HostError(f"another daemon answers at {path}; end it first, or choose another socket")
+
+
 def listen(path: Path) -> socket.socket:
     """Return a listening, non-blocking socket at `path`; directories are made.
 
@@ -70,8 +77,7 @@ def _remove_stale(path: Path) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise UsageError(f"{path} is there and is no socket; remove it or choose another path")
-    if answers(path):
-        raise HostError(f"another daemon answers at {path}; end it first, or choose another socket")
+    refuse_taken(path)
     path.unlink(missing_ok=True)
 
 
@@ -82,7 +88,7 @@ def answers(path: Path) -> bool:
         try:
             probe.connect(str(path))
         except OSError as error:
-            return error.errno not in (errno.ECONNREFUSED, errno.ENOENT)
+            return error.errno not in (errno.ECONNREFUSED, errno.ENOENT, errno.ENOTDIR)
     return True
 
 

@@ -65,7 +65,7 @@ class Spawned:
 
 @dataclass(frozen=True, slots=True)
 class SpawnFailed:
-    """The system could not start the run's process."""
+    """The run has no process, for this reason (`cannot execute: …`)."""
 
     run: int
     reason: str
@@ -221,7 +221,7 @@ def _noted(process: Process, event: Event) -> Process:
         case Spawned(_, pid):
             return replace(process, pid=pid)
         case SpawnFailed(_, reason):
-            return replace(process, leader=False, pid=0, exit=f"cannot execute: {reason}")
+            return replace(process, leader=False, pid=0, exit=reason)
         case Exited(_, ended):
             return replace(process, leader=False, pid=0, exit=str(ended))
     return process

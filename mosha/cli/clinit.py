@@ -1,0 +1,188 @@
+"""The `clinit` script: a drop-in for that of Cluster::Init (catalogue C4, C8).
+
+Exit status: 0 accepted, 1 refused or impossible here, 2 wrong usage, 3 no daemon answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket as sockets
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+import click
+
+from mosha.cli.exits import AS_WANTED, NO_DAEMON, NOT_AS_WANTED, WRONG_USAGE
+from mosha.control.calls import NoAnswerError, call
+from mosha.control.protocol import Ask, ClinitRequest, Reread, Shutdown, Tell
+from mosha.errors import HostError, UsageError
+from mosha.formats.cltab import parse_variables
+
+DEFAULT_CLTAB = "/etc/cltab"
+DEFAULT_SOCKET = "/var/run/clinit/clinit.s"
+# Longer than a daemon waits for a cltab on a file system that hangs.
+CALL_LIMIT_S = 20.0
+# How the original's pod says "re-read" (C4.14), and how its script did.
+REREAD_WORDS = ((":::ALL:::", ":::REREAD:::"), ("::ALL::", "::REREAD::"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """The command line, with what cltab overrides (C1.6)."""
+
+    daemon: bool
+    shutdown: bool
+    cltab: Path
+    socket: Path
+    verbose: bool
+    clstat: Path | None
+    state_dir: Path | None
+    cgroup: str | None
+    managed: bool
+    node: str
+    words: tuple[str, ...]
+    log: Path | None = None
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-d", "--daemon", is_flag=True, help="Be the daemon, in the foreground.")
+@click.option("-k", "--shutdown", is_flag=True, help="Halt all groups and end the daemon.")
+@click.option(
+    "-c",
+    "--cltab",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_CLTAB,
+    show_default=True,
+    help="The table of groups and entries.",
+)
+@click.option(
+    "-s",
+    "--socket",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_SOCKET,
+    show_default=True,
+    help="Where the daemon answers; `:::socket:PATH` in cltab overrides it.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Print `group level state` lines afterwards.")
+@click.option(
+    "--clstat",
+    type=click.Path(path_type=Path),
+    help="With -d: where to write the status; `:::clstat:PATH` in cltab overrides it.",
+)
+@click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path),
+    help="With -d: where to note the children; SOCKET.state if not given.",
+)
+@click.option(
+    "--cgroup",
+    help="With -d: the cgroup v2 directory to work in; `none` to do without.",
+)
+@click.option("--managed", is_flag=True, help="With -d: started by the monitor; ignore signals.")
+@click.option("--node", default="", help="With -d: MOSHA_NODE of all commands.")
+@click.version_option(package_name="mosha", prog_name="clinit")
+@click.argument("words", nargs=-1, metavar="[[GROUP] LEVEL]")
+def main(**options: Any) -> None:
+    r"""Tell a GROUP to go to a LEVEL, or be the daemon that does it.
+
+    With LEVEL alone the group has the name of this host. Without arguments cltab is read
+    again: groups that are no longer in it are stopped.
+
+    \b
+    clinit -d &                start the daemon
+    clinit web start           start what cltab has for group web, level start
+    clinit -v web stop         stop it, and show all groups
+    clinit -k                  halt all groups and end the daemon
+    """
+    try:
+        status = _run(_with_variables(_Given(**options)))
+    except UsageError as error:
+        _fail(str(error), WRONG_USAGE)
+    except NoAnswerError as error:
+        _fail(f"{error}; start one with `clinit -d`", NO_DAEMON)
+    except HostError as error:
+        _fail(str(error), NOT_AS_WANTED)
+    else:
+        sys.exit(status)
+
+
+def _fail(text: str, status: int) -> None:
+    click.echo(f"clinit: {text}", err=True)
+    sys.exit(status)
+
+
+def _with_variables(given: _Given) -> _Given:
+    """Let the variables of cltab override the command line; the rest of it does not matter."""
+    try:
+        variables = parse_variables(given.cltab.read_bytes())
+    except OSError:
+        return given
+    paths: dict[str, Any] = {name: Path(value) for name, value in variables.items()}
+    return replace(given, **paths)
+
+
+def _run(given: _Given) -> int:
+    if given.daemon:
+        if given.shutdown or given.words:
+            raise UsageError("-d takes neither -k nor a group nor a level")
+        return _be_daemon(given)
+    if len(given.words) > 2 or (given.shutdown and given.words):
+        raise UsageError("give a group and a level, or a level, or nothing, or -k; see --help")
+    reply = call(given.socket, _request(given), CALL_LIMIT_S)
+    text, *more = reply.text.splitlines() or [""]
+    click.echo(text, err=not reply.ok)
+    for line in more:
+        click.echo(line, err=True)
+    if given.verbose and reply.ok:
+        _print_groups(given.socket)
+    return AS_WANTED if reply.ok else NOT_AS_WANTED
+
+
+def _request(given: _Given) -> ClinitRequest:
+    if given.shutdown:
+        return Shutdown()
+    if not given.words or given.words in REREAD_WORDS:
+        return Reread()
+    group = given.words[0] if len(given.words) == 2 else sockets.gethostname()  # C4.15
+    return Tell(group=group, level=given.words[-1], node=given.node)
+
+
+def _print_groups(path: Path) -> None:
+    update = call(path, Ask(), CALL_LIMIT_S).update
+    for report in sorted(update.groups, key=lambda report: report.group) if update else ():
+        click.echo(f"{report.group} {report.level} {report.state}")
+
+
+def _be_daemon(given: _Given) -> int:
+    # A client must not pay for the imports of the daemon.
+    from mosha import logs  # noqa: PLC0415
+    from mosha.clinit.daemon import run_clinit  # noqa: PLC0415
+    from mosha.clinit.logsink import LogSink  # noqa: PLC0415
+    from mosha.clinit.options import ClinitOptions  # noqa: PLC0415
+
+    sink = LogSink(sys.stderr.fileno() if given.log is None else _open_log(given.log))
+    logs.configure(people=sink.isatty(), stream=cast("TextIO", sink))
+    options = ClinitOptions(
+        cltab=given.cltab,
+        socket=given.socket,
+        clstat=given.clstat,
+        state_dir=given.state_dir or given.socket.with_name(f"{given.socket.name}.state"),
+        cgroup=given.cgroup,
+        managed=given.managed,
+        node=given.node,
+    )
+    return asyncio.run(run_clinit(options))
+
+
+def _open_log(path: Path) -> int:
+    try:
+        return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise HostError(f"cannot write the log {path}: {error.strerror}") from error
+
+
+if __name__ == "__main__":
+    main()

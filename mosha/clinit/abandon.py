@@ -1,0 +1,64 @@
+"""File operations that may hang for ever, without hanging clinit with them.
+
+A thread cannot be cancelled, and a process in state D not even killed. So each subject (the
+cltab, the clstat) has at most one thread at a time, and if that does not come back it is left
+alone (DESIGN section 8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+ResultT = TypeVar("ResultT")
+
+
+class HungError(OSError):
+    """The file system does not answer; or it did not the last time, and still does not."""
+
+
+class Abandonable:
+    """Runs functions in a thread, one at a time, and gives up on one that hangs."""
+
+    def __init__(self, subject: str) -> None:
+        self._subject = subject
+        self._thread: threading.Thread | None = None
+
+    async def run(self, function: Callable[[], ResultT], limit_s: float) -> ResultT:
+        """Return what `function` returns, or raise what it raises if that is an OSError.
+
+        Raises:
+            HungError: it takes longer than `limit_s`, or an earlier one has not come back.
+        """
+        if self._thread is not None and self._thread.is_alive():
+            raise HungError(f"the file system does not answer: {self._subject}")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[ResultT] = loop.create_future()
+
+        def deliver(result: ResultT | None, error: OSError | None) -> None:
+            if answer.done():
+                return  # nobody waits any more
+            if error is None:
+                answer.set_result(cast("ResultT", result))
+            else:
+                answer.set_exception(error)
+
+        def work() -> None:
+            result, error = None, None
+            try:
+                result = function()
+            except OSError as raised:
+                error = raised
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(deliver, result, error)
+
+        self._thread = threading.Thread(target=work, name=self._subject, daemon=True)
+        self._thread.start()
+        try:
+            async with asyncio.timeout(limit_s):
+                return await answer
+        except TimeoutError:
+            reason = f"the file system does not answer within {limit_s:g} s: {self._subject}"
+            raise HungError(reason) from None

@@ -1,0 +1,71 @@
+"""What keeps the processes of an entry together: the interface of both kinds of box.
+
+`CgroupBoxes` has a cgroup for each group and below it one for each entry, which no process
+leaves by forking. `SessionBoxes` is for hosts where no cgroup can be made: there a process
+belongs to the entry in whose session it is, or whose names are in its environment.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from signal import Signals
+from typing import NamedTuple, Protocol
+
+from mosha.core.process import Scope
+
+
+class Key(NamedTuple):
+    """Which entry: tags are unique over all groups, the group is where its box is."""
+
+    group: str
+    tag: str
+
+
+class Left(NamedTuple):
+    """What an entry's dead leader left behind: in its own session, or elsewhere."""
+
+    in_session: bool
+    elsewhere: bool
+
+
+class Boxes(Protocol):
+    """All boxes of one clinit. `leader` is the pid of an entry's latest leader, dead or not."""
+
+    def enter(self, key: Key) -> AbstractContextManager[list[str]]:
+        """Let what is spawned in this context be in the box of `key` from its first moment.
+
+        Gives words to put before those that are executed. Raises OSError if there is no way.
+        """
+
+    def note(self, key: Key, leader: int) -> None:
+        """Take note of a new leader."""
+
+    def left_by(self, key: Key, leader: int) -> Left:
+        """Say what the leader, which is dead and reaped, left behind."""
+
+    def signal(self, key: Key, leader: int, scope: Scope, number: Signals) -> list[int]:
+        """Signal an entry's processes and return their pids."""
+
+    def is_empty(self, key: Key, leader: int, scope: Scope) -> bool:
+        """Say whether nothing of an entry is alive in this scope."""
+
+    def signal_group(self, group: str, number: Signals, spared: frozenset[str]) -> list[int]:
+        """Signal everything of a group but the entries of the spared tags."""
+
+    def is_group_empty(self, group: str, spared: frozenset[str]) -> bool:
+        """Say whether nothing of a group but the spared entries is alive."""
+
+    def kill_group(self, group: str) -> None:
+        """Send SIGKILL to everything of a group."""
+
+    def alive(self, group: str) -> int:
+        """Return how many processes of a group are alive."""
+
+    def forget(self, group: str) -> None:
+        """Remove the boxes of a group in which nothing is alive."""
+
+    def close(self) -> None:
+        """Remove everything, at an orderly end."""
+
+    def give_up(self) -> None:
+        """Have everything killed, at a disorderly end."""

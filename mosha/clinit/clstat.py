@@ -1,0 +1,81 @@
+"""The clstat of a clinit that is used alone: a line a group (C7.1), replaced as a whole.
+
+Written soon after each change, rewritten as a sign of life (C7.6), removed at the end (C7.8).
+A monitor publishes its own, fuller one; then clinit writes none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import anyio
+
+from mosha import logs
+from mosha.clinit.abandon import Abandonable
+from mosha.core.status import GroupLine
+from mosha.formats.clstat import render_groups
+
+
+class ClstatFile:
+    """Writes the present groups to a file, in a coroutine of its own."""
+
+    def __init__(
+        self,
+        path: Path,
+        groups: Callable[[], Mapping[str, GroupLine]],
+        heartbeat_s: float,
+        limit_s: float,
+    ) -> None:
+        self._path = path
+        self._groups = groups
+        self._heartbeat_s = heartbeat_s
+        self._limit_s = limit_s
+        self._files = Abandonable(str(path))
+        self._changed = asyncio.Event()
+        self._changed.set()
+        self._failed = False
+
+    def changed(self) -> None:
+        """Have it written soon."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Write at each change and each heartbeat, until cancelled."""
+        while True:
+            with anyio.move_on_after(self._heartbeat_s):
+                await self._changed.wait()
+            self._changed.clear()
+            await self._write()
+
+    async def remove(self) -> None:
+        """Remove the file: an orderly end."""
+        with contextlib.suppress(OSError):
+            await self._files.run(lambda: self._path.unlink(missing_ok=True), self._limit_s)
+
+    async def _write(self) -> None:
+        text = render_groups(self._groups()).encode()
+        try:
+            await self._files.run(lambda: _replace(self._path, text), self._limit_s)
+        except OSError as error:
+            if not self._failed:
+                reason = error.strerror or str(error)
+                logs.get().error("status_failed", path=str(self._path), reason=reason)
+            self._failed = True
+        else:
+            self._failed = False
+
+
+def _replace(path: Path, data: bytes) -> None:
+    # Named after the process: two daemons never write the same draft (the NO of C7.4).
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        draft.write_bytes(data)
+        draft.rename(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,146 @@
+"""The daemon: from its start, over its signals, to its orderly end."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import secrets
+import signal
+import socket
+from functools import partial
+from pathlib import Path
+
+import anyio
+
+from mosha import logs
+from mosha.clinit import cgroups
+from mosha.clinit.cgroup_boxes import CgroupBoxes
+from mosha.clinit.child import reset_signals
+from mosha.clinit.clstat import ClstatFile
+from mosha.clinit.engine import Engine
+from mosha.clinit.entry import base_environment
+from mosha.clinit.guard import Guard
+from mosha.clinit.options import ClinitOptions
+from mosha.clinit.orphans import StateDir
+from mosha.clinit.reaper import Reaper
+from mosha.clinit.requests import Requests
+from mosha.clinit.session_boxes import SessionBoxes
+from mosha.clinit.table import TableFile
+from mosha.control.address import listen, refuse_taken
+from mosha.control.protocol import ClinitRequest
+from mosha.control.server import Server
+from mosha.errors import HostError
+
+NO_CGROUP = "none"
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+async def run_clinit(options: ClinitOptions) -> int:
+    """Be a clinit until somebody shuts it down; return the exit status.
+
+    Whatever ends it otherwise, its children end with it.
+
+    Raises:
+        UsageError: a path cannot be used.
+        HostError: another clinit lives there, or the machine does not give what is needed.
+    """
+    refuse_taken(options.socket)
+    reset_signals()
+    state_dir = StateDir(options.state_dir)
+    for pid, command in state_dir.end_orphans(options.orphan_limit_s):
+        logs.get().warning("orphan_ended", pid=pid, command=command)
+    listener = listen(options.socket)
+    mark = secrets.token_hex(8)
+    _adopt_orphans()
+    boxes = _make_boxes(options.cgroup, mark)
+    try:
+        state_dir.write(mark, boxes.tree if isinstance(boxes, CgroupBoxes) else None)
+        environment = base_environment(options.node, mark)
+        engine = Engine(boxes, state_dir, options.limits, environment)
+        await _live(options, listener, boxes.guard, engine)
+    except BaseException as error:
+        boxes.give_up()
+        raise _sole(error) from error
+    boxes.close()
+    options.socket.unlink(missing_ok=True)
+    state_dir.close()
+    logs.get().info("clinit_stopped", pid=os.getpid())
+    return 0
+
+
+async def _live(
+    options: ClinitOptions,
+    listener: socket.socket,
+    guard: Guard,
+    engine: Engine,
+) -> None:
+    """Answer clients, obey signals and look after children until all groups have halted."""
+    table = TableFile(options.cltab, options.file_limit_s)
+    requests = Requests(engine, table, managed=options.managed)
+    server: Server[ClinitRequest] = Server(listener, ClinitRequest, requests.answer)
+    clstat = None
+    async with anyio.create_task_group() as tasks:
+        engine.start(tasks)
+        reaper = Reaper(engine, guard)
+        await requests.reread()
+        if options.clstat is not None:
+            clstat = ClstatFile(
+                options.clstat, engine.lines, options.heartbeat_s, options.file_limit_s
+            )
+            engine.on_change = clstat.changed
+            tasks.start_soon(clstat.run)
+        tasks.start_soon(partial(_obey_signals, requests, managed=options.managed))
+        tasks.start_soon(server.run)
+        logs.get().info("clinit_started", pid=os.getpid(), socket=str(options.socket))
+        await engine.halted.wait()
+        await server.flush()
+        reaper.close()
+        tasks.cancel_scope.cancel()
+    engine.close()
+    if clstat is not None:
+        await clstat.remove()
+
+
+def _sole(error: BaseException) -> BaseException:
+    """Return the error itself where a task group has wrapped a single one."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
+async def _obey_signals(requests: Requests, *, managed: bool) -> None:
+    """TERM, INT and QUIT halt all groups, HUP reads cltab; a managed clinit ignores them all.
+
+    By handlers, not by SIG_IGN: that would be inherited by every child (C6.9, H6.3).
+    """
+    numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+    with anyio.open_signal_receiver(*numbers) as received:
+        async for number in received:
+            if managed:
+                continue
+            if number is signal.SIGHUP:
+                await requests.reread()
+            else:
+                requests.shut_down()
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of whatever descendants lose theirs (prctl(2))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise HostError(f"cannot adopt orphans: {os.strerror(ctypes.get_errno())}")
+
+
+def _make_boxes(setting: str | None, mark: str) -> CgroupBoxes | SessionBoxes:
+    if setting == NO_CGROUP:
+        return SessionBoxes(mark)
+    try:
+        parent = Path(setting) if setting else cgroups.own_cgroup()
+        if parent is None:
+            raise FileNotFoundError(0, "no cgroup v2 is mounted")
+        return CgroupBoxes(parent, mark)
+    except OSError as error:
+        if setting:
+            raise HostError(f"cannot make a cgroup in {setting}: {error.strerror}") from error
+        logs.get().warning("cgroup_unavailable", reason=str(error))
+        return SessionBoxes(mark)

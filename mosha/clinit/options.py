@@ -1,0 +1,38 @@
+"""What a clinit is started with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mosha.core.ladder import Limits
+
+DEFAULT_CLTAB = Path("/etc/cltab")
+DEFAULT_SOCKET = Path("/var/run/clinit/clinit.s")
+DEFAULT_STATE_DIR = Path("/var/run/clinit/state")
+
+
+@dataclass(frozen=True, slots=True)
+class ClinitOptions:
+    """The files of a clinit and how it lives.
+
+    `cgroup` is the directory in which it makes its own cgroup; without it, that is the
+    cgroup it was started in; `none` does without. `managed` means that a monitor started
+    it: then only the monitor ends it (H6.3), and a mistake in cltab keeps the last good
+    entries in force instead of refusing every tell (DESIGN section 4).
+    """
+
+    cltab: Path = DEFAULT_CLTAB
+    socket: Path = DEFAULT_SOCKET
+    clstat: Path | None = None
+    state_dir: Path = DEFAULT_STATE_DIR
+    cgroup: str | None = None
+    managed: bool = False
+    node: str = ""
+    limits: Limits = field(default_factory=Limits)
+    # Other nodes of the original call a clstat stale that is older than 60 s (C7.6).
+    heartbeat_s: float = 30.0
+    # A file system that does not answer in that time counts as hung.
+    file_limit_s: float = 2.0
+    # What a former clinit left is SIGKILLed; only a hung kernel makes that take longer.
+    orphan_limit_s: float = 10.0

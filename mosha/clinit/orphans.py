@@ -1,0 +1,163 @@
+"""What a clinit leaves for the next one, should it die: who it was, and where its children are.
+
+The state directory has
+
+- `lock`, locked by the living clinit, so that two never share a state directory;
+- `children.json`: boot id, pid and start time of clinit, the mark that its children have in
+  their environment (MOSHA_RUN), and its cgroup;
+- without a cgroup also `sessions`: a line with session and start time for each leader.
+
+A new clinit ends what it finds before it answers or starts anything (DESIGN section 8). The
+mark and the cgroup are random names of one run of clinit: nobody else can have them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import time
+from pathlib import Path
+
+import msgspec
+
+from mosha.clinit import cgroups, proc
+from mosha.clock import boot_id
+from mosha.errors import HostError
+
+RECORD = "children.json"
+SESSIONS = "sessions"
+LOCK = "lock"
+STEP_S = 0.01
+
+
+class Record(msgspec.Struct):
+    """`children.json`."""
+
+    boot: str
+    pid: int
+    start: int
+    mark: str
+    cgroup: str | None = None
+
+
+class StateDir:
+    """The state directory of a living clinit."""
+
+    def __init__(self, path: Path) -> None:
+        """Make and lock it.
+
+        Raises:
+            HostError: a living clinit has it, or the system refuses.
+        """
+        self.path = path
+        self._sessions: int | None = None
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HostError(
+                f"another clinit lives in {path}; end it first, or choose another --state-dir"
+            ) from None
+        except OSError as error:
+            raise HostError(f"cannot use the state directory {path}: {error.strerror}") from error
+
+    def end_orphans(self, limit_s: float) -> list[tuple[int, str]]:
+        """End what a former clinit left; return the pids and command lines of it.
+
+        Raises:
+            HostError: something does not end within `limit_s` seconds.
+        """
+        record = self._read()
+        if record is None:
+            return []
+        ended: dict[int, str] = {}
+        deadline = time.monotonic() + limit_s
+        while left := self._left_of(record):
+            for pid in left:
+                ended.setdefault(pid, proc.command_line(pid))
+                if record.cgroup is None:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+            if record.cgroup is not None:
+                cgroups.kill(Path(record.cgroup))
+            if time.monotonic() > deadline:
+                pids = " ".join(map(str, left))
+                raise HostError(f"processes of a former clinit do not end: {pids}")
+            time.sleep(STEP_S)
+        if record.cgroup is not None:
+            cgroups.remove(Path(record.cgroup))
+        return list(ended.items())
+
+    def write(self, mark: str, cgroup: Path | None) -> None:
+        """Note where the children of this clinit will be, before there are any."""
+        seen = proc.see(os.getpid())
+        tree = None if cgroup is None else str(cgroup)
+        record = Record(boot_id(), os.getpid(), seen.start if seen else 0, mark, tree)
+        draft = self.path / f"{RECORD}.{os.getpid()}"
+        try:
+            draft.write_bytes(msgspec.json.encode(record) + b"\n")
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+            if tree is None:
+                self._sessions = os.open(self.path / SESSIONS, flags, 0o600)
+            draft.rename(self.path / RECORD)
+        except OSError as error:
+            raise HostError(f"cannot write {self.path / RECORD}: {error.strerror}") from error
+
+    def note_session(self, leader: int) -> None:
+        """Note a new leader; needed only without a cgroup."""
+        seen = proc.see(leader)
+        if self._sessions is not None and seen is not None:
+            # A full disk must not keep a service from running; the mark finds most of it.
+            with contextlib.suppress(OSError):
+                os.write(self._sessions, b"%d %d\n" % (leader, seen.start))
+
+    def close(self) -> None:
+        """Leave nothing to be found: all children have ended."""
+        for name in (RECORD, SESSIONS):
+            (self.path / name).unlink(missing_ok=True)
+        if self._sessions is not None:
+            os.close(self._sessions)
+        os.close(self._lock)
+
+    def _read(self) -> Record | None:
+        try:
+            record = msgspec.json.decode((self.path / RECORD).read_bytes(), type=Record)
+        except (OSError, msgspec.MsgspecError):
+            return None
+        return record if record.boot == boot_id() else None  # nothing survives a boot
+
+    def _left_of(self, record: Record) -> list[int]:
+        if record.cgroup is not None:
+            tree = Path(record.cgroup)
+            return cgroups.pids(tree) if cgroups.populated(tree) else []
+        everybody = proc.see_all()
+        leaders = self._leaders()
+        sessions = {
+            pid for pid, start in leaders if pid not in everybody or everybody[pid].start == start
+        }
+        marked = [
+            seen.pid
+            for seen in everybody.values()
+            if seen.pid != os.getpid()
+            and (
+                (
+                    seen.session in sessions
+                    and seen.start >= min(s for p, s in leaders if p == seen.session)
+                )
+                or proc.environment(seen.pid).get("MOSHA_RUN") == record.mark
+            )
+        ]
+        below = [s.pid for pid in marked for s in proc.descendants(pid, everybody)]
+        return [*marked, *below]
+
+    def _leaders(self) -> list[tuple[int, int]]:
+        try:
+            lines = (self.path / SESSIONS).read_bytes().splitlines()
+        except OSError:
+            return []
+        words = [line.split() for line in lines]
+        # The last line may be half of one.
+        return [(int(pair[0]), int(pair[1])) for pair in words if len(pair) == 2]

@@ -1,0 +1,144 @@
+"""What the processes of entries write, as log lines: bounded in length, rate and cost.
+
+Two bounds a second for each entry: so many lines are logged, the rest is counted and said
+(`output_dropped`); so many bytes are read, then the pipe is left full until the second is
+over, and a child that floods waits there instead of keeping clinit busy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass, field
+
+from mosha import logs
+from mosha.clinit.boxes import Key
+
+LINE_MAX_BYTES = 8192
+"""A longer line is logged in pieces."""
+
+LINES_PER_S_MAX = 500
+BYTES_PER_S_MAX = 4 << 20
+CHUNK_BYTES = 1 << 16
+RUNS_MAX = 32
+"""Of so many runs of an entry the pipes are kept open for what the runs left behind."""
+
+
+@dataclass(slots=True)
+class _Pipe:
+    fd: int
+    pid: int
+    stream: str
+    rest: bytes = b""
+
+
+@dataclass(slots=True)
+class Output:
+    """The pipes of one entry, of its latest run and of what earlier ones left behind."""
+
+    key: Key
+    _pipes: list[_Pipe] = field(default_factory=list)
+    _lines: int = 0
+    _bytes: int = 0
+    _dropped: int = 0
+    _window: asyncio.TimerHandle | None = None
+    _full: bool = False
+
+    def follow(self, pid: int, stdout: int, stderr: int) -> None:
+        """Log what comes out of these pipes from now on; they are closed at their end."""
+        while len(self._pipes) >= 2 * RUNS_MAX:
+            self._close(self._pipes[0])
+        for fd, stream in ((stdout, "stdout"), (stderr, "stderr")):
+            pipe = _Pipe(fd, pid, stream)
+            self._pipes.append(pipe)
+            if not self._full:
+                self._watch(pipe)
+
+    def drain(self, pid: int) -> None:
+        """Log what is in the pipes of a run that has ended, so that it precedes that news."""
+        for pipe in [pipe for pipe in self._pipes if pipe.pid == pid]:
+            if not self._full:
+                self._read(pipe)
+
+    def close(self) -> None:
+        """Close all pipes."""
+        while self._pipes:
+            self._close(self._pipes[0])
+        if self._window is not None:
+            self._window.cancel()
+
+    @property
+    def open(self) -> bool:
+        """Whether anything may still come."""
+        return bool(self._pipes)
+
+    def _watch(self, pipe: _Pipe) -> None:
+        asyncio.get_running_loop().add_reader(pipe.fd, self._read, pipe)
+
+    def _read(self, pipe: _Pipe) -> None:
+        try:
+            chunk = os.read(pipe.fd, CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        if not chunk:
+            if pipe.rest:
+                self._log(pipe, pipe.rest)
+            self._close(pipe)
+            return
+        if self._window is None:
+            self._window = asyncio.get_running_loop().call_later(1.0, self._next_second)
+        self._split(pipe, chunk)
+        self._bytes += len(chunk)
+        if self._bytes >= BYTES_PER_S_MAX and not self._full:
+            self._full = True
+            for each in self._pipes:
+                asyncio.get_running_loop().remove_reader(each.fd)
+
+    def _split(self, pipe: _Pipe, chunk: bytes) -> None:
+        *whole, rest = (pipe.rest + chunk).split(b"\n")
+        for at, line in enumerate(whole):
+            if self._lines >= LINES_PER_S_MAX:
+                self._dropped += len(whole) - at
+                break
+            self._log(pipe, line)
+        while len(rest) >= LINE_MAX_BYTES:
+            self._log(pipe, rest[:LINE_MAX_BYTES])
+            rest = rest[LINE_MAX_BYTES:]
+        pipe.rest = rest
+
+    def _log(self, pipe: _Pipe, line: bytes) -> None:
+        for start in range(0, len(line) or 1, LINE_MAX_BYTES):
+            if self._lines >= LINES_PER_S_MAX:
+                self._dropped += 1
+                return
+            self._lines += 1
+            logs.get().info(
+                "output",
+                group=self.key.group,
+                tag=self.key.tag,
+                pid=pipe.pid,
+                stream=pipe.stream,
+                text=line[start : start + LINE_MAX_BYTES].decode("utf-8", "backslashreplace"),
+            )
+
+    def _next_second(self) -> None:
+        self._window = None
+        if self._dropped:
+            logs.get().warning(
+                "output_dropped",
+                group=self.key.group,
+                tag=self.key.tag,
+                lines=self._dropped,
+                in_s=1.0,
+                reason=f"more than {LINES_PER_S_MAX} lines a second",
+            )
+        self._lines = self._bytes = self._dropped = 0
+        if self._full:
+            self._full = False
+            for pipe in self._pipes:
+                self._watch(pipe)
+
+    def _close(self, pipe: _Pipe) -> None:
+        self._pipes.remove(pipe)
+        asyncio.get_running_loop().remove_reader(pipe.fd)
+        os.close(pipe.fd)

@@ -1,0 +1,52 @@
+"""Children that are no leaders: adopted orphans that end, and the guard.
+
+Leaders are waited for by their pidfd, one descriptor each. For all others SIGCHLD says that
+something has ended; then those who wait for emptiness look at once, and the dead are buried
+a little later, many at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+from mosha.clinit import proc
+from mosha.clinit.engine import Engine
+from mosha.clinit.guard import Guard
+
+BURY_S = 0.05
+
+
+class Reaper:
+    """Reaps what nobody else waits for."""
+
+    def __init__(self, engine: Engine, guard: Guard) -> None:
+        self._engine = engine
+        self._guard = guard
+        self._timer: asyncio.TimerHandle | None = None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._ended)
+
+    def close(self) -> None:
+        """Reap no more."""
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _ended(self) -> None:
+        self._engine.something_ended()
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(BURY_S, self._bury)
+
+    def _bury(self) -> None:
+        self._timer = None
+        buried = 0
+        for pid in set(proc.children()) - self._engine.leaders():
+            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG) is None:
+                continue
+            if pid == self._guard.pid:
+                self._guard.restart()
+            else:
+                buried += 1
+        if buried:  # the numbers of living processes in reports have changed
+            self._engine.news.touch(self._engine.supervisor.units)

@@ -1,0 +1,121 @@
+"""What clinit answers to each request (catalogue C4)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from mosha import __version__, logs
+from mosha.clinit.engine import Engine
+from mosha.clinit.table import TableFile
+from mosha.control.protocol import (
+    Ask,
+    ClinitRequest,
+    Hello,
+    Lease,
+    Message,
+    Reply,
+    Reread,
+    Shutdown,
+    Subscribe,
+    Tell,
+    Update,
+)
+from mosha.control.server import Client
+from mosha.core.group import Deadlines, Told
+from mosha.core.supervisor import Leased, ShutdownAsked, TableRead
+from mosha.errors import BugError
+from mosha.formats.names import NAME_RULE, is_name
+
+REREAD_TEXT = "re-read"
+
+
+class Requests:
+    """Answers the clients of one clinit.
+
+    In a `managed` one a cltab with mistakes does not refuse tells: the last good entries are
+    in force, and the monitor, which hears of the mistakes, must be able to stop a group.
+    """
+
+    def __init__(self, engine: Engine, table: TableFile, *, managed: bool) -> None:
+        self._engine = engine
+        self._table = table
+        self._managed = managed
+        self._loaded = False
+        self._errors: tuple[str, ...] = ()
+        # Tells are obeyed in the order they came, though reading cltab may take a while.
+        self._in_order = asyncio.Lock()
+
+    async def answer(self, request: ClinitRequest, client: Client) -> list[Message]:
+        """Return the reply, and to a subscriber everything besides."""
+        match request:
+            case Hello():
+                return [Reply(ok=True, text=f"clinit {os.getpid()} {__version__}")]
+            case Tell():
+                async with self._in_order:
+                    return [await self._tell(request)]
+            case Reread():
+                async with self._in_order:
+                    return [await self.reread()]
+            case Lease():
+                leases = {
+                    group: (term, Deadlines(stop_at, kill_at))
+                    for group, (term, stop_at, kill_at) in request.leases.items()
+                }
+                self._engine.happen(Leased(leases))
+                return [Reply(ok=True)]
+            case Ask():
+                return [Reply(ok=True, update=self._everything())]
+            case Subscribe():
+                self._engine.news.subscribe(client)
+                return [Reply(ok=True), self._everything()]
+            case Shutdown():
+                return [self.shut_down()]
+
+    async def reread(self) -> Reply:
+        """Look at cltab, and put it in force if it is another one and right (C4.14)."""
+        warning = await self._look()
+        if self._errors:
+            return Reply(ok=False, text="\n".join(self._errors))
+        return Reply(ok=not warning, text=warning or REREAD_TEXT)
+
+    def shut_down(self) -> Reply:
+        """Begin to halt all groups (C8.3)."""
+        answer = self._engine.happen(ShutdownAsked())
+        if answer is None:
+            raise BugError("a shutdown got no answer")
+        self._engine.news.tell(Update(halting=True))
+        return Reply(ok=answer.ok, text=answer.text)
+
+    def _everything(self) -> Update:
+        return self._engine.full_update(self._errors)
+
+    async def _tell(self, tell: Tell) -> Reply:
+        if not is_name(tell.level):
+            return Reply(ok=False, text=f"not the name of a level: {tell.level!r}; {NAME_RULE}")
+        if (tell.stop_at is None) != (tell.kill_at is None):
+            return Reply(ok=False, text="stop_at and kill_at go together")
+        warning = await self._look()
+        if self._errors and not (self._managed and self._loaded):
+            return Reply(ok=False, text="\n".join(self._errors))  # C1.13
+        told = Told(tell.group, tell.level, tell.term, tell.node, tell.stop_at, tell.kill_at)
+        answer = self._engine.happen(told)
+        if answer is None:
+            raise BugError(f"{tell} got no answer")
+        return Reply(ok=answer.ok, text="\n".join(filter(None, (answer.text, warning))))
+
+    async def _look(self) -> str:
+        """Look at cltab; return a warning for the client, if there is one."""
+        reading = await self._table.look()
+        if reading.cltab is not None:
+            self._loaded = True
+            logs.get().info("cltab_loaded", entries=len(reading.cltab.entries))
+            self._engine.happen(TableRead(reading.cltab))
+        if reading.warning:
+            logs.get().warning("cltab_refused", reason=reading.warning)
+        if reading.errors != self._errors:
+            self._errors = reading.errors
+            for error in self._errors:
+                logs.get().error("cltab_refused", reason=error)
+            self._engine.news.tell(Update(cltab_errors=self._errors))
+        return f"warning: {reading.warning}" if reading.warning else ""

@@ -1,0 +1,118 @@
+"""The cltab on disk: read when somebody tells something, and only if it is another one.
+
+Nothing looks at the file in between (C1.16). It counts as another one if its time, size or
+inode differ (C1.15). What cannot be read, or is wrong, leaves the last good entries in force.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from mosha.clinit.abandon import Abandonable
+from mosha.core.tables import Cltab
+from mosha.formats.cltab import parse_cltab
+from mosha.formats.mistakes import FILE_MAX_BYTES, Mistakes
+
+DUPLICATE = "entry has duplicate tag: "
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What came of a look at the file: a new cltab, or what is wrong, or neither.
+
+    `errors` is one line each; `warning` is what is worth saying though nothing is wrong.
+    """
+
+    cltab: Cltab | None = None
+    errors: tuple[str, ...] = ()
+    warning: str = ""
+
+
+_Version = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    version: _Version
+    data: bytes | None
+    problem: str = ""
+
+
+class TableFile:
+    """One cltab file and what was last seen of it."""
+
+    def __init__(self, path: Path, limit_s: float) -> None:
+        self.path = path
+        self._limit_s = limit_s
+        self._files = Abandonable(str(path))
+        self._version: _Version | None = None
+        self._errors: tuple[str, ...] = ()
+
+    async def look(self) -> Reading:
+        """Read the file if it is another one than at the last look."""
+        known = self._version
+        try:
+            file = await self._files.run(lambda: _read(self.path, known), self._limit_s)
+        except FileNotFoundError:
+            self._version = None
+            return Reading(errors=self._errors, warning=f"file not found: {self.path}")  # C1.17
+        except OSError as error:
+            text = error.strerror or str(error)
+            return Reading(errors=self._errors, warning=f"cannot read {self.path}: {text}")
+        if file.version == known:
+            return Reading(errors=self._errors)
+        self._version = file.version
+        return self._judge(file)
+
+    def _judge(self, file: _File) -> Reading:
+        if file.data is None:
+            self._errors = (file.problem,)
+            return Reading(errors=self._errors)
+        try:
+            cltab = parse_cltab(file.data, str(self.path))
+        except Mistakes as mistakes:
+            lines = tuple(str(mistakes).splitlines())
+            tags = [m.text for m in mistakes.mistakes if m.problem.startswith(DUPLICATE)]
+            # C4.1: the text that the original's callers know comes first.
+            self._errors = (*(DUPLICATE + tag for tag in tags[:1]), *lines)
+            return Reading(errors=self._errors)
+        self._errors = ()
+        return Reading(cltab=cltab)
+
+
+def _read(path: Path, known: _Version | None) -> _File:
+    """Read the file, in a thread; without its data if it is the known one."""
+    # O_NONBLOCK: a FIFO would be waited for.
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        status = os.fstat(fd)
+        version = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev)
+        problem = _distrust(path, status)
+        if problem:
+            # A chmod changes neither time nor size: look again each time.
+            return _File((*version[:3], -1), None, problem)
+        if version == known:
+            return _File(version, None)
+        pieces: list[bytes] = []
+        size = 0
+        while size <= FILE_MAX_BYTES and (piece := os.read(fd, FILE_MAX_BYTES + 1 - size)):
+            pieces.append(piece)
+            size += len(piece)
+        return _File(version, b"".join(pieces))
+    finally:
+        os.close(fd)
+
+
+def _distrust(path: Path, status: os.stat_result) -> str:
+    """Say why the commands of this file shall not be run; empty if they may."""
+    uid = os.geteuid()
+    if not stat.S_ISREG(status.st_mode):
+        return f"{path} is no regular file; cltab is a text file"
+    if status.st_mode & stat.S_IWOTH:
+        return f"{path} can be written by everybody, who would be uid {uid} then; chmod o-w it"
+    if status.st_uid not in (0, uid):
+        return f"{path} belongs to uid {status.st_uid}; chown it to uid {uid} or to root"
+    return ""
