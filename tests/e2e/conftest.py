@@ -1,0 +1,39 @@
+"""Fixtures of the tests with real nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.cluster import Cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
+
+LOG_TAIL_CHARS = 20_000
+
+
+@pytest.fixture
+def cluster(short_dir: Path) -> Iterator[Cluster]:
+    """Three nodes that are not started yet; everything of them ends with the test."""
+    with Cluster(short_dir) as made:
+        yield made
+        if made.witness.exists():
+            assert made.overlaps() == []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the nodes' logs to the report of a test that failed: their directory goes away."""
+    report = yield
+    made = getattr(item, "funcargs", {}).get("cluster")
+    if report.when == "call" and report.failed and isinstance(made, Cluster):
+        for node in made.nodes.values():
+            if node.log.exists():
+                text = node.log.read_text(encoding="utf-8", errors="replace")
+                report.sections.append((f"log of node {node.number}", text[-LOG_TAIL_CHARS:]))
+    return report

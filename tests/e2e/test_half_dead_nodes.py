@@ -1,0 +1,117 @@
+"""What dies or freezes by halves: monitors, clinits, and nodes that must be fenced."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+from mosha.control.protocol import Confirm
+from tests.e2e.cluster import Cluster
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GROUPS = ("a", "b", "c")
+
+
+def test_a_killed_monitor_leaves_its_groups_alone_and_the_next_one_adopts_them(
+    cluster: Cluster,
+) -> None:
+    cluster.write_tables(GROUPS)
+    cluster.start()
+    _, places = cluster.wait_running(GROUPS)
+    (number,) = places["a"]
+    node = cluster.nodes[number]
+    pids, status = node.pids(), node.status()
+    assert status is not None
+    node.kill_monitor()
+    node.start()
+
+    def adopted() -> bool:
+        now = node.status()
+        return now is not None and now.inc > status.inc and now.claims == status.claims
+
+    wait_until(adopted)
+    wait_until(node.answers)
+    wait_until(lambda: all(group.ok for group in node.report().groups))
+    assert node.pids() == pids
+    assert cluster.places() == places
+
+
+def test_a_frozen_monitor_loses_its_groups_and_behaves_when_it_wakes(cluster: Cluster) -> None:
+    cluster.write_tables(GROUPS)
+    cluster.start()
+    _, places = cluster.wait_running(GROUPS)
+    (number,) = places["a"]
+    frozen = cluster.nodes[number]
+    others = [other for other in cluster.nodes if other != number]
+    frozen.signal(signal.SIGSTOP)
+    cluster.wait_running(GROUPS, *others)
+    assert not any(frozen.pids().values()), "clinit must have ended them by kill_at"
+    frozen.signal(signal.SIGCONT)
+
+    def at_peace() -> bool:
+        reports = [node.report() for node in cluster.nodes.values()]
+        return all(group.ok for report in reports for group in report.groups) and all(
+            node.state in ("self", "fresh") for report in reports for node in report.nodes
+        )
+
+    wait_until(at_peace)
+
+
+def test_the_processes_of_a_killed_clinit_are_gone_and_run_again_somewhere(
+    cluster: Cluster,
+) -> None:
+    cluster.write_tables(GROUPS)
+    cluster.start()
+    _, places = cluster.wait_running(GROUPS)
+    (number,) = places["a"]
+    node = cluster.nodes[number]
+    before = node.clinit_pid()
+    node.kill_clinit()
+    wait_until(lambda: node.clinit_pid() not in (0, before))
+    cluster.wait_running(GROUPS)
+
+
+def test_where_fencing_is_required_nothing_moves_without_a_receipt(short_dir: Path) -> None:
+    with Cluster(short_dir, extra="[fencing]\nrequired = true\n") as cluster:
+        cluster.write_tables(GROUPS)
+        cluster.start()
+        _, places = cluster.wait_running(GROUPS)
+        (victim,) = places["a"]
+        others = [number for number in cluster.nodes if number != victim]
+        cluster.nodes[victim].kill()
+        watcher = cluster.nodes[others[0]]
+
+        def waiting() -> str:
+            group = next(g for g in watcher.report().groups if g.group == "a")
+            return group.next if "not fenced" in group.why else ""
+
+        assert f"mosha confirm {victim}" in wait_until(waiting)
+        assert "a" not in cluster.places(*others)
+        assert watcher.ask(Confirm(node=victim)).ok
+        cluster.wait_running(GROUPS, *others)
+        assert cluster.overlaps() == []
+
+
+def test_a_fence_command_gets_the_number_and_its_success_moves_the_groups(
+    short_dir: Path,
+) -> None:
+    shots = short_dir / "shots"
+    fence = short_dir / "fence"
+    fence.write_text(f'#!/bin/sh\necho "$1" >> {shots}\n')
+    fence.chmod(0o755)
+    extra = f'start_grace = 0.1\nstomith = "{fence}"\n'
+    with Cluster(short_dir, extra=extra) as cluster:
+        cluster.write_tables(GROUPS)
+        cluster.start()
+        _, places = cluster.wait_running(GROUPS)
+        (victim,) = places["a"]
+        others = [number for number in cluster.nodes if number != victim]
+        cluster.nodes[victim].kill()
+        cluster.wait_running(GROUPS, *others)
+        assert shots.read_text().split() == [str(victim)], "one shot, by one node"
+        states = {n.node: n.state for n in cluster.nodes[others[0]].report().nodes}
+        assert states[victim] == "fenced"
+        assert cluster.overlaps() == []

@@ -1,0 +1,167 @@
+"""A cluster keeps its groups running: start, loss of a node, orderly leave, moves by edit.
+
+Every test ends with a look at the witness file: no two nodes ever ran one group together
+(the `cluster` fixture). Times are not judged here, `make bench` measures them.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from mosha.control.protocol import Confirm, SetWish
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.e2e.cluster import Cluster
+
+GROUPS = ("a", "b", "c", "d", "e")
+
+
+def node_of(places: dict[str, list[int]], group: str) -> int:
+    (node,) = places[group]
+    return node
+
+
+def test_each_group_starts_on_exactly_one_node_and_all_nodes_agree(cluster: Cluster) -> None:
+    cluster.write_tables(GROUPS)
+    cluster.start()
+    _, places = cluster.wait_running(GROUPS)
+    for node in cluster.nodes.values():
+        wait_until(lambda node=node: all(g.ok for g in node.report().groups))
+        views = {g.group: g.where for g in node.report().groups}
+        assert views == places
+
+
+def test_the_groups_of_a_node_that_dies_run_on_the_others(cluster: Cluster) -> None:
+    cluster.write_tables(GROUPS)
+    cluster.start()
+    _, places = cluster.wait_running(GROUPS)
+    victim = node_of(places, "a")
+    others = [number for number in cluster.nodes if number != victim]
+    cluster.nodes[victim].kill()
+    _, after = cluster.wait_running(GROUPS, *others)
+    kept = {g: where for g, where in places.items() if where != [victim]}
+    assert {g: after[g] for g in kept} == kept, "a group moved without need"
+
+
+def test_a_node_that_comes_back_takes_nothing_away(cluster: Cluster) -> None:  # H3.9
+    cluster.write_tables(GROUPS)
+    cluster.start()
+    _, places = cluster.wait_running(GROUPS)
+    victim = node_of(places, "a")
+    others = [number for number in cluster.nodes if number != victim]
+    cluster.nodes[victim].kill()
+    _, after = cluster.wait_running(GROUPS, *others)
+    cluster.nodes[victim].start()
+
+    def all_see_all() -> bool:
+        reports = (n.report() for n in cluster.nodes.values() if n.answers())
+        states = [{n.state for n in report.nodes} for report in reports]
+        return len(states) == 3 and all(s == {"self", "fresh"} for s in states)
+
+    wait_until(all_see_all)
+    assert cluster.places() == after
+
+
+def test_a_leaving_node_hands_its_groups_over_and_keeps_its_votes(cluster: Cluster) -> None:
+    cluster.write_tables(GROUPS)
+    cluster.start()
+    _, places = cluster.wait_running(GROUPS)
+    leaver = node_of(places, "a")
+    others = [number for number in cluster.nodes if number != leaver]
+    before = cluster.nodes[leaver].status()
+    assert cluster.nodes[leaver].leave() == 0
+    cluster.wait_running(GROUPS, *others)
+    status = cluster.nodes[leaver].status()
+    assert status is not None
+    assert before is not None
+    assert status.state == "left"
+    assert status.terms.keys() >= before.terms.keys()
+    assert cluster.nodes[leaver].processes() == []
+
+
+def test_a_group_is_moved_and_stopped_by_editing_hactl_on_any_node(cluster: Cluster) -> None:
+    cluster.write_tables(("a", "b"))
+    cluster.start()
+    _, places = cluster.wait_running(("a", "b"))
+    here = node_of(places, "a")
+    there = 1 + here % 3
+    hactl = cluster.nodes[there].directory / "hactl"
+    hactl.write_text(f"a start only={there}\nb stop\n")
+    wait_until(lambda: cluster.places() == {"a": [there]})
+    for node in cluster.nodes.values():
+        wait_until(lambda n=node: (n.directory / "hactl").read_text() == hactl.read_text())
+
+
+def test_set_edits_hactl_and_wins_everywhere(cluster: Cluster) -> None:
+    cluster.write_tables(("a",))
+    cluster.start()
+    cluster.wait_running(("a",))
+    reply = cluster.nodes[2].ask(SetWish(group="a", level="stop"))
+    assert reply.ok, reply.text
+    wait_until(lambda: cluster.places() == {})
+    for node in cluster.nodes.values():
+        wait_until(lambda n=node: "a stop" in (n.directory / "hactl").read_text())
+
+
+def test_a_process_that_dies_is_respawned_on_the_same_node(cluster: Cluster) -> None:
+    cluster.write_tables(("a",))
+    cluster.start()
+    _, places = cluster.wait_running(("a",))
+    node = cluster.nodes[node_of(places, "a")]
+    (pid,) = node.pids()["a"]
+    os.kill(pid, 9)
+    (new,) = wait_until(lambda: node.pids()["a"] - {pid, 0})
+    assert new != pid
+    assert cluster.places() == places
+
+
+def test_a_group_that_fails_its_test_seeks_another_node(cluster: Cluster) -> None:
+    only_two = f"picky:picky-test:test:test:test $MOSHA_NODE = 2\n"  # noqa: F541 - looks alike
+    service = f"picky:picky-main:start:respawn:{cluster.service()}\n"
+    cluster.write_tables(("a",), cltab=only_two + service, hactl="picky start prefer=1,3,2\n")
+    cluster.start()
+    _, places = cluster.wait_running(("picky",))
+    assert places["picky"] == [2]
+    group = next(g for g in cluster.nodes[2].report().groups if g.group == "picky")
+    assert {ban.node for ban in group.bans} == {1, 3}
+    assert all("picky-test" in ban.reason for ban in group.bans)
+
+
+def test_a_group_no_node_can_run_is_shown_with_every_reason(cluster: Cluster) -> None:
+    cluster.write_tables(("a",), cltab="bad:bad-test:test:test:exit 3\n", hactl="bad start\n")
+    cluster.start()
+    cluster.wait_running(("a",))
+
+    def told() -> str:
+        views = {g.group: g for g in cluster.nodes[1].report().groups}
+        return views["bad"].why if "no node can run it" in views["bad"].why else ""
+
+    why = wait_until(told)
+    for node in cluster.nodes:
+        assert f"node {node}: banned" in why
+
+
+def test_a_lost_quorum_stops_everything_and_its_return_starts_it_again(cluster: Cluster) -> None:
+    cluster.write_tables(("a", "b"))
+    cluster.start()
+    cluster.wait_running(("a", "b"))
+    cluster.nodes[1].kill()
+    cluster.nodes[2].kill()
+    last = cluster.nodes[3]
+    wait_until(lambda: not last.report().quorum.has)
+    wait_until(lambda: not any(last.pids().values()))
+    assert any(event["to"] == "no" for event in last.events("quorum_changed"))
+    assert "no quorum" in last.report().problems[0]
+    cluster.nodes[1].start()
+    cluster.wait_running(("a", "b"), 1, 3)
+
+
+def test_confirm_is_refused_for_a_node_that_is_alive(cluster: Cluster) -> None:
+    cluster.write_tables(("a",))
+    cluster.start()
+    cluster.wait_running(("a",))
+    reply = cluster.nodes[1].ask(Confirm(node=2))
+    assert not reply.ok
+    assert "alive" in reply.text
