@@ -155,15 +155,16 @@ def next_mtime_ns(known: Iterable[TableVersion], now_ns: int) -> int:
     return max(now_ns, max(times, default=0) + 1)
 
 
-def settle_s(version: TableVersion | None, size: int, now_ns: int) -> float:
-    """Return for how long a found edit has to stay the same before it is taken.
+def settle_s(version: TableVersion | None, now_ns: int, *, empties: bool) -> float:
+    """Return for how long a found file has to stay the same before anything is done about it.
 
-    `version` is None for a file that is gone. A file system with whole-second times would
-    hide a second edit within that second.
+    `version` is None if it cannot be read; `empties` says that it is gone or has nothing
+    in it any more. A file system with whole-second times would hide a second edit within
+    that second.
     """
-    if version is None or not size:
+    if empties:
         return SETTLE_GONE_S
-    if version.mtime_ns % NS_PER_S == 0:
+    if version is not None and version.mtime_ns % NS_PER_S == 0:
         left = (version.mtime_ns + NS_PER_S - now_ns) / NS_PER_S
         return SETTLE_S + min(max(left, 0.0), 1.0)
     return SETTLE_S

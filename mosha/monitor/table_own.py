@@ -132,8 +132,10 @@ class OwnFile:
                 return seen
             if seen == self._steady:
                 return seen
-            size = 0 if self._keeper.would_empty(seen.table) else 1
-            await anyio.sleep(settle_s(seen.version, size, self._means.wall_ns()))
+            gone = seen.version is None and not seen.distrust
+            empties = gone or self._keeper.would_empty(seen.table)
+            wall_ns = self._means.wall_ns()
+            await anyio.sleep(settle_s(seen.version, wall_ns, empties=empties))
             again = await self._read(seen)
             if again == seen:
                 self._steady = seen

@@ -51,6 +51,9 @@ class PeerVersions:
             keeper.clear(node)
             return
         self._adverts[node] = version
+        refusal = keeper.refusal(node)
+        if refusal and refusal.what != version:
+            keeper.clear(node)
         now_ns = self._means.wall_ns()
         ahead = ahead_s(version, now_ns)
         if is_newer(version, keeper.version, now_ns):

@@ -161,17 +161,18 @@ def test_the_time_of_a_new_edit_is_later_than_all_that_are_known() -> None:
 
 
 def test_what_would_stop_everything_has_to_last_longer() -> None:
-    fresh = TableVersion(NOW_NS + 1, "x")
-    assert settle_s(fresh, 1, NOW_NS) == SETTLE_S
-    assert settle_s(fresh, 0, NOW_NS) == SETTLE_GONE_S
-    assert settle_s(None, 0, NOW_NS) == SETTLE_GONE_S
+    version = TableVersion(NOW_NS + 1, "x")
+    assert settle_s(version, NOW_NS, empties=False) == SETTLE_S
+    assert settle_s(version, NOW_NS, empties=True) == SETTLE_GONE_S
+    assert settle_s(None, NOW_NS, empties=True) == SETTLE_GONE_S
+    assert settle_s(None, NOW_NS, empties=False) == SETTLE_S
 
 
 @pytest.mark.parametrize(
     ("age_s", "wait_s"), [(0, SETTLE_S + 1), (1, SETTLE_S), (500, SETTLE_S), (-500, SETTLE_S + 1)]
 )
 def test_a_time_of_whole_seconds_is_waited_out(age_s: int, wait_s: float) -> None:
-    assert settle_s(aged(age_s), 1, NOW_NS) == pytest.approx(wait_s)
+    assert settle_s(aged(age_s), NOW_NS, empties=False) == pytest.approx(wait_s)
 
 
 @dataclass

@@ -1,0 +1,199 @@
+"""What is in force outlives a restart, a spoiled, full or read-only disk and a lost mount."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from mosha.core.replication import CLTAB, HACTL, NS_PER_S, version_of
+from mosha.core.tables import Wish
+from mosha.errors import HostError
+from tests.monitor.table_cluster import BAR, CLTAB_TEXT, FOO, Cluster, Host
+from tests.waiting import until
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    return Cluster(tmp_path)
+
+
+@pytest.fixture
+def one(cluster: Cluster) -> Host:
+    return cluster.add_one()
+
+
+async def again(cluster: Cluster, number: int) -> Host:
+    """Start a node anew, without looking at its directory, and return it."""
+    host = cluster.add(number)
+    await host.replicator.load()
+    host.replicator.close()
+    return host
+
+
+async def test_after_a_restart_the_same_versions_are_in_force(cluster: Cluster, one: Host) -> None:
+    async with cluster.running():
+        await one.replicator.set_wish(Wish("bar", "start"))
+        before = one.tables
+    assert (await again(cluster, 1)).tables == before
+    (one.state / "tables.json").write_text("{", encoding="utf-8")
+    assert (await again(cluster, 1)).tables == before
+    (one.state / "tables.json").unlink()
+    assert (await again(cluster, 1)).tables == before
+
+
+async def test_an_edit_made_while_the_node_was_down_is_judged_at_its_start(
+    cluster: Cluster, one: Host
+) -> None:
+    async with cluster.running():
+        pass
+    one.edit(BAR, age_s=50)
+    assert (await again(cluster, 1)).agrees(BAR)
+    one.edit(FOO, age_s=70)
+    host = await again(cluster, 1)
+    assert host.agrees(BAR)
+    assert host.history(".discarded") == [FOO]
+
+
+async def test_a_spoiled_file_on_the_disk_is_told_and_healed(cluster: Cluster, one: Host) -> None:
+    async with cluster.running():
+        pass
+    (one.state / HACTL).write_text("foo\n", encoding="utf-8")
+    one.edit("bar\n")
+    host = await again(cluster, 1)
+    assert f"{one.state / HACTL}:1:1: group without level" in host.refused
+    assert host.tables.hactl is None
+    one.edit(BAR)
+    host = await again(cluster, 1)
+    assert host.agrees(BAR)
+    assert not host.refused
+
+
+async def test_what_cannot_be_kept_on_the_disk_is_not_in_force_until_it_can(
+    cluster: Cluster,
+) -> None:
+    two = cluster.add(2)
+    two.edit(FOO, age_s=60)
+    two.state.touch()  # where a directory should be
+    async with cluster.running():
+        cluster.connect()
+        assert two.tables.hactl is None
+        assert f"{two.state / HACTL}: cannot be written: Not a directory" in two.refused
+        with pytest.raises(HostError, match="Not a directory"):
+            await two.replicator.set_wish(Wish("foo", "stop"))
+        two.state.unlink()
+        cluster.heartbeat()
+        await until(lambda: two.tables.hactl and not two.refused)
+
+
+async def test_the_history_is_bounded(one: Host) -> None:
+    store = one.replicator._means.store
+    for turn in range(30):
+        data = f"foo start # {turn}\n".encode()
+        version = version_of(data, turn * NS_PER_S)
+        store.adopt(HACTL, data, version, turn * NS_PER_S)
+        store.adopt(HACTL, data, version, turn * NS_PER_S + 1)
+        store.put_aside(HACTL, data, version, "rejected", turn * NS_PER_S)
+        other = version_of(b"#" + data, turn * NS_PER_S)
+        store.put_aside(HACTL, b"#" + data, other, "discarded", turn * NS_PER_S)
+        store.adopt(CLTAB, data, version, turn * NS_PER_S)
+    last = [f"foo start # {turn}\n" for turn in range(10, 30)]
+    assert one.history() == last
+    assert one.history(name=CLTAB) == last
+    assert one.history(".rejected") == last[10:]
+    assert one.history(".discarded") == [f"#{text}" for text in last[10:]]
+
+
+async def test_a_text_that_was_in_force_twice_is_twice_in_the_history(
+    cluster: Cluster, one: Host
+) -> None:
+    async with cluster.running():
+        one.edited(BAR)
+        await until(lambda: one.agrees(BAR))
+        one.edited(FOO)
+        await until(lambda: one.agrees(FOO))
+        assert one.history() == [FOO, BAR, FOO]
+
+
+# --- disk full, read-only, unmounted -------------------------------------------------------------
+
+
+def mount(*words: str | Path) -> None:
+    subprocess.run(["/bin/mount", *words], check=True)
+
+
+def unmount(path: Path) -> None:
+    subprocess.run(["/bin/umount", path], check=True)
+
+
+@pytest.fixture
+def small(one: Host) -> Iterator[Host]:
+    """Node 1 with its own directory on a file system of 32 KiB."""
+    mount("-t", "tmpfs", "-o", "size=32k", "tmpfs", one.directory)
+    one.edit(CLTAB_TEXT, CLTAB, age_s=60)
+    one.edit(FOO, age_s=60)
+    yield one
+    if os.path.ismount(one.directory):
+        unmount(one.directory)
+
+
+@pytest.mark.root("it mounts a small file system")
+async def test_a_full_disk_delays_the_own_copy_and_nothing_else(
+    cluster: Cluster, small: Host
+) -> None:
+    two = cluster.add(2)
+    async with cluster.running():
+        cluster.connect()
+        ballast = small.directory / "ballast"
+        with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        with capture_logs() as logs:
+            two.edited(BAR)
+            words = f"{small.directory / HACTL}: cannot be written: No space left on device"
+            await until(lambda: words in small.tables.warnings)
+            assert small.in_force() == BAR
+            assert small.own() == FOO
+            with pytest.raises(HostError, match="No space left on device"):
+                await small.replicator.set_wish(Wish("bar", "stop"))
+            assert [log["event"] for log in logs].count("table_write_failed") == 1
+        assert not list(small.directory.glob(".*"))
+        ballast.unlink()
+        cluster.heartbeat()
+        await until(lambda: small.agrees(BAR) and not small.tables.warnings)
+
+
+@pytest.mark.root("it mounts a file system read-only")
+async def test_a_directory_that_became_read_only_delays_the_own_copy_and_nothing_else(
+    cluster: Cluster, small: Host
+) -> None:
+    two = cluster.add(2)
+    async with cluster.running():
+        cluster.connect()
+        mount("-o", "remount,ro", small.directory)
+        two.edited(BAR)
+        words = f"{small.directory / HACTL}: cannot be written: Read-only file system"
+        await until(lambda: words in small.tables.warnings)
+        assert small.in_force() == BAR
+
+
+@pytest.mark.root("it unmounts a file system")
+async def test_when_the_mount_is_lost_nothing_is_written_into_what_is_underneath(
+    cluster: Cluster, small: Host
+) -> None:
+    two = cluster.add(2)
+    async with cluster.running():
+        cluster.connect()
+        await until(lambda: two.agrees(FOO))
+        unmount(small.directory)
+        underneath = (small.directory / HACTL).stat().st_mtime_ns
+        two.edited(BAR)
+        await until(lambda: "its mount has changed" in " ".join(small.tables.warnings))
+        await until(lambda: small.in_force() == BAR)
+        assert (small.directory / HACTL).stat().st_mtime_ns == underneath
+        assert small.own() == FOO
