@@ -70,6 +70,7 @@ class Node:
         )
         self._former_claims = birth.former.claims if birth.former else None
         self._seq = 0
+        self._settled = False
         recovery.recover(self.mind, birth)
 
     # --- facts: the others -----------------------------------------------------------
@@ -92,7 +93,8 @@ class Node:
         if after is not standing:
             self.mind.note("peer_changed", peer=node, **{"from": standing, "to": after})
             self.mind.wake_all()
-        if after is not standing or before.attempts == 0:
+        self._settled = now - self.mind.started_at >= self.mind.timing.timeout_s
+        if after is not standing or before.attempts == 0 or view.sight is Sight.UNKNOWN:
             self._judge_quorum()
 
     def _notice(self, before: peers.Peer, status: Status, now: float) -> None:
@@ -144,7 +146,7 @@ class Node:
     def _judge_quorum(self) -> None:
         view = self.mind.view
         before = view.sight
-        if view.judge_quorum():
+        if view.judge_quorum(settled=self._settled):
             self.mind.note("quorum_changed", **{"from": before, "to": view.sight})
             self.mind.changed()
             self.mind.wake_all()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from mosha.core import lease, peers
 from mosha.core.ballot import Claim, claim_of, runs_in
 from mosha.core.peers import Peer, Standing
-from mosha.core.quorum import Electorate, Sight, judge
+from mosha.core.quorum import Electorate, Policy, Sight, judge
 from mosha.core.status import NodeState, Receipt, Stamp, Status
 
 # A round trip that got shorter is believed slowly: one good echo does not end a bad hour.
@@ -100,11 +100,16 @@ class View:
         """Take in which nodes there are, where no configuration names them."""
         self.members = found - {self.me}
 
-    def judge_quorum(self) -> bool:
-        """Judge quorum anew; return whether the sight changed."""
+    def judge_quorum(self, *, settled: bool) -> bool:
+        """Judge quorum anew; return whether the sight changed.
+
+        `settled`: this node has run for T. In a cluster that starts as a whole nobody is
+        there at first; until then too few nodes mean "unknown", not "lost".
+        """
         up = frozenset(self.fresh_nodes()) | {self.me}
         looked = all(self.peer(node).attempts for node in self.members)
-        sight, electorate = judge(self.electorate, up, complete=looked)
+        complete = looked and (settled or self.electorate.policy is Policy.ADAPTIVE)
+        sight, electorate = judge(self.electorate, up, complete=complete)
         changed = sight is not self.sight
         self.sight, self.electorate = sight, electorate
         return changed
