@@ -97,10 +97,18 @@ class Membership:
 
     What is found under mfsbase is remembered in `state_dir`, for a mount that is not there
     yet must not make the cluster smaller; who leaves for good is taken out of that file by
-    hand. `error` says why the last look was incomplete, if it was.
+    hand. `error` says why the last look was incomplete, if it was. A file system has
+    `limit_s` to answer.
     """
 
-    def __init__(self, settings: Settings, layout: Layout, state_dir: Path) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        layout: Layout,
+        state_dir: Path,
+        *,
+        limit_s: float = LOOK_LIMIT_S,
+    ) -> None:
         self._configured = frozenset(settings.nodes)
         self._hpc_nodes = Path(settings.hpcbase) / "nodes"
         self._layout = layout
@@ -108,6 +116,7 @@ class Membership:
         self._known: frozenset[int] | None = None
         self._worker = Worker("membership")
         self._visitors: dict[int, Worker] = {}
+        self._limit_s = limit_s
         self.error = ""
 
     async def poll(self) -> frozenset[int]:
@@ -135,7 +144,7 @@ class Membership:
 
     async def _local(self, fn: Callable[[*Ts], T], *args: *Ts) -> T | None:
         try:
-            return await self._worker.call(fn, *args, limit_s=LOOK_LIMIT_S)
+            return await self._worker.call(fn, *args, limit_s=self._limit_s)
         except HungError as error:
             self.error = str(error)
             return None
@@ -150,7 +159,7 @@ class Membership:
                 self.error = f"{self._layout.directory(node)} does not answer"
                 return
             try:
-                if await worker.call(_opens, self._layout.directory(node), limit_s=LOOK_LIMIT_S):
+                if await worker.call(_opens, self._layout.directory(node), limit_s=self._limit_s):
                     there.add(node)
             except HungError as error:
                 self.error = str(error)

@@ -209,7 +209,8 @@ class Publisher:
         except (FileNotFoundError, ValueError, TypeError, LookupError):
             return
         here = Path(os.path.realpath(self._directory))
-        if was != Path(now.mountpoint) and here.is_relative_to(was):
+        above = Path(now.mountpoint)
+        if was != above and was.is_relative_to(above) and here.is_relative_to(was):
             raise HostError(
                 f"nothing is mounted on {was}, where {self._directory} was at the last start:"
                 f" mount it, or remove {self._memory} if that is meant to be"

@@ -1,0 +1,374 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from mosha.clock import boottime
+from mosha.core.status import NodeState, Status
+from mosha.errors import HostError, UsageError
+from mosha.formats.clstat import parse_clstat, render_clstat
+from mosha.monitor.mfs import Layout, write_atomically
+from mosha.monitor.publisher import Publisher
+from mosha.monitor.workers import HungError
+from tests.monitor.trouble import hanging, mount, tmpfs, unmount
+from tests.waiting import until
+
+LIMIT_S = 30.0
+HEARTBEAT_S = 0.05
+
+
+def status(seq: int, run: str = "ours", state: NodeState = NodeState.UP) -> Status:
+    return Status(node=2, inc=1, run=run, boot="b", seq=seq, state=state)
+
+
+@dataclass
+class Desk:
+    """A publisher of node 2, and what it reported."""
+
+    base: Path
+    written: list[tuple[int, float]] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    namesakes: list[str] = field(default_factory=list)
+    made: list[Publisher] = field(default_factory=list)
+
+    @property
+    def path(self) -> Path:
+        return Layout(self.base, "var/mosix-ha").clstat(2)
+
+    @property
+    def seqs(self) -> list[int]:
+        return [seq for seq, _began in self.written]
+
+    def publisher(self, *, limit_s: float = LIMIT_S, memory: Path | None = None) -> Publisher:
+        made = Publisher(
+            Layout(self.base, "var/mosix-ha"),
+            2,
+            "ours",
+            lambda status, began: self.written.append((status.seq, began)),
+            self.failed.append,
+            self.namesakes.append,
+            limit_s=limit_s,
+            memory=memory,
+        )
+        self.made.append(made)
+        return made
+
+    def read(self) -> Status:
+        return parse_clstat(self.path.read_bytes())
+
+    def put(self, status: Status) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path, render_clstat(status).encode())
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    made = Desk(tmp_path / "mfs")
+    yield made
+    for publisher in made.made:
+        publisher.close()
+
+
+async def test_a_status_is_published_and_the_time_before_it_is_told(desk: Desk) -> None:
+    publisher = desk.publisher()
+    assert await publisher.read_former() is None
+    before = boottime()
+    await publisher.publish(status(1))
+    await publisher.publish(status(2))
+    assert desk.read() == status(2)
+    (first, second) = desk.written
+    assert before < first[1] < second[1] < boottime()
+    assert desk.seqs == [1, 2]
+    assert sorted(path.name for path in desk.path.parent.iterdir()) == ["clstat"]
+    assert desk.path.stat().st_mode & 0o777 == 0o644
+
+
+async def test_of_the_statuses_that_wait_the_last_one_is_written(desk: Desk) -> None:
+    publisher = desk.publisher()
+    await publisher.read_former()
+    await asyncio.gather(*(publisher.publish(status(seq)) for seq in range(1, 6)))
+    assert desk.seqs == [1, 5]
+    assert desk.read().seq == 5
+
+
+async def test_all_directories_are_made_and_what_dead_writers_left_is_removed(desk: Desk) -> None:
+    await desk.publisher().read_former()
+    left = desk.path.parent / f".clstat.{2**22 + 1}.1.tmp"
+    left.touch()
+    await desk.publisher().read_former()
+    assert not left.exists()
+
+
+async def test_the_former_status_is_read(desk: Desk) -> None:
+    desk.put(status(7, "former"))
+    assert await desk.publisher().read_former() == status(7, "former")
+
+
+async def test_a_former_status_that_is_torn_counts_as_none_and_is_written_over(desk: Desk) -> None:
+    desk.path.parent.mkdir(parents=True)
+    desk.path.write_bytes(b"Mosha::Node 2 inc=")
+    publisher = desk.publisher()
+    assert await publisher.read_former() is None
+    await publisher.publish(status(1))
+    assert desk.read() == status(1)
+
+
+async def test_a_directory_that_somebody_removed_is_made_again(desk: Desk) -> None:
+    publisher = desk.publisher()
+    await publisher.read_former()
+    desk.path.parent.rmdir()
+    await publisher.publish(status(1))
+    assert desk.read() == status(1)
+
+
+async def test_a_place_where_no_directory_can_be_made_is_told_at_the_start(desk: Desk) -> None:
+    desk.base.write_bytes(b"a file")
+    with pytest.raises(HostError, match=r"cannot publish in .*: Not a directory"):
+        await desk.publisher().read_former()
+
+
+async def test_a_failure_is_told_once_and_again_after_a_success(desk: Desk) -> None:
+    publisher = desk.publisher()
+    await publisher.read_former()
+    for seq in (1, 2):
+        desk.path.unlink(missing_ok=True)
+        (desk.path / "in the way").mkdir(parents=True)
+        await publisher.publish(status(10 * seq))
+        await publisher.publish(status(10 * seq + 1))
+        assert desk.failed == [f"cannot publish in {desk.path.parent}: Is a directory"] * seq
+        (desk.path / "in the way").rmdir()
+        desk.path.rmdir()
+        await publisher.publish(status(10 * seq + 2))
+    assert desk.seqs == [12, 22]
+
+
+# --- namesakes ---------------------------------------------------------------------
+
+
+async def test_another_run_in_the_own_status_stops_publishing(desk: Desk) -> None:
+    publisher = desk.publisher()
+    await publisher.read_former()
+    await publisher.publish(status(1))
+    desk.put(status(1, "theirs"))
+    await publisher.publish(status(2))
+    await publisher.publish(status(3))
+    assert len(desk.namesakes) == 1
+    assert "its run is theirs, ours ours" in desk.namesakes[0]
+    assert publisher.namesake == desk.namesakes[0]
+    assert desk.read() == status(1, "theirs")
+    assert desk.seqs == [1]
+
+
+async def test_the_run_that_was_there_at_the_start_is_no_namesake_until_written_over(
+    desk: Desk,
+) -> None:
+    desk.put(status(1, "former"))
+    publisher = desk.publisher()
+    await publisher.read_former()
+    await publisher.publish(status(2))
+    assert desk.namesakes == []
+    desk.put(status(2, "former"))
+    await publisher.publish(status(3))
+    assert len(desk.namesakes) == 1
+
+
+async def test_what_the_own_former_life_writes_late_is_no_namesake(desk: Desk) -> None:
+    desk.put(status(1, "remembered"))
+    publisher = desk.publisher()
+    former = await publisher.read_former()
+    await publisher.wait_for_namesake(former, "remembered", LIMIT_S)
+    await publisher.publish(status(2))
+    desk.put(status(2, "remembered"))
+    await publisher.publish(status(3))
+    assert (desk.namesakes, desk.seqs) == ([], [2, 3])
+
+
+@pytest.mark.parametrize(
+    "former",
+    [None, status(1, "remembered"), status(1, "theirs", NodeState.LEFT)],
+    ids=["none", "own", "left"],
+)
+async def test_there_is_nothing_to_wait_for_after_a_known_end(
+    desk: Desk, former: Status | None
+) -> None:
+    publisher = desk.publisher()
+    async with asyncio.timeout(LIMIT_S):
+        await publisher.wait_for_namesake(former, "remembered", 100 * LIMIT_S)
+    assert desk.namesakes == []
+
+
+async def test_a_stranger_that_has_ended_is_no_namesake(desk: Desk) -> None:
+    desk.put(status(1, "theirs"))
+    publisher = desk.publisher()
+    former = await publisher.read_former()
+    began = boottime()
+    await publisher.wait_for_namesake(former, "remembered", HEARTBEAT_S)
+    assert boottime() - began >= 2.5 * HEARTBEAT_S
+    await publisher.publish(status(2))
+    assert desk.seqs == [2]
+
+
+async def test_a_stranger_that_goes_on_is_a_namesake(desk: Desk) -> None:
+    desk.put(status(1, "theirs"))
+    publisher = desk.publisher()
+    former = await publisher.read_former()
+    waiting = asyncio.create_task(publisher.wait_for_namesake(former, "", LIMIT_S / 10))
+    await asyncio.sleep(0)
+    desk.put(status(2, "theirs"))
+    with pytest.raises(UsageError, match=r"another node publishes as node 2.*mynode"):
+        await waiting
+
+
+# --- disks -------------------------------------------------------------------------
+
+
+def fill(path: Path) -> None:
+    with suppress(OSError), path.open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
+
+
+@pytest.mark.root("to mount a small tmpfs")
+async def test_a_full_disk_is_told_and_publishing_goes_on_when_there_is_room(desk: Desk) -> None:
+    with tmpfs(desk.base, "64k"):
+        publisher = desk.publisher()
+        await publisher.read_former()
+        await publisher.publish(status(1))
+        filler = desk.base / "filler"
+        fill(filler)
+        await publisher.publish(status(2))
+        await publisher.publish(status(3))
+        (text,) = desk.failed
+        assert "No space left on device; make room there" in text
+        assert desk.read().seq == 1
+        assert len(list(desk.path.parent.iterdir())) == 1
+        filler.unlink()
+        await publisher.publish(status(4))
+        assert desk.seqs == [1, 4]
+
+
+@pytest.mark.root("to mount a tmpfs")
+async def test_a_disk_that_became_read_only_is_told(desk: Desk) -> None:
+    with tmpfs(desk.base):
+        publisher = desk.publisher()
+        await publisher.read_former()
+        mount("-o", "remount,ro", desk.base)
+        await publisher.publish(status(1))
+        assert desk.failed == [
+            f"cannot publish in {desk.path.parent}: Read-only file system; mount it writable"
+        ]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden for root")
+async def test_a_directory_that_may_not_be_written_is_told(desk: Desk) -> None:
+    publisher = desk.publisher()
+    await publisher.read_former()
+    desk.path.parent.chmod(0o555)
+    try:
+        await publisher.publish(status(1))
+    finally:
+        desk.path.parent.chmod(0o755)
+    assert "Permission denied; let the user that mosha runs as write there" in desk.failed[0]
+
+
+@pytest.mark.root("to mount a tmpfs")
+async def test_nothing_is_written_while_the_mount_is_gone_and_all_is_well_when_it_is_back(
+    desk: Desk,
+) -> None:
+    with tmpfs(desk.base):
+        publisher = desk.publisher()
+        await publisher.read_former()
+        await publisher.publish(status(1))
+        unmount(desk.base)
+        await publisher.publish(status(2))
+        assert list(desk.base.iterdir()) == []
+        desk.path.parent.mkdir(parents=True)
+        await publisher.publish(status(3))
+        assert not desk.path.exists()
+        (text,) = desk.failed
+        assert f"was on {desk.base} (tmpfs) and is on /" in text
+        mount("-t", "tmpfs", "tmpfs", desk.base)
+        await publisher.publish(status(4))
+        assert desk.read().seq == 4
+        assert desk.seqs == [1, 4]
+
+
+@pytest.mark.root("to make a bind mount")
+async def test_a_bind_mount_of_the_same_device_that_vanished_is_found_out(
+    desk: Desk, tmp_path: Path
+) -> None:
+    (tmp_path / "data").mkdir()
+    desk.base.mkdir()
+    mount("--bind", tmp_path / "data", desk.base)
+    try:
+        publisher = desk.publisher()
+        await publisher.read_former()
+        await publisher.publish(status(1))
+    finally:
+        unmount(desk.base)
+    desk.path.parent.mkdir(parents=True)
+    await publisher.publish(status(2))
+    assert not desk.path.exists()
+    assert "nothing is written until that is back" in desk.failed[0]
+
+
+@pytest.mark.root("to mount a tmpfs")
+async def test_a_mount_that_is_missing_at_the_next_start_is_told(
+    desk: Desk, tmp_path: Path
+) -> None:
+    memory = tmp_path / "state" / "mount.json"
+    with tmpfs(desk.base):
+        await desk.publisher(memory=memory).read_former()
+    with pytest.raises(HostError, match=r"nothing is mounted on .*mfs, where"):
+        await desk.publisher(memory=memory).read_former()
+    assert list(desk.base.iterdir()) == []
+    with tmpfs(desk.base):
+        await desk.publisher(memory=memory).read_former()
+    memory.unlink()
+    await desk.publisher(memory=memory).read_former()
+    with tmpfs(desk.base):
+        await desk.publisher(memory=memory).read_former()
+    assert json.loads(memory.read_bytes())["mountpoint"] == str(desk.base)
+
+
+@pytest.mark.parametrize("text", [b"", b"[1]", b"{}", b'{"mountpoint": 1}', b"\xff"])
+async def test_a_spoilt_memory_of_the_mount_does_no_harm(
+    desk: Desk, tmp_path: Path, text: bytes
+) -> None:
+    memory = tmp_path / "mount.json"
+    memory.write_bytes(text)
+    assert await desk.publisher(memory=memory).read_former() is None
+
+
+# --- what hangs --------------------------------------------------------------------
+
+
+@pytest.mark.root("to make a directory hang")
+async def test_a_write_that_hangs_is_told_and_the_newest_one_follows_it(desk: Desk) -> None:
+    publisher = desk.publisher(limit_s=0.05)
+    await publisher.read_former()
+    await publisher.publish(status(1))
+    with hanging(desk.path.parent) as hang:
+        await publisher.publish(status(2))
+        await publisher.publish(status(3))
+        assert desk.failed == [f"{desk.path.parent} does not answer: a write hangs"]
+        assert desk.seqs == [1]
+        hang.close()
+        await until(lambda: publisher._worker.busy is None)
+        await publisher.publish(status(4))
+    assert desk.seqs == [1, 4]
+    assert desk.read().seq == 4
+
+
+@pytest.mark.root("to make a directory hang")
+async def test_a_directory_that_hangs_at_the_start_is_told(desk: Desk) -> None:
+    desk.path.parent.mkdir(parents=True)
+    with hanging(desk.path.parent), pytest.raises(HungError, match="no answer"):
+        await desk.publisher(limit_s=0.05).read_former()

@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import pytest
+
+from mosha.core.timing import Timing, derive
+from mosha.monitor.mfs import Layout, write_atomically
+from mosha.monitor.readers import WatchMode
+from mosha.monitor.watch import Watcher
+from tests.monitor.trouble import tmpfs, unmount
+from tests.waiting import until
+
+ROOT = Path(__file__).parents[2]
+# Whatever is heard within a test is heard by events: nothing else comes in this time.
+SLOW = derive(600.0, heartbeat_s=60.0)
+FAST = derive(600.0, heartbeat_s=0.05, poll_s=0.05)
+
+QUEUE_MAX = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text(encoding="ascii"))
+
+
+@dataclass
+class Tree:
+    """A tree of nodes' directories, and what was told of it."""
+
+    base: Path
+    told: list[Path] = field(default_factory=list)
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.base, "var/mosix-ha")
+
+    def make(self, *nodes: int) -> None:
+        for node in nodes:
+            self.layout.directory(node).mkdir(parents=True)
+
+    async def hears(self, path: Path) -> None:
+        """Wait until a change of a file is told; forget all before it."""
+        await until(lambda: path in self.told)
+        self.told.clear()
+
+    async def hears_all_of(self, node: int) -> None:
+        files = {self.layout.clstat(node), self.layout.cltab(node), self.layout.hactl(node)}
+        await until(lambda: files <= set(self.told))
+        self.told.clear()
+
+    @asynccontextmanager
+    async def watched(
+        self, *nodes: int, timing: Timing = SLOW, mode: WatchMode = "auto"
+    ) -> AsyncIterator[Watcher]:
+        watcher = Watcher(self.told.append, timing, base=self.base, mode=mode)
+        watcher.set_directories([self.layout.directory(node) for node in nodes])
+        async with anyio.create_task_group() as group:
+            group.start_soon(watcher.run)
+            yield watcher
+            group.cancel_scope.cancel()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path / "mfs")
+
+
+async def test_a_directory_that_begins_to_be_watched_counts_as_changed(tree: Tree) -> None:
+    tree.make(2, 3)
+    async with tree.watched(2, 3):
+        await until(lambda: len(tree.told) == 6)
+        assert set(tree.told) >= {tree.layout.hactl(2), tree.layout.clstat(3)}
+
+
+@pytest.mark.parametrize("name", ["clstat", "cltab", "hactl"])
+async def test_a_rename_a_write_and_a_removal_are_told(tree: Tree, name: str) -> None:
+    tree.make(2)
+    path = tree.layout.directory(2) / name
+    async with tree.watched(2):
+        await tree.hears_all_of(2)
+        write_atomically(path, b"one")
+        await tree.hears(path)
+        path.write_bytes(b"two")
+        await tree.hears(path)
+        path.unlink()
+        await tree.hears(path)
+
+
+async def test_other_files_are_not_told(tree: Tree) -> None:
+    tree.make(2)
+    async with tree.watched(2):
+        await tree.hears_all_of(2)
+        for name in (".clstat.1.1.tmp", "hastat", "cltab~", "clstat.old"):
+            (tree.layout.directory(2) / name).write_bytes(b"x")
+        write_atomically(tree.layout.cltab(2), b"x")
+        await until(lambda: tree.told)
+        assert tree.told == [tree.layout.cltab(2)]
+
+
+async def test_directories_are_picked_up_when_they_appear(tree: Tree) -> None:
+    tree.base.mkdir()
+    async with tree.watched(2, 3):
+        tree.make(2)
+        await tree.hears_all_of(2)
+        write_atomically(tree.layout.clstat(2), b"x")
+        await tree.hears(tree.layout.clstat(2))
+        tree.make(3)
+        await tree.hears_all_of(3)
+
+
+async def test_a_base_that_is_missing_is_looked_for_once_a_heartbeat(tree: Tree) -> None:
+    async with tree.watched(2, timing=FAST):
+        tree.make(2)
+        await tree.hears_all_of(2)
+
+
+async def test_a_directory_that_was_replaced_is_watched_in_its_new_form(tree: Tree) -> None:
+    tree.make(2)
+    async with tree.watched(2):
+        await tree.hears_all_of(2)
+        tree.layout.directory(2).rename(tree.base / "2" / "old")
+        tree.make(2)
+        await tree.hears_all_of(2)
+        write_atomically(tree.layout.clstat(2), b"x")
+        await tree.hears(tree.layout.clstat(2))
+
+
+async def test_a_tree_that_was_moved_away_is_found_out_within_a_heartbeat(tree: Tree) -> None:
+    tree.make(2)
+    async with tree.watched(2, timing=FAST):
+        await tree.hears_all_of(2)
+        (tree.base / "2").rename(tree.base / "old")
+        tree.make(2)
+        await tree.hears_all_of(2)
+
+
+async def test_only_the_directories_of_now_are_watched(tree: Tree) -> None:
+    tree.make(2, 3)
+    async with tree.watched(2) as watcher:
+        await tree.hears_all_of(2)
+        watcher.set_directories([tree.layout.directory(3)])
+        await tree.hears_all_of(3)
+        write_atomically(tree.layout.clstat(2), b"x")
+        write_atomically(tree.layout.clstat(3), b"x")
+        await until(lambda: tree.told)
+        assert tree.told == [tree.layout.clstat(3)]
+
+
+async def test_one_directory_under_two_names_is_told_under_both(tree: Tree) -> None:
+    tree.make(2)
+    (tree.base / "3").symlink_to(tree.base / "2")
+    async with tree.watched(2, 3):
+        await until(lambda: len(tree.told) == 6)
+        tree.told.clear()
+        write_atomically(tree.layout.clstat(2), b"x")
+        await until(lambda: len(tree.told) == 2)
+        assert set(tree.told) == {tree.layout.clstat(2), tree.layout.clstat(3)}
+
+
+async def test_when_events_are_lost_everything_counts_as_changed(tree: Tree) -> None:
+    if QUEUE_MAX > 100_000:
+        pytest.skip(f"needs a queue that can be filled: max_queued_events is {QUEUE_MAX}")
+    tree.make(2, 3)
+    async with tree.watched(2, 3):
+        await tree.hears_all_of(3)
+        for _ in range(QUEUE_MAX // 2 + 2):
+            # In two places in turn, since the kernel joins equal events.
+            (tree.layout.directory(2) / "noise").write_bytes(b"")
+            (tree.layout.directory(3) / "noise").write_bytes(b"")
+        await tree.hears_all_of(3)
+
+
+async def test_in_mode_poll_nothing_is_watched(tree: Tree) -> None:
+    tree.make(2)
+    async with tree.watched(2, mode="poll"), Tree.watched(other := Tree(tree.base), 2):
+        await other.hears_all_of(2)
+        write_atomically(tree.layout.clstat(2), b"x")
+        await other.hears(tree.layout.clstat(2))
+    assert tree.told == []
+
+
+@pytest.mark.root("to mount a tmpfs")
+async def test_a_mount_that_comes_and_goes_is_found_within_a_heartbeat(tree: Tree) -> None:
+    with tmpfs(tree.base):
+        tree.make(2)
+        async with tree.watched(2, timing=FAST):
+            await tree.hears_all_of(2)
+            await until(lambda: not tree.told)
+            unmount(tree.base)
+            tree.make(2)
+            await tree.hears_all_of(2)
+            write_atomically(tree.layout.clstat(2), b"x")
+            await tree.hears(tree.layout.clstat(2))
+
+
+# Runs in a user namespace of its own, where the number of inotify instances can be limited
+# without anybody else noticing. Prints "polled", then "events".
+REFUSED = """
+import ctypes, os, sys
+import anyio
+from mosha import logs
+from mosha.core.timing import derive
+from mosha.monitor.watch import Watcher
+from tests.monitor.test_watch import Path, Tree, until
+
+def limit(instances):
+    Path("/proc/sys/user/max_inotify_instances").write_text(str(instances))
+
+async def main():
+    tree = Tree(Path(sys.argv[1]))
+    tree.make(2)
+    limit(0)
+    timing = derive(600.0, heartbeat_s=0.3, poll_s=0.02)
+    async with tree.watched(2, timing=timing) as watcher:
+        await until(lambda: len(tree.told) >= 60)
+        print("polled", flush=True)
+        limit(5)
+        await until(lambda: watcher._scan.watched)
+        print("events", flush=True)
+
+uid = os.getuid()
+if ctypes.CDLL(None).unshare(0x10000000) != 0:
+    sys.exit(77)
+try:
+    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+    limit(0)
+except OSError:
+    sys.exit(77)
+logs.configure(people=False)
+anyio.run(main)
+"""
+
+
+def test_where_inotify_is_refused_files_are_polled_and_one_line_says_so(tree: Tree) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", REFUSED, tree.base],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=60,
+        check=False,
+        text=True,
+    )
+    if done.returncode == 77:
+        pytest.skip("needs a user namespace of its own")
+    assert done.stdout.splitlines() == ["polled", "events"], done.stderr
+    failed, resumed = map(json.loads, done.stderr.splitlines())
+    assert failed["event"] == "watch_failed"
+    assert "Too many open files" in failed["reason"]
+    assert resumed["event"] == "watch_resumed"
