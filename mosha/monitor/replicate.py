@@ -133,12 +133,7 @@ class Replicator:
         for own in self._own.values():
             own.want_look()
 
-    def peer_tables(
-        self,
-        node: int,
-        tables: Mapping[str, TableVersion],
-        fresh: bool,  # noqa: FBT001 - a fact of the peer, as the other two
-    ) -> None:
+    def peer_tables(self, node: int, tables: Mapping[str, TableVersion], *, fresh: bool) -> None:
         """Take in which versions a peer's newest status shows in force there."""
         if node != self._means.me:
             for name, peers in self._peers.items():

@@ -7,6 +7,7 @@ refused with a word, or kept in the history before the version in force is writt
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -244,7 +245,7 @@ class OwnFile:
 
 def _read_own(path: Path, name: str, former: Seen | None) -> tuple[Seen, str]:
     """Read the own file and say on which mount it is: an empty mountpoint is no news."""
-    mount = file_system_of(path.parent)
+    mount = file_system_of(os.path.realpath(path.parent))
     return read_table(path, name, former), f"{mount.source} ({mount.fstype}) at {mount.mountpoint}"
 
 

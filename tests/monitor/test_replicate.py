@@ -130,10 +130,10 @@ async def test_a_peer_that_is_not_fresh_is_not_asked(cluster: Cluster, three: li
     three[1].edit(BAR)
     async with cluster.running():
         one, two, _three = three
-        one.replicator.peer_tables(2, two.tables.versions, False)
+        one.replicator.peer_tables(2, two.tables.versions, fresh=False)
         assert await one.replicator._peers[HACTL].pull()
         assert one.in_force() == FOO
-        one.replicator.peer_tables(2, two.tables.versions, True)
+        one.replicator.peer_tables(2, two.tables.versions, fresh=True)
         await until(lambda: one.in_force() == BAR)
 
 
@@ -145,11 +145,11 @@ async def test_a_version_is_taken_when_the_file_of_the_peer_shows_it(
     version = version_of(BAR.encode(), time.time_ns())
     async with cluster.running():
         with capture_logs() as logs:
-            one.replicator.peer_tables(2, {HACTL: version}, True)
+            one.replicator.peer_tables(2, {HACTL: version}, fresh=True)
             await until(lambda: logs)
             assert (logs[0]["event"], logs[0]["origin"]) == ("table_fetch_failed", 2)
             two.edit(BAR)
-            one.replicator.peer_tables(2, {HACTL: version}, True)
+            one.replicator.peer_tables(2, {HACTL: version}, fresh=True)
             await until(lambda: one.tables.versions.get(HACTL) == version)
         assert [log["event"] for log in logs].count("table_fetch_failed") == 1
 
@@ -157,7 +157,7 @@ async def test_a_version_is_taken_when_the_file_of_the_peer_shows_it(
 async def test_the_same_text_at_a_later_time_needs_no_fetching(cluster: Cluster, one: Host) -> None:
     later = version_of(FOO.encode(), time.time_ns())
     async with cluster.running():
-        one.replicator.peer_tables(9, {HACTL: later}, True)  # node 9 has no directory
+        one.replicator.peer_tables(9, {HACTL: later}, fresh=True)  # node 9 has no directory
         await until(lambda: one.tables.versions[HACTL] == later)
         assert one.in_force() == FOO
 
@@ -172,14 +172,14 @@ async def test_a_peer_that_hangs_costs_only_itself(cluster: Cluster) -> None:
         with pytest.raises(HostError):
             await hung.call(release.wait, limit_s=0.01)
         version = three.tables.versions[HACTL]
-        one.replicator.peer_tables(2, {HACTL: version}, True)
-        one.replicator.peer_tables(3, {HACTL: version}, True)
+        one.replicator.peer_tables(2, {HACTL: version}, fresh=True)
+        one.replicator.peer_tables(3, {HACTL: version}, fresh=True)
         await until(lambda: one.agrees(FOO))
         assert hung.busy
         # It was asked in vain once, so from now on it is asked last.
         later = version_of(BAR.encode(), version.mtime_ns + 1)
-        one.replicator.peer_tables(2, {HACTL: later}, True)
-        one.replicator.peer_tables(3, {HACTL: later}, True)
+        one.replicator.peer_tables(2, {HACTL: later}, fresh=True)
+        one.replicator.peer_tables(3, {HACTL: later}, fresh=True)
         assert one.replicator._peers[HACTL]._choose(set()) == 3
         release.set()
 
@@ -251,7 +251,7 @@ async def test_a_wish_is_set_in_the_newest_text_even_if_nobody_has_looked_at_it_
     one.edit(CLTAB_TEXT, CLTAB)
     two.edit(BAR, age_s=10)
     async with cluster.running():
-        one.replicator.peer_tables(2, two.tables.versions, True)
+        one.replicator.peer_tables(2, two.tables.versions, fresh=True)
         await one.replicator.set_wish(Wish("foo", "start"))
         assert one.agrees(BAR + FOO)
         one.edit("# a moment ago\n" + BAR)

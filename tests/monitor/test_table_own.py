@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from mosha.core.replication import CLTAB, HACTL, NS_PER_S, version_of
 from mosha.core.tables import Wish
 from mosha.errors import HostError
 from mosha.formats.mistakes import FILE_MAX_BYTES
+from mosha.monitor.table_files import _unreadable, read_table, replace_table
 from tests.monitor.table_cluster import BAR, CLTAB_TEXT, FOO, Cluster, Host
 from tests.waiting import until
 
@@ -259,12 +261,31 @@ async def test_what_a_peer_has_and_this_node_cannot_read_is_passed_over(
     version = version_of(odd, time.time_ns())
     third.edit(FOO, age_s=60)
     async with cluster.running():
-        one.replicator.peer_tables(2, {HACTL: version}, True)
-        one.replicator.peer_tables(3, third.tables.versions, True)
+        one.replicator.peer_tables(2, {HACTL: version}, fresh=True)
+        one.replicator.peer_tables(3, third.tables.versions, fresh=True)
         await until(lambda: one.in_force() == FOO and one.refused)
         assert f"{two.directory / HACTL}:1:11: unknown option: 'colour=red'" in one.refused
-        one.replicator.peer_tables(2, third.tables.versions, True)
+        one.replicator.peer_tables(2, third.tables.versions, fresh=True)
         await until(lambda: not one.refused)
+
+
+def test_a_file_that_denies_being_read_is_told_with_its_remedy(one: Host) -> None:
+    denied = PermissionError(errno.EACCES, "Permission denied")
+    assert _unreadable(denied) == ("it cannot be read: permission denied; chmod u+r, or chown root")
+    assert _unreadable(OSError(errno.EIO, "Input/output error")) is None
+    assert read_table(one.directory / HACTL, HACTL).distrust == ""
+
+
+def test_an_edit_that_came_in_between_is_not_written_over(one: Host) -> None:
+    path = one.directory / HACTL
+    judged = read_table(path, HACTL).version
+    one.edit(BAR)
+    assert not replace_table(path, HACTL, judged, b"", 0)
+    assert not replace_table(path, HACTL, None, b"", 0)
+    assert one.own() == BAR
+    assert replace_table(path, HACTL, read_table(path, HACTL).version, FOO.encode(), NS_PER_S)
+    assert one.own() == FOO
+    assert path.stat().st_mtime_ns == NS_PER_S
 
 
 # --- gone, empty, half written ----------------------------------------------------------------

@@ -91,6 +91,22 @@ async def test_what_cannot_be_kept_on_the_disk_is_not_in_force_until_it_can(
         await until(lambda: two.tables.hactl and not two.refused)
 
 
+async def test_what_cannot_be_kept_is_not_written_over(cluster: Cluster, one: Host) -> None:
+    async with cluster.running():
+        history = one.state / "history"
+        history.rename(one.state / "elsewhere")
+        history.touch()  # where a directory should be
+        one.edited(BAR, age_s=99)
+        await until(lambda: one.tables.warnings)
+        problem = f"{one.directory / HACTL}: its text cannot be kept in {history}: File exists"
+        assert one.tables.warnings == (f"{problem}; so it is left there",)
+        assert one.own() == BAR
+        history.unlink()
+        one.replicator.look()
+        await until(lambda: one.agrees(FOO))
+        assert one.history(".discarded") == [BAR]
+
+
 async def test_the_history_is_bounded(one: Host) -> None:
     store = one.replicator._means.store
     for turn in range(30):
