@@ -165,6 +165,7 @@ class Publisher:
             self._fail(f"{self._directory} does not answer: a write hangs")
         except NamesakeError as error:
             self.namesake = str(error)
+            log.critical("namesake_found", node=self._node, reason=self.namesake)
             self._on_namesake(self.namesake)
         except HostError as error:
             self._fail(str(error))
@@ -183,6 +184,7 @@ class Publisher:
     def _fail(self, text: str) -> None:
         if text != self._failure:
             self._failure = text
+            log.critical("publish_failed", node=self._node, reason=text)
             self._on_failed(text)
 
     # --- in the thread ---------------------------------------------------------------
@@ -197,7 +199,7 @@ class Publisher:
                 self._mount, self._place = _mount_of(directory), _place_of(directory)
             self._remember(self._mount)
         except OSError as error:
-            raise HostError(_told(error, self._directory)) from error
+            raise HostError(f"cannot publish in {_told(error, self._directory)}") from error
         return self._read_own()
 
     def _check_memory(self, now: MountFacts) -> None:
@@ -286,7 +288,7 @@ class Publisher:
 
 def _told(error: OSError, directory: Path) -> str:
     remedy = REMEDIES.get(error.errno or 0, "")
-    text = f"cannot publish in {directory}: {error.strerror}"
+    text = f"{directory}: {error.strerror}"
     return f"{text}; {remedy}" if remedy else text
 
 

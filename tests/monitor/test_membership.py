@@ -50,7 +50,7 @@ def test_the_first_digits_of_mwhois_are_the_number(command: str, number: int) ->
     ],
 )
 def test_without_a_number_the_message_says_what_to_write(command: str, story: str) -> None:
-    with pytest.raises(UsageError, match=rf"mwhois.*{story}.*write mynode = N in mosha.toml"):
+    with pytest.raises(UsageError, match="mwhois.*" + story + ".*write mynode = N in mosha.toml"):
         own_number(Settings(mwhois=command))
 
 

@@ -3,12 +3,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from mosha.clock import boottime
 from mosha.core.status import NodeState, Status
@@ -76,6 +78,13 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
         publisher.close()
 
 
+@pytest.fixture
+def lines() -> Iterator[list[EventDict]]:
+    """What is logged."""
+    with capture_logs() as found:
+        yield found
+
+
 async def test_a_status_is_published_and_the_time_before_it_is_told(desk: Desk) -> None:
     publisher = desk.publisher()
     assert await publisher.read_former() is None
@@ -134,7 +143,9 @@ async def test_a_place_where_no_directory_can_be_made_is_told_at_the_start(desk:
         await desk.publisher().read_former()
 
 
-async def test_a_failure_is_told_once_and_again_after_a_success(desk: Desk) -> None:
+async def test_a_failure_is_told_once_and_again_after_a_success(
+    desk: Desk, lines: list[EventDict]
+) -> None:
     publisher = desk.publisher()
     await publisher.read_former()
     for seq in (1, 2):
@@ -142,11 +153,12 @@ async def test_a_failure_is_told_once_and_again_after_a_success(desk: Desk) -> N
         (desk.path / "in the way").mkdir(parents=True)
         await publisher.publish(status(10 * seq))
         await publisher.publish(status(10 * seq + 1))
-        assert desk.failed == [f"cannot publish in {desk.path.parent}: Is a directory"] * seq
+        assert desk.failed == [f"{desk.path.parent}: Is a directory"] * seq
         (desk.path / "in the way").rmdir()
         desk.path.rmdir()
         await publisher.publish(status(10 * seq + 2))
     assert desk.seqs == [12, 22]
+    assert [line["event"] for line in lines] == ["publish_failed", "publish_resumed"] * 2
 
 
 # --- namesakes ---------------------------------------------------------------------
@@ -261,9 +273,7 @@ async def test_a_disk_that_became_read_only_is_told(desk: Desk) -> None:
         await publisher.read_former()
         mount("-o", "remount,ro", desk.base)
         await publisher.publish(status(1))
-        assert desk.failed == [
-            f"cannot publish in {desk.path.parent}: Read-only file system; mount it writable"
-        ]
+        assert desk.failed == [f"{desk.path.parent}: Read-only file system; mount it writable"]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden for root")

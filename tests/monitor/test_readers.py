@@ -66,7 +66,7 @@ class Cluster:
 
     async def next(self, node: int, after: int) -> Reading:
         """Return the reading of a node that follows the first `after` ones."""
-        await until(lambda: len(self.of(node)) > after)
+        assert await until(lambda: len(self.of(node)) > after)
         return self.of(node)[after]
 
     @asynccontextmanager
@@ -180,7 +180,7 @@ async def test_what_is_torn_is_read_again_soon(cluster: Cluster) -> None:
     async with cluster.reading(2, timing=timing, watch="events"):
         await cluster.next(2, 1)
         cluster.write(2, 7)
-        await until(lambda: cluster.seen[-1].status is not None)
+        assert await until(lambda: cluster.seen[-1].status is not None)
 
 
 async def test_a_status_in_the_directory_of_another_node_is_not_taken(cluster: Cluster) -> None:

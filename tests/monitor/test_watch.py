@@ -43,12 +43,12 @@ class Tree:
 
     async def hears(self, path: Path) -> None:
         """Wait until a change of a file is told; forget all before it."""
-        await until(lambda: path in self.told)
+        assert await until(lambda: path in self.told)
         self.told.clear()
 
     async def hears_all_of(self, node: int) -> None:
         files = {self.layout.clstat(node), self.layout.cltab(node), self.layout.hactl(node)}
-        await until(lambda: files <= set(self.told))
+        assert await until(lambda: files <= set(self.told))
         self.told.clear()
 
     @asynccontextmanager
