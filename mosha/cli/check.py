@@ -118,10 +118,8 @@ def _told(
 
 def _time(line: Reckoning) -> str:
     unit = "x" if line.name == "margin" else "s"
-    head = f"  {line.name:<25} {line.value:>8g} {unit}  "
-    if line.verdict == "ok":
-        return head + line.formula
-    return f"{head}{line.formula}\n    {line.verdict}"
+    told = f"  {line.value:>8.5g} {unit}  {line.name}: {line.formula}"
+    return told if line.verdict == "ok" else f"{told}\n             {line.verdict}"
 
 
 # --- for programs ------------------------------------------------------------------------

@@ -30,18 +30,25 @@ def own_node(settings: Settings) -> tuple[int | None, str]:
 
 def host_findings(settings: Settings, node: int | None, why_not: str) -> list[Finding]:
     """Judge node number, membership, directories, sockets and who may write the tables."""
-    found = [_nodes(settings)]
-    if node is None:
-        return [Finding("mistake", "node number", why_not, ""), *found]
-    told = "from mynode" if settings.mynode is not None else f"from {settings.mwhois}"
-    found.insert(0, Finding("ok", "node number", f"{node}, {told}", ""))
-    if settings.nodes and node not in settings.nodes:
+    found = [_number(settings, node, why_not), _nodes(settings)]
+    if settings.nodes and node is not None and node not in settings.nodes:
         found.append(Finding("mistake", "nodes", f"node {node} is not among them", "add it"))
-    found.append(_directory("node directory", settings.node_path(node), Path(settings.mfsbase)))
+    if node is not None:
+        base = Path(settings.mfsbase)
+        found.append(_directory("node directory", settings.node_path(node), base))
     found.append(_directory("rundir", settings.rundir_path, Path("/")))
     found += [_socket(path) for path in (settings.socket_path, settings.monitor_socket_path)]
-    tables = (settings.node_path(node) / name for name in ("cltab", "hactl"))
-    return found + [finding for path in tables for finding in _owner(path)]
+    if node is not None:
+        tables = (settings.node_path(node) / name for name in ("cltab", "hactl"))
+        found += [finding for path in tables for finding in _owner(path)]
+    return found
+
+
+def _number(settings: Settings, node: int | None, why_not: str) -> Finding:
+    if node is None:
+        return Finding("mistake", "this node", why_not, "")
+    told = "mynode" if settings.mynode is not None else settings.mwhois
+    return Finding("ok", "this node", f"number {node}, from {told}", "")
 
 
 def _nodes(settings: Settings) -> Finding:

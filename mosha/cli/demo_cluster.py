@@ -166,7 +166,7 @@ class DemoCluster:
             f"{g}:{g}-test:test:test:test -d {base}\n"
             f"{g}:{g}-prepare:start:wait:mkdir -p {base}/data/{g}\n"
             f"{g}:{g}-service:start:respawn:{service}\n"
-            f"{g}:{g}-note:stop:wait:touch {base}/data/{g}/stopped\n"
+            f"{g}:{g}-note:stop:wait:mkdir -p {base}/data/{g}/stopped\n"
             for g in self.groups
         )
 

@@ -52,6 +52,11 @@ class RichNarrator:
         self._console.print()
         self._console.print(Text.assemble((f"{self._steps}. ", OLD), (title, TITLE)))
 
+    def note(self, text: str) -> None:
+        """Tell something on the way."""
+        self._status.stop()
+        self._say(Text(text))
+
     def waiting(self, what: str) -> None:
         """Say what is being waited for: on a terminal only, and only while it lasts."""
         if self._console.is_terminal:
@@ -63,7 +68,9 @@ class RichNarrator:
         self._status.stop()
         self._say(Text(text, GOOD))
         if places is not None:
-            self._console.print(Padding(_table(places, self._nodes), (0, 0, 0, INDENT)))
+            self._console.print(
+                Padding(_table(places, self._nodes), (0, 0, 0, INDENT), expand=False)
+            )
 
     def command(self, words: list[str], output: str) -> None:
         """Show a command and what it printed."""
@@ -76,7 +83,7 @@ class RichNarrator:
         """Show the status of the cluster."""
         self._status.stop()
         room = self._console.width - INDENT
-        self._console.print(Padding(page(report, room), (0, 0, 0, INDENT)))
+        self._console.print(Padding(page(report, room), (0, 0, 0, INDENT), expand=False))
 
     def failed(self, why: str, logs: Iterable[Path]) -> None:
         """Tell why it went wrong, with the last words of each node."""
@@ -115,7 +122,7 @@ class RichNarrator:
             self._console.print(f"kept: {kept}", soft_wrap=True)
 
     def _say(self, text: Text) -> None:
-        self._console.print(Padding(text, (0, 0, 0, INDENT)))
+        self._console.print(Padding(text, (0, 0, 0, INDENT), expand=False))
 
 
 def plural(count: int, word: str) -> str:

@@ -34,6 +34,9 @@ class Narrator(Protocol):
     def step(self, title: str) -> None:
         """Begin a step."""
 
+    def note(self, text: str) -> None:
+        """Tell something on the way."""
+
     def waiting(self, what: str) -> None:
         """Say what is being waited for."""
 
@@ -125,15 +128,12 @@ class _Story:
         self.cluster.dead.add(victim)
         began = boottime()
         killed = self.cluster.nodes[victim].kill(self.cluster.boxes)
-        self.tell.waiting(
-            f"SIGKILL went to {killed} processes: monitor, clinit and all they started"
-        )
+        self.tell.note(f"SIGKILL to its {killed} processes: monitor, clinit and all they started")
         self.sums.failover_s = self._until_home("its groups run elsewhere", began, MOVE_LIMIT_S)
         self.sums.moved = len(moved)
         self._done(
-            f"they run elsewhere after {self.sums.failover_s:.2f} s:"
-            f" {TIMEOUT_S:g} s until node {victim} counts as dead, and"
-            f" {max(self.sums.failover_s - TIMEOUT_S, 0):.2f} s for the move"
+            f"they run elsewhere after {self.sums.failover_s:.2f} s; a node that is not heard"
+            f" of for {TIMEOUT_S:g} s counts as dead"
         )
         return victim
 
@@ -166,7 +166,7 @@ class _Story:
         self.sums.stop_s = self._until(
             f"{group} is stopped", lambda p: not p[group], began, MOVE_LIMIT_S
         )
-        self._mosha("set", group, "start", f"prefer={target}")
+        self._mosha("set", group, "start", f"only={target}")
         self._until(
             f"{group} runs on node {target}",
             lambda p: p[group] == {target: HOME},
@@ -181,7 +181,7 @@ class _Story:
         report, _ = ask_report(first.settings)
         self.tell.report(report)
         if seconds:
-            self.tell.waiting(
+            self.tell.note(
                 f"it goes on for {seconds:g} s; look from another terminal:"
                 f" mosha status --watch --config {first.config}"
             )

@@ -15,7 +15,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mosha.core.status import GroupState
+from mosha.core.status import GroupLine, GroupState
 from mosha.core.tables import STOP_LEVEL
 from mosha.formats.hastat import GroupView, Instance, NodeReport, Report
 
@@ -31,7 +31,8 @@ _NOTHING = "-"
 
 def page(report: Report, width: int) -> RenderableType:
     """Lay out a report; tables that do not fit `width` columns get a shorter form."""
-    parts: list[RenderableType] = [_verdict(report, width), *_problems(report)]
+    problems = _problems(report)
+    parts: list[RenderableType] = [_verdict(report, len(problems), width), *problems]
     if report.groups:
         parts += [Text(), _groups(report, width)]
     parts += [Text(), _nodes(report)]
@@ -46,7 +47,7 @@ def page(report: Report, width: int) -> RenderableType:
             parts += [
                 Text(),
                 Text(title, TITLE),
-                *(Padding(line, (0, 0, 0, GAP)) for line in lines),
+                *(Padding(line, (0, 0, 0, GAP), expand=False) for line in lines),
             ]
     return Group(*parts)
 
@@ -71,7 +72,7 @@ def age_text(age_s: float | None) -> str:
 # --- what is wrong ---------------------------------------------------------------------
 
 
-def _verdict(report: Report, width: int) -> Text:
+def _verdict(report: Report, told: int, width: int) -> Text:
     as_wanted = sum(group.ok for group in report.groups)
     count = f"{as_wanted} of {len(report.groups)} groups as wanted"
     if not report.groups:
@@ -79,44 +80,49 @@ def _verdict(report: Report, width: int) -> Text:
     if is_as_wanted(report):
         verdict = Text(f"OK: {count}", f"bold {GOOD}")
     else:
-        found = len(report.problems)
-        told = f"{found} problem{'s' * (found != 1)}: " if found else ""
-        verdict = Text(f"NOT OK: {told}{count}", BAD)
+        verdict = Text(f"NOT OK: {told} problem{'s' * (told != 1)}, {count}", BAD)
     seen = Text(f"seen from node {report.node} at {_clock(report.time)}", OLD)
     room = width - verdict.cell_len - seen.cell_len
     return Text.assemble(verdict, " " * room if room >= GAP else "\n", seen)
 
 
 def _problems(report: Report) -> list[RenderableType]:
-    """Return what is wrong, the groups' own lines with what to do about them."""
-    advice = {_account(group): group for group in report.groups if not group.ok}
-    told = [line for problem in report.problems for line in _problem(problem, advice)]
-    silent = [group for group in report.groups if not group.ok and group in advice.values()]
-    return [*told, *(line for group in silent for line in _group_problem(group))]
+    """Return what is wrong, an item each; groups with one and the same trouble share an item."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    accounts: dict[str, tuple[str, str]] = {}
+    for group in report.groups:
+        if not group.ok:
+            trouble = (group.why or "not where it should be", group.next)
+            alike.setdefault(trouble, []).append(group.group)
+            accounts[_account(group)] = trouble
+    items: list[RenderableType] = []
+    for problem in report.problems:
+        trouble = accounts.get(problem, ("", ""))
+        if problem not in accounts:
+            items.append(_bullet("*", Text(problem)))
+        elif trouble in alike:
+            items.append(_group_problem(alike.pop(trouble), *trouble))
+    return [*items, *(_group_problem(names, *trouble) for trouble, names in alike.items())]
 
 
 def _account(group: GroupView) -> str:
+    """Return the line that the monitor makes of a group among the problems."""
     return f"group {group.group}: {group.why}" + (f" -> {group.next}" if group.next else "")
 
 
-def _problem(problem: str, advice: dict[str, GroupView]) -> list[RenderableType]:
-    group = advice.pop(problem, None)
-    return _group_problem(group) if group else [_bullet("*", Text(problem))]
-
-
-def _group_problem(group: GroupView) -> list[RenderableType]:
-    why = group.why or "not where it should be"
-    lines = [_bullet("*", Text.assemble((group.group, TITLE), f": {why}"))]
-    if group.next:
-        lines.append(Padding(_bullet("->", Text(group.next)), (0, 0, 0, GAP)))
-    return lines
+def _group_problem(names: Sequence[str], why: str, advice: str) -> RenderableType:
+    told = _bullet("*", Text.assemble((", ".join(names), TITLE), f": {why}"))
+    if not advice:
+        return told
+    remedy = Padding(_bullet("->", Text(advice)), (0, 0, 0, GAP), expand=False)
+    return Group(told, remedy)
 
 
 def _bullet(mark: str, text: Text) -> RenderableType:
     """Return text with a mark before it and its further lines below its first."""
     row = Table.grid(padding=(0, 1, 0, 0))
     row.add_row(Text(mark, BAD if mark == "*" else MOVING), text)
-    return Padding(row, (0, 0, 0, GAP))
+    return Padding(row, (0, 0, 0, GAP), expand=False)
 
 
 # --- groups x nodes ----------------------------------------------------------------------
@@ -156,7 +162,7 @@ def _places(report: Report) -> Table:
             Text.assemble(
                 f"{instance.node}: ", _instance(group, instance, standings.get(instance.node))
             )
-            for instance in group.instances
+            for instance in _shown(group)
         ]
         table.add_row(_title(group), group.wanted, Text(", ").join(told) or Text(_NOTHING, OLD))
     return table
@@ -176,8 +182,17 @@ def _title(group: GroupView) -> Text:
     return Text(_name(group), TITLE if group.ok else BAD)
 
 
+def _shown(group: GroupView) -> list[Instance]:
+    """Return the instances that count: what has stopped (H3.1) and is not claimed is nothing."""
+    return [
+        instance
+        for instance in group.instances
+        if instance.claim_term is not None or GroupLine(instance.level, instance.state).active
+    ]
+
+
 def _on(group: GroupView, node: NodeReport) -> Instance | None:
-    return next((i for i in group.instances if i.node == node.node), None)
+    return next((i for i in _shown(group) if i.node == node.node), None)
 
 
 def _cell(group: GroupView, node: NodeReport) -> Text:

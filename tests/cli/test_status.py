@@ -108,7 +108,7 @@ DEGRADED = report(
 )
 
 DEGRADED_PAGE = """\
-NOT OK: 3 problems: 1 of 3 groups as wanted         seen from node 1 at 10:31:02
+NOT OK: 3 problems, 1 of 3 groups as wanted         seen from node 1 at 10:31:02
   * node 2 is stale: last news 60.1 s before it was found silent
   * db: node 2 is stale
     -> mosha confirm 2
@@ -148,6 +148,22 @@ def test_what_is_wrong_comes_first_and_each_group_says_why_and_what_to_do() -> N
 def test_a_group_that_no_problem_tells_of_is_told_all_the_same() -> None:
     shown = told(report(groups=[group("web", ok=False, why="nobody can", next="mend it")]))
     assert "  * web: nobody can\n    -> mend it" in shown
+
+
+def test_groups_with_the_same_trouble_share_a_line() -> None:
+    why, advice = "no quorum: 1 of 3 nodes fresh", "bring nodes back"
+    groups = [group(name, ok=False, why=why, next=advice) for name in ("db", "mail", "web")]
+    problems = [f"group {g.group}: {why} -> {advice}" for g in groups]
+    shown = told(report(groups=groups, problems=["no quorum", *problems]))
+    assert "NOT OK: 2 problems, 0 of 3 groups" in shown
+    assert "  * no quorum\n  * db, mail, web: no quorum: 1 of 3 nodes fresh\n    -> bring" in shown
+    assert shown.count("bring nodes back") == 1
+
+
+def test_what_has_stopped_and_is_not_claimed_is_not_shown() -> None:
+    stopped = on(1, "stop", claim_term=None)
+    shown = told(report(groups=[group("web", stopped, on(2)), group("db", on(3, "stop"))]))
+    assert shown.count("stop DONE") == 1
 
 
 def test_a_long_reason_is_wrapped_below_its_first_word() -> None:
