@@ -102,7 +102,7 @@ def test_an_instance_too_many_in_the_witness_file_is_exit_status_1(demo: Demo) -
     assert demo.witness is not None
     with demo.witness.open("a") as file:
         file.write(f"{boottime():.4f} web 9 99 4194305 start\n")
-        file.write(f"{boottime() + 1:.4f} web 9 99 4194305 alive\n")
+        file.write(f"{boottime() + 30:.4f} web 9 99 4194305 alive\n")
     status, out, err = demo.end()
     summary = json.loads(out)
     assert status == 1
