@@ -1,0 +1,360 @@
+"""The parts of the manual that are made from the code, and the command that makes them anew.
+
+    python -m tests.docs_pages --rewrite
+
+A page holds such a part between two marks, `generated: NAME` and `end`, as comments of
+Markdown. `tests/test_docs.py` holds that each part is what the code says now.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from click.testing import CliRunner
+
+from mosha.cli.clinit import main as clinit_command
+from mosha.cli.main import root as mosha_command
+from mosha.core.status import (
+    Ban,
+    GroupLine,
+    GroupState,
+    Receipt,
+    Stamp,
+    Status,
+    TableVersion,
+    Term,
+    Vote,
+)
+from mosha.core.timing import explain
+from mosha.formats import hastat
+from mosha.formats.clstat import render_clstat
+from mosha.formats.cltab import parse_cltab
+from mosha.formats.hactl import parse_hactl
+from mosha.formats.mistakes import Mistakes
+from mosha.formats.settings import parse_settings
+from mosha.logs import EVENTS
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+SCHEMA = DOCS / "reference" / "hastat.schema.json"
+
+_PART = re.compile(r"(<!-- generated: (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
+
+
+def pages() -> list[Path]:
+    """Return all pages of the manual, the README too."""
+    return [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+
+
+def refreshed(text: str) -> str:
+    """Return a page with all its generated parts made anew."""
+
+    def made(part: re.Match[str]) -> str:
+        return f"{part[1]}\n{_part(part[2])}\n{part[4]}"
+
+    return _PART.sub(made, text)
+
+
+def parts_of(text: str) -> list[str]:
+    """Return the names of the generated parts of a page."""
+    return [part[2] for part in _PART.finditer(text)]
+
+
+def schema_text() -> str:
+    """Return the JSON schema of hastat as its file holds it."""
+    return json.dumps(hastat.hastat_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _part(name: str) -> str:
+    kind, _, argument = name.partition(" ")
+    return MAKERS[kind](argument)
+
+
+# --- help texts and events ---------------------------------------------------------------
+
+
+def _help(words: str) -> str:
+    """Return what `mosha … --help` or `clinit -h` prints on 80 columns."""
+    program, *rest = words.split()
+    command: click.Command = clinit_command if program == "clinit" else mosha_command
+    result = CliRunner().invoke(
+        command, [*rest, "--help"], prog_name=program, terminal_width=80, catch_exceptions=False
+    )
+    if result.exit_code:
+        raise ValueError(f"{words}: {result.output}")
+    return _fenced(result.output)
+
+
+def _events(argument: str) -> str:
+    del argument
+    return _table(("event", "meaning"), ((f"`{name}`", text) for name, text in EVENTS.items()))
+
+
+# --- hastat ------------------------------------------------------------------------------
+
+
+def _hastat(argument: str) -> str:
+    """Return the sample in one of its forms, or the fields of all its objects."""
+    if argument == "fields":
+        return _fields()
+    if argument == "json":
+        return _fenced(hastat.render_hastat(sample()).decode(), "json")
+    return _fenced(hastat.render_perl(sample()), "perl")
+
+
+def sample() -> hastat.Report:
+    """Return a report in which little is as it should be, so that most fields say something."""
+    table = {
+        "cltab": hastat.TableSeen(mtime_ns=1_763_800_100_000_000_000, digest="90b2e11c52a8d0f3")
+    }
+    return hastat.Report(
+        node=1,
+        time="2025-11-22T10:15:03.120+00:00",
+        quorum=hastat.Quorum(
+            has=True,
+            policy="majority",
+            seen=2,
+            electorate=[1, 2, 3],
+            needed=2,
+            reason="2 of 3 nodes fresh, 2 needed; not fresh: 3",
+        ),
+        nodes=[
+            hastat.NodeReport(
+                node=1,
+                state="self",
+                age_s=0.41,
+                inc=1_763_800_000,
+                seq=1041,
+                run="5f0c91aa",
+                boot="77de02c1",
+                version=1,
+                tables=table,
+                load=1,
+            ),
+            hastat.NodeReport(
+                node=3,
+                state="stale",
+                age_s=63.2,
+                inc=1_763_790_000,
+                seq=884,
+                run="0c44aa17",
+                boot="12ab34cd",
+                version=1,
+                roundtrip_s=0.0113,
+            ),
+        ],
+        groups=[_sample_group()],
+        shots=[
+            hastat.Shot(node=3, inc=1_763_790_000, method="print", outcome="no receipt", age_s=2.9)
+        ],
+        margin=hastat.Margin(lease_margin=7.19, roundtrip_s=0.0113),
+        timing=hastat.Times(timeout_s=60.0, heartbeat_s=5.0, lease_s=36.0, stop_budget_s=18.0),
+        problems=["node 3 is stale: last news 60.1 s before it was found silent"],
+    )
+
+
+def _sample_group() -> hastat.GroupView:
+    return hastat.GroupView(
+        group="web",
+        wanted="start",
+        where=[1],
+        ok=True,
+        instances=[
+            hastat.Instance(
+                node=1, level="start", state=GroupState.DONE, age_s=0.0, claim_term=9, said_by=1
+            )
+        ],
+        term=9,
+        lease_s=34.8,
+        votes={1: 1, 2: 1},
+        bans=[hastat.BanReport(node=2, left_s=240.0, reason="test entry webtest: exit 1")],
+        not_here={2: "banned there for 240 s: test entry webtest: exit 1"},
+        entries=[
+            hastat.EntryState(tag="webd", mode="respawn", state="running", pid=4711, starts=1)
+        ],
+        prefer=[1, 2],
+    )
+
+
+def _fields() -> str:
+    definitions: Mapping[str, Any] = hastat.hastat_schema()["$defs"]
+    order = ["Report", *(name for name in definitions if name != "Report")]
+    return "\n".join(
+        _object(name, definitions[name]) for name in order if _is_object(definitions[name])
+    )
+
+
+def _is_object(definition: Mapping[str, Any]) -> bool:
+    return definition.get("type") == "object"
+
+
+def _object(name: str, definition: Mapping[str, Any]) -> str:
+    required = set(definition.get("required", ()))
+    rows = [
+        (f"`{field}`", _kind(kind), "" if field in required else _default(kind))
+        for field, kind in definition["properties"].items()
+    ]
+    told = definition.get("description", "")
+    return f"### {name}\n\n{told}\n\n" + _table(("field", "type", "default"), rows)
+
+
+def _kind(kind: Mapping[str, Any]) -> str:
+    if "$ref" in kind:
+        name = kind["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})" if name != "GroupState" else "a state of a group"
+    if "anyOf" in kind:
+        return " or ".join(_kind(one) for one in kind["anyOf"])
+    if "enum" in kind:
+        return ", ".join(f"`{word}`" for word in kind["enum"])
+    if kind.get("type") == "array":
+        return f"list of {_kind(kind['items'])}"
+    if kind.get("type") == "object":
+        return f"object: name or node → {_kind(kind['additionalProperties'])}"
+    return str(kind.get("type", "any"))
+
+
+def _default(kind: Mapping[str, Any]) -> str:
+    default = kind.get("default")
+    return f"`{json.dumps(default)}`" if not isinstance(default, dict) or not default else ""
+
+
+# --- clstat ------------------------------------------------------------------------------
+
+
+def _clstat(argument: str) -> str:
+    """Return a status with a line of every class."""
+    del argument
+    status = Status(
+        node=2,
+        inc=1_763_800_000,
+        run="5f0c91aa",
+        boot="77de02c1",
+        seq=1041,
+        seen={1: Stamp(1_763_790_000, 884), 3: Stamp(1_763_700_000, 52)},
+        votes={
+            "mail": Vote(term=17, node=1, inc=1_763_790_000, seq=880),
+            "web": Vote(term=9, node=2, inc=1_763_800_000, seq=0),
+        },
+        terms={"mail": Term(17, voted=17), "web": Term(9, voted=9)},
+        claims={"web": 9},
+        groups={"web": GroupLine("start", GroupState.DONE)},
+        bans={"mail": Ban(240, "test entry check: exit 1")},
+        fenced={3: Receipt(1_763_700_000, "power-off-node")},
+        tables={"cltab": TableVersion(1_763_799_000_000_000_000, "90b2e11c52a8d0f3")},
+        refused={"hactl": "hactl:2:1: group without level: 'web'"},
+    )
+    return _fenced(render_clstat(status), "clstat")
+
+
+# --- mistakes and times --------------------------------------------------------------------
+
+CLTAB_MISTAKES = """\
+web:webd:start:respwan:/usr/sbin/nginx
+web:check:test:/usr/sbin/nginx -t
+web:webd2:start:respawn:
+we b:x:start:once:true
+mail:webd:start:respawn:/usr/sbin/exim
+::socket:/run/clinit.s
+:::sokcet:/run/clinit.s
+"""
+
+HACTL_MISTAKES = """\
+web
+mail:start
+web start prefer=two
+web start perfer=2
+web start prefer=2,2
+web start failback=maybe
+web start only=1 only=2
+"""
+
+SETTINGS_MISTAKES = """\
+timeout = 10.0
+lease = 8.0
+stop_budget = 3.0
+heartbeat = "1"
+nodes = [1, 2, 2]
+mynod = 1
+rundir = "run"
+
+[fencing]
+required = "yes"
+
+[[fencing.methods]]
+type = "command"
+"""
+
+_READERS: dict[str, tuple[str, Callable[[bytes, str], object]]] = {
+    "cltab": (CLTAB_MISTAKES, parse_cltab),
+    "hactl": (HACTL_MISTAKES, parse_hactl),
+    "mosha.toml": (SETTINGS_MISTAKES, parse_settings),
+}
+
+
+def _mistakes(file: str) -> str:
+    """Return a file full of mistakes, and what its reader says of it."""
+    text, read = _READERS[file]
+    try:
+        read(text.encode(), file)
+    except Mistakes as mistakes:
+        return f"{_fenced(text, 'text')}\n\nis answered with\n\n{_fenced(str(mistakes))}"
+    raise ValueError(f"no mistake in the mistakes of {file}")
+
+
+def _times(settings: str) -> str:
+    """Return the arithmetic of a mosha.toml that is written in one line."""
+    timing = parse_settings(settings.replace("; ", "\n").encode(), "mosha.toml").timing
+    rows = ((line.name, f"{line.value:g}", line.formula) for line in explain(timing))
+    return _table(("name", "value", "how it comes about"), rows)
+
+
+# --- Markdown --------------------------------------------------------------------------------
+
+
+def _fenced(text: str, kind: str = "text") -> str:
+    return f"```{kind}\n{text.rstrip()}\n```"
+
+
+def _table(head: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequence[str]]) -> str:
+    lines = [
+        head,
+        ["---"] * len(head),
+        *([cell.replace("|", "\\|") for cell in row] for row in rows),
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+MAKERS: dict[str, Callable[[str], str]] = {
+    "help": _help,
+    "events": _events,
+    "hastat": _hastat,
+    "clstat": _clstat,
+    "mistakes": _mistakes,
+    "times": _times,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Say which pages are not current, or with --rewrite make them so."""
+    wanted = {page: refreshed(page.read_text(encoding="utf-8")) for page in pages()}
+    wanted[SCHEMA] = schema_text()
+    stale = [
+        page
+        for page, text in wanted.items()
+        if not page.exists() or page.read_text(encoding="utf-8") != text
+    ]
+    for page in stale:
+        sys.stdout.write(f"{page.relative_to(ROOT)}\n")
+        if "--rewrite" in arguments:
+            page.write_text(wanted[page], encoding="utf-8")
+    return 0 if "--rewrite" in arguments else bool(stale)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

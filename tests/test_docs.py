@@ -1,0 +1,186 @@
+"""The manual tells the truth: what is generated is current, what is shown works."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mosha.core.tables import Mode
+from mosha.formats import settings
+from mosha.formats.clstat import parse_clstat
+from mosha.formats.cltab import VARIABLES, parse_cltab
+from mosha.formats.hactl import OPTIONS, hactl_warnings, parse_hactl
+from mosha.formats.settings import Settings, parse_settings
+from tests import docs_console, docs_pages
+from tests.docs_pages import ROOT, SCHEMA, pages
+
+REFERENCE = docs_pages.DOCS / "reference"
+CONF = ROOT / "conf"
+
+_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def text_of(page: Path) -> str:
+    """Return the text of a page."""
+    return page.read_text(encoding="utf-8")
+
+
+def name_of(path: Path) -> str:
+    """Return how a page is called in the names of tests."""
+    return str(path.relative_to(ROOT))
+
+
+# --- what is generated ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", pages(), ids=name_of)
+def test_the_generated_parts_of_a_page_are_current(page: Path) -> None:
+    text = text_of(page)
+    assert text == docs_pages.refreshed(text), "python -m tests.docs_pages --rewrite"
+
+
+def test_the_schema_of_hastat_is_current() -> None:
+    assert text_of(SCHEMA) == docs_pages.schema_text(), "python -m tests.docs_pages --rewrite"
+
+
+def test_a_part_that_is_out_of_date_is_noticed() -> None:
+    page = "<!-- generated: events all -->\nold\n<!-- end -->"
+    assert "clinit_started" in docs_pages.refreshed(page)
+
+
+def test_every_command_has_its_help_in_the_reference() -> None:
+    from mosha.cli.main import COMMANDS  # noqa: PLC0415 - click and rich cost a tenth of a second
+
+    parts = docs_pages.parts_of(text_of(REFERENCE / "mosha.md"))
+    assert set(parts) == {"help mosha", *(f"help mosha {name}" for name in COMMANDS)}
+
+
+# --- what is shown ---------------------------------------------------------------------------
+
+
+def _parses_hactl(text: str) -> None:
+    data = text.encode()
+    parse_hactl(data, "hactl")
+    assert hactl_warnings(data, "hactl") == ()
+
+
+def _parses_json(text: str) -> None:
+    documents = [text] if text.startswith("{\n") else text.splitlines()
+    assert all(isinstance(json.loads(document), dict) for document in documents)
+
+
+def _parses_sh(text: str) -> None:
+    done = subprocess.run(
+        ["/bin/bash", "-n"], input=text.encode(), capture_output=True, check=False, timeout=10
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+CHECKS: dict[str, Callable[[str], object]] = {
+    "cltab": lambda text: parse_cltab(text.encode(), "cltab"),
+    "hactl": _parses_hactl,
+    "toml": lambda text: parse_settings(text.encode(), "mosha.toml"),
+    "clstat": lambda text: parse_clstat(text.encode()),
+    "json": _parses_json,
+    "python": ast.parse,
+    "sh": _parses_sh,
+}
+UNCHECKED = {"text", "console", "perl", "fstab"}
+
+
+def examples() -> Iterator[Any]:
+    """Yield every fenced example of the manual."""
+    for page in pages():
+        text = text_of(page)
+        for fence in _FENCE.finditer(text):
+            line = text.count("\n", 0, fence.start()) + 1
+            yield pytest.param(fence[1], fence[2], id=f"{name_of(page)}:{line}:{fence[1]}")
+
+
+@pytest.mark.parametrize(("kind", "text"), list(examples()))
+def test_an_example_is_right(kind: str, text: str) -> None:
+    assert kind in UNCHECKED or kind in CHECKS, f"no check for {kind}"
+    if kind in CHECKS:
+        CHECKS[kind](text.replace("<this repository>", "repository"))
+
+
+def test_the_files_of_conf_are_right() -> None:
+    parse_cltab((CONF / "cltab").read_bytes(), "cltab")
+    _parses_hactl(text_of(CONF / "hactl"))
+    assert parse_settings((CONF / "mosha.toml").read_bytes(), "mosha.toml").nodes == (1, 2, 3)
+
+
+def console_pages() -> list[Path]:
+    """Return the pages with commands to run."""
+    return [page for page in pages() if docs_console.steps_of(text_of(page))]
+
+
+@pytest.mark.parametrize("page", console_pages(), ids=name_of)
+def test_the_commands_of_a_page_print_what_it_says(page: Path, short_dir: Path) -> None:
+    with docs_console.Shell(short_dir) as shell:
+        for step in docs_console.steps_of(text_of(page)):
+            if step.in_tests:
+                printed = shell.do(step)
+                assert step.matches(printed), (
+                    f"$ {step.command}\n--- printed:\n{printed}\n--- the page says:\n{step.printed}"
+                )
+
+
+def test_commands_are_read_out_of_a_page() -> None:
+    page = "<!-- until: b+ -->\n```console\n$ a <<E\n> x\n> E\nbb\n$ c\n```\n"
+    assert docs_console.steps_of(page) == [
+        docs_console.Step("a <<E\nx\nE", "bb\n", "b+"),
+        docs_console.Step("c", ""),
+    ]
+
+
+def test_what_changes_from_run_to_run_does_not_count_and_the_rest_does() -> None:
+    step = docs_console.Step("x", "web: start DONE 0.2s, pid=12 at 10:11:12")
+    assert step.matches("web:  start DONE 13.1s, pid=4711 at 23:59:01.123\n")
+    assert not step.matches("web: start FAILED 0.2s, pid=12 at 10:11:12")
+
+
+# --- completeness ----------------------------------------------------------------------------
+
+
+def table_rows(page: Path) -> list[list[str]]:
+    """Return the rows of all tables of a page, cell by cell."""
+    lines = (line for line in text_of(page).splitlines() if line.startswith("|"))
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
+
+
+def documented_settings() -> dict[str, str]:
+    """Return the keys in the tables of mosha.toml.md, with their defaults as written."""
+    rows = (row for row in table_rows(REFERENCE / "mosha.toml.md") if len(row) == 3)
+    return {row[0].strip("`"): row[1] for row in rows if re.fullmatch(r"`[\w.]+`", row[0])}
+
+
+def test_every_setting_is_documented_and_no_other() -> None:
+    known = set(settings._RULES) - {"fencing"}
+    known |= {f"fencing.{key}" for key in settings._FENCING_RULES}
+    known |= set(settings._METHOD_RULES)
+    assert set(documented_settings()) == known
+
+
+def test_defaults_that_are_written_out_are_those_in_force() -> None:
+    found = {
+        key: json.loads(text.strip("`"))
+        for key, text in documented_settings().items()
+        if re.fullmatch(r'`("[^"]*"|[\d.]+)`', text) and key in Settings.__struct_fields__
+    }
+    assert len(found) >= 8
+    assert found == {key: getattr(Settings(), key) for key in found}
+
+
+def test_every_mode_variable_and_option_is_documented() -> None:
+    cltab, hactl = text_of(REFERENCE / "cltab.md"), text_of(REFERENCE / "hactl.md")
+    assert [mode for mode in Mode if f"| `{mode}` |" not in cltab] == []
+    assert [name for name in VARIABLES if f"`:::{name}:PATH`" not in cltab] == []
+    assert [name for name in OPTIONS if f"| `{name}=" not in hactl] == []
