@@ -7,7 +7,7 @@ counted where it would go: nodes with the same view then claim different groups 
 
 from __future__ import annotations
 
-import zlib
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -27,9 +27,10 @@ def ranking(free: Free, loads: Mapping[int, int]) -> tuple[int, ...]:
     wish = free.wish
     last = len(wish.prefer)
 
-    def key(node: int) -> tuple[int, int, int, int]:
+    def key(node: int) -> tuple[int, int, bytes, int]:
         preference = wish.prefer.index(node) if node in wish.prefer else last
-        mixed = zlib.crc32(f"{wish.group} {node}".encode())
+        # A checksum will not do: names that are alike would all have the same first node.
+        mixed = hashlib.blake2b(f"{wish.group} {node}".encode(), digest_size=8).digest()
         return (preference, loads.get(node, 0), mixed, node)
 
     return tuple(sorted(free.eligible, key=key))
