@@ -1,0 +1,216 @@
+"""Several brains whose reads, writes, tells and time a test performs by hand.
+
+For scenes that need more than one node: who reads whose status when, which machine dies
+and what it forgets is written out in the test. `live` lets time pass for all of them the
+way the monitor does it, with an obedient clinit that keeps its deadlines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from mosha.core.fencing import FencingRules
+from mosha.core.life import Local
+from mosha.core.node import Node
+from mosha.core.quorum import Electorate, Policy
+from mosha.core.recovery import Birth
+from mosha.core.status import GroupState, Status
+from mosha.core.tables import STOP_LEVEL, Hactl, Wish
+from mosha.core.timing import derive
+from mosha.core.turn import Tell, Turn
+
+TIMING = derive(10.0, ban_s=30.0, start_grace_s=20.0)
+"""T 10 s, heartbeat 1 s, lease 6 s, stop budget 3 s, plan limit 3 s."""
+
+STEP_S = 0.25
+INC = 100
+G = "g"
+
+
+def status(node: int, seq: int = 1, *, inc: int = INC, **said: Any) -> Status:
+    """A status that says only what is named."""
+    return Status(node=node, inc=inc, run="run", boot="boot", seq=seq, **said)
+
+
+def local(level: str, state: GroupState = GroupState.DONE, **more: Any) -> Local:
+    """Group `g` as clinit reports it: arrived at `level` with one process, unless said."""
+    alive = 0 if level == STOP_LEVEL and state is GroupState.DONE else 1
+    return replace(Local(G, level, state, wanted=level, alive=alive), **more)
+
+
+def hactl(*wishes: Wish) -> Hactl:
+    """A hactl of these wishes; without any, `g` at `start`."""
+    return Hactl({wish.group: wish for wish in wishes or (Wish(G, "start"),)})
+
+
+class Story:
+    """Nodes that have started, with tables in force, and know nothing of each other yet.
+
+    All times are one clock, `now`. `cuts` holds pairs (reader, writer) that see nothing new.
+    """
+
+    def __init__(
+        self,
+        nodes: Iterable[int] = (1, 2, 3),
+        *,
+        wishes: Hactl | None = None,
+        rules: FencingRules | None = None,
+        policy: Policy = Policy.MAJORITY,
+    ) -> None:
+        self.now = 1000.0
+        self.ids = frozenset(nodes)
+        self.wishes = hactl() if wishes is None else wishes
+        self.rules = rules or FencingRules()
+        self.policy = policy
+        self.nodes: dict[int, Node] = {}
+        self.files: dict[int, Status] = {}
+        self.clinits: dict[int, dict[str, Local]] = {}
+        self.cuts: set[tuple[int, int]] = set()
+        self.fails: dict[tuple[int, str], str] = {}
+        self._heartbeats: dict[int, float] = {}
+        for node in sorted(self.ids):
+            self.clinits[node] = {}
+            self.start(node)
+
+    # --- machines ----------------------------------------------------------------------
+
+    def start(self, node: int, *, boot: str = "boot", inc: int = INC, knows: bool = True) -> Node:
+        """Start a monitor; `knows` is whether it finds its own clstat of before."""
+        former = self.files.get(node) if knows else None
+        birth = Birth(me=node, inc=inc, run="run", boot=boot, now=self.now, former=former)
+        electorate = Electorate(self.policy, self.ids)
+        made = Node(
+            birth, TIMING, rules=self.rules, electorate=electorate, members=self.ids - {node}
+        )
+        self.nodes[node] = made
+        made.clinit_answered(self.clinits[node].values(), self.now)
+        self.adopt_tables(node)
+        return made
+
+    def adopt_tables(self, node: int, wishes: Hactl | None = None) -> None:
+        """Put tables in force at a node: cltab has every group of hactl."""
+        chosen = self.wishes if wishes is None else wishes
+        groups = frozenset(chosen.wishes) | frozenset(self.wishes.wishes)
+        self.nodes[node].tables_adopted(chosen, groups, {}, {})
+
+    def die(self, *nodes: int) -> None:
+        """Switch machines off: monitor, clinit and all processes."""
+        for node in nodes:
+            del self.nodes[node]
+            self.clinits[node] = {}
+
+    def reboot(self, node: int, *, knows: bool = True) -> Node:
+        """Start a machine again; `knows` is whether its directory is still there."""
+        self.clinits[node] = {}
+        return self.start(node, boot=f"boot at {self.now}", inc=INC + 1, knows=knows)
+
+    # --- single steps ------------------------------------------------------------------
+
+    def write(self, *nodes: int) -> None:
+        """Let nodes publish what they have to say."""
+        for node in nodes:
+            made = self.nodes[node].next_status(self.now)
+            self.files[node] = made
+            self.nodes[node].wrote(made, began=self.now)
+
+    def read(self, reader: int, *writers: int) -> None:
+        """Let a node look at what others have published last."""
+        for writer in writers:
+            found = self.files.get(writer)
+            self.nodes[reader].peer_read(writer, found, began=self.now, now=self.now)
+
+    def turn(self, node: int, group: str = G, chance: float = 0.0) -> Turn:
+        """Let a node take the turn of a group, and clinit obey at once."""
+        turn = self.nodes[node].turn(group, self.now, chance)
+        if turn.tell is not None:
+            self.obey(node, turn.tell)
+        return turn
+
+    def obey(self, node: int, tell: Tell) -> None:
+        """Let clinit carry out a tell, and report that it has."""
+        word = self.fails.get((node, tell.level))
+        known = self.clinits[node].get(tell.group)
+        gone = tell.level == STOP_LEVEL
+        self.show(
+            node,
+            Local(
+                group=tell.group,
+                level=tell.level,
+                state=GroupState.FAILED if word else GroupState.DONE,
+                wanted=tell.level,
+                term=tell.term,
+                alive=0 if gone else 1,
+                stop_at=tell.stop_at or (known.stop_at if known and not gone else None),
+                kill_at=tell.kill_at or (known.kill_at if known and not gone else None),
+                cause=word or "tell",
+            ),
+        )
+
+    def show(self, node: int, shown: Local) -> None:
+        """Let clinit report a group."""
+        self.clinits[node][shown.group] = shown
+        if node in self.nodes:
+            self.nodes[node].clinit_changed(shown)
+
+    # --- time --------------------------------------------------------------------------
+
+    def live(self, seconds: float) -> None:
+        """Let time pass for all nodes: heartbeats, looks, turns, renewals, deadlines."""
+        until = self.now + seconds
+        while self.now < until:
+            self.now += STEP_S
+            self._deadlines()
+            for reader in self.nodes:
+                self.read(reader, *(w for w in self.ids - {reader} if (reader, w) not in self.cuts))
+                for writer in {w for r, w in self.cuts if r == reader}:
+                    self.nodes[reader].peer_read(writer, None, began=self.now, now=self.now)
+            for node in self.nodes:
+                self._go_on(node)
+            self.assert_at_most_one()
+
+    def _go_on(self, node: int) -> None:
+        brain = self.nodes[node]
+        for group in sorted({*self.wishes.wishes, *brain.mind.seats}):
+            while self.turn(node, group, chance=(0.37 * node) % 1).tell is not None:
+                pass
+        for renewal in brain.renewals(self.now):
+            held = self.clinits[node].get(renewal.group)
+            if held is not None and held.term == renewal.term:
+                moved = replace(held, stop_at=renewal.stop_at, kill_at=renewal.kill_at)
+                self.show(node, moved)
+        due = self._heartbeats.get(node, 0.0) + TIMING.heartbeat_s
+        if brain.dirty or self.now >= due:
+            self._heartbeats[node] = self.now
+            self.write(node)
+
+    def _deadlines(self) -> None:
+        for node, groups in self.clinits.items():
+            for held in list(groups.values()):
+                if held.stop_at is not None and self.now >= held.stop_at and held.alive:
+                    ended = replace(
+                        held, level=STOP_LEVEL, wanted=STOP_LEVEL, alive=0, state=GroupState.DONE
+                    )
+                    self.show(node, ended)
+
+    # --- what is seen ------------------------------------------------------------------
+
+    def owners(self, group: str = G) -> list[int]:
+        """Return the nodes on which processes run that need a lease."""
+        return [
+            node
+            for node, groups in self.clinits.items()
+            if (held := groups.get(group)) is not None and held.alive and held.exclusive
+        ]
+
+    def at_home(self, group: str = G) -> list[int]:
+        """Return the nodes on which the group is at the level of hactl."""
+        wanted = self.wishes.level_of(group)
+        return [n for n in self.owners(group) if self.clinits[n][group].level == wanted]
+
+    def assert_at_most_one(self) -> None:
+        """Check the promise."""
+        groups = {group for held in self.clinits.values() for group in held}
+        for group in groups:
+            assert len(self.owners(group)) <= 1, f"{group} runs on {self.owners(group)}"

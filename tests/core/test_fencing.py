@@ -1,0 +1,94 @@
+"""Whom to shoot, when, and whose turn it is: section 6, H3.6 of the catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mosha.core.fencing import FencingRules, Shot, shoot_at
+from mosha.core.peers import Peer
+from tests.core.story import INC, status
+
+RULES = FencingRules(required=True, takeover_s=5.0, retry_s=30.0)
+VICTIM = Peer(4, status=status(4), heard_at=900.0, advanced=True, stale_since=1000.0)
+GRACE_S = 120.0
+
+
+def due(
+    *,
+    victim: Peer = VICTIM,
+    me: int = 1,
+    fresh: tuple[int, ...] = (1, 2, 3),
+    started_at: float = 0.0,
+    last: Shot | None = None,
+) -> float | None:
+    return shoot_at(
+        victim,
+        me=me,
+        fresh=fresh,
+        started_at=started_at,
+        start_grace_s=GRACE_S,
+        rules=RULES,
+        last=last,
+    )
+
+
+@pytest.mark.parametrize(
+    ("me", "fresh", "at"),
+    [
+        (1, (3, 1, 2), 1000.0),  # the lowest fresh node, at once
+        (2, (3, 1, 2), 1005.0),  # the next one takes over after a delay
+        (3, (3, 1, 2), 1010.0),
+        (2, (2, 3), 1000.0),  # the lowest is not fresh: the next one is the lowest
+        (7, (7,), 1000.0),
+    ],
+)
+def test_the_lowest_fresh_node_shoots_and_the_next_ones_take_over_later(
+    me: int, fresh: tuple[int, ...], at: float
+) -> None:
+    assert due(me=me, fresh=fresh) == at
+
+
+@given(st.sets(st.integers(1, 20), min_size=2))
+def test_never_do_two_nodes_shoot_at_the_same_time(fresh: set[int]) -> None:
+    times = [due(me=me, fresh=tuple(fresh)) for me in fresh]
+    assert len(set(times)) == len(fresh)
+
+
+def test_h3_6_nobody_is_shot_in_the_first_time_after_the_own_start() -> None:
+    assert due(started_at=950.0) == 950.0 + GRACE_S
+    assert due(started_at=1000.0 - GRACE_S) == 1000.0
+
+
+def test_who_is_not_stale_is_not_shot() -> None:
+    assert due(victim=replace(VICTIM, stale_since=None)) is None
+
+
+def test_who_was_not_seen_alive_since_the_own_start_is_not_shot() -> None:
+    # H3.8: a file left behind by a node that has been dead for long.
+    assert due(victim=replace(VICTIM, advanced=False)) is None
+
+
+def shot(outcome: str, *, inc: int = INC, at: float = 1001.0) -> Shot:
+    return Shot(4, inc, at, outcome)
+
+
+AFTER = [
+    (shot("running"), None),
+    (shot("no receipt"), None),  # one message for each incarnation is enough
+    (shot("receipt"), None),
+    (shot("failed"), 1031.0),  # tried again
+    (shot("failed", at=900.0), 1000.0),
+    (shot("receipt", inc=INC - 1), 1000.0),  # it has lived again since
+    (shot("running", inc=INC - 1), 1000.0),
+]
+
+
+@pytest.mark.parametrize(("last", "at"), AFTER)
+def test_a_shot_is_repeated_only_if_it_failed_or_the_node_lived_again(
+    last: Shot, at: float | None
+) -> None:
+    assert due(last=last) == at

@@ -1,0 +1,99 @@
+"""Who votes, and whether enough are seen: H2 of the catalogue, and the majority."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mosha.core.quorum import Electorate, Policy, Sight, adaptive, judge
+
+# HQ-01 to HQ-09: how many nodes are seen, one look after the other; a `-` has no quorum
+# and changes nothing (H2.1). HQ-01 is the sequence of the original's own test (H2.2).
+SERIES = {
+    "HQ-01 (H2.2)": "3 10 7 6 10 6 20 -11 -11 12 11 -3 -3 21",
+    "HQ-02": "1 1 -0",
+    "HQ-03 (H2.3)": "3 2 -1",
+    "HQ-04": "5 3 2",
+    "HQ-05 (H2.3)": "5 4 3 2 -1",
+    "HQ-06": "2 -1",
+    "HQ-07": "3 -1 2 3",
+    "HQ-08 (H2.4)": "0",
+    "HQ-09": "10 -5 6 10",
+}
+
+
+@pytest.mark.parametrize("series", SERIES.values(), ids=SERIES.keys())
+def test_h2_1_fewer_than_six_tenths_of_those_seen_last_are_no_quorum(series: str) -> None:
+    remembered = 0
+    for step in series.split():
+        seen, lost = abs(int(step)), step.startswith("-")
+        expected = remembered if lost else seen
+        assert adaptive(remembered, seen) == (not lost, expected), step
+        remembered = expected
+
+
+@pytest.mark.parametrize("series", SERIES.values(), ids=SERIES.keys())
+def test_h2_1_an_electorate_follows_what_is_seen_while_there_is_a_quorum(series: str) -> None:
+    electorate = Electorate(Policy.ADAPTIVE, frozenset())
+    for step in series.split():
+        seen, lost = frozenset(range(abs(int(step)))), step.startswith("-")
+        sight, after = judge(electorate, seen, complete=True)
+        assert sight is (Sight.NO if lost else Sight.YES), step
+        assert after == (electorate if lost else Electorate(Policy.ADAPTIVE, seen, len(seen)))
+        electorate = after
+
+
+def test_h2_4_the_remembered_number_outlives_a_restart() -> None:
+    # The original began at 0 again: a restarted monitor alone had a quorum.
+    restarted = Electorate(Policy.ADAPTIVE, frozenset({1, 2, 3}), remembered=3)
+    assert judge(restarted, frozenset({1}), complete=True)[0] is Sight.NO
+
+
+def test_the_adaptive_rule_waits_until_everybody_was_looked_at() -> None:
+    electorate = Electorate(Policy.ADAPTIVE, frozenset({1, 2, 3}), remembered=3)
+    assert judge(electorate, frozenset({1, 2}), complete=False) == (Sight.UNKNOWN, electorate)
+
+
+# --- majority ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "needed"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3), (10, 6)])
+def test_q_is_more_than_half_of_the_electorate(size: int, needed: int) -> None:
+    assert Electorate(Policy.MAJORITY, frozenset(range(size))).needed == needed
+
+
+@given(st.integers(1, 6), st.data())
+def test_any_two_sets_of_q_nodes_share_one(size: int, data: st.DataObject) -> None:
+    electorate = Electorate(Policy.MAJORITY, frozenset(range(size)))
+    quorums = list(combinations(sorted(electorate.nodes), electorate.needed))
+    one, other = (set(data.draw(st.sampled_from(quorums))) for _ in range(2))
+    assert one & other
+
+
+MAJORITY = [
+    # who is up of 1, 2, 3; was everybody looked at; what is seen
+    ({1, 2, 3}, True, Sight.YES),
+    ({1, 2}, True, Sight.YES),
+    ({1, 2}, False, Sight.YES),  # more looks cannot make them fewer
+    ({1}, True, Sight.NO),
+    ({1}, False, Sight.UNKNOWN),
+    ({1, 7, 8, 9}, True, Sight.NO),  # who is not of the electorate does not count
+]
+
+
+@pytest.mark.parametrize(("up", "complete", "expected"), MAJORITY)
+def test_a_majority_of_the_electorate_has_to_be_fresh(
+    *, up: set[int], complete: bool, expected: Sight
+) -> None:
+    electorate = Electorate(Policy.MAJORITY, frozenset({1, 2, 3}))
+    assert judge(electorate, frozenset(up), complete=complete) == (expected, electorate)
+
+
+@given(st.sets(st.integers(1, 5)), st.sets(st.integers(1, 5)))
+def test_two_halves_never_both_have_a_majority(one: set[int], other: set[int]) -> None:
+    electorate = Electorate(Policy.MAJORITY, frozenset(range(1, 6)))
+    sights = [judge(electorate, frozenset(up), complete=True)[0] for up in (one, other - one)]
+    assert sights.count(Sight.YES) <= 1
