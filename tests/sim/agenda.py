@@ -1,0 +1,57 @@
+"""Virtual time: a heap of what shall happen, and chance that comes from the seed alone."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+
+Act = Callable[[], None]
+
+
+def chance(seed: int, *purpose: object) -> random.Random:
+    """Return a stream of chance of its own: what one part draws does not move another's."""
+    return random.Random(f"{seed}:{':'.join(map(str, purpose))}")  # noqa: S311 - not a secret
+
+
+class Agenda:
+    """What shall happen, in order of true time (seconds), then in order of asking."""
+
+    __slots__ = ("_count", "_heap", "done", "now")
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.done = 0
+        self._count = 0
+        self._heap: list[tuple[float, int, Act]] = []
+
+    def at(self, when: float, act: Act) -> None:
+        """Let something happen at a moment, at once if that has passed."""
+        self._count += 1
+        heapq.heappush(self._heap, (max(when, self.now), self._count, act))
+
+    def run(self, until: float) -> None:
+        """Let everything happen that is due up to and at `until`."""
+        heap = self._heap
+        while heap and heap[0][0] <= until:
+            self.now, _, act = heapq.heappop(heap)
+            self.done += 1
+            act()
+        self.now = max(self.now, until)
+
+
+class Clock:
+    """CLOCK_BOOTTIME of one machine: it counts from its boot, at a rate of its own."""
+
+    __slots__ = ("base", "booted", "rate")
+
+    def __init__(self, booted: float, rate: float, base: float) -> None:
+        self.booted, self.rate, self.base = booted, rate, base
+
+    def local(self, true: float) -> float:
+        """Return what this clock shows at a true moment."""
+        return self.base + (true - self.booted) * self.rate
+
+    def true(self, local: float) -> float:
+        """Return the true moment at which this clock shows `local`."""
+        return self.booted + (local - self.base) / self.rate

@@ -1,0 +1,35 @@
+"""The promises, a file each. Every checker hears what really happens, at every step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mosha.core.status import Status
+
+if TYPE_CHECKING:
+    from tests.sim.truth import Truth
+
+
+class Checker:
+    """Hears all facts and minds none; a checker overrides what it minds."""
+
+    name = ""
+    truth: Truth
+
+    def started(self, node: int, group: str, term: int, level: str) -> None:
+        """A process of a level that needs a lease was started."""
+
+    def ended(self, node: int, group: str) -> None:
+        """The last such process of a group has ended on a node."""
+
+    def landed(self, node: int, status: Status) -> None:
+        """A status is on the file system."""
+
+    def forgot(self, node: int) -> None:
+        """A node lost its directory."""
+
+    def killed(self, node: int) -> None:
+        """A machine is down."""
+
+    def receipt(self, node: int, inc: int, *, honest: bool) -> None:
+        """Somebody says that a node is dead."""

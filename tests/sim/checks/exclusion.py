@@ -1,0 +1,48 @@
+"""At most one: no two nodes run processes of one group at the same true time.
+
+If a fence said "done" about a node that lives, overlap with that node is the fence's fault:
+it is counted and attributed, for as long as what ran there at that time may still run.
+"""
+
+from __future__ import annotations
+
+from tests.sim.checks import Checker
+
+
+class Exclusion(Checker):
+    """At most one instance of a group, except where a fence lied about one of them."""
+
+    name = "exclusion"
+
+    def __init__(self, blame_s: float) -> None:
+        self.blame_s = blame_s
+        self.running: dict[str, dict[int, tuple[float, int]]] = {}
+        self.lied: dict[int, float] = {}
+
+    def started(self, node: int, group: str, term: int, level: str) -> None:
+        running = self.running.setdefault(group, {})
+        for other, (since, other_term) in running.items():
+            if other == node:
+                continue
+            if self._blamed(node) or self._blamed(other):
+                self.truth.cover("rule overlap attributed to a lying fence")
+                continue
+            raise self.truth.violated(
+                self.name,
+                f"{group} starts at {level} on node {node} (term {term}) while it runs on node"
+                f" {other} since {since:.4f} (term {other_term})",
+            )
+        if node not in running:
+            running[node] = (self.truth.now(), term)
+
+    def _blamed(self, node: int) -> bool:
+        lied = self.lied.get(node)
+        return lied is not None and self.truth.now() - lied < self.blame_s
+
+    def ended(self, node: int, group: str) -> None:
+        self.running.get(group, {}).pop(node, None)
+
+    def receipt(self, node: int, inc: int, *, honest: bool) -> None:
+        del inc
+        if not honest:
+            self.lied[node] = self.truth.now()

@@ -1,0 +1,66 @@
+"""No receipt, no start: where receipts are required, a silent owner's groups do not move.
+
+An owner's hold is over when a later status of it has said so, or its death is certified. What
+counts are the statuses that landed, not what anybody has read. A cluster in which a voter
+lost its directory can have forgotten the owner; then the lease alone protects (V5). What a
+node does of which a fence said "done" though it lives is the fence's fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mosha.core.status import Status
+from tests.sim.checks import Checker
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who started a group last, and has not said since that it let it go."""
+
+    node: int
+    inc: int
+    term: int
+
+
+class Receipts(Checker):
+    """A start elsewhere needs the former owner's release, or a receipt of its death."""
+
+    name = "receipts"
+
+    def __init__(self, blame_s: float, *, required: bool) -> None:
+        self.blame_s = blame_s
+        self.required = required
+        self.owners: dict[str, Owner] = {}
+        self.inc: dict[int, int] = {}
+        self.dead: dict[int, int] = {}
+        self.lied: dict[int, float] = {}
+
+    def started(self, node: int, group: str, term: int, level: str) -> None:
+        owner = self.owners.get(group)
+        if self.required and owner is not None and owner.node != node:
+            blamed = self.truth.now() - self.lied.get(node, float("-inf")) < self.blame_s
+            if self.dead.get(owner.node, -1) >= owner.inc:
+                self.truth.cover("rule started after a receipt")
+            elif not blamed:
+                raise self.truth.violated(
+                    self.name,
+                    f"node {node} starts {group} at {level} (term {term}) without a receipt for"
+                    f" {owner}, which has not released it",
+                )
+        self.owners[group] = Owner(node, self.inc.get(node, 0), term)
+
+    def landed(self, node: int, status: Status) -> None:
+        self.inc[node] = status.inc
+        for group, owner in tuple(self.owners.items()):
+            if owner.node == node and status.claims.get(group) != owner.term:
+                del self.owners[group]
+
+    def forgot(self, node: int) -> None:
+        del node
+        self.owners.clear()
+
+    def receipt(self, node: int, inc: int, *, honest: bool) -> None:
+        self.dead[node] = max(inc, self.dead.get(node, -1))
+        if not honest:
+            self.lied[node] = self.truth.now()

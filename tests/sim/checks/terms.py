@@ -1,0 +1,38 @@
+"""The term is a fencing token: each owner's is greater than all before it, per group.
+
+As with exclusion, a node of which a fence said "done" though it lives may start with the
+term it has after its successor started with the next one: that is the fence's fault.
+"""
+
+from __future__ import annotations
+
+from tests.sim.checks import Checker
+
+
+class Terms(Checker):
+    """Whoever starts a group has a term above that of every other owner before."""
+
+    name = "terms"
+
+    def __init__(self, blame_s: float) -> None:
+        self.blame_s = blame_s
+        self.last: dict[str, tuple[int, int]] = {}
+        self.lied: dict[int, float] = {}
+
+    def started(self, node: int, group: str, term: int, level: str) -> None:
+        last_term, owner = self.last.get(group, (0, node))
+        if term < last_term or (term == last_term and owner != node):
+            if self.truth.now() - self.lied.get(node, float("-inf")) < self.blame_s:
+                self.truth.cover("rule old term attributed to a lying fence")
+                return
+            raise self.truth.violated(
+                self.name,
+                f"node {node} starts {group} at {level} with term {term}, after node {owner}"
+                f" had term {last_term}",
+            )
+        self.last[group] = (term, node)
+
+    def receipt(self, node: int, inc: int, *, honest: bool) -> None:
+        del inc
+        if not honest:
+            self.lied[node] = self.truth.now()

@@ -1,0 +1,297 @@
+"""One clinit: the real `core.supervisor`, with children made of nothing but time.
+
+A command is `take SECONDS` (ends well after that), `spawn SECONDS` (the same, and leaves a
+daemon behind) or `serve` (never ends by itself). Children obey INT and TERM after the stop
+time of their group, unless a fault makes them deaf; SIGKILL ends them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mosha.core import group as groups
+from mosha.core import process as processes
+from mosha.core import supervisor as sup
+from mosha.core import unit as units
+from mosha.core.life import Local
+from mosha.core.node import Renewal
+from mosha.core.process import Exit, Scope
+from mosha.core.supervisor import EntryEvent, Supervisor
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL, Cltab, Entry, Mode
+from mosha.core.turn import Tell
+from tests.sim.world import GroupSpec
+
+if TYPE_CHECKING:
+    from tests.sim.machine import Machine
+
+EPSILON_S = 1e-9
+
+
+def cltab_of(specs: Iterable[GroupSpec]) -> Cltab:
+    """Return the cltab of a world."""
+    entries: list[Entry] = []
+    for spec in specs:
+        name = spec.name
+        if spec.test_s:
+            entries.append(Entry(name, "t", TEST_LEVEL, Mode.TEST, f"take {spec.test_s}"))
+        if spec.start_s or spec.daemon:
+            verb = "spawn" if spec.daemon else "take"
+            entries.append(Entry(name, "w", "start", Mode.WAIT, f"{verb} {spec.start_s}"))
+        entries.append(Entry(name, "s", "start", Mode.RESPAWN, "serve"))
+        entries.append(Entry(name, "o", "other", Mode.RESPAWN, "serve"))
+        entries.append(Entry(name, "z", STOP_LEVEL, Mode.WAIT, "take 0.001"))
+    return Cltab(tuple(entries))
+
+
+@dataclass(slots=True, eq=False)
+class Child:
+    """One process; `leader` is false for the daemon that a `spawn` left behind."""
+
+    group: str
+    tag: str
+    run: int
+    level: str
+    leader: bool = True
+    dying: bool = False
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether it may not run on two nodes at the same time."""
+        return self.level not in (PLAN_LEVEL, STOP_LEVEL)
+
+
+@dataclass(slots=True)
+class _Watches:
+    entries: dict[tuple[str, str], processes.Watch] = field(default_factory=dict)
+    left: dict[str, units.WatchLeft] = field(default_factory=dict)
+
+
+class Clinit:
+    """One life of a clinit on a machine."""
+
+    def __init__(self, machine: Machine, specs: Iterable[GroupSpec]) -> None:
+        self.machine = machine
+        self.specs = {spec.name: spec for spec in specs}
+        self.supervisor = Supervisor(cltab=cltab_of(self.specs.values()))
+        self.children: dict[str, list[Child]] = {}
+        self.alive = True
+        self.paused = False
+        self._late: list[Callable[[], None]] = []
+        self._watches = _Watches()
+        self._due: float | None = None
+
+    # --- what the monitor asks -------------------------------------------------------
+
+    def tell(self, tell: Tell) -> None:
+        """Take a tell; what comes of it is reported."""
+        told = groups.Told(
+            tell.group,
+            tell.level,
+            term=tell.term,
+            stop_at=tell.stop_at,
+            kill_at=tell.kill_at,
+        )
+        self.feed(told)
+
+    def renew(self, renewals: list[Renewal]) -> None:
+        """Take renewed deadlines."""
+        leases = {r.group: (r.term, groups.Deadlines(r.stop_at, r.kill_at)) for r in renewals}
+        self.feed(sup.Leased(leases))
+
+    def locals(self) -> list[Local]:
+        """Return every group as a monitor gets it."""
+        return [self._local(name) for name in self.supervisor.units]
+
+    def _local(self, name: str) -> Local:
+        group = self.supervisor.units[name].group
+        deadlines = group.deadlines
+        return Local(
+            group=name,
+            level=group.level,
+            state=group.state,
+            wanted=group.wanted,
+            term=group.term,
+            alive=len(self.children.get(name, ())),
+            stop_at=deadlines.stop_at if deadlines else None,
+            kill_at=deadlines.kill_at if deadlines else None,
+            cause=group.cause,
+        )
+
+    # --- faults ----------------------------------------------------------------------
+
+    def end(self) -> None:
+        """End clinit; its processes end with it (cgroup, parent-death signal)."""
+        self.alive = False
+        for children in self.children.values():
+            for child in tuple(children):
+                self._remove(child)
+
+    def pause(self) -> None:
+        """Stop the process; a watchdog resets the machine if a kill_at passes meanwhile."""
+        self.paused = True
+        self._watch_over()
+
+    def resume(self) -> None:
+        """Let the process go on with all that has come meanwhile."""
+        self.paused = False
+        late, self._late = self._late, []
+        for act in late:
+            act()
+        self.feed(groups.TimePassed())
+
+    def _watch_over(self) -> None:
+        kill_at = min(
+            (
+                unit.group.deadlines.kill_at
+                for name, unit in self.supervisor.units.items()
+                if unit.group.deadlines is not None and self.children.get(name)
+            ),
+            default=None,
+        )
+        if kill_at is not None:
+            self.machine.at_local(kill_at, self._watchdog)
+
+    def _watchdog(self) -> None:
+        if self.alive and self.paused:
+            self.machine.cover("rule watchdog")
+            self.machine.crash()
+
+    def die(self, group: str) -> None:
+        """Let a process of a group die by itself."""
+        for child in tuple(self.children.get(group, ()))[:1]:
+            self._kill(child, 1)
+
+    # --- the supervisor --------------------------------------------------------------
+
+    def feed(self, event: sup.Event) -> None:
+        """Give the supervisor an event and do what it asks."""
+        if not self.alive:
+            return
+        if self.paused:
+            self._late.append(partial(self.feed, event))
+            return
+        now = self.machine.now
+        self.supervisor, effects = sup.step(self.supervisor, event, now)
+        touched: dict[str, None] = {}
+        for effect in effects:
+            self._do(effect, touched)
+        for name in touched:
+            if name in self.supervisor.units:
+                self.machine.report(self, self._local(name))
+        self._set_timer()
+
+    def _set_timer(self) -> None:
+        due = self.supervisor.due
+        if due is not None and due != self._due and self.alive:
+            self._due = due
+            self.machine.at_local(due, partial(self._time_passed, due))
+
+    def _time_passed(self, due: float) -> None:
+        if self._due == due:
+            self._due = None
+            self.feed(groups.TimePassed())
+
+    def _do(self, effect: sup.Effect, touched: dict[str, None]) -> None:
+        match effect:
+            case units.Launch():
+                self._launch(effect)
+            case processes.Signal() | units.KillEverything() | units.SignalLeft():
+                self._send(effect)
+            case processes.Watch(entry):
+                self._watches.entries[entry.group, entry.tag] = effect
+                self._soon(partial(self._answer, entry.group))
+            case units.WatchLeft(group):
+                self._watches.left[group] = effect
+                self._soon(partial(self._answer, group))
+            case groups.Shown(_, after):
+                touched[after.name] = None
+            case units.Touched(group):
+                touched[group] = None
+            case groups.LeaseEnded(group, deadline):
+                self.machine.cover(f"rule {deadline} enforced by clinit")
+                touched[group] = None
+
+    def _send(self, effect: processes.Signal | units.KillEverything | units.SignalLeft) -> None:
+        match effect:
+            case processes.Signal(entry, run, signal, scope):
+                for child in tuple(self.children.get(entry.group, ())):
+                    mine = child.tag == entry.tag and child.run == run
+                    if mine and (child.leader or scope is Scope.ENTRY):
+                        self._signal(child, signal)
+            case units.KillEverything(group):
+                for child in tuple(self.children.get(group, ())):
+                    self._signal(child, "KILL")
+            case units.SignalLeft(group, signal, spared):
+                for child in tuple(self.children.get(group, ())):
+                    if not child.leader or child.tag not in spared:
+                        self._signal(child, signal)
+
+    # --- children --------------------------------------------------------------------
+
+    def _soon(self, act: Callable[[], None]) -> None:
+        self.machine.after(0.0, act)
+
+    def _launch(self, launch: units.Launch) -> None:
+        entry = launch.entry
+        child = Child(entry.group, entry.tag, launch.run, launch.level)
+        self.children.setdefault(entry.group, []).append(child)
+        if child.exclusive:
+            self.machine.truth.started(self.machine.id, entry.group, launch.term, launch.level)
+        spawned = processes.Spawned(launch.run, 1)
+        self._soon(partial(self.feed, EntryEvent(entry.group, entry.tag, spawned)))
+        verb, _, seconds = entry.command.partition(" ")
+        if verb != "serve":
+            self.machine.after(float(seconds), partial(self._finish, child, verb))
+
+    def _finish(self, child: Child, verb: str) -> None:
+        if not self.alive or child not in self.children.get(child.group, ()) or child.dying:
+            return
+        if verb == "spawn":
+            daemon = Child(child.group, child.tag, child.run, child.level, leader=False)
+            self.children[child.group].append(daemon)
+        failing = child.tag == "t" and self.machine.fails_test(child.group)
+        self._kill(child, 1 if failing else 0)
+
+    def _signal(self, child: Child, signal: str) -> None:
+        if signal == "KILL":
+            self._kill(child, -9)
+        elif self.machine.weather.of("hangstop", self.machine.id) is not None:
+            self.machine.cover("fault process ignores signals")
+        elif not child.dying:
+            child.dying = True
+            stop_s = self.specs[child.group].stop_s
+            self.machine.after(stop_s, partial(self._kill, child, -2))
+
+    def _kill(self, child: Child, code: int) -> None:
+        if not self.alive or child not in self.children.get(child.group, ()):
+            return
+        self._remove(child)
+        if child.leader:
+            elsewhere = any(c.tag == child.tag for c in self.children[child.group])
+            exited = processes.Exited(child.run, Exit(code), elsewhere=elsewhere)
+            self._soon(partial(self.feed, EntryEvent(child.group, child.tag, exited)))
+        self._soon(partial(self._answer, child.group))
+
+    def _remove(self, child: Child) -> None:
+        left = self.children[child.group]
+        left.remove(child)
+        if child.exclusive and not any(c.exclusive for c in left):
+            self.machine.truth.ended(self.machine.id, child.group)
+
+    def _answer(self, group: str) -> None:
+        """Answer the watches of a group that are fulfilled now."""
+        children = self.children.get(group, [])
+        watch_left = self._watches.left.get(group)
+        if watch_left is not None and not any(
+            not c.leader or c.tag not in watch_left.spared for c in children
+        ):
+            del self._watches.left[group]
+            self.feed(groups.GroupEmptied(group, watch_left.visit))
+        for (name, tag), watch in tuple(self._watches.entries.items()):
+            if name == group and not any(c.tag == tag for c in children):
+                del self._watches.entries[name, tag]
+                emptied = processes.Emptied(watch.run, watch.scope)
+                self.feed(EntryEvent(group, tag, emptied))

@@ -1,0 +1,309 @@
+"""A whole cluster in virtual time: machines, files, faults and the checkers that watch it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+
+from mosha.core.life import Local
+from mosha.core.seat import Note
+from mosha.core.status import Status
+from mosha.core.tables import STOP_LEVEL
+from mosha.core.turn import Turn
+from mosha.formats.hactl import parse_hactl
+from tests.sim.agenda import Agenda, chance
+from tests.sim.checks.exclusion import Exclusion
+from tests.sim.checks.leases import Leases
+from tests.sim.checks.liveness import Expected, Liveness, Seen
+from tests.sim.checks.receipts import Receipts
+from tests.sim.checks.tables import TablesInForce
+from tests.sim.checks.terms import Terms
+from tests.sim.checks.votes import Votes
+from tests.sim.faults import Faults
+from tests.sim.fences import Fences
+from tests.sim.files import Files, Version, Weather
+from tests.sim.machine import WALL_AT_START_S, Machine
+from tests.sim.truth import Truth
+from tests.sim.world import World
+
+# How often, per timeout, everything that runs is compared with its deadline.
+LOOKS_PER_TIMEOUT = 4
+# Notes whose cause belongs to the rule that is counted.
+CAUSED = frozenset(
+    {"vote_released", "claim_withdrawn", "claim_released", "group_told", "silence_ended"}
+)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a run. `settled_s` is how long after the last fault all was as wanted."""
+
+    settled_s: float | None = None
+    cold_s: float | None = None
+    failovers_s: list[float] = field(default_factory=list)
+    moves_in_calm: int = 0
+
+
+class Cluster:
+    """One world while it runs."""
+
+    def __init__(self, world: World, *, telling: bool = False) -> None:
+        self.world = world
+        self.agenda = Agenda()
+        self.exclusion = Exclusion(3 * world.timing.timeout_s)
+        self.leases = Leases()
+        self.tables = TablesInForce()
+        self.liveness = Liveness()
+        receipts = Receipts(3 * world.timing.timeout_s, required=world.fence.required)
+        self.truth = Truth(
+            lambda: self.agenda.now,
+            [
+                self.exclusion,
+                Terms(3 * world.timing.timeout_s),
+                Votes(),
+                self.leases,
+                receipts,
+                self.tables,
+                self.liveness,
+            ],
+        )
+        self.truth.telling = telling
+        self.weather = Weather()
+        self.files = Files(world, self.weather, chance(world.seed, "files"), self.truth.cover)
+        self.fences = Fences(self)
+        self.machines = {node: Machine(self, node) for node in world.ids}
+        self.faults = Faults(self)
+        self.calm = False
+        self.outcome = Outcome()
+
+    # --- the run -------------------------------------------------------------------------
+
+    def run(self) -> Outcome:
+        """Run the world to its end.
+
+        Raises:
+            Violation: a checker found a promise broken.
+        """
+        text = self.first_hactl()
+        rng = chance(self.world.seed, "boot")
+        for machine in self.machines.values():
+            mtime_ns = int((WALL_AT_START_S - 86_400) * 1e9)
+            machine.disk.hactl = (text, mtime_ns)
+            self.agenda.at(rng.random() * self.world.timing.heartbeat_s, machine.boot)
+        for fault in self.world.faults:
+            self.agenda.at(fault.at, partial(self.faults.begin, fault))
+        self._look()
+        self._watch_cold_start()
+        self.agenda.run(self.world.chaos_s)
+        self.calm = self.files.calm = True
+        self.story("the faults end")
+        self.faults.end_all()
+        self._calm_down()
+        return self.outcome
+
+    def first_hactl(self) -> bytes:
+        """Return the hactl that all nodes have from the start."""
+        lines = []
+        for spec in self.world.groups:
+            words = [spec.name, spec.level]
+            words += [f"prefer={','.join(map(str, spec.prefer))}"] if spec.prefer else []
+            words += [f"only={','.join(map(str, spec.only))}"] if spec.only else []
+            words += ["failback=yes"] if spec.failback else []
+            lines.append(" ".join(words) + "\n")
+        return "".join(lines).encode()
+
+    def _look(self) -> None:
+        """Compare what runs with its deadlines, at all times."""
+        for machine in self.machines.values():
+            clinit = machine.clinit
+            if not machine.up or clinit is None:
+                continue
+            for name, unit in clinit.supervisor.units.items():
+                deadlines = unit.group.deadlines
+                kill_at = deadlines.kill_at if deadlines else None
+                self.leases.look(machine.id, name, kill_at, machine.now)
+        step = self.world.timing.timeout_s / LOOKS_PER_TIMEOUT
+        self.agenda.at(self.agenda.now + step, self._look)
+
+    def _watch_cold_start(self) -> None:
+        first = min((fault.at for fault in self.world.faults), default=self.world.chaos_s)
+        if self.agenda.now >= first or self.outcome.cold_s is not None:
+            return
+        if not self.wrong():
+            self.outcome.cold_s = self.agenda.now
+            return
+        step = self.world.timing.heartbeat_s / 5
+        self.agenda.at(self.agenda.now + step, self._watch_cold_start)
+
+    def _calm_down(self) -> None:
+        began = self.agenda.now
+        step = self.world.timing.heartbeat_s
+        wrong = "nothing was looked at"
+        while self.agenda.now < began + self.world.calm_s:
+            self.agenda.run(self.agenda.now + step)
+            self._operate()
+            wrong = self.wrong()
+            if not wrong and self.outcome.settled_s is None:
+                self.outcome.settled_s = self.agenda.now - began
+            elif wrong and self.outcome.settled_s is not None:
+                self.outcome.settled_s = None
+                self.outcome.moves_in_calm += 1
+            if self._steady(began):
+                break
+        if wrong:
+            raise self.truth.violated("liveness", wrong)
+
+    def _steady(self, began: float) -> bool:
+        """Say whether all has been well for so long that nothing more is to be expected."""
+        settled_s = self.outcome.settled_s
+        if settled_s is None:
+            return False
+        quiet_s = self.world.timing.timeout_s * 1.5
+        return self.agenda.now - began > max(quiet_s, settled_s + quiet_s / 2)
+
+    def _operate(self) -> None:
+        """Let an operator vouch for every dead node, where receipts are required."""
+        if not self.world.fence.required:
+            return
+        for dead in self.machines.values():
+            if dead.up or dead.id not in self.stay_dead():
+                continue
+            for machine in self.machines.values():
+                if self.healthy(machine) and self.fences.confirm(machine, dead):
+                    break
+
+    # --- judging -------------------------------------------------------------------------
+
+    def stay_dead(self) -> frozenset[int]:
+        """Return the nodes that do not come back after the faults."""
+        return frozenset(self.world.dead) if self.calm else frozenset()
+
+    def healthy(self, machine: Machine) -> bool:
+        """Say whether a node is up and takes part."""
+        monitor = machine.monitor
+        return machine.up and monitor is not None and monitor.ready and not monitor.leaving
+
+    def expected(self) -> list[Expected]:
+        """Return what shall run where, from the table in force on a healthy node."""
+        healthy = [m for m in self.machines.values() if self.healthy(m)]
+        if 2 * len(healthy) <= self.world.nodes:
+            return []
+        texts = [m.disk.in_force[0] for m in healthy if m.disk.in_force is not None]
+        wishes = parse_hactl(texts[0], "hactl").wishes if texts else {}
+        found = []
+        for spec in self.world.groups:
+            wish = wishes.get(spec.name)
+            level = wish.level if wish else STOP_LEVEL
+            may = frozenset(
+                m.id
+                for m in healthy
+                if wish and wish.allows(m.id) and not self._banned(m, spec.name)
+            )
+            best = None
+            if wish and wish.failback:
+                best = next((node for node in wish.prefer if node in may), None)
+            found.append(Expected(spec.name, level, may, best))
+        return found
+
+    @staticmethod
+    def _banned(machine: Machine, group: str) -> bool:
+        monitor = machine.monitor
+        return monitor is not None and monitor.node.mind.seat(group).ban_until > monitor.now
+
+    def wrong(self) -> str:
+        """Say what is not as wanted now, "" if nothing; `nothing healthy` is wrong too."""
+        expected = self.expected()
+        if not expected:
+            return "no quorum of healthy nodes"
+        texts = {
+            m.id: m.disk.in_force[0] if m.disk.in_force else None
+            for m in self.machines.values()
+            if self.healthy(m)
+        }
+        if complaint := self.tables.different(texts):
+            return complaint
+        for item in expected:
+            if complaint := self.liveness.wrong(item, self._seen(item.group)):
+                return complaint
+        return ""
+
+    def _seen(self, group: str) -> list[Seen]:
+        found = []
+        for machine in self.machines.values():
+            clinit = machine.clinit
+            if not machine.up or clinit is None or group not in clinit.supervisor.units:
+                continue
+            unit = clinit.supervisor.units[group].group
+            resting = unit.state == "CONFIGURED" or (unit.level, unit.state) == ("stop", "DONE")
+            found.append(Seen(machine.id, unit.level, unit.state, active=not resting))
+        return found
+
+    # --- facts from the machines ---------------------------------------------------------
+
+    def land(self, node: int, status: Status, text: str) -> None:
+        """Replace a node's file; the others see it each after a lag of its own."""
+        version = self.files.land(node, text)
+        self.truth.landed(node, status)
+        for reader in self.world.ids:
+            if reader != node:
+                self.spread(reader, node, version)
+
+    def spread(self, reader: int, writer: int, version: Version) -> None:
+        """Let a reader see a version once it is visible and the reader polls."""
+        machine = self.machines[reader]
+        poll_s = self.world.timing.poll_s * machine.rng.random()
+        lag_s = self.files.lag(reader, writer) + poll_s
+        self.agenda.at(self.agenda.now + lag_s, partial(self._arrive, reader, writer, version))
+
+    def _arrive(self, reader: int, writer: int, version: Version) -> None:
+        if self.weather.cut(reader, writer) is not None:
+            self.truth.cover("fault version held back by a cut")
+            return
+        machine = self.machines[reader]
+        monitor = machine.monitor
+        if machine.up and monitor is not None:
+            monitor._handle(partial(monitor.readers.arrive, writer, version))
+        else:
+            self.files.arrive(reader, writer, version)
+
+    def healed(self, fault_links: list[tuple[int, int]]) -> None:
+        """Let the newest versions through after a cut."""
+        for reader, writer in fault_links:
+            kept = self.files.kept[writer]
+            if kept and self.weather.cut(reader, writer) is None:
+                self.spread(reader, writer, kept[-1])
+
+    def newest_inc(self, node: int) -> int:
+        """Return the newest incarnation of a node that ever landed, or 0."""
+        kept = self.files.kept[node]
+        status = self.files.parse(kept[-1].text) if kept else None
+        return status.inc if status else 0
+
+    def in_force(self, node: int, text: bytes) -> None:
+        """A node has a table in force."""
+        self.tables.adopted(node, text)
+
+    def noted(self, node: int, note: Note) -> None:
+        """Count a note of a brain, and tell it."""
+        cause = f": {note.fields['cause']}" if note.event in CAUSED else ""
+        self.truth.cover(f"note {note.event}{cause}")
+        if self.truth.telling:
+            self.truth.tell(f"node {node} {note.event} {_words(note)}")
+
+    def turned(self, turn: Turn) -> None:
+        """Count the row of the table that a turn came to."""
+        if turn.row is not None:
+            self.truth.counts[f"row {turn.row.name}"] += 1
+
+    def note_local(self, node: int, local: Local) -> None:
+        """Tell what clinit shows."""
+        if self.truth.telling:
+            self.truth.tell(f"node {node} clinit {local.group} {local.level} {local.state}")
+
+    def story(self, text: str) -> None:
+        """Tell a fault."""
+        self.truth.tell(text)
+
+
+def _words(note: Note) -> str:
+    return " ".join(f"{key}={value}" for key, value in note.fields.items())

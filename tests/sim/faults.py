@@ -1,0 +1,176 @@
+"""What each kind of fault does to the cluster, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mosha.formats.hactl import parse_wish, set_wish
+from tests.sim.world import Fault
+
+if TYPE_CHECKING:
+    from tests.sim.cluster import Cluster
+    from tests.sim.machine import Machine
+
+# Kinds that are nothing but weather: readers and writers ask for them.
+WEATHER = frozenset(
+    {"cut", "lag", "stale", "torn", "readerror", "hangread", "full", "hangwrite", "slow"}
+    | {"hangstop", "failtest"}
+)
+
+Deed = Callable[["Machine", Fault], None]
+
+
+class Faults:
+    """Carries out the faults of one world."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.current: list[Fault] = []
+        self._begin: dict[str, Deed] = {
+            "vanish": self._vanish,
+            "killmonitor": self._kill_monitor,
+            "pausemonitor": self._pause_monitor,
+            "killclinit": lambda machine, _: machine.kill_clinit(),
+            "pauseclinit": self._pause_clinit,
+            "crash": lambda machine, _: machine.crash(),
+            "wipe": self._wipe,
+            "losedir": lambda machine, _: machine.lose_directory(),
+            "leave": lambda machine, fault: machine.leave(fault.at + fault.lasts),
+            "wallclock": self._jump,
+            "die": self._die,
+            "edit": self._edit,
+            "badedit": self._bad_edit,
+            "confirm": self._confirm,
+        }
+        self._end: dict[str, Deed] = {
+            "vanish": lambda machine, _: cluster.files.gone.discard(machine.id),
+            "killmonitor": lambda machine, _: machine.start_monitor(),
+            "pausemonitor": self._resume_monitor,
+            "pauseclinit": self._resume_clinit,
+            "crash": self._boot,
+            "wipe": self._boot,
+            "wallclock": self._jump_back,
+        }
+
+    def begin(self, fault: Fault) -> None:
+        """Begin a fault, and plan its end."""
+        cluster = self.cluster
+        cluster.truth.cover(f"fault {fault.kind}")
+        cluster.story(f"fault {text_of(fault)}")
+        self.current.append(fault)
+        if fault.kind in WEATHER:
+            cluster.weather.begin(fault)
+        else:
+            for node in fault.nodes:
+                self._begin[fault.kind](cluster.machines[node], fault)
+        cluster.agenda.at(fault.at + fault.lasts, partial(self.end, fault))
+
+    def end(self, fault: Fault) -> None:
+        """End a fault that is still in force."""
+        if not any(it is fault for it in self.current):
+            return
+        self.current = [it for it in self.current if it is not fault]
+        cluster = self.cluster
+        if fault.kind in WEATHER:
+            cluster.weather.end(fault)
+            if fault.kind == "cut":
+                links = [(a, b) for a in fault.nodes for b in fault.others]
+                cluster.healed(links + [(b, a) for a, b in links])
+            return
+        deed = self._end.get(fault.kind)
+        for node in fault.nodes if deed is not None else ():
+            assert deed is not None
+            deed(cluster.machines[node], fault)
+
+    def end_all(self) -> None:
+        """End all faults; some nodes stay dead, all others come back."""
+        for fault in tuple(self.current):
+            self.end(fault)
+        for machine in self.cluster.machines.values():
+            machine.wall_jump_s = 0.0
+            if machine.disk.refused is not None:
+                machine.disk.hactl = None  # somebody removes the file that was refused
+            if machine.id in self.cluster.stay_dead():
+                machine.crash()
+                continue
+            machine.boot()
+            if machine.monitor is None and machine.leaving_until is None:
+                machine.start_monitor()
+            machine.leaving_until = None if machine.leaving_until is None else 0.0
+
+    # --- deeds -------------------------------------------------------------------------
+
+    def _vanish(self, machine: Machine, fault: Fault) -> None:
+        del fault
+        self.cluster.files.gone.add(machine.id)
+
+    def _kill_monitor(self, machine: Machine, fault: Fault) -> None:
+        del fault
+        machine.kill_monitor()
+
+    def _pause_monitor(self, machine: Machine, fault: Fault) -> None:
+        del fault
+        if machine.monitor is not None:
+            machine.monitor.pause()
+
+    def _resume_monitor(self, machine: Machine, fault: Fault) -> None:
+        del fault
+        if machine.monitor is not None:
+            machine.monitor.resume()
+
+    def _pause_clinit(self, machine: Machine, fault: Fault) -> None:
+        del fault
+        if machine.clinit is not None:
+            machine.clinit.pause()
+
+    def _resume_clinit(self, machine: Machine, fault: Fault) -> None:
+        del fault
+        if machine.clinit is not None and machine.clinit.paused:
+            machine.clinit.resume()
+
+    def _wipe(self, machine: Machine, fault: Fault) -> None:
+        del fault
+        machine.crash()
+        machine.lose_directory()
+
+    def _boot(self, machine: Machine, fault: Fault) -> None:
+        del fault
+        if machine.id not in self.cluster.stay_dead():
+            machine.boot()
+
+    def _jump(self, machine: Machine, fault: Fault) -> None:
+        machine.wall_jump_s += fault.amount
+
+    def _jump_back(self, machine: Machine, fault: Fault) -> None:
+        machine.wall_jump_s -= fault.amount
+
+    def _die(self, machine: Machine, fault: Fault) -> None:
+        if machine.clinit is not None:
+            machine.clinit.die(fault.word)
+
+    def _edit(self, machine: Machine, fault: Fault) -> None:
+        """Edit hactl in the node's own directory, at the time of its wall clock."""
+        before = machine.disk.hactl
+        text = before[0].decode() if before else ""
+        edited = set_wish(text, parse_wish(fault.word.split()))
+        machine.disk.hactl = (edited.encode(), int(machine.wall_s * 1e9))
+
+    def _bad_edit(self, machine: Machine, fault: Fault) -> None:
+        del fault
+        machine.disk.hactl = (b"g1\nno such = line at all\n", int(machine.wall_s * 1e9))
+
+    def _confirm(self, machine: Machine, fault: Fault) -> None:
+        for other in fault.others:
+            self.cluster.fences.confirm(machine, self.cluster.machines[other])
+
+
+def text_of(fault: Fault) -> str:
+    """Return a fault as a line of a story."""
+    words = [fault.kind, ",".join(map(str, fault.nodes))]
+    words += [f"others={','.join(map(str, fault.others))}"] if fault.others else []
+    words += [f"word={fault.word.replace(' ', '_')}"] if fault.word else []
+    words += [f"amount={fault.amount:g}"] if fault.amount else []
+    words += [f"lasts={fault.lasts:g}"] if fault.lasts else []
+    return " ".join(words)

@@ -1,0 +1,71 @@
+"""What shots come to, and the operator who vouches for the dead."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mosha.core.node import FenceOrder
+from tests.sim.agenda import chance
+
+if TYPE_CHECKING:
+    from tests.sim.cluster import Cluster
+    from tests.sim.machine import Machine
+    from tests.sim.monitor import Monitor
+
+# A shot machine comes back after this many heartbeats, like one that was reset.
+RESET_HEARTBEATS = 10.0
+HANGS_HEARTBEATS = 20.0
+
+
+class Fences:
+    """The fences of one cluster: they work, fail, hang, lie or only print a line."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.rng = chance(cluster.world.seed, "fences")
+
+    def shoot(self, monitor: Monitor, order: FenceOrder) -> None:
+        """Carry out an order; the monitor hears of it later."""
+        spec = self.cluster.world.fence
+        outcome = self.rng.choice(spec.outcomes)
+        if self.cluster.calm and spec.outcomes != ("print",):
+            outcome = "works"
+        self.cluster.truth.cover(f"fault fence {outcome}")
+        self.cluster.story(f"node {monitor.machine.id} shoots node {order.node}: {outcome}")
+        takes_s = spec.takes_s * (0.5 + self.rng.random())
+        told = {"works": "receipt", "lies": "receipt", "print": "no receipt"}
+        if outcome == "hangs":
+            takes_s += self.cluster.world.timing.heartbeat_s * HANGS_HEARTBEATS
+        machine = self.cluster.machines[order.node]
+        if outcome == "works":
+            at = self.cluster.agenda.now + takes_s * self.rng.random()
+            self.cluster.agenda.at(at, partial(self._reset, machine))
+        self.cluster.agenda.at(
+            self.cluster.agenda.now + takes_s,
+            partial(self._end, monitor, order, told.get(outcome, "failed"), outcome),
+        )
+
+    def _reset(self, machine: Machine) -> None:
+        machine.crash()
+        if machine.id not in self.cluster.stay_dead():
+            reset_s = self.cluster.world.timing.heartbeat_s * RESET_HEARTBEATS
+            self.cluster.agenda.at(self.cluster.agenda.now + reset_s, machine.boot)
+
+    def _end(self, monitor: Monitor, order: FenceOrder, told: str, outcome: str) -> None:
+        if told == "receipt":
+            truth = self.cluster.truth
+            truth.receipt(order.node, order.inc, honest=outcome != "lies")
+        monitor.soon(0.0, partial(monitor.shot, order, told))
+
+    def confirm(self, at: Machine, dead: Machine) -> bool:
+        """Let an honest operator vouch for a node; he looks first whether it is dead."""
+        if at.monitor is None or not at.monitor.ready or at.monitor.paused or dead.up:
+            return False
+        inc = self.cluster.newest_inc(dead.id)
+        refused = at.monitor.node.confirmed(dead.id)
+        if not refused:
+            self.cluster.truth.cover("rule operator confirmed")
+            self.cluster.truth.receipt(dead.id, inc, honest=True)
+            at.monitor.settle()
+        return not refused

@@ -1,0 +1,159 @@
+"""One machine: its clock, its disk, its clinit and its monitor, and what can befall them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mosha.core.life import Local
+from tests.sim.agenda import Clock, chance
+from tests.sim.clinit import EPSILON_S, Clinit
+from tests.sim.monitor import Monitor
+from tests.sim.tables import Disk
+
+if TYPE_CHECKING:
+    from tests.sim.cluster import Cluster
+
+WALL_AT_START_S = 1_700_000_000.0
+
+
+class Machine:
+    """A node of the cluster through all its lives."""
+
+    def __init__(self, cluster: Cluster, node: int) -> None:
+        self.cluster = cluster
+        self.id = node
+        self.agenda = cluster.agenda
+        self.weather = cluster.weather
+        self.truth = cluster.truth
+        self.cover = cluster.truth.cover
+        self.rng = chance(cluster.world.seed, "machine", node)
+        self.disk = Disk()
+        self.wall_jump_s = 0.0
+        self.up = False
+        self.life = 0
+        self.boots = 0
+        self.clinit: Clinit | None = None
+        self.monitor: Monitor | None = None
+        self.leaving_until: float | None = None
+        self.clock = Clock(0.0, 1.0, 0.0)
+
+    # --- time ------------------------------------------------------------------------
+
+    @property
+    def now(self) -> float:
+        """The boottime of this machine."""
+        return self.clock.local(self.agenda.now)
+
+    @property
+    def wall_s(self) -> float:
+        """What the wall clock shows."""
+        return WALL_AT_START_S + self.agenda.now + self.wall_jump_s
+
+    def after(self, seconds: float, act: Callable[[], None]) -> None:
+        """Do something later in this life of the machine."""
+        self.agenda.at(self.agenda.now + seconds, partial(self._in_life, self.life, act))
+
+    def at_local(self, local: float, act: Callable[[], None]) -> None:
+        """Do something when the own clock shows a time, in this life of the machine."""
+        true = self.clock.true(local) + EPSILON_S
+        self.agenda.at(true, partial(self._in_life, self.life, act))
+
+    def _in_life(self, life: int, act: Callable[[], None]) -> None:
+        if self.up and life == self.life:
+            act()
+
+    # --- life ------------------------------------------------------------------------
+
+    def boot(self) -> None:
+        """Come up: a new boottime, a new clinit, a new monitor."""
+        if self.up:
+            return
+        self.up = True
+        self.boots += 1
+        rate = self.cluster.world.rates[self.id - 1]
+        self.clock = Clock(self.agenda.now, rate, self.rng.uniform(5.0, 50.0))
+        self.cluster.story(f"node {self.id} boots")
+        self.start_monitor()
+
+    def crash(self) -> None:
+        """Lose power: nothing of this machine lives on."""
+        if not self.up:
+            return
+        self.kill_monitor()
+        self._end_clinit()
+        self.up = False
+        self.life += 1
+        self.cluster.story(f"node {self.id} loses power")
+        self.truth.killed(self.id)
+
+    def lose_directory(self) -> None:
+        """Lose the node's directory, and what the monitor keeps beside it."""
+        self.cluster.files.lose(self.id)
+        # A monitor that lives has the table in its memory and writes it again.
+        self.disk = Disk(in_force=self.disk.in_force if self.monitor is not None else None)
+        self.truth.forgot(self.id)
+
+    def start_monitor(self) -> None:
+        """Start the monitor if none runs."""
+        if self.up and self.monitor is None:
+            self.leaving_until = None
+            self.monitor = Monitor(self)
+            self.monitor.connect()
+
+    def kill_monitor(self) -> None:
+        """SIGKILL the monitor."""
+        if self.monitor is not None:
+            self.monitor.alive = False
+            self.monitor = None
+
+    def kill_clinit(self) -> None:
+        """SIGKILL clinit; a monitor that is there starts it again."""
+        if self.clinit is None or not self.clinit.alive:
+            return
+        self._end_clinit()
+        if self.monitor is not None:
+            self.monitor.soon(self.cluster.world.ipc_s, self.monitor.clinit_lost)
+
+    def _end_clinit(self) -> None:
+        if self.clinit is not None:
+            self.clinit.end()
+            self.clinit = None
+
+    def running_clinit(self) -> Clinit:
+        """Return the clinit of this machine, started if there is none (what a monitor does)."""
+        if self.clinit is None:
+            self.clinit = Clinit(self, self.cluster.world.groups)
+        return self.clinit
+
+    def leave(self, until: float) -> None:
+        """Leave in an orderly way, and come back."""
+        if self.monitor is not None and self.up:
+            self.leaving_until = until
+            self.monitor.soon(0.0, self.monitor.leave)
+
+    def has_left(self) -> None:
+        """Take in that the monitor has ended in an orderly way."""
+        self.cover("rule left")
+        self.monitor = None
+        self._end_clinit()
+        until = self.leaving_until
+        self.after(max(0.0, (until or 0.0) - self.agenda.now), self.start_monitor)
+
+    # --- between clinit and monitor ----------------------------------------------------
+
+    def report(self, clinit: Clinit, local: Local) -> None:
+        """Let the monitor hear a change of clinit."""
+        self.cluster.note_local(self.id, local)
+        if self.monitor is not None:
+            self.monitor.inbox.append((clinit, local))
+            self.monitor.soon(self.cluster.world.ipc_s, self.monitor.hear_clinit)
+
+    def fails_test(self, group: str) -> bool:
+        """Say whether a test of the group fails here and now."""
+        fault = self.weather.of("failtest", self.id)
+        if fault is None or fault.word != group:
+            return False
+        self.cover("fault test fails")
+        return True

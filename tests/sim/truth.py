@@ -1,0 +1,84 @@
+"""What really happens, told to the checkers: no checker asks the core what it believes.
+
+Every checker is in a file of its own under `checks`; it has the methods it needs out of
+those of `Checker` and raises `Violation`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mosha.core.status import Status
+
+if TYPE_CHECKING:
+    from tests.sim.checks import Checker
+
+Clock = Callable[[], float]
+
+
+class Violation(Exception):  # noqa: N818 - it is what a checker found, not a fault of its own
+    """A promise was broken. `checker` names which, `text` tells the story."""
+
+    def __init__(self, checker: str, text: str, at: float) -> None:
+        super().__init__(f"{at:.4f} {checker}: {text}")
+        self.checker, self.text, self.at = checker, text, at
+
+
+class Truth:
+    """Passes on what really happens to all checkers, and counts."""
+
+    def __init__(self, now: Clock, checkers: list[Checker]) -> None:
+        self.now = now
+        self.checkers = checkers
+        self.counts: Counter[str] = Counter()
+        self.story: list[tuple[float, str]] = []
+        self.telling = False
+        for checker in checkers:
+            checker.truth = self
+
+    def tell(self, text: str) -> None:
+        """Add a line to the story, if one is wanted."""
+        if self.telling:
+            self.story.append((self.now(), text))
+
+    def cover(self, what: str) -> None:
+        """Count a fault that took effect or a rule that was exercised."""
+        self.counts[what] += 1
+
+    def violated(self, checker: str, text: str) -> Violation:
+        """Make a violation of this moment."""
+        return Violation(checker, text, self.now())
+
+    # --- facts -------------------------------------------------------------------------
+
+    def started(self, node: int, group: str, term: int, level: str) -> None:
+        """A process of a level that needs a lease was started."""
+        for checker in self.checkers:
+            checker.started(node, group, term, level)
+
+    def ended(self, node: int, group: str) -> None:
+        """The last such process of a group has ended on a node."""
+        for checker in self.checkers:
+            checker.ended(node, group)
+
+    def landed(self, node: int, status: Status) -> None:
+        """A status is on the file system."""
+        for checker in self.checkers:
+            checker.landed(node, status)
+
+    def forgot(self, node: int) -> None:
+        """A node lost its directory."""
+        for checker in self.checkers:
+            checker.forgot(node)
+
+    def killed(self, node: int) -> None:
+        """A machine is down: nothing of it is alive."""
+        for checker in self.checkers:
+            checker.killed(node)
+
+    def receipt(self, node: int, inc: int, *, honest: bool) -> None:
+        """Somebody says that a node is dead up to an incarnation, rightly or not."""
+        for checker in self.checkers:
+            checker.receipt(node, inc, honest=honest)

@@ -1,0 +1,110 @@
+"""The publisher of one monitor: one write at a time, at each heartbeat and at each change.
+
+A write that hangs keeps the next one waiting: were it abandoned, it could land after a later
+one, and a vote of the later one would be lost to the next life of the monitor.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mosha.core.status import Status
+from mosha.formats.clstat import render_clstat
+
+if TYPE_CHECKING:
+    from tests.sim.monitor import Monitor
+
+GATHER_S = 0.01
+
+
+class Writer:
+    """Publishes the statuses of one monitor."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.monitor = monitor
+        self._wanted = False
+        self._writing = False
+        self._again = False
+        self._beat = 0
+        self._leaving = False
+
+    def open(self) -> None:
+        """Publish for the first time."""
+        self.want()
+
+    def want(self) -> None:
+        """Publish soon: what changes within some 10 ms goes out as one (O5)."""
+        if not self._wanted:
+            self._wanted = True
+            gather_s = min(GATHER_S, self.monitor.world.timing.heartbeat_s / 4)
+            self.monitor.soon(gather_s, self._publish)
+
+    def last(self) -> None:
+        """Publish that the node has left, then end."""
+        self._leaving = True
+        if not self._writing:
+            self._publish()
+
+    def _heartbeat(self, beat: int) -> None:
+        if beat == self._beat:
+            self._publish()
+
+    def _publish(self) -> None:
+        self._wanted = False
+        if self._writing:
+            self._again = True
+            return
+        monitor = self.monitor
+        self._beat += 1
+        monitor.soon(monitor.world.timing.heartbeat_s, partial(self._heartbeat, self._beat))
+        began = monitor.now
+        status = monitor.node.next_status(began, left=self._leaving)
+        self._writing = True
+        self._begin(status, render_clstat(status), began)
+
+    def _begin(self, status: Status, text: str, began: float) -> None:
+        monitor, rng = self.monitor, self.monitor.rng
+        machine, weather = monitor.machine, monitor.cluster.weather
+        takes_s = monitor.world.ipc_s * rng.random()
+        trouble = weather.of("full", machine.id)
+        cut = weather.isolated(machine.id, monitor.world.ids) if monitor.world.shared else None
+        hang = weather.of("hangwrite", machine.id)
+        if cut is not None:
+            machine.cover("fault own writes cut off")
+            trouble, hang = (trouble, cut) if cut.word.startswith("hang") else (cut, hang)
+        lands, ends_well = True, True
+        if machine.id in monitor.cluster.files.gone:
+            machine.cover("fault directory away")
+            lands = ends_well = False
+        elif trouble is not None:
+            machine.cover(f"fault write {trouble.word or trouble.kind}")
+            lands, ends_well = trouble.word == "EIO" and rng.random() < 0.5, False
+        elif hang is not None:
+            machine.cover("fault hanging write")
+            takes_s += max(0.0, hang.at + hang.lasts - machine.agenda.now)
+        if lands:
+            lands_s = takes_s * rng.choice((0.0, 0.5, 1.0))
+            # What the kernel has is written even if the process is paused, not if it is killed.
+            machine.after(lands_s, partial(self._land, status, text))
+        monitor.soon(takes_s, partial(self._end, status, began, ends_well=ends_well))
+
+    def _land(self, status: Status, text: str) -> None:
+        if self.monitor.alive:
+            self.monitor.cluster.land(self.monitor.machine.id, status, text)
+
+    def _end(self, status: Status, began: float, *, ends_well: bool) -> None:
+        monitor = self.monitor
+        self._writing = False
+        if ends_well:
+            monitor.node.wrote(status, began=began)
+            monitor.want_renewals()
+            if self._leaving and status.state == "left":
+                monitor.alive = False
+                monitor.machine.has_left()
+                return
+        else:
+            monitor.soon(monitor.world.timing.poll_s, self.want)
+        if self._again or self._leaving:
+            self._again = False
+            self._publish()
