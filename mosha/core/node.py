@@ -222,6 +222,8 @@ class Node:
         mind = self.mind
         if status.inc == mind.inc:
             mind.writes.add(status.seq, began)
+        if mind.view.sight is Sight.UNKNOWN:
+            self._judge_quorum()  # a cluster of one reads nobody
         first = mind.published is None
         mind.published = status
         waiting = [s.group for s in mind.seats.values() if s.claim is not None and not s.granted]

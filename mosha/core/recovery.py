@@ -35,7 +35,8 @@ class Birth:
 def recover(mind: Mind, birth: Birth) -> None:
     """Take over votes, terms and receipts of the former life (V4); be silent if due (V5)."""
     former = birth.former
-    if former is None or former.boot != birth.boot:
+    others = mind.view.electorate.nodes - {mind.me}
+    if others and (former is None or former.boot != birth.boot):
         mind.silent_until = birth.now + mind.timing.timeout_s
     if former is None:
         return
