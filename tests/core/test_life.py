@@ -1,0 +1,316 @@
+"""The table of a group's life: every row, and every combination of what a turn looks at.
+
+Section 7 of the design, catalogue H5. The explorations state what no order of events and no
+lie of the facts can bring about; the rows are told one by one with what they are for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from itertools import product
+from typing import Any
+
+import pytest
+
+from mosha.core.life import ABSENT, ROWS, Do, Facts, Local, decide
+from mosha.core.status import GroupState
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
+from tests.core.story import local
+
+# --- the rows, one by one --------------------------------------------------------------
+
+STARTING, DONE, PASSED, FAILED, STOPPING = (
+    GroupState.STARTING,
+    GroupState.DONE,
+    GroupState.PASSED,
+    GroupState.FAILED,
+    GroupState.STOPPING,
+)
+
+
+def facts(shown: Local = ABSENT, **said: Any) -> Facts:
+    """What a turn looks at: an unclaimed group that is wanted at `start`, unless said."""
+    given = Facts(local=shown, wanted="start", claimed=False, granted=False, proven=False)
+    return replace(given, **said)
+
+
+CLAIMED = {"claimed": True}
+GRANTED = {"claimed": True, "granted": True}
+OWNED = {"claimed": True, "granted": True, "proven": True}
+LAPSED = {"claimed": True, "proven": True}
+UNWANTED = {"wanted": "stop"}
+
+STOPS = local("start", STOPPING, wanted="stop")
+
+EXAMPLES = [
+    # what it is about, the facts, the row, what it asks for
+    ("H5.1 deleted", facts(local("start"), **OWNED, **UNWANTED), "not wanted", Do.STOP),
+    ("H5.17 stop in hactl", facts(local("start"), **OWNED, **UNWANTED), "not wanted", Do.STOP),
+    (
+        "H5.18 a plan no longer wanted goes no further",
+        facts(local("plan"), **GRANTED, **UNWANTED),
+        "not wanted",
+        Do.STOP,
+    ),
+    (
+        "a claim no longer wanted, before it was granted",
+        facts(local("plan"), **CLAIMED, **UNWANTED),
+        "claim not wanted",
+        Do.WITHDRAW,
+    ),
+    ("C7 all gone", facts(local("stop"), **OWNED), "gone", Do.RELEASE),
+    ("C7 not all gone", facts(local("stop", alive=1), **OWNED), "stopping", Do.WAIT),
+    (
+        "the stop entries failed",
+        facts(local("stop", FAILED), **OWNED, **UNWANTED),
+        "stopping",
+        Do.WAIT,
+    ),
+    ("started by hand", facts(local("start")), "runs unclaimed", Do.STOP),
+    ("C5 the lease is lost", facts(local("start"), **LAPSED), "lost its lease", Do.STOP),
+    ("C5 … while it starts", facts(local("start", STARTING), **LAPSED), "lost its lease", Do.STOP),
+    ("clinit has begun to stop by itself", facts(STOPS, **LAPSED), "stopping", Do.WAIT),
+    (
+        "H5.2, H5.14 a running instance wins over a planner",
+        facts(local("plan"), **CLAIMED, runs_elsewhere=True),
+        "runs elsewhere",
+        Do.WITHDRAW,
+    ),
+    (
+        "C6, H5.15 a better claim",
+        facts(local("plan"), **CLAIMED, better_claim=True),
+        "collision",
+        Do.WITHDRAW,
+    ),
+    (
+        "C6 the plan limit",
+        facts(local("plan"), **CLAIMED, overdue=True),
+        "not granted in time",
+        Do.WITHDRAW,
+    ),
+    ("C6 split votes", facts(local("plan"), **CLAIMED, split=True), "votes split", Do.RAISE),
+    (
+        "a tell is on its way",
+        facts(local("plan"), **OWNED, told="test"),
+        "told, not seen yet",
+        Do.WAIT,
+    ),
+    ("H5.4 a failed test", facts(local("test", FAILED), **OWNED), "failed", Do.BAN),
+    ("H5.19 failed at its level", facts(local("start", FAILED), **OWNED), "failed", Do.BAN),
+    ("a failed plan", facts(local("plan", FAILED), **CLAIMED), "failed", Do.BAN),
+    ("failback", facts(local("start"), **OWNED, yields=True), "gives way", Do.STOP),
+    (
+        "no failback in the middle of a start",
+        facts(local("start", STARTING), **OWNED, yields=True),
+        "in transition",
+        Do.WAIT,
+    ),
+    ("H5.9 at home", facts(local("start"), **OWNED), "at home", Do.REST),
+    ("H5.9 PASSED is home, too", facts(local("start", PASSED), **OWNED), "at home", Do.REST),
+    ("H5.3 passed", facts(local("test", PASSED), **OWNED), "passed its tests", Do.GO),
+    ("H5.21 no test entries", facts(local("test"), **OWNED), "passed its tests", Do.GO),
+    ("H5.5 planned", facts(local("plan"), **GRANTED), "planned and granted", Do.TEST),
+    (
+        "H5.22 plan is all that is wanted",
+        facts(local("plan"), **GRANTED, wanted="plan"),
+        "at home",
+        Do.REST,
+    ),
+    ("planned, not granted", facts(local("plan"), **CLAIMED), "in transition", Do.WAIT),
+    ("H5.8, H5.16 another level", facts(local("2"), **OWNED), "at another level", Do.GO),
+    (
+        "H5.8 from a level that failed",
+        facts(local("2", FAILED), **OWNED),
+        "at another level",
+        Do.GO,
+    ),
+    ("H5.7 in transition", facts(local("start", STARTING), **OWNED), "in transition", Do.WAIT),
+    (
+        "H5.7 on the way to another level",
+        facts(local("2", STARTING, wanted="start"), **OWNED),
+        "in transition",
+        Do.WAIT,
+    ),
+    ("H5.6 free", facts(my_turn=True), "free", Do.PLAN),
+    ("not my turn", facts(), "waiting", Do.WAIT),
+    ("not wanted and not here", facts(ABSENT, **UNWANTED), "waiting", Do.WAIT),
+    ("stopped and free again", facts(local("stop"), my_turn=True), "free", Do.PLAN),
+]
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "do"), [row[1:] for row in EXAMPLES], ids=[row[0] for row in EXAMPLES]
+)
+def test_the_first_row_that_holds_decides(given: Facts, name: str, do: Do) -> None:
+    row = decide(given)
+    assert (row.name, row.do) == (name, do)
+
+
+def test_every_row_has_an_example() -> None:
+    assert {row[2] for row in EXAMPLES} == {row.name for row in ROWS}
+
+
+def test_the_names_of_the_rows_are_causes_in_the_log_and_differ() -> None:
+    assert max(Counter(row.name for row in ROWS).values()) == 1
+
+
+# --- all combinations ------------------------------------------------------------------
+
+LEVELS = (PLAN_LEVEL, TEST_LEVEL, "start", "2", STOP_LEVEL)
+FLAGS = (
+    *("claimed", "granted", "proven", "runs_elsewhere", "better_claim"),
+    *("overdue", "split", "my_turn", "yields"),
+)
+TOLD = ("", PLAN_LEVEL, TEST_LEVEL, "start", STOP_LEVEL)
+WANTED = (STOP_LEVEL, PLAN_LEVEL, "start")
+
+
+@cache
+def locals_all() -> tuple[Local, ...]:
+    """Everything clinit can report: levels, states, wishes, alive or not."""
+    return tuple(
+        Local("g", level, state, wanted, alive=alive)
+        for level, state, wanted, alive in product(LEVELS, GroupState, LEVELS, (0, 1))
+    )
+
+
+@cache
+def locals_unlike() -> tuple[Local, ...]:
+    """One of each kind of local that differ in anything a row looks at."""
+    kinds = {
+        (shown.level, shown.wanted, shown.present, shown.settled, shown.state is FAILED): shown
+        for shown in locals_all()
+    }
+    return tuple(kinds.values())
+
+
+def claims_possible() -> Iterator[dict[str, bool]]:
+    """The flags as `turn.facts_of` can give them."""
+    for my_turn in (False, True):
+        yield {"claimed": False, "granted": False, "proven": False, "my_turn": my_turn}
+    names = ("runs_elsewhere", "better_claim", "overdue", "split")
+    for bits in product((False, True), repeat=len(names)):
+        flags = dict(zip(names, bits, strict=True))
+        yield {"claimed": True, "granted": False, "proven": False} | flags
+    yield {"claimed": True, "granted": False, "proven": True}
+    for proven, yields in product((False, True), repeat=2):
+        yield {"claimed": True, "granted": True, "proven": proven, "yields": yields}
+
+
+@cache
+def possible() -> tuple[Facts, ...]:
+    """Everything a turn can meet."""
+    return tuple(
+        Facts(local=shown, wanted=wanted, told=told, **flags)
+        for shown, wanted, told, flags in product(locals_unlike(), WANTED, TOLD, claims_possible())
+    )
+
+
+@cache
+def imaginable() -> tuple[Facts, ...]:
+    """Every combination of all flags, also those that contradict each other."""
+    return tuple(
+        Facts(local=shown, wanted=wanted, told=told, **dict(zip(FLAGS, bits, strict=True)))
+        for shown, wanted, told, bits in product(
+            locals_unlike(), WANTED, ("", "start", STOP_LEVEL), product((False, True), repeat=9)
+        )
+    )
+
+
+def test_nothing_a_turn_can_meet_is_left_without_an_answer() -> None:
+    reached = Counter(decide(given).name for given in possible())
+    assert set(reached) == {row.name for row in ROWS}
+    assert sum(reached.values()) == len(possible())
+
+
+def test_no_combination_breaks_what_the_promise_rests_on() -> None:
+    for given in imaginable():
+        do = decide(given).do
+        match do:
+            case Do.TEST | Do.GO:  # C5
+                assert given.granted, given
+            case Do.RELEASE:  # C7
+                assert not given.local.present, given
+                assert given.told in {"", STOP_LEVEL}, given
+                assert given.claimed, given
+            case Do.WITHDRAW | Do.RAISE:  # C6: never under what a lease allowed to start
+                assert given.claimed, given
+                assert not given.proven, given
+                assert not given.granted, given
+            case Do.PLAN:  # C1
+                assert given.my_turn, given
+                assert given.wanted != STOP_LEVEL, given
+                assert not given.here, given
+                assert not given.claimed, given
+            case Do.REST:
+                assert given.granted, given
+                assert given.local.level == given.wanted != STOP_LEVEL, given
+            case Do.STOP:  # told once, then waited for
+                assert not given.stopping, given
+            case Do.BAN:
+                assert given.local.state is FAILED, given
+                assert given.claimed, given
+            case Do.WAIT:
+                pass
+
+
+def test_what_needs_a_lease_and_has_none_is_stopped_at_once() -> None:
+    for given in possible():
+        exclusive = given.local.present and given.local.exclusive and given.local.level != "plan"
+        if not exclusive or given.granted or given.stopping:
+            continue
+        if given.claimed and not given.proven:
+            continue  # cannot be: a level that needs a lease is told under a proven claim
+        assert decide(given).do is Do.STOP, given
+
+
+def test_what_is_not_wanted_here_is_stopped_whatever_else_is_the_case() -> None:
+    for given in possible():
+        if given.wanted == STOP_LEVEL and given.here and not given.stopping:
+            assert decide(given).do in {Do.STOP, Do.WITHDRAW}, given
+        if given.wanted == STOP_LEVEL:
+            assert decide(given).do not in {Do.TEST, Do.GO, Do.PLAN, Do.REST, Do.RAISE}, given
+
+
+def test_what_stops_is_waited_for_until_it_is_gone() -> None:
+    for given in possible():
+        if given.here and given.stopping and not given.unproven:
+            assert decide(given).do is Do.WAIT, given
+
+
+def test_every_state_that_clinit_can_report_has_an_answer() -> None:
+    for shown, flags in product(locals_all(), claims_possible()):
+        assert decide(facts(shown, **flags)) in ROWS
+
+
+# --- the words the rows are made of ------------------------------------------------------
+
+
+PRESENT = [
+    (local("start"), True),
+    (local("stop"), False),
+    (local("stop", alive=1), True),  # C7: what stop left running is still there
+    (local("stop", FAILED), True),
+    (local("stop", STOPPING), True),
+    (local("start", GroupState.CONFIGURED, alive=0), False),
+    (local("start", GroupState.CONFIGURED, alive=1), True),
+    (local("plan", alive=0), True),  # no process, but shown as active
+    (ABSENT, False),
+]
+
+
+@pytest.mark.parametrize(("shown", "present"), PRESENT)
+def test_h3_1_a_group_is_here_unless_it_is_configured_or_stopped_and_nothing_lives(
+    *, shown: Local, present: bool
+) -> None:
+    assert shown.present == present
+
+
+@pytest.mark.parametrize(
+    ("wanted", "exclusive"), [("plan", False), ("stop", False), ("test", True), ("start", True)]
+)
+def test_c5_every_level_but_plan_and_stop_needs_a_lease(*, wanted: str, exclusive: bool) -> None:
+    assert local("plan", wanted=wanted).exclusive == exclusive
