@@ -9,14 +9,12 @@ from pathlib import Path
 import click
 
 from mosha.cli.check_files import Finding, Judged, Kind, judge, kind_of, table_findings
-from mosha.cli.check_host import host_findings, own_node
+from mosha.cli.check_host import NODE_DIRECTORY, host_findings, own_node
 from mosha.cli.config import config_option, config_path, read_bytes
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.core.timing import Reckoning, explain
 from mosha.formats.settings import Settings
-
-_TABLES = (Kind.CLTAB, Kind.HACTL)
 
 
 @click.command("check", cls=Command, short_help="Every mistake in mosha.toml, cltab and hactl.")
@@ -76,12 +74,14 @@ def _own(config: str | None) -> tuple[list[Judged], Settings | None, list[Findin
         return judged, None, []
     node, why_not = own_node(settings)
     findings = host_findings(settings, node, why_not)
-    for kind in _TABLES if node is not None else ():
-        table = settings.node_path(node) / kind.value if node else Path(kind.value)
-        if table.exists():
-            judged.append(_judged(table, kind.value))
-        else:
-            findings.append(Finding("warning", str(table), "is not there yet", ""))
+    # A directory that is no good was told already, and looking into it might take for ever.
+    if node is not None and any(f.where == NODE_DIRECTORY and f.level == "ok" for f in findings):
+        for kind in (Kind.CLTAB, Kind.HACTL):
+            table = settings.node_path(node) / kind.value
+            if table.exists():
+                judged.append(_judged(table, kind.value))
+            else:
+                findings.append(Finding("warning", str(table), "is not there yet", ""))
     return judged, settings, findings
 
 

@@ -14,6 +14,8 @@ from mosha.errors import UsageError
 from mosha.formats.settings import SOCKET_PATH_MAX_BYTES, Settings
 from mosha.monitor.membership import own_number
 
+NODE_DIRECTORY = "node directory"
+
 ANSWER_LIMIT_S = 5.0
 """A healthy file system answers in milliseconds, a hung one never."""
 
@@ -35,7 +37,7 @@ def host_findings(settings: Settings, node: int | None, why_not: str) -> list[Fi
         found.append(Finding("mistake", "nodes", f"node {node} is not among them", "add it"))
     if node is not None:
         base = Path(settings.mfsbase)
-        found.append(_directory("node directory", settings.node_path(node), base))
+        found.append(_directory(NODE_DIRECTORY, settings.node_path(node), base))
     found.append(_directory("rundir", settings.rundir_path, Path("/")))
     found += [_socket(path) for path in (settings.socket_path, settings.monitor_socket_path)]
     if node is not None:

@@ -10,6 +10,8 @@ from mosha.control.protocol import Confirm, Leave, MonitorReply, MonitorRequest,
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
 from tests.cli.reports import report
+from tests.cli.terminal import Terminal
+from tests.waiting import wait_until
 
 
 def refuse(_request: MonitorRequest) -> MonitorReply:
@@ -98,3 +100,20 @@ def test_confirm_without_a_terminal_wants_yes(mosha: Mosha, home: Home) -> None:
     assert said.status == 2
     assert "--yes" in said.err
     assert monitor.asked == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "asked"), [("y", 0, [Confirm(node=3)]), ("n", 1, []), ("", 1, [])]
+)
+def test_confirm_asks_on_a_terminal_and_means_no_unless_told_yes(
+    home: Home, answer: str, status: int, asked: list[MonitorRequest]
+) -> None:
+    with FakeMonitor(home.rundir, report()) as monitor:
+        screen = Terminal("confirm", "3", "--config", str(home.config))
+        try:
+            wait_until(lambda: screen.shows("Is node 3 switched off"))
+            screen.type(f"{answer}\n")
+        finally:
+            ended = screen.exit_status()
+    assert ended == status
+    assert monitor.asked == asked

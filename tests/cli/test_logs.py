@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mosha.cli.log_lines import Filter, Printer
 from tests.cli.conftest import Mosha
+from tests.cli.terminal import Terminal
 from tests.waiting import wait_until
 
 
@@ -218,3 +219,9 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
         assert process.stderr is not None
         assert process.stderr.read() == b""
     assert process.returncode == 0
+
+
+def test_nothing_to_read_on_a_terminal_is_wrong_usage_and_not_a_long_wait() -> None:
+    screen = Terminal("logs")
+    assert screen.exit_status() == 2
+    assert "mosha logs FILE" in screen.seen

@@ -2,14 +2,7 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import pty
 import re
-import select
-import signal
-import subprocess
-import sys
-import time
 from typing import Literal
 
 import jsonschema
@@ -31,6 +24,7 @@ from mosha.formats.hastat import (
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
 from tests.cli.reports import TABLES, group, node, on, report
+from tests.cli.terminal import Terminal
 from tests.waiting import wait_until
 
 GREEN, GREY = "\033[32m", "\033[90m"
@@ -292,44 +286,6 @@ def test_the_originals_form_can_be_had(mosha: Mosha, home: Home) -> None:
 @pytest.mark.parametrize("words", [["--json", "--format", "perl"], ["--json", "--watch"]])
 def test_what_excludes_itself_is_wrong_usage(mosha: Mosha, words: list[str]) -> None:
     assert mosha("status", *words).status == 2
-
-
-class Terminal:
-    """A command in a terminal of 80 columns; `seen` is everything it wrote."""
-
-    def __init__(self, *words: str) -> None:
-        self.seen = ""
-        own, its = pty.openpty()
-        self._own = own
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "mosha.cli.main", *words],
-            stdin=its,
-            stdout=its,
-            stderr=its,
-            start_new_session=True,
-            env=os.environ | {"TERM": "xterm", "COLUMNS": "80", "LINES": "30"},
-        )
-        os.close(its)
-
-    def shows(self, text: str) -> bool:
-        """Read what is there and say whether the text was written."""
-        if select.select([self._own], [], [], 0)[0]:
-            try:
-                self.seen += os.read(self._own, 1 << 16).decode(errors="replace")
-            except OSError:  # the other end is closed
-                return text in self.seen
-        return text in self.seen
-
-    def end(self, number: int = signal.SIGINT) -> int:
-        """Send a signal and return the exit status."""
-        self.process.send_signal(number)
-        deadline = time.monotonic() + 10
-        while self.process.poll() is None and time.monotonic() < deadline:
-            self.shows("")
-        self.process.kill()
-        status = self.process.wait()
-        os.close(self._own)
-        return status
 
 
 def test_watch_repaints_when_something_changes(
