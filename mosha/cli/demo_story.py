@@ -132,8 +132,8 @@ class _Story:
         self.sums.failover_s = self._until_home("its groups run elsewhere", began, MOVE_LIMIT_S)
         self.sums.moved = len(moved)
         self._done(
-            f"they run elsewhere after {self.sums.failover_s:.2f} s; a node that is not heard"
-            f" of for {TIMEOUT_S:g} s counts as dead"
+            f"they run elsewhere after {self.sums.failover_s:.2f} s:"
+            f" after {TIMEOUT_S:g} s without news a node counts as dead"
         )
         return victim
 
