@@ -36,6 +36,10 @@ LIMIT_MIN_S = 0.5
 LIMIT_PER_TIMEOUT = 0.25
 
 
+# Which file systems are remote changes seldom; with short heartbeats it is not asked each time.
+MOUNTS_MIN_S = 2.0
+
+
 @dataclass(slots=True)
 class _Peer:
     node: int
@@ -132,7 +136,7 @@ class PeerReaders:
                 for peer in self._peers.values():
                     self._group.start_soon(self._follow, peer)
                 while True:
-                    await anyio.sleep(self._timing.heartbeat_s)
+                    await anyio.sleep(max(self._timing.heartbeat_s, MOUNTS_MIN_S))
                     self._mounts = read_mounts(self._mounts)
         finally:
             self._group = None

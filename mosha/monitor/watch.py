@@ -40,6 +40,10 @@ MOVED_GROUND = Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.UNMOUNT | Mask.IGNORED
 GATHER_S = 0.01
 OTHERS_S = 0.001
 
+# What raises no event (a mount, a tree that was moved as a whole) is looked for at each
+# heartbeat, but with short ones not so often: it only matters for the speed.
+RESCAN_MIN_S = 2.0
+
 # These are local file systems; only a symbolic link to a dead mount could be slow.
 SCAN_LIMIT_S = 2.0
 
@@ -69,7 +73,9 @@ class Watcher:
         *,
         base: Path,
         mode: WatchMode = "auto",
+        rescan_min_s: float = RESCAN_MIN_S,
     ) -> None:
+        self._rescan_s = max(timing.heartbeat_s, rescan_min_s)
         self._on_change = on_change
         self._timing = timing
         self._base = base
@@ -80,6 +86,7 @@ class Watcher:
         self._wake = asyncio.Event()
         self._worker = Worker("watcher")
         self._inotify: Inotify | None = None
+        self._mounts: Mounts | None = None
 
     def set_directories(self, directories: Iterable[Path]) -> None:
         """Watch these directories from now on, and no others. They need not exist."""
@@ -100,6 +107,7 @@ class Watcher:
                     # before that was watched has raised no event.
                     if not await self._renew(group):
                         await self._pause()
+                        await anyio.sleep(GATHER_S)
         finally:
             self._worker.close()
             if self._inotify is not None:
@@ -108,7 +116,7 @@ class Watcher:
 
     async def _pause(self) -> None:
         """Wait for a reason to look again; meanwhile poll what could not be watched."""
-        with anyio.move_on_after(self._timing.heartbeat_s):
+        with anyio.move_on_after(self._rescan_s):
             while self._scan.refused:
                 with anyio.move_on_after(self._timing.poll_s):
                     await self._wake.wait()
@@ -125,7 +133,8 @@ class Watcher:
                 self._take(_Scan(refused=dict.fromkeys(self._directories, str(error))))
                 return False
             group.start_soon(self._listen, self._inotify)
-        mounts = read_mounts() if self._mode == "auto" else None
+        self._mounts = read_mounts(self._mounts)
+        mounts = self._mounts if self._mode == "auto" else None
         try:
             scan = await self._worker.call(
                 _scan, self._inotify, self._directories, self._base, mounts, limit_s=SCAN_LIMIT_S

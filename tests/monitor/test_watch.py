@@ -55,7 +55,7 @@ class Tree:
     async def watched(
         self, *nodes: int, timing: Timing = SLOW, mode: WatchMode = "auto"
     ) -> AsyncIterator[Watcher]:
-        watcher = Watcher(self.told.append, timing, base=self.base, mode=mode)
+        watcher = Watcher(self.told.append, timing, base=self.base, mode=mode, rescan_min_s=0.0)
         watcher.set_directories([self.layout.directory(node) for node in nodes])
         async with anyio.create_task_group() as group:
             group.start_soon(watcher.run)
