@@ -18,6 +18,7 @@ from mosha.clinit import cgroups
 MARK = "MOSHA_DEMO"
 STEP_S = 0.005
 GONE_LIMIT_S = 10.0
+REAPED_LIMIT_S = 3.0
 
 
 def mark_of(demo: str, node: int) -> str:
@@ -72,10 +73,17 @@ class Boxes:
         return Path(str(own).removesuffix(inside)) if inside else own
 
     def remove(self) -> None:
-        """Remove them, the inner ones first; one that others use stays."""
-        for box in sorted(self._seen, key=lambda box: len(box.parts), reverse=True):
-            if box.exists():
-                cgroups.remove(box)
+        """Remove them, the inner ones first; one that others use stays.
+
+        A process that was killed is in its cgroup until somebody has reaped it, so this
+        takes up to `REAPED_LIMIT_S`.
+        """
+        deadline = time.monotonic() + REAPED_LIMIT_S
+        boxes = sorted(self._seen, key=lambda box: len(box.parts), reverse=True)
+        while boxes := [box for box in boxes if box.exists() and not cgroups.remove(box)]:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(STEP_S)
 
 
 def kill(mark: str, first: Iterable[int], boxes: Boxes) -> int:

@@ -189,8 +189,7 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         for node in self.nodes.values():
             node.kill()
-        for node in self.nodes.values():
-            node.boxes.remove()
+        self.nodes[1].boxes.remove()
 
     # --- tables ----------------------------------------------------------------------
 
