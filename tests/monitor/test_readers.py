@@ -240,7 +240,7 @@ async def test_the_last_timed_look_replaces_the_former(cluster: Cluster) -> None
 async def test_a_look_before_the_time_does_not_count_as_the_timed_one(cluster: Cluster) -> None:
     async with cluster.reading(2) as readers:
         await cluster.next(2, 0)
-        when = boottime() + 0.1
+        when = boottime() + 0.5
         readers.look_at(2, when)
         readers.look(2)
         assert (await cluster.next(2, 1)).began < when
