@@ -59,13 +59,16 @@ def heard(peer: Peer, status: Status, now: float) -> Peer:
     if known is not None and status.stamp <= known.stamp:
         return peer
     new_life = known is None or status.inc > known.inc
-    return replace(
-        peer,
+    # Made from its parts: this runs for every status of every peer, `replace` costs thrice.
+    return Peer(
+        node=peer.node,
         status=status,
         heard_at=now,
         first_heard_at=now if new_life else peer.first_heard_at,
         advanced=known is not None,
+        attempts=peer.attempts,
         stale_since=None,
+        error=peer.error,
     )
 
 
@@ -76,7 +79,16 @@ def tried(peer: Peer, *, began: float, now: float, timeout_s: float, error: str 
     """
     silent_too_long = peer.heard_at is not None and began - peer.heard_at > timeout_s
     stale_since = (peer.stale_since or now) if silent_too_long else None
-    return replace(peer, attempts=peer.attempts + 1, stale_since=stale_since, error=error)
+    return Peer(
+        node=peer.node,
+        status=peer.status,
+        heard_at=peer.heard_at,
+        first_heard_at=peer.first_heard_at,
+        advanced=peer.advanced,
+        attempts=peer.attempts + 1,
+        stale_since=stale_since,
+        error=error,
+    )
 
 
 def recovered(peer: Peer, now: float) -> Peer:

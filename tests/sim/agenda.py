@@ -6,6 +6,9 @@ import heapq
 import random
 from collections.abc import Callable
 
+# A timer rings just after its time, as real ones do: rounding must not make it early.
+EPSILON_S = 1e-9
+
 Act = Callable[[], None]
 
 

@@ -27,8 +27,6 @@ from tests.sim.world import GroupSpec
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
 
-EPSILON_S = 1e-9
-
 
 def cltab_of(specs: Iterable[GroupSpec]) -> Cltab:
     """Return the cltab of a world."""

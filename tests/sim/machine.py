@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mosha.core.life import Local
-from tests.sim.agenda import Clock, chance
-from tests.sim.clinit import EPSILON_S, Clinit
+from tests.sim.agenda import EPSILON_S, Clock, chance
+from tests.sim.clinit import Clinit
 from tests.sim.monitor import Monitor
 from tests.sim.tables import Disk
 

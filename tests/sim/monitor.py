@@ -21,6 +21,7 @@ from mosha.core.quorum import Electorate, Policy
 from mosha.core.recovery import Birth
 from mosha.core.status import Status
 from mosha.core.turn import Tell
+from tests.sim.agenda import EPSILON_S
 from tests.sim.reader import Readers
 from tests.sim.tables import Tables
 from tests.sim.writer import Writer
@@ -110,11 +111,13 @@ class Monitor:
 
     def soon(self, seconds: float, act: Act) -> None:
         """Do something later, if this monitor lives then."""
-        self.machine.after(seconds, partial(self._handle, act))
+        agenda = self.machine.agenda
+        agenda.at(agenda.now + seconds, partial(self._handle, act))
 
     def at_local(self, local: float, act: Act) -> None:
         """Do something when the own clock shows a time."""
-        self.machine.at_local(local, partial(self._handle, act))
+        true = self.machine.clock.true(local) + EPSILON_S
+        self.machine.agenda.at(true, partial(self._handle, act))
 
     def _handle(self, act: Act) -> None:
         if not self.alive:

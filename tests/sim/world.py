@@ -140,7 +140,7 @@ def draw(seed: int) -> World:
         reorder=rng.random() < 0.3,
         ipc_s=timing.heartbeat_s * rng.choice((0.002, 0.01, 0.1)),
         fence=_fence(rng, timing),
-        chaos_s=timing.timeout_s * rng.uniform(8, 25),
+        chaos_s=timing.timeout_s * rng.uniform(6, 18),
     )
     dead = tuple(rng.sample(world.ids, (nodes - 1) // 2)) if rng.random() < 0.3 else ()
     world = replace(world, dead=tuple(sorted(dead)), calm_s=calm_limit_s(world))
@@ -158,7 +158,7 @@ def calm_limit_s(world: World) -> float:
 
 def _timing(rng: random.Random) -> tuple[Timing, float]:
     """Draw safe times, and a lag with which the leases last while nothing fails."""
-    timeout_s = rng.choice((2.0, 5.0, 10.0, 30.0, 60.0))
+    timeout_s = rng.choice((2.0, 5.0, 10.0, 30.0, 60.0, 60.0, 60.0, 60.0))
     for _ in range(100):
         timing = derive(
             timeout_s,
