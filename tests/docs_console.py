@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import Self
 
 from mosha.cli import demo_processes
+from mosha.clinit.proc import command_line
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent
@@ -35,6 +36,8 @@ PLACE = "/srv/three"
 
 LIMIT_S = 20.0
 
+# A shell tells of a job that was killed, in words of its own and when it notices.
+_JOB_NEWS = re.compile(r"/bin/bash: line \d+: +\d+ Killed ")
 _BLOCK = re.compile(r"((?:<!-- [^\n]* -->\n)?)```console\n(.*?)```\n", re.DOTALL)
 _UNTIL = re.compile(r"<!-- until: (.*) -->")
 _NOT_IN_TESTS = "not in tests"
@@ -144,9 +147,11 @@ class Shell:
     ) -> None:
         """End everything."""
         boxes = demo_processes.Boxes()
-        demo_processes.kill(self._mark, [self._bash.pid], boxes)
-        boxes.remove()
+        monitors = [p for p in demo_processes.marked(self._mark) if " run " in command_line(p)]
+        # The monitors first: they would start a clinit again.
+        demo_processes.kill(self._mark, [self._bash.pid, *monitors], boxes)
         self._bash.communicate()
+        boxes.remove()
 
     def run(self, command: str) -> str:
         """Run a command; return what it prints, with its directory under the name of the pages."""
@@ -159,7 +164,8 @@ class Shell:
         while (line := self._bash.stdout.readline().decode()).rstrip("\n") != end:
             if not line:
                 raise AssertionError(f"the shell has ended: {command}")
-            lines.append(line)
+            if not _JOB_NEWS.match(line):
+                lines.append(line)
         text = "".join(lines).removesuffix("\n").replace(str(self._home), PLACE)
         return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
