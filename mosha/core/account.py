@@ -22,11 +22,12 @@ def line_of(local: Local) -> GroupLine:
 def compose(mind: Mind, *, seq: int, now: float, left: bool) -> Status:
     """Make the status that number `seq` shall be; `left` says that the node has gone (V4)."""
     seats = sorted(mind.seats.values(), key=lambda seat: seat.group)
-    terms = {}
-    for seat in seats:
-        known = max(mind.view.terms.get(seat.group, 0), seat.ballot.voted)
-        if known:
-            terms[seat.group] = Term(known, seat.ballot.voted)
+    voted = {s.group: s.ballot.voted for s in seats if s.ballot.voted}
+    known = mind.view.terms
+    terms = {
+        group: Term(max(known.get(group, 0), voted.get(group, 0)), voted.get(group, 0))
+        for group in sorted({*known, *voted})
+    }
     return Status(
         node=mind.me,
         inc=mind.inc,

@@ -21,12 +21,8 @@ SHORT_WAIT_MAX_S = 2.0
 
 def unwanted_because(mind: Mind, seat: Seat, now: float) -> str:
     """Say why the group shall not run on this node now, "" if it may."""
-    if mind.displaced:
-        return "another node uses this node's number"
-    if mind.state is not NodeState.UP:
-        return "this node is leaving"
-    if mind.view.sight is Sight.NO:
-        return "no quorum"
+    if reason := _node_unfit(mind):
+        return reason
     if mind.cltab_groups is not None and seat.group not in mind.cltab_groups:
         return "not in cltab"
     wish = mind.wish(seat.group)
@@ -39,6 +35,28 @@ def unwanted_because(mind: Mind, seat: Seat, now: float) -> str:
     if now < seat.ban_until:
         return f"banned here: {seat.ban_reason}"
     return ""
+
+
+def _node_unfit(mind: Mind) -> str:
+    """Say why no group at all shall run on this node, "" if groups may."""
+    if mind.displaced:
+        return "another node uses this node's number"
+    if mind.state is not NodeState.UP:
+        return "this node is leaving"
+    if mind.view.sight is Sight.NO:
+        return "no quorum"
+    return ""
+
+
+def wanted_level(mind: Mind, seat: Seat, now: float) -> str:
+    """Return the level the group shall have here, `stop` if it shall not run on this node.
+
+    While no tables are in force, what runs already stays where it is.
+    """
+    tables = mind.hactl is not None and mind.cltab_groups is not None
+    if not tables and not _node_unfit(mind):
+        return mind.local(seat.group).wanted
+    return STOP_LEVEL if unwanted_because(mind, seat, now) else mind.wish_level(seat.group)
 
 
 def turn_at(mind: Mind, seat: Seat, now: float) -> float:

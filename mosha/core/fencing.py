@@ -7,7 +7,7 @@ the first `start_grace_s` after its own start, or at a node it has not seen aliv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mosha.core.peers import Peer
@@ -36,6 +36,19 @@ class Shot:
     outcome: str = "running"
     method: str = ""
     detail: str = ""
+
+
+def heard_lately(fresh: Iterable[Peer], now: float, timeout_s: float) -> frozenset[int]:
+    """Return the fresh peers that were heard within `timeout_s`, by the age of their news (O4).
+
+    A node that was paused still counts those as fresh that it has not looked at again. That
+    is no reason to think them gone, and none to accuse anybody in the name of a majority.
+    """
+    return frozenset(
+        peer.node
+        for peer in fresh
+        if peer.heard_at is not None and now - peer.heard_at <= timeout_s
+    )
 
 
 def shoot_at(

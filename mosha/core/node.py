@@ -111,14 +111,11 @@ class Node:
             mind.wake(changed)
         if mind.silent(now):
             recovery.hear_echo(mind, status, now)
-        greatest = mind.view.greatest_inc_of_me()
-        receipt = status.fenced.get(mind.me)
-        if receipt is not None:
-            greatest = max(greatest, receipt.inc + 1)
-        if greatest > mind.inc or (
-            greatest == mind.inc and status.seen.get(mind.me, Stamp(0, 0)).seq > self._seq
-        ):
-            self._raise_inc(greatest + 1)
+        echo, receipt = status.seen.get(mind.me), status.fenced.get(mind.me)
+        if echo is not None and echo > Stamp(mind.inc, self._seq):
+            self._raise_inc(echo.inc + 1)
+        if receipt is not None and receipt.inc >= mind.inc:
+            self._raise_inc(receipt.inc + 1)
 
     def _raise_inc(self, inc: int) -> None:
         """Begin a new incarnation: others know of a later one, or believe this one dead."""
@@ -254,6 +251,10 @@ class Node:
         if mind.view.sight is not Sight.YES or mind.state is not NodeState.UP or mind.displaced:
             return [], math.inf
         fresh = [*mind.view.fresh_nodes(), mind.me]
+        peers_fresh = (mind.view.peer(node) for node in fresh)
+        lately = fencing.heard_lately(peers_fresh, now, mind.timing.timeout_s) | {mind.me}
+        if len(lately & mind.view.electorate.nodes) < mind.view.electorate.needed:
+            return [], now + mind.timing.heartbeat_s
         orders, again = [], math.inf
         for victim in mind.view.stale():
             due = fencing.shoot_at(
@@ -280,7 +281,8 @@ class Node:
     ) -> None:
         """Take in how a shot ended: `receipt`, `no receipt` or `failed`."""
         mind = self.mind
-        mind.shots[order.node] = Shot(order.node, order.inc, now, outcome, method, detail)
+        if mind.shots[order.node].inc == order.inc:  # else it lived again and is shot anew
+            mind.shots[order.node] = Shot(order.node, order.inc, now, outcome, method, detail)
         mind.note("fence_ended", peer=order.node, outcome=outcome, method=method, detail=detail)
         if outcome == "receipt":
             self._believe_dead(order.node, Receipt(order.inc, method))
@@ -318,7 +320,8 @@ class Node:
         moved = []
         for seat in mind.seats.values():
             turn.settle_grant(mind, seat, now)
-            if seat.claim is None or not seat.proven or seat.lease_until < seat.lease_sent + step:
+            moved_on = seat.lease_until >= seat.lease_sent + step
+            if seat.claim is None or not seat.proven or seat.lease_until == NEVER or not moved_on:
                 continue
             seat.lease_sent = seat.lease_until
             kill_at = seat.lease_until + mind.timing.stop_budget_s
@@ -354,6 +357,9 @@ class Node:
         mind = self.mind
         self._seq += 1
         mind.dirty = False
+        for seat in mind.seats.values():
+            if seat.claim is not None and seat.shown_from is None:
+                seat.shown_from = self._seq
         return account.compose(mind, seq=self._seq, now=now, left=left)
 
     def why_not_here(self, group: str, now: float) -> str:

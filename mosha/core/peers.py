@@ -75,10 +75,12 @@ def heard(peer: Peer, status: Status, now: float) -> Peer:
 def tried(peer: Peer, *, began: float, now: float, timeout_s: float, error: str = "") -> Peer:
     """Return the peer after an attempt to read it, begun at `began`, was completed.
 
-    Call it after `heard`. O3: only here does a peer become stale.
+    Call it after `heard`. O3: only here does a peer become stale. Only news end that, in
+    `heard`: an attempt that hung and ends late, begun before the others, proves nothing.
     """
-    silent_too_long = peer.heard_at is not None and began - peer.heard_at > timeout_s
-    stale_since = (peer.stale_since or now) if silent_too_long else None
+    stale_since = peer.stale_since
+    if stale_since is None and peer.heard_at is not None and began - peer.heard_at > timeout_s:
+        stale_since = now
     return Peer(
         node=peer.node,
         status=peer.status,

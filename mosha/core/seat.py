@@ -32,6 +32,7 @@ class Seat:
     ballot: Ballot = field(default_factory=Ballot)
     claim: int | None = None
     claimed_at: float = NEVER
+    shown_from: int | None = None  # the first own status (seq) that shows the claim
     proven: bool = False
     granted: bool = False
     lease_until: float = NEVER

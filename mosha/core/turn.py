@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mosha.core import ballot, lease
 from mosha.core.ballot import Ballot, Claim
-from mosha.core.candidacy import ranks, turn_at, unwanted_because, yields
+from mosha.core.candidacy import ranks, turn_at, wanted_level, yields
 from mosha.core.life import Do, Facts, Row, decide
 from mosha.core.recovery import doubtful
 from mosha.core.seat import NEVER, TOLD_LIMIT_S, Mind, Seat
@@ -47,7 +47,7 @@ def take(mind: Mind, group: str, now: float, chance: float) -> Turn:
     settle_vote(mind, seat, now)
     settle_grant(mind, seat, now)
     _end_ban(mind, seat, now)
-    if not mind.clinit_known or mind.hactl is None or mind.cltab_groups is None:
+    if not mind.clinit_known:
         return Turn(None, math.inf, None)
     facts = facts_of(mind, seat, now)
     row = decide(facts)
@@ -124,20 +124,7 @@ def settle_grant(mind: Mind, seat: Seat, now: float) -> None:
     """Count the votes for the own claim and move the end of its lease (C3, C4)."""
     if seat.claim is None:
         return
-    view = mind.view
-    voters = view.voters_for(seat.group, mind.me, seat.claim)
-    echoes = [lease.echo_time(status, mind.me, mind.inc, mind.writes) for status in voters]
-    times = [time for time in echoes if time is not None]
-    own = mind.published
-    if (
-        own is not None
-        and mind.me in view.electorate.nodes
-        and own.claims.get(seat.group) == seat.claim
-        and lease.supports(own, seat.group, mind.me, seat.claim)
-        and (began := mind.writes.began(own.seq)) is not None
-    ):
-        times.append(began)
-    start = lease.granted_from(times, view.electorate.needed)
+    start = lease.granted_from(_echoes(mind, seat, seat.claim), mind.view.electorate.needed)
     if start is not None:
         seat.lease_until = max(seat.lease_until, start + mind.timing.lease_s)
     granted = now < seat.lease_until
@@ -149,6 +136,30 @@ def settle_grant(mind: Mind, seat: Seat, now: float) -> None:
         mind.note("lease_lost", group=seat.group, term=seat.claim)
         mind.wake((seat.group,))
     seat.granted = granted
+
+
+def _echoes(mind: Mind, seat: Seat, term: int) -> list[float]:
+    """Return r of C4 for each supporter, the own node among them.
+
+    What a supporter echoes must show the claim. Else its vote may be one of an earlier life
+    of this node, for a claim of the same term that was forgotten here: it is about to be
+    released, since what the voter has just read does not show the claim.
+    """
+    view, own, first = mind.view, mind.published, seat.shown_from
+    times = []
+    for status in view.voters_for(seat.group, mind.me, term):
+        began = lease.echo_time(status, mind.me, mind.inc, mind.writes)
+        if began is not None and first is not None and status.seen[mind.me].seq >= first:
+            times.append(began)
+    if (
+        own is not None
+        and mind.me in view.electorate.nodes
+        and own.claims.get(seat.group) == term
+        and lease.supports(own, seat.group, mind.me, term)
+        and (began := mind.writes.began(own.seq)) is not None
+    ):
+        times.append(began)
+    return times
 
 
 def _left(seat: Seat, now: float) -> float:
@@ -165,7 +176,7 @@ def facts_of(mind: Mind, seat: Seat, now: float) -> Facts:
     unproven = claimed and not seat.proven and not seat.granted
     return Facts(
         local=mind.local(group),
-        wanted=STOP_LEVEL if unwanted_because(mind, seat, now) else mind.wish_level(group),
+        wanted=wanted_level(mind, seat, now),
         claimed=claimed,
         granted=seat.granted,
         proven=seat.proven,
@@ -259,7 +270,7 @@ def _claim(mind: Mind, seat: Seat, now: float, event: str) -> None:
     """Make a claim with a term above all known, and vote for it (C2)."""
     term = 1 + max(mind.view.terms.get(seat.group, 0), seat.ballot.voted)
     mind.view.know_term(seat.group, term)
-    seat.claim, seat.claimed_at = term, now
+    seat.claim, seat.claimed_at, seat.shown_from = term, now, None
     seat.proven = seat.granted = False
     seat.lease_until = seat.lease_sent = NEVER
     seat.free_since = None
@@ -270,7 +281,7 @@ def _claim(mind: Mind, seat: Seat, now: float, event: str) -> None:
 
 def _drop_claim(mind: Mind, seat: Seat, cause: str, event: str) -> None:
     mind.note(event, group=seat.group, term=seat.claim, cause=cause)
-    seat.claim = None
+    seat.claim = seat.shown_from = None
     seat.proven = seat.granted = False
     seat.lease_until = seat.lease_sent = NEVER
     seat.told = ""

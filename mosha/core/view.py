@@ -96,6 +96,14 @@ class View:
         last = self.roundtrips.get(status.node, 0.0)
         self.roundtrips[status.node] = max(now - began, last * ROUNDTRIP_DECAY)
 
+    def watched(self) -> frozenset[int]:
+        """Return the nodes to look at: the members, and who was one or may hold a group.
+
+        That a node is no member any more (hpcbase says that it is down) does not prove that
+        nothing runs there. It is looked at until it is stale: only that frees its groups.
+        """
+        return self.members | self._peers.keys()
+
     def find_members(self, found: frozenset[int]) -> None:
         """Take in which nodes there are, where no configuration names them."""
         self.members = found - {self.me}
@@ -144,8 +152,8 @@ class View:
         return [(peer, self.receipts.get(node)) for node, peer in self._peers.items()]
 
     def stale(self) -> list[Peer]:
-        """Return the members that are stale: not left, not fenced."""
-        return [self.peer(n) for n in sorted(self.members) if self.standing(n) is Standing.STALE]
+        """Return the nodes that are stale: not left, not fenced."""
+        return [self.peer(n) for n in sorted(self._peers) if self.standing(n) is Standing.STALE]
 
     def claims(self, group: str) -> list[Claim]:
         """Return the claims for a group in fresh statuses."""
@@ -198,11 +206,6 @@ class View:
             if seen is None or seen.inc != inc:
                 return False
         return True
-
-    def greatest_inc_of_me(self) -> int:
-        """Return the greatest incarnation of this node that any status echoes."""
-        echoes = (status.seen.get(self.me) for status in self.known())
-        return max((seen.inc for seen in echoes if seen is not None), default=0)
 
     def seen(self) -> dict[int, Stamp]:
         """Return the stamps of the newest statuses, for the `Mosha::Seen` lines."""

@@ -133,17 +133,17 @@ class Monitor:
         self.groups = Groups(self.node, self._tell, self.settle)
         methods = self.settings.fencing.methods
         self.fencing = stomith.Duty(self.node, methods, self._on_stomith, self.settle)
-        self._set_members(self.node.mind.view.members)
+        self._look_at(self.node.mind.view.watched())
         await self.replicator.load()
 
     def fencing_rules(self) -> FencingRules:
         """Return the rules that follow from the settings and the Python callable."""
         return birth.fencing_rules(self.settings, with_callable=self._on_stomith is not None)
 
-    def _set_members(self, members: frozenset[int]) -> None:
-        everyone = sorted(members | {self.me})
+    def _look_at(self, peers: frozenset[int]) -> None:
+        everyone = sorted(peers | {self.me})
         self._directories = {self.layout.directory(node): node for node in everyone}
-        self.readers.set_members(members)
+        self.readers.set_members(peers)
         self.watcher.set_directories(tuple(self._directories))
 
     # --- the one way out of the brain ------------------------------------------------
@@ -297,7 +297,7 @@ class Monitor:
             found = await self.membership.poll()
             if found:
                 self.node.members_found(found)
-                self._set_members(self.node.mind.view.members)
+                self._look_at(self.node.mind.view.watched())
                 self.settle()
             await anyio.sleep(self.node.mind.timing.heartbeat_s)
 

@@ -16,7 +16,7 @@ from mosha.core.life import Local
 from mosha.core.node import Node
 from mosha.core.quorum import Electorate, Policy
 from mosha.core.recovery import Birth
-from mosha.core.status import GroupState, Status
+from mosha.core.status import GroupState, Stamp, Status
 from mosha.core.tables import STOP_LEVEL, Hactl, Wish
 from mosha.core.timing import derive
 from mosha.core.turn import Tell, Turn
@@ -43,6 +43,19 @@ def local(level: str, state: GroupState = GroupState.DONE, **more: Any) -> Local
 def hactl(*wishes: Wish) -> Hactl:
     """A hactl of these wishes; without any, `g` at `start`."""
     return Hactl({wish.group: wish for wish in wishes or (Wish(G, "start"),)})
+
+
+def one_of_three(wish: Wish | None = None, *, rules: FencingRules | None = None) -> Story:
+    """A story told from node 1: it is the first choice for `g`, has a quorum, and may vote.
+
+    Nodes 2 and 3 are known by made-up statuses only, number 1 so far.
+    """
+    wishes = hactl(wish or Wish(G, "start", prefer=(1,)))
+    story = Story(wishes=wishes, rules=rules)
+    story.write(1)
+    echo = {1: Stamp(INC, 1)}
+    story.hear(1, status(2, seen=echo), status(3, seen=echo))
+    return story
 
 
 class Story:
@@ -121,6 +134,16 @@ class Story:
             found = self.files.get(writer)
             self.nodes[reader].peer_read(writer, found, began=self.now, now=self.now)
 
+    def hear(self, reader: int, *said: Status) -> None:
+        """Let a node read statuses that a test made up."""
+        for found in said:
+            self.nodes[reader].peer_read(found.node, found, began=self.now, now=self.now)
+
+    def miss(self, reader: int, *writers: int) -> None:
+        """Let a node look at others and find nothing that can be read."""
+        for writer in writers:
+            self.nodes[reader].peer_read(writer, None, began=self.now, now=self.now)
+
     def turn(self, node: int, group: str = G, chance: float = 0.0) -> Turn:
         """Let a node take the turn of a group, and clinit obey at once."""
         turn = self.nodes[node].turn(group, self.now, chance)
@@ -164,8 +187,7 @@ class Story:
             self._deadlines()
             for reader in self.nodes:
                 self.read(reader, *(w for w in self.ids - {reader} if (reader, w) not in self.cuts))
-                for writer in {w for r, w in self.cuts if r == reader}:
-                    self.nodes[reader].peer_read(writer, None, began=self.now, now=self.now)
+                self.miss(reader, *(w for r, w in self.cuts if r == reader))
             for node in self.nodes:
                 self._go_on(node)
             self.assert_at_most_one()
