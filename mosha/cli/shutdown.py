@@ -13,6 +13,7 @@ from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.cli.set import tell
 from mosha.cli.settings import load_settings
+from mosha.control.calls import NoAnswerError
 from mosha.control.protocol import Leave, MonitorReply
 from mosha.errors import HostError
 from mosha.formats.settings import Settings
@@ -63,5 +64,5 @@ def _leave(settings: Settings, *, wait: bool) -> MonitorReply:
         except (OSError, msgspec.MsgspecError) as error:
             raise HostError(f"cannot talk to {path}: {error}") from error
     if reply is None:
-        raise HostError(f"the monitor at {path} went away without a word")
+        raise no_daemon(path, NoAnswerError(f"the monitor at {path} went away without a word"))
     return reply

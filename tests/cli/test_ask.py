@@ -70,11 +70,16 @@ def test_no_monitor_is_exit_status_3_with_what_to_do(mosha: Mosha, words: list[s
     assert "mosha run" in said.err
 
 
-def test_a_monitor_that_goes_away_in_the_middle_is_told(mosha: Mosha, home: Home) -> None:
+@pytest.mark.parametrize(
+    "words", [["set", "web", "start"], ["confirm", "3", "--yes"], ["shutdown", "--wait"]]
+)
+def test_a_monitor_that_goes_away_without_an_answer_is_told(
+    mosha: Mosha, home: Home, words: list[str]
+) -> None:
     with FakeMonitor(home.rundir, report(), lambda _: None):
-        assert mosha("set", "web", "start").status == 3
-    with FakeMonitor(home.rundir, report(), lambda _: None):
-        assert mosha("shutdown", "--wait").status in {1, 3}
+        said = mosha(*words)
+    assert said.status == 3, said.err
+    assert "mosha.s" in said.err
 
 
 @pytest.mark.parametrize(
