@@ -16,6 +16,7 @@ from tests.sim.checks.exclusion import Exclusion
 from tests.sim.checks.leases import Leases
 from tests.sim.checks.liveness import Expected, Liveness, Seen
 from tests.sim.checks.receipts import Receipts
+from tests.sim.checks.shots import Shots
 from tests.sim.checks.tables import TablesInForce
 from tests.sim.checks.terms import Terms
 from tests.sim.checks.votes import Votes
@@ -54,6 +55,7 @@ class Cluster:
         self.leases = Leases()
         self.tables = TablesInForce()
         self.liveness = Liveness()
+        self.shots = Shots(world)
         receipts = Receipts(3 * world.timing.timeout_s, required=world.fence.required)
         self.truth = Truth(
             lambda: self.agenda.now,
@@ -65,6 +67,7 @@ class Cluster:
                 receipts,
                 self.tables,
                 self.liveness,
+                self.shots,
             ],
         )
         self.truth.telling = telling
@@ -261,10 +264,8 @@ class Cluster:
             return
         machine = self.machines[reader]
         monitor = machine.monitor
-        if machine.up and monitor is not None:
-            monitor._handle(partial(monitor.readers.arrive, writer, version))
-        else:
-            self.files.arrive(reader, writer, version)
+        if self.files.arrive(reader, writer, version) and machine.up and monitor is not None:
+            monitor.handle(partial(monitor.readers.notice, writer))
 
     def healed(self, fault_links: list[tuple[int, int]]) -> None:
         """Let the newest versions through after a cut."""

@@ -62,6 +62,7 @@ class Monitor:
         self.paused = False
         self.ready = False
         self.leaving = False
+        self.began_s = machine.agenda.now
         self.busy_until = 0.0
         self.inbox: deque[tuple[Clinit, Local]] = deque()
         self._late: list[Act] = []
@@ -112,14 +113,15 @@ class Monitor:
     def soon(self, seconds: float, act: Act) -> None:
         """Do something later, if this monitor lives then."""
         agenda = self.machine.agenda
-        agenda.at(agenda.now + seconds, partial(self._handle, act))
+        agenda.at(agenda.now + seconds, partial(self.handle, act))
 
     def at_local(self, local: float, act: Act) -> None:
         """Do something when the own clock shows a time."""
         true = self.machine.clock.true(local) + EPSILON_S
-        self.machine.agenda.at(true, partial(self._handle, act))
+        self.machine.agenda.at(true, partial(self.handle, act))
 
-    def _handle(self, act: Act) -> None:
+    def handle(self, act: Act) -> None:
+        """Deal with something now, or when this process gets to it."""
         if not self.alive:
             return
         if self.paused:
@@ -127,7 +129,7 @@ class Monitor:
             return
         agenda = self.machine.agenda
         if agenda.now < self.busy_until:
-            agenda.at(self.busy_until, partial(self._handle, act))
+            agenda.at(self.busy_until, partial(self.handle, act))
             return
         act()
         self.settle()
@@ -149,7 +151,7 @@ class Monitor:
         if self.rng.random() < 0.5:
             self.rng.shuffle(late)  # an event loop does not promise which timer fires first
         for act in late:
-            self._handle(act)
+            self.handle(act)
 
     # --- life --------------------------------------------------------------------------
 
@@ -283,6 +285,7 @@ class Monitor:
     def _fence(self) -> None:
         orders, again = self.node.fence_orders(self.now)
         for order in orders:
+            self.cluster.shots.ordered(self.machine.id, order.node, self.began_s)
             self.cluster.fences.shoot(self, order)
         if again < math.inf and again != self._fence_at:
             self._fence_at = again

@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mosha.core.status import Status
-from tests.sim.files import Version
 
 if TYPE_CHECKING:
     from tests.sim.monitor import Monitor
@@ -44,17 +43,20 @@ class Readers:
         for node in self.peers:
             self.look(node, forced=True)
 
-    def arrive(self, node: int, version: Version) -> None:
-        """Look at a new version that became visible."""
-        if self.files.arrive(self.me, node, version) and self.monitor.ready:
+    def notice(self, node: int) -> None:
+        """Look at a node of which a new version became visible."""
+        if self.monitor.ready:
             self.look(node)
 
     def look(self, node: int, *, forced: bool = False) -> None:
         """Read a peer's status; a hung read ends when what hangs it does."""
         monitor = self.monitor
-        if node in self._hung:
-            return
         began = monitor.now
+        if node in self._hung:
+            # Its thread is stuck; the attempt is over all the same when its time is up.
+            if forced:
+                self._done(node, began, None, "no answer", forced=True)
+            return
         weather = monitor.cluster.weather
         hang = weather.of("hangread", self.me)
         cut = weather.cut(self.me, node)
@@ -87,6 +89,7 @@ class Readers:
             self._error[node] = error
             if new and status is not None:
                 self._last[node] = status
+                monitor.cluster.shots.heard[self.me, node] = monitor.machine.agenda.now
                 monitor.heard(status)
                 monitor.want_renewals()
         if error not in ("", "ENOENT") and node not in self._retrying:
