@@ -1,0 +1,391 @@
+"""How a life begins after another: V4 (votes outlive it), V5 (silence), C7 (what runs goes on)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mosha.core.ballot import Ballot
+from mosha.core.life import Local
+from mosha.core.node import Node
+from mosha.core.seat import NEVER, Seat
+from mosha.core.status import GroupLine, GroupState, Receipt, Stamp, Status, Term, Vote
+from mosha.core.tables import Wish
+from tests.core.story import INC, TIMING, G, Story, hactl, local, status
+
+T, L, D = TIMING.timeout_s, TIMING.lease_s, TIMING.stop_budget_s
+VOTE = Vote(term=5, node=2, inc=INC, seq=7)
+FORMER = status(1, 900, votes={G: VOTE}, terms={G: Term(6, voted=5), "h": Term(3)})
+
+
+def born(
+    former: Status | None = None, *, boot: str = "boot", clinit: tuple[Local, ...] = ()
+) -> Story:
+    """A story told from node 1, which has just started after this former life."""
+    story = Story(wishes=hactl(Wish(G, "start", prefer=(1,)), Wish("h", "start")))
+    if former is not None:
+        story.files[1] = former
+    story.clinits[1] = {shown.group: shown for shown in clinit}
+    story.start(1, boot=boot)
+    return story
+
+
+def brain(story: Story) -> Node:
+    return story.nodes[1]
+
+
+def seat(story: Story) -> Seat:
+    return brain(story).mind.seat(G)
+
+
+def echoes(node: int, seq: int = 1, *, inc: int, **more: Any) -> Status:
+    """A status of a peer that echoes this incarnation of node 1."""
+    return status(node, seq, **({"seen": {1: Stamp(inc, 1)}} | more))
+
+
+# --- V4 ------------------------------------------------------------------------------------
+
+
+def test_v4_votes_terms_and_receipts_are_recovered_from_the_own_clstat() -> None:
+    former = status(1, 900, votes={G: VOTE}, terms={G: Term(6, 5)}, fenced={3: Receipt(9, "x")})
+    story = born(former)
+    assert seat(story).ballot.vote == VOTE
+    made = brain(story).next_status(story.now)
+    assert made.votes == {G: VOTE}
+    assert made.terms == {G: Term(6, voted=5)}
+    assert made.fenced == {3: Receipt(9, "x")}
+
+
+def test_v4_the_new_life_has_a_greater_incarnation_whatever_the_wall_clock_says() -> None:
+    assert brain(born(FORMER)).mind.inc == INC + 1
+    later = status(1, 3, inc=INC + 500)
+    assert brain(born(later)).mind.inc == INC + 501
+
+
+def test_v4_a_recovered_vote_keeps_others_from_getting_it() -> None:
+    story = born(FORMER)
+    story.hear(1, status(3, 1, claims={G: 9}))
+    story.turn(1)
+    assert seat(story).ballot.vote == VOTE
+
+
+def test_v4_the_candidate_counts_as_heard_at_the_start() -> None:
+    story = born(FORMER)  # whatever time went by before is nobody's fault
+    story.now += T
+    story.miss(1, 2)
+    story.turn(1)
+    assert seat(story).ballot.vote == VOTE
+    story.now += 0.01
+    story.miss(1, 2)
+    story.turn(1)
+    assert seat(story).ballot.vote is None
+
+
+def test_v3a_after_a_restart_an_older_status_without_the_claim_releases_nothing() -> None:
+    story = born(FORMER)
+    story.hear(1, status(2, 6))  # from a cache: the vote was given on number 7
+    story.turn(1)
+    assert seat(story).ballot.vote == VOTE
+    story.hear(1, status(2, 8))
+    story.turn(1)
+    assert seat(story).ballot.vote is None
+
+
+def test_v4_terms_voted_for_are_not_voted_for_again() -> None:
+    story = born(FORMER)
+    story.hear(1, status(2, 8))
+    story.turn(1)
+    story.hear(1, status(3, 1, claims={G: 5}))
+    story.turn(1)
+    assert seat(story).ballot.vote is None
+    story.hear(1, status(3, 2, claims={G: 6}))
+    story.turn(1)
+    assert seat(story).ballot.vote == Vote(6, 3, INC, 2)
+
+
+def test_v4_a_term_that_does_not_say_whether_it_was_voted_for_counts_as_voted_for() -> None:
+    story = born(status(1, 900, terms={G: Term(6)}))
+    story.hear(1, status(3, 1, claims={G: 6}))
+    story.turn(1)
+    assert seat(story).ballot.vote is None
+
+
+def test_v4_a_clean_exit_keeps_votes_and_terms() -> None:
+    story = born(FORMER)
+    brain(story).leave()
+    last = brain(story).next_status(story.now, left=True)
+    assert last.state == "left"
+    assert last.votes == {G: VOTE}
+    assert last.terms == {G: Term(6, 5), "h": Term(3, 3)}
+    assert brain(born(last)).mind.seat(G).ballot.vote == VOTE
+
+
+# --- V5: silence ---------------------------------------------------------------------------
+
+
+LIVES = [
+    ("nothing is known of a former life", None, "boot", True),
+    ("the monitor was restarted", FORMER, "boot", False),
+    ("the machine was restarted", FORMER, "another boot", True),
+]
+
+
+@pytest.mark.parametrize(
+    ("former", "boot", "silent"), [row[1:] for row in LIVES], ids=[row[0] for row in LIVES]
+)
+def test_v5_a_node_that_may_have_forgotten_a_vote_is_silent_for_t(
+    *, former: Status | None, boot: str, silent: bool
+) -> None:
+    story = born(former, boot=boot)
+    mind = brain(story).mind
+    assert mind.silent(story.now) == silent
+    assert mind.silent(story.now + T - 0.01) == silent
+    assert not mind.silent(story.now + T)
+
+
+def test_v5_after_a_restart_of_the_machine_the_votes_are_there_all_the_same() -> None:
+    assert seat(born(FORMER, boot="another boot")).ballot.vote == VOTE
+
+
+def test_v5_a_silent_node_neither_votes_nor_claims() -> None:
+    story = born()
+    story.write(1)
+    story.hear(1, status(2, 1, claims={"h": 1}), status(3, 1))
+    assert story.turn(1).tell is None
+    story.turn(1, "h")
+    made = brain(story).next_status(story.now)
+    assert (made.votes, made.claims) == ({}, {})
+
+
+def test_v5_a_turn_is_due_when_the_silence_ends() -> None:
+    story = born()
+    assert story.turn(1).wake_at == story.now + T
+
+
+def test_v5_the_silence_ends_when_every_node_of_the_electorate_has_echoed() -> None:
+    story = born()
+    story.write(1)
+    story.hear(1, echoes(2, inc=INC))
+    assert brain(story).mind.silent(story.now)
+    story.hear(1, echoes(3, inc=INC))
+    assert not brain(story).mind.silent(story.now)
+    assert "silence_ended" in [note.event for note in brain(story).take_notes()]
+
+
+def test_v5_an_echo_of_a_former_life_ends_nothing() -> None:
+    story = born()
+    story.write(1)
+    story.hear(1, echoes(2, inc=INC), echoes(3, inc=INC - 1))
+    assert brain(story).mind.silent(story.now)
+
+
+def test_v5_a_new_incarnation_has_to_be_echoed_anew() -> None:
+    story = born()
+    story.write(1)
+    story.hear(1, echoes(2, inc=INC))
+    story.hear(1, status(3, 1, seen={1: Stamp(INC + 4, 1)}))  # it knows of a later life
+    assert brain(story).mind.inc == INC + 5
+    story.hear(1, echoes(3, 2, inc=INC + 5))
+    assert brain(story).mind.silent(story.now)
+    story.hear(1, echoes(2, 2, inc=INC + 5))
+    assert not brain(story).mind.silent(story.now)
+
+
+# --- V5: the claims that may count on a forgotten vote ---------------------------------------
+
+
+def doubting(**claims: int) -> Story:
+    """Node 1 has forgotten its votes; node 2 claimed this when it first echoed node 1."""
+    story = born()
+    story.adopt_tables(1, hactl(Wish(G, "start", only=(2, 3)), Wish("h", "start", only=(2, 3))))
+    story.write(1)
+    plan = {group: GroupLine("plan", GroupState.DONE) for group in claims}
+    story.hear(1, echoes(2, 7, inc=INC, claims=claims, groups=plan), echoes(3, inc=INC))
+    assert not brain(story).mind.silent(story.now)
+    return story
+
+
+def test_v5_a_claim_older_than_the_echo_may_have_the_vote_itself() -> None:
+    story = doubting(g=5)
+    story.turn(1)
+    assert seat(story).ballot.vote == Vote(5, 2, INC, 7)
+
+
+DOUBTS = [
+    ("while it is shown", echoes(2, 8, inc=INC, claims={G: 5}), 0.0, False),
+    ("no longer when it is withdrawn", echoes(2, 8, inc=INC), 0.0, True),
+    ("no longer when it is another claim", echoes(2, 8, inc=INC, claims={G: 7}), 0.0, True),
+    ("no longer than T after the start", echoes(2, 8, inc=INC, claims={G: 5}), T, True),
+]
+
+
+@pytest.mark.parametrize(
+    ("then", "later_s", "allowed"), [row[1:] for row in DOUBTS], ids=[row[0] for row in DOUBTS]
+)
+def test_v5_a_claim_older_than_the_echo_keeps_others_from_the_vote(
+    *, then: Status, later_s: float, allowed: bool
+) -> None:
+    story = doubting(g=5)
+    seat(story).ballot = Ballot(None, voted=5)  # that claim cannot have the vote
+    story.now += later_s
+    story.hear(1, then, echoes(3, 2, inc=INC, claims={G: 6}))
+    story.turn(1)
+    vote = seat(story).ballot.vote
+    assert (vote is not None and vote.node == 3) == allowed
+
+
+def test_v5_other_groups_are_not_in_doubt() -> None:
+    story = doubting(g=5)
+    story.hear(1, echoes(3, 2, inc=INC, claims={"h": 6}))
+    story.turn(1, "h")
+    assert brain(story).mind.seat("h").ballot.vote is not None
+
+
+def test_v5_two_owners_are_not_made_by_a_voter_that_has_forgotten_its_vote() -> None:
+    story = Story(wishes=hactl(Wish(G, "start", prefer=(3, 2))))
+    for node in story.ids:
+        story.nodes[node].mind.silent_until = None
+    story.write(1, 2, 3)
+    story.read(2, 1, 3)
+    story.read(3, 1)
+    story.read(1, 2, 3)
+    story.write(1, 2, 3)
+    story.read(2, 1, 3)
+    story.read(3, 1)  # it does not see node 2 …
+    # Node 2 claims by the vote of node 1, is granted, and its tell of `test` is on its way.
+    story.turn(2)
+    story.now += 1.0  # it is the second choice
+    story.turn(2)
+    story.write(2)
+    story.read(1, 2)
+    story.turn(1)
+    story.write(1)
+    story.read(2, 1)
+    tell = story.nodes[2].turn(G, story.now, 0.0).tell
+    assert tell is not None
+    assert tell.level == "test"
+    # Node 1 loses its power and its disk. Both others echo the new life at once.
+    story.die(1)
+    del story.files[1]
+    story.reboot(1, knows=False)
+    story.write(1)
+    story.read(2, 1)
+    story.read(3, 1)
+    story.write(2)
+    assert story.files[2].groups[G].level == "plan"  # … nor can node 1 see that it starts
+    # Node 3, which sees no claim, makes one.
+    story.turn(3)
+    story.write(3)
+    assert story.files[3].claims.keys() == {G}
+    story.read(1, 2, 3)
+    assert not story.nodes[1].mind.silent(story.now)
+    story.turn(1)
+    story.write(1)
+    story.read(3, 1)
+    story.turn(3)
+    story.obey(2, tell)
+    story.assert_at_most_one()
+    assert story.owners() == [2]
+
+
+# --- C7: what runs goes on -------------------------------------------------------------------
+
+SOON, PAST = 1000.0 + 3.0, 1000.0 - 3.0
+CLAIMING = status(1, 900, claims={G: 5}, votes={G: Vote(5, 1, INC, 0)}, terms={G: Term(5, 5)})
+STOPPING = local("start", GroupState.STOPPING, wanted="stop", term=5)
+
+ADOPTIONS = [
+    # what clinit has, the former status, the claim, is it granted
+    ("running", local("start", term=5, stop_at=SOON), CLAIMING, 5, True),
+    ("running, the lease is over", local("start", term=5, stop_at=PAST), CLAIMING, 5, False),
+    ("running, no former clstat", local("start", term=5, stop_at=SOON), None, 5, True),
+    ("testing", local("test", GroupState.STARTING, term=5, stop_at=SOON), CLAIMING, 5, True),
+    (
+        "told to test a moment ago",
+        local("plan", wanted="test", term=5, stop_at=SOON),
+        CLAIMING,
+        5,
+        True,
+    ),
+    ("stopping", STOPPING, CLAIMING, 5, False),
+    ("stopping, no former clstat", STOPPING, None, 5, False),
+    ("what stop left alive", local("stop", term=5, alive=1), CLAIMING, 5, False),
+    ("a withdrawn plan that stops", STOPPING, status(1, 900), None, False),
+    ("planned", local("plan", term=5), CLAIMING, None, False),
+    ("stopped", local("stop", term=5), CLAIMING, None, False),
+    ("started by hand", local("start", term=0), None, None, False),
+]
+
+
+@pytest.mark.parametrize(
+    ("shown", "former", "claim", "granted"),
+    [row[1:] for row in ADOPTIONS],
+    ids=[row[0] for row in ADOPTIONS],
+)
+def test_c7_a_restarted_monitor_takes_over_the_claim_of_what_runs(
+    *, shown: Local, former: Status | None, claim: int | None, granted: bool
+) -> None:
+    story = born(former, clinit=(shown,))
+    assert seat(story).claim == claim
+    assert seat(story).granted == granted
+    first = brain(story).next_status(story.now)
+    assert first.claims == ({} if claim is None else {G: claim})
+    assert first.groups == {G: GroupLine(shown.level, shown.state)}
+    if claim is not None:
+        assert first.terms[G].known >= claim
+
+
+def test_c7_a_restarted_monitor_leaves_a_running_group_alone_and_renews_its_lease() -> None:
+    story = Story(wishes=hactl(Wish(G, "start", prefer=(1,))))
+    story.live(3.0)
+    assert story.at_home() == [1]
+    before = story.clinits[1][G]
+    story.start(1)
+    story.live(2 * T)
+    after = story.clinits[1][G]
+    assert (after.level, after.term) == ("start", before.term)
+    assert before.stop_at is not None
+    assert after.stop_at is not None
+    assert after.stop_at > before.stop_at + T
+
+
+def test_c7_without_its_clstat_the_monitor_still_keeps_what_runs() -> None:
+    story = Story(wishes=hactl(Wish(G, "start", prefer=(1,))))
+    story.live(3.0)
+    term = story.clinits[1][G].term
+    story.start(1, knows=False, inc=INC + 1)
+    story.live(2 * T)
+    assert (story.at_home(), story.clinits[1][G].term) == ([1], term)
+
+
+@pytest.mark.parametrize(
+    ("shown", "row"),
+    [
+        (local("start", term=5, stop_at=PAST), "lost its lease"),
+        (local("plan", term=5), "runs unclaimed"),
+        (local("start", term=0), "runs unclaimed"),
+    ],
+)
+def test_c7_what_may_not_go_on_is_stopped(shown: Local, row: str) -> None:
+    story = born(clinit=(shown,))
+    turn = story.turn(1)
+    assert turn.row is not None
+    assert turn.row.name == row
+    assert turn.tell is not None
+    assert turn.tell.level == "stop"
+
+
+def test_c7_a_claim_without_a_deadline_is_not_renewed_before_it_is_granted() -> None:
+    story = born(clinit=(STOPPING,))
+    assert seat(story).lease_until == NEVER
+    assert brain(story).renewals(story.now) == []
+
+
+def test_a_clinit_that_was_started_again_is_asked_like_the_first_one() -> None:
+    story = born(clinit=(local("start", term=5, stop_at=SOON),))
+    brain(story).clinit_lost()
+    brain(story).clinit_answered([], story.now)  # its processes died with it
+    story.turn(1)
+    assert seat(story).claim is None
+    assert brain(story).next_status(story.now).claims == {}
