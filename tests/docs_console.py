@@ -128,8 +128,9 @@ class Shell:
 
     def __enter__(self) -> Self:
         """Start the shell."""
+        self._box = demo_processes.make_box(self._mark)
         self._bash = subprocess.Popen(
-            ["/bin/bash", "--noprofile", "--norc"],
+            demo_processes.inside(self._box, ["/bin/bash", "--noprofile", "--norc"]),
             cwd=self._home,
             env=self._environment,
             stdin=subprocess.PIPE,
@@ -146,12 +147,11 @@ class Shell:
         trace: TracebackType | None,
     ) -> None:
         """End everything."""
-        boxes = demo_processes.Boxes()
         monitors = [p for p in demo_processes.marked(self._mark) if " run " in command_line(p)]
         # The monitors first: they would start a clinit again.
-        demo_processes.kill(self._mark, [self._bash.pid, *monitors], boxes)
+        demo_processes.kill(self._mark, [self._bash.pid, *monitors])
         self._bash.communicate()
-        boxes.remove()
+        demo_processes.remove_box(self._box)
 
     def run(self, command: str) -> str:
         """Run a command; return what it prints, with its directory under the name of the pages."""

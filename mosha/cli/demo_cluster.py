@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mosha.cli import demo_processes, demo_witness
-from mosha.cli.demo_processes import MARK, Boxes, marked
+from mosha.cli.demo_processes import MARK, inside, make_box, marked, remove_box
 from mosha.control.calls import call
 from mosha.control.protocol import Ask, Shutdown
 from mosha.core.status import GroupLine, Status
@@ -40,6 +40,7 @@ class DemoNode:
         self.number = number
         self.config = cluster.base / f"{number}.toml"
         self.log = cluster.base / f"{number}.log"
+        self.box = cluster.box
         self.mark = demo_processes.mark_of(cluster.name, number)
         self.settings: Settings = settings_from(
             {
@@ -79,9 +80,10 @@ class DemoNode:
     def start(self) -> None:
         """Start `mosha run`; its log goes to a file. Ctrl-C does not reach it."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MOSHA_C")}
+        run = [sys.executable, "-m", "mosha.cli.main", "run", "--config", str(self.config)]
         with self.log.open("ab") as log:
             self._monitor = subprocess.Popen(
-                [sys.executable, "-m", "mosha.cli.main", "run", "--config", str(self.config)],
+                inside(self.box, run),
                 env=environment | {MARK: self.mark},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -89,13 +91,13 @@ class DemoNode:
                 start_new_session=True,
             )
 
-    def kill(self, boxes: Boxes) -> int:
+    def kill(self) -> int:
         """End the node as a power cut would: SIGKILL to all of it; return to how many."""
         first = [self._monitor.pid] if self._monitor else []
         with suppress(HostError):
             reply = call(self.settings.socket_path, Ask(), CLINIT_LIMIT_S)
             first += [reply.update.pid] if reply.update else []
-        killed = demo_processes.kill(self.mark, first, boxes)
+        killed = demo_processes.kill(self.mark, first)
         self._reap()
         return killed
 
@@ -143,7 +145,7 @@ class DemoCluster:
         self.numbers = tuple(range(1, nodes + 1))
         self.groups = group_names(groups)
         self.witness = self.base / "witness"
-        self.boxes = Boxes()
+        self.box = make_box(self.name)
         self.nodes = {number: DemoNode(self, number) for number in self.numbers}
         self.dead: set[int] = set()
 
@@ -187,7 +189,6 @@ class DemoCluster:
     def leave_all(self) -> list[int]:
         """End all nodes in an orderly way; return those that did not end so."""
         running = [node for node in self.nodes.values() if node.runs]
-        self.boxes.note(marked(self.name))
         for node in running:
             node.leave()
         return [node.number for node in running if not node.wait_left()]
@@ -196,7 +197,7 @@ class DemoCluster:
         """End every process that is left and remove everything; `keep` leaves the files."""
         for node in self.nodes.values():
             if marked(node.mark):
-                node.kill(self.boxes)
-        self.boxes.remove()
+                node.kill()
+        remove_box(self.box)
         if not keep:
             shutil.rmtree(self.base, ignore_errors=True)

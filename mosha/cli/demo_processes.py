@@ -40,53 +40,42 @@ def marked(mark: str) -> list[int]:
     return found
 
 
-class Boxes:
-    """The cgroups in which processes of the demo were seen, to be removed at its end.
+def make_box(name: str) -> Path | None:
+    """Make a cgroup for the whole demo in the own one; None where that is not allowed.
 
-    A clinit removes its own when it ends in an orderly way; one that is killed cannot.
+    Each clinit makes its own cgroups in there, and one that is killed cannot remove them.
     """
-
-    def __init__(self) -> None:
-        self._own = cgroups.own_cgroup()
-        self._seen: set[Path] = set()
-
-    def note(self, pids: Iterable[int]) -> None:
-        """Remember the cgroups of these processes."""
-        own = self._own
-        if own is None:
-            return
-        root = self._root(own)
-        for pid in pids:
-            with contextlib.suppress(OSError):
-                lines = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8").splitlines()
-                inside = next((line[4:] for line in lines if line.startswith("0::/")), "")
-                box = root / inside
-                while own in box.parents:
-                    self._seen.add(box)
-                    box = box.parent
-
-    @staticmethod
-    def _root(own: Path) -> Path:
-        """Return the mount: the own directory without the path that the kernel tells."""
-        lines = cgroups.OWN_CGROUP.read_text(encoding="utf-8").splitlines()
-        inside = next((line[4:] for line in lines if line.startswith("0::/")), "")
-        return Path(str(own).removesuffix(inside)) if inside else own
-
-    def remove(self) -> None:
-        """Remove them, the inner ones first; one that others use stays.
-
-        A process that was killed is in its cgroup until somebody has reaped it, so this
-        takes up to `REAPED_LIMIT_S`.
-        """
-        deadline = time.monotonic() + REAPED_LIMIT_S
-        boxes = sorted(self._seen, key=lambda box: len(box.parts), reverse=True)
-        while boxes := [box for box in boxes if box.exists() and not cgroups.remove(box)]:
-            if time.monotonic() > deadline:
-                return
-            time.sleep(STEP_S)
+    own = cgroups.own_cgroup()
+    if own is None:
+        return None
+    box = own / f"mosha-demo-{name}"
+    try:
+        box.mkdir()
+    except OSError:
+        return None
+    return box
 
 
-def kill(mark: str, first: Iterable[int], boxes: Boxes) -> int:
+def inside(box: Path | None, command: list[str]) -> list[str]:
+    """Return a command line that enters a cgroup, if there is one, and becomes `command`."""
+    if box is None:
+        return command
+    enter = 'echo 0 > "$0/cgroup.procs"; exec "$@"'
+    return ["/bin/sh", "-c", enter, str(box), *command]
+
+
+def remove_box(box: Path | None) -> None:
+    """Remove the demo's cgroup with all below it.
+
+    A process that was killed is in its cgroup until somebody has reaped it, so this takes
+    up to `REAPED_LIMIT_S`.
+    """
+    deadline = time.monotonic() + REAPED_LIMIT_S
+    while box is not None and not cgroups.remove(box) and time.monotonic() < deadline:
+        time.sleep(STEP_S)
+
+
+def kill(mark: str, first: Iterable[int]) -> int:
     """SIGKILL every process with this mark, `first` of all those; return how many.
 
     `first` are monitor and clinit: nobody shall start again what is being killed. Returns
@@ -96,7 +85,6 @@ def kill(mark: str, first: Iterable[int], boxes: Boxes) -> int:
         TimeoutError: one is still there after GONE_LIMIT_S.
     """
     before = marked(mark)
-    boxes.note(before)
     for pid in (pid for pid in first if pid in before):
         _send(pid)
     killed = set(before)

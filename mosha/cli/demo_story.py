@@ -16,6 +16,7 @@ from mosha.clock import boottime
 from mosha.core.status import GroupLine, GroupState
 from mosha.errors import HostError
 from mosha.formats.hastat import Report
+from mosha.formats.settings import Settings
 
 LOOK_S = 0.01
 """So often the published statuses are read; it is part of what is measured."""
@@ -23,6 +24,7 @@ LOOK_S = 0.01
 START_LIMIT_S = 20.0
 MOVE_LIMIT_S = TIMEOUT_S + 10.0
 COMMAND_LIMIT_S = 10.0
+SETTLE_LIMIT_S = 3.0
 
 HOME = GroupLine("start", GroupState.DONE)
 Places = dict[str, dict[int, GroupLine]]
@@ -127,7 +129,7 @@ class _Story:
         self.tell.step(f"Node {victim} loses power, with {', '.join(moved) or 'no group'}")
         self.cluster.dead.add(victim)
         began = boottime()
-        killed = self.cluster.nodes[victim].kill(self.cluster.boxes)
+        killed = self.cluster.nodes[victim].kill()
         self.tell.note(f"SIGKILL to its {killed} processes: monitor, clinit and all they started")
         self.sums.failover_s = self._until_home("its groups run elsewhere", began, MOVE_LIMIT_S)
         self.sums.moved = len(moved)
@@ -178,8 +180,7 @@ class _Story:
     def look(self, seconds: float) -> None:
         first = self.cluster.nodes[self.cluster.numbers[0]]
         self.tell.step("See how it stands: mosha status")
-        report, _ = ask_report(first.settings)
-        self.tell.report(report)
+        self.tell.report(self._settled(first.settings))
         if seconds:
             self.tell.note(
                 f"it goes on for {seconds:g} s; look from another terminal:"
@@ -202,6 +203,16 @@ class _Story:
         found: list[Overlap] = overlaps(ran)
         self.sums.instances, self.sums.overlaps = len(ran), len(found)
         self.sums.together = [str(overlap) for overlap in found]
+
+    @staticmethod
+    def _settled(settings: Settings) -> Report:
+        """Return a node's report once it has seen what the others have published already."""
+        began = boottime()
+        while True:
+            report, _ = ask_report(settings)
+            if all(group.ok for group in report.groups) or boottime() - began > SETTLE_LIMIT_S:
+                return report
+            time.sleep(LOOK_S)
 
     # --- helpers -------------------------------------------------------------------------
 
