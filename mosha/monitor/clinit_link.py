@@ -106,8 +106,10 @@ class ClinitLink:
     async def shut_down(self) -> None:
         """End clinit and wait until it is gone."""
         self._ending = True
+        pid = self._pid
         if await self._ask(Shutdown()) is not None:
             await self._gone.wait()
+            await _ended(pid)
 
     # --- the connection --------------------------------------------------------------
 
@@ -222,3 +224,15 @@ class ClinitLink:
                 os.kill(self._pid, signal.SIGKILL)
             except ProcessLookupError:
                 return
+
+
+async def _ended(pid: int) -> None:
+    """Wait until a process is gone: its sockets close a little earlier."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        await anyio.wait_readable(handle)
+    finally:
+        os.close(handle)

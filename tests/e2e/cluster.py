@@ -44,7 +44,7 @@ class Node:
     number: int
     base: Path
     mark: str
-    boxes: demo_processes.Boxes
+    box: Path | None
     monitor: subprocess.Popen[bytes] | None = None
 
     @property
@@ -67,8 +67,9 @@ class Node:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
+            command = [sys.executable, "-m", "mosha.cli.main", "run", "--config", str(self.config)]
             self.monitor = subprocess.Popen(
-                [sys.executable, "-m", "mosha.cli.main", "run", "--config", str(self.config)],
+                demo_processes.inside(self.box, command),
                 env=os.environ | {demo_processes.MARK: self.mark},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -94,7 +95,7 @@ class Node:
         first = [self.monitor.pid] if self.monitor else []
         with contextlib.suppress(HostError):
             first.append(self.ask_clinit().pid)
-        demo_processes.kill(self.mark, first, self.boxes)
+        demo_processes.kill(self.mark, first)
         if self.monitor is not None:
             self.monitor.wait()
 
@@ -170,14 +171,15 @@ class Cluster:
     timeout_s: float = TIMEOUT_S
     extra: str = ""
     nodes: dict[int, Node] = field(default_factory=dict)
+    box: Path | None = None
 
     def __enter__(self) -> Self:
-        boxes = demo_processes.Boxes()
         name = secrets.token_hex(6)
+        self.box = demo_processes.make_box(name)
         numbers = range(1, self.size + 1)
         for number in numbers:
             mark = demo_processes.mark_of(name, number)
-            node = self.nodes[number] = Node(number, self.base, mark, boxes)
+            node = self.nodes[number] = Node(number, self.base, mark, self.box)
             node.directory.mkdir(parents=True)
             node.config.write_text(
                 f'mfsbase = "{self.base}/mfs"\nhpcbase = "{self.base}/hpc"\n'
@@ -189,7 +191,7 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         for node in self.nodes.values():
             node.kill()
-        self.nodes[1].boxes.remove()
+        demo_processes.remove_box(self.box)
 
     # --- tables ----------------------------------------------------------------------
 

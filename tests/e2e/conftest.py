@@ -30,9 +30,10 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Add the nodes' logs to the report of a test that failed: their directory goes away."""
     report = yield
-    made = getattr(item, "funcargs", {}).get("cluster")
-    if report.when == "call" and report.failed and isinstance(made, Cluster):
-        for node in made.nodes.values():
+    if report.when == "call" and report.failed:
+        arguments = getattr(item, "funcargs", {}).values()
+        clusters = [argument for argument in arguments if isinstance(argument, Cluster)]
+        for node in (node for made in clusters for node in made.nodes.values()):
             if node.log.exists():
                 text = node.log.read_text(encoding="utf-8", errors="replace")
                 report.sections.append((f"log of node {node.number}", text[-LOG_TAIL_CHARS:]))

@@ -7,13 +7,19 @@ Every test ends with a look at the witness file: no two nodes ever ran one group
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mosha.control.protocol import Confirm, SetWish
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from tests.e2e.cluster import Cluster
+    from tests.e2e.cluster import Cluster, Node
+
+
+def _all_well(node: Node) -> bool:
+    return all(group.ok for group in node.report().groups)
+
 
 GROUPS = ("a", "b", "c", "d", "e")
 
@@ -28,7 +34,7 @@ def test_each_group_starts_on_exactly_one_node_and_all_nodes_agree(cluster: Clus
     cluster.start()
     _, places = cluster.wait_running(GROUPS)
     for node in cluster.nodes.values():
-        wait_until(lambda node=node: all(g.ok for g in node.report().groups))
+        wait_until(partial(_all_well, node))
         views = {g.group: g.where for g in node.report().groups}
         assert views == places
 
@@ -90,8 +96,8 @@ def test_a_group_is_moved_and_stopped_by_editing_hactl_on_any_node(cluster: Clus
     hactl = cluster.nodes[there].directory / "hactl"
     hactl.write_text(f"a start only={there}\nb stop\n")
     wait_until(lambda: cluster.places() == {"a": [there]})
-    for node in cluster.nodes.values():
-        wait_until(lambda n=node: (n.directory / "hactl").read_text() == hactl.read_text())
+    copies = [node.directory / "hactl" for node in cluster.nodes.values()]
+    wait_until(lambda: len({copy.read_text() for copy in copies}) == 1)
 
 
 def test_set_edits_hactl_and_wins_everywhere(cluster: Cluster) -> None:
@@ -101,8 +107,8 @@ def test_set_edits_hactl_and_wins_everywhere(cluster: Cluster) -> None:
     reply = cluster.nodes[2].ask(SetWish(group="a", level="stop"))
     assert reply.ok, reply.text
     wait_until(lambda: cluster.places() == {})
-    for node in cluster.nodes.values():
-        wait_until(lambda n=node: "a stop" in (n.directory / "hactl").read_text())
+    copies = [node.directory / "hactl" for node in cluster.nodes.values()]
+    wait_until(lambda: all("a stop" in copy.read_text() for copy in copies))
 
 
 def test_a_process_that_dies_is_respawned_on_the_same_node(cluster: Cluster) -> None:
