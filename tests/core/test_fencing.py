@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosha.core.fencing import FencingRules, Shot, shoot_at
+from mosha.core.fencing import FencingRules, Shot, heard_lately, shoot_at
 from mosha.core.peers import Peer
 from tests.core.story import INC, status
 
@@ -70,6 +70,11 @@ def test_who_is_not_stale_is_not_shot() -> None:
 def test_who_was_not_seen_alive_since_the_own_start_is_not_shot() -> None:
     # H3.8: a file left behind by a node that has been dead for long.
     assert due(victim=replace(VICTIM, advanced=False)) is None
+
+
+def test_o4_only_who_was_heard_within_t_speaks_for_an_accusation() -> None:
+    heard = [Peer(1, heard_at=40.0), Peer(2, heard_at=39.9), Peer(3)]
+    assert heard_lately(heard, 100.0, 60.0) == {1}
 
 
 def shot(outcome: str, *, inc: int = INC, at: float = 1001.0) -> Shot:

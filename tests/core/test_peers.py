@@ -135,6 +135,11 @@ def test_o3_a_peer_stays_stale_since_the_first_look_that_found_it_so() -> None:
     assert peer.stale_since == 61.0
 
 
+def test_o3_a_look_that_began_earlier_and_ends_late_does_not_make_a_stale_peer_fresh() -> None:
+    peer = looked(read(Peer(2), 1, 0.0), 61.0)
+    assert looked(peer, began=50.0, now=70.0).stale_since == 61.0
+
+
 def test_a_stale_peer_is_fresh_again_as_soon_as_it_says_something_new() -> None:
     peer = looked(read(Peer(2), 1, 0.0), 61.0)
     assert standing(read(peer, 2, 62.0), None) is Standing.FRESH

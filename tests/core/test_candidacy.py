@@ -1,0 +1,225 @@
+"""Who could run a group and whose turn it is: C1, section 7, H5.12 and H5.20 of the catalogue."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mosha.core.candidacy import (
+    SHORT_WAIT_MAX_S,
+    SHORT_WAIT_MIN_S,
+    eligible,
+    joint_plan,
+    loads,
+    ranks,
+    short_wait_s,
+    turn_at,
+    unwanted_because,
+    wanted_level,
+    yields,
+)
+from mosha.core.seat import Mind
+from mosha.core.status import Ban, GroupLine, GroupState, NodeState, Stamp, Status
+from mosha.core.tables import Wish
+from mosha.core.timing import derive
+from tests.core.story import INC, TIMING, G, Story, hactl, local, one_of_three, status
+
+T = TIMING.timeout_s
+DONE = GroupState.DONE
+
+
+def says(node: int, seq: int = 2, **more: Any) -> Status:
+    return status(node, seq, **({"seen": {1: Stamp(INC, 1)}} | more))
+
+
+def mind(story: Story) -> Mind:
+    return story.nodes[1].mind
+
+
+def due(story: Story) -> float:
+    return turn_at(mind(story), mind(story).seat(G), story.now)
+
+
+# --- whose turn it is ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("prefer", "rank"), [((1,), 0), ((2, 1), 1), ((2, 3, 1), 2)])
+def test_rank_0_claims_at_once_and_rank_k_after_k_short_waits(
+    prefer: tuple[int, ...], rank: int
+) -> None:
+    story = one_of_three(Wish(G, "start", prefer=prefer))
+    assert due(story) == story.now + rank * short_wait_s(mind(story))
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "wait_s"), [(0.5, SHORT_WAIT_MIN_S), (10.0, 0.5), (600.0, SHORT_WAIT_MAX_S)]
+)
+def test_a_short_wait_is_half_a_heartbeat_within_bounds(timeout_s: float, wait_s: float) -> None:
+    story = one_of_three()
+    mind(story).timing = derive(timeout_s)
+    assert short_wait_s(mind(story)) == wait_s
+
+
+def test_the_waiting_counts_from_when_the_group_was_first_seen_free() -> None:
+    story = one_of_three(Wish(G, "start", prefer=(2, 1)))
+    first = due(story)
+    story.now += 0.3
+    assert due(story) == first
+    story.hear(1, says(2, 2, claims={G: 1}))
+    assert due(story) == math.inf
+    story.now += 5.0
+    story.hear(1, says(2, 3))
+    assert due(story) == story.now + short_wait_s(mind(story))
+
+
+UNABLE: dict[str, Callable[[Story], None]] = {
+    "banned": lambda s: s.hear(1, says(2, bans={G: Ban(30, "entry t1: exit 1")})),
+    "standby": lambda s: s.hear(1, says(2, state=NodeState.LEAVING)),
+    "left": lambda s: s.hear(1, says(2, state=NodeState.LEFT)),
+    "without a quorum of its own": lambda s: s.hear(1, says(2, quorum=False)),
+}
+
+
+@pytest.mark.parametrize("unable", UNABLE.values(), ids=UNABLE.keys())
+def test_a_node_that_cannot_take_the_group_is_passed_over(unable: Callable[[Story], None]) -> None:
+    story = one_of_three(Wish(G, "start", prefer=(2, 1)))
+    assert due(story) > story.now
+    unable(story)
+    assert mind(story).plan is None  # it is worked out anew
+    assert due(story) == story.now
+
+
+def test_an_unreachable_node_is_passed_over() -> None:
+    story = one_of_three(Wish(G, "start", prefer=(2, 1)))
+    story.now += T + 1
+    story.hear(1, says(3))
+    story.miss(1, 2)
+    assert due(story) == story.now
+
+
+def test_h5_12_free_groups_are_shared_out_so_that_all_nodes_claim_at_once() -> None:
+    groups = [f"g{i}" for i in range(9)]
+    story = Story(wishes=hactl(*(Wish(group, "start") for group in groups)))
+    story.live(2.0)
+    assert {len(story.clinits[node]) for node in story.ids} == {3}
+    assert all(story.at_home(group) for group in groups)
+
+
+def test_the_joint_plan_counts_what_the_nodes_hold_already() -> None:
+    story = one_of_three(Wish(G, "start"))
+    busy = {group: GroupLine("start", DONE) for group in ("x", "y")}
+    story.hear(1, says(2, groups=busy), says(3, claims={"z": 1}))
+    assert joint_plan(mind(story), story.now)[G] == (1, 3, 2)
+
+
+def test_a_claim_and_a_line_of_the_same_group_are_one_group() -> None:
+    story = one_of_three()
+    story.hear(1, says(2, claims={"x": 4}, groups={"x": GroupLine("start", DONE)}))
+    story.show(1, local("start", group="y"))
+    assert loads(mind(story)) == {1: 1, 2: 1, 3: 0}
+
+
+def test_what_is_held_or_unwanted_or_not_in_cltab_is_not_placed() -> None:
+    wishes = hactl(Wish("a", "start"), Wish("b", "stop"), Wish("c", "start"), Wish("d", "start"))
+    story = one_of_three()
+    story.hear(1, says(2, claims={"c": 1}))
+    story.nodes[1].tables_adopted(wishes, frozenset("abc"), {}, {})
+    assert set(joint_plan(mind(story), story.now)) == {"a"}
+
+
+# --- who may run it ----------------------------------------------------------------------------
+
+
+def test_only_leaves_the_other_nodes_out() -> None:
+    story = one_of_three(Wish(G, "start", only=(2, 3)))
+    wish = mind(story).wish(G)
+    assert wish is not None
+    assert eligible(mind(story), wish, story.now) == {2, 3}
+
+
+def test_for_choosing_among_claims_every_fresh_node_has_a_rank() -> None:
+    story = one_of_three(Wish(G, "start", prefer=(2,), only=(2,)))
+    assert ranks(mind(story), G, story.now)[2] == 0
+    assert ranks(mind(story), G, story.now).keys() == {1, 2, 3}
+    assert ranks(mind(story), "unknown", story.now).keys() == {1, 2, 3}
+
+
+def displaced(story: Story) -> None:
+    story.nodes[1].displaced()
+
+
+def without_quorum(story: Story) -> None:
+    story.now += T + 1
+    story.miss(1, 2, 3)
+
+
+REASONS: list[tuple[Callable[[Story], object], str]] = [
+    (lambda s: s, ""),
+    (displaced, "another node uses this node's number"),
+    (lambda s: s.nodes[1].leave(), "this node is leaving"),
+    (without_quorum, "no quorum"),
+    (lambda s: s.nodes[1].tables_adopted(hactl(), frozenset(), {}, {}), "not in cltab"),
+    (lambda s: s.adopt_tables(1, hactl(Wish("h", "start"))), "not in hactl"),
+    (lambda s: s.adopt_tables(1, hactl(Wish(G, "stop"))), "hactl says stop"),
+    (lambda s: s.adopt_tables(1, hactl(Wish(G, "start", only=(3,)))), "only= leaves this node out"),
+    (lambda s: s.nodes[1].tell_refused(G, "plan", "no!", s.now), "banned here: clinit: no!"),
+]
+
+
+@pytest.mark.parametrize(("change", "reason"), REASONS, ids=[row[1] or "may" for row in REASONS])
+def test_why_a_group_shall_not_run_here_is_said_in_words(
+    change: Callable[[Story], object], reason: str
+) -> None:
+    story = one_of_three()
+    change(story)
+    assert unwanted_because(mind(story), mind(story).seat(G), story.now) == reason
+    level = wanted_level(mind(story), mind(story).seat(G), story.now)
+    assert level == ("stop" if reason else "start")
+
+
+def test_an_unknown_quorum_stops_nothing() -> None:
+    # A monitor that has just started and adopts what runs has not looked at anybody yet.
+    story = Story()
+    assert unwanted_because(mind(story), mind(story).seat(G), story.now) == ""
+
+
+# --- failback ------------------------------------------------------------------------------------
+
+
+YIELDS = [
+    ("to a preferred node that is up for T", Wish(G, "start", (2,), failback=True), True),
+    ("to a better one in the order", Wish(G, "start", (2, 1), failback=True), True),
+    ("not to a worse one", Wish(G, "start", (1, 2), failback=True), False),
+    ("not without failback", Wish(G, "start", (2,)), False),
+    ("not without prefer", Wish(G, "start", failback=True), False),
+    ("not to a node that only= leaves out", Wish(G, "start", (2,), (1, 3), failback=True), False),
+]
+
+
+@pytest.mark.parametrize(
+    ("wish", "expected"), [row[1:] for row in YIELDS], ids=[row[0] for row in YIELDS]
+)
+def test_a_group_goes_back(*, wish: Wish, expected: bool) -> None:
+    story = one_of_three(wish)
+    assert not yields(mind(story), G, story.now + T - 0.01)
+    assert yields(mind(story), G, story.now + T) == expected
+
+
+@pytest.mark.parametrize("unable", UNABLE.values(), ids=UNABLE.keys())
+def test_a_group_does_not_go_back_to_a_node_that_cannot_take_it(
+    unable: Callable[[Story], None],
+) -> None:
+    story = one_of_three(Wish(G, "start", prefer=(2,), failback=True))
+    unable(story)
+    assert not yields(mind(story), G, story.now + T)
+
+
+def test_the_preferred_node_has_to_be_up_for_t_in_this_life() -> None:
+    story = one_of_three(Wish(G, "start", prefer=(2,), failback=True))
+    story.now += 2 * T
+    story.hear(1, says(2, 1, inc=INC + 1))
+    assert not yields(mind(story), G, story.now + T / 2)
+    assert yields(mind(story), G, story.now + T)
