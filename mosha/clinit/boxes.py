@@ -7,7 +7,7 @@ belongs to the entry in whose session it is, or whose names are in its environme
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from pathlib import Path
 from signal import Signals
 from typing import NamedTuple, Protocol
 
@@ -31,10 +31,10 @@ class Left(NamedTuple):
 class Boxes(Protocol):
     """All boxes of one clinit. `leader` is the pid of an entry's latest leader, dead or not."""
 
-    def enter(self, key: Key) -> AbstractContextManager[list[str]]:
-        """Let what is spawned in this context be in the box of `key` from its first moment.
+    def place(self, key: Key) -> Path | None:
+        """Return the cgroup in which the processes of `key` shall be born, None without.
 
-        Gives words to put before those that are executed. Raises OSError if there is no way.
+        Raises OSError if it cannot be made.
         """
 
     def note(self, key: Key, leader: int) -> None:
@@ -66,6 +66,3 @@ class Boxes(Protocol):
 
     def close(self) -> None:
         """Remove everything, at an orderly end."""
-
-    def give_up(self) -> None:
-        """Have everything killed, at a disorderly end."""

@@ -6,116 +6,85 @@ import asyncio
 import contextlib
 import errno
 import os
-import shutil
 import signal
-import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from pathlib import Path
 
-from mosha.clinit.command import SHELL
+from mosha.clinit.forker import Forker
 from mosha.core.process import Exit
 
-EXEC_FAILED = 127
 
-
-@dataclass(slots=True)
 class Child:
-    """A process that was started: its pid, a descriptor of it, and its pipes to read from."""
+    """A process that was made: its pid, and the pipes to read its output from.
 
-    pid: int
-    fd: int
-    stdout: int
-    stderr: int
-    ended: asyncio.Future[Exit]
+    `executed` becomes 0 when it executes its command, or the number of the error if it
+    cannot; `ended` becomes its exit, and never before `executed`.
+    """
 
-    def reap(self) -> bool:
-        """Take the exit status if it has ended; say whether it has."""
-        if self.ended.done():
-            return True
-        status = os.waitid(os.P_PIDFD, self.fd, os.WEXITED | os.WNOHANG)
+    def __init__(self, pid: int, stdout: int, stderr: int, trouble: int) -> None:
+        loop = asyncio.get_running_loop()
+        self.pid = pid
+        self.stdout = stdout
+        self.stderr = stderr
+        self.executed: asyncio.Future[int] = loop.create_future()
+        self.ended: asyncio.Future[Exit] = loop.create_future()
+        self._trouble = trouble
+        self._fd = os.pidfd_open(pid)
+        loop.add_reader(self._trouble, self._hear)
+        loop.add_reader(self._fd, self._reap)
+
+    def _hear(self) -> None:
+        """The pipe closes on exec; before, it can only tell why not."""
+        number = int(os.read(self._trouble, 16) or b"0")
+        asyncio.get_running_loop().remove_reader(self._trouble)
+        os.close(self._trouble)
+        self.executed.set_result(number)
+
+    def _reap(self) -> None:
+        status = os.waitid(os.P_PIDFD, self._fd, os.WEXITED | os.WNOHANG)
         if status is None:
-            return False
-        asyncio.get_running_loop().remove_reader(self.fd)
-        os.close(self.fd)
+            return
+        asyncio.get_running_loop().remove_reader(self._fd)
+        os.close(self._fd)
+        if not self.executed.done():
+            self._hear()
         code = status.si_status
         self.ended.set_result(Exit(code if status.si_code == os.CLD_EXITED else -code))
-        return True
 
 
-def spawn(argv: list[str], prefix: list[str], environment: Mapping[str, str]) -> Child:
-    """Start a process in a session of its own; its end is told by `Child.ended`.
+def spawn(forker: Forker, argv: list[str], extra: Mapping[str, str], cgroup: Path | None) -> Child:
+    """Make a process in a session of its own, and in `cgroup` if there is one.
 
     Its stdin is empty, its stdout and stderr are new pipes, its signals are as at login.
-    `prefix` are words that come before `argv` and execute the rest.
 
     Raises:
-        OSError: it cannot be executed, or there are no descriptors or processes left.
+        OSError: there is nothing to execute, or no descriptors or processes are left.
     """
     if not argv:
         raise OSError(errno.EINVAL, "the command is empty")
     pipes: list[int] = []
     try:
-        for _ in range(2):
+        for _ in range(3):
             pipes += os.pipe2(os.O_CLOEXEC)
-        out, out_end, err, err_end = pipes
-        pid = _execute(argv, prefix, environment, (out_end, err_end))
+        pid = forker.fork(argv, extra, cgroup, pipes[1::2])
     except OSError:
-        for fd in pipes:
+        for fd in pipes[0::2]:
             os.close(fd)
         raise
-    os.close(out_end)
-    os.close(err_end)
-    os.set_blocking(out, False)
-    os.set_blocking(err, False)
-    loop = asyncio.get_running_loop()
-    child = Child(pid, os.pidfd_open(pid), out, err, loop.create_future())
-    loop.add_reader(child.fd, child.reap)
-    return child
-
-
-def _execute(
-    argv: list[str], prefix: list[str], environment: Mapping[str, str], ends: tuple[int, int]
-) -> int:
-    if prefix:
-        # The prefix would be executed without fail, and it would fail in the child.
-        argv = [_found(argv[0], environment), *argv[1:]]
-    try:
-        return _popen([*prefix, *argv], environment, ends)
-    except OSError as error:
-        if error.errno != errno.ENOEXEC:
-            raise
-        # A script without its first line; execvp(3) does the same.
-        program = _found(argv[0], environment)
-        return _popen([SHELL, program, *argv[1:]], environment, ends)
-
-
-def _popen(argv: list[str], environment: Mapping[str, str], ends: tuple[int, int]) -> int:
-    process = subprocess.Popen(
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=ends[0],
-        stderr=ends[1],
-        env=environment,
-        start_new_session=True,
-        restore_signals=True,
-    )
-    process.returncode = EXEC_FAILED  # Popen shall not wait for it, `Child` does
-    return process.pid
-
-
-def _found(program: str, environment: Mapping[str, str]) -> str:
-    path = shutil.which(program, path=environment.get("PATH", os.defpath))
-    if path is not None:
-        return path
-    code = errno.EACCES if os.path.exists(program) else errno.ENOENT  # noqa: PTH110 - any text
-    raise OSError(code, os.strerror(code), program)
+    finally:
+        for fd in pipes[1::2]:
+            os.close(fd)
+    stdout, stderr, trouble = pipes[0::2]
+    os.set_blocking(stdout, False)
+    os.set_blocking(stderr, False)
+    return Child(pid, stdout, stderr, trouble)
 
 
 def reset_signals() -> None:
     """Make sure that children do not inherit an ignored or blocked signal (the NO of C6.9).
 
-    Popen restores what Python itself ignores. SIGCHLD must not be ignored at any rate, or
-    the kernel would throw the exit statuses away.
+    The fork server takes care of what Python itself ignores. SIGCHLD must not be ignored at
+    any rate, or the kernel would throw the exit statuses away.
     """
     pythons = (signal.SIGPIPE, signal.SIGXFSZ)
     for number in signal.valid_signals() - set(pythons):

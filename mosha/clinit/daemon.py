@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import secrets
 import signal
@@ -18,8 +19,7 @@ from mosha.clinit.cgroup_boxes import CgroupBoxes
 from mosha.clinit.child import reset_signals
 from mosha.clinit.clstat import ClstatFile
 from mosha.clinit.engine import Engine
-from mosha.clinit.entry import base_environment
-from mosha.clinit.guard import Guard
+from mosha.clinit.forker import Forker
 from mosha.clinit.options import ClinitOptions
 from mosha.clinit.orphans import StateDir
 from mosha.clinit.reaper import Reaper
@@ -53,14 +53,18 @@ async def run_clinit(options: ClinitOptions) -> int:
     mark = secrets.token_hex(8)
     _adopt_orphans()
     boxes = _make_boxes(options.cgroup, mark)
+    tree = boxes.tree if isinstance(boxes, CgroupBoxes) else None
+    state_dir.write(mark, tree)
+    environment = {**os.environ, "MOSHA_NODE": options.node, "MOSHA_RUN": mark}
+    forker = Forker(environment, mark, tree)
+    if isinstance(boxes, SessionBoxes):
+        boxes.forker = forker
     try:
-        state_dir.write(mark, boxes.tree if isinstance(boxes, CgroupBoxes) else None)
-        environment = base_environment(options.node, mark)
-        engine = Engine(boxes, state_dir, options.limits, environment)
-        await _live(options, listener, boxes.guard, engine)
+        await _live(options, listener, forker, Engine(boxes, state_dir, options.limits, forker))
     except BaseException as error:
-        boxes.give_up()
+        forker.give_up()
         raise _sole(error) from error
+    forker.dismiss()
     boxes.close()
     options.socket.unlink(missing_ok=True)
     state_dir.close()
@@ -71,7 +75,7 @@ async def run_clinit(options: ClinitOptions) -> int:
 async def _live(
     options: ClinitOptions,
     listener: socket.socket,
-    guard: Guard,
+    forker: Forker,
     engine: Engine,
 ) -> None:
     """Answer clients, obey signals and look after children until all groups have halted."""
@@ -81,7 +85,8 @@ async def _live(
     clstat = None
     async with anyio.create_task_group() as tasks:
         engine.start(tasks)
-        reaper = Reaper(engine, guard)
+        gc.freeze()  # what has been imported is never garbage; do not look at it again
+        reaper = Reaper(engine, forker)
         await requests.reread()
         if options.clstat is not None:
             clstat = ClstatFile(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from signal import Signals
 
 from anyio.abc import TaskGroup
@@ -18,6 +18,7 @@ from mosha import logs
 from mosha.clinit.alarm import Alarm
 from mosha.clinit.boxes import Boxes, Key
 from mosha.clinit.entry import EntryLoop
+from mosha.clinit.forker import Forker
 from mosha.clinit.news import News
 from mosha.clinit.orphans import StateDir
 from mosha.clinit.reports import group_report
@@ -49,7 +50,7 @@ class Engine:
         boxes: Boxes,
         state_dir: StateDir,
         limits: Limits,
-        environment: Mapping[str, str],
+        forker: Forker,
     ) -> None:
         self.supervisor = Supervisor(limits=limits)
         self.halted = asyncio.Event()
@@ -58,7 +59,7 @@ class Engine:
         self._tasks: TaskGroup
         self._boxes = boxes
         self._state_dir = state_dir
-        self._environment = environment
+        self._forker = forker
         self._entries: dict[Key, EntryLoop] = {}
         self._watches: dict[str, Watches] = {}
         self._events: deque[Event] = deque()
@@ -218,7 +219,7 @@ class Engine:
     def _loop(self, key: Key) -> EntryLoop:
         if key not in self._entries:
             self._entries[key] = EntryLoop(
-                key, self._boxes, self._state_dir, self._environment, self.happen
+                key, self._boxes, self._state_dir, self._forker, self.happen
             )
         return self._entries[key]
 

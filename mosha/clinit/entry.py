@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from signal import Signals
 
 from mosha import logs
 from mosha.clinit.boxes import Boxes, Key
 from mosha.clinit.child import Child, spawn
 from mosha.clinit.command import argv_of
+from mosha.clinit.forker import Forker, LostError
 from mosha.clinit.orphans import StateDir
 from mosha.clinit.output import Output
 from mosha.clock import boottime
-from mosha.core.process import Exited, Scope, Spawned, SpawnFailed
+from mosha.core.process import Exit, Exited, Scope, Spawned, SpawnFailed
 from mosha.core.supervisor import EntryEvent
 from mosha.core.unit import Launch
 
@@ -29,7 +31,7 @@ class EntryLoop:
         key: Key,
         boxes: Boxes,
         state_dir: StateDir,
-        environment: Mapping[str, str],
+        forker: Forker,
         happen: Callable[[EntryEvent], object],
     ) -> None:
         self.key = key
@@ -40,7 +42,7 @@ class EntryLoop:
         self._output = Output(key)
         self._boxes = boxes
         self._state_dir = state_dir
-        self._environment = environment
+        self._forker = forker
         self._happen = happen
 
     def order(self, launch: Launch) -> None:
@@ -55,7 +57,7 @@ class EntryLoop:
                 launch, self._order = self._order, None
                 self.child = self._spawn(launch)
                 if self.child is not None:
-                    await self._outlive(self.child, launch.run)
+                    await self._outlive(self.child, launch)
         finally:
             self.running = False
 
@@ -78,32 +80,48 @@ class EntryLoop:
     def _spawn(self, launch: Launch) -> Child | None:
         argv = argv_of(launch.entry.command)
         try:
-            with self._boxes.enter(self.key) as prefix:
-                child = spawn(argv, prefix, self._environment_of(launch))
+            place = self._boxes.place(self.key)
+            child = spawn(self._forker, argv, self._variables(launch), place)
         except OSError as error:
-            reason = f"cannot execute: {_reason(error)}"
-            self._tell(SpawnFailed(launch.run, reason))
-            logs.get().error("entry_failed", **self._names(), reason=reason)
+            if isinstance(error, LostError):
+                # There may be a process nobody waits for: it must not run beside the next.
+                self._boxes.signal(self.key, self._leader, Scope.ENTRY, Signals.SIGKILL)
+            self._fail(launch.run, error.strerror or str(error))
             return None
         self._leader = child.pid
         self._boxes.note(self.key, child.pid)
         self._state_dir.note_session(child.pid)
         self._output.follow(child.pid, child.stdout, child.stderr)
-        self._tell(Spawned(launch.run, child.pid))
-        logs.get().info("entry_started", **self._names(), pid=child.pid, level=launch.level)
+        child.executed.add_done_callback(lambda number: self._begin(child, launch, number.result()))
         return child
 
-    async def _outlive(self, child: Child, run: int) -> None:
+    def _begin(self, child: Child, launch: Launch, problem: int) -> None:
+        if problem == 0:
+            self._tell(Spawned(launch.run, child.pid))
+            logs.get().info("entry_started", **self._names(), pid=child.pid, level=launch.level)
+
+    async def _outlive(self, child: Child, launch: Launch) -> None:
         started = boottime()
         ended = await child.ended
         ran_s = round(boottime() - started, 3)
         self.child = None
         self._output.drain(child.pid)
         left = self._boxes.left_by(self.key, child.pid)
-        self._tell(Exited(run, ended, left.in_session, left.elsewhere))
-        logs.get().info(
-            "entry_exited", **self._names(), pid=child.pid, status=str(ended), ran_s=ran_s
-        )
+        if problem := child.executed.result():
+            program = launch.entry.command.split()[0]
+            self._fail(launch.run, f"{program}: {os.strerror(problem)}")
+            return
+        self._tell(Exited(launch.run, ended, left.in_session, left.elsewhere))
+        # After the next run has started: a log line costs a tenth of that.
+        asyncio.get_running_loop().call_soon(self._log_exit, child.pid, ended, ran_s)
+
+    def _log_exit(self, pid: int, ended: Exit, ran_s: float) -> None:
+        logs.get().info("entry_exited", **self._names(), pid=pid, status=str(ended), ran_s=ran_s)
+
+    def _fail(self, run: int, problem: str) -> None:
+        reason = f"cannot execute: {problem}"
+        self._tell(SpawnFailed(run, reason))
+        logs.get().error("entry_failed", **self._names(), reason=reason)
 
     def _tell(self, event: Spawned | SpawnFailed | Exited) -> None:
         self._happen(EntryEvent(self.key.group, self.key.tag, event))
@@ -111,22 +129,11 @@ class EntryLoop:
     def _names(self) -> dict[str, str]:
         return {"group": self.key.group, "tag": self.key.tag}
 
-    def _environment_of(self, launch: Launch) -> dict[str, str]:
+    def _variables(self, launch: Launch) -> dict[str, str]:
         return {
-            **self._environment,
             **({"MOSHA_NODE": launch.node} if launch.node else {}),
             "MOSHA_GROUP": self.key.group,
             "MOSHA_TAG": self.key.tag,
             "MOSHA_LEVEL": launch.level,
             "MOSHA_TOKEN": str(launch.term),
         }
-
-
-def base_environment(node: str, mark: str) -> dict[str, str]:
-    """Return what all children inherit: clinit's own environment, the node and the mark."""
-    return {**os.environ, "MOSHA_NODE": node, "MOSHA_RUN": mark}
-
-
-def _reason(error: OSError) -> str:
-    text = error.strerror or str(error)
-    return f"{error.filename}: {text}" if error.filename else text

@@ -1,4 +1,4 @@
-"""Children that are no leaders: adopted orphans that end, and the guard.
+"""Children that are no leaders: adopted orphans that end, and the fork server.
 
 Leaders are waited for by their pidfd, one descriptor each. For all others SIGCHLD says that
 something has ended; then those who wait for emptiness look at once, and the dead are buried
@@ -13,7 +13,7 @@ import signal
 
 from mosha.clinit import proc
 from mosha.clinit.engine import Engine
-from mosha.clinit.guard import Guard
+from mosha.clinit.forker import Forker
 
 BURY_S = 0.05
 
@@ -21,9 +21,9 @@ BURY_S = 0.05
 class Reaper:
     """Reaps what nobody else waits for."""
 
-    def __init__(self, engine: Engine, guard: Guard) -> None:
+    def __init__(self, engine: Engine, forker: Forker) -> None:
         self._engine = engine
-        self._guard = guard
+        self._forker = forker
         self._timer: asyncio.TimerHandle | None = None
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._ended)
 
@@ -44,8 +44,8 @@ class Reaper:
         for pid in set(proc.children()) - self._engine.leaders():
             if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG) is None:
                 continue
-            if pid == self._guard.pid:
-                self._guard.restart()
+            if pid == self._forker.pid:
+                self._forker.restart()
             else:
                 buried += 1
         if buried:  # the numbers of living processes in reports have changed

@@ -4,23 +4,19 @@ clinit is the reaper of all its descendants (PR_SET_CHILD_SUBREAPER), so whateve
 children start stays below it. To which entry a descendant belongs is told by its session,
 else by MOSHA_GROUP and MOSHA_TAG in its environment, else by its parent. One that has none
 of these belongs to nobody, and is ended when clinit ends.
-
-The leader gets SIGKILL if clinit dies, by setpriv (util-linux), or by a preexec_fn where
-that is missing; see `cgroup_boxes.py` for what these cost.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from signal import Signals
 
 from mosha.clinit import proc
 from mosha.clinit.boxes import Key, Left
-from mosha.clinit.guard import Guard
+from mosha.clinit.forker import Forker
 from mosha.clinit.proc import Seen
 from mosha.core.process import Scope
 
@@ -32,21 +28,16 @@ class SessionBoxes:
     """The sessions of one clinit."""
 
     def __init__(self, mark: str) -> None:
-        self.guard = Guard(None)
+        self.forker: Forker | None = None
         self._mark = mark
         self._sessions: dict[int, Key] = {}
-        setpriv = shutil.which("setpriv")
-        self._prefix = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
 
-    @contextlib.contextmanager
-    def enter(self, key: Key) -> Iterator[list[str]]:  # noqa: ARG002 - a session has no door
-        """See `Boxes.enter`."""
-        yield self._prefix
+    def place(self, key: Key) -> None:
+        """See `Boxes.place`: there is none."""
 
     def note(self, key: Key, leader: int) -> None:
         """See `Boxes.note`."""
         self._sessions[leader] = key
-        self.guard.started(leader)
 
     def left_by(self, key: Key, leader: int) -> Left:
         """See `Boxes.left_by`.
@@ -55,7 +46,7 @@ class SessionBoxes:
         a child that is no leader there is nothing, and that is quickly seen.
         """
         left = Left(in_session=False, elsewhere=False)
-        if any(pid not in self._sessions and pid != self.guard.pid for pid in proc.children()):
+        if any(pid not in self._sessions and pid != self._server() for pid in proc.children()):
             mine = self._members(key)
             in_session = any(seen.session == leader for seen in mine)
             left = Left(in_session, any(seen.session != leader for seen in mine))
@@ -97,17 +88,14 @@ class SessionBoxes:
                 self._close_session(session)
 
     def close(self) -> None:
-        """End what belongs to nobody, and let the guard go."""
+        """End what belongs to nobody."""
         self._send(Signals.SIGKILL, lambda: [seen for seen, _ in self._attributed()])
-        self.guard.dismiss()
 
-    def give_up(self) -> None:
-        """See `Boxes.give_up`."""
-        self.guard.give_up()
+    def _server(self) -> int:
+        return self.forker.pid if self.forker else 0
 
     def _close_session(self, session: int) -> None:
-        if self._sessions.pop(session, None) is not None:
-            self.guard.ended(session)
+        self._sessions.pop(session, None)
 
     def _scoped(self, key: Key, leader: int, scope: Scope) -> list[Seen]:
         mine = self._members(key)
@@ -126,11 +114,11 @@ class SessionBoxes:
         ]
 
     def _attributed(self) -> list[tuple[Seen, Key | None]]:
-        """Return all descendants of clinit but the guard, and the entries they belong to."""
+        """Return all descendants of clinit but the fork server, and the entries they belong to."""
         keys: dict[int, Key | None] = {}
         found: list[tuple[Seen, Key | None]] = []
         for seen in proc.descendants(os.getpid(), proc.see_all()):
-            if self.guard.pid in (seen.pid, seen.session):
+            if seen.pid == self._server():
                 continue
             key = self._sessions.get(seen.session) or self._named(seen) or keys.get(seen.parent)
             keys[seen.pid] = key
