@@ -237,10 +237,10 @@ class Cluster:
         """Wait until each group is at `start DONE` on one of the nodes; return when, and where."""
         wanted = set(groups)
 
-        def running() -> dict[str, list[int]] | None:
+        def running() -> dict[str, list[int]]:
             places = self.places(*nodes)
             once = {group for group, where in places.items() if len(where) == 1}
-            return places if wanted <= once else None
+            return places if wanted <= once else {}
 
         places = wait_until(running, limit_s)
         return boottime(), places
