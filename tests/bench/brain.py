@@ -1,0 +1,124 @@
+"""What deciding costs in a big cluster: the brain of one node, without any input or output."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from mosha.core.fencing import FencingRules
+from mosha.core.node import Node
+from mosha.core.quorum import Electorate, Policy
+from mosha.core.recovery import Birth
+from mosha.core.status import Status, TableVersion
+from mosha.core.tables import Hactl, Wish
+from mosha.core.timing import derive
+from mosha.formats.clstat import parse_clstat, render_clstat
+from tests.bench import clusters
+from tests.bench.figures import Figure, Plan, median
+from tests.bench.status import GROUPS, NODES, cpu_ms, status_of
+
+TIMEOUT_S = 10.0
+HEARTBEAT_S = 1.0
+
+
+class Model:
+    """Node 1 of a cluster in which everybody else behaves, on a clock that is only counted."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.others = {node: status_of(node, 1) for node in range(2, NODES + 1)}
+        birth = Birth(
+            me=1,
+            inc=1_763_800_000,
+            run="00000001",
+            boot="77de02c1",
+            now=0.0,
+            former=status_of(1, 1),
+        )
+        everyone = frozenset(range(1, NODES + 1))
+        self.node = Node(
+            birth,
+            derive(TIMEOUT_S, heartbeat_s=HEARTBEAT_S),
+            rules=FencingRules(required=False, gives_receipts=False),
+            electorate=Electorate(Policy.MAJORITY, everyone),
+            members=everyone - {1},
+        )
+        names = clusters.names(GROUPS)
+        self.node.clinit_answered([], self.now)
+        wishes = Hactl({name: Wish(name, "start") for name in names})
+        version = {"hactl": TableVersion(1, "0"), "cltab": TableVersion(1, "0")}
+        self.node.tables_adopted(wishes, frozenset(names), version, {})
+        for _ in range(3):
+            self.heartbeat()
+
+    def heartbeat(self) -> int:
+        """Let one heartbeat pass: every peer is read, the own status is made; return the turns."""
+        self.now += HEARTBEAT_S
+        turns = 0
+        for peer, status in self.others.items():
+            newer = self.others[peer] = replace(status, seq=status.seq + 1)
+            self.node.peer_read(peer, newer, began=self.now, now=self.now)
+            turns += self.turns()
+        status = self.node.next_status(self.now)
+        self.node.wrote(status, began=self.now)
+        self.node.renewals(self.now)
+        self.node.take_notes()
+        return turns + self.turns()
+
+    def turns(self) -> int:
+        """Take the turns that are wanted; nobody carries out what comes of them."""
+        woken = self.node.take_woken()
+        for group in woken:
+            self.node.turn(group, self.now, 0.5)
+        return len(woken)
+
+    def lose(self, peer: int) -> int:
+        """Let a peer be found stale, and take all turns that follow from it."""
+        self.now += TIMEOUT_S * 0.01
+        late = self.now + TIMEOUT_S * 2
+        self.node.peer_read(peer, None, began=late, now=late)
+        turns = 0
+        while found := self.turns():
+            turns += found
+        self.node.take_notes()
+        return turns
+
+
+def run(plan: Plan) -> list[Figure]:
+    plan.say(f"{NODES} nodes, {GROUPS} groups")
+    model = Model()
+    began = time.process_time()
+    beats = plan.rounds(10, 3)
+    turns = [model.heartbeat() for _ in range(beats)]
+    beat_ms = (time.process_time() - began) / beats * 1000
+    texts = [render_clstat(status).encode() for status in model.others.values()]
+    parse_ms = cpu_ms(lambda: [parse_clstat(text) for text in texts], 3)
+    own: Status = model.node.next_status(model.now)
+    render_ms = cpu_ms(lambda: render_clstat(own))
+    began = time.process_time()
+    lost_turns = model.lose(NODES)
+    lost_ms = (time.process_time() - began) * 1000
+    return [
+        Figure(
+            bench="brain",
+            what=f"CPU a heartbeat, {NODES} nodes x {GROUPS} groups",
+            unit="ms",
+            value=beat_ms + parse_ms + render_ms,
+            samples=beats,
+            floor=parse_ms,
+            floor_is="parsing the statuses of all peers",
+            parts={
+                "deciding": beat_ms,
+                "parsing": parse_ms,
+                "rendering": render_ms,
+                "turns": median(turns),
+            },
+        ),
+        Figure(
+            bench="brain",
+            what="CPU when a node of these is found stale, all turns",
+            unit="ms",
+            value=lost_ms,
+            parts={"turns": float(lost_turns)},
+        ),
+    ]

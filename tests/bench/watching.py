@@ -1,0 +1,86 @@
+"""What watchfiles costs when nothing happens, and how soon it tells, by its step."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from mosha.clock import boottime
+from tests.bench import floor_watch
+from tests.bench.figures import Figure, Plan, median, percentile
+from tests.bench.machine import usage
+
+STEPS_MS = (10, 20, 25, 50)
+DEBOUNCE_MS = 50
+DIRECTORIES = 3
+LIMIT_S = 10.0
+# The chance of the moment within a step; fixed, so that two runs do the same.
+CHANCE = random.Random(7)  # noqa: S311
+
+
+def run(plan: Plan) -> list[Figure]:
+    figures = []
+    for step_ms in STEPS_MS:
+        plan.say(f"step {step_ms}")
+        base = plan.directory(f"step{step_ms}")
+        places = [base / str(number) for number in range(DIRECTORIES)]
+        for place in places:
+            place.mkdir()
+        with _watching(step_ms, places) as process:
+            window_s = plan.rounds(15, 5)
+            before = usage(process.pid).cpu_s
+            time.sleep(window_s)
+            percent = (usage(process.pid).cpu_s - before) / window_s * 100
+            late = [_rename(process, places[0]) for _ in range(plan.rounds(40, 10))]
+        figures.append(
+            Figure(
+                bench="watch",
+                what=f"awatch, step {step_ms} ms: idle CPU",
+                unit="%",
+                value=percent,
+                samples=len(late),
+                parts={
+                    "rename to seen, ms: median": median(late) * 1000,
+                    "p90": percentile(late, 90) * 1000,
+                    "most": max(late) * 1000,
+                },
+            )
+        )
+    return figures
+
+
+@contextlib.contextmanager
+def _watching(step_ms: int, places: list[Path]) -> Iterator[subprocess.Popen[bytes]]:
+    words = [sys.executable, "-m", floor_watch.__name__, str(step_ms), str(DEBOUNCE_MS)]
+    process = subprocess.Popen(
+        [*words, *map(str, places)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    try:
+        process.stdout.readline()
+        time.sleep(1.0)  # its thread sets up the watches after that word
+        yield process
+    finally:
+        process.kill()
+        process.stdout.close()
+        process.wait()
+
+
+def _rename(process: subprocess.Popen[bytes], place: Path) -> float:
+    """Replace a file as the publisher does; return how long until it was seen."""
+    assert process.stdout is not None
+    time.sleep(0.2 + CHANCE.random() * 0.1)
+    draft = place / "draft"
+    draft.write_bytes(b"x" * 2000)
+    began = boottime()
+    draft.rename(place / "clstat")
+    ready, _, _ = select.select([process.stdout], [], [], LIMIT_S)
+    if not ready:
+        raise TimeoutError("the change was never seen")
+    return float(process.stdout.readline()) - began
