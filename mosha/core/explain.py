@@ -57,18 +57,23 @@ def sightings(mind: Mind, group: str) -> list[Sighting]:
     return sorted(found, key=lambda sighting: sighting.node)
 
 
+def quorum_sum(mind: Mind) -> tuple[int, int]:
+    """Return how many nodes count as seen, and how many have to be, by the policy in force."""
+    electorate, up = mind.view.electorate, {*mind.view.fresh_nodes(), mind.me}
+    if electorate.policy is Policy.ADAPTIVE:
+        return len(up), -(-6 * electorate.remembered // 10)
+    return len(up & electorate.nodes), electorate.needed
+
+
 def quorum_reason(mind: Mind) -> str:
     """Say in one line how the quorum is judged at this moment."""
-    view = mind.view
-    up = sorted({*view.fresh_nodes(), mind.me})
-    if view.electorate.policy is Policy.ADAPTIVE:
-        least = -(-6 * view.electorate.remembered // 10)
-        return f"{len(up)} nodes fresh; at least {least} of the last {view.electorate.remembered}"
-    voters = view.electorate.nodes
-    seen = len(voters & set(up))
-    missing = sorted(voters - set(up))
+    electorate = mind.view.electorate
+    seen, needed = quorum_sum(mind)
+    if electorate.policy is Policy.ADAPTIVE:
+        return f"{seen} nodes fresh; at least {needed} of the last {electorate.remembered}"
+    missing = sorted(electorate.nodes - {*mind.view.fresh_nodes(), mind.me})
     tail = f"; not fresh: {_names(missing)}" if missing else ""
-    return f"{seen} of {len(voters)} nodes fresh, {view.electorate.needed} needed{tail}"
+    return f"{seen} of {len(electorate.nodes)} nodes fresh, {needed} needed{tail}"
 
 
 def not_here(mind: Mind, group: str, now: float) -> dict[int, str]:
@@ -111,20 +116,21 @@ def account(mind: Mind, group: str, now: float) -> Account:
     """Say whether the group is as hactl wants it, else why not and what to do."""
     seen = sightings(mind, group)
     active = [s for s in seen if s.counts and (s.line.active or s.claim is not None)]
-    wanted = mind.hactl.level_of(group) if mind.hactl else ""
     if mind.hactl is None or mind.cltab_groups is None:
         return Account(False, "no hactl or no cltab is in force yet", _WRITE_TABLES)
-    if group not in mind.cltab_groups and group in mind.hactl.wishes and wanted != STOP_LEVEL:
+    wish = mind.hactl.wishes.get(group)
+    if wish is None or wish.level == STOP_LEVEL:
+        return _account_of_stop(active)
+    wanted = wish.level
+    if group not in mind.cltab_groups:
         remedy = f"add {group} to cltab, or take it out of hactl"
         return Account(False, f"hactl wants it at {wanted}, but cltab has no group {group}", remedy)
-    if wanted == STOP_LEVEL:
-        return _account_of_stop(active)
     home = [s for s in active if s.line.level == wanted and _arrived(s.line)]
     if len(home) == 1 and len(active) == 1:
         return Account(True)
     if active:
         return _account_of_move(mind, group, active, wanted)
-    return _account_of_nowhere(mind, group, seen, now)
+    return _account_of_nowhere(mind, wish, seen, now)
 
 
 _WRITE_TABLES = "write cltab and hactl in the directory of any node"
@@ -176,7 +182,7 @@ def _votes(mind: Mind, group: str, place: Sighting) -> int:
     return len(voters) + (1 if mine else 0)
 
 
-def _account_of_nowhere(mind: Mind, group: str, seen: list[Sighting], now: float) -> Account:
+def _account_of_nowhere(mind: Mind, wish: Wish, seen: list[Sighting], now: float) -> Account:
     if mind.view.sight is not Sight.YES:
         word = "no quorum" if mind.view.sight is Sight.NO else "quorum not known yet"
         return Account(False, f"{word}: {quorum_reason(mind)}", "bring nodes back")
@@ -184,22 +190,25 @@ def _account_of_nowhere(mind: Mind, group: str, seen: list[Sighting], now: float
     if stale and mind.fencing.required:
         node = stale[0].node
         return Account(
-            False,
-            f"node {node} is stale, may still run it and is not fenced",
-            f"see the shots; if you are sure that node {node} is off: mosha confirm {node}",
+            False, f"node {node} is stale, may still run it and is not fenced", _vouch(node)
         )
-    wish = mind.wish(group)
-    if wish is None:
-        return Account(False, "not wanted on this node's tables")
     able = candidacy.eligible(mind, wish, now)
     if not able:
-        reasons = not_here(mind, group, now)
+        reasons = not_here(mind, wish.group, now)
         told = "; ".join(f"node {node}: {reason}" for node, reason in sorted(reasons.items()))
         return Account(False, f"no node can run it: {told}", _remedy(reasons))
     if mind.silent(now) and able == {mind.me}:
         left = (mind.silent_until or now) - now
         return Account(False, f"this node keeps silent for {left:.0f} s after its start (V5)")
+    vote = mind.seat(wish.group).ballot.vote
+    if vote is not None and vote.node != mind.me and not mind.view.speaks(vote.node):
+        why = f"the vote of this node is with node {vote.node}, which is not heard from"
+        return Account(False, why, _vouch(vote.node) if mind.fencing.required else "")
     return Account(False, f"waiting for a claim by node {_names(sorted(able))}")
+
+
+def _vouch(node: int) -> str:
+    return f"see the shots; if you are sure that node {node} is off: mosha confirm {node}"
 
 
 def _remedy(reasons: dict[int, str]) -> str:

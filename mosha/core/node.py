@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mosha.core import account, candidacy, fencing, peers, recovery, turn
+from mosha.core import account, fencing, peers, recovery, turn
 from mosha.core.fencing import FencingRules, Shot
 from mosha.core.life import Local
 from mosha.core.quorum import Electorate, Policy, Sight
@@ -361,7 +361,3 @@ class Node:
             if seat.claim is not None and seat.shown_from is None:
                 seat.shown_from = self._seq
         return account.compose(mind, seq=self._seq, now=now, left=left)
-
-    def why_not_here(self, group: str, now: float) -> str:
-        """Say why this node may not run a group, "" if it may."""
-        return candidacy.unwanted_because(self.mind, self.mind.seat(group), now)

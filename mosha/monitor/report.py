@@ -76,13 +76,13 @@ def _age(now: float, then: float | None) -> float:
 
 def _quorum(mind: Mind) -> hastat.Quorum:
     view = mind.view
-    up = {*view.fresh_nodes(), mind.me}
+    seen, needed = explain.quorum_sum(mind)
     return hastat.Quorum(
         has=view.sight is Sight.YES,
         policy=view.electorate.policy.value,
-        seen=len(up & view.electorate.nodes) or len(up),
+        seen=seen,
         electorate=sorted(view.electorate.nodes),
-        needed=view.electorate.needed,
+        needed=needed,
         reason=explain.quorum_reason(mind),
     )
 

