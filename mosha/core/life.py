@@ -20,7 +20,8 @@ class Do(enum.StrEnum):
 
     STOP = "stop"  # tell `stop`; the claim stays until nothing is alive (C7)
     RELEASE = "release"  # nothing is left here: drop the claim
-    WITHDRAW = "withdraw"  # drop a claim that never ran anything, tell `stop`, back off (C6)
+    GIVE_UP = "give up"  # drop a claim that never ran anything, tell `stop`
+    WITHDRAW = "withdraw"  # the same, and back off (C6)
     RAISE = "raise"  # claim again with a higher term: the votes were split
     BAN = "ban"  # tell `stop` and keep this group away from this node for a while
     TEST = "test"  # tell `test`
@@ -145,7 +146,7 @@ class Row:
 
 
 ROWS: tuple[Row, ...] = (
-    Row("claim not wanted", lambda f: _unwanted(f) and f.unproven, Do.WITHDRAW),
+    Row("claim not wanted", lambda f: _unwanted(f) and f.unproven, Do.GIVE_UP),
     Row("not wanted", lambda f: _unwanted(f) and f.here and not f.stopping, Do.STOP),
     Row("gone", lambda f: f.claimed and not f.here and f.stopping, Do.RELEASE),
     Row("runs unclaimed", lambda f: f.here and not f.claimed and not f.stopping, Do.STOP),

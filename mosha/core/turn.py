@@ -244,9 +244,10 @@ def _carry_out(
         case Do.RELEASE:
             _drop_claim(mind, seat, row.name, "claim_released")
             return None
-        case Do.WITHDRAW:
+        case Do.GIVE_UP | Do.WITHDRAW:
             _drop_claim(mind, seat, row.name, "claim_withdrawn")
-            _back_off(mind, seat, now, chance)
+            if row.do is Do.WITHDRAW:
+                _back_off(mind, seat, now, chance)
             leave = facts.here and not facts.stopping
             return _tell(mind, seat, STOP_LEVEL, now, row.name) if leave else None
         case Do.BAN:

@@ -59,7 +59,7 @@ EXAMPLES = [
         "a claim no longer wanted, before it was granted",
         facts(local("plan"), **CLAIMED, **UNWANTED),
         "claim not wanted",
-        Do.WITHDRAW,
+        Do.GIVE_UP,
     ),
     ("C7 all gone", facts(local("stop"), **OWNED), "gone", Do.RELEASE),
     ("C7 not all gone", facts(local("stop", alive=1), **OWNED), "stopping", Do.WAIT),
@@ -236,7 +236,7 @@ def test_no_combination_breaks_what_the_promise_rests_on() -> None:
                 assert not given.local.present, given
                 assert given.told in {"", STOP_LEVEL}, given
                 assert given.claimed, given
-            case Do.WITHDRAW | Do.RAISE:  # C6: never under what a lease allowed to start
+            case Do.GIVE_UP | Do.WITHDRAW | Do.RAISE:  # C6: never under what a lease allowed to start
                 assert given.claimed, given
                 assert not given.proven, given
                 assert not given.granted, given
@@ -270,7 +270,7 @@ def test_what_needs_a_lease_and_has_none_is_stopped_at_once() -> None:
 def test_what_is_not_wanted_here_is_stopped_whatever_else_is_the_case() -> None:
     for given in possible():
         if given.wanted == STOP_LEVEL and given.here and not given.stopping:
-            assert decide(given).do in {Do.STOP, Do.WITHDRAW}, given
+            assert decide(given).do in {Do.STOP, Do.GIVE_UP}, given
         if given.wanted == STOP_LEVEL:
             assert decide(given).do not in {Do.TEST, Do.GO, Do.PLAN, Do.REST, Do.RAISE}, given
 
