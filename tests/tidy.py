@@ -16,7 +16,7 @@ FUNCTION_LINES_MAX = 60
 
 _LEAVES = frozenset({"errors", "clock", "logs"})
 _CONTROL = frozenset({"control", "formats", "core"}) | _LEAVES
-_ALL = frozenset({"cli", "monitor", "clinit", "__init__"}) | _CONTROL
+_ALL = frozenset({"cli", "ha", "monitor", "clinit", "__init__"}) | _CONTROL
 
 # What each part of mosha may import of mosha. A new part has to be given its place here.
 LAYERS: Mapping[str, frozenset[str]] = {
@@ -29,6 +29,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "clinit": _CONTROL | {"clinit"},
     "monitor": _CONTROL | {"monitor"},
     "cli": _ALL,
+    "ha": _CONTROL | {"monitor"},
     "__init__": _ALL,
     "__main__": _ALL,
 }

@@ -163,7 +163,7 @@ def test_a_cltab_of_a_stranger_or_writable_by_all_is_refused(alone: Cluster) -> 
         ('timeout = "long"\n', 2, ("timeout",)),
         ("timeout = 2\nlease = 1.9\n", 2, ("lease",)),
         ("timeout = \n", 2, (".toml:1",)),
-        ('mynode = 1\nrundir = "/tmp/' + "x" * 120 + '"\n', 2, ("socket", "107")),
+        ('mynode = 1\nrundir = "/run/' + "x" * 120 + '"\n', 2, ("socket", "107")),
         ('mwhois = "false"\n', 2, ("mynode",)),
     ],
     ids=["unknown key", "wrong type", "unsafe times", "bad TOML", "long socket", "no number"],
