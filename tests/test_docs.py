@@ -239,4 +239,62 @@ def test_every_text_that_status_can_print_is_in_the_page_about_recovering() -> N
         and not any(word in text for word in NOT_COMPLAINTS)
         and " ".join(text.split()).strip(" ;:,(") not in page
     ]
-    assert not missing, "\n".join(missing)
+    assert not missing, "not in docs/how-to/recover.md:\n" + "\n".join(missing)
+
+
+# --- the originals, statement by statement ------------------------------------------------------
+
+STATEMENTS = {
+    **{"C1": 18, "C2": 9, "C3": 17, "C4": 22, "C5": 6, "C6": 9, "C7": 9, "C8": 10},
+    **{"H1": 5, "H2": 6, "H3": 9, "H4": 8, "H5": 24, "H6": 10},
+}
+"""How many statements each section of the catalogue of the originals' behaviour has."""
+
+
+def statements() -> dict[str, tuple[str, list[str]]]:
+    """Return number -> what mosha does, and the tests that show it."""
+    rows = (row for row in table_rows(REFERENCE / "original.md") if len(row) == 4)
+    return {
+        row[0]: (row[2], re.findall(r"`([^`]+)`", row[3]))
+        for row in rows
+        if re.fullmatch(r"[CH]\d\.\d+", row[0])
+    }
+
+
+def test_every_statement_about_the_originals_has_its_line_in_order() -> None:
+    wanted = [f"{part}.{n}" for part, count in STATEMENTS.items() for n in range(1, count + 1)]
+    assert list(statements()) == wanted
+
+
+def test_every_statement_is_the_same_different_or_not_applicable() -> None:
+    words = ("**same**", "**different**", "**not applicable**")
+    assert {n: here for n, (here, _) in statements().items() if not here.startswith(words)} == {}
+
+
+def test_every_difference_says_how() -> None:
+    bare = ("**different**", "**not applicable**")
+    assert [n for n, (here, _) in statements().items() if here in bare] == []
+
+
+def test_every_statement_names_the_tests_that_show_it() -> None:
+    assert [
+        number
+        for number, (here, tests) in statements().items()
+        if not tests and not here.startswith("**not applicable**")
+    ] == []
+
+
+def functions_of(path: Path) -> set[str]:
+    """Return the names of all functions in a file; none if there is no file."""
+    if not path.exists():
+        return set()
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return {node.name for node in ast.walk(ast.parse(text_of(path))) if isinstance(node, functions)}
+
+
+def test_the_tests_that_are_named_exist() -> None:
+    named = {test for _, tests in statements().values() for test in tests}
+    files = {
+        name: functions_of(ROOT / "tests" / name) for name in {t.split("::")[0] for t in named}
+    }
+    assert sorted(t for t in named if t.partition("::")[2] not in files[t.split("::")[0]]) == []
