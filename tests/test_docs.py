@@ -245,8 +245,20 @@ def test_every_text_that_status_can_print_is_in_the_page_about_recovering() -> N
 # --- the originals, statement by statement ------------------------------------------------------
 
 STATEMENTS = {
-    **{"C1": 18, "C2": 9, "C3": 17, "C4": 22, "C5": 6, "C6": 9, "C7": 9, "C8": 10},
-    **{"H1": 5, "H2": 6, "H3": 9, "H4": 8, "H5": 24, "H6": 10},
+    "C1": 18,
+    "C2": 9,
+    "C3": 17,
+    "C4": 22,
+    "C5": 6,
+    "C6": 9,
+    "C7": 9,
+    "C8": 10,
+    "H1": 5,
+    "H2": 6,
+    "H3": 9,
+    "H4": 8,
+    "H5": 24,
+    "H6": 10,
 }
 """How many statements each section of the catalogue of the originals' behaviour has."""
 
