@@ -1,0 +1,136 @@
+"""Many worlds one after the other: failures with the command that replays them, speed, coverage."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import statistics
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.sim import shrink, worldtext
+from tests.sim.cluster import Cluster
+from tests.sim.monitor import ThrashingError
+from tests.sim.truth import Violation
+from tests.sim.world import World, draw
+
+FAILURES_SHOWN_MAX = 10
+
+
+def say(line: str) -> None:
+    """Write a line to stdout at once: who waits for many seeds wants to see the first one."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+@dataclass(slots=True)
+class Summary:
+    """What many runs came to."""
+
+    worlds: int = 0
+    node_hours: float = 0.0
+    cpu_s: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
+    failures: dict[int, str] = field(default_factory=dict)
+    settled_heartbeats: list[float] = field(default_factory=list)
+    cold_heartbeats: list[float] = field(default_factory=list)
+
+    @property
+    def speed(self) -> float:
+        """Simulated node-hours per minute of one core."""
+        return self.node_hours / max(self.cpu_s, 1e-9) * 60
+
+
+def run_world(world: World, summary: Summary) -> str:
+    """Run one world; return what was violated, "" if nothing."""
+    began = time.process_time()
+    cluster = Cluster(world)
+    heartbeat_s = world.timing.heartbeat_s
+    told = ""
+    try:
+        outcome = cluster.run()
+        if outcome.settled_s is not None:
+            summary.settled_heartbeats.append(outcome.settled_s / heartbeat_s)
+        if outcome.cold_s is not None:
+            summary.cold_heartbeats.append(outcome.cold_s / heartbeat_s)
+    except (Violation, ThrashingError) as error:
+        told = str(error)
+    summary.worlds += 1
+    summary.node_hours += cluster.agenda.now * world.nodes / 3600
+    summary.counts += cluster.truth.counts
+    summary.cpu_s += time.process_time() - began
+    return told
+
+
+def run_seeds(first: int, count: int, *, brief: bool = False) -> Summary:
+    """Run worlds of consecutive seeds."""
+    summary = Summary()
+    for seed in range(first, first + count):
+        told = run_world(draw(seed), summary)
+        if told:
+            summary.failures[seed] = told
+            if brief:
+                break
+    return summary
+
+
+def fresh_seed() -> int:
+    """Return a seed that nobody has seen, short enough to type."""
+    return random.SystemRandom().randrange(10**6, 10**9)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Carry out the command line; 1 if a promise was broken."""
+    if options.seed is not None:
+        return _run_one(options)
+    first = fresh_seed() if options.first is None else options.first
+    say(f"seeds {first} to {first + options.seeds - 1}")
+    summary = run_seeds(first, options.seeds, brief=options.brief)
+    if options.brief:
+        for seed, told in summary.failures.items():
+            say(f"seed {seed - first + 1}: {told}")
+        return 1 if summary.failures else 0
+    _say(summary)
+    for seed, told in list(summary.failures.items())[:FAILURES_SHOWN_MAX]:
+        say(f"FAILED {told}\n  python -m tests.sim --seed {seed}")
+    return 1 if summary.failures else 0
+
+
+def _say(summary: Summary) -> None:
+    for what, count in sorted(summary.counts.items()):
+        say(f"{count:9} {what}")
+    say(
+        f"{summary.worlds} worlds, {summary.node_hours:.1f} node-hours,"
+        f" {summary.speed:.0f} node-hours per minute of one core"
+    )
+    for name, values in (
+        ("cold start", summary.cold_heartbeats),
+        ("all well after the last fault", summary.settled_heartbeats),
+    ):
+        if values:
+            median, most = statistics.median(values), max(values)
+            say(f"{name}: median {median:.1f} heartbeats, at most {most:.1f}")
+
+
+def _run_one(options: argparse.Namespace) -> int:
+    world = draw(options.seed)
+    say(worldtext.render(world))
+    told = run_world(world, Summary())
+    if told and options.shrink:
+        world, told = shrink.shrink(world, told)
+        say("shrunk:")
+        say(worldtext.render(world))
+    cluster = Cluster(world, telling=True)
+    try:
+        cluster.run()
+    except (Violation, ThrashingError) as error:
+        told = str(error)
+    for at, line in cluster.truth.story:
+        say(f"{at:10.4f} {line}")
+    say(f"FAILED {told}" if told else "passed")
+    if options.write_scenario:
+        Path(options.write_scenario).write_text(worldtext.render(world), encoding="utf-8")
+    return 1 if told else 0

@@ -1,0 +1,38 @@
+"""Who may shoot: one that hears a majority (O4), and not right after its own start (H3.6).
+
+What a node "hears" is the truth: when it last read something new of each of the others.
+"""
+
+from __future__ import annotations
+
+from tests.sim.checks import Checker
+from tests.sim.world import World
+
+# The slow clock's T, a poll, and what a hung or slow loop adds before it looks again.
+SLACK_HEARTBEATS = 3.0
+
+
+class Shots(Checker):
+    """A shot comes from a node that hears a majority and is past its grace time."""
+
+    name = "shots"
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.heard: dict[tuple[int, int], float] = {}
+
+    def ordered(self, shooter: int, victim: int, began_s: float) -> None:
+        """Judge the order of a shot; `began_s` is when the shooter's monitor was started."""
+        timing, now = self.world.timing, self.truth.now()
+        if now - began_s < timing.start_grace_s * 0.99:
+            raise self.truth.violated(
+                self.name,
+                f"node {shooter} shoots node {victim} {now - began_s:.3f} s after its start",
+            )
+        since = now - timing.timeout_s * 1.01 - timing.heartbeat_s * SLACK_HEARTBEATS
+        hears = [n for n in self.world.ids if self.heard.get((shooter, n), -1.0) >= since]
+        if len(set(hears) - {shooter, victim}) + 1 < self.world.nodes // 2 + 1:
+            raise self.truth.violated(
+                self.name, f"node {shooter} shoots node {victim} and hears only {hears}"
+            )
+        self.truth.cover("rule shot with a majority")

@@ -1,0 +1,335 @@
+"""One-line breaks of the rules, and how many seeds it takes until a checker notices.
+
+`python -m tests.sim.mutants` prints the table. Each mutant runs in a process of its own,
+whose build of the core has one place changed: the source is altered while it is imported,
+the product's files stay as they are. A place that is not found exactly once is an error, so
+a mutant cannot silently stop being one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import CodeType, ModuleType
+
+WORKERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A rule, where it lives, and the line that breaks it; killed within `seeds_max` seeds."""
+
+    name: str
+    rule: str
+    module: str
+    sound: str
+    broken: str
+    seeds_max: int = 300
+    seed: int = 0
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    # --- the list at the end of section 5 of the design ---
+    Mutant(
+        "votes while silent",
+        "V5",
+        "mosha.core.turn",
+        "seat.ballot.vote is not None or mind.silent(now)",
+        "seat.ballot.vote is not None",
+    ),
+    Mutant(
+        "votes not bound to a term",
+        "V2",
+        "mosha.core.lease",
+        "vote.node == me and vote.term == term",
+        "vote.node == me",
+    ),
+    Mutant(
+        "q is half",
+        "C3",
+        "mosha.core.quorum",
+        "return len(self.nodes) // 2 + 1",
+        "return (len(self.nodes) + 1) // 2",
+    ),
+    Mutant(
+        "lease counted from the read",
+        "C4",
+        "mosha.core.turn",
+        "max(seat.lease_until, start + mind.timing.lease_s)",
+        "max(seat.lease_until, now + mind.timing.lease_s)",
+    ),
+    Mutant(
+        "vote released at T/2",
+        "V3",
+        "mosha.core.peers",
+        "began - peer.heard_at > timeout_s",
+        "began - peer.heard_at > timeout_s / 2",
+    ),
+    Mutant(
+        "votes not recovered",
+        "V4",
+        "mosha.core.recovery",
+        "for group, vote in former.votes.items():",
+        "for group, vote in ():",
+    ),
+    Mutant(
+        "recovered candidate not just heard",
+        "V4",
+        "mosha.core.recovery",
+        "mind.view.recovered(vote.node, birth.now)",
+        "mind.view.recovered(vote.node, birth.now - mind.timing.timeout_s)",
+    ),
+    Mutant(
+        "older status accepted",
+        "O1",
+        "mosha.core.peers",
+        "status.stamp <= known.stamp",
+        "status.stamp == known.stamp",
+    ),
+    Mutant(
+        "clean exit drops votes",
+        "V4",
+        "mosha.core.account",
+        "votes={s.group: s.ballot.vote for s in seats if s.ballot.vote is not None}",
+        "votes={s.group: s.ballot.vote for s in seats if s.ballot.vote is not None and not left}",
+    ),
+    Mutant(
+        "clinit ignores kill_at",
+        "C5",
+        "mosha.core.group",
+        "not group.killed and now >= deadlines.kill_at",
+        "not group.killed and now >= deadlines.kill_at + 1e9",
+    ),
+    Mutant(
+        "term not increased",
+        "C2",
+        "mosha.core.turn",
+        "term = 1 + max(mind.view.terms.get(seat.group, 0), seat.ballot.voted)",
+        "term = max(1, mind.view.terms.get(seat.group, 0), seat.ballot.voted)",
+    ),
+    Mutant(
+        "release on an older status",
+        "V3",
+        "mosha.core.ballot",
+        "status is not None and status.stamp > vote.stamp and",
+        "status is not None and",
+    ),
+    # --- of our own: votes and claims ---
+    Mutant(
+        "two votes in one term",
+        "V2",
+        "mosha.core.ballot",
+        "if claim.term < ballot.voted or (claim.term == ballot.voted and not claim.running):",
+        "if claim.term < ballot.voted:",
+    ),
+    Mutant(
+        "claim dropped before all is gone",
+        "C7",
+        "mosha.core.life",
+        "f.claimed and not f.here and f.stopping",
+        "f.claimed and f.stopping",
+    ),
+    Mutant(
+        "what runs is not adopted",
+        "C7",
+        "mosha.core.recovery",
+        "if seat.claim is not None or not local.present or local.term == 0:",
+        "if local.group:",
+    ),
+    Mutant(
+        "lease longer than L",
+        "C4",
+        "mosha.core.turn",
+        "start + mind.timing.lease_s)",
+        "start + mind.timing.timeout_s)",
+    ),
+    Mutant(
+        "own vote counts unpublished",
+        "V4",
+        "mosha.core.turn",
+        "own.claims.get(seat.group) == term",
+        "term",
+    ),
+    Mutant(
+        "no back-off after a collision",
+        "C6",
+        "mosha.core.turn",
+        "seat.backoff_until = now + chance * step",
+        "seat.backoff_until = now + 0.0 * step",
+    ),
+    # --- placement ---
+    Mutant(
+        "only= ignored",
+        "7",
+        "mosha.core.tables",
+        "return not self.only or node in self.only",
+        "return True",
+    ),
+    Mutant(
+        "prefer= ignored",
+        "7",
+        "mosha.core.placement",
+        "preference = wish.prefer.index(node) if node in wish.prefer else last",
+        "preference = last",
+    ),
+    Mutant(
+        "no ban after a failed test",
+        "7",
+        "mosha.core.turn",
+        "seat.ban_until = now + mind.timing.ban_s",
+        "seat.ban_until = now",
+    ),
+    # --- quorum ---
+    Mutant(
+        "quorum counts the stale",
+        "O4",
+        "mosha.core.view",
+        "up = frozenset(self.fresh_nodes()) | {self.me}",
+        "up = frozenset(self._peers) | {self.me}",
+    ),
+    # --- fencing ---
+    Mutant(
+        "receipts not required",
+        "6",
+        "mosha.core.ballot",
+        "if not fencing_required and candidate.stale_since is not None:",
+        "if candidate.stale_since is not None:",
+    ),
+    Mutant(
+        "receipt of a former life",
+        "V3",
+        "mosha.core.ballot",
+        "receipt is not None and receipt.inc >= max(vote.inc, candidate.inc)",
+        "receipt is not None",
+    ),
+    Mutant(
+        "shot without a majority",
+        "O4",
+        "mosha.core.node",
+        "if len(lately & mind.view.electorate.nodes) < mind.view.electorate.needed:",
+        "if not lately:",
+    ),
+    Mutant(
+        "shot in the grace time",
+        "H3.6",
+        "mosha.core.fencing",
+        "max(started_at + start_grace_s, victim.stale_since",
+        "max(started_at, victim.stale_since",
+    ),
+    # --- replication ---
+    Mutant(
+        "invalid table adopted",
+        "H4",
+        "mosha.core.replication",
+        "    if found.mistakes:\n        return Verdict(Do.REFUSE, found.mistakes)\n",
+        "",
+    ),
+    Mutant(
+        "older table wins too",
+        "H4",
+        "mosha.core.replication",
+        "return candidate.order > in_force.order",
+        "return candidate.order != in_force.order",
+    ),
+)
+
+
+class _Breaker(SourceFileLoader):
+    """Loads a module with one place changed."""
+
+    mutant: Mutant
+
+    def source_to_code(self, data: bytes, path: str, *, _optimize: int = -1) -> CodeType:  # type: ignore[override]
+        mutant, source = self.mutant, bytes(data).decode()
+        if source.count(mutant.sound) != 1:
+            raise AssertionError(
+                f"mutant {mutant.name!r}: {mutant.module} has {mutant.sound!r}"
+                f" {source.count(mutant.sound)} times, not once"
+            )
+        return compile(
+            source.replace(mutant.sound, mutant.broken), path, "exec", optimize=_optimize
+        )
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
+class _Finder(MetaPathFinder):
+    """Finds the mutant's module before the ordinary importer does."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self.mutant = mutant
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname != self.mutant.module:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is None or spec.origin is None:
+            return None
+        breaker = _Breaker(fullname, spec.origin)
+        breaker.mutant = self.mutant
+        loader: Loader = breaker
+        spec.loader = loader
+        return spec
+
+
+def find(name: str) -> Mutant:
+    """Return a mutant by its name."""
+    return next(mutant for mutant in MUTANTS if mutant.name == name)
+
+
+def install(mutant: Mutant) -> None:
+    """Break the core of this process; nothing of it may be imported yet."""
+    loaded = [name for name in sys.modules if name.startswith("mosha.core")]
+    if loaded:
+        raise AssertionError(f"too late for a mutant: {loaded} are imported")
+    sys.meta_path.insert(0, _Finder(mutant))
+
+
+def hunt(mutant: Mutant, seeds_max: int) -> str:
+    """Run seeds in a process of its own; return what the first checker to notice said."""
+    command = [sys.executable, "-m", "tests.sim", "--mutant", mutant.name]
+    command += ["--first", str(mutant.seed), "--seeds", str(seeds_max), "--brief"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = done.stdout.strip().splitlines()
+    if done.returncode == 1 and lines:
+        return lines[-1]
+    return "" if done.returncode == 0 else f"error: {done.stderr.strip()[-500:]}"
+
+
+def say(line: str) -> None:
+    """Write a line to stdout at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Hunt all mutants, or those named; print the table; 0 if all are killed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.sim.mutants", description=__doc__)
+    parser.add_argument("names", nargs="*", help="mutants to hunt (default: all)")
+    chosen = [find(name) for name in parser.parse_args().names] or list(MUTANTS)
+    width = max(len(mutant.name) for mutant in chosen)
+    survived = 0
+    with ThreadPoolExecutor(WORKERS) as pool:
+        for mutant, told in zip(
+            chosen, pool.map(lambda m: hunt(m, m.seeds_max), chosen), strict=True
+        ):
+            killed = told.startswith("seed ")
+            survived += not killed
+            verdict = told if killed else told or f"SURVIVED {mutant.seeds_max} seeds"
+            say(f"{mutant.rule:5} {mutant.name:{width}}  {verdict}")
+    say(f"{len(chosen) - survived} of {len(chosen)} killed")
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
