@@ -136,7 +136,7 @@ def _run(given: _Given) -> int:
     click.echo(text, err=not reply.ok)
     for line in more:
         click.echo(line, err=True)
-    if given.verbose and reply.ok:
+    if given.verbose and reply.ok and not given.shutdown:
         _print_groups(given.socket)
     return AS_WANTED if reply.ok else NOT_AS_WANTED
 
