@@ -2,33 +2,41 @@
 
 `print` writes the original's line `STOMITH node N` to stderr and proves nothing. `command`
 gets the node number as its last argument and proves the death by exit status 0. A callable
-(Python API) gets the number too; only the value True proves it. Each has its time limit.
+(Python API) gets the number too: True proves the death, False and exceptions are failures,
+anything else is a message that was sent. Each has its time limit.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import os
 import shlex
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from subprocess import DEVNULL
+from typing import Self
 
 import anyio
 
 from mosha.clock import boottime
 from mosha.core.node import FenceOrder, Node
-from mosha.errors import HostError
 from mosha.formats.settings import FencingMethod
-from mosha.monitor.workers import Worker
+from mosha.monitor.workers import HungError, Worker
 
 Stomith = Callable[[int], "object | Awaitable[object]"]
 
 CALLABLE_LIMIT_S = 60.0
 OUTPUT_MAX_BYTES = 2000
+PIPE_BYTES = 1 << 16
+# What is killed may fork while it is killed; nothing outruns so many rounds.
+KILL_ROUNDS_MAX = 20
+# A process that hangs in the kernel does not even die; it is not waited for.
+DEATH_LIMIT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +97,19 @@ class Duty:
 
 
 async def shoot(
-    node: int, methods: Sequence[FencingMethod], stomith: Stomith | None = None
+    node: int,
+    methods: Sequence[FencingMethod],
+    stomith: Stomith | None = None,
+    *,
+    callable_limit_s: float = CALLABLE_LIMIT_S,
 ) -> Outcome:
     """Try the methods in order until one gives a receipt; a callable comes first.
 
-    Returns the receipt, or else the last outcome; a failure outweighs a mere message.
+    Returns the receipt, or else all failures as one, or else the message that was sent.
     """
-    outcomes = []
+    outcomes: list[Outcome] = []
     if stomith is not None:
-        outcomes.append(await _call(node, stomith))
+        outcomes.append(await _call(node, stomith, callable_limit_s))
     for method in methods:
         if outcomes and outcomes[-1].outcome == "receipt":
             break
@@ -105,9 +117,13 @@ async def shoot(
             outcomes.append(await _command(node, method))
         else:
             outcomes.append(_print(node))
-    receipt = [o for o in outcomes if o.outcome == "receipt"]
-    failed = [o for o in outcomes if o.outcome == "failed"]
-    return [*receipt, *failed, *outcomes][0] if outcomes else Outcome("failed", "none")
+    if outcomes and outcomes[-1].outcome == "receipt":
+        return outcomes[-1]
+    failed = [outcome for outcome in outcomes if outcome.outcome == "failed"]
+    if len(failed) > 1:
+        told = "; ".join(f"{outcome.method}: {outcome.detail}" for outcome in failed)
+        return Outcome("failed", "all", told)
+    return [*failed, *outcomes][0] if outcomes else Outcome("failed", "none", "no method is set")
 
 
 def _print(node: int) -> Outcome:
@@ -116,52 +132,120 @@ def _print(node: int) -> Outcome:
     return Outcome("no receipt", "print")
 
 
+# --- commands ----------------------------------------------------------------------------
+
+
 async def _command(node: int, method: FencingMethod) -> Outcome:
     words = shlex.split(method.command) if isinstance(method.command, str) else method.command
     name = words[0]
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *words,
-            str(node),
-            stdin=DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
-    except OSError as error:
-        return Outcome("failed", name, f"cannot run it: {error.strerror}")
-    try:
-        async with asyncio.timeout(method.limit):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        _kill_session(process.pid)
-        await process.wait()
-        return Outcome("failed", name, f"no answer in {method.limit:g} s")
-    detail = " ".join(output[-OUTPUT_MAX_BYTES:].decode("utf-8", "replace").split())
-    if process.returncode == 0:
+    with _Tail() as tail:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *words,
+                str(node),
+                stdin=DEVNULL,
+                stdout=tail.writer,
+                stderr=tail.writer,
+                start_new_session=True,
+            )
+        except OSError as error:
+            return Outcome("failed", name, f"cannot run it: {error.strerror}")
+        try:
+            async with asyncio.timeout(method.limit):
+                status = await process.wait()
+        except TimeoutError:
+            return Outcome("failed", name, f"no answer in {method.limit:g} s")
+        finally:
+            if process.returncode is None:  # it hangs, or this monitor leaves
+                _kill_session(process.pid)
+                with anyio.move_on_after(DEATH_LIMIT_S, shield=True):
+                    await process.wait()
+        detail = tail.text()
+    if status == 0:
         return Outcome("receipt", name, detail)
-    return Outcome("failed", name, f"exit {process.returncode}: {detail}".rstrip(": "))
+    ended = f"signal {-status}" if status < 0 else f"exit {status}"
+    return Outcome("failed", name, f"{ended}: {detail}".rstrip(": "))
 
 
-def _kill_session(pid: int) -> None:
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
+class _Tail:
+    """A pipe whose reading end is read as it fills, and the last of what was read.
+
+    The end of a command is not the end of this pipe: what it left running in the
+    background may hold it open for ever. Therefore it is not asyncio's own.
+    """
+
+    def __init__(self) -> None:
+        self._reader, self.writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        self._read = bytearray()
+        self._loop = asyncio.get_running_loop()
+
+    def __enter__(self) -> Self:
+        self._loop.add_reader(self._reader, self._take)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.remove_reader(self._reader)
+        os.close(self._reader)
+        os.close(self.writer)
+
+    def text(self) -> str:
+        """Return in one line the last of what has been written until now."""
+        self._take()
+        return " ".join(self._read.decode("utf-8", "replace").split())
+
+    def _take(self) -> None:
+        # One read of a pipe's whole capacity takes all that is in it.
+        with contextlib.suppress(BlockingIOError):
+            self._read += os.read(self._reader, PIPE_BYTES)
+            del self._read[:-OUTPUT_MAX_BYTES]
 
 
-async def _call(node: int, stomith: Stomith) -> Outcome:
-    """Call the user's function in a thread of its own; an async one runs in the loop."""
+def _kill_session(session: int) -> None:
+    """Kill all processes of a session whose leader has not been waited for yet."""
+    for _ in range(KILL_ROUNDS_MAX):
+        pids = list(_processes_of(session))
+        if not pids:
+            return
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _processes_of(session: int) -> Iterator[int]:
+    """Yield the processes of a session that are no zombies (proc_pid_stat(5))."""
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdecimal():
+            continue
+        try:
+            text = Path(entry.path, "stat").read_text(encoding="utf-8", errors="replace")
+        except OSError:  # it has gone in between
+            continue
+        state, _parent, _group, found = text.rpartition(")")[2].split()[:4]
+        if int(found) == session and state not in "ZX":
+            yield int(entry.name)
+
+
+# --- the callable of the Python API --------------------------------------------------------
+
+
+async def _call(node: int, stomith: Stomith, limit_s: float) -> Outcome:
+    """Call the user's function in a thread of its own; what it may return is awaited here."""
     name = getattr(stomith, "__name__", "callable")
+    worker = Worker(f"stomith of node {node}")
     try:
-        if inspect.iscoroutinefunction(stomith):
-            async with asyncio.timeout(CALLABLE_LIMIT_S):
-                value = await stomith(node)
-        else:
-            worker = Worker(f"stomith-{node}")
-            value = await worker.call(stomith, node, limit_s=CALLABLE_LIMIT_S)
-    except (TimeoutError, HostError) as error:
-        return Outcome("failed", name, str(error) or f"no answer in {CALLABLE_LIMIT_S:g} s")
-    except Exception as error:  # noqa: BLE001 - the user's code: its failure is the outcome
-        return Outcome("failed", name, f"{type(error).__name__}: {error}")
+        async with asyncio.timeout(limit_s) as limit:
+            value = await worker.call(stomith, node, limit_s=limit_s)
+            if inspect.isawaitable(value):
+                value = await value
+    except HungError:
+        return Outcome("failed", name, f"no answer in {limit_s:g} s")
+    # The user's code: whatever comes out of it is the outcome, not the end of the monitor.
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        hung = f"no answer in {limit_s:g} s" if limit.expired() else ""
+        return Outcome("failed", name, hung or f"{type(error).__name__}: {error}".rstrip(": "))
+    finally:
+        worker.close()
+    if value is False:
+        return Outcome("failed", name, "it returned False")
     return Outcome("receipt" if value is True else "no receipt", name)

@@ -24,6 +24,7 @@ from mosha.core.turn import Tell, Turn
 TIMING = derive(10.0, ban_s=30.0, start_grace_s=20.0)
 """T 10 s, heartbeat 1 s, lease 6 s, stop budget 3 s, plan limit 3 s."""
 
+START_S = 1000.0
 STEP_S = 0.25
 INC = 100
 G = "g"
@@ -45,13 +46,15 @@ def hactl(*wishes: Wish) -> Hactl:
     return Hactl({wish.group: wish for wish in wishes or (Wish(G, "start"),)})
 
 
-def one_of_three(wish: Wish | None = None, *, rules: FencingRules | None = None) -> Story:
+def one_of_three(
+    wish: Wish | None = None, *, rules: FencingRules | None = None, now: float = START_S
+) -> Story:
     """A story told from node 1: it is the first choice for `g`, has a quorum, and may vote.
 
     Nodes 2 and 3 are known by made-up statuses only, number 1 so far.
     """
     wishes = hactl(wish or Wish(G, "start", prefer=(1,)))
-    story = Story(wishes=wishes, rules=rules)
+    story = Story(wishes=wishes, rules=rules, now=now)
     story.write(1)
     echo = {1: Stamp(INC, 1)}
     story.hear(1, status(2, seen=echo), status(3, seen=echo))
@@ -71,8 +74,9 @@ class Story:
         wishes: Hactl | None = None,
         rules: FencingRules | None = None,
         policy: Policy = Policy.MAJORITY,
+        now: float = START_S,
     ) -> None:
-        self.now = 1000.0
+        self.now = now
         self.ids = frozenset(nodes)
         self.wishes = hactl() if wishes is None else wishes
         self.rules = rules or FencingRules()

@@ -1,0 +1,351 @@
+"""Carrying out a shot: the print line, commands, callables, their limits, their order (H3.6)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from mosha.clock import boottime
+from mosha.core.fencing import FencingRules
+from mosha.core.peers import Standing
+from mosha.core.status import Stamp
+from mosha.formats.settings import FencingMethod
+from mosha.monitor.stomith import OUTPUT_MAX_BYTES, Duty, Outcome, Stomith, shoot
+from tests.core.story import INC, TIMING, Story, one_of_three, status
+from tests.waiting import until
+
+LONG_S = 30.0
+SHORT_S = 0.3
+LONG_AGO_S = TIMING.start_grace_s + 2 * TIMING.timeout_s
+PRINT = FencingMethod(type="print")
+
+Script = Callable[[str], Path]
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Script:
+    """Make an executable shell script of this text; its directory is its home."""
+
+    def make(text: str) -> Path:
+        path = tmp_path / f"shoot{len(list(tmp_path.glob('shoot*')))}"
+        path.write_text(f"#!/bin/sh\ncd {tmp_path}\n{text}\n")
+        path.chmod(0o755)
+        return path
+
+    return make
+
+
+def command(*words: object, limit: float = LONG_S) -> FencingMethod:
+    return FencingMethod(type="command", command=tuple(map(str, words)), limit=limit)
+
+
+def gone(pid: int) -> bool:
+    """Say whether a process is not there any more, or only as a zombie of somebody else's."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return True
+    return text.rpartition(")")[2].split()[0] in "ZX"
+
+
+def pids_in(path: Path, count: int) -> list[int]:
+    """Return the process ids that a script has written, once there are so many."""
+    words = path.read_text().split() if path.exists() else []
+    return [int(word) for word in words] if len(words) == count else []
+
+
+# --- print --------------------------------------------------------------------------------
+
+
+async def test_print_writes_the_originals_line_to_stderr_and_proves_nothing(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert await shoot(7, [PRINT]) == Outcome("no receipt", "print")
+    assert capfd.readouterr() == ("", "STOMITH node 7\n")
+
+
+# --- command ------------------------------------------------------------------------------
+
+
+async def test_a_command_gets_the_node_as_its_last_argument_and_exit_0_is_a_receipt(
+    script: Script,
+) -> None:
+    path = script('echo "$@"; echo "   powered   off" >&2')
+    outcome = await shoot(7, [command(path, "--off")])
+    assert outcome == Outcome("receipt", str(path), "--off 7 powered off")
+
+
+async def test_a_command_may_be_one_line_of_text(script: Script) -> None:
+    path = script('echo "$1|$2|$3"')
+    method = FencingMethod(type="command", command=f"{path} 'a b' c")
+    assert (await shoot(7, [method])).detail == "a b|c|7"
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        ("exit 3", "exit 3"),
+        ("echo no such plug; exit 1", "exit 1: no such plug"),
+        ("kill -9 $$", "signal 9"),
+    ],
+)
+async def test_any_other_end_of_a_command_is_a_failure_with_its_words(
+    script: Script, text: str, detail: str
+) -> None:
+    outcome = await shoot(7, [command(script(text))])
+    assert (outcome.outcome, outcome.detail) == ("failed", detail)
+
+
+async def test_a_command_that_is_not_there_or_not_executable_is_a_failure(tmp_path: Path) -> None:
+    missing = await shoot(7, [command(tmp_path / "none")])
+    assert missing.detail == "cannot run it: No such file or directory"
+    (tmp_path / "plain").write_text("exit 0")
+    plain = await shoot(7, [command(tmp_path / "plain")])
+    assert plain == Outcome("failed", str(tmp_path / "plain"), "cannot run it: Permission denied")
+
+
+async def test_a_command_has_no_input(script: Script) -> None:
+    assert (await shoot(7, [command(script("cat"))])).outcome == "receipt"
+
+
+HANGS = {
+    "itself": "echo $$ > pids; sleep 1000",
+    "with children": "sleep 1000 & echo $$ $! > pids; wait",
+    # The shell's job control puts each job into a process group of its own.
+    "with children in groups of their own": (
+        "set -m; sh -c 'sleep 1000 & wait' & echo $$ $! > pids; wait"
+    ),
+    "and ignores signals": "trap '' INT TERM HUP; echo $$ > pids; while :; do sleep 1000; done",
+}
+
+
+@pytest.mark.parametrize("text", HANGS.values(), ids=HANGS.keys())
+async def test_a_command_that_hangs_is_killed_with_its_whole_session(
+    script: Script, tmp_path: Path, text: str
+) -> None:
+    outcome = await shoot(7, [command(script(text), limit=SHORT_S)])
+    assert (outcome.outcome, outcome.detail) == ("failed", "no answer in 0.3 s")
+    pids = [int(word) for word in (tmp_path / "pids").read_text().split()]
+    assert pids
+    assert [pid for pid in pids if not gone(pid)] == []
+    assert sleepers(tmp_path) == []
+
+
+def sleepers(directory: Path) -> list[str]:
+    """Return the processes that have a directory as their home."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdecimal() and (entry / "cwd").readlink() == directory.resolve():
+                found.append(entry.name)
+        except OSError:
+            continue
+    return found
+
+
+async def test_the_exit_decides_although_something_in_the_background_holds_the_output(
+    script: Script, tmp_path: Path
+) -> None:
+    path = script("echo off; sleep 1000 & echo $! > pids; exit 0")
+    try:
+        outcome = await shoot(7, [command(path)])
+        assert outcome == Outcome("receipt", str(path), "off")
+    finally:
+        os.kill(int((tmp_path / "pids").read_text()), 9)
+
+
+async def test_a_command_that_floods_is_cut_and_not_kept_in_memory(script: Script) -> None:
+    # Far more than a pipe holds: it has to be read while the command runs.
+    path = script("head -c 3000000 /dev/zero | tr '\\0' 'x'; echo; echo the end; exit 1")
+    outcome = await shoot(7, [command(path)])
+    assert outcome.detail.endswith("x the end")
+    assert len(outcome.detail) <= OUTPUT_MAX_BYTES + len("exit 1: ")
+
+
+async def test_a_shot_that_is_cancelled_leaves_no_process(script: Script, tmp_path: Path) -> None:
+    path = script("sleep 1000 & echo $$ $! > pids; wait")
+    task = asyncio.ensure_future(shoot(7, [command(path)]))
+    pids = await until(lambda: pids_in(tmp_path / "pids", 2))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [pid for pid in pids if not gone(pid)] == []
+
+
+# --- the callable of the Python API -------------------------------------------------------
+
+
+async def told_off(node: int) -> bool:
+    await asyncio.sleep(0)
+    return node == 7
+
+
+class Switch:
+    """A callable that is no function, and says so by having no name."""
+
+    async def __call__(self, node: int) -> bool:
+        return await told_off(node)
+
+
+def refuses(_node: int) -> object:
+    raise OSError(113, "no route to host")
+
+
+def leaves(_node: int) -> object:
+    sys.exit("cannot go on")
+
+
+def is_late(_node: int) -> object:
+    raise TimeoutError
+
+
+CALLABLES: list[tuple[str, Stomith, Outcome]] = [
+    ("True", lambda _: True, Outcome("receipt", "<lambda>")),
+    ("False", lambda _: False, Outcome("failed", "<lambda>", "it returned False")),
+    ("None: the original's callback", lambda _: None, Outcome("no receipt", "<lambda>")),
+    ("something true is no proof", lambda _: 1, Outcome("no receipt", "<lambda>")),
+    ("raising", refuses, Outcome("failed", "refuses", "OSError: [Errno 113] no route to host")),
+    ("leaving", leaves, Outcome("failed", "leaves", "SystemExit: cannot go on")),
+    ("its own time-out", is_late, Outcome("failed", "is_late", "TimeoutError")),
+    ("a coroutine function", told_off, Outcome("receipt", "told_off")),
+    ("one with an argument", partial(told_off), Outcome("receipt", "callable")),
+    ("a callable object", Switch(), Outcome("receipt", "callable")),
+]
+
+
+@pytest.mark.parametrize(
+    ("stomith", "expected"), [row[1:] for row in CALLABLES], ids=[row[0] for row in CALLABLES]
+)
+async def test_only_true_of_a_callable_is_a_receipt(stomith: Stomith, expected: Outcome) -> None:
+    assert await shoot(7, [], stomith) == expected
+
+
+async def test_a_callable_may_block_without_stopping_the_loop() -> None:
+    answer = threading.Event()
+    task = asyncio.ensure_future(shoot(7, [], lambda _: answer.wait(LONG_S)))
+    await until(lambda: [t for t in threading.enumerate() if t.name == "stomith of node 7"])
+    answer.set()
+    assert (await task).outcome == "receipt"
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+async def test_a_callable_that_hangs_is_given_up(gate: threading.Event) -> None:
+    outcome = await shoot(7, [], lambda _: gate.wait(), callable_limit_s=SHORT_S)
+    assert outcome == Outcome("failed", "<lambda>", "no answer in 0.3 s")
+
+
+async def test_a_coroutine_that_hangs_is_cancelled() -> None:
+    cancelled = []
+
+    async def hangs(node: int) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.append(node)
+
+    outcome = await shoot(7, [], hangs, callable_limit_s=SHORT_S)
+    assert outcome == Outcome("failed", "hangs", "no answer in 0.3 s")
+    assert cancelled == [7]
+
+
+async def test_no_thread_is_left_after_a_shot() -> None:
+    await shoot(7, [], lambda _: True)
+    await until(lambda: not [t for t in threading.enumerate() if "stomith" in t.name])
+
+
+# --- several methods ----------------------------------------------------------------------
+
+
+async def test_methods_are_tried_in_their_order_until_one_gives_a_receipt(
+    script: Script, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    fails = command(script("echo a >> order; exit 1"))
+    works = command(script("echo b >> order"))
+    outcome = await shoot(7, [PRINT, fails, works, PRINT])
+    assert outcome == Outcome("receipt", works.command[0])
+    assert (tmp_path / "order").read_text() == "a\nb\n"
+    assert capfd.readouterr().err == "STOMITH node 7\n"
+
+
+async def test_a_callable_comes_before_the_methods(capfd: pytest.CaptureFixture[str]) -> None:
+    assert (await shoot(7, [PRINT], lambda _: True)).method == "<lambda>"
+    assert capfd.readouterr().err == ""
+    assert (await shoot(7, [PRINT], lambda _: None)).outcome == "no receipt"
+    assert capfd.readouterr().err == "STOMITH node 7\n"
+
+
+async def test_a_failure_outweighs_a_mere_message(script: Script) -> None:
+    path = script("exit 1")
+    assert await shoot(7, [command(path), PRINT]) == Outcome("failed", str(path), "exit 1")
+
+
+async def test_all_failures_are_told(script: Script) -> None:
+    one, two = script("exit 1"), script("exit 2")
+    outcome = await shoot(7, [command(one), command(two)])
+    assert outcome == Outcome("failed", "all", f"{one}: exit 1; {two}: exit 2")
+
+
+async def test_without_any_method_a_shot_fails() -> None:
+    assert (await shoot(7, [])).outcome == "failed"
+
+
+# --- the duty: what the brain orders is carried out ---------------------------------------
+
+
+def turns_stale(story: Story, *, inc: int, seq: int) -> None:
+    """Let node 1 have heard node 3 long ago, by the real clock, and node 2 just now."""
+    echo = {1: Stamp(INC, 1)}
+    story.now = boottime() - LONG_AGO_S
+    story.hear(1, status(3, seq, inc=inc, seen=echo))
+    story.now = boottime()
+    story.hear(1, status(2, seq, seen=echo))
+    story.miss(1, 3)
+
+
+@pytest.fixture
+async def duty() -> AsyncIterator[tuple[Story, Duty, list[int]]]:
+    """A duty that runs; the list gets a number for each time its consequences were settled."""
+    story = one_of_three(rules=FencingRules(required=True), now=boottime() - 2 * LONG_AGO_S)
+    turns_stale(story, inc=INC, seq=2)
+    settled: list[int] = []
+    made = Duty(story.nodes[1], [PRINT], None, lambda: settled.append(len(settled)))
+    task = asyncio.ensure_future(made.run())
+    yield story, made, settled
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_duty_shoots_what_the_brain_orders_and_tells_it_the_outcome(
+    duty: tuple[Story, Duty, list[int]], capfd: pytest.CaptureFixture[str]
+) -> None:
+    story, _, settled = duty
+    shots = story.nodes[1].mind.shots
+    await until(lambda: 3 in shots and shots[3].outcome == "no receipt")
+    assert capfd.readouterr().err == "STOMITH node 3\n"
+    assert len(settled) == 2  # the order, and its end
+
+
+async def test_a_duty_asks_again_when_it_is_woken(
+    duty: tuple[Story, Duty, list[int]], script: Script
+) -> None:
+    story, made, _ = duty
+    shots = story.nodes[1].mind.shots
+    await until(lambda: 3 in shots and shots[3].outcome == "no receipt")
+    made.methods = [command(script("exit 0"))]  # as a reload does
+    turns_stale(story, inc=INC + 1, seq=3)
+    made.wake()
+    await until(lambda: story.nodes[1].mind.view.standing(3) is Standing.FENCED)
