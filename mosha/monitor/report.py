@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from mosha.control.protocol import GroupReport
 from mosha.core import explain
 from mosha.core.node import Node
-from mosha.core.peers import Standing
+from mosha.core.peers import Peer, Standing
 from mosha.core.quorum import Sight
 from mosha.core.seat import Mind
 from mosha.core.status import Status
@@ -31,7 +31,7 @@ def make(node: Node, around: Surroundings, now: float) -> hastat.Report:
     """Return the report of this moment; ages are counted to `now` (seconds of boottime)."""
     mind = node.mind
     groups = [_group(mind, group, around, now) for group in _names(mind)]
-    nodes = [_self(mind, now), *(_node(mind, peer, now) for peer in sorted(mind.view.members))]
+    nodes = [_self(mind, now), *(_node(mind, peer, now) for peer in sorted(mind.view.watched()))]
     refused = _refusals(mind)
     room = _margin(mind)
     return hastat.Report(
@@ -155,6 +155,7 @@ def _group(mind: Mind, group: str, around: Surroundings, now: float) -> hastat.G
     account = explain.account(mind, group, now)
     seen = explain.sightings(mind, group)
     seat = mind.seat(group)
+    lapses = seat.lease_until
     detail = around.groups.get(group)
     wish = mind.hactl.wishes.get(group) if mind.hactl else None
     wish = wish or Wish(group, "stop")
@@ -170,14 +171,14 @@ def _group(mind: Mind, group: str, around: Surroundings, now: float) -> hastat.G
         next=account.next,
         instances=[_instance(mind, sighting, now) for sighting in seen],
         term=mind.view.terms.get(group, 0),
-        lease_s=round(seat.lease_until - now, 3) if seat.granted else None,
+        lease_s=round(lapses - now, 3) if seat.granted and lapses > now else None,
         votes=dict(sorted(votes.items())),
         bans=_bans(mind, group, now),
         not_here=explain.not_here(mind, group, now),
         throttled=[
             hastat.Throttle(tag=entry.tag, until_s=round(entry.until - now, 3))
             for entry in (detail.entries if detail else ())
-            if entry.until is not None
+            if entry.until is not None and entry.until > now
         ],
         entries=[
             hastat.EntryState(
@@ -234,9 +235,11 @@ def _refusals(mind: Mind) -> list[hastat.Refusal]:
 
 
 def _margin(mind: Mind) -> hastat.Margin:
-    trips = sorted(t for n, t in mind.view.roundtrips.items() if mind.view.speaks(n))
+    view = mind.view
+    voters = [node for node in view.electorate.nodes & view.roundtrips.keys() if view.speaks(node)]
+    trips = sorted(view.roundtrips[node] for node in voters)
     # The lease waits for the q-th supporter, the own node being the first of them.
-    place = mind.view.electorate.needed - 2
+    place = view.electorate.needed - 2
     trip = trips[place] if 0 <= place < len(trips) else None
     factor = margin(mind.timing, trip)
     warning = ""
@@ -263,16 +266,16 @@ def _problems(
     found = list(around.troubles)
     if mind.view.sight is Sight.NO:
         found.append(f"no quorum: {explain.quorum_reason(mind)}; nothing is started or fenced")
-    for node in sorted(mind.view.members):
+    for node in sorted(mind.view.watched()):
         standing = mind.view.standing(node)
         peer = mind.view.peer(node)
         if standing is Standing.STALE:
-            seen = f"node {node} is stale: last news {_age_text(mind, node)}"
-            found.append(seen + (f" ({peer.error})" if peer.error else ""))
+            seen = f"node {node} is stale: last news {_silence_s(peer):.1f} s"
+            why = f" ({peer.error})" if peer.error else ""
+            found.append(f"{seen} before it was found silent{why}")
         elif standing is Standing.NEVER and peer.attempts:
-            found.append(
-                f"node {node} was never heard from" + (f": {peer.error}" * bool(peer.error))
-            )
+            why = f": {peer.error}" if peer.error else ""
+            found.append(f"node {node} was never heard from{why}")
         elif standing is Standing.FENCED:
             found.append(f"node {node} is fenced ({mind.view.receipts[node].method})")
     found += [
@@ -291,10 +294,7 @@ def _problems(
     return found + list(around.warnings)
 
 
-def _age_text(mind: Mind, node: int) -> str:
-    peer = mind.view.peer(node)
-    since = peer.stale_since
-    heard = peer.heard_at
-    if since is None or heard is None:
-        return "long ago"
-    return f"{since - heard:.1f} s before it was found silent"
+def _silence_s(peer: Peer) -> float:
+    """Return for how long a stale peer had been silent when it was found to be so."""
+    # A stale peer has both; the zeros are for the type checker.
+    return (peer.stale_since or 0.0) - (peer.heard_at or 0.0)

@@ -1,0 +1,377 @@
+"""The consolidated view: every fact with who said it and how old it is, and what is wrong."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import jsonschema
+import pytest
+
+from mosha.control.protocol import EntryReport, GroupReport
+from mosha.core.fencing import FencingRules
+from mosha.core.quorum import Electorate, Policy
+from mosha.core.status import (
+    Ban,
+    GroupLine,
+    GroupState,
+    NodeState,
+    Receipt,
+    Stamp,
+    Status,
+    TableVersion,
+    Vote,
+)
+from mosha.core.tables import Mode, Wish
+from mosha.formats.hastat import (
+    GroupView,
+    NodeReport,
+    Report,
+    hastat_schema,
+    parse_hastat,
+    render_hastat,
+)
+from mosha.monitor.report import Surroundings, make
+from tests.core.story import INC, START_S, TIMING, G, Story, hactl, one_of_three, status
+
+T = TIMING.timeout_s
+
+
+def says(node: int, seq: int = 2, **more: Any) -> Status:
+    return status(node, seq, **({"seen": {1: Stamp(INC, 1)}} | more))
+
+
+def at(level: str, state: GroupState = GroupState.DONE) -> dict[str, GroupLine]:
+    return {G: GroupLine(level, state)}
+
+
+def report(story: Story, **around: Any) -> Report:
+    return make(story.nodes[1], Surroundings(**around), story.now)
+
+
+def node(found: Report, number: int) -> NodeReport:
+    return next(item for item in found.nodes if item.node == number)
+
+
+def group(found: Report, name: str = G) -> GroupView:
+    return next(item for item in found.groups if item.group == name)
+
+
+def owner() -> Story:
+    """Node 1 owns `g` and is at `start`."""
+    story = one_of_three()
+    story.turn(1)
+    story.write(1)
+    story.hear(1, says(2, votes={G: Vote(1, 1, INC, 2)}, seen={1: Stamp(INC, 2)}))
+    story.turn(1)
+    story.turn(1)
+    assert story.at_home() == [1]
+    return story
+
+
+def make_stale(story: Story, number: int) -> None:
+    story.now += T + 1
+    story.hear(1, says(5 - number, 90))
+    story.miss(1, number)
+
+
+def full() -> Story:
+    """A story in which every part of a report says something."""
+    story = owner()
+    story.hear(
+        1,
+        says(
+            3,
+            claims={"h": 4},
+            groups={"h": GroupLine("stop", GroupState.FAILED)},
+            bans={G: Ban(240, "entry t1: exit 1")},
+            refused={"cltab": "line 3: no such mode"},
+            tables={"hactl": TableVersion(5, "d")},
+        ),
+    )
+    story.nodes[1].tables_adopted(
+        hactl(Wish(G, "start", prefer=(1,)), Wish("far", "start")),
+        frozenset({G}),
+        {"hactl": TableVersion(9, "e")},
+        {"hactl": "line 1: no level"},
+    )
+    return story
+
+
+# --- the form --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("story", [Story, one_of_three, owner, full])
+def test_a_report_is_what_its_schema_says_and_can_be_read_back(story: Any) -> None:
+    entry = EntryReport("t", Mode.RESPAWN, "pausing", starts=9, exit="exit 1", until=2000.0)
+    detail = GroupReport(G, "start", GroupState.DONE, "start", entries=(entry,))
+    found = report(story(), groups={G: detail}, troubles=["t"], warnings=["w"])
+    data = render_hastat(found)
+    jsonschema.validate(json.loads(data), hastat_schema())
+    assert parse_hastat(data) == found
+
+
+def test_a_report_says_who_made_it_when_and_with_which_times() -> None:
+    found = report(one_of_three())
+    assert found.node == 1
+    age_s = (datetime.now(UTC) - datetime.fromisoformat(found.time)).total_seconds()
+    assert -1 < age_s < 60
+    assert found.timing.timeout_s == T
+    assert found.timing.lease_s == TIMING.lease_s
+
+
+# --- nodes -----------------------------------------------------------------------------------
+
+
+def test_the_own_node_is_shown_with_the_age_of_its_last_write() -> None:
+    story = owner()
+    story.now += 1.5
+    own = node(report(story), 1)
+    assert (own.state, own.age_s, own.inc, own.seq, own.load) == ("self", 1.5, INC, 2, 1)
+    assert not own.silent
+
+
+def test_a_node_that_has_not_published_yet_has_no_age() -> None:
+    own = node(report(Story()), 1)
+    assert (own.age_s, own.seq, own.silent) == (None, 0, True)
+
+
+def test_a_peer_is_shown_with_the_age_of_its_news_and_what_it_says_of_itself() -> None:
+    story = full()
+    story.now += 2.5
+    peer = node(report(story), 3)
+    assert (peer.state, peer.age_s, peer.inc, peer.seq) == ("fresh", 2.5, INC, 2)
+    assert peer.refused == {"cltab": "line 3: no such mode"}
+    assert peer.tables["hactl"].digest == "d"
+    assert peer.load == 1
+
+
+STANDINGS = [
+    ("fresh", says(3)),
+    ("leaving", says(3, state=NodeState.LEAVING)),
+    ("left", says(3, state=NodeState.LEFT)),
+    ("fenced", says(2, fenced={3: Receipt(INC, "ipmi")})),
+]
+
+
+@pytest.mark.parametrize(("state", "said"), STANDINGS)
+def test_what_a_peer_is_has_a_word(state: str, said: Status) -> None:
+    story = one_of_three()
+    story.hear(1, said)
+    assert node(report(story), 3).state == state
+
+
+def test_stale_and_never_have_words_too_and_the_reason_of_the_last_look() -> None:
+    story = Story()
+    story.nodes[1].peer_read(2, None, began=story.now, now=story.now, error="no clstat")
+    found = report(story)
+    assert (node(found, 2).state, node(found, 2).error) == ("never", "no clstat")
+    story = one_of_three()
+    make_stale(story, 3)
+    assert node(report(story), 3).state == "stale"
+    assert node(report(story), 3).age_s == T + 1
+
+
+def test_a_node_that_is_no_member_any_more_is_still_shown() -> None:
+    story = full()
+    story.nodes[1].members_found(frozenset({1, 2}))
+    assert [item.node for item in report(story).nodes] == [1, 2, 3]
+
+
+# --- quorum, shots, margin -----------------------------------------------------------------------
+
+
+def test_the_quorum_is_shown_with_its_sum() -> None:
+    quorum = report(one_of_three()).quorum
+    assert (quorum.has, quorum.policy, quorum.seen, quorum.needed) == (True, "majority", 3, 2)
+    assert quorum.electorate == [1, 2, 3]
+    assert quorum.reason == "3 of 3 nodes fresh, 2 needed"
+
+
+def test_h2_1_the_adaptive_quorum_is_shown_with_its_own_sum() -> None:
+    story = one_of_three()
+    story.nodes[1].mind.view.electorate = Electorate(Policy.ADAPTIVE, frozenset({1, 2, 3, 4}), 5)
+    quorum = report(story).quorum
+    assert (quorum.policy, quorum.seen, quorum.needed) == ("adaptive", 3, 3)
+
+
+def test_every_shot_is_shown_with_its_outcome_and_its_age() -> None:
+    story = one_of_three()
+    story.hear(1, says(3))
+    story.now += TIMING.start_grace_s
+    make_stale(story, 3)
+    (order,), _ = story.nodes[1].fence_orders(story.now)
+    story.now += 2.0
+    story.nodes[1].shot(order, outcome="failed", method="ipmi", detail="exit 1", now=story.now)
+    story.now += 3.0
+    (shot,) = report(story).shots
+    told = (shot.node, shot.inc, shot.method, shot.outcome, shot.detail, shot.age_s)
+    assert told == (3, INC, "ipmi", "failed", "exit 1", 3.0)
+
+
+def test_the_margin_uses_the_round_trip_of_the_supporter_that_the_lease_waits_for() -> None:
+    story = one_of_three()
+    view = story.nodes[1].mind.view
+    assert report(story).margin.roundtrip_s == 0.0
+    view.roundtrips = {2: 1.0, 3: 4.0, 9: 0.1}  # node 9 does not vote
+    found = report(story).margin
+    assert found.roundtrip_s == 1.0
+    assert found.lease_margin == pytest.approx(TIMING.lease_s / (1.0 + TIMING.heartbeat_s))
+    assert found.warning == ""
+    view.roundtrips = {2: 5.0, 3: 4.0}
+    found = report(story).margin
+    assert found.roundtrip_s == 4.0
+    assert found.warning == (
+        "the lease is only 1.2 times what its renewal takes: "
+        "raise `timeout`, or make the file system faster"
+    )
+
+
+def test_a_stale_nodes_round_trip_does_not_count() -> None:
+    story = one_of_three()
+    story.nodes[1].mind.view.roundtrips = {3: 1.0, 2: 4.0}
+    make_stale(story, 3)
+    assert report(story).margin.roundtrip_s == 4.0
+
+
+# --- groups ----------------------------------------------------------------------------------
+
+
+def test_a_group_at_home_is_shown_with_its_owner_term_lease_and_votes() -> None:
+    story = owner()
+    story.now += 1.0
+    found = group(report(story))
+    assert (found.ok, found.why, found.wanted, found.where) == (True, "", "start", [1])
+    assert (found.term, found.lease_s) == (1, TIMING.lease_s - 1.0)
+    assert found.votes == {1: 1, 2: 1}
+    (instance,) = found.instances
+    assert (instance.node, instance.level, instance.claim_term) == (1, "start", 1)
+    assert found.prefer == [1]
+
+
+def test_a_lease_that_has_run_out_is_not_shown_before_the_brain_has_noticed() -> None:
+    story = owner()
+    story.now += TIMING.lease_s + 0.1
+    assert group(report(story)).lease_s is None
+
+
+def test_stale_facts_are_shown_with_their_age_and_do_not_count() -> None:
+    story = one_of_three()
+    story.hear(1, says(3, claims={G: 4}, groups=at("start")))
+    make_stale(story, 3)
+    found = group(report(story))
+    (instance,) = found.instances
+    assert (instance.node, instance.said_by, instance.age_s) == (3, 3, T + 1)
+    assert (found.where, found.ok) == ([], False)
+
+
+def test_every_group_that_anybody_wants_or_has_is_listed() -> None:
+    assert [item.group for item in report(full()).groups] == ["far", "g", "h"]
+
+
+def test_who_may_not_run_a_group_is_listed_with_its_reason_and_bans_with_their_time() -> None:
+    story = full()
+    story.nodes[1].tell_refused(G, "start", "no such group", story.now)
+    found = group(report(story))
+    assert [(ban.node, ban.left_s, ban.reason) for ban in found.bans] == [
+        (1, TIMING.ban_s, "clinit: no such group"),
+        (3, 240.0, "entry t1: exit 1"),
+    ]
+    assert found.not_here == {
+        1: "banned here: clinit: no such group",
+        3: "banned there for 240 s: entry t1: exit 1",
+    }
+
+
+def test_entries_and_the_respawn_throttle_come_from_clinit() -> None:
+    entries = (
+        EntryReport("a", Mode.RESPAWN, "running", pid=17, starts=2, exit="signal 9"),
+        EntryReport("b", Mode.RESPAWN, "pausing", starts=9, exit="exit 1", until=START_S + 5),
+        EntryReport("c", Mode.RESPAWN, "running", pid=18, until=START_S - 5),
+    )
+    story = owner()
+    detail = GroupReport(G, "start", GroupState.DONE, "start", entries=entries)
+    found = group(report(story, groups={G: detail}))
+    assert [(e.tag, e.mode, e.state, e.pid) for e in found.entries] == [
+        ("a", "respawn", "running", 17),
+        ("b", "respawn", "pausing", 0),
+        ("c", "respawn", "running", 18),
+    ]
+    assert [(item.tag, item.until_s) for item in found.throttled] == [("b", 5.0)]
+
+
+def test_refused_files_are_shown_with_who_refuses_them() -> None:
+    found = [(item.node, item.file, item.text) for item in report(full()).refused]
+    assert found == [(1, "hactl", "line 1: no level"), (3, "cltab", "line 3: no such mode")]
+
+
+# --- problems ----------------------------------------------------------------------------------
+
+
+def test_a_cluster_that_is_well_has_no_problems() -> None:
+    assert report(owner()).problems == []
+
+
+def test_problems_come_in_the_order_of_their_weight() -> None:
+    story = full()
+    story.nodes[1].mind.view.roundtrips = {2: 9.0}
+    entry = EntryReport("t1", Mode.RESPAWN, "pausing", until=START_S + 4.0)
+    detail = GroupReport(G, "start", GroupState.DONE, "start", entries=(entry,))
+    problems = report(
+        story, groups={G: detail}, troubles=["cannot publish: full"], warnings=["hactl line 9"]
+    ).problems
+    assert problems == [
+        "cannot publish: full",
+        (
+            "group far: hactl wants it at start, but cltab has no group far"
+            " -> add far to cltab, or take it out of hactl"
+        ),
+        (
+            "group h: its stop entries failed on node 3: nobody may start it elsewhere -> mend what"
+            " failed there, then run its stop by hand on node 3 (clinit GROUP plan, clinit GROUP"
+            " stop)"
+        ),
+        "hactl on node 1 is refused: line 1: no level",
+        "cltab on node 3 is refused: line 3: no such mode",
+        "group g: t1 respawns too rapidly, pauses 4 s",
+        (
+            "the lease is only 0.6 times what its renewal takes: raise `timeout`, or make the file"
+            " system faster"
+        ),
+        "hactl line 9",
+    ]
+
+
+def test_a_lost_quorum_comes_first_then_the_nodes_then_the_groups() -> None:
+    story = one_of_three()
+    story.now += T + 1
+    for number, error in ((2, "no answer for 11 s"), (3, "")):
+        story.nodes[1].peer_read(number, None, began=story.now, now=story.now, error=error)
+    assert report(story).problems == [
+        "no quorum: 1 of 3 nodes fresh, 2 needed; not fresh: 2, 3; nothing is started or fenced",
+        "node 2 is stale: last news 11.0 s before it was found silent (no answer for 11 s)",
+        "node 3 is stale: last news 11.0 s before it was found silent",
+        "group g: no quorum: 1 of 3 nodes fresh, 2 needed; not fresh: 2, 3 -> bring nodes back",
+    ]
+
+
+def test_nodes_that_were_never_heard_from_or_are_fenced_are_told() -> None:
+    story = Story(rules=FencingRules(required=True))
+    story.hear(1, status(2, fenced={3: Receipt(INC, "ipmi")}))
+    story.hear(1, status(3))
+    story.write(1)
+    assert report(story).problems[0] == "node 3 is fenced (ipmi)"
+    story = Story()
+    story.nodes[1].peer_read(2, None, began=story.now, now=story.now, error="no clstat")
+    story.miss(1, 3)
+    assert report(story).problems[:2] == [
+        "node 2 was never heard from: no clstat",
+        "node 3 was never heard from",
+    ]
+
+
+def test_who_left_in_an_orderly_way_is_no_problem() -> None:
+    story = owner()
+    story.hear(1, says(3, state=NodeState.LEFT))
+    assert report(story).problems == []
