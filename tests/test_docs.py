@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mosha.core import life
 from mosha.core.tables import Mode
 from mosha.formats import settings
 from mosha.formats.clstat import parse_clstat
@@ -177,6 +178,11 @@ def test_defaults_that_are_written_out_are_those_in_force() -> None:
     }
     assert len(found) >= 8
     assert found == {key: getattr(Settings(), key) for key in found}
+
+
+def test_the_table_of_a_groups_life_has_the_rows_of_the_core_in_order() -> None:
+    rows = table_rows(docs_pages.DOCS / "explanation" / "life-of-a-group.md")
+    assert [row[0] for row in rows[2:]] == [row.name for row in life.ROWS]
 
 
 def test_every_mode_variable_and_option_is_documented() -> None:
