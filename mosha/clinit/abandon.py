@@ -8,6 +8,7 @@ alone (DESIGN section 8).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import TypeVar, cast
@@ -24,20 +25,39 @@ class Abandonable:
 
     def __init__(self, subject: str) -> None:
         self._subject = subject
-        self._thread: threading.Thread | None = None
+        self._busy = False
+        self._hung = False
+        self._free = asyncio.Event()
 
     async def run(self, function: Callable[[], ResultT], limit_s: float) -> ResultT:
         """Return what `function` returns, or raise what it raises if that is an OSError.
 
+        One whose caller was cancelled is waited for: two never overlap.
+
         Raises:
             HungError: it takes longer than `limit_s`, or an earlier one has not come back.
         """
-        if self._thread is not None and self._thread.is_alive():
+        if self._hung:
             raise HungError(f"the file system does not answer: {self._subject}")
+        try:
+            async with asyncio.timeout(limit_s):
+                while self._busy:
+                    await self._free.wait()
+                return await self._start(function)
+        except TimeoutError:
+            self._hung = self._busy
+            reason = f"the file system does not answer within {limit_s:g} s: {self._subject}"
+            raise HungError(reason) from None
+
+    def _start(self, function: Callable[[], ResultT]) -> asyncio.Future[ResultT]:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[ResultT] = loop.create_future()
+        self._busy = True
+        self._free.clear()
 
         def deliver(result: ResultT | None, error: OSError | None) -> None:
+            self._busy = self._hung = False
+            self._free.set()
             if answer.done():
                 return  # nobody waits any more
             if error is None:
@@ -51,14 +71,9 @@ class Abandonable:
                 result = function()
             except OSError as raised:
                 error = raised
-            if not loop.is_closed():
+            # A daemon that has left does not want to know.
+            with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(deliver, result, error)
 
-        self._thread = threading.Thread(target=work, name=self._subject, daemon=True)
-        self._thread.start()
-        try:
-            async with asyncio.timeout(limit_s):
-                return await answer
-        except TimeoutError:
-            reason = f"the file system does not answer within {limit_s:g} s: {self._subject}"
-            raise HungError(reason) from None
+        threading.Thread(target=work, name=self._subject, daemon=True).start()
+        return answer

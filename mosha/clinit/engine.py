@@ -192,10 +192,11 @@ class Engine:
         number = _number(effect.signal)
         loop = self._loop(Key(entry.group, entry.tag))
         pids = loop.signal(effect.run, number, effect.scope)
-        if pids:
-            event = "leftover_ended" if effect.scope is Scope.SESSION else "entry_signalled"
-            names = {"group": entry.group, "tag": entry.tag, "signal": effect.signal}
-            logs.get().info(event, **names, pids=pids)
+        names = {"group": entry.group, "tag": entry.tag, "signal": effect.signal}
+        if pids and effect.scope is Scope.SESSION:
+            logs.get().info("leftover_ended", **names, pids=pids)
+        elif pids:
+            logs.get().info("entry_signalled", **names, pids=pids)
 
     def _show(self, shown: Shown) -> None:
         before, after = shown.before, shown.after
