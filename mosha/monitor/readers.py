@@ -1,7 +1,7 @@
 """Reads the statuses of all peers: one task and one abandonable thread for each.
 
-A peer is read when somebody asks for a look, once a heartbeat in any case, and once a poll
-where no events arrive. Every attempt is reported with the time it began, also one that
+A peer is read when somebody asks for a look, about once a heartbeat in any case, and once a
+poll where no events arrive. Every attempt is reported with the time it began, also one that
 hangs: so a peer whose mount died with it becomes stale as well (O3), and a hung peer costs
 nothing but that peer.
 """
@@ -35,6 +35,9 @@ LIMIT_MIN_S = 0.5
 # Yet a hang must be known long before the peer could become stale for it.
 LIMIT_PER_TIMEOUT = 0.25
 
+# The event of a peer's next status comes a heartbeat after the last, and some milliseconds: a
+# timer of one heartbeat would fire just before each and double all reading for nothing.
+REREAD_PER_HEARTBEAT = 1.25
 
 # Which file systems are remote changes seldom; with short heartbeats it is not asked each time.
 MOUNTS_MIN_S = 2.0
@@ -171,7 +174,8 @@ class PeerReaders:
     def _due(self, peer: _Peer) -> float:
         torn = peer.reading is not None and peer.reading.torn
         often = (peer.polled or torn) and peer.hung_since is None
-        due = peer.began + (self._timing.poll_s if often else self._timing.heartbeat_s)
+        reread_s = self._timing.heartbeat_s * REREAD_PER_HEARTBEAT
+        due = peer.began + (self._timing.poll_s if often else reread_s)
         return due if peer.timed_at is None else min(due, peer.timed_at)
 
     async def _attempt(self, peer: _Peer) -> None:

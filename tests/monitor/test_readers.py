@@ -142,7 +142,7 @@ async def test_the_same_bytes_are_not_parsed_again_and_yet_reported(cluster: Clu
     assert second.began > first.ended
 
 
-async def test_everybody_is_read_again_within_a_heartbeat(cluster: Cluster) -> None:
+async def test_everybody_is_read_again_about_once_a_heartbeat(cluster: Cluster) -> None:
     async with cluster.reading(2, timing=FAST):
         first, third = await cluster.next(2, 0), await cluster.next(2, 2)
     assert third.began - first.began >= 2 * FAST.heartbeat_s
