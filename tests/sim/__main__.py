@@ -15,6 +15,8 @@ def main() -> int:
     parser.add_argument("--shrink", action="store_true", help="make a failing world small")
     parser.add_argument("--write-scenario", metavar="FILE", help="write a failing world as text")
     parser.add_argument("--mutant", help="break a rule of the core first (tests.sim.mutants)")
+    parser.add_argument("--storm", metavar="KINDS", help="storms of these faults: cut,wipe,crash")
+    parser.add_argument("--scenario", metavar="NAME", help="run tests/scenarios/NAME.txt")
     parser.add_argument("--brief", action="store_true", help="stop at the first failure")
     options = parser.parse_args()
     if options.mutant:

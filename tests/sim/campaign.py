@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.sim import shrink, worldtext
+from tests.sim import shrink, story, worldtext
 from tests.sim.cluster import Cluster
 from tests.sim.monitor import ThrashingError
 from tests.sim.truth import Violation
@@ -65,11 +65,13 @@ def run_world(world: World, summary: Summary) -> str:
     return told
 
 
-def run_seeds(first: int, count: int, *, brief: bool = False) -> Summary:
+def run_seeds(
+    first: int, count: int, *, brief: bool = False, storm: tuple[str, ...] = ()
+) -> Summary:
     """Run worlds of consecutive seeds."""
     summary = Summary()
     for seed in range(first, first + count):
-        told = run_world(draw(seed), summary)
+        told = run_world(draw(seed, storm), summary)
         if told:
             summary.failures[seed] = told
             if brief:
@@ -84,11 +86,17 @@ def fresh_seed() -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Carry out the command line; 1 if a promise was broken."""
+    if options.scenario:
+        path = story.SCENARIOS / f"{options.scenario}.txt"
+        told = run_world(story.read(path).world, Summary())
+        say(f"scenario {options.scenario}: {told or 'passed'}")
+        return 1 if told else 0
     if options.seed is not None:
         return _run_one(options)
     first = fresh_seed() if options.first is None else options.first
     say(f"seeds {first} to {first + options.seeds - 1}")
-    summary = run_seeds(first, options.seeds, brief=options.brief)
+    storm = tuple(options.storm.split(",")) if options.storm else ()
+    summary = run_seeds(first, options.seeds, brief=options.brief, storm=storm)
     if options.brief:
         for seed, told in summary.failures.items():
             say(f"seed {seed - first + 1}: {told}")
@@ -116,7 +124,7 @@ def _say(summary: Summary) -> None:
 
 
 def _run_one(options: argparse.Namespace) -> int:
-    world = draw(options.seed)
+    world = draw(options.seed, tuple(options.storm.split(",")) if options.storm else ())
     say(worldtext.render(world))
     told = run_world(world, Summary())
     if told and options.shrink:
@@ -132,5 +140,6 @@ def _run_one(options: argparse.Namespace) -> int:
         say(f"{at:10.4f} {line}")
     say(f"FAILED {told}" if told else "passed")
     if options.write_scenario:
-        Path(options.write_scenario).write_text(worldtext.render(world), encoding="utf-8")
+        text = worldtext.render(world) + story.RULER + story.tell(world)
+        Path(options.write_scenario).write_text(text, encoding="utf-8")
     return 1 if told else 0

@@ -7,10 +7,11 @@ from functools import partial
 
 from mosha.core.life import Local
 from mosha.core.seat import Note
-from mosha.core.status import Status
+from mosha.core.status import SETTLED, Status
 from mosha.core.tables import STOP_LEVEL
 from mosha.core.turn import Turn
 from mosha.formats.hactl import parse_hactl
+from tests.sim import sayings
 from tests.sim.agenda import Agenda, chance
 from tests.sim.checks.exclusion import Exclusion
 from tests.sim.checks.leases import Leases
@@ -288,8 +289,8 @@ class Cluster:
         """Count a note of a brain, and tell it."""
         cause = f": {note.fields['cause']}" if note.event in CAUSED else ""
         self.truth.cover(f"note {note.event}{cause}")
-        if self.truth.telling:
-            self.truth.tell(f"node {node} {note.event} {_words(note)}")
+        if self.truth.telling and (said := sayings.say(note)):
+            self.truth.tell(f"node {node} {said}")
 
     def turned(self, turn: Turn) -> None:
         """Count the row of the table that a turn came to."""
@@ -298,13 +299,9 @@ class Cluster:
 
     def note_local(self, node: int, local: Local) -> None:
         """Tell what clinit shows."""
-        if self.truth.telling:
-            self.truth.tell(f"node {node} clinit {local.group} {local.level} {local.state}")
+        if self.truth.telling and local.state in SETTLED:
+            self.truth.tell(f"node {node}: {local.group} is at {local.level} {local.state}")
 
     def story(self, text: str) -> None:
         """Tell a fault."""
         self.truth.tell(text)
-
-
-def _words(note: Note) -> str:
-    return " ".join(f"{key}={value}" for key, value in note.fields.items())

@@ -23,15 +23,20 @@ WORKERS = 2
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A rule, where it lives, and the line that breaks it; killed within `seeds_max` seeds."""
+    """A rule, where it lives, and the line that breaks it.
+
+    It is to be noticed within `seeds_max` seeds, of worlds with the `storm` if one is named,
+    or in a directed `scenario`, for schedules that chance comes upon too rarely.
+    """
 
     name: str
     rule: str
     module: str
     sound: str
     broken: str
+    storm: str = ""
+    scenario: str = ""
     seeds_max: int = 300
-    seed: int = 0
 
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -42,6 +47,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.turn",
         "seat.ballot.vote is not None or mind.silent(now)",
         "seat.ballot.vote is not None",
+        scenario="voter-loses-its-memory",
     ),
     Mutant(
         "votes not bound to a term",
@@ -49,6 +55,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.lease",
         "vote.node == me and vote.term == term",
         "vote.node == me",
+        "pauseclinit,killmonitor,lag,cut",
     ),
     Mutant(
         "q is half",
@@ -56,6 +63,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.quorum",
         "return len(self.nodes) // 2 + 1",
         "return (len(self.nodes) + 1) // 2",
+        "cut",
     ),
     Mutant(
         "lease counted from the read",
@@ -63,6 +71,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.turn",
         "max(seat.lease_until, start + mind.timing.lease_s)",
         "max(seat.lease_until, now + mind.timing.lease_s)",
+        "cut,hangstop",
     ),
     Mutant(
         "vote released at T/2",
@@ -70,6 +79,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.peers",
         "began - peer.heard_at > timeout_s",
         "began - peer.heard_at > timeout_s / 2",
+        "cut,hangstop,pausemonitor",
     ),
     Mutant(
         "votes not recovered",
@@ -77,6 +87,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.recovery",
         "for group, vote in former.votes.items():",
         "for group, vote in ():",
+        scenario="voter-restarts",
     ),
     Mutant(
         "recovered candidate not just heard",
@@ -84,6 +95,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.recovery",
         "mind.view.recovered(vote.node, birth.now)",
         "mind.view.recovered(vote.node, birth.now - mind.timing.timeout_s)",
+        scenario="voter-restarts",
     ),
     Mutant(
         "older status accepted",
@@ -91,6 +103,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.peers",
         "status.stamp <= known.stamp",
         "status.stamp == known.stamp",
+        "stale,cut,hangstop",
     ),
     Mutant(
         "clean exit drops votes",
@@ -98,6 +111,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.account",
         "votes={s.group: s.ballot.vote for s in seats if s.ballot.vote is not None}",
         "votes={s.group: s.ballot.vote for s in seats if s.ballot.vote is not None and not left}",
+        scenario="voter-leaves-and-returns",
     ),
     Mutant(
         "clinit ignores kill_at",
@@ -105,6 +119,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.group",
         "not group.killed and now >= deadlines.kill_at",
         "not group.killed and now >= deadlines.kill_at + 1e9",
+        "cut,hangstop",
     ),
     Mutant(
         "term not increased",
@@ -112,6 +127,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.turn",
         "term = 1 + max(mind.view.terms.get(seat.group, 0), seat.ballot.voted)",
         "term = max(1, mind.view.terms.get(seat.group, 0), seat.ballot.voted)",
+        "cut,crash",
     ),
     Mutant(
         "release on an older status",
@@ -119,6 +135,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.ballot",
         "status is not None and status.stamp > vote.stamp and",
         "status is not None and",
+        scenario="voter-reads-an-old-status",
     ),
     # --- of our own: votes and claims ---
     Mutant(
@@ -127,6 +144,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.ballot",
         "if claim.term < ballot.voted or (claim.term == ballot.voted and not claim.running):",
         "if claim.term < ballot.voted:",
+        "cut,lag,crash",
     ),
     Mutant(
         "claim dropped before all is gone",
@@ -134,6 +152,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.life",
         "f.claimed and not f.here and f.stopping",
         "f.claimed and f.stopping",
+        "edit,hangstop,leave",
     ),
     Mutant(
         "what runs is not adopted",
@@ -141,6 +160,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.recovery",
         "if seat.claim is not None or not local.present or local.term == 0:",
         "if local.group:",
+        "killmonitor,hangstop,cut",
     ),
     Mutant(
         "lease longer than L",
@@ -148,6 +168,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.turn",
         "start + mind.timing.lease_s)",
         "start + mind.timing.timeout_s)",
+        "cut,hangstop",
     ),
     Mutant(
         "own vote counts unpublished",
@@ -155,6 +176,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.turn",
         "own.claims.get(seat.group) == term",
         "term",
+        "hangwrite,full,killmonitor,crash",
     ),
     Mutant(
         "no back-off after a collision",
@@ -162,6 +184,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.turn",
         "seat.backoff_until = now + chance * step",
         "seat.backoff_until = now + 0.0 * step",
+        "cut,lag",
     ),
     # --- placement ---
     Mutant(
@@ -298,7 +321,9 @@ def install(mutant: Mutant) -> None:
 def hunt(mutant: Mutant, seeds_max: int) -> str:
     """Run seeds in a process of its own; return what the first checker to notice said."""
     command = [sys.executable, "-m", "tests.sim", "--mutant", mutant.name]
-    command += ["--first", str(mutant.seed), "--seeds", str(seeds_max), "--brief"]
+    command += ["--first", "0", "--seeds", str(seeds_max), "--brief"]
+    command += ["--storm", mutant.storm] if mutant.storm else []
+    command += ["--scenario", mutant.scenario] if mutant.scenario else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = done.stdout.strip().splitlines()
     if done.returncode == 1 and lines:
@@ -323,7 +348,7 @@ def main() -> int:
         for mutant, told in zip(
             chosen, pool.map(lambda m: hunt(m, m.seeds_max), chosen), strict=True
         ):
-            killed = told.startswith("seed ")
+            killed = told.startswith(("seed ", "scenario "))
             survived += not killed
             verdict = told if killed else told or f"SURVIVED {mutant.seeds_max} seeds"
             say(f"{mutant.rule:5} {mutant.name:{width}}  {verdict}")

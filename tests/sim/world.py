@@ -122,9 +122,19 @@ KINDS: dict[str, float] = {
 }
 
 
-def draw(seed: int) -> World:
-    """Draw the world of a seed."""
+def draw(seed: int, storm: tuple[str, ...] = ()) -> World:
+    """Draw the world of a seed; `storm` makes it a small one with storms of these kinds.
+
+    In a storm one fault of each kind begins within a fraction of T: that is how the schedules
+    come about that need three or four things to go wrong together. A share of the ordinary
+    worlds has storms of kinds drawn at random.
+    """
     rng = chance(seed, "world")
+    if storm:
+        return _stormy(rng, seed, storm)
+    if rng.random() < 0.3:
+        kinds = rng.choices(list(KINDS), list(KINDS.values()), k=rng.randint(2, 4))
+        return _stormy(rng, seed, tuple(dict.fromkeys(kinds)))
     nodes = rng.choice((2, 3, 3, 3, 3, 4, 5, 5, 5, 7))
     timing, lag_s = _timing(rng)
     groups = _groups(rng, nodes, timing)
@@ -214,6 +224,51 @@ def _fence(rng: random.Random, timing: Timing) -> FenceSpec:
     lying = (*good, "lies") if rng.random() < 0.15 else good
     takes_s = timing.heartbeat_s * rng.choice((0.1, 1.0, 10.0))
     return FenceSpec(required=rng.random() < 0.6, outcomes=lying, takes_s=takes_s)
+
+
+# --- storms ------------------------------------------------------------------------------
+
+
+def _stormy(rng: random.Random, seed: int, kinds: tuple[str, ...]) -> World:
+    nodes = rng.choice((2, 3, 3, 3, 4, 5))
+    timeout_s = rng.choice((10.0, 30.0, 60.0))
+    lease = rng.choice((0.6, 0.7, 0.8))
+    timing = derive(
+        timeout_s,
+        heartbeat_s=timeout_s * 0.1,
+        lease_s=timeout_s * lease,
+        stop_budget_s=timeout_s * (0.99 - lease),  # nothing to spare
+        ban_s=timeout_s,
+        start_grace_s=0.0,
+    )
+    stop_s = rng.choice((0.0, timing.stop_budget_s * 2))
+    tests_s = rng.choice((0.0, timing.heartbeat_s))
+    groups = (GroupSpec("g1", test_s=tests_s, stop_s=stop_s),)
+    world = World(
+        seed=seed,
+        nodes=nodes,
+        groups=groups,
+        timing=timing,
+        rates=_rates(rng, nodes),
+        lag_s=timing.heartbeat_s * rng.choice((0.01, 0.3)),
+        reorder=rng.random() < 0.5,
+        ipc_s=timing.heartbeat_s * rng.choice((0.002, 0.05)),
+        fence=_fence(rng, timing) if rng.random() < 0.3 else FenceSpec(),
+    )
+    storms = rng.randint(1, 3)
+    chaos_s = timeout_s * (0.5 + 4.0 * storms)
+    world = replace(world, chaos_s=chaos_s, calm_s=calm_limit_s(world))
+    wiped = set(rng.sample(world.ids, (nodes - 1) // 2))
+    faults = []
+    for k in range(storms):
+        begins = timeout_s * (4.0 * k + rng.uniform(0.3, 1.0))
+        width = timeout_s * rng.choice((0.02, 0.2, 0.8))
+        for kind in kinds:
+            at = begins + rng.random() * width
+            fault = _fault(rng, world, at, kind, list(world.ids))
+            if kind not in ("wipe", "losedir") or set(fault.nodes) <= wiped:
+                faults.append(fault)
+    return replace(world, faults=tuple(sorted(faults, key=lambda fault: fault.at)))
 
 
 # --- faults ------------------------------------------------------------------------------

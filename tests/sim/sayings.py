@@ -1,0 +1,31 @@
+"""How the notes of a brain are told in a story."""
+
+from __future__ import annotations
+
+from mosha.core.seat import Note
+
+# What of the notes belongs in a story, and how it is said.
+SAYINGS: dict[str, str] = {
+    "claim_made": "claims {group} with term {term}",
+    "claim_raised": "claims {group} anew with term {term}",
+    "claim_granted": "is granted {group}, term {term}",
+    "claim_withdrawn": "withdraws its claim of {group}: {cause}",
+    "claim_released": "gives up {group}",
+    "lease_lost": "has lost its lease of {group}",
+    "group_told": "tells {group} {to}: {cause}",
+    "group_adopted": "goes on with {group}, term {term}",
+    "group_banned": "bans itself from {group}: {reason}",
+    "peer_changed": "finds node {peer} {to}",
+    "quorum_changed": "sees a quorum: {to}",
+    "silence_ended": "is silent no more",
+    "incarnation_raised": "begins a new incarnation",
+    "fence_ordered": "orders node {peer} to be shot",
+    "fence_ended": "hears of the shot at node {peer}: {outcome}",
+    "fence_confirmed": "is told by its operator that node {peer} is dead",
+}
+
+
+def say(note: Note) -> str:
+    """Say a note of a brain in words, "" if it does not belong in a story."""
+    saying = SAYINGS.get(note.event, "")
+    return saying.format(**{key: str(value) for key, value in note.fields.items()})
