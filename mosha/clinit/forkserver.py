@@ -134,9 +134,13 @@ class ForkServer:
     def _receive(self) -> tuple[bytes, list[int]]:
         fds = array.array("i")
         # Close on exec, or the pipe would never tell that the exec was done.
-        request, ancillary, _, _ = self._connection.recvmsg(
-            REQUEST_MAX_BYTES, _socket.CMSG_SPACE(FDS * fds.itemsize), _socket.MSG_CMSG_CLOEXEC
-        )
+        room = _socket.CMSG_SPACE(FDS * fds.itemsize)
+        try:
+            request, ancillary, _, _ = self._connection.recvmsg(
+                REQUEST_MAX_BYTES, room, _socket.MSG_CMSG_CLOEXEC
+            )
+        except ConnectionResetError:  # it went before it had read the last answer
+            return b"", []
         for _, _, data in ancillary:
             fds.frombytes(data)
         return request, list(fds)

@@ -1,0 +1,114 @@
+"""What children write becomes log lines, and none of them disturbs anything by it."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from mosha.clinit.output import LINE_MAX_BYTES, LINES_PER_S_MAX
+from mosha.control.protocol import Hello
+from tests.clinit.conftest import Start
+from tests.clinit.test_processes import pids_of
+from tests.waiting import wait_until
+
+
+def test_stdout_and_stderr_become_log_lines_before_the_news_of_the_exit(start: Start) -> None:
+    d = start("g:a:1:wait:echo one; echo two >&2; printf three\n")
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    wait_until(lambda: d.log("entry_exited"))
+    pid = d.log("entry_exited")[0]["pid"]
+    lines = d.log("output")
+    assert {(line["stream"], line["text"]) for line in lines} == {
+        *(("stdout", "one"), ("stderr", "two"), ("stdout", "three")),
+    }
+    assert {(line["group"], line["tag"], line["pid"]) for line in lines} == {("g", "a", pid)}
+    events = [line["event"] for line in d.log()]
+    assert max(i for i, e in enumerate(events) if e == "output") < events.index("entry_exited")
+
+
+def test_a_long_line_comes_in_pieces_and_bytes_are_shown_as_such(start: Start) -> None:
+    d = start("g:a:1:wait:head -c 20000 /dev/zero | tr '\\0' x; echo; printf '\\377\\n'\n")
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    wait_until(lambda: len(d.log("output")) == 4)
+    sizes = [len(line["text"]) for line in d.log("output")[:3]]
+    assert sizes == [LINE_MAX_BYTES, LINE_MAX_BYTES, 20000 - 2 * LINE_MAX_BYTES]
+    assert d.log("output")[3]["text"] == "\\xff"
+
+
+def test_a_flood_is_cut_and_counted_and_does_not_disturb_anybody(start: Start) -> None:
+    d = start(
+        "g:a:1:respawn:exec yes\ng:b:1:respawn:exec cat /dev/zero\nh:c:1:wait:echo fine >> {OUT}\n"
+    )
+    d.tell("g", "1")
+    wait_until(lambda: d.log("output_dropped"))
+    waited = []
+    for _ in range(20):
+        begin = time.monotonic()
+        assert d.ask(Hello()).ok
+        waited.append(time.monotonic() - begin)
+    assert sorted(waited)[10] < 0.1
+    d.tell("h", "1")
+    d.wait_for("1 DONE", "h")
+    assert d.lines() == ["fine"]
+    (dropped, *_) = d.log("output_dropped")
+    assert (dropped["group"], dropped["tag"]) == ("g", "a")
+    assert dropped["lines"] > LINES_PER_S_MAX
+    assert d.stderr.stat().st_size < 50e6
+
+
+def test_a_leftover_that_holds_the_pipe_delays_nothing_and_is_still_heard(start: Start) -> None:
+    d = start("g:a:1:wait:(sleep 0.5; echo late; exec sleep 7401) & echo early\n")
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    assert [line["text"] for line in d.log("output")] == ["early"]
+    wait_until(lambda: [line["text"] for line in d.log("output")] == ["early", "late"])
+    assert pids_of("sleep 7401")
+
+
+def test_a_child_that_closes_its_output_costs_nothing(start: Start) -> None:
+    d = start("g:a:1:respawn:exec >&- 2>&-; exec sleep 7402\n")
+    d.tell("g", "1")
+    pid = d.pid_of("a")
+    wait_until(lambda: pids_of("sleep 7402"))
+
+    def cpu_ticks() -> int:
+        fields = Path(f"/proc/{d.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return int(fields[11]) + int(fields[12])
+
+    before, begin = cpu_ticks(), time.monotonic()
+    wait_until(lambda: time.monotonic() > begin + 0.5)
+    assert cpu_ticks() - before <= 10
+    assert d.pid_of("a") == pid
+
+
+def test_pipes_do_not_pile_up(start: Start) -> None:
+    d = start("g:a:1:respawn:true\n", limits={"haste_s": 0.0})
+    d.tell("g", "1")
+    wait_until(lambda: d.entry("a").starts > 10)
+    counts = {len(os.listdir(f"/proc/{d.pid}/fd")) for _ in range(50)}  # noqa: PTH208
+    wait_until(lambda: d.entry("a").starts > 200)
+    counts2 = {len(os.listdir(f"/proc/{d.pid}/fd")) for _ in range(50)}  # noqa: PTH208
+    assert max(counts2) <= max(counts) + 4
+
+
+def test_a_log_that_nobody_reads_does_not_stop_clinit(start: Start) -> None:
+    d = start("g:a:1:respawn:exec yes\n")
+    d.end()
+    reading, writing = os.pipe()
+    try:
+        d.stderr.unlink()
+        d.stderr.symlink_to(f"/proc/{os.getpid()}/fd/{writing}")
+        d.start()
+        d.tell("g", "1")
+        begin = time.monotonic()
+        wait_until(lambda: time.monotonic() > begin + 1.0)
+        assert d.ask(Hello()).ok
+        d.tell("g", "stop")
+        d.wait_for("stop DONE")
+    finally:
+        d.end()
+        os.close(reading)
+        os.close(writing)
