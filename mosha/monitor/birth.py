@@ -14,10 +14,11 @@ from mosha.core.status import Status
 from mosha.formats.settings import Settings
 from mosha.monitor import identity
 from mosha.monitor.mfs import Layout
+from mosha.monitor.workers import Worker
 
 
-def prepare_directories(settings: Settings, layout: Layout, me: int) -> int:
-    """Make the directories of this node and take its lock; returns the lock's open file.
+def prepare_directories(settings: Settings) -> int:
+    """Make the local directories of this node and take its lock; returns the lock's open file.
 
     Raises:
         HostError: a directory cannot be made or written.
@@ -25,8 +26,21 @@ def prepare_directories(settings: Settings, layout: Layout, me: int) -> int:
     """
     identity.prepare(settings.rundir_path, "the run directory (rundir)")
     identity.prepare(settings.state_path, "the state directory")
-    identity.prepare(layout.directory(me), f"the directory of node {me} (mfsbase, varpath)")
     return identity.lock(settings.state_path)
+
+
+async def check_place(layout: Layout, me: int, limit_s: float) -> None:
+    """Make sure that this node may write in its directory on the cluster file system.
+
+    Raises:
+        HostError: it cannot be made or written, or does not answer within `limit_s`.
+    """
+    worker = Worker(f"the directory of node {me}")
+    what = f"the directory of node {me} (mfsbase, varpath)"
+    try:
+        await worker.call(identity.prepare, layout.directory(me), what, limit_s=limit_s)
+    finally:
+        worker.close()
 
 
 def electorate(settings: Settings, memory: identity.Memory, found: frozenset[int]) -> Electorate:

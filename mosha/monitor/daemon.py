@@ -103,12 +103,12 @@ class Monitor:
         """Do everything that comes before the first status, tables included.
 
         Raises:
-            UsageError, HostError: as `birth.prepare_directories`; a namesake is alive.
+            UsageError, HostError: as `birth` says; a namesake is alive; a mount is missing.
         """
-        self._lock = birth.prepare_directories(self.settings, self.layout, self.me)
+        self._lock = birth.prepare_directories(self.settings)
         self._memory = identity.load(self.settings.state_path)
         members = frozenset(self.settings.nodes) or await self.membership.poll()
-        run = identity.new_run()
+        run, timing = identity.new_run(), self.settings.timing
         self.publisher = Publisher(
             self.layout,
             self.me,
@@ -116,11 +116,12 @@ class Monitor:
             self.on_written,
             self.on_write_failed,
             self.on_namesake,
-            limit_s=self.settings.timing.timeout_s / 4,
+            limit_s=timing.timeout_s / 4,
+            memory=self.settings.state_path / identity.MOUNT_FILE,
         )
         former = await self.publisher.read_former()
-        heartbeat_s = self.settings.timing.heartbeat_s
-        await self.publisher.wait_for_namesake(former, self._memory.run, heartbeat_s)
+        await birth.check_place(self.layout, self.me, timing.timeout_s / 4)
+        await self.publisher.wait_for_namesake(former, self._memory.run, timing.heartbeat_s)
         self.node = birth.make_node(
             self.settings,
             self.me,

@@ -1,8 +1,9 @@
 """Who this node is from one start to the next: incarnation, run, what is remembered on disk.
 
 `STATE/node.json` holds the last incarnation and run, and for the adaptive quorum the last
-electorate (H2.4: the original forgot it at each start). A lock file makes sure that one
-monitor at most uses the directory.
+electorate (H2.4: the original forgot it at each start). `STATE/mount.json`, the publisher's,
+says where the node's directory was mounted. A lock file makes sure that one monitor at most
+uses them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from mosha import logs
 from mosha.core.node import Node
 from mosha.core.status import Status
 from mosha.errors import HostError, UsageError
@@ -22,6 +24,9 @@ from mosha.monitor.mfs import write_atomically
 
 NODE_FILE = "node.json"
 LOCK_FILE = "monitor.lock"
+MOUNT_FILE = "mount.json"
+
+log = logs.get()
 
 
 class Memory(msgspec.Struct, omit_defaults=True):
@@ -59,14 +64,20 @@ def memory_of(node: Node) -> Memory:
 
 
 def load(state_dir: Path) -> Memory:
-    """Read what is remembered; nothing if there is no file or it is spoilt.
+    """Read what is remembered; nothing if there is no file or it is of no use.
 
     A spoilt file costs no safety: the own clstat and the peers' echoes have the incarnation.
     """
+    path = state_dir / NODE_FILE
     try:
-        return msgspec.json.decode((state_dir / NODE_FILE).read_bytes(), type=Memory)
-    except (FileNotFoundError, msgspec.MsgspecError):
-        return Memory()
+        return msgspec.json.decode(path.read_bytes(), type=Memory)
+    except OSError as error:
+        if not isinstance(error, FileNotFoundError):
+            log.warning("memory_failed", path=str(path), reason=str(error.strerror))
+    # A recursion error comes from brackets nested thousands deep.
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        log.warning("memory_failed", path=str(path), reason=str(error))
+    return Memory()
 
 
 def save(state_dir: Path, memory: Memory) -> None:
@@ -93,6 +104,7 @@ def lock(state_dir: Path) -> int:
 
     Raises:
         UsageError: another monitor holds it.
+        HostError: the system refuses.
     """
     path = state_dir / LOCK_FILE
     try:
@@ -107,4 +119,7 @@ def lock(state_dir: Path) -> int:
             f"another mosha monitor uses {state_dir}: stop it first, or give this one "
             "its own `rundir`"
         ) from None
+    except OSError as error:
+        os.close(handle)
+        raise HostError(f"cannot lock {path}: {error.strerror}") from error
     return handle
