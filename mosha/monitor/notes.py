@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 from structlog.typing import FilteringBoundLogger
 
+from mosha.core.peers import Standing
+from mosha.core.quorum import Sight
 from mosha.core.seat import Note
 
-# Events that are more than information.
+# Events that are more than information, whatever they say.
 LEVELS = {
-    "quorum_changed": "critical",
     "lease_lost": "error",
     "fence_ordered": "critical",
     "fence_ended": "critical",
@@ -18,11 +19,22 @@ LEVELS = {
     "group_banned": "warning",
     "tell_refused": "error",
     "clinit_lost": "error",
-    "peer_changed": "warning",
+}
+# Changes that are more than information only if they are for the worse: (event, to).
+LEVELS_TO: dict[tuple[str, object], str] = {
+    ("quorum_changed", Sight.NO): "critical",  # H6.10
+    ("peer_changed", Standing.STALE): "warning",
+    ("peer_changed", Standing.FENCED): "warning",
 }
 
 
 def write(log: FilteringBoundLogger, notes: Iterable[Note]) -> None:
     """Write each note at the level that its event deserves."""
     for note in notes:
-        getattr(log, LEVELS.get(note.event, "info"))(note.event, **note.fields)
+        getattr(log, level_of(note))(note.event, **note.fields)
+
+
+def level_of(note: Note) -> str:
+    """Return the level of a note: good news are information."""
+    worse = LEVELS_TO.get((note.event, note.fields.get("to")))
+    return worse or LEVELS.get(note.event, "info")
