@@ -1,0 +1,268 @@
+"""Every schedule of a small scope: 2 or 3 nodes, 1 group, each order of what can happen.
+
+From a warm cluster (all have heard each other, node 1 may own the group or not) every sequence of
+steps up to a depth is tried on the real brains: publish, read the newest or the version
+before, restart a monitor, lose a machine with its disk, let time pass. Processes are the
+worst there can be: they end at `kill_at` and not before. States met before are not tried again.
+`python -m tests.sim.explore --nodes 3 --depth 7` prints how many there were.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import pickle
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from mosha.core.fencing import FencingRules
+from mosha.core.life import Local
+from mosha.core.node import Node
+from mosha.core.quorum import Electorate, Policy
+from mosha.core.recovery import Birth
+from mosha.core.status import GroupState, Status
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Hactl, Wish
+from mosha.core.timing import derive
+from mosha.core.turn import Tell
+
+GROUP = "g"
+TIMING = derive(10.0, lease_s=6.0, stop_budget_s=3.9, start_grace_s=0.0)
+# Two ticks are within a lease, four are beyond T.
+TICK_S = 2.6
+ROUNDS_MAX = 20
+WISHES = Hactl({GROUP: Wish(GROUP, "start", prefer=(1,))})
+
+
+class BrokenError(AssertionError):
+    """Two nodes run the group; the message is the schedule that leads there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing that happens: `what` to `node`, reading `other` where it reads."""
+
+    what: str
+    node: int = 0
+    other: int = 0
+
+    def __str__(self) -> str:
+        """Say the step as a word: `read(2<-1)`, `restart(3)`, `tick`."""
+        if self.other:
+            return f"{self.what}({self.node}<-{self.other})"
+        return f"{self.what}({self.node})" if self.node else self.what
+
+
+@dataclass(slots=True)
+class Scene:
+    """A cluster between two steps. Files keep the newest version and the one before."""
+
+    nodes: dict[int, Node]
+    now: float = 1000.0
+    files: dict[int, list[Status]] = field(default_factory=dict)
+    locals: dict[int, Local] = field(default_factory=dict)
+    lives: int = 0
+
+    def running(self) -> list[int]:
+        """Return the nodes where processes of the group are alive."""
+        return [node for node, local in self.locals.items() if local.alive]
+
+
+def born(node: int, count: int, now: float, life: int, former: Status | None) -> Node:
+    """Return the brain of a node at the start of a monitor."""
+    ids = frozenset(range(1, count + 1))
+    brain = Node(
+        Birth(me=node, inc=100 + life, run=f"r{life}", boot="b", now=now, former=former),
+        TIMING,
+        rules=FencingRules(),
+        electorate=Electorate(Policy.MAJORITY, ids),
+        members=ids,
+    )
+    brain.tables_adopted(WISHES, frozenset({GROUP}), {}, {})
+    return brain
+
+
+def warm(count: int, *, owned: bool) -> Scene:
+    """Return a cluster in which all have heard each other, and node 1 may own the group."""
+    scene = Scene({})
+    for node in range(1, count + 1):
+        scene.nodes[node] = born(node, count, scene.now, 0, None)
+        scene.nodes[node].clinit_answered([], scene.now)
+    ids = tuple(scene.nodes)
+    for _ in range(8 if owned else 2):
+        for node in ids:
+            take(scene, Step("publish", node))
+        for node in ids:
+            for other in ids:
+                if other != node:
+                    take(scene, Step("read", node, other))
+    return scene
+
+
+def steps(scene: Scene, deaths: int) -> Iterator[Step]:
+    """Yield what can happen next; what would change nothing is left out."""
+    for node, brain in scene.nodes.items():
+        if brain.dirty or brain.mind.published is None or scene.now > _written_at(brain):
+            yield Step("publish", node)
+        for other, versions in scene.files.items():
+            if other == node:
+                continue
+            known = brain.mind.view.peer(other)
+            if known.status is None or versions[-1].stamp > known.status.stamp:
+                yield Step("read", node, other)
+                if len(versions) > 1 and known.status is None:
+                    yield Step("readold", node, other)
+            elif known.stale_since is None and brain.look_at(other) < scene.now:
+                yield Step("look", node, other)
+        if scene.lives < deaths:
+            yield Step("restart", node)
+            yield Step("wipe", node)
+    yield Step("tick")
+
+
+def _written_at(brain: Node) -> float:
+    published = brain.mind.published
+    began = brain.mind.writes.began(published.seq) if published else None
+    return -1.0 if began is None else began
+
+
+def take(scene: Scene, step: Step) -> None:
+    """Let a step happen."""
+    brain = scene.nodes.get(step.node)
+    match step.what:
+        case "tick":
+            scene.now += TICK_S
+            for node in scene.nodes:
+                _deadlines(scene, node)
+                _settle(scene, node)
+        case "publish" if brain is not None:
+            status = brain.next_status(scene.now)
+            scene.files[step.node] = [*scene.files.get(step.node, [])[-1:], status]
+            brain.wrote(status, began=scene.now)
+        case "read" | "readold" | "look" if brain is not None:
+            versions = scene.files[step.other]
+            status = versions[0] if step.what == "readold" else versions[-1]
+            brain.peer_read(step.other, status, began=scene.now, now=scene.now)
+        case "restart" | "wipe":
+            _begin_again(scene, step)
+    if step.node:
+        _settle(scene, step.node)
+
+
+def _begin_again(scene: Scene, step: Step) -> None:
+    node = step.node
+    scene.lives += 1
+    former = scene.files[node][-1] if node in scene.files else None
+    if step.what == "wipe":
+        scene.files.pop(node, None)
+        scene.locals.pop(node, None)
+        former = None
+    brain = born(node, len(scene.nodes), scene.now, scene.lives, former)
+    scene.nodes[node] = brain
+    local = scene.locals.get(node)
+    brain.clinit_answered([local] if local else [], scene.now)
+
+
+def _settle(scene: Scene, node: int) -> None:
+    """Take turns and carry out tells until nothing is asked for any more."""
+    brain = scene.nodes[node]
+    brain.mind.wake((GROUP,))
+    for _ in range(ROUNDS_MAX):
+        if not brain.take_woken():
+            break
+        turn = brain.turn(GROUP, scene.now, 0.5)
+        if turn.tell is not None:
+            _tell(scene, node, turn.tell)
+    for renewal in brain.renewals(scene.now):
+        local = scene.locals[node]
+        if local.term == renewal.term and local.alive and local.wanted != STOP_LEVEL:
+            kill_at, stop_at = renewal.kill_at, renewal.stop_at
+            scene.locals[node] = replace(local, stop_at=stop_at, kill_at=kill_at)
+    brain.take_notes()
+
+
+def _tell(scene: Scene, node: int, tell: Tell) -> None:
+    local = scene.locals.get(node, Local(GROUP, "", GroupState.CONFIGURED, wanted=""))
+    if tell.level == STOP_LEVEL:
+        if local.alive:  # it will not go before it must
+            local = replace(local, wanted=STOP_LEVEL, state=GroupState.STOPPING)
+        else:
+            local = Local(GROUP, STOP_LEVEL, GroupState.DONE, wanted=STOP_LEVEL, term=tell.term)
+    elif tell.level == PLAN_LEVEL:
+        local = Local(GROUP, PLAN_LEVEL, GroupState.DONE, wanted=PLAN_LEVEL, term=tell.term)
+    elif tell.stop_at is not None and tell.stop_at > scene.now:
+        local = Local(
+            GROUP,
+            tell.level,
+            GroupState.DONE,
+            wanted=tell.level,
+            term=tell.term,
+            alive=1,
+            stop_at=tell.stop_at,
+            kill_at=tell.kill_at,
+        )
+    scene.locals[node] = local
+    scene.nodes[node].clinit_changed(local)
+
+
+def _deadlines(scene: Scene, node: int) -> None:
+    local = scene.locals.get(node)
+    if local is None or not local.alive or local.stop_at is None or local.kill_at is None:
+        return
+    if scene.now >= local.kill_at:
+        gone = Local(GROUP, STOP_LEVEL, GroupState.DONE, wanted=STOP_LEVEL, term=local.term)
+        scene.locals[node] = gone
+    elif scene.now >= local.stop_at:
+        scene.locals[node] = replace(local, wanted=STOP_LEVEL, state=GroupState.STOPPING)
+    if scene.locals[node] is not local:
+        scene.nodes[node].clinit_changed(scene.locals[node])
+
+
+def explore(count: int, depth: int, *, owned: bool, deaths: int = 1) -> int:
+    """Try every schedule; return the number of different states.
+
+    Raises:
+        BrokenError: two nodes ran the group at the same time.
+    """
+    first = pickle.dumps(warm(count, owned=owned))
+    seen = {hashlib.blake2b(first, digest_size=12).digest()}
+    level: list[tuple[bytes, tuple[Step, ...]]] = [(first, ())]
+    for _ in range(depth):
+        following = []
+        for frozen, path in level:
+            for step in steps(pickle.loads(frozen), deaths):  # noqa: S301 - our own
+                scene = pickle.loads(frozen)  # noqa: S301 - our own
+                take(scene, step)
+                if len(scene.running()) > 1:
+                    raise BrokenError(" ".join(map(str, (*path, step))))
+                after = pickle.dumps(scene)
+                key = hashlib.blake2b(after, digest_size=12).digest()
+                if key not in seen:
+                    seen.add(key)
+                    following.append((after, (*path, step)))
+        level = following
+    return len(seen)
+
+
+def main() -> int:
+    """Explore as the command line says; print the number of states."""
+    parser = argparse.ArgumentParser(prog="python -m tests.sim.explore", description=__doc__)
+    parser.add_argument("--nodes", type=int, default=2)
+    parser.add_argument("--depth", type=int, default=6)
+    parser.add_argument("--deaths", type=int, default=1, help="restarts and wipes, at most")
+    options = parser.parse_args()
+    for owned in (False, True):
+        try:
+            states = explore(options.nodes, options.depth, owned=owned, deaths=options.deaths)
+        except BrokenError as error:
+            sys.stdout.write(f"BROKEN by {error}\n")
+            return 1
+        begin = "node 1 owns the group" if owned else "nobody owns the group"
+        sys.stdout.write(
+            f"{options.nodes} nodes, {begin}, depth {options.depth}: {states} states\n"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""Every schedule of a small scope, and that a broken rule is found in it."""
+
+from __future__ import annotations
+
+import pytest
+
+from mosha.core.quorum import Electorate
+from tests.sim.explore import BrokenError, explore, warm
+
+
+@pytest.mark.parametrize(("nodes", "depth", "states_min"), [(2, 4, 300), (3, 3, 200)])
+@pytest.mark.parametrize("owned", [False, True])
+def test_no_schedule_of_a_small_scope_makes_two_instances(
+    nodes: int, depth: int, states_min: int, *, owned: bool
+) -> None:
+    assert explore(nodes, depth, owned=owned) >= states_min
+
+
+def test_the_group_runs_on_node_1_in_a_cluster_that_is_said_to_own_it() -> None:
+    assert warm(3, owned=True).running() == [1]
+
+
+def test_a_quorum_of_half_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    half = property(lambda self: (len(self.nodes) + 1) // 2)
+    monkeypatch.setattr(Electorate, "needed", half)
+    with pytest.raises(BrokenError, match="publish"):
+        explore(2, 4, owned=False)
