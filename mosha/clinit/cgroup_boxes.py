@@ -3,6 +3,10 @@
 Children are born in theirs (`forker.py`). clinit itself and the fork server stay outside, so
 that killing the whole tree never hits them. No controller is used, and none may be enabled in
 the cgroup of clinit as long as clinit is in it; the kernel sees to that.
+
+A cgroup that `cgroup.kill` was used on is made anew before anything is born in it: Linux 6.18
+kills every child that is cloned into one (it compares how often that happened to the parent's
+cgroup and to the child's, and takes a difference for a kill during the fork).
 """
 
 from __future__ import annotations
@@ -44,6 +48,7 @@ class CgroupBoxes:
         """See `Boxes.place`."""
         path = self._path(key)
         if key not in self._made:
+            cgroups.remove(path)
             path.mkdir(parents=True, exist_ok=True)
             self._made.add(key)
         return path
@@ -83,7 +88,7 @@ class CgroupBoxes:
 
     def kill_group(self, group: str) -> None:
         """See `Boxes.kill_group`."""
-        cgroups.kill(self._group(group))
+        self._kill(self._group(group))
 
     def alive(self, group: str) -> int:
         """See `Boxes.alive`."""
@@ -116,11 +121,14 @@ class CgroupBoxes:
     def _in_session(path: Path, leader: int) -> set[int]:
         return {pid for pid in cgroups.pids(path) if session_of(pid) == leader}
 
-    @staticmethod
-    def _send(path: Path, number: Signals) -> list[int]:
+    def _send(self, path: Path, number: Signals) -> list[int]:
         if number is not Signals.SIGKILL:
             return cgroups.send(path, number)
         pids = cgroups.pids(path)
         if pids:
-            cgroups.kill(path)
+            self._kill(path)
         return pids
+
+    def _kill(self, path: Path) -> None:
+        self._made -= {key for key in self._made if self._path(key).is_relative_to(path)}
+        cgroups.kill(path)

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+from anyio.abc import TaskStatus
 
 from mosha import logs
 from mosha.clinit import cgroups
@@ -94,7 +95,7 @@ async def _live(
             )
             engine.on_change = clstat.changed
             tasks.start_soon(clstat.run)
-        tasks.start_soon(partial(_obey_signals, requests, managed=options.managed))
+        await tasks.start(partial(_obey_signals, requests, managed=options.managed))
         tasks.start_soon(server.run)
         logs.get().info("clinit_started", pid=os.getpid(), socket=str(options.socket))
         await engine.halted.wait()
@@ -113,13 +114,16 @@ def _sole(error: BaseException) -> BaseException:
     return error
 
 
-async def _obey_signals(requests: Requests, *, managed: bool) -> None:
+async def _obey_signals(
+    requests: Requests, *, managed: bool, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
     """TERM, INT and QUIT halt all groups, HUP reads cltab; a managed clinit ignores them all.
 
     By handlers, not by SIG_IGN: that would be inherited by every child (C6.9, H6.3).
     """
     numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
     with anyio.open_signal_receiver(*numbers) as received:
+        task_status.started()
         async for number in received:
             if managed:
                 continue

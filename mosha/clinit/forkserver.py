@@ -45,7 +45,7 @@ CLONE3 = 435
 CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220, "loongarch64": 220, "ppc64le": 120}
 NO_CLONE3 = (errno.ENOSYS, errno.E2BIG, errno.EINVAL)
 PR_SET_PDEATHSIG = 1
-SIGKILL, SIGPIPE, SIGXFSZ = 9, 13, 25
+SIGKILL, SIGPIPE, SIGCHLD, SIGXFSZ = 9, 13, 17, 25
 # While it is being born a child must not lose a signal to the server's ways: these (HUP, INT,
 # QUIT, TERM) stay blocked here, and the child opens its ears right before exec.
 BLOCKED = (1, 2, 3, 15)
@@ -97,6 +97,34 @@ def programs_of(name: bytes, path: bytes) -> list[bytes]:
     return [directory + b"/" + name if directory else name for directory in path.split(b":")]
 
 
+def born_alive(tree: str) -> bool:
+    """Say whether a child that is cloned into a new cgroup in `tree` lives.
+
+    Linux 6.18 kills each such child if cgroup.kill was ever used on the cgroup of its parent,
+    as a service manager may have done to end a former clinit in there. True also where
+    nothing can be said: what cannot be done at all fails at the first child, with its reason.
+    """
+    trial = f"{tree}/trial.{os.getpid()}"
+    try:
+        os.mkdir(trial)  # noqa: PTH102 - pathlib would be the biggest import here
+    except OSError:
+        return True
+    inside = -1
+    try:
+        inside = os.open(trial, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        arguments = CloneArguments(flags=CLONE_INTO_CGROUP, exit_signal=SIGCHLD, cgroup=inside)
+        pid: int = libc.syscall(CLONE3, ctypes.byref(arguments), ARGUMENTS_BYTES)
+        if pid == 0:
+            os._exit(0)
+        return pid < 0 or os.waitpid(pid, 0)[1] == 0
+    except OSError:
+        return True
+    finally:
+        if inside >= 0:
+            os.close(inside)
+        os.rmdir(trial)  # noqa: PTH106 - as above
+
+
 def words(values: list[bytes]) -> Words:
     """Return a C array of strings that ends with NULL."""
     return (ctypes.c_char_p * (len(values) + 1))(*values, None)
@@ -112,6 +140,7 @@ class ForkServer:
         self._tree = tree
         self._environment = Environment()
         self._no_signals = ctypes.create_string_buffer(SIGSET_BYTES)
+        self._into_cgroup = born_alive(tree) if tree else False
 
     def run(self) -> None:
         """Give birth until clinit says that it leaves, or is gone."""
@@ -164,11 +193,13 @@ class ForkServer:
         programs = programs_of(argv[0], self._environment.path)
         c_argv = words(argv)
         arguments = CloneArguments(flags=CLONE_PARENT)
-        if inside >= 0:
+        if inside >= 0 and self._into_cgroup:
             arguments.flags |= CLONE_INTO_CGROUP
             arguments.cgroup = inside
         pid: int = libc.syscall(CLONE3, ctypes.byref(arguments), ARGUMENTS_BYTES)
         if pid == 0:
+            if not self._into_cgroup:
+                self._enter(cgroup)
             self._live(programs, argv, c_argv, fds)
         if pid < 0 and ctypes.get_errno() in NO_CLONE3:
             number = CLONE.get(os.uname().machine)

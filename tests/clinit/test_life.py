@@ -180,6 +180,16 @@ def test_a_killed_daemon_takes_all_its_processes_along(start_in: Start) -> None:
     wait_until(lambda: tree is None or not tree.exists())
 
 
+def test_a_daemon_killed_right_after_a_tell_leaves_nothing_either(start_in: Start) -> None:
+    d = start_in("".join(f"g:a{n}:1:respawn:sleep 7211\n" for n in range(20)))
+    tree, server = d.tree(), d.fork_server()
+    d.tell("g", "1")
+    d.kill()
+    wait_until(lambda: not is_alive(server))
+    assert pids_of("sleep 7211") == []
+    assert tree is None or not tree.exists()
+
+
 def test_what_a_killed_daemon_left_ends_before_the_next_one_answers_c8_9(
     start_in: Start, daemon: Daemon, boxes: str
 ) -> None:

@@ -1,0 +1,190 @@
+"""The `clinit` command as the original's script was used: flags, replies, exit status (C4, C8)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.waiting import wait_until
+
+COMMAND = [sys.executable, "-m", "mosha.cli.clinit"]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(short_dir: Path) -> Run:
+    """Run `clinit -c CLTAB -s SOCKET …` to its end."""
+
+    def to_its_end(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [*COMMAND, "-c", f"{short_dir}/cltab", "-s", f"{short_dir}/s", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+
+    return to_its_end
+
+
+@pytest.fixture
+def daemon(short_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A `clinit -d` with a small cltab."""
+    (short_dir / "cltab").write_text(
+        "g:a:1:wait:true\ng:b:1:respawn:sleep 7701\nh:t:1:test:false\n"
+        f"{socket.gethostname()}:n:3:wait:true\n"
+    )
+    with (short_dir / "log").open("wb") as log:
+        command = [*COMMAND, "-d", "-c", f"{short_dir}/cltab", "-s", f"{short_dir}/s"]
+        process = subprocess.Popen([*command, "--clstat", f"{short_dir}/clstat"], stderr=log)
+    try:
+        wait_until(lambda: b"clinit_started" in (short_dir / "log").read_bytes())
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        assert process.wait(20) == 0
+
+
+def said(done: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.usefixtures("daemon")
+def test_the_replies_are_the_originals_and_so_is_where_they_go_c4_1(run: Run) -> None:
+    assert said(run("g", "1")) == (0, "level transition started\n", "")
+    assert said(run("x", "1")) == (1, "", "no such group: x\n")
+    assert said(run()) == (0, "re-read\n", "")
+    assert said(run("::ALL::", "::REREAD::")) == (0, "re-read\n", "")
+    assert said(run(":::ALL:::", ":::REREAD:::")) == (0, "re-read\n", "")
+
+
+@pytest.mark.usefixtures("daemon")
+def test_a_level_alone_is_for_the_group_of_this_host_c4_15(run: Run, short_dir: Path) -> None:
+    assert said(run("3")) == (0, "level transition started\n", "")
+    line = f"Cluster::Init::Group {socket.gethostname()} 3 DONE\n"
+    wait_until(lambda: (short_dir / "clstat").read_text() == line)
+
+
+@pytest.mark.usefixtures("daemon")
+def test_v_prints_the_groups_after_the_action_c4_16(run: Run, short_dir: Path) -> None:
+    run("h", "1")
+    run("g", "1")
+    wait_until(lambda: (short_dir / "clstat").read_text().count("\n") == 2)
+    wait_until(lambda: "g 1 DONE" in (short_dir / "clstat").read_text())
+    assert said(run("-v")) == (0, "re-read\ng 1 DONE\nh 1 FAILED\n", "")
+
+
+def test_k_ends_the_daemon_c8_3(run: Run, daemon: subprocess.Popen[bytes], short_dir: Path) -> None:
+    run("g", "1")
+    assert said(run("-k")) == (0, "all groups halting\n", "")
+    assert daemon.wait(10) == 0
+    assert {path.name for path in short_dir.iterdir()} == {"cltab", "log", "s.state"}
+
+
+@pytest.mark.usefixtures("daemon")
+def test_a_duplicate_tag_is_told_with_its_place_c1_13(run: Run, short_dir: Path) -> None:
+    with (short_dir / "cltab").open("a") as cltab:
+        cltab.write("x:a:1:wait:true\n")
+    done = run("g", "1")
+    first, second = done.stderr.splitlines()
+    assert (done.returncode, done.stdout, first) == (1, "", "entry has duplicate tag: a")
+    assert second.startswith(f"{short_dir}/cltab:5:3: ")
+
+
+def test_no_daemon_is_exit_status_3_c4_18(run: Run, short_dir: Path) -> None:
+    status, out, err = said(run("g", "1"))
+    assert (status, out) == (3, "")
+    assert err.startswith(f"clinit: no daemon answers at {short_dir}/s: No such file")
+    assert err.endswith("start one with `clinit -d`\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["--fly"], id="an unknown option"),
+        pytest.param(["a", "b", "c"], id="too many words"),
+        pytest.param(["-k", "g", "1"], id="shutdown and tell"),
+        pytest.param(["-d", "g", "1"], id="daemon and tell"),
+        pytest.param(["-s", "/" + "x" * 200, "g", "1"], id="a socket path that is too long"),
+    ],
+)
+def test_wrong_usage_is_exit_status_2_and_no_traceback(run: Run, words: list[str]) -> None:
+    done = run(*words)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+
+
+def test_h_explains_everything(run: Run) -> None:
+    done = run("-h")
+    assert done.returncode == 0
+    for word in ("-d", "-k", "-c", "-s", "-v", "-h", "--clstat", "--managed", "[[GROUP] LEVEL]"):
+        assert word in done.stdout
+
+
+def test_the_version_is_that_of_mosha(run: Run) -> None:
+    assert run("--version").stdout.startswith("clinit")
+
+
+def test_variables_of_cltab_override_the_command_line_c1_6_c1_8_c1_10(short_dir: Path) -> None:
+    cltab = short_dir / "cltab"
+    variables = f":::socket:{short_dir}/v\n:::clstat:{short_dir}/c\n:::log:{short_dir}/l\n"
+    cltab.write_text(f"{variables}g:a:1:wait:true\n")
+    command = [*COMMAND, "-c", str(cltab), "-s", f"{short_dir}/s"]
+    daemon = subprocess.Popen([*command, "-d"])
+    try:
+        log = short_dir / "l"
+        wait_until(lambda: log.exists() and b"clinit_started" in log.read_bytes())
+        cltab.write_text(f"{variables}g:a:1:wait:true\ng:wrong\n")
+        # A client reads the variables only: a mistake elsewhere does not hide the socket.
+        done = subprocess.run([*command, "g", "1"], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "missing" in done.stderr
+        cltab.write_text(f":::socket:{short_dir}/v\n:::clstat:{short_dir}/d\ng:a:1:wait:true\n")
+        done = subprocess.run([*command, "g", "1"], capture_output=True, text=True, check=False)
+        assert done.stdout == "level transition started\n"
+        wait_until(lambda: b"g 1 DONE" in (short_dir / "c").read_bytes())
+        assert not (short_dir / "d").exists()
+    finally:
+        daemon.terminate()
+        assert daemon.wait(20) == 0
+
+
+def test_a_second_daemon_says_so_in_one_line_c8_2(
+    run: Run, daemon: subprocess.Popen[bytes], short_dir: Path
+) -> None:
+    status, _, err = said(run("-d"))
+    assert status == 1
+    assert err.splitlines() == [
+        f"clinit: another daemon answers at {short_dir}/s; end it first, or choose another socket"
+    ]
+    assert daemon.poll() is None
+
+
+def test_an_interrupt_ends_a_daemon_in_the_foreground_in_good_order_c8_8(
+    run: Run, daemon: subprocess.Popen[bytes], short_dir: Path
+) -> None:
+    run("g", "1")
+    os.kill(daemon.pid, signal.SIGINT)
+    assert daemon.wait(10) == 0
+    assert b"clinit_stopped" in (short_dir / "log").read_bytes()
+
+
+def test_on_a_terminal_the_log_is_for_people(short_dir: Path) -> None:
+    (short_dir / "cltab").write_text("")
+    master, slave = os.openpty()
+    command = [*COMMAND, "-d", "-c", f"{short_dir}/cltab", "-s", f"{short_dir}/s"]
+    daemon = subprocess.Popen(command, stderr=slave)
+    os.close(slave)
+    try:
+        text = b""
+        while b"clinit_started" not in text:
+            text += os.read(master, 4096)
+        assert b'{"' not in text
+    finally:
+        daemon.terminate()
+        assert daemon.wait(20) == 0
+        os.close(master)

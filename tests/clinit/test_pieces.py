@@ -1,0 +1,302 @@
+"""The parts of the daemon by themselves: commands, clocks, threads, sinks, cgroups, records."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+import structlog
+
+from mosha import logs
+from mosha.clinit import cgroups, proc
+from mosha.clinit.abandon import Abandonable, HungError
+from mosha.clinit.alarm import Alarm
+from mosha.clinit.clstat import ClstatFile
+from mosha.clinit.command import argv_of
+from mosha.clinit.logsink import KEPT_MAX_BYTES, LogSink
+from mosha.clinit.options import ClinitOptions
+from mosha.clinit.orphans import StateDir
+from mosha.clinit.table import TableFile
+from mosha.clock import boottime
+from mosha.core.status import GroupLine, GroupState
+from mosha.errors import HostError
+from tests.waiting import until, wait_until
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("sleep 10", ["sleep", "10"]),
+        ("  /bin/echo  a:b  # c ", ["/bin/echo", "a:b", "#", "c"]),
+        ("sleep 1; true", None),
+        ("echo $HOME", None),
+        ("echo 'a b'", None),
+        ("a && b", None),
+        ("x > y", None),
+        ("ls *.c", None),
+        ("A=1 env", None),
+        ("exec sleep 1", None),
+        ("exit 7", None),
+        (". /etc/profile", None),
+        ("cd /", None),
+        ("export-db --all", ["export-db", "--all"]),
+        ("a=b", None),
+        ("", []),
+        ("   ", []),
+    ],
+)
+def test_only_what_needs_a_shell_gets_one_c3_14(command: str, words: list[str] | None) -> None:
+    assert argv_of(command) == (["/bin/sh", "-c", command] if words is None else words)
+
+
+def test_the_default_heartbeat_is_30_seconds_c7_6() -> None:
+    assert ClinitOptions().heartbeat_s == 30.0
+
+
+# --- the alarm -------------------------------------------------------------------------
+
+
+async def test_an_alarm_rings_once_and_not_before_its_time() -> None:
+    rang: list[float] = []
+    alarm = Alarm(lambda: rang.append(boottime()))
+    try:
+        when = boottime() + 0.05
+        alarm.set(when)
+        await until(lambda: rang)
+        assert when <= rang[0] < when + 1
+        alarm.set(boottime() - 100)
+        await until(lambda: len(rang) == 2)
+        alarm.set(boottime() + 0.05)
+        alarm.set(None)
+        alarm.set(boottime() + 0.1)
+        await until(lambda: len(rang) == 3)
+    finally:
+        alarm.close()
+    assert len(rang) == 3
+
+
+async def test_an_alarm_can_be_set_anew_from_its_ring() -> None:
+    rang: list[float] = []
+
+    def ring() -> None:
+        rang.append(boottime())
+        alarm.set(boottime() if len(rang) < 5 else None)
+
+    alarm = Alarm(ring)
+    try:
+        alarm.set(0.0)
+        await until(lambda: len(rang) == 5)
+    finally:
+        alarm.close()
+    assert len(rang) == 5
+
+
+# --- files that hang ---------------------------------------------------------------------
+
+
+async def test_a_file_that_hangs_is_given_up_and_is_free_again_when_it_comes_back() -> None:
+    files, hang = Abandonable("x"), threading.Event()
+    with pytest.raises(HungError, match=r"does not answer within 0.05 s: x"):
+        await files.run(hang.wait, 0.05)
+    with pytest.raises(HungError, match="does not answer: x"):
+        await files.run(lambda: 1, 10)
+    hang.set()
+    await until(lambda: not files._hung)
+    assert await files.run(lambda: 1, 10) == 1
+
+
+async def test_what_was_cancelled_is_waited_for() -> None:
+    files, hang, order = Abandonable("x"), threading.Event(), []
+
+    def first() -> None:
+        hang.wait()
+        order.append(1)
+
+    task = asyncio.create_task(files.run(first, 10))
+    await until(lambda: files._busy)
+    task.cancel()
+    second = asyncio.create_task(files.run(lambda: order.append(2), 10))
+    hang.set()
+    await second
+    assert order == [1, 2]
+
+
+async def test_errors_of_files_are_passed_on() -> None:
+    with pytest.raises(FileNotFoundError):
+        await Abandonable("x").run(lambda: os.stat("/no/such"), 10)  # noqa: PTH116
+
+
+async def test_a_hung_cltab_leaves_the_last_entries_in_force(tmp_path: Path) -> None:
+    path = tmp_path / "cltab"
+    path.write_text("g:a:1:wait:true\n")
+    table, hang = TableFile(path, 0.05), threading.Event()
+    assert (await table.look()).cltab is not None
+    with pytest.raises(HungError):
+        await table._files.run(hang.wait, 0.05)
+    reading = await table.look()
+    assert reading.cltab is None
+    assert "the file system does not answer" in reading.warning
+    hang.set()
+    await until(lambda: not table._files._hung)
+
+
+async def test_a_clstat_is_gone_after_its_removal_whatever_was_under_way(tmp_path: Path) -> None:
+    path = tmp_path / "clstat"
+    line = GroupLine("1", GroupState.DONE)
+    file = ClstatFile(path, lambda: {"g": line}, 0.0, 10)
+    task = asyncio.create_task(file.run())
+    await until(path.exists)
+    task.cancel()
+    await file.remove()
+    assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
+# --- the log -----------------------------------------------------------------------------
+
+
+async def test_a_full_pipe_keeps_log_lines_and_then_drops_and_counts_them() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    said, received = io.StringIO(), b""
+    logs.configure(people=False, stream=said)
+
+    def all_read() -> bool:
+        nonlocal received
+        with contextlib.suppress(BlockingIOError):
+            received += os.read(reading, 1 << 16)
+        return said.getvalue() != ""
+
+    try:
+        sink = LogSink(writing)
+        for number in range(KEPT_MAX_BYTES // 1000 + 50):
+            sink.write(f"{number:06d}".ljust(999, ".") + "\n")
+        await until(all_read)
+    finally:
+        structlog.reset_defaults()
+        os.close(reading)
+        os.close(writing)
+    dropped = json.loads(said.getvalue())
+    assert (dropped["event"], dropped["reason"]) == (
+        *("output_dropped", "the log is read too slowly"),
+    )
+    numbers = [int(line[:6]) for line in received.splitlines() if len(line) == 999]
+    assert numbers == list(range(len(numbers)))
+    assert dropped["lines"] > 0
+
+
+def test_a_log_that_nobody_can_read_any_more_is_no_reason_to_die() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    sink = LogSink(writing)
+    assert sink.write("x\n") == 2
+    sink.flush()
+    assert not sink.isatty()
+    os.close(writing)
+
+
+def test_a_log_file_gets_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    with path.open("wb") as file:
+        sink = LogSink(file.fileno())
+        sink.write("x" * 100_000 + "\n")
+        sink.write("\ud800\n")
+    assert path.read_text() == "x" * 100_000 + "\n\\ud800\n"
+
+
+# --- cgroups and /proc ---------------------------------------------------------------------
+
+MOUNTINFO = """\
+31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
+41 31 0:38 {root} {mount} rw,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate
+"""
+
+
+@pytest.mark.parametrize(
+    ("own", "mounted", "directory"),
+    [
+        ("0::/", ("/", "/sys/fs/cgroup/unified"), "/sys/fs/cgroup/unified"),
+        ("0::/system.slice/mosha.service", ("/", "/c"), "/c/system.slice/mosha.service"),
+        ("0::/docker/ab/x", ("/docker/ab", "/c"), "/c/x"),
+        ("0::/docker/ab", ("/docker/ab", "/c"), "/c"),
+        ("0::/docker/abc", ("/docker/ab", "/c"), None),
+        ("0::/a b", ("/", r"/c\040d"), "/c d/a b"),
+        ("12:memory:/x", ("/", "/c"), None),
+    ],
+)
+def test_the_own_cgroup_is_found_wherever_it_is_mounted(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    own: str,
+    mounted: tuple[str, str],
+    directory: str | None,
+) -> None:
+    root, mount = mounted
+    (tmp_path / "m").write_text(MOUNTINFO.format(root=root, mount=mount))
+    (tmp_path / "c").write_text(f"1:name=systemd:/\n{own}\n")
+    monkeypatch.setattr(cgroups, "MOUNTINFO", tmp_path / "m")
+    monkeypatch.setattr(cgroups, "OWN_CGROUP", tmp_path / "c")
+    assert cgroups.own_cgroup() == (None if directory is None else Path(directory))
+
+
+def test_a_cgroup_that_is_gone_is_empty(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    assert cgroups.pids(gone) == []
+    assert not cgroups.populated(gone)
+    assert cgroups.send(gone, signal.SIGTERM) == []
+    cgroups.kill(gone)
+    assert cgroups.remove(gone)
+
+
+def test_a_process_is_seen_with_its_parent_and_session() -> None:
+    with subprocess.Popen(["/bin/sleep", "7601"], start_new_session=True) as process:
+        try:
+            seen = proc.see(process.pid)
+            assert seen is not None
+            assert (seen.parent, seen.session) == (os.getpid(), process.pid)
+            assert process.pid in proc.children()
+            below = proc.descendants(os.getpid(), proc.see_all())
+            assert process.pid in {seen.pid for seen in below}
+            assert proc.environment(process.pid)["PATH"] == os.environ["PATH"]
+        finally:
+            process.kill()
+        wait_until(lambda: proc.see(process.pid) is None)  # a zombie is no process
+    assert proc.environment(process.pid) == {}
+    assert proc.command_line(process.pid) == ""
+    assert proc.session_of(process.pid) is None
+
+
+# --- the state directory -------------------------------------------------------------------
+
+
+def test_a_state_directory_has_one_clinit_at_a_time(tmp_path: Path) -> None:
+    first = StateDir(tmp_path / "state")
+    with pytest.raises(HostError, match="another clinit lives in"):
+        StateDir(tmp_path / "state")
+    first.close()
+    StateDir(tmp_path / "state").close()
+
+
+def test_a_state_directory_that_cannot_be_made_is_the_hosts_fault(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HostError, match="cannot use the state directory"):
+        StateDir(tmp_path / "file" / "state")
+
+
+def test_nothing_is_ended_where_nobody_was_before(tmp_path: Path) -> None:
+    state = StateDir(tmp_path / "state")
+    assert state.end_orphans(1.0) == []
+    state.write("mark", None)
+    assert state.end_orphans(1.0) == []
+    state.close()
+
+
+def test_the_log_names_of_clinit_are_listed() -> None:
+    assert {"orphan_ended", "output_dropped", "lease_ended"} <= set(logs.EVENTS)

@@ -1,0 +1,313 @@
+"""The unix sockets: many clients at once, and none that can stop a daemon (C4.19, C4.20)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mosha.control import address
+from mosha.control.address import PATH_MAX_BYTES, answers, listen
+from mosha.control.calls import NoAnswerError, call
+from mosha.control.client import connect, subscribe
+from mosha.control.protocol import (
+    Ask,
+    ClinitRequest,
+    Hello,
+    Message,
+    Reply,
+    Shutdown,
+    Subscribe,
+    Tell,
+    Update,
+)
+from mosha.control.server import Client, Server, ServerLimits
+from mosha.errors import HostError, UsageError
+from tests.waiting import until
+
+
+class Echo:
+    """A daemon that says what it was asked, and keeps its subscribers."""
+
+    def __init__(self, path: Path, limits: ServerLimits | None = None) -> None:
+        self.path = path
+        self.subscribers: list[Client] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.server: Server[ClinitRequest] = Server(
+            listen(path), ClinitRequest, self.answer, limits
+        )
+
+    async def answer(self, request: ClinitRequest, client: Client) -> Sequence[Message]:
+        if isinstance(request, Subscribe):
+            client.subscribed = True
+            self.subscribers.append(client)
+            return [Reply(ok=True), Update(full=True)]
+        if isinstance(request, Shutdown):
+            await self.gate.wait()
+        return [Reply(ok=True, text=repr(request))]
+
+
+@contextlib.asynccontextmanager
+async def echo(path: Path, limits: ServerLimits | None = None) -> AsyncIterator[Echo]:
+    daemon = Echo(path, limits)
+    task = asyncio.create_task(daemon.server.run())
+    try:
+        yield daemon
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@pytest.fixture
+def path(short_dir: Path) -> Path:
+    return short_dir / "s"
+
+
+async def raw(path: Path, data: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_unix_connection(path)
+    writer.write(data)
+    return reader, writer
+
+
+async def test_requests_are_answered_in_order_on_one_connection(path: Path) -> None:
+    async with echo(path), await connect(path) as client:
+        for level in ("1", "2"):
+            reply = await client.request(Tell("g", level))
+            assert f"level='{level}'" in reply.text
+
+
+async def test_many_requests_at_once_on_one_connection_do_not_mix(path: Path) -> None:
+    async with echo(path), await connect(path) as client:
+        tells = [client.request(Tell("g", str(number))) for number in range(50)]
+        texts = [reply.text for reply in await asyncio.gather(*tells)]
+    assert all(f"level='{number}'" in text for number, text in enumerate(texts))
+
+
+async def test_a_silent_client_and_a_half_request_hold_nobody_up_c4_19(path: Path) -> None:
+    async with echo(path):
+        silent = [await raw(path) for _ in range(20)]
+        half = await raw(path, b'{"op":"he')
+        assert (await asyncio.to_thread(call, path, Hello())).ok
+        for _, writer in [*silent, half]:
+            writer.close()
+
+
+async def test_a_request_that_takes_its_time_holds_nobody_else_up(path: Path) -> None:
+    async with echo(path) as daemon:
+        daemon.gate.clear()
+        slow = await connect(path)
+        asking = asyncio.create_task(slow.request(Shutdown()))
+        assert (await asyncio.to_thread(call, path, Hello())).ok
+        assert not asking.done()
+        daemon.gate.set()
+        assert (await asking).ok
+        await slow.close()
+
+
+async def test_a_client_that_goes_in_the_middle_is_no_trouble(path: Path) -> None:
+    async with echo(path):
+        for data in (b"", b'{"op":', b'{"op":"ask"}\n'):
+            _, writer = await raw(path, data)
+            writer.transport.abort()
+        assert (await asyncio.to_thread(call, path, Hello())).ok
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"hello\n", id="no JSON"),
+        pytest.param(b'{"op":"fly"}\n', id="unknown op"),
+        pytest.param(b'{"op":"tell"}\n', id="missing fields"),
+        pytest.param(b'{"op":"tell","group":1,"level":"1"}\n', id="wrong type"),
+        pytest.param(b"\xff\xfe\n", id="no UTF-8"),
+        pytest.param(b"[]\n", id="no object"),
+        pytest.param(b"x" * 3000, id="too long"),
+    ],
+)
+async def test_a_malformed_request_is_refused_and_the_connection_closed(
+    path: Path, data: bytes
+) -> None:
+    async with echo(path, ServerLimits(request_max_bytes=2000)):
+        reader, writer = await raw(path, data)
+        reply = msgspec.json.decode(await reader.readline(), type=Reply)
+        assert not reply.ok
+        assert await reader.read() == b""
+        writer.close()
+        assert (await asyncio.to_thread(call, path, Hello())).ok
+
+
+async def test_an_idle_client_is_let_go_but_a_subscriber_is_not(path: Path) -> None:
+    async with echo(path, ServerLimits(idle_max_s=0.05)) as daemon, subscribe(path) as news:
+        assert (await anext(news)).full
+        reader, writer = await raw(path)
+        assert await reader.read() == b""
+        writer.close()
+        daemon.subscribers[0].send(Update(gone=("g",)))
+        assert (await anext(news)).gone == ("g",)
+
+
+async def test_of_too_many_clients_the_idlest_goes(path: Path) -> None:
+    async with echo(path, ServerLimits(clients_max=3)), subscribe(path) as news:
+        await anext(news)
+        first, _ = oldest = await raw(path)
+        second = await connect(path)
+        assert (await second.request(Hello())).ok
+        third = await connect(path)
+        assert await first.read() == b""
+        assert (await third.request(Hello())).ok
+        assert (await second.request(Hello())).ok
+        oldest[1].close()
+        await second.close()
+        await third.close()
+
+
+async def test_a_subscriber_that_does_not_read_is_dropped_and_the_others_hear_all(
+    path: Path,
+) -> None:
+    async with echo(path, ServerLimits(unsent_max_bytes=100_000)) as daemon:
+        _, deaf = await raw(path, b'{"op":"subscribe"}\n')
+        async with subscribe(path) as news:
+            await anext(news)
+            await until(lambda: len(daemon.subscribers) == 2)
+            big = Update(gone=("x" * 10_000,))
+            for _ in range(100):
+                for client in daemon.subscribers:
+                    client.send(big)
+                assert (await anext(news)).gone == big.gone
+            dropped = [client for client in daemon.subscribers if client.gone]
+            assert len(dropped) == 1
+            dropped[0].send(big)  # says nothing, harms nothing
+        deaf.close()
+
+
+async def test_a_subscription_ends_when_the_daemon_goes(path: Path) -> None:
+    async with echo(path) as daemon, subscribe(path) as news:
+        assert (await anext(news)).full
+        daemon.subscribers[0].drop("test")
+        with pytest.raises(StopAsyncIteration):
+            await anext(news)
+
+
+async def test_the_last_answer_arrives_before_the_daemon_leaves(path: Path) -> None:
+    async with echo(path) as daemon:
+        reader, writer = await raw(path, b'{"op":"ask"}\n' * 1000)
+        await daemon.server.flush()
+        lines = [await reader.readline() for _ in range(1000)]
+        assert all(lines)
+        writer.close()
+
+
+async def test_a_client_gives_up_in_time_and_its_connection_is_closed(path: Path) -> None:
+    async with echo(path) as daemon:
+        daemon.gate.clear()
+        client = await connect(path)
+        with pytest.raises(NoAnswerError, match="did not answer in time"):
+            await client.request(Shutdown(), limit_s=0.05)
+        with pytest.raises(NoAnswerError):
+            await client.request(Hello(), limit_s=1)
+        await client.close()
+        daemon.gate.set()
+
+
+async def test_a_blocking_call_gives_up_in_time(path: Path) -> None:
+    async with echo(path) as daemon:
+        daemon.gate.clear()
+        with pytest.raises(NoAnswerError, match=r"did not answer in 0.05 s"):
+            await asyncio.to_thread(call, path, Shutdown(), 0.05)
+        daemon.gate.set()
+
+
+# --- the socket file -------------------------------------------------------------------------
+
+
+async def test_nobody_at_home_is_a_clear_message_c4_18(path: Path) -> None:
+    with pytest.raises(NoAnswerError, match=f"no daemon answers at {path}: No such file"):
+        call(path, Ask())
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    with pytest.raises(NoAnswerError, match="Connection refused"):
+        call(path, Ask())
+    with pytest.raises(NoAnswerError, match="Connection refused"):
+        await connect(path)
+
+
+def test_a_socket_file_nobody_answers_at_is_replaced(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    assert not answers(path)
+    with listen(path):
+        assert answers(path)
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_socket_somebody_answers_at_is_not_taken(path: Path) -> None:
+    with listen(path), pytest.raises(HostError, match=f"another daemon answers at {path}"):
+        listen(path)
+
+
+def test_another_file_in_the_way_is_not_removed(path: Path) -> None:
+    path.write_text("precious")
+    with pytest.raises(UsageError, match="is there and is no socket"):
+        listen(path)
+    assert path.read_text() == "precious"
+
+
+def test_a_directory_that_is_missing_is_made(short_dir: Path) -> None:
+    with listen(short_dir / "a/b/s"):
+        assert (short_dir / "a/b/s").is_socket()
+
+
+def test_a_directory_that_cannot_be_made_is_the_hosts_fault(short_dir: Path) -> None:
+    (short_dir / "file").write_text("")
+    with pytest.raises(HostError, match="cannot listen at"):
+        listen(short_dir / "file/s")
+
+
+@pytest.mark.parametrize("use", [address.check_path, listen, lambda p: call(p, Hello())])
+def test_a_path_that_is_too_long_is_the_users_mistake(use: object, tmp_path: Path) -> None:
+    path = tmp_path / ("x" * PATH_MAX_BYTES)
+    assert callable(use)
+    with pytest.raises(UsageError, match=r"has \d+ bytes, a unix socket's path at most 107"):
+        use(path)
+
+
+STRANGER = """
+import os, socket, sys
+os.setuid(65534)
+connection = socket.socket(socket.AF_UNIX)
+connection.connect(sys.argv[1])
+try:
+    connection.sendall(b'{"op":"hello"}\\n')
+    sys.exit(len(connection.recv(100)))
+except ConnectionError:
+    sys.exit(0)
+"""
+
+
+def open_to_all(path: Path) -> None:
+    """Let only the daemon itself be in a stranger's way."""
+    path.chmod(0o777)
+    path.parent.chmod(0o711)
+    path.parent.parent.chmod(0o711)
+
+
+@pytest.mark.root("becomes another user")
+@pytest.mark.parametrize(("program", "heard"), [(STRANGER, 0), (STRANGER.replace("65534", "0"), 1)])
+async def test_another_user_is_refused_whatever_the_mode_of_the_file(
+    path: Path, program: str, heard: int
+) -> None:
+    async with echo(path):
+        open_to_all(path)
+        command = [sys.executable, "-c", program, str(path)]
+        done = await asyncio.to_thread(subprocess.run, command, check=False)
+        assert min(done.returncode, 1) == heard
+        assert (await asyncio.to_thread(call, path, Hello())).ok
