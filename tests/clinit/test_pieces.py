@@ -176,7 +176,7 @@ async def test_a_full_pipe_keeps_log_lines_and_then_drops_and_counts_them() -> N
 
     try:
         sink = LogSink(writing)
-        for number in range(KEPT_MAX_BYTES // 1000 + 50):
+        for number in range(KEPT_MAX_BYTES // 1000 + 500):
             sink.write(f"{number:06d}".ljust(999, ".") + "\n")
         await until(all_read)
     finally:
