@@ -60,6 +60,10 @@ GUARD_ROUNDS_MAX = 100
 GUARD_PAUSE_S = 0.02
 
 libc = ctypes.CDLL(None, use_errno=True)
+# Looked up here, for the child's first use of a name would look it up in the child: again for
+# each, and 80 pages copied for it (0.3 ms).
+syscall, prctl, getppid, setsid = libc.syscall, libc.prctl, libc.getppid, libc.setsid
+dup2, sigprocmask, execve = libc.dup2, libc.sigprocmask, libc.execve
 Words = ctypes.Array[ctypes.c_char_p]
 
 
@@ -113,7 +117,7 @@ def born_alive(tree: str) -> bool:
     try:
         inside = os.open(trial, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         arguments = CloneArguments(flags=CLONE_INTO_CGROUP, exit_signal=SIGCHLD, cgroup=inside)
-        pid: int = libc.syscall(CLONE3, ctypes.byref(arguments), ARGUMENTS_BYTES)
+        pid: int = syscall(CLONE3, ctypes.byref(arguments), ARGUMENTS_BYTES)
         if pid == 0:
             os._exit(0)
         return pid < 0 or os.waitpid(pid, 0)[1] == 0
@@ -196,7 +200,7 @@ class ForkServer:
         if inside >= 0 and self._into_cgroup:
             arguments.flags |= CLONE_INTO_CGROUP
             arguments.cgroup = inside
-        pid: int = libc.syscall(CLONE3, ctypes.byref(arguments), ARGUMENTS_BYTES)
+        pid: int = syscall(CLONE3, ctypes.byref(arguments), ARGUMENTS_BYTES)
         if pid == 0:
             if not self._into_cgroup:
                 self._enter(cgroup)
@@ -205,7 +209,7 @@ class ForkServer:
             number = CLONE.get(os.uname().machine)
             if number is None:
                 return -errno.ENOSYS
-            pid = libc.syscall(number, CLONE_PARENT, 0, 0, 0, 0)
+            pid = syscall(number, CLONE_PARENT, 0, 0, 0, 0)
             if pid == 0:
                 self._enter(cgroup)
                 self._live(programs, argv, c_argv, fds)
@@ -226,20 +230,20 @@ class ForkServer:
         self, programs: list[bytes], argv: list[bytes], c_argv: Words, fds: list[int]
     ) -> None:
         """Be the child: never returns. Every line here copies some pages."""
-        libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
-        if libc.getppid() != self._parent:
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+        if getppid() != self._parent:
             os._exit(EXEC_FAILED)  # clinit died before that: no signal will come
-        libc.setsid()
-        libc.dup2(fds[0], 1)
-        libc.dup2(fds[1], 2)
-        libc.sigprocmask(SIG_SETMASK, self._no_signals, None)
+        setsid()
+        dup2(fds[0], 1)
+        dup2(fds[1], 2)
+        sigprocmask(SIG_SETMASK, self._no_signals, None)
         environment = self._environment.words
         problem = errno.ENOENT
         for program in programs:
-            libc.execve(program, c_argv, environment)
+            execve(program, c_argv, environment)
             number = ctypes.get_errno()
             if number == errno.ENOEXEC:  # a script without a first line, as execvp(3) does it
-                libc.execve(SHELL, words([SHELL, program, *argv[1:]]), environment)
+                execve(SHELL, words([SHELL, program, *argv[1:]]), environment)
                 number = ctypes.get_errno()
             if number not in (errno.ENOENT, errno.ENOTDIR):
                 problem = number
@@ -292,7 +296,7 @@ def main() -> None:
     for number in BLOCKED:
         libc.sigaddset(blocked, number)
         libc.signal(number, SIG_DFL)
-    libc.sigprocmask(SIG_SETMASK, blocked, None)
+    sigprocmask(SIG_SETMASK, blocked, None)
     for number in (SIGPIPE, SIGXFSZ):  # Python ignores them, and children would inherit that
         libc.signal(number, SIG_DFL)
     connection = _socket.socket(fileno=int(fd))

@@ -1,0 +1,110 @@
+"""Children are born alive in cgroups that something was killed in: Linux 6.18 makes that hard.
+
+Found by chaos (seed 1): after a loss of power every child of a node ended by signal 9 at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mosha.clinit import cgroups, forkserver
+from mosha.clinit.boxes import Key
+from mosha.clinit.cgroup_boxes import CgroupBoxes
+from mosha.clinit.forker import Forker
+from mosha.core.process import Scope
+from tests.clinit.conftest import can_make_cgroups
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+KEY = Key("g", "t")
+
+pytestmark = pytest.mark.skipif(not can_make_cgroups(), reason="needs a writable cgroup v2")
+
+
+@pytest.fixture
+def boxes() -> Iterator[CgroupBoxes]:
+    own = cgroups.own_cgroup()
+    assert own is not None
+    made = CgroupBoxes(own, secrets.token_hex(4))
+    yield made
+    cgroups.kill(made.tree)
+    wait_until(lambda: cgroups.remove(made.tree))
+
+
+@pytest.fixture
+def forker(boxes: CgroupBoxes) -> Iterator[Forker]:
+    made = Forker(dict(os.environ), "mark", boxes.tree)
+    yield made
+    made.dismiss()
+    os.waitpid(made.pid, 0)
+
+
+def ended(forker: Forker, boxes: CgroupBoxes, *argv: str) -> int:
+    """Run a command in the box and return its exit status, negative for a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(started(forker, boxes, *argv), 0)[1])
+
+
+def started(forker: Forker, boxes: CgroupBoxes, *argv: str) -> int:
+    with open(os.devnull, "r+b") as sink:  # noqa: PTH123 - a device
+        pid = forker.fork(list(argv), {}, boxes.place(KEY), [sink.fileno()] * 3)
+    boxes.note(KEY, pid)
+    return pid
+
+
+@pytest.mark.parametrize("whole_group", [True, False], ids=["the group", "the entry"])
+def test_what_is_started_again_after_a_kill_lives(
+    boxes: CgroupBoxes, forker: Forker, *, whole_group: bool
+) -> None:
+    leader = started(forker, boxes, "sleep", "7603")
+    if whole_group:
+        boxes.kill_group(KEY.group)
+    else:
+        boxes.signal(KEY, leader, Scope.ENTRY, signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(leader, 0)[1]) == -signal.SIGKILL
+    wait_until(lambda: boxes.is_group_empty(KEY.group, frozenset()))
+    assert ended(forker, boxes, "true") == 0
+
+
+def test_children_live_where_a_former_life_was_killed(boxes: CgroupBoxes) -> None:
+    """As a service manager does it: the cgroup stays, all in it were killed."""
+    home = boxes.tree.parent / f"{boxes.tree.name}-home"
+    home.mkdir()
+    cgroups.kill(home)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            with contextlib.suppress(BaseException):
+                (home / "cgroup.procs").write_text("0")
+                code = 0 if _lives_in(home) else 2
+            os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    finally:
+        cgroups.kill(home)
+        wait_until(lambda: cgroups.remove(home))
+
+
+def _lives_in(home: Path) -> bool:
+    inner = CgroupBoxes(home, "inner")
+    server = Forker(dict(os.environ), "mark", inner.tree)
+    lives = ended(server, inner, sys.executable, "-c", "") == 0
+    pid = started(server, inner, "sleep", "7604")
+    # Born outside it moves in before it becomes the command.
+    wait_until(lambda: cgroups.pids(inner.tree) == [pid])
+    server.give_up()
+    os.waitpid(pid, 0)
+    return lives
+
+
+def test_where_no_trial_can_be_made_the_first_child_tells() -> None:
+    assert forkserver.born_alive("/no/such/cgroup")
