@@ -108,8 +108,10 @@ class StateDir:
 
     def note_session(self, leader: int) -> None:
         """Note a new leader; needed only without a cgroup."""
+        if self._sessions is None:
+            return
         seen = proc.see(leader)
-        if self._sessions is not None and seen is not None:
+        if seen is not None:
             # A full disk must not keep a service from running; the mark finds most of it.
             with contextlib.suppress(OSError):
                 os.write(self._sessions, b"%d %d\n" % (leader, seen.start))
