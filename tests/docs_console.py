@@ -12,6 +12,7 @@ Numbers that differ from run to run (times, ages, incarnations, pids) do not cou
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -27,6 +28,7 @@ from types import TracebackType
 from typing import Self
 
 from mosha.cli import demo_processes
+from mosha.clinit import cgroups
 from mosha.clinit.proc import command_line
 from tests.waiting import wait_until
 
@@ -128,9 +130,8 @@ class Shell:
 
     def __enter__(self) -> Self:
         """Start the shell."""
-        self._box = demo_processes.make_box(self._mark)
         self._bash = subprocess.Popen(
-            demo_processes.inside(self._box, ["/bin/bash", "--noprofile", "--norc"]),
+            ["/bin/bash", "--noprofile", "--norc"],
             cwd=self._home,
             env=self._environment,
             stdin=subprocess.PIPE,
@@ -146,12 +147,15 @@ class Shell:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End everything."""
-        monitors = [p for p in demo_processes.marked(self._mark) if " run " in command_line(p)]
+        """End everything; after a page that ran to its end, that is the shell."""
+        running = demo_processes.marked(self._mark)
+        monitors = [pid for pid in running if " run " in command_line(pid)]
         # The monitors first: they would start a clinit again.
         demo_processes.kill(self._mark, [self._bash.pid, *monitors])
         self._bash.communicate()
-        demo_processes.remove_box(self._box)
+        # What was killed is in its cgroup until the first process of the system has reaped it.
+        boxes = _boxes_below(self._home)
+        wait_until(lambda: all(cgroups.remove(box) for box in boxes))
 
     def run(self, command: str) -> str:
         """Run a command; return what it prints, with its directory under the name of the pages."""
@@ -204,6 +208,12 @@ class Shell:
                 told = f"{step.command}: no {step.until!r} in\n{printed}"
                 raise AssertionError(told) from error
         return printed
+
+
+def _boxes_below(home: Path) -> list[Path]:
+    """Return the cgroups of every clinit that did not end in good order."""
+    records = [json.loads(path.read_bytes()) for path in home.glob("*/state/children.json")]
+    return [Path(record["cgroup"]) for record in records if record.get("cgroup")]
 
 
 def rewritten(page: str, directory: Path) -> str:
