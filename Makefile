@@ -8,10 +8,12 @@ STAMP     := $(VENV)/made-from-lock
 PIP       := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PIP_TOOLS := 7.6.2
 ARGS      ?=
+MINUTES   ?= 2
+SEED      ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check lint test bench lock clean
+.PHONY: help demo check lint test bench chaos lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +33,9 @@ test: $(STAMP) ## the tests alone, in random order (ARGS='-k lease -x')
 
 bench: $(STAMP) ## latencies, CPU and memory beside a floor measured in the same run
 	$(BIN)/python -m tests.bench $(ARGS)
+
+chaos: $(STAMP) ## faults against real processes, then a verdict (MINUTES=10 SEED=7; root: with FUSE)
+	$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 # A venv of its own, so that .venv holds nothing that is not locked. The two --no-emit options
 # and the custom command keep the addresses and paths of the machine at hand out of the file.

@@ -1,0 +1,187 @@
+"""One run: a cluster is made, a storm goes over it, and a verdict is given.
+
+Everything the run started is ended by it, whatever happens; the files are kept if something
+was wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+import signal
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mosha.clock import boottime
+from tests.chaos import verdict
+from tests.chaos.edits import TABLES, Book
+from tests.chaos.machines import Machine
+from tests.chaos.schedule import Fault, World, kinds, make_faults, make_world
+from tests.chaos.storm import Storm
+from tests.chaos.views import Views, missing
+from tests.e2e.cluster import Cluster, Node
+
+SETTLE_TIMEOUTS = 12.0
+SETTLE_MIN_S = 45.0
+LEAVE_LIMIT_S = 30.0
+
+EXTRA = """ban = 4
+start_grace = 1
+poll = {poll}
+log_level = "info"
+"""
+FENCE = """stomith = "{script}"
+"""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a run."""
+
+    world: World
+    seconds: float
+    problems: list[str] = field(default_factory=list)
+    exercised: Counter[str] = field(default_factory=Counter)
+    loud: Counter[str] = field(default_factory=Counter)
+    facts: dict[str, object] = field(default_factory=dict)
+    kept: Path | None = None
+    without_fuse: str = ""
+
+    @property
+    def never(self) -> list[str]:
+        """What this run could have exercised and did not."""
+        return sorted(kind for kind in kinds(self.world) if not self.exercised[kind])
+
+
+def run(
+    seed: int, seconds: float, say: Callable[[str], None], *, base: Path | None = None
+) -> Outcome:
+    """Do one run of `seconds` of faults. `say` prints a line; `base` is where files go."""
+    why_not = missing()
+    directory = Path(tempfile.mkdtemp(prefix="mc", dir=base))
+    world = make_world(seed, fuse=not why_not, fences=not why_not)
+    faults = make_faults(world, seconds)
+    say(str(world) + (f" (no FUSE: {why_not})" if why_not else ""))
+    for fault in faults:
+        say(f"  {fault}")
+    outcome = Outcome(world, seconds, without_fuse=why_not)
+    with contextlib.ExitStack() as ends:
+        _live(faults, directory, outcome, say, ends)
+    if outcome.problems:
+        outcome.kept = directory
+    else:
+        shutil.rmtree(directory)
+    return outcome
+
+
+def _live(
+    faults: list[Fault],
+    directory: Path,
+    outcome: Outcome,
+    say: Callable[[str], None],
+    ends: contextlib.ExitStack,
+) -> None:
+    world = outcome.world
+    extra = EXTRA.format(poll=world.timeout_s / 20)
+    if world.fences:
+        extra = FENCE.format(script=directory / "fence") + extra
+    cluster = Cluster(directory, size=world.nodes, timeout_s=world.timeout_s, extra=extra)
+    ends.enter_context(cluster)
+    machines = {n: _machine(node, cluster.box) for n, node in cluster.nodes.items()}
+    if world.fences:
+        _write_fence(directory, machines)
+    views = _make_views(world, cluster, ends)
+    book = Book(cluster, world.groups)
+    began = boottime()
+
+    def tell(text: str) -> None:
+        say(f"{boottime() - began:7.2f}  {text}")
+
+    storm = Storm(world, cluster, machines, views, book, tell)
+    chance = random.Random(world.seed)  # noqa: S311 - faults, not secrets
+    for table in TABLES:
+        book.edit(1, table, chance, how="renamed", valid=True)
+    for machine in machines.values():
+        machine.start()
+    problems = outcome.problems
+    if not storm.settle(lambda: not _unsettled(cluster, machines, world), SETTLE_MIN_S):
+        problems += ["the cluster did not start", *_unsettled(cluster, machines, world)]
+        return
+    began = boottime()
+    storm.run(faults)
+    tell("the faults are over")
+    limit_s = max(SETTLE_MIN_S, SETTLE_TIMEOUTS * world.timeout_s)
+    if not storm.settle(lambda: not _unsettled(cluster, machines, world), limit_s):
+        problems += _unsettled(cluster, machines, world)
+    tell("settled" if not problems else "not settled")
+    _judge(storm, outcome)
+
+
+def _judge(storm: Storm, outcome: Outcome) -> None:
+    """Look at everything, let all nodes leave, and look for what stays."""
+    cluster, machines, problems = storm.cluster, storm.machines, outcome.problems
+    problems += storm.book.wrong()
+    for machine in machines.values():
+        problems += machine.own_ends
+    for machine in machines.values():
+        machine.down += 1
+        machine.leaving = True
+        machine.node.signal(signal.SIGTERM)
+    left = storm.settle(lambda: all(m.ended() for m in machines.values()), LEAVE_LIMIT_S)
+    if not left:
+        problems.append("not every node left within its time")
+    storm.settle(lambda: not verdict.left_running(machines), 2.0)
+    problems += verdict.left_running(machines)
+    problems += storm.book.lost()
+    problems += verdict.overlapping(cluster)
+    problems += verdict.terms_out_of_order(cluster)
+    odd, outcome.loud = verdict.odd_lines(cluster)
+    problems += odd
+    outcome.exercised = storm.exercised
+    outcome.facts = {
+        "overlaps": len(verdict.overlapping(cluster)),
+        "instances": verdict.instances(cluster),
+        "moves": verdict.moves(cluster),
+        "edits": len(storm.book.edits),
+        "late_max_s": round(storm.late_max_s, 3),
+    }
+
+
+def _unsettled(cluster: Cluster, machines: dict[int, Machine], world: World) -> list[str]:
+    try:
+        return verdict.unsettled(cluster, machines, world.groups)
+    except FileNotFoundError as error:
+        return [f"not there: {error.filename}"]
+
+
+def _machine(node: Node, box: Path | None) -> Machine:
+    if box is not None:
+        node.box = box / f"n{node.number}"
+        node.box.mkdir()
+    return Machine(node, node.box)
+
+
+def _make_views(world: World, cluster: Cluster, ends: contextlib.ExitStack) -> Views | None:
+    if not world.fuse:
+        return None
+    base = cluster.base
+    views = Views(base, base / "mfs", world.seed)
+    ends.callback(views.close)
+    views.open(range(1, world.nodes + 1))
+    for number, node in cluster.nodes.items():
+        text = node.config.read_text()
+        node.config.write_text(text.replace(f'"{base}/mfs"', f'"{base}/v{number}"'))
+    return views
+
+
+def _write_fence(directory: Path, machines: dict[int, Machine]) -> None:
+    """Write a fence that is one: it ends everything of the node."""
+    boxes = {number: machine.box for number, machine in machines.items()}
+    cases = "".join(f"{number}) echo 1 > {box}/cgroup.kill ;;\n" for number, box in boxes.items())
+    script = directory / "fence"
+    script.write_text(f'#!/bin/sh\ncase "$1" in\n{cases}*) exit 1 ;;\nesac\n')
+    script.chmod(0o755)

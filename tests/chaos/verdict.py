@@ -1,0 +1,146 @@
+"""What must hold when the faults are over, each as a function that returns what does not."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+import msgspec
+
+from mosha.cli import demo_overlaps
+from mosha.cli.demo_overlaps import Ran
+from mosha.control.calls import NoAnswerError
+from mosha.formats.hactl import parse_hactl
+from tests.chaos.machines import Machine
+from tests.e2e.cluster import Cluster, Node
+from tests.leftovers import read_process
+
+FORKS = "forks"
+
+EXPECTED = frozenset(
+    {
+        *("publish_failed", "clinit_hung", "clinit_failed", "quorum_changed", "lease_lost"),
+        *("table_refused", "table_discarded", "table_fetch_failed", "table_write_failed"),
+        *("cltab_refused", "group_banned", "entry_throttled", "leftover_ended", "orphan_ended"),
+        *("lease_ended", "entry_signalled", "entry_exited", "fence_ordered", "fence_ended"),
+        *("clinit_lost", "peer_changed", "claim_withdrawn", "incarnation_raised", "tell_refused"),
+    }
+)
+"""Events of level warning and above that faults of these kinds explain."""
+
+LOUD = frozenset({"warning", "error", "critical"})
+
+
+def overlapping(cluster: Cluster) -> list[str]:
+    """Return every two processes of one group that ran together where they must not.
+
+    On two nodes never; on one node neither, but for the group that forks.
+    """
+    ran = demo_overlaps.read_witness(cluster.witness.read_text())
+    return [
+        f"overlap: {pair}"
+        for pair in demo_overlaps.overlaps(ran)
+        if pair.first.node != pair.second.node or pair.first.group != FORKS
+    ]
+
+
+def instances(cluster: Cluster) -> int:
+    """Return how many processes of groups there were."""
+    return len(demo_overlaps.read_witness(cluster.witness.read_text()))
+
+
+def moves(cluster: Cluster) -> int:
+    """Return how often a group ran on another node than before."""
+    ran = demo_overlaps.read_witness(cluster.witness.read_text())
+    return sum(a.node != b.node for same in _by_group(ran) for a, b in itertools.pairwise(same))
+
+
+def terms_out_of_order(cluster: Cluster) -> list[str]:
+    """Return where a group's fencing token did not grow from one node to the next (C8)."""
+    ran = demo_overlaps.read_witness(cluster.witness.read_text())
+    return [
+        f"term of {a.group} went from {a.term} on node {a.node} to {b.term} on node {b.node}"
+        for same in _by_group(ran)
+        for a, b in itertools.pairwise(same)
+        if b.term < a.term or (b.term == a.term and a.node != b.node)
+    ]
+
+
+def _by_group(ran: Iterable[Ran]) -> list[list[Ran]]:
+    groups: dict[str, list[Ran]] = defaultdict(list)
+    for one in ran:
+        groups[one.group].append(one)
+    return list(groups.values())
+
+
+def unsettled(cluster: Cluster, machines: dict[int, Machine], groups: Iterable[str]) -> list[str]:
+    """Return what is not yet as it should be: statuses, groups, processes, views."""
+    problems = []
+    wishes = parse_hactl((cluster.nodes[1].rundir / "state/hactl").read_bytes(), "hactl").wishes
+    places = cluster.places()
+    running: Counter[str] = Counter()
+    for machine in machines.values():
+        for pid in machine.find("child"):
+            running[_group_of(pid)] += 1
+    for group in groups:
+        wanted = 1 if group in wishes and wishes[group].level == "start" else 0
+        if len(places.get(group, [])) != wanted:
+            problems.append(f"{group} is at start DONE on nodes {places.get(group, [])}")
+        least, most = (wanted, wanted) if group != FORKS else (2 * wanted, 99 * wanted)
+        if not least <= running[group] <= most:
+            problems.append(f"{group} has {running[group]} processes, wanted {wanted}")
+    for node in cluster.nodes.values():
+        problems += _unhappy(node)
+    return problems
+
+
+def _unhappy(node: Node) -> list[str]:
+    try:
+        report = node.report()
+    except (NoAnswerError, OSError) as error:
+        return [f"node {node.number} does not answer: {error}"]
+    return [
+        *(
+            f"node {node.number} sees {n.node} {n.state}"
+            for n in report.nodes
+            if n.state not in ("self", "fresh")
+        ),
+        *(f"node {node.number}: {g.group}: {g.why}" for g in report.groups if not g.ok),
+    ]
+
+
+def _group_of(pid: int) -> str:
+    found = read_process(pid)
+    return found[0].get("MOSHA_GROUP", "") if found else ""
+
+
+def odd_lines(cluster: Cluster) -> tuple[list[str], Counter[str]]:
+    """Return what the logs should not have, and how often each loud event is there."""
+    odd: list[str] = []
+    loud: Counter[str] = Counter()
+    for node in cluster.nodes.values():
+        for line in node.log.read_bytes().splitlines():
+            text = line.decode(errors="replace")
+            try:
+                event = msgspec.json.decode(line)
+            except msgspec.DecodeError:
+                if not text.startswith(("error: ", "STOMITH node")):
+                    odd.append(f"log of node {node.number}: {text[:300]}")
+                continue
+            if event.get("level") in LOUD:
+                loud[event["event"]] += 1
+                if event["event"] not in EXPECTED:
+                    odd.append(f"log of node {node.number}: {text[:300]}")
+            if "Traceback" in text or "exception" in event:
+                odd.append(f"log of node {node.number}: {text[:2000]}")
+    return odd, loud
+
+
+def left_running(machines: dict[int, Machine]) -> list[str]:
+    """Return the processes of nodes that have left: there should be none."""
+    return [
+        f"orphan of node {number}: pid {pid}"
+        for number, machine in machines.items()
+        for pid in machine.node.processes()
+    ]

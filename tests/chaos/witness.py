@@ -1,0 +1,49 @@
+"""A process of a group that notes when it is there, in the words of the demo's witness.
+
+`witness.py FILE [stubborn | forks]`: a stubborn one ends by SIGKILL only; one that forks has
+a child in a session of its own that notes as well, and that nobody but mosha will end.
+Run by a bare Python (-I -S); every line is one write to a file opened for appending.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+ALIVE_S = 0.05
+
+
+class _Ended(Exception):  # noqa: N818 - it is no error
+    """A signal asked the process to end."""
+
+
+def _end(_number: int, _frame: object) -> None:
+    raise _Ended
+
+
+def _note(file: int, word: str) -> None:
+    here = (os.environ.get(f"MOSHA_{name}", "-") for name in ("GROUP", "NODE", "TOKEN"))
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    os.write(file, f"{now:.4f} {' '.join(here)} {os.getpid()} {word}\n".encode())
+
+
+def main(path: str, kind: str) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    answer = signal.SIG_IGN if kind == "stubborn" else _end
+    try:
+        signal.signal(signal.SIGINT, answer)
+        signal.signal(signal.SIGTERM, answer)
+        if kind == "forks" and os.fork() == 0:
+            os.setsid()
+        _note(file, "start")
+        while True:
+            time.sleep(ALIVE_S)
+            _note(file, "alive")
+    except _Ended:
+        _note(file, "stop")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], (sys.argv[2:] or ["plain"])[0])
