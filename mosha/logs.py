@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TextIO
+
+from mosha.logfile import LogFile
 
 
 @contextlib.contextmanager
@@ -33,7 +35,7 @@ with _not_importing("rich"):
     import structlog
 
 if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger, Processor
+    from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 EVENTS: dict[str, str] = {
     # clinit
@@ -57,6 +59,7 @@ EVENTS: dict[str, str] = {
     # the life of a node
     "monitor_started": "the first status is about to be published (fields inc, run)",
     "monitor_leaving": "an orderly stop of this node has begun",
+    "monitor_handing_over": "this monitor ends (SIGUSR1) and leaves clinit and all groups running",
     "monitor_stopped": "this node has left; its groups may be taken over at once",
     "settings_reloaded": "mosha.toml was read again; what changed and what needs a restart",
     "settings_refused": "mosha.toml has mistakes; the settings in force stay",
@@ -106,36 +109,70 @@ EVENTS: dict[str, str] = {
 }
 
 
-def configure(*, people: bool, level: str = "info", stream: TextIO | None = None) -> None:
+class _IntoFile:
+    """Writes each event into a file, as JSON; `alone` if nothing else is to get it."""
+
+    def __init__(self, file: LogFile, *, alone: bool) -> None:
+        self.file = file
+        self._alone = alone
+        self._render = structlog.processors.JSONRenderer(ensure_ascii=False)
+
+    def __call__(self, logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+        text = self._render(
+            logger, name, structlog.processors.dict_tracebacks(logger, name, {**event})
+        )
+        self.file.write(str(text) + "\n")
+        if self._alone:
+            raise structlog.DropEvent
+        return event
+
+
+def configure(
+    *,
+    people: bool,
+    level: str = "info",
+    stream: TextIO | None = None,
+    file: LogFile | None = None,
+    fields: Mapping[str, object] | None = None,
+) -> None:
     """Set up logging for this process: JSON lines, or lines for people.
 
     Args:
         people: coloured, aligned lines instead of JSON.
         level: debug, info, warning, error or critical; lower lines cost 0.1 µs.
         stream: where to write; stderr by default.
+        file: gets the JSON lines; then only lines for people go to `stream`.
+        fields: what every line of this process has, before any logger is used.
     """
     out = stream or sys.stderr
-    shared: list[Processor] = [
+    if fields:
+        structlog.contextvars.bind_contextvars(**fields)
+    chain: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(colors=out.isatty())]
-        if people
-        else [
-            structlog.processors.dict_tracebacks,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ]
-    )
+    if file is not None:
+        chain.append(_IntoFile(file, alone=not people))
+    if people:
+        chain.append(structlog.dev.ConsoleRenderer(colors=out.isatty()))
+    else:
+        chain.append(structlog.processors.dict_tracebacks)
+        chain.append(structlog.processors.JSONRenderer(ensure_ascii=False))
     structlog.configure(
-        processors=[*shared, *last],
+        processors=chain,
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=False,
     )
+
+
+def file_in_force() -> LogFile | None:
+    """Return the file that gets the log at this moment."""
+    processors = structlog.get_config()["processors"]
+    return next((one.file for one in processors if isinstance(one, _IntoFile)), None)
 
 
 def for_people() -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 
-_LEAVES = frozenset({"errors", "clock", "logs"})
+_LEAVES = frozenset({"errors", "clock", "logs", "logfile"})
 _CONTROL = frozenset({"control", "formats", "core"}) | _LEAVES
 _ALL = frozenset({"cli", "ha", "monitor", "clinit", "__init__"}) | _CONTROL
 
@@ -22,7 +22,8 @@ _ALL = frozenset({"cli", "ha", "monitor", "clinit", "__init__"}) | _CONTROL
 LAYERS: Mapping[str, frozenset[str]] = {
     "errors": frozenset(),
     "clock": frozenset({"errors"}),
-    "logs": frozenset({"errors"}),
+    "logfile": frozenset(),
+    "logs": frozenset({"errors", "logfile"}),
     "core": frozenset({"core", "errors"}),
     "formats": frozenset({"formats", "core", "errors"}),
     "control": _CONTROL,

@@ -20,6 +20,8 @@ from mosha.control.calls import NoAnswerError, call
 from mosha.control.protocol import Ask, ClinitRequest, Reread, Shutdown, Tell
 from mosha.errors import HostError, UsageError
 from mosha.formats.cltab import parse_variables
+from mosha.formats.settings import LOG_FILE_KEEP_DEFAULT, LOG_FILE_MAX_BYTES_DEFAULT
+from mosha.formats.settings_rules import LOG_FILE_MIN_BYTES, LOG_FILES_MAX
 
 DEFAULT_CLTAB = "/etc/cltab"
 DEFAULT_SOCKET = "/var/run/clinit/clinit.s"
@@ -44,6 +46,9 @@ class _Given:
     managed: bool
     node: str
     words: tuple[str, ...]
+    log_file: Path | None
+    log_max_bytes: int
+    log_keep: int
     log: Path | None = None
 
 
@@ -83,6 +88,23 @@ class _Given:
 )
 @click.option("--managed", is_flag=True, help="With -d: started by the monitor; ignore signals.")
 @click.option("--node", default="", help="With -d: MOSHA_NODE of all commands.")
+@click.option(
+    "--log-file",
+    type=click.Path(path_type=Path),
+    help="With -d: log into this file, and rotate it, instead of stderr.",
+)
+@click.option(
+    "--log-max-bytes",
+    type=click.IntRange(LOG_FILE_MIN_BYTES),
+    default=LOG_FILE_MAX_BYTES_DEFAULT,
+    help="At this size it becomes FILE.1.",
+)
+@click.option(
+    "--log-keep",
+    type=click.IntRange(1, LOG_FILES_MAX),
+    default=LOG_FILE_KEEP_DEFAULT,
+    help="So many old ones stay.",
+)
 @click.version_option(package_name="mosha", prog_name="clinit")
 @click.argument("words", nargs=-1, metavar="[[GROUP] LEVEL]")
 def main(**options: Any) -> None:
@@ -162,9 +184,18 @@ def _be_daemon(given: _Given) -> int:
     from mosha.clinit.daemon import run_clinit  # noqa: PLC0415
     from mosha.clinit.logsink import LogSink  # noqa: PLC0415
     from mosha.clinit.options import ClinitOptions  # noqa: PLC0415
+    from mosha.logfile import LogFile  # noqa: PLC0415
 
     sink = LogSink(sys.stderr.fileno() if given.log is None else _open_log(given.log))
-    logs.configure(people=sink.isatty(), stream=cast("TextIO", sink))
+    file = None
+    if given.log_file is not None:
+        file = LogFile(given.log_file, max_bytes=given.log_max_bytes, keep=given.log_keep)
+    logs.configure(
+        people=sink.isatty(),
+        stream=cast("TextIO", sink),
+        file=file,
+        fields={"node": int(given.node)} if given.node.isdecimal() else None,
+    )
     options = ClinitOptions(
         cltab=given.cltab,
         socket=given.socket,
@@ -174,7 +205,11 @@ def _be_daemon(given: _Given) -> int:
         managed=given.managed,
         node=given.node,
     )
-    return asyncio.run(run_clinit(options))
+    try:
+        return asyncio.run(run_clinit(options))
+    finally:
+        if file is not None:
+            file.close()
 
 
 def _open_log(path: Path) -> int:

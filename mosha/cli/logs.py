@@ -2,140 +2,155 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import IO
 
 import click
 
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED
 from mosha.cli.help_text import Command
-from mosha.cli.log_lines import LEVELS, Filter, Printer
-from mosha.errors import HostError, UsageError
+from mosha.cli.log_files import FileSource
+from mosha.cli.log_lines import LEVELS, Filter, Printer, key_of
+from mosha.cli.log_merge import Record, Source, blocks
+from mosha.cli.log_pipes import (
+    UNITS,
+    JournalSource,
+    journal_command,
+    journal_knows,
+    standard_input,
+)
+from mosha.cli.log_when import moment
+from mosha.cli.settings import load_settings
+from mosha.errors import UsageError
+from mosha.formats.names import nearest
+from mosha.logfile import beside
 
-LOOK_S = 0.2
-"""How often a followed file is looked at: not felt by people, and next to no work."""
-
-CHUNK_BYTES = 1 << 16
-
-LINE_MAX_BYTES = 1 << 20
-"""What is longer without a line end is printed in parts: a log is no place for a gigabyte."""
+STDIN = "-"
 
 
 @click.command("logs", cls=Command, short_help="The log, for people.")
 @config_option
 @click.option("-f", "--follow", is_flag=True, help="Wait for more, also after a rotation.")
-@click.option("--group", metavar="G", help="Only what concerns this group.")
-@click.option("--node", type=int, metavar="N", help="Only what node N says.")
+@click.option("-u", "--journal", is_flag=True, help="Read the units of mosha in the journal.")
+@click.option("--unit", multiple=True, metavar="U", help="With --journal: these units instead.")
+@click.option("--group", multiple=True, metavar="G", help="Only what concerns this group.")
+@click.option("--node", multiple=True, type=int, metavar="N", help="Only what node N says.")
+@click.option("--event", multiple=True, metavar="E", help="Only this event; claim_* is a few.")
+@click.option("--since", metavar="WHEN", help="Nothing older: 10m, 14:30, 2025-11-22 …")
 @click.option("--level", type=click.Choice(LEVELS), help="Only this level and worse.")
 @click.option("--json", "as_json", is_flag=True, help="Pass the JSON lines through.")
-@click.argument("file", required=False)
+@click.argument("files", nargs=-1, metavar="[FILE]...")
 def command(
     config: str | None,
     *,
     follow: bool,
-    group: str | None,
-    node: int | None,
+    journal: bool,
+    unit: tuple[str, ...],
+    group: tuple[str, ...],
+    node: tuple[int, ...],
+    event: tuple[str, ...],
+    since: str | None,
     level: str | None,
     as_json: bool,
-    file: str | None,
+    files: tuple[str, ...],
 ) -> int:
     """The log, for people.
 
-    Reads the JSON lines of FILE, or of stdin if FILE is missing or `-`. Lines that are no
-    JSON are printed as they are, unless something is asked for that they cannot tell.
+    Reads the JSON lines of each FILE, `-` being stdin. Without FILE: what is sent to stdin;
+    on a terminal the `log_file` of the settings with those that were rotated away, or the
+    journal, if it knows the units of mosha. Lines of several sources are put in the order
+    of their times. An option that is given several times asks for any of its values.
+
+    Lines that are no JSON are printed as they are, unless something is asked for that they
+    cannot tell.
 
     Examples:
-        mosha logs -f /var/log/mosha.log
-        journalctl -u mosha -o cat -f | mosha logs --group web
-        mosha logs --level warning --json mosha.log | jq .event
+        mosha logs -f --group web
+        mosha logs --since 10m --level warning node1.log node2.log node3.log
+        journalctl -u mosha -o cat -f | mosha logs --event 'claim_*'
+        mosha logs --journal --json | jq .event
+
+    Exit status: 0 read; 1 cannot be read; 2 wrong usage, no such file.
     """
-    del config  # taken, as everywhere; the log is wherever stderr was sent
-    sieve = Filter(group=group, node=node, level=level)
-    printer = Printer(colours=sys.stdout.isatty(), as_json=as_json)
-    try:
-        for block in _blocks(file, follow=follow):
-            told = "".join(printer.line(raw) for raw in block if sieve.lets_through(raw))
-            if told:
-                sys.stdout.write(told)
-                sys.stdout.flush()
-    except KeyboardInterrupt:
-        if not follow:
-            raise
+    _check_events(event)
+    now = datetime.now().astimezone()
+    start = moment(since, now) if since else None
+    sieve = Filter(groups=group, nodes=node, events=event, level=level)
+    with contextlib.ExitStack() as stack:
+        sources: list[Source] = []
+        for source in _sources(config, files, unit, start, journal=journal, follow=follow):
+            stack.callback(source.close)
+            sources.append(source)
+        found = blocks(sources, sieve, since=key_of(start) if start else "", follow=follow)
+        try:
+            _print(found, as_json=as_json)
+        except KeyboardInterrupt:
+            if not follow:
+                raise
     return AS_WANTED
 
 
-def _blocks(file: str | None, *, follow: bool) -> Iterator[list[bytes]]:
-    if file not in (None, "-"):
-        return _lines(_follow(Path(str(file))) if follow else _read(Path(str(file))))
-    if file is None and sys.stdin.isatty():
-        raise UsageError(
-            "nothing to read: name a file (mosha logs FILE),"
-            " or send lines (journalctl -u mosha -o cat | mosha logs)"
-        )
-    return _lines(_chunks(sys.stdin.buffer))
-
-
-def _lines(chunks: Iterator[bytes]) -> Iterator[list[bytes]]:
-    """Yield whole lines, in the portions they come in; a last one without end counts."""
-    rest = b""
-    for chunk in chunks:
-        *whole, rest = (rest + chunk).split(b"\n")
-        if len(rest) > LINE_MAX_BYTES:
-            whole, rest = [*whole, rest], b""
-        yield whole
-    if rest:
-        yield [rest]
-
-
-def _chunks(file: IO[bytes]) -> Iterator[bytes]:
-    while chunk := os.read(file.fileno(), CHUNK_BYTES):
-        yield chunk
-
-
-def _open(path: Path) -> IO[bytes]:
-    try:
-        return path.open("rb")
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    except OSError as error:
-        raise HostError(f"{path}: cannot be read: {error.strerror}") from error
-
-
-def _read(path: Path) -> Iterator[bytes]:
-    with _open(path) as file:
-        yield from _chunks(file)
-
-
-def _follow(path: Path) -> Iterator[bytes]:
-    """Yield what is in a file and what comes, across rotation and truncation."""
-    file = _open(path)
-    while True:
-        with file:
-            yield from _until_replaced(file, path)
-        file = _open(path)
-
-
-def _until_replaced(file: IO[bytes], path: Path) -> Iterator[bytes]:
-    while True:
-        replaced = _is_replaced(file, path)  # before reading: what came until then is read
-        yield from _chunks(file)
-        if replaced:
-            return
-        if os.fstat(file.fileno()).st_size < file.tell():
-            file.seek(0)  # truncated: what is there now is new
+def _print(found: Iterator[list[Record]], *, as_json: bool) -> None:
+    printer = Printer(colours=sys.stdout.isatty())
+    for block in found:
+        if not block:
             continue
-        time.sleep(LOOK_S)
+        if as_json:
+            sys.stdout.buffer.write(b"\n".join([raw for _, raw, _ in block]) + b"\n")
+        else:
+            sys.stdout.write("".join([printer.told(raw, fields) for _, raw, fields in block]))
+        sys.stdout.flush()
 
 
-def _is_replaced(file: IO[bytes], path: Path) -> bool:
-    try:
-        there = path.stat()
-    except OSError:  # between the two steps of a rotation
-        return False
-    here = os.fstat(file.fileno())
-    return (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino)
+def _sources(
+    config: str | None,
+    files: Sequence[str],
+    units: Sequence[str],
+    since: datetime | None,
+    *,
+    journal: bool,
+    follow: bool,
+) -> Iterator[Source]:
+    """Yield what to read: what is named, else what there is."""
+    for file in files:
+        yield standard_input() if file == STDIN else FileSource(Path(file), follow=follow)
+    read_journal = journal or bool(units)
+    if not files and not read_journal:
+        if not sys.stdin.isatty():
+            yield standard_input()
+            return
+        own = _own_files(config)
+        for path in own:
+            yield FileSource(path, follow=follow, history=True)
+        if own:
+            return
+        read_journal = journal_knows(UNITS)
+        if not read_journal:
+            raise UsageError(
+                "nothing to read: name a file (mosha logs FILE), set log_file in mosha.toml,"
+                " or send lines (journalctl -u mosha -o cat | mosha logs)"
+            )
+    if read_journal:
+        yield JournalSource(journal_command(units or UNITS, follow=follow, since=since))
+
+
+def _own_files(config: str | None) -> list[Path]:
+    """Return the files that the daemons of this node write, by its settings."""
+    path = load_settings(config).log_path
+    both = (path, beside(path, "clinit")) if path else ()
+    return [path for path in both if path.exists()]
+
+
+def _check_events(names: Sequence[str]) -> None:
+    if not names:
+        return
+    from mosha.logs import EVENTS  # noqa: PLC0415 - structlog, for this check alone
+
+    for name in names:
+        if name not in EVENTS and not set(name) & {"*", "?"}:
+            hint = nearest(name, EVENTS) or "see docs/reference/events.md; "
+            raise UsageError(f"no event is called {name}; {hint}claim_* is all that begin so")

@@ -32,6 +32,11 @@ SOCKET_PATH_MAX_BYTES = 107
 CLINIT_SOCKET = "clinit.s"
 MONITOR_SOCKET = "mosha.s"
 
+LOG_FILE_MAX_BYTES_DEFAULT = 10 << 20
+"""Some days of a quiet cluster, and what an editor still opens."""
+
+LOG_FILE_KEEP_DEFAULT = 5
+
 FENCING_LIMIT_DEFAULT_S = 30.0
 """Power switches answer within seconds; a hung one must not hold up the next method."""
 
@@ -94,6 +99,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     quorum: Literal["majority", "adaptive"] | None = None
     watch: Literal["auto", "events", "poll"] = "auto"
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
+    log_file: str = ""
+    log_file_max_bytes: int = LOG_FILE_MAX_BYTES_DEFAULT
+    log_file_keep: int = LOG_FILE_KEEP_DEFAULT
     fencing: Fencing = Fencing()
 
     @property
@@ -135,6 +143,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         """The socket of the monitor."""
         return self.rundir_path / MONITOR_SOCKET
 
+    @property
+    def log_path(self) -> Path | None:
+        """The file of the monitor's log, None if that goes to stderr."""
+        return Path(self.log_file) if self.log_file else None
+
     def node_path(self, node: int) -> Path:
         """Return the directory in which a node publishes (H1.2)."""
         return Path(self.mfsbase) / str(node) / self.varpath
@@ -161,6 +174,9 @@ _RULES: dict[str, rules.Rule] = {
     "quorum": rules.one_of(rules.QUORUM_POLICIES),
     "watch": rules.one_of(rules.WATCHES),
     "log_level": rules.one_of(rules.LOG_LEVELS),
+    "log_file": rules.path_or_nothing,
+    "log_file_max_bytes": rules.whole_number(rules.LOG_FILE_MIN_BYTES, rules.LOG_FILE_MAX_BYTES),
+    "log_file_keep": rules.whole_number(1, rules.LOG_FILES_MAX),
     "fencing": rules.table,
 }
 _FENCING_RULES: dict[str, rules.Rule] = {"methods": rules.tables, "required": rules.yes_or_no}

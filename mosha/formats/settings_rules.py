@@ -20,6 +20,12 @@ TABLES_MAX = 20
 
 SECONDS_MAX = 1e9
 
+LOG_FILE_MIN_BYTES = 4 << 10
+"""A single line can have twice that; a smaller file would be rotated at every line."""
+
+LOG_FILE_MAX_BYTES = 1 << 40
+LOG_FILES_MAX = 1000
+
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 QUORUM_POLICIES = ("majority", "adaptive")
 WATCHES = ("auto", "events", "poll")
@@ -121,6 +127,19 @@ def seconds(value: object) -> float:
             "must be a number of seconds that people live to see", "write a smaller one"
         )
     return float(value)
+
+
+def whole_number(least: int, most: int) -> Callable[[object], int]:
+    """A number without a fraction, within bounds."""
+
+    def rule(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise WrongValue("must be a whole number", f"write it without quotes, as in {least}")
+        if not least <= value <= most:
+            raise WrongValue(f"must be {least} to {most}", "write a number within that")
+        return value
+
+    return rule
 
 
 def yes_or_no(value: object) -> bool:

@@ -52,6 +52,6 @@ def _apply(monitor: Monitor, new: Settings, live: list[str]) -> None:
     mind.fencing = monitor.fencing_rules()
     monitor.fencing.methods = monitor.settings.fencing.methods
     if "log_level" in live:
-        logs.configure(people=logs.for_people(), level=new.log_level)
+        logs.configure(people=logs.for_people(), level=new.log_level, file=logs.file_in_force())
     monitor.fencing.wake()
     monitor.settle()

@@ -86,10 +86,10 @@ def test_no_line_stops_the_printer_or_gets_past_it_with_control_characters(raw: 
     ("sieve", "events"),
     [
         (Filter(), ["a", "b", "c", "plain"]),
-        (Filter(group="web"), ["a"]),
-        (Filter(node=2), ["b"]),
+        (Filter(groups=["web"]), ["a"]),
+        (Filter(nodes=[2]), ["b"]),
         (Filter(level="warning"), ["b", "c"]),
-        (Filter(level="warning", node=2), ["b"]),
+        (Filter(level="warning", nodes=[2]), ["b"]),
     ],
 )
 def test_only_what_is_asked_for_passes(sieve: Filter, events: list[str]) -> None:
