@@ -52,7 +52,9 @@ class Child:
         self.ended.set_result(Exit(code if status.si_code == os.CLD_EXITED else -code))
 
 
-def spawn(forker: Forker, argv: list[str], extra: Mapping[str, str], cgroup: Path | None) -> Child:
+async def spawn(
+    forker: Forker, argv: list[str], extra: Mapping[str, str], cgroup: Path | None
+) -> Child:
     """Make a process in a session of its own, and in `cgroup` if there is one.
 
     Its stdin is empty, its stdout and stderr are new pipes, its signals are as at login.
@@ -66,8 +68,8 @@ def spawn(forker: Forker, argv: list[str], extra: Mapping[str, str], cgroup: Pat
     try:
         for _ in range(3):
             pipes += os.pipe2(os.O_CLOEXEC)
-        pid = forker.fork(argv, extra, cgroup, pipes[1::2])
-    except OSError:
+        pid = await forker.fork(argv, extra, cgroup, pipes[1::2])
+    except BaseException:
         for fd in pipes[0::2]:
             os.close(fd)
         raise

@@ -19,6 +19,7 @@ signal for nothing (setpriv as a wrapper: 1.4 ms), and is the guard if clinit is
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import marshal
@@ -27,14 +28,17 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
 from mosha.clinit import forkserver
 from mosha.errors import HostError
 
-# clinit stands still meanwhile; a fork takes a thousandth of it.
-ANSWER_LIMIT_S = 1.0
+# A fork takes a thousandth of it. Nothing but the entry in question waits meanwhile.
+ANSWER_LIMIT_S = 2.0
+# So many requests fit into a socket's buffer whatever they contain.
+UNDER_WAY_MAX = 8
 
 
 class LostError(OSError):
@@ -45,9 +49,12 @@ class Forker:
     """A running fork server. It is clinit's child: who reaps it calls `restart`."""
 
     def __init__(self, environment: Mapping[str, str], mark: str, tree: Path | None) -> None:
+        """Start the server; needs a running loop."""
         self._environment = environment
         self._mark = mark
         self._tree = tree
+        self._waiting: deque[asyncio.Future[int]] = deque()
+        self._room = asyncio.Semaphore(UNDER_WAY_MAX)
         self._start()
 
     @property
@@ -55,7 +62,12 @@ class Forker:
         """The server's process."""
         return self._process.pid
 
-    def fork(
+    @property
+    def busy(self) -> bool:
+        """Whether there may be children whose pids are not known yet."""
+        return bool(self._waiting)
+
+    async def fork(
         self, argv: list[str], extra: Mapping[str, str], cgroup: Path | None, fds: list[int]
     ) -> int:
         """Return the pid of a new child of this process that will execute `argv`.
@@ -73,49 +85,76 @@ class Forker:
         request = marshal.dumps((words, encoded, str(cgroup or "")))
         if len(request) > forkserver.REQUEST_MAX_BYTES:
             raise OSError(errno.E2BIG, os.strerror(errno.E2BIG))
-        try:
-            socket.send_fds(self._connection, [request], fds)
-        except (ConnectionError, TimeoutError):
-            # Somebody ended the server. Its children are clinit's and do not mind.
-            self.restart()
-            socket.send_fds(self._connection, [request], fds)
-        answer = self._answer()
-        if answer < 0:
-            raise OSError(-answer, os.strerror(-answer))
-        return answer
+        async with self._room:
+            self._send(request, fds)
+            answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+            self._waiting.append(answer)
+            try:
+                async with asyncio.timeout(ANSWER_LIMIT_S):
+                    pid = await answer
+            except TimeoutError:
+                self._lose()
+                raise LostError(errno.EIO, "the fork server does not answer") from None
+        if pid < 0:
+            raise OSError(-pid, os.strerror(-pid))
+        return pid
 
     def restart(self) -> None:
         """Have a server again, after the end of the last one."""
-        self._connection.close()
+        self._close()
         self._start()
 
     def dismiss(self) -> None:
         """Let it go: there is nothing left to guard."""
         with contextlib.suppress(OSError):
             self._connection.send(forkserver.LEFT)
-        self._connection.close()
+        self._close()
 
     def give_up(self) -> None:
         """Have it kill everything now, as if clinit were dead."""
-        self._connection.close()
+        self._close()
 
-    def _answer(self) -> int:
+    def _send(self, request: bytes, fds: list[int]) -> None:
+        try:
+            socket.send_fds(self._connection, [request], fds)
+        except ConnectionError:
+            # Somebody ended the server. Its children are clinit's and do not mind.
+            self._lose()
+            socket.send_fds(self._connection, [request], fds)
+
+    def _hear(self) -> None:
         try:
             answer = self._connection.recv(64)
-        except (ConnectionError, TimeoutError):
+        except BlockingIOError:
+            return
+        except ConnectionError:
             answer = b""
         if not answer:
-            # It may only be stopped: it must not go on with this request some day.
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
-            self.restart()
-            raise LostError(errno.EIO, "the fork server is gone")
-        return int(answer)
+            self._lose()
+            return
+        waiting = self._waiting.popleft()
+        if not waiting.done():
+            waiting.set_result(int(answer))
+
+    def _lose(self) -> None:
+        """Give up the server and what it was asked, and start another one."""
+        # It may only be stopped: it must not go on with these requests some day.
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        lost, self._waiting = self._waiting, deque()
+        for waiting in lost:
+            if not waiting.done():
+                waiting.set_exception(LostError(errno.EIO, "the fork server is gone"))
+        self.restart()
+
+    def _close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._connection)
+        self._connection.close()
 
     def _start(self) -> None:
         # Messages with a boundary: each request is one, and so is its answer.
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._connection.settimeout(ANSWER_LIMIT_S)
+        self._connection.setblocking(False)
         program = [sys.executable, "-I", "-S", forkserver.__file__]
         fd = theirs.fileno()
         try:
@@ -133,3 +172,4 @@ class Forker:
             theirs.close()
         # It is reaped like any other child of clinit (`reaper.py`), not by Popen.
         self._process.returncode = 0
+        asyncio.get_running_loop().add_reader(self._connection, self._hear)

@@ -40,13 +40,14 @@ class Reaper:
 
     def _bury(self) -> None:
         self._timer = None
+        if self._forker.busy:
+            # A child whose pid is not known yet would be taken for an orphan.
+            self._timer = asyncio.get_running_loop().call_later(BURY_S, self._bury)
+            return
         buried = 0
         for pid in set(proc.children()) - self._engine.leaders():
             if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG) is None:
                 continue
-            if pid == self._forker.pid:
-                self._forker.restart()
-            else:
-                buried += 1
+            buried += 1
         if buried:  # the numbers of living processes in reports have changed
             self._engine.news.touch(self._engine.supervisor.units)

@@ -18,14 +18,14 @@ from tests.waiting import wait_until
 
 
 @pytest.fixture
-def forker() -> Forker:
+async def forker() -> Forker:
     """A fork server; `forked` lets it go."""
     return Forker(dict(os.environ), "mark", None)
 
 
 async def forked(forker: Forker, *argv: str, **extra: str) -> tuple[int, Exit, str]:
     """Execute a command and return the error number, its exit and its stdout."""
-    made = child.spawn(forker, list(argv), extra, None)
+    made = await child.spawn(forker, list(argv), extra, None)
     ended = await made.ended
     output = os.read(made.stdout, 1 << 16).decode()
     os.close(made.stdout)
@@ -62,11 +62,11 @@ async def test_nothing_to_execute_and_too_much_are_errors(forker: Forker) -> Non
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     try:
         with pytest.raises(OSError, match="the command is empty"):
-            child.spawn(forker, [], {}, None)
+            await child.spawn(forker, [], {}, None)
         with pytest.raises(OSError, match="Argument list too long"):
-            child.spawn(forker, ["echo", "x" * forkserver.REQUEST_MAX_BYTES], {}, None)
+            await child.spawn(forker, ["echo", "x" * forkserver.REQUEST_MAX_BYTES], {}, None)
         with pytest.raises(FileNotFoundError):
-            child.spawn(forker, ["echo"], {}, Path("/no/such/cgroup"))
+            await child.spawn(forker, ["echo"], {}, Path("/no/such/cgroup"))
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
     finally:
         dismiss(forker)
@@ -80,7 +80,7 @@ from mosha.clinit import child
 from mosha.clinit.forker import Forker
 async def main():
     forker = Forker(dict(os.environ), "mark-{os.getpid()}", None)
-    made = child.spawn(forker, ["sleep", "7602"], {{}}, None)
+    made = await child.spawn(forker, ["sleep", "7602"], {{}}, None)
     await made.executed
     print(made.pid, forker.pid, flush=True)
     await asyncio.sleep(60)

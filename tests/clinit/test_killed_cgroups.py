@@ -5,6 +5,7 @@ Found by chaos (seed 1): after a loss of power every child of a node ended by si
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import secrets
@@ -23,7 +24,7 @@ from tests.clinit.conftest import can_make_cgroups
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 KEY = Key("g", "t")
@@ -42,37 +43,45 @@ def boxes() -> Iterator[CgroupBoxes]:
 
 
 @pytest.fixture
-def forker(boxes: CgroupBoxes) -> Iterator[Forker]:
+async def forker(boxes: CgroupBoxes) -> AsyncIterator[Forker]:
     made = Forker(dict(os.environ), "mark", boxes.tree)
     yield made
     made.dismiss()
-    os.waitpid(made.pid, 0)
+    status_of(made.pid)
 
 
-def ended(forker: Forker, boxes: CgroupBoxes, *argv: str) -> int:
+def status_of(pid: int) -> int:
+    """Wait for a child and return its exit status, negative for a signal."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+async def ended(forker: Forker, boxes: CgroupBoxes, *argv: str) -> int:
     """Run a command in the box and return its exit status, negative for a signal."""
-    return os.waitstatus_to_exitcode(os.waitpid(started(forker, boxes, *argv), 0)[1])
+    return status_of(await started(forker, boxes, *argv))
 
 
-def started(forker: Forker, boxes: CgroupBoxes, *argv: str) -> int:
-    with open(os.devnull, "r+b") as sink:  # noqa: PTH123 - a device
-        pid = forker.fork(list(argv), {}, boxes.place(KEY), [sink.fileno()] * 3)
+async def started(forker: Forker, boxes: CgroupBoxes, *argv: str) -> int:
+    sink = os.open(os.devnull, os.O_RDWR)
+    try:
+        pid = await forker.fork(list(argv), {}, boxes.place(KEY), [sink] * 3)
+    finally:
+        os.close(sink)
     boxes.note(KEY, pid)
     return pid
 
 
 @pytest.mark.parametrize("whole_group", [True, False], ids=["the group", "the entry"])
-def test_what_is_started_again_after_a_kill_lives(
+async def test_what_is_started_again_after_a_kill_lives(
     boxes: CgroupBoxes, forker: Forker, *, whole_group: bool
 ) -> None:
-    leader = started(forker, boxes, "sleep", "7603")
+    leader = await started(forker, boxes, "sleep", "7603")
     if whole_group:
         boxes.kill_group(KEY.group)
     else:
         boxes.signal(KEY, leader, Scope.ENTRY, signal.SIGKILL)
-    assert os.waitstatus_to_exitcode(os.waitpid(leader, 0)[1]) == -signal.SIGKILL
+    assert status_of(leader) == -signal.SIGKILL
     wait_until(lambda: boxes.is_group_empty(KEY.group, frozenset()))
-    assert ended(forker, boxes, "true") == 0
+    assert await ended(forker, boxes, "true") == 0
 
 
 def test_children_live_where_a_former_life_was_killed(boxes: CgroupBoxes) -> None:
@@ -86,7 +95,7 @@ def test_children_live_where_a_former_life_was_killed(boxes: CgroupBoxes) -> Non
             code = 1
             with contextlib.suppress(BaseException):
                 (home / "cgroup.procs").write_text("0")
-                code = 0 if _lives_in(home) else 2
+                code = 0 if asyncio.run(_lives_in(home)) else 2
             os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     finally:
@@ -94,15 +103,15 @@ def test_children_live_where_a_former_life_was_killed(boxes: CgroupBoxes) -> Non
         wait_until(lambda: cgroups.remove(home))
 
 
-def _lives_in(home: Path) -> bool:
+async def _lives_in(home: Path) -> bool:
     inner = CgroupBoxes(home, "inner")
     server = Forker(dict(os.environ), "mark", inner.tree)
-    lives = ended(server, inner, sys.executable, "-c", "") == 0
-    pid = started(server, inner, "sleep", "7604")
+    lives = await ended(server, inner, sys.executable, "-c", "") == 0
+    pid = await started(server, inner, "sleep", "7604")
     # Born outside it moves in before it becomes the command.
     wait_until(lambda: cgroups.pids(inner.tree) == [pid])
     server.give_up()
-    os.waitpid(pid, 0)
+    status_of(pid)
     return lives
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mosha.clinit import cgroups, proc
+from mosha.clock import boottime
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import QUICK, is_alive
 from tests.waiting import wait_until
@@ -271,6 +272,20 @@ def test_a_lost_fork_server_is_replaced_and_harms_no_child(
     assert d.pid_of("b") == other
     assert not is_alive(server)
     assert len(pids_of("sleep 7115")) == 1
+
+
+def test_a_fork_server_that_hangs_holds_up_no_deadline(start: Start) -> None:
+    d = start("g:a:1:respawn:sleep 7118\nh:b:1:wait:true\n")
+    now = boottime()
+    d.tell("g", "1", term=1, stop_at=now + 1.0, kill_at=now + 30)
+    pid = d.pid_of("a")
+    os.kill(d.fork_server(), signal.SIGSTOP)
+    d.tell("h", "1")  # hangs
+    wait_until(lambda: not is_alive(pid))
+    assert boottime() < now + 1.5
+    assert d.state("h") == "1 STARTING"
+    d.wait_for("1 DONE", "h")
+    assert "the fork server" in d.entry("b", "h").exit
 
 
 def test_two_hundred_children_are_not_two_hundred_threads(start: Start) -> None:
