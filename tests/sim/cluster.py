@@ -198,11 +198,9 @@ class Cluster:
         for spec in self.world.groups:
             wish = wishes.get(spec.name)
             level = wish.level if wish else STOP_LEVEL
-            may = frozenset(
-                m.id
-                for m in healthy
-                if wish and wish.allows(m.id) and not self._banned(m, spec.name)
-            )
+            only = wish.only if wish else ()
+            allowed = [m for m in healthy if wish and (not only or m.id in only)]
+            may = frozenset(m.id for m in allowed if not self._banned(m, spec.name))
             best = None
             if wish and wish.failback:
                 best = next((node for node in wish.prefer if node in may), None)

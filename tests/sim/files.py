@@ -32,11 +32,13 @@ class Weather:
     """Which faults are in force now, by kind and node."""
 
     def __init__(self) -> None:
+        self._in_force = 0
         self._now: dict[tuple[str, int], list[Fault]] = defaultdict(list)
         self._cuts: dict[tuple[int, int], list[Fault]] = defaultdict(list)
 
     def begin(self, fault: Fault) -> None:
         """Put a fault in force."""
+        self._in_force += 1
         for key in self._keys(fault):
             self._now[key].append(fault)
         for link in self._links(fault):
@@ -44,6 +46,7 @@ class Weather:
 
     def end(self, fault: Fault) -> None:
         """Take a fault out of force."""
+        self._in_force -= 1
         for key in self._keys(fault):
             self._now[key].remove(fault)
         for link in self._links(fault):
@@ -51,12 +54,12 @@ class Weather:
 
     def of(self, kind: str, node: int) -> Fault | None:
         """Return a fault of this kind in force at a node."""
-        found = self._now.get((kind, node))
+        found = self._now.get((kind, node)) if self._in_force else None
         return found[-1] if found else None
 
     def cut(self, reader: int, writer: int) -> Fault | None:
         """Return the cut that keeps a reader from seeing a writer."""
-        found = self._cuts.get((reader, writer))
+        found = self._cuts.get((reader, writer)) if self._in_force else None
         return found[-1] if found else None
 
     def isolated(self, node: int, ids: tuple[int, ...]) -> Fault | None:

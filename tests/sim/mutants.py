@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.abc import Loader, MetaPathFinder
+from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
@@ -26,7 +26,8 @@ class Mutant:
     """A rule, where it lives, and the line that breaks it.
 
     It is to be noticed within `seeds_max` seeds, of worlds with the `storm` if one is named,
-    or in a directed `scenario`, for schedules that chance comes upon too rarely.
+    or in a directed `scenario`, for schedules that chance comes upon too rarely. Where two
+    rules guard the same, `more` names what else is broken: (module, sound, broken).
     """
 
     name: str
@@ -36,6 +37,7 @@ class Mutant:
     broken: str
     storm: str = ""
     scenario: str = ""
+    more: tuple[tuple[str, str, str], ...] = ()
     seeds_max: int = 300
 
 
@@ -55,7 +57,8 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.lease",
         "vote.node == me and vote.term == term",
         "vote.node == me",
-        "pauseclinit,killmonitor,lag,cut",
+        "cut,lag,cut",
+        more=(("mosha.core.turn", " and status.seen[mind.me].seq >= first", ""),),
     ),
     Mutant(
         "q is half",
@@ -103,7 +106,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.peers",
         "status.stamp <= known.stamp",
         "status.stamp == known.stamp",
-        "stale,cut,hangstop",
+        scenario="old-versions-are-read",
     ),
     Mutant(
         "clean exit drops votes",
@@ -116,9 +119,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "clinit ignores kill_at",
         "C5",
-        "mosha.core.group",
-        "not group.killed and now >= deadlines.kill_at",
-        "not group.killed and now >= deadlines.kill_at + 1e9",
+        "mosha.core.group_table",
+        "(_G.STOPPING, _T.KILL): (Order.KILL_ALL,),",
+        "(_G.STOPPING, _T.KILL): (Order.STOP_LEAVERS,),",
         "cut,hangstop",
     ),
     Mutant(
@@ -153,6 +156,13 @@ MUTANTS: tuple[Mutant, ...] = (
         "f.claimed and not f.here and f.stopping",
         "f.claimed and f.stopping",
         "edit,hangstop,leave",
+        more=(
+            (
+                "mosha.core.status",
+                'return not (self.level == "stop" and self.state is GroupState.DONE)',
+                'return self.level != "stop" and self.state in SETTLED',
+            ),
+        ),
     ),
     Mutant(
         "what runs is not adopted",
@@ -160,7 +170,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.recovery",
         "if seat.claim is not None or not local.present or local.term == 0:",
         "if local.group:",
-        "killmonitor,hangstop,cut",
+        scenario="rolling-restart",
     ),
     Mutant(
         "lease longer than L",
@@ -169,22 +179,6 @@ MUTANTS: tuple[Mutant, ...] = (
         "start + mind.timing.lease_s)",
         "start + mind.timing.timeout_s)",
         "cut,hangstop",
-    ),
-    Mutant(
-        "own vote counts unpublished",
-        "V4",
-        "mosha.core.turn",
-        "own.claims.get(seat.group) == term",
-        "term",
-        "hangwrite,full,killmonitor,crash",
-    ),
-    Mutant(
-        "no back-off after a collision",
-        "C6",
-        "mosha.core.turn",
-        "seat.backoff_until = now + chance * step",
-        "seat.backoff_until = now + 0.0 * step",
-        "cut,lag",
     ),
     # --- placement ---
     Mutant(
@@ -266,18 +260,16 @@ MUTANTS: tuple[Mutant, ...] = (
 class _Breaker(SourceFileLoader):
     """Loads a module with one place changed."""
 
-    mutant: Mutant
+    sound = ""
+    broken = ""
 
-    def source_to_code(self, data: bytes, path: str, *, _optimize: int = -1) -> CodeType:  # type: ignore[override]
-        mutant, source = self.mutant, bytes(data).decode()
-        if source.count(mutant.sound) != 1:
-            raise AssertionError(
-                f"mutant {mutant.name!r}: {mutant.module} has {mutant.sound!r}"
-                f" {source.count(mutant.sound)} times, not once"
-            )
-        return compile(
-            source.replace(mutant.sound, mutant.broken), path, "exec", optimize=_optimize
-        )
+    def source_to_code(  # type: ignore[override]
+        self, data: bytes, path: str, *, _optimize: int = -1
+    ) -> CodeType:
+        source = bytes(data).decode()
+        if source.count(self.sound) != 1:
+            raise AssertionError(f"{path} has {self.sound!r} {source.count(self.sound)} times")
+        return compile(source.replace(self.sound, self.broken), path, "exec", optimize=_optimize)
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
@@ -285,23 +277,28 @@ class _Breaker(SourceFileLoader):
 
 
 class _Finder(MetaPathFinder):
-    """Finds the mutant's module before the ordinary importer does."""
+    """Finds a mutant's modules before the ordinary importer does."""
 
     def __init__(self, mutant: Mutant) -> None:
-        self.mutant = mutant
+        self.changes = {
+            module: (sound, broken)
+            for module, sound, broken in (
+                (mutant.module, mutant.sound, mutant.broken),
+                *mutant.more,
+            )
+        }
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != self.mutant.module:
+        if fullname not in self.changes:
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is None or spec.origin is None:
             return None
         breaker = _Breaker(fullname, spec.origin)
-        breaker.mutant = self.mutant
-        loader: Loader = breaker
-        spec.loader = loader
+        breaker.sound, breaker.broken = self.changes[fullname]
+        spec.loader = breaker
         return spec
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from tests.sim.cluster import Cluster
@@ -47,6 +48,18 @@ def tell(world: World) -> str:
     except Violation as violation:
         end = f"BROKEN {violation}\n"
     return "".join(_lines(cluster)) + end
+
+
+def judge(scenario: Scenario) -> str:
+    """Run a scenario; say what is broken, or where its story is another one, "" if all is well."""
+    told = tell(scenario.world)
+    last = told.splitlines()[-1]
+    if last.startswith("BROKEN"):
+        return last.removeprefix("BROKEN ")
+    pairs = zip_longest(told.splitlines(), scenario.story.splitlines(), fillvalue="")
+    return next(
+        (f"{now.strip()!r} instead of {was.strip()!r}" for now, was in pairs if now != was), ""
+    )
 
 
 def _lines(cluster: Cluster) -> Iterator[str]:

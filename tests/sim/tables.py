@@ -118,6 +118,8 @@ class Tables:
         if self.fetching:
             return
         in_force = self.disk.in_force[1] if self.disk.in_force else None
+        if in_force is not None and all(v == in_force for v in self.adverts.values()):
+            return
         good = {n: v for n, v in self.adverts.items() if self.failed.get(n) != v}
         for adverts in (good, self.adverts):
             node = replication.choose_peer(in_force, adverts, self._now_ns, self.rejected)
