@@ -27,6 +27,7 @@ from tests.bench import (
     coldstart,
     failover,
     idle,
+    logs,
     machine,
     respawn,
     starting,
@@ -42,6 +43,7 @@ BENCHES: dict[str, tuple[Callable[[Plan], list[Figure]], str]] = {
     "coldstart": (coldstart.run, "three nodes and ten groups from nothing"),
     "idle": (idle.run, "CPU and memory with nothing to do"),
     "status": (status.run, "mosha status, and the texts of a status"),
+    "logs": (logs.run, "mosha logs: three nodes by time, over rotations"),
     "brain": (brain.run, "the decisions of one node in a big cluster"),
     "watch": (watching.run, "watchfiles: what hearing of changes costs"),
 }

@@ -90,6 +90,10 @@ def test_no_line_stops_the_printer_or_gets_past_it_with_control_characters(raw: 
         (Filter(nodes=[2]), ["b"]),
         (Filter(level="warning"), ["b", "c"]),
         (Filter(level="warning", nodes=[2]), ["b"]),
+        (Filter(groups=["web", "db"]), ["a", "b"]),
+        (Filter(events=["a", "c"]), ["a", "c"]),
+        (Filter(events=["?"], nodes=[1, 2]), ["a", "b"]),
+        (Filter(events=["x*"]), []),
     ],
 )
 def test_only_what_is_asked_for_passes(sieve: Filter, events: list[str]) -> None:
@@ -193,6 +197,26 @@ def test_follow_goes_on_after_a_truncation(follower: Logs, tmp_path: Path) -> No
     wait_until(lambda: follower.process.poll() is None)
     append(tmp_path / "log", line("x") + b"\n")
     wait_until(lambda: "x" in follower.events)
+
+
+def test_what_is_written_late_into_a_file_that_was_moved_away_is_not_lost(
+    follower: Logs, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    log.rename(tmp_path / "log.1")
+    append(log, line("two") + b"\n")
+    wait_until(lambda: follower.events == ["one", "two"])
+    append(tmp_path / "log.1", line("late") + b"\n")
+    wait_until(lambda: follower.events == ["one", "two", "late"])
+
+
+def test_follow_goes_on_after_a_truncation_that_was_filled_up_again(
+    follower: Logs, tmp_path: Path
+) -> None:
+    raw = b"".join(line(f"new{number}") + b"\n" for number in range(20))
+    with (tmp_path / "log").open("r+b") as file:  # the same file, at no moment shorter
+        file.write(raw)
+    wait_until(lambda: follower.events[1:] == [f"new{number}" for number in range(20)])
 
 
 def test_stdin_is_read_where_no_file_is_named() -> None:
