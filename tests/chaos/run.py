@@ -146,6 +146,7 @@ def _judge(storm: Storm, outcome: Outcome) -> None:
         "overlaps": len(verdict.overlapping(cluster)),
         "instances": verdict.instances(cluster),
         "moves": verdict.moves(cluster),
+        "served_share": round(verdict.served_share(cluster), 2),
         "edits": len(storm.book.edits),
         "late_max_s": round(storm.late_max_s, 3),
     }

@@ -162,6 +162,7 @@ def test_an_overlap_and_a_term_that_does_not_grow_are_found(cluster: Cluster) ->
     assert "g: node 1 (pid 100, term 5) and node 2 (pid 200, term 5)" in overlap
     (term,) = verdict.terms_out_of_order(cluster)
     assert "term of g" in term
+    assert verdict.served_share(cluster) == pytest.approx((3 + 2) / 2 / 7)
 
 
 def test_a_process_that_outlives_its_node_is_found(cluster: Cluster) -> None:

@@ -56,6 +56,24 @@ def moves(cluster: Cluster) -> int:
     return sum(a.node != b.node for same in _by_group(ran) for a, b in itertools.pairwise(same))
 
 
+def served_share(cluster: Cluster) -> float:
+    """Return which part of the time a group had a process, on average over the groups.
+
+    No promise is judged by it: it says whether there was anything to overlap at all.
+    """
+    ran = demo_overlaps.read_witness(cluster.witness.read_text())
+    if not ran:
+        return 0.0
+    began, ended = min(one.since for one in ran), max(one.until for one in ran)
+    served = 0.0
+    for same in _by_group(ran):
+        until = began
+        for one in same:
+            served += max(0.0, one.until - max(one.since, until))
+            until = max(until, one.until)
+    return served / len(_by_group(ran)) / max(ended - began, 1e-9)
+
+
 def terms_out_of_order(cluster: Cluster) -> list[str]:
     """Return where a group's fencing token did not grow from one node to the next (C8)."""
     ran = demo_overlaps.read_witness(cluster.witness.read_text())
