@@ -53,7 +53,9 @@ clean: ## remove .venv and everything else that can be made again
 	find mosha tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Anew when the locked versions or our own metadata change; --clear, so that nothing of
-# a former lock stays in it. The stamp comes last: a half-made .venv is made again.
+# a former lock stays in it. The stamp comes last: a half-made .venv is made again. compileall
+# does what pip does for a package that is not editable: else each process of a first demo, or
+# every process where Python must not write bytecode, would compile all of mosha for itself.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "mosha needs Python 3.11 or newer: make PYTHON=python3.11 ..." >&2; exit 1; }
@@ -63,4 +65,5 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q mosha
 	@touch $@

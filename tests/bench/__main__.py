@@ -10,6 +10,7 @@ the ratios to the floors, which are measured in the same run, count in any case.
 from __future__ import annotations
 
 import argparse
+import compileall
 import shutil
 import sys
 import tempfile
@@ -22,6 +23,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+import mosha
 from tests.bench import (
     brain,
     coldstart,
@@ -55,6 +57,8 @@ def main(words: Sequence[str] | None = None) -> int:
     unknown = set(given.names) - BENCHES.keys()
     if unknown:
         _parser().error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {_names()}")
+    # As pip does it when it installs: the sources of a checkout may not have been run yet.
+    compileall.compile_dir(Path(mosha.__file__).parent, quiet=1)
     people = Console(stderr=given.json == "-", highlight=False, soft_wrap=True)
     began = time.monotonic()
     figures: list[Figure] = []
