@@ -55,6 +55,8 @@ def recover(mind: Mind, birth: Birth) -> None:
 def adopt(mind: Mind, local: Local, former_claims: Mapping[str, int] | None, now: float) -> None:
     """Go on with the claim of what runs already (C7). What was only planned is stopped."""
     seat = mind.seat(local.group)
+    # Also of what was only planned: a node that lost its clstat shall not begin below it.
+    mind.view.know_term(local.group, local.term)
     if seat.claim is not None or not local.present or local.term == 0:
         return
     if local.wanted == PLAN_LEVEL:
@@ -65,7 +67,6 @@ def adopt(mind: Mind, local: Local, former_claims: Mapping[str, int] | None, now
     seat.claim, seat.claimed_at, seat.proven = local.term, now, True
     seat.lease_until = NEVER if local.stop_at is None else local.stop_at
     seat.granted = now < seat.lease_until
-    mind.view.know_term(local.group, local.term)
     mind.note("group_adopted", group=local.group, term=local.term, level=local.level)
 
 

@@ -81,6 +81,9 @@ class Monitor:
         former = self.cluster.files.own(machine.id)
         if former is not None:
             machine.cover("rule born with a former life")
+        elif self.cluster.files.kept[machine.id]:
+            machine.cover("rule born without the former life")
+            machine.truth.forgot(machine.id)
         inc = max(1, int(machine.wall_s))
         ids = frozenset(world.ids)
         policy = Policy.ADAPTIVE if world.adaptive else Policy.MAJORITY

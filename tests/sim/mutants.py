@@ -201,6 +201,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.turn",
         "seat.ban_until = now + mind.timing.ban_s",
         "seat.ban_until = now",
+        scenario="failed-test-seeks-a-node",
     ),
     # --- quorum ---
     Mutant(
@@ -209,6 +210,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.view",
         "up = frozenset(self.fresh_nodes()) | {self.me}",
         "up = frozenset(self._peers) | {self.me}",
+        scenario="partition-2-2",
     ),
     # --- fencing ---
     Mutant(
@@ -217,6 +219,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.ballot",
         "if not fencing_required and candidate.stale_since is not None:",
         "if candidate.stale_since is not None:",
+        more=(("mosha.core.view", "({Standing.STALE} if stale_too else set())", "set()"),),
     ),
     Mutant(
         "receipt of a former life",
@@ -231,6 +234,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.node",
         "if len(lately & mind.view.electorate.nodes) < mind.view.electorate.needed:",
         "if not lately:",
+        scenario="paused-node-shoots-nobody",
     ),
     Mutant(
         "shot in the grace time",
@@ -246,6 +250,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.replication",
         "    if found.mistakes:\n        return Verdict(Do.REFUSE, found.mistakes)\n",
         "",
+        scenario="config-conflict",
     ),
     Mutant(
         "older table wins too",
