@@ -19,6 +19,7 @@ import msgspec
 from mosha.control.address import check_path
 from mosha.control.calls import NoAnswerError, call, call_for
 from mosha.control.protocol import Message, Reply, Subscribe, Update
+from mosha.control.server import peer_of
 from mosha.errors import HostError
 
 __all__ = [
@@ -50,6 +51,11 @@ class Connection(Generic[ReplyT]):
         self._reader, self._writer = streams
         self._decoder = msgspec.json.Decoder(reply_type)
         self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def server_pid(self) -> int:
+        """The process that listens at the other end, whether it answers or not (unix(7))."""
+        return peer_of(self._writer.get_extra_info("socket"))[0]
 
     async def request(self, message: Message, limit_s: float = ANSWER_LIMIT_S) -> ReplyT:
         """Send a request and return its reply.

@@ -3,7 +3,8 @@
 clinit runs in a session of its own and survives the monitor. If it dies it is started again
 at once, then with growing pauses; if it does not answer it is killed first, for an unwatched
 supervisor is worse than none: its processes die with it (parent-death signal) and what
-is left is ended by the next one before that answers.
+is left is ended by the next one before that answers. A connection that breaks for any other
+reason is made anew.
 """
 
 from __future__ import annotations
@@ -11,15 +12,18 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import anyio
+import msgspec
 
 from mosha import logs
-from mosha.control.client import Client, connect, subscribe
+from mosha.control.client import Client, NoAnswerError, connect, subscribe
 from mosha.control.protocol import (
     ClinitRequest,
     GroupReport,
@@ -33,9 +37,14 @@ from mosha.control.protocol import (
 )
 from mosha.core.node import Renewal
 from mosha.errors import HostError
+from mosha.formats.settings import Settings
+from mosha.monitor.mfs import CLTAB
 
 START_LIMIT_S = 10.0
+START_POLL_S = 0.02
 PAUSES_S = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+# To look whether somebody else has started it costs nothing.
+WAITS_S = (0.0, 0.1, 0.2, 0.5)
 # A clinit that lived this long has earned an immediate start again.
 STEADY_S = 60.0
 # After a time-out clinit gets this much longer: a monitor that was stopped itself finds the
@@ -54,9 +63,23 @@ class ClinitPlace:
     state_dir: Path
     node: int
 
+    @classmethod
+    def of(cls, settings: Settings, node: int) -> Self:
+        """Return where the clinit of a node lives."""
+        state = settings.state_path
+        return cls(socket=settings.socket_path, cltab=state / CLTAB, state_dir=state, node=node)
+
+    def command(self) -> list[str]:
+        """Return the command line of the clinit that lives there."""
+        return [
+            *(sys.executable, "-m", "mosha.cli.clinit", "-d", "--managed"),
+            *("-c", str(self.cltab), "-s", str(self.socket)),
+            *("--state-dir", str(self.state_dir), "--node", str(self.node)),
+        ]
+
 
 class ClinitLink:
-    """Keeps one clinit running and connected.
+    """Keeps one clinit running and connected; with `starts` false, only connected.
 
     `on_full` gets everything after each (re)connection, `on_update` each change after that,
     `on_lost` is called when the connection breaks.
@@ -70,18 +93,24 @@ class ClinitLink:
         on_full: Callable[[Update], None],
         on_update: Callable[[Update], None],
         on_lost: Callable[[], None],
+        starts: bool = True,
     ) -> None:
         self.groups: dict[str, GroupReport] = {}
         self.cltab_errors: tuple[str, ...] = ()
         self.trouble = ""
         self._place = place
         self._limit_s = limit_s
+        self._starts = starts
+        self._pauses_s = PAUSES_S if starts else WAITS_S
         self._on_full, self._on_update, self._on_lost = on_full, on_update, on_lost
+        self._processes: list[subprocess.Popen[bytes]] = []
         self._client: Client | None = None
+        self._scope = anyio.CancelScope()
         self._pid = 0
+        self._full = False
         self._ending = False
         self._known = asyncio.Event()
-        self._gone = asyncio.Event()
+        self._over = asyncio.Event()
 
     # --- what the monitor asks -------------------------------------------------------
 
@@ -104,39 +133,55 @@ class ClinitLink:
         await self._ask(Lease(leases=leases) if leases else Hello())
 
     async def shut_down(self) -> None:
-        """End clinit and wait until it is gone."""
+        """End clinit and wait until it is gone; leave alone one that is not ours to start."""
         self._ending = True
-        pid = self._pid
-        if await self._ask(Shutdown()) is not None:
-            await self._gone.wait()
-            await _ended(pid)
+        if not self._starts:
+            return
+        await self._ask(Shutdown())
+        await self._over.wait()
+        if self._pid:
+            await _ended(self._pid)
 
     # --- the connection --------------------------------------------------------------
 
     async def run(self) -> None:
-        """Keep clinit running and the subscription open, for ever."""
+        """Keep clinit running and the subscription open, until it is shut down."""
         failures = 0
         while not self._ending:
             started = anyio.current_time()
             try:
                 await self._connected()
-            except HostError as error:
-                self.trouble = f"clinit does not answer: {error}"
-                if not self._ending:
+            except (HostError, msgspec.MsgspecError) as error:
+                trouble, self.trouble = self.trouble, f"clinit does not answer: {error}"
+                if not self._ending and (self._starts or self.trouble != trouble):
                     log.warning("clinit_failed", reason=str(error))
-            if self._known.is_set():
+            if self._full:
+                self._full = False
                 self._on_lost()
-            self._gone.set()
-            failures = 0 if anyio.current_time() - started > STEADY_S else failures + 1
-            await anyio.sleep(PAUSES_S[min(failures - 1, len(PAUSES_S) - 1)] if failures else 0.0)
+            if not self._ending:
+                steady = anyio.current_time() - started > STEADY_S
+                failures = 0 if steady else failures + 1
+                pauses_s = self._pauses_s
+                await anyio.sleep(pauses_s[min(failures, len(pauses_s)) - 1] if failures else 0.0)
+        self._over.set()
 
     async def _connected(self) -> None:
         """Connect, starting clinit if nobody answers; return when the connection breaks."""
-        client = self._client = await self._reach()
+        client = await self._reach()
+        self._client, self._pid = client, client.server_pid
         try:
-            async with subscribe(self._place.socket, Subscribe()) as updates:
-                async for update in updates:
-                    self._take(update)
+            with anyio.CancelScope() as self._scope:
+                limit_s = 2 * self._limit_s + GRACE_S
+                if self._ending:  # it was being started when it should end
+                    await client.request(Shutdown(), limit_s)
+                    return
+                async with subscribe(self._place.socket, Subscribe(), limit_s) as updates:
+                    async for update in updates:
+                        self._take(update)
+        except NoAnswerError as error:
+            if isinstance(error.__cause__, TimeoutError):
+                self._kill()
+            raise
         finally:
             self._client = None
             await client.close()
@@ -144,8 +189,7 @@ class ClinitLink:
     def _take(self, update: Update) -> None:
         if update.full:
             self.groups.clear()
-            self._gone.clear()
-            self._pid = update.pid
+            self._full = True
             self.trouble = ""
         for group in update.groups:
             self.groups[group.group] = group
@@ -160,42 +204,40 @@ class ClinitLink:
     async def _reach(self) -> Client:
         try:
             return await connect(self._place.socket)
-        except HostError:
-            pass
-        process = await self._start()
+        except HostError as error:
+            if not self._starts:
+                raise HostError(f"{error}; systemd starts it: see mosha-clinit.service") from error
+        process = self._start()
+        try:
+            return await self._first_answer(process)
+        except BaseException:
+            process.kill()  # it holds nothing yet, and the next one shall not find it there
+            raise
+
+    async def _first_answer(self, process: subprocess.Popen[bytes]) -> Client:
         deadline = anyio.current_time() + START_LIMIT_S
         while True:
+            await anyio.sleep(START_POLL_S)
+            status = process.poll()
             try:
                 return await connect(self._place.socket)
             except HostError:
-                if process.returncode is not None:
-                    raise HostError(
-                        f"clinit ended with status {process.returncode} at its start"
-                    ) from None
+                if status is not None:
+                    raise HostError(f"clinit ended with status {status} at its start") from None
                 if anyio.current_time() > deadline:
                     raise HostError(f"no answer {START_LIMIT_S:g} s after its start") from None
-                await anyio.sleep(0.02)
 
-    async def _start(self) -> asyncio.subprocess.Process:
+    def _start(self) -> subprocess.Popen[bytes]:
+        """Start clinit. asyncio's own subprocesses are killed when the loop ends; it is not."""
         place = self._place
         log.info("clinit_starting", socket=str(place.socket))
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "mosha.cli.clinit",
-            "-d",
-            "--managed",
-            "-c",
-            str(place.cltab),
-            "-s",
-            str(place.socket),
-            "--state-dir",
-            str(place.state_dir),
-            "--node",
-            str(place.node),
-            stdin=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
+        # What has ended is waited for here, so that no zombie stays.
+        self._processes = [process for process in self._processes if process.poll() is None]
+        process = subprocess.Popen(
+            place.command(), stdin=subprocess.DEVNULL, start_new_session=True
         )
+        self._processes.append(process)
+        return process
 
     async def _ask(self, message: ClinitRequest) -> Reply | None:
         client = self._client
@@ -211,7 +253,9 @@ class ClinitLink:
                 self._kill()
                 return None
             return task.result()
-        except HostError:
+        except (HostError, msgspec.MsgspecError):
+            if client is self._client:
+                self._scope.cancel()  # nothing more can be asked on this connection
             return None
         finally:
             task.cancel()
