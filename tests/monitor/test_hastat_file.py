@@ -1,0 +1,100 @@
+"""The file hastat: rewritten after each change, whole, and not more often than anybody reads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from mosha.formats import hastat
+from mosha.monitor.hastat_file import EVERY_S, HastatFile
+from mosha.monitor.mfs import Layout
+from mosha.monitor.report import Surroundings, make
+from tests.core.story import one_of_three
+from tests.waiting import until
+
+
+class Reporter:
+    """Somebody with news, the number of which is in the report's warnings."""
+
+    def __init__(self, base: Path) -> None:
+        self.me = 1
+        self.layout = Layout(base, "var")
+        self.news = 0
+        self.reports = 0
+        self.troubles: list[str] = []
+        self._changed = asyncio.Event()
+        self._node = one_of_three().nodes[1]
+
+    def tell(self) -> None:
+        self.news += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def report(self) -> hastat.Report:
+        self.reports += 1
+        return make(self._node, Surroundings(warnings=[f"news {self.news}"]), 1000.0)
+
+    async def next_change(self, seen: int) -> None:
+        while self.news == seen:
+            await self._changed.wait()
+
+    def trouble(self, what: str, text: str) -> None:
+        assert what == "hastat"
+        if text != (self.troubles[-1] if self.troubles else ""):
+            self.troubles.append(text)
+
+    def written(self) -> str:
+        """The last problem in the file, which is the number of news."""
+        path = self.layout.hastat(1)
+        if not path.exists():
+            return ""
+        return hastat.parse_hastat(path.read_bytes()).problems[-1]
+
+
+@pytest.fixture
+async def reporter(tmp_path: Path) -> AsyncIterator[Reporter]:
+    made = Reporter(tmp_path)
+    made.layout.directory(1).mkdir(parents=True)
+    task = asyncio.ensure_future(HastatFile(made).run())
+    yield made
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_the_file_is_there_from_the_start_and_follows_every_change(
+    reporter: Reporter,
+) -> None:
+    await until(lambda: reporter.written() == "news 0")
+    reporter.tell()
+    await until(lambda: reporter.written() == "news 1")
+    assert [path.name for path in reporter.layout.directory(1).iterdir()] == ["hastat"]
+
+
+async def test_many_changes_make_few_writes(reporter: Reporter) -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await until(lambda: reporter.written() == "news 0")
+    while reporter.news < 100:
+        reporter.tell()
+        await asyncio.sleep(0)
+    await until(lambda: reporter.written() == "news 100")
+    assert reporter.reports <= 2 + (loop.time() - began) / EVERY_S
+
+
+async def test_a_file_that_cannot_be_written_is_told_until_it_can(reporter: Reporter) -> None:
+    await until(lambda: reporter.written() == "news 0")
+    reporter.layout.hastat(1).unlink()
+    reporter.layout.directory(1).rmdir()
+    reporter.tell()
+    await until(lambda: reporter.troubles)
+    assert reporter.troubles[0].startswith(f"cannot write {reporter.layout.hastat(1)}: ")
+    assert "No such file" in reporter.troubles[0]
+    reporter.layout.directory(1).mkdir()
+    reporter.tell()
+    await until(lambda: reporter.written() == "news 2")
+    assert reporter.troubles[-1] == ""
