@@ -224,6 +224,17 @@ def _default(kind: Mapping[str, Any]) -> str:
     return f"`{json.dumps(default)}`" if not isinstance(default, dict) or not default else ""
 
 
+# --- the demo ----------------------------------------------------------------------------
+
+
+def _demo(argument: str) -> str:
+    """Return the summary of the demo as the tutorial shows it."""
+    del argument
+    text = (DOCS / "tutorial" / "one-machine.md").read_text(encoding="utf-8")
+    printed = text.partition("$ mosha demo\n")[2].partition("```")[0]
+    return _fenced(printed.strip().rpartition("\n\n")[2])
+
+
 # --- clstat ------------------------------------------------------------------------------
 
 
@@ -335,6 +346,7 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "events": _events,
     "hastat": _hastat,
     "clstat": _clstat,
+    "demo": _demo,
     "mistakes": _mistakes,
     "times": _times,
 }
