@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import re
 import stat
@@ -150,7 +151,11 @@ def read_mounts(known: Mounts | None = None) -> Mounts:
     """
     raw = Path("/proc/self/mountinfo").read_bytes()
     text = raw.decode("utf-8", "surrogateescape")
-    return known if known is not None and known.text == text else Mounts(text)
+    return known if known is not None and known.text == text else _parsed(text)
+
+
+# The own tables are looked at each heartbeat, and mounts hardly ever change.
+_parsed = functools.lru_cache(maxsize=1)(Mounts)
 
 
 def file_system_of(path: Path | str) -> MountFacts:
