@@ -24,12 +24,23 @@ COMMANDS = {
     "status": "What runs where, what is wrong, and what to do.",
     "check": "Every mistake in mosha.toml, cltab and hactl.",
     "set": "Move a group to a level, everywhere.",
+    "why": "Why a group is where it is, rule by rule.",
+    "why-not": "What keeps a group from a node.",
+    "views": "Where nodes disagree about each other.",
+    "events": "What changes in the cluster, as it happens.",
     "logs": "The log, for people.",
     "confirm": "Vouch that a node is dead.",
     "shutdown": "Stop this node in an orderly way.",
+    "install-units": "The units for systemd.",
+    "supervise": "The supervisor of this node, for a service manager.",
     "demo": "A cluster on this machine loses a node.",
 }
 """Name -> the first line of its help (a test compares them), in the order of `--help`."""
+
+
+def module_of(name: str) -> str:
+    """Return the module of a subcommand."""
+    return f"mosha.cli.{name.replace('-', '_')}"
 
 
 class Commands(click.Group):
@@ -45,7 +56,7 @@ class Commands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = importlib.import_module(f"mosha.cli.{cmd_name}").command
+        found: click.Command = importlib.import_module(module_of(cmd_name)).command
         return found
 
     def resolve_command(

@@ -171,11 +171,30 @@ class Follow(Message, tag="follow", tag_field="op"):
     """Asks for the report now and again after every change of it."""
 
 
-MonitorRequest = AskReport | SetWish | Confirm | Leave | Reload | Follow
+class Explain(Message, tag="explain", tag_field="op"):
+    """Asks why a group is where it is, or, with a node (not 0), why it is not there.
+
+    The reply's `report` is an explanation; a group that nobody knows is refused.
+    """
+
+    group: str
+    node: int = 0
+
+
+class AskEvents(Message, tag="events", tag_field="op"):
+    """Asks for the latest transitions; with `follow`, for all that come too.
+
+    The reply's `report` is a list of events, and so is that of every later message.
+    """
+
+    follow: bool = False
+
+
+MonitorRequest = AskReport | SetWish | Confirm | Leave | Reload | Follow | Explain | AskEvents
 
 
 class MonitorReply(Message):
-    """The answer of the monitor; `report` is raw JSON of the form that `hastat` has.
+    """The answer of the monitor; `report` is raw JSON: what was asked for (hastat, mostly).
 
     It is empty where none was asked for: msgspec cannot decode a union of raw JSON and null.
     """

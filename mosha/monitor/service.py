@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import anyio
 import msgspec
 
+from mosha.clock import boottime
 from mosha.control.address import listen
 from mosha.control.protocol import (
+    AskEvents,
     AskReport,
     Confirm,
+    Explain,
     Follow,
     Leave,
     Message,
@@ -20,10 +24,16 @@ from mosha.control.protocol import (
     SetWish,
 )
 from mosha.control.server import Client, Server
+from mosha.core import reasons
 from mosha.core.tables import Wish
+from mosha.core.why import why
+from mosha.core.why_not import why_not
 from mosha.errors import MoshaError
 from mosha.formats import hastat
+from mosha.formats.explanation import render_explanation
 from mosha.formats.hactl import parse_wish
+from mosha.formats.names import nearest
+from mosha.monitor.chronicle import Chronicle
 from mosha.monitor.daemon import Monitor
 from mosha.monitor.reload import reload
 
@@ -37,6 +47,7 @@ class Service:
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
         self._followers: set[Client] = set()
+        self._chronicle = Chronicle()
         path = monitor.settings.monitor_socket_path
         self._server: Server[MonitorRequest] = Server(listen(path), MonitorRequest, self._answer)
 
@@ -45,6 +56,7 @@ class Service:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._server.run)
             tasks.start_soon(self._following)
+            tasks.start_soon(self._chronicling)
 
     async def flush(self) -> None:
         """Wait, not for long, until all answers have been taken."""
@@ -74,14 +86,48 @@ class Service:
                 return MonitorReply(ok=not refusal, text=text)
             case Reload():
                 return MonitorReply(ok=True, text=reload(monitor))
+            case Explain():
+                return self._explanation(request)
+            case AskEvents():
+                return self._events(request, client)
             case Leave():
                 monitor.leave()
                 await monitor.left()
                 return MonitorReply(ok=True, text="this node has left")
 
     def _report(self) -> MonitorReply:
-        data = hastat.render_hastat(self._monitor.report())
-        return MonitorReply(ok=True, report=msgspec.Raw(msgspec.json.format(data, indent=-1)))
+        return MonitorReply(ok=True, report=_raw(hastat.render_hastat(self._monitor.report())))
+
+    def _explanation(self, request: Explain) -> MonitorReply:
+        mind, group = self._monitor.node.mind, request.group
+        if not reasons.is_known(mind, group):
+            hint = nearest(group, reasons.known_groups(mind))
+            return MonitorReply(ok=False, text=f"nobody knows a group {group}; {hint}".rstrip("; "))
+        now, wall_s = boottime(), time.time()
+        if request.node:
+            found = why_not(mind, group, request.node, now, wall_s)
+        else:
+            found = why(mind, group, now, wall_s)
+        return MonitorReply(ok=True, report=_raw(render_explanation(found)))
+
+    def _events(self, request: AskEvents, client: Client) -> MonitorReply:
+        if request.follow:
+            client.subscribed = True
+
+            def tell(data: bytes) -> bool:
+                client.send(MonitorReply(ok=True, report=msgspec.Raw(data)))
+                return not client.gone
+
+            self._chronicle.follow(tell)
+        return MonitorReply(ok=True, report=msgspec.Raw(self._chronicle.kept()))
+
+    async def _chronicling(self) -> None:
+        """Note transitions as they happen; nothing is done while nothing happens."""
+        while True:
+            seen = self._monitor.news
+            self._chronicle.look(self._monitor.node.mind)
+            await anyio.sleep(self._chronicle.pause_s)
+            await self._monitor.next_change(seen)
 
     async def _following(self) -> None:
         while True:
@@ -93,6 +139,11 @@ class Service:
                 line = msgspec.json.encode(self._report()) + b"\n"
                 for client in self._followers:
                     client.send_bytes(line)
+
+
+def _raw(data: bytes) -> msgspec.Raw:
+    """Return JSON on one line: the messages of the socket are lines."""
+    return msgspec.Raw(msgspec.json.format(data, indent=-1))
 
 
 def _wish(request: SetWish) -> Wish:

@@ -1,0 +1,152 @@
+"""`mosha events`: what changes in the cluster, as the monitor of this node sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterable
+from datetime import datetime
+
+import click
+import msgspec
+
+from mosha.cli.ask import ask, no_daemon
+from mosha.cli.config import config_option
+from mosha.cli.exits import AS_WANTED, NO_DAEMON
+from mosha.cli.help_text import Command
+from mosha.cli.settings import load_settings
+from mosha.control.client import NoAnswerError, open_streams
+from mosha.control.protocol import AskEvents, MonitorReply
+from mosha.errors import HostError
+from mosha.formats.happenings import Happening, parse_happenings
+from mosha.formats.settings import Settings
+
+_BAD = frozenset({"no", "stale", "fenced", "failed", "banned", "refused"})
+
+
+@click.command("events", cls=Command, short_help="What changes in the cluster, as it happens.")
+@config_option
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("--group", multiple=True, metavar="G", help="Only this group.")
+@click.option("--node", multiple=True, type=int, metavar="N", help="Only what is on node N.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def command(
+    config: str | None,
+    *,
+    follow: bool,
+    group: tuple[str, ...],
+    node: tuple[int, ...],
+    as_json: bool,
+) -> int:
+    """What changes in the cluster, as it happens.
+
+    The monitor of this node remembers the last thousand transitions that it has seen since
+    its start, on all nodes: nodes that come and go, groups from level to level, quorum,
+    shots, bans, refused tables. Steps that follow each other within some milliseconds can
+    be one event; the log (mosha logs) has every step of this node, and its reasons.
+
+    Examples:
+        mosha events
+        mosha events -f --group web
+        mosha events -f --json | jq -r 'select(.kind == "quorum") | .to'
+
+    Exit status: 0 shown; 3 no monitor answers, or it went away while it was followed.
+    """
+    settings = load_settings(config)
+    sieve = _Sieve(frozenset(group), frozenset(node))
+    printer = _Printer(colours=sys.stdout.isatty(), as_json=as_json)
+    if not follow:
+        printer.show(sieve.of(_events(ask(settings, AskEvents()))))
+        return AS_WANTED
+    try:
+        asyncio.run(_follow(settings, sieve, printer))
+    except KeyboardInterrupt:
+        return AS_WANTED
+    click.echo("mosha: the monitor went away", err=True)
+    return NO_DAEMON
+
+
+class _Sieve:
+    def __init__(self, groups: frozenset[str], nodes: frozenset[int]) -> None:
+        self._groups, self._nodes = groups, nodes
+
+    def of(self, found: Iterable[Happening]) -> list[Happening]:
+        return [
+            one
+            for one in found
+            if (not self._groups or one.group in self._groups)
+            and (not self._nodes or one.node in self._nodes)
+        ]
+
+
+class _Printer:
+    """Prints events; a new day gets a line before it."""
+
+    def __init__(self, *, colours: bool, as_json: bool) -> None:
+        self._colours, self._as_json = colours, as_json
+        self._day = ""
+
+    def show(self, found: Iterable[Happening]) -> None:
+        told = "".join(map(self._line, found))
+        sys.stdout.write(told)
+        sys.stdout.flush()
+
+    def _line(self, one: Happening) -> str:
+        if self._as_json:
+            return msgspec.json.encode(one).decode() + "\n"
+        when = datetime.fromisoformat(one.time).astimezone()
+        day = f"{when:%Y-%m-%d}"
+        news = f"--- {day}\n" if day != self._day else ""
+        self._day = day
+        clock = f"{when:%H:%M:%S}.{when.microsecond // 1000:03d}"
+        return f"{news}{clock} {self._painted(one)}\n"
+
+    def _painted(self, one: Happening) -> str:
+        told = sentence(one)
+        bad = bool(_BAD & {one.after.split(" ")[0]}) or one.after.endswith("FAILED")
+        return f"\033[31m{told}\033[0m" if bad and self._colours else told
+
+
+def sentence(one: Happening) -> str:
+    """Return an event in words, without its time."""
+    change = f"{one.before} -> {one.after}"
+    cause = " ".join(one.cause.split())
+    tail = f" ({cause})" if cause else ""
+    match one.kind:
+        case "quorum":
+            return f"quorum: {change}{tail}"
+        case "node":
+            return f"node {one.node}: {change}{tail}"
+        case "shot":
+            return f"node {one.node} shot: {change}{tail}"
+        case "table":
+            return f"{one.group} on node {one.node}: {change}{tail}"
+    return f"{one.group} on node {one.node}: {change}{tail}"
+
+
+def _events(reply: MonitorReply) -> list[Happening]:
+    if not reply.ok:
+        raise HostError(f"the monitor refuses: {reply.text}")
+    try:
+        return parse_happenings(bytes(reply.report) or b"[]")
+    except ValueError as error:
+        raise HostError(f"the monitor's events cannot be read: {error}") from error
+
+
+async def _follow(settings: Settings, sieve: _Sieve, printer: _Printer) -> None:
+    """Show what there is and all that comes, until the monitor goes away."""
+    path = settings.monitor_socket_path
+    try:
+        reader, writer = await open_streams(path)
+    except NoAnswerError as error:
+        raise no_daemon(path, error) from error
+    decoder = msgspec.json.Decoder(MonitorReply)
+    try:
+        writer.write(msgspec.json.encode(AskEvents(follow=True)) + b"\n")
+        while True:
+            line = await reader.readuntil(b"\n")
+            printer.show(sieve.of(_events(decoder.decode(line))))
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return
+    finally:
+        writer.close()

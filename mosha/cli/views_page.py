@@ -1,0 +1,102 @@
+"""How `mosha views` looks to people: what they disagree about first, then who sees whom how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from mosha.cli.status_page import BAD, GAP, GOOD, MOVING, OLD, TITLE, age_text
+from mosha.formats.views import UNKNOWN, UP, View, Views
+
+CELL_CHARS = 8
+
+
+def views_page(views: Views, width: int) -> RenderableType:
+    """Lay out the views; a matrix if it fits `width` columns, else a line for each node."""
+    unread = [view for view in views.views if view.error]
+    count = len(views.disagreements)
+    counted = sum(view.counts for view in views.views)
+    if count or unread:
+        told = [f"{count} disagreement{'s' * (count != 1)}"] if count else []
+        told += [f"{len(unread)} view{'s' * (len(unread) != 1)} not read"] if unread else []
+        verdict = Text(f"NOT AS ONE: {', '.join(told)}", BAD)
+    else:
+        verdict = Text(f"AS ONE: {counted} views agree", f"bold {GOOD}")
+    parts: list[RenderableType] = [verdict]
+    parts += [_item(item.subject, _said(item.said)) for item in views.disagreements]
+    parts += [_item(f"the view of node {view.node}", view.error) for view in unread]
+    fits = (CELL_CHARS + GAP) * (len(views.views) + 3) <= width
+    return Group(*parts, Text(), _matrix(views.views) if fits else _list(views.views))
+
+
+def _item(subject: str, told: str) -> RenderableType:
+    row = Table.grid(padding=(0, 1, 0, 0))
+    row.add_row(Text("*", BAD), Text.assemble((f"{subject}: ", TITLE), told))
+    return Padding(row, (0, 0, 0, GAP), expand=False)
+
+
+def _said(said: Mapping[int, str]) -> str:
+    """Return who says what, those who say the same together."""
+    alike: dict[str, list[int]] = {}
+    for node, told in said.items():
+        alike.setdefault(told, []).append(node)
+    return "; ".join(
+        f"{told}, say{'s' * (len(nodes) == 1)} node {', '.join(map(str, nodes))}"
+        for told, nodes in alike.items()
+        if told != UNKNOWN
+    )
+
+
+def _head(*names: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style=TITLE)
+    for name in names:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _matrix(views: Sequence[View]) -> Table:
+    nodes = sorted({node for view in views for node in (view.node, *view.sees)})
+    table = _head("SEEN BY", "WRITTEN", "QUORUM", *(f"NODE {node}" for node in nodes))
+    for view in views:
+        cells = [_cell(view, node) for node in nodes]
+        table.add_row(_name(view), _age(view), _quorum(view), *cells)
+    return table
+
+
+def _list(views: Sequence[View]) -> Table:
+    table = _head("SEEN BY", "WRITTEN", "QUORUM", "NOT UP")
+    for view in views:
+        away = [f"{node} {state}" for node, state in sorted(view.sees.items()) if state != UP]
+        told = view.error or ", ".join(away) or "none"
+        table.add_row(_name(view), _age(view), _quorum(view), Text(told, _style(view, "")))
+    return table
+
+
+def _name(view: View) -> Text:
+    word = "" if view.counts or view.error else " (not heard)"
+    return Text(f"node {view.node}{word}", _style(view, TITLE))
+
+
+def _age(view: View) -> Text:
+    return Text(f"{age_text(view.age_s)} ago" if view.age_s is not None else "-", _style(view, ""))
+
+
+def _quorum(view: View) -> Text:
+    if view.quorum is None:
+        return Text("-", OLD)
+    return Text("yes" if view.quorum else "NO", _style(view, "" if view.quorum else BAD))
+
+
+def _cell(view: View, node: int) -> Text:
+    state = view.sees.get(node, UNKNOWN)
+    style = {UP: GOOD, UNKNOWN: OLD, "stale": BAD}.get(state, MOVING)
+    return Text(state, _style(view, style))
+
+
+def _style(view: View, style: str) -> str:
+    """What does not count is grey, whatever it says."""
+    return style if view.counts else OLD

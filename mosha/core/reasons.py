@@ -1,0 +1,175 @@
+"""What an explanation is made of, and the facts that every explanation of a group begins with.
+
+`mosha why` and `mosha why-not` tell the present decision rule by rule. Each reason is one
+rule as it stands now: whether it holds, the fact that says so, whose word that is and how old.
+Nothing here decides or changes anything.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mosha.core import explain, placement
+from mosha.core.candidacy import eligible, loads
+from mosha.core.peers import Standing
+from mosha.core.placement import Free
+from mosha.core.quorum import Sight
+from mosha.core.seat import Mind
+from mosha.core.tables import STOP_LEVEL, Wish
+
+FORMAT = 1
+NS_PER_S = 10**9
+
+
+class Holds(enum.StrEnum):
+    """Whether a rule stands in the way."""
+
+    YES = "yes"
+    NO = "no"
+    MOOT = "moot"  # it is not asked in this situation, but worth knowing
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One rule as it stands: `said_by` is the node whose word it is, `age_s` how old that is.
+
+    `age_s` is None for what has no age: the judgement of this moment.
+    """
+
+    rule: str
+    holds: Holds
+    said: str
+    said_by: int
+    age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a group is where it is, or is not on the node that was asked about (`asked`).
+
+    `ok`: it is as wanted, or nothing keeps it from that node. `verdict` is the answer in a
+    line, `next` the next step, "" if there is none to take. `node` explains.
+    """
+
+    group: str
+    node: int
+    asked: int | None
+    ok: bool
+    verdict: str
+    next: str
+    reasons: tuple[Reason, ...]
+    format: int = FORMAT
+
+
+def is_known(mind: Mind, group: str) -> bool:
+    """Say whether any table or any status names the group."""
+    wished = mind.hactl is not None and group in mind.hactl.wishes
+    entries = mind.cltab_groups is not None and group in mind.cltab_groups
+    shown = group in mind.locals or any(group in status.groups for status in mind.view.known())
+    return wished or entries or shown
+
+
+def known_groups(mind: Mind) -> frozenset[str]:
+    """Return all groups that a table in force names."""
+    wished = frozenset(mind.hactl.wishes) if mind.hactl else frozenset()
+    return wished | (mind.cltab_groups or frozenset())
+
+
+def holds(condition: object) -> Holds:
+    """Return YES or NO."""
+    return Holds.YES if condition else Holds.NO
+
+
+def age_of(mind: Mind, node: int, now: float) -> float | None:
+    """Return how old the newest news of a node is; the own node's is of this moment."""
+    if node == mind.me:
+        return 0.0
+    heard = mind.view.peer(node).heard_at
+    return None if heard is None else round(now - heard, 3)
+
+
+# --- the rules that every explanation begins with --------------------------------------------
+
+
+def of_tables(mind: Mind, wall_s: float) -> Iterator[Reason]:
+    """Tell which tables are in force here, and which are refused."""
+    for name, here in (("cltab", mind.cltab_groups is not None), ("hactl", mind.hactl is not None)):
+        version = mind.tables.get(name)
+        age_s = round(wall_s - version.mtime_ns / NS_PER_S, 1) if version else None
+        told = f"in force here: version {version.digest[:8]}" if version else "in force here"
+        if not here:
+            told = "none is in force here"
+        elif name in mind.refused:
+            told += "; a newer text is refused"
+        yield Reason(name, holds(here), told, mind.me, age_s)
+        if name in mind.refused:
+            refusal = mind.refused[name].splitlines()[0]
+            yield Reason(f"{name} refused", Holds.MOOT, refusal, mind.me)
+
+
+def of_wish(mind: Mind, group: str) -> Iterator[Reason]:
+    """Tell what hactl wants, with its options, and whether cltab has the group."""
+    wish = mind.hactl.wishes.get(group) if mind.hactl else None
+    if wish is None:
+        yield Reason("wish", Holds.NO, "hactl does not name it: it shall be stopped", mind.me)
+    else:
+        wanted = wish.level != STOP_LEVEL
+        told = f"hactl wants it at {wish_text(wish)}" if wanted else "hactl says stop"
+        yield Reason("wish", holds(wanted), told, mind.me)
+    if mind.cltab_groups is not None:
+        has = group in mind.cltab_groups
+        told = "cltab has entries of it" if has else "cltab has no entry of it"
+        yield Reason("entries", holds(has), told, mind.me)
+
+
+def wish_text(wish: Wish) -> str:
+    """Return a wish as hactl has it, options at their defaults too."""
+    prefer = ",".join(map(str, wish.prefer)) or "any"
+    only = ",".join(map(str, wish.only)) or "any"
+    return f"{wish.level} prefer={prefer} only={only} failback={'yes' if wish.failback else 'no'}"
+
+
+def of_quorum(mind: Mind) -> Reason:
+    """Tell whether this node sees a quorum, and by which sum."""
+    sight = mind.view.sight
+    word = {Sight.YES: "a quorum", Sight.NO: "no quorum", Sight.UNKNOWN: "quorum not known yet"}
+    told = f"{word[sight]}: {explain.quorum_reason(mind)}"
+    return Reason("quorum", holds(sight is Sight.YES), told, mind.me)
+
+
+def of_fences(mind: Mind, node: int, now: float) -> Iterator[Reason]:
+    """Tell what is known of the death of a node: the receipt, the last shot."""
+    receipt = mind.view.receipts.get(node)
+    if receipt is not None:
+        told = f"node {node} is dead, says a receipt ({receipt.method})"
+        yield Reason("fence", Holds.YES, told, mind.me)
+    shot = mind.shots.get(node)
+    if shot is not None:
+        by = f" by {shot.method}" if shot.method else ""
+        more = f": {shot.detail}" if shot.detail else ""
+        told = f"node {node} was shot{by}, outcome {shot.outcome}{more}"
+        done = shot.outcome == "receipt"
+        yield Reason("shot", holds(done), told, mind.me, round(now - shot.at, 3))
+    if receipt is None and mind.view.standing(node) is Standing.STALE:
+        needed = mind.fencing.required
+        told = f"node {node} is stale, and its groups wait for a receipt (fencing.required)"
+        if not needed:
+            told = f"node {node} is stale; no receipt is asked for (fencing.required is off)"
+        yield Reason("receipt", holds(not needed), told, mind.me, age_of(mind, node, now))
+
+
+def ranking(mind: Mind, group: str, now: float) -> tuple[int, ...]:
+    """Return the nodes that could take the group if it were free, best first."""
+    wish = mind.wish(group)
+    if wish is None or wish.level == STOP_LEVEL:
+        return ()
+    able = eligible(mind, wish, now)
+    return placement.ranking(Free(wish, able), loads(mind, without=group))
+
+
+def nodes_text(nodes: object) -> str:
+    """Return numbers as people list them."""
+    found = ", ".join(str(node) for node in nodes) if isinstance(nodes, tuple | list) else ""
+    return found or "none"

@@ -1,0 +1,125 @@
+"""What has changed in the cluster, as one node sees it: the events of `mosha events`.
+
+`picture` takes down the facts that people follow: the standing of each node, each group on
+each node, quorum, shots, bans and refused tables. Two pictures make transitions. What a node
+knew before it began to look is no event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from mosha.core import explain
+from mosha.core.peers import Standing
+from mosha.core.seat import Mind
+
+ABSENT = "-"
+"""How a group is on a node that says nothing of it."""
+
+
+class Subject(NamedTuple):
+    """What a fact is about: `kind` is node, quorum, group, ban, shot or table."""
+
+    kind: str
+    group: str
+    node: int
+
+
+class Fact(NamedTuple):
+    """What holds, and what the one who says it gives as the cause."""
+
+    value: str
+    cause: str = ""
+
+
+Picture = Mapping[Subject, Fact]
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One change: `before` and `after` are values of the fact, ABSENT where there was none."""
+
+    kind: str
+    group: str
+    node: int
+    before: str
+    after: str
+    cause: str
+
+
+def picture(mind: Mind) -> dict[Subject, Fact]:
+    """Return all facts of this moment that people follow."""
+    found: dict[Subject, Fact] = {}
+    sight = Fact(mind.view.sight.value, explain.quorum_reason(mind))
+    found[Subject("quorum", "", mind.me)] = sight
+    found[Subject("node", "", mind.me)] = Fact(mind.state.value)
+    for node in mind.view.watched():
+        standing = mind.view.standing(node)
+        if standing is not Standing.NEVER:
+            found[Subject("node", "", node)] = Fact(standing.value, mind.view.peer(node).error)
+    found.update(_groups(mind))
+    for shot in mind.shots.values():
+        outcome = f"{shot.outcome} ({shot.method})" if shot.method else shot.outcome
+        found[Subject("shot", "", shot.node)] = Fact(outcome, shot.detail)
+    refused = [(mind.me, mind.refused), *((s.node, s.refused) for s in mind.view.fresh())]
+    for node, files in refused:
+        for file, text in files.items():
+            found[Subject("table", file, node)] = Fact("refused", text)
+    return found
+
+
+_COUNTED = frozenset({Standing.FRESH, Standing.LEAVING, Standing.STALE})
+
+
+def _groups(mind: Mind) -> Iterator[tuple[Subject, Fact]]:
+    """Yield each group on each node, and the bans. A stale node's are what they were."""
+    for group, local in mind.locals.items():
+        if local.present:
+            yield (
+                Subject("group", group, mind.me),
+                Fact(f"{local.level} {local.state}", local.cause),
+            )
+    for group, seat in mind.seats.items():
+        if seat.ban_reason:
+            yield Subject("ban", group, mind.me), Fact("banned", seat.ban_reason)
+    for status in mind.view.known():
+        if mind.view.standing(status.node) not in _COUNTED:
+            continue
+        for group, line in status.groups.items():
+            if line.active:
+                yield Subject("group", group, status.node), Fact(f"{line.level} {line.state}")
+        for group, ban in status.bans.items():
+            yield Subject("ban", group, status.node), Fact("banned", ban.reason)
+
+
+def transitions(before: Picture, after: Picture) -> list[Transition]:
+    """Return what has changed between two pictures: nodes first, then groups."""
+    changed = [
+        subject
+        for subject in before.keys() | after.keys()
+        if before.get(subject, _NONE).value != after.get(subject, _NONE).value
+    ]
+    return [
+        Transition(
+            *subject,
+            before=before.get(subject, _NONE).value,
+            after=after.get(subject, _NONE).value,
+            cause=_cause(subject, after),
+        )
+        for subject in sorted(changed, key=lambda item: (_ORDER.index(item.kind), *item))
+    ]
+
+
+def _cause(subject: Subject, after: Picture) -> str:
+    fact = after.get(subject)
+    if fact is not None:
+        return fact.cause
+    node = after.get(Subject("node", "", subject.node), _NONE).value
+    gone = subject.kind == "group" and node in (Standing.LEFT, Standing.FENCED)
+    return f"node {subject.node} is {node}" if gone else ""
+
+
+_NONE = Fact(ABSENT)
+_ORDER = ("quorum", "node", "shot", "table", "ban", "group")

@@ -1,0 +1,173 @@
+"""Why a group is where it is: `mosha why GROUP`, rule by rule.
+
+Reads what the turn of the group reads (design sections 5 and 7) and says it. The verdict is
+that of `explain.account`, which `mosha status` shows too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+
+from mosha.core import explain, life
+from mosha.core.candidacy import turn_at
+from mosha.core.explain import Sighting
+from mosha.core.peers import Standing
+from mosha.core.reasons import (
+    Explanation,
+    Holds,
+    Reason,
+    age_of,
+    holds,
+    of_fences,
+    of_quorum,
+    of_tables,
+    of_wish,
+    ranking,
+)
+from mosha.core.seat import Mind, Seat
+from mosha.core.status import Vote
+from mosha.core.tables import STOP_LEVEL
+from mosha.core.turn import facts_of
+
+UNDER_WAY = "wait: it is under way; `mosha events -f` shows how it goes on"
+
+
+def why(mind: Mind, group: str, now: float, wall_s: float) -> Explanation:
+    """Explain where the group is; `wall_s` (seconds since 1970) ages the tables only."""
+    account = explain.account(mind, group, now)
+    seen = explain.sightings(mind, group)
+    reasons = (
+        *of_tables(mind, wall_s),
+        *of_wish(mind, group),
+        of_quorum(mind),
+        *_of_places(mind, group, seen, now),
+        *_of_candidates(mind, group, now),
+        *_of_votes(mind, group, seen, now),
+        *_of_lease(mind, mind.seat(group), now),
+        *_of_own_limits(mind, mind.seat(group), now),
+        *(item for place in seen if place.node != mind.me for item in _of_dead(mind, place, now)),
+        _of_turn(mind, group, now),
+    )
+    verdict = _as_wanted(mind, group, seen) if account.ok else account.why
+    step = "" if account.ok else account.next or UNDER_WAY
+    return Explanation(group, mind.me, None, account.ok, verdict, step, reasons)
+
+
+def _as_wanted(mind: Mind, group: str, seen: list[Sighting]) -> str:
+    wish = mind.hactl.wishes.get(group) if mind.hactl else None
+    if wish is None or wish.level == STOP_LEVEL:
+        return "as hactl wants it: it runs nowhere"
+    places = [place for place in seen if place.counts and place.line.active]
+    told = ", ".join(
+        f"{place.line.level} {place.line.state} on node {place.node}" for place in places
+    )
+    return f"as hactl wants it: {told}"
+
+
+# --- where it is ---------------------------------------------------------------------------------
+
+
+def _of_places(mind: Mind, group: str, seen: list[Sighting], now: float) -> Iterator[Reason]:
+    wanted = mind.wish_level(group)
+    shown = [place for place in seen if place.line.active or place.claim is not None]
+    for place in shown:
+        claim = f", claimed with term {place.claim}" if place.claim is not None else ""
+        standing = f" (node {place.node} is {place.standing})" if not place.counts else ""
+        told = f"{place.line.level} {place.line.state} on node {place.node}{claim}{standing}"
+        at_home = place.counts and place.line.level == wanted
+        yield Reason("place", holds(at_home), told, place.node, age_of(mind, place.node, now))
+    if not shown:
+        free = wanted == STOP_LEVEL
+        yield Reason("place", holds(free), "no status shows it anywhere", mind.me)
+
+
+def _of_candidates(mind: Mind, group: str, now: float) -> Iterator[Reason]:
+    """Tell of each node whether it could take the group, by rank, or why it could not."""
+    reasons = explain.not_here(mind, group, now)
+    order = ranking(mind, group, now)
+    for rank, node in enumerate(order):
+        told = f"node {node} could take it, rank {rank}"
+        yield Reason("candidate", Holds.YES, told, node, age_of(mind, node, now))
+    for node, reason in sorted(reasons.items()):
+        told = f"node {node} cannot take it: {reason}"
+        yield Reason("candidate", Holds.NO, told, node, age_of(mind, node, now))
+
+
+# --- votes and leases ----------------------------------------------------------------------------
+
+
+def _of_votes(mind: Mind, group: str, seen: list[Sighting], now: float) -> Iterator[Reason]:
+    votes: dict[int, Vote] = {s.node: s.votes[group] for s in mind.view.known() if group in s.votes}
+    own = mind.seat(group).ballot.vote
+    if own is not None:
+        votes[mind.me] = own
+    for place in (place for place in seen if place.claim is not None):
+        mine = sorted(
+            node
+            for node, vote in votes.items()
+            if (vote.node, vote.term) == (place.node, place.claim)
+            and node in mind.view.electorate.nodes
+        )
+        needed = mind.view.electorate.needed
+        told = (
+            f"the claim of node {place.node}, term {place.claim}, has {len(mine)} of {needed} votes"
+        )
+        yield Reason("votes", holds(len(mine) >= needed), told, mind.me)
+    claims = {(place.node, place.claim) for place in seen}
+    for node, vote in sorted(votes.items()):
+        told = f"node {node} votes for node {vote.node}, term {vote.term}"
+        counts = (vote.node, vote.term) in claims
+        if not counts:
+            told += "; no such claim is seen (any more)"
+        yield Reason("vote", holds(counts), told, node, age_of(mind, node, now))
+
+
+def _of_lease(mind: Mind, seat: Seat, now: float) -> Iterator[Reason]:
+    if seat.claim is None:
+        return
+    left_s = seat.lease_until - now
+    if left_s > 0:
+        told = f"the lease of this node runs {left_s:.1f} s more"
+    elif seat.proven:
+        told = "the lease of this node has run out: clinit stops the group"
+    else:
+        limit_s = seat.claimed_at + mind.timing.plan_limit_s - now
+        told = f"no lease yet: the claim is withdrawn if not granted within {limit_s:.1f} s"
+    since = None if seat.claimed_at == -math.inf else round(now - seat.claimed_at, 3)
+    yield Reason("lease", holds(left_s > 0), told, mind.me, since)
+
+
+def _of_own_limits(mind: Mind, seat: Seat, now: float) -> Iterator[Reason]:
+    """Tell what keeps this node quiet for a while."""
+    if mind.silent(now):
+        left_s = (mind.silent_until or now) - now
+        told = f"this node does not vote for {left_s:.1f} s more after its start (V5)"
+        yield Reason("silence", Holds.NO, told, mind.me)
+    if seat.backoff_until > now:
+        left_s = seat.backoff_until - now
+        told = f"this node waits {left_s:.1f} s more after a collision (C6)"
+        yield Reason("back-off", Holds.NO, told, mind.me)
+
+
+def _of_dead(mind: Mind, place: Sighting, now: float) -> Iterator[Reason]:
+    if place.standing in (Standing.STALE, Standing.FENCED):
+        yield from of_fences(mind, place.node, now)
+
+
+# --- what this node does next --------------------------------------------------------------------
+
+
+def _of_turn(mind: Mind, group: str, now: float) -> Reason:
+    """Tell which row of the table of `life` holds on this node, on a copy of its seat."""
+    seat, plan = replace(mind.seat(group)), mind.plan
+    try:
+        row = life.decide(facts_of(mind, seat, now))
+        due = turn_at(mind, seat, now)
+    finally:
+        mind.plan = plan
+    told = f"node {mind.me} does: {row.do} (row: {row.name})"
+    if now < due < math.inf:
+        told += f"; its turn to claim comes in {due - now:.1f} s"
+    return Reason("turn", Holds.MOOT, told, mind.me)

@@ -1,0 +1,72 @@
+"""The JSON of `mosha events`: one object for each transition, a line each."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from mosha.core.transitions import Transition
+
+FORMAT = 1
+
+
+class Happening(
+    msgspec.Struct, frozen=True, kw_only=True, rename={"before": "from", "after": "to"}
+):
+    """One transition, as node `said_by` saw it at `time` (UTC, ISO 8601).
+
+    `seq` counts them since that node's monitor started. `kind` says what `from` and `to` are:
+    of a node its standing, of a group its level and state on `node`, `-` being "nothing".
+    """
+
+    format: int = FORMAT
+    seq: int
+    time: str
+    said_by: int
+    kind: Literal["quorum", "node", "shot", "table", "ban", "group"]
+    node: int
+    group: str = ""
+    before: str
+    after: str
+    cause: str = ""
+
+
+_DECODER = msgspec.json.Decoder(list[Happening])
+
+
+def happening(transition: Transition, *, seq: int, time: str, said_by: int) -> Happening:
+    """Return a transition with who saw it and when."""
+    return Happening(
+        seq=seq,
+        time=time,
+        said_by=said_by,
+        kind=transition.kind,  # type: ignore[arg-type]  # the core's kinds are those above
+        node=transition.node,
+        group=transition.group,
+        before=transition.before,
+        after=transition.after,
+        cause=transition.cause,
+    )
+
+
+def render_happenings(happenings: list[Happening]) -> bytes:
+    """Write events as a JSON list."""
+    return msgspec.json.encode(happenings)
+
+
+def parse_happenings(data: bytes) -> list[Happening]:
+    """Read a JSON list of events.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return _DECODER.decode(data)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from error
+
+
+def happening_schema() -> dict[str, Any]:
+    """Return the JSON schema of one event."""
+    return msgspec.json.schema(Happening)

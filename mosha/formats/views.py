@@ -1,0 +1,146 @@
+"""Where nodes disagree: the views (hastat) of several nodes side by side, and their JSON.
+
+A view counts if its node is the one that asks, or if a node whose view counts hears it: what
+a dead node wrote last is no opinion. Among those that count, whatever two nodes say
+differently of the same thing is a disagreement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, Literal
+
+import msgspec
+
+from mosha.formats.hastat import Report
+
+FORMAT = 1
+HEARD = frozenset({"self", "fresh", "leaving"})
+UP = "up"
+"""What a node is that is heard, be it by others or by itself."""
+
+UNKNOWN = "-"
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """The view of one node: what the others are to it, and whether it sees a quorum.
+
+    `error` is why it could not be read. `age_s` is by the wall clocks of two machines.
+    `counts`: it is compared with the others.
+    """
+
+    node: int
+    counts: bool
+    age_s: float | None = None
+    error: str = ""
+    quorum: bool | None = None
+    sees: dict[int, str] = {}
+
+
+class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that nodes say differently: `said` is node -> what it says."""
+
+    about: Literal["node", "group", "table", "quorum"]
+    subject: str
+    said: dict[int, str]
+
+
+class Views(msgspec.Struct, frozen=True, kw_only=True):
+    """All views as node `node` could read them."""
+
+    format: int = FORMAT
+    node: int
+    views: list[View]
+    disagreements: list[Disagreement]
+
+
+def compare(
+    me: int, reports: Mapping[int, Report | str], ages_s: Mapping[int, float | None]
+) -> Views:
+    """Put views side by side.
+
+    Args:
+        me: the node that asks.
+        reports: node -> its view, or why it could not be read.
+        ages_s: node -> how long ago it was written, as far as that is known.
+    """
+    read = {node: report for node, report in reports.items() if isinstance(report, Report)}
+    counted = _counted(me, read)
+    views = [
+        View(
+            node=node,
+            counts=node in counted,
+            age_s=ages_s.get(node),
+            error=report if isinstance(report, str) else "",
+            quorum=report.quorum.has if isinstance(report, Report) else None,
+            sees=_sees(report) if isinstance(report, Report) else {},
+        )
+        for node, report in sorted(reports.items())
+    ]
+    opinions = {node: report for node, report in sorted(read.items()) if node in counted}
+    return Views(node=me, views=views, disagreements=_disagreements(opinions))
+
+
+def views_schema() -> dict[str, Any]:
+    """Return the JSON schema of all views."""
+    return msgspec.json.schema(Views)
+
+
+def _counted(me: int, read: Mapping[int, Report]) -> set[int]:
+    """Return the nodes whose view counts, found from one to the next."""
+    counted: set[int] = set()
+    found = {me} & read.keys() or set(read)  # without an own view: all that could be read
+    while found:
+        counted |= found
+        found = {
+            seen.node
+            for node in found
+            for seen in read[node].nodes
+            if seen.state in HEARD and seen.node in read
+        } - counted
+    return counted
+
+
+def _sees(report: Report) -> dict[int, str]:
+    return {seen.node: UP if seen.state in HEARD else seen.state for seen in report.nodes}
+
+
+def _disagreements(opinions: Mapping[int, Report]) -> list[Disagreement]:
+    found: list[Disagreement] = []
+
+    def ask(
+        about: Literal["node", "group", "table", "quorum"],
+        subject: str,
+        say: Callable[[Report], str],
+    ) -> None:
+        said = {node: say(report) for node, report in opinions.items()}
+        if len(set(said.values()) - {UNKNOWN}) > 1:
+            found.append(Disagreement(about=about, subject=subject, said=said))
+
+    ask("quorum", "quorum", lambda report: "yes" if report.quorum.has else "no")
+    for node in sorted({seen for report in opinions.values() for seen in _sees(report)}):
+        ask("node", f"node {node}", partial(_state, node))
+    for table in ("cltab", "hactl"):
+        ask("table", table, partial(_own_table, table))
+    for group in sorted({view.group for report in opinions.values() for view in report.groups}):
+        ask("group", group, partial(_where, group))
+    return found
+
+
+def _state(node: int, report: Report) -> str:
+    return _sees(report).get(node, UNKNOWN)
+
+
+def _own_table(table: str, report: Report) -> str:
+    own = next((seen for seen in report.nodes if seen.node == report.node), None)
+    version = own.tables.get(table) if own else None
+    return f"version {version.digest[:8]}" if version else UNKNOWN
+
+
+def _where(group: str, report: Report) -> str:
+    view = next((view for view in report.groups if view.group == group), None)
+    if view is None:
+        return UNKNOWN
+    places = ", ".join(str(node) for node in sorted(view.where))
+    return f"on node {places}" if places else "nowhere"
