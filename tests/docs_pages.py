@@ -19,6 +19,7 @@ import click
 from click.testing import CliRunner
 
 from mosha.cli.clinit import main as clinit_command
+from mosha.cli.main import COMMANDS
 from mosha.cli.main import root as mosha_command
 from mosha.core.status import (
     Ban,
@@ -89,6 +90,12 @@ def _help(words: str) -> str:
     if result.exit_code:
         raise ValueError(f"{words}: {result.output}")
     return _fenced(result.output)
+
+
+def _commands(argument: str) -> str:
+    """Return a section for each command of mosha, with its help."""
+    del argument
+    return "\n\n".join(f"## mosha {name}\n\n{_help(f'mosha {name}')}" for name in COMMANDS)
 
 
 def _events(argument: str) -> str:
@@ -343,6 +350,7 @@ def _table(head: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequenc
 
 MAKERS: dict[str, Callable[[str], str]] = {
     "help": _help,
+    "commands": _commands,
     "events": _events,
     "hastat": _hastat,
     "clstat": _clstat,

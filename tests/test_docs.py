@@ -56,13 +56,6 @@ def test_a_part_that_is_out_of_date_is_noticed() -> None:
     assert "clinit_started" in docs_pages.refreshed(page)
 
 
-def test_every_command_has_its_help_in_the_reference() -> None:
-    from mosha.cli.main import COMMANDS  # noqa: PLC0415 - click and rich cost a tenth of a second
-
-    parts = docs_pages.parts_of(text_of(REFERENCE / "mosha.md"))
-    assert set(parts) == {"help mosha", *(f"help mosha {name}" for name in COMMANDS)}
-
-
 # --- what is shown ---------------------------------------------------------------------------
 
 
