@@ -70,11 +70,13 @@ class ClinitPlace:
         return cls(socket=settings.socket_path, cltab=state / CLTAB, state_dir=state, node=node)
 
     def command(self) -> list[str]:
-        """Return the command line of the clinit that lives there."""
+        """Return the command line of the clinit that lives there; it logs as this process does."""
+        log_file = logs.file_in_force()
         return [
             *(sys.executable, "-m", "mosha.cli.clinit", "-d", "--managed"),
             *("-c", str(self.cltab), "-s", str(self.socket)),
             *("--state-dir", str(self.state_dir), "--node", str(self.node)),
+            *(log_file.words() if log_file else ()),
         ]
 
 
