@@ -112,7 +112,12 @@ class Publisher:
         Raises:
             HostError: the directory cannot be made or read, or does not answer.
         """
-        former = await self._worker.call(self._prepare, limit_s=self._limit_s)
+        try:
+            former = await self._worker.call(self._prepare, limit_s=self._limit_s)
+        except HungError as error:
+            raise HostError(
+                f"cannot publish in {self._directory}: it does not answer; look after its mount"
+            ) from error
         if former is not None:
             self._former_run = former.run
         return former

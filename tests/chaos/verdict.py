@@ -29,6 +29,10 @@ EXPECTED = frozenset(
 )
 """Events of level warning and above that faults of these kinds explain."""
 
+PLAIN = ("mosha: cannot publish in ", "STOMITH node ")
+"""How lines begin that are no events: a start while the own directory fails, the fence that
+only prints."""
+
 LOUD = frozenset({"warning", "error", "critical"})
 
 
@@ -143,7 +147,7 @@ def odd_lines(cluster: Cluster) -> tuple[list[str], Counter[str]]:
             try:
                 event = msgspec.json.decode(line)
             except msgspec.DecodeError:
-                if not text.startswith(("error: ", "STOMITH node")):
+                if not text.startswith(PLAIN):
                     odd.append(f"log of node {node.number}: {text[:300]}")
                 continue
             if event.get("level") in LOUD:

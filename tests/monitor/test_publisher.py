@@ -18,7 +18,6 @@ from mosha.errors import HostError, UsageError
 from mosha.formats.clstat import parse_clstat, render_clstat
 from mosha.monitor.mfs import Layout, write_atomically
 from mosha.monitor.publisher import Publisher
-from mosha.monitor.workers import HungError
 from tests.monitor.trouble import hanging, mount, tmpfs, unmount
 from tests.waiting import until
 
@@ -380,5 +379,5 @@ async def test_a_write_that_hangs_is_told_and_the_newest_one_follows_it(desk: De
 @pytest.mark.root("to make a directory hang")
 async def test_a_directory_that_hangs_at_the_start_is_told(desk: Desk) -> None:
     desk.path.parent.mkdir(parents=True)
-    with hanging(desk.path.parent), pytest.raises(HungError, match="no answer"):
+    with hanging(desk.path.parent), pytest.raises(HostError, match="it does not answer; look after its mount"):
         await desk.publisher(limit_s=0.05).read_former()
