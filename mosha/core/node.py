@@ -71,6 +71,7 @@ class Node:
         self._former_claims = birth.former.claims if birth.former else None
         self._seq = 0
         self._settled = False
+        self._quorum_since = math.inf
         recovery.recover(self.mind, birth)
 
     # --- facts: the others -----------------------------------------------------------
@@ -96,6 +97,10 @@ class Node:
         self._settled = now - self.mind.started_at >= self.mind.timing.timeout_s
         if after is not standing or before.attempts == 0 or view.sight is Sight.UNKNOWN:
             self._judge_quorum()
+        if view.sight is not Sight.YES:
+            self._quorum_since = math.inf
+        elif self._quorum_since == math.inf:
+            self._quorum_since = now
 
     def _notice(self, before: peers.Peer, status: Status, now: float) -> None:
         mind, old = self.mind, before.status
@@ -268,6 +273,9 @@ class Node:
             )
             if due is None:
                 continue
+            # Found stale while this node heard no majority, it may be as well as the others
+            # that were heard again first. What is well is heard within a lease.
+            due = max(due, self._quorum_since + mind.timing.lease_s)
             if now < due:
                 again = min(again, due)
                 continue

@@ -222,19 +222,20 @@ MUTANTS: tuple[Mutant, ...] = (
         more=(("mosha.core.view", "({Standing.STALE} if stale_too else set())", "set()"),),
     ),
     Mutant(
-        "receipt of a former life",
-        "V3",
-        "mosha.core.ballot",
-        "receipt is not None and receipt.inc >= max(vote.inc, candidate.inc)",
-        "receipt is not None",
-    ),
-    Mutant(
         "shot without a majority",
         "O4",
         "mosha.core.node",
         "if len(lately & mind.view.electorate.nodes) < mind.view.electorate.needed:",
         "if not lately:",
         scenario="paused-node-shoots-nobody",
+    ),
+    Mutant(
+        "shot before the healed are heard",
+        "O4",
+        "mosha.core.node",
+        "due = max(due, self._quorum_since + mind.timing.lease_s)",
+        "due = max(due, self._quorum_since)",
+        scenario="partition-3-2",
     ),
     Mutant(
         "shot in the grace time",
@@ -258,6 +259,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "mosha.core.replication",
         "return candidate.order > in_force.order",
         "return candidate.order != in_force.order",
+        scenario="config-conflict",
     ),
 )
 
