@@ -379,5 +379,6 @@ async def test_a_write_that_hangs_is_told_and_the_newest_one_follows_it(desk: De
 @pytest.mark.root("to make a directory hang")
 async def test_a_directory_that_hangs_at_the_start_is_told(desk: Desk) -> None:
     desk.path.parent.mkdir(parents=True)
-    with hanging(desk.path.parent), pytest.raises(HostError, match="it does not answer; look after its mount"):
+    told = "it does not answer; look after its mount"
+    with hanging(desk.path.parent), pytest.raises(HostError, match=told):
         await desk.publisher(limit_s=0.05).read_former()
