@@ -10,6 +10,7 @@ reason is made anew.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import subprocess
@@ -50,6 +51,8 @@ STEADY_S = 60.0
 # After a time-out clinit gets this much longer: a monitor that was stopped itself finds the
 # answer waiting, but its timers fire first.
 GRACE_S = 0.5
+# A clinit that was asked anything a moment ago has shown that it lives.
+SIGN_OF_LIFE_S = 0.9
 
 log = logs.get()
 
@@ -109,6 +112,7 @@ class ClinitLink:
         self._client: Client | None = None
         self._scope = anyio.CancelScope()
         self._pid = 0
+        self._asked_at = -math.inf
         self._full = False
         self._ending = False
         self._known = asyncio.Event()
@@ -130,9 +134,12 @@ class ClinitLink:
         return await self._ask(message)
 
     async def renew(self, renewals: list[Renewal]) -> None:
-        """Hand over new deadlines; without any, ask for a sign of life."""
+        """Hand over new deadlines; without any, ask for a sign of life now and then."""
         leases = {r.group: (r.term, r.stop_at, r.kill_at) for r in renewals}
-        await self._ask(Lease(leases=leases) if leases else Hello())
+        if leases:
+            await self._ask(Lease(leases=leases))
+        elif anyio.current_time() - self._asked_at >= SIGN_OF_LIFE_S:
+            await self._ask(Hello())
 
     async def shut_down(self) -> None:
         """End clinit and wait until it is gone; leave alone one that is not ours to start."""
@@ -245,6 +252,7 @@ class ClinitLink:
         client = self._client
         if client is None:
             return None
+        self._asked_at = anyio.current_time()
         # The link has its own limit, which forgives a monitor that was stopped itself.
         task = asyncio.ensure_future(client.request(message, limit_s=2 * self._limit_s + GRACE_S))
         try:
