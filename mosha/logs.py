@@ -57,7 +57,7 @@ EVENTS: dict[str, str] = {
     "client_refused": "a client was refused: wrong user, malformed request or too slow",
     "cgroup_unavailable": "no cgroup can be made; sessions alone hold the processes together",
     # the life of a node
-    "monitor_started": "the first status is about to be published (fields inc, run)",
+    "monitor_started": "the first status is about to be published (fields inc, run, version)",
     "monitor_leaving": "an orderly stop of this node has begun",
     "monitor_handing_over": "this monitor ends (SIGUSR1) and leaves clinit and all groups running",
     "monitor_stopped": "this node has left; its groups may be taken over at once",

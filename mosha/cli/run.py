@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import anyio
@@ -11,13 +12,20 @@ from mosha import logs
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
 from mosha.cli.settings import load_settings
-from mosha.monitor.run import run_monitor
+from mosha.formats.settings import Settings
+from mosha.logfile import LogFile
+from mosha.monitor.run import HAND_OVER_SIGNAL, run_monitor
 
 
 @click.command("run", cls=Command, short_help="The monitor of this node, in the foreground.")
 @config_option
 @click.option("--debug", is_flag=True, help="Log everything, for people.")
-def command(config: str | None, *, debug: bool = False) -> int:
+@click.option(
+    "--no-clinit",
+    is_flag=True,
+    help="clinit is not ours to start and end: wait until it answers (as systemd has it).",
+)
+def command(config: str | None, *, debug: bool = False, no_clinit: bool = False) -> int:
     """The monitor of this node, in the foreground.
 
     It publishes what runs here, watches the other nodes, and sees to it that each group of
@@ -26,8 +34,10 @@ def command(config: str | None, *, debug: bool = False) -> int:
     one takes them over.
 
     The log goes to stderr: JSON lines, or lines for people on a terminal and with --debug
-    (`mosha logs` makes the former into the latter). SIGTERM, SIGINT and SIGQUIT stop all
-    groups here and leave; SIGHUP reads the settings and both tables again.
+    (`mosha logs` makes the former into the latter); with `log_file` in the settings the JSON
+    lines go there. SIGTERM, SIGINT and SIGQUIT stop all groups here and leave; SIGUSR1 ends
+    the monitor and leaves the groups running, for the next monitor to take over; SIGHUP reads
+    the settings and both tables again.
 
     Examples:
         mosha run
@@ -38,9 +48,29 @@ def command(config: str | None, *, debug: bool = False) -> int:
     """
     settings = load_settings(config)
     level = "debug" if debug else settings.log_level
-    logs.configure(people=debug or sys.stderr.isatty(), level=level)
+    file = _log_file(settings)
+    logs.configure(people=debug or sys.stderr.isatty(), level=level, file=file)
 
     async def run() -> int:
-        return await run_monitor(settings, read_settings=lambda: load_settings(config))
+        return await run_monitor(
+            settings, read_settings=lambda: load_settings(config), starts_clinit=not no_clinit
+        )
 
-    return anyio.run(run)
+    try:
+        status = anyio.run(run)
+    finally:
+        if file is not None:
+            file.close()
+    if status == -HAND_OVER_SIGNAL:
+        # By the signal itself: who started this sees that nobody asked the node to leave.
+        signal.signal(HAND_OVER_SIGNAL, signal.SIG_DFL)
+        signal.raise_signal(HAND_OVER_SIGNAL)
+    return status
+
+
+def _log_file(settings: Settings) -> LogFile | None:
+    if settings.log_path is None:
+        return None
+    return LogFile(
+        settings.log_path, max_bytes=settings.log_file_max_bytes, keep=settings.log_file_keep
+    )

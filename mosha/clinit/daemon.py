@@ -14,7 +14,7 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskStatus
 
-from mosha import logs
+from mosha import logs, notify
 from mosha.clinit import cgroups
 from mosha.clinit.cgroup_boxes import CgroupBoxes
 from mosha.clinit.child import reset_signals
@@ -26,6 +26,7 @@ from mosha.clinit.orphans import StateDir
 from mosha.clinit.reaper import Reaper
 from mosha.clinit.requests import Requests
 from mosha.clinit.session_boxes import SessionBoxes
+from mosha.clinit.systemd import herald
 from mosha.clinit.table import TableFile
 from mosha.control.address import listen, refuse_taken
 from mosha.control.protocol import ClinitRequest
@@ -46,6 +47,7 @@ async def run_clinit(options: ClinitOptions) -> int:
         HostError: another clinit lives there, or the machine does not give what is needed.
     """
     refuse_taken(options.socket)
+    notifier = notify.take()
     reset_signals()
     state_dir = StateDir(options.state_dir)
     for pid, command in state_dir.end_orphans(options.orphan_limit_s):
@@ -61,10 +63,12 @@ async def run_clinit(options: ClinitOptions) -> int:
     if isinstance(boxes, SessionBoxes):
         boxes.forker = forker
     try:
-        await _live(options, listener, forker, Engine(boxes, state_dir, options.limits, forker))
+        engine = Engine(boxes, state_dir, options.limits, forker)
+        await _live(options, listener, forker, engine, notifier)
     except BaseException as error:
         forker.give_up()
         raise _sole(error) from error
+    notifier.stopping("all groups have halted")
     forker.dismiss()
     boxes.close()
     options.socket.unlink(missing_ok=True)
@@ -78,6 +82,7 @@ async def _live(
     listener: socket.socket,
     forker: Forker,
     engine: Engine,
+    notifier: notify.Notifier,
 ) -> None:
     """Answer clients, obey signals and look after children until all groups have halted."""
     table = TableFile(options.cltab, options.file_limit_s)
@@ -97,6 +102,7 @@ async def _live(
             tasks.start_soon(clstat.run)
         await tasks.start(partial(_obey_signals, requests, managed=options.managed))
         tasks.start_soon(server.run)
+        tasks.start_soon(herald, engine, notifier)
         logs.get().info("clinit_started", pid=os.getpid(), socket=str(options.socket))
         await engine.halted.wait()
         await server.flush()

@@ -289,9 +289,23 @@ class ForkServer:
         return found
 
 
+def take_no_privilege() -> None:
+    """Let the kernel choose among the children when memory is short (proc(5)).
+
+    A service manager may protect clinit from that; its services shall not inherit it.
+    """
+    try:
+        with open("/proc/self/oom_score_adj", "r+b", buffering=0) as score:  # noqa: PTH123
+            if int(score.read()) < 0:
+                score.write(b"0")
+    except OSError:
+        return
+
+
 def main() -> None:
     """Serve the clinit that started this process."""
     fd, parent, mark, tree = sys.argv[1:]
+    take_no_privilege()
     blocked = ctypes.create_string_buffer(SIGSET_BYTES)
     for number in BLOCKED:
         libc.sigaddset(blocked, number)

@@ -15,22 +15,21 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskGroup
 
-from mosha import logs
+from mosha import __version__, logs
 from mosha.clock import boottime
-from mosha.control.protocol import GroupReport, Tell, Update
+from mosha.control.protocol import Tell, Update
 from mosha.core import turn
 from mosha.core.fencing import FencingRules
-from mosha.core.life import Local
 from mosha.core.node import Node
 from mosha.core.status import NodeState, Status
 from mosha.formats import hastat
 from mosha.formats.settings import Settings
 from mosha.monitor import birth, identity, report, stomith
 from mosha.monitor.clinit_link import ClinitLink, ClinitPlace
-from mosha.monitor.groups import Groups
+from mosha.monitor.groups import Groups, as_local
 from mosha.monitor.hastat_file import HastatFile
 from mosha.monitor.membership import Membership
-from mosha.monitor.mfs import CLSTAT, CLTAB, Layout
+from mosha.monitor.mfs import CLSTAT, Layout
 from mosha.monitor.notes import write as write_notes
 from mosha.monitor.publisher import Publisher
 from mosha.monitor.readers import PeerReaders
@@ -52,6 +51,7 @@ class Monitor:
         settings: of this node.
         me: the own node number.
         on_stomith: the callable of the Python API, tried before all methods.
+        starts_clinit: whether clinit is this monitor's to start and end, or systemd's.
     """
 
     node: Node
@@ -60,7 +60,12 @@ class Monitor:
     fencing: stomith.Duty
 
     def __init__(
-        self, settings: Settings, me: int, on_stomith: stomith.Stomith | None = None
+        self,
+        settings: Settings,
+        me: int,
+        on_stomith: stomith.Stomith | None = None,
+        *,
+        starts_clinit: bool = True,
     ) -> None:
         self.settings = settings
         self.me = me
@@ -68,16 +73,12 @@ class Monitor:
         self.layout = Layout(Path(settings.mfsbase), settings.varpath)
         timing = settings.timing
         self.clinit = ClinitLink(
-            ClinitPlace(
-                socket=settings.socket_path,
-                cltab=settings.state_path / CLTAB,
-                state_dir=settings.state_path,
-                node=me,
-            ),
+            ClinitPlace.of(settings, me),
             limit_s=max(timing.stop_budget_s, CLINIT_LIMIT_MIN_S),
             on_full=self.on_clinit_full,
             on_update=self.on_clinit_update,
             on_lost=self.on_clinit_lost,
+            starts=starts_clinit,
         )
         self.readers = PeerReaders(self.layout, timing, self.on_read, watch=settings.watch)
         self.watcher = Watcher(
@@ -86,6 +87,7 @@ class Monitor:
         self.replicator = Replicator(self.layout, me, settings.state_path, self.on_tables)
         self.membership = Membership(settings, self.layout, settings.state_path)
         self.read_settings: Callable[[], Settings] | None = None
+        self.on_published: Callable[[], None] = lambda: None
         self._on_stomith = on_stomith
         self.news = 0
         self._changed = asyncio.Event()
@@ -142,8 +144,7 @@ class Monitor:
         return birth.fencing_rules(self.settings, with_callable=self._on_stomith is not None)
 
     def _look_at(self, peers: frozenset[int]) -> None:
-        everyone = sorted(peers | {self.me})
-        self._directories = {self.layout.directory(node): node for node in everyone}
+        self._directories = {self.layout.directory(node): node for node in {*peers, self.me}}
         self.readers.set_members(peers)
         self.watcher.set_directories(tuple(self._directories))
 
@@ -168,6 +169,11 @@ class Monitor:
         self.news += 1
         self._changed.set()
         self._changed = asyncio.Event()
+
+    @property
+    def troubles(self) -> list[str]:
+        """What is wrong with this host at this moment."""
+        return [*self._troubles.values(), *filter(None, [self.clinit.trouble])]
 
     def trouble(self, what: str, text: str) -> None:
         """Remember or (with an empty text) forget something wrong with this host."""
@@ -213,13 +219,13 @@ class Monitor:
 
     def on_clinit_full(self, update: Update) -> None:
         """Take in everything that clinit has."""
-        self.node.clinit_answered([_local(group) for group in update.groups], boottime())
+        self.node.clinit_answered([as_local(group) for group in update.groups], boottime())
         self.settle()
 
     def on_clinit_update(self, update: Update) -> None:
         """Take in some changes of clinit."""
         for group in update.groups:
-            self.node.clinit_changed(_local(group))
+            self.node.clinit_changed(as_local(group))
         for name in update.gone:
             self.node.clinit_dropped(name)
         self.settle()
@@ -265,6 +271,7 @@ class Monitor:
                 due = boottime() + heartbeat_s
                 await self.publisher.publish(self.node.next_status(boottime()))
                 self._remember()
+                self.on_published()
 
     def _remember(self) -> None:
         """Keep on disk what the next start must know, when it changed."""
@@ -320,12 +327,7 @@ class Monitor:
 
     def report(self) -> hastat.Report:
         """Return the consolidated view of this moment."""
-        troubles = [*self._troubles.values()]
-        if self.clinit.trouble:
-            troubles.append(self.clinit.trouble)
-        around = report.Surroundings(
-            groups=self.clinit.groups, troubles=troubles, warnings=self._tables.warnings
-        )
+        around = report.Surroundings(self.clinit.groups, self.troubles, self._tables.warnings)
         return report.make(self.node, around, boottime())
 
     async def next_change(self, seen: int) -> None:
@@ -341,6 +343,10 @@ class Monitor:
         self.node.leave()
         self.settle()
         self._tasks.start_soon(self._leaving, name="leaving")
+
+    def hand_over(self) -> None:
+        """End at once and touch nothing: clinit and all groups wait for the next monitor."""
+        self._ended.set()
 
     async def left(self) -> None:
         """Wait until this node has left."""
@@ -359,41 +365,32 @@ class Monitor:
     # --- life ------------------------------------------------------------------------
 
     async def run(self) -> int:
-        """Run until the node has left; returns the exit status."""
+        """Run until the node has left or hands over; returns the exit status."""
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
             self.groups.open(tasks)
             tasks.start_soon(self.clinit.run, name="clinit")
-            await self.clinit.known()
-            for task in (
-                self.readers.run,
-                self.watcher.run,
-                self.replicator.run,
-                self._publishing,
-                self._renewing,
-                self.fencing.run,
-                self._looking_at_own_tables,
-                HastatFile(self).run,
-            ):
-                tasks.start_soon(task)
-            if not self.settings.nodes:
-                tasks.start_soon(self._finding_members)
-            self.log.info("monitor_started", inc=self.node.mind.inc, run=self.node.mind.run)
-            self.settle()
+            tasks.start_soon(self._begin, tasks)
             await self._ended.wait()
             tasks.cancel_scope.cancel()
         return 1 if self.node.mind.displaced else 0
 
-
-def _local(group: GroupReport) -> Local:
-    return Local(
-        group=group.group,
-        level=group.level,
-        state=group.state,
-        wanted=group.wanted,
-        term=group.term,
-        alive=group.alive,
-        stop_at=group.stop_at,
-        kill_at=group.kill_at,
-        cause=group.cause,
-    )
+    async def _begin(self, tasks: TaskGroup) -> None:
+        """Do all the rest as soon as clinit has said what runs (C7)."""
+        await self.clinit.known()
+        for task in (
+            self.readers.run,
+            self.watcher.run,
+            self.replicator.run,
+            self._publishing,
+            self._renewing,
+            self.fencing.run,
+            self._looking_at_own_tables,
+            HastatFile(self).run,
+        ):
+            tasks.start_soon(task)
+        if not self.settings.nodes:
+            tasks.start_soon(self._finding_members)
+        mind = self.node.mind
+        self.log.info("monitor_started", inc=mind.inc, run=mind.run, version=__version__)
+        self.settle()

@@ -14,6 +14,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mosha.clock import boottime
+from mosha.control.protocol import GroupReport
+from mosha.core.life import Local
 from mosha.core.node import Node
 from mosha.core.turn import Tell
 
@@ -66,3 +68,18 @@ class Groups:
             if not woken.is_set():
                 with anyio.move_on_after(max(0.0, min(turn.wake_at - boottime(), WAIT_MAX_S))):
                     await woken.wait()
+
+
+def as_local(group: GroupReport) -> Local:
+    """Return what the brain needs of a report of clinit."""
+    return Local(
+        group=group.group,
+        level=group.level,
+        state=group.state,
+        wanted=group.wanted,
+        term=group.term,
+        alive=group.alive,
+        stop_at=group.stop_at,
+        kill_at=group.kill_at,
+        cause=group.cause,
+    )

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import anyio
 
-from mosha import logs
+from mosha import logs, notify
+from mosha.core.status import NodeState
 from mosha.errors import MoshaError
 from mosha.formats.settings import Settings
 from mosha.monitor.daemon import Monitor
@@ -15,8 +16,11 @@ from mosha.monitor.membership import own_number
 from mosha.monitor.reload import reload
 from mosha.monitor.service import Service
 from mosha.monitor.stomith import Stomith
+from mosha.monitor.systemd import Herald
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+HAND_OVER_SIGNAL = signal.SIGUSR1
+"""Its default action does the same, less tidily: it is right at any moment of a start too."""
 
 
 async def run_monitor(
@@ -24,39 +28,74 @@ async def run_monitor(
     *,
     stomith: Stomith | None = None,
     read_settings: Callable[[], Settings] | None = None,
+    starts_clinit: bool = True,
 ) -> int:
-    """Run the monitor of this node until it has left; returns the exit status.
+    """Run the monitor of this node until it has left or hands over; returns the exit status.
+
+    That is minus `HAND_OVER_SIGNAL` if it was told to go and leave the groups running.
 
     Args:
         settings: of this node.
         stomith: the callable of the Python API.
         read_settings: reads mosha.toml again (SIGHUP); None if there is no file.
+        starts_clinit: whether clinit is this monitor's to start and end, or systemd's.
 
     Raises:
         UsageError: no node number, unsafe place, a namesake, another monitor here.
         HostError: directories or sockets that cannot be had.
     """
-    monitor = Monitor(settings, own_number(settings), stomith)
+    notifier = notify.take()
+    monitor = Monitor(settings, own_number(settings), stomith, starts_clinit=starts_clinit)
     monitor.read_settings = read_settings
+    herald = Herald(monitor, notifier)
     await monitor.prepare()
+    herald.waiting()
+    monitor.on_published = herald.published
     service = Service(monitor)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_obey_signals, monitor)
+        signals = _Signals(monitor, herald)
+        tasks.start_soon(signals.obey)
         tasks.start_soon(service.run)
         status = await monitor.run()
+        herald.stopping("handing over" if signals.handing_over else "this node has left")
         await service.flush()
         tasks.cancel_scope.cancel()
-    return status
+    return -HAND_OVER_SIGNAL if signals.handing_over else status
 
 
-async def _obey_signals(monitor: Monitor) -> None:
-    """TERM, INT and QUIT make the node leave in an orderly way (H6.4), HUP reads settings."""
-    with anyio.open_signal_receiver(*STOP_SIGNALS, signal.SIGHUP) as signals:
-        async for number in signals:
-            if number != signal.SIGHUP:
-                monitor.leave()
-                continue
-            try:
-                reload(monitor)
-            except MoshaError as error:
-                logs.get().warning("settings_refused", node=monitor.me, reason=str(error))
+class _Signals:
+    """TERM, INT and QUIT make the node leave in an orderly way (H6.4), HUP reads settings.
+
+    USR1 ends the monitor alone: a restart that no group notices.
+    """
+
+    def __init__(self, monitor: Monitor, herald: Herald) -> None:
+        self.handing_over = False
+        self._monitor = monitor
+        self._herald = herald
+
+    async def obey(self) -> None:
+        numbers = (*STOP_SIGNALS, HAND_OVER_SIGNAL, signal.SIGHUP)
+        with anyio.open_signal_receiver(*numbers) as received:
+            async for number in received:
+                if number == signal.SIGHUP:
+                    self._reload()
+                elif number == HAND_OVER_SIGNAL:
+                    self._hand_over()
+                else:
+                    self._monitor.leave()
+
+    def _hand_over(self) -> None:
+        # Groups that are being halted already would have nobody to go on with it.
+        if self._monitor.node.mind.state is NodeState.UP:
+            logs.get().info("monitor_handing_over", node=self._monitor.me)
+            self.handing_over = True
+            self._monitor.hand_over()
+
+    def _reload(self) -> None:
+        self._herald.reloading()
+        try:
+            reload(self._monitor)
+        except MoshaError as error:
+            logs.get().warning("settings_refused", node=self._monitor.me, reason=str(error))
+        self._herald.reloaded()

@@ -10,7 +10,7 @@ import pytest
 
 from mosha.cli import config as config_module
 from mosha.cli.exits import NoDaemonError, exit_status_of
-from mosha.cli.main import COMMANDS
+from mosha.cli.main import COMMANDS, module_of
 from mosha.errors import BugError, HostError, MoshaError, UsageError
 from tests.cli.conftest import Home, Mosha
 
@@ -29,7 +29,7 @@ def loaded_by(*words: str) -> set[str]:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_list_of_commands_says_what_each_command_says_of_itself(name: str) -> None:
-    command = importlib.import_module(f"mosha.cli.{name}").command
+    command = importlib.import_module(module_of(name)).command
     assert command.name == name
     assert command.get_short_help_str(limit=100) == COMMANDS[name]
     assert command.help is not None

@@ -1,0 +1,105 @@
+"""`mosha install-units`: the units for systemd, with the paths of this installation."""
+
+from __future__ import annotations
+
+import sys
+from importlib import resources
+from pathlib import Path
+
+import click
+
+from mosha.cli.config import CONFIG_PATH, config_option, config_path
+from mosha.cli.exits import AS_WANTED
+from mosha.cli.help_text import Command
+from mosha.errors import HostError, UsageError
+
+UNITS = ("mosha.service", "mosha-clinit.service")
+UNIT_DIR = "etc/systemd/system"
+# As the units have them before they are installed.
+PLAIN_PROGRAM = "/usr/local/bin/mosha"
+
+NEXT_STEPS = """\
+next:
+  mosha check                           the settings and tables, before anything runs
+  systemctl daemon-reload
+  systemctl enable --now mosha          now, and at every boot; it brings mosha-clinit along
+  systemctl status mosha mosha-clinit
+the rule: `systemctl restart mosha` keeps the groups running, `systemctl stop mosha` leaves"""
+
+
+@click.command("install-units", cls=Command, short_help="The units for systemd.")
+@config_option
+@click.option("--root", default="/", show_default=True, help="Write below this directory.")
+@click.option("--prefix", help="mosha is in PREFIX/bin. Default: where this one is.")
+def command(config: str | None, *, root: str, prefix: str | None) -> int:
+    """The units for systemd.
+
+    Writes mosha.service and mosha-clinit.service into /etc/systemd/system, with the path of
+    this mosha in them, and says what to do next. It starts nothing. Units that are there are
+    replaced: what you change, change with `systemctl edit`.
+
+    Examples:
+        mosha install-units
+        mosha install-units --config /srv/cluster/mosha.toml
+        mosha install-units --root ./image --prefix /usr
+
+    Exit status: 0 written; 1 could not be; 2 this mosha has no program to start.
+    """
+    program = _program(prefix)
+    settings = config_path(config) or CONFIG_PATH
+    directory = Path(root) / UNIT_DIR
+    for name in UNITS:
+        text = unit_text(name, program, settings.absolute())
+        click.echo(f"{_write(directory / name, text)} {directory / name}")
+    click.echo(NEXT_STEPS)
+    return AS_WANTED
+
+
+def unit_text(name: str, program: Path, settings: Path) -> str:
+    """Return a unit that starts `program` with `settings`."""
+    plain = (resources.files("mosha") / "units" / name).read_text(encoding="utf-8")
+    return plain.replace(PLAIN_PROGRAM, _quoted(program)).replace(
+        f"MOSHA_CONFIG={CONFIG_PATH}", f"MOSHA_CONFIG={_quoted(settings)}"
+    )
+
+
+def _program(prefix: str | None) -> Path:
+    """Return the program that the units start.
+
+    Raises:
+        UsageError: there is none: mosha runs from its sources, or from somewhere else.
+    """
+    if prefix is not None:  # perhaps not there yet, or in an image
+        return Path(prefix).absolute() / "bin" / "mosha"
+    program = Path(sys.prefix) / "bin" / "mosha"
+    if not program.exists():
+        raise UsageError(f"there is no {program} to start; say --prefix DIR for DIR/bin/mosha")
+    return program
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as units take it (systemd.unit(5)).
+
+    Raises:
+        UsageError: systemd would read something else.
+    """
+    text = str(path)
+    if any(character.isspace() or character in "\"'\\$;" for character in text):
+        raise UsageError(f"{text!r}: no path for a unit; it has a blank, a quote, \\, $ or ;")
+    return text.replace("%", "%%")
+
+
+def _write(path: Path, text: str) -> str:
+    """Make a unit what it shall be; return what was done."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.read_text(encoding="utf-8", errors="replace") == text:
+            return "unchanged"
+        done = "replaced" if path.exists() else "written"
+        draft = path.with_name(f".{path.name}.new")
+        draft.write_text(text, encoding="utf-8")
+        draft.chmod(0o644)
+        draft.rename(path)
+    except OSError as error:
+        raise HostError(f"cannot write {path}: {error.strerror}") from error
+    return done

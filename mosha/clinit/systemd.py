@@ -1,0 +1,37 @@
+"""What clinit tells the service manager, and when.
+
+Nothing ticks in clinit, so the watchdog needs a tick. Each one goes the way of everything
+that happens: an event to the engine, which asks the core and does what it answers. Only when
+that is done the watchdog is fed.
+"""
+
+from __future__ import annotations
+
+import anyio
+
+from mosha.clinit.engine import Engine
+from mosha.core.group import TimePassed
+from mosha.notify import FEEDS_PER_WATCHDOG, Notifier
+
+STATUS_EVERY_S = 5.0
+
+
+async def herald(engine: Engine, notifier: Notifier) -> None:
+    """Say that clinit is ready, then how it is, for as long as the engine obeys."""
+    if not notifier.heard:
+        return
+    notifier.ready(summary(engine))
+    while True:
+        watchdog_s = notifier.watchdog_s
+        await anyio.sleep(STATUS_EVERY_S if watchdog_s is None else watchdog_s / FEEDS_PER_WATCHDOG)
+        engine.happen(TimePassed())
+        notifier.status(summary(engine))
+        notifier.alive()
+
+
+def summary(engine: Engine) -> str:
+    """Return one line for `systemctl status`."""
+    active = sum(1 for line in engine.lines().values() if line.active)
+    groups = "1 group" if active == 1 else f"{active} groups"
+    halting = ", halting" if engine.supervisor.halting else ""
+    return f"{groups} active, {len(engine.leaders())} entries running{halting}"

@@ -1,0 +1,67 @@
+"""What a monitor tells the service manager, and when.
+
+The watchdog is fed after each completed turn of the publishing loop, by that loop: a monitor
+whose loop stands still is restarted, whatever else of it still moves. A cluster file system
+that hangs does not make it stand still: writes have a deadline.
+"""
+
+from __future__ import annotations
+
+from mosha.core.quorum import Sight
+from mosha.core.seat import Mind
+from mosha.monitor.daemon import Monitor
+from mosha.notify import Notifier
+
+
+class Herald:
+    """Speaks for one monitor. `published` is to be called after each completed publish."""
+
+    def __init__(self, monitor: Monitor, notifier: Notifier) -> None:
+        self._monitor = monitor
+        self._notifier = notifier
+        self._ready = False
+
+    def waiting(self) -> None:
+        """Say for what a monitor waits that has not published yet."""
+        self._notifier.status(f"waiting for clinit at {self._monitor.settings.socket_path}")
+
+    def published(self) -> None:
+        """Say that the loop goes on, and how things are.
+
+        The first status that is really there makes the service ready: the socket answers
+        since before the loop began.
+        """
+        notifier, mind = self._notifier, self._monitor.node.mind
+        if not notifier.heard:
+            return
+        text = "; ".join([summary(mind), *self._monitor.troubles])
+        if not self._ready and mind.published is not None:
+            self._ready = notifier.ready(text)
+            if notifier.watchdog_s is not None:
+                # A turn may take half of `timeout` when writes hang, and that is no fault.
+                notifier.watch(max(notifier.watchdog_s, mind.timing.timeout_s))
+        notifier.status(text)
+        notifier.alive()
+
+    def reloading(self) -> None:
+        """Say that the settings are being read again."""
+        self._notifier.reloading()
+
+    def reloaded(self) -> None:
+        """Say that they have been."""
+        self._notifier.ready(summary(self._monitor.node.mind))
+
+    def stopping(self, why: str) -> None:
+        """Say that nothing but the end is left."""
+        self._notifier.stopping(why)
+
+
+def summary(mind: Mind) -> str:
+    """Return one line for `systemctl status`: nodes, groups here, quorum."""
+    view = mind.view
+    nodes = view.electorate.nodes | view.members | {mind.me}
+    fresh = len(view.fresh_nodes()) + 1
+    here = sum(1 for local in mind.locals.values() if local.present)
+    quorum = {Sight.YES: "yes", Sight.NO: "NO"}.get(view.sight, "not known yet")
+    groups = "1 group" if here == 1 else f"{here} groups"
+    return f"{fresh} of {len(nodes)} nodes fresh, {groups} here, quorum {quorum}"

@@ -1,0 +1,326 @@
+"""A machine with a real systemd as PID 1: Debian in a container, thrown away afterwards.
+
+The base tree is made once by debootstrap, about two minutes, and kept in $MOSHA_SYSTEMD_BASE or
+/var/cache/mosha-systemd-base. Each machine is an overlay of it, with mosha installed in
+/opt/mosha as by `python3 -m venv` and pip. The machine's own systemd says when it is up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+
+from tests.leftovers import cgroups_below, own_cgroup
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BASE_VARIABLE = "MOSHA_SYSTEMD_BASE"
+BASE = Path("/var/cache/mosha-systemd-base")
+SUITE = "bookworm"
+PACKAGES = ("systemd", "systemd-sysv", "dbus", "procps", "python3")
+PROGRAMS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap"}
+BASE_LIMIT_S = 900.0
+BOOT_LIMIT_S = 60.0
+END_LIMIT_S = 30.0
+OPT = Path("/opt/mosha")
+
+
+class CannotBootError(Exception):
+    """Why no machine can be had here."""
+
+
+def base_tree() -> Path:
+    """Return the tree of all machines, made if it is not there yet.
+
+    Raises:
+        CannotBootError: says what is missing.
+    """
+    missing = [package for name, package in PROGRAMS.items() if not shutil.which(name)]
+    if missing:
+        raise CannotBootError(f"needs {' and '.join(missing)}")
+    if sys.version_info[:2] != (3, 11):
+        raise CannotBootError("the packages of this Python do not fit the Python 3.11 of Debian 12")
+    base = Path(os.environ.get(BASE_VARIABLE, BASE))
+    base.parent.mkdir(parents=True, exist_ok=True)
+    with base.with_name(f"{base.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two runs of the tests shall not both make it
+        if not (base / "etc").is_dir():
+            _bootstrap(base)
+    return base
+
+
+def _bootstrap(base: Path) -> None:
+    draft = base.with_name(f"{base.name}.{secrets.token_hex(4)}")
+    try:
+        done = subprocess.run(
+            [
+                *("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
+                *(SUITE, str(draft)),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=BASE_LIMIT_S,
+        )
+        if done.returncode:
+            last = (done.stdout + done.stderr).strip().splitlines()[-1:]
+            raise CannotBootError(f"debootstrap cannot make a base tree: {''.join(last)}")
+        draft.rename(base)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+@dataclass(slots=True)
+class Machine:
+    """One machine. After `end` nothing of it stays behind, whatever became of `start`."""
+
+    directory: Path
+    base: Path
+    leader: int = 0
+    _nspawn: subprocess.Popen[bytes] | None = None
+    _console: list[Path] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Make it and boot it.
+
+        Raises:
+            CannotBootError: says why not.
+        """
+        try:
+            self._make()
+            self.boot()
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> None:
+        """Switch it off and forget it."""
+        try:
+            if self.is_up:
+                self.power_off()
+        finally:
+            if self.root.is_mount():
+                _run("umount", str(self.root))
+
+    def _make(self) -> None:
+        up, work = self.directory / "up", self.directory / "work"
+        for path in (up, work, self.root, self.directory / "bus"):
+            path.mkdir()
+        options = f"lowerdir={self.base},upperdir={up},workdir={work}"
+        _run("mount", "-t", "overlay", "overlay", "-o", options, str(self.root))
+        (self.root / "etc/machine-id").unlink(missing_ok=True)
+        (self.root / "etc/machine-id").write_text(f"{secrets.token_hex(16)}\n")
+        install(self.root)
+
+    # --- power -----------------------------------------------------------------------
+
+    @property
+    def root(self) -> Path:
+        """The machine's file system, as seen from outside."""
+        return self.directory / "root"
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it has been switched on, and not off."""
+        return self._nspawn is not None
+
+    def boot(self) -> None:
+        """Boot, and return when systemd says that it has started everything."""
+        with _ready_socket(self.directory / "bus" / "notify") as (address, ready):
+            console = self.directory / f"console{len(self._console)}"
+            self._console.append(console)
+            with console.open("wb") as output:
+                self._nspawn = subprocess.Popen(
+                    [
+                        *("systemd-nspawn", "--quiet", f"--directory={self.root}", "--boot"),
+                        *(f"--machine=m{os.getpid()}", "--register=no", "--keep-unit"),
+                        *("--private-network", "--link-journal=no", "--notify-ready=yes"),
+                        "--console=read-only",
+                    ],
+                    env={
+                        **os.environ,
+                        "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+                        "NOTIFY_SOCKET": address,
+                    },
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                )
+            nspawn = self._nspawn
+
+            def up() -> bool:
+                if nspawn.poll() is not None:
+                    raise CannotBootError(f"systemd-nspawn ended: {self.console()[-500:]}")
+                for line in ready():
+                    if match := re.fullmatch(r"X_NSPAWN_LEADER_PID=(\d+)", line):
+                        self.leader = int(match[1])
+                    elif line == "READY=1":
+                        return True
+                return False
+
+            wait_until(up, BOOT_LIMIT_S)
+
+    def power_off(self) -> None:
+        """Shut down in good order, as `systemctl poweroff` does, and wait until it is off."""
+        nspawn = self._nspawn
+        assert nspawn is not None
+        self._nspawn = None
+        try:
+            nspawn.send_signal(signal.SIGTERM)
+            nspawn.wait(END_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            nspawn.kill()  # its processes die with their PID 1
+            nspawn.wait(END_LIMIT_S)
+            raise
+        finally:
+            _sweep_cgroups()
+
+    def console(self) -> str:
+        """Return what the boots printed."""
+        return "".join(path.read_text(errors="replace") for path in self._console)
+
+    # --- inside ----------------------------------------------------------------------
+
+    def do(self, *words: str, limit_s: float = 60.0) -> subprocess.CompletedProcess[str]:
+        """Run a command inside as root; return how it ended."""
+        return subprocess.run(
+            ["/usr/bin/nsenter", "--target", str(self.leader), "--all", "--", *words],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=limit_s,
+            env={"PATH": f"{OPT}/bin:/usr/sbin:/usr/bin", "LANG": "C.UTF-8"},
+            cwd="/",
+        )
+
+    def get(self, *words: str) -> str:
+        """Run a command inside that has to succeed; return what it printed."""
+        done = self.do(*words)
+        assert done.returncode == 0, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def show(self, unit: str, name: str) -> str:
+        """Return one property of a unit."""
+        return self.get("systemctl", "show", "--value", f"--property={name}", unit).strip()
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file of the machine, on or off."""
+        file = self.root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def read(self, path: str) -> str:
+        """Return a file of the machine, on or off; nothing if it is not there."""
+        try:
+            return (self.root / path.lstrip("/")).read_text()
+        except FileNotFoundError:
+            return ""
+
+
+@contextlib.contextmanager
+def _ready_socket(path: Path) -> Iterator[tuple[str, Callable[[], list[str]]]]:
+    """Give a socket for sd_notify(3), and what reads the lines that have arrived there."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(path))
+        listener.setblocking(False)
+
+        def lines() -> list[str]:
+            with contextlib.suppress(BlockingIOError):
+                return listener.recv(1 << 16).decode().splitlines()
+            return []
+
+        try:
+            yield str(path), lines
+        finally:
+            path.unlink()
+
+
+def _run(*words: str) -> None:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise CannotBootError(f"{' '.join(words)}: {done.stderr.strip()}")
+
+
+def _sweep_cgroups() -> None:
+    """Remove the cgroups that nspawn leaves behind in every hierarchy."""
+    lines = Path("/proc/self/cgroup").read_text().splitlines()
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    home = own_cgroup()
+    tops = [home] if home else []
+    for line in mounts:
+        before, _, after = line.partition(" - ")
+        if after.startswith("cgroup "):
+            controllers = set(after.split()[2].split(","))
+            for entry in lines:
+                _, names, path = entry.split(":", 2)
+                if names and set(names.split(",")) <= controllers:
+                    tops.append(Path(before.split()[4], path.lstrip("/")))
+    for top in tops:
+        for name in ("payload", "supervisor"):
+            for cgroup in [*cgroups_below(top / name), top / name]:
+                with contextlib.suppress(OSError):  # not ours, or another machine lives there
+                    cgroup.rmdir()
+
+
+# --- mosha inside --------------------------------------------------------------------------
+
+
+def install(root: Path) -> None:
+    """Install mosha and what it needs into /opt/mosha of a tree, as a venv of its Python."""
+    home = root / OPT.relative_to("/")
+    site = home / "lib/python3.11/site-packages"
+    (home / "bin").mkdir(parents=True)
+    site.mkdir(parents=True)
+    (home / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\n")
+    (home / "bin/python").symlink_to("/usr/bin/python3")
+    source = Path(__file__).parents[2] / "mosha"
+    shutil.copytree(source, site / "mosha", ignore=shutil.ignore_patterns("__pycache__"))
+    for distribution in _needed("mosha"):
+        for file in metadata.distribution(distribution).files or ():
+            target = site / file
+            # Programs and the like lie outside; nobody imports them.
+            if ".." not in file.parts and distribution != "mosha":
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copyfile(file.locate(), target)
+    info = site / "mosha-0.dist-info"
+    info.mkdir()
+    version = metadata.version("mosha")
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: mosha\nVersion: {version}\n")
+    for name, module in (("mosha", "mosha.cli.main"), ("clinit", "mosha.cli.clinit")):
+        program = home / "bin" / name
+        program.write_text(f"#!{OPT}/bin/python\nfrom {module} import main\nmain()\n")
+        program.chmod(0o755)
+
+
+def _needed(name: str) -> set[str]:
+    """Return a distribution and all that it needs to run, without extras."""
+    found: set[str] = set()
+    wanted = [name]
+    while wanted:
+        one = wanted.pop()
+        if one in found:
+            continue
+        found.add(one)
+        requirements = map(Requirement, metadata.distribution(one).requires or ())
+        wanted += [
+            r.name for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})
+        ]
+    return found
