@@ -69,8 +69,12 @@ def run(
     for fault in faults:
         say(f"  {fault}")
     outcome = Outcome(world, seconds, without_fuse=why_not)
-    with contextlib.ExitStack() as ends:
-        _live(faults, directory, outcome, say, ends)
+    try:
+        with contextlib.ExitStack() as ends:
+            _live(faults, directory, outcome, say, ends)
+    except BaseException:
+        say(f"broken off; files are kept in {directory}")
+        raise
     if outcome.problems:
         outcome.kept = directory
     else:
