@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -226,10 +227,22 @@ async def test_a_clinit_that_hangs_is_killed_and_started_again(place: Place) -> 
     await tied.connected()
     process = await start_g(tied)
     os.kill(tied.pid, signal.SIGSTOP)
+    tied.link._asked_at = -math.inf  # it has not been asked anything for a while
     await tied.link.renew([])
     await tied.connected(2)
     assert not alive(tied.full[0].pid) or tied.full[1].pid != tied.full[0].pid
     await until(lambda: not alive(process))
+
+
+async def test_a_clinit_that_has_just_been_asked_is_not_asked_whether_it_lives(
+    place: Place,
+) -> None:
+    tied = place.tie(limit_s=SHORT_S)
+    await tied.connected()
+    await start_g(tied)
+    tied.link._asked_at = asked_at = anyio.current_time()
+    await tied.link.renew([])
+    assert tied.link._asked_at == asked_at
 
 
 async def test_a_clinit_that_hangs_when_the_monitor_starts_is_killed_too(place: Place) -> None:
@@ -250,7 +263,7 @@ async def test_shutting_down_ends_clinit_and_waits_until_it_is_gone(place: Place
     assert not alive(process)
     assert tied.link._processes[0].poll() == 0
     await tied.task
-    assert (len(tied.full), tied.lost) == (1, 1)
+    assert (len(tied.full), tied.lost) == (1, 0)
 
 
 async def test_shutting_down_while_clinit_is_being_started_ends_it_all_the_same(
