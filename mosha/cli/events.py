@@ -17,6 +17,7 @@ from mosha.cli.help_text import Command
 from mosha.cli.settings import load_settings
 from mosha.control.client import NoAnswerError, open_streams
 from mosha.control.protocol import AskEvents, MonitorReply
+from mosha.core.transitions import ABSENT
 from mosha.errors import HostError
 from mosha.formats.happenings import Happening, parse_happenings
 from mosha.formats.settings import Settings
@@ -109,19 +110,14 @@ class _Printer:
 
 def sentence(one: Happening) -> str:
     """Return an event in words, without its time."""
-    change = f"{one.before} -> {one.after}"
+    after = {"ban": "ban ended", "table": "taken again"}.get(one.kind, "gone")
+    change = one.after if one.after != ABSENT else after
+    if one.before != ABSENT and (one.after != ABSENT or one.kind == "group"):
+        change = f"{one.before} -> {change}"
     cause = " ".join(one.cause.split())
-    tail = f" ({cause})" if cause else ""
-    match one.kind:
-        case "quorum":
-            return f"quorum: {change}{tail}"
-        case "node":
-            return f"node {one.node}: {change}{tail}"
-        case "shot":
-            return f"node {one.node} shot: {change}{tail}"
-        case "table":
-            return f"{one.group} on node {one.node}: {change}{tail}"
-    return f"{one.group} on node {one.node}: {change}{tail}"
+    subject = {"quorum": "quorum", "node": f"node {one.node}", "shot": f"node {one.node} shot"}
+    place = subject.get(one.kind, f"{one.group} on node {one.node}")
+    return f"{place}: {change}" + (f" ({cause})" if cause else "")
 
 
 def _events(reply: MonitorReply) -> list[Happening]:

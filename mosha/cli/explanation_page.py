@@ -18,11 +18,10 @@ def explanation_page(explanation: Explanation) -> RenderableType:
     if explanation.asked is not None:
         subject += f" on node {explanation.asked}"
     style = f"bold {GOOD}" if explanation.ok else BAD
-    parts: list[RenderableType] = [
-        Text.assemble((f"{subject}: ", TITLE), (explanation.verdict, style))
-    ]
+    answer = Table.grid(padding=(0, 1, 0, 0))
+    answer.add_row(Text(f"{subject}:", TITLE), Text(explanation.verdict, style))
     if explanation.next:
-        parts.append(Text.assemble(("-> ", MOVING), explanation.next))
+        answer.add_row(Text("next:", MOVING), explanation.next)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=TITLE)
     table.add_column("RULE", no_wrap=True)
     table.add_column("HOLDS", no_wrap=True)
@@ -34,4 +33,4 @@ def explanation_page(explanation: Explanation) -> RenderableType:
         age = "now" if reason.age_s is None else age_text(reason.age_s)
         said_by = f"node {reason.said_by}"
         table.add_row(reason.rule, _WORDS[reason.holds], fact, said_by, age)
-    return Group(*parts, Text(), table)
+    return Group(answer, Text(), table)

@@ -76,8 +76,10 @@ def _of_places(mind: Mind, group: str, seen: list[Sighting], now: float) -> Iter
         claim = f", claimed with term {place.claim}" if place.claim is not None else ""
         standing = f" (node {place.node} is {place.standing})" if not place.counts else ""
         told = f"{place.line.level} {place.line.state} on node {place.node}{claim}{standing}"
-        at_home = place.counts and place.line.level == wanted
-        yield Reason("place", holds(at_home), told, place.node, age_of(mind, place.node, now))
+        state = holds(place.counts and place.line.level == wanted)
+        if not place.counts and not mind.fencing.required:
+            state = Holds.MOOT  # what it says holds up nobody
+        yield Reason("place", state, told, place.node, age_of(mind, place.node, now))
     if not shown:
         free = wanted == STOP_LEVEL
         yield Reason("place", holds(free), "no status shows it anywhere", mind.me)
@@ -111,10 +113,10 @@ def _of_votes(mind: Mind, group: str, seen: list[Sighting], now: float) -> Itera
             and node in mind.view.electorate.nodes
         )
         needed = mind.view.electorate.needed
-        told = (
-            f"the claim of node {place.node}, term {place.claim}, has {len(mine)} of {needed} votes"
-        )
-        yield Reason("votes", holds(len(mine) >= needed), told, mind.me)
+        claim = f"the claim of node {place.node}, term {place.claim}"
+        told = f"{claim}, has {len(mine)} votes, {needed} needed"
+        state = holds(len(mine) >= needed) if place.counts else Holds.MOOT
+        yield Reason("votes", state, told, mind.me)
     claims = {(place.node, place.claim) for place in seen}
     for node, vote in sorted(votes.items()):
         told = f"node {node} votes for node {vote.node}, term {vote.term}"

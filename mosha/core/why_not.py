@@ -65,9 +65,9 @@ def _status(mind: Mind, node: int) -> Status | None:
 
 def _of_node(mind: Mind, node: int, now: float) -> Iterator[Reason]:
     if node == mind.me:
-        told = "another node uses this node's number" if mind.displaced else "this node is up"
+        told = f"another node uses number {node}" if mind.displaced else f"node {node} is up"
         if mind.state is not NodeState.UP:
-            told = "this node is leaving"
+            told = f"node {node} is leaving"
         fit = mind.state is NodeState.UP and not mind.displaced
         yield Reason("node", holds(fit), told, node, 0.0)
         yield of_quorum(mind)
