@@ -51,10 +51,13 @@ def alone(short_dir: Path) -> Iterator[Alone]:
     """A clinit that ends with the test."""
     made = Alone(short_dir)
     try:
+        wait_until(partial(made.logged, "clinit_started"))
         yield made
-    finally:
-        made.process.terminate()
+        made.tell("-k")
         assert made.process.wait(20) == 0
+    finally:
+        made.process.kill()  # whatever it had ends with it
+        made.process.wait()
 
 
 def test_c7_5_clstat_is_there_and_empty_before_the_first_tell(alone: Alone) -> None:
