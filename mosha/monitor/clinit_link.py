@@ -164,9 +164,9 @@ class ClinitLink:
                 trouble, self.trouble = self.trouble, f"clinit does not answer: {error}"
                 if not self._ending and (self._starts or self.trouble != trouble):
                     log.warning("clinit_failed", reason=str(error))
-            if self._full:
-                self._full = False
+            if self._full and not self._ending:
                 self._on_lost()
+            self._full = False
             if not self._ending:
                 steady = anyio.current_time() - started > STEADY_S
                 failures = 0 if steady else failures + 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 
 from mosha import logs
-from mosha.errors import MoshaError
 from mosha.formats.settings import Settings
 from mosha.monitor.daemon import Monitor
 
@@ -19,16 +18,13 @@ log = logs.get()
 def reload(monitor: Monitor) -> str:
     """Read the settings again and return, in a line, what that changed.
 
-    Mistakes change nothing: the settings in force stay, the message names the mistakes.
+    Raises:
+        UsageError: mistakes, all of them. Nothing has changed then.
     """
     monitor.replicator.look()
     if monitor.read_settings is None:
         return "no settings file: only the tables were looked at"
-    try:
-        new = monitor.read_settings()
-    except MoshaError as error:
-        log.error("settings_refused", node=monitor.me, reason=str(error))  # noqa: TRY400
-        raise
+    new = monitor.read_settings()
     changed = [name for name in Settings.__struct_fields__ if _differs(monitor.settings, new, name)]
     live = [name for name in changed if name in LIVE]
     later = [name for name in changed if name not in LIVE]

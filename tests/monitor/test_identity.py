@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from mosha.core.quorum import Electorate, Policy
@@ -24,7 +25,7 @@ COMMAND = FencingMethod(type="command", command="/bin/true")
 
 def settings(directory: Path, **more: Any) -> Settings:
     given = {"mfsbase": str(directory / "mfs"), "rundir": str(directory / "run")}
-    return Settings(**(given | {"mynode": 1} | more))
+    return msgspec.structs.replace(Settings(), **(given | {"mynode": 1} | more))
 
 
 # --- directories -------------------------------------------------------------------------

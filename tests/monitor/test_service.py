@@ -1,0 +1,156 @@
+"""What the monitor answers on its socket: a real one, with a real clinit."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mosha.clock import boottime
+from mosha.control.client import NoAnswerError, open_streams
+from mosha.control.protocol import (
+    AskReport,
+    Confirm,
+    Follow,
+    Leave,
+    MonitorReply,
+    Reload,
+    SetWish,
+)
+from mosha.core.ballot import Ballot
+from mosha.core.status import NodeState, Vote
+from mosha.errors import UsageError
+from mosha.formats.clstat import parse_clstat
+from mosha.formats.hastat import Report, parse_hastat
+from mosha.formats.settings import Settings
+from mosha.monitor.service import FOLLOW_EVERY_S
+from tests.monitor.house import House, at_home, settings
+from tests.waiting import until
+
+
+@pytest.fixture
+async def house(short_dir: Path) -> AsyncIterator[House]:
+    async with at_home(short_dir) as made:
+        yield made
+
+
+def report_of(reply: MonitorReply) -> Report:
+    assert reply.ok, reply.text
+    assert reply.report is not None
+    return parse_hastat(bytes(reply.report))
+
+
+async def test_the_report_is_the_same_view_that_hastat_has(house: House) -> None:
+    found = report_of(await house.ask(AskReport()))
+    assert [(group.group, group.where) for group in found.groups] == [("g", [1]), ("h", [])]
+    assert found.problems == []
+    path = house.monitor.layout.hastat(1)
+    await until(lambda: [g.where for g in parse_hastat(path.read_bytes()).groups] == [[1], []])
+
+
+async def test_the_socket_is_its_owners_alone(house: House) -> None:
+    assert stat.S_IMODE(house.socket.stat().st_mode) == 0o600
+
+
+async def test_a_wish_is_carried_out_and_stays_in_hactl(house: House) -> None:
+    reply = await house.ask(SetWish("h", "start", ("prefer=1",)))
+    assert reply.ok
+    assert "h" in reply.text
+    await until(lambda: house.where("h") == "start DONE")
+    assert "h start prefer=1" in house.monitor.layout.hactl(1).read_text()
+    assert (await house.ask(SetWish("g", "stop"))).ok
+    await until(lambda: house.where("g") == "stop DONE")
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        (SetWish("nonsense", "start"), "nonsense"),
+        (SetWish("g", "start", ("favour=1",)), "favour"),
+        (SetWish("g:h", "start"), "g:h"),
+        (Confirm(1), "alive"),
+        (Confirm(9), "never seen"),
+    ],
+)
+async def test_what_cannot_be_done_is_refused_in_words(
+    house: House, request_: SetWish | Confirm, words: str
+) -> None:
+    reply = await house.ask(request_)
+    assert not reply.ok
+    assert words in reply.text
+
+
+async def test_an_operators_word_frees_what_a_dead_node_held(house: House) -> None:
+    seat = house.monitor.node.mind.seat("h")
+    seat.ballot = Ballot(Vote(term=3, node=2, inc=5, seq=1))  # as after a restart
+    reply = await house.ask(Confirm(2))
+    assert reply == MonitorReply(ok=True, text="node 2 counts as dead from now on")
+    await until(lambda: seat.ballot.vote is None)
+
+
+async def test_a_reload_says_what_it_changed_and_what_is_wrong(
+    house: House, short_dir: Path
+) -> None:
+    assert (await house.ask(Reload())).text == "no settings file: only the tables were looked at"
+    house.monitor.read_settings = lambda: settings(short_dir, ban=7.0)
+    assert (await house.ask(Reload())).text == "in force now: ban"
+
+    def mistaken() -> Settings:
+        raise UsageError("mosha.toml:3:1: unknown key")
+
+    house.monitor.read_settings = mistaken
+    assert await house.ask(Reload()) == MonitorReply(ok=False, text="mosha.toml:3:1: unknown key")
+
+
+async def test_who_follows_gets_the_report_now_and_after_every_change(house: House) -> None:
+    reader, writer = await open_streams(house.socket)
+    decoder = msgspec.json.Decoder(MonitorReply)
+    writer.write(msgspec.json.encode(Follow()) + b"\n")
+    first = report_of(decoder.decode(await reader.readline()))
+    assert [group.where for group in first.groups] == [[1], []]
+    await house.ask(SetWish("h", "start"))
+    began = boottime()
+    lines = 0
+    while True:
+        found = report_of(decoder.decode(await reader.readline()))
+        lines += 1
+        if [group.where for group in found.groups] == [[1], [1]] and not found.problems:
+            break
+    assert lines <= 1 + (boottime() - began) / FOLLOW_EVERY_S + 1
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_follower_that_has_gone_is_forgotten(house: House) -> None:
+    _, writer = await open_streams(house.socket)
+    writer.write(msgspec.json.encode(Follow()) + b"\n")
+    await until(lambda: house._service._followers)
+    writer.close()
+    await writer.wait_closed()
+    await house.ask(SetWish("h", "start"))
+    await until(lambda: not house._service._followers)
+    assert report_of(await house.ask(AskReport())).node == 1
+
+
+async def test_h6_4_leaving_is_answered_when_the_node_has_left(house: House) -> None:
+    connection = await house.connection()
+    assert await connection.request(Leave()) == MonitorReply(ok=True, text="this node has left")
+    await house.task
+    assert house.status == 0
+    with pytest.raises(NoAnswerError):
+        await connection.request(AskReport())
+    await connection.close()
+    with pytest.raises(NoAnswerError):
+        await open_streams(house.socket)
+    last = parse_clstat(house.monitor.layout.clstat(1).read_bytes())
+    assert (last.state, last.claims) == (NodeState.LEFT, {})
+
+
+async def test_two_who_ask_to_leave_are_both_answered(house: House) -> None:
+    async with await house.connection() as one, await house.connection() as other:
+        replies = await asyncio.gather(one.request(Leave()), other.request(Leave()))
+    assert [reply.ok for reply in replies] == [True, True]
