@@ -13,10 +13,10 @@ SEED      ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check lint test bench chaos lock clean
+.PHONY: help demo check lint test bench sim mutants chaos lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## a cluster of three nodes here, one is killed, its groups move (ARGS=--json)
 	$(BIN)/mosha demo $(ARGS)
@@ -33,6 +33,12 @@ test: $(STAMP) ## the tests alone, in random order (ARGS='-k lease -x')
 
 bench: $(STAMP) ## latencies, CPU and memory beside a floor measured in the same run
 	$(BIN)/python -m tests.bench $(ARGS)
+
+sim: $(STAMP) ## whole clusters in virtual time, seeded, with faults (ARGS='--seeds 2000')
+	$(BIN)/python -m tests.sim $(ARGS)
+
+mutants: $(STAMP) ## breaks one rule after the other: how many seeds until a checker notices
+	$(BIN)/python -m tests.sim.mutants $(ARGS)
 
 chaos: $(STAMP) ## faults against real processes, then a verdict (MINUTES=10 SEED=7; root: with FUSE)
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
