@@ -64,6 +64,13 @@ async def spawn(
     """
     if not argv:
         raise OSError(errno.EINVAL, "the command is empty")
+    async with forker.room:
+        return await _spawn(forker, argv, extra, cgroup)
+
+
+async def _spawn(
+    forker: Forker, argv: list[str], extra: Mapping[str, str], cgroup: Path | None
+) -> Child:
     pipes: list[int] = []
     try:
         for _ in range(3):

@@ -46,7 +46,7 @@ class LostError(OSError):
 
 
 class Forker:
-    """A running fork server. It is clinit's child: who reaps it calls `restart`."""
+    """A running fork server. Who wants to fork takes his place in `room` first."""
 
     def __init__(self, environment: Mapping[str, str], mark: str, tree: Path | None) -> None:
         """Start the server; needs a running loop."""
@@ -54,7 +54,7 @@ class Forker:
         self._mark = mark
         self._tree = tree
         self._waiting: deque[asyncio.Future[int]] = deque()
-        self._room = asyncio.Semaphore(UNDER_WAY_MAX)
+        self.room = asyncio.Semaphore(UNDER_WAY_MAX)
         self._start()
 
     @property
@@ -85,16 +85,15 @@ class Forker:
         request = marshal.dumps((words, encoded, str(cgroup or "")))
         if len(request) > forkserver.REQUEST_MAX_BYTES:
             raise OSError(errno.E2BIG, os.strerror(errno.E2BIG))
-        async with self._room:
-            self._send(request, fds)
-            answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-            self._waiting.append(answer)
-            try:
-                async with asyncio.timeout(ANSWER_LIMIT_S):
-                    pid = await answer
-            except TimeoutError:
-                self._lose()
-                raise LostError(errno.EIO, "the fork server does not answer") from None
+        self._send(request, fds)
+        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._waiting.append(answer)
+        try:
+            async with asyncio.timeout(ANSWER_LIMIT_S):
+                pid = await answer
+        except TimeoutError:
+            self._lose()
+            raise LostError(errno.EIO, "the fork server does not answer") from None
         if pid < 0:
             raise OSError(-pid, os.strerror(-pid))
         return pid
