@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+
+from mosha.cli.events import sentence
+from mosha.control.protocol import AskEvents, MonitorReply, MonitorRequest
+from mosha.core.transitions import Transition
+from mosha.formats.happenings import (
+    Happening,
+    happening,
+    happening_schema,
+    parse_happenings,
+    render_happenings,
+)
+from tests.cli.conftest import Home, Mosha
+from tests.cli.fake_monitor import FakeMonitor
+from tests.cli.reports import report
+from tests.waiting import wait_until
+
+SEEN = [
+    Transition("quorum", "", 1, "yes", "no", "1 of 3 nodes fresh"),
+    Transition("node", "", 3, "fresh", "stale", "no answer\nfor 3 s"),
+    Transition("node", "", 2, "-", "fresh", ""),
+    Transition("shot", "", 3, "-", "running", ""),
+    Transition("table", "hactl", 2, "-", "refused", "hactl:1:1: no"),
+    Transition("table", "hactl", 2, "refused", "-", ""),
+    Transition("ban", "web", 2, "-", "banned", "exit 1"),
+    Transition("ban", "web", 2, "banned", "-", ""),
+    Transition("group", "web", 2, "plan DONE", "start DONE", "tell"),
+    Transition("group", "web", 2, "start DONE", "-", "node 2 is fenced"),
+]
+TOLD = [
+    "quorum: yes -> no (1 of 3 nodes fresh)",
+    "node 3: fresh -> stale (no answer for 3 s)",
+    "node 2: fresh",
+    "node 3 shot: running",
+    "hactl on node 2: refused (hactl:1:1: no)",
+    "hactl on node 2: taken again",
+    "web on node 2: banned (exit 1)",
+    "web on node 2: ban ended",
+    "web on node 2: plan DONE -> start DONE (tell)",
+    "web on node 2: start DONE -> gone (node 2 is fenced)",
+]
+EVENTS: list[Happening] = [
+    happening(seen, seq=number, time="2025-11-22T10:31:02.123+00:00", said_by=1)
+    for number, seen in enumerate(SEEN, 1)
+]
+
+
+def answer(request: MonitorRequest) -> MonitorReply:
+    assert isinstance(request, AskEvents)
+    return MonitorReply(ok=True, report=msgspec.Raw(render_happenings(EVENTS)))
+
+
+@pytest.mark.parametrize(("event", "told"), list(zip(EVENTS, TOLD, strict=True)))
+def test_an_event_reads_as_a_sentence(event: Happening, told: str) -> None:
+    assert sentence(event) == told
+
+
+def test_events_are_printed_with_their_day_and_time(mosha: Mosha, home: Home) -> None:
+    with FakeMonitor(home.rundir, report(), answer):
+        said = mosha("events")
+    assert said.status == 0
+    day, *rest = said.out.splitlines()
+    assert day == "--- 2025-11-22"
+    assert [line.partition(" ")[2] for line in rest] == TOLD
+
+
+def test_json_is_an_object_a_line_that_keeps_its_schema(mosha: Mosha, home: Home) -> None:
+    with FakeMonitor(home.rundir, report(), answer):
+        said = mosha("events", "--json", "--group", "web")
+    shown = [json.loads(line) for line in said.out.splitlines()]
+    for one in shown:
+        jsonschema.validate(one, happening_schema())
+    assert [(one["kind"], one["from"], one["to"]) for one in shown][-1] == (
+        "group",
+        "start DONE",
+        "-",
+    )
+    assert len(shown) == 4
+
+
+def test_only_what_is_on_a_node_can_be_asked_for(mosha: Mosha, home: Home) -> None:
+    with FakeMonitor(home.rundir, report(), answer):
+        said = mosha("events", "--node", "1", "--node", "3")
+    assert [line.partition(" ")[2] for line in said.out.splitlines()[1:]] == [
+        TOLD[0],
+        TOLD[1],
+        TOLD[3],
+    ]
+
+
+def test_a_monitor_that_goes_away_while_it_is_followed_is_exit_status_3(
+    home: Home, tmp_path: Path
+) -> None:
+    words = ["events", "-f", "--config", str(home.config)]
+    out = tmp_path / "out"
+    with out.open("wb") as file, FakeMonitor(home.rundir, report(), answer):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mosha.cli.main", *words], stdout=file, stderr=subprocess.PIPE
+        )
+        wait_until(lambda: TOLD[-1] in out.read_text())
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 3
+    assert b"the monitor went away" in err
+
+
+def test_without_a_monitor_it_is_exit_status_3(mosha: Mosha) -> None:
+    assert mosha("events").status == 3
+    assert mosha("events", "-f").status == 3
+
+
+def test_a_monitor_that_refuses_is_an_error(mosha: Mosha, home: Home) -> None:
+    def refuse(_: MonitorRequest) -> MonitorReply:
+        return MonitorReply(ok=False, text="malformed request")
+
+    with FakeMonitor(home.rundir, report(), refuse):
+        said = mosha("events")
+    assert said.status == 1
+    assert "malformed request" in said.err
+
+
+def test_events_travel_as_json_and_back() -> None:
+    assert parse_happenings(render_happenings(EVENTS)) == EVENTS
+    with pytest.raises(ValueError, match="truncated"):
+        parse_happenings(b"[")

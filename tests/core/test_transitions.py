@@ -1,0 +1,89 @@
+"""What has changed between two moments: the events that people follow."""
+
+from __future__ import annotations
+
+from mosha.core.quorum import Sight
+from mosha.core.status import Ban, NodeState
+from mosha.core.transitions import ABSENT, Transition, picture, transitions
+from tests.core.story import G, Story, one_of_three
+from tests.core.test_explain import at, mind, only_3_is_stale, says, without_quorum
+
+
+def changes(story: Story, change: object) -> list[Transition]:
+    """Return the transitions that `change`, a function without arguments, leads to."""
+    before = picture(mind(story))
+    assert callable(change)
+    change()
+    return transitions(before, picture(mind(story)))
+
+
+def test_nothing_changes_while_statuses_only_count_on() -> None:
+    story = one_of_three()
+    assert changes(story, lambda: story.hear(1, says(2, 7), says(3, 8))) == []
+
+
+def test_a_group_that_moves_on_is_one_transition_for_each_node() -> None:
+    story = one_of_three()
+    story.hear(1, says(2, groups=at("plan")))
+    found = changes(story, lambda: story.hear(1, says(2, 3, groups=at("start"))))
+    assert found == [Transition("group", G, 2, "plan DONE", "start DONE", "")]
+
+
+def test_the_own_group_has_the_cause_that_clinit_gives() -> None:
+    story = one_of_three()
+    found = changes(story, lambda: story.turn(1))
+    assert found == [Transition("group", G, 1, ABSENT, "plan DONE", "tell")]
+
+
+def test_a_node_that_becomes_stale_is_one_event_and_its_groups_are_what_they_were() -> None:
+    story = one_of_three()
+    story.hear(1, says(3, groups=at("start")))
+    found = changes(story, lambda: only_3_is_stale(story))
+    assert found == [Transition("node", "", 3, "fresh", "stale", "")]
+
+
+def test_the_groups_of_a_fenced_node_are_gone_because_of_that() -> None:
+    story = one_of_three()
+    story.hear(1, says(3, groups=at("start")))
+    only_3_is_stale(story)
+    found = changes(story, lambda: story.nodes[1].confirmed(3))
+    assert found == [
+        Transition("node", "", 3, "stale", "fenced", ""),
+        Transition("group", G, 3, "start DONE", ABSENT, "node 3 is fenced"),
+    ]
+
+
+def test_a_node_that_leaves_says_so_and_its_groups_are_gone() -> None:
+    story = one_of_three()
+    story.hear(1, says(3, groups=at("start")))
+    found = changes(story, lambda: story.hear(1, says(3, 9, state=NodeState.LEFT)))
+    assert [(t.kind, t.after, t.cause) for t in found] == [
+        ("node", "left", ""),
+        ("group", ABSENT, "node 3 is left"),
+    ]
+
+
+def test_a_lost_quorum_comes_first_and_is_counted_out() -> None:
+    before = picture(mind(one_of_three()))
+    first, *_ = transitions(before, picture(mind(without_quorum())))
+    assert (first.kind, first.before, first.after) == ("quorum", Sight.YES, Sight.NO)
+    assert first.cause.startswith("1 of 3 nodes fresh")
+
+
+def test_bans_refused_tables_and_shots_are_events_too() -> None:
+    story = one_of_three()
+    ban = {G: Ban(240, "exit 1")}
+    refused = {"hactl": "hactl:1:1: no"}
+    found = changes(story, lambda: story.hear(1, says(2, bans=ban, refused=refused)))
+    assert found == [
+        Transition("table", "hactl", 2, ABSENT, "refused", "hactl:1:1: no"),
+        Transition("ban", G, 2, ABSENT, "banned", "exit 1"),
+    ]
+    story.now += 30
+    story.hear(1, says(3, 20))
+    story.hear(1, says(2, 20))
+    story.now += 11
+    story.hear(1, says(2, 21))
+    story.miss(1, 3)
+    found = changes(story, lambda: story.nodes[1].fence_orders(story.now))
+    assert found == [Transition("shot", "", 3, ABSENT, "running", "")]

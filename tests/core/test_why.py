@@ -1,0 +1,360 @@
+"""Why a group is where it is, and what keeps it from a node: every rule, its fact and its age."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import pytest
+
+from mosha.core.explain import account
+from mosha.core.reasons import Explanation, Holds, Reason, is_known, known_groups, wish_text
+from mosha.core.seat import Mind
+from mosha.core.status import Ban, NodeState, Receipt, TableVersion, Vote
+from mosha.core.tables import Wish
+from mosha.core.why import UNDER_WAY, why
+from mosha.core.why_not import why_not
+from tests.core.story import INC, G, Story, hactl, one_of_three
+from tests.core.test_explain import (
+    SITUATIONS,
+    START,
+    STOP,
+    at,
+    banned_everywhere,
+    heard,
+    just_started,
+    mind,
+    only_3_is_stale,
+    says,
+    silent_alone,
+    stale_owner,
+    without_cltab_group,
+    without_quorum,
+    without_tables,
+)
+
+WALL_S = 1_763_800_000.0
+
+
+def of(story: Story) -> Explanation:
+    return why(mind(story), G, story.now, WALL_S)
+
+
+def against(story: Story, node: int) -> Explanation:
+    return why_not(mind(story), G, node, story.now, WALL_S)
+
+
+def reasons(found: Explanation, rule: str) -> list[Reason]:
+    return [reason for reason in found.reasons if reason.rule == rule]
+
+
+def comparable(found: Mind) -> dict[str, object]:
+    """Return everything a mind knows and has decided, for comparing; empty seats are nothing."""
+    plain = copy.deepcopy(found)
+    kept = {name: getattr(plain, name) for name in plain.__slots__ if name not in {"view", "seats"}}
+    seats = {name: repr(seat) for name, seat in plain.seats.items() if name == G}
+    return kept | {"view": vars(plain.view), "seats": seats, "writes": None}
+
+
+# --- why -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("story", "told"), [(make, t) for _, make, t, _ in SITUATIONS])
+def test_the_verdict_is_that_of_status_and_a_next_step_is_always_named(
+    story: Callable[[], Story], told: str
+) -> None:
+    made = story()
+    found = of(made)
+    assert found.ok == account(mind(made), G, made.now).ok
+    assert found.ok or found.verdict.startswith(told)
+    assert bool(found.next) is not found.ok
+
+
+@pytest.mark.parametrize("story", [make for _, make, _, _ in SITUATIONS])
+def test_explaining_changes_nothing(story: Callable[[], Story]) -> None:
+    made = story()
+    mind(made).seat(G)
+    before = comparable(mind(made))
+    of(made)
+    for node in (1, 2, 3, 9):
+        against(made, node)
+    assert comparable(mind(made)) == before
+
+
+def test_where_it_runs_is_said_with_the_age_of_the_news() -> None:
+    story = heard(START, says(2, claims={G: 4}, groups=at("start"), votes={G: Vote(4, 2, INC, 1)}))
+    story.hear(1, says(3, votes={G: Vote(4, 2, INC, 2)}))
+    story.now += 0.5
+    found = of(story)
+    assert found.verdict == "as hactl wants it: start DONE on node 2"
+    (place,) = reasons(found, "place")
+    assert place == Reason(
+        "place", Holds.YES, "start DONE on node 2, claimed with term 4", said_by=2, age_s=0.5
+    )
+    (votes,) = reasons(found, "votes")
+    assert (votes.holds, votes.said) == (
+        Holds.YES,
+        "the claim of node 2, term 4, has 2 votes, 2 needed",
+    )
+    assert [(vote.said_by, vote.age_s) for vote in reasons(found, "vote")] == [(2, 0.5), (3, 0.5)]
+
+
+def test_an_own_claim_tells_of_its_lease_and_votes() -> None:
+    story = one_of_three()
+    story.turn(1)
+    story.write(1)
+    found = of(story)
+    assert found.verdict == "planned on node 1: 1 of 2 votes"
+    assert found.next == UNDER_WAY
+    (lease,) = reasons(found, "lease")
+    assert lease.holds is Holds.NO
+    assert "withdrawn if not granted within 3.0 s" in lease.said
+    story.hear(1, says(2, votes={G: Vote(1, 1, INC, 2)}, seen={1: mind(story).published.stamp}))  # type: ignore[union-attr]
+    story.turn(1)
+    story.turn(1)
+    (lease,) = reasons(of(story), "lease")
+    assert (lease.holds, lease.said) == (Holds.YES, "the lease of this node runs 6.0 s more")
+
+
+@pytest.mark.parametrize(
+    ("story", "rule", "said"),
+    [
+        (without_tables, "hactl", "none is in force here"),
+        (without_cltab_group, "entries", "cltab has no entry of it"),
+        (lambda: heard(STOP), "wish", "hactl says stop"),
+        (lambda: heard(Wish("h", "start")), "wish", "hactl does not name it: it shall be stopped"),
+        (without_quorum, "quorum", "no quorum: 1 of 3 nodes fresh, 2 needed; not fresh: 2, 3"),
+        (just_started, "quorum", "quorum not known yet: 1 of 3 nodes fresh, 2 needed; not fresh"),
+        (silent_alone, "silence", "this node does not vote for 7.0 s more after its start (V5)"),
+        (stale_owner, "receipt", "node 3 is stale, and its groups wait for a receipt"),
+        (banned_everywhere, "candidate", "node 1 cannot take it: banned here: clinit: no such"),
+        (banned_everywhere, "place", "no status shows it anywhere"),
+    ],
+)
+def test_a_rule_that_does_not_hold_is_said(
+    story: Callable[[], Story], rule: str, said: str
+) -> None:
+    told = [reason.said for reason in reasons(of(story()), rule) if reason.holds is Holds.NO]
+    assert [one for one in told if one.startswith(said)], told
+
+
+def test_a_back_off_after_a_collision_is_said() -> None:
+    story = one_of_three()
+    mind(story).seat(G).backoff_until = story.now + 1.5
+    (reason,) = reasons(of(story), "back-off")
+    assert reason.said == "this node waits 1.5 s more after a collision (C6)"
+
+
+def test_tables_have_their_versions_and_the_age_of_the_edit_and_refused_ones_their_mistake() -> (
+    None
+):
+    story = one_of_three()
+    edited_ns = int((WALL_S - 90) * 1e9)
+    tables = {"cltab": TableVersion(edited_ns, "90b2e11c52a8d0f3")}
+    story.nodes[1].tables_adopted(hactl(), frozenset({G}), tables, {"hactl": "hactl:2:1: no\nx"})
+    found = of(story)
+    (cltab,) = reasons(found, "cltab")
+    assert (cltab.said, cltab.age_s) == ("in force here: version 90b2e11c", 90.0)
+    (refused,) = reasons(found, "hactl refused")
+    assert (refused.holds, refused.said) == (Holds.MOOT, "hactl:2:1: no")
+
+
+def test_a_shot_has_its_outcome_and_age() -> None:
+    story = stale_owner()
+    story.hear(1, says(3, 5, claims={G: 4}, groups=at("start")))
+    story.now += 30
+    story.hear(1, says(2, 20))
+    story.miss(1, 3)
+    orders, _ = story.nodes[1].fence_orders(story.now)
+    story.nodes[1].shot(
+        orders[0], outcome="failed", method="command", detail="exit 1", now=story.now
+    )
+    story.now += 2.0
+    (shot,) = reasons(of(story), "shot")
+    assert shot == Reason(
+        "shot", Holds.NO, "node 3 was shot by command, outcome failed: exit 1", 1, 2.0
+    )
+
+
+def test_what_a_stale_node_says_holds_up_nobody_where_no_receipt_is_asked_for() -> None:
+    story = heard(START, says(3, claims={G: 4}, groups=at("start")))
+    only_3_is_stale(story)
+    (place,) = reasons(of(story), "place")
+    assert place.holds is Holds.MOOT
+    assert place.said.endswith("(node 3 is stale)")
+
+
+def test_what_this_node_does_is_the_row_of_the_table() -> None:
+    (turn,) = reasons(of(one_of_three()), "turn")
+    assert turn.said == "node 1 does: plan (row: free)"
+    (turn,) = reasons(of(one_of_three(Wish(G, "start", prefer=(2,)))), "turn")
+    assert turn.said == "node 1 does: wait (row: waiting); its turn to claim comes in 1.0 s"
+
+
+# --- why not -------------------------------------------------------------------------------
+
+
+def fenced() -> Story:
+    story = one_of_three()
+    only_3_is_stale(story)
+    story.nodes[1].confirmed(3)
+    return story
+
+
+def banned_on_2() -> Story:
+    return heard(START, says(2, bans={G: Ban(240, "entry t1: exit 1")}))
+
+
+NOT_THERE: list[tuple[str, Callable[[], Story], int, str, str]] = [
+    (
+        "it runs elsewhere",
+        lambda: heard(START, says(2, claims={G: 4}, groups=at("start"))),
+        3,
+        "node 2 has it, start DONE",
+        "to move it there: mosha set g start only=3; set it as it was when it has arrived",
+    ),
+    (
+        "only",
+        lambda: heard(Wish(G, "start", only=(1, 2))),
+        3,
+        "only=1,2 leaves out node 3",
+        "mosha set g start only=1,2,3",
+    ),
+    ("stop", lambda: heard(STOP), 3, "hactl says stop", "mosha set g start"),
+    (
+        "no entries",
+        without_cltab_group,
+        2,
+        "cltab has no entry of it",
+        "add entries of g to cltab",
+    ),
+    (
+        "banned",
+        banned_on_2,
+        2,
+        "it is banned on node 2 for 240 s more: entry t1: exit 1",
+        "mend what failed there; the ban ends by itself",
+    ),
+    (
+        "another is preferred",
+        lambda: heard(Wish(G, "start", prefer=(2,))),
+        3,
+        "node 3 has rank",
+        "mosha set g start prefer=3",
+    ),
+    (
+        "stale",
+        lambda: _after(one_of_three(), only_3_is_stale),
+        3,
+        "node 3 is stale: not heard from for longer than timeout",
+        "look at node 3: is it on, is its monitor running, is its mount there?",
+    ),
+    ("fenced", fenced, 3, "node 3 is fenced", "look at node 3"),
+    (
+        "leaving",
+        lambda: heard(START, says(2, state=NodeState.LEAVING)),
+        2,
+        "node 2 is leaving",
+        "start the monitor of node 2 again when it has left",
+    ),
+    (
+        "no member",
+        one_of_three,
+        9,
+        "node 9 is no member of this cluster: 1, 2, 3 are",
+        "add node 9 to `nodes` in mosha.toml on all nodes",
+    ),
+    (
+        "it sees no quorum",
+        lambda: heard(START, says(2, quorum=False)),
+        2,
+        "node 2 sees no quorum",
+        "bring nodes back",
+    ),
+    ("no quorum here", without_quorum, 1, "no quorum: 1 of 3", "bring nodes back"),
+    ("silent", silent_alone, 1, "node 1 does not vote for 7.0 s more", "wait until it votes"),
+    (
+        "a stale node may still run it",
+        stale_owner,
+        2,
+        "node 3 is stale and may still run it (start)",
+        "see the shots; if you are sure that node 3 is off: mosha confirm 3",
+    ),
+    (
+        "its vote is with a node that is gone",
+        lambda: heard(START, says(2, votes={G: Vote(3, 3, INC, 1)})),
+        2,
+        "node 2 has given its vote to node 3, term 3",
+        "wait for the node that has the vote",
+    ),
+]
+
+
+def _after(story: Story, change: Callable[[Story], None]) -> Story:
+    change(story)
+    return story
+
+
+@pytest.mark.parametrize(
+    ("story", "node", "said", "step"),
+    [pytest.param(*rest, id=name) for name, *rest in NOT_THERE],
+)
+def test_the_first_rule_that_does_not_hold_is_the_answer_with_its_next_step(
+    story: Callable[[], Story], node: int, said: str, step: str
+) -> None:
+    found = against(story(), node)
+    assert not found.ok
+    assert found.verdict.startswith(said)
+    assert found.next.startswith(step)
+    assert found.asked == node
+
+
+def test_a_group_that_is_there_is_said_to_be_there() -> None:
+    story = heard(START, says(2, claims={G: 4}, groups=at("start")))
+    found = against(story, 2)
+    assert found.ok
+    assert found.verdict == "it is there: start DONE on node 2"
+
+
+def test_a_node_that_nothing_keeps_from_it_is_the_next_one() -> None:
+    found = against(one_of_three(), 1)
+    assert found.ok
+    assert found.verdict.startswith("nothing keeps it from node 1")
+    assert {reason.rule for reason in found.reasons if reason.holds is Holds.NO} == set()
+
+
+def test_failback_that_is_off_and_other_tables_are_mentioned() -> None:
+    story = heard(
+        Wish(G, "start", prefer=(3,)),
+        says(2, claims={G: 4}, groups=at("start")),
+        says(3, tables={"hactl": TableVersion(5, "aabbccddee")}),
+    )
+    mind(story).tables = {"hactl": TableVersion(7, "ffffffffff")}
+    found = against(story, 3)
+    (failback,) = reasons(found, "failback")
+    assert "failback=no leaves a group where it runs" in failback.said
+    assert [r.said for r in reasons(found, "hactl")][-1] == (
+        "node 3 has another hactl in force than this node: version aabbccdd"
+    )
+
+
+def test_a_receipt_is_mentioned() -> None:
+    story = stale_owner()
+    mind(story).view.receipt(3, Receipt(INC, "operator"))
+    (fence,) = reasons(against(story, 3), "fence")
+    assert fence.said == "node 3 is dead, says a receipt (operator)"
+
+
+# --- what is known ---------------------------------------------------------------------------
+
+
+def test_a_group_is_known_by_a_table_or_a_status() -> None:
+    story = heard(START, says(2, groups={"odd": at("start")[G]}))
+    assert [name for name in (G, "odd", "none") if is_known(mind(story), name)] == [G, "odd"]
+    assert known_groups(mind(story)) == {G}
+
+
+def test_a_wish_is_told_with_the_options_that_stand_at_their_defaults() -> None:
+    assert wish_text(Wish(G, "start")) == "start prefer=any only=any failback=no"
+    full = Wish(G, "start", prefer=(2, 3), only=(2, 3, 4), failback=True)
+    assert wish_text(full) == "start prefer=2,3 only=2,3,4 failback=yes"
