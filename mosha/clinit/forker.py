@@ -1,20 +1,23 @@
 """clinit's end of the fork server: how its children are made, and why like this.
 
-Getting a child into its cgroup before its first instruction was measured on a busy and on a
-quiet machine, 1.2 s apart as respawns are (spawn until the child's first output, ms):
+Getting a child into its cgroup before its first instruction was measured at real-time priority
+on a busy machine (Linux 6.18, median of 40; spawn until the first output of /bin/echo, ms), with
+a quarter of a second between two spawns, as respawns are apart, and with none:
 
-    no cgroup, subprocess.Popen (vfork)                       1.4
-    clinit enters the cgroup, spawns, goes home              17     (1.4 within 50 ms of another)
-    sh -c 'echo 0 > PROCS; exec "$@"'                        18     (2.4)
-    clone3 into the cgroup, from clinit itself (30 MB)        5.8
-    preexec_fn                                                5.7 and the 16
-    clone3 into the cgroup, from a server of 10 MB            1.9
+                                                        apart   in a row
+    no cgroup, subprocess.Popen (vfork)                   1.5     1.0
+    clinit enters the cgroup, spawns, goes home           9.8     1.0
+    sh -c 'echo 0 > PROCS; exec "$@"'                    13.6     1.7
+    setpriv --pdeathsig KILL, no cgroup                   2.6     2.0
+    preexec_fn, no cgroup                                 5.2     3.8
+    clone3 into the cgroup, from 30 MB (clinit itself)    3.0     2.6
+    clone3 into the cgroup, from a server of 10 MB        2.3     1.9
 
 Moving a process that exists takes a lock that waits for an RCU grace period, 8 to 16 ms,
 unless somebody else has just done so; a tight loop does not show it. Being born in a cgroup
 costs nothing, but only clone3 can do that, and a fork costs as much as the memory of the one
 who forks. Hence the server. It also lets a hanging exec hang alone, sets the parent-death
-signal for nothing (setpriv as a wrapper: 1.4 ms), and is the guard if clinit is killed.
+signal for nothing (setpriv as a wrapper: 1 ms), and is the guard if clinit is killed.
 """
 
 from __future__ import annotations
