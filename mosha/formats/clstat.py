@@ -11,9 +11,10 @@ Equal statuses are rendered equally: every class is sorted.
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from typing import Any
 
 from mosha.core.status import (
     Ban,
@@ -42,6 +43,17 @@ DIGITS_MAX = 20
 WORD_MAX_CHARS = 100
 """The longest run, boot id, digest or method."""
 
+LINES_REMEMBERED_MAX = 4096
+"""What most lines say was read before: in the former status, and in those of the other nodes.
+
+In a cluster of 100 nodes with 100 groups reading is faster by a multiple, and the statuses
+share their votes and terms. A full memory has 2 MB.
+"""
+
+LINE_REMEMBERED_MAX_CHARS = 200
+"""A longer line is a reason or a refusal, and a peer must not fill our memory with those."""
+
+_NODE_PREFIX = "Mosha::Node "
 _GROUP_CLASS = "Cluster::Init::Group"
 _STATES = {state.value: state for state in GroupState}
 _NODE_STATES = {state.value: state for state in NodeState}
@@ -62,22 +74,6 @@ class ForeignStatus(UnreadableStatus):
 
 class MalformedStatus(UnreadableStatus):
     """Complete, checksum and all, and yet wrong: a bug of the writer, or a forged file."""
-
-
-@dataclass(slots=True)
-class _Draft:
-    """A status while its lines are read."""
-
-    node: dict[str, str] = field(default_factory=dict)
-    seen: dict[int, Stamp] = field(default_factory=dict)
-    votes: dict[str, Vote] = field(default_factory=dict)
-    terms: dict[str, Term] = field(default_factory=dict)
-    claims: dict[str, int] = field(default_factory=dict)
-    groups: dict[str, GroupLine] = field(default_factory=dict)
-    bans: dict[str, Ban] = field(default_factory=dict)
-    fenced: dict[int, Receipt] = field(default_factory=dict)
-    tables: dict[str, TableVersion] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
 
 
 def render_clstat(status: Status) -> str:
@@ -102,20 +98,21 @@ def parse_clstat(data: bytes) -> Status:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise MalformedStatus(f"not UTF-8 at byte {error.start}") from error
-    draft = _Draft()
+    node: dict[str, str] = {}
+    facts: dict[str, dict[Any, Any]] = {table: {} for table, _ in _READERS.values()}
     for number, line in enumerate(text.split("\n"), 1):
-        kind, _, rest = line.partition(" ")
-        reader = _READERS.get(kind)
-        if reader is None:
-            continue
         try:
-            reader(draft, rest)
+            if line.startswith(_NODE_PREFIX):
+                node = _read_node(line, node)
+            elif fact := (_remembered if len(line) <= LINE_REMEMBERED_MAX_CHARS else _fact)(line):
+                table, key, value = fact
+                facts[table][key] = value
         except UnreadableStatus:
             raise
         except (ValueError, LookupError) as error:
             told = _story(error)
             raise MalformedStatus(f"line {number}: {told}: {one_line(line)}") from error
-    return _status(draft, end)
+    return _status(node, facts, end)
 
 
 def parse_original(data: bytes) -> dict[str, GroupLine]:
@@ -146,7 +143,8 @@ def render_groups(groups: Mapping[str, GroupLine]) -> str:
 def _lines(s: Status) -> list[str]:
     quorum = "yes" if s.quorum else "no"
     node = f"Mosha::Node {s.node} inc={s.inc} run={s.run} boot={s.boot} seq={s.seq}"
-    lines = [f"{node} state={s.state} version={s.version} quorum={quorum}"]
+    rules = f"timeout_ms={s.timeout_ms}" + (f" voters={s.voters}" if s.voters else "")
+    lines = [f"{node} state={s.state} version={s.version} quorum={quorum} {rules}"]
     lines += [f"Mosha::Seen {n} inc={x.inc} seq={x.seq}" for n, x in sorted(s.seen.items())]
     lines += [
         f"Mosha::Vote {g} term={v.term} node={v.node} inc={v.inc} seq={v.seq}"
@@ -194,8 +192,7 @@ def _sealed(data: bytes) -> tuple[bytes, dict[str, str]]:
     return body, end
 
 
-def _status(draft: _Draft, end: dict[str, str]) -> Status:
-    pairs = draft.node
+def _status(pairs: dict[str, str], facts: dict[str, dict[Any, Any]], end: dict[str, str]) -> Status:
     if not pairs:
         raise MalformedStatus("no Mosha::Node line")
     if end.get("seq") != pairs["seq"]:
@@ -210,15 +207,9 @@ def _status(draft: _Draft, end: dict[str, str]) -> Status:
             state=_NODE_STATES[pairs["state"]],
             version=_number(pairs["version"]),
             quorum=_YES_NO[pairs.get("quorum", "yes")],
-            seen=draft.seen,
-            votes=draft.votes,
-            terms=draft.terms,
-            claims=draft.claims,
-            groups=draft.groups,
-            bans=draft.bans,
-            fenced=draft.fenced,
-            tables=draft.tables,
-            refused=draft.refused,
+            timeout_ms=_number(pairs.get("timeout_ms", "0")),
+            voters=_word(pairs["voters"]) if "voters" in pairs else "",
+            **facts,  # type: ignore[arg-type]  # the names are those of the readers' table
         )
     except (ValueError, LookupError) as error:
         raise MalformedStatus(f"Mosha::Node: {_story(error)}") from error
@@ -230,9 +221,10 @@ def _story(error: ValueError | LookupError) -> str:
     return "words missing" if isinstance(error, IndexError) else str(error)
 
 
-def _read_node(draft: _Draft, rest: str) -> None:
-    if draft.node:
+def _read_node(line: str, former: dict[str, str]) -> dict[str, str]:
+    if former:
         raise ValueError("a second Mosha::Node line")
+    rest = line.removeprefix(_NODE_PREFIX)
     pairs = _pairs(rest)
     # Judged here, before any other line: another major may mean other things by them.
     version = _number(pairs["version"])
@@ -241,75 +233,88 @@ def _read_node(draft: _Draft, rest: str) -> None:
         raise ForeignStatus(f"written in version {version}, {own}")
     pairs["Mosha::Node"] = rest.partition(" ")[0]
     pairs.setdefault("seq", "")
-    draft.node = pairs
+    return pairs
 
 
-def _read_seen(draft: _Draft, rest: str) -> None:
+def _fact(line: str) -> tuple[str, str | int, object] | None:
+    """Return what a line says as (field of Status, key, value), None if its class is unknown."""
+    kind, _, rest = line.partition(" ")
+    known = _READERS.get(kind)
+    if known is None:
+        return None
+    table, reader = known
+    return (table, *reader(rest))
+
+
+_remembered = functools.lru_cache(LINES_REMEMBERED_MAX)(_fact)
+
+
+def _read_seen(rest: str) -> tuple[int, Stamp]:
     pairs = _pairs(rest)
     node = _node(rest.partition(" ")[0])
-    draft.seen[node] = Stamp(_number(pairs["inc"]), _number(pairs["seq"]))
+    return node, Stamp(_number(pairs["inc"]), _number(pairs["seq"]))
 
 
-def _read_vote(draft: _Draft, rest: str) -> None:
+def _read_vote(rest: str) -> tuple[str, Vote]:
     pairs = _pairs(rest)
-    draft.votes[_name(rest)] = Vote(
+    return _name(rest), Vote(
         _number(pairs["term"]), _node(pairs["node"]), _number(pairs["inc"]), _number(pairs["seq"])
     )
 
 
-def _read_term(draft: _Draft, rest: str) -> None:
+def _read_term(rest: str) -> tuple[str, Term]:
     voted = _pairs(rest).get("voted", "0")
-    draft.terms[_name(rest)] = Term(_number(rest.split(" ", 2)[1]), _number(voted))
+    return _name(rest), Term(_number(rest.split(" ", 2)[1]), _number(voted))
 
 
-def _read_claim(draft: _Draft, rest: str) -> None:
-    draft.claims[_name(rest)] = _number(_pairs(rest)["term"])
+def _read_claim(rest: str) -> tuple[str, int]:
+    return _name(rest), _number(_pairs(rest)["term"])
 
 
-def _read_group(draft: _Draft, rest: str) -> None:
+def _read_group(rest: str) -> tuple[str, GroupLine]:
     words = rest.split(" ", 3)
     if not is_name(words[1]):
         raise ValueError("not a level")
-    draft.groups[_name(rest)] = GroupLine(words[1], _STATES[words[2]])
+    return _name(rest), GroupLine(words[1], _STATES[words[2]])
 
 
-def _read_ban(draft: _Draft, rest: str) -> None:
+def _read_ban(rest: str) -> tuple[str, Ban]:
     words = rest.split(" ", 2)
     reason = words[2] if len(words) == 3 else ""
-    draft.bans[_name(rest)] = Ban(_number(words[1]), one_line(reason))
+    return _name(rest), Ban(_number(words[1]), one_line(reason))
 
 
-def _read_fenced(draft: _Draft, rest: str) -> None:
+def _read_fenced(rest: str) -> tuple[int, Receipt]:
     pairs = _pairs(rest)
     receipt = Receipt(_number(pairs["inc"]), _word(pairs["method"]))
-    draft.fenced[_node(rest.partition(" ")[0])] = receipt
+    return _node(rest.partition(" ")[0]), receipt
 
 
-def _read_table(draft: _Draft, rest: str) -> None:
+def _read_table(rest: str) -> tuple[str, TableVersion]:
     pairs = _pairs(rest)
     # A file can be dated before 1970; its owner must not become unreadable for that.
     mtime = pairs["mtime_ns"]
     before_1970 = mtime.startswith("-")
     mtime_ns = -_number(mtime[1:]) if before_1970 else _number(mtime)
-    draft.tables[_name(rest)] = TableVersion(mtime_ns, _word(pairs["digest"]))
+    return _name(rest), TableVersion(mtime_ns, _word(pairs["digest"]))
 
 
-def _read_refused(draft: _Draft, rest: str) -> None:
-    draft.refused[_name(rest)] = one_line(rest.partition(" ")[2])
+def _read_refused(rest: str) -> tuple[str, str]:
+    return _name(rest), one_line(rest.partition(" ")[2])
 
 
-_READERS: dict[str, Callable[[_Draft, str], None]] = {
-    "Mosha::Node": _read_node,
-    "Mosha::Seen": _read_seen,
-    "Mosha::Vote": _read_vote,
-    "Mosha::Term": _read_term,
-    "Mosha::Claim": _read_claim,
-    _GROUP_CLASS: _read_group,
-    "Mosha::Ban": _read_ban,
-    "Mosha::Fenced": _read_fenced,
-    "Mosha::Table": _read_table,
-    "Mosha::Refused": _read_refused,
+_READERS: dict[str, tuple[str, Callable[[str], tuple[str | int, object]]]] = {
+    "Mosha::Seen": ("seen", _read_seen),
+    "Mosha::Vote": ("votes", _read_vote),
+    "Mosha::Term": ("terms", _read_term),
+    "Mosha::Claim": ("claims", _read_claim),
+    _GROUP_CLASS: ("groups", _read_group),
+    "Mosha::Ban": ("bans", _read_ban),
+    "Mosha::Fenced": ("fenced", _read_fenced),
+    "Mosha::Table": ("tables", _read_table),
+    "Mosha::Refused": ("refused", _read_refused),
 }
+"""The class of a line -> the field of Status it goes into, and who reads it."""
 
 
 def _pairs(text: str) -> dict[str, str]:
