@@ -184,6 +184,7 @@ def test_lines_that_a_log_should_not_have_are_found(cluster: Cluster) -> None:
         '{"event": "publish_failed", "level": "critical"}\n'
         '{"event": "namesake_found", "level": "critical"}\n'
         "Traceback (most recent call last):\n"
+        '{"event": "output", "level": "info", "text": "Traceback (most recent call last):"}\n'
     )
     cluster.nodes[2].log.write_text("")
     odd, loud = verdict.odd_lines(cluster)

@@ -154,7 +154,8 @@ def odd_lines(cluster: Cluster) -> tuple[list[str], Counter[str]]:
                 loud[event["event"]] += 1
                 if event["event"] not in EXPECTED:
                     odd.append(f"log of node {node.number}: {text[:300]}")
-            if "Traceback" in text or "exception" in event:
+            # A witness that is interrupted while Python begins says so in its own way.
+            if event["event"] != "output" and ("Traceback" in text or "exception" in event):
                 odd.append(f"log of node {node.number}: {text[:2000]}")
     return odd, loud
 
