@@ -209,7 +209,15 @@ def _status(pairs: dict[str, str], facts: dict[str, dict[Any, Any]], end: dict[s
             quorum=_YES_NO[pairs.get("quorum", "yes")],
             timeout_ms=_number(pairs.get("timeout_ms", "0")),
             voters=_word(pairs["voters"]) if "voters" in pairs else "",
-            **facts,  # type: ignore[arg-type]  # the names are those of the readers' table
+            seen=facts["seen"],
+            votes=facts["votes"],
+            terms=facts["terms"],
+            claims=facts["claims"],
+            groups=facts["groups"],
+            bans=facts["bans"],
+            fenced=facts["fenced"],
+            tables=facts["tables"],
+            refused=facts["refused"],
         )
     except (ValueError, LookupError) as error:
         raise MalformedStatus(f"Mosha::Node: {_story(error)}") from error
