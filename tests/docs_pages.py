@@ -40,10 +40,10 @@ from mosha.formats.hactl import parse_hactl
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.settings import parse_settings
 from mosha.logs import EVENTS
+from tests import docs_schemas
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-SCHEMA = DOCS / "reference" / "hastat.schema.json"
 
 _PART = re.compile(r"(<!-- generated: (.+?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
@@ -65,11 +65,6 @@ def refreshed(text: str) -> str:
 def parts_of(text: str) -> list[str]:
     """Return the names of the generated parts of a page."""
     return [part[2] for part in _PART.finditer(text)]
-
-
-def schema_text() -> str:
-    """Return the JSON schema of hastat as its file holds it."""
-    return json.dumps(hastat.hastat_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _part(name: str) -> str:
@@ -242,6 +237,12 @@ def _demo(argument: str) -> str:
     return _fenced(printed.strip().rpartition("\n\n")[2])
 
 
+def _schemas(argument: str) -> str:
+    """Return which command prints which form of JSON."""
+    del argument
+    return _table(("printed by", "what it is", ""), docs_schemas.rows())
+
+
 # --- clstat ------------------------------------------------------------------------------
 
 
@@ -353,6 +354,7 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "commands": _commands,
     "events": _events,
     "hastat": _hastat,
+    "schemas": _schemas,
     "clstat": _clstat,
     "demo": _demo,
     "mistakes": _mistakes,
@@ -363,7 +365,7 @@ MAKERS: dict[str, Callable[[str], str]] = {
 def main(arguments: Sequence[str]) -> int:
     """Say which pages are not current, or with --rewrite make them so."""
     wanted = {page: refreshed(page.read_text(encoding="utf-8")) for page in pages()}
-    wanted[SCHEMA] = schema_text()
+    wanted |= docs_schemas.schema_files()
     stale = [
         page
         for page, text in wanted.items()

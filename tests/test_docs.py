@@ -19,8 +19,8 @@ from mosha.formats.clstat import parse_clstat
 from mosha.formats.cltab import VARIABLES, parse_cltab
 from mosha.formats.hactl import OPTIONS, hactl_warnings, parse_hactl
 from mosha.formats.settings import Settings, parse_settings
-from tests import docs_console, docs_pages
-from tests.docs_pages import ROOT, SCHEMA, pages
+from tests import docs_console, docs_pages, docs_schemas
+from tests.docs_pages import ROOT, pages
 
 REFERENCE = docs_pages.DOCS / "reference"
 CONF = ROOT / "conf"
@@ -47,8 +47,11 @@ def test_the_generated_parts_of_a_page_are_current(page: Path) -> None:
     assert text == docs_pages.refreshed(text), "python -m tests.docs_pages --rewrite"
 
 
-def test_the_schema_of_hastat_is_current() -> None:
-    assert text_of(SCHEMA) == docs_pages.schema_text(), "python -m tests.docs_pages --rewrite"
+@pytest.mark.parametrize("name", docs_schemas.FORMS)
+def test_the_json_schema_of_a_form_is_current(name: str) -> None:
+    path = REFERENCE / f"{name}.schema.json"
+    wanted = docs_schemas.schema_files()[path]
+    assert text_of(path) == wanted, "python -m tests.docs_pages --rewrite"
 
 
 def test_a_part_that_is_out_of_date_is_noticed() -> None:

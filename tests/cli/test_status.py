@@ -305,6 +305,49 @@ def test_watch_repaints_when_something_changes(
     assert status == 0
 
 
+def test_what_nobody_vouches_for_any_more_is_grey_and_has_its_age(home: Home) -> None:
+    with FakeMonitor(home.rundir, report()):
+        screen = Terminal("status", "--watch", "--config", str(home.config))
+        try:
+            wait_until(lambda: screen.shows("2 of 2 groups as wanted"))
+        except BaseException:
+            screen.end()
+            raise
+    try:
+        screen.seen = ""
+        wait_until(lambda: screen.shows("what follows is"))
+        wait_until(lambda: screen.shows("Quorum:") and screen.seen.count("what follows is") > 1)
+    finally:
+        screen.end()
+    after = screen.seen[screen.seen.index("what follows is") :]
+    assert re.match(r"what follows is \d+\.\ds old", after)
+    assert GREEN not in after
+    assert GREY in after
+
+
+def test_what_does_not_fit_the_screen_is_counted(home: Home) -> None:
+    many = report(groups=[group(f"g{number:02d}", on(1)) for number in range(50)])
+    with FakeMonitor(home.rundir, many):
+        screen = Terminal("status", "--watch", "--config", str(home.config))
+        try:
+            wait_until(lambda: screen.shows("more lines: mosha status"))
+        finally:
+            screen.end()
+    assert "OK: 50 of 50" in screen.seen
+    assert "g49" not in screen.seen
+
+
+def test_a_repaint_clears_nothing_and_so_does_not_flicker(home: Home) -> None:
+    with FakeMonitor(home.rundir, report()):
+        screen = Terminal("status", "--watch", "--config", str(home.config))
+        try:
+            wait_until(lambda: screen.shows("Lease:") and screen.seen.count("2 of 2 groups") > 2)
+        finally:
+            screen.end()
+    painted = screen.seen[: screen.seen.rindex("Lease:")]
+    assert re.findall(r"\033\[\d*[JK]", painted) == []
+
+
 def test_watch_says_when_the_monitor_answers_no_more_and_when_it_is_back(home: Home) -> None:
     with FakeMonitor(home.rundir, report()):
         screen = Terminal("status", "--watch", "--config", str(home.config))

@@ -62,6 +62,9 @@ def test_all_keys_are_read() -> None:
         quorum = "adaptive"
         watch = "poll"
         log_level = "debug"
+        log_file = "/var/log/m.log"
+        log_file_max_bytes = 5000
+        log_file_keep = 2
         [fencing]
         required = false
         [[fencing.methods]]
@@ -95,6 +98,9 @@ def test_all_keys_are_read() -> None:
         quorum="adaptive",
         watch="poll",
         log_level="debug",
+        log_file="/var/log/m.log",
+        log_file_max_bytes=5000,
+        log_file_keep=2,
         fencing=Fencing(methods=methods, required=False),
     )
 
@@ -112,6 +118,11 @@ def test_sockets_are_in_rundir_unless_said_otherwise() -> None:
     settings = _settings('rundir = "/run/m"\nsocket = "/x/y.s"\n')
     assert settings.socket_path == Path("/x/y.s")
     assert settings.monitor_socket_path == Path("/run/m/mosha.s")
+
+
+def test_the_log_goes_to_stderr_unless_a_file_is_named() -> None:
+    assert Settings().log_path is None
+    assert _settings('log_file = "/var/log/m.log"').log_path == Path("/var/log/m.log")
 
 
 def test_a_majority_is_the_policy_where_the_nodes_are_known() -> None:
@@ -158,6 +169,13 @@ def test_fencing_is_required_as_soon_as_something_gives_receipts() -> None:
         ('quorum = "most"\n', 'm.toml:1:1: quorum must be one of "majority", "adaptive": \'most\''),
         ("watch = []\n", 'm.toml:1:1: watch must be one of "auto", "events", "poll": \'a list\''),
         ("log_level = {}\n", "m.toml:1:1: log_level must be one of"),
+        ('log_file = "m.log"\n', "m.toml:1:1: log_file must be an absolute path: 'm.log'"),
+        ("log_file_keep = 0\n", "m.toml:1:1: log_file_keep must be 1 to 1000: '0'"),
+        ("log_file_keep = true\n", "m.toml:1:1: log_file_keep must be a whole number: 'true'"),
+        (
+            "log_file_max_bytes = 1e6\n",
+            "m.toml:1:1: log_file_max_bytes must be a whole number: '1e+06'; write it without",
+        ),
         ("mynode = 4\nnodes = [1]\n", "m.toml:1:1: mynode must be among nodes, 4 is not"),
         ("[fencing]\nrequired = 1\n", "m.toml:2:1: fencing.required must be true or false: '1'"),
         ("[fencing]\nmethods = 1\n", "m.toml:2:1: fencing.methods must be tables: '1'"),

@@ -1,0 +1,64 @@
+"""The JSON schemas of the manual: which file holds which form, and what prints it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mosha.formats import json_forms
+from mosha.formats.explanation import explanation_schema
+from mosha.formats.happenings import happening_schema
+from mosha.formats.hastat import hastat_schema
+from mosha.formats.views import views_schema
+
+REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
+
+
+class Form(NamedTuple):
+    """A form of JSON: what prints it, its schema, and what it is in a few words."""
+
+    printed_by: str
+    schema: Callable[[], Mapping[str, Any]]
+    told: str
+
+
+FORMS: dict[str, Form] = {
+    "hastat": Form("mosha status", hastat_schema, "[the whole view](hastat.md)"),
+    "explanation": Form("mosha why, mosha why-not", explanation_schema, "[reasons](why.md)"),
+    "views": Form("mosha views", views_schema, "all views, and where they disagree"),
+    "event": Form("mosha events", happening_schema, "one transition; an object a line"),
+    "log-line": Form(
+        "mosha logs",
+        lambda: json_forms.schema_of(json_forms.LogLine),
+        "one line of [the log](events.md); an object a line",
+    ),
+    "check": Form(
+        "mosha check", lambda: json_forms.schema_of(json_forms.Check), "every mistake, and times"
+    ),
+    "answer": Form(
+        "mosha set, confirm, shutdown",
+        lambda: json_forms.schema_of(json_forms.Answer),
+        "whether it was done, and the text",
+    ),
+    "demo": Form("mosha demo", lambda: json_forms.schema_of(json_forms.Demo), "what was measured"),
+}
+"""Name of the file (`NAME.schema.json`) -> the form."""
+
+
+def schema_files() -> dict[Path, str]:
+    """Return each file of a schema with the text that it has to have."""
+    return {
+        REFERENCE / f"{name}.schema.json": json.dumps(form.schema(), indent=2, ensure_ascii=False)
+        + "\n"
+        for name, form in FORMS.items()
+    }
+
+
+def rows() -> list[tuple[str, str, str]]:
+    """Return the rows of the table of forms."""
+    return [
+        (f"`{form.printed_by} --json`", form.told, f"[schema]({name}.schema.json)")
+        for name, form in FORMS.items()
+    ]
