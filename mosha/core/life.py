@@ -11,7 +11,7 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mosha.core.status import SETTLED, GroupState
+from mosha.core.status import SETTLED, STOPPED, GroupState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
 
 
@@ -52,7 +52,7 @@ class Local:
             return True
         if self.state is GroupState.CONFIGURED:
             return False
-        return not (self.level == STOP_LEVEL and self.state is GroupState.DONE)
+        return not (self.level == STOP_LEVEL and self.state in STOPPED)
 
     @property
     def settled(self) -> bool:

@@ -115,6 +115,7 @@ class Node:
         elif changed:
             mind.wake(changed)
         if mind.silent(now):
+            recovery.hear_timeout(mind, status)
             recovery.hear_echo(mind, status, now)
         echo, receipt = status.seen.get(mind.me), status.fenced.get(mind.me)
         if echo is not None and echo > Stamp(mind.inc, self._seq):

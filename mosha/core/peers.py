@@ -78,8 +78,8 @@ def tried(peer: Peer, *, began: float, now: float, timeout_s: float, error: str 
     Call it after `heard`. O3: only here does a peer become stale. Only news end that, in
     `heard`: an attempt that hung and ends late, begun before the others, proves nothing.
     """
-    stale_since = peer.stale_since
-    if stale_since is None and peer.heard_at is not None and began - peer.heard_at > timeout_s:
+    stale_since, due = peer.stale_since, judge_at(peer, timeout_s)
+    if due is not None and began > due:
         stale_since = now
     return Peer(
         node=peer.node,
@@ -99,10 +99,14 @@ def recovered(peer: Peer, now: float) -> Peer:
 
 
 def judge_at(peer: Peer, timeout_s: float) -> float | None:
-    """Return when the next look at the peer could find it stale; None if it is or never can."""
+    """Return when the next look at the peer could find it stale; None if it is or never can.
+
+    If it says that its T is longer, that one counts: its leases are made to fit it.
+    """
     if peer.heard_at is None or peer.stale_since is not None:
         return None
-    return peer.heard_at + timeout_s
+    theirs = peer.status.timeout_s if peer.status is not None else 0.0
+    return peer.heard_at + max(timeout_s, theirs)
 
 
 def standing(peer: Peer, receipt: Receipt | None) -> Standing:

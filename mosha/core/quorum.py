@@ -9,6 +9,7 @@ and for that reason cannot exclude that two halves shrink apart (H2.3): name you
 from __future__ import annotations
 
 import enum
+import zlib
 from dataclasses import dataclass
 
 
@@ -34,6 +35,13 @@ class Electorate:
     policy: Policy
     nodes: frozenset[int]
     remembered: int = 0
+
+    @property
+    def digest(self) -> str:
+        """A short text that is the same for the same voters; "" where they may change."""
+        if self.policy is Policy.ADAPTIVE:
+            return ""
+        return f"{zlib.crc32(repr(sorted(self.nodes)).encode()):08x}"
 
     @property
     def needed(self) -> int:

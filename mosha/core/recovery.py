@@ -70,6 +70,12 @@ def adopt(mind: Mind, local: Local, former_claims: Mapping[str, int] | None, now
     mind.note("group_adopted", group=local.group, term=local.term, level=local.level)
 
 
+def hear_timeout(mind: Mind, status: Status) -> None:
+    """Keep silent for a longer T than the own one, if another node says that it has one."""
+    if mind.silent_until is not None:
+        mind.silent_until = max(mind.silent_until, mind.started_at + status.timeout_s)
+
+
 def hear_echo(mind: Mind, status: Status, now: float) -> None:
     """End the silence when everybody has echoed this incarnation (V5).
 

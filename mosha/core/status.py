@@ -40,6 +40,7 @@ class GroupState(enum.StrEnum):
     HALTING = "HALTING"
 
 
+STOPPED = frozenset({GroupState.DONE, GroupState.PASSED})
 SETTLED = frozenset({GroupState.DONE, GroupState.PASSED, GroupState.FAILED})
 
 
@@ -52,10 +53,13 @@ class GroupLine:
 
     @property
     def active(self) -> bool:
-        """Whether this counts as running there: all but CONFIGURED and `stop DONE` (H3.1)."""
+        """Whether this counts as running there: all but CONFIGURED and stopped (H3.1).
+
+        Stopped is `stop DONE`, and `stop PASSED` where all entries of that level are tests.
+        """
         if self.state is GroupState.CONFIGURED:
             return False
-        return not (self.level == "stop" and self.state is GroupState.DONE)
+        return not (self.level == "stop" and self.state in STOPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,12 @@ class TableVersion:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Everything that one node publishes at one moment."""
+    """Everything that one node publishes at one moment.
+
+    `timeout_ms` is its T, 0 if it does not say; `voters` a digest of its configured nodes, ""
+    if they are not configured. Both must be the same everywhere; who finds them different
+    says so, and waits for the longer T.
+    """
 
     node: int
     inc: int
@@ -125,6 +134,8 @@ class Status:
     state: NodeState = NodeState.UP
     version: int = 1
     quorum: bool = True
+    timeout_ms: int = 0
+    voters: str = ""
     seen: Mapping[int, Stamp] = field(default_factory=dict)
     votes: Mapping[str, Vote] = field(default_factory=dict)
     terms: Mapping[str, Term] = field(default_factory=dict)
@@ -134,6 +145,11 @@ class Status:
     fenced: Mapping[int, Receipt] = field(default_factory=dict)
     tables: Mapping[str, TableVersion] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def timeout_s(self) -> float:
+        """The T of its node in seconds, 0 if it does not say."""
+        return self.timeout_ms / 1000
 
     @property
     def stamp(self) -> Stamp:

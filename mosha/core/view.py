@@ -7,6 +7,7 @@ when, how long an echo takes.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 
 from mosha.core import lease, peers
@@ -15,8 +16,9 @@ from mosha.core.peers import Peer, Standing
 from mosha.core.quorum import Electorate, Policy, Sight, judge
 from mosha.core.status import NodeState, Receipt, Stamp, Status
 
-# A round trip that got shorter is believed slowly: one good echo does not end a bad hour.
-ROUNDTRIP_DECAY = 0.9
+# The worst of the last echoes counts: one good echo does not end a bad hour, and a healed cut
+# is forgotten after as many heartbeats.
+ROUNDTRIPS_KEPT = 8
 
 
 class View:
@@ -32,6 +34,7 @@ class View:
         self.terms: dict[str, int] = {}
         self._peers: dict[int, Peer] = {}
         self._echoed: dict[int, int] = {}
+        self._trips: dict[int, deque[float]] = {}
 
     # --- facts -----------------------------------------------------------------
 
@@ -93,8 +96,9 @@ class View:
         if seen is None or began is None or self._echoed.get(status.node) == seen.seq:
             return
         self._echoed[status.node] = seen.seq
-        last = self.roundtrips.get(status.node, 0.0)
-        self.roundtrips[status.node] = max(now - began, last * ROUNDTRIP_DECAY)
+        last = self._trips.setdefault(status.node, deque(maxlen=ROUNDTRIPS_KEPT))
+        last.append(now - began)
+        self.roundtrips[status.node] = max(last)
 
     def watched(self) -> frozenset[int]:
         """Return the nodes to look at: the members, and who was one or may hold a group.

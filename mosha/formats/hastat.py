@@ -148,7 +148,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Margin(msgspec.Struct, frozen=True, kw_only=True):
-    """How much room the leases have; `lease_margin` is the factor of the design's V and H."""
+    """How much room the leases have; `lease_margin` is by how much a lease outlives its renewal."""
 
     lease_margin: float | None = None
     roundtrip_s: float | None = None

@@ -278,6 +278,7 @@ def _problems(
             found.append(f"node {node} was never heard from{why}")
         elif standing is Standing.FENCED:
             found.append(f"node {node} is fenced ({mind.view.receipts[node].method})")
+    found += _disagreements(mind)
     found += [
         f"group {group.group}: {group.why}" + (f" -> {group.next}" if group.next else "")
         for group in groups
@@ -292,6 +293,19 @@ def _problems(
     if room.warning:
         found.append(room.warning)
     return found + list(around.warnings)
+
+
+def _disagreements(mind: Mind) -> list[str]:
+    """Return what a node counts otherwise than this one: the promise needs it to be the same."""
+    found = []
+    own_ms, voters = round(mind.timing.timeout_s * 1000), mind.view.electorate.digest
+    for status in mind.view.fresh():
+        if status.timeout_ms not in (0, own_ms):
+            there, here = f"{status.timeout_s:g} s", f"{mind.timing.timeout_s:g} s"
+            found.append(f"node {status.node} has timeout = {there}, this node {here}")
+        if voters and status.voters not in ("", voters):
+            found.append(f"node {status.node} has other `nodes` in mosha.toml than this node")
+    return found
 
 
 def _silence_s(peer: Peer) -> float:

@@ -236,7 +236,8 @@ def test_no_combination_breaks_what_the_promise_rests_on() -> None:
                 assert not given.local.present, given
                 assert given.told in {"", STOP_LEVEL}, given
                 assert given.claimed, given
-            case Do.GIVE_UP | Do.WITHDRAW | Do.RAISE:  # C6: never under what a lease allowed to start
+            # C6: never under what a lease allowed to start.
+            case Do.GIVE_UP | Do.WITHDRAW | Do.RAISE:
                 assert given.claimed, given
                 assert not given.proven, given
                 assert not given.granted, given

@@ -416,9 +416,13 @@ def test_the_round_trip_of_a_write_and_its_echo_is_measured() -> None:
     story.now += 0.5
     story.hear(1, says(2, 3, seen={1: Stamp(INC, 2)}))  # the same echo again
     assert brain(story).mind.view.roundtrips[2] == 0.5
+    for seq in range(3, 10):
+        story.write(1)
+        story.hear(1, says(2, seq + 1, seen={1: Stamp(INC, seq)}))
+        assert brain(story).mind.view.roundtrips[2] == 0.5, "one good echo ends no bad hour"
     story.write(1)
-    story.hear(1, says(2, 4, seen={1: Stamp(INC, 3)}))
-    assert brain(story).mind.view.roundtrips[2] == pytest.approx(0.45)  # believed slowly
+    story.hear(1, says(2, 11, seen={1: Stamp(INC, 10)}))
+    assert brain(story).mind.view.roundtrips[2] == 0.0, "what was long ago is forgotten"
 
 
 # --- clinit -------------------------------------------------------------------------------

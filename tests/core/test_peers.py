@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -208,3 +210,13 @@ def test_a_file_left_behind_by_a_dead_node_never_advances() -> None:
     peer = read(read(Peer(2), 7, 0.0), 7, 1.0)
     assert not peer.advanced
     assert read(peer, 8, 2.0).advanced
+
+
+def test_a_peer_that_says_a_longer_timeout_is_given_it() -> None:
+    """Its leases are made to fit its own T: with a shorter one here two owners were possible."""
+    slow = heard(Peer(2), replace(status(2, 1), timeout_ms=2000 * int(T)), 0.0)
+    assert judge_at(slow, T) == 2 * T
+    assert tried(slow, began=2 * T, now=2 * T, timeout_s=T).stale_since is None
+    assert tried(slow, began=2 * T + 1, now=2 * T + 1, timeout_s=T).stale_since == 2 * T + 1
+    quick = heard(Peer(2), replace(status(2, 1), timeout_ms=500 * int(T)), 0.0)
+    assert judge_at(quick, T) == T

@@ -92,6 +92,8 @@ statuses = st.builds(
     state=st.sampled_from(NodeState),
     version=st.integers(0, 999),
     quorum=st.booleans(),
+    timeout_ms=st.integers(0, 10**9),
+    voters=st.sampled_from(["", "1c291ca3"]),
     seen=st.dictionaries(nodes, st.builds(Stamp, numbers, numbers), max_size=5),
     votes=mappings(st.builds(Vote, numbers, nodes, numbers, numbers)),
     terms=mappings(st.builds(Term, numbers, numbers)),

@@ -46,6 +46,8 @@ FULL = Status(
     boot="77de02c1",
     seq=1041,
     quorum=False,
+    timeout_ms=60_000,
+    voters="1c291ca3",
     seen={3: Stamp(1763700000, 12), 1: Stamp(1763790000, 884)},
     votes={"foo": Vote(17, 1, 1763790000, 880)},
     terms={"bar": Term(4), "foo": Term(17, 17)},
@@ -58,7 +60,8 @@ FULL = Status(
 )
 
 FULL_TEXT = """\
-Mosha::Node 2 inc=1763800000 run=5f0c91aa boot=77de02c1 seq=1041 state=up version=1 quorum=no
+Mosha::Node 2 inc=1763800000 run=5f0c91aa boot=77de02c1 seq=1041 state=up version=1 quorum=no \
+timeout_ms=60000 voters=1c291ca3
 Mosha::Seen 1 inc=1763790000 seq=884
 Mosha::Seen 3 inc=1763700000 seq=12
 Mosha::Vote foo term=17 node=1 inc=1763790000 seq=880
@@ -72,7 +75,7 @@ Mosha::Table hactl mtime_ns=1763700000123456789 digest=0a1b2c
 Mosha::Refused cltab cltab:3:1: unknown mode: 'x'
 """
 
-NODE = "Mosha::Node 2 inc=5 run=aa boot=bb seq=7 state=up version=1 quorum=yes\n"
+NODE = "Mosha::Node 2 inc=5 run=aa boot=bb seq=7 state=up version=1 quorum=yes timeout_ms=0\n"
 
 
 def sealed(text: str, seq: int = 7) -> bytes:
