@@ -145,8 +145,7 @@ def configure(
         fields: what every line of this process has, before any logger is used.
     """
     out = stream or sys.stderr
-    if fields:
-        structlog.contextvars.bind_contextvars(**fields)
+    say_always(**(fields or {}))
     chain: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -167,6 +166,11 @@ def configure(
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=False,
     )
+
+
+def say_always(**fields: object) -> None:
+    """Give these fields to every line of this context: of this task, and of those it starts."""
+    structlog.contextvars.bind_contextvars(**fields)
 
 
 def file_in_force() -> LogFile | None:

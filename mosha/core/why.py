@@ -169,6 +169,9 @@ def _of_turn(mind: Mind, group: str, now: float) -> Reason:
         due = turn_at(mind, seat, now)
     finally:
         mind.plan = plan
+    if not mind.clinit_known:
+        told = f"node {mind.me} does nothing: its clinit does not answer"
+        return Reason("turn", Holds.NO, told, mind.me)
     told = f"node {mind.me} does: {row.do} (row: {row.name})"
     if now < due < math.inf:
         told += f"; its turn to claim comes in {due - now:.1f} s"

@@ -45,7 +45,9 @@ async def run_monitor(
         HostError: directories or sockets that cannot be had.
     """
     notifier = notify.take()
-    monitor = Monitor(settings, own_number(settings), stomith, starts_clinit=starts_clinit)
+    me = own_number(settings)
+    logs.say_always(node=me)
+    monitor = Monitor(settings, me, stomith, starts_clinit=starts_clinit)
     monitor.read_settings = read_settings
     herald = Herald(monitor, notifier)
     await monitor.prepare()
@@ -60,6 +62,7 @@ async def run_monitor(
         herald.stopping("handing over" if signals.handing_over else "this node has left")
         await service.flush()
         tasks.cancel_scope.cancel()
+    service.remove()
     return -HAND_OVER_SIGNAL if signals.handing_over else status
 
 

@@ -18,6 +18,7 @@ from mosha.cli.log_merge import HOLD_S, blocks
 from mosha.cli.log_pipes import PipeSource, journal_command, journal_line
 from mosha.cli.log_when import moment
 from mosha.errors import UsageError
+from mosha.logfile import LogFile
 from tests.cli.conftest import Home, Mosha
 from tests.waiting import wait_until
 
@@ -190,6 +191,21 @@ def test_a_writer_that_rotates_all_the_time_is_followed_line_by_line(tmp_path: P
     source.close()
     assert sorted(found) == sorted(f"e{number}" for number in range(count))
     assert found == [f"e{number}" for number in range(count)]
+
+
+def test_a_log_that_mosha_rotates_by_itself_is_followed_without_a_gap(tmp_path: Path) -> None:
+    file = LogFile(tmp_path / "log", max_bytes=5000, keep=1000)
+    file.write(line(0).decode() + "\n")
+    wait_until((tmp_path / "log").exists)
+    source = FileSource(tmp_path / "log", follow=True)
+    for number in range(1, 5000):
+        file.write(line(number).decode() + "\n")
+    found: list[str] = []
+    wait_until(lambda: len(found.__iadd__(events(source.read()))) >= 5000)
+    file.close()
+    source.close()
+    assert found == [f"e{number}" for number in range(5000)]
+    assert len(list(tmp_path.iterdir())) > 50
 
 
 def test_a_line_that_is_cut_by_a_rotation_is_handed_on_whole(tmp_path: Path) -> None:

@@ -191,6 +191,16 @@ def test_what_this_node_does_is_the_row_of_the_table() -> None:
     assert turn.said == "node 1 does: wait (row: waiting); its turn to claim comes in 1.0 s"
 
 
+def test_a_node_whose_clinit_does_not_answer_does_nothing() -> None:
+    story = one_of_three()
+    story.nodes[1].clinit_lost()
+    (turn,) = reasons(of(story), "turn")
+    assert (turn.holds, turn.said) == (
+        Holds.NO,
+        "node 1 does nothing: its clinit does not answer",
+    )
+
+
 # --- why not -------------------------------------------------------------------------------
 
 
