@@ -103,16 +103,16 @@ def _socket(path: Path) -> Finding:
 
 
 def _owner(path: Path) -> list[Finding]:
-    """Warn of a table that others can write: its commands run as the user of mosha."""
+    """Find a table that others can write: its commands run as mosha's user, so it is refused."""
     found = _within(ANSWER_LIMIT_S, lambda: _stat(path), None)
     if found is None:
         return []
-    if found.st_mode & stat.S_IWOTH:
-        told = "everybody can write it, and its commands run as mosha's user"
-        return [Finding("warning", str(path), told, f"chmod o-w {path}")]
+    if found.st_mode & (stat.S_IWOTH | stat.S_IWGRP):
+        told = f"group or others can write it (mode {stat.S_IMODE(found.st_mode):04o})"
+        return [Finding("mistake", str(path), told, f"chmod go-w {path}")]
     if found.st_uid not in (0, os.geteuid()):
-        told = f"it belongs to uid {found.st_uid}, and its commands run as mosha's user"
-        return [Finding("warning", str(path), told, f"chown it to root or uid {os.geteuid()}")]
+        told = f"it belongs to uid {found.st_uid}, who is neither root nor mosha's user"
+        return [Finding("mistake", str(path), told, f"chown it to root or uid {os.geteuid()}")]
     return []
 
 

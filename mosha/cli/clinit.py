@@ -137,7 +137,12 @@ def _fail(text: str, status: int) -> None:
 
 
 def _with_variables(given: _Given) -> _Given:
-    """Let the variables of cltab override the command line; the rest of it does not matter."""
+    """Let the variables of cltab override the command line; the rest of it does not matter.
+
+    Not for a clinit that a monitor started: the monitor looks for it where it put it.
+    """
+    if given.managed:
+        return given
     try:
         variables = parse_variables(given.cltab.read_bytes())
     except OSError:

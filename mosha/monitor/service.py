@@ -58,6 +58,10 @@ class Service:
             tasks.start_soon(self._following)
             tasks.start_soon(self._chronicling)
 
+    def remove(self) -> None:
+        """Take the socket away: who looks for it shall not find a daemon that has gone."""
+        self._monitor.settings.monitor_socket_path.unlink(missing_ok=True)
+
     async def flush(self) -> None:
         """Wait, not for long, until all answers have been taken."""
         await self._server.flush()

@@ -167,17 +167,20 @@ def test_a_missing_mount_and_a_file_in_the_way_are_mistakes(home: Home) -> None:
     assert set(found) == {"node directory", "rundir"}
 
 
-def test_a_table_that_everybody_can_write_is_warned_about(mosha: Mosha, tables: Home) -> None:
-    (tables.tables / "cltab").chmod(0o666)
+@pytest.mark.parametrize("mode", [0o664, 0o646])
+def test_a_table_that_others_can_write_is_a_mistake(mosha: Mosha, tables: Home, mode: int) -> None:
+    (tables.tables / "cltab").chmod(mode)
     said = mosha("check")
-    assert "everybody can write it" in said.out
-    assert said.status == 0
+    assert "group or others can write it" in said.out
+    assert said.status == 1
 
 
 @pytest.mark.root("gives a file to another user")
-def test_a_table_of_a_stranger_is_warned_about(mosha: Mosha, tables: Home) -> None:
+def test_a_table_of_a_stranger_is_a_mistake(mosha: Mosha, tables: Home) -> None:
     os.chown(tables.tables / "cltab", 12345, -1)
-    assert "belongs to uid 12345" in mosha("check").out
+    said = mosha("check")
+    assert "belongs to uid 12345" in said.out
+    assert said.status == 1
 
 
 def test_nothing_is_changed_by_checking(mosha: Mosha, tables: Home) -> None:
