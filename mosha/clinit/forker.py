@@ -57,6 +57,7 @@ class Forker:
         self._mark = mark
         self._tree = tree
         self._waiting: deque[asyncio.Future[int]] = deque()
+        self._under_way = 0
         self.room = asyncio.Semaphore(UNDER_WAY_MAX)
         self._start()
 
@@ -67,8 +68,8 @@ class Forker:
 
     @property
     def busy(self) -> bool:
-        """Whether there may be children whose pids are not known yet."""
-        return bool(self._waiting)
+        """Whether there may be children whose pids their entries do not know yet."""
+        return self._under_way > 0
 
     async def fork(
         self, argv: list[str], extra: Mapping[str, str], cgroup: Path | None, fds: list[int]
@@ -88,18 +89,27 @@ class Forker:
         request = marshal.dumps((words, encoded, str(cgroup or "")))
         if len(request) > forkserver.REQUEST_MAX_BYTES:
             raise OSError(errno.E2BIG, os.strerror(errno.E2BIG))
+        # To the end of this call, not to the answer alone: the answer is heard a turn of the
+        # loop before its caller goes on.
+        self._under_way += 1
+        try:
+            pid = await self._ask(request, fds)
+        finally:
+            self._under_way -= 1
+        if pid < 0:
+            raise OSError(-pid, os.strerror(-pid))
+        return pid
+
+    async def _ask(self, request: bytes, fds: list[int]) -> int:
         self._send(request, fds)
         answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiting.append(answer)
         try:
             async with asyncio.timeout(ANSWER_LIMIT_S):
-                pid = await answer
+                return await answer
         except TimeoutError:
             self._lose()
             raise LostError(errno.EIO, "the fork server does not answer") from None
-        if pid < 0:
-            raise OSError(-pid, os.strerror(-pid))
-        return pid
 
     def restart(self) -> None:
         """Have a server again, after the end of the last one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import signal
@@ -68,6 +69,25 @@ async def test_nothing_to_execute_and_too_much_are_errors(forker: Forker) -> Non
         with pytest.raises(FileNotFoundError):
             await child.spawn(forker, ["echo"], {}, Path("/no/such/cgroup"))
         assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    finally:
+        dismiss(forker)
+
+
+async def test_the_server_is_busy_until_the_caller_knows_the_pid(forker: Forker) -> None:
+    # Else the child, dead already, is buried as an orphan in between: 10 of 100 test entries
+    # that were started at once ended so.
+    loop = asyncio.get_running_loop()
+    busy: list[bool] = []
+
+    def hear() -> None:
+        forker._hear()
+        busy.append(forker.busy)
+
+    loop.add_reader(forker._connection, hear)
+    try:
+        await forked(forker, "true")
+        assert busy == [True]
+        assert not forker.busy
     finally:
         dismiss(forker)
 
