@@ -99,6 +99,7 @@ def _live(
     if world.fences:
         _write_fence(directory, machines)
     views = _make_views(world, cluster, ends)
+    ends.callback(_kill_all, machines)  # before the views go, and their frozen calls with them
     book = Book(cluster, world.groups)
     began = boottime()
 
@@ -168,6 +169,11 @@ def _machine(node: Node, box: Path | None) -> Machine:
         node.box = box / f"n{node.number}"
         node.box.mkdir()
     return Machine(node, node.box)
+
+
+def _kill_all(machines: dict[int, Machine]) -> None:
+    for machine in machines.values():
+        machine.reset()
 
 
 def _make_views(world: World, cluster: Cluster, ends: contextlib.ExitStack) -> Views | None:
