@@ -75,14 +75,12 @@ class View:
         if node != self.me:
             self._peers[node] = peers.recovered(self.peer(node), now)
 
-    def receipt(self, node: int, receipt: Receipt) -> bool:
-        """Take in that a node is dead up to an incarnation; return whether it was news."""
+    def receipt(self, node: int, receipt: Receipt) -> None:
+        """Take in that a node is dead up to an incarnation."""
         known = self.receipts.get(node)
-        stale_news = known is not None and known.inc >= receipt.inc
-        if node == self.me or stale_news or self.peer(node).inc > receipt.inc:
-            return False
-        self.receipts[node] = receipt
-        return True
+        old_news = known is not None and known.inc >= receipt.inc
+        if node != self.me and not old_news and self.peer(node).inc <= receipt.inc:
+            self.receipts[node] = receipt
 
     def know_term(self, group: str, term: int) -> None:
         """Remember the highest term seen anywhere for a group (C2)."""
@@ -182,13 +180,11 @@ class View:
         return [status.node for status in self.fresh() if runs_in(status, group)]
 
     def voters_for(self, group: str, node: int, term: int) -> list[Status]:
-        """Return the newest statuses in the electorate that vote for a claim (C3)."""
+        """Return the newest statuses of others in the electorate that vote for a claim (C3)."""
         return [
             status
             for status in self.known()
-            if status.node in self.electorate.nodes
-            and status.node != self.me
-            and lease.supports(status, group, node, term)
+            if status.node in self.electorate.nodes and lease.supports(status, group, node, term)
         ]
 
     def takes_groups(self, node: int, group: str) -> bool:

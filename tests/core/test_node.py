@@ -432,7 +432,9 @@ def test_a_level_that_clinit_refuses_bans_the_group_here_with_its_words() -> Non
     story = one_of_three()
     tell = brain(story).turn(G, story.now, 0.0).tell
     assert tell is not None
+    story.write(1)
     brain(story).tell_refused(G, tell.level, "no such group", story.now)
+    assert brain(story).dirty
     assert events(story)[-1] == "tell_refused"
     story.turn(1)
     made = brain(story).next_status(story.now)

@@ -144,6 +144,10 @@ def test_v5_a_node_that_may_have_forgotten_a_vote_is_silent_for_t(
     assert not mind.silent(story.now + T)
 
 
+def test_v5_a_node_that_is_the_whole_electorate_has_nobody_to_wait_for() -> None:
+    assert not Story((1,)).nodes[1].mind.silent(1000.0)
+
+
 def test_v5_after_a_restart_of_the_machine_the_votes_are_there_all_the_same() -> None:
     assert seat(born(FORMER, boot="another boot")).ballot.vote == VOTE
 
@@ -295,10 +299,13 @@ SOON, PAST = 1000.0 + 3.0, 1000.0 - 3.0
 CLAIMING = status(1, 900, claims={G: 5}, votes={G: Vote(5, 1, INC, 0)}, terms={G: Term(5, 5)})
 STOPPING = local("start", GroupState.STOPPING, wanted="stop", term=5)
 
+EXCLUSIVE = local("start", term=5, stop_at=SOON)
+
 ADOPTIONS = [
     # what clinit has, the former status, the claim, is it granted
     ("running", local("start", term=5, stop_at=SOON), CLAIMING, 5, True),
     ("running, the lease is over", local("start", term=5, stop_at=PAST), CLAIMING, 5, False),
+    ("running, a former clstat of before", EXCLUSIVE, status(1, 900), 5, True),
     ("running, no former clstat", local("start", term=5, stop_at=SOON), None, 5, True),
     ("testing", local("test", GroupState.STARTING, term=5, stop_at=SOON), CLAIMING, 5, True),
     (

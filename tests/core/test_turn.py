@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mosha.core.ballot import Ballot
 from mosha.core.fencing import FencingRules
 from mosha.core.life import Do
 from mosha.core.node import Node
@@ -260,20 +261,19 @@ def still_silent(story: Story) -> None:
 
 
 def own_vote_not_free(story: Story) -> None:
-    story.hear(1, says(2, 7, claims={G: 5}))
-    story.turn(1)
-    story.now += T + 1
-    story.hear(1, says(3, 7))
-    story.miss(1, 2)
-    brain(story).mind.fencing = FencingRules(required=True)
-    # The claimant's claim is forgotten (its disk is new), the vote for it is not.
-    story.hear(1, says(2, 1, inc=INC + 1, claims={G: 5}))
+    # As after a restart, when the first status read of node 2 is older than the vote.
+    seat(story).ballot = Ballot(Vote(5, 2, INC, 7), 5)
+
+
+def new_incarnation_not_published(story: Story) -> None:
+    story.hear(1, says(2, 2, seen={1: Stamp(INC + 3, 1)}))
 
 
 OBSTACLES = {
     "no quorum": not_seeing_a_quorum,
     "V5 silent": still_silent,
     "its own vote is not free": own_vote_not_free,
+    "its new incarnation is not published": new_incarnation_not_published,
     "not wanted": lambda s: s.adopt_tables(1, hactl(Wish(G, "stop"))),
     "not in hactl": lambda s: s.adopt_tables(1, hactl(Wish("h", "start"))),
     "not eligible": lambda s: s.adopt_tables(1, hactl(Wish(G, "start", only=(2, 3)))),
