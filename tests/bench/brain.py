@@ -9,7 +9,7 @@ from mosha.core.fencing import FencingRules
 from mosha.core.node import Node
 from mosha.core.quorum import Electorate, Policy
 from mosha.core.recovery import Birth
-from mosha.core.status import Status, TableVersion
+from mosha.core.status import GroupLine, GroupState, Status, TableVersion
 from mosha.core.tables import Hactl, Wish
 from mosha.core.timing import derive
 from mosha.formats.clstat import parse_clstat, render_clstat
@@ -22,18 +22,20 @@ HEARTBEAT_S = 1.0
 
 
 class Model:
-    """Node 1 of a cluster in which everybody else behaves, on a clock that is only counted."""
+    """Node 1 of a cluster in which everybody else behaves, on a clock that is only counted.
 
-    def __init__(self) -> None:
+    `running` says whether each group runs somewhere; else there is no hactl yet.
+    """
+
+    def __init__(self, *, running: bool) -> None:
         self.now = 1000.0
         self.others = {node: status_of(node, 1) for node in range(2, NODES + 1)}
+        former = status_of(1, 1)
+        if not running:
+            self.others = {node: _without_groups(status) for node, status in self.others.items()}
+            former = _without_groups(former)
         birth = Birth(
-            me=1,
-            inc=1_763_800_000,
-            run="00000001",
-            boot="77de02c1",
-            now=0.0,
-            former=status_of(1, 1),
+            me=1, inc=1_763_800_000, run="00000001", boot="77de02c1", now=0.0, former=former
         )
         everyone = frozenset(range(1, NODES + 1))
         self.node = Node(
@@ -43,13 +45,18 @@ class Model:
             electorate=Electorate(Policy.MAJORITY, everyone),
             members=everyone - {1},
         )
-        names = clusters.names(GROUPS)
         self.node.clinit_answered([], self.now)
+        if running:
+            self.adopt_tables()
+        for _ in range(3):
+            self.heartbeat()
+
+    def adopt_tables(self) -> None:
+        """Let all groups be wanted at `start`."""
+        names = clusters.names(GROUPS)
         wishes = Hactl({name: Wish(name, "start") for name in names})
         version = {"hactl": TableVersion(1, "0"), "cltab": TableVersion(1, "0")}
         self.node.tables_adopted(wishes, frozenset(names), version, {})
-        for _ in range(3):
-            self.heartbeat()
 
     def heartbeat(self) -> int:
         """Let one heartbeat pass: every peer is read, the own status is made; return the turns."""
@@ -64,6 +71,16 @@ class Model:
         self.node.renewals(self.now)
         self.node.take_notes()
         return turns + self.turns()
+
+    def start_everything(self) -> int:
+        """Let all groups be wanted, then claimed, each by its node, then voted for."""
+        self.adopt_tables()
+        turns = self.turns() + self.heartbeat()
+        self.others = {n: _planning(s, status_of(n, 1)) for n, s in self.others.items()}
+        turns += self.heartbeat()
+        votes = status_of(2, 1).votes
+        self.others = {n: replace(s, votes=votes) for n, s in self.others.items()}
+        return turns + self.heartbeat()
 
     def turns(self) -> int:
         """Take the turns that are wanted; nobody carries out what comes of them."""
@@ -86,7 +103,7 @@ class Model:
 
 def run(plan: Plan) -> list[Figure]:
     plan.say(f"{NODES} nodes, {GROUPS} groups")
-    model = Model()
+    model = Model(running=True)
     began = time.process_time()
     beats = plan.rounds(10, 3)
     turns = [model.heartbeat() for _ in range(beats)]
@@ -98,6 +115,10 @@ def run(plan: Plan) -> list[Figure]:
     began = time.process_time()
     lost_turns = model.lose(NODES)
     lost_ms = (time.process_time() - began) * 1000
+    idle = Model(running=False)
+    began = time.process_time()
+    claim_turns = idle.start_everything()
+    claim_ms = (time.process_time() - began) * 1000
     return [
         Figure(
             bench="brain",
@@ -121,6 +142,13 @@ def run(plan: Plan) -> list[Figure]:
             value=lost_ms,
             parts={"turns": float(lost_turns)},
         ),
+        Figure(
+            bench="brain",
+            what="CPU when all these groups are wanted at once, till the votes",
+            unit="ms",
+            value=claim_ms,
+            parts={"turns": float(claim_turns)},
+        ),
     ]
 
 
@@ -130,3 +158,13 @@ def _texts_of_heartbeats(count: int) -> list[list[bytes]]:
         [render_clstat(status_of(node, seq)).encode() for node in range(2, NODES + 1)]
         for seq in range(1000, 1000 + count)
     ]
+
+
+def _without_groups(status: Status) -> Status:
+    return replace(status, votes={}, claims={}, groups={})
+
+
+def _planning(status: Status, running: Status) -> Status:
+    """Return the status with claims for what the other one has running."""
+    groups = {group: GroupLine("plan", GroupState.DONE) for group in running.groups}
+    return replace(status, claims=running.claims, groups=groups)

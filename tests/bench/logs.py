@@ -25,6 +25,7 @@ TICK_S = 0.02
 ROTATE_S = 1.5
 KEEP = 3
 LIMIT_S = 60.0
+PIPE_BYTES = 1 << 20
 DONE = b'"the end"'
 
 COMMAND = [sys.executable, "-m", "mosha.cli.main", "logs"]
@@ -187,7 +188,8 @@ def _live(plan: Plan) -> list[Figure]:
     words = [*COMMAND, "-f", "--json", *map(str, paths)]
     writing = [sys.executable, "-m", "tests.bench.logs", str(directory), str(seconds)]
     with (
-        subprocess.Popen(words, stdout=subprocess.PIPE) as process,
+        # On a busy machine a small pipe would be what is measured: a switch for each 64 KiB.
+        subprocess.Popen(words, stdout=subprocess.PIPE, pipesize=PIPE_BYTES) as process,
         subprocess.Popen(writing, stdout=subprocess.PIPE) as writer,
     ):
         plan.say("live")
