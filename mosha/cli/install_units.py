@@ -48,9 +48,9 @@ def command(config: str | None, *, root: str, prefix: str | None) -> int:
     program = _program(prefix)
     settings = config_path(config) or CONFIG_PATH
     directory = Path(root) / UNIT_DIR
-    for name in UNITS:
-        text = unit_text(name, program, settings.absolute())
-        click.echo(f"{_write(directory / name, text)} {directory / name}")
+    texts = {directory / name: unit_text(name, program, settings.absolute()) for name in UNITS}
+    for path, text in texts.items():
+        click.echo(f"{_write(path, text)} {path}")
     click.echo(NEXT_STEPS)
     return AS_WANTED
 

@@ -291,7 +291,8 @@ def install(root: Path) -> None:
     (home / "pyvenv.cfg").write_text("home = /usr/bin\ninclude-system-site-packages = false\n")
     (home / "bin/python").symlink_to("/usr/bin/python3")
     source = Path(__file__).parents[2] / "mosha"
-    shutil.copytree(source, site / "mosha", ignore=shutil.ignore_patterns("__pycache__"))
+    # With times and all: what is compiled already need not be compiled again at each start.
+    shutil.copytree(source, site / "mosha")
     for distribution in _needed("mosha"):
         for file in metadata.distribution(distribution).files or ():
             target = site / file
@@ -299,7 +300,7 @@ def install(root: Path) -> None:
             if ".." not in file.parts and distribution != "mosha":
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with contextlib.suppress(FileNotFoundError):
-                    shutil.copyfile(file.locate(), target)
+                    shutil.copy2(file.locate(), target)
     info = site / "mosha-0.dist-info"
     info.mkdir()
     version = metadata.version("mosha")

@@ -23,17 +23,21 @@ LIMIT_S = 30.0
 # Long enough for a restart within the lease (0.6 of it) on a busy machine.
 TIMEOUT_S = 10.0
 GROUPS = {"web", "db"}
-# Two ways to stay: a child of clinit, and a daemon that forks away from its starter. The
-# second ignores polite signals, as daemons do that are not ready for them.
+# Two ways to stay: a child of clinit, and a daemon that forks away from its starter.
 CLTAB = f"""\
 web:w:start:respawn:/usr/bin/sleep 1000001
-web:far:start:once:/usr/bin/setsid -f /bin/sh -c "trap '' TERM INT HUP; exec sleep 1000002"
+web:far:start:once:/usr/bin/setsid -f /usr/bin/sleep 1000002
 web:webbye:stop:wait:/bin/sh -c "echo web >> {STOPPED}"
 db:d:start:respawn:/usr/bin/sleep 1000003
 db:dbbye:stop:wait:/bin/sh -c "echo db >> {STOPPED}"
 """
 HACTL = "web start\ndb start\n"
 SERVICES = ("sleep 1000001", "sleep 1000002", "sleep 1000003")
+
+
+def settings(timeout_s: float) -> str:
+    """Return a mosha.toml."""
+    return f'mynode = 1\nnodes = [1]\ntimeout = {timeout_s}\nmfsbase = "/mfs"\n'
 
 
 @dataclass(slots=True)
@@ -47,25 +51,41 @@ class Node:
     def begin(self) -> None:
         """Install, and start with all groups running, whatever was before."""
         machine = self.machine
+        machine.do("rm", "-f", STOPPED)
+        if not self.is_untouched():
+            self._begin_anew()
+        self.wait_running()
+
+    def is_untouched(self) -> bool:
+        """Say whether the node is as a test may expect it, and was started so."""
+        drop_ins = [f"/etc/systemd/system/{unit}.d" for unit in (MONITOR, CLINIT)]
+        return (
+            self.running() == GROUPS
+            and self.machine.read(SETTINGS) == settings(TIMEOUT_S)
+            and not any((self.machine.root / path[1:]).exists() for path in drop_ins)
+            and self.state(MONITOR) == self.state(CLINIT) == "active"
+        )
+
+    def _begin_anew(self) -> None:
+        machine = self.machine
         if machine.show(MONITOR, "LoadState") == "loaded":
             machine.get("systemctl", "stop", MONITOR)
             wait_until(lambda: self.state(CLINIT) == "inactive", LIMIT_S)
         machine.do(
             "rm", "-rf", f"/etc/systemd/system/{MONITOR}.d", f"/etc/systemd/system/{CLINIT}.d"
         )
-        machine.do("rm", "-f", STOPPED)
-        self.set(TIMEOUT_S)
+        self.configure(TIMEOUT_S)
         machine.write(f"{DIRECTORY}/cltab", CLTAB)
         machine.write(f"{DIRECTORY}/hactl", HACTL)
         machine.get("mosha", "install-units")
         machine.get("systemctl", "daemon-reload")
         machine.get("systemctl", "enable", MONITOR)
-        self.start()
+        machine.get("systemctl", "start", MONITOR)
+        machine.do("rm", "-f", STOPPED)
 
-    def set(self, timeout_s: float) -> None:
+    def configure(self, timeout_s: float) -> None:
         """Write the settings."""
-        text = f'mynode = 1\nnodes = [1]\ntimeout = {timeout_s}\nmfsbase = "/mfs"\n'
-        self.machine.write(SETTINGS, text)
+        self.machine.write(SETTINGS, settings(timeout_s))
 
     def drop_in(self, unit: str, text: str) -> None:
         """Change a unit as `systemctl edit` does."""
