@@ -159,8 +159,12 @@ class View:
 
     def claims(self, group: str) -> list[Claim]:
         """Return the claims for a group in fresh statuses."""
-        found = (claim_of(status, group) for status in self.fresh())
-        return [claim for claim in found if claim is not None]
+        # What most statuses do not have is asked first, here and in the next two.
+        return [
+            claim
+            for status in self.known()
+            if (claim := claim_of(status, group)) is not None and self.speaks(status.node)
+        ]
 
     def holders(self, group: str, *, stale_too: bool) -> list[int]:
         """Return the nodes whose status claims a group or shows it active (C1).
@@ -172,12 +176,16 @@ class View:
         return [
             status.node
             for status in self.known()
-            if self.standing(status.node) in counted and status.holds(group)
+            if status.holds(group) and self.standing(status.node) in counted
         ]
 
     def runners(self, group: str) -> list[int]:
         """Return the fresh nodes that show the group active at more than `plan`."""
-        return [status.node for status in self.fresh() if runs_in(status, group)]
+        return [
+            status.node
+            for status in self.known()
+            if runs_in(status, group) and self.speaks(status.node)
+        ]
 
     def voters_for(self, group: str, node: int, term: int) -> list[Status]:
         """Return the newest statuses of others in the electorate that vote for a claim (C3)."""
