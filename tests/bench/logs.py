@@ -26,7 +26,7 @@ ROTATE_S = 1.5
 KEEP = 3
 LIMIT_S = 60.0
 PIPE_BYTES = 1 << 20
-DONE = b'"the end"'
+READY, DONE = b'"ready"', b'"the end"'
 
 COMMAND = [sys.executable, "-m", "mosha.cli.main", "logs"]
 # What nobody can do without: Python that reads the same lines and decodes each of them.
@@ -184,22 +184,22 @@ def _live(plan: Plan) -> list[Figure]:
     directory = plan.directory("live")
     paths = [directory / f"node{node}.log" for node in range(1, NODES + 1)]
     for path in paths:
-        path.touch()
+        path.write_bytes(b'{"event": %s, "timestamp": "%s"}\n' % (READY, _stamp()))
     words = [*COMMAND, "-f", "--json", *map(str, paths)]
     writing = [sys.executable, "-m", "tests.bench.logs", str(directory), str(seconds)]
-    with (
-        # On a busy machine a small pipe would be what is measured: a switch for each 64 KiB.
-        subprocess.Popen(words, stdout=subprocess.PIPE, pipesize=PIPE_BYTES) as process,
-        subprocess.Popen(writing, stdout=subprocess.PIPE) as writer,
-    ):
+    # On a busy machine a small pipe would be what is measured: a switch for each 64 KiB.
+    with subprocess.Popen(words, stdout=subprocess.PIPE, pipesize=PIPE_BYTES) as process:
         plan.say("live")
+        seen = Seen(process)
         try:
-            seen = Seen(process)
-            seen.read()
-            used = _cpu_s(process.pid)
+            seen.read(READY)  # what its start takes is not counted
+            before = _ran_and_waited_s(process.pid)
+            with subprocess.Popen(writing, stdout=subprocess.PIPE) as writer:
+                seen.read(DONE)
+                told, _ = writer.communicate()
+            after = _ran_and_waited_s(process.pid)
         finally:
             process.kill()
-            told, _ = writer.communicate()
     written = json.loads(told)
     numbers = seen.numbers
     lost = written["lines"] - len(set(numbers))
@@ -216,8 +216,16 @@ def _live(plan: Plan) -> list[Figure]:
                 "median": median(seen.behind_s) * 1000,
                 "most": max(seen.behind_s) * 1000,
                 "writer late by": written["late_s"] * 1000,
-                "CPU of one core": f"{used / seconds:.0%}",
+                "of it waiting for a processor": f"{after[1] - before[1]:.1f} s of {seconds}",
             },
+        ),
+        Figure(
+            bench="logs",
+            what="the part of a processor that it takes",
+            unit="%",
+            value=(after[0] - before[0]) / seconds * 100,
+            samples=written["lines"],
+            aim=Aim(at_most=50),
         ),
         Figure(
             bench="logs",
@@ -240,13 +248,13 @@ class Seen:
         self.behind_s: list[float] = []
         self.disordered = 0
 
-    def read(self) -> None:
-        """Read until the last line of each node, or for `LIMIT_S`."""
+    def read(self, until: bytes) -> None:
+        """Read until this line of each node, or for `LIMIT_S`."""
         ends, before = 0, b""
         for block in self._blocks():
             now = datetime.now(UTC)
             for raw in block:
-                if DONE in raw:
+                if until in raw:
                     ends += 1
                     continue
                 start = raw.index(b'"n": ') + 5
@@ -270,9 +278,10 @@ class Seen:
             yield whole
 
 
-def _cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def _ran_and_waited_s(pid: int) -> tuple[float, float]:
+    """Return how long a process ran, and how long it was ready to and had to wait (proc(5))."""
+    ran, waited, _ = Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()
+    return int(ran) / 1e9, int(waited) / 1e9
 
 
 if __name__ == "__main__":
