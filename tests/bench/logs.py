@@ -216,7 +216,7 @@ def _live(plan: Plan) -> list[Figure]:
                 "median": median(seen.behind_s) * 1000,
                 "most": max(seen.behind_s) * 1000,
                 "writer late by": written["late_s"] * 1000,
-                "of it waiting for a processor": f"{after[1] - before[1]:.1f} s of {seconds}",
+                "waited for a processor": f"{after[1] - before[1]:.1f} s of {seconds}",
             },
         ),
         Figure(
