@@ -92,8 +92,10 @@ class Node:
         self.machine.write(f"/etc/systemd/system/{unit}.d/test.conf", text)
         self.machine.get("systemctl", "daemon-reload")
 
-    def start(self) -> None:
-        """Start, and wait until the groups run."""
+    def restart_with(self, timeout_s: float) -> None:
+        """Start anew with other times. The deadlines of what runs are those it was started with."""
+        self.machine.get("systemctl", "stop", MONITOR)
+        self.configure(timeout_s)
         self.machine.get("systemctl", "start", MONITOR)
         self.wait_running()
 

@@ -156,10 +156,8 @@ def test_reload_reads_the_settings_again(node: Node) -> None:
 
 
 def test_a_hanging_monitor_is_ended_by_the_watchdog_and_a_new_one_goes_on(node: Node) -> None:
-    node.configure(SHORT_S)
     node.drop_in(MONITOR, "[Service]\nWatchdogSec=1\n")
-    node.machine.get("systemctl", "restart", MONITOR)
-    node.wait_running()
+    node.restart_with(SHORT_S)
     old = node.signal(MONITOR, "STOP")
     node.wait_new_pid(MONITOR, old)
     node.wait_running()
@@ -167,9 +165,7 @@ def test_a_hanging_monitor_is_ended_by_the_watchdog_and_a_new_one_goes_on(node: 
 
 
 def test_groups_of_a_hanging_monitor_are_stopped_by_clinit_in_time(node: Node) -> None:
-    node.configure(SHORT_S)
-    node.machine.get("systemctl", "restart", MONITOR)  # WatchdogSec stays 30
-    node.wait_running()
+    node.restart_with(SHORT_S)  # WatchdogSec stays 30
     clinit = node.pid(CLINIT)
     old = node.signal(MONITOR, "STOP")
     try:
@@ -202,9 +198,7 @@ def test_nothing_survives_clinit_and_its_guard_being_killed_at_once(node: Node) 
 
 
 def test_a_hanging_clinit_is_ended_by_the_watchdog_with_all_its_processes(node: Node) -> None:
-    node.configure(SHORT_S)
-    node.machine.get("systemctl", "stop", MONITOR)
-    node.start()
+    node.restart_with(SHORT_S)
     services = node.services()
     old = node.signal(CLINIT, "STOP")
     node.wait_new_pid(CLINIT, old)
