@@ -97,7 +97,7 @@ def short_wait_s(mind: Mind) -> float:
 def yields(mind: Mind, group: str, now: float) -> bool:
     """Say whether a node that hactl prefers has been up for T and may take the group back."""
     wish = mind.wish(group)
-    if wish is None or not wish.failback or not wish.prefer:
+    if wish is None or not wish.failback:
         return False
     place = wish.prefer.index(mind.me) if mind.me in wish.prefer else len(wish.prefer)
     for node in wish.prefer[:place]:

@@ -76,6 +76,14 @@ def test_a_node_that_others_believe_dead_begins_a_new_incarnation(fenced: int, i
     assert brain(story).mind.inc == inc
 
 
+def test_a_new_incarnation_is_published_at_once() -> None:
+    story = one_of_three()
+    story.write(1)
+    story.hear(1, says(2, 2, seen={1: Stamp(INC + 3, 1)}))
+    assert brain(story).dirty
+    assert brain(story).next_status(story.now).inc == INC + 4
+
+
 def test_a_new_incarnation_counts_no_echo_of_the_former_one() -> None:
     story = one_of_three()
     story.turn(1)
@@ -108,9 +116,11 @@ def test_a_lack_of_nodes_proves_nothing_before_everybody_was_looked_at() -> None
     story.now += T
     story.miss(1, 2)
     assert brain(story).mind.view.sight is Sight.UNKNOWN
+    brain(story).take_woken()
     story.miss(1, 3)
     assert brain(story).mind.view.sight is Sight.NO
     assert "quorum_changed" in events(story)
+    assert brain(story).take_woken() == {G}
 
 
 def test_a_cluster_that_starts_as_a_whole_has_not_lost_its_quorum() -> None:
@@ -140,6 +150,17 @@ def test_the_electorate_of_a_majority_only_grows_by_what_is_found() -> None:
     brain(story).members_found(frozenset({1, 2}))
     assert brain(story).mind.view.electorate.nodes == {1, 2, 3, 4}
     assert brain(story).mind.view.members == {2}
+
+
+def test_the_quorum_is_judged_anew_when_members_are_found() -> None:
+    story = one_of_three()
+    story.now += T
+    story.hear(1, says(2, 2), says(3, 2))
+    for node in (4, 5, 6, 7):
+        story.miss(1, node)
+    brain(story).members_found(frozenset(range(1, 8)))
+    assert brain(story).mind.view.sight is Sight.NO
+    assert brain(story).take_woken() == {G}
 
 
 def test_finding_what_is_known_already_changes_nothing() -> None:
