@@ -15,10 +15,9 @@ from mosha.core.peers import Peer
 
 @dataclass(frozen=True, slots=True)
 class FencingRules:
-    """`required`: a stale node's groups wait for a receipt. `gives_receipts`: a method can."""
+    """`required`: a stale node's groups wait for a receipt. The others delay shots."""
 
     required: bool = False
-    gives_receipts: bool = False
     takeover_s: float = 5.0
     retry_s: float = 30.0
 
@@ -69,11 +68,11 @@ def shoot_at(
         fresh: the nodes that are fresh, the own one included, in any order.
         started_at: when the own monitor started, seconds of boottime.
         start_grace_s: no shot in this time after the start (H3.6).
-        rules: delays, and whether a shot can give a receipt.
+        rules: the delays.
         last: the own last shot at this node, if any.
 
-    Without a method that gives receipts one message for each incarnation is enough; with
-    one, a failed shot is tried again.
+    A shot that failed is tried again; a message that proves nothing is sent once for each
+    incarnation of the victim.
     """
     if victim.stale_since is None or not victim.advanced:
         return None

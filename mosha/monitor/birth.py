@@ -56,10 +56,7 @@ def electorate(settings: Settings, memory: identity.Memory, found: frozenset[int
 
 def fencing_rules(settings: Settings, *, with_callable: bool) -> FencingRules:
     """Return the rules of fencing that follow from the settings and the Python API."""
-    return FencingRules(
-        required=settings.fencing.is_required(with_callable=with_callable),
-        gives_receipts=with_callable or any(m.gives_receipts for m in settings.fencing.methods),
-    )
+    return FencingRules(required=settings.fencing.is_required(with_callable=with_callable))
 
 
 def make_node(

@@ -41,7 +41,7 @@ class Model:
         self.node = Node(
             birth,
             derive(TIMEOUT_S, heartbeat_s=HEARTBEAT_S),
-            rules=FencingRules(required=False, gives_receipts=False),
+            rules=FencingRules(required=False),
             electorate=Electorate(Policy.MAJORITY, everyone),
             members=everyone - {1},
         )

@@ -88,10 +88,8 @@ class Monitor:
         ids = frozenset(world.ids)
         policy = Policy.ADAPTIVE if world.adaptive else Policy.MAJORITY
         fence = world.fence
-        works = fence.outcomes != ("print",)
         rules = FencingRules(
             required=fence.required,
-            gives_receipts=works,
             takeover_s=world.timing.heartbeat_s * 2,
             retry_s=world.timing.heartbeat_s * 4,
         )
