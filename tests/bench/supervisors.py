@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from mosha.clock import boottime
+from mosha.control.address import answers
 from mosha.control.calls import call
 from mosha.control.protocol import Reply, Shutdown, Tell
 from tests.bench import floor_supervisor
@@ -38,10 +39,10 @@ class Clinit:
             connection.connect(str(self.socket))
             began = boottime()
             connection.sendall(b"".join(lines))
-            answers = b""
-            while answers.count(b"\n") < len(lines):
-                answers += connection.recv(REPLY_MAX_BYTES)
-        for line in answers.splitlines():
+            replies = b""
+            while replies.count(b"\n") < len(lines):
+                replies += connection.recv(REPLY_MAX_BYTES)
+        for line in replies.splitlines():
             reply = msgspec.json.decode(line, type=Reply)
             if not reply.ok:
                 raise RuntimeError(f"clinit refuses: {reply.text}")
@@ -64,7 +65,7 @@ def clinit(directory: Path, entries: Sequence[str]) -> Iterator[Clinit]:
             start_new_session=True,
         )
     try:
-        wait_until(path.exists, READY_LIMIT_S)
+        wait_until(lambda: path.exists() and answers(path), READY_LIMIT_S)
         yield Clinit(process.pid, path)
         call(path, Shutdown())
         process.wait(END_LIMIT_S)
