@@ -9,6 +9,7 @@ PIP       := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PIP_TOOLS := 7.6.2
 ARGS      ?=
 MINUTES   ?= 2
+JOBS      ?= 3
 SEED      ?=
 
 .DEFAULT_GOAL := help
@@ -28,8 +29,9 @@ lint: $(STAMP) ## ruff and mypy alone
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Most tests wait for real processes: three at a time keep two cores busy.
 test: $(STAMP) ## the tests alone, in random order (ARGS='-k lease -x')
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 bench: $(STAMP) ## latencies, CPU and memory beside a floor measured in the same run
 	$(BIN)/python -m tests.bench $(ARGS)
