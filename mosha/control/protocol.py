@@ -159,7 +159,7 @@ class Confirm(Message, tag="confirm", tag_field="op"):
 class Leave(Message, tag="leave", tag_field="op"):
     """Orderly stop of this node: all groups, then clinit, then the monitor (`mosha shutdown`).
 
-    Answered at once; the connection is closed by the server when the node has left.
+    Answered when the node has left, which takes as long as its groups take to stop.
     """
 
 

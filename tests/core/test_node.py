@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from mosha.core.ballot import Ballot
 from mosha.core.fencing import FencingRules
 from mosha.core.node import RENEWAL_STEP, FenceOrder, Node
 from mosha.core.peers import Standing
@@ -341,6 +342,13 @@ def test_confirm_covers_a_node_that_is_known_by_a_former_vote_only() -> None:
     assert brain(story).confirmed(3) == ""
     story.turn(1)
     assert brain(story).mind.seat(G).ballot.vote is None
+
+
+def test_confirm_of_one_node_is_no_receipt_for_what_is_known_of_another() -> None:
+    story = with_a_stale_node()
+    brain(story).mind.seat("h").ballot = Ballot(Vote(1, 2, INC + 50, 1))
+    assert brain(story).confirmed(3) == ""
+    assert brain(story).next_status(story.now).fenced == {3: Receipt(INC, "operator")}
 
 
 # --- leases -------------------------------------------------------------------------------

@@ -278,6 +278,7 @@ OBSTACLES = {
     "not in hactl": lambda s: s.adopt_tables(1, hactl(Wish("h", "start"))),
     "not eligible": lambda s: s.adopt_tables(1, hactl(Wish(G, "start", only=(2, 3)))),
     "not in cltab": lambda s: brain(s).tables_adopted(hactl(), frozenset(), {}, {}),
+    "no hactl": lambda s: brain(s).tables_adopted(None, frozenset({G}), {}, {}),
     "no tables": lambda s: brain(s).tables_adopted(None, None, {}, {}),
     "a claim elsewhere": lambda s: s.hear(1, says(3, 2, claims={G: 1})),
     "active elsewhere": lambda s: s.hear(1, says(3, 2, groups=at("start"))),
@@ -647,6 +648,37 @@ def test_c6_a_claim_whose_voters_are_spent_is_raised_to_a_higher_term() -> None:
     assert turn.tell is None
     made = brain(story).next_status(story.now)
     assert (made.claims, made.votes[G].term) == ({G: 2}, 2)
+
+
+SPENT = {"terms": {G: Term(1, voted=1)}}
+MAY_STILL = {"votes": {G: Vote(1, 9, INC, 1)}, "terms": {G: Term(1, voted=1)}}
+FOR_1 = {"votes": {G: Vote(1, 1, INC, 1)}, "terms": {G: Term(1, voted=1)}}
+
+SPLITS = [
+    # what nodes 2 to 5 say of their votes; whether three votes can still come together
+    ([FOR_1, SPENT, SPENT, SPENT], True),
+    ([FOR_1, SPENT, SPENT, MAY_STILL], False),
+    ([FOR_1, SPENT, {}, SPENT], False),
+    ([SPENT, SPENT, {}, {}], False),
+    ([SPENT, SPENT, SPENT, {}], True),
+    ([FOR_1, {}, {}, {}], False),
+]
+
+
+@pytest.mark.parametrize(("votes", "split"), SPLITS)
+def test_c6_votes_are_split_when_too_few_are_left_that_can_support_the_claim(
+    *, votes: list[dict[str, Any]], split: bool
+) -> None:
+    story = Story(range(1, 6), wishes=hactl(Wish(G, "start", prefer=(1,))))
+    brain(story).mind.silent_until = None
+    story.write(1)
+    story.hear(1, *(says(node, 1) for node in (2, 3, 4, 5)))
+    assert claims(story)
+    story.hear(1, *(says(node, 2, **vote) for node, vote in enumerate(votes, 2)))
+    story.hear(1, says(9, 2, **SPENT))  # does not vote at all
+    turn = story.turn(1)
+    assert turn.row is not None
+    assert (turn.row.do is Do.RAISE) == split
 
 
 def test_c6_a_voter_that_holds_another_vote_may_still_come_round() -> None:
