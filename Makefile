@@ -31,7 +31,7 @@ lint: $(STAMP) ## ruff and mypy alone
 
 # Most tests wait for real processes: three at a time keep two cores busy.
 test: $(STAMP) ## the tests alone, in random order (ARGS='-k lease -x')
-	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 bench: $(STAMP) ## latencies, CPU and memory beside a floor measured in the same run
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -21,11 +21,15 @@ LOG_TAIL_LINES = 150
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the first of these tests the time to make the base tree."""
+    """Give the first of these tests the time to make the base tree, and one worker all of them.
+
+    Any other worker would boot a machine of its own.
+    """
     for item in items:
         if "machine" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.root("boots systemd in a container"))
             item.add_marker(pytest.mark.timeout(900))
+            item.add_marker(pytest.mark.xdist_group("systemd"))
 
 
 @pytest.fixture(scope="session")
