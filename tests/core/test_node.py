@@ -82,6 +82,7 @@ def test_a_new_incarnation_is_published_at_once() -> None:
     story.write(1)
     story.hear(1, says(2, 2, seen={1: Stamp(INC + 3, 1)}))
     assert brain(story).dirty
+    assert "incarnation_raised" in events(story)
     assert brain(story).next_status(story.now).inc == INC + 4
 
 
@@ -486,6 +487,55 @@ def test_a_group_that_only_others_know_gets_its_turn_too() -> None:
     brain(story).take_woken()
     story.hear(1, says(2, 2, groups={"far": GroupLine("start", GroupState.DONE)}))
     assert "far" in brain(story).take_woken()
+
+
+# --- who is woken by what -----------------------------------------------------------------
+
+
+WAKES: dict[str, Callable[[Story], object]] = {
+    "tables": lambda s: s.adopt_tables(1),
+    "what clinit has": lambda s: brain(s).clinit_answered([], s.now),
+    "a change of clinit": lambda s: s.show(1, local("stop")),
+    "a group that is gone": lambda s: brain(s).clinit_dropped(G),
+    "a namesake": lambda s: brain(s).displaced(),
+    "leaving": lambda s: brain(s).leave(),
+    "a death that was confirmed": lambda s: brain(s)._believe_dead(3, Receipt(INC, "x")),
+    "members": lambda s: brain(s).members_found(frozenset({1, 2})),
+    "a claim": lambda s: s.hear(1, says(2, 2, claims={G: 1})),
+}
+
+
+@pytest.mark.parametrize("event", WAKES.values(), ids=WAKES.keys())
+def test_a_group_takes_a_turn_after(event: Callable[[Story], object]) -> None:
+    story = one_of_three()
+    brain(story).take_woken()
+    event(story)
+    assert G in brain(story).take_woken()
+
+
+def test_a_group_takes_a_turn_when_its_claim_is_published() -> None:
+    # The own vote counts then; where it is the only one it grants the claim.
+    story = Story((1,))
+    brain(story).take_woken()
+    story.write(1)
+    assert brain(story).take_woken() == {G}
+    story.turn(1)
+    brain(story).take_woken()
+    story.write(1)
+    assert brain(story).take_woken() == {G}
+    story.turn(1)
+    assert brain(story).mind.seat(G).granted
+    brain(story).take_woken()
+    story.write(1)
+    assert brain(story).take_woken() == frozenset()  # nothing waits for it any more
+
+
+def test_one_node_alone_runs_its_groups() -> None:
+    story = Story((1,))
+    story.live(1.0)
+    assert story.at_home() == [1]
+    story.live(3 * T)
+    assert story.at_home() == [1]
 
 
 # --- tables, leaving, a namesake ----------------------------------------------------------

@@ -111,6 +111,16 @@ def test_v4_a_term_that_does_not_say_whether_it_was_voted_for_counts_as_voted_fo
     assert seat(story).ballot.vote is None
 
 
+def test_v4_the_term_of_a_recovered_vote_is_known() -> None:
+    story = born(status(1, 900, votes={G: VOTE}))
+    assert brain(story).next_status(story.now).terms == {G: Term(5, voted=5)}
+    story.hear(1, status(2, 8), status(3, 1))
+    story.write(1)
+    tell = story.turn(1).tell
+    assert tell is not None
+    assert tell.term == 6
+
+
 def test_v4_a_clean_exit_keeps_votes_and_terms() -> None:
     story = born(FORMER)
     brain(story).leave()
@@ -174,6 +184,7 @@ def test_v5_the_silence_ends_when_every_node_of_the_electorate_has_echoed() -> N
     assert brain(story).mind.silent(story.now)
     story.hear(1, echoes(3, inc=INC))
     assert not brain(story).mind.silent(story.now)
+    assert G in brain(story).take_woken()
     assert "silence_ended" in [note.event for note in brain(story).take_notes()]
 
 

@@ -396,6 +396,20 @@ def test_c3_c5_a_claim_is_granted_by_q_votes_and_test_is_told_with_its_deadlines
     assert (turn.tell.stop_at, turn.tell.kill_at) == (1000.0 + L, 1000.0 + L + D)
 
 
+def test_c3_a_grant_is_noted_once_and_wakes_the_group_once() -> None:
+    story = planned()
+    brain(story).take_notes()
+    brain(story).take_woken()
+    story.hear(1, backs(2, 2))
+    brain(story).take_woken()
+    brain(story).renewals(story.now)
+    assert brain(story).take_woken() == {G}
+    for _ in range(3):
+        brain(story).renewals(story.now)
+    assert [note.event for note in brain(story).take_notes()] == ["claim_granted"]
+    assert brain(story).take_woken() == frozenset()
+
+
 def test_c5_plan_and_stop_carry_no_deadlines() -> None:
     story = one_of_three()
     plan = story.turn(1).tell
@@ -709,7 +723,11 @@ def test_c7_the_claim_stays_until_nothing_of_the_group_is_left() -> None:
         assert story.turn(1).tell is None
         assert brain(story).next_status(story.now).claims == {G: 1}
     story.show(1, local("stop", term=1))
+    story.write(1)
+    brain(story).take_woken()
     assert story.turn(1).row is not None
+    assert brain(story).dirty
+    assert brain(story).take_woken() == {G}  # it is free, for this node too
     made = brain(story).next_status(story.now)
     assert (made.claims, made.votes) == ({}, {})
 
