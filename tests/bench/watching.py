@@ -25,34 +25,46 @@ CHANCE = random.Random(7)  # noqa: S311
 
 
 def run(plan: Plan) -> list[Figure]:
-    figures = []
-    for step_ms in STEPS_MS:
-        plan.say(f"step {step_ms}")
-        base = plan.directory(f"step{step_ms}")
-        places = [base / str(number) for number in range(DIRECTORIES)]
-        for place in places:
-            place.mkdir()
-        with _watching(step_ms, places) as process:
-            window_s = plan.rounds(15, 5)
-            before = usage(process.pid).cpu_s
-            time.sleep(window_s)
-            percent = (usage(process.pid).cpu_s - before) / window_s * 100
-            late = [_rename(process, places[0]) for _ in range(plan.rounds(40, 10))]
-        figures.append(
-            Figure(
-                bench="watch",
-                what=f"awatch, step {step_ms} ms: idle CPU",
-                unit="%",
-                value=percent,
-                samples=len(late),
-                parts={
-                    "rename to seen, ms: median": median(late) * 1000,
-                    "p90": percentile(late, 90) * 1000,
-                    "most": max(late) * 1000,
-                },
-            )
-        )
+    places = {step_ms: _places(plan.directory(f"step{step_ms}")) for step_ms in STEPS_MS}
+    with contextlib.ExitStack() as stack:
+        processes = {
+            step_ms: stack.enter_context(_watching(step_ms, places[step_ms]))
+            for step_ms in STEPS_MS
+        }
+        window_s = plan.rounds(20, 5)
+        plan.say(f"{window_s} s of nothing")
+        before = {step_ms: usage(process.pid).cpu_s for step_ms, process in processes.items()}
+        time.sleep(window_s)
+        after = {step_ms: usage(process.pid).cpu_s for step_ms, process in processes.items()}
+        figures = []
+        for step_ms, process in processes.items():
+            plan.say(f"step {step_ms}")
+            percent = (after[step_ms] - before[step_ms]) / window_s * 100
+            late = [_rename(process, places[step_ms][0]) for _ in range(plan.rounds(30, 10))]
+            figures.append(_figure(step_ms, percent, late))
     return figures
+
+
+def _figure(step_ms: int, percent: float, late: list[float]) -> Figure:
+    return Figure(
+        bench="watch",
+        what=f"awatch, step {step_ms} ms: idle CPU",
+        unit="%",
+        value=percent,
+        samples=len(late),
+        parts={
+            "rename to seen, ms: median": median(late) * 1000,
+            "p90": percentile(late, 90) * 1000,
+            "most": max(late) * 1000,
+        },
+    )
+
+
+def _places(base: Path) -> list[Path]:
+    places = [base / str(number) for number in range(DIRECTORIES)]
+    for place in places:
+        place.mkdir()
+    return places
 
 
 @contextlib.contextmanager
