@@ -132,8 +132,9 @@ def _judge(field: _Field) -> tuple[str, str]:
     if field.name == "command":
         return "", ""
     if field.name == "mode":
-        remedy = f"{nearest(field.text, Mode)}the modes are {_MODES}"
-        return ("", "") if field.text in _MODE_WORDS else ("unknown mode", remedy)
+        if field.text in _MODE_WORDS:
+            return "", ""
+        return "unknown mode", f"{nearest(field.text, Mode)}the modes are {_MODES}"
     return _judge_name(field)
 
 
