@@ -305,6 +305,18 @@ def test_a_node_that_lives_again_needs_another_receipt() -> None:
     assert brain(story).next_status(story.now).fenced == {}
 
 
+def test_an_older_receipt_does_not_replace_a_newer_one() -> None:
+    story = one_of_three()
+    for number, inc in ((2, INC + 5), (3, INC + 2)):
+        brain(story).peer_read(
+            number,
+            says(number, 2, fenced={7: Receipt(inc, "ipmi")}),
+            began=story.now,
+            now=story.now,
+        )
+    assert brain(story).next_status(story.now).fenced == {7: Receipt(INC + 5, "ipmi")}
+
+
 def test_the_end_of_a_shot_at_a_former_life_says_nothing_of_the_present_one() -> None:
     story = with_a_stale_node()
     (first,) = ordered(story)
@@ -475,7 +487,9 @@ def test_a_level_that_clinit_refuses_bans_the_group_here_with_its_words() -> Non
 def test_a_group_that_clinit_dropped_is_not_shown_any_more() -> None:
     story = one_of_three()
     story.show(1, local("stop"))
+    story.write(1)
     brain(story).clinit_dropped(G)
+    assert brain(story).dirty
     assert brain(story).next_status(story.now).groups == {}
     story.write(1)
     brain(story).clinit_dropped(G)

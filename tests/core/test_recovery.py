@@ -250,6 +250,15 @@ def test_v5_a_claim_older_than_the_echo_keeps_others_from_the_vote(
     assert (vote is not None and vote.node == 3) == allowed
 
 
+def test_v5_a_later_incarnation_does_not_end_the_doubt() -> None:
+    story = doubting(g=5)
+    seat(story).ballot = Ballot(None, voted=5)
+    story.hear(1, status(3, 2, seen={1: Stamp(INC + 8, 1)}))
+    story.hear(1, echoes(3, 3, inc=INC + 9, claims={G: 6}))
+    story.turn(1)
+    assert seat(story).ballot.vote is None
+
+
 def test_v5_other_groups_are_not_in_doubt() -> None:
     story = doubting(g=5)
     story.hear(1, echoes(3, 2, inc=INC, claims={"h": 6}))
@@ -398,6 +407,23 @@ def test_c7_a_claim_without_a_deadline_is_not_renewed_before_it_is_granted() -> 
     story = born(clinit=(STOPPING,))
     assert seat(story).lease_until == NEVER
     assert brain(story).renewals(story.now) == []
+
+
+def test_a_clinit_that_is_reached_again_does_not_set_a_lease_back() -> None:
+    story = born(CLAIMING, clinit=(EXCLUSIVE,))
+    seat(story).lease_until = SOON + 5.0  # renewed, and clinit has not heard of it yet
+    brain(story).clinit_answered([EXCLUSIVE], story.now)
+    assert (seat(story).claim, seat(story).lease_until) == (5, SOON + 5.0)
+
+
+def test_c3_an_owner_that_has_forgotten_its_own_vote_does_not_count_itself() -> None:
+    story = born(None, clinit=(EXCLUSIVE,))
+    story.write(1)
+    assert story.files[1].claims == {G: 5}
+    assert story.files[1].votes == {}  # V5: it may have given it to somebody else
+    story.hear(1, status(2, 1, votes={G: Vote(5, 1, INC, 0)}, seen={1: Stamp(INC, 1)}))
+    brain(story).renewals(story.now)
+    assert seat(story).lease_until == SOON  # what clinit had: one of two votes moves nothing
 
 
 def test_a_clinit_that_was_started_again_is_asked_like_the_first_one() -> None:

@@ -26,7 +26,7 @@ from mosha.core.status import (
     Term,
     Vote,
 )
-from mosha.core.tables import Wish
+from mosha.core.tables import Hactl, Wish
 from mosha.core.turn import BACKOFF_DOUBLINGS_MAX, BACKOFF_STEP_S
 from tests.core.story import INC, TIMING, G, Story, hactl, local, one_of_three, status
 
@@ -821,6 +821,29 @@ def test_h5_20_a_ban_ends_by_itself_and_the_group_is_tried_again() -> None:
     assert story.files[1].bans == {}
 
 
+def test_a_ban_is_published_at_once_and_so_is_its_end() -> None:
+    story = one_of_three()
+    story.fails = {(1, "plan"): "entry p1: exit 1"}
+    assert claims(story)
+    story.write(1)
+    story.turn(1)
+    assert brain(story).dirty
+    ended_at = story.now + TIMING.ban_s
+    assert seat(story).ban_until == ended_at
+    story.turn(1)
+    story.now = ended_at - 1.0
+    story.hear(1, says(2, 9), says(3, 9))
+    story.write(1)
+    assert story.turn(1).wake_at <= ended_at
+    assert not brain(story).dirty
+    brain(story).take_notes()
+    story.now = ended_at
+    story.fails = {}
+    assert claims(story)
+    assert "ban_ended" in [note.event for note in brain(story).take_notes()]
+    assert brain(story).next_status(story.now).bans == {}
+
+
 def test_a_banned_node_votes_for_others() -> None:
     story = one_of_three()
     brain(story).tell_refused(G, "plan", "no such group", story.now)
@@ -887,14 +910,19 @@ def test_a_lost_tell_of_plan_frees_the_group_again() -> None:
 # --- without tables ---------------------------------------------------------------------------
 
 
-def untabled() -> Story:
+def untabled(wishes: Hactl | None = None, groups: frozenset[str] | None = None) -> Story:
     story = running()
-    brain(story).tables_adopted(None, None, {}, {})
+    brain(story).tables_adopted(wishes, groups, {}, {})
     return story
 
 
-def test_without_tables_what_runs_stays_where_it_is() -> None:
-    assert untabled().turn(1).tell is None
+@pytest.mark.parametrize(
+    ("wishes", "groups"), [(None, None), (hactl(), None), (None, frozenset({G}))]
+)
+def test_without_tables_what_runs_stays_where_it_is(
+    wishes: Hactl | None, groups: frozenset[str] | None
+) -> None:
+    assert untabled(wishes, groups).turn(1).tell is None
 
 
 def test_without_tables_a_node_that_leaves_still_stops_its_groups() -> None:
