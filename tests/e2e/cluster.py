@@ -134,8 +134,15 @@ class Node:
         return call(self.rundir / "clinit.s", Shutdown(), CALL_LIMIT_S)
 
     def pids(self) -> dict[str, set[int]]:
-        """Return the processes of each group, as clinit knows them."""
-        update = self.ask_clinit()
+        """Return the processes of each group, once clinit knows the pid of all that run."""
+
+        def born() -> Update | None:
+            update = self.ask_clinit()
+            entries = (entry for group in update.groups for entry in group.entries)
+            return update if all(e.pid for e in entries if e.state == "running") else None
+
+        update = wait_until(born)
+        assert update is not None
         return {g.group: {e.pid for e in g.entries if e.pid} for g in update.groups}
 
     def status(self) -> Status | None:
