@@ -50,7 +50,7 @@ def test_a_flood_is_cut_and_counted_and_does_not_disturb_anybody(start: Start) -
         begin = time.monotonic()
         assert d.ask(Hello()).ok
         waited.append(time.monotonic() - begin)
-    assert sorted(waited)[10] < 0.1
+    assert sorted(waited)[10] < 1.0
     d.tell("h", "1")
     d.wait_for("1 DONE", "h")
     assert d.lines() == ["fine"]
