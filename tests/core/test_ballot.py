@@ -1,4 +1,4 @@
-"""How a node votes: V1 to V3 as pure questions. The turn that asks them: test_turn."""
+"""How a node votes: V1 to V3 as pure questions. The turn that asks them: test_votes."""
 
 from __future__ import annotations
 

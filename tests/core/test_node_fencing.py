@@ -1,0 +1,206 @@
+"""What the brain orders to be shot, and what it believes of a death (section 6, H3.6)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mosha.core.ballot import Ballot
+from mosha.core.fencing import FencingRules
+from mosha.core.node import FenceOrder, Node
+from mosha.core.peers import Standing
+from mosha.core.quorum import Sight
+from mosha.core.status import (
+    NodeState,
+    Receipt,
+    Stamp,
+    Status,
+    Vote,
+)
+from tests.core.story import INC, TIMING, G, Story, one_of_three, status
+
+T, L, D = TIMING.timeout_s, TIMING.lease_s, TIMING.stop_budget_s
+GRACE_S = TIMING.start_grace_s
+
+
+def brain(story: Story) -> Node:
+    return story.nodes[1]
+
+
+def says(node: int, seq: int, **more: Any) -> Status:
+    return status(node, seq, **({"seen": {1: Stamp(INC, 1)}} | more))
+
+
+def events(story: Story) -> list[str]:
+    return [note.event for note in brain(story).take_notes()]
+
+
+# --- fencing ------------------------------------------------------------------------------
+
+
+def with_a_stale_node(*, rules: FencingRules | None = None, grace: bool = True) -> Story:
+    """Nodes 1 and 2 are well; node 3 was, and has not been heard from for T."""
+    story = one_of_three(rules=rules)
+    story.hear(1, says(3, 2))
+    story.now += (GRACE_S if grace else 0.0) + T + 1
+    story.hear(1, says(2, 2))
+    story.miss(1, 3)
+    return story
+
+
+def ordered(story: Story) -> list[FenceOrder]:
+    return brain(story).fence_orders(story.now)[0]
+
+
+def test_a_stale_node_is_shot_once() -> None:
+    story = with_a_stale_node()
+    assert ordered(story) == [FenceOrder(3, INC)]
+    assert events(story)[-1] == "fence_ordered"
+    assert brain(story).fence_orders(story.now) == ([], math.inf)
+
+
+def test_h3_6_the_start_grace_is_waited_for() -> None:
+    story = with_a_stale_node(grace=False)
+    orders, again = brain(story).fence_orders(story.now)
+    assert (orders, again) == ([], 1000.0 + GRACE_S)
+
+
+HARMLESS: dict[str, Callable[[Story], object]] = {
+    "O4 no quorum": lambda s: s.miss(1, 2),
+    "it left": lambda s: s.hear(1, says(3, 3, state=NodeState.LEFT)),
+    "it is back": lambda s: s.hear(1, says(3, 3)),
+    "it is fenced already": lambda s: s.hear(1, says(2, 3, fenced={3: Receipt(INC, "x")})),
+    "this node leaves": lambda s: brain(s).leave(),
+    "this node is displaced": lambda s: brain(s).displaced(),
+    "an operator vouched for it": lambda s: brain(s).confirmed(3),
+}
+
+
+@pytest.mark.parametrize("change", HARMLESS.values(), ids=HARMLESS.keys())
+def test_nobody_is_shot_when(change: Callable[[Story], object]) -> None:
+    story = with_a_stale_node()
+    story.now += T + 1
+    change(story)
+    assert ordered(story) == []
+
+
+def test_o4_nobody_is_shot_in_the_name_of_a_majority_not_heard_since_a_pause() -> None:
+    story = with_a_stale_node()
+    story.now += T + 1  # stopped; node 2 counts as fresh until it is looked at again
+    assert brain(story).mind.view.sight is Sight.YES
+    assert brain(story).fence_orders(story.now) == ([], story.now + TIMING.heartbeat_s)
+    story.hear(1, says(2, 3))
+    assert ordered(story) == [FenceOrder(3, INC)]
+
+
+def test_a_node_that_was_not_seen_since_the_own_start_is_not_shot() -> None:
+    story = one_of_three()  # node 3: one status, read once, perhaps of last year
+    story.now += GRACE_S + T + 1
+    story.hear(1, says(2, 2))
+    story.miss(1, 3)
+    assert brain(story).mind.view.standing(3) is Standing.STALE
+    assert ordered(story) == []
+
+
+def test_a_receipt_is_published_and_frees_the_groups() -> None:
+    story = with_a_stale_node(rules=FencingRules(required=True))
+    (order,) = ordered(story)
+    brain(story).take_woken()
+    brain(story).shot(order, outcome="receipt", method="ipmi", detail="off", now=story.now)
+    assert brain(story).mind.view.standing(3) is Standing.FENCED
+    assert G in brain(story).take_woken()
+    assert brain(story).next_status(story.now).fenced == {3: Receipt(INC, "ipmi")}
+
+
+@pytest.mark.parametrize("outcome", ["no receipt", "failed"])
+def test_any_other_outcome_proves_nothing(outcome: str) -> None:
+    story = with_a_stale_node()
+    (order,) = ordered(story)
+    brain(story).shot(order, outcome=outcome, method="m", detail="d", now=story.now)
+    assert brain(story).mind.view.standing(3) is Standing.STALE
+    shot = brain(story).mind.shots[3]
+    assert (shot.outcome, shot.method, shot.detail) == (outcome, "m", "d")
+
+
+def test_a_failed_shot_is_tried_again_after_a_while() -> None:
+    rules = FencingRules(required=True, retry_s=30.0)
+    story = with_a_stale_node(rules=rules)
+    (order,) = ordered(story)
+    brain(story).shot(order, outcome="failed", method="m", detail="", now=story.now)
+    assert brain(story).fence_orders(story.now) == ([], story.now + 30.0)
+    story.now += 30.0
+    story.hear(1, says(2, 3))
+    assert ordered(story) == [order]
+
+
+def test_a_node_that_lives_again_needs_another_receipt() -> None:
+    story = with_a_stale_node()
+    (order,) = ordered(story)
+    brain(story).shot(order, outcome="receipt", method="ipmi", detail="", now=story.now)
+    story.hear(1, says(3, 1, inc=INC + 1))
+    assert brain(story).mind.view.standing(3) is Standing.FRESH
+    story.hear(1, says(2, 3, fenced={3: Receipt(INC, "ipmi")}))  # old news
+    assert brain(story).mind.view.standing(3) is Standing.FRESH
+    assert brain(story).next_status(story.now).fenced == {}
+
+
+def test_an_older_receipt_does_not_replace_a_newer_one() -> None:
+    story = one_of_three()
+    for number, inc in ((2, INC + 5), (3, INC + 2)):
+        brain(story).peer_read(
+            number,
+            says(number, 2, fenced={7: Receipt(inc, "ipmi")}),
+            began=story.now,
+            now=story.now,
+        )
+    assert brain(story).next_status(story.now).fenced == {7: Receipt(INC + 5, "ipmi")}
+
+
+def test_the_end_of_a_shot_at_a_former_life_says_nothing_of_the_present_one() -> None:
+    story = with_a_stale_node()
+    (first,) = ordered(story)
+    story.hear(1, says(3, 1, inc=INC + 1))
+    story.now += T + 1
+    story.hear(1, says(2, 3))
+    story.miss(1, 3)
+    (second,) = ordered(story)
+    assert second == FenceOrder(3, INC + 1)
+    brain(story).shot(first, outcome="failed", method="m", detail="", now=story.now)
+    assert brain(story).mind.shots[3].outcome == "running"
+    brain(story).shot(first, outcome="receipt", method="m", detail="", now=story.now)
+    assert brain(story).mind.view.standing(3) is Standing.STALE
+
+
+# --- an operator vouches for a death ------------------------------------------------------
+
+
+def test_confirm_counts_a_stale_node_as_dead() -> None:
+    story = with_a_stale_node(rules=FencingRules(required=True))
+    assert brain(story).confirmed(3) == ""
+    assert brain(story).next_status(story.now).fenced == {3: Receipt(INC, "operator")}
+
+
+@pytest.mark.parametrize(("node", "word"), [(1, "alive"), (2, "alive"), (9, "never seen")])
+def test_confirm_is_refused_for_who_lives_or_was_never_seen(node: int, word: str) -> None:
+    story = with_a_stale_node()
+    assert word in brain(story).confirmed(node)
+    assert brain(story).next_status(story.now).fenced == {}
+
+
+def test_confirm_covers_a_node_that_is_known_by_a_former_vote_only() -> None:
+    story = Story(rules=FencingRules(required=True))
+    story.files[1] = status(1, 9, votes={G: Vote(5, 3, INC + 7, 1)})
+    story.start(1)
+    assert brain(story).confirmed(3) == ""
+    story.turn(1)
+    assert brain(story).mind.seat(G).ballot.vote is None
+
+
+def test_confirm_of_one_node_is_no_receipt_for_what_is_known_of_another() -> None:
+    story = with_a_stale_node()
+    brain(story).mind.seat("h").ballot = Ballot(Vote(1, 2, INC + 50, 1))
+    assert brain(story).confirmed(3) == ""
+    assert brain(story).next_status(story.now).fenced == {3: Receipt(INC, "operator")}
