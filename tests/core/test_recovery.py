@@ -1,48 +1,14 @@
-"""How a life begins after another: V4 (votes outlive it), V5 (silence), C7 (what runs goes on)."""
+"""How a life begins after another: V4 (votes outlive it), V5 (silence and doubt)."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
 from mosha.core.ballot import Ballot
-from mosha.core.life import Local
-from mosha.core.node import Node
-from mosha.core.seat import NEVER, Seat
 from mosha.core.status import GroupLine, GroupState, Receipt, Stamp, Status, Term, Vote
 from mosha.core.tables import Wish
-from tests.core.story import INC, TIMING, G, Story, hactl, local, status
-
-T, L, D = TIMING.timeout_s, TIMING.lease_s, TIMING.stop_budget_s
-VOTE = Vote(term=5, node=2, inc=INC, seq=7)
-FORMER = status(1, 900, votes={G: VOTE}, terms={G: Term(6, voted=5), "h": Term(3)})
-
-
-def born(
-    former: Status | None = None, *, boot: str = "boot", clinit: tuple[Local, ...] = ()
-) -> Story:
-    """A story told from node 1, which has just started after this former life."""
-    story = Story(wishes=hactl(Wish(G, "start", prefer=(1,)), Wish("h", "start")))
-    if former is not None:
-        story.files[1] = former
-    story.clinits[1] = {shown.group: shown for shown in clinit}
-    story.start(1, boot=boot)
-    return story
-
-
-def brain(story: Story) -> Node:
-    return story.nodes[1]
-
-
-def seat(story: Story) -> Seat:
-    return brain(story).mind.seat(G)
-
-
-def echoes(node: int, seq: int = 1, *, inc: int, **more: Any) -> Status:
-    """A status of a peer that echoes this incarnation of node 1."""
-    return status(node, seq, **({"seen": {1: Stamp(inc, 1)}} | more))
-
+from tests.core.reborn import FORMER, VOTE, T, born, brain, echoes, seat
+from tests.core.story import INC, G, Story, hactl, status
 
 # --- V4 ------------------------------------------------------------------------------------
 
@@ -311,125 +277,3 @@ def test_v5_two_owners_are_not_made_by_a_voter_that_has_forgotten_its_vote() -> 
     story.obey(2, tell)
     story.assert_at_most_one()
     assert story.owners() == [2]
-
-
-# --- C7: what runs goes on -------------------------------------------------------------------
-
-SOON, PAST = 1000.0 + 3.0, 1000.0 - 3.0
-CLAIMING = status(1, 900, claims={G: 5}, votes={G: Vote(5, 1, INC, 0)}, terms={G: Term(5, 5)})
-STOPPING = local("start", GroupState.STOPPING, wanted="stop", term=5)
-
-EXCLUSIVE = local("start", term=5, stop_at=SOON)
-
-ADOPTIONS = [
-    # what clinit has, the former status, the claim, is it granted
-    ("running", local("start", term=5, stop_at=SOON), CLAIMING, 5, True),
-    ("running, the lease is over", local("start", term=5, stop_at=PAST), CLAIMING, 5, False),
-    ("running, a former clstat of before", EXCLUSIVE, status(1, 900), 5, True),
-    ("running, no former clstat", local("start", term=5, stop_at=SOON), None, 5, True),
-    ("testing", local("test", GroupState.STARTING, term=5, stop_at=SOON), CLAIMING, 5, True),
-    (
-        "told to test a moment ago",
-        local("plan", wanted="test", term=5, stop_at=SOON),
-        CLAIMING,
-        5,
-        True,
-    ),
-    ("stopping", STOPPING, CLAIMING, 5, False),
-    ("stopping, no former clstat", STOPPING, None, 5, False),
-    ("what stop left alive", local("stop", term=5, alive=1), CLAIMING, 5, False),
-    ("a withdrawn plan that stops", STOPPING, status(1, 900), None, False),
-    ("planned", local("plan", term=5), CLAIMING, None, False),
-    ("stopped", local("stop", term=5), CLAIMING, None, False),
-    ("started by hand", local("start", term=0), None, None, False),
-]
-
-
-@pytest.mark.parametrize(
-    ("shown", "former", "claim", "granted"),
-    [row[1:] for row in ADOPTIONS],
-    ids=[row[0] for row in ADOPTIONS],
-)
-def test_c7_a_restarted_monitor_takes_over_the_claim_of_what_runs(
-    *, shown: Local, former: Status | None, claim: int | None, granted: bool
-) -> None:
-    story = born(former, clinit=(shown,))
-    assert seat(story).claim == claim
-    assert seat(story).granted == granted
-    first = brain(story).next_status(story.now)
-    assert first.claims == ({} if claim is None else {G: claim})
-    assert first.groups == {G: GroupLine(shown.level, shown.state)}
-    if claim is not None:
-        assert first.terms[G].known >= claim
-
-
-def test_c7_a_restarted_monitor_leaves_a_running_group_alone_and_renews_its_lease() -> None:
-    story = Story(wishes=hactl(Wish(G, "start", prefer=(1,))))
-    story.live(3.0)
-    assert story.at_home() == [1]
-    before = story.clinits[1][G]
-    story.start(1)
-    story.live(2 * T)
-    after = story.clinits[1][G]
-    assert (after.level, after.term) == ("start", before.term)
-    assert before.stop_at is not None
-    assert after.stop_at is not None
-    assert after.stop_at > before.stop_at + T
-
-
-def test_c7_without_its_clstat_the_monitor_still_keeps_what_runs() -> None:
-    story = Story(wishes=hactl(Wish(G, "start", prefer=(1,))))
-    story.live(3.0)
-    term = story.clinits[1][G].term
-    story.start(1, knows=False, inc=INC + 1)
-    story.live(2 * T)
-    assert (story.at_home(), story.clinits[1][G].term) == ([1], term)
-
-
-@pytest.mark.parametrize(
-    ("shown", "row"),
-    [
-        (local("start", term=5, stop_at=PAST), "lost its lease"),
-        (local("plan", term=5), "runs unclaimed"),
-        (local("start", term=0), "runs unclaimed"),
-    ],
-)
-def test_c7_what_may_not_go_on_is_stopped(shown: Local, row: str) -> None:
-    story = born(clinit=(shown,))
-    turn = story.turn(1)
-    assert turn.row is not None
-    assert turn.row.name == row
-    assert turn.tell is not None
-    assert turn.tell.level == "stop"
-
-
-def test_c7_a_claim_without_a_deadline_is_not_renewed_before_it_is_granted() -> None:
-    story = born(clinit=(STOPPING,))
-    assert seat(story).lease_until == NEVER
-    assert brain(story).renewals(story.now) == []
-
-
-def test_a_clinit_that_is_reached_again_does_not_set_a_lease_back() -> None:
-    story = born(CLAIMING, clinit=(EXCLUSIVE,))
-    seat(story).lease_until = SOON + 5.0  # renewed, and clinit has not heard of it yet
-    brain(story).clinit_answered([EXCLUSIVE], story.now)
-    assert (seat(story).claim, seat(story).lease_until) == (5, SOON + 5.0)
-
-
-def test_c3_an_owner_that_has_forgotten_its_own_vote_does_not_count_itself() -> None:
-    story = born(None, clinit=(EXCLUSIVE,))
-    story.write(1)
-    assert story.files[1].claims == {G: 5}
-    assert story.files[1].votes == {}  # V5: it may have given it to somebody else
-    story.hear(1, status(2, 1, votes={G: Vote(5, 1, INC, 0)}, seen={1: Stamp(INC, 1)}))
-    brain(story).renewals(story.now)
-    assert seat(story).lease_until == SOON  # what clinit had: one of two votes moves nothing
-
-
-def test_a_clinit_that_was_started_again_is_asked_like_the_first_one() -> None:
-    story = born(clinit=(local("start", term=5, stop_at=SOON),))
-    brain(story).clinit_lost()
-    brain(story).clinit_answered([], story.now)  # its processes died with it
-    story.turn(1)
-    assert seat(story).claim is None
-    assert brain(story).next_status(story.now).claims == {}
