@@ -16,6 +16,7 @@ from typing import Any, TextIO, cast
 import click
 
 from mosha.cli.exits import AS_WANTED, NO_DAEMON, NOT_AS_WANTED, WRONG_USAGE
+from mosha.cli.help_text import Command
 from mosha.control.calls import NoAnswerError, call
 from mosha.control.protocol import Ask, ClinitRequest, Reread, Shutdown, Tell
 from mosha.errors import HostError, UsageError
@@ -52,7 +53,7 @@ class _Given:
     log: Path | None = None
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-d", "--daemon", is_flag=True, help="Be the daemon, in the foreground.")
 @click.option("-k", "--shutdown", is_flag=True, help="Halt all groups and end the daemon.")
 @click.option(
@@ -108,16 +109,16 @@ class _Given:
 @click.version_option(package_name="mosha", prog_name="clinit")
 @click.argument("words", nargs=-1, metavar="[[GROUP] LEVEL]")
 def main(**options: Any) -> None:
-    r"""Tell a GROUP to go to a LEVEL, or be the daemon that does it.
+    """Tell a GROUP to go to a LEVEL, or be the daemon that does it.
 
     With LEVEL alone the group has the name of this host. Without arguments cltab is read
     again: groups that are no longer in it are stopped.
 
-    \b
-    clinit -d &                start the daemon
-    clinit web start           start what cltab has for group web, level start
-    clinit -v web stop         stop it, and show all groups
-    clinit -k                  halt all groups and end the daemon
+    For example:
+        clinit -d &          start the daemon
+        clinit web start     start what cltab has for group web, level start
+        clinit -v web stop   stop it, and show all groups
+        clinit -k            halt all groups and end the daemon
     """
     try:
         status = _run(_with_variables(_Given(**options)))

@@ -10,12 +10,13 @@ _AS_IT_IS = "\b\n"  # click's mark
 
 
 def with_examples(text: str | None) -> str | None:
-    """Mark the paragraphs that have an indented line to be printed line by line."""
+    """Mark the paragraphs that have an indented line, once, to be printed line by line."""
     if text is None:
         return None
     paragraphs = inspect.cleandoc(text).split("\n\n")
     return "\n\n".join(
-        _AS_IT_IS + paragraph if "\n    " in paragraph else paragraph for paragraph in paragraphs
+        _AS_IT_IS + paragraph if "\n    " in paragraph else paragraph
+        for paragraph in (each.removeprefix(_AS_IT_IS) for each in paragraphs)
     )
 
 

@@ -113,15 +113,19 @@ def _live(
     for machine in machines.values():
         machine.start()
     problems = outcome.problems
-    if not storm.settle(lambda: not _unsettled(cluster, machines, world), SETTLE_MIN_S):
-        problems += ["the cluster did not start", *_unsettled(cluster, machines, world)]
+
+    def restless() -> list[str]:
+        return _unsettled(cluster, machines, world)
+
+    if not storm.settle(lambda: not restless(), SETTLE_MIN_S):
+        problems += ["the cluster did not start", *restless()]
         return
     began = boottime()
     storm.run(faults)
     tell("the faults are over")
     limit_s = max(SETTLE_MIN_S, SETTLE_TIMEOUTS * world.timeout_s)
-    if not storm.settle(lambda: not _unsettled(cluster, machines, world), limit_s):
-        problems += _unsettled(cluster, machines, world)
+    if not storm.settle(lambda: not (restless() or book.wrong()), limit_s):
+        problems += restless()
     tell("settled" if not problems else "not settled")
     _judge(storm, outcome)
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from mosha.cli import config as config_module
 from mosha.cli.exits import NoDaemonError, exit_status_of
-from mosha.cli.main import COMMANDS, module_of
+from mosha.cli.main import COMMANDS, module_of, root
 from mosha.errors import BugError, HostError, MoshaError, UsageError
 from tests.cli.conftest import Home, Mosha
 
@@ -53,6 +54,12 @@ def test_help_lists_all_commands_and_the_exit_statuses(mosha: Mosha) -> None:
     assert said.status == 0
     assert all(f"  {name} " in said.out for name in COMMANDS)
     assert "2 wrong usage" in " ".join(said.out.split())
+
+
+def test_help_says_the_same_each_time_it_is_asked() -> None:
+    said = [CliRunner().invoke(root, ["set", "--help"]).output for _ in range(3)]
+    assert len(set(said)) == 1
+    assert "\b" not in said[0]
 
 
 def test_help_imports_nothing_that_prints_or_monitors() -> None:

@@ -232,9 +232,12 @@ def test_stopping_an_entry_ends_what_escaped_its_session(start_in: Start) -> Non
 def test_a_group_that_forks_without_end_is_killed(start: Start, boxes: str) -> None:
     if boxes == "session":
         pytest.skip("only a cgroup can be killed at once")
-    d = start("g:a:1:respawn:trap '' INT TERM; f() { sleep 0.01; f & f & }; f; wait\n")
+    # Twenty chains of processes, each the parent of the next: their pids never stand still, and
+    # their number does, so that the tests beside this one go on.
+    chains = "trap '' INT TERM; f() { sleep 0.05; f & }; for i in $(seq 20); do f & done; sleep 9"
+    d = start(f"g:a:1:respawn:{chains}\n")
     d.tell("g", "1")
-    wait_until(lambda: d.group().alive > 40)
+    wait_until(lambda: d.group().alive > 20)
     d.tell("g", "2")
     d.wait_for("2 DONE")
     assert d.group().alive == 0
