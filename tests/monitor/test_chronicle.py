@@ -102,6 +102,11 @@ async def test_a_group_that_nobody_knows_is_refused_with_a_proposal(house: House
 
 
 async def test_events_are_remembered_and_pushed_to_those_who_follow(house: House) -> None:
+    def started() -> bool:
+        known = parse_happenings(house._service._chronicle.kept())
+        return ("group", "g", "start DONE") in {(e.kind, e.group, e.after) for e in known}
+
+    await until(started)
     async with await house.connection() as connection:
         first = parse_happenings(json_of(await connection.request(AskEvents(follow=True))))
         assert ("group", "g", "start DONE") in {(e.kind, e.group, e.after) for e in first}
