@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+# Other workers run these tests too.
+STRAY = f"stray-{os.getpid()}"
+
 # Says that it runs, then stays until its input ends.
 WAITER = [sys.executable, "-c", "print('here', flush=True); input()"]
 
@@ -38,7 +41,7 @@ def start(mark: str, test: str) -> subprocess.Popen[bytes]:
 
 @pytest.fixture
 def stray() -> Iterator[subprocess.Popen[bytes]]:
-    with start("stray-mark", "test_that_forgot") as process:
+    with start(STRAY, "test_that_forgot") as process:
         yield process
         process.kill()
 
@@ -46,7 +49,7 @@ def stray() -> Iterator[subprocess.Popen[bytes]]:
 def test_a_process_that_was_left_is_found_by_its_mark_with_the_test_that_started_it(
     stray: subprocess.Popen[bytes],
 ) -> None:
-    (found,) = leftovers.processes_marked("stray-mark")
+    (found,) = leftovers.processes_marked(STRAY)
     assert found.pid == stray.pid
     assert str(found).endswith("started by test_that_forgot")
     assert not leftovers.processes_marked("another-mark")
@@ -57,7 +60,7 @@ def test_a_look_reports_a_process_and_a_file_and_ends_the_process(
 ) -> None:
     (tmp_path / "expected").mkdir()
     (tmp_path / "forgotten").touch()
-    session = leftovers.Session(mark="stray-mark", directory=tmp_path)
+    session = leftovers.Session(mark=STRAY, directory=tmp_path)
     session.look(expected={"expected"}, grace_s=0.0)
     process, file = session.left
     assert process.startswith(f"process {stray.pid} ")
