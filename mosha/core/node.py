@@ -227,6 +227,9 @@ class Node:
             mind.writes.add(status.seq, began)
         if mind.view.sight is Sight.UNKNOWN:
             self._judge_quorum()  # a cluster of one reads nobody
+        if mind.view.follow(began, mind.timing.timeout_s):
+            mind.note("electorate_changed", nodes=sorted(mind.view.electorate.nodes))
+            mind.wake_all()
         first = mind.published is None
         mind.published = status
         waiting = [s.group for s in mind.seats.values() if s.claim is not None and not s.granted]

@@ -2,8 +2,10 @@
 
 `majority`: more than half of the electorate is fresh. `adaptive` is the original's rule
 (catalogue H2.1, H2.2): the number of nodes last seen is remembered, fewer than 0.6 of it is
-no quorum, anything else becomes the new number. It follows a cluster that shrinks slowly
-and for that reason cannot exclude that two halves shrink apart (H2.3): name your `nodes`.
+no quorum, anything else becomes the new number: a greater one at once, a smaller one when it
+has lasted for T. For nodes that are cut off together are missed one after the other, and each
+by itself would be few enough. The rule follows a cluster that shrinks slowly, so it cannot
+exclude that two halves shrink apart (H2.3): name your `nodes`.
 """
 
 from __future__ import annotations
@@ -49,13 +51,6 @@ class Electorate:
         return len(self.nodes) // 2 + 1
 
 
-def adaptive(remembered: int, seen: int) -> tuple[bool, int]:
-    """Apply the original's rule: (quorum?, the number remembered from now on)."""
-    if 10 * seen < 6 * remembered:
-        return False, remembered
-    return True, seen
-
-
 def judge(
     electorate: Electorate, up: frozenset[int], *, complete: bool
 ) -> tuple[Sight, Electorate]:
@@ -68,7 +63,7 @@ def judge(
             lack of nodes proves nothing.
 
     Returns:
-        The sight, and the electorate from now on (the adaptive rule moves it).
+        The sight, and the electorate from now on (the adaptive rule lets it grow at once).
     """
     if electorate.policy is Policy.MAJORITY:
         if len(up & electorate.nodes) >= electorate.needed:
@@ -76,7 +71,17 @@ def judge(
         return (Sight.NO if complete else Sight.UNKNOWN), electorate
     if not complete:
         return Sight.UNKNOWN, electorate
-    has, remembered = adaptive(electorate.remembered, len(up))
-    if not has:
+    if 10 * len(up) < 6 * electorate.remembered:
         return Sight.NO, electorate
-    return Sight.YES, Electorate(Policy.ADAPTIVE, up, remembered)
+    remembered = max(electorate.remembered, len(up))
+    return Sight.YES, Electorate(Policy.ADAPTIVE, electorate.nodes | up, remembered)
+
+
+def follow(electorate: Electorate, up: frozenset[int]) -> Electorate:
+    """Return the electorate after `up` has lasted for T: the adaptive rule follows it.
+
+    Call it only while there is a quorum: fewer than 0.6 change nothing (H2.1).
+    """
+    if electorate.policy is Policy.MAJORITY or electorate.nodes == up:
+        return electorate
+    return Electorate(Policy.ADAPTIVE, up, len(up))

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from mosha.core import lease, peers
 from mosha.core.ballot import Claim, claim_of, runs_in
 from mosha.core.peers import Peer, Standing
-from mosha.core.quorum import Electorate, Policy, Sight, judge
+from mosha.core.quorum import Electorate, Policy, Sight, follow, judge
 from mosha.core.status import NodeState, Receipt, Stamp, Status
 
 # The worst of the last echoes counts: one good echo does not end a bad hour, and a healed cut
@@ -35,6 +35,8 @@ class View:
         self._peers: dict[int, Peer] = {}
         self._echoed: dict[int, int] = {}
         self._trips: dict[int, deque[float]] = {}
+        self._up: frozenset[int] = frozenset()
+        self._up_since = 0.0
 
     # --- facts -----------------------------------------------------------------
 
@@ -123,6 +125,21 @@ class View:
         changed = sight is not self.sight
         self.sight, self.electorate = sight, electorate
         return changed
+
+    def follow(self, now: float, timeout_s: float) -> bool:
+        """Let the adaptive electorate follow who has been up, the same nodes, for `timeout_s`.
+
+        Return whether it changed. To be called once a heartbeat.
+        """
+        if self.electorate.policy is not Policy.ADAPTIVE:
+            return False
+        up = frozenset(self.fresh_nodes()) | {self.me}
+        if up != self._up:
+            self._up, self._up_since = up, now
+        if self.sight is not Sight.YES or now - self._up_since < timeout_s:
+            return False
+        before, self.electorate = self.electorate, follow(self.electorate, up)
+        return self.electorate is not before
 
     # --- questions -------------------------------------------------------------
 
