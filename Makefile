@@ -14,7 +14,7 @@ SEED      ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check lint test bench sim mutants chaos lock clean
+.PHONY: help demo check lint test bench sim mutants chaos docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,11 @@ mutants: $(STAMP) ## breaks one rule after the other: how many seeds until a che
 
 chaos: $(STAMP) ## faults against real processes, then a verdict (MINUTES=10 SEED=7; root: with FUSE)
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+docs: $(STAMP) ## the manual as a site in build/site; a link into nowhere fails
+	rm -rf build/site
+	$(BIN)/python -m sphinx -W --keep-going -q -E -d build/doctrees -b html docs build/site
+	@echo "build/site/index.html"
 
 # A venv of its own, so that .venv holds nothing that is not locked. The two --no-emit options
 # and the custom command keep the addresses and paths of the machine at hand out of the file.
