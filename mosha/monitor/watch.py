@@ -5,25 +5,25 @@ Directories on file systems where other machines write are left out (no event wo
 and those that do not exist yet are picked up when they appear. What cannot be watched,
 since the user has no more inotify instances or watches, is polled.
 
-One `awatch` follows all directories, for inotify instances are few. It takes no others later,
-and says nothing of a mount or a tree that was moved. So once a heartbeat, and when an event
-hints at it, it is looked what is there, and if that is new another `awatch` takes over.
+One `RustNotify` follows all directories, for inotify instances are few. It takes no others
+later, and says nothing of a mount or a tree that was moved. So once a heartbeat, and when an
+event hints at it, it is looked what is there, and if that is new another one takes over.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import select
 import stat
+import threading
 from collections.abc import Callable, Iterable
-from contextlib import aclosing
 from pathlib import Path
 
 import anyio
-from anyio.abc import TaskGroup
-from anyio.lowlevel import checkpoint
-from watchfiles import Change, awatch
+from watchfiles import Change
+from watchfiles._rust_notify import RustNotify
 
 from mosha import logs
 from mosha.core.timing import Timing
@@ -31,13 +31,16 @@ from mosha.monitor.mfs import CLSTAT, CLTAB, HACTL, Mounts, read_mounts
 from mosha.monitor.readers import WatchMode
 from mosha.monitor.workers import HungError, Worker
 
+EAR = "watchfiles"
+"""The name of the thread."""
+
 NAMES = (CLSTAT, CLTAB, HACTL)
 
 # The default, 1.6 s, is how long a change may be withheld while others follow it.
 DEBOUNCE_MS = 50
 
-# The thread of awatch looks once a step whether something has come, and tells it when
-# nothing more came for another step. Measured with three directories on a busy machine of
+# The thread looks once a step whether something has come, and tells it when nothing more came
+# for another step. Measured with three directories on a busy machine of
 # two cores (idle: % of a core over 20 s; a rename is told after, ms: median and most of 100):
 #   step 10: 0.40 %, 16 and 22    step 20: 0.22 %, 33 and 47
 #   step 25: 0.19 %, 37 and 51    step 50: 0.11 %, 78 and 100
@@ -50,6 +53,9 @@ log = logs.get()
 
 Targets = dict[Path, tuple[int, int]]
 """What to watch: its path, and which directory that is (device and inode)."""
+
+Batch = set[tuple[int, str]]
+"""Changes as watchfiles tells them: what (`Change`) and of which path."""
 
 
 class Watcher:
@@ -74,7 +80,8 @@ class Watcher:
         self._mode = mode
         self._directories: frozenset[Path] = frozenset()
         self._watched: Targets = {}
-        self._stop = asyncio.Event()  # ends the awatch of now; also set when that has failed
+        self._names: dict[str, tuple[Path, ...]] = {}  # a watched directory, under all its names
+        self._ear: _Ear | None = None
         self._failing = False
         self._wake = asyncio.Event()
         self._worker = Worker("watcher")
@@ -91,32 +98,29 @@ class Watcher:
         if self._mode == "poll":
             await anyio.sleep_forever()
         mounts = _MountTable()
-        async with anyio.create_task_group() as group:
-            try:
-                while True:
-                    if self._stop.is_set():
-                        await self._poll()
-                    self._wake.clear()
-                    # Once more after a change: what was made below a directory just before
-                    # that was watched has raised no event.
-                    if not await self._renew(group, mounts):
-                        with anyio.move_on_after(self._timing.heartbeat_s):
-                            await self._wake.wait()
-            finally:
-                # Not by cancellation: awatch waits in a thread that hears of nothing but its
-                # event, and the group waits for awatch. So this comes before the group ends.
-                self._stop.set()
-                self._worker.close()
-                mounts.close()
+        try:
+            while True:
+                if self._failing:
+                    await self._poll()
+                self._wake.clear()
+                # Once more after a change: what was made below a directory just before
+                # that was watched has raised no event.
+                if not await self._renew(mounts):
+                    with anyio.move_on_after(self._timing.heartbeat_s):
+                        await self._wake.wait()
+        finally:
+            self._follow({})
+            self._worker.close()
+            mounts.close()
 
     async def _poll(self) -> None:
         """Let everything be looked at for a heartbeat, since events cannot be had."""
         with anyio.move_on_after(self._timing.heartbeat_s):
             while True:
-                self._tell_all()
+                self._tell_all(self._directories)
                 await anyio.sleep(self._timing.poll_s)
 
-    async def _renew(self, group: TaskGroup, mounts: _MountTable) -> bool:
+    async def _renew(self, mounts: _MountTable) -> bool:
         """Watch what there is to watch now; return whether that is something else."""
         if mounts.renew():
             self._watched = {}  # a watch does not survive its mount
@@ -127,78 +131,125 @@ class Watcher:
             )
         except HungError:
             return False
-        if targets == self._watched and not self._stop.is_set():
+        if targets == self._watched and not self._failing:
             return False
-        former, self._stop = self._stop, asyncio.Event()
-        self._watched = targets
         try:
-            if targets:
-                group.start_soon(self._follow, targets, self._stop)
-                await checkpoint()  # its first step makes the watches, before it waits
-        finally:
-            former.set()
-        if self._stop.is_set():
+            self._follow(targets)
+        except FileNotFoundError:  # gone again since it was looked at: nothing is followed now
+            await anyio.sleep(STEP_MS / 1000)
+            return True
+        except (OSError, RuntimeError) as error:  # refused by inotify or by watchfiles
+            self._failed(error)
             return False
-        if self._failing and self._watched:
+        if self._failing:
             self._failing = False
             log.info("watch_resumed", count=len(targets))
-        # All of them, not the new ones only: the former awatch drops what it has just heard.
-        self._tell_all()
+        # All of them, not the new ones only: the former one drops what it has just heard.
+        self._tell_all(self._directories & self._watched.keys())
         return bool(self._watched)
 
-    async def _follow(self, targets: Targets, stop: asyncio.Event) -> None:
-        # One name of each directory: of two, inotify would know only the last.
-        paths = {identity: path for path, identity in targets.items()}.values()
-        changes = awatch(
-            *paths,
-            watch_filter=None,
-            debounce=DEBOUNCE_MS,
-            step=STEP_MS,
-            stop_event=stop,
-            rust_timeout=0,
-            debug=False,
-            force_polling=False,
-            recursive=False,
-        )
+    def _follow(self, targets: Targets) -> None:
+        """Hear of these directories from now on, and of no others."""
+        ear, self._ear = self._ear, None
+        self._watched, self._names = {}, {}
         try:
-            async with aclosing(changes):
-                async for batch in changes:
-                    self._tell(batch)
-        except* FileNotFoundError:
-            # Gone again since it was looked at: nothing is followed now.
-            self._watched = {}
-            await anyio.sleep(STEP_MS / 1000)
-            self._wake.set()
-        # Refused by inotify or by watchfiles; out of its task group as a group of errors.
-        except* (OSError, RuntimeError) as errors:
-            if not stop.is_set():
-                stop.set()
-                self._wake.set()
-                if not self._failing:
-                    self._failing = True
-                    reason = "; ".join(str(error) for error in errors.exceptions)
-                    log.warning("watch_failed", count=len(self._watched), reason=reason)
+            if targets:
+                # One name of each directory: of two, inotify would know only the last.
+                paths = {identity: str(path) for path, identity in targets.items()}
+                self._ear = _Ear(paths.values(), self._hear, asyncio.get_running_loop())
+                self._watched = targets
+                self._names = {
+                    name: tuple(path for path in targets if targets[path] == identity)
+                    for identity, name in paths.items()
+                }
+        finally:
+            if ear is not None:
+                ear.close()
 
-    def _tell(self, batch: Iterable[tuple[Change, str]]) -> None:
+    def _hear(self, ear: _Ear, heard: Batch | Exception) -> None:
+        if ear is not self._ear:
+            return  # another one has taken over
+        if isinstance(heard, Exception):
+            self._failed(heard)
+            self._wake.set()
+        else:
+            self._tell(heard)
+
+    def _failed(self, error: Exception) -> None:
+        count = len(self._watched)
+        self._follow({})
+        if not self._failing:
+            self._failing = True
+            log.warning("watch_failed", count=count, reason=str(error))
+
+    def _tell(self, batch: Batch) -> None:
         changed: set[Path] = set()
         for change, text in batch:
-            path = Path(text)
-            if change is Change.deleted and path in self._watched:
-                del self._watched[path]  # another one may come, and even get the same inode
+            parent, _, name = text.rpartition("/")
+            if change == Change.deleted and text in self._names:
+                for path in self._names.pop(text):
+                    del self._watched[path]  # another one may come, and even get the same inode
                 self._wake.set()
-            identity = self._watched.get(path.parent)
-            for directory in [known for known in self._watched if self._watched[known] == identity]:
+            for directory in self._names.get(parent, ()):
                 if directory not in self._directories:
                     self._wake.set()  # above one that is missing
-                elif path.name in NAMES:
-                    changed.add(directory / path.name)
+                elif name in NAMES:
+                    changed.add(directory / name)
         for path in sorted(changed):
             self._on_change(path)
 
-    def _tell_all(self) -> None:
-        for directory in sorted(self._directories & self._watched.keys()):
+    def _tell_all(self, directories: Iterable[Path]) -> None:
+        for directory in sorted(directories):
             for name in NAMES:
                 self._on_change(directory / name)
+
+
+class _Ear:
+    """A `RustNotify` and the thread that waits for it; ends at `close`, within a step.
+
+    watchfiles' own `awatch` borrows a thread of anyio's for each batch of changes: three turns
+    of the event loop and a task group for every status of every node, a third of what an idle
+    monitor costs.
+
+    Raises:
+        OSError: a path does not exist, or inotify refuses.
+        RuntimeError: watchfiles refuses.
+    """
+
+    def __init__(
+        self,
+        paths: Iterable[str],
+        hear: Callable[[_Ear, Batch | Exception], None],
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        # No debug output, no polling and so no pause for it, not recursive; what may not be read
+        # was left out before.
+        self._notify = RustNotify(list(paths), False, False, 0, False, False)
+        self._hear = hear
+        self._loop = loop
+        self._stop = threading.Event()
+        threading.Thread(target=self._run, name=EAR, daemon=True).start()
+
+    def close(self) -> None:
+        """Tell nothing that comes from now on."""
+        self._stop.set()
+
+    def _run(self) -> None:
+        heard: Batch | Exception
+        with self._notify:
+            while not self._stop.is_set():
+                try:
+                    batch = self._notify.watch(DEBOUNCE_MS, STEP_MS, 0, self._stop)
+                except (OSError, RuntimeError) as error:
+                    self._stop.set()
+                    heard = error
+                else:
+                    if isinstance(batch, str):
+                        continue
+                    heard = batch
+                # A loop that was closed in the same moment wants to hear nothing.
+                with contextlib.suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(self._hear, self, heard)
 
 
 class _MountTable:

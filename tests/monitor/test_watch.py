@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,12 +13,11 @@ from pathlib import Path
 
 import anyio
 import pytest
-from anyio import to_thread
 
 from mosha.core.timing import Timing, derive
 from mosha.monitor.mfs import Layout, write_atomically
 from mosha.monitor.readers import WatchMode
-from mosha.monitor.watch import Watcher
+from mosha.monitor.watch import EAR, Watcher
 from tests.monitor.trouble import mount, tmpfs, unmount
 from tests.waiting import until
 
@@ -184,7 +184,7 @@ async def test_cancelled_it_ends_at_once_and_so_does_its_thread(tree: Tree) -> N
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-    assert await until(lambda: to_thread.current_default_thread_limiter().borrowed_tokens == 0)
+    assert await until(lambda: EAR not in {thread.name for thread in threading.enumerate()})
 
 
 async def test_events_that_break_off_are_had_again_after_a_heartbeat(tree: Tree) -> None:
