@@ -46,6 +46,8 @@ class Node:
     mark: str
     box: Path | None
     monitor: subprocess.Popen[bytes] | None = None
+    within: list[str] = field(default_factory=list)
+    """Words before its command, which bring it into a network namespace for example."""
 
     @property
     def rundir(self) -> Path:
@@ -69,7 +71,7 @@ class Node:
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "mosha.cli.main", "run", "--config", str(self.config)]
             self.monitor = subprocess.Popen(
-                demo_processes.inside(self.box, command),
+                demo_processes.inside(self.box, [*self.within, *command]),
                 env=os.environ | {demo_processes.MARK: self.mark},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
