@@ -47,8 +47,9 @@ mutants: $(STAMP) ## breaks one rule after the other: how many seeds until a che
 chaos: $(STAMP) ## faults against real processes, then a verdict (MINUTES=10 SEED=7; root: with FUSE)
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-docs: $(STAMP) ## the manual as a site in build/site; a link into nowhere fails
-	rm -rf build/site
+docs: $(STAMP) ## the manual as a site (build/site) and as man pages (build/man)
+	rm -rf build/site build/man
+	$(BIN)/python -m tests.docs_man build/man
 	$(BIN)/python -m sphinx -W --keep-going -q -E -d build/doctrees -b html docs build/site
 	@echo "build/site/index.html"
 
