@@ -34,12 +34,15 @@ from mosha.monitor.notes import write as write_notes
 from mosha.monitor.publisher import Publisher
 from mosha.monitor.readers import PeerReaders
 from mosha.monitor.replicate import Replicator, Tables
+from mosha.monitor.waking import set_within
 from mosha.monitor.watch import Watcher
 
 # Bursts of changes go out as one status (O5).
 GATHER_S = 0.01
 # Leases are counted again at most this many times in a heartbeat.
-RENEWALS_PER_HEARTBEAT = 8
+RENEWALS_PER_HEARTBEAT = 4
+# A peer that is silent for so many heartbeats will soon be one to take over from.
+LATE = 2.5
 # clinit answers within milliseconds; this long without a word it is taken for hung.
 CLINIT_LIMIT_MIN_S = 3.0
 
@@ -161,6 +164,7 @@ class Monitor:
         notes = node.take_notes()
         write_notes(self.log, notes)
         if notes or woken:
+            self.watcher.hurry()
             self.fencing.wake()
             self._announce()
 
@@ -192,8 +196,10 @@ class Monitor:
     ) -> None:
         """Take in that an attempt to read a peer was completed."""
         self.node.peer_read(peer, status, began=began, now=ended, error=error)
-        due = self.node.look_at(peer)
+        due, timing = self.node.look_at(peer), self.node.mind.timing
         self.readers.look_at(peer, None if due == math.inf else due)
+        if due != math.inf and ended > due - timing.timeout_s + LATE * timing.heartbeat_s:
+            self.watcher.hurry()
         if status is not None:
             view = self.node.mind.view
             self.replicator.peer_tables(peer, status.tables, fresh=view.speaks(peer))
@@ -264,9 +270,8 @@ class Monitor:
         due = boottime()
         with self._publish_scope:
             while not self.node.mind.displaced:
-                with anyio.move_on_after(max(0.0, due - boottime())):
-                    await self._publish_wanted.wait()
-                    await anyio.sleep(GATHER_S)
+                await set_within(self._publish_wanted, due - boottime())
+                await anyio.sleep(min(GATHER_S, max(0.0, due - boottime())))
                 self._publish_wanted.clear()
                 due = boottime() + heartbeat_s
                 await self.publisher.publish(self.node.next_status(boottime()))
@@ -290,8 +295,7 @@ class Monitor:
         """Hand renewed leases to clinit; at least once a heartbeat ask for a sign of life."""
         heartbeat_s = self.node.mind.timing.heartbeat_s
         while True:
-            with anyio.move_on_after(heartbeat_s):
-                await self._renew_wanted.wait()
+            await set_within(self._renew_wanted, heartbeat_s)
             self._renew_wanted.clear()
             renewals = self.node.renewals(boottime())
             self.settle()

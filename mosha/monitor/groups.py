@@ -10,7 +10,6 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable
 
-import anyio
 from anyio.abc import TaskGroup
 
 from mosha.clock import boottime
@@ -18,6 +17,7 @@ from mosha.control.protocol import GroupReport
 from mosha.core.life import Local
 from mosha.core.node import Node
 from mosha.core.turn import Tell
+from mosha.monitor.waking import set_within
 
 # Longer waits are cut: after a machine slept, timers of the event loop are late.
 WAIT_MAX_S = 60.0
@@ -65,9 +65,7 @@ class Groups:
             self._after_turn()
             if turn.tell is not None:
                 await self._carry_out(turn.tell)
-            if not woken.is_set():
-                with anyio.move_on_after(max(0.0, min(turn.wake_at - boottime(), WAIT_MAX_S))):
-                    await woken.wait()
+            await set_within(woken, min(turn.wake_at - boottime(), WAIT_MAX_S))
 
 
 def as_local(group: GroupReport) -> Local:

@@ -23,6 +23,7 @@ from mosha.core.status import Status
 from mosha.core.timing import Timing
 from mosha.formats.clstat import CLSTAT_MAX_BYTES, TornStatus, UnreadableStatus, parse_clstat
 from mosha.monitor.mfs import Layout, Mounts, read_file, read_mounts
+from mosha.monitor.waking import set_within
 from mosha.monitor.workers import GRACE_MAX_S, HungError, Worker
 
 WatchMode = Literal["auto", "events", "poll"]
@@ -167,8 +168,7 @@ class PeerReaders:
                 break
             peer.wake.clear()
             # A timer may fire a clock tick early; an attempt must begin after its time (O3).
-            with anyio.move_on_after(max(wait_s, 1e-4)):
-                await peer.wake.wait()
+            await set_within(peer.wake, max(wait_s, 1e-4))
         peer.wanted = False
 
     def _due(self, peer: _Peer) -> float:

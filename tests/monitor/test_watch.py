@@ -10,11 +10,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import anyio
 import pytest
 
 from mosha.core.timing import Timing, derive
+from mosha.monitor import watch
 from mosha.monitor.mfs import Layout, write_atomically
 from mosha.monitor.readers import WatchMode
 from mosha.monitor.watch import EAR, Watcher
@@ -289,3 +291,46 @@ def test_where_inotify_is_refused_files_are_polled_and_one_line_says_so(tree: Tr
     assert failed["event"] == "watch_failed"
     assert "Too many open files" in failed["reason"]
     assert resumed["event"] == "watch_resumed"
+
+
+class Recorder:
+    """Stands for watchfiles: notes the steps it was asked for; nothing ever changes."""
+
+    def __init__(self, *asked: object) -> None:
+        del asked
+        self.steps: list[int] = []
+        made.append(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def watch(self, debounce: int, step: int, limit: int, stop: threading.Event) -> str:
+        del debounce
+        self.steps.append(step)
+        # What has no limit of its own ends when another step is asked for or all is over.
+        stop.wait(limit / 1000 if limit else 0.01)
+        return "timeout"
+
+
+made: list[Recorder] = []
+
+
+async def test_in_a_hurry_it_looks_more_often_and_then_no_more(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "RustNotify", Recorder)
+    monkeypatch.setattr(watch, "HURRY_S", 0.2)
+    monkeypatch.setattr(watch, "HURRY_LIMIT_MS", 50)
+    made.clear()
+    tree.make(2)
+    async with tree.watched(2) as watcher:
+        await tree.hears_all_of(2)
+        steps = made[-1].steps
+        await until(lambda: watch.STEP_MS in steps)
+        assert watch.HURRY_STEP_MS not in steps
+        watcher.hurry()
+        await until(lambda: watch.HURRY_STEP_MS in steps)
+        await until(lambda: steps[-1] == watch.STEP_MS)
