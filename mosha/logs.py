@@ -72,7 +72,7 @@ EVENTS: dict[str, str] = {
     # what is known of the others
     "peer_changed": "a peer became fresh, stale, left, fenced …",
     "members_changed": "nodes were discovered or have gone from the membership",
-    "electorate_changed": "the adaptive quorum follows the nodes that have been up for T",
+    "electorate_changed": "other nodes vote: discovered ones, or those up for T (adaptive quorum)",
     "quorum_changed": "this node sees a quorum, or does not any more",
     # the monitor's groups
     "claim_made": "this node claims a group (C2)",

@@ -37,16 +37,21 @@ class Shot:
     detail: str = ""
 
 
-def heard_lately(fresh: Iterable[Peer], now: float, timeout_s: float) -> frozenset[int]:
-    """Return the fresh peers that were heard within `timeout_s`, by the age of their news (O4).
+def witnesses(fresh: Iterable[Peer], victim: Peer, now: float, timeout_s: float) -> frozenset[int]:
+    """Return the fresh peers that were heard since the victim was missed, and within T (O4).
 
-    A node that was paused still counts those as fresh that it has not looked at again. That
-    is no reason to think them gone, and none to accuse anybody in the name of a majority.
+    Those who are cut off from this node together are found stale one after the other: who was
+    not heard since the first of them may be the next. And a node that was paused still counts
+    those as fresh that it has not looked at again.
     """
+    since = victim.stale_since
     return frozenset(
         peer.node
         for peer in fresh
-        if peer.heard_at is not None and now - peer.heard_at <= timeout_s
+        if peer.heard_at is not None
+        and since is not None
+        and peer.heard_at >= since
+        and now - peer.heard_at <= timeout_s
     )
 
 
@@ -57,6 +62,7 @@ def shoot_at(
     fresh: Sequence[int],
     started_at: float,
     start_grace_s: float,
+    healed_at: float,
     rules: FencingRules,
     last: Shot | None,
 ) -> float | None:
@@ -68,6 +74,7 @@ def shoot_at(
         fresh: the nodes that are fresh, the own one included, in any order.
         started_at: when the own monitor started, seconds of boottime.
         start_grace_s: no shot in this time after the start (H3.6).
+        healed_at: no shot before; by then what is well was heard again after a cut (O4).
         rules: the delays.
         last: the own last shot at this node, if any.
 
@@ -77,7 +84,9 @@ def shoot_at(
     if victim.stale_since is None or not victim.advanced:
         return None
     position = sorted(fresh).index(me)
-    due = max(started_at + start_grace_s, victim.stale_since + position * rules.takeover_s)
+    # All nodes wait for the same moment, and from then on for their places.
+    begins = max(started_at + start_grace_s, healed_at, victim.stale_since)
+    due = begins + position * rules.takeover_s
     if last is None or last.inc < victim.inc:
         return due
     if last.outcome == "failed":

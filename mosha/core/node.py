@@ -26,6 +26,8 @@ from mosha.core.view import View
 
 # A renewal reaches clinit when the lease has moved by this part of a heartbeat.
 RENEWAL_STEP = 0.25
+# Before a shot a majority has to be heard again; so often, in heartbeats, that is looked at.
+WITNESS_STEP = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Node:
         self._seq = 0
         self._settled = False
         self._quorum_since = math.inf
+        self._voters = electorate.nodes
         recovery.recover(self.mind, birth)
 
     # --- facts: the others -----------------------------------------------------------
@@ -227,8 +230,10 @@ class Node:
             mind.writes.add(status.seq, began)
         if mind.view.sight is Sight.UNKNOWN:
             self._judge_quorum()  # a cluster of one reads nobody
-        if mind.view.follow(began, mind.timing.timeout_s):
-            mind.note("electorate_changed", nodes=sorted(mind.view.electorate.nodes))
+        mind.view.follow(began, mind.timing.timeout_s)
+        if mind.view.electorate.nodes != self._voters:
+            self._voters = mind.view.electorate.nodes
+            mind.note("electorate_changed", nodes=sorted(self._voters))
             mind.wake_all()
         first = mind.published is None
         mind.published = status
@@ -260,10 +265,6 @@ class Node:
         if mind.view.sight is not Sight.YES or mind.state is not NodeState.UP or mind.displaced:
             return [], math.inf
         fresh = [*mind.view.fresh_nodes(), mind.me]
-        peers_fresh = (mind.view.peer(node) for node in fresh)
-        lately = fencing.heard_lately(peers_fresh, now, mind.timing.timeout_s) | {mind.me}
-        if len(lately & mind.view.electorate.nodes) < mind.view.electorate.needed:
-            return [], now + mind.timing.heartbeat_s
         orders, again = [], math.inf
         for victim in mind.view.stale():
             due = fencing.shoot_at(
@@ -272,21 +273,31 @@ class Node:
                 fresh=fresh,
                 started_at=mind.started_at,
                 start_grace_s=mind.timing.start_grace_s,
+                # Found stale while this node heard no majority, it may be as well as the others
+                # that were heard again first. What is well is heard within a lease.
+                healed_at=self._quorum_since + mind.timing.lease_s,
                 rules=mind.fencing,
                 last=mind.shots.get(victim.node),
             )
             if due is None:
                 continue
-            # Found stale while this node heard no majority, it may be as well as the others
-            # that were heard again first. What is well is heard within a lease.
-            due = max(due, self._quorum_since + mind.timing.lease_s)
             if now < due:
                 again = min(again, due)
+                continue
+            if not self._majority_since(victim, fresh, now):
+                again = min(again, now + mind.timing.heartbeat_s * WITNESS_STEP)
                 continue
             mind.shots[victim.node] = Shot(victim.node, victim.inc, now)
             mind.note("fence_ordered", peer=victim.node, inc=victim.inc)
             orders.append(FenceOrder(victim.node, victim.inc))
         return orders, again
+
+    def _majority_since(self, victim: peers.Peer, fresh: list[int], now: float) -> bool:
+        """Say whether a majority, this node among it, was heard since a node is stale (O4)."""
+        mind = self.mind
+        heard = (mind.view.peer(node) for node in fresh)
+        seen = fencing.witnesses(heard, victim, now, mind.timing.timeout_s) | {mind.me}
+        return len(seen & mind.view.electorate.nodes) >= mind.view.electorate.needed
 
     def shot(
         self, order: FenceOrder, *, outcome: str, method: str, detail: str, now: float

@@ -126,20 +126,18 @@ class View:
         self.sight, self.electorate = sight, electorate
         return changed
 
-    def follow(self, now: float, timeout_s: float) -> bool:
+    def follow(self, now: float, timeout_s: float) -> None:
         """Let the adaptive electorate follow who has been up, the same nodes, for `timeout_s`.
 
-        Return whether it changed. To be called once a heartbeat.
+        To be called once a heartbeat.
         """
         if self.electorate.policy is not Policy.ADAPTIVE:
-            return False
+            return
         up = frozenset(self.fresh_nodes()) | {self.me}
         if up != self._up:
             self._up, self._up_since = up, now
-        if self.sight is not Sight.YES or now - self._up_since < timeout_s:
-            return False
-        before, self.electorate = self.electorate, follow(self.electorate, up)
-        return self.electorate is not before
+        if self.sight is Sight.YES and now - self._up_since >= timeout_s:
+            self.electorate = follow(self.electorate, up)
 
     # --- questions -------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosha.core.fencing import FencingRules, Shot, heard_lately, shoot_at
+from mosha.core.fencing import FencingRules, Shot, shoot_at, witnesses
 from mosha.core.peers import Peer
 from tests.core.story import INC, status
 
@@ -23,6 +23,7 @@ def due(
     me: int = 1,
     fresh: tuple[int, ...] = (1, 2, 3),
     started_at: float = 0.0,
+    healed_at: float = 0.0,
     last: Shot | None = None,
 ) -> float | None:
     return shoot_at(
@@ -31,6 +32,7 @@ def due(
         fresh=fresh,
         started_at=started_at,
         start_grace_s=GRACE_S,
+        healed_at=healed_at,
         rules=RULES,
         last=last,
     )
@@ -52,9 +54,17 @@ def test_the_lowest_fresh_node_shoots_and_the_next_ones_take_over_later(
     assert due(me=me, fresh=fresh) == at
 
 
-@given(st.sets(st.integers(1, 20), min_size=2))
-def test_never_do_two_nodes_shoot_at_the_same_time(fresh: set[int]) -> None:
-    times = [due(me=me, fresh=tuple(fresh)) for me in fresh]
+@given(st.sets(st.integers(1, 20), min_size=2), st.sampled_from((0.0, 2000.0)), st.booleans())
+def test_never_do_two_nodes_shoot_at_the_same_time(
+    fresh: set[int],
+    healed_at: float,
+    new: bool,  # noqa: FBT001 - hypothesis gives it by position
+) -> None:
+    # Not even where all of them waited for the same moment: a quorum, or the end of a grace time.
+    started_at = 990.0 if new else 0.0
+    times = [
+        due(me=me, fresh=tuple(fresh), started_at=started_at, healed_at=healed_at) for me in fresh
+    ]
     assert len(set(times)) == len(fresh)
 
 
@@ -72,9 +82,14 @@ def test_who_was_not_seen_alive_since_the_own_start_is_not_shot() -> None:
     assert due(victim=replace(VICTIM, advanced=False)) is None
 
 
-def test_o4_only_who_was_heard_within_t_speaks_for_an_accusation() -> None:
-    heard = [Peer(1, heard_at=40.0), Peer(2, heard_at=39.9), Peer(3)]
-    assert heard_lately(heard, 100.0, 60.0) == {1}
+def test_o4_who_was_heard_since_the_victim_was_missed_speaks_for_an_accusation() -> None:
+    heard = [Peer(1, heard_at=1000.1), Peer(2, heard_at=999.9), Peer(3), Peer(5, heard_at=990.0)]
+    assert witnesses(heard, VICTIM, 1001.0, 60.0) == {1}
+
+
+def test_o4_but_not_for_longer_than_t_after_that() -> None:
+    heard = [Peer(1, heard_at=1040.0), Peer(2, heard_at=1039.9)]
+    assert witnesses(heard, VICTIM, 1100.0, 60.0) == {1}
 
 
 def shot(outcome: str, *, inc: int = INC, at: float = 1001.0) -> Shot:

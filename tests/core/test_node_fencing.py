@@ -91,8 +91,22 @@ def test_o4_nobody_is_shot_in_the_name_of_a_majority_not_heard_since_a_pause() -
     story = with_a_stale_node()
     story.now += T + 1  # stopped; node 2 counts as fresh until it is looked at again
     assert brain(story).mind.view.sight is Sight.YES
-    assert brain(story).fence_orders(story.now) == ([], story.now + TIMING.heartbeat_s)
+    assert brain(story).fence_orders(story.now) == ([], story.now + TIMING.heartbeat_s / 4)
     story.hear(1, says(2, 3))
+    assert ordered(story) == [FenceOrder(3, INC)]
+
+
+def test_o4_nobody_is_shot_by_who_may_be_cut_off_from_all_others_too() -> None:
+    story = with_a_stale_node()
+    story.now += GRACE_S
+    story.hear(1, says(3, 3))
+    story.now += 1.0
+    story.hear(1, says(2, 3))
+    story.now += T
+    story.miss(1, 3)  # a second later node 2 will be missed just so
+    assert brain(story).mind.view.sight is Sight.YES
+    assert ordered(story) == []
+    story.hear(1, says(2, 4))  # it was not the same cut
     assert ordered(story) == [FenceOrder(3, INC)]
 
 
