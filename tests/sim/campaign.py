@@ -13,9 +13,10 @@ from pathlib import Path
 
 from tests.sim import shrink, story, worldtext
 from tests.sim.cluster import Cluster
+from tests.sim.draw import draw
 from tests.sim.monitor import ThrashingError
 from tests.sim.truth import Violation
-from tests.sim.world import World, draw
+from tests.sim.world import World
 
 FAILURES_SHOWN_MAX = 10
 

@@ -7,7 +7,7 @@ time of their group, unless a fault makes them deaf; SIGKILL ends them at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,29 +19,14 @@ from mosha.core import unit as units
 from mosha.core.life import Local
 from mosha.core.node import Renewal
 from mosha.core.process import Exit, Scope
+from mosha.core.replication import CLTAB
 from mosha.core.supervisor import EntryEvent, Supervisor
-from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL, Cltab, Entry, Mode
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
 from mosha.core.turn import Tell
-from tests.sim.world import GroupSpec
+from tests.sim.tables import read_cltab
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
-
-
-def cltab_of(specs: Iterable[GroupSpec]) -> Cltab:
-    """Return the cltab of a world."""
-    entries: list[Entry] = []
-    for spec in specs:
-        name = spec.name
-        if spec.test_s:
-            entries.append(Entry(name, "t", TEST_LEVEL, Mode.TEST, f"take {spec.test_s}"))
-        if spec.start_s or spec.daemon:
-            verb = "spawn" if spec.daemon else "take"
-            entries.append(Entry(name, "w", "start", Mode.WAIT, f"{verb} {spec.start_s}"))
-        entries.append(Entry(name, "s", "start", Mode.RESPAWN, "serve"))
-        entries.append(Entry(name, "o", "other", Mode.RESPAWN, "serve"))
-        entries.append(Entry(name, "z", STOP_LEVEL, Mode.WAIT, "take 0.001"))
-    return Cltab(tuple(entries))
 
 
 @dataclass(slots=True, eq=False)
@@ -70,21 +55,24 @@ class _Watches:
 class Clinit:
     """One life of a clinit on a machine."""
 
-    def __init__(self, machine: Machine, specs: Iterable[GroupSpec]) -> None:
+    def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self.specs = {spec.name: spec for spec in specs}
-        self.supervisor = Supervisor(cltab=cltab_of(self.specs.values()))
+        self.specs = {spec.name: spec for spec in machine.cluster.world.groups}
+        self.supervisor = Supervisor()
         self.children: dict[str, list[Child]] = {}
         self.alive = True
         self.paused = False
         self._late: list[Callable[[], None]] = []
         self._watches = _Watches()
         self._due: float | None = None
+        self._table: tuple[bytes, int] | None = None
+        self._reread()
 
     # --- what the monitor asks -------------------------------------------------------
 
     def tell(self, tell: Tell) -> None:
-        """Take a tell; what comes of it is reported."""
+        """Take a tell, after a look at cltab (C1.16); what comes of it is reported."""
+        self._reread()
         told = groups.Told(
             tell.group,
             tell.level,
@@ -98,6 +86,16 @@ class Clinit:
         """Take renewed deadlines."""
         leases = {r.group: (r.term, groups.Deadlines(r.stop_at, r.kill_at)) for r in renewals}
         self.feed(sup.Leased(leases))
+
+    def _reread(self) -> None:
+        """Put the cltab of the own directory in force if it is another one without mistakes."""
+        file = self.machine.disk.tables[CLTAB].file
+        if file is None or file == self._table or self.paused:
+            return
+        self._table = file
+        cltab = read_cltab(file[0])[0]
+        if cltab is not None:
+            self.feed(sup.TableRead(cltab))
 
     def locals(self) -> list[Local]:
         """Return every group as a monitor gets it."""
@@ -178,7 +176,7 @@ class Clinit:
             self._do(effect, touched)
         for name in touched:
             if name in self.supervisor.units:
-                self.machine.report(self, self._local(name))
+                self.machine.report(self, name, self._local(name))
         self._set_timer()
 
     def _set_timer(self) -> None:
@@ -206,6 +204,9 @@ class Clinit:
                 self._soon(partial(self._answer, group))
             case groups.Shown(_, after):
                 touched[after.name] = None
+                self.machine.cluster.shown(self.machine.id, after)
+            case sup.Gone(group):
+                self.machine.report(self, group, None)
             case units.Touched(group):
                 touched[group] = None
             case groups.LeaseEnded(group, deadline):
@@ -250,7 +251,7 @@ class Clinit:
         if verb == "spawn":
             daemon = Child(child.group, child.tag, child.run, child.level, leader=False)
             self.children[child.group].append(daemon)
-        failing = child.tag == "t" and self.machine.fails_test(child.group)
+        failing = child.level == TEST_LEVEL and self.machine.fails_test(child.group)
         self._kill(child, 1 if failing else 0)
 
     def _signal(self, child: Child, signal: str) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from functools import partial
 
+from mosha.core.group import Group
 from mosha.core.life import Local
+from mosha.core.quorum import Electorate
+from mosha.core.replication import CLTAB, HACTL, TABLES
 from mosha.core.seat import Note
 from mosha.core.status import SETTLED, Status
 from mosha.core.tables import STOP_LEVEL
 from mosha.core.turn import Turn
-from mosha.formats.hactl import parse_hactl
-from tests.sim import sayings
+from tests.sim import edits, sayings
 from tests.sim.agenda import Agenda, chance
 from tests.sim.checks.exclusion import Exclusion
 from tests.sim.checks.leases import Leases
@@ -25,11 +28,14 @@ from tests.sim.faults import Faults
 from tests.sim.fences import Fences
 from tests.sim.files import Files, Version, Weather
 from tests.sim.machine import WALL_AT_START_S, Machine
+from tests.sim.tables import read_cltab, read_hactl
 from tests.sim.truth import Truth
 from tests.sim.world import World
 
 # How often, per timeout, everything that runs is compared with its deadline.
 LOOKS_PER_TIMEOUT = 4
+# How long, in T, after somebody was hidden from others the adaptive quorum may bear the blame.
+ADAPTIVE_MEMORY = 6
 # Notes whose cause belongs to the rule that is counted.
 CAUSED = frozenset(
     {"vote_released", "claim_withdrawn", "claim_released", "group_told", "silence_ended"}
@@ -52,7 +58,7 @@ class Cluster:
     def __init__(self, world: World, *, telling: bool = False) -> None:
         self.world = world
         self.agenda = Agenda()
-        self.exclusion = Exclusion(3 * world.timing.timeout_s)
+        self.exclusion = Exclusion(3 * world.timing.timeout_s, self.apart)
         self.leases = Leases()
         self.tables = TablesInForce()
         self.liveness = Liveness()
@@ -62,7 +68,7 @@ class Cluster:
             lambda: self.agenda.now,
             [
                 self.exclusion,
-                Terms(3 * world.timing.timeout_s),
+                Terms(3 * world.timing.timeout_s, self.apart),
                 Votes(),
                 self.leases,
                 receipts,
@@ -77,6 +83,8 @@ class Cluster:
         self.fences = Fences(self)
         self.machines = {node: Machine(self, node) for node in world.ids}
         self.faults = Faults(self)
+        self.electorates: dict[int, list[tuple[float, Electorate]]] = {n: [] for n in world.ids}
+        self.hidden_at = -math.inf
         self.calm = False
         self.outcome = Outcome()
 
@@ -88,11 +96,11 @@ class Cluster:
         Raises:
             Violation: a checker found a promise broken.
         """
-        text = self.first_hactl()
         rng = chance(self.world.seed, "boot")
         for machine in self.machines.values():
             mtime_ns = int((WALL_AT_START_S - 86_400) * 1e9)
-            machine.disk.hactl = (text, mtime_ns)
+            machine.disk.tables[CLTAB].file = (edits.first_cltab(self.world.groups), mtime_ns)
+            machine.disk.tables[HACTL].file = (edits.first_hactl(self.world.groups), mtime_ns)
             self.agenda.at(rng.random() * self.world.timing.heartbeat_s, machine.boot)
         for fault in self.world.faults:
             self.agenda.at(fault.at, partial(self.faults.begin, fault))
@@ -104,17 +112,6 @@ class Cluster:
         self.faults.end_all()
         self._calm_down()
         return self.outcome
-
-    def first_hactl(self) -> bytes:
-        """Return the hactl that all nodes have from the start."""
-        lines = []
-        for spec in self.world.groups:
-            words = [spec.name, spec.level]
-            words += [f"prefer={','.join(map(str, spec.prefer))}"] if spec.prefer else []
-            words += [f"only={','.join(map(str, spec.only))}"] if spec.only else []
-            words += ["failback=yes"] if spec.failback else []
-            lines.append(" ".join(words) + "\n")
-        return "".join(lines).encode()
 
     def _look(self) -> None:
         """Compare what runs with its deadlines, at all times."""
@@ -188,12 +185,14 @@ class Cluster:
         return machine.up and monitor is not None and monitor.ready and not monitor.leaving
 
     def expected(self) -> list[Expected]:
-        """Return what shall run where, from the table in force on a healthy node."""
+        """Return what shall run where, from the tables in force on a healthy node."""
         healthy = [m for m in self.machines.values() if self.healthy(m)]
         if 2 * len(healthy) <= self.world.nodes:
             return []
-        texts = [m.disk.in_force[0] for m in healthy if m.disk.in_force is not None]
-        wishes = parse_hactl(texts[0], "hactl").wishes if texts else {}
+        hactl = read_hactl(healthy[0].disk.text(HACTL) or b"")[0]
+        cltab = read_cltab(healthy[0].disk.text(CLTAB) or b"")[0]
+        there = cltab.groups() if cltab else ()
+        wishes = {g: w for g, w in hactl.wishes.items() if g in there} if hactl else {}
         found = []
         for spec in self.world.groups:
             wish = wishes.get(spec.name)
@@ -217,13 +216,10 @@ class Cluster:
         expected = self.expected()
         if not expected:
             return "no quorum of healthy nodes"
-        texts = {
-            m.id: m.disk.in_force[0] if m.disk.in_force else None
-            for m in self.machines.values()
-            if self.healthy(m)
-        }
-        if complaint := self.tables.different(texts):
-            return complaint
+        healthy = [m for m in self.machines.values() if self.healthy(m)]
+        for table in TABLES:
+            if complaint := self.tables.different({m.id: m.disk.text(table) for m in healthy}):
+                return complaint
         for item in expected:
             if complaint := self.liveness.wrong(item, self._seen(item.group)):
                 return complaint
@@ -279,15 +275,46 @@ class Cluster:
         status = self.files.parse(kept[-1].text) if kept else None
         return status.inc if status else 0
 
-    def in_force(self, node: int, text: bytes) -> None:
+    def in_force(self, node: int, table: str, text: bytes) -> None:
         """A node has a table in force."""
-        self.tables.adopted(node, text)
+        self.tables.adopted(node, table, text)
+
+    def counts_on(self, node: int, electorate: Electorate) -> None:
+        """A node counts with an electorate."""
+        kept = self.electorates[node]
+        if not kept or kept[-1][1] != electorate:
+            kept.append((self.agenda.now, electorate))
+
+    def apart(self, one: int, other: int) -> bool:
+        """Say whether these nodes may have counted with electorates that share no voter (H2.3).
+
+        Only the adaptive quorum can come to that, and only where nodes that live were hidden
+        from others for so long that the electorate followed.
+        """
+        timeout_s = self.world.timing.timeout_s
+        if (
+            not self.world.adaptive
+            or self.agenda.now - self.hidden_at > ADAPTIVE_MEMORY * timeout_s
+        ):
+            return False
+        since = self.agenda.now - 3 * timeout_s
+        return any(
+            a.needed + b.needed <= len(a.nodes | b.nodes)
+            for a in self._counted(one, since)
+            for b in self._counted(other, since)
+        )
+
+    def _counted(self, node: int, since: float) -> list[Electorate]:
+        """Return the electorates of a node since then, the one it had then too."""
+        kept = self.electorates[node]
+        last = sum(at <= since for at, _ in kept) - 1
+        return [electorate for _, electorate in kept[max(last, 0) :]]
 
     def noted(self, node: int, note: Note) -> None:
         """Count a note of a brain, and tell it."""
         cause = f": {note.fields['cause']}" if note.event in CAUSED else ""
         self.truth.cover(f"note {note.event}{cause}")
-        if self.truth.telling and (said := sayings.say(note)):
+        if self.truth.telling and self.tells_of(node) and (said := sayings.say(note)):
             self.truth.tell(f"node {node} {said}")
 
     def turned(self, turn: Turn) -> None:
@@ -295,10 +322,21 @@ class Cluster:
         if turn.row is not None:
             self.truth.counts[f"row {turn.row.name}"] += 1
 
-    def note_local(self, node: int, local: Local) -> None:
-        """Tell what clinit shows."""
-        if self.truth.telling and local.state in SETTLED:
+    def note_local(self, node: int, local: Local | None) -> None:
+        """Tell what a monitor hears of clinit."""
+        if local is None or not self.truth.telling or self.world.every_state:
+            return
+        if local.state in SETTLED and self.tells_of(node):
             self.truth.tell(f"node {node}: {local.group} is at {local.level} {local.state}")
+
+    def shown(self, node: int, group: Group) -> None:
+        """Tell each state that clinit shows, where the world asks for them."""
+        if self.world.every_state and self.tells_of(node):
+            self.truth.tell(f"node {node}: {group.name} {group.level} {group.state}")
+
+    def tells_of(self, node: int) -> bool:
+        """Say whether the story tells what this node does."""
+        return not self.world.told_of or node in self.world.told_of
 
     def story(self, text: str) -> None:
         """Tell a fault."""

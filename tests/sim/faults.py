@@ -6,18 +6,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mosha.formats.hactl import parse_wish, set_wish
-from tests.sim.world import Fault
+from mosha.core.replication import CLTAB, HACTL
+from tests.sim import edits
+from tests.sim.world import HIDING, WEATHER, Fault
 
 if TYPE_CHECKING:
     from tests.sim.cluster import Cluster
     from tests.sim.machine import Machine
-
-# Kinds that are nothing but weather: readers and writers ask for them.
-WEATHER = frozenset(
-    {"cut", "lag", "stale", "torn", "readerror", "hangread", "full", "hangwrite", "slow"}
-    | {"hangstop", "failtest"}
-)
 
 Deed = Callable[["Machine", Fault], None]
 
@@ -42,6 +37,8 @@ class Faults:
             "die": self._die,
             "edit": self._edit,
             "badedit": self._bad_edit,
+            "cltab": self._edit_cltab,
+            "badcltab": self._bad_cltab,
             "confirm": self._confirm,
         }
         self._end: dict[str, Deed] = {
@@ -60,6 +57,8 @@ class Faults:
         cluster.truth.cover(f"fault {fault.kind}")
         cluster.story(f"fault {text_of(fault)}")
         self.current.append(fault)
+        if fault.kind in HIDING:
+            cluster.hidden_at = fault.at + fault.lasts
         if fault.kind in WEATHER:
             cluster.weather.begin(fault)
         else:
@@ -90,8 +89,9 @@ class Faults:
             self.end(fault)
         for machine in self.cluster.machines.values():
             machine.wall_jump_s = 0.0
-            if machine.disk.refused is not None:
-                machine.disk.hactl = None  # somebody removes the file that was refused
+            for shelf in machine.disk.tables.values():
+                if shelf.refused is not None:
+                    shelf.file = None  # somebody removes the file that was refused
             if machine.id in self.cluster.stay_dead():
                 machine.crash()
                 continue
@@ -152,14 +152,26 @@ class Faults:
 
     def _edit(self, machine: Machine, fault: Fault) -> None:
         """Edit hactl in the node's own directory, at the time of its wall clock."""
-        before = machine.disk.hactl
-        text = before[0].decode() if before else ""
-        edited = set_wish(text, parse_wish(fault.word.split()))
-        machine.disk.hactl = (edited.encode(), int(machine.wall_s * 1e9))
+        before = machine.disk.tables[HACTL].file
+        self._save(machine, HACTL, edits.edited_hactl(before[0] if before else b"", fault.word))
+
+    def _edit_cltab(self, machine: Machine, fault: Fault) -> None:
+        before = machine.disk.tables[CLTAB].file
+        specs = self.cluster.world.groups
+        text = edits.edited_cltab(before[0] if before else b"", fault.word, specs)
+        self._save(machine, CLTAB, text)
 
     def _bad_edit(self, machine: Machine, fault: Fault) -> None:
         del fault
-        machine.disk.hactl = (b"g1\nno such = line at all\n", int(machine.wall_s * 1e9))
+        self._save(machine, HACTL, edits.BAD[HACTL])
+
+    def _bad_cltab(self, machine: Machine, fault: Fault) -> None:
+        del fault
+        self._save(machine, CLTAB, edits.BAD[CLTAB])
+
+    @staticmethod
+    def _save(machine: Machine, table: str, text: bytes) -> None:
+        machine.disk.tables[table].file = (text, int(machine.wall_s * 1e9))
 
     def _confirm(self, machine: Machine, fault: Fault) -> None:
         for other in fault.others:

@@ -35,7 +35,8 @@ class Fences:
             # A slow one hits a later life of the node, which is stale then and shot again.
             spec = replace(spec, takes_s=min(spec.takes_s, self.cluster.world.timing.poll_s))
         self.cluster.truth.cover(f"fault fence {outcome}")
-        self.cluster.story(f"node {monitor.machine.id} shoots node {order.node}: {outcome}")
+        if self.cluster.tells_of(monitor.machine.id):
+            self.cluster.story(f"node {monitor.machine.id} shoots node {order.node}: {outcome}")
         takes_s = spec.takes_s * (0.5 + self.rng.random())
         told = {"works": "receipt", "lies": "receipt", "print": "no receipt"}
         if outcome == "hangs":

@@ -92,7 +92,9 @@ class Machine:
         """Lose the node's directory, and what the monitor keeps beside it."""
         self.cluster.files.lose(self.id)
         # A monitor that lives has the table in its memory and writes it again.
-        self.disk = Disk(in_force=self.disk.in_force if self.monitor is not None else None)
+        lost, self.disk = self.disk, Disk()
+        for name, shelf in lost.tables.items() if self.monitor is not None else ():
+            self.disk.tables[name].in_force = shelf.in_force
         self.truth.forgot(self.id)
 
     def start_monitor(self) -> None:
@@ -124,7 +126,7 @@ class Machine:
     def running_clinit(self) -> Clinit:
         """Return the clinit of this machine, started if there is none (what a monitor does)."""
         if self.clinit is None:
-            self.clinit = Clinit(self, self.cluster.world.groups)
+            self.clinit = Clinit(self)
         return self.clinit
 
     def leave(self, until: float) -> None:
@@ -143,11 +145,11 @@ class Machine:
 
     # --- between clinit and monitor ----------------------------------------------------
 
-    def report(self, clinit: Clinit, local: Local) -> None:
-        """Let the monitor hear a change of clinit."""
+    def report(self, clinit: Clinit, group: str, local: Local | None) -> None:
+        """Let the monitor hear a change of clinit; None for a group that is no more."""
         self.cluster.note_local(self.id, local)
         if self.monitor is not None:
-            self.monitor.inbox.append((clinit, local))
+            self.monitor.inbox.append((clinit, group, local))
             self.monitor.soon(self.cluster.world.ipc_s, self.monitor.hear_clinit)
 
     def fails_test(self, group: str) -> bool:

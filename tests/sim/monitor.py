@@ -34,7 +34,7 @@ Act = Callable[[], None]
 
 # More turns at one moment than any chain of decisions takes: it would never end.
 ROUNDS_MAX = 50
-RENEWALS_PER_HEARTBEAT = 8
+RENEWALS_PER_HEARTBEAT = 4
 
 
 class ThrashingError(AssertionError):
@@ -64,7 +64,7 @@ class Monitor:
         self.leaving = False
         self.began_s = machine.agenda.now
         self.busy_until = 0.0
-        self.inbox: deque[tuple[Clinit, Local]] = deque()
+        self.inbox: deque[tuple[Clinit, str, Local | None]] = deque()
         self._late: list[Act] = []
         self._tasks: dict[str, GroupTask] = {}
         self._renewing = False
@@ -102,6 +102,8 @@ class Monitor:
             former=former,
         )
         electorate = Electorate(policy, ids)
+        if world.adaptive and machine.disk.electorate is not None:
+            electorate = machine.disk.electorate
         return Node(birth, world.timing, rules=rules, electorate=electorate, members=ids)
 
     # --- being a process ---------------------------------------------------------------
@@ -171,7 +173,7 @@ class Monitor:
         if self.ready:
             return
         self.ready = True
-        if self.machine.disk.in_force is not None:
+        if any(shelf.in_force for shelf in self.machine.disk.tables.values()):
             self.tables.tell()
         self.tables.look()
         self.readers.open()
@@ -192,8 +194,12 @@ class Monitor:
 
     def hear_clinit(self) -> None:
         """Hear the oldest report on the socket, unless it comes from a clinit that is gone."""
-        clinit, local = self.inbox.popleft()
-        if clinit is self.machine.clinit and self.ready:
+        clinit, group, local = self.inbox.popleft()
+        if clinit is not self.machine.clinit or not self.ready:
+            return
+        if local is None:
+            self.node.clinit_dropped(group)
+        else:
             self.node.clinit_changed(local)
 
     def leave(self) -> None:

@@ -11,7 +11,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mosha.core.status import Status
+from mosha.core.status import Stamp, Status
 
 if TYPE_CHECKING:
     from tests.sim.monitor import Monitor
@@ -26,6 +26,7 @@ class Readers:
         self.files = monitor.cluster.files
         self.peers = [node for node in monitor.world.ids if node != self.me]
         self._last: dict[int, Status | None] = {}
+        self._newest: dict[int, Stamp] = {}
         self._error: dict[int, str] = {}
         self._hung: set[int] = set()
         self._judging: dict[int, float] = {}
@@ -89,7 +90,9 @@ class Readers:
             self._error[node] = error
             if new and status is not None:
                 self._last[node] = status
-                monitor.cluster.shots.heard[self.me, node] = monitor.machine.agenda.now
+                if node not in self._newest or status.stamp > self._newest[node]:
+                    self._newest[node] = status.stamp
+                    monitor.cluster.shots.heard[self.me, node] = monitor.machine.agenda.now
                 monitor.heard(status)
                 monitor.want_renewals()
         if error not in ("", "ENOENT") and node not in self._retrying:

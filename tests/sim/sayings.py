@@ -16,6 +16,7 @@ SAYINGS: dict[str, str] = {
     "group_adopted": "goes on with {group}, term {term}",
     "group_banned": "bans itself from {group}: {reason}",
     "peer_changed": "finds node {peer} {to}",
+    "electorate_changed": "counts with the nodes {nodes} from now on",
     "quorum_changed": "sees a quorum: {to}",
     "silence_ended": "is silent no more",
     "incarnation_raised": "begins a new incarnation",

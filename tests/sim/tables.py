@@ -1,4 +1,4 @@
-"""hactl on one node: an edit, its judgement, and what peers have that is newer.
+"""cltab and hactl on one node: an edit, its judgement, and what peers have that is newer.
 
 The decisions are those of the real `core.replication`; texts travel with their versions.
 """
@@ -10,23 +10,23 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from mosha.core import replication
-from mosha.core.replication import Do, Found
+from mosha.core.quorum import Electorate
+from mosha.core.replication import CLTAB, HACTL, TABLES, Do, Found
 from mosha.core.status import Status, TableVersion
-from mosha.core.tables import Hactl
+from mosha.core.tables import Cltab, Hactl
+from mosha.formats.cltab import parse_cltab
 from mosha.formats.hactl import parse_hactl
 from mosha.formats.mistakes import Mistakes
 
 if TYPE_CHECKING:
     from tests.sim.monitor import Monitor
 
-HACTL = "hactl"
-
 
 @dataclass(slots=True)
-class Disk:
-    """What lies in a node's directory besides its clstat; it survives all but its loss."""
+class Shelf:
+    """One table in a node's directory: the file that people edit, and what is in force."""
 
-    hactl: tuple[bytes, int] | None = None
+    file: tuple[bytes, int] | None = None
     in_force: tuple[bytes, TableVersion] | None = None
     former: TableVersion | None = None
     refused: TableVersion | None = None
@@ -34,10 +34,58 @@ class Disk:
 
 
 @dataclass(slots=True)
+class Disk:
+    """What a node has on disk besides its clstat; it survives all but its loss."""
+
+    tables: dict[str, Shelf] = field(default_factory=lambda: {name: Shelf() for name in TABLES})
+    electorate: Electorate | None = None
+
+    def text(self, name: str) -> bytes | None:
+        """Return the text of a table in force."""
+        kept = self.tables[name].in_force
+        return kept[0] if kept else None
+
+
 class Tables:
     """The replicator of one monitor."""
 
-    monitor: Monitor
+    def __init__(self, monitor: Monitor) -> None:
+        self.monitor = monitor
+        self.of = {name: _Table(self, name) for name in TABLES}
+
+    def look(self) -> None:
+        """Judge what lies in the own directory."""
+        for table in self.of.values():
+            table.look()
+
+    def choose(self) -> None:
+        """Fetch what peers have that is newer."""
+        for table in self.of.values():
+            table.choose()
+
+    def heard(self, status: Status) -> None:
+        """Take in what a peer has in force; fetch it if it is newer."""
+        for name, version in status.tables.items():
+            self.of[name].heard(status.node, version)
+
+    def tell(self) -> None:
+        """Tell the brain what is in force."""
+        monitor, shelves = self.monitor, self.monitor.machine.disk.tables
+        versions = {n: shelf.in_force[1] for n, shelf in shelves.items() if shelf.in_force}
+        refused = {name: table.refusal for name, table in self.of.items() if table.refusal}
+        wishes, entries = shelves[HACTL].in_force, shelves[CLTAB].in_force
+        hactl = read_hactl(wishes[0])[0] if wishes else None
+        cltab = read_cltab(entries[0])[0] if entries else None
+        groups = frozenset(cltab.groups()) if cltab else None
+        monitor.node.tables_adopted(hactl, groups, versions, refused)
+
+
+@dataclass(slots=True)
+class _Table:
+    """One table of one monitor."""
+
+    tables: Tables
+    name: str
     adverts: dict[int, TableVersion] = field(default_factory=dict)
     rejected: set[TableVersion] = field(default_factory=set)
     failed: dict[int, TableVersion] = field(default_factory=dict)
@@ -46,9 +94,12 @@ class Tables:
     _quiet: tuple[object, object] | None = None
 
     @property
-    def disk(self) -> Disk:
-        """The own directory."""
-        return self.monitor.machine.disk
+    def monitor(self) -> Monitor:
+        return self.tables.monitor
+
+    @property
+    def shelf(self) -> Shelf:
+        return self.monitor.machine.disk.tables[self.name]
 
     @property
     def _now_ns(self) -> int:
@@ -56,68 +107,54 @@ class Tables:
 
     def look(self) -> None:
         """Judge what lies in the own directory."""
-        disk, now_ns = self.disk, self._now_ns
-        if (disk.hactl, disk.in_force) == self._quiet:
+        shelf, now_ns = self.shelf, self._now_ns
+        if (shelf.file, shelf.in_force) == self._quiet:
             return  # what was looked at already, and there was nothing to do about it
-        in_force = disk.in_force[1] if disk.in_force else None
+        in_force = shelf.in_force[1] if shelf.in_force else None
         found = Found()
-        if disk.hactl is not None:
-            data, mtime_ns = disk.hactl
-            _, mistakes = _read(data)
+        if shelf.file is not None:
+            data, mtime_ns = shelf.file
             version = replication.version_of(data, mtime_ns)
-            superseded = disk.superseded and version == disk.refused
-            found = Found(version, mistakes=mistakes, superseded=superseded)
-        verdict = replication.judge_local(in_force, found, now_ns, disk.former)
-        self.monitor.machine.cover(f"rule hactl {verdict.do.value}")
+            superseded = shelf.superseded and version == shelf.refused
+            found = Found(version, mistakes=mistakes_in(self.name, data), superseded=superseded)
+        verdict = replication.judge_local(in_force, found, now_ns, shelf.former)
+        self.monitor.machine.cover(f"rule {self.name} {verdict.do.value}")
         refusal = ""
-        self._quiet = (disk.hactl, disk.in_force) if verdict.do is Do.NOTHING else None
+        self._quiet = (shelf.file, shelf.in_force) if verdict.do is Do.NOTHING else None
         match verdict.do:
-            case Do.ADOPT if disk.hactl is not None and found.version is not None:
-                self._take(disk.hactl[0], found.version)
+            case Do.ADOPT if shelf.file is not None and found.version is not None:
+                self._take(shelf.file[0], found.version)
                 return
             case Do.REFUSE:
                 refusal = verdict.why
-                if found.version != disk.refused:
-                    disk.refused, disk.superseded = found.version, False
-            case Do.DISCARD | Do.WRITE if disk.in_force is not None:
-                disk.hactl = (disk.in_force[0], disk.in_force[1].mtime_ns)
+                if found.version != shelf.refused:
+                    shelf.refused, shelf.superseded = found.version, False
+            case Do.DISCARD | Do.WRITE if shelf.in_force is not None:
+                shelf.file = (shelf.in_force[0], shelf.in_force[1].mtime_ns)
         if refusal != self.refusal:
             self.refusal = refusal
-            self.tell()
+            self.tables.tell()
 
     def _take(self, data: bytes, version: TableVersion) -> None:
-        disk = self.disk
-        disk.former = disk.in_force[1] if disk.in_force else None
-        disk.in_force = (data, version)
-        disk.superseded = disk.refused is not None
+        shelf = self.shelf
+        shelf.former = shelf.in_force[1] if shelf.in_force else None
+        shelf.in_force = (data, version)
+        shelf.superseded = shelf.refused is not None
         self.refusal = ""
-        self.tell()
+        self.monitor.cluster.in_force(self.monitor.machine.id, self.name, data)
+        self.tables.tell()
 
-    def tell(self) -> None:
-        """Tell the brain what is in force."""
-        monitor, disk = self.monitor, self.disk
-        hactl: Hactl | None = None
-        versions = {}
-        if disk.in_force is not None:
-            hactl, _ = _read(disk.in_force[0])
-            versions[HACTL] = disk.in_force[1]
-            monitor.cluster.in_force(monitor.machine.id, disk.in_force[0])
-        refused = {HACTL: self.refusal} if self.refusal else {}
-        groups = frozenset(spec.name for spec in monitor.world.groups)
-        monitor.node.tables_adopted(hactl, groups, versions, refused)
-
-    def heard(self, status: Status) -> None:
-        """Take in what a peer has in force; fetch it if it is newer."""
-        version = status.tables.get(HACTL)
-        if version is not None and self.adverts.get(status.node) != version:
-            self.adverts[status.node] = version
+    def heard(self, node: int, version: TableVersion) -> None:
+        """Take in what a peer has in force."""
+        if self.adverts.get(node) != version:
+            self.adverts[node] = version
             self.choose()
 
     def choose(self) -> None:
         """Fetch the newest version of all peers; those that failed last time come last."""
         if self.fetching:
             return
-        in_force = self.disk.in_force[1] if self.disk.in_force else None
+        in_force = self.shelf.in_force[1] if self.shelf.in_force else None
         if in_force is not None and all(v == in_force for v in self.adverts.values()):
             return
         good = {n: v for n, v in self.adverts.items() if self.failed.get(n) != v}
@@ -131,10 +168,10 @@ class Tables:
     def _fetch(self, node: int) -> None:
         self.fetching = False
         monitor, wanted = self.monitor, self.adverts[node]
-        in_force = self.disk.in_force[1] if self.disk.in_force else None
+        in_force = self.shelf.in_force[1] if self.shelf.in_force else None
         if not replication.is_newer(wanted, in_force, self._now_ns):
             return
-        there = monitor.cluster.machines[node].disk.hactl
+        there = monitor.cluster.machines[node].disk.tables[self.name].file
         blocked = monitor.cluster.weather.cut(monitor.machine.id, node)
         if there is None or blocked or replication.version_of(*there).digest != wanted.digest:
             if self.failed.get(node) != wanted:
@@ -142,18 +179,32 @@ class Tables:
                 self.choose()
             return
         self.failed.pop(node, None)
-        _, mistakes = _read(there[0])
-        if mistakes:
+        if mistakes_in(self.name, there[0]):
             self.rejected.add(wanted)
             return
-        self.disk.hactl = (there[0], wanted.mtime_ns)
-        monitor.machine.cover("rule hactl fetched")
+        self.shelf.file = (there[0], wanted.mtime_ns)
+        monitor.machine.cover(f"rule {self.name} fetched")
         self._take(there[0], wanted)
 
 
 @cache
-def _read(data: bytes) -> tuple[Hactl | None, str]:
+def read_hactl(data: bytes) -> tuple[Hactl | None, str]:
+    """Read a hactl: its wishes, or its mistakes."""
     try:
         return parse_hactl(data, HACTL), ""
     except Mistakes as error:
         return None, str(error)
+
+
+@cache
+def read_cltab(data: bytes) -> tuple[Cltab | None, str]:
+    """Read a cltab: its entries, or its mistakes."""
+    try:
+        return parse_cltab(data, CLTAB), ""
+    except Mistakes as error:
+        return None, str(error)
+
+
+def mistakes_in(name: str, data: bytes) -> str:
+    """Return the mistakes of a text that shall be this table."""
+    return (read_hactl if name == HACTL else read_cltab)(data)[1]

@@ -15,8 +15,9 @@ import pytest
 
 from tests.sim import shrink, story, worldtext
 from tests.sim.campaign import Summary, fresh_seed, run_seeds
+from tests.sim.draw import draw
 from tests.sim.mutants import MUTANTS
-from tests.sim.world import KINDS, World, draw
+from tests.sim.world import KINDS, World
 
 ROOT = Path(__file__).parents[2]
 # 72 and 206 found faults in the brain (see the scenarios), 82 raises incarnations.

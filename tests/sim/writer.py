@@ -98,6 +98,9 @@ class Writer:
         self._writing = False
         if ends_well:
             monitor.node.wrote(status, began=began)
+            electorate = monitor.node.mind.view.electorate
+            monitor.machine.disk.electorate = electorate
+            monitor.cluster.counts_on(monitor.machine.id, electorate)
             monitor.want_renewals()
             if self._leaving and status.state == "left":
                 monitor.alive = False

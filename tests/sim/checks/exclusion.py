@@ -1,10 +1,14 @@
 """At most one: no two nodes run processes of one group at the same true time.
 
 If a fence said "done" about a node that lives, overlap with that node is the fence's fault:
-it is counted and attributed, for as long as what ran there at that time may still run.
+it is counted and attributed, for as long as what ran there at that time may still run. The
+adaptive quorum promises less (H2.3): where nodes that live were hidden from each other, so
+that two of them count with electorates that need not share a voter, the overlap is its fault.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from tests.sim.checks import Checker
 
@@ -14,8 +18,9 @@ class Exclusion(Checker):
 
     name = "exclusion"
 
-    def __init__(self, blame_s: float) -> None:
+    def __init__(self, blame_s: float, apart: Callable[[int, int], bool]) -> None:
         self.blame_s = blame_s
+        self.apart = apart
         self.running: dict[str, dict[int, tuple[float, int]]] = {}
         self.lied: dict[int, float] = {}
 
@@ -26,6 +31,9 @@ class Exclusion(Checker):
                 continue
             if self._blamed(node) or self._blamed(other):
                 self.truth.cover("rule overlap attributed to a lying fence")
+                continue
+            if self.apart(node, other):
+                self.truth.cover("rule overlap attributed to the adaptive quorum")
                 continue
             raise self.truth.violated(
                 self.name,

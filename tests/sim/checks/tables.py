@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mosha.core.replication import HACTL
+from mosha.formats.cltab import parse_cltab
 from mosha.formats.hactl import parse_hactl
 from mosha.formats.mistakes import Mistakes
 from tests.sim.checks import Checker
@@ -12,10 +14,13 @@ class TablesInForce(Checker):
 
     name = "tables"
 
-    def adopted(self, node: int, text: bytes) -> None:
+    def adopted(self, node: int, table: str, text: bytes) -> None:
         """Judge a table that came into force."""
         try:
-            parse_hactl(text, "hactl")
+            if table == HACTL:
+                parse_hactl(text, table)
+            else:
+                parse_cltab(text, table)
         except Mistakes as error:
             raise self.truth.violated(self.name, f"node {node} adopted: {error}") from error
 

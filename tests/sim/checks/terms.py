@@ -6,6 +6,8 @@ term it has after its successor started with the next one: that is the fence's f
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from tests.sim.checks import Checker
 
 
@@ -14,8 +16,9 @@ class Terms(Checker):
 
     name = "terms"
 
-    def __init__(self, blame_s: float) -> None:
+    def __init__(self, blame_s: float, apart: Callable[[int, int], bool]) -> None:
         self.blame_s = blame_s
+        self.apart = apart
         self.last: dict[str, tuple[int, int]] = {}
         self.lied: dict[int, float] = {}
 
@@ -24,6 +27,9 @@ class Terms(Checker):
         if term < last_term or (term == last_term and owner != node):
             if self.truth.now() - self.lied.get(node, float("-inf")) < self.blame_s:
                 self.truth.cover("rule old term attributed to a lying fence")
+                return
+            if self.apart(node, owner):
+                self.truth.cover("rule old term attributed to the adaptive quorum")
                 return
             raise self.truth.violated(
                 self.name,

@@ -1,0 +1,91 @@
+"""What the groups of a world look like as cltab and hactl, and what people do to these files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from mosha.core.replication import CLTAB, HACTL
+from mosha.core.tables import STOP_LEVEL, TEST_LEVEL, Cltab, Entry, Mode
+from mosha.formats.cltab import render_cltab
+from mosha.formats.hactl import parse_wish, set_wish
+from tests.sim.tables import read_cltab
+from tests.sim.world import GroupSpec
+
+# Texts that are no table; nothing of them may ever be in force.
+BAD = {CLTAB: b"g1:s:start:respwan:serve\n", HACTL: b"g1\nno such = line at all\n"}
+
+Edit = Callable[[list[Entry], GroupSpec], list[Entry]]
+
+
+def entries_of(spec: GroupSpec) -> list[Entry]:
+    """Return the entries of one group."""
+    name = spec.name
+    entries: list[Entry] = []
+    if spec.test_s:
+        entries.append(Entry(name, f"{name}t", TEST_LEVEL, Mode.TEST, f"take {spec.test_s}"))
+    if spec.start_s or spec.daemon:
+        verb = "spawn" if spec.daemon else "take"
+        entries.append(Entry(name, f"{name}w", "start", Mode.WAIT, f"{verb} {spec.start_s}"))
+    entries.append(Entry(name, f"{name}s", "start", Mode.RESPAWN, "serve"))
+    entries.append(Entry(name, f"{name}o", "other", Mode.RESPAWN, "serve"))
+    entries.append(Entry(name, f"{name}z", STOP_LEVEL, Mode.WAIT, "take 0.001"))
+    return entries
+
+
+def first_cltab(specs: Iterable[GroupSpec]) -> bytes:
+    """Return the cltab that all nodes have from the start."""
+    entries = [entry for spec in specs for entry in entries_of(spec)]
+    return render_cltab(Cltab(tuple(entries))).encode()
+
+
+def first_hactl(specs: Iterable[GroupSpec]) -> bytes:
+    """Return the hactl that all nodes have from the start."""
+    lines = []
+    for spec in specs:
+        words = [spec.name, spec.level]
+        words += [f"prefer={','.join(map(str, spec.prefer))}"] if spec.prefer else []
+        words += [f"only={','.join(map(str, spec.only))}"] if spec.only else []
+        words += ["failback=yes"] if spec.failback else []
+        lines.append(" ".join(words) + "\n")
+    return "".join(lines).encode()
+
+
+def edited_hactl(text: bytes, word: str) -> bytes:
+    """Return a hactl with another wish for a group: `g1 stop`, `g1 start prefer=2`."""
+    return set_wish(text.decode(), parse_wish(word.split())).encode()
+
+
+def edited_cltab(text: bytes, word: str, specs: Sequence[GroupSpec]) -> bytes:
+    """Return a cltab in which a group is another one: `g1 gone`, `g1 changed`.
+
+    Where what lies there is no cltab, the editor begins with the first one.
+    """
+    cltab = read_cltab(text)[0] or read_cltab(first_cltab(specs))[0]
+    assert cltab is not None
+    name, _, how = word.partition(" ")
+    spec = next(spec for spec in specs if spec.name == name)
+    own = EDITS[how](list(cltab.entries_of(name)), spec)
+    others = [entry for entry in cltab.entries if entry.group != name]
+    return render_cltab(Cltab((*others, *own))).encode()
+
+
+def _changed(entries: list[Entry], spec: GroupSpec) -> list[Entry]:
+    """Give the service another command: it is another process after the next tell (C5.2)."""
+    anew = any(entry.command == "serve anew" for entry in entries)
+    command = "serve" if anew else "serve anew"
+    service = Entry(spec.name, f"{spec.name}s", "start", Mode.RESPAWN, command)
+    return [entry for entry in entries if entry.tag != service.tag] + [service]
+
+
+def _grown(entries: list[Entry], spec: GroupSpec) -> list[Entry]:
+    more = Entry(spec.name, f"{spec.name}x", "start,other", Mode.RESPAWN, "serve")
+    return [entry for entry in entries if entry.tag != more.tag] + [more]
+
+
+# What is done to a group -> its entries from then on.
+EDITS: dict[str, Edit] = {
+    "changed": _changed,
+    "grown": _grown,
+    "gone": lambda _entries, _spec: [],
+    "back": lambda _entries, spec: entries_of(spec),
+}

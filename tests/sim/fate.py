@@ -1,0 +1,108 @@
+"""The fate of a world: which faults befall whom, when, and for how long."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from mosha.core.timing import Timing
+from tests.sim.world import KINDS, Fault, World
+
+# So many edits have another one beside them, on any node, before anybody can have seen it.
+CONCURRENT = 0.4
+ERRORS = {"readerror": ("EIO", "ESTALE", "ENOENT"), "full": ("ENOSPC", "EIO")}
+
+
+def a_fate(rng: random.Random, world: World) -> tuple[Fault, ...]:
+    """Draw all faults of a world, in the order of their times."""
+    share = rng.choice((0.15, 0.3, 0.6))
+    kinds = [kind for kind in KINDS if rng.random() < share] or [rng.choice(list(KINDS))]
+    weights = [KINDS[kind] for kind in kinds]
+    t = world.timing
+    rate = rng.choice((0.3, 1.0, 2.0))  # faults per timeout
+    count = max(1, int(rate * world.chaos_s / t.timeout_s))
+    focus = rng.sample(world.ids, rng.randint(1, world.nodes))
+    # From the middle of a warm cluster most of the time, from the cold start sometimes.
+    first = rng.choice((0.0, 2 * t.heartbeat_s, t.timeout_s, 2 * t.timeout_s))
+    times = sorted(rng.uniform(first, world.chaos_s) for _ in range(count))
+    if rng.random() < 0.4:  # in bursts: what belongs together comes together
+        times = [_bunched(rng, times, t) for _ in times]
+    wiped: set[int] = set()
+    found = []
+    for at in sorted(times):
+        fault = a_fault(rng, world, at, rng.choices(kinds, weights)[0], focus)
+        if fault.kind in ("wipe", "losedir"):
+            wiped.update(fault.nodes)
+            if len(wiped) > (world.nodes - 1) // 2:  # who forgets is a minority: terms survive
+                wiped.difference_update(fault.nodes)
+                continue
+        found.append(fault)
+        if fault.kind in ("edit", "cltab") and rng.random() < CONCURRENT:
+            beside = at + rng.choice((0.0, world.lag_s, t.heartbeat_s)) * rng.random()
+            found.append(a_fault(rng, world, beside, fault.kind, list(world.ids)))
+    return tuple(sorted(found, key=lambda fault: fault.at))
+
+
+def _bunched(rng: random.Random, times: list[float], t: Timing) -> float:
+    return rng.choice(times[: max(1, len(times) // 4)]) + rng.uniform(0, t.timeout_s)
+
+
+def _lasts(rng: random.Random, t: Timing) -> float:
+    """Draw a length, most often near one of the times that the promise is about."""
+    near = rng.choice(
+        (t.heartbeat_s, t.heartbeat_s * 3, t.lease_s, t.lease_s + t.stop_budget_s, t.timeout_s)
+    )
+    return rng.choice((near * rng.uniform(0.8, 1.3), t.timeout_s * rng.uniform(0.01, 3.0)))
+
+
+def a_fault(rng: random.Random, world: World, at: float, kind: str, focus: list[int]) -> Fault:
+    """Draw one fault of a kind that begins at `at`, most often on a node of `focus`."""
+    t = world.timing
+    node = rng.choice(focus)
+    lasts = _lasts(rng, t)
+    fault = Fault(round(at, 4), kind, round(lasts, 4), (node,))
+    match kind:
+        case "cut":
+            return _cut(rng, world, fault)
+        case "lag" | "slow" | "wallclock":
+            return replace(fault, amount=round(_amount(rng, t, kind), 4))
+        case "readerror" | "full":
+            return replace(fault, word=rng.choice(ERRORS[kind]))
+        case "killmonitor" | "killclinit" | "crash" | "wipe":
+            quick = rng.random() < 0.5
+            return replace(fault, lasts=round(t.heartbeat_s * 0.3 if quick else lasts, 4))
+        case "failtest" | "die":
+            return replace(fault, word=rng.choice(world.groups).name)
+        case "edit":
+            return replace(fault, word=_edit(rng, world))
+        case "cltab":
+            how = rng.choice(("changed", "grown", "gone", "back", "back"))
+            return replace(fault, word=f"{rng.choice(world.groups).name} {how}")
+        case "confirm":
+            return replace(fault, others=(rng.choice([n for n in world.ids if n != node]),))
+    return fault
+
+
+def _cut(rng: random.Random, world: World, fault: Fault) -> Fault:
+    some = tuple(sorted(rng.sample(world.ids, rng.randint(1, world.nodes - 1))))
+    others = tuple(n for n in world.ids if n not in some)
+    if rng.random() < 0.3:  # a single link
+        some = fault.nodes
+        others = (rng.choice([n for n in world.ids if n not in some]),)
+    word = rng.choice(("eio", "stale", "hang")) + rng.choice((" both", " both", ""))
+    return replace(fault, nodes=some, others=others, word=word)
+
+
+def _amount(rng: random.Random, t: Timing, kind: str) -> float:
+    if kind == "wallclock":
+        return rng.choice((-1e9, -1e5, 1e5, 1e9))
+    if kind == "lag":
+        return t.timeout_s * rng.choice((0.1, 0.3, 1.0))
+    return t.heartbeat_s * rng.choice((0.05, 0.5, 2.0))
+
+
+def _edit(rng: random.Random, world: World) -> str:
+    group = rng.choice(world.groups).name
+    level = rng.choice(("start", "start", "stop", "other"))
+    prefer = rng.choice(("", "", f" prefer={rng.choice(world.ids)} failback=yes"))
+    return f"{group} {level}{prefer}"
