@@ -312,26 +312,3 @@ def test_the_tests_that_are_named_exist() -> None:
         name: functions_of(ROOT / "tests" / name) for name in {t.split("::")[0] for t in named}
     }
     assert sorted(t for t in named if t.partition("::")[2] not in files[t.split("::")[0]]) == []
-
-
-# --- links into pages ---------------------------------------------------------------------------
-
-
-def anchor_of(heading: str) -> str:
-    """Return the fragment by which a heading is reached, as GitHub makes it."""
-    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
-
-
-def test_links_into_pages_lead_to_a_heading() -> None:
-    anchors = {
-        page: {anchor_of(line) for line in re.findall(r"^#+ (.*)$", text_of(page), re.MULTILINE)}
-        for page in pages()
-    }
-    lost = [
-        f"{name_of(page)}: {target}#{fragment}"
-        for page in pages()
-        for target, fragment in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", text_of(page))
-        if "://" not in target
-        and fragment not in anchors.get((page.parent / target).resolve() if target else page, ())
-    ]
-    assert lost == []
