@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mosha.cli.demo_narrator import RichNarrator
 from tests.bench import machine
 from tests.e2e.cluster import TIMEOUT_S
 from tests.web.client import INTERVAL_S, LIMIT_S
@@ -28,7 +29,7 @@ from tests.web.events import EVENTS, Result, measure
 from tests.web.network import CannotRunError, look_for_what_is_needed
 from tests.web.site import Site
 
-GONE_WRONG, CANNOT_RUN = 1, 2
+GONE_WRONG, CANNOT_RUN, INTERRUPTED = 1, 2, 130
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -51,9 +52,14 @@ def main(words: Sequence[str] | None = None) -> int:
                 together = site.together()
             except AssertionError as failure:
                 error = str(failure)
+                logs = [node.log for node in site.cluster.nodes.values()]
+                RichNarrator(people, len(logs), 1).failed(error, logs)
     except CannotRunError as lack:
         people.print(f"demo-web: {lack}")
         return CANNOT_RUN
+    except KeyboardInterrupt:
+        people.print("interrupted")
+        return INTERRUPTED
     people.print(_table(names, results))
     _tell_the_rest(people, together, error)
     if given.json:

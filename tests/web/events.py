@@ -111,13 +111,9 @@ def _hang_monitor(site: Site, number: int) -> None:
 
 
 def _crash(site: Site, number: int) -> None:
-    """Kill both daemons and leave the machine as it is, which knows nothing of groups."""
-    node = site.cluster.nodes[number]
-    clinit = node.clinit_pid()
-    node.kill_monitor()
-    os.kill(clinit, signal.SIGKILL)
+    site.crash(number)
     site.wait_served_by_another(number)
-    node.start()
+    site.cluster.nodes[number].start()
 
 
 def _unplug(site: Site, number: int) -> None:

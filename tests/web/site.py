@@ -175,6 +175,13 @@ class Site:
         self.network.plug(number, into=True)
         self.cluster.nodes[number].start()
 
+    def crash(self, number: int) -> None:
+        """Kill both daemons of a node and leave its machine as it is."""
+        node = self.cluster.nodes[number]
+        clinit = node.clinit_pid()
+        node.kill_monitor()
+        os.kill(clinit, signal.SIGKILL)
+
     def mosha(self, node: Node, *words: str) -> None:
         """Run a command of mosha on a node."""
         command = [sys.executable, "-m", "mosha.cli.main", *words, "--config", str(node.config)]
