@@ -96,25 +96,6 @@ def test_every_requirement_is_locked_with_hashes() -> None:
     assert_none(tidy.lock_complaints(wanted, lock))
 
 
-def test_links_between_documents_lead_somewhere() -> None:
-    assert_none(
-        f"{path}: {target} does not exist"
-        for path, text in DOCS.items()
-        for target in tidy.link_targets(text)
-        if not (ROOT / path).parent.joinpath(target).exists()
-    )
-
-
-def test_every_page_of_the_manual_is_found_from_its_index() -> None:
-    index = ROOT / "docs" / "README.md"
-    linked = {
-        (index.parent / target).resolve()
-        for target in tidy.link_targets(index.read_text(encoding="utf-8"))
-    }
-    pages = {ROOT / path for path in DOCS if path.startswith("docs/")}
-    assert_none(f"docs/README.md: no link to {page}" for page in pages - linked - {index})
-
-
 def test_modules_named_in_the_documents_exist_and_the_core_is_described_completely() -> None:
     named = {path: tidy.modules_named(text) for path, text in DOCS.items()}
     assert_none(
@@ -250,11 +231,6 @@ def test_a_missing_and_an_unhashed_requirement_are_found() -> None:
         "requirements.lock: gone is missing: make lock",
         "requirements.lock: bare has no hash",
     ]
-
-
-def test_links_are_read_without_their_fragments_and_without_other_sites() -> None:
-    text = "[a](b.md), [c](d/e.md#f), [g](https://h.example/), [i](#j)"
-    assert tidy.link_targets(text) == ["b.md", "d/e.md"]
 
 
 def test_modules_are_read_out_of_a_document() -> None:

@@ -60,7 +60,6 @@ _IO_METHODS = frozenset(
 # With a class of one letter in each word, since this file is searched too.
 _MACHINE_PATH = re.compile(r"/(w[o]rk|f[a]rm|r[o]ot|t[m]p|opt/p[y]pi|opt/w[h]eels)\b|/h[o]me/\w")
 _UNFINISHED = re.compile(r"\b(T[O]DO|F[I]XME|X[X]X)\b")
-_LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 
 _MODULE = re.compile(r"`(?:mosha/)?((?:core|formats|control|clinit|monitor|cli)/\w+\.py)`")
 
@@ -176,11 +175,6 @@ def text_complaints(path: str, text: str) -> list[str]:
         if match := _UNFINISHED.search(line):
             found.append(f"{path}:{number}: {match[0]}")
     return found
-
-
-def link_targets(text: str) -> list[str]:
-    """Return the files a Markdown text links to, as written."""
-    return [target for target in _LINK.findall(text) if "://" not in target]
 
 
 def modules_named(text: str) -> set[str]:
