@@ -107,11 +107,12 @@ class Node:
 
     def _notice(self, before: peers.Peer, status: Status, now: float) -> None:
         mind, old = self.mind, before.status
-        for group in (*status.claims, *status.groups, *status.votes):
-            mind.seat(group)
         if old is None or status.inc > old.inc:
             mind.changed()  # O5: a new incarnation wants its echo
         changed = account.differences(old, status)
+        if changed or changed is None:
+            for group in (*status.claims, *status.groups, *status.votes):
+                mind.seat(group)
         if changed is None:
             self._judge_quorum()
             mind.wake_all()

@@ -145,16 +145,17 @@ class Status:
     fenced: Mapping[int, Receipt] = field(default_factory=dict)
     tables: Mapping[str, TableVersion] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+    stamp: Stamp = field(init=False, repr=False, compare=False)
+    """What orders the statuses of one node (O1). Made once: every reader asks for it."""
+
+    def __post_init__(self) -> None:
+        """Make the stamp."""
+        object.__setattr__(self, "stamp", Stamp(self.inc, self.seq))
 
     @property
     def timeout_s(self) -> float:
         """The T of its node in seconds, 0 if it does not say."""
         return self.timeout_ms / 1000
-
-    @property
-    def stamp(self) -> Stamp:
-        """What orders the statuses of one node (O1)."""
-        return Stamp(self.inc, self.seq)
 
     def holds(self, group: str) -> bool:
         """Say whether this node claims the group or may have processes of it."""

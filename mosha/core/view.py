@@ -53,16 +53,23 @@ class View:
         self._peers[status.node] = after
         for node, receipt in status.fenced.items():
             self.receipt(node, receipt)
+        self._know_terms(before.status, status)
         known = self.receipts.get(status.node)
         if known is not None and status.inc > known.inc:
             del self.receipts[status.node]  # it lives again
-        for group, term in status.terms.items():
-            self.know_term(group, term.known)
-        for group, number in status.claims.items():
-            self.know_term(group, number)
-        for group, vote in status.votes.items():
-            self.know_term(group, vote.term)
         return True
+
+    def _know_terms(self, old: Status | None, new: Status) -> None:
+        """Remember the terms of a status; most say what the one before said."""
+        if old is None or old.terms != new.terms:
+            for group, term in new.terms.items():
+                self.know_term(group, term.known)
+        if old is None or old.claims != new.claims:
+            for group, number in new.claims.items():
+                self.know_term(group, number)
+        if old is None or old.votes != new.votes:
+            for group, vote in new.votes.items():
+                self.know_term(group, vote.term)
 
     def tried(
         self, node: int, *, began: float, now: float, timeout_s: float, error: str = ""

@@ -32,13 +32,13 @@ class Weather:
     """Which faults are in force now, by kind and node."""
 
     def __init__(self) -> None:
-        self._in_force = 0
+        self.in_force = 0  # how many faults are; asked first, for most of the time it is none
         self._now: dict[tuple[str, int], list[Fault]] = defaultdict(list)
         self._cuts: dict[tuple[int, int], list[Fault]] = defaultdict(list)
 
     def begin(self, fault: Fault) -> None:
         """Put a fault in force."""
-        self._in_force += 1
+        self.in_force += 1
         for key in self._keys(fault):
             self._now[key].append(fault)
         for link in self._links(fault):
@@ -46,7 +46,7 @@ class Weather:
 
     def end(self, fault: Fault) -> None:
         """Take a fault out of force."""
-        self._in_force -= 1
+        self.in_force -= 1
         for key in self._keys(fault):
             self._now[key].remove(fault)
         for link in self._links(fault):
@@ -54,12 +54,12 @@ class Weather:
 
     def of(self, kind: str, node: int) -> Fault | None:
         """Return a fault of this kind in force at a node."""
-        found = self._now.get((kind, node)) if self._in_force else None
+        found = self._now.get((kind, node)) if self.in_force else None
         return found[-1] if found else None
 
     def cut(self, reader: int, writer: int) -> Fault | None:
         """Return the cut that keeps a reader from seeing a writer."""
-        found = self._cuts.get((reader, writer)) if self._in_force else None
+        found = self._cuts.get((reader, writer)) if self.in_force else None
         return found[-1] if found else None
 
     def isolated(self, node: int, ids: tuple[int, ...]) -> Fault | None:
@@ -116,7 +116,7 @@ class Files:
         lag_s = world.lag_s * rng.random()
         if not self.calm and world.lag_tail and rng.random() < world.lag_tail:
             lag_s += world.timing.timeout_s * rng.random() ** 3
-        for node in (reader, writer):
+        for node in (reader, writer) if self.weather.in_force else ():
             fault = self.weather.of("lag", node)
             if fault is not None:
                 self.cover("fault lag")
@@ -164,6 +164,13 @@ class Files:
         version = self._seen.get((reader, writer))
         if version is None or writer in self.gone:
             return None, "ENOENT"
+        if not self.weather.in_force:
+            return self.parse(version.text), ""
+        return self._read_in_weather(reader, writer, version)
+
+    def _read_in_weather(
+        self, reader: int, writer: int, version: Version
+    ) -> tuple[Status | None, str]:
         broken = self.weather.of("readerror", reader)
         if broken is not None and self.rng.random() < 0.8:
             self.cover(f"fault {broken.word}")

@@ -111,7 +111,7 @@ class Monitor:
     @property
     def now(self) -> float:
         """The boottime here."""
-        return self.machine.now
+        return self.machine.clock.local(self.machine.agenda.now)
 
     def soon(self, seconds: float, act: Act) -> None:
         """Do something later, if this monitor lives then."""
@@ -136,8 +136,8 @@ class Monitor:
             return
         act()
         self.settle()
-        slow = self.machine.weather.of("slow", self.machine.id)
-        if slow is not None:
+        weather = self.machine.weather
+        if weather.in_force and (slow := weather.of("slow", self.machine.id)) is not None:
             self.machine.cover("fault slow")
             self.busy_until = agenda.now + slow.amount * self.rng.random() ** 2
 
@@ -214,26 +214,33 @@ class Monitor:
         """Carry out what the last fact asks for."""
         if not self.alive or not self.ready:
             return
-        node = self.node
+        node, mind = self.node, self.node.mind
+        if mind.woken:  # asked here, for most facts wake nobody
+            self._take_turns()
+        if mind.dirty:
+            self.writer.want()
+        if mind.notes:
+            self._tell_notes()
+        if self.leaving and node.halted():
+            self.leaving = False
+            self.writer.last()
+
+    def _take_turns(self) -> None:
         for _ in range(ROUNDS_MAX):
-            woken = node.take_woken()
+            woken = self.node.take_woken()
             if not woken:
-                break
+                return
             for group in sorted(woken):
                 self._turn(group)
-        else:
-            raise ThrashingError(f"node {self.machine.id} takes turns of {sorted(woken)} for ever")
-        if node.dirty:
-            self.writer.want()
-        fence = False
+        raise ThrashingError(f"node {self.machine.id} takes turns of {sorted(woken)} for ever")
+
+    def _tell_notes(self) -> None:
+        node, fence = self.node, False
         for note in node.take_notes():
             self.cluster.noted(self.machine.id, note)
             fence = fence or note.event in ("peer_changed", "quorum_changed", "fence_ended")
         if fence:
             self._fence()
-        if self.leaving and node.halted():
-            self.leaving = False
-            self.writer.last()
 
     def _turn(self, group: str) -> None:
         task = self._tasks.get(group)
@@ -273,8 +280,9 @@ class Monitor:
 
     def want_renewals(self) -> None:
         """Count the votes soon; not more often than the product does."""
-        claimed = any(seat.claim is not None for seat in self.node.mind.seats.values())
-        if claimed and not self._renewing:
+        if self._renewing:
+            return
+        if any(seat.claim is not None for seat in self.node.mind.seats.values()):
             self._renewing = True
             step = self.world.timing.heartbeat_s / RENEWALS_PER_HEARTBEAT
             self.soon(max(0.0, self._renewed_at + step - self.machine.agenda.now), self._renew)

@@ -5,6 +5,7 @@ The decisions are those of the real `core.replication`; texts travel with their 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TYPE_CHECKING
@@ -52,6 +53,7 @@ class Tables:
     def __init__(self, monitor: Monitor) -> None:
         self.monitor = monitor
         self.of = {name: _Table(self, name) for name in TABLES}
+        self._heard: dict[int, Mapping[str, TableVersion]] = {}
 
     def look(self) -> None:
         """Judge what lies in the own directory."""
@@ -65,6 +67,9 @@ class Tables:
 
     def heard(self, status: Status) -> None:
         """Take in what a peer has in force; fetch it if it is newer."""
+        if self._heard.get(status.node) == status.tables:
+            return
+        self._heard[status.node] = status.tables
         for name, version in status.tables.items():
             self.of[name].heard(status.node, version)
 

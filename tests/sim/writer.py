@@ -35,7 +35,9 @@ class Writer:
 
     def want(self) -> None:
         """Publish soon: what changes within some 10 ms goes out as one (O5)."""
-        if not self._wanted:
+        if self._writing:
+            self._again = True
+        elif not self._wanted:
             self._wanted = True
             gather_s = min(GATHER_S, self.monitor.world.timing.heartbeat_s / 4)
             self.monitor.soon(gather_s, self._publish)
