@@ -102,14 +102,20 @@ class Forker:
 
     async def _ask(self, request: bytes, fds: list[int]) -> int:
         self._send(request, fds)
-        answer: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[int] = loop.create_future()
         self._waiting.append(answer)
+        # A timer is a tenth of asyncio.timeout, and every birth waits here.
+        timer = loop.call_later(ANSWER_LIMIT_S, self._give_up_waiting, answer)
         try:
-            async with asyncio.timeout(ANSWER_LIMIT_S):
-                return await answer
-        except TimeoutError:
+            return await answer
+        finally:
+            timer.cancel()
+
+    def _give_up_waiting(self, answer: asyncio.Future[int]) -> None:
+        if not answer.done():
+            answer.set_exception(LostError(errno.EIO, "the fork server does not answer"))
             self._lose()
-            raise LostError(errno.EIO, "the fork server does not answer") from None
 
     def restart(self) -> None:
         """Have a server again, after the end of the last one."""

@@ -143,6 +143,7 @@ class ForkServer:
         self._mark = mark
         self._tree = tree
         self._environment = Environment()
+        self._request = bytearray(REQUEST_MAX_BYTES)  # one for all: it would be mapped each time
         self._no_signals = ctypes.create_string_buffer(SIGSET_BYTES)
         self._into_cgroup = born_alive(tree) if tree else False
 
@@ -169,14 +170,14 @@ class ForkServer:
         # Close on exec, or the pipe would never tell that the exec was done.
         room = _socket.CMSG_SPACE(FDS * fds.itemsize)
         try:
-            request, ancillary, _, _ = self._connection.recvmsg(
-                REQUEST_MAX_BYTES, room, _socket.MSG_CMSG_CLOEXEC
+            size, ancillary, _, _ = self._connection.recvmsg_into(
+                [self._request], room, _socket.MSG_CMSG_CLOEXEC
             )
         except ConnectionResetError:  # it went before it had read the last answer
             return b"", []
         for _, _, data in ancillary:
             fds.frombytes(data)
-        return request, list(fds)
+        return bytes(self._request[:size]), list(fds)
 
     def _bear(self, request: tuple[list[bytes], list[bytes], str], fds: list[int]) -> int:
         """Return the child's pid, or minus the number of an error."""
