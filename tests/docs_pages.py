@@ -233,7 +233,7 @@ def _demo(argument: str) -> str:
     """Return the summary of the demo as the tutorial shows it."""
     del argument
     text = (DOCS / "tutorial" / "one-machine.md").read_text(encoding="utf-8")
-    printed = text.partition("$ mosha demo\n")[2].partition("```")[0]
+    printed = text.partition("$ make demo\n")[2].partition("```")[0]
     return _fenced(printed.strip().rpartition("\n\n")[2])
 
 

@@ -1,8 +1,10 @@
 """A machine with a real systemd as PID 1: Debian in a container, thrown away afterwards.
 
-The base tree is made once by debootstrap, about two minutes, and kept in $MOSHA_SYSTEMD_BASE or
+A base tree is made once by debootstrap, about two minutes, and kept in $MOSHA_SYSTEMD_BASE or
 /var/cache/mosha-systemd-base. Each machine is an overlay of it, with mosha installed in
 /opt/mosha as by `python3 -m venv` and pip. The machine's own systemd says when it is up.
+
+The tests of the tutorials have a base tree of their own, with what these tell to install.
 """
 
 from __future__ import annotations
@@ -24,16 +26,14 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
+from mosha.cli import demo_processes
 from tests.leftovers import cgroups_below, own_cgroup
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-BASE_VARIABLE = "MOSHA_SYSTEMD_BASE"
-BASE = Path("/var/cache/mosha-systemd-base")
 SUITE = "bookworm"
-PACKAGES = ("systemd", "systemd-sysv", "dbus", "procps", "python3")
 PROGRAMS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap"}
 BASE_LIMIT_S = 900.0
 BOOT_LIMIT_S = 60.0
@@ -45,8 +45,29 @@ class CannotBootError(Exception):
     """Why no machine can be had here."""
 
 
-def base_tree() -> Path:
-    """Return the tree of all machines, made if it is not there yet.
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A base tree: where it is, unless a variable of the environment says otherwise."""
+
+    variable: str
+    path: Path
+    packages: tuple[str, ...]
+
+
+SYSTEMD = Tree(
+    "MOSHA_SYSTEMD_BASE",
+    Path("/var/cache/mosha-systemd-base"),
+    ("systemd", "systemd-sysv", "dbus", "procps", "python3"),
+)
+NEWCOMER = Tree(
+    "MOSHA_NEWCOMER_BASE",
+    Path("/var/cache/mosha-newcomer-base"),
+    (*SYSTEMD.packages, "git", "make", "python3-venv", "sudo"),
+)
+
+
+def base_tree(tree: Tree = SYSTEMD) -> Path:
+    """Return a base tree, made if it is not there yet.
 
     Raises:
         CannotBootError: says what is missing.
@@ -56,21 +77,21 @@ def base_tree() -> Path:
         raise CannotBootError(f"needs {' and '.join(missing)}")
     if sys.version_info[:2] != (3, 11):
         raise CannotBootError("the packages of this Python do not fit the Python 3.11 of Debian 12")
-    base = Path(os.environ.get(BASE_VARIABLE, BASE))
+    base = Path(os.environ.get(tree.variable, tree.path))
     base.parent.mkdir(parents=True, exist_ok=True)
     with base.with_name(f"{base.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two runs of the tests shall not both make it
         if not (base / "etc").is_dir():
-            _bootstrap(base)
+            _bootstrap(base, tree.packages)
     return base
 
 
-def _bootstrap(base: Path) -> None:
+def _bootstrap(base: Path, packages: tuple[str, ...]) -> None:
     draft = base.with_name(f"{base.name}.{secrets.token_hex(4)}")
     try:
         done = subprocess.run(
             [
-                *("debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
+                *("debootstrap", "--variant=minbase", f"--include={','.join(packages)}"),
                 *(SUITE, str(draft)),
             ],
             capture_output=True,
@@ -88,10 +109,18 @@ def _bootstrap(base: Path) -> None:
 
 @dataclass(slots=True)
 class Machine:
-    """One machine. After `end` nothing of it stays behind, whatever became of `start`."""
+    """One machine. After `end` nothing of it stays behind, whatever became of `start`.
+
+    `words` are for systemd-nspawn: by default the machine has no network. Machines that run at
+    the same time need a `box` each, a cgroup to live in.
+    """
 
     directory: Path
     base: Path
+    name: str = "machine"
+    words: tuple[str, ...] = ("--private-network",)
+    with_mosha: bool = True
+    box: Path | None = None
     leader: int = 0
     _nspawn: subprocess.Popen[bytes] | None = None
     _console: list[Path] = field(default_factory=list)
@@ -126,7 +155,9 @@ class Machine:
         _run("mount", "-t", "overlay", "overlay", "-o", options, str(self.root))
         (self.root / "etc/machine-id").unlink(missing_ok=True)
         (self.root / "etc/machine-id").write_text(f"{secrets.token_hex(16)}\n")
-        install(self.root)
+        (self.root / "etc/hostname").write_text(f"{self.name}\n")
+        if self.with_mosha:
+            install(self.root)
 
     # --- power -----------------------------------------------------------------------
 
@@ -147,12 +178,7 @@ class Machine:
             self._console.append(console)
             with console.open("wb") as output:
                 self._nspawn = subprocess.Popen(
-                    [
-                        *("systemd-nspawn", "--quiet", f"--directory={self.root}", "--boot"),
-                        *(f"--machine=m{os.getpid()}", "--register=no", "--keep-unit"),
-                        *("--private-network", "--link-journal=no", "--notify-ready=yes"),
-                        "--console=read-only",
-                    ],
+                    demo_processes.inside(self.box, self._nspawn_words()),
                     env={
                         **os.environ,
                         "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
@@ -176,6 +202,14 @@ class Machine:
                 return False
 
             wait_until(up, BOOT_LIMIT_S)
+
+    def _nspawn_words(self) -> list[str]:
+        return [
+            *("systemd-nspawn", "--quiet", f"--directory={self.root}", "--boot"),
+            *(f"--machine=m{os.getpid()}-{self.name}", f"--hostname={self.name}"),
+            *("--register=no", "--keep-unit", "--link-journal=no", "--notify-ready=yes"),
+            *("--console=read-only", *self.words),
+        ]
 
     def power_off(self) -> None:
         """Shut down in good order, as `systemctl poweroff` does, and wait until it is off."""
@@ -201,7 +235,7 @@ class Machine:
     def do(self, *words: str, limit_s: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Run a command inside as root; return how it ended."""
         return subprocess.run(
-            ["/usr/bin/nsenter", "--target", str(self.leader), "--all", "--", *words],
+            self.inside(*words),
             capture_output=True,
             text=True,
             check=False,
@@ -209,6 +243,10 @@ class Machine:
             env={"PATH": f"{OPT}/bin:/usr/sbin:/usr/bin", "LANG": "C.UTF-8"},
             cwd="/",
         )
+
+    def inside(self, *words: str) -> list[str]:
+        """Return what runs a command inside as root."""
+        return ["/usr/bin/nsenter", "--target", str(self.leader), "--all", "--", *words]
 
     def get(self, *words: str) -> str:
         """Run a command inside that has to succeed; return what it printed."""

@@ -1,0 +1,51 @@
+"""A clean machine for a newcomer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.conftest import SESSION
+from tests.systemd.machine import NEWCOMER, CannotBootError, Machine, base_tree
+from tests.tutorial import newcomer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the first of these tests the time to make the base tree, and one worker all machines."""
+    for item in items:
+        if "newcomers_machine" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.root("boots systemd in a container"))
+            item.add_marker(pytest.mark.timeout(900))
+            item.add_marker(pytest.mark.xdist_group("systemd"))
+
+
+@pytest.fixture
+def newcomers_machine(pytestconfig: pytest.Config) -> Iterator[Machine]:
+    """A clean machine that is up. Skips, and says why, where none can be booted."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: boots systemd in a container")
+    directory = Path(tempfile.mkdtemp(dir=pytestconfig.stash[SESSION].directory, prefix=""))
+    try:
+        try:
+            base = base_tree(NEWCOMER)
+            machine = Machine(directory, base, "laptop", newcomer.network_words(), with_mosha=False)
+            machine.start()
+        except CannotBootError as reason:
+            pytest.skip(f"no machine can be booted here: {reason}")
+        try:
+            newcomer.settle(machine)
+            yield machine
+        finally:
+            # What a failed test left running would hold up the end.
+            machine.do("pkill", "-KILL", "-u", newcomer.USER)
+            machine.end()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
