@@ -14,13 +14,16 @@ SEED      ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo check lint test bench sim mutants chaos docs lock clean
+.PHONY: help demo demo-web check lint test bench sim mutants chaos docs lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## a cluster of three nodes here, one is killed, its groups move (ARGS=--json)
 	$(BIN)/mosha demo $(ARGS)
+
+demo-web: $(STAMP) ## root: nginx and a floating address, how long it is gone each time (ARGS=--json)
+	$(BIN)/python -m tests.web $(ARGS)
 
 check: lint test ## what CI runs: ruff, mypy and all tests
 
