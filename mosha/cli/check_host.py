@@ -39,6 +39,8 @@ def host_findings(settings: Settings, node: int | None, why_not: str) -> list[Fi
         base = Path(settings.mfsbase)
         found.append(_directory(NODE_DIRECTORY, settings.node_path(node), base))
     found.append(_directory("rundir", settings.rundir_path, Path("/")))
+    if settings.log_path is not None:
+        found.append(_directory("log_file", settings.log_path.parent, Path("/")))
     found += [_socket(path) for path in (settings.socket_path, settings.monitor_socket_path)]
     if node is not None:
         tables = (settings.node_path(node) / name for name in ("cltab", "hactl"))

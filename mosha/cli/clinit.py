@@ -45,6 +45,7 @@ class _Given:
     state_dir: Path | None
     cgroup: str | None
     managed: bool
+    people: bool
     node: str
     words: tuple[str, ...]
     log_file: Path | None
@@ -88,6 +89,7 @@ class _Given:
     help="With -d: the cgroup v2 directory to work in; `none` to do without.",
 )
 @click.option("--managed", is_flag=True, help="With -d: started by the monitor; ignore signals.")
+@click.option("--people", is_flag=True, help="With -d: log for people, terminal or not.")
 @click.option("--node", default="", help="With -d: MOSHA_NODE of all commands.")
 @click.option(
     "--log-file",
@@ -197,7 +199,7 @@ def _be_daemon(given: _Given) -> int:
     if given.log_file is not None:
         file = LogFile(given.log_file, max_bytes=given.log_max_bytes, keep=given.log_keep)
     logs.configure(
-        people=sink.isatty(),
+        people=given.people or sink.isatty(),
         stream=cast("TextIO", sink),
         file=file,
         fields={"node": int(given.node)} if given.node.isdecimal() else None,

@@ -309,7 +309,7 @@ def _pausing(report: Report) -> list[RenderableType]:
         Text(f"{group.group}: {pause.tag} respawned too rapidly, goes on in {left}")
         for group in report.groups
         for pause in group.throttled
-        if (left := age_text(pause.until_s))
+        if (left := age_text(pause.left_s))
     ]
 
 

@@ -77,9 +77,10 @@ ClinitRequest = Hello | Tell | Lease | Reread | Ask | Subscribe | Shutdown
 class EntryReport(Message):
     """One entry of a group as it is now.
 
-    `state` is one of waiting, running, pausing (respawn throttle), stopping, done, passed,
-    failed, off. `until` is when a pause ends. `exit` is the last exit as text (`exit 3`,
-    `signal 9`, `cannot execute: …`), empty if it has not exited yet.
+    `state` is one of waiting, running, pausing (respawn throttle), clearing (the leader is
+    dead, what it left behind is being ended), stopping, done, passed, failed, off. `until` is
+    when a pause ends. `exit` is the last exit as text (`exit 3`, `signal 9`, `cannot execute:
+    …`), empty if it has not exited yet.
     """
 
     tag: str

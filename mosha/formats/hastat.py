@@ -92,7 +92,7 @@ class Throttle(msgspec.Struct, frozen=True, kw_only=True):
     """An entry of the reporting node that respawned too rapidly and pauses (C3.11)."""
 
     tag: str
-    until_s: float
+    left_s: float
 
 
 class EntryState(msgspec.Struct, frozen=True, kw_only=True):

@@ -80,6 +80,7 @@ class ClinitPlace:
             *("-c", str(self.cltab), "-s", str(self.socket)),
             *("--state-dir", str(self.state_dir), "--node", str(self.node)),
             *(log_file.words() if log_file else ()),
+            *(("--people",) if logs.for_people() else ()),
         ]
 
 

@@ -176,7 +176,7 @@ def _group(mind: Mind, group: str, around: Surroundings, now: float) -> hastat.G
         bans=_bans(mind, group, now),
         not_here=explain.not_here(mind, group, now),
         throttled=[
-            hastat.Throttle(tag=entry.tag, until_s=round(entry.until - now, 3))
+            hastat.Throttle(tag=entry.tag, left_s=round(entry.until - now, 3))
             for entry in (detail.entries if detail else ())
             if entry.until is not None and entry.until > now
         ],
@@ -287,7 +287,7 @@ def _problems(
     found += [f"{item.file} on node {item.node} is refused: {item.text}" for item in refused]
     for group in groups:
         found += [
-            f"group {group.group}: {entry.tag} respawns too rapidly, pauses {entry.until_s:.0f} s"
+            f"group {group.group}: {entry.tag} respawns too rapidly, pauses {entry.left_s:.0f} s"
             for entry in group.throttled
         ]
     if room.warning:

@@ -161,10 +161,16 @@ def test_a_missing_mount_and_a_file_in_the_way_are_mistakes(home: Home) -> None:
     blocked = home.base / "file"
     blocked.touch()
     settings = settings_from(
-        {"mfsbase": str(home.base / "gone"), "rundir": str(blocked / "run"), "mynode": 1}, "test"
+        {
+            "mfsbase": str(home.base / "gone"),
+            "rundir": str(blocked / "run"),
+            "mynode": 1,
+            "log_file": str(blocked / "log" / "mosha.log"),
+        },
+        "test",
     )
     found = {f.where: f for f in host_findings(settings, 1, "") if f.level == "mistake"}
-    assert set(found) == {"node directory", "rundir"}
+    assert set(found) == {"node directory", "rundir", "log_file"}
 
 
 @pytest.mark.parametrize("mode", [0o664, 0o646])

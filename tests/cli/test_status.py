@@ -90,7 +90,7 @@ DEGRADED = report(
             why="test STARTING on node 1, on its way",
             bans=[BanReport(node=3, left_s=240, reason="test entry webtest exited 1")],
         ),
-        group("mail", on(3), throttled=[Throttle(tag="maild", until_s=7.0)]),
+        group("mail", on(3), throttled=[Throttle(tag="maild", left_s=7.0)]),
     ],
     shots=[Shot(node=2, inc=5, method="print", outcome="no receipt", age_s=12)],
     refused=[Refusal(file="hactl", node=3, text="hactl:3:1: group without level: 'x'")],

@@ -89,7 +89,7 @@ FULL = Report(
             votes={10: 1, 2: 1, 1: 1},
             bans=[BanReport(node=3, left_s=10.5, reason="test failed")],
             not_here={3: "banned"},
-            throttled=[Throttle(tag="t", until_s=12.0)],
+            throttled=[Throttle(tag="t", left_s=12.0)],
             entries=[
                 EntryState(tag="t", mode="respawn", state="pausing", pid=1, starts=7, exit="")
             ],

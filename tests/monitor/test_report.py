@@ -298,7 +298,7 @@ def test_entries_and_the_respawn_throttle_come_from_clinit() -> None:
         ("b", "respawn", "pausing", 0),
         ("c", "respawn", "running", 18),
     ]
-    assert [(item.tag, item.until_s) for item in found.throttled] == [("b", 5.0)]
+    assert [(item.tag, item.left_s) for item in found.throttled] == [("b", 5.0)]
 
 
 def test_refused_files_are_shown_with_who_refuses_them() -> None:
