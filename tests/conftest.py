@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import tempfile
 from pathlib import Path
@@ -27,14 +28,22 @@ hypothesis.settings.load_profile("mosha")
 
 SESSION = pytest.StashKey[Session]()
 TMP_PATHS = "t"
+# The first of the fresh seeds of the simulator: of one session, whichever worker runs them.
+FRESH_SEED = "MOSHA_SIM_FIRST"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if not os.environ.get(FRESH_SEED):
+        os.environ[FRESH_SEED] = str(random.SystemRandom().randrange(10**6, 10**9))
     session = Session()
     session.begin()
     config.stash[SESSION] = session
     if not config.option.basetemp:
         config.option.basetemp = session.directory / TMP_PATHS
+
+
+def pytest_report_header() -> str:
+    return f"simulator: fresh seeds from {os.environ[FRESH_SEED]} on (to repeat: {FRESH_SEED}=…)"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -31,7 +31,7 @@ class Agenda:
     def at(self, when: float, act: Act) -> None:
         """Let something happen at a moment, at once if that has passed."""
         self._count += 1
-        heapq.heappush(self._heap, (when if when > self.now else self.now, self._count, act))
+        heapq.heappush(self._heap, (max(self.now, when), self._count, act))
 
     def run(self, until: float) -> None:
         """Let everything happen that is due up to and at `until`."""

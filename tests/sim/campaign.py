@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.sim import shrink, story, worldtext
 from tests.sim.cluster import Cluster
+from tests.sim.coverage import missing
 from tests.sim.draw import draw
 from tests.sim.monitor import ThrashingError
 from tests.sim.truth import Violation
@@ -96,24 +97,28 @@ def run(options: argparse.Namespace) -> int:
     first = fresh_seed() if options.first is None else options.first
     say(f"seeds {first} to {first + options.seeds - 1}")
     storm = tuple(options.storm.split(",")) if options.storm else ()
+    began = time.monotonic()
     summary = run_seeds(first, options.seeds, brief=options.brief, storm=storm)
     if options.brief:
         for seed, told in summary.failures.items():
             say(f"seed {seed - first + 1}: {told}")
         return 1 if summary.failures else 0
-    _say(summary)
+    _say(summary, time.monotonic() - began)
     for seed, told in list(summary.failures.items())[:FAILURES_SHOWN_MAX]:
         say(f"FAILED {told}\n  python -m tests.sim --seed {seed}")
     return 1 if summary.failures else 0
 
 
-def _say(summary: Summary) -> None:
+def _say(summary: Summary, wall_s: float) -> None:
     for what, count in sorted(summary.counts.items()):
         say(f"{count:9} {what}")
     say(
         f"{summary.worlds} worlds, {summary.node_hours:.1f} node-hours,"
-        f" {summary.speed:.0f} node-hours per minute of one core"
+        f" {summary.speed:.0f} node-hours per CPU minute ({summary.cpu_s:.0f} s of CPU in"
+        f" {wall_s:.0f} s)"
     )
+    unmet = missing(summary.counts)
+    say(f"never exercised: {', '.join(unmet)}" if unmet else "every fault and rule was exercised")
     for name, values in (
         ("cold start", summary.cold_heartbeats),
         ("all well after the last fault", summary.settled_heartbeats),

@@ -66,13 +66,15 @@ class Clinit:
         self._watches = _Watches()
         self._due: float | None = None
         self._table: tuple[bytes, int] | None = None
+        self._refusal = ""
         self._reread()
 
     # --- what the monitor asks -------------------------------------------------------
 
-    def tell(self, tell: Tell) -> None:
-        """Take a tell, after a look at cltab (C1.16); what comes of it is reported."""
+    def tell(self, tell: Tell) -> str:
+        """Take a tell, after a look at cltab (C1.16); return why it was refused, "" if not."""
         self._reread()
+        self._refusal = ""
         told = groups.Told(
             tell.group,
             tell.level,
@@ -81,6 +83,7 @@ class Clinit:
             kill_at=tell.kill_at,
         )
         self.feed(told)
+        return self._refusal
 
     def renew(self, renewals: list[Renewal]) -> None:
         """Take renewed deadlines."""
@@ -205,6 +208,8 @@ class Clinit:
             case groups.Shown(_, after):
                 touched[after.name] = None
                 self.machine.cluster.shown(self.machine.id, after)
+            case sup.Answer(ok=False, text=text):
+                self._refusal = text
             case sup.Gone(group):
                 self.machine.report(self, group, None)
             case units.Touched(group):

@@ -97,6 +97,8 @@ class Cluster:
             Violation: a checker found a promise broken.
         """
         rng = chance(self.world.seed, "boot")
+        if self.world.adaptive:
+            self.truth.cover("rule world with the adaptive quorum")
         for machine in self.machines.values():
             mtime_ns = int((WALL_AT_START_S - 86_400) * 1e9)
             machine.disk.tables[CLTAB].file = (edits.first_cltab(self.world.groups), mtime_ns)

@@ -71,8 +71,12 @@ def a_fault(rng: random.Random, world: World, at: float, kind: str, focus: list[
         case "killmonitor" | "killclinit" | "crash" | "wipe":
             quick = rng.random() < 0.5
             return replace(fault, lasts=round(t.heartbeat_s * 0.3 if quick else lasts, 4))
-        case "failtest" | "die":
+        case "die":
             return replace(fault, word=rng.choice(world.groups).name)
+        case "failtest":
+            some = tuple(sorted(rng.sample(world.ids, rng.randint(1, world.nodes))))
+            word = rng.choice(world.groups).name
+            return replace(fault, nodes=some, lasts=round(3 * lasts, 4), word=word)
         case "edit":
             return replace(fault, word=_edit(rng, world))
         case "cltab":

@@ -198,6 +198,7 @@ class Monitor:
         if clinit is not self.machine.clinit or not self.ready:
             return
         if local is None:
+            self.machine.cover("rule group dropped by clinit")
             self.node.clinit_dropped(group)
         else:
             self.node.clinit_changed(local)
@@ -266,12 +267,15 @@ class Monitor:
 
     def _tell(self, task: GroupTask, tell: Tell) -> None:
         clinit = self.machine.clinit
+        refusal = ""
         if clinit is not None and not self._connecting:
-            clinit.tell(tell)
-        self.soon(self.world.ipc_s, partial(self._told, task, tell.group))
+            refusal = clinit.tell(tell)
+        self.soon(self.world.ipc_s, partial(self._told, task, tell, refusal))
 
-    def _told(self, task: GroupTask, group: str) -> None:
-        task.busy = False
+    def _told(self, task: GroupTask, tell: Tell, refusal: str) -> None:
+        task.busy, group = False, tell.group
+        if refusal:
+            self.node.tell_refused(group, tell.level, refusal, self.now)
         if task.woken:
             task.woken = False
             self._turn(group)

@@ -1,0 +1,44 @@
+"""What runs have to come upon: every kind of fault with its effect, every rule, every row.
+
+A campaign of many seeds in which one of these is at zero proves nothing about it and says so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from mosha.core.life import ROWS
+from mosha.core.replication import TABLES
+from tests.sim.world import KINDS
+
+_DONE_TO_TABLES = ("adopt", "refuse", "fetched", "discard", "write")
+
+EXERCISED: tuple[str, ...] = (
+    *(f"row {row.name}" for row in ROWS),
+    *("note vote_given", "note claim_granted", "note claim_raised", "note lease_lost"),
+    *("note vote_released: claim withdrawn", "note vote_released: claimant not heard from"),
+    *("note vote_released: claimant fenced", "note vote_released: own claim ended"),
+    *("note group_adopted", "note group_banned", "note fence_ordered", "note fence_ended"),
+    *("note incarnation_raised", "note electorate_changed", "note clinit_lost"),
+    "note tell_refused",
+    "note silence_ended: all nodes have echoed this incarnation",
+    *("rule stop_at enforced by clinit", "rule kill_at enforced by clinit", "rule watchdog"),
+    *("rule born with a former life", "rule born without the former life", "rule left"),
+    *("rule own clstat torn at a start", "rule late vote for a claim that runs"),
+    *("rule started after a receipt", "rule operator confirmed", "rule shot with a majority"),
+    *("rule group dropped by clinit", "rule world with the adaptive quorum"),
+    *(f"rule {table} {do}" for table in TABLES for do in _DONE_TO_TABLES),
+    *("fault stale read", "fault torn read", "fault hanging read", "fault hanging write"),
+    *("fault own writes cut off", "fault directory away", "fault process ignores signals"),
+    *("fault write ENOSPC", "fault write EIO", "fault EIO", "fault ESTALE", "fault ENOENT"),
+    *("fault cut eio", "fault cut stale", "fault cut hang"),
+    *("fault fence works", "fault fence fails", "fault fence hangs", "fault fence print"),
+    *("fault fence lies", "fault test fails", "fault reordered"),
+    "fault version held back by a cut",
+    *(f"fault {kind}" for kind in KINDS),
+)
+
+
+def missing(counts: Counter[str]) -> list[str]:
+    """Return what the runs never came upon."""
+    return [what for what in EXERCISED if not counts[what]]
