@@ -349,7 +349,13 @@ def _table(head: Sequence[str], rows: Iterator[Sequence[str]] | Sequence[Sequenc
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
+def _file(path: str) -> str:
+    """Return a file of the source as it is."""
+    return _fenced((ROOT / path).read_text(encoding="utf-8"))
+
+
 MAKERS: dict[str, Callable[[str], str]] = {
+    "file": _file,
     "help": _help,
     "commands": _commands,
     "events": _events,
