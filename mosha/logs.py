@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TextIO
 
+from mosha.journal import Journal
 from mosha.logfile import LogFile
 
 
@@ -128,12 +129,27 @@ class _IntoFile:
         return event
 
 
+class _IntoJournal:
+    """Hands each event to journald; what that does not take goes on to stderr."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._render = structlog.processors.JSONRenderer(ensure_ascii=False)
+
+    def __call__(self, logger: WrappedLogger, name: str, event: EventDict) -> str:
+        line = str(self._render(logger, name, event))
+        if self._journal.send(line, event):
+            raise structlog.DropEvent
+        return line
+
+
 def configure(
     *,
     people: bool,
     level: str = "info",
     stream: TextIO | None = None,
     file: LogFile | None = None,
+    journal: Journal | None = None,
     fields: Mapping[str, object] | None = None,
 ) -> None:
     """Set up logging for this process: JSON lines, or lines for people.
@@ -143,6 +159,7 @@ def configure(
         level: debug, info, warning, error or critical; lower lines cost 0.1 µs.
         stream: where to write; stderr by default.
         file: gets the JSON lines; then only lines for people go to `stream`.
+        journal: gets the JSON lines instead of `stream`, with fields of its own.
         fields: what every line of this process has, before any logger is used.
     """
     out = stream or sys.stderr
@@ -158,7 +175,8 @@ def configure(
         chain.append(structlog.dev.ConsoleRenderer(colors=out.isatty()))
     else:
         chain.append(structlog.processors.dict_tracebacks)
-        chain.append(structlog.processors.JSONRenderer(ensure_ascii=False))
+        plain = structlog.processors.JSONRenderer(ensure_ascii=False)
+        chain.append(plain if journal is None else _IntoJournal(journal))
     structlog.configure(
         processors=chain,
         wrapper_class=structlog.make_filtering_bound_logger(
@@ -182,8 +200,8 @@ def file_in_force() -> LogFile | None:
 
 def for_people() -> bool:
     """Say whether this process logs for people at this moment."""
-    processors = structlog.get_config()["processors"]
-    return bool(processors) and isinstance(processors[-1], structlog.dev.ConsoleRenderer)
+    last = structlog.get_config()["processors"][-1]
+    return structlog.is_configured() and isinstance(last, structlog.dev.ConsoleRenderer)
 
 
 def get() -> FilteringBoundLogger:

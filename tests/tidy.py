@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 
-_LEAVES = frozenset({"errors", "clock", "logs", "logfile", "notify"})
+_LEAVES = frozenset({"errors", "clock", "logs", "logfile", "notify", "journal"})
 _CONTROL = frozenset({"control", "formats", "core"}) | _LEAVES
 _ALL = frozenset({"cli", "ha", "monitor", "clinit", "__init__"}) | _CONTROL
 
@@ -24,7 +24,8 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "clock": frozenset({"errors"}),
     "logfile": frozenset(),
     "notify": frozenset(),
-    "logs": frozenset({"errors", "logfile"}),
+    "journal": frozenset(),
+    "logs": frozenset({"errors", "journal", "logfile"}),
     "core": frozenset({"core", "errors"}),
     "formats": frozenset({"formats", "core", "errors"}),
     "control": _CONTROL,

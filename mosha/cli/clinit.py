@@ -192,6 +192,7 @@ def _be_daemon(given: _Given) -> int:
     from mosha.clinit.daemon import run_clinit  # noqa: PLC0415
     from mosha.clinit.logsink import LogSink  # noqa: PLC0415
     from mosha.clinit.options import ClinitOptions  # noqa: PLC0415
+    from mosha.journal import Journal  # noqa: PLC0415
     from mosha.logfile import LogFile  # noqa: PLC0415
 
     sink = LogSink(sys.stderr.fileno() if given.log is None else _open_log(given.log))
@@ -202,6 +203,7 @@ def _be_daemon(given: _Given) -> int:
         people=given.people or sink.isatty(),
         stream=cast("TextIO", sink),
         file=file,
+        journal=Journal.behind(sys.stderr.fileno(), "clinit") if given.log is None else None,
         fields={"node": int(given.node)} if given.node.isdecimal() else None,
     )
     options = ClinitOptions(

@@ -13,6 +13,7 @@ from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
 from mosha.cli.settings import load_settings
 from mosha.formats.settings import Settings
+from mosha.journal import Journal
 from mosha.logfile import LogFile
 from mosha.monitor.run import HAND_OVER_SIGNAL, run_monitor
 
@@ -49,7 +50,9 @@ def command(config: str | None, *, debug: bool = False, no_clinit: bool = False)
     settings = load_settings(config)
     level = "debug" if debug else settings.log_level
     file = _log_file(settings)
-    logs.configure(people=debug or sys.stderr.isatty(), level=level, file=file)
+    people = debug or sys.stderr.isatty()
+    journal = Journal.behind(sys.stderr.fileno(), "mosha")
+    logs.configure(people=people, level=level, file=file, journal=journal)
 
     async def run() -> int:
         return await run_monitor(

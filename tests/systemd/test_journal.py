@@ -33,6 +33,18 @@ def test_filters_and_times_hold_for_the_journal(node: Node) -> None:
     assert {str(line["event"]).split("_")[0] for line in found} == {"claim"}
 
 
+def test_the_journal_itself_knows_groups_events_and_priorities(node: Node) -> None:
+    ask = ("journalctl", "-q", "-o", "cat")
+    started = events(node.machine.get(*ask, "-u", CLINIT, "MOSHA_EVENT=entry_started"))
+    assert started
+    group = str(started[0]["group"])
+    told = events(node.machine.get(*ask, f"MOSHA_GROUP={group}", "-p", "info"))
+    assert {line["group"] for line in told} == {group}
+    assert not events(node.machine.get(*ask, f"MOSHA_GROUP={group}", "-p", "emerg"))
+    assert events(node.machine.get(*ask, "-t", "clinit"))
+    assert events(node.machine.get(*ask, "-t", "mosha"))
+
+
 def test_a_followed_journal_shows_what_comes(node: Node) -> None:
     follow = f"timeout 20 {MOSHA} logs --journal -f --json --event settings_reloaded"
     node.machine.do("systemd-run", "--unit=follower", "sh", "-c", f"{follow} > /followed")
