@@ -27,7 +27,7 @@ html_last_updated_fmt = None  # the same sources make the same site
 
 
 def setup(app: Sphinx) -> None:
-    """Tell Sphinx what is our own: the navigation, and examples that Pygments has no colours for."""
+    """Tell Sphinx what is ours: the navigation, and examples that Pygments has no colours for."""
     for kind in ("cltab", "hactl", "clstat", "fstab"):
         app.add_lexer(kind, TextLexer)
     connect(app)
