@@ -45,6 +45,11 @@ class Seen:
         return Found(self.version, self.distrust, self.mistakes, superseded)
 
 
+def shown_beside(path: Path) -> Path:
+    """Return where a node shows what is in force while its own file has a refused text."""
+    return path.with_name(f".{path.name}.in-force")
+
+
 def read_table(path: Path, name: str, former: Seen | None = None) -> Seen:
     """Read, check and parse the table `name` at `path`; what is wrong is told in the result.
 

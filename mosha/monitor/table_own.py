@@ -23,8 +23,15 @@ from mosha.core.replication import (
 )
 from mosha.core.status import TableVersion
 from mosha.errors import BugError, HostError
-from mosha.monitor.mfs import file_system_of
-from mosha.monitor.table_files import Seen, parse_table, read_table, remarks, replace_table
+from mosha.monitor.mfs import file_system_of, write_atomically
+from mosha.monitor.table_files import (
+    Seen,
+    parse_table,
+    read_table,
+    remarks,
+    replace_table,
+    shown_beside,
+)
 from mosha.monitor.table_keeper import InForce, Keeper, in_force, named, reason
 from mosha.monitor.table_store import Fate
 
@@ -46,6 +53,7 @@ class OwnFile:
         self._seen: Seen | None = None
         self._steady: Seen | None = None
         self._mount = ""
+        self._shown: TableVersion | None = None
 
     def want_look(self) -> None:
         """Have the file looked at soon; several wishes are one look."""
@@ -168,6 +176,7 @@ class OwnFile:
         keeper.notice("trust", why if verdict.do is Do.NOTHING else "")
         if verdict.do is Do.NOTHING:
             keeper.notice("write", "")
+        await self._show(keeper.force if verdict.do is Do.REFUSE else None)
         if verdict.do is Do.REFUSE:
             keeper.refuse(me, seen, why)
             return
@@ -179,6 +188,19 @@ class OwnFile:
             await self._write(seen)
         elif verdict.do is Do.ADOPT and seen.version:
             await keeper.adopt(in_force(seen, seen.version), me)
+
+    async def _show(self, force: InForce | None) -> None:
+        """Let peers find what is in force where the own file shows a text that is refused."""
+        version = force.version if force else None
+        if version == self._shown:
+            return
+        path, data = shown_beside(self._path), force.data if force else None
+        try:
+            await self._means.own.call(_put, path, data, limit_s=self._means.limit_s)
+        except (OSError, HostError) as error:
+            self._note_failure(f"{path}: cannot be written: {reason(error)}")
+        else:
+            self._shown = version
 
     def _told(self, seen: Seen, why: str) -> str:
         return f"{self._path}: {why}" if why and why not in {seen.distrust, seen.mistakes} else why
@@ -247,6 +269,13 @@ def _read_own(path: Path, name: str, former: Seen | None) -> tuple[Seen, str]:
     """Read the own file and say on which mount it is: an empty mountpoint is no news."""
     mount = file_system_of(os.path.realpath(path.parent))
     return read_table(path, name, former), f"{mount.source} ({mount.fstype}) at {mount.mountpoint}"
+
+
+def _put(path: Path, data: bytes | None) -> None:
+    if data is None:
+        path.unlink(missing_ok=True)
+    else:
+        write_atomically(path, data)
 
 
 def _edited(before: bytes, edit: Callable[[bytes], bytes], name: str) -> Seen:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import anyio
 
 from mosha.core.replication import ahead_s, choose_peer, is_newer
 from mosha.core.status import TableVersion
 from mosha.errors import HostError
-from mosha.monitor.table_files import read_table
+from mosha.monitor.table_files import Seen, read_table, shown_beside
 from mosha.monitor.table_keeper import Keeper, in_force, named, reason
 
 FETCH_PAUSES_S = (0.05, 0.2, 0.5)
@@ -106,7 +107,9 @@ class PeerVersions:
             return await keeper.adopt(replace(keeper.force, version=version), node)
         path = means.place(node) / keeper.name
         try:
-            seen = await means.peer(node).call(read_table, path, keeper.name, limit_s=means.limit_s)
+            seen = await means.peer(node).call(
+                _read_either, path, keeper.name, version.digest, limit_s=means.limit_s
+            )
         except (OSError, HostError) as error:
             self._note_failure(node, version, reason(error))
             return False
@@ -130,3 +133,12 @@ class PeerVersions:
             del self._rejected[next(iter(self._rejected))]
         self._rejected[version] = why
         self._keeper.refuse(node, version, why)
+
+
+def _read_either(path: Path, name: str, digest: str) -> Seen:
+    """Read a peer's file, or what it shows beside a text of that file which it refuses."""
+    seen = read_table(path, name)
+    if seen.version is not None and seen.version.digest == digest:
+        return seen
+    beside = read_table(shown_beside(path), name)
+    return beside if beside.version is not None else seen

@@ -154,6 +154,23 @@ async def test_a_version_is_taken_when_the_file_of_the_peer_shows_it(
         assert [log["event"] for log in logs].count("table_fetch_failed") == 1
 
 
+async def test_what_is_in_force_is_found_though_its_file_has_a_refused_text_now(
+    cluster: Cluster, three: list[Host]
+) -> None:
+    one, two, three_ = three
+    beside = one.directory / f".{HACTL}.in-force"
+    one.edit(FOO)
+    async with cluster.running():
+        assert one.agrees(FOO)  # and no other node has heard of it
+        one.edited("foo\n")
+        await until(lambda: one.refused and beside.exists())
+        cluster.connect()
+        await until(lambda: two.agrees(FOO) and three_.agrees(FOO))
+        assert (one.in_force(), one.own()) == (FOO, "foo\n")
+        one.edited(BAR)
+        await until(lambda: not beside.exists() and one.agrees(BAR))
+
+
 async def test_the_same_text_at_a_later_time_needs_no_fetching(cluster: Cluster, one: Host) -> None:
     later = version_of(FOO.encode(), time.time_ns())
     async with cluster.running():
