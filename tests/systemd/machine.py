@@ -224,7 +224,7 @@ class Machine:
             nspawn.wait(END_LIMIT_S)
             raise
         finally:
-            _sweep_cgroups()
+            _sweep_cgroups(self.box)
 
     def console(self) -> str:
         """Return what the boots printed."""
@@ -296,25 +296,31 @@ def _run(*words: str) -> None:
         raise CannotBootError(f"{' '.join(words)}: {done.stderr.strip()}")
 
 
-def _sweep_cgroups() -> None:
-    """Remove the cgroups that nspawn leaves behind in every hierarchy."""
-    lines = Path("/proc/self/cgroup").read_text().splitlines()
-    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+def _sweep_cgroups(box: Path | None) -> None:
+    """Remove the cgroups that nspawn leaves behind in every hierarchy.
+
+    In those of version 1 they lie where this process is, and where it or `box` is in version 2.
+    """
+    paths = dict(line.split(":", 2)[1:] for line in Path("/proc/self/cgroup").read_text().split())
     home = own_cgroup()
-    tops = [home] if home else []
-    for line in mounts:
+    tops = {top for top in (home, box) if top}
+    below = [Path(paths.get("", "/").lstrip("/"), box.name if box else "")]
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
         before, _, after = line.partition(" - ")
         if after.startswith("cgroup "):
             controllers = set(after.split()[2].split(","))
-            for entry in lines:
-                _, names, path = entry.split(":", 2)
-                if names and set(names.split(",")) <= controllers:
-                    tops.append(Path(before.split()[4], path.lstrip("/")))
+            own = [
+                path
+                for names, path in paths.items()
+                if names and set(names.split(",")) <= controllers
+            ]
+            point = Path(before.split()[4])
+            tops |= {point / path.lstrip("/") for path in own} | {point / path for path in below}
     for top in tops:
-        for name in ("payload", "supervisor"):
-            for cgroup in [*cgroups_below(top / name), top / name]:
-                with contextlib.suppress(OSError):  # not ours, or another machine lives there
-                    cgroup.rmdir()
+        made = [top / "payload", top / "supervisor"]
+        for cgroup in [*(c for one in made for c in cgroups_below(one)), *made, top]:
+            with contextlib.suppress(OSError):  # not ours, or another machine lives there
+                cgroup.rmdir()
 
 
 # --- mosha inside --------------------------------------------------------------------------

@@ -21,31 +21,35 @@ if TYPE_CHECKING:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give the first of these tests the time to make the base tree, and one worker all machines."""
     for item in items:
-        if "newcomers_machine" in getattr(item, "fixturenames", ()):
+        if "machines_dir" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.root("boots systemd in a container"))
             item.add_marker(pytest.mark.timeout(900))
             item.add_marker(pytest.mark.xdist_group("systemd"))
 
 
 @pytest.fixture
-def newcomers_machine(pytestconfig: pytest.Config) -> Iterator[Machine]:
-    """A clean machine that is up. Skips, and says why, where none can be booted."""
+def machines_dir(pytestconfig: pytest.Config) -> Iterator[Path]:
+    """A directory for machines. Skips where none can be booted for want of rights."""
     if os.geteuid() != 0:
         pytest.skip("needs root: boots systemd in a container")
     directory = Path(tempfile.mkdtemp(dir=pytestconfig.stash[SESSION].directory, prefix=""))
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def newcomers_machine(machines_dir: Path) -> Iterator[Machine]:
+    """A clean machine that is up. Skips, and says why, where none can be booted."""
+    words = newcomer.network_words()
     try:
-        try:
-            base = base_tree(NEWCOMER)
-            machine = Machine(directory, base, "laptop", newcomer.network_words(), with_mosha=False)
-            machine.start()
-        except CannotBootError as reason:
-            pytest.skip(f"no machine can be booted here: {reason}")
-        try:
-            newcomer.settle(machine)
-            yield machine
-        finally:
-            # What a failed test left running would hold up the end.
-            machine.do("pkill", "-KILL", "-u", newcomer.USER)
-            machine.end()
+        machine = Machine(machines_dir, base_tree(NEWCOMER), "laptop", words, with_mosha=False)
+        machine.start()
+    except CannotBootError as reason:
+        pytest.skip(f"no machine can be booted here: {reason}")
+    try:
+        newcomer.settle(machine)
+        yield machine
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        # What a failed test left running would hold up the end.
+        machine.do("pkill", "-KILL", "-u", newcomer.USER)
+        machine.end()

@@ -67,6 +67,11 @@ def give_repository(machine: Machine) -> None:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
     machine.get("git", "-C", REPOSITORY, "init", "--quiet")
+    commit(machine)
+
+
+def commit(machine: Machine) -> None:
+    """Commit all that is in the repository."""
     machine.get("git", "-C", REPOSITORY, "add", "--all")
     who = ("-c", "user.name=test", "-c", "user.email=test@localhost")
     machine.get("git", "-C", REPOSITORY, *who, "commit", "--quiet", "--message=all")
