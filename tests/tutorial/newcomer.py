@@ -31,7 +31,7 @@ NO_INDEX = re.compile(r"name resolution|NewConnectionError|No matching distribut
 _BY_CHANCE = re.compile(
     rf"\b({'|'.join(GROUP_NAMES)})\b|^ +node \d|^ +\d +(this node|fresh) |^ +GROUP +WANTED"
 )
-_NUMBERED = re.compile(r"\b(Node|\(of) \d+")
+_NUMBERED = re.compile(r"(\bNode|\(of) \d+")
 
 # How pip finds packages is a matter of the host.
 _PIP_VARIABLES = ("PIP_INDEX_URL", "PIP_CERT", "PIP_TRUSTED_HOST", "HTTPS_PROXY", "https_proxy")
