@@ -56,7 +56,7 @@ EXTRA_MAX = 16
 ARGUMENTS_BYTES = 88
 """The size of `struct clone_args` with `cgroup` as its last member (Linux 5.7)."""
 
-GUARD_ROUNDS_MAX = 100
+GUARD_ROUNDS_MAX = 500
 GUARD_PAUSE_S = 0.02
 
 libc = ctypes.CDLL(None, use_errno=True)
