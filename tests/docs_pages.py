@@ -40,7 +40,7 @@ from mosha.formats.hactl import parse_hactl
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.settings import parse_settings
 from mosha.logs import EVENTS
-from tests import docs_schemas
+from tests import docs_machines, docs_schemas
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -365,6 +365,9 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "demo": _demo,
     "mistakes": _mistakes,
     "times": _times,
+    "machine": docs_machines.machine,
+    "mutants": docs_machines.mutants,
+    "story": docs_machines.story,
 }
 
 

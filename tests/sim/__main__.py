@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import sys
 
 
@@ -17,15 +19,34 @@ def main() -> int:
     parser.add_argument("--mutant", help="break a rule of the core first (tests.sim.mutants)")
     parser.add_argument("--storm", metavar="KINDS", help="storms of these faults: cut,wipe,crash")
     parser.add_argument("--scenario", metavar="NAME", help="run tests/scenarios/NAME.txt")
+    parser.add_argument("--test", metavar="ID", help="run a test; for --mutant")
+    parser.add_argument("--explore", metavar="ARGS", help="explore a small scope; for --mutant")
     parser.add_argument("--brief", action="store_true", help="stop at the first failure")
     options = parser.parse_args()
     if options.mutant:
-        from tests.sim import mutants  # noqa: PLC0415 - the core may not be imported before
+        from tests.sim import mutant, mutants  # noqa: PLC0415 - the core may not be imported yet
 
-        mutants.install(mutants.find(options.mutant))
+        mutant.install(mutants.find(options.mutant))
+    if options.test:
+        return _run_test(options.test)
+    if options.explore:
+        from tests.sim import explore  # noqa: PLC0415 - same
+
+        return explore.main(options.explore.split())
     from tests.sim import campaign  # noqa: PLC0415 - same
 
     return campaign.run(options)
+
+
+def _run_test(test: str) -> int:
+    """Run one test of the suite on the core as it is in this process; 1 if it fails."""
+    import pytest  # noqa: PLC0415 - it is needed for this alone
+
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        failed = pytest.main(["-q", "-x", "--tb=no", "-p", "no:randomly", "-p", "no:xdist", test])
+    sys.stdout.write(f"test {test.rpartition('::')[2]}: {'fails' if failed else 'passed'}\n")
+    return 1 if failed == pytest.ExitCode.TESTS_FAILED else int(failed) * 2
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import argparse
 import hashlib
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from mosha.core.fencing import FencingRules
@@ -244,18 +244,18 @@ def explore(count: int, depth: int, *, owned: bool, deaths: int = 1) -> int:
     return len(seen)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Explore as the command line says; print the number of states."""
     parser = argparse.ArgumentParser(prog="python -m tests.sim.explore", description=__doc__)
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--depth", type=int, default=6)
     parser.add_argument("--deaths", type=int, default=1, help="restarts and wipes, at most")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     for owned in (False, True):
         try:
             states = explore(options.nodes, options.depth, owned=owned, deaths=options.deaths)
         except BrokenError as error:
-            sys.stdout.write(f"BROKEN by {error}\n")
+            sys.stdout.write(f"explored: broken by {error}\n")
             return 1
         begin = "node 1 owns the group" if owned else "nobody owns the group"
         sys.stdout.write(

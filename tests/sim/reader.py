@@ -92,7 +92,7 @@ class Readers:
                 self._last[node] = status
                 if node not in self._newest or status.stamp > self._newest[node]:
                     self._newest[node] = status.stamp
-                    monitor.cluster.shots.heard[self.me, node] = monitor.machine.agenda.now
+                    monitor.cluster.shots.hears(self.me, status)
                 monitor.heard(status)
                 monitor.want_renewals()
         if error not in ("", "ENOENT") and node not in self._retrying:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs_machines import noticed_by
 from tests.sim import shrink, story, worldtext
 from tests.sim.draw import draw
-from tests.sim.mutants import MUTANTS
+from tests.sim.mutants import KILLED, MUTANTS
 from tests.sim.world import World
 
 ROOT = Path(__file__).parents[2]
@@ -34,8 +35,8 @@ def test_the_same_seed_has_the_same_story() -> None:
     assert story.tell(draw(7)) == story.tell(draw(7))
 
 
-def test_the_checkers_notice_each_rule_that_is_broken_in_a_directed_scenario() -> None:
-    names = [mutant.name for mutant in MUTANTS if mutant.scenario]
+def test_the_checkers_notice_each_rule_that_is_broken_in_a_directed_scenario_or_test() -> None:
+    names = [m.name for m in MUTANTS if m.scenario or m.test or m.explore]
     done = subprocess.run(
         [sys.executable, "-m", "tests.sim.mutants", *names],
         cwd=ROOT,
@@ -45,6 +46,19 @@ def test_the_checkers_notice_each_rule_that_is_broken_in_a_directed_scenario() -
         timeout=110,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_mutant_finds_its_place_exactly_once() -> None:
+    for mutant in MUTANTS:
+        for module, sound, _ in ((mutant.module, mutant.sound, mutant.broken), *mutant.more):
+            source = (ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+            assert source.count(sound) == 1, f"{mutant.name}: {sound!r}"
+
+
+def test_the_manual_has_the_mutants_of_now_and_all_were_killed() -> None:
+    noticed = noticed_by(KILLED)
+    assert list(noticed) == [mutant.name for mutant in MUTANTS], "make mutants ARGS=--rewrite"
+    assert all(noticed.values())
 
 
 def test_shrinking_keeps_the_promise_that_is_broken_and_makes_the_world_smaller(

@@ -1,11 +1,14 @@
 """Who may shoot: one that hears a majority (O4), and not right after its own start (H3.6).
 
+Nobody is shot that said it had left.
+
 What a node "hears" is the truth: when it last read something new of each of the others. Those
 count whom it heard later than T after the victim: what cut off the victim did not cut off them.
 """
 
 from __future__ import annotations
 
+from mosha.core.status import NodeState, Status
 from tests.sim.checks import Checker
 from tests.sim.world import World
 
@@ -21,6 +24,16 @@ class Shots(Checker):
     def __init__(self, world: World) -> None:
         self.world = world
         self.heard: dict[tuple[int, int], float] = {}
+        self.left: set[tuple[int, int]] = set()
+
+    def hears(self, reader: int, status: Status) -> None:
+        """Take in that a node reads news of another."""
+        link = (reader, status.node)
+        self.heard[link] = self.truth.now()
+        if status.state is NodeState.LEFT:
+            self.left.add(link)
+        else:
+            self.left.discard(link)
 
     def ordered(self, shooter: int, victim: int, began_s: float) -> None:
         """Judge the order of a shot; `began_s` is when the shooter's monitor was started."""
@@ -29,6 +42,10 @@ class Shots(Checker):
             raise self.truth.violated(
                 self.name,
                 f"node {shooter} shoots node {victim} {now - began_s:.3f} s after its start",
+            )
+        if (shooter, victim) in self.left:
+            raise self.truth.violated(
+                self.name, f"node {shooter} shoots node {victim}, which said that it had left"
             )
         if self.world.adaptive:
             return  # it has a majority of those it counts with, which nobody else may count
