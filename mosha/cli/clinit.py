@@ -54,7 +54,7 @@ class _Given:
     log: Path | None = None
 
 
-@click.command(cls=Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Command)
 @click.option("-d", "--daemon", is_flag=True, help="Be the daemon, in the foreground.")
 @click.option("-k", "--shutdown", is_flag=True, help="Halt all groups and end the daemon.")
 @click.option(

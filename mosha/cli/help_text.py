@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import click
+
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
 _AS_IT_IS = "\b\n"  # click's mark
 
@@ -21,7 +24,14 @@ def with_examples(text: str | None) -> str | None:
 
 
 class Command(click.Command):
-    """A command whose help may have examples."""
+    """A command whose help may have examples, and is asked for with -h too.
+
+    The options are said here, since click remembers what the first caller's context said.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("context_settings", HELP_OPTIONS)
+        super().__init__(*args, **kwargs)
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the help text."""

@@ -16,7 +16,7 @@ import click
 from mosha import __version__
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED, exit_status_of, forget_stdout
-from mosha.cli.help_text import with_examples
+from mosha.cli.help_text import HELP_OPTIONS, with_examples
 from mosha.formats.names import nearest
 
 COMMANDS = {
@@ -93,7 +93,7 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP_OPTIONS,
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @config_option

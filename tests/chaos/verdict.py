@@ -24,7 +24,14 @@ EXPECTED = frozenset(
         *("table_refused", "table_discarded", "table_fetch_failed", "table_write_failed"),
         *("cltab_refused", "group_banned", "entry_throttled", "leftover_ended", "orphan_ended"),
         *("lease_ended", "entry_signalled", "entry_exited", "fence_ordered", "fence_ended"),
-        *("clinit_lost", "peer_changed", "claim_withdrawn", "incarnation_raised", "tell_refused"),
+        *(
+            "cgroup_unavailable",
+            "clinit_lost",
+            "peer_changed",
+            "claim_withdrawn",
+            "incarnation_raised",
+            "tell_refused",
+        ),
     }
 )
 """Events of level warning and above that faults of these kinds explain."""

@@ -56,10 +56,14 @@ def test_help_lists_all_commands_and_the_exit_statuses(mosha: Mosha) -> None:
     assert "2 wrong usage" in " ".join(said.out.split())
 
 
-def test_help_says_the_same_each_time_it_is_asked() -> None:
-    said = [CliRunner().invoke(root, ["set", "--help"]).output for _ in range(3)]
-    assert len(set(said)) == 1
-    assert "\b" not in said[0]
+@pytest.mark.parametrize("name", ["set", "why"])
+def test_help_says_the_same_whoever_asked_for_it_first(name: str) -> None:
+    command = importlib.import_module(module_of(name)).command
+    alone = CliRunner().invoke(command, ["--help"], prog_name=f"mosha {name}")
+    below = [CliRunner().invoke(root, [name, "-h"], prog_name="mosha") for _ in range(2)]
+    assert len({said.output for said in (alone, *below)}) == 1
+    assert "-h, --help" in alone.output
+    assert "\b" not in alone.output
 
 
 def test_help_imports_nothing_that_prints_or_monitors() -> None:
