@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from mosha.cli import demo_processes
 from tests.conftest import SESSION
 from tests.systemd.machine import NEWCOMER, CannotBootError, Machine, base_tree
 from tests.tutorial import newcomer
@@ -19,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the first of these tests the time to make the base tree, and one worker all machines."""
+    """Give the first of these tests the time to make the base tree, and one worker all of them."""
     for item in items:
         if "machines_dir" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.root("boots systemd in a container"))
             item.add_marker(pytest.mark.timeout(900))
-            item.add_marker(pytest.mark.xdist_group("systemd"))
+            item.add_marker(pytest.mark.xdist_group("tutorial"))
 
 
 @pytest.fixture
@@ -46,10 +47,13 @@ def machines_dir(pytestconfig: pytest.Config) -> Iterator[Path]:
 def newcomers_machine(machines_dir: Path) -> Iterator[Machine]:
     """A clean machine that is up. Skips, and says why, where none can be booted."""
     words = newcomer.network_words()
+    box = newcomer.box_of("laptop")
     try:
-        machine = Machine(machines_dir, base_tree(NEWCOMER), "laptop", words, with_mosha=False)
+        base = base_tree(NEWCOMER)
+        machine = Machine(machines_dir, base, "laptop", words, with_mosha=False, box=box)
         machine.start()
     except CannotBootError as reason:
+        demo_processes.remove_box(box)
         pytest.skip(f"no machine can be booted here: {reason}")
     try:
         newcomer.settle(machine)
@@ -58,3 +62,4 @@ def newcomers_machine(machines_dir: Path) -> Iterator[Machine]:
         # What a failed test left running would hold up the end.
         machine.do("pkill", "-KILL", "-u", newcomer.USER)
         machine.end()
+        demo_processes.remove_box(box)

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mosha.cli import demo_processes
 from mosha.cli.demo_cluster import GROUP_NAMES
 from tests.docs_console import ROOT, Console, Step, typed
 
@@ -42,6 +43,11 @@ def network_words() -> tuple[str, ...]:
     """Return what systemd-nspawn needs to give a machine the package index of its host."""
     files = [path for path in _PIP_FILES if path.exists()]
     return tuple(f"--bind-ro={path}" for path in files)
+
+
+def box_of(name: str) -> Path | None:
+    """Make the cgroup of a machine: another one may live in that of this process."""
+    return demo_processes.make_box(f"{name}-{os.getpid()}")
 
 
 def settle(machine: Machine) -> None:

@@ -59,7 +59,7 @@ class ThreeMachines:
             stack.callback(self._views.close)
             self._views.open(NUMBERS)
             for number, name in zip(NUMBERS, NAMES, strict=True):
-                stack.callback(demo_processes.remove_box, box := demo_processes.make_box(name))
+                stack.callback(demo_processes.remove_box, box := newcomer.box_of(name))
                 home = self._directory / name
                 home.mkdir()
                 words = (
