@@ -1,8 +1,8 @@
 """The rules the code keeps about itself, as functions from a file's text to complaints.
 
-DESIGN section 9 gives the import directions; the other rules are those a reader relies
-on: a pure core, one screen a function, one list of event names, tests that wait for
-something. `tests/test_tidy.py` runs them over the project and shows that each can fail.
+docs/explanation/architecture.md gives the import directions; the other rules are those a
+reader relies on: a pure core, one screen a function, one list of event names, tests that wait
+for something. `tests/test_tidy.py` runs them over the project and shows that each can fail.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def _fitting_watchdog(settings: Settings) -> dict[str, str]:
     """Have the watchdog act within the stop budget; return the environment that says so.
 
     A clinit that stands still at `stop_at` is ended with all its processes by `kill_at`: the
-    promise holds as if it had not stood still (DESIGN section 5).
+    promise holds as if it had not stood still (docs/explanation/protocol.md).
     """
     # The service manager's address stays in the environment, for clinit.
     notifier = notify.take(dict(os.environ))

@@ -2,7 +2,7 @@
 
 A thread cannot be cancelled, and a process in state D not even killed. So each subject (the
 cltab, the clstat) has at most one thread at a time, and if that does not come back it is left
-alone (DESIGN section 8).
+alone (docs/explanation/architecture.md).
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ class ClinitOptions:
     `cgroup` is the directory in which it makes its own cgroup; without it, that is the
     cgroup it was started in; `none` does without. `managed` means that a monitor started
     it: then only the monitor ends it (H6.3), and a mistake in cltab keeps the last good
-    entries in force instead of refusing every tell (DESIGN section 4).
+    entries in force instead of refusing every tell (docs/explanation/architecture.md).
     """
 
     cltab: Path = DEFAULT_CLTAB

@@ -7,8 +7,9 @@ The state directory has
   their environment (MOSHA_RUN), and its cgroup;
 - without a cgroup also `sessions`: a line with session and start time for each leader.
 
-A new clinit ends what it finds before it answers or starts anything (DESIGN section 8). The
-mark and the cgroup are random names of one run of clinit: nobody else can have them.
+A new clinit ends what it finds before it answers or starts anything. The mark and the cgroup
+are random names of one run of clinit: nobody else can have them. See
+docs/explanation/architecture.md.
 """
 
 from __future__ import annotations

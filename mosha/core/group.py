@@ -1,6 +1,6 @@
 """One group: the level it is at, the level it shall go to, and until when it may run.
 
-The rules of this file (catalogue C4 to C7, DESIGN sections 5 and 8):
+The rules of this file (catalogue C4 to C7, docs/explanation/protocol.md):
 
 - A tell notes the wish (`wanted`) and shows the old level until everything that does not
   belong to the wanted level is gone (C4.6, C4.11).
@@ -32,7 +32,7 @@ REMOVED = "removed from cltab"
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Until when a group may run: seconds of CLOCK_BOOTTIME (DESIGN section 5, C5)."""
+    """Until when a group may run: seconds of CLOCK_BOOTTIME (docs/explanation/protocol.md, C5)."""
 
     stop_at: float
     kill_at: float

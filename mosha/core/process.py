@@ -1,6 +1,6 @@
 """One entry of a group: started, respawned, stopped, as a machine without a clock.
 
-The rules of this file (catalogue C3, C6; DESIGN section 8):
+The rules of this file (catalogue C3, C6; docs/explanation/architecture.md):
 
 - A run has a number that no other run of the entry has; an answer with another number is
   late and is dropped.

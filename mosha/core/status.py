@@ -1,4 +1,4 @@
-"""What one node publishes of itself (its clstat), as data. DESIGN of clstat: docs/reference.
+"""What one node publishes of itself (its clstat), as data; its form: docs/reference/clstat.md.
 
 A status is a value: a node makes a new one for every write, and `stamp` orders them (O1).
 """

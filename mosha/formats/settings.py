@@ -64,7 +64,7 @@ class Fencing(msgspec.Struct, frozen=True, kw_only=True):
     required: bool | None = None
 
     def is_required(self, *, with_callable: bool = False) -> bool:
-        """Say whether a stale node's groups wait for a receipt (DESIGN section 6).
+        """Say whether a stale node's groups wait for a receipt (docs/reference/fencing.md).
 
         If nothing is set: as soon as some method gives receipts. `with_callable` says
         that the Python API adds one.

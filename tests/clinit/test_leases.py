@@ -1,4 +1,4 @@
-"""Deadlines in a living clinit: it acts alone when nobody renews them (DESIGN section 5)."""
+"""Deadlines in a living clinit: it acts alone when nobody renews them (C5 of the protocol)."""
 
 from __future__ import annotations
 

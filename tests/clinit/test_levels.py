@@ -229,3 +229,23 @@ def test_a_report_says_what_each_entry_did(start: Start) -> None:
         ("o", "off", 0, 0, ""),
     ]
     assert isinstance(report.entries[0], EntryReport)
+
+
+def test_the_reply_comes_while_nothing_is_done_yet_c4_2(start: Start) -> None:
+    d = start("g:a:1:wait:read x < {OUT}.fifo; echo a >> {OUT}\ng:b:2:wait:echo b >> {OUT}\n")
+    os.mkfifo(f"{d.out}.fifo")
+    reply = d.tell("g", "1")
+    assert (reply.ok, reply.text) == (True, "level transition started")
+    # It waits for the FIFO: nobody has said anything of how it went.
+    assert (d.state(), d.lines()) == ("1 STARTING", [])
+    with open(f"{d.out}.fifo", "w", encoding="ascii") as fifo:  # noqa: PTH123
+        fifo.write("go\n")
+    d.wait_for("1 DONE")
+
+
+def test_plan_is_a_level_like_others_and_may_have_entries_h5_22(start: Start) -> None:
+    d = start("g:a:plan:respawn:sleep 7011\ng:b:start:respawn:sleep 7012\n")
+    d.tell("g", "plan")
+    d.wait_for("plan DONE")
+    assert is_alive(d.pid_of("a"))
+    assert [entry.tag for entry in d.group().entries] == ["a"]
