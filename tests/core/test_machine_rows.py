@@ -1,0 +1,132 @@
+"""The tables of clinit's machines: every row is taken by what a real shell can send."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from mosha.core import group as groups
+from mosha.core import group_table, process_table
+from mosha.core import process as processes
+from mosha.core.group import Deadlines, GroupEmptied, Renewed
+from mosha.core.process_table import LIVE, ProcessState
+from mosha.core.status import GroupState
+from mosha.core.tables import STOP_LEVEL
+from tests.core.unit_world import World, entry, explore, world_of
+
+# Entries of all modes, at levels of their own and at shared ones, and what becomes of them.
+LINES = (
+    "g:t:1:test:x",
+    "g:w:1:wait:x",
+    "g:r:1,2:respawn:x",
+    "g:s:stop:once:x",
+)
+EDITED = (
+    "g:t:1:test:x",
+    "g:w:1:off:x",
+    "g:r:2:respawn:y",
+    "g:s:stop:once:y",
+)
+HASTY = ("g:r:1:respawn:x", "g:o:1:off:x")
+TESTS = ("g:p:1:test:x", "g:q:1:test:x")
+WORLDS_MAX = 6000
+
+# Rows that no shell can take today, and why they are there all the same.
+SPARE_GROUP = {
+    # CHECKING lasts at `stop` only, where a lease lapses in silence; a killer asks no questions.
+    (GroupState.CHECKING, group_table.Trigger.LAPSE),
+}
+SPARE_PROCESS = {
+    # What does not run is not stopped: `core.unit` asks those that live. C6.4 says it here too.
+    (state, trigger)
+    for state in set(ProcessState) - LIVE
+    for trigger in (process_table.Trigger.STOP, process_table.Trigger.KILL)
+}
+
+
+class Taken(dict[object, object]):
+    """A table that remembers which of its rows were asked for."""
+
+    def __init__(self, table: object) -> None:
+        super().__init__(table)  # type: ignore[call-overload]
+        self.rows: set[object] = set()
+
+    def get(self, key: object, default: object = None) -> object:
+        self.rows.add(key)
+        return super().get(key, default)
+
+
+def edits(world: World) -> Iterator[tuple[str, World]]:
+    """Yield tells, leases and halts, by clients that know nothing of each other."""
+    if world.unit.group.state is not GroupState.HALTING:
+        for level in ("1", "2", STOP_LEVEL):
+            yield f"tell {level}", world.tell(level)
+        lines = enumerate(EDITED, 1)
+        edited = tuple(entry(line, number) for number, line in lines)
+        yield "tell 2 of another cltab", world.tell("2", edited)
+        yield "lease", world.lease("1", 1, world.now + 30, world.now + 60)
+    yield "renew", world.group(Renewed(1, Deadlines(world.now + 90, world.now + 120)))
+    yield "halt", world.halt()
+
+
+def fates(world: World) -> Iterator[tuple[str, World]]:
+    """Yield what processes and time can do, answers that come late included."""
+    if world.unit.due is not None:
+        yield "wait", world.wait()
+        yield "wait long", world.later(200)
+    yield "a late answer", world.group(GroupEmptied("g", world.unit.group.visit - 1))
+    for tag, alive in world.alive.items():
+        if alive.run:
+            yield f"{tag} ends", world.end(tag, 0)
+            yield f"{tag} fails", world.end(tag, 1, in_session=True)
+            yield f"{tag} leaves something", world.end(tag, 0, elsewhere=True)
+            yield f"{tag} cannot be executed", world.fail(tag)
+        elif alive.anything:
+            yield f"{tag} vanishes", world.vanish(tag)
+    for question in world.asked:
+        if world.is_true(question):
+            yield f"answer {question}", world.answer(question)
+
+
+def moves(world: World) -> Iterator[tuple[str, World]]:
+    """Yield everything that can happen next."""
+    yield from edits(world)
+    yield from fates(world)
+
+
+def hasty(world: World) -> Iterator[tuple[str, World]]:
+    """Yield what can happen to an entry that has come back too often already."""
+    hurried = {
+        tag: replace(p, haste=processes.Limits().haste_max + 1)
+        for tag, p in world.unit.processes.items()
+        if tag == "r"
+    }
+    there = {**world.unit.processes, **hurried}
+    yield from moves(replace(world, unit=replace(world.unit, processes=there)))
+
+
+@pytest.fixture(scope="module")
+def taken() -> Iterator[tuple[Taken, Taken]]:
+    with pytest.MonkeyPatch.context() as patch:
+        of_groups, of_processes = Taken(group_table.TABLE), Taken(process_table.TABLE)
+        patch.setattr(groups, "TABLE", of_groups)
+        patch.setattr(processes, "TABLE", of_processes)
+        assert len(explore(world_of(*LINES), moves, WORLDS_MAX)) > 1000
+        explore(world_of(*HASTY), hasty, WORLDS_MAX // 6)
+        explore(world_of(*TESTS), moves, WORLDS_MAX // 6)
+        yield of_groups, of_processes
+
+
+def test_every_row_of_the_group_table_is_taken(taken: tuple[Taken, Taken]) -> None:
+    assert set(group_table.TABLE) - taken[0].rows == SPARE_GROUP
+
+
+def test_every_row_of_the_process_table_is_taken(taken: tuple[Taken, Taken]) -> None:
+    assert set(process_table.TABLE) - taken[1].rows == SPARE_PROCESS
+
+
+def test_every_pair_that_is_asked_for_has_a_row(taken: tuple[Taken, Taken]) -> None:
+    assert taken[0].rows <= set(group_table.TABLE)
+    assert taken[1].rows <= set(process_table.TABLE)
