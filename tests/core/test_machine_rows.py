@@ -11,6 +11,7 @@ from mosha.core import group as groups
 from mosha.core import group_table, process_table
 from mosha.core import process as processes
 from mosha.core.group import Deadlines, GroupEmptied, Renewed
+from mosha.core.ladder import Limits
 from mosha.core.process_table import LIVE, ProcessState
 from mosha.core.status import GroupState
 from mosha.core.tables import STOP_LEVEL
@@ -99,7 +100,7 @@ def moves(world: World) -> Iterator[tuple[str, World]]:
 def hasty(world: World) -> Iterator[tuple[str, World]]:
     """Yield what can happen to an entry that has come back too often already."""
     hurried = {
-        tag: replace(p, haste=processes.Limits().haste_max + 1)
+        tag: replace(p, haste=Limits().haste_max + 1)
         for tag, p in world.unit.processes.items()
         if tag == "r"
     }
