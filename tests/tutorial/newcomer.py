@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -87,9 +88,8 @@ def commit(machine: Machine) -> None:
 def console(machine: Machine, user: str, home: str) -> Iterator[Console]:
     """Give a shell of a user of the machine; where it prints `home`, the pages print theirs."""
     pip = [f"{name}={os.environ[name]}" for name in _PIP_VARIABLES if name in os.environ]
-    login = ["env", "COLUMNS=80", "LANG=C.UTF-8", *pip, "bash", "--login"]
-    words = machine.inside("runuser", "--user", user, "--", "env", "--ignore-environment")
-    words += [f"HOME=/home/{user}" if user != "root" else "HOME=/root", f"USER={user}", *login]
+    bash = ["env", "COLUMNS=80", "LANG=C.UTF-8", *pip, "bash", "--login"]
+    words = machine.inside("runuser", "--login", user, "--command", f"exec {shlex.join(bash)}")
     with Console(words, home, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}) as shell:
         shell.run("cd")
         yield shell
