@@ -98,7 +98,7 @@ class Node:
             self.mind.note("peer_changed", peer=node, **{"from": standing, "to": after})
             self.mind.wake_all()
         self._settled = now - self.mind.started_at >= self.mind.timing.timeout_s
-        if after is not standing or before.attempts == 0 or view.sight is Sight.UNKNOWN:
+        if after is not standing or not before.looked_at or view.sight is Sight.UNKNOWN:
             self._judge_quorum()
         if view.sight is not Sight.YES:
             self._quorum_since = math.inf

@@ -31,7 +31,7 @@ class Peer:
 
     `heard_at` is when its newest status was first read, or when a vote for it was
     recovered (V4); `first_heard_at` the same for the first status of its incarnation;
-    `advanced` whether a second, newer status was read since the own start: a file left
+    `looked_at` whether an attempt to read it was completed; `advanced` whether a second, newer status was read since the own start: a file left
     behind by a dead node never does, and such a node is never fenced (section 6).
     """
 
@@ -40,7 +40,7 @@ class Peer:
     heard_at: float | None = None
     first_heard_at: float | None = None
     advanced: bool = False
-    attempts: int = 0
+    looked_at: bool = False
     stale_since: float | None = None
     error: str = ""
 
@@ -66,7 +66,7 @@ def heard(peer: Peer, status: Status, now: float) -> Peer:
         heard_at=now,
         first_heard_at=now if new_life else peer.first_heard_at,
         advanced=known is not None,
-        attempts=peer.attempts,
+        looked_at=peer.looked_at,
         stale_since=None,
         error=peer.error,
     )
@@ -81,13 +81,15 @@ def tried(peer: Peer, *, began: float, now: float, timeout_s: float, error: str 
     stale_since, due = peer.stale_since, judge_at(peer, timeout_s)
     if due is not None and began > due:
         stale_since = now
+    if peer.looked_at and stale_since == peer.stale_since and error == peer.error:
+        return peer  # as most attempts: they say nothing that is not known
     return Peer(
         node=peer.node,
         status=peer.status,
         heard_at=peer.heard_at,
         first_heard_at=peer.first_heard_at,
         advanced=peer.advanced,
-        attempts=peer.attempts + 1,
+        looked_at=True,
         stale_since=stale_since,
         error=error,
     )

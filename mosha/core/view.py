@@ -126,7 +126,7 @@ class View:
         there at first; until then too few nodes mean "unknown", not "lost".
         """
         up = frozenset(self.fresh_nodes()) | {self.me}
-        looked = all(self.peer(node).attempts for node in self.members)
+        looked = all(self.peer(node).looked_at for node in self.members)
         complete = looked and (settled or self.electorate.policy is Policy.ADAPTIVE)
         sight, electorate = judge(self.electorate, up, complete=complete)
         changed = sight is not self.sight

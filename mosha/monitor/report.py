@@ -273,7 +273,7 @@ def _problems(
             seen = f"node {node} is stale: last news {_silence_s(peer):.1f} s"
             why = f" ({peer.error})" if peer.error else ""
             found.append(f"{seen} before it was found silent{why}")
-        elif standing is Standing.NEVER and peer.attempts:
+        elif standing is Standing.NEVER and peer.looked_at:
             why = f": {peer.error}" if peer.error else ""
             found.append(f"node {node} was never heard from{why}")
         elif standing is Standing.FENCED:

@@ -184,13 +184,18 @@ class Clinit:
 
     def _set_timer(self) -> None:
         due = self.supervisor.due
-        if due is not None and due != self._due and self.alive:
+        if due is not None and self.alive and (self._due is None or due < self._due):
             self._due = due
             self.machine.at_local(due, partial(self._time_passed, due))
 
-    def _time_passed(self, due: float) -> None:
-        if self._due == due:
-            self._due = None
+    def _time_passed(self, rings: float) -> None:
+        if self._due != rings:
+            return
+        self._due = None
+        due = self.supervisor.due
+        if due is None or due > self.machine.now:
+            self._set_timer()  # renewed meanwhile, as most are
+        else:
             self.feed(groups.TimePassed())
 
     def _do(self, effect: sup.Effect, touched: dict[str, None]) -> None:

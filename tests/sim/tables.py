@@ -97,6 +97,7 @@ class _Table:
     refusal: str = ""
     fetching: bool = False
     _quiet: tuple[object, object] | None = None
+    _agreed: object = None
 
     @property
     def monitor(self) -> Monitor:
@@ -153,14 +154,16 @@ class _Table:
         """Take in what a peer has in force."""
         if self.adverts.get(node) != version:
             self.adverts[node] = version
+            self._agreed = None
             self.choose()
 
     def choose(self) -> None:
         """Fetch the newest version of all peers; those that failed last time come last."""
-        if self.fetching:
+        if self.fetching or (self._agreed is not None and self._agreed is self.shelf.in_force):
             return
         in_force = self.shelf.in_force[1] if self.shelf.in_force else None
         if in_force is not None and all(v == in_force for v in self.adverts.values()):
+            self._agreed = self.shelf.in_force
             return
         good = {n: v for n, v in self.adverts.items() if self.failed.get(n) != v}
         for adverts in (good, self.adverts):
