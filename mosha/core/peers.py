@@ -31,8 +31,9 @@ class Peer:
 
     `heard_at` is when its newest status was first read, or when a vote for it was
     recovered (V4); `first_heard_at` the same for the first status of its incarnation;
-    `looked_at` whether an attempt to read it was completed; `advanced` whether a second, newer status was read since the own start: a file left
-    behind by a dead node never does, and such a node is never fenced (section 6).
+    `looked_at` whether an attempt to read it was ever completed; `advanced` whether a second,
+    newer status was read since the own start: a file left behind by a dead node never does,
+    and such a node is never fenced (section 6).
     """
 
     node: int

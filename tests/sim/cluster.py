@@ -256,7 +256,7 @@ class Cluster:
         self.agenda.at(self.agenda.now + lag_s, partial(self._arrive, reader, writer, version))
 
     def _arrive(self, reader: int, writer: int, version: Version) -> None:
-        if self.weather.cut(reader, writer) is not None:
+        if self.weather.in_force and self.weather.cut(reader, writer) is not None:
             self.truth.cover("fault version held back by a cut")
             return
         machine = self.machines[reader]

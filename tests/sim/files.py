@@ -156,7 +156,7 @@ class Files:
 
     def read(self, reader: int, writer: int) -> tuple[Status | None, str]:
         """Read a peer's file at once: a status, or none and what failed."""
-        cut = self.weather.cut(reader, writer)
+        cut = self.weather.cut(reader, writer) if self.weather.in_force else None
         if cut is not None:
             self.cover(f"fault cut {cut.word.split()[0]}")
             if not cut.word.startswith("stale"):

@@ -56,6 +56,7 @@ class Monitor:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.cluster = machine.cluster
+        self.agenda, self.weather = machine.agenda, machine.weather
         self.world = machine.cluster.world
         self.rng = machine.rng
         self.alive = True
@@ -111,17 +112,16 @@ class Monitor:
     @property
     def now(self) -> float:
         """The boottime here."""
-        return self.machine.clock.local(self.machine.agenda.now)
+        return self.machine.clock.local(self.agenda.now)
 
     def soon(self, seconds: float, act: Act) -> None:
         """Do something later, if this monitor lives then."""
-        agenda = self.machine.agenda
-        agenda.at(agenda.now + seconds, partial(self.handle, act))
+        self.agenda.at(self.agenda.now + seconds, partial(self.handle, act))
 
     def at_local(self, local: float, act: Act) -> None:
         """Do something when the own clock shows a time."""
         true = self.machine.clock.true(local) + EPSILON_S
-        self.machine.agenda.at(true, partial(self.handle, act))
+        self.agenda.at(true, partial(self.handle, act))
 
     def handle(self, act: Act) -> None:
         """Deal with something now, or when this process gets to it."""
@@ -130,16 +130,15 @@ class Monitor:
         if self.paused:
             self._late.append(act)
             return
-        agenda = self.machine.agenda
-        if agenda.now < self.busy_until:
-            agenda.at(self.busy_until, partial(self.handle, act))
+        if self.agenda.now < self.busy_until:
+            self.agenda.at(self.busy_until, partial(self.handle, act))
             return
         act()
         self.settle()
-        weather = self.machine.weather
+        weather = self.weather
         if weather.in_force and (slow := weather.of("slow", self.machine.id)) is not None:
             self.machine.cover("fault slow")
-            self.busy_until = agenda.now + slow.amount * self.rng.random() ** 2
+            self.busy_until = self.agenda.now + slow.amount * self.rng.random() ** 2
 
     def pause(self) -> None:
         """SIGSTOP."""

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mosha.core.status import Stamp, Status
+from tests.sim.world import Fault
 
 if TYPE_CHECKING:
     from tests.sim.monitor import Monitor
@@ -58,11 +59,7 @@ class Readers:
             if forced:
                 self._done(node, began, None, "no answer", forced=True)
             return
-        weather = monitor.cluster.weather
-        hang = weather.of("hangread", self.me)
-        cut = weather.cut(self.me, node)
-        if cut is not None and cut.word.startswith("hang"):
-            hang = cut
+        hang = self._hang(node) if monitor.weather.in_force else None
         if hang is not None:
             self._hung.add(node)
             monitor.machine.cover("fault hanging read")
@@ -73,6 +70,14 @@ class Readers:
             return
         status, error = self.files.read(self.me, node)
         self._done(node, began, status, error, forced=forced)
+
+    def _hang(self, node: int) -> Fault | None:
+        """Return the fault that keeps a read of a node from ending."""
+        weather = self.monitor.weather
+        cut = weather.cut(self.me, node)
+        if cut is not None and cut.word.startswith("hang"):
+            return cut
+        return weather.of("hangread", self.me)
 
     def _unhung(self, node: int, began: float, early: tuple[Status | None, str] | None) -> None:
         self._hung.discard(node)
