@@ -24,6 +24,7 @@ from mosha.core.turn import Tell
 from tests.sim.agenda import EPSILON_S
 from tests.sim.reader import Readers
 from tests.sim.tables import Tables
+from tests.sim.world import World
 from tests.sim.writer import Writer
 
 if TYPE_CHECKING:
@@ -56,8 +57,9 @@ class Monitor:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.cluster = machine.cluster
-        self.agenda, self.weather = machine.agenda, machine.weather
-        self.world = machine.cluster.world
+        self.agenda = machine.agenda
+        self.weather = machine.weather
+        self.world: World = machine.cluster.world
         self.rng = machine.rng
         self.alive = True
         self.paused = False
