@@ -104,6 +104,15 @@ class Facts:
         return (self.told or self.local.wanted) == STOP_LEVEL
 
     @property
+    def cut_short(self) -> bool:
+        """Whether what ran under the lease ended with its clinit, and no `stop` entry has run.
+
+        Without the lease it may run elsewhere already: then it is not for this node to undo
+        on shared storage what that one did.
+        """
+        return self.claimed and self.proven and self.granted and self.local == ABSENT
+
+    @property
     def unproven(self) -> bool:
         """Whether there is a claim that nothing runs under and that is not granted now."""
         return self.claimed and not self.proven and not self.granted
@@ -148,7 +157,8 @@ class Row:
 ROWS: tuple[Row, ...] = (
     Row("claim not wanted", lambda f: _unwanted(f) and f.unproven, Do.GIVE_UP),
     Row("not wanted", lambda f: _unwanted(f) and f.here and not f.stopping, Do.STOP),
-    Row("gone", lambda f: f.claimed and not f.here and f.stopping, Do.RELEASE),
+    Row("cut short", lambda f: f.cut_short and f.told == "", Do.STOP),
+    Row("gone", lambda f: f.claimed and not f.here and f.stopping and not f.cut_short, Do.RELEASE),
     Row("runs unclaimed", lambda f: f.here and not f.claimed and not f.stopping, Do.STOP),
     Row("lost its lease", lambda f: f.proven and not f.granted and not f.stopping, Do.STOP),
     Row("stopping", lambda f: f.here and f.stopping, Do.WAIT),

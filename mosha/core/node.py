@@ -190,7 +190,8 @@ class Node:
         """Take in that clinit has no such group any more."""
         if self.mind.locals.pop(group, None) is not None:
             self.mind.changed()
-        self.mind.seat(group).told = ""
+        seat = self.mind.seat(group)
+        seat.told, seat.proven = "", False
         self.mind.wake((group,))
 
     def clinit_lost(self) -> None:
@@ -203,6 +204,8 @@ class Node:
         mind = self.mind
         seat = mind.seat(group)
         seat.told = ""
+        if group not in mind.locals:
+            seat.proven = False  # nothing of it is here, and nothing can be told
         seat.ban_until, seat.ban_reason = now + mind.timing.ban_s, f"clinit: {text}"
         mind.note("tell_refused", group=group, to=level, reason=text)
         mind.changed()

@@ -259,8 +259,10 @@ def _tell(mind: Mind, seat: Seat, level: str, now: float, cause: str) -> Tell:
     term = seat.claim or mind.local(seat.group).term
     seat.told, seat.told_at, seat.cause = level, now, cause
     mind.note("group_told", group=seat.group, to=level, term=term, cause=cause)
-    if level in (PLAN_LEVEL, STOP_LEVEL):
+    cut_short = level == STOP_LEVEL and seat.granted and seat.group not in mind.locals
+    if level in (PLAN_LEVEL, STOP_LEVEL) and not cut_short:
         return Tell(seat.group, level, term)
+    # A new clinit has no deadlines: of what was cut short the `stop` entries get the old ones.
     seat.proven = True
     seat.lease_sent = seat.lease_until
     kill_at = seat.lease_until + mind.timing.stop_budget_s

@@ -128,6 +128,7 @@ def test_a_clinit_that_was_started_again_is_asked_like_the_first_one() -> None:
     story = born(clinit=(local("start", term=5, stop_at=SOON),))
     brain(story).clinit_lost()
     brain(story).clinit_answered([], story.now)  # its processes died with it
+    story.turn(1)  # its `stop` entries run
     story.turn(1)
     assert seat(story).claim is None
     assert brain(story).next_status(story.now).claims == {}

@@ -236,9 +236,41 @@ def test_c7_a_clinit_that_does_not_answer_changes_no_claim() -> None:
     assert brain(story).next_status(story.now).claims == {G: 1}
 
 
-def test_c7_a_new_clinit_has_nothing_so_the_claim_ends() -> None:
+def test_c7_what_a_new_clinit_has_not_is_stopped_before_the_claim_ends() -> None:
+    story = running()
+    until = seat(story).lease_until
+    brain(story).clinit_lost()
+    brain(story).clinit_answered([], story.now)
+    tell = brain(story).turn(G, story.now, 0.5).tell
+    assert tell is not None
+    assert (tell.level, tell.stop_at) == ("stop", until)
+    assert tell.kill_at == until + D
+    assert seat(story).cause == "cut short"
+    # Not seen yet, and then on its way: the claim stays, and nothing else is told.
+    for state in (None, GroupState.STARTING, GroupState.CHECKING):
+        if state is not None:
+            brain(story).clinit_changed(local("stop", state, term=1))
+        assert brain(story).turn(G, story.now, 0.5).tell is None
+        assert seat(story).claim == 1
+    brain(story).clinit_changed(local("stop", GroupState.DONE, term=1))
+    story.turn(1)
+    assert seat(story).claim is None
+
+
+def test_c7_without_the_lease_nothing_that_was_cut_short_is_touched() -> None:
+    story = running()
+    brain(story).clinit_lost()
+    story.now = seat(story).lease_until
+    brain(story).clinit_answered([], story.now)
+    assert brain(story).turn(G, story.now, 0.5).tell is None
+    assert seat(story).claim is None
+
+
+def test_c7_a_group_that_cltab_lacks_by_now_cannot_be_stopped_and_its_claim_ends() -> None:
     story = running()
     brain(story).clinit_lost()
     brain(story).clinit_answered([], story.now)
-    story.turn(1)
+    assert brain(story).turn(G, story.now, 0.5).tell is not None
+    brain(story).tell_refused(G, "stop", "no such group: g", story.now)
+    assert brain(story).turn(G, story.now, 0.5).tell is None
     assert seat(story).claim is None

@@ -62,6 +62,9 @@ EXAMPLES = [
         Do.GIVE_UP,
     ),
     ("C7 all gone", facts(local("stop"), **OWNED), "gone", Do.RELEASE),
+    ("C7 its clinit died", facts(ABSENT, **OWNED), "cut short", Do.STOP),
+    ("C7 … and it was told", facts(ABSENT, **OWNED, told="stop"), "told, not seen yet", Do.WAIT),
+    ("C7 … and the lease is lost", facts(ABSENT, **LAPSED), "gone", Do.RELEASE),
     ("C7 not all gone", facts(local("stop", alive=1), **OWNED), "stopping", Do.WAIT),
     (
         "the stop entries failed",
@@ -170,20 +173,25 @@ WANTED = (STOP_LEVEL, PLAN_LEVEL, "start")
 
 @cache
 def locals_all() -> tuple[Local, ...]:
-    """Everything clinit can report: levels, states, wishes, alive or not."""
-    return tuple(
-        Local("g", level, state, wanted, alive=alive)
-        for level, state, wanted, alive in product(LEVELS, GroupState, LEVELS, (0, 1))
+    """Everything clinit can report: levels, states, wishes, alive or not; or nothing."""
+    return (
+        ABSENT,
+        *(
+            Local("g", level, state, wanted, alive=alive)
+            for level, state, wanted, alive in product(LEVELS, GroupState, LEVELS, (0, 1))
+        ),
     )
 
 
 @cache
 def locals_unlike() -> tuple[Local, ...]:
     """One of each kind of local that differ in anything a row looks at."""
-    kinds = {
-        (shown.level, shown.wanted, shown.present, shown.settled, shown.state is FAILED): shown
-        for shown in locals_all()
-    }
+
+    def kind(shown: Local) -> tuple[object, ...]:
+        settled, failed = shown.settled, shown.state is FAILED
+        return shown.level, shown.wanted, shown.present, settled, failed, shown == ABSENT
+
+    kinds = {kind(shown): shown for shown in locals_all()}
     return tuple(kinds.values())
 
 
@@ -250,7 +258,8 @@ def test_no_combination_breaks_what_the_promise_rests_on() -> None:
                 assert given.granted, given
                 assert given.local.level == given.wanted != STOP_LEVEL, given
             case Do.STOP:  # told once, then waited for
-                assert not given.stopping, given
+                assert given.told != STOP_LEVEL, given
+                assert not given.stopping or given.local == ABSENT, given
             case Do.BAN:
                 assert given.local.state is FAILED, given
                 assert given.claimed, given

@@ -63,7 +63,10 @@ def test_a_frozen_monitor_loses_its_groups_and_behaves_when_it_wakes(cluster: Cl
 def test_the_processes_of_a_killed_clinit_are_gone_and_run_again_somewhere(
     cluster: Cluster,
 ) -> None:
-    cluster.write_tables(GROUPS)
+    undone = cluster.base / "undone"
+    cluster.write_tables(
+        GROUPS, cltab=f"a:a-undo:stop:wait:echo $MOSHA_NODE $(date +%s.%N) >> {undone}\n"
+    )
     cluster.start()
     _, places = cluster.wait_running(GROUPS)
     (number,) = places["a"]
@@ -71,7 +74,10 @@ def test_the_processes_of_a_killed_clinit_are_gone_and_run_again_somewhere(
     before = node.clinit_pid()
     node.kill_clinit()
     wait_until(lambda: node.clinit_pid() not in (0, before))
+    # What the processes of the old one left behind is put away, once, before they run again.
+    wait_until(undone.exists)
     cluster.wait_running(GROUPS)
+    assert [line.split()[0] for line in undone.read_text().splitlines()] == [str(number)]
 
 
 def test_where_fencing_is_required_nothing_moves_without_a_receipt(short_dir: Path) -> None:
