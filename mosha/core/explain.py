@@ -125,6 +125,8 @@ def account(mind: Mind, group: str, now: float) -> Account:
     if group not in mind.cltab_groups:
         remedy = f"add {group} to cltab, or take it out of hactl"
         return Account(False, f"hactl wants it at {wanted}, but cltab has no group {group}", remedy)
+    if not mind.clinit_known and any(place.node == mind.me for place in active):
+        return Account(False, f"clinit of node {mind.me} does not answer; shown is its last word")
     home = [s for s in active if s.line.level == wanted and _arrived(s.line)]
     if len(home) == 1 and len(active) == 1:
         return Account(True)

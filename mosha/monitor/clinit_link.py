@@ -24,6 +24,7 @@ import anyio
 import msgspec
 
 from mosha import logs
+from mosha.clock import boottime
 from mosha.control.client import Client, NoAnswerError, connect, subscribe
 from mosha.control.protocol import (
     ClinitRequest,
@@ -88,7 +89,7 @@ class ClinitLink:
     """Keeps one clinit running and connected; with `starts` false, only connected.
 
     `on_full` gets everything after each (re)connection, `on_update` each change after that,
-    `on_lost` is called when the connection breaks.
+    `on_lost` is called when the connection breaks; `lost_at` is when that was (boottime).
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class ClinitLink:
         self._asked_at = -math.inf
         self._full = False
         self._ending = False
+        self.lost_at: float | None = None
         self._known = asyncio.Event()
         self._over = asyncio.Event()
 
@@ -166,6 +168,7 @@ class ClinitLink:
                 if not self._ending and (self._starts or self.trouble != trouble):
                     log.warning("clinit_failed", reason=str(error))
             if self._full and not self._ending:
+                self.lost_at = boottime()
                 self._on_lost()
             self._full = False
             if not self._ending:
@@ -198,6 +201,7 @@ class ClinitLink:
 
     def _take(self, update: Update) -> None:
         if update.full:
+            self.lost_at = None
             self.groups.clear()
             self._full = True
             self.trouble = ""

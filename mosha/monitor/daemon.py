@@ -306,8 +306,7 @@ class Monitor:
     async def _finding_members(self) -> None:
         """Look for new nodes once a heartbeat, where no configuration names them."""
         while True:
-            found = await self.membership.poll()
-            if found:
+            if found := await self.membership.poll():
                 self.node.members_found(found)
                 self._look_at(self.node.mind.view.watched())
                 self.settle()
@@ -331,7 +330,8 @@ class Monitor:
 
     def report(self) -> hastat.Report:
         """Return the consolidated view of this moment."""
-        around = report.Surroundings(self.clinit.groups, self.troubles, self._tables.warnings)
+        clinit, told = self.clinit, self._tables.warnings
+        around = report.Surroundings(clinit.groups, self.troubles, told, clinit.lost_at)
         return report.make(self.node, around, boottime())
 
     async def next_change(self, seen: int) -> None:

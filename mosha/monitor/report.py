@@ -20,11 +20,15 @@ from mosha.formats import hastat
 
 @dataclass(slots=True)
 class Surroundings:
-    """What the shell knows besides the brain: clinit's details, and troubles of the host."""
+    """What the shell knows besides the brain: clinit's details, and troubles of the host.
+
+    `clinit_lost_at` is when clinit was heard last (boottime), None while it answers.
+    """
 
     groups: Mapping[str, GroupReport] = field(default_factory=dict)
     troubles: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    clinit_lost_at: float | None = None
 
 
 def make(node: Node, around: Surroundings, now: float) -> hastat.Report:
@@ -169,7 +173,7 @@ def _group(mind: Mind, group: str, around: Surroundings, now: float) -> hastat.G
         ok=account.ok,
         why=account.why,
         next=account.next,
-        instances=[_instance(mind, sighting, now) for sighting in seen],
+        instances=[_instance(mind, sighting, around, now) for sighting in seen],
         term=mind.view.terms.get(group, 0),
         lease_s=round(lapses - now, 3) if seat.granted and lapses > now else None,
         votes=dict(sorted(votes.items())),
@@ -197,8 +201,12 @@ def _group(mind: Mind, group: str, around: Surroundings, now: float) -> hastat.G
     )
 
 
-def _instance(mind: Mind, seen: explain.Sighting, now: float) -> hastat.Instance:
-    heard = mind.view.peer(seen.node).heard_at if seen.node != mind.me else now
+def _instance(
+    mind: Mind, seen: explain.Sighting, around: Surroundings, now: float
+) -> hastat.Instance:
+    heard = mind.view.peer(seen.node).heard_at
+    if seen.node == mind.me:
+        heard = now if around.clinit_lost_at is None else around.clinit_lost_at
     return hastat.Instance(
         node=seen.node,
         level=seen.line.level,

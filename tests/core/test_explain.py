@@ -303,6 +303,20 @@ def test_a_group_is_accounted_for_in_every_moment_of_its_life() -> None:
 # --- what anybody says of a group ----------------------------------------------------------
 
 
+def test_a_group_whose_clinit_is_silent_is_not_told_to_be_well() -> None:
+    story = one_of_three()
+    story.live(2.0)
+    (home,) = story.at_home()
+    brain = story.nodes[home]
+    assert account(brain.mind, G, story.now).ok
+    brain.clinit_lost()
+    found = account(brain.mind, G, story.now)
+    assert (found.ok, found.why) == (
+        False,
+        f"clinit of node {home} does not answer; shown is its last word",
+    )
+
+
 def test_everything_that_any_status_says_of_a_group_is_listed_with_its_worth() -> None:
     story = one_of_three()
     story.turn(1)
