@@ -28,6 +28,6 @@ html_last_updated_fmt = None  # the same sources make the same site
 
 def setup(app: Sphinx) -> None:
     """Tell Sphinx what is ours: the navigation, and examples that Pygments has no colours for."""
-    for kind in ("cltab", "hactl", "clstat", "fstab"):
+    for kind in ("cltab", "hactl", "clstat", "fstab", "mermaid"):
         app.add_lexer(kind, TextLexer)
     connect(app)
