@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosha.core.quorum import Electorate, Policy, Sight, follow, judge
+from mosha.core.view import View
+from tests.core.story import status
 
 # HQ-01 to HQ-09: how many nodes are seen, one look after the other; a `-` has no quorum
 # and changes nothing (H2.1). HQ-01 is the sequence of the original's own test (H2.2).
@@ -57,6 +59,22 @@ def test_a_greater_number_counts_at_once_beside_those_that_are_missed() -> None:
 def test_a_majority_of_configured_nodes_follows_nobody() -> None:
     electorate = Electorate(Policy.MAJORITY, frozenset({1, 2, 3}))
     assert follow(electorate, frozenset({1, 2})) is electorate
+
+
+def test_h2_3_an_adaptive_electorate_follows_who_has_been_up_for_t() -> None:
+    view = View(1, Electorate(Policy.ADAPTIVE, frozenset({1, 2, 3}), 3), frozenset({1, 2, 3}))
+    for node in (2, 3):
+        view.heard(status(node), 1000.0)
+        view.tried(node, began=1000.0, now=1000.0, timeout_s=60.0)
+    view.judge_quorum(settled=True)
+    view.follow(1000.0, 60.0)
+    view.heard(status(2, 2), 1060.0)
+    view.tried(3, began=1060.1, now=1060.1, timeout_s=60.0)  # node 3 is stale
+    view.judge_quorum(settled=True)
+    for now, nodes in ((1061.0, {1, 2, 3}), (1120.9, {1, 2, 3}), (1121.0, {1, 2})):
+        view.follow(now, 60.0)
+        assert view.electorate.nodes == nodes
+    assert view.electorate.remembered == 2
 
 
 def test_h2_4_the_remembered_number_outlives_a_restart() -> None:
