@@ -63,7 +63,7 @@ class Cluster:
         self.tables = TablesInForce()
         self.liveness = Liveness()
         self.shots = Shots(world)
-        receipts = Receipts(3 * world.timing.timeout_s, required=world.fence.required)
+        receipts = Receipts(3 * world.timing.timeout_s, self.apart, required=world.fence.required)
         self.truth = Truth(
             lambda: self.agenda.now,
             [

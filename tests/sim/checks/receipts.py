@@ -3,11 +3,13 @@
 An owner's hold is over when a later status of it has said so, or its death is certified. What
 counts are the statuses that landed, not what anybody has read. A cluster in which a voter
 lost its directory can have forgotten the owner; then the lease alone protects (V5). What a
-node does of which a fence said "done" though it lives is the fence's fault.
+node does of which a fence said "done" though it lives is the fence's fault, and what two nodes do
+that count with electorates which need not share a voter is that of the adaptive quorum (H2.3).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mosha.core.status import Status
@@ -28,8 +30,11 @@ class Receipts(Checker):
 
     name = "receipts"
 
-    def __init__(self, blame_s: float, *, required: bool) -> None:
+    def __init__(
+        self, blame_s: float, apart: Callable[[int, int], bool], *, required: bool
+    ) -> None:
         self.blame_s = blame_s
+        self.apart = apart
         self.required = required
         self.owners: dict[str, Owner] = {}
         self.inc: dict[int, int] = {}
@@ -42,6 +47,8 @@ class Receipts(Checker):
             blamed = self.truth.now() - self.lied.get(node, float("-inf")) < self.blame_s
             if self.dead.get(owner.node, -1) >= owner.inc:
                 self.truth.cover("rule started after a receipt")
+            elif self.apart(node, owner.node):
+                self.truth.cover("rule missing receipt attributed to the adaptive quorum")
             elif not blamed:
                 raise self.truth.violated(
                     self.name,
