@@ -108,7 +108,7 @@ def test_set_edits_hactl_and_wins_everywhere(cluster: Cluster) -> None:
     assert reply.ok, reply.text
     wait_until(lambda: cluster.places() == {})
     copies = [node.directory / "hactl" for node in cluster.nodes.values()]
-    wait_until(lambda: all("a stop" in copy.read_text() for copy in copies))
+    wait_until(lambda: all(copy.exists() and "a stop" in copy.read_text() for copy in copies))
 
 
 def test_a_process_that_dies_is_respawned_on_the_same_node(cluster: Cluster) -> None:
