@@ -8,6 +8,8 @@ from dataclasses import replace
 from mosha.core.timing import Timing
 from tests.sim.world import KINDS, Fault, World
 
+# So many edits bring back a file of yesterday with its time, as a backup does.
+RESTORED = 0.15
 # So many edits have another one beside them, on any node, before anybody can have seen it.
 CONCURRENT = 0.4
 ERRORS = {"readerror": ("EIO", "ESTALE", "ENOENT"), "full": ("ENOSPC", "EIO")}
@@ -78,10 +80,11 @@ def a_fault(rng: random.Random, world: World, at: float, kind: str, focus: list[
             word = rng.choice(world.groups).name
             return replace(fault, nodes=some, lasts=round(3 * lasts, 4), word=word)
         case "edit":
-            return replace(fault, word=_edit(rng, world))
+            return replace(fault, word=_edit(rng, world), amount=_age(rng))
         case "cltab":
             how = rng.choice(("changed", "grown", "gone", "back", "back"))
-            return replace(fault, word=f"{rng.choice(world.groups).name} {how}")
+            word = f"{rng.choice(world.groups).name} {how}"
+            return replace(fault, word=word, amount=_age(rng))
         case "confirm":
             return replace(fault, others=(rng.choice([n for n in world.ids if n != node]),))
     return fault
@@ -103,6 +106,10 @@ def _amount(rng: random.Random, t: Timing, kind: str) -> float:
     if kind == "lag":
         return t.timeout_s * rng.choice((0.1, 0.3, 1.0))
     return t.heartbeat_s * rng.choice((0.05, 0.5, 2.0))
+
+
+def _age(rng: random.Random) -> float:
+    return 1e5 if rng.random() < RESTORED else 0.0
 
 
 def _edit(rng: random.Random, world: World) -> str:

@@ -151,15 +151,16 @@ class Faults:
             machine.clinit.die(fault.word)
 
     def _edit(self, machine: Machine, fault: Fault) -> None:
-        """Edit hactl in the node's own directory, at the time of its wall clock."""
+        """Edit hactl in the node's own directory, at the time of its wall clock or before."""
         before = machine.disk.tables[HACTL].file
-        self._save(machine, HACTL, edits.edited_hactl(before[0] if before else b"", fault.word))
+        text = edits.edited_hactl(before[0] if before else b"", fault.word)
+        self._save(machine, HACTL, text, age_s=fault.amount)
 
     def _edit_cltab(self, machine: Machine, fault: Fault) -> None:
         before = machine.disk.tables[CLTAB].file
         specs = self.cluster.world.groups
         text = edits.edited_cltab(before[0] if before else b"", fault.word, specs)
-        self._save(machine, CLTAB, text)
+        self._save(machine, CLTAB, text, age_s=fault.amount)
 
     def _bad_edit(self, machine: Machine, fault: Fault) -> None:
         del fault
@@ -170,8 +171,8 @@ class Faults:
         self._save(machine, CLTAB, edits.BAD[CLTAB])
 
     @staticmethod
-    def _save(machine: Machine, table: str, text: bytes) -> None:
-        machine.disk.tables[table].file = (text, int(machine.wall_s * 1e9))
+    def _save(machine: Machine, table: str, text: bytes, age_s: float = 0.0) -> None:
+        machine.disk.tables[table].file = (text, int((machine.wall_s - age_s) * 1e9))
 
     def _confirm(self, machine: Machine, fault: Fault) -> None:
         for other in fault.others:

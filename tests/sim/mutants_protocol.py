@@ -136,6 +136,14 @@ PROTOCOL: tuple[Mutant, ...] = (
         scenario="rolling-restart",
     ),
     Mutant(
+        "what its clinit took along is not stopped",
+        "C7",
+        "mosha.core.life",
+        "return self.claimed and self.proven and self.granted and self.local == ABSENT",
+        "return False",
+        test="test_leases.py::test_c7_what_a_new_clinit_has_not_is_stopped_before_the_claim_ends",
+    ),
+    Mutant(
         "lease longer than L",
         "C4",
         "mosha.core.turn",

@@ -11,8 +11,9 @@ from tests.sim.campaign import run_seeds
 from tests.sim.coverage import missing
 
 FIXED_COUNT = 80
-# Besides: what comes up rarely, and in 285 and 320 a clinit that starts with a bad cltab.
-FIXED_BESIDES = (156, 208, 285, 312, 320)
+# Besides: what comes up rarely: in 285 and 320 a clinit that starts with a bad cltab, in 346 an
+# electorate that changes.
+FIXED_BESIDES = (156, 208, 285, 312, 320, 346)
 FRESH_TESTS, FRESH_EACH = 6, 50
 REPLAY = "replay with: python -m tests.sim --seed SEED"
 

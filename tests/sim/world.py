@@ -109,9 +109,9 @@ KINDS: dict[str, float] = {
     "die": 2,  # a process of a group dies
     "hangstop": 3,  # processes on `nodes` ignore all but SIGKILL
     "failtest": 2,  # tests of the group `word` fail on `nodes`
-    "edit": 3,  # hactl: group and wish in `word`
+    "edit": 3,  # hactl: group and wish in `word`; the file says that it is `amount` s old
     "badedit": 1,  # an edit that is no hactl
-    "cltab": 3,  # cltab: group and what becomes of it in `word`
+    "cltab": 3,  # cltab: group and what becomes of it in `word`; `amount` as above
     "badcltab": 1,  # an edit that is no cltab
     "confirm": 1,  # an operator at `nodes` vouches for `others`: honest, says so of dead ones only
 }
