@@ -30,6 +30,9 @@ LATE_MAX = 16
 TAIL_BYTES = 64
 FIND_TRIES = 20
 
+UNNAMED_S = 1.0
+"""A rotation takes a thousandth of it."""
+
 
 class Splitter:
     """Makes whole lines of chunks; what has no end yet is kept."""
@@ -79,6 +82,7 @@ class FileSource:
         self._late: list[_Late] = []
         self._tail = b""
         self._position = 0
+        self._unnamed_since: float | None = None
         oldest = max(_rotated(path), default=(0, path))[1] if history else path
         self._fd = _open(oldest)
 
@@ -141,7 +145,15 @@ class FileSource:
         own = _identity(os.fstat(self._fd))
         for _ in range(FIND_TRIES):
             place = next((n for n, path in _rotated(self._path) if _is(path, own)), 0)
-            name = self._path if place <= 1 else _numbered(self._path, place - 1)
+            if place == 0 and not self._may_go_to_the_newest():
+                continue
+            deleted = place == 0 and not os.fstat(self._fd).st_nlink
+            if place > 1:
+                name = _numbered(self._path, place - 1)
+            elif deleted:  # and all that were older, so the oldest is next
+                name = max(_rotated(self._path), default=(0, self._path))[1]
+            else:
+                name = self._path
             try:
                 fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
             except OSError:
@@ -149,9 +161,23 @@ class FileSource:
             # If the own file has its place still, nothing moved between the two looks.
             steady = place == 0 or _is(_numbered(self._path, place), own)
             if steady and _identity(os.fstat(fd)) != own:
+                self._unnamed_since = None
                 return fd
             os.close(fd)
         return None
+
+    def _may_go_to_the_newest(self) -> bool:
+        """Say whether what was not among the numbered files is not just being renamed.
+
+        A directory that is read during a rotation need not show a file under any name. One
+        that is not found for longer was deleted, or has got a name of another kind.
+        """
+        if not os.fstat(self._fd).st_nlink:
+            return True
+        now = time.monotonic()
+        if self._unnamed_since is None:
+            self._unnamed_since = now
+        return now - self._unnamed_since >= UNNAMED_S
 
     def _read_late(self) -> list[bytes]:
         found: list[bytes] = []

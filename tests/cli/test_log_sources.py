@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mosha.cli import log_files
 from mosha.cli.log_files import FileSource
 from mosha.cli.log_lines import Filter, key_of, time_key
 from mosha.cli.log_merge import HOLD_S, blocks
@@ -191,6 +192,36 @@ def test_a_writer_that_rotates_all_the_time_is_followed_line_by_line(tmp_path: P
     source.close()
     assert sorted(found) == sorted(f"e{number}" for number in range(count))
     assert found == [f"e{number}" for number in range(count)]
+
+
+def test_a_file_that_is_being_renamed_while_the_directory_is_read_is_not_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = Rotating(tmp_path / "log", keep=9)
+    source = FileSource(log.path, follow=True)
+    for number in range(5):
+        write(log.path, line(number))
+        log.rotate()
+    shown, looks = log_files._rotated, iter(range(100))
+    monkeypatch.setattr(
+        log_files, "_rotated", lambda path: () if next(looks, 100) < 50 else shown(path)
+    )
+    found: list[str] = []
+    wait_until(lambda: len(found.__iadd__(events(source.read()))) >= 5)
+    source.close()
+    assert found == [f"e{number}" for number in range(5)]
+
+
+def test_of_what_was_deleted_meanwhile_the_oldest_that_is_left_comes_next(tmp_path: Path) -> None:
+    log = Rotating(tmp_path / "log", keep=3)
+    source = FileSource(log.path, follow=True)
+    for number in range(6):
+        write(log.path, line(number))
+        log.rotate()
+    found: list[str] = []
+    wait_until(lambda: "e5" in found.__iadd__(events(source.read())))
+    source.close()
+    assert found == ["e0", "e3", "e4", "e5"]
 
 
 def test_a_log_that_mosha_rotates_by_itself_is_followed_without_a_gap(tmp_path: Path) -> None:
