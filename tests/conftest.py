@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,9 @@ FRESH_SEED = "MOSHA_SIM_FIRST"
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell starts what goes into the background with SIGINT ignored, and children inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not os.environ.get(FRESH_SEED):
         os.environ[FRESH_SEED] = str(random.SystemRandom().randrange(10**6, 10**9))
     session = Session()
