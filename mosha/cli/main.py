@@ -16,7 +16,7 @@ import click
 from mosha import __version__
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED, exit_status_of, forget_stdout
-from mosha.cli.help_text import HELP_OPTIONS, with_examples
+from mosha.cli.help_text import Command
 from mosha.formats.names import nearest
 
 COMMANDS = {
@@ -43,7 +43,7 @@ def module_of(name: str) -> str:
     return f"mosha.cli.{name.replace('-', '_')}"
 
 
-class Commands(click.Group):
+class Commands(Command, click.Group):
     """A group whose subcommands are imported when they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -78,11 +78,6 @@ class Commands(click.Group):
             return AS_WANTED
         return result
 
-    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the help text."""
-        self.help = with_examples(self.help)
-        super().format_help_text(ctx, formatter)
-
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of subcommands without importing any."""
         del ctx
@@ -93,7 +88,6 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     invoke_without_command=True,
-    context_settings=HELP_OPTIONS,
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @config_option

@@ -2,7 +2,8 @@
 
 `ROWS` is read from the top; the first row that holds says what to do. A row is a name, a
 condition on `Facts` and an order. The facts are worked out by `core.node`, the order is
-carried out there; here is nothing but the table (design section 7, catalogue H5).
+carried out there; here is nothing but the table (catalogue H5). See
+docs/explanation/life-of-a-group.md.
 """
 
 from __future__ import annotations

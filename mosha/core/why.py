@@ -1,6 +1,6 @@
 """Why a group is where it is: `mosha why GROUP`, rule by rule.
 
-Reads what the turn of the group reads (design sections 5 and 7) and says it. The verdict is
+Reads what the turn of the group reads (docs/explanation/protocol.md) and says it. The verdict is
 that of `explain.account`, which `mosha status` shows too.
 """
 

@@ -1,4 +1,4 @@
-"""Fencing: carries out an order to shoot a node, method after method (design section 6).
+"""Fencing: carries out an order to shoot a node, method after method (docs/reference/fencing.md).
 
 `print` writes the original's line `STOMITH node N` to stderr and proves nothing. `command`
 gets the node number as its last argument and proves the death by exit status 0. A callable
