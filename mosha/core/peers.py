@@ -33,7 +33,7 @@ class Peer:
     recovered (V4); `first_heard_at` the same for the first status of its incarnation;
     `looked_at` whether an attempt to read it was ever completed; `advanced` whether a second,
     newer status was read since the own start: a file left behind by a dead node never does,
-    and such a node is never fenced (section 6).
+    and such a node is never fenced (docs/reference/fencing.md).
     """
 
     node: int
