@@ -1,4 +1,4 @@
-"""Who could run a group, and when it is this node's turn to claim it: C1 and section 7.
+"""Who could run a group, and when it is this node's turn to claim it: C1 and the placement.
 
 All of it follows from what this node knows; nodes with the same view come to the same plan.
 """

@@ -1,4 +1,4 @@
-"""Whom to shoot, when, and whose turn it is (STOMITH, section 6 of the design).
+"""Whom to shoot, when, and whose turn it is (STOMITH; docs/reference/fencing.md).
 
 A stale node that did not leave is shot by the lowest fresh node; the next ones take over
 one delay later each, so that never all shoot at once. Nobody shoots without a quorum, in

@@ -1,7 +1,7 @@
 """Why a group is not on a certain node: `mosha why-not GROUP NODE`, in the order of the rules.
 
 The node has to be alive and fit, allowed, not banned, free to vote, and first in rank; and
-the group has to be free (C1 and section 7 of the design). The first rule that does not hold
+the group has to be free (C1 and the placement). The first rule that does not hold
 is the answer.
 """
 

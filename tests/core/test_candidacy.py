@@ -1,4 +1,4 @@
-"""Who could run a group and whose turn it is: C1, section 7, H5.12 and H5.20 of the catalogue."""
+"""Who could run a group and whose turn it is: C1, placement, H5.12 and H5.20 of the catalogue."""
 
 from __future__ import annotations
 

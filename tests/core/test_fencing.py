@@ -1,4 +1,4 @@
-"""Whom to shoot, when, and whose turn it is: section 6, H3.6 of the catalogue."""
+"""Whom to shoot, when, and whose turn it is: fencing, H3.6 of the catalogue."""
 
 from __future__ import annotations
 

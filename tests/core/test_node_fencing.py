@@ -1,4 +1,4 @@
-"""What the brain orders to be shot, and what it believes of a death (section 6, H3.6)."""
+"""What the brain orders to be shot, and what it believes of a death (H3.6)."""
 
 from __future__ import annotations
 

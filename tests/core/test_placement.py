@@ -1,4 +1,4 @@
-"""Which node shall take a group: the ranking that all nodes work out alike (section 7)."""
+"""Which node shall take a group: the ranking that all nodes work out alike."""
 
 from __future__ import annotations
 

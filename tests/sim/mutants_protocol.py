@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.sim.mutant import Mutant
 
 PROTOCOL: tuple[Mutant, ...] = (
-    # --- the list at the end of section 5 of the design ---
+    # --- the rules without which two nodes run one group ---
     Mutant(
         "votes while silent",
         "V5",
