@@ -8,14 +8,14 @@ CLUSTER: tuple[Mutant, ...] = (
     # --- placement ---
     Mutant(
         "no failback",
-        "7",
+        "placement",
         "mosha.core.candidacy",
         "if wish is None or not wish.failback:",
         "if True:",
     ),
     Mutant(
         "bans of others ignored",
-        "7",
+        "placement",
         "mosha.core.view",
         "and group not in status.bans",
         "",
@@ -23,7 +23,7 @@ CLUSTER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "all ranks claim at once",
-        "7",
+        "placement",
         "mosha.core.candidacy",
         "due = seat.free_since + order.index(mind.me) * short_wait_s(mind)",
         "due = seat.free_since",
@@ -31,21 +31,21 @@ CLUSTER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "only= ignored",
-        "7",
+        "placement",
         "mosha.core.tables",
         "return not self.only or node in self.only",
         "return True",
     ),
     Mutant(
         "prefer= ignored",
-        "7",
+        "placement",
         "mosha.core.placement",
         "preference = wish.prefer.index(node) if node in wish.prefer else last",
         "preference = last",
     ),
     Mutant(
         "no ban after a failed test",
-        "7",
+        "placement",
         "mosha.core.turn",
         "seat.ban_until = now + mind.timing.ban_s",
         "seat.ban_until = now",
@@ -103,7 +103,7 @@ CLUSTER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "who lives again is dead still",
-        "6",
+        "fencing",
         "mosha.core.view",
         "del self.receipts[status.node]  # it lives again",
         "pass",
@@ -111,7 +111,7 @@ CLUSTER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "all shoot at once",
-        "6",
+        "fencing",
         "mosha.core.fencing",
         "due = begins + position * rules.takeover_s",
         "due = begins",
@@ -119,7 +119,7 @@ CLUSTER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "who left is shot",
-        "6",
+        "fencing",
         "mosha.core.peers",
         "if peer.status.state is NodeState.LEFT:",
         "if False:",
@@ -127,7 +127,7 @@ CLUSTER: tuple[Mutant, ...] = (
     ),
     Mutant(
         "receipts not required",
-        "6",
+        "fencing",
         "mosha.core.ballot",
         "if not fencing_required and candidate.stale_since is not None:",
         "if candidate.stale_since is not None:",
