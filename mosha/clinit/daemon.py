@@ -20,15 +20,16 @@ from mosha.clinit.cgroup_boxes import CgroupBoxes
 from mosha.clinit.child import reset_signals
 from mosha.clinit.clstat import ClstatFile
 from mosha.clinit.engine import Engine
-from mosha.clinit.forker import Forker
+from mosha.clinit.guard_link import GuardLink
 from mosha.clinit.options import ClinitOptions
 from mosha.clinit.orphans import StateDir
 from mosha.clinit.reaper import Reaper
 from mosha.clinit.requests import Requests
 from mosha.clinit.session_boxes import SessionBoxes
+from mosha.clinit.spawner import Spawner
 from mosha.clinit.systemd import herald
 from mosha.clinit.table import TableFile
-from mosha.control.address import listen, refuse_taken
+from mosha.control.address import listen
 from mosha.control.protocol import ClinitRequest
 from mosha.control.server import Server
 from mosha.errors import HostError
@@ -46,7 +47,6 @@ async def run_clinit(options: ClinitOptions) -> int:
         UsageError: a path cannot be used.
         HostError: another clinit lives there, or the machine does not give what is needed.
     """
-    refuse_taken(options.socket)
     notifier = notify.take()
     reset_signals()
     state_dir = StateDir(options.state_dir)
@@ -59,17 +59,19 @@ async def run_clinit(options: ClinitOptions) -> int:
     tree = boxes.tree if isinstance(boxes, CgroupBoxes) else None
     state_dir.write(mark, tree)
     environment = {**os.environ, "MOSHA_NODE": options.node, "MOSHA_RUN": mark}
-    forker = Forker(environment, mark, tree)
+    guard = GuardLink(environment, mark, tree)
     if isinstance(boxes, SessionBoxes):
-        boxes.forker = forker
+        boxes.guard = guard
+    spawner = Spawner(environment, tree)
     try:
-        engine = Engine(boxes, state_dir, options.limits, forker)
-        await _live(options, listener, forker, engine, notifier)
+        engine = Engine(boxes, state_dir, options.limits, spawner)
+        await _live(options, listener, engine, notifier)
     except BaseException as error:
-        forker.give_up()
+        guard.give_up()
         raise _sole(error) from error
     notifier.stopping("all groups have halted")
-    forker.dismiss()
+    guard.dismiss()
+    spawner.close()
     boxes.close()
     options.socket.unlink(missing_ok=True)
     state_dir.close()
@@ -80,7 +82,6 @@ async def run_clinit(options: ClinitOptions) -> int:
 async def _live(
     options: ClinitOptions,
     listener: socket.socket,
-    forker: Forker,
     engine: Engine,
     notifier: notify.Notifier,
 ) -> None:
@@ -92,7 +93,7 @@ async def _live(
     async with anyio.create_task_group() as tasks:
         engine.start(tasks)
         gc.freeze()  # what has been imported is never garbage; do not look at it again
-        reaper = Reaper(engine, forker)
+        reaper = Reaper(engine)
         await requests.reread()
         if options.clstat is not None:
             clstat = ClstatFile(

@@ -18,10 +18,10 @@ from mosha import logs
 from mosha.clinit.alarm import Alarm
 from mosha.clinit.boxes import Boxes, Key
 from mosha.clinit.entry import EntryLoop
-from mosha.clinit.forker import Forker
 from mosha.clinit.news import News
 from mosha.clinit.orphans import StateDir
 from mosha.clinit.reports import group_report
+from mosha.clinit.spawner import Spawner
 from mosha.clinit.watches import Watches
 from mosha.clock import boottime
 from mosha.control.protocol import GroupReport, Update
@@ -50,7 +50,7 @@ class Engine:
         boxes: Boxes,
         state_dir: StateDir,
         limits: Limits,
-        forker: Forker,
+        spawner: Spawner,
     ) -> None:
         self.supervisor = Supervisor(limits=limits)
         self.halted = asyncio.Event()
@@ -59,7 +59,7 @@ class Engine:
         self._tasks: TaskGroup
         self._boxes = boxes
         self._state_dir = state_dir
-        self._forker = forker
+        self._spawner = spawner
         self._entries: dict[Key, EntryLoop] = {}
         self._watches: dict[str, Watches] = {}
         self._events: deque[Event] = deque()
@@ -220,7 +220,7 @@ class Engine:
     def _loop(self, key: Key) -> EntryLoop:
         if key not in self._entries:
             self._entries[key] = EntryLoop(
-                key, self._boxes, self._state_dir, self._forker, self.happen
+                key, self._boxes, self._state_dir, self._spawner, self.happen
             )
         return self._entries[key]
 

@@ -23,7 +23,7 @@ RESTART_PAUSE_S = 0.5
 KINDS = {
     "monitor": b"mosha.cli.main\0run",
     "clinit": b"mosha.cli.clinit",
-    "forkserver": b"forkserver.py",
+    "guard": b"clinit/guard.py",
     "child": b"witness.py",
 }
 

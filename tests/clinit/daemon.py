@@ -137,7 +137,7 @@ class Daemon:
         return self.process.wait(limit_s)
 
     def kill(self) -> None:
-        """SIGKILL it; its fork server ends what it had."""
+        """SIGKILL it; its guard ends what it had."""
         self.signal(signal.SIGKILL)
         self.wait()
 
@@ -146,10 +146,10 @@ class Daemon:
         if self.process is None or self.process.poll() is not None:
             return
         tree = self.tree()
-        server = self.fork_server()
+        guard = self.guard()
         self.signal(signal.SIGCONT)
         self.kill()
-        wait_until(lambda: proc.see(server) is None)
+        wait_until(lambda: proc.see(guard) is None)
         if tree is not None:
             wait_until(lambda: not tree.exists())
 
@@ -162,19 +162,19 @@ class Daemon:
         cgroup = self.record()["cgroup"]
         return None if cgroup is None else Path(cgroup)
 
-    def fork_server(self) -> int:
-        """Return the pid of its fork server, 0 without one."""
+    def guard(self) -> int:
+        """Return the pid of its guard, 0 without one."""
         children = [seen.pid for seen in proc.see_all().values() if seen.parent == self.pid]
-        return next((pid for pid in children if "forkserver" in proc.command_line(pid)), 0)
+        return next((pid for pid in children if "guard.py" in proc.command_line(pid)), 0)
 
     def descendants(self) -> list[int]:
         """Return all processes of its groups, double-forked ones too."""
         tree = self.tree()
         if tree is not None:
             return cgroups.pids(tree)
-        server = self.fork_server()
+        guard = self.guard()
         below = proc.descendants(self.pid, proc.see_all())
-        return [seen.pid for seen in below if seen.pid != server]
+        return [seen.pid for seen in below if seen.pid != guard]
 
     # --- questions -------------------------------------------------------------------
 
