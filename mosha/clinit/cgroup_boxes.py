@@ -48,8 +48,11 @@ class CgroupBoxes:
         """See `Boxes.place`."""
         path = self._path(key)
         if key not in self._made:
-            cgroups.remove(path)
-            path.mkdir(parents=True, exist_ok=True)
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                cgroups.remove(path)
+                path.mkdir(exist_ok=True)
             self._made.add(key)
         return path
 

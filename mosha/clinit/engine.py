@@ -66,6 +66,7 @@ class Engine:
         self._busy = False
         self._answer: Answer | None = None
         self._alarm = Alarm(self._pass_time)
+        self._alarm_is_due = False
 
     def start(self, tasks: TaskGroup) -> None:
         """Begin; the coroutines of entries and groups run in `tasks`."""
@@ -90,8 +91,15 @@ class Engine:
                     self._do(effect)
         finally:
             self._busy = False
-        self._alarm.set(self.supervisor.due)
+        if not self._alarm_is_due:
+            # Once for all that happens in this turn of the loop: every entry has to be asked.
+            self._alarm_is_due = True
+            asyncio.get_running_loop().call_soon(self._set_alarm)
         return self._answer
+
+    def _set_alarm(self) -> None:
+        self._alarm_is_due = False
+        self._alarm.set(self.supervisor.due)
 
     def _pass_time(self) -> None:
         self.happen(TimePassed())

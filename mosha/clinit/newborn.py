@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import mmap
 import struct
-from collections.abc import Iterable
 from typing import NamedTuple
 
 NEVER = 1 << 62
@@ -21,8 +20,8 @@ WORDS = 8
 
 STEP_BYTES = WORDS * 8
 ARGUMENTS = 4
-_STEP = struct.Struct(f"{WORDS}q")
 _RESULT = struct.Struct("q")
+_POINTER_BYTES = ctypes.sizeof(ctypes.c_void_p)
 _RESULT_AT = STEP_BYTES - _RESULT.size
 
 
@@ -51,34 +50,38 @@ class Step(NamedTuple):
 
 
 class Strings:
-    """A C array of strings that ends with NULL, and its address."""
+    """C strings side by side, None for a NULL that ends an array of them."""
 
-    def __init__(self, values: list[bytes]) -> None:
-        self._array = (ctypes.c_char_p * (len(values) + 1))(*values, None)
-        self.address = ctypes.addressof(self._array)
+    def __init__(self, values: list[bytes | None]) -> None:
+        self._array = (ctypes.c_char_p * len(values))(*values)
+        self._address = ctypes.addressof(self._array)
 
-    def __getitem__(self, at: int) -> int:
-        """Return the address of one of the strings."""
-        return (
-            ctypes.c_void_p.from_buffer(self._array, at * ctypes.sizeof(ctypes.c_void_p)).value or 0
-        )
+    def array(self, at: int) -> int:
+        """Return the address of the array that begins with value `at`."""
+        return self._address + at * _POINTER_BYTES
+
+    def string(self, at: int) -> int:
+        """Return the address of value `at`."""
+        return ctypes.c_void_p.from_buffer(self._array, at * _POINTER_BYTES).value or 0
 
 
 class Script:
-    """The steps of one child, in memory of their own that the child shares.
+    """The steps of one child, in memory that the child has too; `shared` if it has all of it.
 
-    `kept` is whatever the steps' addresses point to. Both live as long as this object, which
-    has to be kept until the child executes its command or has ended.
+    `kept` is what the steps' addresses point to. Both live as long as this object, which has
+    to be kept until the child executes its command or has ended.
     """
 
-    def __init__(self, steps: list[Step], kept: Iterable[object]) -> None:
+    def __init__(self, steps: list[Step], kept: object, *, shared: bool) -> None:
         self.steps = steps
-        self._kept = tuple(kept)
-        self._memory = mmap.mmap(-1, len(steps) * STEP_BYTES)
-        for at, (call, arguments, expect, skip) in enumerate(steps):
+        self._kept = kept
+        words: list[int] = []
+        for call, arguments, expect, skip in steps:
             unused = (0,) * (ARGUMENTS - len(arguments))
-            words = (NUMBERS[call], *arguments, *unused, expect, skip * STEP_BYTES, 0)
-            _STEP.pack_into(self._memory, at * STEP_BYTES, *words)
+            words += (NUMBERS[call], *arguments, *unused, expect, skip * STEP_BYTES, 0)
+        size = len(steps) * STEP_BYTES
+        self._memory = bytearray(size) if shared else mmap.mmap(-1, size)
+        struct.pack_into(f"{len(words)}q", self._memory, 0, *words)
         self._first = ctypes.c_char.from_buffer(self._memory)
         self.address = ctypes.addressof(self._first)
 

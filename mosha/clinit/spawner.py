@@ -18,10 +18,11 @@ from pathlib import Path
 from mosha.clinit.clone import WAYS, Way, clone
 from mosha.clinit.newborn import Script, Step, Strings
 from mosha.clinit.oom import OomProtection
+from mosha.errors import BugError
 
 EXEC_FAILED = 127
 SHELL = b"/bin/sh"
-DEFAULT_PATH = b"/bin:/usr/bin"
+DEFAULT_PATH = "/bin:/usr/bin"
 TROUBLE = 3
 """The descriptor that stays open in a child until it executes its command."""
 
@@ -37,6 +38,18 @@ _ITSELF_TEXT = ctypes.create_string_buffer(b"0")
 _ITSELF = ctypes.addressof(_ITSELF_TEXT)
 
 
+_GIVEN_UP = Step("exit_group", (EXEC_FAILED,))
+_ALONE = (
+    # Not to be left to the exec: should that hang, clinit's files would be held open.
+    Step("close_range", (TROUBLE + 1, _DESCRIPTORS_MAX, 0)),
+    Step("setsid", ()),
+    # Python ignores these two, and ignored they would stay.
+    Step("rt_sigaction", (signal.SIGPIPE, _ZERO, 0, _SIGSET_BYTES)),
+    Step("rt_sigaction", (signal.SIGXFSZ, _ZERO, 0, _SIGSET_BYTES)),
+    Step("rt_sigprocmask", (signal.SIG_SETMASK, _ZERO, 0, _SIGSET_BYTES)),
+)
+
+
 class Newborn:
     """A child that was just made, and what became of its command.
 
@@ -46,7 +59,7 @@ class Newborn:
     def __init__(self, pid: int, pidfd: int, birth: Birth, oom: OomProtection) -> None:
         self.pid = pid
         self.pidfd = pidfd
-        self._birth = birth
+        self._birth: Birth | None = birth
         self._oom = oom
 
     def settle(self) -> int:
@@ -54,44 +67,48 @@ class Newborn:
 
         To be called once, as soon as `TROUBLE` is closed.
         """
+        if self._birth is None:
+            raise BugError(f"the child {self.pid} has settled already")
+        birth, self._birth = self._birth, None
         self._oom.take_up()
-        return self._birth.problem()
+        return birth.problem()
 
 
 class Birth:
-    """The script of one child."""
+    """The script of one child: some first steps, then a command wherever it may be found."""
 
     def __init__(
-        self, steps: list[Step], argv: list[bytes], environment: list[bytes], path: bytes
+        self,
+        first: list[Step],
+        argv: list[bytes],
+        environment: list[bytes],
+        path: bytes,
+        *,
+        shared: bool,
     ) -> None:
         programs = programs_of(argv[0], path)
-        self._first = len(steps)
+        self._first = len(first)
         self._programs = len(programs)
-        strings = Strings(argv)
-        names = Strings(programs)
-        variables = Strings(environment)
-        # For scripts without a first line, as execvp(3) does it.
-        shells = [Strings([SHELL, program, *argv[1:]]) for program in programs]
-        given_up = Step("exit_group", (EXEC_FAILED,))
-        execs = [
-            Step(
-                "execve",
-                (names[at], strings.address, variables.address),
-                -errno.ENOEXEC,
-                self._shell(at) - at - 1,
+        values: list[bytes | None] = [*argv, None, *environment, None]
+        variables, count = len(argv) + 1, len(values)
+        for program in programs:
+            values += (SHELL, program, *argv[1:], None)
+        strings = Strings(values)
+        execs, by_shell = [], []
+        for at in range(self._programs):
+            here = count + at * (len(argv) + 2)
+            execs.append(
+                Step(
+                    "execve",
+                    (strings.string(here + 1), strings.array(0), strings.array(variables)),
+                    expect=-errno.ENOEXEC,
+                    skip=self._shell(at) - at - 1,
+                )
             )
-            for at in range(self._programs)
-        ]
-        by_shell = [
-            step
-            for shell in shells
-            for step in (
-                Step("execve", (shell[0], shell.address, variables.address)),
-                given_up,
-            )
-        ]
-        kept = (strings, names, variables, shells)
-        self.script = Script([*steps, *execs, given_up, *by_shell], kept)
+            # A script without a first line, as execvp(3) does it.
+            arguments = (strings.string(here), strings.array(here), strings.array(variables))
+            by_shell += [Step("execve", arguments), _GIVEN_UP]
+        self.script = Script([*first, *execs, _GIVEN_UP, *by_shell], strings, shared=shared)
 
     def problem(self) -> int:
         """Return the number of the error by which no program was executed, 0 if one was.
@@ -120,9 +137,14 @@ class Spawner:
 
     def __init__(self, environment: Mapping[str, str], tree: Path | None) -> None:
         """Find out which way to go: with a child in a new cgroup in `tree`, if there is one."""
-        self._environment = {os.fsencode(k): os.fsencode(v) for k, v in environment.items()}
-        self._path = self._environment.get(b"PATH", DEFAULT_PATH)
-        self._parent = os.getpid()
+        self._environment = {k: os.fsencode(f"{k}={v}") for k, v in environment.items()}
+        self._path = os.fsencode(environment.get("PATH", DEFAULT_PATH))
+        self._bound = (
+            Step("prctl", (_PR_SET_PDEATHSIG, signal.SIGKILL)),
+            # If clinit died before that, no signal will come.
+            Step("getppid", (), expect=os.getpid(), skip=1),
+            _GIVEN_UP,
+        )
         self._null = _null_above_stderr()
         self._oom = OomProtection()
         self.way = best_way(tree)
@@ -144,11 +166,10 @@ class Spawner:
         """
         with _opened(cgroup, inside=self.way.inside) as place:
             steps = self._first_steps(fds, None if self.way.inside else place)
-            variables = self._environment | {
-                os.fsencode(k): os.fsencode(v) for k, v in extra.items()
-            }
-            environment = [b"%b=%b" % pair for pair in variables.items()]
-            birth = Birth(steps, list(map(os.fsencode, argv)), environment, self._path)
+            variables = {name: os.fsencode(f"{name}={value}") for name, value in extra.items()}
+            environment = list((self._environment | variables).values())
+            words = list(map(os.fsencode, argv))
+            birth = Birth(steps, words, environment, self._path, shared=self.way.shared)
             self._oom.lay_down()
             try:
                 pid, pidfd = clone(self.way, birth.script, place)
@@ -164,27 +185,17 @@ class Spawner:
 
     def _first_steps(self, fds: tuple[int, int, int], entrance: int | None) -> list[Step]:
         stdout, stderr, trouble = fds
-        given_up = Step("exit_group", (EXEC_FAILED,))
         enter = []
         if entrance is not None:
-            enter = [Step("write", (entrance, _ITSELF, 1), expect=1, skip=1), given_up]
+            enter = [Step("write", (entrance, _ITSELF, 1), expect=1, skip=1), _GIVEN_UP]
         return [
-            Step("prctl", (_PR_SET_PDEATHSIG, signal.SIGKILL)),
-            # If clinit died before that, no signal will come.
-            Step("getppid", (), expect=self._parent, skip=1),
-            given_up,
+            *self._bound,
             *enter,
             Step("dup3", (self._null, 0, 0)),
             Step("dup3", (stdout, 1, 0)),
             Step("dup3", (stderr, 2, 0)),
             Step("dup3", (trouble, TROUBLE, os.O_CLOEXEC)),
-            # Not to be left to the exec: should that hang, clinit's files would be held open.
-            Step("close_range", (TROUBLE + 1, _DESCRIPTORS_MAX, 0)),
-            Step("setsid", ()),
-            # Python ignores these two, and ignored they would stay.
-            Step("rt_sigaction", (signal.SIGPIPE, _ZERO, 0, _SIGSET_BYTES)),
-            Step("rt_sigaction", (signal.SIGXFSZ, _ZERO, 0, _SIGSET_BYTES)),
-            Step("rt_sigprocmask", (signal.SIG_SETMASK, _ZERO, 0, _SIGSET_BYTES)),
+            *_ALONE,
         ]
 
 
@@ -201,7 +212,7 @@ def best_way(tree: Path | None) -> Way:
     Linux 6.18 kills each child that is cloned into a cgroup if cgroup.kill was ever used on the
     cgroup of its parent, as a service manager may have done to end a former clinit in there.
     """
-    script = Script([Step("exit_group", (0,))], ())
+    script = Script([Step("exit_group", (0,))], None, shared=False)
     trial = tree / f"trial.{os.getpid()}" if tree else None
     try:
         if trial:

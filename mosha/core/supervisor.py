@@ -85,18 +85,22 @@ Effect = units.Effect | Answer | Gone | Halted
 
 @dataclass(frozen=True, slots=True)
 class Supervisor:
-    """The cltab in force, and every group that was ever told, in that order."""
+    """The cltab in force, and every group that was ever told, in that order.
+
+    `dues` says when time moves a group on, of those that wait for a time: to ask all of them
+    after each event would cost more than the event.
+    """
 
     cltab: Cltab = field(default_factory=Cltab)
     units: Mapping[str, Unit] = field(default_factory=dict)
     halting: bool = False
     limits: Limits = field(default_factory=Limits)
+    dues: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def due(self) -> float | None:
         """When time moves anything on."""
-        times = [unit.due for unit in self.units.values()]
-        return min((time for time in times if time is not None), default=None)
+        return min(self.dues.values(), default=None)
 
     @property
     def halted(self) -> bool:
@@ -185,9 +189,9 @@ class _Work:
             self._take(units.feed_process(unit, tag, event, self.now, self.limits))
 
     def pass_time(self) -> None:
-        for unit in tuple(self.supervisor.units.values()):
-            if unit.due is not None and unit.due <= self.now:
-                self._take(units.pass_time(unit, self.now, self.limits))
+        for group, due in tuple(self.supervisor.dues.items()):
+            if due <= self.now:
+                self._take(units.pass_time(self.supervisor.units[group], self.now, self.limits))
 
     def _take(self, result: tuple[Unit, tuple[units.Effect, ...]]) -> None:
         unit, effects = result
@@ -197,7 +201,7 @@ class _Work:
             return
         name = unit.group.name
         left = {group: u for group, u in self.supervisor.units.items() if group != name}
-        self.supervisor = replace(self.supervisor, units=left)
+        self.supervisor = replace(self.supervisor, units=left, dues=self._dues(name, None))
         self.effects.append(Gone(name))
         entries = self.supervisor.cltab.entries_of(name)
         if unit.again is not None and entries:
@@ -205,5 +209,10 @@ class _Work:
             self._take(units.tell(fresh, unit.again, entries, self.now, self.limits))
 
     def _put(self, unit: Unit) -> None:
-        changed = {**self.supervisor.units, unit.group.name: unit}
-        self.supervisor = replace(self.supervisor, units=changed)
+        name = unit.group.name
+        changed = {**self.supervisor.units, name: unit}
+        self.supervisor = replace(self.supervisor, units=changed, dues=self._dues(name, unit.due))
+
+    def _dues(self, group: str, due: float | None) -> Mapping[str, float]:
+        others = {name: time for name, time in self.supervisor.dues.items() if name != group}
+        return others if due is None else {**others, group: due}

@@ -84,7 +84,7 @@ async def test_all_of_path_is_tried(
 
 
 async def test_variables_are_added_or_replaced_for_one_child_alone(spawner: Spawner) -> None:
-    spawner._environment[b"X"] = b"base"
+    spawner._environment["X"] = b"X=base"
     said = "echo $X$Y; env | grep -c ^X="
     assert (await spawned(spawner, "sh", "-c", said, X="1", Y="2"))[2] == "12\n1\n"
     assert (await spawned(spawner, "sh", "-c", said))[2] == "base\n1\n"
