@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STEP_S = 0.01
-LIMIT_S = 10.0
+LIMIT_S = 30.0
 
 
 def _expired(condition: Callable[[], object], limit_s: float) -> AssertionError:

@@ -29,7 +29,7 @@ from mosha.clinit.session_boxes import SessionBoxes
 from mosha.clinit.spawner import Spawner
 from mosha.clinit.systemd import herald
 from mosha.clinit.table import TableFile
-from mosha.control.address import listen
+from mosha.control.address import listen, refuse_taken
 from mosha.control.protocol import ClinitRequest
 from mosha.control.server import Server
 from mosha.errors import HostError
@@ -49,7 +49,11 @@ async def run_clinit(options: ClinitOptions) -> int:
     """
     notifier = notify.take()
     reset_signals()
-    state_dir = StateDir(options.state_dir)
+    try:
+        state_dir = StateDir(options.state_dir)
+    except HostError:
+        refuse_taken(options.socket)  # says more, if somebody answers there
+        raise
     for pid, command in state_dir.end_orphans(options.orphan_limit_s):
         logs.get().warning("orphan_ended", pid=pid, command=command)
     listener = listen(options.socket)

@@ -24,7 +24,6 @@ _RESULT = struct.Struct("q")
 _POINTER_BYTES = ctypes.sizeof(ctypes.c_void_p)
 _RESULT_AT = STEP_BYTES - _RESULT.size
 
-
 NUMBERS = {
     "write": 1,
     "rt_sigaction": 13,

@@ -29,14 +29,12 @@ TROUBLE = 3
 _PR_SET_PDEATHSIG = 1
 _DESCRIPTORS_MAX = (1 << 32) - 1
 _SIGSET_BYTES = 8
-# A `struct sigaction` and a signal set of the kernel or of the C library: all default, none.
 # A `struct sigaction` and a signal set, of the kernel or of the C library: all default, none.
 _ZEROS = ctypes.create_string_buffer(256)
 _ZERO = ctypes.addressof(_ZEROS)
 # What a process writes into cgroup.procs to enter by itself.
 _ITSELF_TEXT = ctypes.create_string_buffer(b"0")
 _ITSELF = ctypes.addressof(_ITSELF_TEXT)
-
 
 _GIVEN_UP = Step("exit_group", (EXEC_FAILED,))
 _ALONE = (

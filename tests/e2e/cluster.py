@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mosha.core.status import Status
 
 TIMEOUT_S = 2.0
-CALL_LIMIT_S = 5.0
+CALL_LIMIT_S = 20.0
 
 
 @dataclass(slots=True)
@@ -241,7 +241,7 @@ class Cluster:
         return found
 
     def wait_running(
-        self, groups: Iterable[str], *nodes: int, limit_s: float = 15.0
+        self, groups: Iterable[str], *nodes: int, limit_s: float = 45.0
     ) -> tuple[float, dict[str, list[int]]]:
         """Wait until each group is at `start DONE` on one of the nodes; return when, and where."""
         wanted = set(groups)

@@ -13,12 +13,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOG_TAIL_CHARS = 20_000
+PATIENT_S = 30.0
 
 
 @pytest.fixture
 def cluster(short_dir: Path) -> Iterator[Cluster]:
     """Three nodes that are not started yet; everything of them ends with the test."""
-    with Cluster(short_dir) as made:
+    yield from _cluster(Cluster(short_dir))
+
+
+@pytest.fixture
+def patient(short_dir: Path) -> Iterator[Cluster]:
+    """A `cluster` that loses nothing because the machine is busy, for where nobody dies.
+
+    With `timeout = 2` a monitor that gets no CPU for a second has lost its leases, rightly.
+    """
+    yield from _cluster(Cluster(short_dir, timeout_s=PATIENT_S, extra="heartbeat = 0.2\n"))
+
+
+def _cluster(cluster: Cluster) -> Iterator[Cluster]:
+    with cluster as made:
         yield made
         if made.witness.exists():
             assert made.overlaps() == []

@@ -16,13 +16,13 @@ GROUPS = ("a", "b", "c")
 
 
 def test_a_killed_monitor_leaves_its_groups_alone_and_the_next_one_adopts_them(
-    cluster: Cluster,
+    patient: Cluster,
 ) -> None:
-    cluster.write_tables(GROUPS)
-    cluster.start()
-    _, places = cluster.wait_running(GROUPS)
+    patient.write_tables(GROUPS)
+    patient.start()
+    _, places = patient.wait_running(GROUPS)
     (number,) = places["a"]
-    node = cluster.nodes[number]
+    node = patient.nodes[number]
     pids, status = node.pids(), node.status()
     assert status is not None
     node.kill_monitor()
@@ -36,7 +36,7 @@ def test_a_killed_monitor_leaves_its_groups_alone_and_the_next_one_adopts_them(
     wait_until(node.answers)
     wait_until(lambda: all(group.ok for group in node.report().groups))
     assert node.pids() == pids
-    assert cluster.places() == places
+    assert patient.places() == places
 
 
 def test_a_frozen_monitor_loses_its_groups_and_behaves_when_it_wakes(cluster: Cluster) -> None:
@@ -61,23 +61,23 @@ def test_a_frozen_monitor_loses_its_groups_and_behaves_when_it_wakes(cluster: Cl
 
 
 def test_the_processes_of_a_killed_clinit_are_gone_and_run_again_somewhere(
-    cluster: Cluster,
+    patient: Cluster,
 ) -> None:
-    undone = cluster.base / "undone"
-    cluster.write_tables(
+    undone = patient.base / "undone"
+    patient.write_tables(
         GROUPS, cltab=f"a:a-undo:stop:wait:echo $MOSHA_NODE $(date +%s.%N) >> {undone}\n"
     )
-    cluster.start()
-    _, places = cluster.wait_running(GROUPS)
+    patient.start()
+    _, places = patient.wait_running(GROUPS)
     undone.unlink(missing_ok=True)  # of planners that gave way at the start
     (number,) = places["a"]
-    node = cluster.nodes[number]
+    node = patient.nodes[number]
     before = node.clinit_pid()
     node.kill_clinit()
     wait_until(lambda: node.clinit_pid() not in (0, before))
     # What the processes of the old one left behind is put away, once, before they run again.
     wait_until(undone.exists)
-    cluster.wait_running(GROUPS)
+    patient.wait_running(GROUPS)
     assert [line.split()[0] for line in undone.read_text().splitlines()] == [str(number)]
 
 

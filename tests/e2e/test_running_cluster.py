@@ -29,11 +29,11 @@ def node_of(places: dict[str, list[int]], group: str) -> int:
     return node
 
 
-def test_each_group_starts_on_exactly_one_node_and_all_nodes_agree(cluster: Cluster) -> None:
-    cluster.write_tables(GROUPS)
-    cluster.start()
-    _, places = cluster.wait_running(GROUPS)
-    for node in cluster.nodes.values():
+def test_each_group_starts_on_exactly_one_node_and_all_nodes_agree(patient: Cluster) -> None:
+    patient.write_tables(GROUPS)
+    patient.start()
+    _, places = patient.wait_running(GROUPS)
+    for node in patient.nodes.values():
         wait_until(partial(_all_well, node))
         views = {g.group: g.where for g in node.report().groups}
         assert views == places
@@ -70,82 +70,82 @@ def test_a_node_that_comes_back_takes_nothing_away(cluster: Cluster) -> None:  #
     assert cluster.places() == after
 
 
-def test_a_leaving_node_hands_its_groups_over_and_keeps_its_votes(cluster: Cluster) -> None:
-    cluster.write_tables(GROUPS)
-    cluster.start()
-    _, places = cluster.wait_running(GROUPS)
+def test_a_leaving_node_hands_its_groups_over_and_keeps_its_votes(patient: Cluster) -> None:
+    patient.write_tables(GROUPS)
+    patient.start()
+    _, places = patient.wait_running(GROUPS)
     leaver = node_of(places, "a")
-    others = [number for number in cluster.nodes if number != leaver]
-    before = cluster.nodes[leaver].status()
-    assert cluster.nodes[leaver].leave() == 0
-    cluster.wait_running(GROUPS, *others)
-    status = cluster.nodes[leaver].status()
+    others = [number for number in patient.nodes if number != leaver]
+    before = patient.nodes[leaver].status()
+    assert patient.nodes[leaver].leave() == 0
+    patient.wait_running(GROUPS, *others)
+    status = patient.nodes[leaver].status()
     assert status is not None
     assert before is not None
     assert status.state == "left"
     assert status.terms.keys() >= before.terms.keys()
-    assert cluster.nodes[leaver].processes() == []
+    assert patient.nodes[leaver].processes() == []
 
 
-def test_a_group_is_moved_and_stopped_by_editing_hactl_on_any_node(cluster: Cluster) -> None:
-    cluster.write_tables(("a", "b"))
-    cluster.start()
-    _, places = cluster.wait_running(("a", "b"))
+def test_a_group_is_moved_and_stopped_by_editing_hactl_on_any_node(patient: Cluster) -> None:
+    patient.write_tables(("a", "b"))
+    patient.start()
+    _, places = patient.wait_running(("a", "b"))
     here = node_of(places, "a")
     there = 1 + here % 3
-    hactl = cluster.nodes[there].directory / "hactl"
+    hactl = patient.nodes[there].directory / "hactl"
     hactl.write_text(f"a start only={there}\nb stop\n")
-    wait_until(lambda: cluster.places() == {"a": [there]})
-    copies = [node.directory / "hactl" for node in cluster.nodes.values()]
+    wait_until(lambda: patient.places() == {"a": [there]})
+    copies = [node.directory / "hactl" for node in patient.nodes.values()]
     wait_until(lambda: len({copy.read_text() for copy in copies}) == 1)
 
 
-def test_set_edits_hactl_and_wins_everywhere(cluster: Cluster) -> None:
-    cluster.write_tables(("a",))
-    cluster.start()
-    cluster.wait_running(("a",))
-    reply = cluster.nodes[2].ask(SetWish(group="a", level="stop"))
+def test_set_edits_hactl_and_wins_everywhere(patient: Cluster) -> None:
+    patient.write_tables(("a",))
+    patient.start()
+    patient.wait_running(("a",))
+    reply = patient.nodes[2].ask(SetWish(group="a", level="stop"))
     assert reply.ok, reply.text
-    wait_until(lambda: cluster.places() == {})
-    copies = [node.directory / "hactl" for node in cluster.nodes.values()]
+    wait_until(lambda: patient.places() == {})
+    copies = [node.directory / "hactl" for node in patient.nodes.values()]
     wait_until(lambda: all(copy.exists() and "a stop" in copy.read_text() for copy in copies))
 
 
-def test_a_process_that_dies_is_respawned_on_the_same_node(cluster: Cluster) -> None:
-    cluster.write_tables(("a",))
-    cluster.start()
-    _, places = cluster.wait_running(("a",))
-    node = cluster.nodes[node_of(places, "a")]
+def test_a_process_that_dies_is_respawned_on_the_same_node(patient: Cluster) -> None:
+    patient.write_tables(("a",))
+    patient.start()
+    _, places = patient.wait_running(("a",))
+    node = patient.nodes[node_of(places, "a")]
     (pid,) = node.pids()["a"]
     os.kill(pid, 9)
     (new,) = wait_until(lambda: node.pids()["a"] - {pid, 0})
     assert new != pid
-    assert cluster.places() == places
+    assert patient.places() == places
 
 
-def test_a_group_that_fails_its_test_seeks_another_node(cluster: Cluster) -> None:
+def test_a_group_that_fails_its_test_seeks_another_node(patient: Cluster) -> None:
     only_two = f"picky:picky-test:test:test:test $MOSHA_NODE = 2\n"  # noqa: F541 - looks alike
-    service = f"picky:picky-main:start:respawn:{cluster.service()}\n"
-    cluster.write_tables(("a",), cltab=only_two + service, hactl="picky start prefer=1,3,2\n")
-    cluster.start()
-    _, places = cluster.wait_running(("picky",))
+    service = f"picky:picky-main:start:respawn:{patient.service()}\n"
+    patient.write_tables(("a",), cltab=only_two + service, hactl="picky start prefer=1,3,2\n")
+    patient.start()
+    _, places = patient.wait_running(("picky",))
     assert places["picky"] == [2]
-    group = next(g for g in cluster.nodes[2].report().groups if g.group == "picky")
+    group = next(g for g in patient.nodes[2].report().groups if g.group == "picky")
     assert {ban.node for ban in group.bans} == {1, 3}
     assert all("picky-test" in ban.reason for ban in group.bans)
 
 
-def test_a_group_no_node_can_run_is_shown_with_every_reason(cluster: Cluster) -> None:
-    cluster.write_tables(("a",), cltab="bad:bad-test:test:test:exit 3\n", hactl="bad start\n")
-    cluster.start()
-    cluster.wait_running(("a",))
+def test_a_group_no_node_can_run_is_shown_with_every_reason(patient: Cluster) -> None:
+    patient.write_tables(("a",), cltab="bad:bad-test:test:test:exit 3\n", hactl="bad start\n")
+    patient.start()
+    patient.wait_running(("a",))
 
     def told() -> str:
-        views = {g.group: g for g in cluster.nodes[1].report().groups}
+        views = {g.group: g for g in patient.nodes[1].report().groups}
         return views["bad"].why if "no node can run it" in views["bad"].why else ""
 
     why = wait_until(told)
-    for node in cluster.nodes:
+    for node in patient.nodes:
         assert f"node {node}: banned" in why
 
 
@@ -164,10 +164,10 @@ def test_a_lost_quorum_stops_everything_and_its_return_starts_it_again(cluster: 
     cluster.wait_running(("a", "b"), 1, 3)
 
 
-def test_confirm_is_refused_for_a_node_that_is_alive(cluster: Cluster) -> None:
-    cluster.write_tables(("a",))
-    cluster.start()
-    cluster.wait_running(("a",))
-    reply = cluster.nodes[1].ask(Confirm(node=2))
+def test_confirm_is_refused_for_a_node_that_is_alive(patient: Cluster) -> None:
+    patient.write_tables(("a",))
+    patient.start()
+    patient.wait_running(("a",))
+    reply = patient.nodes[1].ask(Confirm(node=2))
     assert not reply.ok
     assert "alive" in reply.text
