@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 __version__ = "1.0.0"
 __all__ = ["HA", "__version__"]
 
+TYPE_CHECKING = False  # as in typing, which the fork server can do without
 if TYPE_CHECKING:
     from mosha.ha import HA
 

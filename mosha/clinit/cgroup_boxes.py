@@ -1,6 +1,6 @@
 """Boxes that are cgroups: `clinit-MARK/g.GROUP/e.TAG` in the cgroup that clinit is in.
 
-Children are born in theirs (`clone.py`). clinit itself and its guard stay outside, so
+Children are born in theirs (`forker.py`). clinit itself and the fork server stay outside, so
 that killing the whole tree never hits them. No controller is used, and none may be enabled in
 the cgroup of clinit as long as clinit is in it; the kernel sees to that.
 

@@ -10,8 +10,12 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from mosha.clinit.spawner import Newborn, Spawner
+from mosha.clinit.forker import Forker, LostError
+from mosha.clinit.newborn import problem_of
 from mosha.core.process import Exit
+
+TROUBLE_MAX_BYTES = 1 << 16
+"""More than a pipe holds: 64 bytes for each directory of PATH."""
 
 
 class Child:
@@ -21,24 +25,24 @@ class Child:
     cannot; `ended` becomes its exit, and never before `executed`.
     """
 
-    def __init__(self, newborn: Newborn, stdout: int, stderr: int, trouble: int) -> None:
+    def __init__(self, pid: int, stdout: int, stderr: int, trouble: int) -> None:
         loop = asyncio.get_running_loop()
-        self.pid = newborn.pid
+        self.pid = pid
         self.stdout = stdout
         self.stderr = stderr
         self.executed: asyncio.Future[int] = loop.create_future()
         self.ended: asyncio.Future[Exit] = loop.create_future()
-        self._newborn = newborn
         self._trouble = trouble
-        self._fd = newborn.pidfd
+        self._fd = os.pidfd_open(pid)  # first, for it may fail
         loop.add_reader(self._trouble, self._hear)
         loop.add_reader(self._fd, self._reap)
 
     def _hear(self) -> None:
-        """The pipe closes on exec, or at the child's end; nothing is ever written into it."""
+        """The pipe closes on exec; before, it can only tell why not."""
+        number = problem_of(os.read(self._trouble, TROUBLE_MAX_BYTES))
         asyncio.get_running_loop().remove_reader(self._trouble)
         os.close(self._trouble)
-        self.executed.set_result(self._newborn.settle())
+        self.executed.set_result(number)
 
     def _reap(self) -> None:
         status = os.waitid(os.P_PIDFD, self._fd, os.WEXITED | os.WNOHANG)
@@ -52,8 +56,8 @@ class Child:
         self.ended.set_result(Exit(code if status.si_code == os.CLD_EXITED else -code))
 
 
-def spawn(
-    spawner: Spawner, argv: list[str], extra: Mapping[str, str], cgroup: Path | None
+async def spawn(
+    forker: Forker, argv: list[str], extra: Mapping[str, str], cgroup: Path | None
 ) -> Child:
     """Make a process in a session of its own, and in `cgroup` if there is one.
 
@@ -64,12 +68,18 @@ def spawn(
     """
     if not argv:
         raise OSError(errno.EINVAL, "the command is empty")
+    async with forker.room:
+        return await _spawn(forker, argv, extra, cgroup)
+
+
+async def _spawn(
+    forker: Forker, argv: list[str], extra: Mapping[str, str], cgroup: Path | None
+) -> Child:
     pipes: list[int] = []
     try:
         for _ in range(3):
             pipes += os.pipe2(os.O_CLOEXEC)
-        stdout, stderr, trouble = pipes[1::2]
-        newborn = spawner.spawn(argv, extra, cgroup, (stdout, stderr, trouble))
+        pid = await forker.fork(argv, extra, cgroup, pipes[1::2])
     except BaseException:
         for fd in pipes[0::2]:
             os.close(fd)
@@ -80,14 +90,20 @@ def spawn(
     stdout, stderr, trouble = pipes[0::2]
     os.set_blocking(stdout, False)
     os.set_blocking(stderr, False)
-    return Child(newborn, stdout, stderr, trouble)
+    try:
+        return Child(pid, stdout, stderr, trouble)
+    except OSError as error:  # no descriptor is left to wait for it
+        os.kill(pid, signal.SIGKILL)
+        for fd in (stdout, stderr, trouble):
+            os.close(fd)
+        raise LostError(error.errno, error.strerror) from error
 
 
 def reset_signals() -> None:
     """Make sure that children do not inherit an ignored or blocked signal (the NO of C6.9).
 
-    `spawner.py` takes care of what Python itself ignores. SIGCHLD must not be ignored at any
-    rate, or the kernel would throw the exit statuses away.
+    The fork server takes care of what Python itself ignores. SIGCHLD must not be ignored at
+    any rate, or the kernel would throw the exit statuses away.
     """
     pythons = (signal.SIGPIPE, signal.SIGXFSZ)
     for number in signal.valid_signals() - set(pythons):

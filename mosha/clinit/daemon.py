@@ -20,13 +20,12 @@ from mosha.clinit.cgroup_boxes import CgroupBoxes
 from mosha.clinit.child import reset_signals
 from mosha.clinit.clstat import ClstatFile
 from mosha.clinit.engine import Engine
-from mosha.clinit.guard_link import GuardLink
+from mosha.clinit.forker import Forker
 from mosha.clinit.options import ClinitOptions
 from mosha.clinit.orphans import StateDir
 from mosha.clinit.reaper import Reaper
 from mosha.clinit.requests import Requests
 from mosha.clinit.session_boxes import SessionBoxes
-from mosha.clinit.spawner import Spawner
 from mosha.clinit.systemd import herald
 from mosha.clinit.table import TableFile
 from mosha.control.address import listen, refuse_taken
@@ -35,6 +34,7 @@ from mosha.control.server import Server
 from mosha.errors import HostError
 
 NO_CGROUP = "none"
+SERVER_LIMIT_S = 60.0
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -47,13 +47,10 @@ async def run_clinit(options: ClinitOptions) -> int:
         UsageError: a path cannot be used.
         HostError: another clinit lives there, or the machine does not give what is needed.
     """
+    refuse_taken(options.socket)
     notifier = notify.take()
     reset_signals()
-    try:
-        state_dir = StateDir(options.state_dir)
-    except HostError:
-        refuse_taken(options.socket)  # says more, if somebody answers there
-        raise
+    state_dir = StateDir(options.state_dir)
     for pid, command in state_dir.end_orphans(options.orphan_limit_s):
         logs.get().warning("orphan_ended", pid=pid, command=command)
     listener = listen(options.socket)
@@ -63,19 +60,18 @@ async def run_clinit(options: ClinitOptions) -> int:
     tree = boxes.tree if isinstance(boxes, CgroupBoxes) else None
     state_dir.write(mark, tree)
     environment = {**os.environ, "MOSHA_NODE": options.node, "MOSHA_RUN": mark}
-    guard = GuardLink(environment, mark, tree)
+    forker = Forker(environment, mark, tree)
     if isinstance(boxes, SessionBoxes):
-        boxes.guard = guard
-    spawner = Spawner(environment, tree)
+        boxes.forker = forker
     try:
-        engine = Engine(boxes, state_dir, options.limits, spawner)
-        await _live(options, listener, engine, notifier)
+        await _begin_to_serve(forker)
+        engine = Engine(boxes, state_dir, options.limits, forker)
+        await _live(options, listener, forker, engine, notifier)
     except BaseException as error:
-        guard.give_up()
+        forker.give_up()
         raise _sole(error) from error
     notifier.stopping("all groups have halted")
-    guard.dismiss()
-    spawner.close()
+    forker.dismiss()
     boxes.close()
     options.socket.unlink(missing_ok=True)
     state_dir.close()
@@ -83,9 +79,18 @@ async def run_clinit(options: ClinitOptions) -> int:
     return 0
 
 
+async def _begin_to_serve(forker: Forker) -> None:
+    """Wait until children can be made, so that whoever gets an answer has not to wait."""
+    with anyio.move_on_after(SERVER_LIMIT_S) as late:
+        await forker.ready.wait()
+    if late.cancelled_caught:
+        raise HostError(f"the fork server did not start within {SERVER_LIMIT_S:g} s")
+
+
 async def _live(
     options: ClinitOptions,
     listener: socket.socket,
+    forker: Forker,
     engine: Engine,
     notifier: notify.Notifier,
 ) -> None:
@@ -97,7 +102,7 @@ async def _live(
     async with anyio.create_task_group() as tasks:
         engine.start(tasks)
         gc.freeze()  # what has been imported is never garbage; do not look at it again
-        reaper = Reaper(engine)
+        reaper = Reaper(engine, forker)
         await requests.reread()
         if options.clstat is not None:
             clstat = ClstatFile(

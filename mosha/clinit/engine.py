@@ -18,10 +18,10 @@ from mosha import logs
 from mosha.clinit.alarm import Alarm
 from mosha.clinit.boxes import Boxes, Key
 from mosha.clinit.entry import EntryLoop
+from mosha.clinit.forker import Forker
 from mosha.clinit.news import News
 from mosha.clinit.orphans import StateDir
 from mosha.clinit.reports import group_report
-from mosha.clinit.spawner import Spawner
 from mosha.clinit.watches import Watches
 from mosha.clock import boottime
 from mosha.control.protocol import GroupReport, Update
@@ -50,7 +50,7 @@ class Engine:
         boxes: Boxes,
         state_dir: StateDir,
         limits: Limits,
-        spawner: Spawner,
+        forker: Forker,
     ) -> None:
         self.supervisor = Supervisor(limits=limits)
         self.halted = asyncio.Event()
@@ -59,14 +59,13 @@ class Engine:
         self._tasks: TaskGroup
         self._boxes = boxes
         self._state_dir = state_dir
-        self._spawner = spawner
+        self._forker = forker
         self._entries: dict[Key, EntryLoop] = {}
         self._watches: dict[str, Watches] = {}
         self._events: deque[Event] = deque()
         self._busy = False
         self._answer: Answer | None = None
         self._alarm = Alarm(self._pass_time)
-        self._alarm_is_due = False
 
     def start(self, tasks: TaskGroup) -> None:
         """Begin; the coroutines of entries and groups run in `tasks`."""
@@ -91,15 +90,8 @@ class Engine:
                     self._do(effect)
         finally:
             self._busy = False
-        if not self._alarm_is_due:
-            # Once for all that happens in this turn of the loop: every entry has to be asked.
-            self._alarm_is_due = True
-            asyncio.get_running_loop().call_soon(self._set_alarm)
-        return self._answer
-
-    def _set_alarm(self) -> None:
-        self._alarm_is_due = False
         self._alarm.set(self.supervisor.due)
+        return self._answer
 
     def _pass_time(self) -> None:
         self.happen(TimePassed())
@@ -228,7 +220,7 @@ class Engine:
     def _loop(self, key: Key) -> EntryLoop:
         if key not in self._entries:
             self._entries[key] = EntryLoop(
-                key, self._boxes, self._state_dir, self._spawner, self.happen
+                key, self._boxes, self._state_dir, self._forker, self.happen
             )
         return self._entries[key]
 

@@ -11,9 +11,9 @@ from mosha import logs
 from mosha.clinit.boxes import Boxes, Key
 from mosha.clinit.child import Child, spawn
 from mosha.clinit.command import argv_of
+from mosha.clinit.forker import Forker, LostError
 from mosha.clinit.orphans import StateDir
 from mosha.clinit.output import Output
-from mosha.clinit.spawner import Spawner
 from mosha.clock import boottime
 from mosha.core.process import Exit, Exited, Scope, Spawned, SpawnFailed
 from mosha.core.supervisor import EntryEvent
@@ -31,18 +31,20 @@ class EntryLoop:
         key: Key,
         boxes: Boxes,
         state_dir: StateDir,
-        spawner: Spawner,
+        forker: Forker,
         happen: Callable[[EntryEvent], object],
     ) -> None:
         self.key = key
         self.running = False
         self.child: Child | None = None
         self._leader = 0
+        self._unborn = False
+        self._late_signals: list[tuple[Signals, Scope]] = []
         self._order: Launch | None = None
         self._output = Output(key)
         self._boxes = boxes
         self._state_dir = state_dir
-        self._spawner = spawner
+        self._forker = forker
         self._happen = happen
 
     def order(self, launch: Launch) -> None:
@@ -55,7 +57,7 @@ class EntryLoop:
         try:
             while self._order is not None:
                 launch, self._order = self._order, None
-                self.child = self._spawn(launch)
+                self.child = await self._spawn(launch)
                 if self.child is not None:
                     await self._outlive(self.child, launch)
         finally:
@@ -67,6 +69,9 @@ class EntryLoop:
             self._order = None
             self._tell(SpawnFailed(run, "stopped before it had started"))
             return []
+        if self._unborn:
+            self._late_signals.append((number, scope))
+            return []
         return self._boxes.signal(self.key, self._leader, scope, number)
 
     def is_empty(self, scope: Scope) -> bool:
@@ -77,18 +82,27 @@ class EntryLoop:
         """Close the pipes."""
         self._output.close()
 
-    def _spawn(self, launch: Launch) -> Child | None:
+    async def _spawn(self, launch: Launch) -> Child | None:
         argv = argv_of(launch.entry.command)
+        self._unborn = True
+        self._late_signals.clear()
         try:
             place = self._boxes.place(self.key)
-            child = spawn(self._spawner, argv, self._variables(launch), place)
+            child = await spawn(self._forker, argv, self._variables(launch), place)
         except OSError as error:
+            if isinstance(error, LostError):
+                # There may be a process nobody waits for: it must not run beside the next.
+                self._boxes.signal(self.key, self._leader, Scope.ENTRY, Signals.SIGKILL)
             self._fail(launch.run, error.strerror or str(error))
             return None
+        finally:
+            self._unborn = False
         self._leader = child.pid
         self._boxes.note(self.key, child.pid)
         self._state_dir.note_session(child.pid)
         self._output.follow(child.pid, child.stdout, child.stderr)
+        for number, scope in self._late_signals:
+            self._boxes.signal(self.key, child.pid, scope, number)
         child.executed.add_done_callback(lambda number: self._begin(child, launch, number.result()))
         return child
 

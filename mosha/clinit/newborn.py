@@ -1,32 +1,73 @@
 """What a child does between its birth and its command: a list of system calls.
 
-A child that is not yet its command must not touch memory that is clinit's too (`clone.py`), so
-it runs no Python. It takes one `Step` after the other from a `Script` that was written before
-it was born, and leaves each result there, for clinit to read.
+A fork costs as much as the memory it copies, and what the child touches before its exec is copied
+as well: half a millisecond each for a Python program. So a child shares the fork server's memory
+(CLONE_VM) and must not touch it, which excludes Python: it takes one step after the other from
+a `Script` that was written before it was born. `NATIVE` is all that it runs, 56 bytes that make
+the system calls of a script. Unlike vfork(2) nobody waits for it: an exec from a file system
+that hangs hangs alone, and the script is kept until the child does not need it any more.
+
+Where that is not to be had (another processor, code that may not be mapped) the memory is
+copied, and `take_steps` does in Python what `NATIVE` does. See clone(2), execvp(3).
+
+Part of the fork server: it imports next to nothing.
 """
 
 from __future__ import annotations
 
 import ctypes
-import mmap
+import errno
+import os
 import struct
-from typing import NamedTuple
+import sys
+
+CLONE_VM = 0x00000100
+CLONE_CHILD_CLEARTID = 0x00200000
+"""A word is set to 0 when the child lets go of the memory: by an exec, or by its end."""
+
+EXEC_FAILED = 127
+SHELL = b"/bin/sh"
 
 NEVER = 1 << 62
 """A result that no system call has."""
 
-WORDS = 8
-"""Of a step in memory: number, four arguments, `expect`, how many bytes to skip, the result."""
+STEP_BYTES = 64
+"""Eight words: number, four arguments, the result on which to skip, how far, and the result."""
 
-STEP_BYTES = WORDS * 8
-ARGUMENTS = 4
-_RESULT = struct.Struct("q")
-_POINTER_BYTES = ctypes.sizeof(ctypes.c_void_p)
-_RESULT_AT = STEP_BYTES - _RESULT.size
+RESULT_AT = 56
+_POINTER_BYTES = 8
+_PAGE_BYTES = 4096
+_PR_SET_PDEATHSIG, _SIGKILL, _SIG_SETMASK = 1, 9, 2
+_SIGSET_BYTES = 8
+_READ_EXECUTE, _MAP_PRIVATE, _MAP_FAILED = 0x5, 0x2, (1 << 64) - 1
 
+# long birth(struct clone_args *rdi, size_t rsi, struct step *rdx). The child uses no stack.
+NATIVE = (
+    ("", "birth:"),
+    ("b8 b3 01 00 00", "mov eax, 435"),
+    ("0f 05", "syscall"),
+    ("85 c0", "test eax, eax"),
+    ("74 01", "jz child"),
+    ("c3", "ret"),
+    ("", "child:"),
+    ("48 89 d3", "mov rbx, rdx"),
+    ("", "step:"),
+    ("48 8b 03", "mov rax, [rbx]"),
+    ("48 8b 7b 08", "mov rdi, [rbx+8]"),
+    ("48 8b 73 10", "mov rsi, [rbx+16]"),
+    ("48 8b 53 18", "mov rdx, [rbx+24]"),
+    ("4c 8b 53 20", "mov r10, [rbx+32]"),
+    ("0f 05", "syscall"),
+    ("48 89 43 38", "mov [rbx+56], rax"),
+    ("48 3b 43 28", "cmp rax, [rbx+40]"),
+    ("75 04", "jne next"),
+    ("48 03 5b 30", "add rbx, [rbx+48]"),
+    ("", "next:"),
+    ("48 83 c3 40", "add rbx, 64"),
+    ("eb d7", "jmp step"),
+)
 NUMBERS = {
     "write": 1,
-    "rt_sigaction": 13,
     "rt_sigprocmask": 14,
     "execve": 59,
     "getppid": 110,
@@ -34,22 +75,44 @@ NUMBERS = {
     "prctl": 157,
     "exit_group": 231,
     "dup3": 292,
-    "close_range": 436,
 }
-"""The system calls of scripts, on x86_64; the last one is the same everywhere."""
+"""The system calls of scripts, on x86_64."""
+
+Step = tuple[str, tuple[int, ...], int, int]
+"""A call, its arguments, and after which result how many of the next steps are left out."""
+
+GIVEN_UP: Step = ("exit_group", (EXEC_FAILED,), NEVER, 0)
+
+libc = ctypes.CDLL(None, use_errno=True)
+# Looked up here, for the child's first use of a name would look it up in the child.
+_FUNCTIONS = {
+    name: getattr(libc, {"rt_sigprocmask": "sigprocmask", "exit_group": "_exit"}.get(name, name))
+    for name in NUMBERS
+}
+_NO_SIGNALS = ctypes.create_string_buffer(128)
+_ITSELF = ctypes.create_string_buffer(b"0")  # what enters a cgroup: whoever writes
 
 
-class Step(NamedTuple):
-    """One system call; after the result `expect` the next `skip` steps are left out."""
-
-    call: str
-    arguments: tuple[int, ...]
-    expect: int = NEVER
-    skip: int = 0
+def native() -> int:
+    """Return the address of `NATIVE` in memory that can be executed, 0 where it cannot be."""
+    if os.uname().machine != "x86_64" or sys.maxsize < 1 << 32:
+        return 0
+    try:
+        fd = os.memfd_create("birth", os.MFD_CLOEXEC)
+    except OSError:
+        return 0
+    libc.mmap.restype = ctypes.c_size_t
+    try:
+        os.write(fd, b"".join(bytes.fromhex(code) for code, _ in NATIVE))
+        size, offset = ctypes.c_size_t(_PAGE_BYTES), ctypes.c_long(0)
+        address: int = libc.mmap(None, size, _READ_EXECUTE, _MAP_PRIVATE, fd, offset)
+        return 0 if address == _MAP_FAILED else address
+    finally:
+        os.close(fd)
 
 
 class Strings:
-    """C strings side by side, None for a NULL that ends an array of them."""
+    """C strings side by side, None for the NULL that ends an array of them."""
 
     def __init__(self, values: list[bytes | None]) -> None:
         self._array = (ctypes.c_char_p * len(values))(*values)
@@ -61,34 +124,118 @@ class Strings:
 
     def string(self, at: int) -> int:
         """Return the address of value `at`."""
-        return ctypes.c_void_p.from_buffer(self._array, at * _POINTER_BYTES).value or 0
+        pointer = ctypes.c_void_p.from_buffer(self._array, at * _POINTER_BYTES)
+        address: int | None = pointer.value
+        return address or 0
+
+
+def first_steps(parent: int, stdout: int, stderr: int, entrance: int) -> list[Step]:
+    """Return what a child of `parent` does for its safety, whatever it will execute.
+
+    `entrance` is the cgroup.procs where it still has to enter, or -1.
+    """
+    signals = ctypes.addressof(_NO_SIGNALS)
+    enter = ("write", (entrance, ctypes.addressof(_ITSELF), 1), 1, 1)
+    return [
+        ("prctl", (_PR_SET_PDEATHSIG, _SIGKILL), NEVER, 0),
+        ("getppid", (), parent, 1),  # if clinit died before that, no signal will come
+        GIVEN_UP,
+        *((enter, GIVEN_UP) if entrance >= 0 else ()),
+        ("setsid", (), NEVER, 0),
+        ("dup3", (stdout, 1, 0), NEVER, 0),
+        ("dup3", (stderr, 2, 0), NEVER, 0),
+        ("rt_sigprocmask", (_SIG_SETMASK, signals, 0, _SIGSET_BYTES), NEVER, 0),
+    ]
 
 
 class Script:
-    """The steps of one child, in memory that the child has too; `shared` if it has all of it.
+    """The steps of one child, and all memory that they point to.
 
-    `kept` is what the steps' addresses point to. Both live as long as this object, which has
-    to be kept until the child executes its command or has ended.
+    To be kept until `over`, if the child shares this memory.
     """
 
-    def __init__(self, steps: list[Step], kept: object, *, shared: bool) -> None:
-        self.steps = steps
-        self._kept = kept
-        words: list[int] = []
-        for call, arguments, expect, skip in steps:
-            unused = (0,) * (ARGUMENTS - len(arguments))
-            words += (NUMBERS[call], *arguments, *unused, expect, skip * STEP_BYTES, 0)
-        size = len(steps) * STEP_BYTES
-        self._memory = bytearray(size) if shared else mmap.mmap(-1, size)
-        struct.pack_into(f"{len(words)}q", self._memory, 0, *words)
+    def __init__(
+        self,
+        first: list[Step],
+        programs: list[bytes],
+        argv: list[bytes],
+        environment: list[bytes],
+        trouble: int,
+    ) -> None:
+        """Write them: some first steps, then the first of `programs` that there is.
+
+        `trouble` is where the child writes why nothing was executed, see `problem_of`.
+        """
+        values: list[bytes | None] = [*argv, None, *environment, None]
+        shell, environ = len(values), len(argv) + 1
+        for program in programs:
+            values += (SHELL, program, *argv[1:], None)
+        self._strings = strings = Strings(values)
+        count = len(programs)
+        self._memory = bytearray((len(first) + 4 * count + 2) * STEP_BYTES)
         self._first = ctypes.c_char.from_buffer(self._memory)
         self.address = ctypes.addressof(self._first)
+        rows = self.address + len(first) * STEP_BYTES
+        execs: list[Step] = []
+        by_shell: list[Step] = []
+        for at in range(count):
+            here = shell + at * (len(argv) + 2)
+            words = (strings.string(here + 1), strings.array(0), strings.array(environ))
+            # A script without a first line is the shell's, as execvp(3) does it.
+            execs.append(("execve", words, -errno.ENOEXEC, count + 1 + 2 * at))
+            words = (strings.string(here), strings.array(here), strings.array(environ))
+            row = rows + (count + 2 + 3 * at) * STEP_BYTES
+            by_shell += (
+                ("execve", words, NEVER, 0),
+                ("write", (trouble, row, STEP_BYTES), NEVER, 0),
+                GIVEN_UP,
+            )
+        tell: Step = ("write", (trouble, rows, count * STEP_BYTES), NEVER, 0)
+        self.steps = [*first, *execs, tell, GIVEN_UP, *by_shell]
+        self._write()
+        self._in_use = ctypes.c_int(1)
+        self.in_use = ctypes.addressof(self._in_use)
 
-    def result(self, at: int) -> int:
-        """Return what step `at` came to: minus the number of an error; 0 also if never taken."""
-        value: int = _RESULT.unpack_from(self._memory, at * STEP_BYTES + _RESULT_AT)[0]
-        return value
+    def _write(self) -> None:
+        words: list[int] = []
+        for call, arguments, expected, skip in self.steps:
+            unused = (0,) * (4 - len(arguments))
+            words += (NUMBERS[call], *arguments, *unused, expected, skip * STEP_BYTES, 0)
+        struct.pack_into(f"{len(words)}q", self._memory, 0, *words)
+
+    @property
+    def over(self) -> bool:
+        """Whether the child has let go of this memory (CLONE_CHILD_CLEARTID at `in_use`)."""
+        return self._in_use.value == 0
 
     def note(self, at: int, result: int) -> None:
-        """Set the result of step `at`, from a child that runs Python after all."""
-        _RESULT.pack_into(self._memory, at * STEP_BYTES + _RESULT_AT, result)
+        """Set the result of step `at`."""
+        struct.pack_into("q", self._memory, at * STEP_BYTES + RESULT_AT, result)
+
+
+def take_steps(script: Script) -> None:
+    """Be a child with memory of its own: what `NATIVE` does, in Python. Never returns."""
+    try:
+        at = 0
+        while True:
+            call, arguments, expected, skip = script.steps[at]
+            result = _FUNCTIONS[call](*map(ctypes.c_long, arguments))
+            result = -ctypes.get_errno() if result == -1 else result
+            script.note(at, result)
+            at += 1 + (skip if result == expected else 0)
+    finally:
+        os._exit(EXEC_FAILED)
+
+
+def problem_of(written: bytes) -> int:
+    """Return the number of the error by which nothing was executed, from what the child wrote.
+
+    As in execvp(3) the first error counts that is not that there is no such file; unlike
+    there, the rest of PATH is looked at after any error. 0 if the child wrote nothing.
+    """
+    found = errno.ENOENT if written else 0
+    for at in range(RESULT_AT, len(written), STEP_BYTES):
+        number: int = -struct.unpack_from("q", written, at)[0]
+        if number not in (errno.ENOENT, errno.ENOTDIR):
+            return number
+    return found

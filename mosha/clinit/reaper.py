@@ -1,4 +1,4 @@
-"""Children that are no leaders: adopted orphans that end, and the guard.
+"""Children that are no leaders: adopted orphans that end, and the fork server.
 
 Leaders are waited for by their pidfd, one descriptor each. For all others SIGCHLD says that
 something has ended; then those who wait for emptiness look at once, and the dead are buried
@@ -13,6 +13,7 @@ import signal
 
 from mosha.clinit import proc
 from mosha.clinit.engine import Engine
+from mosha.clinit.forker import Forker
 
 BURY_S = 0.05
 
@@ -20,8 +21,9 @@ BURY_S = 0.05
 class Reaper:
     """Reaps what nobody else waits for."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, forker: Forker) -> None:
         self._engine = engine
+        self._forker = forker
         self._timer: asyncio.TimerHandle | None = None
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._ended)
 
@@ -38,6 +40,10 @@ class Reaper:
 
     def _bury(self) -> None:
         self._timer = None
+        if self._forker.busy:
+            # A child whose pid is not known yet would be taken for an orphan.
+            self._timer = asyncio.get_running_loop().call_later(BURY_S, self._bury)
+            return
         buried = 0
         for pid in set(proc.children()) - self._engine.leaders():
             if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG) is None:

@@ -16,7 +16,7 @@ from signal import Signals
 
 from mosha.clinit import proc
 from mosha.clinit.boxes import Key, Left
-from mosha.clinit.guard_link import GuardLink
+from mosha.clinit.forker import Forker
 from mosha.clinit.proc import Seen
 from mosha.core.process import Scope
 
@@ -28,7 +28,7 @@ class SessionBoxes:
     """The sessions of one clinit."""
 
     def __init__(self, mark: str) -> None:
-        self.guard: GuardLink | None = None
+        self.forker: Forker | None = None
         self._mark = mark
         self._sessions: dict[int, Key] = {}
 
@@ -46,7 +46,7 @@ class SessionBoxes:
         a child that is no leader there is nothing, and that is quickly seen.
         """
         left = Left(in_session=False, elsewhere=False)
-        if any(pid not in self._sessions and pid != self._guard() for pid in proc.children()):
+        if any(pid not in self._sessions and pid != self._server() for pid in proc.children()):
             mine = self._members(key)
             in_session = any(seen.session == leader for seen in mine)
             left = Left(in_session, any(seen.session != leader for seen in mine))
@@ -91,8 +91,8 @@ class SessionBoxes:
         """End what belongs to nobody."""
         self._send(Signals.SIGKILL, lambda: [seen for seen, _ in self._attributed()])
 
-    def _guard(self) -> int:
-        return self.guard.pid if self.guard else 0
+    def _server(self) -> int:
+        return self.forker.pid if self.forker else 0
 
     def _close_session(self, session: int) -> None:
         self._sessions.pop(session, None)
@@ -114,11 +114,11 @@ class SessionBoxes:
         ]
 
     def _attributed(self) -> list[tuple[Seen, Key | None]]:
-        """Return all descendants of clinit but the guard, and the entries they belong to."""
+        """Return all descendants of clinit but the fork server, and the entries they belong to."""
         keys: dict[int, Key | None] = {}
         found: list[tuple[Seen, Key | None]] = []
         for seen in proc.descendants(os.getpid(), proc.see_all()):
-            if seen.pid == self._guard():
+            if seen.pid == self._server():
                 continue
             key = self._sessions.get(seen.session) or self._named(seen) or keys.get(seen.parent)
             keys[seen.pid] = key

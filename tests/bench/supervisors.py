@@ -15,7 +15,7 @@ import msgspec
 from mosha.clock import boottime
 from mosha.control.address import answers
 from mosha.control.calls import call
-from mosha.control.protocol import Reply, Shutdown, Tell
+from mosha.control.protocol import Hello, Reply, Shutdown, Tell
 from tests.bench import floor_supervisor
 from tests.waiting import wait_until
 
@@ -66,6 +66,7 @@ def clinit(directory: Path, entries: Sequence[str]) -> Iterator[Clinit]:
         )
     try:
         wait_until(lambda: path.exists() and answers(path), READY_LIMIT_S)
+        call(path, Hello())  # it listens before it can start anything
         yield Clinit(process.pid, path)
         call(path, Shutdown())
         process.wait(END_LIMIT_S)

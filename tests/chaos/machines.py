@@ -23,7 +23,7 @@ RESTART_PAUSE_S = 0.5
 KINDS = {
     "monitor": b"mosha.cli.main\0run",
     "clinit": b"mosha.cli.clinit",
-    "guard": b"clinit/guard.py",
+    "forkserver": b"mosha.clinit.forkserver",
     "child": b"witness.py",
 }
 

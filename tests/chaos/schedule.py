@@ -84,7 +84,7 @@ WEIGHTS: dict[str, int] = {
     "kill_clinit": 3,
     "stop_clinit_short": 2,
     "stop_clinit_long": 1,
-    "kill_guard": 1,
+    "kill_forkserver": 1,
     "kill_child": 4,
     "stop_child": 2,
     "kill_node": 3,

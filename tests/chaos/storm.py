@@ -210,8 +210,8 @@ class Storm:
     def _kill_clinit(self, fault: Fault) -> None:
         self._send(fault, "clinit", signal.SIGKILL)
 
-    def _kill_guard(self, fault: Fault) -> None:
-        self._send(fault, "guard", signal.SIGKILL)
+    def _kill_forkserver(self, fault: Fault) -> None:
+        self._send(fault, "forkserver", signal.SIGKILL)
 
     def _kill_child(self, fault: Fault) -> None:
         machine, pids = self._any_child(fault)

@@ -22,14 +22,7 @@ EXPECTED = frozenset(
     {
         *("publish_failed", "clinit_hung", "clinit_failed", "quorum_changed", "lease_lost"),
         *("table_refused", "table_discarded", "table_fetch_failed", "table_write_failed"),
-        *(
-            "cltab_refused",
-            "group_banned",
-            "entry_throttled",
-            "leftover_ended",
-            "orphan_ended",
-            "guard_lost",
-        ),
+        *("cltab_refused", "group_banned", "entry_throttled", "leftover_ended", "orphan_ended"),
         *("lease_ended", "entry_signalled", "entry_exited", "fence_ordered", "fence_ended"),
         *(
             "cgroup_unavailable",

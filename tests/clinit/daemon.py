@@ -131,13 +131,13 @@ class Daemon:
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
-    def wait(self, limit_s: float = 30.0) -> int:
+    def wait(self, limit_s: float = 10.0) -> int:
         """Wait until it has ended and return its exit status."""
         assert self.process is not None
         return self.process.wait(limit_s)
 
     def kill(self) -> None:
-        """SIGKILL it; its guard ends what it had."""
+        """SIGKILL it; its fork server ends what it had."""
         self.signal(signal.SIGKILL)
         self.wait()
 
@@ -146,10 +146,10 @@ class Daemon:
         if self.process is None or self.process.poll() is not None:
             return
         tree = self.tree()
-        guard = self.guard()
+        server = self.fork_server()
         self.signal(signal.SIGCONT)
         self.kill()
-        wait_until(lambda: proc.see(guard) is None)
+        wait_until(lambda: proc.see(server) is None)
         if tree is not None:
             wait_until(lambda: not tree.exists())
 
@@ -162,19 +162,19 @@ class Daemon:
         cgroup = self.record()["cgroup"]
         return None if cgroup is None else Path(cgroup)
 
-    def guard(self) -> int:
-        """Return the pid of its guard, 0 without one."""
+    def fork_server(self) -> int:
+        """Return the pid of its fork server, 0 without one."""
         children = [seen.pid for seen in proc.see_all().values() if seen.parent == self.pid]
-        return next((pid for pid in children if "guard.py" in proc.command_line(pid)), 0)
+        return next((pid for pid in children if "clinit.forkserver" in proc.command_line(pid)), 0)
 
     def descendants(self) -> list[int]:
         """Return all processes of its groups, double-forked ones too."""
         tree = self.tree()
         if tree is not None:
             return cgroups.pids(tree)
-        guard = self.guard()
+        server = self.fork_server()
         below = proc.descendants(self.pid, proc.see_all())
-        return [seen.pid for seen in below if seen.pid != guard]
+        return [seen.pid for seen in below if seen.pid != server]
 
     # --- questions -------------------------------------------------------------------
 
@@ -208,7 +208,7 @@ class Daemon:
         report = self.groups().get(group)
         return f"{report.level} {report.state}" if report else ""
 
-    def wait_for(self, state: str, group: str = "g", limit_s: float = 30.0) -> None:
+    def wait_for(self, state: str, group: str = "g", limit_s: float = 10.0) -> None:
         """Wait until a group shows `level STATE`."""
         wait_until(lambda: self.state(group) == state, limit_s)
 

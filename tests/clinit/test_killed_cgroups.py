@@ -5,6 +5,7 @@ Found by chaos (seed 1): after a loss of power every child of a node ended by si
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import secrets
@@ -14,16 +15,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mosha.clinit import cgroups
+from mosha.clinit import cgroups, forkserver
 from mosha.clinit.boxes import Key
 from mosha.clinit.cgroup_boxes import CgroupBoxes
-from mosha.clinit.spawner import Spawner
+from mosha.clinit.forker import Forker
 from mosha.core.process import Scope
 from tests.clinit.conftest import can_make_cgroups
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 KEY = Key("g", "t")
@@ -42,10 +43,11 @@ def boxes() -> Iterator[CgroupBoxes]:
 
 
 @pytest.fixture
-def spawner(boxes: CgroupBoxes) -> Iterator[Spawner]:
-    made = Spawner(os.environ, boxes.tree)
+async def forker(boxes: CgroupBoxes) -> AsyncIterator[Forker]:
+    made = Forker(dict(os.environ), "mark", boxes.tree)
     yield made
-    made.close()
+    made.dismiss()
+    status_of(made.pid)
 
 
 def status_of(pid: int) -> int:
@@ -53,38 +55,33 @@ def status_of(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def ended(spawner: Spawner, boxes: CgroupBoxes, *argv: str) -> int:
+async def ended(forker: Forker, boxes: CgroupBoxes, *argv: str) -> int:
     """Run a command in the box and return its exit status, negative for a signal."""
-    with started(spawner, boxes, *argv) as pid:
-        return status_of(pid)
+    return status_of(await started(forker, boxes, *argv))
 
 
-@contextlib.contextmanager
-def started(spawner: Spawner, boxes: CgroupBoxes, *argv: str) -> Iterator[int]:
-    """Start a command in the box; whoever leaves this has waited for its end."""
+async def started(forker: Forker, boxes: CgroupBoxes, *argv: str) -> int:
     sink = os.open(os.devnull, os.O_RDWR)
     try:
-        newborn = spawner.spawn(list(argv), {}, boxes.place(KEY), (sink, sink, sink))
+        pid = await forker.fork(list(argv), {}, boxes.place(KEY), [sink] * 3)
     finally:
         os.close(sink)
-    boxes.note(KEY, newborn.pid)
-    yield newborn.pid
-    os.close(newborn.pidfd)
-    assert newborn.settle() == 0
+    boxes.note(KEY, pid)
+    return pid
 
 
 @pytest.mark.parametrize("whole_group", [True, False], ids=["the group", "the entry"])
-def test_what_is_started_again_after_a_kill_lives(
-    boxes: CgroupBoxes, spawner: Spawner, *, whole_group: bool
+async def test_what_is_started_again_after_a_kill_lives(
+    boxes: CgroupBoxes, forker: Forker, *, whole_group: bool
 ) -> None:
-    with started(spawner, boxes, "sleep", "7603") as leader:
-        if whole_group:
-            boxes.kill_group(KEY.group)
-        else:
-            boxes.signal(KEY, leader, Scope.ENTRY, signal.SIGKILL)
-        assert status_of(leader) == -signal.SIGKILL
+    leader = await started(forker, boxes, "sleep", "7603")
+    if whole_group:
+        boxes.kill_group(KEY.group)
+    else:
+        boxes.signal(KEY, leader, Scope.ENTRY, signal.SIGKILL)
+    assert status_of(leader) == -signal.SIGKILL
     wait_until(lambda: boxes.is_group_empty(KEY.group, frozenset()))
-    assert ended(spawner, boxes, "true") == 0
+    assert await ended(forker, boxes, "true") == 0
 
 
 def test_children_live_where_a_former_life_was_killed(boxes: CgroupBoxes) -> None:
@@ -98,7 +95,7 @@ def test_children_live_where_a_former_life_was_killed(boxes: CgroupBoxes) -> Non
             code = 1
             with contextlib.suppress(BaseException):
                 (home / "cgroup.procs").write_text("0")
-                code = 0 if _lives_in(home) else 2
+                code = 0 if asyncio.run(_lives_in(home)) else 2
             os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     finally:
@@ -106,19 +103,17 @@ def test_children_live_where_a_former_life_was_killed(boxes: CgroupBoxes) -> Non
         wait_until(lambda: cgroups.remove(home))
 
 
-def _lives_in(home: Path) -> bool:
+async def _lives_in(home: Path) -> bool:
     inner = CgroupBoxes(home, "inner")
-    spawner = Spawner(os.environ, inner.tree)
-    lives = not spawner.way.inside
-    lives &= ended(spawner, inner, sys.executable, "-c", "") == 0
-    with started(spawner, inner, "sleep", "7604") as pid:
-        # Born outside it moves in before it becomes the command.
-        wait_until(lambda: cgroups.pids(inner.tree) == [pid])
-        os.kill(pid, signal.SIGKILL)
-        status_of(pid)
+    server = Forker(dict(os.environ), "mark", inner.tree)
+    lives = await ended(server, inner, sys.executable, "-c", "") == 0
+    pid = await started(server, inner, "sleep", "7604")
+    # Born outside it moves in before it becomes the command.
+    wait_until(lambda: cgroups.pids(inner.tree) == [pid])
+    server.give_up()
+    status_of(pid)
     return lives
 
 
-def test_where_no_trial_can_be_made_the_first_child_tells(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        Spawner(os.environ, tmp_path / "gone" / "tree")
+def test_where_no_trial_can_be_made_the_first_child_tells() -> None:
+    assert forkserver.born_alive("/no/such/cgroup")

@@ -182,10 +182,10 @@ def test_a_killed_daemon_takes_all_its_processes_along(start_in: Start) -> None:
 
 def test_a_daemon_killed_right_after_a_tell_leaves_nothing_either(start_in: Start) -> None:
     d = start_in("".join(f"g:a{n}:1:respawn:sleep 7211\n" for n in range(20)))
-    tree, guard = d.tree(), d.guard()
+    tree, server = d.tree(), d.fork_server()
     d.tell("g", "1")
     d.kill()
-    wait_until(lambda: not is_alive(guard))
+    wait_until(lambda: not is_alive(server))
     assert pids_of("sleep 7211") == []
     assert tree is None or not tree.exists()
 
@@ -200,15 +200,15 @@ def test_what_a_killed_daemon_left_ends_before_the_next_one_answers_c8_9(
     d.tell("g", "1")
     wait_until(lambda: pids_of("sleep 7209") and len(pids_of("sleep 7210")) == 2)
     children = d.descendants()
-    guard = d.guard()
-    os.kill(guard, signal.SIGSTOP)  # so that nobody ends anything before the next one comes
+    server = d.fork_server()
+    os.kill(server, signal.SIGSTOP)  # so that nobody ends anything before the next one comes
     try:
         d.kill()
         assert any(map(is_alive, children))
         daemon.start(cgroup="none" if boxes == "session" else None)
         assert not any(map(is_alive, children))
     finally:
-        os.kill(guard, signal.SIGKILL)
+        os.kill(server, signal.SIGKILL)
     assert {line["pid"] for line in daemon.log("orphan_ended")} & set(children)
     assert daemon.groups() == {}
     daemon.tell("g", "1")

@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -280,17 +279,11 @@ def test_a_process_is_seen_with_its_parent_and_session() -> None:
 
 
 def test_a_state_directory_has_one_clinit_at_a_time(tmp_path: Path) -> None:
-    # In processes of their own: a process does not lock itself out.
-    code = (
-        "import pathlib, sys; from mosha.clinit.orphans import StateDir;"
-        "StateDir(pathlib.Path(sys.argv[1]))"
-    )
-    another = [sys.executable, "-c", code, str(tmp_path / "state")]
     first = StateDir(tmp_path / "state")
-    refused = subprocess.run(another, capture_output=True, text=True, check=False)
-    assert "HostError: another clinit lives in" in refused.stderr
+    with pytest.raises(HostError, match="another clinit lives in"):
+        StateDir(tmp_path / "state")
     first.close()
-    subprocess.run(another, check=True)
+    StateDir(tmp_path / "state").close()
 
 
 def test_a_state_directory_that_cannot_be_made_is_the_hosts_fault(tmp_path: Path) -> None:

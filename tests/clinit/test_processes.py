@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mosha.clinit import cgroups, proc
+from mosha.clock import boottime
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import QUICK, is_alive
 from tests.leftovers import MARK, processes_marked
@@ -260,34 +261,39 @@ def test_a_frozen_group_is_killed_and_clinit_does_not_stand_still(start: Start, 
     assert cgroups.pids(tree) == []
 
 
-# --- the guard -------------------------------------------------------------------------
+# --- the fork server -------------------------------------------------------------------
 
 
-def test_a_lost_guard_is_replaced_and_harms_no_child(start_in: Start) -> None:
-    d = start_in("g:a:1:respawn:sleep 7115\n")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_lost_fork_server_is_replaced_and_harms_no_child(
+    start_in: Start, how: signal.Signals
+) -> None:
+    d = start_in("g:a:1:respawn:sleep 7115\ng:b:12:respawn:sleep 7116\n")
     d.tell("g", "1")
-    pid, guard = d.pid_of("a"), d.guard()
-    os.kill(guard, signal.SIGKILL)
-    wait_until(lambda: d.guard() not in (0, guard))
-    assert d.pid_of("a") == pid
-    assert [line["pid"] for line in d.log("guard_lost")] == [guard]
-    d.kill()
+    pid, other = d.pid_of("a"), d.pid_of("b")
+    server = d.fork_server()
+    os.kill(server, how)
+    if how is signal.SIGKILL:
+        wait_until(lambda: d.fork_server() not in (0, server))
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: d.entry("a").pid not in (0, pid))
+    assert d.pid_of("b") == other
+    assert not is_alive(server)
+    assert len(pids_of("sleep 7115")) == 1
+
+
+def test_a_fork_server_that_hangs_holds_up_no_deadline(start: Start) -> None:
+    d = start("g:a:1:respawn:sleep 7118\nh:b:1:wait:true\n")
+    now = boottime()
+    d.tell("g", "1", term=1, stop_at=now + 1.0, kill_at=now + 30)
+    pid = d.pid_of("a")
+    os.kill(d.fork_server(), signal.SIGSTOP)
+    d.tell("h", "1")  # hangs
     wait_until(lambda: not is_alive(pid))
-
-
-def test_a_guard_that_hangs_holds_up_nothing(start_in: Start) -> None:
-    d = start_in("g:a:1:respawn:sleep 7116\n")
-    d.tell("g", "1")
-    pid, guard = d.pid_of("a"), d.guard()
-    os.kill(guard, signal.SIGSTOP)
-    try:
-        os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: d.entry("a").pid not in (0, pid))
-        assert d.shut_down().ok
-        assert d.wait() == 0
-        assert pids_of("sleep 7116") == []
-    finally:
-        os.kill(guard, signal.SIGKILL)
+    assert boottime() < now + 8.0
+    assert d.state("h") == "1 STARTING"
+    d.wait_for("1 DONE", "h")
+    assert "the fork server" in d.entry("b", "h").exit
 
 
 def test_two_hundred_children_are_not_two_hundred_threads(start: Start) -> None:

@@ -190,7 +190,7 @@ def test_nothing_survives_a_killed_clinit_and_all_starts_again(node: Node) -> No
 def test_nothing_survives_clinit_and_its_guard_being_killed_at_once(node: Node) -> None:
     services = node.services()
     old = node.pid(CLINIT)
-    guard = node.machine.get("pgrep", "-f", "clinit/guard.py").split()
+    guard = node.machine.get("pgrep", "-f", "clinit.forkserver").split()
     node.machine.get("kill", "-KILL", str(old), *guard)
     wait_until(lambda: not set(services.values()) & set(node.services().values()), 1.0)
     node.wait_new_pid(CLINIT, old)
