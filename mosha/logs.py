@@ -204,7 +204,28 @@ def for_people() -> bool:
     return structlog.is_configured() and isinstance(last, structlog.dev.ConsoleRenderer)
 
 
+class _Bound:
+    """The logger of the configuration in force: to make it anew costs as much as a line."""
+
+    def __init__(self) -> None:
+        self._logger: FilteringBoundLogger = structlog.get_logger()
+        self._processors: list[Processor] = []
+
+    def get(self) -> FilteringBoundLogger:
+        """Return it; a configuration is known by its list of processors."""
+        processors = structlog.get_config()["processors"]
+        if processors is not self._processors:
+            self._processors = processors
+            self._logger = structlog.get_logger().bind()
+        return self._logger
+
+
+_BOUND = _Bound()
+
+
 def get() -> FilteringBoundLogger:
-    """Return the logger; `bind` adds fields such as node and group."""
-    logger: FilteringBoundLogger = structlog.get_logger()
-    return logger
+    """Return the logger; `bind` adds fields such as node and group.
+
+    To be asked for at each use: a logger that is kept keeps the configuration of its time.
+    """
+    return _BOUND.get()

@@ -55,8 +55,6 @@ GRACE_S = 0.5
 # A clinit that was asked anything a moment ago has shown that it lives.
 SIGN_OF_LIFE_S = 0.9
 
-log = logs.get()
-
 
 @dataclass(frozen=True, slots=True)
 class ClinitPlace:
@@ -166,7 +164,7 @@ class ClinitLink:
             except (HostError, msgspec.MsgspecError) as error:
                 trouble, self.trouble = self.trouble, f"clinit does not answer: {error}"
                 if not self._ending and (self._starts or self.trouble != trouble):
-                    log.warning("clinit_failed", reason=str(error))
+                    logs.get().warning("clinit_failed", reason=str(error))
             if self._full and not self._ending:
                 self.lost_at = boottime()
                 self._on_lost()
@@ -244,7 +242,7 @@ class ClinitLink:
     def _start(self) -> subprocess.Popen[bytes]:
         """Start clinit. asyncio's own subprocesses are killed when the loop ends; it is not."""
         place = self._place
-        log.info("clinit_starting", socket=str(place.socket))
+        logs.get().info("clinit_starting", socket=str(place.socket))
         # What has ended is waited for here, so that no zombie stays.
         self._processes = [process for process in self._processes if process.poll() is None]
         process = subprocess.Popen(
@@ -277,7 +275,7 @@ class ClinitLink:
 
     def _kill(self) -> None:
         """End a clinit that does not answer: its children die with it."""
-        log.critical("clinit_hung", pid=self._pid, limit_s=self._limit_s)
+        logs.get().critical("clinit_hung", pid=self._pid, limit_s=self._limit_s)
         if self._pid:
             try:
                 os.kill(self._pid, signal.SIGKILL)

@@ -26,8 +26,6 @@ NODE_FILE = "node.json"
 LOCK_FILE = "monitor.lock"
 MOUNT_FILE = "mount.json"
 
-log = logs.get()
-
 
 class Memory(msgspec.Struct, omit_defaults=True):
     """What is remembered between two starts."""
@@ -73,10 +71,10 @@ def load(state_dir: Path) -> Memory:
         return msgspec.json.decode(path.read_bytes(), type=Memory)
     except OSError as error:
         if not isinstance(error, FileNotFoundError):
-            log.warning("memory_failed", path=str(path), reason=str(error.strerror))
+            logs.get().warning("memory_failed", path=str(path), reason=str(error.strerror))
     # A recursion error comes from brackets nested thousands deep.
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        log.warning("memory_failed", path=str(path), reason=str(error))
+        logs.get().warning("memory_failed", path=str(path), reason=str(error))
     return Memory()
 
 

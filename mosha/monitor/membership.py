@@ -35,8 +35,6 @@ LOOK_LIMIT_S = 2.0
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-log = logs.get()
-
 
 def own_number(settings: Settings, limit_s: float = MWHOIS_LIMIT_S) -> int:
     """Return `mynode`, else the first digits that `mwhois` prints (H1.1). Blocks till then.
@@ -235,7 +233,7 @@ def _load(path: Path) -> frozenset[int]:
     except FileNotFoundError:
         return frozenset()
     except (OSError, ValueError, TypeError) as error:
-        log.warning("memory_failed", path=str(path), reason=str(error))
+        logs.get().warning("memory_failed", path=str(path), reason=str(error))
         return frozenset()
 
 
@@ -244,4 +242,4 @@ def _save(path: Path, members: frozenset[int]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, json.dumps(sorted(members)).encode() + b"\n", sync=True)
     except OSError as error:
-        log.warning("memory_failed", path=str(path), reason=str(error))
+        logs.get().warning("memory_failed", path=str(path), reason=str(error))

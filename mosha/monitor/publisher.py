@@ -49,8 +49,6 @@ REMEDIES = {
     errno.EIO: "look after the disk or the file server",
 }
 
-log = logs.get()
-
 
 class NamesakeError(HostError):
     """Another run publishes under this node's number."""
@@ -170,7 +168,7 @@ class Publisher:
             self._fail(f"{self._directory} does not answer: a write hangs")
         except NamesakeError as error:
             self.namesake = str(error)
-            log.critical("namesake_found", node=self._node, reason=self.namesake)
+            logs.get().critical("namesake_found", node=self._node, reason=self.namesake)
             self._on_namesake(self.namesake)
         except HostError as error:
             self._fail(str(error))
@@ -179,7 +177,7 @@ class Publisher:
         else:
             if self._failure:
                 self._failure = ""
-                log.info("publish_resumed", node=self._node)
+                logs.get().info("publish_resumed", node=self._node)
             self._on_written(status, began)
 
     def close(self) -> None:
@@ -189,7 +187,7 @@ class Publisher:
     def _fail(self, text: str) -> None:
         if text != self._failure:
             self._failure = text
-            log.critical("publish_failed", node=self._node, reason=text)
+            logs.get().critical("publish_failed", node=self._node, reason=text)
             self._on_failed(text)
 
     # --- in the thread ---------------------------------------------------------------

@@ -12,8 +12,6 @@ from mosha.monitor.daemon import Monitor
 # that; groups go on meanwhile.
 LIVE = ("ban", "start_grace", "fencing", "log_level")
 
-log = logs.get()
-
 
 def reload(monitor: Monitor) -> str:
     """Read the settings again and return, in a line, what that changed.
@@ -32,7 +30,7 @@ def reload(monitor: Monitor) -> str:
     text = f"in force now: {', '.join(live) or 'nothing new'}"
     if later:
         text += f"; after a restart of the monitor: {', '.join(later)}"
-    log.info("settings_reloaded", node=monitor.me, text=text)
+    logs.get().info("settings_reloaded", node=monitor.me, text=text)
     return text
 
 

@@ -56,7 +56,6 @@ HURRY_LIMIT_MS = 500
 # These are local file systems; only a symbolic link to a dead mount could be slow.
 SCAN_LIMIT_S = 2.0
 
-log = logs.get()
 
 Targets = dict[Path, tuple[int, int]]
 """What to watch: its path, and which directory that is (device and inode)."""
@@ -156,7 +155,7 @@ class Watcher:
             return False
         if self._failing:
             self._failing = False
-            log.info("watch_resumed", count=len(targets))
+            logs.get().info("watch_resumed", count=len(targets))
         # All of them, not the new ones only: the former one drops what it has just heard.
         self._tell_all(self._directories & self._watched.keys())
         return bool(self._watched)
@@ -194,7 +193,7 @@ class Watcher:
         self._follow({})
         if not self._failing:
             self._failing = True
-            log.warning("watch_failed", count=count, reason=str(error))
+            logs.get().warning("watch_failed", count=count, reason=str(error))
 
     def _tell(self, batch: Batch) -> None:
         changed: set[Path] = set()
