@@ -50,6 +50,7 @@ EVENTS: dict[str, str] = {
     "entry_signalled": "a process that shall stop was sent a signal",
     "leftover_ended": "processes that a dead leader left behind were ended",
     "orphan_ended": "processes that a former clinit left behind were ended at the start",
+    "fork_server_failed": "clinit cannot start processes; it is tried again every second",
     "lease_ended": "a deadline of a group passed: the orderly stop or the kill begins",
     "output": "a line that a process of an entry wrote (fields tag, pid, stream, text)",
     "output_dropped": "lines of a flooding process were dropped: how many, in how long",

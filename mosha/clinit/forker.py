@@ -41,6 +41,7 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
+from mosha import logs
 from mosha.clinit import forkserver
 from mosha.errors import HostError
 
@@ -52,6 +53,8 @@ PROGRAM = (
 
 # A fork takes a thousandth of it. Nothing but the entry in question waits meanwhile.
 ANSWER_LIMIT_S = 2.0
+# A Python that starts on a busy machine takes a second.
+START_LIMIT_S = 20.0
 # So many requests fit into a socket's buffer whatever they contain.
 UNDER_WAY_MAX = 8
 
@@ -74,6 +77,7 @@ class Forker:
         self._tree = tree
         self._waiting: deque[asyncio.Future[int]] = deque()
         self._under_way = 0
+        self._retry: asyncio.TimerHandle | None = None
         self.ready = asyncio.Event()
         """Set as long as there is a server that has begun to serve."""
 
@@ -127,7 +131,8 @@ class Forker:
         answer: asyncio.Future[int] = loop.create_future()
         self._waiting.append(answer)
         # A timer is a tenth of asyncio.timeout, and every birth waits here.
-        timer = loop.call_later(ANSWER_LIMIT_S, self._give_up_waiting, answer)
+        limit_s = ANSWER_LIMIT_S if self.ready.is_set() else START_LIMIT_S
+        timer = loop.call_later(limit_s, self._give_up_waiting, answer)
         try:
             return await answer
         finally:
@@ -191,27 +196,38 @@ class Forker:
         if self.ready.is_set():
             self._start()
         else:  # it cannot even begin: not as often as the machine can
-            asyncio.get_running_loop().call_later(RETRY_S, self._start)
+            self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._start_again)
+
+    def _start_again(self) -> None:
+        try:
+            self._start()
+        except HostError as error:
+            logs.get().error("fork_server_failed", reason=str(error))
+            self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._start_again)
 
     @property
     def _closed(self) -> bool:
         return self._connection.fileno() < 0
 
     def _close(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
         if not self._closed:
             asyncio.get_running_loop().remove_reader(self._connection)
             self._connection.close()
 
     def _start(self) -> None:
         self.ready.clear()
-        # Messages with a boundary: each request is one, and so is its answer.
-        self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._connection.setblocking(False)
-        program = [sys.executable, "-I", "-S", "-c", PROGRAM]
+        try:
+            # Messages with a boundary: each request is one, and so is its answer.
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as error:
+            raise HostError(f"cannot start the fork server: {error}") from error
         fd = theirs.fileno()
+        words = [str(fd), str(os.getpid()), self._mark, str(self._tree or "")]
         try:
             self._process = subprocess.Popen(
-                [*program, str(fd), str(os.getpid()), self._mark, str(self._tree or "")],
+                [sys.executable, "-I", "-S", "-c", PROGRAM, *words],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -219,9 +235,12 @@ class Forker:
                 start_new_session=True,
             )
         except OSError as error:
+            ours.close()
             raise HostError(f"cannot start the fork server: {error}") from error
         finally:
             theirs.close()
         # It is reaped like any other child of clinit (`reaper.py`), not by Popen.
         self._process.returncode = 0
-        asyncio.get_running_loop().add_reader(self._connection, self._hear)
+        ours.setblocking(False)
+        self._connection = ours
+        asyncio.get_running_loop().add_reader(ours, self._hear)
