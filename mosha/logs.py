@@ -216,8 +216,8 @@ class _Bound:
         """Return it; a configuration is known by its list of processors."""
         processors = structlog.get_config()["processors"]
         if processors is not self._processors:
-            self._processors = processors
             self._logger = structlog.get_logger().bind()
+            self._processors = processors
         return self._logger
 
 

@@ -124,8 +124,6 @@ class Forker:
         return pid
 
     async def _ask(self, request: bytes, fds: list[int]) -> int:
-        if self._closed:
-            raise LostError(errno.EIO, "the fork server does not start")
         self._send(request, fds)
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[int] = loop.create_future()
@@ -154,14 +152,17 @@ class Forker:
         self._close()
 
     def _send(self, request: bytes, fds: list[int]) -> None:
-        try:
-            socket.send_fds(self._connection, [request], fds)
-        except ConnectionError:
-            # Somebody ended the server. Its children are clinit's and do not mind.
-            self._lose()
-            if self._closed:
-                raise LostError(errno.EIO, "the fork server does not start") from None
-            socket.send_fds(self._connection, [request], fds)
+        if not self._closed:
+            try:
+                socket.send_fds(self._connection, [request], fds)
+            except ConnectionError:
+                # Somebody ended the server. Its children are clinit's and do not mind.
+                self._lose()
+            else:
+                return
+        if self._closed:
+            raise OSError(errno.EIO, "the fork server does not start")
+        socket.send_fds(self._connection, [request], fds)
 
     def _hear(self) -> None:
         while True:  # more than one may have come, and a turn of the loop is dearer than a look
@@ -194,7 +195,7 @@ class Forker:
                 waiting.set_exception(LostError(errno.EIO, "the fork server is gone"))
         self._close()
         if self.ready.is_set():
-            self._start()
+            self._start_again()
         else:  # it cannot even begin: not as often as the machine can
             self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._start_again)
 

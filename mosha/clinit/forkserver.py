@@ -148,9 +148,9 @@ class ForkServer:
                 self._avenge()
                 return
             answer = self._bear(marshal.loads(request), fds)  # noqa: S302 - from clinit alone
-            self._answer(b"%d" % answer)
-            for fd in fds:
+            for fd in fds:  # before the answer: who has it may wait for the end of a pipe
                 os.close(fd)
+            self._answer(b"%d" % answer)
 
     def _answer(self, message: bytes) -> None:
         try:
@@ -174,6 +174,8 @@ class ForkServer:
 
     def _bear(self, request: tuple[list[bytes], list[bytes], str], fds: list[int]) -> int:
         """Return the child's pid, or minus the number of an error."""
+        if len(fds) < FDS:  # there was no room for them here
+            return -errno.EMFILE
         argv, extra, cgroup = request
         variables = {word.partition(b"=")[0]: word for word in extra}
         environment = list({**self._environment, **variables}.values())
@@ -294,5 +296,9 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    server.run()
-    os._exit(0)  # a child may still need what would be given back now
+    try:
+        server.run()
+    except BaseException:  # noqa: BLE001 - the outermost loop
+        sys.excepthook(*sys.exc_info())
+        os._exit(1)
+    os._exit(0)  # and not by a return: a child may still need what that would give back

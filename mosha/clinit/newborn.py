@@ -97,18 +97,21 @@ def native() -> int:
     """Return the address of `NATIVE` in memory that can be executed, 0 where it cannot be."""
     if os.uname().machine != "x86_64" or sys.maxsize < 1 << 32:
         return 0
-    try:
-        fd = os.memfd_create("birth", os.MFD_CLOEXEC)
-    except OSError:
-        return 0
+    code = b"".join(bytes.fromhex(digits) for digits, _ in NATIVE)
+    fd = -1
     libc.mmap.restype = ctypes.c_size_t
     try:
-        os.write(fd, b"".join(bytes.fromhex(code) for code, _ in NATIVE))
+        fd = os.memfd_create("birth", os.MFD_CLOEXEC)
+        os.write(fd, code)
+    except OSError:
+        address = _MAP_FAILED
+    else:
         size, offset = ctypes.c_size_t(_PAGE_BYTES), ctypes.c_long(0)
-        address: int = libc.mmap(None, size, _READ_EXECUTE, _MAP_PRIVATE, fd, offset)
-        return 0 if address == _MAP_FAILED else address
+        address = libc.mmap(None, size, _READ_EXECUTE, _MAP_PRIVATE, fd, offset)
     finally:
-        os.close(fd)
+        if fd >= 0:
+            os.close(fd)
+    return 0 if address == _MAP_FAILED else address
 
 
 class Strings:

@@ -242,7 +242,7 @@ async def test_a_server_that_cannot_begin_is_not_started_as_often_as_the_machine
     forker = Forker(dict(os.environ), "mark", None)
     first = forker.pid
     await until(lambda: forker._closed)
-    with pytest.raises(LostError, match="the fork server does not start"):
+    with pytest.raises(OSError, match="the fork server does not start"):
         await child.spawn(forker, ["true"], {}, None)
     assert forker.pid == first
     monkeypatch.setattr("mosha.clinit.forker.PROGRAM", PROGRAM)
@@ -250,6 +250,28 @@ async def test_a_server_that_cannot_begin_is_not_started_as_often_as_the_machine
     assert await forked(forker, "echo", "x") == (0, Exit(0), "x\n")
     dismiss(forker)
     assert status_of(first) == 0
+
+
+async def test_a_lost_server_that_cannot_be_replaced_at_once_is_replaced_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    forker = Forker(dict(os.environ), "mark", None)
+    await forker.ready.wait()
+    first = forker.pid
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    with monkeypatch.context() as without:
+        without.setattr(subprocess, "Popen", refuse)
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: forker._closed)
+        with pytest.raises(OSError, match="the fork server does not start"):
+            await child.spawn(forker, ["true"], {}, None)
+    await forker.ready.wait()
+    assert await forked(forker, "echo", "x") == (0, Exit(0), "x\n")
+    dismiss(forker)
+    assert status_of(first) == -signal.SIGKILL
 
 
 @pytest.mark.skipif(shutil.which("as") is None, reason="needs as and objcopy of binutils")
