@@ -70,22 +70,13 @@ def pids(cgroup: Path) -> list[int]:
 
 def populated(cgroup: Path) -> bool:
     """Say whether anything is alive in a cgroup or below it."""
-    return _event(cgroup, b"populated 1")
-
-
-def frozen(cgroup: Path) -> bool:
-    """Say whether whoever enters the cgroup now would stand still."""
-    return _event(cgroup, b"frozen 1")
-
-
-def _event(cgroup: Path, line: bytes) -> bool:
     # By descriptors, a third of what pathlib costs: this stands before every respawn.
     try:
         fd = os.open(f"{cgroup}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:  # removed: nobody can be in there
         return False
     try:
-        return line in os.read(fd, EVENTS_MAX_BYTES)
+        return b"populated 1" in os.read(fd, EVENTS_MAX_BYTES)
     except OSError:
         return False
     finally:

@@ -220,7 +220,7 @@ async def main():
     made = await child.spawn(forker, ["sleep", "7602"], {{}}, None)
     await made.executed
     print(made.pid, forker.pid, flush=True)
-    await asyncio.sleep(60)
+    await asyncio.get_running_loop().create_future()
 asyncio.run(main())
 """
     path = tmp_path / "parent.py"
