@@ -57,10 +57,10 @@ ANSWER_LIMIT_S = 2.0
 START_LIMIT_S = 20.0
 # So many requests fit into a socket's buffer whatever they contain.
 UNDER_WAY_MAX = 8
-
-
+# To the server there is, and to the one that replaces it.
+SENDS_MAX = 2
+# Between the end of a server that did not begin to serve and the next attempt.
 RETRY_S = 1.0
-"""Between the ends of servers that did not begin to serve and the next attempt."""
 
 
 class LostError(OSError):
@@ -100,7 +100,7 @@ class Forker:
         """Return the pid of a new child of this process that will execute `argv`.
 
         `extra` is added to its environment; `fds` are its stdout, its stderr, and a pipe into
-        which the number of an error is written if `argv` cannot be executed. They remain the
+        which is written why `argv` cannot be executed (`problem_of`), if so. They remain the
         caller's to close.
 
         Raises:
@@ -152,7 +152,9 @@ class Forker:
         self._close()
 
     def _send(self, request: bytes, fds: list[int]) -> None:
-        if not self._closed:
+        for _ in range(SENDS_MAX):
+            if self._closed:
+                break
             try:
                 socket.send_fds(self._connection, [request], fds)
             except ConnectionError:
@@ -160,9 +162,7 @@ class Forker:
                 self._lose()
             else:
                 return
-        if self._closed:
-            raise OSError(errno.EIO, "the fork server does not start")
-        socket.send_fds(self._connection, [request], fds)
+        raise OSError(errno.EIO, "the fork server does not start")
 
     def _hear(self) -> None:
         while True:  # more than one may have come, and a turn of the loop is dearer than a look
@@ -197,6 +197,7 @@ class Forker:
         if self.ready.is_set():
             self._start_again()
         else:  # it cannot even begin: not as often as the machine can
+            logs.get().error("fork_server_failed", reason="it ended before it began to serve")
             self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._start_again)
 
     def _start_again(self) -> None:

@@ -32,6 +32,8 @@ import time
 from mosha.clinit.newborn import (
     CLONE_CHILD_CLEARTID,
     CLONE_VM,
+    SIG_SETMASK,
+    SIGKILL,
     Script,
     first_steps,
     libc,
@@ -52,12 +54,11 @@ CLONE3 = 435
 # are zero, so their order does not matter.
 CLONE = {"x86_64": 56, "aarch64": 220, "riscv64": 220, "loongarch64": 220, "ppc64le": 120}
 NO_CLONE3 = (errno.ENOSYS, errno.E2BIG, errno.EINVAL)
-SIGKILL, SIGPIPE, SIGCHLD, SIGXFSZ = 9, 13, 17, 25
+SIGPIPE, SIGCHLD, SIGXFSZ = 13, 17, 25
 # While it is being born a child must not lose a signal to the server's ways: these (HUP, INT,
 # QUIT, TERM) stay blocked here, and the child opens its ears right before exec. No signal has
 # a handler here: none runs in a child.
 BLOCKED = (1, 2, 3, 15)
-SIG_BLOCK, SIG_SETMASK = 0, 2
 SIG_DFL = 0
 SIGSET_BYTES = 128
 ARGUMENTS_BYTES = 88

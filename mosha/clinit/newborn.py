@@ -37,7 +37,8 @@ STEP_BYTES = 64
 RESULT_AT = 56
 _POINTER_BYTES = 8
 _PAGE_BYTES = 4096
-_PR_SET_PDEATHSIG, _SIGKILL, _SIG_SETMASK = 1, 9, 2
+SIGKILL, SIG_SETMASK = 9, 2
+_PR_SET_PDEATHSIG = 1
 _SIGSET_BYTES = 8
 _READ_EXECUTE, _MAP_PRIVATE, _MAP_FAILED = 0x5, 0x2, (1 << 64) - 1
 
@@ -140,14 +141,14 @@ def first_steps(parent: int, stdout: int, stderr: int, entrance: int) -> list[St
     signals = ctypes.addressof(_NO_SIGNALS)
     enter = ("write", (entrance, ctypes.addressof(_ITSELF), 1), 1, 1)
     return [
-        ("prctl", (_PR_SET_PDEATHSIG, _SIGKILL), NEVER, 0),
+        ("prctl", (_PR_SET_PDEATHSIG, SIGKILL), NEVER, 0),
         ("getppid", (), parent, 1),  # if clinit died before that, no signal will come
         GIVEN_UP,
         *((enter, GIVEN_UP) if entrance >= 0 else ()),
         ("setsid", (), NEVER, 0),
         ("dup3", (stdout, 1, 0), NEVER, 0),
         ("dup3", (stderr, 2, 0), NEVER, 0),
-        ("rt_sigprocmask", (_SIG_SETMASK, signals, 0, _SIGSET_BYTES), NEVER, 0),
+        ("rt_sigprocmask", (SIG_SETMASK, signals, 0, _SIGSET_BYTES), NEVER, 0),
     ]
 
 

@@ -31,7 +31,7 @@ from mosha.control.protocol import (
     Update,
 )
 from mosha.errors import HostError
-from tests.waiting import wait_until
+from tests.waiting import LIMIT_S, wait_until
 
 # Fifteen seconds of escalation are for `tests/core`; here the order counts.
 QUICK = {
@@ -131,7 +131,7 @@ class Daemon:
     def signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
-    def wait(self, limit_s: float = 10.0) -> int:
+    def wait(self, limit_s: float = LIMIT_S) -> int:
         """Wait until it has ended and return its exit status."""
         assert self.process is not None
         return self.process.wait(limit_s)
@@ -208,7 +208,7 @@ class Daemon:
         report = self.groups().get(group)
         return f"{report.level} {report.state}" if report else ""
 
-    def wait_for(self, state: str, group: str = "g", limit_s: float = 10.0) -> None:
+    def wait_for(self, state: str, group: str = "g", limit_s: float = LIMIT_S) -> None:
         """Wait until a group shows `level STATE`."""
         wait_until(lambda: self.state(group) == state, limit_s)
 

@@ -27,8 +27,8 @@ C_LIBRARYS = 1 << 31 | 1 << 32
 # What is changed in a server before it begins, and what it has to do without then.
 WAYS = {
     "shared memory": "",
-    "copied memory": "n.native = lambda: 0",
-    "without clone3": "n.native = lambda: 0; s.CLONE3 = 4350",
+    "copied memory": "s.native = lambda: 0",
+    "without clone3": "s.native = lambda: 0; s.CLONE3 = 4350",
 }
 
 
@@ -56,11 +56,9 @@ def status_of(pid: int) -> int:
 
 
 def program(change: str) -> str:
-    """Return the program of a fork server with a change in its modules n and s."""
-    way, _, begin = PROGRAM.rpartition(" from ")
-    names = "import mosha.clinit.newborn as n; import mosha.clinit.forkserver as s"
-    changed = change.replace("n.native", "s.native")
-    return f"{way} {names}; {changed or 'pass'}; from {begin}"
+    """Return the program of a fork server with a change in its module, s."""
+    path, _, begin = PROGRAM.rpartition(" from ")
+    return f"{path} import mosha.clinit.forkserver as s; {change or 'pass'}; from {begin}"
 
 
 async def forked(forker: Forker, *argv: str, **extra: str) -> tuple[int, Exit, str]:
