@@ -126,7 +126,7 @@ BAD_SAMPLES = [
     (tidy.purity_complaints, "mosha/core/x.py", "from os import path"),
     (tidy.purity_complaints, "mosha/core/x.py", "def f():\n    import random"),
     (tidy.purity_complaints, "mosha/core/x.py", "import asyncio.events"),
-    (tidy.purity_complaints, "mosha/core/x.py", "import msgspec"),
+    (tidy.purity_complaints, "mosha/core/x.py", "import json"),
     (tidy.purity_complaints, "mosha/core/x.py", "open('x')"),
     (tidy.purity_complaints, "mosha/formats/x.py", "import socket"),
     (tidy.purity_complaints, "mosha/formats/x.py", "def f(path): path.read_text()"),

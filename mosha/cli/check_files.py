@@ -5,8 +5,9 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from mosha.core.tables import STOP_LEVEL, TEST_LEVEL, Cltab, Hactl, Wish, level_matches
 from mosha.formats.cltab import parse_cltab
@@ -36,8 +37,7 @@ class Finding(NamedTuple):
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """One file: its mistakes (`total` of them) and warnings, and what it says if it has none."""
 
     file: str

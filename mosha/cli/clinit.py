@@ -9,11 +9,12 @@ import asyncio
 import os
 import socket as sockets
 import sys
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mosha.cli.exits import AS_WANTED, NO_DAEMON, NOT_AS_WANTED, WRONG_USAGE
 from mosha.cli.help_text import Command
@@ -32,8 +33,7 @@ CALL_LIMIT_S = 20.0
 REREAD_WORDS = ((":::ALL:::", ":::REREAD:::"), ("::ALL::", "::REREAD::"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
+class _Given(Struct, frozen=True):
     """The command line, with what cltab overrides (C1.6)."""
 
     daemon: bool

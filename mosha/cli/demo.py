@@ -7,9 +7,9 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 
 import click
+from msgspec.structs import asdict
 from rich.console import Console
 
 from mosha.cli.config import config_option

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import combinations
+
+from msgspec import Struct
 
 WORDS = ("start", "alive", "stop")
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(Struct, frozen=True):
     """One process of a group: when it was there, in seconds of boottime, ends included.
 
     It may have lived a little longer than `until` if it was killed, never shorter.
@@ -29,8 +29,7 @@ class Ran:
         return self.since <= other.until and other.since <= self.until
 
 
-@dataclass(frozen=True, slots=True)
-class Overlap:
+class Overlap(Struct, frozen=True):
     """Two processes of one group that were there at the same time."""
 
     first: Ran

@@ -6,8 +6,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from mosha.cli.ask import ask_report
 from mosha.cli.demo_cluster import TIMEOUT_S, DemoCluster
@@ -56,8 +57,7 @@ class DemoFailed(HostError):  # noqa: N818 - it says what happened to the demo
     """Something did not happen in time; the message says what."""
 
 
-@dataclass(slots=True)
-class Summary:
+class Summary(Struct):
     """What was measured; seconds, None for what was not reached."""
 
     nodes: int

@@ -13,8 +13,9 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mosha.errors import HostError, UsageError
 
@@ -55,8 +56,7 @@ class Splitter:
         return [rest] if rest else []
 
 
-@dataclass(slots=True)
-class _Late:
+class _Late(Struct):
     """A file that was moved away, looked at until `until` (seconds of monotonic time)."""
 
     fd: int

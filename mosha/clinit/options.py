@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from mosha.core.ladder import Limits
 
@@ -12,8 +13,7 @@ DEFAULT_SOCKET = Path("/var/run/clinit/clinit.s")
 DEFAULT_STATE_DIR = Path("/var/run/clinit/state")
 
 
-@dataclass(frozen=True, slots=True)
-class ClinitOptions:
+class ClinitOptions(Struct, frozen=True):
     """The files of a clinit and how it lives.
 
     `cgroup` is the directory in which it makes its own cgroup; without it, that is the

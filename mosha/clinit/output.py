@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mosha import logs
 from mosha.clinit.boxes import Key
@@ -24,16 +25,14 @@ RUNS_MAX = 32
 """Of so many runs of an entry the pipes are kept open for what the runs left behind."""
 
 
-@dataclass(slots=True)
-class _Pipe:
+class _Pipe(Struct):
     fd: int
     pid: int
     stream: str
     rest: bytes = b""
 
 
-@dataclass(slots=True)
-class Output:
+class Output(Struct):
     """The pipes of one entry, of its latest run and of what earlier ones left behind."""
 
     key: Key

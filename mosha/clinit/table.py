@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mosha.clinit.abandon import Abandonable
 from mosha.core.tables import Cltab
@@ -19,8 +20,7 @@ from mosha.formats.mistakes import FILE_MAX_BYTES, Mistakes
 DUPLICATE = "entry has duplicate tag: "
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """What came of a look at the file: a new cltab, or what is wrong, or neither.
 
     `errors` is one line each; `warning` is what is worth saying though nothing is wrong.
@@ -34,8 +34,7 @@ class Reading:
 _Version = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(Struct, frozen=True):
     version: _Version
     data: bytes | None
     problem: str = ""

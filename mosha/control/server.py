@@ -13,11 +13,11 @@ import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import anyio
 import msgspec
+from msgspec import Struct
 
 from mosha import logs
 from mosha.control.protocol import Message, Reply
@@ -25,8 +25,7 @@ from mosha.control.protocol import Message, Reply
 RequestT = TypeVar("RequestT")
 
 
-@dataclass(frozen=True, slots=True)
-class ServerLimits:
+class ServerLimits(Struct, frozen=True):
     """What a client may cost."""
 
     # A renewal of the leases of 1000 groups has some 100 kB.

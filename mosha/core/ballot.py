@@ -8,23 +8,22 @@ node without its memory keeps silent) are the business of `core.node`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mosha.core.peers import Peer, speaks
 from mosha.core.status import Receipt, Status, Vote
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL
 
 
-@dataclass(frozen=True, slots=True)
-class Ballot:
+class Ballot(Struct, frozen=True):
     """What this node holds for a group: at most one vote (V1), the highest term voted for."""
 
     vote: Vote | None = None
     voted: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A claim as a voter sees it: who, which term, in which status, running already or not."""
 
     node: int

@@ -6,7 +6,7 @@ line says what stands in the way, and one what to do about it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mosha.core import candidacy
 from mosha.core.peers import Standing
@@ -16,8 +16,7 @@ from mosha.core.status import GroupLine, GroupState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Wish
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(Struct, frozen=True):
     """Whether a group is as wanted; if not, why (one line) and what to do next."""
 
     ok: bool
@@ -25,8 +24,7 @@ class Account:
     next: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(Struct, frozen=True):
     """A group on a node, as its newest status says."""
 
     node: int

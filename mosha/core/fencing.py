@@ -8,13 +8,13 @@ the first `start_grace_s` after its own start, or at a node it has not seen aliv
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mosha.core.peers import Peer
 
 
-@dataclass(frozen=True, slots=True)
-class FencingRules:
+class FencingRules(Struct, frozen=True):
     """`required`: a stale node's groups wait for a receipt. The others delay shots."""
 
     required: bool = False
@@ -22,8 +22,7 @@ class FencingRules:
     retry_s: float = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Shot:
+class Shot(Struct, frozen=True):
     """The last shot at one incarnation of a node: when it was ordered and how it ended.
 
     `outcome` is `running`, `receipt`, `no receipt` or `failed`.

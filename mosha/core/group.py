@@ -15,7 +15,9 @@ The group knows nothing of its entries: `core.supervisor` reports what they have
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mosha.core.group_table import ASKS, TABLE, Order, Trigger
 from mosha.core.ladder import KILL_RUNG, LADDER, Limits, ladder_step
@@ -30,8 +32,7 @@ HALTED = "shutdown"
 REMOVED = "removed from cltab"
 
 
-@dataclass(frozen=True, slots=True)
-class Deadlines:
+class Deadlines(Struct, frozen=True):
     """Until when a group may run: seconds of CLOCK_BOOTTIME (docs/explanation/protocol.md, C5)."""
 
     stop_at: float
@@ -41,8 +42,7 @@ class Deadlines:
 # --- events --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(Struct, frozen=True):
     """Somebody wants the group at a level; None leaves the deadlines as they are."""
 
     group: str
@@ -53,56 +53,47 @@ class Told:
     kill_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Renewed:
+class Renewed(Struct, frozen=True):
     """The lease of this term now has these deadlines."""
 
     term: int
     deadlines: Deadlines
 
 
-@dataclass(frozen=True, slots=True)
-class HaltAsked:
+class HaltAsked(Struct, frozen=True):
     """The group shall end without running its `stop` entries, for this cause."""
 
     cause: str
 
 
-@dataclass(frozen=True, slots=True)
-class TimePassed:
+class TimePassed(Struct, frozen=True):
     """Time has passed; a deadline may or may not be due."""
 
 
-@dataclass(frozen=True, slots=True)
-class LeaversGone:
+class LeaversGone(Struct, frozen=True):
     """No entry that does not belong to the wanted level is alive."""
 
 
-@dataclass(frozen=True, slots=True)
-class EntriesListed:
+class EntriesListed(Struct, frozen=True):
     """The list of entries is that of the wanted level now."""
 
 
-@dataclass(frozen=True, slots=True)
-class EntriesStarted:
+class EntriesStarted(Struct, frozen=True):
     """Every entry of the level was started, and each `wait` and `test` has ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class EntriesEnded:
+class EntriesEnded(Struct, frozen=True):
     """Nothing of the level is still to end by itself: what is left now is left over."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupEmptied:
+class GroupEmptied(Struct, frozen=True):
     """Nothing of the group is left, save the entries that shall run (answer to WatchLeft)."""
 
     group: str
     visit: int
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """The level's result: DONE, PASSED or FAILED, and if FAILED, why."""
 
     result: GroupState
@@ -125,16 +116,14 @@ Event = (
 # --- effects -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(Struct, frozen=True):
     """A change of level or state, with the group as it was and as it is after it."""
 
     before: Group
     after: Group
 
 
-@dataclass(frozen=True, slots=True)
-class LeaseEnded:
+class LeaseEnded(Struct, frozen=True):
     """A deadline of the group passed: `stop_at` or `kill_at`."""
 
     group: str
@@ -154,8 +143,7 @@ class Sweep(enum.Enum):
     FINISHED = enum.auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """A group and where it is.
 
     `level` and `state` are what is shown, `wanted` is the wish. `lapsed` and `killed` say

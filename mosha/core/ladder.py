@@ -5,14 +5,13 @@ Catalogue C6.1, C6.2 (INT, TERM, KILL, and KILL again) and C3.9 (the throttle).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 LADDER = ("INT", "TERM", "KILL")
 KILL_RUNG = LADDER.index("KILL")
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """The times of stopping, clearing and respawning, in seconds."""
 
     int_to_term_s: float = 5.0

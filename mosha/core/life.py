@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mosha.core.status import SETTLED, STOPPED, GroupState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
@@ -32,8 +33,7 @@ class Do(enum.StrEnum):
     REST = "rest"  # all is as wanted
 
 
-@dataclass(frozen=True, slots=True)
-class Local:
+class Local(Struct, frozen=True):
     """A group as clinit reports it: the clstat line, the level last told, what may be alive."""
 
     group: str
@@ -69,8 +69,7 @@ class Local:
 ABSENT = Local(group="", level=STOP_LEVEL, state=GroupState.CONFIGURED, wanted=STOP_LEVEL)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Facts(Struct, frozen=True, kw_only=True):
     """All that one turn looks at.
 
     `wanted` is the level hactl gives this group on this node, `stop` if it shall not run
@@ -146,8 +145,7 @@ def _home(facts: Facts) -> bool:
     return facts.local.settled and facts.local.present and facts.local.level == facts.wanted
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """One row of the table."""
 
     name: str

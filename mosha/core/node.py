@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mosha.core import account, fencing, peers, recovery, turn
 from mosha.core.fencing import FencingRules, Shot
@@ -30,16 +31,14 @@ RENEWAL_STEP = 0.25
 WITNESS_STEP = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class FenceOrder:
+class FenceOrder(Struct, frozen=True):
     """An order to shoot a node that is stale in this incarnation."""
 
     node: int
     inc: int
 
 
-@dataclass(frozen=True, slots=True)
-class Renewal:
+class Renewal(Struct, frozen=True):
     """New deadlines for what runs under a claim, in seconds of boottime (C5)."""
 
     group: str

@@ -9,7 +9,9 @@ nothing newer (O3): a node that was paused looks again before it accuses anybody
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mosha.core.status import NodeState, Receipt, Status
 
@@ -25,8 +27,7 @@ class Standing(enum.StrEnum):
     FENCED = "fenced"
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(Struct, frozen=True):
     """One other node as seen from here.
 
     `heard_at` is when its newest status was first read, or when a vote for it was

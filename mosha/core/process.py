@@ -14,7 +14,9 @@ The rules of this file (catalogue C3, C6; docs/explanation/architecture.md):
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mosha.core.ladder import KILL_RUNG, Limits, ladder_step
 from mosha.core.process_table import TABLE, ProcessState, Trigger
@@ -29,8 +31,7 @@ class Scope(enum.StrEnum):
     ENTRY = "entry"  # that, and whatever the entry's processes started elsewhere
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
+class Exit(Struct, frozen=True):
     """How a process ended: an exit code, or minus the number of a signal."""
 
     code: int
@@ -48,31 +49,27 @@ class Exit:
 # --- events --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(Struct, frozen=True):
     """Its turn came; the run shall have this number, respawns count on from it."""
 
     run: int
 
 
-@dataclass(frozen=True, slots=True)
-class Spawned:
+class Spawned(Struct, frozen=True):
     """The run has a process."""
 
     run: int
     pid: int
 
 
-@dataclass(frozen=True, slots=True)
-class SpawnFailed:
+class SpawnFailed(Struct, frozen=True):
     """The run has no process, for this reason (`cannot execute: …`)."""
 
     run: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Exited:
+class Exited(Struct, frozen=True):
     """The run's leader ended, and left something in its session, or elsewhere, or nothing."""
 
     run: int
@@ -81,26 +78,22 @@ class Exited:
     elsewhere: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Emptied:
+class Emptied(Struct, frozen=True):
     """Nothing of the run is left in this scope."""
 
     run: int
     scope: Scope
 
 
-@dataclass(frozen=True, slots=True)
-class StopAsked:
+class StopAsked(Struct, frozen=True):
     """The entry shall end in an orderly way."""
 
 
-@dataclass(frozen=True, slots=True)
-class KillAsked:
+class KillAsked(Struct, frozen=True):
     """The entry shall end at once (`kill_at`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class AlarmRang:
+class AlarmRang(Struct, frozen=True):
     """Time has passed; it may or may not be `due` yet."""
 
 
@@ -109,16 +102,14 @@ Event = Started | Spawned | SpawnFailed | Exited | Emptied | StopAsked | KillAsk
 # --- effects -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Spawn:
+class Spawn(Struct, frozen=True):
     """Start the process of a run; answer with Spawned or SpawnFailed, later with Exited."""
 
     entry: Entry
     run: int
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(Struct, frozen=True):
     """Send a signal (`INT`, `TERM`, `KILL`) to all of a run in this scope."""
 
     entry: Entry
@@ -127,8 +118,7 @@ class Signal:
     scope: Scope
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(Struct, frozen=True):
     """Answer with Emptied as soon as nothing of the run is left in this scope."""
 
     entry: Entry
@@ -136,8 +126,7 @@ class Watch:
     scope: Scope
 
 
-@dataclass(frozen=True, slots=True)
-class Throttled:
+class Throttled(Struct, frozen=True):
     """Say that the entry respawns too rapidly and pauses until then (C3.9)."""
 
     entry: Entry
@@ -150,8 +139,7 @@ Effect = Spawn | Signal | Watch | Throttled
 # --- the machine ---------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(Struct, frozen=True):
     """An entry of a told group and where it is.
 
     `run` is the number of its last run, `rung` how many signals its stop has sent, `due`

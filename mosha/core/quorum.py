@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import enum
 import zlib
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 
 class Policy(enum.StrEnum):
@@ -30,8 +31,7 @@ class Sight(enum.StrEnum):
     NO = "no"
 
 
-@dataclass(frozen=True, slots=True)
-class Electorate:
+class Electorate(Struct, frozen=True):
     """The nodes that vote. `remembered` is Q of the adaptive rule, 0 at the very first."""
 
     policy: Policy

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mosha.core import explain, placement
 from mosha.core.candidacy import eligible, loads
@@ -31,8 +32,7 @@ class Holds(enum.StrEnum):
     MOOT = "moot"  # it is not asked in this situation, but worth knowing
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """One rule as it stands: `said_by` is the node whose word it is, `age_s` how old that is.
 
     `age_s` is None for what has no age: the judgement of this moment.
@@ -45,8 +45,7 @@ class Reason:
     age_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """Why a group is where it is, or is not on the node that was asked about (`asked`).
 
     `ok`: it is as wanted, or nothing keeps it from that node. `verdict` is the answer in a

@@ -7,7 +7,8 @@ under its claim. A node that may have forgotten a vote keeps silent until that c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mosha.core.ballot import Ballot
 from mosha.core.life import Local
@@ -16,8 +17,7 @@ from mosha.core.status import Status
 from mosha.core.tables import PLAN_LEVEL
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Birth:
+class Birth(Struct, frozen=True, kw_only=True):
     """What a node knows of itself when its monitor starts.
 
     `inc` is greater than any the shell knows of this node's (persisted, wall clock); `boot`

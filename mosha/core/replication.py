@@ -15,7 +15,8 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mosha.core.status import TableVersion
 
@@ -47,8 +48,7 @@ class Do(enum.Enum):
     WRITE = "write"  # write the version in force there; nothing of value is lost
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """What was found at a table's place in the own directory.
 
     `version` is None if nothing is there or if it cannot be read, which `distrust` tells.
@@ -63,8 +63,7 @@ class Found:
     superseded: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What to do and, for a refusal, a discarded text or a warning, why."""
 
     do: Do

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from mosha.core.ballot import Ballot
 from mosha.core.fencing import FencingRules, Shot
@@ -24,8 +25,7 @@ NEVER = -math.inf
 TOLD_LIMIT_S = 5.0
 
 
-@dataclass(slots=True)
-class Seat:
+class Seat(Struct):
     """One group as this node deals with it. Times are seconds of boottime."""
 
     group: str
@@ -51,16 +51,14 @@ class Seat:
         return self.told if now - self.told_at < TOLD_LIMIT_S else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Struct, frozen=True):
     """A transition or event that the shell writes to the log, with its fields."""
 
     event: str
     fields: dict[str, object]
 
 
-@dataclass(slots=True)
-class Mind:
+class Mind(Struct):
     """Everything one node knows and has decided."""
 
     me: int

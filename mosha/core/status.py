@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 
 class Stamp(NamedTuple):
@@ -44,8 +45,7 @@ STOPPED = frozenset({GroupState.DONE, GroupState.PASSED})
 SETTLED = frozenset({GroupState.DONE, GroupState.PASSED, GroupState.FAILED})
 
 
-@dataclass(frozen=True, slots=True)
-class GroupLine:
+class GroupLine(Struct, frozen=True):
     """`Cluster::Init::Group GROUP LEVEL STATE`: where a group is on this node."""
 
     level: str
@@ -62,8 +62,7 @@ class GroupLine:
         return not (self.level == "stop" and self.state in STOPPED)
 
 
-@dataclass(frozen=True, slots=True)
-class Vote:
+class Vote(Struct, frozen=True):
     """`Mosha::Vote`: the claim this node supports for a group, and the status that showed it."""
 
     term: int
@@ -77,32 +76,28 @@ class Vote:
         return Stamp(self.inc, self.seq)
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(Struct, frozen=True):
     """`Mosha::Term`: the highest term seen anywhere, and the highest one voted for here."""
 
     known: int
     voted: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Ban:
+class Ban(Struct, frozen=True):
     """`Mosha::Ban`: for how many seconds more this node will not take a group, and why."""
 
     left_s: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(Struct, frozen=True):
     """`Mosha::Fenced`: a node is known to be dead up to this incarnation."""
 
     inc: int
     method: str
 
 
-@dataclass(frozen=True, slots=True)
-class TableVersion:
+class TableVersion(Struct, frozen=True):
     """`Mosha::Table`: the version of cltab or hactl in force on a node.
 
     Ordered by time of edit, then by digest, so that all nodes choose the same one.
@@ -117,8 +112,7 @@ class TableVersion:
         return (self.mtime_ns, self.digest)
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Struct, frozen=True):
     """Everything that one node publishes at one moment.
 
     `timeout_ms` is its T, 0 if it does not say; `voters` a digest of its configured nodes, ""
@@ -145,12 +139,11 @@ class Status:
     fenced: Mapping[int, Receipt] = field(default_factory=dict)
     tables: Mapping[str, TableVersion] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
-    stamp: Stamp = field(init=False, repr=False, compare=False)
-    """What orders the statuses of one node (O1). Made once: every reader asks for it."""
 
-    def __post_init__(self) -> None:
-        """Make the stamp."""
-        object.__setattr__(self, "stamp", Stamp(self.inc, self.seq))
+    @property
+    def stamp(self) -> Stamp:
+        """What orders the statuses of one node (O1)."""
+        return Stamp(self.inc, self.seq)
 
     @property
     def timeout_s(self) -> float:

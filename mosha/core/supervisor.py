@@ -7,7 +7,9 @@ it run this and differ only in who does the effects.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mosha.core import group as groups
 from mosha.core import process as processes
@@ -25,22 +27,19 @@ HALTING_TEXT = "all groups halting"
 # --- events --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class TableRead:
+class TableRead(Struct, frozen=True):
     """A cltab without mistakes was read because of a tell or a reread."""
 
     cltab: Cltab
 
 
-@dataclass(frozen=True, slots=True)
-class Leased:
+class Leased(Struct, frozen=True):
     """The leases of some groups were renewed: group -> (term, deadlines)."""
 
     leases: Mapping[str, tuple[int, Deadlines]]
 
 
-@dataclass(frozen=True, slots=True)
-class EntryEvent:
+class EntryEvent(Struct, frozen=True):
     """Something happened to an entry."""
 
     group: str
@@ -48,8 +47,7 @@ class EntryEvent:
     event: processes.Event
 
 
-@dataclass(frozen=True, slots=True)
-class ShutdownAsked:
+class ShutdownAsked(Struct, frozen=True):
     """All groups shall end, then the daemon."""
 
 
@@ -60,31 +58,27 @@ Event = (
 # --- effects -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """The reply to a tell or a shutdown (texts of C4.1)."""
 
     ok: bool
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Gone:
+class Gone(Struct, frozen=True):
     """The group is no more: forget all of it."""
 
     group: str
 
 
-@dataclass(frozen=True, slots=True)
-class Halted:
+class Halted(Struct, frozen=True):
     """All groups have ended after a shutdown."""
 
 
 Effect = units.Effect | Answer | Gone | Halted
 
 
-@dataclass(frozen=True, slots=True)
-class Supervisor:
+class Supervisor(Struct, frozen=True):
     """The cltab in force, and every group that was ever told, in that order.
 
     `dues` says when time moves a group on, of those that wait for a time: to ask all of them

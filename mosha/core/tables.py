@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 STOP_LEVEL = "stop"
 PLAN_LEVEL = "plan"
@@ -39,8 +40,7 @@ def level_matches(level_field: str, level: str) -> bool:
     return level_field.isdecimal() and len(level) == 1 and level in level_field
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One line of cltab: a command of a group, at the levels of its level field."""
 
     group: str
@@ -55,8 +55,7 @@ class Entry:
         return self.mode is not Mode.OFF and level_matches(self.level, level)
 
 
-@dataclass(frozen=True, slots=True)
-class Cltab:
+class Cltab(Struct, frozen=True):
     """All entries of a cltab in file order, which is start order (C1.18)."""
 
     entries: tuple[Entry, ...] = ()
@@ -71,8 +70,7 @@ class Cltab:
         return tuple(entry for entry in self.entries if entry.group == group)
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(Struct, frozen=True):
     """One line of hactl: the level a group shall have, and where."""
 
     group: str
@@ -87,8 +85,7 @@ class Wish:
         return not self.only or node in self.only
 
 
-@dataclass(frozen=True, slots=True)
-class Hactl:
+class Hactl(Struct, frozen=True):
     """All wishes of a hactl; a group that is missing here shall be stopped."""
 
     wishes: Mapping[str, Wish] = field(default_factory=dict)

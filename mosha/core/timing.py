@@ -12,8 +12,9 @@ V the time until a write is seen by another node, R the measured way write -> ec
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 CLOCK_RATE_ERROR = 0.01
 """By how much the rates of two nodes' clocks may differ (promise, condition 2)."""
@@ -48,8 +49,7 @@ BAN_DEFAULT_S = 300.0
 START_GRACE_DEFAULT_S = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(Struct, frozen=True):
     """All times of one node, in seconds, resolved: nothing is left to be derived."""
 
     timeout_s: float

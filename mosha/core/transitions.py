@@ -8,8 +8,9 @@ knew before it began to look is no event.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from mosha.core import explain
 from mosha.core.peers import Standing
@@ -37,8 +38,7 @@ class Fact(NamedTuple):
 Picture = Mapping[Subject, Fact]
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(Struct, frozen=True):
     """One change: `before` and `after` are values of the fact, ABSENT where there was none."""
 
     kind: str

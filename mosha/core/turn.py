@@ -6,7 +6,8 @@ Rules V1 to V3 and C1 to C8, catalogue H5. Works on `Mind`; `core.node` is the w
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mosha.core import ballot, lease
 from mosha.core.ballot import Ballot, Claim
@@ -21,8 +22,7 @@ BACKOFF_STEP_S = 0.5
 BACKOFF_DOUBLINGS_MAX = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(Struct, frozen=True):
     """An order for clinit: move a group to a level; deadlines where the level needs a lease."""
 
     group: str
@@ -32,8 +32,7 @@ class Tell:
     kill_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(Struct, frozen=True):
     """What a turn came to: an order or none, when to come back, and the row that held."""
 
     tell: Tell | None

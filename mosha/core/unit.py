@@ -8,7 +8,9 @@ entries allow. Definitions of entries change only by a tell to the group (C1.16,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mosha.core import group as groups
 from mosha.core import process as processes
@@ -25,8 +27,7 @@ STEPS_MAX = 64
 """More steps than any chain of states has: `settle` going on beyond is a bug."""
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
+class Launch(Struct, frozen=True):
     """Start a process with this environment; answer Spawned or SpawnFailed, later Exited."""
 
     entry: Entry
@@ -36,15 +37,13 @@ class Launch:
     node: str
 
 
-@dataclass(frozen=True, slots=True)
-class KillEverything:
+class KillEverything(Struct, frozen=True):
     """Send SIGKILL to everything of the group."""
 
     group: str
 
 
-@dataclass(frozen=True, slots=True)
-class SignalLeft:
+class SignalLeft(Struct, frozen=True):
     """Send a signal to everything of the group but the spared entries (by tag)."""
 
     group: str
@@ -52,8 +51,7 @@ class SignalLeft:
     spared: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class WatchLeft:
+class WatchLeft(Struct, frozen=True):
     """Answer with GroupEmptied as soon as nothing but the spared entries is left."""
 
     group: str
@@ -61,8 +59,7 @@ class WatchLeft:
     spared: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
+class Touched(Struct, frozen=True):
     """Something of the group changed that is worth a report, but not its level or state."""
 
     group: str
@@ -82,8 +79,7 @@ Effect = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(Struct, frozen=True):
     """A group, its definitions as of the last tell, and its entries of the present level.
 
     `runs` is the greatest run number given so far; `again` is a tell that came while the

@@ -7,7 +7,8 @@ result or in `Mistakes`, after a time that is bounded by the sizes below.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mosha.errors import UsageError
 
@@ -27,8 +28,7 @@ BLANKS = " \t\r\v\f"
 """What is trimmed around fields. `\\r` is there for files that came through Windows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
+class Mistake(Struct, frozen=True):
     """One mistake. Lines and columns (in characters) count from 1; line 0 is the whole file."""
 
     file: str

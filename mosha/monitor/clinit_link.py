@@ -16,12 +16,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import anyio
 import msgspec
+from msgspec import Struct
 
 from mosha import logs
 from mosha.clock import boottime
@@ -56,8 +56,7 @@ GRACE_S = 0.5
 SIGN_OF_LIFE_S = 0.9
 
 
-@dataclass(frozen=True, slots=True)
-class ClinitPlace:
+class ClinitPlace(Struct, frozen=True):
     """Where clinit lives: its socket, its cltab (the one in force) and its state directory."""
 
     socket: Path

@@ -8,11 +8,11 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
 import anyio
+from msgspec import Struct
 
 from mosha import logs
 from mosha.errors import UsageError
@@ -80,8 +80,7 @@ def _output(command: str, limit_s: float) -> tuple[str, str]:
     return told.decode("utf-8", "replace"), one_line(complained.decode("utf-8", "replace"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+class _Found(Struct, frozen=True):
     """What one look brought. `elsewhere`: directories on mounts of their own, not looked into."""
 
     up: frozenset[int] | None = None

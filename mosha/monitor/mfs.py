@@ -16,9 +16,10 @@ import re
 import stat
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
+
+from msgspec import Struct
 
 from mosha.formats.names import node_number
 
@@ -50,8 +51,7 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 _PASSING_ERRORS = frozenset({errno.ENOENT, errno.ESTALE})
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """Where each node's files are: MFSBASE/NODE/VARPATH (H1.2)."""
 
     mfsbase: Path
@@ -90,8 +90,7 @@ class Layout:
 # --- mounts ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class MountFacts:
+class MountFacts(Struct, frozen=True):
     """What /proc/self/mountinfo says of one mount (proc_pid_mountinfo(5))."""
 
     device: int
@@ -195,8 +194,7 @@ def _prefixes(path: str) -> list[str]:
 # --- reading -----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class FileFacts:
+class FileFacts(Struct, frozen=True):
     """The bytes of a file, and what fstat said of the very file they came from."""
 
     data: bytes

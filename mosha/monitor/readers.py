@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import anyio
 from anyio.abc import TaskGroup
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mosha.clock import boottime
 from mosha.core.status import Status
@@ -44,8 +45,7 @@ REREAD_PER_HEARTBEAT = 1.25
 MOUNTS_MIN_S = 2.0
 
 
-@dataclass(slots=True)
-class _Peer:
+class _Peer(Struct):
     node: int
     path: Path
     worker: Worker
@@ -63,8 +63,7 @@ class _Peer:
         self.wake.set()
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(Struct, frozen=True):
     """What an attempt brought: the bytes and what they mean. `remote`: no events from there."""
 
     data: bytes

@@ -11,11 +11,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import anyio
+from msgspec import Struct, field
 
 from mosha.core.replication import CLTAB, HACTL, TABLES
 from mosha.core.status import TableVersion
@@ -46,8 +46,7 @@ class Places(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Tables:
+class Tables(Struct, frozen=True):
     """What is in force on this node, and what is wrong with what is not.
 
     `refused` has a line for each table of which a text is not in force: the first mistake

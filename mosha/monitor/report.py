@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+from msgspec import Struct, field
 
 from mosha.control.protocol import GroupReport
 from mosha.core import explain
@@ -18,8 +19,7 @@ from mosha.core.timing import MARGIN_WARN, margin
 from mosha.formats import hastat
 
 
-@dataclass(slots=True)
-class Surroundings:
+class Surroundings(Struct):
     """What the shell knows besides the brain: clinit's details, and troubles of the host.
 
     `clinit_lost_at` is when clinit was heard last (boottime), None while it answers.

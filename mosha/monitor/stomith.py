@@ -16,12 +16,12 @@ import shlex
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import Self
 
 import anyio
+from msgspec import Struct
 
 from mosha.clock import boottime
 from mosha.core.node import FenceOrder, Node
@@ -39,8 +39,7 @@ KILL_ROUNDS_MAX = 20
 DEATH_LIMIT_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """How a shot ended: `receipt`, `no receipt` or `failed`, by which method, what it said."""
 
     outcome: str

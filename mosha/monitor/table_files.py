@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mosha.core.replication import CLTAB, HACTL, Found, version_of
 from mosha.core.status import TableVersion
@@ -26,8 +27,7 @@ REMARKS_MAX = 5
 OTHERS_MAY_WRITE = 0o022
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """A table as it was found; `table` is None where `found` says what is wrong with it.
 
     `version` and `data` are None and empty if there is nothing, or nothing that can be read.

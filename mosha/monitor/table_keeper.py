@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from mosha import logs
 from mosha.core.replication import ahead_s, is_newer
@@ -26,8 +27,7 @@ DISK = 0
 """Stands among the nodes, the sources of refusals, for the local disk."""
 
 
-@dataclass(frozen=True, slots=True)
-class Means:
+class Means(Struct, frozen=True):
     """What a node's tables are kept with. `place` gives the directory of a node."""
 
     me: int
@@ -40,8 +40,7 @@ class Means:
     limit_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class InForce:
+class InForce(Struct, frozen=True):
     """A version with its text and what it says."""
 
     version: TableVersion
@@ -50,8 +49,7 @@ class InForce:
     remarks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """What was refused, what was in force then, and the words for it."""
 
     what: object

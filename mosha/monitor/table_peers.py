@@ -7,10 +7,10 @@ that hangs is asked last, and its thread is its own.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import anyio
+from msgspec.structs import replace
 
 from mosha.core.replication import ahead_s, choose_peer, is_newer
 from mosha.core.status import TableVersion

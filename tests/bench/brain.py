@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mosha.core.fencing import FencingRules
 from mosha.core.node import Node

@@ -53,7 +53,7 @@ def test_check_has_its_form_in_all_its_parts(mosha: Mosha, home: Home) -> None:
 
 def test_the_demo_measures_what_its_form_says() -> None:
     fields = {field.name for field in msgspec.structs.fields(json_forms.Demo)}
-    assert fields == {"format", "directory", *Summary.__dataclass_fields__}
+    assert fields == {"format", "directory", *Summary.__struct_fields__}
 
 
 def test_a_line_of_the_log_has_its_form_and_more() -> None:

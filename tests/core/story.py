@@ -8,8 +8,9 @@ way the monitor does it, with an obedient clinit that keeps its deadlines.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from mosha.core.fencing import FencingRules
 from mosha.core.life import Local

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from itertools import product
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mosha.core.life import ABSENT, ROWS, Do, Facts, Local, decide
 from mosha.core.status import GroupState

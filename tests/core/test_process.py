@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from mosha.core.ladder import Limits, ladder_step
 from mosha.core.process import (

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Struct, field
 
 from mosha.core.replication import (
     FUTURE_MAX_S,
@@ -175,8 +174,7 @@ def test_a_time_of_whole_seconds_is_waited_out(age_s: int, wait_s: float) -> Non
     assert settle_s(aged(age_s), NOW_NS, empties=False) == pytest.approx(wait_s)
 
 
-@dataclass
-class Node:
+class Node(Struct):
     """A node of a model: the version in force, the file in its directory, all it adopted."""
 
     in_force: TableVersion | None = None

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import replace
 
 from mosha.core import process as processes
 from mosha.core import supervisor as sup
@@ -34,8 +35,7 @@ Tag = tuple[str, str]
 Question = processes.Watch | units.WatchLeft
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """A supervisor, whose leaders live (the number of their run), and what it asked."""
 
     supervisor: Supervisor

@@ -51,7 +51,11 @@ def reasons(found: Explanation, rule: str) -> list[Reason]:
 def comparable(found: Mind) -> dict[str, object]:
     """Return everything a mind knows and has decided, for comparing; empty seats are nothing."""
     plain = copy.deepcopy(found)
-    kept = {name: getattr(plain, name) for name in plain.__slots__ if name not in {"view", "seats"}}
+    kept = {
+        name: getattr(plain, name)
+        for name in plain.__struct_fields__
+        if name not in {"view", "seats"}
+    }
     seats = {name: repr(seat) for name, seat in plain.seats.items() if name == G}
     return kept | {"view": vars(plain.view), "seats": seats, "writes": None}
 

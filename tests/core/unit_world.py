@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mosha.core import group as groups
 from mosha.core import process as processes
@@ -30,8 +32,7 @@ def entry(text: str, line: int = 0) -> Entry:
     return Entry(group, tag, level, Mode(mode), command, line)
 
 
-@dataclass(frozen=True, slots=True)
-class Alive:
+class Alive(Struct, frozen=True):
     """What is alive of an entry: the leader of which run, and what is left over."""
 
     run: int = 0
@@ -47,8 +48,7 @@ NOTHING = Alive()
 Question = Watch | WatchLeft
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """The unit, what is alive, and which questions have not been answered."""
 
     unit: Unit

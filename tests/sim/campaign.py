@@ -8,8 +8,9 @@ import statistics
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from tests.sim import shrink, story, worldtext
 from tests.sim.cluster import Cluster
@@ -28,8 +29,7 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-@dataclass(slots=True)
-class Summary:
+class Summary(Struct):
     """What many runs came to."""
 
     worlds: int = 0

@@ -8,9 +8,10 @@ time of their group, unless a fault makes them deaf; SIGKILL ends them at once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from mosha.core import group as groups
 from mosha.core import process as processes
@@ -29,8 +30,7 @@ if TYPE_CHECKING:
     from tests.sim.machine import Machine
 
 
-@dataclass(slots=True, eq=False)
-class Child:
+class Child(Struct, eq=False):
     """One process; `leader` is false for the daemon that a `spawn` left behind."""
 
     group: str
@@ -46,8 +46,7 @@ class Child:
         return self.level not in (PLAN_LEVEL, STOP_LEVEL)
 
 
-@dataclass(slots=True)
-class _Watches:
+class _Watches(Struct):
     entries: dict[tuple[str, str], processes.Watch] = field(default_factory=dict)
     left: dict[str, units.WatchLeft] = field(default_factory=dict)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from functools import partial
+
+from msgspec import Struct, field
 
 from mosha.core.group import Group
 from mosha.core.life import Local
@@ -42,8 +43,7 @@ CAUSED = frozenset(
 )
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """What came of a run. `settled_s` is how long after the last fault all was as wanted."""
 
     settled_s: float | None = None

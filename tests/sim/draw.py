@@ -7,7 +7,8 @@ kinds: rare combinations come up because most worlds leave most faults out.
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mosha.core.timing import Timing, derive, unsafe
 from tests.sim.agenda import chance

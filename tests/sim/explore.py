@@ -14,7 +14,9 @@ import hashlib
 import pickle
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mosha.core.fencing import FencingRules
 from mosha.core.life import Local
@@ -38,8 +40,7 @@ class BrokenError(AssertionError):
     """Two nodes run the group; the message is the schedule that leads there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One thing that happens: `what` to `node`, reading `other` where it reads."""
 
     what: str
@@ -53,8 +54,7 @@ class Step:
         return f"{self.what}({self.node})" if self.node else self.what
 
 
-@dataclass(slots=True)
-class Scene:
+class Scene(Struct):
     """A cluster between two steps. Files keep the newest version and the one before."""
 
     nodes: dict[int, Node]

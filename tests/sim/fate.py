@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from mosha.core.timing import Timing
 from tests.sim.world import KINDS, Fault, World

@@ -9,7 +9,8 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mosha.core.status import Status
 from mosha.formats.clstat import UnreadableStatus, parse_clstat
@@ -19,8 +20,7 @@ VERSIONS_KEPT = 24
 PARSED_MAX = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(Struct, frozen=True):
     """One text of a file; `life` counts how often the directory was lost before it."""
 
     number: int

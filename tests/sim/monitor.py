@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from mosha.core.fencing import FencingRules
 from mosha.core.life import Local
@@ -42,8 +43,7 @@ class ThrashingError(AssertionError):
     """The brain asks for turns without end."""
 
 
-@dataclass(slots=True)
-class GroupTask:
+class GroupTask(Struct):
     """The coroutine of one group: waiting for a time, a wake-up, or an answer of clinit."""
 
     wake_at: float = math.inf

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Mutant:
+
+class Mutant(Struct, frozen=True):
     """A rule, where it lives, and the line that breaks it.
 
     It is to be noticed within `seeds_max` seeds, of worlds with the `storm` if one is named,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from tests.sim.cluster import Cluster
 from tests.sim.monitor import ThrashingError
@@ -68,7 +69,7 @@ def _candidates(world: World) -> Iterator[World]:
     }
     for name, value in plain.items():
         if getattr(world, name) != value:
-            yield replace(world, **{name: value})  # type: ignore[arg-type]
+            yield replace(world, **{name: value})
     for k, spec in enumerate(world.groups):
         bare = replace(spec, prefer=(), only=(), failback=False, daemon=False, test_s=0.0)
         if bare != spec:

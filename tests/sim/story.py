@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
+
+from msgspec import Struct
 
 from tests.sim.cluster import Cluster
 from tests.sim.truth import Violation
@@ -21,8 +22,7 @@ SCENARIOS = Path(__file__).parent.parent / "scenarios"
 RULER = "----\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Scenario:
+class Scenario(Struct, frozen=True):
     """One file: what is written above the ruler, the world it is, and the story below."""
 
     head: str

@@ -6,9 +6,10 @@ The decisions are those of the real `core.replication`; texts travel with their 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from mosha.core import replication
 from mosha.core.quorum import Electorate
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
     from tests.sim.monitor import Monitor
 
 
-@dataclass(slots=True)
-class Shelf:
+class Shelf(Struct):
     """One table in a node's directory: the file that people edit, and what is in force."""
 
     file: tuple[bytes, int] | None = None
@@ -34,8 +34,7 @@ class Shelf:
     superseded: bool = False
 
 
-@dataclass(slots=True)
-class Disk:
+class Disk(Struct):
     """What a node has on disk besides its clstat; it survives all but its loss."""
 
     tables: dict[str, Shelf] = field(default_factory=lambda: {name: Shelf() for name in TABLES})
@@ -85,8 +84,7 @@ class Tables:
         monitor.node.tables_adopted(hactl, groups, versions, refused)
 
 
-@dataclass(slots=True)
-class _Table:
+class _Table(Struct):
     """One table of one monitor."""
 
     tables: Tables

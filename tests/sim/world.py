@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mosha.core.timing import Timing
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """Something that happens at `at` (true seconds) and, if it lasts, ends `lasts` later.
 
     `nodes` and `others` are whom it concerns (a cut: `nodes` do not see what `others` write),
@@ -27,8 +26,7 @@ class Fault:
     amount: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class GroupSpec:
+class GroupSpec(Struct, frozen=True):
     """One resource group: its wish and how long its entries take, in seconds."""
 
     name: str
@@ -42,8 +40,7 @@ class GroupSpec:
     daemon: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class FenceSpec:
+class FenceSpec(Struct, frozen=True):
     """What shots come to: weights of works, fails, hangs, lies, print; and how long they take."""
 
     required: bool = False
@@ -51,8 +48,7 @@ class FenceSpec:
     takes_s: float = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """One cluster and its fate. Times are true seconds."""
 
     seed: int

@@ -13,9 +13,10 @@ Blanks in a word are written as `_`; what is at its default is left out.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from msgspec.structs import fields
 
 from mosha.core.timing import Timing, derive
 from tests.sim.world import Fault, FenceSpec, GroupSpec, World
@@ -79,7 +80,7 @@ def _timing(pairs: list[str]) -> Timing:
 
 def _pairs(thing: Any, skipped: Iterable[str], *, bare: bool = True) -> list[str]:
     found = []
-    for field in dataclasses.fields(thing):
+    for field in fields(thing):
         value = getattr(thing, field.name)
         if field.name in skipped or (bare and value == field.default):
             continue
@@ -106,7 +107,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
 
 
 def _values(kind: type[Any], pairs: Iterable[str]) -> dict[str, Any]:
-    types = {field.name: str(field.type) for field in dataclasses.fields(kind)}
+    types = kind.__annotations__
     found = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")

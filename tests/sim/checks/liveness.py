@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from mosha.core.status import SETTLED, GroupState
 from tests.sim.checks import Checker
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(Struct, frozen=True):
     """Where a group may run (healthy, allowed, not banned), at which level; where it should."""
 
     group: str
@@ -21,8 +20,7 @@ class Expected:
     best: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """A group as one clinit has it."""
 
     node: int

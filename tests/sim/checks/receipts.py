@@ -10,14 +10,14 @@ that count with electorates which need not share a voter is that of the adaptive
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from mosha.core.status import Status
 from tests.sim.checks import Checker
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(Struct, frozen=True):
     """Who started a group last, and has not said since that it let it go."""
 
     node: int
