@@ -32,15 +32,11 @@ from mosha.monitor.membership import Membership
 from mosha.monitor.mfs import CLSTAT, Layout
 from mosha.monitor.notes import write as write_notes
 from mosha.monitor.publisher import Publisher
+from mosha.monitor.pulse import Pulse
 from mosha.monitor.readers import PeerReaders
 from mosha.monitor.replicate import Replicator, Tables
-from mosha.monitor.waking import set_within
 from mosha.monitor.watch import Watcher
 
-# Bursts of changes go out as one status (O5).
-GATHER_S = 0.01
-# Leases are counted again at most this many times in a heartbeat.
-RENEWALS_PER_HEARTBEAT = 4
 # A peer that is silent for so many heartbeats will soon be one to take over from.
 LATE = 2.5
 # clinit answers within milliseconds; this long without a word it is taken for hung.
@@ -59,6 +55,7 @@ class Monitor:
 
     node: Node
     publisher: Publisher
+    pulse: Pulse
     groups: Groups
     fencing: stomith.Duty
 
@@ -85,7 +82,11 @@ class Monitor:
         )
         self.readers = PeerReaders(self.layout, timing, self.on_read, watch=settings.watch)
         self.watcher = Watcher(
-            self.on_file_changed, timing, base=Path(settings.mfsbase), mode=settings.watch
+            self.on_file_changed,
+            timing,
+            base=Path(settings.mfsbase),
+            mode=settings.watch,
+            ignored=self.layout.clstat(me),
         )
         self.replicator = Replicator(self.layout, me, settings.state_path, self.on_tables)
         self.membership = Membership(settings, self.layout, settings.state_path)
@@ -94,9 +95,6 @@ class Monitor:
         self._on_stomith = on_stomith
         self.news = 0
         self._changed = asyncio.Event()
-        self._publish_wanted = asyncio.Event()
-        self._renew_wanted = asyncio.Event()
-        self._publish_scope = anyio.CancelScope()
         self._troubles: dict[str, str] = {}
         self._tables = Tables()
         self._tasks: TaskGroup | None = None
@@ -136,6 +134,14 @@ class Monitor:
             members=members,
             rules=self.fencing_rules(),
         )
+        self.pulse = Pulse(
+            self.node,
+            self.publisher,
+            self.clinit,
+            settle=self.settle,
+            published=self._published,
+            look=self._look_around,
+        )
         self.groups = Groups(self.node, self._tell, self.settle)
         methods = self.settings.fencing.methods
         self.fencing = stomith.Duty(self.node, methods, self._on_stomith, self.settle)
@@ -160,7 +166,7 @@ class Monitor:
         if woken:
             self.groups.wake(woken)
         if node.dirty:
-            self._publish_wanted.set()
+            self.pulse.want_publish()
         notes = node.take_notes()
         write_notes(self.log, notes)
         if notes or woken:
@@ -203,14 +209,14 @@ class Monitor:
         if status is not None:
             view = self.node.mind.view
             self.replicator.peer_tables(peer, status.tables, fresh=view.speaks(peer))
-        self._renew_wanted.set()
+        self.pulse.want_renewals()
         self.settle()
 
     def on_written(self, status: Status, began: float) -> None:
         """Take in that a status is on the file system."""
         self.trouble("publish", "")
         self.node.wrote(status, began=began)
-        self._renew_wanted.set()
+        self.pulse.want_renewals()
         self.settle()
 
     def on_write_failed(self, text: str) -> None:
@@ -264,19 +270,14 @@ class Monitor:
             self.node.tell_refused(order.group, order.level, reply.text, boottime())
             self.settle()
 
-    async def _publishing(self) -> None:
-        """Publish at each heartbeat and at once when something changed (O5)."""
-        heartbeat_s = self.node.mind.timing.heartbeat_s
-        due = boottime()
-        with self._publish_scope:
-            while not self.node.mind.displaced:
-                await set_within(self._publish_wanted, due - boottime())
-                await anyio.sleep(min(GATHER_S, max(0.0, due - boottime())))
-                self._publish_wanted.clear()
-                due = boottime() + heartbeat_s
-                await self.publisher.publish(self.node.next_status(boottime()))
-                self._remember()
-                self.on_published()
+    def _published(self) -> None:
+        self._remember()
+        self.on_published()
+
+    def _look_around(self) -> None:
+        """Look without an event, once a heartbeat: at the own tables, and at what to watch."""
+        self.replicator.look()
+        self.watcher.look()
 
     def _remember(self) -> None:
         """Keep on disk what the next start must know, when it changed."""
@@ -290,18 +291,6 @@ class Monitor:
             return
         self._memory = memory
         self.trouble("memory", "")
-
-    async def _renewing(self) -> None:
-        """Hand renewed leases to clinit; at least once a heartbeat ask for a sign of life."""
-        heartbeat_s = self.node.mind.timing.heartbeat_s
-        while True:
-            await set_within(self._renew_wanted, heartbeat_s)
-            self._renew_wanted.clear()
-            renewals = self.node.renewals(boottime())
-            self.settle()
-            if self.clinit.connected:
-                await self.clinit.renew(renewals)
-            await anyio.sleep(heartbeat_s / RENEWALS_PER_HEARTBEAT)
 
     async def _finding_members(self) -> None:
         """Look for new nodes once a heartbeat, where no configuration names them."""
@@ -319,12 +308,6 @@ class Monitor:
             self.replicator.look()
         elif node is not None and node != self.me and path.name == CLSTAT:
             self.readers.look(node)
-
-    async def _looking_at_own_tables(self) -> None:
-        """Look at the own tables once a heartbeat besides the events."""
-        while True:
-            await anyio.sleep(self.node.mind.timing.heartbeat_s)
-            self.replicator.look()
 
     # --- what the command line asks --------------------------------------------------
 
@@ -360,9 +343,7 @@ class Monitor:
         while not self.node.halted():
             await self._changed.wait()
         await self.clinit.shut_down()
-        self._publish_scope.cancel()
-        if not self.node.mind.displaced:
-            await self.publisher.publish(self.node.next_status(boottime(), left=True))
+        await self.pulse.last()
         self.log.info("monitor_stopped")
         self._ended.set()
 
@@ -386,10 +367,9 @@ class Monitor:
             self.readers.run,
             self.watcher.run,
             self.replicator.run,
-            self._publishing,
-            self._renewing,
+            self.pulse.publishing,
+            self.pulse.renewing,
             self.fencing.run,
-            self._looking_at_own_tables,
             HastatFile(self).run,
         ):
             tasks.start_soon(task)

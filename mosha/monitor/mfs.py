@@ -3,7 +3,7 @@
 Reading is open + read, and nothing is judged by stat beforehand: what stat says of a file on
 a network is seconds old. Writing is a temporary file in the same directory and a rename.
 Everything here may hang on a network file system and belongs into a `Worker`; only
-`file_system_of` and `Mounts` touch nothing but /proc.
+`read_mounts` and `Mounts` touch nothing but /proc.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import errno
 import functools
 import os
 import re
+import select
 import stat
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -117,7 +119,6 @@ class Mounts:
     """All mounts at one moment, from the text of a mountinfo."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
         found: dict[str, tuple[str, MountFacts]] = {}
         for line in text.splitlines():
             mount = _mount(line)
@@ -143,23 +144,59 @@ class Mounts:
         return self._facts.get(current, _UNKNOWN)
 
 
-def read_mounts(known: Mounts | None = None) -> Mounts:
-    """Return the mounts of this process now; `known` itself if nothing changed since.
+class _MountTable:
+    """The mounts of this process, read anew only when they have changed.
 
-    Does not touch any file system but /proc.
+    The kernel counts that (proc_pid_mounts(5)), and counts too what leaves the text as it was:
+    a file system that was unmounted and mounted again.
     """
-    raw = Path("/proc/self/mountinfo").read_bytes()
-    text = raw.decode("utf-8", "surrogateescape")
-    return known if known is not None and known.text == text else _parsed(text)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # a poll tells of a change once
+        self._file = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
+        self._changes = select.poll()
+        self._changes.register(self._file, select.POLLPRI)
+        self._known: Mounts | None = None
+
+    def now(self) -> Mounts:
+        with self._lock:
+            # Asked before it is read: what changes in between is told the next time.
+            changed = self._changes.poll(0)
+            if changed or self._known is None:
+                text = Path("/proc/self/mountinfo").read_bytes()
+                self._known = Mounts(text.decode("utf-8", "surrogateescape"))
+            return self._known
 
 
-# The own tables are looked at each heartbeat, and mounts hardly ever change.
-_parsed = functools.lru_cache(maxsize=1)(Mounts)
+_table = functools.cache(_MountTable)
 
 
-def file_system_of(path: Path | str) -> MountFacts:
-    """Return the mount that an absolute path leads to, by its text alone: nothing can hang."""
-    return read_mounts().of(path)
+def read_mounts() -> Mounts:
+    """Return the mounts of this process now: the same object as long as nothing changes.
+
+    Does not touch any file system but /proc. For any thread.
+    """
+    return _table().now()
+
+
+def file_system_at(path: Path) -> MountFacts:
+    """Return the mount that a path leads to, symbolic links followed, whether it exists or not.
+
+    The kernel finds its way in one step; `realpath` looks at each part of the path.
+    """
+    try:
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return read_mounts().of(os.path.realpath(path))
+    try:
+        return file_system_of(fd)
+    finally:
+        os.close(fd)
+
+
+def file_system_of(fd: int) -> MountFacts:
+    """Return the mount that an open file or directory is on. Does not touch it."""
+    return read_mounts().of(Path(f"/proc/self/fd/{fd}").readlink())
 
 
 def _mount(line: str) -> tuple[str, str, MountFacts] | None:
@@ -313,6 +350,11 @@ def _write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def is_temporary(name: str) -> bool:
+    """Say whether a name is one that `write_in` gives to a file until it is whole."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def remove_stale_temporaries(directory: Path) -> None:

@@ -25,8 +25,9 @@ from mosha.monitor.mfs import (
     CLSTAT,
     Layout,
     MountFacts,
+    file_system_at,
+    file_system_of,
     read_file,
-    read_mounts,
     remove_stale_temporaries,
     write_atomically,
     write_in,
@@ -194,12 +195,11 @@ class Publisher:
 
     def _prepare(self) -> Status | None:
         try:
-            mounts = read_mounts()
-            self._check_memory(mounts.of(os.path.realpath(self._directory)))
+            self._check_memory(file_system_at(self._directory))
             self._directory.mkdir(parents=True, exist_ok=True)
             remove_stale_temporaries(self._directory)
             with self._opened() as directory:
-                self._mount, self._place = _mount_of(directory), _place_of(directory)
+                self._mount, self._place = file_system_of(directory), _place_of(directory)
             self._remember(self._mount)
         except OSError as error:
             raise HostError(f"cannot publish in {_told(error, self._directory)}") from error
@@ -240,7 +240,7 @@ class Publisher:
             fd = os.open(self._directory, flags)
         except FileNotFoundError:
             # Somebody removed it, or its mount took it along: nothing is made in the void.
-            self._compare(read_mounts().of(os.path.realpath(self._directory)))
+            self._compare(file_system_at(self._directory))
             self._directory.mkdir(parents=True, exist_ok=True)
             fd = os.open(self._directory, flags)
         try:
@@ -259,7 +259,7 @@ class Publisher:
     def _check_mount(self, directory: int) -> None:
         place = _place_of(directory)
         if place != self._place:
-            self._compare(_mount_of(directory))
+            self._compare(file_system_of(directory))
             # Unmounted and mounted again: the same place with other numbers.
             self._place = place
 
@@ -297,10 +297,5 @@ def _told(error: OSError, directory: Path) -> str:
 
 def _place_of(directory: int) -> tuple[int, int]:
     """Return device and mount id: the device alone does not tell a bind mount that vanished."""
-    lines = Path(f"/proc/self/fdinfo/{directory}").read_text(encoding="ascii").splitlines()
-    numbers = [line.split()[1] for line in lines if line.startswith("mnt_id:")]
-    return os.fstat(directory).st_dev, int(numbers[0])
-
-
-def _mount_of(directory: int) -> MountFacts:
-    return read_mounts().of(Path(f"/proc/self/fd/{directory}").readlink())
+    _, _, rest = read_file(Path(f"/proc/self/fdinfo/{directory}")).partition(b"mnt_id:")
+    return os.fstat(directory).st_dev, int(rest.split(maxsplit=1)[0])

@@ -9,7 +9,6 @@ nothing but that peer.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
@@ -23,7 +22,7 @@ from mosha.clock import boottime
 from mosha.core.status import Status
 from mosha.core.timing import Timing
 from mosha.formats.clstat import CLSTAT_MAX_BYTES, TornStatus, UnreadableStatus, parse_clstat
-from mosha.monitor.mfs import Layout, Mounts, read_file, read_mounts
+from mosha.monitor.mfs import Layout, file_system_at, read_file
 from mosha.monitor.waking import set_within
 from mosha.monitor.workers import GRACE_MAX_S, HungError, Worker
 
@@ -40,9 +39,6 @@ LIMIT_PER_TIMEOUT = 0.25
 # The event of a peer's next status comes a heartbeat after the last, and some milliseconds: a
 # timer of one heartbeat would fire just before each and double all reading for nothing.
 REREAD_PER_HEARTBEAT = 1.25
-
-# Which file systems are remote changes seldom; with short heartbeats it is not asked each time.
-MOUNTS_MIN_S = 2.0
 
 
 class _Peer(Struct):
@@ -97,7 +93,6 @@ class PeerReaders:
         self._hung_limit_s = min(timing.heartbeat_s / 2, GRACE_MAX_S)
         self._peers: dict[int, _Peer] = {}
         self._group: TaskGroup | None = None
-        self._mounts = Mounts("")
         # The threads of nodes that went while they hung: a node that comes and goes must
         # not cost a thread each time.
         self._hung: dict[int, Worker] = {}
@@ -133,14 +128,11 @@ class PeerReaders:
 
     async def run(self) -> None:
         """Read until cancelled. Threads that hang are left to themselves."""
-        self._mounts = read_mounts(self._mounts)
         try:
             async with anyio.create_task_group() as self._group:
                 for peer in self._peers.values():
                     self._group.start_soon(self._follow, peer)
-                while True:
-                    await anyio.sleep(max(self._timing.heartbeat_s, MOUNTS_MIN_S))
-                    self._mounts = read_mounts(self._mounts)
+                await anyio.sleep_forever()
         finally:
             self._group = None
             for worker in (*self._hung.values(), *(p.worker for p in self._peers.values())):
@@ -185,7 +177,7 @@ class PeerReaders:
         limit_s = self._limit_s if busy is None else self._hung_limit_s
         try:
             peer.reading = await peer.worker.call(
-                _read, peer.node, peer.path, peer.reading, self._mounts, limit_s=limit_s
+                _read, peer.node, peer.path, peer.reading, limit_s=limit_s
             )
         except HungError:
             ended = boottime()
@@ -201,10 +193,10 @@ class PeerReaders:
         return self._watch == "poll" or (self._watch == "auto" and remote)
 
 
-def _read(node: int, path: Path, last: _Reading | None, mounts: Mounts) -> _Reading:
+def _read(node: int, path: Path, last: _Reading | None) -> _Reading:
     """Read and parse a status, in the thread. The same bytes are not parsed again."""
     # Links are followed here, where it may hang, and not by those who wait.
-    remote = mounts.of(os.path.realpath(path.parent)).remote
+    remote = file_system_at(path.parent).remote
     try:
         data = read_file(path, CLSTAT_MAX_BYTES)
     except FileNotFoundError:

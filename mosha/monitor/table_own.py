@@ -7,7 +7,6 @@ refused with a word, or kept in the history before the version in force is writt
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from mosha.core.replication import (
 )
 from mosha.core.status import TableVersion
 from mosha.errors import BugError, HostError
-from mosha.monitor.mfs import file_system_of, write_atomically
+from mosha.monitor.mfs import file_system_at, write_atomically
 from mosha.monitor.table_files import (
     Seen,
     parse_table,
@@ -267,7 +266,7 @@ class OwnFile:
 
 def _read_own(path: Path, name: str, former: Seen | None) -> tuple[Seen, str]:
     """Read the own file and say on which mount it is: an empty mountpoint is no news."""
-    mount = file_system_of(os.path.realpath(path.parent))
+    mount = file_system_at(path.parent)
     return read_table(path, name, former), f"{mount.source} ({mount.fstype}) at {mount.mountpoint}"
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import select
 import stat
 import threading
 from collections.abc import Callable, Iterable
@@ -28,7 +27,15 @@ from watchfiles._rust_notify import RustNotify
 from mosha import logs
 from mosha.clock import boottime
 from mosha.core.timing import Timing
-from mosha.monitor.mfs import CLSTAT, CLTAB, HACTL, Mounts, read_mounts
+from mosha.monitor.mfs import (
+    CLSTAT,
+    CLTAB,
+    HACTL,
+    Mounts,
+    file_system_at,
+    is_temporary,
+    read_mounts,
+)
 from mosha.monitor.readers import WatchMode
 from mosha.monitor.waking import set_within
 from mosha.monitor.workers import HungError, Worker
@@ -45,13 +52,17 @@ DEBOUNCE_MS = 50
 # for another step. While groups move, and a little longer, the step is a short one. Measured
 # with three directories on a busy machine of two cores (idle: % of a core over 20 s; a rename
 # is told after, ms: median and most of 100):
-#   step 10: 0.40 %, 16 and 22    step 20: 0.22 %, 33 and 47
-#   step 25: 0.19 %, 37 and 51    step 50: 0.11 %, 78 and 100
+#   step 10: 0.74 %, 17 and 21    step 20: 0.39 %, 32 and 41
+#   step 50: 0.17 %, 79 and 101   step 100: 0.09 %, 141 and 196
+# A status that is heard of later makes its node count as dead later, if it was the last.
 STEP_MS = 50
 HURRY_STEP_MS = 10
 HURRY_S = 1.0
 HURRY_LIMIT_MS = 500
 """Nothing came for so long: it is looked whether there still is a hurry."""
+
+# Longer than a heartbeat, at each of which somebody else has it looked (`look`) anyhow.
+LOOK_PER_HEARTBEAT = 1.25
 
 # These are local file systems; only a symbolic link to a dead mount could be slow.
 SCAN_LIMIT_S = 2.0
@@ -70,6 +81,7 @@ class Watcher:
     `on_change` gets the path of the file. It is also called for all three files of all
     directories when others begin to be watched, since nothing is known of what happened
     before. `base` is the highest directory that is watched while one below it is missing.
+    `ignored` is a file that this process writes itself: what becomes of it wakes nobody.
     """
 
     def __init__(
@@ -79,12 +91,15 @@ class Watcher:
         *,
         base: Path,
         mode: WatchMode = "auto",
+        ignored: Path | None = None,
     ) -> None:
         self._on_change = on_change
+        self._ignored = str(ignored)
         self._timing = timing
         self._base = base
         self._mode = mode
         self._directories: frozenset[Path] = frozenset()
+        self._mounts: Mounts | None = None
         self._watched: Targets = {}
         self._names: dict[str, tuple[Path, ...]] = {}  # a watched directory, under all its names
         self._ear: _Ear | None = None
@@ -106,11 +121,14 @@ class Watcher:
         if self._ear is not None:
             self._ear.hurry_until = self._hurry_until
 
+    def look(self) -> None:
+        """Have it looked what is there to watch: a heartbeat has passed."""
+        self._wake.set()
+
     async def run(self) -> None:
         """Watch until cancelled."""
         if self._mode == "poll":
             await anyio.sleep_forever()
-        mounts = _MountTable()
         try:
             while True:
                 if self._failing:
@@ -118,12 +136,11 @@ class Watcher:
                 self._wake.clear()
                 # Once more after a change: what was made below a directory just before
                 # that was watched has raised no event.
-                if not await self._renew(mounts):
-                    await set_within(self._wake, self._timing.heartbeat_s)
+                if not await self._renew():
+                    await set_within(self._wake, self._timing.heartbeat_s * LOOK_PER_HEARTBEAT)
         finally:
             self._follow({})
             self._worker.close()
-            mounts.close()
 
     async def _poll(self) -> None:
         """Let everything be looked at for a heartbeat, since events cannot be had."""
@@ -132,14 +149,15 @@ class Watcher:
                 self._tell_all(self._directories)
                 await anyio.sleep(self._timing.poll_s)
 
-    async def _renew(self, mounts: _MountTable) -> bool:
+    async def _renew(self) -> bool:
         """Watch what there is to watch now; return whether that is something else."""
-        if mounts.renew():
+        mounts = read_mounts()
+        if mounts is not self._mounts:
+            self._mounts = mounts
             self._watched = {}  # a watch does not survive its mount
-        known = mounts.known if self._mode == "auto" else None
         try:
             targets = await self._worker.call(
-                _scan, self._directories, self._base, known, limit_s=SCAN_LIMIT_S
+                _scan, self._directories, self._base, self._mode, limit_s=SCAN_LIMIT_S
             )
         except HungError:
             return False
@@ -168,7 +186,9 @@ class Watcher:
             if targets:
                 # One name of each directory: of two, inotify would know only the last.
                 paths = {identity: str(path) for path, identity in targets.items()}
-                self._ear = _Ear(paths.values(), self._hear, asyncio.get_running_loop())
+                self._ear = _Ear(
+                    paths.values(), self._ignored, self._hear, asyncio.get_running_loop()
+                )
                 self._ear.hurry_until = self._hurry_until
                 self._watched = targets
                 self._names = {
@@ -232,12 +252,14 @@ class _Ear:
     def __init__(
         self,
         paths: Iterable[str],
+        ignored: str,
         hear: Callable[[_Ear, Batch | Exception], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         # No debug output, no polling and so no pause for it, not recursive; what may not be read
         # was left out before.
         self._notify = RustNotify(list(paths), False, False, 0, False, False)
+        self._ignored = ignored
         self._hear = hear
         self._loop = loop
         self._stop = threading.Event()
@@ -262,47 +284,28 @@ class _Ear:
                 else:
                     if isinstance(batch, str):
                         continue
-                    heard = batch
+                    heard = {(change, path) for change, path in batch if not self._is_own(path)}
+                    if not heard:
+                        continue
                 # A loop that was closed in the same moment wants to hear nothing.
                 with contextlib.suppress(RuntimeError):
                     self._loop.call_soon_threadsafe(self._hear, self, heard)
 
-
-class _MountTable:
-    """The mounts of this process, read anew when they have changed.
-
-    A file system that was unmounted and mounted again between two looks has the same device
-    and inodes, and the table the same text. But the kernel counts (proc_pid_mounts(5)).
-    """
-
-    def __init__(self) -> None:
-        self._file = Path("/proc/self/mountinfo").open("rb")  # noqa: SIM115 - see close
-        self._poll = select.poll()
-        self._poll.register(self._file, select.POLLPRI)
-        self.known = read_mounts()
-
-    def renew(self) -> bool:
-        """Return whether anything was mounted or unmounted since the last time."""
-        if not self._poll.poll(0):
-            return False
-        self.known = read_mounts()
-        return True
-
-    def close(self) -> None:
-        self._file.close()
+    def _is_own(self, path: str) -> bool:
+        return path == self._ignored or is_temporary(path.rpartition("/")[2])
 
 
-def _scan(directories: Iterable[Path], base: Path, mounts: Mounts | None) -> Targets:
+def _scan(directories: Iterable[Path], base: Path, mode: WatchMode) -> Targets:
     """Return what exists and can be watched, in the thread.
 
     For a directory that is missing, the nearest existing one above it, down from `base`.
-    With `mounts`, remote file systems are left out.
+    In mode `auto` remote file systems are left out: no event would come from there.
     """
     found: Targets = {}
     for directory in directories:
         path = directory
         while path == directory or path.is_relative_to(base):
-            if mounts is not None and mounts.of(os.path.realpath(path)).remote:
+            if mode == "auto" and file_system_at(path).remote:
                 break
             try:
                 facts = path.stat()

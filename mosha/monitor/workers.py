@@ -17,6 +17,7 @@ from typing import Generic, TypeVar, TypeVarTuple
 
 from mosha.clock import boottime
 from mosha.errors import BugError, HostError
+from mosha.monitor.waking import set_within
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -30,9 +31,9 @@ class HungError(HostError):
 
 
 class _Job(Generic[T]):
-    """One call. `returned` belongs to the loop; the rest is written before it is set."""
+    """One call. `over` and `wake` belong to the loop; the rest is written before they are set."""
 
-    __slots__ = ("_error", "_loop", "_value", "_work", "began", "dropped", "returned")
+    __slots__ = ("_error", "_loop", "_value", "_work", "began", "dropped", "over", "wake")
 
     def __init__(self, work: Callable[[], T]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -41,7 +42,8 @@ class _Job(Generic[T]):
         self._error: BaseException | None = None
         self.began = boottime()
         self.dropped = False
-        self.returned: asyncio.Future[None] = self._loop.create_future()
+        self.over = False
+        self.wake = asyncio.Event()
 
     def run(self) -> None:
         """Do the call, in the thread. Not at all if nobody waits for it any more."""
@@ -55,8 +57,20 @@ class _Job(Generic[T]):
             self._loop.call_soon_threadsafe(self._tell)
 
     def _tell(self) -> None:
-        if not self.returned.done():
-            self.returned.set_result(None)
+        self.over = True
+        self.wake.set()
+
+    async def over_within(self, limit_s: float) -> bool:
+        """Wait until the thread has come back, not longer than that; say whether it has.
+
+        Not by `asyncio.wait`, which takes another turn of the loop to tell: a monitor that
+        has nothing to do makes some eight calls a second all its life.
+        """
+        until = boottime() + limit_s
+        while not self.over and (left_s := until - boottime()) > 0:
+            self.wake.clear()  # whoever else waits was woken, and looks for himself
+            await set_within(self.wake, left_s)
+        return self.over
 
     def outcome(self) -> T:
         if self._error is not None:
@@ -83,7 +97,7 @@ class Worker:
     def busy(self) -> float | None:
         """Since when (boottime) the thread is in a call, abandoned or not; None if it is not."""
         job = self._job
-        return None if job is None or job.returned.done() else job.began
+        return None if job is None or job.over else job.began
 
     async def free(self, *, limit_s: float) -> None:
         """Wait until the thread has come back from an abandoned call.
@@ -139,9 +153,9 @@ class Worker:
 
     async def _within(self, job: _Job[T], limit_s: float) -> None:
         for patience_s in (limit_s, min(limit_s, GRACE_MAX_S)):
-            done, _ = await asyncio.wait({job.returned}, timeout=patience_s)
-            if done:
-                self._job = None
+            if await job.over_within(patience_s):
+                if self._job is job:
+                    self._job = None
                 return
         raise HungError(f"{self.name}: no answer for {boottime() - job.began:.1f} s")
 

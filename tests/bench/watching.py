@@ -16,7 +16,7 @@ from tests.bench import floor_watch
 from tests.bench.figures import Figure, Plan, median, percentile
 from tests.bench.machine import usage
 
-STEPS_MS = (10, 20, 25, 50)
+STEPS_MS = (10, 20, 50, 100)
 DEBOUNCE_MS = 50
 DIRECTORIES = 3
 LIMIT_S = 10.0

@@ -56,9 +56,13 @@ class Tree:
 
     @asynccontextmanager
     async def watched(
-        self, *nodes: int, timing: Timing = SLOW, mode: WatchMode = "auto"
+        self,
+        *nodes: int,
+        timing: Timing = SLOW,
+        mode: WatchMode = "auto",
+        ignored: Path | None = None,
     ) -> AsyncIterator[Watcher]:
-        watcher = Watcher(self.told.append, timing, base=self.base, mode=mode)
+        watcher = Watcher(self.told.append, timing, base=self.base, mode=mode, ignored=ignored)
         watcher.set_directories([self.layout.directory(node) for node in nodes])
         async with anyio.create_task_group() as group:
             group.start_soon(watcher.run)
@@ -101,6 +105,27 @@ async def test_other_files_are_not_told(tree: Tree) -> None:
         write_atomically(tree.layout.cltab(2), b"x")
         await until(lambda: tree.told)
         assert tree.told == [tree.layout.cltab(2)]
+
+
+async def test_a_file_that_this_process_writes_wakes_nobody(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree.make(2)
+    heard: list[set[tuple[int, str]]] = []
+    hear = Watcher._hear
+
+    def note(watcher: Watcher, ear: watch._Ear, batch: set[tuple[int, str]]) -> None:
+        heard.append(batch)
+        hear(watcher, ear, batch)
+
+    monkeypatch.setattr(Watcher, "_hear", note)
+    async with tree.watched(2, ignored=tree.layout.clstat(2)):
+        await tree.hears_all_of(2)
+        for _ in range(3):
+            write_atomically(tree.layout.clstat(2), b"x")
+        write_atomically(tree.layout.cltab(2), b"x")
+        await tree.hears(tree.layout.cltab(2))
+    assert {path for batch in heard for _, path in batch} == {str(tree.layout.cltab(2))}
 
 
 async def test_directories_are_picked_up_when_they_appear(tree: Tree) -> None:
