@@ -5,6 +5,7 @@ PYTHON    ?= python3
 VENV      := .venv
 BIN       := $(VENV)/bin
 STAMP     := $(VENV)/made-from-lock
+DEV_STAMP := $(VENV)/made-for-tests
 PIP       := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PIP_TOOLS := 7.6.2
 ARGS      ?=
@@ -22,50 +23,54 @@ help: ## this list
 demo: $(STAMP) ## a cluster of three nodes here, one is killed, its groups move (ARGS=--json)
 	$(BIN)/mosha demo $(ARGS)
 
-demo-web: $(STAMP) ## root: nginx and a floating address, how long it is gone each time (ARGS=--json)
+demo-web: $(DEV_STAMP) ## root: nginx and a floating address, how long it is gone each time (ARGS=--json)
 	$(BIN)/python -m tests.web $(ARGS)
 
 check: lint test ## what CI runs: ruff, mypy and all tests
 
-lint: $(STAMP) ## ruff and mypy alone
+lint: $(DEV_STAMP) ## ruff and mypy alone
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 # Most tests wait for real processes: three at a time keep two cores busy. What fails is run once
 # more, alone: a process that got no CPU for seconds proves nothing, one that fails twice does.
-test: $(STAMP) ## the tests alone, in random order (ARGS='-k lease -x')
+# What each worker would compile for itself, and each of some hundred processes, is kept.
+test: $(DEV_STAMP) ## the tests alone, in random order (ARGS='-k lease -x')
+	export PYTHONDONTWRITEBYTECODE= && \
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS) || \
 	    $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(ARGS)
 
-bench: $(STAMP) ## latencies, CPU and memory beside a floor measured in the same run
+bench: $(DEV_STAMP) ## latencies, CPU and memory beside a floor measured in the same run
 	$(BIN)/python -m tests.bench $(ARGS)
 
-sim: $(STAMP) ## whole clusters in virtual time, seeded, with faults (ARGS='--seeds 2000')
+sim: $(DEV_STAMP) ## whole clusters in virtual time, seeded, with faults (ARGS='--seeds 2000')
 	$(BIN)/python -m tests.sim $(ARGS)
 
-mutants: $(STAMP) ## breaks one rule after the other: how many seeds until a checker notices
+mutants: $(DEV_STAMP) ## breaks one rule after the other: how many seeds until a checker notices
 	$(BIN)/python -m tests.sim.mutants $(ARGS)
 
-chaos: $(STAMP) ## faults against real processes, then a verdict (MINUTES=10 SEED=7; root: with FUSE)
+chaos: $(DEV_STAMP) ## faults against real processes, then a verdict (MINUTES=10 SEED=7; root: with FUSE)
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
-docs: $(STAMP) ## the manual as a site (build/site) and as man pages (build/man)
+docs: $(DEV_STAMP) ## the manual as a site (build/site) and as man pages (build/man)
 	rm -rf build/site build/man
 	$(BIN)/python -m tests.docs_man build/man
 	$(BIN)/python -m sphinx -W --keep-going -q -E -d build/doctrees -b html docs build/site
 	@echo "build/site/index.html"
 
 # A venv of its own, so that .venv holds nothing that is not locked. The two --no-emit options
-# and the custom command keep the addresses and paths of the machine at hand out of the file.
-lock: ## requirements.lock anew from pyproject.toml (ARGS=--upgrade for the newest versions)
+# and the custom command keep the addresses and paths of the machine at hand out of the files.
+# What mosha itself needs is locked apart from what its tests need, to the same versions.
+lock: ## both lock files anew from pyproject.toml (ARGS=--upgrade for the newest versions)
 	dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && \
 	$(PYTHON) -m venv "$$dir/venv" && \
 	"$$dir/venv/bin/python" -m pip --disable-pip-version-check install --quiet pip-tools==$(PIP_TOOLS) && \
-	CUSTOM_COMPILE_COMMAND='make lock' "$$dir/venv/bin/pip-compile" --quiet \
-	    --extra dev --build-deps-for editable --allow-unsafe --strip-extras --generate-hashes \
-	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links $(ARGS) \
-	    --output-file requirements.lock pyproject.toml
+	compile() { CUSTOM_COMPILE_COMMAND='make lock' "$$dir/venv/bin/pip-compile" --quiet \
+	    --build-deps-for editable --allow-unsafe --strip-extras --generate-hashes \
+	    --no-emit-index-url --no-emit-trusted-host --no-emit-find-links $(ARGS) "$$@"; } && \
+	compile --output-file requirements.lock pyproject.toml && \
+	compile --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 
 clean: ## remove .venv and everything else that can be made again
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
@@ -85,4 +90,10 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m compileall -q mosha
+	@touch $@
+
+# A demo needs none of this: who wants to see one does not wait for a type checker.
+$(DEV_STAMP): $(STAMP) requirements-dev.lock
+	@echo "adding what the tests need, from requirements-dev.lock, this once"
+	@$(PIP) install --quiet --require-hashes --requirement requirements-dev.lock
 	@touch $@

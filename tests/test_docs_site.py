@@ -30,7 +30,7 @@ def built(pages: Path, site: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the directory of the site."""
     directory = tmp_path_factory.mktemp("manual") / "site"

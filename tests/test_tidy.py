@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -40,7 +41,7 @@ TESTS = files("tests", suffixes={".py"})
 DOCS = files("docs", "README.md", "CHANGELOG.md", suffixes={".md"})
 TEXTS = files(
     *("mosha", "tests", "docs", "conf", ".ci", "Makefile", "README.md", "CHANGELOG.md"),
-    *("pyproject.toml", "requirements.lock", ".gitignore"),
+    *("pyproject.toml", "requirements.lock", "requirements-dev.lock", ".gitignore"),
     suffixes=TEXT_SUFFIXES,
 )
 
@@ -87,13 +88,20 @@ def test_every_test_can_fail() -> None:
 
 def test_every_requirement_is_locked_with_hashes() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    wanted = [
-        *project["build-system"]["requires"],
-        *project["project"]["dependencies"],
-        *project["project"]["optional-dependencies"]["dev"],
-    ]
+    wanted = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    assert_none(tidy.lock_complaints(wanted, lock))
+    assert_none(tidy.lock_complaints(wanted, lock, "requirements.lock"))
+    wanted += project["project"]["optional-dependencies"]["dev"]
+    lock = (ROOT / "requirements-dev.lock").read_text(encoding="utf-8")
+    assert_none(tidy.lock_complaints(wanted, lock, "requirements-dev.lock"))
+
+
+def test_what_is_locked_for_the_tests_is_what_is_locked_for_mosha() -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    more = (ROOT / "requirements-dev.lock").read_text(encoding="utf-8")
+    pins = re.findall(r"^[\w.-]+==\S+", lock, re.MULTILINE)
+    assert pins
+    assert_none(pin for pin in pins if f"\n{pin} " not in more)
 
 
 def test_modules_named_in_the_documents_exist_and_the_core_is_described_completely() -> None:
@@ -227,9 +235,9 @@ bare==2.0
 
 
 def test_a_missing_and_an_unhashed_requirement_are_found() -> None:
-    assert tidy.lock_complaints(["good>=1", "bare", "gone[x]>=3; y"], LOCK) == [
-        "requirements.lock: gone is missing: make lock",
-        "requirements.lock: bare has no hash",
+    assert tidy.lock_complaints(["good>=1", "bare", "gone[x]>=3; y"], LOCK, "a.lock") == [
+        "a.lock: gone is missing: make lock",
+        "a.lock: bare has no hash",
     ]
 
 

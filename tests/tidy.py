@@ -317,14 +317,12 @@ def assertion_complaints(files: Mapping[str, str]) -> list[str]:
     ]
 
 
-def lock_complaints(wanted: Iterable[str], lock: str) -> list[str]:
-    """Complain of requirements that are not locked, and of locked ones without a hash."""
+def lock_complaints(wanted: Iterable[str], lock: str, path: str) -> list[str]:
+    """Complain of requirements that the file `path` does not lock, or locks without a hash."""
     pins = {
         match[1]: match[2].count("--hash=")
         for match in re.finditer(r"^([\w.-]+)==((?:.*\\\n)*.*)$", lock, re.MULTILINE)
     }
     names = [re.split(r"[<>=!~\[; ]", requirement)[0] for requirement in wanted]
-    found = [
-        f"requirements.lock: {name} is missing: make lock" for name in names if name not in pins
-    ]
-    return found + [f"requirements.lock: {name} has no hash" for name in pins if not pins[name]]
+    found = [f"{path}: {name} is missing: make lock" for name in names if name not in pins]
+    return found + [f"{path}: {name} has no hash" for name in pins if not pins[name]]

@@ -43,10 +43,9 @@ def _run_test(test: str) -> int:
     import pytest  # noqa: PLC0415 - it is needed for this alone
 
     told = io.StringIO()
+    words = "-q -x --tb=no --assert=plain --noconftest -p no:randomly -p no:xdist"
     with contextlib.redirect_stdout(told):
-        failed = pytest.main(
-            ["-q", "-x", "--tb=no", "--noconftest", "-p", "no:randomly", "-p", "no:xdist", test]
-        )
+        failed = pytest.main([*words.split(), test])
     sys.stdout.write(f"test {test.rpartition('::')[2]}: {'fails' if failed else 'passed'}\n")
     return 1 if failed == pytest.ExitCode.TESTS_FAILED else int(failed) * 2
 
