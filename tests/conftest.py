@@ -50,6 +50,15 @@ def pytest_report_header() -> str:
     return f"simulator: fresh seeds from {os.environ[FRESH_SEED]} on (to repeat: {FRESH_SEED}=…)"
 
 
+@pytest.hookimpl(trylast=True)  # after pytest-xdist has put the groups into the names
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse to run where what is meant for one worker would go to several unnoticed."""
+    if getattr(config.option, "loadgroup", False):
+        grouped = (item.nodeid for item in items if item.get_closest_marker("xdist_group"))
+        if loose := [name for name in grouped if "@" not in name]:
+            raise pytest.UsageError(f"pytest-xdist takes no notice of the group of {loose[0]}")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what is marked `root("why it needs it")` for an ordinary user."""
     marker = item.get_closest_marker("root")
