@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 
 from mosha import __version__, logs
@@ -53,7 +54,7 @@ class Requests:
                 return [Reply(ok=True, text=f"clinit {os.getpid()} {__version__}")]
             case Tell():
                 async with self._in_order:
-                    return [await self._tell(request)]
+                    return [await self._tell(request, client.heard_at)]
             case Reread():
                 async with self._in_order:
                     return [await self.reread()]
@@ -90,12 +91,12 @@ class Requests:
     def _everything(self) -> Update:
         return self._engine.full_update(self._errors)
 
-    async def _tell(self, tell: Tell) -> Reply:
+    async def _tell(self, tell: Tell, heard_at: float) -> Reply:
         if not is_name(tell.level):
             return Reply(ok=False, text=f"not the name of a level: {tell.level!r}; {NAME_RULE}")
         if (tell.stop_at is None) != (tell.kill_at is None):
             return Reply(ok=False, text="stop_at and kill_at go together")
-        warning = await self._look()
+        warning = await self._look(heard_at)
         if self._errors and not (self._managed and self._loaded):
             return Reply(ok=False, text="\n".join(self._errors))  # C1.13
         told = Told(tell.group, tell.level, tell.term, tell.node, tell.stop_at, tell.kill_at)
@@ -104,9 +105,9 @@ class Requests:
             raise BugError(f"{tell} got no answer")
         return Reply(ok=answer.ok, text="\n".join(filter(None, (answer.text, warning))))
 
-    async def _look(self) -> str:
-        """Look at cltab; return a warning for the client, if there is one."""
-        reading = await self._table.look()
+    async def _look(self, since: float = math.inf) -> str:
+        """Look at cltab, unless that was done since then; return a warning, if there is one."""
+        reading = await self._table.look(since)
         if reading.cltab is not None:
             self._loaded = True
             logs.get().info("cltab_loaded", entries=len(reading.cltab.entries))

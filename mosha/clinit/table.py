@@ -6,6 +6,8 @@ inode differ (C1.15). What cannot be read, or is wrong, leaves the last good ent
 
 from __future__ import annotations
 
+import asyncio
+import math
 import os
 import stat
 from pathlib import Path
@@ -49,10 +51,23 @@ class TableFile:
         self._files = Abandonable(str(path))
         self._version: _Version | None = None
         self._errors: tuple[str, ...] = ()
+        self._looked_at = -math.inf
+        self._warning = ""
 
-    async def look(self) -> Reading:
-        """Read the file if it is another one than at the last look."""
-        known = self._version
+    async def look(self, since: float = math.inf) -> Reading:
+        """Read the file if it is another one than at the last look.
+
+        It is not looked at again if the last look began after `since` (seconds of the loop's
+        clock): of tells that come together one look will do.
+        """
+        if self._looked_at > since:
+            return Reading(errors=self._errors, warning=self._warning)
+        began, known = asyncio.get_running_loop().time(), self._version
+        reading = await self._read(known)
+        self._looked_at, self._warning = began, reading.warning
+        return reading
+
+    async def _read(self, known: _Version | None) -> Reading:
         try:
             file = await self._files.run(lambda: _read(self.path, known), self._limit_s)
         except FileNotFoundError:

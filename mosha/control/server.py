@@ -24,6 +24,8 @@ from mosha.control.protocol import Message, Reply
 
 RequestT = TypeVar("RequestT")
 
+CHUNK_BYTES = 1 << 16
+
 
 class ServerLimits(Struct, frozen=True):
     """What a client may cost."""
@@ -45,7 +47,8 @@ class Client:
     def __init__(self, writer: asyncio.StreamWriter, pid: int, limits: ServerLimits) -> None:
         self.pid = pid
         self.subscribed = False
-        self.asked_at = 0.0
+        self.asked_at = 0.0  # since when it may ask something, by the clock of the loop
+        self.heard_at = 0.0  # when what it asks at present had come in, by the same clock
         self._writer = writer
         self._limits = limits
 
@@ -160,22 +163,39 @@ class Server(Generic[RequestT]):
 
     async def _converse(self, client: Client, reader: asyncio.StreamReader) -> None:
         loop = asyncio.get_running_loop()
+        begun = b""
         while not client.gone:
             client.asked_at = loop.time()
-            try:
-                async with asyncio.timeout(None if client.subscribed else self._limits.idle_max_s):
-                    line = await reader.readuntil(b"\n")
-                request = self._decoder.decode(line)
-            except asyncio.IncompleteReadError:
+            async with asyncio.timeout(None if client.subscribed else self._limits.idle_max_s):
+                came = await reader.read(CHUNK_BYTES)
+            if not came:
                 return
-            except asyncio.LimitOverrunError:
-                self._refuse(client, f"request longer than {self._limits.request_max_bytes} bytes")
+            client.heard_at = loop.time()
+            *lines, begun = (begun + came).split(b"\n")
+            for line in lines:
+                if not await self._obey(line, client):
+                    return
+            if self._is_too_long(begun, client):
                 return
-            except msgspec.MsgspecError as error:
-                self._refuse(client, f"malformed request: {error}")
-                return
-            for message in await self._answer(request, client):
-                client.send(message)
+
+    async def _obey(self, line: bytes, client: Client) -> bool:
+        """Answer a request; say whether the next one may be of any use."""
+        if self._is_too_long(line, client):
+            return False
+        try:
+            request = self._decoder.decode(line)
+        except msgspec.MsgspecError as error:
+            self._refuse(client, f"malformed request: {error}")
+            return False
+        for message in await self._answer(request, client):
+            client.send(message)
+        return not client.gone
+
+    def _is_too_long(self, line: bytes, client: Client) -> bool:
+        longest = self._limits.request_max_bytes
+        if len(line) > longest:
+            self._refuse(client, f"request longer than {longest} bytes")
+        return len(line) > longest
 
     def _refuse(self, client: Client, reason: str) -> None:
         logs.get().warning("client_refused", pid=client.pid, reason=reason)

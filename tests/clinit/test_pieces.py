@@ -24,7 +24,7 @@ from mosha.clinit.command import argv_of
 from mosha.clinit.logsink import KEPT_MAX_BYTES, LogSink
 from mosha.clinit.options import ClinitOptions
 from mosha.clinit.orphans import StateDir
-from mosha.clinit.table import TableFile
+from mosha.clinit.table import Reading, TableFile
 from mosha.clock import boottime
 from mosha.core.status import GroupLine, GroupState
 from mosha.errors import HostError
@@ -132,6 +132,22 @@ async def test_what_was_cancelled_is_waited_for() -> None:
 async def test_errors_of_files_are_passed_on() -> None:
     with pytest.raises(FileNotFoundError):
         await Abandonable("x").run(lambda: os.stat("/no/such"), 10)  # noqa: PTH116
+
+
+async def test_of_tells_that_come_together_one_look_will_do(tmp_path: Path) -> None:
+    path = tmp_path / "cltab"
+    table, loop = TableFile(path, 10), asyncio.get_running_loop()
+    heard_at = loop.time()
+    missing = await table.look(heard_at)
+    assert "file not found" in missing.warning
+    path.write_text("g:a:1:wait:true\n")
+    assert await table.look(heard_at) == missing
+    assert (await table.look(loop.time())).cltab is not None
+    path.write_text("g:a:1:wait:true\nh:b:1:wait:true\n")
+    assert await table.look(heard_at) == Reading()
+    found = await table.look(loop.time())
+    assert found.cltab is not None
+    assert len(found.cltab.entries) == 2
 
 
 async def test_a_hung_cltab_leaves_the_last_entries_in_force(tmp_path: Path) -> None:

@@ -92,6 +92,29 @@ async def test_many_requests_at_once_on_one_connection_do_not_mix(path: Path) ->
     assert all(f"level='{number}'" in text for number, text in enumerate(texts))
 
 
+async def test_requests_are_taken_apart_however_they_come(path: Path) -> None:
+    lines = [msgspec.json.encode(Tell("g", str(number))) + b"\n" for number in range(5)]
+    stream = b"".join(lines)
+    async with echo(path):
+        for pieces in ([stream], [stream[:70], stream[70:]], [stream[:-1], stream[-1:]], lines):
+            reader, writer = await raw(path)
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+            for number in range(5):
+                reply = msgspec.json.decode(await reader.readline(), type=Reply)
+                assert f"level='{number}'" in reply.text
+            writer.close()
+
+
+async def test_the_sense_before_the_nonsense_is_answered(path: Path) -> None:
+    async with echo(path):
+        reader, writer = await raw(path, b'{"op":"hello"}\nnonsense\n{"op":"hello"}\n')
+        replies = (await reader.read()).splitlines()
+        assert [msgspec.json.decode(line, type=Reply).ok for line in replies] == [True, False]
+        writer.close()
+
+
 async def test_a_silent_client_and_a_half_request_hold_nobody_up_c4_19(path: Path) -> None:
     async with echo(path):
         silent = [await raw(path) for _ in range(20)]
