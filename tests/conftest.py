@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # No deadline: two cores may be busy with something else. A failing example can be replayed.
+# Each suite has other examples; fifty of each property at a time are enough.
 hypothesis.settings.register_profile(
     "mosha",
     deadline=None,
+    max_examples=50,
     print_blob=True,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )

@@ -58,7 +58,7 @@ def heard(peer: Peer, status: Status, now: float) -> Peer:
     O1: anything not newer than what is known is dropped, the peer is returned unchanged.
     """
     known = peer.status
-    if known is not None and status.stamp <= known.stamp:
+    if known is not None and (status.inc, status.seq) <= (known.inc, known.seq):
         return peer
     new_life = known is None or status.inc > known.inc
     # Made from its parts: this runs for every status of every peer, `replace` costs thrice.

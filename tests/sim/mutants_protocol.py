@@ -67,8 +67,8 @@ PROTOCOL: tuple[Mutant, ...] = (
         "older status accepted",
         "O1",
         "mosha.core.peers",
-        "status.stamp <= known.stamp",
-        "status.stamp == known.stamp",
+        "(status.inc, status.seq) <= (known.inc, known.seq)",
+        "(status.inc, status.seq) == (known.inc, known.seq)",
         scenario="old-versions-are-read",
     ),
     Mutant(

@@ -88,6 +88,8 @@ def commit(machine: Machine) -> None:
 def console(machine: Machine, user: str, home: str) -> Iterator[Console]:
     """Give a shell of a user of the machine; where it prints `home`, the pages print theirs."""
     pip = [f"{name}={os.environ[name]}" for name in _PIP_VARIABLES if name in os.environ]
+    # That is: do not compile ten thousand files of which some hundred are imported (pip's manual).
+    pip.append("PIP_NO_COMPILE=no")
     bash = ["env", "COLUMNS=80", "LANG=C.UTF-8", *pip, "bash", "--login"]
     words = machine.inside("runuser", "--login", user, "--command", f"exec {shlex.join(bash)}")
     with Console(words, home, {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}) as shell:
