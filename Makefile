@@ -38,8 +38,8 @@ lint: $(DEV_STAMP) ## ruff and mypy alone
 # What each worker would compile for itself, and each of some hundred processes, is kept.
 test: $(DEV_STAMP) ## the tests alone, in random order (ARGS='-k lease -x')
 	export PYTHONDONTWRITEBYTECODE= && \
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS) || \
-	    $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS) || { [ $$? -eq 1 ] && \
+	    $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(ARGS); }
 
 bench: $(DEV_STAMP) ## latencies, CPU and memory beside a floor measured in the same run
 	$(BIN)/python -m tests.bench $(ARGS)

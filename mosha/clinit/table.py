@@ -63,21 +63,19 @@ class TableFile:
         if self._looked_at > since:
             return Reading(errors=self._errors, warning=self._warning)
         began, known = asyncio.get_running_loop().time(), self._version
-        reading = await self._read(known)
-        self._looked_at, self._warning = began, reading.warning
-        return reading
-
-    async def _read(self, known: _Version | None) -> Reading:
+        self._warning = ""
         try:
             file = await self._files.run(lambda: _read(self.path, known), self._limit_s)
         except FileNotFoundError:
             self._version = None
-            return Reading(errors=self._errors, warning=f"file not found: {self.path}")  # C1.17
-        except OSError as error:
+            self._warning = f"file not found: {self.path}"  # C1.17
+        except OSError as error:  # nothing was seen: the next tell looks for itself
+            self._looked_at = -math.inf
             text = error.strerror or str(error)
             return Reading(errors=self._errors, warning=f"cannot read {self.path}: {text}")
-        if file.version == known:
-            return Reading(errors=self._errors)
+        self._looked_at = began
+        if self._warning or file.version == known:
+            return Reading(errors=self._errors, warning=self._warning)
         self._version = file.version
         return self._judge(file)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import socket
 import struct
@@ -48,7 +49,7 @@ class Client:
         self.pid = pid
         self.subscribed = False
         self.asked_at = 0.0  # since when it may ask something, by the clock of the loop
-        self.heard_at = 0.0  # when what it asks at present had come in, by the same clock
+        self.heard_at = math.inf  # when what it asks at present had come in, by the same clock
         self._writer = writer
         self._limits = limits
 
@@ -139,9 +140,7 @@ class Server(Generic[RequestT]):
 
     async def _serve(self, connection: socket.socket) -> None:
         pid, _ = peer_of(connection)
-        reader, writer = await asyncio.open_unix_connection(
-            sock=connection, limit=self._limits.request_max_bytes
-        )
+        reader, writer = await asyncio.open_unix_connection(sock=connection, limit=CHUNK_BYTES)
         client = Client(writer, pid, self._limits)
         self._make_room()
         self._clients.add(client)
@@ -163,24 +162,38 @@ class Server(Generic[RequestT]):
 
     async def _converse(self, client: Client, reader: asyncio.StreamReader) -> None:
         loop = asyncio.get_running_loop()
-        begun = b""
+        begun = bytearray()
         while not client.gone:
             client.asked_at = loop.time()
             async with asyncio.timeout(None if client.subscribed else self._limits.idle_max_s):
-                came = await reader.read(CHUNK_BYTES)
-            if not came:
-                return
+                lines = await self._requests(reader, begun)
             client.heard_at = loop.time()
-            *lines, begun = (begun + came).split(b"\n")
             for line in lines:
                 if not await self._obey(line, client):
                     return
-            if self._is_too_long(begun, client):
+            if not lines:
                 return
+
+    async def _requests(self, reader: asyncio.StreamReader, begun: bytearray) -> list[bytes]:
+        """Wait for a whole request; return all that have come, none at the end.
+
+        `begun` is what has come of the next one. One that gets too long counts as whole.
+        """
+        while came := await reader.read(CHUNK_BYTES):
+            whole, newline, rest = came.rpartition(b"\n")
+            if newline:
+                lines = bytes(begun + whole).split(b"\n")
+                begun[:] = rest
+                return lines
+            begun += rest
+            if len(begun) > self._limits.request_max_bytes:
+                return [bytes(begun)]
+        return []
 
     async def _obey(self, line: bytes, client: Client) -> bool:
         """Answer a request; say whether the next one may be of any use."""
-        if self._is_too_long(line, client):
+        if len(line) > self._limits.request_max_bytes:
+            self._refuse(client, f"request longer than {self._limits.request_max_bytes} bytes")
             return False
         try:
             request = self._decoder.decode(line)
@@ -190,12 +203,6 @@ class Server(Generic[RequestT]):
         for message in await self._answer(request, client):
             client.send(message)
         return not client.gone
-
-    def _is_too_long(self, line: bytes, client: Client) -> bool:
-        longest = self._limits.request_max_bytes
-        if len(line) > longest:
-            self._refuse(client, f"request longer than {longest} bytes")
-        return len(line) > longest
 
     def _refuse(self, client: Client, reason: str) -> None:
         logs.get().warning("client_refused", pid=client.pid, reason=reason)

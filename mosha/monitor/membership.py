@@ -175,11 +175,11 @@ def _look(hpc_nodes: Path, layout: Layout, known: frozenset[int]) -> _Found:
     if up is not None:
         return _Found(up=up)
     base = Path(os.path.realpath(layout.mfsbase))
-    mounts = read_mounts()
-    own = mounts.of(base)
     here: set[int] = set()
     elsewhere: set[int] = set()
     try:
+        mounts = read_mounts()
+        own = mounts.of(base)
         with os.scandir(base) as entries:
             for entry in entries:
                 node = node_number(entry.name)

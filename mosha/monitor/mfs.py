@@ -158,11 +158,13 @@ class _MountTable:
         self._changes.register(self._file, select.POLLPRI)
         self._known: Mounts | None = None
 
-    def now(self) -> Mounts:
+    def now(self, *, fresh: bool) -> Mounts:
         with self._lock:
-            # Asked before it is read: what changes in between is told the next time.
-            changed = self._changes.poll(0)
-            if changed or self._known is None:
+            # Asked before it is read: what changes in between is told the next time. Told once:
+            # if the reading fails, nothing is known.
+            if self._changes.poll(0) or fresh:
+                self._known = None
+            if self._known is None:
                 text = Path("/proc/self/mountinfo").read_bytes()
                 self._known = Mounts(text.decode("utf-8", "surrogateescape"))
             return self._known
@@ -171,32 +173,38 @@ class _MountTable:
 _table = functools.cache(_MountTable)
 
 
-def read_mounts() -> Mounts:
+def read_mounts(*, fresh: bool = False) -> Mounts:
     """Return the mounts of this process now: the same object as long as nothing changes.
 
+    `fresh`: read in any case. A mount can be walked into a moment before the kernel counts it:
+    who decides by this where to write does not go by the count.
     Does not touch any file system but /proc. For any thread.
+
+    Raises:
+        OSError: /proc cannot be read (no descriptor is left).
     """
-    return _table().now()
+    return _table().now(fresh=fresh)
 
 
-def file_system_at(path: Path) -> MountFacts:
+def file_system_at(path: Path, *, fresh: bool = False) -> MountFacts:
     """Return the mount that a path leads to, symbolic links followed, whether it exists or not.
 
-    The kernel finds its way in one step; `realpath` looks at each part of the path.
+    The kernel finds its way in one step; `realpath` looks at each part of the path. `fresh` and
+    what it raises: as `read_mounts`.
     """
     try:
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
-        return read_mounts().of(os.path.realpath(path))
+        return read_mounts(fresh=fresh).of(os.path.realpath(path))
     try:
-        return file_system_of(fd)
+        return file_system_of(fd, fresh=fresh)
     finally:
         os.close(fd)
 
 
-def file_system_of(fd: int) -> MountFacts:
-    """Return the mount that an open file or directory is on. Does not touch it."""
-    return read_mounts().of(Path(f"/proc/self/fd/{fd}").readlink())
+def file_system_of(fd: int, *, fresh: bool = False) -> MountFacts:
+    """Return the mount that an open file or directory is on, without touching it."""
+    return read_mounts(fresh=fresh).of(Path(f"/proc/self/fd/{fd}").readlink())
 
 
 def _mount(line: str) -> tuple[str, str, MountFacts] | None:

@@ -195,11 +195,12 @@ class Publisher:
 
     def _prepare(self) -> Status | None:
         try:
-            self._check_memory(file_system_at(self._directory))
+            self._check_memory(file_system_at(self._directory, fresh=True))
             self._directory.mkdir(parents=True, exist_ok=True)
             remove_stale_temporaries(self._directory)
             with self._opened() as directory:
-                self._mount, self._place = file_system_of(directory), _place_of(directory)
+                self._mount = file_system_of(directory, fresh=True)
+                self._place = _place_of(directory)
             self._remember(self._mount)
         except OSError as error:
             raise HostError(f"cannot publish in {_told(error, self._directory)}") from error
@@ -240,7 +241,7 @@ class Publisher:
             fd = os.open(self._directory, flags)
         except FileNotFoundError:
             # Somebody removed it, or its mount took it along: nothing is made in the void.
-            self._compare(file_system_at(self._directory))
+            self._compare(file_system_at(self._directory, fresh=True))
             self._directory.mkdir(parents=True, exist_ok=True)
             fd = os.open(self._directory, flags)
         try:
@@ -259,7 +260,7 @@ class Publisher:
     def _check_mount(self, directory: int) -> None:
         place = _place_of(directory)
         if place != self._place:
-            self._compare(file_system_of(directory))
+            self._compare(file_system_of(directory, fresh=True))
             # Unmounted and mounted again: the same place with other numbers.
             self._place = place
 
@@ -296,6 +297,6 @@ def _told(error: OSError, directory: Path) -> str:
 
 
 def _place_of(directory: int) -> tuple[int, int]:
-    """Return device and mount id: the device alone does not tell a bind mount that vanished."""
-    _, _, rest = read_file(Path(f"/proc/self/fdinfo/{directory}")).partition(b"mnt_id:")
-    return os.fstat(directory).st_dev, int(rest.split(maxsplit=1)[0])
+    """Return device and inode: the device alone does not tell a bind mount that vanished."""
+    facts = os.fstat(directory)
+    return facts.st_dev, facts.st_ino

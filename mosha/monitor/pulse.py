@@ -20,8 +20,10 @@ from mosha.monitor.waking import set_within
 
 # Bursts of changes go out as one status (O5).
 GATHER_S = 0.01
-# While much is published, it is not looked around after each status.
-LOOK_PER_HEARTBEAT = 0.5
+# While much is published, it is not looked around after each status; while nothing can be, after
+# somewhat more than a heartbeat all the same.
+LOOK_SOONEST = 0.5
+LOOK_LATEST = 1.25
 # Leases are counted again at most this many times in a heartbeat.
 RENEWALS_PER_HEARTBEAT = 4
 
@@ -49,6 +51,7 @@ class Pulse:
         self._settle = settle
         self._published = published
         self._look = look
+        self._looked_at = -math.inf
         self._publish_wanted = asyncio.Event()
         self._renew_wanted = asyncio.Event()
         self._scope = anyio.CancelScope()
@@ -64,7 +67,7 @@ class Pulse:
     async def publishing(self) -> None:
         """Publish at each heartbeat and at once when something changed, until `last`."""
         heartbeat_s = self._node.mind.timing.heartbeat_s
-        due = look_due = boottime()
+        due = boottime()
         with self._scope:
             while not self._node.mind.displaced:
                 await set_within(self._publish_wanted, due - boottime())
@@ -76,9 +79,7 @@ class Pulse:
                 await self._publisher.publish(self._node.next_status(now))
                 self._published()
                 # After the write: its thread and those of the look would hinder each other.
-                if now >= look_due:
-                    look_due = now + heartbeat_s * LOOK_PER_HEARTBEAT
-                    self._look()
+                self._look_around(heartbeat_s * LOOK_SOONEST)
 
     async def renewing(self) -> None:
         """Hand renewed leases to clinit; at least once a heartbeat ask for a sign of life."""
@@ -92,8 +93,15 @@ class Pulse:
             self._renew_wanted.clear()
             renewals = self._node.renewals(last)
             self._settle()
+            self._look_around(heartbeat_s * LOOK_LATEST)
             if self._clinit.connected:
                 await self._clinit.renew(renewals)
+
+    def _look_around(self, soonest_s: float) -> None:
+        now = boottime()
+        if now >= self._looked_at + soonest_s:
+            self._looked_at = now
+            self._look()
 
     async def last(self) -> None:
         """End the publishing, with the status that says that this node has left."""

@@ -195,9 +195,10 @@ class PeerReaders:
 
 def _read(node: int, path: Path, last: _Reading | None) -> _Reading:
     """Read and parse a status, in the thread. The same bytes are not parsed again."""
-    # Links are followed here, where it may hang, and not by those who wait.
-    remote = file_system_at(path.parent).remote
+    remote = last is not None and last.remote
     try:
+        # Links are followed here, where it may hang, and not by those who wait.
+        remote = file_system_at(path.parent).remote
         data = read_file(path, CLSTAT_MAX_BYTES)
     except FileNotFoundError:
         return _Reading(b"", None, "no clstat", remote)

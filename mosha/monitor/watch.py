@@ -151,15 +151,15 @@ class Watcher:
 
     async def _renew(self) -> bool:
         """Watch what there is to watch now; return whether that is something else."""
-        mounts = read_mounts()
-        if mounts is not self._mounts:
-            self._mounts = mounts
-            self._watched = {}  # a watch does not survive its mount
         try:
+            mounts = read_mounts()
+            if mounts is not self._mounts:
+                self._mounts = mounts
+                self._watched = {}  # a watch does not survive its mount
             targets = await self._worker.call(
                 _scan, self._directories, self._base, self._mode, limit_s=SCAN_LIMIT_S
             )
-        except HungError:
+        except (OSError, HungError):  # it will be looked again; all this only makes things faster
             return False
         if targets == self._watched and not self._failing:
             return False
@@ -221,7 +221,8 @@ class Watcher:
             parent, _, name = text.rpartition("/")
             if change == Change.deleted and text in self._names:
                 for path in self._names.pop(text):
-                    del self._watched[path]  # another one may come, and even get the same inode
+                    # Another one may come, and even get the same inode.
+                    self._watched.pop(path, None)
                 self._wake.set()
             for directory in self._names.get(parent, ()):
                 if directory not in self._directories:

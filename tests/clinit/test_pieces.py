@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import io
 import json
 import os
@@ -148,6 +149,22 @@ async def test_of_tells_that_come_together_one_look_will_do(tmp_path: Path) -> N
     found = await table.look(loop.time())
     assert found.cltab is not None
     assert len(found.cltab.entries) == 2
+
+
+async def test_a_look_that_failed_is_not_shared(tmp_path: Path) -> None:
+    path = tmp_path / "cltab"
+    path.write_text("g:a:1:wait:true\n")
+    table, heard_at = TableFile(path, 10), asyncio.get_running_loop().time()
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(table._files, "run", fail)
+        assert "cannot read" in (await table.look(heard_at)).warning
+    found = await table.look(heard_at)
+    assert found.cltab is not None
+    assert found.warning == ""
+
+
+async def fail(*_: object) -> None:
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 async def test_a_hung_cltab_leaves_the_last_entries_in_force(tmp_path: Path) -> None:

@@ -178,6 +178,22 @@ async def test_an_idle_client_is_let_go_but_a_subscriber_is_not(path: Path) -> N
         assert (await anext(news)).gone == ("g",)
 
 
+async def test_a_client_that_never_comes_to_the_end_of_a_request_is_let_go(path: Path) -> None:
+    async with echo(path, ServerLimits(idle_max_s=0.2)):
+        reader, writer = await raw(path)
+
+        ended = asyncio.create_task(reader.read())
+
+        def trickle() -> bool:
+            writer.write(b"x")
+            return ended.done()
+
+        await until(trickle)
+        with contextlib.suppress(ConnectionError):  # it had not read the last of this
+            assert await ended == b""
+        writer.close()
+
+
 async def test_of_too_many_clients_the_idlest_goes(path: Path) -> None:
     async with echo(path, ServerLimits(clients_max=3)), subscribe(path) as news:
         await anext(news)

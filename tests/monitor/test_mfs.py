@@ -114,6 +114,36 @@ def test_mounts_that_have_not_changed_are_not_worked_out_again() -> None:
     wait_until(lambda: mfs.read_mounts() is mfs.read_mounts())
 
 
+class Once:
+    """A poll that tells of one change."""
+
+    def __init__(self) -> None:
+        self.told = [[(0, 0)]]
+
+    def poll(self, timeout: int) -> list[tuple[int, int]]:
+        assert timeout == 0
+        return self.told.pop() if self.told else []
+
+
+def test_after_a_change_that_could_not_be_read_nothing_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = mfs._MountTable()
+    try:
+        before = table.now(fresh=False)
+        monkeypatch.setattr(table, "_changes", Once())
+        with monkeypatch.context() as no_descriptors:
+            no_descriptors.setattr(Path, "read_bytes", lambda _: os.open("/no/such", 0))
+            with pytest.raises(OSError, match="No such file"):
+                table.now(fresh=False)
+        after = table.now(fresh=False)
+        assert after is not before
+        assert table.now(fresh=False) is after
+        assert table.now(fresh=True) is not after
+    finally:
+        os.close(table._file)
+
+
 @pytest.mark.root("to mount a tmpfs")
 def test_a_mount_that_comes_and_goes_is_seen(tmp_path: Path) -> None:
     before = mfs.read_mounts()

@@ -102,7 +102,7 @@ async def test_while_much_is_published_it_is_looked_around_less_often() -> None:
     async with body.beating():
         assert await until(lambda: len(body.published) > 30)
         lasted_s = boottime() - began
-    assert 1 <= body.looks <= 1 + lasted_s / (0.5 * pulse.LOOK_PER_HEARTBEAT)
+    assert 1 <= body.looks <= 1 + lasted_s / (0.5 * pulse.LOOK_SOONEST)
 
 
 async def test_leases_are_not_counted_with_each_vote() -> None:
