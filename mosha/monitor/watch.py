@@ -54,8 +54,10 @@ DEBOUNCE_MS = 50
 # is told after, ms: median and most of 100):
 #   step 10: 0.74 %, 17 and 21    step 20: 0.39 %, 32 and 41
 #   step 50: 0.17 %, 79 and 101   step 100: 0.09 %, 141 and 196
-# A status that is heard of later makes its node count as dead later, if it was the last.
-STEP_MS = 50
+# A status that is heard of later makes its node count as dead later, if it was the last: so it is
+# a tenth of a heartbeat, within these bounds.
+STEP_PER_HEARTBEAT = 0.1
+STEP_MIN_MS, STEP_MAX_MS = 50, 100
 HURRY_STEP_MS = 10
 HURRY_S = 1.0
 HURRY_LIMIT_MS = 500
@@ -95,6 +97,8 @@ class Watcher:
     ) -> None:
         self._on_change = on_change
         self._ignored = str(ignored)
+        step_ms = round(timing.heartbeat_s * STEP_PER_HEARTBEAT * 1000)
+        self._step_ms = min(max(step_ms, STEP_MIN_MS), STEP_MAX_MS)
         self._timing = timing
         self._base = base
         self._mode = mode
@@ -166,7 +170,7 @@ class Watcher:
         try:
             self._follow(targets)
         except FileNotFoundError:  # gone again since it was looked at: nothing is followed now
-            await anyio.sleep(STEP_MS / 1000)
+            await anyio.sleep(STEP_MIN_MS / 1000)
             return True
         except (OSError, RuntimeError) as error:  # refused by inotify or by watchfiles
             self._failed(error)
@@ -187,7 +191,11 @@ class Watcher:
                 # One name of each directory: of two, inotify would know only the last.
                 paths = {identity: str(path) for path, identity in targets.items()}
                 self._ear = _Ear(
-                    paths.values(), self._ignored, self._hear, asyncio.get_running_loop()
+                    paths.values(),
+                    self._ignored,
+                    self._step_ms,
+                    self._hear,
+                    asyncio.get_running_loop(),
                 )
                 self._ear.hurry_until = self._hurry_until
                 self._watched = targets
@@ -254,6 +262,7 @@ class _Ear:
         self,
         paths: Iterable[str],
         ignored: str,
+        step_ms: int,
         hear: Callable[[_Ear, Batch | Exception], None],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -261,6 +270,7 @@ class _Ear:
         # was left out before.
         self._notify = RustNotify(list(paths), False, False, 0, False, False)
         self._ignored = ignored
+        self._step_ms = step_ms
         self._hear = hear
         self._loop = loop
         self._stop = threading.Event()
@@ -276,7 +286,9 @@ class _Ear:
         with self._notify:
             while not self._stop.is_set():
                 hurry = boottime() < self.hurry_until
-                step_ms, limit_ms = (HURRY_STEP_MS, HURRY_LIMIT_MS) if hurry else (STEP_MS, 0)
+                step_ms, limit_ms = self._step_ms, 0
+                if hurry:
+                    step_ms, limit_ms = HURRY_STEP_MS, HURRY_LIMIT_MS
                 try:
                     batch = self._notify.watch(DEBOUNCE_MS, step_ms, limit_ms, self._stop)
                 except (OSError, RuntimeError) as error:

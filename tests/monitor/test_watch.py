@@ -343,6 +343,20 @@ class Recorder:
 made: list[Recorder] = []
 
 
+@pytest.mark.parametrize(
+    ("heartbeat_s", "step_ms"), [(0.2, 50), (0.5, 50), (0.8, 80), (1.0, 100), (60.0, 100)]
+)
+async def test_it_looks_ten_times_in_a_heartbeat_within_bounds(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, heartbeat_s: float, step_ms: int
+) -> None:
+    monkeypatch.setattr(watch, "RustNotify", Recorder)
+    made.clear()
+    tree.make(2)
+    async with tree.watched(2, timing=derive(600.0, heartbeat_s=heartbeat_s)):
+        await until(lambda: made and made[-1].steps)
+        assert set(made[-1].steps) == {step_ms}
+
+
 async def test_in_a_hurry_it_looks_more_often_and_then_no_more(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -354,8 +368,8 @@ async def test_in_a_hurry_it_looks_more_often_and_then_no_more(
     async with tree.watched(2) as watcher:
         await tree.hears_all_of(2)
         steps = made[-1].steps
-        await until(lambda: watch.STEP_MS in steps)
+        await until(lambda: watch.STEP_MAX_MS in steps)
         assert watch.HURRY_STEP_MS not in steps
         watcher.hurry()
         await until(lambda: watch.HURRY_STEP_MS in steps)
-        await until(lambda: steps[-1] == watch.STEP_MS)
+        await until(lambda: steps[-1] == watch.STEP_MAX_MS)
