@@ -3,7 +3,7 @@
 Reading is open + read, and nothing is judged by stat beforehand: what stat says of a file on
 a network is seconds old. Writing is a temporary file in the same directory and a rename.
 Everything here may hang on a network file system and belongs into a `Worker`; only
-`read_mounts` and `Mounts` touch nothing but /proc.
+`read_mounts`, `file_system_of` and `Mounts` touch nothing but /proc.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ class Watcher:
         ignored: Path | None = None,
     ) -> None:
         self._on_change = on_change
-        self._ignored = str(ignored)
+        self._ignored = "" if ignored is None else str(ignored)
         step_ms = round(timing.heartbeat_s * STEP_PER_HEARTBEAT * 1000)
         self._step_ms = min(max(step_ms, STEP_MIN_MS), STEP_MAX_MS)
         self._timing = timing
