@@ -35,11 +35,13 @@ lint: $(DEV_STAMP) ## ruff and mypy alone
 
 # Most tests wait for real processes: three at a time keep two cores busy. What fails is run once
 # more, alone: a process that got no CPU for seconds proves nothing, one that fails twice does.
+# That is by one worker, too: its tests have the names by which the failed ones are known.
 # What each worker would compile for itself, and each of some hundred processes, is kept.
 test: $(DEV_STAMP) ## the tests alone, in random order (ARGS='-k lease -x')
 	export PYTHONDONTWRITEBYTECODE= && \
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS) || { [ $$? -eq 1 ] && \
-	    $(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(ARGS); }
+	    $(BIN)/python -m pytest -n 1 --dist loadgroup --last-failed --last-failed-no-failures none \
+	        $(ARGS); }
 
 bench: $(DEV_STAMP) ## latencies, CPU and memory beside a floor measured in the same run
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -31,6 +31,7 @@ EXPECTED = frozenset(
             "claim_withdrawn",
             "incarnation_raised",
             "tell_refused",
+            "fork_server_failed",
         ),
     }
 )

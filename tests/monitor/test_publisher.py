@@ -361,7 +361,7 @@ async def test_a_spoilt_memory_of_the_mount_does_no_harm(
 
 @pytest.mark.root("to make a directory hang")
 async def test_a_write_that_hangs_is_told_and_the_newest_one_follows_it(desk: Desk) -> None:
-    publisher = desk.publisher(limit_s=0.05)
+    publisher = desk.publisher(limit_s=1.0)
     await publisher.read_former()
     await publisher.publish(status(1))
     with hanging(desk.path.parent) as hang:
