@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import shutil
 import signal
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -31,6 +32,7 @@ hypothesis.settings.load_profile("mosha")
 
 SESSION = pytest.StashKey[Session]()
 TMP_PATHS = "t"
+KEPT = "kept"  # what a worker tells at its end: the directory of which it left the files
 # The first of the fresh seeds of the simulator: of one session, whichever worker runs them.
 FRESH_SEED = "MOSHA_SIM_FIRST"
 
@@ -71,10 +73,27 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(trylast=True)  # after the last fixtures are gone
 def pytest_sessionfinish(session: pytest.Session) -> None:
     mosha = session.config.stash[SESSION]
-    mosha.look(expected={TMP_PATHS})
+    mosha.look(expected={TMP_PATHS, *mosha.kept})
     if mosha.left:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     mosha.end(keep=session.exitstatus == pytest.ExitCode.TESTS_FAILED)
+    if mosha.directory.exists() and hasattr(session.config, "workeroutput"):
+        session.config.workeroutput[KEPT] = mosha.directory.name
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Know of what a worker of pytest-xdist has kept: its directory is below the own one."""
+    output = getattr(node, "workeroutput", {})  # none from a worker that crashed
+    if KEPT in output:
+        node.config.stash[SESSION].kept.add(output[KEPT])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Spare each collection of garbage the thousands of tests, which all stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(

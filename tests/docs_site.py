@@ -11,8 +11,10 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:  # half a second, which who only reads the navigation need not wait
+    from sphinx.application import Sphinx
 
 FIRST = "README"
 """The page that the site begins with, as Sphinx calls it."""

@@ -125,6 +125,8 @@ class Session:
     directory: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="m")).resolve())
     cgroups: tuple[Path, Path] | None = None
     left: list[str] = field(default_factory=list)
+    kept: set[str] = field(default_factory=set)
+    """Names of directories in its own that sessions below it have left for a look."""
 
     def begin(self) -> None:
         """Mark all children from now on, and send every temporary file to one place."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
+ASSERTS = "assert"
 
 _LEAVES = frozenset({"errors", "clock", "logs", "logfile", "notify", "journal"})
 _CONTROL = frozenset({"control", "formats", "core"}) | _LEAVES
@@ -277,43 +278,49 @@ def sleep_complaints(path: str, text: str) -> list[str]:
     ]
 
 
-def asserting_functions(files: Mapping[str, str]) -> set[str]:
-    """Return the names of all functions that assert, themselves or by one that does."""
-    functions = [
-        node
-        for text in files.values()
-        for node in ast.walk(ast.parse(text))
-        if isinstance(node, _FUNCTION)
-    ]
+def asserting_functions(calls: Mapping[str, set[str]]) -> set[str]:
+    """Return the names of all functions that assert, themselves or by one that does.
+
+    `calls` has what each function calls, with ASSERTS for an assert.
+    """
     names: set[str] = set()
-    while True:
-        more = {node.name for node in functions if asserts(node, names)} - names
-        if not more:
-            return names
+    while more := {name for name, called in calls.items() if asserts(called, names)} - names:
         names |= more
+    return names
 
 
-def asserts(function: ast.AST, helpers: set[str]) -> bool:
-    """Say whether a function holds an assert, a `pytest.raises` or a call of such a helper."""
+def asserts(called: set[str], helpers: set[str]) -> bool:
+    """Say whether among what is called there is an assert, `pytest.raises` or such a helper."""
+    return not called.isdisjoint(helpers | {ASSERTS, "raises", "warns"}) or any(
+        name.startswith("assert_") for name in called
+    )
+
+
+def called_in(function: ast.AST) -> Iterator[str]:
+    """Yield the names of what a function calls, and ASSERTS for each assert."""
     for node in ast.walk(function):
         if isinstance(node, ast.Assert):
-            return True
-        if isinstance(node, ast.Call):
-            name = called_name(node)
-            if name in helpers or name in {"raises", "warns"} or name.startswith("assert_"):
-                return True
-    return False
+            yield ASSERTS
+        elif isinstance(node, ast.Call):
+            yield called_name(node)
 
 
 def assertion_complaints(files: Mapping[str, str]) -> list[str]:
     """Complain of tests that cannot fail."""
-    helpers = asserting_functions(files)
-    return [
-        f"{path}:{node.lineno}: {node.name} asserts nothing"
+    functions = [
+        (path, node, set(called_in(node)))
         for path, text in files.items()
         for node in ast.walk(ast.parse(text))
-        if isinstance(node, _FUNCTION) and node.name.startswith("test_")
-        if not asserts(node, helpers)
+        if isinstance(node, _FUNCTION)
+    ]
+    calls: dict[str, set[str]] = {}
+    for _, node, called in functions:
+        calls[node.name] = calls.get(node.name, set()) | called
+    helpers = asserting_functions(calls)
+    return [
+        f"{path}:{node.lineno}: {node.name} asserts nothing"
+        for path, node, called in functions
+        if node.name.startswith("test_") and not asserts(called, helpers)
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,7 +87,10 @@ def demo(short_dir: Path, request: pytest.FixtureRequest) -> Iterator[Demo]:
     assert list(short_dir.iterdir()) == []
 
 
-def test_the_demo_goes_well_and_sums_up_in_one_json_object(demo: Demo) -> None:
+@pytest.mark.parametrize("demo", [["--json", "--keep"]], indirect=True)
+def test_the_demo_goes_well_sums_up_in_one_json_object_and_keeps_its_files(
+    demo: Demo, short_dir: Path
+) -> None:
     status, out, err = demo.end()
     summary = json.loads(out)
     assert status == 0, err
@@ -99,8 +103,16 @@ def test_the_demo_goes_well_and_sums_up_in_one_json_object(demo: Demo) -> None:
     assert summary["total_s"] < 30
     assert "loses power" in err
     assert "OK: 6 of 6 groups as wanted" in err
+    (kept,) = short_dir.iterdir()
+    assert summary["directory"] == str(kept)
+    assert f"kept: {kept}" in err
+    assert (kept / "1.log").read_text()
+    assert (kept / "mfs/2/var/mosix-ha/cltab").read_text()
+    assert demo.pids() == []
+    shutil.rmtree(kept)  # the fixture wants it gone
 
 
+@pytest.mark.parametrize("demo", [["--json", "--groups", "1"]], indirect=True)
 def test_an_instance_too_many_in_the_witness_file_is_exit_status_1(demo: Demo) -> None:
     wait_until(lambda: demo.shows("web"), LIMIT_S)
     assert demo.witness is not None
@@ -135,18 +147,6 @@ def test_a_node_that_ends_by_itself_fails_the_demo_with_the_reason(demo: Demo) -
     assert status == 1, out
     assert json.loads(out)["error"] == "the monitor of node 1 has ended"
     assert "last lines of the log of node 1" in err
-
-
-@pytest.mark.parametrize("demo", [["--keep", "--groups", "1"]], indirect=True)
-def test_keep_leaves_the_files_and_no_process(demo: Demo, short_dir: Path) -> None:
-    status, out, err = demo.end()
-    assert status == 0, err
-    (kept,) = short_dir.iterdir()
-    assert f"kept: {kept}" in out
-    assert (kept / "1.log").read_text()
-    assert (kept / "mfs/2/var/mosix-ha/cltab").read_text()
-    assert demo.pids() == []
-    subprocess.run(["rm", "-r", str(kept)], check=True)  # noqa: S607 - the fixture wants it gone
 
 
 def test_a_directory_too_deep_for_sockets_is_told_before_anything_starts(short_dir: Path) -> None:

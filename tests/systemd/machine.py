@@ -66,17 +66,24 @@ NEWCOMER = Tree(
 )
 
 
+def missing_here() -> str:
+    """Say what a machine would need and is not there, "" if nothing."""
+    missing = [package for name, package in PROGRAMS.items() if not shutil.which(name)]
+    if missing:
+        return f"needs {' and '.join(missing)}"
+    if sys.version_info[:2] != (3, 11):
+        return "the packages of this Python do not fit the Python 3.11 of Debian 12"
+    return ""
+
+
 def base_tree(tree: Tree = SYSTEMD) -> Path:
     """Return a base tree, made if it is not there yet.
 
     Raises:
         CannotBootError: says what is missing.
     """
-    missing = [package for name, package in PROGRAMS.items() if not shutil.which(name)]
-    if missing:
-        raise CannotBootError(f"needs {' and '.join(missing)}")
-    if sys.version_info[:2] != (3, 11):
-        raise CannotBootError("the packages of this Python do not fit the Python 3.11 of Debian 12")
+    if missing := missing_here():
+        raise CannotBootError(missing)
     base = Path(os.environ.get(tree.variable, tree.path))
     base.parent.mkdir(parents=True, exist_ok=True)
     with base.with_name(f"{base.name}.lock").open("w") as lock:
