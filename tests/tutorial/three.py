@@ -8,14 +8,17 @@ writes what the commands of the page print now into the page; nobody needs it bu
 the cable of a machine is to freeze its view of everything.
 
 A comment before a block says where it is typed, and for how long a reader looks again:
-`<!-- on: node1, until: REGEX -->`, or `<!-- on: each -->`. Prompts are those of root. Comments
-`<!-- pull: node2 -->` and `<!-- put back: node2 -->` are for the hands.
+`<!-- on: node1, until: REGEX -->`, or `<!-- on: each -->`. What takes long and makes the same on
+each is `<!-- on: each, made once -->`: it is typed on node1, and what it has put into /opt and
+/usr/local is copied to the others, which are as clean as node1 was. Prompts are those of root.
+Comments `<!-- pull: node2 -->` and `<!-- put back: node2 -->` are for the hands.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -32,10 +35,12 @@ from tests.tutorial import newcomer
 PAGE = ROOT / "docs/tutorial/three-machines.md"
 NUMBERS = range(1, 4)
 NAMES = tuple(f"node{number}" for number in NUMBERS)
+MADE = ("opt", "usr/local")
+"""Below which directories what is installed by hand is put, and nothing that a host has alone."""
 
 _PART = re.compile(
     r"<!-- (?P<hand>pull|put back): (?P<whose>node\d) -->\n"
-    r"|<!-- on: (?P<on>each|node\d)(?:, until: (?P<until>[^\n]*))? -->\n"
+    r"|<!-- on: (?P<on>each|node\d)(?P<once>, made once)?(?:, until: (?P<until>[^\n]*))? -->\n"
     r"```(?P<kind>sh|console)\n(?P<block>.*?)```\n",
     re.DOTALL,
 )
@@ -92,6 +97,11 @@ class ThreeMachines:
             else:
                 view.end(peer)
 
+    def _copy_made(self, source: str, target: str) -> None:
+        made, place = (self.machines[name].root for name in (source, target))
+        for top in MADE:
+            subprocess.run(["/bin/cp", "--archive", f"{made / top}/.", place / top], check=True)
+
     # --- the page --------------------------------------------------------------------
 
     def follow(self, part: re.Match[str], *, fresh: bool) -> str:
@@ -105,8 +115,11 @@ class ThreeMachines:
         elif part["kind"] == "sh":
             block = part["block"].rstrip()
             names = NAMES if part["on"] == "each" else (part["on"],)
+            typed_on = names[:1] if part["once"] else names
             with ThreadPoolExecutor() as together:
-                list(together.map(lambda name: self.shells[name].must(block), names))
+                list(together.map(lambda name: self.shells[name].must(block), typed_on))
+            for name in names[len(typed_on) :]:
+                self._copy_made(names[0], name)
         else:
             head = part[0].partition("```")[0]
             done = "".join(self._typed(part["on"], step, fresh=fresh) for step in steps_of(part))
