@@ -6,10 +6,11 @@ import argparse
 import contextlib
 import io
 import sys
+from collections.abc import Sequence
 
 
-def main() -> int:
-    """Break the core first if a mutant is asked for, then run."""
+def main(words: Sequence[str] | None = None) -> int:
+    """Break the core first if a mutant is asked for, then run; `words`: else those of argv."""
     parser = argparse.ArgumentParser(prog="python -m tests.sim", description=__doc__)
     parser.add_argument("--seeds", type=int, default=100, help="how many worlds (default 100)")
     parser.add_argument("--first", type=int, default=None, help="the first seed (default: fresh)")
@@ -22,7 +23,7 @@ def main() -> int:
     parser.add_argument("--test", metavar="ID", help="run a test; for --mutant")
     parser.add_argument("--explore", metavar="ARGS", help="explore a small scope; for --mutant")
     parser.add_argument("--brief", action="store_true", help="stop at the first failure")
-    options = parser.parse_args()
+    options = parser.parse_args(words)
     if options.mutant:
         from tests.sim import mutant, mutants  # noqa: PLC0415 - the core may not be imported yet
 

@@ -56,7 +56,7 @@ def draw(seed: int, storm: tuple[str, ...] = ()) -> World:
         reorder=rng.random() < 0.3,
         ipc_s=timing.heartbeat_s * rng.choice((0.002, 0.01, 0.1)),
         fence=_fence(rng, timing),
-        chaos_s=timing.timeout_s * rng.uniform(6, 18),
+        chaos_s=timing.timeout_s * rng.uniform(4, 13),
     )
     adaptive = rng.random() < ADAPTIVE
     dying = int(ADAPTIVE_DEAD * nodes) if adaptive else (nodes - 1) // 2

@@ -7,11 +7,16 @@ build of the core has one place changed (`mutant`).
 from __future__ import annotations
 
 import argparse
-import subprocess
+import contextlib
+import io
+import multiprocessing
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import traceback
 from pathlib import Path
 
+import pytest  # noqa: F401 - for those who are forked
+
+from tests.sim.__main__ import main as simulate
 from tests.sim.mutant import Mutant
 from tests.sim.mutants_cluster import CLUSTER
 from tests.sim.mutants_protocol import PROTOCOL
@@ -27,19 +32,21 @@ def find(name: str) -> Mutant:
     return next(mutant for mutant in MUTANTS if mutant.name == name)
 
 
-def hunt(mutant: Mutant, seeds_max: int) -> str:
+def hunt(mutant: Mutant) -> str:
     """Run seeds in a process of its own; return what the first checker to notice said."""
-    command = [sys.executable, "-m", "tests.sim", "--mutant", mutant.name]
-    command += ["--first", "0", "--seeds", str(seeds_max), "--brief"]
-    command += ["--storm", mutant.storm] if mutant.storm else []
-    command += ["--scenario", mutant.scenario] if mutant.scenario else []
-    command += ["--test", f"tests/core/{mutant.test}"] if mutant.test else []
-    command += ["--explore", mutant.explore] if mutant.explore else []
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    lines = done.stdout.strip().splitlines()
-    if done.returncode == 1 and lines:
-        return lines[-1]
-    return "" if done.returncode == 0 else f"error: {done.stderr.strip()[-500:]}"
+    words = ["--mutant", mutant.name, "--first", "0", "--seeds", str(mutant.seeds_max), "--brief"]
+    words += ["--storm", mutant.storm] if mutant.storm else []
+    words += ["--scenario", mutant.scenario] if mutant.scenario else []
+    words += ["--test", f"tests/core/{mutant.test}"] if mutant.test else []
+    words += ["--explore", mutant.explore] if mutant.explore else []
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            status = simulate(words)
+    except Exception:  # noqa: BLE001 - a mutant may break anything
+        return f"error: {traceback.format_exc()[-500:]}"
+    lines = printed.getvalue().strip().splitlines()
+    return lines[-1] if status == 1 and lines else "" if status == 0 else f"error: {lines}"
 
 
 def _brief(told: str) -> str:
@@ -74,10 +81,10 @@ def main() -> int:
     chosen = [find(name) for name in options.names] or list(MUTANTS)
     width = max(len(mutant.name) for mutant in chosen)
     survived, noticed = 0, []
-    with ThreadPoolExecutor(options.jobs) as pool:
-        for mutant, told in zip(
-            chosen, pool.map(lambda m: hunt(m, m.seeds_max), chosen), strict=True
-        ):
+    # Forked from here, each has at once what all need, and no core yet: that is its own.
+    context = multiprocessing.get_context("fork")
+    with context.Pool(options.jobs, maxtasksperchild=1) as pool:
+        for mutant, told in zip(chosen, pool.imap(hunt, chosen, chunksize=1), strict=True):
             killed = told.startswith(NOTICED)
             noticed.append(f"{mutant.name}: {_brief(told)}\n")
             survived += not killed
