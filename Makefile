@@ -82,6 +82,8 @@ clean: ## remove .venv and everything else that can be made again
 # a former lock stays in it. The stamp comes last: a half-made .venv is made again. compileall
 # does what pip does for a package that is not editable: else each process of a first demo, or
 # every process where Python must not write bytecode, would compile all of mosha for itself.
+# In its compat mode setuptools leaves one line with this path, else a finder that every process
+# has to import before anything else.
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "mosha needs Python 3.11 or newer: make PYTHON=python3.11 ..." >&2; exit 1; }
@@ -90,7 +92,8 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "making $(VENV) from requirements.lock, this once"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
-	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(PIP) install --quiet --no-deps --no-build-isolation \
+	    --config-settings editable_mode=compat --editable .
 	@$(BIN)/python -m compileall -q mosha
 	@touch $@
 
