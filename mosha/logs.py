@@ -62,6 +62,7 @@ EVENTS: dict[str, str] = {
     "monitor_started": "the first status is about to be published (fields inc, run, version)",
     "monitor_leaving": "an orderly stop of this node has begun",
     "monitor_handing_over": "this monitor ends (SIGUSR1) and leaves clinit and all groups running",
+    "monitor_stranded": "told to leave, but clinit is gone: its groups move as from a dead node",
     "monitor_stopped": "this node has left; its groups may be taken over at once",
     "settings_reloaded": "mosha.toml was read again; what changed and what needs a restart",
     "settings_refused": "mosha.toml has mistakes; the settings in force stay",

@@ -52,6 +52,8 @@ STEADY_S = 60.0
 # After a time-out clinit gets this much longer: a monitor that was stopped itself finds the
 # answer waiting, but its timers fire first.
 GRACE_S = 0.5
+# Longer than the start of another clinit takes, if there is to be one.
+LEAVE_WITHOUT_S = 10.0
 # A clinit that was asked anything a moment ago has shown that it lives.
 SIGN_OF_LIFE_S = 0.9
 
@@ -124,6 +126,11 @@ class ClinitLink:
     def connected(self) -> bool:
         """Whether clinit can be asked at this moment."""
         return self._client is not None
+
+    @property
+    def given_up(self) -> bool:
+        """Whether clinit has been lost for so long that who leaves does not wait for another."""
+        return self.lost_at is not None and boottime() - self.lost_at > LEAVE_WITHOUT_S
 
     async def known(self) -> None:
         """Wait until clinit has told everything for the first time."""

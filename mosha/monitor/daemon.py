@@ -95,6 +95,7 @@ class Monitor:
         self._on_stomith = on_stomith
         self.news = 0
         self._changed = asyncio.Event()
+        self.stranded = False
         self._troubles: dict[str, str] = {}
         self._tables = Tables()
         self._tasks: TaskGroup | None = None
@@ -335,17 +336,32 @@ class Monitor:
         """End at once and touch nothing: clinit and all groups wait for the next monitor."""
         self._ended.set()
 
-    async def left(self) -> None:
-        """Wait until this node has left."""
+    async def left(self) -> bool:
+        """Wait until this monitor ends; say whether the node has left in good order."""
         await self._ended.wait()
+        return not self.stranded
 
     async def _leaving(self) -> None:
-        while not self.node.halted():
-            await self._changed.wait()
-        await self.clinit.shut_down()
-        await self.pulse.last()
-        self.log.info("monitor_stopped")
+        if await self._halted():
+            await self.clinit.shut_down()
+            await self.pulse.last()
+            self.log.info("monitor_stopped")
+        else:  # it cannot say that nothing runs here, so it ends as one that dies
+            self.stranded = True
+            self.log.error("monitor_stranded")
         self._ended.set()
+
+    async def _halted(self) -> bool:
+        """Wait until nothing of any group is left here, False if there is no clinit to say so.
+
+        systemd does not start one while it stops the monitor, if it died just before.
+        """
+        while not self.node.halted():
+            if self.clinit.given_up:
+                return False
+            with anyio.move_on_after(self.node.mind.timing.heartbeat_s):
+                await self._changed.wait()
+        return True
 
     # --- life ------------------------------------------------------------------------
 
@@ -358,7 +374,7 @@ class Monitor:
             tasks.start_soon(self._begin, tasks)
             await self._ended.wait()
             tasks.cancel_scope.cancel()
-        return 1 if self.node.mind.displaced else 0
+        return 1 if self.node.mind.displaced or self.stranded else 0
 
     async def _begin(self, tasks: TaskGroup) -> None:
         """Do all the rest as soon as clinit has said what runs (C7)."""

@@ -37,6 +37,7 @@ from mosha.monitor.chronicle import Chronicle
 from mosha.monitor.daemon import Monitor
 from mosha.monitor.reload import reload
 
+STRANDED = "this node went without having left: clinit, which has its groups, is gone"
 # Followers are people and scripts: no more often than this.
 FOLLOW_EVERY_S = 0.2
 
@@ -96,8 +97,8 @@ class Service:
                 return self._events(request, client)
             case Leave():
                 monitor.leave()
-                await monitor.left()
-                return MonitorReply(ok=True, text="this node has left")
+                left = await monitor.left()
+                return MonitorReply(ok=left, text="this node has left" if left else STRANDED)
 
     def _report(self) -> MonitorReply:
         return MonitorReply(ok=True, report=_raw(hastat.render_hastat(self._monitor.report())))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,7 +29,8 @@ from mosha.errors import UsageError
 from mosha.formats.clstat import parse_clstat
 from mosha.formats.hastat import Report, parse_hastat
 from mosha.formats.settings import Settings
-from mosha.monitor.service import FOLLOW_EVERY_S
+from mosha.monitor import clinit_link
+from mosha.monitor.service import FOLLOW_EVERY_S, STRANDED
 from tests.monitor.house import House, at_home, settings
 from tests.waiting import until
 
@@ -154,3 +157,19 @@ async def test_two_who_ask_to_leave_are_both_answered(house: House) -> None:
     async with await house.connection() as one, await house.connection() as other:
         replies = await asyncio.gather(one.request(Leave()), other.request(Leave()))
     assert [reply.ok for reply in replies] == [True, True]
+
+
+async def test_who_leaves_does_not_wait_for_ever_for_a_clinit_that_is_gone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clinit_link, "LEAVE_WITHOUT_S", 0.2)
+    monitor = house.monitor
+    monitor.clinit._starts = False  # systemd does, but not while it stops the monitor
+    os.kill(monitor.clinit._pid, signal.SIGKILL)
+    await until(lambda: monitor.clinit.lost_at is not None)
+    assert await house.ask(Leave()) == MonitorReply(ok=False, text=STRANDED)
+    await house.task
+    assert house.status == 1
+    # It does not say that nothing runs here: nobody could know. The lease ends by itself.
+    last = parse_clstat(monitor.layout.clstat(1).read_bytes())
+    assert (last.state, list(last.claims)) == (NodeState.LEAVING, ["g"])

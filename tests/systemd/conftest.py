@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LOG_TAIL_LINES = 150
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give the first of these tests the time to make the base tree, and one worker all of them.
 

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mosha.core.status import NodeState
-from tests.systemd.node import CLINIT, GROUPS, LIMIT_S, MONITOR, SETTINGS, STOPPED, Node
+from tests.systemd.node import (
+    CLINIT,
+    GROUPS,
+    LIMIT_S,
+    MONITOR,
+    SERVICES,
+    SETTINGS,
+    STOPPED,
+    Node,
+)
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -191,7 +200,8 @@ def test_nothing_survives_clinit_and_its_guard_being_killed_at_once(node: Node) 
     services = node.services()
     old = node.pid(CLINIT)
     guard = node.machine.get("pgrep", "-f", "clinit.forkserver").split()
-    node.machine.get("kill", "-KILL", str(old), *guard)
+    # The guard first: after clinit it would have done its work and gone before its turn came.
+    node.machine.get("kill", "-KILL", *guard, str(old))
     wait_until(lambda: not set(services.values()) & set(node.services().values()), 1.0)
     node.wait_new_pid(CLINIT, old)
     node.wait_running()
@@ -235,6 +245,19 @@ def test_stopping_a_node_whose_monitor_hangs_halts_its_groups_all_the_same(node:
     node.machine.get("systemctl", "stop", MONITOR)
     wait_until(lambda: node.state(CLINIT) == "inactive", LIMIT_S)
     assert node.services() == {}
+
+
+def test_stopping_a_node_whose_clinit_has_just_died_does_not_wait_for_another(node: Node) -> None:
+    services = node.services()
+    kill_and_stop = f"kill -KILL {node.pid(CLINIT)}; systemctl stop {MONITOR}"
+    node.machine.get("sh", "-c", kill_and_stop)
+    wait_until(lambda: node.state(CLINIT) == "inactive", LIMIT_S)
+    assert services.keys() == {*SERVICES}
+    assert node.services() == {}
+    assert node.state(MONITOR) == "failed"
+    status = node.status()
+    assert status is not None
+    assert status.state is NodeState.LEAVING  # not left: its stop entries did not run
 
 
 @pytest.mark.parametrize("verb", ["stop", "restart", "start"])
