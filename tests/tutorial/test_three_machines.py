@@ -50,6 +50,7 @@ def test_every_command_of_the_tutorial_works_and_an_upgrade_keeps_the_groups(
             except AssertionError as failure:
                 if newcomer.NO_INDEX.search(str(failure)):
                     pytest.skip(f"pip reaches no package index from here: {failure}")
+                failure.add_note(three.told())
                 raise
         shell = three.shells[LAST]
         before = shell.run("pgrep -x sleep")

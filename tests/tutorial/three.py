@@ -35,6 +35,7 @@ from tests.tutorial import newcomer
 PAGE = ROOT / "docs/tutorial/three-machines.md"
 NUMBERS = range(1, 4)
 NAMES = tuple(f"node{number}" for number in NUMBERS)
+LOG_TAIL_LINES = 60
 MADE = ("opt", "usr/local")
 """Below which directories what is installed by hand is put, and nothing that a host has alone."""
 
@@ -88,6 +89,14 @@ class ThreeMachines:
         for name in NAMES:
             self._turn(name, "put back")
         self._last.close()
+
+    def told(self) -> str:
+        """Return the end of the log of each machine, for who has to find out what went wrong."""
+        told = ""
+        for name, machine in self.machines.items():
+            lines = machine.do("mosha", "logs", "--journal").stdout.splitlines()
+            told += "\n".join([f"--- {name}:", *lines[-LOG_TAIL_LINES:], ""])
+        return told
 
     def _turn(self, name: str, hand: str) -> None:
         view = self._views.nodes[int(name.removeprefix("node"))]
