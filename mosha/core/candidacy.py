@@ -77,6 +77,7 @@ def turn_at(mind: Mind, seat: Seat, now: float) -> float:
         and seat.ballot.vote is None
         and mind.published is not None
         and mind.published.inc == mind.inc
+        and not awaited(mind, group)
     )
     if not ready:
         return math.inf
@@ -87,6 +88,19 @@ def turn_at(mind: Mind, seat: Seat, now: float) -> float:
         return math.inf
     due = seat.free_since + order.index(mind.me) * short_wait_s(mind)
     return max(due, seat.backoff_until)
+
+
+def awaited(mind: Mind, group: str) -> frozenset[int]:
+    """Return the nodes that a claim has to wait for, because they have the votes it would need.
+
+    Others support them and this node has heard nothing of them yet: one that has just started
+    may hear of the voters first. A claim now could not be granted, and its own vote, spent
+    on a higher term, could not support what runs there.
+    """
+    electorate, supported = mind.view.electorate, mind.view.unheard(group)
+    unheard = frozenset(supported)
+    held = len(supported) + len(unheard & electorate.nodes)  # each votes for itself as well
+    return frozenset() if len(electorate.nodes) - held >= electorate.needed else unheard
 
 
 def short_wait_s(mind: Mind) -> float:

@@ -96,6 +96,8 @@ class Node:
         if after is not standing:
             self.mind.note("peer_changed", peer=node, **{"from": standing, "to": after})
             self.mind.wake_all()
+        elif before.stale_since is None and view.peer(node).stale_since is not None:
+            self.mind.wake_all()  # never heard in this life, but a recovered vote may be for it
         self._settled = now - self.mind.started_at >= self.mind.timing.timeout_s
         if after is not standing or not before.looked_at or view.sight is Sight.UNKNOWN:
             self._judge_quorum()

@@ -217,6 +217,17 @@ class View:
             if status.node in self.electorate.nodes and lease.supports(status, group, node, term)
         ]
 
+    def unheard(self, group: str) -> list[int]:
+        """Return the nodes that have votes and were never heard here, once for each vote (C1)."""
+        return [
+            vote.node
+            for status in self.fresh()
+            if status.node in self.electorate.nodes
+            and (vote := status.votes.get(group)) is not None
+            and vote.node != self.me
+            and self.peer(vote.node).status is None
+        ]
+
     def takes_groups(self, node: int, group: str) -> bool:
         """Say whether another node could take a group: fresh, up, with a quorum, not banned."""
         status = self.peer(node).status

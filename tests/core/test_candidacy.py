@@ -11,6 +11,7 @@ import pytest
 from mosha.core.candidacy import (
     SHORT_WAIT_MAX_S,
     SHORT_WAIT_MIN_S,
+    awaited,
     eligible,
     joint_plan,
     loads,
@@ -22,7 +23,7 @@ from mosha.core.candidacy import (
     yields,
 )
 from mosha.core.seat import Mind
-from mosha.core.status import Ban, GroupLine, GroupState, NodeState, Stamp, Status
+from mosha.core.status import Ban, GroupLine, GroupState, NodeState, Stamp, Status, Vote
 from mosha.core.tables import Wish
 from mosha.core.timing import derive
 from tests.core.story import INC, TIMING, G, Story, hactl, local, one_of_three, status
@@ -98,6 +99,51 @@ def test_an_unreachable_node_is_passed_over() -> None:
     story.hear(1, says(3))
     story.miss(1, 2)
     assert due(story) == story.now
+
+
+def votes_for(node: int) -> dict[str, Vote]:
+    return {G: Vote(term=4, node=node, inc=INC, seq=1)}
+
+
+def test_c1_no_claim_while_a_node_never_heard_has_the_votes_it_would_need() -> None:
+    story = Story(wishes=hactl(Wish(G, "start", prefer=(1,))))
+    story.files[1] = status(1)  # it was there before: no silence after its start
+    story.start(1, inc=INC + 1)
+    story.write(1)
+    story.hear(1, says(2, votes=votes_for(3)))
+    assert due(story) == math.inf
+    assert awaited(mind(story), G) == {3}
+    story.hear(1, says(2, 3))  # it has released the vote: nothing is heard of node 3 there either
+    assert due(story) == story.now
+    assert awaited(mind(story), G) == set()
+
+
+def test_c1_the_votes_that_are_left_may_be_enough() -> None:
+    story = Story(range(1, 6), wishes=hactl(Wish(G, "start", prefer=(1,))))
+    story.files[1] = status(1)
+    story.start(1, inc=INC + 1)
+    story.write(1)
+    story.hear(1, says(2), says(3, votes=votes_for(5)), says(4))
+    assert due(story) == story.now
+    story.hear(1, says(2, 3, votes=votes_for(5)), says(4, 3, votes=votes_for(5)))
+    assert due(story) == math.inf
+
+
+def test_c1_a_node_that_comes_back_does_not_spend_the_vote_that_what_runs_will_need() -> None:
+    story = Story(wishes=hactl(Wish(G, "start", prefer=(1,))))
+    story.live(3.0)
+    assert story.at_home() == [1]
+    story.files[3] = status(3, story.files[3].seq, state=NodeState.LEFT)
+    story.start(3, inc=INC + 1)
+    story.write(3)
+    story.read(3, 2)  # and not node 1 yet, which runs the group
+    story.turn(3)
+    assert story.nodes[3].mind.seat(G).claim is None
+    story.live(3.0)
+    story.die(2)
+    story.live(2 * T)
+    assert story.at_home() == [1]
+    assert story.nodes[1].mind.seat(G).claim == 1
 
 
 def test_h5_12_free_groups_are_shared_out_so_that_all_nodes_claim_at_once() -> None:

@@ -208,6 +208,23 @@ PROTOCOL: tuple[Mutant, ...] = (
         scenario="node-dies",
     ),
     Mutant(
+        "claimed before the owner was ever heard",
+        "C1",
+        "mosha.core.candidacy",
+        "        and not awaited(mind, group)\n",
+        "",
+        test="test_candidacy.py::"
+        "test_c1_a_node_that_comes_back_does_not_spend_the_vote_that_what_runs_will_need",
+    ),
+    Mutant(
+        "a recovered vote is released only if something else happens",
+        "V3",
+        "mosha.core.node",
+        "elif before.stale_since is None and view.peer(node).stale_since is not None:",
+        "elif False:",
+        scenario="voter-leaves-and-returns",
+    ),
+    Mutant(
         "a lapsed lease is no reason to stop",
         "C5",
         "mosha.core.life",
