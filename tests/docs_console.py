@@ -43,6 +43,9 @@ PLACE = "/srv/three"
 
 BASH = ("/bin/bash", "--noprofile", "--norc")
 LIMIT_S = 20.0
+LOOK_AGAIN_S = 0.3
+"""How soon a reader looks again who looks often."""
+
 END_LIMIT_S = 2.0
 
 # A shell tells of a job that was killed, in words of its own and when it notices.
@@ -212,7 +215,7 @@ class Console:
             return step.matches(printed)
 
         try:
-            wait_until(again, LIMIT_S)
+            wait_until(again, LIMIT_S, step_s=LOOK_AGAIN_S)
         except AssertionError:
             return printed
         return printed
@@ -229,7 +232,7 @@ class Console:
                 return pattern.search(printed) is not None
 
             try:
-                wait_until(found, LIMIT_S)
+                wait_until(found, LIMIT_S, step_s=LOOK_AGAIN_S)
             except AssertionError as error:
                 told = f"{step.command}: no {step.until!r} in\n{printed}"
                 raise AssertionError(told) from error

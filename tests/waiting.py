@@ -24,14 +24,23 @@ def _expired(condition: Callable[[], object], limit_s: float) -> AssertionError:
     return AssertionError(f"{name} did not come true within {limit_s} s")
 
 
-def wait_until(condition: Callable[[], T], limit_s: float = LIMIT_S) -> T:
-    """Return the first true value of `condition`; AssertionError after `limit_s`."""
+def wait_until(
+    condition: Callable[[], T], limit_s: float = LIMIT_S, *, step_s: float = STEP_S
+) -> T:
+    """Return the first true value of `condition`; AssertionError after `limit_s`.
+
+    Between two looks there are `step_s`, or as long as a look took: what starts a process to
+    look must not take the processor from what it is waiting for.
+    """
     deadline = time.monotonic() + limit_s
-    while not (value := condition()):
-        if time.monotonic() > deadline:
+    while True:
+        began = time.monotonic()
+        if value := condition():
+            return value
+        now = time.monotonic()
+        if now > deadline:
             raise _expired(condition, limit_s)
-        time.sleep(STEP_S)
-    return value
+        time.sleep(max(step_s, now - began))
 
 
 async def until(condition: Callable[[], T], limit_s: float = LIMIT_S) -> T:
