@@ -17,6 +17,8 @@ from mosha.core.status import GroupState
 from mosha.core.tables import STOP_LEVEL
 from tests.core.unit_world import World, entry, explore, world_of
 
+pytestmark = pytest.mark.xdist_group("rows")  # all orders are gone through once
+
 # Entries of all modes, at levels of their own and at shared ones, and what becomes of them.
 LINES = (
     "g:t:1:test:x",

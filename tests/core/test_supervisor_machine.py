@@ -23,6 +23,8 @@ from mosha.core.supervisor import Answer, EntryEvent, Gone, Halted, Leased, Supe
 from mosha.core.tables import Cltab
 from tests.core.unit_world import entry
 
+pytestmark = pytest.mark.xdist_group("supervisor")  # all orders are gone through once
+
 WHOLE = ("g:a:1:respawn:x", "g:z:stop:wait:x", "h:b:1:once:x")
 TABLES = {
     "whole": WHOLE,

@@ -23,6 +23,8 @@ from tests.core.unit_world import (
     world_of,
 )
 
+pytestmark = pytest.mark.xdist_group("unit")  # all orders are gone through once
+
 
 def signals(world: World) -> list[tuple[str, str]]:
     """Return (tag, signal) of what the last step sent to entries."""
