@@ -204,7 +204,7 @@ def _account_of_nowhere(mind: Mind, wish: Wish, seen: list[Sighting], now: float
     if vote is not None and vote.node != mind.me and not mind.view.speaks(vote.node):
         why = f"the vote of this node is with node {vote.node}, which is not heard from"
         return Account(False, why, _vouch(vote.node) if mind.fencing.required else "")
-    if able == {mind.me} and (unheard := candidacy.awaited(mind, wish.group)):
+    if unheard := candidacy.awaited(mind, wish.group):
         return Account(False, f"others vote for node {_names(sorted(unheard))}, not heard here yet")
     return Account(False, f"waiting for a claim by node {_names(sorted(able))}")
 

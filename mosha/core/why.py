@@ -152,7 +152,6 @@ def _of_own_limits(mind: Mind, seat: Seat, now: float) -> Iterator[Reason]:
         left_s = seat.backoff_until - now
         told = f"this node waits {left_s:.1f} s more after a collision (C6)"
         yield Reason("back-off", Holds.NO, told, mind.me)
-
     for node in sorted(awaited(mind, seat.group)):
         told = f"others vote for node {node}, of which this node has heard nothing yet (C1)"
         yield Reason("unheard", Holds.NO, told, mind.me)

@@ -62,6 +62,18 @@ def one_of_three(
     return story
 
 
+def alone_again(nodes: Iterable[int] = (1, 2, 3)) -> Story:
+    """A story told from node 1, whose monitor was started again and has heard nobody yet.
+
+    It is the first choice for `g`, and not silent.
+    """
+    story = Story(nodes, wishes=hactl(Wish(G, "start", prefer=(1,))))
+    story.files[1] = status(1)
+    story.start(1, inc=INC + 1)
+    story.write(1)
+    return story
+
+
 class Story:
     """Nodes that have started, with tables in force, and know nothing of each other yet.
 

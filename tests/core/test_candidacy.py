@@ -26,7 +26,7 @@ from mosha.core.seat import Mind
 from mosha.core.status import Ban, GroupLine, GroupState, NodeState, Stamp, Status, Vote
 from mosha.core.tables import Wish
 from mosha.core.timing import derive
-from tests.core.story import INC, TIMING, G, Story, hactl, local, one_of_three, status
+from tests.core.story import INC, TIMING, G, Story, alone_again, hactl, local, one_of_three, status
 
 T = TIMING.timeout_s
 DONE = GroupState.DONE
@@ -106,10 +106,7 @@ def votes_for(node: int) -> dict[str, Vote]:
 
 
 def test_c1_no_claim_while_a_node_never_heard_has_the_votes_it_would_need() -> None:
-    story = Story(wishes=hactl(Wish(G, "start", prefer=(1,))))
-    story.files[1] = status(1)  # it was there before: no silence after its start
-    story.start(1, inc=INC + 1)
-    story.write(1)
+    story = alone_again()
     story.hear(1, says(2, votes=votes_for(3)))
     assert due(story) == math.inf
     assert awaited(mind(story), G) == {3}
@@ -119,10 +116,7 @@ def test_c1_no_claim_while_a_node_never_heard_has_the_votes_it_would_need() -> N
 
 
 def test_c1_the_votes_that_are_left_may_be_enough() -> None:
-    story = Story(range(1, 6), wishes=hactl(Wish(G, "start", prefer=(1,))))
-    story.files[1] = status(1)
-    story.start(1, inc=INC + 1)
-    story.write(1)
+    story = alone_again(range(1, 6))
     story.hear(1, says(2), says(3, votes=votes_for(5)), says(4))
     assert due(story) == story.now
     story.hear(1, says(2, 3, votes=votes_for(5)), says(4, 3, votes=votes_for(5)))

@@ -22,7 +22,7 @@ from mosha.core.status import (
     Vote,
 )
 from mosha.core.tables import Wish
-from tests.core.story import INC, TIMING, G, Story, hactl, local, one_of_three, status
+from tests.core.story import INC, TIMING, G, Story, alone_again, hactl, local, one_of_three, status
 
 T = TIMING.timeout_s
 REQUIRED = FencingRules(required=True)
@@ -72,6 +72,12 @@ def just_started() -> Story:
 def silent_alone() -> Story:
     story = one_of_three(Wish(G, "start", only=(1,)))
     mind(story).silent_until = story.now + 7.0
+    return story
+
+
+def unheard_owner() -> Story:
+    story = alone_again()
+    story.hear(1, says(2, votes={G: Vote(term=4, node=3, inc=INC, seq=1)}))
     return story
 
 
@@ -248,6 +254,7 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
         "no node can run it: node 1: this node is leaving; node 2: leaving; node 3: sees no quorum",
         "bring a node back",
     ),
+    ("C1", unheard_owner, "others vote for node 3, not heard here yet", ""),
     (
         "V5",
         silent_alone,
