@@ -37,7 +37,8 @@ def command(config: str | None, *, wait: bool, as_json: bool) -> int:
         mosha shutdown
         mosha shutdown --wait && systemctl poweroff
 
-    Exit status: 0 under way, with --wait done; 1 refused; 3 no monitor answers.
+    Exit status: 0 under way, with --wait done; 1 refused, or gone
+    without having left, for want of a clinit; 3 no monitor answers.
     """
     reply = _leave(load_settings(config), wait=wait)
     tell(reply.text, ok=reply.ok, as_json=as_json)

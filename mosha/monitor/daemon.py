@@ -336,10 +336,9 @@ class Monitor:
         """End at once and touch nothing: clinit and all groups wait for the next monitor."""
         self._ended.set()
 
-    async def left(self) -> bool:
-        """Wait until this monitor ends; say whether the node has left in good order."""
+    async def left(self) -> None:
+        """Wait until this node has left, or is `stranded`."""
         await self._ended.wait()
-        return not self.stranded
 
     async def _leaving(self) -> None:
         if await self._halted():

@@ -14,7 +14,7 @@ from mosha.formats.settings import Settings
 from mosha.monitor.daemon import Monitor
 from mosha.monitor.membership import own_number
 from mosha.monitor.reload import reload
-from mosha.monitor.service import STRANDED, Service
+from mosha.monitor.service import Service, farewell
 from mosha.monitor.stomith import Stomith
 from mosha.monitor.systemd import Herald
 
@@ -59,8 +59,7 @@ async def run_monitor(
         tasks.start_soon(signals.obey)
         tasks.start_soon(service.run)
         status = await monitor.run()
-        left = STRANDED if monitor.stranded else "this node has left"
-        herald.stopping("handing over" if signals.handing_over else left)
+        herald.stopping("handing over" if signals.handing_over else farewell(monitor))
         await service.flush()
         tasks.cancel_scope.cancel()
     service.remove()

@@ -42,6 +42,11 @@ STRANDED = "this node went without having left: clinit, which has its groups, is
 FOLLOW_EVERY_S = 0.2
 
 
+def farewell(monitor: Monitor) -> str:
+    """Say how a monitor that was told to leave has ended."""
+    return STRANDED if monitor.stranded else "this node has left"
+
+
 class Service:
     """Answers requests about one monitor until cancelled."""
 
@@ -97,8 +102,8 @@ class Service:
                 return self._events(request, client)
             case Leave():
                 monitor.leave()
-                left = await monitor.left()
-                return MonitorReply(ok=left, text="this node has left" if left else STRANDED)
+                await monitor.left()
+                return MonitorReply(ok=not monitor.stranded, text=farewell(monitor))
 
     def _report(self) -> MonitorReply:
         return MonitorReply(ok=True, report=_raw(hastat.render_hastat(self._monitor.report())))
