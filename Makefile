@@ -35,7 +35,8 @@ lint: $(DEV_STAMP) ## ruff and mypy alone
 
 # Most tests wait for real processes: three at a time keep two cores busy. What fails is run once
 # more, alone: a process that got no CPU for seconds proves nothing, one that fails twice does.
-# That is by one worker, too: its tests have the names by which the failed ones are known.
+# By one worker and not by none: pytest-xdist adds the group to a test's name, and the failed ones
+# are known by that.
 # What each worker would compile for itself, and each of some hundred processes, is kept.
 test: $(DEV_STAMP) ## the tests alone, in random order (ARGS='-k lease -x')
 	export PYTHONDONTWRITEBYTECODE= && \

@@ -23,11 +23,10 @@ from mosha.formats.settings import Settings, parse_settings
 from tests import docs_console, docs_pages, docs_schemas
 from tests.docs_pages import ROOT, pages
 from tests.systemd.machine import missing_here
+from tests.tutorial import newcomer
 
 REFERENCE = docs_pages.DOCS / "reference"
 CONF = ROOT / "conf"
-# With root and what boots a machine; else its commands are tried here.
-TYPED_BY_A_NEWCOMER = docs_pages.DOCS / "tutorial" / "one-machine.md"
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -125,7 +124,7 @@ def console_pages() -> list[Path]:
 
 @pytest.mark.parametrize("page", console_pages(), ids=name_of)
 def test_the_commands_of_a_page_print_what_it_says(page: Path, short_dir: Path) -> None:
-    if page == TYPED_BY_A_NEWCOMER and os.geteuid() == 0 and not missing_here():
+    if page == newcomer.ONE_MACHINE and os.geteuid() == 0 and not missing_here():
         pytest.skip("typed word by word on a clean machine: tests/tutorial/test_one_machine.py")
     with docs_console.Shell(short_dir) as shell:
         for step in docs_console.steps_of(text_of(page)):

@@ -44,7 +44,7 @@ def wait_until(
 
 
 async def until(condition: Callable[[], T], limit_s: float = LIMIT_S) -> T:
-    """Do as `wait_until` does, without blocking the event loop."""
+    """Do as `wait_until` does, without blocking the event loop; a look starts no process here."""
     deadline = time.monotonic() + limit_s
     while not (value := condition()):
         if time.monotonic() > deadline:

@@ -33,7 +33,7 @@ def find(name: str) -> Mutant:
 
 
 def hunt(mutant: Mutant) -> str:
-    """Run seeds in a process of its own; return what the first checker to notice said."""
+    """Run seeds here, in the mutant's own process; return what the first checker to notice said."""
     words = ["--mutant", mutant.name, "--first", "0", "--seeds", str(mutant.seeds_max), "--brief"]
     words += ["--storm", mutant.storm] if mutant.storm else []
     words += ["--scenario", mutant.scenario] if mutant.scenario else []
@@ -43,7 +43,7 @@ def hunt(mutant: Mutant) -> str:
     try:
         with contextlib.redirect_stdout(printed):
             status = simulate(words)
-    except Exception:  # noqa: BLE001 - a mutant may break anything
+    except (Exception, SystemExit):  # noqa: BLE001 - a mutant may break anything
         return f"error: {traceback.format_exc()[-500:]}"
     lines = printed.getvalue().strip().splitlines()
     return lines[-1] if status == 1 and lines else "" if status == 0 else f"error: {lines}"

@@ -23,6 +23,9 @@ from tests.docs_console import ROOT, Console, Step, typed
 if TYPE_CHECKING:
     from tests.systemd.machine import Machine
 
+ONE_MACHINE = ROOT / "docs/tutorial/one-machine.md"
+"""The page that is typed on a clean machine."""
+
 USER = "dana"
 HOME = f"/home/{USER}"
 REPOSITORY = "/srv/git/mosha"

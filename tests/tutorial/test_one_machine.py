@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.docs_console import ROOT
 from tests.tutorial import newcomer
 
 if TYPE_CHECKING:
     from tests.systemd.machine import Machine
-
-PAGE = ROOT / "docs/tutorial/one-machine.md"
 
 
 def test_every_command_of_the_tutorial_works_and_prints_what_the_page_says(
     newcomers_machine: Machine,
 ) -> None:
     with newcomer.console(newcomers_machine, newcomer.USER, f"{newcomer.HOME}/three") as shell:
-        for step in newcomer.steps_of(PAGE):
+        for step in newcomer.steps_of(newcomer.ONE_MACHINE):
             if not step.is_shown:
                 shell.must(step.command)
                 continue
