@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mosha.clinit import cgroups
+from tests.clinit import run
 from tests.clinit.daemon import Daemon
 
 Start = Callable[..., Daemon]
@@ -27,6 +28,13 @@ def boxes(request: pytest.FixtureRequest) -> str:
     if kind == "cgroup" and not can_make_cgroups():
         pytest.skip("needs a writable cgroup v2")
     return kind
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forking() -> Iterator[None]:
+    """What every clinit of these tests is forked from, once for all of them."""
+    with run.forking():
+        yield
 
 
 @pytest.fixture

@@ -6,10 +6,9 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from mosha.control.protocol import (
     Update,
 )
 from mosha.errors import HostError
+from tests.clinit import run
 from tests.waiting import LIMIT_S, wait_until
 
 # Fifteen seconds of escalation are for `tests/core`; here the order counts.
@@ -50,7 +50,7 @@ class Daemon:
 
     base: Path
     options: dict[str, Any] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
+    process: BaseProcess | None = None
 
     # --- files -----------------------------------------------------------------------
 
@@ -107,22 +107,22 @@ class Daemon:
             "limits": QUICK,
         }
         options |= self.options | more
-        with self.stderr.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.clinit.run", json.dumps(options)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-            )
+        self.process = run.start(options, self.stderr)
 
     @property
     def pid(self) -> int:
         assert self.process is not None
+        assert self.process.pid is not None
         return self.process.pid
 
-    def answers(self) -> bool:
+    @property
+    def status(self) -> int | None:
+        """Its exit status, minus the signal that killed it; None while it runs."""
         assert self.process is not None
-        assert self.process.poll() is None, self.stderr.read_text(encoding="utf-8")
+        return self.process.exitcode
+
+    def answers(self) -> bool:
+        assert self.status is None, self.stderr.read_text(encoding="utf-8")
         try:
             return call(self.socket, Hello(), CALL_LIMIT_S).ok
         except HostError:
@@ -134,7 +134,9 @@ class Daemon:
     def wait(self, limit_s: float = LIMIT_S) -> int:
         """Wait until it has ended and return its exit status."""
         assert self.process is not None
-        return self.process.wait(limit_s)
+        self.process.join(limit_s)
+        assert self.status is not None, f"clinit {self.pid} still runs after {limit_s:g} s"
+        return self.status
 
     def kill(self) -> None:
         """SIGKILL it; its fork server ends what it had."""
@@ -143,7 +145,7 @@ class Daemon:
 
     def end(self) -> None:
         """End it and everything it started, however it is."""
-        if self.process is None or self.process.poll() is not None:
+        if self.process is None or self.status is not None:
             return
         tree = self.tree()
         server = self.fork_server()

@@ -21,8 +21,7 @@ from tests.waiting import wait_until
 
 def test_it_stays_in_the_foreground_and_says_who_it_is_c8_1(start: Start) -> None:
     d = start("g:a:1:wait:true\n")
-    assert d.process is not None
-    assert d.process.poll() is None
+    assert d.status is None
     assert d.ask(Hello()).text.startswith(f"clinit {d.pid} ")
     assert d.socket.stat().st_mode & 0o777 == 0o600
 
