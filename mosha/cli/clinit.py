@@ -10,13 +10,13 @@ import os
 import socket as sockets
 import sys
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, NoReturn, TextIO, cast
 
 import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mosha.cli.exits import AS_WANTED, NO_DAEMON, NOT_AS_WANTED, WRONG_USAGE
+from mosha.cli.exits import AS_WANTED, NO_DAEMON, NOT_AS_WANTED, WRONG_USAGE, end
 from mosha.cli.help_text import Command
 from mosha.control.calls import NoAnswerError, call
 from mosha.control.protocol import Ask, ClinitRequest, Reread, Shutdown, Tell
@@ -131,12 +131,12 @@ def main(**options: Any) -> None:
     except HostError as error:
         _fail(str(error), NOT_AS_WANTED)
     else:
-        sys.exit(status)
+        end(status)
 
 
-def _fail(text: str, status: int) -> None:
+def _fail(text: str, status: int) -> NoReturn:
     click.echo(f"clinit: {text}", err=True)
-    sys.exit(status)
+    end(status)
 
 
 def _with_variables(given: _Given) -> _Given:

@@ -15,7 +15,7 @@ import click
 
 from mosha import __version__
 from mosha.cli.config import config_option
-from mosha.cli.exits import AS_WANTED, exit_status_of, forget_stdout
+from mosha.cli.exits import AS_WANTED, end, exit_status_of, forget_stdout
 from mosha.cli.help_text import Command
 from mosha.formats.names import nearest
 
@@ -127,7 +127,7 @@ def entry(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Be the script `mosha`."""
-    sys.exit(entry())
+    end(entry())
 
 
 if __name__ == "__main__":

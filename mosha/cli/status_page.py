@@ -52,11 +52,6 @@ def page(report: Report, width: int) -> RenderableType:
     return Group(*parts)
 
 
-def is_as_wanted(report: Report) -> bool:
-    """Say whether nothing is wrong: all groups where they should be, no problem told."""
-    return all(group.ok for group in report.groups) and not report.problems
-
-
 def age_text(age_s: float | None) -> str:
     """Return an age as people say it: 0.4s, 14s, 3m, 5h, 2d."""
     if age_s is None:
@@ -77,7 +72,7 @@ def _verdict(report: Report, told: int, width: int) -> Text:
     count = f"{as_wanted} of {len(report.groups)} groups as wanted"
     if not report.groups:
         count = "no groups: hactl names none"
-    if is_as_wanted(report):
+    if report.as_wanted:
         verdict = Text(f"OK: {count}", f"bold {GOOD}")
     else:
         verdict = Text(f"NOT OK: {told} problem{'s' * (told != 1)}, {count}", BAD)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
-import secrets
 import signal
 import socket
 from functools import partial
@@ -54,7 +53,7 @@ async def run_clinit(options: ClinitOptions) -> int:
     for pid, command in state_dir.end_orphans(options.orphan_limit_s):
         logs.get().warning("orphan_ended", pid=pid, command=command)
     listener = listen(options.socket)
-    mark = secrets.token_hex(8)
+    mark = os.urandom(8).hex()
     _adopt_orphans()
     boxes = _make_boxes(options.cgroup, mark)
     tree = boxes.tree if isinstance(boxes, CgroupBoxes) else None

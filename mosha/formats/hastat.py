@@ -179,6 +179,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     timing: Times
     problems: list[str] = []
 
+    @property
+    def as_wanted(self) -> bool:
+        """Whether nothing is wrong: all groups where they should be, no problem told."""
+        return all(group.ok for group in self.groups) and not self.problems
+
 
 _DECODER = msgspec.json.Decoder(Report)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import time
 from pathlib import Path
 
@@ -38,7 +37,7 @@ class Memory(msgspec.Struct, omit_defaults=True):
 
 def new_run() -> str:
     """Return a random name for this life of the monitor (`Mosha::Node … run=`)."""
-    return secrets.token_hex(4)
+    return os.urandom(4).hex()
 
 
 def next_inc(memory: Memory, former: Status | None) -> int:

@@ -72,8 +72,21 @@ def test_help_imports_nothing_that_prints_or_monitors() -> None:
     assert not loaded & heavy
 
 
-def test_a_command_that_asks_the_monitor_loads_no_monitor() -> None:
-    loaded = loaded_by("set", "web", "start", "--config", "/nowhere.toml")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("set", "web", "start"),
+        ("status", "--json"),
+        ("status", "--format", "perl"),
+        ("why", "web", "--json"),
+        ("why-not", "web", "1", "--json"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_asks_the_monitor_loads_neither_that_nor_a_page(
+    home: Home, words: tuple[str, ...]
+) -> None:
+    loaded = loaded_by(*words, "--config", str(home.config))
     assert "mosha.control.calls" in loaded
     assert not loaded & {"rich", "asyncio", "mosha.monitor", "structlog"}
 

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from mosha.cli.status_page import age_text, is_as_wanted, page
+from mosha.cli.status_page import age_text, page
 from mosha.formats.hastat import (
     BanReport,
     Margin,
@@ -262,7 +262,7 @@ def test_all_as_wanted_is_exit_status_0_and_no_colours_go_to_a_pipe(
     ],
 )
 def test_anything_wrong_is_exit_status_1(mosha: Mosha, home: Home, wrong: Report) -> None:
-    assert not is_as_wanted(wrong)
+    assert not wrong.as_wanted
     with FakeMonitor(home.rundir, wrong):
         assert mosha("status").status == 1
         assert mosha("status", "--json").status == 1
