@@ -16,7 +16,8 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mosha.cli.exits import AS_WANTED, NO_DAEMON, NOT_AS_WANTED, WRONG_USAGE, end
+from mosha.cli.exits import AS_WANTED, NO_DAEMON, NOT_AS_WANTED, WRONG_USAGE
+from mosha.cli.garbage import end, kept
 from mosha.cli.help_text import Command
 from mosha.control.calls import NoAnswerError, call
 from mosha.control.protocol import Ask, ClinitRequest, Reread, Shutdown, Tell
@@ -188,12 +189,13 @@ def _print_groups(path: Path) -> None:
 
 def _be_daemon(given: _Given) -> int:
     # A client must not pay for the imports of the daemon.
-    from mosha import logs  # noqa: PLC0415
-    from mosha.clinit.daemon import run_clinit  # noqa: PLC0415
-    from mosha.clinit.logsink import LogSink  # noqa: PLC0415
-    from mosha.clinit.options import ClinitOptions  # noqa: PLC0415
-    from mosha.journal import Journal  # noqa: PLC0415
-    from mosha.logfile import LogFile  # noqa: PLC0415
+    with kept():
+        from mosha import logs  # noqa: PLC0415
+        from mosha.clinit.daemon import run_clinit  # noqa: PLC0415
+        from mosha.clinit.logsink import LogSink  # noqa: PLC0415
+        from mosha.clinit.options import ClinitOptions  # noqa: PLC0415
+        from mosha.journal import Journal  # noqa: PLC0415
+        from mosha.logfile import LogFile  # noqa: PLC0415
 
     sink = LogSink(sys.stderr.fileno() if given.log is None else _open_log(given.log))
     file = None

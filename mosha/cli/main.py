@@ -15,7 +15,8 @@ import click
 
 from mosha import __version__
 from mosha.cli.config import config_option
-from mosha.cli.exits import AS_WANTED, end, exit_status_of, forget_stdout
+from mosha.cli.exits import AS_WANTED, exit_status_of, forget_stdout
+from mosha.cli.garbage import end, kept
 from mosha.cli.help_text import Command
 from mosha.formats.names import nearest
 
@@ -56,7 +57,8 @@ class Commands(Command, click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        found: click.Command = importlib.import_module(module_of(cmd_name)).command
+        with kept():
+            found: click.Command = importlib.import_module(module_of(cmd_name)).command
         return found
 
     def resolve_command(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import sys
 
@@ -60,7 +59,6 @@ def command(config: str | None, *, debug: bool = False, no_clinit: bool = False)
             settings, read_settings=lambda: load_settings(config), starts_clinit=not no_clinit
         )
 
-    gc.freeze()  # what has been imported is never garbage: 15 ms less of a pause now and then
     try:
         status = anyio.run(run)
     finally:

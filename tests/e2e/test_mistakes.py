@@ -46,62 +46,60 @@ def alone(short_dir: Path) -> Iterator[Cluster]:
         yield made
 
 
-@pytest.mark.parametrize(
-    ("cltab", "words"),
-    [
-        (b"a:t:start:sometimes:x\n", "cltab:1:11: unknown mode"),
-        (b"a:t:start:wait:x\nb:t:start:wait:y\n", "entry has duplicate tag: t"),
-        (b"a:t:start\n", "cltab:1:"),
-        (b"\xff\xfe\n", "cltab:1:"),
-        (b"a:t:start:wait:" + b"x" * 100_000 + b"\n", "cltab:1:"),
-    ],
-    ids=["unknown mode", "duplicate tag", "missing fields", "not UTF-8", "a line too long"],
-)
-def test_a_bad_cltab_is_refused_and_the_last_good_one_stays(
-    alone: Cluster, cltab: bytes, words: str
-) -> None:
+BAD_CLTABS = {
+    "unknown mode": (b"a:t:start:sometimes:x\n", "cltab:1:11: unknown mode"),
+    "duplicate tag": (b"a:t:start:wait:x\nb:t:start:wait:y\n", "entry has duplicate tag: t"),
+    "missing fields": (b"a:t:start\n", "cltab:1:10: mode and command missing"),
+    "not UTF-8": (b"\xff\xfe\n", "cltab:1:1: not UTF-8"),
+    "a line too long": (b"a:t:start:wait:" + b"x" * 100_000 + b"\n", "the line is too long"),
+}
+
+
+def test_a_bad_cltab_is_refused_and_the_last_good_one_stays(alone: Cluster) -> None:
     node = alone.nodes[1]
-    (node.directory / "cltab").write_text(GOOD_CLTAB)
+    file = node.directory / "cltab"
+    file.write_text(good := GOOD_CLTAB)
     (node.directory / "hactl").write_text(GOOD_HACTL)
     node.start()
     alone.wait_running(("a",))
     pids = node.pids()
-    (node.directory / "cltab").write_bytes(cltab)
-    refusal = wait_until(lambda: _refusal(node, "cltab"))
-    assert words in refusal
-    assert any("cltab" in problem for problem in node.report().problems)
+    for name, (cltab, words) in BAD_CLTABS.items():
+        file.write_bytes(cltab)
+        assert words in wait_until(lambda: _refusal(node, "cltab")), name
+        assert any("cltab" in problem for problem in node.report().problems), name
+        assert node.pids() == pids, name
+        assert file.read_bytes() == cltab, f"{name}: the user's text is not touched"
+        assert (node.rundir / "state/cltab").read_text() == good, name
+        assert run("status", "--config", node.config).returncode == 1, name
+        file.write_text(good := f"{good}# after {name}\n")
+        wait_until(lambda: not node.report().refused)
     assert node.pids() == pids
-    assert (node.directory / "cltab").read_bytes() == cltab, "the user's text is not touched"
-    assert (node.rundir / "state/cltab").read_text() == GOOD_CLTAB
-    status = run("status", "--config", node.config)
-    assert status.returncode == 1
-    (node.directory / "cltab").write_text(GOOD_CLTAB + "b:b:1:wait:true\n")
-    wait_until(lambda: not node.report().refused)
 
 
 def _refusal(node: Node, name: str) -> str:
     return next((r.text for r in node.report().refused if name in r.file), "")
 
 
-@pytest.mark.parametrize(
-    ("hactl", "words"),
-    [
-        ("a\n", "level"),
-        ("a start prefer=x\n", "hactl:1:16: not a node number"),
-        ("a start colour=red\n", "colour"),
-    ],
-    ids=["no level", "bad node", "unknown option"],
-)
-def test_a_bad_hactl_is_refused_and_the_last_good_one_stays(
-    alone: Cluster, hactl: str, words: str
-) -> None:
+BAD_HACTLS = {
+    "no level": ("a\n", "level"),
+    "bad node": ("a start prefer=x\n", "hactl:1:16: not a node number"),
+    "unknown option": ("a start colour=red\n", "colour"),
+}
+
+
+def test_a_bad_hactl_is_refused_and_the_last_good_one_stays(alone: Cluster) -> None:
     node = alone.nodes[1]
+    file = node.directory / "hactl"
     (node.directory / "cltab").write_text(GOOD_CLTAB)
-    (node.directory / "hactl").write_text(GOOD_HACTL)
+    file.write_text(good := GOOD_HACTL)
     node.start()
     alone.wait_running(("a",))
-    (node.directory / "hactl").write_text(hactl)
-    assert words in wait_until(lambda: _refusal(node, "hactl"))
+    for name, (hactl, words) in BAD_HACTLS.items():
+        file.write_text(hactl)
+        assert words in wait_until(lambda: _refusal(node, "hactl")), name
+        assert alone.places() == {"a": [1]}, name
+        file.write_text(good := f"{good}# after {name}\n")
+        wait_until(lambda: not node.report().refused)
     assert alone.places() == {"a": [1]}
 
 
