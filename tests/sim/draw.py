@@ -19,6 +19,8 @@ from tests.sim.world import HIDING, KINDS, FenceSpec, GroupSpec, World
 RATE_MIN, RATE_MAX = 0.9951, 1.0048
 # In calm weather a lease outlives its renewal by at least this factor.
 MARGIN = 1.1
+# How many nodes, and how often: a world of seven costs four times what one of three does.
+NODES = {2: 2, 3: 10, 4: 3, 5: 4, 7: 1}
 # Heartbeats as a share of the timeout, and how often each is tried: the shortest are safe with
 # most other times, and a world with twenty to a timeout costs twice as much as one with ten.
 HEARTBEATS = {0.05: 1, 0.1: 8, 0.2: 3}
@@ -41,7 +43,7 @@ def draw(seed: int, storm: tuple[str, ...] = ()) -> World:
     if rng.random() < 0.3:
         kinds = rng.choices(list(KINDS), list(KINDS.values()), k=rng.randint(2, 4))
         return _stormy(rng, seed, tuple(dict.fromkeys(kinds)))
-    nodes = rng.choice((2, 3, 3, 3, 3, 4, 5, 5, 5, 7))
+    nodes = rng.choices([*NODES], [*NODES.values()])[0]
     timing, lag_s = _timing(rng)
     groups = _groups(rng, nodes, timing)
     world = World(
