@@ -8,6 +8,7 @@ import statistics
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -19,8 +20,6 @@ from tests.sim.draw import draw
 from tests.sim.monitor import ThrashingError
 from tests.sim.truth import Violation
 from tests.sim.world import World
-
-FAILURES_SHOWN_MAX = 10
 
 
 def say(line: str) -> None:
@@ -68,14 +67,21 @@ def run_world(world: World, summary: Summary) -> str:
 
 
 def run_seeds(
-    first: int, count: int, *, brief: bool = False, storm: tuple[str, ...] = ()
+    first: int,
+    count: int,
+    *,
+    brief: bool = False,
+    storm: tuple[str, ...] = (),
+    on_failure: Callable[[int, str], None] | None = None,
 ) -> Summary:
-    """Run worlds of consecutive seeds."""
+    """Run worlds of consecutive seeds; `on_failure` hears at once of a seed that fails, and why."""
     summary = Summary()
     for seed in range(first, first + count):
         told = run_world(draw(seed, storm), summary)
         if told:
             summary.failures[seed] = told
+            if on_failure is not None:
+                on_failure(seed, told)
             if brief:
                 break
     return summary
@@ -97,15 +103,20 @@ def run(options: argparse.Namespace) -> int:
     first = fresh_seed() if options.first is None else options.first
     say(f"seeds {first} to {first + options.seeds - 1}")
     storm = tuple(options.storm.split(",")) if options.storm else ()
+    replay = "python -m tests.sim"
+    replay += f" --storm {options.storm}" if storm else ""
+    replay += f" --mutant '{options.mutant}'" if options.mutant else ""
     began = time.monotonic()
-    summary = run_seeds(first, options.seeds, brief=options.brief, storm=storm)
-    if options.brief:
-        for seed, told in summary.failures.items():
+
+    def fails(seed: int, told: str) -> None:
+        if options.brief:
             say(f"seed {seed - first + 1}: {told}")
-        return 1 if summary.failures else 0
-    _say(summary, time.monotonic() - began)
-    for seed, told in list(summary.failures.items())[:FAILURES_SHOWN_MAX]:
-        say(f"FAILED {told}\n  python -m tests.sim --seed {seed}")
+        else:
+            say(f"FAILED {told}\n  {replay} --seed {seed}")
+
+    summary = run_seeds(first, options.seeds, brief=options.brief, storm=storm, on_failure=fails)
+    if not options.brief:
+        _say(summary, time.monotonic() - began)
     return 1 if summary.failures else 0
 
 
@@ -117,6 +128,7 @@ def _say(summary: Summary, wall_s: float) -> None:
         f" {summary.speed:.0f} node-hours per CPU minute ({summary.cpu_s:.0f} s of CPU in"
         f" {wall_s:.0f} s)"
     )
+    say(f"{len(summary.failures)} failed" if summary.failures else "all passed")
     unmet = missing(summary.counts)
     say(f"never exercised: {', '.join(unmet)}" if unmet else "every fault and rule was exercised")
     for name, values in (
