@@ -25,9 +25,13 @@ if TYPE_CHECKING:
 
 
 class Shelf(Struct):
-    """One table in a node's directory: the file that people edit, and what is in force."""
+    """One table in a node's directory: the file that people edit, and what is in force.
+
+    `beside` is the text in force, shown to peers while the file has one that is refused.
+    """
 
     file: tuple[bytes, int] | None = None
+    beside: bytes | None = None
     in_force: tuple[bytes, TableVersion] | None = None
     former: TableVersion | None = None
     refused: TableVersion | None = None
@@ -44,6 +48,19 @@ class Disk(Struct):
         """Return the text of a table in force."""
         kept = self.tables[name].in_force
         return kept[0] if kept else None
+
+    def shown(self, name: str, wanted: TableVersion) -> bytes | None:
+        """Return the text of a version if its file shows it to peers, or what is beside that."""
+        shelf = self.tables[name]
+        texts = (shelf.file[0] if shelf.file else None, shelf.beside)
+        return next(
+            (
+                t
+                for t in texts
+                if t is not None and replication.version_of(t, 0).digest == wanted.digest
+            ),
+            None,
+        )
 
 
 class Tables:
@@ -125,6 +142,9 @@ class _Table(Struct):
         self.monitor.machine.cover(f"rule {self.name} {verdict.do.value}")
         refusal = ""
         self._quiet = (shelf.file, shelf.in_force) if verdict.do is Do.NOTHING else None
+        shelf.beside = (
+            self.monitor.machine.disk.text(self.name) if verdict.do is Do.REFUSE else None
+        )
         match verdict.do:
             case Do.ADOPT if shelf.file is not None and found.version is not None:
                 self._take(shelf.file[0], found.version)
@@ -177,20 +197,20 @@ class _Table(Struct):
         in_force = self.shelf.in_force[1] if self.shelf.in_force else None
         if not replication.is_newer(wanted, in_force, self._now_ns):
             return
-        there = monitor.cluster.machines[node].disk.tables[self.name].file
         blocked = monitor.cluster.weather.cut(monitor.machine.id, node)
-        if there is None or blocked or replication.version_of(*there).digest != wanted.digest:
+        data = None if blocked else monitor.cluster.machines[node].disk.shown(self.name, wanted)
+        if data is None:
             if self.failed.get(node) != wanted:
                 self.failed[node] = wanted
                 self.choose()
             return
         self.failed.pop(node, None)
-        if mistakes_in(self.name, there[0]):
+        if mistakes_in(self.name, data):
             self.rejected.add(wanted)
             return
-        self.shelf.file = (there[0], wanted.mtime_ns)
+        self.shelf.file = (data, wanted.mtime_ns)
         monitor.machine.cover(f"rule {self.name} fetched")
-        self._take(there[0], wanted)
+        self._take(data, wanted)
 
 
 @cache
