@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from mosha.core import placement
 from mosha.core.placement import Free
 from mosha.core.quorum import Sight
-from mosha.core.seat import Mind, Seat
-from mosha.core.status import GroupLine, NodeState
+from mosha.core.seat import Mind, Seat, Way
+from mosha.core.status import GroupLine, GroupState, NodeState
 from mosha.core.tables import STOP_LEVEL, Wish
 
 SHORT_WAIT_MIN_S = 0.1
 SHORT_WAIT_MAX_S = 2.0
+WAY_DOUBLINGS_MAX = 8
 
 
 def unwanted_because(mind: Mind, seat: Seat, now: float) -> str:
@@ -108,11 +109,15 @@ def short_wait_s(mind: Mind) -> float:
     return min(max(mind.timing.heartbeat_s / 2, SHORT_WAIT_MIN_S), SHORT_WAIT_MAX_S)
 
 
-def yields(mind: Mind, group: str, now: float) -> bool:
-    """Say whether a node that hactl prefers has been up for T and may take the group back."""
+def better_home(mind: Mind, group: str, now: float) -> int | None:
+    """Return the node to give way to: hactl prefers it, and it has been up for T.
+
+    Not one that this node has just given way to in vain: the service would be interrupted for it
+    over and over.
+    """
     wish = mind.wish(group)
     if wish is None or not wish.failback:
-        return False
+        return None
     place = wish.prefer.index(mind.me) if mind.me in wish.prefer else len(wish.prefer)
     for node in wish.prefer[:place]:
         since = mind.view.peer(node).first_heard_at
@@ -121,9 +126,47 @@ def yields(mind: Mind, group: str, now: float) -> bool:
             and mind.view.takes_groups(node, group)
             and since is not None
             and now - since >= mind.timing.timeout_s
+            and in_vain(mind, group, node, now) is None
         ):
-            return True
-    return False
+            return node
+    return None
+
+
+def in_vain(mind: Mind, group: str, node: int, now: float) -> float | None:
+    """Return until when this node gives no way to the present life of that one, or None."""
+    way = mind.seat(group).ways.get(node)
+    if way is None or way.inc != mind.view.peer(node).inc or now >= way.until:
+        return None
+    return way.until
+
+
+def give_way(mind: Mind, seat: Seat, node: int, now: float) -> None:
+    """Note that this node gives way to another one, and for how long not again.
+
+    That is `ban_s`, twice as long for each time that the other has banned itself instead.
+    """
+    inc = mind.view.peer(node).inc
+    way = seat.ways.get(node)
+    if way is None or way.inc != inc:
+        way = seat.ways[node] = Way(inc)
+    way.banned = False
+    way.until = now + mind.timing.ban_s * 2 ** min(way.bans, WAY_DOUBLINGS_MAX)
+
+
+def follow_ways(mind: Mind, seat: Seat, now: float) -> None:
+    """See what became of the group where this node has given way."""
+    for node, way in tuple(seat.ways.items()):
+        status = mind.view.peer(node).status
+        if status is None:
+            continue
+        line = status.groups.get(seat.group)
+        wanted = (mind.wish_level(seat.group), GroupState.DONE)
+        if line is not None and (line.level, line.state) == wanted:
+            del seat.ways[node]
+        elif seat.group in status.bans and not way.banned:
+            way.bans += 1
+            way.banned = True
+            way.until = now + mind.timing.ban_s * 2 ** min(way.bans, WAY_DOUBLINGS_MAX)
 
 
 def joint_plan(mind: Mind, now: float) -> dict[str, tuple[int, ...]]:

@@ -22,6 +22,7 @@ class Do(enum.StrEnum):
 
     STOP = "stop"  # tell `stop`; the claim stays until nothing is alive (C7)
     RELEASE = "release"  # nothing is left here: drop the claim
+    GIVE_WAY = "give way"  # tell `stop` for a better node, and remember which one it was
     GIVE_UP = "give up"  # drop a claim that never ran anything, tell `stop`
     WITHDRAW = "withdraw"  # the same, and back off (C6)
     RAISE = "raise"  # claim again with a higher term: the votes were split
@@ -167,7 +168,7 @@ ROWS: tuple[Row, ...] = (
     Row("votes split", lambda f: f.unproven and f.split, Do.RAISE),
     Row("told, not seen yet", lambda f: f.told != "", Do.WAIT),
     Row("failed", _failed, Do.BAN),
-    Row("gives way", lambda f: f.granted and f.yields and _home(f), Do.STOP),
+    Row("gives way", lambda f: f.granted and f.yields and _home(f), Do.GIVE_WAY),
     Row("at home", lambda f: f.granted and _home(f), Do.REST),
     Row("passed its tests", lambda f: f.granted and _tested(f), Do.GO),
     Row("planned and granted", lambda f: f.granted and _planned(f), Do.TEST),

@@ -221,10 +221,14 @@ class Node:
     ) -> None:
         """Take in which cltab and hactl are in force, None where there is none yet."""
         mind = self.mind
+        edited = dict(versions) != mind.tables
         mind.hactl, mind.cltab_groups = hactl, cltab_groups
         mind.tables, mind.refused = dict(versions), dict(refused)
         for group in hactl.wishes if hactl else ():
             mind.seat(group)
+        if edited:
+            for seat in mind.seats.values():
+                seat.ways.clear()  # whoever edits a table may have mended what failed
         mind.changed()
         mind.wake_all()
 

@@ -25,6 +25,19 @@ NEVER = -math.inf
 TOLD_LIMIT_S = 5.0
 
 
+class Way(Struct):
+    """This node has given way to another one (`failback=yes`), which has not got there yet.
+
+    `inc` is the incarnation that it gave way to, `until` when it may do so again, and `bans` how
+    often that node has banned itself from the group instead; `banned`: this time too.
+    """
+
+    inc: int
+    until: float = NEVER
+    bans: int = 0
+    banned: bool = False
+
+
 class Seat(Struct):
     """One group as this node deals with it. Times are seconds of boottime."""
 
@@ -45,6 +58,7 @@ class Seat(Struct):
     ban_reason: str = ""
     free_since: float | None = None
     cause: str = ""
+    ways: dict[int, Way] = field(default_factory=dict)
 
     def told_now(self, now: float) -> str:
         """Return the level told and not shown yet, "" if there is none any more."""

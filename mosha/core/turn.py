@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from mosha.core import ballot, lease
 from mosha.core.ballot import Ballot, Claim
-from mosha.core.candidacy import ranks, turn_at, wanted_level, yields
+from mosha.core.candidacy import better_home, follow_ways, give_way, ranks, turn_at, wanted_level
 from mosha.core.life import Do, Facts, Row, decide
 from mosha.core.recovery import doubtful
 from mosha.core.seat import NEVER, TOLD_LIMIT_S, Mind, Seat
@@ -46,6 +46,7 @@ def take(mind: Mind, group: str, now: float, chance: float) -> Turn:
     settle_vote(mind, seat, now)
     settle_grant(mind, seat, now)
     _end_ban(mind, seat, now)
+    follow_ways(mind, seat, now)
     if not mind.clinit_known:
         return Turn(None, math.inf, None)
     facts = facts_of(mind, seat, now)
@@ -185,7 +186,7 @@ def facts_of(mind: Mind, seat: Seat, now: float) -> Facts:
         overdue=unproven and now >= seat.claimed_at + mind.timing.plan_limit_s,
         split=unproven and _votes_split(mind, seat),
         my_turn=not claimed and now >= turn_at(mind, seat, now),
-        yields=seat.granted and yields(mind, group, now),
+        yields=seat.granted and better_home(mind, group, now) is not None,
     )
 
 
@@ -249,8 +250,8 @@ def _carry_out(
                 _back_off(mind, seat, now, chance)
             leave = facts.here and not facts.stopping
             return _tell(mind, seat, STOP_LEVEL, now, row.name) if leave else None
-        case Do.BAN:
-            _ban(mind, seat, now)
+        case Do.BAN | Do.GIVE_WAY:
+            (_ban if row.do is Do.BAN else _note_way)(mind, seat, now)
             return _tell(mind, seat, STOP_LEVEL, now, row.name)
 
 
@@ -309,6 +310,12 @@ def _ban(mind: Mind, seat: Seat, now: float) -> None:
     mind.changed()
 
 
+def _note_way(mind: Mind, seat: Seat, now: float) -> None:
+    node = better_home(mind, seat.group, now)
+    if node is not None:
+        give_way(mind, seat, node, now)
+
+
 def _end_ban(mind: Mind, seat: Seat, now: float) -> None:
     if seat.ban_until != NEVER and now >= seat.ban_until:
         seat.ban_until, seat.ban_reason = NEVER, ""
@@ -321,6 +328,7 @@ def _wake_at(mind: Mind, seat: Seat, now: float) -> float:
     times = [mind.doubt_until, seat.ban_until, seat.backoff_until, turn_at(mind, seat, now)]
     if mind.silent_until is not None:
         times.append(mind.silent_until)
+    times += [way.until for way in seat.ways.values()]
     if seat.told:
         times.append(seat.told_at + TOLD_LIMIT_S)
     if seat.claim is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mosha.core import explain
+from mosha.core.candidacy import in_vain
 from mosha.core.peers import Standing
 from mosha.core.quorum import Sight
 from mosha.core.reasons import (
@@ -41,6 +42,7 @@ def why_not(mind: Mind, group: str, node: int, now: float, wall_s: float) -> Exp
         *_of_options(mind, group, node),
         *_of_ban(mind, group, node, now),
         *_of_vote(mind, group, node, now),
+        *_of_giving_way(mind, group, node, now),
         *_of_holders(mind, group, node, now),
         *_of_rank(mind, group, node, now),
         *_of_failback(mind, group, node),
@@ -206,6 +208,13 @@ def _of_rank(mind: Mind, group: str, node: int, now: float) -> Iterator[Reason]:
     yield Reason("rank", Holds.NO, told, mind.me)
 
 
+def _of_giving_way(mind: Mind, group: str, node: int, now: float) -> Iterator[Reason]:
+    until = in_vain(mind, group, node, now)
+    if until is not None:
+        told = f"node {mind.me} gave way to node {node} in vain; not again for {until - now:.0f} s"
+        yield Reason("failback", Holds.NO, told, mind.me)
+
+
 def _of_failback(mind: Mind, group: str, node: int) -> Iterator[Reason]:
     wish = _wish(mind, group)
     if wish is not None and node in wish.prefer and not wish.failback:
@@ -226,6 +235,8 @@ _STEPS = {
     "only": "mosha set {group} {level} only={only},{node}",
     "ban": "mend what failed there; the ban ends by itself",
     "rank": "mosha set {group} {level} prefer={node}",
+    "failback": "mend what failed there; a restart of its monitor (no group notices) or an edit of"
+    " a table makes it be tried at once",
     "receipt": "see the shots; if you are sure that the node is off: mosha confirm NODE",
     "shot": "see the shots; if you are sure that node {node} is off: mosha confirm {node}",
 }

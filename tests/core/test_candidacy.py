@@ -20,7 +20,6 @@ from mosha.core.candidacy import (
     turn_at,
     unwanted_because,
     wanted_level,
-    yields,
 )
 from mosha.core.seat import Mind
 from mosha.core.status import Ban, GroupLine, GroupState, NodeState, Stamp, Status, Vote
@@ -224,42 +223,3 @@ def test_an_unknown_quorum_stops_nothing() -> None:
     # A monitor that has just started and adopts what runs has not looked at anybody yet.
     story = Story()
     assert unwanted_because(mind(story), mind(story).seat(G), story.now) == ""
-
-
-# --- failback ------------------------------------------------------------------------------------
-
-
-YIELDS = [
-    ("to a preferred node that is up for T", Wish(G, "start", (2,), failback=True), True),
-    ("to a better one in the order", Wish(G, "start", (2, 1), failback=True), True),
-    ("not to a worse one", Wish(G, "start", (1, 2), failback=True), False),
-    ("not without failback", Wish(G, "start", (2,)), False),
-    ("not without prefer", Wish(G, "start", failback=True), False),
-    ("not to a node that only= leaves out", Wish(G, "start", (2,), (1, 3), failback=True), False),
-]
-
-
-@pytest.mark.parametrize(
-    ("wish", "expected"), [row[1:] for row in YIELDS], ids=[row[0] for row in YIELDS]
-)
-def test_a_group_goes_back(*, wish: Wish, expected: bool) -> None:
-    story = one_of_three(wish)
-    assert not yields(mind(story), G, story.now + T - 0.01)
-    assert yields(mind(story), G, story.now + T) == expected
-
-
-@pytest.mark.parametrize("unable", UNABLE.values(), ids=UNABLE.keys())
-def test_a_group_does_not_go_back_to_a_node_that_cannot_take_it(
-    unable: Callable[[Story], None],
-) -> None:
-    story = one_of_three(Wish(G, "start", prefer=(2,), failback=True))
-    unable(story)
-    assert not yields(mind(story), G, story.now + T)
-
-
-def test_the_preferred_node_has_to_be_up_for_t_in_this_life() -> None:
-    story = one_of_three(Wish(G, "start", prefer=(2,), failback=True))
-    story.now += 2 * T
-    story.hear(1, says(2, 1, inc=INC + 1))
-    assert not yields(mind(story), G, story.now + T / 2)
-    assert yields(mind(story), G, story.now + T)

@@ -104,7 +104,7 @@ EXAMPLES = [
     ("H5.4 a failed test", facts(local("test", FAILED), **OWNED), "failed", Do.BAN),
     ("H5.19 failed at its level", facts(local("start", FAILED), **OWNED), "failed", Do.BAN),
     ("a failed plan", facts(local("plan", FAILED), **CLAIMED), "failed", Do.BAN),
-    ("failback", facts(local("start"), **OWNED, yields=True), "gives way", Do.STOP),
+    ("failback", facts(local("start"), **OWNED, yields=True), "gives way", Do.GIVE_WAY),
     (
         "no failback in the middle of a start",
         facts(local("start", STARTING), **OWNED, yields=True),
@@ -260,6 +260,9 @@ def test_no_combination_breaks_what_the_promise_rests_on() -> None:
             case Do.STOP:  # told once, then waited for
                 assert given.told != STOP_LEVEL, given
                 assert not given.stopping or given.local == ABSENT, given
+            case Do.GIVE_WAY:
+                assert given.yields, given
+                assert given.granted, given
             case Do.BAN:
                 assert given.local.state is FAILED, given
                 assert given.claimed, given

@@ -64,7 +64,7 @@ class Clinit:
         self._late: list[Callable[[], None]] = []
         self._watches = _Watches()
         self._due: float | None = None
-        self._table: tuple[bytes, int] | None = None
+        self._table: bytes | None = None
         self._refusal = ""
         self._reread()
 
@@ -90,12 +90,12 @@ class Clinit:
         self.feed(sup.Leased(leases))
 
     def _reread(self) -> None:
-        """Put the cltab of the own directory in force if it is another one without mistakes."""
-        file = self.machine.disk.tables[CLTAB].file
-        if file is None or file == self._table or self.paused:
+        """Read the cltab that the monitor has put in force, if it is another one."""
+        text = self.machine.disk.text(CLTAB)
+        if text is None or text == self._table or self.paused:
             return
-        self._table = file
-        cltab = read_cltab(file[0])[0]
+        self._table = text
+        cltab = read_cltab(text)[0]
         if cltab is not None:
             self.feed(sup.TableRead(cltab))
 

@@ -7,6 +7,7 @@ from functools import partial
 
 from msgspec import Struct, field
 
+from mosha.core.candidacy import in_vain
 from mosha.core.group import Group
 from mosha.core.life import Local
 from mosha.core.quorum import Electorate
@@ -41,6 +42,8 @@ ADAPTIVE_MEMORY = 6
 CAUSED = frozenset(
     {"vote_released", "claim_withdrawn", "claim_released", "group_told", "silence_ended"}
 )
+# Notes of a node that tried to run a group and could not.
+FAILURES = frozenset({"group_banned", "tell_refused"})
 
 
 class Outcome(Struct):
@@ -85,6 +88,7 @@ class Cluster:
         self.faults = Faults(self)
         self.electorates: dict[int, list[tuple[float, Electorate]]] = {n: [] for n in world.ids}
         self.hidden_at = -math.inf
+        self.failed: set[tuple[int, str]] = set()
         self.calm = False
         self.outcome = Outcome()
 
@@ -204,9 +208,22 @@ class Cluster:
             may = frozenset(m.id for m in allowed if not self._banned(m, spec.name))
             best = None
             if wish and wish.failback:
-                best = next((node for node in wish.prefer if node in may), None)
+                best = next((n for n in wish.prefer if n in may), None)
+                if best is not None and self._in_vain(healthy, spec.name, best):
+                    best = None
             found.append(Expected(spec.name, level, may, best))
         return found
+
+    def _in_vain(self, healthy: list[Machine], group: str, node: int) -> bool:
+        """Say whether who has the group gave way to a node that tried and failed."""
+        if (node, group) not in self.failed:
+            return False
+        monitors = [machine.monitor for machine in healthy if machine.monitor is not None]
+        return any(
+            in_vain(monitor.node.mind, group, node, monitor.now) is not None
+            for monitor in monitors
+            if monitor.node.mind.seat(group).claim is not None
+        )
 
     @staticmethod
     def _banned(machine: Machine, group: str) -> bool:
@@ -315,6 +332,8 @@ class Cluster:
     def noted(self, node: int, note: Note) -> None:
         """Count a note of a brain, and tell it."""
         cause = f": {note.fields['cause']}" if note.event in CAUSED else ""
+        if note.event in FAILURES:
+            self.failed.add((node, str(note.fields["group"])))
         self.truth.cover(f"note {note.event}{cause}")
         if self.truth.telling and self.tells_of(node) and (said := sayings.say(note)):
             self.truth.tell(f"node {node} {said}")

@@ -14,6 +14,14 @@ CLUSTER: tuple[Mutant, ...] = (
         "if True:",
     ),
     Mutant(
+        "given way to in vain, again and again",
+        "placement",
+        "mosha.core.candidacy",
+        "and in_vain(mind, group, node, now) is None",
+        "",
+        scenario="failback-in-vain",
+    ),
+    Mutant(
         "bans of others ignored",
         "placement",
         "mosha.core.view",
