@@ -36,10 +36,11 @@ lint: $(DEV_STAMP) ## ruff and mypy alone
 # Most tests wait for real processes: three at a time keep two cores busy. What fails is run once
 # more, alone: a process that got no CPU for seconds proves nothing, one that fails twice does.
 # By one worker and not by none: pytest-xdist adds the group to a test's name, and the failed ones
-# are known by that.
+# are known by that. The fresh worlds of the simulator are the same in both runs.
 # What each worker would compile for itself, and each of some hundred processes, is kept.
 test: $(DEV_STAMP) ## the tests alone, in random order (ARGS='-k lease -x')
 	export PYTHONDONTWRITEBYTECODE= && \
+	export MOSHA_SIM_FIRST=$${MOSHA_SIM_FIRST:-$$(shuf -i 1000000-999999999 -n 1)} && \
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS) || { [ $$? -eq 1 ] && \
 	    $(BIN)/python -m pytest -n 1 --dist loadgroup --last-failed --last-failed-no-failures none \
 	        $(ARGS); }

@@ -33,7 +33,7 @@ PATHS = ("cltab", "socket", "clstat", "state_dir")
 @contextlib.contextmanager
 def forking() -> Iterator[None]:
     """Have a fork server that has imported clinit; it is gone afterwards, and so is its tracker."""
-    CONTEXT.set_forkserver_preload([__name__])
+    CONTEXT.set_forkserver_preload([__name__, "anyio._backends._asyncio"])
     yield
     # Else both live until this process ends, and would be taken for something left behind.
     forkserver._forkserver._stop()  # type: ignore[attr-defined]

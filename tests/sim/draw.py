@@ -23,7 +23,7 @@ MARGIN = 1.1
 NODES = {2: 2, 3: 10, 4: 3, 5: 4, 7: 1}
 # Heartbeats as a share of the timeout, and how often each is tried: the shortest are safe with
 # most other times, and a world with twenty to a timeout costs twice as much as one with ten.
-HEARTBEATS = {0.05: 1, 0.1: 8, 0.2: 3}
+HEARTBEATS = {0.05: 1, 0.1: 7, 0.2: 4}
 # Clusters with the adaptive quorum, and those of them in which nobody that lives is hidden.
 ADAPTIVE, UNHIDDEN = 0.12, 0.5
 # What is lost at once of an adaptive cluster must leave 0.6 of it (H2.1).
@@ -58,7 +58,7 @@ def draw(seed: int, storm: tuple[str, ...] = ()) -> World:
         reorder=rng.random() < 0.3,
         ipc_s=timing.heartbeat_s * rng.choice((0.002, 0.01, 0.1)),
         fence=_fence(rng, timing),
-        chaos_s=timing.timeout_s * rng.uniform(4, 13),
+        chaos_s=timing.timeout_s * rng.uniform(4, 11),
     )
     adaptive = rng.random() < ADAPTIVE
     dying = int(ADAPTIVE_DEAD * nodes) if adaptive else (nodes - 1) // 2
