@@ -17,6 +17,7 @@ from mosha.core.tables import STOP_LEVEL, Wish
 
 SHORT_WAIT_MIN_S = 0.1
 SHORT_WAIT_MAX_S = 2.0
+# How often the pause after giving way in vain doubles: with a ban of 300 s it grows to 21 hours.
 WAY_DOUBLINGS_MAX = 8
 
 

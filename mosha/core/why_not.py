@@ -236,7 +236,7 @@ _STEPS = {
     "ban": "mend what failed there; the ban ends by itself",
     "rank": "mosha set {group} {level} prefer={node}",
     "failback": "mend what failed there; a restart of its monitor (no group notices) or an edit of"
-    " a table makes it be tried at once",
+    " a table ends the pause",
     "receipt": "see the shots; if you are sure that the node is off: mosha confirm NODE",
     "shot": "see the shots; if you are sure that node {node} is off: mosha confirm {node}",
 }
