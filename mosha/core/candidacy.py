@@ -141,17 +141,22 @@ def in_vain(mind: Mind, group: str, node: int, now: float) -> float | None:
     return way.until
 
 
-def give_way(mind: Mind, seat: Seat, node: int, now: float) -> None:
-    """Note that this node gives way to another one, and for how long not again.
-
-    That is `ban_s`, twice as long for each time that the other has banned itself instead.
-    """
+def give_way(mind: Mind, seat: Seat, now: float) -> None:
+    """Note to which node this one gives way, and for how long not again."""
+    node = better_home(mind, seat.group, now)
+    if node is None:
+        return
     inc = mind.view.peer(node).inc
     way = seat.ways.get(node)
     if way is None or way.inc != inc:
         way = seat.ways[node] = Way(inc)
     way.banned = False
-    way.until = now + mind.timing.ban_s * 2 ** min(way.bans, WAY_DOUBLINGS_MAX)
+    way.until = now + _pause_s(mind, way)
+
+
+def _pause_s(mind: Mind, way: Way) -> float:
+    """Return `ban_s`, twice as long for each time that the other node has banned itself instead."""
+    return mind.timing.ban_s * 2.0 ** min(way.bans, WAY_DOUBLINGS_MAX)
 
 
 def follow_ways(mind: Mind, seat: Seat, now: float) -> None:
@@ -167,7 +172,7 @@ def follow_ways(mind: Mind, seat: Seat, now: float) -> None:
         elif seat.group in status.bans and not way.banned:
             way.bans += 1
             way.banned = True
-            way.until = now + mind.timing.ban_s * 2 ** min(way.bans, WAY_DOUBLINGS_MAX)
+            way.until = now + _pause_s(mind, way)
 
 
 def joint_plan(mind: Mind, now: float) -> dict[str, tuple[int, ...]]:

@@ -251,7 +251,7 @@ def _carry_out(
             leave = facts.here and not facts.stopping
             return _tell(mind, seat, STOP_LEVEL, now, row.name) if leave else None
         case Do.BAN | Do.GIVE_WAY:
-            (_ban if row.do is Do.BAN else _note_way)(mind, seat, now)
+            (_ban if row.do is Do.BAN else give_way)(mind, seat, now)
             return _tell(mind, seat, STOP_LEVEL, now, row.name)
 
 
@@ -308,12 +308,6 @@ def _ban(mind: Mind, seat: Seat, now: float) -> None:
     seat.ban_reason = mind.local(seat.group).cause or "failed"
     mind.note("group_banned", group=seat.group, reason=seat.ban_reason, ban_s=mind.timing.ban_s)
     mind.changed()
-
-
-def _note_way(mind: Mind, seat: Seat, now: float) -> None:
-    node = better_home(mind, seat.group, now)
-    if node is not None:
-        give_way(mind, seat, node, now)
 
 
 def _end_ban(mind: Mind, seat: Seat, now: float) -> None:

@@ -211,7 +211,7 @@ def _of_rank(mind: Mind, group: str, node: int, now: float) -> Iterator[Reason]:
 def _of_giving_way(mind: Mind, group: str, node: int, now: float) -> Iterator[Reason]:
     until = in_vain(mind, group, node, now)
     if until is not None:
-        told = f"node {mind.me} gave way to node {node} in vain; not again for {until - now:.0f} s"
+        told = f"node {mind.me} gave way to node {node} already; not again for {until - now:.0f} s"
         yield Reason("failback", Holds.NO, told, mind.me)
 
 

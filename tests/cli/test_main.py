@@ -91,6 +91,19 @@ def test_a_command_that_asks_the_monitor_loads_neither_that_nor_a_page(
     assert not loaded & {"rich", "asyncio", "mosha.monitor", "structlog"}
 
 
+def test_what_is_imported_is_kept_from_the_collector_and_that_goes_on_afterwards() -> None:
+    code = (
+        "import gc\nfrom mosha.cli.main import entry\nbefore = gc.get_freeze_count()\n"
+        "entry(['why', '--help'])\nprint('frozen', gc.get_freeze_count() - before, gc.isenabled())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    _, count, enabled = done.stdout.splitlines()[-1].split()
+    assert int(count) > 0
+    assert enabled == "True"
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [

@@ -55,15 +55,14 @@ def test_the_preferred_node_has_to_be_up_for_t_in_this_life() -> None:
 # --- in vain -------------------------------------------------------------------------------------
 
 
-def without_home(tells_of: list[int]) -> Story:
-    """Three nodes; `g` runs on another than node 2, which it prefers and which comes up then."""
+def without_home() -> tuple[Story, int]:
+    """Three nodes, and the one that `g` runs on: not node 2, which it prefers, and which boots."""
     story = Story(wishes=hactl(HOME))
     story.die(2)
     story.live(3 * T)
     (owner,) = story.at_home()
-    tells_of.append(owner)
     story.reboot(2)
-    return story
+    return story, owner
 
 
 def moves(story: Story, seconds: float) -> list[int]:
@@ -78,44 +77,40 @@ def moves(story: Story, seconds: float) -> list[int]:
 
 
 def test_a_group_goes_back_when_the_preferred_node_has_been_up_for_t() -> None:
-    owner: list[int] = []
-    story = without_home(owner)
-    assert moves(story, 3 * T) == [*owner, 2]
-    assert story.nodes[owner[0]].mind.seat(G).ways == {}
+    story, owner = without_home()
+    assert moves(story, 3 * T) == [owner, 2]
+    assert story.nodes[owner].mind.seat(G).ways == {}
 
 
 def test_for_a_node_that_fails_its_test_it_is_interrupted_ever_more_rarely() -> None:
-    owner: list[int] = []
-    story = without_home(owner)
+    story, owner = without_home()
     story.fails[2, "test"] = "entry t1: exit 1"
     tried = []
     for _ in range(int(40 * TIMING.ban_s)):
         story.live(1.0)
-        causes = [n.fields.get("cause") for n in story.nodes[owner[0]].take_notes()]
+        causes = [n.fields.get("cause") for n in story.nodes[owner].take_notes()]
         tried += [story.now] * causes.count("gives way")
     pauses = [round((b - a) / TIMING.ban_s) for a, b in pairwise(tried)]
     assert pauses == [2, 4, 8, 16]
-    assert story.at_home() == owner
+    assert story.at_home() == [owner]
 
 
 def test_a_node_that_was_only_too_slow_is_given_way_to_again_after_the_time_of_a_ban() -> None:
-    owner: list[int] = []
-    story = without_home(owner)
+    story, owner = without_home()
     story.live(T - 1.0)
     story.cuts |= {(2, node) for node in story.ids - {2}}  # it is seen, and does not see
-    assert moves(story, 3.0) == owner
+    assert moves(story, 3.0) == [owner]
     story.cuts.clear()
-    assert moves(story, TIMING.ban_s - 2.0) == owner
-    assert moves(story, 4.0) == [*owner, 2]
+    assert moves(story, TIMING.ban_s - 2.0) == [owner]
+    assert moves(story, 4.0) == [owner, 2]
 
 
 @pytest.mark.parametrize("what", ["another life", "an edit"])
 def test_it_is_tried_once_more_after(what: str) -> None:
-    owner: list[int] = []
-    story = without_home(owner)
+    story, owner = without_home()
     story.fails[2, "test"] = "entry t1: exit 1"
     story.live(3 * T + 2 * TIMING.ban_s)
-    assert story.at_home() == owner
+    assert story.at_home() == [owner]
     del story.fails[2, "test"]
     if what == "an edit":
         version = {"hactl": TableVersion(1, "d")}
@@ -127,10 +122,9 @@ def test_it_is_tried_once_more_after(what: str) -> None:
 
 
 def test_the_owner_says_why_it_does_not_give_way_again() -> None:
-    owner: list[int] = []
-    story = without_home(owner)
+    story, owner = without_home()
     story.fails[2, "test"] = "entry t1: exit 1"
     story.live(T + TIMING.ban_s + 5.0)  # it is banned there no more
-    told = why_not(story.nodes[owner[0]].mind, G, 2, story.now, 0.0)
-    assert told.verdict.startswith(f"node {owner[0]} gave way to node 2 in vain; not again for ")
+    told = why_not(story.nodes[owner].mind, G, 2, story.now, 0.0)
+    assert told.verdict.startswith(f"node {owner} gave way to node 2 already; not again for ")
     assert "restart of its monitor" in told.next
