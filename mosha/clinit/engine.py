@@ -39,7 +39,7 @@ from mosha.core.supervisor import (
     Supervisor,
     step,
 )
-from mosha.core.unit import KillEverything, Launch, SignalLeft, Touched, WatchLeft
+from mosha.core.unit import KillEverything, Launch, SignalLeft, Touched, Unit, WatchLeft
 
 
 class Engine:
@@ -115,20 +115,21 @@ class Engine:
     def report(self, name: str) -> GroupReport | None:
         """Report a group; None if it is gone."""
         unit = self.supervisor.units.get(name)
-        return None if unit is None else self._report(unit.group)
+        return None if unit is None else self._report(unit, unit.group)
 
     def full_update(self, cltab_errors: tuple[str, ...]) -> Update:
         """Report everything."""
         return Update(
-            groups=tuple(self._report(unit.group) for unit in self.supervisor.units.values()),
+            groups=tuple(self._report(u, u.group) for u in self.supervisor.units.values()),
             full=True,
             pid=os.getpid(),
             cltab_errors=cltab_errors,
             halting=self.supervisor.halting,
         )
 
-    def _report(self, group: Group) -> GroupReport:
-        return group_report(self.supervisor.units[group.name], group, self._boxes.alive(group.name))
+    def _report(self, unit: Unit, group: Group) -> GroupReport:
+        """Report a unit, with its group as it was at the moment to report."""
+        return group_report(unit, group, self._boxes.alive(group.name))
 
     def close(self) -> None:
         """Give back descriptors; all groups have ended."""
@@ -201,8 +202,11 @@ class Engine:
     def _show(self, shown: Shown) -> None:
         before, after = shown.before, shown.after
         self.on_change()
-        if self.news.heard:
-            self.news.tell(Update(groups=(self._report(after),)))
+        # A group that leaves cltab with nothing alive shows its end and is gone in one step:
+        # then there is nothing to report, and `Gone` follows.
+        unit = self.supervisor.units.get(after.name)
+        if unit is not None and self.news.heard:
+            self.news.tell(Update(groups=(self._report(unit, after),)))
         logs.get().info(
             "group_changed",
             **{"group": after.name, "from": f"{before.level} {before.state}".strip()},

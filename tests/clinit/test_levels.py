@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
-from mosha.control.protocol import EntryReport
+from mosha.control.protocol import EntryReport, Update
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import is_alive
 from tests.waiting import wait_until
@@ -249,3 +250,36 @@ def test_plan_is_a_level_like_others_and_may_have_entries_h5_22(start: Start) ->
     d.wait_for("plan DONE")
     assert is_alive(d.pid_of("a"))
     assert [entry.tag for entry in d.group().entries] == ["a"]
+
+
+def test_a_group_that_leaves_cltab_takes_no_other_with_it_while_somebody_listens(
+    start_in: Start,
+) -> None:
+    """A monitor listens always: each way of removing a group must leave the others alone."""
+    both = "g:a:start:respawn:sleep 7351\ng:s:stop:wait:true\n"
+    others = "idle:i:start:respawn:sleep 7352\nnever:n:start:respawn:sleep 7353\n"
+    runs = "runs:r:start:respawn:sleep 7354\n"
+    d = start_in(both + others + runs)
+    heard = d.news()
+    next(heard)
+    d.tell("g", "start")
+    d.tell("idle", "start")
+    d.tell("idle", "stop")
+    d.tell("runs", "start")
+    pid = d.pid_of("a")
+    d.pid_of("r", "runs")
+    d.wait_for("stop DONE", "idle")
+    d.write_cltab(both)  # one that never ran, one that has ended, one that runs
+    assert d.tell("g", "start").ok
+    wait_until(lambda: set(d.groups()) == {"g"})
+    assert _until_gone(heard, {"idle", "runs"}) == {"idle", "runs"}
+    assert d.pid_of("a") == pid
+    assert d.status is None
+
+
+def _until_gone(heard: Iterator[Update], awaited: set[str]) -> set[str]:
+    """Return which groups were reported gone by the time all awaited ones were."""
+    gone: set[str] = set()
+    while not awaited <= gone:
+        gone |= set(next(heard).gone)
+    return gone
