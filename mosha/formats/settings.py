@@ -44,11 +44,12 @@ FENCING_LIMIT_DEFAULT_S = 30.0
 class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
     """One way to shoot a node. `command` gets the node number as its last argument.
 
-    A string is a command line, a tuple a program and its arguments. `limit` is in seconds.
+    It is a program and its arguments; a command line was split when the settings were read.
+    `limit` is in seconds.
     """
 
     type: Literal["print", "command"] = "print"
-    command: str | tuple[str, ...] = ""
+    command: tuple[str, ...] = ()
     limit: float = FENCING_LIMIT_DEFAULT_S
 
     @property

@@ -5,6 +5,7 @@ A rule never shows a value that could be huge or deep: see `shown`.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 
 from mosha.formats.names import NODE_MAX, node_number
@@ -177,14 +178,32 @@ def tables(value: object) -> list[Mapping[str, object]]:
     return list(value)
 
 
-def command(value: object) -> str | tuple[str, ...]:
-    """A command line as one string, or a list of the program and its arguments."""
+def command(value: object) -> tuple[str, ...]:
+    """A program and its arguments: a command line as one string, or a list of words.
+
+    A command line is split here, as a shell would: what cannot be split is a mistake when it
+    is read, not when it is needed.
+    """
     if isinstance(value, list | tuple):
-        if not value:
-            raise WrongValue("must name a program", 'write ["/path/of/program", "argument"]')
         if len(value) > NODES_MAX:
             raise WrongValue("has too many arguments", "put them into a script")
-        return tuple(text(item) for item in value)
-    if not isinstance(value, str):
+        words = tuple(text(item) for item in value)
+    elif isinstance(value, str):
+        words = _split(text(value))
+    else:
         raise WrongValue("must be a string or a list of strings", 'write "/path/of/program"')
-    return text(value)
+    if not words or not words[0].strip():
+        raise WrongValue("must name a program", 'write ["/path/of/program", "argument"]')
+    if words[0].startswith("#"):
+        raise WrongValue("is a comment and names no program", "remove the line, or the '#'")
+    return words
+
+
+def _split(line: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(line))
+    except ValueError as error:
+        problem = str(error)
+        reason = f"cannot be split into words: {problem[:1].lower()}{problem[1:]}"
+        remedy = 'close the quote, or write a list, as in ["/path/of/program", "argument"]'
+        raise WrongValue(reason, remedy) from error

@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import inspect
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -135,31 +134,39 @@ def _print(node: int) -> Outcome:
 
 
 async def _command(node: int, method: FencingMethod) -> Outcome:
-    words = shlex.split(method.command) if isinstance(method.command, str) else method.command
+    """Run a command; whatever keeps it from being run is a failed shot, and no more than that."""
+    if not method.command:
+        return Outcome("failed", "command", "no command is set")
+    name = method.command[0]
+    try:
+        with _Tail() as tail:
+            return await _run((*method.command, str(node)), method.limit, tail)
+    # ValueError: what no system takes as an argument, such as a NUL byte.
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        return Outcome("failed", name, f"cannot run it: {reason}")
+
+
+async def _run(words: Sequence[str], limit_s: float, tail: _Tail) -> Outcome:
     name = words[0]
-    with _Tail() as tail:
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *words,
-                str(node),
-                stdin=DEVNULL,
-                stdout=tail.writer,
-                stderr=tail.writer,
-                start_new_session=True,
-            )
-        except OSError as error:
-            return Outcome("failed", name, f"cannot run it: {error.strerror}")
-        try:
-            async with asyncio.timeout(method.limit):
-                status = await process.wait()
-        except TimeoutError:
-            return Outcome("failed", name, f"no answer in {method.limit:g} s")
-        finally:
-            if process.returncode is None:  # it hangs, or this monitor leaves
-                _kill_session(process.pid)
-                with anyio.move_on_after(DEATH_LIMIT_S, shield=True):
-                    await process.wait()
-        detail = tail.text()
+    process = await asyncio.create_subprocess_exec(
+        *words,
+        stdin=DEVNULL,
+        stdout=tail.writer,
+        stderr=tail.writer,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(limit_s):
+            status = await process.wait()
+    except TimeoutError:
+        return Outcome("failed", name, f"no answer in {limit_s:g} s")
+    finally:
+        if process.returncode is None:  # it hangs, or this monitor leaves
+            _kill_session(process.pid)
+            with anyio.move_on_after(DEATH_LIMIT_S, shield=True):
+                await process.wait()
+    detail = tail.text()
     if status == 0:
         return Outcome("receipt", name, detail)
     ended = f"signal {-status}" if status < 0 else f"exit {status}"
@@ -207,7 +214,8 @@ def _kill_session(session: int) -> None:
         if not pids:
             return
         for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
+            # Gone already, or run as another user by the command: the others are still to die.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 
 

@@ -133,14 +133,14 @@ def test_a_majority_is_the_policy_where_the_nodes_are_known() -> None:
 
 def test_the_stomith_of_the_original_is_one_command_and_needs_receipts() -> None:
     settings = _settings('stomith = "/bin/off"\n')
-    assert settings.fencing.methods == (FencingMethod(type="command", command="/bin/off"),)
+    assert settings.fencing.methods == (FencingMethod(type="command", command=("/bin/off",)),)
     assert settings.fencing.is_required()
 
 
 def test_fencing_is_required_as_soon_as_something_gives_receipts() -> None:
     assert not Fencing().is_required()
     assert Fencing().is_required(with_callable=True)
-    command = FencingMethod(type="command", command="x")
+    command = FencingMethod(type="command", command=("x",))
     assert Fencing(methods=(FencingMethod(), command)).is_required()
     assert not Fencing(methods=(command,), required=False).is_required(with_callable=True)
     assert Fencing(required=True).is_required()
@@ -192,6 +192,21 @@ def test_fencing_is_required_as_soon_as_something_gives_receipts() -> None:
             '[[fencing.methods]]\ntype = "command"\ncommand = []\n',
             "m.toml:3:1: fencing.methods[1].command must name a program",
         ),
+        (
+            '[[fencing.methods]]\ntype = "command"\ncommand = "/bin/echo it\'s"\n',
+            "m.toml:3:1: fencing.methods[1].command cannot be split into words: no closing quota",
+        ),
+        (
+            'stomith = "/bin/echo --note \'it is off"\n',
+            "m.toml:1:1: stomith cannot be split into words: no closing quotation",
+        ),
+        (
+            'stomith = "/bin/true \\\\"\n',
+            "m.toml:1:1: stomith cannot be split into words: no escaped character",
+        ),
+        ('stomith = "#off"\n', "m.toml:1:1: stomith is a comment and names no program: '#off'"),
+        ('stomith = ["# off", "x"]\n', "m.toml:1:1: stomith is a comment and names no program"),
+        ("stomith = \"''\"\n", "m.toml:1:1: stomith must name a program"),
         (
             '[[fencing.methods]]\ntype = "print"\ncommand = "x"\n',
             "m.toml:3:1: type print takes no command",

@@ -20,7 +20,7 @@ from mosha.monitor.mfs import Layout
 from tests.core.story import INC, Story, status
 
 MEMORY = Memory(inc=17, run="0a1b", electorate=(1, 2, 3), remembered=3)
-COMMAND = FencingMethod(type="command", command="/bin/true")
+COMMAND = FencingMethod(type="command", command=("/bin/true",))
 
 
 def settings(directory: Path, **more: Any) -> Settings:

@@ -15,7 +15,7 @@ from mosha.monitor.daemon import Monitor
 from mosha.monitor.reload import LIVE, reload
 from tests.monitor.house import prepared, settings
 
-COMMAND = FencingMethod(type="command", command="/bin/true")
+COMMAND = FencingMethod(type="command", command=("/bin/true",))
 
 Change = Callable[..., None]
 

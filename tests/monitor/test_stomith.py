@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,7 +17,7 @@ from mosha.clock import boottime
 from mosha.core.fencing import FencingRules
 from mosha.core.peers import Standing
 from mosha.core.status import Stamp
-from mosha.formats.settings import FencingMethod
+from mosha.formats.settings import FencingMethod, settings_from
 from mosha.monitor.stomith import OUTPUT_MAX_BYTES, Duty, Outcome, Stomith, shoot
 from tests.core.story import INC, TIMING, Story, one_of_three, status
 from tests.waiting import until
@@ -27,6 +28,27 @@ LONG_AGO_S = TIMING.start_grace_s + 2 * TIMING.timeout_s
 PRINT = FencingMethod(type="print")
 
 Script = Callable[[str], Path]
+
+
+@pytest.fixture
+async def no_descriptors() -> AsyncIterator[None]:
+    """Leave this process without a descriptor for anything new."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.dup(0)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+    os.close(lowest)
+    taken = []
+    try:
+        while True:
+            try:
+                taken.append(os.dup(0))
+            except OSError:
+                break
+        yield
+    finally:
+        for fd in taken:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture
@@ -84,8 +106,20 @@ async def test_a_command_gets_the_node_as_its_last_argument_and_exit_0_is_a_rece
 
 async def test_a_command_may_be_one_line_of_text(script: Script) -> None:
     path = script('echo "$1|$2|$3"')
-    method = FencingMethod(type="command", command=f"{path} 'a b' c")
-    assert (await shoot(7, [method])).detail == "a b|c|7"
+    settings = settings_from({"stomith": f"{path} 'a b' c"}, "test")
+    assert (await shoot(7, settings.fencing.methods)).detail == "a b|c|7"
+
+
+@pytest.mark.parametrize("words", [(), ("",), ("/bin/echo", "a\0b"), ("/bin/echo", "\ud800")])
+async def test_a_command_that_nothing_can_run_is_a_failed_shot(words: tuple[str, ...]) -> None:
+    outcome = await shoot(7, [FencingMethod(type="command", command=words)])
+    assert outcome.outcome == "failed"
+
+
+async def test_a_shot_without_descriptors_has_failed(no_descriptors: None) -> None:
+    del no_descriptors
+    outcome = await shoot(7, [command("/bin/true")])
+    assert (outcome.outcome, outcome.detail) == ("failed", "cannot run it: Too many open files")
 
 
 @pytest.mark.parametrize(
