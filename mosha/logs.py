@@ -84,6 +84,7 @@ EVENTS: dict[str, str] = {
     "claim_withdrawn": "a claim that never ran anything was given up, and why (C6)",
     "claim_released": "nothing of the group is left here; others may take it (C7)",
     "lease_lost": "the lease ran out; clinit has begun to stop the group",
+    "ghost_killed": "it runs elsewhere under a higher term: what runs here is killed at once (G1)",
     "vote_given": "this node votes for a claim (V2)",
     "vote_released": "this node's vote is free again, and why (V3)",
     "group_told": "clinit is told a level for a group, and which row asked for it",
@@ -94,6 +95,7 @@ EVENTS: dict[str, str] = {
     # the monitor's fencing
     "fence_ordered": "a stale node is being shot",
     "fence_ended": "a shot ended: receipt, no receipt or failed",
+    "receipt_refuted": "a node that a receipt called dead was heard: it counts no more (R1)",
     "fence_confirmed": "an operator vouched that a node is dead",
     "status_failed": "the clstat of a clinit used alone could not be written",
     # what the monitor does with files

@@ -20,6 +20,7 @@ from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
 class Do(enum.StrEnum):
     """What a turn asks for."""
 
+    KILL = "kill"  # tell `stop` with deadlines that are over (G1)
     STOP = "stop"  # tell `stop`; the claim stays until nothing is alive (C7)
     RELEASE = "release"  # nothing is left here: drop the claim
     GIVE_WAY = "give way"  # tell `stop` for a better node, and remember which one it was
@@ -79,6 +80,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     not shown yet. `runs_elsewhere`, `better_claim`, `overdue` (the plan limit has passed) and
     `split` speak of a claim not granted; `my_turn` says that C1 holds and the rank's time
     has come. `yields`: a better node waits to take the group back (`failback=yes`).
+    `superseded`: it runs elsewhere under a higher term, and the kill was not told yet.
     """
 
     local: Local
@@ -93,6 +95,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     split: bool = False
     my_turn: bool = False
     yields: bool = False
+    superseded: bool = False
 
     @property
     def here(self) -> bool:
@@ -155,6 +158,7 @@ class Row(Struct, frozen=True):
 
 
 ROWS: tuple[Row, ...] = (
+    Row("superseded", lambda f: f.superseded and f.here, Do.KILL),
     Row("claim not wanted", lambda f: _unwanted(f) and f.unproven, Do.GIVE_UP),
     Row("not wanted", lambda f: _unwanted(f) and f.here and not f.stopping, Do.STOP),
     Row("cut short", lambda f: f.cut_short and f.told == "", Do.STOP),

@@ -13,12 +13,13 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from mosha.core import account, fencing, peers, recovery, turn
+from mosha.core import account, peers, recovery, shots, turn
 from mosha.core.fencing import FencingRules, Shot
 from mosha.core.life import Local
 from mosha.core.quorum import Electorate, Policy, Sight
 from mosha.core.recovery import Birth
 from mosha.core.seat import NEVER, Mind, Note
+from mosha.core.shots import FenceOrder
 from mosha.core.status import NodeState, Receipt, Stamp, Status, TableVersion
 from mosha.core.tables import Hactl
 from mosha.core.timing import Timing
@@ -27,15 +28,6 @@ from mosha.core.view import View
 
 # A renewal reaches clinit when the lease has moved by this part of a heartbeat.
 RENEWAL_STEP = 0.25
-# Before a shot a majority has to be heard again; so often, in heartbeats, that is looked at.
-WITNESS_STEP = 0.25
-
-
-class FenceOrder(Struct, frozen=True):
-    """An order to shoot a node that is stale in this incarnation."""
-
-    node: int
-    inc: int
 
 
 class Renewal(Struct, frozen=True):
@@ -86,12 +78,14 @@ class Node:
         `status` is None if there was none to read or it was torn; `error` says what failed.
         """
         view = self.mind.view
-        before, standing = view.peer(node), view.standing(node)
+        before, standing, receipts = view.peer(node), view.standing(node), dict(view.receipts)
         news = status is not None and view.heard(status, now)
         view.tried(node, began=began, now=now, timeout_s=self.mind.timing.timeout_s, error=error)
         if news and status is not None:
             view.echo(status, self.mind.inc, self.mind.writes, now)
             self._notice(before, status, now)
+        if view.receipts != receipts:
+            self._receipts_changed(receipts)
         after = view.standing(node)
         if after is not standing:
             self.mind.note("peer_changed", peer=node, **{"from": standing, "to": after})
@@ -105,6 +99,17 @@ class Node:
             self._quorum_since = math.inf
         elif self._quorum_since == math.inf:
             self._quorum_since = now
+
+    def _receipts_changed(self, before: Mapping[int, Receipt]) -> None:
+        """Draw the consequences where a receipt counts now, or does not any more (R1)."""
+        mind = self.mind
+        for node in before.keys() - mind.view.receipts.keys():
+            if mind.view.peer(node).inc <= before[node].inc:
+                mind.note("receipt_refuted", peer=node, inc=before[node].inc)
+            shots.forget(mind, node)  # it may be shot again when it is missed again
+        mind.changed()
+        self._judge_quorum()
+        mind.wake_all()
 
     def _notice(self, before: peers.Peer, status: Status, now: float) -> None:
         mind, old = self.mind, before.status
@@ -270,43 +275,7 @@ class Node:
 
     def fence_orders(self, now: float) -> tuple[list[FenceOrder], float]:
         """Return whom to shoot now, and when to ask again (infinity: not by time alone)."""
-        mind = self.mind
-        if mind.view.sight is not Sight.YES or mind.state is not NodeState.UP or mind.displaced:
-            return [], math.inf
-        fresh = [*mind.view.fresh_nodes(), mind.me]
-        orders, again = [], math.inf
-        for victim in mind.view.stale():
-            due = fencing.shoot_at(
-                victim,
-                me=mind.me,
-                fresh=fresh,
-                started_at=mind.started_at,
-                start_grace_s=mind.timing.start_grace_s,
-                # Found stale while this node heard no majority, it may be as well as the others
-                # that were heard again first. What is well is heard within a lease.
-                healed_at=self._quorum_since + mind.timing.lease_s,
-                rules=mind.fencing,
-                last=mind.shots.get(victim.node),
-            )
-            if due is None:
-                continue
-            if now < due:
-                again = min(again, due)
-                continue
-            if not self._majority_since(victim, fresh, now):
-                again = min(again, now + mind.timing.heartbeat_s * WITNESS_STEP)
-                continue
-            mind.shots[victim.node] = Shot(victim.node, victim.inc, now)
-            mind.note("fence_ordered", peer=victim.node, inc=victim.inc)
-            orders.append(FenceOrder(victim.node, victim.inc))
-        return orders, again
-
-    def _majority_since(self, victim: peers.Peer, fresh: list[int], now: float) -> bool:
-        """Say whether a majority, this node among it, was heard since a node is stale (O4)."""
-        mind = self.mind
-        heard = (mind.view.peer(node) for node in fresh)
-        seen = fencing.witnesses(heard, victim, now, mind.timing.timeout_s) | {mind.me}
-        return len(seen & mind.view.electorate.nodes) >= mind.view.electorate.needed
+        return shots.orders(self.mind, self._quorum_since, now)
 
     def shot(
         self, order: FenceOrder, *, outcome: str, method: str, detail: str, now: float
@@ -318,23 +287,21 @@ class Node:
         mind.note("fence_ended", peer=order.node, outcome=outcome, method=method, detail=detail)
         if outcome == "receipt":
             self._believe_dead(order.node, Receipt(order.inc, method))
+            if order.node not in mind.view.receipts:
+                shots.forget(mind, order.node)
 
     def confirmed(self, node: int) -> str:
         """Take in that the operator vouches for a node's death; return why not, or ""."""
         mind = self.mind
-        if node == mind.me or mind.view.speaks(node):
-            return f"node {node} is alive: its status is fresh; stop it before you confirm"
-        votes = (s.ballot.vote for s in mind.seats.values())
-        incs = [v.inc for v in votes if v is not None and v.node == node]
-        inc = max([mind.view.peer(node).inc, *incs])
-        if inc == 0:
-            return f"node {node} was never seen: there is nothing to confirm"
+        inc, refusal = shots.confirmable(mind, node)
+        if refusal:
+            return refusal
         self._believe_dead(node, Receipt(inc, "operator"))
         mind.note("fence_confirmed", peer=node, inc=inc)
         return ""
 
     def _believe_dead(self, node: int, receipt: Receipt) -> None:
-        self.mind.view.receipt(node, receipt)
+        self.mind.view.receipt(node, receipt, own=True)
         self.mind.changed()
         self._judge_quorum()
         self.mind.wake_all()

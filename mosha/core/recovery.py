@@ -41,7 +41,7 @@ def recover(mind: Mind, birth: Birth) -> None:
     if former is None:
         return
     mind.inc = max(mind.inc, former.inc + 1)
-    mind.view.receipts.update(former.fenced)
+    mind.view.remembered(former.fenced)
     for group, term in former.terms.items():
         mind.view.know_term(group, term.known)
         mind.seat(group).ballot = Ballot(None, term.voted or term.known)

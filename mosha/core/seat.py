@@ -52,6 +52,7 @@ class Seat(Struct):
     lease_sent: float = NEVER
     told: str = ""
     told_at: float = NEVER
+    killed: bool = False  # the kill of what runs under this claim was told (G1)
     backoff_until: float = NEVER
     collisions: int = 0
     ban_until: float = NEVER

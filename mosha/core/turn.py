@@ -187,7 +187,24 @@ def facts_of(mind: Mind, seat: Seat, now: float) -> Facts:
         split=unproven and _votes_split(mind, seat),
         my_turn=not claimed and now >= turn_at(mind, seat, now),
         yields=seat.granted and better_home(mind, group, now) is not None,
+        superseded=_superseded(mind, seat, now),
     )
+
+
+def _superseded(mind: Mind, seat: Seat, now: float) -> bool:
+    """Say whether what runs here is the ghost of an owner, and has yet to be killed (G1).
+
+    Only a machine whose clock stood still gets here: a virtual machine that was paused, a
+    process brought back from a checkpoint. The ladder would take time that it has not.
+    """
+    if seat.claim is None or not (seat.proven or seat.granted):
+        return False
+    if NEVER < seat.lease_until <= now - mind.timing.stop_budget_s:
+        return False  # clinit has killed it, on the same clock; a paused monitor hears so late
+    obeyed = STOP_LEVEL in (seat.told_now(now), mind.local(seat.group).wanted)
+    if seat.killed and obeyed:
+        return False
+    return mind.view.superseded(seat.group, seat.claim) is not None
 
 
 def _better_claim(mind: Mind, seat: Seat, now: float) -> bool:
@@ -229,6 +246,8 @@ def _carry_out(
     match row.do:
         case Do.WAIT | Do.REST:
             return None
+        case Do.KILL:
+            return _kill(mind, seat, now, row.name)
         case Do.STOP:
             return _tell(mind, seat, STOP_LEVEL, now, row.name)
         case Do.TEST:
@@ -269,12 +288,25 @@ def _tell(mind: Mind, seat: Seat, level: str, now: float, cause: str) -> Tell:
     return Tell(seat.group, level, term, seat.lease_until, kill_at)
 
 
+def _kill(mind: Mind, seat: Seat, now: float, cause: str) -> Tell:
+    """Tell clinit `stop` with both deadlines over: everything of the group is killed at once."""
+    order = _tell(mind, seat, STOP_LEVEL, now, cause)
+    seat.killed = True
+    mind.note(
+        "ghost_killed",
+        group=seat.group,
+        term=order.term,
+        peer=mind.view.superseded(seat.group, order.term),
+    )
+    return Tell(seat.group, STOP_LEVEL, order.term, now, now)
+
+
 def _claim(mind: Mind, seat: Seat, now: float, event: str) -> None:
     """Make a claim with a term above all known, and vote for it (C2)."""
     term = 1 + max(mind.view.terms.get(seat.group, 0), seat.ballot.voted)
     mind.view.know_term(seat.group, term)
     seat.claim, seat.claimed_at, seat.shown_from = term, now, None
-    seat.proven = seat.granted = False
+    seat.proven = seat.granted = seat.killed = False
     seat.lease_until = seat.lease_sent = NEVER
     seat.free_since = None
     seat.ballot = Ballot(None, seat.ballot.voted)
@@ -285,7 +317,7 @@ def _claim(mind: Mind, seat: Seat, now: float, event: str) -> None:
 def _drop_claim(mind: Mind, seat: Seat, cause: str, event: str) -> None:
     mind.note(event, group=seat.group, term=seat.claim, cause=cause)
     seat.claim = seat.shown_from = None
-    seat.proven = seat.granted = False
+    seat.proven = seat.granted = seat.killed = False
     seat.lease_until = seat.lease_sent = NEVER
     seat.told = ""
     vote = seat.ballot.vote

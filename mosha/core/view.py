@@ -8,7 +8,7 @@ when, how long an echo takes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mosha.core import lease, peers
 from mosha.core.ballot import Claim, claim_of, runs_in
@@ -30,6 +30,7 @@ class View:
         self.members = members - {me}
         self.sight = Sight.UNKNOWN
         self.receipts: dict[int, Receipt] = {}
+        self._remembered: set[int] = set()
         self.roundtrips: dict[int, float] = {}
         self.terms: dict[str, int] = {}
         self._peers: dict[int, Peer] = {}
@@ -51,12 +52,13 @@ class View:
         if after is before:
             return False
         self._peers[status.node] = after
+        self._know_terms(before.status, status)
         for node, receipt in status.fenced.items():
             self.receipt(node, receipt)
-        self._know_terms(before.status, status)
         known = self.receipts.get(status.node)
-        if known is not None and status.inc > known.inc:
-            del self.receipts[status.node]  # it lives again
+        left_behind = before.status is None and status.node in self._remembered
+        if known is not None and (status.inc > known.inc or not left_behind):
+            del self.receipts[status.node]  # R1: it lives, whatever anybody says
         return True
 
     def _know_terms(self, old: Status | None, new: Status) -> None:
@@ -75,21 +77,41 @@ class View:
         self, node: int, *, began: float, now: float, timeout_s: float, error: str = ""
     ) -> None:
         """Take in that an attempt to read a node was completed (O3)."""
-        self._peers[node] = peers.tried(
-            self.peer(node), began=began, now=now, timeout_s=timeout_s, error=error
-        )
+        before = self.peer(node)
+        after = peers.tried(before, began=began, now=now, timeout_s=timeout_s, error=error)
+        self._peers[node] = after
+        if before.stale_since is None and after.stale_since is not None:
+            # What others vouch for was refused while the node was fresh here (R1).
+            for status in self.fresh():
+                if (receipt := status.fenced.get(node)) is not None:
+                    self.receipt(node, receipt)
 
     def recovered(self, node: int, now: float) -> None:
         """Count a node that a former vote names as heard at `now` (V4)."""
         if node != self.me:
             self._peers[node] = peers.recovered(self.peer(node), now)
 
-    def receipt(self, node: int, receipt: Receipt) -> None:
-        """Take in that a node is dead up to an incarnation."""
-        known = self.receipts.get(node)
+    def receipt(self, node: int, receipt: Receipt, *, own: bool = False) -> None:
+        """Take in that a node is dead up to an incarnation, unless it is fresh here (R1).
+
+        `own`: this node vouches for it. The word of another does not count either while the node
+        has yet to be looked at for T, since a recovered vote names it.
+        """
+        known, peer = self.receipts.get(node), self.peer(node)
         old_news = known is not None and known.inc >= receipt.inc
-        if node != self.me and not old_news and self.peer(node).inc <= receipt.inc:
+        heard = peer.heard_at is not None and (peer.status is not None or not own)
+        fresh = heard and peer.stale_since is None
+        if node != self.me and not old_news and not fresh and peer.inc <= receipt.inc:
             self.receipts[node] = receipt
+            self._remembered.discard(node)
+
+    def remembered(self, receipts: Mapping[int, Receipt]) -> None:
+        """Take over the receipts of a former life.
+
+        The status that a dead node left behind does not contradict them; a newer one does.
+        """
+        self.receipts.update(receipts)
+        self._remembered.update(receipts)
 
     def know_term(self, group: str, term: int) -> None:
         """Remember the highest term seen anywhere for a group (C2)."""
@@ -208,6 +230,18 @@ class View:
             for status in self.known()
             if runs_in(status, group) and self.speaks(status.node)
         ]
+
+    def superseded(self, group: str, term: int) -> int | None:
+        """Return the fresh node where the group runs under a higher term, None if there is none.
+
+        At a level that needs a lease: a planner, and a planner that stops, may err (G1).
+        """
+        for status in self.known():
+            claim = claim_of(status, group)
+            above = claim is not None and claim.running and claim.term > term
+            if above and self.speaks(status.node):
+                return status.node
+        return None
 
     def voters_for(self, group: str, node: int, term: int) -> list[Status]:
         """Return the newest statuses of others in the electorate that vote for a claim (C3)."""

@@ -13,6 +13,8 @@ from mosha.core.seat import Note
 # Events that are more than information, whatever they say.
 LEVELS = {
     "lease_lost": "error",
+    "ghost_killed": "critical",
+    "receipt_refuted": "critical",
     "fence_ordered": "critical",
     "fence_ended": "critical",
     "fence_confirmed": "warning",

@@ -23,7 +23,8 @@ import anyio
 from msgspec import Struct
 
 from mosha.clock import boottime
-from mosha.core.node import FenceOrder, Node
+from mosha.core.node import Node
+from mosha.core.shots import FenceOrder
 from mosha.formats.settings import FencingMethod
 from mosha.monitor.workers import HungError, Worker
 

@@ -39,7 +39,7 @@ def test_a_status_says_everything_that_the_node_has_decided_and_seen() -> None:
     story.turn(1)
     mind = story.nodes[1].mind
     mind.seat("bad").ban_until, mind.seat("bad").ban_reason = story.now + 3.2, "exit 1"
-    mind.view.receipt(3, Receipt(INC + 9, "ipmi"))
+    mind.view.receipt(4, Receipt(INC + 9, "ipmi"))
     mind.tables, mind.refused = {"hactl": TableVersion(5, "d")}, {"cltab": "line 1: no"}
     assert composed(story) == Status(
         node=1,
@@ -56,7 +56,7 @@ def test_a_status_says_everything_that_the_node_has_decided_and_seen() -> None:
         claims={G: 1},
         groups={G: GroupLine("plan", DONE)},
         bans={"bad": Ban(4, "exit 1")},  # rounded up: a ban never ends too early elsewhere
-        fenced={3: Receipt(INC + 9, "ipmi")},
+        fenced={4: Receipt(INC + 9, "ipmi")},
         tables={"hactl": TableVersion(5, "d")},
         refused={"cltab": "line 1: no"},
     )

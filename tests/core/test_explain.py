@@ -361,8 +361,14 @@ def test_a_group_that_is_here_and_claimed_but_not_shown_yet_is_listed() -> None:
 
 def test_h5_20_every_node_that_cannot_take_a_group_has_a_reason() -> None:
     story = one_of_three()
+    story.now += 100.0
+    story.miss(1, 3)
     story.hear(1, says(2, fenced={3: Receipt(INC, "ipmi")}), says(2, 3, state=NodeState.LEFT))
-    assert not_here(mind(story), G, story.now) == {2: "left in an orderly way", 3: "fenced"}
+    assert not_here(mind(story), G, story.now) == {
+        1: "no quorum",
+        2: "left in an orderly way",
+        3: "fenced",
+    }
 
 
 def test_a_node_that_was_never_heard_from_has_a_reason_too() -> None:

@@ -61,6 +61,9 @@ EXAMPLES = [
         "claim not wanted",
         Do.GIVE_UP,
     ),
+    ("G1 a ghost", facts(local("start"), **OWNED, superseded=True), "superseded", Do.KILL),
+    ("G1 … that stops already", facts(STOPS, **LAPSED, superseded=True), "superseded", Do.KILL),
+    ("G1 … and is gone", facts(local("stop"), **OWNED, superseded=True), "gone", Do.RELEASE),
     ("C7 all gone", facts(local("stop"), **OWNED), "gone", Do.RELEASE),
     ("C7 its clinit died", facts(ABSENT, **OWNED), "cut short", Do.STOP),
     ("C7 … and it was told", facts(ABSENT, **OWNED, told="stop"), "told, not seen yet", Do.WAIT),
@@ -165,7 +168,7 @@ def test_the_names_of_the_rows_are_causes_in_the_log_and_differ() -> None:
 LEVELS = (PLAN_LEVEL, TEST_LEVEL, "start", "2", STOP_LEVEL)
 FLAGS = (
     *("claimed", "granted", "proven", "runs_elsewhere", "better_claim"),
-    *("overdue", "split", "my_turn", "yields"),
+    *("overdue", "split", "my_turn", "yields", "superseded"),
 )
 TOLD = ("", PLAN_LEVEL, TEST_LEVEL, "start", STOP_LEVEL)
 WANTED = (STOP_LEVEL, PLAN_LEVEL, "start")
@@ -206,6 +209,8 @@ def claims_possible() -> Iterator[dict[str, bool]]:
     yield {"claimed": True, "granted": False, "proven": True}
     for proven, yields in product((False, True), repeat=2):
         yield {"claimed": True, "granted": True, "proven": proven, "yields": yields}
+    for granted, proven in ((True, True), (True, False), (False, True)):
+        yield {"claimed": True, "granted": granted, "proven": proven, "superseded": True}
 
 
 @cache
@@ -223,7 +228,7 @@ def imaginable() -> tuple[Facts, ...]:
     return tuple(
         Facts(local=shown, wanted=wanted, told=told, **dict(zip(FLAGS, bits, strict=True)))
         for shown, wanted, told, bits in product(
-            locals_unlike(), WANTED, ("", "start", STOP_LEVEL), product((False, True), repeat=9)
+            locals_unlike(), WANTED, ("", "start", STOP_LEVEL), product((False, True), repeat=10)
         )
     )
 
@@ -257,6 +262,9 @@ def test_no_combination_breaks_what_the_promise_rests_on() -> None:
             case Do.REST:
                 assert given.granted, given
                 assert given.local.level == given.wanted != STOP_LEVEL, given
+            case Do.KILL:  # G1
+                assert given.superseded, given
+                assert given.here, given
             case Do.STOP:  # told once, then waited for
                 assert given.told != STOP_LEVEL, given
                 assert not given.stopping or given.local == ABSENT, given
@@ -277,20 +285,20 @@ def test_what_needs_a_lease_and_has_none_is_stopped_at_once() -> None:
             continue
         if given.claimed and not given.proven:
             continue  # cannot be: a level that needs a lease is told under a proven claim
-        assert decide(given).do is Do.STOP, given
+        assert decide(given).do in {Do.STOP, Do.KILL}, given
 
 
 def test_what_is_not_wanted_here_is_stopped_whatever_else_is_the_case() -> None:
     for given in possible():
         if given.wanted == STOP_LEVEL and given.here and not given.stopping:
-            assert decide(given).do in {Do.STOP, Do.GIVE_UP}, given
+            assert decide(given).do in {Do.STOP, Do.GIVE_UP, Do.KILL}, given
         if given.wanted == STOP_LEVEL:
             assert decide(given).do not in {Do.TEST, Do.GO, Do.PLAN, Do.REST, Do.RAISE}, given
 
 
 def test_what_stops_is_waited_for_until_it_is_gone() -> None:
     for given in possible():
-        if given.here and given.stopping and not given.unproven:
+        if given.here and given.stopping and not given.unproven and not given.superseded:
             assert decide(given).do is Do.WAIT, given
 
 

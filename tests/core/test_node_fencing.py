@@ -10,9 +10,10 @@ import pytest
 
 from mosha.core.ballot import Ballot
 from mosha.core.fencing import FencingRules
-from mosha.core.node import FenceOrder, Node
+from mosha.core.node import Node
 from mosha.core.peers import Standing
 from mosha.core.quorum import Sight
+from mosha.core.shots import FenceOrder
 from mosha.core.status import (
     NodeState,
     Receipt,

@@ -163,13 +163,17 @@ def test_v3a_a_status_that_still_shows_the_claim_releases_nothing() -> None:
 @pytest.mark.parametrize("required", [False, True])
 def test_v3b_a_receipt_releases_the_vote(*, required: bool) -> None:
     story = voted_for_2(required=required)
+    story.now += T + 0.01
+    story.miss(1, 2)
     story.hear(1, says(3, 7, fenced={2: Receipt(INC, "ipmi")}))
     story.turn(1)
     assert causes(story, "vote_released") == ["claimant fenced"]
 
 
 def test_v3b_a_receipt_of_an_earlier_life_releases_nothing() -> None:
-    story = voted_for_2()
+    story = voted_for_2(required=True)
+    story.now += T + 0.01
+    story.miss(1, 2)
     story.hear(1, says(3, 7, fenced={2: Receipt(INC - 1, "ipmi")}))
     story.turn(1)
     assert causes(story, "vote_released") == []

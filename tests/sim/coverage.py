@@ -13,8 +13,11 @@ from tests.sim.world import KINDS
 
 _DONE_TO_TABLES = ("adopt", "refuse", "fetched", "discard", "write")
 
+# No clock stands still in a drawn world, so there are no ghosts (G1): tests/core/test_ghosts.py.
+_UNSEEN = ("superseded",)
+
 EXERCISED: tuple[str, ...] = (
-    *(f"row {row.name}" for row in ROWS),
+    *(f"row {row.name}" for row in ROWS if row.name not in _UNSEEN),
     *("note vote_given", "note claim_granted", "note claim_raised", "note lease_lost"),
     *("note vote_released: claim withdrawn", "note vote_released: claimant not heard from"),
     *("note vote_released: claimant fenced", "note vote_released: own claim ended"),

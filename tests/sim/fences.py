@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from mosha.core.node import FenceOrder
+from mosha.core.shots import FenceOrder
 from tests.sim.agenda import chance
 
 if TYPE_CHECKING:

@@ -17,9 +17,10 @@ from msgspec import Struct
 
 from mosha.core.fencing import FencingRules
 from mosha.core.life import Local
-from mosha.core.node import FenceOrder, Node
+from mosha.core.node import Node
 from mosha.core.quorum import Electorate, Policy
 from mosha.core.recovery import Birth
+from mosha.core.shots import FenceOrder
 from mosha.core.status import Status
 from mosha.core.turn import Tell
 from tests.sim.agenda import EPSILON_S

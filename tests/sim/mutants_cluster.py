@@ -113,7 +113,7 @@ CLUSTER: tuple[Mutant, ...] = (
         "who lives again is dead still",
         "fencing",
         "mosha.core.view",
-        "del self.receipts[status.node]  # it lives again",
+        "del self.receipts[status.node]  # R1: it lives, whatever anybody says",
         "pass",
         test="test_node_fencing.py::test_a_node_that_lives_again_needs_another_receipt",
     ),
@@ -144,7 +144,7 @@ CLUSTER: tuple[Mutant, ...] = (
     Mutant(
         "shot without a majority",
         "O4",
-        "mosha.core.node",
+        "mosha.core.shots",
         "return len(seen & mind.view.electorate.nodes) >= mind.view.electorate.needed",
         "return True",
         scenario="paused-node-shoots-nobody",
@@ -152,9 +152,9 @@ CLUSTER: tuple[Mutant, ...] = (
     Mutant(
         "shot before the healed are heard",
         "O4",
-        "mosha.core.node",
-        "healed_at=self._quorum_since + mind.timing.lease_s,",
-        "healed_at=self._quorum_since,",
+        "mosha.core.shots",
+        "healed_at=quorum_since + mind.timing.lease_s,",
+        "healed_at=quorum_since,",
         scenario="minority-shoots-nobody",
     ),
     Mutant(

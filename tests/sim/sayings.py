@@ -12,6 +12,7 @@ SAYINGS: dict[str, str] = {
     "claim_withdrawn": "withdraws its claim of {group}: {cause}",
     "claim_released": "gives up {group}",
     "lease_lost": "has lost its lease of {group}",
+    "ghost_killed": "kills {group}, term {term}: node {peer} runs it under a higher one",
     "group_told": "tells {group} {to}: {cause}",
     "group_adopted": "goes on with {group}, term {term}",
     "group_banned": "bans itself from {group}: {reason}",
@@ -22,6 +23,7 @@ SAYINGS: dict[str, str] = {
     "incarnation_raised": "begins a new incarnation",
     "fence_ordered": "orders node {peer} to be shot",
     "fence_ended": "hears of the shot at node {peer}: {outcome}",
+    "receipt_refuted": "hears node {peer}, whose death was vouched for",
     "fence_confirmed": "is told by its operator that node {peer} is dead",
 }
 
