@@ -41,13 +41,15 @@ def command(config: str | None, *, as_json: bool) -> int:
     a moment after each change that is normal; if it stays, look at the mounts and the network
     between the nodes that disagree.
 
-    The view of a node that no other node hears is shown and not compared: it may be old.
+    The view of a node that no other node hears is shown and not compared: it may be old. A
+    node that hears no other has nobody to agree with, and says so.
 
     Examples:
         mosha views
         mosha views --json | jq '.disagreements[] | {subject, said}'
 
-    Exit status: 0 all views were read and agree; 1 otherwise; 2 no node is known.
+    Exit status: 0 all views were read and agree; 1 otherwise, also if there is nobody to agree
+    with; 2 no node is known.
     """
     settings = load_settings(config)
     views = asyncio.run(_gather(settings))
@@ -61,8 +63,7 @@ def command(config: str | None, *, as_json: bool) -> int:
 
         console = Console(highlight=False)
         console.print(views_page(views, console.width))
-    unread = any(view.error for view in views.views)
-    return NOT_AS_WANTED if views.disagreements or unread else AS_WANTED
+    return AS_WANTED if views.as_one else NOT_AS_WANTED
 
 
 async def _gather(settings: Settings) -> Views:

@@ -24,6 +24,8 @@ def views_page(views: Views, width: int) -> RenderableType:
         told = [f"{count} disagreement{'s' * (count != 1)}"] if count else []
         told += [f"{len(unread)} view{'s' * (len(unread) != 1)} not read"] if unread else []
         verdict = Text(f"NOT AS ONE: {', '.join(told)}", BAD)
+    elif views.alone:
+        verdict = Text(f"ALONE: {_nobody(views)}: there is no view to compare with", BAD)
     else:
         verdict = Text(f"AS ONE: {counted} views agree", f"bold {GOOD}")
     parts: list[RenderableType] = [verdict]
@@ -31,6 +33,11 @@ def views_page(views: Views, width: int) -> RenderableType:
     parts += [_item(f"the view of node {view.node}", view.error) for view in unread]
     fits = (CELL_CHARS + GAP) * (len(views.views) + 3) <= width
     return Group(*parts, Text(), _matrix(views.views) if fits else _list(views.views))
+
+
+def _nobody(views: Views) -> str:
+    counts = next((view.node for view in views.views if view.counts), None)
+    return "no view counts" if counts is None else f"node {counts} hears no other node"
 
 
 def _item(subject: str, told: str) -> RenderableType:

@@ -27,6 +27,9 @@ PERL_LINE_MAX_CHARS = 60
 Standing = Literal["self", "fresh", "stale", "left", "leaving", "never", "fenced"]
 """What a node is to the one that reports."""
 
+HEARD: frozenset[Standing] = frozenset({"self", "fresh", "leaving"})
+"""The standings of nodes that are there: what others said last may be no longer so."""
+
 
 class UnreadableReport(ValueError):  # noqa: N818 - as UnreadableStatus: it says what the file is
     """The bytes are no report of this format; `str` says where and why."""
@@ -165,11 +168,16 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that node `node` knows at `time` (UTC, ISO 8601)."""
+    """Everything that node `node` knows at `time` (UTC, ISO 8601).
+
+    In the file, the next one is written within `every_s` seconds, changed or not: one that is
+    several times as old is of a monitor that is dead, hangs or cannot write.
+    """
 
     format: int = FORMAT
     node: int
     time: str
+    every_s: float | None = None
     quorum: Quorum
     nodes: list[NodeReport] = []
     groups: list[GroupView] = []
@@ -186,6 +194,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _DECODER = msgspec.json.Decoder(Report)
+
+
+def due_within(report: Report, every_s: float) -> Report:
+    """Return the report as it goes into the file, with when the next one is due."""
+    return msgspec.structs.replace(report, every_s=every_s)
 
 
 def render_hastat(report: Report) -> bytes:
@@ -242,14 +255,16 @@ def render_perl(report: Report) -> str:
     """Write what is active where as the original's hastat did: Perl's Data::Dump (H3.4).
 
     ``{ group => { node => { level => "start", state => "DONE" } } }``; an instance that
-    does not count as active (H3.1) is left out, and a group without instances too.
+    does not count as active (H3.1) is left out, one on a node that is not heard too (the
+    original had the nodes that are up), and a group without instances as well.
     """
+    heard = {node.node for node in report.nodes if node.state in HEARD}
     tree: _Tree = {}
     for view in sorted(report.groups, key=lambda view: view.group):
         nodes: _Tree = {
             str(instance.node): {"level": instance.level, "state": instance.state.value}
             for instance in sorted(view.instances, key=lambda instance: instance.node)
-            if GroupLine(instance.level, instance.state).active
+            if instance.node in heard and GroupLine(instance.level, instance.state).active
         }
         if nodes:
             tree[view.group] = nodes

@@ -13,14 +13,15 @@ from typing import Any, Literal
 
 import msgspec
 
-from mosha.formats.hastat import Report
+from mosha.formats.hastat import HEARD, Report
 
 FORMAT = 1
-HEARD = frozenset({"self", "fresh", "leaving"})
 UP = "up"
 """What a node is that is heard, be it by others or by itself."""
 
 UNKNOWN = "-"
+PAIR = 2
+"""So many views are needed for an agreement."""
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,12 +48,23 @@ class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Views(msgspec.Struct, frozen=True, kw_only=True):
-    """All views as node `node` could read them."""
+    """All views as node `node` could read them.
+
+    `as_one`: at least two views count, all could be read, and they agree. A single view in a
+    cluster of one is as one, too; a node that hears no other has nobody to agree with.
+    """
 
     format: int = FORMAT
     node: int
     views: list[View]
     disagreements: list[Disagreement]
+    as_one: bool = False
+
+    @property
+    def alone(self) -> bool:
+        """Whether nobody is there to agree with, though there are other nodes."""
+        nodes = {node for view in self.views for node in (view.node, *view.sees)}
+        return len(nodes) > 1 and sum(view.counts for view in self.views) < PAIR
 
 
 def compare(
@@ -79,7 +91,10 @@ def compare(
         for node, report in sorted(reports.items())
     ]
     opinions = {node: report for node, report in sorted(read.items()) if node in counted}
-    return Views(node=me, views=views, disagreements=_disagreements(opinions))
+    found = Views(node=me, views=views, disagreements=_disagreements(opinions))
+    unread = any(view.error for view in views)
+    as_one = not (found.disagreements or unread or found.alone)
+    return msgspec.structs.replace(found, as_one=as_one)
 
 
 def views_schema() -> dict[str, Any]:

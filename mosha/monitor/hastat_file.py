@@ -1,4 +1,9 @@
-"""Keeps the file hastat current: the consolidated view, for people and scripts on any node."""
+"""Keeps the file hastat current: the consolidated view, for people and scripts on any node.
+
+It is rewritten after each change, and without one at least once a heartbeat, so that who reads
+it knows by its `time` and `every_s` whether anybody still stands for what it says. The bytes
+are made in the thread that writes them: a view of many nodes and groups takes its time.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ from typing import Protocol
 
 import anyio
 
+from mosha.clock import boottime
 from mosha.formats import hastat
 from mosha.monitor.mfs import Layout, write_atomically
 from mosha.monitor.workers import HungError, Worker
@@ -14,6 +20,9 @@ from mosha.monitor.workers import HungError, Worker
 # It is for people: no more often than they can read.
 EVERY_S = 0.2
 WRITE_LIMIT_S = 5.0
+# Rewriting what has not changed takes at most this part of a processor: the views of a very big
+# cluster are rewritten less often than at each heartbeat, and `every_s` says so.
+REWRITE_SHARE = 0.005
 
 
 class Reporter(Protocol):
@@ -40,16 +49,39 @@ class HastatFile:
         self._reporter = reporter
         self._path: Path = reporter.layout.hastat(reporter.me)
         self._worker = Worker("hastat")
+        self._cost_s = 0.0
 
     async def run(self) -> None:
-        """Rewrite the file after each change, not more often than `EVERY_S`."""
+        """Rewrite the file after each change and once a heartbeat, at most every `EVERY_S`."""
         while True:
             seen = self._reporter.news
-            data = hastat.render_hastat(self._reporter.report())
-            try:
-                await self._worker.call(write_atomically, self._path, data, limit_s=WRITE_LIMIT_S)
-                self._reporter.trouble("hastat", "")
-            except (OSError, HungError) as error:
-                self._reporter.trouble("hastat", f"cannot write {self._path}: {error}")
+            every_s = await self._write()
             await anyio.sleep(EVERY_S)
-            await self._reporter.next_change(seen)
+            with anyio.move_on_after(every_s - EVERY_S):
+                await self._reporter.next_change(seen)
+
+    async def _write(self) -> float:
+        """Write the view of this moment; return within which time the next one is due."""
+        began = boottime()
+        report = self._reporter.report()
+        making_s = boottime() - began
+        every_s = max(report.timing.heartbeat_s, EVERY_S, self._cost_s / REWRITE_SHARE)
+        report = hastat.due_within(report, round(every_s, 3))
+        try:
+            rendering_s = await self._worker.call(
+                _render_and_write, self._path, report, limit_s=WRITE_LIMIT_S
+            )
+            self._cost_s = making_s + rendering_s
+            self._reporter.trouble("hastat", "")
+        except (OSError, HungError) as error:
+            self._reporter.trouble("hastat", f"cannot write {self._path}: {error}")
+        return every_s
+
+
+def _render_and_write(path: Path, report: hastat.Report) -> float:
+    """Write a report; return what making its bytes took, in seconds."""
+    began = boottime()
+    data = hastat.render_hastat(report)
+    rendered = boottime()
+    write_atomically(path, data)
+    return rendered - began

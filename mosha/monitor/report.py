@@ -13,7 +13,7 @@ from mosha.core.node import Node
 from mosha.core.peers import Peer, Standing
 from mosha.core.quorum import Sight
 from mosha.core.seat import Mind
-from mosha.core.status import Status
+from mosha.core.status import Status, TableVersion
 from mosha.core.tables import Wish
 from mosha.core.timing import MARGIN_WARN, margin
 from mosha.formats import hastat
@@ -91,10 +91,10 @@ def _quorum(mind: Mind) -> hastat.Quorum:
     )
 
 
-def _tables(status: Status) -> dict[str, hastat.TableSeen]:
+def _tables(versions: Mapping[str, TableVersion]) -> dict[str, hastat.TableSeen]:
     return {
         name: hastat.TableSeen(mtime_ns=version.mtime_ns, digest=version.digest)
-        for name, version in status.tables.items()
+        for name, version in versions.items()
     }
 
 
@@ -116,7 +116,7 @@ def _self(mind: Mind, now: float) -> hastat.NodeReport:
         version=own.version if own else 0,
         silent=mind.silent(now),
         refused=dict(mind.refused),
-        tables=_tables(own) if own else {},
+        tables=_tables(mind.tables),  # what is in force, be it published yet or not
         load=_load(own) if own else 0,
     )
 
@@ -150,7 +150,7 @@ def _node(mind: Mind, node: int, now: float) -> hastat.NodeReport:
         roundtrip_s=round(trip, 4) if trip is not None else None,
         error=peer.error,
         refused=dict(status.refused),
-        tables=_tables(status),
+        tables=_tables(status.tables),
         load=_load(status),
     )
 

@@ -104,6 +104,18 @@ def test_without_an_own_view_all_that_could_be_read_count() -> None:
     assert list(said(found)) == ["node 3"]
 
 
+def test_a_node_that_hears_nobody_has_nobody_to_agree_with() -> None:
+    found = of(view(1, stale=(2, 3), quorum=LOST), view(2), view(3))
+    assert (found.disagreements, found.as_one) == ([], False)
+    text = told(found, colours=True)
+    assert "ALONE: node 1 hears no other node" in text
+    assert "AS ONE" not in text
+
+
+def test_a_cluster_of_one_node_is_as_one() -> None:
+    assert of(report(nodes=[node(1, "self")])).as_one
+
+
 # --- the page --------------------------------------------------------------------------------
 
 
@@ -186,6 +198,15 @@ def test_a_view_that_is_missing_or_torn_is_told_and_exit_status_1(mosha: Mosha, 
     assert "the view of node 3: No such file" in found.out
 
 
+def test_nobody_to_agree_with_is_exit_status_1(mosha: Mosha, home: Home) -> None:
+    publish(home, 2, view(2))
+    publish(home, 3, view(3))
+    with FakeMonitor(home.rundir, view(1, stale=(2, 3), quorum=LOST)):
+        found = mosha("views")
+    assert found.status == 1
+    assert found.out.startswith("ALONE: node 1 hears no other node")
+
+
 def test_disagreement_is_exit_status_1(mosha: Mosha, home: Home) -> None:
     publish(home, 2, view(2, stale=(3,)))
     publish(home, 3, view(3))
@@ -203,6 +224,7 @@ def test_nodes_are_found_by_their_directories_where_nothing_names_them(
     publish(home, 1, view(1))
     (home.base / "mfs" / "lost+found").mkdir()
     found = mosha("views", "--json")
+    assert found.status == 1
     assert [one["node"] for one in json.loads(found.out)["views"]] == [1]
 
 

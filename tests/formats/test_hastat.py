@@ -22,6 +22,7 @@ from mosha.formats.hastat import (
     Refusal,
     Report,
     Shot,
+    Standing,
     TableSeen,
     Throttle,
     Times,
@@ -46,7 +47,16 @@ def _report(groups: dict[str, list[Instance]]) -> Report:
         GroupView(group=group, wanted="start", ok=True, instances=instances)
         for group, instances in groups.items()
     ]
-    return Report(node=1, time="2025-11-22T10:00:00Z", quorum=QUORUM, groups=views, timing=TIMES)
+    numbers = sorted({1, *(one.node for instances in groups.values() for one in instances)})
+    nodes = [NodeReport(node=n, state="self" if n == 1 else "fresh") for n in numbers]
+    return Report(
+        node=1,
+        time="2025-11-22T10:00:00Z",
+        quorum=QUORUM,
+        nodes=nodes,
+        groups=views,
+        timing=TIMES,
+    )
 
 
 FULL = Report(
@@ -215,6 +225,14 @@ def test_only_what_is_active_is_in_the_originals_form() -> None:  # H3.1
     )
     assert render_perl(report) == '{ a => { 2 => { level => "stop", state => "STOPPING" } } }\n'
     assert render_perl(_report({})) == "{}\n"
+
+
+@pytest.mark.parametrize("state", ["stale", "fenced", "left", "never"])
+def test_the_originals_form_has_no_group_of_a_node_that_is_not_there(state: Standing) -> None:
+    report = _report({"a": [_instance(1), _instance(2)]})
+    nodes = [NodeReport(node=1, state=state), NodeReport(node=2, state="self")]
+    told = render_perl(msgspec.structs.replace(report, nodes=nodes))
+    assert told == '{ a => { 2 => { level => "start", state => "DONE" } } }\n'
 
 
 def test_numbers_are_bare_and_odd_names_are_quoted() -> None:

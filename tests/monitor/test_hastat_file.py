@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mosha.formats import hastat
@@ -15,6 +16,8 @@ from mosha.monitor.mfs import Layout
 from mosha.monitor.report import Surroundings, make
 from tests.core.story import one_of_three
 from tests.waiting import until
+
+HEARTBEAT_S = 0.5
 
 
 class Reporter:
@@ -36,7 +39,9 @@ class Reporter:
 
     def report(self) -> hastat.Report:
         self.reports += 1
-        return make(self._node, Surroundings(warnings=[f"news {self.news}"]), 1000.0)
+        made = make(self._node, Surroundings(warnings=[f"news {self.news}"]), 1000.0)
+        timing = msgspec.structs.replace(made.timing, heartbeat_s=HEARTBEAT_S)
+        return msgspec.structs.replace(made, timing=timing)
 
     async def next_change(self, seen: int) -> None:
         while self.news == seen:
@@ -84,6 +89,17 @@ async def test_many_changes_make_few_writes(reporter: Reporter) -> None:
         await asyncio.sleep(0)
     await until(lambda: reporter.written() == "news 100")
     assert reporter.reports <= 2 + (loop.time() - began) / EVERY_S
+
+
+async def test_without_a_change_it_is_rewritten_at_each_heartbeat_and_says_so(  # F2
+    reporter: Reporter,
+) -> None:
+    await until(lambda: reporter.written() == "news 0")
+    path = reporter.layout.hastat(1)
+    first = hastat.parse_hastat(path.read_bytes())
+    assert first.every_s == HEARTBEAT_S
+    await until(lambda: hastat.parse_hastat(path.read_bytes()).time != first.time)
+    assert reporter.news == 0
 
 
 async def test_a_file_that_cannot_be_written_is_told_until_it_can(reporter: Reporter) -> None:

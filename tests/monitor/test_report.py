@@ -179,6 +179,14 @@ def test_a_node_that_is_no_member_any_more_is_still_shown() -> None:
     assert [item.node for item in report(story).nodes] == [1, 2, 3]
 
 
+def test_the_own_tables_are_those_in_force_be_they_published_yet_or_not() -> None:
+    story = one_of_three()
+    story.write(1)
+    versions = {"hactl": TableVersion(9, "e")}
+    story.nodes[1].tables_adopted(hactl(Wish(G, "start")), frozenset({G}), versions, {})
+    assert node(report(story), 1).tables["hactl"].digest == "e"
+
+
 # --- quorum, shots, margin -----------------------------------------------------------------------
 
 
