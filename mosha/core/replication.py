@@ -19,6 +19,7 @@ from collections.abc import Collection, Iterable, Mapping
 from msgspec import Struct
 
 from mosha.core.status import TableVersion
+from mosha.core.tables import Cltab, Hactl
 
 CLTAB = "cltab"
 HACTL = "hactl"
@@ -34,6 +35,10 @@ SETTLE_S = 0.1
 
 SETTLE_GONE_S = 1.0
 """Nothing and an empty file stop every group, and are what a slow writer shows first."""
+
+SETTLE_HALF_S = 2.0
+"""A text that looks like half of one waits so long: `scp`, `cat >` and clients of NFS pause in
+the middle for tenths of a second, and what is missing in it would be stopped."""
 
 DIGEST_CHARS = 16
 
@@ -94,12 +99,13 @@ def judge_local(
     in_force: TableVersion | None,
     found: Found,
     now_ns: int,
-    former: TableVersion | None = None,
+    shown: Collection[TableVersion] = (),
 ) -> Verdict:
     """Say what to do about what was found in the own directory.
 
-    `former` is the version that was in force before: its copy there is only out of date.
-    Equal times are no edit (H4.1): the version in force stays.
+    `shown` are versions that were in force here and that the file may still show: those since
+    it agreed with what is in force. A copy of one of them is only out of date, and nobody wrote
+    it. Equal times are no edit (H4.1): the version in force stays.
     """
     version = found.version
     if version is None:
@@ -110,7 +116,7 @@ def judge_local(
         return Verdict(Do.NOTHING, found.distrust)
     if found.distrust:
         return _refuse(found, found.distrust)
-    if in_force and former and _is_copy(version, former):
+    if in_force and any(_is_copy(version, other) for other in shown):
         return Verdict(Do.WRITE)
     if in_force and version.mtime_ns <= in_force.mtime_ns and not (ahead_s(in_force, now_ns)):
         return Verdict(Do.DISCARD, found.mistakes or _older(version, in_force))
@@ -154,15 +160,54 @@ def next_mtime_ns(known: Iterable[TableVersion], now_ns: int) -> int:
     return max(now_ns, max(times, default=0) + 1)
 
 
-def settle_s(version: TableVersion | None, now_ns: int, *, empties: bool) -> float:
+class Looks(enum.Enum):
+    """How much of a table seems to be in a file."""
+
+    WHOLE = "whole"
+    HALF = "half"
+    NOTHING = "nothing"
+
+
+def looks(
+    data: bytes, table: Hactl | Cltab | None, in_force: Hactl | Cltab | None, cltab: Cltab | None
+) -> Looks:
+    """Say whether a text may be one that somebody is still writing.
+
+    `table` is what the text says, None if it has mistakes; `in_force` is what is in force of the
+    same name, `cltab` the entries in force. Half is what has no end of its last line, what
+    lacks a group or an entry that is in force, and what names a level that no entry of the
+    group is for.
+    """
+    if not data or (_size(table) == 0 < _size(in_force) and table is not None):
+        return Looks.NOTHING
+    if not data.endswith(b"\n") or (table is not None and _names(in_force) - _names(table)):
+        return Looks.HALF
+    if isinstance(table, Hactl) and cltab is not None:
+        strange = (w for w in table.wishes.values() if not cltab.has_level(w.group, w.level))
+        if any(cltab.entries_of(wish.group) for wish in strange):
+            return Looks.HALF
+    return Looks.WHOLE
+
+
+def _size(table: Hactl | Cltab | None) -> int:
+    return len(_names(table))
+
+
+def _names(table: Hactl | Cltab | None) -> frozenset[str]:
+    """Return what a table has: groups, or tags of entries, which are unique in a file."""
+    if isinstance(table, Hactl):
+        return frozenset(table.wishes)
+    return frozenset(entry.tag for entry in table.entries) if table else frozenset()
+
+
+def settle_s(version: TableVersion | None, now_ns: int, seems: Looks) -> float:
     """Return for how long a found file has to stay the same before anything is done about it.
 
-    `version` is None if it cannot be read; `empties` says that it is gone or has nothing
-    in it any more. A file system with whole-second times would hide a second edit within
-    that second.
+    `version` is None if it cannot be read. A file system with whole-second times would hide a
+    second edit within that second.
     """
-    if empties:
-        return SETTLE_GONE_S
+    if seems is not Looks.WHOLE:
+        return SETTLE_GONE_S if seems is Looks.NOTHING else SETTLE_HALF_S
     if version is not None and version.mtime_ns % NS_PER_S == 0:
         left = (version.mtime_ns + NS_PER_S - now_ns) / NS_PER_S
         return SETTLE_S + min(max(left, 0.0), 1.0)
@@ -174,9 +219,12 @@ def _refuse(found: Found, why: str) -> Verdict:
 
 
 def _is_copy(version: TableVersion, other: TableVersion) -> bool:
-    """Say whether a file is a copy of a version, its time perhaps cut to whole seconds."""
-    same_second = version.mtime_ns // NS_PER_S == other.mtime_ns // NS_PER_S
-    return version.digest == other.digest and same_second
+    """Say whether a file is a copy of a version, its time perhaps cut by its file system.
+
+    A later time is that of somebody who put this text back, be it within the same second.
+    """
+    cut_ns = other.mtime_ns - version.mtime_ns
+    return version.digest == other.digest and 0 <= cut_ns < NS_PER_S
 
 
 def _older(version: TableVersion, in_force: TableVersion) -> str:

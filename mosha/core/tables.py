@@ -14,6 +14,7 @@ from msgspec import Struct, field
 STOP_LEVEL = "stop"
 PLAN_LEVEL = "plan"
 TEST_LEVEL = "test"
+BUILT_IN_LEVELS = (STOP_LEVEL, PLAN_LEVEL, TEST_LEVEL)
 
 
 class Mode(enum.StrEnum):
@@ -68,6 +69,16 @@ class Cltab(Struct, frozen=True):
     def entries_of(self, group: str) -> tuple[Entry, ...]:
         """Return the entries of one group in file order."""
         return tuple(entry for entry in self.entries if entry.group == group)
+
+    def has_level(self, group: str, level: str) -> bool:
+        """Say whether a level means something to a group: an entry is for it, or it is built in.
+
+        `stop`, `plan` and `test` mean something without entries, and an entry that is `off`
+        shows that its level is known.
+        """
+        if level in BUILT_IN_LEVELS:
+            return True
+        return any(level_matches(entry.level, level) for entry in self.entries_of(group))
 
 
 class Wish(Struct, frozen=True):

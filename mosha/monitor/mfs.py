@@ -245,18 +245,19 @@ class FileFacts(Struct, frozen=True):
     data: bytes
     mtime_ns: int
     uid: int
+    gid: int
     mode: int
     device: int
 
 
-def read_facts(path: Path, max_bytes: int = FILE_MAX_BYTES) -> FileFacts:
-    """Read a regular file.
+def read_facts(path: Path, max_bytes: int = FILE_MAX_BYTES, *, follow: bool = True) -> FileFacts:
+    """Read a regular file; `follow`: also where a symbolic link leads to.
 
     Raises:
         OSError: as the system says; also for what is no regular file (a fifo or a device
-            would hang) and for more than `max_bytes`.
+            would hang) and for more than `max_bytes`. ELOOP for a link that is not followed.
     """
-    return once_more(lambda: _read_once(path, max_bytes))
+    return once_more(lambda: _read_once(path, max_bytes, follow=follow))
 
 
 def once_more(read: Callable[[], T]) -> T:
@@ -277,9 +278,10 @@ def read_file(path: Path, max_bytes: int = FILE_MAX_BYTES) -> bytes:
     return read_facts(path, max_bytes).data
 
 
-def _read_once(path: Path, max_bytes: int) -> FileFacts:
+def _read_once(path: Path, max_bytes: int, *, follow: bool) -> FileFacts:
     # O_NONBLOCK: opening a fifo that nobody writes to would wait for ever.
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    fd = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
     try:
         facts = os.fstat(fd)
         if not stat.S_ISREG(facts.st_mode):
@@ -297,6 +299,7 @@ def _read_once(path: Path, max_bytes: int) -> FileFacts:
         data=b"".join(chunks),
         mtime_ns=facts.st_mtime_ns,
         uid=facts.st_uid,
+        gid=facts.st_gid,
         mode=stat.S_IMODE(facts.st_mode),
         device=facts.st_dev,
     )
@@ -306,16 +309,26 @@ def _read_once(path: Path, max_bytes: int) -> FileFacts:
 
 
 def write_atomically(
-    path: Path, data: bytes, *, mode: int = 0o644, mtime_ns: int | None = None, sync: bool = False
+    path: Path,
+    data: bytes,
+    *,
+    mode: int = 0o644,
+    owner: tuple[int, int] | None = None,
+    mtime_ns: int | None = None,
+    sync: bool = False,
 ) -> None:
     """Replace a file as a whole, so that a reader sees the old one or the new one.
+
+    `owner` is user and group; where this process may not give it to them, the group gets no rights.
 
     Raises:
         OSError: nothing was changed, and no temporary file is left if it can be removed.
     """
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        write_in(directory, path.name, data, mode=mode, mtime_ns=mtime_ns, sync=sync)
+        write_in(
+            *(directory, path.name, data), mode=mode, owner=owner, mtime_ns=mtime_ns, sync=sync
+        )
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
@@ -328,17 +341,18 @@ def write_in(
     data: bytes,
     *,
     mode: int = 0o644,
+    owner: tuple[int, int] | None = None,
     mtime_ns: int | None = None,
     sync: bool = False,
 ) -> None:
     """Do as `write_atomically` does, in a directory that the caller has opened."""
     temporary = f".{name}.{os.getpid()}.{time.monotonic_ns()}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(temporary, flags, mode, dir_fd=directory)
+    fd = os.open(temporary, flags, mode & 0o700, dir_fd=directory)
     try:
         try:
             _write_all(fd, data)
-            os.fchmod(fd, mode)
+            os.fchmod(fd, mode if owner is None or _given(fd, owner) else mode & 0o707)
             if mtime_ns is not None:
                 os.utime(fd, ns=(mtime_ns, mtime_ns))
             if sync:
@@ -352,6 +366,18 @@ def write_in(
         raise
     if sync:
         os.fsync(directory)
+
+
+def _given(fd: int, owner: tuple[int, int]) -> bool:
+    """Give a file away if that is needed and allowed; tell whether it belongs to `owner` now."""
+    facts = os.fstat(fd)
+    if (facts.st_uid, facts.st_gid) == owner:
+        return True
+    try:
+        os.fchown(fd, *owner)
+    except PermissionError:
+        return False
+    return True
 
 
 def _write_all(fd: int, data: bytes) -> None:

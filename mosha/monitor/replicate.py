@@ -98,6 +98,7 @@ class Replicator:
         self._peers = {name: PeerVersions(keeper) for name, keeper in self._keepers.items()}
         for name, keeper in self._keepers.items():
             keeper.on_adopted = self._own[name].want_look
+            keeper.cltab = self._cltab
 
     async def load(self) -> None:
         """Bring into force what was so before, or a newer edit; once, before `run`."""
@@ -166,9 +167,13 @@ class Replicator:
         """Return the groups that hactl in force names and cltab lacks (H4.6)."""
         return _unknown_groups(self.tables.hactl, self.tables.cltab)
 
-    def _check_group(self, group: str) -> None:
+    def _cltab(self) -> Cltab | None:
         force = self._keepers[CLTAB].force
-        known = force.table.groups() if force and isinstance(force.table, Cltab) else ()
+        return force.table if force and isinstance(force.table, Cltab) else None
+
+    def _check_group(self, group: str) -> None:
+        cltab = self._cltab()
+        known = cltab.groups() if cltab else ()
         if group not in known:
             raise UsageError(_no_such_group(group, known))
 

@@ -27,6 +27,39 @@ REMARKS_MAX = 5
 OTHERS_MAY_WRITE = 0o022
 
 
+class Access(Struct, frozen=True):
+    """Who may read a table: it is the same for all copies of it."""
+
+    mode: int = 0o644
+    owner: tuple[int, int] | None = None
+
+
+PUBLIC = Access()
+
+
+class Text(Struct, frozen=True):
+    """The text of a version, as it is kept and copied."""
+
+    version: TableVersion
+    data: bytes
+    access: Access = PUBLIC
+
+    def write(self, path: Path, *, sync: bool = False) -> None:
+        """Write it to a file, whole, with its time and its access.
+
+        Raises:
+            OSError: nothing was changed.
+        """
+        write_atomically(
+            path,
+            self.data,
+            mode=self.access.mode,
+            owner=self.access.owner,
+            mtime_ns=self.version.mtime_ns,
+            sync=sync,
+        )
+
+
 class Seen(Struct, frozen=True):
     """A table as it was found; `table` is None where `found` says what is wrong with it.
 
@@ -39,6 +72,7 @@ class Seen(Struct, frozen=True):
     distrust: str = ""
     mistakes: str = ""
     remarks: tuple[str, ...] = ()
+    access: Access = PUBLIC
 
     def found(self, *, superseded: bool = False) -> Found:
         """Return what the core wants to know of it."""
@@ -59,7 +93,7 @@ def read_table(path: Path, name: str, former: Seen | None = None) -> Seen:
         OSError: of the file system, where the file itself may be in order.
     """
     try:
-        facts = read_facts(path, FILE_MAX_BYTES)
+        facts = read_facts(path, FILE_MAX_BYTES, follow=False)
     except FileNotFoundError:
         path.parent.stat()  # without its directory nothing is missing, the mount is
         return Seen()
@@ -69,14 +103,20 @@ def read_table(path: Path, name: str, former: Seen | None = None) -> Seen:
             raise
         return Seen(distrust=f"{path}: {problem}")
     version = version_of(facts.data, facts.mtime_ns)
-    distrust = _distrust(facts, path)
-    if former is not None and former.version == version and former.distrust == distrust:
+    distrust, access = _distrust(facts, path), access_of(facts)
+    unchanged = former is not None and former.version == version
+    if former is not None and unchanged and (former.distrust, former.access) == (distrust, access):
         return former
     try:
         table = parse_table(facts.data, str(path), name)
     except Mistakes as error:
-        return Seen(version, facts.data, None, distrust, told(error))
-    return Seen(version, facts.data, table, distrust, "", remarks(facts.data, name))
+        return Seen(version, facts.data, None, distrust, told(error), access=access)
+    return Seen(version, facts.data, table, distrust, "", remarks(facts.data, name), access)
+
+
+def access_of(facts: FileFacts) -> Access:
+    """Return who may read a file, as its copies have it: others never may write one."""
+    return Access(facts.mode & 0o777 & ~OTHERS_MAY_WRITE, (facts.uid, facts.gid))
 
 
 def parse_table(data: bytes, file: str, name: str) -> Table:
@@ -100,9 +140,7 @@ def told(error: Mistakes) -> str:
     return first if error.total == 1 else f"{error.total} mistakes, the first: {first}"
 
 
-def replace_table(
-    path: Path, name: str, expected: TableVersion | None, data: bytes, mtime_ns: int
-) -> bool:
+def replace_table(path: Path, name: str, expected: TableVersion | None, new: Text) -> bool:
     """Write a table, if what is there is still the version that was judged.
 
     An edit that came in between is left alone: then False is returned.
@@ -112,7 +150,7 @@ def replace_table(
     """
     if read_table(path, name).version != expected:
         return False
-    write_atomically(path, data, mtime_ns=mtime_ns)
+    new.write(path)
     return True
 
 
@@ -122,7 +160,12 @@ def _unreadable(error: OSError) -> str | None:
         return "it cannot be read: permission denied; chmod u+r, or chown root"
     if error.errno == errno.EFBIG:
         return f"it is too big; at most {FILE_MAX_BYTES} bytes are read"
-    if error.errno in {errno.EINVAL, errno.EISDIR, errno.ENXIO, errno.ELOOP, errno.ENOTDIR}:
+    if error.errno == errno.ELOOP:
+        return (
+            "it is a symbolic link, which leads other nodes to files of their own; "
+            "put the file itself there"
+        )
+    if error.errno in {errno.EINVAL, errno.EISDIR, errno.ENXIO, errno.ENOTDIR}:
         return "it is no regular file; put a file there instead"
     return None
 

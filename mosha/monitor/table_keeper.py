@@ -8,18 +8,19 @@ it acts, so a call that hangs holds up nothing but itself.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 from msgspec import Struct
 
 from mosha import logs
-from mosha.core.replication import ahead_s, is_newer
+from mosha.core.replication import Looks, ahead_s, is_newer, looks
 from mosha.core.status import TableVersion
-from mosha.core.tables import Hactl
+from mosha.core.tables import Cltab, Hactl
 from mosha.errors import BugError, HostError
 from mosha.formats.mistakes import Mistakes
-from mosha.monitor.table_files import Seen, Table, parse_table, remarks, told
+from mosha.monitor.table_files import PUBLIC, Access, Seen, Table, Text, parse_table, remarks, told
 from mosha.monitor.table_store import TableStore
 from mosha.monitor.workers import HungError, Worker
 
@@ -47,6 +48,17 @@ class InForce(Struct, frozen=True):
     data: bytes
     table: Table
     remarks: tuple[str, ...] = ()
+    access: Access = PUBLIC
+
+    @property
+    def text(self) -> Text:
+        """What of it is kept and copied."""
+        return Text(self.version, self.data, self.access)
+
+
+SHOWN_MAX = 64
+"""How many versions are remembered that the own file may still show: so many edits can pass while
+the own directory cannot be written."""
 
 
 class Refusal(Struct, frozen=True):
@@ -69,8 +81,9 @@ class Keeper:
         self.path = means.place(means.me) / name
         self.log = logs.get().bind(node=means.me, table=name)
         self.force: InForce | None = None
-        self.former: TableVersion | None = None
+        self.shown: tuple[TableVersion, ...] = ()
         self.on_adopted: Callable[[], None] = lambda: None
+        self.cltab: Callable[[], Cltab | None] = lambda: None
         self._changed = changed
         self._refusals: dict[int, Refusal] = {}
         self._notices: dict[str, str] = {}
@@ -135,6 +148,14 @@ class Keeper:
             self.refuse(DISK, "load", told(error))
         except (OSError, HostError) as error:
             self.refuse(DISK, "load", f"{path}: cannot be read: {reason(error)}")
+        with contextlib.suppress(OSError, HostError):  # then an old copy is taken for an edit
+            self.shown = await self.means.disk.call(
+                store.adopted, self.name, limit_s=self.means.limit_s
+            )
+
+    def agreed(self) -> None:
+        """Take in that the own file shows what is in force: what it shows next, somebody wrote."""
+        self.shown = (self.force.version,) if self.force else ()
 
     async def adopt(self, new: InForce, origin: int) -> bool:
         """Bring a version into force unless a newer one is; tell whether it is in force.
@@ -150,9 +171,8 @@ class Keeper:
             if not await self._store(new, now_ns):
                 return False
             emptied = self.would_empty(new.table)
-            if self.force:
-                self.former = self.force.version
             self.force = new
+            self.shown = (*self.shown, new.version)[-SHOWN_MAX:]
         for key in ("aside", "emptied"):
             self._notices.pop(key, None)
         self.log.info("table_adopted", origin=origin, **named(new.version))
@@ -169,7 +189,7 @@ class Keeper:
         try:
             await means.disk.call(
                 means.store.adopt,
-                *(self.name, new.data, new.version, now_ns),
+                *(self.name, new.text, now_ns),
                 limit_s=means.limit_s,
             )
         except (OSError, HostError) as error:
@@ -179,6 +199,12 @@ class Keeper:
             return False
         self.clear(DISK)
         return True
+
+    def looks(self, seen: Seen) -> Looks:
+        """Say whether what was found may be a text that somebody is still writing."""
+        if seen.version is None and seen.distrust:
+            return Looks.WHOLE
+        return looks(seen.data, seen.table, self.force.table if self.force else None, self.cltab())
 
     def would_empty(self, table: Table | None) -> bool:
         """Say whether a table has nothing in it, while the one in force has something."""
@@ -191,7 +217,7 @@ def in_force(seen: Seen, version: TableVersion) -> InForce:
     """Return a good text as that version of it."""
     if seen.table is None:
         raise BugError(f"a text with mistakes would come into force: {seen.mistakes}")
-    return InForce(version, seen.data, seen.table, seen.remarks)
+    return InForce(version, seen.data, seen.table, seen.remarks, seen.access)
 
 
 def reason(error: Exception) -> str:
@@ -212,9 +238,8 @@ def _load(store: TableStore, name: str) -> InForce | None:
     kept = store.load(name)
     if kept is None:
         return None
-    data, version = kept
-    table = parse_table(data, str(store.path(name)), name)
-    return InForce(version, data, table, remarks(data, name))
+    table = parse_table(kept.data, str(store.path(name)), name)
+    return InForce(kept.version, kept.data, table, remarks(kept.data, name), kept.access)
 
 
 def _size(table: Table) -> int:

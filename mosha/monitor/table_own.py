@@ -11,9 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
+from msgspec.structs import replace
 
 from mosha.core.replication import (
     Do,
+    Looks,
     Verdict,
     judge_local,
     next_mtime_ns,
@@ -22,9 +24,10 @@ from mosha.core.replication import (
 )
 from mosha.core.status import TableVersion
 from mosha.errors import BugError, HostError
-from mosha.monitor.mfs import file_system_at, write_atomically
+from mosha.monitor.mfs import file_system_at
 from mosha.monitor.table_files import (
     Seen,
+    Text,
     parse_table,
     read_table,
     remarks,
@@ -116,7 +119,8 @@ class OwnFile:
             if self._judge(seen).do not in {Do.NOTHING, Do.WRITE}:
                 await self._keep_text(seen, "rejected")
         mtime_ns = next_mtime_ns(known, self._means.wall_ns())
-        new = in_force(draft, version_of(draft.data, mtime_ns))
+        access = seen.access if seen.version else draft.access
+        new = replace(in_force(draft, version_of(draft.data, mtime_ns)), access=access)
         try:
             done = await self._replace(seen.version, new)
         except (OSError, HostError) as error:
@@ -135,15 +139,15 @@ class OwnFile:
         """Return the file when it has stopped changing, None if it does not stop."""
         seen = await self._read(self._seen)
         for _turn in range(SETTLE_TURNS_MAX):
-            if self._judge(seen).do is Do.NOTHING:
+            do = self._judge(seen).do
+            if do is Do.NOTHING:
                 self._steady = None
                 return seen
             if seen == self._steady:
                 return seen
-            gone = seen.version is None and not seen.distrust
-            empties = gone or self._keeper.would_empty(seen.table)
-            wall_ns = self._means.wall_ns()
-            await anyio.sleep(settle_s(seen.version, wall_ns, empties=empties))
+            # To refuse a text takes nothing away from who is still writing it.
+            seems = Looks.WHOLE if do is Do.REFUSE else self._keeper.looks(seen)
+            await anyio.sleep(settle_s(seen.version, self._means.wall_ns(), seems))
             again = await self._read(seen)
             if again == seen:
                 self._steady = seen
@@ -166,7 +170,7 @@ class OwnFile:
         refusal = keeper.refusal(self._means.me)
         superseded = bool(refusal and refusal.what == seen and refusal.under != keeper.version)
         found = seen.found(superseded=superseded)
-        return judge_local(keeper.version, found, self._means.wall_ns(), keeper.former)
+        return judge_local(keeper.version, found, self._means.wall_ns(), keeper.shown)
 
     async def _treat(self, seen: Seen) -> None:
         keeper, me = self._keeper, self._means.me
@@ -174,6 +178,7 @@ class OwnFile:
         why = self._told(seen, verdict.why)
         keeper.notice("trust", why if verdict.do is Do.NOTHING else "")
         if verdict.do is Do.NOTHING:
+            keeper.agreed()
             keeper.notice("write", "")
         await self._show(keeper.force if verdict.do is Do.REFUSE else None)
         if verdict.do is Do.REFUSE:
@@ -193,9 +198,9 @@ class OwnFile:
         version = force.version if force else None
         if version == self._shown:
             return
-        path, data = shown_beside(self._path), force.data if force else None
+        path = shown_beside(self._path)
         try:
-            await self._means.own.call(_put, path, data, limit_s=self._means.limit_s)
+            await self._means.own.call(_put, path, force, limit_s=self._means.limit_s)
         except (OSError, HostError) as error:
             self._note_failure(f"{path}: cannot be written: {reason(error)}")
         else:
@@ -224,10 +229,11 @@ class OwnFile:
         means = self._means
         if seen.version is None:
             raise BugError(f"{self._path}: there is no text to keep: {seen.distrust}")
+        text = Text(seen.version, seen.data, seen.access)
         try:
             return await means.disk.call(
                 means.store.put_aside,
-                *(self._keeper.name, seen.data, seen.version, fate, means.wall_ns()),
+                *(self._keeper.name, text, fate, means.wall_ns()),
                 limit_s=means.limit_s,
             )
         except (OSError, HostError) as error:
@@ -259,7 +265,7 @@ class OwnFile:
         means = self._means
         return await means.own.call(
             replace_table,
-            *(self._path, self._keeper.name, expected, new.data, new.version.mtime_ns),
+            *(self._path, self._keeper.name, expected, new.text),
             limit_s=means.limit_s,
         )
 
@@ -270,11 +276,11 @@ def _read_own(path: Path, name: str, former: Seen | None) -> tuple[Seen, str]:
     return read_table(path, name, former), f"{mount.source} ({mount.fstype}) at {mount.mountpoint}"
 
 
-def _put(path: Path, data: bytes | None) -> None:
-    if data is None:
+def _put(path: Path, shown: InForce | None) -> None:
+    if shown is None:
         path.unlink(missing_ok=True)
     else:
-        write_atomically(path, data)
+        shown.text.write(path)
 
 
 def _edited(before: bytes, edit: Callable[[bytes], bytes], name: str) -> Seen:

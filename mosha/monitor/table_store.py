@@ -18,6 +18,7 @@ import msgspec
 from mosha.core.replication import NS_PER_S, version_of
 from mosha.core.status import TableVersion
 from mosha.monitor.mfs import read_facts, write_atomically
+from mosha.monitor.table_files import Text, access_of
 
 VERSIONS_FILE = "tables.json"
 HISTORY_DIR = "history"
@@ -26,6 +27,12 @@ HISTORY_MAX = 20
 """How many adopted versions of a table are kept, and how many that were not adopted."""
 
 Fate = Literal["rejected", "discarded"]
+
+
+PRIVATE_DIR_MODE = 0o700
+"""Of a history that has the text of a table which not all may read."""
+
+ALL_MAY_READ = 0o044
 
 
 class TableStore:
@@ -39,8 +46,8 @@ class TableStore:
         """Return where the text of a table in force is."""
         return self._directory / name
 
-    def load(self, name: str) -> tuple[bytes, TableVersion] | None:
-        """Return text and version of a table in force, None if there is none yet.
+    def load(self, name: str) -> Text | None:
+        """Return a table in force, None if there is none yet.
 
         If the versions are lost, or are those of another text (a crash between two
         writes), the time of the file is that of the version.
@@ -54,30 +61,37 @@ class TableStore:
             return None
         version = version_of(facts.data, facts.mtime_ns)
         noted = self._versions().get(name)
-        return facts.data, noted if noted and noted.digest == version.digest else version
+        same = noted if noted and noted.digest == version.digest else version
+        return Text(same, facts.data, access_of(facts))
 
-    def adopt(self, name: str, data: bytes, version: TableVersion, now_ns: int) -> None:
+    def adopted(self, name: str) -> tuple[TableVersion, ...]:
+        """Return the versions of the history that were in force, oldest first.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        kept = self._kept(name, adopted=True) if self.history.exists() else []
+        return tuple(TableVersion(p.stat().st_mtime_ns, p.name.split(".")[2]) for p in kept)
+
+    def adopt(self, name: str, text: Text, now_ns: int) -> None:
         """Bring a table into force on this disk, and keep it in the history.
 
         Raises:
             OSError: the former one is still in force.
         """
-        self._keep(name, data, version, "", now_ns)
-        path = self.path(name)
-        write_atomically(path, data, mtime_ns=version.mtime_ns, sync=True)
-        versions = {**self._versions(), name: version}
+        self._keep(name, text, "", now_ns)
+        text.write(self.path(name), sync=True)
+        versions = {**self._versions(), name: text.version}
         plain = {key: {"mtime_ns": v.mtime_ns, "digest": v.digest} for key, v in versions.items()}
         write_atomically(self._directory / VERSIONS_FILE, msgspec.json.encode(plain), sync=True)
 
-    def put_aside(
-        self, name: str, data: bytes, version: TableVersion, fate: Fate, now_ns: int
-    ) -> Path:
+    def put_aside(self, name: str, text: Text, fate: Fate, now_ns: int) -> Path:
         """Keep a text that does not come into force; return where it is.
 
         Raises:
             OSError: it is not kept, so it must not be overwritten.
         """
-        return self._keep(name, data, version, f".{fate}", now_ns)
+        return self._keep(name, text, f".{fate}", now_ns)
 
     def _versions(self) -> dict[str, TableVersion]:
         with contextlib.suppress(OSError, msgspec.MsgspecError):
@@ -85,16 +99,16 @@ class TableStore:
             return msgspec.json.decode(raw, type=dict[str, TableVersion])
         return {}
 
-    def _keep(
-        self, name: str, data: bytes, version: TableVersion, suffix: str, now_ns: int
-    ) -> Path:
+    def _keep(self, name: str, text: Text, suffix: str, now_ns: int) -> Path:
         self.history.mkdir(parents=True, exist_ok=True)
+        if ALL_MAY_READ & ~text.access.mode:
+            self.history.chmod(PRIVATE_DIR_MODE)
         kept = self._kept(name, adopted=not suffix)
         for old in kept:
-            if _is_same(old, version, by_time=not suffix):
+            if _is_same(old, text.version, by_time=not suffix):
                 return old
-        path = self.history / f"{name}.{_stamp(now_ns)}.{version.digest}{suffix}"
-        write_atomically(path, data, mtime_ns=version.mtime_ns)
+        path = self.history / f"{name}.{_stamp(now_ns)}.{text.version.digest}{suffix}"
+        text.write(path)
         for old in kept[: max(0, len(kept) + 1 - HISTORY_MAX)]:
             old.unlink(missing_ok=True)
         return path

@@ -11,18 +11,23 @@ from mosha.core.replication import (
     FUTURE_MAX_S,
     NS_PER_S,
     SETTLE_GONE_S,
+    SETTLE_HALF_S,
     SETTLE_S,
     Do,
     Found,
+    Looks,
     Verdict,
     choose_peer,
     is_newer,
     judge_local,
+    looks,
     next_mtime_ns,
     settle_s,
     version_of,
 )
 from mosha.core.status import TableVersion
+from mosha.formats.cltab import parse_cltab
+from mosha.formats.hactl import parse_hactl
 
 NOW_S = 1_763_800_000
 NOW_NS = NOW_S * NS_PER_S
@@ -84,16 +89,60 @@ def test_a_file_in_the_own_directory_is_judged(
 
 
 def test_a_copy_of_the_former_version_is_out_of_date_and_no_edit() -> None:
-    assert judge_local(NEW, Found(OLD), NOW_NS, former=OLD) == Verdict(Do.WRITE)
+    assert judge_local(NEW, Found(OLD), NOW_NS, shown=(OLD,)) == Verdict(Do.WRITE)
 
 
 def test_a_copy_of_the_former_version_is_known_by_its_whole_second() -> None:
     kept = TableVersion(OLD.mtime_ns + 123_456_789, OLD.digest)
-    assert judge_local(NEW, Found(OLD), NOW_NS, former=kept) == Verdict(Do.WRITE)
+    assert judge_local(NEW, Found(OLD), NOW_NS, shown=(kept,)) == Verdict(Do.WRITE)
 
 
 def test_putting_the_former_text_back_as_a_new_edit_is_adopted() -> None:
-    assert judge_local(NEW, Found(aged(1, "old")), NOW_NS, former=OLD) == Verdict(Do.ADOPT)
+    assert judge_local(NEW, Found(aged(1, "old")), NOW_NS, shown=(OLD,)) == Verdict(Do.ADOPT)
+
+
+def test_a_text_that_is_put_back_within_the_second_is_an_edit() -> None:
+    first, second = aged(10, "a"), aged(9.6, "b")
+    again = Found(aged(9.2, "a"))
+    assert judge_local(second, again, NOW_NS, shown=(first, second)) == Verdict(Do.ADOPT)
+
+
+def test_a_copy_that_is_several_versions_behind_is_nobodys_edit() -> None:
+    versions = tuple(aged(age, str(age)) for age in (40, 30, 20, 10))
+    for shown in versions[:-1]:
+        found = Found(TableVersion(shown.mtime_ns, shown.digest))
+        assert judge_local(versions[-1], found, NOW_NS, shown=versions) == Verdict(Do.WRITE)
+
+
+def test_an_old_text_that_is_put_back_over_what_is_in_force_is_told() -> None:
+    verdict = judge_local(NEW, Found(OLD), NOW_NS, shown=(NEW,))
+    assert verdict == Verdict(Do.DISCARD, "it is 10 s older than the version in force")
+
+
+ENTRIES = parse_cltab(b"web:w:start:once:true\nweb:x:off:off:true\ndb:d:start:once:true\n", "cltab")
+HALVES = [
+    ("a whole one", "web start\ndb start\n", Looks.WHOLE),
+    ("one group more", "web start\ndb stop\nnew start\n", Looks.WHOLE),
+    ("no end of the last line", "web start\ndb start", Looks.HALF),
+    ("a group less", "web start\n", Looks.HALF),
+    ("an unknown level", "web start\ndb st\n", Looks.HALF),
+    ("a level that is only off", "web off\ndb plan\n", Looks.WHOLE),
+    ("only remarks", "# nothing\n", Looks.NOTHING),
+    ("nothing", "", Looks.NOTHING),
+]
+
+
+@pytest.mark.parametrize(("text", "seems"), [row[1:] for row in HALVES], ids=[r[0] for r in HALVES])
+def test_what_may_be_half_of_a_table_is_told_from_a_whole_one(text: str, seems: Looks) -> None:
+    in_force = parse_hactl(b"web start\ndb start\n", "hactl")
+    table = parse_hactl(text.encode(), "hactl")
+    assert looks(text.encode(), table, in_force, ENTRIES) is seems
+
+
+def test_a_cltab_that_lacks_an_entry_may_be_half_of_one() -> None:
+    text = b"web:w:start:once:true\n"
+    assert looks(text, parse_cltab(text, "cltab"), ENTRIES, ENTRIES) is Looks.HALF
+    assert looks(text, parse_cltab(text, "cltab"), None, None) is Looks.WHOLE
 
 
 # HG-01 to HG-11 of the catalogue: ages of a hactl by node, who asks, who is up, whose he has.
@@ -161,39 +210,43 @@ def test_the_time_of_a_new_edit_is_later_than_all_that_are_known() -> None:
 
 def test_what_would_stop_everything_has_to_last_longer() -> None:
     version = TableVersion(NOW_NS + 1, "x")
-    assert settle_s(version, NOW_NS, empties=False) == SETTLE_S
-    assert settle_s(version, NOW_NS, empties=True) == SETTLE_GONE_S
-    assert settle_s(None, NOW_NS, empties=True) == SETTLE_GONE_S
-    assert settle_s(None, NOW_NS, empties=False) == SETTLE_S
+    assert settle_s(version, NOW_NS, Looks.WHOLE) == SETTLE_S
+    assert settle_s(version, NOW_NS, Looks.NOTHING) == SETTLE_GONE_S
+    assert settle_s(version, NOW_NS, Looks.HALF) == SETTLE_HALF_S
+    assert settle_s(None, NOW_NS, Looks.NOTHING) == SETTLE_GONE_S
+    assert settle_s(None, NOW_NS, Looks.WHOLE) == SETTLE_S
 
 
 @pytest.mark.parametrize(
     ("age_s", "wait_s"), [(0, SETTLE_S + 1), (1, SETTLE_S), (500, SETTLE_S), (-500, SETTLE_S + 1)]
 )
 def test_a_time_of_whole_seconds_is_waited_out(age_s: int, wait_s: float) -> None:
-    assert settle_s(aged(age_s), NOW_NS, empties=False) == pytest.approx(wait_s)
+    assert settle_s(aged(age_s), NOW_NS, Looks.WHOLE) == pytest.approx(wait_s)
 
 
 class Node(Struct):
     """A node of a model: the version in force, the file in its directory, all it adopted."""
 
     in_force: TableVersion | None = None
-    former: TableVersion | None = None
+    shown: tuple[TableVersion, ...] = ()
     file: Found = field(default_factory=Found)
     adopted: list[TableVersion] = field(default_factory=list)
 
     def adopt(self, version: TableVersion) -> None:
-        self.former, self.in_force = self.in_force, version
+        self.in_force = version
+        self.shown = (*self.shown, version)
         self.adopted.append(version)
 
     def look(self) -> None:
-        do = judge_local(self.in_force, self.file, NOW_NS, self.former).do
+        do = judge_local(self.in_force, self.file, NOW_NS, self.shown).do
         if do is Do.ADOPT:
             assert self.file.version
             assert not self.file.mistakes
             self.adopt(self.file.version)
         elif do in {Do.WRITE, Do.DISCARD}:
             self.file = Found(self.in_force)
+        elif do is Do.NOTHING and self.in_force:
+            self.shown = (self.in_force,)
 
     def pull(self, peers: dict[int, Node]) -> None:
         adverts = {node: peer.in_force for node, peer in peers.items() if peer.in_force}

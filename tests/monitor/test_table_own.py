@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from mosha.core.replication import CLTAB, HACTL, NS_PER_S, version_of
+from mosha.core.replication import CLTAB, HACTL, NS_PER_S, SETTLE_S, version_of
 from mosha.core.tables import Wish
 from mosha.errors import HostError
 from mosha.formats.mistakes import FILE_MAX_BYTES
-from mosha.monitor.table_files import _unreadable, read_table, replace_table
+from mosha.monitor.table_files import Text, _unreadable, read_table, replace_table
 from tests.monitor.table_cluster import BAR, CLTAB_TEXT, FOO, Cluster, Host
 from tests.waiting import until
 
@@ -100,6 +102,100 @@ async def test_an_edit_that_is_older_is_put_aside_and_nothing_is_lost(
         assert discarded["kept"] in warning
         one.edited(BAR)
         await until(lambda: one.agrees(BAR) and not one.tables.warnings)
+
+
+async def test_half_of_a_table_waits_for_its_other_half(cluster: Cluster, one: Host) -> None:
+    async with cluster.running():
+        one.edited(FOO + BAR)
+        await until(lambda: one.agrees(FOO + BAR))
+        told = len(one.told)
+        for half in ("foo start\nbar st", FOO, "foo start\nbar sta\n"):
+            one.edit(half)
+            look = asyncio.ensure_future(one.replicator._own[HACTL].look())
+            await anyio.sleep(3 * SETTLE_S)
+            one.edit("foo start\nbar stop\n")
+            await look
+            assert one.agrees("foo start\nbar stop\n")
+            one.edited(FOO + BAR)
+            await until(lambda: one.agrees(FOO + BAR))
+        levels = {t.hactl.level_of("bar") for t in one.told[told:] if t.hactl}
+        assert levels == {"stop", "start"}
+
+
+async def test_a_text_that_is_put_back_at_once_is_in_force(cluster: Cluster, one: Host) -> None:
+    async with cluster.running():
+        for text in (FOO + BAR, "foo stop\nbar start\n", FOO + BAR):
+            one.edited(text)
+            await until(lambda text=text: one.agrees(text))  # type: ignore[misc]
+        assert one.tables.warnings == ()
+
+
+async def test_a_node_that_is_versions_behind_warns_of_nothing(
+    cluster: Cluster, three: list[Host]
+) -> None:
+    first, second = three[:2]
+    for host in (first, second):
+        host.edit(CLTAB_TEXT, CLTAB, age_s=60)
+        host.edit(FOO, age_s=60)
+    async with cluster.running():
+        cluster.connect()
+        await cluster.agree(FOO)
+        async with second.replicator._own[HACTL]._looking:  # its own directory is slow
+            for level in ("start", "stop", "start"):
+                await first.replicator.set_wish(Wish("bar", level))
+                version = first.tables.versions[HACTL]
+                await until(lambda v=version: second.tables.versions[HACTL] == v)  # type: ignore[misc]
+            assert second.own() == FOO
+        await cluster.agree(FOO + BAR)
+        assert second.history(".discarded") == []
+        assert second.tables.warnings == ()
+
+
+async def test_a_private_table_is_private_everywhere(cluster: Cluster, three: list[Host]) -> None:
+    three[0].edit(CLTAB_TEXT, CLTAB, age_s=60).chmod(0o600)
+    three[0].edit(FOO, age_s=60).chmod(0o640)
+    os.chown(three[0].directory / HACTL, -1, a_group())
+    async with cluster.running():
+        cluster.connect()
+        await cluster.agree(CLTAB_TEXT, CLTAB)
+        await cluster.agree(FOO)
+        await three[1].replicator.set_wish(Wish("bar", "start"))
+        await cluster.agree(FOO + BAR)
+        for host in three:
+            tables = [host.directory / CLTAB, host.state / CLTAB]
+            tables += (host.state / "history").glob("cltab.*")
+            assert {stat.S_IMODE(path.stat().st_mode) for path in tables} == {0o600}
+            wishes = [host.directory / HACTL, host.state / HACTL]
+            wishes += (host.state / "history").glob("hactl.*")
+            facts = {(stat.S_IMODE(p.stat().st_mode), p.stat().st_gid) for p in wishes}
+            assert facts == {(0o640, a_group())}
+            assert stat.S_IMODE((host.state / "history").stat().st_mode) == 0o700
+
+
+def a_group() -> int:
+    """A group to which this process may give a file, another than its own if there is one."""
+    return 12345 if os.geteuid() == 0 else max([os.getegid(), *os.getgroups()])
+
+
+async def test_a_symbolic_link_is_refused_and_stays(
+    cluster: Cluster, one: Host, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    async with cluster.running():
+        elsewhere.write_text(FOO + BAR)
+        path = one.directory / HACTL
+        path.unlink()
+        path.symlink_to(elsewhere)
+        one.replicator.look()
+        await until(lambda: "it is a symbolic link" in one.refused)
+        with pytest.raises(HostError, match="it is a symbolic link"):
+            await one.replicator.set_wish(Wish("foo", "stop"))
+        assert path.is_symlink()
+        assert one.in_force() == FOO
+        path.unlink()
+        path.write_text(FOO + BAR)
+        one.replicator.look()
+        await until(lambda: one.agrees(FOO + BAR) and not one.refused)
 
 
 async def test_a_touch_is_no_edit(cluster: Cluster, one: Host) -> None:
@@ -280,10 +376,11 @@ def test_an_edit_that_came_in_between_is_not_written_over(one: Host) -> None:
     path = one.directory / HACTL
     judged = read_table(path, HACTL).version
     one.edit(BAR)
-    assert not replace_table(path, HACTL, judged, b"", 0)
-    assert not replace_table(path, HACTL, None, b"", 0)
+    assert not replace_table(path, HACTL, judged, Text(version_of(b"", 0), b""))
+    assert not replace_table(path, HACTL, None, Text(version_of(b"", 0), b""))
     assert one.own() == BAR
-    assert replace_table(path, HACTL, read_table(path, HACTL).version, FOO.encode(), NS_PER_S)
+    new = Text(version_of(FOO.encode(), NS_PER_S), FOO.encode())
+    assert replace_table(path, HACTL, read_table(path, HACTL).version, new)
     assert one.own() == FOO
     assert path.stat().st_mtime_ns == NS_PER_S
 

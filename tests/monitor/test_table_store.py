@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from mosha.core.replication import CLTAB, HACTL, NS_PER_S, version_of
 from mosha.core.tables import Wish
 from mosha.errors import HostError
+from mosha.monitor.table_files import Text
 from tests.monitor.table_cluster import BAR, CLTAB_TEXT, FOO, Cluster, Host
 from tests.waiting import until
 
@@ -112,12 +113,12 @@ async def test_the_history_is_bounded(one: Host) -> None:
     for turn in range(30):
         data = f"foo start # {turn}\n".encode()
         version = version_of(data, turn * NS_PER_S)
-        store.adopt(HACTL, data, version, turn * NS_PER_S)
-        store.adopt(HACTL, data, version, turn * NS_PER_S + 1)
-        store.put_aside(HACTL, data, version, "rejected", turn * NS_PER_S)
+        store.adopt(HACTL, Text(version, data), turn * NS_PER_S)
+        store.adopt(HACTL, Text(version, data), turn * NS_PER_S + 1)
+        store.put_aside(HACTL, Text(version, data), "rejected", turn * NS_PER_S)
         other = version_of(b"#" + data, turn * NS_PER_S)
-        store.put_aside(HACTL, b"#" + data, other, "discarded", turn * NS_PER_S)
-        store.adopt(CLTAB, data, version, turn * NS_PER_S)
+        store.put_aside(HACTL, Text(other, b"#" + data), "discarded", turn * NS_PER_S)
+        store.adopt(CLTAB, Text(version, data), turn * NS_PER_S)
     last = [f"foo start # {turn}\n" for turn in range(10, 30)]
     assert one.history() == last
     assert one.history(name=CLTAB) == last

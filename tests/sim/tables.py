@@ -19,6 +19,7 @@ from mosha.core.tables import Cltab, Hactl
 from mosha.formats.cltab import parse_cltab
 from mosha.formats.hactl import parse_hactl
 from mosha.formats.mistakes import Mistakes
+from mosha.monitor.table_keeper import SHOWN_MAX
 
 if TYPE_CHECKING:
     from tests.sim.monitor import Monitor
@@ -33,7 +34,7 @@ class Shelf(Struct):
     file: tuple[bytes, int] | None = None
     beside: bytes | None = None
     in_force: tuple[bytes, TableVersion] | None = None
-    former: TableVersion | None = None
+    shown: tuple[TableVersion, ...] = ()
     refused: TableVersion | None = None
     superseded: bool = False
 
@@ -138,10 +139,12 @@ class _Table(Struct):
             version = replication.version_of(data, mtime_ns)
             superseded = shelf.superseded and version == shelf.refused
             found = Found(version, mistakes=mistakes_in(self.name, data), superseded=superseded)
-        verdict = replication.judge_local(in_force, found, now_ns, shelf.former)
+        verdict = replication.judge_local(in_force, found, now_ns, shelf.shown)
         self.monitor.machine.cover(f"rule {self.name} {verdict.do.value}")
         refusal = ""
         self._quiet = (shelf.file, shelf.in_force) if verdict.do is Do.NOTHING else None
+        if verdict.do is Do.NOTHING:
+            shelf.shown = (in_force,) if in_force else ()
         shelf.beside = (
             self.monitor.machine.disk.text(self.name) if verdict.do is Do.REFUSE else None
         )
@@ -161,7 +164,7 @@ class _Table(Struct):
 
     def _take(self, data: bytes, version: TableVersion) -> None:
         shelf = self.shelf
-        shelf.former = shelf.in_force[1] if shelf.in_force else None
+        shelf.shown = (*shelf.shown, version)[-SHOWN_MAX:]
         shelf.in_force = (data, version)
         shelf.superseded = shelf.refused is not None
         self.refusal = ""
