@@ -74,6 +74,14 @@ def parse_variables(data: bytes) -> dict[str, str]:
     return variables
 
 
+def cltab_group(line: str) -> str:
+    """Return the group that a line is an entry of, `:::NAME` for a variable, "" for a remark."""
+    text = line.strip(BLANKS)
+    if text.startswith(":::"):
+        return ":::" + text[3:].partition(":")[0].strip(BLANKS)
+    return "" if text.startswith("#") else text.partition(":")[0].strip(BLANKS)
+
+
 def render_cltab(cltab: Cltab) -> str:
     """Write a cltab: variables first, then the entries in their order."""
     lines = [f":::{name}:{value}\n" for name, value in cltab.variables.items()]

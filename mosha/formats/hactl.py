@@ -99,7 +99,7 @@ def set_wish(text: str, wish: Wish) -> str:
         if not is_name(name):
             raise UsageError(f"not the name of a {word}: {name!r}; {NAME_RULE}")
     lines = text.split("\n")
-    last = max((i for i, line in enumerate(lines) if _group_of(line) == wish.group), default=-1)
+    last = max((i for i, line in enumerate(lines) if hactl_group(line) == wish.group), default=-1)
     if last < 0:
         return _append(text, render_wish(wish))
     lines[last] = _replace(lines[last], wish)
@@ -229,6 +229,7 @@ def _said(line: str) -> list[_Word]:
     return words
 
 
-def _group_of(line: str) -> str:
+def hactl_group(line: str) -> str:
+    """Return the group that a line is for, "" for a remark."""
     words = _said(line)
     return words[0].text if words else ""

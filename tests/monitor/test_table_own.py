@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import anyio
 import pytest
 from structlog.testing import capture_logs
 
@@ -112,7 +111,8 @@ async def test_half_of_a_table_waits_for_its_other_half(cluster: Cluster, one: H
         for half in ("foo start\nbar st", FOO, "foo start\nbar sta\n"):
             one.edit(half)
             look = asyncio.ensure_future(one.replicator._own[HACTL].look())
-            await anyio.sleep(3 * SETTLE_S)
+            paused_at = time.monotonic() + 3 * SETTLE_S
+            await until(lambda at=paused_at: time.monotonic() > at)  # type: ignore[misc]
             one.edit("foo start\nbar stop\n")
             await look
             assert one.agrees("foo start\nbar stop\n")
