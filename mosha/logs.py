@@ -107,6 +107,7 @@ EVENTS: dict[str, str] = {
     "table_adopted": "a version of cltab or hactl is in force here (field origin: whose it is)",
     "table_emptied": "a table that had something in it was replaced by one that has nothing",
     "table_refused": "a text of cltab or hactl is not in force, and why (field source: whose)",
+    "table_joined": "two edits of one moment were joined (field lost: groups of which one is lost)",
     "table_discarded": "an edit was older than what is in force, or superseded; where it is kept",
     "table_written": "the version in force was written into the own directory",
     "table_write_failed": "the own directory does not take the version in force",

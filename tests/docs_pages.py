@@ -266,6 +266,7 @@ def _clstat(argument: str) -> str:
         bans={"mail": Ban(240, "test entry check: exit 1")},
         fenced={3: Receipt(1_763_700_000, "power-off-node")},
         tables={"cltab": TableVersion(1_763_799_000_000_000_000, "90b2e11c52a8d0f3")},
+        pasts={"cltab": (TableVersion(1_763_798_900_000_000_000, "5b1f0a2277aa4de0"),)},
         refused={"hactl": "hactl:2:1: group without level: 'web'"},
     )
     return _fenced(render_clstat(status), "clstat")

@@ -51,6 +51,7 @@ def compose(mind: Mind, *, seq: int, now: float, left: bool) -> Status:
         fenced=dict(mind.view.receipts),
         tables=mind.tables,
         refused=mind.refused,
+        pasts=mind.pasts,
     )
 
 

@@ -16,6 +16,7 @@ from msgspec import Struct
 from mosha.core import account, peers, recovery, shots, turn
 from mosha.core.fencing import FencingRules, Shot
 from mosha.core.life import Local
+from mosha.core.lineage import Past
 from mosha.core.quorum import Electorate, Policy, Sight
 from mosha.core.recovery import Birth
 from mosha.core.seat import NEVER, Mind, Note
@@ -223,12 +224,14 @@ class Node:
         cltab_groups: frozenset[str] | None,
         versions: Mapping[str, TableVersion],
         refused: Mapping[str, str],
+        pasts: Mapping[str, Past] | None = None,
     ) -> None:
-        """Take in which cltab and hactl are in force, None where there is none yet."""
+        """Take in which tables are in force, None where there is none yet, and where from."""
         mind = self.mind
         edited = dict(versions) != mind.tables
         mind.hactl, mind.cltab_groups = hactl, cltab_groups
         mind.tables, mind.refused = dict(versions), dict(refused)
+        mind.pasts = dict(pasts or {})
         for group in hactl.wishes if hactl else ():
             mind.seat(group)
         if edited:

@@ -100,12 +100,15 @@ def judge_local(
     found: Found,
     now_ns: int,
     shown: Collection[TableVersion] = (),
+    held: TableVersion | None = None,
 ) -> Verdict:
     """Say what to do about what was found in the own directory.
 
     `shown` are versions that were in force here and that the file may still show: those since
     it agreed with what is in force. A copy of one of them is only out of date, and nobody wrote
-    it. Equal times are no edit (H4.1): the version in force stays.
+    it. Equal times are no edit (H4.1): the version in force stays. `held` is the version that the
+    file showed last: an edit of that one is no old text, if it is older than what has come into
+    force meanwhile, and is joined with it.
     """
     version = found.version
     if version is None:
@@ -119,6 +122,8 @@ def judge_local(
     if in_force and any(_is_copy(version, other) for other in shown):
         return Verdict(Do.WRITE)
     if in_force and version.mtime_ns <= in_force.mtime_ns and not (ahead_s(in_force, now_ns)):
+        if held and held != in_force and version.mtime_ns > held.mtime_ns and not found.mistakes:
+            return Verdict(Do.ADOPT)
         return Verdict(Do.DISCARD, found.mistakes or _older(version, in_force))
     ahead = ahead_s(version, now_ns)
     if ahead:

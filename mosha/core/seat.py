@@ -7,7 +7,7 @@ Both are plain mutable records; `core.turn` and `core.node` change them, nobody 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, field
 
@@ -15,6 +15,7 @@ from mosha.core.ballot import Ballot
 from mosha.core.fencing import FencingRules, Shot
 from mosha.core.lease import Writes
 from mosha.core.life import ABSENT, Local
+from mosha.core.lineage import Past
 from mosha.core.status import NodeState, Status, TableVersion
 from mosha.core.tables import STOP_LEVEL, Hactl, Wish
 from mosha.core.timing import Timing
@@ -99,6 +100,7 @@ class Mind(Struct):
     shots: dict[int, Shot] = field(default_factory=dict)
     tables: dict[str, TableVersion] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    pasts: Mapping[str, Past] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
     woken: set[str] = field(default_factory=set)
     dirty: bool = True

@@ -139,6 +139,7 @@ class Status(Struct, frozen=True):
     fenced: Mapping[int, Receipt] = field(default_factory=dict)
     tables: Mapping[str, TableVersion] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+    pasts: Mapping[str, tuple[TableVersion, ...]] = field(default_factory=dict)
 
     @property
     def stamp(self) -> Stamp:

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mosha.core.lineage import PAST_MAX
 from mosha.core.status import (
     Ban,
     GroupLine,
@@ -162,6 +163,11 @@ def _lines(s: Status) -> list[str]:
         f"Mosha::Table {name} mtime_ns={t.mtime_ns} digest={t.digest}"
         for name, t in sorted(s.tables.items())
     ]
+    lines += [
+        f"Mosha::Past {name} {' '.join(f'{v.mtime_ns}.{v.digest}' for v in past)}"
+        for name, past in sorted(s.pasts.items())
+        if past
+    ]
     lines += [f"Mosha::Refused {name} {one_line(x)}" for name, x in sorted(s.refused.items())]
     return lines
 
@@ -218,6 +224,7 @@ def _status(pairs: dict[str, str], facts: dict[str, dict[Any, Any]], end: dict[s
             fenced=facts["fenced"],
             tables=facts["tables"],
             refused=facts["refused"],
+            pasts=facts["pasts"],
         )
     except (ValueError, LookupError) as error:
         raise MalformedStatus(f"Mosha::Node: {_story(error)}") from error
@@ -300,11 +307,17 @@ def _read_fenced(rest: str) -> tuple[int, Receipt]:
 
 def _read_table(rest: str) -> tuple[str, TableVersion]:
     pairs = _pairs(rest)
+    return _name(rest), TableVersion(_mtime_ns(pairs["mtime_ns"]), _word(pairs["digest"]))
+
+
+def _read_past(rest: str) -> tuple[str, tuple[TableVersion, ...]]:
+    versions = (word.partition(".") for word in rest.split()[1 : PAST_MAX + 1])
+    return _name(rest), tuple(TableVersion(_mtime_ns(t), _word(d)) for t, _, d in versions)
+
+
+def _mtime_ns(text: str) -> int:
     # A file can be dated before 1970; its owner must not become unreadable for that.
-    mtime = pairs["mtime_ns"]
-    before_1970 = mtime.startswith("-")
-    mtime_ns = -_number(mtime[1:]) if before_1970 else _number(mtime)
-    return _name(rest), TableVersion(mtime_ns, _word(pairs["digest"]))
+    return -_number(text[1:]) if text.startswith("-") else _number(text)
 
 
 def _read_refused(rest: str) -> tuple[str, str]:
@@ -320,6 +333,7 @@ _READERS: dict[str, tuple[str, Callable[[str], tuple[str | int, object]]]] = {
     "Mosha::Ban": ("bans", _read_ban),
     "Mosha::Fenced": ("fenced", _read_fenced),
     "Mosha::Table": ("tables", _read_table),
+    "Mosha::Past": ("pasts", _read_past),
     "Mosha::Refused": ("refused", _read_refused),
 }
 """The class of a line -> the field of Status it goes into, and who reads it."""

@@ -209,7 +209,8 @@ class Monitor:
             self.watcher.hurry()
         if status is not None:
             view = self.node.mind.view
-            self.replicator.peer_tables(peer, status.tables, fresh=view.speaks(peer))
+            fresh = view.speaks(peer)
+            self.replicator.peer_tables(peer, status.tables, status.pasts, fresh=fresh)
         self.pulse.want_renewals()
         self.settle()
 
@@ -252,7 +253,9 @@ class Monitor:
         """Take in which tables are in force."""
         self._tables = tables
         groups = frozenset(tables.cltab.groups()) if tables.cltab is not None else None
-        self.node.tables_adopted(tables.hactl, groups, tables.versions, tables.refused)
+        self.node.tables_adopted(
+            tables.hactl, groups, tables.versions, tables.refused, tables.pasts
+        )
         self.settle()
 
     # --- orders ----------------------------------------------------------------------

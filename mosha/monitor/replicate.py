@@ -17,6 +17,7 @@ from typing import Protocol
 import anyio
 from msgspec import Struct, field
 
+from mosha.core.lineage import Past
 from mosha.core.replication import CLTAB, HACTL, TABLES
 from mosha.core.status import TableVersion
 from mosha.core.tables import STOP_LEVEL, Cltab, Hactl, Wish
@@ -49,14 +50,16 @@ class Places(Protocol):
 class Tables(Struct, frozen=True):
     """What is in force on this node, and what is wrong with what is not.
 
-    `refused` has a line for each table of which a text is not in force: the first mistake
-    and how many there are. `warnings` are lines for people.
+    `pasts` are the versions that those in force came from. `refused` has a line for each table
+    of which a text is not in force: the first mistake and how many there are. `warnings` are
+    lines for people.
     """
 
     hactl: Hactl | None = None
     cltab: Cltab | None = None
     versions: Mapping[str, TableVersion] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
+    pasts: Mapping[str, Past] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -133,11 +136,19 @@ class Replicator:
         for own in self._own.values():
             own.want_look()
 
-    def peer_tables(self, node: int, tables: Mapping[str, TableVersion], *, fresh: bool) -> None:
-        """Take in which versions a peer's newest status shows in force there."""
+    def peer_tables(
+        self,
+        node: int,
+        tables: Mapping[str, TableVersion],
+        pasts: Mapping[str, Past] | None = None,
+        *,
+        fresh: bool,
+    ) -> None:
+        """Take in which versions a peer's newest status shows in force there, and their pasts."""
         if node != self._means.me:
             for name, peers in self._peers.items():
-                peers.peer_has(node, tables.get(name) if fresh else None)
+                version = tables.get(name) if fresh else None
+                peers.peer_has(node, version, (pasts or {}).get(name, ()))
 
     async def set_wish(self, wish: Wish) -> str:
         """Make `wish` what hactl says of its group, newest everywhere; return what was done.
@@ -202,6 +213,7 @@ class Replicator:
             cltab=entries,
             versions={k.name: k.version for k in keepers if k.version},
             refused={k.name: k.refused for k in keepers if k.refused},
+            pasts={k.name: k.force.past for k in keepers if k.force and k.force.past},
             warnings=(
                 *(line for keeper in keepers for line in keeper.notices),
                 *self._remarks(wishes, entries),

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from mosha.core.lineage import Past, past_of
 from mosha.core.replication import CLTAB, HACTL, Found, version_of
 from mosha.core.status import TableVersion
 from mosha.core.tables import Cltab, Hactl
+from mosha.errors import BugError
 from mosha.formats.cltab import parse_cltab
 from mosha.formats.hactl import hactl_warnings, parse_hactl
 from mosha.formats.mistakes import FILE_MAX_BYTES, Mistakes
@@ -43,6 +45,7 @@ class Text(Struct, frozen=True):
     version: TableVersion
     data: bytes
     access: Access = PUBLIC
+    past: Past = ()
 
     def write(self, path: Path, *, sync: bool = False) -> None:
         """Write it to a file, whole, with its time and its access.
@@ -58,6 +61,27 @@ class Text(Struct, frozen=True):
             mtime_ns=self.version.mtime_ns,
             sync=sync,
         )
+
+
+class InForce(Struct, frozen=True):
+    """A version with its text and what it says."""
+
+    version: TableVersion
+    data: bytes
+    table: Table
+    remarks: tuple[str, ...] = ()
+    access: Access = PUBLIC
+    past: Past = ()
+
+    @property
+    def text(self) -> Text:
+        """What of it is kept and copied."""
+        return Text(self.version, self.data, self.access, self.past)
+
+    @property
+    def child_past(self) -> Past:
+        """The past of a version that is made from this one."""
+        return past_of([self.version, *self.past])
 
 
 class Seen(Struct, frozen=True):
@@ -112,6 +136,13 @@ def read_table(path: Path, name: str, former: Seen | None = None) -> Seen:
     except Mistakes as error:
         return Seen(version, facts.data, None, distrust, told(error), access=access)
     return Seen(version, facts.data, table, distrust, "", remarks(facts.data, name), access)
+
+
+def in_force(seen: Seen, version: TableVersion, past: Past) -> InForce:
+    """Return a good text as that version of it, which came from `past`."""
+    if seen.table is None:
+        raise BugError(f"a text with mistakes would come into force: {seen.mistakes}")
+    return InForce(version, seen.data, seen.table, seen.remarks, seen.access, past)
 
 
 def access_of(facts: FileFacts) -> Access:

@@ -15,12 +15,14 @@ from pathlib import Path
 from msgspec import Struct
 
 from mosha import logs
+from mosha.core.lineage import apart
 from mosha.core.replication import Looks, ahead_s, is_newer, looks
 from mosha.core.status import TableVersion
 from mosha.core.tables import Cltab, Hactl
-from mosha.errors import BugError, HostError
+from mosha.errors import HostError
 from mosha.formats.mistakes import Mistakes
-from mosha.monitor.table_files import PUBLIC, Access, Seen, Table, Text, parse_table, remarks, told
+from mosha.monitor.table_files import InForce, Seen, Table, parse_table, remarks, told
+from mosha.monitor.table_join import Joined, join
 from mosha.monitor.table_store import TableStore
 from mosha.monitor.workers import HungError, Worker
 
@@ -39,21 +41,6 @@ class Means(Struct, frozen=True):
     peer: Callable[[int], Worker]
     wall_ns: Callable[[], int]
     limit_s: float
-
-
-class InForce(Struct, frozen=True):
-    """A version with its text and what it says."""
-
-    version: TableVersion
-    data: bytes
-    table: Table
-    remarks: tuple[str, ...] = ()
-    access: Access = PUBLIC
-
-    @property
-    def text(self) -> Text:
-        """What of it is kept and copied."""
-        return Text(self.version, self.data, self.access)
 
 
 SHOWN_MAX = 64
@@ -157,24 +144,34 @@ class Keeper:
         """Take in that the own file shows what is in force: what it shows next, somebody wrote."""
         self.shown = (self.force.version,) if self.force else ()
 
+    def show(self, version: TableVersion) -> None:
+        """Take in that the own file may show this version without anybody having edited it."""
+        self.shown = (*self.shown, version)[-SHOWN_MAX:]
+
     async def adopt(self, new: InForce, origin: int) -> bool:
         """Bring a version into force unless a newer one is; tell whether it is in force.
 
-        `origin` is the node that has it. On failure the reason is among the refusals.
+        `origin` is the node that has it. One that was made beside what is in force is joined with
+        that, be it newer or older. On failure the reason is among the refusals.
         """
         async with self._adopting:
             now_ns = self.means.wall_ns()
             if self.version == new.version:
                 return True
+            joined = await self._join(new, now_ns)
+            if joined is not None:
+                new = joined.text
             if not is_newer(new.version, self.version, now_ns):
                 return False
             if not await self._store(new, now_ns):
                 return False
             emptied = self.would_empty(new.table)
             self.force = new
-            self.shown = (*self.shown, new.version)[-SHOWN_MAX:]
-        for key in ("aside", "emptied"):
+            self.show(new.version)
+        for key in ("aside", "emptied", "lost"):
             self._notices.pop(key, None)
+        if joined is not None:
+            self._note_joined(joined, origin)
         self.log.info("table_adopted", origin=origin, **named(new.version))
         if emptied:
             self.log.warning("table_emptied", origin=origin, **named(new.version))
@@ -183,6 +180,31 @@ class Keeper:
         self._changed()
         self.on_adopted()
         return True
+
+    async def _join(self, new: InForce, now_ns: int) -> Joined | None:
+        """Return a version joined with what is in force, None if there is nothing to join."""
+        mine = self.force
+        if mine is None or not apart(mine.version, mine.past, new.version, new.past):
+            return None
+        if ahead_s(mine.version, now_ns) or ahead_s(new.version, now_ns):
+            return None  # it has no rank, and what is joined of it would have none
+        means = self.means
+        try:
+            return await means.disk.call(
+                join, means.store, self.name, mine, new, now_ns, limit_s=means.limit_s
+            )
+        except (OSError, HostError) as error:
+            self.log.warning("table_joined", reason=reason(error), **named(new.version))
+            return None
+
+    def _note_joined(self, joined: Joined, origin: int) -> None:
+        lost = ", ".join(joined.lost)
+        self.log.info("table_joined", origin=origin, lost=lost, **named(joined.text.version))
+        if lost:
+            self._notices["lost"] = (
+                f"{self.name}: {lost} was edited on two nodes at once; the later edit holds, the "
+                f"other one is in {joined.kept}"
+            )
 
     async def _store(self, new: InForce, now_ns: int) -> bool:
         means = self.means
@@ -213,13 +235,6 @@ class Keeper:
         return _size(table) == 0 < _size(self.force.table)
 
 
-def in_force(seen: Seen, version: TableVersion) -> InForce:
-    """Return a good text as that version of it."""
-    if seen.table is None:
-        raise BugError(f"a text with mistakes would come into force: {seen.mistakes}")
-    return InForce(version, seen.data, seen.table, seen.remarks, seen.access)
-
-
 def reason(error: Exception) -> str:
     """Return why a call failed, in words that stay the same when it fails so again."""
     if isinstance(error, HungError):
@@ -239,7 +254,7 @@ def _load(store: TableStore, name: str) -> InForce | None:
     if kept is None:
         return None
     table = parse_table(kept.data, str(store.path(name)), name)
-    return InForce(kept.version, kept.data, table, remarks(kept.data, name), kept.access)
+    return InForce(kept.version, kept.data, table, remarks(kept.data, name), kept.access, kept.past)
 
 
 def _size(table: Table) -> int:

@@ -26,15 +26,17 @@ from mosha.core.status import TableVersion
 from mosha.errors import BugError, HostError
 from mosha.monitor.mfs import file_system_at
 from mosha.monitor.table_files import (
+    InForce,
     Seen,
     Text,
+    in_force,
     parse_table,
     read_table,
     remarks,
     replace_table,
     shown_beside,
 )
-from mosha.monitor.table_keeper import InForce, Keeper, in_force, named, reason
+from mosha.monitor.table_keeper import Keeper, named, reason
 from mosha.monitor.table_store import Fate
 
 SETTLE_TURNS_MAX = 10
@@ -56,6 +58,7 @@ class OwnFile:
         self._steady: Seen | None = None
         self._mount = ""
         self._shown: TableVersion | None = None
+        self._held: InForce | None = None  # what the file showed when nobody had edited it
 
     def want_look(self) -> None:
         """Have the file looked at soon; several wishes are one look."""
@@ -120,7 +123,8 @@ class OwnFile:
                 await self._keep_text(seen, "rejected")
         mtime_ns = next_mtime_ns(known, self._means.wall_ns())
         access = seen.access if seen.version else draft.access
-        new = replace(in_force(draft, version_of(draft.data, mtime_ns)), access=access)
+        past = self._keeper.force.child_past if self._keeper.force else ()
+        new = replace(in_force(draft, version_of(draft.data, mtime_ns), past), access=access)
         try:
             done = await self._replace(seen.version, new)
         except (OSError, HostError) as error:
@@ -131,6 +135,7 @@ class OwnFile:
             refused = self._keeper.refused or "a newer version came in between"
             raise HostError(f"{self._path} is written but not in force here: {refused}")
         self._keeper.clear(self._means.me)
+        self._held = new
         return new.version
 
     # --- looking ---------------------------------------------------------------------
@@ -145,8 +150,10 @@ class OwnFile:
                 return seen
             if seen == self._steady:
                 return seen
-            # To refuse a text takes nothing away from who is still writing it.
-            seems = Looks.WHOLE if do is Do.REFUSE else self._keeper.looks(seen)
+            # To refuse a text takes nothing away from who is still writing it, and what is only
+            # out of date nobody writes.
+            known = do is Do.REFUSE or (do is Do.WRITE and seen.version is not None)
+            seems = Looks.WHOLE if known else self._keeper.looks(seen)
             await anyio.sleep(settle_s(seen.version, self._means.wall_ns(), seems))
             again = await self._read(seen)
             if again == seen:
@@ -170,7 +177,8 @@ class OwnFile:
         refusal = keeper.refusal(self._means.me)
         superseded = bool(refusal and refusal.what == seen and refusal.under != keeper.version)
         found = seen.found(superseded=superseded)
-        return judge_local(keeper.version, found, self._means.wall_ns(), keeper.shown)
+        now_ns, held = self._means.wall_ns(), self._held.version if self._held else None
+        return judge_local(keeper.version, found, now_ns, keeper.shown, held)
 
     async def _treat(self, seen: Seen) -> None:
         keeper, me = self._keeper, self._means.me
@@ -178,7 +186,7 @@ class OwnFile:
         why = self._told(seen, verdict.why)
         keeper.notice("trust", why if verdict.do is Do.NOTHING else "")
         if verdict.do is Do.NOTHING:
-            keeper.agreed()
+            self._agree(keeper.force)
             keeper.notice("write", "")
         await self._show(keeper.force if verdict.do is Do.REFUSE else None)
         if verdict.do is Do.REFUSE:
@@ -191,7 +199,24 @@ class OwnFile:
         if verdict.do is Do.WRITE:
             await self._write(seen)
         elif verdict.do is Do.ADOPT and seen.version:
-            await keeper.adopt(in_force(seen, seen.version), me)
+            await self._adopt(seen, seen.version)
+
+    def _agree(self, force: InForce | None) -> None:
+        """Note that the file shows what is in force: what it shows next, somebody wrote."""
+        if force is self._keeper.force:
+            self._keeper.agreed()
+        self._held = force or self._held
+
+    async def _adopt(self, seen: Seen, version: TableVersion) -> None:
+        """Bring an edit into force: one of the text that was here before, whatever is in force."""
+        keeper = self._keeper
+        edited = self._held or keeper.force
+        new = in_force(seen, version, edited.child_past if edited else ())
+        if await keeper.adopt(new, self._means.me):
+            self._held = new
+            keeper.show(version)  # what is in force may be that, joined with another edit
+        elif keeper.version and version.order < keeper.version.order:
+            await self._discard(seen, f"{self._path}: another edit of this moment is later")
 
     async def _show(self, force: InForce | None) -> None:
         """Let peers find what is in force where the own file shows a text that is refused."""
@@ -252,6 +277,7 @@ class OwnFile:
             return False
         keeper.notice("write", "")
         if done:
+            self._held = force
             keeper.log.info("table_written", **named(force.version))
         else:
             self.want_look()  # an edit came in between

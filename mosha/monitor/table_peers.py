@@ -12,11 +12,12 @@ from pathlib import Path
 import anyio
 from msgspec.structs import replace
 
+from mosha.core.lineage import Past
 from mosha.core.replication import ahead_s, choose_peer, is_newer
 from mosha.core.status import TableVersion
 from mosha.errors import HostError
-from mosha.monitor.table_files import Seen, read_table, shown_beside
-from mosha.monitor.table_keeper import Keeper, in_force, named, reason
+from mosha.monitor.table_files import Seen, in_force, read_table, shown_beside
+from mosha.monitor.table_keeper import Keeper, named, reason
 
 FETCH_PAUSES_S = (0.05, 0.2, 0.5)
 """A peer may publish a version a moment before its file shows it. After these pauses its next
@@ -33,6 +34,7 @@ class PeerVersions:
         self._keeper = keeper
         self._means = keeper.means
         self._adverts: dict[int, TableVersion] = {}
+        self._pasts: dict[int, Past] = {}
         self._rejected: dict[TableVersion, str] = {}
         self._failed: dict[int, TableVersion] = {}
         self._wanted = asyncio.Event()
@@ -43,9 +45,26 @@ class PeerVersions:
         own = self._keeper.version
         return [*self._adverts.values(), *([own] if own else [])]
 
-    def peer_has(self, node: int, version: TableVersion | None) -> None:
-        """Take in what is in force on a peer; None for one that has none or is not heard."""
+    def nodes_with(self, version: TableVersion) -> list[int]:
+        """Return the peers on which a version is in force, or one that came from it."""
+        return sorted(
+            node
+            for node, there in self._adverts.items()
+            if there == version or version in self._pasts[node]
+        )
+
+    @property
+    def heard(self) -> bool:
+        """Whether any peer is heard that has a version in force."""
+        return bool(self._adverts)
+
+    def peer_has(self, node: int, version: TableVersion | None, past: Past = ()) -> None:
+        """Take in what is in force on a peer; None for one that has none or is not heard.
+
+        `past` is what that version came from.
+        """
         keeper = self._keeper
+        self._pasts[node] = past
         if version is None:
             self._adverts.pop(node, None)
             self._failed.pop(node, None)
@@ -102,9 +121,9 @@ class PeerVersions:
 
     async def _fetch(self, node: int, version: TableVersion) -> bool:
         """Bring a peer's version into force; tell whether there is no need to ask again."""
-        keeper, means = self._keeper, self._means
+        keeper, means, past = self._keeper, self._means, self._pasts[node]
         if keeper.force and keeper.force.version.digest == version.digest:
-            return await keeper.adopt(replace(keeper.force, version=version), node)
+            return await keeper.adopt(replace(keeper.force, version=version, past=past), node)
         path = means.place(node) / keeper.name
         try:
             seen = await means.peer(node).call(
@@ -119,7 +138,7 @@ class PeerVersions:
         if seen.table is None:
             self._reject(node, version, seen.mistakes)
             return True
-        return await keeper.adopt(in_force(seen, version), node)
+        return await keeper.adopt(in_force(seen, version, past), node)
 
     def _note_failure(self, node: int, version: TableVersion, why: str) -> None:
         if self._failed.get(node) != version:

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec import Struct
 
+from mosha.core.lineage import Past
 from mosha.core.replication import NS_PER_S, version_of
 from mosha.core.status import TableVersion
 from mosha.monitor.mfs import read_facts, write_atomically
@@ -33,6 +35,18 @@ PRIVATE_DIR_MODE = 0o700
 """Of a history that has the text of a table which not all may read."""
 
 ALL_MAY_READ = 0o044
+
+
+class _Noted(Struct, frozen=True):
+    """What VERSIONS_FILE says of a table."""
+
+    mtime_ns: int
+    digest: str
+    past: Past = ()
+
+    @property
+    def version(self) -> TableVersion:
+        return TableVersion(self.mtime_ns, self.digest)
 
 
 class TableStore:
@@ -61,8 +75,9 @@ class TableStore:
             return None
         version = version_of(facts.data, facts.mtime_ns)
         noted = self._versions().get(name)
-        same = noted if noted and noted.digest == version.digest else version
-        return Text(same, facts.data, access_of(facts))
+        if noted is None or noted.digest != version.digest:
+            return Text(version, facts.data, access_of(facts))
+        return Text(noted.version, facts.data, access_of(facts), noted.past)
 
     def adopted(self, name: str) -> tuple[TableVersion, ...]:
         """Return the versions of the history that were in force, oldest first.
@@ -79,11 +94,29 @@ class TableStore:
         Raises:
             OSError: the former one is still in force.
         """
-        self._keep(name, text, "", now_ns)
+        self.keep(name, text, now_ns)
         text.write(self.path(name), sync=True)
-        versions = {**self._versions(), name: text.version}
-        plain = {key: {"mtime_ns": v.mtime_ns, "digest": v.digest} for key, v in versions.items()}
-        write_atomically(self._directory / VERSIONS_FILE, msgspec.json.encode(plain), sync=True)
+        noted = _Noted(text.version.mtime_ns, text.version.digest, text.past)
+        data = msgspec.json.encode({**self._versions(), name: noted})
+        write_atomically(self._directory / VERSIONS_FILE, data, sync=True)
+
+    def keep(self, name: str, text: Text, now_ns: int) -> Path:
+        """Keep a text in the history that is in force here or elsewhere; return where it is.
+
+        Raises:
+            OSError: it is not kept.
+        """
+        return self._keep(name, text, "", now_ns)
+
+    def data_of(self, name: str, version: TableVersion) -> bytes | None:
+        """Return the text of a version that was in force, None if it is not kept any more.
+
+        Raises:
+            OSError: the history cannot be read.
+        """
+        kept = self._kept(name, adopted=True) if self.history.exists() else []
+        found = (path for path in kept if path.name.split(".")[2] == version.digest)
+        return next((read_facts(path).data for path in found), None)
 
     def put_aside(self, name: str, text: Text, fate: Fate, now_ns: int) -> Path:
         """Keep a text that does not come into force; return where it is.
@@ -93,10 +126,10 @@ class TableStore:
         """
         return self._keep(name, text, f".{fate}", now_ns)
 
-    def _versions(self) -> dict[str, TableVersion]:
+    def _versions(self) -> dict[str, _Noted]:
         with contextlib.suppress(OSError, msgspec.MsgspecError):
             raw = read_facts(self._directory / VERSIONS_FILE).data
-            return msgspec.json.decode(raw, type=dict[str, TableVersion])
+            return msgspec.json.decode(raw, type=dict[str, _Noted])
         return {}
 
     def _keep(self, name: str, text: Text, suffix: str, now_ns: int) -> Path:

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
+from mosha.core.lineage import PAST_MAX
 from mosha.core.status import (
     Ban,
     GroupLine,
@@ -103,6 +104,11 @@ statuses = st.builds(
     fenced=st.dictionaries(nodes, st.builds(Receipt, numbers, words), max_size=3),
     tables=mappings(st.builds(TableVersion, st.integers(-(10**15), 10**19), words)),
     refused=mappings(free_texts),
+    pasts=mappings(
+        st.lists(st.builds(TableVersion, st.integers(-(10**15), 10**19), words), min_size=1).map(
+            lambda versions: tuple(versions[:PAST_MAX])
+        )
+    ),
 )
 
 

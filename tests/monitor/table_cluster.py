@@ -34,7 +34,7 @@ class Host:
     def on_tables(self, tables: Tables) -> None:
         self.told.append(tables)
         for other in self.hears:
-            other.replicator.peer_tables(self.number, tables.versions, fresh=True)
+            other.replicator.peer_tables(self.number, tables.versions, tables.pasts, fresh=True)
 
     @property
     def tables(self) -> Tables:
@@ -116,7 +116,8 @@ class Cluster:
         """Have every node publish and look once."""
         for host in self.hosts.values():
             for other in host.hears:
-                other.replicator.peer_tables(host.number, host.tables.versions, fresh=True)
+                tables = host.tables
+                other.replicator.peer_tables(host.number, tables.versions, tables.pasts, fresh=True)
             host.replicator.look()
 
     @asynccontextmanager

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from mosha.core.replication import CLTAB, HACTL, NS_PER_S, version_of
@@ -42,6 +43,7 @@ async def test_after_a_restart_the_same_versions_are_in_force(cluster: Cluster, 
         await one.replicator.set_wish(Wish("bar", "start"))
         before = one.tables
     assert (await again(cluster, 1)).tables == before
+    before = replace(before, pasts={})  # what that file alone knows
     (one.state / "tables.json").write_text("{", encoding="utf-8")
     assert (await again(cluster, 1)).tables == before
     (one.state / "tables.json").unlink()
