@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import threading
 from collections.abc import Callable
 from typing import TypeVar, cast
@@ -35,6 +36,7 @@ class Abandonable:
         One whose caller was cancelled is waited for: two never overlap.
 
         Raises:
+            OSError: no thread can be started, or what `function` raises.
             HungError: it takes longer than `limit_s`, or an earlier one has not come back.
         """
         if self._hung:
@@ -75,5 +77,8 @@ class Abandonable:
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(deliver, result, error)
 
-        threading.Thread(target=work, name=self._subject, daemon=True).start()
+        try:
+            threading.Thread(target=work, name=self._subject, daemon=True).start()
+        except RuntimeError as error:  # pids.max, TasksMax=, ulimit -u: an error like any other
+            deliver(None, OSError(errno.EAGAIN, f"{error} ({self._subject})"))
         return answer
