@@ -11,8 +11,8 @@ import asyncio
 import os
 import signal
 
-from mosha.clinit import proc
 from mosha.clinit.engine import Engine
+from mosha.clinit.family import Family
 from mosha.clinit.forker import Forker
 
 BURY_S = 0.05
@@ -24,6 +24,7 @@ class Reaper:
     def __init__(self, engine: Engine, forker: Forker) -> None:
         self._engine = engine
         self._forker = forker
+        self._family = Family()
         self._timer: asyncio.TimerHandle | None = None
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._ended)
 
@@ -32,6 +33,7 @@ class Reaper:
         asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
         if self._timer is not None:
             self._timer.cancel()
+        self._family.close()
 
     def _ended(self) -> None:
         self._engine.something_ended()
@@ -45,7 +47,7 @@ class Reaper:
             self._timer = asyncio.get_running_loop().call_later(BURY_S, self._bury)
             return
         buried = 0
-        for pid in set(proc.children()) - self._engine.leaders():
+        for pid in set(self._family.children()) - self._engine.leaders():
             if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG) is None:
                 continue
             buried += 1

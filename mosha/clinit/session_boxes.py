@@ -1,21 +1,30 @@
 """Boxes without cgroups: sessions, the family tree, and names in the environment.
 
-clinit is the reaper of all its descendants (PR_SET_CHILD_SUBREAPER), so whatever its
-children start stays below it. To which entry a descendant belongs is told by its session,
-else by MOSHA_GROUP and MOSHA_TAG in its environment, else by its parent. One that has none
-of these belongs to nobody, and is ended when clinit ends.
+clinit is the reaper of all its descendants, so whatever its children start stays below it, and
+what loses its parent becomes a child of clinit (`family.py`). A child is the leader of an entry,
+or an orphan (`adopted.py`); what is below it belongs to the same entry.
+
+An orphan of which nobody knows whose it is counts for every group that it may be of: none of
+them is empty before it is gone. It is ended with the stop of a group once it can be of no other,
+and at `kill_at` in any case: better a service of another group than two.
+
+There is one look at the children for each turn of the loop, however many questions are asked.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
-from collections.abc import Callable
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
 from signal import Signals
+from typing import NamedTuple
 
+from mosha import logs
 from mosha.clinit import proc
+from mosha.clinit.adopted import Adopted, Orphanage
 from mosha.clinit.boxes import Key, Left
+from mosha.clinit.family import Family
 from mosha.clinit.forker import Forker
 from mosha.clinit.proc import Seen
 from mosha.core.process import Scope
@@ -23,140 +32,297 @@ from mosha.core.process import Scope
 KILL_ROUNDS_MAX = 50
 """How often SIGKILL is sent again to what forked meanwhile."""
 
+LOOKS_MAX = 3
+"""How often in a row a look is repeated because there are new children."""
+
+# To count the processes of a group takes no more than this part of the time.
+COUNTING_SHARE = 0.1
+
+# At the end all is killed and waited for; only the kernel can make that last.
+CLOSE_ROUNDS_MAX = 100
+CLOSE_PAUSE_S = 0.01
+
+
+class _Look(NamedTuple):
+    """The living children at one moment: leaders and orphans by entry, and those of nobody."""
+
+    listed: frozenset[int]
+    of: dict[Key, list[int]]
+    nobodys: list[Adopted]
+
+
+class _Count(NamedTuple):
+    until: float
+    number: int
+
 
 class SessionBoxes:
     """The sessions of one clinit."""
 
-    def __init__(self, mark: str) -> None:
+    def __init__(self, mark: str, family: Family | None = None) -> None:
         self.forker: Forker | None = None
-        self._mark = mark
+        self._family = family or Family()
+        self._orphans = Orphanage(mark)
         self._sessions: dict[int, Key] = {}
+        self._leaders: dict[int, Key] = {}
+        self._present: set[str] = set()
+        self._swept: set[str] = set()
+        self._blamed: set[tuple[str, int]] = set()
+        self._counts: dict[str, _Count] = {}
+        self._doomed: list[tuple[Callable[[_Look], list[int]], set[int]]] = []
+        self._look: _Look | None = None
+        self._proven = False
 
     def place(self, key: Key) -> None:
         """See `Boxes.place`: there is none."""
+        self._present.add(key.group)
+        self._swept.discard(key.group)
+        self._look = None
 
     def note(self, key: Key, leader: int) -> None:
         """See `Boxes.note`."""
-        self._sessions[leader] = key
+        self._sessions[leader] = self._leaders[leader] = key
+        self._look = None
 
     def left_by(self, key: Key, leader: int) -> Left:
-        """See `Boxes.left_by`.
-
-        What the leader left has been adopted by clinit or is below such an orphan: without
-        a child that is no leader there is nothing, and that is quickly seen.
-        """
-        left = Left(in_session=False, elsewhere=False)
-        if any(pid not in self._sessions and pid != self._server() for pid in proc.children()):
-            mine = self._members(key)
-            in_session = any(seen.session == leader for seen in mine)
-            left = Left(in_session, any(seen.session != leader for seen in mine))
-        if not left.in_session:
-            self._close_session(leader)
-        return left
+        """See `Boxes.left_by`."""
+        self._leaders.pop(leader, None)
+        in_session = not self._is_empty(lambda look: self._in_session(look, key, leader))
+        if not in_session:
+            self._sessions.pop(leader, None)
+        return Left(in_session, any(self._is_elsewhere(pid, leader) for pid in self._of(key)))
 
     def signal(self, key: Key, leader: int, scope: Scope, number: Signals) -> list[int]:
         """See `Boxes.signal`."""
-        return self._send(number, lambda: self._scoped(key, leader, scope))
+        if scope is Scope.SESSION:
+            return self._send(number, lambda look: self._in_session(look, key, leader))
+        return self._send(number, lambda look: look.of.get(key, []))
 
     def is_empty(self, key: Key, leader: int, scope: Scope) -> bool:
         """See `Boxes.is_empty`."""
-        if self._scoped(key, leader, scope):
-            return False
-        self._close_session(leader)
-        return True
+        if scope is Scope.SESSION:
+            return self._is_empty(lambda look: self._in_session(look, key, leader))
+        return self._is_empty(lambda look: look.of.get(key, []))
 
     def signal_group(self, group: str, number: Signals, spared: frozenset[str]) -> list[int]:
         """See `Boxes.signal_group`."""
-        return self._send(number, lambda: self._of_group(group, spared))
+        self._swept.add(group)
+        self._blame(group)
+        return self._send(
+            number,
+            lambda look: [
+                *_of_group(look, group, spared),
+                *(one.pid for one in look.nobodys if self._is_only(one, group)),
+            ],
+        )
 
     def is_group_empty(self, group: str, spared: frozenset[str]) -> bool:
         """See `Boxes.is_group_empty`."""
-        return not self._of_group(group, spared)
+        empty = self._is_empty(
+            lambda look: [*_of_group(look, group, spared), *_maybe_of(look, group)]
+        )
+        if empty and not spared:
+            self._present.discard(group)
+            self._orphans.forget(group)
+        return empty
 
     def kill_group(self, group: str) -> None:
         """See `Boxes.kill_group`."""
-        self.signal_group(group, Signals.SIGKILL, frozenset())
+        self._send(Signals.SIGKILL, lambda look: self._killed_with(look, group))
 
     def alive(self, group: str) -> int:
-        """See `Boxes.alive`."""
-        return len(self._of_group(group, frozenset()))
+        """See `Boxes.alive`. Nothing is proven; the number may be that of a moment ago."""
+        if group not in self._present:
+            return 0
+        count = self._counts.get(group)
+        if count is None or count.until < time.monotonic():
+            count = self._counts[group] = self._count(group)
+        if self._is_empty(lambda look: [*_of_group(look, group), *_maybe_of(look, group)]):
+            return 0
+        return max(1, count.number)
 
     def forget(self, group: str) -> None:
         """See `Boxes.forget`."""
         for session, key in list(self._sessions.items()):
             if key.group == group:
-                self._close_session(session)
+                del self._sessions[session]
+        self._present.discard(group)
+        self._swept.discard(group)
+        self._counts.pop(group, None)
+        self._orphans.forget(group)
 
     def close(self) -> None:
         """End what belongs to nobody."""
-        self._send(Signals.SIGKILL, lambda: [seen for seen, _ in self._attributed()])
+        for _ in range(CLOSE_ROUNDS_MAX):
+            spared = self._staff()
+            left = [pid for pid in self._family.children() if pid not in spared]
+            # Each of them, not only up to the first that is alive.
+            if not [pid for pid in left if self._family.signal_child(pid, Signals.SIGKILL)]:
+                break
+            time.sleep(CLOSE_PAUSE_S)
+        self._family.close()
 
-    def _server(self) -> int:
-        return self.forker.pid if self.forker else 0
+    # --- looking ---------------------------------------------------------------------
 
-    def _close_session(self, session: int) -> None:
-        self._sessions.pop(session, None)
+    def _staff(self) -> set[int]:
+        return {self.forker.pid} if self.forker else set()
 
-    def _scoped(self, key: Key, leader: int, scope: Scope) -> list[Seen]:
-        mine = self._members(key)
-        if scope is Scope.SESSION:
-            return [seen for seen in mine if seen.session == leader]
-        return mine
+    def _looked(self) -> _Look:
+        """Return the look of this turn of the loop."""
+        if self._look is None:
+            self._proven = False
+            self._look = self._look_now()
+            asyncio.get_running_loop().call_soon(self._look_again)
+        return self._look
 
-    def _members(self, key: Key) -> list[Seen]:
-        return [seen for seen, its in self._attributed() if its == key]
+    def _look_again(self) -> None:
+        self._look = None
 
-    def _of_group(self, group: str, spared: frozenset[str]) -> list[Seen]:
-        return [
-            seen
-            for seen, its in self._attributed()
-            if its is not None and its.group == group and its.tag not in spared
+    def _look_now(self) -> _Look:
+        listed = frozenset(self._family.children())
+        living = [pid for pid in listed - self._staff() if not self._family.is_dead(pid)]
+        of: dict[Key, list[int]] = {}
+        for pid in living:
+            if pid in self._leaders:
+                of.setdefault(self._leaders[pid], []).append(pid)
+        adopted = self._orphans.take_in(
+            [pid for pid in living if pid not in self._leaders],
+            self._of_session,
+            frozenset(self._present),
+        )
+        for one in adopted.values():
+            if one.key is not None:
+                of.setdefault(one.key, []).append(one.pid)
+        return _Look(listed, of, [one for one in adopted.values() if one.key is None])
+
+    def _of_session(self, pid: int) -> Key | None:
+        session = proc.session_of(pid)
+        return None if session is None else self._sessions.get(session)
+
+    def _is_empty(self, chosen: Callable[[_Look], list[int]]) -> bool:
+        """Say whether nothing was chosen at a moment that is proven (`family.py`)."""
+        for _ in range(LOOKS_MAX):
+            look = self._looked()
+            if chosen(look):
+                return False
+            if self._proven or look.listed.issuperset(self._family.children()):
+                self._proven = True
+                return True
+            self._look = None
+        return False
+
+    def _of(self, key: Key) -> list[int]:
+        return self._looked().of.get(key, [])
+
+    def _in_session(self, look: _Look, key: Key, leader: int) -> list[int]:
+        """Return the children of an entry of which something is in its leader's session."""
+        return [pid for pid in look.of.get(key, []) if leader in self._sessions_from(pid)]
+
+    def _is_elsewhere(self, pid: int, leader: int) -> bool:
+        return any(session != leader for session in self._sessions_from(pid))
+
+    def _sessions_from(self, pid: int) -> set[int | None]:
+        return {proc.session_of(pid), *(seen.session for seen in self._family.below(pid))}
+
+    def _count(self, group: str) -> _Count:
+        began = time.monotonic()
+        look = self._looked()
+        number = len(_maybe_of(look, group))
+        for key, pids in look.of.items():
+            if key.group == group:
+                below = [seen for pid in pids for seen in self._family.below(pid)]
+                self._orphans.remember(key, below)
+                number += len(pids) + len(below)
+        ended = time.monotonic()
+        return _Count(ended + (ended - began) / COUNTING_SHARE, number)
+
+    # --- of nobody -------------------------------------------------------------------
+
+    def _is_only(self, one: Adopted, group: str) -> bool:
+        """Say whether it can be of this group or of others that are being ended, and no more."""
+        return one.may_be_of(group) and not one.newborn and one.suspects <= self._swept
+
+    def _killed_with(self, look: _Look, group: str) -> list[int]:
+        nobodys = [one.pid for one in look.nobodys if one.may_be_of(group) and not one.newborn]
+        return [*_of_group(look, group), *nobodys]
+
+    def _blame(self, group: str) -> None:
+        """Say once what keeps the stop of a group from its end."""
+        for one in self._looked().nobodys:
+            if one.may_be_of(group) and not one.newborn and not self._is_only(one, group):
+                if (group, one.pid) in self._blamed:
+                    continue
+                self._blamed.add((group, one.pid))
+                others = sorted(one.suspects - {group})
+                program = proc.name(one.pid)
+                logs.get().warning(
+                    "stop_blocked", group=group, pid=one.pid, program=program, or_of=others
+                )
+
+    # --- signalling ------------------------------------------------------------------
+
+    def _send(self, number: Signals, chosen: Callable[[_Look], list[int]]) -> list[int]:
+        """Signal these children and all that is below them; return their pids."""
+        sent: set[int] = set()
+        self._send_round(number, chosen(self._looked()), sent)
+        if number is Signals.SIGKILL and sent:
+            # What they forked meanwhile is killed too: all groups together, a look for each round.
+            if not self._doomed:
+                asyncio.get_running_loop().call_soon(self._kill_again, 1)
+            self._doomed.append((chosen, sent))
+        return sorted(sent)
+
+    def _kill_again(self, rounds: int) -> None:
+        look = self._looked()
+        self._doomed = [
+            (chosen, sent)
+            for chosen, sent in self._doomed
+            if self._send_round(Signals.SIGKILL, chosen(look), sent)
         ]
+        if self._doomed and rounds < KILL_ROUNDS_MAX:
+            asyncio.get_running_loop().call_soon(self._kill_again, rounds + 1)
+        else:
+            self._doomed.clear()
 
-    def _attributed(self) -> list[tuple[Seen, Key | None]]:
-        """Return all descendants of clinit but the fork server, and the entries they belong to."""
-        keys: dict[int, Key | None] = {}
-        found: list[tuple[Seen, Key | None]] = []
-        for seen in proc.descendants(os.getpid(), proc.see_all()):
-            if seen.pid == self._server():
-                continue
-            key = self._sessions.get(seen.session) or self._named(seen) or keys.get(seen.parent)
-            keys[seen.pid] = key
-            found.append((seen, key))
-        # The number of a session that is gone may be a stranger's soon.
-        for session in self._sessions.keys() - {seen.session for seen, _ in found}:
-            self._close_session(session)
-        return found
+    def _send_round(self, number: Signals, children: Iterable[int], sent: set[int]) -> bool:
+        """Signal what has not been; say whether there was anything."""
+        before = len(sent)
+        failed: list[int] = []
+        for child in children:
+            # Looked up first, for what loses its parent is somewhere else; signalled last, for a
+            # shell whose command is interrupted goes on if it does not know yet that it is too.
+            below = self._below(child, failed)
+            if child not in sent:
+                send = partial(self._family.signal_child, child, number)
+                self._send_to(child, send, sent, failed)
+            for seen in below:
+                if seen.pid not in sent:
+                    send = partial(self._family.signal_below, seen, number)
+                    self._send_to(seen.pid, send, sent, failed)
+        if failed:
+            logs.get().error("signal_failed", signal=number.name[3:], pids=failed)
+        return len(sent) > before
 
-    def _named(self, seen: Seen) -> Key | None:
-        environment = proc.environment(seen.pid)
-        if environment.get("MOSHA_RUN") != self._mark:
-            return None
-        return Key(environment.get("MOSHA_GROUP", ""), environment.get("MOSHA_TAG", ""))
+    def _below(self, child: int, failed: list[int]) -> list[Seen]:
+        try:
+            return self._family.below(child)
+        except OSError:  # no descriptor is left: without its parent it is a child of clinit
+            failed.append(child)
+            return []
 
     @staticmethod
-    def _send(number: Signals, chosen: Callable[[], list[Seen]]) -> list[int]:
-        sent: list[int] = []
-        for _ in range(KILL_ROUNDS_MAX):
-            fresh = [seen for seen in chosen() if seen.pid not in sent]
-            for seen in fresh:
-                _send_to(seen, number)
-            sent += [seen.pid for seen in fresh]
-            if not fresh or number is not Signals.SIGKILL:
-                break
-        return sent
+    def _send_to(pid: int, send: Callable[[], bool], sent: set[int], failed: list[int]) -> None:
+        try:
+            if send():
+                sent.add(pid)
+        except OSError:
+            failed.append(pid)
 
 
-def _send_to(seen: Seen, number: Signals) -> None:
-    """Signal a process, unless its number is somebody else's by now (C6.4)."""
-    try:
-        fd = os.pidfd_open(seen.pid)
-    except OSError:
-        return
-    try:
-        now = proc.see(seen.pid)
-        if now is not None and now.start == seen.start:
-            with contextlib.suppress(OSError):
-                signal.pidfd_send_signal(fd, number)
-    finally:
-        os.close(fd)
+def _of_group(look: _Look, group: str, spared: frozenset[str] = frozenset()) -> list[int]:
+    entries = [key for key in look.of if key.group == group and key.tag not in spared]
+    return [pid for key in entries for pid in look.of[key]]
+
+
+def _maybe_of(look: _Look, group: str) -> list[int]:
+    return [one.pid for one in look.nobodys if one.may_be_of(group)]

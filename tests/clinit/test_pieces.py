@@ -22,6 +22,7 @@ from mosha.clinit.abandon import Abandonable, HungError
 from mosha.clinit.alarm import Alarm
 from mosha.clinit.clstat import ClstatFile
 from mosha.clinit.command import argv_of
+from mosha.clinit.family import Family
 from mosha.clinit.logsink import KEPT_MAX_BYTES, LogSink
 from mosha.clinit.options import ClinitOptions
 from mosha.clinit.orphans import StateDir
@@ -283,7 +284,7 @@ def test_a_cgroup_that_is_gone_is_empty(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     assert cgroups.pids(gone) == []
     assert not cgroups.populated(gone)
-    assert cgroups.send(gone, signal.SIGTERM) == ([], {})
+    assert cgroups.send(gone, signal.SIGTERM) == []
     cgroups.kill(gone)
     assert cgroups.remove(gone)
 
@@ -294,7 +295,7 @@ def test_a_process_is_seen_with_its_parent_and_session() -> None:
             seen = proc.see(process.pid)
             assert seen is not None
             assert (seen.parent, seen.session) == (os.getpid(), process.pid)
-            assert process.pid in proc.children()
+            assert process.pid in Family().children()
             below = proc.descendants(os.getpid(), proc.see_all())
             assert process.pid in {seen.pid for seen in below}
             # In the middle of an exec the kernel shows no environment, or not all of it.

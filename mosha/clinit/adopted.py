@@ -1,0 +1,133 @@
+"""To which entry an orphan belongs that clinit has adopted.
+
+Told by its session; else by what it was below when it was last seen; else by MOSHA_GROUP and
+MOSHA_TAG in its environment. A daemon with a session of its own and another environment (`su -`,
+`env -i`, a title written over it) has none of these: it may be of any group that had processes
+when it was first seen. Those are its suspects, and it counts for each of them.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct
+
+from mosha.clinit import proc
+from mosha.clinit.boxes import Key
+
+NAMING_LIMIT_S = 0.05
+"""An environment that takes longer belongs to a process that hangs."""
+
+# In the middle of an exec there is no environment, and then another one.
+TRIES_MAX = 5
+
+Names = dict[int, dict[str, str]]
+
+
+class Adopted(Struct):
+    """One living orphan, and what is known of it.
+
+    `newborn` is a child that the fork server has just made, and that its entry does not know.
+    """
+
+    pid: int
+    start: int
+    suspects: frozenset[str]
+    key: Key | None = None
+    newborn: bool = False
+    tries: int = 0
+
+    def may_be_of(self, group: str) -> bool:
+        """Say whether nobody knows whose it is, and it may be this group's."""
+        return self.key is None and (group in self.suspects or not self.suspects)
+
+
+class Orphanage:
+    """All orphans that clinit has adopted."""
+
+    def __init__(self, mark: str, read: Callable[[int], dict[str, str]] = proc.environment) -> None:
+        self._mark = mark
+        self._read = read
+        self._known: dict[int, Adopted] = {}
+        self._families: dict[Key, dict[int, int]] = {}
+        self._thread: threading.Thread | None = None
+
+    def take_in(
+        self,
+        orphans: Iterable[int],
+        of_session: Callable[[int], Key | None],
+        present: frozenset[str],
+    ) -> dict[int, Adopted]:
+        """Return what is known of these orphans; whoever is not among them is forgotten.
+
+        `present` are the groups that a new one may belong to.
+        """
+        before, self._known = self._known, {}
+        nameless: list[Adopted] = []
+        for pid in orphans:
+            start = _start_of(pid)
+            one = before.get(pid)
+            if one is None or one.start != start:
+                one = Adopted(pid, start, present)
+            self._known[pid] = one
+            if one.key is None:
+                one.key = of_session(pid) or self._by_family(one)
+            if one.key is None and one.tries < TRIES_MAX:
+                nameless.append(one)
+        if nameless:
+            self._name(nameless)
+        return self._known
+
+    def remember(self, key: Key, family: Iterable[proc.Seen]) -> None:
+        """Remember what is below a process of an entry: it is known when it is an orphan."""
+        self._families[key] = {seen.pid: seen.start for seen in family}
+
+    def forget(self, group: str) -> None:
+        """Forget the families of a group in which nothing is alive."""
+        for key in [key for key in self._families if key.group == group]:
+            del self._families[key]
+
+    def _by_family(self, one: Adopted) -> Key | None:
+        families = self._families.items()
+        found = (key for key, family in families if family.get(one.pid) == one.start)
+        return next(found, None)
+
+    def _name(self, nameless: list[Adopted]) -> None:
+        """Read their environments, in a thread that is left alone if it does not come back."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        names: Names = {}
+        pids = [one.pid for one in nameless]
+        self._thread = threading.Thread(target=self._read_all, args=(pids, names), daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # no thread is left: they stay unknown, and are asked again
+            self._thread = None
+            return
+        self._thread.join(NAMING_LIMIT_S)
+        for one in nameless:
+            variables = names.get(one.pid)
+            if variables is None:
+                continue
+            ours = variables.get("MOSHA_RUN") == self._mark
+            one.newborn = ours and "MOSHA_TAG" not in variables
+            one.tries += not one.newborn
+            if ours and not one.newborn:
+                one.key = Key(variables.get("MOSHA_GROUP", ""), variables["MOSHA_TAG"])
+
+    def _read_all(self, pids: list[int], names: Names) -> None:
+        for pid in pids:
+            try:
+                names[pid] = self._read(pid)
+            except OSError:  # it is asked again
+                continue
+
+
+def _start_of(pid: int) -> int:
+    """Return when an unburied child started; 0 if it is hidden (hidepid) or cannot be read."""
+    try:
+        seen = proc.see(pid)
+    except OSError:
+        return 0
+    return seen.start if seen else 0
