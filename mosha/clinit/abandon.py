@@ -36,6 +36,7 @@ class Abandonable:
         One whose caller was cancelled is waited for: two never overlap.
 
         Raises:
+            OSError: no thread can be started, or what `function` raises.
             HungError: it takes longer than `limit_s`, or an earlier one has not come back.
         """
         if self._hung:
@@ -78,6 +79,6 @@ class Abandonable:
 
         try:
             threading.Thread(target=work, name=self._subject, daemon=True).start()
-        except RuntimeError as error:  # pids.max or RLIMIT_NPROC: the system's fault, as any other
-            deliver(None, OSError(errno.EAGAIN, f"no thread is left: {error}"))
+        except RuntimeError as error:  # pids.max, TasksMax=, ulimit -u: an error like any other
+            deliver(None, OSError(errno.EAGAIN, f"{error} ({self._subject})"))
         return answer

@@ -11,13 +11,16 @@ cgroup and to the child's, and takes a difference for a kill during the fork).
 
 from __future__ import annotations
 
-import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from signal import Signals
 
+from mosha import logs
 from mosha.clinit import cgroups
 from mosha.clinit.boxes import Key, Left
+from mosha.clinit.cgroups import Sent
+from mosha.clinit.descriptors import explained
 from mosha.clinit.proc import session_of
 from mosha.core.process import Scope
 
@@ -64,30 +67,48 @@ class CgroupBoxes:
         path = self._path(key)
         if not cgroups.populated(path):
             return Left(in_session=False, elsewhere=False)
-        alive = [s for pid in cgroups.pids(path) if (s := session_of(pid)) is not None]
+        try:
+            pids = cgroups.pids(path)
+        except OSError:  # something is in there, and nobody knows what
+            return Left(in_session=True, elsewhere=True)
+        alive = [s for pid in pids if (s := session_of(pid)) is not None]
         return Left(leader in alive, any(session != leader for session in alive))
 
     def signal(self, key: Key, leader: int, scope: Scope, number: Signals) -> list[int]:
         """See `Boxes.signal`."""
         path = self._path(key)
         if scope is Scope.SESSION:
-            return cgroups.send(path, number, self._in_session(path, leader))
-        return self._send(path, number)
+            return _reported(
+                key.group,
+                number,
+                lambda: cgroups.send(path, number, self._in_session(path, leader)),
+            )
+        return self._send(key.group, path, number)
 
     def is_empty(self, key: Key, leader: int, scope: Scope) -> bool:
         """See `Boxes.is_empty`."""
         path = self._path(key)
-        if scope is Scope.SESSION:
-            return not self._in_session(path, leader)
-        return not cgroups.populated(path)
+        if not cgroups.populated(path):
+            return True
+        try:
+            return scope is Scope.SESSION and not self._in_session(path, leader)
+        except OSError:  # it is not known who is in there
+            return False
 
     def signal_group(self, group: str, number: Signals, spared: frozenset[str]) -> list[int]:
         """See `Boxes.signal_group`."""
-        return [pid for path in self._entries(group, spared) for pid in self._send(path, number)]
+        return [
+            pid for path in self._entries(group, spared) for pid in self._send(group, path, number)
+        ]
 
     def is_group_empty(self, group: str, spared: frozenset[str]) -> bool:
         """See `Boxes.is_group_empty`."""
-        return not any(cgroups.populated(path) for path in self._entries(group, spared))
+        if not cgroups.populated(self._group(group)):
+            return True
+        try:
+            return not any(cgroups.populated(path) for path in self._entries(group, spared))
+        except OSError:  # it is not known what is in there
+            return False
 
     def kill_group(self, group: str) -> None:
         """See `Boxes.kill_group`."""
@@ -96,7 +117,12 @@ class CgroupBoxes:
     def alive(self, group: str) -> int:
         """See `Boxes.alive`."""
         path = self._group(group)
-        return len(cgroups.pids(path)) if cgroups.populated(path) else 0
+        if not cgroups.populated(path):
+            return 0
+        try:
+            return len(cgroups.pids(path))
+        except OSError:  # something is
+            return 1
 
     def forget(self, group: str) -> None:
         """See `Boxes.forget`."""
@@ -114,24 +140,43 @@ class CgroupBoxes:
         return self.tree / f"g.{key.group}" / f"e.{key.tag}"
 
     def _entries(self, group: str, spared: frozenset[str]) -> list[Path]:
-        """Return the cgroups of a group's entries, of those too that cltab has no more."""
+        """Return the cgroups of a group's entries, of those too that cltab has no more.
+
+        Raises:
+            OSError: they cannot be listed.
+        """
         names = {f"e.{tag}" for tag in spared}
-        with contextlib.suppress(OSError):
-            return [path for path in self._group(group).glob("e.*") if path.name not in names]
-        return []
+        group_path = self._group(group)
+        inner = (path for path in cgroups.below(group_path) if path.parent == group_path)
+        return [p for p in inner if p.name.startswith("e.") and p.name not in names]
 
     @staticmethod
     def _in_session(path: Path, leader: int) -> set[int]:
         return {pid for pid in cgroups.pids(path) if session_of(pid) == leader}
 
-    def _send(self, path: Path, number: Signals) -> list[int]:
+    def _send(self, group: str, path: Path, number: Signals) -> list[int]:
         if number is not Signals.SIGKILL:
-            return cgroups.send(path, number)
-        pids = cgroups.pids(path)
-        if pids:
-            self._kill(path)
-        return pids
+            return _reported(group, number, lambda: cgroups.send(path, number))
+        if not cgroups.populated(path):
+            return []
+        self._kill(path)
+        try:
+            return cgroups.pids(path)
+        except OSError:  # they are killed, whoever they were
+            return []
 
     def _kill(self, path: Path) -> None:
         self._made -= {key for key in self._made if self._path(key).is_relative_to(path)}
         cgroups.kill(path)
+
+
+def _reported(group: str, number: Signals, send: Callable[[], Sent]) -> list[int]:
+    """Send signals and log which could not be sent; what cannot be signalled counts as alive."""
+    try:
+        sent = send()
+    except OSError as error:
+        sent = Sent([], {0: explained(error)})
+    for reason in sorted(set(sent.failed.values())):
+        pids = [pid for pid, its in sent.failed.items() if its == reason and pid]
+        logs.get().error("signal_failed", group=group, signal=number.name, pids=pids, reason=reason)
+    return sent.pids

@@ -7,15 +7,24 @@ controller: a cgroup is used as a box that no process leaves by forking.
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
 import os
 import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
+
+from mosha.clinit.descriptors import EXHAUSTED, explained, with_spare
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 OWN_CGROUP = Path("/proc/self/cgroup")
 EVENTS_MAX_BYTES = 1024
+SEND_AT_ONCE = 64
+
+GONE = frozenset({errno.ENOENT, errno.ENODEV})
+"""What the kernel answers of a cgroup that was removed; anything else says nothing of it."""
 
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
@@ -47,73 +56,149 @@ def _mounts() -> Iterator[tuple[str, Path]]:
 
 
 def below(cgroup: Path) -> list[Path]:
-    """Return all cgroups below this one, the deepest first."""
+    """Return all cgroups below this one, the deepest first; none if it is gone.
+
+    Raises:
+        OSError: it is not known what is below it.
+    """
     found: list[Path] = []
     try:
-        with os.scandir(cgroup) as entries:
-            inner = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except OSError:  # removed in between
-        return []
+        inner = with_spare(lambda: _inner(cgroup))
+    except OSError as error:
+        if error.errno in GONE:
+            return []
+        raise
     for path in inner:
         found += [*below(path), path]
     return found
 
 
+def _inner(cgroup: Path) -> list[Path]:
+    with os.scandir(cgroup) as entries:
+        return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+
 def pids(cgroup: Path) -> list[int]:
-    """Return the processes in a cgroup and all below it; zombies are not among them."""
+    """Return the processes in a cgroup and all below it; zombies are not among them.
+
+    Raises:
+        OSError: it is not known what is in it; that does not mean that nothing is.
+    """
     found: list[int] = []
     for path in [cgroup, *below(cgroup)]:
-        with contextlib.suppress(OSError):  # removed in between
-            found += map(int, (path / "cgroup.procs").read_bytes().split())
+        try:
+            listed = with_spare((path / "cgroup.procs").read_bytes)
+        except OSError as error:
+            if error.errno in GONE:
+                continue
+            raise
+        found += map(int, listed.split())
     return found
 
 
 def populated(cgroup: Path) -> bool:
-    """Say whether anything is alive in a cgroup or below it."""
+    """Say whether anything is alive in a cgroup or below it; also if that cannot be known."""
+    try:
+        return b"populated 1" in with_spare(lambda: _events(cgroup))
+    except OSError as error:
+        return error.errno not in GONE
+
+
+def _events(cgroup: Path) -> bytes:
     # By descriptors, a third of what pathlib costs: this stands before every respawn.
+    fd = os.open(f"{cgroup}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        fd = os.open(f"{cgroup}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:  # removed: nobody can be in there
-        return False
-    try:
-        return b"populated 1" in os.read(fd, EVENTS_MAX_BYTES)
-    except OSError:
-        return False
+        return os.read(fd, EVENTS_MAX_BYTES)
     finally:
         os.close(fd)
 
 
 def kill(cgroup: Path) -> None:
-    """Send SIGKILL to everything in a cgroup and below it, frozen or forking, at once."""
-    with contextlib.suppress(FileNotFoundError):
-        (cgroup / "cgroup.kill").write_bytes(b"1")
+    """Send SIGKILL to everything in a cgroup and below it, frozen or forking, at once.
+
+    Whoever may write the file may kill what is in it, whatever user that is.
+
+    Raises:
+        OSError: it could not be done.
+    """
+    try:
+        with_spare(lambda: (cgroup / "cgroup.kill").write_bytes(b"1"))
+    except OSError as error:
+        if error.errno not in GONE:
+            raise
 
 
-def send(cgroup: Path, number: signal.Signals, chosen: set[int] | None = None) -> list[int]:
+class Sent(NamedTuple):
+    """Which processes got a signal, and which did not, and why not."""
+
+    pids: list[int]
+    failed: dict[int, str]
+
+
+def send(cgroup: Path, number: signal.Signals, chosen: set[int] | None = None) -> Sent:
     """Signal all processes of a cgroup and below, or the `chosen` ones of them.
 
-    Returns the pids that were signalled. A pid is signalled by a descriptor that was opened
-    while it was listed before and after: never a stranger that got the number (C6.4).
+    A pid is signalled by a descriptor that was opened while it was listed before and after:
+    never a stranger that got the number (C6.4). Some at a time, for descriptors are limited;
+    and one that may not be signalled keeps no other from its signal.
+
+    Raises:
+        OSError: it is not known what is in the cgroup.
     """
+    sent = Sent([], {})
+    listed = [pid for pid in pids(cgroup) if chosen is None or pid in chosen]
+    for start in range(0, len(listed), SEND_AT_ONCE):
+        _send_some(cgroup, number, listed[start : start + SEND_AT_ONCE], sent)
+    return sent
+
+
+def _send_some(cgroup: Path, number: signal.Signals, chosen: list[int], sent: Sent) -> None:
     opened: dict[int, int] = {}
     try:
-        for pid in pids(cgroup):
-            if chosen is None or pid in chosen:
-                with contextlib.suppress(ProcessLookupError):
-                    opened[pid] = os.pidfd_open(pid)
-        sent = [pid for pid in pids(cgroup) if pid in opened]
-        for pid in sent:
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(opened[pid], number)
-        return sent
+        for pid in chosen:
+            open_it = functools.partial(os.pidfd_open, pid)
+            try:
+                # Of the spares one at most: the look that follows needs some too.
+                opened[pid] = open_it() if opened else with_spare(open_it)
+            except ProcessLookupError:
+                continue
+            except OSError as error:
+                if error.errno not in EXHAUSTED or not opened:
+                    sent.failed[pid] = explained(error)
+                    continue
+                # The rest of them when these descriptors are free again.
+                _signal_opened(cgroup, number, opened, sent)
+                _send_some(cgroup, number, chosen[chosen.index(pid) :], sent)
+                return
+        _signal_opened(cgroup, number, opened, sent)
     finally:
         for fd in opened.values():
             os.close(fd)
 
 
+def _signal_opened(
+    cgroup: Path, number: signal.Signals, opened: dict[int, int], sent: Sent
+) -> None:
+    """Signal those that are still listed, and close their descriptors."""
+    still = set(pids(cgroup))
+    while opened:
+        pid, fd = opened.popitem()
+        try:
+            if pid in still:
+                signal.pidfd_send_signal(fd, number)
+                sent.pids.append(pid)
+        except ProcessLookupError:
+            pass
+        except OSError as error:
+            sent.failed[pid] = explained(error)
+        finally:
+            os.close(fd)
+
+
 def remove(cgroup: Path) -> bool:
     """Remove a cgroup and all below it; say whether it is gone."""
-    for path in [*below(cgroup), cgroup]:
-        with contextlib.suppress(OSError):
-            path.rmdir()
+    with contextlib.suppress(OSError):
+        for path in [*below(cgroup), cgroup]:
+            with contextlib.suppress(OSError):
+                path.rmdir()
     return not cgroup.exists()

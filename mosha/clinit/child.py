@@ -37,6 +37,20 @@ class Child:
         loop.add_reader(self._trouble, self._hear)
         loop.add_reader(self._fd, self._reap)
 
+    def send_signal(self, number: signal.Signals) -> bool:
+        """Signal this process and no other; say whether it was still there.
+
+        Raises:
+            OSError: it may not be signalled.
+        """
+        if self.ended.done():
+            return False
+        try:
+            signal.pidfd_send_signal(self._fd, number)
+        except ProcessLookupError:
+            return False
+        return True
+
     def _hear(self) -> None:
         """The pipe closes on exec; before, it can only tell why not."""
         number = problem_of(os.read(self._trouble, TROUBLE_MAX_BYTES))

@@ -18,7 +18,9 @@ from mosha.clinit import cgroups
 from mosha.clinit.cgroup_boxes import CgroupBoxes
 from mosha.clinit.child import reset_signals
 from mosha.clinit.clstat import ClstatFile
+from mosha.clinit.descriptors import raise_limit
 from mosha.clinit.engine import Engine
+from mosha.clinit.faults import Faults
 from mosha.clinit.forker import Forker
 from mosha.clinit.options import ClinitOptions
 from mosha.clinit.orphans import StateDir
@@ -59,12 +61,13 @@ async def run_clinit(options: ClinitOptions) -> int:
     tree = boxes.tree if isinstance(boxes, CgroupBoxes) else None
     state_dir.write(mark, tree)
     environment = {**os.environ, "MOSHA_NODE": options.node, "MOSHA_RUN": mark}
-    forker = Forker(environment, mark, tree)
+    forker = Forker(environment, mark, tree, raise_limit())
     if isinstance(boxes, SessionBoxes):
         boxes.forker = forker
+    faults = Faults(forker.give_up)
     try:
         await _begin_to_serve(forker)
-        engine = Engine(boxes, state_dir, options.limits, forker)
+        engine = Engine(boxes, state_dir, options.limits, forker, faults)
         await _live(options, listener, forker, engine, notifier)
     except BaseException as error:
         forker.give_up()
@@ -100,6 +103,7 @@ async def _live(
     clstat = None
     async with anyio.create_task_group() as tasks:
         engine.start(tasks)
+        tasks.start_soon(engine.faults.raise_first)
         gc.freeze()  # what has been imported is never garbage; do not look at it again
         reaper = Reaper(engine, forker)
         await requests.reread()

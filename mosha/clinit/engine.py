@@ -18,6 +18,7 @@ from mosha import logs
 from mosha.clinit.alarm import Alarm
 from mosha.clinit.boxes import Boxes, Key
 from mosha.clinit.entry import EntryLoop
+from mosha.clinit.faults import Faults
 from mosha.clinit.forker import Forker
 from mosha.clinit.news import News
 from mosha.clinit.orphans import StateDir
@@ -51,6 +52,7 @@ class Engine:
         state_dir: StateDir,
         limits: Limits,
         forker: Forker,
+        faults: Faults,
     ) -> None:
         self.supervisor = Supervisor(limits=limits)
         self.halted = asyncio.Event()
@@ -60,6 +62,7 @@ class Engine:
         self._boxes = boxes
         self._state_dir = state_dir
         self._forker = forker
+        self.faults = faults
         self._entries: dict[Key, EntryLoop] = {}
         self._watches: dict[str, Watches] = {}
         self._events: deque[Event] = deque()
@@ -76,7 +79,8 @@ class Engine:
     def happen(self, event: Event) -> Answer | None:
         """Take an event and do all that follows; return the answer, if it asked for one.
 
-        An effect may make further events happen; these wait until it is their turn.
+        An effect may make further events happen; these wait until it is their turn. An effect
+        that fails is the end of clinit, whoever called: the supervisor counts it as done.
         """
         self._events.append(event)
         if self._busy:
@@ -86,8 +90,11 @@ class Engine:
         try:
             while self._events:
                 self.supervisor, effects = step(self.supervisor, self._events.popleft(), boottime())
-                for effect in effects:
+                for effect in sorted(effects, key=_urgency):
                     self._do(effect)
+        except BaseException as error:
+            self.faults.end(error)
+            raise
         finally:
             self._busy = False
         self._alarm.set(self.supervisor.due)
@@ -158,7 +165,7 @@ class Engine:
                 answer_left = GroupEmptied(group, visit)
                 self._watch(group).ask(answer_left, lambda: boxes.is_group_empty(group, spared))
             case KillEverything(group):
-                self._boxes.kill_group(group)
+                self._kill(group)
             case Shown():
                 self._show(effect)
             case Touched(group):
@@ -180,6 +187,13 @@ class Engine:
                 self._forget(group)
             case Halted():
                 self.halted.set()
+
+    def _kill(self, group: str) -> None:
+        """Kill all that is in the group's cgroup, and leaders that have left it."""
+        self._boxes.kill_group(group)
+        for key, loop in self._entries.items():
+            if key.group == group:
+                loop.kill_leader()
 
     def _launch(self, launch: Launch) -> None:
         loop = self._loop(Key(launch.entry.group, launch.entry.tag))
@@ -233,6 +247,20 @@ class Engine:
             self._watches[group] = Watches(self.happen)
             self._tasks.start_soon(self._watches[group].run)
         return self._watches[group]
+
+
+_LATER = (Shown, Touched, Answer, Throttled, LeaseEnded, Gone, Halted)
+
+
+def _urgency(effect: Effect) -> int:
+    """Say in which order the effects of one event are done; equal ones stay as they are.
+
+    What kills comes first, for all groups, then what else is done to processes, then what
+    tells of it: a report or a log line must not delay the end of another group.
+    """
+    if isinstance(effect, KillEverything):
+        return 0
+    return 2 if isinstance(effect, _LATER) else 1
 
 
 def _number(name: str) -> Signals:

@@ -11,6 +11,7 @@ from mosha import logs
 from mosha.clinit.boxes import Boxes, Key
 from mosha.clinit.child import Child, spawn
 from mosha.clinit.command import argv_of
+from mosha.clinit.descriptors import explained
 from mosha.clinit.forker import Forker, LostError
 from mosha.clinit.orphans import StateDir
 from mosha.clinit.output import Output
@@ -72,11 +73,41 @@ class EntryLoop:
         if self._unborn:
             self._late_signals.append((number, scope))
             return []
-        return self._boxes.signal(self.key, self._leader, scope, number)
+        return self._send(number, scope)
+
+    def kill_leader(self) -> None:
+        """Send SIGKILL to the leader, wherever it has moved itself."""
+        if self.child is not None:
+            self._signal_leader(Signals.SIGKILL)
 
     def is_empty(self, scope: Scope) -> bool:
         """Say whether nothing of the entry is alive in this scope."""
+        if self._unborn or (self.child is not None and scope is Scope.ENTRY):
+            return False
         return self._boxes.is_empty(self.key, self._leader, scope)
+
+    def _send(self, number: Signals, scope: Scope) -> list[int]:
+        """Signal the entry's box, and its leader also if that has left the box."""
+        pids = self._boxes.signal(self.key, self._leader, scope, number)
+        inside = self.child is None or self.child.pid in pids or scope is not Scope.ENTRY
+        if self.child is not None and not inside and self._signal_leader(number):
+            return [*pids, self.child.pid]
+        return pids
+
+    def _signal_leader(self, number: Signals) -> bool:
+        if self.child is None:
+            return False
+        try:
+            return self.child.send_signal(number)
+        except OSError as error:
+            logs.get().error(
+                "signal_failed",
+                **self._names(),
+                signal=number.name,
+                pids=[self.child.pid],
+                reason=explained(error),
+            )
+            return False
 
     def close(self) -> None:
         """Close the pipes."""
@@ -93,7 +124,7 @@ class EntryLoop:
             if isinstance(error, LostError):
                 # There may be a process nobody waits for: it must not run beside the next.
                 self._boxes.signal(self.key, self._leader, Scope.ENTRY, Signals.SIGKILL)
-            self._fail(launch.run, error.strerror or str(error))
+            self._fail(launch.run, explained(error))
             return None
         finally:
             self._unborn = False
@@ -101,8 +132,9 @@ class EntryLoop:
         self._boxes.note(self.key, child.pid)
         self._state_dir.note_session(child.pid)
         self._output.follow(child.pid, child.stdout, child.stderr)
+        self.child = child
         for number, scope in self._late_signals:
-            self._boxes.signal(self.key, child.pid, scope, number)
+            self._send(number, scope)
         child.executed.add_done_callback(lambda number: self._begin(child, launch, number.result()))
         return child
 

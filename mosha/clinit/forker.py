@@ -33,6 +33,7 @@ import contextlib
 import errno
 import marshal
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -70,8 +71,19 @@ class LostError(OSError):
 class Forker:
     """A running fork server. Who wants to fork takes his place in `room` first."""
 
-    def __init__(self, environment: Mapping[str, str], mark: str, tree: Path | None) -> None:
-        """Start the server; needs a running loop."""
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        mark: str,
+        tree: Path | None,
+        files: tuple[int, int] | None = None,
+    ) -> None:
+        """Start the server; needs a running loop.
+
+        `files` are the limits of open files (soft, hard) that children have: those of clinit
+        before it raised its own; None leaves them as they are.
+        """
+        self._files = files
         self._environment = environment
         self._mark = mark
         self._tree = tree
@@ -241,6 +253,8 @@ class Forker:
             raise HostError(f"cannot start the fork server: {error}") from error
         finally:
             theirs.close()
+        if self._files is not None:  # it has not forked yet: nobody has asked it to
+            resource.prlimit(self._process.pid, resource.RLIMIT_NOFILE, self._files)
         # It is reaped like any other child of clinit (`reaper.py`), not by Popen.
         self._process.returncode = 0
         ours.setblocking(False)

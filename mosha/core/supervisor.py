@@ -128,30 +128,47 @@ def step(supervisor: Supervisor, event: Event, now: float) -> tuple[Supervisor, 
             work.pass_time()
         case ShutdownAsked():
             work.shut_down()
-    if work.supervisor.halted and not supervisor.halted:
+    after = work.result()
+    if after.halted and not supervisor.halted:
         work.effects.append(Halted())
-    return work.supervisor, tuple(work.effects)
+    return after, tuple(work.effects)
 
 
 class _Work:
     """One event's way through the supervisor: gathers the new values and the effects."""
 
     def __init__(self, supervisor: Supervisor, now: float) -> None:
-        self.supervisor = supervisor
         self.now = now
         self.limits = supervisor.limits
         self.effects: list[Effect] = []
+        # Copied once, by the first change: an event that ends n groups costs n, not n times n.
+        self.units = supervisor.units
+        self.dues = supervisor.dues
+        self._mine: tuple[dict[str, Unit], dict[str, float]] | None = None
+        self._before = supervisor
+        self._cltab = supervisor.cltab
+        self._halting = supervisor.halting
+
+    def result(self) -> Supervisor:
+        """Return the supervisor after the event."""
+        return replace(
+            self._before,
+            cltab=self._cltab,
+            units=self.units,
+            halting=self._halting,
+            dues=self.dues,
+        )
 
     def tell(self, told: Told) -> None:
-        if self.supervisor.halting:
+        if self._halting:
             self.effects.append(Answer(ok=False, text=HALTING_TEXT))  # C4.21
             return
-        entries = self.supervisor.cltab.entries_of(told.group)
+        entries = self._cltab.entries_of(told.group)
         if not entries:
             self.effects.append(Answer(ok=False, text=f"no such group: {told.group}"))
             return
         self.effects.append(Answer(ok=True, text=STARTED_TEXT))
-        unit = self.supervisor.units.get(told.group, Unit(groups.Group(told.group)))
+        unit = self.units.get(told.group, Unit(groups.Group(told.group)))
         if unit.removed:
             self._put(replace(unit, again=told))
             return
@@ -159,33 +176,33 @@ class _Work:
 
     def read_table(self, cltab: Cltab) -> None:
         """Put a cltab in force; groups that are no longer in it are ended (C5.4)."""
-        self.supervisor = replace(self.supervisor, cltab=cltab)
-        for name in self.supervisor.units.keys() - set(cltab.groups()):
-            unit = self.supervisor.units[name]
+        self._cltab = cltab
+        for name in sorted(self.units.keys() - set(cltab.groups())):
+            unit = self.units[name]
             self._put(replace(unit, removed=True, again=None))
             self.feed(name, groups.HaltAsked(groups.REMOVED))
 
     def shut_down(self) -> None:
         self.effects.append(Answer(ok=True, text=HALTING_TEXT))
-        self.supervisor = replace(self.supervisor, halting=True)
-        for name in tuple(self.supervisor.units):
-            self._put(replace(self.supervisor.units[name], again=None))
+        self._halting = True
+        for name in tuple(self.units):
+            self._put(replace(self.units[name], again=None))
             self.feed(name, groups.HaltAsked(groups.HALTED))
 
     def feed(self, group: str, event: groups.Event) -> None:
-        unit = self.supervisor.units.get(group)
+        unit = self.units.get(group)
         if unit is not None:
             self._take(units.feed_group(unit, event, self.now, self.limits))
 
     def feed_entry(self, group: str, tag: str, event: processes.Event) -> None:
-        unit = self.supervisor.units.get(group)
+        unit = self.units.get(group)
         if unit is not None:
             self._take(units.feed_process(unit, tag, event, self.now, self.limits))
 
     def pass_time(self) -> None:
-        for group, due in tuple(self.supervisor.dues.items()):
+        for group, due in tuple(self.dues.items()):
             if due <= self.now:
-                self._take(units.pass_time(self.supervisor.units[group], self.now, self.limits))
+                self._take(units.pass_time(self.units[group], self.now, self.limits))
 
     def _take(self, result: tuple[Unit, tuple[units.Effect, ...]]) -> None:
         unit, effects = result
@@ -194,19 +211,27 @@ class _Work:
             self._put(unit)
             return
         name = unit.group.name
-        left = {group: u for group, u in self.supervisor.units.items() if group != name}
-        self.supervisor = replace(self.supervisor, units=left, dues=self._dues(name, None))
+        units_now, dues_now = self._own()
+        units_now.pop(name, None)
+        dues_now.pop(name, None)
         self.effects.append(Gone(name))
-        entries = self.supervisor.cltab.entries_of(name)
+        entries = self._cltab.entries_of(name)
         if unit.again is not None and entries:
             fresh = Unit(groups.Group(name))
             self._take(units.tell(fresh, unit.again, entries, self.now, self.limits))
 
     def _put(self, unit: Unit) -> None:
-        name = unit.group.name
-        changed = {**self.supervisor.units, name: unit}
-        self.supervisor = replace(self.supervisor, units=changed, dues=self._dues(name, unit.due))
+        name, due = unit.group.name, unit.due
+        units_now, dues_now = self._own()
+        units_now[name] = unit
+        if due is None:
+            dues_now.pop(name, None)
+        else:
+            dues_now[name] = due
 
-    def _dues(self, group: str, due: float | None) -> Mapping[str, float]:
-        others = {name: time for name, time in self.supervisor.dues.items() if name != group}
-        return others if due is None else {**others, group: due}
+    def _own(self) -> tuple[dict[str, Unit], dict[str, float]]:
+        """Return units and dues that may be changed: nobody else has them yet."""
+        if self._mine is None:
+            self._mine = dict(self.units), dict(self.dues)
+            self.units, self.dues = self._mine
+        return self._mine

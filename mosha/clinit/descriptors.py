@@ -1,0 +1,79 @@
+"""File descriptors: as many as the host allows, and spares for what ends processes.
+
+A clinit holds three descriptors for each running entry, and its clients hold one each. When
+none is left it must still be able to look into a cgroup, to signal and to kill: so a few are
+held back, and given up for a moment by whoever cannot do without (`with_spare`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from collections.abc import Callable
+from typing import TypeVar
+
+ResultT = TypeVar("ResultT")
+
+SPARES = 4
+"""A look into a cgroup takes one descriptor at a time, a signal two."""
+
+EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
+
+_spares: list[int] = []
+
+
+def raise_limit() -> tuple[int, int]:
+    """Raise the soft limit of open files to the hard one, hold spares; return the former limits.
+
+    systemd starts services with a soft limit of 1024, which is meant for programs that use
+    select(2) (`man systemd.exec`, LimitNOFILE): children get the former limits back.
+    """
+    former = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (former[1], former[1]))
+    hold_spares()
+    return former
+
+
+def hold_spares() -> None:
+    """Take as many spares as there shall be, or as many as there can be at the moment."""
+    while len(_spares) < SPARES:
+        try:
+            _spares.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                return
+            raise
+
+
+def with_spare(function: Callable[[], ResultT]) -> ResultT:
+    """Return what `function` returns; if no descriptor is left, give it the spares for the time.
+
+    Raises:
+        OSError: what `function` raises otherwise.
+    """
+    try:
+        return function()
+    except OSError as error:
+        if error.errno not in EXHAUSTED or not _spares:
+            raise
+    while _spares:
+        os.close(_spares.pop())
+    try:
+        return function()
+    finally:
+        hold_spares()
+
+
+def explained(error: OSError) -> str:
+    """Say what is wrong; where descriptors have run out, name the limit and the remedy."""
+    text = error.strerror or str(error)
+    if error.errno == errno.EMFILE:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        return (
+            f"{text}: clinit may open {soft} files (hard limit {hard}) and needs 3 for each"
+            " running entry; raise LimitNOFILE= of its unit, or ulimit -Hn"
+        )
+    if error.errno == errno.ENFILE:
+        return f"{text}: the machine's limit; raise fs.file-max"
+    return text
