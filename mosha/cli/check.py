@@ -8,13 +8,31 @@ from pathlib import Path
 
 import click
 
-from mosha.cli.check_files import Finding, Judged, Kind, judge, kind_of, table_findings
-from mosha.cli.check_host import NODE_DIRECTORY, host_findings, own_node
+from mosha.cli import config as places
+from mosha.cli.check_commands import command_findings, fencing_findings, level_findings
+from mosha.cli.check_files import (
+    Finding,
+    Judged,
+    Kind,
+    judge,
+    kind_of,
+    renamed_groups,
+    table_findings,
+)
+from mosha.cli.check_host import NODE_DIRECTORY, host_findings, own_node, owner_findings
 from mosha.cli.config import config_option, config_path, read_bytes
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
+from mosha.core.tables import Cltab, Hactl
 from mosha.core.timing import Reckoning, explain
-from mosha.formats.settings import Settings
+from mosha.errors import UsageError
+from mosha.formats.cltab import parse_cltab
+from mosha.formats.mistakes import Mistakes
+from mosha.formats.settings import Settings, read_settings
+
+NOTHING: frozenset[str] = frozenset()
+PLACES = frozenset({"mfsbase", "varpath", "mynode", "mwhois", "nodes", "rundir"})
+"""What must be known of the settings to find this node's tables."""
 
 
 @click.command("check", cls=Command, short_help="Every mistake in mosha.toml, cltab and hactl.")
@@ -24,14 +42,17 @@ from mosha.formats.settings import Settings
     type=click.Choice([kind.value for kind in Kind]),
     help="What the FILEs are. Default: told by their names, else by what is in them.",
 )
+@click.option("-v", "--verbose", is_flag=True, help="Print the arithmetic of the times too.")
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
-def command(config: str | None, *, kind: str | None, as_json: bool, files: tuple[str, ...]) -> int:
+def command(
+    config: str | None, *, kind: str | None, verbose: bool, as_json: bool, files: tuple[str, ...]
+) -> int:
     """Every mistake in mosha.toml, cltab and hactl.
 
     Without FILE it checks what this node uses: its settings, both tables in its directory,
-    and whether its directories, sockets and node number will do. Then it prints the
-    arithmetic of the times. Nothing is changed.
+    their commands and those of fencing, and whether its directories, sockets and node number
+    will do. Nothing is changed, and no command is run but `mwhois`.
 
     Examples:
         mosha check
@@ -42,47 +63,113 @@ def command(config: str | None, *, kind: str | None, as_json: bool, files: tuple
     """
     if files:
         judged = [_judged(Path(file), kind) for file in files]
-        settings = _settings_among(judged)
-        findings: list[Finding] = []
+        findings = [f for file in files for f in owner_findings(Path(file), "warning")]
+        in_use = _in_use(config)
+        settings = _settings_among(judged) or in_use
     else:
         judged, settings, findings = _own(config)
+        in_use = None
     findings += table_findings(judged, settings)
+    findings += _commands(judged)
+    if in_use is not None:
+        findings += _renamed(judged, in_use)
     times = explain(settings.timing) if settings else []
+    findings += _times(settings)
     if as_json:
         click.echo(json.dumps(_plain(judged, findings, times), ensure_ascii=False))
     else:
-        for line in _told(judged, findings, times):
+        for line in _lines(judged, findings, times if verbose else []):
             click.echo(line)
     return NOT_AS_WANTED if _mistakes(judged, findings) else AS_WANTED
 
 
 def _judged(path: Path, kind: str | None = None) -> Judged:
     data = read_bytes(path)
-    return judge(str(path), data, Kind(kind) if kind else kind_of(path.name, data))
+    found = Kind(kind) if kind else kind_of(path.name, data)
+    if found is None:
+        kinds = ", ".join(kind.value for kind in Kind)
+        raise UsageError(f"{path}: reads like none of {kinds}; if it is one, say --kind KIND")
+    return judge(str(path), data, found)
 
 
 def _settings_among(judged: Sequence[Judged]) -> Settings | None:
     return next((item.value for item in judged if isinstance(item.value, Settings)), None)
 
 
+def _in_use(config: str | None) -> Settings | None:
+    """Return the settings of this node, if it is one: a table is compared with what it has."""
+    path = config_path(config)
+    if path is None or not path.exists():
+        return None
+    reading = read_settings(read_bytes(path), str(path))
+    return None if reading.total else reading.settings
+
+
 def _own(config: str | None) -> tuple[list[Judged], Settings | None, list[Finding]]:
     """Judge what this node uses; the tables only if its directory can be told."""
     path = config_path(config)
     judged = [_judged(path, Kind.SETTINGS.value)] if path else []
-    settings = _settings_among(judged) if path else Settings()
-    if settings is None:
-        return judged, None, []
+    findings: list[Finding] = []
+    if path is None:
+        text = "there is none: the defaults hold"
+        remedy = "write one with `mosha init`, or name it with --config"
+        findings.append(Finding("warning", str(places.CONFIG_PATH), text, remedy))
+    else:
+        findings += owner_findings(path, "warning")
+    reading = judged[0].reading if judged else None
+    settings, unknown = (reading.settings, reading.unknown) if reading else (Settings(), NOTHING)
+    if not unknown & {"fencing", "stomith"}:
+        findings += fencing_findings(settings, "fencing")
+    if unknown & PLACES:
+        return judged, None, findings
     node, why_not = own_node(settings)
-    findings = host_findings(settings, node, why_not)
+    findings += host_findings(settings, node, why_not)
     # A directory that is no good was told already, and looking into it might take for ever.
-    if node is not None and any(f.where == NODE_DIRECTORY and f.level == "ok" for f in findings):
+    there = {f.level for f in findings if f.where == NODE_DIRECTORY} <= {"ok", "warning"}
+    if node is not None and there:
         for kind in (Kind.CLTAB, Kind.HACTL):
             table = settings.node_path(node) / kind.value
             if table.exists():
                 judged.append(_judged(table, kind.value))
             else:
                 findings.append(Finding("warning", str(table), "is not there yet", ""))
-    return judged, settings, findings
+    return judged, None if unknown else settings, findings
+
+
+def _commands(judged: Sequence[Judged]) -> list[Finding]:
+    hactl = next((item.value for item in judged if isinstance(item.value, Hactl)), None)
+    found: list[Finding] = []
+    for item in judged:
+        if isinstance(item.value, Cltab):
+            found += level_findings(item.value, hactl, item.file)
+            found += command_findings(item.value, item.file)
+    return found
+
+
+def _renamed(judged: Sequence[Judged], settings: Settings) -> list[Finding]:
+    """Compare a cltab with the one in force on this node, if there is one."""
+    try:
+        before = parse_cltab((settings.state_path / Kind.CLTAB.value).read_bytes(), "")
+    except (OSError, Mistakes):
+        return []
+    tables = [(item.value, item.file) for item in judged if isinstance(item.value, Cltab)]
+    return [each for after, file in tables for each in renamed_groups(before, after, file)]
+
+
+def _times(settings: Settings | None) -> list[Finding]:
+    """Return the arithmetic in one line: yes, or what to look after."""
+    if settings is None:
+        return []
+    timing = settings.timing
+    bad = [line.verdict for line in explain(timing) if line.verdict != "ok"]
+    if bad:
+        return [Finding("warning", "times", bad[0].removeprefix("warning: "), "")]
+    gone_s = timing.lease_s + timing.stop_budget_s
+    text = (
+        f"a former owner has stopped everything after {gone_s:g} s,"
+        f" before another node starts it ({timing.timeout_s:g} s)"
+    )
+    return [Finding("ok", "times", text, "")]
 
 
 def _mistakes(judged: Sequence[Judged], findings: Sequence[Finding]) -> int:
@@ -96,7 +183,7 @@ def _warnings(judged: Sequence[Judged], findings: Sequence[Finding]) -> int:
 # --- for people --------------------------------------------------------------------------
 
 
-def _told(
+def _lines(
     judged: Sequence[Judged], findings: Sequence[Finding], times: Sequence[Reckoning]
 ) -> Iterator[str]:
     for item in judged:

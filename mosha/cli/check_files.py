@@ -12,9 +12,9 @@ from msgspec import Struct
 from mosha.core.tables import STOP_LEVEL, TEST_LEVEL, Cltab, Hactl, Wish, level_matches
 from mosha.formats.cltab import parse_cltab
 from mosha.formats.hactl import hactl_warnings, parse_hactl
-from mosha.formats.mistakes import Mistake, Mistakes
+from mosha.formats.mistakes import BLANKS, Mistake, Mistakes
 from mosha.formats.names import nearest
-from mosha.formats.settings import Settings, parse_settings
+from mosha.formats.settings import Reading, Settings, read_settings
 
 GUESS_BYTES = 1 << 16
 """So much of a file is looked at to tell its kind."""
@@ -38,7 +38,10 @@ class Finding(NamedTuple):
 
 
 class Judged(Struct, frozen=True):
-    """One file: its mistakes (`total` of them) and warnings, and what it says if it has none."""
+    """One file: its mistakes (`total` of them) and warnings, and what it says if it has none.
+
+    Of settings with mistakes `reading` has what could be told all the same.
+    """
 
     file: str
     kind: Kind
@@ -46,6 +49,7 @@ class Judged(Struct, frozen=True):
     mistakes: tuple[Mistake, ...] = ()
     total: int = 0
     warnings: tuple[Mistake, ...] = ()
+    reading: Reading | None = None
 
     def plain(self) -> dict[str, object]:
         """Return it as `--json` prints it."""
@@ -71,14 +75,13 @@ def _plain(mistake: Mistake) -> dict[str, object]:
 
 def judge(file: str, data: bytes, kind: Kind) -> Judged:
     """Read a file as one of its kind; `file` is its name in messages."""
-    value: Settings | Cltab | Hactl
+    if kind is Kind.SETTINGS:
+        reading = read_settings(data, file)
+        good = None if reading.total else reading.settings
+        return Judged(file, kind, good, reading.mistakes, reading.total, reading=reading)
+    value: Cltab | Hactl
     try:
-        if kind is Kind.SETTINGS:
-            value = parse_settings(data, file)
-        elif kind is Kind.CLTAB:
-            value = parse_cltab(data, file)
-        else:
-            value = parse_hactl(data, file)
+        value = parse_cltab(data, file) if kind is Kind.CLTAB else parse_hactl(data, file)
     except Mistakes as found:
         return Judged(file, kind, None, found.mistakes, found.total)
     warnings = hactl_warnings(data, file) if kind is Kind.HACTL else ()
@@ -86,23 +89,29 @@ def judge(file: str, data: bytes, kind: Kind) -> Judged:
 
 
 _ENTRY = re.compile(r"[^:=\s]*:[^:]*:[^:]*:[^:]*:|:::")
+_WISH = re.compile(r"[\w.-]+\s+[\w.-]+(\s+(#.*|\w+=.*))?")
 _SETTING = re.compile(r"""\[|["'\w.-]+\s*=""")
 
 
-def kind_of(name: str, data: bytes) -> Kind:
-    """Tell the kind of a file by its name, else by the first line that says something."""
+def kind_of(name: str, data: bytes) -> Kind | None:
+    """Tell the kind of a file by its name, else by the first line that says something.
+
+    None if that line is of none of them.
+    """
     for kind in Kind:
         if kind.value in name:
             return kind
     if name.endswith(".toml"):
         return Kind.SETTINGS
-    for line in data[:GUESS_BYTES].decode("utf-8", "replace").splitlines():
-        text = line.strip()
+    for line in data[:GUESS_BYTES].decode("utf-8", "replace").split("\n"):
+        text = line.strip(BLANKS)
         if text and not text.startswith("#"):
             if _ENTRY.match(text):
                 return Kind.CLTAB
-            return Kind.SETTINGS if _SETTING.match(text) else Kind.HACTL
-    return Kind.HACTL
+            if _SETTING.match(text):
+                return Kind.SETTINGS
+            return Kind.HACTL if _WISH.fullmatch(text) else None
+    return None
 
 
 # --- whether files agree -------------------------------------------------------------------
@@ -110,11 +119,18 @@ def kind_of(name: str, data: bytes) -> Kind:
 
 def table_findings(judged: Sequence[Judged], settings: Settings | None) -> list[Finding]:
     """Compare a hactl with a cltab and with `nodes`, as far as they are there and readable."""
+    found: list[Finding] = []
+    for item in judged:
+        if isinstance(item.value, Cltab) and not item.value.entries:
+            told = "names no group: nothing runs, and what runs is stopped"
+            found.append(Finding("warning", item.file, told, "write entries, or remove the file"))
+        if isinstance(item.value, Hactl) and not item.value.wishes:
+            told = "names no group: every group is stopped"
+            found.append(Finding("warning", item.file, told, "write GROUP LEVEL lines"))
     cltab = next((item for item in judged if isinstance(item.value, Cltab)), None)
     hactl = next((item for item in judged if isinstance(item.value, Hactl)), None)
     if hactl is None or not isinstance(hactl.value, Hactl):
-        return []
-    found: list[Finding] = []
+        return found
     for wish in hactl.value.wishes.values():
         where = f"{hactl.file}:{wish.line}"
         if cltab is not None and isinstance(cltab.value, Cltab):
@@ -122,6 +138,20 @@ def table_findings(judged: Sequence[Judged], settings: Settings | None) -> list[
         if settings is not None and settings.nodes:
             found += _against_nodes(wish, settings.nodes, where)
     return found
+
+
+def renamed_groups(before: Cltab, after: Cltab, file: str) -> Iterator[Finding]:
+    """Find groups that have a new name: the new one starts while the old one stops."""
+    gone = {entry.tag: entry.group for entry in before.entries} if before else {}
+    kept, told = set(after.groups()), set()
+    for entry in after.entries:
+        old = gone.get(entry.tag)
+        if old is None or old in kept or (old, entry.group) in told:
+            continue
+        told.add((old, entry.group))
+        text = f"{entry.group} takes over entries of {old}, which is not in this table any more"
+        remedy = f"`mosha set {old} stop` first: else {entry.group} starts while {old} stops"
+        yield Finding("warning", f"{file}:{entry.line}", text, remedy)
 
 
 def _against_cltab(wish: Wish, cltab: Cltab, where: str) -> Iterator[Finding]:

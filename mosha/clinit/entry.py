@@ -151,7 +151,7 @@ class EntryLoop:
         self._output.drain(child.pid)
         left = self._boxes.left_by(self.key, child.pid)
         if problem := child.executed.result():
-            program = launch.entry.command.split()[0]
+            program = argv_of(launch.entry.command)[0]
             self._fail(launch.run, f"{program}: {os.strerror(problem)}")
             return
         self._tell(Exited(launch.run, ended, left.in_session, left.elsewhere))

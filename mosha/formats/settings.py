@@ -6,20 +6,19 @@ file is told at once, with its key, its line where that can be found, the rule a
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from mosha.core import timing as times
 from mosha.formats import settings_rules as rules
-from mosha.formats.mistakes import Findings, readable_lines
+from mosha.formats.mistakes import Findings, Mistake, Mistakes, readable_lines
 from mosha.formats.names import nearest
 from mosha.formats.toml_places import Path as Key
 from mosha.formats.toml_places import Places
+from mosha.formats.toml_text import parse_toml
 
 # The standard TOML reader needs time in the square of a line of dotted keys: these bounds
 # keep the worst file below a second.
@@ -195,26 +194,53 @@ _SOURCES = {
     "poll": ("heartbeat", "timeout"),
     "plan_limit": ("heartbeat", "timeout"),
 }
-_AT = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
+# What else a rule about a time compares it with.
+_MEASURED_AGAINST = {
+    "heartbeat": ("lease", "stop_budget"),
+}
+
+
+class Reading(NamedTuple):
+    """What a mosha.toml says, as far as it can be told.
+
+    `settings` has the default of each key in `unknown`: a value of it is wrong, or its line
+    is. `mistakes` are the first of them, `total` is how many there are.
+    """
+
+    settings: Settings
+    unknown: frozenset[str]
+    mistakes: tuple[Mistake, ...]
+    total: int
 
 
 def parse_settings(data: bytes, file: str) -> Settings:
     """Read mosha.toml; `file` is its name in messages.
 
     Raises:
-        Mistakes: bad syntax (the first place of it), else every mistake of the file.
+        Mistakes: with every mistake of the file.
     """
+    reading = read_settings(data, file)
+    if reading.total:
+        raise Mistakes(reading.mistakes, reading.total)
+    return reading.settings
+
+
+def read_settings(data: bytes, file: str) -> Reading:
+    """Read mosha.toml as far as that is possible; never raises for what is in it."""
     findings = Findings(file)
-    lines = list(readable_lines(data, findings, SETTINGS_MAX_BYTES, SETTINGS_LINE_MAX_BYTES))
-    findings.raise_if_any()
-    values: dict[str, Any] = {}
-    try:
-        values = tomllib.loads("\n".join(text for _number, text in lines))
-    # Besides its own error the reader lets through those of int() and of its recursion.
-    except (ValueError, RecursionError) as error:
-        _note_syntax(error, lines, findings)
-    findings.raise_if_any()
-    return _settings(values, findings, Places(lines))
+    lines = [
+        (number, text.removesuffix("\r"))
+        for number, text in readable_lines(
+            data, findings, SETTINGS_MAX_BYTES, SETTINGS_LINE_MAX_BYTES
+        )
+    ]
+    if findings.total:  # lines are missing: what they said of the others is not known
+        return Reading(Settings(), frozenset(_RULES), findings.mistakes, findings.total)
+    parsed = parse_toml(lines, findings)
+    if parsed.values is None:
+        return Reading(Settings(), frozenset(_RULES), findings.mistakes, findings.total)
+    settings, unknown = _settings(parsed.values, findings, Places(lines), parsed.broken)
+    return Reading(settings, unknown, findings.mistakes, findings.total)
 
 
 def settings_from(values: Mapping[str, object], source: str) -> Settings:
@@ -225,26 +251,32 @@ def settings_from(values: Mapping[str, object], source: str) -> Settings:
     Raises:
         Mistakes: with every mistake, without lines.
     """
-    return _settings(values, Findings(source), Places())
-
-
-def _settings(values: Mapping[str, object], findings: Findings, places: Places) -> Settings:
-    reader = _Reader(findings, places)
-    good = reader.table((), values, _RULES)
-    fencing = reader.fencing(values, good)
-    findings.raise_if_any()
-    settings = Settings(**good, fencing=fencing)
-    reader.whole(settings, values)
+    findings = Findings(source)
+    settings, _unknown = _settings(values, findings, Places(), frozenset())
     findings.raise_if_any()
     return settings
+
+
+def _settings(
+    values: Mapping[str, object], findings: Findings, places: Places, broken: frozenset[str]
+) -> tuple[Settings, frozenset[str]]:
+    """Return the settings, and the keys whose values are not known; `broken` are such already."""
+    reader = _Reader(findings, places, broken)
+    good = reader.table((), values, _RULES)
+    unknown = broken | (values.keys() & _RULES.keys()) - good.keys()
+    fencing = reader.fencing(values, good)
+    settings = Settings(**good, fencing=fencing)
+    reader.whole(settings, values, unknown)
+    return settings, unknown
 
 
 class _Reader:
     """Judges tables of values by their rules and notes what is wrong."""
 
-    def __init__(self, findings: Findings, places: Places) -> None:
+    def __init__(self, findings: Findings, places: Places, broken: frozenset[str]) -> None:
         self._findings = findings
         self._places = places
+        self._broken = broken
 
     def note(self, key: Key, shown: str, problem: str, remedy: str) -> None:
         line, column = self._places.of(key)
@@ -283,10 +315,12 @@ class _Reader:
 
     def _method(self, at: Key, values: Mapping[str, object]) -> FencingMethod:
         good = self.table(at, values, _METHOD_RULES)
-        if "type" not in values:
+        # A key that is missing may be in a line that is broken.
+        missing = {"type", "command"} - values.keys() - self._broken
+        if "type" in missing:
             remedy = 'write type = "command" or type = "print"'
             self.note(at, "", "a fencing method has no type", remedy)
-        if good.get("type") == "command" and "command" not in values:
+        if good.get("type") == "command" and "command" in missing:
             remedy = 'write command = "/path/of/program"'
             self.note(at, "", "a fencing method of type command has no command", remedy)
         if good.get("type") == "print" and "command" in values:
@@ -298,20 +332,26 @@ class _Reader:
             self.note(key, told, "limit must be more than 0 seconds", "write limit = 30")
         return FencingMethod(**good)
 
-    def whole(self, settings: Settings, values: Mapping[str, object]) -> None:
-        """Judge what single values cannot show."""
+    def whole(
+        self, settings: Settings, values: Mapping[str, object], unknown: frozenset[str]
+    ) -> None:
+        """Judge what single values cannot show, as far as the values for it are known."""
         if settings.mynode and settings.nodes and settings.mynode not in settings.nodes:
             problem = f"mynode must be among nodes, {settings.mynode} is not"
             self.note(("mynode",), str(settings.mynode), problem, "add it to nodes")
         broken = dict(times.unsafe(settings.timing))
         for name, rule in broken.items():
             sources = _SOURCES.get(name, ())
+            if unknown & {name, *sources, *_MEASURED_AGAINST.get(name, ())}:
+                continue
             if name not in values and any(source in broken for source in sources):
                 continue  # it only follows from what is told anyway
             key = next((key for key in (name, *sources) if key in values), name)
             shown = rules.shown(values[key]) if key in values else ""
             remedy = f"change {' or '.join((name, *sources))}, or leave the defaults"
             self.note((key,), shown, rule, remedy)
+        if unknown & {"varpath", "rundir", "socket"}:
+            return
         for path in (settings.socket_path, settings.monitor_socket_path):
             size = len(str(path).encode("utf-8", "surrogateescape"))
             if size > SOCKET_PATH_MAX_BYTES:
@@ -324,19 +364,3 @@ class _Reader:
 def _spelled(key: Key) -> str:
     names = (f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in key)
     return "".join(names).lstrip(".")
-
-
-def _note_syntax(error: Exception, lines: list[tuple[int, str]], findings: Findings) -> None:
-    if isinstance(error, RecursionError):
-        findings.add(0, 0, "", "nested too deeply", "settings need two levels at most")
-        return
-    found = _AT.fullmatch(str(error))
-    message = found[1] if found else str(error)
-    line, column, text = 0, 0, ""
-    if found and found[2]:
-        line, column = int(found[2]), int(found[3])
-        text = lines[line - 1][1] if line <= len(lines) else ""
-    elif found and lines:
-        line, text = lines[-1]
-        column = len(text) + 1
-    findings.add(line, column, text, f"not TOML: {message}", "see https://toml.io for its rules")

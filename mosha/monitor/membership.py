@@ -40,10 +40,20 @@ def own_number(settings: Settings, limit_s: float = MWHOIS_LIMIT_S) -> int:
     """Return `mynode`, else the first digits that `mwhois` prints (H1.1). Blocks till then.
 
     Raises:
-        UsageError: there is no number to be had.
+        UsageError: there is no number to be had, or it is not among `nodes`.
     """
     if settings.mynode is not None:
         return settings.mynode
+    number = _number_of(settings, limit_s)
+    if settings.nodes and number not in settings.nodes:  # as parse_settings judges `mynode`
+        raise UsageError(
+            f"mwhois ({settings.mwhois!r}) printed the number {number}, which is not among nodes"
+            f" ({', '.join(map(str, settings.nodes))}); add it to nodes, or {REMEDY}"
+        )
+    return number
+
+
+def _number_of(settings: Settings, limit_s: float) -> int:
     told, complaint = _output(settings.mwhois, limit_s)
     digits = re.search(r"[0-9]+", told)
     if digits is None:

@@ -120,7 +120,7 @@ class Mounts:
 
     def __init__(self, text: str) -> None:
         found: dict[str, tuple[str, MountFacts]] = {}
-        for line in text.splitlines():
+        for line in text.split("\n"):  # the kernel leaves U+2028 in a path as it is
             mount = _mount(line)
             if mount is not None:
                 found[mount[0]] = (mount[1], mount[2])

@@ -81,6 +81,7 @@ class Publisher:
         limit_s: float = WRITE_LIMIT_DEFAULT_S,
         memory: Path | None = None,
     ) -> None:
+        self._base = layout.mfsbase
         self._directory = layout.directory(node)
         self._node = node
         self._run = run
@@ -196,15 +197,24 @@ class Publisher:
     def _prepare(self) -> Status | None:
         try:
             self._check_memory(file_system_at(self._directory, fresh=True))
-            self._directory.mkdir(parents=True, exist_ok=True)
+            self._make()
             remove_stale_temporaries(self._directory)
             with self._opened() as directory:
                 self._mount = file_system_of(directory, fresh=True)
                 self._place = _place_of(directory)
-            self._remember(self._mount)
         except OSError as error:
             raise HostError(f"cannot publish in {_told(error, self._directory)}") from error
+        self._remember(self._mount)
         return self._read_own()
+
+    def _make(self) -> None:
+        """Make the directory of this node, but not the cluster file system (F6).
+
+        A missing MFSBASE is a missing mount: made here, it would be a cluster of one.
+        """
+        if not self._base.is_dir():
+            raise HostError(f"{self._base} is not a directory; mount it, or make it")
+        self._directory.mkdir(parents=True, exist_ok=True)
 
     def _check_memory(self, now: MountFacts) -> None:
         """Refuse to start below a mount point on which nothing is mounted any more."""
@@ -214,6 +224,9 @@ class Publisher:
             was = Path(json.loads(read_file(self._memory))["mountpoint"])
         except (FileNotFoundError, ValueError, TypeError, LookupError):
             return
+        except OSError as error:
+            where = _told(error, self._memory.parent)
+            raise HostError(f"cannot read the mount of the last start in {where}") from error
         here = Path(os.path.realpath(self._directory))
         above = Path(now.mountpoint)
         if was != above and was.is_relative_to(above) and here.is_relative_to(was):
@@ -225,8 +238,12 @@ class Publisher:
     def _remember(self, mount: MountFacts) -> None:
         if self._memory is not None:
             told = {"mountpoint": mount.mountpoint, "fstype": mount.fstype, "source": mount.source}
-            self._memory.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._memory, json.dumps(told).encode() + b"\n", sync=True)
+            try:
+                self._memory.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(self._memory, json.dumps(told).encode() + b"\n", sync=True)
+            except OSError as error:
+                where = _told(error, self._memory.parent)
+                raise HostError(f"cannot remember the mount in {where}") from error
 
     def _read_own(self) -> Status | None:
         try:
@@ -242,7 +259,7 @@ class Publisher:
         except FileNotFoundError:
             # Somebody removed it, or its mount took it along: nothing is made in the void.
             self._compare(file_system_at(self._directory, fresh=True))
-            self._directory.mkdir(parents=True, exist_ok=True)
+            self._make()
             fd = os.open(self._directory, flags)
         try:
             yield fd

@@ -10,9 +10,10 @@ import pytest
 from mosha.cli.check_files import Kind, kind_of
 from mosha.cli.check_host import host_findings, own_node
 from mosha.formats.settings import settings_from
+from mosha.monitor.mfs import file_system_at, read_mounts
 from tests.cli.conftest import Home, Mosha
 
-CLTAB = "web:webtest:test:test:true\nweb:webd:start:respawn:/bin/webd\ndb:dbd:start:respawn:dbd\n"
+CLTAB = "web:webtest:test:test:true\nweb:webd:start:respawn:/bin/sh\ndb:dbd:start:respawn:sleep 9\n"
 
 
 @pytest.fixture
@@ -29,8 +30,11 @@ def test_a_node_without_mistakes_is_ok_with_its_times(mosha: Mosha) -> None:
     assert said.status == 0
     assert said.out.count(": ok\n") == 3
     assert "0 mistakes, 0 warnings" in said.out
-    assert re.search(r" 60 s  timeout: T: ", said.out)
-    assert max(map(len, re.findall(r"^  .*", said.out, re.MULTILINE))) <= 80
+    assert "ok: times: a former owner has stopped everything after 54 s" in said.out  # M7
+    assert " x  margin" not in said.out
+    verbose = mosha("check", "-v").out
+    assert re.search(r" 60 s  timeout: T: ", verbose)
+    assert max(map(len, re.findall(r"^  .*", verbose, re.MULTILINE))) <= 80
 
 
 def test_every_mistake_of_every_file_is_told_at_once(mosha: Mosha, tables: Home) -> None:
@@ -93,12 +97,14 @@ def test_the_kind_of_a_file_can_be_told_by_option(mosha: Mosha, tmp_path: Path) 
         ("draft", b"timeout = 3", Kind.SETTINGS),
         ("draft", b"[fencing]", Kind.SETTINGS),
         ("draft", b"web start prefer=2", Kind.HACTL),
-        ("draft", b"\xff\xfe", Kind.HACTL),
-        ("draft", b"", Kind.HACTL),
+        ("draft", b"web start # until monday", Kind.HACTL),
+        ("draft", b"\xff\xfe", None),
+        ("draft", b"", None),
+        ("README.md", b"# mosha\n\nAn init for a whole cluster", None),
     ],
 )
 def test_the_kind_of_a_file_is_told_by_its_name_else_by_what_is_in_it(
-    name: str, data: bytes, kind: Kind
+    name: str, data: bytes, kind: Kind | None
 ) -> None:
     assert kind_of(name, data) is kind
 
@@ -193,3 +199,198 @@ def test_nothing_is_changed_by_checking(mosha: Mosha, tables: Home) -> None:
     before = sorted(tables.base.rglob("*"))
     mosha("check")
     assert sorted(tables.base.rglob("*")) == before
+
+
+# --- what fails in the worst moment (M4, M6) -------------------------------------------------
+
+
+def test_a_broken_line_of_the_settings_does_not_hide_what_is_wrong_in_the_tables(
+    mosha: Mosha, tables: Home
+) -> None:
+    tables.config.write_text(tables.config.read_text() + "log_level = debug\n")
+    (tables.tables / "cltab").write_text("web:w:start:respwan:x\n")
+    said = mosha("check")
+    assert 'put it in quotes: log_level = "debug"' in said.out
+    assert "did you mean 'respawn'?" in said.out
+    assert "2 mistakes" in said.out
+
+
+def _commands(mosha: Mosha, home: Home, *commands: str) -> tuple[int, str]:
+    lines = (f"web:t{n}:start:respawn:{command}\n" for n, command in enumerate(commands))
+    (home.tables / "cltab").write_text("".join(lines))
+    said = mosha("check")
+    return said.status, said.out
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("sh -c 'echo", "the shell cannot read the command of t0"),
+        ("if true; then echo", "the shell cannot read the command of t0"),
+    ],
+)
+def test_a_command_that_the_shell_cannot_read_is_a_mistake(
+    mosha: Mosha, tables: Home, command: str, told: str
+) -> None:
+    status, out = _commands(mosha, tables, command)
+    assert told in out
+    assert status == 1
+
+
+def test_programs_that_could_not_run_here_are_told(mosha: Mosha, tables: Home) -> None:
+    script = tables.base / "script"
+    scripts = {
+        "plain": "echo no first line\n",
+        "crlf": "#!/bin/sh\r\nexit\r\n",
+        "lost": "#!/no/such/interpreter\n",
+        "env": "#!/usr/bin/env no-such-program-either\n",
+    }
+    for name, text in scripts.items():
+        (tables.base / name).write_text(text)
+        (tables.base / name).chmod(0o755)
+    script.write_text("#!/bin/sh\n")
+    base = tables.base
+    status, out = _commands(
+        mosha,
+        tables,
+        *("/no/such/program -x", "no-such-program", "exec /no/such/other; true", str(base)),
+        *(f"{base}/{name}" for name in scripts),
+        "A=1 B=2 no-such-server >&2",
+    )
+    for number, told in enumerate(
+        [
+            *("there is no /no/such/program", "no-such-program is not in PATH"),
+            *("there is no /no/such/other", "is not a file", "it has no #! line"),
+            *("carriage return", "asks for the interpreter /no/such/interpreter, which"),
+            *("asks env for no-such-program-either", "no-such-server is not in PATH"),
+        ]
+    ):
+        assert re.search(rf"cltab:{number + 1}: t{number} could not run .*{told}", out), told
+    assert status == 0  # another node may have what this one has not
+    if os.geteuid():
+        assert "is not executable" in _commands(mosha, tables, str(script))[1]
+
+
+@pytest.mark.parametrize(
+    "command", ["$PROGRAM -x", "test -e /x || exit 1", "command -v ls", "./relative", "ls *.c"]
+)
+def test_nothing_is_said_of_programs_that_cannot_be_told(
+    mosha: Mosha, tables: Home, command: str
+) -> None:
+    assert "could not run" not in _commands(mosha, tables, command)[1]
+
+
+def test_a_comment_behind_a_command_is_told_where_it_is_none(mosha: Mosha, tables: Home) -> None:
+    _, out = _commands(mosha, tables, "echo one # two", "echo one; # two", "echo one#two")
+    assert out.count("no comment may follow") == 1
+    assert "t0 gets '#'" in out
+
+
+def test_levels_that_are_typing_errors_are_told(mosha: Mosha, tables: Home) -> None:
+    (tables.tables / "cltab").write_text(
+        "web:a:tset:test:true\nweb:b:strat:wait:true\nweb:c:stopp:wait:true\nweb:d:start:wait:true\n"
+        "web:e:drain:wait:true\nweb:f:start2:wait:true\ndb:g:plan,tests:wait:true\ndb:h:12:wait:true\n"
+    )
+    out = mosha("check").out
+    assert re.findall(r"level (\w+) of \w is none .* mean '(\w+)'", out) == [
+        *(("tset", "test"), ("strat", "start"), ("stopp", "stop"), ("tests", "test"))
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n\n"])
+def test_a_table_that_stops_everything_is_told(mosha: Mosha, tables: Home, text: str) -> None:
+    (tables.tables / "cltab").write_text(text)
+    (tables.tables / "hactl").write_text(text)
+    out = mosha("check").out
+    assert "cltab: names no group: nothing runs" in out
+    assert "hactl: names no group: every group is stopped" in out
+
+
+@pytest.mark.parametrize(
+    ("settings", "told", "status"),
+    [
+        ('stomith = "/no/such/power-off"', "mistake: fencing: method 1 could not run", 1),
+        ("[fencing]\nrequired = true", "warning: fencing: required = true, and no method", 0),
+        ('stomith = "/bin/true"', "ok: times", 0),
+    ],
+)
+@pytest.mark.usefixtures("tables")
+def test_fencing_that_could_not_shoot_is_told(
+    mosha: Mosha, home: Home, settings: str, told: str, status: int
+) -> None:
+    home.config.write_text(f"{home.config.read_text()}{settings}\n")
+    said = mosha("check")
+    assert told in said.out
+    assert said.status == status
+
+
+def test_a_cluster_file_system_that_is_not_mounted_is_told(short_dir: Path) -> None:
+    root = read_mounts().of("/").identity
+    if file_system_at(short_dir).identity != root:
+        pytest.skip("temporary files are on a mount of their own here")
+    (short_dir / "a" / "mfs").mkdir(parents=True)
+    settings = settings_from(
+        {
+            "mfsbase": f"{short_dir}/a/mfs",
+            "rundir": f"{short_dir}/run",
+            "mynode": 1,
+            "nodes": [1, 2, 3],
+        },
+        "test",
+    )
+
+    def told() -> str:
+        (found,) = [f for f in host_findings(settings, 1, "") if f.where == "node directory"]
+        return found.text
+
+    assert "it is not mounted" in told()
+    (short_dir / "a" / "mfs" / "2").mkdir()
+    assert "it is not mounted" not in told()
+
+
+def test_a_log_file_that_cannot_be_written_is_a_mistake(mosha: Mosha, tables: Home) -> None:
+    (tables.base / "mosha.log").mkdir()
+    text = f'{tables.config.read_text()}log_file = "{tables.base}/mosha.log"\n'
+    tables.config.write_text(text)
+    said = mosha("check")
+    assert "mosha.log is not a file" in said.out
+    assert said.status == 1
+
+
+@pytest.mark.usefixtures("tables")
+def test_two_nodes_are_told_to_need_a_third(mosha: Mosha, home: Home) -> None:
+    home.config.write_text(home.config.read_text().replace("[1, 2, 3]", "[1, 2]"))
+    assert "warning: nodes: two nodes: without the other one" in mosha("check").out
+
+
+def test_a_file_that_others_can_write_is_told(mosha: Mosha, tables: Home) -> None:
+    tables.config.chmod(0o666)
+    assert "mosha.toml: group or others can write it (mode 0666)" in mosha("check").out
+    (tables.base / "cltab.new").write_text(CLTAB)
+    (tables.base / "cltab.new").chmod(0o666)
+    said = mosha("check", str(tables.base / "cltab.new"))
+    assert "warning: " in said.out
+    assert "can write it (mode 0666)" in said.out
+    assert said.status == 0
+
+
+def test_a_group_with_a_new_name_is_told(mosha: Mosha, tables: Home) -> None:  # C13
+    state = tables.rundir / "state"
+    state.mkdir()
+    (state / "cltab").write_text(CLTAB)
+    new = tables.base / "cltab.new"
+    new.write_text(CLTAB.replace("web:", "shop:"))
+    out = mosha("check", str(new)).out
+    assert out.count("takes over entries of web") == 1
+    assert "`mosha set web stop` first" in out
+
+
+def test_a_file_that_is_no_table_is_wrong_usage(mosha: Mosha, tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# mosha\n\nAn init for a whole cluster.\n")
+    said = mosha.bare("check", str(tmp_path / "README.md"))
+    assert said.status == 2
+    assert "reads like none of mosha.toml, cltab, hactl" in said.err
+
+
+def test_a_check_without_settings_says_that_there_are_none(mosha: Mosha) -> None:  # M10
+    assert "none.toml: there is none: the defaults hold" in mosha.bare("check").out

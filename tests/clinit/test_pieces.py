@@ -1,4 +1,4 @@
-"""The parts of the daemon by themselves: commands, clocks, threads, sinks, cgroups, records."""
+"""The parts of the daemon by themselves: clocks, threads, sinks, cgroups, records."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from mosha.clinit import cgroups, proc
 from mosha.clinit.abandon import Abandonable, HungError
 from mosha.clinit.alarm import Alarm
 from mosha.clinit.clstat import ClstatFile
-from mosha.clinit.command import argv_of
 from mosha.clinit.family import Family
 from mosha.clinit.logsink import KEPT_MAX_BYTES, LogSink
 from mosha.clinit.options import ClinitOptions
@@ -31,32 +30,6 @@ from mosha.clock import boottime
 from mosha.core.status import GroupLine, GroupState
 from mosha.errors import HostError
 from tests.waiting import until, wait_until
-
-
-@pytest.mark.parametrize(
-    ("command", "words"),
-    [
-        ("sleep 10", ["sleep", "10"]),
-        ("  /bin/echo  a:b  # c ", ["/bin/echo", "a:b", "#", "c"]),
-        ("sleep 1; true", None),
-        ("echo $HOME", None),
-        ("echo 'a b'", None),
-        ("a && b", None),
-        ("x > y", None),
-        ("ls *.c", None),
-        ("A=1 env", None),
-        ("exec sleep 1", None),
-        ("exit 7", None),
-        (". /etc/profile", None),
-        ("cd /", None),
-        ("export-db --all", ["export-db", "--all"]),
-        ("a=b", None),
-        ("", []),
-        ("   ", []),
-    ],
-)
-def test_only_what_needs_a_shell_gets_one_c3_14(command: str, words: list[str] | None) -> None:
-    assert argv_of(command) == (["/bin/sh", "-c", command] if words is None else words)
 
 
 def test_the_default_heartbeat_is_30_seconds_c7_6() -> None:

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from mosha.errors import UsageError
 from mosha.formats.mistakes import Mistakes
-from mosha.formats.settings import Fencing, FencingMethod, Settings, parse_settings, settings_from
+from mosha.formats.settings import (
+    Fencing,
+    FencingMethod,
+    Settings,
+    parse_settings,
+    read_settings,
+    settings_from,
+)
 from tests.formats.strategies import damaged
 
 EXAMPLE = Path(__file__).parents[2] / "conf" / "mosha.toml"
@@ -221,7 +228,7 @@ def test_fencing_is_required_as_soon_as_something_gives_receipts() -> None:
         ),
         ("timeout = nan\n", "m.toml:1:1: timeout must be a number of seconds that people live"),
         ("timeout = 0x" + "f" * 3000 + "\n", "m.toml:1:1: timeout must be a number of seconds"),
-        ("a = 1\nb == 3\n", "m.toml:2:4: not TOML: Invalid value: 'b == 3'"),
+        ("ban = 1\nb == 3\n", "m.toml:2:4: not TOML: Invalid value: 'b == 3'"),
         ("ban = 1\nban = 2\n", "m.toml:2:8: not TOML: Cannot overwrite a value: 'ban = 2'"),
         ("ban = [\n", "m.toml:1:8: not TOML: Invalid value: 'ban = ['"),
         ("a = " + "[" * 3000 + "\n", "m.toml: nested too deeply"),
@@ -341,3 +348,49 @@ def test_the_example_is_valid_and_shows_the_defaults() -> None:
         line = next(line for line in text.splitlines() if line.startswith(f"# {key} = "))
         assert parse_settings(line[2:].encode(), key).timing == timing
         assert key in Settings.__struct_fields__
+
+
+# --- all of them at once, and what can be told of the rest ------------------------------------
+
+
+def test_a_wrong_type_does_not_hide_the_rules_over_other_keys() -> None:  # M6
+    told = _told("mfsbase = 3\ntimeout = 0.1\npoll = 6\nmynode = 9\nnodes = [1, 2]\n")
+    assert [line.split(": ")[0] for line in told] == ["m.toml:1:1", "m.toml:2:1", "m.toml:4:1"]
+
+
+def test_no_rule_is_judged_by_a_value_that_is_not_known() -> None:
+    assert len(_told('timeout = "10"\nlease = 50\nheartbeat = 3\n')) == 1
+    assert len(_told('lease = "36"\nheartbeat = 4\ntimeout = 10\n')) == 1
+
+
+def test_a_line_that_is_not_toml_hides_neither_the_others_nor_the_rules() -> None:  # M6
+    text = "mfsbase = /mfs\ntimout = 3\nwatch = poll  # x\n[fencing]\nrequired = yes\n"
+    told = _told(text)
+    assert [line.split(": ")[0] for line in told] == [
+        *("m.toml:1:11", "m.toml:2:1", "m.toml:3:9", "m.toml:5:12")
+    ]
+    assert told[0].endswith('put it in quotes: mfsbase = "/mfs"')
+    assert "did you mean 'timeout'?" in told[1]
+    assert told[2].endswith('put it in quotes: watch = "poll"')
+    assert told[3].endswith("write required = true")
+
+
+def test_a_fencing_method_is_not_said_to_lack_what_a_broken_line_has() -> None:
+    told = _told("[[fencing.methods]]\ntype = command\ncommand = /bin/off\n")
+    assert [line.split(": ")[0] for line in told] == ["m.toml:2:8", "m.toml:3:11"]
+
+
+def test_what_is_right_beside_mistakes_can_be_had() -> None:
+    reading = read_settings(b'mfsbase = "/m"\nnodes = [1\nmynode = 2\ntimeout = x\n', "m.toml")
+    assert reading.unknown == {*Settings.__struct_fields__, "stomith"}
+    assert reading.total == 1  # what follows an open bracket is no mistake of its own
+    reading = read_settings(b'mfsbase = "/m"\nmynode = 2\ntimeout = x\nlease = "3"\n', "m.toml")
+    assert (reading.settings.mfsbase, reading.settings.mynode) == ("/m", 2)
+    assert reading.unknown == {"timeout", "lease"}
+    assert reading.total == 2
+
+
+@pytest.mark.parametrize("end", ["", "\r", "\r\n", "\n"])
+def test_settings_may_have_the_line_ends_of_windows(end: str) -> None:  # C8
+    settings = parse_settings(b'mynode = 2\r\nmfsbase = "/m"' + end.encode(), "m.toml")
+    assert (settings.mynode, settings.mfsbase) == (2, "/m")

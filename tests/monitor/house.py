@@ -52,6 +52,7 @@ def write_tables(directory: Path, cltab: str = CLTAB, hactl: str = HACTL) -> Non
 @contextlib.asynccontextmanager
 async def prepared(directory: Path, **more: Any) -> AsyncIterator[Monitor]:
     """A monitor that has a brain and tables, and does not run."""
+    (directory / "mfs").mkdir(exist_ok=True)
     monitor = Monitor(settings(directory, **more), 1)
     await monitor.prepare()
     try:

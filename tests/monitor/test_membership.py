@@ -54,6 +54,12 @@ def test_without_a_number_the_message_says_what_to_write(command: str, story: st
         own_number(Settings(mwhois=command))
 
 
+def test_a_number_that_nodes_has_not_is_refused() -> None:  # C11
+    with pytest.raises(UsageError, match=r"number 4, which is not among nodes \(1, 2\)"):
+        own_number(Settings(mwhois="echo node4", nodes=(1, 2)))
+    assert own_number(Settings(mwhois="echo node2", nodes=(1, 2))) == 2
+
+
 def test_a_mwhois_that_does_not_end_is_ended(tmp_path: Path) -> None:
     command = f"echo $$ > {tmp_path}/pid; sleep 1000 & wait; echo 3"
     with pytest.raises(UsageError, match=r"did not end within 0\.5 s"):

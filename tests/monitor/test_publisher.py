@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -71,6 +72,7 @@ class Desk:
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    (tmp_path / "mfs").mkdir()
     made = Desk(tmp_path / "mfs")
     yield made
     for publisher in made.made:
@@ -137,9 +139,41 @@ async def test_a_directory_that_somebody_removed_is_made_again(desk: Desk) -> No
 
 
 async def test_a_place_where_no_directory_can_be_made_is_told_at_the_start(desk: Desk) -> None:
-    desk.base.write_bytes(b"a file")
+    (desk.base / "2").write_bytes(b"a file")
     with pytest.raises(HostError, match=r"cannot publish in .*: Not a directory"):
         await desk.publisher().read_former()
+
+
+@pytest.mark.parametrize("there", [False, True])
+async def test_a_cluster_file_system_that_is_not_there_is_never_made(  # F6
+    desk: Desk, *, there: bool
+) -> None:
+    desk.base.rmdir()
+    if there:
+        desk.base.write_bytes(b"a file")
+    with pytest.raises(HostError, match=r"mfs is not a directory; mount it, or make it"):
+        await desk.publisher().read_former()
+    assert desk.base.is_file() == desk.base.exists() == there
+
+
+async def test_a_cluster_file_system_that_somebody_removed_is_not_made_again(desk: Desk) -> None:
+    publisher = desk.publisher()
+    await publisher.read_former()
+    shutil.rmtree(desk.base)
+    await publisher.publish(status(1))
+    assert desk.failed == [f"{desk.base} is not a directory; mount it, or make it"]
+    assert not desk.base.exists()
+
+
+async def test_a_memory_that_cannot_be_written_is_named(desk: Desk, tmp_path: Path) -> None:  # C10
+    (tmp_path / "run").symlink_to("nowhere")
+    publisher = desk.publisher(memory=tmp_path / "run" / "mount.json")
+    with pytest.raises(HostError, match=r"cannot remember the mount in .*/run: "):
+        await publisher.read_former()
+    (tmp_path / "run").unlink()
+    (tmp_path / "run").write_bytes(b"a file")
+    with pytest.raises(HostError, match=r"cannot read the mount of the last start in .*/run: "):
+        await publisher.read_former()
 
 
 async def test_a_failure_is_told_once_and_again_after_a_success(
@@ -314,7 +348,7 @@ async def test_a_bind_mount_of_the_same_device_that_vanished_is_found_out(
     desk: Desk, tmp_path: Path
 ) -> None:
     (tmp_path / "data").mkdir()
-    desk.base.mkdir()
+    desk.base.mkdir(exist_ok=True)
     mount("--bind", tmp_path / "data", desk.base)
     try:
         publisher = desk.publisher()

@@ -1,0 +1,95 @@
+"""From the lines of a TOML file to values, with more than the first mistake of its syntax.
+
+The standard reader stops at the first. Where that is a line `key = value`, the line is put
+aside and the rest is read again, so that one run of `mosha check` shows what is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any, NamedTuple
+
+from mosha.formats.mistakes import Findings
+
+READINGS_MAX = 10
+"""So many lines with a mistake are told; each costs a reading of the whole file."""
+
+_AT = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
+_ASSIGNMENT = re.compile(r"""\s*(?:"([^"\\]+)"|'([^']+)'|([A-Za-z0-9_-]+))\s*=\s*(.*)""")
+_BARE = re.compile(r"""(?!true\b|false\b)([^\s\d"'\[{#+=-][^"'\[\]{}#]*?)\s*(?:#.*)?""")
+_YES_OR_NO = {"true": "true", "yes": "true", "on": "true"} | dict.fromkeys(
+    ("false", "no", "off"), "false"
+)
+_TWICE = "Cannot"
+"""How the reader begins what it says of a key that is there already."""
+
+TOML_REMEDY = "see https://toml.io for its rules"
+
+Lines = list[tuple[int, str]]
+
+
+class Parsed(NamedTuple):
+    """`values`: what could be read, None if nothing. `broken`: keys in lines put aside."""
+
+    values: dict[str, Any] | None
+    broken: frozenset[str] = frozenset()
+
+
+def parse_toml(lines: Lines, findings: Findings) -> Parsed:
+    """Return what the lines say; what is wrong in their syntax goes to `findings`."""
+    texts = [text for _number, text in lines]
+    broken: set[str] = set()
+    last = -1
+    for _ in range(READINGS_MAX):
+        try:
+            return Parsed(tomllib.loads("\n".join(texts)), frozenset(broken))
+        except RecursionError:
+            findings.add(0, 0, "", "nested too deeply", "settings need two levels at most")
+            return Parsed(None)
+        # Besides its own error the reader lets through those of int().
+        except ValueError as error:
+            message, at, column = _place(error, texts)
+        # What comes before a line that was put aside is right, or the line was no mistake.
+        if at <= last:
+            return Parsed(None)
+        text = texts[at] if 0 <= at < len(texts) else ""
+        number = lines[at][0] if 0 <= at < len(lines) else 0
+        findings.add(number, column, text, f"not TOML: {message}", _remedy(text))
+        found = _ASSIGNMENT.fullmatch(text)
+        if found is None or (_is_toml(text) and not message.startswith(_TWICE)):
+            return Parsed(None)  # a bracket or a quote of an earlier line is open
+        broken.add(found[1] or found[2] or found[3])
+        texts[at] = ""
+        last = at
+    return Parsed(None)
+
+
+def _is_toml(text: str) -> bool:
+    try:
+        tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _place(error: ValueError, texts: list[str]) -> tuple[str, int, int]:
+    """Return the message, the index of its line and its column; -1 and 0 if it has none."""
+    found = _AT.fullmatch(str(error))
+    if found is None:
+        return str(error), -1, 0
+    if found[2]:
+        return found[1], int(found[2]) - 1, int(found[3])
+    return found[1], len(texts) - 1, len(texts[-1]) + 1 if texts else 0
+
+
+def _remedy(text: str) -> str:
+    """Return what to write instead, where a value was written without its quotes."""
+    found = _ASSIGNMENT.fullmatch(text)
+    bare = _BARE.fullmatch(found[4]) if found else None
+    if found is None or bare is None:
+        return TOML_REMEDY
+    key, value = found[1] or found[2] or found[3], bare[1]
+    if value.lower() in _YES_OR_NO:
+        return f"write {key} = {_YES_OR_NO[value.lower()]}"
+    return f'put it in quotes: {key} = "{value}"'
