@@ -30,6 +30,8 @@ from mosha.core.status import (
     Status,
     TableVersion,
     Term,
+    Trouble,
+    TroubleKind,
     Vote,
 )
 from mosha.core.timing import explain
@@ -178,7 +180,15 @@ def _sample_group() -> hastat.GroupView:
         bans=[hastat.BanReport(node=2, left_s=240.0, reason="test entry webtest: exit 1")],
         not_here={2: "banned there for 240 s: test entry webtest: exit 1"},
         entries=[
-            hastat.EntryState(tag="webd", mode="respawn", state="running", pid=4711, starts=1)
+            hastat.EntryState(
+                tag="webd",
+                mode="respawn",
+                state="running",
+                pid=4711,
+                starts=1,
+                for_s=3600.2,
+                command="/usr/sbin/nginx -g 'daemon off;'",
+            )
         ],
         prefer=[1, 2],
     )
@@ -268,6 +278,11 @@ def _clstat(argument: str) -> str:
         tables={"cltab": TableVersion(1_763_799_000_000_000_000, "90b2e11c52a8d0f3")},
         pasts={"cltab": (TableVersion(1_763_798_900_000_000_000, "5b1f0a2277aa4de0"),)},
         refused={"hactl": "hactl:2:1: group without level: 'web'"},
+        troubles={
+            ("web", "webd"): Trouble(
+                "webd", TroubleKind.PAUSING, 6, 12, "exit 1: bind: address in use"
+            )
+        },
     )
     return _fenced(render_clstat(status), "clstat")
 

@@ -200,8 +200,19 @@ def _cell(group: GroupView, node: NodeReport) -> Text:
 
 def _instance(group: GroupView, instance: Instance, node: NodeReport | None) -> Text:
     said_by = f" (by {instance.said_by})" if instance.said_by != instance.node else ""
-    told = f"{instance.level} {instance.state} {age_text(instance.age_s)}{said_by}"
+    told = (
+        f"{instance.level} {instance.state}{_wrong(instance)} {age_text(instance.age_s)}{said_by}"
+    )
     return Text(told, _style(group, instance, node))
+
+
+def _wrong(instance: Instance) -> str:
+    """Return what is wrong with its entries, in a word or two."""
+    first = next(iter(instance.troubles), None)
+    if first is None:
+        return ""
+    more = len(instance.troubles) - 1
+    return f", {first.tag} {first.kind}" + (f" +{more}" if more else "")
 
 
 def _short_cell(group: GroupView, node: NodeReport) -> Text:
@@ -211,6 +222,8 @@ def _short_cell(group: GroupView, node: NodeReport) -> Text:
         return Text("ban", MOVING) if banned else Text(_NOTHING, OLD)
     if instance.state is GroupState.FAILED:
         word = "FAILED"
+    elif instance.troubles:
+        word = instance.troubles[0].kind
     elif instance.level == group.wanted and instance.state is GroupState.DONE:
         word = "runs"
     else:
@@ -223,6 +236,8 @@ def _style(group: GroupView, instance: Instance, node: NodeReport | None) -> str
         return OLD
     if instance.state is GroupState.FAILED:
         return BAD
+    if instance.troubles:
+        return MOVING if all(it.kind == "outdated" for it in instance.troubles) else BAD
     if instance.state not in (GroupState.DONE, GroupState.PASSED):
         return MOVING
     if instance.level == STOP_LEVEL:

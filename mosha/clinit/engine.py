@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from signal import Signals
 
 from anyio.abc import TaskGroup
@@ -127,16 +128,24 @@ class Engine:
     def full_update(self, cltab_errors: tuple[str, ...]) -> Update:
         """Report everything."""
         return Update(
-            groups=tuple(self._report(u, u.group) for u in self.supervisor.units.values()),
+            groups=tuple(
+                self._report(unit, unit.group, whole=True)
+                for unit in self.supervisor.units.values()
+            ),
             full=True,
             pid=os.getpid(),
             cltab_errors=cltab_errors,
             halting=self.supervisor.halting,
         )
 
-    def _report(self, unit: Unit, group: Group) -> GroupReport:
+    def _report(self, unit: Unit, group: Group, *, whole: bool = False) -> GroupReport:
         """Report a unit, with its group as it was at the moment to report."""
-        return group_report(unit, group, self._boxes.alive(group.name))
+        alive = self._boxes.alive(group.name)
+        return group_report(unit, group, alive, partial(self._said, group.name), whole=whole)
+
+    def _said(self, group: str, tag: str, lines: int) -> tuple[str, ...]:
+        loop = self._entries.get(Key(group, tag))
+        return loop.said(lines) if loop is not None else ()
 
     def close(self) -> None:
         """Give back descriptors; all groups have ended."""

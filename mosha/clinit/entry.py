@@ -86,6 +86,10 @@ class EntryLoop:
             return False
         return self._boxes.is_empty(self.key, self._leader, scope)
 
+    def said(self, lines: int) -> tuple[str, ...]:
+        """Return the last lines that its processes printed, the oldest first."""
+        return self._output.tail.lines(lines)
+
     def _send(self, number: Signals, scope: Scope) -> list[int]:
         """Signal the entry's box, and its leader also if that has left the box."""
         pids = self._boxes.signal(self.key, self._leader, scope, number)
@@ -154,7 +158,8 @@ class EntryLoop:
             program = argv_of(launch.entry.command)[0]
             self._fail(launch.run, f"{program}: {os.strerror(problem)}")
             return
-        self._tell(Exited(launch.run, ended, left.in_session, left.elsewhere))
+        said = self._output.tail.last_line
+        self._tell(Exited(launch.run, ended, left.in_session, left.elsewhere, said))
         # After the next run has started: a log line costs a tenth of that.
         asyncio.get_running_loop().call_soon(self._log_exit, child.pid, ended, ran_s)
 

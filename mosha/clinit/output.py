@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from mosha import logs
 from mosha.clinit.boxes import Key
+from mosha.clinit.tail import Tail
 
 LINE_MAX_BYTES = 8192
 """A longer line is logged in pieces."""
@@ -36,6 +37,7 @@ class Output(Struct):
     """The pipes of one entry, of its latest run and of what earlier ones left behind."""
 
     key: Key
+    tail: Tail = field(default_factory=Tail)
     _pipes: list[_Pipe] = field(default_factory=list)
     _lines: int = 0
     _bytes: int = 0
@@ -45,6 +47,7 @@ class Output(Struct):
 
     def follow(self, pid: int, stdout: int, stderr: int) -> None:
         """Log what comes out of these pipes from now on; they are closed at their end."""
+        self.tail.begin()
         while len(self._pipes) >= 2 * RUNS_MAX:
             self._close(self._pipes[0])
         for fd, stream in ((stdout, "stdout"), (stderr, "stderr")):
@@ -86,6 +89,7 @@ class Output(Struct):
             return
         if self._window is None:
             self._window = asyncio.get_running_loop().call_later(1.0, self._next_second)
+        self.tail.take(pipe.stream, chunk)
         self._split(pipe, chunk)
         self._bytes += len(chunk)
         if self._bytes >= BYTES_PER_S_MAX and not self._full:

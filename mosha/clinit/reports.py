@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from mosha.clinit.tail import LINES_MAX
 from mosha.control.protocol import EntryReport, GroupReport
 from mosha.core.group import Group
 from mosha.core.process import Process
 from mosha.core.process_table import ProcessState
 from mosha.core.unit import Unit
 
+SAID_OF_FAILED_MAX = 3
+"""So many lines of what has failed go out unasked: they are in every report of the group."""
 
-def group_report(unit: Unit, group: Group, alive: int) -> GroupReport:
-    """Report a unit, with its group as it was at the moment to report (`group`)."""
+Said = Callable[[str, int], tuple[str, ...]]
+"""Returns the last lines that an entry printed: tag, how many at most."""
+
+
+def group_report(
+    unit: Unit, group: Group, alive: int, said: Said, *, whole: bool = False
+) -> GroupReport:
+    """Report a unit, with its group as it was at the moment to report (`group`).
+
+    `whole`: somebody asks for everything, so it has the last lines of all entries.
+    """
     deadlines = group.deadlines
     return GroupReport(
         group=group.name,
@@ -23,11 +37,15 @@ def group_report(unit: Unit, group: Group, alive: int) -> GroupReport:
         kill_at=deadlines.kill_at if deadlines else None,
         since=group.since,
         cause=group.cause,
-        entries=tuple(_entry_report(process) for process in unit.processes.values()),
+        entries=tuple(
+            _entry_report(process, said, whole=whole) for process in unit.processes.values()
+        ),
     )
 
 
-def _entry_report(process: Process) -> EntryReport:
+def _entry_report(process: Process, said: Said, *, whole: bool) -> EntryReport:
+    failed = process.failures > 0 or process.state in (ProcessState.PAUSING, ProcessState.FAILED)
+    lines = LINES_MAX if whole else SAID_OF_FAILED_MAX
     return EntryReport(
         tag=process.entry.tag,
         mode=process.entry.mode,
@@ -36,4 +54,9 @@ def _entry_report(process: Process) -> EntryReport:
         starts=process.starts,
         exit=process.exit,
         until=process.due if process.state is ProcessState.PAUSING else None,
+        command=process.entry.command,
+        since=process.since,
+        error=process.error,
+        failures=process.failures,
+        said=said(process.entry.tag, lines) if whole or failed else (),
     )

@@ -81,6 +81,11 @@ class EntryReport(Message):
     dead, what it left behind is being ended), stopping, done, passed, failed, off. `until` is
     when a pause ends. `exit` is the last exit as text (`exit 3`, `signal 9`, `cannot execute:
     …`), empty if it has not exited yet.
+
+    `command` is that of the cltab it was started by; `since` is when its state or its run last
+    changed; `error` is why the last run could not be executed, empty if it was; `failures` counts
+    the runs in a row that ended badly soon after their start. `said` are the last lines it
+    printed, the oldest first: some of those that are not well, more of all in the answer to `Ask`.
     """
 
     tag: str
@@ -90,6 +95,11 @@ class EntryReport(Message):
     starts: int = 0
     exit: str = ""
     until: float | None = None
+    command: str = ""
+    since: float | None = None
+    error: str = ""
+    failures: int = 0
+    said: tuple[str, ...] = ()
 
 
 class GroupReport(Message):

@@ -7,11 +7,16 @@
 from __future__ import annotations
 
 import math
+from itertools import islice
 
+from mosha.core.entries import PER_GROUP_MAX
 from mosha.core.life import Local
 from mosha.core.quorum import Sight
 from mosha.core.seat import Mind
-from mosha.core.status import Ban, GroupLine, NodeState, Status, Term
+from mosha.core.status import Ban, GroupLine, NodeState, Status, Term, Trouble
+
+TROUBLES_MAX = 64
+"""A node where more is wrong says so with these: its status must not grow with its bad luck."""
 
 
 def line_of(local: Local) -> GroupLine:
@@ -52,7 +57,19 @@ def compose(mind: Mind, *, seq: int, now: float, left: bool) -> Status:
         tables=mind.tables,
         refused=mind.refused,
         pasts=mind.pasts,
+        troubles=_troubles(mind, now),
     )
+
+
+def _troubles(mind: Mind, now: float) -> dict[tuple[str, str], Trouble]:
+    """Return what the others shall know of entries that are not well here, bounded."""
+    found = {
+        (group, trouble.tag): trouble
+        for group, local in sorted(mind.locals.items())
+        if local.entries
+        for trouble in mind.troubles(group, now)[:PER_GROUP_MAX]
+    }
+    return dict(islice(found.items(), TROUBLES_MAX))
 
 
 def differences(old: Status | None, new: Status) -> set[str] | None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from mosha.core import candidacy
+from mosha.core import candidacy, entries
 from mosha.core.peers import Standing
 from mosha.core.quorum import Policy, Sight
 from mosha.core.seat import Mind
-from mosha.core.status import GroupLine, GroupState
+from mosha.core.status import GroupLine, GroupState, Trouble, TroubleKind
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Wish
 
 
@@ -31,6 +31,7 @@ class Sighting(Struct, frozen=True):
     line: GroupLine
     claim: int | None
     standing: Standing | None  # None: the own node
+    troubles: tuple[Trouble, ...] = ()
 
     @property
     def counts(self) -> bool:
@@ -38,7 +39,7 @@ class Sighting(Struct, frozen=True):
         return self.standing in (None, Standing.FRESH, Standing.LEAVING)
 
 
-def sightings(mind: Mind, group: str) -> list[Sighting]:
+def sightings(mind: Mind, group: str, now: float) -> list[Sighting]:
     """Return everything that any status says of a group, the own node included."""
     found = []
     local = mind.locals.get(group)
@@ -46,12 +47,14 @@ def sightings(mind: Mind, group: str) -> list[Sighting]:
     if local is not None or claim is not None:
         shown = mind.local(group)
         line = GroupLine(shown.level, shown.state)
-        found.append(Sighting(mind.me, line, claim, None))
+        found.append(Sighting(mind.me, line, claim, None, mind.troubles(group, now)))
     for status in mind.view.known():
         standing = mind.view.standing(status.node)
-        if status.holds(group):
+        wrong = status.troubles_of(group) if status.troubles else ()
+        if wrong or status.holds(group):
             line = status.groups.get(group, GroupLine(PLAN_LEVEL, GroupState.STARTING))
-            found.append(Sighting(status.node, line, status.claims.get(group), standing))
+            claim = status.claims.get(group)
+            found.append(Sighting(status.node, line, claim, standing, wrong))
     return sorted(found, key=lambda sighting: sighting.node)
 
 
@@ -112,13 +115,13 @@ _STANDINGS = {
 
 def account(mind: Mind, group: str, now: float) -> Account:
     """Say whether the group is as hactl wants it, else why not and what to do."""
-    seen = sightings(mind, group)
+    seen = sightings(mind, group, now)
     active = [s for s in seen if s.counts and (s.line.active or s.claim is not None)]
     if mind.hactl is None or mind.cltab_groups is None:
         return Account(False, "no hactl or no cltab is in force yet", _WRITE_TABLES)
     wish = mind.hactl.wishes.get(group)
     if wish is None or wish.level == STOP_LEVEL:
-        return _account_of_stop(active)
+        return _account_of_stop(active, seen)
     wanted = wish.level
     if group not in mind.cltab_groups:
         remedy = f"add {group} to cltab, or take it out of hactl"
@@ -127,7 +130,7 @@ def account(mind: Mind, group: str, now: float) -> Account:
         return Account(False, f"clinit of node {mind.me} does not answer; shown is its last word")
     home = [s for s in active if s.line.level == wanted and _arrived(s.line)]
     if len(home) == 1 and len(active) == 1:
-        return Account(True)
+        return _account_of_troubles(group, home) or Account(True)
     if active:
         return _account_of_move(mind, group, active, wanted)
     return _account_of_nowhere(mind, wish, seen, now)
@@ -140,13 +143,44 @@ def _arrived(line: GroupLine) -> bool:
     return line.state in (GroupState.DONE, GroupState.PASSED)
 
 
-def _account_of_stop(active: list[Sighting]) -> Account:
+def _account_of_troubles(group: str, places: list[Sighting]) -> Account | None:
+    """Say what is wrong with the entries of a group that is where it should be, None if nothing.
+
+    What runs is not put right by a reader of the table: an operator chooses the moment.
+    """
+    place = next((place for place in places if place.troubles), None)
+    if place is None:
+        return None
+    outdated = all(trouble.kind is TroubleKind.OUTDATED for trouble in place.troubles)
+    if outdated:
+        why = f"runs on node {place.node} as an older cltab had it: {_told(place)}"
+        return Account(False, why, f"to take the new one over: {restart_words(group)}")
+    why = f"{place.line.level} {place.line.state} on node {place.node}, but {_told(place)}"
+    return Account(False, why, f"mend it; what it printed: mosha status {group}, on that node")
+
+
+def restart_words(group: str) -> str:
+    """Return how an operator starts a group anew, with the entries of the cltab in force."""
+    return f"mosha set {group} stop, then set it as it was"
+
+
+def _told(place: Sighting) -> str:
+    return entries.troubles_text(place.troubles)
+
+
+def _account_of_stop(active: list[Sighting], seen: list[Sighting]) -> Account:
     if not active:
-        return Account(True)
+        wrong = [place for place in seen if place.counts and place.troubles]
+        if not wrong:
+            return Account(True)
+        why = f"stopped on node {wrong[0].node}, but {_told(wrong[0])}"
+        return Account(False, why, "look whether all of it is gone there, and mend it")
     place = active[0]
     if place.line.level == STOP_LEVEL and place.line.state is GroupState.FAILED:
         return _stop_failed(place)
-    return Account(False, f"still {place.line.level} {place.line.state} on node {place.node}")
+    waits = f"; {_told(place)}" if place.troubles else ""
+    line = f"{place.line.level} {place.line.state}"
+    return Account(False, f"still {line} on node {place.node}{waits}")
 
 
 def _stop_failed(place: Sighting) -> Account:
@@ -172,7 +206,8 @@ def _account_of_move(mind: Mind, group: str, active: list[Sighting], wanted: str
     if len(active) > 1 and all(s.line.level != PLAN_LEVEL for s in active):
         where = _names([s.node for s in active])
         return Account(False, f"on several nodes: {where}; those without a granted claim stop")
-    return Account(False, f"{line.level} {line.state} on node {place.node}, on its way")
+    waits = f"; {_told(place)}" if place.troubles else ""
+    return Account(False, f"{line.level} {line.state} on node {place.node}, on its way{waits}")
 
 
 def _votes(mind: Mind, group: str, place: Sighting) -> int:

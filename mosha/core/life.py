@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from mosha.core.entries import EntryFacts
 from mosha.core.status import SETTLED, STOPPED, GroupState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
 
@@ -36,7 +37,10 @@ class Do(enum.StrEnum):
 
 
 class Local(Struct, frozen=True):
-    """A group as clinit reports it: the clstat line, the level last told, what may be alive."""
+    """A group as clinit reports it: the clstat line, the level last told, what may be alive.
+
+    `since` is when its level or state last changed, in seconds of boottime.
+    """
 
     group: str
     level: str
@@ -47,6 +51,8 @@ class Local(Struct, frozen=True):
     stop_at: float | None = None
     kill_at: float | None = None
     cause: str = ""
+    since: float = 0.0
+    entries: tuple[EntryFacts, ...] = ()
 
     @property
     def present(self) -> bool:

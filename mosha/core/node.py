@@ -22,7 +22,7 @@ from mosha.core.recovery import Birth
 from mosha.core.seat import NEVER, Mind, Note
 from mosha.core.shots import FenceOrder
 from mosha.core.status import NodeState, Receipt, Stamp, Status, TableVersion
-from mosha.core.tables import Hactl
+from mosha.core.tables import Cltab, Entry, Hactl
 from mosha.core.timing import Timing
 from mosha.core.turn import Turn
 from mosha.core.view import View
@@ -239,6 +239,13 @@ class Node:
                 seat.ways.clear()  # whoever edits a table may have mended what failed
         mind.changed()
         mind.wake_all()
+
+    def cltab_adopted(self, cltab: Cltab | None) -> None:
+        """Take in what the cltab in force says of the entries, to tell what runs otherwise."""
+        defined: dict[str, tuple[Entry, ...]] = {}
+        for entry in cltab.entries if cltab is not None else ():
+            defined[entry.group] = (*defined.get(entry.group, ()), entry)
+        self.mind.defined = defined if cltab is not None else None
 
     def wrote(self, status: Status, *, began: float) -> None:
         """Take in that a status is on the file system; its write began at `began` (C4)."""

@@ -23,6 +23,9 @@ from mosha.core.process_table import TABLE, ProcessState, Trigger
 from mosha.core.tables import Entry, Mode
 from mosha.errors import BugError
 
+STEADY_S = 60.0
+"""Who has run for so long has come up: what ends it afterwards is a failure of its own."""
+
 
 class Scope(enum.StrEnum):
     """How much of an entry is meant."""
@@ -70,12 +73,16 @@ class SpawnFailed(Struct, frozen=True):
 
 
 class Exited(Struct, frozen=True):
-    """The run's leader ended, and left something in its session, or elsewhere, or nothing."""
+    """The run's leader ended, and left something in its session, or elsewhere, or nothing.
+
+    `said` is the last line that the run printed.
+    """
 
     run: int
     exit: Exit
     in_session: bool = False
     elsewhere: bool = False
+    said: str = ""
 
 
 class Emptied(Struct, frozen=True):
@@ -145,6 +152,10 @@ class Process(Struct, frozen=True):
     `run` is the number of its last run, `rung` how many signals its stop has sent, `due`
     when time moves it on, `haste` the respawn counter of C3.9, `leader` whether the run's
     leader is alive.
+
+    What people ask for: `since` is when the state or the run last changed; `exit`, `said` are of
+    the last run that ended; `error` is why the last run could not be executed, "" if it was;
+    `failures` counts the runs in a row that ended badly within `STEADY_S` of their start.
     """
 
     entry: Entry
@@ -158,6 +169,10 @@ class Process(Struct, frozen=True):
     rung: int = 0
     due: float | None = None
     exit: str = ""
+    since: float | None = None
+    said: str = ""
+    error: str = ""
+    failures: int = 0
 
 
 def new_process(entry: Entry) -> Process:
@@ -177,14 +192,17 @@ def advance(
     """
     if _is_late(process, event):
         return process, ()
-    process = _noted(process, event)
+    before, process = process, _noted(process, event, now)
     trigger = _read(process, event, now, limits)
     if trigger is None:
         return process, ()
     state = TABLE.get((process.state, trigger))
     if state is None:
         raise BugError(f"{trigger} by {event} at {now} has no row for {process}")
-    return _enter(process, state, trigger, now, limits)
+    process, effects = _enter(process, state, trigger, now, limits)
+    if (process.state, process.run) != (before.state, before.run):
+        process = replace(process, since=now)
+    return process, effects
 
 
 def _is_late(process: Process, event: Event) -> bool:
@@ -202,17 +220,29 @@ def _awaited(state: ProcessState) -> Scope | None:
     return Scope.ENTRY if state is ProcessState.STOPPING else None
 
 
-def _noted(process: Process, event: Event) -> Process:
+def _noted(process: Process, event: Event, now: float) -> Process:
     match event:
         case Started(run):
             return replace(process, run=run)
         case Spawned(_, pid):
-            return replace(process, pid=pid)
+            return replace(process, pid=pid, error="")
         case SpawnFailed(_, reason):
-            return replace(process, leader=False, pid=0, exit=reason)
-        case Exited(_, ended):
-            return replace(process, leader=False, pid=0, exit=str(ended))
+            failures = _failures(process, now, well=False)
+            process = replace(process, leader=False, pid=0, exit=reason, said="")
+            return replace(process, error=reason, failures=failures)
+        case Exited(_, ended, _, _, said):
+            failures = _failures(process, now, well=ended.well)
+            process = replace(process, leader=False, pid=0, exit=str(ended), said=said)
+            return replace(process, failures=failures)
     return process
+
+
+def _failures(process: Process, now: float, *, well: bool) -> int:
+    """Return the failures in a row after the end of a run; one that was to stop is none."""
+    if well or process.state is ProcessState.STOPPING:
+        return 0
+    steady = process.last_start is not None and now - process.last_start >= STEADY_S
+    return 1 if steady else process.failures + 1
 
 
 def _read(process: Process, event: Event, now: float, limits: Limits) -> Trigger | None:

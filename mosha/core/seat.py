@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, field
 
+from mosha.core import entries
 from mosha.core.ballot import Ballot
 from mosha.core.fencing import FencingRules, Shot
 from mosha.core.lease import Writes
 from mosha.core.life import ABSENT, Local
 from mosha.core.lineage import Past
-from mosha.core.status import NodeState, Status, TableVersion
-from mosha.core.tables import STOP_LEVEL, Hactl, Wish
+from mosha.core.status import NodeState, Status, TableVersion, Trouble
+from mosha.core.tables import STOP_LEVEL, Entry, Hactl, Wish
 from mosha.core.timing import Timing
 from mosha.core.view import View
 
@@ -93,6 +94,7 @@ class Mind(Struct):
     displaced: bool = False
     hactl: Hactl | None = None
     cltab_groups: frozenset[str] | None = None
+    defined: Mapping[str, tuple[Entry, ...]] | None = None
     seats: dict[str, Seat] = field(default_factory=dict)
     locals: dict[str, Local] = field(default_factory=dict)
     writes: Writes = field(default_factory=Writes)
@@ -127,6 +129,14 @@ class Mind(Struct):
         """Return the level wanted for a group, `stop` where cltab or hactl lack it."""
         wish = self.wish(group)
         return wish.level if wish else STOP_LEVEL
+
+    def troubles(self, group: str, now: float) -> tuple[Trouble, ...]:
+        """Return what is wrong with the entries of a group on this node."""
+        local = self.locals.get(group)
+        if local is None:
+            return ()
+        defined = self.defined.get(group) if self.defined is not None else None
+        return entries.troubles(local.entries, local.level, local.state, defined, now)
 
     def silent(self, now: float) -> bool:
         """Say whether this node must not vote yet (V5)."""

@@ -97,6 +97,31 @@ class Receipt(Struct, frozen=True):
     method: str
 
 
+class TroubleKind(enum.StrEnum):
+    """What is wrong with an entry of a group."""
+
+    UNABLE = "unable"  # its program could not be executed
+    PAUSING = "pausing"  # it respawned too rapidly and waits (C3.9)
+    FAILING = "failing"  # it ended badly again and again, soon after each start
+    LATE = "late"  # it does not end, and holds up the level or the stop
+    OUTDATED = "outdated"  # it runs as an older cltab had it
+    OTHER = "other"  # what a later version says
+
+
+class Trouble(Struct, frozen=True):
+    """`Mosha::Entry`: an entry of a group that is not well on this node.
+
+    `for_s` is for how long it has been in its state; `text` is its last exit or error and the
+    last line that it printed.
+    """
+
+    tag: str
+    kind: TroubleKind
+    restarts: int = 0
+    for_s: int = 0
+    text: str = ""
+
+
 class TableVersion(Struct, frozen=True):
     """`Mosha::Table`: the version of cltab or hactl in force on a node.
 
@@ -118,6 +143,8 @@ class Status(Struct, frozen=True):
     `timeout_ms` is its T, 0 if it does not say; `voters` a digest of its configured nodes, ""
     if they are not configured. Both must be the same everywhere; who finds them different
     says so, and waits for the longer T.
+
+    `troubles` are entries that are not well: (group, tag) -> what is wrong.
     """
 
     node: int
@@ -140,6 +167,7 @@ class Status(Struct, frozen=True):
     tables: Mapping[str, TableVersion] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     pasts: Mapping[str, tuple[TableVersion, ...]] = field(default_factory=dict)
+    troubles: Mapping[tuple[str, str], Trouble] = field(default_factory=dict)
 
     @property
     def stamp(self) -> Stamp:
@@ -150,6 +178,10 @@ class Status(Struct, frozen=True):
     def timeout_s(self) -> float:
         """The T of its node in seconds, 0 if it does not say."""
         return self.timeout_ms / 1000
+
+    def troubles_of(self, group: str) -> tuple[Trouble, ...]:
+        """Return what is wrong with the entries of a group on this node."""
+        return tuple(trouble for (name, _), trouble in self.troubles.items() if name == group)
 
     def holds(self, group: str) -> bool:
         """Say whether this node claims the group or may have processes of it."""

@@ -216,6 +216,7 @@ class _Work:
         if ProcessState.FAILED in states:
             failed = next(p for p in self._all() if p.state is ProcessState.FAILED)
             reason = f"test entry {failed.entry.tag}: {failed.exit}"
+            reason += f": {failed.said}" if failed.said else ""
             return groups.Judged(GroupState.FAILED, reason)
         if states == {ProcessState.PASSED}:
             return groups.Judged(GroupState.PASSED)

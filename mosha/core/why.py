@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from mosha.core import explain, life
+from mosha.core import entries, explain, life
 from mosha.core.candidacy import awaited, turn_at
 from mosha.core.explain import Sighting
 from mosha.core.peers import Standing
@@ -38,12 +38,13 @@ UNDER_WAY = "wait: it is under way; `mosha events -f` shows how it goes on"
 def why(mind: Mind, group: str, now: float, wall_s: float) -> Explanation:
     """Explain where the group is; `wall_s` (seconds since 1970) ages the tables only."""
     account = explain.account(mind, group, now)
-    seen = explain.sightings(mind, group)
+    seen = explain.sightings(mind, group, now)
     reasons = (
         *of_tables(mind, wall_s),
         *of_wish(mind, group),
         of_quorum(mind),
         *_of_places(mind, group, seen, now),
+        *(item for place in seen if place.counts for item in _of_entries(mind, place, group, now)),
         *_of_candidates(mind, group, now),
         *_of_votes(mind, group, seen, now),
         *_of_lease(mind, mind.seat(group), now),
@@ -84,6 +85,21 @@ def _of_places(mind: Mind, group: str, seen: list[Sighting], now: float) -> Iter
     if not shown:
         free = wanted == STOP_LEVEL
         yield Reason("place", holds(free), "no status shows it anywhere", mind.me)
+
+
+def _of_entries(mind: Mind, place: Sighting, group: str, now: float) -> Iterator[Reason]:
+    """Tell how the entries are: on this node all, on another one those that are not well."""
+    age_s, wrong = age_of(mind, place.node, now), {trouble.tag for trouble in place.troubles}
+    for trouble in place.troubles:
+        told = f"{entries.trouble_text(trouble)} (node {place.node})"
+        yield Reason("entry", Holds.NO, told, place.node, age_s)
+    for entry in mind.local(group).entries if place.node == mind.me else ():
+        if entry.tag not in wrong:
+            told = f"entry {entry.tag} ({entry.mode}) is {entry.state}"
+            told += f", pid {entry.pid}" if entry.pid else ""
+            told += f" for {entry.for_s(now):.0f} s" if entry.since is not None else ""
+            told += f", last {entry.exit}" if entry.exit else ""
+            yield Reason("entry", Holds.YES, told, place.node, age_s)
 
 
 def _of_candidates(mind: Mind, group: str, now: float) -> Iterator[Reason]:

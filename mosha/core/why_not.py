@@ -33,7 +33,7 @@ from mosha.core.tables import STOP_LEVEL, Wish
 
 def why_not(mind: Mind, group: str, node: int, now: float, wall_s: float) -> Explanation:
     """Explain what keeps the group from `node`; `wall_s` ages the tables only."""
-    place = next((p for p in explain.sightings(mind, group) if p.node == node), None)
+    place = next((p for p in explain.sightings(mind, group, now) if p.node == node), None)
     reasons = (
         *_of_node(mind, node, now),
         *of_tables(mind, wall_s),
@@ -176,7 +176,7 @@ def _of_vote(mind: Mind, group: str, node: int, now: float) -> Iterator[Reason]:
 def _of_holders(mind: Mind, group: str, node: int, now: float) -> Iterator[Reason]:
     """Tell who holds the group: it runs on one node only."""
     held = False
-    for place in explain.sightings(mind, group):
+    for place in explain.sightings(mind, group, now):
         if place.node == node or not (place.line.active or place.claim is not None):
             continue
         stale = place.standing is Standing.STALE

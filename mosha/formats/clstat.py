@@ -29,6 +29,7 @@ from mosha.core.status import (
     Term,
     Vote,
 )
+from mosha.formats.clstat_entries import ENTRY_CLASS, entry_lines, read_entry
 from mosha.formats.mistakes import FILE_MAX_BYTES
 from mosha.formats.names import NODE_MAX, is_name, one_line
 
@@ -169,6 +170,7 @@ def _lines(s: Status) -> list[str]:
         if past
     ]
     lines += [f"Mosha::Refused {name} {one_line(x)}" for name, x in sorted(s.refused.items())]
+    lines += entry_lines(s.troubles)
     return lines
 
 
@@ -225,6 +227,7 @@ def _status(pairs: dict[str, str], facts: dict[str, dict[Any, Any]], end: dict[s
             tables=facts["tables"],
             refused=facts["refused"],
             pasts=facts["pasts"],
+            troubles=facts["troubles"],
         )
     except (ValueError, LookupError) as error:
         raise MalformedStatus(f"Mosha::Node: {_story(error)}") from error
@@ -251,7 +254,7 @@ def _read_node(line: str, former: dict[str, str]) -> dict[str, str]:
     return pairs
 
 
-def _fact(line: str) -> tuple[str, str | int, object] | None:
+def _fact(line: str) -> tuple[str, _Key, object] | None:
     """Return what a line says as (field of Status, key, value), None if its class is unknown."""
     kind, _, rest = line.partition(" ")
     known = _READERS.get(kind)
@@ -324,7 +327,9 @@ def _read_refused(rest: str) -> tuple[str, str]:
     return _name(rest), one_line(rest.partition(" ")[2])
 
 
-_READERS: dict[str, tuple[str, Callable[[str], tuple[str | int, object]]]] = {
+_Key = str | int | tuple[str, str]
+
+_READERS: dict[str, tuple[str, Callable[[str], tuple[_Key, object]]]] = {
     "Mosha::Seen": ("seen", _read_seen),
     "Mosha::Vote": ("votes", _read_vote),
     "Mosha::Term": ("terms", _read_term),
@@ -335,6 +340,7 @@ _READERS: dict[str, tuple[str, Callable[[str], tuple[str | int, object]]]] = {
     "Mosha::Table": ("tables", _read_table),
     "Mosha::Past": ("pasts", _read_past),
     "Mosha::Refused": ("refused", _read_refused),
+    ENTRY_CLASS: ("troubles", read_entry),
 }
 """The class of a line -> the field of Status it goes into, and who reads it."""
 

@@ -72,6 +72,22 @@ class Quorum(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class EntryTrouble(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry that is not well, as its own node says.
+
+    `kind` is one of unable (its program could not be executed), pausing (it respawned too
+    rapidly), failing (it ends badly again and again), late (it does not end, and holds up the
+    level or the stop), outdated (it runs as an older cltab had it), other. `text` is its last exit
+    or error and the last line that it printed; `for_s` for how long it has been in its state.
+    """
+
+    tag: str
+    kind: str
+    restarts: int = 0
+    for_s: float = 0.0
+    text: str = ""
+
+
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """A group on one node, as `said_by` says; `claim_term` is the term it claims there."""
 
@@ -81,6 +97,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     age_s: float | None = None
     claim_term: int | None = None
     said_by: int
+    troubles: list[EntryTrouble] = []
 
 
 class BanReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +116,13 @@ class Throttle(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EntryState(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of a group on the reporting node."""
+    """One entry of a group on the reporting node.
+
+    `for_s` is for how long it has been in its state; `exit` is how it ended last, `error` why it
+    could not be executed last; `failures` counts the runs in a row that ended badly soon after
+    their start; `command` is what it was started by. `said` are the last lines it printed, the
+    oldest first: of those that failed, and in `mosha status GROUP` of all.
+    """
 
     tag: str
     mode: str
@@ -107,6 +130,12 @@ class EntryState(msgspec.Struct, frozen=True, kw_only=True):
     pid: int = 0
     starts: int = 0
     exit: str = ""
+    for_s: float | None = None
+    restarts: int = 0
+    failures: int = 0
+    error: str = ""
+    command: str = ""
+    said: list[str] = []
 
 
 class GroupView(msgspec.Struct, frozen=True, kw_only=True):

@@ -253,6 +253,7 @@ class Monitor:
         """Take in which tables are in force."""
         self._tables = tables
         groups = frozenset(tables.cltab.groups()) if tables.cltab is not None else None
+        self.node.cltab_adopted(tables.cltab)
         self.node.tables_adopted(
             tables.hactl, groups, tables.versions, tables.refused, tables.pasts
         )

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct, field
 
-from mosha.control.protocol import GroupReport
+from mosha.control.protocol import EntryReport, GroupReport
 from mosha.core import explain
 from mosha.core.node import Node
 from mosha.core.peers import Peer, Standing
@@ -157,7 +157,7 @@ def _node(mind: Mind, node: int, now: float) -> hastat.NodeReport:
 
 def _group(mind: Mind, group: str, around: Surroundings, now: float) -> hastat.GroupView:
     account = explain.account(mind, group, now)
-    seen = explain.sightings(mind, group)
+    seen = explain.sightings(mind, group, now)
     seat = mind.seat(group)
     lapses = seat.lease_until
     detail = around.groups.get(group)
@@ -184,20 +184,27 @@ def _group(mind: Mind, group: str, around: Surroundings, now: float) -> hastat.G
             for entry in (detail.entries if detail else ())
             if entry.until is not None and entry.until > now
         ],
-        entries=[
-            hastat.EntryState(
-                tag=entry.tag,
-                mode=entry.mode.value,
-                state=entry.state,
-                pid=entry.pid,
-                starts=entry.starts,
-                exit=entry.exit,
-            )
-            for entry in (detail.entries if detail else ())
-        ],
+        entries=[_entry(entry, now) for entry in (detail.entries if detail else ())],
         prefer=list(wish.prefer),
         only=list(wish.only),
         failback=wish.failback,
+    )
+
+
+def _entry(entry: EntryReport, now: float) -> hastat.EntryState:
+    return hastat.EntryState(
+        tag=entry.tag,
+        mode=entry.mode.value,
+        state=entry.state,
+        pid=entry.pid,
+        starts=entry.starts,
+        exit=entry.exit,
+        for_s=_age(now, entry.since) if entry.since is not None else None,
+        restarts=max(0, entry.starts - 1),
+        failures=entry.failures,
+        error=entry.error,
+        command=entry.command,
+        said=list(entry.said),
     )
 
 
@@ -214,6 +221,16 @@ def _instance(
         age_s=_age(now, heard),
         claim_term=seen.claim,
         said_by=seen.node,
+        troubles=[
+            hastat.EntryTrouble(
+                tag=trouble.tag,
+                kind=trouble.kind.value,
+                restarts=trouble.restarts,
+                for_s=float(trouble.for_s),
+                text=trouble.text,
+            )
+            for trouble in seen.troubles
+        ],
     )
 
 
@@ -293,11 +310,6 @@ def _problems(
         if not group.ok
     ]
     found += [f"{item.file} on node {item.node} is refused: {item.text}" for item in refused]
-    for group in groups:
-        found += [
-            f"group {group.group}: {entry.tag} respawns too rapidly, pauses {entry.left_s:.0f} s"
-            for entry in group.throttled
-        ]
     if room.warning:
         found.append(room.warning)
     return found + list(around.warnings)

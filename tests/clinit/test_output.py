@@ -28,6 +28,18 @@ def test_stdout_and_stderr_become_log_lines_before_the_news_of_the_exit(start: S
     assert max(i for i, e in enumerate(events) if e == "output") < events.index("entry_exited")
 
 
+def test_the_last_lines_are_in_the_report_and_a_failed_test_says_what_it_printed(
+    start: Start,
+) -> None:
+    d = start("g:t:1:test:echo fine; echo 'no such port' >&2; exit 1\n")
+    d.tell("g", "1")
+    d.wait_for("1 FAILED")
+    found = d.group("g")
+    assert found.cause == "test entry t: exit 1: no such port"
+    (entry,) = found.entries
+    assert (entry.exit, entry.said[-1]) == ("exit 1", "no such port")
+
+
 def test_a_long_line_comes_in_pieces_and_bytes_are_shown_as_such(start: Start) -> None:
     d = start("g:a:1:wait:head -c 20000 /dev/zero | tr '\\0' x; echo; printf '\\377\\n'\n")
     d.tell("g", "1")

@@ -331,7 +331,9 @@ def test_everything_that_any_status_says_of_a_group_is_listed_with_its_worth() -
     story.hear(1, says(3, claims={G: 4}, groups=at("start")))
     only_3_is_stale(story)
     story.hear(1, says(2, 10, groups=at("stop", GroupState.STOPPING)))
-    found = [(s.node, s.line.level, s.claim, s.counts) for s in sightings(mind(story), G)]
+    found = [
+        (s.node, s.line.level, s.claim, s.counts) for s in sightings(mind(story), G, story.now)
+    ]
     assert found == [(1, "plan", 1, True), (2, "stop", None, True), (3, "start", 4, False)]
 
 
@@ -345,14 +347,14 @@ def test_everything_that_any_status_says_of_a_group_is_listed_with_its_worth() -
 )
 def test_only_who_is_there_counts(*, said: dict[str, Any], counts: bool) -> None:
     story = heard(START, says(2, groups=at("start"), **said))
-    (sighting,) = sightings(mind(story), G)
+    (sighting,) = sightings(mind(story), G, story.now)
     assert sighting.counts == counts
 
 
 def test_a_group_that_is_here_and_claimed_but_not_shown_yet_is_listed() -> None:
     story = one_of_three()
     story.nodes[1].turn(G, story.now, 0.0)
-    (sighting,) = sightings(mind(story), G)
+    (sighting,) = sightings(mind(story), G, story.now)
     assert (sighting.node, sighting.claim) == (1, 1)
 
 

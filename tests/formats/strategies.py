@@ -17,6 +17,8 @@ from mosha.core.status import (
     Status,
     TableVersion,
     Term,
+    Trouble,
+    TroubleKind,
     Vote,
 )
 from mosha.core.tables import Cltab, Entry, Hactl, Mode, Wish
@@ -104,6 +106,18 @@ statuses = st.builds(
     fenced=st.dictionaries(nodes, st.builds(Receipt, numbers, words), max_size=3),
     tables=mappings(st.builds(TableVersion, st.integers(-(10**15), 10**19), words)),
     refused=mappings(free_texts),
+    troubles=st.dictionaries(
+        names,
+        st.builds(
+            Trouble,
+            names,
+            st.sampled_from(TroubleKind),
+            st.integers(0, 10**8),
+            st.integers(0, 10**8),
+            free_texts,
+        ),
+        max_size=3,
+    ).map(lambda found: {(group, trouble.tag): trouble for group, trouble in found.items()}),
     pasts=mappings(
         st.lists(st.builds(TableVersion, st.integers(-(10**15), 10**19), words), min_size=1).map(
             lambda versions: tuple(versions[:PAST_MAX])

@@ -22,6 +22,8 @@ from mosha.core.status import (
     Status,
     TableVersion,
     Term,
+    Trouble,
+    TroubleKind,
     Vote,
 )
 from mosha.formats.clstat import (
@@ -57,6 +59,10 @@ FULL = Status(
     fenced={3: Receipt(1763700000, "ipmi")},
     tables={"hactl": TableVersion(1763700000123456789, "0a1b2c")},
     refused={"cltab": "cltab:3:1: unknown mode: 'x'"},
+    troubles={
+        ("foo", "d"): Trouble("d", TroubleKind.PAUSING, 6, 3, "exit 1: bind: address in use"),
+        ("foo", "c"): Trouble("c", TroubleKind.LATE, 0, 42),
+    },
 )
 
 FULL_TEXT = """\
@@ -73,6 +79,8 @@ Mosha::Ban bad 240 test entry bad1 exited 1
 Mosha::Fenced 3 inc=1763700000 method=ipmi
 Mosha::Table hactl mtime_ns=1763700000123456789 digest=0a1b2c
 Mosha::Refused cltab cltab:3:1: unknown mode: 'x'
+Mosha::Entry foo c late restarts=0 for_s=42
+Mosha::Entry foo d pausing restarts=6 for_s=3 exit 1: bind: address in use
 """
 
 NODE = "Mosha::Node 2 inc=5 run=aa boot=bb seq=7 state=up version=1 quorum=yes timeout_ms=0\n"
@@ -112,6 +120,7 @@ def test_equal_statuses_are_written_equally(status: Status) -> None:
         fenced=_reversed(status.fenced),
         tables=_reversed(status.tables),
         refused=_reversed(status.refused),
+        troubles=_reversed(status.troubles),
     )
     assert render_clstat(other) == render_clstat(status)
 
@@ -124,6 +133,30 @@ def test_free_text_is_made_one_bounded_line() -> None:
     assert read.bans["g"].reason.startswith("line 1 Mosha::Claim evil term=99 [2Jxxx")
     assert len(read.bans["g"].reason) == 200
     assert read.refused["hactl"] == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "trouble"),
+    [
+        ("g d pausing", Trouble("d", TroubleKind.PAUSING)),
+        ("g d melting restarts=1 for_s=2 hot", Trouble("d", TroubleKind.OTHER, 1, 2, "hot")),
+        (
+            "g d late restarts=1 for_s=2 later=3 x",
+            Trouble("d", TroubleKind.LATE, 1, 2, "later=3 x"),
+        ),
+    ],
+)
+def test_an_entry_of_a_later_version_is_read_as_far_as_it_is_known(
+    line: str, trouble: Trouble
+) -> None:
+    read = parse_clstat(sealed(f"{NODE}Mosha::Entry {line}\n"))
+    assert read.troubles == {("g", "d"): trouble}
+
+
+@pytest.mark.parametrize("line", ["g", "g d", "g:1 d late", "g ; late", ""])
+def test_a_line_that_is_no_entry_is_malformed(line: str) -> None:
+    with pytest.raises(MalformedStatus):
+        parse_clstat(sealed(f"{NODE}Mosha::Entry {line}\n"))
 
 
 def test_a_fencing_method_becomes_one_word() -> None:

@@ -10,7 +10,6 @@ import jsonschema
 import pytest
 
 from mosha.control.protocol import EntryReport, GroupReport
-from mosha.core.fencing import FencingRules
 from mosha.core.quorum import Electorate, Policy
 from mosha.core.status import (
     Ban,
@@ -151,7 +150,6 @@ STANDINGS = [
     ("fresh", says(3)),
     ("leaving", says(3, state=NodeState.LEAVING)),
     ("left", says(3, state=NodeState.LEFT)),
-    ("fenced", says(2, fenced={3: Receipt(INC, "ipmi")})),
 ]
 
 
@@ -160,6 +158,18 @@ def test_what_a_peer_is_has_a_word(state: str, said: Status) -> None:
     story = one_of_three()
     story.hear(1, said)
     assert node(report(story), 3).state == state
+
+
+def fenced() -> Story:
+    """Node 3 is silent, and there is a receipt that it is dead (R1)."""
+    story = one_of_three()
+    make_stale(story, 3)
+    story.hear(1, says(2, 99, fenced={3: Receipt(INC, "ipmi")}))
+    return story
+
+
+def test_who_is_dead_by_a_receipt_is_fenced() -> None:
+    assert node(report(fenced()), 3).state == "fenced"
 
 
 def test_stale_and_never_have_words_too_and_the_reason_of_the_last_look() -> None:
@@ -342,7 +352,6 @@ def test_problems_come_in_the_order_of_their_weight() -> None:
         ),
         "hactl on node 1 is refused: line 1: no level",
         "cltab on node 3 is refused: line 3: no such mode",
-        "group g: t1 respawns too rapidly, pauses 4 s",
         (
             "the lease is only 0.6 times what its renewal takes: raise `timeout`, or make the file"
             " system faster"
@@ -365,11 +374,7 @@ def test_a_lost_quorum_comes_first_then_the_nodes_then_the_groups() -> None:
 
 
 def test_nodes_that_were_never_heard_from_or_are_fenced_are_told() -> None:
-    story = Story(rules=FencingRules(required=True))
-    story.hear(1, status(2, fenced={3: Receipt(INC, "ipmi")}))
-    story.hear(1, status(3))
-    story.write(1)
-    assert report(story).problems[0] == "node 3 is fenced (ipmi)"
+    assert report(fenced()).problems[0] == "node 3 is fenced (ipmi)"
     story = Story()
     story.nodes[1].peer_read(2, None, began=story.now, now=story.now, error="no clstat")
     story.miss(1, 3)

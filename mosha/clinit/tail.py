@@ -1,0 +1,54 @@
+"""The last lines that an entry printed: what an operator asks for first when it ends.
+
+Kept as bytes and cut into lines only when somebody asks, so that an entry that floods costs
+no more by it.
+"""
+
+from __future__ import annotations
+
+from mosha.formats.names import one_line
+
+KEPT_BYTES = 2048
+"""Of the present run, and as much of the one before: enough for `LINES_MAX` ordinary lines."""
+
+LINES_MAX = 10
+
+
+class Tail:
+    """What came last out of the pipes of one entry, of its present run and the one before."""
+
+    def __init__(self) -> None:
+        self._before = b""
+        self._now = b""
+        self._stream = ""
+
+    def begin(self) -> None:
+        """Take in that a new run has started. One that printed nothing hides no other."""
+        self._before, self._now = self._now or self._before, b""
+
+    def take(self, stream: str, chunk: bytes) -> None:
+        """Take in what came out of a pipe; a line that another pipe interrupts is cut there."""
+        if stream != self._stream and self._now and not self._now.endswith(b"\n"):
+            self._now += b"\n"
+        self._stream = stream
+        self._now = (self._now + chunk[-KEPT_BYTES:])[-KEPT_BYTES:]
+
+    @property
+    def last_line(self) -> str:
+        """The last line of the present run that says anything, "" if there is none."""
+        return next(iter(_lines(self._now)[-1:]), "")
+
+    def lines(self, count: int = LINES_MAX) -> tuple[str, ...]:
+        """Return the last lines, the oldest first, each without control characters and bounded."""
+        found = _lines(self._now)
+        if len(found) < count:
+            found = _lines(self._before) + found
+        return tuple(found[-count:])
+
+
+def _lines(kept: bytes) -> list[str]:
+    lines = kept.split(b"\n")
+    if len(kept) >= KEPT_BYTES and len(lines) > 1:
+        del lines[0]  # its beginning is lost
+    told = (one_line(line.decode("utf-8", "backslashreplace")) for line in lines)
+    return [line for line in told if line]

@@ -1,0 +1,248 @@
+"""Whether entries are well: every way in which `start DONE` is not the whole truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mosha.core.account import TROUBLES_MAX, compose
+from mosha.core.entries import (
+    FAILURES_MIN,
+    LATE_S,
+    LATE_TO_STOP_S,
+    PER_GROUP_MAX,
+    EntryFacts,
+    trouble_text,
+    troubles,
+    troubles_text,
+)
+from mosha.core.explain import account
+from mosha.core.ladder import Limits
+from mosha.core.process import (
+    STEADY_S,
+    Exit,
+    Exited,
+    Process,
+    Spawned,
+    SpawnFailed,
+    Started,
+    StopAsked,
+    advance,
+    new_process,
+)
+from mosha.core.status import GroupState, Trouble, TroubleKind
+from mosha.core.tables import Cltab, Entry, Mode, Wish
+from mosha.core.why import why
+from tests.core.story import G, Story, hactl, local, one_of_three, status
+
+NOW = 5000.0
+LIMITS = Limits()
+
+
+def entry(mode: str = "respawn", state: str = "running", **more: Any) -> EntryFacts:
+    facts: dict[str, Any] = {"command": "/bin/d", "since": NOW - 500.0, "starts": 1}
+    return EntryFacts("d", Mode(mode), state, **(facts | more))
+
+
+def defined(command: str = "/bin/d", mode: str = "respawn", tag: str = "d") -> Entry:
+    return Entry(G, tag, "start", Mode(mode), command)
+
+
+def kinds(*found: EntryFacts, level: str = "start", state: str = "DONE") -> list[str]:
+    wrong = troubles(found, level, GroupState(state), [defined()], NOW)
+    return [trouble.kind.value for trouble in wrong]
+
+
+# --- what is wrong ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "kind"),
+    [
+        (entry(), None),
+        (entry(exit="signal 9", failures=1, starts=2, since=NOW), None),
+        (entry(state="pausing", failures=9, exit="exit 1"), "pausing"),
+        (entry(failures=FAILURES_MIN, since=NOW - 5), "failing"),
+        (entry(failures=FAILURES_MIN, since=NOW - STEADY_S), None),
+        (entry(state="clearing", failures=FAILURES_MIN), "failing"),
+        (entry(error="cannot execute: x: No such file or directory"), "unable"),
+        (entry(state="pausing", error="cannot execute: x: No such file"), "unable"),
+        (entry("once", "done", error="cannot execute: x: No such file"), "unable"),
+        (entry("wait", "done", exit="exit 127"), "unable"),
+        (entry("wait", "done", exit="exit 126"), "unable"),
+        (entry("wait", "done", exit="exit 3"), None),
+        (entry("once", "running"), None),
+        (entry("wait", "running", since=NOW - LATE_S), None),
+        (entry("wait", "running", since=NOW - LATE_S - 1), "late"),
+        (entry("test", "running", since=NOW - LATE_S - 1), "late"),
+        (entry(state="stopping", since=NOW - LATE_TO_STOP_S), None),
+        (entry(state="stopping", since=NOW - LATE_TO_STOP_S - 1), "late"),
+        (entry("off", "off"), None),
+    ],
+)
+def test_an_entry_is_well_or_says_what_is_wrong(found: EntryFacts, kind: str | None) -> None:
+    wrong = troubles((found,), "start", GroupState.DONE, None, NOW)
+    assert [trouble.kind.value for trouble in wrong] == ([kind] if kind else [])
+
+
+def test_what_runs_as_an_older_cltab_had_it_is_outdated() -> None:
+    assert kinds(entry()) == []
+    assert kinds(entry(command="/bin/old")) == ["outdated"]
+    assert kinds(entry("once")) == ["outdated"]
+    (more, missing) = troubles(
+        (entry(),), "start", GroupState.DONE, [defined(tag="e"), defined(tag="f")], NOW
+    )[1:]
+    assert (more.tag, missing.tag, more.text) == ("e", "f", "new in cltab, not started yet")
+    (gone,) = troubles((entry(),), "start", GroupState.DONE, [], NOW)
+    assert gone.text == "cltab has it no more at start"
+
+
+@pytest.mark.parametrize(("level", "state"), [("start", "STARTING"), ("plan", "DONE")])
+def test_what_is_on_its_way_or_planned_is_not_outdated(level: str, state: str) -> None:
+    assert kinds(entry(command="/bin/old"), level=level, state=state) == []
+
+
+def test_a_clinit_of_an_older_version_says_no_command_and_nothing_is_outdated() -> None:
+    assert kinds(entry(command="")) == []
+
+
+def test_it_is_said_with_the_last_words_of_the_program() -> None:
+    found = entry(state="pausing", starts=7, exit="exit 1", said=("x", "bind: address in use"))
+    (trouble,) = troubles((found,), "start", GroupState.DONE, None, NOW)
+    assert trouble == Trouble("d", TroubleKind.PAUSING, 6, 500, "exit 1: bind: address in use")
+    assert trouble_text(trouble) == (
+        "entry d respawns too rapidly and pauses, 6 restarts: exit 1: bind: address in use"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "told"),
+    [
+        ("unable", "cannot execute: x: No such file", "entry d cannot execute: x: No such file"),
+        ("unable", "exit 127: sh: x: not found", "entry d did not find its program: exit 127: "),
+        ("failing", "signal 11", "entry d ends again and again, 1 restart: signal 11"),
+        ("late", "", "entry d has not ended for 42 s"),
+        ("outdated", "cltab has it otherwise by now", "entry d: cltab has it otherwise by now"),
+        ("other", "what only later versions say", "entry d: what only later versions say"),
+    ],
+)
+def test_every_kind_has_words(kind: str, text: str, told: str) -> None:
+    assert trouble_text(Trouble("d", TroubleKind(kind), 1, 42, text)).startswith(told)
+
+
+def test_many_are_counted_not_listed() -> None:
+    found = [Trouble(f"t{n}", TroubleKind.PAUSING) for n in range(PER_GROUP_MAX + 3)]
+    assert troubles_text(found).endswith("; and 3 more entries")
+
+
+# --- what clinit counts ----------------------------------------------------------------------
+
+
+def run(process: Process, *, code: int, for_s: float, now: float) -> Process:
+    """Let the present run end, and return the entry as it is after that."""
+    process, _ = advance(process, Spawned(process.run, 17), now, LIMITS)
+    ended = Exited(process.run, Exit(code), said="so it goes")
+    process, _ = advance(process, ended, now + for_s, LIMITS)
+    return process
+
+
+def test_failures_in_a_row_are_counted_until_a_run_is_steady_or_ends_well() -> None:
+    process, _ = advance(new_process(defined()), Started(1), 0.0, LIMITS)
+    now, counted = 0.0, []
+    for code, for_s in ((1, 5), (-9, 5), (1, STEADY_S), (1, 2), (0, 5), (1, 5)):
+        process = run(process, code=code, for_s=for_s, now=now)
+        now += for_s
+        counted.append(process.failures)
+    assert counted == [1, 2, 1, 2, 0, 1]
+    assert (process.exit, process.said, process.since) == ("exit 1", "so it goes", now)
+
+
+def test_a_run_that_cannot_be_executed_is_a_failure_with_its_error_until_one_can() -> None:
+    process, _ = advance(new_process(defined()), Started(1), 0.0, LIMITS)
+    process, _ = advance(process, SpawnFailed(1, "cannot execute: x"), 0.0, LIMITS)
+    assert (process.error, process.failures) == ("cannot execute: x", 1)
+    process, _ = advance(process, Spawned(process.run, 17), 1.0, LIMITS)
+    assert process.error == ""
+
+
+def test_who_is_stopped_has_not_failed() -> None:
+    process, _ = advance(new_process(defined()), Started(1), 0.0, LIMITS)
+    process, _ = advance(process, Spawned(1, 17), 0.0, LIMITS)
+    process, _ = advance(process, StopAsked(), 1.0, LIMITS)
+    process, _ = advance(process, Exited(1, Exit(-15)), 1.5, LIMITS)
+    assert process.failures == 0
+
+
+# --- what nodes say of it --------------------------------------------------------------------
+
+
+def at_home_on_1(*found: EntryFacts) -> Story:
+    story = one_of_three()
+    node = story.nodes[1]
+    node.tables_adopted(hactl(Wish(G, "start")), frozenset({G}), {}, {})
+    node.cltab_adopted(Cltab((defined(),)))
+    shown = local("start", GroupState.DONE, wanted="start", alive=1, term=1)
+    node.clinit_answered([type(shown)(**{**as_dict(shown), "entries": found})], story.now)
+    return story
+
+
+def as_dict(found: Any) -> dict[str, Any]:
+    return {name: getattr(found, name) for name in found.__struct_fields__}
+
+
+def published(story: Story) -> dict[tuple[str, str], Trouble]:
+    return dict(compose(story.nodes[1].mind, seq=9, now=story.now, left=False).troubles)
+
+
+def test_a_group_is_not_as_wanted_while_an_entry_pauses_on_any_node() -> None:
+    pausing = entry(state="pausing", exit="exit 1", said=("no such port",), since=None)
+    story = at_home_on_1(pausing)
+    found = account(story.nodes[1].mind, G, story.now)
+    words = "entry d respawns too rapidly and pauses, 0 restarts: exit 1: no such port"
+    assert (found.ok, found.why) == (False, f"start DONE on node 1, but {words}")
+    assert "mosha status g" in found.next
+    # What it publishes makes every other node say the same.
+    other = one_of_three()
+    said = status(2, 5, groups=dict(compose_lines(story)), claims={G: 1})
+    said = type(said)(**{**as_dict(said), "troubles": published(story)})
+    other.hear(1, said)
+    there = account(other.nodes[1].mind, G, other.now)
+    assert (there.ok, there.why) == (False, f"start DONE on node 2, but {words}")
+    told = why(other.nodes[1].mind, G, other.now, 0.0)
+    assert not told.ok
+    assert any(reason.rule == "entry" and "no such port" in reason.said for reason in told.reasons)
+
+
+def compose_lines(story: Story) -> dict[str, Any]:
+    return dict(compose(story.nodes[1].mind, seq=9, now=story.now, left=False).groups)
+
+
+def test_a_group_that_runs_by_an_older_cltab_says_so_and_what_to_do() -> None:
+    story = at_home_on_1(entry(command="/bin/old", since=None))
+    found = account(story.nodes[1].mind, G, story.now)
+    assert not found.ok
+    assert found.why == (
+        "runs on node 1 as an older cltab had it: entry d: cltab has it otherwise by now"
+    )
+    assert found.next.startswith("to take the new one over: ")
+
+
+def test_why_says_of_each_entry_here_how_it_is() -> None:
+    story = at_home_on_1(entry(since=None, pid=17))
+    told = why(story.nodes[1].mind, G, story.now, 0.0)
+    assert told.ok
+    (reason,) = (reason for reason in told.reasons if reason.rule == "entry")
+    assert reason.said == "entry d (respawn) is running, pid 17"
+
+
+def test_what_a_node_publishes_of_its_bad_luck_is_bounded() -> None:
+    story = one_of_three()
+    many = [EntryFacts(f"t{n}", Mode.RESPAWN, "pausing") for n in range(9)]
+    shown = local("start", GroupState.DONE, wanted="start", alive=1)
+    plain = as_dict(shown) | {"entries": tuple(many)}
+    locals_ = [type(shown)(**(plain | {"group": f"g{n}"})) for n in range(99)]
+    story.nodes[1].clinit_answered(locals_, story.now)
+    found = published(story)
+    assert len(found) == TROUBLES_MAX
+    assert len([tag for group, tag in found if group == "g0"]) == PER_GROUP_MAX
