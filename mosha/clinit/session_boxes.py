@@ -24,6 +24,7 @@ from mosha import logs
 from mosha.clinit import proc
 from mosha.clinit.adopted import Adopted, Orphanage
 from mosha.clinit.boxes import Key, Left
+from mosha.clinit.descriptors import explained, with_spare
 from mosha.clinit.family import Family
 from mosha.clinit.forker import Forker
 from mosha.clinit.proc import Seen
@@ -287,7 +288,7 @@ class SessionBoxes:
     def _send_round(self, number: Signals, children: Iterable[int], sent: set[int]) -> bool:
         """Signal what has not been; say whether there was anything."""
         before = len(sent)
-        failed: list[int] = []
+        failed: dict[int, str] = {}
         for child in children:
             # Looked up first, for what loses its parent is somewhere else; signalled last, for a
             # shell whose command is interrupted goes on if it does not know yet that it is too.
@@ -299,24 +300,27 @@ class SessionBoxes:
                 if seen.pid not in sent:
                     send = partial(self._family.signal_below, seen, number)
                     self._send_to(seen.pid, send, sent, failed)
-        if failed:
-            logs.get().error("signal_failed", signal=number.name[3:], pids=failed)
+        for reason in sorted(set(failed.values())):
+            pids = [pid for pid, its in failed.items() if its == reason]
+            logs.get().error("signal_failed", signal=number.name, pids=pids, reason=reason)
         return len(sent) > before
 
-    def _below(self, child: int, failed: list[int]) -> list[Seen]:
+    def _below(self, child: int, failed: dict[int, str]) -> list[Seen]:
         try:
-            return self._family.below(child)
-        except OSError:  # no descriptor is left: without its parent it is a child of clinit
-            failed.append(child)
+            return with_spare(partial(self._family.below, child))
+        except OSError as error:  # without its parent it is a child of clinit: the next round
+            failed[child] = explained(error)
             return []
 
     @staticmethod
-    def _send_to(pid: int, send: Callable[[], bool], sent: set[int], failed: list[int]) -> None:
+    def _send_to(
+        pid: int, send: Callable[[], bool], sent: set[int], failed: dict[int, str]
+    ) -> None:
         try:
-            if send():
+            if with_spare(send):
                 sent.add(pid)
-        except OSError:
-            failed.append(pid)
+        except OSError as error:
+            failed[pid] = explained(error)
 
 
 def _of_group(look: _Look, group: str, spared: frozenset[str] = frozenset()) -> list[int]:
