@@ -26,8 +26,12 @@ from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon, is_alive
 from tests.waiting import wait_until
 
-# A daemon that nothing can tell from another: a session of its own, no name, no pipe.
-NAMELESS = "env -i setsid -f sh -c 'echo $$ >> {OUT}; exec sleep 7801' >/dev/null 2>&1 </dev/null"
+# A daemon that nothing can tell from another: a session of its own, no name, no pipe. Whoever
+# started it waits until it has all that: before, it has the session of its entry.
+NAMELESS = (
+    "env -i setsid -f sh -c 'echo $$ >> {OUT}; exec sleep 7801' >/dev/null 2>&1 </dev/null;"
+    " until test -s {OUT}; do sleep 0.01; done"
+)
 
 # Its first thread ends, the other one stays: state Z, and alive.
 HEADLESS = (
