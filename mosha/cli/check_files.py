@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from mosha.core.tables import STOP_LEVEL, TEST_LEVEL, Cltab, Hactl, Wish, level_matches
+from mosha.core.tables import Cltab, Hactl
+from mosha.formats.agreement import Doubt, against_cltab, against_nodes
 from mosha.formats.cltab import parse_cltab
 from mosha.formats.hactl import hactl_warnings, parse_hactl
 from mosha.formats.mistakes import BLANKS, Mistake, Mistakes
-from mosha.formats.names import nearest
 from mosha.formats.settings import Reading, Settings, read_settings
 
 GUESS_BYTES = 1 << 16
@@ -134,9 +134,10 @@ def table_findings(judged: Sequence[Judged], settings: Settings | None) -> list[
     for wish in hactl.value.wishes.values():
         where = f"{hactl.file}:{wish.line}"
         if cltab is not None and isinstance(cltab.value, Cltab):
-            found += _against_cltab(wish, cltab.value, where)
-        if settings is not None and settings.nodes:
-            found += _against_nodes(wish, settings.nodes, where)
+            doubt = against_cltab(wish, cltab.value)
+            found += [_finding(doubt, where)] if doubt else []
+        if settings is not None:
+            found += [_finding(doubt, where) for doubt in against_nodes(wish, settings.nodes)]
     return found
 
 
@@ -154,25 +155,5 @@ def renamed_groups(before: Cltab, after: Cltab, file: str) -> Iterator[Finding]:
         yield Finding("warning", f"{file}:{entry.line}", text, remedy)
 
 
-def _against_cltab(wish: Wish, cltab: Cltab, where: str) -> Iterator[Finding]:
-    entries = cltab.entries_of(wish.group)
-    if wish.level == STOP_LEVEL:
-        return
-    if not entries:  # H4.6
-        guess = nearest(wish.group, cltab.groups())
-        remedy = f"{guess}add it to cltab, or take it out of hactl"
-        yield Finding("mistake", where, f"cltab has no group {wish.group}", remedy)
-    elif not any(level_matches(entry.level, wish.level) for entry in entries):
-        levels = dict.fromkeys(entry.level for entry in entries)
-        usual = [level for level in levels if level not in (STOP_LEVEL, TEST_LEVEL)]
-        told = f"no entry of {wish.group} is for level {wish.level}: nothing of it would run"
-        remedy = f"{nearest(wish.level, usual)}its levels are {', '.join(levels)}"
-        yield Finding("warning", where, told, remedy)
-
-
-def _against_nodes(wish: Wish, nodes: Sequence[int], where: str) -> Iterator[Finding]:
-    for option, named in (("prefer", wish.prefer), ("only", wish.only)):
-        strange = [str(node) for node in named if node not in nodes]
-        if strange:
-            told = f"{option}= of {wish.group} names {', '.join(strange)}"
-            yield Finding("warning", where, told, f"nodes are {', '.join(map(str, nodes))}")
+def _finding(doubt: Doubt, where: str) -> Finding:
+    return Finding("mistake" if doubt.grave else "warning", where, doubt.told, doubt.remedy)

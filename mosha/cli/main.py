@@ -25,6 +25,8 @@ COMMANDS = {
     "status": "What runs where, what is wrong, and what to do.",
     "check": "Every mistake in mosha.toml, cltab and hactl.",
     "set": "Move a group to a level, everywhere.",
+    "start": "Have a group run.",
+    "stop": "Have a group stopped on all nodes.",
     "why": "Why a group is where it is, rule by rule.",
     "why-not": "What keeps a group from a node.",
     "views": "Where nodes disagree about each other.",

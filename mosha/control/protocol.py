@@ -154,11 +154,16 @@ class AskReport(Message, tag="report", tag_field="op"):
 
 
 class SetWish(Message, tag="set", tag_field="op"):
-    """Edits hactl: `group`'s line becomes this, newest everywhere (`mosha set`)."""
+    """Edits hactl: `group`'s line becomes this, newest everywhere (`mosha set`).
+
+    Options that are not named stay as they are. `force`: also what agrees neither with cltab nor
+    with the nodes. An empty `level` is that at which the group runs (`mosha start`).
+    """
 
     group: str
     level: str
     options: tuple[str, ...] = ()
+    force: bool = False
 
 
 class Confirm(Message, tag="confirm", tag_field="op"):

@@ -40,6 +40,9 @@ SETTLE_HALF_S = 2.0
 """A text that looks like half of one waits so long: `scp`, `cat >` and clients of NFS pause in
 the middle for tenths of a second, and what is missing in it would be stopped."""
 
+SPREAD_MIN_S = 5.0
+SPREAD_HEARTBEATS = 4
+
 DIGEST_CHARS = 16
 
 
@@ -203,6 +206,14 @@ def _names(table: Hactl | Cltab | None) -> frozenset[str]:
     if isinstance(table, Hactl):
         return frozenset(table.wishes)
     return frozenset(entry.tag for entry in table.entries) if table else frozenset()
+
+
+def spread_limit_s(heartbeat_s: float) -> float:
+    """Return how long an edit may take to another node and back before that is a failure.
+
+    A status is read once a heartbeat at the least, there and here, and fetching takes a moment.
+    """
+    return max(SPREAD_MIN_S, SPREAD_HEARTBEATS * heartbeat_s)
 
 
 def settle_s(version: TableVersion | None, now_ns: int, seems: Looks) -> float:

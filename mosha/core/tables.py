@@ -96,6 +96,25 @@ class Wish(Struct, frozen=True):
         return not self.only or node in self.only
 
 
+class Change(Struct, frozen=True):
+    """An edit of one wish: its level and the options that are named; others stay as they are."""
+
+    wish: Wish
+    named: frozenset[str]
+
+    def applied(self, before: Wish | None) -> Wish:
+        """Return the wish that it makes of the one before."""
+        kept = before or Wish(self.wish.group, STOP_LEVEL)
+        wish = self.wish
+        return Wish(
+            wish.group,
+            wish.level,
+            prefer=wish.prefer if "prefer" in self.named else kept.prefer,
+            only=wish.only if "only" in self.named else kept.only,
+            failback=wish.failback if "failback" in self.named else kept.failback,
+        )
+
+
 class Hactl(Struct, frozen=True):
     """All wishes of a hactl; a group that is missing here shall be stopped."""
 

@@ -10,12 +10,19 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from mosha.core.tables import Hactl, Wish
+from mosha.core.tables import Change, Hactl, Wish
 from mosha.errors import UsageError
 from mosha.formats.mistakes import BLANKS, Findings, Mistake, readable_lines
 from mosha.formats.names import NAME_RULE, NODE_RULE, is_name, nearest, node_number
 
 OPTIONS = ("prefer", "only", "failback")
+
+IGNORED = "a word that is ignored"
+
+ANY_NODE = ("", "any")
+"""What a command line may say instead of nodes; a file leaves the option out."""
+
+_OPTION_FORM = "options are written prefer=2,3 only=1,2 failback=yes"
 
 NODES_MAX = 1024
 """How many nodes one option can list."""
@@ -48,8 +55,10 @@ def hactl_warnings(data: bytes, file: str) -> tuple[Mistake, ...]:
     return warnings.mistakes
 
 
-def parse_wish(words: list[str]) -> Wish:
-    """Read a wish from the words of a command line: GROUP LEVEL [option=value …].
+def parse_change(words: list[str]) -> Change:
+    """Read a change of a wish from the words of a command line: GROUP LEVEL [option=value …].
+
+    `prefer=any` and `prefer=` name no node, and so for `only`: that is how an option is dropped.
 
     Raises:
         Mistakes: the columns are those of the words joined by blanks. A word that is no
@@ -59,13 +68,21 @@ def parse_wish(words: list[str]) -> Wish:
     mistakes, warnings = Findings("command line"), Findings("command line")
     if not words or line.lstrip(BLANKS).startswith("#"):
         mistakes.add(1, 1, line, "no group", "write GROUP LEVEL [option=value ...]")
-    wish = _read_wish(1, line, mistakes, warnings)
+    wish = _read_wish(1, line, mistakes, warnings, any_node=True)
     for warning in warnings.mistakes:
-        mistakes.add(1, warning.column, warning.text, warning.problem, warning.remedy)
+        problem = "not an option" if warning.problem == IGNORED else warning.problem
+        remedy = _OPTION_FORM if warning.problem == IGNORED else warning.remedy
+        mistakes.add(1, warning.column, warning.text, problem, remedy)
     mistakes.raise_if_any()
     if wish is None:
         raise UsageError("no group given; write GROUP LEVEL [option=value ...]")
-    return wish
+    named = frozenset(word.text.partition("=")[0] for word in _said(line)[2:])
+    return Change(wish, named)
+
+
+def parse_wish(words: list[str]) -> Wish:
+    """Read a whole wish from words: what `parse_change` reads, with the defaults for the rest."""
+    return parse_change(words).wish
 
 
 def render_hactl(hactl: Hactl) -> str:
@@ -139,7 +156,9 @@ def _read(data: bytes, mistakes: Findings, warnings: Findings) -> dict[str, Wish
     return wishes
 
 
-def _read_wish(number: int, line: str, mistakes: Findings, warnings: Findings) -> Wish | None:
+def _read_wish(
+    number: int, line: str, mistakes: Findings, warnings: Findings, *, any_node: bool = False
+) -> Wish | None:
     words = _said(line)
     if not words:
         return None
@@ -154,8 +173,9 @@ def _read_wish(number: int, line: str, mistakes: Findings, warnings: Findings) -
         if not is_name(word.text):
             mistakes.add(number, word.column, word.text, f"not the name of a {kind}", NAME_RULE)
     options = _read_options(number, words[2:], mistakes, warnings)
-    prefer = _nodes(number, options.get("prefer"), mistakes)
-    only = _nodes(number, options.get("only"), mistakes)
+    free = ANY_NODE if any_node else ()
+    prefer = _nodes(number, options.get("prefer"), mistakes, free)
+    only = _nodes(number, options.get("only"), mistakes, free)
     failback = _yes_no(number, options.get("failback"), mistakes)
     if mistakes.total > before:
         return None
@@ -175,7 +195,7 @@ def _read_options(
         key, equals, value = word.text.partition("=")
         if not equals:  # H4.3, HC-07
             remedy = "remove it, or put a '#' before it"
-            warnings.add(number, word.column, word.text, "a word that is ignored", remedy)
+            warnings.add(number, word.column, word.text, IGNORED, remedy)
         elif key not in OPTIONS:
             remedy = f"{nearest(key, OPTIONS)}the options are {', '.join(OPTIONS)}"
             mistakes.add(number, word.column, word.text, "unknown option", remedy)
@@ -186,8 +206,10 @@ def _read_options(
     return options
 
 
-def _nodes(number: int, value: _Word | None, mistakes: Findings) -> tuple[int, ...]:
-    if value is None:
+def _nodes(
+    number: int, value: _Word | None, mistakes: Findings, free: tuple[str, ...]
+) -> tuple[int, ...]:
+    if value is None or value.text in free:
         return ()
     nodes: list[int] = []
     parts = value.text.split(",")

@@ -88,7 +88,8 @@ class Monitor:
             mode=settings.watch,
             ignored=self.layout.clstat(me),
         )
-        self.replicator = Replicator(self.layout, me, settings.state_path, self.on_tables)
+        own = (self.layout, me, settings.state_path, self.on_tables)
+        self.replicator = Replicator(*own, heartbeat_s=timing.heartbeat_s)
         self.membership = Membership(settings, self.layout, settings.state_path)
         self.read_settings: Callable[[], Settings] | None = None
         self.on_published: Callable[[], None] = lambda: None
@@ -254,9 +255,8 @@ class Monitor:
         self._tables = tables
         groups = frozenset(tables.cltab.groups()) if tables.cltab is not None else None
         self.node.cltab_adopted(tables.cltab)
-        self.node.tables_adopted(
-            tables.hactl, groups, tables.versions, tables.refused, tables.pasts
-        )
+        adopted = (tables.hactl, groups, tables.versions, tables.refused)
+        self.node.tables_adopted(*adopted, tables.pasts)
         self.settle()
 
     # --- orders ----------------------------------------------------------------------

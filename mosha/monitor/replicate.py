@@ -18,12 +18,12 @@ import anyio
 from msgspec import Struct, field
 
 from mosha.core.lineage import Past
-from mosha.core.replication import CLTAB, HACTL, TABLES
+from mosha.core.replication import CLTAB, HACTL, TABLES, spread_limit_s
 from mosha.core.status import TableVersion
-from mosha.core.tables import STOP_LEVEL, Cltab, Hactl, Wish
-from mosha.errors import UsageError
-from mosha.formats.hactl import render_wish, set_wish
-from mosha.formats.names import nearest
+from mosha.core.tables import STOP_LEVEL, Change, Cltab, Hactl, Wish
+from mosha.errors import HostError, UsageError
+from mosha.formats.agreement import Doubt, against_cltab, unknown_group
+from mosha.formats.hactl import OPTIONS, parse_hactl, render_wish, set_wish
 from mosha.monitor.table_files import REMARKS_MAX
 from mosha.monitor.table_keeper import Keeper, Means
 from mosha.monitor.table_own import OwnFile
@@ -34,9 +34,6 @@ from mosha.monitor.workers import Worker
 LIMIT_S = 5.0
 """How long a call on a file system may take. The network file systems that were measured
 answer within 3 s when nothing is wrong."""
-
-
-GROUPS_SHOWN_MAX = 10
 
 
 class Places(Protocol):
@@ -63,12 +60,20 @@ class Tables(Struct, frozen=True):
     warnings: tuple[str, ...] = ()
 
 
+class Done(Struct, frozen=True):
+    """What an edit came to: the line of hactl, where it is in force, and whether it is new."""
+
+    line: str
+    nodes: tuple[int, ...]
+    changed: bool = True
+
+
 class Replicator:
     """Keeps the tables of one node the newest valid ones of the cluster.
 
     `on_tables` is called on the event loop with everything, at the end of `load` and after
     each change; `tables` is what it was called with last. No call waits longer than
-    `limit_s` for a file system.
+    `limit_s` for a file system; `heartbeat_s` is how often nodes hear each other at the least.
     """
 
     def __init__(
@@ -80,11 +85,14 @@ class Replicator:
         *,
         wall_ns: Callable[[], int] = time.time_ns,
         limit_s: float = LIMIT_S,
+        heartbeat_s: float = 0.0,
     ) -> None:
         self.tables = Tables()
         self._on_tables = on_tables
         self._loaded = False
         self._setting = asyncio.Lock()
+        self._news = asyncio.Event()
+        self._spread_s = spread_limit_s(heartbeat_s)
         self._workers: dict[int, Worker] = {}
         self._means = Means(
             me=me,
@@ -149,30 +157,70 @@ class Replicator:
             for name, peers in self._peers.items():
                 version = tables.get(name) if fresh else None
                 peers.peer_has(node, version, (pasts or {}).get(name, ()))
+            self._announce()
 
-    async def set_wish(self, wish: Wish) -> str:
-        """Make `wish` what hactl says of its group, newest everywhere; return what was done.
+    async def set_wish(self, wish: Wish | Change, *, force: bool = False) -> Done:
+        """Edit the wish of a group, newest everywhere; return what hactl says then, and where.
+
+        Returns when all nodes that are heard have it, or some have and the others take long.
+        `force`: also a wish that does not agree with cltab.
 
         Raises:
-            UsageError: a group that cltab in force lacks, unless it shall stop.
-            HostError: hactl cannot be written, or is not in force here.
+            UsageError: a group or a level that cltab in force lacks.
+            HostError: hactl cannot be written, or is not in force here, or on no other node.
         """
+        change = wish if isinstance(wish, Change) else Change(wish, frozenset(OPTIONS))
         async with self._setting:
             for name in TABLES:
                 await self._own[name].look()
                 await self._peers[name].pull()
-            if wish.level != STOP_LEVEL:
-                self._check_group(wish.group)
+            if not force:
+                self._check(change.wish)
 
             def edit(data: bytes) -> bytes:
-                return set_wish(data.decode("utf-8"), wish).encode("utf-8")
+                before = parse_hactl(data, HACTL).wishes.get(change.wish.group)
+                return set_wish(data.decode("utf-8"), change.applied(before)).encode("utf-8")
 
             before = self._keepers[HACTL].version
             after = await self._own[HACTL].put(edit, self._peers[HACTL].known)
-        line = render_wish(wish)
-        if before == after:
-            return f"hactl says so already: {line}"
-        return f"hactl in force on node {self._means.me} now says: {line}"
+            wanted = self._said(change.wish.group)
+        return await self._spread(wanted, after, changed=before != after)
+
+    async def _spread(self, wanted: str, version: TableVersion, *, changed: bool) -> Done:
+        """Wait until the nodes that are heard have a version."""
+        group = wanted.partition(" ")[0]
+        with anyio.move_on_after(self._spread_s / 2):
+            await self._until_on(version, lambda here: here >= self._peers[HACTL].heard)
+        with anyio.move_on_after(self._spread_s / 2):
+            await self._until_on(version, bool)
+        said, nodes = self._said(group), self._nodes_with(version)
+        if said != wanted:
+            text = f"{wanted!r} was in force for a moment, and another edit holds: {said!r}"
+            raise HostError(text)
+        if not nodes and self._peers[HACTL].heard:
+            raise HostError(
+                f"hactl in force on node {self._means.me} now says: {wanted}; but no other node "
+                f"has it after {self._spread_s:g} s: if this one dies now, it is lost"
+            )
+        return Done(wanted, tuple(sorted({*nodes, self._means.me})), changed)
+
+    async def _until_on(
+        self, version: TableVersion, enough: Callable[[frozenset[int]], bool]
+    ) -> None:
+        while self._peers[HACTL].heard and not enough(self._nodes_with(version)):
+            await self._news.wait()
+
+    def _nodes_with(self, version: TableVersion) -> frozenset[int]:
+        """Return the peers that have a version, or what is in force here and came from it."""
+        peers, now = self._peers[HACTL], self._keepers[HACTL].version
+        return peers.nodes_with(version) | (peers.nodes_with(now) if now else frozenset())
+
+    def _said(self, group: str) -> str:
+        """Return what hactl in force here says of a group."""
+        force = self._keepers[HACTL].force
+        table = force.table if force else None
+        wish = table.wishes.get(group) if isinstance(table, Hactl) else None
+        return render_wish(wish) if wish else ""
 
     def unknown_groups(self) -> list[str]:
         """Return the groups that hactl in force names and cltab lacks (H4.6)."""
@@ -182,11 +230,13 @@ class Replicator:
         force = self._keepers[CLTAB].force
         return force.table if force and isinstance(force.table, Cltab) else None
 
-    def _check_group(self, group: str) -> None:
+    def _check(self, wish: Wish) -> None:
         cltab = self._cltab()
-        known = cltab.groups() if cltab else ()
-        if group not in known:
-            raise UsageError(_no_such_group(group, known))
+        doubt = _doubt(wish, cltab)
+        if wish.level == STOP_LEVEL and (cltab is None or self._said(wish.group)):
+            doubt = None  # it may be a way to end it, and takes nothing
+        if doubt is not None:
+            raise UsageError(f"{doubt.told}; {doubt.remedy}")
 
     def _worker(self, node: int) -> Worker:
         found = self._workers.get(node)
@@ -196,7 +246,12 @@ class Replicator:
 
     # --- telling ---------------------------------------------------------------------
 
+    def _announce(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
     def _tell(self) -> None:
+        self._announce()
         if self._loaded:
             now = self._now()
             if now != self.tables:
@@ -227,12 +282,10 @@ class Replicator:
             for name, table in ((CLTAB, cltab), (HACTL, hactl))
             if table is None
         ]
-        for group in _unknown_groups(hactl, cltab)[:REMARKS_MAX]:
-            line = hactl.wishes[group].line if hactl else 0
-            remarks.append(
-                f"hactl:{line}: {_no_such_group(group, cltab.groups() if cltab else ())}"
-            )
-        return remarks
+        wishes = hactl.wishes.values() if hactl else ()
+        doubts = ((wish, _doubt(wish, cltab)) for wish in wishes)
+        found = [f"hactl:{w.line}: {d.told}; {d.remedy}" for w, d in doubts if d is not None]
+        return remarks + found[:REMARKS_MAX]
 
 
 def _unknown_groups(hactl: Hactl | None, cltab: Cltab | None) -> list[str]:
@@ -240,7 +293,7 @@ def _unknown_groups(hactl: Hactl | None, cltab: Cltab | None) -> list[str]:
     return sorted(set(hactl.wishes) - known) if hactl else []
 
 
-def _no_such_group(group: str, known: tuple[str, ...]) -> str:
-    shown = ", ".join(sorted(known)[:GROUPS_SHOWN_MAX]) or "none"
-    more = ", ..." if len(known) > GROUPS_SHOWN_MAX else ""
-    return f"cltab has no group {group!r}; {nearest(group, known)}its groups are {shown}{more}"
+def _doubt(wish: Wish, cltab: Cltab | None) -> Doubt | None:
+    if wish.group not in (cltab.groups() if cltab else ()):
+        return unknown_group(wish.group, cltab.groups() if cltab else ())
+    return against_cltab(wish, cltab) if cltab else None

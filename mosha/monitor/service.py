@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import anyio
 import msgspec
+from msgspec.structs import replace
 
 from mosha.clock import boottime
 from mosha.control.address import listen
@@ -25,14 +26,15 @@ from mosha.control.protocol import (
 )
 from mosha.control.server import Client, Server
 from mosha.core import reasons
-from mosha.core.tables import Wish
+from mosha.core.tables import STOP_LEVEL
 from mosha.core.why import why
 from mosha.core.why_not import why_not
 from mosha.errors import MoshaError
 from mosha.formats import hastat
 from mosha.formats.explanation import render_explanation
-from mosha.formats.hactl import parse_wish
+from mosha.formats.hactl import parse_change
 from mosha.formats.names import nearest
+from mosha.monitor.answers import answer, check_nodes, with_level
 from mosha.monitor.chronicle import Chronicle
 from mosha.monitor.daemon import Monitor
 from mosha.monitor.reload import reload
@@ -88,7 +90,7 @@ class Service:
                 self._followers.add(client)
                 return self._report()
             case SetWish():
-                return MonitorReply(ok=True, text=await monitor.replicator.set_wish(_wish(request)))
+                return MonitorReply(ok=True, text=await self._set(request))
             case Confirm():
                 refusal = monitor.node.confirmed(request.node)
                 monitor.settle()
@@ -104,6 +106,20 @@ class Service:
                 monitor.leave()
                 await monitor.left()
                 return MonitorReply(ok=not monitor.stranded, text=farewell(monitor))
+
+    async def _set(self, request: SetWish) -> str:
+        monitor, mind = self._monitor, self._monitor.node.mind
+        # A level that is to be found out is one that every group may be at, for the reader.
+        change = parse_change([request.group, request.level or STOP_LEVEL, *request.options])
+        tables = monitor.replicator.tables
+        if not request.level:
+            change = replace(change, wish=replace(change.wish, level=""))
+        before = tables.hactl.wishes.get(request.group) if tables.hactl else None
+        change = with_level(change, tables.cltab, before)
+        if not request.force:
+            check_nodes(change.wish, mind.view.members | {mind.me} | mind.view.electorate.nodes)
+        done = await monitor.replicator.set_wish(change, force=request.force)
+        return answer(done, change.applied(before), mind)
 
     def _report(self) -> MonitorReply:
         return MonitorReply(ok=True, report=_raw(hastat.render_hastat(self._monitor.report())))
@@ -154,7 +170,3 @@ class Service:
 def _raw(data: bytes) -> msgspec.Raw:
     """Return JSON on one line: the messages of the socket are lines."""
     return msgspec.Raw(msgspec.json.format(data, indent=-1))
-
-
-def _wish(request: SetWish) -> Wish:
-    return parse_wish([request.group, request.level, *request.options])

@@ -45,18 +45,18 @@ class PeerVersions:
         own = self._keeper.version
         return [*self._adverts.values(), *([own] if own else [])]
 
-    def nodes_with(self, version: TableVersion) -> list[int]:
+    def nodes_with(self, version: TableVersion) -> frozenset[int]:
         """Return the peers on which a version is in force, or one that came from it."""
-        return sorted(
+        return frozenset(
             node
             for node, there in self._adverts.items()
             if there == version or version in self._pasts[node]
         )
 
     @property
-    def heard(self) -> bool:
-        """Whether any peer is heard that has a version in force."""
-        return bool(self._adverts)
+    def heard(self) -> frozenset[int]:
+        """The peers that are heard and have a version in force."""
+        return frozenset(self._adverts)
 
     def peer_has(self, node: int, version: TableVersion | None, past: Past = ()) -> None:
         """Take in what is in force on a peer; None for one that has none or is not heard.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from mosha.control.protocol import Confirm, Leave, MonitorReply, MonitorRequest, SetWish
 from tests.cli.conftest import Home, Mosha
@@ -24,6 +25,9 @@ COMMANDS = [
         ["set", "web", "start", "prefer=2,3"],
         SetWish(group="web", level="start", options=("prefer=2,3",)),
     ),
+    (["set", "web", "strat", "--force"], SetWish(group="web", level="strat", force=True)),
+    (["start", "web"], SetWish(group="web", level="")),
+    (["stop", "web"], SetWish(group="web", level="stop")),
     (["confirm", "3", "--yes"], Confirm(node=3)),
     (["shutdown"], Leave()),
     (["shutdown", "--wait"], Leave()),
@@ -88,7 +92,7 @@ def test_a_monitor_that_goes_away_without_an_answer_is_told(
         (["web", "start", "prefre=2"], "did you mean 'prefer'?"),
         (["web", "start", "prefer=x"], "not a node number"),
         (["we b", "start"], "command line"),
-        (["web", "start", "soon"], "soon"),
+        (["web", "start", "soon"], "not an option: 'soon'; options are written prefer=2,3"),
     ],
 )
 def test_a_mistyped_wish_is_wrong_usage_and_asks_nobody(
@@ -97,6 +101,19 @@ def test_a_mistyped_wish_is_wrong_usage_and_asks_nobody(
     said = mosha("set", *words)
     assert said.status == 2
     assert told in said.err
+
+
+def test_who_waits_hears_how_it_goes_and_whether_it_came_about(mosha: Mosha, home: Home) -> None:
+    with FakeMonitor(home.rundir, report()) as monitor:
+        said = mosha("start", "web", "--wait")
+        assert (said.status, said.out, said.err) == (0, "done\n", "web: start DONE on node 1\n")
+        said = mosha("set", "new", "start", "--wait", "--limit", "0")
+        assert (said.status, said.out) == (1, "done\n")
+        assert said.err == "new: on no node\nnew: not reached within 0 s\n"
+        views = [replace(view, wanted="stop") for view in monitor.report.groups]
+        monitor.report = replace(monitor.report, groups=views)
+        said = mosha("stop", "web", "--wait", "--limit", "0")  # it still runs
+        assert said.status == 1
 
 
 def test_confirm_without_a_terminal_wants_yes(mosha: Mosha, home: Home) -> None:

@@ -13,9 +13,11 @@ from mosha.core.tables import Hactl, Wish
 from mosha.errors import UsageError
 from mosha.formats.hactl import (
     hactl_warnings,
+    parse_change,
     parse_hactl,
     parse_wish,
     render_hactl,
+    render_wish,
     set_wish,
 )
 from mosha.formats.mistakes import Mistakes
@@ -244,3 +246,31 @@ def test_the_example_is_valid_and_has_no_warnings() -> None:
     data = (Path(__file__).parents[2] / "conf" / "hactl").read_bytes()
     assert set(parse_hactl(data, "hactl").wishes) == {"web", "worker"}
     assert hactl_warnings(data, "hactl") == ()
+
+
+@pytest.mark.parametrize(
+    ("words", "before", "after"),
+    [
+        (
+            "g start",
+            "g stop prefer=2 only=1,2 failback=yes",
+            "g start prefer=2 only=1,2 failback=yes",
+        ),
+        ("g start only=3", "g start prefer=2", "g start prefer=2 only=3"),
+        (
+            "g start prefer=any only=any failback=no",
+            "g stop prefer=2 only=2 failback=yes",
+            "g start",
+        ),
+        ("g start prefer= only=", "g stop prefer=2 only=2", "g start"),
+        ("g start prefer=2", "", "g start prefer=2"),
+    ],
+)
+def test_a_change_keeps_what_it_does_not_name(words: str, before: str, after: str) -> None:
+    wish = parse_wish(before.split()) if before else None
+    assert render_wish(parse_change(words.split()).applied(wish)) == after
+
+
+def test_any_node_is_a_word_of_the_command_line_and_not_of_the_file() -> None:
+    with pytest.raises(Mistakes, match="not a node number: 'any'"):
+        parse_hactl(b"g start prefer=any\n", "hactl")

@@ -16,6 +16,8 @@ from structlog.testing import capture_logs
 from mosha.core.replication import CLTAB, HACTL, NS_PER_S, TABLES, version_of
 from mosha.core.tables import Wish
 from mosha.errors import HostError, UsageError
+from mosha.formats.hactl import parse_change
+from mosha.monitor.replicate import Done
 from tests.monitor.table_cluster import BAR, CLTAB_TEXT, FOO, Cluster, Host
 from tests.waiting import until
 
@@ -233,10 +235,10 @@ async def test_a_wish_is_set_everywhere_and_the_comments_stay(
         await cluster.agree("# ours\nfoo start # mine\n")
         await cluster.agree(CLTAB_TEXT, CLTAB)
         said = await three[1].replicator.set_wish(Wish("foo", "stop", prefer=(2, 3)))
-        assert said == "hactl in force on node 2 now says: foo stop prefer=2,3"
+        assert said == Done("foo stop prefer=2,3", (1, 2, 3))
         await cluster.agree("# ours\nfoo stop prefer=2,3 # mine\n")
         said = await three[2].replicator.set_wish(Wish("foo", "stop", prefer=(2, 3)))
-        assert said == "hactl says so already: foo stop prefer=2,3"
+        assert said == Done("foo stop prefer=2,3", (1, 2, 3), changed=False)
 
 
 async def test_a_wish_can_be_the_first_line_of_all(cluster: Cluster) -> None:
@@ -246,19 +248,69 @@ async def test_a_wish_can_be_the_first_line_of_all(cluster: Cluster) -> None:
         assert one.agrees("foo stop\n")
 
 
-async def test_only_a_stop_can_be_wished_for_a_group_that_cltab_lacks(
-    cluster: Cluster, one: Host
-) -> None:
+async def test_what_cltab_lacks_is_no_wish_unless_it_is_forced(cluster: Cluster, one: Host) -> None:
     async with cluster.running():
-        with pytest.raises(UsageError) as raised:
-            await one.replicator.set_wish(Wish("fooo", "start"))
-        assert str(raised.value) == (
-            "cltab has no group 'fooo'; did you mean 'foo'? its groups are bar, foo"
-        )
-        await one.replicator.set_wish(Wish("fooo", "stop"))
+        for wish, words in (
+            (Wish("fooo", "start"), "no group 'fooo'; did you mean 'foo'? its groups are bar, foo"),
+            (Wish("fooo", "stop"), "cltab has no group 'fooo'; did you mean 'foo'?"),
+            (Wish("foo", "strat"), "no entry of foo is for level strat: nothing of it would run"),
+            (Wish("foo", "strat"), "did you mean 'start'? its levels are start"),
+        ):
+            with pytest.raises(UsageError) as raised:
+                await one.replicator.set_wish(wish)
+            assert words in str(raised.value)
+        assert one.agrees("foo start\n")
+        for level in ("plan", "stop", "start"):
+            await one.replicator.set_wish(Wish("foo", level))
+        await one.replicator.set_wish(Wish("fooo", "start"), force=True)
+        await one.replicator.set_wish(Wish("fooo", "stop"))  # hactl has it
         assert one.agrees("foo start\nfooo stop\n")
         assert one.replicator.unknown_groups() == ["fooo"]
         assert any("hactl:2: cltab has no group 'fooo'" in line for line in one.tables.warnings)
+
+
+async def test_a_level_that_nobody_knows_is_a_problem_in_status(
+    cluster: Cluster, one: Host
+) -> None:
+    async with cluster.running():
+        one.edited("foo strat\n")
+        await until(lambda: one.agrees("foo strat\n"))
+        (warning,) = one.tables.warnings
+        assert warning == (
+            "hactl:1: no entry of foo is for level strat: nothing of it would run; "
+            "did you mean 'start'? its levels are start"
+        )
+
+
+async def test_a_wish_that_reaches_no_other_node_is_a_failure_in_words(
+    cluster: Cluster, three: list[Host]
+) -> None:
+    one, two, _third = three
+    one.edit(CLTAB_TEXT, CLTAB, age_s=60)
+    one.edit(FOO, age_s=60)
+    one.replicator._spread_s = 0.5
+    async with cluster.running():
+        cluster.connect()
+        await cluster.agree(FOO)
+        two.hears = three[2].hears = []
+        with pytest.raises(HostError, match=r"foo stop; but no other node has it after 0\.5 s"):
+            await one.replicator.set_wish(Wish("foo", "stop"))
+        two.hears = [one]
+        assert (await one.replicator.set_wish(Wish("bar", "start"))).nodes == (1, 2)
+
+
+async def test_options_that_are_not_named_stay(cluster: Cluster, one: Host) -> None:
+    async with cluster.running():
+        for words, line in (
+            ("foo start prefer=2 failback=yes", "foo start prefer=2 failback=yes"),
+            ("foo start only=2,3", "foo start prefer=2 only=2,3 failback=yes"),
+            ("foo stop", "foo stop prefer=2 only=2,3 failback=yes"),
+            ("foo start prefer=any", "foo start only=2,3 failback=yes"),
+            ("foo start only= failback=no", "foo start"),
+        ):
+            done = await one.replicator.set_wish(parse_change(words.split()))
+            assert done.line == line
+            assert one.agrees(f"{line}\n")
 
 
 async def test_a_wish_is_set_in_the_newest_text_even_if_nobody_has_looked_at_it_yet(
@@ -268,6 +320,7 @@ async def test_a_wish_is_set_in_the_newest_text_even_if_nobody_has_looked_at_it_
     one.edit(CLTAB_TEXT, CLTAB)
     two.edit(BAR, age_s=10)
     async with cluster.running():
+        one.hears, two.hears = [two], [one]
         one.replicator.peer_tables(2, two.tables.versions, fresh=True)
         await one.replicator.set_wish(Wish("foo", "start"))
         assert one.agrees(BAR + FOO)
@@ -290,5 +343,6 @@ async def test_a_wish_replaces_a_refused_file_and_keeps_its_text(
 async def test_wishes_set_at_once_are_all_there(cluster: Cluster, one: Host) -> None:
     groups = [f"g{number}" for number in range(5)]
     async with cluster.running():
-        await asyncio.gather(*(one.replicator.set_wish(Wish(group, "stop")) for group in groups))
+        wishes = [Wish(group, "stop") for group in groups]
+        await asyncio.gather(*(one.replicator.set_wish(w, force=True) for w in wishes))
         assert sorted((one.own() or "").splitlines()[1:]) == [f"{group} stop" for group in groups]

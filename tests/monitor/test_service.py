@@ -69,9 +69,29 @@ async def test_a_wish_is_carried_out_and_stays_in_hactl(house: House) -> None:
     await until(lambda: house.where("g") == "stop DONE")
 
 
+async def test_a_start_finds_its_level_and_a_preference_says_what_it_does_not_do(
+    house: House,
+) -> None:
+    assert (await house.ask(SetWish("h", ""))).text == (
+        "hactl in force on node 1 now says: h start"
+    )
+    await until(lambda: house.where("h") == "start DONE")
+    mind = house.monitor.node.mind
+    mind.view.members = frozenset({2})
+    assert (await house.ask(SetWish("h", "start", ("prefer=2",)))).text == (
+        "hactl in force on node 1 now says: h start prefer=2; no other node is heard; "
+        "it runs on node 1 and stays there, prefer= is for the next choice; "
+        "to move it now: mosha move h 2"
+    )
+    assert "says so already: h start prefer=2;" in (await house.ask(SetWish("h", ""))).text
+
+
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
+        (SetWish("nonsense", ""), "cltab has no group 'nonsense'; its groups are g, h"),
+        (SetWish("g", "strat"), "did you mean 'start'? its levels are start"),
+        (SetWish("g", "start", ("only=9",)), "only= of g names 9; nodes are 1"),
         (SetWish("nonsense", "start"), "nonsense"),
         (SetWish("g", "start", ("favour=1",)), "favour"),
         (SetWish("g:h", "start"), "g:h"),

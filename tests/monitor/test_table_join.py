@@ -148,7 +148,7 @@ async def test_a_node_that_was_away_brings_nothing_back(
         for host in hosts:
             host.hears = [h for h in hosts if away not in (h, host) and h is not host]
         for level in ("stop", "other", "start", "stop"):
-            await hosts[0].replicator.set_wish(Wish("a", level))
+            await hosts[0].replicator.set_wish(Wish("a", level), force=True)
         cluster.connect()
         text = await settled(hosts)
         assert text == WISHES.replace("a start", "a stop")

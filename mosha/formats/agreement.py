@@ -1,0 +1,60 @@
+"""Whether a wish of hactl agrees with cltab and with the nodes there are.
+
+`mosha check`, `mosha set` and the problems of `mosha status` ask here, so they say the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from mosha.core.tables import BUILT_IN_LEVELS, STOP_LEVEL, Cltab, Wish
+from mosha.formats.names import nearest
+
+NAMES_SHOWN_MAX = 10
+
+
+class Doubt(NamedTuple):
+    """What is wrong with a wish, and what to do. `grave`: the group cannot run at all."""
+
+    grave: bool
+    told: str
+    remedy: str
+
+
+def against_cltab(wish: Wish, cltab: Cltab) -> Doubt | None:
+    """Return what a wish asks that cltab does not have: the group, or the level.
+
+    Who wants a group stopped wants nothing of cltab.
+    """
+    if wish.level == STOP_LEVEL:
+        return None
+    if not cltab.entries_of(wish.group):  # H4.6
+        return unknown_group(wish.group, cltab.groups())
+    if cltab.has_level(wish.group, wish.level):
+        return None
+    levels = tuple(dict.fromkeys(entry.level for entry in cltab.entries_of(wish.group)))
+    usual = [level for level in levels if level not in BUILT_IN_LEVELS]
+    told = f"no entry of {wish.group} is for level {wish.level}: nothing of it would run"
+    return Doubt(False, told, f"{nearest(wish.level, usual)}its levels are {listed(levels)}")
+
+
+def unknown_group(group: str, known: Collection[str]) -> Doubt:
+    """Return that cltab lacks a group, with the one that may be meant."""
+    remedy = f"{nearest(group, known)}its groups are {listed(sorted(known))}"
+    return Doubt(True, f"cltab has no group {group!r}", remedy)
+
+
+def against_nodes(wish: Wish, nodes: Collection[int]) -> Iterator[Doubt]:
+    """Return the nodes that a wish names and that there are not; `nodes` empty: not known."""
+    for option, named in (("prefer", wish.prefer), ("only", wish.only)):
+        strange = [str(node) for node in named if nodes and node not in nodes]
+        if strange:
+            told = f"{option}= of {wish.group} names {', '.join(strange)}"
+            yield Doubt(False, told, f"nodes are {', '.join(map(str, sorted(nodes)))}")
+
+
+def listed(names: Collection[str]) -> str:
+    """Return the first names, `...` for the rest."""
+    shown = ", ".join(list(names)[:NAMES_SHOWN_MAX]) or "none"
+    return f"{shown}, ..." if len(names) > NAMES_SHOWN_MAX else shown

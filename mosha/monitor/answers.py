@@ -1,0 +1,80 @@
+"""What the monitor answers to an edit of a wish, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from mosha.core.seat import Mind
+from mosha.core.tables import BUILT_IN_LEVELS, STOP_LEVEL, Change, Cltab, Wish
+from mosha.errors import UsageError
+from mosha.formats.agreement import against_nodes, listed, unknown_group
+from mosha.monitor.replicate import Done
+
+USUAL_LEVEL = "start"
+
+
+def with_level(change: Change, cltab: Cltab | None, before: Wish | None) -> Change:
+    """Return a change that names a level: of its own, of the wish before, or the usual one.
+
+    Raises:
+        UsageError: the group has several levels, or none, and neither is the usual one.
+    """
+    if change.wish.level:
+        return change
+    group = change.wish.group
+    entries = cltab.entries_of(group) if cltab else ()
+    if not entries:
+        doubt = unknown_group(group, cltab.groups() if cltab else ())
+        raise UsageError(f"{doubt.told}; {doubt.remedy}")
+    fields = (part.strip() for entry in entries for part in entry.level.split(","))
+    levels = [level for level in dict.fromkeys(fields) if level not in BUILT_IN_LEVELS]
+    if before is not None and before.level != STOP_LEVEL:
+        level = before.level
+    elif USUAL_LEVEL in levels or len(levels) == 1:
+        level = USUAL_LEVEL if USUAL_LEVEL in levels else levels[0]
+    else:
+        raise UsageError(f"say which level: mosha set {group} LEVEL; it has {listed(levels)}")
+    wish = change.wish
+    return Change(Wish(group, level, wish.prefer, wish.only, wish.failback), change.named)
+
+
+def check_nodes(wish: Wish, nodes: Collection[int]) -> None:
+    """Refuse a wish for nodes that there are not.
+
+    Raises:
+        UsageError: with the nodes there are.
+    """
+    for doubt in against_nodes(wish, nodes):
+        raise UsageError(f"{doubt.told}; {doubt.remedy}")
+
+
+def answer(done: Done, wish: Wish, mind: Mind) -> str:
+    """Say what hactl says now, where it is in force, and what does not follow from it."""
+    nodes = ", ".join(map(str, done.nodes))
+    told = f"hactl in force on node {nodes} now says: {done.line}"
+    if not done.changed:
+        told = f"hactl says so already: {done.line}"
+    if mind.view.members and len(done.nodes) == 1:
+        told += "; no other node is heard"
+    return told + _stays(wish, mind)
+
+
+def _stays(wish: Wish, mind: Mind) -> str:
+    """Say that a preference moves nothing that runs, where somebody may expect it."""
+    here = places(mind, wish.group)
+    if wish.level == STOP_LEVEL or not wish.prefer or wish.failback or not here:
+        return ""
+    first, node = wish.prefer[0], here[0]
+    if len(here) > 1 or node == first or not wish.allows(node):
+        return ""
+    return (
+        f"; it runs on node {node} and stays there, prefer= is for the next choice; "
+        f"to move it now: mosha move {wish.group} {first}"
+    )
+
+
+def places(mind: Mind, group: str) -> list[int]:
+    """Return the nodes on which a group is, as far as their word counts now."""
+    lines = ((status.node, status.groups.get(group)) for status in mind.view.fresh())
+    there = [node for node, line in lines if line is not None and line.active]
+    return sorted([*there, mind.me] if mind.local(group).present else there)
