@@ -265,6 +265,8 @@ def _clstat(argument: str) -> str:
         run="5f0c91aa",
         boot="77de02c1",
         seq=1041,
+        timeout_ms=60_000,
+        heartbeat_ms=5_000,
         seen={1: Stamp(1_763_790_000, 884), 3: Stamp(1_763_700_000, 52)},
         votes={
             "mail": Vote(term=17, node=1, inc=1_763_790_000, seq=880),

@@ -72,8 +72,12 @@ def _verdict(report: Report, told: int, width: int) -> Text:
     count = f"{as_wanted} of {len(report.groups)} groups as wanted"
     if not report.groups:
         count = "no groups: hactl names none"
+    late = [node for node in report.nodes if node.late]
     if report.as_wanted:
         verdict = Text(f"OK: {count}", f"bold {GOOD}")
+    elif late and told == len(late) and as_wanted == len(report.groups):
+        missed = ", ".join(f"node {node.node} missed {node.late} heartbeats" for node in late)
+        verdict = Text(f"LATE: {missed}; {count} when last heard", f"bold {MOVING}")
     else:
         verdict = Text(f"NOT OK: {told} problem{'s' * (told != 1)}, {count}", BAD)
     seen = Text(f"seen from node {report.node} at {_clock(report.time)}", OLD)
@@ -155,7 +159,9 @@ def _places(report: Report) -> Table:
     for group in report.groups:
         told = [
             Text.assemble(
-                f"{instance.node}: ", _instance(group, instance, standings.get(instance.node))
+                f"{instance.node}: ",
+                _instance(group, instance, standings.get(instance.node)),
+                _doubt(standings.get(instance.node)),
             )
             for instance in _shown(group)
         ]
@@ -165,7 +171,8 @@ def _places(report: Report) -> Table:
 
 def _head(node: NodeReport) -> Text:
     here = node.state in _PRESENT
-    return Text(f"NODE {node.node}" + ("" if here else f" {node.state}"), TITLE if here else OLD)
+    word = " late" if node.late else "" if here else f" {node.state}"
+    return Text(f"NODE {node.node}{word}", TITLE if here else OLD)
 
 
 def _name(group: GroupView) -> str:
@@ -206,6 +213,13 @@ def _instance(group: GroupView, instance: Instance, node: NodeReport | None) -> 
     return Text(told, _style(group, instance, node))
 
 
+def _doubt(node: NodeReport | None) -> Text:
+    """Return what a reader has to know who sees neither colours nor the node's own column."""
+    if node is None or (node.state in _PRESENT and not node.late):
+        return Text()
+    return Text(f" ({_standing(node)})", OLD if node.state not in _PRESENT else MOVING)
+
+
 def _wrong(instance: Instance) -> str:
     """Return what is wrong with its entries, in a word or two."""
     first = next(iter(instance.troubles), None)
@@ -228,7 +242,8 @@ def _short_cell(group: GroupView, node: NodeReport) -> Text:
         word = "runs"
     else:
         word = instance.level[:6]
-    return Text(word, _style(group, instance, node))
+    # Without colours too what a node that is not heard said last must not read as the truth.
+    return Text(word if node.state in _PRESENT else f"{word}?", _style(group, instance, node))
 
 
 def _style(group: GroupView, instance: Instance, node: NodeReport | None) -> str:
@@ -238,7 +253,7 @@ def _style(group: GroupView, instance: Instance, node: NodeReport | None) -> str
         return BAD
     if instance.troubles:
         return MOVING if all(it.kind == "outdated" for it in instance.troubles) else BAD
-    if instance.state not in (GroupState.DONE, GroupState.PASSED):
+    if instance.state not in (GroupState.DONE, GroupState.PASSED) or node.late:
         return MOVING
     if instance.level == STOP_LEVEL:
         return OLD
@@ -253,11 +268,11 @@ def _nodes(report: Report) -> Table:
     table = _table("NODE", "STATE", "HEARD", "ROUND TRIP", "GROUPS", "REMARKS")
     for node in report.nodes:
         here = node.state in _PRESENT
-        style = OLD if not here else MOVING if node.silent or node.error else GOOD
+        style = OLD if not here else MOVING if node.silent or node.error or node.late else GOOD
         trip = f"{node.roundtrip_s * 1000:.0f} ms" if node.roundtrip_s is not None else _NOTHING
         table.add_row(
             str(node.node),
-            Text(_STATES.get(node.state, node.state), BAD if node.state == "stale" else style),
+            Text(_standing(node), BAD if node.state == "stale" else style),
             Text(age_text(node.age_s), "" if here else OLD),
             Text(trip, "" if here else OLD),
             Text(str(node.load), "" if here else OLD),
@@ -266,7 +281,13 @@ def _nodes(report: Report) -> Table:
     return table
 
 
+def _standing(node: NodeReport) -> str:
+    return "late" if node.late else _STATES.get(node.state, node.state)
+
+
 def _remarks(node: NodeReport, own: NodeReport | None) -> Iterable[str]:
+    if node.late:
+        yield f"{node.late} heartbeats missed"
     if node.silent:
         yield "does not vote yet"
     if node.refused:

@@ -140,9 +140,9 @@ class TableVersion(Struct, frozen=True):
 class Status(Struct, frozen=True):
     """Everything that one node publishes at one moment.
 
-    `timeout_ms` is its T, 0 if it does not say; `voters` a digest of its configured nodes, ""
-    if they are not configured. Both must be the same everywhere; who finds them different
-    says so, and waits for the longer T.
+    `timeout_ms` is its T and `heartbeat_ms` how often it writes, 0 if it does not say; `voters` a
+    digest of its configured nodes, "" if they are not configured. T and voters must be the same
+    everywhere; who finds them different says so, and waits for the longer T.
 
     `troubles` are entries that are not well: (group, tag) -> what is wrong.
     """
@@ -156,6 +156,7 @@ class Status(Struct, frozen=True):
     version: int = 1
     quorum: bool = True
     timeout_ms: int = 0
+    heartbeat_ms: int = 0
     voters: str = ""
     seen: Mapping[int, Stamp] = field(default_factory=dict)
     votes: Mapping[str, Vote] = field(default_factory=dict)

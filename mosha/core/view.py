@@ -20,6 +20,9 @@ from mosha.core.status import NodeState, Receipt, Stamp, Status
 # is forgotten after as many heartbeats.
 ROUNDTRIPS_KEPT = 8
 
+HEARTBEATS_LATE = 3
+"""One that is late is a busy machine; so many in a row are worth a word."""
+
 
 class View:
     """What node `me` knows of its peers. `members` are the nodes to look at, without `me`."""
@@ -35,6 +38,7 @@ class View:
         self.terms: dict[str, int] = {}
         self._peers: dict[int, Peer] = {}
         self._echoed: dict[int, int] = {}
+        self._looked: dict[int, float] = {}
         self._trips: dict[int, deque[float]] = {}
         self._up: frozenset[int] = frozenset()
         self._up_since = 0.0
@@ -79,6 +83,7 @@ class View:
         """Take in that an attempt to read a node was completed (O3)."""
         before = self.peer(node)
         after = peers.tried(before, began=began, now=now, timeout_s=timeout_s, error=error)
+        self._looked[node] = began
         self._peers[node] = after
         if before.stale_since is None and after.stale_since is not None:
             # What others vouch for was refused while the node was fresh here (R1).
@@ -177,6 +182,20 @@ class View:
     def speaks(self, node: int) -> bool:
         """Say whether a member's newest status counts as fresh."""
         return node in self.members and peers.speaks(self.peer(node), self.receipts.get(node))
+
+    def heartbeats_missed(self, node: int, heartbeat_s: float) -> int:
+        """Return how many heartbeats a node that counts as fresh is late, 0 if it is not.
+
+        Nothing is decided by it: it is told long before `timeout`. As in O3 only a completed look
+        counts, not a timer; what news take to be seen here (the round trip) is no delay of the
+        node, however slow the medium. `heartbeat_s` is for one that does not say its own.
+        """
+        peer, looked = self.peer(node), self._looked.get(node)
+        if peer.status is None or peer.heard_at is None or looked is None or not self.speaks(node):
+            return 0
+        every_s = peer.status.heartbeat_ms / 1000 or heartbeat_s
+        silent_s = looked - peer.heard_at - self.roundtrips.get(node, 0.0)
+        return int(silent_s / every_s) if silent_s > HEARTBEATS_LATE * every_s else 0
 
     def fresh_nodes(self) -> list[int]:
         """Return the members whose newest status counts as fresh, without the own node."""

@@ -77,6 +77,8 @@ def _of_places(mind: Mind, group: str, seen: list[Sighting], now: float) -> Iter
     for place in shown:
         claim = f", claimed with term {place.claim}" if place.claim is not None else ""
         standing = f" (node {place.node} is {place.standing})" if not place.counts else ""
+        if missed := mind.view.heartbeats_missed(place.node, mind.timing.heartbeat_s):
+            standing = f" (node {place.node} is late: {missed} heartbeats missed)"
         told = f"{place.line.level} {place.line.state} on node {place.node}{claim}{standing}"
         state = holds(place.counts and place.line.level == wanted)
         if not place.counts and not mind.fencing.required:

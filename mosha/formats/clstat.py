@@ -146,6 +146,7 @@ def _lines(s: Status) -> list[str]:
     quorum = "yes" if s.quorum else "no"
     node = f"Mosha::Node {s.node} inc={s.inc} run={s.run} boot={s.boot} seq={s.seq}"
     rules = f"timeout_ms={s.timeout_ms}" + (f" voters={s.voters}" if s.voters else "")
+    rules += f" heartbeat_ms={s.heartbeat_ms}" if s.heartbeat_ms else ""
     lines = [f"{node} state={s.state} version={s.version} quorum={quorum} {rules}"]
     lines += [f"Mosha::Seen {n} inc={x.inc} seq={x.seq}" for n, x in sorted(s.seen.items())]
     lines += [
@@ -216,6 +217,7 @@ def _status(pairs: dict[str, str], facts: dict[str, dict[Any, Any]], end: dict[s
             version=_number(pairs["version"]),
             quorum=_YES_NO[pairs.get("quorum", "yes")],
             timeout_ms=_number(pairs.get("timeout_ms", "0")),
+            heartbeat_ms=_number(pairs.get("heartbeat_ms", "0")),
             voters=_word(pairs["voters"]) if "voters" in pairs else "",
             seen=facts["seen"],
             votes=facts["votes"],

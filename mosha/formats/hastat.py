@@ -43,7 +43,10 @@ class TableSeen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One node. `error` is why it could not be read last time, empty if it could."""
+    """One node. `error` is why it could not be read last time, empty if it could.
+
+    `late`: it is fresh still, but so many of its heartbeats were missed; 0 if it is in time.
+    """
 
     node: int
     state: Standing
@@ -59,6 +62,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     refused: dict[str, str] = {}
     tables: dict[str, TableSeen] = {}
     load: int = 0
+    late: int = 0
 
 
 class Quorum(msgspec.Struct, frozen=True, kw_only=True):

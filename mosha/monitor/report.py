@@ -152,6 +152,7 @@ def _node(mind: Mind, node: int, now: float) -> hastat.NodeReport:
         refused=dict(status.refused),
         tables=_tables(status.tables),
         load=_load(status),
+        late=mind.view.heartbeats_missed(node, mind.timing.heartbeat_s),
     )
 
 
@@ -301,6 +302,8 @@ def _problems(
         elif standing is Standing.NEVER and peer.looked_at:
             why = f": {peer.error}" if peer.error else ""
             found.append(f"node {node} was never heard from{why}")
+        elif late := mind.view.heartbeats_missed(node, mind.timing.heartbeat_s):
+            found.append(f"node {node} is late: {late} heartbeats missed")
         elif standing is Standing.FENCED:
             found.append(f"node {node} is fenced ({mind.view.receipts[node].method})")
     found += _disagreements(mind)

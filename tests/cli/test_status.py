@@ -12,6 +12,7 @@ from rich.console import Console
 from mosha.cli.status_page import age_text, page
 from mosha.formats.hastat import (
     BanReport,
+    EntryTrouble,
     Margin,
     Quorum,
     Refusal,
@@ -27,7 +28,7 @@ from tests.cli.reports import TABLES, group, node, on, report
 from tests.cli.terminal import Terminal
 from tests.waiting import wait_until
 
-GREEN, GREY = "\033[32m", "\033[90m"
+GREEN, GREY, RED = "\033[32m", "\033[90m", "\033[1;31m"
 
 
 def told(shown: Report, width: int = 80, *, colours: bool = False) -> str:
@@ -192,6 +193,38 @@ def test_the_page_fits_80_columns_however_many_nodes_there_are(nodes: int) -> No
     )
     assert max(map(len, shown.splitlines())) <= 80
     assert "NODE 2" in shown or "2: test STARTING" in shown
+
+
+def test_what_a_stale_node_said_is_marked_without_colours_too() -> None:  # M2
+    nodes = [node(1, "self"), node(2, "stale", age_s=42.0), *(node(n) for n in range(3, 8))]
+    web = group("web", on(1), on(2, age_s=42.0))
+    assert "runs?" in told(report(nodes=nodes, groups=[web]))
+    many = [*nodes, *(node(n) for n in range(8, 31))]
+    assert "2: start DONE 42s (stale)" in told(report(nodes=many, groups=[web]))
+
+
+def test_a_node_that_missed_heartbeats_is_late_and_all_is_not_plainly_ok() -> None:  # H10
+    nodes = [node(1, "self"), node(2, age_s=5.2, late=5), node(3)]
+    problems = ["node 2 is late: 5 heartbeats missed"]
+    late = report(nodes=nodes, problems=problems)
+    assert not late.as_wanted
+    shown = told(late)
+    assert shown.startswith("LATE: node 2 missed 5 heartbeats; 2 of 2 groups as wanted when last")
+    assert re.search(r"2 +late +5\.2s .*5 heartbeats missed", shown)
+    assert "NODE 2 late" in shown
+    row = next(
+        line for line in told(late, colours=True).splitlines() if line.startswith("\x1b[1mdb")
+    )
+    assert GREEN not in row
+    more = report(nodes=nodes, problems=[*problems, "cannot publish"])
+    assert told(more).startswith("NOT OK: 2 problems")
+
+
+def test_a_dead_service_is_red_and_said_in_its_cell() -> None:  # C2
+    dead = on(2, troubles=[EntryTrouble(tag="s", kind="pausing", restarts=6)])
+    shown = report(groups=[group("shop", dead, ok=False, why="it is dead")])
+    assert "start DONE, s pausing 0.4s" in told(shown)
+    assert f"{RED}start DONE, s pausing" in told(shown, colours=True)
 
 
 def test_many_nodes_get_a_word_a_cell_and_a_great_many_a_list() -> None:

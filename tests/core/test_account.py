@@ -49,6 +49,7 @@ def test_a_status_says_everything_that_the_node_has_decided_and_seen() -> None:
         seq=17,
         quorum=True,
         timeout_ms=round(story.nodes[1].mind.timing.timeout_s * 1000),
+        heartbeat_ms=round(story.nodes[1].mind.timing.heartbeat_s * 1000),
         voters=story.nodes[1].mind.view.electorate.digest,
         seen={2: Stamp(INC, 1), 3: Stamp(INC, 1)},
         votes={G: Vote(1, 1, INC, 0)},

@@ -96,6 +96,7 @@ statuses = st.builds(
     version=st.integers(0, 999),
     quorum=st.booleans(),
     timeout_ms=st.integers(0, 10**9),
+    heartbeat_ms=st.integers(0, 10**9),
     voters=st.sampled_from(["", "1c291ca3"]),
     seen=st.dictionaries(nodes, st.builds(Stamp, numbers, numbers), max_size=5),
     votes=mappings(st.builds(Vote, numbers, nodes, numbers, numbers)),

@@ -197,6 +197,35 @@ def test_the_own_tables_are_those_in_force_be_they_published_yet_or_not() -> Non
     assert node(report(story), 1).tables["hactl"].digest == "e"
 
 
+def test_a_node_that_missed_heartbeats_is_late_long_before_timeout() -> None:  # H10
+    story = one_of_three()
+    beat_s = TIMING.heartbeat_s
+    story.nodes[1].mind.view.roundtrips = {2: beat_s / 2, 3: 4 * beat_s}
+    story.now += 5.6 * beat_s
+    story.miss(1, 2)
+    story.miss(1, 3)  # on a slow medium that is no delay
+    found = report(story)
+    assert (node(found, 2).state, node(found, 2).late, node(found, 3).late) == ("fresh", 5, 0)
+    assert "node 2 is late: 5 heartbeats missed" in found.problems
+    assert not found.as_wanted
+    story.hear(1, says(2, 9))
+    assert node(report(story), 2).late == 0
+
+
+def test_who_did_not_look_accuses_nobody_of_being_late() -> None:  # O3
+    story = one_of_three()
+    story.now += 0.9 * T
+    assert node(report(story), 2).late == 0
+
+
+def test_the_heartbeat_is_that_of_the_node_if_it_says_its_own() -> None:
+    story = one_of_three()
+    story.hear(1, says(2, 5, heartbeat_ms=int(TIMING.heartbeat_s * 4000)))
+    story.now += 5.5 * TIMING.heartbeat_s
+    story.miss(1, 2)
+    assert node(report(story), 2).late == 0
+
+
 # --- quorum, shots, margin -----------------------------------------------------------------------
 
 
