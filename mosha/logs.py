@@ -54,6 +54,7 @@ EVENTS: dict[str, str] = {
     "leftover_ended": "processes that a dead leader left behind were ended",
     "orphan_ended": "processes that a former clinit left behind were ended at the start",
     "stop_blocked": "a process of which nobody knows whose it is keeps a stop from its end",
+    "guard_failed": "the second guard is gone; another one is started, every second if need be",
     "fork_server_failed": "clinit cannot start processes; it is tried again every second",
     "lease_ended": "a deadline of a group passed: the orderly stop or the kill begins",
     "output": "a line that a process of an entry wrote (fields tag, pid, stream, text)",

@@ -44,6 +44,7 @@ from pathlib import Path
 
 from mosha import logs
 from mosha.clinit import forkserver
+from mosha.clinit.guard import Guard
 from mosha.errors import HostError
 
 PACKAGES = str(Path(__file__).parents[2])
@@ -95,6 +96,12 @@ class Forker:
 
         self.room = asyncio.Semaphore(UNDER_WAY_MAX)
         self._start()
+        self.guard = Guard(mark, tree)
+
+    @property
+    def staff(self) -> set[int]:
+        """The children of clinit that are of no entry: the server, and the second guard."""
+        return {self.pid, self.guard.pid}
 
     @property
     def pid(self) -> int:
@@ -158,10 +165,12 @@ class Forker:
         with contextlib.suppress(OSError):
             self._connection.send(forkserver.LEFT)
         self._close()
+        self.guard.dismiss()
 
     def give_up(self) -> None:
         """Have it kill everything now, as if clinit were dead."""
         self._close()
+        self.guard.give_up()
 
     def _send(self, request: bytes, fds: list[int]) -> None:
         for _ in range(SENDS_MAX):

@@ -66,6 +66,7 @@ class SessionBoxes:
         self._orphans = Orphanage(mark)
         self._sessions: dict[int, Key] = {}
         self._leaders: dict[int, Key] = {}
+        self._adopted: set[int] = set()
         self._present: set[str] = set()
         self._swept: set[str] = set()
         self._blamed: set[tuple[str, int]] = set()
@@ -83,6 +84,7 @@ class SessionBoxes:
     def note(self, key: Key, leader: int) -> None:
         """See `Boxes.note`."""
         self._sessions[leader] = self._leaders[leader] = key
+        self._watch(leader)
         self._look = None
 
     def left_by(self, key: Key, leader: int) -> Left:
@@ -90,7 +92,7 @@ class SessionBoxes:
         self._leaders.pop(leader, None)
         in_session = not self._is_empty(lambda look: self._in_session(look, key, leader))
         if not in_session:
-            self._sessions.pop(leader, None)
+            self._close_session(leader)
         return Left(in_session, any(self._is_elsewhere(pid, leader) for pid in self._of(key)))
 
     def signal(self, key: Key, leader: int, scope: Scope, number: Signals) -> list[int]:
@@ -146,7 +148,7 @@ class SessionBoxes:
         """See `Boxes.forget`."""
         for session, key in list(self._sessions.items()):
             if key.group == group:
-                del self._sessions[session]
+                self._close_session(session)
         self._present.discard(group)
         self._swept.discard(group)
         self._counts.pop(group, None)
@@ -166,7 +168,16 @@ class SessionBoxes:
     # --- looking ---------------------------------------------------------------------
 
     def _staff(self) -> set[int]:
-        return {self.forker.pid} if self.forker else set()
+        return self.forker.staff if self.forker else set()
+
+    def _watch(self, pid: int) -> None:
+        if self.forker:
+            self.forker.guard.watch(pid)
+
+    def _close_session(self, leader: int) -> None:
+        self._sessions.pop(leader, None)
+        if self.forker:
+            self.forker.guard.unwatch(leader)
 
     def _looked(self) -> _Look:
         """Return the look of this turn of the loop."""
@@ -191,7 +202,12 @@ class SessionBoxes:
             self._of_session,
             frozenset(self._present),
         )
+        for gone in self._adopted - adopted.keys() - self._sessions.keys():
+            if self.forker:
+                self.forker.guard.unwatch(gone)
+        self._adopted = set(adopted)
         for one in adopted.values():
+            self._watch(one.pid)
             if one.key is not None:
                 of.setdefault(one.key, []).append(one.pid)
         return _Look(listed, of, [one for one in adopted.values() if one.key is None])

@@ -42,6 +42,7 @@ QUICK = {
     "pause_s": 0.5,
 }
 CALL_LIMIT_S = 10.0
+GUARD_WORDS = "ends all services"
 
 
 @dataclass(slots=True)
@@ -148,10 +149,10 @@ class Daemon:
         if self.process is None or self.status is not None:
             return
         tree = self.tree()
-        server = self.fork_server()
+        staff = (self.fork_server(), self.guard())
         self.signal(signal.SIGCONT)
         self.kill()
-        wait_until(lambda: proc.see(server) is None)
+        wait_until(lambda: not any(map(is_alive, filter(None, staff))))
         if tree is not None:
             wait_until(lambda: not tree.exists())
 
@@ -169,14 +170,19 @@ class Daemon:
         children = [seen.pid for seen in proc.see_all().values() if seen.parent == self.pid]
         return next((pid for pid in children if "clinit.forkserver" in proc.command_line(pid)), 0)
 
+    def guard(self) -> int:
+        """Return the pid of its second guard, 0 without one."""
+        children = [seen.pid for seen in proc.see_all().values() if seen.parent == self.pid]
+        return next((pid for pid in children if GUARD_WORDS in proc.command_line(pid)), 0)
+
     def descendants(self) -> list[int]:
         """Return all processes of its groups, double-forked ones too."""
         tree = self.tree()
         if tree is not None:
             return cgroups.pids(tree)
-        server = self.fork_server()
+        staff = (self.fork_server(), self.guard())
         below = proc.descendants(self.pid, proc.see_all())
-        return [seen.pid for seen in below if seen.pid != server]
+        return [seen.pid for seen in below if seen.pid not in staff]
 
     # --- questions -------------------------------------------------------------------
 

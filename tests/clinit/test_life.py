@@ -199,15 +199,17 @@ def test_what_a_killed_daemon_left_ends_before_the_next_one_answers_c8_9(
     d.tell("g", "1")
     wait_until(lambda: pids_of("sleep 7209") and len(pids_of("sleep 7210")) == 2)
     children = d.descendants()
-    server = d.fork_server()
-    os.kill(server, signal.SIGSTOP)  # so that nobody ends anything before the next one comes
+    guards = (d.fork_server(), d.guard())
+    for pid in guards:
+        os.kill(pid, signal.SIGSTOP)  # so that nobody ends anything before the next one comes
     try:
         d.kill()
         assert any(map(is_alive, children))
         daemon.start(cgroup="none" if boxes == "session" else None)
         assert not any(map(is_alive, children))
     finally:
-        os.kill(server, signal.SIGKILL)
+        for pid in guards:
+            os.kill(pid, signal.SIGKILL)
     assert {line["pid"] for line in daemon.log("orphan_ended")} & set(children)
     assert daemon.groups() == {}
     daemon.tell("g", "1")
