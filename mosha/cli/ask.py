@@ -7,7 +7,7 @@ from pathlib import Path
 from mosha.cli.exits import NoDaemonError
 from mosha.control.calls import CALL_LIMIT_S, NoAnswerError, call_for
 from mosha.control.protocol import AskReport, MonitorReply, MonitorRequest
-from mosha.errors import HostError
+from mosha.errors import HostError, UsageError
 from mosha.formats.hastat import Report, UnreadableReport, parse_hastat
 from mosha.formats.settings import Settings
 
@@ -32,13 +32,18 @@ def no_daemon(path: Path, error: Exception) -> NoDaemonError:
     return NoDaemonError(f"{told}; {hint}")
 
 
-def ask_report(settings: Settings, limit_s: float = CALL_LIMIT_S) -> tuple[Report, bytes]:
-    """Return the consolidated view, and its JSON text as the monitor sent it.
+def ask_report(
+    settings: Settings, limit_s: float = CALL_LIMIT_S, *, group: str = ""
+) -> tuple[Report, bytes]:
+    """Return the consolidated view, of one `group` if it is named, and its JSON text as sent.
 
     Raises:
+        UsageError: nobody knows the group.
         NoDaemonError, HostError: as `ask`, or the monitor refuses.
     """
-    reply = ask(settings, AskReport(), limit_s)
+    reply = ask(settings, AskReport(group), limit_s)
+    if group and not reply.ok:
+        raise UsageError(reply.text)
     data = bytes(reply.report)
     if not reply.ok or not data:
         raise HostError(f"the monitor has no report: {reply.text}")

@@ -17,6 +17,7 @@ from mosha.formats.hastat import render_hastat, render_perl
 
 @click.command("status", cls=Command, short_help="What runs where, what is wrong, and what to do.")
 @config_option
+@click.argument("group", required=False, default="")
 @click.option("--json", "as_json", is_flag=True, help="The whole report as JSON (hastat).")
 @click.option("--watch", is_flag=True, help="Go on showing it, until Ctrl-C.")
 @click.option(
@@ -26,30 +27,37 @@ from mosha.formats.hastat import render_hastat, render_perl
     default="people",
     help="perl: as hastat of OpenMosix::HA.",
 )
-def command(config: str | None, *, as_json: bool, watch: bool, form: str) -> int:
+def command(config: str | None, *, group: str, as_json: bool, watch: bool, form: str) -> int:
     """What runs where, what is wrong, and what to do.
 
     Shows the cluster as the monitor of this node sees it: first what is wrong, then each
     group on each node, as that node says it, with the age of the news. Grey is old or of
     no account, green is as wanted, yellow is on its way, red has failed.
 
+    With GROUP: each entry of it on this node with its pid, since when it runs, its restarts, its
+    last exit and the last lines that it printed, and what the other nodes say of it.
+
     Examples:
         mosha status
+        mosha status web
         mosha status --watch
         mosha status --json | jq '.groups[] | select(.ok | not) | .why'
 
-    Exit status: 0 all groups as wanted and no problem; 1 otherwise; 3 no monitor answers.
+    Exit status: 0 all groups (or GROUP) as wanted and no problem; 1 otherwise; 2 nobody knows
+    GROUP; 3 no monitor answers.
     """
     if as_json and form == "perl":
         raise UsageError("--json and --format perl exclude each other")
     settings = load_settings(config)
     if watch:
+        if group:
+            raise UsageError("--watch shows all groups; leave GROUP out")
         if as_json or form != "people":
             raise UsageError("--watch is for people; programs ask again, or read hastat")
         from mosha.cli.status_screen import watch_report  # noqa: PLC0415 - as below
 
         return watch_report(settings)
-    report, _ = ask_report(settings)
+    report, _ = ask_report(settings, group=group)
     if as_json or form == "json":
         sys.stdout.write(render_hastat(report).decode())
     elif form == "perl":
@@ -57,5 +65,5 @@ def command(config: str | None, *, as_json: bool, watch: bool, form: str) -> int
     else:
         from mosha.cli.status_screen import print_report  # noqa: PLC0415 - --json does without
 
-        print_report(report)
+        print_report(report, group)
     return AS_WANTED if report.as_wanted else NOT_AS_WANTED

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from mosha.cli.ask import ask_report
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED, NoDaemonError
+from mosha.cli.group_page import group_page
 from mosha.cli.status_page import BAD, OLD, age_text, page
 from mosha.formats.hastat import Report
 from mosha.formats.settings import Settings
@@ -22,10 +23,10 @@ WATCH_LIMIT_S = 2.0
 """A watched monitor that takes longer is shown as silent; it is asked again."""
 
 
-def print_report(report: Report) -> None:
-    """Print a report for people, as wide as the console is."""
+def print_report(report: Report, group: str = "") -> None:
+    """Print a report for people, or one group of it, as wide as the console is."""
     console = Console(highlight=False)
-    console.print(page(report, console.width))
+    console.print(group_page(report, group) if group else page(report, console.width))
 
 
 def watch_report(settings: Settings) -> int:

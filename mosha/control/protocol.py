@@ -150,7 +150,12 @@ class Reply(Message):
 
 
 class AskReport(Message, tag="report", tag_field="op"):
-    """Asks for the consolidated view; the reply's `report` is the JSON text of hastat."""
+    """Asks for the consolidated view; the reply's `report` is the JSON text of hastat.
+
+    With a `group` it is about that one alone, with the last lines that its entries printed here.
+    """
+
+    group: str = ""
 
 
 class SetWish(Message, tag="set", tag_field="op"):

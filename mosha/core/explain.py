@@ -161,7 +161,7 @@ def _account_of_troubles(group: str, places: list[Sighting]) -> Account | None:
 
 def restart_words(group: str) -> str:
     """Return how an operator starts a group anew, with the entries of the cltab in force."""
-    return f"mosha set {group} stop, then set it as it was"
+    return f"mosha stop {group}, then mosha start {group}"
 
 
 def _told(place: Sighting) -> str:

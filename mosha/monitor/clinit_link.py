@@ -27,6 +27,7 @@ from mosha import logs
 from mosha.clock import boottime
 from mosha.control.client import Client, NoAnswerError, connect, subscribe
 from mosha.control.protocol import (
+    Ask,
     ClinitRequest,
     GroupReport,
     Hello,
@@ -147,6 +148,19 @@ class ClinitLink:
             await self._ask(Lease(leases=leases))
         elif anyio.current_time() - self._asked_at >= SIGN_OF_LIFE_S:
             await self._ask(Hello())
+
+    async def everything(self, limit_s: float) -> dict[str, GroupReport]:
+        """Return the groups with what their entries printed last; without that if it fails.
+
+        On a connection of its own: the news of the other one have no more lines than need be.
+        """
+        try:
+            async with await connect(self._place.socket) as client:
+                reply = await client.request(Ask(), limit_s)
+        except (HostError, msgspec.MsgspecError):
+            return self.groups
+        found = reply.update.groups if reply.update is not None else ()
+        return {group.group: group for group in found}
 
     async def shut_down(self) -> None:
         """End clinit and wait until it is gone; leave alone one that is not ours to start."""

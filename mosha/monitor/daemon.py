@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 
 from mosha import __version__, logs
 from mosha.clock import boottime
-from mosha.control.protocol import Tell, Update
+from mosha.control.protocol import GroupReport, Tell, Update
 from mosha.core import turn
 from mosha.core.fencing import FencingRules
 from mosha.core.node import Node
@@ -316,10 +316,10 @@ class Monitor:
 
     # --- what the command line asks --------------------------------------------------
 
-    def report(self) -> hastat.Report:
-        """Return the consolidated view of this moment."""
+    def report(self, groups: dict[str, GroupReport] | None = None) -> hastat.Report:
+        """Return the view of this moment; `groups` says more than clinit has told unasked."""
         clinit, told = self.clinit, self._tables.warnings
-        around = report.Surroundings(clinit.groups, self.troubles, told, clinit.lost_at)
+        around = report.Surroundings(groups or clinit.groups, self.troubles, told, clinit.lost_at)
         return report.make(self.node, around, boottime())
 
     async def next_change(self, seen: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
+import msgspec
 from msgspec import Struct, field
 
 from mosha.control.protocol import EntryReport, GroupReport
@@ -64,6 +65,16 @@ def make(node: Node, around: Surroundings, now: float) -> hastat.Report:
             stop_budget_s=mind.timing.stop_budget_s,
         ),
         problems=_problems(mind, around, groups, refused, room),
+    )
+
+
+def of_group(whole: hastat.Report, group: str) -> hastat.Report:
+    """Return what a report says of one group alone; all the rest of it stays."""
+    about = f"group {group}: "
+    return msgspec.structs.replace(
+        whole,
+        groups=[view for view in whole.groups if view.group == group],
+        problems=[problem for problem in whole.problems if problem.startswith(about)],
     )
 
 

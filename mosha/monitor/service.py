@@ -34,12 +34,15 @@ from mosha.formats import hastat
 from mosha.formats.explanation import render_explanation
 from mosha.formats.hactl import parse_change
 from mosha.formats.names import nearest
+from mosha.monitor import report
 from mosha.monitor.answers import answer, check_nodes, with_level
 from mosha.monitor.chronicle import Chronicle
 from mosha.monitor.daemon import Monitor
 from mosha.monitor.reload import reload
 
 STRANDED = "this node went without having left: clinit, which has its groups, is gone"
+# For what clinit alone knows; people wait, and what the monitor knows itself comes anyway.
+CLINIT_LIMIT_S = 2.0
 # Followers are people and scripts: no more often than this.
 FOLLOW_EVERY_S = 0.2
 
@@ -83,8 +86,8 @@ class Service:
     async def _reply(self, request: MonitorRequest, client: Client) -> MonitorReply:
         monitor = self._monitor
         match request:
-            case AskReport():
-                return self._report()
+            case AskReport(group):
+                return await self._group_report(group) if group else self._report()
             case Follow():
                 client.subscribed = True
                 self._followers.add(client)
@@ -124,11 +127,27 @@ class Service:
     def _report(self) -> MonitorReply:
         return MonitorReply(ok=True, report=_raw(hastat.render_hastat(self._monitor.report())))
 
+    async def _group_report(self, group: str) -> MonitorReply:
+        """Return the view of one group, as much as is known of it."""
+        monitor = self._monitor
+        if refusal := self._unknown(group):
+            return refusal
+        detail = await monitor.clinit.everything(CLINIT_LIMIT_S)
+        found = report.of_group(monitor.report(detail), group)
+        return MonitorReply(ok=True, report=_raw(hastat.render_hastat(found)))
+
+    def _unknown(self, group: str) -> MonitorReply | None:
+        """Return the refusal of a group that nobody knows, with the one that may be meant."""
+        mind = self._monitor.node.mind
+        if reasons.is_known(mind, group):
+            return None
+        hint = nearest(group, reasons.known_groups(mind))
+        return MonitorReply(ok=False, text=f"nobody knows a group {group}; {hint}".rstrip("; "))
+
     def _explanation(self, request: Explain) -> MonitorReply:
         mind, group = self._monitor.node.mind, request.group
-        if not reasons.is_known(mind, group):
-            hint = nearest(group, reasons.known_groups(mind))
-            return MonitorReply(ok=False, text=f"nobody knows a group {group}; {hint}".rstrip("; "))
+        if refusal := self._unknown(group):
+            return refusal
         now, wall_s = boottime(), time.time()
         if request.node:
             found = why_not(mind, group, request.node, now, wall_s)

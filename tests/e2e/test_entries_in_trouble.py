@@ -47,6 +47,10 @@ def test_a_service_that_does_not_run_is_not_ok_on_any_node(patient: Cluster) -> 
         )
         explained = run("why", "crashes", "--config", node.config)
         assert (explained.returncode, "as hactl wants it" in explained.stdout) == (1, False)
+        processes = run("status", "crashes", "--config", node.config).stdout
+        here = node.number == 3
+        assert ("\n  bind: address in use" in processes) is here
+        assert ("mosha status crashes, on node 3" in processes) is not here
         report = node.report()
         for group in report.groups:
             (instance,) = group.instances

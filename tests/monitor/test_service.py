@@ -55,6 +55,22 @@ async def test_the_report_is_the_same_view_that_hastat_has(house: House) -> None
     await until(lambda: [g.where for g in parse_hastat(path.read_bytes()).groups] == [[1], []])
 
 
+async def test_a_group_alone_comes_with_its_processes_and_what_they_printed(house: House) -> None:
+    found = report_of(await house.ask(AskReport("g")))
+    assert [group.group for group in found.groups] == ["g"]
+    assert found.as_wanted
+    (entry,) = found.groups[0].entries
+    assert (entry.state, entry.command, entry.restarts) == ("running", "sleep 1000", 0)
+    assert entry.pid > 0
+
+
+async def test_a_group_that_nobody_knows_is_refused_with_the_one_that_may_be_meant(
+    house: House,
+) -> None:
+    reply = await house.ask(AskReport("gg"))
+    assert (reply.ok, reply.text.startswith("nobody knows a group gg")) == (False, True)
+
+
 async def test_the_socket_is_its_owners_alone(house: House) -> None:
     assert stat.S_IMODE(house.socket.stat().st_mode) == 0o600
 

@@ -1,0 +1,95 @@
+"""`mosha status GROUP`: the processes of a group and what they printed, as an init shows them."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import jsonschema
+from rich.console import Console
+
+from mosha.cli.group_page import group_page
+from mosha.control.protocol import AskReport
+from mosha.formats.hastat import EntryState, EntryTrouble, Report, hastat_schema
+from tests.cli.conftest import Home, Mosha
+from tests.cli.fake_monitor import FakeMonitor
+from tests.cli.reports import group, node, on, report
+
+DEAD = EntryState(
+    tag="shopd",
+    mode="respawn",
+    state="pausing",
+    starts=7,
+    exit="exit 1",
+    for_s=12.4,
+    restarts=6,
+    failures=7,
+    command="/usr/bin/shopd -f",
+    said=["starting", "bind: address in use"],
+)
+ALIVE = EntryState(
+    tag="cache", mode="respawn", state="running", pid=4711, starts=1, for_s=300.0, command="cached"
+)
+
+
+def told(shown: Report, name: str = "shop") -> str:
+    file = io.StringIO()
+    Console(highlight=False, file=file, width=80).print(group_page(shown, name))
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+
+
+def here() -> Report:
+    trouble = EntryTrouble(tag="shopd", kind="pausing", restarts=6, for_s=12, text="exit 1")
+    place = on(1, troubles=[trouble])
+    view = group("shop", place, ok=False, why="it is dead", next="mend it", entries=[DEAD, ALIVE])
+    return report(groups=[view])
+
+
+PAGE = """\
+shop: it is dead
+  -> mend it
+
+Wanted: start
+NODE           IS AT       HEARD  NOT WELL
+1 (this node)  start DONE  0.4s   shopd pausing 12s: exit 1
+
+ENTRY  MODE     STATE    PID   FOR   RESTARTS  LAST EXIT
+shopd  respawn  pausing  -     12s   6         exit 1
+cache  respawn  running  4711  5m    0         -
+
+shopd: /usr/bin/shopd -f
+  starting
+  bind: address in use
+
+cache: cached"""
+
+
+def test_entries_are_shown_with_pids_restarts_last_exit_and_last_lines() -> None:
+    assert told(here()).split() == PAGE.split()
+    assert told(here()).splitlines()[-4:] == PAGE.splitlines()[-4:]
+
+
+def test_of_a_group_elsewhere_it_says_what_is_known_and_where_to_ask() -> None:
+    nodes = [node(1, "self"), node(2, "stale", age_s=40.0), node(3)]
+    view = group("shop", on(3), on(2, age_s=40.0), where=[3])
+    shown = told(report(nodes=nodes, groups=[view]))
+    assert shown.startswith("shop: as wanted")
+    assert "2 (stale)" in shown
+    assert "node 1 has no entry of it" in shown
+    assert shown.endswith("mosha status shop, on node 3")
+
+
+def test_the_command_asks_for_the_group_and_its_exit_status_is_that_of_the_group(
+    mosha: Mosha, home: Home
+) -> None:
+    with FakeMonitor(home.rundir, here()) as monitor:
+        said = mosha("status", "shop")
+        shown = mosha("status", "shop", "--json")
+    assert (said.status, shown.status) == (1, 1)
+    assert "bind: address in use" in said.out
+    assert monitor.asked == [AskReport("shop"), AskReport("shop")]
+    jsonschema.validate(json.loads(shown.out), hastat_schema())
+
+
+def test_a_page_that_follows_all_groups_takes_no_group(mosha: Mosha) -> None:
+    assert mosha("status", "shop", "--watch").status == 2
