@@ -29,7 +29,12 @@ class Left(NamedTuple):
 
 
 class Boxes(Protocol):
-    """All boxes of one clinit. `leader` is the pid of an entry's latest leader, dead or not."""
+    """All boxes of one clinit. `leader` is the pid of an entry's latest leader, dead or not.
+
+    `no_cgroups` says why there are no cgroups, though they were asked for; else it is empty.
+    """
+
+    no_cgroups: str
 
     def place(self, key: Key) -> Path | None:
         """Return the cgroup in which the processes of `key` shall be born, None without.

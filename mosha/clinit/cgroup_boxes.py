@@ -35,6 +35,7 @@ class CgroupBoxes:
             OSError: no cgroup can be made there, or none with cgroup.kill (Linux 5.14), or
                 processes may not be put into it.
         """
+        self.no_cgroups = ""
         self.tree = parent / f"clinit-{mark}"
         self._made: set[Key] = set()
         self.tree.mkdir()

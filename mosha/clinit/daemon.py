@@ -170,5 +170,6 @@ def _make_boxes(setting: str | None, mark: str) -> CgroupBoxes | SessionBoxes:
     except OSError as error:
         if setting:
             raise HostError(f"cannot make a cgroup in {setting}: {error.strerror}") from error
+        reason = error.strerror or str(error)
         logs.get().warning("cgroup_unavailable", reason=str(error))
-        return SessionBoxes(mark)
+        return SessionBoxes(mark, no_cgroups=reason)

@@ -136,6 +136,7 @@ class Engine:
             pid=os.getpid(),
             cltab_errors=cltab_errors,
             halting=self.supervisor.halting,
+            no_cgroups=self._boxes.no_cgroups,
         )
 
     def _report(self, unit: Unit, group: Group, *, whole: bool = False) -> GroupReport:

@@ -60,7 +60,8 @@ class _Count(NamedTuple):
 class SessionBoxes:
     """The sessions of one clinit."""
 
-    def __init__(self, mark: str, family: Family | None = None) -> None:
+    def __init__(self, mark: str, family: Family | None = None, no_cgroups: str = "") -> None:
+        self.no_cgroups = no_cgroups
         self.forker: Forker | None = None
         self._family = family or Family()
         self._orphans = Orphanage(mark)

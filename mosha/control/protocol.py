@@ -127,7 +127,8 @@ class GroupReport(Message):
 class Update(Message):
     """News from clinit: changed groups, groups that are gone, and what is wrong with cltab.
 
-    In the first one `full` is true and `groups` is everything.
+    In the first one `full` is true and `groups` is everything; `no_cgroups` says why this clinit
+    has none, empty if it has, or was started to do without.
     """
 
     groups: tuple[GroupReport, ...] = ()
@@ -136,6 +137,7 @@ class Update(Message):
     pid: int = 0
     cltab_errors: tuple[str, ...] | None = None
     halting: bool = False
+    no_cgroups: str = ""
 
 
 class Reply(Message):

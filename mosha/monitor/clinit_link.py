@@ -104,6 +104,7 @@ class ClinitLink:
     ) -> None:
         self.groups: dict[str, GroupReport] = {}
         self.cltab_errors: tuple[str, ...] = ()
+        self.no_cgroups = ""
         self.trouble = ""
         self._place = place
         self._limit_s = limit_s
@@ -223,6 +224,7 @@ class ClinitLink:
             self.groups.clear()
             self._full = True
             self.trouble = ""
+            self.no_cgroups = update.no_cgroups
         for group in update.groups:
             self.groups[group.group] = group
         for name in update.gone:

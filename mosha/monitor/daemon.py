@@ -318,8 +318,9 @@ class Monitor:
 
     def report(self, groups: dict[str, GroupReport] | None = None) -> hastat.Report:
         """Return the view of this moment; `groups` says more than clinit has told unasked."""
-        clinit, told = self.clinit, self._tables.warnings
-        around = report.Surroundings(groups or clinit.groups, self.troubles, told, clinit.lost_at)
+        own, told = self.clinit, self._tables.warnings
+        clinit = (own.lost_at, own.no_cgroups)
+        around = report.Surroundings(groups or own.groups, self.troubles, told, *clinit)
         return report.make(self.node, around, boottime())
 
     async def next_change(self, seen: int) -> None:

@@ -19,6 +19,11 @@ from mosha.core.tables import Wish
 from mosha.core.timing import MARGIN_WARN, margin
 from mosha.formats import hastat
 
+CGROUP_REMEDY = (
+    "what cuts all ties to its group may be overlooked or end another's: give clinit a writable"
+    " cgroup v2 (Delegate=yes in its unit)"
+)
+
 
 class Surroundings(Struct):
     """What the shell knows besides the brain: clinit's details, and troubles of the host.
@@ -30,6 +35,7 @@ class Surroundings(Struct):
     troubles: Sequence[str] = ()
     warnings: Sequence[str] = ()
     clinit_lost_at: float | None = None
+    no_cgroups: str = ""
 
 
 def make(node: Node, around: Surroundings, now: float) -> hastat.Report:
@@ -326,6 +332,8 @@ def _problems(
     found += [f"{item.file} on node {item.node} is refused: {item.text}" for item in refused]
     if room.warning:
         found.append(room.warning)
+    if around.no_cgroups:
+        found.append(f"clinit works without cgroups: {around.no_cgroups}; {CGROUP_REMEDY}")
     return found + list(around.warnings)
 
 

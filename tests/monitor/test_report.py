@@ -417,3 +417,10 @@ def test_who_left_in_an_orderly_way_is_no_problem() -> None:
     story = owner()
     story.hear(1, says(3, state=NodeState.LEFT))
     assert report(story).problems == []
+
+
+def test_a_clinit_without_cgroups_is_a_problem_with_its_remedy() -> None:
+    told = report(owner(), no_cgroups="Read-only file system").problems
+    assert any("without cgroups: Read-only file system" in text for text in told)
+    assert any("Delegate=yes" in text for text in told)
+    assert not any("cgroups" in text for text in report(owner()).problems)
