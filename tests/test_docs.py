@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from mosha.core import life
+from mosha.core.problems import ProblemKind
 from mosha.core.tables import Mode
 from mosha.formats import settings
 from mosha.formats.clstat import parse_clstat
@@ -201,7 +202,13 @@ COMPLAINERS = (
     *("core/candidacy", "core/explain", "core/replication"),
     *("monitor/birth", "monitor/clinit_link", "monitor/daemon", "monitor/hastat_file"),
     *("monitor/identity", "monitor/membership", "monitor/publisher", "monitor/readers"),
-    *("monitor/replicate", "monitor/report", "monitor/table_files", "monitor/table_keeper"),
+    *(
+        "monitor/problems",
+        "monitor/replicate",
+        "monitor/report",
+        "monitor/table_files",
+        "monitor/table_keeper",
+    ),
     *("monitor/table_own", "monitor/table_peers"),
 )
 """The modules whose words become problems, reasons and remedies of `mosha status`."""
@@ -249,6 +256,13 @@ def test_every_text_that_status_can_print_is_in_the_page_about_recovering() -> N
         and " ".join(text.split()).strip(" ;:,(") not in page
     ]
     assert not missing, "not in docs/how-to/recover.md:\n" + "\n".join(missing)
+
+
+def test_the_kinds_of_problems_and_those_of_the_page_about_recovering_are_the_same() -> None:
+    page = text_of(docs_pages.DOCS / "how-to" / "recover.md")
+    table = page.partition("| kind | see |")[2].partition("\n\n")[0]
+    told = [kind for row in table.splitlines() for kind in re.findall(r"`([a-z-]+)`", row)]
+    assert sorted(told) == sorted(kind.value for kind in ProblemKind)
 
 
 # --- the originals, statement by statement ------------------------------------------------------

@@ -15,9 +15,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from mosha.core.problems import GROUP_KINDS, ProblemKind
 from mosha.core.status import GroupLine, GroupState
 from mosha.core.tables import STOP_LEVEL
 from mosha.formats.hastat import GroupView, Instance, NodeReport, Report
+from mosha.formats.names import listed
 
 GOOD, BAD, MOVING, OLD, TITLE = "green", "bold red", "yellow", "bright_black", "bold"
 GAP = 2
@@ -27,6 +29,7 @@ NAME_MAX_CHARS = 24
 _PRESENT = frozenset({"self", "fresh", "leaving"})
 _STATES = {"self": "this node", "never": "never heard", "left": "left"}
 _NOTHING = "-"
+NO_QUORUM = ProblemKind.NO_QUORUM
 
 
 def page(report: Report, width: int) -> RenderableType:
@@ -73,9 +76,10 @@ def _verdict(report: Report, told: int, width: int) -> Text:
     if not report.groups:
         count = "no groups: hactl names none"
     late = [node for node in report.nodes if node.late]
+    only_late = {problem.kind for problem in report.problem_list} == {ProblemKind.NODE_LATE}
     if report.as_wanted:
         verdict = Text(f"OK: {count}", f"bold {GOOD}")
-    elif late and told == len(late) and as_wanted == len(report.groups):
+    elif late and only_late and as_wanted == len(report.groups):
         missed = ", ".join(f"node {node.node} missed {node.late} heartbeats" for node in late)
         verdict = Text(f"LATE: {missed}; {count} when last heard", f"bold {MOVING}")
     else:
@@ -87,30 +91,25 @@ def _verdict(report: Report, told: int, width: int) -> Text:
 
 def _problems(report: Report) -> list[RenderableType]:
     """Return what is wrong, an item each; groups with one and the same trouble share an item."""
+    items: list[RenderableType] = []
+    told: set[str] = set()
+    for problem in report.problem_list:
+        of_groups = problem.kind in GROUP_KINDS
+        told.update(problem.subjects if of_groups or problem.kind == NO_QUORUM else ())
+        items.append(_problem(problem.subjects if of_groups else (), problem.text, problem.next))
+    if not report.problem_list:  # of a monitor of an older version
+        items += [_problem((), text, "") for text in report.problems]
     alike: dict[tuple[str, str], list[str]] = {}
-    accounts: dict[str, tuple[str, str]] = {}
     for group in report.groups:
-        if not group.ok:
+        if not group.ok and group.group not in told and (report.problem_list or not items):
             trouble = (group.why or "not where it should be", group.next)
             alike.setdefault(trouble, []).append(group.group)
-            accounts[_account(group)] = trouble
-    items: list[RenderableType] = []
-    for problem in report.problems:
-        trouble = accounts.get(problem, ("", ""))
-        if problem not in accounts:
-            items.append(_bullet("*", Text(problem)))
-        elif trouble in alike:
-            items.append(_group_problem(alike.pop(trouble), *trouble))
-    return [*items, *(_group_problem(names, *trouble) for trouble, names in alike.items())]
+    return [*items, *(_problem(names, *trouble) for trouble, names in alike.items())]
 
 
-def _account(group: GroupView) -> str:
-    """Return the line that the monitor makes of a group among the problems."""
-    return f"group {group.group}: {group.why}" + (f" -> {group.next}" if group.next else "")
-
-
-def _group_problem(names: Sequence[str], why: str, advice: str) -> RenderableType:
-    told = _bullet("*", Text.assemble((", ".join(names), TITLE), f": {why}"))
+def _problem(groups: Sequence[str], why: str, advice: str) -> RenderableType:
+    about = ((listed(groups), TITLE), ": ") if groups else ()
+    told = _bullet("*", Text.assemble(*about, why))
     if not advice:
         return told
     remedy = Padding(_bullet("->", Text(advice)), (0, 0, 0, GAP), expand=False)

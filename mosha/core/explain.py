@@ -10,18 +10,27 @@ from msgspec import Struct
 
 from mosha.core import candidacy, entries
 from mosha.core.peers import Standing
+from mosha.core.problems import ProblemKind
 from mosha.core.quorum import Policy, Sight
 from mosha.core.seat import Mind
 from mosha.core.status import GroupLine, GroupState, Trouble, TroubleKind
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Wish
 
+BRING_BACK = "bring nodes back"
+
 
 class Account(Struct, frozen=True):
-    """Whether a group is as wanted; if not, why (one line) and what to do next."""
+    """Whether a group is as wanted; if not, why (one line), what to do next, and which kind."""
 
     ok: bool
     why: str = ""
     next: str = ""
+    what: ProblemKind = ProblemKind.GROUP
+
+    @property
+    def kind(self) -> ProblemKind | None:
+        """The kind of problem that it is, None if it is none."""
+        return None if self.ok else self.what
 
 
 class Sighting(Struct, frozen=True):
@@ -121,7 +130,7 @@ def account(mind: Mind, group: str, now: float) -> Account:
         return Account(False, "no hactl or no cltab is in force yet", _WRITE_TABLES)
     wish = mind.hactl.wishes.get(group)
     if wish is None or wish.level == STOP_LEVEL:
-        return _account_of_stop(active, seen)
+        return _account_of_stop(mind, group, active, seen)
     wanted = wish.level
     if group not in mind.cltab_groups:
         remedy = f"add {group} to cltab, or take it out of hactl"
@@ -154,9 +163,11 @@ def _account_of_troubles(group: str, places: list[Sighting]) -> Account | None:
     outdated = all(trouble.kind is TroubleKind.OUTDATED for trouble in place.troubles)
     if outdated:
         why = f"runs on node {place.node} as an older cltab had it: {_told(place)}"
-        return Account(False, why, f"to take the new one over: {restart_words(group)}")
+        step = f"to take the new one over: {restart_words(group)}"
+        return Account(False, why, step, ProblemKind.OUTDATED)
     why = f"{place.line.level} {place.line.state} on node {place.node}, but {_told(place)}"
-    return Account(False, why, f"mend it; what it printed: mosha status {group}, on that node")
+    step = f"mend it; what it printed: mosha status {group}, on that node"
+    return Account(False, why, step, ProblemKind.ENTRY)
 
 
 def restart_words(group: str) -> str:
@@ -168,27 +179,31 @@ def _told(place: Sighting) -> str:
     return entries.troubles_text(place.troubles)
 
 
-def _account_of_stop(active: list[Sighting], seen: list[Sighting]) -> Account:
+def _account_of_stop(
+    mind: Mind, group: str, active: list[Sighting], seen: list[Sighting]
+) -> Account:
     if not active:
         wrong = [place for place in seen if place.counts and place.troubles]
         if not wrong:
             return Account(True)
         why = f"stopped on node {wrong[0].node}, but {_told(wrong[0])}"
-        return Account(False, why, "look whether all of it is gone there, and mend it")
+        step = "look whether all of it is gone there, and mend it"
+        return Account(False, why, step, ProblemKind.ENTRY)
     place = active[0]
     if place.line.level == STOP_LEVEL and place.line.state is GroupState.FAILED:
-        return _stop_failed(place)
+        return _stop_failed(mind, group, place)
     waits = f"; {_told(place)}" if place.troubles else ""
     line = f"{place.line.level} {place.line.state}"
     return Account(False, f"still {line} on node {place.node}{waits}")
 
 
-def _stop_failed(place: Sighting) -> Account:
+def _stop_failed(mind: Mind, group: str, place: Sighting) -> Account:
+    by_hand = f"{mind.clinit} {group}"
     return Account(
         False,
         f"its stop entries failed on node {place.node}: nobody may start it elsewhere",
-        f"mend what failed there, then run its stop by hand on node {place.node} "
-        "(clinit GROUP plan, clinit GROUP stop)",
+        f"mend what failed there, then run its stop by hand on node {place.node}: "
+        f"{by_hand} plan, then {by_hand} stop",
     )
 
 
@@ -196,7 +211,7 @@ def _account_of_move(mind: Mind, group: str, active: list[Sighting], wanted: str
     place = max(active, key=lambda s: (s.claim or 0, s.line.level != PLAN_LEVEL))
     line = place.line
     if line.level == STOP_LEVEL and line.state is GroupState.FAILED:
-        return _stop_failed(place)
+        return _stop_failed(mind, group, place)
     if line.level == wanted and line.state is GroupState.FAILED:
         return Account(False, f"failed at {wanted} on node {place.node}; it will be stopped there")
     if line.level == PLAN_LEVEL and place.claim is not None:
@@ -219,8 +234,10 @@ def _votes(mind: Mind, group: str, place: Sighting) -> int:
 
 def _account_of_nowhere(mind: Mind, wish: Wish, seen: list[Sighting], now: float) -> Account:
     if mind.view.sight is not Sight.YES:
-        word = "no quorum" if mind.view.sight is Sight.NO else "quorum not known yet"
-        return Account(False, f"{word}: {quorum_reason(mind)}", "bring nodes back")
+        lost = mind.view.sight is Sight.NO
+        why = f"{'no quorum' if lost else 'quorum not known yet'}: {quorum_reason(mind)}"
+        kind = ProblemKind.NO_QUORUM if lost else ProblemKind.GROUP
+        return Account(False, why, BRING_BACK, kind)
     stale = [s for s in seen if s.standing is Standing.STALE]
     if stale and mind.fencing.required:
         node = stale[0].node

@@ -107,6 +107,7 @@ class Mind(Struct):
     woken: set[str] = field(default_factory=set)
     dirty: bool = True
     plan: dict[str, tuple[int, ...]] | None = None
+    clinit: str = "clinit"  # the command by which an operator reaches clinit, for remedies
 
     def seat(self, group: str) -> Seat:
         """Return the seat of a group, made if it is new."""

@@ -143,7 +143,7 @@ class EntryState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GroupView(msgspec.Struct, frozen=True, kw_only=True):
-    """One group everywhere. `why` says in a line why it is not where it should be."""
+    """One group everywhere. `why` says in a line why it is not as wanted, `problem` the kind."""
 
     group: str
     wanted: str
@@ -151,6 +151,7 @@ class GroupView(msgspec.Struct, frozen=True, kw_only=True):
     ok: bool
     why: str = ""
     next: str = ""
+    problem: str = ""
     instances: list[Instance] = []
     term: int = 0
     lease_s: float | None = None
@@ -200,11 +201,25 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     stop_budget_s: float
 
 
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong. `subjects` are the groups or nodes that it is about, all of them.
+
+    `kind` is one of those of docs/how-to/recover.md; `text` says it in a line, `next` what to do.
+    """
+
+    kind: str
+    subjects: list[str] = []
+    text: str
+    next: str = ""
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that node `node` knows at `time` (UTC, ISO 8601).
 
     In the file, the next one is written within `every_s` seconds, changed or not: one that is
     several times as old is of a monitor that is dead, hangs or cannot write.
+
+    `problem_list` is `problems` as data, in the same order.
     """
 
     format: int = FORMAT
@@ -219,6 +234,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     margin: Margin = Margin()
     timing: Times
     problems: list[str] = []
+    problem_list: list[Problem] = []
 
     @property
     def as_wanted(self) -> bool:

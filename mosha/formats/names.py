@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 NAME_MAX_CHARS = 200
 """A group becomes part of a file name of its cgroup, and those end at 255 bytes."""
@@ -25,6 +25,10 @@ FREE_TEXT_MAX_CHARS = 200
 
 # `.` and `..` are no names of directories that anybody could make.
 _NAME = re.compile(rf"(?!\.{{1,2}}\Z)[A-Za-z0-9_.-]{{1,{NAME_MAX_CHARS}}}")
+
+
+LISTED_MAX = 8
+"""So many names stand in a sentence; of a hundred the first ones and their number are enough."""
 
 
 def is_name(text: str) -> bool:
@@ -54,6 +58,13 @@ def one_line(text: str) -> str:
     if len(line) <= FREE_TEXT_MAX_CHARS and len(head) == len(text):
         return line
     return line[: FREE_TEXT_MAX_CHARS - 1].rstrip() + "…"
+
+
+def listed(found: Sequence[str]) -> str:
+    """Return names as people list them, not more of them than they read."""
+    if len(found) <= LISTED_MAX:
+        return ", ".join(found)
+    return f"{', '.join(found[: LISTED_MAX - 1])} and {len(found) - LISTED_MAX + 1} more"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -78,10 +78,12 @@ def make_node(
         now=clock.boottime(),
         former=former,
     )
-    return Node(
+    node = Node(
         birth,
         settings.timing,
         rules=rules,
         electorate=electorate(settings, memory, members | {me}),
         members=members,
     )
+    node.mind.clinit = f"clinit -s {settings.socket_path}"
+    return node

@@ -11,18 +11,15 @@ from msgspec import Struct, field
 from mosha.control.protocol import EntryReport, GroupReport
 from mosha.core import explain
 from mosha.core.node import Node
-from mosha.core.peers import Peer, Standing
+from mosha.core.peers import Standing
+from mosha.core.problems import GROUP_KINDS, ProblemKind
 from mosha.core.quorum import Sight
 from mosha.core.seat import Mind
 from mosha.core.status import Status, TableVersion
 from mosha.core.tables import Wish
 from mosha.core.timing import MARGIN_WARN, margin
 from mosha.formats import hastat
-
-CGROUP_REMEDY = (
-    "what cuts all ties to its group may be overlooked or end another's: give clinit a writable"
-    " cgroup v2 (Delegate=yes in its unit)"
-)
+from mosha.monitor.problems import problems, sentence
 
 
 class Surroundings(Struct):
@@ -45,6 +42,15 @@ def make(node: Node, around: Surroundings, now: float) -> hastat.Report:
     nodes = [_self(mind, now), *(_node(mind, peer, now) for peer in sorted(mind.view.watched()))]
     refused = _refusals(mind)
     room = _margin(mind)
+    wrong = problems(
+        mind,
+        groups,
+        refused,
+        troubles=around.troubles,
+        warnings=around.warnings,
+        margin_warning=room.warning,
+        no_cgroups=around.no_cgroups,
+    )
     return hastat.Report(
         node=mind.me,
         time=datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -70,17 +76,20 @@ def make(node: Node, around: Surroundings, now: float) -> hastat.Report:
             lease_s=mind.timing.lease_s,
             stop_budget_s=mind.timing.stop_budget_s,
         ),
-        problems=_problems(mind, around, groups, refused, room),
+        problems=[sentence(problem) for problem in wrong],
+        problem_list=wrong,
     )
 
 
 def of_group(whole: hastat.Report, group: str) -> hastat.Report:
     """Return what a report says of one group alone; all the rest of it stays."""
-    about = f"group {group}: "
+    kinds = {*GROUP_KINDS, ProblemKind.NO_QUORUM}
+    wrong = [it for it in whole.problem_list if it.kind in kinds and group in it.subjects]
     return msgspec.structs.replace(
         whole,
         groups=[view for view in whole.groups if view.group == group],
-        problems=[problem for problem in whole.problems if problem.startswith(about)],
+        problems=[sentence(problem) for problem in wrong],
+        problem_list=wrong,
     )
 
 
@@ -191,6 +200,7 @@ def _group(mind: Mind, group: str, around: Surroundings, now: float) -> hastat.G
         ok=account.ok,
         why=account.why,
         next=account.next,
+        problem=account.kind.value if account.kind is not None else "",
         instances=[_instance(mind, sighting, around, now) for sighting in seen],
         term=mind.view.terms.get(group, 0),
         lease_s=round(lapses - now, 3) if seat.granted and lapses > now else None,
@@ -296,61 +306,3 @@ def _margin(mind: Mind) -> hastat.Margin:
         roundtrip_s=round(trip, 4) if trip is not None else None,
         warning=warning,
     )
-
-
-def _problems(
-    mind: Mind,
-    around: Surroundings,
-    groups: Sequence[hastat.GroupView],
-    refused: Sequence[hastat.Refusal],
-    room: hastat.Margin,
-) -> list[str]:
-    """Return what is wrong, most important first, in plain words."""
-    found = list(around.troubles)
-    if mind.view.sight is Sight.NO:
-        found.append(f"no quorum: {explain.quorum_reason(mind)}; nothing is started or fenced")
-    for node in sorted(mind.view.watched()):
-        standing = mind.view.standing(node)
-        peer = mind.view.peer(node)
-        if standing is Standing.STALE:
-            seen = f"node {node} is stale: last news {_silence_s(peer):.1f} s"
-            why = f" ({peer.error})" if peer.error else ""
-            found.append(f"{seen} before it was found silent{why}")
-        elif standing is Standing.NEVER and peer.looked_at:
-            why = f": {peer.error}" if peer.error else ""
-            found.append(f"node {node} was never heard from{why}")
-        elif late := mind.view.heartbeats_missed(node, mind.timing.heartbeat_s):
-            found.append(f"node {node} is late: {late} heartbeats missed")
-        elif standing is Standing.FENCED:
-            found.append(f"node {node} is fenced ({mind.view.receipts[node].method})")
-    found += _disagreements(mind)
-    found += [
-        f"group {group.group}: {group.why}" + (f" -> {group.next}" if group.next else "")
-        for group in groups
-        if not group.ok
-    ]
-    found += [f"{item.file} on node {item.node} is refused: {item.text}" for item in refused]
-    if room.warning:
-        found.append(room.warning)
-    if around.no_cgroups:
-        found.append(f"clinit works without cgroups: {around.no_cgroups}; {CGROUP_REMEDY}")
-    return found + list(around.warnings)
-
-
-def _disagreements(mind: Mind) -> list[str]:
-    """Return what a node counts otherwise than this one: the promise needs it to be the same."""
-    found = []
-    own_ms, voters = round(mind.timing.timeout_s * 1000), mind.view.electorate.digest
-    for status in mind.view.fresh():
-        if status.timeout_ms not in (0, own_ms):
-            there, here = f"{status.timeout_s:g} s", f"{mind.timing.timeout_s:g} s"
-            found.append(f"node {status.node} has timeout = {there}, this node {here}")
-        if voters and status.voters not in ("", voters):
-            found.append(f"node {status.node} has other `nodes` in mosha.toml than this node")
-    return found
-
-
-def _silence_s(peer: Peer) -> float:
-    """Return for how long a stale peer had been silent when it was found to be so."""
-    # A stale peer has both; the zeros are for the type checker.
-    return (peer.stale_since or 0.0) - (peer.heard_at or 0.0)

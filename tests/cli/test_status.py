@@ -14,6 +14,7 @@ from mosha.formats.hastat import (
     BanReport,
     EntryTrouble,
     Margin,
+    Problem,
     Quorum,
     Refusal,
     Report,
@@ -100,6 +101,15 @@ DEGRADED = report(
         "group db: node 2 is stale -> mosha confirm 2",
         "group web: test STARTING on node 1, on its way",
     ],
+    problem_list=[
+        Problem(
+            kind="node-stale",
+            subjects=["2"],
+            text="node 2 is stale: last news 60.1 s before it was found silent",
+        ),
+        Problem(kind="group", subjects=["db"], text="node 2 is stale", next="mosha confirm 2"),
+        Problem(kind="group", subjects=["web"], text="test STARTING on node 1, on its way"),
+    ],
 )
 
 DEGRADED_PAGE = """\
@@ -148,11 +158,17 @@ def test_a_group_that_no_problem_tells_of_is_told_all_the_same() -> None:
 def test_groups_with_the_same_trouble_share_a_line() -> None:
     why, advice = "no quorum: 1 of 3 nodes fresh", "bring nodes back"
     groups = [group(name, ok=False, why=why, next=advice) for name in ("db", "mail", "web")]
-    problems = [f"group {g.group}: {why} -> {advice}" for g in groups]
-    shown = told(report(groups=groups, problems=["no quorum", *problems]))
+    shared = Problem(kind="group", subjects=["db", "mail", "web"], text=why, next=advice)
+    first = Problem(kind="no-quorum", text="no quorum")
+    shown = told(report(groups=groups, problems=["x", "y"], problem_list=[first, shared]))
     assert "NOT OK: 2 problems, 0 of 3 groups" in shown
     assert "  * no quorum\n  * db, mail, web: no quorum: 1 of 3 nodes fresh\n    -> bring" in shown
     assert shown.count("bring nodes back") == 1
+
+
+def test_the_problems_of_a_monitor_of_an_older_version_are_told_as_they_are() -> None:
+    shown = told(report(problems=["no quorum: 1 of 3 nodes fresh"]))
+    assert "  * no quorum: 1 of 3 nodes fresh" in shown
 
 
 def test_what_has_stopped_and_is_not_claimed_is_not_shown() -> None:
@@ -205,8 +221,9 @@ def test_what_a_stale_node_said_is_marked_without_colours_too() -> None:  # M2
 
 def test_a_node_that_missed_heartbeats_is_late_and_all_is_not_plainly_ok() -> None:  # H10
     nodes = [node(1, "self"), node(2, age_s=5.2, late=5), node(3)]
-    problems = ["node 2 is late: 5 heartbeats missed"]
-    late = report(nodes=nodes, problems=problems)
+    text = "node 2 is late: 5 heartbeats missed"
+    listed = [Problem(kind="node-late", subjects=["2"], text=text)]
+    late = report(nodes=nodes, problems=[text], problem_list=listed)
     assert not late.as_wanted
     shown = told(late)
     assert shown.startswith("LATE: node 2 missed 5 heartbeats; 2 of 2 groups as wanted when last")
@@ -216,7 +233,8 @@ def test_a_node_that_missed_heartbeats_is_late_and_all_is_not_plainly_ok() -> No
         line for line in told(late, colours=True).splitlines() if line.startswith("\x1b[1mdb")
     )
     assert GREEN not in row
-    more = report(nodes=nodes, problems=[*problems, "cannot publish"])
+    listed.append(Problem(kind="host", text="cannot publish"))
+    more = report(nodes=nodes, problems=[text, "cannot publish"], problem_list=listed)
     assert told(more).startswith("NOT OK: 2 problems")
 
 

@@ -163,8 +163,8 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
         lambda: heard(STOP, says(2, claims={G: 4}, groups=at("stop", GroupState.FAILED))),
         "its stop entries failed on node 2: nobody may start it elsewhere",
         (
-            "mend what failed there, then run its stop by hand on node 2 (clinit GROUP plan, "
-            "clinit GROUP stop)"
+            "mend what failed there, then run its stop by hand on node 2: clinit g plan, then "
+            "clinit g stop"
         ),
     ),
     (
@@ -172,8 +172,8 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
         lambda: heard(START, says(2, claims={G: 4}, groups=at("stop", GroupState.FAILED))),
         "its stop entries failed on node 2: nobody may start it elsewhere",
         (
-            "mend what failed there, then run its stop by hand on node 2 (clinit GROUP plan, "
-            "clinit GROUP stop)"
+            "mend what failed there, then run its stop by hand on node 2: clinit g plan, then "
+            "clinit g stop"
         ),
     ),
     (
@@ -284,7 +284,8 @@ def test_each_situation_has_its_sentence_and_its_next_step(
     story: Callable[[], Story], why: str, step: str
 ) -> None:
     told = story()
-    assert account(mind(told), G, told.now) == Account(not why, why, step)
+    found = account(mind(told), G, told.now)
+    assert (found.ok, found.why, found.next) == (not why, why, step)
 
 
 def test_a_group_that_is_planned_here_counts_the_own_vote() -> None:
@@ -371,6 +372,15 @@ def test_h5_20_every_node_that_cannot_take_a_group_has_a_reason() -> None:
         2: "left in an orderly way",
         3: "fenced",
     }
+
+
+def test_the_remedy_names_the_socket_of_this_node() -> None:  # H7
+    story = heard(STOP, says(2, claims={G: 4}, groups=at("stop", GroupState.FAILED)))
+    mind(story).clinit = "clinit -s /run/mosha/clinit.s"
+    step = account(mind(story), G, story.now).next
+    assert step.endswith(
+        "clinit -s /run/mosha/clinit.s g plan, then clinit -s /run/mosha/clinit.s g stop"
+    )
 
 
 def test_a_node_that_was_never_heard_from_has_a_reason_too() -> None:

@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 
 from mosha.control.protocol import EntryReport, GroupReport
+from mosha.core.problems import ProblemKind
 from mosha.core.quorum import Electorate, Policy
 from mosha.core.status import (
     Ban,
@@ -31,7 +32,7 @@ from mosha.formats.hastat import (
     parse_hastat,
     render_hastat,
 )
-from mosha.monitor.report import Surroundings, make
+from mosha.monitor.report import Surroundings, make, of_group
 from tests.core.story import INC, START_S, TIMING, G, Story, hactl, one_of_three, status
 
 T = TIMING.timeout_s
@@ -376,8 +377,7 @@ def test_problems_come_in_the_order_of_their_weight() -> None:
         ),
         (
             "group h: its stop entries failed on node 3: nobody may start it elsewhere -> mend what"
-            " failed there, then run its stop by hand on node 3 (clinit GROUP plan, clinit GROUP"
-            " stop)"
+            " failed there, then run its stop by hand on node 3: clinit h plan, then clinit h stop"
         ),
         "hactl on node 1 is refused: line 1: no level",
         "cltab on node 3 is refused: line 3: no such mode",
@@ -395,11 +395,43 @@ def test_a_lost_quorum_comes_first_then_the_nodes_then_the_groups() -> None:
     for number, error in ((2, "no answer for 11 s"), (3, "")):
         story.nodes[1].peer_read(number, None, began=story.now, now=story.now, error=error)
     assert report(story).problems == [
-        "no quorum: 1 of 3 nodes fresh, 2 needed; not fresh: 2, 3; nothing is started or fenced",
+        (
+            "no quorum: 1 of 3 nodes fresh, 2 needed; not fresh: 2, 3; nothing is started or"
+            " fenced; 1 group waits for it: g -> bring nodes back"
+        ),
         "node 2 is stale: last news 11.0 s before it was found silent (no answer for 11 s)",
         "node 3 is stale: last news 11.0 s before it was found silent",
-        "group g: no quorum: 1 of 3 nodes fresh, 2 needed; not fresh: 2, 3 -> bring nodes back",
     ]
+
+
+def test_a_hundred_groups_without_quorum_are_one_problem_with_few_names() -> None:  # M3
+    story = one_of_three()
+    names = [f"g{number:03d}" for number in range(100)]
+    wishes = hactl(*(Wish(name, "start") for name in names))
+    story.nodes[1].tables_adopted(wishes, frozenset(names), {}, {})
+    story.now += T + 1
+    for number in (2, 3):
+        story.miss(1, number)
+    found = report(story)
+    (problem,) = [it for it in found.problem_list if it.kind == ProblemKind.NO_QUORUM]
+    assert problem.subjects == names
+    assert "100 groups wait for it: g000, g001, g002, g003, g004, g005, g006 and 93 more" in (
+        problem.text
+    )
+    assert len(found.problems) == len(found.problem_list) == 3
+    one = of_group(found, "g042")
+    assert ([g.group for g in one.groups], len(one.problems)) == (["g042"], 1)
+
+
+def test_a_dead_rack_is_one_line() -> None:
+    story = Story(range(1, 8))
+    for number in range(2, 8):
+        story.hear(1, says(number))
+    story.now += T + 1
+    for number in range(4, 8):
+        story.miss(1, number)
+    (problem,) = [it for it in report(story).problem_list if it.kind == ProblemKind.NODE_STALE]
+    assert problem.text == "4 nodes are stale: 4, 5, 6, 7"
 
 
 def test_nodes_that_were_never_heard_from_or_are_fenced_are_told() -> None:

@@ -1,0 +1,157 @@
+"""What is wrong, for people and programs: one problem for one cause, whoever suffers by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from mosha.core import explain
+from mosha.core.peers import Peer, Standing
+from mosha.core.problems import GROUP_KINDS, ProblemKind
+from mosha.core.quorum import Sight
+from mosha.core.seat import Mind
+from mosha.formats import hastat
+from mosha.formats.hastat import Problem
+from mosha.formats.names import listed
+
+CGROUP_REMEDY = (
+    "what cuts all ties to its group may be overlooked or end another's: give clinit a writable"
+    " cgroup v2 (Delegate=yes in its unit)"
+)
+
+ALIKE_MIN = 4
+"""So many nodes that are stale are one line: who looks at a dead rack needs no list of reasons."""
+
+
+def problems(
+    mind: Mind,
+    groups: Sequence[hastat.GroupView],
+    refused: Sequence[hastat.Refusal],
+    *,
+    troubles: Sequence[str],
+    warnings: Sequence[str],
+    margin_warning: str,
+    no_cgroups: str,
+) -> list[Problem]:
+    """Return what is wrong, most important first.
+
+    `troubles` are those of the host, `warnings` remarks about the tables; of `groups` the reasons
+    are known already, so are the `refused` files, the warning of the margin, and why clinit has
+    no cgroups ("" if it has).
+    """
+    here = [str(mind.me)]
+    return [
+        *(Problem(kind=ProblemKind.HOST.value, subjects=here, text=text) for text in troubles),
+        *_of_quorum(mind, groups),
+        *_of_nodes(mind),
+        *_of_settings(mind),
+        *_of_groups(groups),
+        *(
+            Problem(
+                kind=ProblemKind.TABLE_REFUSED.value,
+                subjects=[item.file],
+                text=f"{item.file} on node {item.node} is refused: {item.text}",
+            )
+            for item in refused
+        ),
+        *(
+            Problem(kind=ProblemKind.LEASE.value, subjects=here, text=text)
+            for text in filter(None, [margin_warning])
+        ),
+        *(
+            Problem(
+                kind=ProblemKind.NO_CGROUPS.value,
+                subjects=here,
+                text=f"clinit works without cgroups: {why}; {CGROUP_REMEDY}",
+            )
+            for why in filter(None, [no_cgroups])
+        ),
+        *(Problem(kind=ProblemKind.TABLE_REMARK.value, text=text) for text in warnings),
+    ]
+
+
+def sentence(problem: Problem) -> str:
+    """Return a problem as one line: what it is about, what is wrong, what to do."""
+    step = f" -> {problem.next}" if problem.next else ""
+    return f"{about(problem)}{problem.text}{step}"
+
+
+def about(problem: Problem) -> str:
+    """Return the groups that a problem is about, as a sentence begins; "" if it names them."""
+    if problem.kind not in GROUP_KINDS:
+        return ""
+    return f"group{'s' * (len(problem.subjects) != 1)} {listed(problem.subjects)}: "
+
+
+def _of_quorum(mind: Mind, groups: Iterable[hastat.GroupView]) -> Iterator[Problem]:
+    waiting = [g.group for g in groups if g.problem == ProblemKind.NO_QUORUM and not g.ok]
+    if mind.view.sight is Sight.NO:
+        text = f"no quorum: {explain.quorum_reason(mind)}; nothing is started or fenced"
+        step = ""
+        if waiting:
+            many = len(waiting) != 1
+            text += f"; {len(waiting)} group{'s wait' if many else ' waits'} for it: "
+            text += listed(waiting)
+            step = explain.BRING_BACK
+        kind = ProblemKind.NO_QUORUM.value
+        yield Problem(kind=kind, subjects=waiting, text=text, next=step)
+
+
+def _of_nodes(mind: Mind) -> Iterator[Problem]:
+    watched, standing = sorted(mind.view.watched()), mind.view.standing
+    stale = [node for node in watched if standing(node) is Standing.STALE]
+    if len(stale) >= ALIKE_MIN:
+        subjects = [str(node) for node in stale]
+        text = f"{len(stale)} nodes are stale: {listed(subjects)}"
+        yield Problem(kind=ProblemKind.NODE_STALE.value, subjects=subjects, text=text)
+    for node in watched:
+        found = _of_node(mind, node)
+        if found is not None and not (len(stale) >= ALIKE_MIN and node in stale):
+            kind, text = found
+            yield Problem(kind=kind.value, subjects=[str(node)], text=text)
+
+
+def _of_node(mind: Mind, node: int) -> tuple[ProblemKind, str] | None:
+    standing, peer = mind.view.standing(node), mind.view.peer(node)
+    if standing is Standing.STALE:
+        why = f" ({peer.error})" if peer.error else ""
+        seen = f"node {node} is stale: last news {_silence_s(peer):.1f} s"
+        return ProblemKind.NODE_STALE, f"{seen} before it was found silent{why}"
+    if standing is Standing.NEVER and peer.looked_at:
+        why = f": {peer.error}" if peer.error else ""
+        return ProblemKind.NODE_NEVER_HEARD, f"node {node} was never heard from{why}"
+    if standing is Standing.FENCED:
+        text = f"node {node} is fenced ({mind.view.receipts[node].method})"
+        return ProblemKind.NODE_FENCED, text
+    if late := mind.view.heartbeats_missed(node, mind.timing.heartbeat_s):
+        return ProblemKind.NODE_LATE, f"node {node} is late: {late} heartbeats missed"
+    return None
+
+
+def _of_settings(mind: Mind) -> Iterator[Problem]:
+    """Yield what a node counts otherwise than this one: the promise needs it to be the same."""
+    own_ms, voters = round(mind.timing.timeout_s * 1000), mind.view.electorate.digest
+    for status in mind.view.fresh():
+        kind, subjects = ProblemKind.SETTINGS_DIFFER.value, [str(status.node)]
+        if status.timeout_ms not in (0, own_ms):
+            there, here = f"{status.timeout_s:g} s", f"{mind.timing.timeout_s:g} s"
+            text = f"node {status.node} has timeout = {there}, this node {here}"
+            yield Problem(kind=kind, subjects=subjects, text=text)
+        if voters and status.voters not in ("", voters):
+            text = f"node {status.node} has other `nodes` in mosha.toml than this node"
+            yield Problem(kind=kind, subjects=subjects, text=text)
+
+
+def _of_groups(groups: Iterable[hastat.GroupView]) -> Iterator[Problem]:
+    """Yield why groups are not as wanted; those with one and the same trouble share a problem."""
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for group in groups:
+        if not group.ok and group.problem != ProblemKind.NO_QUORUM:
+            alike.setdefault((group.problem, group.why, group.next), []).append(group.group)
+    for (kind, why, step), subjects in alike.items():
+        yield Problem(kind=kind or ProblemKind.GROUP.value, subjects=subjects, text=why, next=step)
+
+
+def _silence_s(peer: Peer) -> float:
+    """Return for how long a stale peer had been silent when it was found to be so."""
+    # A stale peer has both; the zeros are for the type checker.
+    return (peer.stale_since or 0.0) - (peer.heard_at or 0.0)
