@@ -296,6 +296,22 @@ def test_a_fork_server_that_hangs_holds_up_no_deadline(start: Start) -> None:
     assert "the fork server" in d.entry("b", "h").exit
 
 
+def test_a_signal_meant_for_what_is_being_born_reaches_it_after_its_birth(start_in: Start) -> None:
+    # The next rung of the ladder would reach it too, but not before an hour has passed.
+    d = start_in("g:a:1:respawn:sleep 7119\n", limits=QUICK | {"int_to_term_s": 3600.0})
+    server = d.fork_server()
+    os.kill(server, signal.SIGSTOP)
+    try:
+        d.tell("g", "1")
+        d.tell("g", "stop")
+        assert d.state() == "1 STOPPING"
+    finally:
+        os.kill(server, signal.SIGCONT)
+    d.wait_for("stop DONE")
+    assert pids_of("sleep 7119") == []
+    assert [line["status"] for line in d.log("entry_exited")] == ["signal 2"]
+
+
 def test_two_hundred_children_are_not_two_hundred_threads(start: Start) -> None:
     d = start("".join(f"g:a{n}:1:respawn:sleep 7117\n" for n in range(200)))
     d.tell("g", "1")

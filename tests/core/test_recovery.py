@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from mosha.core.ballot import Ballot
 from mosha.core.status import GroupLine, GroupState, Receipt, Stamp, Status, Term, Vote
@@ -170,6 +171,18 @@ def test_v5_a_new_incarnation_has_to_be_echoed_anew() -> None:
     story.hear(1, echoes(3, 2, inc=INC + 5))
     assert brain(story).mind.silent(story.now)
     story.hear(1, echoes(2, 2, inc=INC + 5))
+    assert not brain(story).mind.silent(story.now)
+
+
+def test_v5_the_silence_lasts_for_the_longest_timeout_that_any_node_has() -> None:
+    """The forgotten vote may hold a lease that was made to fit the longer T of its owner."""
+    story = born()
+    story.write(1)
+    slow = replace(status(2, 1), timeout_ms=2000 * int(T))
+    story.hear(1, slow, status(3, 1))
+    story.now += T + 1.0
+    assert brain(story).mind.silent(story.now)
+    story.now += T
     assert not brain(story).mind.silent(story.now)
 
 

@@ -411,6 +411,23 @@ async def test_a_write_that_hangs_is_told_and_the_newest_one_follows_it(desk: De
 
 
 @pytest.mark.root("to make a directory hang")
+async def test_c4_the_time_that_is_reported_lies_before_the_write_however_long_that_takes(
+    desk: Desk,
+) -> None:
+    """A lease counts from there: what a peer echoes may have been read before the write ended."""
+    publisher = desk.publisher()
+    await publisher.read_former()
+    with hanging(desk.path.parent) as hang:
+        publishing = asyncio.ensure_future(publisher.publish(status(1)))
+        await until(lambda: publisher._worker.busy is not None)
+        hung_at = boottime()
+        hang.close()
+        await publishing
+    ((_seq, began),) = desk.written
+    assert began < hung_at
+
+
+@pytest.mark.root("to make a directory hang")
 async def test_a_directory_that_hangs_at_the_start_is_told(desk: Desk) -> None:
     desk.path.parent.mkdir(parents=True)
     told = "it does not answer; look after its mount"

@@ -286,6 +286,22 @@ async def test_a_hung_peer_is_judged_soon_after_its_time(cluster: Cluster) -> No
 
 
 @pytest.mark.root("to make a file hang")
+async def test_o3_an_attempt_began_before_its_read_however_long_that_takes(
+    cluster: Cluster,
+) -> None:
+    """Only a look that began after T accuses: its bytes may be as old as its beginning."""
+    cluster.write(2, 1)
+    with hanging(cluster.layout.clstat(2)) as hang:
+        async with cluster.reading(2) as readers:
+            await until(lambda: readers._peers[2].worker.busy is not None)
+            hung_at = boottime()
+            hang.close()
+            reading = await cluster.next(2, 0)
+    assert reading.error == ""
+    assert reading.began < hung_at < reading.ended
+
+
+@pytest.mark.root("to make a file hang")
 async def test_a_look_while_a_read_is_under_way_is_followed_by_another(cluster: Cluster) -> None:
     cluster.write(2, 1)
     with hanging(cluster.layout.clstat(2)) as hang:
