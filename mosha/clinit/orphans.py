@@ -14,16 +14,19 @@ docs/explanation/architecture.md.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from mosha.clinit import cgroups, proc
+from mosha.clinit.abandon import Abandonable
 from mosha.clock import boot_id
 from mosha.errors import HostError
 
@@ -31,6 +34,9 @@ RECORD = "children.json"
 SESSIONS = "sessions"
 LOCK = "lock"
 STEP_S = 0.01
+WRITE_LIMIT_S = 2.0
+UNWRITTEN_MAX = 10_000
+"""Leaders that wait for a file system that stands still; later ones are known to the guard."""
 
 
 class Record(msgspec.Struct):
@@ -54,6 +60,9 @@ class StateDir:
         """
         self.path = path
         self._sessions: int | None = None
+        self._unwritten: list[bytes] = []
+        self._file = Abandonable("the file of sessions")
+        self._writing: asyncio.Future[None] | None = None
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -99,29 +108,48 @@ class StateDir:
         record = Record(boot_id(), os.getpid(), seen.start if seen else 0, mark, tree)
         draft = self.path / f"{RECORD}.{os.getpid()}"
         try:
-            draft.write_bytes(msgspec.json.encode(record) + b"\n")
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+            # Who knows the mark could keep the next clinit from starting.
+            draft.unlink(missing_ok=True)
+            written = _create(draft)
+            try:
+                os.write(written, msgspec.json.encode(record) + b"\n")
+            finally:
+                os.close(written)
             if tree is None:
-                self._sessions = os.open(self.path / SESSIONS, flags, 0o600)
+                (self.path / SESSIONS).unlink(missing_ok=True)
+                self._sessions = _create(self.path / SESSIONS)
             draft.rename(self.path / RECORD)
         except OSError as error:
             raise HostError(f"cannot write {self.path / RECORD}: {error.strerror}") from error
 
     def note_session(self, leader: int) -> None:
-        """Note a new leader; needed only without a cgroup."""
+        """Note a new leader; needed only without a cgroup.
+
+        A thread writes it: a file system that stands still must not hold up clinit, nor a full
+        one keep a service from running. The guard has been told, and the mark finds most of it.
+        """
         if self._sessions is None:
             return
-        seen = proc.see(leader)
-        if seen is not None:
-            # A full disk must not keep a service from running; the mark finds most of it.
+        with contextlib.suppress(OSError):
+            seen = proc.see(leader)
+            if seen is not None and len(self._unwritten) < UNWRITTEN_MAX:
+                self._unwritten.append(b"%d %d\n" % (leader, seen.start))
+        if self._unwritten and (self._writing is None or self._writing.done()):
+            self._writing = asyncio.ensure_future(self._write_sessions(self._sessions))
+
+    async def _write_sessions(self, fd: int) -> None:
+        while self._unwritten:
+            text = b"".join(self._unwritten)
+            self._unwritten.clear()
             with contextlib.suppress(OSError):
-                os.write(self._sessions, b"%d %d\n" % (leader, seen.start))
+                await self._file.run(partial(_write, fd, text), WRITE_LIMIT_S)
 
     def close(self) -> None:
         """Leave nothing to be found: all children have ended."""
         for name in (RECORD, SESSIONS):
             (self.path / name).unlink(missing_ok=True)
-        if self._sessions is not None:
+        idle = self._writing is None or self._writing.done()
+        if self._sessions is not None and idle:  # else a thread has it, until clinit is gone
             os.close(self._sessions)
         os.close(self._lock)
 
@@ -164,3 +192,13 @@ class StateDir:
         words = [line.split() for line in lines]
         # The last line may be half of one.
         return [(int(pair[0]), int(pair[1])) for pair in words if len(pair) == 2]
+
+
+def _create(path: Path) -> int:
+    """Open a new file that nobody else may read; never one that somebody has put there."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_APPEND | os.O_CLOEXEC
+    return os.open(path, flags, 0o600)
+
+
+def _write(fd: int, text: bytes) -> None:
+    os.write(fd, text)

@@ -318,5 +318,41 @@ def test_nothing_is_ended_where_nobody_was_before(tmp_path: Path) -> None:
     state.close()
 
 
+async def test_what_a_clinit_leaves_is_for_nobody_else_and_never_written_through_a_link(
+    tmp_path: Path,
+) -> None:
+    directory, victim = tmp_path / "state", tmp_path / "victim"
+    victim.write_text("precious")
+    state = StateDir(directory)
+    (directory / "sessions").symlink_to(victim)
+    (directory / f"children.json.{os.getpid()}").symlink_to(victim)
+    state.write("mark", None)
+    for name in ("children.json", "sessions"):
+        assert (directory / name).stat().st_mode & 0o777 == 0o600
+        assert not (directory / name).is_symlink()
+    for _ in range(3):
+        state.note_session(os.getpid())
+    await until(lambda: (directory / "sessions").read_text().count(f"{os.getpid()} ") == 3)
+    assert victim.read_text() == "precious"
+    state.close()
+
+
+async def test_a_state_directory_that_stands_still_holds_nobody_up(tmp_path: Path) -> None:
+    reader, writer = os.pipe()  # nobody reads: a write of more than it holds never comes back
+    state = StateDir(tmp_path / "state")
+    state.write("mark", None)
+    assert state._sessions is not None
+    os.dup2(writer, state._sessions)
+    for _ in range(20_000):
+        state.note_session(os.getpid())
+    assert len(state._unwritten) == 10_000  # bounded, and none of them was waited for
+    os.close(reader)
+    os.close(writer)
+    writing = state._writing
+    assert writing is not None
+    await until(writing.done)
+    state.close()
+
+
 def test_the_log_names_of_clinit_are_listed() -> None:
     assert {"orphan_ended", "output_dropped", "lease_ended"} <= set(logs.EVENTS)
