@@ -19,6 +19,7 @@ from mosha.cli.check_files import (
     renamed_groups,
     table_findings,
 )
+from mosha.cli.check_handed import handed_findings
 from mosha.cli.check_host import NODE_DIRECTORY, host_findings, own_node, owner_findings
 from mosha.cli.config import config_option, config_path, read_bytes
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
@@ -143,6 +144,7 @@ def _commands(judged: Sequence[Judged]) -> list[Finding]:
         if isinstance(item.value, Cltab):
             found += level_findings(item.value, hactl, item.file)
             found += command_findings(item.value, item.file)
+            found += handed_findings(item.value, item.file)
     return found
 
 
