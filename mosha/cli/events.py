@@ -108,14 +108,24 @@ class _Printer:
         return f"\033[31m{told}\033[0m" if bad and self._colours else told
 
 
+_ENDED = {
+    "ban": "ban ended",
+    "table": "taken again",
+    "clinit": "answers again",
+    "entry": "all entries are well",
+}
+"""What it means that a fact holds no more."""
+
+
 def sentence(one: Happening) -> str:
     """Return an event in words, without its time."""
-    after = {"ban": "ban ended", "table": "taken again"}.get(one.kind, "gone")
+    after = _ENDED.get(one.kind, "gone")
     change = one.after if one.after != ABSENT else after
     if one.before != ABSENT and (one.after != ABSENT or one.kind == "group"):
         change = f"{one.before} -> {change}"
     cause = " ".join(one.cause.split())
     subject = {"quorum": "quorum", "node": f"node {one.node}", "shot": f"node {one.node} shot"}
+    subject["clinit"] = f"clinit of node {one.node}"
     place = subject.get(one.kind, f"{one.group} on node {one.node}")
     return f"{place}: {change}" + (f" ({cause})" if cause else "")
 

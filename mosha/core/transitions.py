@@ -21,7 +21,7 @@ ABSENT = "-"
 
 
 class Subject(NamedTuple):
-    """What a fact is about: `kind` is node, quorum, group, ban, shot or table."""
+    """What a fact is about: `kind` is quorum, node, clinit, shot, table, ban, entry or group."""
 
     kind: str
     group: str
@@ -59,7 +59,11 @@ def picture(mind: Mind) -> dict[Subject, Fact]:
         standing = mind.view.standing(node)
         if standing is not Standing.NEVER:
             found[Subject("node", "", node)] = Fact(standing.value, mind.view.peer(node).error)
+    # Nothing is published before clinit has answered for the first time.
+    if mind.published is not None and not mind.clinit_known:
+        found[Subject("clinit", "", mind.me)] = Fact("does not answer")
     found.update(_groups(mind))
+    found.update(_entries(mind))
     for shot in mind.shots.values():
         outcome = f"{shot.outcome} ({shot.method})" if shot.method else shot.outcome
         found[Subject("shot", "", shot.node)] = Fact(outcome, shot.detail)
@@ -94,6 +98,16 @@ def _groups(mind: Mind) -> Iterator[tuple[Subject, Fact]]:
             yield Subject("ban", group, status.node), Fact("banned", ban.reason)
 
 
+def _entries(mind: Mind) -> Iterator[tuple[Subject, Fact]]:
+    """Yield the groups with entries that are not well, as their nodes say."""
+    own = [mind.published] if mind.published is not None else []
+    for status in (*own, *mind.view.fresh()):
+        for group in sorted({group for group, _ in status.troubles}):
+            wrong = status.troubles_of(group)
+            value = ", ".join(f"{trouble.tag} {trouble.kind}" for trouble in wrong)
+            yield Subject("entry", group, status.node), Fact(value, wrong[0].text)
+
+
 def transitions(before: Picture, after: Picture) -> list[Transition]:
     """Return what has changed between two pictures: nodes first, then groups."""
     changed = [
@@ -122,4 +136,4 @@ def _cause(subject: Subject, after: Picture) -> str:
 
 
 _NONE = Fact(ABSENT)
-_ORDER = ("quorum", "node", "shot", "table", "ban", "group")
+_ORDER = ("quorum", "node", "clinit", "shot", "table", "ban", "entry", "group")

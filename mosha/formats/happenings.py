@@ -24,7 +24,7 @@ class Happening(
     seq: int
     time: str
     said_by: int
-    kind: Literal["quorum", "node", "shot", "table", "ban", "group"]
+    kind: Literal["quorum", "node", "clinit", "shot", "table", "ban", "entry", "group"]
     node: int
     group: str = ""
     before: str

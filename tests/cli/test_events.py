@@ -33,6 +33,10 @@ SEEN = [
     Transition("table", "hactl", 2, "refused", "-", ""),
     Transition("ban", "web", 2, "-", "banned", "exit 1"),
     Transition("ban", "web", 2, "banned", "-", ""),
+    Transition("clinit", "", 1, "-", "does not answer", ""),
+    Transition("clinit", "", 1, "does not answer", "-", ""),
+    Transition("entry", "web", 2, "-", "webd pausing", "exit 1: no port"),
+    Transition("entry", "web", 2, "webd pausing", "-", ""),
     Transition("group", "web", 2, "plan DONE", "start DONE", "tell"),
     Transition("group", "web", 2, "start DONE", "-", "node 2 is fenced"),
 ]
@@ -45,6 +49,10 @@ TOLD = [
     "hactl on node 2: taken again",
     "web on node 2: banned (exit 1)",
     "web on node 2: ban ended",
+    "clinit of node 1: does not answer",
+    "clinit of node 1: answers again",
+    "web on node 2: webd pausing (exit 1: no port)",
+    "web on node 2: all entries are well",
     "web on node 2: plan DONE -> start DONE (tell)",
     "web on node 2: start DONE -> gone (node 2 is fenced)",
 ]
@@ -84,7 +92,8 @@ def test_json_is_an_object_a_line_that_keeps_its_schema(mosha: Mosha, home: Home
         "start DONE",
         "-",
     )
-    assert len(shown) == 4
+    assert {one["group"] for one in shown} == {"web"}
+    assert len(shown) == len([told for told in TOLD if told.startswith("web ")])
 
 
 def test_only_what_is_on_a_node_can_be_asked_for(mosha: Mosha, home: Home) -> None:
@@ -94,6 +103,7 @@ def test_only_what_is_on_a_node_can_be_asked_for(mosha: Mosha, home: Home) -> No
         TOLD[0],
         TOLD[1],
         TOLD[3],
+        *(told for told in TOLD if told.startswith("clinit of node 1")),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mosha.core.quorum import Sight
-from mosha.core.status import Ban, NodeState
+from mosha.core.status import Ban, NodeState, Trouble, TroubleKind
 from mosha.core.transitions import ABSENT, Transition, picture, transitions
 from tests.core.story import G, Story, one_of_three
 from tests.core.test_explain import at, mind, only_3_is_stale, says, without_quorum
@@ -87,3 +87,23 @@ def test_bans_refused_tables_and_shots_are_events_too() -> None:
     story.miss(1, 3)
     found = changes(story, lambda: story.nodes[1].fence_orders(story.now))
     assert found == [Transition("shot", "", 3, ABSENT, "running", "")]
+
+
+def test_a_clinit_that_dies_and_one_that_answers_again_are_events() -> None:  # M20
+    story = one_of_three()
+    assert story.nodes[1].mind.published is not None
+    found = changes(story, story.nodes[1].clinit_lost)
+    assert found == [Transition("clinit", "", 1, ABSENT, "does not answer", "")]
+    found = changes(story, lambda: story.nodes[1].clinit_answered([], story.now))
+    assert Transition("clinit", "", 1, "does not answer", ABSENT, "") in found
+
+
+def test_an_entry_that_is_not_well_is_an_event_until_it_is() -> None:
+    story = one_of_three()
+    wrong = {(G, "d"): Trouble("d", TroubleKind.PAUSING, 6, 1, "exit 1: no port")}
+    found = changes(story, lambda: story.hear(1, says(2, 3, troubles=wrong)))
+    assert found == [Transition("entry", G, 2, ABSENT, "d pausing", "exit 1: no port")]
+    later = {(G, "d"): Trouble("d", TroubleKind.PAUSING, 6, 9, "exit 1: no port")}
+    assert changes(story, lambda: story.hear(1, says(2, 4, troubles=later))) == []
+    found = changes(story, lambda: story.hear(1, says(2, 5)))
+    assert found == [Transition("entry", G, 2, "d pausing", ABSENT, "")]
