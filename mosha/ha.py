@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import anyio
 
+from mosha import logs
 from mosha.formats.settings import Settings, settings_from
 from mosha.monitor.run import run_monitor
 from mosha.monitor.stomith import Stomith
@@ -37,11 +38,12 @@ class HA:
     def monitor(self) -> int:
         """Run the monitor until this node has left; returns the exit status.
 
-        Logs go where `mosha.logs.configure` or the caller's structlog sends them.
+        Logs go where `mosha.logs.configure` or the caller's structlog sends them, else to stderr.
 
         Raises:
             UsageError, HostError: as `mosha.monitor.run.run_monitor`.
         """
+        logs.configure_if_nobody_has()
 
         async def run() -> int:
             return await run_monitor(self.settings, stomith=self.stomith)

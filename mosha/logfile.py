@@ -11,12 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
-import threading
 import time
-from collections import deque
-from datetime import UTC, datetime
 from pathlib import Path
+
+from mosha.host.line_queue import LineQueue
+from mosha.host.log_stream import of_stderr
 
 QUEUE_MAX_BYTES = 8 << 20
 """So much waits for a disk that does not write; some ten thousand lines."""
@@ -40,30 +39,21 @@ class LogFile:
         self.max_bytes = max_bytes
         self.keep = keep
         self._retry_s = retry_s
-        self._queue: deque[bytes] = deque()
-        self._queued_bytes = 0
-        self._dropped = 0
+        self.lines = LineQueue(str(path), self._put, max_bytes=QUEUE_MAX_BYTES)
         self._told = ""
         self._fd = -1
         self._size = 0
         self._torn = False  # a line was written in part: the next one begins a new one
         self._again_at = 0.0
-        self._news = threading.Condition()
-        self._closing = False
-        self._thread: threading.Thread | None = None
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong at this moment, for the status; "" if no line is lost."""
+        return self.lines.trouble
 
     def write(self, text: str) -> int:
         """Take lines in: nothing is waited for."""
-        data = text.encode("utf-8", "backslashreplace")
-        with self._news:
-            if self._queued_bytes + len(data) > QUEUE_MAX_BYTES:
-                self._dropped += data.count(b"\n")
-                return len(text)
-            self._queue.append(data)
-            self._queued_bytes += len(data)
-            if self._thread is None:
-                self._start()
-            self._news.notify()
+        self.lines.write(text)
         return len(text)
 
     def flush(self) -> None:
@@ -75,11 +65,10 @@ class LogFile:
 
     def close(self, limit_s: float = 1.0) -> None:
         """Write what is queued, for `limit_s` at most; nothing is taken in after this."""
-        with self._news:
-            self._closing = True
-            self._news.notify()
-        if self._thread is not None:
-            self._thread.join(limit_s)
+        self.lines.close(limit_s)
+        if self.lines.idle and self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
     def words(self) -> list[str]:
         """Return the options by which clinit writes such a file beside this one."""
@@ -87,30 +76,6 @@ class LogFile:
         return [*words, "--log-max-bytes", str(self.max_bytes), "--log-keep", str(self.keep)]
 
     # --- the thread ------------------------------------------------------------------------
-
-    def _start(self) -> None:
-        self._thread = threading.Thread(target=self._serve, name="log file", daemon=True)
-        try:
-            self._thread.start()
-        except RuntimeError as error:  # no threads left: the next line tries again
-            self._thread = None
-            self._tell(str(error))
-
-    def _serve(self) -> None:
-        while True:
-            with self._news:
-                while not self._queue and not self._closing:
-                    self._news.wait()
-                if not self._queue:
-                    break
-                # What gathers while the disk is slow is written in one go.
-                lines = list(self._queue)
-                self._queue.clear()
-                self._queued_bytes = 0
-            self._put(lines)
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
     def _put(self, lines: list[bytes]) -> None:
         batch: list[bytes] = []
@@ -126,60 +91,38 @@ class LogFile:
     def _append(self, lines: list[bytes]) -> None:
         """Write lines into one file, or drop them."""
         if self._again_at > time.monotonic():
-            self._drop(lines)
+            self.lines.lose(lines, self._told)
             return
         data = b"".join(lines)
         try:
             self._make_room(len(data))
-            written = self._write_all(data)
+            self._write_all(data)
         except OSError as error:
+            reason = error.strerror or str(error)
             self._again_at = time.monotonic() + self._retry_s
-            self._tell(error.strerror or str(error))
-            self._drop(lines)
-            return
-        if written:
+            self._tell(reason)
+            self.lines.lose(lines, reason)
+        else:
             self._told = ""
 
-    def _write_all(self, data: bytes) -> bool:
-        lead = b"\n" if self._torn else b""
-        if self._dropped:
-            lead += self._gap()
-        rest = memoryview(lead + data)
+    def _write_all(self, data: bytes) -> None:
+        gap, lost = self.lines.gap()
+        rest = memoryview((b"\n" if self._torn else b"") + gap + data)
         while rest:
             count = os.write(self._fd, rest)
             self._size += count
             self._torn = rest[count - 1] != 0x0A
             rest = rest[count:]
-        with self._news:
-            self._dropped = 0
-        return True
-
-    def _gap(self) -> bytes:
-        """Return the line that stands for those that were dropped."""
-        stamp = datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
-        reason = f"the log could not be written{': ' if self._told else ''}{self._told}"
-        told = reason.replace("\\", "/").replace('"', "'")
-        return (
-            f'{{"lines": {self._dropped}, "reason": "{told}", "event": "output_dropped", '
-            f'"level": "warning", "timestamp": "{stamp}"}}\n'
-        ).encode("utf-8", "backslashreplace")
-
-    def _drop(self, lines: list[bytes]) -> None:
-        with self._news:
-            self._dropped += sum(line.count(b"\n") for line in lines)
+        self.lines.found(lost)
 
     def _tell(self, reason: str) -> None:
         """Say once on stderr, for each reason, that the log cannot be written."""
         if reason == self._told:
             return
         self._told = reason
-        told = (
+        of_stderr().write(
             f"mosha: cannot write the log {self.path}: {reason}; lines are lost until it can be\n"
         )
-        with contextlib.suppress(OSError):  # nobody is there to be told
-            os.write(
-                sys.__stderr__.fileno() if sys.__stderr__ else 2, told.encode(errors="replace")
-            )
 
     # --- rotation --------------------------------------------------------------------------
 

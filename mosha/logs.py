@@ -11,8 +11,10 @@ import contextlib
 import logging
 import sys
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, TextIO
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TextIO, cast
 
+from mosha.host.log_stream import LogStream, of_stderr
 from mosha.journal import Journal
 from mosha.logfile import LogFile
 
@@ -58,7 +60,7 @@ EVENTS: dict[str, str] = {
     "fork_server_failed": "clinit cannot start processes; it is tried again every second",
     "lease_ended": "a deadline of a group passed: the orderly stop or the kill begins",
     "output": "a line that a process of an entry wrote (fields tag, pid, stream, text)",
-    "output_dropped": "lines of a flooding process were dropped: how many, in how long",
+    "output_dropped": "lines were dropped: of a flooding process, or what the log did not take",
     "cltab_refused": "cltab has mistakes; the last good one stays in force",
     "cltab_loaded": "a new cltab is in force in clinit",
     "client_refused": "a client was refused: wrong user, malformed request or too slow",
@@ -153,6 +155,14 @@ class _IntoJournal:
         return line
 
 
+class _Writers(structlog.WriteLoggerFactory):
+    """Makes loggers that write to `out`; `stream` is that, if it is one that can lose lines."""
+
+    def __init__(self, out: TextIO) -> None:
+        super().__init__(file=out)
+        self.stream = out if isinstance(out, LogStream) else None
+
+
 def configure(
     *,
     people: bool,
@@ -187,14 +197,40 @@ def configure(
         chain.append(structlog.processors.dict_tracebacks)
         plain = structlog.processors.JSONRenderer(ensure_ascii=False)
         chain.append(plain if journal is None else _IntoJournal(journal))
+    if people and isinstance(out, LogStream):
+        out.lines.gap_line = _gap_for_people
     structlog.configure(
         processors=chain,
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=_Writers(out),
         cache_logger_on_first_use=False,
     )
+
+
+def configure_if_nobody_has() -> None:
+    """Log to stderr in a program that has not said where to: neither here nor to structlog."""
+    if not structlog.is_configured():
+        stream = of_stderr()
+        configure(people=stream.isatty(), stream=cast("TextIO", stream))
+
+
+def _gap_for_people(lost: int, reason: str) -> bytes:
+    """Return the line about lost ones as the people's lines are."""
+    event = {"timestamp": f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z"}
+    event |= {"level": "warning", "event": "output_dropped", "reason": reason}
+    render = structlog.dev.ConsoleRenderer(colors=False)
+    return f"{render(None, 'warning', {**event, 'lines': lost})}\n".encode()
+
+
+def trouble() -> str:
+    """Say where lines of the log are lost at this moment; "" if they are not."""
+    file = file_in_force()
+    factory = structlog.get_config()["logger_factory"]
+    stream = factory.stream if isinstance(factory, _Writers) else None
+    troubles = (file.trouble if file else "", stream.trouble if stream else "")
+    return "; ".join(filter(None, troubles))
 
 
 def say_always(**fields: object) -> None:

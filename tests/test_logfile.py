@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from mosha import logs
+from mosha.host.log_stream import of_stderr
 from mosha.logfile import QUEUE_MAX_BYTES, LogFile, beside
 from tests.waiting import wait_until
 
@@ -78,7 +79,7 @@ def test_a_full_disk_is_told_once_and_what_was_lost_is_counted_afterwards(
     file = LogFile(path, max_bytes=1000, keep=1, retry_s=0.0)
     for number in range(20):
         file.write(f"{number}\n")
-        wait_until(lambda: not file._queue)
+        wait_until(lambda: file.lines.idle)
     path.unlink()
     file.write("after\n")
     wait_until(lambda: path.exists() and len(lines_of(path)) == 2)
@@ -88,6 +89,7 @@ def test_a_full_disk_is_told_once_and_what_was_lost_is_counted_afterwards(
     assert (told["event"], told["lines"], told["level"]) == ("output_dropped", 20, "warning")
     assert "No space left" in told["reason"]
     assert after == "after"
+    wait_until(lambda: of_stderr().lines.idle)
     said = capfd.readouterr().err
     assert said.count("No space left on device") == 1
     assert str(path) in said
@@ -109,11 +111,11 @@ def test_a_directory_that_is_not_there_stops_nobody(
 def test_what_a_disk_does_not_take_in_time_is_dropped_and_counted(path: Path) -> None:
     file = LogFile(path, max_bytes=1 << 30, keep=1)
     line = "x" * 1023 + "\n"
-    with file._news:  # the thread stands still, as before a disk that hangs
+    with file.lines.news:  # the thread stands still, as before a disk that hangs
         for _ in range(QUEUE_MAX_BYTES // 1024 + 5):
             file.write(line)
-        assert file._dropped == 5
-        assert file._queued_bytes == QUEUE_MAX_BYTES
+        assert file.lines.lost == 5
+        assert file.lines.queued_bytes == QUEUE_MAX_BYTES
     file.close(limit_s=30)
     assert len(lines_of(path)) == QUEUE_MAX_BYTES // 1024 + 1
 

@@ -15,7 +15,7 @@ LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 ASSERTS = "assert"
 
-_LEAVES = frozenset({"errors", "clock", "logs", "logfile", "notify", "journal"})
+_LEAVES = frozenset({"errors", "clock", "logs", "logfile", "notify", "journal", "host"})
 _CONTROL = frozenset({"control", "formats", "core"}) | _LEAVES
 _ALL = frozenset({"cli", "ha", "monitor", "clinit", "__init__"}) | _CONTROL
 
@@ -23,10 +23,11 @@ _ALL = frozenset({"cli", "ha", "monitor", "clinit", "__init__"}) | _CONTROL
 LAYERS: Mapping[str, frozenset[str]] = {
     "errors": frozenset(),
     "clock": frozenset({"errors"}),
-    "logfile": frozenset(),
+    "host": frozenset({"host", "errors", "clock"}),
+    "logfile": frozenset({"host"}),
     "notify": frozenset(),
-    "journal": frozenset(),
-    "logs": frozenset({"errors", "journal", "logfile"}),
+    "journal": frozenset({"host"}),
+    "logs": frozenset({"errors", "host", "journal", "logfile"}),
     "core": frozenset({"core", "errors"}),
     "formats": frozenset({"formats", "core", "errors"}),
     "control": _CONTROL,

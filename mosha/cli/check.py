@@ -77,7 +77,7 @@ def command(
     times = explain(settings.timing) if settings else []
     findings += _times(settings)
     if as_json:
-        click.echo(json.dumps(_plain(judged, findings, times), ensure_ascii=False))
+        click.echo(json.dumps(_plain(judged, findings, times), ensure_ascii=False).encode())
     else:
         for line in _lines(judged, findings, times if verbose else []):
             click.echo(line)

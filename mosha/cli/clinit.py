@@ -16,6 +16,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mosha.cli import output
 from mosha.cli.exits import AS_WANTED, NO_DAEMON, NOT_AS_WANTED, WRONG_USAGE
 from mosha.cli.garbage import end, kept
 from mosha.cli.help_text import Command
@@ -55,7 +56,19 @@ class _Given(Struct, frozen=True):
     log: Path | None = None
 
 
-@click.command(cls=Command)
+class _Script(Command):
+    """The command as a script: with streams that keep their promises (`output.py`)."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command line of this process, or another one."""
+        output.prepare()
+        try:
+            return super().main(*args, **extra)
+        except HostError as error:  # its help or version could not be written
+            _fail(str(error), NOT_AS_WANTED)
+
+
+@click.command(cls=_Script)
 @click.option("-d", "--daemon", is_flag=True, help="Be the daemon, in the foreground.")
 @click.option("-k", "--shutdown", is_flag=True, help="Halt all groups and end the daemon.")
 @click.option(
@@ -125,6 +138,7 @@ def main(**options: Any) -> None:
     """
     try:
         status = _run(_with_variables(_Given(**options)))
+        sys.stdout.flush()
     except UsageError as error:
         _fail(str(error), WRONG_USAGE)
     except NoAnswerError as error:
@@ -192,20 +206,22 @@ def _be_daemon(given: _Given) -> int:
     with kept():
         from mosha import logs  # noqa: PLC0415
         from mosha.clinit.daemon import run_clinit  # noqa: PLC0415
-        from mosha.clinit.logsink import LogSink  # noqa: PLC0415
         from mosha.clinit.options import ClinitOptions  # noqa: PLC0415
+        from mosha.host.log_stream import LogStream, take_stderr  # noqa: PLC0415
         from mosha.journal import Journal  # noqa: PLC0415
         from mosha.logfile import LogFile  # noqa: PLC0415
 
-    sink = LogSink(sys.stderr.fileno() if given.log is None else _open_log(given.log))
+    stream = take_stderr()
+    if given.log is not None:
+        stream = LogStream(_open_log(given.log), str(given.log))
     file = None
     if given.log_file is not None:
         file = LogFile(given.log_file, max_bytes=given.log_max_bytes, keep=given.log_keep)
     logs.configure(
-        people=given.people or sink.isatty(),
-        stream=cast("TextIO", sink),
+        people=given.people or stream.isatty(),
+        stream=cast("TextIO", stream),
         file=file,
-        journal=Journal.behind(sys.stderr.fileno(), "clinit") if given.log is None else None,
+        journal=Journal.behind(stream.fileno(), "clinit") if given.log is None else None,
         fields={"node": int(given.node)} if given.node.isdecimal() else None,
     )
     options = ClinitOptions(
@@ -222,6 +238,8 @@ def _be_daemon(given: _Given) -> int:
     finally:
         if file is not None:
             file.close()
+        if given.log is not None:
+            stream.drain()
 
 
 def _open_log(path: Path) -> int:

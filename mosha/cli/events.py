@@ -14,6 +14,7 @@ from mosha.cli.ask import ask, no_daemon
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED, NO_DAEMON
 from mosha.cli.help_text import Command
+from mosha.cli.output import go_on
 from mosha.cli.settings import load_settings
 from mosha.control.client import NoAnswerError, open_streams
 from mosha.control.protocol import AskEvents, MonitorReply
@@ -89,8 +90,8 @@ class _Printer:
 
     def show(self, found: Iterable[Happening]) -> None:
         told = "".join(map(self._line, found))
-        sys.stdout.write(told)
-        sys.stdout.flush()
+        click.echo(told.encode() if self._as_json else told, nl=False)
+        go_on()
 
     def _line(self, one: Happening) -> str:
         if self._as_json:

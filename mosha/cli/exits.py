@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
 
 import click
@@ -49,10 +47,3 @@ def status_of_error(error: MoshaError) -> int:
     if isinstance(error, NoDaemonError):
         return NO_DAEMON
     return WRONG_USAGE if isinstance(error, UsageError) else NOT_AS_WANTED
-
-
-def forget_stdout() -> None:
-    """Point stdout at nothing after a broken pipe: it is flushed once more at the end."""
-    nothing = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nothing, sys.stdout.fileno())
-    os.close(nothing)

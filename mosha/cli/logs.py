@@ -24,6 +24,7 @@ from mosha.cli.log_pipes import (
     standard_input,
 )
 from mosha.cli.log_when import moment
+from mosha.cli.output import go_on
 from mosha.cli.settings import load_settings
 from mosha.errors import UsageError
 from mosha.formats.names import nearest
@@ -103,7 +104,7 @@ def _print(found: Iterator[list[Record]], *, as_json: bool) -> None:
             sys.stdout.buffer.write(b"\n".join([raw for _, raw, _ in block]) + b"\n")
         else:
             sys.stdout.write("".join([printer.told(raw, fields) for _, raw, fields in block]))
-        sys.stdout.flush()
+        go_on()
 
 
 def _sources(

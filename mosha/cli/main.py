@@ -14,8 +14,9 @@ from typing import Any
 import click
 
 from mosha import __version__
+from mosha.cli import output
 from mosha.cli.config import config_option
-from mosha.cli.exits import AS_WANTED, exit_status_of, forget_stdout
+from mosha.cli.exits import AS_WANTED, exit_status_of
 from mosha.cli.garbage import end, kept
 from mosha.cli.help_text import Command
 from mosha.formats.names import nearest
@@ -77,8 +78,7 @@ class Commands(Command, click.Group):
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
-        except BrokenPipeError:  # before click makes an exit status 1 of it
-            forget_stdout()
+        except output.ReaderGoneError:
             return AS_WANTED
         return result
 
@@ -131,6 +131,7 @@ def entry(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Be the script `mosha`."""
+    output.prepare()
     end(entry())
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-import sys
+from typing import TextIO, cast
 
 import anyio
 import click
@@ -13,6 +13,7 @@ from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
 from mosha.cli.settings import load_settings
 from mosha.formats.settings import Settings
+from mosha.host.log_stream import take_stderr
 from mosha.journal import Journal
 from mosha.logfile import LogFile
 from mosha.monitor.run import HAND_OVER_SIGNAL, run_monitor
@@ -50,9 +51,12 @@ def command(config: str | None, *, debug: bool = False, no_clinit: bool = False)
     settings = load_settings(config)
     level = "debug" if debug else settings.log_level
     file = _log_file(settings)
-    people = debug or sys.stderr.isatty()
-    journal = Journal.behind(sys.stderr.fileno(), "mosha")
-    logs.configure(people=people, level=level, file=file, journal=journal)
+    stream = take_stderr()
+    people = debug or stream.isatty()
+    journal = Journal.behind(stream.fileno(), "mosha")
+    logs.configure(
+        people=people, level=level, stream=cast("TextIO", stream), file=file, journal=journal
+    )
 
     async def run() -> int:
         return await run_monitor(
@@ -65,6 +69,7 @@ def command(config: str | None, *, debug: bool = False, no_clinit: bool = False)
         if file is not None:
             file.close()
     if status == -HAND_OVER_SIGNAL:
+        stream.drain()  # nothing else of this process comes after the signal
         # By the signal itself: who started this sees that nobody asked the node to leave.
         signal.signal(HAND_OVER_SIGNAL, signal.SIG_DFL)
         signal.raise_signal(HAND_OVER_SIGNAL)

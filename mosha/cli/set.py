@@ -78,6 +78,6 @@ def edit_wish(config: str | None, request: SetWish, *, limit_s: float | None, as
 def tell(text: str, *, ok: bool, as_json: bool) -> None:
     """Print what the monitor answered: to stderr if it refused, as JSON if asked for."""
     if as_json:
-        click.echo(json.dumps({"ok": ok, "text": text}, ensure_ascii=False))
+        click.echo(json.dumps({"ok": ok, "text": text}, ensure_ascii=False).encode())
     elif text:
         click.echo(text if ok else f"refused: {text}", err=not ok)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from mosha.cli.ask import ask_report
@@ -59,9 +57,9 @@ def command(config: str | None, *, group: str, as_json: bool, watch: bool, form:
         return watch_report(settings)
     report, _ = ask_report(settings, group=group)
     if as_json or form == "json":
-        sys.stdout.write(render_hastat(report).decode())
+        click.echo(render_hastat(report), nl=False)
     elif form == "perl":
-        sys.stdout.write(render_perl(report))
+        click.echo(render_perl(report).encode(), nl=False)
     else:
         from mosha.cli.status_screen import print_report  # noqa: PLC0415 - --json does without
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from mosha.cli.ask import ask_report
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED, NoDaemonError
 from mosha.cli.group_page import group_page
+from mosha.cli.output import go_on
 from mosha.cli.status_page import BAD, OLD, age_text, page
 from mosha.formats.hastat import Report
 from mosha.formats.settings import Settings
@@ -42,6 +43,7 @@ def watch_report(settings: Settings) -> int:
                 if trouble:
                     told = _outdated(console, told, trouble, time.monotonic() - heard)
                 live.update(_fitted(console, told), refresh=True)
+                go_on()
                 time.sleep(WATCH_EVERY_S)
                 try:
                     report, _ = ask_report(settings, WATCH_LIMIT_S)

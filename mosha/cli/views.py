@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -55,7 +54,7 @@ def command(config: str | None, *, as_json: bool) -> int:
     views = asyncio.run(_gather(settings))
     if as_json:
         data = msgspec.json.encode(msgspec.to_builtins(views, str_keys=True))
-        sys.stdout.write(msgspec.json.format(data, indent=2).decode() + "\n")
+        click.echo(msgspec.json.format(data, indent=2))
     else:
         from rich.console import Console  # noqa: PLC0415 - --json does without
 

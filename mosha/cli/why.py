@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from mosha.cli.ask import ask
@@ -57,7 +55,7 @@ def explain(config: str | None, request: Explain) -> Explanation:
 def show(explanation: Explanation, *, as_json: bool) -> int:
     """Print an explanation; return the exit status."""
     if as_json:
-        sys.stdout.write(render_explanation(explanation).decode())
+        click.echo(render_explanation(explanation), nl=False)
     else:
         from rich.console import Console  # noqa: PLC0415 - --json does without
 

@@ -185,7 +185,7 @@ class Monitor:
     @property
     def troubles(self) -> list[str]:
         """What is wrong with this host at this moment."""
-        return [*self._troubles.values(), *filter(None, [self.clinit.trouble])]
+        return [*self._troubles.values(), *filter(None, [self.clinit.trouble, logs.trouble()])]
 
     def trouble(self, what: str, text: str) -> None:
         """Remember or (with an empty text) forget something wrong with this host."""

@@ -13,7 +13,6 @@ import contextlib
 import inspect
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from subprocess import DEVNULL
@@ -26,6 +25,7 @@ from mosha.clock import boottime
 from mosha.core.node import Node
 from mosha.core.shots import FenceOrder
 from mosha.formats.settings import FencingMethod
+from mosha.host.log_stream import of_stderr
 from mosha.monitor.workers import HungError, Worker
 
 Stomith = Callable[[int], "object | Awaitable[object]"]
@@ -126,8 +126,7 @@ async def shoot(
 
 
 def _print(node: int) -> Outcome:
-    sys.stderr.write(f"STOMITH node {node}\n")
-    sys.stderr.flush()
+    of_stderr().write(f"STOMITH node {node}\n")
     return Outcome("no receipt", "print")
 
 

@@ -17,11 +17,10 @@ from collections.abc import Iterator, Mapping
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any
 
 from mosha import logs
 from mosha.clinit.daemon import run_clinit
-from mosha.clinit.logsink import LogSink
 from mosha.clinit.options import ClinitOptions
 from mosha.core.ladder import Limits
 from mosha.errors import MoshaError
@@ -62,7 +61,8 @@ def _run(text: str) -> int:
     given = json.loads(text)
     options: dict[str, Any] = {k: Path(v) if v and k in PATHS else v for k, v in given.items()}
     options["limits"] = Limits(**given.get("limits", {}))
-    logs.configure(people=False, stream=cast("TextIO", LogSink(2)))
+    # Written at once and not by a thread: what has happened is in the log when a test looks.
+    logs.configure(people=False, stream=sys.stderr)
     try:
         return asyncio.run(run_clinit(ClinitOptions(**options)))
     except MoshaError as error:

@@ -1,12 +1,9 @@
-"""The parts of the daemon by themselves: clocks, threads, sinks, cgroups, records."""
+"""The parts of the daemon by themselves: clocks, threads, cgroups, records."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
-import io
-import json
 import os
 import signal
 import subprocess
@@ -15,7 +12,6 @@ import time
 from pathlib import Path
 
 import pytest
-import structlog
 
 from mosha import logs
 from mosha.clinit import cgroups, proc
@@ -23,7 +19,6 @@ from mosha.clinit.abandon import Abandonable, HungError
 from mosha.clinit.alarm import Alarm
 from mosha.clinit.clstat import ClstatFile
 from mosha.clinit.family import Family
-from mosha.clinit.logsink import KEPT_MAX_BYTES, LogSink
 from mosha.clinit.options import ClinitOptions
 from mosha.clinit.orphans import StateDir
 from mosha.clinit.table import Reading, TableFile
@@ -175,58 +170,6 @@ async def test_a_clstat_is_gone_after_its_removal_whatever_was_under_way(tmp_pat
     task.cancel()
     await file.remove()
     assert os.listdir(tmp_path) == []  # noqa: PTH208
-
-
-# --- the log -----------------------------------------------------------------------------
-
-
-async def test_a_full_pipe_keeps_log_lines_and_then_drops_and_counts_them() -> None:
-    reading, writing = os.pipe()
-    os.set_blocking(reading, False)
-    said, received = io.StringIO(), b""
-    logs.configure(people=False, stream=said)
-
-    def all_read() -> bool:
-        nonlocal received
-        with contextlib.suppress(BlockingIOError):
-            received += os.read(reading, 1 << 16)
-        return said.getvalue() != ""
-
-    try:
-        sink = LogSink(writing)
-        for number in range(KEPT_MAX_BYTES // 1000 + 500):
-            sink.write(f"{number:06d}".ljust(999, ".") + "\n")
-        await until(all_read)
-    finally:
-        structlog.reset_defaults()
-        os.close(reading)
-        os.close(writing)
-    dropped = json.loads(said.getvalue())
-    assert (dropped["event"], dropped["reason"]) == (
-        *("output_dropped", "the log is read too slowly"),
-    )
-    numbers = [int(line[:6]) for line in received.splitlines() if len(line) == 999]
-    assert numbers == list(range(len(numbers)))
-    assert dropped["lines"] > 0
-
-
-def test_a_log_that_nobody_can_read_any_more_is_no_reason_to_die() -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    sink = LogSink(writing)
-    assert sink.write("x\n") == 2
-    sink.flush()
-    assert not sink.isatty()
-    os.close(writing)
-
-
-def test_a_log_file_gets_whole_lines(tmp_path: Path) -> None:
-    path = tmp_path / "log"
-    with path.open("wb") as file:
-        sink = LogSink(file.fileno())
-        sink.write("x" * 100_000 + "\n")
-        sink.write("\ud800\n")
-    assert path.read_text() == "x" * 100_000 + "\n\\ud800\n"
 
 
 # --- cgroups and /proc ---------------------------------------------------------------------

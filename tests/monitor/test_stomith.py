@@ -18,6 +18,7 @@ from mosha.core.fencing import FencingRules
 from mosha.core.peers import Standing
 from mosha.core.status import Stamp
 from mosha.formats.settings import FencingMethod, settings_from
+from mosha.host.log_stream import of_stderr
 from mosha.monitor.stomith import OUTPUT_MAX_BYTES, Duty, Outcome, Stomith, shoot
 from tests.core.story import INC, TIMING, Story, one_of_three, status
 from tests.waiting import until
@@ -90,6 +91,7 @@ async def test_print_writes_the_originals_line_to_stderr_and_proves_nothing(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     assert await shoot(7, [PRINT]) == Outcome("no receipt", "print")
+    await until(lambda: of_stderr().lines.idle)
     assert capfd.readouterr() == ("", "STOMITH node 7\n")
 
 

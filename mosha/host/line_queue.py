@@ -1,0 +1,136 @@
+"""Lines on their way to where they may not be taken: a bounded queue and a thread.
+
+Whoever writes a line never waits. The thread may: for a reader that stands still, for a terminal
+that is held (Ctrl-S), for a file system that is frozen. What does not fit into the queue
+meanwhile is dropped and counted, and the count is a line of the log when it can be.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Gap = Callable[[int, str], bytes]
+"""Makes the line that stands for lost ones: of their number, and why."""
+
+NOT_IN_TIME = "it does not take them in time"
+
+
+class LineQueue:
+    """A queue of lines, and the thread that takes them out of it.
+
+    Args:
+        subject: where the lines go, for people; also the name of the thread.
+        put: called in the thread with lines; reports those that are lost to `lose`.
+        max_bytes: how much may wait, what is being written included.
+    """
+
+    def __init__(self, subject: str, put: Callable[[list[bytes]], None], *, max_bytes: int) -> None:
+        self.subject = subject
+        self.max_bytes = max_bytes
+        self.gap_line: Gap = json_gap
+        self.lost = 0
+        self.queued_bytes = 0
+        self.news = threading.Condition()
+        self._put = put
+        self._reason = ""
+        self._queue: deque[bytes] = deque()
+        self._busy = False
+        self._closing = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that was taken in has been written or counted as lost."""
+        with self.news:
+            return not self._queue and not self._busy
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong at this moment, for the status; "" if no line is lost."""
+        if not self.lost:
+            return ""
+        return f"lines of the log are lost: {self.subject}: {self._reason or NOT_IN_TIME}"
+
+    def write(self, text: str) -> None:
+        """Take lines in: nothing is waited for, nothing is raised."""
+        data = text.encode("utf-8", "backslashreplace")
+        with self.news:
+            if self.queued_bytes + len(data) > self.max_bytes:
+                self.lost += _lines(data)
+                return
+            self._queue.append(data)
+            self.queued_bytes += len(data)
+            if self._thread is None:
+                self._start()
+            self.news.notify()
+
+    def lose(self, lines: list[bytes], reason: str) -> None:
+        """Take in that lines could not be written, and why."""
+        with self.news:
+            self.lost += sum(map(_lines, lines))
+            self._reason = reason
+
+    def gap(self) -> tuple[bytes, int]:
+        """Return the line to be written before all others, and for how many lost ones it stands."""
+        with self.news:
+            lost, reason = self.lost, self._reason
+        return (self.gap_line(lost, reason or NOT_IN_TIME) if lost else b""), lost
+
+    def found(self, lost: int) -> None:
+        """Take in that the line about so many lost ones has been written."""
+        with self.news:
+            self.lost -= lost
+            if not self.lost:
+                self._reason = ""
+
+    def close(self, limit_s: float) -> None:
+        """Write what is queued, for `limit_s` at most; a later line is not written."""
+        with self.news:
+            self._closing = True
+            self.news.notify()
+        if self._thread is not None:
+            self._thread.join(limit_s)
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._serve, name=self.subject, daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # no threads left: the next line tries again
+            self._thread = None
+            self._reason = str(error)
+
+    def _serve(self) -> None:
+        # Signals are the daemon's. SIGTTOU, of a terminal that is another job's, would stop it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        while True:
+            with self.news:
+                self._busy = False
+                while not self._queue and not self._closing:
+                    self.news.wait()
+                if not self._queue:
+                    break
+                # What gathers while it is not taken is written in one go.
+                lines = list(self._queue)
+                self._queue.clear()
+                self._busy = True
+            self._put(lines)
+            with self.news:
+                self.queued_bytes -= sum(map(len, lines))
+
+
+def _lines(data: bytes) -> int:
+    return data.count(b"\n") or 1
+
+
+def json_gap(lost: int, reason: str) -> bytes:
+    """Return the line about lost ones as JSON, like all others of the log."""
+    stamp = datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    told = reason.replace("\\", "/").replace('"', "'")
+    return (
+        f'{{"lines": {lost}, "reason": "{told}", "event": "output_dropped", '
+        f'"level": "warning", "timestamp": "{stamp}"}}\n'
+    ).encode("utf-8", "backslashreplace")

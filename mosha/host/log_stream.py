@@ -1,0 +1,154 @@
+"""The log on a descriptor, stderr above all: a text stream that neither blocks nor raises.
+
+The reader of a pipe may end or stand still, a terminal may be held or closed, the file system of
+a regular file may be full or frozen (fsfreeze, a dead server). A daemon must not even notice: a
+thread does the writing (`line_queue.py`), what cannot be written is lost and counted.
+"""
+
+from __future__ import annotations
+
+import atexit
+import errno
+import functools
+import io
+import os
+import select
+import stat
+import sys
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from mosha.host.line_queue import LineQueue
+
+STDERR = 2
+QUEUE_MAX_BYTES = 8 << 20
+"""So much waits for a reader that does not read; some ten thousand lines."""
+
+CLOSE_LIMIT_S = 1.0
+# What two daemons write into one pipe is not mixed up to this size (PIPE_BUF of pipe(7)).
+PIECE_BYTES = 4096
+# A regular file takes each write whole.
+FILE_PIECE_BYTES = 1 << 20
+
+
+class LogStream(io.TextIOBase):
+    """A text file, as far as a log needs one, on a descriptor that is called `subject`."""
+
+    def __init__(self, fd: int, subject: str) -> None:
+        super().__init__()
+        self._fd = fd
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLOUT)
+        self.lines = LineQueue(subject, self._put, max_bytes=QUEUE_MAX_BYTES)
+        is_file = stat.S_ISREG(os.fstat(fd).st_mode)
+        self._piece_bytes = FILE_PIECE_BYTES if is_file else PIECE_BYTES
+        self._torn = False  # a line was written in part
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """Whatever the locale says: the log is UTF-8."""
+        return "utf-8"
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong at this moment, for the status; "" if no line is lost."""
+        return self.lines.trouble
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._fd
+
+    def isatty(self) -> bool:
+        """Whether people read it directly."""
+        return os.isatty(self._fd)
+
+    def writable(self) -> bool:
+        """Say that it can be written."""
+        return True
+
+    def write(self, text: str, /) -> int:
+        """Take lines in: nothing is waited for, nothing is raised."""
+        self.lines.write(text)
+        return len(text)
+
+    def drain(self, limit_s: float = CLOSE_LIMIT_S) -> None:
+        """Write what is queued, for `limit_s` at most; the process is about to end."""
+        self.lines.close(limit_s)
+
+    # --- the thread ------------------------------------------------------------------------
+
+    def _put(self, lines: list[bytes]) -> None:
+        gap, lost = self.lines.gap()
+        rest = deque(_pieces(lines, self._piece_bytes))
+        try:
+            if gap:
+                self._write(gap)
+                self.lines.found(lost)
+            while rest:
+                self._write(rest[0])
+                rest.popleft()
+        except OSError as error:  # nobody reads it any more, or the disk is full
+            self.lines.lose(list(rest), error.strerror or str(error))
+
+    def _write(self, data: bytes) -> None:
+        rest = memoryview(b"\n" + data if self._torn else data)
+        while rest:
+            try:
+                count = os.write(self._fd, rest[: self._piece_bytes])
+            except BlockingIOError:  # whoever shares it has set O_NONBLOCK
+                self._poll.poll()
+                continue
+            self._torn = rest[count - 1] != 0x0A
+            rest = rest[count:]
+
+
+def _pieces(lines: list[bytes], most: int) -> Iterator[bytes]:
+    """Yield whole lines, of `most` bytes together if one line is not longer."""
+    piece = b""
+    for line in lines:
+        if piece and len(piece) + len(line) > most:
+            yield piece
+            piece = b""
+        piece += line
+    if piece:
+        yield piece
+
+
+@functools.cache
+def of_stderr() -> LogStream:
+    """Return the stream of this process's stderr; it is written out before the process ends."""
+    stream = LogStream(STDERR, "stderr")
+    atexit.register(stream.drain)
+    return stream
+
+
+def take_stderr() -> LogStream:
+    """Have everything that this process writes to stderr go through its stream; return that.
+
+    Tracebacks, warnings of libraries and messages of asyncio included: none of them may hold up
+    a daemon or end it.
+    """
+    stream = of_stderr()
+    sys.stderr = stream
+    return stream
+
+
+def complete_descriptors() -> None:
+    """Open the null device in place of standard descriptors that are closed (`2>&-`).
+
+    Otherwise the next socket or lock file becomes stderr.
+    """
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this one
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for the whole life
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
