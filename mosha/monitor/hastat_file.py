@@ -1,6 +1,6 @@
 """Keeps the file hastat current: the consolidated view, for people and scripts on any node.
 
-It is rewritten after each change, and without one at least once a heartbeat, so that who reads
+It is rewritten after each change, and without one four times a `timeout`, so that who reads
 it knows by its `time` and `every_s` whether anybody still stands for what it says. The bytes
 are made in the thread that writes them: a view of many nodes and groups takes its time.
 """
@@ -21,8 +21,9 @@ from mosha.monitor.workers import HungError, Worker
 EVERY_S = 0.2
 WRITE_LIMIT_S = 5.0
 # Rewriting what has not changed takes at most this part of a processor: the views of a very big
-# cluster are rewritten less often than at each heartbeat, and `every_s` says so.
-REWRITE_SHARE = 0.005
+# cluster are rewritten less often, and `every_s` says so.
+REWRITE_SHARE = 0.002
+REWRITES_PER_TIMEOUT = 4
 
 
 class Reporter(Protocol):
@@ -52,7 +53,7 @@ class HastatFile:
         self._cost_s = 0.0
 
     async def run(self) -> None:
-        """Rewrite the file after each change and once a heartbeat, at most every `EVERY_S`."""
+        """Rewrite the file after each change and now and then, at most every `EVERY_S`."""
         while True:
             seen = self._reporter.news
             every_s = await self._write()
@@ -65,7 +66,9 @@ class HastatFile:
         began = boottime()
         report = self._reporter.report()
         making_s = boottime() - began
-        every_s = max(report.timing.heartbeat_s, EVERY_S, self._cost_s / REWRITE_SHARE)
+        timing = report.timing
+        unchanged_s = max(timing.heartbeat_s, timing.timeout_s / REWRITES_PER_TIMEOUT, EVERY_S)
+        every_s = max(unchanged_s, self._cost_s / REWRITE_SHARE)
         report = hastat.due_within(report, round(every_s, 3))
         try:
             rendering_s = await self._worker.call(
