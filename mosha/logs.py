@@ -114,6 +114,8 @@ EVENTS: dict[str, str] = {
     "table_adopted": "a version of cltab or hactl is in force here (field origin: whose it is)",
     "table_emptied": "a table that had something in it was replaced by one that has nothing",
     "table_refused": "a text of cltab or hactl is not in force, and why (field source: whose)",
+    "order_given": "an operator ordered something here (fields verb, group, to: the node)",
+    "standby_changed": "this node runs nothing from now on, or takes groups again",
     "table_joined": "two edits of one moment were joined (field lost: groups of which one is lost)",
     "table_discarded": "an edit was older than what is in force, or superseded; where it is kept",
     "table_written": "the version in force was written into the own directory",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import msgspec
 
-from mosha.core.status import GroupState
+from mosha.core.status import GroupState, Verb
 from mosha.core.tables import Mode
 
 PROTOCOL_VERSION = 1
@@ -213,7 +213,38 @@ class AskEvents(Message, tag="events", tag_field="op"):
     follow: bool = False
 
 
-MonitorRequest = AskReport | SetWish | Confirm | Leave | Reload | Follow | Explain | AskEvents
+class GiveOrder(Message, tag="order", tag_field="op"):
+    """Orders something that hactl does not say: `verb` is one of `core.status.Verb`.
+
+    `node` 0 names none. Answered when the nodes that it concerns have obeyed; a restart at once,
+    unless `wait`.
+    """
+
+    verb: Verb
+    group: str = ""
+    node: int = 0
+    wait: bool = False
+
+
+class FailGroup(Message, tag="fail", tag_field="op"):
+    """A watcher says that a group has failed on this node (`mosha fail`)."""
+
+    group: str
+    reason: str
+
+
+MonitorRequest = (
+    AskReport
+    | SetWish
+    | Confirm
+    | Leave
+    | Reload
+    | Follow
+    | Explain
+    | AskEvents
+    | GiveOrder
+    | FailGroup
+)
 
 
 class MonitorReply(Message):

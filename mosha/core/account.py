@@ -58,6 +58,9 @@ def compose(mind: Mind, *, seq: int, now: float, left: bool) -> Status:
         tables=mind.tables,
         refused=mind.refused,
         pasts=mind.pasts,
+        orders={number: standing.order for number, standing in mind.orders.items()},
+        obeyed=dict(mind.obeyed),
+        standby=mind.standby,
         troubles=_troubles(mind, now),
     )
 
@@ -79,11 +82,12 @@ def differences(old: Status | None, new: Status) -> set[str] | None:
     None if they differ in something that concerns every group. A status that only counts on
     (`seq`, `Mosha::Seen`, the seconds of a ban) differs in nothing.
     """
-    if old is None or (old.inc, old.state, old.quorum, old.fenced) != (
+    if old is None or (*(old.inc, old.state, old.quorum, old.fenced, old.standby),) != (
         new.inc,
         new.state,
         new.quorum,
         new.fenced,
+        new.standby,
     ):
         return None
     pairs = (

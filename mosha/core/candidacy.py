@@ -45,6 +45,8 @@ def _node_unfit(mind: Mind) -> str:
         return "another node uses this node's number"
     if mind.state is not NodeState.UP:
         return "this node is leaving"
+    if mind.standby:
+        return "this node is on standby"
     if mind.view.sight is Sight.NO:
         return "no quorum"
     return ""

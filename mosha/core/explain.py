@@ -108,6 +108,8 @@ def _not_there(mind: Mind, node: int, wish: Wish | None, group: str) -> str:
         return "only= leaves this node out"
     if not status.quorum:
         return "sees no quorum"
+    if status.standby:
+        return "on standby"
     ban = status.bans.get(group)
     return f"banned there for {ban.left_s} s: {ban.reason}" if ban else ""
 

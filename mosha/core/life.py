@@ -86,6 +86,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     not shown yet. `runs_elsewhere`, `better_claim`, `overdue` (the plan limit has passed) and
     `split` speak of a claim not granted; `my_turn` says that C1 holds and the rank's time
     has come. `yields`: a better node waits to take the group back (`failback=yes`).
+    `restarts`: an operator has ordered a restart, which keeps the claim.
     `superseded`: it runs elsewhere under a higher term, and the kill was not told yet.
     """
 
@@ -102,6 +103,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     my_turn: bool = False
     yields: bool = False
     superseded: bool = False
+    restarts: bool = False
 
     @property
     def here(self) -> bool:
@@ -121,6 +123,11 @@ class Facts(Struct, frozen=True, kw_only=True):
         on shared storage what that one did.
         """
         return self.claimed and self.proven and self.granted and self.local == ABSENT
+
+    @property
+    def kept(self) -> bool:
+        """Whether the claim is kept though all is gone: the group starts again under it."""
+        return self.restarts and self.proven and self.granted and self.wanted != STOP_LEVEL
 
     @property
     def unproven(self) -> bool:
@@ -168,6 +175,8 @@ ROWS: tuple[Row, ...] = (
     Row("claim not wanted", lambda f: _unwanted(f) and f.unproven, Do.GIVE_UP),
     Row("not wanted", lambda f: _unwanted(f) and f.here and not f.stopping, Do.STOP),
     Row("cut short", lambda f: f.cut_short and f.told == "", Do.STOP),
+    Row("restart asked", lambda f: f.kept and f.here and not f.stopping, Do.STOP),
+    Row("stopped to start again", lambda f: f.kept and not f.here and f.told == "", Do.TEST),
     Row("gone", lambda f: f.claimed and not f.here and f.stopping and not f.cut_short, Do.RELEASE),
     Row("runs unclaimed", lambda f: f.here and not f.claimed and not f.stopping, Do.STOP),
     Row("lost its lease", lambda f: f.proven and not f.granted and not f.stopping, Do.STOP),

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from mosha.core import account, peers, recovery, shots, turn
+from mosha.core import account, orders, peers, recovery, shots, turn
 from mosha.core.fencing import FencingRules, Shot
 from mosha.core.life import Local
 from mosha.core.lineage import Past
@@ -116,6 +116,7 @@ class Node:
         mind, old = self.mind, before.status
         if old is None or status.inc > old.inc:
             mind.changed()  # O5: a new incarnation wants its echo
+        orders.hear(mind, old, status, now)
         changed = account.differences(old, status)
         if changed or changed is None:
             for group in (*status.claims, *status.groups, *status.votes):
@@ -365,6 +366,7 @@ class Node:
         """
         mind = self.mind
         self._seq += 1
+        orders.drop_old(mind, now)
         mind.dirty = False
         for seat in mind.seats.values():
             if seat.claim is not None and seat.shown_from is None:

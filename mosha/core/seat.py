@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
@@ -17,7 +18,7 @@ from mosha.core.fencing import FencingRules, Shot
 from mosha.core.lease import Writes
 from mosha.core.life import ABSENT, Local
 from mosha.core.lineage import Past
-from mosha.core.status import NodeState, Status, TableVersion, Trouble
+from mosha.core.status import NodeState, Order, Stamp, Status, TableVersion, Trouble
 from mosha.core.tables import STOP_LEVEL, Entry, Hactl, Wish
 from mosha.core.timing import Timing
 from mosha.core.view import View
@@ -38,6 +39,13 @@ class Way(Struct):
     until: float = NEVER
     bans: int = 0
     banned: bool = False
+
+
+class Standing(NamedTuple):
+    """An order that was given here, and until when it stands."""
+
+    order: Order
+    until: float
 
 
 class Seat(Struct):
@@ -62,6 +70,8 @@ class Seat(Struct):
     free_since: float | None = None
     cause: str = ""
     ways: dict[int, Way] = field(default_factory=dict)
+    moved_to: int | None = None  # the ban is a move to that node, 0: to any other
+    restarts: tuple[int, Stamp] | None = None  # whose order it is that a restart carries out
 
     def told_now(self, now: float) -> str:
         """Return the level told and not shown yet, "" if there is none any more."""
@@ -103,6 +113,11 @@ class Mind(Struct):
     tables: dict[str, TableVersion] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     pasts: Mapping[str, Past] = field(default_factory=dict)
+    orders: dict[int, Standing] = field(default_factory=dict)
+    order_number: int = 0
+    taken: dict[int, Stamp] = field(default_factory=dict)
+    obeyed: dict[int, Stamp] = field(default_factory=dict)
+    standby: bool = False
     notes: list[Note] = field(default_factory=list)
     woken: set[str] = field(default_factory=set)
     dirty: bool = True

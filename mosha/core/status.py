@@ -137,6 +137,24 @@ class TableVersion(Struct, frozen=True):
         return (self.mtime_ns, self.digest)
 
 
+class Verb(enum.StrEnum):
+    """What an operator can order."""
+
+    RESTART = "restart"  # stop and start a group where it runs, under its claim
+    MOVE = "move"  # to a node, or away from where it runs
+    CLEANUP = "cleanup"  # forget what failed, on a node or on all
+    STANDBY = "standby"  # run nothing, and vote
+    UNSTANDBY = "unstandby"
+
+
+class Order(Struct, frozen=True):
+    """`Mosha::Order`: what the node that shows it orders others. `node` 0: none is named."""
+
+    verb: str  # a later version may have others than those of Verb
+    group: str = ""
+    node: int = 0
+
+
 class Status(Struct, frozen=True):
     """Everything that one node publishes at one moment.
 
@@ -168,6 +186,9 @@ class Status(Struct, frozen=True):
     tables: Mapping[str, TableVersion] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     pasts: Mapping[str, tuple[TableVersion, ...]] = field(default_factory=dict)
+    orders: Mapping[int, Order] = field(default_factory=dict)
+    obeyed: Mapping[int, Stamp] = field(default_factory=dict)
+    standby: bool = False
     troubles: Mapping[tuple[str, str], Trouble] = field(default_factory=dict)
 
     @property

@@ -13,6 +13,7 @@ from mosha.core import ballot, lease
 from mosha.core.ballot import Ballot, Claim
 from mosha.core.candidacy import better_home, follow_ways, give_way, ranks, turn_at, wanted_level
 from mosha.core.life import Do, Facts, Row, decide
+from mosha.core.orders import has_arrived, lift, obeyed
 from mosha.core.recovery import doubtful
 from mosha.core.seat import NEVER, TOLD_LIMIT_S, Mind, Seat
 from mosha.core.status import Vote
@@ -45,7 +46,8 @@ def take(mind: Mind, group: str, now: float, chance: float) -> Turn:
     seat = mind.seat(group)
     settle_vote(mind, seat, now)
     settle_grant(mind, seat, now)
-    _end_ban(mind, seat, now)
+    if seat.ban_until != NEVER and (now >= seat.ban_until or has_arrived(mind, seat)):
+        lift(mind, seat)
     follow_ways(mind, seat, now)
     if not mind.clinit_known:
         return Turn(None, math.inf, None)
@@ -188,6 +190,7 @@ def facts_of(mind: Mind, seat: Seat, now: float) -> Facts:
         my_turn=not claimed and now >= turn_at(mind, seat, now),
         yields=seat.granted and better_home(mind, group, now) is not None,
         superseded=_superseded(mind, seat, now),
+        restarts=seat.restarts is not None,
     )
 
 
@@ -251,6 +254,7 @@ def _carry_out(
         case Do.STOP:
             return _tell(mind, seat, STOP_LEVEL, now, row.name)
         case Do.TEST:
+            _restarted(mind, seat)
             return _tell(mind, seat, TEST_LEVEL, now, row.name)
         case Do.GO:
             return _tell(mind, seat, facts.wanted, now, row.name)
@@ -272,6 +276,13 @@ def _carry_out(
         case Do.BAN | Do.GIVE_WAY:
             (_ban if row.do is Do.BAN else give_way)(mind, seat, now)
             return _tell(mind, seat, STOP_LEVEL, now, row.name)
+
+
+def _restarted(mind: Mind, seat: Seat) -> None:
+    """Note that a restart was carried out, or is over with the claim."""
+    if seat.restarts is not None:
+        obeyed(mind, *seat.restarts)
+        seat.restarts = None
 
 
 def _tell(mind: Mind, seat: Seat, level: str, now: float, cause: str) -> Tell:
@@ -316,6 +327,7 @@ def _claim(mind: Mind, seat: Seat, now: float, event: str) -> None:
 
 def _drop_claim(mind: Mind, seat: Seat, cause: str, event: str) -> None:
     mind.note(event, group=seat.group, term=seat.claim, cause=cause)
+    _restarted(mind, seat)
     seat.claim = seat.shown_from = None
     seat.proven = seat.granted = seat.killed = False
     seat.lease_until = seat.lease_sent = NEVER
@@ -337,16 +349,9 @@ def _back_off(mind: Mind, seat: Seat, now: float, chance: float) -> None:
 
 def _ban(mind: Mind, seat: Seat, now: float) -> None:
     seat.ban_until = now + mind.timing.ban_s
-    seat.ban_reason = mind.local(seat.group).cause or "failed"
+    seat.ban_reason, seat.moved_to = mind.local(seat.group).cause or "failed", None
     mind.note("group_banned", group=seat.group, reason=seat.ban_reason, ban_s=mind.timing.ban_s)
     mind.changed()
-
-
-def _end_ban(mind: Mind, seat: Seat, now: float) -> None:
-    if seat.ban_until != NEVER and now >= seat.ban_until:
-        seat.ban_until, seat.ban_reason = NEVER, ""
-        mind.note("ban_ended", group=seat.group)
-        mind.changed()
 
 
 def _wake_at(mind: Mind, seat: Seat, now: float) -> float:

@@ -289,6 +289,7 @@ class View:
             and self.speaks(node)
             and status.state is NodeState.UP
             and status.quorum
+            and not status.standby
             and group not in status.bans
         )
 

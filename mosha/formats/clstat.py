@@ -22,6 +22,7 @@ from mosha.core.status import (
     GroupLine,
     GroupState,
     NodeState,
+    Order,
     Receipt,
     Stamp,
     Status,
@@ -30,20 +31,23 @@ from mosha.core.status import (
     Vote,
 )
 from mosha.formats.clstat_entries import ENTRY_CLASS, entry_lines, read_entry
+from mosha.formats.clstat_words import (
+    WORD_MAX_CHARS,
+    mtime_in,
+    name_in,
+    node_in,
+    number_in,
+    pairs_of,
+    word_in,
+)
 from mosha.formats.mistakes import FILE_MAX_BYTES
-from mosha.formats.names import NODE_MAX, is_name, one_line
+from mosha.formats.names import is_name, one_line
 
 VERSIONS_PER_MAJOR = 1000
 """`version` divided by this is the major: readers of one major understand each other."""
 
 CLSTAT_MAX_BYTES = FILE_MAX_BYTES
 """A status of 1000 nodes and 1000 groups has some 100 kB."""
-
-DIGITS_MAX = 20
-"""The longest number that is read: nanoseconds since 1970 have 19 digits."""
-
-WORD_MAX_CHARS = 100
-"""The longest run, boot id, digest or method."""
 
 LINES_REMEMBERED_MAX = 4096
 """What most lines say was read before: in the former status, and in those of the other nodes.
@@ -147,6 +151,7 @@ def _lines(s: Status) -> list[str]:
     node = f"Mosha::Node {s.node} inc={s.inc} run={s.run} boot={s.boot} seq={s.seq}"
     rules = f"timeout_ms={s.timeout_ms}" + (f" voters={s.voters}" if s.voters else "")
     rules += f" heartbeat_ms={s.heartbeat_ms}" if s.heartbeat_ms else ""
+    rules += " standby=yes" * s.standby
     lines = [f"{node} state={s.state} version={s.version} quorum={quorum} {rules}"]
     lines += [f"Mosha::Seen {n} inc={x.inc} seq={x.seq}" for n, x in sorted(s.seen.items())]
     lines += [
@@ -170,6 +175,11 @@ def _lines(s: Status) -> list[str]:
         for name, past in sorted(s.pasts.items())
         if past
     ]
+    lines += [
+        f"Mosha::Order {number} verb={o.verb} node={o.node}" + (f" group={o.group}" * bool(o.group))
+        for number, o in sorted(s.orders.items())
+    ]
+    lines += [f"Mosha::Obeyed {n} inc={x.inc} seq={x.seq}" for n, x in sorted(s.obeyed.items())]
     lines += [f"Mosha::Refused {name} {one_line(x)}" for name, x in sorted(s.refused.items())]
     lines += entry_lines(s.troubles)
     return lines
@@ -194,7 +204,7 @@ def _sealed(data: bytes) -> tuple[bytes, dict[str, str]]:
     last = data[start:].decode("utf-8", "replace")
     if not last.startswith("Mosha::End ") or not last.endswith("\n"):
         raise TornStatus("no Mosha::End in the last line")
-    end = _pairs(last)
+    end = pairs_of(last)
     body = data[:start]
     if end.get("crc32") != f"{zlib.crc32(body):08x}":
         raise TornStatus("the checksum of Mosha::End does not match")
@@ -208,17 +218,17 @@ def _status(pairs: dict[str, str], facts: dict[str, dict[Any, Any]], end: dict[s
         raise TornStatus(f"Mosha::End is of seq {end.get('seq')}, not {pairs['seq']}")
     try:
         return Status(
-            node=_node(pairs["Mosha::Node"]),
-            inc=_number(pairs["inc"]),
-            run=_word(pairs["run"]),
-            boot=_word(pairs["boot"]),
-            seq=_number(pairs["seq"]),
+            node=node_in(pairs["Mosha::Node"]),
+            inc=number_in(pairs["inc"]),
+            run=word_in(pairs["run"]),
+            boot=word_in(pairs["boot"]),
+            seq=number_in(pairs["seq"]),
             state=_NODE_STATES[pairs["state"]],
-            version=_number(pairs["version"]),
+            version=number_in(pairs["version"]),
             quorum=_YES_NO[pairs.get("quorum", "yes")],
-            timeout_ms=_number(pairs.get("timeout_ms", "0")),
-            heartbeat_ms=_number(pairs.get("heartbeat_ms", "0")),
-            voters=_word(pairs["voters"]) if "voters" in pairs else "",
+            timeout_ms=number_in(pairs.get("timeout_ms", "0")),
+            heartbeat_ms=number_in(pairs.get("heartbeat_ms", "0")),
+            voters=word_in(pairs["voters"]) if "voters" in pairs else "",
             seen=facts["seen"],
             votes=facts["votes"],
             terms=facts["terms"],
@@ -229,6 +239,9 @@ def _status(pairs: dict[str, str], facts: dict[str, dict[Any, Any]], end: dict[s
             tables=facts["tables"],
             refused=facts["refused"],
             pasts=facts["pasts"],
+            orders=facts["orders"],
+            obeyed=facts["obeyed"],
+            standby=_YES_NO[pairs.get("standby", "no")],
             troubles=facts["troubles"],
         )
     except (ValueError, LookupError) as error:
@@ -245,9 +258,9 @@ def _read_node(line: str, former: dict[str, str]) -> dict[str, str]:
     if former:
         raise ValueError("a second Mosha::Node line")
     rest = line.removeprefix(_NODE_PREFIX)
-    pairs = _pairs(rest)
+    pairs = pairs_of(rest)
     # Judged here, before any other line: another major may mean other things by them.
-    version = _number(pairs["version"])
+    version = number_in(pairs["version"])
     if version // VERSIONS_PER_MAJOR != 0:
         own = f"this mosha reads versions below {VERSIONS_PER_MAJOR}"
         raise ForeignStatus(f"written in version {version}, {own}")
@@ -270,63 +283,68 @@ _remembered = functools.lru_cache(LINES_REMEMBERED_MAX)(_fact)
 
 
 def _read_seen(rest: str) -> tuple[int, Stamp]:
-    pairs = _pairs(rest)
-    node = _node(rest.partition(" ")[0])
-    return node, Stamp(_number(pairs["inc"]), _number(pairs["seq"]))
+    pairs = pairs_of(rest)
+    node = node_in(rest.partition(" ")[0])
+    return node, Stamp(number_in(pairs["inc"]), number_in(pairs["seq"]))
 
 
 def _read_vote(rest: str) -> tuple[str, Vote]:
-    pairs = _pairs(rest)
-    return _name(rest), Vote(
-        _number(pairs["term"]), _node(pairs["node"]), _number(pairs["inc"]), _number(pairs["seq"])
+    pairs = pairs_of(rest)
+    return name_in(rest), Vote(
+        number_in(pairs["term"]),
+        node_in(pairs["node"]),
+        number_in(pairs["inc"]),
+        number_in(pairs["seq"]),
     )
 
 
 def _read_term(rest: str) -> tuple[str, Term]:
-    voted = _pairs(rest).get("voted", "0")
-    return _name(rest), Term(_number(rest.split(" ", 2)[1]), _number(voted))
+    voted = pairs_of(rest).get("voted", "0")
+    return name_in(rest), Term(number_in(rest.split(" ", 2)[1]), number_in(voted))
 
 
 def _read_claim(rest: str) -> tuple[str, int]:
-    return _name(rest), _number(_pairs(rest)["term"])
+    return name_in(rest), number_in(pairs_of(rest)["term"])
 
 
 def _read_group(rest: str) -> tuple[str, GroupLine]:
     words = rest.split(" ", 3)
     if not is_name(words[1]):
         raise ValueError("not a level")
-    return _name(rest), GroupLine(words[1], _STATES[words[2]])
+    return name_in(rest), GroupLine(words[1], _STATES[words[2]])
 
 
 def _read_ban(rest: str) -> tuple[str, Ban]:
     words = rest.split(" ", 2)
     reason = words[2] if len(words) == 3 else ""
-    return _name(rest), Ban(_number(words[1]), one_line(reason))
+    return name_in(rest), Ban(number_in(words[1]), one_line(reason))
 
 
 def _read_fenced(rest: str) -> tuple[int, Receipt]:
-    pairs = _pairs(rest)
-    receipt = Receipt(_number(pairs["inc"]), _word(pairs["method"]))
-    return _node(rest.partition(" ")[0]), receipt
+    pairs = pairs_of(rest)
+    receipt = Receipt(number_in(pairs["inc"]), word_in(pairs["method"]))
+    return node_in(rest.partition(" ")[0]), receipt
 
 
 def _read_table(rest: str) -> tuple[str, TableVersion]:
-    pairs = _pairs(rest)
-    return _name(rest), TableVersion(_mtime_ns(pairs["mtime_ns"]), _word(pairs["digest"]))
+    pairs = pairs_of(rest)
+    return name_in(rest), TableVersion(mtime_in(pairs["mtime_ns"]), word_in(pairs["digest"]))
 
 
 def _read_past(rest: str) -> tuple[str, tuple[TableVersion, ...]]:
     versions = (word.partition(".") for word in rest.split()[1 : PAST_MAX + 1])
-    return _name(rest), tuple(TableVersion(_mtime_ns(t), _word(d)) for t, _, d in versions)
+    return name_in(rest), tuple(TableVersion(mtime_in(t), word_in(d)) for t, _, d in versions)
 
 
-def _mtime_ns(text: str) -> int:
-    # A file can be dated before 1970; its owner must not become unreadable for that.
-    return -_number(text[1:]) if text.startswith("-") else _number(text)
+def _read_order(rest: str) -> tuple[int, Order]:
+    pairs = pairs_of(rest)
+    group = name_in(pairs["group"]) if "group" in pairs else ""
+    number = number_in(rest.partition(" ")[0])
+    return number, Order(word_in(pairs["verb"]), group, number_in(pairs["node"]))
 
 
 def _read_refused(rest: str) -> tuple[str, str]:
-    return _name(rest), one_line(rest.partition(" ")[2])
+    return name_in(rest), one_line(rest.partition(" ")[2])
 
 
 _Key = str | int | tuple[str, str]
@@ -340,44 +358,10 @@ _READERS: dict[str, tuple[str, Callable[[str], tuple[_Key, object]]]] = {
     "Mosha::Ban": ("bans", _read_ban),
     "Mosha::Fenced": ("fenced", _read_fenced),
     "Mosha::Table": ("tables", _read_table),
+    "Mosha::Order": ("orders", _read_order),
+    "Mosha::Obeyed": ("obeyed", _read_seen),
     "Mosha::Past": ("pasts", _read_past),
     "Mosha::Refused": ("refused", _read_refused),
     ENTRY_CLASS: ("troubles", read_entry),
 }
 """The class of a line -> the field of Status it goes into, and who reads it."""
-
-
-def _pairs(text: str) -> dict[str, str]:
-    """Return the `key=value` words; the first of a key counts, unknown ones do no harm."""
-    pairs: dict[str, str] = {}
-    for word in text.split():
-        key, equals, value = word.partition("=")
-        if equals:
-            pairs.setdefault(key, value)
-    return pairs
-
-
-def _name(rest: str) -> str:
-    name = rest.partition(" ")[0]
-    if not is_name(name):
-        raise ValueError("not a name")
-    return name
-
-
-def _node(text: str) -> int:
-    node = _number(text)
-    if not 1 <= node <= NODE_MAX:
-        raise ValueError("not a node number")
-    return node
-
-
-def _number(text: str) -> int:
-    if len(text) > DIGITS_MAX or not (text.isascii() and text.isdigit()):
-        raise ValueError("not a number")
-    return int(text)
-
-
-def _word(text: str) -> str:
-    if len(text) > WORD_MAX_CHARS:
-        raise ValueError("too long a word")
-    return text

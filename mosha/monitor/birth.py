@@ -86,4 +86,5 @@ def make_node(
         members=members,
     )
     node.mind.clinit = f"clinit -s {settings.socket_path}"
+    node.mind.standby = memory.standby
     return node

@@ -33,6 +33,7 @@ class Memory(msgspec.Struct, omit_defaults=True):
     run: str = ""
     electorate: tuple[int, ...] = ()
     remembered: int = 0
+    standby: bool = False
 
 
 def new_run() -> str:
@@ -57,6 +58,7 @@ def memory_of(node: Node) -> Memory:
         run=mind.run,
         electorate=tuple(sorted(voters.nodes)),
         remembered=voters.remembered,
+        standby=mind.standby,
     )
 
 

@@ -16,7 +16,9 @@ from mosha.control.protocol import (
     AskReport,
     Confirm,
     Explain,
+    FailGroup,
     Follow,
+    GiveOrder,
     Leave,
     Message,
     MonitorReply,
@@ -34,7 +36,7 @@ from mosha.formats import hastat
 from mosha.formats.explanation import render_explanation
 from mosha.formats.hactl import parse_change
 from mosha.formats.names import nearest
-from mosha.monitor import report
+from mosha.monitor import ordering, report
 from mosha.monitor.answers import answer, check_nodes, with_level
 from mosha.monitor.chronicle import Chronicle
 from mosha.monitor.daemon import Monitor
@@ -99,6 +101,10 @@ class Service:
                 monitor.settle()
                 text = refusal or f"node {request.node} counts as dead from now on"
                 return MonitorReply(ok=not refusal, text=text)
+            case GiveOrder():
+                return MonitorReply(ok=True, text=await ordering.give(monitor, request))
+            case FailGroup():
+                return MonitorReply(ok=True, text=ordering.failed(monitor, request))
             case Reload():
                 return MonitorReply(ok=True, text=reload(monitor))
             case Explain():

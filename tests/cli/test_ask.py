@@ -7,7 +7,16 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from mosha.control.protocol import Confirm, Leave, MonitorReply, MonitorRequest, SetWish
+from mosha.control.protocol import (
+    Confirm,
+    FailGroup,
+    GiveOrder,
+    Leave,
+    MonitorReply,
+    MonitorRequest,
+    SetWish,
+)
+from mosha.core.status import Verb
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
 from tests.cli.reports import report
@@ -28,6 +37,14 @@ COMMANDS = [
     (["set", "web", "strat", "--force"], SetWish(group="web", level="strat", force=True)),
     (["start", "web"], SetWish(group="web", level="")),
     (["stop", "web"], SetWish(group="web", level="stop")),
+    (["restart", "web"], GiveOrder(verb=Verb.RESTART, group="web")),
+    (["move", "web", "3"], GiveOrder(verb=Verb.MOVE, group="web", node=3)),
+    (["move", "web"], GiveOrder(verb=Verb.MOVE, group="web")),
+    (["cleanup", "web"], GiveOrder(verb=Verb.CLEANUP, group="web")),
+    (["cleanup", "web", "2"], GiveOrder(verb=Verb.CLEANUP, group="web", node=2)),
+    (["standby", "2"], GiveOrder(verb=Verb.STANDBY, node=2)),
+    (["unstandby", "2"], GiveOrder(verb=Verb.UNSTANDBY, node=2)),
+    (["fail", "web", "--reason", "no route"], FailGroup(group="web", reason="no route")),
     (["confirm", "3", "--yes"], Confirm(node=3)),
     (["shutdown"], Leave()),
     (["shutdown", "--wait"], Leave()),
@@ -114,6 +131,18 @@ def test_who_waits_hears_how_it_goes_and_whether_it_came_about(mosha: Mosha, hom
         monitor.report = replace(monitor.report, groups=views)
         said = mosha("stop", "web", "--wait", "--limit", "0")  # it still runs
         assert said.status == 1
+
+
+def test_a_watcher_in_an_entry_need_not_name_its_group(
+    mosha: Mosha, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MOSHA_GROUP", raising=False)
+    said = mosha("fail")
+    assert (said.status, "MOSHA_GROUP is not set" in said.err) == (2, True)
+    monkeypatch.setenv("MOSHA_GROUP", "web")
+    with FakeMonitor(home.rundir, report()) as monitor:
+        assert mosha("fail").status == 0
+    assert monitor.asked == [FailGroup(group="web", reason="a watcher said so")]
 
 
 def test_confirm_without_a_terminal_wants_yes(mosha: Mosha, home: Home) -> None:

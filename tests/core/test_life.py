@@ -64,6 +64,19 @@ EXAMPLES = [
     ("G1 a ghost", facts(local("start"), **OWNED, superseded=True), "superseded", Do.KILL),
     ("G1 … that stops already", facts(STOPS, **LAPSED, superseded=True), "superseded", Do.KILL),
     ("G1 … and is gone", facts(local("stop"), **OWNED, superseded=True), "gone", Do.RELEASE),
+    ("a restart", facts(local("start"), **OWNED, restarts=True), "restart asked", Do.STOP),
+    ("… stops", facts(STOPS, **OWNED, restarts=True), "stopping", Do.WAIT),
+    (
+        "… keeps its claim when all is gone",
+        facts(local("stop"), **OWNED, restarts=True),
+        *("stopped to start again", Do.TEST),
+    ),
+    ("… not without its lease", facts(local("stop"), **LAPSED, restarts=True), "gone", Do.RELEASE),
+    (
+        "… nor if it shall stop",
+        facts(local("stop"), **OWNED, **UNWANTED, restarts=True),
+        *("gone", Do.RELEASE),
+    ),
     ("C7 all gone", facts(local("stop"), **OWNED), "gone", Do.RELEASE),
     ("C7 its clinit died", facts(ABSENT, **OWNED), "cut short", Do.STOP),
     ("C7 … and it was told", facts(ABSENT, **OWNED, told="stop"), "told, not seen yet", Do.WAIT),
@@ -209,6 +222,8 @@ def claims_possible() -> Iterator[dict[str, bool]]:
     yield {"claimed": True, "granted": False, "proven": True}
     for proven, yields in product((False, True), repeat=2):
         yield {"claimed": True, "granted": True, "proven": proven, "yields": yields}
+    for granted in (False, True):
+        yield {"claimed": True, "granted": granted, "proven": True, "restarts": True}
     for granted, proven in ((True, True), (True, False), (False, True)):
         yield {"claimed": True, "granted": granted, "proven": proven, "superseded": True}
 
@@ -222,13 +237,21 @@ def possible() -> tuple[Facts, ...]:
     )
 
 
+RESTART_FLAGS = ("restarts", "claimed", "granted", "proven", "my_turn")
+
+
 @cache
 def imaginable() -> tuple[Facts, ...]:
-    """Every combination of all flags, also those that contradict each other."""
+    """Every combination of all flags, also those that contradict each other.
+
+    Those of a restart are joined with what its rows look at: all of them would be twice as many.
+    """
     return tuple(
-        Facts(local=shown, wanted=wanted, told=told, **dict(zip(FLAGS, bits, strict=True)))
+        Facts(local=shown, wanted=wanted, told=told, **dict(zip(names, bits, strict=True)))
+        for names in (FLAGS, RESTART_FLAGS)
         for shown, wanted, told, bits in product(
-            locals_unlike(), WANTED, ("", "start", STOP_LEVEL), product((False, True), repeat=10)
+            *(locals_unlike(), WANTED, ("", "start", STOP_LEVEL)),
+            product((False, True), repeat=len(names)),
         )
     )
 

@@ -12,6 +12,7 @@ from mosha.core.status import (
     GroupLine,
     GroupState,
     NodeState,
+    Order,
     Receipt,
     Stamp,
     Status,
@@ -19,6 +20,7 @@ from mosha.core.status import (
     Term,
     Trouble,
     TroubleKind,
+    Verb,
     Vote,
 )
 from mosha.core.tables import Cltab, Entry, Hactl, Mode, Wish
@@ -119,6 +121,18 @@ statuses = st.builds(
         ),
         max_size=3,
     ).map(lambda found: {(group, trouble.tag): trouble for group, trouble in found.items()}),
+    orders=st.dictionaries(
+        numbers,
+        st.builds(
+            Order,
+            st.sampled_from([*(verb.value for verb in Verb), "of-a-later-version"]),
+            st.just("") | names,
+            st.integers(0, 65_535),
+        ),
+        max_size=3,
+    ),
+    obeyed=st.dictionaries(nodes, st.builds(Stamp, numbers, numbers), max_size=3),
+    standby=st.booleans(),
     pasts=mappings(
         st.lists(st.builds(TableVersion, st.integers(-(10**15), 10**19), words), min_size=1).map(
             lambda versions: tuple(versions[:PAST_MAX])

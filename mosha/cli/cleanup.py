@@ -1,0 +1,33 @@
+"""`mosha cleanup`: lets a group be tried again where it has failed."""
+
+from __future__ import annotations
+
+import click
+
+from mosha.cli.config import config_option
+from mosha.cli.help_text import Command
+from mosha.cli.order import give
+from mosha.control.protocol import GiveOrder
+from mosha.core.status import Verb
+from mosha.formats.names import NODE_MAX
+
+
+@click.command("cleanup", cls=Command, short_help="Let a group be tried again where it failed.")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
+@click.argument("group")
+@click.argument("node", type=click.IntRange(1, NODE_MAX), required=False)
+def command(config: str | None, *, as_json: bool, group: str, node: int | None) -> int:
+    """Let a group be tried again where it failed.
+
+    Lifts the bans of GROUP, on NODE or on all nodes, and the pauses after it was given back in vain
+    (failback=yes). Mend first what failed: if it fails again, it is banned again.
+
+    Examples:
+        mosha cleanup web
+        mosha cleanup web 3
+
+    Exit status: 0 done; 1 refused, or not obeyed in time; 2 wrong usage; 3 no monitor answers.
+    """
+    order = GiveOrder(verb=Verb.CLEANUP, group=group, node=node or 0)
+    return give(config, order, as_json=as_json)

@@ -1,0 +1,43 @@
+"""`mosha fail`: a watcher has found that a group does not work on this node."""
+
+from __future__ import annotations
+
+import click
+
+from mosha.cli.ask import ask
+from mosha.cli.config import config_option
+from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
+from mosha.cli.help_text import Command
+from mosha.cli.set import tell
+from mosha.cli.settings import load_settings
+from mosha.control.protocol import FailGroup
+from mosha.errors import UsageError
+from mosha.formats.names import one_line
+
+REASON = "a watcher said so"
+
+
+@click.command("fail", cls=Command, short_help="Say that a group has failed on this node.")
+@config_option
+@click.option("--reason", default=REASON, show_default=True, help="Why, for status and log.")
+@click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
+@click.argument("group", envvar="MOSHA_GROUP", required=False)
+def command(config: str | None, *, reason: str, as_json: bool, group: str | None) -> int:
+    """Say that a group has failed on this node.
+
+    For an entry that watches what the group needs: as after a failed test, the group is stopped
+    here in good order, this node keeps off it for `ban` seconds, and another one takes it. In an
+    entry of cltab GROUP is known from its environment (MOSHA_GROUP).
+
+    Examples:
+        mosha fail web
+        mosha fail --reason "192.0.2.254 does not answer"
+
+    Exit status: 0 taken; 1 refused: it does not run here; 2 wrong usage; 3 no monitor answers.
+    """
+    if not group:
+        raise UsageError("which group? write mosha fail GROUP; MOSHA_GROUP is not set")
+    request = FailGroup(group=group, reason=one_line(reason) or REASON)
+    reply = ask(load_settings(config), request)
+    tell(reply.text, ok=reply.ok, as_json=as_json)
+    return AS_WANTED if reply.ok else NOT_AS_WANTED

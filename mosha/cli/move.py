@@ -1,0 +1,45 @@
+"""`mosha move`: moves a group to another node, once."""
+
+from __future__ import annotations
+
+import click
+
+from mosha.cli.config import config_option
+from mosha.cli.help_text import Command
+from mosha.cli.order import give
+from mosha.cli.progress import as_wanted, limit_option, wait_option
+from mosha.control.protocol import GiveOrder
+from mosha.core.status import Verb
+from mosha.formats.hastat import GroupView
+from mosha.formats.names import NODE_MAX
+
+
+@click.command("move", cls=Command, short_help="Move a group to another node, once.")
+@config_option
+@wait_option
+@limit_option
+@click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
+@click.argument("group")
+@click.argument("node", type=click.IntRange(1, NODE_MAX), required=False)
+def command(
+    config: str | None, *, wait: bool, limit_s: float, as_json: bool, group: str, node: int | None
+) -> int:
+    """Move a group to another node, once.
+
+    In good order: stopped where it is, and only then started on NODE, or on the node that comes
+    next without one. hactl is not touched: the group stays there until it has to choose again. If
+    it cannot run there, it comes back. A group with failback=yes goes back to the node it prefers.
+
+    Examples:
+        mosha move web 3
+        mosha move web --wait
+
+    Exit status: 0 it leaves, with --wait it runs there; 1 refused, or not reached; 2 wrong usage;
+    3 no monitor answers.
+    """
+    order = GiveOrder(verb=Verb.MOVE, group=group, node=node or 0)
+
+    def there(view: GroupView) -> bool:
+        return as_wanted(view) and (node is None or view.where == [node])
+
+    return give(config, order, there, limit_s=limit_s if wait else None, as_json=as_json)

@@ -1,0 +1,57 @@
+"""The words that lines of a clstat are made of, each with a bound: a peer may be broken."""
+
+from __future__ import annotations
+
+from mosha.formats.names import NODE_MAX, is_name
+
+DIGITS_MAX = 20
+"""The longest number that is read: nanoseconds since 1970 have 19 digits."""
+
+WORD_MAX_CHARS = 100
+"""The longest run, boot id, digest or method."""
+
+
+def pairs_of(text: str) -> dict[str, str]:
+    """Return the `key=value` words; the first of a key counts, unknown ones do no harm."""
+    pairs: dict[str, str] = {}
+    for word in text.split():
+        key, equals, value = word.partition("=")
+        if equals:
+            pairs.setdefault(key, value)
+    return pairs
+
+
+def name_in(rest: str) -> str:
+    """Return the name that a line begins with; ValueError if it is none."""
+    name = rest.partition(" ")[0]
+    if not is_name(name):
+        raise ValueError("not a name")
+    return name
+
+
+def node_in(text: str) -> int:
+    """Return the number of a node; ValueError if it is none."""
+    node = number_in(text)
+    if not 1 <= node <= NODE_MAX:
+        raise ValueError("not a node number")
+    return node
+
+
+def number_in(text: str) -> int:
+    """Return a number; ValueError if it is none, or longer than any that is meant."""
+    if len(text) > DIGITS_MAX or not (text.isascii() and text.isdigit()):
+        raise ValueError("not a number")
+    return int(text)
+
+
+def word_in(text: str) -> str:
+    """Return a word; ValueError if it is longer than any that is meant."""
+    if len(text) > WORD_MAX_CHARS:
+        raise ValueError("too long a word")
+    return text
+
+
+def mtime_in(text: str) -> int:
+    """Return a time of a file in nanoseconds since 1970; ValueError if it is none."""
+    # A file can be dated before 1970; its owner must not become unreadable for that.
+    return -number_in(text[1:]) if text.startswith("-") else number_in(text)

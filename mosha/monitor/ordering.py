@@ -1,0 +1,113 @@
+"""Orders of an operator besides hactl: checked, given, and answered when they are obeyed."""
+
+from __future__ import annotations
+
+import anyio
+
+from mosha.clock import boottime
+from mosha.control.protocol import FailGroup, GiveOrder
+from mosha.core import orders, reasons
+from mosha.core.replication import spread_limit_s
+from mosha.core.seat import Mind
+from mosha.core.status import Order, Verb
+from mosha.errors import HostError, UsageError
+from mosha.formats.agreement import unknown_group
+from mosha.monitor.answers import places
+from mosha.monitor.daemon import Monitor
+
+DONE = {
+    Verb.RESTART: "{group} is stopped and started again on node {nodes}, under the same claim",
+    Verb.MOVE: "{group} leaves node {nodes}",
+    Verb.CLEANUP: "what failed of {group} is forgotten on node {nodes}",
+    Verb.STANDBY: "node {nodes} is on standby: it runs nothing, and votes",
+    Verb.UNSTANDBY: "node {nodes} takes groups again",
+}
+
+
+async def give(monitor: Monitor, request: GiveOrder) -> str:
+    """Give an order, and return what it came to.
+
+    Raises:
+        UsageError: it makes no sense here and now.
+        HostError: a node that it concerns did not obey in time.
+    """
+    mind = monitor.node.mind
+    order = Order(Verb(request.verb), request.group, request.node)
+    _check_names(mind, order)
+    nodes = _concerned(mind, order)
+    number = orders.give(mind, order, boottime())
+    monitor.settle()
+    told = DONE[Verb(order.verb)].format(group=order.group, nodes=", ".join(map(str, nodes)))
+    if order.verb == Verb.RESTART and not request.wait:
+        return told
+    limit_s = None if request.wait else spread_limit_s(mind.timing.heartbeat_s)
+    with anyio.move_on_after(limit_s):
+        while not nodes <= orders.have_obeyed(mind, nodes, number):
+            seen = monitor.news
+            with anyio.move_on_after(mind.timing.heartbeat_s):
+                await monitor.next_change(seen)
+        return told
+    late = ", ".join(map(str, sorted(nodes - orders.have_obeyed(mind, nodes, number))))
+    raise HostError(
+        f"node {late} has not obeyed within {limit_s:g} s: it does not hear this node, or its "
+        "mosha is of a version that knows no orders"
+    )
+
+
+def failed(monitor: Monitor, request: FailGroup) -> str:
+    """Take in that a watcher found a group failed here.
+
+    Raises:
+        UsageError: it does not run here.
+    """
+    mind = monitor.node.mind
+    _check_names(mind, Order(Verb.RESTART, request.group))
+    refusal = orders.fail(mind, request.group, request.reason, boottime())
+    monitor.settle()
+    if refusal:
+        raise UsageError(refusal)
+    ban_s = mind.timing.ban_s
+    return f"{request.group} is stopped here, and kept off node {mind.me} for {ban_s:g} s"
+
+
+def _check_names(mind: Mind, order: Order) -> None:
+    nodes = mind.view.members | {mind.me} | mind.view.electorate.nodes
+    if order.node and order.node not in nodes:
+        known = ", ".join(map(str, sorted(nodes)))
+        raise UsageError(f"there is no node {order.node}; nodes are {known}")
+    if order.group and not reasons.is_known(mind, order.group):
+        doubt = unknown_group(order.group, sorted(reasons.known_groups(mind)))
+        raise UsageError(f"{doubt.told}; {doubt.remedy}")
+
+
+def _concerned(mind: Mind, order: Order) -> frozenset[int]:
+    """Return the nodes that have to obey."""
+    heard = frozenset(mind.view.fresh_nodes()) | {mind.me}
+    group, node = order.group, order.node
+    if order.verb == Verb.CLEANUP and not node:
+        return heard
+    if order.verb in (Verb.CLEANUP, Verb.STANDBY, Verb.UNSTANDBY):
+        if node not in heard:
+            raise UsageError(f"node {node} is not heard; give the order when it is, or there")
+        return frozenset({node})
+    here = frozenset(places(mind, group))
+    if not here:
+        raise UsageError(f"{group} runs nowhere; to start it: mosha start {group}")
+    if order.verb == Verb.MOVE:
+        _check_move(mind, group, node, here)
+    return here
+
+
+def _check_move(mind: Mind, group: str, node: int, here: frozenset[int]) -> None:
+    wish = mind.wish(group)
+    if node in here:
+        raise UsageError(f"{group} is on node {node} already")
+    if wish is not None and node and not wish.allows(node):
+        raise UsageError(f"only= of {group} leaves out node {node}: mosha set {group} only=any")
+    others = (mind.view.members | {mind.me}) - here
+    able = {n for n in others if n == mind.me or mind.view.takes_groups(n, group)}
+    able = {n for n in able if wish is None or wish.allows(n)}
+    if node and node not in able:
+        raise UsageError(f"node {node} cannot take {group} now: mosha why-not {group} {node}")
+    if not able:
+        raise UsageError(f"no other node can take {group} now: mosha why {group}")

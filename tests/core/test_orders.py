@@ -1,0 +1,145 @@
+"""Orders of an operator: obeyed once, by whom they concern, and nothing of them stays behind."""
+
+from __future__ import annotations
+
+import pytest
+
+from mosha.core import orders
+from mosha.core.status import GroupState, Order, Verb
+from mosha.core.tables import Wish
+from tests.core.story import INC, TIMING, G, Story, hactl, local
+
+LONG_S = 3 * TIMING.timeout_s
+
+
+def running(wish: Wish | None = None) -> tuple[Story, int]:
+    """Three nodes, one of which runs the group."""
+    story = Story(wishes=hactl(wish or Wish(G, "start")))
+    story.live(LONG_S)
+    (owner,) = story.at_home()
+    return story, owner
+
+
+def others(story: Story, node: int) -> list[int]:
+    return sorted(story.ids - {node})
+
+
+def test_a_restart_stops_and_starts_where_it_runs_under_the_same_claim() -> None:
+    story, owner = running()
+    issuer = others(story, owner)[0]
+    term = story.nodes[owner].mind.seat(G).claim
+    order = Order(Verb.RESTART, G)
+    number = orders.give(story.nodes[issuer].mind, order, story.now)
+    story.nodes[owner].take_notes()
+    story.live(LONG_S)
+    assert story.at_home() == [owner]
+    assert story.nodes[owner].mind.seat(G).claim == term
+    told = [n.fields["to"] for n in story.nodes[owner].take_notes() if n.event == "group_told"]
+    assert told == ["stop", "test", "start"], "once, though the order still stands"
+    assert orders.have_obeyed(story.nodes[issuer].mind, {owner}, number) == {owner}
+
+
+def test_a_restart_is_obeyed_when_it_starts_again_and_not_before() -> None:
+    story, owner = running()
+    mind = story.nodes[owner].mind
+    number = orders.give(mind, Order(Verb.RESTART, G), story.now)
+    assert not orders.have_obeyed(mind, {owner}, number)
+    story.live(LONG_S)
+    assert orders.have_obeyed(mind, {owner}, number)
+
+
+def test_a_restart_whose_test_fails_is_a_move() -> None:
+    story, owner = running()
+    story.fails[owner, "test"] = "test entry t: exit 1"
+    orders.give(story.nodes[owner].mind, Order(Verb.RESTART, G), story.now)
+    story.live(LONG_S)
+    assert len(story.at_home()) == 1
+    assert story.at_home() != [owner]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_move_leaves_nothing_behind(*, named: bool) -> None:
+    story, owner = running()
+    target = others(story, owner)[1]
+    order = Order(Verb.MOVE, G, target if named else 0)
+    orders.give(story.nodes[others(story, owner)[0]].mind, order, story.now)
+    story.live(LONG_S)
+    assert story.at_home() == [target] if named else story.at_home() != [owner]
+    assert len(story.at_home()) == 1
+    assert not any(brain.mind.seat(G).ban_reason for brain in story.nodes.values())
+    story.live(TIMING.ban_s)
+    assert story.at_home() != [owner], "it stays"
+
+
+def test_a_move_to_a_node_that_cannot_run_it_comes_back() -> None:
+    story, owner = running(Wish(G, "start", only=(1, 2)))
+    target = 3 - owner
+    story.fails[target, "test"] = "test entry t: exit 1"
+    orders.give(story.nodes[3].mind, Order(Verb.MOVE, G, target), story.now)
+    story.live(LONG_S)
+    assert story.at_home() == [owner]
+
+
+def test_cleanup_ends_bans_on_one_node_or_on_all() -> None:
+    story, owner = running(Wish(G, "start", only=(1,)))
+    assert owner == 1
+    assert orders.fail(story.nodes[1].mind, G, "no answer", story.now) == ""
+    assert "does not run on node 2" in orders.fail(story.nodes[2].mind, G, "x", story.now)
+    moment_s = TIMING.ban_s / 4
+    story.live(moment_s)
+    assert story.at_home() == []
+    assert story.files[1].bans[G].reason == "no answer"
+    orders.give(story.nodes[3].mind, Order(Verb.CLEANUP, G, 2), story.now)
+    story.live(moment_s)
+    assert story.at_home() == []
+    orders.give(story.nodes[3].mind, Order(Verb.CLEANUP, G), story.now)
+    story.live(moment_s)
+    assert story.at_home() == [1]
+
+
+def test_a_node_on_standby_runs_nothing_and_votes() -> None:
+    story, owner = running()
+    issuer, third = others(story, owner)
+    orders.give(story.nodes[issuer].mind, Order("standby", node=owner), story.now)
+    story.live(LONG_S)
+    (there,) = story.at_home()
+    assert there != owner
+    assert story.files[owner].standby
+    story.die(there)
+    story.live(2 * LONG_S)  # it votes: two of three are enough
+    assert story.at_home() == [next(n for n in (issuer, third) if n != there)]
+    orders.give(story.nodes[owner].mind, Order("unstandby", node=owner), story.now)
+    story.live(LONG_S)
+    assert not story.files[owner].standby
+
+
+def test_orders_that_stood_before_this_node_listened_are_not_for_it() -> None:
+    story, owner = running()
+    issuer = others(story, owner)[0]
+    orders.give(story.nodes[issuer].mind, Order(Verb.RESTART, G), story.now)
+    story.write(issuer)
+    restarted = story.start(owner, inc=INC + 1)
+    story.read(owner, issuer)
+    assert restarted.mind.seat(G).restarts is None
+
+
+def test_orders_stand_for_a_while_and_not_without_bound() -> None:
+    story, owner = running()
+    brain = story.nodes[owner]
+    for _turn in range(2 * orders.ORDERS_MAX):
+        number = orders.give(brain.mind, Order(Verb.CLEANUP, G), story.now)
+    assert number == 2 * orders.ORDERS_MAX
+    assert len(brain.next_status(story.now).orders) == orders.ORDERS_MAX
+    later = story.now + max(orders.ORDER_MIN_S, LONG_S)
+    assert brain.next_status(later).orders == {}
+    assert orders.give(brain.mind, Order(Verb.CLEANUP, G), later) == number + 1
+
+
+def test_what_runs_nowhere_is_restarted_by_nobody() -> None:
+    story, owner = running()
+    idle = others(story, owner)[0]
+    mind = story.nodes[idle].mind
+    story.show(idle, local("stop", GroupState.DONE, alive=0))
+    number = orders.give(mind, Order(Verb.RESTART, G), story.now)
+    assert orders.have_obeyed(mind, {idle}, number)
+    assert mind.seat(G).restarts is None
