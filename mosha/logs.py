@@ -58,7 +58,7 @@ EVENTS: dict[str, str] = {
     "stop_blocked": "a process of which nobody knows whose it is keeps a stop from its end",
     "guard_failed": "the second guard is gone; another one is started, every second if need be",
     "fork_server_failed": "clinit cannot start processes; it is tried again every second",
-    "lease_ended": "a deadline of a group passed: the orderly stop or the kill begins",
+    "lease_ended": "a deadline of a group passed, so long ago (late_s): the stop or kill begins",
     "output": "a line that a process of an entry wrote (fields tag, pid, stream, text)",
     "output_dropped": "lines were dropped: of a flooding process, or what the log did not take",
     "cltab_refused": "cltab has mistakes; the last good one stays in force",

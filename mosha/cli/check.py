@@ -25,7 +25,7 @@ from mosha.cli.config import config_option, config_path, read_bytes
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.core.tables import Cltab, Hactl
-from mosha.core.timing import Reckoning, explain
+from mosha.core.timing import Reckoning, explain, kill_s
 from mosha.errors import UsageError
 from mosha.formats.cltab import parse_cltab
 from mosha.formats.mistakes import Mistakes
@@ -74,8 +74,10 @@ def command(
     findings += _commands(judged)
     if in_use is not None:
         findings += _renamed(judged, in_use)
-    times = explain(settings.timing) if settings else []
-    findings += _times(settings)
+    tables = [item.value for item in judged if isinstance(item.value, Cltab)]
+    count = max((len(cltab.groups()) for cltab in tables), default=0)
+    times = explain(settings.timing, groups=count) if settings else []
+    findings += _times(settings, count)
     if as_json:
         click.echo(json.dumps(_plain(judged, findings, times), ensure_ascii=False).encode())
     else:
@@ -158,15 +160,15 @@ def _renamed(judged: Sequence[Judged], settings: Settings) -> list[Finding]:
     return [each for after, file in tables for each in renamed_groups(before, after, file)]
 
 
-def _times(settings: Settings | None) -> list[Finding]:
+def _times(settings: Settings | None, groups: int) -> list[Finding]:
     """Return the arithmetic in one line: yes, or what to look after."""
     if settings is None:
         return []
     timing = settings.timing
-    bad = [line.verdict for line in explain(timing) if line.verdict != "ok"]
+    bad = [line.verdict for line in explain(timing, groups=groups) if line.verdict != "ok"]
     if bad:
         return [Finding("warning", "times", bad[0].removeprefix("warning: "), "")]
-    gone_s = timing.lease_s + timing.stop_budget_s
+    gone_s = timing.lease_s + timing.stop_budget_s + kill_s(groups)
     text = (
         f"a former owner has stopped everything after {gone_s:g} s,"
         f" before another node starts it ({timing.timeout_s:g} s)"

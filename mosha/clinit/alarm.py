@@ -8,7 +8,6 @@ timerfd is used (timerfd_create(2); os.timerfd_create exists from Python 3.13 on
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ctypes
 import os
 import time
@@ -65,7 +64,10 @@ class Alarm:
         os.close(self._fd)
 
     def _ring(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # it was set anew in between
+        try:
             os.read(self._fd, 8)
-            self._when = None
-            self._rang()
+        except BlockingIOError:  # it was set anew in between
+            return
+        self._when = None
+        # Outside of the try: a BlockingIOError of what is due is no matter of the timer.
+        self._rang()

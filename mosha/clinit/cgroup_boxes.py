@@ -37,7 +37,7 @@ class CgroupBoxes:
         """
         self.no_cgroups = ""
         self.tree = parent / f"clinit-{mark}"
-        self._made: set[Key] = set()
+        self._made: dict[str, set[str]] = {}  # group -> tags; a kill must not look at all others
         self.tree.mkdir()
         try:
             (self.tree / "cgroup.kill").stat()
@@ -51,13 +51,14 @@ class CgroupBoxes:
     def place(self, key: Key) -> Path | None:
         """See `Boxes.place`."""
         path = self._path(key)
-        if key not in self._made:
+        made = self._made.setdefault(key.group, set())
+        if key.tag not in made:
             try:
                 path.mkdir(parents=True)
             except FileExistsError:
                 cgroups.remove(path)
                 path.mkdir(exist_ok=True)
-            self._made.add(key)
+            made.add(key.tag)
         return path
 
     def note(self, key: Key, leader: int) -> None:
@@ -113,7 +114,8 @@ class CgroupBoxes:
 
     def kill_group(self, group: str) -> None:
         """See `Boxes.kill_group`."""
-        self._kill(self._group(group))
+        self._made.pop(group, None)
+        cgroups.kill(self._group(group))
 
     def alive(self, group: str) -> int:
         """See `Boxes.alive`."""
@@ -127,7 +129,7 @@ class CgroupBoxes:
 
     def forget(self, group: str) -> None:
         """See `Boxes.forget`."""
-        self._made -= {key for key in self._made if key.group == group}
+        self._made.pop(group, None)
         cgroups.remove(self._group(group))
 
     def close(self) -> None:
@@ -160,15 +162,12 @@ class CgroupBoxes:
             return _reported(group, number, lambda: cgroups.send(path, number))
         if not cgroups.populated(path):
             return []
-        self._kill(path)
+        self._made.get(group, set()).discard(path.name.removeprefix("e."))
+        cgroups.kill(path)
         try:
             return cgroups.pids(path)
         except OSError:  # they are killed, whoever they were
             return []
-
-    def _kill(self, path: Path) -> None:
-        self._made -= {key for key in self._made if self._path(key).is_relative_to(path)}
-        cgroups.kill(path)
 
 
 def _reported(group: str, number: Signals, send: Callable[[], Sent]) -> list[int]:

@@ -32,6 +32,7 @@ from mosha.clinit.table import TableFile
 from mosha.control.address import listen, refuse_taken
 from mosha.control.protocol import ClinitRequest
 from mosha.control.server import Server
+from mosha.core.supervisor import Supervisor
 from mosha.errors import HostError
 
 NO_CGROUP = "none"
@@ -67,7 +68,8 @@ async def run_clinit(options: ClinitOptions) -> int:
     faults = Faults(forker.give_up)
     try:
         await _begin_to_serve(forker)
-        engine = Engine(boxes, state_dir, options.limits, forker, faults)
+        supervisor = Supervisor(limits=options.limits, managed=options.managed)
+        engine = Engine(boxes, state_dir, supervisor, forker, faults)
         await _live(options, listener, forker, engine, notifier)
     except BaseException as error:
         forker.give_up()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from signal import Signals
 
@@ -28,7 +28,7 @@ from mosha.clinit.watches import Watches
 from mosha.clock import boottime
 from mosha.control.protocol import GroupReport, Update
 from mosha.core.group import Group, GroupEmptied, LeaseEnded, Shown, TimePassed
-from mosha.core.ladder import Limits
+from mosha.core.ladder import KILL_RUNG, LADDER
 from mosha.core.process import Emptied, Scope, Signal, Throttled, Watch
 from mosha.core.status import GroupLine
 from mosha.core.supervisor import (
@@ -41,6 +41,7 @@ from mosha.core.supervisor import (
     Supervisor,
     step,
 )
+from mosha.core.timing import kill_s
 from mosha.core.unit import KillEverything, Launch, SignalLeft, Touched, Unit, WatchLeft
 
 
@@ -51,11 +52,11 @@ class Engine:
         self,
         boxes: Boxes,
         state_dir: StateDir,
-        limits: Limits,
+        supervisor: Supervisor,
         forker: Forker,
         faults: Faults,
     ) -> None:
-        self.supervisor = Supervisor(limits=limits)
+        self.supervisor = supervisor
         self.halted = asyncio.Event()
         self.news = News(self.report)
         self.on_change: Callable[[], None] = lambda: None
@@ -64,7 +65,7 @@ class Engine:
         self._state_dir = state_dir
         self._forker = forker
         self.faults = faults
-        self._entries: dict[Key, EntryLoop] = {}
+        self._entries: dict[str, dict[str, EntryLoop]] = {}  # group -> tag
         self._watches: dict[str, Watches] = {}
         self._events: deque[Event] = deque()
         self._busy = False
@@ -91,14 +92,13 @@ class Engine:
         try:
             while self._events:
                 self.supervisor, effects = step(self.supervisor, self._events.popleft(), boottime())
-                for effect in sorted(effects, key=_urgency):
-                    self._do(effect)
+                self._carry_out(effects)
+            self._alarm.set(self.supervisor.due)
         except BaseException as error:
             self.faults.end(error)
             raise
         finally:
             self._busy = False
-        self._alarm.set(self.supervisor.due)
         return self._answer
 
     def _pass_time(self) -> None:
@@ -111,7 +111,7 @@ class Engine:
 
     def leaders(self) -> set[int]:
         """Return the pids that are reaped by their entries."""
-        return {loop.child.pid for loop in self._entries.values() if loop.child is not None}
+        return {loop.child.pid for loop in self._loops() if loop.child is not None}
 
     # --- what there is ---------------------------------------------------------------
 
@@ -141,87 +141,115 @@ class Engine:
 
     def _report(self, unit: Unit, group: Group, *, whole: bool = False) -> GroupReport:
         """Report a unit, with its group as it was at the moment to report."""
-        alive = self._boxes.alive(group.name)
+        # A leader may have left its box, and one that is being born is in none yet.
+        leaders = sum(loop.occupied for loop in self._of(group.name).values())
+        alive = max(self._boxes.alive(group.name), leaders)
         return group_report(unit, group, alive, partial(self._said, group.name), whole=whole)
 
     def _said(self, group: str, tag: str, lines: int) -> tuple[str, ...]:
-        loop = self._entries.get(Key(group, tag))
+        loop = self._of(group).get(tag)
         return loop.said(lines) if loop is not None else ()
 
     def close(self) -> None:
         """Give back descriptors; all groups have ended."""
         self._alarm.close()
-        for loop in self._entries.values():
+        for loop in self._loops():
             loop.close()
 
     # --- what shall be done ----------------------------------------------------------
 
-    def _do(self, effect: Effect) -> None:
+    def _carry_out(self, effects: tuple[Effect, ...]) -> None:
+        """Do what one event asks for, in three rounds.
+
+        What kills comes first, for all groups; then what else is done, in order; then what
+        tells of it: a report or a log line must not delay the end of another group, and one
+        that fails must not keep an order from being carried out.
+        """
+        killed = {effect.group for effect in effects if isinstance(effect, KillEverything)}
+        self._kill(killed)
+        done = [(effect, self._do(effect, killed)) for effect in effects]
+        for effect, pids in done:
+            with self.faults.contain(type(effect).__name__):
+                self._tell(effect, pids)
+
+    def _kill(self, due: set[str]) -> None:
+        """Kill all that is in the cgroups of these groups, and leaders that have left them."""
+        failed: OSError | None = None
+        for group in due:
+            try:
+                self._boxes.kill_group(group)
+            except OSError as error:  # raised when the others have been killed
+                failed = error
+            for loop in self._of(group).values():
+                loop.kill_leader()
+        if failed is not None:
+            raise failed
+
+    def _do(self, effect: Effect, killed: set[str]) -> list[int]:
+        """Carry out an order; return the processes that were signalled."""
         match effect:
             case Launch():
                 self._launch(effect)
-            case Signal():
-                self._signal(effect)
+            case Signal(entry, run, name, scope):
+                boxed = name == LADDER[KILL_RUNG] and entry.group in killed
+                loop = self._loop(entry.group, entry.tag)
+                return loop.signal(run, _number(name), scope, box_killed=boxed)
             case Watch(entry, run, scope):
-                loop = self._loop(Key(entry.group, entry.tag))
+                loop = self._loop(entry.group, entry.tag)
                 answer = EntryEvent(entry.group, entry.tag, Emptied(run, scope))
                 self._watch(entry.group).ask(answer, lambda: loop.is_empty(scope))
             case SignalLeft(group, name, spared):
-                pids = self._boxes.signal_group(group, _number(name), spared)
-                if pids:
-                    logs.get().info("leftover_ended", group=group, signal=name, pids=pids)
+                return self._boxes.signal_group(group, _number(name), spared)
             case WatchLeft(group, visit, spared):
-                boxes = self._boxes
                 answer_left = GroupEmptied(group, visit)
-                self._watch(group).ask(answer_left, lambda: boxes.is_group_empty(group, spared))
-            case KillEverything(group):
-                self._kill(group)
+                self._watch(group).ask(answer_left, lambda: self._is_left_empty(group, spared))
+            case Answer():
+                self._answer = effect
+            case Gone(group):  # here, for what comes after it in this round may be its return
+                self._forget(group)
+            case Halted():
+                self.halted.set()
+        return []
+
+    def _tell(self, effect: Effect, pids: list[int]) -> None:
+        match effect:
             case Shown():
                 self._show(effect)
             case Touched(group):
                 self.news.touch([group])
-            case _:
-                self._tell(effect)
-
-    def _tell(self, effect: Effect) -> None:
-        match effect:
-            case Answer():
-                self._answer = effect
+            case Signal(entry, _, name, scope) if pids:
+                names = {"group": entry.group, "tag": entry.tag, "signal": name}
+                if scope is Scope.SESSION:
+                    logs.get().info("leftover_ended", **names, pids=pids)
+                else:
+                    logs.get().info("entry_signalled", **names, pids=pids)
+            case SignalLeft(group, name) if pids:
+                logs.get().info("leftover_ended", group=group, signal=name, pids=pids)
             case Throttled(entry, until):
                 pause_s = round(until - boottime())
                 text = f"{entry.tag} respawning too rapidly: sleeping {pause_s} seconds"  # C3.9
                 logs.get().warning("entry_throttled", group=entry.group, tag=entry.tag, text=text)
-            case LeaseEnded(group, deadline):
-                logs.get().warning("lease_ended", group=group, deadline=deadline)
+            case LeaseEnded():
+                self._tell_lease_ended(effect)
             case Gone(group):
-                self._forget(group)
-            case Halted():
-                self.halted.set()
+                self.on_change()
+                self.news.tell(Update(gone=(group,)))
 
-    def _kill(self, group: str) -> None:
-        """Kill all that is in the group's cgroup, and leaders that have left it."""
-        self._boxes.kill_group(group)
-        for key, loop in self._entries.items():
-            if key.group == group:
-                loop.kill_leader()
+    def _tell_lease_ended(self, ended: LeaseEnded) -> None:
+        """Log a deadline that passed; a kill too late for the arithmetic may mean two owners."""
+        late_s = round(ended.late_s, 3)
+        names = {"group": ended.group, "deadline": ended.deadline, "late_s": late_s}
+        if ended.deadline == "kill_at" and ended.late_s > kill_s(len(self.supervisor.units)):
+            logs.get().critical("lease_ended", **names)
+        else:
+            logs.get().warning("lease_ended", **names)
 
     def _launch(self, launch: Launch) -> None:
-        loop = self._loop(Key(launch.entry.group, launch.entry.tag))
+        loop = self._loop(launch.entry.group, launch.entry.tag)
         loop.order(launch)
         if not loop.running:
             loop.running = True  # from now on, not only when the task gets its first turn
             self._tasks.start_soon(loop.run)
-
-    def _signal(self, effect: Signal) -> None:
-        entry = effect.entry
-        number = _number(effect.signal)
-        loop = self._loop(Key(entry.group, entry.tag))
-        pids = loop.signal(effect.run, number, effect.scope)
-        names = {"group": entry.group, "tag": entry.tag, "signal": effect.signal}
-        if pids and effect.scope is Scope.SESSION:
-            logs.get().info("leftover_ended", **names, pids=pids)
-        elif pids:
-            logs.get().info("entry_signalled", **names, pids=pids)
 
     def _show(self, shown: Shown) -> None:
         before, after = shown.before, shown.after
@@ -239,38 +267,38 @@ class Engine:
         )
 
     def _forget(self, group: str) -> None:
-        for key in [key for key in self._entries if key.group == group]:
-            self._entries.pop(key).close()
-        self._boxes.forget(group)
-        self.on_change()
-        self.news.tell(Update(gone=(group,)))
+        for loop in self._entries.pop(group, {}).values():
+            loop.close()
+        with self.faults.contain("forget"):  # an empty box that stays is in nobody's way
+            self._boxes.forget(group)
 
-    def _loop(self, key: Key) -> EntryLoop:
-        if key not in self._entries:
-            self._entries[key] = EntryLoop(
-                key, self._boxes, self._state_dir, self._forker, self.happen
+    def _loops(self) -> Iterator[EntryLoop]:
+        for loops in self._entries.values():
+            yield from loops.values()
+
+    def _of(self, group: str) -> Mapping[str, EntryLoop]:
+        return self._entries.get(group, {})
+
+    def _loop(self, group: str, tag: str) -> EntryLoop:
+        loops = self._entries.setdefault(group, {})
+        if tag not in loops:
+            loops[tag] = EntryLoop(
+                Key(group, tag), self._boxes, self._state_dir, self._forker, self.happen
             )
-        return self._entries[key]
+        return loops[tag]
+
+    def _is_left_empty(self, group: str, spared: frozenset[str]) -> bool:
+        """Say whether only the spared entries have anything left, in their boxes or elsewhere."""
+        loops = self._of(group)
+        if any(loop.occupied for tag, loop in loops.items() if tag not in spared):
+            return False
+        return self._boxes.is_group_empty(group, spared)
 
     def _watch(self, group: str) -> Watches:
         if group not in self._watches:
             self._watches[group] = Watches(self.happen)
             self._tasks.start_soon(self._watches[group].run)
         return self._watches[group]
-
-
-_LATER = (Shown, Touched, Answer, Throttled, LeaseEnded, Gone, Halted)
-
-
-def _urgency(effect: Effect) -> int:
-    """Say in which order the effects of one event are done; equal ones stay as they are.
-
-    What kills comes first, for all groups, then what else is done to processes, then what
-    tells of it: a report or a log line must not delay the end of another group.
-    """
-    if isinstance(effect, KillEverything):
-        return 0
-    return 2 if isinstance(effect, _LATER) else 1
 
 
 def _number(name: str) -> Signals:

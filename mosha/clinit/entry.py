@@ -64,8 +64,19 @@ class EntryLoop:
         finally:
             self.running = False
 
-    def signal(self, run: int, number: Signals, scope: Scope) -> list[int]:
-        """Signal what the entry has; a run that has not started yet will not."""
+    @property
+    def occupied(self) -> bool:
+        """Whether it has a process or is about to have one, wherever that is."""
+        return self.child is not None or self._unborn or self._order is not None
+
+    def signal(
+        self, run: int, number: Signals, scope: Scope, *, box_killed: bool = False
+    ) -> list[int]:
+        """Signal what the entry has; a run that has not started yet will not.
+
+        With `box_killed` all that is in the group's box has just got its SIGKILL, and the
+        leader too: only what has not been born is left to be told.
+        """
         if self._order is not None and self._order.run == run:
             self._order = None
             self._tell(SpawnFailed(run, "stopped before it had started"))
@@ -73,6 +84,8 @@ class EntryLoop:
         if self._unborn:
             self._late_signals.append((number, scope))
             return []
+        if box_killed:
+            return [self.child.pid] if self.child is not None else []
         return self._send(number, scope)
 
     def kill_leader(self) -> None:

@@ -6,6 +6,8 @@ one is judged here, by this table:
 
 | raised by | what becomes of it |
 |---|---|
+| what tells of an order that was carried out: a report, a log line | contained: logged |
+| the removal of an empty cgroup | contained: logged |
 | the connection of a client (asyncio names its transport or protocol) | contained: logged |
 | a question that nobody waits for any more, answered by an OSError | contained: logged |
 | asyncio itself, with words and no exception | contained: logged |
@@ -23,7 +25,8 @@ clinit exits with what was raised. The next clinit begins with nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 
 from mosha import logs
 
@@ -49,6 +52,16 @@ class Faults:
         self._kill_everything()
         self._ended.set_exception(error)
         logs.get().critical("clinit_broken", reason=f"{type(error).__name__}: {error}")
+
+    @contextlib.contextmanager
+    def contain(self, subject: str) -> Iterator[None]:
+        """Go on after whatever is raised within: nothing but the telling of `subject` is lost."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - telling must never end a supervisor
+            with contextlib.suppress(Exception):  # it may be the log that fails
+                reason = f"{type(error).__name__}: {error}"
+                logs.get().error("fault_contained", subject=subject, reason=reason)
 
     def _judge(self, _: asyncio.AbstractEventLoop, context: Mapping[str, object]) -> None:
         error = context.get("exception")

@@ -46,10 +46,20 @@ class Reaper:
             # A child whose pid is not known yet would be taken for an orphan.
             self._timer = asyncio.get_running_loop().call_later(BURY_S, self._bury)
             return
-        buried = 0
-        for pid in set(self._family.children()) - self._engine.leaders():
-            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG) is None:
-                continue
-            buried += 1
+        try:
+            children = self._family.children()
+        except OSError:  # no descriptor is left: the dead can wait, and clinit must not end by that
+            self._timer = asyncio.get_running_loop().call_later(BURY_S, self._bury)
+            return
+        # Each of them, not only up to the first that has ended.
+        buried = [pid for pid in set(children) - self._engine.leaders() if _reaped(pid)]
         if buried:  # the numbers of living processes in reports have changed
             self._engine.news.touch(self._engine.supervisor.units)
+
+
+def _reaped(pid: int) -> bool:
+    """Take the exit status of a child that has ended; say whether it had."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG) is not None
+    except ChildProcessError:  # somebody else has waited for it
+        return False

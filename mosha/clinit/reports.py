@@ -37,6 +37,7 @@ def group_report(
         kill_at=deadlines.kill_at if deadlines else None,
         since=group.since,
         cause=group.cause,
+        killed_late_s=round(group.killed_late_s, 3),
         entries=tuple(
             _entry_report(process, said, whole=whole) for process in unit.processes.values()
         ),

@@ -36,6 +36,10 @@ class Requests:
 
     In a `managed` one a cltab with mistakes does not refuse tells: the last good entries are
     in force, and the monitor, which hears of the mistakes, must be able to stop a group.
+
+    Who subscribes to a managed one is the monitor of now. What another process has asked for on
+    a connection that is older is not done any more: it may be of a monitor that is dead, whose
+    claim the new one, which has just been told what there is, is about to give up.
     """
 
     def __init__(self, engine: Engine, table: TableFile, *, managed: bool) -> None:
@@ -46,6 +50,7 @@ class Requests:
         self._errors: tuple[str, ...] = ()
         # Tells are obeyed in the order they came, though reading cltab may take a while.
         self._in_order = asyncio.Lock()
+        self._monitor: Client | None = None
 
     async def answer(self, request: ClinitRequest, client: Client) -> list[Message]:
         """Return the reply, and to a subscriber everything besides."""
@@ -54,10 +59,12 @@ class Requests:
                 return [Reply(ok=True, text=f"clinit {os.getpid()} {__version__}")]
             case Tell():
                 async with self._in_order:
-                    return [await self._tell(request, client.heard_at)]
+                    return [await self._tell(request, client)]
             case Reread():
                 async with self._in_order:
                     return [await self.reread()]
+            case Lease() if self._is_superseded(client):
+                return [_superseded(client)]
             case Lease():
                 leases = {
                     group: (term, Deadlines(stop_at, kill_at))
@@ -68,8 +75,10 @@ class Requests:
             case Ask():
                 return [Reply(ok=True, update=self._everything())]
             case Subscribe():
-                self._engine.news.subscribe(client)
-                return [Reply(ok=True), self._everything()]
+                self._monitor = client
+                async with self._in_order:  # after what is being obeyed: it is told the outcome
+                    self._engine.news.subscribe(client)
+                    return [Reply(ok=True), self._everything()]
             case Shutdown():
                 return [self.shut_down()]
 
@@ -91,12 +100,21 @@ class Requests:
     def _everything(self) -> Update:
         return self._engine.full_update(self._errors)
 
-    async def _tell(self, tell: Tell, heard_at: float) -> Reply:
+    def _is_superseded(self, client: Client) -> bool:
+        """Say whether a newer monitor speaks for this node than the one that this is of."""
+        monitor = self._monitor
+        if not self._managed or monitor is None:
+            return False
+        return client.number < monitor.number and client.pid != monitor.pid
+
+    async def _tell(self, tell: Tell, client: Client) -> Reply:
         if not is_name(tell.level):
             return Reply(ok=False, text=f"not the name of a level: {tell.level!r}; {NAME_RULE}")
         if (tell.stop_at is None) != (tell.kill_at is None):
             return Reply(ok=False, text="stop_at and kill_at go together")
-        warning = await self._look(heard_at)
+        warning = await self._look(client.heard_at)
+        if self._is_superseded(client):  # asked after the look, which takes its time
+            return _superseded(client)
         if self._errors and not (self._managed and self._loaded):
             return Reply(ok=False, text="\n".join(self._errors))  # C1.13
         told = Told(tell.group, tell.level, tell.term, tell.node, tell.stop_at, tell.kill_at)
@@ -120,3 +138,10 @@ class Requests:
                 logs.get().error("cltab_refused", reason=error)
             self._engine.news.tell(Update(cltab_errors=self._errors))
         return f"warning: {reading.warning}" if reading.warning else ""
+
+
+def _superseded(client: Client) -> Reply:
+    """Refuse, and end the connection: a monitor that lives after all connects again."""
+    text = "another monitor has subscribed since"
+    client.drop(text)
+    return Reply(ok=False, text=text)

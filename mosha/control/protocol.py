@@ -109,6 +109,7 @@ class GroupReport(Message):
     C4.11); `wanted` is the level last told. `alive` counts processes of the group that may
     be alive, double-forked ones too; 0 means that nothing of it is left. `cause` says in
     one line why it last changed (`tell`, `lease ended`, `test entry t1: exit 1` …).
+    `killed_late_s` is by how much a `kill_at` of it was missed, the longest since clinit began.
     """
 
     group: str
@@ -122,6 +123,7 @@ class GroupReport(Message):
     since: float = 0.0
     cause: str = ""
     entries: tuple[EntryReport, ...] = ()
+    killed_late_s: float = 0.0
 
 
 class Update(Message):

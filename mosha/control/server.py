@@ -45,8 +45,11 @@ class ServerLimits(Struct, frozen=True):
 class Client:
     """One connected client, as the one who answers it sees it."""
 
-    def __init__(self, writer: asyncio.StreamWriter, pid: int, limits: ServerLimits) -> None:
+    def __init__(
+        self, writer: asyncio.StreamWriter, pid: int, limits: ServerLimits, number: int
+    ) -> None:
         self.pid = pid
+        self.number = number  # greater than that of any client that came before
         self.subscribed = False
         self.asked_at = 0.0  # since when it may ask something, by the clock of the loop
         self.heard_at = math.inf  # when what it asks at present had come in, by the same clock
@@ -106,6 +109,7 @@ class Server(Generic[RequestT]):
         self._answer = answer
         self._limits = limits or ServerLimits()
         self._clients: set[Client] = set()
+        self._arrived = 0
 
     async def run(self) -> None:
         """Serve until cancelled; then give every client a moment to take its last answer."""
@@ -141,7 +145,8 @@ class Server(Generic[RequestT]):
     async def _serve(self, connection: socket.socket) -> None:
         pid, _ = peer_of(connection)
         reader, writer = await asyncio.open_unix_connection(sock=connection, limit=CHUNK_BYTES)
-        client = Client(writer, pid, self._limits)
+        self._arrived += 1
+        client = Client(writer, pid, self._limits, self._arrived)
         self._make_room()
         self._clients.add(client)
         try:

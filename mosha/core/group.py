@@ -124,10 +124,11 @@ class Shown(Struct, frozen=True):
 
 
 class LeaseEnded(Struct, frozen=True):
-    """A deadline of the group passed: `stop_at` or `kill_at`."""
+    """A deadline of the group passed: `stop_at` or `kill_at`; so long ago."""
 
     group: str
     deadline: str
+    late_s: float = 0.0
 
 
 Effect = Order | Shown | LeaseEnded
@@ -148,7 +149,8 @@ class Group(Struct, frozen=True):
 
     `level` and `state` are what is shown, `wanted` is the wish. `lapsed` and `killed` say
     which deadlines have passed and not been replaced by a tell. `visit` numbers the visits
-    of states; `rung` and `sweep_due` belong to the sweep.
+    of states; `rung` and `sweep_due` belong to the sweep. `killed_late_s` is the longest that
+    everything of it has outlived a `kill_at`, in the life of this clinit.
     """
 
     name: str
@@ -166,6 +168,7 @@ class Group(Struct, frozen=True):
     sweep: Sweep = Sweep.NOT_YET
     rung: int = 0
     sweep_due: float | None = None
+    killed_late_s: float = 0.0
 
     @property
     def due(self) -> float | None:
@@ -210,7 +213,10 @@ def advance(
     before, group = group, _enter(group, state, trigger, now, limits)
     effects: tuple[Effect, ...] = ()
     if passed in ("stop_at", "kill_at"):
-        effects = (LeaseEnded(group.name, passed),)
+        late_s = _late_s(before, passed, now)
+        effects = (LeaseEnded(group.name, passed, late_s),)
+        if passed == "kill_at":
+            group = replace(group, killed_late_s=max(group.killed_late_s, late_s))
     if (before.level, before.state) != (group.level, group.state):
         effects += (Shown(before, group),)
     if trigger is Trigger.HALT and before.state is state:
@@ -226,6 +232,13 @@ def _passed(group: Group, now: float) -> str:
     if deadlines is not None and not group.lapsed and now >= deadlines.stop_at:
         return "stop_at"
     return "sweep" if group.sweep_due is not None and now >= group.sweep_due else ""
+
+
+def _late_s(group: Group, passed: str, now: float) -> float:
+    deadlines = group.deadlines
+    if deadlines is None:
+        return 0.0
+    return now - (deadlines.kill_at if passed == "kill_at" else deadlines.stop_at)
 
 
 def _read(group: Group, event: Event, passed: str) -> Trigger | None:

@@ -17,7 +17,7 @@ from mosha.core import unit as units
 from mosha.core.group import Deadlines, Told
 from mosha.core.ladder import Limits
 from mosha.core.status import GroupState
-from mosha.core.tables import Cltab
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Cltab
 from mosha.core.unit import Unit
 
 STARTED_TEXT = "level transition started"
@@ -82,7 +82,8 @@ class Supervisor(Struct, frozen=True):
     """The cltab in force, and every group that was ever told, in that order.
 
     `dues` says when time moves a group on, of those that wait for a time: to ask all of them
-    after each event would cost more than the event.
+    after each event would cost more than the event. A `managed` one refuses levels that need a
+    lease (C5) for a group that has none: no hand can give one.
     """
 
     cltab: Cltab = field(default_factory=Cltab)
@@ -90,6 +91,7 @@ class Supervisor(Struct, frozen=True):
     halting: bool = False
     limits: Limits = field(default_factory=Limits)
     dues: Mapping[str, float] = field(default_factory=dict)
+    managed: bool = False
 
     @property
     def due(self) -> float | None:
@@ -167,8 +169,15 @@ class _Work:
         if not entries:
             self.effects.append(Answer(ok=False, text=f"no such group: {told.group}"))
             return
-        self.effects.append(Answer(ok=True, text=STARTED_TEXT))
         unit = self.units.get(told.group, Unit(groups.Group(told.group)))
+        if self._before.managed and _lacks_lease(unit, told):
+            text = (
+                f"{told.group} {told.level} needs a lease, which only the monitor can give;"
+                f" tell the cluster instead: mosha set {told.group} {told.level}"
+            )
+            self.effects.append(Answer(ok=False, text=text))
+            return
+        self.effects.append(Answer(ok=True, text=STARTED_TEXT))
         if unit.removed:
             self._put(replace(unit, again=told))
             return
@@ -235,3 +244,10 @@ class _Work:
             self._mine = dict(self.units), dict(self.dues)
             self.units, self.dues = self._mine
         return self._mine
+
+
+def _lacks_lease(unit: Unit, told: Told) -> bool:
+    """Say whether the level told may run under a lease only, and there is none (C5)."""
+    if told.level in (PLAN_LEVEL, STOP_LEVEL) or told.stop_at is not None:
+        return False
+    return unit.group.deadlines is None or unit.group.lapsed

@@ -19,8 +19,8 @@ from mosha.core.group_table import Order
 from mosha.core.ladder import Limits
 from mosha.core.process import Process, Spawn
 from mosha.core.process_table import FINISHED, LIVE, ProcessState
-from mosha.core.status import GroupState
-from mosha.core.tables import STOP_LEVEL, Entry, Mode, level_matches
+from mosha.core.status import STOPPED, GroupState
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Entry, Mode, level_matches
 from mosha.errors import BugError
 
 STEPS_MAX = 64
@@ -84,6 +84,10 @@ class Unit(Struct, frozen=True):
 
     `runs` is the greatest run number given so far; `again` is a tell that came while the
     group was being removed: it starts from nothing once that is over (C5.4).
+
+    `untouched` says that nothing was launched since it was told `plan` while at rest, and
+    `barren` that it now goes to `stop` from there: then there is nothing to undo, and the owner
+    of a better claim may run already, so the entries of `stop` stay where they are.
     """
 
     group: Group
@@ -92,6 +96,8 @@ class Unit(Struct, frozen=True):
     runs: int = 0
     removed: bool = False
     again: groups.Told | None = None
+    untouched: bool = False
+    barren: bool = False
 
     @property
     def due(self) -> float | None:
@@ -106,7 +112,20 @@ def tell(
     unit: Unit, told: groups.Told, entries: tuple[Entry, ...], now: float, limits: Limits
 ) -> tuple[Unit, tuple[Effect, ...]]:
     """Move the unit to a level with these definitions; a deadline that is past counts first."""
-    work = _Work(replace(unit, entries=entries), now, limits)
+    group = unit.group
+    at_rest = group.state is GroupState.CONFIGURED or (
+        group.level == group.wanted == STOP_LEVEL and group.state in STOPPED
+    )
+    untouched = (at_rest and told.level == PLAN_LEVEL) or unit.untouched
+    # By hand (without a term) `plan` and `stop` are how the entries of `stop` are run again.
+    barren = (
+        unit.untouched
+        and told.level == STOP_LEVEL
+        and group.level == PLAN_LEVEL
+        and told.term == group.term > 0
+    )
+    unit = replace(unit, entries=entries, untouched=untouched, barren=barren)
+    work = _Work(unit, now, limits)
     work.group(told)
     work.time_passed()
     return work.settle()
@@ -275,8 +294,8 @@ class _Work:
     def _wanted(self) -> tuple[Entry, ...]:
         """Return the entries of the wanted level; `off` ones are there to be seen (C3.12)."""
         group = self.unit.group
-        if group.killed and group.wanted == STOP_LEVEL:
-            return ()  # no time is left for the entries of `stop`
+        if group.wanted == STOP_LEVEL and (group.killed or self.unit.barren):
+            return ()  # no time is left for the entries of `stop`, or nothing that they could undo
         return tuple(e for e in self.unit.entries if level_matches(e.level, group.wanted))
 
     def _list_entries(self) -> None:
@@ -299,5 +318,6 @@ class _Work:
         return True
 
     def _launch(self, spawn: Spawn) -> Launch:
+        self.unit = replace(self.unit, untouched=False)
         group = self.unit.group
         return Launch(spawn.entry, spawn.run, group.level, group.term, group.node)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mosha.core.tables import Cltab, Entry, Mode
+from mosha.core.tables import STOP_LEVEL, Cltab, Entry, Mode
 from mosha.formats.mistakes import BLANKS, FILE_MAX_BYTES, Findings, readable_lines
 from mosha.formats.names import NAME_MAX_CHARS, NAME_RULE, is_name, nearest
 
@@ -120,6 +120,10 @@ def _read_entry(
     if findings.total > before:
         return None
     group, tag, level, mode, command = (field.text for field in fields)
+    if mode == Mode.RESPAWN and STOP_LEVEL in _tidy_level(level).split(","):
+        problem = "a respawn entry at level stop would never end"
+        findings.add(number, fields[3].column, mode, problem, "use wait, once or test there")
+        return None
     return Entry(group, tag, _tidy_level(level), Mode(mode), command, number)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mosha.core import explain
 from mosha.core.peers import Peer, Standing
 from mosha.core.problems import GROUP_KINDS, ProblemKind
 from mosha.core.quorum import Sight
 from mosha.core.seat import Mind
+from mosha.core.timing import CLOCK_RATE_ERROR
 from mosha.formats import hastat
 from mosha.formats.hastat import Problem
 from mosha.formats.names import listed
@@ -31,12 +32,13 @@ def problems(
     warnings: Sequence[str],
     margin_warning: str,
     no_cgroups: str,
+    killed_late_s: Mapping[str, float],
 ) -> list[Problem]:
     """Return what is wrong, most important first.
 
     `troubles` are those of the host, `warnings` remarks about the tables; of `groups` the reasons
     are known already, so are the `refused` files, the warning of the margin, and why clinit has
-    no cgroups ("" if it has).
+    no cgroups ("" if it has); `killed_late_s` is by how much a group outlived its `kill_at` here.
     """
     here = [str(mind.me)]
     return [
@@ -44,6 +46,7 @@ def problems(
         *_of_quorum(mind, groups),
         *_of_nodes(mind),
         *_of_settings(mind),
+        *_of_late_kills(mind, killed_late_s),
         *_of_groups(groups),
         *(
             Problem(
@@ -94,6 +97,20 @@ def _of_quorum(mind: Mind, groups: Iterable[hastat.GroupView]) -> Iterator[Probl
             step = explain.BRING_BACK
         kind = ProblemKind.NO_QUORUM.value
         yield Problem(kind=kind, subjects=waiting, text=text, next=step)
+
+
+def _of_late_kills(mind: Mind, killed_late_s: Mapping[str, float]) -> Iterator[Problem]:
+    """Yield which groups outlived their `kill_at` here so long that others may have had them."""
+    timing = mind.timing
+    slack_s = timing.timeout_s * (1 - CLOCK_RATE_ERROR) - timing.lease_s - timing.stop_budget_s
+    for group, late_s in sorted(killed_late_s.items()):
+        if late_s > slack_s:
+            text = (
+                f"group {group} was killed here {late_s:.1f} s late (it may be {slack_s:.2g} s): it"
+                " may have run on two nodes; look at its data. This stands until clinit is started"
+                " anew (mosha shutdown)"
+            )
+            yield Problem(kind=ProblemKind.LEASE.value, subjects=[str(mind.me)], text=text)
 
 
 def _of_nodes(mind: Mind) -> Iterator[Problem]:

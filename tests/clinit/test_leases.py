@@ -109,3 +109,7 @@ def test_what_fell_due_while_clinit_stood_still_is_done_when_it_wakes(start: Sta
     d.wait_for("stop DONE", limit_s=1)
     assert not is_alive(pid)
     assert d.group().cause == "lease ended: killed"
+    (line,) = [line for line in d.log("lease_ended") if line["deadline"] == "kill_at"]
+    assert line["late_s"] >= 0.15
+    assert line["level"] == "critical"  # beyond what the arithmetic has room for
+    assert d.group().killed_late_s == line["late_s"]

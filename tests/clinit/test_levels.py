@@ -10,7 +10,7 @@ import pytest
 
 from mosha.control.protocol import EntryReport, Update
 from tests.clinit.conftest import Start
-from tests.clinit.daemon import is_alive
+from tests.clinit.daemon import Daemon, is_alive
 from tests.waiting import wait_until
 
 
@@ -32,7 +32,7 @@ def test_a_killed_respawn_entry_is_back_at_once_c3_8(start_in: Start) -> None:
     d.wait_for("1 DONE")
     pid = d.pid_of("a")
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: d.entry("a").pid not in (0, pid))
+    wait_until(lambda: _next_pid(d, pid))
     wait_until(lambda: d.lines() == ["s", "s"])
     assert d.state() == "1 DONE"
     assert d.entry("a").exit == "signal 9"
@@ -118,7 +118,7 @@ def test_an_edited_file_has_no_effect_before_a_tell_c1_16(start: Start) -> None:
     d.wait_for("1 DONE", "h")
     assert d.pid_of("a") == pid
     d.tell("g", "1")
-    wait_until(lambda: d.entry("a").pid not in (0, pid))
+    wait_until(lambda: _next_pid(d, pid))
 
 
 def test_a_removed_group_is_ended_at_a_tell_to_any_group_c5_4(start_in: Start) -> None:
@@ -283,3 +283,29 @@ def _until_gone(heard: Iterator[Update], awaited: set[str]) -> set[str]:
     while not awaited <= gone:
         gone |= set(next(heard).gone)
     return gone
+
+
+def test_a_group_that_comes_back_while_it_is_being_removed_is_kept_hold_of(start_in: Start) -> None:
+    """Its end and its new start are of one moment: the one must not undo the other."""
+    stubborn = "g:a:start:respawn:trap '' INT TERM; while :; do sleep 0.05; done\n"
+    other = "h:b:start:respawn:sleep 7355\n"
+    d = start_in(stubborn + other)
+    d.tell("g", "start")
+    first = d.pid_of("a")
+    d.write_cltab(other)
+    d.reread()
+    d.write_cltab(other + "g:a:start:respawn:sleep 7356\n")
+    assert d.tell("g", "start").ok
+    pid = wait_until(lambda: _next_pid(d, first))
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: _next_pid(d, pid))
+    d.tell("g", "stop")
+    d.wait_for("stop DONE")
+    assert d.group().alive == 0
+    assert d.status is None
+
+
+def _next_pid(d: Daemon, former: int) -> int:
+    """Return the pid of entry `a` once it is another one than before, 0 until then."""
+    pid = d.entry("a").pid if "g" in d.groups() and d.group().entries else 0
+    return 0 if pid == former else pid

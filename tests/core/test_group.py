@@ -91,7 +91,7 @@ def test_a_lapse_tells_which_deadline_passed() -> None:
     told = Told("g", "1", stop_at=110, kill_at=120)
     group = after(Group("g"), told, EntriesStarted(), DONE)
     group, effects = advance(group, TimePassed(), 125.0, LIMITS)
-    assert LeaseEnded("g", "kill_at") in effects
+    assert LeaseEnded("g", "kill_at", late_s=5.0) in effects
     assert Order.KILL_ALL in effects
     assert group.due is None
 

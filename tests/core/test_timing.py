@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mosha.core.timing import Timing, derive, explain, margin, unsafe
+from mosha.core.timing import Reckoning, Timing, derive, explain, kill_s, margin, unsafe
 
 
 def _keys(timing: Timing) -> list[str]:
@@ -147,3 +147,15 @@ def test_the_explanation_shows_every_time_with_its_value() -> None:
 def test_the_explanation_of_nonsense_is_no_crash(value: float) -> None:
     timing = Timing(value, value, value, value, value, value, value, value)
     assert any(line.verdict.startswith("unsafe") for line in explain(timing, value))
+
+
+def test_the_kill_of_many_groups_has_its_place_in_the_sum() -> None:
+    def gone(groups: int) -> Reckoning:
+        lines = explain(derive(3.0), groups=groups)
+        return next(line for line in lines if line.name == "an owner is gone")
+
+    assert gone(0).formula == "L + D, at most 0.99 T"
+    assert gone(100).value == pytest.approx(2.7 + kill_s(100))
+    assert gone(100).verdict == "ok"
+    assert gone(300).verdict.startswith("warning: 300 groups take 0.32 s to kill")
+    assert "shorten stop_budget, or lengthen timeout" in gone(300).verdict

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mosha.core.group import Deadlines, Renewed
+from mosha.core.group import Deadlines, Renewed, Told
 from mosha.core.process import Scope, Signal
 from mosha.core.process_table import LIVE, ProcessState
 from mosha.core.status import GroupState
@@ -538,3 +538,50 @@ def test_a_signal_for_leftovers_names_their_session_only() -> None:
     world = world_of("g:r:1:respawn:x").tell("1").end("r", -9, in_session=True)
     scopes = [effect.scope for effect in world.effects if isinstance(effect, Signal)]
     assert scopes == [Scope.SESSION]
+
+
+# --- a claim that ran nothing ---------------------------------------------------------------
+
+
+def owned(world: World, level: str, term: int) -> World:
+    """Tell as a monitor does: with a term; `plan` and `stop` have no deadlines."""
+    return world.order(Told("g", level, term))
+
+
+def test_a_claim_that_is_withdrawn_from_an_empty_plan_runs_no_stop_entries() -> None:
+    world = owned(world_of("g:s:stop:wait:x", "g:w:start:wait:x"), "plan", 3)
+    world = owned(world, "stop", 3).settle()
+    assert state_of(world) == "stop DONE"
+    assert running(world) == []
+    again = owned(owned(world, "plan", 4), "stop", 4).settle()  # as often as it happens
+    assert (state_of(again), running(again)) == ("stop DONE", [])
+
+
+@pytest.mark.parametrize(
+    ("entries", "told"),
+    [
+        pytest.param(["g:p:plan:once:x"], [("plan", 3)], id="its plan has an entry"),
+        pytest.param(["g:w:start:once:x"], [("plan", 3), ("start", 3)], id="it has run"),
+        pytest.param([], [("plan", 3), ("start", 3), ("plan", 3)], id="it was told more than plan"),
+        pytest.param([], [], id="what ended with its clinit is put away (C7)"),
+        pytest.param([], [("plan", 2)], id="the plan was another claim's"),
+    ],
+)
+def test_what_may_have_run_is_undone_by_the_stop_entries(
+    entries: list[str], told: list[tuple[str, int]]
+) -> None:
+    world = world_of("g:s:stop:wait:x", "g:r:start:respawn:x", *entries)
+    for level, term in told:
+        world = owned(world, level, term)
+        for tag in running(world):
+            world = world.end(tag)
+        world = world.settle()
+    world = owned(world, "stop", 3).settle()
+    for tag in set(running(world)) - {"s"}:
+        world = world.end(tag).settle()
+    assert running(world) == ["s"]
+
+
+def test_by_hand_plan_and_stop_run_the_stop_entries_again() -> None:
+    world = world_of("g:s:stop:wait:x").tell("plan").tell("stop").settle()
+    assert running(world) == ["s"]

@@ -147,6 +147,16 @@ _NAMES = "use letters, digits, '_', '.' and '-' only"
             id="an unknown mode (C3.13)",
         ),
         pytest.param(
+            "g:t:start, stop:respawn:x\n",
+            [
+                (
+                    "cltab:1:17: a respawn entry at level stop would never end: 'respawn';"
+                    " use wait, once or test there"
+                )
+            ],
+            id="a respawn entry at stop",
+        ),
+        pytest.param(
             "g:t:1:wait:  \n",
             [f"cltab:1:14: the command is empty; {_FORM}"],
             id="an empty command (C3.15)",

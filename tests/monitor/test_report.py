@@ -361,6 +361,17 @@ def test_a_cluster_that_is_well_has_no_problems() -> None:
     assert report(owner()).problems == []
 
 
+@pytest.mark.parametrize("late_s", [0.05, 5.0])
+def test_a_kill_that_came_too_late_is_a_problem_that_stands(late_s: float) -> None:
+    detail = GroupReport(G, "start", GroupState.DONE, "start", killed_late_s=late_s)
+    found = report(owner(), groups={G: detail}).problems
+    slack_s = 0.99 * T - TIMING.lease_s - TIMING.stop_budget_s
+    assert bool(found) is (late_s > slack_s)
+    if found:
+        assert found[0].startswith(f"group {G} was killed here 5.0 s late")
+        assert "it may have run on two nodes" in found[0]
+
+
 def test_problems_come_in_the_order_of_their_weight() -> None:
     story = full()
     story.nodes[1].mind.view.roundtrips = {2: 9.0}

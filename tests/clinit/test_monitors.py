@@ -1,0 +1,246 @@
+"""What a managed clinit takes from whom: the monitor of now, one before it, and people."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from signal import Signals
+
+import anyio
+import pytest
+
+from mosha.clinit.boxes import Key, Left
+from mosha.clinit.engine import Engine
+from mosha.clinit.faults import Faults
+from mosha.clinit.forker import Forker
+from mosha.clinit.orphans import StateDir
+from mosha.clinit.requests import Requests
+from mosha.clinit.table import Reading, TableFile
+from mosha.clock import boottime
+from mosha.control.protocol import Message, Reply, Subscribe, Tell
+from mosha.control.server import Client, ServerLimits
+from mosha.core.group import Deadlines, TimePassed, Told
+from mosha.core.process import Scope
+from mosha.core.supervisor import Leased, Supervisor, TableRead
+from mosha.core.tables import Cltab, Entry, Mode
+from tests.clinit.conftest import Start
+from tests.waiting import until
+
+
+class CountedBoxes:
+    """Boxes with nothing in them that count what they are asked; a group of `fails` refuses."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.fails: set[str] = set()
+        self.no_cgroups = ""
+
+    def place(self, key: Key) -> Path | None:
+        raise AssertionError(key)
+
+    def note(self, key: Key, leader: int) -> None:
+        raise AssertionError((key, leader))
+
+    def left_by(self, key: Key, leader: int) -> Left:
+        raise AssertionError((key, leader))
+
+    def signal(self, key: Key, leader: int, scope: Scope, number: Signals) -> list[int]:
+        raise AssertionError((key, leader, scope, number))
+
+    def is_empty(self, key: Key, leader: int, scope: Scope) -> bool:
+        raise AssertionError((key, leader, scope))
+
+    def signal_group(self, group: str, number: Signals, spared: frozenset[str]) -> list[int]:
+        self.calls.append(f"{number.name} {group} {len(spared)}")
+        return []
+
+    def is_group_empty(self, group: str, spared: frozenset[str]) -> bool:
+        self.calls.append(f"empty? {group} {len(spared)}")
+        return True
+
+    def kill_group(self, group: str) -> None:
+        self.calls.append(f"kill {group}")
+        if group in self.fails:
+            raise PermissionError(1, "no")
+
+    def alive(self, group: str) -> int:
+        self.calls.append(f"alive? {group}")
+        return 0
+
+    def forget(self, group: str) -> None:
+        self.calls.append(f"forget {group}")
+
+    def close(self) -> None:
+        self.calls.append("close")
+
+
+class StalledTable(TableFile):
+    """A cltab on a file system that stalls until `answers` is set."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("cltab"), 1.0)
+        self.answers = asyncio.Event()
+        self.looks = 0
+
+    async def look(self, since: float = math.inf) -> Reading:
+        assert since
+        self.looks += 1
+        await self.answers.wait()
+        return Reading()
+
+
+@asynccontextmanager
+async def engine_of(
+    path: Path, groups: int, *, managed: bool
+) -> AsyncIterator[tuple[Engine, CountedBoxes, list[str]]]:
+    """Yield an engine of so many groups without processes, its boxes, and when all was killed."""
+    boxes, guarded = CountedBoxes(), list[str]()
+    state = StateDir(path)
+    forker = Forker(dict(os.environ), "mark", None)
+    await forker.ready.wait()
+    async with anyio.create_task_group() as tasks:
+        faults = Faults(lambda: guarded.append("all"))
+        engine = Engine(boxes, state, Supervisor(managed=managed), forker, faults)
+        engine.start(tasks)
+        entries = (Entry(f"g{n}", f"t{n}", "start", Mode.OFF, "true", n) for n in range(groups))
+        engine.happen(TableRead(Cltab(tuple(entries))))
+        try:
+            yield engine, boxes, guarded
+        finally:
+            tasks.cancel_scope.cancel()
+            engine.close()
+            forker.dismiss()
+            await anyio.to_thread.run_sync(os.waitpid, forker.pid, 0)
+            state.close()
+
+
+@pytest.fixture
+async def writers() -> AsyncIterator[list[asyncio.StreamWriter]]:
+    made: list[asyncio.StreamWriter] = []
+    yield made
+    for writer in made:
+        writer.transport.abort()
+
+
+async def client_of(writers: list[asyncio.StreamWriter], pid: int, number: int) -> Client:
+    for end in socket.socketpair():  # the other end is only kept open
+        _, writer = await asyncio.open_unix_connection(sock=end)
+        writers.append(writer)
+    return Client(writer, pid, ServerLimits(), number)
+
+
+def lease(group: str, level: str) -> Tell:
+    now = boottime()
+    return Tell(group, level, term=1, stop_at=now + 60, kill_at=now + 90)
+
+
+async def test_a_tell_of_a_dead_monitor_does_not_outlive_the_next_subscription(
+    tmp_path: Path, writers: list[asyncio.StreamWriter]
+) -> None:
+    async with engine_of(tmp_path / "s", 1, managed=True) as (engine, _, _):
+        table = StalledTable()
+        requests = Requests(engine, table, managed=True)
+        dead, living = await client_of(writers, 11, 1), await client_of(writers, 22, 3)
+        own = await client_of(writers, 22, 2)  # its own connection for tells is older
+        tell = asyncio.create_task(requests.answer(lease("g0", "test"), dead))
+        await until(lambda: table.looks)
+        subscribe = asyncio.create_task(requests.answer(Subscribe(), living))
+        await asyncio.sleep(0)
+        assert not subscribe.done()  # it is told what there is when that is known
+        table.answers.set()
+        refused, answered = await tell, await subscribe
+        assert isinstance(refused[0], Reply)
+        assert not refused[0].ok
+        assert dead.gone
+        assert isinstance(answered[0], Reply)
+        assert answered[0].ok
+        assert not engine.supervisor.units
+        later: list[Message] = await requests.answer(lease("g0", "start"), dead)
+        assert isinstance(later[0], Reply)
+        assert not later[0].ok
+        (taken,) = await requests.answer(lease("g0", "start"), own)
+        assert isinstance(taken, Reply)
+        assert taken.ok
+        assert engine.supervisor.units["g0"].group.level == "start"
+
+
+# --- people ----------------------------------------------------------------------------------
+
+
+def test_a_managed_one_takes_no_level_that_needs_a_lease_by_hand(start: Start) -> None:
+    text = "g:a:start:respawn:sleep 7711\ng:p:probe:test:true\ng:s:stop:wait:echo ended >> {OUT}\n"
+    d = start(text, managed=True)
+    reply = d.tell("g", "start")
+    assert not reply.ok
+    assert "mosha set g start" in reply.text
+    assert d.groups() == {}
+    assert d.tell("g", "plan").ok
+    assert d.tell("g", "stop").ok  # so are the entries of `stop` run by hand
+    d.wait_for("stop DONE")
+    assert d.lines() == ["ended"]
+    now = boottime()
+    assert d.tell("g", "start", term=1, stop_at=now + 60, kill_at=now + 90).ok
+    d.pid_of("a")
+    assert d.tell("g", "probe").ok  # under the lease that there is
+    d.wait_for("probe PASSED")
+
+
+# --- many groups -----------------------------------------------------------------------------
+
+
+async def test_of_300_due_groups_each_is_killed_once_and_all_before_anything_else(
+    tmp_path: Path,
+) -> None:
+    async with engine_of(tmp_path / "s", 300, managed=False) as (engine, boxes, guarded):
+        now = boottime()
+        for n in range(300):
+            engine.happen(Told(f"g{n}", "start", 1, "", now + 60, now + 90))
+        changes: list[int] = []
+        engine.on_change = lambda: changes.append(len(boxes.calls))
+        boxes.calls.clear()
+        past = Deadlines(now - 2, now - 1)
+        # One event brings the deadlines, the next lets the time pass: all fall due at once.
+        engine.happen(Leased({f"g{n}": (1, past) for n in range(300)}))
+        engine.happen(TimePassed())
+        assert sorted(boxes.calls[:300]) == sorted(f"kill g{n}" for n in range(300))
+        assert changes
+        assert min(changes) >= 300
+        assert sum(call.startswith("kill") for call in boxes.calls) == 300
+        assert len(boxes.calls) <= 6 * 300
+        assert not guarded
+
+
+async def test_that_one_group_cannot_be_killed_spares_no_other_and_ends_clinit(
+    tmp_path: Path,
+) -> None:
+    async with engine_of(tmp_path / "s", 3, managed=False) as (engine, boxes, guarded):
+        now = boottime()
+        for n in range(3):
+            engine.happen(Told(f"g{n}", "start", 1, "", now + 60, now + 90))
+        boxes.fails = {"g0", "g1", "g2"}
+        past = Deadlines(now - 2, now - 1)
+        engine.happen(Leased({f"g{n}": (1, past) for n in range(3)}))
+        with pytest.raises(PermissionError):
+            engine.happen(TimePassed())
+        assert {f"kill g{n}" for n in range(3)} <= set(boxes.calls)
+        assert guarded == ["all"]
+
+
+async def test_a_report_that_fails_keeps_no_order_from_being_carried_out(tmp_path: Path) -> None:
+    async with engine_of(tmp_path / "s", 2, managed=False) as (engine, _, guarded):
+
+        def fail() -> None:
+            raise OSError(5, "the report cannot be written")
+
+        engine.on_change = fail
+        for n in range(2):
+            answer = engine.happen(Told(f"g{n}", "start"))
+            assert answer is not None
+            assert answer.ok
+        assert {line.level for line in engine.lines().values()} == {"start"}
+        assert not guarded
