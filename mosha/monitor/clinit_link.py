@@ -115,7 +115,8 @@ class ClinitLink:
         self._client: Client | None = None
         self._scope = anyio.CancelScope()
         self._pid = 0
-        self._asked_at = -math.inf
+        self._asked_at = self._heard_at = -math.inf
+        self._killed = 0
         self._full = False
         self._ending = False
         self.lost_at: float | None = None
@@ -219,6 +220,7 @@ class ClinitLink:
             await client.close()
 
     def _take(self, update: Update) -> None:
+        self._heard_at = anyio.current_time()
         if update.full:
             self.lost_at = None
             self.groups.clear()
@@ -281,22 +283,38 @@ class ClinitLink:
         # The link has its own limit, which forgives a monitor that was stopped itself.
         task = asyncio.ensure_future(client.request(message, limit_s=2 * self._limit_s + GRACE_S))
         try:
-            done, _ = await asyncio.wait({task}, timeout=self._limit_s)
-            if not done:
-                done, _ = await asyncio.wait({task}, timeout=GRACE_S)
-            if not done:
-                self._kill()
-                return None
-            return task.result()
+            while not task.done():
+                if not await self._lives(task):
+                    self._kill()
+                    return None
+            reply = task.result()
         except (HostError, msgspec.MsgspecError):
             if client is self._client:
                 self._scope.cancel()  # nothing more can be asked on this connection
             return None
+        else:
+            self._heard_at = anyio.current_time()
+            return reply
         finally:
             task.cancel()
 
+    async def _lives(self, task: asyncio.Task[Reply]) -> bool:
+        """Wait for an answer; say whether there was one, or another sign of life meanwhile.
+
+        A clinit that has a thousand things to do answers one after the other: it is busy, not hung.
+        """
+        heard = self._heard_at
+        for patience_s in (self._limit_s, GRACE_S):
+            await asyncio.wait({task}, timeout=patience_s)
+            if task.done() or self._heard_at > heard:
+                return True
+        return False
+
     def _kill(self) -> None:
-        """End a clinit that does not answer: its children die with it."""
+        """End a clinit that does not answer, once: its children die with it."""
+        if self._pid == self._killed:
+            return
+        self._killed = self._pid
         logs.get().critical("clinit_hung", pid=self._pid, limit_s=self._limit_s)
         if self._pid:
             try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 from mosha.clock import boottime
 from mosha.control.protocol import (
+    Reply,
     Tell,
 )
 from mosha.core.node import Renewal
@@ -150,6 +152,31 @@ async def test_a_clinit_that_hangs_is_killed_and_started_again(place: Place) -> 
     await tied.connected(2)
     assert not alive(tied.full[0].pid) or tied.full[1].pid != tied.full[0].pid
     await until(lambda: not alive(process))
+
+
+async def test_a_clinit_that_answers_others_is_busy_and_not_hung_a7(place: Place) -> None:
+    tied = place.tie(limit_s=SHORT_S)
+    await tied.connected()
+    waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+    task = asyncio.ensure_future(waiting)
+    lives = asyncio.ensure_future(tied.link._lives(task))  # type: ignore[arg-type]
+    await start_g(tied)
+    assert await lives
+    waiting.cancel()
+
+
+async def test_a_clinit_that_hangs_is_killed_once_for_all_that_wait_c14(
+    place: Place, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tied = place.tie(limit_s=SHORT_S)
+    await tied.connected()
+    await start_g(tied)
+    os.kill(tied.pid, signal.SIGSTOP)
+    tells = [tied.link.tell(Tell("g", "start", term=7)) for _ in range(20)]
+    assert set(await asyncio.gather(*tells)) == {None}
+    await tied.connected(2)
+    out, err = capfd.readouterr()
+    assert (out + err).count("clinit_hung") == 1
 
 
 async def test_a_clinit_that_has_just_been_asked_is_not_asked_whether_it_lives(
