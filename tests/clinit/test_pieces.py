@@ -54,14 +54,18 @@ async def test_an_alarm_rings_once_and_not_before_its_time() -> None:
     assert len(rang) == 3
 
 
+def _fd_facts(fd: int) -> list[str]:
+    return Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="ascii").splitlines()
+
+
 async def test_an_alarm_is_of_the_clock_that_goes_on_while_the_machine_sleeps() -> None:
     """Only the kernel can tell the two clocks apart on a machine that never slept (proc(5))."""
     alarm = Alarm(lambda: None)
     try:
-        facts = Path(f"/proc/self/fdinfo/{alarm._fd}").read_text(encoding="ascii")
+        facts = _fd_facts(alarm._fd)
     finally:
         alarm.close()
-    assert f"clockid: {time.CLOCK_BOOTTIME}" in facts.splitlines()
+    assert f"clockid: {time.CLOCK_BOOTTIME}" in facts
 
 
 async def test_an_alarm_can_be_set_anew_from_its_ring() -> None:
