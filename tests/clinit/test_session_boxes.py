@@ -69,7 +69,7 @@ def nameless(d: Daemon, group: str) -> int:
 def test_a_nameless_daemon_ends_with_the_only_group_it_can_be_of(alone: Start) -> None:
     d = alone(f"d:d1:1:wait:{NAMELESS}\n")
     pid = nameless(d, "d")
-    assert d.group("d").alive == 1
+    wait_until(lambda: d.group("d").alive == 1)  # what it was started from has ended
     d.tell("d", "stop")
     d.wait_for("stop DONE", "d")
     assert not is_alive(pid)
