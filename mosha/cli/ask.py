@@ -5,11 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from mosha.cli.exits import NoDaemonError
-from mosha.control.calls import CALL_LIMIT_S, NoAnswerError, call_for
+from mosha.control.calls import (
+    CALL_LIMIT_S,
+    HungDaemonError,
+    NoAnswerError,
+    NotAllowedError,
+    call_for,
+)
 from mosha.control.protocol import AskReport, MonitorReply, MonitorRequest
 from mosha.errors import HostError, UsageError
 from mosha.formats.hastat import Report, UnreadableReport, parse_hastat
 from mosha.formats.settings import Settings
+
+SYSTEMD = Path("/run/systemd/system")
+UNIT_PLACES = tuple(map(Path, ("/etc/systemd/system", "/usr/lib/systemd/system")))
+UNIT = "mosha.service"
 
 
 def ask(settings: Settings, request: MonitorRequest, limit_s: float = CALL_LIMIT_S) -> MonitorReply:
@@ -27,9 +37,25 @@ def ask(settings: Settings, request: MonitorRequest, limit_s: float = CALL_LIMIT
 
 def no_daemon(path: Path, error: Exception) -> NoDaemonError:
     """Return the error for a monitor that does not answer, with what to do."""
-    hint = "start the monitor (mosha run), or name its settings (--config FILE)"
     told = error if isinstance(error, NoAnswerError) else f"no daemon answers at {path}"
-    return NoDaemonError(f"{told}; {hint}")
+    return NoDaemonError(f"{told}; {remedy(error, systemd=has_unit())}")
+
+
+def remedy(error: Exception, *, systemd: bool) -> str:
+    """Return what to do about a monitor that does not answer; `systemd`: it is a unit here."""
+    if isinstance(error, NotAllowedError):
+        return "ask as the user that mosha runs as, as in `sudo mosha status`"
+    if isinstance(error, HungDaemonError):
+        if systemd:
+            return "it hangs: systemctl restart mosha keeps the groups running"
+        return "it hangs: end it with SIGUSR1 and start it again (mosha run), the groups stay"
+    start = "systemctl start mosha" if systemd else "mosha run"
+    return f"start the monitor ({start}), or name its settings (--config FILE)"
+
+
+def has_unit() -> bool:
+    """Say whether systemd runs this machine (sd_booted(3)) and has a unit of mosha."""
+    return SYSTEMD.is_dir() and any((place / UNIT).exists() for place in UNIT_PLACES)
 
 
 def ask_report(

@@ -12,7 +12,7 @@ from mosha.clinit import cgroups
 from mosha.errors import UsageError
 from mosha.formats.settings import SOCKET_PATH_MAX_BYTES, Settings
 from mosha.logfile import beside
-from mosha.monitor.membership import own_number
+from mosha.monitor.membership import number_command, own_number
 from mosha.monitor.mfs import file_system_at, read_mounts
 
 NODE_DIRECTORY = "node directory"
@@ -50,7 +50,7 @@ def host_findings(settings: Settings, node: int | None, why_not: str) -> list[Fi
 def _number(settings: Settings, node: int | None, why_not: str) -> Finding:
     if node is None:
         return Finding("mistake", "this node", why_not, "")
-    told = "mynode" if settings.mynode is not None else settings.mwhois
+    told = "mynode" if settings.mynode is not None else number_command(settings)
     return Finding("ok", "this node", f"number {node}, from {told}", "")
 
 

@@ -20,7 +20,7 @@ from mosha.cli import output
 from mosha.cli.exits import AS_WANTED, NO_DAEMON, NOT_AS_WANTED, WRONG_USAGE
 from mosha.cli.garbage import end, kept
 from mosha.cli.help_text import Command
-from mosha.control.calls import NoAnswerError, call
+from mosha.control.calls import HungDaemonError, NoAnswerError, NotAllowedError, call
 from mosha.control.protocol import Ask, ClinitRequest, Reread, Shutdown, Tell
 from mosha.errors import HostError, UsageError
 from mosha.formats.cltab import parse_variables
@@ -142,11 +142,19 @@ def main(**options: Any) -> None:
     except UsageError as error:
         _fail(str(error), WRONG_USAGE)
     except NoAnswerError as error:
-        _fail(f"{error}; start one with `clinit -d`", NO_DAEMON)
+        _fail(f"{error}; {_remedy(error)}", NO_DAEMON)
     except HostError as error:
         _fail(str(error), NOT_AS_WANTED)
     else:
         end(status)
+
+
+def _remedy(error: NoAnswerError) -> str:
+    if isinstance(error, NotAllowedError):
+        return "ask as the user that it runs as"
+    if isinstance(error, HungDaemonError):
+        return "it hangs: end it, and start one with `clinit -d`"
+    return "start one with `clinit -d`"
 
 
 def _fail(text: str, status: int) -> NoReturn:

@@ -6,7 +6,8 @@ import sys
 
 import click
 
-from mosha.cli.ask import ask
+from mosha.cli.ask import ask, ask_report
+from mosha.cli.completion import nodes
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
@@ -14,6 +15,7 @@ from mosha.cli.set import tell
 from mosha.cli.settings import load_settings
 from mosha.control.protocol import Confirm
 from mosha.errors import UsageError
+from mosha.formats.hastat import Report
 from mosha.formats.names import NODE_MAX
 
 
@@ -21,7 +23,7 @@ from mosha.formats.names import NODE_MAX
 @config_option
 @click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
-@click.argument("node", type=click.IntRange(1, NODE_MAX))
+@click.argument("node", type=click.IntRange(1, NODE_MAX), shell_complete=nodes)
 def command(config: str | None, *, yes: bool, as_json: bool, node: int) -> int:
     """Vouch that a node is dead.
 
@@ -40,6 +42,16 @@ def command(config: str | None, *, yes: bool, as_json: bool, node: int) -> int:
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError(f"nobody to ask: if node {node} is dead, say so with --yes")
+        report, _data = ask_report(settings)
+        problem = _not_to_confirm(report, node)
+        if problem:
+            tell(problem, ok=False, as_json=as_json)
+            return NOT_AS_WANTED
+        if not report.quorum.has:
+            click.echo(
+                "note: this node has no quorum; what is confirmed here moves nothing until it has",
+                err=True,
+            )
         question = f"Is node {node} switched off, and nothing of it running any more?"
         if not click.confirm(question, err=True):
             click.echo("nothing was confirmed", err=True)
@@ -47,3 +59,19 @@ def command(config: str | None, *, yes: bool, as_json: bool, node: int) -> int:
     reply = ask(settings, Confirm(node=node))
     tell(reply.text, ok=reply.ok, as_json=as_json)
     return AS_WANTED if reply.ok else NOT_AS_WANTED
+
+
+def _not_to_confirm(report: Report, node: int) -> str:
+    """Return why nobody needs to be asked whether a node is dead, or nothing (M19)."""
+    if node == report.node:
+        return f"node {node} is this one, and alive"
+    seen = next((each for each in report.nodes if each.node == node), None)
+    if seen is None:
+        others = ", ".join(str(each.node) for each in report.nodes)
+        return f"there is no node {node}; the nodes are {others}"
+    if seen.state == "fresh":
+        age = f" {seen.age_s:.1f} s ago" if seen.age_s is not None else ""
+        return f"node {node} is alive: it was heard{age}"
+    if seen.state == "left":
+        return f"node {node} has left in good order: nothing waits for a confirmation"
+    return ""

@@ -11,6 +11,8 @@ import click
 import msgspec
 
 from mosha.cli.ask import ask, no_daemon
+from mosha.cli.colours import color_option, wants_colours
+from mosha.cli.completion import group_option, node_option
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED, NO_DAEMON
 from mosha.cli.help_text import Command
@@ -29,8 +31,9 @@ _BAD = frozenset({"no", "stale", "fenced", "failed", "banned", "refused"})
 @click.command("events", cls=Command, short_help="What changes in the cluster, as it happens.")
 @config_option
 @click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
-@click.option("--group", multiple=True, metavar="G", help="Only this group.")
-@click.option("--node", multiple=True, type=int, metavar="N", help="Only what is on node N.")
+@group_option("Only this group.")
+@node_option("Only what is on node N.")
+@color_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def command(
     config: str | None,
@@ -38,6 +41,7 @@ def command(
     follow: bool,
     group: tuple[str, ...],
     node: tuple[int, ...],
+    color: str,
     as_json: bool,
 ) -> int:
     """What changes in the cluster, as it happens.
@@ -56,7 +60,7 @@ def command(
     """
     settings = load_settings(config)
     sieve = _Sieve(frozenset(group), frozenset(node))
-    printer = _Printer(colours=sys.stdout.isatty(), as_json=as_json)
+    printer = _Printer(colours=wants_colours(color), as_json=as_json)
     if not follow:
         printer.show(sieve.of(_events(ask(settings, AskEvents()))))
         return AS_WANTED

@@ -18,8 +18,10 @@ UNIT_DIR = "etc/systemd/system"
 # As the units have them before they are installed.
 PLAIN_PROGRAM = "/usr/local/bin/mosha"
 
-NEXT_STEPS = """\
+INIT_STEP = """\
 next:
+  mosha init                            a first mosha.toml"""
+NEXT_STEPS = """\
   mosha check                           the settings and tables, before anything runs
   systemctl daemon-reload
   systemctl enable --now mosha          now, and at every boot; it brings mosha-clinit along
@@ -51,6 +53,11 @@ def command(config: str | None, *, root: str, prefix: str | None) -> int:
     texts = {directory / name: unit_text(name, program, settings.absolute()) for name in UNITS}
     for path, text in texts.items():
         click.echo(f"{_write(path, text)} {path}")
+    if not (Path(root) / settings.absolute().relative_to("/")).exists():
+        click.echo(f"warning: there is no {settings}: the units start nothing without it", err=True)
+        click.echo(INIT_STEP)
+    else:
+        click.echo("next:")
     click.echo(NEXT_STEPS)
     return AS_WANTED
 
@@ -59,7 +66,7 @@ def unit_text(name: str, program: Path, settings: Path) -> str:
     """Return a unit that starts `program` with `settings`."""
     plain = (resources.files("mosha") / "units" / name).read_text(encoding="utf-8")
     return plain.replace(PLAIN_PROGRAM, _quoted(program)).replace(
-        f"MOSHA_CONFIG={CONFIG_PATH}", f"MOSHA_CONFIG={_quoted(settings)}"
+        f"={CONFIG_PATH}\n", f"={_quoted(settings)}\n"
     )
 
 

@@ -57,6 +57,11 @@ def key_of(when: datetime) -> str:
     return when.astimezone(UTC).replace(tzinfo=None).isoformat()
 
 
+def last_key_of(when: datetime) -> str:
+    """Return the key that no stamp of that moment is greater than, however many digits it has."""
+    return f"{when.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}~"
+
+
 class Filter:
     """What is asked for; None and empty ask for anything.
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import click
 
+from mosha.cli.colours import color_option, wants_colours
+from mosha.cli.completion import group_option, node_option
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.cli.log_files import FileSource
-from mosha.cli.log_lines import LEVELS, Filter, Printer, key_of
+from mosha.cli.log_lines import LEVELS, Filter, Printer, key_of, last_key_of
 from mosha.cli.log_merge import Record, Source, blocks
 from mosha.cli.log_pipes import (
     UNITS,
@@ -27,6 +31,7 @@ from mosha.cli.log_when import moment
 from mosha.cli.output import go_on
 from mosha.cli.settings import load_settings
 from mosha.errors import UsageError
+from mosha.formats.cltab import parse_cltab
 from mosha.formats.names import nearest
 from mosha.logfile import beside
 
@@ -38,11 +43,14 @@ STDIN = "-"
 @click.option("-f", "--follow", is_flag=True, help="Wait for more, also after a rotation.")
 @click.option("-u", "--journal", is_flag=True, help="Read the units of mosha in the journal.")
 @click.option("--unit", multiple=True, metavar="U", help="With --journal: these units instead.")
-@click.option("--group", multiple=True, metavar="G", help="Only what concerns this group.")
-@click.option("--node", multiple=True, type=int, metavar="N", help="Only what node N says.")
+@group_option("Only what concerns this group.")
+@node_option("Only what node N says.")
 @click.option("--event", multiple=True, metavar="E", help="Only this event; claim_* is a few.")
 @click.option("--since", metavar="WHEN", help="Nothing older: 10m, 14:30, 2025-11-22 …")
+@click.option("--until", metavar="WHEN", help="Nothing newer; not with --follow.")
+@click.option("-n", "--lines", type=click.IntRange(0), metavar="N", help="Only the last N.")
 @click.option("--level", type=click.Choice(LEVELS), help="Only this level and worse.")
+@color_option
 @click.option("--json", "as_json", is_flag=True, help="Pass the JSON lines through.")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 def command(
@@ -55,7 +63,10 @@ def command(
     node: tuple[int, ...],
     event: tuple[str, ...],
     since: str | None,
+    until: str | None,
+    lines: int | None,
     level: str | None,
+    color: str,
     as_json: bool,
     files: tuple[str, ...],
 ) -> int:
@@ -80,6 +91,9 @@ def command(
     _check_events(event)
     now = datetime.now().astimezone()
     start = moment(since, now) if since else None
+    end = last_key_of(moment(until, now)) if until else ""
+    if follow and (end or lines is not None):
+        raise UsageError("--follow shows what comes: it takes neither --until nor --lines")
     sieve = Filter(groups=group, nodes=node, events=event, level=level)
     with contextlib.ExitStack() as stack:
         sources: list[Source] = []
@@ -88,23 +102,40 @@ def command(
             sources.append(source)
         found = blocks(sources, sieve, since=key_of(start) if start else "", follow=follow)
         try:
-            _print(found, as_json=as_json)
+            count = _print(
+                _part(found, end, lines), Printer(colours=wants_colours(color)), as_json=as_json
+            )
         except KeyboardInterrupt:
             if not follow:
                 raise
+            return AS_WANTED
+    if count == 0 and group:
+        _check_groups(group, config)
     return AS_WANTED
 
 
-def _print(found: Iterator[list[Record]], *, as_json: bool) -> None:
-    printer = Printer(colours=sys.stdout.isatty())
+def _part(found: Iterator[list[Record]], end: str, lines: int | None) -> Iterator[list[Record]]:
+    """Leave out what is later than `end` (the key of a time), and all but the last `lines`."""
+    if end:
+        found = ([record for record in block if record[0] <= end] for block in found)
+    if lines is not None:
+        found = iter([list(deque(itertools.chain.from_iterable(found), lines))])
+    return found
+
+
+def _print(found: Iterator[list[Record]], printer: Printer, *, as_json: bool) -> int:
+    """Print what was found, as it comes; return how many lines that were."""
+    count = 0
     for block in found:
         if not block:
             continue
+        count += len(block)
         if as_json:
             sys.stdout.buffer.write(b"\n".join([raw for _, raw, _ in block]) + b"\n")
         else:
             sys.stdout.write("".join([printer.told(raw, fields) for _, raw, fields in block]))
         go_on()
+    return count
 
 
 def _sources(
@@ -155,3 +186,18 @@ def _check_events(names: Sequence[str]) -> None:
         if name not in EVENTS and not set(name) & {"*", "?"}:
             hint = nearest(name, EVENTS) or "see docs/reference/events.md; "
             raise UsageError(f"no event is called {name}; {hint}claim_* is all that begin so")
+
+
+def _check_groups(names: Sequence[str], config: str | None) -> None:
+    """Complain of a group that no line was found of, and that the cltab in force has not."""
+    try:
+        table = load_settings(config).state_path / "cltab"
+        known = parse_cltab(table.read_bytes(), str(table)).groups()
+    except (OSError, UsageError):
+        return  # no node, or a log of another machine
+    for name in names:
+        if name not in known:
+            hint = nearest(name, known)
+            raise UsageError(
+                f"no line is about a group {name!r}; {hint}its groups are {', '.join(known)}"
+            )

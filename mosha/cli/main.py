@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from mosha import __version__
 from mosha.cli import output
@@ -22,6 +23,7 @@ from mosha.cli.help_text import Command
 from mosha.formats.names import nearest
 
 COMMANDS = {
+    "init": "A first mosha.toml for this node.",
     "run": "The monitor of this node, in the foreground.",
     "status": "What runs where, what is wrong, and what to do.",
     "check": "Every mistake in mosha.toml, cltab and hactl.",
@@ -78,6 +80,15 @@ class Commands(Command, click.Group):
         if name not in COMMANDS and name[:1].isalnum():
             ctx.fail(f"no such command: {name}; {nearest(name, COMMANDS)}see mosha --help")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the subcommands that begin so, without importing any."""
+        found = [
+            CompletionItem(name, help=text)
+            for name, text in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run what was asked for; a reader that goes away (``mosha logs | head``) is no error."""

@@ -23,6 +23,14 @@ class NoAnswerError(HostError):
     """Nobody listens at the socket, or not in time (exit status 3)."""
 
 
+class HungDaemonError(NoAnswerError):
+    """A daemon listens, and does not answer in time."""
+
+
+class NotAllowedError(NoAnswerError):
+    """The socket is another user's: nothing can be known (exit status 3)."""
+
+
 def call(path: Path, request: Message, limit_s: float = CALL_LIMIT_S) -> Reply:
     """Send one request to the clinit at `path` and return its reply; see `call_for`."""
     return call_for(path, request, Reply, limit_s)
@@ -47,9 +55,11 @@ def call_for(
             connection.sendall(msgspec.json.encode(request) + b"\n")
             line = _read_line(connection, deadline)
     except TimeoutError:
-        raise NoAnswerError(f"the daemon at {path} did not answer in {limit_s:g} s") from None
+        raise HungDaemonError(f"the daemon at {path} did not answer in {limit_s:g} s") from None
     except (FileNotFoundError, ConnectionError) as error:
         raise NoAnswerError(f"no daemon answers at {path}: {error.strerror}") from error
+    except PermissionError as error:
+        raise NotAllowedError(f"cannot talk to {path}: {error.strerror}") from error
     except OSError as error:
         raise HostError(f"cannot talk to {path}: {error.strerror}") from error
     if not line:

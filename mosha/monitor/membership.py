@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from mosha.monitor.workers import HungError, Worker
 
 MWHOIS_LIMIT_S = 10.0
 MEMBERS_FILE = "members.json"
+MWHOIS_DEFAULT = Settings().mwhois
+HOST_NAME_COMMAND = "uname -n"  # `hostname` is a package of its own
 REMEDY = "write mynode = N in mosha.toml"
 STATUS_MAX_BYTES = 64
 UP_BIT = 0b10
@@ -44,30 +47,38 @@ def own_number(settings: Settings, limit_s: float = MWHOIS_LIMIT_S) -> int:
     """
     if settings.mynode is not None:
         return settings.mynode
-    number = _number_of(settings, limit_s)
-    if settings.nodes and number not in settings.nodes:  # as parse_settings judges `mynode`
-        raise UsageError(
-            f"mwhois ({settings.mwhois!r}) printed the number {number}, which is not among nodes"
-            f" ({', '.join(map(str, settings.nodes))}); add it to nodes, or {REMEDY}"
-        )
-    return number
-
-
-def _number_of(settings: Settings, limit_s: float) -> int:
-    told, complaint = _output(settings.mwhois, limit_s)
+    told, complaint = _output(number_command(settings), limit_s)
     digits = re.search(r"[0-9]+", told)
     if digits is None:
         raise UsageError(
-            f"no node number: mynode is not set, and mwhois ({settings.mwhois!r}) printed"
+            f"no node number: mynode is not set, and {_source(settings)} printed"
             f" no digits{f' ({complaint})' if complaint else ''}; {REMEDY}"
         )
     number = int(digits[0][: len(str(NODE_MAX)) + 1])
     if not 1 <= number <= NODE_MAX:
         raise UsageError(
-            f"no node number: mwhois ({settings.mwhois!r}) printed {digits[0][:20]};"
-            f" {NODE_RULE}; {REMEDY}"
+            f"no node number: {_source(settings)} printed {digits[0][:20]}; {NODE_RULE}; {REMEDY}"
+        )
+    if settings.nodes and number not in settings.nodes:  # as parse_settings judges `mynode`
+        raise UsageError(
+            f"{_source(settings)} printed the number {number}, which is not among nodes"
+            f" ({', '.join(map(str, settings.nodes))}); add it to nodes, or {REMEDY}"
         )
     return number
+
+
+def number_command(settings: Settings) -> str:
+    """Return the command that prints the node number.
+
+    The default is the original's. Where there is no openMosix, that is the name of the host.
+    """
+    if settings.mwhois == MWHOIS_DEFAULT and shutil.which(MWHOIS_DEFAULT.split(" ")[0]) is None:
+        return HOST_NAME_COMMAND
+    return settings.mwhois
+
+
+def _source(settings: Settings) -> str:
+    return f"mwhois ({number_command(settings)!r})"
 
 
 def _output(command: str, limit_s: float) -> tuple[str, str]:

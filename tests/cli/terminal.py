@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 
 from tests.waiting import wait_until
 
@@ -16,9 +17,10 @@ from tests.waiting import wait_until
 class Terminal:
     """A command in a terminal of 80 columns; `seen` is everything it wrote."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, variables: Mapping[str, str] | None = None) -> None:
         self.seen = ""
         own, its = pty.openpty()
+        usual = {"TERM": "xterm", "COLUMNS": "80", "LINES": "30"}
         self._own = own
         self.process = subprocess.Popen(
             [sys.executable, "-m", "mosha.cli.main", *words],
@@ -26,7 +28,7 @@ class Terminal:
             stdout=its,
             stderr=its,
             start_new_session=True,
-            env=os.environ | {"TERM": "xterm", "COLUMNS": "80", "LINES": "30"},
+            env={**os.environ, **usual, **(variables or {})},
         )
         os.close(its)
 

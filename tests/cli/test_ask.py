@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from msgspec.structs import replace
 
+from mosha.cli.ask import remedy
+from mosha.control.calls import HungDaemonError, NoAnswerError, NotAllowedError
 from mosha.control.protocol import (
+    AskReport,
     Confirm,
     FailGroup,
     GiveOrder,
@@ -19,7 +23,7 @@ from mosha.control.protocol import (
 from mosha.core.status import Verb
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
-from tests.cli.reports import report
+from tests.cli.reports import node, report
 from tests.cli.terminal import Terminal
 from tests.waiting import wait_until
 
@@ -145,6 +149,9 @@ def test_a_watcher_in_an_entry_need_not_name_its_group(
     assert monitor.asked == [FailGroup(group="web", reason="a watcher said so")]
 
 
+STALE = [node(1, "self"), node(2), node(3, "stale")]
+
+
 def test_confirm_without_a_terminal_wants_yes(mosha: Mosha, home: Home) -> None:
     with FakeMonitor(home.rundir, report()) as monitor:
         said = mosha("confirm", "3")
@@ -159,7 +166,7 @@ def test_confirm_without_a_terminal_wants_yes(mosha: Mosha, home: Home) -> None:
 def test_confirm_asks_on_a_terminal_and_means_no_unless_told_yes(
     home: Home, answer: str, status: int, asked: list[MonitorRequest]
 ) -> None:
-    with FakeMonitor(home.rundir, report()) as monitor:
+    with FakeMonitor(home.rundir, report(nodes=STALE)) as monitor:
         screen = Terminal("confirm", "3", "--config", str(home.config))
         try:
             wait_until(lambda: screen.shows("Is node 3 switched off"))
@@ -167,4 +174,53 @@ def test_confirm_asks_on_a_terminal_and_means_no_unless_told_yes(
         finally:
             ended = screen.exit_status()
     assert ended == status
-    assert monitor.asked == asked
+    assert monitor.asked == [AskReport(), *asked]
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (2, "node 2 is alive: it was heard 0.4 s ago"),
+        (1, "node 1 is this one"),
+        (7, "there is no node 7; the nodes are 1, 2, 3"),
+    ],
+)
+def test_confirm_does_not_ask_about_a_node_that_is_not_dead(  # M19
+    home: Home, number: int, told: str
+) -> None:
+    with FakeMonitor(home.rundir, report(nodes=STALE)) as monitor:
+        screen = Terminal("confirm", str(number), "--config", str(home.config))
+        try:
+            wait_until(lambda: screen.shows(told))
+        finally:
+            ended = screen.exit_status()
+    assert ended == 1
+    assert monitor.asked == [AskReport()]
+
+
+@pytest.mark.parametrize(
+    ("error", "systemd", "told"),
+    [
+        (NoAnswerError("x"), False, "start the monitor (mosha run)"),
+        (NoAnswerError("x"), True, "start the monitor (systemctl start mosha)"),
+        (HungDaemonError("x"), False, "end it with SIGUSR1"),
+        (HungDaemonError("x"), True, "systemctl restart mosha"),
+        (NotAllowedError("x"), True, "as in `sudo mosha status`"),
+    ],
+)
+def test_what_to_do_is_said_in_the_words_of_this_machine(  # M8, M9
+    error: Exception, *, systemd: bool, told: str
+) -> None:
+    assert told in remedy(error, systemd=systemd)
+
+
+def test_a_socket_of_another_user_leaves_it_unknown_how_things_are(
+    mosha: Mosha, home: Home
+) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may talk to every socket")
+    with FakeMonitor(home.rundir, report()):
+        (home.rundir / "mosha.s").chmod(0)
+        said = mosha("status")
+    assert said.status == 3
+    assert "sudo mosha status" in said.err

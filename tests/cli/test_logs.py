@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosha.cli.log_lines import Filter, Printer
-from tests.cli.conftest import Mosha
+from tests.cli.conftest import Home, Mosha
 from tests.cli.terminal import Terminal
 from tests.waiting import wait_until
 
@@ -249,3 +249,95 @@ def test_nothing_to_read_on_a_terminal_is_wrong_usage_and_not_a_long_wait() -> N
     screen = Terminal("logs")
     assert screen.exit_status() == 2
     assert "mosha logs FILE" in screen.seen
+
+
+# --- what and how much is asked for ----------------------------------------------------------
+
+
+@pytest.fixture
+def a_log(tmp_path: Path) -> Path:
+    """Ten lines, a second apart, of two groups."""
+    path = tmp_path / "mosha.log"
+    lines = (
+        line(
+            "group_changed",
+            group="web" if second % 2 else "db",
+            level="warning",
+            timestamp=f"2025-11-22T10:31:0{second}.000000Z",
+            number=second,
+        )
+        for second in range(10)
+    )
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    return path
+
+
+def _numbers(out: str) -> list[int]:
+    return [json.loads(each)["number"] for each in out.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [
+        (["-n", "2"], [8, 9]),
+        (["-n", "0"], []),
+        (["-n", "2", "--group", "web"], [7, 9]),
+        (["--until", "2025-11-22T10:31:02Z"], [0, 1, 2]),
+        (["--since", "2025-11-22T10:31:02Z", "--until", "2025-11-22T10:31:04Z"], [2, 3, 4]),
+        (["--until", "2025-11-22T10:31:05Z", "-n", "1"], [5]),
+    ],
+)
+def test_the_last_lines_and_a_span_of_time_can_be_asked_for(  # M14
+    mosha: Mosha, a_log: Path, words: list[str], numbers: list[int]
+) -> None:
+    assert _numbers(mosha("logs", "--json", *words, str(a_log)).out) == numbers
+
+
+@pytest.mark.parametrize("words", [["-n", "2"], ["--until", "10m"]])
+def test_what_follows_has_no_end(mosha: Mosha, a_log: Path, words: list[str]) -> None:
+    assert mosha("logs", "-f", *words, str(a_log)).status == 2
+
+
+def test_a_group_that_nobody_knows_is_a_mistake(mosha: Mosha, home: Home, a_log: Path) -> None:
+    (home.rundir / "state").mkdir()
+    (home.rundir / "state" / "cltab").write_text("web:w:start:wait:true\nnew:n:start:wait:true\n")
+    said = mosha("logs", "--group", "wbe", str(a_log))
+    assert said.status == 2
+    assert "no line is about a group 'wbe'; did you mean 'web'?" in said.err
+    assert mosha("logs", "--group", "new", str(a_log)).status == 0
+    assert mosha("logs", "--group", "db", str(a_log)).status == 0
+
+
+@pytest.mark.parametrize(
+    ("color", "variables", "terminal", "coloured"),
+    [
+        ("auto", {}, True, True),
+        ("auto", {}, False, False),
+        ("auto", {"NO_COLOR": "1"}, True, False),
+        ("auto", {"NO_COLOR": ""}, True, True),
+        ("auto", {"TERM": "dumb"}, True, False),
+        ("always", {"NO_COLOR": "1"}, False, True),
+        ("never", {}, True, False),
+    ],
+)
+def test_colours_are_for_terminals_and_for_those_who_want_them(  # M14
+    a_log: Path, color: str, variables: dict[str, str], *, terminal: bool, coloured: bool
+) -> None:
+    words = ("logs", "--color", color, str(a_log))
+    if terminal:
+        screen = Terminal(*words, variables={"NO_COLOR": ""} | variables)
+        try:
+            wait_until(lambda: screen.shows("number=9"))
+        finally:
+            screen.end()
+        told = screen.seen
+    else:
+        done = subprocess.run(
+            [sys.executable, "-m", "mosha", *words],
+            env=os.environ | variables,
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+        told = done.stdout
+    assert ("\x1b[" in told) == coloured

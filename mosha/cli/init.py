@@ -1,0 +1,132 @@
+"""`mosha init`: a first mosha.toml for this node, and the examples that belong to it."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import click
+
+from mosha.cli import config as places
+from mosha.cli.config import config_option
+from mosha.cli.exits import AS_WANTED
+from mosha.cli.help_text import Command
+from mosha.errors import HostError, UsageError
+from mosha.formats.names import NODE_MAX, node_number
+from mosha.formats.settings import Settings
+from mosha.monitor.membership import HOST_NAME_COMMAND, own_number
+from mosha.monitor.mfs import write_atomically
+
+EXECUTABLE = frozenset({"hold-address", "watch-network"})
+
+
+@click.command("init", cls=Command, short_help="A first mosha.toml for this node.")
+@config_option
+@click.option("--mfsbase", default="/mfs", show_default=True, help="The cluster file system.")
+@click.option("--nodes", default="1,2,3", show_default=True, help="All nodes of the cluster.")
+@click.option(
+    "--mynode",
+    type=click.IntRange(1, NODE_MAX),
+    help="The number of this node. Default: the digits in the name of the host.",
+)
+def command(config: str | None, *, mfsbase: str, nodes: str, mynode: int | None) -> int:
+    """A first mosha.toml for this node.
+
+    Writes the settings that each cluster needs, and `examples` beside them: a cltab, a hactl,
+    a mosha.toml with every setting explained, and the scripts of the how-to guides. Nothing is
+    started, and no file that is there is replaced.
+
+    Examples:
+        mosha init
+        mosha init --nodes 1,2,3,4,5 --mfsbase /srv/cluster
+        mosha init --mynode 2 --config ./node2.toml
+
+    Exit status: 0 written; 1 could not be; 2 there is one, or this node has no number.
+    """
+    path = Path(config) if config else places.CONFIG_PATH
+    numbers = _numbers(nodes)
+    base = Path(mfsbase).absolute()
+    if path.exists():
+        raise UsageError(f"{path} is there already; `mosha check` says whether it will do")
+    if not base.is_dir():
+        raise UsageError(
+            f"{base} is not a directory: mount the cluster file system first, or name it"
+            " with --mfsbase"
+        )
+    path = path.absolute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        examples = write_examples(path.parent / "examples")
+        write_atomically(path, _settings_text(base, numbers, mynode).encode())
+    except OSError as error:
+        raise HostError(f"cannot write {path}: {error.strerror}") from error
+    click.echo(f"written {path}")
+    click.echo(f"written {examples}/")
+    click.echo(_next_steps(path))
+    return AS_WANTED
+
+
+def write_examples(directory: Path) -> Path:
+    """Write what comes with mosha to be copied from; what is there stays. Returns `directory`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    for source in (resources.files("mosha") / "examples").iterdir():
+        target = directory / source.name
+        if source.is_file() and not target.exists():
+            mode = 0o755 if source.name in EXECUTABLE else 0o644
+            write_atomically(target, source.read_bytes(), mode=mode)
+    return directory
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    words = [word.strip() for word in text.split(",")]
+    found = tuple(number for word in words if (number := node_number(word)) is not None)
+    if len(found) != len(words) or len(set(found)) != len(found):
+        raise UsageError(f"--nodes {text!r}: write each node once, as in 1,2,3")
+    return found
+
+
+def _settings_text(base: Path, nodes: tuple[int, ...], mynode: int | None) -> str:
+    """Return the settings.
+
+    Raises:
+        UsageError: no node number can be told, or it is not among the nodes.
+    """
+    if mynode is None:
+        try:
+            own_number(Settings(mwhois=HOST_NAME_COMMAND, nodes=nodes))
+        except UsageError as error:
+            raise UsageError(f"{error}; or say --mynode N here") from error
+        who = (
+            "# The number of this node: the first digits in the name of the host.\n"
+            f'mwhois = "{HOST_NAME_COMMAND}"\n'
+        )
+    elif mynode in nodes:
+        who = f"# The number of this node, another one on each.\nmynode = {mynode}\n"
+    else:
+        raise UsageError(f"--mynode {mynode} is not among --nodes; add it there")
+    quoted = str(base).replace("\\", "\\\\").replace('"', '\\"')
+    return (
+        "# Settings of mosha; examples/mosha.toml beside this file explains all of them.\n\n"
+        "# The cluster file system: node N publishes in MFSBASE/N/var/mosix-ha.\n"
+        f'mfsbase = "{quoted}"\n\n'
+        "# All nodes, the same on all of them: a majority is a majority of these.\n"
+        f"nodes = [{', '.join(map(str, nodes))}]\n\n"
+        f"{who}\n"
+        "# Seconds without news after which a node counts as dead. The default is safe on slow\n"
+        "# file systems; 10 is enough on most.\n"
+        "timeout = 60.0\n"
+    )
+
+
+def _next_steps(path: Path) -> str:
+    named = "" if path == places.CONFIG_PATH else f" --config {path}"
+    return (
+        "next:\n"
+        f"  mosha check{named}\n"
+        f"  mosha install-units{named}    with systemd; or: mosha run{named}\n"
+        "  write cltab and hactl, as in examples, into the directory that check names"
+    )

@@ -1,0 +1,107 @@
+"""The first hour: a configuration that check finds good, and units that wait for one (M10)."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mosha.cli.install_units import unit_text
+from tests.cli.conftest import Mosha
+
+EXAMPLES = {"cltab", "hactl", "hold-address", "mfs@.service", "mosha.toml", "watch-network"}
+
+
+def _init(mosha: Mosha, base: Path, *words: str) -> tuple[int, str, Path]:
+    (base / "mfs").mkdir(exist_ok=True)
+    config = base / "etc" / "mosha.toml"
+    said = mosha.bare("init", "--config", str(config), "--mfsbase", str(base / "mfs"), *words)
+    return said.status, said.out + said.err, config
+
+
+def test_check_finds_nothing_wrong_with_what_init_wrote(mosha: Mosha, short_dir: Path) -> None:
+    status, told, config = _init(mosha, short_dir, "--mynode", "2", "--nodes", "1,2,3")
+    assert status == 0, told
+    assert f"mosha check --config {config}" in told
+    text = config.read_text()
+    config.write_text(f'{text}rundir = "{short_dir}/run"\n')
+    said = mosha.bare("check", "--config", str(config))
+    assert "ok: this node: number 2, from mynode" in said.out
+    assert "0 mistakes" in said.out
+    assert said.status == 0
+
+
+def test_the_examples_are_written_beside_the_settings(mosha: Mosha, short_dir: Path) -> None:
+    _status, _told, config = _init(mosha, short_dir, "--mynode", "2")
+    found = {path.name: path for path in (config.parent / "examples").iterdir()}
+    assert set(found) == EXAMPLES
+    assert stat.S_IMODE(found["hold-address"].stat().st_mode) == 0o755
+    assert mosha.bare("check", str(found["cltab"]), str(found["hactl"])).status == 0
+
+
+def test_nothing_that_is_there_is_replaced(mosha: Mosha, short_dir: Path) -> None:
+    config = short_dir / "etc" / "mosha.toml"
+    (config.parent / "examples").mkdir(parents=True)
+    (config.parent / "examples" / "cltab").write_text("mine\n")
+    assert _init(mosha, short_dir, "--mynode", "2")[0] == 0
+    assert (config.parent / "examples" / "cltab").read_text() == "mine\n"
+    config.write_text("mynode = 3\n")
+    status, told, _config = _init(mosha, short_dir, "--mynode", "2")
+    assert (status, config.read_text()) == (2, "mynode = 3\n")
+    assert "is there already" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--mynode", "4"], "--mynode 4 is not among --nodes"),
+        (["--nodes", "1,x"], "write each node once"),
+        (["--nodes", "1,1"], "write each node once"),
+        (["--mfsbase", "/no/such/place", "--mynode", "1"], "mount the cluster file system first"),
+    ],
+)
+def test_what_would_be_wrong_is_not_written(
+    mosha: Mosha, short_dir: Path, words: list[str], told: str
+) -> None:
+    status, said, config = _init(mosha, short_dir, *words)
+    assert status == 2
+    assert told in said
+    assert not config.exists()
+
+
+def test_a_host_without_a_number_in_its_name_needs_mynode(mosha: Mosha, short_dir: Path) -> None:
+    digits = re.search("[0-9]+", os.uname().nodename)
+    nodes = f"{int(digits[0]) % 60000 + 1}" if digits else "1"
+    status, said, _config = _init(mosha, short_dir, "--nodes", nodes)
+    assert status == 2
+    assert "or say --mynode N here" in said
+
+
+# --- units -------------------------------------------------------------------------------
+
+
+def test_units_without_settings_say_what_is_missing(mosha: Mosha, tmp_path: Path) -> None:
+    said = mosha.bare("install-units", "--root", str(tmp_path), "--prefix", "/usr")
+    assert said.status == 0
+    assert re.search(r"warning: there is no \S+\.toml: the units start nothing", said.err)
+    assert "mosha init" in said.out
+
+
+@pytest.mark.parametrize("name", ["mosha.service", "mosha-clinit.service"])
+def test_a_unit_is_not_started_again_for_ever_without_settings(name: str) -> None:
+    text = unit_text(name, Path("/usr/bin/mosha"), Path("/srv/mosha.toml"))
+    assert "AssertPathExists=/srv/mosha.toml\n" in text
+    assert "Environment=MOSHA_CONFIG=/srv/mosha.toml\n" in text
+
+
+def test_mosha_is_a_module_that_runs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mosha", "--version"], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.startswith("mosha ")
+    assert done.returncode == 0
