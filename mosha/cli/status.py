@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from mosha.cli.ask import ask_report
+from mosha.cli.completion import groups
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
@@ -15,7 +16,7 @@ from mosha.formats.hastat import render_hastat, render_perl
 
 @click.command("status", cls=Command, short_help="What runs where, what is wrong, and what to do.")
 @config_option
-@click.argument("group", required=False, default="")
+@click.argument("group", shell_complete=groups, required=False, default="")
 @click.option("--json", "as_json", is_flag=True, help="The whole report as JSON (hastat).")
 @click.option("--watch", is_flag=True, help="Go on showing it, until Ctrl-C.")
 @click.option(
