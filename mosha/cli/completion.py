@@ -12,8 +12,8 @@ import click
 
 FC = TypeVar("FC", bound=Callable[..., Any] | click.Command)
 
-COMPLETION_LIMIT_S = 1.0
-"""People do not wait longer for a tab."""
+COMPLETION_LIMIT_S = 5.0
+"""A monitor answers in some ms; on a busy machine a tab may take as long as a command."""
 
 
 def groups(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
