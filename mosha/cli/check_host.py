@@ -8,7 +8,6 @@ from pathlib import Path
 
 from mosha.cli.check_files import Finding
 from mosha.cli.check_within import ANSWER_LIMIT_S, within
-from mosha.clinit import cgroups
 from mosha.errors import UsageError
 from mosha.formats.settings import SOCKET_PATH_MAX_BYTES, Settings
 from mosha.logfile import beside
@@ -39,7 +38,6 @@ def host_findings(settings: Settings, node: int | None, why_not: str) -> list[Fi
         found.append(_directory("log_file", settings.log_path.parent, Path("/")))
         logs = (settings.log_path, beside(settings.log_path, "clinit"))
         found += [finding for path in logs for finding in _log(path)]
-    found += cgroup_findings()
     found += [_socket(path) for path in (settings.socket_path, settings.monitor_socket_path)]
     if node is not None:
         tables = (settings.node_path(node) / name for name in ("cltab", "hactl"))
@@ -52,17 +50,6 @@ def _number(settings: Settings, node: int | None, why_not: str) -> Finding:
         return Finding("mistake", "this node", why_not, "")
     told = "mynode" if settings.mynode is not None else number_command(settings)
     return Finding("ok", "this node", f"number {node}, from {told}", "")
-
-
-def cgroup_findings() -> list[Finding]:
-    """Judge whether a clinit that is started from here could make cgroups."""
-    own = cgroups.own_cgroup()
-    if own is not None and all(os.access(path, os.W_OK) for path in (own, own / "cgroup.procs")):
-        return []
-    reason = "no cgroup v2 is mounted" if own is None else f"{own} cannot be written"
-    text = f"{reason}: clinit, started from here, works without, and a daemon may be overlooked"
-    remedy = "start it with Delegate=yes (mosha install-units), or mount a writable cgroup v2"
-    return [Finding("warning", "cgroups", text, remedy)]
 
 
 def _nodes(settings: Settings) -> Finding:

@@ -190,7 +190,9 @@ class Book:
         sure = [wish for wish in later if wish.status == 0 and wish.began_ns > last.mtime_ns]
         if sure and sure[-1] is later[-1]:
             line = " ".join(sure[-1].words)
-            if line not in text.splitlines():
+            # Options that are not named stay: the group and its level are what was asked for.
+            asked = sure[-1].words[:2]
+            if asked not in [tuple(there.split()[:2]) for there in text.splitlines()]:
                 return [f"hactl: 'mosha set {line}' is not in force: {text!r}"]
         return []
 

@@ -19,7 +19,7 @@ from tests.waiting import LIMIT_S
 MOSHA = [sys.executable, "-m", "mosha.cli.main"]
 CLINIT = [sys.executable, "-m", "mosha.cli.clinit"]
 GOOD = report()
-BAD = report(problems=["node 3 is stale"], groups=[group("w" * 40, on(1), ok=False, why="naïve …")])
+BAD = report(problems=["naïve …"], groups=[group("w" * 40, on(1), ok=False, why="naïve …")])
 MANY = report(groups=[group(f"g{number:04}", on(1)) for number in range(3000)])
 
 

@@ -12,18 +12,20 @@ import contextlib
 import json
 import multiprocessing
 import os
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 from mosha import logs
 from mosha.clinit.daemon import run_clinit
 from mosha.clinit.options import ClinitOptions
 from mosha.core.ladder import Limits
 from mosha.errors import MoshaError
+from mosha.host.log_stream import of_stderr
 
 CONTEXT = multiprocessing.get_context("forkserver")
 PATHS = ("cltab", "socket", "clstat", "state_dir")
@@ -62,7 +64,10 @@ def _run(text: str) -> int:
     options: dict[str, Any] = {k: Path(v) if v and k in PATHS else v for k, v in given.items()}
     options["limits"] = Limits(**given.get("limits", {}))
     # Written at once and not by a thread: what has happened is in the log when a test looks.
-    logs.configure(people=False, stream=sys.stderr)
+    # A pipe is another thing: nobody may read it.
+    piped = stat.S_ISFIFO(os.fstat(2).st_mode)
+    stream = cast("TextIO", of_stderr()) if piped else sys.stderr
+    logs.configure(people=False, stream=stream)
     try:
         return asyncio.run(run_clinit(ClinitOptions(**options)))
     except MoshaError as error:

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from mosha.clock import boottime
 from mosha.control.protocol import Tell
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon
@@ -138,7 +139,7 @@ def test_a_reread_stops_removed_groups_and_moves_nothing_else_c4_14(start: Start
 
 def test_a_managed_one_goes_on_with_the_last_good_entries(start: Start) -> None:
     d = start(GOOD, managed=True)
-    d.tell("g", "1")
+    d.tell("g", "1", term=1, stop_at=boottime() + 60, kill_at=boottime() + 90)
     d.pid_of("a")
     news = d.news()
     assert next(news).cltab_errors == ()

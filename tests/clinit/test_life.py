@@ -10,6 +10,7 @@ import pytest
 
 from mosha.clinit.options import ClinitOptions
 from mosha.clinit.orphans import RECORD
+from mosha.clock import boottime
 from mosha.control.calls import call
 from mosha.control.protocol import Hello
 from mosha.errors import HostError
@@ -105,7 +106,7 @@ def test_hup_reads_cltab_again(start: Start) -> None:
 
 def test_a_managed_one_ignores_signals_until_it_is_shut_down_h6_3(start: Start) -> None:
     d = start("g:a:1:respawn:sleep 7204\n", managed=True)
-    d.tell("g", "1")
+    d.tell("g", "1", term=1, stop_at=boottime() + 60, kill_at=boottime() + 90)
     pid = d.pid_of("a")
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
         d.signal(number)
