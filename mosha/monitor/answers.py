@@ -65,7 +65,7 @@ def _stays(wish: Wish, mind: Mind) -> str:
     if wish.level == STOP_LEVEL or not wish.prefer or wish.failback or not here:
         return ""
     first, node = wish.prefer[0], here[0]
-    if len(here) > 1 or node == first or not wish.allows(node):
+    if len(here) > 1 or node == first or not (wish.allows(node) and wish.allows(first)):
         return ""
     return (
         f"; it runs on node {node} and stays there, prefer= is for the next choice; "
