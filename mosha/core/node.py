@@ -293,7 +293,8 @@ class Node:
     ) -> None:
         """Take in how a shot ended: `receipt`, `no receipt` or `failed`."""
         mind = self.mind
-        if mind.shots[order.node].inc == order.inc:  # else it lived again and is shot anew
+        known = mind.shots.get(order.node)  # None: a later shot has ended and was forgotten (R1)
+        if known is not None and known.inc == order.inc:  # else it lived again and is shot anew
             mind.shots[order.node] = Shot(order.node, order.inc, now, outcome, method, detail)
         mind.note("fence_ended", peer=order.node, outcome=outcome, method=method, detail=detail)
         if outcome == "receipt":

@@ -56,6 +56,24 @@ def ordered(story: Story) -> list[FenceOrder]:
     return brain(story).fence_orders(story.now)[0]
 
 
+def test_a_shot_that_ends_after_a_later_one_was_forgotten_ends_nothing_else() -> None:
+    """Seed 91000042: the first shot hung; the receipt of the second was refuted by news (R1)."""
+    story = with_a_stale_node()
+    (hanging,) = ordered(story)
+    story.hear(1, says(3, 1, inc=INC + 1), says(2, 3))
+    story.now += T + 1
+    story.hear(1, says(2, 4))
+    story.miss(1, 3)
+    story.now += L
+    story.hear(1, says(2, 5))
+    (later,) = ordered(story)
+    brain(story).shot(later, outcome="receipt", method="ipmi", detail="", now=story.now)
+    story.hear(1, says(3, 2, inc=INC + 1))
+    assert later.node not in brain(story).mind.shots
+    brain(story).shot(hanging, outcome="failed", method="ipmi", detail="", now=story.now)
+    assert "fence_ended" in events(story)
+
+
 def test_a_stale_node_is_shot_once() -> None:
     story = with_a_stale_node()
     assert ordered(story) == [FenceOrder(3, INC)]
