@@ -186,7 +186,8 @@ class Book:
             if wish.status is None or not wish.ended_ns or wish.ended_ns >= last.mtime_ns
         ]
         if not later:
-            return [] if text == last.text else [f"{table}: {last} is not in force: {text!r}"]
+            joined = f"# edit {last.number}\n" in text and _is_joined(text, last, valid)
+            return [] if joined else [f"{table}: {last} is not in force: {text!r}"]
         sure = [wish for wish in later if wish.status == 0 and wish.began_ns > last.mtime_ns]
         if sure and sure[-1] is later[-1]:
             line = " ".join(sure[-1].words)
@@ -195,6 +196,31 @@ class Book:
             if asked not in [tuple(there.split()[:2]) for there in text.splitlines()]:
                 return [f"hactl: 'mosha set {line}' is not in force: {text!r}"]
         return []
+
+
+def _is_joined(text: str, last: Edit, valid: list[Edit]) -> bool:
+    """Say whether each group is as the last edit has it, or as one that was made beside it has.
+
+    Edits made beside each other are joined by group: what the last one did not change stays as
+    another changed it.
+    """
+    parts, wanted = _parts(text), _parts(last.text)
+    others = [_parts(edit.text) for edit in valid if edit is not last]
+    if not others:
+        return text == last.text
+    return all(
+        parts.get(group) in [wanted.get(group), *(other.get(group) for other in others)]
+        for group in parts.keys() | wanted.keys()
+    )
+
+
+def _parts(text: str) -> dict[str, list[str]]:
+    """Return the lines of each group."""
+    parts: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            parts.setdefault(re.split("[: ]", line)[0], []).append(line)
+    return parts
 
 
 def _in_force(node: Node, table: str) -> str:
