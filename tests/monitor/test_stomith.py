@@ -313,6 +313,7 @@ async def test_methods_are_tried_in_their_order_until_one_gives_a_receipt(
     outcome = await shoot(7, [PRINT, fails, works, PRINT])
     assert outcome == Outcome("receipt", works.command[0])
     assert (tmp_path / "order").read_text() == "a\nb\n"
+    await until(lambda: of_stderr().lines.idle)
     assert capfd.readouterr().err == "STOMITH node 7\n"
 
 
@@ -320,6 +321,7 @@ async def test_a_callable_comes_before_the_methods(capfd: pytest.CaptureFixture[
     assert (await shoot(7, [PRINT], lambda _: True)).method == "<lambda>"
     assert capfd.readouterr().err == ""
     assert (await shoot(7, [PRINT], lambda _: None)).outcome == "no receipt"
+    await until(lambda: of_stderr().lines.idle)
     assert capfd.readouterr().err == "STOMITH node 7\n"
 
 
@@ -371,6 +373,7 @@ async def test_a_duty_shoots_what_the_brain_orders_and_tells_it_the_outcome(
     story, _, settled = duty
     shots = story.nodes[1].mind.shots
     await until(lambda: 3 in shots and shots[3].outcome == "no receipt")
+    await until(lambda: of_stderr().lines.idle)
     assert capfd.readouterr().err == "STOMITH node 3\n"
     assert len(settled) == 2  # the order, and its end
 
