@@ -41,7 +41,7 @@ def compose(mind: Mind, *, seq: int, now: float, left: bool) -> Status:
         seq=seq,
         state=NodeState.LEFT if left else mind.state,
         quorum=mind.view.sight is Sight.YES,
-        timeout_ms=math.ceil(mind.timing.timeout_s * 1000),
+        timeout_ms=math.ceil(mind.timeout_s(now) * 1000),
         heartbeat_ms=math.ceil(mind.timing.heartbeat_s * 1000),
         voters=mind.view.electorate.digest,
         seen=mind.view.seen(),

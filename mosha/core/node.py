@@ -17,11 +17,12 @@ from mosha.core import account, orders, peers, recovery, shots, turn
 from mosha.core.fencing import FencingRules, Shot
 from mosha.core.life import Local
 from mosha.core.lineage import Past
+from mosha.core.memory import Memory, memory_of
 from mosha.core.quorum import Electorate, Policy, Sight
 from mosha.core.recovery import Birth
 from mosha.core.seat import NEVER, Mind, Note
 from mosha.core.shots import FenceOrder
-from mosha.core.status import NodeState, Receipt, Stamp, Status, TableVersion
+from mosha.core.status import NodeState, Receipt, Status, TableVersion
 from mosha.core.tables import Cltab, Entry, Hactl
 from mosha.core.timing import Timing
 from mosha.core.turn import Turn
@@ -57,12 +58,13 @@ class Node:
             inc=birth.inc,
             run=birth.run,
             boot=birth.boot,
+            machine=birth.machine,
             started_at=birth.now,
             timing=timing,
             fencing=rules,
             view=View(birth.me, electorate, members),
         )
-        self._former_claims = birth.former.claims if birth.former else None
+        self._read_at = birth.now
         self._seq = 0
         self._settled = False
         self._quorum_since = math.inf
@@ -81,7 +83,8 @@ class Node:
         view = self.mind.view
         before, standing, receipts = view.peer(node), view.standing(node), dict(view.receipts)
         news = status is not None and view.heard(status, now)
-        view.tried(node, began=began, now=now, timeout_s=self.mind.timing.timeout_s, error=error)
+        self._read_at = now
+        view.tried(node, began=began, now=now, timeout_s=self.mind.timeout_s(now), error=error)
         if news and status is not None:
             view.echo(status, self.mind.inc, self.mind.writes, now)
             self._notice(before, status, now)
@@ -130,7 +133,7 @@ class Node:
             recovery.hear_timeout(mind, status)
             recovery.hear_echo(mind, status, now)
         echo, receipt = status.seen.get(mind.me), status.fenced.get(mind.me)
-        if echo is not None and echo > Stamp(mind.inc, self._seq):
+        if echo is not None and recovery.hear_of_self(mind, echo, now, self._seq):
             self._raise_inc(echo.inc + 1)
         if receipt is not None and receipt.inc >= mind.inc:
             self._raise_inc(receipt.inc + 1)
@@ -177,7 +180,7 @@ class Node:
         for seat in mind.seats.values():
             seat.told = ""
         for local in mind.locals.values():
-            recovery.adopt(mind, local, self._former_claims, now)
+            recovery.adopt(mind, local, now)
         if first or mind.locals:
             mind.changed()
         mind.wake_all()
@@ -286,6 +289,8 @@ class Node:
 
     def fence_orders(self, now: float) -> tuple[list[FenceOrder], float]:
         """Return whom to shoot now, and when to ask again (infinity: not by time alone)."""
+        if self.mute(now):
+            return [], math.inf
         return shots.orders(self.mind, self._quorum_since, now)
 
     def shot(
@@ -335,13 +340,14 @@ class Node:
             if seat.claim is None or not seat.proven or seat.lease_until == NEVER or not moved_on:
                 continue
             seat.lease_sent = seat.lease_until
-            kill_at = seat.lease_until + mind.timing.stop_budget_s
+            kill_at = turn.kill_at(mind, seat)
             moved.append(Renewal(seat.group, seat.claim, seat.lease_until, kill_at))
         return moved
 
     def look_at(self, node: int) -> float:
         """Return when a look at a peer could find it stale, infinity if none can (O3)."""
-        due = peers.judge_at(self.mind.view.peer(node), self.mind.timing.timeout_s)
+        counted_s = self.mind.timeout_s(self._read_at)
+        due = peers.judge_at(self.mind.view.peer(node), counted_s)
         return math.inf if due is None else due
 
     def take_woken(self) -> frozenset[str]:
@@ -359,6 +365,14 @@ class Node:
     def dirty(self) -> bool:
         """Whether the own status says something that is not published yet."""
         return self.mind.dirty
+
+    def mute(self, now: float) -> bool:
+        """Say whether nothing must be published yet (N1): `next_status` is not for now."""
+        return recovery.mute(self.mind, now)
+
+    def memory(self, status: Status) -> Memory:
+        """Return what must be on the local disk before a status may be published (V4b)."""
+        return memory_of(self.mind, status)
 
     def next_status(self, now: float, *, left: bool = False) -> Status:
         """Make the status to be written now, with the next number.

@@ -34,7 +34,8 @@ class Peer(Struct, frozen=True):
     recovered (V4); `first_heard_at` the same for the first status of its incarnation;
     `looked_at` whether an attempt to read it was ever completed; `advanced` whether a second,
     newer status was read since the own start: a file left behind by a dead node never does,
-    and such a node is never fenced (docs/reference/fencing.md).
+    and such a node is never fenced (docs/reference/fencing.md). `timeout_s` is the longest T that
+    it has said and that counts still, `shorter_since` when it said a shorter one first (T1).
     """
 
     node: int
@@ -45,6 +46,8 @@ class Peer(Struct, frozen=True):
     looked_at: bool = False
     stale_since: float | None = None
     error: str = ""
+    timeout_s: float = 0.0
+    shorter_since: float | None = None
 
     @property
     def inc(self) -> int:
@@ -61,6 +64,7 @@ def heard(peer: Peer, status: Status, now: float) -> Peer:
     if known is not None and (status.inc, status.seq) <= (known.inc, known.seq):
         return peer
     new_life = known is None or status.inc > known.inc
+    timeout_s, shorter_since = _longest_timeout(peer, status, now)
     # Made from its parts: this runs for every status of every peer, `replace` costs thrice.
     return Peer(
         node=peer.node,
@@ -71,7 +75,24 @@ def heard(peer: Peer, status: Status, now: float) -> Peer:
         looked_at=peer.looked_at,
         stale_since=None,
         error=peer.error,
+        timeout_s=timeout_s,
+        shorter_since=shorter_since,
     )
+
+
+def _longest_timeout(peer: Peer, status: Status, now: float) -> tuple[float, float | None]:
+    """Return which T of a node counts, and since when it has said a shorter one (T1).
+
+    Its leases of before were made to fit the longer one, so that counts until it has passed.
+    """
+    said_s = status.timeout_s
+    if said_s >= peer.timeout_s:
+        return said_s, None
+    former_s = peer.status.timeout_s if peer.status is not None else 0.0
+    since = peer.shorter_since
+    if since is None or said_s < former_s:
+        since = now
+    return (said_s, None) if now - since >= peer.timeout_s else (peer.timeout_s, since)
 
 
 def tried(peer: Peer, *, began: float, now: float, timeout_s: float, error: str = "") -> Peer:
@@ -94,6 +115,8 @@ def tried(peer: Peer, *, began: float, now: float, timeout_s: float, error: str 
         looked_at=True,
         stale_since=stale_since,
         error=error,
+        timeout_s=peer.timeout_s,
+        shorter_since=peer.shorter_since,
     )
 
 
@@ -105,12 +128,11 @@ def recovered(peer: Peer, now: float) -> Peer:
 def judge_at(peer: Peer, timeout_s: float) -> float | None:
     """Return when the next look at the peer could find it stale; None if it is or never can.
 
-    If it says that its T is longer, that one counts: its leases are made to fit it.
+    If it has said that its T is longer, that one counts: its leases are made to fit it (T1).
     """
     if peer.heard_at is None or peer.stale_since is not None:
         return None
-    theirs = peer.status.timeout_s if peer.status is not None else 0.0
-    return peer.heard_at + max(timeout_s, theirs)
+    return peer.heard_at + max(timeout_s, peer.timeout_s)
 
 
 def standing(peer: Peer, receipt: Receipt | None) -> Standing:

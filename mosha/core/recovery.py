@@ -1,27 +1,35 @@
-"""How a life begins after another: rules V4, V5 and C7.
+"""How a life begins after another: rules V4, V4b, V5, T1, N1 and C7.
 
-Votes, terms and receipts outlive the monitor in the own clstat. What still runs goes on
-under its claim. A node that may have forgotten a vote keeps silent until that cannot matter.
+Votes, terms, claims and receipts outlive the monitor twice: in the memory on the local disk and
+in the own clstat. What still runs goes on under its claim. A node that may have forgotten a
+promise keeps silent until that cannot matter; one that may have left a clinit behind that it does
+not find publishes nothing.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 from msgspec import Struct
 
 from mosha.core.ballot import Ballot
 from mosha.core.life import Local
+from mosha.core.memory import Memory
 from mosha.core.seat import NEVER, Mind
-from mosha.core.status import Status
+from mosha.core.status import NodeState, Stamp, Status, Term, Vote
 from mosha.core.tables import PLAN_LEVEL
+from mosha.core.timing import TIMEOUT_MAX_S
+
+NOTHING = Memory()
+
+CLSTAT_LOST = "the own clstat is older than what this node has published: its medium lost writes"
+MEMORY_LOST = "others have read later statuses of this node than it remembers: its disk lost writes"
 
 
 class Birth(Struct, frozen=True, kw_only=True):
     """What a node knows of itself when its monitor starts.
 
     `inc` is greater than any the shell knows of this node's (persisted, wall clock); `boot`
-    and `run` as published. `former` is the own clstat of an earlier life, if it is whole.
+    and `run` as published; `machine` names the machine, "" if it has no name. `former` is the own
+    clstat of an earlier life, if it is whole, `memory` what the local disk has.
     """
 
     me: int
@@ -29,30 +37,149 @@ class Birth(Struct, frozen=True, kw_only=True):
     run: str
     boot: str
     now: float
+    machine: str = ""
     former: Status | None = None
+    memory: Memory = NOTHING
 
 
 def recover(mind: Mind, birth: Birth) -> None:
-    """Take over votes, terms and receipts of the former life (V4); be silent if due (V5)."""
-    former = birth.former
+    """Take over what is remembered (V4, V4b), the longer T (T1); be silent or mute if due."""
+    former, memory, now = birth.former, birth.memory, birth.now
+    _keep_timeout(mind, memory, former, now)
+    until = now + mind.timeout_s(now)
+    known = former is not None and memory.knows(former.run, birth.machine)
     others = mind.view.electorate.nodes - {mind.me}
-    if others and (former is None or former.boot != birth.boot):
-        mind.silent_until = birth.now + mind.timing.timeout_s
-    if former is None:
-        return
-    mind.inc = max(mind.inc, former.inc + 1)
-    mind.view.remembered(former.fenced)
-    for group, term in former.terms.items():
+    here = (memory.boot, memory.machine) == (birth.boot, birth.machine)
+    behind = memory.landed and (former is None or former.inc < memory.inc)
+    if others and (former is None or former.boot != birth.boot or not here or behind):
+        mind.silent_until = until
+    if behind:
+        lose(mind, CLSTAT_LOST, now)
+    _be_mute(mind, birth, until, known=known)
+    mind.former_run = former.run if known and former is not None else memory.run
+    mind.former_stamp = former.stamp if former is not None else Stamp(0, 0)
+    mind.former_bound = max(mind.former_stamp, memory.bound)
+    mind.inc = max(mind.inc, mind.former_bound.inc + 1)
+    mind.born_inc = mind.inc
+    if former is not None:
+        mind.view.remembered(former.fenced)
+    mind.view.remembered(memory.fenced)
+    _recover_ballots(mind, memory, former, now)
+
+
+def _keep_timeout(mind: Mind, memory: Memory, former: Status | None, now: float) -> None:
+    """Count with the T of the former life, if it is longer, until it has passed (T1).
+
+    Deadlines that clinit was given then, votes that were given then, and whoever has read the
+    former status, all go by it.
+    """
+    longest_s = max(memory.timeout_ms / 1000, former.timeout_s if former is not None else 0.0)
+    if longest_s > mind.timing.timeout_s:
+        mind.long_timeout_s = min(longest_s, TIMEOUT_MAX_S)
+        mind.long_until = now + mind.long_timeout_s
+        mind.note("timeout_kept", timeout_s=mind.long_timeout_s, left_s=mind.long_timeout_s)
+
+
+def _be_mute(mind: Mind, birth: Birth, until: float, *, known: bool) -> None:
+    """Publish nothing for now, if a clinit of a former life may be at work out of reach (N1)."""
+    former, memory = birth.former, birth.memory
+    if former is not None:
+        if known or former.state is NodeState.LEFT:
+            return
+        mind.mute_until = until
+        mind.note("status_withheld", left_s=until - birth.now, run=former.run)
+    elif not memory.run or (memory.boot and memory.machine != birth.machine):
+        # Whether this node was ever there the others know: they have to be looked at first.
+        mind.mute_until, mind.stranger = until, True
+
+
+def mute(mind: Mind, now: float) -> bool:
+    """Say whether this node must not publish anything yet (N1)."""
+    if mind.mute_until is None or mind.published is not None or now >= mind.mute_until:
+        return False
+    if not mind.stranger:
+        return True
+    view = mind.view
+    if any(mind.me in status.seen for status in view.known()):
+        mind.stranger = False
+        mind.note("status_withheld", left_s=round(mind.mute_until - now, 3), run="")
+        return True
+    if all(view.peer(node).looked_at for node in view.members):
+        mind.mute_until = None
+        return False
+    return True
+
+
+def lose(mind: Mind, what: str, now: float) -> None:
+    """Take in that something published is remembered no more: be silent for T (V4b)."""
+    until = mind.started_at + mind.timeout_s(now)
+    if what != mind.lost:
+        mind.note("writes_lost", reason=what)
+    mind.lost, mind.lost_until = what, now + mind.timeout_s(now)
+    if now < until and mind.view.electorate.nodes - {mind.me}:
+        mind.silent_until = max(until, mind.silent_until or NEVER)
+
+
+def hear_of_self(mind: Mind, echo: Stamp, now: float, seq: int) -> bool:
+    """Take in which own status a peer has read; return whether a new incarnation is due.
+
+    `seq` is the last own status begun. An echo of what neither the clstat nor the memory had at
+    the start proves that the one or both lost writes.
+    """
+    if echo > Stamp(mind.inc, seq):
+        lose(mind, MEMORY_LOST, now)
+        return True
+    if echo.inc < mind.born_inc and echo > mind.former_stamp:
+        lose(mind, MEMORY_LOST if echo > mind.former_bound else CLSTAT_LOST, now)
+    return False
+
+
+def troubles(mind: Mind, now: float) -> list[str]:
+    """Return what an operator should know of the former life, while it matters."""
+    found = []
+    if mind.lost and now < mind.lost_until:
+        found.append(mind.lost)
+    if mute(mind, now) and not mind.stranger and mind.mute_until is not None:
+        found.append(
+            f"nothing is published for {mind.mute_until - now:.0f} s: the former status of this"
+            " node is not remembered in its rundir, so a clinit of it may still be at work"
+        )
+    return found
+
+
+# --- ballots -----------------------------------------------------------------------------
+
+
+def _recover_ballots(mind: Mind, memory: Memory, former: Status | None, now: float) -> None:
+    """Unite what the local memory and the own clstat know of votes, terms and claims."""
+    terms: dict[str, Term] = {}
+    votes: dict[str, Vote] = {}
+    # The one that was written last comes last: of two votes with one term its vote counts.
+    parts: list[Memory | Status] = [memory] if memory.boot else []  # an earlier version kept none
+    if former is not None:
+        parts.append(former)
+    for part in sorted(parts, key=lambda part: (part.inc, part is memory)):
+        for group, term in part.terms.items():
+            at = terms.get(group, Term(0))
+            voted = max(at.voted, term.voted or term.known)
+            terms[group] = Term(max(at.known, term.known), voted)
+        for group, vote in part.votes.items():
+            if group not in votes or vote.term >= votes[group].term:
+                votes[group] = vote
+        for group, claim in part.claims.items():
+            mind.view.know_term(group, claim)
+        mind.former_claims = part.claims
+    for group, term in terms.items():
         mind.view.know_term(group, term.known)
-        mind.seat(group).ballot = Ballot(None, term.voted or term.known)
-    for group, vote in former.votes.items():
+        mind.seat(group).ballot = Ballot(None, term.voted)
+    for group, vote in votes.items():
         seat = mind.seat(group)
         seat.ballot = Ballot(vote, max(vote.term, seat.ballot.voted))
         mind.view.know_term(group, vote.term)
-        mind.view.recovered(vote.node, birth.now)
+        mind.view.recovered(vote.node, now)
 
 
-def adopt(mind: Mind, local: Local, former_claims: Mapping[str, int] | None, now: float) -> None:
+def adopt(mind: Mind, local: Local, now: float) -> None:
     """Go on with the claim of what runs already (C7). What was only planned is stopped."""
     seat = mind.seat(local.group)
     # Also of what was only planned: a node that lost its clstat shall not begin below it.
@@ -61,13 +188,19 @@ def adopt(mind: Mind, local: Local, former_claims: Mapping[str, int] | None, now
         return
     if local.wanted == PLAN_LEVEL:
         return
-    withdrawn = former_claims is not None and former_claims.get(local.group) != local.term
+    former = mind.former_claims
+    withdrawn = former is not None and former.get(local.group) != local.term
     if withdrawn and not local.exclusive:
         return  # a planner that gave its claim up: what stops here needs none
     seat.claim, seat.claimed_at, seat.proven = local.term, now, True
     seat.lease_until = NEVER if local.stop_at is None else local.stop_at
+    # The times may be others now: the deadlines of the former life hold until they are renewed.
+    seat.lease_sent, seat.kill_at = seat.lease_until, local.kill_at
     seat.granted = now < seat.lease_until
     mind.note("group_adopted", group=local.group, term=local.term, level=local.level)
+
+
+# --- silence ---------------------------------------------------------------------------------
 
 
 def hear_timeout(mind: Mind, status: Status) -> None:

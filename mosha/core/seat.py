@@ -60,6 +60,7 @@ class Seat(Struct):
     granted: bool = False
     lease_until: float = NEVER
     lease_sent: float = NEVER
+    kill_at: float | None = None  # of an adopted lease, until it is renewed
     told: str = ""
     told_at: float = NEVER
     killed: bool = False  # the kill of what runs under this claim was told (G1)
@@ -100,6 +101,18 @@ class Mind(Struct):
     silent_until: float | None = None
     doubt_until: float = NEVER
     doubts: dict[int, dict[str, int]] = field(default_factory=dict)
+    long_timeout_s: float = 0.0  # the T of the former life, if it is longer (T1)
+    long_until: float = NEVER
+    mute_until: float | None = None  # nothing is published before (N1)
+    stranger: bool = False  # neither memory nor clstat: mute until all were looked at
+    lost: str = ""  # what lost writes, and until when that is a problem (V4b)
+    lost_until: float = NEVER
+    machine: str = ""
+    former_run: str = ""
+    former_stamp: Stamp = Stamp(0, 0)
+    former_bound: Stamp = Stamp(0, 0)
+    former_claims: Mapping[str, int] | None = None
+    born_inc: int = 0
     clinit_known: bool = False
     displaced: bool = False
     hactl: Hactl | None = None
@@ -153,6 +166,12 @@ class Mind(Struct):
             return ()
         defined = self.defined.get(group) if self.defined is not None else None
         return entries.troubles(local.entries, local.level, local.state, defined, now)
+
+    def timeout_s(self, now: float) -> float:
+        """Return the T that counts now: the former one, while that is longer (T1)."""
+        if now < self.long_until:
+            return max(self.timing.timeout_s, self.long_timeout_s)
+        return self.timing.timeout_s
 
     def silent(self, now: float) -> bool:
         """Say whether this node must not vote yet (V5)."""

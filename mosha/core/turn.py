@@ -128,7 +128,9 @@ def settle_grant(mind: Mind, seat: Seat, now: float) -> None:
         return
     start = lease.granted_from(_echoes(mind, seat, seat.claim), mind.view.electorate.needed)
     if start is not None:
-        seat.lease_until = max(seat.lease_until, start + mind.timing.lease_s)
+        until = max(seat.lease_until, start + mind.timing.lease_s)
+        if until > seat.lease_until:
+            seat.lease_until, seat.kill_at = until, None
     granted = now < seat.lease_until
     if granted and not seat.granted:
         mind.note("claim_granted", group=seat.group, term=seat.claim, lease_s=_left(seat, now))
@@ -138,6 +140,15 @@ def settle_grant(mind: Mind, seat: Seat, now: float) -> None:
         mind.note("lease_lost", group=seat.group, term=seat.claim)
         mind.wake((seat.group,))
     seat.granted = granted
+
+
+def kill_at(mind: Mind, seat: Seat) -> float:
+    """Return when what runs under the lease is killed: as clinit has it until it is renewed (C7).
+
+    The stop budget may be longer than that of the former life, whose lease was longer then: their
+    sum would be more than T.
+    """
+    return seat.lease_until + mind.timing.stop_budget_s if seat.kill_at is None else seat.kill_at
 
 
 def _echoes(mind: Mind, seat: Seat, term: int) -> list[float]:
@@ -202,7 +213,7 @@ def _superseded(mind: Mind, seat: Seat, now: float) -> bool:
     """
     if seat.claim is None or not (seat.proven or seat.granted):
         return False
-    if NEVER < seat.lease_until <= now - mind.timing.stop_budget_s:
+    if seat.lease_until != NEVER and kill_at(mind, seat) <= now:
         return False  # clinit has killed it, on the same clock; a paused monitor hears so late
     obeyed = STOP_LEVEL in (seat.told_now(now), mind.local(seat.group).wanted)
     if seat.killed and obeyed:
@@ -295,8 +306,7 @@ def _tell(mind: Mind, seat: Seat, level: str, now: float, cause: str) -> Tell:
     # A new clinit has no deadlines: of what was cut short the `stop` entries get the old ones.
     seat.proven = True
     seat.lease_sent = seat.lease_until
-    kill_at = seat.lease_until + mind.timing.stop_budget_s
-    return Tell(seat.group, level, term, seat.lease_until, kill_at)
+    return Tell(seat.group, level, term, seat.lease_until, kill_at(mind, seat))
 
 
 def _kill(mind: Mind, seat: Seat, now: float, cause: str) -> Tell:
@@ -319,7 +329,7 @@ def _claim(mind: Mind, seat: Seat, now: float, event: str) -> None:
     seat.claim, seat.claimed_at, seat.shown_from = term, now, None
     seat.proven = seat.granted = seat.killed = False
     seat.lease_until = seat.lease_sent = NEVER
-    seat.free_since = None
+    seat.kill_at = seat.free_since = None
     seat.ballot = Ballot(None, seat.ballot.voted)
     mind.note(event, group=seat.group, term=term)
     _vote_for(mind, seat, Claim(mind.me, mind.inc, 0, term, running=False))
@@ -328,7 +338,7 @@ def _claim(mind: Mind, seat: Seat, now: float, event: str) -> None:
 def _drop_claim(mind: Mind, seat: Seat, cause: str, event: str) -> None:
     mind.note(event, group=seat.group, term=seat.claim, cause=cause)
     _restarted(mind, seat)
-    seat.claim = seat.shown_from = None
+    seat.claim = seat.shown_from = seat.kill_at = None
     seat.proven = seat.granted = seat.killed = False
     seat.lease_until = seat.lease_sent = NEVER
     seat.told = ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from mosha import clock
 from mosha.core.fencing import FencingRules
+from mosha.core.memory import Memory
 from mosha.core.node import Node
 from mosha.core.quorum import Electorate, Policy
 from mosha.core.recovery import Birth
@@ -43,7 +44,7 @@ async def check_place(layout: Layout, me: int, limit_s: float) -> None:
         worker.close()
 
 
-def electorate(settings: Settings, memory: identity.Memory, found: frozenset[int]) -> Electorate:
+def electorate(settings: Settings, memory: Memory, found: frozenset[int]) -> Electorate:
     """Return who votes: the configured nodes, else those remembered and those found."""
     policy = Policy(settings.quorum_policy)
     if settings.nodes:
@@ -65,7 +66,7 @@ def make_node(
     *,
     run: str,
     former: Status | None,
-    memory: identity.Memory,
+    memory: Memory,
     members: frozenset[int],
     rules: FencingRules,
 ) -> Node:
@@ -76,7 +77,9 @@ def make_node(
         run=run,
         boot=clock.boot_id(),
         now=clock.boottime(),
+        machine=identity.machine(),
         former=former,
+        memory=memory,
     )
     node = Node(
         birth,

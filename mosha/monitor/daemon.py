@@ -18,7 +18,7 @@ from anyio.abc import TaskGroup
 from mosha import __version__, logs
 from mosha.clock import boottime
 from mosha.control.protocol import GroupReport, Tell, Update
-from mosha.core import turn
+from mosha.core import recovery, turn
 from mosha.core.fencing import FencingRules
 from mosha.core.node import Node
 from mosha.core.status import NodeState, Status
@@ -28,6 +28,7 @@ from mosha.monitor import birth, identity, report, stomith
 from mosha.monitor.clinit_link import ClinitLink, ClinitPlace
 from mosha.monitor.groups import Groups, as_local
 from mosha.monitor.hastat_file import HastatFile
+from mosha.monitor.keeper import Keeper
 from mosha.monitor.membership import Membership
 from mosha.monitor.mfs import CLSTAT, Layout
 from mosha.monitor.notes import write as write_notes
@@ -101,7 +102,6 @@ class Monitor:
         self._tables = Tables()
         self._tasks: TaskGroup | None = None
         self._ended = asyncio.Event()
-        self._memory = identity.Memory()
         self._directories: dict[Path, int] = {}
 
     async def prepare(self) -> None:
@@ -111,7 +111,7 @@ class Monitor:
             UsageError, HostError: as `birth` says; a namesake is alive; a mount is missing.
         """
         self._lock = birth.prepare_directories(self.settings)
-        self._memory = identity.load(self.settings.state_path)
+        memory = identity.load(self.settings.state_path)
         members = frozenset(self.settings.nodes) or await self.membership.poll()
         run, timing = identity.new_run(), self.settings.timing
         self.publisher = Publisher(
@@ -121,18 +121,20 @@ class Monitor:
             self.on_written,
             self.on_write_failed,
             self.on_namesake,
+            keeper=Keeper(self.settings.state_path, memory, timing.timeout_s / 4),
             limit_s=timing.timeout_s / 4,
             memory=self.settings.state_path / identity.MOUNT_FILE,
         )
         former = await self.publisher.read_former()
         await birth.check_place(self.layout, self.me, timing.timeout_s / 4)
-        await self.publisher.wait_for_namesake(former, self._memory.run, timing.heartbeat_s)
+        known = former.run if former and memory.knows(former.run, identity.machine()) else ""
+        await self.publisher.wait_for_namesake(former, known, timing.heartbeat_s)
         self.node = birth.make_node(
             self.settings,
             self.me,
             run=run,
             former=former,
-            memory=self._memory,
+            memory=memory,
             members=members,
             rules=self.fencing_rules(),
         )
@@ -185,7 +187,9 @@ class Monitor:
     @property
     def troubles(self) -> list[str]:
         """What is wrong with this host at this moment."""
-        return [*self._troubles.values(), *filter(None, [self.clinit.trouble, logs.trouble()])]
+        of_past = recovery.troubles(self.node.mind, boottime())
+        others = filter(None, [self.clinit.trouble, logs.trouble()])
+        return [*self._troubles.values(), *of_past, *others]
 
     def trouble(self, what: str, text: str) -> None:
         """Remember or (with an empty text) forget something wrong with this host."""
@@ -276,26 +280,12 @@ class Monitor:
             self.settle()
 
     def _published(self) -> None:
-        self._remember()
         self.on_published()
 
     def _look_around(self) -> None:
         """Look without an event, once a heartbeat: at the own tables, and at what to watch."""
         self.replicator.look()
         self.watcher.look()
-
-    def _remember(self) -> None:
-        """Keep on disk what the next start must know, when it changed."""
-        memory = identity.memory_of(self.node)
-        if memory == self._memory:
-            return
-        try:
-            identity.save(self.settings.state_path, memory)
-        except OSError as error:
-            self.trouble("memory", f"cannot write {self.settings.state_path}: {error.strerror}")
-            return
-        self._memory = memory
-        self.trouble("memory", "")
 
     async def _finding_members(self) -> None:
         """Look for new nodes once a heartbeat, where no configuration names them."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from mosha import logs
-from mosha.core.node import Node
+from mosha.core.memory import Memory
 from mosha.core.status import Status
 from mosha.errors import HostError, UsageError
 from mosha.monitor.mfs import write_atomically
@@ -24,16 +24,6 @@ from mosha.monitor.mfs import write_atomically
 NODE_FILE = "node.json"
 LOCK_FILE = "monitor.lock"
 MOUNT_FILE = "mount.json"
-
-
-class Memory(msgspec.Struct, omit_defaults=True):
-    """What is remembered between two starts."""
-
-    inc: int = 0
-    run: str = ""
-    electorate: tuple[int, ...] = ()
-    remembered: int = 0
-    standby: bool = False
 
 
 def new_run() -> str:
@@ -49,17 +39,18 @@ def next_inc(memory: Memory, former: Status | None) -> int:
     return max(known)
 
 
-def memory_of(node: Node) -> Memory:
-    """Return what the next start must know of this life."""
-    mind = node.mind
-    voters = mind.view.electorate
-    return Memory(
-        inc=mind.inc,
-        run=mind.run,
-        electorate=tuple(sorted(voters.nodes)),
-        remembered=voters.remembered,
-        standby=mind.standby,
-    )
+def machine() -> str:
+    """Return the name of this machine: machine-id(5), "" where there is none.
+
+    Raises:
+        HostError: it is there and cannot be read.
+    """
+    try:
+        return Path("/etc/machine-id").read_text(encoding="ascii", errors="replace").strip()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise HostError(f"cannot read /etc/machine-id: {error.strerror}") from error
 
 
 def load(state_dir: Path) -> Memory:

@@ -14,6 +14,9 @@ from mosha.core.seat import Note
 LEVELS = {
     "lease_lost": "error",
     "ghost_killed": "critical",
+    "writes_lost": "critical",
+    "status_withheld": "warning",
+    "timeout_kept": "warning",
     "receipt_refuted": "critical",
     "fence_ordered": "critical",
     "fence_ended": "critical",

@@ -18,9 +18,11 @@ import anyio
 
 from mosha import logs
 from mosha.clock import boottime
-from mosha.core.status import NodeState, Status
+from mosha.core.memory import Memory
+from mosha.core.status import NodeState, Stamp, Status
 from mosha.errors import HostError, UsageError
 from mosha.formats.clstat import CLSTAT_MAX_BYTES, UnreadableStatus, parse_clstat, render_clstat
+from mosha.monitor.keeper import Keeper, UnkeptError
 from mosha.monitor.mfs import (
     CLSTAT,
     Layout,
@@ -64,6 +66,7 @@ class Publisher:
 
     A write has `limit_s` to end; a quarter of `timeout` fits. In `memory`, a file on the
     local disk, is remembered from one start to the next where the directory was mounted.
+    `keeper` puts on the local disk what a status shows, before it is written.
 
     A status whose write failed may still appear later, when a hung thread comes back: no
     (inc, seq) must be used twice.
@@ -78,6 +81,7 @@ class Publisher:
         on_failed: Callable[[str], None],
         on_namesake: Callable[[str], None],
         *,
+        keeper: Keeper | None = None,
         limit_s: float = WRITE_LIMIT_DEFAULT_S,
         memory: Path | None = None,
     ) -> None:
@@ -88,9 +92,10 @@ class Publisher:
         self._on_written = on_written
         self._on_failed = on_failed
         self._on_namesake = on_namesake
+        self._keeper = keeper
         self._limit_s = limit_s
         self._worker = Worker(f"publisher of node {node}")
-        self._next: Status | None = None
+        self._next: tuple[Status, Memory | None] | None = None
         self._turn = asyncio.Lock()
         self._failure = ""
         self._memory = memory
@@ -98,6 +103,7 @@ class Publisher:
         # until the first write what was there at the start.
         self._remembered_run = run
         self._former_run = ""
+        self._former_stamp: Stamp | None = None
         self._last = b""
         self._mount: MountFacts | None = None
         self._place = (0, 0)
@@ -135,6 +141,8 @@ class Publisher:
         self._remembered_run = last_run_known
         if former is None or former.run == last_run_known or former.state is NodeState.LEFT:
             return
+        # Nothing of that run can land late from here: whatever is newer is a namesake's.
+        self._former_stamp = former.stamp
         until = boottime() + NAMESAKE_HEARTBEATS * heartbeat_s
         while boottime() < until:
             await anyio.sleep(heartbeat_s / NAMESAKE_LOOKS_PER_HEARTBEAT)
@@ -147,12 +155,13 @@ class Publisher:
                         " (mynode in mosha.toml, or mwhois)"
                     )
 
-    async def publish(self, status: Status) -> None:
+    async def publish(self, status: Status, memory: Memory | None = None) -> None:
         """Write a status, or leave it to the call that waits with a later one.
 
-        Returns when this or a later one is written, or could not be.
+        `memory` is what must be on the local disk before (V4b). Returns when this or a later one
+        is written, or could not be.
         """
-        self._next = status
+        self._next = status, memory
         async with self._turn:
             await self._publish_last()
 
@@ -160,12 +169,16 @@ class Publisher:
         try:
             await self._worker.free(limit_s=self._limit_s)
             # Taken only now, for while the thread hung a newer one may have come.
-            status, self._next = self._next, None
+            (status, memory), self._next = self._next or (None, None), None
             if status is None or self.namesake:
                 return
+            if self._keeper is not None and memory is not None:
+                await self._keeper.keep(memory)
             began = boottime()
             data = render_clstat(status).encode()
             await self._worker.call(self._write, data, limit_s=self._limit_s)
+        except UnkeptError as error:
+            self._fail(str(error))
         except HungError:
             self._fail(f"{self._directory} does not answer: a write hangs")
         except NamesakeError as error:
@@ -183,8 +196,10 @@ class Publisher:
             self._on_written(status, began)
 
     def close(self) -> None:
-        """Let the thread end."""
+        """Let the threads end."""
         self._worker.close()
+        if self._keeper is not None:
+            self._keeper.close()
 
     def _fail(self, text: str) -> None:
         if text != self._failure:
@@ -299,7 +314,8 @@ class Publisher:
             status = parse_clstat(data)
         except (OSError, UnreadableStatus):
             return
-        if status.run not in {self._run, self._remembered_run, self._former_run}:
+        former = status.run == self._former_run and self._former_stamp in {None, status.stamp}
+        if not former and status.run not in {self._run, self._remembered_run}:
             raise NamesakeError(
                 f"another node publishes as node {self._node} in {self._directory}"
                 f" (its run is {status.run}, ours {self._run}): nothing more is written;"

@@ -76,7 +76,8 @@ class Pulse:
                 self._publish_wanted.clear()
                 now = boottime()
                 due = now + heartbeat_s
-                await self._publisher.publish(self._node.next_status(now))
+                if not self._node.mute(now):
+                    await self._publish()
                 self._published()
                 # After the write: its thread and those of the look would hinder each other.
                 self._look_around(heartbeat_s * LOOK_SOONEST)
@@ -106,5 +107,10 @@ class Pulse:
     async def last(self) -> None:
         """End the publishing, with the status that says that this node has left."""
         self._scope.cancel()
-        if not self._node.mind.displaced:
-            await self._publisher.publish(self._node.next_status(boottime(), left=True))
+        # A mute node cannot say that nothing runs under its number (N1).
+        if not self._node.mind.displaced and not self._node.mute(boottime()):
+            await self._publish(left=True)
+
+    async def _publish(self, *, left: bool = False) -> None:
+        status = self._node.next_status(boottime(), left=left)
+        await self._publisher.publish(status, self._node.memory(status))

@@ -7,6 +7,7 @@ that hangs does not make it stand still: writes have a deadline.
 
 from __future__ import annotations
 
+from mosha.clock import boottime
 from mosha.core.quorum import Sight
 from mosha.core.seat import Mind
 from mosha.monitor.daemon import Monitor
@@ -35,7 +36,8 @@ class Herald:
         if not notifier.heard:
             return
         text = "; ".join([summary(mind), *self._monitor.troubles])
-        if not self._ready and mind.published is not None:
+        mute = self._monitor.node.mute(boottime())  # it does what it can: its socket answers
+        if not self._ready and (mind.published is not None or mute):
             self._ready = notifier.ready(text)
             if notifier.watchdog_s is not None:
                 # A turn may take half of `timeout` when writes hang, and that is no fault.

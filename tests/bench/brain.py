@@ -7,6 +7,7 @@ import time
 from msgspec.structs import replace
 
 from mosha.core.fencing import FencingRules
+from mosha.core.memory import Memory
 from mosha.core.node import Node
 from mosha.core.quorum import Electorate, Policy
 from mosha.core.recovery import Birth
@@ -36,7 +37,13 @@ class Model:
             self.others = {node: _without_groups(status) for node, status in self.others.items()}
             former = _without_groups(former)
         birth = Birth(
-            me=1, inc=1_763_800_000, run="00000001", boot="77de02c1", now=0.0, former=former
+            me=1,
+            inc=1_763_800_001,
+            run="00000001",
+            boot=former.boot,
+            now=0.0,
+            former=former,
+            memory=Memory(inc=former.inc, run=former.run, boot=former.boot),
         )
         everyone = frozenset(range(1, NODES + 1))
         self.node = Node(

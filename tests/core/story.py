@@ -14,12 +14,13 @@ from msgspec.structs import replace
 
 from mosha.core.fencing import FencingRules
 from mosha.core.life import Local
+from mosha.core.memory import Memory
 from mosha.core.node import Node
 from mosha.core.quorum import Electorate, Policy
 from mosha.core.recovery import Birth
 from mosha.core.status import GroupState, Stamp, Status
 from mosha.core.tables import STOP_LEVEL, Hactl, Wish
-from mosha.core.timing import derive
+from mosha.core.timing import Timing, derive
 from mosha.core.turn import Tell, Turn
 
 TIMING = derive(10.0, ban_s=30.0, start_grace_s=20.0)
@@ -77,7 +78,8 @@ def alone_again(nodes: Iterable[int] = (1, 2, 3)) -> Story:
 class Story:
     """Nodes that have started, with tables in force, and know nothing of each other yet.
 
-    All times are one clock, `now`. `cuts` holds pairs (reader, writer) that see nothing new.
+    All times are one clock, `now`. `cuts` holds pairs (reader, writer) that see nothing new,
+    `timings` the times of nodes that are started with others than `TIMING`.
     """
 
     def __init__(
@@ -94,8 +96,10 @@ class Story:
         self.wishes = hactl() if wishes is None else wishes
         self.rules = rules or FencingRules()
         self.policy = policy
+        self.timings: dict[int, Timing] = {}
         self.nodes: dict[int, Node] = {}
         self.files: dict[int, Status] = {}
+        self.memories: dict[int, Memory] = {}
         self.clinits: dict[int, dict[str, Local]] = {}
         self.cuts: set[tuple[int, int]] = set()
         self.fails: dict[tuple[int, str], str] = {}
@@ -107,12 +111,21 @@ class Story:
     # --- machines ----------------------------------------------------------------------
 
     def start(self, node: int, *, boot: str = "boot", inc: int = INC, knows: bool = True) -> Node:
-        """Start a monitor; `knows` is whether it finds its own clstat of before."""
+        """Start a monitor; `knows` is whether it finds its own clstat and its memory of before.
+
+        A clstat that a test made up is remembered as one of this machine and boot, no more.
+        """
         former = self.files.get(node) if knows else None
-        birth = Birth(me=node, inc=inc, run="run", boot=boot, now=self.now, former=former)
+        memory = self.memories.get(node, Memory()) if knows else Memory()
+        if former is not None and not memory.run:
+            memory = Memory(boot="boot", run=former.run, inc=former.inc - 1)
+        birth = Birth(
+            me=node, inc=inc, run="run", boot=boot, now=self.now, former=former, memory=memory
+        )
         electorate = Electorate(self.policy, self.ids)
+        timing = self.timings.get(node, TIMING)
         made = Node(
-            birth, TIMING, rules=self.rules, electorate=electorate, members=self.ids - {node}
+            birth, timing, rules=self.rules, electorate=electorate, members=self.ids - {node}
         )
         self.nodes[node] = made
         made.clinit_answered(self.clinits[node].values(), self.now)
@@ -142,6 +155,7 @@ class Story:
         """Let nodes publish what they have to say."""
         for node in nodes:
             made = self.nodes[node].next_status(self.now)
+            self.memories[node] = self.nodes[node].memory(made)
             self.files[node] = made
             self.nodes[node].wrote(made, began=self.now)
 
@@ -220,7 +234,7 @@ class Story:
                 moved = replace(held, stop_at=renewal.stop_at, kill_at=renewal.kill_at)
                 self.show(node, moved)
         due = self._heartbeats.get(node, 0.0) + TIMING.heartbeat_s
-        if brain.dirty or self.now >= due:
+        if (brain.dirty or self.now >= due) and not brain.mute(self.now):
             self._heartbeats[node] = self.now
             self.write(node)
 

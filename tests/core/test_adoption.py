@@ -79,7 +79,8 @@ def test_c7_without_its_clstat_the_monitor_still_keeps_what_runs() -> None:
     story = Story(wishes=hactl(Wish(G, "start", prefer=(1,))))
     story.live(3.0)
     term = story.clinits[1][G].term
-    story.start(1, knows=False, inc=INC + 1)
+    del story.files[1]
+    story.start(1, inc=INC + 1)
     story.live(2 * T)
     assert (story.at_home(), story.clinits[1][G].term) == ([1], term)
 

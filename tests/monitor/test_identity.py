@@ -11,13 +11,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from mosha.core.memory import Memory
 from mosha.core.quorum import Electorate, Policy
 from mosha.errors import HostError, UsageError
 from mosha.formats.settings import Fencing, FencingMethod, Settings
 from mosha.monitor import birth, identity
-from mosha.monitor.identity import LOCK_FILE, NODE_FILE, Memory
+from mosha.monitor.identity import LOCK_FILE, NODE_FILE
 from mosha.monitor.mfs import Layout
-from tests.core.story import INC, Story, status
+from tests.core.story import INC, START_S, Story, status
 
 MEMORY = Memory(inc=17, run="0a1b", electorate=(1, 2, 3), remembered=3)
 COMMAND = FencingMethod(type="command", command=("/bin/true",))
@@ -142,7 +143,9 @@ def test_a_memory_of_another_version_is_read_as_far_as_it_is_known(tmp_path: Pat
 def test_what_the_next_start_must_know_is_taken_from_the_brain() -> None:
     node = Story().nodes[1]
     node.mind.view.electorate = Electorate(Policy.ADAPTIVE, frozenset({2, 1}), 5)
-    assert identity.memory_of(node) == Memory(INC, "run", (1, 2), 5)
+    memory = node.memory(node.next_status(START_S))
+    assert (memory.inc, memory.run) == (INC, "run")
+    assert (memory.electorate, memory.remembered) == ((1, 2), 5)
 
 
 # --- incarnation and run ---------------------------------------------------------------------

@@ -24,7 +24,7 @@ class Body:
         self.connected = True
         self.published: list[str] = []
         self.looks = self.renewals_told = 0
-        self.greedy = False
+        self.greedy = self.silenced = False
         parts = cast("Any", self)
         self.pulse = Pulse(
             parts,
@@ -39,7 +39,15 @@ class Body:
         assert now <= boottime()
         return "left" if left else "up"
 
-    async def publish(self, status: str) -> None:
+    def mute(self, now: float) -> bool:
+        assert now <= boottime()
+        return self.silenced
+
+    def memory(self, status: str) -> str:
+        return f"memory of {status}"
+
+    async def publish(self, status: str, memory: str) -> None:
+        assert memory == f"memory of {status}"  # V4b
         self.published.append(status)
 
     def after(self) -> None:
@@ -128,3 +136,22 @@ async def test_the_last_status_says_that_the_node_has_left(*, displaced: bool) -
         body.pulse.want_publish()
         await anyio.lowlevel.checkpoint()
     assert body.published == ["up"] + ["left"] * (not displaced)
+
+
+async def test_n1_a_mute_node_publishes_nothing_and_looks_all_the_same() -> None:
+    body = Body(0.02)
+    body.silenced = True
+    async with body.beating():
+        await until(lambda: body.looks >= 3)
+        body.pulse.want_publish()
+        await until(lambda: body.looks >= 5)
+        assert body.published == []
+        body.silenced = False
+        await until(lambda: len(body.published) >= 2)
+
+
+async def test_n1_a_mute_node_does_not_even_say_that_it_has_left() -> None:
+    body = Body(SLOW_S)
+    body.silenced = True
+    await body.pulse.last()
+    assert body.published == []

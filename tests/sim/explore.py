@@ -20,9 +20,10 @@ from msgspec.structs import replace
 
 from mosha.core.fencing import FencingRules
 from mosha.core.life import Local
+from mosha.core.memory import Memory
 from mosha.core.node import Node
 from mosha.core.quorum import Electorate, Policy
-from mosha.core.recovery import Birth
+from mosha.core.recovery import NOTHING, Birth
 from mosha.core.status import GroupState, Status
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Hactl, Wish
 from mosha.core.timing import derive
@@ -61,6 +62,7 @@ class Scene(Struct):
     now: float = 1000.0
     files: dict[int, list[Status]] = field(default_factory=dict)
     locals: dict[int, Local] = field(default_factory=dict)
+    memories: dict[int, Memory] = field(default_factory=dict)
     lives: int = 0
 
     def running(self) -> list[int]:
@@ -68,11 +70,21 @@ class Scene(Struct):
         return [node for node, local in self.locals.items() if local.alive]
 
 
-def born(node: int, count: int, now: float, life: int, former: Status | None) -> Node:
+def born(
+    node: int, count: int, now: float, life: int, former: Status | None, *, memory: Memory = NOTHING
+) -> Node:
     """Return the brain of a node at the start of a monitor."""
     ids = frozenset(range(1, count + 1))
     brain = Node(
-        Birth(me=node, inc=100 + life, run=f"r{life}", boot="b", now=now, former=former),
+        Birth(
+            me=node,
+            inc=100 + life,
+            run=f"r{life}",
+            boot="b",
+            now=now,
+            former=former,
+            memory=memory,
+        ),
         TIMING,
         rules=FencingRules(),
         electorate=Electorate(Policy.MAJORITY, ids),
@@ -102,7 +114,8 @@ def warm(count: int, *, owned: bool) -> Scene:
 def steps(scene: Scene, deaths: int) -> Iterator[Step]:
     """Yield what can happen next; what would change nothing is left out."""
     for node, brain in scene.nodes.items():
-        if brain.dirty or brain.mind.published is None or scene.now > _written_at(brain):
+        writes = brain.dirty or brain.mind.published is None or scene.now > _written_at(brain)
+        if writes and not brain.mute(scene.now):
             yield Step("publish", node)
         for other, versions in scene.files.items():
             if other == node:
@@ -137,6 +150,7 @@ def take(scene: Scene, step: Step) -> None:
                 _settle(scene, node)
         case "publish" if brain is not None:
             status = brain.next_status(scene.now)
+            scene.memories[step.node] = brain.memory(status)
             scene.files[step.node] = [*scene.files.get(step.node, [])[-1:], status]
             brain.wrote(status, began=scene.now)
         case "read" | "readold" | "look" if brain is not None:
@@ -157,7 +171,9 @@ def _begin_again(scene: Scene, step: Step) -> None:
         scene.files.pop(node, None)
         scene.locals.pop(node, None)
         former = None
-    brain = born(node, len(scene.nodes), scene.now, scene.lives, former)
+        scene.memories.pop(node, None)
+    memory = scene.memories.get(node, NOTHING)
+    brain = born(node, len(scene.nodes), scene.now, scene.lives, former, memory=memory)
     scene.nodes[node] = brain
     local = scene.locals.get(node)
     brain.clinit_answered([local] if local else [], scene.now)

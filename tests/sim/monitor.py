@@ -104,6 +104,7 @@ class Monitor:
             boot=f"b{machine.id}x{machine.boots}",
             now=machine.now,
             former=former,
+            memory=machine.disk.memory,
         )
         electorate = Electorate(policy, ids)
         if world.adaptive and machine.disk.electorate is not None:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from mosha.core import replication
+from mosha.core.memory import Memory
 from mosha.core.quorum import Electorate
+from mosha.core.recovery import NOTHING
 from mosha.core.replication import CLTAB, HACTL, TABLES, Do, Found
 from mosha.core.status import Status, TableVersion
 from mosha.core.tables import Cltab, Hactl
@@ -44,6 +46,7 @@ class Disk(Struct):
 
     tables: dict[str, Shelf] = field(default_factory=lambda: {name: Shelf() for name in TABLES})
     electorate: Electorate | None = None
+    memory: Memory = NOTHING
 
     def text(self, name: str) -> bytes | None:
         """Return the text of a table in force."""

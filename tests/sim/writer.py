@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mosha.core.recovery import NOTHING
 from mosha.core.status import Status
 from mosha.formats.clstat import render_clstat
 
@@ -28,6 +29,7 @@ class Writer:
         self._again = False
         self._beat = 0
         self._leaving = False
+        self._kept = NOTHING
 
     def open(self) -> None:
         """Publish for the first time."""
@@ -58,12 +60,29 @@ class Writer:
             self._again = True
             return
         monitor = self.monitor
+        began = monitor.now
+        if monitor.node.mute(began):
+            self._keep_mute()
+            return
         self._beat += 1
         monitor.soon(monitor.world.timing.heartbeat_s, partial(self._heartbeat, self._beat))
-        began = monitor.now
         status = monitor.node.next_status(began, left=self._leaving)
+        memory = monitor.node.memory(status)
+        if memory != self._kept:  # V4b
+            monitor.machine.disk.memory = self._kept = memory
         self._writing = True
         self._begin(status, render_clstat(status), began)
+
+    def _keep_mute(self) -> None:
+        """Publish nothing, not even that the node has left (N1)."""
+        monitor = self.monitor
+        monitor.machine.cover("rule nothing published yet")
+        if self._leaving:
+            monitor.alive = False
+            monitor.machine.has_left()
+        else:
+            self._wanted = True
+            monitor.soon(monitor.world.timing.poll_s, self._publish)
 
     def _begin(self, status: Status, text: str, began: float) -> None:
         monitor, rng = self.monitor, self.monitor.rng

@@ -1,0 +1,52 @@
+"""Keeps the memory of a node on its local disk, flushed, before a status shows the same (V4b).
+
+In a thread with a deadline, as all that may hang: a flush of a busy disk takes longer than a
+heartbeat. Most statuses change nothing that is remembered, and cost nothing here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from mosha.core.memory import Memory
+from mosha.errors import HostError
+from mosha.monitor import identity
+from mosha.monitor.workers import HungError, Worker
+
+
+class UnkeptError(HostError):
+    """The memory cannot be written: nothing may be published that it does not have."""
+
+
+class Keeper:
+    """Writes STATE/node.json. `known` is what it is known to have."""
+
+    def __init__(self, state_dir: Path, known: Memory, limit_s: float) -> None:
+        self.known: Memory | None = known
+        self._state_dir = state_dir
+        self._limit_s = limit_s
+        self._worker = Worker("the memory of this node")
+
+    async def keep(self, memory: Memory) -> None:
+        """Return when the local disk has this memory.
+
+        Raises:
+            UnkeptError: it cannot be written, or the disk does not answer.
+        """
+        if memory == self.known:
+            return
+        self.known = None  # a write that fails, or ends late, may leave the one or the other
+        path = self._state_dir / identity.NODE_FILE
+        try:
+            await self._worker.call(identity.save, self._state_dir, memory, limit_s=self._limit_s)
+        except HungError as error:
+            raise UnkeptError(f"the local disk does not answer: a write of {path} hangs") from error
+        except OSError as error:
+            text = error.strerror or os.strerror(error.errno or 0)
+            raise UnkeptError(f"cannot write {path}: {text}; votes must be remembered") from error
+        self.known = memory
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._worker.close()

@@ -1,0 +1,114 @@
+"""V4b: what a status shows is on the local disk before the status is on the medium."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from mosha.core.memory import Memory
+from mosha.core.status import Receipt, Status, Term, Vote
+from mosha.formats.clstat import parse_clstat
+from mosha.monitor import identity
+from mosha.monitor.keeper import Keeper, UnkeptError
+from mosha.monitor.mfs import Layout
+from mosha.monitor.publisher import Publisher
+from mosha.monitor.workers import HungError
+
+LIMIT_S = 5.0
+OLD = Memory(inc=17, run="0a1b", electorate=(1, 2, 3))
+NEW = Memory(
+    inc=18,
+    run="ffff",
+    boot="b",
+    machine="m",
+    seq=4096,
+    landed=True,
+    votes={"g": Vote(5, 2, 17, 3)},
+    terms={"g": Term(6, 5)},
+    claims={"h": 2},
+    fenced={3: Receipt(9, "operator")},
+)
+
+
+@contextlib.asynccontextmanager
+async def keeper_in(directory: Path, limit_s: float = LIMIT_S) -> AsyncIterator[Keeper]:
+    made = Keeper(directory, OLD, limit_s)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+async def test_v4b_what_is_kept_is_loaded_again(tmp_path: Path) -> None:
+    async with keeper_in(tmp_path) as keeper:
+        await keeper.keep(NEW)
+    assert identity.load(tmp_path) == NEW
+
+
+async def test_v4b_what_is_known_to_be_there_is_not_written_again(tmp_path: Path) -> None:
+    async with keeper_in(tmp_path) as keeper:
+        await keeper.keep(OLD)
+        assert not (tmp_path / identity.NODE_FILE).exists()
+        await keeper.keep(NEW)
+        (tmp_path / identity.NODE_FILE).unlink()
+        await keeper.keep(NEW)
+        assert not (tmp_path / identity.NODE_FILE).exists()
+
+
+async def test_v4b_what_cannot_be_kept_is_told_and_tried_again(tmp_path: Path) -> None:
+    place = tmp_path / "state"
+    async with keeper_in(place) as keeper:
+        with pytest.raises(UnkeptError, match=r"cannot write .*node.json: No such file"):
+            await keeper.keep(NEW)
+        place.mkdir()
+        await keeper.keep(NEW)
+    assert identity.load(place) == NEW
+
+
+async def test_v4b_a_disk_that_hangs_is_given_up(tmp_path: Path) -> None:
+    held = threading.Event()
+    async with keeper_in(tmp_path, 0.05) as keeper:
+        try:
+            with pytest.raises(HungError):
+                await keeper._worker.call(held.wait, limit_s=0.05)
+            with pytest.raises(UnkeptError, match="does not answer"):
+                await keeper.keep(NEW)
+        finally:
+            held.set()
+
+
+async def test_v4b_a_status_is_published_only_when_its_memory_is_on_the_local_disk(
+    tmp_path: Path,
+) -> None:
+    state, told = tmp_path / "state", list[str]()
+    (tmp_path / "mfs").mkdir()
+    layout = Layout(tmp_path / "mfs", "v")
+    publisher = Publisher(
+        layout,
+        1,
+        "ffff",
+        lambda status, _: told.append(f"written {status.seq}"),
+        told.append,
+        told.append,
+        keeper=Keeper(state, OLD, LIMIT_S),
+    )
+    try:
+        await publisher.read_former()
+        first, second = (Status(node=1, inc=18, run="ffff", boot="b", seq=n) for n in (1, 2))
+        await publisher.publish(first, NEW)
+        assert not layout.clstat(1).exists()
+        assert "node.json: No such file" in told[0]
+        state.mkdir()
+        await publisher.publish(second, NEW)
+        assert told[1:] == ["written 2"]
+        assert parse_clstat(layout.clstat(1).read_bytes()) == second
+        assert identity.load(state) == NEW
+        state.rename(tmp_path / "away")
+        await publisher.publish(first, NEW)  # nothing new is promised: the disk is not needed
+        assert told[2:] == ["written 1"]
+    finally:
+        publisher.close()
