@@ -51,8 +51,10 @@ bench: $(DEV_STAMP) ## latencies, CPU and memory beside a floor measured in the 
 sim: $(DEV_STAMP) ## whole clusters in virtual time, seeded, with faults (ARGS='--seeds 2000')
 	$(BIN)/python -m tests.sim $(ARGS)
 
-mutants: $(DEV_STAMP) ## breaks one rule after the other: how many seeds until a checker notices
+# With names in ARGS: of the mutants of the core, alone.
+mutants: $(DEV_STAMP) ## breaks one rule after the other, in the core and in the shell: what notices it
 	$(BIN)/python -m tests.sim.mutants $(ARGS)
+	$(if $(ARGS),,$(BIN)/python -m tests.mutants)
 
 chaos: $(DEV_STAMP) ## faults against real processes, then a verdict (MINUTES=10 SEED=7; root: with FUSE)
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

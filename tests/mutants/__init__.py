@@ -1,0 +1,1 @@
+"""Breaks of one line each in what the simulator does not run: clinit, monitor, control, formats."""
