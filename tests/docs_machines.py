@@ -9,6 +9,7 @@ from typing import Any
 
 from mosha.core import group_table, process_table
 from mosha.core.ladder import KILL_RUNG, Limits, ladder_step
+from tests.mutants.shell import SHELL
 from tests.sim import story as scenarios
 from tests.sim.mutants import KILLED, MUTANTS
 
@@ -73,6 +74,16 @@ def mutants(argument: str) -> str:
     noticed = noticed_by(KILLED)
     lines = ["| rule | broken | noticed by |", "| --- | --- | --- |"]
     lines += [f"| {m.rule} | {m.name} | {noticed[m.name]} |" for m in MUTANTS]
+    return "\n".join(lines)
+
+
+def shell_mutants(argument: str) -> str:
+    """Return for what the lines of the shell are that are broken, and what has to notice."""
+    del argument
+    lines = ["| what is broken | where | noticed by |", "| --- | --- | --- |"]
+    for mutant in SHELL:
+        test = mutant.test.rpartition("::")[2].partition("[")[0]
+        lines.append(f"| {mutant.why} | `{mutant.path}` | {test} |")
     return "\n".join(lines)
 
 

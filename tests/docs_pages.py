@@ -385,6 +385,7 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "times": _times,
     "machine": docs_machines.machine,
     "mutants": docs_machines.mutants,
+    "shell-mutants": docs_machines.shell_mutants,
     "story": docs_machines.story,
 }
 

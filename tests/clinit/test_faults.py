@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import resource
 import secrets
@@ -18,7 +19,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from mosha.clinit import cgroups
+from mosha.clinit import cgroups, descriptors
 from mosha.clinit.faults import Faults
 from mosha.clock import boottime
 from mosha.control.protocol import Hello, Tell
@@ -95,11 +96,32 @@ def test_clinit_raises_its_limit_of_open_files_and_its_children_keep_theirs(
     assert d.lines() == [str(soft)]
 
 
+def test_what_kills_gets_a_descriptor_when_no_other_is_left() -> None:
+    before, taken = resource.getrlimit(resource.RLIMIT_NOFILE), []
+    spares = len(descriptors._spares)
+    descriptors.hold_spares()
+    try:
+        lowest = os.dup(0)
+        os.close(lowest)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, before[1]))
+        with contextlib.suppress(OSError):  # those below the lowest free one are taken
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        with pytest.raises(OSError, match="Too many open files"):
+            os.open(os.devnull, os.O_RDONLY)
+        os.close(descriptors.with_spare(lambda: os.open(os.devnull, os.O_RDONLY)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for fd in (*taken, *descriptors._spares[spares:]):
+            os.close(fd)
+        del descriptors._spares[spares:]
+
+
 # --- signals -------------------------------------------------------------------------------
 
 AS_NOBODY = """
     import os, pathlib, signal, sys
-    from mosha.clinit import cgroups
+    from mosha.clinit import cgroups, descriptors
     os.setgroups([]); os.setgid({nobody}); os.setuid({nobody})
     sent = cgroups.send(pathlib.Path({cgroup!r}), signal.SIGTERM)
     print(sorted(sent.pids), sorted(sent.failed))

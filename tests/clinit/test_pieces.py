@@ -84,6 +84,22 @@ async def test_an_alarm_can_be_set_anew_from_its_ring() -> None:
     assert len(rang) == 5
 
 
+async def test_an_alarm_that_rang_can_be_set_to_the_same_time_again() -> None:
+    rang: list[float] = []
+    when = boottime()
+
+    def ring() -> None:
+        rang.append(when)
+        alarm.set(when if len(rang) < 3 else None)
+
+    alarm = Alarm(ring)
+    try:
+        alarm.set(when)
+        await until(lambda: len(rang) == 3)
+    finally:
+        alarm.close()
+
+
 # --- files that hang ---------------------------------------------------------------------
 
 
@@ -218,6 +234,16 @@ def test_a_cgroup_that_is_gone_is_empty(tmp_path: Path) -> None:
     assert cgroups.send(gone, signal.SIGTERM) == ([], {})
     cgroups.kill(gone)
     assert cgroups.remove(gone)
+
+
+def test_what_cannot_be_looked_into_does_not_count_as_empty(tmp_path: Path) -> None:
+    """Only ENOENT and ENODEV mean that a cgroup is gone; here it is ENOTDIR (finding 1.2)."""
+    path = tmp_path / "file"
+    path.touch()
+    assert cgroups.populated(path)
+    for ask in (cgroups.pids, cgroups.below):
+        with pytest.raises(NotADirectoryError):
+            ask(path)
 
 
 def test_a_process_is_seen_with_its_parent_and_session() -> None:

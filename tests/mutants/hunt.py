@@ -55,7 +55,14 @@ def noticed_by(tree: Path, tests: Sequence[str], limit_s: float) -> str:
     Judged by what pytest says and not by its exit status, which also tells of files that are left.
     """
     words = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
-    environment = os.environ | {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    # A run in which a test fails keeps its files: they go with the trees.
+    temporary = tree.parent / "t"
+    temporary.mkdir(exist_ok=True)
+    environment = os.environ | {
+        "PYTHONPATH": str(tree),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TMPDIR": str(temporary),
+    }
     process = subprocess.Popen(
         [*words, *(f"tests/{test}" for test in tests)],
         cwd=tree,
