@@ -115,7 +115,9 @@ async def engine_of(
             tasks.cancel_scope.cancel()
             engine.close()
             forker.dismiss()
-            await anyio.to_thread.run_sync(os.waitpid, forker.pid, 0)
+            # Shielded: a cancellation here would take the place of what a test has found.
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(os.waitpid, forker.pid, 0)
             state.close()
 
 
