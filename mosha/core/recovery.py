@@ -19,6 +19,7 @@ from mosha.core.tables import PLAN_LEVEL
 from mosha.core.timing import TIMEOUT_MAX_S
 
 NOTHING = Memory()
+NEVER_VOTED = Term(0)
 
 CLSTAT_LOST = "the own clstat is older than what this node has published: its medium lost writes"
 MEMORY_LOST = "others have read later statuses of this node than it remembers: its disk lost writes"
@@ -173,6 +174,8 @@ def _recover_ballots(mind: Mind, memory: Memory, former: Status | None, now: flo
         mind.view.know_term(group, term.known)
         mind.seat(group).ballot = Ballot(None, term.voted)
     for group, vote in votes.items():
+        if any(vote.term < part.terms.get(group, NEVER_VOTED).voted for part in parts):
+            continue  # a vote for a higher term was given since: this one had been released before
         seat = mind.seat(group)
         seat.ballot = Ballot(vote, max(vote.term, seat.ballot.voted))
         mind.view.know_term(group, vote.term)

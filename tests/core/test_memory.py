@@ -101,6 +101,12 @@ def test_v4b_of_two_votes_with_one_term_the_one_written_last_counts() -> None:
     assert ballot(reborn(replace(KNOWN, inc=INC - 1, votes={G: winner})))[0] == VOTE
 
 
+def test_v4b_a_vote_that_was_released_is_not_found_again_in_an_older_clstat() -> None:
+    """The memory has voted for a higher term since, so the older vote was free by then (V1)."""
+    node = reborn(replace(KNOWN, terms={G: Term(8, voted=8)}))
+    assert ballot(node) == (None, 8)
+
+
 def test_v4b_a_term_never_repeats_though_the_clstat_is_lost() -> None:
     node = reborn(replace(KNOWN, claims={G: 9}), None)
     assert node.mind.view.terms[G] == 9

@@ -250,8 +250,8 @@ MONITOR: tuple[ShellMutant, ...] = (
     M(
         "V4: of the statuses that wait the last one is written",
         "monitor/publisher.py",
-        "            status, self._next = self._next, None\n",
-        "            status = self._next\n",
+        "            (status, memory), self._next = self._next or (None, None), None\n",
+        "            status, memory = self._next or (None, None)\n",
         "monitor/test_publisher.py::test_of_the_statuses_that_wait_the_last_one_is_written",
     ),
     M(
