@@ -336,9 +336,8 @@ def open_to_all(path: Path) -> None:
     """Let only the daemon itself be in a stranger's way."""
     path.chmod(0o777)
     for directory in path.parents:
-        if directory.stat().st_mode & 0o001:
-            break
-        directory.chmod(0o711)
+        if not directory.stat().st_mode & 0o001:
+            directory.chmod(0o711)
 
 
 @pytest.mark.root("becomes another user")
