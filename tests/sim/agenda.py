@@ -46,15 +46,26 @@ class Agenda:
 class Clock:
     """CLOCK_BOOTTIME of one machine: it counts from its boot, at a rate of its own."""
 
-    __slots__ = ("base", "booted", "rate")
+    __slots__ = ("base", "booted", "rate", "still")
 
     def __init__(self, booted: float, rate: float, base: float) -> None:
         self.booted, self.rate, self.base = booted, rate, base
+        self.still = False
+
+    def stop(self, true: float) -> None:
+        """Stand still from a true moment on."""
+        self.base, self.booted, self.still = self.local(true), true, True
+
+    def go_on(self, true: float) -> None:
+        """Go on from where it stopped."""
+        self.booted, self.still = true, False
 
     def local(self, true: float) -> float:
         """Return what this clock shows at a true moment."""
+        if self.still:
+            return self.base
         return self.base + (true - self.booted) * self.rate
 
     def true(self, local: float) -> float:
-        """Return the true moment at which this clock shows `local`."""
+        """Return the true moment at which this clock shows `local`, if it goes on at once."""
         return self.booted + (local - self.base) / self.rate

@@ -28,6 +28,7 @@ from tests.sim.tables import read_cltab
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
+    from tests.sim.monitor import Monitor
 
 
 class Child(Struct, eq=False):
@@ -54,14 +55,17 @@ class _Watches(Struct):
 class Clinit:
     """One life of a clinit on a machine."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, number: int) -> None:
         self.machine = machine
+        self.number = number
         self.specs = {spec.name: spec for spec in machine.cluster.world.groups}
         self.supervisor = Supervisor()
         self.children: dict[str, list[Child]] = {}
         self.alive = True
         self.paused = False
         self._late: list[Callable[[], None]] = []
+        self._monitor: Monitor | None = None
+        self._free_at = 0.0
         self._watches = _Watches()
         self._due: float | None = None
         self._table: bytes | None = None
@@ -69,6 +73,33 @@ class Clinit:
         self._reread()
 
     # --- what the monitor asks -------------------------------------------------------
+
+    def subscribe(self, monitor: Monitor, reply: Callable[[], None]) -> None:
+        """Take the monitor of now; it is answered after the tells that have come before."""
+        self._monitor = monitor
+        self._in_order(0.0, reply)
+
+    def ask(self, monitor: Monitor, tell: Tell, reply: Callable[[str], None]) -> None:
+        """Take a tell from the socket, in the order in which they came."""
+        slow = self.machine.weather.of("slowlook", self.machine.id)
+        if slow is not None:
+            self.machine.cover("fault slow look at cltab")
+        look_s = 0.0 if slow is None else slow.amount * self.machine.rng.random()
+        self._in_order(look_s, partial(self._obey, monitor, tell, reply))
+
+    def _in_order(self, takes_s: float, act: Callable[[], None]) -> None:
+        now = self.machine.agenda.now
+        self._free_at = max(now, self._free_at) + takes_s
+        if self._free_at <= now:
+            act()
+        else:
+            self.machine.after(self._free_at - now, act)
+
+    def _obey(self, monitor: Monitor, tell: Tell, reply: Callable[[str], None]) -> None:
+        if self._monitor is not None and monitor is not self._monitor:
+            self.machine.cover("rule tell of a former monitor refused")
+            return
+        reply(self.tell(tell) if self.alive else "")
 
     def tell(self, tell: Tell) -> str:
         """Take a tell, after a look at cltab (C1.16); return why it was refused, "" if not."""
@@ -247,7 +278,9 @@ class Clinit:
         child = Child(entry.group, entry.tag, launch.run, launch.level)
         self.children.setdefault(entry.group, []).append(child)
         if child.exclusive:
-            self.machine.truth.started(self.machine.id, entry.group, launch.term, launch.level)
+            self.machine.truth.started(
+                self.machine.id, entry.group, launch.term, launch.level, clinit=self.number
+            )
         spawned = processes.Spawned(launch.run, 1)
         self._soon(partial(self.feed, EntryEvent(entry.group, entry.tag, spawned)))
         verb, _, seconds = entry.command.partition(" ")
@@ -287,7 +320,7 @@ class Clinit:
         left = self.children[child.group]
         left.remove(child)
         if child.exclusive and not any(c.exclusive for c in left):
-            self.machine.truth.ended(self.machine.id, child.group)
+            self.machine.truth.ended(self.machine.id, child.group, clinit=self.number)
 
     def _answer(self, group: str) -> None:
         """Answer the watches of a group that are fulfilled now."""

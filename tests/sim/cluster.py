@@ -18,6 +18,7 @@ from mosha.core.tables import STOP_LEVEL
 from mosha.core.turn import Turn
 from tests.sim import edits, sayings
 from tests.sim.agenda import Agenda, chance
+from tests.sim.checks.evidence import Evidence
 from tests.sim.checks.exclusion import Exclusion
 from tests.sim.checks.leases import Leases
 from tests.sim.checks.liveness import Expected, Liveness, Seen
@@ -66,6 +67,7 @@ class Cluster:
         self.tables = TablesInForce()
         self.liveness = Liveness()
         self.shots = Shots(world)
+        self.evidence = Evidence()
         receipts = Receipts(3 * world.timing.timeout_s, self.apart, required=world.fence.required)
         self.truth = Truth(
             lambda: self.agenda.now,
@@ -78,6 +80,7 @@ class Cluster:
                 self.tables,
                 self.liveness,
                 self.shots,
+                self.evidence,
             ],
         )
         self.truth.telling = telling
@@ -122,15 +125,43 @@ class Cluster:
     def _look(self) -> None:
         """Compare what runs with its deadlines, at all times."""
         for machine in self.machines.values():
-            clinit = machine.clinit
-            if not machine.up or clinit is None:
-                continue
-            for name, unit in clinit.supervisor.units.items():
-                deadlines = unit.group.deadlines
-                kill_at = deadlines.kill_at if deadlines else None
-                self.leases.look(machine.id, name, kill_at, machine.now)
+            for clinit in machine.clinits() if machine.up else ():
+                for name, unit in clinit.supervisor.units.items():
+                    deadlines = unit.group.deadlines
+                    kill_at = deadlines.kill_at if deadlines else None
+                    self.leases.look(machine.id, clinit.number, name, kill_at, machine.now)
         step = self.world.timing.timeout_s / LOOKS_PER_TIMEOUT
         self.agenda.at(self.agenda.now + step, self._look)
+
+    def watch_ghost(self, machine: Machine) -> None:
+        """See to it that what a standing clock kept alive ends at the first look (G1).
+
+        Nothing is judged where something else keeps the node from looking, or from being heard.
+        """
+        monitor, life = machine.monitor, machine.life
+        if monitor is None or not monitor.ready or self._hindered(machine):
+            return
+        looks_s = 2 * self.world.timing.heartbeat_s + 2 * self.world.lag_s + 8 * self.world.ipc_s
+
+        def judge() -> None:
+            same = machine.monitor is monitor and machine.life == life
+            if not same or self._hindered(machine):
+                return
+            if groups := self.exclusion.overlapping(machine.id):
+                raise self.truth.violated(
+                    "exclusion", f"the ghost of {groups} on node {machine.id} is alive"
+                )
+            self.truth.cover("rule ghost looked for")
+
+        self.agenda.at(self.agenda.now + looks_s, judge)
+
+    def _hindered(self, machine: Machine) -> bool:
+        monitor, clinit = machine.monitor, machine.clinit
+        free = monitor is not None and not monitor.paused and not machine.clock.still
+        obeyed = clinit is not None and not clinit.paused
+        return bool(self.weather.in_force or self.faults.current or machine.strays) or not (
+            free and obeyed
+        )
 
     def _watch_cold_start(self) -> None:
         first = min((fault.at for fault in self.world.faults), default=self.world.chaos_s)
@@ -257,10 +288,10 @@ class Cluster:
 
     # --- facts from the machines ---------------------------------------------------------
 
-    def land(self, node: int, status: Status, text: str) -> None:
+    def land(self, node: int, status: Status, text: str, *, late: bool = False) -> None:
         """Replace a node's file; the others see it each after a lag of its own."""
         version = self.files.land(node, text)
-        self.truth.landed(node, status)
+        self.truth.landed(node, status, late=late)
         for reader in self.world.ids:
             if reader != node:
                 self.spread(reader, node, version)

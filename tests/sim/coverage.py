@@ -13,9 +13,8 @@ from tests.sim.world import KINDS
 
 _DONE_TO_TABLES = ("adopt", "refuse", "fetched", "discard", "write")
 
-# No clock stands still in a drawn world, so there are no ghosts (G1): tests/core/test_ghosts.py.
-# Nobody gives orders in one either: tests/core/test_orders.py.
-_UNSEEN = ("superseded", "restart asked", "stopped to start again")
+# Nobody gives orders in a drawn world: tests/core/test_orders.py.
+_UNSEEN = ("restart asked", "stopped to start again")
 
 EXERCISED: tuple[str, ...] = (
     *(f"row {row.name}" for row in ROWS if row.name not in _UNSEEN),
@@ -39,6 +38,12 @@ EXERCISED: tuple[str, ...] = (
     *("fault fence works", "fault fence fails", "fault fence hangs", "fault fence print"),
     *("fault fence lies", "fault test fails", "fault reordered"),
     "fault version held back by a cut",
+    *("fault write of a killed monitor landed", "fault tell of a killed monitor"),
+    *("fault slow look at cltab", "rule tell of a former monitor refused"),
+    *("fault last clstats lost", "fault older clstat of the same boot"),
+    *("note timeout_kept", "note status_withheld", "note writes_lost"),
+    *("rule operator erred", "rule overlap attributed to a clock that stood still"),
+    *("rule ghost looked for", "note ghost_killed"),
     *(f"fault {kind}" for kind in KINDS),
 )
 

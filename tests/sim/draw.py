@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from mosha.core.timing import Timing, derive, unsafe
 from tests.sim.agenda import chance
-from tests.sim.fate import a_fate, a_fault
-from tests.sim.world import HIDING, KINDS, FenceSpec, GroupSpec, World
+from tests.sim.fate import FORGETTING, a_fate, a_fault
+from tests.sim.world import HIDING, KINDS, Fault, FenceSpec, GroupSpec, World
 
 # Own clock rates: two of them differ by less than the one percent of the promise.
 RATE_MIN, RATE_MAX = 0.9951, 1.0048
@@ -56,6 +56,7 @@ def draw(seed: int, storm: tuple[str, ...] = ()) -> World:
         lag_s=lag_s,
         lag_tail=rng.choice((0.0, 0.0, 0.05, 0.2)),
         reorder=rng.random() < 0.3,
+        late_writes=rng.random() < 0.3,
         ipc_s=timing.heartbeat_s * rng.choice((0.002, 0.01, 0.1)),
         fence=_fence(rng, timing),
         chaos_s=timing.timeout_s * rng.uniform(4, 11),
@@ -77,10 +78,11 @@ def _unhidden(world: World) -> World:
 def calm_limit_s(world: World) -> float:
     """Return how long after the last fault everything must run: the liveness bound.
 
-    T for silent nodes, T for stale ones, one ban, then 60 heartbeats and 20 s of back-off.
+    T for silent nodes, T for stale ones, one ban, then 60 heartbeats and 20 s of back-off; and as
+    many T more as a node may count with that had a longer one (T1).
     """
     t = world.timing
-    return 2.2 * t.timeout_s + t.ban_s + 60 * t.heartbeat_s + 20.0 + t.start_grace_s
+    return 4.2 * t.timeout_s + t.ban_s + 60 * t.heartbeat_s + 20.0 + t.start_grace_s
 
 
 def _timing(rng: random.Random) -> tuple[Timing, float]:
@@ -169,6 +171,7 @@ def _stormy(rng: random.Random, seed: int, kinds: tuple[str, ...]) -> World:
         rates=_rates(rng, nodes),
         lag_s=timing.heartbeat_s * rng.choice((0.01, 0.3)),
         reorder=rng.random() < 0.5,
+        late_writes=rng.random() < 0.5,
         ipc_s=timing.heartbeat_s * rng.choice((0.002, 0.05)),
         fence=_fence(rng, timing) if rng.random() < 0.3 else FenceSpec(),
     )
@@ -176,13 +179,15 @@ def _stormy(rng: random.Random, seed: int, kinds: tuple[str, ...]) -> World:
     chaos_s = timeout_s * (0.5 + 4.0 * storms)
     world = replace(world, chaos_s=chaos_s, calm_s=calm_limit_s(world))
     wiped = set(rng.sample(world.ids, (nodes - 1) // 2))
-    faults = []
+    faults: list[Fault] = []
     for k in range(storms):
         begins = timeout_s * (4.0 * k + rng.uniform(0.3, 1.0))
         width = timeout_s * rng.choice((0.02, 0.2, 0.8))
         for kind in kinds:
             at = begins + rng.random() * width
             fault = a_fault(rng, world, at, kind, list(world.ids))
-            if kind not in ("wipe", "losedir") or set(fault.nodes) <= wiped:
+            if kind == "renode" and any(it.kind == "renode" for it in faults):
+                continue
+            if kind not in FORGETTING or set(fault.nodes) <= wiped:
                 faults.append(fault)
     return replace(world, faults=tuple(sorted(faults, key=lambda fault: fault.at)))

@@ -13,6 +13,8 @@ from tests.sim.world import KINDS, Fault, World
 RESTORED = 0.15
 # So many edits have another one beside them, on any node, before anybody can have seen it.
 CONCURRENT = 0.4
+# What loses what a node remembers of itself. Those that forget are a minority: terms survive.
+FORGETTING = frozenset({"wipe", "losedir", "losestate", "newrundir"})
 ERRORS = {"readerror": ("EIO", "ESTALE", "ENOENT"), "full": ("ENOSPC", "EIO")}
 
 
@@ -31,14 +33,16 @@ def a_fate(rng: random.Random, world: World) -> tuple[Fault, ...]:
     if rng.random() < 0.4:  # in bursts: what belongs together comes together
         times = [_bunched(rng, times, t) for _ in times]
     wiped: set[int] = set()
-    found = []
+    found: list[Fault] = []
     for at in sorted(times):
         fault = a_fault(rng, world, at, rng.choices(kinds, weights)[0], focus)
-        if fault.kind in ("wipe", "losedir"):
+        if fault.kind in FORGETTING:
             wiped.update(fault.nodes)
-            if len(wiped) > (world.nodes - 1) // 2:  # who forgets is a minority: terms survive
+            if len(wiped) > (world.nodes - 1) // 2:
                 wiped.difference_update(fault.nodes)
                 continue
+        if fault.kind == "renode" and any(it.kind == "renode" for it in found):
+            continue  # one step on all nodes, before the next
         found.append(fault)
         if fault.kind in ("edit", "cltab") and rng.random() < CONCURRENT:
             beside = at + rng.choice((0.0, world.lag_s, t.heartbeat_s)) * rng.random()
@@ -69,11 +73,15 @@ def a_fault(rng: random.Random, world: World, at: float, kind: str, focus: list[
     match kind:
         case "cut":
             return _cut(rng, world, fault)
-        case "lag" | "slow" | "wallclock":
+        case "lag" | "slow" | "wallclock" | "slowlook" | "retime":
             return replace(fault, amount=round(_amount(rng, t, kind), 4))
         case "readerror" | "full":
             return replace(fault, word=rng.choice(ERRORS[kind]))
-        case "killmonitor" | "killclinit" | "crash" | "wipe":
+        case "losewrites" | "oldclstat":
+            quick = rng.random() < 0.5
+            lasts = t.heartbeat_s * 0.3 if quick else lasts
+            return replace(fault, lasts=round(lasts, 4), amount=float(rng.randint(1, 12)))
+        case "killmonitor" | "killclinit" | "crash" | "wipe" | "losestate" | "newrundir":
             quick = rng.random() < 0.5
             return replace(fault, lasts=round(t.heartbeat_s * 0.3 if quick else lasts, 4))
         case "die":
@@ -88,7 +96,9 @@ def a_fault(rng: random.Random, world: World, at: float, kind: str, focus: list[
             how = rng.choice(("changed", "grown", "gone", "back", "back"))
             word = f"{rng.choice(world.groups).name} {how}"
             return replace(fault, word=word, amount=_age(rng))
-        case "confirm":
+        case "renode":
+            return replace(fault, nodes=world.ids, others=(node,), lasts=round(3 * lasts, 4))
+        case "confirm" | "errconfirm":
             return replace(fault, others=(rng.choice([n for n in world.ids if n != node]),))
     return fault
 
@@ -106,6 +116,10 @@ def _cut(rng: random.Random, world: World, fault: Fault) -> Fault:
 def _amount(rng: random.Random, t: Timing, kind: str) -> float:
     if kind == "wallclock":
         return rng.choice((-1e9, -1e5, 1e5, 1e9))
+    if kind == "retime":
+        return rng.choice((0.25, 0.5, 2.0))
+    if kind == "slowlook":
+        return t.timeout_s * rng.choice((0.05, 0.3, 1.0))
     if kind == "lag":
         return t.timeout_s * rng.choice((0.1, 0.3, 1.0))
     return t.heartbeat_s * rng.choice((0.05, 0.5, 2.0))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Deed = Callable[["Machine", Fault], None]
 
+POWER = frozenset({"crash", "wipe", "losewrites", "renode"})
+
 
 class Faults:
     """Carries out the faults of one world."""
@@ -40,6 +42,14 @@ class Faults:
             "cltab": self._edit_cltab,
             "badcltab": self._bad_cltab,
             "confirm": self._confirm,
+            "losewrites": self._lose_writes,
+            "oldclstat": self._old_clstat,
+            "retime": self._retime,
+            "losestate": self._lose_state,
+            "newrundir": self._lose_state,
+            "standstill": lambda machine, _: machine.stand_still(),
+            "renode": self._renode,
+            "errconfirm": self._confirm_wrongly,
         }
         self._end: dict[str, Deed] = {
             "vanish": lambda machine, _: cluster.files.gone.discard(machine.id),
@@ -49,6 +59,13 @@ class Faults:
             "crash": self._boot,
             "wipe": self._boot,
             "wallclock": self._jump_back,
+            "losewrites": self._boot,
+            "oldclstat": lambda machine, _: machine.start_monitor(),
+            "retime": self._retime_back,
+            "losestate": lambda machine, _: machine.start_monitor(),
+            "newrundir": lambda machine, _: machine.start_monitor(),
+            "standstill": lambda machine, _: machine.go_on(),
+            "renode": self._renode_back,
         }
 
     def begin(self, fault: Fault) -> None:
@@ -63,7 +80,9 @@ class Faults:
             cluster.weather.begin(fault)
         else:
             for node in fault.nodes:
-                self._begin[fault.kind](cluster.machines[node], fault)
+                # Nobody does anything on a machine that stands still, but takes its power away.
+                if not cluster.machines[node].clock.still or fault.kind in POWER:
+                    self._begin[fault.kind](cluster.machines[node], fault)
         cluster.agenda.at(fault.at + fault.lasts, partial(self.end, fault))
 
     def end(self, fault: Fault) -> None:
@@ -89,6 +108,9 @@ class Faults:
             self.end(fault)
         for machine in self.cluster.machines.values():
             machine.wall_jump_s = 0.0
+            if machine.timing != self.cluster.world.timing:
+                machine.retime(1.0)
+                machine.restart_monitor()
             for shelf in machine.disk.tables.values():
                 if shelf.refused is not None:
                     shelf.file = None  # somebody removes the file that was refused
@@ -135,6 +157,52 @@ class Faults:
         machine.crash()
         machine.lose_directory()
 
+    def _lose_writes(self, machine: Machine, fault: Fault) -> None:
+        """Cut the power; what the file server had not yet written is lost with it."""
+        machine.crash()
+        if self.cluster.files.go_back(machine.id, int(fault.amount)):
+            self.cluster.truth.cover("fault last clstats lost")
+
+    def _old_clstat(self, machine: Machine, fault: Fault) -> None:
+        machine.kill_monitor()
+        if machine.up and self.cluster.files.go_back(machine.id, int(fault.amount)):
+            self.cluster.truth.cover("fault older clstat of the same boot")
+
+    def _retime(self, machine: Machine, fault: Fault) -> None:
+        machine.retime(fault.amount)
+        machine.restart_monitor()
+
+    def _retime_back(self, machine: Machine, fault: Fault) -> None:
+        del fault
+        machine.retime(1.0)
+        machine.restart_monitor()
+
+    def _lose_state(self, machine: Machine, fault: Fault) -> None:
+        if machine.up:
+            machine.kill_monitor()
+            machine.lose_state(clinit=fault.kind == "newrundir")
+
+    def _renode(self, machine: Machine, fault: Fault) -> None:
+        """Take a node out of the list, on one node after the other (`nodes` of mosha.toml)."""
+        if machine.id in fault.others:
+            machine.crash()
+            return
+        self._relist(machine, fault, machine.nodes - set(fault.others))
+
+    def _renode_back(self, machine: Machine, fault: Fault) -> None:
+        if machine.id in fault.others:
+            self._boot(machine, fault)
+            return
+        self._relist(machine, fault, frozenset(self.cluster.world.ids))
+
+    def _relist(self, machine: Machine, fault: Fault, nodes: frozenset[int]) -> None:
+        def restart() -> None:
+            machine.nodes = nodes
+            machine.restart_monitor()
+
+        step_s = fault.lasts / (2 * self.cluster.world.nodes)
+        self.cluster.agenda.at(self.cluster.agenda.now + machine.id * step_s, restart)
+
     def _boot(self, machine: Machine, fault: Fault) -> None:
         del fault
         if machine.id not in self.cluster.stay_dead():
@@ -173,6 +241,11 @@ class Faults:
     @staticmethod
     def _save(machine: Machine, table: str, text: bytes, age_s: float = 0.0) -> None:
         machine.disk.tables[table].file = (text, int((machine.wall_s - age_s) * 1e9))
+
+    def _confirm_wrongly(self, machine: Machine, fault: Fault) -> None:
+        for other in fault.others:
+            until = min(fault.at + fault.lasts, self.cluster.world.chaos_s)
+            self.cluster.fences.confirm_wrongly(machine, self.cluster.machines[other], until)
 
     def _confirm(self, machine: Machine, fault: Fault) -> None:
         for other in fault.others:

@@ -63,9 +63,29 @@ class Fences:
             truth.receipt(order.node, order.inc, honest=outcome != "lies")
         monitor.soon(0.0, partial(monitor.shot, order, told))
 
+    def confirm_wrongly(self, at: Machine, other: Machine, until: float) -> None:
+        """Let an operator vouch for a node that he has not looked at, until that is taken."""
+        now = self.cluster.agenda.now
+        again = partial(self.confirm_wrongly, at, other, until)
+        if now < until:
+            self.cluster.agenda.at(now + self.cluster.world.timing.heartbeat_s, again)
+        if at.monitor is None or not at.monitor.ready or at.monitor.paused or at.clock.still:
+            return
+        if not at.monitor.node.confirmed(other.id):
+            self.cluster.truth.cover("rule operator erred")
+            inc = self.cluster.newest_inc(other.id)
+            self.cluster.truth.receipt(other.id, inc, honest=not other.up)
+            at.monitor.settle()
+
     def confirm(self, at: Machine, dead: Machine) -> bool:
         """Let an honest operator vouch for a node; he looks first whether it is dead."""
-        if at.monitor is None or not at.monitor.ready or at.monitor.paused or dead.up:
+        if (
+            at.monitor is None
+            or not at.monitor.ready
+            or at.monitor.paused
+            or at.clock.still
+            or dead.up
+        ):
             return False
         inc = self.cluster.newest_inc(dead.id)
         refused = at.monitor.node.confirmed(dead.id)

@@ -144,6 +144,18 @@ class Files:
         for reader in self.world.ids:
             self._seen.pop((reader, node), None)
 
+    def go_back(self, node: int, versions: int) -> bool:
+        """Make the version so many before the newest one what all see; say whether it could be."""
+        kept = self.kept[node]
+        if len(kept) <= versions:
+            return False
+        del kept[len(kept) - versions :]
+        for reader in self.world.ids:
+            seen = self._seen.get((reader, node))
+            if seen is not None and seen.number > kept[-1].number:
+                self._seen[reader, node] = kept[-1]
+        return True
+
     def own(self, node: int) -> Status | None:
         """Read the own file at a start: the newest version, None if there is none whole."""
         kept = self.kept[node]

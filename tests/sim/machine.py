@@ -7,6 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mosha.core.life import Local
+from mosha.core.recovery import NOTHING
+from mosha.core.timing import Timing, derive
 from tests.sim.agenda import EPSILON_S, Clock, chance
 from tests.sim.clinit import Clinit
 from tests.sim.monitor import Monitor
@@ -38,6 +40,11 @@ class Machine:
         self.monitor: Monitor | None = None
         self.leaving_until: float | None = None
         self.clock = Clock(0.0, 1.0, 0.0)
+        self.nodes = frozenset(cluster.world.ids)
+        self.timing = cluster.world.timing
+        self.strays: list[Clinit] = []
+        self._clinits = 0
+        self._late: list[Callable[[], None]] = []
 
     # --- time ------------------------------------------------------------------------
 
@@ -61,8 +68,33 @@ class Machine:
         self.agenda.at(true, partial(self._in_life, self.life, act))
 
     def _in_life(self, life: int, act: Callable[[], None]) -> None:
-        if self.up and life == self.life:
+        if not self.up or life != self.life:
+            return
+        if self.clock.still:
+            self.defer(partial(self._in_life, life, act))
+        else:
             act()
+
+    def defer(self, act: Callable[[], None]) -> None:
+        """Do something when this machine, which stands still, goes on."""
+        self._late.append(act)
+
+    def stand_still(self) -> None:
+        """Stop with all that runs here, and the clock too, as a paused virtual machine does."""
+        if self.up and not self.clock.still:
+            self.clock.stop(self.agenda.now)
+            self.truth.stood_still(self.id)
+
+    def go_on(self) -> None:
+        """Go on from there, with all that has come meanwhile."""
+        if not self.clock.still:
+            return
+        self.clock.go_on(self.agenda.now)
+        self.truth.stood_still(self.id)
+        late, self._late = self._late, []
+        for act in late:
+            self.agenda.at(self.agenda.now, act)
+        self.cluster.watch_ghost(self)
 
     # --- life ------------------------------------------------------------------------
 
@@ -83,6 +115,11 @@ class Machine:
             return
         self.kill_monitor()
         self._end_clinit()
+        for stray in self.strays:
+            stray.end()
+        self.strays.clear()
+        self._late.clear()
+        self.clock.still = False
         self.up = False
         self.life += 1
         self.cluster.story(f"node {self.id} loses power")
@@ -96,6 +133,27 @@ class Machine:
         for name, shelf in lost.tables.items() if self.monitor is not None else ():
             self.disk.tables[name].in_force = shelf.in_force
         self.truth.forgot(self.id)
+
+    def lose_state(self, *, clinit: bool) -> None:
+        """Lose what is kept on the local disk; with the `clinit`, if its socket was there too."""
+        self.disk.memory = NOTHING
+        for shelf in self.disk.tables.values():
+            shelf.in_force = shelf.refused = None
+            shelf.shown = ()
+        if clinit and self.clinit is not None:
+            self.strays.append(self.clinit)
+            self.clinit = None
+        self.truth.forgot(self.id)
+
+    def retime(self, factor: float) -> None:
+        """Count with another timeout from the next start of the monitor on."""
+        t = self.cluster.world.timing
+        self.timing = t if factor == 1.0 else scaled(t, factor)
+
+    def restart_monitor(self) -> None:
+        """Kill the monitor and start another one, if the machine is up."""
+        self.kill_monitor()
+        self.start_monitor()
 
     def start_monitor(self) -> None:
         """Start the monitor if none runs."""
@@ -126,8 +184,13 @@ class Machine:
     def running_clinit(self) -> Clinit:
         """Return the clinit of this machine, started if there is none (what a monitor does)."""
         if self.clinit is None:
-            self.clinit = Clinit(self)
+            self._clinits += 1
+            self.clinit = Clinit(self, self._clinits)
         return self.clinit
+
+    def clinits(self) -> list[Clinit]:
+        """Return all that run on this machine, the one of its monitor first."""
+        return [*([self.clinit] if self.clinit is not None else []), *self.strays]
 
     def leave(self, until: float) -> None:
         """Leave in an orderly way, and come back."""
@@ -159,3 +222,15 @@ class Machine:
             return False
         self.cover("fault test fails")
         return True
+
+
+def scaled(t: Timing, factor: float) -> Timing:
+    """Return the same times for another timeout."""
+    return derive(
+        t.timeout_s * factor,
+        heartbeat_s=t.heartbeat_s * factor,
+        lease_s=t.lease_s * factor,
+        stop_budget_s=t.stop_budget_s * factor,
+        ban_s=t.ban_s,
+        start_grace_s=t.start_grace_s,
+    )

@@ -24,6 +24,7 @@ from mosha.core.shots import FenceOrder
 from mosha.core.status import Status
 from mosha.core.turn import Tell
 from tests.sim.agenda import EPSILON_S
+from tests.sim.checks.shots import Shooter
 from tests.sim.reader import Readers
 from tests.sim.tables import Tables
 from tests.sim.world import World
@@ -62,6 +63,7 @@ class Monitor:
         self.weather = machine.weather
         self.world: World = machine.cluster.world
         self.rng = machine.rng
+        self.timing, self.nodes = machine.timing, machine.nodes
         self.alive = True
         self.paused = False
         self.ready = False
@@ -89,7 +91,7 @@ class Monitor:
             machine.cover("rule born without the former life")
             machine.truth.forgot(machine.id)
         inc = max(1, int(machine.wall_s))
-        ids = frozenset(world.ids)
+        ids = self.nodes
         policy = Policy.ADAPTIVE if world.adaptive else Policy.MAJORITY
         fence = world.fence
         rules = FencingRules(
@@ -109,7 +111,7 @@ class Monitor:
         electorate = Electorate(policy, ids)
         if world.adaptive and machine.disk.electorate is not None:
             electorate = machine.disk.electorate
-        return Node(birth, world.timing, rules=rules, electorate=electorate, members=ids)
+        return Node(birth, self.timing, rules=rules, electorate=electorate, members=ids)
 
     # --- being a process ---------------------------------------------------------------
 
@@ -130,6 +132,9 @@ class Monitor:
     def handle(self, act: Act) -> None:
         """Deal with something now, or when this process gets to it."""
         if not self.alive:
+            return
+        if self.machine.clock.still:
+            self.machine.defer(partial(self.handle, act))
             return
         if self.paused:
             self._late.append(act)
@@ -169,7 +174,16 @@ class Monitor:
     def _connected(self) -> None:
         clinit = self.machine.running_clinit()
         if clinit.paused:
-            self.soon(self.world.timing.heartbeat_s, self._connected)
+            self.soon(self.timing.heartbeat_s, self._connected)
+            return
+        clinit.subscribe(self, partial(self._subscribed, clinit))
+
+    def _subscribed(self, clinit: Clinit) -> None:
+        if self.paused or not self.alive:
+            self.handle(partial(self._subscribed, clinit))
+            return
+        if clinit is not self.machine.clinit:
+            self.connect()  # it went before it had answered
             return
         self._connecting = False
         self.node.clinit_answered(clinit.locals(), self.now)
@@ -181,12 +195,12 @@ class Monitor:
         self.tables.look()
         self.readers.open()
         self.writer.open()
-        self.soon(self.world.timing.heartbeat_s, self._look_at_tables)
+        self.soon(self.timing.heartbeat_s, self._look_at_tables)
 
     def _look_at_tables(self) -> None:
         self.tables.look()
         self.tables.choose()
-        self.soon(self.world.timing.heartbeat_s, self._look_at_tables)
+        self.soon(self.timing.heartbeat_s, self._look_at_tables)
 
     def clinit_lost(self) -> None:
         """Hear that clinit is gone; start another one."""
@@ -257,7 +271,8 @@ class Monitor:
         self.cluster.turned(turn)
         if turn.tell is not None:
             task.busy = True
-            self.soon(self.world.ipc_s, partial(self._tell, task, turn.tell))
+            # What is on the socket is there, whatever becomes of this monitor.
+            self.machine.after(self.world.ipc_s, partial(self._tell, task, turn.tell))
         if turn.wake_at != task.wake_at:
             task.wake_at = turn.wake_at
             if turn.wake_at < math.inf:
@@ -270,9 +285,14 @@ class Monitor:
 
     def _tell(self, task: GroupTask, tell: Tell) -> None:
         clinit = self.machine.clinit
-        refusal = ""
-        if clinit is not None and not self._connecting:
-            refusal = clinit.tell(tell)
+        if clinit is None or self._connecting:
+            self._answered(task, tell, "")
+            return
+        if not self.alive:
+            self.machine.cover("fault tell of a killed monitor")
+        clinit.ask(self, tell, partial(self._answered, task, tell))
+
+    def _answered(self, task: GroupTask, tell: Tell, refusal: str) -> None:
         self.soon(self.world.ipc_s, partial(self._told, task, tell, refusal))
 
     def _told(self, task: GroupTask, tell: Tell, refusal: str) -> None:
@@ -291,7 +311,7 @@ class Monitor:
             return
         if any(seat.claim is not None for seat in self.node.mind.seats.values()):
             self._renewing = True
-            step = self.world.timing.heartbeat_s / RENEWALS_PER_HEARTBEAT
+            step = self.timing.heartbeat_s / RENEWALS_PER_HEARTBEAT
             self.soon(max(0.0, self._renewed_at + step - self.machine.agenda.now), self._renew)
 
     def _renew(self) -> None:
@@ -307,7 +327,8 @@ class Monitor:
     def _fence(self) -> None:
         orders, again = self.node.fence_orders(self.now)
         for order in orders:
-            self.cluster.shots.ordered(self.machine.id, order.node, self.began_s)
+            by = Shooter(self.began_s, self.timing.timeout_s, self.nodes)
+            self.cluster.shots.ordered(self.machine.id, order.node, by)
             self.cluster.fences.shoot(self, order)
         if again < math.inf and again != self._fence_at:
             self._fence_at = again

@@ -25,7 +25,7 @@ class Readers:
         self.monitor = monitor
         self.me = monitor.machine.id
         self.files = monitor.cluster.files
-        self.peers = [node for node in monitor.world.ids if node != self.me]
+        self.peers = sorted(monitor.machine.nodes - {self.me})
         self._last: dict[int, Status | None] = {}
         self._newest: dict[int, Stamp] = {}
         self._error: dict[int, str] = {}
@@ -36,7 +36,7 @@ class Readers:
     def open(self) -> None:
         """Look at everybody once, and again after T: then a lack of nodes means something."""
         self._look_at_all()
-        timing = self.monitor.world.timing
+        timing = self.monitor.timing
         self.monitor.at_local(
             self.monitor.now + timing.timeout_s + timing.poll_s, self._look_at_all
         )
@@ -47,7 +47,7 @@ class Readers:
 
     def notice(self, node: int) -> None:
         """Look at a node of which a new version became visible."""
-        if self.monitor.ready:
+        if self.monitor.ready and node in self.peers:
             self.look(node)
 
     def look(self, node: int, *, forced: bool = False) -> None:
@@ -98,11 +98,12 @@ class Readers:
                 if node not in self._newest or status.stamp > self._newest[node]:
                     self._newest[node] = status.stamp
                     monitor.cluster.shots.hears(self.me, status)
+                    monitor.cluster.evidence.hears(monitor, status)
                 monitor.heard(status)
                 monitor.want_renewals()
         if error not in ("", "ENOENT") and node not in self._retrying:
             self._retrying.add(node)
-            monitor.soon(monitor.world.timing.heartbeat_s, partial(self._retry, node))
+            monitor.soon(monitor.timing.heartbeat_s, partial(self._retry, node))
         self._judge_later(node)
 
     def _retry(self, node: int) -> None:
@@ -116,7 +117,7 @@ class Readers:
         due = self.monitor.node.look_at(node)
         if due < math.inf:
             self._judging[node] = due
-            poll_s = self.monitor.world.timing.poll_s * (0.1 + self.monitor.rng.random())
+            poll_s = self.monitor.timing.poll_s * (0.1 + self.monitor.rng.random())
             look_at = max(due, self.monitor.now) + poll_s
             self.monitor.at_local(look_at, partial(self._judge, node))
 

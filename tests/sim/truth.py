@@ -53,20 +53,25 @@ class Truth:
 
     # --- facts -------------------------------------------------------------------------
 
-    def started(self, node: int, group: str, term: int, level: str) -> None:
-        """A process of a level that needs a lease was started."""
+    def started(self, node: int, group: str, term: int, level: str, *, clinit: int) -> None:
+        """A process of a level that needs a lease was started, by this clinit of the node."""
         for checker in self.checkers:
-            checker.started(node, group, term, level)
+            checker.started(node, group, term, level, clinit=clinit)
 
-    def ended(self, node: int, group: str) -> None:
-        """The last such process of a group has ended on a node."""
+    def ended(self, node: int, group: str, *, clinit: int) -> None:
+        """The last such process of a group that one clinit had has ended on a node."""
         for checker in self.checkers:
-            checker.ended(node, group)
+            checker.ended(node, group, clinit=clinit)
 
-    def landed(self, node: int, status: Status) -> None:
-        """A status is on the file system."""
+    def landed(self, node: int, status: Status, *, late: bool = False) -> None:
+        """A status is on the file system; `late`: that of a monitor which is dead."""
         for checker in self.checkers:
-            checker.landed(node, status)
+            checker.landed(node, status, late=late)
+
+    def stood_still(self, node: int) -> None:
+        """The clock of a node stands still, or has just gone on: it may be a ghost (G1)."""
+        for checker in self.checkers:
+            checker.stood_still(node)
 
     def forgot(self, node: int) -> None:
         """A node lost its directory."""

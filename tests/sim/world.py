@@ -60,6 +60,7 @@ class World(Struct, frozen=True):
     lag_s: float = 0.002
     lag_tail: float = 0.0
     reorder: bool = False
+    late_writes: bool = False  # what a killed monitor was writing may still land
     ipc_s: float = 0.001
     fence: FenceSpec = FenceSpec()
     adaptive: bool = False
@@ -109,13 +110,22 @@ KINDS: dict[str, float] = {
     "badedit": 1,  # an edit that is no hactl
     "cltab": 3,  # cltab: group and what becomes of it in `word`; `amount` as above
     "badcltab": 1,  # an edit that is no cltab
+    "slowlook": 2,  # a look of clinit at cltab takes `amount` seconds
+    "losewrites": 2,  # power is lost, and the last `amount` versions of the own clstat with it
+    "oldclstat": 2,  # the monitor is restarted with its clstat of `amount` versions before
+    "retime": 3,  # the monitor is restarted with `amount` times the timeout; back again later
+    "losestate": 2,  # the monitor is restarted without what it keeps on its local disk
+    "newrundir": 2,  # the same, with another place for it: a second clinit beside the first
+    "standstill": 2,  # the machine stands still, and so does its clock: a paused virtual machine
+    "renode": 1,  # all nodes are restarted one after the other without `others`; back again later
+    "errconfirm": 2,  # an operator at `nodes` vouches for `others`, whoever they are
     "confirm": 1,  # an operator at `nodes` vouches for `others`: honest, says so of dead ones only
 }
 
 # Kinds that are nothing but weather: readers and writers ask for them.
 WEATHER = frozenset(
     {"cut", "lag", "stale", "torn", "readerror", "hangread", "full", "hangwrite", "slow"}
-    | {"hangstop", "failtest"}
+    | {"hangstop", "failtest", "slowlook"}
 )
 # Kinds that may keep what a node that lives writes from another, for as long as they last.
-HIDING = WEATHER - {"hangstop", "failtest"} | {"vanish"}
+HIDING = WEATHER - {"hangstop", "failtest", "slowlook"} | {"vanish", "standstill"}

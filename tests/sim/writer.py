@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tests.sim.monitor import Monitor
 
 GATHER_S = 0.01
+# So many of the writes that a killed monitor had under way land all the same.
+LATE = 0.7
 
 
 class Writer:
@@ -41,7 +43,7 @@ class Writer:
             self._again = True
         elif not self._wanted:
             self._wanted = True
-            gather_s = min(GATHER_S, self.monitor.world.timing.heartbeat_s / 4)
+            gather_s = min(GATHER_S, self.monitor.timing.heartbeat_s / 4)
             self.monitor.soon(gather_s, self._publish)
 
     def last(self) -> None:
@@ -65,8 +67,9 @@ class Writer:
             self._keep_mute()
             return
         self._beat += 1
-        monitor.soon(monitor.world.timing.heartbeat_s, partial(self._heartbeat, self._beat))
+        monitor.soon(monitor.timing.heartbeat_s, partial(self._heartbeat, self._beat))
         status = monitor.node.next_status(began, left=self._leaving)
+        monitor.cluster.evidence.says(monitor, status)
         memory = monitor.node.memory(status)
         if memory != self._kept:  # V4b
             monitor.machine.disk.memory = self._kept = memory
@@ -82,12 +85,14 @@ class Writer:
             monitor.machine.has_left()
         else:
             self._wanted = True
-            monitor.soon(monitor.world.timing.poll_s, self._publish)
+            monitor.soon(monitor.timing.poll_s, self._publish)
 
     def _begin(self, status: Status, text: str, began: float) -> None:
         monitor, rng = self.monitor, self.monitor.rng
         machine, weather = monitor.machine, monitor.cluster.weather
         takes_s = monitor.world.ipc_s * rng.random()
+        if monitor.world.late_writes:
+            takes_s += monitor.timing.heartbeat_s * 0.5 * rng.random() ** 2
         trouble = weather.of("full", machine.id)
         cut = weather.isolated(machine.id, monitor.world.ids) if monitor.world.shared else None
         hang = weather.of("hangwrite", machine.id)
@@ -106,13 +111,21 @@ class Writer:
             takes_s += max(0.0, hang.at + hang.lasts - machine.agenda.now)
         if lands:
             lands_s = takes_s * rng.choice((0.0, 0.5, 1.0))
-            # What the kernel has is written even if the process is paused, not if it is killed.
-            machine.after(lands_s, partial(self._land, status, text))
+            # What the kernel has is written even if the process is paused, and where writes may be
+            # late perhaps even if it is killed.
+            life = monitor.cluster.files.life[machine.id]
+            machine.after(lands_s, partial(self._land, status, text, life))
         monitor.soon(takes_s, partial(self._end, status, began, ends_well=ends_well))
 
-    def _land(self, status: Status, text: str) -> None:
-        if self.monitor.alive:
-            self.monitor.cluster.land(self.monitor.machine.id, status, text)
+    def _land(self, status: Status, text: str, life: int) -> None:
+        monitor = self.monitor
+        late = not monitor.alive
+        if late:
+            lost = monitor.cluster.files.life[monitor.machine.id] != life
+            if lost or not (monitor.world.late_writes and monitor.rng.random() < LATE):
+                return
+            monitor.machine.cover("fault write of a killed monitor landed")
+        monitor.cluster.land(monitor.machine.id, status, text, late=late)
 
     def _end(self, status: Status, began: float, *, ends_well: bool) -> None:
         monitor = self.monitor
@@ -128,7 +141,7 @@ class Writer:
                 monitor.machine.has_left()
                 return
         else:
-            monitor.soon(monitor.world.timing.poll_s, self.want)
+            monitor.soon(monitor.timing.poll_s, self.want)
         if self._again or self._leaving:
             self._again = False
             self._publish()

@@ -16,14 +16,17 @@ class Checker:
     name = ""
     truth: Truth
 
-    def started(self, node: int, group: str, term: int, level: str) -> None:
-        """A process of a level that needs a lease was started."""
+    def started(self, node: int, group: str, term: int, level: str, *, clinit: int) -> None:
+        """A process of a level that needs a lease was started, by this clinit of the node."""
 
-    def ended(self, node: int, group: str) -> None:
-        """The last such process of a group has ended on a node."""
+    def ended(self, node: int, group: str, *, clinit: int) -> None:
+        """The last such process of a group that one clinit had has ended on a node."""
 
-    def landed(self, node: int, status: Status) -> None:
-        """A status is on the file system."""
+    def landed(self, node: int, status: Status, *, late: bool) -> None:
+        """A status is on the file system; `late`: that of a monitor which is dead."""
+
+    def stood_still(self, node: int) -> None:
+        """The clock of a node stands still, or has just gone on."""
 
     def forgot(self, node: int) -> None:
         """A node lost its directory."""

@@ -21,13 +21,17 @@ class Exclusion(Checker):
     def __init__(self, blame_s: float, apart: Callable[[int, int], bool]) -> None:
         self.blame_s = blame_s
         self.apart = apart
-        self.running: dict[str, dict[int, tuple[float, int]]] = {}
+        self.running: dict[str, dict[tuple[int, int], tuple[float, int]]] = {}
         self.lied: dict[int, float] = {}
+        self.ghosts: dict[int, float] = {}
 
-    def started(self, node: int, group: str, term: int, level: str) -> None:
+    def started(self, node: int, group: str, term: int, level: str, *, clinit: int) -> None:
         running = self.running.setdefault(group, {})
-        for other, (since, other_term) in running.items():
-            if other == node:
+        for (other, other_clinit), (since, other_term) in running.items():
+            if (other, other_clinit) == (node, clinit):
+                continue
+            if self._ghost(node) or self._ghost(other):
+                self.truth.cover("rule overlap attributed to a clock that stood still")
                 continue
             if self._blamed(node) or self._blamed(other):
                 self.truth.cover("rule overlap attributed to a lying fence")
@@ -40,15 +44,31 @@ class Exclusion(Checker):
                 f"{group} starts at {level} on node {node} (term {term}) while it runs on node"
                 f" {other} since {since:.4f} (term {other_term})",
             )
-        if node not in running:
-            running[node] = (self.truth.now(), term)
+        if (node, clinit) not in running:
+            running[node, clinit] = (self.truth.now(), term)
+
+    def overlapping(self, node: int) -> list[str]:
+        """Return the groups that run on this node, and with a higher term on another one."""
+        return [
+            group
+            for group, running in self.running.items()
+            for (here, _), (_, term) in running.items()
+            if here == node and any(o != node and t > term for (o, _), (_, t) in running.items())
+        ]
+
+    def _ghost(self, node: int) -> bool:
+        since = self.ghosts.get(node)
+        return since is not None and self.truth.now() - since < self.blame_s
 
     def _blamed(self, node: int) -> bool:
         lied = self.lied.get(node)
         return lied is not None and self.truth.now() - lied < self.blame_s
 
-    def ended(self, node: int, group: str) -> None:
-        self.running.get(group, {}).pop(node, None)
+    def ended(self, node: int, group: str, *, clinit: int) -> None:
+        self.running.get(group, {}).pop((node, clinit), None)
+
+    def stood_still(self, node: int) -> None:
+        self.ghosts[node] = self.truth.now()
 
     def receipt(self, node: int, inc: int, *, honest: bool) -> None:
         del inc

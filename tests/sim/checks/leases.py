@@ -16,18 +16,18 @@ class Leases(Checker):
     name = "leases"
 
     def __init__(self) -> None:
-        self.running: set[tuple[int, str]] = set()
+        self.running: set[tuple[int, int, str]] = set()
 
-    def started(self, node: int, group: str, term: int, level: str) -> None:
+    def started(self, node: int, group: str, term: int, level: str, *, clinit: int) -> None:
         del term, level
-        self.running.add((node, group))
+        self.running.add((node, clinit, group))
 
-    def ended(self, node: int, group: str) -> None:
-        self.running.discard((node, group))
+    def ended(self, node: int, group: str, *, clinit: int) -> None:
+        self.running.discard((node, clinit, group))
 
-    def look(self, node: int, group: str, kill_at: float | None, now: float) -> None:
+    def look(self, node: int, clinit: int, group: str, kill_at: float | None, now: float) -> None:
         """Judge one running group; both times are those of the node's own clock."""
-        if (node, group) not in self.running:
+        if (node, clinit, group) not in self.running:
             return
         if kill_at is None or now > kill_at + EPSILON_S:
             raise self.truth.violated(

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from mosha.core.status import Status
+from mosha.core.status import Stamp, Status
 from tests.sim.checks import Checker
 
 
@@ -38,10 +38,12 @@ class Receipts(Checker):
         self.required = required
         self.owners: dict[str, Owner] = {}
         self.inc: dict[int, int] = {}
+        self.newest: dict[int, Stamp] = {}
         self.dead: dict[int, int] = {}
         self.lied: dict[int, float] = {}
 
-    def started(self, node: int, group: str, term: int, level: str) -> None:
+    def started(self, node: int, group: str, term: int, level: str, *, clinit: int) -> None:
+        del clinit
         owner = self.owners.get(group)
         if self.required and owner is not None and owner.node != node:
             blamed = self.truth.now() - self.lied.get(node, float("-inf")) < self.blame_s
@@ -57,8 +59,10 @@ class Receipts(Checker):
                 )
         self.owners[group] = Owner(node, self.inc.get(node, 0), term)
 
-    def landed(self, node: int, status: Status) -> None:
-        self.inc[node] = status.inc
+    def landed(self, node: int, status: Status, *, late: bool) -> None:
+        if late and status.stamp <= self.newest.get(node, status.stamp):
+            return  # nobody who has read a later one takes it
+        self.inc[node], self.newest[node] = status.inc, status.stamp
         for group, owner in tuple(self.owners.items()):
             if owner.node == node and status.claims.get(group) != owner.term:
                 del self.owners[group]
@@ -66,6 +70,9 @@ class Receipts(Checker):
     def forgot(self, node: int) -> None:
         del node
         self.owners.clear()
+
+    def stood_still(self, node: int) -> None:
+        self.lied[node] = self.truth.now()
 
     def receipt(self, node: int, inc: int, *, honest: bool) -> None:
         self.dead[node] = max(inc, self.dead.get(node, -1))

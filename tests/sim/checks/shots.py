@@ -8,12 +8,22 @@ count whom it heard later than T after the victim: what cut off the victim did n
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from mosha.core.status import NodeState, Status
 from tests.sim.checks import Checker
 from tests.sim.world import World
 
 # T of a slow clock.
 PART_OF_T = 0.99
+
+
+class Shooter(NamedTuple):
+    """When the monitor of a shooter was started, and which times and nodes it counts with."""
+
+    began_s: float
+    timeout_s: float
+    nodes: frozenset[int]
 
 
 class Shots(Checker):
@@ -35,13 +45,13 @@ class Shots(Checker):
         else:
             self.left.discard(link)
 
-    def ordered(self, shooter: int, victim: int, began_s: float) -> None:
-        """Judge the order of a shot; `began_s` is when the shooter's monitor was started."""
+    def ordered(self, shooter: int, victim: int, by: Shooter) -> None:
+        """Judge the order of a shot, by what the shooter's monitor counts with."""
         timing, now = self.world.timing, self.truth.now()
-        if now - began_s < timing.start_grace_s * 0.99:
+        if now - by.began_s < timing.start_grace_s * 0.99:
             raise self.truth.violated(
                 self.name,
-                f"node {shooter} shoots node {victim} {now - began_s:.3f} s after its start",
+                f"node {shooter} shoots node {victim} {now - by.began_s:.3f} s after its start",
             )
         if (shooter, victim) in self.left:
             raise self.truth.violated(
@@ -49,9 +59,9 @@ class Shots(Checker):
             )
         if self.world.adaptive:
             return  # it has a majority of those it counts with, which nobody else may count
-        missed = self.heard.get((shooter, victim), 0.0) + timing.timeout_s * PART_OF_T
-        hears = [n for n in self.world.ids if self.heard.get((shooter, n), -1.0) >= missed]
-        if len(set(hears) - {shooter, victim}) + 1 < self.world.nodes // 2 + 1:
+        missed = self.heard.get((shooter, victim), 0.0) + by.timeout_s * PART_OF_T
+        hears = [n for n in by.nodes if self.heard.get((shooter, n), -1.0) >= missed]
+        if len(set(hears) - {shooter, victim}) + 1 < len(by.nodes) // 2 + 1:
             raise self.truth.violated(
                 self.name, f"node {shooter} shoots node {victim} and hears only {hears}"
             )

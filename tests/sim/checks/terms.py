@@ -22,7 +22,8 @@ class Terms(Checker):
         self.last: dict[str, tuple[int, int]] = {}
         self.lied: dict[int, float] = {}
 
-    def started(self, node: int, group: str, term: int, level: str) -> None:
+    def started(self, node: int, group: str, term: int, level: str, *, clinit: int) -> None:
+        del clinit
         last_term, owner = self.last.get(group, (0, node))
         if term < last_term or (term == last_term and owner != node):
             if self.truth.now() - self.lied.get(node, float("-inf")) < self.blame_s:
@@ -37,6 +38,9 @@ class Terms(Checker):
                 f" had term {last_term}",
             )
         self.last[group] = (term, node)
+
+    def stood_still(self, node: int) -> None:
+        self.lied[node] = self.truth.now()
 
     def receipt(self, node: int, inc: int, *, honest: bool) -> None:
         del inc

@@ -20,7 +20,9 @@ class Votes(Checker):
         self.given: dict[tuple[int, str], tuple[int, int]] = {}
         self.ran: set[tuple[int, str, int]] = set()
 
-    def landed(self, node: int, status: Status) -> None:
+    def landed(self, node: int, status: Status, *, late: bool) -> None:
+        if late:
+            return  # it is an echo of what a dead monitor gave, and no vote
         for group, term in status.claims.items():
             line = status.groups.get(group)
             if line is not None and line.active and line.level not in (PLAN_LEVEL, STOP_LEVEL):
