@@ -62,7 +62,7 @@ def command(config: str | None, *, yes: bool, as_json: bool, node: int) -> int:
 
 
 def _not_to_confirm(report: Report, node: int) -> str:
-    """Return why nobody needs to be asked whether a node is dead, or nothing (M19)."""
+    """Return why nobody needs to be asked whether a node is dead, or nothing."""
     if node == report.node:
         return f"node {node} is this one, and alive"
     seen = next((each for each in report.nodes if each.node == node), None)

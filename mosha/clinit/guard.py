@@ -139,6 +139,8 @@ class Guard:
             self._exit = os.pidfd_open(self.pid)
         except OSError as error:
             if ours >= 0:
+                # It may have started: a pipe that closes without a word would have it kill all.
+                os.write(ours, LEFT)
                 os.close(ours)
             self._fail(error.strerror or str(error))
             return
@@ -160,7 +162,8 @@ class Guard:
         try:
             os.write(self._pipe, line)
         except BlockingIOError:  # it is stopped and guards nothing; its end starts another one
-            os.kill(self.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._exit, signal.SIGKILL)
         except BrokenPipeError:
             return  # its end is heard at once
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mosha.clinit.tail import LINES_MAX
-from mosha.control.protocol import EntryReport, GroupReport
+from mosha.control.protocol import GroupReport
+from mosha.core.entries import EntryReport
 from mosha.core.group import Group
 from mosha.core.process import Process
 from mosha.core.process_table import ProcessState

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import msgspec
 
+from mosha.core.entries import EntryReport
 from mosha.core.status import GroupState, Verb
-from mosha.core.tables import Mode
 
 PROTOCOL_VERSION = 1
 
@@ -72,34 +72,6 @@ ClinitRequest = Hello | Tell | Lease | Reread | Ask | Subscribe | Shutdown
 
 
 # --- what clinit says --------------------------------------------------------------
-
-
-class EntryReport(Message):
-    """One entry of a group as it is now.
-
-    `state` is one of waiting, running, pausing (respawn throttle), clearing (the leader is
-    dead, what it left behind is being ended), stopping, done, passed, failed, off. `until` is
-    when a pause ends. `exit` is the last exit as text (`exit 3`, `signal 9`, `cannot execute:
-    …`), empty if it has not exited yet.
-
-    `command` is that of the cltab it was started by; `since` is when its state or its run last
-    changed; `error` is why the last run could not be executed, empty if it was; `failures` counts
-    the runs in a row that ended badly soon after their start. `said` are the last lines it
-    printed, the oldest first: some of those that are not well, more of all in the answer to `Ask`.
-    """
-
-    tag: str
-    mode: Mode
-    state: str
-    pid: int = 0
-    starts: int = 0
-    exit: str = ""
-    until: float | None = None
-    command: str = ""
-    since: float | None = None
-    error: str = ""
-    failures: int = 0
-    said: tuple[str, ...] = ()
 
 
 class GroupReport(Message):

@@ -33,11 +33,19 @@ PER_GROUP_MAX = 4
 """So many entries of a group are told to the others: the first ones explain the rest."""
 
 
-class EntryFacts(Struct, frozen=True):
-    """One entry of a group as clinit of this node reports it (`control.protocol.EntryReport`).
+class EntryReport(Struct, frozen=True, omit_defaults=True):
+    """One entry of a group as clinit of this node reports it, on its socket and to the brain.
 
-    `since` is when its state or its run last changed, in seconds of boottime. `command` is ""
-    where clinit is of a version that does not say it.
+    `state` is one of waiting, running, pausing (respawn throttle), clearing (the leader is
+    dead, what it left behind is being ended), stopping, done, passed, failed, off. `until` is
+    when a pause ends. `exit` is the last exit as text (`exit 3`, `signal 9`, `cannot execute:
+    …`), empty if it has not exited yet.
+
+    `command` is that of the cltab it was started by, "" where clinit is of a version that does
+    not say it; `since` is when its state or its run last changed, in seconds of boottime; `error`
+    is why the last run could not be executed, empty if it was; `failures` counts the runs in a
+    row that ended badly soon after their start. `said` are the last lines it printed, the oldest
+    first: some of those that are not well, more of all in the answer to `Ask`.
     """
 
     tag: str
@@ -64,7 +72,7 @@ class EntryFacts(Struct, frozen=True):
 
 
 def troubles(
-    found: Sequence[EntryFacts],
+    found: Sequence[EntryReport],
     level: str,
     state: GroupState,
     defined: Sequence[Entry] | None,
@@ -86,7 +94,7 @@ def troubles(
     return tuple(wrong)
 
 
-def _trouble(entry: EntryFacts, now: float) -> Trouble | None:
+def _trouble(entry: EntryReport, now: float) -> Trouble | None:
     kind = _kind(entry, now)
     if kind is None:
         return None
@@ -96,7 +104,7 @@ def _trouble(entry: EntryFacts, now: float) -> Trouble | None:
     return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), text)
 
 
-def _kind(entry: EntryFacts, now: float) -> TroubleKind | None:
+def _kind(entry: EntryReport, now: float) -> TroubleKind | None:
     state, waited_for = entry.state, entry.mode in (Mode.WAIT, Mode.TEST)
     if entry.error and state not in (ProcessState.STOPPING, ProcessState.WAITING):
         return TroubleKind.UNABLE
@@ -116,7 +124,7 @@ def _kind(entry: EntryFacts, now: float) -> TroubleKind | None:
 
 
 def _outdated(
-    found: Sequence[EntryFacts], level: str, defined: Sequence[Entry], now: float
+    found: Sequence[EntryReport], level: str, defined: Sequence[Entry], now: float
 ) -> Iterator[Trouble]:
     """Yield what runs otherwise than cltab in force has it: only a tell changes that (C1.16)."""
     wanted = {entry.tag: entry for entry in defined if level_matches(entry.level, level)}

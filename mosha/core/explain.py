@@ -165,16 +165,11 @@ def _account_of_troubles(group: str, places: list[Sighting]) -> Account | None:
     outdated = all(trouble.kind is TroubleKind.OUTDATED for trouble in place.troubles)
     if outdated:
         why = f"runs on node {place.node} as an older cltab had it: {_told(place)}"
-        step = f"to take the new one over: {restart_words(group)}"
+        step = f"to take the new one over: mosha restart {group}"
         return Account(False, why, step, ProblemKind.OUTDATED)
     why = f"{place.line.level} {place.line.state} on node {place.node}, but {_told(place)}"
     step = f"mend it; what it printed: mosha status {group}, on that node"
     return Account(False, why, step, ProblemKind.ENTRY)
-
-
-def restart_words(group: str) -> str:
-    """Return how an operator starts a group anew, with the entries of the cltab in force."""
-    return f"mosha stop {group}, then mosha start {group}"
 
 
 def _told(place: Sighting) -> str:

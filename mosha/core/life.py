@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from mosha.core.entries import EntryFacts
+from mosha.core.entries import EntryReport
 from mosha.core.status import SETTLED, STOPPED, GroupState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
 
@@ -52,7 +52,7 @@ class Local(Struct, frozen=True):
     kill_at: float | None = None
     cause: str = ""
     since: float = 0.0
-    entries: tuple[EntryFacts, ...] = ()
+    entries: tuple[EntryReport, ...] = ()
 
     @property
     def present(self) -> bool:

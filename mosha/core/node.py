@@ -70,6 +70,7 @@ class Node:
         self._quorum_since = math.inf
         self._voters = electorate.nodes
         recovery.recover(self.mind, birth)
+        recovery.look_for_traces(self.mind, birth.now)
 
     # --- facts: the others -----------------------------------------------------------
 
@@ -88,6 +89,7 @@ class Node:
         if news and status is not None:
             view.echo(status, self.mind.inc, self.mind.writes, now)
             self._notice(before, status, now)
+        recovery.look_for_traces(self.mind, now)
         if view.receipts != receipts:
             self._receipts_changed(receipts)
         after = view.standing(node)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mosha.core.seat import NEVER, Mind, Seat, Standing
+from mosha.core.seat import NEVER, Mind, Seat, StandingOrder
 from mosha.core.status import GroupState, NodeState, Order, Stamp, Status, Verb
 
 ORDER_MIN_S = 30.0
@@ -25,7 +25,7 @@ def give(mind: Mind, order: Order, now: float) -> int:
     number = max(mind.orders, default=mind.order_number) + 1
     mind.order_number = number
     until = now + max(ORDER_MIN_S, 2 * mind.timing.timeout_s)
-    mind.orders[number] = Standing(order, until)
+    mind.orders[number] = StandingOrder(order, until)
     while len(mind.orders) > ORDERS_MAX:
         del mind.orders[min(mind.orders)]
     mind.note("order_given", verb=order.verb, group=order.group, to=order.node)

@@ -94,21 +94,22 @@ def _be_mute(mind: Mind, birth: Birth, until: float, *, known: bool) -> None:
         mind.mute_until, mind.stranger = until, True
 
 
-def mute(mind: Mind, now: float) -> bool:
-    """Say whether this node must not publish anything yet (N1)."""
-    if mind.mute_until is None or mind.published is not None or now >= mind.mute_until:
-        return False
-    if not mind.stranger:
-        return True
+def look_for_traces(mind: Mind, now: float) -> None:
+    """Find out whether a node that remembers nothing was ever here: the others know (N1)."""
     view = mind.view
+    if not mind.stranger or mind.mute_until is None:
+        return
     if any(mind.me in status.seen for status in view.known()):
         mind.stranger = False
         mind.note("status_withheld", left_s=round(mind.mute_until - now, 3), run="")
-        return True
-    if all(view.peer(node).looked_at for node in view.members):
-        mind.mute_until = None
-        return False
-    return True
+    elif all(view.peer(node).looked_at for node in view.members):
+        mind.stranger, mind.mute_until = False, None
+
+
+def mute(mind: Mind, now: float) -> bool:
+    """Say whether this node must not publish anything yet (N1)."""
+    until = mind.mute_until
+    return until is not None and mind.published is None and now < until
 
 
 def lose(mind: Mind, what: str, now: float) -> None:

@@ -41,7 +41,7 @@ class Way(Struct):
     banned: bool = False
 
 
-class Standing(NamedTuple):
+class StandingOrder(NamedTuple):
     """An order that was given here, and until when it stands."""
 
     order: Order
@@ -126,7 +126,7 @@ class Mind(Struct):
     tables: dict[str, TableVersion] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     pasts: Mapping[str, Past] = field(default_factory=dict)
-    orders: dict[int, Standing] = field(default_factory=dict)
+    orders: dict[int, StandingOrder] = field(default_factory=dict)
     order_number: int = 0
     taken: dict[int, Stamp] = field(default_factory=dict)
     obeyed: dict[int, Stamp] = field(default_factory=dict)

@@ -28,8 +28,8 @@ from mosha.monitor import birth, identity, report, stomith
 from mosha.monitor.clinit_link import ClinitLink, ClinitPlace
 from mosha.monitor.groups import Groups, as_local
 from mosha.monitor.hastat_file import HastatFile
-from mosha.monitor.keeper import Keeper
 from mosha.monitor.membership import Membership
+from mosha.monitor.memory_file import MemoryFile
 from mosha.monitor.mfs import CLSTAT, Layout
 from mosha.monitor.notes import write as write_notes
 from mosha.monitor.publisher import Publisher
@@ -121,7 +121,7 @@ class Monitor:
             self.on_written,
             self.on_write_failed,
             self.on_namesake,
-            keeper=Keeper(self.settings.state_path, memory, timing.timeout_s / 4),
+            memory_file=MemoryFile(self.settings.state_path, memory, timing.timeout_s / 4),
             limit_s=timing.timeout_s / 4,
             memory=self.settings.state_path / identity.MOUNT_FILE,
         )

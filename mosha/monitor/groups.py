@@ -13,8 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from anyio.abc import TaskGroup
 
 from mosha.clock import boottime
-from mosha.control.protocol import EntryReport, GroupReport
-from mosha.core.entries import EntryFacts
+from mosha.control.protocol import GroupReport
 from mosha.core.life import Local
 from mosha.core.node import Node
 from mosha.core.turn import Tell
@@ -82,23 +81,5 @@ def as_local(group: GroupReport) -> Local:
         kill_at=group.kill_at,
         cause=group.cause,
         since=group.since,
-        entries=tuple(as_facts(entry) for entry in group.entries),
-    )
-
-
-def as_facts(entry: EntryReport) -> EntryFacts:
-    """Return an entry as the brain knows it."""
-    return EntryFacts(
-        tag=entry.tag,
-        mode=entry.mode,
-        state=entry.state,
-        pid=entry.pid,
-        starts=entry.starts,
-        exit=entry.exit,
-        until=entry.until,
-        command=entry.command,
-        since=entry.since,
-        error=entry.error,
-        failures=entry.failures,
-        said=entry.said,
+        entries=group.entries,
     )

@@ -22,7 +22,7 @@ from mosha.core.memory import Memory
 from mosha.core.status import NodeState, Stamp, Status
 from mosha.errors import HostError, UsageError
 from mosha.formats.clstat import CLSTAT_MAX_BYTES, UnreadableStatus, parse_clstat, render_clstat
-from mosha.monitor.keeper import Keeper, UnkeptError
+from mosha.monitor.memory_file import MemoryFile, UnkeptError
 from mosha.monitor.mfs import (
     CLSTAT,
     Layout,
@@ -66,7 +66,7 @@ class Publisher:
 
     A write has `limit_s` to end; a quarter of `timeout` fits. In `memory`, a file on the
     local disk, is remembered from one start to the next where the directory was mounted.
-    `keeper` puts on the local disk what a status shows, before it is written.
+    `memory_file` puts on the local disk what a status shows, before it is written.
 
     A status whose write failed may still appear later, when a hung thread comes back: no
     (inc, seq) must be used twice.
@@ -81,7 +81,7 @@ class Publisher:
         on_failed: Callable[[str], None],
         on_namesake: Callable[[str], None],
         *,
-        keeper: Keeper | None = None,
+        memory_file: MemoryFile | None = None,
         limit_s: float = WRITE_LIMIT_DEFAULT_S,
         memory: Path | None = None,
     ) -> None:
@@ -92,7 +92,7 @@ class Publisher:
         self._on_written = on_written
         self._on_failed = on_failed
         self._on_namesake = on_namesake
-        self._keeper = keeper
+        self._memory_file = memory_file
         self._limit_s = limit_s
         self._worker = Worker(f"publisher of node {node}")
         self._next: tuple[Status, Memory | None] | None = None
@@ -172,8 +172,8 @@ class Publisher:
             (status, memory), self._next = self._next or (None, None), None
             if status is None or self.namesake:
                 return
-            if self._keeper is not None and memory is not None:
-                await self._keeper.keep(memory)
+            if self._memory_file is not None and memory is not None:
+                await self._memory_file.keep(memory)
             began = boottime()
             data = render_clstat(status).encode()
             await self._worker.call(self._write, data, limit_s=self._limit_s)
@@ -198,8 +198,8 @@ class Publisher:
     def close(self) -> None:
         """Let the threads end."""
         self._worker.close()
-        if self._keeper is not None:
-            self._keeper.close()
+        if self._memory_file is not None:
+            self._memory_file.close()
 
     def _fail(self, text: str) -> None:
         if text != self._failure:
@@ -223,7 +223,7 @@ class Publisher:
         return self._read_own()
 
     def _make(self) -> None:
-        """Make the directory of this node, but not the cluster file system (F6).
+        """Make the directory of this node, but not the cluster file system.
 
         A missing MFSBASE is a missing mount: made here, it would be a cluster of one.
         """

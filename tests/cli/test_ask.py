@@ -185,7 +185,7 @@ def test_confirm_asks_on_a_terminal_and_means_no_unless_told_yes(
         (7, "there is no node 7; the nodes are 1, 2, 3"),
     ],
 )
-def test_confirm_does_not_ask_about_a_node_that_is_not_dead(  # M19
+def test_confirm_does_not_ask_about_a_node_that_is_not_dead(
     home: Home, number: int, told: str
 ) -> None:
     with FakeMonitor(home.rundir, report(nodes=STALE)) as monitor:

@@ -30,7 +30,7 @@ def test_a_node_without_mistakes_is_ok_with_its_times(mosha: Mosha) -> None:
     assert said.status == 0
     assert said.out.count(": ok\n") == 3
     assert "0 mistakes, 0 warnings" in said.out
-    assert "ok: times: a former owner has stopped everything after 54.02" in said.out  # M7
+    assert "ok: times: a former owner has stopped everything after 54.02" in said.out
     assert " x  margin" not in said.out
     verbose = mosha("check", "-v").out
     assert re.search(r" 60 s  timeout: T: ", verbose)
@@ -374,7 +374,7 @@ def test_a_file_that_others_can_write_is_told(mosha: Mosha, tables: Home) -> Non
     assert said.status == 0
 
 
-def test_a_group_with_a_new_name_is_told(mosha: Mosha, tables: Home) -> None:  # C13
+def test_a_group_with_a_new_name_is_told(mosha: Mosha, tables: Home) -> None:
     state = tables.rundir / "state"
     state.mkdir()
     (state / "cltab").write_text(CLTAB)
@@ -392,5 +392,5 @@ def test_a_file_that_is_no_table_is_wrong_usage(mosha: Mosha, tmp_path: Path) ->
     assert "reads like none of mosha.toml, cltab, hactl" in said.err
 
 
-def test_a_check_without_settings_says_that_there_are_none(mosha: Mosha) -> None:  # M10
+def test_a_check_without_settings_says_that_there_are_none(mosha: Mosha) -> None:
     assert "none.toml: there is none: the defaults hold" in mosha.bare("check").out

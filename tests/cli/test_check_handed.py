@@ -1,4 +1,4 @@
-"""`mosha check` warns of commands that hand their work to somebody else (FINDINGS 1.12)."""
+"""`mosha check` warns of commands that hand their work to somebody else."""
 
 from __future__ import annotations
 

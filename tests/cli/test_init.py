@@ -1,4 +1,4 @@
-"""The first hour: a configuration that check finds good, and units that wait for one (M10)."""
+"""The first hour: a configuration that check finds good, and units that wait for one."""
 
 from __future__ import annotations
 

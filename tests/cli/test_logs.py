@@ -287,7 +287,7 @@ def _numbers(out: str) -> list[int]:
         (["--until", "2025-11-22T10:31:05Z", "-n", "1"], [5]),
     ],
 )
-def test_the_last_lines_and_a_span_of_time_can_be_asked_for(  # M14
+def test_the_last_lines_and_a_span_of_time_can_be_asked_for(
     mosha: Mosha, a_log: Path, words: list[str], numbers: list[int]
 ) -> None:
     assert _numbers(mosha("logs", "--json", *words, str(a_log)).out) == numbers
@@ -320,7 +320,7 @@ def test_a_group_that_nobody_knows_is_a_mistake(mosha: Mosha, home: Home, a_log:
         ("never", {}, True, False),
     ],
 )
-def test_colours_are_for_terminals_and_for_those_who_want_them(  # M14
+def test_colours_are_for_terminals_and_for_those_who_want_them(
     a_log: Path, color: str, variables: dict[str, str], *, terminal: bool, coloured: bool
 ) -> None:
     words = ("logs", "--color", color, str(a_log))

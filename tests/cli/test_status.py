@@ -211,7 +211,7 @@ def test_the_page_fits_80_columns_however_many_nodes_there_are(nodes: int) -> No
     assert "NODE 2" in shown or "2: test STARTING" in shown
 
 
-def test_what_a_stale_node_said_is_marked_without_colours_too() -> None:  # M2
+def test_what_a_stale_node_said_is_marked_without_colours_too() -> None:
     nodes = [node(1, "self"), node(2, "stale", age_s=42.0), *(node(n) for n in range(3, 8))]
     web = group("web", on(1), on(2, age_s=42.0))
     assert "runs?" in told(report(nodes=nodes, groups=[web]))
@@ -219,7 +219,7 @@ def test_what_a_stale_node_said_is_marked_without_colours_too() -> None:  # M2
     assert "2: start DONE 42s (stale)" in told(report(nodes=many, groups=[web]))
 
 
-def test_a_node_that_missed_heartbeats_is_late_and_all_is_not_plainly_ok() -> None:  # H10
+def test_a_node_that_missed_heartbeats_is_late_and_all_is_not_plainly_ok() -> None:
     nodes = [node(1, "self"), node(2, age_s=5.2, late=5), node(3)]
     text = "node 2 is late: 5 heartbeats missed"
     listed = [Problem(kind="node-late", subjects=["2"], text=text)]
@@ -238,7 +238,7 @@ def test_a_node_that_missed_heartbeats_is_late_and_all_is_not_plainly_ok() -> No
     assert told(more).startswith("NOT OK: 2 problems")
 
 
-def test_a_dead_service_is_red_and_said_in_its_cell() -> None:  # C2
+def test_a_dead_service_is_red_and_said_in_its_cell() -> None:
     dead = on(2, troubles=[EntryTrouble(tag="s", kind="pausing", restarts=6)])
     shown = report(groups=[group("shop", dead, ok=False, why="it is dead")])
     assert "start DONE, s pausing 0.4s" in told(shown)

@@ -19,7 +19,6 @@ from mosha.control.calls import call
 from mosha.control.protocol import (
     Ask,
     ClinitRequest,
-    EntryReport,
     GroupReport,
     Hello,
     Reply,
@@ -29,6 +28,7 @@ from mosha.control.protocol import (
     Tell,
     Update,
 )
+from mosha.core.entries import EntryReport
 from mosha.errors import HostError
 from tests.clinit import run
 from tests.waiting import LIMIT_S, wait_until

@@ -49,7 +49,7 @@ PROGRAMS_TOO = {"[", "echo", "false", "kill", "printf", "pwd", "test", "true"}
 """Builtins that are programs as well, which do the same."""
 
 
-def test_every_word_of_the_shell_is_known_as_one() -> None:  # C2
+def test_every_word_of_the_shell_is_known_as_one() -> None:
     names = _lines_of("/bin/bash", "compgen -b; compgen -k")
     # One question for all of them: `type` says of each what it is to /bin/sh.
     script = "".join(f"type '{name}' 2>&1 || :\n" for name in names)

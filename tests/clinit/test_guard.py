@@ -1,4 +1,4 @@
-"""Everything of clinit is killed at once, and nothing lives on unwatched (FINDINGS 1.5)."""
+"""Everything of clinit is killed at once, and nothing lives on unwatched."""
 
 from __future__ import annotations
 

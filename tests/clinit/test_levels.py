@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mosha.control.protocol import EntryReport, Update
+from mosha.control.protocol import Update
+from mosha.core.entries import EntryReport
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon, is_alive
 from tests.waiting import wait_until

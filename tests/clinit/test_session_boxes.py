@@ -1,4 +1,4 @@
-"""Hosts without cgroups: nothing of a group is overlooked (promise "at most one", FINDINGS 1.4)."""
+"""Hosts without cgroups: nothing of a group is overlooked."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from mosha.core.entries import (
     LATE_S,
     LATE_TO_STOP_S,
     PER_GROUP_MAX,
-    EntryFacts,
+    EntryReport,
     trouble_text,
     troubles,
     troubles_text,
@@ -40,16 +40,16 @@ NOW = 5000.0
 LIMITS = Limits()
 
 
-def entry(mode: str = "respawn", state: str = "running", **more: Any) -> EntryFacts:
+def entry(mode: str = "respawn", state: str = "running", **more: Any) -> EntryReport:
     facts: dict[str, Any] = {"command": "/bin/d", "since": NOW - 500.0, "starts": 1}
-    return EntryFacts("d", Mode(mode), state, **(facts | more))
+    return EntryReport("d", Mode(mode), state, **(facts | more))
 
 
 def defined(command: str = "/bin/d", mode: str = "respawn", tag: str = "d") -> Entry:
     return Entry(G, tag, "start", Mode(mode), command)
 
 
-def kinds(*found: EntryFacts, level: str = "start", state: str = "DONE") -> list[str]:
+def kinds(*found: EntryReport, level: str = "start", state: str = "DONE") -> list[str]:
     wrong = troubles(found, level, GroupState(state), [defined()], NOW)
     return [trouble.kind.value for trouble in wrong]
 
@@ -81,7 +81,7 @@ def kinds(*found: EntryFacts, level: str = "start", state: str = "DONE") -> list
         (entry("off", "off"), None),
     ],
 )
-def test_an_entry_is_well_or_says_what_is_wrong(found: EntryFacts, kind: str | None) -> None:
+def test_an_entry_is_well_or_says_what_is_wrong(found: EntryReport, kind: str | None) -> None:
     wrong = troubles((found,), "start", GroupState.DONE, None, NOW)
     assert [trouble.kind.value for trouble in wrong] == ([kind] if kind else [])
 
@@ -177,7 +177,7 @@ def test_who_is_stopped_has_not_failed() -> None:
 # --- what nodes say of it --------------------------------------------------------------------
 
 
-def at_home_on_1(*found: EntryFacts) -> Story:
+def at_home_on_1(*found: EntryReport) -> Story:
     story = one_of_three()
     node = story.nodes[1]
     node.tables_adopted(hactl(Wish(G, "start")), frozenset({G}), {}, {})
@@ -238,7 +238,7 @@ def test_why_says_of_each_entry_here_how_it_is() -> None:
 
 def test_what_a_node_publishes_of_its_bad_luck_is_bounded() -> None:
     story = one_of_three()
-    many = [EntryFacts(f"t{n}", Mode.RESPAWN, "pausing") for n in range(9)]
+    many = [EntryReport(f"t{n}", Mode.RESPAWN, "pausing") for n in range(9)]
     shown = local("start", GroupState.DONE, wanted="start", alive=1)
     plain = as_dict(shown) | {"entries": tuple(many)}
     locals_ = [type(shown)(**(plain | {"group": f"g{n}"})) for n in range(99)]

@@ -374,7 +374,7 @@ def test_h5_20_every_node_that_cannot_take_a_group_has_a_reason() -> None:
     }
 
 
-def test_the_remedy_names_the_socket_of_this_node() -> None:  # H7
+def test_the_remedy_names_the_socket_of_this_node() -> None:
     story = heard(STOP, says(2, claims={G: 4}, groups=at("stop", GroupState.FAILED)))
     mind(story).clinit = "clinit -s /run/mosha/clinit.s"
     step = account(mind(story), G, story.now).next

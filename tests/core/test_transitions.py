@@ -89,7 +89,7 @@ def test_bans_refused_tables_and_shots_are_events_too() -> None:
     assert found == [Transition("shot", "", 3, ABSENT, "running", "")]
 
 
-def test_a_clinit_that_dies_and_one_that_answers_again_are_events() -> None:  # M20
+def test_a_clinit_that_dies_and_one_that_answers_again_are_events() -> None:
     story = one_of_three()
     assert story.nodes[1].mind.published is not None
     found = changes(story, story.nodes[1].clinit_lost)

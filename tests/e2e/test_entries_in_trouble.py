@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from mosha.control.protocol import SetWish
+from mosha.control.protocol import GiveOrder
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -70,9 +70,8 @@ def test_what_runs_as_an_older_cltab_had_it_says_so_until_it_is_started_anew(
     for node in patient.nodes.values():
         wait_until(lambda: "as an older cltab had it" in why(node, "web"))  # noqa: B023
     one = patient.nodes[1]
-    assert one.ask(SetWish(group="web", level="stop")).ok
-    wait_until(lambda: patient.places() == {})
-    assert one.ask(SetWish(group="web", level="start")).ok
-    patient.wait_running(("web",))
+    (problem,) = (p for p in one.report().problem_list if p.subjects == ["web"])
+    assert problem.next == "to take the new one over: mosha restart web"
+    assert one.ask(GiveOrder(verb="restart", group="web")).ok
     for node in patient.nodes.values():
         wait_until(lambda: all(g.ok for g in node.report().groups))  # noqa: B023

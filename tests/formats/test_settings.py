@@ -353,7 +353,7 @@ def test_the_example_is_valid_and_shows_the_defaults() -> None:
 # --- all of them at once, and what can be told of the rest ------------------------------------
 
 
-def test_a_wrong_type_does_not_hide_the_rules_over_other_keys() -> None:  # M6
+def test_a_wrong_type_does_not_hide_the_rules_over_other_keys() -> None:
     told = _told("mfsbase = 3\ntimeout = 0.1\npoll = 6\nmynode = 9\nnodes = [1, 2]\n")
     assert [line.split(": ")[0] for line in told] == ["m.toml:1:1", "m.toml:2:1", "m.toml:4:1"]
 
@@ -363,7 +363,7 @@ def test_no_rule_is_judged_by_a_value_that_is_not_known() -> None:
     assert len(_told('lease = "36"\nheartbeat = 4\ntimeout = 10\n')) == 1
 
 
-def test_a_line_that_is_not_toml_hides_neither_the_others_nor_the_rules() -> None:  # M6
+def test_a_line_that_is_not_toml_hides_neither_the_others_nor_the_rules() -> None:
     text = "mfsbase = /mfs\ntimout = 3\nwatch = poll  # x\n[fencing]\nrequired = yes\n"
     told = _told(text)
     assert [line.split(": ")[0] for line in told] == [
@@ -391,6 +391,6 @@ def test_what_is_right_beside_mistakes_can_be_had() -> None:
 
 
 @pytest.mark.parametrize("end", ["", "\r", "\r\n", "\n"])
-def test_settings_may_have_the_line_ends_of_windows(end: str) -> None:  # C8
+def test_settings_may_have_the_line_ends_of_windows(end: str) -> None:
     settings = parse_settings(b'mynode = 2\r\nmfsbase = "/m"' + end.encode(), "m.toml")
     assert (settings.mynode, settings.mfsbase) == (2, "/m")

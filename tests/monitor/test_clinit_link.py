@@ -154,7 +154,7 @@ async def test_a_clinit_that_hangs_is_killed_and_started_again(place: Place) -> 
     await until(lambda: not alive(process))
 
 
-async def test_a_clinit_that_answers_others_is_busy_and_not_hung_a7(place: Place) -> None:
+async def test_a_clinit_that_answers_others_is_busy_and_not_hung(place: Place) -> None:
     tied = place.tie(limit_s=SHORT_S)
     await tied.connected()
     waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
@@ -165,7 +165,7 @@ async def test_a_clinit_that_answers_others_is_busy_and_not_hung_a7(place: Place
     waiting.cancel()
 
 
-async def test_a_clinit_that_hangs_is_killed_once_for_all_that_wait_c14(
+async def test_a_clinit_that_hangs_is_killed_once_for_all_that_wait(
     place: Place, capfd: pytest.CaptureFixture[str]
 ) -> None:
     tied = place.tie(limit_s=SHORT_S)

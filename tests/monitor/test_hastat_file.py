@@ -93,7 +93,7 @@ async def test_many_changes_make_few_writes(reporter: Reporter) -> None:
     assert reporter.reports <= 2 + (loop.time() - began) / EVERY_S
 
 
-async def test_without_a_change_it_is_rewritten_in_a_part_of_timeout_and_says_so(  # F2
+async def test_without_a_change_it_is_rewritten_in_a_part_of_timeout_and_says_so(
     reporter: Reporter,
 ) -> None:
     await until(lambda: reporter.written() == "news 0")

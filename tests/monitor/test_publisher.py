@@ -145,7 +145,7 @@ async def test_a_place_where_no_directory_can_be_made_is_told_at_the_start(desk:
 
 
 @pytest.mark.parametrize("there", [False, True])
-async def test_a_cluster_file_system_that_is_not_there_is_never_made(  # F6
+async def test_a_cluster_file_system_that_is_not_there_is_never_made(
     desk: Desk, *, there: bool
 ) -> None:
     desk.base.rmdir()

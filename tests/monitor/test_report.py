@@ -9,7 +9,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from mosha.control.protocol import EntryReport, GroupReport
+from mosha.control.protocol import GroupReport
+from mosha.core.entries import EntryReport
 from mosha.core.problems import ProblemKind
 from mosha.core.quorum import Electorate, Policy
 from mosha.core.status import (
@@ -198,7 +199,7 @@ def test_the_own_tables_are_those_in_force_be_they_published_yet_or_not() -> Non
     assert node(report(story), 1).tables["hactl"].digest == "e"
 
 
-def test_a_node_that_missed_heartbeats_is_late_long_before_timeout() -> None:  # H10
+def test_a_node_that_missed_heartbeats_is_late_long_before_timeout() -> None:
     story = one_of_three()
     beat_s = TIMING.heartbeat_s
     story.nodes[1].mind.view.roundtrips = {2: beat_s / 2, 3: 4 * beat_s}
@@ -415,7 +416,7 @@ def test_a_lost_quorum_comes_first_then_the_nodes_then_the_groups() -> None:
     ]
 
 
-def test_a_hundred_groups_without_quorum_are_one_problem_with_few_names() -> None:  # M3
+def test_a_hundred_groups_without_quorum_are_one_problem_with_few_names() -> None:
     story = one_of_three()
     names = [f"g{number:03d}" for number in range(100)]
     wishes = hactl(*(Wish(name, "start") for name in names))

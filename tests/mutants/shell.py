@@ -59,7 +59,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "test_a_signal_meant_for_what_is_being_born_reaches_it_after_its_birth",
     ),
     M(
-        "1.12: a stop signals a leader that has left its cgroup, by its pidfd",
+        "a stop signals a leader that has left its cgroup, by its pidfd",
         "clinit/entry.py",
         "and not inside and self._signal_leader(number)",
         "and not inside and False",
@@ -80,23 +80,23 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/test_processes.py::"
         "test_children_have_default_signals_though_clinit_ignores_some_c6_9",
     ),
-    # --- errors are no emptiness (1.2), and no exception is lost (1.1) ---
+    # --- errors are no emptiness, and no exception is lost ---
     M(
-        "1.2: what cannot be looked into may be alive",
+        "what cannot be looked into may be alive",
         "clinit/cgroups.py",
         "        return error.errno not in GONE\n",
         "        return False\n",
         "clinit/test_pieces.py::test_what_cannot_be_looked_into_does_not_count_as_empty",
     ),
     M(
-        "1.1: descriptors are held back for what kills",
+        "descriptors are held back for what kills",
         "clinit/descriptors.py",
         "error.errno not in EXHAUSTED or not _spares",
         "True",
         "clinit/test_faults.py::test_what_kills_gets_a_descriptor_when_no_other_is_left",
     ),
     M(
-        "1.1: a process that may not be signalled keeps no other from its signal",
+        "a process that may not be signalled keeps no other from its signal",
         "clinit/cgroups.py",
         "        except OSError as error:\n            sent.failed[pid] = explained(error)\n"
         "        finally:",
@@ -105,7 +105,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "test_a_process_that_may_not_be_signalled_keeps_no_other_from_its_signal",
     ),
     M(
-        "1.1: an exception of a callback ends clinit",
+        "an exception of a callback ends clinit",
         "clinit/faults.py",
         "            self.end(error)\n            return",
         "            return",
@@ -113,7 +113,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "test_an_exception_of_a_callback_has_everything_killed_before_clinit_ends",
     ),
     M(
-        "1.1: before clinit ends everything is killed",
+        "before clinit ends everything is killed",
         "clinit/faults.py",
         "        self._kill_everything()\n",
         "",
@@ -121,7 +121,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "test_an_exception_of_a_callback_has_everything_killed_before_clinit_ends",
     ),
     M(
-        "1.16: a thread that cannot be started is an error like any other",
+        "a thread that cannot be started is an error like any other",
         "clinit/abandon.py",
         "except RuntimeError as error:",
         "except KeyError as error:",
@@ -136,14 +136,14 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/test_life.py::test_a_killed_daemon_takes_all_its_processes_along",
     ),
     M(
-        "1.5: a second guard ends what both had, if both are killed",
+        "a second guard ends what both had, if both are killed",
         "clinit/guard.py",
         "read -r word || echo 1",
         "read -r word",
         "clinit/test_guard.py::test_clinit_and_fork_server_killed_at_once_leave_nothing[cgroup]",
     ),
     M(
-        "1.5: without cgroups too",
+        "without cgroups too",
         "clinit/guard.py",
         'kill -s KILL "$pid" && found=1',
         "found=",
@@ -177,16 +177,16 @@ CLINIT: tuple[ShellMutant, ...] = (
         "fcntl.LOCK_SH | fcntl.LOCK_NB",
         "clinit/test_pieces.py::test_a_state_directory_has_one_clinit_at_a_time",
     ),
-    # --- without cgroups (1.4) ---
+    # --- without cgroups ---
     M(
-        "1.4: a process whose first thread has ended lives as long as another does",
+        "a process whose first thread has ended lives as long as another does",
         "clinit/proc.py",
         " and int(fields[_THREADS]) <= 1",
         "",
         "clinit/test_session_boxes.py::test_a_process_whose_first_thread_has_ended_is_alive",
     ),
     M(
-        "1.4: what belongs to nobody counts for every group that it may be of",
+        "what belongs to nobody counts for every group that it may be of",
         "clinit/session_boxes.py",
         "lambda look: [*_of_group(look, group, spared), *_maybe_of(look, group)]",
         "lambda look: [*_of_group(look, group, spared)]",
@@ -194,7 +194,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "test_a_nameless_daemon_that_may_be_anothers_keeps_a_stop_from_its_end",
     ),
     M(
-        "1.4: at kill_at it is killed",
+        "at kill_at it is killed",
         "clinit/session_boxes.py",
         "return [*_of_group(look, group), *nobodys]",
         "return [*_of_group(look, group)]",
@@ -203,7 +203,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     # --- monitors that die and follow each other ---
     M(
-        "1.10: what a former monitor asked for is not done any more",
+        "what a former monitor asked for is not done any more",
         "clinit/requests.py",
         "        if self._is_superseded(client):  # asked after",
         "        if False:  # asked after",
@@ -211,7 +211,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "test_a_tell_of_a_dead_monitor_does_not_outlive_the_next_subscription",
     ),
     M(
-        "1.8: of all effects the kills come first",
+        "of all effects the kills come first",
         "clinit/engine.py",
         "        self._kill(killed)\n        done",
         "        done",
@@ -219,7 +219,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "test_of_300_due_groups_each_is_killed_once_and_all_before_anything_else",
     ),
     M(
-        "1.1: that one group cannot be killed spares no other",
+        "that one group cannot be killed spares no other",
         "clinit/engine.py",
         "                failed = error\n",
         "                raise\n",

@@ -13,7 +13,7 @@ from mosha.core.memory import Memory
 from mosha.core.status import Receipt, Status, Term, Vote
 from mosha.formats.clstat import parse_clstat
 from mosha.monitor import identity
-from mosha.monitor.keeper import Keeper, UnkeptError
+from mosha.monitor.memory_file import MemoryFile, UnkeptError
 from mosha.monitor.mfs import Layout
 from mosha.monitor.publisher import Publisher
 from mosha.monitor.workers import HungError
@@ -35,8 +35,8 @@ NEW = Memory(
 
 
 @contextlib.asynccontextmanager
-async def keeper_in(directory: Path, limit_s: float = LIMIT_S) -> AsyncIterator[Keeper]:
-    made = Keeper(directory, OLD, limit_s)
+async def file_in(directory: Path, limit_s: float = LIMIT_S) -> AsyncIterator[MemoryFile]:
+    made = MemoryFile(directory, OLD, limit_s)
     try:
         yield made
     finally:
@@ -44,39 +44,39 @@ async def keeper_in(directory: Path, limit_s: float = LIMIT_S) -> AsyncIterator[
 
 
 async def test_v4b_what_is_kept_is_loaded_again(tmp_path: Path) -> None:
-    async with keeper_in(tmp_path) as keeper:
-        await keeper.keep(NEW)
+    async with file_in(tmp_path) as file:
+        await file.keep(NEW)
     assert identity.load(tmp_path) == NEW
 
 
 async def test_v4b_what_is_known_to_be_there_is_not_written_again(tmp_path: Path) -> None:
-    async with keeper_in(tmp_path) as keeper:
-        await keeper.keep(OLD)
+    async with file_in(tmp_path) as file:
+        await file.keep(OLD)
         assert not (tmp_path / identity.NODE_FILE).exists()
-        await keeper.keep(NEW)
+        await file.keep(NEW)
         (tmp_path / identity.NODE_FILE).unlink()
-        await keeper.keep(NEW)
+        await file.keep(NEW)
         assert not (tmp_path / identity.NODE_FILE).exists()
 
 
 async def test_v4b_what_cannot_be_kept_is_told_and_tried_again(tmp_path: Path) -> None:
     place = tmp_path / "state"
-    async with keeper_in(place) as keeper:
+    async with file_in(place) as file:
         with pytest.raises(UnkeptError, match=r"cannot write .*node.json: No such file"):
-            await keeper.keep(NEW)
+            await file.keep(NEW)
         place.mkdir()
-        await keeper.keep(NEW)
+        await file.keep(NEW)
     assert identity.load(place) == NEW
 
 
 async def test_v4b_a_disk_that_hangs_is_given_up(tmp_path: Path) -> None:
     held = threading.Event()
-    async with keeper_in(tmp_path, 0.05) as keeper:
+    async with file_in(tmp_path, 0.05) as file:
         try:
             with pytest.raises(HungError):
-                await keeper._worker.call(held.wait, limit_s=0.05)
+                await file._worker.call(held.wait, limit_s=0.05)
             with pytest.raises(UnkeptError, match="does not answer"):
-                await keeper.keep(NEW)
+                await file.keep(NEW)
         finally:
             held.set()
 
@@ -94,7 +94,7 @@ async def test_v4b_a_status_is_published_only_when_its_memory_is_on_the_local_di
         lambda status, _: told.append(f"written {status.seq}"),
         told.append,
         told.append,
-        keeper=Keeper(state, OLD, LIMIT_S),
+        memory_file=MemoryFile(state, OLD, LIMIT_S),
     )
     try:
         await publisher.read_former()

@@ -19,7 +19,7 @@ class UnkeptError(HostError):
     """The memory cannot be written: nothing may be published that it does not have."""
 
 
-class Keeper:
+class MemoryFile:
     """Writes STATE/node.json. `known` is what it is known to have."""
 
     def __init__(self, state_dir: Path, known: Memory, limit_s: float) -> None:
