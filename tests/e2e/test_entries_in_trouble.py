@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mosha.control.protocol import GiveOrder
+from mosha.core.status import Verb
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -72,6 +73,6 @@ def test_what_runs_as_an_older_cltab_had_it_says_so_until_it_is_started_anew(
     one = patient.nodes[1]
     (problem,) = (p for p in one.report().problem_list if p.subjects == ["web"])
     assert problem.next == "to take the new one over: mosha restart web"
-    assert one.ask(GiveOrder(verb="restart", group="web")).ok
+    assert one.ask(GiveOrder(verb=Verb.RESTART, group="web")).ok
     for node in patient.nodes.values():
         wait_until(lambda: all(g.ok for g in node.report().groups))  # noqa: B023
