@@ -10,9 +10,9 @@ from mosha.cli.check_files import Finding
 from mosha.cli.check_within import ANSWER_LIMIT_S, within
 from mosha.errors import UsageError
 from mosha.formats.settings import SOCKET_PATH_MAX_BYTES, Settings
+from mosha.host.mounts import file_system_at, read_mounts
 from mosha.logfile import beside
 from mosha.monitor.membership import number_command, own_number
-from mosha.monitor.mfs import file_system_at, read_mounts
 
 NODE_DIRECTORY = "node directory"
 

@@ -14,8 +14,8 @@ from mosha.cli.help_text import Command
 from mosha.errors import HostError, UsageError
 from mosha.formats.names import NODE_MAX, node_number
 from mosha.formats.settings import Settings
+from mosha.host.files import write_atomically
 from mosha.monitor.membership import HOST_NAME_COMMAND, own_number
-from mosha.monitor.mfs import write_atomically
 
 EXECUTABLE = frozenset({"hold-address", "watch-network"})
 

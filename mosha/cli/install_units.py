@@ -12,6 +12,7 @@ from mosha.cli.config import CONFIG_PATH, config_option, config_path
 from mosha.cli.exits import AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.errors import HostError, UsageError
+from mosha.host.files import write_atomically
 
 UNITS = ("mosha.service", "mosha-clinit.service")
 UNIT_DIR = "etc/systemd/system"
@@ -103,10 +104,7 @@ def _write(path: Path, text: str) -> str:
         if path.exists() and path.read_text(encoding="utf-8", errors="replace") == text:
             return "unchanged"
         done = "replaced" if path.exists() else "written"
-        draft = path.with_name(f".{path.name}.new")
-        draft.write_text(text, encoding="utf-8")
-        draft.chmod(0o644)
-        draft.rename(path)
+        write_atomically(path, text.encode())
     except OSError as error:
         raise HostError(f"cannot write {path}: {error.strerror}") from error
     return done

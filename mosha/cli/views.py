@@ -21,7 +21,8 @@ from mosha.formats.hastat import REPORT_MAX_BYTES, Report, UnreadableReport, par
 from mosha.formats.names import node_number
 from mosha.formats.settings import Settings
 from mosha.formats.views import Views, compare
-from mosha.monitor.mfs import Layout, read_file
+from mosha.host.files import read_file
+from mosha.monitor.mfs import Layout
 from mosha.monitor.workers import HungError, Worker
 
 READ_LIMIT_S = 3.0

@@ -10,49 +10,40 @@ import contextlib
 import errno
 import functools
 import os
-import re
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from mosha.clinit.descriptors import EXHAUSTED, explained, with_spare
+from mosha.host.mounts import Mounts, read_mounts
 
-MOUNTINFO = Path("/proc/self/mountinfo")
-OWN_CGROUP = Path("/proc/self/cgroup")
 EVENTS_MAX_BYTES = 1024
 SEND_AT_ONCE = 64
 
 GONE = frozenset({errno.ENOENT, errno.ENODEV})
 """What the kernel answers of a cgroup that was removed; anything else says nothing of it."""
 
-_OCTAL = re.compile(r"\\([0-7]{3})")
-
 
 def own_cgroup() -> Path | None:
-    """Return the directory of the cgroup this process is in; None without cgroup v2.
+    """Return the directory of the cgroup this process is in; None without cgroup v2."""
+    return cgroup_in(Path("/proc/self/cgroup").read_text(encoding="utf-8"), read_mounts())
+
+
+def cgroup_in(membership: str, mounts: Mounts) -> Path | None:
+    """Return the directory of a cgroup from what /proc/PID/cgroup says; None if v2 is not there.
 
     The mount is /sys/fs/cgroup on an ordinary system and /sys/fs/cgroup/unified where
     version 1 is in use besides.
     """
-    lines = OWN_CGROUP.read_text(encoding="utf-8").splitlines()
+    lines = membership.splitlines()
     path = next((line[3:] for line in lines if line.startswith("0::/")), None)
     if path is None:
         return None
-    for root, mount in _mounts():
-        if root in (path, "/") or path.startswith(f"{root}/"):
-            return mount / path.removeprefix(root).lstrip("/")
+    for mount in mounts.all:
+        inside = mount.root in (path, "/") or path.startswith(f"{mount.root}/")
+        if mount.fstype == "cgroup2" and inside:
+            return Path(mount.mountpoint) / path.removeprefix(mount.root).lstrip("/")
     return None
-
-
-def _mounts() -> Iterator[tuple[str, Path]]:
-    """Yield (root within the hierarchy, mount point) of each cgroup2 mount (proc(5))."""
-    for line in MOUNTINFO.read_text(encoding="utf-8").splitlines():
-        before, _, after = line.partition(" - ")
-        if after.startswith("cgroup2 "):
-            fields = before.split()
-            root, mount = (_OCTAL.sub(lambda m: chr(int(m[1], 8)), word) for word in fields[3:5])
-            yield root, Path(mount)
 
 
 def below(cgroup: Path) -> list[Path]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from mosha import logs
 from mosha.clinit.abandon import Abandonable
 from mosha.core.status import GroupLine
 from mosha.formats.clstat import render_groups
+from mosha.host.files import write_atomically
 
 
 class ClstatFile:
@@ -59,7 +59,7 @@ class ClstatFile:
     async def _write(self) -> None:
         text = render_groups(self._groups()).encode()
         try:
-            await self._files.run(lambda: _replace(self._path, text), self._limit_s)
+            await self._files.run(lambda: write_atomically(self._path, text), self._limit_s)
         except OSError as error:
             if not self._failed:
                 reason = error.strerror or str(error)
@@ -67,15 +67,3 @@ class ClstatFile:
             self._failed = True
         else:
             self._failed = False
-
-
-def _replace(path: Path, data: bytes) -> None:
-    # Named after the process: two daemons never write the same draft (the NO of C7.4).
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    try:
-        draft.write_bytes(data)
-        draft.rename(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise

@@ -14,7 +14,8 @@ import anyio
 
 from mosha.clock import boottime
 from mosha.formats import hastat
-from mosha.monitor.mfs import Layout, write_atomically
+from mosha.host.files import write_atomically
+from mosha.monitor.mfs import Layout
 from mosha.monitor.workers import HungError, Worker
 
 # It is for people: no more often than they can read.

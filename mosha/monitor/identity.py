@@ -19,7 +19,7 @@ from mosha import logs
 from mosha.core.memory import Memory
 from mosha.core.status import Status
 from mosha.errors import HostError, UsageError
-from mosha.monitor.mfs import write_atomically
+from mosha.host.files import write_atomically
 
 NODE_FILE = "node.json"
 LOCK_FILE = "monitor.lock"

@@ -19,7 +19,9 @@ from mosha import logs
 from mosha.errors import UsageError
 from mosha.formats.names import NODE_MAX, NODE_RULE, node_number, one_line
 from mosha.formats.settings import Settings
-from mosha.monitor.mfs import Layout, read_file, read_mounts, write_atomically
+from mosha.host.files import read_file, write_atomically
+from mosha.host.mounts import read_mounts
+from mosha.monitor.mfs import Layout
 from mosha.monitor.workers import HungError, Worker
 
 MWHOIS_LIMIT_S = 10.0

@@ -22,18 +22,10 @@ from mosha.core.memory import Memory
 from mosha.core.status import NodeState, Stamp, Status
 from mosha.errors import HostError, UsageError
 from mosha.formats.clstat import CLSTAT_MAX_BYTES, UnreadableStatus, parse_clstat, render_clstat
+from mosha.host.files import read_file, write_atomically, write_in
+from mosha.host.mounts import MountFacts, file_system_at, file_system_of
 from mosha.monitor.memory_file import MemoryFile, UnkeptError
-from mosha.monitor.mfs import (
-    CLSTAT,
-    Layout,
-    MountFacts,
-    file_system_at,
-    file_system_of,
-    read_file,
-    remove_stale_temporaries,
-    write_atomically,
-    write_in,
-)
+from mosha.monitor.mfs import CLSTAT, Layout, remove_stale_temporaries
 from mosha.monitor.workers import HungError, Worker
 
 # For callers that know no better; a quarter of `timeout` fits every cluster.

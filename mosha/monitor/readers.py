@@ -22,7 +22,9 @@ from mosha.clock import boottime
 from mosha.core.status import Status
 from mosha.core.timing import Timing
 from mosha.formats.clstat import CLSTAT_MAX_BYTES, TornStatus, UnreadableStatus, parse_clstat
-from mosha.monitor.mfs import Layout, file_system_at, read_file
+from mosha.host.files import read_file
+from mosha.host.mounts import file_system_at
+from mosha.monitor.mfs import Layout
 from mosha.monitor.waking import set_within
 from mosha.monitor.workers import GRACE_MAX_S, HungError, Worker
 

@@ -19,7 +19,7 @@ from mosha.errors import BugError
 from mosha.formats.cltab import parse_cltab
 from mosha.formats.hactl import hactl_warnings, parse_hactl
 from mosha.formats.mistakes import FILE_MAX_BYTES, Mistakes
-from mosha.monitor.mfs import FileFacts, read_facts, write_atomically
+from mosha.host.files import FileFacts, read_facts, write_atomically
 
 Table = Hactl | Cltab
 

@@ -24,7 +24,7 @@ from mosha.core.replication import (
 )
 from mosha.core.status import TableVersion
 from mosha.errors import BugError, HostError
-from mosha.monitor.mfs import file_system_at
+from mosha.host.mounts import file_system_at
 from mosha.monitor.table_files import (
     InForce,
     Seen,

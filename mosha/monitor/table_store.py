@@ -19,7 +19,7 @@ from msgspec import Struct
 from mosha.core.lineage import Past
 from mosha.core.replication import NS_PER_S, version_of
 from mosha.core.status import TableVersion
-from mosha.monitor.mfs import read_facts, write_atomically
+from mosha.host.files import read_facts, write_atomically
 from mosha.monitor.table_files import Text, access_of
 
 VERSIONS_FILE = "tables.json"

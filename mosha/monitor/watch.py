@@ -27,15 +27,8 @@ from watchfiles._rust_notify import RustNotify
 from mosha import logs
 from mosha.clock import boottime
 from mosha.core.timing import Timing
-from mosha.monitor.mfs import (
-    CLSTAT,
-    CLTAB,
-    HACTL,
-    Mounts,
-    file_system_at,
-    is_temporary,
-    read_mounts,
-)
+from mosha.host.mounts import Mounts, file_system_at, read_mounts
+from mosha.monitor.mfs import CLSTAT, CLTAB, HACTL, is_temporary
 from mosha.monitor.readers import WatchMode
 from mosha.monitor.waking import set_within
 from mosha.monitor.workers import HungError, Worker

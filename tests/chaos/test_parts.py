@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mosha.cli import demo_processes
-from mosha.monitor.mfs import read_facts, read_file, write_atomically
+from mosha.host.files import read_facts, read_file, write_atomically
 from tests.chaos import verdict
 from tests.chaos.edits import Book
 from tests.chaos.machines import Machine

@@ -10,7 +10,7 @@ import pytest
 from mosha.cli.check_files import Kind, kind_of
 from mosha.cli.check_host import host_findings, own_node
 from mosha.formats.settings import settings_from
-from mosha.monitor.mfs import file_system_at, read_mounts
+from mosha.host.mounts import file_system_at, read_mounts
 from tests.cli.conftest import Home, Mosha
 
 CLTAB = "web:webtest:test:test:true\nweb:webd:start:respawn:/bin/sh\ndb:dbd:start:respawn:sleep 9\n"

@@ -25,6 +25,7 @@ from mosha.clinit.table import Reading, TableFile
 from mosha.clock import boottime
 from mosha.core.status import GroupLine, GroupState
 from mosha.errors import HostError
+from mosha.host.mounts import Mounts
 from tests.waiting import until, wait_until
 
 
@@ -213,18 +214,13 @@ MOUNTINFO = """\
     ],
 )
 def test_the_own_cgroup_is_found_wherever_it_is_mounted(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    own: str,
-    mounted: tuple[str, str],
-    directory: str | None,
+    own: str, mounted: tuple[str, str], directory: str | None
 ) -> None:
     root, mount = mounted
-    (tmp_path / "m").write_text(MOUNTINFO.format(root=root, mount=mount))
-    (tmp_path / "c").write_text(f"1:name=systemd:/\n{own}\n")
-    monkeypatch.setattr(cgroups, "MOUNTINFO", tmp_path / "m")
-    monkeypatch.setattr(cgroups, "OWN_CGROUP", tmp_path / "c")
-    assert cgroups.own_cgroup() == (None if directory is None else Path(directory))
+    found = cgroups.cgroup_in(
+        f"1:name=systemd:/\n{own}\n", Mounts(MOUNTINFO.format(root=root, mount=mount))
+    )
+    assert found == (None if directory is None else Path(directory))
 
 
 def test_a_cgroup_that_is_gone_is_empty(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from mosha.clock import boottime
 from mosha.core.status import NodeState, Status
 from mosha.errors import HostError, UsageError
 from mosha.formats.clstat import parse_clstat, render_clstat
-from mosha.monitor.mfs import Layout, write_atomically
+from mosha.host.files import write_atomically
+from mosha.monitor.mfs import Layout
 from mosha.monitor.publisher import Publisher
 from tests.monitor.trouble import hanging, mount, tmpfs, unmount
 from tests.waiting import until

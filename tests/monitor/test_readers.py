@@ -17,7 +17,8 @@ from mosha.clock import boottime
 from mosha.core.status import Status
 from mosha.core.timing import Timing, derive
 from mosha.formats.clstat import CLSTAT_MAX_BYTES, render_clstat
-from mosha.monitor.mfs import Layout, write_atomically
+from mosha.host.files import write_atomically
+from mosha.monitor.mfs import Layout
 from mosha.monitor.readers import PeerReaders, WatchMode
 from tests.monitor.trouble import hanging
 from tests.waiting import until

@@ -16,8 +16,9 @@ import anyio
 import pytest
 
 from mosha.core.timing import Timing, derive
+from mosha.host.files import write_atomically
 from mosha.monitor import watch
-from mosha.monitor.mfs import Layout, write_atomically
+from mosha.monitor.mfs import Layout
 from mosha.monitor.readers import WatchMode
 from mosha.monitor.watch import EAR, Watcher
 from tests.monitor.trouble import mount, tmpfs, unmount

@@ -278,11 +278,11 @@ MONITOR: tuple[ShellMutant, ...] = (
     ),
     M(
         "a status is replaced as a whole",
-        "monitor/mfs.py",
+        "host/files.py",
         '    temporary = f".{name}.{os.getpid()}.{time.monotonic_ns()}.tmp"\n'
         "    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL",
         "    temporary = name\n    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC",
-        "monitor/test_mfs.py::test_a_reader_never_sees_half_a_write",
+        "host/test_files.py::test_a_reader_never_sees_half_a_write",
     ),
     # --- the readers ---
     M(
