@@ -34,7 +34,7 @@ from typing import Self
 
 from mosha.cli import demo_processes
 from mosha.clinit import cgroups
-from mosha.clinit.proc import command_line
+from mosha.host.proc import command_line
 from tests.waiting import wait_until
 
 ROOT = Path(__file__).parent.parent

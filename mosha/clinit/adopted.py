@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
-from mosha.clinit import proc
 from mosha.clinit.boxes import Key
+from mosha.host import proc
 
 NAMING_LIMIT_S = 0.05
 """An environment that takes longer belongs to a process that hangs."""

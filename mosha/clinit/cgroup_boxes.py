@@ -21,8 +21,8 @@ from mosha.clinit import cgroups
 from mosha.clinit.boxes import Key, Left
 from mosha.clinit.cgroups import Sent
 from mosha.clinit.descriptors import explained
-from mosha.clinit.proc import session_of
 from mosha.core.process import Scope
+from mosha.host.proc import session_of
 
 
 class CgroupBoxes:

@@ -16,8 +16,8 @@ import os
 import signal
 from signal import Signals
 
-from mosha.clinit import proc
-from mosha.clinit.proc import Seen
+from mosha.host import proc
+from mosha.host.proc import Seen
 
 
 class Family:

@@ -20,7 +20,7 @@ import subprocess
 from pathlib import Path
 
 from mosha import logs
-from mosha.clinit import proc
+from mosha.host import proc
 
 SHELL = "/bin/sh"
 RETRY_S = 1.0

@@ -25,10 +25,11 @@ from pathlib import Path
 
 import msgspec
 
-from mosha.clinit import cgroups, proc
+from mosha.clinit import cgroups
 from mosha.clinit.abandon import Abandonable
 from mosha.clock import boot_id
 from mosha.errors import HostError
+from mosha.host import proc
 
 RECORD = "children.json"
 SESSIONS = "sessions"

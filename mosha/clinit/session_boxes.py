@@ -21,14 +21,14 @@ from signal import Signals
 from typing import NamedTuple
 
 from mosha import logs
-from mosha.clinit import proc
 from mosha.clinit.adopted import Adopted, Orphanage
 from mosha.clinit.boxes import Key, Left
 from mosha.clinit.descriptors import explained, with_spare
 from mosha.clinit.family import Family
 from mosha.clinit.forker import Forker
-from mosha.clinit.proc import Seen
 from mosha.core.process import Scope
+from mosha.host import proc
+from mosha.host.proc import Seen
 
 KILL_ROUNDS_MAX = 50
 """How often SIGKILL is sent again to what forked meanwhile."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from mosha.clinit import cgroups, proc
+from mosha.clinit import cgroups
 from mosha.control.calls import call
 from mosha.control.protocol import (
     Ask,
@@ -30,6 +30,7 @@ from mosha.control.protocol import (
 )
 from mosha.core.entries import EntryReport
 from mosha.errors import HostError
+from mosha.host import proc
 from tests.clinit import run
 from tests.waiting import LIMIT_S, wait_until
 

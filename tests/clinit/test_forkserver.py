@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from mosha.clinit import cgroups, child, forkserver, newborn, proc
+from mosha.clinit import cgroups, child, forkserver, newborn
 from mosha.clinit.forker import PROGRAM, Forker, LostError
 from mosha.core.process import Exit
+from mosha.host import proc
 from tests.clinit.conftest import can_make_cgroups
 from tests.waiting import until, wait_until
 

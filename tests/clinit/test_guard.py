@@ -6,7 +6,8 @@ import os
 import signal
 from pathlib import Path
 
-from mosha.clinit import cgroups, proc
+from mosha.clinit import cgroups
+from mosha.host import proc
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import is_alive
 from tests.waiting import wait_until

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from mosha import logs
-from mosha.clinit import cgroups, proc
+from mosha.clinit import cgroups
 from mosha.clinit.abandon import Abandonable, HungError
 from mosha.clinit.alarm import Alarm
 from mosha.clinit.clstat import ClstatFile
@@ -25,6 +25,7 @@ from mosha.clinit.table import Reading, TableFile
 from mosha.clock import boottime
 from mosha.core.status import GroupLine, GroupState
 from mosha.errors import HostError
+from mosha.host import proc
 from mosha.host.mounts import Mounts
 from tests.waiting import until, wait_until
 

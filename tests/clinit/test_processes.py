@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mosha.clinit import cgroups, proc
+from mosha.clinit import cgroups
 from mosha.clock import boottime
+from mosha.host import proc
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import QUICK, is_alive
 from tests.leftovers import MARK, processes_marked

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from mosha.clinit import proc
 from mosha.clinit.adopted import NAMING_LIMIT_S, Orphanage
 from mosha.clinit.boxes import Key
 from mosha.clinit.family import Family
 from mosha.clinit.session_boxes import SessionBoxes
 from mosha.clock import boottime
 from mosha.core.process import Scope
+from mosha.host import proc
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon, is_alive
 from tests.waiting import wait_until

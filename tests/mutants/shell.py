@@ -180,7 +180,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     # --- without cgroups ---
     M(
         "a process whose first thread has ended lives as long as another does",
-        "clinit/proc.py",
+        "host/proc.py",
         " and int(fields[_THREADS]) <= 1",
         "",
         "clinit/test_session_boxes.py::test_a_process_whose_first_thread_has_ended_is_alive",
