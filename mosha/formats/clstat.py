@@ -33,10 +33,13 @@ from mosha.core.status import (
 from mosha.formats.clstat_entries import ENTRY_CLASS, entry_lines, read_entry
 from mosha.formats.clstat_words import (
     WORD_MAX_CHARS,
+    BeyondCountingError,
+    counter_in,
     mtime_in,
     name_in,
     node_in,
     number_in,
+    own_counter_in,
     pairs_of,
     word_in,
 )
@@ -219,10 +222,10 @@ def _status(pairs: dict[str, str], facts: dict[str, dict[Any, Any]], end: dict[s
     try:
         return Status(
             node=node_in(pairs["Mosha::Node"]),
-            inc=number_in(pairs["inc"]),
+            inc=own_counter_in(pairs["inc"]),
             run=word_in(pairs["run"]),
             boot=word_in(pairs["boot"]),
-            seq=number_in(pairs["seq"]),
+            seq=own_counter_in(pairs["seq"]),
             state=_NODE_STATES[pairs["state"]],
             version=number_in(pairs["version"]),
             quorum=_YES_NO[pairs.get("quorum", "yes")],
@@ -270,13 +273,19 @@ def _read_node(line: str, former: dict[str, str]) -> dict[str, str]:
 
 
 def _fact(line: str) -> tuple[str, _Key, object] | None:
-    """Return what a line says as (field of Status, key, value), None if its class is unknown."""
+    """Return what a line says as (field of Status, key, value), None if it is passed over.
+
+    So are unknown classes, and counters that nothing counts to.
+    """
     kind, _, rest = line.partition(" ")
     known = _READERS.get(kind)
     if known is None:
         return None
     table, reader = known
-    return (table, *reader(rest))
+    try:
+        return (table, *reader(rest))
+    except BeyondCountingError:
+        return None
 
 
 _remembered = functools.lru_cache(LINES_REMEMBERED_MAX)(_fact)
@@ -285,26 +294,26 @@ _remembered = functools.lru_cache(LINES_REMEMBERED_MAX)(_fact)
 def _read_seen(rest: str) -> tuple[int, Stamp]:
     pairs = pairs_of(rest)
     node = node_in(rest.partition(" ")[0])
-    return node, Stamp(number_in(pairs["inc"]), number_in(pairs["seq"]))
+    return node, Stamp(counter_in(pairs["inc"]), counter_in(pairs["seq"]))
 
 
 def _read_vote(rest: str) -> tuple[str, Vote]:
     pairs = pairs_of(rest)
     return name_in(rest), Vote(
-        number_in(pairs["term"]),
+        counter_in(pairs["term"]),
         node_in(pairs["node"]),
-        number_in(pairs["inc"]),
-        number_in(pairs["seq"]),
+        counter_in(pairs["inc"]),
+        counter_in(pairs["seq"]),
     )
 
 
 def _read_term(rest: str) -> tuple[str, Term]:
     voted = pairs_of(rest).get("voted", "0")
-    return name_in(rest), Term(number_in(rest.split(" ", 2)[1]), number_in(voted))
+    return name_in(rest), Term(counter_in(rest.split(" ", 2)[1]), counter_in(voted))
 
 
 def _read_claim(rest: str) -> tuple[str, int]:
-    return name_in(rest), number_in(pairs_of(rest)["term"])
+    return name_in(rest), counter_in(pairs_of(rest)["term"])
 
 
 def _read_group(rest: str) -> tuple[str, GroupLine]:
@@ -322,7 +331,7 @@ def _read_ban(rest: str) -> tuple[str, Ban]:
 
 def _read_fenced(rest: str) -> tuple[int, Receipt]:
     pairs = pairs_of(rest)
-    receipt = Receipt(number_in(pairs["inc"]), word_in(pairs["method"]))
+    receipt = Receipt(counter_in(pairs["inc"]), word_in(pairs["method"]))
     return node_in(rest.partition(" ")[0]), receipt
 
 
@@ -339,7 +348,7 @@ def _read_past(rest: str) -> tuple[str, tuple[TableVersion, ...]]:
 def _read_order(rest: str) -> tuple[int, Order]:
     pairs = pairs_of(rest)
     group = name_in(pairs["group"]) if "group" in pairs else ""
-    number = number_in(rest.partition(" ")[0])
+    number = counter_in(rest.partition(" ")[0])
     return number, Order(word_in(pairs["verb"]), group, number_in(pairs["node"]))
 
 

@@ -7,6 +7,16 @@ from mosha.formats.names import NODE_MAX, is_name
 DIGITS_MAX = 20
 """The longest number that is read: nanoseconds since 1970 have 19 digits."""
 
+COUNTED_MAX = 1 << 61
+"""No incarnation, term or number of a status is ever counted this far.
+
+A line with a greater one in it is passed over like one of an unknown class. Nodes go on from the
+greatest that they read (C2, V5): they would write one more than any reader takes, for ever.
+"""
+
+NUMBER_MAX = 1 << 62
+"""A node whose status has a number of its own beyond this is unreadable, it alone."""
+
 WORD_MAX_CHARS = 100
 """The longest run, boot id, digest or method."""
 
@@ -42,6 +52,31 @@ def number_in(text: str) -> int:
     if len(text) > DIGITS_MAX or not (text.isascii() and text.isdigit()):
         raise ValueError("not a number")
     return int(text)
+
+
+class BeyondCountingError(ValueError):
+    """A counter that no counting has led to: of a forged or garbled line."""
+
+
+def counter_in(text: str) -> int:
+    """Return an incarnation, a term or the number of a status, as another node has counted it.
+
+    Raises:
+        BeyondCountingError: it is COUNTED_MAX or more.
+        ValueError: it is no number.
+    """
+    number = number_in(text)
+    if number >= COUNTED_MAX:
+        raise BeyondCountingError(f"{text}: counted too far")
+    return number
+
+
+def own_counter_in(text: str) -> int:
+    """Return a counter that a node states of itself; ValueError if it is beyond NUMBER_MAX."""
+    number = number_in(text)
+    if number > NUMBER_MAX:
+        raise ValueError(f"{text}: at most {NUMBER_MAX}")
+    return number
 
 
 def word_in(text: str) -> str:

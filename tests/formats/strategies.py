@@ -24,13 +24,14 @@ from mosha.core.status import (
     Vote,
 )
 from mosha.core.tables import Cltab, Entry, Hactl, Mode, Wish
+from mosha.formats.clstat_words import COUNTED_MAX
 from mosha.formats.names import is_name, one_line
 
 T = TypeVar("T")
 
 names = st.text("abzAZ019_.-", min_size=1, max_size=12).filter(is_name)
 nodes = st.integers(1, 65_535)
-numbers = st.integers(0, 10**19)
+numbers = st.integers(0, COUNTED_MAX - 1)
 words = st.text("0123456789abcdef", min_size=1, max_size=32)
 free_texts = st.text(max_size=300).map(one_line)
 # Anything a line can hold: no line feed and no NUL, no surrogates, no blanks around it.

@@ -36,6 +36,7 @@ from mosha.formats.clstat import (
     render_clstat,
     render_groups,
 )
+from mosha.formats.clstat_words import COUNTED_MAX, NUMBER_MAX
 from tests.formats.strategies import damaged, group_lines, mappings, names, statuses
 
 K = TypeVar("K")
@@ -181,6 +182,40 @@ def test_lines_and_words_of_later_versions_are_skipped() -> None:
     assert status.seen == {1: Stamp(3, 4)}
     assert status.groups == {"g": GroupLine("start", GroupState.DONE)}
     assert status.terms == {"g": Term(4, 2)}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Mosha::Seen 1 inc={} seq=1",
+        "Mosha::Seen 1 inc=1 seq={}",
+        "Mosha::Vote g term={} node=1 inc=1 seq=1",
+        "Mosha::Vote g term=1 node=1 inc={} seq=1",
+        "Mosha::Vote g term=1 node=1 inc=1 seq={}",
+        "Mosha::Term g {}",
+        "Mosha::Term g 1 voted={}",
+        "Mosha::Claim g term={}",
+        "Mosha::Fenced 1 inc={} method=x",
+        "Mosha::Order {} verb=move node=1 group=g",
+        "Mosha::Obeyed 1 inc={} seq=1",
+    ],
+)
+def test_a_counter_that_nothing_counts_to_is_passed_over_so_that_it_does_not_spread(
+    line: str,
+) -> None:
+    node = parse_clstat(sealed(NODE))
+    for far in (COUNTED_MAX, 10**19, 10**20 - 1):
+        assert parse_clstat(sealed(f"{NODE}{line.format(far)}\n")) == node
+    assert parse_clstat(sealed(f"{NODE}{line.format(COUNTED_MAX - 1)}\n")) != node
+
+
+def test_one_more_than_the_farthest_that_is_read_is_still_read_of_its_node() -> None:
+    text = NODE.replace("inc=5", f"inc={COUNTED_MAX}")
+    assert parse_clstat(sealed(text)).inc == COUNTED_MAX
+    for far in ("inc=5", "seq=7"):
+        beyond = NODE.replace(far, f"{far[:4]}{NUMBER_MAX + 1}")
+        with pytest.raises(MalformedStatus, match="at most"):
+            parse_clstat(sealed(beyond, NUMBER_MAX + 1 if far == "seq=7" else 7))
 
 
 def test_the_form_without_later_words_is_read() -> None:
