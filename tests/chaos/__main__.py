@@ -8,7 +8,7 @@ import signal
 import sys
 from types import FrameType
 
-from tests.chaos.run import Outcome, run
+from tests.chaos.run import Choices, Outcome, run
 
 LONG_MINUTES = 8.0
 """A run this long that left a kind of fault out has missed its aim."""
@@ -18,10 +18,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--minutes", type=float, default=2.0, help="how long faults go on")
     parser.add_argument("--seed", type=int, default=None, help="of a run to be repeated")
+    parser.add_argument(
+        "--no-cgroups", action="store_true", help="nodes in which no cgroup v2 is mounted"
+    )
     given = parser.parse_args()
     seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
     signal.signal(signal.SIGTERM, _interrupted)
-    outcome = run(seed, given.minutes * 60, _say)
+    outcome = run(seed, given.minutes * 60, _say, choices=Choices(cgroups=not given.no_cgroups))
     if given.minutes >= LONG_MINUTES:
         outcome.problems += [f"a long run without {kind}" for kind in outcome.never]
     _tell(outcome, given.minutes)

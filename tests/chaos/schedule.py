@@ -35,6 +35,7 @@ class World:
     fences: bool
     fuse: bool
     gap_s: float
+    cgroups: bool = True
 
     def __str__(self) -> str:
         fence = "a fence that kills" if self.fences else "no fence"
@@ -42,6 +43,7 @@ class World:
         return (
             f"seed {self.seed}: {self.nodes} nodes, groups {' '.join(self.groups)},"
             f" timeout {self.timeout_s:g} s, {fence}, {view}, a fault each {self.gap_s:g} s"
+            + ("" if self.cgroups else ", without cgroups")
         )
 
 
@@ -117,7 +119,7 @@ def kinds(world: World) -> dict[str, int]:
     return WEIGHTS | (FUSE_WEIGHTS if world.fuse else {})
 
 
-def make_world(seed: int, *, fuse: bool, fences: bool) -> World:
+def make_world(seed: int, *, fuse: bool, fences: bool, cgroups: bool = True) -> World:
     chance = random.Random(f"world {seed}")  # noqa: S311 - faults, not secrets
     plain = [f"g{number}" for number in range(1, chance.randint(4, 6))]
     return World(
@@ -128,6 +130,7 @@ def make_world(seed: int, *, fuse: bool, fences: bool) -> World:
         fences=fences and chance.random() < 0.4,
         fuse=fuse,
         gap_s=chance.choice((1.0, 1.5, 2.0)),
+        cgroups=cgroups,
     )
 
 

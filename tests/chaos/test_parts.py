@@ -158,11 +158,20 @@ def test_an_overlap_and_a_term_that_does_not_grow_are_found(cluster: Cluster) ->
         "1.0 g 1 5 100 start\n3.0 g 1 5 100 stop\n2.0 g 2 5 200 start\n4.0 g 2 5 200 stop\n"
         "5.0 h 1 7 101 start\n6.0 h 1 7 101 stop\n7.0 h 1 8 102 start\n8.0 h 1 8 102 stop\n"
     )
-    (overlap,) = verdict.overlapping(cluster)
+    ran = verdict.notes(cluster)
+    (overlap,) = verdict.owners_at_once(ran)
     assert "g: node 1 (pid 100, term 5) and node 2 (pid 200, term 5)" in overlap
-    (term,) = verdict.terms_out_of_order(cluster)
+    (term,) = verdict.terms_out_of_order(ran)
     assert "term of g" in term
-    assert verdict.served_share(cluster) == pytest.approx((3 + 2) / 2 / 7)
+    assert verdict.served_share(ran) == pytest.approx((3 + 2) / 2 / 7)
+    assert verdict.together_on_a_node(cluster) == []
+    assert verdict.unseen(ran, ran[1:]) == [f"the kernel's witness missed {ran[0]}"]
+
+
+def test_a_service_that_is_there_twice_on_its_node_is_found(cluster: Cluster) -> None:
+    cluster.witness.write_text("1.0 g 1 5 100 start\n3.0 g 1 5 100 alive\n2.0 g 1 5 200 start\n")
+    (twice,) = verdict.together_on_a_node(cluster)
+    assert "pid 100" in twice
 
 
 def test_a_process_that_outlives_its_node_is_found(cluster: Cluster) -> None:

@@ -46,36 +46,64 @@ only prints."""
 LOUD = frozenset({"warning", "error", "critical"})
 
 
-def overlapping(cluster: Cluster) -> list[str]:
-    """Return every two processes of one group that ran together where they must not.
+def together_on_a_node(cluster: Cluster) -> list[str]:
+    """Return every two instances of one service that noted to be there at once on one node.
 
-    On two nodes never; on one node neither, but for the group that forks.
+    The group that forks may: its second process is no second instance.
     """
-    ran = demo_overlaps.read_witness(cluster.witness.read_text())
     return [
-        f"overlap: {pair}"
-        for pair in demo_overlaps.overlaps(ran)
-        if pair.first.node != pair.second.node or pair.first.group != FORKS
+        f"twice on a node: {pair}"
+        for pair in demo_overlaps.overlaps(notes(cluster))
+        if pair.first.node == pair.second.node and pair.first.group != FORKS
     ]
 
 
-def instances(cluster: Cluster) -> int:
-    """Return how many processes of groups there were."""
-    return len(demo_overlaps.read_witness(cluster.witness.read_text()))
+def notes(cluster: Cluster) -> list[Ran]:
+    """Return the processes that the services themselves noted: alive at least so long."""
+    return demo_overlaps.read_witness(cluster.witness.read_text())
 
 
-def moves(cluster: Cluster) -> int:
+def owners_at_once(ran: Iterable[Ran]) -> list[str]:
+    """Return every two processes of one group that lived at once under two claims.
+
+    On two nodes, or on one node with two tokens: a claim ends when all of it is gone.
+    """
+    return [
+        f"overlap: {pair}"
+        for pair in demo_overlaps.overlaps(ran)
+        if (pair.first.node, pair.first.term) != (pair.second.node, pair.second.term)
+    ]
+
+
+def unseen(noted: Iterable[Ran], ran: Iterable[Ran]) -> list[str]:
+    """Return the processes that noted to be there and that the kernel's witness does not know."""
+    seen = defaultdict(list)
+    for one in ran:
+        seen[one.group, one.node, one.pid].append(one)
+    return [
+        f"the kernel's witness missed {one}"
+        for one in noted
+        if not any(
+            its.since <= one.since <= its.until for its in seen[one.group, one.node, one.pid]
+        )
+    ]
+
+
+def moves(ran: Iterable[Ran]) -> int:
     """Return how often a group ran on another node than before."""
-    ran = demo_overlaps.read_witness(cluster.witness.read_text())
     return sum(a.node != b.node for same in _by_group(ran) for a, b in itertools.pairwise(same))
 
 
-def served_share(cluster: Cluster) -> float:
+def owners(ran: Iterable[Ran]) -> int:
+    """Return how many claims of groups ran anything."""
+    return len({(one.group, one.node, one.term) for one in ran})
+
+
+def served_share(ran: list[Ran]) -> float:
     """Return which part of the time a group had a process, on average over the groups.
 
     No promise is judged by it: it says whether there was anything to overlap at all.
     """
-    ran = demo_overlaps.read_witness(cluster.witness.read_text())
     if not ran:
         return 0.0
     began, ended = min(one.since for one in ran), max(one.until for one in ran)
@@ -88,9 +116,8 @@ def served_share(cluster: Cluster) -> float:
     return served / len(_by_group(ran)) / max(ended - began, 1e-9)
 
 
-def terms_out_of_order(cluster: Cluster) -> list[str]:
-    """Return where a group's fencing token did not grow from one node to the next (C8)."""
-    ran = demo_overlaps.read_witness(cluster.witness.read_text())
+def terms_out_of_order(ran: Iterable[Ran]) -> list[str]:
+    """Return where a group's fencing token did not grow from one claim to the next (C8)."""
     return [
         f"term of {a.group} went from {a.term} on node {a.node} to {b.term} on node {b.node}"
         for same in _by_group(ran)

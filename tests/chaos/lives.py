@@ -1,0 +1,98 @@
+"""The kernel's witness as a context, and what its record says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from mosha.cli.demo_overlaps import Ran
+from tests.chaos import kernel
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - made with a name of its own, as mkstemp does
+END_LIMIT_S = 20.0
+
+UNLEASED = frozenset({"plan", "stop"})
+"""Levels at which a node may run entries without a lease; see the promise in protocol.md."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Which processes of groups there were; `lost` counts the kernel's reports that were."""
+
+    ran: list[Ran]
+    unleased: int
+    lost: int
+
+
+@dataclass(slots=True)
+class KernelWitness:
+    """The process that listens to the kernel, for processes whose mark begins with `mark`."""
+
+    mark: str
+    path: Path | None = None
+    process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        with tempfile.NamedTemporaryFile(prefix="mc", dir=SHARED_MEMORY, delete=False) as file:
+            self.path = Path(file.name)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", kernel.__name__, str(self.path), self.mark],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        if self.process.stdout.readline() != "ready\n":
+            self.__exit__()
+            raise RuntimeError("the witness of the kernel does not begin")
+        return self
+
+    def end(self) -> Record:
+        """Let it write the rest, and return all."""
+        assert self.path is not None
+        self._end()
+        return read_record(self.path.read_text(encoding="utf-8"))
+
+    def _end(self) -> None:
+        if self.process is not None:
+            assert self.process.stdin is not None
+            assert self.process.stdout is not None
+            self.process.stdin.close()
+            try:
+                self.process.wait(END_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+            self.process.stdout.close()
+            self.process = None
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
+
+
+def read_record(text: str) -> Record:
+    """Return what a record says, processes in the order of their starts.
+
+    Raises:
+        ValueError: it is not whole: the witness did not end as it should.
+    """
+    *lines, last = text.splitlines() or [""]
+    word, _, lost = last.partition(" ")
+    if word != "end":
+        raise ValueError(f"the record of the kernel's witness ends with {last!r}")
+    ran = []
+    unleased = 0
+    for line in lines:
+        since, until, group, node, token, level, pid, _tag = line.split(" ", 7)
+        if level in UNLEASED:
+            unleased += 1
+        else:
+            ran.append(Ran(group, node, int(token), int(pid), float(since), float(until)))
+    return Record(sorted(ran, key=lambda one: one.since), unleased, int(lost))
