@@ -54,6 +54,7 @@ EVENTS: dict[str, str] = {
     "clinit_broken": "something unforeseen was raised: clinit ends, and its guard kills all groups",
     "fault_contained": "something unforeseen was raised that concerns one client or question alone",
     "leftover_ended": "processes that a dead leader left behind were ended",
+    "terminal_closed": "the terminal a daemon was started on was closed: it ends in good order",
     "orphan_ended": "processes that a former clinit left behind were ended at the start",
     "stop_blocked": "a process of which nobody knows whose it is keeps a stop from its end",
     "guard_failed": "the second guard is gone; another one is started, every second if need be",

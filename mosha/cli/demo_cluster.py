@@ -21,6 +21,7 @@ from mosha.core.status import GroupLine, Status
 from mosha.errors import HostError, UsageError
 from mosha.formats.clstat import UnreadableStatus, parse_clstat
 from mosha.formats.settings import SOCKET_PATH_MAX_BYTES, Settings, settings_from
+from mosha.host.programs import command_of
 
 TIMEOUT_S = 2.0
 CLINIT_LIMIT_S = 2.0
@@ -80,7 +81,7 @@ class DemoNode:
     def start(self) -> None:
         """Start `mosha run`; its log goes to a file. Ctrl-C does not reach it."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith("MOSHA_C")}
-        run = [sys.executable, "-m", "mosha.cli.main", "run", "--config", str(self.config)]
+        run = [*command_of("mosha.cli.main"), "run", "--config", str(self.config)]
         with self.log.open("ab") as log:
             self._monitor = subprocess.Popen(
                 inside(self.box, run),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -18,6 +17,7 @@ from mosha.core.status import GroupLine, GroupState
 from mosha.errors import HostError
 from mosha.formats.hastat import Report
 from mosha.formats.settings import Settings
+from mosha.host.programs import command_of
 
 LOOK_S = 0.01
 """So often the published statuses are read; it is part of what is measured."""
@@ -241,7 +241,7 @@ class _Story:
     def _mosha(self, *words: str) -> None:
         config = self.cluster.nodes[self.cluster.numbers[0]].config
         done = subprocess.run(
-            [sys.executable, "-m", "mosha.cli.main", *words, "--config", str(config)],
+            [*command_of("mosha.cli.main"), *words, "--config", str(config)],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=COMMAND_LIMIT_S,

@@ -39,7 +39,8 @@ def command(config: str | None, *, debug: bool = False, no_clinit: bool = False)
     (`mosha logs` makes the former into the latter); with `log_file` in the settings the JSON
     lines go there. SIGTERM, SIGINT and SIGQUIT stop all groups here and leave; SIGUSR1 ends
     the monitor and leaves the groups running, for the next monitor to take over; SIGHUP reads
-    the settings and both tables again.
+    the settings and both tables again. A monitor whose terminal is closed leaves as well, unless
+    it was started with nohup.
 
     Examples:
         mosha run

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import os
 import signal
@@ -111,17 +110,3 @@ async def _spawn(
         for fd in (stdout, stderr, trouble):
             os.close(fd)
         raise LostError(error.errno, error.strerror) from error
-
-
-def reset_signals() -> None:
-    """Make sure that children do not inherit an ignored or blocked signal (the NO of C6.9).
-
-    The fork server takes care of what Python itself ignores. SIGCHLD must not be ignored at
-    any rate, or the kernel would throw the exit statuses away.
-    """
-    pythons = (signal.SIGPIPE, signal.SIGXFSZ)
-    for number in signal.valid_signals() - set(pythons):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            with contextlib.suppress(OSError, ValueError):
-                signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -16,7 +16,6 @@ from anyio.abc import TaskStatus
 from mosha import logs, notify
 from mosha.clinit import cgroups
 from mosha.clinit.cgroup_boxes import CgroupBoxes
-from mosha.clinit.child import reset_signals
 from mosha.clinit.clstat import ClstatFile
 from mosha.clinit.descriptors import raise_limit
 from mosha.clinit.engine import Engine
@@ -34,6 +33,8 @@ from mosha.control.protocol import ClinitRequest
 from mosha.control.server import Server
 from mosha.core.supervisor import Supervisor
 from mosha.errors import HostError
+from mosha.host import signals
+from mosha.host.terminal import Terminal
 
 NO_CGROUP = "none"
 SERVER_LIMIT_S = 60.0
@@ -51,7 +52,8 @@ async def run_clinit(options: ClinitOptions) -> int:
     """
     refuse_taken(options.socket)
     notifier = notify.take()
-    reset_signals()
+    terminal = Terminal()
+    signals.reset()
     state_dir = StateDir(options.state_dir)
     for pid, command in state_dir.end_orphans(options.orphan_limit_s):
         logs.get().warning("orphan_ended", pid=pid, command=command)
@@ -70,7 +72,7 @@ async def run_clinit(options: ClinitOptions) -> int:
         await _begin_to_serve(forker)
         supervisor = Supervisor(limits=options.limits, managed=options.managed)
         engine = Engine(boxes, state_dir, supervisor, forker, faults)
-        await _live(options, listener, forker, engine, notifier)
+        await _live(options, listener, forker, engine, notifier=notifier, terminal=terminal)
     except BaseException as error:
         forker.give_up()
         raise _sole(error) from error
@@ -96,7 +98,9 @@ async def _live(
     listener: socket.socket,
     forker: Forker,
     engine: Engine,
+    *,
     notifier: notify.Notifier,
+    terminal: Terminal,
 ) -> None:
     """Answer clients, obey signals and look after children until all groups have halted."""
     table = TableFile(options.cltab, options.file_limit_s)
@@ -115,7 +119,7 @@ async def _live(
             )
             engine.on_change = clstat.changed
             tasks.start_soon(clstat.run)
-        await tasks.start(partial(_obey_signals, requests, managed=options.managed))
+        await tasks.start(partial(_obey_signals, requests, terminal, managed=options.managed))
         tasks.start_soon(server.run)
         tasks.start_soon(herald, engine, notifier)
         logs.get().info("clinit_started", pid=os.getpid(), socket=str(options.socket))
@@ -136,9 +140,15 @@ def _sole(error: BaseException) -> BaseException:
 
 
 async def _obey_signals(
-    requests: Requests, *, managed: bool, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+    requests: Requests,
+    terminal: Terminal,
+    *,
+    managed: bool,
+    task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """TERM, INT and QUIT halt all groups, HUP reads cltab; a managed clinit ignores them all.
+
+    A HUP that comes because the terminal was closed halts all groups as well.
 
     By handlers, not by SIG_IGN: that would be inherited by every child (C6.9, H6.3).
     """
@@ -148,9 +158,11 @@ async def _obey_signals(
         async for number in received:
             if managed:
                 continue
-            if number is signal.SIGHUP:
+            if number is signal.SIGHUP and not await terminal.was_closed():
                 await requests.reread()
             else:
+                if number is signal.SIGHUP:
+                    logs.get().warning("terminal_closed")
                 requests.shut_down()
 
 

@@ -46,11 +46,9 @@ from mosha import logs
 from mosha.clinit import forkserver
 from mosha.clinit.guard import Guard
 from mosha.errors import HostError
+from mosha.host.programs import source_of
 
-PACKAGES = str(Path(__file__).parents[2])
-PROGRAM = (
-    f"import sys; sys.path.append({PACKAGES!r}); from mosha.clinit.forkserver import main; main()"
-)
+PROGRAM = source_of("mosha.clinit.forkserver")
 """The fork server's, which has no site-packages: they cost it more than all the rest."""
 
 # A fork takes a thousandth of it. Nothing but the entry in question waits meanwhile.

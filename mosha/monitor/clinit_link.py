@@ -14,7 +14,6 @@ import math
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -41,6 +40,7 @@ from mosha.control.protocol import (
 from mosha.core.node import Renewal
 from mosha.errors import HostError
 from mosha.formats.settings import Settings
+from mosha.host.programs import command_of
 from mosha.monitor.mfs import CLTAB
 
 START_LIMIT_S = 10.0
@@ -77,7 +77,8 @@ class ClinitPlace(Struct, frozen=True):
         """Return the command line of the clinit that lives there; it logs as this process does."""
         log_file = logs.file_in_force()
         return [
-            *(sys.executable, "-m", "mosha.cli.clinit", "-d", "--managed"),
+            *command_of("mosha.cli.clinit"),
+            *("-d", "--managed"),
             *("-c", str(self.cltab), "-s", str(self.socket)),
             *("--state-dir", str(self.state_dir), "--node", str(self.node)),
             *(log_file.words() if log_file else ()),

@@ -11,6 +11,8 @@ from mosha import logs, notify
 from mosha.core.status import NodeState
 from mosha.errors import MoshaError
 from mosha.formats.settings import Settings
+from mosha.host import signals
+from mosha.host.terminal import Terminal
 from mosha.monitor.daemon import Monitor
 from mosha.monitor.membership import own_number
 from mosha.monitor.reload import reload
@@ -45,6 +47,8 @@ async def run_monitor(
         HostError: directories or sockets that cannot be had.
     """
     notifier = notify.take()
+    terminal = Terminal()
+    signals.reset()
     me = own_number(settings)
     logs.say_always(node=me)
     monitor = Monitor(settings, me, stomith, starts_clinit=starts_clinit)
@@ -55,34 +59,37 @@ async def run_monitor(
     monitor.on_published = herald.published
     service = Service(monitor)
     async with anyio.create_task_group() as tasks:
-        signals = _Signals(monitor, herald)
-        tasks.start_soon(signals.obey)
+        orders = _Signals(monitor, herald, terminal)
+        tasks.start_soon(orders.obey)
         tasks.start_soon(service.run)
         status = await monitor.run()
-        herald.stopping("handing over" if signals.handing_over else farewell(monitor))
+        herald.stopping("handing over" if orders.handing_over else farewell(monitor))
         await service.flush()
         tasks.cancel_scope.cancel()
     service.remove()
-    return -HAND_OVER_SIGNAL if signals.handing_over else status
+    return -HAND_OVER_SIGNAL if orders.handing_over else status
 
 
 class _Signals:
     """TERM, INT and QUIT make the node leave in an orderly way (H6.4), HUP reads settings.
 
+    A HUP that comes because the terminal was closed makes it leave as well.
+
     USR1 ends the monitor alone: a restart that no group notices.
     """
 
-    def __init__(self, monitor: Monitor, herald: Herald) -> None:
+    def __init__(self, monitor: Monitor, herald: Herald, terminal: Terminal) -> None:
         self.handing_over = False
         self._monitor = monitor
         self._herald = herald
+        self._terminal = terminal
 
     async def obey(self) -> None:
         numbers = (*STOP_SIGNALS, HAND_OVER_SIGNAL, signal.SIGHUP)
         with anyio.open_signal_receiver(*numbers) as received:
             async for number in received:
                 if number == signal.SIGHUP:
-                    self._reload()
+                    await self._hang_up()
                 elif number == HAND_OVER_SIGNAL:
                     self._hand_over()
                 else:
@@ -94,6 +101,13 @@ class _Signals:
             logs.get().info("monitor_handing_over", node=self._monitor.me)
             self.handing_over = True
             self._monitor.hand_over()
+
+    async def _hang_up(self) -> None:
+        if await self._terminal.was_closed():
+            logs.get().warning("terminal_closed", node=self._monitor.me)
+            self._monitor.leave()
+        else:
+            self._reload()
 
     def _reload(self) -> None:
         self._herald.reloading()
