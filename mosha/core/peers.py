@@ -15,6 +15,9 @@ from msgspec.structs import replace
 
 from mosha.core.status import NodeState, Receipt, Status
 
+NO_CLSTAT = "no clstat"
+"""What a look says that found no file: it was answered, though without a status."""
+
 
 class Standing(enum.StrEnum):
     """What a peer is to this node."""
@@ -53,6 +56,11 @@ class Peer(Struct, frozen=True):
     def inc(self) -> int:
         """The newest incarnation known, 0 if none."""
         return self.status.inc if self.status else 0
+
+    @property
+    def answered(self) -> bool:
+        """Whether the file of this node was read, or is known not to exist."""
+        return self.status is not None or (self.looked_at and self.error in ("", NO_CLSTAT))
 
 
 def heard(peer: Peer, status: Status, now: float) -> Peer:

@@ -95,14 +95,21 @@ def _be_mute(mind: Mind, birth: Birth, until: float, *, known: bool) -> None:
 
 
 def look_for_traces(mind: Mind, now: float) -> None:
-    """Find out whether a node that remembers nothing was ever here: the others know (N1)."""
+    """Find out whether a node that remembers nothing was ever here: the others know (N1).
+
+    A look that fails proves nothing: whom this node cannot read may well read this node, and
+    would take its first status for the end of all claims (V3a).
+    """
     view = mind.view
     if not mind.stranger or mind.mute_until is None:
+        return
+    if now >= mind.mute_until:
+        mind.stranger, mind.mute_until = False, None
         return
     if any(mind.me in status.seen for status in view.known()):
         mind.stranger = False
         mind.note("status_withheld", left_s=round(mind.mute_until - now, 3), run="")
-    elif all(view.peer(node).looked_at for node in view.members):
+    elif all(view.peer(node).answered for node in view.members):
         mind.stranger, mind.mute_until = False, None
 
 

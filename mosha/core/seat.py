@@ -104,7 +104,7 @@ class Mind(Struct):
     long_timeout_s: float = 0.0  # the T of the former life, if it is longer (T1)
     long_until: float = NEVER
     mute_until: float | None = None  # nothing is published before (N1)
-    stranger: bool = False  # neither memory nor clstat: mute until all were looked at
+    stranger: bool = False  # neither memory nor clstat: mute until all have answered
     lost: str = ""  # what lost writes, and until when that is a problem (V4b)
     lost_until: float = NEVER
     machine: str = ""

@@ -19,6 +19,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mosha.clock import boottime
+from mosha.core.peers import NO_CLSTAT
 from mosha.core.status import Status
 from mosha.core.timing import Timing
 from mosha.formats.clstat import CLSTAT_MAX_BYTES, TornStatus, UnreadableStatus, parse_clstat
@@ -203,7 +204,7 @@ def _read(node: int, path: Path, last: _Reading | None) -> _Reading:
         remote = file_system_at(path.parent).remote
         data = read_file(path, CLSTAT_MAX_BYTES)
     except FileNotFoundError:
-        return _Reading(b"", None, "no clstat", remote)
+        return _Reading(b"", None, NO_CLSTAT, remote)
     except OSError as error:
         return _Reading(b"", None, f"cannot be read: {error.strerror}", remote)
     if last is not None and data and data == last.data:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from mosha.core.memory import SEQ_STEP, Memory
 from mosha.core.node import Node
+from mosha.core.peers import NO_CLSTAT
 from mosha.core.quorum import Electorate, Policy
 from mosha.core.recovery import Birth
 from mosha.core.status import GroupState, NodeState, Receipt, Stamp, Status, Term, Vote
@@ -249,6 +250,17 @@ def test_n1_who_finds_nothing_at_all_asks_the_others_first() -> None:
     assert node.mute(START_S)  # node 3 was not looked at yet
     reads(node, None, number=3)
     assert not node.mute(START_S)
+
+
+@pytest.mark.parametrize("error", ["no answer for 3 s", "torn: no last line", "cannot be read: x"])
+def test_n1_a_look_that_fails_does_not_show_that_a_node_was_never_here(error: str) -> None:
+    node = reborn(Memory(), None)
+    reads(node, status(2, 3))
+    node.peer_read(3, None, began=START_S, now=START_S, error=error)
+    assert node.mute(START_S + T - 0.01)
+    assert not node.mute(START_S + T)
+    node.peer_read(3, None, began=START_S + 1, now=START_S + 1, error=NO_CLSTAT)
+    assert not node.mute(START_S + 1)
 
 
 def test_n1_who_finds_nothing_at_all_and_is_known_to_a_peer_is_mute_for_t() -> None:

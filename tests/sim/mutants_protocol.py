@@ -64,6 +64,14 @@ PROTOCOL: tuple[Mutant, ...] = (
         scenario="voter-loses-its-memory",
     ),
     Mutant(
+        "a look that failed counts as an answer",
+        "N1",
+        "mosha.core.recovery",
+        "view.peer(node).answered for node",
+        "view.peer(node).looked_at for node",
+        test="test_memory.py::test_n1_a_look_that_fails_does_not_show_that_a_node_was_never_here",
+    ),
+    Mutant(
         "votes only in the clstat",
         "V4b",
         "mosha.core.recovery",
@@ -84,8 +92,8 @@ PROTOCOL: tuple[Mutant, ...] = (
         "speaks beside the clinit of its former life",
         "N1",
         "mosha.core.recovery",
-        "if mind.mute_until is None or mind.published is not None or now >= mind.mute_until:",
-        "if True:",
+        "return until is not None and mind.published is None and now < until",
+        "return False",
         "newrundir,hangstop",
     ),
     Mutant(

@@ -11,6 +11,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mosha.core.peers import NO_CLSTAT
 from mosha.core.status import Stamp, Status
 from tests.sim.world import Fault
 
@@ -91,7 +92,8 @@ class Readers:
         monitor = self.monitor
         new = status is not None and status is not self._last.get(node)
         if new or forced or error != self._error.get(node, ""):
-            monitor.node.peer_read(node, status, began=began, now=monitor.now, error=error)
+            told = NO_CLSTAT if error == "ENOENT" else error
+            monitor.node.peer_read(node, status, began=began, now=monitor.now, error=told)
             self._error[node] = error
             if new and status is not None:
                 self._last[node] = status
