@@ -35,6 +35,9 @@ __all__ = [
 ]
 
 ANSWER_LIMIT_S = 10.0
+UNDER_WAY_MAX = 64
+"""So many requests may wait for their answers on one connection: some milliseconds of work."""
+
 LINE_MAX_BYTES = 64 << 20
 """A report of 1000 groups with 10 entries each has some 2 MB."""
 
@@ -44,13 +47,19 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Connection(Generic[ReplyT]):
-    """One connection on which requests are answered in order."""
+    """One connection on which requests are answered in order.
+
+    Many may ask at once. A request goes out without waiting for the answers of those before it,
+    up to `UNDER_WAY_MAX`; the others wait for a place.
+    """
 
     def __init__(self, path: Path, streams: Streams, reply_type: type[ReplyT]) -> None:
         self.path = path
         self._reader, self._writer = streams
         self._decoder = msgspec.json.Decoder(reply_type)
-        self._one_at_a_time = asyncio.Lock()
+        self._places = asyncio.Semaphore(UNDER_WAY_MAX)
+        # asyncio.Lock is fair: who asked first reads first.
+        self._reading = asyncio.Lock()
 
     @property
     def server_pid(self) -> int:
@@ -60,25 +69,34 @@ class Connection(Generic[ReplyT]):
     async def request(self, message: Message, limit_s: float = ANSWER_LIMIT_S) -> ReplyT:
         """Send a request and return its reply.
 
-        After an error or a cancellation the connection is of no use any more, and closed:
-        the reply might still come and be taken for that of the next request.
+        After an error or a cancellation the connection is of no use any more, and closed, for
+        all who wait: the reply might still come and be taken for that of the next request.
 
         Raises:
-            NoAnswerError: the daemon went away or did not answer within `limit_s`.
+            NoAnswerError: the daemon went away, or did not answer within `limit_s` after the
+                answer to the request before this one.
         """
-        async with self._one_at_a_time:
+        async with self._places:
             line = b""
             try:
-                async with asyncio.timeout(limit_s):
+                if not self._writer.is_closing():
                     self._writer.write(msgspec.json.encode(message) + b"\n")
-                    await self._writer.drain()
-                    line = await self._reader.readuntil(b"\n")
-            except (TimeoutError, ConnectionError, asyncio.IncompleteReadError) as error:
-                raise NoAnswerError(_no_answer(self.path, error)) from error
+                async with self._reading:  # nothing may be waited for since it was written
+                    line = await self._next_line(limit_s)
             finally:
                 if not line:
                     self._writer.close()
             return self._decoder.decode(line)
+
+    async def _next_line(self, limit_s: float) -> bytes:
+        try:
+            if self._writer.is_closing():  # what comes now is the answer to another request
+                raise ConnectionAbortedError("the connection was given up")
+            async with asyncio.timeout(limit_s):
+                await self._writer.drain()
+                return await self._reader.readuntil(b"\n")
+        except (TimeoutError, ConnectionError, asyncio.IncompleteReadError) as error:
+            raise NoAnswerError(_no_answer(self.path, error)) from error
 
     async def close(self) -> None:
         """End the connection."""

@@ -26,6 +26,9 @@ from mosha.control.protocol import Message, Reply
 RequestT = TypeVar("RequestT")
 
 CHUNK_BYTES = 1 << 16
+# A client that asks a thousand things at once lets the others have a turn so often. Not after
+# each request: what is looked up once for each turn of the loop would be looked up as often.
+TURN_S = 0.01
 
 
 class ServerLimits(Struct, frozen=True):
@@ -172,10 +175,13 @@ class Server(Generic[RequestT]):
             client.asked_at = loop.time()
             async with asyncio.timeout(None if client.subscribed else self._limits.idle_max_s):
                 lines = await self._requests(reader, begun)
-            client.heard_at = loop.time()
+            client.heard_at = turn_began = loop.time()
             for line in lines:
                 if not await self._obey(line, client):
                     return
+                if loop.time() - turn_began > TURN_S:
+                    await asyncio.sleep(0)
+                    turn_began = loop.time()
             if not lines:
                 return
 

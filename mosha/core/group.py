@@ -299,11 +299,24 @@ def _noted(group: Group, event: Event, passed: str) -> Group:
 def _noted_tell(group: Group, told: Told) -> Group:
     if told.stop_at is not None and told.kill_at is not None:
         deadlines = Deadlines(told.stop_at, told.kill_at)
+        if told.term == group.term and told.level != STOP_LEVEL:
+            deadlines = _later(group.deadlines, deadlines)
         group = replace(group, deadlines=deadlines, lapsed=False, killed=False)
     if group.lapsed and told.level != STOP_LEVEL:
         # Its lease has ended and this tell brings no other: it goes on to `stop`.
         return replace(group, term=told.term, node=told.node)
     return replace(group, wanted=told.level, term=told.term, node=told.node, cause=TOLD)
+
+
+def _later(known: Deadlines | None, told: Deadlines) -> Deadlines:
+    """Return the later ones: a tell that had to wait may come after a renewal it was made before.
+
+    Both were proven under the same claim. Of a tell of `stop` it is the purpose to bring earlier
+    ones: it is how a ghost is killed (G1).
+    """
+    if known is None:
+        return told
+    return Deadlines(max(known.stop_at, told.stop_at), max(known.kill_at, told.kill_at))
 
 
 def _enter(group: Group, state: GroupState, trigger: Trigger, now: float, limits: Limits) -> Group:

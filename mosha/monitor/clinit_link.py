@@ -114,6 +114,7 @@ class ClinitLink:
         self._on_full, self._on_update, self._on_lost = on_full, on_update, on_lost
         self._processes: list[subprocess.Popen[bytes]] = []
         self._client: Client | None = None
+        self._pulse: Client | None = None
         self._scope = anyio.CancelScope()
         self._pid = 0
         self._asked_at = self._heard_at = -math.inf
@@ -142,15 +143,18 @@ class ClinitLink:
 
     async def tell(self, message: Tell) -> Reply | None:
         """Tell a level; None if clinit does not answer (it is being started again)."""
-        return await self._ask(message)
+        return await self._ask(self._client, message)
 
     async def renew(self, renewals: list[Renewal]) -> None:
-        """Hand over new deadlines; without any, ask for a sign of life now and then."""
+        """Hand over new deadlines; without any, ask for a sign of life now and then.
+
+        On a connection of their own: a deadline does not wait for the answers to a thousand tells.
+        """
         leases = {r.group: (r.term, r.stop_at, r.kill_at) for r in renewals}
         if leases:
-            await self._ask(Lease(leases=leases))
+            await self._ask(self._pulse, Lease(leases=leases))
         elif anyio.current_time() - self._asked_at >= SIGN_OF_LIFE_S:
-            await self._ask(Hello())
+            await self._ask(self._pulse, Hello())
 
     async def everything(self, limit_s: float) -> dict[str, GroupReport]:
         """Return the groups with what their entries printed last; without that if it fails.
@@ -170,7 +174,7 @@ class ClinitLink:
         self._ending = True
         if not self._starts:
             return
-        await self._ask(Shutdown())
+        await self._ask(self._client, Shutdown())
         await self._over.wait()
         if self._pid:
             await _ended(self._pid)
@@ -201,24 +205,28 @@ class ClinitLink:
 
     async def _connected(self) -> None:
         """Connect, starting clinit if nobody answers; return when the connection breaks."""
-        client = await self._reach()
-        self._client, self._pid = client, client.server_pid
-        try:
-            with anyio.CancelScope() as self._scope:
-                limit_s = 2 * self._limit_s + GRACE_S
-                if self._ending:  # it was being started when it should end
-                    await client.request(Shutdown(), limit_s)
-                    return
-                async with subscribe(self._place.socket, Subscribe(), limit_s) as updates:
-                    async for update in updates:
-                        self._take(update)
-        except NoAnswerError as error:
-            if isinstance(error.__cause__, TimeoutError):
-                self._kill()
-            raise
-        finally:
-            self._client = None
-            await client.close()
+        async with await self._reach() as client:
+            self._pid = client.server_pid
+            try:
+                async with await connect(self._place.socket) as pulse:
+                    self._client, self._pulse = client, pulse
+                    await self._follow(client)
+            except NoAnswerError as error:
+                if isinstance(error.__cause__, TimeoutError):
+                    self._kill()
+                raise
+            finally:
+                self._client = self._pulse = None
+
+    async def _follow(self, client: Client) -> None:
+        with anyio.CancelScope() as self._scope:
+            limit_s = 2 * self._limit_s + GRACE_S
+            if self._ending:  # it was being started when it should end
+                await client.request(Shutdown(), limit_s)
+                return
+            async with subscribe(self._place.socket, Subscribe(), limit_s) as updates:
+                async for update in updates:
+                    self._take(update)
 
     def _take(self, update: Update) -> None:
         self._heard_at = anyio.current_time()
@@ -276,8 +284,7 @@ class ClinitLink:
         self._processes.append(process)
         return process
 
-    async def _ask(self, message: ClinitRequest) -> Reply | None:
-        client = self._client
+    async def _ask(self, client: Client | None, message: ClinitRequest) -> Reply | None:
         if client is None:
             return None
         self._asked_at = anyio.current_time()
@@ -290,7 +297,7 @@ class ClinitLink:
                     return None
             reply = task.result()
         except (HostError, msgspec.MsgspecError):
-            if client is self._client:
+            if client in (self._client, self._pulse):
                 self._scope.cancel()  # nothing more can be asked on this connection
             return None
         else:

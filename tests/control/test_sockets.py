@@ -7,16 +7,18 @@ import contextlib
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import anyio
 import msgspec
 import pytest
 
 from mosha.control import address
 from mosha.control.address import PATH_MAX_BYTES, answers, listen
 from mosha.control.calls import NoAnswerError, call
-from mosha.control.client import connect, subscribe
+from mosha.control.client import UNDER_WAY_MAX, connect, subscribe
 from mosha.control.protocol import (
     Ask,
     ClinitRequest,
@@ -28,7 +30,7 @@ from mosha.control.protocol import (
     Tell,
     Update,
 )
-from mosha.control.server import Client, Server, ServerLimits
+from mosha.control.server import TURN_S, Client, Server, ServerLimits
 from mosha.errors import HostError, UsageError
 from tests.waiting import until
 
@@ -90,6 +92,88 @@ async def test_many_requests_at_once_on_one_connection_do_not_mix(path: Path) ->
         tells = [client.request(Tell("g", str(number))) for number in range(50)]
         texts = [reply.text for reply in await asyncio.gather(*tells)]
     assert all(f"level='{number}'" in text for number, text in enumerate(texts))
+
+
+async def test_requests_go_out_before_the_answers_of_those_before_them_up_to_a_bound(
+    path: Path,
+) -> None:
+    asked = 0
+
+    async def answer(request: ClinitRequest, _: Client) -> Sequence[Message]:
+        nonlocal asked
+        asked += isinstance(request, Tell)
+        return [] if isinstance(request, Tell) else [Reply(ok=True)]
+
+    server: Server[ClinitRequest] = Server(listen(path), ClinitRequest, answer)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.run)
+        async with await connect(path) as client, await connect(path) as other:
+            tells = [
+                asyncio.ensure_future(client.request(Tell("g", "up")))
+                for _ in range(UNDER_WAY_MAX + 5)
+            ]
+            await until(lambda: asked >= UNDER_WAY_MAX)
+            await other.request(Hello())
+            assert asked == UNDER_WAY_MAX
+            await client.close()
+            answers = await asyncio.gather(*tells, return_exceptions=True)
+            assert {type(answer) for answer in answers} == {NoAnswerError}
+        tasks.cancel_scope.cancel()
+
+
+async def test_an_answer_that_comes_too_late_is_taken_for_no_other(path: Path) -> None:
+    async with echo(path) as daemon, await connect(path) as client:
+        daemon.gate.clear()
+        late = asyncio.ensure_future(client.request(Shutdown(), 0.05))
+        others = [asyncio.ensure_future(client.request(Hello())) for _ in range(3)]
+        await asyncio.wait({late})
+        daemon.gate.set()
+        answers = await asyncio.gather(late, *others, return_exceptions=True)
+        assert {type(answer) for answer in answers} == {NoAnswerError}
+
+
+async def test_the_limit_of_an_answer_runs_from_the_answer_before_it(path: Path) -> None:
+    pause_s, limit_s = 0.05, 1.0
+
+    async def answer(_: ClinitRequest, __: Client) -> Sequence[Message]:
+        over = asyncio.Event()
+        asyncio.get_running_loop().call_later(pause_s, over.set)
+        await over.wait()
+        return [Reply(ok=True)]
+
+    server: Server[ClinitRequest] = Server(listen(path), ClinitRequest, answer)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.run)
+        async with await connect(path) as client:
+            count = int(2 * limit_s / pause_s)
+            replies = await asyncio.gather(
+                *(client.request(Hello(), limit_s) for _ in range(count))
+            )
+            assert all(reply.ok for reply in replies)
+        tasks.cancel_scope.cancel()
+
+
+async def test_others_have_their_turn_between_the_requests_of_a_batch(path: Path) -> None:
+    order: list[str] = []
+
+    async def answer(request: ClinitRequest, _: Client) -> Sequence[Message]:
+        order.append(type(request).__name__)
+        if isinstance(request, Tell):
+            busy_until = time.monotonic() + 2 * TURN_S
+            while time.monotonic() < busy_until:
+                pass
+        return [Reply(ok=True)]
+
+    server: Server[ClinitRequest] = Server(listen(path), ClinitRequest, answer)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.run)
+        async with await connect(path) as busy, await connect(path) as other:
+            tells = [asyncio.ensure_future(busy.request(Tell("g", "up"))) for _ in range(20)]
+            await until(lambda: order)
+            assert (await other.request(Hello())).ok
+            assert not tells[-1].done()
+            await asyncio.gather(*tells)
+        tasks.cancel_scope.cancel()
 
 
 async def test_requests_are_taken_apart_however_they_come(path: Path) -> None:

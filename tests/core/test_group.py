@@ -108,6 +108,20 @@ def test_a_renewal_for_a_killed_group_is_too_late() -> None:
     assert after(group, Renewed(3, Deadlines(200, 230))) == group
 
 
+def test_a_tell_that_had_to_wait_does_not_take_back_what_was_renewed_under_its_claim() -> None:
+    group = after(Group("g"), Told("g", "plan", 7), Renewed(7, Deadlines(120.0, 130.0)))
+    late = after(group, Told("g", "start", 7, "1", 110.0, 125.0))
+    assert late.deadlines == Deadlines(120.0, 130.0)
+    later = after(group, Told("g", "start", 7, "1", 121.0, 131.0))
+    assert later.deadlines == Deadlines(121.0, 131.0)
+
+
+def test_a_tell_of_another_claim_or_of_stop_brings_its_own_deadlines() -> None:
+    group = after(Group("g"), Told("g", "start", 7, "1", 120.0, 130.0))
+    for tell in (Told("g", "start", 8, "1", 110.0, 125.0), Told("g", "stop", 7, "1", 110.0, 125.0)):
+        assert after(group, tell).deadlines == Deadlines(110.0, 125.0)
+
+
 def test_no_order_of_events_that_keeps_the_promises_is_a_bug() -> None:
     """The one who holds the entries promises: each report fits what he was asked for."""
     outside = (

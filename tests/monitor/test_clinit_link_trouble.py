@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -147,6 +148,27 @@ async def test_groups_come_change_and_go_as_clinit_says(place: Place) -> None:
         listeners[0].send(Update(cltab_errors=()))
         await until(lambda: tied.link.cltab_errors == ())
         await place.untie(tied)
+
+
+async def test_a_renewal_does_not_wait_for_the_answers_to_tells(place: Place) -> None:
+    renewed: list[Lease] = []
+
+    def answer(request: ClinitRequest, _client: Client) -> list[Message]:
+        if isinstance(request, Subscribe):
+            return everything(GROUP)
+        if isinstance(request, Lease):
+            renewed.append(request)
+        return [] if isinstance(request, Tell) else [Reply(ok=True)]
+
+    async with made_up(place, answer):
+        tied = place.tie()
+        await tied.connected()
+        tells = [asyncio.ensure_future(tied.link.tell(Tell("g", "start"))) for _ in range(200)]
+        await tied.link.renew([Renewal("g", 7, 11.0, 12.0)])
+        assert renewed == [Lease(leases={"g": (7, 11.0, 12.0)})]
+        assert not any(tell.done() for tell in tells)
+        await place.untie(tied)
+        assert set(await asyncio.gather(*tells)) == {None}
 
 
 async def test_without_news_of_leases_a_sign_of_life_is_asked_for(place: Place) -> None:
