@@ -48,6 +48,7 @@ EVENTS: dict[str, str] = {
     "entry_started": "a process of an entry was started",
     "entry_exited": "a process of an entry ended: exit status or signal, and how long it ran",
     "entry_failed": "a process could not be started: the reason of the system",
+    "entry_timed_out": "an entry took longer than its time limit and is being ended",
     "entry_throttled": "an entry respawns too rapidly and pauses",
     "entry_signalled": "a process that shall stop was sent a signal",
     "signal_failed": "processes could not be signalled, and why; they count as alive",

@@ -38,6 +38,7 @@ from mosha.core.timing import explain
 from mosha.formats import hastat
 from mosha.formats.clstat import render_clstat
 from mosha.formats.cltab import parse_cltab
+from mosha.formats.entry_options import OPTIONS
 from mosha.formats.hactl import parse_hactl
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.settings import parse_settings
@@ -98,6 +99,16 @@ def _commands(argument: str) -> str:
 def _events(argument: str) -> str:
     del argument
     return _table(("event", "meaning"), ((f"`{name}`", text) for name, text in EVENTS.items()))
+
+
+def _entry_options(argument: str) -> str:
+    """Return the table of the options of an entry of cltab."""
+    del argument
+    rows = (
+        (f"`{o.form}`", ", ".join(f"`{mode}`" for mode in o.modes), o.default, o.meaning)
+        for o in OPTIONS.values()
+    )
+    return _table(("option", "modes", "default", "meaning"), rows)
 
 
 # --- hastat ------------------------------------------------------------------------------
@@ -295,6 +306,9 @@ CLTAB_MISTAKES = """\
 web:webd:start:respwan:/usr/sbin/nginx
 web:check:test:/usr/sbin/nginx -t
 web:webd2:start:respawn:
+web:warm:start:wait(timeot=2m):/usr/local/bin/warm-up
+web:conf:test:test(timeout=soon):/usr/sbin/nginx -t
+web:app:start:respawn(stop=TERM:30,KILL):/usr/local/bin/app
 we b:x:start:once:true
 mail:webd:start:respawn:/usr/sbin/exim
 ::socket:/run/clinit.s
@@ -382,6 +396,7 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "clstat": _clstat,
     "demo": _demo,
     "mistakes": _mistakes,
+    "entry-options": _entry_options,
     "times": _times,
     "machine": docs_machines.machine,
     "mutants": docs_machines.mutants,

@@ -77,7 +77,7 @@ def _entries(view: GroupView) -> Table:
 
 
 def _style(entry: EntryState) -> str:
-    if entry.error or entry.failures or entry.state in {"pausing", "failed"}:
+    if entry.error or entry.failures or entry.state in {"pausing", "timed-out", "failed"}:
         return BAD
     return GOOD if entry.state in {"running", "done", "passed"} else MOVING
 

@@ -6,8 +6,8 @@ import re
 from datetime import datetime, timedelta
 
 from mosha.errors import UsageError
+from mosha.formats.durations import UNITS_S
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGO = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*([smhdw])(?:\s+ago)?")
 _CLOCK = re.compile(r"(\d\d?):(\d\d)(?::(\d\d))?")
 
@@ -24,7 +24,7 @@ def moment(text: str, now: datetime) -> datetime:
         if word in ("today", "yesterday"):
             return midnight - timedelta(days=word == "yesterday")
         if ago := _AGO.fullmatch(word):
-            return now - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
+            return now - timedelta(seconds=UNITS_S[ago[2]] * float(ago[1]))
         if clock := _CLOCK.fullmatch(word):
             hour, minute, second = (int(part or 0) for part in clock.groups())
             at = midnight.replace(hour=hour, minute=minute, second=second)

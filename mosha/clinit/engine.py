@@ -28,8 +28,8 @@ from mosha.clinit.watches import Watches
 from mosha.clock import boottime
 from mosha.control.protocol import GroupReport, Update
 from mosha.core.group import Group, GroupEmptied, LeaseEnded, Shown, TimePassed
-from mosha.core.ladder import KILL_RUNG, LADDER
-from mosha.core.process import Emptied, Scope, Signal, Throttled, Watch
+from mosha.core.ladder import KILL
+from mosha.core.process import Emptied, Scope, Signal, Throttled, TimedOut, Watch
 from mosha.core.status import GroupLine
 from mosha.core.supervisor import (
     Answer,
@@ -191,7 +191,7 @@ class Engine:
             case Launch():
                 self._launch(effect)
             case Signal(entry, run, name, scope):
-                boxed = name == LADDER[KILL_RUNG] and entry.group in killed
+                boxed = name == KILL and entry.group in killed
                 loop = self._loop(entry.group, entry.tag)
                 return loop.signal(run, _number(name), scope, box_killed=boxed)
             case Watch(entry, run, scope):
@@ -229,6 +229,9 @@ class Engine:
                 pause_s = round(until - boottime())
                 text = f"{entry.tag} respawning too rapidly: sleeping {pause_s} seconds"  # C3.9
                 logs.get().warning("entry_throttled", group=entry.group, tag=entry.tag, text=text)
+            case TimedOut(entry, limit_s):
+                names = {"group": entry.group, "tag": entry.tag}
+                logs.get().warning("entry_timed_out", **names, limit_s=limit_s)
             case LeaseEnded():
                 self._tell_lease_ended(effect)
             case Gone(group):

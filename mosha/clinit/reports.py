@@ -15,6 +15,8 @@ from mosha.core.unit import Unit
 SAID_OF_FAILED_MAX = 3
 """So many lines of what has failed go out unasked: they are in every report of the group."""
 
+_FAILED = (ProcessState.PAUSING, ProcessState.TIMED_OUT, ProcessState.FAILED)
+
 Said = Callable[[str, int], tuple[str, ...]]
 """Returns the last lines that an entry printed: tag, how many at most."""
 
@@ -46,7 +48,7 @@ def group_report(
 
 
 def _entry_report(process: Process, said: Said, *, whole: bool) -> EntryReport:
-    failed = process.failures > 0 or process.state in (ProcessState.PAUSING, ProcessState.FAILED)
+    failed = process.failures > 0 or process.state in _FAILED
     lines = LINES_MAX if whole else SAID_OF_FAILED_MAX
     return EntryReport(
         tag=process.entry.tag,
@@ -61,4 +63,6 @@ def _entry_report(process: Process, said: Said, *, whole: bool) -> EntryReport:
         error=process.error,
         failures=process.failures,
         said=said(process.entry.tag, lines) if whole or failed else (),
+        limit_s=process.entry.options.timeout_s,
+        timed_out=process.timed_out,
     )

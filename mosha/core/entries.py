@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from mosha.core.process import STEADY_S
+from mosha.core.failures import STEADY_S
 from mosha.core.process_table import ProcessState
 from mosha.core.status import SETTLED, GroupState, Trouble, TroubleKind
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Entry, Mode, level_matches
@@ -37,15 +37,17 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     """One entry of a group as clinit of this node reports it, on its socket and to the brain.
 
     `state` is one of waiting, running, pausing (respawn throttle), clearing (the leader is
-    dead, what it left behind is being ended), stopping, done, passed, failed, off. `until` is
-    when a pause ends. `exit` is the last exit as text (`exit 3`, `signal 9`, `cannot execute:
-    …`), empty if it has not exited yet.
+    dead, what it left behind is being ended), stopping, timed-out (it is being ended because it
+    took too long), done, passed, failed, off. `until` is when a pause ends. `exit` is the last exit
+    as text (`exit 3`, `signal 9`, `cannot execute: …`, `timed out after 10 s`), empty if it has not
+    exited yet.
 
     `command` is that of the cltab it was started by, "" where clinit is of a version that does
     not say it; `since` is when its state or its run last changed, in seconds of boottime; `error`
     is why the last run could not be executed, empty if it was; `failures` counts the runs in a
-    row that ended badly soon after their start. `said` are the last lines it printed, the oldest
-    first: some of those that are not well, more of all in the answer to `Ask`.
+    row that ended badly soon after their start; `limit_s` is how long a run may take, None for
+    ever, and `timed_out` says that the last one took longer. `said` are the last lines it printed,
+    the oldest first: some of those that are not well, more of all in the answer to `Ask`.
     """
 
     tag: str
@@ -60,6 +62,8 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     error: str = ""
     failures: int = 0
     said: tuple[str, ...] = ()
+    limit_s: float | None = None
+    timed_out: bool = False
 
     @property
     def restarts(self) -> int:
@@ -98,7 +102,9 @@ def _trouble(entry: EntryReport, now: float) -> Trouble | None:
     kind = _kind(entry, now)
     if kind is None:
         return None
-    told = entry.error or entry.exit if kind is not TroubleKind.LATE else ""
+    told = entry.error or entry.exit
+    if kind is TroubleKind.LATE:
+        told = "" if entry.limit_s is None else f"its time limit is {entry.limit_s:g} s"
     last = entry.said[-1] if entry.said else ""
     text = ": ".join(filter(None, (told, last)))
     return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), text)
@@ -106,6 +112,8 @@ def _trouble(entry: EntryReport, now: float) -> Trouble | None:
 
 def _kind(entry: EntryReport, now: float) -> TroubleKind | None:
     state, waited_for = entry.state, entry.mode in (Mode.WAIT, Mode.TEST)
+    if state == ProcessState.TIMED_OUT or (state == ProcessState.DONE and entry.timed_out):
+        return TroubleKind.TIMED_OUT
     if entry.error and state not in (ProcessState.STOPPING, ProcessState.WAITING):
         return TroubleKind.UNABLE
     if state == ProcessState.DONE and entry.mode is not Mode.RESPAWN and entry.exit in NOT_FOUND:

@@ -1,14 +1,29 @@
 """How a stop becomes more urgent, and the times of stopping and respawning.
 
-Catalogue C6.1, C6.2 (INT, TERM, KILL, and KILL again) and C3.9 (the throttle).
+Catalogue C6.1, C6.2 (INT, TERM, KILL, and KILL again) and C3.9 (the throttle). An entry may have a
+schedule of its own (`stop=` of cltab); KILL is the end of every one.
 """
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-LADDER = ("INT", "TERM", "KILL")
-KILL_RUNG = LADDER.index("KILL")
+KILL = "KILL"
+LADDER = ("INT", "TERM", KILL)
+KILL_RUNG = LADDER.index(KILL)
+SIGNALS = ("HUP", "INT", "QUIT", "ABRT", "USR1", "USR2", "TERM", "WINCH")
+"""What a schedule may send before KILL: signals by which some daemon is asked to end."""
+
+
+class Rung(Struct, frozen=True):
+    """A signal without `SIG`, and the seconds until the next one."""
+
+    signal: str
+    wait_s: float
+
+
+Schedule = tuple[Rung, ...]
+"""What is sent before KILL, in order; () is KILL at once."""
 
 
 class Limits(Struct, frozen=True):
@@ -27,9 +42,23 @@ class Limits(Struct, frozen=True):
     pause_s: float = 60.0
 
 
-def ladder_step(rung: int, limits: Limits) -> tuple[str, float]:
-    """Return the signal of a rung (0 is the first) and the seconds until the next rung."""
-    if rung >= KILL_RUNG:
-        more_s = (rung - KILL_RUNG) * limits.kill_again_more_s
-        return "KILL", min(limits.kill_again_s + more_s, limits.kill_again_max_s)
-    return LADDER[rung], (limits.int_to_term_s, limits.term_to_kill_s)[rung]
+def default_schedule(limits: Limits) -> Schedule:
+    """Return what is sent where an entry has no schedule of its own."""
+    return Rung(LADDER[0], limits.int_to_term_s), Rung(LADDER[1], limits.term_to_kill_s)
+
+
+def kill_rung(limits: Limits, schedule: Schedule | None = None) -> int:
+    """Return the rung that KILL is sent on first."""
+    return len(default_schedule(limits) if schedule is None else schedule)
+
+
+def ladder_step(rung: int, limits: Limits, schedule: Schedule | None = None) -> tuple[str, float]:
+    """Return the signal of a rung (0 is the first) and the seconds until the next rung.
+
+    `schedule` is that of an entry, None where it has none.
+    """
+    steps = default_schedule(limits) if schedule is None else schedule
+    if rung >= len(steps):
+        more_s = (rung - len(steps)) * limits.kill_again_more_s
+        return KILL, min(limits.kill_again_s + more_s, limits.kill_again_max_s)
+    return steps[rung].signal, steps[rung].wait_s

@@ -6,6 +6,7 @@ The rules of this file (catalogue C3, C6; docs/explanation/architecture.md):
   late and is dropped.
 - A respawn entry comes back at once, unless it has come back too often (C3.9); what its dead
   leader left in its own session is ended first.
+- A run that takes longer than its time limit is ended as by a stop, and then is one that failed.
 - A stop asks for INT, TERM and KILL in turn and goes on with KILL as long as anything is
   alive. Only time moves it on: no second stop, and no other exit (C6.7, C6.8).
 - "Ended" means that nothing of the entry is left, not that its leader is dead.
@@ -18,13 +19,11 @@ import enum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mosha.core.ladder import KILL_RUNG, Limits, ladder_step
+from mosha.core.failures import in_a_row
+from mosha.core.ladder import Limits, kill_rung, ladder_step
 from mosha.core.process_table import TABLE, ProcessState, Trigger
 from mosha.core.tables import Entry, Mode
 from mosha.errors import BugError
-
-STEADY_S = 60.0
-"""Who has run for so long has come up: what ends it afterwards is a failure of its own."""
 
 
 class Scope(enum.StrEnum):
@@ -140,7 +139,14 @@ class Throttled(Struct, frozen=True):
     until: float
 
 
-Effect = Spawn | Signal | Watch | Throttled
+class TimedOut(Struct, frozen=True):
+    """Say that the entry has taken longer than its time limit (seconds) and is being ended."""
+
+    entry: Entry
+    limit_s: float
+
+
+Effect = Spawn | Signal | Watch | Throttled | TimedOut
 
 
 # --- the machine ---------------------------------------------------------------------
@@ -155,7 +161,8 @@ class Process(Struct, frozen=True):
 
     What people ask for: `since` is when the state or the run last changed; `exit`, `said` are of
     the last run that ended; `error` is why the last run could not be executed, "" if it was;
-    `failures` counts the runs in a row that ended badly within `STEADY_S` of their start.
+    `failures` counts the runs in a row that ended badly within `failures.STEADY_S` of their start;
+    `timed_out`: the last run has exceeded its time limit.
     """
 
     entry: Entry
@@ -173,6 +180,7 @@ class Process(Struct, frozen=True):
     said: str = ""
     error: str = ""
     failures: int = 0
+    timed_out: bool = False
 
 
 def new_process(entry: Entry) -> Process:
@@ -217,7 +225,7 @@ def _is_late(process: Process, event: Event) -> bool:
 def _awaited(state: ProcessState) -> Scope | None:
     if state is ProcessState.CLEARING:
         return Scope.SESSION
-    return Scope.ENTRY if state is ProcessState.STOPPING else None
+    return Scope.ENTRY if state in (ProcessState.STOPPING, ProcessState.TIMED_OUT) else None
 
 
 def _noted(process: Process, event: Event, now: float) -> Process:
@@ -226,6 +234,9 @@ def _noted(process: Process, event: Event, now: float) -> Process:
             return replace(process, run=run)
         case Spawned(_, pid):
             return replace(process, pid=pid, error="")
+        case SpawnFailed() | Exited() if process.timed_out:  # however it ends: it took too long
+            failures = _failures(process, now, well=False)
+            return replace(process, leader=False, pid=0, said=_said(event), failures=failures)
         case SpawnFailed(_, reason):
             failures = _failures(process, now, well=False)
             process = replace(process, leader=False, pid=0, exit=reason, said="")
@@ -237,12 +248,15 @@ def _noted(process: Process, event: Event, now: float) -> Process:
     return process
 
 
+def _said(event: SpawnFailed | Exited) -> str:
+    return event.said if isinstance(event, Exited) else ""
+
+
 def _failures(process: Process, now: float, *, well: bool) -> int:
     """Return the failures in a row after the end of a run; one that was to stop is none."""
     if well or process.state is ProcessState.STOPPING:
         return 0
-    steady = process.last_start is not None and now - process.last_start >= STEADY_S
-    return 1 if steady else process.failures + 1
+    return in_a_row(process.failures, process.last_start, now)
 
 
 def _read(process: Process, event: Event, now: float, limits: Limits) -> Trigger | None:
@@ -254,10 +268,13 @@ def _read(process: Process, event: Event, now: float, limits: Limits) -> Trigger
         case KillAsked():
             return Trigger.KILL
         case AlarmRang():
-            return Trigger.ALARM if process.due is not None and now >= process.due else None
+            if process.due is None or now < process.due:
+                return None
+            running = process.state is ProcessState.RUNNING
+            return Trigger.TIME_OUT if running else Trigger.ALARM
         case Emptied():
-            if process.state is ProcessState.STOPPING:
-                return Trigger.GONE
+            if process.state in (ProcessState.STOPPING, ProcessState.TIMED_OUT):
+                return _when_gone(process)
             return _after_death(process, limits)
         case SpawnFailed():
             return _read_end(process, Exited(process.run, Exit(127)), limits)
@@ -267,15 +284,22 @@ def _read(process: Process, event: Event, now: float, limits: Limits) -> Trigger
 
 
 def _read_end(process: Process, event: Exited, limits: Limits) -> Trigger:
-    if process.state is ProcessState.STOPPING:
+    if process.state in (ProcessState.STOPPING, ProcessState.TIMED_OUT):
         left = event.in_session or event.elsewhere
-        return Trigger.LEADER_DEAD if left else Trigger.GONE
+        return Trigger.LEADER_DEAD if left else _when_gone(process)
     match process.entry.mode:
         case Mode.RESPAWN:
             return Trigger.CLEAR if event.in_session else _after_death(process, limits)
         case Mode.TEST:
             return Trigger.PASS if event.exit.well else Trigger.FAIL
     return Trigger.FINISH
+
+
+def _when_gone(process: Process) -> Trigger:
+    """Say what it is that nothing is left of what was being ended."""
+    if process.state is ProcessState.STOPPING:
+        return Trigger.GONE
+    return Trigger.FAIL if process.entry.mode is Mode.TEST else Trigger.FINISH
 
 
 def _after_death(process: Process, limits: Limits) -> Trigger:
@@ -297,9 +321,11 @@ def _enter(
             return _clear(process, trigger, now, limits)
         case ProcessState.STOPPING, Trigger.STOP | Trigger.KILL:
             return _stop(process, trigger, now, limits)
-        case ProcessState.STOPPING, Trigger.ALARM:
+        case ProcessState.TIMED_OUT, Trigger.TIME_OUT:
+            return _time_out(process, now, limits)
+        case ProcessState.STOPPING | ProcessState.TIMED_OUT, Trigger.ALARM:
             return _signal(process, now, limits)
-        case ProcessState.STOPPING, Trigger.LEADER_DEAD:
+        case ProcessState.STOPPING | ProcessState.TIMED_OUT, Trigger.LEADER_DEAD:
             return process, (Watch(process.entry, process.run, Scope.ENTRY),)
         case ProcessState.WAITING, _:  # leaving resets the counter of C3.9 (C3.11)
             return replace(process, state=state, due=None, rung=0, haste=0, last_start=None), ()
@@ -311,6 +337,7 @@ def _run(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[E
     if process.last_start is not None:
         since_s = now - process.last_start
         haste += (since_s < limits.haste_s) - (since_s > limits.haste_s)
+    limit_s = process.entry.options.timeout_s
     process = replace(
         process,
         state=ProcessState.RUNNING,
@@ -319,7 +346,8 @@ def _run(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[E
         last_start=now,
         haste=max(0, haste),
         rung=0,
-        due=None,
+        due=None if limit_s is None else now + limit_s,
+        timed_out=False,
     )
     return process, (Spawn(process.entry, process.run),)
 
@@ -329,12 +357,12 @@ def _clear(
 ) -> tuple[Process, tuple[Effect, ...]]:
     entry, run = process.entry, process.run
     if trigger is Trigger.ALARM:
-        name, next_s = ladder_step(process.rung, limits)
+        name, next_s = ladder_step(process.rung, limits, entry.options.stop)
         again = replace(process, due=now + next_s, rung=process.rung + 1)
         return again, (Signal(entry, run, name, Scope.SESSION),)
-    process = replace(
-        process, state=ProcessState.CLEARING, due=now + limits.clear_to_kill_s, rung=KILL_RUNG
-    )
+    rung = kill_rung(limits, entry.options.stop)
+    due = now + limits.clear_to_kill_s
+    process = replace(process, state=ProcessState.CLEARING, due=due, rung=rung)
     return process, (
         Signal(entry, run, "TERM", Scope.SESSION),
         Watch(entry, run, Scope.SESSION),
@@ -344,18 +372,29 @@ def _clear(
 def _stop(
     process: Process, trigger: Trigger, now: float, limits: Limits
 ) -> tuple[Process, tuple[Effect, ...]]:
-    if process.state is ProcessState.STOPPING and trigger is Trigger.STOP:
-        return process, ()
+    if trigger is Trigger.STOP and process.state in (ProcessState.STOPPING, ProcessState.TIMED_OUT):
+        return replace(process, state=ProcessState.STOPPING), ()
     effects: tuple[Effect, ...] = ()
     if process.state is ProcessState.CLEARING:
         effects = (Watch(process.entry, process.run, Scope.ENTRY),)
-    rung = max(process.rung, KILL_RUNG) if trigger is Trigger.KILL else 0
+    last = kill_rung(limits, process.entry.options.stop)
+    rung = max(process.rung, last) if trigger is Trigger.KILL else 0
     process = replace(process, state=ProcessState.STOPPING, rung=rung)
     process, signals = _signal(process, now, limits)
     return process, signals + effects
 
 
+def _time_out(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[Effect, ...]]:
+    limit_s = process.entry.options.timeout_s or 0.0
+    told = f"timed out after {limit_s:g} s"
+    process = replace(
+        process, state=ProcessState.TIMED_OUT, rung=0, timed_out=True, exit=told, said="", error=""
+    )
+    process, signals = _signal(process, now, limits)
+    return process, (TimedOut(process.entry, limit_s), *signals)
+
+
 def _signal(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[Effect, ...]]:
-    name, next_s = ladder_step(process.rung, limits)
+    name, next_s = ladder_step(process.rung, limits, process.entry.options.stop)
     signal = Signal(process.entry, process.run, name, Scope.ENTRY)
     return replace(process, rung=process.rung + 1, due=now + next_s), (signal,)

@@ -13,6 +13,7 @@ class ProcessState(enum.StrEnum):
     PAUSING = "pausing"  # respawned too rapidly
     CLEARING = "clearing"  # the leader is dead, what it left behind is being ended
     STOPPING = "stopping"
+    TIMED_OUT = "timed-out"  # it has taken longer than its time limit, and is being ended
     DONE = "done"
     PASSED = "passed"
     FAILED = "failed"
@@ -26,6 +27,7 @@ LIVE = frozenset(
         ProcessState.PAUSING,
         ProcessState.CLEARING,
         ProcessState.STOPPING,
+        ProcessState.TIMED_OUT,
     }
 )
 
@@ -43,6 +45,7 @@ class Trigger(enum.Enum):
     STOP = enum.auto()
     KILL = enum.auto()
     ALARM = enum.auto()
+    TIME_OUT = enum.auto()
     LEADER_DEAD = enum.auto()
     GONE = enum.auto()
 
@@ -61,6 +64,7 @@ TABLE: dict[tuple[ProcessState, Trigger], ProcessState] = {
     (_S.RUNNING, _T.RESPAWN): _S.RUNNING,
     (_S.RUNNING, _T.PAUSE): _S.PAUSING,
     (_S.RUNNING, _T.CLEAR): _S.CLEARING,
+    (_S.RUNNING, _T.TIME_OUT): _S.TIMED_OUT,
     (_S.RUNNING, _T.STOP): _S.STOPPING,
     (_S.RUNNING, _T.KILL): _S.STOPPING,
     (_S.PAUSING, _T.ALARM): _S.RUNNING,
@@ -76,6 +80,12 @@ TABLE: dict[tuple[ProcessState, Trigger], ProcessState] = {
     (_S.STOPPING, _T.GONE): _S.WAITING,
     (_S.STOPPING, _T.STOP): _S.STOPPING,  # C6.8: the escalation goes on as it was
     (_S.STOPPING, _T.KILL): _S.STOPPING,
+    (_S.TIMED_OUT, _T.ALARM): _S.TIMED_OUT,
+    (_S.TIMED_OUT, _T.LEADER_DEAD): _S.TIMED_OUT,
+    (_S.TIMED_OUT, _T.FINISH): _S.DONE,
+    (_S.TIMED_OUT, _T.FAIL): _S.FAILED,
+    (_S.TIMED_OUT, _T.STOP): _S.STOPPING,  # the escalation goes on as it was
+    (_S.TIMED_OUT, _T.KILL): _S.STOPPING,
     (_S.DONE, _T.STOP): _S.DONE,
     (_S.DONE, _T.KILL): _S.DONE,
     (_S.PASSED, _T.STOP): _S.PASSED,

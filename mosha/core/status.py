@@ -104,6 +104,7 @@ class TroubleKind(enum.StrEnum):
     PAUSING = "pausing"  # it respawned too rapidly and waits (C3.9)
     FAILING = "failing"  # it ended badly again and again, soon after each start
     LATE = "late"  # it does not end, and holds up the level or the stop
+    TIMED_OUT = "timed-out"  # it took longer than its time limit, and was or is being ended
     OUTDATED = "outdated"  # it runs as an older cltab had it
     OTHER = "other"  # what a later version says
 

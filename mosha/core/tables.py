@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from mosha.core.ladder import Schedule
+
 STOP_LEVEL = "stop"
 PLAN_LEVEL = "plan"
 TEST_LEVEL = "test"
@@ -41,6 +43,20 @@ def level_matches(level_field: str, level: str) -> bool:
     return level_field.isdecimal() and len(level) == 1 and level in level_field
 
 
+class Options(Struct, frozen=True):
+    """What the parentheses after a mode say; all None where nothing is said.
+
+    `timeout_s`: how long a run may take. `stop`: the signals of a stop and the waits after them.
+    Both are of the supervision of a process and not of the process: a change restarts nothing.
+    """
+
+    timeout_s: float | None = None
+    stop: Schedule | None = None
+
+
+NO_OPTIONS = Options()
+
+
 class Entry(Struct, frozen=True):
     """One line of cltab: a command of a group, at the levels of its level field."""
 
@@ -50,6 +66,7 @@ class Entry(Struct, frozen=True):
     mode: Mode
     command: str
     line: int = 0
+    options: Options = NO_OPTIONS
 
     def runs_at(self, level: str) -> bool:
         """Say whether the entry is to run at `level`; an `off` entry never is (C3.12)."""

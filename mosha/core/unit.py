@@ -70,6 +70,7 @@ Effect = (
     | processes.Signal
     | processes.Watch
     | processes.Throttled
+    | processes.TimedOut
     | KillEverything
     | SignalLeft
     | WatchLeft
@@ -125,6 +126,7 @@ def tell(
         and told.term == group.term > 0
     )
     unit = replace(unit, entries=entries, untouched=untouched, barren=barren)
+    unit = replace(unit, processes=_with_options_of(entries, unit.processes))
     work = _Work(unit, now, limits)
     work.group(told)
     work.time_passed()
@@ -155,6 +157,24 @@ def pass_time(unit: Unit, now: float, limits: Limits) -> tuple[Unit, tuple[Effec
     work = _Work(unit, now, limits)
     work.time_passed()
     return work.settle()
+
+
+def _with_options_of(
+    entries: tuple[Entry, ...], known: Mapping[str, Process]
+) -> Mapping[str, Process]:
+    """Take over new options for what runs as the table has it: a stop goes by those of now."""
+    defined = {entry.tag: entry for entry in entries}
+    return {
+        tag: replace(process, entry=replace(process.entry, options=defined[tag].options))
+        if tag in defined and _is_run_as(process.entry, defined[tag])
+        else process
+        for tag, process in known.items()
+    }
+
+
+def _is_run_as(entry: Entry, defined: Entry) -> bool:
+    """Say whether what runs as `entry` runs as `defined` has it, too."""
+    return (entry.command, entry.mode) == (defined.command, defined.mode)
 
 
 class _Work:
@@ -224,7 +244,8 @@ class _Work:
         if group.level != STOP_LEVEL or group.sweep is Sweep.FINISHED:
             return self._judge()
         ending = any(
-            process.state is ProcessState.RUNNING and process.entry.mode is not Mode.RESPAWN
+            process.state in (ProcessState.RUNNING, ProcessState.TIMED_OUT)
+            and process.entry.mode is not Mode.RESPAWN
             for process in self._all()
         )
         return None if ending or group.sweep is Sweep.UNDER_WAY else groups.EntriesEnded()
@@ -282,10 +303,7 @@ class _Work:
     def _leaves(self, process: Process) -> bool:
         """Say whether an entry does not belong to the wanted level as it is now (C4.7, C5)."""
         entry = self._definition(process.entry.tag)
-        changed = entry is None or (entry.command, entry.mode) != (
-            process.entry.command,
-            process.entry.mode,
-        )
+        changed = entry is None or not _is_run_as(process.entry, entry)
         return changed or entry not in self._wanted()
 
     def _definition(self, tag: str) -> Entry | None:

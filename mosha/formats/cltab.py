@@ -1,6 +1,7 @@
 """cltab: which processes make up which group (catalogue C1 to C3).
 
-A line is an entry ``group:tag:level:mode:command``, a variable ``:::name:value``, a comment
+A line is an entry ``group:tag:level:mode:command``, whose mode may have options
+(``test(timeout=10s)``, `formats.entry_options`), a variable ``:::name:value``, a comment
 or empty. The command is the rest of the line after the fourth colon. Where the original
 accepted a typing error in silence, here it is a mistake with its place.
 """
@@ -9,7 +10,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mosha.core.tables import STOP_LEVEL, Cltab, Entry, Mode
+from mosha.core.tables import STOP_LEVEL, Cltab, Entry, Mode, Options
+from mosha.formats.entry_options import mode_text, read_mode
 from mosha.formats.mistakes import BLANKS, FILE_MAX_BYTES, Findings, readable_lines
 from mosha.formats.names import NAME_MAX_CHARS, NAME_RULE, is_name, nearest
 
@@ -19,8 +21,6 @@ VARIABLES = ("socket", "clstat", "log")
 _FIELDS = ("group", "tag", "level", "mode", "command")
 _FORM = "write group:tag:level:mode:command"
 _VARIABLE_FORM = "write :::NAME:VALUE, where NAME is socket, clstat or log"
-_MODES = ", ".join(Mode)
-_MODE_WORDS = frozenset(mode.value for mode in Mode)
 
 
 class _Field(NamedTuple):
@@ -85,7 +85,10 @@ def cltab_group(line: str) -> str:
 def render_cltab(cltab: Cltab) -> str:
     """Write a cltab: variables first, then the entries in their order."""
     lines = [f":::{name}:{value}\n" for name, value in cltab.variables.items()]
-    lines += [f"{e.group}:{e.tag}:{e.level}:{e.mode}:{e.command}\n" for e in cltab.entries]
+    lines += [
+        f"{e.group}:{e.tag}:{e.level}:{mode_text(e.mode, e.options)}:{e.command}\n"
+        for e in cltab.entries
+    ]
     return "".join(lines)
 
 
@@ -111,20 +114,34 @@ def _read_entry(
     if len(fields) < len(_FIELDS):
         missing = " and ".join(_FIELDS[len(fields) :])
         findings.add(number, len(line) + 1, line.strip(BLANKS), f"{missing} missing", _FORM)
+    how = Mode.OFF, Options()
     for field in fields:
         problem, remedy = _judge(field)
-        if problem:
+        if field.name == "mode" and field.text:
+            how = _read_mode(number, field, findings) or how
+        elif problem:
             findings.add(number, field.column, field.text, problem, remedy)
         elif field.name == "tag":
             _note_tag(number, field, first_lines, findings)
     if findings.total > before:
         return None
-    group, tag, level, mode, command = (field.text for field in fields)
-    if mode == Mode.RESPAWN and STOP_LEVEL in _tidy_level(level).split(","):
+    group, tag, level, _, command = (field.text for field in fields)
+    mode, options = how
+    if mode is Mode.RESPAWN and STOP_LEVEL in _tidy_level(level).split(","):
         problem = "a respawn entry at level stop would never end"
-        findings.add(number, fields[3].column, mode, problem, "use wait, once or test there")
+        column, text = fields[3].column, fields[3].text
+        findings.add(number, column, text, problem, "use wait, once or test there")
         return None
-    return Entry(group, tag, _tidy_level(level), Mode(mode), command, number)
+    return Entry(group, tag, _tidy_level(level), mode, command, number, options)
+
+
+def _read_mode(number: int, field: _Field, findings: Findings) -> tuple[Mode, Options] | None:
+    found = read_mode(field.text)
+    if isinstance(found, tuple):
+        return found
+    for wrong in found:
+        findings.add(number, field.column + wrong.at, wrong.text, wrong.problem, wrong.remedy)
+    return None
 
 
 def _split(line: str) -> list[_Field]:
@@ -141,12 +158,8 @@ def _judge(field: _Field) -> tuple[str, str]:
     """Return the problem and the remedy of one field, empty if it is right."""
     if not field.text:
         return f"the {field.name} is empty", _FORM
-    if field.name == "command":
+    if field.name in ("mode", "command"):
         return "", ""
-    if field.name == "mode":
-        if field.text in _MODE_WORDS:
-            return "", ""
-        return "unknown mode", f"{nearest(field.text, Mode)}the modes are {_MODES}"
     return _judge_name(field)
 
 

@@ -81,8 +81,9 @@ class EntryTrouble(msgspec.Struct, frozen=True, kw_only=True):
 
     `kind` is one of unable (its program could not be executed), pausing (it respawned too
     rapidly), failing (it ends badly again and again), late (it does not end, and holds up the
-    level or the stop), outdated (it runs as an older cltab had it), other. `text` is its last exit
-    or error and the last line that it printed; `for_s` for how long it has been in its state.
+    level or the stop), timed-out (it took longer than its time limit), outdated (it runs as an
+    older cltab had it), other. `text` is its last exit or error and the last line that it printed;
+    `for_s` for how long it has been in its state.
     """
 
     tag: str

@@ -18,9 +18,9 @@ from mosha.core.entries import (
     troubles_text,
 )
 from mosha.core.explain import account
+from mosha.core.failures import STEADY_S
 from mosha.core.ladder import Limits
 from mosha.core.process import (
-    STEADY_S,
     Exit,
     Exited,
     Process,

@@ -33,6 +33,7 @@ EDITED = (
     "g:s:stop:once:y",
 )
 HASTY = ("g:r:1:respawn:x", "g:o:1:off:x")
+LIMITED = ("g:t:1:test(timeout=20s):x", "g:w:1:wait(timeout=20s,stop=TERM/30s):x")
 TESTS = ("g:p:1:test:x", "g:q:1:test:x")
 WORLDS_MAX = 6000
 
@@ -118,6 +119,7 @@ def taken() -> Iterator[tuple[Taken, Taken]]:
         patch.setattr(processes, "TABLE", of_processes)
         assert len(explore(world_of(*LINES), moves, WORLDS_MAX)) > 1000
         explore(world_of(*HASTY), hasty, WORLDS_MAX // 6)
+        explore(world_of(*LIMITED), moves, WORLDS_MAX // 6)
         explore(world_of(*TESTS), moves, WORLDS_MAX // 6)
         yield of_groups, of_processes
 

@@ -22,14 +22,18 @@ from mosha.core.process import Emptied, Exit, Exited, Scope, Spawned, SpawnFaile
 from mosha.core.status import GroupState
 from mosha.core.tables import Entry, Mode
 from mosha.core.unit import KillEverything, Launch, SignalLeft, Unit, WatchLeft
+from mosha.formats.entry_options import read_mode
 
 LIMITS = Limits()
 
 
 def entry(text: str, line: int = 0) -> Entry:
     """Return the entry of one line of cltab."""
-    group, tag, level, mode, command = text.split(":", 4)
-    return Entry(group, tag, level, Mode(mode), command, line)
+    group, tag, level, how, command = text.split(":", 4)
+    read = read_mode(how)
+    assert isinstance(read, tuple), read
+    mode, options = read
+    return Entry(group, tag, level, mode, command, line, options)
 
 
 class Alive(Struct, frozen=True):

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
+from mosha.core.ladder import SIGNALS, Rung
 from mosha.core.lineage import PAST_MAX
 from mosha.core.status import (
     Ban,
@@ -23,8 +24,9 @@ from mosha.core.status import (
     Verb,
     Vote,
 )
-from mosha.core.tables import Cltab, Entry, Hactl, Mode, Wish
+from mosha.core.tables import Cltab, Entry, Hactl, Mode, Options, Wish
 from mosha.formats.clstat_words import COUNTED_MAX
+from mosha.formats.entry_options import OPTIONS, RUNGS_MAX
 from mosha.formats.names import is_name, one_line
 
 T = TypeVar("T")
@@ -46,6 +48,20 @@ def mappings(values: st.SearchStrategy[T]) -> st.SearchStrategy[dict[str, T]]:
     return st.dictionaries(names, values, max_size=5)
 
 
+spans = st.integers(1, 31 * 86_400_000).map(lambda ms: ms / 1000) | st.sampled_from(
+    [60.0, 90.0, 3600.0, 86_400.0]
+)
+schedules = st.lists(st.builds(Rung, st.sampled_from(SIGNALS), spans), max_size=RUNGS_MAX)
+
+
+@st.composite
+def options(draw: st.DrawFn, mode: Mode) -> Options:
+    """Options that an entry of this mode may have."""
+    found = Options(timeout_s=draw(st.none() | spans), stop=draw(st.none() | schedules.map(tuple)))
+    fits = [f for f, option in OPTIONS.items() if mode in (*option.modes, Mode.OFF)]
+    return Options(**{field: getattr(found, field) for field in fits})
+
+
 @st.composite
 def cltabs(draw: st.DrawFn) -> Cltab:
     variables = draw(
@@ -53,16 +69,18 @@ def cltabs(draw: st.DrawFn) -> Cltab:
     )
     tags = draw(st.lists(names, unique=True, max_size=8))
     levels = st.lists(names, min_size=1, max_size=3).map(",".join)
+    modes = [draw(st.sampled_from(Mode)) for _ in tags]
     entries = tuple(
         Entry(
             draw(names),
             tag,
             draw(levels),
-            draw(st.sampled_from(Mode)),
+            mode,
             draw(one_liners),
             len(variables) + line,
+            draw(options(mode)),
         )
-        for line, tag in enumerate(tags, 1)
+        for line, (tag, mode) in enumerate(zip(tags, modes, strict=True), 1)
         # (a group that begins with '#' is no name, so no entry can look like a comment)
     )
     return Cltab(entries, variables)

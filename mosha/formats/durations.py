@@ -1,0 +1,35 @@
+"""Spans of time as people write them: `30`, `30s`, `1.5m`, `2h`."""
+
+from __future__ import annotations
+
+import re
+
+UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+SPAN_MAX_S = 31 * 86_400.0
+"""Longer ones are typing errors, as those of mosha.toml are."""
+
+SPAN_RULE = "a time is written 30s, 2m or 1h, at most 31d"
+
+_SPAN = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([smhdw]?)")
+
+
+def seconds_in(text: str) -> float:
+    """Return the seconds that a text means; a number without a unit is one of seconds.
+
+    Raises:
+        ValueError: it is no time, nothing at all, or longer than SPAN_MAX_S.
+    """
+    found = _SPAN.fullmatch(text)
+    seconds = round(float(found[1]) * UNITS_S[found[2] or "s"], 3) if found else 0.0
+    if not 0 < seconds <= SPAN_MAX_S:
+        raise ValueError("not a time")
+    return seconds
+
+
+def span_text(seconds: float) -> str:
+    """Return a time as `seconds_in` reads it, in the greatest unit that needs no fraction."""
+    for unit in "dhm":
+        if seconds % UNITS_S[unit] == 0:
+            return f"{seconds / UNITS_S[unit]:.0f}{unit}"
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"

@@ -1,0 +1,169 @@
+"""The options of an entry of cltab: what the parentheses after its mode say.
+
+`test(timeout=10s)`, `respawn(stop=TERM/30s)`: names and values with commas between. `OPTIONS` is
+the one place that knows them: each row says how an option is read, written and explained, and which
+field of `core.tables.Options` it fills. A value has no colon, comma or parenthesis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from mosha.core.ladder import KILL, SIGNALS, Limits, Rung, Schedule, default_schedule
+from mosha.core.tables import Mode, Options
+from mosha.formats.durations import SPAN_RULE, seconds_in, span_text
+from mosha.formats.mistakes import BLANKS
+from mosha.formats.names import nearest
+
+RUNGS_MAX = 8
+"""A stop that needs more signals than this is a script."""
+
+
+class Option(NamedTuple):
+    """One option; `read` raises ValueError with what is wrong, `rule` says what would be right."""
+
+    name: str
+    form: str
+    modes: tuple[Mode, ...]
+    read: Callable[[str], object]
+    write: Callable[[Any], str]
+    rule: str
+    default: str
+    meaning: str
+
+
+class OptionMistake(NamedTuple):
+    """What is wrong at a place of a mode field; `at` counts from 0."""
+
+    at: int
+    text: str
+    problem: str
+    remedy: str
+
+
+def _read_schedule(text: str) -> Schedule:
+    """Read `TERM/30s/QUIT/5s`; a KILL at the end may be written, it comes anyway."""
+    words = [word.strip(BLANKS) for word in text.split("/")]
+    names = [word.upper().removeprefix("SIG") for word in words[::2]]
+    if len(words) % 2 and names[-1] == KILL:
+        names.pop()
+    elif len(words) % 2:
+        raise ValueError(f"no time after {words[-1]}" if words[-1] else "no signal")
+    if len(names) > RUNGS_MAX:
+        raise ValueError(f"{len(names)} signals, at most {RUNGS_MAX} are sent before KILL")
+    rungs = []
+    for name, wait in zip(names, words[1::2], strict=False):
+        if name == KILL:
+            raise ValueError("KILL is the last signal, and waits for nothing")
+        if name not in SIGNALS:
+            raise ValueError(f"not a signal that asks a process to end: {name}")
+        try:
+            rungs.append(Rung(name, seconds_in(wait)))
+        except ValueError as error:
+            raise ValueError(f"not a time after {name}: {wait}") from error
+    return tuple(rungs)
+
+
+def _schedule_text(schedule: Schedule) -> str:
+    steps = "/".join(f"{rung.signal}/{span_text(rung.wait_s)}" for rung in schedule)
+    return steps or KILL
+
+
+_ENDING = (Mode.WAIT, Mode.ONCE, Mode.TEST)
+
+OPTIONS: dict[str, Option] = {
+    "timeout_s": Option(
+        "timeout",
+        "timeout=TIME",
+        _ENDING,
+        seconds_in,
+        span_text,
+        SPAN_RULE,
+        "none: it may run for ever",
+        "a run that takes longer is stopped by the signals of `stop` and has failed",
+    ),
+    "stop": Option(
+        "stop",
+        "stop=SIGNAL/TIME/...",
+        (*_ENDING, Mode.RESPAWN),
+        _read_schedule,
+        _schedule_text,
+        f"write signals, each with the time to wait after it: stop=TERM/30s; {KILL} comes last by"
+        f" itself; the signals are {', '.join(SIGNALS)}",
+        f"`{_schedule_text(default_schedule(Limits()))}`",
+        "the signals of a stop, each with the time to wait after it; SIGKILL follows, and is"
+        " repeated. `stop=KILL` sends nothing else",
+    ),
+}
+"""Field of `core.tables.Options` -> the option that fills it, in the order of writing.
+
+An entry that is `off` may have any of them: it had them before it was switched off.
+"""
+
+_FIELDS = {option.name: field for field, option in OPTIONS.items()}
+_MODES = {mode.value: mode for mode in Mode}
+
+
+def read_mode(text: str) -> tuple[Mode, Options] | list[OptionMistake]:
+    """Read a mode field, `test` or `test(timeout=10s)`; return all mistakes if it has any."""
+    word, parenthesis, rest = text.partition("(")
+    mode = _MODES.get(word.rstrip(BLANKS))
+    if mode is None:
+        known = ", ".join(Mode)
+        wrong = word.strip(BLANKS) if parenthesis and word.strip(BLANKS) else text
+        return [
+            OptionMistake(0, wrong, "unknown mode", f"{nearest(wrong, Mode)}the modes are {known}")
+        ]
+    if not parenthesis:
+        return mode, Options()
+    if not rest.endswith(")"):
+        remedy = f"write {mode}(NAME=VALUE,...): a value has no ':' and no ')'"
+        return [OptionMistake(len(word), text[len(word) :], "no ')' after the options", remedy)]
+    values: dict[str, object] = {}
+    wrong_ones = list(_read_options(mode, rest[:-1], len(word) + 1, values))
+    return wrong_ones or (mode, Options(**values))  # type: ignore[arg-type]
+
+
+def mode_text(mode: Mode, options: Options) -> str:
+    """Write a mode field; options that say nothing are left out."""
+    told = [
+        f"{option.name}={option.write(value)}"
+        for field, option in OPTIONS.items()
+        if (value := getattr(options, field)) is not None
+    ]
+    return f"{mode}({','.join(told)})" if told else mode.value
+
+
+def _read_options(
+    mode: Mode, text: str, at: int, values: dict[str, object]
+) -> Iterator[OptionMistake]:
+    """Put what is right into `values`; yield what is wrong."""
+    for part in text.split(","):
+        word, place = part.strip(BLANKS), at + len(part) - len(part.lstrip(BLANKS))
+        at += len(part) + 1
+        name, equals, value = word.partition("=")
+        name, value = name.rstrip(BLANKS), value.lstrip(BLANKS)
+        option = OPTIONS.get(_FIELDS.get(name, ""))
+        if option is None or not equals or not value:
+            yield _unreadable(mode, word, place, option)
+        elif mode not in (*option.modes, Mode.OFF):
+            remedy = f"{name} is for {', '.join(option.modes)}"
+            yield OptionMistake(place, word, f"{name} is not an option of {mode}", remedy)
+        elif _FIELDS[name] in values:
+            yield OptionMistake(place, word, f"{name} is given twice", "keep one")
+        else:
+            try:
+                values[_FIELDS[name]] = option.read(value)
+            except ValueError as error:
+                yield OptionMistake(place, word, str(error), option.rule)
+
+
+def _unreadable(mode: Mode, word: str, place: int, option: Option | None) -> OptionMistake:
+    forms = [o.form for o in OPTIONS.values() if mode in (*o.modes, Mode.OFF)]
+    known = f"the options of {mode} are {' and '.join(forms)}"
+    if option is not None:
+        return OptionMistake(place, word, f"{option.name} has no value", f"write {option.form}")
+    name = word.partition("=")[0].rstrip(BLANKS)
+    problem = "unknown option" if word else "an empty option"
+    return OptionMistake(place, word, problem, f"{nearest(name, _FIELDS)}{known}")

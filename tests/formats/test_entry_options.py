@@ -1,0 +1,110 @@
+"""Options of an entry of cltab: what is read, what is written, what is said of mistakes."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mosha.core.ladder import Rung
+from mosha.core.tables import Mode, Options
+from mosha.formats.durations import SPAN_RULE, seconds_in, span_text
+from mosha.formats.entry_options import OPTIONS, mode_text, read_mode
+from tests.formats.strategies import spans
+
+LIMIT, TERM_30 = Options(timeout_s=10.0), Options(stop=(Rung("TERM", 30.0),))
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "options", "written"),
+    [
+        ("test", Mode.TEST, Options(), "test"),
+        ("test(timeout=10)", Mode.TEST, LIMIT, "test(timeout=10s)"),
+        ("test ( timeout = 10s )", Mode.TEST, LIMIT, "test(timeout=10s)"),
+        ("wait(timeout=2m)", Mode.WAIT, Options(timeout_s=120.0), "wait(timeout=2m)"),
+        ("once(timeout=0.5)", Mode.ONCE, Options(timeout_s=0.5), "once(timeout=0.5s)"),
+        ("once(timeout=1.5h)", Mode.ONCE, Options(timeout_s=5400.0), "once(timeout=90m)"),
+        ("respawn(stop=TERM/30s)", Mode.RESPAWN, TERM_30, "respawn(stop=TERM/30s)"),
+        ("respawn(stop=SIGTERM/30/KILL)", Mode.RESPAWN, TERM_30, "respawn(stop=TERM/30s)"),
+        ("respawn(stop=kill)", Mode.RESPAWN, Options(stop=()), "respawn(stop=KILL)"),
+        (
+            "test(stop=QUIT/1m/TERM/5s,timeout=1h)",
+            Mode.TEST,
+            Options(timeout_s=3600.0, stop=(Rung("QUIT", 60.0), Rung("TERM", 5.0))),
+            "test(timeout=1h,stop=QUIT/1m/TERM/5s)",
+        ),
+        ("off(timeout=10s)", Mode.OFF, LIMIT, "off(timeout=10s)"),
+    ],
+)
+def test_a_mode_is_read_with_its_options_and_written_again(
+    text: str, mode: Mode, options: Options, written: str
+) -> None:
+    assert read_mode(text) == (mode, options)
+    assert mode_text(mode, options) == written
+    assert read_mode(written) == (mode, options)
+
+
+_STOP_RULE = OPTIONS["stop"].rule
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("test(timeot=10)", "5 unknown option: did you mean 'timeout'?"),
+        ("test(timeout=10,timeout=20)", "16 timeout is given twice: keep one"),
+        ("test(timeout=10,)", "16 an empty option: the options of test are timeout=TIME and stop="),
+        ("test()", "5 an empty option"),
+        ("test(timeout)", "5 timeout has no value: write timeout=TIME"),
+        ("test(timeout=)", "5 timeout has no value: write timeout=TIME"),
+        ("test(10)", "5 unknown option: the options of test are"),
+        ("test(timeout=soon)", f"5 not a time: {SPAN_RULE}"),
+        ("test(timeout=0)", f"5 not a time: {SPAN_RULE}"),
+        ("test(timeout=32d)", f"5 not a time: {SPAN_RULE}"),
+        ("test(timeout=-1)", f"5 not a time: {SPAN_RULE}"),
+        ("respawn(timeout=9)", "8 timeout is not an option of respawn: timeout is for wait, once"),
+        ("respawn(stop=TERM)", f"8 no time after TERM: {_STOP_RULE}"),
+        ("respawn(stop=TERM/30s/)", f"8 no signal: {_STOP_RULE}"),
+        ("respawn(stop=30s)", f"8 no time after 30s: {_STOP_RULE}"),
+        ("respawn(stop=TERM/x)", f"8 not a time after TERM: x: {_STOP_RULE}"),
+        (
+            "respawn(stop=KILL/9s/TERM/9s)",
+            f"8 KILL is the last signal, and waits for nothing: {_STOP_RULE}",
+        ),
+        ("respawn(stop=STOP/9s)", f"8 not a signal that asks a process to end: STOP: {_STOP_RULE}"),
+        (f"respawn(stop={'INT/1/' * 9}KILL)", "8 9 signals, at most 8 are sent before KILL"),
+        ("respawn(stop=TERM", "7 no ')' after the options: write respawn(NAME=VALUE,...)"),
+        ("tset(timeout=9)", "0 unknown mode: did you mean 'test'? the modes are"),
+        ("(timeout=9)", "0 unknown mode: the modes are"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place_and_what_would_be_right(text: str, told: str) -> None:
+    found = read_mode(text)
+    assert isinstance(found, list)
+    (wrong,) = found
+    assert f"{wrong.at} {wrong.problem}: {wrong.remedy}".startswith(told)
+
+
+def test_all_mistakes_of_one_entry_are_told_each_at_its_place() -> None:
+    found = read_mode("wait(timeout=x, stop=TERM, color=red)")
+    assert isinstance(found, list)
+    assert [(wrong.at, wrong.text) for wrong in found] == [
+        (5, "timeout=x"),
+        (16, "stop=TERM"),
+        (27, "color=red"),
+    ]
+
+
+@given(spans)
+def test_a_time_that_is_written_is_read_back(seconds: float) -> None:
+    assert seconds_in(span_text(seconds)) == seconds
+
+
+@given(st.text(max_size=40))
+def test_no_text_crashes_the_reader_of_modes(text: str) -> None:
+    found = read_mode(f"test({text}")
+    assert isinstance(found, tuple) or all(wrong.remedy for wrong in found)
+
+
+def test_every_option_is_in_the_table_once() -> None:
+    assert tuple(OPTIONS) == Options.__struct_fields__
+    assert len({option.name for option in OPTIONS.values()}) == len(OPTIONS)
