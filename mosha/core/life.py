@@ -82,10 +82,11 @@ class Facts(Struct, frozen=True, kw_only=True):
 
     `wanted` is the level hactl gives this group on this node, `stop` if it shall not run
     here for any reason. `granted`: the own claim holds a running lease; `proven`: a level
-    that needs one was told under this claim. `told` is a level told to clinit that it has
-    not shown yet. `runs_elsewhere`, `better_claim`, `overdue` (the plan limit has passed) and
-    `split` speak of a claim not granted; `my_turn` says that C1 holds and the rank's time
-    has come. `yields`: a better node waits to take the group back (`failback=yes`).
+    that needs one was told under this claim. `told` is a level told to clinit a moment ago that
+    it has not shown yet, `unshown` says the same of one told however long ago: clinit may have
+    obeyed, and its report be on the way. `runs_elsewhere`, `better_claim`, `overdue` (the plan
+    limit has passed) and `split` speak of a claim not granted; `my_turn` says that C1 holds and the
+    rank's time has come. `yields`: a better node waits to take the group back (`failback=yes`).
     `restarts`: an operator has ordered a restart, which keeps the claim.
     `superseded`: it runs elsewhere under a higher term, and the kill was not told yet.
     """
@@ -96,6 +97,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     granted: bool
     proven: bool
     told: str = ""
+    unshown: bool = False
     runs_elsewhere: bool = False
     better_claim: bool = False
     overdue: bool = False
@@ -123,6 +125,11 @@ class Facts(Struct, frozen=True, kw_only=True):
         on shared storage what that one did.
         """
         return self.claimed and self.proven and self.granted and self.local == ABSENT
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether what was told under the claim may run, though no report says so."""
+        return self.claimed and self.proven and self.unshown
 
     @property
     def kept(self) -> bool:
@@ -162,6 +169,11 @@ def _home(facts: Facts) -> bool:
     return facts.local.settled and facts.local.present and facts.local.level == facts.wanted
 
 
+def _gone(facts: Facts) -> bool:
+    left = facts.here or facts.cut_short or facts.unanswered
+    return facts.claimed and facts.stopping and not left
+
+
 class Row(Struct, frozen=True):
     """One row of the table."""
 
@@ -177,7 +189,8 @@ ROWS: tuple[Row, ...] = (
     Row("cut short", lambda f: f.cut_short and f.told == "", Do.STOP),
     Row("restart asked", lambda f: f.kept and f.here and not f.stopping, Do.STOP),
     Row("stopped to start again", lambda f: f.kept and not f.here and f.told == "", Do.TEST),
-    Row("gone", lambda f: f.claimed and not f.here and f.stopping and not f.cut_short, Do.RELEASE),
+    Row("told, never seen", lambda f: f.unanswered and not f.here and f.told == "", Do.STOP),
+    Row("gone", _gone, Do.RELEASE),
     Row("runs unclaimed", lambda f: f.here and not f.claimed and not f.stopping, Do.STOP),
     Row("lost its lease", lambda f: f.proven and not f.granted and not f.stopping, Do.STOP),
     Row("stopping", lambda f: f.here and f.stopping, Do.WAIT),

@@ -194,6 +194,7 @@ def facts_of(mind: Mind, seat: Seat, now: float) -> Facts:
         granted=seat.granted,
         proven=seat.proven,
         told=seat.told_now(now),
+        unshown=seat.told != "",
         runs_elsewhere=unproven and bool(mind.view.runners(group)),
         better_claim=unproven and _better_claim(mind, seat, now),
         overdue=unproven and now >= seat.claimed_at + mind.timing.plan_limit_s,

@@ -81,6 +81,16 @@ EXAMPLES = [
     ("C7 its clinit died", facts(ABSENT, **OWNED), "cut short", Do.STOP),
     ("C7 … and it was told", facts(ABSENT, **OWNED, told="stop"), "told, not seen yet", Do.WAIT),
     ("C7 … and the lease is lost", facts(ABSENT, **LAPSED), "gone", Do.RELEASE),
+    (
+        "C7 … told again, and not shown yet",
+        facts(local("stop"), **OWNED, told="stop", unshown=True),
+        *("told, not seen yet", Do.WAIT),
+    ),
+    (
+        "C7 a report of what was told may be on the way",
+        facts(local("stop"), **OWNED, unshown=True),
+        *("told, never seen", Do.STOP),
+    ),
     ("C7 not all gone", facts(local("stop", alive=1), **OWNED), "stopping", Do.WAIT),
     (
         "the stop entries failed",
@@ -232,23 +242,31 @@ def claims_possible() -> Iterator[dict[str, bool]]:
 def possible() -> tuple[Facts, ...]:
     """Everything a turn can meet."""
     return tuple(
-        Facts(local=shown, wanted=wanted, told=told, **flags)
+        Facts(local=shown, wanted=wanted, told=told, unshown=unshown, **flags)
         for shown, wanted, told, flags in product(locals_unlike(), WANTED, TOLD, claims_possible())
+        for unshown in ({True} if told else {True, False})
     )
 
 
 RESTART_FLAGS = ("restarts", "claimed", "granted", "proven", "my_turn")
+UNSHOWN_FLAGS = ("unshown", "restarts", "claimed", "granted", "proven")
 
 
 @cache
 def imaginable() -> tuple[Facts, ...]:
     """Every combination of all flags, also those that contradict each other.
 
-    Those of a restart are joined with what its rows look at: all of them would be twice as many.
+    Those of a restart, and of a report on the way, are joined with what their rows look at: all of
+    them would be four times as many.
     """
     return tuple(
-        Facts(local=shown, wanted=wanted, told=told, **dict(zip(names, bits, strict=True)))
-        for names in (FLAGS, RESTART_FLAGS)
+        Facts(
+            local=shown,
+            wanted=wanted,
+            told=told,
+            **({"unshown": bool(told)} | dict(zip(names, bits, strict=True))),
+        )
+        for names in (FLAGS, RESTART_FLAGS, UNSHOWN_FLAGS)
         for shown, wanted, told, bits in product(
             *(locals_unlike(), WANTED, ("", "start", STOP_LEVEL)),
             product((False, True), repeat=len(names)),
@@ -272,6 +290,7 @@ def test_no_combination_breaks_what_the_promise_rests_on() -> None:
                 assert not given.local.present, given
                 assert given.told in {"", STOP_LEVEL}, given
                 assert given.claimed, given
+                assert not given.unanswered, given
             # C6: never under what a lease allowed to start.
             case Do.GIVE_UP | Do.WITHDRAW | Do.RAISE:
                 assert given.claimed, given
@@ -290,7 +309,7 @@ def test_no_combination_breaks_what_the_promise_rests_on() -> None:
                 assert given.here, given
             case Do.STOP:  # told once, then waited for
                 assert given.told != STOP_LEVEL, given
-                assert not given.stopping or given.local == ABSENT, given
+                assert not given.stopping or given.local == ABSENT or given.unanswered, given
             case Do.GIVE_WAY:
                 assert given.yields, given
                 assert given.granted, given

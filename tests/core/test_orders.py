@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mosha.core import orders
+from mosha.core.seat import TOLD_LIMIT_S
 from mosha.core.status import GroupState, Order, Verb
 from mosha.core.tables import Wish
 from tests.core.story import INC, TIMING, G, Story, hactl, local
@@ -46,6 +47,29 @@ def test_a_restart_is_obeyed_when_it_starts_again_and_not_before() -> None:
     assert not orders.have_obeyed(mind, {owner}, number)
     story.live(LONG_S)
     assert orders.have_obeyed(mind, {owner}, number)
+
+
+def test_c7_a_report_that_is_late_is_not_taken_for_the_end_of_what_was_told() -> None:
+    story, owner = running()
+    brain = story.nodes[owner]
+    orders.give(brain.mind, Order(Verb.RESTART, G), story.now)
+    story.turn(owner)
+    tell = brain.turn(G, story.now, 0.0).tell  # clinit obeys; its report lags behind
+    assert tell is not None
+    assert tell.level == "test"
+    claim = brain.mind.seat(G).claim
+    brain.mind.seat(G).lease_until += 2 * TOLD_LIMIT_S  # it is renewed all the time
+    story.now += TOLD_LIMIT_S
+    turn = brain.turn(G, story.now, 0.0)
+    assert turn.row is not None
+    assert (turn.row.name, brain.mind.seat(G).claim) == ("told, never seen", claim)
+    assert brain.turn(G, story.now, 0.0).tell is None
+    assert brain.mind.seat(G).claim == claim
+    assert turn.tell is not None
+    story.obey(owner, tell)
+    story.obey(owner, turn.tell)
+    assert story.turn(owner).row is not None
+    assert brain.mind.seat(G).claim is None
 
 
 def test_a_restart_whose_test_fails_is_a_move() -> None:

@@ -181,8 +181,8 @@ PROTOCOL: tuple[Mutant, ...] = (
         "claim dropped before all is gone",
         "C7",
         "mosha.core.life",
-        "f.claimed and not f.here and f.stopping",
-        "f.claimed and f.stopping",
+        "left = facts.here or facts.cut_short or facts.unanswered",
+        "left = facts.cut_short or facts.unanswered",
         "edit,hangstop,leave",
         more=(
             (
@@ -288,6 +288,14 @@ PROTOCOL: tuple[Mutant, ...] = (
         "elif before.stale_since is None and view.peer(node).stale_since is not None:",
         "elif False:",
         scenario="voter-leaves-and-returns",
+    ),
+    Mutant(
+        "a report that is late counts as the end of what was told",
+        "C7",
+        "mosha.core.life",
+        "return self.claimed and self.proven and self.unshown",
+        "return False",
+        test="test_orders.py::test_c7_a_report_that_is_late_is_not_taken_for_the_end_of_what_was_told",
     ),
     Mutant(
         "a lapsed lease is no reason to stop",
