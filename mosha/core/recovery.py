@@ -22,6 +22,10 @@ NOTHING = Memory()
 NEVER_VOTED = Term(0)
 
 CLSTAT_LOST = "the own clstat is older than what this node has published: its medium lost writes"
+CLSTAT_SET_BACK = (
+    "the own clstat was set back to an earlier life of this node (a backup, a snapshot); it is as"
+    " it should be again, the tables may not be"
+)
 MEMORY_LOST = "others have read later statuses of this node than it remembers: its disk lost writes"
 
 
@@ -127,6 +131,16 @@ def lose(mind: Mind, what: str, now: float) -> None:
     mind.lost, mind.lost_until = what, now + mind.timeout_s(now)
     if now < until and mind.view.electorate.nodes - {mind.me}:
         mind.silent_until = max(until, mind.silent_until or NEVER)
+
+
+def find_set_back(mind: Mind, now: float) -> None:
+    """Take in that an older own status was put back while this node lives: report it.
+
+    No silence: what this life promises it has in memory and on the local disk. Who reads the
+    older status meanwhile has read newer ones, or reads a stale file, as may always happen.
+    """
+    mind.note("writes_lost", reason=CLSTAT_SET_BACK)
+    mind.lost, mind.lost_until = CLSTAT_SET_BACK, now + mind.timeout_s(now)
 
 
 def hear_of_self(mind: Mind, echo: Stamp, now: float, seq: int) -> bool:

@@ -121,6 +121,8 @@ class Monitor:
             self.on_written,
             self.on_write_failed,
             self.on_namesake,
+            on_set_back=self.on_set_back,
+            heartbeat_s=timing.heartbeat_s,
             memory_file=MemoryFile(self.settings.state_path, memory, timing.timeout_s / 4),
             limit_s=timing.timeout_s / 4,
             memory=self.settings.state_path / identity.MOUNT_FILE,
@@ -128,7 +130,7 @@ class Monitor:
         former = await self.publisher.read_former()
         await birth.check_place(self.layout, self.me, timing.timeout_s / 4)
         known = former.run if former and memory.knows(former.run, identity.machine()) else ""
-        await self.publisher.wait_for_namesake(former, known, timing.heartbeat_s)
+        await self.publisher.wait_for_namesake(former, known)
         self.node = birth.make_node(
             self.settings,
             self.me,
@@ -235,6 +237,11 @@ class Monitor:
         self.trouble("namesake", text)
         self.node.displaced()
         self.leave()
+
+    def on_set_back(self) -> None:
+        """Take in that the own status was set back to that of an earlier life, and is mended."""
+        recovery.find_set_back(self.node.mind, boottime())
+        self.settle()
 
     def on_clinit_full(self, update: Update) -> None:
         """Take in everything that clinit has."""

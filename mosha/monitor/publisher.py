@@ -19,6 +19,7 @@ import anyio
 from mosha import logs
 from mosha.clock import boottime
 from mosha.core.memory import Memory
+from mosha.core.namesake import HEARTBEATS, Finding, OwnFile
 from mosha.core.status import NodeState, Stamp, Status
 from mosha.errors import HostError, UsageError
 from mosha.formats.clstat import CLSTAT_MAX_BYTES, UnreadableStatus, parse_clstat, render_clstat
@@ -30,9 +31,8 @@ from mosha.monitor.workers import HungError, Worker
 
 # For callers that know no better; a quarter of `timeout` fits every cluster.
 WRITE_LIMIT_DEFAULT_S = 5.0
+HEARTBEAT_DEFAULT_S = 5.0
 
-# A namesake writes at least once in its own heartbeat, which may be a bit longer than ours.
-NAMESAKE_HEARTBEATS = 2.5
 NAMESAKE_LOOKS_PER_HEARTBEAT = 4
 
 REMEDIES = {
@@ -54,9 +54,11 @@ class Publisher:
 
     `on_written(status, began)`: it is there; `began` (boottime) lies before everything that
     led to it (C4). `on_failed(text)`: it could not be written; once for each change of the
-    text. `on_namesake(text)`: nothing is ever written again by this object.
+    text. `on_namesake(text)`: nothing is ever written again by this object. `on_set_back()`: an
+    earlier life of this node was put back, and the present status is there again.
 
-    A write has `limit_s` to end; a quarter of `timeout` fits. In `memory`, a file on the
+    A write has `limit_s` to end; a quarter of `timeout` fits. A namesake shows itself within some
+    `heartbeat_s`. In `memory`, a file on the
     local disk, is remembered from one start to the next where the directory was mounted.
     `memory_file` puts on the local disk what a status shows, before it is written.
 
@@ -73,6 +75,8 @@ class Publisher:
         on_failed: Callable[[str], None],
         on_namesake: Callable[[str], None],
         *,
+        on_set_back: Callable[[], None] = lambda: None,
+        heartbeat_s: float = HEARTBEAT_DEFAULT_S,
         memory_file: MemoryFile | None = None,
         limit_s: float = WRITE_LIMIT_DEFAULT_S,
         memory: Path | None = None,
@@ -84,6 +88,8 @@ class Publisher:
         self._on_written = on_written
         self._on_failed = on_failed
         self._on_namesake = on_namesake
+        self._on_set_back = on_set_back
+        self._heartbeat_s = heartbeat_s
         self._memory_file = memory_file
         self._limit_s = limit_s
         self._worker = Worker(f"publisher of node {node}")
@@ -91,11 +97,7 @@ class Publisher:
         self._turn = asyncio.Lock()
         self._failure = ""
         self._memory = memory
-        # What may be found in the own clstat: what an earlier life wrote, also late, and
-        # until the first write what was there at the start.
-        self._remembered_run = run
-        self._former_run = ""
-        self._former_stamp: Stamp | None = None
+        self._own_file = OwnFile(run, HEARTBEATS * heartbeat_s)
         self._last = b""
         self._mount: MountFacts | None = None
         self._place = (0, 0)
@@ -117,12 +119,10 @@ class Publisher:
                 f"cannot publish in {self._directory}: it does not answer; look after its mount"
             ) from error
         if former is not None:
-            self._former_run = former.run
+            self._own_file.expect(former, exactly=False)
         return former
 
-    async def wait_for_namesake(
-        self, former: Status | None, last_run_known: str, heartbeat_s: float
-    ) -> None:
+    async def wait_for_namesake(self, former: Status | None, last_run_known: str) -> None:
         """Before the first write: watch whether another node uses this number.
 
         Waits only if `former` is neither of the run that is remembered locally nor left.
@@ -130,17 +130,19 @@ class Publisher:
         Raises:
             UsageError: the status advances without us.
         """
-        self._remembered_run = last_run_known
+        if last_run_known:
+            self._own_file.remember(last_run_known)
         if former is None or former.run == last_run_known or former.state is NodeState.LEFT:
             return
         # Nothing of that run can land late from here: whatever is newer is a namesake's.
-        self._former_stamp = former.stamp
-        until = boottime() + NAMESAKE_HEARTBEATS * heartbeat_s
+        self._own_file.expect(former, exactly=True)
+        until = boottime() + HEARTBEATS * self._heartbeat_s
         while boottime() < until:
-            await anyio.sleep(heartbeat_s / NAMESAKE_LOOKS_PER_HEARTBEAT)
+            await anyio.sleep(self._heartbeat_s / NAMESAKE_LOOKS_PER_HEARTBEAT)
             with contextlib.suppress(HungError):
                 now = await self._worker.call(self._read_own, limit_s=self._limit_s)
-                if now is not None and (now.stamp, now.run) != (former.stamp, former.run):
+                # An older one was put back, which is no sign of life.
+                if now is not None and now.stamp > former.stamp:
                     raise UsageError(
                         f"another node publishes as node {self._node}: {self._directory / CLSTAT}"
                         f" changes without us (run {now.run}); give each node its own number"
@@ -168,7 +170,9 @@ class Publisher:
                 await self._memory_file.keep(memory)
             began = boottime()
             data = render_clstat(status).encode()
-            await self._worker.call(self._write, data, limit_s=self._limit_s)
+            set_back = await self._worker.call(
+                self._write, data, status.stamp, limit_s=self._limit_s
+            )
         except UnkeptError as error:
             self._fail(str(error))
         except HungError:
@@ -185,6 +189,8 @@ class Publisher:
             if self._failure:
                 self._failure = ""
                 logs.get().info("publish_resumed", node=self._node)
+            if set_back:
+                self._on_set_back()
             self._on_written(status, began)
 
     def close(self) -> None:
@@ -273,13 +279,15 @@ class Publisher:
         finally:
             os.close(fd)
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, data: bytes, stamp: Stamp) -> bool:
+        """Write a status; say whether the file had been set back to an earlier life."""
         with self._opened() as directory:
             self._check_mount(directory)
-            self._check_namesake()
+            set_back = self._check_own(stamp)
             write_in(directory, CLSTAT, data)
         self._last = data
-        self._former_run = ""
+        self._own_file.wrote()
+        return set_back
 
     def _check_mount(self, directory: int) -> None:
         place = _place_of(directory)
@@ -298,21 +306,34 @@ class Publisher:
                 f" {now.mountpoint} ({now.fstype}) now: nothing is written until that is back"
             )
 
-    def _check_namesake(self) -> None:
+    def _check_own(self, stamp: Stamp) -> bool:
+        """Look at what is there now; say whether that is an earlier life, put back.
+
+        Raises:
+            NamesakeError: another node has written there.
+            HostError: it may be that, so nothing must be written over it.
+        """
         try:
             data = read_file(self._directory / CLSTAT, CLSTAT_MAX_BYTES)
-            if data == self._last:
-                return
-            status = parse_clstat(data)
-        except (OSError, UnreadableStatus):
-            return
-        former = status.run == self._former_run and self._former_stamp in {None, status.stamp}
-        if not former and status.run not in {self._run, self._remembered_run}:
+        except OSError:
+            data = b""
+        found = None
+        if data != self._last:
+            with contextlib.suppress(UnreadableStatus):
+                found = parse_clstat(data)
+        finding = self._own_file.judge(found, stamp, boottime())
+        if found is not None and finding is Finding.NAMESAKE:
             raise NamesakeError(
                 f"another node publishes as node {self._node} in {self._directory}"
-                f" (its run is {status.run}, ours {self._run}): nothing more is written;"
+                f" (its run is {found.run}, ours {self._run}): nothing more is written;"
                 " give each node its own number and restart"
             )
+        if found is not None and finding is Finding.UNCLEAR:
+            raise HostError(
+                f"{self._directory / CLSTAT} is an older status (run {found.run}): it was put back,"
+                f" or is another node's; it is watched for {self._own_file.watch_s:.1f} s first"
+            )
+        return finding is Finding.SET_BACK
 
 
 def _told(error: OSError, directory: Path) -> str:

@@ -7,14 +7,17 @@ with real processes; the same mistakes are tested in the formats, word by word.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from mosha.control.protocol import SetWish
 from mosha.formats.clstat import render_clstat
+from mosha.host.files import write_atomically
 from tests.e2e.cluster import Cluster
 from tests.waiting import wait_until
 
@@ -197,6 +200,38 @@ def test_a_second_monitor_in_the_same_rundir_is_refused(alone: Cluster) -> None:
     assert done.returncode in (1, 2)
     assert "another mosha monitor" in done.stderr
     assert alone.places() == {"a": [1]}
+
+
+def _has_started(node: Node, times: int) -> bool:
+    return len(node.events("monitor_started")) == times
+
+
+def test_a_clstat_of_an_earlier_life_that_is_put_back_ends_nothing(alone: Cluster) -> None:
+    """As a snapshot of the file system does that is older than the last restarts of the monitor."""
+    node = alone.nodes[1]
+    alone.write_tables(("a",))
+    node.start()
+    alone.wait_running(("a",))
+    clstat, former = node.directory / "clstat", node.status()
+    backup = clstat.read_bytes()
+    assert former is not None
+    for restart in range(2):
+        node.signal(signal.SIGUSR1)
+        assert node.monitor is not None
+        node.monitor.wait()
+        node.start()
+        wait_until(partial(_has_started, node, restart + 2))
+        wait_until(lambda: clstat.read_bytes() != backup and node.report().as_wanted)
+    pids = node.pids()
+    write_atomically(clstat, backup)
+    wait_until(lambda: node.events("writes_lost"))
+    wait_until(lambda: (now := node.status()) and now.run != former.run)
+    problems = " ".join(node.report().problems)
+    assert "was set back to an earlier life of this node" in problems
+    assert node.events("namesake_found") == []
+    assert node.pids() == pids
+    assert node.monitor is not None
+    assert node.monitor.poll() is None
 
 
 def test_a_namesake_is_refused_and_the_first_node_goes_on(alone: Cluster) -> None:

@@ -27,8 +27,13 @@ LIMIT_S = 30.0
 HEARTBEAT_S = 0.05
 
 
-def status(seq: int, run: str = "ours", state: NodeState = NodeState.UP) -> Status:
-    return Status(node=2, inc=1, run=run, boot="b", seq=seq, state=state)
+INC = 5
+
+
+def status(
+    seq: int, run: str = "ours", state: NodeState = NodeState.UP, *, inc: int = INC
+) -> Status:
+    return Status(node=2, inc=inc, run=run, boot="b", seq=seq, state=state)
 
 
 @dataclass
@@ -39,6 +44,7 @@ class Desk:
     written: list[tuple[int, float]] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     namesakes: list[str] = field(default_factory=list)
+    set_back: list[str] = field(default_factory=list)
     made: list[Publisher] = field(default_factory=list)
 
     @property
@@ -49,7 +55,13 @@ class Desk:
     def seqs(self) -> list[int]:
         return [seq for seq, _began in self.written]
 
-    def publisher(self, *, limit_s: float = LIMIT_S, memory: Path | None = None) -> Publisher:
+    def publisher(
+        self,
+        *,
+        limit_s: float = LIMIT_S,
+        memory: Path | None = None,
+        heartbeat_s: float = HEARTBEAT_S,
+    ) -> Publisher:
         made = Publisher(
             Layout(self.base, "var/mosix-ha"),
             2,
@@ -57,6 +69,8 @@ class Desk:
             lambda status, began: self.written.append((status.seq, began)),
             self.failed.append,
             self.namesakes.append,
+            on_set_back=lambda: self.set_back.append("set back"),
+            heartbeat_s=heartbeat_s,
             limit_s=limit_s,
             memory=memory,
         )
@@ -202,14 +216,50 @@ async def test_another_run_in_the_own_status_stops_publishing(desk: Desk) -> Non
     publisher = desk.publisher()
     await publisher.read_former()
     await publisher.publish(status(1))
-    desk.put(status(1, "theirs"))
+    desk.put(status(3, "theirs"))
     await publisher.publish(status(2))
-    await publisher.publish(status(3))
+    await publisher.publish(status(4))
     assert len(desk.namesakes) == 1
     assert "its run is theirs, ours ours" in desk.namesakes[0]
     assert publisher.namesake == desk.namesakes[0]
-    assert desk.read() == status(1, "theirs")
+    assert desk.read() == status(3, "theirs")
     assert desk.seqs == [1]
+
+
+async def test_the_status_of_an_earlier_life_that_was_put_back_is_written_over(
+    desk: Desk,
+) -> None:
+    """A backup or a snapshot of the file system brings it: no other node has this number."""
+    publisher = desk.publisher()
+    await publisher.read_former()
+    await publisher.publish(status(1))
+    for inc in (3, 4, 3):
+        desk.put(status(900, f"life{inc}", inc=inc))
+        await publisher.publish(status(2))
+        assert desk.read().inc == inc  # it may be another node's word: this is not known yet
+        await publish_until_written(publisher, desk, 3)
+    assert (desk.namesakes, desk.set_back) == ([], ["set back"] * 3)
+    assert len(desk.failed) == 3
+    assert "an older status (run life3): it was put back, or is another node's" in desk.failed[0]
+
+
+async def publish_until_written(publisher: Publisher, desk: Desk, seq: int) -> None:
+    async with asyncio.timeout(LIMIT_S):
+        while desk.read().run != "ours":
+            await publisher.publish(status(seq))
+
+
+async def test_an_older_status_that_moves_on_without_us_is_a_namesake(desk: Desk) -> None:
+    publisher = desk.publisher(heartbeat_s=LIMIT_S)
+    await publisher.read_former()
+    await publisher.publish(status(1))
+    desk.put(status(900, "theirs", inc=3))
+    await publisher.publish(status(2))
+    assert (desk.namesakes, desk.seqs) == ([], [1])
+    desk.put(status(901, "theirs", inc=3))
+    await publisher.publish(status(3))
+    assert len(desk.namesakes) == 1
+    assert desk.read().run == "theirs"
 
 
 async def test_the_run_that_was_there_at_the_start_is_no_namesake_until_written_over(
@@ -220,7 +270,7 @@ async def test_the_run_that_was_there_at_the_start_is_no_namesake_until_written_
     await publisher.read_former()
     await publisher.publish(status(2))
     assert desk.namesakes == []
-    desk.put(status(2, "former"))
+    desk.put(status(9, "former"))
     await publisher.publish(status(3))
     assert len(desk.namesakes) == 1
 
@@ -229,7 +279,7 @@ async def test_what_the_own_former_life_writes_late_is_no_namesake(desk: Desk) -
     desk.put(status(1, "remembered"))
     publisher = desk.publisher()
     former = await publisher.read_former()
-    await publisher.wait_for_namesake(former, "remembered", LIMIT_S)
+    await publisher.wait_for_namesake(former, "remembered")
     await publisher.publish(status(2))
     desk.put(status(2, "remembered"))
     await publisher.publish(status(3))
@@ -244,9 +294,9 @@ async def test_what_the_own_former_life_writes_late_is_no_namesake(desk: Desk) -
 async def test_there_is_nothing_to_wait_for_after_a_known_end(
     desk: Desk, former: Status | None
 ) -> None:
-    publisher = desk.publisher()
+    publisher = desk.publisher(heartbeat_s=100 * LIMIT_S)
     async with asyncio.timeout(LIMIT_S):
-        await publisher.wait_for_namesake(former, "remembered", 100 * LIMIT_S)
+        await publisher.wait_for_namesake(former, "remembered")
     assert desk.namesakes == []
 
 
@@ -255,7 +305,7 @@ async def test_a_stranger_that_has_ended_is_no_namesake(desk: Desk) -> None:
     publisher = desk.publisher()
     former = await publisher.read_former()
     began = boottime()
-    await publisher.wait_for_namesake(former, "remembered", HEARTBEAT_S)
+    await publisher.wait_for_namesake(former, "remembered")
     assert boottime() - began >= 2.5 * HEARTBEAT_S
     await publisher.publish(status(2))
     assert desk.seqs == [2]
@@ -263,13 +313,27 @@ async def test_a_stranger_that_has_ended_is_no_namesake(desk: Desk) -> None:
 
 async def test_a_stranger_that_goes_on_is_a_namesake(desk: Desk) -> None:
     desk.put(status(1, "theirs"))
-    publisher = desk.publisher()
+    publisher = desk.publisher(heartbeat_s=LIMIT_S / 10)
     former = await publisher.read_former()
-    waiting = asyncio.create_task(publisher.wait_for_namesake(former, "", LIMIT_S / 10))
+    waiting = asyncio.create_task(publisher.wait_for_namesake(former, ""))
     await asyncio.sleep(0)
     desk.put(status(2, "theirs"))
     with pytest.raises(UsageError, match=r"another node publishes as node 2.*mynode"):
         await waiting
+
+
+async def test_a_status_that_is_put_back_while_a_stranger_is_waited_for_is_no_sign_of_life(
+    desk: Desk,
+) -> None:
+    desk.put(status(7, "theirs", inc=4))
+    publisher = desk.publisher()
+    former = await publisher.read_former()
+    waiting = asyncio.create_task(publisher.wait_for_namesake(former, ""))
+    await asyncio.sleep(0)
+    desk.put(status(6, "before", inc=3))
+    await waiting
+    await publish_until_written(publisher, desk, 1)
+    assert desk.namesakes == []
 
 
 # --- disks -------------------------------------------------------------------------
