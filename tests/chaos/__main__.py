@@ -8,7 +8,8 @@ import signal
 import sys
 from types import FrameType
 
-from tests.chaos.run import Choices, Outcome, run
+from tests.chaos.equip import Choices
+from tests.chaos.run import Outcome, run
 
 LONG_MINUTES = 8.0
 """A run this long that left a kind of fault out has missed its aim."""

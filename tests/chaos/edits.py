@@ -67,11 +67,13 @@ class Book:
 
     # --- texts -----------------------------------------------------------------------
 
-    def cltab(self, chance: random.Random) -> str:
-        """Return a table in which every group has its witness, and some have more."""
+    def cltab(self, chance: random.Random, without: str = "") -> str:
+        """Return a table in which every group but one has its witness, and some have more."""
         lines = []
         for group in self.groups:
-            kind = group if group in {"stubborn", "forks"} else "plain"
+            if group == without:
+                continue
+            kind = group if group in witness.KINDS else "plain"
             turn = f"env TURN={chance.randint(1, 99)} " if chance.random() < 0.15 else ""
             command = (
                 f"{turn}{sys.executable} -I -S {witness.__file__} {self.cluster.witness} {kind}"
@@ -107,15 +109,19 @@ class Book:
         last = [e for e in self.edits if (e.node, e.table) == (node, table)][-1:]
         return all(edit.seen for edit in last)
 
-    def edit(self, node: int, table: str, chance: random.Random, *, how: str, valid: bool) -> Edit:
-        """Write a text into a node's directory as a person would."""
-        number = len(self.edits) + 1
-        text = self.cltab(chance) if table == "cltab" else self.hactl(chance)
-        if not valid:
-            text += f"{self.groups[0]}:x:start\n" if table == "cltab" else f"{self.groups[0]}\n"
-        text += f"# edit {number}\n"
-        edit = Edit(number, table, node, valid, text)
-        self.edits.append(edit)
+    def edit(
+        self,
+        node: int,
+        table: str,
+        chance: random.Random,
+        *,
+        how: str,
+        valid: bool,
+        without: str = "",
+    ) -> Edit:
+        """Write a text into a node's directory as a person would; a cltab `without` one group."""
+        edit = self._draft(node, table, chance, valid=valid, without=without)
+        text = edit.text
         path = self.cluster.nodes[node].directory / table
         if how == "renamed":
             draft = path.with_name(f"{table}.draft")
@@ -131,6 +137,43 @@ class Book:
                 file.flush()
                 edit.mtime_ns = path.stat().st_mtime_ns
         return edit
+
+    def begin_half(self, node: int, table: str, chance: random.Random) -> Callable[[], None]:
+        """Write the first half of a text, as an editor does that stalls; return the rest of it."""
+        edit = self._draft(node, table, chance, valid=True)
+        path = self.cluster.nodes[node].directory / table
+        path.write_text(edit.text[: len(edit.text) // 2])
+
+        def rest() -> None:
+            path.write_text(edit.text)
+            edit.mtime_ns = path.stat().st_mtime_ns
+
+        return rest
+
+    def _draft(
+        self, node: int, table: str, chance: random.Random, *, valid: bool, without: str = ""
+    ) -> Edit:
+        number = len(self.edits) + 1
+        text = self.cltab(chance, without) if table == "cltab" else self.hactl(chance)
+        if not valid:
+            text += f"{self.groups[0]}:x:start\n" if table == "cltab" else f"{self.groups[0]}\n"
+        edit = Edit(number, table, node, valid, f"{text}# edit {number}\n")
+        self.edits.append(edit)
+        return edit
+
+    def waits(self) -> bool:
+        """Say whether an edit or a wish may not be known to all nodes yet."""
+        alike = all(
+            len({_in_force(node, table) for node in self.cluster.nodes.values()}) == 1
+            for table in TABLES
+        )
+        unseen = any(edit.valid and not edit.seen for edit in self.edits)
+        return not alike or unseen or any(wish.status is None for wish in self.wishes)
+
+    def without(self) -> set[str]:
+        """Return the groups that the cltab in force does not have."""
+        texts = [_in_force(node, "cltab") for node in self.cluster.nodes.values()]
+        return set(self.groups) - _parts(max(texts, key=len)).keys()
 
     # --- finding ---------------------------------------------------------------------
 
@@ -180,38 +223,41 @@ class Book:
     def _wrong_text(self, table: str, text: str) -> list[str]:
         valid = [edit for edit in self.edits if edit.table == table and edit.valid]
         last = max(valid, key=lambda edit: edit.mtime_ns)
-        later = [
+        wishes = [
             wish
             for wish in (self.wishes if table == "hactl" else [])
             if wish.status is None or not wish.ended_ns or wish.ended_ns >= last.mtime_ns
         ]
-        if not later:
-            joined = f"# edit {last.number}\n" in text and _is_joined(text, last, valid)
-            return [] if joined else [f"{table}: {last} is not in force: {text!r}"]
-        sure = [wish for wish in later if wish.status == 0 and wish.began_ns > last.mtime_ns]
-        if sure and sure[-1] is later[-1]:
-            line = " ".join(sure[-1].words)
-            # Options that are not named stay: the group and its level are what was asked for.
-            asked = sure[-1].words[:2]
-            if asked not in [tuple(there.split()[:2]) for there in text.splitlines()]:
-                return [f"hactl: 'mosha set {line}' is not in force: {text!r}"]
-        return []
+        if not wishes and f"# edit {last.number}\n" not in text:
+            return [f"{table}: {last} is not in force: {text!r}"]
+        parts = _parts(text)
+        wanted = [_parts(last.text), *(_parts(edit.text) for edit in valid if edit is not last)]
+        problems = []
+        for group in {group for each in (parts, wanted[0]) for group in each}:
+            there = parts.get(group)
+            asked = [wish for wish in wishes if wish.words[0] == group]
+            if asked:
+                problems += _wrong_level(group, there, asked, last)
+            elif there not in [each.get(group) for each in wanted]:
+                problems.append(f"{table}: {group} of {last} is not in force: {there}")
+        return problems
 
 
-def _is_joined(text: str, last: Edit, valid: list[Edit]) -> bool:
-    """Say whether each group is as the last edit has it, or as one that was made beside it has.
+def _wrong_level(group: str, there: list[str] | None, asked: list[Wish], last: Edit) -> list[str]:
+    """Return an acknowledged order that is not in force, though nothing came after it.
 
-    Edits made beside each other are joined by group: what the last one did not change stays as
-    another changed it.
+    Options that are not named stay: the group and its level are what was asked for.
     """
-    parts, wanted = _parts(text), _parts(last.text)
-    others = [_parts(edit.text) for edit in valid if edit is not last]
-    if not others:
-        return text == last.text
-    return all(
-        parts.get(group) in [wanted.get(group), *(other.get(group) for other in others)]
-        for group in parts.keys() | wanted.keys()
-    )
+    sure = [wish for wish in asked if wish.status == 0 and wish.began_ns > last.mtime_ns]
+    if not sure or any(wish is not sure[-1] and _may_be_later(wish, sure[-1]) for wish in asked):
+        return []
+    if any(line.split()[:2] == list(sure[-1].words[:2]) for line in there or []):
+        return []
+    return [f"hactl: 'mosha set {' '.join(sure[-1].words)}' is not in force: {group}: {there}"]
+
+
+def _may_be_later(wish: Wish, other: Wish) -> bool:
+    return wish.status is None or not wish.ended_ns or wish.ended_ns >= other.began_ns
 
 
 def _parts(text: str) -> dict[str, list[str]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from mosha.clinit import cgroups
 from mosha.clock import boottime
+from tests.chaos.sinks import Disk, Sink
 from tests.e2e.cluster import Node
 
 RESTART_PAUSE_S = 0.5
@@ -46,7 +47,9 @@ class Paused:
 class Machine:
     """One node with what is known of its state; `box` is its cgroup, if there are any.
 
-    `down` counts the reasons why it shall not run at the moment.
+    `down` counts the reasons why it shall not run at the moment. `sink` is where its stderr goes,
+    `disk` the disk of its log, if it has one, `settings_log` the file that its settings name,
+    `pids` a cgroup that limits its threads.
     """
 
     node: Node
@@ -55,6 +58,18 @@ class Machine:
     restart_at: float | None = None
     leaving: bool = False
     own_ends: list[str] = field(default_factory=list)
+    sink: Sink | None = None
+    disk: Disk | None = None
+    pids: Path | None = None
+    settings_log: Path | None = None
+
+    @property
+    def logs(self) -> list[Path]:
+        """Return the files that its log is in."""
+        paths = [self.node.log, self.settings_log]
+        if self.disk is not None:
+            paths[0] = self.disk.path
+        return [path for path in paths if path is not None and path.exists()]
 
     def find(self, kind: str) -> list[int]:
         """Return the processes of one kind."""
@@ -89,7 +104,12 @@ class Machine:
         self._renew_box()
         self.leaving = False
         self.restart_at = None
-        self.node.start()
+        if self.sink is None:
+            self.node.start()
+            return
+        log = self.sink.open()
+        self.node.start_with(log)
+        os.close(log)
 
     def _renew_box(self) -> None:
         """Give a node that starts from nothing a cgroup that nobody was killed in."""

@@ -18,13 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mosha.clock import boottime
-from tests.chaos import kernel, verdict
+from tests.chaos import equip, kernel, verdict
 from tests.chaos.edits import TABLES, Book
+from tests.chaos.equip import Choices
 from tests.chaos.lives import KernelWitness
 from tests.chaos.machines import Machine
 from tests.chaos.schedule import Fault, World, kinds, make_faults, make_world
 from tests.chaos.storm import Storm
-from tests.chaos.views import Views, missing
+from tests.chaos.views import Views
 from tests.e2e.cluster import Cluster, Node
 
 SETTLE_TIMEOUTS = 12.0
@@ -41,23 +42,6 @@ FENCE = """stomith = "{script}"
 """
 
 
-WITHOUT_CGROUPS = (
-    "unshare",
-    "--mount",
-    "/bin/sh",
-    "-c",
-    'umount --lazy --all --types cgroup2; exec "$0" "$@"',
-)
-"""What begins a node in which no cgroup v2 is mounted; the chaos itself ends it by its cgroup."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What a run is asked for besides its seed and length."""
-
-    cgroups: bool = True
-
-
 @dataclass(slots=True)
 class Outcome:
     """What came of a run."""
@@ -69,7 +53,7 @@ class Outcome:
     loud: Counter[str] = field(default_factory=Counter)
     facts: dict[str, object] = field(default_factory=dict)
     kept: Path | None = None
-    without_fuse: str = ""
+    missing: list[str] = field(default_factory=list)
     without_kernel: str = ""
 
     @property
@@ -83,18 +67,20 @@ def run(
     seconds: float,
     say: Callable[[str], None],
     *,
-    choices: Choices = Choices(),
+    choices: Choices = Choices(),  # noqa: B008 - it is frozen
     base: Path | None = None,
 ) -> Outcome:
     """Do one run of `seconds` of faults. `say` prints a line; `base` is where files go."""
-    why_not = missing()
     directory = Path(tempfile.mkdtemp(prefix="mc", dir=base))
-    world = make_world(seed, fuse=not why_not, fences=not why_not, cgroups=choices.cgroups)
+    has, lacks = equip.look(choices)
+    world = make_world(seed, has)
     faults = make_faults(world, seconds)
-    say(str(world) + (f" (no FUSE: {why_not})" if why_not else ""))
+    say(str(world))
+    outcome = Outcome(world, seconds, lacks, without_kernel=kernel.missing())
+    for lack in lacks:
+        say(f"  {lack}")
     for fault in faults:
         say(f"  {fault}")
-    outcome = Outcome(world, seconds, without_fuse=why_not, without_kernel=kernel.missing())
     if outcome.without_kernel:
         say(f"judged by what the services note themselves: {outcome.without_kernel}")
     try:
@@ -123,9 +109,6 @@ def _live(
         extra = FENCE.format(script=directory / "fence") + extra
     cluster = Cluster(directory, size=world.nodes, timeout_s=world.timeout_s, extra=extra)
     ends.enter_context(cluster)
-    if not world.cgroups:
-        for node in cluster.nodes.values():
-            node.within = list(WITHOUT_CGROUPS)
     witness = None if outcome.without_kernel else KernelWitness(_mark(cluster))
     if witness is not None:
         ends.enter_context(witness)
@@ -134,6 +117,8 @@ def _live(
         _write_fence(directory, machines)
     views = _make_views(world, cluster, ends)
     ends.callback(_kill_all, machines)  # before the views go, and their frozen calls with them
+    equip.give(world, cluster, machines, ends)
+    ends.callback(_kill_all, machines)  # before their logs go
     book = Book(cluster, world.groups)
     began = boottime()
 
@@ -149,7 +134,7 @@ def _live(
     problems = outcome.problems
 
     def restless() -> list[str]:
-        return _unsettled(cluster, machines, world)
+        return _unsettled(storm)
 
     if not storm.settle(lambda: not restless(), SETTLE_MIN_S * _crowd()):
         problems += ["the cluster did not start", *restless()]
@@ -203,7 +188,7 @@ def _judge(storm: Storm, outcome: Outcome, witness: KernelWitness | None) -> Non
         outcome.facts |= {"processes": len(ran), "processes_without_lease": record.unleased}
     overlaps, disorder = verdict.owners_at_once(ran), verdict.terms_out_of_order(ran)
     problems += [*overlaps, *disorder]
-    odd, outcome.loud = verdict.odd_lines(cluster)
+    odd, outcome.loud = verdict.odd_lines(machines, storm.exercised)
     problems += odd
     outcome.exercised = storm.exercised
     outcome.facts |= {
@@ -219,9 +204,14 @@ def _judge(storm: Storm, outcome: Outcome, witness: KernelWitness | None) -> Non
     }
 
 
-def _unsettled(cluster: Cluster, machines: dict[int, Machine], world: World) -> list[str]:
+def _unsettled(storm: Storm) -> list[str]:
+    if storm.standby:
+        return [f"nodes {sorted(storm.standby)} are on standby"]
+    if storm.busy():
+        return ["a command of an operator is under way"]
+    groups = [group for group in storm.world.groups if group not in storm.book.without()]
     try:
-        return verdict.unsettled(cluster, machines, world.groups)
+        return verdict.unsettled(storm.cluster, storm.machines, groups)
     except FileNotFoundError as error:
         return [f"not there: {error.filename}"]
 
@@ -239,7 +229,7 @@ def _kill_all(machines: dict[int, Machine]) -> None:
 
 
 def _make_views(world: World, cluster: Cluster, ends: contextlib.ExitStack) -> Views | None:
-    if not world.fuse:
+    if not world.equipment.fuse:
         return None
     base = cluster.base
     views = Views(base, base / "mfs", world.seed)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 CLINIT_PAUSE_PER_TIMEOUT = 0.06
 """Less than the hundredth part of the time-out that lease and stop budget leave, and poll."""
@@ -22,6 +22,17 @@ CLINIT_PAUSE_PER_TIMEOUT = 0.06
 LONE = frozenset({"stop_clinit_long"})
 CALM_TIMEOUTS = 2.5
 FILE_ERRORS = (errno.EIO, errno.ESTALE, errno.ENOENT, errno.ENOSPC)
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What the machine has for a run; `disks` are loop devices, `pids` is a pids controller."""
+
+    fuse: bool = False
+    cgroups: bool = True
+    disks: bool = False
+    pids: bool = False
+    root: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +44,20 @@ class World:
     groups: tuple[str, ...]
     timeout_s: float
     fences: bool
-    fuse: bool
     gap_s: float
-    cgroups: bool = True
+    logs: tuple[str, ...]
+    equipment: Equipment
+    weak: bool
 
     def __str__(self) -> str:
         fence = "a fence that kills" if self.fences else "no fence"
-        view = "one FUSE mount a node" if self.fuse else "one plain directory"
+        view = "one FUSE mount a node" if self.equipment.fuse else "one plain directory"
         return (
             f"seed {self.seed}: {self.nodes} nodes, groups {' '.join(self.groups)},"
             f" timeout {self.timeout_s:g} s, {fence}, {view}, a fault each {self.gap_s:g} s"
-            + ("" if self.cgroups else ", without cgroups")
+            f", logs {' '.join(self.logs)}"
+            + ("" if self.equipment.cgroups else ", without cgroups")
+            + (", without CAP_KILL" if self.weak else "")
         )
 
 
@@ -114,23 +128,58 @@ FUSE_WEIGHTS: dict[str, int] = {
 DIRECTORY_FAULTS = frozenset({"delay", "freeze", "fail", "stale", "old", "torn"})
 
 
+HOST_WEIGHTS: dict[str, int] = {
+    "no_descriptors": 3,
+    "log_stopped": 2,
+    "log_gone": 2,
+    "old_clstat": 2,
+    "old_clstat_dead": 2,
+    "lose_state": 1,
+    "lose_rundir": 1,
+    "lose_sockets": 2,
+    "other_timeout": 1,
+    "other_rundir": 1,
+    "kill_daemons": 2,
+    "drop_group": 2,
+    "half_edit": 2,
+    "verb": 5,
+}
+DISK_WEIGHTS = {"log_full": 2, "log_frozen": 3}
+PIDS_WEIGHTS = {"no_threads": 2}
+VERBS = ("restart", "move", "standby", "fail", "cleanup", "start", "stop")
+LOGS = ("pipe", "disk", "disk-setting", "file", "pipe")
+"""Where the log of a node goes: stderr into a pipe, onto a disk of its own or into a plain file, or
+the setting `log_file` onto such a disk."""
+
+
 def kinds(world: World) -> dict[str, int]:
     """Return every kind of fault that a world has, with its weight."""
-    return WEIGHTS | (FUSE_WEIGHTS if world.fuse else {})
+    has = world.equipment
+    return (
+        WEIGHTS
+        | HOST_WEIGHTS
+        | (FUSE_WEIGHTS if has.fuse else {})
+        | (DISK_WEIGHTS if has.disks else {})
+        | (PIDS_WEIGHTS if has.pids else {})
+    )
 
 
-def make_world(seed: int, *, fuse: bool, fences: bool, cgroups: bool = True) -> World:
+def make_world(seed: int, has: Equipment) -> World:
     chance = random.Random(f"world {seed}")  # noqa: S311 - faults, not secrets
     plain = [f"g{number}" for number in range(1, chance.randint(4, 6))]
+    nodes = chance.choice((3, 3, 4, 5))
+    logs = LOGS if has.disks else ("pipe", "file", "pipe", "file", "file")
     return World(
         seed=seed,
-        nodes=chance.choice((3, 3, 4, 5)),
-        groups=(*plain, "stubborn", "forks"),
+        nodes=nodes,
+        groups=(*plain, "stubborn", "forks", *(["foreign"] if has.root else [])),
         timeout_s=chance.choice((3.0, 3.5, 4.0)),
-        fences=fences and chance.random() < 0.4,
-        fuse=fuse,
-        gap_s=chance.choice((1.0, 1.5, 2.0)),
-        cgroups=cgroups,
+        fences=has.cgroups and has.fuse and chance.random() < 0.4,
+        gap_s=chance.choice((1.5, 2.0, 3.0)),
+        logs=tuple(sorted(logs[:nodes], key=lambda _log: chance.random())),
+        # Without cgroups nobody can end a process that may not be signalled.
+        weak=has.root and has.cgroups and chance.random() < 0.3,
+        equipment=has,
     )
 
 
@@ -221,6 +270,57 @@ def _cut(world: World, chance: random.Random, kind: str, at: float) -> Fault:
     return Fault(at, kind, 0, side, chance.uniform(0.5, 2.5) * world.timeout_s, what=what)
 
 
+def _logging(kind_of_log: str, low: float, high: float) -> _Maker:
+    """What happens to the log of a node whose log goes there."""
+
+    def make(world: World, chance: random.Random, kind: str, at: float) -> Fault:
+        fits = [n for n, log in enumerate(world.logs, 1) if log.startswith(kind_of_log)]
+        lasts = chance.uniform(low, high) * world.timeout_s
+        return Fault(at, kind, chance.choice(fits), lasts=lasts)
+
+    return make
+
+
+def _descriptors(world: World, chance: random.Random, kind: str, at: float) -> Fault:
+    """One daemon may have no more descriptors than it has, and a few."""
+    fault = _lasting(0.2, 1.5)(world, chance, kind, at)
+    what = chance.choice(("monitor", "clinit", "clinit", "forkserver"))
+    return replace(fault, what=what, amount=float(chance.randint(0, 4)))
+
+
+def _threads(world: World, chance: random.Random, kind: str, at: float) -> Fault:
+    return replace(_lasting(0.2, 1.5)(world, chance, kind, at), amount=float(chance.randint(0, 3)))
+
+
+def _timeout(world: World, chance: random.Random, kind: str, at: float) -> Fault:
+    """All nodes get another time-out, one after the other, never below the first one."""
+    lasts = world.nodes * chance.uniform(0.2, 0.8) * world.timeout_s
+    factor = chance.choice((1.0, 1.5, 2.0))
+    return Fault(at, kind, lasts=lasts, amount=factor * world.timeout_s)
+
+
+AFTERWARDS = {
+    "lose_state": ("", "kill_monitor", "kill_node"),
+    "lose_rundir": ("kill_monitor", "kill_node"),
+    "lose_sockets": ("kill_node",),
+    "other_rundir": ("", "kill_node"),
+}
+"""What else may happen to a node when it has lost its memory, or what leads to it."""
+
+
+def _memory(world: World, chance: random.Random, kind: str, at: float) -> Fault:
+    """Something of RUNDIR goes, and perhaps more of the node with it."""
+    what = chance.choice(AFTERWARDS[kind])
+    lasts = chance.uniform(0.2, 1.0) * world.timeout_s
+    salt = chance.getrandbits(32)
+    return Fault(at, kind, _node(world, chance), lasts=lasts, what=what, salt=salt)
+
+
+def _verb(world: World, chance: random.Random, kind: str, at: float) -> Fault:
+    fault = _lasting(0.3, 2.0)(world, chance, kind, at)
+    return replace(fault, what=chance.choice(VERBS))
+
+
 _MAKERS: dict[str, _Maker] = {
     "stop_monitor_short": _lasting(0.05, 0.6),
     "stop_monitor_long": _lasting(1.2, 2.5),
@@ -236,4 +336,15 @@ _MAKERS: dict[str, _Maker] = {
     **dict.fromkeys(DIRECTORY_FAULTS, _directory),
     "partition": _cut,
     "one_way": _cut,
+    "no_descriptors": _descriptors,
+    "no_threads": _threads,
+    "log_stopped": _logging("pipe", 0.3, 2.5),
+    "log_gone": _logging("pipe", 0.3, 2.5),
+    "log_full": _logging("disk", 0.3, 2.5),
+    "log_frozen": _logging("disk", 0.3, 3.5),
+    "old_clstat_dead": _lasting(0.1, 0.5),
+    "other_timeout": _timeout,
+    "half_edit": _lasting(0.1, 1.0),
+    "verb": _verb,
+    **dict.fromkeys(AFTERWARDS, _memory),
 }

@@ -14,12 +14,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
 from mosha.clock import boottime
+from tests.chaos import host
 from tests.chaos.edits import TABLES, Book, Wish
 from tests.chaos.machines import Machine
 from tests.chaos.schedule import DIRECTORY_FAULTS, Fault, World
@@ -29,7 +30,20 @@ from tests.waiting import wait_until
 
 STEP_S = 0.05
 LOOK_EVERY_S = 0.5
-SET_LIMIT_S = 30.0
+COMMAND_LIMIT_S = 30.0
+STATUSES_KEPT = 40
+
+
+@dataclass(slots=True)
+class Command:
+    """A command of an operator that is under way; `then` gets its exit status."""
+
+    process: subprocess.Popen[bytes]
+    words: str
+    name: str
+    until: float
+    wish: Wish | None
+    then: Callable[[int], None]
 
 
 @dataclass(slots=True)
@@ -46,9 +60,12 @@ class Storm:
     late_max_s: float = 0.0
     # When (from, until) a node's monitor or clinit, or its view, was disturbed.
     disturbed: dict[int, list[tuple[float, float]]] = field(default_factory=dict)
+    # Earlier clstats of each node, and the nodes that are on standby.
+    statuses: dict[int, deque[bytes]] = field(default_factory=dict)
+    standby: set[int] = field(default_factory=set)
     _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
-    _sets: list[tuple[subprocess.Popen[bytes], Wish, float]] = field(default_factory=list)
+    _commands: list[Command] = field(default_factory=list)
     _began: float = 0.0
     _faults_on: int = 0
 
@@ -57,22 +74,32 @@ class Storm:
     def run(self, faults: list[Fault]) -> None:
         self._began = boottime()
         for fault in faults:
-            self._at(self._began + fault.at, partial(self._begin, fault))
+            self.at(self._began + fault.at, partial(self._begin, fault))
         look_at = 0.0
-        while self._agenda or self._sets:
+        while self._agenda or self._commands:
             due = self._agenda[0][0] if self._agenda else boottime() + STEP_S
             self._sleep_until(min(due, boottime() + STEP_S))
-            while self._agenda and self._agenda[0][0] <= boottime():
-                heapq.heappop(self._agenda)[2]()
+            self._carry_out()
             self._supervise()
             if boottime() > look_at:
                 self.book.look()
+                self._keep_statuses()
                 look_at = boottime() + LOOK_EVERY_S
+
+    def _carry_out(self) -> None:
+        """Do what is due: faults begin and end, commands are given once more."""
+        while self._agenda and self._agenda[0][0] <= boottime():
+            heapq.heappop(self._agenda)[2]()
+
+    def busy(self) -> bool:
+        """Say whether an end of a fault or of a command is awaited."""
+        return bool(self._agenda or self._commands)
 
     def settle(self, done: Callable[[], bool], limit_s: float) -> bool:
         """Keep the nodes supervised until `done`; tell whether it came to that."""
 
         def turn() -> bool:
+            self._carry_out()
             self._supervise()
             return done()
 
@@ -86,7 +113,7 @@ class Storm:
         # What this process does not get, clinit may not get either: see the verdict.
         self.late_max_s = max(self.late_max_s, boottime() - when - 0.02)
 
-    def _at(self, when: float, action: Callable[[], None]) -> None:
+    def at(self, when: float, action: Callable[[], None]) -> None:
         heapq.heappush(self._agenda, (when, next(self._numbers), action))
 
     def _supervise(self) -> None:
@@ -95,15 +122,47 @@ class Storm:
             near = self.world.timeout_s
             blamed = any(a - near <= now <= b + near for a, b in self.disturbed.get(number, []))
             machine.supervise(blamed=blamed or machine.leaving)
-        for entry in list(self._sets):
-            process, wish, until = entry
-            if process.poll() is None and now > until:
-                process.kill()
-            if process.poll() is not None:
-                wish.status, wish.ended_ns = process.returncode, time.time_ns()
-                self.say(f"mosha set {' '.join(wish.words)} ended with {wish.status}")
-                self.exercised["set_wish" if wish.status == 0 else "set_refused"] += 1
-                self._sets.remove(entry)
+        for command in list(self._commands):
+            if command.process.poll() is None and now > command.until:
+                command.process.kill()
+            if command.process.poll() is not None:
+                self._commands.remove(command)
+                self._ended(command)
+
+    def _ended(self, command: Command) -> None:
+        status = command.process.returncode
+        if command.wish is not None:
+            command.wish.status, command.wish.ended_ns = status, time.time_ns()
+        self.say(f"mosha {command.words} ended with {status}")
+        self.exercised[command.name if status == 0 else f"{command.name}_refused"] += 1
+        command.then(status)
+
+    def _keep_statuses(self) -> None:
+        for number, node in self.cluster.nodes.items():
+            kept = self.statuses.setdefault(number, deque(maxlen=STATUSES_KEPT))
+            with contextlib.suppress(OSError):
+                kept.append((node.directory / "clstat").read_bytes())
+
+    def command(
+        self,
+        number: int,
+        words: list[str],
+        name: str,
+        wish: Wish | None = None,
+        then: Callable[[int], None] = lambda _status: None,
+    ) -> None:
+        """Let an operator give a command on a node; it is awaited by the loop."""
+        config = str(self.cluster.nodes[number].config)
+        if wish is not None:
+            self.book.wishes.append(wish)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "mosha.cli.main", words[0], "--config", config, *words[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        until = boottime() + COMMAND_LIMIT_S
+        self._commands.append(Command(process, " ".join(words), name, until, wish, then))
 
     # --- faults ----------------------------------------------------------------------
 
@@ -117,12 +176,14 @@ class Storm:
             self._disturb(fault, [(fault.node, peer) for peer in fault.peers], fault.kind)
         elif fault.kind in {"partition", "one_way"}:
             self._cut(fault)
+        elif fault.kind in host.FAULTS:
+            host.FAULTS[fault.kind](self, fault)
         elif "edit" in fault.kind or fault.kind.startswith("bad"):
             self._edit(fault)
         else:
             getattr(self, f"_{fault.kind}")(fault)
 
-    def _done(self, fault: Fault, effect: object) -> None:
+    def done(self, fault: Fault, effect: object) -> None:
         if effect:
             self.exercised[fault.kind] += 1
 
@@ -133,14 +194,14 @@ class Storm:
             number = next(self._numbers)
             self.views.nodes[node].begin(number, peer, kind, fault.amount)
             begun.append((node, number))
-        self._done(fault, begun)
+        self.done(fault, begun)
 
         def end() -> None:
             assert self.views is not None
             for node, number in begun:
                 self.views.nodes[node].end(number)
 
-        self._at(boottime() + fault.lasts, end)
+        self.at(boottime() + fault.lasts, end)
 
     def _cut(self, fault: Fault) -> None:
         rest = [node for node in self.machines if node not in fault.peers]
@@ -161,7 +222,7 @@ class Storm:
         valid = not fault.kind.startswith("bad")
         for node in nodes:
             self.book.edit(node, table, chance, how=fault.what, valid=valid)
-        self._done(fault, effect=True)
+        self.done(fault, effect=True)
 
     def _set_wish(self, fault: Fault) -> None:
         chance = random.Random(fault.salt)  # noqa: S311 - faults, not secrets
@@ -169,20 +230,12 @@ class Storm:
         words = [group, chance.choice(("start", "start", "stop"))]
         if words[1] == "start" and chance.random() < 0.5:
             words.append(f"prefer={chance.choice(list(self.machines))}")
-        node = self.cluster.nodes[fault.node]
         wish = Wish(tuple(words), time.time_ns())
-        self.book.wishes.append(wish)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "mosha.cli.main", "set", "--config", str(node.config), *words],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        self._sets.append((process, wish, boottime() + SET_LIMIT_S))
+        self.command(fault.node, ["set", *words], "set_wish", wish)
 
     # --- processes -------------------------------------------------------------------
 
-    def _one(self, fault: Fault, kind: str) -> list[int]:
+    def one(self, fault: Fault, kind: str) -> list[int]:
         """Return one process of this kind, whichever the salt says."""
         found = sorted(self.machines[fault.node].find(kind))
         return [found[fault.salt % len(found)]] if found else []
@@ -196,13 +249,13 @@ class Storm:
         return self.machines[fault.node], []
 
     def _send(self, fault: Fault, kind: str, number: signal.Signals) -> None:
-        pids = self._one(fault, kind)
-        self._done(fault, self.machines[fault.node].send(pids, number))
+        pids = self.one(fault, kind)
+        self.done(fault, self.machines[fault.node].send(pids, number))
 
     def _pause(self, fault: Fault, machine: Machine, pids: list[int]) -> None:
         paused = machine.pause(pids)
-        self._done(fault, paused.handles)
-        self._at(boottime() + fault.lasts, paused.go_on)
+        self.done(fault, paused.handles)
+        self.at(boottime() + fault.lasts, paused.go_on)
 
     def _kill_monitor(self, fault: Fault) -> None:
         self._send(fault, "monitor", signal.SIGKILL)
@@ -215,19 +268,19 @@ class Storm:
 
     def _kill_child(self, fault: Fault) -> None:
         machine, pids = self._any_child(fault)
-        self._done(fault, machine.send(pids, signal.SIGKILL))
+        self.done(fault, machine.send(pids, signal.SIGKILL))
 
     def _stop_child(self, fault: Fault) -> None:
         self._pause(fault, *self._any_child(fault))
 
     def _stop_monitor_short(self, fault: Fault) -> None:
-        self._pause(fault, self.machines[fault.node], self._one(fault, "monitor"))
+        self._pause(fault, self.machines[fault.node], self.one(fault, "monitor"))
 
     def _stop_monitor_long(self, fault: Fault) -> None:
         self._stop_monitor_short(fault)
 
     def _stop_clinit_short(self, fault: Fault) -> None:
-        self._pause(fault, self.machines[fault.node], self._one(fault, "clinit"))
+        self._pause(fault, self.machines[fault.node], self.one(fault, "clinit"))
 
     def _stop_clinit_long(self, fault: Fault) -> None:
         self._stop_clinit_short(fault)
@@ -241,34 +294,34 @@ class Storm:
         machine = self.machines[fault.node]
         paused = machine.pause(machine.node.processes())
         machine.down += 1
-        self._done(fault, paused.handles)
+        self.done(fault, paused.handles)
 
         def reset() -> None:
             machine.reset()
             paused.go_on()
             _return(machine)
 
-        self._at(boottime() + fault.lasts, reset)
+        self.at(boottime() + fault.lasts, reset)
 
     def _kill_node(self, fault: Fault) -> None:
-        self._lose([self.machines[fault.node]], fault)
+        self.lose([self.machines[fault.node]], fault)
 
     def _kill_all(self, fault: Fault) -> None:
-        self._lose(list(self.machines.values()), fault)
+        self.lose(list(self.machines.values()), fault)
 
-    def _lose(self, machines: list[Machine], fault: Fault) -> None:
-        self._done(fault, [pid for machine in machines for pid in machine.find("monitor")])
+    def lose(self, machines: list[Machine], fault: Fault) -> None:
+        self.done(fault, [pid for machine in machines for pid in machine.find("monitor")])
         for machine in machines:
             machine.down += 1
             machine.reset()
-            self._at(boottime() + fault.lasts, partial(_return, machine))
+            self.at(boottime() + fault.lasts, partial(_return, machine))
 
     def _leave(self, fault: Fault) -> None:
         machine = self.machines[fault.node]
         machine.leaving = True
         machine.down += 1
-        self._done(fault, machine.send(machine.find("monitor"), signal.SIGTERM))
-        self._at(boottime() + fault.lasts, partial(_return, machine))
+        self.done(fault, machine.send(machine.find("monitor"), signal.SIGTERM))
+        self.at(boottime() + fault.lasts, partial(_return, machine))
 
 
 def _return(machine: Machine) -> None:

@@ -7,6 +7,7 @@ import itertools
 import os
 import random
 import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,9 +15,9 @@ import pytest
 from mosha.cli import demo_processes
 from mosha.host.files import read_facts, read_file, write_atomically
 from tests.chaos import verdict
-from tests.chaos.edits import Book
+from tests.chaos.edits import Book, Wish
 from tests.chaos.machines import Machine
-from tests.chaos.schedule import kinds, make_faults, make_world
+from tests.chaos.schedule import Equipment, kinds, make_faults, make_world
 from tests.chaos.views import Views, missing
 from tests.e2e.cluster import Cluster
 from tests.waiting import wait_until
@@ -26,13 +27,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+EVERYTHING = Equipment(fuse=True, cgroups=True, disks=True, pids=True, root=True)
+
+
 # --- the schedule ------------------------------------------------------------------
 
 
 def test_a_seed_stands_for_one_world_and_one_list_of_faults() -> None:
     for seed in range(20):
-        world = make_world(seed, fuse=True, fences=True)
-        assert world == make_world(seed, fuse=True, fences=True)
+        world = make_world(seed, EVERYTHING)
+        assert world == make_world(seed, EVERYTHING)
         faults = make_faults(world, 120.0)
         assert faults == make_faults(world, 120.0)
         assert all(0 <= fault.at <= fault.until <= 120.0 for fault in faults)
@@ -40,12 +44,12 @@ def test_a_seed_stands_for_one_world_and_one_list_of_faults() -> None:
 
 def test_a_long_run_has_every_kind_of_fault() -> None:
     for seed in range(20):
-        world = make_world(seed, fuse=True, fences=True)
+        world = make_world(seed, EVERYTHING)
         assert {fault.kind for fault in make_faults(world, 600.0)} == set(kinds(world))
 
 
 def test_without_fuse_no_fault_of_a_file_system_is_planned() -> None:
-    world = make_world(1, fuse=False, fences=False)
+    world = make_world(1, Equipment(fuse=False))
     planned = {fault.kind for fault in make_faults(world, 600.0)}
     assert "kill_node" in planned
     assert not planned & {"delay", "freeze", "fail", "stale", "old", "torn", "partition"}
@@ -196,7 +200,8 @@ def test_lines_that_a_log_should_not_have_are_found(cluster: Cluster) -> None:
         '{"event": "output", "level": "info", "text": "Traceback (most recent call last):"}\n'
     )
     cluster.nodes[2].log.write_text("")
-    odd, loud = verdict.odd_lines(cluster)
+    machines = {number: Machine(node, None) for number, node in cluster.nodes.items()}
+    odd, loud = verdict.odd_lines(machines, Counter())
     assert len(odd) == 2
     assert loud == {"publish_failed": 1, "namesake_found": 1}
 
@@ -229,3 +234,42 @@ def test_an_edit_that_is_nowhere_was_lost_and_the_newest_must_be_in_force(
     (cluster.nodes[2].directory / "hactl").unlink()
     bad.seen = False
     assert book.lost() == [f"{bad} is nowhere"]
+
+
+def test_an_order_that_was_acknowledged_must_be_in_force(cluster: Cluster) -> None:
+    book = Book(cluster, ("g", "h"))
+    chance = random.Random(1)  # noqa: S311 - texts, not secrets
+    first = book.edit(1, "hactl", chance, how="renamed", valid=True)
+    cltab = book.edit(1, "cltab", chance, how="renamed", valid=True)
+    done = Wish(("g", "stop"), first.mtime_ns + 1, first.mtime_ns + 2, 0)
+    undone = Wish(("h", "stop"), first.mtime_ns + 1, first.mtime_ns + 2, 1)
+    book.wishes += [done, undone]
+    for node in cluster.nodes.values():
+        (node.rundir / "state").mkdir(parents=True)
+        (node.rundir / "state/cltab").write_text(cltab.text)
+        (node.rundir / "state/hactl").write_text("g start\nh start\n")
+    (wrong,) = book.wrong()
+    assert "'mosha set g stop' is not in force" in wrong
+    book.wishes.append(Wish(("g", "start"), done.ended_ns, done.ended_ns + 1, 1))
+    assert book.wrong() == [], "one that was refused may have been written all the same"
+    for node in cluster.nodes.values():
+        (node.rundir / "state/hactl").write_text("g stop prefer=2\nh start\n")
+    book.wishes.pop()
+    assert book.wrong() == []
+
+
+def test_half_a_text_is_no_edit_yet_and_a_group_can_be_left_out(cluster: Cluster) -> None:
+    book = Book(cluster, ("g", "h"))
+    chance = random.Random(1)  # noqa: S311 - texts, not secrets
+    rest = book.begin_half(1, "cltab", chance)
+    path = cluster.nodes[1].directory / "cltab"
+    assert "# edit" not in path.read_text()
+    assert not book.may_edit(1, "cltab")
+    rest()
+    assert path.read_text() == book.edits[0].text
+    edit = book.edit(2, "cltab", chance, how="renamed", valid=True, without="h")
+    assert "g:g-main" in edit.text
+    assert "h:h-main" not in edit.text
+    (cluster.nodes[1].rundir / "state").mkdir(parents=True)
+    (cluster.nodes[1].rundir / "state/cltab").write_text(edit.text)
+    assert book.without() == {"h"}

@@ -39,6 +39,24 @@ EXPECTED = frozenset(
 )
 """Events of level warning and above that faults of these kinds explain."""
 
+EXPLAINED: dict[str, tuple[str, ...]] = {
+    "no_descriptors": ("entry_failed", "guard_failed", "memory_failed", "watch_failed"),
+    "no_threads": ("entry_failed", "guard_failed", "memory_failed", "watch_failed"),
+    "log_stopped": ("output_dropped",),
+    "log_gone": ("output_dropped",),
+    "log_full": ("output_dropped",),
+    "log_frozen": ("output_dropped",),
+    "old_clstat": ("namesake_found", "writes_lost"),
+    "old_clstat_dead": ("writes_lost", "status_withheld"),
+    "lose_state": ("status_withheld", "writes_lost", "memory_failed"),
+    "lose_rundir": ("status_withheld", "writes_lost", "memory_failed"),
+    "other_rundir": ("status_withheld", "writes_lost", "memory_failed"),
+    "other_timeout": ("timeout_kept",),
+}
+"""Events of level warning and above that only these faults explain."""
+
+TEARING = ("log_gone", "log_full", "log_frozen")
+
 PLAIN = ("mosha: cannot publish in ", "STOMITH node ")
 """How lines begin that are no events: a start while the own directory fails, the fence that
 only prints."""
@@ -133,7 +151,7 @@ def _by_group(ran: Iterable[Ran]) -> list[list[Ran]]:
     return list(groups.values())
 
 
-def unsettled(cluster: Cluster, machines: dict[int, Machine], groups: Iterable[str]) -> list[str]:
+def unsettled(cluster: Cluster, machines: dict[int, Machine], groups: list[str]) -> list[str]:
     """Return what is not yet as it should be: statuses, groups, processes, views."""
     problems = []
     wishes = parse_hactl((cluster.nodes[1].rundir / "state/hactl").read_bytes(), "hactl").wishes
@@ -151,11 +169,11 @@ def unsettled(cluster: Cluster, machines: dict[int, Machine], groups: Iterable[s
         if not least <= running[group] <= most:
             problems.append(f"{group} has {running[group]} processes, wanted {wanted}")
     for node in cluster.nodes.values():
-        problems += _unhappy(node)
+        problems += _unhappy(node, set(groups))
     return problems
 
 
-def _unhappy(node: Node) -> list[str]:
+def _unhappy(node: Node, groups: set[str]) -> list[str]:
     try:
         report = node.report()
     except (NoAnswerError, OSError) as error:
@@ -170,7 +188,7 @@ def _unhappy(node: Node) -> list[str]:
             f"node {node.number}: {g.group}: {g.why}"
             for g in report.groups
             # An edit of cltab moves nothing that runs (C1.16), and nobody restarts it here.
-            if not g.ok and "as an older cltab had it" not in g.why
+            if g.group in groups and not g.ok and "as an older cltab had it" not in g.why
         ),
     ]
 
@@ -180,26 +198,35 @@ def _group_of(pid: int) -> str:
     return found[0].get("MOSHA_GROUP", "") if found else ""
 
 
-def odd_lines(cluster: Cluster) -> tuple[list[str], Counter[str]]:
-    """Return what the logs should not have, and how often each loud event is there."""
+def odd_lines(
+    machines: dict[int, Machine], exercised: Counter[str]
+) -> tuple[list[str], Counter[str]]:
+    """Return what the logs should not have, and how often each loud event is there.
+
+    A log that was full, frozen, or read by somebody who was killed may have lines that are torn.
+    """
     odd: list[str] = []
     loud: Counter[str] = Counter()
-    for node in cluster.nodes.values():
-        for line in node.log.read_bytes().splitlines():
+    expected = EXPECTED | {event for kind in exercised for event in EXPLAINED.get(kind, ())}
+    torn = any(exercised[kind] for kind in TEARING)
+    for number, machine in machines.items():
+        for line in (line for path in machine.logs for line in path.read_bytes().splitlines()):
             text = line.decode(errors="replace")
             try:
                 event = msgspec.json.decode(line)
             except msgspec.DecodeError:
-                if not text.startswith(PLAIN):
-                    odd.append(f"log of node {node.number}: {text[:300]}")
+                if not text.startswith(PLAIN) and (not torn or "Traceback" in text):
+                    odd.append(f"log of node {number}: {text[:300]}")
+                continue
+            if not isinstance(event, dict):  # a piece of a torn line
                 continue
             if event.get("level") in LOUD:
                 loud[event["event"]] += 1
-                if event["event"] not in EXPECTED:
-                    odd.append(f"log of node {node.number}: {text[:300]}")
+                if event["event"] not in expected:
+                    odd.append(f"log of node {number}: {text[:300]}")
             # A witness that is interrupted while Python begins says so in its own way.
-            if event["event"] != "output" and ("Traceback" in text or "exception" in event):
-                odd.append(f"log of node {node.number}: {text[:2000]}")
+            if event.get("event") != "output" and ("Traceback" in text or "exception" in event):
+                odd.append(f"log of node {number}: {text[:2000]}")
     return odd, loud
 
 

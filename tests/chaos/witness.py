@@ -1,7 +1,8 @@
 """A process of a group that notes when it is there, in the words of the demo's witness.
 
-`witness.py FILE [stubborn | forks]`: a stubborn one ends by SIGKILL only; one that forks has
-a child in a session of its own that notes as well, and that nobody but mosha will end.
+`witness.py FILE [stubborn | forks | foreign]`: a stubborn one ends by SIGKILL only; one that forks
+has a child in a session of its own that notes as well, and that nobody but mosha will end; a
+foreign one becomes another user, and loses the parent-death signal by that.
 Run by a bare Python (-I -S); every line is one write to a file opened for appending.
 """
 
@@ -13,6 +14,8 @@ import sys
 import time
 
 ALIVE_S = 0.05
+KINDS = ("stubborn", "forks", "foreign")
+NOBODY = 65534
 
 
 class _Ended(Exception):  # noqa: N818 - it is no error
@@ -37,6 +40,10 @@ def main(path: str, kind: str) -> None:
         signal.signal(signal.SIGTERM, answer)
         if kind == "forks" and os.fork() == 0:
             os.setsid()
+        if kind == "foreign":
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
         _note(file, "start")
         while True:
             time.sleep(ALIVE_S)

@@ -48,10 +48,12 @@ class Node:
     monitor: subprocess.Popen[bytes] | None = None
     within: list[str] = field(default_factory=list)
     """Words before its command, which bring it into a network namespace for example."""
+    rundirs: int = 1
+    """How many rundirs it has had; the last one counts."""
 
     @property
     def rundir(self) -> Path:
-        return self.base / f"r{self.number}"
+        return self.base / (f"r{self.number}" + "x" * (self.rundirs - 1))
 
     @property
     def config(self) -> Path:
@@ -69,15 +71,19 @@ class Node:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "mosha.cli.main", "run", "--config", str(self.config)]
-            self.monitor = subprocess.Popen(
-                demo_processes.inside(self.box, [*self.within, *command]),
-                env=os.environ | {demo_processes.MARK: self.mark},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            self.start_with(log.fileno())
+
+    def start_with(self, log: int) -> None:
+        """Start it with an open file as stdout and stderr."""
+        command = [sys.executable, "-m", "mosha.cli.main", "run", "--config", str(self.config)]
+        self.monitor = subprocess.Popen(
+            demo_processes.inside(self.box, [*self.within, *command]),
+            env=os.environ | {demo_processes.MARK: self.mark},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the monitor alone."""

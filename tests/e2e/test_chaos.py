@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.equip import Choices
 from tests.chaos.run import run
 
 SECONDS = 60.0
@@ -19,12 +20,13 @@ SECONDS = 60.0
 def test_a_minute_of_faults_leaves_no_overlap_no_orphan_and_no_lost_edit() -> None:
     seed = secrets.randbelow(1_000_000)
     told: list[str] = []
-    outcome = run(seed, SECONDS, told.append, base=Path(tempfile.gettempdir()))
+    choices = Choices(shared=False)
+    outcome = run(seed, SECONDS, told.append, choices=choices, base=Path(tempfile.gettempdir()))
     story = "\n".join(told)
     assert not outcome.problems, (
         f"make chaos MINUTES={SECONDS / 60:g} SEED={seed}\n{outcome.problems}\n{story}"
     )
     assert outcome.facts["overlaps"] == 0
     assert sum(outcome.exercised.values()) > 0
-    if outcome.without_fuse:
-        pytest.skip(f"done, but without faults of file systems: {outcome.without_fuse}")
+    if not outcome.world.equipment.fuse:
+        pytest.skip(f"done, but without faults of file systems: {outcome.missing}")
