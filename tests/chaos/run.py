@@ -76,7 +76,7 @@ def run(
     world = make_world(seed, has)
     faults = make_faults(world, seconds)
     say(str(world))
-    outcome = Outcome(world, seconds, lacks, without_kernel=kernel.missing())
+    outcome = Outcome(world, seconds, missing=lacks, without_kernel=kernel.missing())
     for lack in lacks:
         say(f"  {lack}")
     for fault in faults:
