@@ -23,7 +23,7 @@ from mosha.core.recovery import Birth
 from mosha.core.seat import NEVER, Mind, Note
 from mosha.core.shots import FenceOrder
 from mosha.core.status import NodeState, Receipt, Status, TableVersion
-from mosha.core.tables import Cltab, Entry, Hactl
+from mosha.core.tables import STOP_LEVEL, Cltab, Entry, Hactl
 from mosha.core.timing import Timing
 from mosha.core.turn import Turn
 from mosha.core.view import View
@@ -216,9 +216,10 @@ class Node:
         """Take in that clinit refused a tell: this node keeps off the group for a while."""
         mind = self.mind
         seat = mind.seat(group)
-        seat.told = ""
         if group not in mind.locals:
             seat.proven = False  # nothing of it is here, and nothing can be told
+        if group not in mind.locals or level != STOP_LEVEL:
+            seat.told = ""  # a stop is wanted all the same: it is told again, and not at once
         seat.ban_until, seat.ban_reason = now + mind.timing.ban_s, f"clinit: {text}"
         mind.note("tell_refused", group=group, to=level, reason=text)
         mind.changed()

@@ -167,7 +167,7 @@ class _Work:
             return
         entries = self._cltab.entries_of(told.group)
         if not entries:
-            self.effects.append(Answer(ok=False, text=f"no such group: {told.group}"))
+            self._tell_removed(told)
             return
         unit = self.units.get(told.group, Unit(groups.Group(told.group)))
         if self._before.managed and _lacks_lease(unit, told):
@@ -182,6 +182,15 @@ class _Work:
             self._put(replace(unit, again=told))
             return
         self._take(units.tell(unit, told, entries, self.now, self.limits))
+
+    def _tell_removed(self, told: Told) -> None:
+        """Answer for a group that cltab does not have: one that is ending obeys a stop."""
+        unit = self.units.get(told.group)
+        if unit is None or not unit.removed or told.level != STOP_LEVEL:
+            self.effects.append(Answer(ok=False, text=f"no such group: {told.group}"))
+            return
+        self._put(replace(unit, again=None))
+        self.effects.append(Answer(ok=True, text=STARTED_TEXT))
 
     def read_table(self, cltab: Cltab) -> None:
         """Put a cltab in force; groups that are no longer in it are ended (C5.4)."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from mosha.core.memory import Memory
 from mosha.errors import HostError
 from mosha.monitor import identity
-from mosha.monitor.workers import HungError, Worker
+from mosha.monitor.workers import HungError, NoThreadError, Worker
 
 
 class UnkeptError(HostError):
@@ -40,6 +40,8 @@ class MemoryFile:
         path = self._state_dir / identity.NODE_FILE
         try:
             await self._worker.call(identity.save, self._state_dir, memory, limit_s=self._limit_s)
+        except NoThreadError as error:
+            raise UnkeptError(str(error)) from error
         except HungError as error:
             raise UnkeptError(f"the local disk does not answer: a write of {path} hangs") from error
         except OSError as error:

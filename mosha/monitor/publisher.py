@@ -27,7 +27,7 @@ from mosha.host.files import read_file, write_atomically, write_in
 from mosha.host.mounts import MountFacts, file_system_at, file_system_of
 from mosha.monitor.memory_file import MemoryFile, UnkeptError
 from mosha.monitor.mfs import CLSTAT, Layout, remove_stale_temporaries
-from mosha.monitor.workers import HungError, Worker
+from mosha.monitor.workers import HungError, NoThreadError, Worker
 
 # For callers that know no better; a quarter of `timeout` fits every cluster.
 WRITE_LIMIT_DEFAULT_S = 5.0
@@ -114,6 +114,8 @@ class Publisher:
         """
         try:
             former = await self._worker.call(self._prepare, limit_s=self._limit_s)
+        except NoThreadError:
+            raise
         except HungError as error:
             raise HostError(
                 f"cannot publish in {self._directory}: it does not answer; look after its mount"
@@ -174,6 +176,8 @@ class Publisher:
                 self._write, data, status.stamp, limit_s=self._limit_s
             )
         except UnkeptError as error:
+            self._fail(str(error))
+        except NoThreadError as error:
             self._fail(str(error))
         except HungError:
             self._fail(f"{self._directory} does not answer: a write hangs")

@@ -27,7 +27,7 @@ from mosha.host.files import read_file
 from mosha.host.mounts import file_system_at
 from mosha.monitor.mfs import Layout
 from mosha.monitor.waking import set_within
-from mosha.monitor.workers import GRACE_MAX_S, HungError, Worker
+from mosha.monitor.workers import GRACE_MAX_S, HungError, NoThreadError, Worker
 
 WatchMode = Literal["auto", "events", "poll"]
 OnRead = Callable[[int, Status | None, float, float, str], None]
@@ -182,6 +182,9 @@ class PeerReaders:
             peer.reading = await peer.worker.call(
                 _read, peer.node, peer.path, peer.reading, limit_s=limit_s
             )
+        except NoThreadError as problem:
+            self._on_read(peer.node, None, began, boottime(), str(problem))
+            return
         except HungError:
             ended = boottime()
             peer.hung_since = peer.hung_since or began

@@ -26,7 +26,7 @@ from mosha.core.node import Node
 from mosha.core.shots import FenceOrder
 from mosha.formats.settings import FencingMethod
 from mosha.host.log_stream import of_stderr
-from mosha.monitor.workers import HungError, Worker
+from mosha.monitor.workers import HungError, NoThreadError, Worker
 
 Stomith = Callable[[int], "object | Awaitable[object]"]
 
@@ -245,6 +245,8 @@ async def _call(node: int, stomith: Stomith, limit_s: float) -> Outcome:
             value = await worker.call(stomith, node, limit_s=limit_s)
             if inspect.isawaitable(value):
                 value = await value
+    except NoThreadError as error:
+        return Outcome("failed", name, str(error))
     except HungError:
         return Outcome("failed", name, f"no answer in {limit_s:g} s")
     # The user's code: whatever comes out of it is the outcome, not the end of the monitor.

@@ -30,6 +30,13 @@ class HungError(HostError):
     """A call in a worker has not come back within its limit."""
 
 
+class NoThreadError(HungError):
+    """A call has not begun: the host has no thread for it (pids.max, TasksMax=, ulimit -u).
+
+    To its caller it is one that has not come back, and the next call tries again.
+    """
+
+
 class _Job(Generic[T]):
     """One call. `over` and `wake` belong to the loop; the rest is written before they are set."""
 
@@ -119,6 +126,7 @@ class Worker:
         Raises:
             HungError: no answer within `limit_s` and the grace. The call is abandoned: if
                 it has begun it may still take effect later, its result is dropped.
+            NoThreadError: it has not begun, since no thread can be started.
         """
         async with self._turn:
             await self.free(limit_s=limit_s)
@@ -146,7 +154,7 @@ class Worker:
             try:
                 thread.start()
             except RuntimeError as error:
-                raise HostError(f"cannot start a thread for {self.name}: {error}") from error
+                raise NoThreadError(f"{self.name}: {error}") from error
             self._started = True
         self._job = job  # type: ignore[assignment]
         self._queue.put(job)  # type: ignore[arg-type]

@@ -86,11 +86,10 @@ def _give_log(kind: str, cluster: Cluster, machine: Machine, ends: contextlib.Ex
     if kind.startswith("disk"):
         machine.sink = machine.disk = Disk(cluster.base, node.number)
         if kind == "disk-setting":
-            machine.settings_log = machine.disk.point / "mosha.log"
             with node.config.open("r+") as file:
                 text = file.read()
                 file.seek(0)
-                file.write(f'log_file = "{machine.settings_log}"\n{text}')
+                file.write(f'log_file = "{machine.disk.point}/mosha.log"\n{text}')
     else:
         machine.sink = Pipe(node.log) if kind == "pipe" else File(node.log)
     ends.callback(machine.sink.close)

@@ -48,8 +48,7 @@ class Machine:
     """One node with what is known of its state; `box` is its cgroup, if there are any.
 
     `down` counts the reasons why it shall not run at the moment. `sink` is where its stderr goes,
-    `disk` the disk of its log, if it has one, `settings_log` the file that its settings name,
-    `pids` a cgroup that limits its threads.
+    `disk` the disk of its log, if it has one, `pids` a cgroup that limits its threads.
     """
 
     node: Node
@@ -61,15 +60,14 @@ class Machine:
     sink: Sink | None = None
     disk: Disk | None = None
     pids: Path | None = None
-    settings_log: Path | None = None
 
     @property
     def logs(self) -> list[Path]:
         """Return the files that its log is in."""
-        paths = [self.node.log, self.settings_log]
-        if self.disk is not None:
-            paths[0] = self.disk.path
-        return [path for path in paths if path is not None and path.exists()]
+        paths = [self.node.log]
+        if self.disk is not None:  # clinit has a file of its own beside that of the settings
+            paths = [self.disk.path, *sorted(self.disk.point.glob("*.log*"))]
+        return [path for path in paths if path.exists()]
 
     def find(self, kind: str) -> list[int]:
         """Return the processes of one kind."""

@@ -188,7 +188,7 @@ def _judge(storm: Storm, outcome: Outcome, witness: KernelWitness | None) -> Non
         outcome.facts |= {"processes": len(ran), "processes_without_lease": record.unleased}
     overlaps, disorder = verdict.owners_at_once(ran), verdict.terms_out_of_order(ran)
     problems += [*overlaps, *disorder]
-    odd, outcome.loud = verdict.odd_lines(machines, storm.exercised)
+    odd, outcome.loud = verdict.odd_lines(machines, storm.exercised, weak=storm.world.weak)
     problems += odd
     outcome.exercised = storm.exercised
     outcome.facts |= {

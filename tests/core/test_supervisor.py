@@ -136,6 +136,17 @@ def test_a_shutdown_without_groups_is_over_at_once_c8_3() -> None:
     assert Halted() in Story(G).happens(ShutdownAsked()).effects
 
 
+def test_a_removed_group_that_is_ending_obeys_a_stop_and_nothing_else() -> None:
+    story = Story(G).happens(Told("g", "1")).happens(table(H))
+    assert story.happens(Told("g", "stop")).answer.ok
+    assert story.line("g") == "1 HALTING"
+    assert not story.happens(Told("g", "1")).answer.ok
+    story.ends("g", "a").empties("g")
+    assert not story.happens(Told("g", "stop")).answer.ok
+    back = Story(G).happens(Told("g", "1")).happens(table(H), table(G), Told("g", "1"), table(H))
+    assert back.happens(Told("g", "stop"), table(G)).ends("g", "a").empties("g").started == []
+
+
 def test_a_shutdown_while_a_group_is_being_removed_waits_for_it() -> None:
     story = Story(G).happens(Told("g", "1")).happens(table(H)).happens(ShutdownAsked())
     assert Halted() not in story.effects

@@ -192,6 +192,19 @@ def test_a_lost_tell_of_plan_frees_the_group_again() -> None:
     assert turn.row.name == "gone"
 
 
+def test_a_stop_that_clinit_refuses_is_told_again_after_a_while_and_not_at_once() -> None:
+    story = running()
+    brain(story).tables_adopted(hactl(Wish(G, "stop")), frozenset({G}), {}, {})
+    tell = brain(story).turn(G, story.now, 0.0).tell
+    assert tell is not None
+    assert tell.level == "stop"
+    brain(story).tell_refused(G, "stop", "all groups halting", story.now)
+    turn = brain(story).turn(G, story.now, 0.0)
+    assert (turn.tell, turn.wake_at) == (None, story.now + TOLD_LIMIT_S)
+    story.now += TOLD_LIMIT_S
+    assert brain(story).turn(G, story.now, 0.0).tell == tell
+
+
 # --- without tables ---------------------------------------------------------------------------
 
 

@@ -20,7 +20,7 @@ from mosha.formats.clstat import parse_clstat, render_clstat
 from mosha.host.files import write_atomically
 from mosha.monitor.mfs import Layout
 from mosha.monitor.publisher import Publisher
-from tests.monitor.trouble import hanging, mount, tmpfs, unmount
+from tests.monitor.trouble import hanging, mount, no_thread_to_be_had, tmpfs, unmount
 from tests.waiting import until
 
 LIMIT_S = 30.0
@@ -189,6 +189,16 @@ async def test_a_memory_that_cannot_be_written_is_named(desk: Desk, tmp_path: Pa
     (tmp_path / "run").write_bytes(b"a file")
     with pytest.raises(HostError, match=r"cannot read the mount of the last start in .*/run: "):
         await publisher.read_former()
+
+
+async def test_without_a_thread_nothing_is_published_and_that_is_no_end(desk: Desk) -> None:
+    publisher = desk.publisher()
+    with no_thread_to_be_had():
+        await publisher.publish(status(1))
+    assert desk.failed == ["publisher of node 2: can't start new thread"]
+    await publisher.read_former()
+    await publisher.publish(status(2))
+    assert desk.seqs == [2]
 
 
 async def test_a_failure_is_told_once_and_again_after_a_success(

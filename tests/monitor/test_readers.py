@@ -20,7 +20,7 @@ from mosha.formats.clstat import CLSTAT_MAX_BYTES, render_clstat
 from mosha.host.files import write_atomically
 from mosha.monitor.mfs import Layout
 from mosha.monitor.readers import PeerReaders, WatchMode
-from tests.monitor.trouble import hanging
+from tests.monitor.trouble import hanging, no_thread_to_be_had
 from tests.waiting import until
 
 # Nothing happens by itself within a test: what is read was asked for.
@@ -96,6 +96,18 @@ async def test_every_member_is_read_at_the_start(cluster: Cluster) -> None:
     assert (two.status.node, two.status.seq, two.error) == (2, 1, "")
     assert (three.status, three.error) == (None, "no clstat")
     assert before < two.began
+
+
+async def test_a_status_for_which_there_is_no_thread_is_an_attempt_with_an_error(
+    cluster: Cluster,
+) -> None:
+    cluster.write(2, 1)
+    with no_thread_to_be_had():
+        async with cluster.reading(2) as readers:
+            failed = await cluster.next(2, 0)
+            assert failed.error == "reader of node 2: can't start new thread"
+            readers.look(2)
+            assert (await cluster.next(2, 1)).status is None
 
 
 async def test_a_look_reads_again(cluster: Cluster) -> None:

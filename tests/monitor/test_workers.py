@@ -12,7 +12,8 @@ import pytest
 
 from mosha.clock import boottime
 from mosha.errors import BugError, HostError
-from mosha.monitor.workers import GRACE_MAX_S, HungError, Worker
+from mosha.monitor.workers import GRACE_MAX_S, HungError, NoThreadError, Worker
+from tests.monitor.trouble import no_thread_to_be_had
 from tests.waiting import until, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +55,18 @@ async def test_all_calls_are_done_in_one_thread_that_is_not_the_loop(worker: Wor
     first = await worker.call(threading.get_ident, limit_s=LONG_S)
     assert first != threading.get_ident()
     assert await worker.call(threading.get_ident, limit_s=LONG_S) == first
+
+
+async def test_a_call_for_which_there_is_no_thread_counts_as_hung_and_the_next_one_tries_again(
+    worker: Worker,
+) -> None:
+    with no_thread_to_be_had():
+        for _ in range(2):
+            with pytest.raises(NoThreadError, match=r"^tested: can't start new thread$") as caught:
+                await worker.call(abs, -1, limit_s=LONG_S)
+            assert isinstance(caught.value, HungError), "who waits for the one forgets the other"
+            assert worker.busy is None
+    assert await worker.call(abs, -1, limit_s=LONG_S) == 1
 
 
 async def test_a_call_that_hangs_is_given_up_and_the_thread_stays_busy(

@@ -1,4 +1,4 @@
-"""Real trouble for tests: an open that hangs, a mount that is full or goes away. Needs root."""
+"""Real trouble for tests: an open that hangs, a mount that is full or goes away, no threads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ctypes
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -60,3 +61,13 @@ def tmpfs(point: Path, size: str = "64k") -> Iterator[Path]:
     finally:
         while os.path.ismount(point):
             unmount(point)
+
+
+@contextmanager
+def no_thread_to_be_had() -> Iterator[None]:
+    """Let every start of a thread fail in this process, as beyond pids.max or TasksMax=."""
+    before = threading.stack_size(1 << 46)  # more than there are addresses
+    try:
+        yield
+    finally:
+        threading.stack_size(before)
