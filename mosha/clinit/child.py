@@ -12,6 +12,7 @@ from pathlib import Path
 from mosha.clinit.forker import Forker, LostError
 from mosha.clinit.newborn import problem_of
 from mosha.core.process import Exit
+from mosha.errors import BugError
 
 TROUBLE_MAX_BYTES = 1 << 16
 """More than a pipe holds: 64 bytes for each directory of PATH."""
@@ -21,7 +22,7 @@ class Child:
     """A process that was made: its pid, and the pipes to read its output from.
 
     `executed` becomes 0 when it executes its command, or the number of the error if it
-    cannot; `ended` becomes its exit, and never before `executed`.
+    cannot; `died` is done when it has ended. Its pid is its own until `reap`.
     """
 
     def __init__(self, pid: int, stdout: int, stderr: int, trouble: int) -> None:
@@ -30,11 +31,12 @@ class Child:
         self.stdout = stdout
         self.stderr = stderr
         self.executed: asyncio.Future[int] = loop.create_future()
-        self.ended: asyncio.Future[Exit] = loop.create_future()
+        self.died: asyncio.Future[None] = loop.create_future()
+        self._reaped = False
         self._trouble = trouble
         self._fd = os.pidfd_open(pid)  # first, for it may fail
         loop.add_reader(self._trouble, self._hear)
-        loop.add_reader(self._fd, self._reap)
+        loop.add_reader(self._fd, self._die)
 
     def send_signal(self, number: signal.Signals) -> bool:
         """Signal this process and no other; say whether it was still there.
@@ -42,7 +44,7 @@ class Child:
         Raises:
             OSError: it may not be signalled.
         """
-        if self.ended.done():
+        if self._reaped:
             return False
         try:
             signal.pidfd_send_signal(self._fd, number)
@@ -57,16 +59,21 @@ class Child:
         os.close(self._trouble)
         self.executed.set_result(number)
 
-    def _reap(self) -> None:
-        status = os.waitid(os.P_PIDFD, self._fd, os.WEXITED | os.WNOHANG)
-        if status is None:
-            return
+    def _die(self) -> None:
         asyncio.get_running_loop().remove_reader(self._fd)
+        self.died.set_result(None)
+
+    def reap(self) -> Exit:
+        """Return the exit of what has died; `executed` is known from now on."""
+        status = os.waitid(os.P_PIDFD, self._fd, os.WEXITED)
+        if status is None:
+            raise BugError(f"process {self.pid} is not dead")
+        self._reaped = True
         os.close(self._fd)
         if not self.executed.done():
             self._hear()
         code = status.si_status
-        self.ended.set_result(Exit(code if status.si_code == os.CLD_EXITED else -code))
+        return Exit(code if status.si_code == os.CLD_EXITED else -code)
 
 
 async def spawn(

@@ -24,6 +24,7 @@ from mosha.clinit.forker import Forker
 from mosha.clinit.news import News
 from mosha.clinit.orphans import StateDir
 from mosha.clinit.reports import group_report
+from mosha.clinit.turns import Turns
 from mosha.clinit.watches import Watches
 from mosha.clock import boottime
 from mosha.control.protocol import GroupReport, Update
@@ -68,6 +69,9 @@ class Engine:
         self._entries: dict[str, dict[str, EntryLoop]] = {}  # group -> tag
         self._watches: dict[str, Watches] = {}
         self._events: deque[Event] = deque()
+        self._turns = Turns()
+        self._orders: deque[Iterator[None]] = deque()  # of each event what is to be done yet
+        self._urgent = self._put_off = False
         self._busy = False
         self._answer: Answer | None = None
         self._alarm = Alarm(self._pass_time)
@@ -79,27 +83,59 @@ class Engine:
     # --- what happens ----------------------------------------------------------------
 
     def happen(self, event: Event) -> Answer | None:
-        """Take an event and do all that follows; return the answer, if it asked for one.
+        """Take an event and begin with what follows; return the answer, if it asked for one.
 
-        An effect may make further events happen; these wait until it is their turn. An effect
-        that fails is the end of clinit, whoever called: the supervisor counts it as done.
+        It is decided at once, and what is to be killed is killed at once. The rest is done in the
+        order of the decisions, in slices: a thousand signals leave the others their turns.
+        An effect that fails is the end of clinit, whoever called: the supervisor counts it as done.
         """
         self._events.append(event)
         if self._busy:
             return None
-        self._busy = True
         self._answer = None
+        self._go_on()
+        return self._answer
+
+    def _go_on(self) -> None:
+        self._busy = True
         try:
-            while self._events:
-                self.supervisor, effects = step(self.supervisor, self._events.popleft(), boottime())
-                self._carry_out(effects)
+            self._decide()
+            self._carry_out()
             self._alarm.set(self.supervisor.due)
         except BaseException as error:
             self.faults.end(error)
             raise
         finally:
             self._busy = False
-        return self._answer
+
+    def _decide(self) -> None:
+        while self._events:
+            self.supervisor, effects = step(self.supervisor, self._events.popleft(), boottime())
+            killed = {effect.group for effect in effects if isinstance(effect, KillEverything)}
+            self._kill(killed)
+            # Nothing of the past may be born after the kill: all that was put off goes with it.
+            self._urgent = self._urgent or bool(killed)
+            for effect in effects:
+                if isinstance(effect, Answer):
+                    self._answer = effect
+            self._orders.append(self._obey(effects, killed))
+
+    def _carry_out(self) -> None:
+        """Do what has been decided, as much as fits into this turn of the loop."""
+        while self._orders:
+            if next(self._orders[0], self) is self:
+                self._orders.popleft()
+            self._decide()  # an effect may have made something happen
+            if self._turns.over and not self._urgent:
+                break
+        self._urgent = False
+        if self._orders and not self._put_off:
+            self._put_off = True
+            self._turns.put_off(self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._put_off = False
+        self._go_on()
 
     def _pass_time(self) -> None:
         self.happen(TimePassed())
@@ -158,19 +194,20 @@ class Engine:
 
     # --- what shall be done ----------------------------------------------------------
 
-    def _carry_out(self, effects: tuple[Effect, ...]) -> None:
-        """Do what one event asks for, in three rounds.
+    def _obey(self, effects: tuple[Effect, ...], killed: set[str]) -> Iterator[None]:
+        """Do what one event asks for and has not been done by `_kill`, one effect after the other.
 
-        What kills comes first, for all groups; then what else is done, in order; then what
-        tells of it: a report or a log line must not delay the end of another group, and one
-        that fails must not keep an order from being carried out.
+        First what is done, in order; then what tells of it: a report or a log line must not delay
+        the end of another group, and one that fails must not keep an order from being carried out.
         """
-        killed = {effect.group for effect in effects if isinstance(effect, KillEverything)}
-        self._kill(killed)
-        done = [(effect, self._do(effect, killed)) for effect in effects]
+        done = []
+        for effect in effects:
+            done.append((effect, self._do(effect, killed)))
+            yield
         for effect, pids in done:
             with self.faults.contain(type(effect).__name__):
                 self._tell(effect, pids)
+            yield
 
     def _kill(self, due: set[str]) -> None:
         """Kill all that is in the cgroups of these groups, and leaders that have left them."""
@@ -203,8 +240,6 @@ class Engine:
             case WatchLeft(group, visit, spared):
                 answer_left = GroupEmptied(group, visit)
                 self._watch(group).ask(answer_left, lambda: self._is_left_empty(group, spared))
-            case Answer():
-                self._answer = effect
             case Gone(group):  # here, for what comes after it in this round may be its return
                 self._forget(group)
             case Halted():
@@ -286,7 +321,12 @@ class Engine:
         loops = self._entries.setdefault(group, {})
         if tag not in loops:
             loops[tag] = EntryLoop(
-                Key(group, tag), self._boxes, self._state_dir, self._forker, self.happen
+                Key(group, tag),
+                self._boxes,
+                self._state_dir,
+                self._forker,
+                self._turns,
+                self.happen,
             )
         return loops[tag]
 

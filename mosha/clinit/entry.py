@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from functools import partial
 from signal import Signals
 
 from mosha import logs
@@ -15,6 +16,7 @@ from mosha.clinit.descriptors import explained
 from mosha.clinit.forker import Forker, LostError
 from mosha.clinit.orphans import StateDir
 from mosha.clinit.output import Output
+from mosha.clinit.turns import Turns
 from mosha.clock import boottime
 from mosha.core.process import Exit, Exited, Scope, Spawned, SpawnFailed
 from mosha.core.supervisor import EntryEvent
@@ -27,12 +29,13 @@ class EntryLoop:
     It decides nothing: an exit is told, and the answer may be the next order.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what it is of, then what it works with
         self,
         key: Key,
         boxes: Boxes,
         state_dir: StateDir,
         forker: Forker,
+        turns: Turns,
         happen: Callable[[EntryEvent], object],
     ) -> None:
         self.key = key
@@ -46,6 +49,7 @@ class EntryLoop:
         self._boxes = boxes
         self._state_dir = state_dir
         self._forker = forker
+        self._turns = turns
         self._happen = happen
 
     def order(self, launch: Launch) -> None:
@@ -162,8 +166,12 @@ class EntryLoop:
 
     async def _outlive(self, child: Child, launch: Launch) -> None:
         started = boottime()
-        ended = await child.ended
+        await child.died
         ran_s = round(boottime() - started, 3)
+        await self._turns.do(partial(self._take_leave, child, launch, ran_s))
+
+    def _take_leave(self, child: Child, launch: Launch, ran_s: float) -> None:
+        ended = child.reap()
         self.child = None
         self._output.drain(child.pid)
         left = self._boxes.left_by(self.key, child.pid)

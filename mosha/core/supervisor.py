@@ -101,8 +101,10 @@ class Supervisor(Struct, frozen=True):
     @property
     def halted(self) -> bool:
         """Whether a shutdown has ended every group."""
-        states = {unit.group.state for unit in self.units.values()}
-        return self.halting and states <= {GroupState.CONFIGURED}
+        # The first half is asked after each event, of all groups only while they halt.
+        return self.halting and all(
+            unit.group.state is GroupState.CONFIGURED for unit in self.units.values()
+        )
 
 
 def step(supervisor: Supervisor, event: Event, now: float) -> tuple[Supervisor, tuple[Effect, ...]]:

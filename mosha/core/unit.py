@@ -185,6 +185,8 @@ class _Work:
         self.now = now
         self.limits = limits
         self.effects: list[Effect] = []
+        # Made by the first question: a level of n entries asks for n of them.
+        self._definitions: dict[str, Entry] | None = None
 
     def group(self, event: groups.Event) -> None:
         group, effects = groups.advance(self.unit.group, event, self.now, self.limits)
@@ -304,17 +306,19 @@ class _Work:
         """Say whether an entry does not belong to the wanted level as it is now (C4.7, C5)."""
         entry = self._definition(process.entry.tag)
         changed = entry is None or not _is_run_as(process.entry, entry)
-        return changed or entry not in self._wanted()
+        return changed or entry is None or not self._is_wanted(entry)
 
     def _definition(self, tag: str) -> Entry | None:
-        return next((entry for entry in self.unit.entries if entry.tag == tag), None)
+        if self._definitions is None:
+            self._definitions = {entry.tag: entry for entry in self.unit.entries}
+        return self._definitions.get(tag)
 
-    def _wanted(self) -> tuple[Entry, ...]:
-        """Return the entries of the wanted level; `off` ones are there to be seen (C3.12)."""
+    def _is_wanted(self, entry: Entry) -> bool:
+        """Say whether an entry is of the wanted level; `off` ones are there to be seen (C3.12)."""
         group = self.unit.group
         if group.wanted == STOP_LEVEL and (group.killed or self.unit.barren):
-            return ()  # no time is left for the entries of `stop`, or nothing that they could undo
-        return tuple(e for e in self.unit.entries if level_matches(e.level, group.wanted))
+            return False  # no time for the entries of `stop`, or nothing that they could undo
+        return level_matches(entry.level, group.wanted)
 
     def _list_entries(self) -> None:
         kept = {p.entry.tag: p for p in self._all() if not self._leaves(p)}
@@ -322,7 +326,8 @@ class _Work:
             entry.tag: replace(kept[entry.tag], entry=entry)
             if entry.tag in kept
             else processes.new_process(entry)
-            for entry in self._wanted()
+            for entry in self.unit.entries
+            if self._is_wanted(entry)
         }
         self.unit = replace(self.unit, processes=listed)
 

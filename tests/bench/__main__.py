@@ -34,6 +34,7 @@ from tests.bench import (
     respawn,
     starting,
     status,
+    stopping,
     watching,
 )
 from tests.bench.figures import Figure, Plan
@@ -41,6 +42,7 @@ from tests.bench.figures import Figure, Plan
 BENCHES: dict[str, tuple[Callable[[Plan], list[Figure]], str]] = {
     "respawn": (respawn.run, "a killed process and its successor"),
     "start": (starting.run, "200 entries at once"),
+    "stop": (stopping.run, "1000 entries stopped, and who has to wait meanwhile"),
     "failover": (failover.run, "a node dies, a node leaves"),
     "coldstart": (coldstart.run, "three nodes and ten groups from nothing"),
     "idle": (idle.run, "CPU and memory with nothing to do"),

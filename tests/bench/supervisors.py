@@ -50,12 +50,12 @@ class Clinit:
 
 
 @contextlib.contextmanager
-def clinit(directory: Path, entries: Sequence[str]) -> Iterator[Clinit]:
-    """Run a clinit with this cltab; what it started ends with the context."""
+def clinit(directory: Path, entries: Sequence[str], more: Sequence[str] = ()) -> Iterator[Clinit]:
+    """Run a clinit with this cltab, and `more` words; what it started ends with the context."""
     directory.mkdir()
     cltab, path = directory / "cltab", directory / "s"
     cltab.write_text("".join(f"{entry}\n" for entry in entries), encoding="utf-8")
-    words = ["-d", "-c", str(cltab), "-s", str(path)]
+    words = ["-d", "-c", str(cltab), "-s", str(path), *more]
     with (directory / "log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "mosha.cli.clinit", *words],

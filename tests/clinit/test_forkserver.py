@@ -65,7 +65,8 @@ def program(change: str) -> str:
 async def forked(forker: Forker, *argv: str, **extra: str) -> tuple[int, Exit, str]:
     """Execute a command and return the error number, its exit and its stdout."""
     made = await child.spawn(forker, list(argv), extra, None)
-    ended = await made.ended
+    await made.died
+    ended = made.reap()
     output = os.read(made.stdout, 1 << 16).decode()
     os.close(made.stdout)
     os.close(made.stderr)
@@ -130,7 +131,8 @@ async def test_a_child_has_three_files_and_the_signals_of_a_login(
 async def test_a_child_leads_a_session_and_dies_of_the_first_signal(forker: Forker) -> None:
     made = await child.spawn(forker, ["sleep", "7605"], {}, None)
     os.kill(made.pid, signal.SIGINT)
-    assert await made.ended == Exit(-signal.SIGINT)
+    await made.died
+    assert made.reap() == Exit(-signal.SIGINT)
     os.close(made.stdout)
     os.close(made.stderr)
     leader = await forked(forker, "sh", "-c", "cut -d' ' -f6 /proc/$$/stat; echo $$")
@@ -155,7 +157,8 @@ async def test_children_that_stand_still_before_their_command_hold_up_nobody(
         assert not any(made.executed.done() for made in still)
         (frozen / "cgroup.freeze").write_text("0", encoding="ascii")
         for n, made in enumerate(still):
-            assert await made.ended == Exit(0)
+            await made.died
+            assert made.reap() == Exit(0)
             assert os.read(made.stdout, 16) == b"%d\n" % n
             os.close(made.stdout)
             os.close(made.stderr)

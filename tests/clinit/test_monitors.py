@@ -6,6 +6,7 @@ import asyncio
 import math
 import os
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from mosha.clinit.forker import Forker
 from mosha.clinit.orphans import StateDir
 from mosha.clinit.requests import Requests
 from mosha.clinit.table import Reading, TableFile
+from mosha.clinit.turns import SLICE_S
 from mosha.clock import boottime
 from mosha.control.protocol import Message, Reply, Subscribe, Tell
 from mosha.control.server import Client, ServerLimits
@@ -77,6 +79,13 @@ class CountedBoxes:
 
     def close(self) -> None:
         self.calls.append("close")
+
+
+def burn(cpu_s: float) -> None:
+    """Use the processor for so long."""
+    until_s = time.thread_time() + cpu_s
+    while time.thread_time() < until_s:
+        pass
 
 
 class StalledTable(TableFile):
@@ -202,6 +211,7 @@ async def test_of_300_due_groups_each_is_killed_once_and_all_before_anything_els
         now = boottime()
         for n in range(300):
             engine.happen(Told(f"g{n}", "start", 1, "", now + 60, now + 90))
+        await until(lambda: not engine._orders)
         changes: list[int] = []
         engine.on_change = lambda: changes.append(len(boxes.calls))
         boxes.calls.clear()
@@ -215,6 +225,40 @@ async def test_of_300_due_groups_each_is_killed_once_and_all_before_anything_els
         assert sum(call.startswith("kill") for call in boxes.calls) == 300
         assert len(boxes.calls) <= 6 * 300
         assert not guarded
+
+
+async def test_what_many_orders_put_off_is_done_in_order_and_leaves_others_their_turn(
+    tmp_path: Path,
+) -> None:
+    async with engine_of(tmp_path / "s", 10, managed=False) as (engine, boxes, _):
+        engine.on_change = lambda: burn(2 * SLICE_S)
+        asyncio.get_running_loop().call_soon(boxes.calls.append, "another's turn")
+        for n in range(10):
+            told = engine.happen(Told(f"g{n}", "stop", 1))
+            assert told is not None
+            assert told.ok
+        assert engine._orders
+        await until(lambda: not engine._orders)
+        sweeps = [f"SIGINT g{n} 0" for n in range(10)]
+        assert [call for call in boxes.calls if call in sweeps] == sweeps
+        assert boxes.calls.index("another's turn") < boxes.calls.index(sweeps[-1])
+
+
+async def test_a_kill_comes_before_what_was_put_off_and_takes_all_of_it_along(
+    tmp_path: Path,
+) -> None:
+    async with engine_of(tmp_path / "s", 5, managed=False) as (engine, boxes, _):
+        engine.on_change = lambda: burn(2 * SLICE_S)
+        now = boottime()
+        for n in range(5):
+            engine.happen(Told(f"g{n}", "start", 1, "", now + 60, now + 90))
+        assert engine._orders
+        boxes.calls.clear()
+        engine.on_change = lambda: boxes.calls.append("shown")
+        engine.happen(Told("g3", "stop", 1, "", now - 2, now - 1))
+        assert boxes.calls[0] == "kill g3"
+        assert boxes.calls.count("shown") > 5
+        assert not engine._orders
 
 
 async def test_that_one_group_cannot_be_killed_spares_no_other_and_ends_clinit(

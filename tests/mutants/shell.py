@@ -213,10 +213,18 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "of all effects the kills come first",
         "clinit/engine.py",
-        "        self._kill(killed)\n        done",
-        "        done",
+        "            self._kill(killed)\n",
+        "",
         "clinit/test_monitors.py::"
         "test_of_300_due_groups_each_is_killed_once_and_all_before_anything_else",
+    ),
+    M(
+        "a kill takes along what was put off: nothing is born after it",
+        "clinit/engine.py",
+        "self._urgent = self._urgent or bool(killed)",
+        "pass",
+        "clinit/test_monitors.py::"
+        "test_a_kill_comes_before_what_was_put_off_and_takes_all_of_it_along",
     ),
     M(
         "that one group cannot be killed spares no other",
