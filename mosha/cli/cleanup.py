@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import click
 
+from mosha.cli.completion import group_argument, node_argument
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
 from mosha.cli.order import give
 from mosha.control.protocol import GiveOrder
 from mosha.core.status import Verb
-from mosha.formats.names import NODE_MAX
 
 
 @click.command("cleanup", cls=Command, short_help="Let a group be tried again where it failed.")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
-@click.argument("group")
-@click.argument("node", type=click.IntRange(1, NODE_MAX), required=False)
+@group_argument()
+@node_argument(required=False)
 def command(config: str | None, *, as_json: bool, group: str, node: int | None) -> int:
     """Let a group be tried again where it failed.
 

@@ -1,6 +1,7 @@
-"""What the shell proposes for a group or a node: what the monitor of this node knows.
+"""Groups and nodes on a command line: how they are written, and what the shell proposes for them.
 
-A completion that cannot ask is silent: it stands in the middle of somebody's command line.
+What is proposed is what the monitor of this node knows. A completion that cannot ask is silent: it
+stands in the middle of somebody's command line.
 """
 
 from __future__ import annotations
@@ -9,11 +10,36 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
+
+from mosha.formats.names import NODE_MAX, node_number
 
 FC = TypeVar("FC", bound=Callable[..., Any] | click.Command)
 
 COMPLETION_LIMIT_S = 5.0
 """A monitor answers in some ms; on a busy machine a tab may take as long as a command."""
+
+
+class NodeNumber(click.ParamType[int]):
+    """The number of a node, completed with those of the cluster."""
+
+    name = "node"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Return the number; a mistake says what a node is."""
+        number = node_number(str(value))
+        if number is None:
+            self.fail(f"{str(value)!r}: a node is a number from 1 to {NODE_MAX}", param, ctx)
+        return number
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the nodes of the cluster that begin so."""
+        del param
+        return [CompletionItem(name) for name in _known(ctx)[1] if name.startswith(incomplete)]
 
 
 def groups(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -22,10 +48,14 @@ def groups(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     return [name for name in _known(ctx)[0] if name.startswith(incomplete)]
 
 
-def nodes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the nodes of the cluster that begin so; for `shell_complete`."""
-    del param
-    return [name for name in _known(ctx)[1] if name.startswith(incomplete)]
+def group_argument() -> Callable[[FC], FC]:
+    """Return the argument GROUP."""
+    return click.argument("group", shell_complete=groups)
+
+
+def node_argument(*, required: bool = True) -> Callable[[FC], FC]:
+    """Return the argument NODE."""
+    return click.argument("node", type=NodeNumber(), required=required)
 
 
 def group_option(text: str) -> Callable[[FC], FC]:
@@ -35,9 +65,7 @@ def group_option(text: str) -> Callable[[FC], FC]:
 
 def node_option(text: str) -> Callable[[FC], FC]:
     """Return `--node N`, which can be given several times; `text` is its help."""
-    return click.option(
-        "--node", multiple=True, type=int, shell_complete=nodes, metavar="N", help=text
-    )
+    return click.option("--node", multiple=True, type=NodeNumber(), metavar="N", help=text)
 
 
 def _known(ctx: click.Context) -> tuple[list[str], list[str]]:

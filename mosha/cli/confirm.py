@@ -7,7 +7,7 @@ import sys
 import click
 
 from mosha.cli.ask import ask, ask_report
-from mosha.cli.completion import nodes
+from mosha.cli.completion import node_argument
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
@@ -16,14 +16,13 @@ from mosha.cli.settings import load_settings
 from mosha.control.protocol import Confirm
 from mosha.errors import UsageError
 from mosha.formats.hastat import Report
-from mosha.formats.names import NODE_MAX
 
 
 @click.command("confirm", cls=Command, short_help="Vouch that a node is dead.")
 @config_option
 @click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
-@click.argument("node", type=click.IntRange(1, NODE_MAX), shell_complete=nodes)
+@node_argument()
 def command(config: str | None, *, yes: bool, as_json: bool, node: int) -> int:
     """Vouch that a node is dead.
 

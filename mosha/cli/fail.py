@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from mosha.cli.ask import ask
+from mosha.cli.completion import groups
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
@@ -21,7 +22,7 @@ REASON = "a watcher said so"
 @config_option
 @click.option("--reason", default=REASON, show_default=True, help="Why, for status and log.")
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
-@click.argument("group", envvar="MOSHA_GROUP", required=False)
+@click.argument("group", envvar="MOSHA_GROUP", required=False, shell_complete=groups)
 def command(config: str | None, *, reason: str, as_json: bool, group: str | None) -> int:
     """Say that a group has failed on this node.
 

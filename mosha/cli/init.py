@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from mosha.cli import config as places
+from mosha.cli.completion import NodeNumber
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.errors import HostError, UsageError
-from mosha.formats.names import NODE_MAX, node_number
+from mosha.formats.names import node_number
 from mosha.formats.settings import Settings
 from mosha.host.files import write_atomically
 from mosha.monitor.membership import HOST_NAME_COMMAND, own_number
@@ -26,7 +27,7 @@ EXECUTABLE = frozenset({"hold-address", "watch-network"})
 @click.option("--nodes", default="1,2,3", show_default=True, help="All nodes of the cluster.")
 @click.option(
     "--mynode",
-    type=click.IntRange(1, NODE_MAX),
+    type=NodeNumber(),
     help="The number of this node. Default: the digits in the name of the host.",
 )
 def command(config: str | None, *, mfsbase: str, nodes: str, mynode: int | None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mosha.cli.completion import group_argument, node_argument
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
 from mosha.cli.order import give
@@ -11,7 +12,6 @@ from mosha.cli.progress import as_wanted, limit_option, wait_option
 from mosha.control.protocol import GiveOrder
 from mosha.core.status import Verb
 from mosha.formats.hastat import GroupView
-from mosha.formats.names import NODE_MAX
 
 
 @click.command("move", cls=Command, short_help="Move a group to another node, once.")
@@ -19,8 +19,8 @@ from mosha.formats.names import NODE_MAX
 @wait_option
 @limit_option
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
-@click.argument("group")
-@click.argument("node", type=click.IntRange(1, NODE_MAX), required=False)
+@group_argument()
+@node_argument(required=False)
 def command(
     config: str | None, *, wait: bool, limit_s: float, as_json: bool, group: str, node: int | None
 ) -> int:

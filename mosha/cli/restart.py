@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mosha.cli.completion import group_argument
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
 from mosha.cli.order import give
@@ -17,7 +18,7 @@ from mosha.core.status import Verb
 @wait_option
 @limit_option
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
-@click.argument("group")
+@group_argument()
 def command(config: str | None, *, wait: bool, limit_s: float, as_json: bool, group: str) -> int:
     """Stop a group and start it again where it runs.
 

@@ -7,7 +7,7 @@ import json
 import click
 
 from mosha.cli.ask import ask
-from mosha.cli.completion import groups
+from mosha.cli.completion import group_argument
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
@@ -25,7 +25,7 @@ from mosha.formats.hactl import parse_change
 @wait_option
 @limit_option
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
-@click.argument("group", shell_complete=groups)
+@group_argument()
 @click.argument("level")
 @click.argument("options", nargs=-1, metavar="[OPTION=VALUE]...")
 def command(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import click
 
+from mosha.cli.completion import node_argument
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
 from mosha.cli.order import give
 from mosha.control.protocol import GiveOrder
 from mosha.core.status import Verb
-from mosha.formats.names import NODE_MAX
 
 
 @click.command("standby", cls=Command, short_help="Let a node run nothing, and vote.")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
-@click.argument("node", type=click.IntRange(1, NODE_MAX))
+@node_argument()
 def command(config: str | None, *, as_json: bool, node: int) -> int:
     """Let a node run nothing, and vote.
 

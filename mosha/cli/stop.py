@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mosha.cli.completion import groups
+from mosha.cli.completion import group_argument
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
 from mosha.cli.progress import limit_option, wait_option
@@ -19,7 +19,7 @@ from mosha.formats.hactl import parse_change
 @wait_option
 @limit_option
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
-@click.argument("group", shell_complete=groups)
+@group_argument()
 def command(config: str | None, *, wait: bool, limit_s: float, as_json: bool, group: str) -> int:
     """Have a group stopped on all nodes.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mosha.cli.ask import ask
-from mosha.cli.completion import groups
+from mosha.cli.completion import group_argument
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
@@ -19,7 +19,7 @@ from mosha.formats.explanation import parse_explanation, render_explanation
 @click.command("why", cls=Command, short_help="Why a group is where it is, rule by rule.")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="The explanation as JSON.")
-@click.argument("group", shell_complete=groups)
+@group_argument()
 def command(config: str | None, *, as_json: bool, group: str) -> int:
     """Why a group is where it is, rule by rule.
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import click
 
-from mosha.cli.completion import groups, nodes
+from mosha.cli.completion import group_argument, node_argument
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
 from mosha.cli.why import explain, show
 from mosha.control.protocol import Explain
-from mosha.formats.names import NODE_MAX
 
 
 @click.command("why-not", cls=Command, short_help="What keeps a group from a node.")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="The explanation as JSON.")
-@click.argument("group", shell_complete=groups)
-@click.argument("node", type=click.IntRange(1, NODE_MAX), shell_complete=nodes)
+@group_argument()
+@node_argument()
 def command(config: str | None, *, as_json: bool, group: str, node: int) -> int:
     """What keeps a group from a node.
 

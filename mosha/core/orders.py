@@ -69,6 +69,25 @@ def have_obeyed(mind: Mind, nodes: Iterable[int], number: int) -> frozenset[int]
     return frozenset(n for n in nodes if statuses.get(n, {}).get(mind.me, Stamp(0, 0)) >= stamp)
 
 
+def on_standby(mind: Mind, node: int) -> bool:
+    """Say whether a node is on standby, as far as is known here."""
+    status = mind.view.peer(node).status
+    return mind.standby if node == mind.me else status is not None and status.standby
+
+
+def has_failed(mind: Mind, group: str, node: int) -> bool:
+    """Say whether a node has something to forget of a group, as far as is known here."""
+    here = node == mind.me
+    if here and mind.seat(group).ways:
+        return True
+    status = mind.published if here else mind.view.peer(node).status
+    if status is None:
+        return False
+    line = status.groups.get(group)
+    failed = line is not None and line.state is GroupState.FAILED
+    return failed or group in status.bans or bool(status.troubles_of(group))
+
+
 # --- what each of them does ----------------------------------------------------------------
 
 

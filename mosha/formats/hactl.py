@@ -18,6 +18,7 @@ from mosha.formats.names import NAME_RULE, NODE_RULE, is_name, nearest, node_num
 OPTIONS = ("prefer", "only", "failback")
 
 IGNORED = "a word that is ignored"
+LEFT_OUT = "prefer names a node that only leaves out"
 
 ANY_NODE = ("", "any")
 """What a command line may say instead of nodes; a file leaves the option out."""
@@ -181,8 +182,7 @@ def _read_wish(
         return None
     if only and not set(prefer) <= set(only):
         at = options["prefer"]
-        problem = "prefer names a node that only leaves out"
-        warnings.add(number, at.column, at.text, problem, "name it in only=, too, or in neither")
+        warnings.add(number, at.column, at.text, LEFT_OUT, "name it in only=, too, or in neither")
     return Wish(group.text, words[1].text, prefer, only, failback=failback, line=number)
 
 

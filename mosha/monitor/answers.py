@@ -8,6 +8,7 @@ from mosha.core.seat import Mind
 from mosha.core.tables import BUILT_IN_LEVELS, STOP_LEVEL, Change, Cltab, Wish
 from mosha.errors import UsageError
 from mosha.formats.agreement import against_nodes, listed, unknown_group
+from mosha.formats.hactl import LEFT_OUT
 from mosha.monitor.replicate import Done
 
 USUAL_LEVEL = "start"
@@ -56,12 +57,22 @@ def answer(done: Done, wish: Wish, mind: Mind) -> str:
         told = f"hactl says so already: {done.line}"
     if mind.view.members and len(done.nodes) == 1:
         told += "; no other node is heard"
-    return told + _stays(wish, mind)
+    return told + _contradicts(wish) + _stays(wish, mind)
+
+
+def _contradicts(wish: Wish) -> str:
+    """Say of options that contradict each other what `mosha status` will say of them."""
+    if not wish.only or set(wish.prefer) <= set(wish.only):
+        return ""
+    return (
+        f"; {LEFT_OUT}: mosha status calls that a problem; to drop the preference:"
+        f" mosha set {wish.group} {wish.level} prefer=any"
+    )
 
 
 def _stays(wish: Wish, mind: Mind) -> str:
     """Say that a preference moves nothing that runs, where somebody may expect it."""
-    here = places(mind, wish.group)
+    here = places(mind, wish.group, level=wish.level)
     if wish.level == STOP_LEVEL or not wish.prefer or wish.failback or not here:
         return ""
     first, node = wish.prefer[0], here[0]
@@ -73,8 +84,17 @@ def _stays(wish: Wish, mind: Mind) -> str:
     )
 
 
-def places(mind: Mind, group: str) -> list[int]:
-    """Return the nodes on which a group is, as far as their word counts now."""
+def places(mind: Mind, group: str, *, level: str = "") -> list[int]:
+    """Return the nodes on which a group is, as far as their word counts now.
+
+    With `level`: only those where it is at that level, so one that is planned is nowhere yet.
+    """
     lines = ((status.node, status.groups.get(group)) for status in mind.view.fresh())
-    there = [node for node, line in lines if line is not None and line.active]
-    return sorted([*there, mind.me] if mind.local(group).present else there)
+    there = [
+        node
+        for node, line in lines
+        if line is not None and line.active and level in ("", line.level)
+    ]
+    local = mind.local(group)
+    here = local.present and level in ("", local.level)
+    return sorted([*there, mind.me] if here else there)

@@ -22,6 +22,14 @@ DONE = {
     Verb.STANDBY: "node {nodes} is on standby: it runs nothing, and votes",
     Verb.UNSTANDBY: "node {nodes} takes groups again",
 }
+ALREADY = {
+    Verb.CLEANUP: "nothing of {group} had failed on node {nodes}: there was nothing to forget",
+    Verb.STANDBY: "node {nodes} was on standby already: it runs nothing, and votes",
+    Verb.UNSTANDBY: "node {nodes} was not on standby: it takes groups",
+}
+"""What is answered if an order finds things as it wants them. It is given all the same: what the
+other nodes published may be older than what they know.
+"""
 
 
 async def give(monitor: Monitor, request: GiveOrder) -> str:
@@ -35,9 +43,10 @@ async def give(monitor: Monitor, request: GiveOrder) -> str:
     order = Order(Verb(request.verb), request.group, request.node)
     _check_names(mind, order)
     nodes = _concerned(mind, order)
+    words = ALREADY if _is_so_already(mind, order, nodes) else DONE
     number = orders.give(mind, order, boottime())
     monitor.settle()
-    told = DONE[Verb(order.verb)].format(group=order.group, nodes=", ".join(map(str, nodes)))
+    told = words[Verb(order.verb)].format(group=order.group, nodes=", ".join(map(str, nodes)))
     if order.verb == Verb.RESTART and not request.wait:
         return told
     limit_s = None if request.wait else spread_limit_s(mind.timing.heartbeat_s)
@@ -68,6 +77,15 @@ def failed(monitor: Monitor, request: FailGroup) -> str:
         raise UsageError(refusal)
     ban_s = mind.timing.ban_s
     return f"{request.group} is stopped here, and kept off node {mind.me} for {ban_s:g} s"
+
+
+def _is_so_already(mind: Mind, order: Order, nodes: frozenset[int]) -> bool:
+    """Say whether all nodes that an order concerns are as it wants them, as far as is known."""
+    if order.verb in (Verb.STANDBY, Verb.UNSTANDBY):
+        return orders.on_standby(mind, order.node) == (order.verb == Verb.STANDBY)
+    if order.verb == Verb.CLEANUP:
+        return not any(orders.has_failed(mind, order.group, node) for node in nodes)
+    return False
 
 
 def _check_names(mind: Mind, order: Order) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 from click.shell_completion import ShellComplete
 
-from mosha.cli.main import root
-from tests.cli.conftest import Home
+from mosha.cli.completion import NodeNumber, groups
+from mosha.cli.main import COMMANDS, root
+from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
 from tests.cli.reports import report
 
@@ -32,6 +34,14 @@ def test_commands_are_completed() -> None:
         (["start"], "", ["db", "web"]),
         (["stop"], "w", ["web"]),
         (["status"], "w", ["web"]),
+        (["move"], "w", ["web"]),
+        (["restart"], "d", ["db"]),
+        (["cleanup"], "", ["db", "web"]),
+        (["fail"], "d", ["db"]),
+        (["move", "web"], "", ["1", "2", "3"]),
+        (["cleanup", "web"], "", ["1", "2", "3"]),
+        (["standby"], "", ["1", "2", "3"]),
+        (["unstandby"], "2", ["2"]),
         (["why-not", "web"], "", ["1", "2", "3"]),
         (["confirm"], "3", ["3"]),
         (["logs", "--group"], "", ["db", "web"]),
@@ -46,3 +56,23 @@ def test_groups_and_nodes_of_the_cluster_are_completed(
     with FakeMonitor(home.rundir, report()):
         assert proposed(line, incomplete) == known
     assert proposed(line, incomplete) == []  # nobody to ask
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_group_and_node_of_a_command_is_completed(command: str) -> None:
+    """A command that is added later too: found by the names of its parameters."""
+    found = root.get_command(click.Context(root), command)
+    assert found is not None
+    for param in found.params:
+        if param.name in {"node", "mynode"}:
+            assert isinstance(param.type, NodeNumber)
+        elif param.name == "group":
+            assert param._custom_shell_complete is groups
+
+
+@pytest.mark.parametrize("word", ["x", "0", "65536", "007", ""])
+@pytest.mark.parametrize("line", [["standby"], ["move", "web"], ["why-not", "web"]])
+def test_a_mistyped_node_is_told_what_a_node_is(mosha: Mosha, line: list[str], word: str) -> None:
+    said = mosha(*line, word)
+    assert said.status == 2
+    assert f"{word!r}: a node is a number from 1 to 65535" in " ".join(said.err.split())

@@ -18,18 +18,21 @@ from mosha.control.protocol import (
     AskReport,
     Confirm,
     Follow,
+    GiveOrder,
     Leave,
     MonitorReply,
     Reload,
     SetWish,
 )
 from mosha.core.ballot import Ballot
-from mosha.core.status import NodeState, Vote
+from mosha.core.seat import Way
+from mosha.core.status import NodeState, Verb, Vote
 from mosha.errors import UsageError
 from mosha.formats.clstat import parse_clstat
 from mosha.formats.hastat import Report, parse_hastat
 from mosha.formats.settings import Settings
 from mosha.monitor import clinit_link
+from mosha.monitor.answers import places
 from mosha.monitor.service import FOLLOW_EVERY_S, STRANDED
 from tests.monitor.house import House, at_home, settings
 from tests.waiting import until
@@ -100,6 +103,50 @@ async def test_a_start_finds_its_level_and_a_preference_says_what_it_does_not_do
         "to move it now: mosha move h 2"
     )
     assert "says so already: h start prefer=2;" in (await house.ask(SetWish("h", ""))).text
+
+
+async def test_a_set_says_of_its_options_what_the_status_will_say(house: House) -> None:
+    house.monitor.node.mind.view.members = frozenset({2})
+    assert "leaves out" not in (await house.ask(SetWish("h", "stop", ("prefer=2",)))).text
+    told = (await house.ask(SetWish("h", "stop", ("only=1",)))).text
+    assert told.endswith(
+        "; prefer names a node that only leaves out: mosha status calls that a problem; "
+        "to drop the preference: mosha set h stop prefer=any"
+    )
+    assert "leaves out" not in (await house.ask(SetWish("h", "stop", ("prefer=any",)))).text
+
+
+async def test_what_is_only_planned_does_not_run_and_stay(house: House) -> None:
+    mind = house.monitor.node.mind
+    mind.view.members = frozenset({2})
+    assert places(mind, "g", level="start") == [1]
+    assert places(mind, "g", level="test") == []
+    assert places(mind, "g") == [1]
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        (GiveOrder(Verb.CLEANUP, "g"), "nothing of g had failed on node 1: there was nothing to"),
+        (GiveOrder(Verb.UNSTANDBY, node=1), "node 1 was not on standby: it takes groups"),
+    ],
+)
+async def test_an_order_that_finds_things_so_already_says_so(
+    house: House, order: GiveOrder, words: str
+) -> None:
+    reply = await house.ask(order)
+    assert (reply.ok, reply.text[: len(words)]) == (True, words)
+
+
+async def test_an_order_that_changes_something_says_what(house: House) -> None:
+    assert (await house.ask(GiveOrder(Verb.STANDBY, node=1))).text.startswith(
+        "node 1 is on standby"
+    )
+    assert "already" in (await house.ask(GiveOrder(Verb.STANDBY, node=1))).text
+    assert (await house.ask(GiveOrder(Verb.UNSTANDBY, node=1))).text == "node 1 takes groups again"
+    house.monitor.node.mind.seat("h").ways[2] = Way(1)
+    told = (await house.ask(GiveOrder(Verb.CLEANUP, "h"))).text
+    assert told == "what failed of h is forgotten on node 1"
 
 
 @pytest.mark.parametrize(
