@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mosha.cli import output
-from mosha.cli.exits import AS_WANTED, NO_DAEMON, NOT_AS_WANTED, WRONG_USAGE
+from mosha.cli.exits import AS_WANTED, NO_DAEMON, NOT_AS_WANTED, WRONG_USAGE, show_mistyped
 from mosha.cli.garbage import end, kept
 from mosha.cli.help_text import Command
 from mosha.control.calls import HungDaemonError, NoAnswerError, NotAllowedError, call
@@ -63,7 +63,10 @@ class _Script(Command):
         """Run the command line of this process, or another one."""
         output.prepare()
         try:
-            return super().main(*args, **extra)
+            sys.exit(super().main(*args, **(extra | {"standalone_mode": False})))
+        except click.ClickException as error:
+            show_mistyped(error, "clinit")
+            end(error.exit_code)
         except HostError as error:  # its help or version could not be written
             _fail(str(error), NOT_AS_WANTED)
 
@@ -186,7 +189,7 @@ def _run(given: _Given) -> int:
         raise UsageError("give a group and a level, or a level, or nothing, or -k; see --help")
     reply = call(given.socket, _request(given), CALL_LIMIT_S)
     text, *more = reply.text.splitlines() or [""]
-    click.echo(text, err=not reply.ok)
+    click.echo(text, err=not reply.ok)  # the original's words, and nothing before them (C4.1)
     for line in more:
         click.echo(line, err=True)
     if given.verbose and reply.ok and not given.shutdown:

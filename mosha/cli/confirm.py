@@ -6,12 +6,12 @@ import sys
 
 import click
 
+from mosha.cli.answer import tell
 from mosha.cli.ask import ask, ask_report
 from mosha.cli.completion import node_argument
 from mosha.cli.config import config_option
-from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
+from mosha.cli.exits import NOT_AS_WANTED
 from mosha.cli.help_text import Command
-from mosha.cli.set import tell
 from mosha.cli.settings import load_settings
 from mosha.control.protocol import Confirm
 from mosha.errors import UsageError
@@ -44,8 +44,7 @@ def command(config: str | None, *, yes: bool, as_json: bool, node: int) -> int:
         report, _data = ask_report(settings)
         problem = _not_to_confirm(report, node)
         if problem:
-            tell(problem, ok=False, as_json=as_json)
-            return NOT_AS_WANTED
+            return tell(problem, ok=False, as_json=as_json)
         if not report.quorum.has:
             click.echo(
                 "note: this node has no quorum; what is confirmed here moves nothing until it has",
@@ -53,11 +52,10 @@ def command(config: str | None, *, yes: bool, as_json: bool, node: int) -> int:
             )
         question = f"Is node {node} switched off, and nothing of it running any more?"
         if not click.confirm(question, err=True):
-            click.echo("nothing was confirmed", err=True)
+            click.echo("mosha: nothing was confirmed", err=True)
             return NOT_AS_WANTED
     reply = ask(settings, Confirm(node=node))
-    tell(reply.text, ok=reply.ok, as_json=as_json)
-    return AS_WANTED if reply.ok else NOT_AS_WANTED
+    return tell(reply.text, ok=reply.ok, as_json=as_json)
 
 
 def _not_to_confirm(report: Report, node: int) -> str:

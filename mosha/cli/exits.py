@@ -29,10 +29,10 @@ def exit_status_of(command: Callable[[], object]) -> int:
     try:
         result = command()
     except click.ClickException as error:
-        error.show()
+        show_mistyped(error, "mosha")
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("aborted", err=True)
+        click.echo("mosha: aborted", err=True)
         return NOT_AS_WANTED
     except BugError:
         raise
@@ -40,6 +40,14 @@ def exit_status_of(command: Callable[[], object]) -> int:
         click.echo(f"mosha: {error}", err=True)
         return status_of_error(error)
     return result if isinstance(result, int) else AS_WANTED
+
+
+def show_mistyped(error: click.ClickException, program: str) -> None:
+    """Say what is wrong with a command line of `program`, after how it is used."""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        click.echo(f"{error.ctx.get_usage()}\nmore: {error.ctx.command_path} --help\n", err=True)
+    message = error.format_message()
+    click.echo(f"{program}: {message[:1].lower()}{message[1:]}", err=True)
 
 
 def status_of_error(error: MoshaError) -> int:

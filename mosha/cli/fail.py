@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import click
 
+from mosha.cli.answer import tell
 from mosha.cli.ask import ask
 from mosha.cli.completion import groups
 from mosha.cli.config import config_option
-from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
-from mosha.cli.set import tell
 from mosha.cli.settings import load_settings
 from mosha.control.protocol import FailGroup
 from mosha.errors import UsageError
@@ -40,5 +39,4 @@ def command(config: str | None, *, reason: str, as_json: bool, group: str | None
         raise UsageError("which group? write mosha fail GROUP; MOSHA_GROUP is not set")
     request = FailGroup(group=group, reason=one_line(reason) or REASON)
     reply = ask(load_settings(config), request)
-    tell(reply.text, ok=reply.ok, as_json=as_json)
-    return AS_WANTED if reply.ok else NOT_AS_WANTED
+    return tell(reply.text, ok=reply.ok, as_json=as_json)

@@ -8,10 +8,9 @@ from mosha.cli.completion import group_argument, node_argument
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
 from mosha.cli.order import give
-from mosha.cli.progress import as_wanted, limit_option, wait_option
+from mosha.cli.progress import limit_option, wait_option
 from mosha.control.protocol import GiveOrder
 from mosha.core.status import Verb
-from mosha.formats.hastat import GroupView
 
 
 @click.command("move", cls=Command, short_help="Move a group to another node, once.")
@@ -38,8 +37,4 @@ def command(
     3 no monitor answers.
     """
     order = GiveOrder(verb=Verb.MOVE, group=group, node=node or 0)
-
-    def there(view: GroupView) -> bool:
-        return as_wanted(view) and (node is None or view.where == [node])
-
-    return give(config, order, there, limit_s=limit_s if wait else None, as_json=as_json)
+    return give(config, order, limit_s=limit_s if wait else None, as_json=as_json)

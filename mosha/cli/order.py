@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from mosha.cli.ask import ask
-from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
-from mosha.cli.progress import Reached, wait_for
-from mosha.cli.set import tell
+from mosha.cli.answer import see_through, tell
+from mosha.cli.ask import ask, ask_report
+from mosha.cli.progress import Goal, before_move
 from mosha.cli.settings import load_settings
 from mosha.control.calls import CALL_LIMIT_S
 from mosha.control.protocol import GiveOrder
 from mosha.core.replication import spread_limit_s
+from mosha.core.status import Verb
 
 
 def give(
-    config: str | None,
-    order: GiveOrder,
-    reached: Reached | None = None,
-    *,
-    limit_s: float | None = None,
-    as_json: bool,
+    config: str | None, order: GiveOrder, *, limit_s: float | None = None, as_json: bool
 ) -> int:
-    """Give an order; `limit_s`: wait so long until the group has `reached` what it shall."""
+    """Give an order; `limit_s`: wait at most so long until what it orders has come about."""
     settings = load_settings(config)
     answer_s = CALL_LIMIT_S + spread_limit_s(settings.timing.heartbeat_s) + (limit_s or 0.0)
+    goal = Goal(order.group)
+    if limit_s is not None and order.verb == Verb.MOVE:
+        goal = before_move(ask_report(settings)[0], order.group, order.node)
     reply = ask(settings, order, answer_s)
-    tell(reply.text, ok=reply.ok, as_json=as_json)
-    if reply.ok and reached is not None and limit_s is not None:
-        return wait_for(settings, order.group, reached, limit_s)
-    return AS_WANTED if reply.ok else NOT_AS_WANTED
+    if limit_s is None:
+        return tell(reply.text, ok=reply.ok, as_json=as_json)
+    return see_through(settings, reply, goal, limit_s, as_json=as_json)

@@ -1,22 +1,29 @@
-"""Waits until a group is where a command wants it, and says meanwhile how it goes."""
+"""Waits until a group is where a command wants it, and says meanwhile how it goes.
+
+It waits no longer than makes sense: a move that came back, a stop that failed and a ban that ends
+after the limit do not mend themselves meanwhile, and the answer says what is in the way.
+"""
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import click
+from msgspec import Struct
 
 from mosha.cli.ask import ask_report
-from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
+from mosha.core.status import SETTLED, STOPPED, GroupState
 from mosha.core.tables import STOP_LEVEL
-from mosha.formats.hastat import GroupView
+from mosha.formats.hastat import GroupView, Instance, Report
 from mosha.formats.settings import Settings
 
 LOOK_EVERY_S = 0.3
 WAIT_LIMIT_S = 300.0
-
-Reached = Callable[[GroupView], bool]
+MOVED = "moved "
+"""So begins the reason of a ban that is a move by an operator (mosha/core/orders.py)."""
 
 wait_option = click.option("--wait", is_flag=True, help="Return only when that has come about.")
 limit_option = click.option(
@@ -26,39 +33,163 @@ limit_option = click.option(
     default=WAIT_LIMIT_S,
     show_default=True,
     metavar="SECONDS",
-    help="How long --wait waits.",
+    help="How long --wait waits at most; it ends earlier if it cannot come about.",
 )
 
 
-def as_wanted(group: GroupView) -> bool:
+class Move(Struct, frozen=True):
+    """Where a group shall go: to node `to`, 0: to any but `where`; `term`: of its claim there."""
+
+    to: int
+    where: tuple[int, ...] = ()
+    term: int = 0
+
+
+class Goal(Struct, frozen=True):
+    """What is waited for: that a group is as hactl wants it, after a move of it if there is one."""
+
+    group: str
+    move: Move | None = None
+
+
+class Outcome(NamedTuple):
+    """How a wait ended, in words."""
+
+    reached: bool
+    text: str
+
+
+def before_move(report: Report, group: str, node: int) -> Goal:
+    """Return the goal of a move to `node` (0: to any other) that is ordered after `report`."""
+    view = _view(report, group)
+    if view is None:
+        return Goal(group, Move(node))
+    terms = [item.claim_term or 0 for item in view.instances]
+    return Goal(group, Move(node, tuple(view.where), max(terms, default=0)))
+
+
+def wait_for(settings: Settings, goal: Goal, limit_s: float) -> Outcome:
+    """Wait for a group; return whether it came about, and if not why.
+
+    Each change of what is known of it is a line on stderr.
+    """
+    deadline, shown, said = time.monotonic() + limit_s, "", ""
+    failed: dict[int, str] = {}
+    while True:
+        report, _ = ask_report(settings)
+        left_s = deadline - time.monotonic()
+        view = _view(report, goal.group)
+        failed |= {ban.node: ban.reason for ban in view.bans} if view is not None else {}
+        if outcome := judge(goal, report, left_s, failed):
+            return outcome
+        now = _standing(goal.group, view)
+        if (mark := _COUNTED.sub("#", now)) != shown:
+            click.echo(said := now, err=True)
+            shown = mark
+        if left_s <= 0:
+            more = "" if now == said else f"; {now}"
+            return Outcome(False, f"{goal.group}: not reached within {limit_s:g} s{more}")
+        time.sleep(LOOK_EVERY_S)
+
+
+_COUNTED = re.compile(r"\d+(\.\d+)?(?= s\b| of \d+ votes| restarts?\b)")
+"""Numbers that count up or down while nothing else changes."""
+
+
+def judge(
+    goal: Goal, report: Report, left_s: float, failed: Mapping[int, str] | None = None
+) -> Outcome | None:
+    """Say whether a group is where it shall be, or cannot come there within `left_s` seconds.
+
+    `failed` has the reason of each ban that was seen meanwhile. None: it may still come about.
+    """
+    view = _view(report, goal.group)
+    if view is None:
+        return None
+    move = goal.move
+    if _as_wanted(view) and (move is None or _has_moved(move, view)):
+        return Outcome(True, f"{goal.group}: {_places(view)}")
+    if move is not None and (back := _came_back(move, view, failed or {})):
+        return Outcome(False, f"{goal.group}: not moved: {back}")
+    if stuck := _stuck(view) or _banned_everywhere(view, report, left_s):
+        return Outcome(False, f"{goal.group}: not reached: {stuck}")
+    return None
+
+
+def _as_wanted(group: GroupView) -> bool:
     """Say whether a group is as hactl wants it: at its level on a node, or stopped."""
     if group.wanted == STOP_LEVEL:
         return group.ok and not group.where
     return group.ok and bool(group.where)
 
 
-def wait_for(settings: Settings, group: str, reached: Reached, limit_s: float) -> int:
-    """Wait for a group; return the exit status that says whether it came about.
+def _has_moved(move: Move, view: GroupView) -> bool:
+    return view.where == [move.to] if move.to else not set(view.where) & set(move.where)
 
-    Each change of what is known of it is a line on stderr.
-    """
-    deadline, told = time.monotonic() + limit_s, ""
-    while True:
-        report, _ = ask_report(settings)
-        view = next((view for view in report.groups if view.group == group), None)
-        if view is not None and reached(view):
-            click.echo(f"{group}: {_places(view)}", err=True)
-            return AS_WANTED
-        now = f"{group}: {_places(view)}" + (f"; {view.why}" if view and view.why else "")
-        if now != told:
-            click.echo(told := now, err=True)
-        if time.monotonic() >= deadline:
-            click.echo(f"{group}: not reached within {limit_s:g} s", err=True)
-            return NOT_AS_WANTED
-        time.sleep(LOOK_EVERY_S)
+
+def _came_back(move: Move, view: GroupView, failed: Mapping[int, str]) -> str:
+    """Say why a group does not run where it was moved to: it was started elsewhere meanwhile."""
+    home = _settled(view)
+    if home is None or _has_moved(move, view) or (home.claim_term or 0) <= move.term:
+        return ""
+    why = [
+        f"node {node}: {reason}"
+        for node, reason in sorted(failed.items())
+        if not reason.startswith(MOVED) and node != home.node and move.to in (0, node)
+    ]
+    if not why and move.to in view.not_here:
+        why = [f"node {move.to}: {view.not_here[move.to]}"]
+    if not why and view.failback and home.node in view.prefer:
+        why = [f"failback=yes takes it to node {home.node}, which it prefers"]
+    told = f"it is on node {home.node}{' again' if home.node in move.where else ''}"
+    return "; ".join([told, *why])
+
+
+def _settled(view: GroupView) -> Instance | None:
+    """Return the one instance of a group that has arrived at its level."""
+    done = {GroupState.DONE, GroupState.PASSED}
+    there = [item for item in view.instances if item.node in view.where]
+    if len(there) == 1 and there[0].level == view.wanted and there[0].state in done:
+        return there[0]
+    return None
+
+
+def _stuck(view: GroupView) -> str:
+    """Say what only a person can end: a stop that failed, or left something behind."""
+    at_stop = [item for item in view.instances if item.level == STOP_LEVEL]
+    ended = {item.state for item in at_stop} & SETTLED
+    failed = GroupState.FAILED in ended
+    remark = view.wanted == STOP_LEVEL and not view.where and bool(ended & STOPPED)
+    if not view.why or not (failed or remark):
+        return ""
+    return f"{view.why}; {view.next}" if view.next else view.why
+
+
+def _banned_everywhere(view: GroupView, report: Report, left_s: float) -> str:
+    """Say that no node can run a group before a ban ends, if that is after the wait."""
+    if view.where or not view.bans or view.wanted == STOP_LEVEL:
+        return ""
+    if any(node.node not in view.not_here for node in report.nodes):
+        return ""
+    first = min(view.bans, key=lambda ban: ban.left_s)
+    if first.left_s <= left_s:
+        return ""
+    return (
+        f"no node can run it before the ban of node {first.node} ends, in {first.left_s:.0f} s "
+        f"({first.reason}); when that is mended: mosha cleanup {view.group}"
+    )
+
+
+def _standing(group: str, view: GroupView | None) -> str:
+    """Return in a line how it goes: what is in the way, else where the group is."""
+    return f"{group}: {(view.why if view is not None else '') or _places(view)}"
 
 
 def _places(view: GroupView | None) -> str:
     found = view.instances if view is not None else []
     at = [f"{item.level} {item.state} on node {item.node}" for item in found]
     return ", ".join(at) or "on no node"
+
+
+def _view(report: Report, group: str) -> GroupView | None:
+    return next((view for view in report.groups if view.group == group), None)

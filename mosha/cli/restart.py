@@ -8,7 +8,7 @@ from mosha.cli.completion import group_argument
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
 from mosha.cli.order import give
-from mosha.cli.progress import as_wanted, limit_option, wait_option
+from mosha.cli.progress import limit_option, wait_option
 from mosha.control.protocol import GiveOrder
 from mosha.core.status import Verb
 
@@ -34,4 +34,4 @@ def command(config: str | None, *, wait: bool, limit_s: float, as_json: bool, gr
     no monitor answers.
     """
     order = GiveOrder(verb=Verb.RESTART, group=group, wait=wait)
-    return give(config, order, as_wanted, limit_s=limit_s if wait else None, as_json=as_json)
+    return give(config, order, limit_s=limit_s if wait else None, as_json=as_json)

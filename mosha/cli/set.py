@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
+from mosha.cli.answer import see_through, tell
 from mosha.cli.ask import ask
 from mosha.cli.completion import group_argument
 from mosha.cli.config import config_option
-from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
-from mosha.cli.progress import as_wanted, limit_option, wait_for, wait_option
+from mosha.cli.progress import Goal, limit_option, wait_option
 from mosha.cli.settings import load_settings
 from mosha.control.calls import CALL_LIMIT_S
 from mosha.control.protocol import SetWish
@@ -70,15 +68,6 @@ def edit_wish(config: str | None, request: SetWish, *, limit_s: float | None, as
     settings = load_settings(config)
     answer_s = CALL_LIMIT_S + spread_limit_s(settings.timing.heartbeat_s)
     reply = ask(settings, request, answer_s)
-    tell(reply.text, ok=reply.ok, as_json=as_json)
-    if reply.ok and limit_s is not None:
-        return wait_for(settings, request.group, as_wanted, limit_s)
-    return AS_WANTED if reply.ok else NOT_AS_WANTED
-
-
-def tell(text: str, *, ok: bool, as_json: bool) -> None:
-    """Print what the monitor answered: to stderr if it refused, as JSON if asked for."""
-    if as_json:
-        click.echo(json.dumps({"ok": ok, "text": text}, ensure_ascii=False).encode())
-    elif text:
-        click.echo(text if ok else f"refused: {text}", err=not ok)
+    if limit_s is None:
+        return tell(reply.text, ok=reply.ok, as_json=as_json)
+    return see_through(settings, reply, Goal(request.group), limit_s, as_json=as_json)

@@ -7,11 +7,10 @@ import socket
 import click
 import msgspec
 
+from mosha.cli.answer import tell
 from mosha.cli.ask import no_daemon
 from mosha.cli.config import config_option
-from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
-from mosha.cli.set import tell
 from mosha.cli.settings import load_settings
 from mosha.control.calls import NoAnswerError
 from mosha.control.protocol import Leave, MonitorReply
@@ -41,8 +40,7 @@ def command(config: str | None, *, wait: bool, as_json: bool) -> int:
     without having left, for want of a clinit; 3 no monitor answers.
     """
     reply = _leave(load_settings(config), wait=wait)
-    tell(reply.text, ok=reply.ok, as_json=as_json)
-    return AS_WANTED if reply.ok else NOT_AS_WANTED
+    return tell(reply.text, ok=reply.ok, as_json=as_json)
 
 
 def _leave(settings: Settings, *, wait: bool) -> MonitorReply:

@@ -212,8 +212,8 @@ def _account_of_move(mind: Mind, group: str, active: list[Sighting], wanted: str
     if line.level == wanted and line.state is GroupState.FAILED:
         return Account(False, f"failed at {wanted} on node {place.node}; it will be stopped there")
     if line.level == PLAN_LEVEL and place.claim is not None:
-        votes = _votes(mind, group, place)
         needed = mind.view.electorate.needed
+        votes = min(_votes(mind, group, place), needed)
         return Account(False, f"planned on node {place.node}: {votes} of {needed} votes")
     if len(active) > 1 and all(s.line.level != PLAN_LEVEL for s in active):
         where = _names([s.node for s in active])

@@ -23,11 +23,19 @@ class FakeMonitor:
     """Listens at `rundir/mosha.s` while it is a context; `asked` holds every request.
 
     `answer` returns the reply to what is not a question for the report; None closes the
-    connection without one. Having agreed to leave it ends, as a monitor does.
+    connection without one. Having agreed to leave it ends, as a monitor does. `reports` are shown
+    one after the other instead of `report`, the last one for ever.
     """
 
-    def __init__(self, rundir: Path, report: Report, answer: Answer | None = None) -> None:
+    def __init__(
+        self,
+        rundir: Path,
+        report: Report,
+        answer: Answer | None = None,
+        reports: Sequence[Report] = (),
+    ) -> None:
         self.report = report
+        self._reports = list(reports)
         self.asked: list[MonitorRequest] = []
         self._answer = answer or (lambda _: MonitorReply(ok=True, text="done"))
         self._path = rundir / "mosha.s"
@@ -48,6 +56,8 @@ class FakeMonitor:
     async def _reply(self, request: MonitorRequest, client: Client) -> Sequence[Message]:
         self.asked.append(request)
         if isinstance(request, AskReport):
+            if self._reports:
+                self.report = self._reports.pop(0)
             data = msgspec.json.format(render_hastat(self.report), indent=-1)
             return [MonitorReply(ok=True, report=msgspec.Raw(data))]
         reply = self._answer(request)

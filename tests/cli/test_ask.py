@@ -74,7 +74,7 @@ def test_a_refusal_is_exit_status_1_with_its_reason(
 ) -> None:
     with FakeMonitor(home.rundir, report(), refuse):
         said = mosha(*words)
-    assert (said.status, said.out, said.err) == (1, "", "refused: not now\n")
+    assert (said.status, said.out, said.err) == (1, "", "mosha: refused: not now\n")
 
 
 @pytest.mark.parametrize("words", [words for words, _ in COMMANDS])
@@ -130,7 +130,7 @@ def test_who_waits_hears_how_it_goes_and_whether_it_came_about(mosha: Mosha, hom
         assert (said.status, said.out, said.err) == (0, "done\n", "web: start DONE on node 1\n")
         said = mosha("set", "new", "start", "--wait", "--limit", "0")
         assert (said.status, said.out) == (1, "done\n")
-        assert said.err == "new: on no node\nnew: not reached within 0 s\n"
+        assert said.err == "new: on no node\nmosha: new: not reached within 0 s\n"
         views = [replace(view, wanted="stop") for view in monitor.report.groups]
         monitor.report = replace(monitor.report, groups=views)
         said = mosha("stop", "web", "--wait", "--limit", "0")  # it still runs

@@ -188,3 +188,10 @@ def test_on_a_terminal_the_log_is_for_people(short_dir: Path) -> None:
         daemon.terminate()
         assert daemon.wait(20) == 0
         os.close(master)
+
+
+def test_a_mistyped_command_line_is_told_behind_the_name_of_the_program() -> None:
+    command = [sys.executable, "-m", "mosha.cli.clinit"]
+    done = subprocess.run([*command, "--nosuch"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("clinit: no such option")

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from mosha.cli import config as config_module
 from mosha.cli.exits import NoDaemonError, exit_status_of
-from mosha.cli.main import COMMANDS, module_of, root
+from mosha.cli.main import COMMANDS, entry, module_of, root
 from mosha.errors import BugError, HostError, MoshaError, UsageError
 from tests.cli.conftest import Home, Mosha
 
@@ -135,7 +135,7 @@ def test_an_interrupt_is_not_as_wanted(capsys: pytest.CaptureFixture[str]) -> No
         raise KeyboardInterrupt
 
     assert exit_status_of(interrupt) == 1
-    assert capsys.readouterr().err == "aborted\n"
+    assert capsys.readouterr().err == "mosha: aborted\n"
 
 
 @pytest.mark.parametrize("words", [["stauts"], ["status", "--wrong"], ["set", "web"], ["--wrong"]])
@@ -214,3 +214,28 @@ def test_every_mistake_of_the_settings_is_told(mosha: Mosha, home: Home) -> None
     assert said.status == 2
     assert said.err.count("mosha.toml:") == 3
     assert "did you mean 'timeout'?" in said.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["staus"],
+        ["status", "--nosuch"],
+        ["move", "web", "x"],
+        ["move"],
+        ["set", "web", "start", "--limit", "x"],
+        ["set", "we b", "start"],
+        ["logs", "/no/such/file"],
+        ["confirm", "3"],
+        ["check", "/no/such/file"],
+    ],
+)
+def test_what_is_wrong_is_said_behind_the_name_of_the_program(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert entry(words) == 2
+    err = capsys.readouterr().err
+    *before, last = [line for line in err.splitlines() if not line.startswith("command line:")]
+    assert last.startswith("mosha: ")
+    assert "Error:" not in err
+    assert not before or before[0].startswith("Usage: ")

@@ -1,0 +1,42 @@
+"""What a command says that has asked the monitor for something: its answer, and what came of it."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
+from mosha.cli.progress import Goal, wait_for
+from mosha.control.protocol import MonitorReply
+from mosha.formats.settings import Settings
+
+
+def tell(text: str, *, ok: bool, as_json: bool) -> int:
+    """Print what the monitor answered, and return the exit status.
+
+    To stderr if it refused; if asked for as the one JSON object that programs get.
+    """
+    if as_json:
+        click.echo(json.dumps({"ok": ok, "text": text}, ensure_ascii=False).encode())
+    elif text:
+        click.echo(text if ok else f"mosha: refused: {text}", err=not ok)
+    return AS_WANTED if ok else NOT_AS_WANTED
+
+
+def see_through(
+    settings: Settings, reply: MonitorReply, goal: Goal, limit_s: float, *, as_json: bool
+) -> int:
+    """Print an answer, wait until what was asked for has come about, and say whether it has.
+
+    People read the answer at once; a program gets one object in the end, which is true then.
+    """
+    if not reply.ok:
+        return tell(reply.text, ok=False, as_json=as_json)
+    if not as_json:
+        tell(reply.text, ok=True, as_json=False)
+    outcome = wait_for(settings, goal, limit_s)
+    if as_json:
+        return tell(f"{reply.text}; {outcome.text}", ok=outcome.reached, as_json=True)
+    click.echo(outcome.text if outcome.reached else f"mosha: {outcome.text}", err=True)
+    return AS_WANTED if outcome.reached else NOT_AS_WANTED

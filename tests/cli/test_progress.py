@@ -1,0 +1,157 @@
+"""What `--wait` waits for, when it gives up before its limit, and what it says meanwhile."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from msgspec.structs import replace
+
+from mosha.cli.progress import Goal, Move, Outcome, before_move, judge
+from mosha.control.protocol import MonitorReply, MonitorRequest
+from mosha.formats.hastat import BanReport, GroupView, Report
+from tests.cli.conftest import Home, Mosha
+from tests.cli.fake_monitor import FakeMonitor
+from tests.cli.reports import group, node, on, report
+
+WEB = group("web", on(1))
+NOWHERE = group("web", ok=False, why="no node can run it: node 1: banned there for 20 s: exit 3")
+BAN = BanReport(node=2, left_s=3, reason="test web-check: exit 1")
+MOVED = BanReport(node=1, left_s=300, reason="moved to node 2 by an operator")
+
+
+def seen(view: GroupView) -> Report:
+    return report(groups=[view])
+
+
+def of_move(to: int) -> Goal:
+    """The goal of a move of `web`, which ran on node 1 under term 3."""
+    return before_move(seen(WEB), "web", to)
+
+
+def test_the_goal_of_a_move_knows_where_the_group_was() -> None:
+    assert of_move(2) == Goal("web", Move(2, where=(1,), term=3))
+
+
+@pytest.mark.parametrize("to", [0, 2])
+def test_a_move_has_not_come_about_before_anything_moved(to: int) -> None:
+    assert judge(of_move(to), seen(WEB), 300) is None
+
+
+@pytest.mark.parametrize("to", [0, 2])
+def test_a_move_has_come_about_where_the_group_runs_then(to: int) -> None:
+    arrived = group("web", on(2, claim_term=4))
+    assert judge(of_move(to), seen(arrived), 300) == Outcome(True, "web: start DONE on node 2")
+
+
+@pytest.mark.parametrize(
+    ("view", "told"),
+    [
+        (group("web", on(1, claim_term=5)), "it is on node 1 again"),
+        (
+            group("web", on(1, claim_term=5), bans=[BAN, MOVED]),
+            "it is on node 1 again; node 2: test web-check: exit 1",
+        ),
+        (
+            group("web", on(3, claim_term=5), not_here={2: "on standby"}),
+            "it is on node 3; node 2: on standby",
+        ),
+        (
+            group("web", on(1, claim_term=5), prefer=[1], failback=True),
+            "it is on node 1 again; failback=yes takes it to node 1, which it prefers",
+        ),
+    ],
+)
+def test_a_move_that_came_back_is_over_and_says_why(view: GroupView, told: str) -> None:
+    bans = {ban.node: ban.reason for ban in view.bans}
+    assert judge(of_move(2), seen(view), 300, bans) == Outcome(False, f"web: not moved: {told}")
+
+
+def test_a_ban_that_has_ended_meanwhile_is_still_the_reason() -> None:
+    back = seen(group("web", on(1, claim_term=5)))
+    outcome = judge(of_move(2), back, 300, {2: "test web-check: exit 1"})
+    assert outcome is not None
+    assert "exit 1" in outcome.text
+
+
+@pytest.mark.parametrize("left_s", [2.0, 4.0])
+def test_no_node_before_a_ban_ends_is_worth_waiting_only_within_the_limit(left_s: float) -> None:
+    away = {1: "only= leaves this node out", 2: "banned there for 3 s", 3: "never heard from"}
+    view = replace(NOWHERE, bans=[BAN], not_here=away)
+    outcome = judge(Goal("web"), seen(view), left_s)
+    if left_s > BAN.left_s:
+        assert outcome is None
+    else:
+        assert outcome is not None
+        assert outcome.text == (
+            "web: not reached: no node can run it before the ban of node 2 ends, in 3 s "
+            "(test web-check: exit 1); when that is mended: mosha cleanup web"
+        )
+    assert judge(Goal("web"), seen(replace(view, not_here={2: "banned"})), left_s) is None
+
+
+def test_a_stop_with_a_remark_and_a_stop_that_failed_are_over() -> None:
+    why = "stopped on node 2, but entry umount cannot execute"
+    view = group("web", on(2, "stop"), wanted="stop", ok=False, where=[], why=why, next="look")
+    assert judge(Goal("web"), seen(view), 300) == Outcome(False, f"web: not reached: {why}; look")
+    view = group("web", on(2, "stop", "FAILED"), ok=False, why="its stop entries failed on node 2")
+    outcome = judge(Goal("web"), seen(view), 300)
+    assert outcome is not None
+    assert "stop entries failed" in outcome.text
+    still = group("web", on(2, "stop", "STARTING"), wanted="stop", ok=False, why="still stop")
+    assert judge(Goal("web"), seen(still), 300) is None
+
+
+def reel(home: Home, *views: GroupView) -> FakeMonitor:
+    return FakeMonitor(home.rundir, report(), reports=[seen(view) for view in views])
+
+
+def banned(left_s: int) -> GroupView:
+    return replace(NOWHERE, why=f"no node can run it: node 1: banned there for {left_s} s: exit 3")
+
+
+def test_a_line_is_said_when_something_else_than_a_counting_number_changed(
+    mosha: Mosha, home: Home
+) -> None:
+    planned = [
+        group("web", on(1, "plan"), ok=False, why=f"planned on node 1: {n} of 2 votes")
+        for n in (1, 2)
+    ]
+    with reel(home, *(banned(left_s) for left_s in (20, 19, 18)), *planned, WEB):
+        said = mosha("start", "web", "--wait")
+    assert said.status == 0
+    assert said.err.splitlines() == [
+        "web: no node can run it: node 1: banned there for 20 s: exit 3",
+        "web: planned on node 1: 1 of 2 votes",
+        "web: start DONE on node 1",
+    ]
+
+
+def test_what_is_in_the_way_is_said_once_and_again_at_the_end_if_it_counted(
+    mosha: Mosha, home: Home
+) -> None:
+    stopping = group("web", on(2, "stop", "STARTING"), ok=False, why="stop STARTING on node 2")
+    with reel(home, stopping):
+        said = mosha("start", "web", "--wait", "--limit", "0")
+    assert said.status == 1
+    assert said.err == "web: stop STARTING on node 2\nmosha: web: not reached within 0 s\n"
+
+
+@pytest.mark.parametrize(("last", "status"), [(WEB, 1), (group("web", on(2, claim_term=4)), 0)])
+def test_programs_get_one_object_that_is_true_in_the_end(
+    mosha: Mosha, home: Home, last: GroupView, status: int
+) -> None:
+    with reel(home, WEB, last):
+        said = mosha("move", "web", "2", "--wait", "--limit", "0", "--json")
+    assert said.status == status
+    (line,) = said.out.splitlines()
+    assert json.loads(line)["ok"] is (status == 0)
+
+
+def test_what_is_refused_is_not_waited_for(mosha: Mosha, home: Home) -> None:
+    def refuse(_: MonitorRequest) -> MonitorReply:
+        return MonitorReply(ok=False, text="web is on node 1 already")
+
+    with FakeMonitor(home.rundir, report(nodes=[node(1, "self")]), refuse):
+        said = mosha("move", "web", "1", "--wait")
+    assert (said.status, said.err) == (1, "mosha: refused: web is on node 1 already\n")
