@@ -8,6 +8,7 @@ import signal
 import sys
 from types import FrameType
 
+from mosha.errors import HostError
 from tests.chaos.equip import Choices
 from tests.chaos.run import Outcome, run
 
@@ -22,10 +23,18 @@ def main() -> int:
     parser.add_argument(
         "--no-cgroups", action="store_true", help="nodes in which no cgroup v2 is mounted"
     )
+    parser.add_argument(
+        "--sshfs", action="store_true", help="nodes in network namespaces, sshfs between them"
+    )
     given = parser.parse_args()
+    choices = Choices(cgroups=not given.no_cgroups, sshfs=given.sshfs)
     seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
     signal.signal(signal.SIGTERM, _interrupted)
-    outcome = run(seed, given.minutes * 60, _say, choices=Choices(cgroups=not given.no_cgroups))
+    try:
+        outcome = run(seed, given.minutes * 60, _say, choices=choices)
+    except HostError as error:
+        _say(str(error))
+        return 2
     if given.minutes >= LONG_MINUTES:
         outcome.problems += [f"a long run without {kind}" for kind in outcome.never]
     _tell(outcome, given.minutes)
@@ -52,7 +61,10 @@ def _tell(outcome: Outcome, minutes: float) -> None:
     if outcome.problems:
         if outcome.kept:
             _say(f"files are kept in {outcome.kept}")
-        _say(f"again: make chaos MINUTES={minutes:g} SEED={outcome.world.seed}")
+        has = outcome.world.equipment
+        words = ["--no-cgroups"] * (not has.cgroups) + ["--sshfs"] * has.sshfs
+        options = f" ARGS='{' '.join(words)}'" if words else ""
+        _say(f"again: make chaos MINUTES={minutes:g} SEED={outcome.world.seed}{options}")
     else:
         _say(f"seed {outcome.world.seed}: nothing wrong")
 

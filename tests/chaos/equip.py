@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mosha.clinit import cgroups
-from tests.chaos import views
+from mosha.errors import HostError
+from tests.chaos import net, views
 from tests.chaos.machines import Machine
+from tests.chaos.net import Net
 from tests.chaos.schedule import Equipment, World
 from tests.chaos.sinks import Disk, File, Pipe, missing_disks
 from tests.e2e.cluster import Cluster
@@ -37,19 +39,27 @@ class Choices:
     """
 
     cgroups: bool = True
+    sshfs: bool = False
     shared: bool = True
 
 
 def look(choices: Choices) -> tuple[Equipment, list[str]]:
-    """Return what there is, and what is missing with the reasons."""
+    """Return what there is, and what is missing with the reasons.
+
+    Raises:
+        HostError: something that was asked for by name is missing.
+    """
     root = os.geteuid() == 0
     why = {
         "FUSE": views.missing(),
         "disks": missing_disks() if choices.shared else "not asked for",
         "threads": "" if root and PIDS_V1.is_dir() else "no pids controller",
     }
+    if choices.sshfs and (problem := net.missing()):
+        raise HostError(f"no sshfs between namespaces: {problem}")
     has = Equipment(
-        fuse=not why["FUSE"],
+        fuse=not why["FUSE"] and not choices.sshfs,
+        sshfs=choices.sshfs,
         cgroups=choices.cgroups,
         disks=not why["disks"],
         pids=not why["threads"],
@@ -59,7 +69,11 @@ def look(choices: Choices) -> tuple[Equipment, list[str]]:
 
 
 def give(
-    world: World, cluster: Cluster, machines: dict[int, Machine], ends: contextlib.ExitStack
+    world: World,
+    cluster: Cluster,
+    machines: dict[int, Machine],
+    network: Net | None,
+    ends: contextlib.ExitStack,
 ) -> None:
     """Give each node its log, and the words that begin it in its surroundings."""
     for number, machine in machines.items():
@@ -70,11 +84,22 @@ def give(
             machine.pids.mkdir()
             ends.callback(cgroups.remove, machine.pids)
             within += [*WITH_LIMIT, str(machine.pids)]
+        if network is not None:
+            within += network.within(number)
         if not world.equipment.cgroups:
             within += WITHOUT_CGROUPS
         if world.weak:
             within += WITHOUT_CAP_KILL
         machine.node.within = within
+
+
+def connect(world: World, cluster: Cluster, ends: contextlib.ExitStack) -> Net | None:
+    """Return the network of the nodes, if they shall have one."""
+    if not world.equipment.sshfs:
+        return None
+    if cluster.box is None:
+        raise HostError("no sshfs between namespaces: no cgroup v2 to hold what belongs to them")
+    return ends.enter_context(Net(cluster.base, world.nodes, cluster.box / "net"))
 
 
 def _name(cluster: Cluster) -> str:

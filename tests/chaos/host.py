@@ -166,6 +166,32 @@ def _lose_sockets(storm: Storm, fault: Fault) -> None:
     _and_more(storm, fault)
 
 
+# --- the network -------------------------------------------------------------------
+
+
+def _cut_cable(storm: Storm, fault: Fault) -> None:
+    assert storm.net is not None
+    storm.net.cut(fault.node)
+    storm.done(fault, effect=True)
+    storm.at(boottime() + fault.lasts, partial(storm.net.heal, fault.node))
+
+
+def _kill_sshfs(storm: Storm, fault: Fault) -> None:
+    assert storm.net is not None
+    pair = (fault.node, fault.peers[0])
+    storm.net.kill_mount(*pair)
+    storm.done(fault, effect=True)
+    storm.at(boottime() + fault.lasts, partial(storm.net.release_mount, *pair))
+
+
+def _kill_sshd(storm: Storm, fault: Fault) -> None:
+    assert storm.net is not None
+    if storm.net.daemons[fault.node].poll() is None:
+        storm.net.kill_daemon(fault.node)
+        storm.done(fault, effect=True)
+        storm.at(boottime() + fault.lasts, partial(storm.net.serve, fault.node))
+
+
 # --- settings ----------------------------------------------------------------------
 
 
@@ -270,6 +296,9 @@ def _unstandby(storm: Storm, by: int, node: int) -> None:
 
 
 FAULTS: dict[str, Callable[[Storm, Fault], None]] = {
+    "cut_cable": _cut_cable,
+    "kill_sshfs": _kill_sshfs,
+    "kill_sshd": _kill_sshd,
     "no_descriptors": _no_descriptors,
     "no_threads": _no_threads,
     "log_stopped": _log_stopped,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from msgspec import structs
+
 from mosha.cli.demo_overlaps import Ran
 from tests.chaos import kernel
 
@@ -26,6 +28,30 @@ class Record:
     ran: list[Ran]
     unleased: int
     lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoodStill:
+    """Processes of a machine that stood still from `since` on and was reset at `until`.
+
+    They did nothing any more, as those of a machine whose watchdog resets it; see the promise.
+    """
+
+    pids: frozenset[int]
+    since: float
+    until: float
+
+
+def without_still(ran: list[Ran], stood: list[StoodStill]) -> list[Ran]:
+    """Return the processes, each of a machine that stood still until its reset up to then only."""
+    return [
+        structs.replace(one, until=min([one.until, *(it.since for it in stood if _ended(one, it))]))
+        for one in ran
+    ]
+
+
+def _ended(one: Ran, still: StoodStill) -> bool:
+    return one.pid in still.pids and one.since <= still.since and still.until <= one.until
 
 
 @dataclass(slots=True)

@@ -21,7 +21,7 @@ from mosha.clock import boottime
 from tests.chaos import equip, kernel, verdict
 from tests.chaos.edits import TABLES, Book
 from tests.chaos.equip import Choices
-from tests.chaos.lives import KernelWitness
+from tests.chaos.lives import KernelWitness, without_still
 from tests.chaos.machines import Machine
 from tests.chaos.schedule import Fault, World, kinds, make_faults, make_world
 from tests.chaos.storm import Storm
@@ -116,8 +116,11 @@ def _live(
     if world.fences:
         _write_fence(directory, machines)
     views = _make_views(world, cluster, ends)
+    network = equip.connect(world, cluster, ends)
+    if views is not None or network is not None:
+        _give_views(cluster)
     ends.callback(_kill_all, machines)  # before the views go, and their frozen calls with them
-    equip.give(world, cluster, machines, ends)
+    equip.give(world, cluster, machines, network, ends)
     ends.callback(_kill_all, machines)  # before their logs go
     book = Book(cluster, world.groups)
     began = boottime()
@@ -125,7 +128,7 @@ def _live(
     def tell(text: str) -> None:
         say(f"{boottime() - began:7.2f}  {text}")
 
-    storm = Storm(world, cluster, machines, views, book, tell)
+    storm = Storm(world, cluster, machines, views, network, book, tell)
     chance = random.Random(world.seed)  # noqa: S311 - faults, not secrets
     for table in TABLES:
         book.edit(1, table, chance, how="renamed", valid=True)
@@ -181,10 +184,10 @@ def _judge(storm: Storm, outcome: Outcome, witness: KernelWitness | None) -> Non
     ran = noted
     if witness is not None:
         record = witness.end()
-        ran = record.ran
+        ran = without_still(record.ran, storm.stood_still)
         if record.lost:
             problems.append(f"the kernel dropped {record.lost} reports: nothing is proved")
-        problems += verdict.unseen(noted, ran)
+        problems += verdict.unseen(noted, record.ran)
         outcome.facts |= {"processes": len(ran), "processes_without_lease": record.unleased}
     overlaps, disorder = verdict.owners_at_once(ran), verdict.terms_out_of_order(ran)
     problems += [*overlaps, *disorder]
@@ -234,11 +237,15 @@ def _make_views(world: World, cluster: Cluster, ends: contextlib.ExitStack) -> V
     base = cluster.base
     views = Views(base, base / "mfs", world.seed)
     ends.callback(views.close)
-    views.open(range(1, world.nodes + 1))
+    return views.open(range(1, world.nodes + 1))
+
+
+def _give_views(cluster: Cluster) -> None:
+    """Let each node look at the directories through its own mounts."""
+    base = cluster.base
     for number, node in cluster.nodes.items():
         text = node.config.read_text()
         node.config.write_text(text.replace(f'"{base}/mfs"', f'"{base}/v{number}"'))
-    return views
 
 
 def _write_fence(directory: Path, machines: dict[int, Machine]) -> None:

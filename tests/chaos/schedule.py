@@ -26,9 +26,13 @@ FILE_ERRORS = (errno.EIO, errno.ESTALE, errno.ENOENT, errno.ENOSPC)
 
 @dataclass(frozen=True, slots=True)
 class Equipment:
-    """What the machine has for a run; `disks` are loop devices, `pids` is a pids controller."""
+    """What the machine has for a run; `disks` are loop devices, `pids` is a pids controller.
+
+    `sshfs` stands for a network of the nodes in place of the file system that lies (`fuse`).
+    """
 
     fuse: bool = False
+    sshfs: bool = False
     cgroups: bool = True
     disks: bool = False
     pids: bool = False
@@ -52,6 +56,7 @@ class World:
     def __str__(self) -> str:
         fence = "a fence that kills" if self.fences else "no fence"
         view = "one FUSE mount a node" if self.equipment.fuse else "one plain directory"
+        view = "sshfs between namespaces" if self.equipment.sshfs else view
         return (
             f"seed {self.seed}: {self.nodes} nodes, groups {' '.join(self.groups)},"
             f" timeout {self.timeout_s:g} s, {fence}, {view}, a fault each {self.gap_s:g} s"
@@ -144,6 +149,7 @@ HOST_WEIGHTS: dict[str, int] = {
     "half_edit": 2,
     "verb": 5,
 }
+NET_WEIGHTS = {"cut_cable": 8, "kill_sshfs": 5, "kill_sshd": 3}
 DISK_WEIGHTS = {"log_full": 2, "log_frozen": 3}
 PIDS_WEIGHTS = {"no_threads": 2}
 VERBS = ("restart", "move", "standby", "fail", "cleanup", "start", "stop")
@@ -159,6 +165,7 @@ def kinds(world: World) -> dict[str, int]:
         WEIGHTS
         | HOST_WEIGHTS
         | (FUSE_WEIGHTS if has.fuse else {})
+        | (NET_WEIGHTS if has.sshfs else {})
         | (DISK_WEIGHTS if has.disks else {})
         | (PIDS_WEIGHTS if has.pids else {})
     )
@@ -174,7 +181,7 @@ def make_world(seed: int, has: Equipment) -> World:
         nodes=nodes,
         groups=(*plain, "stubborn", "forks", *(["foreign"] if has.root else [])),
         timeout_s=chance.choice((3.0, 3.5, 4.0)),
-        fences=has.cgroups and has.fuse and chance.random() < 0.4,
+        fences=has.cgroups and (has.fuse or has.sshfs) and chance.random() < 0.4,
         gap_s=chance.choice((1.5, 2.0, 3.0)),
         logs=tuple(sorted(logs[:nodes], key=lambda _log: chance.random())),
         # Without cgroups nobody can end a process that may not be signalled.
@@ -281,6 +288,13 @@ def _logging(kind_of_log: str, low: float, high: float) -> _Maker:
     return make
 
 
+def _mount(world: World, chance: random.Random, kind: str, at: float) -> Fault:
+    """The mount of one peer on one node."""
+    fault = _lasting(0.0, 2.0)(world, chance, kind, at)
+    others = [node for node in range(1, world.nodes + 1) if node != fault.node]
+    return replace(fault, peers=(chance.choice(others),))
+
+
 def _descriptors(world: World, chance: random.Random, kind: str, at: float) -> Fault:
     """One daemon may have no more descriptors than it has, and a few."""
     fault = _lasting(0.2, 1.5)(world, chance, kind, at)
@@ -336,6 +350,9 @@ _MAKERS: dict[str, _Maker] = {
     **dict.fromkeys(DIRECTORY_FAULTS, _directory),
     "partition": _cut,
     "one_way": _cut,
+    "cut_cable": _lasting(0.3, 3.0),
+    "kill_sshfs": _mount,
+    "kill_sshd": _lasting(0.2, 3.0),
     "no_descriptors": _descriptors,
     "no_threads": _threads,
     "log_stopped": _logging("pipe", 0.3, 2.5),

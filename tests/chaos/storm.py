@@ -22,7 +22,9 @@ from functools import partial
 from mosha.clock import boottime
 from tests.chaos import host
 from tests.chaos.edits import TABLES, Book, Wish
+from tests.chaos.lives import StoodStill
 from tests.chaos.machines import Machine
+from tests.chaos.net import Net
 from tests.chaos.schedule import DIRECTORY_FAULTS, Fault, World
 from tests.chaos.views import Views
 from tests.e2e.cluster import Cluster
@@ -32,6 +34,8 @@ STEP_S = 0.05
 LOOK_EVERY_S = 0.5
 COMMAND_LIMIT_S = 30.0
 STATUSES_KEPT = 40
+REMOUNT_EVERY_S = 2.0
+"""RestartSec= of conf/mfs@.service."""
 
 
 @dataclass(slots=True)
@@ -54,6 +58,7 @@ class Storm:
     cluster: Cluster
     machines: dict[int, Machine]
     views: Views | None
+    net: Net | None
     book: Book
     say: Callable[[str], None]
     exercised: Counter[str] = field(default_factory=Counter)
@@ -63,10 +68,12 @@ class Storm:
     # Earlier clstats of each node, and the nodes that are on standby.
     statuses: dict[int, deque[bytes]] = field(default_factory=dict)
     standby: set[int] = field(default_factory=set)
+    stood_still: list[StoodStill] = field(default_factory=list)
     _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _commands: list[Command] = field(default_factory=list)
     _began: float = 0.0
+    _remount_at: float = 0.0
     _faults_on: int = 0
 
     # --- the loop --------------------------------------------------------------------
@@ -118,6 +125,9 @@ class Storm:
 
     def _supervise(self) -> None:
         now = boottime()
+        if self.net is not None and now > self._remount_at:
+            self.net.remount_dead()
+            self._remount_at = now + REMOUNT_EVERY_S
         for number, machine in self.machines.items():
             near = self.world.timeout_s
             blamed = any(a - near <= now <= b + near for a, b in self.disturbed.get(number, []))
@@ -292,11 +302,14 @@ class Storm:
     def _stop_node_long(self, fault: Fault) -> None:
         """Stop a whole node; when it could go on, the watchdog has reset it."""
         machine = self.machines[fault.node]
-        paused = machine.pause(machine.node.processes())
+        pids = machine.node.processes()
+        paused = machine.pause(pids)
+        stood = boottime()
         machine.down += 1
         self.done(fault, paused.handles)
 
         def reset() -> None:
+            self.stood_still.append(StoodStill(frozenset(pids), stood, boottime()))
             machine.reset()
             paused.go_on()
             _return(machine)

@@ -178,6 +178,14 @@ def test_two_nodes_at_once_and_two_claims_of_one_node_overlap(
     assert verdict.terms_out_of_order([ran[3], *ran[:3]])
 
 
+def test_what_stood_still_until_its_machine_was_reset_lived_until_it_did() -> None:
+    lines = ("1.0 9.0 g 1 5 start 77 a", "2.0 9.0 g 1 5 start 78 b", "1.0 7.0 g 1 5 start 79 c")
+    text = "\n".join((*lines, "end 0\n"))
+    still = lives.StoodStill(frozenset({77, 79}), 4.0, 8.0)
+    ran = lives.without_still(lives.read_record(text).ran, [still])
+    assert {one.pid: one.until for one in ran} == {77: 4.0, 78: 9.0, 79: 7.0}
+
+
 def test_a_record_that_is_not_whole_is_no_proof() -> None:
     line = "1.0 2.0 g 1 5 start 77 main of g\n"
     record = lives.read_record(line + "3.0 4.0 g 1 5 stop 78 x\nend 2\n")

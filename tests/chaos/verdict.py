@@ -40,7 +40,13 @@ EXPECTED = frozenset(
 """Events of level warning and above that faults of these kinds explain."""
 
 EXPLAINED: dict[str, tuple[str, ...]] = {
-    "no_descriptors": ("entry_failed", "guard_failed", "memory_failed", "watch_failed"),
+    "no_descriptors": (
+        "client_refused",
+        "entry_failed",
+        "guard_failed",
+        "memory_failed",
+        "watch_failed",
+    ),
     "no_threads": ("entry_failed", "guard_failed", "memory_failed", "watch_failed"),
     "log_stopped": ("output_dropped",),
     "log_gone": ("output_dropped",),
