@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import click
 
@@ -24,7 +24,8 @@ class NoDaemonError(HostError):
 def exit_status_of(command: Callable[[], object]) -> int:
     """Run a command and return its exit status; what went wrong is told on stderr.
 
-    An error that is the user's or the host's is its message, one of ours keeps its traceback.
+    An error that is the user's or the host's is its message, one of ours keeps its traceback;
+    so it is with several at once, which a task group has raised.
     """
     try:
         result = command()
@@ -37,8 +38,14 @@ def exit_status_of(command: Callable[[], object]) -> int:
     except BugError:
         raise
     except MoshaError as error:
-        click.echo(f"mosha: {error}", err=True)
-        return status_of_error(error)
+        return _told([error])
+    except ExceptionGroup as group:
+        errors = _leaves(group)
+        if any(
+            not isinstance(error, MoshaError) or isinstance(error, BugError) for error in errors
+        ):
+            raise
+        return _told(errors)
     return result if isinstance(result, int) else AS_WANTED
 
 
@@ -50,7 +57,20 @@ def show_mistyped(error: click.ClickException, program: str) -> None:
     click.echo(f"{program}: {message[:1].lower()}{message[1:]}", err=True)
 
 
-def status_of_error(error: MoshaError) -> int:
+def _told(errors: Sequence[Exception]) -> int:
+    """Print each message once; return the exit status of the first."""
+    for text in dict.fromkeys(map(str, errors)):
+        click.echo(f"mosha: {text}", err=True)
+    return status_of_error(errors[0])
+
+
+def _leaves(error: Exception) -> list[Exception]:
+    if not isinstance(error, ExceptionGroup):
+        return [error]
+    return [leaf for part in error.exceptions for leaf in _leaves(part)]
+
+
+def status_of_error(error: Exception) -> int:
     """Return the exit status that an error stands for."""
     if isinstance(error, NoDaemonError):
         return NO_DAEMON

@@ -122,6 +122,24 @@ def test_an_error_of_user_or_host_is_its_message_and_no_traceback(
     assert capsys.readouterr().err == f"mosha: {error}\n"
 
 
+def test_several_errors_of_the_host_at_once_are_their_messages(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    inner = ExceptionGroup("tasks", [HostError("no disk"), HostError("no thread")])
+
+    def fail() -> None:
+        raise ExceptionGroup("tasks", [inner, HostError("no disk")])
+
+    assert exit_status_of(fail) == 1
+    assert capsys.readouterr().err == "mosha: no disk\nmosha: no thread\n"
+
+    def break_down() -> None:
+        raise ExceptionGroup("tasks", [inner, BugError("impossible")])
+
+    with pytest.raises(ExceptionGroup):
+        exit_status_of(break_down)
+
+
 def test_an_error_of_ours_keeps_its_traceback() -> None:
     def fail() -> None:
         raise BugError("impossible")
