@@ -14,13 +14,12 @@ import os
 import time
 from pathlib import Path
 
-from mosha.host.line_queue import LineQueue
+from mosha.host.line_queue import RETRY_S, LineQueue
 from mosha.host.log_stream import of_stderr
 
 QUEUE_MAX_BYTES = 8 << 20
 """So much waits for a disk that does not write; some ten thousand lines."""
 
-RETRY_S = 1.0
 MODE = 0o640  # what services write may be in it
 
 
@@ -39,7 +38,8 @@ class LogFile:
         self.max_bytes = max_bytes
         self.keep = keep
         self._retry_s = retry_s
-        self.lines = LineQueue(str(path), self._put, max_bytes=QUEUE_MAX_BYTES)
+        queue = LineQueue(str(path), self._put, max_bytes=QUEUE_MAX_BYTES, retry_s=retry_s)
+        self.lines = queue
         self._told = ""
         self._fd = -1
         self._size = 0

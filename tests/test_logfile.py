@@ -76,7 +76,7 @@ def test_a_full_disk_is_told_once_and_what_was_lost_is_counted_afterwards(
     path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path.symlink_to("/dev/full")
-    file = LogFile(path, max_bytes=1000, keep=1, retry_s=0.0)
+    file = LogFile(path, max_bytes=1000, keep=1, retry_s=0.01)
     for number in range(20):
         file.write(f"{number}\n")
         wait_until(lambda: file.lines.idle)
@@ -99,7 +99,7 @@ def test_a_directory_that_is_not_there_stops_nobody(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "gone" / "mosha.log"
-    file = LogFile(path, max_bytes=1000, keep=1, retry_s=0.0)
+    file = LogFile(path, max_bytes=1000, keep=1, retry_s=0.01)
     file.write("one\n")
     wait_until(lambda: file.lines.lost)
     wait_until(lambda: file.lines.idle and of_stderr().lines.idle)
@@ -109,6 +109,20 @@ def test_a_directory_that_is_not_there_stops_nobody(
     file.write("two\n")
     wait_until(lambda: lines_of(path)[-1:] == ["two"])
     file.close()
+
+
+def test_a_disk_that_is_mended_gets_the_count_though_nothing_more_is_logged(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "gone" / "mosha.log"
+    file = LogFile(path, max_bytes=1000, keep=1, retry_s=0.01)
+    file.write("one\n")
+    wait_until(lambda: file.lines.lost)
+    path.parent.mkdir()
+    wait_until(lambda: not file.trouble)
+    file.close()
+    (gap,) = lines_of(path)
+    assert json.loads(gap)["lines"] == 1
 
 
 def test_what_a_disk_does_not_take_in_time_is_dropped_and_counted(path: Path) -> None:

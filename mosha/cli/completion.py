@@ -72,12 +72,12 @@ def _known(ctx: click.Context) -> tuple[list[str], list[str]]:
     """Return the groups and the nodes of the cluster, nothing if the monitor does not say."""
     # A command that is run, not completed, does without these.
     from mosha.cli.ask import ask_report  # noqa: PLC0415
-    from mosha.cli.settings import load_settings  # noqa: PLC0415
+    from mosha.cli.settings import settings_to_ask  # noqa: PLC0415
     from mosha.errors import MoshaError  # noqa: PLC0415
 
     given = ctx.params.get("config") or ctx.find_root().params.get("config")
     try:
-        report, _data = ask_report(load_settings(given), COMPLETION_LIMIT_S)
+        report, _data = ask_report(settings_to_ask(given), COMPLETION_LIMIT_S)
     except MoshaError:
         return [], []
     return [group.group for group in report.groups], [str(each.node) for each in report.nodes]

@@ -38,6 +38,13 @@ def config_path(given: str | None) -> Path | None:
     return CONFIG_PATH if CONFIG_PATH.exists() else None
 
 
+def hand_down(given: str | None) -> None:
+    """Have commands that this process starts, entries and fencing, find the same settings."""
+    path = config_path(given)
+    if path is not None:
+        os.environ[CONFIG_VARIABLE] = str(path.absolute())
+
+
 def read_bytes(path: Path) -> bytes:
     """Return the bytes of a file that the user named.
 

@@ -12,7 +12,7 @@ from mosha.cli.completion import node_argument
 from mosha.cli.config import config_option
 from mosha.cli.exits import NOT_AS_WANTED
 from mosha.cli.help_text import Command
-from mosha.cli.settings import load_settings
+from mosha.cli.settings import settings_to_ask
 from mosha.control.protocol import Confirm
 from mosha.errors import UsageError
 from mosha.formats.hastat import Report
@@ -37,7 +37,7 @@ def command(config: str | None, *, yes: bool, as_json: bool, node: int) -> int:
 
     Exit status: 0 taken; 1 refused (node NODE is alive, or was never seen); 3 no monitor answers.
     """
-    settings = load_settings(config)
+    settings = settings_to_ask(config)
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError(f"nobody to ask: if node {node} is dead, say so with --yes")

@@ -16,7 +16,7 @@ from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED, NO_DAEMON
 from mosha.cli.help_text import Command
 from mosha.cli.output import go_on
-from mosha.cli.settings import load_settings
+from mosha.cli.settings import settings_to_ask
 from mosha.control.client import NoAnswerError, open_streams
 from mosha.control.protocol import AskEvents, MonitorReply
 from mosha.core.transitions import ABSENT
@@ -57,7 +57,7 @@ def command(
 
     Exit status: 0 shown; 3 no monitor answers, or it went away while it was followed.
     """
-    settings = load_settings(config)
+    settings = settings_to_ask(config)
     sieve = _Sieve(frozenset(group), frozenset(node))
     printer = _Printer(colours=wants_colours(color), as_json=as_json)
     if not follow:

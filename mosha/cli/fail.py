@@ -9,7 +9,7 @@ from mosha.cli.ask import ask
 from mosha.cli.completion import groups
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
-from mosha.cli.settings import load_settings
+from mosha.cli.settings import settings_to_ask
 from mosha.control.protocol import FailGroup
 from mosha.errors import UsageError
 from mosha.formats.names import one_line
@@ -27,7 +27,8 @@ def command(config: str | None, *, reason: str, as_json: bool, group: str | None
 
     For an entry that watches what the group needs: as after a failed test, the group is stopped
     here in good order, this node keeps off it for `ban` seconds, and another one takes it. In an
-    entry of cltab GROUP is known from its environment (MOSHA_GROUP).
+    entry of cltab GROUP and the settings are known from its environment (MOSHA_GROUP,
+    MOSHA_CONFIG).
 
     Examples:
         mosha fail web
@@ -38,5 +39,5 @@ def command(config: str | None, *, reason: str, as_json: bool, group: str | None
     if not group:
         raise UsageError("which group? write mosha fail GROUP; MOSHA_GROUP is not set")
     request = FailGroup(group=group, reason=one_line(reason) or REASON)
-    reply = ask(load_settings(config), request)
+    reply = ask(settings_to_ask(config), request)
     return tell(reply.text, ok=reply.ok, as_json=as_json)

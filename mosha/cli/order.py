@@ -5,7 +5,7 @@ from __future__ import annotations
 from mosha.cli.answer import see_through, tell
 from mosha.cli.ask import ask, ask_report
 from mosha.cli.progress import Goal, before_move
-from mosha.cli.settings import load_settings
+from mosha.cli.settings import settings_to_ask
 from mosha.control.calls import CALL_LIMIT_S
 from mosha.control.protocol import GiveOrder
 from mosha.core.replication import spread_limit_s
@@ -16,7 +16,7 @@ def give(
     config: str | None, order: GiveOrder, *, limit_s: float | None = None, as_json: bool
 ) -> int:
     """Give an order; `limit_s`: wait at most so long until what it orders has come about."""
-    settings = load_settings(config)
+    settings = settings_to_ask(config)
     answer_s = CALL_LIMIT_S + spread_limit_s(settings.timing.heartbeat_s) + (limit_s or 0.0)
     goal = Goal(order.group)
     if limit_s is not None and order.verb == Verb.MOVE:

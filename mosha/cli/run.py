@@ -9,7 +9,7 @@ import anyio
 import click
 
 from mosha import logs
-from mosha.cli.config import config_option
+from mosha.cli.config import config_option, hand_down
 from mosha.cli.help_text import Command
 from mosha.cli.settings import load_settings
 from mosha.formats.settings import Settings
@@ -50,6 +50,7 @@ def command(config: str | None, *, debug: bool = False, no_clinit: bool = False)
     Exit status: 0 left as asked; 1 could not run, or had to stop; 2 wrong settings.
     """
     settings = load_settings(config)
+    hand_down(config)
     level = "debug" if debug else settings.log_level
     file = _log_file(settings)
     stream = take_stderr()

@@ -10,7 +10,7 @@ from mosha.cli.completion import group_argument
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
 from mosha.cli.progress import Goal, limit_option, wait_option
-from mosha.cli.settings import load_settings
+from mosha.cli.settings import settings_to_ask
 from mosha.control.calls import CALL_LIMIT_S
 from mosha.control.protocol import SetWish
 from mosha.core.replication import spread_limit_s
@@ -65,7 +65,7 @@ def command(
 
 def edit_wish(config: str | None, request: SetWish, *, limit_s: float | None, as_json: bool) -> int:
     """Have a wish edited, print the answer, and wait for the group if `limit_s` says how long."""
-    settings = load_settings(config)
+    settings = settings_to_ask(config)
     answer_s = CALL_LIMIT_S + spread_limit_s(settings.timing.heartbeat_s)
     reply = ask(settings, request, answer_s)
     if limit_s is None:

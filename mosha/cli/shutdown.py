@@ -11,7 +11,7 @@ from mosha.cli.answer import tell
 from mosha.cli.ask import no_daemon
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
-from mosha.cli.settings import load_settings
+from mosha.cli.settings import settings_to_ask
 from mosha.control.calls import NoAnswerError
 from mosha.control.protocol import Leave, MonitorReply
 from mosha.errors import HostError
@@ -39,7 +39,7 @@ def command(config: str | None, *, wait: bool, as_json: bool) -> int:
     Exit status: 0 under way, with --wait done; 1 refused, or gone
     without having left, for want of a clinit; 3 no monitor answers.
     """
-    reply = _leave(load_settings(config), wait=wait)
+    reply = _leave(settings_to_ask(config), wait=wait)
     return tell(reply.text, ok=reply.ok, as_json=as_json)
 
 
@@ -60,7 +60,9 @@ def _leave(settings: Settings, *, wait: bool) -> MonitorReply:
             return MonitorReply(ok=True, text="this node is leaving")
         except (FileNotFoundError, ConnectionError) as error:
             raise no_daemon(path, error) from error
-        except (OSError, msgspec.MsgspecError) as error:
+        except OSError as error:
+            raise HostError(f"cannot talk to {path}: {error.strerror or error}") from error
+        except msgspec.MsgspecError as error:
             raise HostError(f"cannot talk to {path}: {error}") from error
     if reply is None:
         raise no_daemon(path, NoAnswerError(f"the monitor at {path} went away without a word"))

@@ -9,7 +9,7 @@ from mosha.cli.completion import groups
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
-from mosha.cli.settings import load_settings
+from mosha.cli.settings import settings_to_ask
 from mosha.errors import UsageError
 from mosha.formats.hastat import render_hastat, render_perl
 
@@ -47,7 +47,7 @@ def command(config: str | None, *, group: str, as_json: bool, watch: bool, form:
     """
     if as_json and form == "perl":
         raise UsageError("--json and --format perl exclude each other")
-    settings = load_settings(config)
+    settings = settings_to_ask(config)
     if watch:
         if group:
             raise UsageError("--watch shows all groups; leave GROUP out")

@@ -9,7 +9,7 @@ import select
 import click
 
 from mosha import notify
-from mosha.cli.config import config_option
+from mosha.cli.config import config_option, hand_down
 from mosha.cli.exits import AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.cli.settings import load_settings
@@ -48,6 +48,7 @@ def command(config: str | None, *, stop: bool) -> int:
     if stop:
         _stop(settings)
     else:
+        hand_down(config)
         words = ClinitPlace.of(settings, own_number(settings)).command()
         environment = {**os.environ, **_fitting_watchdog(settings)}
         os.execve(words[0], words, environment)  # noqa: S606 - to become it is the point

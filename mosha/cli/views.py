@@ -15,7 +15,7 @@ from mosha.cli.ask import ask_report
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
-from mosha.cli.settings import load_settings
+from mosha.cli.settings import settings_to_ask
 from mosha.errors import HostError, UsageError
 from mosha.formats.hastat import REPORT_MAX_BYTES, Report, UnreadableReport, parse_hastat
 from mosha.formats.names import node_number
@@ -23,7 +23,7 @@ from mosha.formats.settings import Settings
 from mosha.formats.views import Views, compare
 from mosha.host.files import read_file
 from mosha.monitor.mfs import Layout
-from mosha.monitor.workers import HungError, Worker
+from mosha.monitor.workers import HungError, Worker, reason
 
 READ_LIMIT_S = 3.0
 """A local file takes a millisecond and a slow mount tenths of a second; others hang."""
@@ -51,7 +51,7 @@ def command(config: str | None, *, as_json: bool) -> int:
     Exit status: 0 all views were read and agree; 1 otherwise, also if there is nobody to agree
     with; 2 no node is known.
     """
-    settings = load_settings(config)
+    settings = settings_to_ask(config)
     views = asyncio.run(_gather(settings))
     if as_json:
         data = msgspec.json.encode(msgspec.to_builtins(views, str_keys=True))
@@ -96,7 +96,7 @@ async def _nodes(settings: Settings, own: Report | None) -> list[int]:
     try:
         names = await Worker("directories").call(partial(_names, base), limit_s=READ_LIMIT_S)
     except (OSError, HungError) as error:
-        raise UsageError(f"no node is known, and {base} cannot be read: {error}") from error
+        raise UsageError(f"no node is known, and {base} cannot be read: {reason(error)}") from error
     found = sorted(node for name in names if (node := node_number(name)) is not None)
     if not found:
         raise UsageError(f"no node is known: none in the settings, no directory in {base}")

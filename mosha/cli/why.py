@@ -9,7 +9,7 @@ from mosha.cli.completion import group_argument
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
-from mosha.cli.settings import load_settings
+from mosha.cli.settings import settings_to_ask
 from mosha.control.protocol import Explain
 from mosha.core.reasons import Explanation
 from mosha.errors import HostError, UsageError
@@ -44,7 +44,7 @@ def explain(config: str | None, request: Explain) -> Explanation:
         UsageError: nobody knows the group.
         NoDaemonError, HostError: as `ask`.
     """
-    reply = ask(load_settings(config), request)
+    reply = ask(settings_to_ask(config), request)
     if not reply.ok:
         raise UsageError(reply.text)
     try:

@@ -243,7 +243,7 @@ class Forker:
             # Messages with a boundary: each request is one, and so is its answer.
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         except OSError as error:
-            raise HostError(f"cannot start the fork server: {error}") from error
+            raise HostError(f"cannot start the fork server: {error.strerror or error}") from error
         fd = theirs.fileno()
         words = [str(fd), str(os.getpid()), self._mark, str(self._tree or "")]
         try:
@@ -257,7 +257,7 @@ class Forker:
             )
         except OSError as error:
             ours.close()
-            raise HostError(f"cannot start the fork server: {error}") from error
+            raise HostError(f"cannot start the fork server: {error.strerror or error}") from error
         finally:
             theirs.close()
         if self._files is not None:  # it has not forked yet: nobody has asked it to

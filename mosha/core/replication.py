@@ -111,7 +111,7 @@ def judge_local(
     it agreed with what is in force. A copy of one of them is only out of date, and nobody wrote
     it. Equal times are no edit (H4.1): the version in force stays. `held` is the version that the
     file showed last: an edit of that one is no old text, if it is older than what has come into
-    force meanwhile, and is joined with it.
+    force meanwhile, and is joined with it; the same text with another time is no edit.
     """
     version = found.version
     if version is None:
@@ -126,7 +126,7 @@ def judge_local(
         return Verdict(Do.WRITE)
     if in_force and version.mtime_ns <= in_force.mtime_ns and not (ahead_s(in_force, now_ns)):
         if held and held != in_force and version.mtime_ns > held.mtime_ns and not found.mistakes:
-            return Verdict(Do.ADOPT)
+            return Verdict(Do.WRITE if version.digest == held.digest else Do.ADOPT)
         return Verdict(Do.DISCARD, found.mistakes or _older(version, in_force))
     ahead = ahead_s(version, now_ns)
     if ahead:

@@ -2,7 +2,8 @@
 
 Whoever writes a line never waits. The thread may: for a reader that stands still, for a terminal
 that is held (Ctrl-S), for a file system that is frozen. What does not fit into the queue
-meanwhile is dropped and counted, and the count is a line of the log when it can be.
+meanwhile is dropped and counted, and the count is a line of the log when it can be: with the next
+line, or by itself, for it is tried again and again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from datetime import UTC, datetime
 Gap = Callable[[int, str], bytes]
 """Makes the line that stands for lost ones: of their number, and why."""
 
+RETRY_S = 1.0
+
 NOT_IN_TIME = "it does not take them in time"
 
 
@@ -24,11 +27,20 @@ class LineQueue:
 
     Args:
         subject: where the lines go, for people; also the name of the thread.
-        put: called in the thread with lines; reports those that are lost to `lose`.
+        put: called in the thread with lines, or with none if only the number of those that were
+            lost is to be written; reports those that are lost to `lose`.
         max_bytes: how much may wait, what is being written included.
+        retry_s: how long after a failure the number of lost lines is tried again, without news.
     """
 
-    def __init__(self, subject: str, put: Callable[[list[bytes]], None], *, max_bytes: int) -> None:
+    def __init__(
+        self,
+        subject: str,
+        put: Callable[[list[bytes]], None],
+        *,
+        max_bytes: int,
+        retry_s: float = RETRY_S,
+    ) -> None:
         self.subject = subject
         self.max_bytes = max_bytes
         self.gap_line: Gap = json_gap
@@ -36,6 +48,7 @@ class LineQueue:
         self.queued_bytes = 0
         self.news = threading.Condition()
         self._put = put
+        self._retry_s = retry_s
         self._reason = ""
         self._queue: deque[bytes] = deque()
         self._busy = False
@@ -110,8 +123,9 @@ class LineQueue:
             with self.news:
                 self._busy = False
                 while not self._queue and not self._closing:
-                    self.news.wait()
-                if not self._queue:
+                    if not self.news.wait(self._retry_s if self.lost else None) and self.lost:
+                        break
+                if not self._queue and self._closing:
                     break
                 # What gathers while it is not taken is written in one go.
                 lines = list(self._queue)

@@ -16,7 +16,7 @@ from mosha.clock import boottime
 from mosha.formats import hastat
 from mosha.host.files import write_atomically
 from mosha.monitor.mfs import Layout
-from mosha.monitor.workers import HungError, Worker
+from mosha.monitor.workers import HungError, Worker, reason
 
 # It is for people: no more often than they can read.
 EVERY_S = 0.2
@@ -78,7 +78,7 @@ class HastatFile:
             self._cost_s = making_s + rendering_s
             self._reporter.trouble("hastat", "")
         except (OSError, HungError) as error:
-            self._reporter.trouble("hastat", f"cannot write {self._path}: {error}")
+            self._reporter.trouble("hastat", f"cannot write {self._path}: {reason(error)}")
         return every_s
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from mosha import logs
+from mosha.errors import MoshaError
+from mosha.formats.mistakes import Mistakes
 from mosha.formats.settings import Settings
 from mosha.monitor.daemon import Monitor
 
@@ -13,16 +15,36 @@ from mosha.monitor.daemon import Monitor
 LIVE = ("ban", "start_grace", "fencing", "log_level")
 
 
+TROUBLE = "settings"
+
+
+def refusal(error: MoshaError) -> str:
+    """Return in a line that settings are refused: the first mistake, and how many there are."""
+    first, *more = str(error).splitlines()
+    many = f"{error.total} mistakes, the first: " if isinstance(error, Mistakes) and more else ""
+    return (
+        f"the settings are refused, those of before stay in force: {many}{first}; then have them"
+        " read again (systemctl reload mosha, or SIGHUP)"
+    )
+
+
 def reload(monitor: Monitor) -> str:
     """Read the settings again and return, in a line, what that changed.
 
     Raises:
-        UsageError: mistakes, all of them. Nothing has changed then.
+        UsageError: mistakes, all of them. Nothing has changed then, and it is a trouble of this
+            host until settings without mistakes are read.
+        HostError: they cannot be read; the same.
     """
     monitor.replicator.look()
     if monitor.read_settings is None:
         return "no settings file: only the tables were looked at"
-    new = monitor.read_settings()
+    try:
+        new = monitor.read_settings()
+    except MoshaError as error:
+        monitor.trouble(TROUBLE, refusal(error))
+        raise
+    monitor.trouble(TROUBLE, "")
     changed = [name for name in Settings.__struct_fields__ if _differs(monitor.settings, new, name)]
     live = [name for name in changed if name in LIVE]
     later = [name for name in changed if name not in LIVE]

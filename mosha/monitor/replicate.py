@@ -24,7 +24,7 @@ from mosha.core.tables import STOP_LEVEL, Change, Cltab, Hactl, Wish
 from mosha.errors import HostError, UsageError
 from mosha.formats.agreement import Doubt, against_cltab, unknown_group
 from mosha.formats.hactl import OPTIONS, parse_hactl, render_wish, set_wish
-from mosha.monitor.table_files import REMARKS_MAX
+from mosha.monitor.table_files import few
 from mosha.monitor.table_keeper import Keeper, Means
 from mosha.monitor.table_own import OwnFile
 from mosha.monitor.table_peers import PeerVersions
@@ -285,7 +285,7 @@ class Replicator:
         wishes = hactl.wishes.values() if hactl else ()
         doubts = ((wish, _doubt(wish, cltab)) for wish in wishes)
         found = [f"hactl:{w.line}: {d.told}; {d.remedy}" for w, d in doubts if d is not None]
-        return remarks + found[:REMARKS_MAX]
+        return [*remarks, *few(found, HACTL)]
 
 
 def _unknown_groups(hactl: Hactl | None, cltab: Cltab | None) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -160,9 +161,16 @@ def parse_table(data: bytes, file: str, name: str) -> Table:
 
 
 def remarks(data: bytes, name: str) -> tuple[str, ...]:
-    """Return what is allowed in a text but hardly meant, a line each, REMARKS_MAX at most."""
+    """Return what is allowed in a text but hardly meant, a line each, not too many."""
     found = hactl_warnings(data, name) if name == HACTL else ()
-    return tuple(str(warning) for warning in found[:REMARKS_MAX])
+    return few([str(warning) for warning in found], name)
+
+
+def few(lines: Sequence[str], name: str) -> tuple[str, ...]:
+    """Return the first REMARKS_MAX of these lines about the table `name`, and how many follow."""
+    rest = len(lines) - REMARKS_MAX
+    more = (f"{name}: and {rest} more line{'s' * (rest > 1)} of this kind",) if rest > 0 else ()
+    return (*lines[:REMARKS_MAX], *more)
 
 
 def told(error: Mistakes) -> str:

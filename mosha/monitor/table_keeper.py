@@ -24,7 +24,7 @@ from mosha.formats.mistakes import Mistakes
 from mosha.monitor.table_files import InForce, Seen, Table, parse_table, remarks, told
 from mosha.monitor.table_join import Joined, join
 from mosha.monitor.table_store import TableStore
-from mosha.monitor.workers import HungError, Worker
+from mosha.monitor.workers import Worker, reason
 
 DISK = 0
 """Stands among the nodes, the sources of refusals, for the local disk."""
@@ -46,6 +46,10 @@ class Means(Struct, frozen=True):
 SHOWN_MAX = 64
 """How many versions are remembered that the own file may still show: so many edits can pass while
 the own directory cannot be written."""
+
+NOTE_NS = 900 * 10**9
+"""How long a warning stands of what is over, such as an edit that was put aside: long enough for
+who made it, or for what watches `mosha status`, and no reason to be woken an hour later."""
 
 
 class Refusal(Struct, frozen=True):
@@ -74,6 +78,7 @@ class Keeper:
         self._changed = changed
         self._refusals: dict[int, Refusal] = {}
         self._notices: dict[str, str] = {}
+        self._notes_end_ns: dict[str, int] = {}
         self._adopting = asyncio.Lock()
 
     @property
@@ -123,6 +128,18 @@ class Keeper:
             self._changed()
         return former != text
 
+    def note(self, key: str, text: str) -> None:
+        """Set a warning of something that has happened: it goes by itself after a while."""
+        self._notes_end_ns[key] = self.means.wall_ns() + NOTE_NS
+        self.notice(key, text)
+
+    def drop_old_notes(self) -> None:
+        """Take away the warnings of what has happened long ago."""
+        now_ns = self.means.wall_ns()
+        for key in [key for key, end_ns in self._notes_end_ns.items() if now_ns >= end_ns]:
+            del self._notes_end_ns[key]
+            self.notice(key, "")
+
     async def load(self) -> None:
         """Bring into force what was so when this node was running last."""
         store = self.means.store
@@ -149,10 +166,11 @@ class Keeper:
         self.shown = (*self.shown, version)[-SHOWN_MAX:]
 
     async def adopt(self, new: InForce, origin: int) -> bool:
-        """Bring a version into force unless a newer one is; tell whether it is in force.
+        """Bring a version into force unless a newer one is; tell whether what it says is in force.
 
         `origin` is the node that has it. One that was made beside what is in force is joined with
-        that, be it newer or older. On failure the reason is among the refusals.
+        that, be it newer or older; it may bring nothing that is not in force already. On failure
+        the reason is among the refusals.
         """
         async with self._adopting:
             now_ns = self.means.wall_ns()
@@ -161,6 +179,8 @@ class Keeper:
             joined = await self._join(new, now_ns)
             if joined is not None:
                 new = joined.text
+                if new.version == self.version:
+                    return not joined.lost
             if not is_newer(new.version, self.version, now_ns):
                 return False
             if not await self._store(new, now_ns):
@@ -201,9 +221,10 @@ class Keeper:
         lost = ", ".join(joined.lost)
         self.log.info("table_joined", origin=origin, lost=lost, **named(joined.text.version))
         if lost:
-            self._notices["lost"] = (
+            self.note(
+                "lost",
                 f"{self.name}: {lost} was edited on two nodes at once; the later edit holds, the "
-                f"other one is in {joined.kept}"
+                f"other one is in {joined.kept}",
             )
 
     async def _store(self, new: InForce, now_ns: int) -> bool:
@@ -233,15 +254,6 @@ class Keeper:
         if table is None or self.force is None:
             return False
         return _size(table) == 0 < _size(self.force.table)
-
-
-def reason(error: Exception) -> str:
-    """Return why a call failed, in words that stay the same when it fails so again."""
-    if isinstance(error, HungError):
-        return "no answer from the file system"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error)
 
 
 def named(version: TableVersion) -> dict[str, object]:

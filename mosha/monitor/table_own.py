@@ -36,8 +36,9 @@ from mosha.monitor.table_files import (
     replace_table,
     shown_beside,
 )
-from mosha.monitor.table_keeper import Keeper, named, reason
+from mosha.monitor.table_keeper import Keeper, named
 from mosha.monitor.table_store import Fate
+from mosha.monitor.workers import reason
 
 SETTLE_TURNS_MAX = 10
 """A file that is still changing after so many looks is left to the next heartbeat."""
@@ -81,6 +82,7 @@ class OwnFile:
                 self._keeper.notice("own", f"{self._path}: cannot be read: {reason(error)}")
                 return
             self._keeper.notice("own", "")
+            self._keeper.drop_old_notes()
             if self._seen is not None:
                 await self._treat(self._seen)
 
@@ -247,7 +249,7 @@ class OwnFile:
             return
         if await self._write(seen):
             keeper.log.warning("table_discarded", reason=why, fate=fate, kept=str(kept))
-            keeper.notice("aside", f"{why}; it was put aside as {kept}")
+            keeper.note("aside", f"{why}; it was put aside as {kept}")
             keeper.clear(me)
 
     async def _keep_text(self, seen: Seen, fate: Fate) -> Path:

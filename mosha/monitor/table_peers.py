@@ -17,7 +17,8 @@ from mosha.core.replication import ahead_s, choose_peer, is_newer
 from mosha.core.status import TableVersion
 from mosha.errors import HostError
 from mosha.monitor.table_files import Seen, in_force, read_table, shown_beside
-from mosha.monitor.table_keeper import Keeper, named, reason
+from mosha.monitor.table_keeper import Keeper, named
+from mosha.monitor.workers import reason
 
 FETCH_PAUSES_S = (0.05, 0.2, 0.5)
 """A peer may publish a version a moment before its file shows it. After these pauses its next

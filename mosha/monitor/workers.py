@@ -172,3 +172,12 @@ def _serve(jobs: queue.SimpleQueue[_Job[object] | None]) -> None:
     while (job := jobs.get()) is not None:
         job.run()
         del job  # while the thread waits it holds on to nothing
+
+
+def reason(error: Exception) -> str:
+    """Return why a call failed, in words that stay the same when it fails so again."""
+    if isinstance(error, HungError):
+        return "no answer from the file system"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error)

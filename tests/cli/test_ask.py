@@ -224,3 +224,28 @@ def test_a_socket_of_another_user_leaves_it_unknown_how_things_are(
         said = mosha("status")
     assert said.status == 3
     assert "sudo mosha status" in said.err
+
+
+@pytest.mark.parametrize("mistake", ["tiemout = 3", "timeout = 60s", "mynode = 'x'"])
+def test_a_monitor_is_asked_though_its_settings_have_mistakes_by_now(
+    mosha: Mosha, home: Home, mistake: str
+) -> None:
+    home.config.write_text(f"{home.config.read_text()}\n{mistake}\n")
+    with FakeMonitor(home.rundir, report()):
+        said = mosha("status")
+    assert "NODE" in said.out
+    assert str(home.config) in said.err
+    assert "runs on with the settings of before and is asked all the same" in said.err
+    assert mosha("status").status == 2  # nobody runs: the mistakes are what matters
+
+
+@pytest.mark.parametrize("mistake", ["rundri = '/nowhere'", "rundir = 7", "rundir ="])
+def test_a_monitor_that_may_be_another_nodes_is_not_asked(
+    mosha: Mosha, home: Home, mistake: str
+) -> None:
+    lines = home.config.read_text().splitlines()
+    kept = [line for line in lines if "rundir" not in line or mistake.startswith("rundri")]
+    home.config.write_text("\n".join([*kept, mistake, ""]))
+    with FakeMonitor(home.rundir, report()) as monitor:
+        said = mosha("status")
+    assert (said.status, monitor.asked) == (2, [])

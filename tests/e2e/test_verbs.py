@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -79,6 +80,17 @@ def test_what_a_watcher_found_failed_moves_and_is_tried_again_after_a_cleanup(
     status, said = say(patient, idle, "cleanup", "a")
     assert status == 0, said
     wait_until(lambda: not any(g.bans for g in patient.nodes[idle].report().groups))
+
+
+def test_a_watcher_in_an_entry_finds_the_monitor_of_its_node(patient: Cluster) -> None:
+    """All nodes are on one machine, each with settings of its own."""
+    failed = f"{sys.executable} -m mosha.cli.main fail --reason 'no answer'"
+    watcher = f"w:w-watch:start:once:test $MOSHA_NODE != 2 || {failed}\n"
+    patient.write_tables((), cltab=watcher, hactl="w start prefer=2\n")
+    patient.start()
+    wait_until(lambda: patient.places().get("w") not in (None, [2]), 45.0)
+    bans = [(b.node, b.reason) for g in patient.nodes[1].report().groups for b in g.bans]
+    assert bans == [(2, "no answer")]
 
 
 def test_a_node_stays_on_standby_over_a_restart_and_votes(patient: Cluster) -> None:

@@ -110,6 +110,22 @@ def test_what_cannot_be_written_is_lost_and_the_reason_is_known(
     assert stream.write("one\ntwo\n") == 8
     wait_until(lambda: stream.lines.lost == 2)
     assert stream.trouble == f"lines of the log are lost: stderr: {os.strerror(reason)}"
+    stream.drain()  # or its thread would write into whatever gets this descriptor next
+
+
+def test_a_disk_that_has_room_again_gets_the_count_though_nothing_more_is_logged(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "log"
+    fd = os.open("/dev/full", os.O_WRONLY | os.O_CLOEXEC)
+    stream = LogStream(fd, "stderr")
+    stream.write("one\n")
+    wait_until(lambda: stream.lines.lost == 1)
+    os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), fd)
+    wait_until(lambda: not stream.trouble)
+    stream.drain()
+    assert json.loads(path.read_text())["lines"] == 1
+    os.close(fd)
 
 
 def test_a_disk_that_has_room_again_gets_the_count_first(tmp_path: Path) -> None:

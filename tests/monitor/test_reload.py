@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from mosha.errors import UsageError
-from mosha.formats.settings import Fencing, FencingMethod, Settings
+from mosha.formats.settings import Fencing, FencingMethod, Settings, parse_settings
 from mosha.monitor.daemon import Monitor
 from mosha.monitor.reload import LIVE, reload
 from tests.monitor.house import prepared, settings
@@ -94,6 +94,27 @@ def test_mistakes_change_nothing(monitor: Monitor) -> None:
     with pytest.raises(UsageError, match="tiemout"):
         reload(monitor)
     assert monitor.settings == before
+
+
+def test_refused_settings_are_a_trouble_until_they_are_mended(
+    monitor: Monitor, change: Change
+) -> None:
+    def mistaken() -> Settings:
+        return parse_settings(b"tiemout = 3\nmynode = 'x'\n", "mosha.toml")
+
+    monitor.read_settings = mistaken
+    with pytest.raises(UsageError):
+        reload(monitor)
+    (trouble,) = monitor.troubles
+    assert trouble.startswith(
+        "the settings are refused, those of before stay in force: 2 mistakes, the first:"
+        " mosha.toml:1:1: unknown key: 'tiemout'; did you mean 'timeout'"
+    )
+    assert trouble.endswith("then have them read again (systemctl reload mosha, or SIGHUP)")
+    assert trouble in " ".join(monitor.report().problems)
+    change()
+    reload(monitor)
+    assert monitor.troubles == []
 
 
 def test_what_may_change_while_running_are_settings() -> None:

@@ -282,6 +282,17 @@ async def test_a_level_that_nobody_knows_is_a_problem_in_status(
         )
 
 
+async def test_of_many_lines_that_are_hardly_meant_the_first_and_their_number_are_told(
+    cluster: Cluster, one: Host
+) -> None:
+    async with cluster.running():
+        one.edited("".join(f"nosuch{number} start\n" for number in range(1, 9)))
+        await until(lambda: one.tables.warnings)
+        *lines, rest = one.tables.warnings
+        assert [line.partition(":")[2][0] for line in lines] == list("12345")
+        assert rest == "hactl: and 3 more lines of this kind"
+
+
 async def test_a_wish_that_reaches_no_other_node_is_a_failure_in_words(
     cluster: Cluster, three: list[Host]
 ) -> None:

@@ -126,6 +126,42 @@ async def test_an_edit_beside_a_newer_version_that_is_on_its_way_here_is_kept(
         assert other.history(".discarded") == []
 
 
+async def test_a_file_that_only_got_another_time_is_no_edit_of_that_moment(
+    three: tuple[Cluster, list[Host]],
+) -> None:
+    """As `cp` of the text in force over it does, which is the remedy for a text that is refused."""
+    cluster, hosts = three
+    async with cluster.running():
+        cluster.connect()
+        await cluster.agree(WISHES)
+        hosts[1].edited(WISHES, age_s=2)
+        hosts[2].edited(WISHES.replace("a start", "a stop"), age_s=1)
+        assert await settled(hosts) == "a stop\nb start\nc start\n"
+        assert warnings(hosts) == []
+        assert hosts[1].history(".discarded") == []
+
+
+async def test_an_edit_that_another_one_has_too_is_not_put_aside(
+    three: tuple[Cluster, list[Host]],
+) -> None:
+    cluster, hosts = three
+    one, other = hosts[:2]
+    async with cluster.running():
+        cluster.connect()
+        await cluster.agree(WISHES)
+        async with other.replicator._own[HACTL]._looking:
+            one.edited(WISHES.replace("start", "stop", 2))
+            await until(lambda: (one.in_force() or "").count("stop") == 2)
+            cluster.heartbeat()
+            version = one.tables.versions[HACTL]
+            await until(lambda: other.tables.versions[HACTL] == version)
+            other.edit(WISHES.replace("start", "stop", 1), age_s=SPARE_S)
+        other.replicator.look()
+        assert await settled(hosts) == "a stop\nb stop\nc start\n"
+        assert warnings(hosts) == []
+        assert other.history(".discarded") == []
+
+
 async def test_two_new_entries_with_one_tag_are_no_table_and_the_loser_is_told(
     three: tuple[Cluster, list[Host]],
 ) -> None:

@@ -18,6 +18,7 @@ from mosha.core.tables import Wish
 from mosha.errors import HostError
 from mosha.formats.mistakes import FILE_MAX_BYTES
 from mosha.monitor.table_files import Text, _unreadable, read_table, replace_table
+from mosha.monitor.table_keeper import NOTE_NS
 from tests.monitor.table_cluster import BAR, CLTAB_TEXT, FOO, Cluster, Host
 from tests.waiting import until
 
@@ -101,6 +102,19 @@ async def test_an_edit_that_is_older_is_put_aside_and_nothing_is_lost(
         assert discarded["kept"] in warning
         one.edited(BAR)
         await until(lambda: one.agrees(BAR) and not one.tables.warnings)
+
+
+async def test_what_was_put_aside_is_no_problem_for_ever(cluster: Cluster) -> None:
+    later_ns = 0
+    one = cluster.add(1, wall_ns=lambda: time.time_ns() + later_ns)
+    one.edit(FOO, age_s=60)
+    one.edit(CLTAB_TEXT, CLTAB, age_s=60)
+    async with cluster.running():
+        one.edited(BAR, age_s=65)
+        await until(lambda: one.agrees(FOO) and one.tables.warnings)
+        later_ns = NOTE_NS
+        one.replicator.look()
+        await until(lambda: not one.tables.warnings)
 
 
 async def test_half_of_a_table_waits_for_its_other_half(cluster: Cluster, one: Host) -> None:
