@@ -5,27 +5,28 @@ Exit status: 0 accepted, 1 refused or impossible here, 2 wrong usage, 3 no daemo
 
 from __future__ import annotations
 
-import asyncio
 import os
-import socket as sockets
 import sys
 from pathlib import Path
-from typing import Any, NoReturn, TextIO, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO, cast
 
 import click
-from msgspec import Struct
-from msgspec.structs import replace
 
 from mosha.cli import output
 from mosha.cli.exits import AS_WANTED, NO_DAEMON, NOT_AS_WANTED, WRONG_USAGE, show_mistyped
 from mosha.cli.garbage import end, kept
 from mosha.cli.help_text import Command
-from mosha.control.calls import HungDaemonError, NoAnswerError, NotAllowedError, call
-from mosha.control.protocol import Ask, ClinitRequest, Reread, Shutdown, Tell
 from mosha.errors import HostError, UsageError
-from mosha.formats.cltab import parse_variables
-from mosha.formats.settings import LOG_FILE_KEEP_DEFAULT, LOG_FILE_MAX_BYTES_DEFAULT
-from mosha.formats.settings_rules import LOG_FILE_MIN_BYTES, LOG_FILES_MAX
+from mosha.formats.log_limits import (
+    LOG_FILE_KEEP_DEFAULT,
+    LOG_FILE_MAX_BYTES_DEFAULT,
+    LOG_FILE_MIN_BYTES,
+    LOG_FILES_MAX,
+)
+
+if TYPE_CHECKING:
+    from mosha.control.calls import NoAnswerError
+    from mosha.control.protocol import ClinitRequest
 
 DEFAULT_CLTAB = "/etc/cltab"
 DEFAULT_SOCKET = "/var/run/clinit/clinit.s"
@@ -35,7 +36,7 @@ CALL_LIMIT_S = 20.0
 REREAD_WORDS = ((":::ALL:::", ":::REREAD:::"), ("::ALL::", "::REREAD::"))
 
 
-class _Given(Struct, frozen=True):
+class _Given(NamedTuple):
     """The command line, with what cltab overrides (C1.6)."""
 
     daemon: bool
@@ -139,6 +140,9 @@ def main(**options: Any) -> None:
         clinit -v web stop   stop it, and show all groups
         clinit -k            halt all groups and end the daemon
     """
+    # A question for help, and one wrong word, need neither a protocol nor a daemon.
+    from mosha.control.calls import NoAnswerError  # noqa: PLC0415
+
     try:
         status = _run(_with_variables(_Given(**options)))
         sys.stdout.flush()
@@ -153,6 +157,8 @@ def main(**options: Any) -> None:
 
 
 def _remedy(error: NoAnswerError) -> str:
+    from mosha.control.calls import HungDaemonError, NotAllowedError  # noqa: PLC0415
+
     if isinstance(error, NotAllowedError):
         return "ask as the user that it runs as"
     if isinstance(error, HungDaemonError):
@@ -172,12 +178,14 @@ def _with_variables(given: _Given) -> _Given:
     """
     if given.managed:
         return given
+    from mosha.formats.cltab import parse_variables  # noqa: PLC0415 - a question for help needs none
+
     try:
         variables = parse_variables(given.cltab.read_bytes())
     except OSError:
         return given
     paths: dict[str, Any] = {name: Path(value) for name, value in variables.items()}
-    return replace(given, **paths)
+    return given._replace(**paths)
 
 
 def _run(given: _Given) -> int:
@@ -187,6 +195,8 @@ def _run(given: _Given) -> int:
         return _be_daemon(given)
     if len(given.words) > 2 or (given.shutdown and given.words):
         raise UsageError("give a group and a level, or a level, or nothing, or -k; see --help")
+    from mosha.control.calls import call  # noqa: PLC0415
+
     reply = call(given.socket, _request(given), CALL_LIMIT_S)
     text, *more = reply.text.splitlines() or [""]
     click.echo(text, err=not reply.ok)  # the original's words, and nothing before them (C4.1)
@@ -198,15 +208,20 @@ def _run(given: _Given) -> int:
 
 
 def _request(given: _Given) -> ClinitRequest:
+    from mosha.control.protocol import Reread, Shutdown, Tell  # noqa: PLC0415
+
     if given.shutdown:
         return Shutdown()
     if not given.words or given.words in REREAD_WORDS:
         return Reread()
-    group = given.words[0] if len(given.words) == 2 else sockets.gethostname()  # C4.15
+    group = given.words[0] if len(given.words) == 2 else os.uname().nodename  # C4.15
     return Tell(group=group, level=given.words[-1], node=given.node)
 
 
 def _print_groups(path: Path) -> None:
+    from mosha.control.calls import call  # noqa: PLC0415
+    from mosha.control.protocol import Ask  # noqa: PLC0415
+
     update = call(path, Ask(), CALL_LIMIT_S).update
     for report in sorted(update.groups, key=lambda report: report.group) if update else ():
         click.echo(f"{report.group} {report.level} {report.state}")
@@ -215,6 +230,8 @@ def _print_groups(path: Path) -> None:
 def _be_daemon(given: _Given) -> int:
     # A client must not pay for the imports of the daemon.
     with kept():
+        import asyncio  # noqa: PLC0415
+
         from mosha import logs  # noqa: PLC0415
         from mosha.clinit.daemon import run_clinit  # noqa: PLC0415
         from mosha.clinit.options import ClinitOptions  # noqa: PLC0415

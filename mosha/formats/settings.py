@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from mosha.core import timing as times
+from mosha.formats import log_limits
 from mosha.formats import settings_rules as rules
 from mosha.formats.mistakes import Findings, Mistake, Mistakes, readable_lines
 from mosha.formats.names import nearest
@@ -30,11 +31,6 @@ SOCKET_PATH_MAX_BYTES = 107
 
 CLINIT_SOCKET = "clinit.s"
 MONITOR_SOCKET = "mosha.s"
-
-LOG_FILE_MAX_BYTES_DEFAULT = 10 << 20
-"""Some days of a quiet cluster, and what an editor still opens."""
-
-LOG_FILE_KEEP_DEFAULT = 5
 
 FENCING_LIMIT_DEFAULT_S = 30.0
 """Power switches answer within seconds; a hung one must not hold up the next method."""
@@ -100,8 +96,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     watch: Literal["auto", "events", "poll"] = "auto"
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
     log_file: str = ""
-    log_file_max_bytes: int = LOG_FILE_MAX_BYTES_DEFAULT
-    log_file_keep: int = LOG_FILE_KEEP_DEFAULT
+    log_file_max_bytes: int = log_limits.LOG_FILE_MAX_BYTES_DEFAULT
+    log_file_keep: int = log_limits.LOG_FILE_KEEP_DEFAULT
     fencing: Fencing = Fencing()
 
     @property
@@ -175,8 +171,10 @@ _RULES: dict[str, rules.Rule] = {
     "watch": rules.one_of(rules.WATCHES),
     "log_level": rules.one_of(rules.LOG_LEVELS),
     "log_file": rules.path_or_nothing,
-    "log_file_max_bytes": rules.whole_number(rules.LOG_FILE_MIN_BYTES, rules.LOG_FILE_MAX_BYTES),
-    "log_file_keep": rules.whole_number(1, rules.LOG_FILES_MAX),
+    "log_file_max_bytes": rules.whole_number(
+        log_limits.LOG_FILE_MIN_BYTES, log_limits.LOG_FILE_MAX_BYTES
+    ),
+    "log_file_keep": rules.whole_number(1, log_limits.LOG_FILES_MAX),
     "fencing": rules.table,
 }
 _FENCING_RULES: dict[str, rules.Rule] = {"methods": rules.tables, "required": rules.yes_or_no}

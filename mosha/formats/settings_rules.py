@@ -21,12 +21,6 @@ TABLES_MAX = 20
 
 SECONDS_MAX = 1e9
 
-LOG_FILE_MIN_BYTES = 4 << 10
-"""A single line can have twice that; a smaller file would be rotated at every line."""
-
-LOG_FILE_MAX_BYTES = 1 << 40
-LOG_FILES_MAX = 1000
-
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 QUORUM_POLICIES = ("majority", "adaptive")
 WATCHES = ("auto", "events", "poll")

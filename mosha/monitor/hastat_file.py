@@ -25,6 +25,9 @@ WRITE_LIMIT_S = 5.0
 # cluster are rewritten less often, and `every_s` says so.
 REWRITE_SHARE = 0.002
 REWRITES_PER_TIMEOUT = 4
+# And while changes come all the time, this part: when a thousand groups start, each view takes as
+# long as ten of them, and they all wait for it.
+CHANGE_SHARE = 0.1
 
 
 class Reporter(Protocol):
@@ -58,8 +61,9 @@ class HastatFile:
         while True:
             seen = self._reporter.news
             every_s = await self._write()
-            await anyio.sleep(EVERY_S)
-            with anyio.move_on_after(every_s - EVERY_S):
+            pause_s = min(every_s, max(EVERY_S, self._cost_s / CHANGE_SHARE))
+            await anyio.sleep(pause_s)
+            with anyio.move_on_after(every_s - pause_s):
                 await self._reporter.next_change(seen)
 
     async def _write(self) -> float:

@@ -27,6 +27,7 @@ import mosha
 from tests.bench import (
     brain,
     coldstart,
+    crowds,
     failover,
     idle,
     logs,
@@ -43,6 +44,7 @@ BENCHES: dict[str, tuple[Callable[[Plan], list[Figure]], str]] = {
     "respawn": (respawn.run, "a killed process and its successor"),
     "start": (starting.run, "200 entries at once"),
     "stop": (stopping.run, "1000 entries stopped, and who has to wait meanwhile"),
+    "crowd": (crowds.run, "a thousand groups at once: a busy clinit is not a hung one"),
     "failover": (failover.run, "a node dies, a node leaves"),
     "coldstart": (coldstart.run, "three nodes and ten groups from nothing"),
     "idle": (idle.run, "CPU and memory with nothing to do"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import msgspec
 import pytest
 
 from mosha.formats import hastat
-from mosha.monitor.hastat_file import EVERY_S, REWRITES_PER_TIMEOUT, HastatFile
+from mosha.monitor.hastat_file import CHANGE_SHARE, EVERY_S, REWRITES_PER_TIMEOUT, HastatFile
 from mosha.monitor.mfs import Layout
 from mosha.monitor.report import Surroundings, make
 from tests.core.story import one_of_three
@@ -28,6 +29,7 @@ class Reporter:
         self.layout = Layout(base, "var")
         self.news = 0
         self.reports = 0
+        self.making_s = 0.0
         self.troubles: list[str] = []
         self._changed = asyncio.Event()
         self._node = one_of_three().nodes[1]
@@ -39,6 +41,9 @@ class Reporter:
 
     def report(self) -> hastat.Report:
         self.reports += 1
+        until_s = time.monotonic() + self.making_s
+        while time.monotonic() < until_s:
+            pass
         made = make(self._node, Surroundings(warnings=[f"news {self.news}"]), 1000.0)
         timing = msgspec.structs.replace(
             made.timing, heartbeat_s=0.1, timeout_s=REWRITES_PER_TIMEOUT * REWRITTEN_S
@@ -91,6 +96,18 @@ async def test_many_changes_make_few_writes(reporter: Reporter) -> None:
         await asyncio.sleep(0)
     await until(lambda: reporter.written() == "news 100")
     assert reporter.reports <= 2 + (loop.time() - began) / EVERY_S
+
+
+async def test_a_view_that_takes_long_to_make_is_made_less_often(reporter: Reporter) -> None:
+    reporter.making_s = 0.04
+    await until(lambda: reporter.written() == "news 0")
+    loop = asyncio.get_running_loop()
+    began, reports = loop.time(), reporter.reports
+    while loop.time() < began + 1.0:
+        reporter.tell()
+        await asyncio.sleep(0)
+    assert reporter.reports - reports <= 1 + 1.0 * CHANGE_SHARE / reporter.making_s
+    await until(lambda: reporter.written() == f"news {reporter.news}")
 
 
 async def test_without_a_change_it_is_rewritten_in_a_part_of_timeout_and_says_so(

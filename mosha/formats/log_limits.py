@@ -1,0 +1,17 @@
+"""How big a log file may be, and how many old ones are kept: bounds and defaults.
+
+In a module of its own: the help of `clinit` needs no more of the settings than this.
+"""
+
+from __future__ import annotations
+
+LOG_FILE_MIN_BYTES = 4 << 10
+"""A single line can have twice that; a smaller file would be rotated at every line."""
+
+LOG_FILE_MAX_BYTES_DEFAULT = 10 << 20
+"""Some days of a quiet cluster, and what an editor still opens."""
+
+LOG_FILE_KEEP_DEFAULT = 5
+
+LOG_FILE_MAX_BYTES = 1 << 40
+LOG_FILES_MAX = 1000
