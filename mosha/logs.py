@@ -63,6 +63,7 @@ EVENTS: dict[str, str] = {
     "lease_ended": "a deadline of a group passed, so long ago (late_s): the stop or kill begins",
     "output": "a line that a process of an entry wrote (fields tag, pid, stream, text)",
     "output_dropped": "lines were dropped: of a flooding process, or what the log did not take",
+    "cltab_missing": "clinit of a new node has no cltab yet, and runs nothing",
     "cltab_refused": "cltab has mistakes; the last good one stays in force",
     "cltab_loaded": "a new cltab is in force in clinit",
     "client_refused": "a client was refused: wrong user, malformed request or too slow",

@@ -46,11 +46,22 @@ def remedy(error: Exception, *, systemd: bool) -> str:
     if isinstance(error, NotAllowedError):
         return "ask as the user that mosha runs as, as in `sudo mosha status`"
     if isinstance(error, HungDaemonError):
-        if systemd:
-            return "it hangs: systemctl restart mosha keeps the groups running"
-        return "it hangs: end it with SIGUSR1 and start it again (mosha run), the groups stay"
+        return _wake_or_end(error, systemd=systemd)
     start = "systemctl start mosha" if systemd else "mosha run"
     return f"start the monitor ({start}), or name its settings (--config FILE)"
+
+
+def _wake_or_end(error: HungDaemonError, *, systemd: bool) -> str:
+    """Return what to do about a monitor that hangs; a handler of signals would hang with it."""
+    number = str(error.pid) if error.pid else "PID"
+    if error.stopped:
+        return f"its process {number} is stopped: kill -CONT {number}"
+    end = "systemctl kill -s KILL mosha" if systemd else f"kill -KILL {number}"
+    start = "systemd starts it again" if systemd else "start it again (mosha run)"
+    return (
+        f"it hangs: end it ({end}), and {start}; its groups run on until the lease ends, and then "
+        "elsewhere"
+    )
 
 
 def has_unit() -> bool:

@@ -123,7 +123,8 @@ _ENDED = {
 
 def sentence(one: Happening) -> str:
     """Return an event in words, without its time."""
-    after = _ENDED.get(one.kind, "gone")
+    # With a cause it has not ended by itself: its node has gone.
+    after = "gone" if one.cause else _ENDED.get(one.kind, "gone")
     change = one.after if one.after != ABSENT else after
     if one.before != ABSENT and (one.after != ABSENT or one.kind == "group"):
         change = f"{one.before} -> {change}"

@@ -6,7 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mosha.cli.status_page import BAD, GOOD, MOVING, OLD, TITLE, age_text
+from mosha.cli.layout import BAD, GOOD, MOVING, OLD, TITLE, Item
+from mosha.cli.status_page import age_text
 from mosha.core.reasons import Explanation, Holds
 
 _WORDS = {Holds.YES: Text("yes"), Holds.NO: Text("NO", BAD), Holds.MOOT: Text("-", OLD)}
@@ -18,10 +19,11 @@ def explanation_page(explanation: Explanation) -> RenderableType:
     if explanation.asked is not None:
         subject += f" on node {explanation.asked}"
     style = f"bold {GOOD}" if explanation.ok else BAD
-    answer = Table.grid(padding=(0, 1, 0, 0))
-    answer.add_row(Text(f"{subject}:", TITLE), Text(explanation.verdict, style))
+    head = Text(f"{subject}:", TITLE)
+    answer: list[RenderableType] = [Item(head, Text(explanation.verdict, style), indent=0)]
     if explanation.next:
-        answer.add_row(Text("next:", MOVING), explanation.next)
+        step = Text("next:".ljust(head.cell_len), MOVING)
+        answer.append(Item(step, Text(explanation.next), indent=0))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=TITLE)
     table.add_column("RULE", no_wrap=True)
     table.add_column("HOLDS", no_wrap=True)
@@ -33,4 +35,4 @@ def explanation_page(explanation: Explanation) -> RenderableType:
         age = "now" if reason.age_s is None else age_text(reason.age_s)
         said_by = f"node {reason.said_by}"
         table.add_row(reason.rule, _WORDS[reason.holds], fact, said_by, age)
-    return Group(answer, Text(), table)
+    return Group(*answer, Text(), table)

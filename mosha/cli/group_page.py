@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mosha.cli.status_page import BAD, GAP, GOOD, MOVING, OLD, TITLE, age_text
+from mosha.cli.layout import BAD, GAP, GOOD, MOVING, OLD, TITLE, plain, remedy, table
+from mosha.cli.status_page import age_text
 from mosha.formats.hastat import HEARD, EntryState, GroupView, Report
 
 
@@ -21,7 +21,7 @@ def group_page(report: Report, name: str) -> RenderableType:
     verdict = Text("as wanted", f"bold {GOOD}") if view.ok else Text(view.why or "NOT OK", BAD)
     parts: list[RenderableType] = [Text.assemble((f"{name}: ", TITLE), verdict)]
     if view.next:
-        parts.append(Padding(Text.assemble(("-> ", MOVING), view.next), (0, 0, 0, GAP)))
+        parts.append(remedy(view.next, GAP))
     parts += [Text(), _places(report, view)]
     if view.entries:
         parts += [Text(), _entries(view), *_output(view)]
@@ -35,7 +35,7 @@ def group_page(report: Report, name: str) -> RenderableType:
 
 
 def _places(report: Report, view: GroupView) -> Table:
-    table = _table("NODE", "IS AT", "HEARD", "NOT WELL")
+    made = table("NODE", "IS AT", "HEARD", "NOT WELL")
     standings = {node.node: node for node in report.nodes}
     for instance in view.instances:
         node = standings.get(instance.node)
@@ -46,7 +46,7 @@ def _places(report: Report, view: GroupView) -> Table:
             f"{it.tag} {it.kind} {age_text(it.for_s)}" + (f": {it.text}" if it.text else "")
             for it in instance.troubles
         )
-        table.add_row(
+        made.add_row(
             f"{instance.node}{here}{doubt}",
             f"{instance.level} {instance.state}",
             age_text(instance.age_s),
@@ -55,16 +55,16 @@ def _places(report: Report, view: GroupView) -> Table:
         )
     for ban in view.bans:
         told = Text(f"banned: {ban.reason}", MOVING)
-        table.add_row(str(ban.node), "-", "-", told)
+        made.add_row(str(ban.node), "-", "-", told)
     wanted = view.wanted + (f", on node {_list(view.only)} only" if view.only else "")
-    table.title, table.title_justify, table.title_style = f"Wanted: {wanted}", "left", ""
-    return table
+    made.title, made.title_justify, made.title_style = f"Wanted: {wanted}", "left", ""
+    return made
 
 
 def _entries(view: GroupView) -> Table:
-    table = _table("ENTRY", "MODE", "STATE", "PID", "FOR", "RESTARTS", "LAST EXIT")
+    made = table("ENTRY", "MODE", "STATE", "PID", "FOR", "RESTARTS", "LAST EXIT")
     for entry in view.entries:
-        table.add_row(
+        made.add_row(
             entry.tag,
             entry.mode,
             Text(entry.state, _style(entry)),
@@ -73,7 +73,7 @@ def _entries(view: GroupView) -> Table:
             str(entry.restarts),
             entry.error or entry.exit or "-",
         )
-    return table
+    return made
 
 
 def _style(entry: EntryState) -> str:
@@ -90,15 +90,8 @@ def _output(view: GroupView) -> Iterator[RenderableType]:
         yield Text()
         yield Text.assemble((entry.tag, TITLE), f": {entry.command}")
         for line in entry.said:
-            yield Padding(Text(line), (0, 0, 0, GAP))
+            yield plain(line)
 
 
 def _list(numbers: list[int]) -> str:
     return ", ".join(map(str, numbers))
-
-
-def _table(*heads: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style=TITLE)
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    return table

@@ -35,9 +35,9 @@ def command(config: str | None, *, debug: bool = False, no_clinit: bool = False)
     none answers; clinit and the processes survive the death of the monitor, and the next
     one takes them over.
 
-    The log goes to stderr: JSON lines, or lines for people on a terminal and with --debug
-    (`mosha logs` makes the former into the latter); with `log_file` in the settings the JSON
-    lines go there. SIGTERM, SIGINT and SIGQUIT stop all groups here and leave; SIGUSR1 ends
+    The log goes to stderr: JSON lines, which `mosha logs` reads, or on a terminal and with
+    --debug short lines of its own, in UTC; with `log_file` in the settings the JSON lines go
+    there. SIGTERM, SIGINT and SIGQUIT stop all groups here and leave; SIGUSR1 ends
     the monitor and leaves the groups running, for the next monitor to take over; SIGHUP reads
     the settings and both tables again. A monitor whose terminal is closed leaves as well, unless
     it was started with nohup.
@@ -47,7 +47,8 @@ def command(config: str | None, *, debug: bool = False, no_clinit: bool = False)
         mosha run --config ./node1.toml --debug
         mosha run 2>> /var/log/mosha.log
 
-    Exit status: 0 left as asked; 1 could not run, or had to stop; 2 wrong settings.
+    Exit status: 0 left as asked; 1 could not run, or had to stop; 2 wrong settings: a mistake in
+    them, or the rundir or the node number of another monitor that runs.
     """
     settings = load_settings(config)
     hand_down(config)

@@ -11,18 +11,16 @@ from datetime import datetime
 
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from mosha.cli.layout import BAD, GAP, GOOD, MOVING, OLD, TITLE, plain, remedy, table, wrong
 from mosha.core.problems import GROUP_KINDS, ProblemKind
 from mosha.core.status import GroupLine, GroupState
 from mosha.core.tables import STOP_LEVEL
 from mosha.formats.hastat import GroupView, Instance, NodeReport, Report
 from mosha.formats.names import listed
 
-GOOD, BAD, MOVING, OLD, TITLE = "green", "bold red", "yellow", "bright_black", "bold"
-GAP = 2
 NAME_MAX_CHARS = 24
 """Longer names of groups are cut in the table; `--json` has them whole."""
 
@@ -50,7 +48,7 @@ def page(report: Report, width: int) -> RenderableType:
             parts += [
                 Text(),
                 Text(title, TITLE),
-                *(Padding(line, (0, 0, 0, GAP), expand=False) for line in lines),
+                *map(plain, lines),
             ]
     return Group(*parts)
 
@@ -109,18 +107,8 @@ def _problems(report: Report) -> list[RenderableType]:
 
 def _problem(groups: Sequence[str], why: str, advice: str) -> RenderableType:
     about = ((listed(groups), TITLE), ": ") if groups else ()
-    told = _bullet("*", Text.assemble(*about, why))
-    if not advice:
-        return told
-    remedy = Padding(_bullet("->", Text(advice)), (0, 0, 0, GAP), expand=False)
-    return Group(told, remedy)
-
-
-def _bullet(mark: str, text: Text) -> RenderableType:
-    """Return text with a mark before it and its further lines below its first."""
-    row = Table.grid(padding=(0, 1, 0, 0))
-    row.add_row(Text(mark, BAD if mark == "*" else MOVING), text)
-    return Padding(row, (0, 0, 0, GAP), expand=False)
+    told = wrong(Text.assemble(*about, why))
+    return Group(told, remedy(advice)) if advice else told
 
 
 # --- groups x nodes ----------------------------------------------------------------------
@@ -145,16 +133,16 @@ def _fits(report: Report, rows: Sequence[Sequence[Text]], width: int) -> bool:
 
 
 def _matrix(report: Report, rows: Sequence[Sequence[Text]]) -> Table:
-    table = _table("GROUP", "WANTED", *(_head(node) for node in report.nodes))
+    made = table("GROUP", "WANTED", *(_head(node) for node in report.nodes))
     for group, row in zip(report.groups, rows, strict=True):
-        table.add_row(_title(group), group.wanted, *row)
-    return table
+        made.add_row(_title(group), group.wanted, *row)
+    return made
 
 
 def _places(report: Report) -> Table:
     """Return the table for many nodes: where each group is, in words."""
     standings = {node.node: node for node in report.nodes}
-    table = _table("GROUP", "WANTED", "WHERE")
+    made = table("GROUP", "WANTED", "WHERE")
     for group in report.groups:
         told = [
             Text.assemble(
@@ -164,8 +152,8 @@ def _places(report: Report) -> Table:
             )
             for instance in _shown(group)
         ]
-        table.add_row(_title(group), group.wanted, Text(", ").join(told) or Text(_NOTHING, OLD))
-    return table
+        made.add_row(_title(group), group.wanted, Text(", ").join(told) or Text(_NOTHING, OLD))
+    return made
 
 
 def _head(node: NodeReport) -> Text:
@@ -264,12 +252,12 @@ def _style(group: GroupView, instance: Instance, node: NodeReport | None) -> str
 
 def _nodes(report: Report) -> Table:
     own = next((node for node in report.nodes if node.state == "self"), None)
-    table = _table("NODE", "STATE", "HEARD", "ROUND TRIP", "GROUPS", "REMARKS")
+    made = table("NODE", "STATE", "HEARD", "ROUND TRIP", "GROUPS", "REMARKS")
     for node in report.nodes:
         here = node.state in _PRESENT
         style = OLD if not here else MOVING if node.silent or node.error or node.late else GOOD
         trip = f"{node.roundtrip_s * 1000:.0f} ms" if node.roundtrip_s is not None else _NOTHING
-        table.add_row(
+        made.add_row(
             str(node.node),
             Text(_standing(node), BAD if node.state == "stale" else style),
             Text(age_text(node.age_s), "" if here else OLD),
@@ -277,7 +265,7 @@ def _nodes(report: Report) -> Table:
             Text(str(node.load), "" if here else OLD),
             Text("; ".join(_remarks(node, own)), "" if here else OLD),
         )
-    return table
+    return made
 
 
 def _standing(node: NodeReport) -> str:
@@ -320,13 +308,13 @@ def _margin(report: Report) -> Text:
 # --- what only sometimes is there --------------------------------------------------------
 
 
-def _refused(report: Report) -> list[RenderableType]:
+def _refused(report: Report) -> list[Text]:
     return [
         Text(f"{refusal.file} on node {refusal.node}: {refusal.text}") for refusal in report.refused
     ]
 
 
-def _bans(report: Report) -> list[RenderableType]:
+def _bans(report: Report) -> list[Text]:
     return [
         Text(f"{group.group} not on node {ban.node} for {age_text(ban.left_s)}: {ban.reason}")
         for group in report.groups
@@ -334,7 +322,7 @@ def _bans(report: Report) -> list[RenderableType]:
     ]
 
 
-def _pausing(report: Report) -> list[RenderableType]:
+def _pausing(report: Report) -> list[Text]:
     return [
         Text(f"{group.group}: {pause.tag} respawned too rapidly, goes on in {left}")
         for group in report.groups
@@ -343,7 +331,7 @@ def _pausing(report: Report) -> list[RenderableType]:
     ]
 
 
-def _shots(report: Report) -> list[RenderableType]:
+def _shots(report: Report) -> list[Text]:
     return [
         Text(
             f"node {shot.node}: {shot.method or 'no method yet'}, {shot.outcome or 'under way'},"
@@ -354,13 +342,6 @@ def _shots(report: Report) -> list[RenderableType]:
 
 
 # --- layout ------------------------------------------------------------------------------
-
-
-def _table(*heads: str | Text) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style=TITLE)
-    for head in heads:
-        table.add_column(head, overflow="fold")
-    return table
 
 
 def _clock(time: str) -> str:

@@ -12,8 +12,9 @@ from rich.text import Text
 from mosha.cli.ask import ask_report
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED, NoDaemonError
 from mosha.cli.group_page import group_page
+from mosha.cli.layout import BAD, OLD, show
 from mosha.cli.output import go_on
-from mosha.cli.status_page import BAD, OLD, age_text, page
+from mosha.cli.status_page import age_text, page
 from mosha.formats.hastat import Report
 from mosha.formats.settings import Settings
 
@@ -27,7 +28,7 @@ WATCH_LIMIT_S = 2.0
 def print_report(report: Report, group: str = "") -> None:
     """Print a report for people, or one group of it, as wide as the console is."""
     console = Console(highlight=False)
-    console.print(group_page(report, group) if group else page(report, console.width))
+    show(group_page(report, group) if group else page(report, console.width), console)
 
 
 def watch_report(settings: Settings) -> int:

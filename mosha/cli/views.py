@@ -41,7 +41,8 @@ def command(config: str | None, *, as_json: bool) -> int:
     a moment after each change that is normal; if it stays, look at the mounts and the network
     between the nodes that disagree.
 
-    The view of a node that no other node hears is shown and not compared: it may be old. A
+    The view of a node that no other node hears is shown and not compared, nor is one that is
+    several times older than the next was due: its monitor is dead, hangs or cannot write. A
     node that hears no other has nobody to agree with, and says so.
 
     Examples:
@@ -59,10 +60,11 @@ def command(config: str | None, *, as_json: bool) -> int:
     else:
         from rich.console import Console  # noqa: PLC0415 - --json does without
 
+        from mosha.cli.layout import show  # noqa: PLC0415
         from mosha.cli.views_page import views_page  # noqa: PLC0415
 
         console = Console(highlight=False)
-        console.print(views_page(views, console.width))
+        show(views_page(views, console.width), console)
     return AS_WANTED if views.as_one else NOT_AS_WANTED
 
 

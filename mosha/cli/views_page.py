@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from mosha.cli.status_page import BAD, GAP, GOOD, MOVING, OLD, TITLE, age_text
+from mosha.cli.layout import BAD, GAP, GOOD, MOVING, OLD, TITLE, table, wrong
+from mosha.cli.status_page import age_text
 from mosha.formats.views import UNKNOWN, UP, View, Views
 
 CELL_CHARS = 8
@@ -20,9 +20,11 @@ def views_page(views: Views, width: int) -> RenderableType:
     unread = [view for view in views.views if view.error]
     count = len(views.disagreements)
     counted = sum(view.counts for view in views.views)
-    if count or unread:
+    old = views.doubted
+    if count or unread or old:
         told = [f"{count} disagreement{'s' * (count != 1)}"] if count else []
         told += [f"{len(unread)} view{'s' * (len(unread) != 1)} not read"] if unread else []
+        told += [f"{len(old)} view{'s are' if len(old) != 1 else ' is'} old"] if old else []
         verdict = Text(f"NOT AS ONE: {', '.join(told)}", BAD)
     elif views.alone:
         verdict = Text(f"ALONE: {_nobody(views)}: there is no view to compare with", BAD)
@@ -31,6 +33,7 @@ def views_page(views: Views, width: int) -> RenderableType:
     parts: list[RenderableType] = [verdict]
     parts += [_item(item.subject, _said(item.said)) for item in views.disagreements]
     parts += [_item(f"the view of node {view.node}", view.error) for view in unread]
+    parts += [_item(f"the view of node {view.node}", _old(view)) for view in old]
     fits = (CELL_CHARS + GAP) * (len(views.views) + 3) <= width
     return Group(*parts, Text(), _matrix(views.views) if fits else _list(views.views))
 
@@ -40,10 +43,15 @@ def _nobody(views: Views) -> str:
     return "no view counts" if counts is None else f"node {counts} hears no other node"
 
 
+def _old(view: View) -> str:
+    return (
+        f"written {age_text(view.age_s)} ago, and due every {view.every_s:g} s: its monitor is "
+        "dead, hangs or cannot write; or a clock is wrong"
+    )
+
+
 def _item(subject: str, told: str) -> RenderableType:
-    row = Table.grid(padding=(0, 1, 0, 0))
-    row.add_row(Text("*", BAD), Text.assemble((f"{subject}: ", TITLE), told))
-    return Padding(row, (0, 0, 0, GAP), expand=False)
+    return wrong(Text.assemble((f"{subject}: ", TITLE), told))
 
 
 def _said(said: Mapping[int, str]) -> str:
@@ -58,33 +66,26 @@ def _said(said: Mapping[int, str]) -> str:
     )
 
 
-def _head(*names: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style=TITLE)
-    for name in names:
-        table.add_column(name, overflow="fold")
-    return table
-
-
 def _matrix(views: Sequence[View]) -> Table:
     nodes = sorted({node for view in views for node in (view.node, *view.sees)})
-    table = _head("SEEN BY", "WRITTEN", "QUORUM", *(f"NODE {node}" for node in nodes))
+    made = table("SEEN BY", "WRITTEN", "QUORUM", *(f"NODE {node}" for node in nodes))
     for view in views:
         cells = [_cell(view, node) for node in nodes]
-        table.add_row(_name(view), _age(view), _quorum(view), *cells)
-    return table
+        made.add_row(_name(view), _age(view), _quorum(view), *cells)
+    return made
 
 
 def _list(views: Sequence[View]) -> Table:
-    table = _head("SEEN BY", "WRITTEN", "QUORUM", "NOT UP")
+    made = table("SEEN BY", "WRITTEN", "QUORUM", "NOT UP")
     for view in views:
         away = [f"{node} {state}" for node, state in sorted(view.sees.items()) if state != UP]
         told = view.error or ", ".join(away) or "none"
-        table.add_row(_name(view), _age(view), _quorum(view), Text(told, _style(view, "")))
-    return table
+        made.add_row(_name(view), _age(view), _quorum(view), Text(told, _style(view, "")))
+    return made
 
 
 def _name(view: View) -> Text:
-    word = "" if view.counts or view.error else " (not heard)"
+    word = " (old)" if view.old else "" if view.counts or view.error else " (not heard)"
     return Text(f"node {view.node}{word}", _style(view, TITLE))
 
 

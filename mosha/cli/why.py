@@ -58,9 +58,8 @@ def show(explanation: Explanation, *, as_json: bool) -> int:
     if as_json:
         click.echo(render_explanation(explanation), nl=False)
     else:
-        from rich.console import Console  # noqa: PLC0415 - --json does without
-
+        from mosha.cli import layout  # noqa: PLC0415 - --json does without
         from mosha.cli.explanation_page import explanation_page  # noqa: PLC0415
 
-        Console(highlight=False).print(explanation_page(explanation))
+        layout.show(explanation_page(explanation))
     return AS_WANTED if explanation.ok else NOT_AS_WANTED

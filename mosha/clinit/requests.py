@@ -130,7 +130,9 @@ class Requests:
             self._loaded = True
             logs.get().info("cltab_loaded", entries=len(reading.cltab.entries))
             self._engine.happen(TableRead(reading.cltab))
-        if reading.warning:
+        if reading.missing and self._managed and not self._loaded:
+            logs.get().info("cltab_missing")  # as on each new node: nobody has written one yet
+        elif reading.warning:
             logs.get().warning("cltab_refused", reason=reading.warning)
         if reading.errors != self._errors:
             self._errors = reading.errors

@@ -20,6 +20,7 @@ from mosha.formats.cltab import parse_cltab
 from mosha.formats.mistakes import FILE_MAX_BYTES, Mistakes
 
 DUPLICATE = "entry has duplicate tag: "
+MISSING = "file not found: "
 
 
 class Reading(Struct, frozen=True):
@@ -31,6 +32,11 @@ class Reading(Struct, frozen=True):
     cltab: Cltab | None = None
     errors: tuple[str, ...] = ()
     warning: str = ""
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is no such file."""
+        return self.warning.startswith(MISSING)
 
 
 _Version = tuple[int, int, int, int]
@@ -68,7 +74,7 @@ class TableFile:
             file = await self._files.run(lambda: _read(self.path, known), self._limit_s)
         except FileNotFoundError:
             self._version = None
-            self._warning = f"file not found: {self.path}"  # C1.17
+            self._warning = f"{MISSING}{self.path}"  # C1.17
         except OSError as error:  # nothing was seen: the next tell looks for itself
             self._looked_at = -math.inf
             text = error.strerror or str(error)

@@ -9,9 +9,10 @@ from typing import TypeVar
 
 import msgspec
 
-from mosha.control.address import check_path
+from mosha.control.address import check_path, peer_of
 from mosha.control.protocol import Message, Reply
 from mosha.errors import HostError
+from mosha.host.proc import is_stopped
 
 CALL_LIMIT_S = 10.0
 CHUNK_BYTES = 1 << 16
@@ -24,7 +25,14 @@ class NoAnswerError(HostError):
 
 
 class HungDaemonError(NoAnswerError):
-    """A daemon listens, and does not answer in time."""
+    """A daemon listens, and does not answer in time; `pid` is its process, 0 if that is not known.
+
+    `stopped`: the kernel does not let it run before a SIGCONT.
+    """
+
+    def __init__(self, text: str, pid: int = 0, *, stopped: bool = False) -> None:
+        super().__init__(text)
+        self.pid, self.stopped = pid, stopped
 
 
 class NotAllowedError(NoAnswerError):
@@ -48,14 +56,18 @@ def call_for(
     """
     check_path(path)
     deadline = time.monotonic() + limit_s
+    pid = 0
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(limit_s)
             connection.connect(str(path))
+            pid, _uid = peer_of(connection)
             connection.sendall(msgspec.json.encode(request) + b"\n")
             line = _read_line(connection, deadline)
     except TimeoutError:
-        raise HungDaemonError(f"the daemon at {path} did not answer in {limit_s:g} s") from None
+        stopped = bool(pid) and is_stopped(pid)
+        told = f"the daemon at {path} did not answer in {limit_s:g} s"
+        raise HungDaemonError(told, pid, stopped=stopped) from None
     except (FileNotFoundError, ConnectionError) as error:
         raise NoAnswerError(f"no daemon answers at {path}: {error.strerror}") from error
     except PermissionError as error:

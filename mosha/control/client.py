@@ -16,10 +16,9 @@ from typing import Generic, Self, TypeVar
 
 import msgspec
 
-from mosha.control.address import check_path
+from mosha.control.address import check_path, peer_of
 from mosha.control.calls import NoAnswerError, call, call_for
 from mosha.control.protocol import Message, Reply, Subscribe, Update
-from mosha.control.server import peer_of
 from mosha.errors import HostError
 
 __all__ = [

@@ -12,7 +12,6 @@ import contextlib
 import math
 import os
 import socket
-import struct
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from mosha import logs
+from mosha.control.address import peer_of
 from mosha.control.protocol import Message, Reply
 
 RequestT = TypeVar("RequestT")
@@ -218,10 +218,3 @@ class Server(Generic[RequestT]):
     def _refuse(self, client: Client, reason: str) -> None:
         logs.get().warning("client_refused", pid=client.pid, reason=reason)
         client.send(Reply(ok=False, text=reason))
-
-
-def peer_of(connection: socket.socket) -> tuple[int, int]:
-    """Return pid and uid of the process that connected (SO_PEERCRED of unix(7))."""
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    pid, uid, _ = struct.unpack("iII", credentials)
-    return pid, uid

@@ -15,6 +15,7 @@ from msgspec import Struct
 from mosha.core import explain
 from mosha.core.peers import Standing
 from mosha.core.seat import Mind
+from mosha.core.status import Status
 
 ABSENT = "-"
 """How a group is on a node that says nothing of it."""
@@ -67,7 +68,7 @@ def picture(mind: Mind) -> dict[Subject, Fact]:
     for shot in mind.shots.values():
         outcome = f"{shot.outcome} ({shot.method})" if shot.method else shot.outcome
         found[Subject("shot", "", shot.node)] = Fact(outcome, shot.detail)
-    refused = [(mind.me, mind.refused), *((s.node, s.refused) for s in mind.view.fresh())]
+    refused = [(mind.me, mind.refused), *((s.node, s.refused) for s in _counted(mind))]
     for node, files in refused:
         for file, text in files.items():
             found[Subject("table", file, node)] = Fact("refused", text)
@@ -77,8 +78,13 @@ def picture(mind: Mind) -> dict[Subject, Fact]:
 _COUNTED = frozenset({Standing.FRESH, Standing.LEAVING, Standing.STALE})
 
 
+def _counted(mind: Mind) -> Iterator[Status]:
+    """Yield the statuses of others whose facts are followed; a stale node's are as they were."""
+    return (s for s in mind.view.known() if mind.view.standing(s.node) in _COUNTED)
+
+
 def _groups(mind: Mind) -> Iterator[tuple[Subject, Fact]]:
-    """Yield each group on each node, and the bans. A stale node's are what they were."""
+    """Yield each group on each node, and the bans."""
     for group, local in mind.locals.items():
         if local.present:
             yield (
@@ -88,9 +94,7 @@ def _groups(mind: Mind) -> Iterator[tuple[Subject, Fact]]:
     for group, seat in mind.seats.items():
         if seat.ban_reason:
             yield Subject("ban", group, mind.me), Fact("banned", seat.ban_reason)
-    for status in mind.view.known():
-        if mind.view.standing(status.node) not in _COUNTED:
-            continue
+    for status in _counted(mind):
         for group, line in status.groups.items():
             if line.active:
                 yield Subject("group", group, status.node), Fact(f"{line.level} {line.state}")
@@ -101,7 +105,7 @@ def _groups(mind: Mind) -> Iterator[tuple[Subject, Fact]]:
 def _entries(mind: Mind) -> Iterator[tuple[Subject, Fact]]:
     """Yield the groups with entries that are not well, as their nodes say."""
     own = [mind.published] if mind.published is not None else []
-    for status in (*own, *mind.view.fresh()):
+    for status in (*own, *_counted(mind)):
         for group in sorted({group for group, _ in status.troubles}):
             wrong = status.troubles_of(group)
             value = ", ".join(f"{trouble.tag} {trouble.kind}" for trouble in wrong)
@@ -131,9 +135,12 @@ def _cause(subject: Subject, after: Picture) -> str:
     if fact is not None:
         return fact.cause
     node = after.get(Subject("node", "", subject.node), _NONE).value
-    gone = subject.kind == "group" and node in (Standing.LEFT, Standing.FENCED)
+    gone = subject.kind in _OF_A_STATUS and node in (Standing.LEFT, Standing.FENCED)
     return f"node {subject.node} is {node}" if gone else ""
 
+
+_OF_A_STATUS = frozenset({"group", "ban", "entry", "table"})
+"""What a node says of itself: it goes with the node, and has not ended well by that."""
 
 _NONE = Fact(ABSENT)
 _ORDER = ("quorum", "node", "clinit", "shot", "table", "ban", "entry", "group")

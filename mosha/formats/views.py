@@ -1,8 +1,9 @@
 """Where nodes disagree: the views (hastat) of several nodes side by side, and their JSON.
 
 A view counts if its node is the one that asks, or if a node whose view counts hears it: what
-a dead node wrote last is no opinion. Among those that count, whatever two nodes say
-differently of the same thing is a disagreement.
+a dead node wrote last is no opinion. One that was due to be written again long ago never counts:
+its monitor is dead, hangs or cannot write, whoever still hears it. Among those that count, whatever
+two nodes say differently of the same thing is a disagreement.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ UP = "up"
 """What a node is that is heard, be it by others or by itself."""
 
 UNKNOWN = "-"
+OLD_TIMES = 3
+"""A view that is so many times older than the next one was due is not believed."""
+
 PAIR = 2
 """So many views are needed for an agreement."""
 
@@ -28,12 +32,15 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """The view of one node: what the others are to it, and whether it sees a quorum.
 
     `error` is why it could not be read. `age_s` is by the wall clocks of two machines.
-    `counts`: it is compared with the others.
+    `counts`: it is compared with the others. `old`: the next one was due within `every_s` seconds,
+    and it is several times older.
     """
 
     node: int
     counts: bool
     age_s: float | None = None
+    every_s: float | None = None
+    old: bool = False
     error: str = ""
     quorum: bool | None = None
     sees: dict[int, str] = {}
@@ -50,7 +57,8 @@ class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
 class Views(msgspec.Struct, frozen=True, kw_only=True):
     """All views as node `node` could read them.
 
-    `as_one`: at least two views count, all could be read, and they agree. A single view in a
+    `as_one`: at least two views count, all could be read, none is old whose node is heard, and they
+    agree. A single view in a
     cluster of one is as one, too; a node that hears no other has nobody to agree with.
     """
 
@@ -66,6 +74,13 @@ class Views(msgspec.Struct, frozen=True, kw_only=True):
         nodes = {node for view in self.views for node in (view.node, *view.sees)}
         return len(nodes) > 1 and sum(view.counts for view in self.views) < PAIR
 
+    @property
+    def doubted(self) -> list[View]:
+        """The old views that somebody should look after: of nodes that are heard, or all."""
+        counted = [view for view in self.views if view.counts]
+        heard = {node for view in counted for node, seen in view.sees.items() if seen == UP}
+        return [view for view in self.views if view.old and (view.node in heard or not heard)]
+
 
 def compare(
     me: int, reports: Mapping[int, Report | str], ages_s: Mapping[int, float | None]
@@ -78,12 +93,15 @@ def compare(
         ages_s: node -> how long ago it was written, as far as that is known.
     """
     read = {node: report for node, report in reports.items() if isinstance(report, Report)}
-    counted = _counted(me, read)
+    old = {node for node, report in read.items() if _is_old(report, ages_s.get(node))}
+    counted = _counted(me, {node: report for node, report in read.items() if node not in old})
     views = [
         View(
             node=node,
             counts=node in counted,
             age_s=ages_s.get(node),
+            every_s=report.every_s if isinstance(report, Report) else None,
+            old=node in old,
             error=report if isinstance(report, str) else "",
             quorum=report.quorum.has if isinstance(report, Report) else None,
             sees=_sees(report) if isinstance(report, Report) else {},
@@ -93,13 +111,18 @@ def compare(
     opinions = {node: report for node, report in sorted(read.items()) if node in counted}
     found = Views(node=me, views=views, disagreements=_disagreements(opinions))
     unread = any(view.error for view in views)
-    as_one = not (found.disagreements or unread or found.alone)
+    as_one = not (found.disagreements or unread or found.alone or found.doubted)
     return msgspec.structs.replace(found, as_one=as_one)
 
 
 def views_schema() -> dict[str, Any]:
     """Return the JSON schema of all views."""
     return msgspec.json.schema(Views)
+
+
+def _is_old(report: Report, age_s: float | None) -> bool:
+    """Say whether a file is so old that nobody stands for it (docs/reference/hastat.md)."""
+    return None not in (report.every_s, age_s) and (age_s or 0) > OLD_TIMES * (report.every_s or 0)
 
 
 def _counted(me: int, read: Mapping[int, Report]) -> set[int]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 PROC = Path("/proc")
+STOPPED = frozenset({b"T", b"t"})
 ZOMBIES = frozenset({b"Z", b"X", b"x"})
 PIECE_BYTES = 1 << 16
 
@@ -40,6 +41,16 @@ def see(pid: int) -> Seen | None:
     if fields is None or (fields[_STATE] in ZOMBIES and int(fields[_THREADS]) <= 1):
         return None
     return _seen(pid, fields)
+
+
+def is_stopped(pid: int) -> bool:
+    """Say whether a process stands still until a SIGCONT (Ctrl-Z, SIGSTOP, a debugger).
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    fields = _stat(pid)
+    return fields is not None and fields[_STATE] in STOPPED
 
 
 def see_all() -> dict[int, Seen]:

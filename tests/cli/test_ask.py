@@ -203,8 +203,10 @@ def test_confirm_does_not_ask_about_a_node_that_is_not_dead(
     [
         (NoAnswerError("x"), False, "start the monitor (mosha run)"),
         (NoAnswerError("x"), True, "start the monitor (systemctl start mosha)"),
-        (HungDaemonError("x"), False, "end it with SIGUSR1"),
-        (HungDaemonError("x"), True, "systemctl restart mosha"),
+        (HungDaemonError("x", 7), False, "end it (kill -KILL 7), and start it again (mosha run)"),
+        (HungDaemonError("x"), False, "kill -KILL PID"),
+        (HungDaemonError("x", 7, stopped=True), False, "process 7 is stopped: kill -CONT 7"),
+        (HungDaemonError("x"), True, "systemctl kill -s KILL mosha"),
         (NotAllowedError("x"), True, "as in `sudo mosha status`"),
     ],
 )

@@ -37,6 +37,7 @@ SEEN = [
     Transition("clinit", "", 1, "does not answer", "-", ""),
     Transition("entry", "web", 2, "-", "webd pausing", "exit 1: no port"),
     Transition("entry", "web", 2, "webd pausing", "-", ""),
+    Transition("entry", "web", 2, "webd pausing", "-", "node 2 is fenced"),
     Transition("group", "web", 2, "plan DONE", "start DONE", "tell"),
     Transition("group", "web", 2, "start DONE", "-", "node 2 is fenced"),
 ]
@@ -53,6 +54,7 @@ TOLD = [
     "clinit of node 1: answers again",
     "web on node 2: webd pausing (exit 1: no port)",
     "web on node 2: all entries are well",
+    "web on node 2: gone (node 2 is fenced)",
     "web on node 2: plan DONE -> start DONE (tell)",
     "web on node 2: start DONE -> gone (node 2 is fenced)",
 ]

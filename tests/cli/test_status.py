@@ -415,3 +415,24 @@ def test_watch_says_when_the_monitor_answers_no_more_and_when_it_is_back(home: H
     finally:
         status = screen.end()
     assert status in {0, 1}
+
+
+LONG_PATH = "/var/mosix-ha/state/history/hactl.20261129T110352_781943473Z.36f59b0b5d1c17.discarded"
+
+
+def test_what_is_to_be_copied_is_never_cut_and_lines_end_without_blanks(
+    mosha: Mosha, home: Home
+) -> None:
+    text = f"hactl: an edit was put aside as {LONG_PATH}"
+    view = group("web", on(1), ok=False, why=f"its program {LONG_PATH} is gone", next=LONG_PATH)
+    refused = [Refusal(file=LONG_PATH, node=2, text="1 mistake")]
+    problem = Problem(kind="table-remark", text=text, next=f"cp {LONG_PATH} hactl")
+    shown = report(groups=[view], problems=[text], problem_list=[problem], refused=refused)
+    with FakeMonitor(home.rundir, shown):
+        for said in (mosha("status"), mosha("status", "web")):
+            lines = said.out.splitlines()
+            assert any(LONG_PATH in line for line in lines)
+            assert "…" not in said.out
+            assert [line for line in lines if line != line.rstrip()] == []
+    whole = told(shown, 40).replace("\n", "").replace(" ", "")
+    assert whole.count(LONG_PATH) == 5  # a screen that would cut it gets it folded

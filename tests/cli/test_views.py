@@ -65,6 +65,25 @@ def test_what_a_dead_node_wrote_last_is_no_opinion() -> None:
     assert [v.node for v in found.views if not v.counts] == [3]
 
 
+def test_views_that_are_several_times_older_than_the_next_was_due_are_not_believed() -> None:
+    written = [view(n, every_s=1.0) for n in (1, 2, 3)]
+    found = compare(1, dict(enumerate(written, 1)), dict.fromkeys((1, 2, 3), 9.0))
+    assert not found.as_one
+    assert [(v.old, v.counts) for v in found.views] == [(True, False)] * 3
+    young = compare(1, dict(enumerate(written, 1)), dict.fromkeys((1, 2, 3), 2.9))
+    assert young.as_one
+
+
+def test_the_old_view_of_a_node_that_is_heard_is_told_and_that_of_a_dead_one_is_not() -> None:
+    ages = {1: 0.1, 2: 0.1, 3: 60.0}
+    heard = {1: view(1), 2: view(2), 3: view(3, every_s=1.0)}
+    found = compare(1, heard, ages)
+    assert ([v.node for v in found.doubted], found.as_one) == ([3], False)
+    dead = {1: view(1, stale=(3,)), 2: view(2, stale=(3,)), 3: view(3, every_s=1.0)}
+    found = compare(1, dead, ages)
+    assert ([v.node for v in found.doubted], found.as_one) == ([], True)
+
+
 def test_a_node_that_was_not_read_is_told_and_not_compared() -> None:
     found = of(view(1), "no answer within 3 s", view(3))
     assert found.disagreements == []

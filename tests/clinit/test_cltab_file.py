@@ -150,6 +150,19 @@ def test_a_managed_one_goes_on_with_the_last_good_entries(start: Start) -> None:
     assert errors[0] == "entry has duplicate tag: a"
 
 
+@pytest.mark.parametrize("managed", [True, False])
+def test_a_new_node_without_a_cltab_is_no_refusal(daemon: Daemon, *, managed: bool) -> None:
+    daemon.start(managed=managed)
+    daemon.reread()
+    assert bool(daemon.log("cltab_missing")) is managed
+    assert bool(daemon.log("cltab_refused")) is not managed
+    daemon.write_cltab(GOOD)
+    assert daemon.reread().ok
+    daemon.cltab.unlink()
+    daemon.reread()
+    assert daemon.log("cltab_refused")
+
+
 def test_a_managed_one_that_never_had_a_good_file_refuses(daemon: Daemon) -> None:
     daemon.write_cltab(DUPLICATE)
     daemon.start(managed=True)

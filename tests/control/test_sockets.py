@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 
 from mosha.control import address
 from mosha.control.address import PATH_MAX_BYTES, answers, listen
-from mosha.control.calls import NoAnswerError, call
+from mosha.control.calls import HungDaemonError, NoAnswerError, call
 from mosha.control.client import UNDER_WAY_MAX, connect, subscribe
 from mosha.control.protocol import (
     Ask,
@@ -32,7 +33,8 @@ from mosha.control.protocol import (
 )
 from mosha.control.server import TURN_S, Client, Server, ServerLimits
 from mosha.errors import HostError, UsageError
-from tests.waiting import until
+from mosha.host.proc import is_stopped
+from tests.waiting import until, wait_until
 
 
 class Echo:
@@ -347,6 +349,35 @@ async def test_a_blocking_call_gives_up_in_time(path: Path) -> None:
         with pytest.raises(NoAnswerError, match=r"did not answer in 0.05 s"):
             await asyncio.to_thread(call, path, Shutdown(), 0.05)
         daemon.gate.set()
+
+
+LISTENER = """
+import socket, sys, time
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+print(flush=True)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["hangs", "stopped"])
+def test_who_does_not_answer_is_known_and_whether_it_is_stopped(
+    path: Path, *, stopped: bool
+) -> None:
+    words = [sys.executable, "-c", LISTENER, str(path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline()
+            if stopped:
+                process.send_signal(signal.SIGSTOP)
+                wait_until(lambda: is_stopped(process.pid))
+            with pytest.raises(HungDaemonError) as caught:
+                call(path, Hello(), 0.05)
+        finally:
+            process.kill()
+    assert (caught.value.pid, caught.value.stopped) == (process.pid, stopped)
 
 
 # --- the socket file -------------------------------------------------------------------------

@@ -42,6 +42,20 @@ def test_a_node_that_becomes_stale_is_one_event_and_its_groups_are_what_they_wer
     assert found == [Transition("node", "", 3, "fresh", "stale", "")]
 
 
+def test_entries_and_tables_of_a_stale_node_are_what_they_were_and_go_with_it() -> None:
+    story = one_of_three()
+    wrong = {(G, "t"): Trouble("t", TroubleKind.OUTDATED)}
+    story.hear(1, says(3, troubles=wrong, refused={"hactl": "no"}))
+    found = changes(story, lambda: only_3_is_stale(story))
+    assert found == [Transition("node", "", 3, "fresh", "stale", "")]
+    found = changes(story, lambda: story.nodes[1].confirmed(3))
+    assert [(t.kind, t.after, t.cause) for t in found] == [
+        ("node", "fenced", ""),
+        ("table", ABSENT, "node 3 is fenced"),
+        ("entry", ABSENT, "node 3 is fenced"),
+    ]
+
+
 def test_the_groups_of_a_fenced_node_are_gone_because_of_that() -> None:
     story = one_of_three()
     story.hear(1, says(3, groups=at("start")))
