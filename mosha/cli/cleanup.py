@@ -21,7 +21,8 @@ def command(config: str | None, *, as_json: bool, group: str, node: int | None) 
     """Let a group be tried again where it failed.
 
     Lifts the bans of GROUP, on NODE or on all nodes, and the pauses after it was given back in vain
-    (failback=yes). Mend first what failed: if it fails again, it is banned again.
+    (failback=yes). Where its `stop` entries have failed, its `plan` and `stop` are run again. Mend
+    first what failed: if it fails again, it is banned again.
 
     Examples:
         mosha cleanup web

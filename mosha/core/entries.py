@@ -111,6 +111,8 @@ def _trouble(entry: EntryReport, now: float) -> Trouble | None:
 
 
 def _kind(entry: EntryReport, now: float) -> TroubleKind | None:
+    if entry.state == ProcessState.FAILED:
+        return TroubleKind.FAILED
     state, waited_for = entry.state, entry.mode in (Mode.WAIT, Mode.TEST)
     if state == ProcessState.TIMED_OUT or (state == ProcessState.DONE and entry.timed_out):
         return TroubleKind.TIMED_OUT
@@ -167,6 +169,8 @@ def trouble_text(trouble: Trouble) -> str:
             return f"entry {tag} respawns too rapidly and pauses, {again}{told}"
         case TroubleKind.FAILING:
             return f"entry {tag} ends again and again, {again}{told}"
+        case TroubleKind.FAILED:
+            return f"entry {tag} failed{told}"
         case TroubleKind.LATE:
             return f"entry {tag} has not ended for {trouble.for_s} s{told}"
     return f"entry {tag}{told}"

@@ -132,7 +132,7 @@ def account(mind: Mind, group: str, now: float) -> Account:
         return Account(False, "no hactl or no cltab is in force yet", _WRITE_TABLES)
     wish = mind.hactl.wishes.get(group)
     if wish is None or wish.level == STOP_LEVEL:
-        return _account_of_stop(mind, group, active, seen)
+        return _account_of_stop(group, active, seen)
     wanted = wish.level
     if group not in mind.cltab_groups:
         remedy = f"add {group} to cltab, or take it out of hactl"
@@ -176,31 +176,28 @@ def _told(place: Sighting) -> str:
     return entries.troubles_text(place.troubles)
 
 
-def _account_of_stop(
-    mind: Mind, group: str, active: list[Sighting], seen: list[Sighting]
-) -> Account:
+def _account_of_stop(group: str, active: list[Sighting], seen: list[Sighting]) -> Account:
     if not active:
         wrong = [place for place in seen if place.counts and place.troubles]
         if not wrong:
             return Account(True)
         why = f"stopped on node {wrong[0].node}, but {_told(wrong[0])}"
-        step = "look whether all of it is gone there, and mend it"
+        step = f"look whether all of it is gone there, and mend it; then: mosha cleanup {group}"
         return Account(False, why, step, ProblemKind.ENTRY)
     place = active[0]
     if place.line.level == STOP_LEVEL and place.line.state is GroupState.FAILED:
-        return _stop_failed(mind, group, place)
+        return _stop_failed(group, place)
     waits = f"; {_told(place)}" if place.troubles else ""
     line = f"{place.line.level} {place.line.state}"
     return Account(False, f"still {line} on node {place.node}{waits}")
 
 
-def _stop_failed(mind: Mind, group: str, place: Sighting) -> Account:
-    by_hand = f"{mind.clinit} {group}"
+def _stop_failed(group: str, place: Sighting) -> Account:
+    failed = f"; {_told(place)}" if place.troubles else ""
     return Account(
         False,
-        f"its stop entries failed on node {place.node}: nobody may start it elsewhere",
-        f"mend what failed there, then run its stop by hand on node {place.node}: "
-        f"{by_hand} plan, then {by_hand} stop",
+        f"its stop entries failed on node {place.node}: nobody may start it elsewhere{failed}",
+        f"mend what failed there, then: mosha cleanup {group} {place.node}",
     )
 
 
@@ -208,7 +205,7 @@ def _account_of_move(mind: Mind, group: str, active: list[Sighting], wanted: str
     place = max(active, key=lambda s: (s.claim or 0, s.line.level != PLAN_LEVEL))
     line = place.line
     if line.level == STOP_LEVEL and line.state is GroupState.FAILED:
-        return _stop_failed(mind, group, place)
+        return _stop_failed(group, place)
     if line.level == wanted and line.state is GroupState.FAILED:
         return Account(False, f"failed at {wanted} on node {place.node}; it will be stopped there")
     if line.level == PLAN_LEVEL and place.claim is not None:

@@ -30,6 +30,7 @@ class Do(enum.StrEnum):
     RAISE = "raise"  # claim again with a higher term: the votes were split
     BAN = "ban"  # tell `stop` and keep this group away from this node for a while
     TEST = "test"  # tell `test`
+    STOP_AGAIN = "stop again"  # tell `plan`, for `stop` is told anew only from another level
     GO = "go"  # tell the level hactl wants
     PLAN = "plan"  # claim it and tell `plan`
     WAIT = "wait"  # something is under way
@@ -39,7 +40,8 @@ class Do(enum.StrEnum):
 class Local(Struct, frozen=True):
     """A group as clinit reports it: the clstat line, the level last told, what may be alive.
 
-    `since` is when its level or state last changed, in seconds of boottime.
+    `since` is when its level or state last changed, in seconds of boottime; `killed_late_s` by
+    how much it outlived its `kill_at` at the most, since this clinit began.
     """
 
     group: str
@@ -53,15 +55,24 @@ class Local(Struct, frozen=True):
     cause: str = ""
     since: float = 0.0
     entries: tuple[EntryReport, ...] = ()
+    killed_late_s: float = 0.0
 
     @property
     def present(self) -> bool:
         """Whether anything of the group may be alive here or is shown as active."""
         if self.alive:
             return True
-        if self.state is GroupState.CONFIGURED:
-            return False
-        return not (self.level == STOP_LEVEL and self.state in STOPPED)
+        return self.state is not GroupState.CONFIGURED and not self.stopped
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it has arrived at `stop`."""
+        return self.level == STOP_LEVEL and self.state in STOPPED
+
+    @property
+    def stop_failed(self) -> bool:
+        """Whether its `stop` entries have failed: it says that it is not gone in good order."""
+        return (self.level, self.state) == (STOP_LEVEL, GroupState.FAILED)
 
     @property
     def settled(self) -> bool:
@@ -87,7 +98,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     obeyed, and its report be on the way. `runs_elsewhere`, `better_claim`, `overdue` (the plan
     limit has passed) and `split` speak of a claim not granted; `my_turn` says that C1 holds and the
     rank's time has come. `yields`: a better node waits to take the group back (`failback=yes`).
-    `restarts`: an operator has ordered a restart, which keeps the claim.
+    `restarts`: an operator has ordered a restart, which keeps the claim; `stops_again`: to try
+    again what failed at `stop`.
     `superseded`: it runs elsewhere under a higher term, and the kill was not told yet.
     """
 
@@ -106,6 +118,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     yields: bool = False
     superseded: bool = False
     restarts: bool = False
+    stops_again: bool = False
 
     @property
     def here(self) -> bool:
@@ -193,6 +206,7 @@ ROWS: tuple[Row, ...] = (
     Row("gone", _gone, Do.RELEASE),
     Row("runs unclaimed", lambda f: f.here and not f.claimed and not f.stopping, Do.STOP),
     Row("lost its lease", lambda f: f.proven and not f.granted and not f.stopping, Do.STOP),
+    Row("stop asked again", lambda f: f.stops_again and f.local.stop_failed, Do.STOP_AGAIN),
     Row("stopping", lambda f: f.here and f.stopping, Do.WAIT),
     Row("runs elsewhere", lambda f: f.unproven and f.runs_elsewhere, Do.WITHDRAW),
     Row("collision", lambda f: f.unproven and f.better_claim, Do.WITHDRAW),

@@ -99,7 +99,7 @@ def _obey(mind: Mind, order: Order, issuer: int, stamp: Stamp, now: float) -> No
         case Verb.MOVE:
             _move(mind, order, now)
         case Verb.CLEANUP if order.node in (0, mind.me):
-            _cleanup(mind, order.group)
+            _cleanup(mind, order.group, now)
         case Verb.STANDBY | Verb.UNSTANDBY if order.node == mind.me:
             stand_by(mind, on=order.verb == Verb.STANDBY)
     obeyed(mind, issuer, stamp)
@@ -119,7 +119,7 @@ def _move(mind: Mind, order: Order, now: float) -> None:
     """Keep off the group until it runs where it shall: it goes there by the usual way."""
     seat = mind.seat(order.group)
     if order.node == mind.me:
-        _cleanup(mind, order.group)
+        _end_ban(mind, order.group)
     elif order.node or seat.claim is not None:
         to = f"to node {order.node}" if order.node else "away"
         seat.ban_until, seat.ban_reason = now + mind.timing.ban_s, f"moved {to} by an operator"
@@ -154,8 +154,16 @@ def fail(mind: Mind, group: str, reason: str, now: float) -> str:
     return ""
 
 
-def _cleanup(mind: Mind, group: str) -> None:
-    """Forget what failed here."""
+def _cleanup(mind: Mind, group: str, now: float) -> None:
+    """Forget what failed here, and try again what failed at `stop`."""
+    seat, local = mind.seat(group), mind.local(group)
+    seat.stops_again = local.stop_failed
+    seat.cleaned_at, seat.late_seen_s = now, local.killed_late_s
+    mind.changed()
+    _end_ban(mind, group)
+
+
+def _end_ban(mind: Mind, group: str) -> None:
     seat = mind.seat(group)
     seat.ways.clear()
     if seat.ban_until != NEVER:

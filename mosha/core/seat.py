@@ -73,6 +73,9 @@ class Seat(Struct):
     ways: dict[int, Way] = field(default_factory=dict)
     moved_to: int | None = None  # the ban is a move to that node, 0: to any other
     restarts: tuple[int, Stamp] | None = None  # whose order it is that a restart carries out
+    stops_again: bool = False  # an operator has mended what failed at `stop`
+    cleaned_at: float = NEVER  # when an operator last said that what failed here is mended
+    late_seen_s: float = 0.0  # how late a kill was that an operator has taken note of
 
     def told_now(self, now: float) -> str:
         """Return the level told and not shown yet, "" if there is none any more."""
@@ -135,7 +138,6 @@ class Mind(Struct):
     woken: set[str] = field(default_factory=set)
     dirty: bool = True
     plan: dict[str, tuple[int, ...]] | None = None
-    clinit: str = "clinit"  # the command by which an operator reaches clinit, for remedies
 
     def seat(self, group: str) -> Seat:
         """Return the seat of a group, made if it is new."""
@@ -163,6 +165,9 @@ class Mind(Struct):
         """Return what is wrong with the entries of a group on this node."""
         local = self.locals.get(group)
         if local is None:
+            return ()
+        seat = self.seats.get(group)
+        if local.stopped and seat is not None and seat.cleaned_at > local.since:
             return ()
         defined = self.defined.get(group) if self.defined is not None else None
         return entries.troubles(local.entries, local.level, local.state, defined, now)

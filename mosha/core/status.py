@@ -103,6 +103,7 @@ class TroubleKind(enum.StrEnum):
     UNABLE = "unable"  # its program could not be executed
     PAUSING = "pausing"  # it respawned too rapidly and waits (C3.9)
     FAILING = "failing"  # it ended badly again and again, soon after each start
+    FAILED = "failed"  # it was to end well, and the group has failed by it
     LATE = "late"  # it does not end, and holds up the level or the stop
     TIMED_OUT = "timed-out"  # it took longer than its time limit, and was or is being ended
     OUTDATED = "outdated"  # it runs as an older cltab had it

@@ -203,6 +203,7 @@ def facts_of(mind: Mind, seat: Seat, now: float) -> Facts:
         yields=seat.granted and better_home(mind, group, now) is not None,
         superseded=_superseded(mind, seat, now),
         restarts=seat.restarts is not None,
+        stops_again=seat.stops_again,
     )
 
 
@@ -263,13 +264,8 @@ def _carry_out(
             return None
         case Do.KILL:
             return _kill(mind, seat, now, row.name)
-        case Do.STOP:
-            return _tell(mind, seat, STOP_LEVEL, now, row.name)
-        case Do.TEST:
-            _restarted(mind, seat)
-            return _tell(mind, seat, TEST_LEVEL, now, row.name)
-        case Do.GO:
-            return _tell(mind, seat, facts.wanted, now, row.name)
+        case Do.STOP | Do.STOP_AGAIN | Do.TEST | Do.GO:
+            return _tell(mind, seat, _LEVELS.get(row.do, facts.wanted), now, row.name)
         case Do.PLAN:
             _claim(mind, seat, now, "claim_made")
             return _tell(mind, seat, PLAN_LEVEL, now, row.name)
@@ -290,6 +286,9 @@ def _carry_out(
             return _tell(mind, seat, STOP_LEVEL, now, row.name)
 
 
+_LEVELS = {Do.STOP: STOP_LEVEL, Do.STOP_AGAIN: PLAN_LEVEL, Do.TEST: TEST_LEVEL}
+
+
 def _restarted(mind: Mind, seat: Seat) -> None:
     """Note that a restart was carried out, or is over with the claim."""
     if seat.restarts is not None:
@@ -300,6 +299,10 @@ def _restarted(mind: Mind, seat: Seat) -> None:
 def _tell(mind: Mind, seat: Seat, level: str, now: float, cause: str) -> Tell:
     term = seat.claim or mind.local(seat.group).term
     seat.told, seat.told_at, seat.cause = level, now, cause
+    if level == PLAN_LEVEL:
+        seat.stops_again = False
+    elif level == TEST_LEVEL:
+        _restarted(mind, seat)
     mind.note("group_told", group=seat.group, to=level, term=term, cause=cause)
     cut_short = level == STOP_LEVEL and seat.granted and seat.group not in mind.locals
     if level in (PLAN_LEVEL, STOP_LEVEL) and not cut_short:

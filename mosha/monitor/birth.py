@@ -88,6 +88,5 @@ def make_node(
         electorate=electorate(settings, memory, members | {me}),
         members=members,
     )
-    node.mind.clinit = f"clinit -s {settings.socket_path}"
     node.mind.standby = memory.standby
     return node

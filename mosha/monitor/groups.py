@@ -82,4 +82,5 @@ def as_local(group: GroupReport) -> Local:
         cause=group.cause,
         since=group.since,
         entries=group.entries,
+        killed_late_s=group.killed_late_s,
     )

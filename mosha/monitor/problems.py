@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from mosha.core import explain
 from mosha.core.peers import Peer, Standing
@@ -32,13 +32,12 @@ def problems(
     warnings: Sequence[str],
     margin_warning: str,
     no_cgroups: str,
-    killed_late_s: Mapping[str, float],
 ) -> list[Problem]:
     """Return what is wrong, most important first.
 
     `troubles` are those of the host, `warnings` remarks about the tables; of `groups` the reasons
     are known already, so are the `refused` files, the warning of the margin, and why clinit has
-    no cgroups ("" if it has); `killed_late_s` is by how much a group outlived its `kill_at` here.
+    no cgroups ("" if it has).
     """
     here = [str(mind.me)]
     return [
@@ -46,7 +45,7 @@ def problems(
         *_of_quorum(mind, groups),
         *_of_nodes(mind),
         *_of_settings(mind),
-        *_of_late_kills(mind, killed_late_s),
+        *_of_late_kills(mind),
         *_of_groups(groups),
         *(
             Problem(
@@ -99,18 +98,20 @@ def _of_quorum(mind: Mind, groups: Iterable[hastat.GroupView]) -> Iterator[Probl
         yield Problem(kind=kind, subjects=waiting, text=text, next=step)
 
 
-def _of_late_kills(mind: Mind, killed_late_s: Mapping[str, float]) -> Iterator[Problem]:
+def _of_late_kills(mind: Mind) -> Iterator[Problem]:
     """Yield which groups outlived their `kill_at` here so long that others may have had them."""
     timing = mind.timing
     slack_s = timing.timeout_s * (1 - CLOCK_RATE_ERROR) - timing.lease_s - timing.stop_budget_s
-    for group, late_s in sorted(killed_late_s.items()):
-        if late_s > slack_s:
+    for group, local in sorted(mind.locals.items()):
+        late_s = local.killed_late_s
+        if late_s > max(slack_s, mind.seat(group).late_seen_s):
             text = (
                 f"group {group} was killed here {late_s:.1f} s late (it may be {slack_s:.2g} s): it"
-                " may have run on two nodes; look at its data. This stands until clinit is started"
-                " anew (mosha shutdown)"
+                " may have run on two nodes; look at its data"
             )
-            yield Problem(kind=ProblemKind.LEASE.value, subjects=[str(mind.me)], text=text)
+            step = f"this stands until you say that you have: mosha cleanup {group} {mind.me}"
+            here = [str(mind.me)]
+            yield Problem(kind=ProblemKind.LEASE.value, subjects=here, text=text, next=step)
 
 
 def _of_nodes(mind: Mind) -> Iterator[Problem]:

@@ -51,7 +51,6 @@ def make(node: Node, around: Surroundings, now: float) -> hastat.Report:
         warnings=around.warnings,
         margin_warning=room.warning,
         no_cgroups=around.no_cgroups,
-        killed_late_s={name: each.killed_late_s for name, each in around.groups.items()},
     )
     return hastat.Report(
         node=mind.me,

@@ -19,6 +19,8 @@ from mosha.core.status import (
     Receipt,
     Stamp,
     Status,
+    Trouble,
+    TroubleKind,
     Vote,
 )
 from mosha.core.tables import Wish
@@ -162,19 +164,13 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
         "the stop entries failed",
         lambda: heard(STOP, says(2, claims={G: 4}, groups=at("stop", GroupState.FAILED))),
         "its stop entries failed on node 2: nobody may start it elsewhere",
-        (
-            "mend what failed there, then run its stop by hand on node 2: clinit g plan, then "
-            "clinit g stop"
-        ),
+        "mend what failed there, then: mosha cleanup g 2",
     ),
     (
         "the stop entries failed on its way elsewhere",
         lambda: heard(START, says(2, claims={G: 4}, groups=at("stop", GroupState.FAILED))),
         "its stop entries failed on node 2: nobody may start it elsewhere",
-        (
-            "mend what failed there, then run its stop by hand on node 2: clinit g plan, then "
-            "clinit g stop"
-        ),
+        "mend what failed there, then: mosha cleanup g 2",
     ),
     (
         "failed at its level",
@@ -374,12 +370,13 @@ def test_h5_20_every_node_that_cannot_take_a_group_has_a_reason() -> None:
     }
 
 
-def test_the_remedy_names_the_socket_of_this_node() -> None:
-    story = heard(STOP, says(2, claims={G: 4}, groups=at("stop", GroupState.FAILED)))
-    mind(story).clinit = "clinit -s /run/mosha/clinit.s"
-    step = account(mind(story), G, story.now).next
-    assert step.endswith(
-        "clinit -s /run/mosha/clinit.s g plan, then clinit -s /run/mosha/clinit.s g stop"
+def test_a_failed_stop_is_said_with_the_words_of_its_entry_on_every_node() -> None:
+    wrong = {(G, "umount"): Trouble("umount", TroubleKind.FAILED, text="exit 1: target is busy")}
+    failed = at("stop", GroupState.FAILED)
+    story = heard(STOP, says(2, claims={G: 4}, groups=failed, troubles=wrong))
+    assert account(mind(story), G, story.now).why == (
+        "its stop entries failed on node 2: nobody may start it elsewhere; entry umount failed:"
+        " exit 1: target is busy"
     )
 
 

@@ -98,6 +98,17 @@ EXAMPLES = [
         "stopping",
         Do.WAIT,
     ),
+    (
+        "… and an operator has mended what failed",
+        facts(local("stop", FAILED), **OWNED, **UNWANTED, stops_again=True),
+        "stop asked again",
+        Do.STOP_AGAIN,
+    ),
+    (
+        "… nothing failed there",
+        facts(STOPS, **OWNED, **UNWANTED, stops_again=True),
+        *("stopping", Do.WAIT),
+    ),
     ("started by hand", facts(local("start")), "runs unclaimed", Do.STOP),
     ("C5 the lease is lost", facts(local("start"), **LAPSED), "lost its lease", Do.STOP),
     ("C5 … while it starts", facts(local("start", STARTING), **LAPSED), "lost its lease", Do.STOP),
@@ -234,6 +245,7 @@ def claims_possible() -> Iterator[dict[str, bool]]:
         yield {"claimed": True, "granted": True, "proven": proven, "yields": yields}
     for granted in (False, True):
         yield {"claimed": True, "granted": granted, "proven": True, "restarts": True}
+        yield {"claimed": True, "granted": granted, "proven": True, "stops_again": True}
     for granted, proven in ((True, True), (True, False), (False, True)):
         yield {"claimed": True, "granted": granted, "proven": proven, "superseded": True}
 
@@ -316,8 +328,15 @@ def test_no_combination_breaks_what_the_promise_rests_on() -> None:
             case Do.BAN:
                 assert given.local.state is FAILED, given
                 assert given.claimed, given
-            case Do.WAIT:
+            case Do.WAIT | Do.STOP_AGAIN:
                 pass
+
+
+def test_stop_is_tried_again_where_it_failed_and_nowhere_else() -> None:
+    for given in possible():
+        if decide(given).do is Do.STOP_AGAIN:
+            assert given.stops_again, given
+            assert given.local.stop_failed, given
 
 
 def test_what_needs_a_lease_and_has_none_is_stopped_at_once() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from mosha.core import orders
+from mosha.core.entries import EntryReport
 from mosha.core.seat import TOLD_LIMIT_S
 from mosha.core.status import GroupState, Order, Verb
-from mosha.core.tables import Wish
+from mosha.core.tables import Mode, Wish
 from tests.core.story import INC, TIMING, G, Story, hactl, local
 
 LONG_S = 3 * TIMING.timeout_s
@@ -119,6 +120,41 @@ def test_cleanup_ends_bans_on_one_node_or_on_all() -> None:
     orders.give(story.nodes[3].mind, Order(Verb.CLEANUP, G), story.now)
     story.live(moment_s)
     assert story.at_home() == [1]
+
+
+@pytest.mark.parametrize("wish", [Wish(G, "stop"), Wish(G, "start")])
+def test_cleanup_from_any_node_tries_again_what_failed_at_stop(wish: Wish) -> None:
+    story, owner = running()
+    story.fails[owner, "stop"] = "umount: exit 1: target is busy"
+    for node in story.nodes.values():
+        node.mind.hactl = hactl(wish)
+        node.mind.wake_all()
+    if wish.level == "start":
+        orders.give(story.nodes[owner].mind, Order(Verb.MOVE, G), story.now)
+    story.live(LONG_S)
+    assert story.nodes[owner].mind.local(G).stop_failed
+    story.live(LONG_S)
+    assert story.nodes[owner].mind.local(G).stop_failed, "nobody tries again by itself"
+    del story.fails[owner, "stop"]
+    issuer = others(story, owner)[0]
+    number = orders.give(story.nodes[issuer].mind, Order(Verb.CLEANUP, G, owner), story.now)
+    story.live(LONG_S)
+    assert orders.have_obeyed(story.nodes[issuer].mind, {owner}, number)
+    assert not story.nodes[owner].mind.local(G).stop_failed
+    assert len(story.at_home()) == (wish.level == "start")
+
+
+def test_cleanup_takes_note_of_what_could_not_be_run_at_stop() -> None:
+    story, owner = running()
+    mind = story.nodes[owner].mind
+    wrong = EntryReport("umount", Mode.ONCE, "done", error="cannot execute: No such file")
+    mind.locals[G] = local("stop", alive=0, entries=(wrong,), since=story.now)
+    assert mind.troubles(G, story.now)
+    story.now += 1.0
+    orders.give(mind, Order(Verb.CLEANUP, G), story.now)
+    assert not mind.troubles(G, story.now)
+    mind.locals[G] = local("stop", alive=0, entries=(wrong,), since=story.now + 1.0)
+    assert mind.troubles(G, story.now + 2.0), "it has failed again"
 
 
 def test_a_node_on_standby_runs_nothing_and_votes() -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 
 from mosha.control.protocol import GroupReport
+from mosha.core import orders
 from mosha.core.entries import EntryReport
 from mosha.core.problems import ProblemKind
 from mosha.core.quorum import Electorate, Policy
@@ -18,10 +20,12 @@ from mosha.core.status import (
     GroupLine,
     GroupState,
     NodeState,
+    Order,
     Receipt,
     Stamp,
     Status,
     TableVersion,
+    Verb,
     Vote,
 )
 from mosha.core.tables import Mode, Wish
@@ -364,13 +368,19 @@ def test_a_cluster_that_is_well_has_no_problems() -> None:
 
 @pytest.mark.parametrize("late_s", [0.05, 5.0])
 def test_a_kill_that_came_too_late_is_a_problem_that_stands(late_s: float) -> None:
-    detail = GroupReport(G, "start", GroupState.DONE, "start", killed_late_s=late_s)
-    found = report(owner(), groups={G: detail}).problems
+    story = owner()
+    mind = story.nodes[1].mind
+    mind.locals[G] = replace(mind.locals[G], killed_late_s=late_s)
+    found = report(story).problems
     slack_s = 0.99 * T - TIMING.lease_s - TIMING.stop_budget_s
     assert bool(found) is (late_s > slack_s)
     if found:
         assert found[0].startswith(f"group {G} was killed here 5.0 s late")
         assert "it may have run on two nodes" in found[0]
+        orders.give(mind, Order(Verb.CLEANUP, G, 1), story.now)
+        assert report(story).problems == []
+        mind.locals[G] = replace(mind.locals[G], killed_late_s=late_s + 1)
+        assert report(story).problems, "another one is to be looked at too"
 
 
 def test_problems_come_in_the_order_of_their_weight() -> None:
@@ -388,8 +398,8 @@ def test_problems_come_in_the_order_of_their_weight() -> None:
             " -> add far to cltab, or take it out of hactl"
         ),
         (
-            "group h: its stop entries failed on node 3: nobody may start it elsewhere -> mend what"
-            " failed there, then run its stop by hand on node 3: clinit h plan, then clinit h stop"
+            "group h: its stop entries failed on node 3: nobody may start it elsewhere"
+            " -> mend what failed there, then: mosha cleanup h 3"
         ),
         "hactl on node 1 is refused: line 1: no level",
         "cltab on node 3 is refused: line 3: no such mode",
