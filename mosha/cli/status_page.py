@@ -275,6 +275,8 @@ def _standing(node: NodeReport) -> str:
 def _remarks(node: NodeReport, own: NodeReport | None) -> Iterable[str]:
     if node.late:
         yield f"{node.late} heartbeats missed"
+    if node.standby:
+        yield "on standby"
     if node.silent:
         yield "does not vote yet"
     if node.refused:

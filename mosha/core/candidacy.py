@@ -9,10 +9,11 @@ import math
 from collections.abc import Mapping
 
 from mosha.core import placement
+from mosha.core.eligibility import NODE, Case, able_nodes, broken, eligible, may_take
 from mosha.core.placement import Free
 from mosha.core.quorum import Sight
 from mosha.core.seat import Mind, Seat, Way
-from mosha.core.status import GroupLine, GroupState, NodeState
+from mosha.core.status import GroupLine, GroupState
 from mosha.core.tables import STOP_LEVEL, Wish
 
 SHORT_WAIT_MIN_S = 0.1
@@ -21,46 +22,16 @@ SHORT_WAIT_MAX_S = 2.0
 WAY_DOUBLINGS_MAX = 8
 
 
-def unwanted_because(mind: Mind, seat: Seat, now: float) -> str:
-    """Say why the group shall not run on this node now, "" if it may."""
-    if reason := _node_unfit(mind):
-        return reason
-    if mind.cltab_groups is not None and seat.group not in mind.cltab_groups:
-        return "not in cltab"
-    wish = mind.wish(seat.group)
-    if wish is None:
-        return "not in hactl"
-    if wish.level == STOP_LEVEL:
-        return "hactl says stop"
-    if not wish.allows(mind.me):
-        return "only= leaves this node out"
-    if now < seat.ban_until:
-        return f"banned here: {seat.ban_reason}"
-    return ""
-
-
-def _node_unfit(mind: Mind) -> str:
-    """Say why no group at all shall run on this node, "" if groups may."""
-    if mind.displaced:
-        return "another node uses this node's number"
-    if mind.state is not NodeState.UP:
-        return "this node is leaving"
-    if mind.standby:
-        return "this node is on standby"
-    if mind.view.sight is Sight.NO:
-        return "no quorum"
-    return ""
-
-
 def wanted_level(mind: Mind, seat: Seat, now: float) -> str:
     """Return the level the group shall have here, `stop` if it shall not run on this node.
 
     While no tables are in force, what runs already stays where it is.
     """
     tables = mind.hactl is not None and mind.cltab_groups is not None
-    if not tables and not _node_unfit(mind):
+    mine = Case(mind, seat.group, mind.me, now)
+    if not tables and broken(mine, NODE) is None:
         return mind.local(seat.group).wanted
-    return STOP_LEVEL if unwanted_because(mind, seat, now) else mind.wish_level(seat.group)
+    return STOP_LEVEL if broken(mine) is not None else mind.wish_level(seat.group)
 
 
 def turn_at(mind: Mind, seat: Seat, now: float) -> float:
@@ -72,7 +43,7 @@ def turn_at(mind: Mind, seat: Seat, now: float) -> float:
     group = seat.group
     view = mind.view
     free = not view.holders(group, stale_too=mind.fencing.required)
-    if not free or unwanted_because(mind, seat, now) or mind.local(group).present:
+    if not free or not may_take(mind, group, mind.me, now) or mind.local(group).present:
         seat.free_since = None
         return math.inf
     ready = (
@@ -125,8 +96,7 @@ def better_home(mind: Mind, group: str, now: float) -> int | None:
     for node in wish.prefer[:place]:
         since = mind.view.peer(node).first_heard_at
         if (
-            wish.allows(node)
-            and mind.view.takes_groups(node, group)
+            may_take(mind, group, node, now)
             and since is not None
             and now - since >= mind.timing.timeout_s
             and in_vain(mind, group, node, now) is None
@@ -180,23 +150,15 @@ def follow_ways(mind: Mind, seat: Seat, now: float) -> None:
 def joint_plan(mind: Mind, now: float) -> dict[str, tuple[int, ...]]:
     """Return the rankings of all free groups, worked out once for each change of the view."""
     if mind.plan is None:
-        frees = []
+        frees, able = [], able_nodes(mind, now)
         for group, wish in (mind.hactl.wishes if mind.hactl else {}).items():
             seat = mind.seat(group)
             held = mind.view.holders(group, stale_too=mind.fencing.required)
             if mind.wish(group) is None or wish.level == STOP_LEVEL or held or seat.claim:
                 continue
-            frees.append(Free(wish, eligible(mind, wish, now)))
+            frees.append(Free(wish, eligible(mind, group, now, able)))
         mind.plan = placement.place(frees, loads(mind))
     return mind.plan
-
-
-def eligible(mind: Mind, wish: Wish, now: float) -> frozenset[int]:
-    """Return the nodes that may take a group now."""
-    found = {n for n in mind.view.members if mind.view.takes_groups(n, wish.group)}
-    if not unwanted_because(mind, mind.seat(wish.group), now):
-        found.add(mind.me)
-    return frozenset(node for node in found if wish.allows(node))
 
 
 def loads(mind: Mind, without: str = "") -> dict[int, int]:
@@ -218,6 +180,6 @@ def _active(groups: Mapping[str, GroupLine]) -> set[str]:
 def ranks(mind: Mind, group: str, now: float) -> dict[int, int]:
     """Return the rank of every node that may have claimed the group, for choosing one."""
     wish = mind.wish(group) or Wish(group, STOP_LEVEL)
-    candidates = eligible(mind, wish, now) | {mind.me, *mind.view.fresh_nodes()}
+    candidates = eligible(mind, group, now) | {mind.me, *mind.view.fresh_nodes()}
     order = placement.ranking(Free(wish, candidates), loads(mind, without=group))
     return {node: rank for rank, node in enumerate(order)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from mosha.core import candidacy, entries
+from mosha.core.eligibility import eligible, obstacles
 from mosha.core.peers import Standing
 from mosha.core.problems import ProblemKind
 from mosha.core.quorum import Policy, Sight
@@ -88,40 +89,7 @@ def quorum_reason(mind: Mind) -> str:
 
 def not_here(mind: Mind, group: str, now: float) -> dict[int, str]:
     """Say for each node that may not take the group now, why not."""
-    wish = mind.wish(group)
-    reasons = {}
-    own = candidacy.unwanted_because(mind, mind.seat(group), now)
-    if own:
-        reasons[mind.me] = own
-    for node in sorted(mind.view.members):
-        if reason := _not_there(mind, node, wish, group):
-            reasons[node] = reason
-    return reasons
-
-
-def _not_there(mind: Mind, node: int, wish: Wish | None, group: str) -> str:
-    standing = mind.view.standing(node)
-    status = mind.view.peer(node).status
-    if status is None or standing is not Standing.FRESH:
-        return _STANDINGS[standing]
-    if wish is not None and not wish.allows(node):
-        return "only= leaves this node out"
-    if not status.quorum:
-        return "sees no quorum"
-    if status.standby:
-        return "on standby"
-    ban = status.bans.get(group)
-    return f"banned there for {ban.left_s} s: {ban.reason}" if ban else ""
-
-
-_STANDINGS = {
-    Standing.NEVER: "never heard from",
-    Standing.STALE: "stale: not heard from for longer than timeout",
-    Standing.LEAVING: "leaving",
-    Standing.LEFT: "left in an orderly way",
-    Standing.FENCED: "fenced",
-    Standing.FRESH: "",
-}
+    return {node: rule.why(case) for node, (case, rule) in obstacles(mind, group, now).items()}
 
 
 def account(mind: Mind, group: str, now: float) -> Account:
@@ -238,11 +206,10 @@ def _account_of_nowhere(mind: Mind, wish: Wish, seen: list[Sighting], now: float
         return Account(
             False, f"node {node} is stale, may still run it and is not fenced", _vouch(node)
         )
-    able = candidacy.eligible(mind, wish, now)
+    able = eligible(mind, wish.group, now)
     if not able:
-        reasons = not_here(mind, wish.group, now)
-        told = "; ".join(f"node {node}: {reason}" for node, reason in sorted(reasons.items()))
-        return Account(False, f"no node can run it: {told}", _remedy(reasons))
+        told = "; ".join(f"node {n}: {why}" for n, why in not_here(mind, wish.group, now).items())
+        return Account(False, f"no node can run it: {told}", _remedy(mind, wish.group, now))
     if mind.silent(now) and able == {mind.me}:
         left = (mind.silent_until or now) - now
         return Account(False, f"this node keeps silent for {left:.0f} s after its start (V5)")
@@ -259,10 +226,16 @@ def _vouch(node: int) -> str:
     return f"see the shots; if you are sure that node {node} is off: mosha confirm {node}"
 
 
-def _remedy(reasons: dict[int, str]) -> str:
-    if any("banned" in reason for reason in reasons.values()):
-        return "mend what failed; each ban ends by itself, and the group is tried again"
-    if any("only=" in reason for reason in reasons.values()):
+def _remedy(mind: Mind, group: str, now: float) -> str:
+    """Return the remedy that costs least: what stands in the way of nodes that are there."""
+    against = reversed(obstacles(mind, group, now).values())
+    found = {rule.name: (case, rule) for case, rule in against}
+    if "ban" in found:
+        return f"mend what failed; each ban ends by itself, or at once: mosha cleanup {group}"
+    if "standby" in found:
+        case, rule = found["standby"]
+        return rule.remedy(case)
+    if "only" in found:
         return "bring one of the nodes of only= back, or change hactl"
     return "bring a node back"
 

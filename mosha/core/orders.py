@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from mosha.core.eligibility import may_take
 from mosha.core.seat import NEVER, Mind, Seat, StandingOrder
 from mosha.core.status import GroupState, NodeState, Order, Stamp, Status, Verb
 
@@ -129,7 +130,7 @@ def _move(mind: Mind, order: Order, now: float) -> None:
     mind.wake((order.group,))
 
 
-def has_arrived(mind: Mind, seat: Seat) -> bool:
+def has_arrived(mind: Mind, seat: Seat, now: float) -> bool:
     """Say whether what an operator moved runs where it shall, or cannot run there."""
     group, node = seat.group, seat.moved_to
     if node is None:
@@ -138,8 +139,8 @@ def has_arrived(mind: Mind, seat: Seat) -> bool:
     lines = {s.node: s.groups.get(group) for s in mind.view.fresh()}
     there = [n for n, line in lines.items() if line and (line.level, line.state) == at]
     if node == 0:
-        return bool(there) or not any(mind.view.takes_groups(n, group) for n in lines)
-    return node in there or not mind.view.takes_groups(node, group)
+        return bool(there) or not any(may_take(mind, group, n, now) for n in lines)
+    return node in there or not may_take(mind, group, node, now)
 
 
 def fail(mind: Mind, group: str, reason: str, now: float) -> str:

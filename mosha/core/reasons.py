@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from mosha.core import explain, placement
-from mosha.core.candidacy import eligible, loads
+from mosha.core.candidacy import loads
+from mosha.core.eligibility import ENTRIES, WISH, Case, Rule, eligible
 from mosha.core.peers import Standing
 from mosha.core.placement import Free
 from mosha.core.quorum import Sight
 from mosha.core.seat import Mind
-from mosha.core.tables import STOP_LEVEL, Wish
+from mosha.core.tables import STOP_LEVEL
 
 FORMAT = 1
 NS_PER_S = 10**9
@@ -108,26 +109,18 @@ def of_tables(mind: Mind, wall_s: float) -> Iterator[Reason]:
             yield Reason(f"{name} refused", Holds.MOOT, refusal, mind.me)
 
 
-def of_wish(mind: Mind, group: str) -> Iterator[Reason]:
+def of_wish(mind: Mind, group: str, now: float) -> Iterator[Reason]:
     """Tell what hactl wants, with its options, and whether cltab has the group."""
-    wish = mind.hactl.wishes.get(group) if mind.hactl else None
-    if wish is None:
-        yield Reason("wish", Holds.NO, "hactl does not name it: it shall be stopped", mind.me)
-    else:
-        wanted = wish.level != STOP_LEVEL
-        told = f"hactl wants it at {wish_text(wish)}" if wanted else "hactl says stop"
-        yield Reason("wish", holds(wanted), told, mind.me)
+    case = Case(mind, group, mind.me, now)
+    if mind.hactl is not None:
+        yield as_reason(WISH, case, mind.me)
     if mind.cltab_groups is not None:
-        has = group in mind.cltab_groups
-        told = "cltab has entries of it" if has else "cltab has no entry of it"
-        yield Reason("entries", holds(has), told, mind.me)
+        yield as_reason(ENTRIES, case, mind.me)
 
 
-def wish_text(wish: Wish) -> str:
-    """Return a wish as hactl has it, options at their defaults too."""
-    prefer = ",".join(map(str, wish.prefer)) or "any"
-    only = ",".join(map(str, wish.only)) or "any"
-    return f"{wish.level} prefer={prefer} only={only} failback={'yes' if wish.failback else 'no'}"
+def as_reason(rule: Rule, case: Case, said_by: int, age_s: float | None = None) -> Reason:
+    """Return how a rule of the table stands."""
+    return Reason(rule.name, holds(rule.holds(case)), rule.said(case), said_by, age_s)
 
 
 def of_quorum(mind: Mind) -> Reason:
@@ -164,7 +157,7 @@ def ranking(mind: Mind, group: str, now: float) -> tuple[int, ...]:
     wish = mind.wish(group)
     if wish is None or wish.level == STOP_LEVEL:
         return ()
-    able = eligible(mind, wish, now)
+    able = eligible(mind, group, now)
     return placement.ranking(Free(wish, able), loads(mind, without=group))
 
 

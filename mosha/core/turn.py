@@ -46,7 +46,7 @@ def take(mind: Mind, group: str, now: float, chance: float) -> Turn:
     seat = mind.seat(group)
     settle_vote(mind, seat, now)
     settle_grant(mind, seat, now)
-    if seat.ban_until != NEVER and (now >= seat.ban_until or has_arrived(mind, seat)):
+    if seat.ban_until != NEVER and (now >= seat.ban_until or has_arrived(mind, seat, now)):
         lift(mind, seat)
     follow_ways(mind, seat, now)
     if not mind.clinit_known:

@@ -14,7 +14,7 @@ from mosha.core import lease, peers
 from mosha.core.ballot import Claim, claim_of, runs_in
 from mosha.core.peers import Peer, Standing
 from mosha.core.quorum import Electorate, Policy, Sight, follow, judge
-from mosha.core.status import NodeState, Receipt, Stamp, Status
+from mosha.core.status import Receipt, Stamp, Status
 
 # The worst of the last echoes counts: one good echo does not end a bad hour, and a healed cut
 # is forgotten after as many heartbeats.
@@ -280,18 +280,6 @@ class View:
             and vote.node != self.me
             and self.peer(vote.node).status is None
         ]
-
-    def takes_groups(self, node: int, group: str) -> bool:
-        """Say whether another node could take a group: fresh, up, with a quorum, not banned."""
-        status = self.peer(node).status
-        return (
-            status is not None
-            and self.speaks(node)
-            and status.state is NodeState.UP
-            and status.quorum
-            and not status.standby
-            and group not in status.bans
-        )
 
     def all_echo(self, inc: int) -> bool:
         """Say whether every other node of the electorate has echoed this incarnation (V5)."""

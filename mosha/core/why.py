@@ -41,7 +41,7 @@ def why(mind: Mind, group: str, now: float, wall_s: float) -> Explanation:
     seen = explain.sightings(mind, group, now)
     reasons = (
         *of_tables(mind, wall_s),
-        *of_wish(mind, group),
+        *of_wish(mind, group, now),
         of_quorum(mind),
         *_of_places(mind, group, seen, now),
         *(item for place in seen if place.counts for item in _of_entries(mind, place, group, now)),

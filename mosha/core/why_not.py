@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from mosha.core import explain
 from mosha.core.candidacy import in_vain
+from mosha.core.eligibility import ALL, NODE, PAIR, Case
 from mosha.core.peers import Standing
 from mosha.core.quorum import Sight
 from mosha.core.reasons import (
@@ -18,7 +19,7 @@ from mosha.core.reasons import (
     Holds,
     Reason,
     age_of,
-    holds,
+    as_reason,
     nodes_text,
     of_fences,
     of_quorum,
@@ -27,7 +28,7 @@ from mosha.core.reasons import (
     ranking,
 )
 from mosha.core.seat import Mind
-from mosha.core.status import NodeState, Status
+from mosha.core.status import Status
 from mosha.core.tables import STOP_LEVEL, Wish
 
 
@@ -35,12 +36,11 @@ def why_not(mind: Mind, group: str, node: int, now: float, wall_s: float) -> Exp
     """Explain what keeps the group from `node`; `wall_s` ages the tables only."""
     place = next((p for p in explain.sightings(mind, group, now) if p.node == node), None)
     reasons = (
-        *_of_node(mind, node, now),
+        *_of_node(mind, group, node, now),
         *of_tables(mind, wall_s),
         *_of_other_tables(mind, node, now),
-        *of_wish(mind, group),
-        *_of_options(mind, group, node),
-        *_of_ban(mind, group, node, now),
+        *of_wish(mind, group, now),
+        *_of_pair(mind, group, node, now),
         *_of_vote(mind, group, node, now),
         *_of_giving_way(mind, group, node, now),
         *_of_holders(mind, group, node, now),
@@ -54,7 +54,7 @@ def why_not(mind: Mind, group: str, node: int, now: float, wall_s: float) -> Exp
     if against is None:
         told = f"nothing keeps it from node {node}: that is the next one to claim it"
         return Explanation(group, mind.me, node, True, told, "", reasons)
-    step = _step(mind, group, node, against)
+    step = _step(mind, group, node, against, now)
     return Explanation(group, mind.me, node, False, against.said, step, reasons)
 
 
@@ -65,43 +65,26 @@ def _status(mind: Mind, node: int) -> Status | None:
 # --- the node ------------------------------------------------------------------------------------
 
 
-def _of_node(mind: Mind, node: int, now: float) -> Iterator[Reason]:
-    if node == mind.me:
-        told = f"another node uses number {node}" if mind.displaced else f"node {node} is up"
-        if mind.state is not NodeState.UP:
-            told = f"node {node} is leaving"
-        fit = mind.state is NodeState.UP and not mind.displaced
-        yield Reason("node", holds(fit), told, node, 0.0)
-        yield of_quorum(mind)
-        if mind.silent(now):
-            left_s = (mind.silent_until or now) - now
-            told = f"node {node} does not vote for {left_s:.1f} s more after its start (V5)"
-            yield Reason("silence", Holds.NO, told, node)
-        return
-    member = node in mind.view.members
-    if not member:
+def _of_node(mind: Mind, group: str, node: int, now: float) -> Iterator[Reason]:
+    case, age_s = Case(mind, group, node, now), age_of(mind, node, now)
+    if node != mind.me and node not in mind.view.members:
         told = f"node {node} is no member of this cluster: {nodes_text(_members(mind))} are"
         yield Reason("member", Holds.NO, told, mind.me)
-    peer, standing = mind.view.peer(node), mind.view.standing(node)
-    error = f" ({peer.error})" if peer.error else ""
-    told = f"node {node} is {_STANDINGS[standing]}{error}"
-    yield Reason("node", holds(standing is Standing.FRESH), told, mind.me, age_of(mind, node, now))
+    rules = {rule.name: rule for rule in NODE}
+    if not rules["number"].holds(case):
+        yield as_reason(rules["number"], case, mind.me, age_s)
+    yield as_reason(rules["node"], case, mind.me, age_s)
     yield from of_fences(mind, node, now)
-    if peer.status is not None:
-        told = f"node {node} sees {'a' if peer.status.quorum else 'no'} quorum"
-        yield Reason("quorum", holds(peer.status.quorum), told, node, age_of(mind, node, now))
-    if mind.view.sight is not Sight.YES:
+    if _status(mind, node) is not None:
+        yield as_reason(rules["standby"], case, node, age_s)
+    if node != mind.me and _status(mind, node) is not None:
+        yield as_reason(rules["quorum"], case, node, age_s)
+    if node == mind.me or mind.view.sight is not Sight.YES:
         yield of_quorum(mind)
-
-
-_STANDINGS = {
-    Standing.NEVER: "not known: it was never heard from",
-    Standing.STALE: "stale: not heard from for longer than timeout",
-    Standing.LEAVING: "leaving",
-    Standing.LEFT: "gone: it left in an orderly way",
-    Standing.FENCED: "fenced",
-    Standing.FRESH: "fresh",
-}
+    if node == mind.me and mind.silent(now):
+        left_s = (mind.silent_until or now) - now
+        told = f"node {node} does not vote for {left_s:.1f} s more after its start (V5)"
+        yield Reason("silence", Holds.NO, told, node)
 
 
 def _members(mind: Mind) -> list[int]:
@@ -127,31 +110,14 @@ def _wish(mind: Mind, group: str) -> Wish | None:
     return mind.hactl.wishes.get(group) if mind.hactl else None
 
 
-def _of_options(mind: Mind, group: str, node: int) -> Iterator[Reason]:
-    wish = _wish(mind, group)
-    if wish is None or not wish.only:
-        return
-    only = nodes_text(wish.only)
-    allowed = wish.allows(node)
-    told = f"only={only.replace(' ', '')} {'has' if allowed else 'leaves out'} node {node}"
-    yield Reason("only", holds(allowed), told, mind.me)
-
-
-def _of_ban(mind: Mind, group: str, node: int, now: float) -> Iterator[Reason]:
-    """Tell of a ban, or that there is none."""
-    if node == mind.me:
-        seat = mind.seat(group)
-        left_s, reason = seat.ban_until - now, seat.ban_reason
-    else:
-        status = _status(mind, node)
-        ban = status.bans.get(group) if status else None
-        aged = age_of(mind, node, now) or 0.0
-        left_s, reason = (ban.left_s - aged, ban.reason) if ban else (-1.0, "")
-    if left_s > 0:
-        told = f"it is banned on node {node} for {left_s:.0f} s more: {reason}"
-        yield Reason("ban", Holds.NO, told, node, age_of(mind, node, now))
-    else:
-        yield Reason("ban", Holds.YES, f"no ban on node {node}", node, age_of(mind, node, now))
+def _of_pair(mind: Mind, group: str, node: int, now: float) -> Iterator[Reason]:
+    """Tell whether hactl and the node itself let it have the group."""
+    case, wish = Case(mind, group, node, now), _wish(mind, group)
+    for rule in PAIR:
+        if rule.name == "only" and wish is not None and wish.only:
+            yield as_reason(rule, case, mind.me)
+        elif rule.name == "ban" and _status(mind, node) is not None:
+            yield as_reason(rule, case, node, age_of(mind, node, now))
 
 
 # --- the group -----------------------------------------------------------------------------------
@@ -163,6 +129,8 @@ def _of_vote(mind: Mind, group: str, node: int, now: float) -> Iterator[Reason]:
     vote = mind.seat(group).ballot.vote if node == mind.me else None
     if node != mind.me and status is not None:
         vote = status.votes.get(group)
+    if status is None and node != mind.me:
+        return  # nobody has said anything of it
     if vote is None:
         yield Reason("vote", Holds.YES, f"node {node} has its vote free", node)
     elif vote.node != node:
@@ -228,12 +196,7 @@ _STEPS = {
     "member": "add node {node} to `nodes` in mosha.toml on all nodes",
     "quorum": "bring nodes back",
     "silence": "wait until it votes",
-    "cltab": "write cltab in the directory of any node",
-    "hactl": "write hactl in the directory of any node",
-    "entries": "add entries of {group} to cltab",
-    "wish": "mosha set {group} start",
-    "only": "mosha set {group} {level} only={only},{node}",
-    "ban": "mend what failed there; the ban ends by itself",
+    "vote": "wait for the node that has the vote, or, if it is off: mosha confirm NODE",
     "rank": "mosha set {group} {level} prefer={node}",
     "failback": "mend what failed there; a restart of its monitor (no group notices) or an edit of"
     " a table ends the pause",
@@ -242,23 +205,14 @@ _STEPS = {
 }
 
 
-def _step(mind: Mind, group: str, node: int, against: Reason) -> str:
-    wish = _wish(mind, group) or Wish(group, STOP_LEVEL)
-    if against.rule == "node":
-        standing = mind.view.standing(node)
-        if node == mind.me or standing is Standing.LEAVING:
-            return f"start the monitor of node {node} again when it has left"
-        return f"look at node {node}: is it on, is its monitor running, is its mount there?"
-    if against.rule == "vote":
-        return "wait for the node that has the vote, or, if it is off: mosha confirm NODE"
+def _step(mind: Mind, group: str, node: int, against: Reason, now: float) -> str:
+    for rule in ALL:
+        if rule.name == against.rule:
+            return rule.remedy(Case(mind, group, node, now))
     if against.rule == "free":
         holder = against.said_by
         if mind.view.standing(holder) is Standing.STALE and holder != mind.me:
-            return (
-                f"see the shots; if you are sure that node {holder} is off: mosha confirm {holder}"
-            )
-        move = f"mosha set {group} {wish.level} only={node}"
-        return f"to move it there: {move}; set it as it was when it has arrived"
-    only = ",".join(map(str, wish.only))
-    step = _STEPS.get(against.rule, "")
-    return step.format(group=group, node=node, level=wish.level, only=only)
+            return _STEPS["shot"].format(node=holder)
+        return f"to move it there: mosha move {group} {node}"
+    level = (_wish(mind, group) or Wish(group, STOP_LEVEL)).level
+    return _STEPS.get(against.rule, "").format(group=group, node=node, level=level)

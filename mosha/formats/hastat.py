@@ -46,6 +46,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     """One node. `error` is why it could not be read last time, empty if it could.
 
     `late`: it is fresh still, but so many of its heartbeats were missed; 0 if it is in time.
+    `standby`: it runs nothing until `mosha unstandby`.
     """
 
     node: int
@@ -63,6 +64,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     tables: dict[str, TableSeen] = {}
     load: int = 0
     late: int = 0
+    standby: bool = False
 
 
 class Quorum(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ import anyio
 from mosha.clock import boottime
 from mosha.control.protocol import FailGroup, GiveOrder
 from mosha.core import orders, reasons
+from mosha.core.eligibility import may_take
 from mosha.core.replication import spread_limit_s
 from mosha.core.seat import Mind
 from mosha.core.status import Order, Verb
@@ -42,9 +43,10 @@ async def give(monitor: Monitor, request: GiveOrder) -> str:
     mind = monitor.node.mind
     order = Order(Verb(request.verb), request.group, request.node)
     _check_names(mind, order)
-    nodes = _concerned(mind, order)
+    now = boottime()
+    nodes = _concerned(mind, order, now)
     words = ALREADY if _is_so_already(mind, order, nodes) else DONE
-    number = orders.give(mind, order, boottime())
+    number = orders.give(mind, order, now)
     monitor.settle()
     told = words[Verb(order.verb)].format(group=order.group, nodes=", ".join(map(str, nodes)))
     if order.verb == Verb.RESTART and not request.wait:
@@ -98,7 +100,7 @@ def _check_names(mind: Mind, order: Order) -> None:
         raise UsageError(f"{doubt.told}; {doubt.remedy}")
 
 
-def _concerned(mind: Mind, order: Order) -> frozenset[int]:
+def _concerned(mind: Mind, order: Order, now: float) -> frozenset[int]:
     """Return the nodes that have to obey."""
     heard = frozenset(mind.view.fresh_nodes()) | {mind.me}
     group, node = order.group, order.node
@@ -112,19 +114,18 @@ def _concerned(mind: Mind, order: Order) -> frozenset[int]:
     if not here:
         raise UsageError(f"{group} runs nowhere; to start it: mosha start {group}")
     if order.verb == Verb.MOVE:
-        _check_move(mind, group, node, here)
+        _check_move(mind, group, node, here, now)
     return here
 
 
-def _check_move(mind: Mind, group: str, node: int, here: frozenset[int]) -> None:
+def _check_move(mind: Mind, group: str, node: int, here: frozenset[int], now: float) -> None:
     wish = mind.wish(group)
     if node in here:
         raise UsageError(f"{group} is on node {node} already")
     if wish is not None and node and not wish.allows(node):
         raise UsageError(f"only= of {group} leaves out node {node}: mosha set {group} only=any")
     others = (mind.view.members | {mind.me}) - here
-    able = {n for n in others if n == mind.me or mind.view.takes_groups(n, group)}
-    able = {n for n in able if wish is None or wish.allows(n)}
+    able = {n for n in others if may_take(mind, group, n, now)}
     if node and node not in able:
         raise UsageError(f"node {node} cannot take {group} now: mosha why-not {group} {node}")
     if not able:

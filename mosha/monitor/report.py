@@ -145,6 +145,7 @@ def _self(mind: Mind, now: float) -> hastat.NodeReport:
         refused=dict(mind.refused),
         tables=_tables(mind.tables),  # what is in force, be it published yet or not
         load=_load(own) if own else 0,
+        standby=mind.standby,
     )
 
 
@@ -180,6 +181,7 @@ def _node(mind: Mind, node: int, now: float) -> hastat.NodeReport:
         tables=_tables(status.tables),
         load=_load(status),
         late=mind.view.heartbeats_missed(node, mind.timing.heartbeat_s),
+        standby=status.standby,
     )
 
 

@@ -12,15 +12,14 @@ from mosha.core.candidacy import (
     SHORT_WAIT_MAX_S,
     SHORT_WAIT_MIN_S,
     awaited,
-    eligible,
     joint_plan,
     loads,
     ranks,
     short_wait_s,
     turn_at,
-    unwanted_because,
     wanted_level,
 )
+from mosha.core.eligibility import eligible, unwanted_because
 from mosha.core.seat import Mind
 from mosha.core.status import Ban, GroupLine, GroupState, NodeState, Stamp, Status, Vote
 from mosha.core.tables import Wish
@@ -177,7 +176,7 @@ def test_only_leaves_the_other_nodes_out() -> None:
     story = one_of_three(Wish(G, "start", only=(2, 3)))
     wish = mind(story).wish(G)
     assert wish is not None
-    assert eligible(mind(story), wish, story.now) == {2, 3}
+    assert eligible(mind(story), G, story.now) == {2, 3}
 
 
 def test_for_choosing_among_claims_every_fresh_node_has_a_rank() -> None:
@@ -215,7 +214,7 @@ def test_why_a_group_shall_not_run_here_is_said_in_words(
 ) -> None:
     story = one_of_three()
     change(story)
-    assert unwanted_because(mind(story), mind(story).seat(G), story.now) == reason
+    assert unwanted_because(mind(story), G, story.now) == reason
     level = wanted_level(mind(story), mind(story).seat(G), story.now)
     assert level == ("stop" if reason else "start")
 
@@ -223,4 +222,4 @@ def test_why_a_group_shall_not_run_here_is_said_in_words(
 def test_an_unknown_quorum_stops_nothing() -> None:
     # A monitor that has just started and adopts what runs has not looked at anybody yet.
     story = Story()
-    assert unwanted_because(mind(story), mind(story).seat(G), story.now) == ""
+    assert unwanted_because(mind(story), G, story.now) == ""

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mosha.core import orders
 from mosha.core.explain import Account, account, not_here, quorum_reason, quorum_sum, sightings
 from mosha.core.fencing import FencingRules
 from mosha.core.quorum import Electorate, Policy
@@ -122,6 +123,19 @@ def others_have_left() -> Story:
     return story
 
 
+def all_on_standby() -> Story:
+    story = one_of_three()
+    story.hear(1, says(2, standby=True), says(3, standby=True))
+    orders.stand_by(mind(story), on=True)
+    return story
+
+
+def without_cltab() -> Story:
+    story = one_of_three()
+    mind(story).cltab_groups = None
+    return story
+
+
 def heard(wish: Wish, *said: Status) -> Story:
     story = one_of_three(wish)
     story.hear(1, *said)
@@ -232,7 +246,7 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
             "node 2: banned there for 240 s: entry t1: exit 1; "
             "node 3: banned there for 240 s: entry t1: exit 1"
         ),
-        "mend what failed; each ban ends by itself, and the group is tried again",
+        "mend what failed; each ban ends by itself, or at once: mosha cleanup g",
     ),
     (
         "the only node is gone",
@@ -243,6 +257,12 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
             "node 3: stale: not heard from for longer than timeout"
         ),
         "bring one of the nodes of only= back, or change hactl",
+    ),
+    (
+        "all are on standby",
+        all_on_standby,
+        "no node can run it: node 1: on standby; node 2: on standby; node 3: on standby",
+        "mosha unstandby 1",
     ),
     (
         "everybody leaves",
@@ -382,6 +402,10 @@ def test_a_failed_stop_is_said_with_the_words_of_its_entry_on_every_node() -> No
 
 def test_a_node_that_was_never_heard_from_has_a_reason_too() -> None:
     assert not_here(mind(Story()), G, 1000.0) == {2: "never heard from", 3: "never heard from"}
+
+
+def test_a_table_that_is_not_in_force_is_the_reason_and_not_the_other_one() -> None:
+    assert not_here(mind(without_cltab()), G, 1000.0) == {1: "no cltab is in force"}
 
 
 def test_who_could_take_it_has_none() -> None:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import pytest
 
+from mosha.core import orders
+from mosha.core.eligibility import wish_text
 from mosha.core.explain import account
-from mosha.core.reasons import Explanation, Holds, Reason, is_known, known_groups, wish_text
+from mosha.core.reasons import Explanation, Holds, Reason, is_known, known_groups
 from mosha.core.seat import Mind
 from mosha.core.status import Ban, NodeState, Receipt, TableVersion, Vote
 from mosha.core.tables import Wish
@@ -231,8 +233,17 @@ NOT_THERE: list[tuple[str, Callable[[], Story], int, str, str]] = [
         lambda: heard(START, says(2, claims={G: 4}, groups=at("start"))),
         3,
         "node 2 has it, start DONE",
-        "to move it there: mosha set g start only=3; set it as it was when it has arrived",
+        "to move it there: mosha move g 3",
     ),
+    (
+        "on standby, while it runs elsewhere",
+        lambda: heard(START, says(2, claims={G: 4}, groups=at("start")), says(3, standby=True)),
+        3,
+        "node 3 is on standby",
+        "mosha unstandby 3",
+    ),
+    ("on standby, and free", lambda: heard(START, says(2, standby=True)), 2, "node 2 is on", ""),
+    ("the own node", lambda: _after(one_of_three(), stand_by_here), 1, "node 1 is on", ""),
     (
         "only",
         lambda: heard(Wish(G, "start", only=(1, 2))),
@@ -308,6 +319,10 @@ NOT_THERE: list[tuple[str, Callable[[], Story], int, str, str]] = [
         "wait for the node that has the vote",
     ),
 ]
+
+
+def stand_by_here(story: Story) -> None:
+    orders.stand_by(mind(story), on=True)
 
 
 def _after(story: Story, change: Callable[[Story], None]) -> Story:

@@ -113,8 +113,15 @@ def test_a_node_stays_on_standby_over_a_restart_and_votes(patient: Cluster) -> N
         return status is not None and status.standby and set(status.votes) == {"a", "b"}
 
     wait_until(votes_on_standby)
+    for each in patient.nodes:
+        wait_until(partial(_remarks_standby, patient, each, node))
     assert say(patient, node, "unstandby", str(node))[0] == 0
     wait_until(partial(_takes_groups, patient, node))
+
+
+def _remarks_standby(cluster: Cluster, asker: int, node: int) -> bool:
+    (found,) = (n for n in cluster.nodes[asker].report().nodes if n.node == node)
+    return found.standby and "on standby" in say(cluster, asker, "status")[1]
 
 
 def _takes_groups(cluster: Cluster, node: int) -> bool:

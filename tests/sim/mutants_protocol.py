@@ -268,8 +268,8 @@ PROTOCOL: tuple[Mutant, ...] = (
         "claimed while it runs elsewhere",
         "C1",
         "mosha.core.candidacy",
-        "if not free or unwanted_because",
-        "if unwanted_because",
+        "if not free or not may_take",
+        "if not may_take",
         scenario="node-dies",
     ),
     Mutant(

@@ -1,0 +1,321 @@
+"""Which nodes may take a group: one table of rules, for those that decide and those that explain.
+
+Placement, turns and orders ask whether the rules hold; `mosha status`, `why` and `why-not` say
+which one does not, and what to do about it. A rule of `NODE` is about a node and any group, one
+of `GROUP` about a group on any node, one of `PAIR` about a group on a node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct
+
+from mosha.core.peers import Standing
+from mosha.core.quorum import Sight
+from mosha.core.seat import Mind
+from mosha.core.status import NodeState, Status
+from mosha.core.tables import STOP_LEVEL, Wish
+
+
+class Case(Struct, frozen=True):
+    """A group and a node that may take it or not, as the node of `mind` knows it at `now`."""
+
+    mind: Mind
+    group: str
+    node: int
+    now: float
+
+    @property
+    def mine(self) -> bool:
+        """Whether it is the node that asks."""
+        return self.node == self.mind.me
+
+    @property
+    def status(self) -> Status | None:
+        """What the node last published, as far as it was read here."""
+        return self.mind.published if self.mine else self.mind.view.peer(self.node).status
+
+    @property
+    def wish(self) -> Wish | None:
+        """The line of hactl, whether cltab has the group or not."""
+        return self.mind.hactl.wishes.get(self.group) if self.mind.hactl else None
+
+    @property
+    def ban(self) -> tuple[float, str] | None:
+        """For how many seconds more the node keeps off the group and why, None if it does not."""
+        if self.mine:
+            seat = self.mind.seats.get(self.group)
+            if seat is None or self.now >= seat.ban_until:
+                return None
+            return seat.ban_until - self.now, seat.ban_reason
+        status = self.status
+        ban = status.bans.get(self.group) if status is not None else None
+        return None if ban is None else (ban.left_s, ban.reason)
+
+
+class Rule(Struct, frozen=True):
+    """A rule: whether it holds, why not in a clause, how it stands in a sentence, and a remedy."""
+
+    name: str
+    holds: Callable[[Case], bool]
+    why: Callable[[Case], str]
+    said: Callable[[Case], str]
+    remedy: Callable[[Case], str]
+
+
+def _do(step: str) -> Callable[[Case], str]:
+    """Return a remedy: a text with the places node, group, level and only."""
+
+    def remedy(case: Case) -> str:
+        wish = case.wish or Wish(case.group, STOP_LEVEL)
+        only = ",".join(map(str, wish.only))
+        return step.format(group=case.group, node=case.node, level=wish.level, only=only)
+
+    return remedy
+
+
+# --- a node and any group ----------------------------------------------------------------------
+
+
+def _is_up(case: Case) -> bool:
+    if case.mine:
+        return case.mind.state is NodeState.UP
+    return case.mind.view.standing(case.node) is Standing.FRESH
+
+
+def _not_up(case: Case) -> str:
+    return "this node is leaving" if case.mine else _STANDINGS[case.mind.view.standing(case.node)]
+
+
+def _up_said(case: Case) -> str:
+    if case.mine:
+        return f"node {case.node} is {'up' if _is_up(case) else 'leaving'}"
+    error = case.mind.view.peer(case.node).error
+    standing = case.mind.view.standing(case.node)
+    verb = {Standing.NEVER: "was", Standing.LEFT: "has"}.get(standing, "is")
+    return f"node {case.node} {verb} {_STANDINGS[standing]}" + (f" ({error})" if error else "")
+
+
+def _bring_up(case: Case) -> str:
+    if case.mine or case.mind.view.standing(case.node) is Standing.LEAVING:
+        return f"start the monitor of node {case.node} again when it has left"
+    return f"look at node {case.node}: is it on, is its monitor running, is its mount there?"
+
+
+_STANDINGS = {
+    Standing.NEVER: "never heard from",
+    Standing.STALE: "stale: not heard from for longer than timeout",
+    Standing.LEAVING: "leaving",
+    Standing.LEFT: "left in an orderly way",
+    Standing.FENCED: "fenced",
+    Standing.FRESH: "fresh",
+}
+
+
+def _on_standby(case: Case) -> bool:
+    if case.mine:
+        return case.mind.standby
+    return case.status is not None and case.status.standby
+
+
+def _sees_quorum(case: Case) -> bool:
+    if case.mine:
+        return case.mind.view.sight is not Sight.NO
+    return case.status is not None and case.status.quorum
+
+
+NODE = (
+    Rule(
+        "number",
+        lambda c: not (c.mine and c.mind.displaced),
+        lambda _: "another node uses this node's number",
+        lambda c: f"another node uses number {c.node}",
+        _do("give each node its own number, and start the monitor of node {node} again"),
+    ),
+    Rule(
+        "node",
+        _is_up,
+        _not_up,
+        _up_said,
+        _bring_up,
+    ),
+    Rule(
+        "standby",
+        lambda c: not _on_standby(c),
+        lambda _: "on standby",
+        lambda c: f"node {c.node} is {'' if _on_standby(c) else 'not '}on standby",
+        _do("mosha unstandby {node}"),
+    ),
+    Rule(
+        "quorum",
+        _sees_quorum,
+        lambda c: "no quorum" if c.mine else "sees no quorum",
+        lambda c: f"node {c.node} sees {'a' if _sees_quorum(c) else 'no'} quorum",
+        _do("bring nodes back"),
+    ),
+)
+
+
+# --- a group and any node ----------------------------------------------------------------------
+
+
+def _has_entries(case: Case) -> bool:
+    groups = case.mind.cltab_groups
+    return groups is None or case.group in groups
+
+
+def _level(case: Case) -> str:
+    return case.wish.level if case.wish is not None else STOP_LEVEL
+
+
+def _wish_said(case: Case) -> str:
+    if case.wish is None:
+        return "hactl does not name it: it shall be stopped"
+    return f"hactl wants it at {wish_text(case.wish)}" if _level(case) != STOP_LEVEL else _STOP
+
+
+def wish_text(wish: Wish) -> str:
+    """Return a wish as hactl has it, options at their defaults too."""
+    prefer = ",".join(map(str, wish.prefer)) or "any"
+    only = ",".join(map(str, wish.only)) or "any"
+    return f"{wish.level} prefer={prefer} only={only} failback={'yes' if wish.failback else 'no'}"
+
+
+_STOP = "hactl says stop"
+
+ENTRIES = Rule(
+    "entries",
+    _has_entries,
+    lambda _: "not in cltab",
+    lambda c: f"cltab has {'entries' if _has_entries(c) else 'no entry'} of it",
+    _do("add entries of {group} to cltab"),
+)
+WISH = Rule(
+    "wish",
+    lambda c: _level(c) != STOP_LEVEL,
+    lambda c: "not in hactl" if c.wish is None else _STOP,
+    _wish_said,
+    _do("mosha set {group} start"),
+)
+
+GROUP = (
+    Rule(
+        "cltab",
+        lambda c: c.mind.cltab_groups is not None,
+        lambda _: "no cltab is in force",
+        lambda c: f"{'a' if c.mind.cltab_groups is not None else 'no'} cltab is in force here",
+        _do("write cltab in the directory of any node"),
+    ),
+    Rule(
+        "hactl",
+        lambda c: c.mind.hactl is not None,
+        lambda _: "no hactl is in force",
+        lambda c: f"{'a' if c.mind.hactl is not None else 'no'} hactl is in force here",
+        _do("write hactl in the directory of any node"),
+    ),
+    ENTRIES,
+    WISH,
+)
+
+
+# --- a group on a node -------------------------------------------------------------------------
+
+
+def _allowed(case: Case) -> bool:
+    return case.wish is None or case.wish.allows(case.node)
+
+
+def _only_said(case: Case) -> str:
+    if case.wish is None or not case.wish.only:
+        return "only= names no node: any may have it"
+    only = ",".join(map(str, case.wish.only))
+    return f"only={only} {'has' if _allowed(case) else 'leaves out'} node {case.node}"
+
+
+def _banned(case: Case) -> str:
+    if case.ban is None:
+        return ""
+    left_s, reason = case.ban
+    return f"banned here: {reason}" if case.mine else f"banned there for {left_s:.0f} s: {reason}"
+
+
+def _ban_said(case: Case) -> str:
+    if case.ban is None:
+        return f"no ban on node {case.node}"
+    left_s, reason = case.ban
+    heard_at = None if case.mine else case.mind.view.peer(case.node).heard_at
+    left_s -= 0.0 if heard_at is None else case.now - heard_at
+    return f"it is banned on node {case.node} for {max(left_s, 0.0):.0f} s more: {reason}"
+
+
+PAIR = (
+    Rule(
+        "only",
+        _allowed,
+        lambda _: "only= leaves this node out",
+        _only_said,
+        _do("mosha set {group} {level} only={only},{node}"),
+    ),
+    Rule(
+        "ban",
+        lambda c: c.ban is None,
+        _banned,
+        _ban_said,
+        _do("mend what failed there; the ban ends by itself, or: mosha cleanup {group} {node}"),
+    ),
+)
+
+
+# --- questions ---------------------------------------------------------------------------------
+
+
+ALL = (*NODE, *GROUP, *PAIR)
+
+
+def broken(case: Case, rules: Iterable[Rule] = ALL) -> Rule | None:
+    """Return the first rule that does not hold, None if the node may take the group."""
+    return next((rule for rule in rules if not rule.holds(case)), None)
+
+
+def may_take(mind: Mind, group: str, node: int, now: float) -> bool:
+    """Say whether the node may take the group, if that is free."""
+    return broken(Case(mind, group, node, now)) is None
+
+
+def eligible(
+    mind: Mind, group: str, now: float, able: Iterable[int] | None = None
+) -> frozenset[int]:
+    """Return the nodes that may take a group; `able` are those of `able_nodes`, if known."""
+    if broken(Case(mind, group, mind.me, now), GROUP) is not None:
+        return frozenset()
+    nodes = able_nodes(mind, now) if able is None else able
+    cases = (Case(mind, group, node, now) for node in nodes)
+    return frozenset(case.node for case in cases if broken(case, PAIR) is None)
+
+
+def able_nodes(mind: Mind, now: float) -> list[int]:
+    """Return the nodes that may take groups at all: what is asked once for all groups."""
+    nodes = (*mind.view.members, mind.me)
+    return [node for node in nodes if broken(Case(mind, "", node, now), NODE) is None]
+
+
+def unwanted_because(mind: Mind, group: str, now: float) -> str:
+    """Say in a clause why the group shall not run on the own node now, "" if it may."""
+    case = Case(mind, group, mind.me, now)
+    rule = broken(case)
+    return "" if rule is None else rule.why(case)
+
+
+def obstacles(mind: Mind, group: str, now: float) -> dict[int, tuple[Case, Rule]]:
+    """Return for each node that may not take the group the first rule that does not hold.
+
+    What is wrong with the group itself is said of the own node alone.
+    """
+    found = {}
+    for node in sorted({*mind.view.members, mind.me}):
+        case = Case(mind, group, node, now)
+        rule = broken(case, ALL if node == mind.me else (*NODE, *PAIR))
+        if rule is not None:
+            found[node] = (case, rule)
+    return found
