@@ -178,6 +178,10 @@ def _failed(facts: Facts) -> bool:
     )
 
 
+def _stop_failed_and_mended(facts: Facts) -> bool:
+    return facts.stops_again and facts.stopping and facts.local.stop_failed
+
+
 def _home(facts: Facts) -> bool:
     return facts.local.settled and facts.local.present and facts.local.level == facts.wanted
 
@@ -206,7 +210,7 @@ ROWS: tuple[Row, ...] = (
     Row("gone", _gone, Do.RELEASE),
     Row("runs unclaimed", lambda f: f.here and not f.claimed and not f.stopping, Do.STOP),
     Row("lost its lease", lambda f: f.proven and not f.granted and not f.stopping, Do.STOP),
-    Row("stop asked again", lambda f: f.stops_again and f.local.stop_failed, Do.STOP_AGAIN),
+    Row("stop asked again", _stop_failed_and_mended, Do.STOP_AGAIN),
     Row("stopping", lambda f: f.here and f.stopping, Do.WAIT),
     Row("runs elsewhere", lambda f: f.unproven and f.runs_elsewhere, Do.WITHDRAW),
     Row("collision", lambda f: f.unproven and f.better_claim, Do.WITHDRAW),

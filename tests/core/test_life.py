@@ -360,7 +360,8 @@ def test_what_is_not_wanted_here_is_stopped_whatever_else_is_the_case() -> None:
 def test_what_stops_is_waited_for_until_it_is_gone() -> None:
     for given in possible():
         if given.here and given.stopping and not given.unproven and not given.superseded:
-            assert decide(given).do is Do.WAIT, given
+            again = given.stops_again and given.local.stop_failed
+            assert decide(given).do is (Do.STOP_AGAIN if again else Do.WAIT), given
 
 
 def test_every_state_that_clinit_can_report_has_an_answer() -> None:
