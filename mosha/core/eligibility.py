@@ -113,12 +113,6 @@ _STANDINGS = {
 }
 
 
-def _on_standby(case: Case) -> bool:
-    if case.mine:
-        return case.mind.standby
-    return case.status is not None and case.status.standby
-
-
 def _sees_quorum(case: Case) -> bool:
     if case.mine:
         return case.mind.view.sight is not Sight.NO
@@ -142,9 +136,9 @@ NODE = (
     ),
     Rule(
         "standby",
-        lambda c: not _on_standby(c),
+        lambda c: not on_standby(c.mind, c.node),
         lambda _: "on standby",
-        lambda c: f"node {c.node} is {'' if _on_standby(c) else 'not '}on standby",
+        lambda c: f"node {c.node} is {'' if on_standby(c.mind, c.node) else 'not '}on standby",
         _do("mosha unstandby {node}"),
     ),
     Rule(
@@ -292,6 +286,14 @@ def eligible(
     nodes = able_nodes(mind, now) if able is None else able
     cases = (Case(mind, group, node, now) for node in nodes)
     return frozenset(case.node for case in cases if broken(case, PAIR) is None)
+
+
+def on_standby(mind: Mind, node: int) -> bool:
+    """Say whether a node is on standby, as far as is known here."""
+    if node == mind.me:
+        return mind.standby
+    status = mind.view.peer(node).status
+    return status is not None and status.standby
 
 
 def able_nodes(mind: Mind, now: float) -> list[int]:

@@ -70,16 +70,11 @@ def have_obeyed(mind: Mind, nodes: Iterable[int], number: int) -> frozenset[int]
     return frozenset(n for n in nodes if statuses.get(n, {}).get(mind.me, Stamp(0, 0)) >= stamp)
 
 
-def on_standby(mind: Mind, node: int) -> bool:
-    """Say whether a node is on standby, as far as is known here."""
-    status = mind.view.peer(node).status
-    return mind.standby if node == mind.me else status is not None and status.standby
-
-
 def has_failed(mind: Mind, group: str, node: int) -> bool:
     """Say whether a node has something to forget of a group, as far as is known here."""
     here = node == mind.me
-    if here and mind.seat(group).ways:
+    seat = mind.seat(group)
+    if here and (seat.ways or mind.local(group).killed_late_s > seat.late_seen_s):
         return True
     status = mind.published if here else mind.view.peer(node).status
     if status is None:

@@ -7,7 +7,7 @@ import anyio
 from mosha.clock import boottime
 from mosha.control.protocol import FailGroup, GiveOrder
 from mosha.core import orders, reasons
-from mosha.core.eligibility import may_take
+from mosha.core.eligibility import may_take, on_standby
 from mosha.core.replication import spread_limit_s
 from mosha.core.seat import Mind
 from mosha.core.status import Order, Verb
@@ -84,7 +84,7 @@ def failed(monitor: Monitor, request: FailGroup) -> str:
 def _is_so_already(mind: Mind, order: Order, nodes: frozenset[int]) -> bool:
     """Say whether all nodes that an order concerns are as it wants them, as far as is known."""
     if order.verb in (Verb.STANDBY, Verb.UNSTANDBY):
-        return orders.on_standby(mind, order.node) == (order.verb == Verb.STANDBY)
+        return on_standby(mind, order.node) == (order.verb == Verb.STANDBY)
     if order.verb == Verb.CLEANUP:
         return not any(orders.has_failed(mind, order.group, node) for node in nodes)
     return False
