@@ -127,7 +127,7 @@ def _old_clstat(storm: Storm, fault: Fault) -> None:
 def _old_clstat_dead(storm: Storm, fault: Fault) -> None:
     """Do so while nothing of the node lives."""
     machine = storm.machines[fault.node]
-    storm.lose([machine], fault)
+    storm.take_down([machine], fault.lasts)
     _old_clstat(storm, fault)
 
 
@@ -155,7 +155,7 @@ def _and_more(storm: Storm, fault: Fault) -> None:
     if fault.what == "kill_monitor":
         machine.send(machine.find("monitor"), signal.SIGKILL)
     elif fault.what == "kill_node":
-        storm.lose([machine], fault)
+        storm.take_down([machine], fault.lasts)
 
 
 def _lose_sockets(storm: Storm, fault: Fault) -> None:
@@ -222,7 +222,7 @@ def _other_rundir(storm: Storm, fault: Fault) -> None:
     config.write_text(config.read_text().replace(f'"{before}"', f'"{node.rundir}"'))
     storm.done(fault, effect=True)
     if fault.what == "kill_node":
-        storm.lose([storm.machines[fault.node]], fault)
+        storm.take_down([storm.machines[fault.node]], fault.lasts)
     else:
         storm.machines[fault.node].send(storm.machines[fault.node].find("monitor"), HAND_OVER)
 
@@ -275,11 +275,12 @@ def _verb(storm: Storm, fault: Fault) -> None:
     wish = None
     if fault.what in {"start", "stop"}:
         wish = Wish((group, fault.what), time.time_ns())
-    storm.command(fault.node, words, fault.what, wish)
+    by = storm.answering(fault.node)
+    storm.command(by, words, fault.what, wish)
     storm.done(fault, effect=True)
     if fault.what == "standby":
         storm.standby.add(node)
-        storm.at(boottime() + fault.lasts, partial(_unstandby, storm, fault.node, node))
+        storm.at(boottime() + fault.lasts, partial(_unstandby, storm, by, node))
 
 
 def _unstandby(storm: Storm, by: int, node: int) -> None:

@@ -11,8 +11,9 @@ MOSHA_DEMO that begins with MARK in its environment. What it forks belongs to th
 the fork on, in whatever session, cgroup and environment it goes on. It is gone when its last
 thread is.
 
-Each line of RECORD is written when a process has ended, or at the end of the witness for what
-still lives: ``SINCE UNTIL GROUP NODE TOKEN LEVEL PID TAG``, times in seconds of CLOCK_BOOTTIME.
+Each line of RECORD is written when a process has ended; what still lives at the end of the witness
+follows a line ``left``: ``SINCE UNTIL GROUP NODE TOKEN LEVEL PID TAG``, times in seconds of
+CLOCK_BOOTTIME.
 The last line is ``end LOST``: how often the kernel dropped events because nobody read them. More
 than none makes the record worthless.
 
@@ -195,6 +196,7 @@ def main(record: str, mark: str) -> None:
             lost += _read(kernel, lives)
         now_ns = time.monotonic_ns()
         lost += _read(kernel, lives)
+        file.write("left\n")
         for process, life in list(lives.known.items()):
             lives.note(process, life, now_ns)
         file.write(f"end {lost}\n")

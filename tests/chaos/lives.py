@@ -23,9 +23,13 @@ UNLEASED = frozenset({"plan", "stop"})
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Which processes of groups there were; `lost` counts the kernel's reports that were."""
+    """Which processes of groups there were; `left` are those of them that lived at the end.
+
+    `unleased` counts those that need no lease, `lost` the reports that the kernel dropped.
+    """
 
     ran: list[Ran]
+    left: list[Ran]
     unleased: int
     lost: int
 
@@ -113,12 +117,17 @@ def read_record(text: str) -> Record:
     word, _, lost = last.partition(" ")
     if word != "end":
         raise ValueError(f"the record of the kernel's witness ends with {last!r}")
-    ran = []
-    unleased = 0
+    ended: list[Ran] = []
+    left: list[Ran] = []
+    unleased, found = 0, ended
     for line in lines:
+        if line == "left":
+            found = left
+            continue
         since, until, group, node, token, level, pid, _tag = line.split(" ", 7)
         if level in UNLEASED:
             unleased += 1
         else:
-            ran.append(Ran(group, node, int(token), int(pid), float(since), float(until)))
-    return Record(sorted(ran, key=lambda one: one.since), unleased, int(lost))
+            found.append(Ran(group, node, int(token), int(pid), float(since), float(until)))
+    ran = sorted([*ended, *left], key=lambda one: one.since)
+    return Record(ran, left, unleased, int(lost))

@@ -69,9 +69,16 @@ class Machine:
             paths = [self.disk.path, *sorted(self.disk.point.glob("*.log*"))]
         return [path for path in paths if path.exists()]
 
+    def processes(self) -> list[int]:
+        """Return all processes of the node: those with its mark, and those in its cgroup."""
+        found = set(self.node.processes())
+        if self.box is not None:
+            found.update(cgroups.pids(self.box))
+        return sorted(found)
+
     def find(self, kind: str) -> list[int]:
         """Return the processes of one kind."""
-        return [pid for pid in self.node.processes() if _is(pid, kind)]
+        return [pid for pid in self.processes() if _is(pid, kind)]
 
     def send(self, pids: Iterable[int], number: signal.Signals) -> int:
         """Signal processes of this node; return how many got it."""
@@ -92,7 +99,7 @@ class Machine:
             cgroups.kill(self.box)
         else:
             for _round in range(3):
-                self.send(self.node.processes(), signal.SIGKILL)
+                self.send(self.processes(), signal.SIGKILL)
 
     def ended(self) -> bool:
         """Say whether the monitor has ended; a killed one may hang in the kernel for long."""
@@ -111,7 +118,7 @@ class Machine:
 
     def _renew_box(self) -> None:
         """Give a node that starts from nothing a cgroup that nobody was killed in."""
-        if self.box is not None and not self.node.processes() and cgroups.remove(self.box):
+        if self.box is not None and not self.processes() and cgroups.remove(self.box):
             self.box.mkdir()
 
     def supervise(self, *, blamed: bool) -> None:

@@ -187,11 +187,12 @@ def _judge(storm: Storm, outcome: Outcome, witness: KernelWitness | None) -> Non
         ran = without_still(record.ran, storm.stood_still)
         if record.lost:
             problems.append(f"the kernel dropped {record.lost} reports: nothing is proved")
+        problems += [f"orphan: {one}" for one in record.left]
         problems += verdict.unseen(noted, record.ran)
         outcome.facts |= {"processes": len(ran), "processes_without_lease": record.unleased}
     overlaps, disorder = verdict.owners_at_once(ran), verdict.terms_out_of_order(ran)
     problems += [*overlaps, *disorder]
-    odd, outcome.loud = verdict.odd_lines(machines, storm.exercised, weak=storm.world.weak)
+    odd, outcome.loud = verdict.odd_lines(machines, storm.exercised, storm.world)
     problems += odd
     outcome.exercised = storm.exercised
     outcome.facts |= {

@@ -241,7 +241,12 @@ class Storm:
         if words[1] == "start" and chance.random() < 0.5:
             words.append(f"prefer={chance.choice(list(self.machines))}")
         wish = Wish(tuple(words), time.time_ns())
-        self.command(fault.node, ["set", *words], "set_wish", wish)
+        self.command(self.answering(fault.node), ["set", *words], "set_wish", wish)
+
+    def answering(self, number: int) -> int:
+        """Return this node, or the next one that has a monitor: where an operator would go."""
+        order = [*range(number, self.world.nodes + 1), *range(1, number)]
+        return next((one for one in order if self.machines[one].find("monitor")), number)
 
     # --- processes -------------------------------------------------------------------
 
@@ -297,12 +302,12 @@ class Storm:
 
     def _stop_node_short(self, fault: Fault) -> None:
         machine = self.machines[fault.node]
-        self._pause(fault, machine, machine.node.processes())
+        self._pause(fault, machine, machine.processes())
 
     def _stop_node_long(self, fault: Fault) -> None:
         """Stop a whole node; when it could go on, the watchdog has reset it."""
         machine = self.machines[fault.node]
-        pids = machine.node.processes()
+        pids = machine.processes()
         paused = machine.pause(pids)
         stood = boottime()
         machine.down += 1
@@ -324,10 +329,14 @@ class Storm:
 
     def lose(self, machines: list[Machine], fault: Fault) -> None:
         self.done(fault, [pid for machine in machines for pid in machine.find("monitor")])
+        self.take_down(machines, fault.lasts)
+
+    def take_down(self, machines: list[Machine], lasts_s: float) -> None:
+        """Reset machines as a loss of power does; they start again after a while."""
         for machine in machines:
             machine.down += 1
             machine.reset()
-            self.at(boottime() + fault.lasts, partial(_return, machine))
+            self.at(boottime() + lasts_s, partial(_return, machine))
 
     def _leave(self, fault: Fault) -> None:
         machine = self.machines[fault.node]

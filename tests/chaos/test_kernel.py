@@ -98,6 +98,7 @@ def test_a_stopped_process_lives_until_its_exit(mark: str, witness: lives.Kernel
     end(process)
     record = witness.end()
     ran = only(record.ran)
+    assert record.left == []
     assert (ran.group, ran.node, ran.term, ran.pid) == ("g", "1", 5, process.pid)
     assert before < ran.since < here < stopped < ran.until < boottime()
     assert record.lost == 0
@@ -157,6 +158,7 @@ def test_what_still_lives_at_the_end_and_strangers_are_told_apart(
     record = witness.end()
     for process in (mine, planned, other):
         end(process)
+    assert record.left == record.ran
     assert only(record.ran).pid == mine.pid
     assert only(record.ran).until > now
     assert record.unleased == 1
@@ -188,7 +190,7 @@ def test_what_stood_still_until_its_machine_was_reset_lived_until_it_did() -> No
 
 def test_a_record_that_is_not_whole_is_no_proof() -> None:
     line = "1.0 2.0 g 1 5 start 77 main of g\n"
-    record = lives.read_record(line + "3.0 4.0 g 1 5 stop 78 x\nend 2\n")
-    assert (only(record.ran).pid, record.unleased, record.lost) == (77, 1, 2)
+    record = lives.read_record(line + "3.0 4.0 g 1 5 stop 78 x\nleft\nend 2\n")
+    assert (only(record.ran).pid, record.left, record.unleased, record.lost) == (77, [], 1, 2)
     with pytest.raises(ValueError, match="ends with"):
         lives.read_record(line + line[:30])
