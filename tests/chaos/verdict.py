@@ -210,8 +210,8 @@ def odd_lines(
 ) -> tuple[list[str], Counter[str]]:
     """Return what the logs should not have, and how often each loud event is there.
 
-    What is expected depends on the `world`. A log that was full, frozen, or read by somebody who was
-    killed may have lines that are torn.
+    What is expected depends on the `world`. A log that was full, frozen, or read by somebody who
+    was killed may have lines that are torn.
     """
     odd: list[str] = []
     loud: Counter[str] = Counter()
