@@ -56,6 +56,8 @@ def _tell(outcome: Outcome, minutes: float) -> None:
         _say("never: " + ", ".join(outcome.never))
     _say("loud events: " + ", ".join(f"{k} {n}" for k, n in sorted(outcome.loud.items())))
     _say(", ".join(f"{name} {value}" for name, value in outcome.facts.items()))
+    for late in outcome.unjudged:
+        _say(f"not judged on a machine as busy as this: {late}")
     for problem in outcome.problems:
         _say(f"WRONG: {problem}")
     if outcome.problems:

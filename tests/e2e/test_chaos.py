@@ -26,6 +26,10 @@ def test_a_minute_of_faults_leaves_no_overlap_no_orphan_and_no_lost_edit() -> No
     assert not outcome.problems, (
         f"make chaos MINUTES={SECONDS / 60:g} SEED={seed}\n{outcome.problems}\n{story}"
     )
+    if outcome.unjudged:
+        pytest.skip(
+            f"nothing unsafe; others keep the machine too busy for more: {outcome.unjudged}"
+        )
     assert outcome.facts["overlaps"] == 0
     assert sum(outcome.exercised.values()) > 0
     if not outcome.world.equipment.fuse:
