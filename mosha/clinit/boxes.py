@@ -11,7 +11,7 @@ from pathlib import Path
 from signal import Signals
 from typing import NamedTuple, Protocol
 
-from mosha.core.process import Scope
+from mosha.core.process_events import Scope
 
 
 class Key(NamedTuple):

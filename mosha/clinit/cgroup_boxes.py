@@ -21,7 +21,7 @@ from mosha.clinit import cgroups
 from mosha.clinit.boxes import Key, Left
 from mosha.clinit.cgroups import Sent
 from mosha.clinit.descriptors import explained
-from mosha.core.process import Scope
+from mosha.core.process_events import Scope
 from mosha.host.proc import session_of
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mosha.clinit.forker import Forker, LostError
 from mosha.clinit.newborn import problem_of
-from mosha.core.process import Exit
+from mosha.core.process_events import Exit
 from mosha.errors import BugError
 
 TROUBLE_MAX_BYTES = 1 << 16

@@ -30,7 +30,7 @@ from mosha.clock import boottime
 from mosha.control.protocol import GroupReport, Update
 from mosha.core.group import Group, GroupEmptied, LeaseEnded, Shown, TimePassed
 from mosha.core.ladder import KILL
-from mosha.core.process import Emptied, Scope, Signal, Throttled, TimedOut, Watch
+from mosha.core.process_events import Emptied, Scope, Signal, Throttled, TimedOut, Watch
 from mosha.core.status import GroupLine
 from mosha.core.supervisor import (
     Answer,

@@ -18,7 +18,7 @@ from mosha.clinit.orphans import StateDir
 from mosha.clinit.output import Output
 from mosha.clinit.turns import Turns
 from mosha.clock import boottime
-from mosha.core.process import Exit, Exited, Scope, Spawned, SpawnFailed
+from mosha.core.process_events import Exit, Exited, Scope, Spawned, SpawnFailed
 from mosha.core.supervisor import EntryEvent
 from mosha.core.unit import Launch
 

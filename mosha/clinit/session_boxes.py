@@ -26,7 +26,7 @@ from mosha.clinit.boxes import Key, Left
 from mosha.clinit.descriptors import explained, with_spare
 from mosha.clinit.family import Family
 from mosha.clinit.forker import Forker
-from mosha.core.process import Scope
+from mosha.core.process_events import Scope
 from mosha.host import proc
 from mosha.host.proc import Seen
 

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mosha.core import group as groups
-from mosha.core import process as processes
+from mosha.core import process_events
 from mosha.core import unit as units
 from mosha.core.group import Deadlines, Told
 from mosha.core.ladder import Limits
@@ -44,7 +44,7 @@ class EntryEvent(Struct, frozen=True):
 
     group: str
     tag: str
-    event: processes.Event
+    event: process_events.Event
 
 
 class ShutdownAsked(Struct, frozen=True):
@@ -214,7 +214,7 @@ class _Work:
         if unit is not None:
             self._take(units.feed_group(unit, event, self.now, self.limits))
 
-    def feed_entry(self, group: str, tag: str, event: processes.Event) -> None:
+    def feed_entry(self, group: str, tag: str, event: process_events.Event) -> None:
         unit = self.units.get(group)
         if unit is not None:
             self._take(units.feed_process(unit, tag, event, self.now, self.limits))

@@ -14,10 +14,12 @@ from msgspec.structs import replace
 
 from mosha.core import group as groups
 from mosha.core import process as processes
+from mosha.core import process_events
 from mosha.core.group import Group, Sweep
 from mosha.core.group_table import Order
 from mosha.core.ladder import Limits
-from mosha.core.process import Process, Spawn
+from mosha.core.process import Process
+from mosha.core.process_events import Spawn
 from mosha.core.process_table import FINISHED, LIVE, ProcessState
 from mosha.core.status import STOPPED, GroupState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Entry, Mode, level_matches
@@ -67,10 +69,10 @@ class Touched(Struct, frozen=True):
 
 Effect = (
     Launch
-    | processes.Signal
-    | processes.Watch
-    | processes.Throttled
-    | processes.TimedOut
+    | process_events.Signal
+    | process_events.Watch
+    | process_events.Throttled
+    | process_events.TimedOut
     | KillEverything
     | SignalLeft
     | WatchLeft
@@ -143,7 +145,7 @@ def feed_group(
 
 
 def feed_process(
-    unit: Unit, tag: str, event: processes.Event, now: float, limits: Limits
+    unit: Unit, tag: str, event: process_events.Event, now: float, limits: Limits
 ) -> tuple[Unit, tuple[Effect, ...]]:
     """Give an entry an event; a tag that is not there any more makes it a late one."""
     work = _Work(unit, now, limits)
@@ -197,13 +199,13 @@ class _Work:
             else:
                 self.effects.append(effect)
 
-    def process(self, tag: str, event: processes.Event) -> None:
+    def process(self, tag: str, event: process_events.Event) -> None:
         before = self.unit.processes[tag]
         process, effects = processes.advance(before, event, self.now, self.limits)
         self._put(process)
         for effect in effects:
             self.effects.append(self._launch(effect) if isinstance(effect, Spawn) else effect)
-        if process is not before and not isinstance(event, processes.Started):
+        if process is not before and not isinstance(event, process_events.Started):
             self.effects.append(Touched(self.unit.group.name))
 
     def time_passed(self) -> None:
@@ -214,7 +216,7 @@ class _Work:
             self.group(groups.TimePassed())
         for tag, process in self.unit.processes.items():
             if process.due is not None and process.due <= self.now:
-                self.process(tag, processes.AlarmRang())
+                self.process(tag, process_events.AlarmRang())
 
     def settle(self) -> tuple[Unit, tuple[Effect, ...]]:
         """Let the group go on until it must wait for something."""
@@ -268,12 +270,12 @@ class _Work:
         group = self.unit.group
         match order:
             case Order.STOP_LEAVERS:
-                self._each_live(processes.StopAsked(), self._leaves)
+                self._each_live(process_events.StopAsked(), self._leaves)
             case Order.STOP_ALL:
-                self._each_live(processes.StopAsked(), lambda _: True)
+                self._each_live(process_events.StopAsked(), lambda _: True)
             case Order.KILL_ALL:
                 self.effects.append(KillEverything(group.name))
-                self._each_live(processes.KillAsked(), lambda _: True)
+                self._each_live(process_events.KillAsked(), lambda _: True)
             case Order.LIST_ENTRIES:
                 self._list_entries()
             case Order.SWEEP | Order.SWEEP_ON:
@@ -289,7 +291,7 @@ class _Work:
         changed = {**self.unit.processes, process.entry.tag: process}
         self.unit = replace(self.unit, processes=changed, runs=max(self.unit.runs, process.run))
 
-    def _each_live(self, event: processes.Event, chosen: Callable[[Process], bool]) -> None:
+    def _each_live(self, event: process_events.Event, chosen: Callable[[Process], bool]) -> None:
         for process in self._all():
             if process.state in LIVE and chosen(process):
                 self.process(process.entry.tag, event)
@@ -335,7 +337,7 @@ class _Work:
         """Start what can be started now, in file order; say whether that was all (C3.1, C3.2)."""
         for process in self._all():
             if process.state is ProcessState.WAITING:
-                self.process(process.entry.tag, processes.Started(self.unit.runs + 1))
+                self.process(process.entry.tag, process_events.Started(self.unit.runs + 1))
             if process.entry.mode in (Mode.WAIT, Mode.TEST) and process.state not in FINISHED:
                 return False
         return True

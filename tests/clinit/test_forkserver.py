@@ -17,7 +17,7 @@ import pytest
 
 from mosha.clinit import cgroups, child, forkserver, newborn
 from mosha.clinit.forker import PROGRAM, Forker, LostError
-from mosha.core.process import Exit
+from mosha.core.process_events import Exit
 from mosha.host import proc
 from tests.clinit.conftest import can_make_cgroups
 from tests.waiting import until, wait_until

@@ -19,7 +19,7 @@ from mosha.clinit import cgroups, forkserver
 from mosha.clinit.boxes import Key
 from mosha.clinit.cgroup_boxes import CgroupBoxes
 from mosha.clinit.forker import Forker
-from mosha.core.process import Scope
+from mosha.core.process_events import Scope
 from tests.clinit.conftest import can_make_cgroups
 from tests.waiting import wait_until
 

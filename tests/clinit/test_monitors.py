@@ -27,7 +27,7 @@ from mosha.clock import boottime
 from mosha.control.protocol import Message, Reply, Subscribe, Tell
 from mosha.control.server import Client, ServerLimits
 from mosha.core.group import Deadlines, TimePassed, Told
-from mosha.core.process import Scope
+from mosha.core.process_events import Scope
 from mosha.core.supervisor import Leased, Supervisor, TableRead
 from mosha.core.tables import Cltab, Entry, Mode
 from tests.clinit.conftest import Start

@@ -20,7 +20,7 @@ from mosha.clinit.boxes import Key
 from mosha.clinit.family import Family
 from mosha.clinit.session_boxes import SessionBoxes
 from mosha.clock import boottime
-from mosha.core.process import Scope
+from mosha.core.process_events import Scope
 from mosha.host import proc
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon, is_alive

@@ -20,17 +20,8 @@ from mosha.core.entries import (
 from mosha.core.explain import account
 from mosha.core.failures import STEADY_S
 from mosha.core.ladder import Limits
-from mosha.core.process import (
-    Exit,
-    Exited,
-    Process,
-    Spawned,
-    SpawnFailed,
-    Started,
-    StopAsked,
-    advance,
-    new_process,
-)
+from mosha.core.process import Process, advance, new_process
+from mosha.core.process_events import Exit, Exited, Spawned, SpawnFailed, Started, StopAsked
 from mosha.core.status import GroupState, Trouble, TroubleKind
 from mosha.core.tables import Cltab, Entry, Mode, Wish
 from mosha.core.why import why

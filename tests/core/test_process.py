@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from mosha.core.ladder import Limits, ladder_step
-from mosha.core.process import (
+from mosha.core.process import Process, advance, new_process
+from mosha.core.process_events import (
     AlarmRang,
     Effect,
     Emptied,
@@ -16,7 +17,6 @@ from mosha.core.process import (
     Exit,
     Exited,
     KillAsked,
-    Process,
     Scope,
     Signal,
     Spawn,
@@ -26,8 +26,6 @@ from mosha.core.process import (
     StopAsked,
     Throttled,
     Watch,
-    advance,
-    new_process,
 )
 from mosha.core.process_table import FINISHED, LIVE, TABLE, ProcessState, Trigger
 from mosha.core.tables import Mode

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mosha.core.group import Deadlines, GroupEmptied, Shown, TimePassed, Told
-from mosha.core.process import Exit, Exited, Signal
+from mosha.core.process_events import Exit, Exited, Signal
 from mosha.core.status import GroupState
 from mosha.core.supervisor import (
     Answer,

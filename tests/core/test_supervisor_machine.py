@@ -13,11 +13,11 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mosha.core import process as processes
+from mosha.core import process_events
 from mosha.core import supervisor as sup
 from mosha.core import unit as units
 from mosha.core.group import Deadlines, GroupEmptied, TimePassed, Told
-from mosha.core.process import Emptied, Exit, Exited, Spawned
+from mosha.core.process_events import Emptied, Exit, Exited, Spawned
 from mosha.core.status import GroupState
 from mosha.core.supervisor import Answer, EntryEvent, Gone, Halted, Leased, Supervisor, step
 from mosha.core.tables import Cltab
@@ -34,7 +34,7 @@ TABLES = {
 WORLDS_MAX = 4000
 
 Tag = tuple[str, str]
-Question = processes.Watch | units.WatchLeft
+Question = process_events.Watch | units.WatchLeft
 
 
 class World(Struct, frozen=True):
@@ -63,7 +63,7 @@ class World(Struct, frozen=True):
                 assert not self.halted, f"{tag} starts after the shutdown"
                 there = replace(self, alive=(*self.alive, (tag, run)))
                 return there.happens(EntryEvent(*tag, Spawned(run, run)))
-            case processes.Watch() | units.WatchLeft():
+            case process_events.Watch() | units.WatchLeft():
                 return replace(self, asked=(*self.asked, effect))
             case Gone(group):
                 assert not self.lives(group), f"{group} is forgotten and lives"
@@ -93,7 +93,7 @@ class World(Struct, frozen=True):
 
     def true(self, question: Question) -> bool:
         """Say whether the answer is yes."""
-        if isinstance(question, processes.Watch):
+        if isinstance(question, process_events.Watch):
             return (question.entry.group, question.entry.tag) not in dict(self.alive)
         own = (tag for (group, tag), _ in self.alive if group == question.group)
         return all(tag in question.spared for tag in own)

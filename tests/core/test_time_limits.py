@@ -7,21 +7,19 @@ import pytest
 from mosha.clinit.reports import group_report
 from mosha.core.entries import trouble_text, troubles
 from mosha.core.ladder import Limits
-from mosha.core.process import (
+from mosha.core.process import Process, advance, new_process
+from mosha.core.process_events import (
     AlarmRang,
     Emptied,
     Exit,
     Exited,
     KillAsked,
-    Process,
     Scope,
     Signal,
     SpawnFailed,
     Started,
     StopAsked,
     TimedOut,
-    advance,
-    new_process,
 )
 from mosha.core.process_table import ProcessState
 from mosha.core.status import TroubleKind

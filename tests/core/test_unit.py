@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from mosha.core.group import Deadlines, Renewed, Told
-from mosha.core.process import Scope, Signal
+from mosha.core.process_events import Scope, Signal
 from mosha.core.process_table import LIVE, ProcessState
 from mosha.core.status import GroupState
 from mosha.core.tables import STOP_LEVEL, Mode

@@ -14,11 +14,11 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mosha.core import group as groups
-from mosha.core import process as processes
+from mosha.core import process_events
 from mosha.core import unit as units
 from mosha.core.group import Group, GroupEmptied, HaltAsked, Shown, Told
 from mosha.core.ladder import Limits
-from mosha.core.process import Emptied, Exit, Exited, Scope, Spawned, SpawnFailed, Watch
+from mosha.core.process_events import Emptied, Exit, Exited, Scope, Spawned, SpawnFailed, Watch
 from mosha.core.status import GroupState
 from mosha.core.tables import Entry, Mode
 from mosha.core.unit import KillEverything, Launch, SignalLeft, Unit, WatchLeft
@@ -136,7 +136,7 @@ class World(Struct, frozen=True):
             world = world.answer(ready[0])
         return world
 
-    def _feed(self, tag: str, event: processes.Event) -> World:
+    def _feed(self, tag: str, event: process_events.Event) -> World:
         return self._after(units.feed_process(self.unit, tag, event, self.now, LIMITS))
 
     def _after(self, result: tuple[Unit, tuple[units.Effect, ...]]) -> World:

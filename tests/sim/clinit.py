@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from mosha.core import group as groups
-from mosha.core import process as processes
+from mosha.core import process_events
 from mosha.core import supervisor as sup
 from mosha.core import unit as units
 from mosha.core.life import Local
 from mosha.core.node import Renewal
-from mosha.core.process import Exit, Scope
+from mosha.core.process_events import Exit, Scope
 from mosha.core.replication import CLTAB
 from mosha.core.supervisor import EntryEvent, Supervisor
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
@@ -48,7 +48,7 @@ class Child(Struct, eq=False):
 
 
 class _Watches(Struct):
-    entries: dict[tuple[str, str], processes.Watch] = field(default_factory=dict)
+    entries: dict[tuple[str, str], process_events.Watch] = field(default_factory=dict)
     left: dict[str, units.WatchLeft] = field(default_factory=dict)
 
 
@@ -232,9 +232,9 @@ class Clinit:
         match effect:
             case units.Launch():
                 self._launch(effect)
-            case processes.Signal() | units.KillEverything() | units.SignalLeft():
+            case process_events.Signal() | units.KillEverything() | units.SignalLeft():
                 self._send(effect)
-            case processes.Watch(entry):
+            case process_events.Watch(entry):
                 self._watches.entries[entry.group, entry.tag] = effect
                 self._soon(partial(self._answer, entry.group))
             case units.WatchLeft(group):
@@ -253,9 +253,11 @@ class Clinit:
                 self.machine.cover(f"rule {deadline} enforced by clinit")
                 touched[group] = None
 
-    def _send(self, effect: processes.Signal | units.KillEverything | units.SignalLeft) -> None:
+    def _send(
+        self, effect: process_events.Signal | units.KillEverything | units.SignalLeft
+    ) -> None:
         match effect:
-            case processes.Signal(entry, run, signal, scope):
+            case process_events.Signal(entry, run, signal, scope):
                 for child in tuple(self.children.get(entry.group, ())):
                     mine = child.tag == entry.tag and child.run == run
                     if mine and (child.leader or scope is Scope.ENTRY):
@@ -281,7 +283,7 @@ class Clinit:
             self.machine.truth.started(
                 self.machine.id, entry.group, launch.term, launch.level, clinit=self.number
             )
-        spawned = processes.Spawned(launch.run, 1)
+        spawned = process_events.Spawned(launch.run, 1)
         self._soon(partial(self.feed, EntryEvent(entry.group, entry.tag, spawned)))
         verb, _, seconds = entry.command.partition(" ")
         if verb != "serve":
@@ -312,7 +314,7 @@ class Clinit:
         self._remove(child)
         if child.leader:
             elsewhere = any(c.tag == child.tag for c in self.children[child.group])
-            exited = processes.Exited(child.run, Exit(code), elsewhere=elsewhere)
+            exited = process_events.Exited(child.run, Exit(code), elsewhere=elsewhere)
             self._soon(partial(self.feed, EntryEvent(child.group, child.tag, exited)))
         self._soon(partial(self._answer, child.group))
 
@@ -334,5 +336,5 @@ class Clinit:
         for (name, tag), watch in tuple(self._watches.entries.items()):
             if name == group and not any(c.tag == tag for c in children):
                 del self._watches.entries[name, tag]
-                emptied = processes.Emptied(watch.run, watch.scope)
+                emptied = process_events.Emptied(watch.run, watch.scope)
                 self.feed(EntryEvent(group, tag, emptied))
