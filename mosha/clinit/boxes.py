@@ -54,6 +54,9 @@ class Boxes(Protocol):
     def is_empty(self, key: Key, leader: int, scope: Scope) -> bool:
         """Say whether nothing of an entry is alive in this scope."""
 
+    def has_newborn(self) -> bool:
+        """Say whether there may be a process just made of which nobody knows yet whose it is."""
+
     def signal_group(self, group: str, number: Signals, spared: frozenset[str]) -> list[int]:
         """Signal everything of a group but the entries of the spared tags."""
 

@@ -97,6 +97,10 @@ class CgroupBoxes:
         except OSError:  # it is not known who is in there
             return False
 
+    def has_newborn(self) -> bool:
+        """See `Boxes.has_newborn`: each is born in the cgroup of its entry."""
+        return False
+
     def signal_group(self, group: str, number: Signals, spared: frozenset[str]) -> list[int]:
         """See `Boxes.signal_group`."""
         return [

@@ -9,10 +9,11 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from mosha.clinit.forker import Forker, LostError
-from mosha.clinit.newborn import problem_of
+from mosha.clinit.forker import CommandError, Forker, LostError
+from mosha.clinit.newborn import EXEC_FAILED, problem_of
 from mosha.core.process_events import Exit
 from mosha.errors import BugError
+from mosha.host import proc
 
 TROUBLE_MAX_BYTES = 1 << 16
 """More than a pipe holds: 64 bytes for each directory of PATH."""
@@ -22,7 +23,8 @@ class Child:
     """A process that was made: its pid, and the pipes to read its output from.
 
     `executed` becomes 0 when it executes its command, or the number of the error if it
-    cannot; `died` is done when it has ended. Its pid is its own until `reap`.
+    cannot; `died` is done when it has ended. Its pid is its own until `reap`. After that `unborn`
+    says that it ended before it executed anything.
     """
 
     def __init__(self, pid: int, stdout: int, stderr: int, trouble: int) -> None:
@@ -32,6 +34,7 @@ class Child:
         self.stderr = stderr
         self.executed: asyncio.Future[int] = loop.create_future()
         self.died: asyncio.Future[None] = loop.create_future()
+        self.unborn = False
         self._reaped = False
         self._trouble = trouble
         self._fd = os.pidfd_open(pid)  # first, for it may fail
@@ -65,15 +68,27 @@ class Child:
 
     def reap(self) -> Exit:
         """Return the exit of what has died; `executed` is known from now on."""
-        status = os.waitid(os.P_PIDFD, self._fd, os.WEXITED)
+        status = os.waitid(os.P_PIDFD, self._fd, os.WEXITED | os.WNOWAIT)
         if status is None:
             raise BugError(f"process {self.pid} is not dead")
+        # Its pipe closes with it, so that alone does not say that anything was executed.
+        if status.si_code != os.CLD_EXITED or status.si_status == EXEC_FAILED:
+            self.unborn = not _has_executed(self.pid)
+        os.waitid(os.P_PIDFD, self._fd, os.WEXITED)
         self._reaped = True
         os.close(self._fd)
         if not self.executed.done():
             self._hear()
         code = status.si_status
         return Exit(code if status.si_code == os.CLD_EXITED else -code)
+
+
+def _has_executed(pid: int) -> bool:
+    """Say whether a child that is dead and not reaped has executed a command; if in doubt, yes."""
+    try:
+        return proc.has_executed(pid)
+    except OSError:
+        return True
 
 
 async def spawn(
@@ -84,10 +99,11 @@ async def spawn(
     Its stdin is empty, its stdout and stderr are new pipes, its signals are as at login.
 
     Raises:
-        OSError: there is nothing to execute, or no descriptors or processes are left.
+        CommandError: there is nothing to execute, or too much.
+        OSError: the host cannot make a process now.
     """
     if not argv:
-        raise OSError(errno.EINVAL, "the command is empty")
+        raise CommandError(errno.EINVAL, "the command is empty")
     async with forker.room:
         return await _spawn(forker, argv, extra, cgroup)
 

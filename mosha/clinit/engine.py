@@ -30,7 +30,7 @@ from mosha.clock import boottime
 from mosha.control.protocol import GroupReport, Update
 from mosha.core.group import Group, GroupEmptied, LeaseEnded, Shown, TimePassed
 from mosha.core.ladder import KILL
-from mosha.core.process_events import Emptied, Scope, Signal, Throttled, TimedOut, Watch
+from mosha.core.process_events import Emptied, Retried, Scope, Signal, Throttled, TimedOut, Watch
 from mosha.core.status import GroupLine
 from mosha.core.supervisor import (
     Answer,
@@ -264,6 +264,9 @@ class Engine:
                 pause_s = round(until - boottime())
                 text = f"{entry.tag} respawning too rapidly: sleeping {pause_s} seconds"  # C3.9
                 logs.get().warning("entry_throttled", group=entry.group, tag=entry.tag, text=text)
+            case Retried(entry, reason):
+                names = {"group": entry.group, "tag": entry.tag}
+                logs.get().error("entry_not_started", **names, reason=reason)
             case TimedOut(entry, limit_s):
                 names = {"group": entry.group, "tag": entry.tag}
                 logs.get().warning("entry_timed_out", **names, limit_s=limit_s)

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import errno
 from collections.abc import Callable
 from functools import partial
 from signal import Signals
 
 from mosha import logs
+from mosha.clinit import cgroups
+from mosha.clinit.abandon import Abandonable
 from mosha.clinit.boxes import Boxes, Key
 from mosha.clinit.child import Child, spawn
 from mosha.clinit.command import argv_of
 from mosha.clinit.descriptors import explained
-from mosha.clinit.forker import Forker, LostError
+from mosha.clinit.forker import CommandError, Forker, LostError
 from mosha.clinit.orphans import StateDir
 from mosha.clinit.output import Output
 from mosha.clinit.turns import Turns
+from mosha.clinit.unexecuted import why_unexecuted
 from mosha.clock import boottime
-from mosha.core.process_events import Exit, Exited, Scope, Spawned, SpawnFailed
+from mosha.core.process_events import (
+    Exit,
+    Exited,
+    Scope,
+    Spawned,
+    SpawnFailed,
+    SpawnPrevented,
+)
 from mosha.core.supervisor import EntryEvent
 from mosha.core.unit import Launch
+
+PREVENTING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
+"""Errors of execve(2) that say something of the host, and nothing of the program."""
 
 
 class EntryLoop:
@@ -43,9 +56,11 @@ class EntryLoop:
         self.child: Child | None = None
         self._leader = 0
         self._unborn = False
+        self._lost = False
         self._late_signals: list[tuple[Signals, Scope]] = []
         self._order: Launch | None = None
         self._output = Output(key)
+        self._looking = Abandonable(f"the program of {key.tag}")
         self._boxes = boxes
         self._state_dir = state_dir
         self._forker = forker
@@ -83,7 +98,7 @@ class EntryLoop:
         """
         if self._order is not None and self._order.run == run:
             self._order = None
-            self._tell(SpawnFailed(run, "stopped before it had started"))
+            self._prevent(run, "it was stopped before")
             return []
         if self._unborn:
             self._late_signals.append((number, scope))
@@ -100,6 +115,8 @@ class EntryLoop:
     def is_empty(self, scope: Scope) -> bool:
         """Say whether nothing of the entry is alive in this scope."""
         if self._unborn or (self.child is not None and scope is Scope.ENTRY):
+            return False
+        if self._lost and self._boxes.has_newborn():
             return False
         return self._boxes.is_empty(self.key, self._leader, scope)
 
@@ -142,13 +159,12 @@ class EntryLoop:
             place = self._boxes.place(self.key)
             child = await spawn(self._forker, argv, self._variables(launch), place)
         except OSError as error:
-            if isinstance(error, LostError):
-                # There may be a process nobody waits for: it must not run beside the next.
-                self._boxes.signal(self.key, self._leader, Scope.ENTRY, Signals.SIGKILL)
-            self._fail(launch.run, explained(error))
+            self._unborn = False
+            self._give_up(launch.run, error)
             return None
         finally:
             self._unborn = False
+        self._lost = False
         self._leader = child.pid
         self._boxes.note(self.key, child.pid)
         self._state_dir.note_session(child.pid)
@@ -159,6 +175,19 @@ class EntryLoop:
         child.executed.add_done_callback(lambda number: self._begin(child, launch, number.result()))
         return child
 
+    def _give_up(self, run: int, error: OSError) -> None:
+        """Tell that there is no process, and see to it that this is so."""
+        if isinstance(error, CommandError):
+            self._fail(run, explained(error))
+            return
+        self._lost = isinstance(error, LostError)
+        if self._lost:
+            # There may be a process nobody waits for: it must not run beside the next.
+            self._boxes.signal(self.key, self._leader, Scope.ENTRY, Signals.SIGKILL)
+        elif error.errno in cgroups.GONE:  # somebody has removed it: the next try makes it anew
+            self._boxes.forget(self.key.group)
+        self._prevent(run, explained(error), lost=self._lost)
+
     def _begin(self, child: Child, launch: Launch, problem: int) -> None:
         if problem == 0:
             self._tell(Spawned(launch.run, child.pid))
@@ -168,16 +197,24 @@ class EntryLoop:
         started = boottime()
         await child.died
         ran_s = round(boottime() - started, 3)
-        await self._turns.do(partial(self._take_leave, child, launch, ran_s))
+        number = await child.executed
+        program = argv_of(launch.entry.command)[0]
+        why = await why_unexecuted(program, number, self._looking) if number else ""
+        await self._turns.do(partial(self._take_leave, child, launch, ran_s, why))
 
-    def _take_leave(self, child: Child, launch: Launch, ran_s: float) -> None:
+    def _take_leave(self, child: Child, launch: Launch, ran_s: float, why: str) -> None:
         ended = child.reap()
         self.child = None
         self._output.drain(child.pid)
         left = self._boxes.left_by(self.key, child.pid)
-        if problem := child.executed.result():
-            program = argv_of(launch.entry.command)[0]
-            self._fail(launch.run, f"{program}: {os.strerror(problem)}")
+        if child.executed.result() in PREVENTING:
+            self._prevent(launch.run, why)
+            return
+        if why:
+            self._fail(launch.run, why)
+            return
+        if child.unborn:
+            self._prevent(launch.run, f"its process ended before it was executed ({ended})")
             return
         said = self._output.tail.last_line
         self._tell(Exited(launch.run, ended, left.in_session, left.elsewhere, said))
@@ -189,10 +226,17 @@ class EntryLoop:
 
     def _fail(self, run: int, problem: str) -> None:
         reason = f"cannot execute: {problem}"
-        self._tell(SpawnFailed(run, reason))
+        self._tell(SpawnFailed(run, reason, left=self._has_left()))
         logs.get().error("entry_failed", **self._names(), reason=reason)
 
-    def _tell(self, event: Spawned | SpawnFailed | Exited) -> None:
+    def _prevent(self, run: int, problem: str, *, lost: bool = False) -> None:
+        reason = f"could not be started: {problem}; it is tried again"
+        self._tell(SpawnPrevented(run, reason, lost=lost, left=self._has_left()))
+
+    def _has_left(self) -> bool:
+        return not self._boxes.is_empty(self.key, self._leader, Scope.ENTRY)
+
+    def _tell(self, event: Spawned | SpawnFailed | SpawnPrevented | Exited) -> None:
         self._happen(EntryEvent(self.key.group, self.key.tag, event))
 
     def _names(self) -> dict[str, str]:

@@ -67,6 +67,10 @@ class LostError(OSError):
     """Nobody knows whether there is a child."""
 
 
+class CommandError(OSError):
+    """The command cannot be executed, on whatever host: nobody needs to try it again."""
+
+
 class Forker:
     """A running fork server. Who wants to fork takes his place in `room` first."""
 
@@ -122,13 +126,15 @@ class Forker:
 
         Raises:
             LostError: the server went, or hung, in the middle: there may be a child.
+            CommandError: `argv` and `extra` are too long.
             OSError: no child could be made.
         """
-        encoded = [os.fsencode(f"{key}={value}") for key, value in extra.items()]
-        words = [os.fsencode(word) for word in argv]
-        request = marshal.dumps((words, encoded, str(cgroup or "")))
+        # cltab is UTF-8, whatever the locale is in which clinit was started.
+        encoded = [_encoded(f"{key}={value}") for key, value in extra.items()]
+        words = [_encoded(word) for word in argv]
+        request = marshal.dumps((words, encoded, os.fsencode(cgroup or "")))
         if len(request) > forkserver.REQUEST_MAX_BYTES:
-            raise OSError(errno.E2BIG, os.strerror(errno.E2BIG))
+            raise CommandError(errno.E2BIG, os.strerror(errno.E2BIG))
         # To the end of this call, not to the answer alone: the answer is heard a turn of the
         # loop before its caller goes on.
         self._under_way += 1
@@ -267,3 +273,7 @@ class Forker:
         ours.setblocking(False)
         self._connection = ours
         asyncio.get_running_loop().add_reader(ours, self._hear)
+
+
+def _encoded(word: str) -> bytes:
+    return word.encode("utf-8", "surrogateescape")

@@ -173,7 +173,7 @@ class ForkServer:
             fds.frombytes(data)
         return bytes(self._request[:size]), list(fds)
 
-    def _bear(self, request: tuple[list[bytes], list[bytes], str], fds: list[int]) -> int:
+    def _bear(self, request: tuple[list[bytes], list[bytes], bytes], fds: list[int]) -> int:
         """Return the child's pid, or minus the number of an error."""
         if len(fds) < FDS:  # there was no room for them here
             return -errno.EMFILE
@@ -199,11 +199,11 @@ class ForkServer:
             return self._bear(request, fds)
         return pid
 
-    def _open(self, cgroup: str) -> int:
+    def _open(self, cgroup: bytes) -> int:
         """Open the cgroup in which a child is born, or where it enters by itself: slower."""
         if self._into_cgroup:
             return os.open(cgroup, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        return os.open(f"{cgroup}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+        return os.open(cgroup + b"/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
 
     def _clone(self, script: Script, place: int) -> int:
         """Make the child; return its pid, or minus the number of an error."""

@@ -65,4 +65,5 @@ def _entry_report(process: Process, said: Said, *, whole: bool) -> EntryReport:
         said=said(process.entry.tag, lines) if whole or failed else (),
         limit_s=process.entry.options.timeout_s,
         timed_out=process.timed_out,
+        prevented=process.prevented,
     )

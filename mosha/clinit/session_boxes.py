@@ -108,6 +108,12 @@ class SessionBoxes:
             return self._is_empty(lambda look: self._in_session(look, key, leader))
         return self._is_empty(lambda look: look.of.get(key, []))
 
+    def has_newborn(self) -> bool:
+        """See `Boxes.has_newborn`: it has the names of its entry as soon as it has executed."""
+        return not self._is_empty(
+            lambda look: [one.pid for one in look.nobodys if one.newborn or one.tries == 0]
+        )
+
     def signal_group(self, group: str, number: Signals, spared: frozenset[str]) -> list[int]:
         """See `Boxes.signal_group`."""
         self._swept.add(group)

@@ -36,15 +36,16 @@ PER_GROUP_MAX = 4
 class EntryReport(Struct, frozen=True, omit_defaults=True):
     """One entry of a group as clinit of this node reports it, on its socket and to the brain.
 
-    `state` is one of waiting, running, pausing (respawn throttle), clearing (the leader is
-    dead, what it left behind is being ended), stopping, timed-out (it is being ended because it
-    took too long), done, passed, failed, off. `until` is when a pause ends. `exit` is the last exit
-    as text (`exit 3`, `signal 9`, `cannot execute: …`, `timed out after 10 s`), empty if it has not
-    exited yet.
+    `state` is one of waiting, running, pausing (respawn throttle), retrying (the host could not
+    start it, and it is tried again each second), clearing (the leader is dead, what it left behind
+    is being ended), stopping, timed-out (it is being ended because it took too long), done, passed,
+    failed, off. `until` is when a pause ends. `exit` is the last exit as text (`exit 3`, `signal
+    9`, `cannot execute: …`, `timed out after 10 s`), empty if it has not exited yet.
 
     `command` is that of the cltab it was started by, "" where clinit is of a version that does
     not say it; `since` is when its state or its run last changed, in seconds of boottime; `error`
-    is why the last run could not be executed, empty if it was; `failures` counts the runs in a
+    is why the last run could not be executed, empty if it was, and `prevented` says that the reason
+    is one of the host; `failures` counts the runs in a
     row that ended badly soon after their start; `limit_s` is how long a run may take, None for
     ever, and `timed_out` says that the last one took longer. `said` are the last lines it printed,
     the oldest first: some of those that are not well, more of all in the answer to `Ask`.
@@ -64,6 +65,7 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     said: tuple[str, ...] = ()
     limit_s: float | None = None
     timed_out: bool = False
+    prevented: bool = False
 
     @property
     def restarts(self) -> int:
@@ -105,6 +107,8 @@ def _trouble(entry: EntryReport, now: float) -> Trouble | None:
     told = entry.error or entry.exit
     if kind is TroubleKind.LATE:
         told = "" if entry.limit_s is None else f"its time limit is {entry.limit_s:g} s"
+    if kind is TroubleKind.RETRYING:  # what it printed is of another run
+        return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), entry.error)
     last = entry.said[-1] if entry.said else ""
     text = ": ".join(filter(None, (told, last)))
     return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), text)
@@ -117,7 +121,7 @@ def _kind(entry: EntryReport, now: float) -> TroubleKind | None:
     if state == ProcessState.TIMED_OUT or (state == ProcessState.DONE and entry.timed_out):
         return TroubleKind.TIMED_OUT
     if entry.error and state not in (ProcessState.STOPPING, ProcessState.WAITING):
-        return TroubleKind.UNABLE
+        return TroubleKind.RETRYING if entry.prevented else TroubleKind.UNABLE
     if state == ProcessState.DONE and entry.mode is not Mode.RESPAWN and entry.exit in NOT_FOUND:
         return TroubleKind.UNABLE
     if state == ProcessState.PAUSING:
@@ -161,6 +165,8 @@ def trouble_text(trouble: Trouble) -> str:
     told = f": {text}" if text else ""
     again = f"{trouble.restarts} restart{'s' * (trouble.restarts != 1)}"
     match trouble.kind:
+        case TroubleKind.RETRYING:
+            return f"entry {tag} {text}" if text else f"entry {tag} could not be started"
         case TroubleKind.UNABLE if text.startswith("cannot execute"):
             return f"entry {tag} {text}"
         case TroubleKind.UNABLE:

@@ -40,6 +40,9 @@ class Limits(Struct, frozen=True):
     haste_s: float = 1.0
     haste_max: int = 5
     pause_s: float = 60.0
+    # A fork server is back in a second; and a thousand entries that wait for a process table with
+    # room ask it a thousand times a second, no more.
+    retry_s: float = 1.0
 
 
 def default_schedule(limits: Limits) -> Schedule:

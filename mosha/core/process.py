@@ -6,6 +6,8 @@ The rules of this file (catalogue C3, C6; docs/explanation/architecture.md):
   late and is dropped.
 - A respawn entry comes back at once, unless it has come back too often (C3.9); what its dead
   leader left in its own session is ended first.
+- What the host could not start has not failed: it is tried again each second, whatever its mode;
+  this counts neither as a run nor for the throttle.
 - A run that takes longer than its time limit is ended as by a stop, and then is one that failed.
 - A stop asks for INT, TERM and KILL in turn and goes on with KILL as long as anything is
   alive. Only time moves it on: no second stop, and no other exit (C6.7, C6.8).
@@ -27,11 +29,13 @@ from mosha.core.process_events import (
     Exit,
     Exited,
     KillAsked,
+    Retried,
     Scope,
     Signal,
     Spawn,
     Spawned,
     SpawnFailed,
+    SpawnPrevented,
     Started,
     StopAsked,
     Throttled,
@@ -55,7 +59,7 @@ class Process(Struct, frozen=True):
     What people ask for: `since` is when the state or the run last changed; `exit`, `said` are of
     the last run that ended; `error` is why the last run could not be executed, "" if it was;
     `failures` counts the runs in a row that ended badly within `failures.STEADY_S` of their start;
-    `timed_out`: the last run has exceeded its time limit.
+    `timed_out`: the last run has exceeded its time limit; `prevented`: the host could not start it.
     """
 
     entry: Entry
@@ -74,6 +78,7 @@ class Process(Struct, frozen=True):
     error: str = ""
     failures: int = 0
     timed_out: bool = False
+    prevented: bool = False
 
 
 def new_process(entry: Entry) -> Process:
@@ -101,24 +106,42 @@ def advance(
     if state is None:
         raise BugError(f"{trigger} by {event} at {now} has no row for {process}")
     process, effects = _enter(process, state, trigger, now, limits)
-    if (process.state, process.run) != (before.state, before.run):
+    if _is_news(before, process):
         process = replace(process, since=now)
+    if isinstance(event, SpawnPrevented) and process.state in _PREVENTED_IN:
+        again = before.prevented and before.error == event.reason
+        effects = effects if again else (Retried(process.entry, event.reason), *effects)
     return process, effects
+
+
+_PREVENTED_IN = (ProcessState.RETRYING, ProcessState.CLEARING)
+
+
+def _is_news(before: Process, process: Process) -> bool:
+    """Say whether state or run changed; tries without a process are one long state."""
+    changed = (process.state, process.run) != (before.state, before.run)
+    return changed and not (before.prevented and process.prevented)
 
 
 def _is_late(process: Process, event: Event) -> bool:
     match event:
-        case Spawned(run) | SpawnFailed(run) | Exited(run):
+        case Spawned(run) | SpawnFailed(run) | SpawnPrevented(run) | Exited(run):
             return run != process.run or not process.leader
         case Emptied(run, scope):
-            return run != process.run or process.leader or scope is not _awaited(process.state)
+            return run != process.run or process.leader or scope is not _awaited(process)
     return False
 
 
-def _awaited(state: ProcessState) -> Scope | None:
-    if state is ProcessState.CLEARING:
-        return Scope.SESSION
-    return Scope.ENTRY if state in (ProcessState.STOPPING, ProcessState.TIMED_OUT) else None
+def _awaited(process: Process) -> Scope | None:
+    if process.state is ProcessState.CLEARING:
+        return _cleared(process)
+    ending = process.state in (ProcessState.STOPPING, ProcessState.TIMED_OUT)
+    return Scope.ENTRY if ending else None
+
+
+def _cleared(process: Process) -> Scope:
+    """Return what is cleared away: of a process that nobody knows the session is not known."""
+    return Scope.ENTRY if process.prevented else Scope.SESSION
 
 
 def _noted(process: Process, event: Event, now: float) -> Process:
@@ -126,19 +149,37 @@ def _noted(process: Process, event: Event, now: float) -> Process:
         case Started(run):
             return replace(process, run=run)
         case Spawned(_, pid):
-            return replace(process, pid=pid, error="")
+            return replace(process, pid=pid, error="", prevented=False)
+        case SpawnPrevented(_, reason):
+            return _unstarted(process, reason)
         case SpawnFailed() | Exited() if process.timed_out:  # however it ends: it took too long
             failures = _failures(process, now, well=False)
             return replace(process, leader=False, pid=0, said=_said(event), failures=failures)
         case SpawnFailed(_, reason):
             failures = _failures(process, now, well=False)
             process = replace(process, leader=False, pid=0, exit=reason, said="")
-            return replace(process, error=reason, failures=failures)
+            return replace(process, error=reason, failures=failures, prevented=False)
         case Exited(_, ended, _, _, said):
             failures = _failures(process, now, well=ended.well)
             process = replace(process, leader=False, pid=0, exit=str(ended), said=said)
             return replace(process, failures=failures)
     return process
+
+
+def _unstarted(process: Process, reason: str) -> Process:
+    """Return the entry without its last run: it has not been one."""
+    ended = "" if process.timed_out else process.exit
+    return replace(
+        process,
+        leader=False,
+        pid=0,
+        starts=process.starts - 1,
+        last_start=None,
+        exit=ended,
+        error=reason,
+        timed_out=False,
+        prevented=True,
+    )
 
 
 def _said(event: SpawnFailed | Exited) -> str:
@@ -168,9 +209,13 @@ def _read(process: Process, event: Event, now: float, limits: Limits) -> Trigger
         case Emptied():
             if process.state in (ProcessState.STOPPING, ProcessState.TIMED_OUT):
                 return _when_gone(process)
-            return _after_death(process, limits)
-        case SpawnFailed():
-            return _read_end(process, Exited(process.run, Exit(127)), limits)
+            return Trigger.RETRY if process.prevented else _after_death(process, limits)
+        case SpawnFailed(run, _, left):
+            return _read_end(process, Exited(run, Exit(127), elsewhere=left), limits)
+        case SpawnPrevented(_, _, lost, left):
+            if process.state is ProcessState.STOPPING:
+                return Trigger.LEADER_DEAD if lost or left else Trigger.GONE
+            return Trigger.LOSE if lost else Trigger.RETRY
         case Exited():
             return _read_end(process, event, limits)
     return None
@@ -210,6 +255,8 @@ def _enter(
             until = now + limits.pause_s
             process = replace(process, state=state, due=until)
             return process, (Throttled(process.entry, until),)
+        case ProcessState.RETRYING, _:
+            return replace(process, state=state, due=now + limits.retry_s), ()
         case ProcessState.CLEARING, _:
             return _clear(process, trigger, now, limits)
         case ProcessState.STOPPING, Trigger.STOP | Trigger.KILL:
@@ -221,7 +268,8 @@ def _enter(
         case ProcessState.STOPPING | ProcessState.TIMED_OUT, Trigger.LEADER_DEAD:
             return process, (Watch(process.entry, process.run, Scope.ENTRY),)
         case ProcessState.WAITING, _:  # leaving resets the counter of C3.9 (C3.11)
-            return replace(process, state=state, due=None, rung=0, haste=0, last_start=None), ()
+            process = replace(process, state=state, due=None, rung=0, haste=0, last_start=None)
+            return replace(process, error="", prevented=False) if process.prevented else process, ()
     return replace(process, state=state, due=None), ()
 
 
@@ -252,10 +300,12 @@ def _clear(
     if trigger is Trigger.ALARM:
         name, next_s = ladder_step(process.rung, limits, entry.options.stop)
         again = replace(process, due=now + next_s, rung=process.rung + 1)
-        return again, (Signal(entry, run, name, Scope.SESSION),)
+        return again, (Signal(entry, run, name, _cleared(process)),)
     rung = kill_rung(limits, entry.options.stop)
     due = now + limits.clear_to_kill_s
     process = replace(process, state=ProcessState.CLEARING, due=due, rung=rung)
+    if trigger is Trigger.LOSE:  # it has got its SIGKILL
+        return process, (Watch(entry, run, Scope.ENTRY),)
     return process, (
         Signal(entry, run, "TERM", Scope.SESSION),
         Watch(entry, run, Scope.SESSION),

@@ -51,10 +51,27 @@ class Spawned(Struct, frozen=True):
 
 
 class SpawnFailed(Struct, frozen=True):
-    """The run has no process, for this reason (`cannot execute: …`)."""
+    """The command cannot be executed, for this reason (`cannot execute: …`).
+
+    `left`: something of former runs is alive.
+    """
 
     run: int
     reason: str
+    left: bool = False
+
+
+class SpawnPrevented(Struct, frozen=True):
+    """The host could not start the run, for a reason of its own: the command was not executed.
+
+    `lost`: nobody knows whether there is a process; what there may be has got SIGKILL. `left`:
+    something of former runs is alive.
+    """
+
+    run: int
+    reason: str
+    lost: bool = False
+    left: bool = False
 
 
 class Exited(Struct, frozen=True):
@@ -89,13 +106,23 @@ class AlarmRang(Struct, frozen=True):
     """Time has passed; it may or may not be `due` yet."""
 
 
-Event = Started | Spawned | SpawnFailed | Exited | Emptied | StopAsked | KillAsked | AlarmRang
+Event = (
+    Started
+    | Spawned
+    | SpawnFailed
+    | SpawnPrevented
+    | Exited
+    | Emptied
+    | StopAsked
+    | KillAsked
+    | AlarmRang
+)
 
 # --- effects -------------------------------------------------------------------------
 
 
 class Spawn(Struct, frozen=True):
-    """Start the process of a run; answer with Spawned or SpawnFailed, later with Exited."""
+    """Start a run; answer with Spawned, SpawnFailed or SpawnPrevented, later with Exited."""
 
     entry: Entry
     run: int
@@ -125,6 +152,13 @@ class Throttled(Struct, frozen=True):
     until: float
 
 
+class Retried(Struct, frozen=True):
+    """Say that the host could not start the entry, why, and that it is tried again."""
+
+    entry: Entry
+    reason: str
+
+
 class TimedOut(Struct, frozen=True):
     """Say that the entry has taken longer than its time limit (seconds) and is being ended."""
 
@@ -132,4 +166,4 @@ class TimedOut(Struct, frozen=True):
     limit_s: float
 
 
-Effect = Spawn | Signal | Watch | Throttled | TimedOut
+Effect = Spawn | Signal | Watch | Throttled | Retried | TimedOut

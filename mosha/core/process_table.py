@@ -11,6 +11,7 @@ class ProcessState(enum.StrEnum):
     WAITING = "waiting"  # its turn has not come, or it was stopped
     RUNNING = "running"
     PAUSING = "pausing"  # respawned too rapidly
+    RETRYING = "retrying"  # its host could not start it, and is asked again soon
     CLEARING = "clearing"  # the leader is dead, what it left behind is being ended
     STOPPING = "stopping"
     TIMED_OUT = "timed-out"  # it has taken longer than its time limit, and is being ended
@@ -25,6 +26,7 @@ LIVE = frozenset(
     {
         ProcessState.RUNNING,
         ProcessState.PAUSING,
+        ProcessState.RETRYING,
         ProcessState.CLEARING,
         ProcessState.STOPPING,
         ProcessState.TIMED_OUT,
@@ -41,6 +43,8 @@ class Trigger(enum.Enum):
     FAIL = enum.auto()
     RESPAWN = enum.auto()
     PAUSE = enum.auto()
+    RETRY = enum.auto()
+    LOSE = enum.auto()
     CLEAR = enum.auto()
     STOP = enum.auto()
     KILL = enum.auto()
@@ -64,13 +68,19 @@ TABLE: dict[tuple[ProcessState, Trigger], ProcessState] = {
     (_S.RUNNING, _T.RESPAWN): _S.RUNNING,
     (_S.RUNNING, _T.PAUSE): _S.PAUSING,
     (_S.RUNNING, _T.CLEAR): _S.CLEARING,
+    (_S.RUNNING, _T.RETRY): _S.RETRYING,
+    (_S.RUNNING, _T.LOSE): _S.CLEARING,
     (_S.RUNNING, _T.TIME_OUT): _S.TIMED_OUT,
     (_S.RUNNING, _T.STOP): _S.STOPPING,
     (_S.RUNNING, _T.KILL): _S.STOPPING,
     (_S.PAUSING, _T.ALARM): _S.RUNNING,
     (_S.PAUSING, _T.STOP): _S.WAITING,
     (_S.PAUSING, _T.KILL): _S.WAITING,
+    (_S.RETRYING, _T.ALARM): _S.RUNNING,
+    (_S.RETRYING, _T.STOP): _S.WAITING,
+    (_S.RETRYING, _T.KILL): _S.WAITING,
     (_S.CLEARING, _T.ALARM): _S.CLEARING,
+    (_S.CLEARING, _T.RETRY): _S.RETRYING,
     (_S.CLEARING, _T.RESPAWN): _S.RUNNING,
     (_S.CLEARING, _T.PAUSE): _S.PAUSING,
     (_S.CLEARING, _T.STOP): _S.STOPPING,
@@ -82,6 +92,8 @@ TABLE: dict[tuple[ProcessState, Trigger], ProcessState] = {
     (_S.STOPPING, _T.KILL): _S.STOPPING,
     (_S.TIMED_OUT, _T.ALARM): _S.TIMED_OUT,
     (_S.TIMED_OUT, _T.LEADER_DEAD): _S.TIMED_OUT,
+    (_S.TIMED_OUT, _T.RETRY): _S.RETRYING,  # it took no time at all: it was never there
+    (_S.TIMED_OUT, _T.LOSE): _S.CLEARING,
     (_S.TIMED_OUT, _T.FINISH): _S.DONE,
     (_S.TIMED_OUT, _T.FAIL): _S.FAILED,
     (_S.TIMED_OUT, _T.STOP): _S.STOPPING,  # the escalation goes on as it was

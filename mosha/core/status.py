@@ -101,6 +101,7 @@ class TroubleKind(enum.StrEnum):
     """What is wrong with an entry of a group."""
 
     UNABLE = "unable"  # its program could not be executed
+    RETRYING = "retrying"  # its host could not start it, and it is tried again
     PAUSING = "pausing"  # it respawned too rapidly and waits (C3.9)
     FAILING = "failing"  # it ended badly again and again, soon after each start
     FAILED = "failed"  # it was to end well, and the group has failed by it

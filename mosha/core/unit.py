@@ -30,7 +30,7 @@ STEPS_MAX = 64
 
 
 class Launch(Struct, frozen=True):
-    """Start a process with this environment; answer Spawned or SpawnFailed, later Exited."""
+    """Start a process with this environment; the answers are those to `process_events.Spawn`."""
 
     entry: Entry
     run: int
@@ -72,6 +72,7 @@ Effect = (
     | process_events.Signal
     | process_events.Watch
     | process_events.Throttled
+    | process_events.Retried
     | process_events.TimedOut
     | KillEverything
     | SignalLeft
@@ -248,8 +249,7 @@ class _Work:
         if group.level != STOP_LEVEL or group.sweep is Sweep.FINISHED:
             return self._judge()
         ending = any(
-            process.state in (ProcessState.RUNNING, ProcessState.TIMED_OUT)
-            and process.entry.mode is not Mode.RESPAWN
+            process.state in LIVE and process.entry.mode is not Mode.RESPAWN
             for process in self._all()
         )
         return None if ending or group.sweep is Sweep.UNDER_WAY else groups.EntriesEnded()

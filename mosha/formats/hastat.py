@@ -81,11 +81,11 @@ class Quorum(msgspec.Struct, frozen=True, kw_only=True):
 class EntryTrouble(msgspec.Struct, frozen=True, kw_only=True):
     """An entry that is not well, as its own node says.
 
-    `kind` is one of unable (its program could not be executed), pausing (it respawned too
-    rapidly), failing (it ends badly again and again), late (it does not end, and holds up the
-    level or the stop), timed-out (it took longer than its time limit), outdated (it runs as an
-    older cltab had it), other. `text` is its last exit or error and the last line that it printed;
-    `for_s` for how long it has been in its state.
+    `kind` is one of unable (its program could not be executed), retrying (its host could not start
+    it, and tries again), pausing (it respawned too rapidly), failing (it ends badly again and
+    again), late (it does not end, and holds up the level or the stop), timed-out (it took longer
+    than its time limit), outdated (it runs as an older cltab had it), other. `text` is its last
+    exit or error and the last line that it printed; `for_s` for how long it has been in its state.
     """
 
     tag: str

@@ -68,6 +68,19 @@ def read_file(path: Path, max_bytes: int = FILE_MAX_BYTES) -> bytes:
     return read_facts(path, max_bytes).data
 
 
+def read_head(path: Path, max_bytes: int) -> bytes:
+    """Return the first bytes of a regular file.
+
+    Raises:
+        OSError: as `read_facts`, but for the length.
+    """
+    fd = _open_regular(path, follow=True)
+    try:
+        return os.read(fd, max_bytes)
+    finally:
+        os.close(fd)
+
+
 def _read_once(path: Path, max_bytes: int, *, follow: bool) -> FileFacts:
     fd = _open_regular(path, follow=follow)
     try:

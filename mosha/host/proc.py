@@ -17,7 +17,9 @@ ZOMBIES = frozenset({b"Z", b"X", b"x"})
 PIECE_BYTES = 1 << 16
 
 _NAME_END = b") "
-_STATE, _PARENT, _SESSION, _THREADS, _START = 0, 1, 3, 17, 19
+_STATE, _PARENT, _SESSION, _FLAGS, _THREADS, _START = 0, 1, 3, 6, 17, 19
+_FORKED_ONLY = 0x40
+"""PF_FORKNOEXEC of the kernel's include/linux/sched.h."""
 
 
 class Seen(Struct, frozen=True):
@@ -51,6 +53,16 @@ def is_stopped(pid: int) -> bool:
     """
     fields = _stat(pid)
     return fields is not None and fields[_STATE] in STOPPED
+
+
+def has_executed(pid: int) -> bool:
+    """Say whether a process has executed a program since it was forked; a zombie still tells.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    fields = _stat(pid)
+    return fields is None or not int(fields[_FLAGS]) & _FORKED_ONLY
 
 
 def see_all() -> dict[int, Seen]:

@@ -41,6 +41,7 @@ QUICK = {
     "kill_again_s": 0.3,
     "clear_to_kill_s": 0.2,
     "pause_s": 0.5,
+    "retry_s": 0.2,
 }
 CALL_LIMIT_S = 10.0
 GUARD_WORDS = "ends all services"

@@ -167,6 +167,29 @@ async def test_children_that_stand_still_before_their_command_hold_up_nobody(
         wait_until(lambda: cgroups.remove(frozen))
 
 
+@pytest.mark.skipif(not can_make_cgroups(), reason="needs a writable cgroup v2")
+async def test_what_dies_before_its_command_is_told_from_what_ran(forker: Forker) -> None:
+    own = cgroups.own_cgroup()
+    assert own is not None
+    frozen = own / f"frozen.{secrets.token_hex(4)}"
+    frozen.mkdir()
+    (frozen / "cgroup.freeze").write_text("1", encoding="ascii")
+    try:
+        made = await child.spawn(forker, ["echo", "x"], {}, frozen)
+        os.kill(made.pid, signal.SIGKILL)  # as the kernel does for want of memory
+        await made.died
+        assert (made.reap(), made.unborn) == (Exit(-signal.SIGKILL), True)
+        os.close(made.stdout)
+        os.close(made.stderr)
+    finally:
+        wait_until(lambda: cgroups.remove(frozen))
+    ran = await child.spawn(forker, ["/bin/sh", "-c", "kill -9 $$"], {}, None)
+    await ran.died
+    assert (ran.reap(), ran.unborn) == (Exit(-signal.SIGKILL), False)
+    os.close(ran.stdout)
+    os.close(ran.stderr)
+
+
 async def test_nothing_to_execute_and_too_much_are_errors(forker: Forker) -> None:
     await forker.ready.wait()
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
@@ -209,6 +232,33 @@ async def test_the_server_is_busy_until_the_caller_knows_the_pid(forker: Forker)
     await forked(forker, "true")
     assert busy == [True]
     assert not forker.busy
+
+
+@pytest.mark.parametrize("locale", ["C", "en_US.ISO-8859-1"])
+def test_commands_and_names_are_utf_8_whatever_the_locale_is(tmp_path: Path, locale: str) -> None:
+    program = f"""
+import asyncio, os, sys
+sys.path.insert(0, {str(Path.cwd())!r})
+if {locale!r} != "C":
+    # As under a locale of Latin-1, which few machines have.
+    os.fsencode = lambda word: word.encode("latin-1") if isinstance(word, str) else bytes(word)
+from mosha.clinit import child
+from mosha.clinit.forker import Forker
+async def main():
+    forker = Forker(dict(os.environ), "mark-{os.getpid()}", None)
+    made = await child.spawn(forker, ["sh", "-c", "echo Größe $X"], {{"X": "€ \\udcff"}}, None)
+    await made.died
+    sys.stdout.buffer.write(os.read(made.stdout, 1000))
+    forker.dismiss()
+asyncio.run(main())
+"""
+    path = tmp_path / "parent.py"
+    path.write_text(program, encoding="utf-8")
+    environment = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    said = subprocess.run(
+        [sys.executable, path], env=environment, stdout=subprocess.PIPE, check=True
+    )
+    assert said.stdout == "Größe € \udcff\n".encode("utf-8", "surrogateescape")
 
 
 def test_a_child_dies_with_its_parent_even_without_the_server(tmp_path: Path) -> None:

@@ -57,6 +57,9 @@ class CountedBoxes:
     def is_empty(self, key: Key, leader: int, scope: Scope) -> bool:
         raise AssertionError((key, leader, scope))
 
+    def has_newborn(self) -> bool:
+        return False
+
     def signal_group(self, group: str, number: Signals, spared: frozenset[str]) -> list[int]:
         self.calls.append(f"{number.name} {group} {len(spared)}")
         return []

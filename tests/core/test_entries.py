@@ -112,6 +112,7 @@ def test_it_is_said_with_the_last_words_of_the_program() -> None:
     [
         ("unable", "cannot execute: x: No such file", "entry d cannot execute: x: No such file"),
         ("unable", "exit 127: sh: x: not found", "entry d did not find its program: exit 127: "),
+        ("retrying", "could not be started: x", "entry d could not be started: x"),
         ("failing", "signal 11", "entry d ends again and again, 1 restart: signal 11"),
         ("late", "", "entry d has not ended for 42 s"),
         ("outdated", "cltab has it otherwise by now", "entry d: cltab has it otherwise by now"),

@@ -87,6 +87,8 @@ def fates(world: World) -> Iterator[tuple[str, World]]:
             yield f"{tag} fails", world.end(tag, 1, in_session=True)
             yield f"{tag} leaves something", world.end(tag, 0, elsewhere=True)
             yield f"{tag} cannot be executed", world.fail(tag)
+            yield f"{tag} cannot be started", world.prevent(tag)
+            yield f"{tag} is lost", world.prevent(tag, lost=True)
         elif alive.anything:
             yield f"{tag} vanishes", world.vanish(tag)
     for question in world.asked:

@@ -22,6 +22,7 @@ from mosha.core.process_events import (
     Spawn,
     Spawned,
     SpawnFailed,
+    SpawnPrevented,
     Started,
     StopAsked,
     Throttled,
@@ -197,6 +198,8 @@ def answers(process: Process) -> list[Event]:
         events += [
             Spawned(run, 4711),
             SpawnFailed(run, "no"),
+            SpawnPrevented(run, "no"),
+            SpawnPrevented(run, "no", lost=True),
             Exited(run, Exit(0)),
             Exited(run, DIED, in_session=True),
             Exited(run, DIED, elsewhere=True),

@@ -18,7 +18,16 @@ from mosha.core import process_events
 from mosha.core import unit as units
 from mosha.core.group import Group, GroupEmptied, HaltAsked, Shown, Told
 from mosha.core.ladder import Limits
-from mosha.core.process_events import Emptied, Exit, Exited, Scope, Spawned, SpawnFailed, Watch
+from mosha.core.process_events import (
+    Emptied,
+    Exit,
+    Exited,
+    Scope,
+    Spawned,
+    SpawnFailed,
+    SpawnPrevented,
+    Watch,
+)
 from mosha.core.status import GroupState
 from mosha.core.tables import Entry, Mode
 from mosha.core.unit import KillEverything, Launch, SignalLeft, Unit, WatchLeft
@@ -107,6 +116,14 @@ class World(Struct, frozen=True):
         """Find out that the command of an entry cannot be executed."""
         world = replace(self, alive={**self.alive, tag: replace(self.of(tag), run=0)})
         return world._feed(tag, SpawnFailed(self.of(tag).run, "cannot execute: x"))
+
+    def prevent(self, tag: str, *, lost: bool = False) -> World:
+        """Find out that the host cannot start an entry; a lost one may be there all the same."""
+        run = self.of(tag).run
+        after = replace(self.of(tag), run=0, elsewhere=self.of(tag).elsewhere or lost)
+        world = replace(self, alive={**self.alive, tag: after})
+        reason = "could not be started: the fork server is gone; it is tried again"
+        return world._feed(tag, SpawnPrevented(run, reason, lost=lost, left=after.elsewhere))
 
     def vanish(self, tag: str) -> World:
         """End what an entry's leader left behind."""
