@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import select
+import time
 
 import click
 
@@ -13,11 +14,17 @@ from mosha.cli.config import config_option, hand_down
 from mosha.cli.exits import AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.cli.settings import load_settings
+from mosha.control.address import answers
 from mosha.control.calls import NoAnswerError, call
 from mosha.control.protocol import Hello, Shutdown
 from mosha.errors import HostError
 from mosha.formats.settings import Settings
-from mosha.monitor.clinit_link import ClinitPlace
+from mosha.monitor.clinit_link import (
+    RESTORE_LOOKS,
+    RESTORE_POLL_S,
+    ClinitPlace,
+    living_clinit,
+)
 from mosha.monitor.membership import own_number
 
 # A machine that stands still for a moment must not cost all services.
@@ -69,10 +76,19 @@ def _fitting_watchdog(settings: Settings) -> dict[str, str]:
     return notify.watchdog_environment(notifier.watchdog_s)
 
 
+def _wait_for_socket(settings: Settings) -> None:
+    """Let a clinit whose socket was removed make it again."""
+    for _ in range(RESTORE_LOOKS):
+        if answers(settings.socket_path) or not living_clinit(settings.state_path):
+            return
+        time.sleep(RESTORE_POLL_S)
+
+
 def _stop(settings: Settings) -> None:
     """Halt all groups and wait until the process has ended, however long that takes."""
     path = settings.socket_path
     try:
+        _wait_for_socket(settings)
         found = _PID.match(call(path, Hello(), CALL_LIMIT_S).text)
         if found is None:
             raise HostError(f"what answers at {path} is no clinit")

@@ -6,7 +6,6 @@ import ctypes
 import gc
 import os
 import signal
-import socket
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +27,8 @@ from mosha.clinit.requests import Requests
 from mosha.clinit.session_boxes import SessionBoxes
 from mosha.clinit.systemd import herald
 from mosha.clinit.table import TableFile
-from mosha.control.address import listen, refuse_taken
+from mosha.control.address import refuse_taken
+from mosha.control.listener import Listener
 from mosha.control.protocol import ClinitRequest
 from mosha.control.server import Server
 from mosha.core.supervisor import Supervisor
@@ -57,7 +57,7 @@ async def run_clinit(options: ClinitOptions) -> int:
     state_dir = StateDir(options.state_dir)
     for pid, command in state_dir.end_orphans(options.orphan_limit_s):
         logs.get().warning("orphan_ended", pid=pid, command=command)
-    listener = listen(options.socket)
+    listener = Listener(options.socket)
     mark = os.urandom(8).hex()
     _adopt_orphans()
     boxes = _make_boxes(options.cgroup, mark)
@@ -79,7 +79,6 @@ async def run_clinit(options: ClinitOptions) -> int:
     notifier.stopping("all groups have halted")
     forker.dismiss()
     boxes.close()
-    options.socket.unlink(missing_ok=True)
     state_dir.close()
     logs.get().info("clinit_stopped", pid=os.getpid())
     return 0
@@ -95,7 +94,7 @@ async def _begin_to_serve(forker: Forker) -> None:
 
 async def _live(
     options: ClinitOptions,
-    listener: socket.socket,
+    listener: Listener,
     forker: Forker,
     engine: Engine,
     *,
@@ -121,6 +120,7 @@ async def _live(
             tasks.start_soon(clstat.run)
         await tasks.start(partial(_obey_signals, requests, terminal, managed=options.managed))
         tasks.start_soon(server.run)
+        tasks.start_soon(engine.keep_state)
         tasks.start_soon(herald, engine, notifier)
         logs.get().info("clinit_started", pid=os.getpid(), socket=str(options.socket))
         await engine.halted.wait()

@@ -27,6 +27,7 @@ from mosha.clinit.reports import group_report
 from mosha.clinit.turns import Turns
 from mosha.clinit.watches import Watches
 from mosha.clock import boottime
+from mosha.control.listener import LOOK_S
 from mosha.control.protocol import GroupReport, Update
 from mosha.core.group import Group, GroupEmptied, LeaseEnded, Shown, TimePassed
 from mosha.core.ladder import KILL
@@ -44,6 +45,7 @@ from mosha.core.supervisor import (
 )
 from mosha.core.timing import kill_s
 from mosha.core.unit import KillEverything, Launch, SignalLeft, Touched, Unit, WatchLeft
+from mosha.errors import HostError
 
 
 class Engine:
@@ -148,6 +150,28 @@ class Engine:
     def leaders(self) -> set[int]:
         """Return the pids that are reaped by their entries."""
         return {loop.child.pid for loop in self._loops() if loop.child is not None}
+
+    async def keep_state(self) -> None:
+        """Look now and then whether the state directory is still there, and make it again if not.
+
+        The next clinit finds by it what this one would leave behind, and that this one lives.
+        """
+        trouble = ""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                if await self._state_dir.restore():
+                    logs.get().warning("state_restored", path=str(self._state_dir.path))
+                    for leader in self.leaders():
+                        self._state_dir.note_session(leader)
+            except (HostError, OSError) as error:
+                if trouble != str(error):
+                    logs.get().error(
+                        "state_lost", path=str(self._state_dir.path), reason=str(error)
+                    )
+                trouble = str(error)
+            else:
+                trouble = ""
 
     # --- what there is ---------------------------------------------------------------
 

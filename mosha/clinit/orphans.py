@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
+import errno
 import os
 import signal
 import time
@@ -25,15 +25,16 @@ from pathlib import Path
 
 import msgspec
 
+from mosha import logs
 from mosha.clinit import cgroups
 from mosha.clinit.abandon import Abandonable
 from mosha.clock import boot_id
 from mosha.errors import HostError
 from mosha.host import proc
+from mosha.host.lock_file import CLINIT_LOCK, HeldError, LockFile
 
 RECORD = "children.json"
 SESSIONS = "sessions"
-LOCK = "lock"
 STEP_S = 0.01
 WRITE_LIMIT_S = 2.0
 UNWRITTEN_MAX = 10_000
@@ -61,19 +62,25 @@ class StateDir:
         """
         self.path = path
         self._sessions: int | None = None
+        self._noted: tuple[str, Path | None] = ("", None)
         self._unwritten: list[bytes] = []
         self._file = Abandonable("the file of sessions")
         self._writing: asyncio.Future[None] | None = None
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._lock = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            self._lock = LockFile(path / CLINIT_LOCK)
+        except HeldError as error:
+            named = f" (process {error.holder})" if error.holder else ""
             raise HostError(
-                f"another clinit lives in {path}; end it first, or choose another --state-dir"
+                f"another clinit lives in {path}{named}; "
+                "end it first, or choose another --state-dir"
             ) from None
         except OSError as error:
             raise HostError(f"cannot use the state directory {path}: {error.strerror}") from error
+        if self._lock.passed_over:
+            logs.get().warning(
+                "lock_passed_over", path=str(self._lock.path), pid=self._lock.passed_over
+            )
 
     def end_orphans(self, limit_s: float) -> list[tuple[int, str]]:
         """End what a former clinit left; return the pids and command lines of it.
@@ -104,6 +111,7 @@ class StateDir:
 
     def write(self, mark: str, cgroup: Path | None) -> None:
         """Note where the children of this clinit will be, before there are any."""
+        self._noted = (mark, cgroup)
         seen = proc.see(os.getpid())
         tree = None if cgroup is None else str(cgroup)
         record = Record(boot_id(), os.getpid(), seen.start if seen else 0, mark, tree)
@@ -123,6 +131,33 @@ class StateDir:
         except OSError as error:
             raise HostError(f"cannot write {self.path / RECORD}: {error.strerror}") from error
 
+    async def restore(self) -> bool:
+        """Make the directory and all in it again if somebody has removed its lock; say if so.
+
+        The sessions of before are lost: `note_session` has to be told of them once more.
+
+        Raises:
+            HostError: it cannot be made, or another clinit has it.
+        """
+        if self._lock.is_there():
+            return False
+        try:
+            await self._file.run(self._remake, WRITE_LIMIT_S)
+        except OSError as error:
+            raise HostError(f"cannot make {self.path} again: {error.strerror or error}") from error
+        return True
+
+    def _remake(self) -> None:
+        """Do it, in the thread that writes sessions too: never both at once."""
+        former = self._sessions
+        try:
+            self._lock.restore()
+            self.write(*self._noted)
+        except HostError as error:
+            raise OSError(errno.EBUSY, str(error)) from error
+        if former is not None:
+            os.close(former)
+
     def note_session(self, leader: int) -> None:
         """Note a new leader; needed only without a cgroup.
 
@@ -136,14 +171,18 @@ class StateDir:
             if seen is not None and len(self._unwritten) < UNWRITTEN_MAX:
                 self._unwritten.append(b"%d %d\n" % (leader, seen.start))
         if self._unwritten and (self._writing is None or self._writing.done()):
-            self._writing = asyncio.ensure_future(self._write_sessions(self._sessions))
+            self._writing = asyncio.ensure_future(self._write_sessions())
 
-    async def _write_sessions(self, fd: int) -> None:
+    async def _write_sessions(self) -> None:
         while self._unwritten:
             text = b"".join(self._unwritten)
             self._unwritten.clear()
             with contextlib.suppress(OSError):
-                await self._file.run(partial(_write, fd, text), WRITE_LIMIT_S)
+                await self._file.run(partial(self._write, text), WRITE_LIMIT_S)
+
+    def _write(self, text: bytes) -> None:
+        if self._sessions is not None:
+            os.write(self._sessions, text)
 
     def close(self) -> None:
         """Leave nothing to be found: all children have ended."""
@@ -152,7 +191,7 @@ class StateDir:
         idle = self._writing is None or self._writing.done()
         if self._sessions is not None and idle:  # else a thread has it, until clinit is gone
             os.close(self._sessions)
-        os.close(self._lock)
+        self._lock.close()
 
     def _read(self) -> Record | None:
         try:
@@ -199,7 +238,3 @@ def _create(path: Path) -> int:
     """Open a new file that nobody else may read; never one that somebody has put there."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_APPEND | os.O_CLOEXEC
     return os.open(path, flags, 0o600)
-
-
-def _write(fd: int, text: bytes) -> None:
-    os.write(fd, text)

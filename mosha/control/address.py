@@ -6,17 +6,16 @@ file that is already there is replaced only if nobody answers behind it (NO of C
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import os
 import socket
 import stat
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 from mosha.errors import HostError, UsageError
+from mosha.host import proc
+from mosha.host.lock_file import alone_in
 
 PATH_MAX_BYTES = 107
 """`sun_path` of unix(7) has 108 bytes, and the last one is the NUL."""
@@ -42,8 +41,10 @@ def refuse_taken(path: Path) -> None:
         raise HostError(f"another daemon answers at {path}; end it first, or choose another socket")
 
 
-def listen(path: Path) -> socket.socket:
-    """Return a listening, non-blocking socket at `path`; directories are made.
+def listen(path: Path, *, wait: bool = True) -> tuple[socket.socket, os.stat_result]:
+    """Return a listening, non-blocking socket at `path`, and its file; directories are made.
+
+    Without `wait` it is an error that somebody else is making a socket in this directory.
 
     Raises:
         UsageError: the path is too long, or something that is no socket is there.
@@ -52,23 +53,11 @@ def listen(path: Path) -> socket.socket:
     check_path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _alone_in(path.parent):
+        with alone_in(path.parent, wait=wait):
             _remove_stale(path)
             return _bind(path)
     except OSError as error:
         raise HostError(f"cannot listen at {path}: {error.strerror}") from error
-
-
-@contextlib.contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
-    """Keep other daemons from probing and binding in the same directory meanwhile."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with contextlib.suppress(OSError):  # no locks on this file system: as good as it gets
-            fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
 
 
 def _remove_stale(path: Path) -> None:
@@ -83,34 +72,40 @@ def _remove_stale(path: Path) -> None:
 
 
 def answers(path: Path) -> bool:
-    """Say whether somebody listens at `path`, even if he is too busy to accept."""
+    """Say whether somebody listens at `path`, even if he is too busy to accept.
+
+    A process that is only dying keeps its socket and answers nobody.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(PROBE_LIMIT_S)
         try:
             probe.connect(str(path))
         except OSError as error:
             return error.errno not in (errno.ECONNREFUSED, errno.ENOENT, errno.ENOTDIR)
-    return True
+        try:
+            return not proc.is_dying(peer_of(probe)[0])
+        except OSError:  # it cannot be looked at: it may be alive
+            return True
 
 
-def _bind(path: Path) -> socket.socket:
+def peer_of(connection: socket.socket) -> tuple[int, int]:
+    """Return pid and uid of the process at the other end (SO_PEERCRED of unix(7))."""
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    pid, uid, _ = struct.unpack("iII", credentials)
+    return pid, uid
+
+
+def _bind(path: Path) -> tuple[socket.socket, os.stat_result]:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # The mode is right from the first moment: bind applies the umask.
-    before = os.umask(0o177)
     try:
+        # The file gets the mode of the socket, from its first moment on. The umask, which does the
+        # same, is that of all threads.
+        os.fchmod(listener.fileno(), 0o600)
         listener.bind(str(path))
+        file = path.lstat()
         listener.listen(BACKLOG)
     except OSError:
         listener.close()
         raise
-    finally:
-        os.umask(before)
     listener.setblocking(False)
-    return listener
-
-
-def peer_of(connection: socket.socket) -> tuple[int, int]:
-    """Return pid and uid of the process that connected or listens there (SO_PEERCRED, unix(7))."""
-    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    pid, uid, _ = struct.unpack("iII", credentials)
-    return pid, uid
+    return listener, file

@@ -17,11 +17,14 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 import msgspec
+from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from mosha import logs
 from mosha.control.address import peer_of
+from mosha.control.listener import LOOK_S, Listener
 from mosha.control.protocol import Message, Reply
+from mosha.errors import HostError, UsageError
 
 RequestT = TypeVar("RequestT")
 
@@ -97,33 +100,40 @@ class Server(Generic[RequestT]):
     """Answers the requests of one type that arrive at a listening socket.
 
     `answer` gets each request and its client and returns what shall be sent: the reply
-    first. Requests of one client are answered in order.
+    first. Requests of one client are answered in order. `on_trouble` gets the reason why nobody
+    can reach this server any more, and "" when it is over.
     """
 
     def __init__(
         self,
-        listener: socket.socket,
+        listener: Listener,
         request_type: Any,
         answer: Callable[[RequestT, Client], Awaitable[Sequence[Message]]],
         limits: ServerLimits | None = None,
+        on_trouble: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._listener = listener
+        self._accepting = anyio.CancelScope()
+        self._on_trouble = on_trouble
+        self._trouble = ""
         self._decoder = msgspec.json.Decoder(request_type)
         self._answer = answer
         self._limits = limits or ServerLimits()
         self._clients: set[Client] = set()
+        self._accepted: set[socket.socket] = set()
         self._arrived = 0
 
     async def run(self) -> None:
-        """Serve until cancelled; then give every client a moment to take its last answer."""
+        """Serve until cancelled; then the socket is gone, and its file."""
         try:
             async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._keep_listening)
                 while True:
-                    connection = await self._accept()
-                    if connection is not None:
-                        tasks.start_soon(self._serve, connection)
+                    await self._accept_all(tasks)
         finally:
             self._listener.close()
+            for connection in self._accepted:  # their tasks were cancelled before they began
+                connection.close()
 
     async def flush(self) -> None:
         """Wait, not for long, until the clients have what was sent to them."""
@@ -131,9 +141,36 @@ class Server(Generic[RequestT]):
             for client in tuple(self._clients):
                 await client.flush()
 
-    async def _accept(self) -> socket.socket | None:
+    async def _keep_listening(self) -> None:
+        """Look now and then whether the socket can be found, and make it again if not."""
+        while True:
+            await anyio.sleep(LOOK_S)
+            trouble = ""
+            try:
+                if self._listener.restore():
+                    logs.get().warning("socket_restored", path=str(self._listener.path))
+                    self._accepting.cancel()
+            except (HostError, UsageError, OSError) as error:
+                trouble = f"the socket {self._listener.path} is gone: {error}"
+            if trouble != self._trouble:
+                self._trouble = trouble
+                self._on_trouble(trouble)
+                if trouble:
+                    logs.get().error("socket_lost", path=str(self._listener.path), reason=trouble)
+
+    async def _accept_all(self, tasks: TaskGroup) -> None:
+        """Serve whoever comes, until the socket has been made again."""
+        listening = self._listener.socket
+        with listening, anyio.CancelScope() as self._accepting:
+            while True:
+                connection = await self._accept(listening)
+                if connection is not None:
+                    self._accepted.add(connection)
+                    tasks.start_soon(self._serve, connection)
+
+    async def _accept(self, listening: socket.socket) -> socket.socket | None:
         try:
-            connection, _ = await asyncio.get_running_loop().sock_accept(self._listener)
+            connection, _ = await asyncio.get_running_loop().sock_accept(listening)
         except OSError as error:  # no descriptors left, or the client has gone already
             logs.get().warning("client_refused", reason=f"cannot accept: {error.strerror}")
             await anyio.sleep(0.1)
@@ -148,6 +185,7 @@ class Server(Generic[RequestT]):
     async def _serve(self, connection: socket.socket) -> None:
         pid, _ = peer_of(connection)
         reader, writer = await asyncio.open_unix_connection(sock=connection, limit=CHUNK_BYTES)
+        self._accepted.discard(connection)
         self._arrived += 1
         client = Client(writer, pid, self._limits, self._arrived)
         self._make_room()

@@ -20,6 +20,9 @@ _NAME_END = b") "
 _STATE, _PARENT, _SESSION, _FLAGS, _THREADS, _START = 0, 1, 3, 6, 17, 19
 _FORKED_ONLY = 0x40
 """PF_FORKNOEXEC of the kernel's include/linux/sched.h."""
+_EXITING = 0x4
+"""PF_EXITING of the flags: it will never return to its program."""
+_SIGKILL_BIT = 1 << 8
 
 
 class Seen(Struct, frozen=True):
@@ -85,6 +88,40 @@ def children_by_search(parent: int) -> list[int]:
     """
     stats = ((pid, _stat(pid)) for pid in _pids())
     return [pid for pid, fields in stats if fields is not None and int(fields[_PARENT]) == parent]
+
+
+def started(pid: int) -> int | None:
+    """Return when a process started (clock ticks since boot), zombies too; None if it is gone.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    fields = _stat(pid)
+    return None if fields is None else int(fields[_START])
+
+
+def is_dying(pid: int) -> bool:
+    """Say whether each thread of a process has ended, is ending, or is being killed.
+
+    Such a process runs no instruction of its program any more; but it keeps its locks and sockets
+    for as long as one of its threads is in a call that does not come back. False if it is gone.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    threads = _threads(pid)
+    return bool(threads) and all(_is_dying_thread(pid, thread) for thread in threads or ())
+
+
+def _is_dying_thread(pid: int, thread: int) -> bool:
+    place = f"/proc/{pid}/task/{thread}"
+    stat, status = _stat_in(place), read(f"{place}/status")
+    if stat is None or status is None or stat[_STATE] in ZOMBIES:
+        return True
+    if int(stat[_FLAGS]) & _EXITING:
+        return True
+    words = dict(line.split(b":", 1) for line in status.splitlines() if b":" in line)
+    return any(int(words[name], 16) & _SIGKILL_BIT for name in (b"SigPnd", b"ShdPnd"))
 
 
 def descendants(of: int, processes: dict[int, Seen]) -> list[Seen]:
@@ -202,7 +239,11 @@ def _pids() -> list[int]:
 
 
 def _stat(pid: int) -> list[bytes] | None:
-    text = read(f"/proc/{pid}/stat")
+    return _stat_in(f"/proc/{pid}")
+
+
+def _stat_in(place: str) -> list[bytes] | None:
+    text = read(f"{place}/stat")
     # The name is in brackets and may contain anything, brackets too.
     return None if not text else text[text.rindex(_NAME_END) + len(_NAME_END) :].split()
 

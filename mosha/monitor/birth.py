@@ -13,13 +13,14 @@ from mosha.core.quorum import Electorate, Policy
 from mosha.core.recovery import Birth
 from mosha.core.status import Status
 from mosha.formats.settings import Settings
+from mosha.host.lock_file import LockFile
 from mosha.monitor import identity
 from mosha.monitor.mfs import Layout
 from mosha.monitor.workers import Worker
 
 
-def prepare_directories(settings: Settings) -> int:
-    """Make the local directories of this node and take its lock; returns the lock's open file.
+def prepare_directories(settings: Settings) -> LockFile:
+    """Make the local directories of this node and take its lock.
 
     Raises:
         HostError: a directory cannot be made or written.

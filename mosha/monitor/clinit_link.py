@@ -10,6 +10,7 @@ reason is made anew.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
 import signal
@@ -40,11 +41,16 @@ from mosha.control.protocol import (
 from mosha.core.node import Renewal
 from mosha.errors import HostError
 from mosha.formats.settings import Settings
+from mosha.host import proc
+from mosha.host.lock_file import CLINIT_LOCK, holder_of
 from mosha.host.programs import command_of
 from mosha.monitor.mfs import CLTAB
 
 START_LIMIT_S = 10.0
 START_POLL_S = 0.02
+# A clinit that lives looks for its socket every second: ten times that.
+RESTORE_POLL_S = 0.1
+RESTORE_LOOKS = 100
 PAUSES_S = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 # To look whether somebody else has started it costs nothing.
 WAITS_S = (0.0, 0.1, 0.2, 0.5)
@@ -248,16 +254,35 @@ class ClinitLink:
 
     async def _reach(self) -> Client:
         try:
-            return await connect(self._place.socket)
+            return await _connect_to_living(self._place.socket)
         except HostError as error:
             if not self._starts:
                 raise HostError(f"{error}; systemd starts it: see mosha-clinit.service") from error
+        if living := living_clinit(self._place.state_dir):
+            return await self._wait_for(living)
         process = self._start()
         try:
             return await self._first_answer(process)
         except BaseException:
             process.kill()  # it holds nothing yet, and the next one shall not find it there
             raise
+
+    async def _wait_for(self, pid: int) -> Client:
+        """Wait until a clinit whose socket was taken away has made it again; then end it.
+
+        Its processes run under deadlines that nobody can renew. Looks are counted, not time: they
+        stand still with this process if it is stopped.
+        """
+        logs.get().warning("clinit_unreachable", pid=pid, socket=str(self._place.socket))
+        for _ in range(RESTORE_LOOKS):
+            await anyio.sleep(RESTORE_POLL_S)
+            with contextlib.suppress(NoAnswerError):
+                return await _connect_to_living(self._place.socket)
+            if living_clinit(self._place.state_dir) != pid:
+                raise HostError(f"clinit {pid} ended")
+        self._pid = pid
+        self._kill()
+        raise HostError(f"clinit {pid} has made no socket")
 
     async def _first_answer(self, process: subprocess.Popen[bytes]) -> Client:
         deadline = anyio.current_time() + START_LIMIT_S
@@ -329,6 +354,32 @@ class ClinitLink:
                 os.kill(self._pid, signal.SIGKILL)
             except ProcessLookupError:
                 return
+
+
+async def _connect_to_living(path: Path) -> Client:
+    """Connect to clinit; one that was killed and only waits to be gone keeps its socket."""
+    client = await connect(path)
+    try:
+        dead = proc.is_dying(pid := client.server_pid)
+    except OSError as error:  # it has gone meanwhile, and the connection with it
+        await client.close()
+        raise NoAnswerError(f"the clinit at {path} went away: {error.strerror}") from error
+    if dead:
+        await client.close()
+        raise NoAnswerError(f"clinit {pid} is dead, but in a call that hangs")
+    return client
+
+
+def living_clinit(state_dir: Path) -> int:
+    """Return the clinit that has locked its state directory, 0 if there is none.
+
+    Raises:
+        HostError: it cannot be found out.
+    """
+    try:
+        return holder_of(state_dir / CLINIT_LOCK)
+    except OSError as error:
+        raise HostError(f"cannot look for clinit in {state_dir}: {error.strerror}") from error
 
 
 async def _ended(pid: int) -> None:

@@ -24,6 +24,7 @@ from mosha.core.node import Node
 from mosha.core.status import NodeState, Status
 from mosha.formats import hastat
 from mosha.formats.settings import Settings
+from mosha.host.lock_file import LockFile
 from mosha.monitor import birth, identity, report, stomith
 from mosha.monitor.clinit_link import ClinitLink, ClinitPlace
 from mosha.monitor.groups import Groups, as_local
@@ -54,6 +55,7 @@ class Monitor:
         starts_clinit: whether clinit is this monitor's to start and end, or systemd's.
     """
 
+    lock: LockFile
     node: Node
     publisher: Publisher
     pulse: Pulse
@@ -110,7 +112,7 @@ class Monitor:
         Raises:
             UsageError, HostError: as `birth` says; a namesake is alive; a mount is missing.
         """
-        self._lock = birth.prepare_directories(self.settings)
+        self.lock = birth.prepare_directories(self.settings)
         memory = identity.load(self.settings.state_path)
         members = frozenset(self.settings.nodes) or await self.membership.poll()
         run, timing = identity.new_run(), self.settings.timing

@@ -8,7 +8,6 @@ uses them.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from mosha.core.memory import Memory
 from mosha.core.status import Status
 from mosha.errors import HostError, UsageError
 from mosha.host.files import write_atomically
+from mosha.host.lock_file import HeldError, LockFile
 
 NODE_FILE = "node.json"
 LOCK_FILE = "monitor.lock"
@@ -89,8 +89,8 @@ def prepare(directory: Path, what: str) -> None:
         raise HostError(f"{what} {directory} is not writable for uid {os.geteuid()}")
 
 
-def lock(state_dir: Path) -> int:
-    """Take the lock of the state directory; returns the open file, held for life.
+def lock(state_dir: Path) -> LockFile:
+    """Take the lock of the state directory, to be held for life.
 
     Raises:
         UsageError: another monitor holds it.
@@ -98,18 +98,15 @@ def lock(state_dir: Path) -> int:
     """
     path = state_dir / LOCK_FILE
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise HostError(f"cannot open {path}: {error.strerror}") from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
+        taken = LockFile(path)
+    except HeldError as error:
+        named = f" (process {error.holder})" if error.holder else ""
         raise UsageError(
-            f"another mosha monitor uses {state_dir}: stop it first, or give this one "
+            f"another mosha monitor uses {state_dir}{named}: stop it first, or give this one "
             "its own `rundir`"
         ) from None
     except OSError as error:
-        os.close(handle)
         raise HostError(f"cannot lock {path}: {error.strerror}") from error
-    return handle
+    if taken.passed_over:
+        logs.get().warning("lock_passed_over", path=str(path), pid=taken.passed_over)
+    return taken

@@ -49,6 +49,10 @@ class MemoryFile:
             raise UnkeptError(f"cannot write {path}: {text}; votes must be remembered") from error
         self.known = memory
 
+    def lost(self) -> None:
+        """Take in that somebody has removed it: it is written again before the next status."""
+        self.known = None
+
     def close(self) -> None:
         """Let the thread end."""
         self._worker.close()

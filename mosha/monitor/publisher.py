@@ -197,6 +197,17 @@ class Publisher:
                 self._on_set_back()
             self._on_written(status, began)
 
+    async def restore(self) -> None:
+        """Remember all once more, after a loss of the state directory.
+
+        Raises:
+            HostError: it cannot be written, or the thread hangs.
+        """
+        if self._memory_file is not None:
+            self._memory_file.lost()
+        if self._mount is not None:
+            await self._worker.call(self._remember, self._mount, limit_s=self._limit_s)
+
     def close(self) -> None:
         """Let the threads end."""
         self._worker.close()

@@ -134,6 +134,11 @@ class Replicator:
         finally:
             self.close()
 
+    async def restore(self) -> None:
+        """Write all that is in force once more, after a loss of the state directory."""
+        for keeper in self._keepers.values():
+            await keeper.restore()
+
     def close(self) -> None:
         """Let the threads go; nothing can be asked afterwards."""
         for worker in (self._means.own, self._means.disk, *self._workers.values()):

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import anyio
 
 from mosha import logs, notify
+from mosha.control.listener import LOOK_S
 from mosha.core.status import NodeState
-from mosha.errors import MoshaError
+from mosha.errors import HostError, MoshaError
 from mosha.formats.settings import Settings
 from mosha.host import signals
 from mosha.host.terminal import Terminal
@@ -57,17 +58,39 @@ async def run_monitor(
     await monitor.prepare()
     herald.waiting()
     monitor.on_published = herald.published
+    try:
+        return await _live(monitor, herald, terminal)
+    finally:
+        monitor.lock.close()  # a thread that hangs on a dead mount would keep it
+
+
+async def _live(monitor: Monitor, herald: Herald, terminal: Terminal) -> int:
     service = Service(monitor)
     async with anyio.create_task_group() as tasks:
         orders = _Signals(monitor, herald, terminal)
         tasks.start_soon(orders.obey)
         tasks.start_soon(service.run)
+        tasks.start_soon(_keep_state, monitor)
         status = await monitor.run()
         herald.stopping("handing over" if orders.handing_over else farewell(monitor))
         await service.flush()
         tasks.cancel_scope.cancel()
-    service.remove()
     return -HAND_OVER_SIGNAL if orders.handing_over else status
+
+
+async def _keep_state(monitor: Monitor) -> None:
+    """Look now and then whether the state directory is still there, and make it again if not."""
+    while True:
+        await anyio.sleep(LOOK_S)
+        trouble = ""
+        try:
+            if monitor.lock.restore():
+                logs.get().warning("state_restored", path=str(monitor.lock.path.parent))
+                await monitor.replicator.restore()
+                await monitor.publisher.restore()
+        except (HostError, OSError) as error:
+            trouble = f"the state directory {monitor.lock.path.parent} is gone: {error}"
+        monitor.trouble("state", trouble)
 
 
 class _Signals:

@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from mosha.clock import boottime
-from mosha.control.address import listen
+from mosha.control.listener import Listener
 from mosha.control.protocol import (
     AskEvents,
     AskReport,
@@ -62,7 +62,12 @@ class Service:
         self._followers: set[Client] = set()
         self._chronicle = Chronicle()
         path = monitor.settings.monitor_socket_path
-        self._server: Server[MonitorRequest] = Server(listen(path), MonitorRequest, self._answer)
+        self._server: Server[MonitorRequest] = Server(
+            Listener(path),
+            MonitorRequest,
+            self._answer,
+            on_trouble=lambda text: monitor.trouble("socket", text),
+        )
 
     async def run(self) -> None:
         """Serve, and send the report to those who follow it."""
@@ -70,10 +75,6 @@ class Service:
             tasks.start_soon(self._server.run)
             tasks.start_soon(self._following)
             tasks.start_soon(self._chronicling)
-
-    def remove(self) -> None:
-        """Take the socket away: who looks for it shall not find a daemon that has gone."""
-        self._monitor.settings.monitor_socket_path.unlink(missing_ok=True)
 
     async def flush(self) -> None:
         """Wait, not for long, until all answers have been taken."""

@@ -157,6 +157,15 @@ class Keeper:
                 store.adopted, self.name, limit_s=self.means.limit_s
             )
 
+    async def restore(self) -> None:
+        """Write what is in force once more: somebody has removed it, and clinit reads it there.
+
+        On failure the reason is among the refusals.
+        """
+        async with self._adopting:
+            if self.force is not None:
+                await self._store(self.force, self.means.wall_ns())
+
     def agreed(self) -> None:
         """Take in that the own file shows what is in force: what it shows next, somebody wrote."""
         self.shown = (self.force.version,) if self.force else ()

@@ -11,7 +11,7 @@ from typing import Self
 
 import msgspec
 
-from mosha.control.address import listen
+from mosha.control.listener import Listener
 from mosha.control.protocol import AskReport, Leave, Message, MonitorReply, MonitorRequest
 from mosha.control.server import Client, Server
 from mosha.formats.hastat import Report, render_hastat
@@ -45,7 +45,7 @@ class FakeMonitor:
         self._task: asyncio.Task[None] | None = None
 
     async def _run(self) -> None:
-        server: Server[MonitorRequest] = Server(listen(self._path), MonitorRequest, self._reply)
+        server: Server[MonitorRequest] = Server(Listener(self._path), MonitorRequest, self._reply)
         self._task = asyncio.current_task()
         self._ready.set()
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -96,6 +97,26 @@ def test_nohup_keeps_a_monitor_alive_and_sighup_reads_the_settings(start: Start)
     wait_until(lambda: daemon.said("settings_reloaded"), LIMIT_S)
     assert daemon.end() == 0
     assert not daemon.said("terminal_closed")
+
+
+def test_a_run_directory_that_is_removed_under_living_daemons_is_made_again(
+    start: Start, home: Home
+) -> None:
+    daemon = start()
+    daemon.monitor()
+    state = home.rundir / "state"
+    before = set(home.rundir.rglob("*"))
+    clinit = (state / "children.json").read_bytes()
+    shutil.rmtree(home.rundir)
+    kept = ("mosha.s", "clinit.s", "state/node.json", "state/cltab", "state/mount.json")
+    locks = ("state/monitor.lock", "state/lock")
+    wait_until(lambda: all((home.rundir / name).exists() for name in (*kept, *locks)), LIMIT_S)
+    wait_until((state / "children.json").exists, LIMIT_S)
+    assert (state / "children.json").read_bytes() == clinit
+    assert daemon.answers()
+    assert {path for path in before if "history" not in path.parts} <= set(home.rundir.rglob("*"))
+    assert daemon.end() == 0
+    assert not daemon.said("clinit_lost")
 
 
 def test_a_clinit_alone_whose_terminal_is_closed_halts_its_groups(start: Start) -> None:

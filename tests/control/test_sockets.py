@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import msgspec
 import pytest
 
@@ -20,6 +23,7 @@ from mosha.control import address
 from mosha.control.address import PATH_MAX_BYTES, answers, listen
 from mosha.control.calls import HungDaemonError, NoAnswerError, call
 from mosha.control.client import UNDER_WAY_MAX, connect, subscribe
+from mosha.control.listener import Listener
 from mosha.control.protocol import (
     Ask,
     ClinitRequest,
@@ -33,6 +37,7 @@ from mosha.control.protocol import (
 )
 from mosha.control.server import TURN_S, Client, Server, ServerLimits
 from mosha.errors import HostError, UsageError
+from mosha.host.lock_file import alone_in
 from mosha.host.proc import is_stopped
 from tests.waiting import until, wait_until
 
@@ -46,7 +51,7 @@ class Echo:
         self.gate = asyncio.Event()
         self.gate.set()
         self.server: Server[ClinitRequest] = Server(
-            listen(path), ClinitRequest, self.answer, limits
+            Listener(path), ClinitRequest, self.answer, limits
         )
 
     async def answer(self, request: ClinitRequest, client: Client) -> Sequence[Message]:
@@ -106,7 +111,7 @@ async def test_requests_go_out_before_the_answers_of_those_before_them_up_to_a_b
         asked += isinstance(request, Tell)
         return [] if isinstance(request, Tell) else [Reply(ok=True)]
 
-    server: Server[ClinitRequest] = Server(listen(path), ClinitRequest, answer)
+    server: Server[ClinitRequest] = Server(Listener(path), ClinitRequest, answer)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(server.run)
         async with await connect(path) as client, await connect(path) as other:
@@ -143,7 +148,7 @@ async def test_the_limit_of_an_answer_runs_from_the_answer_before_it(path: Path)
         await over.wait()
         return [Reply(ok=True)]
 
-    server: Server[ClinitRequest] = Server(listen(path), ClinitRequest, answer)
+    server: Server[ClinitRequest] = Server(Listener(path), ClinitRequest, answer)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(server.run)
         async with await connect(path) as client:
@@ -166,7 +171,7 @@ async def test_others_have_their_turn_between_the_requests_of_a_batch(path: Path
                 pass
         return [Reply(ok=True)]
 
-    server: Server[ClinitRequest] = Server(listen(path), ClinitRequest, answer)
+    server: Server[ClinitRequest] = Server(Listener(path), ClinitRequest, answer)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(server.run)
         async with await connect(path) as busy, await connect(path) as other:
@@ -398,14 +403,120 @@ def test_a_socket_file_nobody_answers_at_is_replaced(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(path))
     assert not answers(path)
-    with listen(path):
+    with closing(Listener(path)):
         assert answers(path)
         assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_socket_somebody_answers_at_is_not_taken(path: Path) -> None:
-    with listen(path), pytest.raises(HostError, match=f"another daemon answers at {path}"):
+    with (
+        closing(Listener(path)),
+        pytest.raises(HostError, match=f"another daemon answers at {path}"),
+    ):
         listen(path)
+
+
+# --- sockets that are taken away (B3) -----------------------------------------------------------
+
+
+async def answered(path: Path) -> bool:
+    try:
+        return (await asyncio.to_thread(call, path, Hello())).ok
+    except HostError:
+        return False
+
+
+async def found_again(path: Path) -> None:
+    async with asyncio.timeout(20):
+        while not await answered(path):
+            await anyio.lowlevel.checkpoint()
+
+
+def remove_file(path: Path) -> None:
+    path.unlink()
+
+
+def remove_directory(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+def put_a_dead_one_there(path: Path) -> None:
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+
+
+@pytest.mark.parametrize("take", [remove_file, remove_directory, put_a_dead_one_there])
+async def test_a_socket_that_was_taken_away_is_made_again_and_clients_stay(
+    short_dir: Path, take: Callable[[Path], None]
+) -> None:
+    path = short_dir / "run" / "s"
+    async with echo(path), await connect(path) as client:
+        take(path)
+        await found_again(path)
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert (await client.request(Hello())).ok
+        take(path)
+        await found_again(path)
+
+
+def put_a_text_there(path: Path) -> None:
+    path.unlink()
+    path.write_text("precious")
+
+
+def holds(path: Path, what: str) -> bool:
+    if what == "nothing":
+        return not path.exists()
+    return path.is_socket() if what == "socket" else path.read_text() == "precious"
+
+
+async def test_another_daemon_at_the_same_path_keeps_it_and_the_loss_is_told_once(
+    path: Path,
+) -> None:
+    told: list[str] = []
+    async with echo(path) as loser:
+        loser.server._on_trouble = told.append
+        remove_file(path)
+        winner = Listener(path)
+        await until(lambda: told)
+        assert f"another daemon answers at {path}" in told[0]
+        winner.close()
+        await until(lambda: told[1:])
+        assert told[1:] == [""]
+        await found_again(path)
+
+
+async def test_what_is_no_socket_is_not_removed_from_the_path_of_a_daemon(path: Path) -> None:
+    told: list[str] = []
+    async with echo(path) as daemon:
+        daemon.server._on_trouble = told.append
+        put_a_text_there(path)
+        await until(lambda: told)
+        assert holds(path, "text")
+    assert holds(path, "text")  # nor at its end
+
+
+async def test_a_daemon_that_ends_takes_its_socket_away_and_no_other(path: Path) -> None:
+    async with echo(path):
+        await found_again(path)
+    assert holds(path, "nothing")
+    async with echo(path):
+        await found_again(path)
+        remove_file(path)
+        other = Listener(path)
+    assert holds(path, "socket")
+    other.close()
+
+
+async def test_somebody_at_work_in_the_directory_does_not_hold_up_a_daemon(path: Path) -> None:
+    told: list[str] = []
+    async with echo(path) as daemon:
+        daemon.server._on_trouble = told.append
+        with alone_in(path.parent):
+            remove_file(path)
+            await until(lambda: told)
+        await found_again(path)
 
 
 def test_another_file_in_the_way_is_not_removed(path: Path) -> None:
@@ -416,7 +527,7 @@ def test_another_file_in_the_way_is_not_removed(path: Path) -> None:
 
 
 def test_a_directory_that_is_missing_is_made(short_dir: Path) -> None:
-    with listen(short_dir / "a/b/s"):
+    with closing(Listener(short_dir / "a/b/s")):
         assert (short_dir / "a/b/s").is_socket()
 
 

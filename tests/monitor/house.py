@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -61,7 +60,7 @@ async def prepared(directory: Path, **more: Any) -> AsyncIterator[Monitor]:
         monitor.publisher.close()
         monitor.replicator.close()
         monitor.membership.close()
-        os.close(monitor._lock)
+        monitor.lock.close()
 
 
 class House:

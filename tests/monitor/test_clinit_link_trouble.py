@@ -11,7 +11,7 @@ import anyio
 import msgspec
 import pytest
 
-from mosha.control.address import listen
+from mosha.control.listener import Listener
 from mosha.control.protocol import (
     ClinitRequest,
     GroupReport,
@@ -49,7 +49,7 @@ async def made_up(place: Place, answer: Answer) -> AsyncIterator[None]:
     async def answers(request: ClinitRequest, client: Client) -> list[Message]:
         return answer(request, client)
 
-    server: Server[ClinitRequest] = Server(listen(place.clinit.socket), ClinitRequest, answers)
+    server: Server[ClinitRequest] = Server(Listener(place.clinit.socket), ClinitRequest, answers)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(server.run)
         yield

@@ -76,8 +76,8 @@ def test_one_monitor_at_most_uses_a_state_directory(tmp_path: Path) -> None:
     held = birth.prepare_directories(made)
     with pytest.raises(UsageError, match=r"another mosha monitor uses .*: stop it first"):
         birth.prepare_directories(made)
-    os.close(held)
-    os.close(birth.prepare_directories(made))
+    held.close()
+    birth.prepare_directories(made).close()
 
 
 def test_the_lock_goes_with_its_process_and_is_not_inherited(tmp_path: Path) -> None:
@@ -90,16 +90,16 @@ def test_the_lock_goes_with_its_process_and_is_not_inherited(tmp_path: Path) -> 
     run = [sys.executable, "-c", holder, str(tmp_path)]
     child = int(subprocess.run(run, check=True, stdout=subprocess.PIPE).stdout)
     try:
-        os.close(identity.lock(tmp_path))
+        identity.lock(tmp_path).close()
     finally:
         os.kill(child, 9)
 
 
 def test_a_lock_that_cannot_be_had_is_told(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match=r"cannot open .*monitor.lock: No such file"):
+    with pytest.raises(HostError, match=r"cannot lock .*monitor.lock: No such file"):
         identity.lock(tmp_path / "none")
     (tmp_path / LOCK_FILE).mkdir()
-    with pytest.raises(HostError, match=r"cannot open .*monitor.lock: Is a directory"):
+    with pytest.raises(HostError, match=r"cannot lock .*monitor.lock: Is a directory"):
         identity.lock(tmp_path)
 
 

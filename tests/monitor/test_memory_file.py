@@ -59,6 +59,15 @@ async def test_v4b_what_is_known_to_be_there_is_not_written_again(tmp_path: Path
         assert not (tmp_path / identity.NODE_FILE).exists()
 
 
+async def test_v4b_what_somebody_has_removed_is_written_again(tmp_path: Path) -> None:
+    async with file_in(tmp_path) as file:
+        await file.keep(NEW)
+        (tmp_path / identity.NODE_FILE).unlink()
+        file.lost()
+        await file.keep(NEW)
+    assert identity.load(tmp_path) == NEW
+
+
 async def test_v4b_what_cannot_be_kept_is_told_and_tried_again(tmp_path: Path) -> None:
     place = tmp_path / "state"
     async with file_in(place) as file:

@@ -172,9 +172,9 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "C8.2: one clinit at a time has a state directory",
-        "clinit/orphans.py",
-        "fcntl.LOCK_EX | fcntl.LOCK_NB",
-        "fcntl.LOCK_SH | fcntl.LOCK_NB",
+        "host/lock_file.py",
+        "fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)",
         "clinit/test_pieces.py::test_a_state_directory_has_one_clinit_at_a_time",
     ),
     # --- without cgroups ---
@@ -348,9 +348,9 @@ MONITOR: tuple[ShellMutant, ...] = (
     ),
     M(
         "one monitor at a time has a state directory",
-        "monitor/identity.py",
-        "fcntl.LOCK_EX | fcntl.LOCK_NB",
-        "fcntl.LOCK_SH | fcntl.LOCK_NB",
+        "host/lock_file.py",
+        "fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)",
         "monitor/test_identity.py::test_one_monitor_at_most_uses_a_state_directory",
     ),
     M(
@@ -382,8 +382,8 @@ CONTROL: tuple[ShellMutant, ...] = (
     M(
         "a socket is its owner's alone",
         "control/address.py",
-        "os.umask(0o177)",
-        "os.umask(0o000)",
+        "os.fchmod(listener.fileno(), 0o600)",
+        "os.fchmod(listener.fileno(), 0o666)",
         "monitor/test_service.py::test_the_socket_is_its_owners_alone",
     ),
     M(

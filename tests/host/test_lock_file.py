@@ -1,0 +1,212 @@
+"""Locks that a process holds for its life, and for longer: a thread in a call that hangs (1.16)."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mosha.clock import boot_id
+from mosha.control.address import answers
+from mosha.control.listener import Listener
+from mosha.host import proc
+from mosha.host.lock_file import HeldError, LockFile, alone_in, holder_of
+from tests.chaos import views
+from tests.chaos.views import Views
+from tests.waiting import wait_until
+
+# A daemon of which one thread looks at a mount: lock, socket, path in the mount.
+DAEMON = """
+import os, signal, sys, threading
+from pathlib import Path
+from mosha.control.listener import Listener
+from mosha.host.lock_file import LockFile
+lock, listener = LockFile(Path(sys.argv[1])), Listener(Path(sys.argv[2]))
+if len(sys.argv) > 3:
+    threading.Thread(target=os.stat, args=(sys.argv[3],), daemon=True).start()
+print("ready", flush=True)
+sys.stdin.read()
+lock.close()
+listener.close()
+"""
+NODE, FREEZE = 2, 7
+
+
+@contextlib.contextmanager
+def daemon(
+    *paths: Path, thaw: Callable[[], None] = lambda: None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that has taken its lock and socket."""
+    words = [sys.executable, "-P", "-c", DAEMON, *map(str, paths)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == b"ready\n"
+            yield process
+        finally:
+            process.kill()
+            thaw()  # else it is waited for in vain
+
+
+@contextlib.contextmanager
+def frozen_mount(directory: Path) -> Iterator[tuple[Path, Callable[[], None]]]:
+    """A path on a mount on which every call hangs, and what ends them all."""
+    if reason := views.missing():
+        pytest.skip(reason)
+    source, base = directory / "source", directory / "mounts"
+    (source / str(NODE)).mkdir(parents=True)
+    base.mkdir()
+    mounts = Views(base, source, seed=1).open(range(1, 2))
+    view = mounts.nodes[1]
+    try:
+        view.begin(FREEZE, NODE, "freeze", 0.0)
+        yield view.point / str(NODE) / "file", lambda: view.end(FREEZE)
+    finally:
+        mounts.close()
+
+
+def hangs(pid: int) -> bool:
+    """Say whether a thread waits for a file system in user space (proc(5): wchan)."""
+    paths = Path(f"/proc/{pid}/task").glob("*/wchan")
+    return any(path.read_text() == "request_wait_answer" for path in paths)
+
+
+def held(path: Path) -> bool:
+    """Say whether the kernel refuses the lock of this file."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def test_a_dead_process_in_a_call_that_hangs_keeps_neither_its_lock_nor_its_socket(
+    short_dir: Path,
+) -> None:
+    lock, path = short_dir / "lock", short_dir / "s"
+    with (
+        frozen_mount(short_dir) as (hanging, thaw),
+        daemon(lock, path, hanging, thaw=thaw) as process,
+    ):
+        wait_until(lambda: hangs(process.pid))
+        with pytest.raises(HeldError):
+            LockFile(lock)
+        assert not proc.is_dying(process.pid)
+        process.kill()
+        wait_until(lambda: process.poll() is not None or proc.is_dying(process.pid))
+        if process.poll() is not None:  # else it is not even a zombie: it is still there
+            pytest.skip("the file system had not taken the request yet: it could be killed")
+        assert held(lock)
+        assert holder_of(lock) == 0
+        assert not answers(path)
+        taken, listener = LockFile(lock), Listener(path)
+        assert taken.passed_over == process.pid
+        assert holder_of(lock) == os.getpid()
+        with pytest.raises(HeldError):
+            LockFile(lock)
+        taken.close()
+        listener.close()
+
+
+def test_an_orderly_end_lets_go_of_lock_and_socket_before_a_thread_that_hangs(
+    short_dir: Path,
+) -> None:
+    lock, path = short_dir / "lock", short_dir / "s"
+    with (
+        frozen_mount(short_dir) as (hanging, thaw),
+        daemon(lock, path, hanging, thaw=thaw) as process,
+    ):
+        wait_until(lambda: hangs(process.pid))
+        assert process.stdin is not None
+        process.stdin.close()
+        wait_until(lambda: not held(lock))
+        assert not path.exists()
+        assert process.poll() is None
+        taken = LockFile(lock)
+        assert taken.passed_over == 0
+        taken.close()
+
+
+def test_a_living_holder_is_named_and_not_passed_over(short_dir: Path) -> None:
+    lock, path = short_dir / "lock", short_dir / "s"
+    with daemon(lock, path) as process:
+        assert holder_of(lock) == process.pid
+        with pytest.raises(HeldError, match=f"process {process.pid}"):
+            LockFile(lock)
+        process.send_signal(signal.SIGSTOP)
+        with pytest.raises(HeldError):
+            LockFile(lock)
+        process.send_signal(signal.SIGCONT)
+    assert holder_of(lock) == 0
+    LockFile(lock).close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nonsense",
+        "1 2 3 4",
+        "{pid} 1 {boot}",  # another process of the same number
+        "{pid} {start} another-boot",
+        "99999999 5 {boot}",
+    ],
+)
+def test_a_file_that_names_no_process_of_now_has_no_holder(tmp_path: Path, text: str) -> None:
+    path, me = tmp_path / "lock", os.getpid()
+    path.write_text(text.format(pid=me, start=proc.started(me), boot=boot_id()))
+    assert holder_of(path) == 0
+
+
+def test_a_lock_whose_holder_is_not_known_is_not_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with path.open("wb") as file:  # as a version before this one does
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(HeldError):
+            LockFile(path)
+    LockFile(path).close()
+
+
+def test_a_lock_that_was_removed_is_made_again_with_its_directory(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "lock"
+    path.parent.mkdir()
+    lock = LockFile(path)
+    assert not lock.restore()
+    shutil.rmtree(path.parent)
+    assert lock.restore()
+    assert held(path)
+    assert holder_of(path) == os.getpid()
+    assert not lock.restore()
+    lock.close()
+    assert not held(path)
+
+
+def test_a_lock_that_somebody_else_has_made_meanwhile_is_his(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    lock = LockFile(path)
+    path.unlink()
+    other = LockFile(path)
+    with pytest.raises(HeldError):
+        lock.restore()
+    other.close()
+    assert lock.restore()
+    lock.close()
+
+
+def test_a_living_daemon_does_not_wait_for_others_in_the_directory(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    lock = LockFile(path)
+    path.unlink()
+    with alone_in(tmp_path), pytest.raises(BlockingIOError):
+        lock.restore()
+    assert lock.restore()
+    lock.close()

@@ -1,0 +1,77 @@
+"""A monitor finds the clinit that lives although its socket is gone (FINDINGS B3)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from mosha.monitor import clinit_link
+from mosha.monitor.clinit_link import living_clinit
+from tests.monitor.tied import Place, Tied, place_in
+from tests.waiting import until
+
+
+@pytest.fixture
+async def place(short_dir: Path) -> AsyncIterator[Place]:
+    async with place_in(short_dir) as made:
+        yield made
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def started(place: Place) -> int:
+    """Count the clinits that the links of this place have started."""
+    return sum(len(tied.link._processes) for tied in place.tied)
+
+
+async def abandoned(place: Place) -> Tied:
+    """Have a clinit whose monitor is gone, and whose socket is."""
+    tied = place.tie()
+    await tied.connected()
+    await place.untie(tied)
+    return tied
+
+
+async def test_a_new_monitor_waits_for_a_living_clinit_whose_socket_was_removed(
+    place: Place,
+) -> None:
+    tied = await abandoned(place)
+    assert living_clinit(place.clinit.state_dir) == tied.pid
+    remove(place.clinit.socket)
+    again = place.tie()
+    await again.connected()
+    assert (again.pid, started(place)) == (tied.pid, 1)
+
+
+async def test_a_clinit_that_makes_no_socket_any_more_is_ended_and_another_one_started(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clinit_link, "RESTORE_LOOKS", 5)
+    tied = await abandoned(place)
+    os.kill(tied.pid, signal.SIGSTOP)
+    remove(place.clinit.socket)
+    again = place.tie()
+    await again.connected()
+    assert again.pid != tied.pid
+    assert started(place) == 2
+
+
+async def test_a_whole_run_directory_that_is_removed_is_made_again(place: Place) -> None:
+    tied = place.tie()
+    await tied.connected()
+    shutil.rmtree(place.clinit.state_dir)
+    remove(place.clinit.socket)
+    record = place.clinit.state_dir / "children.json"
+    await until(lambda: record.is_file() and place.clinit.socket.is_socket())
+    assert living_clinit(place.clinit.state_dir) == tied.pid
+    await place.untie(tied)
+    again = place.tie()
+    await again.connected()
+    assert (again.pid, started(place)) == (tied.pid, 1)
