@@ -74,12 +74,17 @@ def _verdict(report: Report, told: int, width: int) -> Text:
     if not report.groups:
         count = "no groups: hactl names none"
     late = [node for node in report.nodes if node.late]
-    only_late = {problem.kind for problem in report.problem_list} == {ProblemKind.NODE_LATE}
+    awaited = [str(node.node) for node in report.nodes if not node.confirmed]
+    kinds = {problem.kind for problem in report.problem_list}
+    only_late = kinds <= {ProblemKind.NODE_LATE, ProblemKind.NODE_UNCONFIRMED}
     if report.as_wanted:
         verdict = Text(f"OK: {count}", f"bold {GOOD}")
     elif late and only_late and as_wanted == len(report.groups):
         missed = ", ".join(f"node {node.node} missed {node.late} heartbeats" for node in late)
         verdict = Text(f"LATE: {missed}; {count} when last heard", f"bold {MOVING}")
+    elif awaited and only_late and as_wanted == len(report.groups):
+        nothing = f"nothing heard of node {', '.join(awaited)} since this monitor started"
+        verdict = Text(f"UNCONFIRMED: {nothing}; {count} before", f"bold {MOVING}")
     else:
         verdict = Text(f"NOT OK: {told} problem{'s' * (told != 1)}, {count}", BAD)
     seen = Text(f"seen from node {report.node} at {_clock(report.time)}", OLD)
@@ -158,7 +163,7 @@ def _places(report: Report) -> Table:
 
 def _head(node: NodeReport) -> Text:
     here = node.state in _PRESENT
-    word = " late" if node.late else "" if here else f" {node.state}"
+    word = "" if here and _timely(node) else f" {_standing(node)}"
     return Text(f"NODE {node.node}{word}", TITLE if here else OLD)
 
 
@@ -202,7 +207,7 @@ def _instance(group: GroupView, instance: Instance, node: NodeReport | None) -> 
 
 def _doubt(node: NodeReport | None) -> Text:
     """Return what a reader has to know who sees neither colours nor the node's own column."""
-    if node is None or (node.state in _PRESENT and not node.late):
+    if node is None or (node.state in _PRESENT and _timely(node)):
         return Text()
     return Text(f" ({_standing(node)})", OLD if node.state not in _PRESENT else MOVING)
 
@@ -240,7 +245,7 @@ def _style(group: GroupView, instance: Instance, node: NodeReport | None) -> str
         return BAD
     if instance.troubles:
         return MOVING if all(it.kind == "outdated" for it in instance.troubles) else BAD
-    if instance.state not in (GroupState.DONE, GroupState.PASSED) or node.late:
+    if instance.state not in (GroupState.DONE, GroupState.PASSED) or not _timely(node):
         return MOVING
     if instance.level == STOP_LEVEL:
         return OLD
@@ -255,7 +260,8 @@ def _nodes(report: Report) -> Table:
     made = table("NODE", "STATE", "HEARD", "ROUND TRIP", "GROUPS", "REMARKS")
     for node in report.nodes:
         here = node.state in _PRESENT
-        style = OLD if not here else MOVING if node.silent or node.error or node.late else GOOD
+        well = _timely(node) and not (node.silent or node.error)
+        style = OLD if not here else GOOD if well else MOVING
         trip = f"{node.roundtrip_s * 1000:.0f} ms" if node.roundtrip_s is not None else _NOTHING
         made.add_row(
             str(node.node),
@@ -268,8 +274,15 @@ def _nodes(report: Report) -> Table:
     return made
 
 
+def _timely(node: NodeReport) -> bool:
+    """Say whether what a node says is of now."""
+    return node.confirmed and not node.late
+
+
 def _standing(node: NodeReport) -> str:
-    return "late" if node.late else _STATES.get(node.state, node.state)
+    if node.late:
+        return "late"
+    return _STATES.get(node.state, node.state) if node.confirmed else "unconfirmed"
 
 
 def _remarks(node: NodeReport, own: NodeReport | None) -> Iterable[str]:

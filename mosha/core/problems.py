@@ -16,6 +16,7 @@ class ProblemKind(enum.StrEnum):
     NODE_STALE = "node-stale"
     NODE_NEVER_HEARD = "node-never-heard"
     NODE_LATE = "node-late"
+    NODE_UNCONFIRMED = "node-unconfirmed"  # nothing new of it since this monitor started
     NODE_FENCED = "node-fenced"
     SETTINGS_DIFFER = "settings-differ"  # what must be the same on all nodes is not
     GROUP = "group"  # it is not where hactl wants it

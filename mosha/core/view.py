@@ -183,6 +183,14 @@ class View:
         """Say whether a member's newest status counts as fresh."""
         return node in self.members and peers.speaks(self.peer(node), self.receipts.get(node))
 
+    def unconfirmed(self, node: int) -> bool:
+        """Say whether a fresh node has published nothing since this monitor looks at it.
+
+        Its age counts from the first read (O2), so nothing is decided too early; but how old that
+        status was then, nobody here knows.
+        """
+        return self.speaks(node) and not self.peer(node).advanced
+
     def heartbeats_missed(self, node: int, heartbeat_s: float) -> int:
         """Return how many heartbeats a node that counts as fresh is late, 0 if it is not.
 

@@ -47,6 +47,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
 
     `late`: it is fresh still, but so many of its heartbeats were missed; 0 if it is in time.
     `standby`: it runs nothing until `mosha unstandby`.
+    Not `confirmed`: what it says was there when this monitor started, and may be old.
     """
 
     node: int
@@ -65,6 +66,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     load: int = 0
     late: int = 0
     standby: bool = False
+    confirmed: bool = True
 
 
 class Quorum(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,6 +44,7 @@ def problems(
         *(Problem(kind=ProblemKind.HOST.value, subjects=here, text=text) for text in troubles),
         *_of_quorum(mind, groups),
         *_of_nodes(mind),
+        *_of_unconfirmed(mind),
         *_of_settings(mind),
         *_of_late_kills(mind),
         *_of_groups(groups),
@@ -128,12 +129,28 @@ def _of_nodes(mind: Mind) -> Iterator[Problem]:
             yield Problem(kind=kind.value, subjects=[str(node)], text=text)
 
 
+def _of_unconfirmed(mind: Mind) -> Iterator[Problem]:
+    """Yield what is shown as its node last said it, whenever that was."""
+    nodes = [str(node) for node in sorted(mind.view.watched()) if mind.view.unconfirmed(node)]
+    if nodes:
+        many = len(nodes) != 1
+        text = (
+            f"node{'s' * many} {listed(nodes)} {'have' if many else 'has'} published nothing since"
+            f" this monitor started: what is shown of {'them' if many else 'it'} may be old"
+        )
+        yield Problem(kind=ProblemKind.NODE_UNCONFIRMED.value, subjects=nodes, text=text)
+
+
 def _of_node(mind: Mind, node: int) -> tuple[ProblemKind, str] | None:
     standing, peer = mind.view.standing(node), mind.view.peer(node)
     if standing is Standing.STALE:
         why = f" ({peer.error})" if peer.error else ""
-        seen = f"node {node} is stale: last news {_silence_s(peer):.1f} s"
-        return ProblemKind.NODE_STALE, f"{seen} before it was found silent{why}"
+        seen = (
+            f"node {node} is stale: last news {_silence_s(peer):.1f} s before it was found silent"
+        )
+        if not peer.advanced:
+            seen = f"node {node} is stale: nothing new since this monitor started"
+        return ProblemKind.NODE_STALE, f"{seen}{why}"
     if standing is Standing.NEVER and peer.looked_at:
         why = f": {peer.error}" if peer.error else ""
         return ProblemKind.NODE_NEVER_HEARD, f"node {node} was never heard from{why}"

@@ -108,13 +108,15 @@ def _age(now: float, then: float | None) -> float:
 def _quorum(mind: Mind) -> hastat.Quorum:
     view = mind.view
     seen, needed = explain.quorum_sum(mind)
+    awaited = [str(node) for node in sorted(view.members) if view.unconfirmed(node)]
     return hastat.Quorum(
         has=view.sight is Sight.YES,
         policy=view.electorate.policy.value,
         seen=seen,
         electorate=sorted(view.electorate.nodes),
         needed=needed,
-        reason=explain.quorum_reason(mind),
+        reason=explain.quorum_reason(mind)
+        + (f"; not confirmed yet: {', '.join(awaited)}" if awaited else ""),
     )
 
 
@@ -182,6 +184,7 @@ def _node(mind: Mind, node: int, now: float) -> hastat.NodeReport:
         load=_load(status),
         late=mind.view.heartbeats_missed(node, mind.timing.heartbeat_s),
         standby=status.standby,
+        confirmed=not mind.view.unconfirmed(node),
     )
 
 

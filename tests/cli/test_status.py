@@ -238,6 +238,21 @@ def test_a_node_that_missed_heartbeats_is_late_and_all_is_not_plainly_ok() -> No
     assert told(more).startswith("NOT OK: 2 problems")
 
 
+def test_a_node_of_which_only_old_news_are_there_makes_nothing_ok() -> None:
+    nodes = [node(1, "self"), node(2, confirmed=False), node(3, confirmed=False)]
+    listed = [Problem(kind="node-unconfirmed", subjects=["2", "3"], text="nodes 2, 3 have …")]
+    found = report(nodes=nodes, problems=["nodes 2, 3 have …"], problem_list=listed)
+    assert not found.as_wanted
+    shown = told(found)
+    assert shown.startswith("UNCONFIRMED: nothing heard of node 2, 3 since this monitor started;")
+    assert re.search(r"2 +unconfirmed +0\.4s", shown)
+    assert "NODE 2 unconfirmed" in shown
+    row = next(
+        line for line in told(found, colours=True).splitlines() if line.startswith("\x1b[1mdb")
+    )
+    assert GREEN not in row
+
+
 def test_a_dead_service_is_red_and_said_in_its_cell() -> None:
     dead = on(2, troubles=[EntryTrouble(tag="s", kind="pausing", restarts=6)])
     shown = report(groups=[group("shop", dead, ok=False, why="it is dead")])

@@ -68,7 +68,7 @@ def owner() -> Story:
     story = one_of_three()
     story.turn(1)
     story.write(1)
-    story.hear(1, says(2, votes={G: Vote(1, 1, INC, 2)}, seen={1: Stamp(INC, 2)}))
+    story.hear(1, says(2, votes={G: Vote(1, 1, INC, 2)}, seen={1: Stamp(INC, 2)}), says(3))
     story.turn(1)
     story.turn(1)
     assert story.at_home() == [1]
@@ -87,7 +87,7 @@ def full() -> Story:
     story.hear(
         1,
         says(
-            3,
+            *(3, 3),
             claims={"h": 4},
             groups={"h": GroupLine("stop", GroupState.FAILED)},
             bans={G: Ban(240, "entry t1: exit 1")},
@@ -146,7 +146,7 @@ def test_a_peer_is_shown_with_the_age_of_its_news_and_what_it_says_of_itself() -
     story = full()
     story.now += 2.5
     peer = node(report(story), 3)
-    assert (peer.state, peer.age_s, peer.inc, peer.seq) == ("fresh", 2.5, INC, 2)
+    assert (peer.state, peer.age_s, peer.inc, peer.seq) == ("fresh", 2.5, INC, 3)
     assert peer.refused == {"cltab": "line 3: no such mode"}
     assert peer.tables["hactl"].digest == "d"
     assert peer.load == 1
@@ -236,7 +236,7 @@ def test_the_heartbeat_is_that_of_the_node_if_it_says_its_own() -> None:
 
 
 def test_the_quorum_is_shown_with_its_sum() -> None:
-    quorum = report(one_of_three()).quorum
+    quorum = report(owner()).quorum
     assert (quorum.has, quorum.policy, quorum.seen, quorum.needed) == (True, "majority", 3, 2)
     assert quorum.electorate == [1, 2, 3]
     assert quorum.reason == "3 of 3 nodes fresh, 2 needed"
@@ -383,6 +383,24 @@ def test_a_kill_that_came_too_late_is_a_problem_that_stands(late_s: float) -> No
         assert report(story).problems, "another one is to be looked at too"
 
 
+def test_what_was_there_before_this_monitor_started_is_not_vouched_for() -> None:
+    story = one_of_three()
+    found = report(story)
+    assert [node.confirmed for node in found.nodes] == [True, False, False]
+    assert found.problem_list[0].kind == ProblemKind.NODE_UNCONFIRMED
+    assert found.problems[0] == (
+        "nodes 2, 3 have published nothing since this monitor started: what is shown of them may"
+        " be old"
+    )
+    assert found.quorum.reason == "3 of 3 nodes fresh, 2 needed; not confirmed yet: 2, 3"
+    story.hear(1, says(2), says(3))
+    assert all(node.confirmed for node in report(story).nodes)
+    story = one_of_three()
+    make_stale(story, 3)
+    (text,) = (p for p in report(story).problems if "stale" in p)
+    assert text == "node 3 is stale: nothing new since this monitor started"
+
+
 def test_problems_come_in_the_order_of_their_weight() -> None:
     story = full()
     story.nodes[1].mind.view.roundtrips = {2: 9.0}
@@ -413,6 +431,7 @@ def test_problems_come_in_the_order_of_their_weight() -> None:
 
 def test_a_lost_quorum_comes_first_then_the_nodes_then_the_groups() -> None:
     story = one_of_three()
+    story.hear(1, says(2), says(3))
     story.now += T + 1
     for number, error in ((2, "no answer for 11 s"), (3, "")):
         story.nodes[1].peer_read(number, None, began=story.now, now=story.now, error=error)
