@@ -155,9 +155,10 @@ def test_a_lost_quorum_stops_everything_and_its_return_starts_it_again(cluster: 
     cluster.write_tables(("a", "b"))
     cluster.start()
     cluster.wait_running(("a", "b"))
+    last = cluster.nodes[3]  # which has nothing to run, and may be the last to be up
+    wait_until(lambda: last.report().quorum.seen == 3)
     cluster.nodes[1].kill()
     cluster.nodes[2].kill()
-    last = cluster.nodes[3]
     wait_until(lambda: not last.report().quorum.has)
     wait_until(lambda: not any(last.pids().values()))
     assert any(event["to"] == "no" for event in last.events("quorum_changed"))
