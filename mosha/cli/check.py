@@ -14,6 +14,7 @@ from mosha.cli.check_files import (
     Finding,
     Judged,
     Kind,
+    foreign,
     judge,
     kind_of,
     renamed_groups,
@@ -63,8 +64,8 @@ def command(
     Exit status: 0 no mistake (warnings are none); 1 mistakes; 2 a FILE that is not there.
     """
     if files:
-        judged = [_judged(Path(file), kind) for file in files]
-        findings = [f for file in files for f in owner_findings(Path(file), "warning")]
+        judged, findings = _named(files, kind)
+        findings += [f for file in files for f in owner_findings(Path(file), "warning")]
         in_use = _in_use(config)
         settings = _settings_among(judged) or in_use
     else:
@@ -84,6 +85,22 @@ def command(
         for line in _lines(judged, findings, times if verbose else []):
             click.echo(line)
     return NOT_AS_WANTED if _mistakes(judged, findings) else AS_WANTED
+
+
+def _named(files: Sequence[str], kind: str | None) -> tuple[list[Judged], list[Finding]]:
+    """Judge the files that were named; what lies beside them (`examples/*`) is passed over."""
+    judged: list[Judged] = []
+    findings: list[Finding] = []
+    for path in map(Path, files):
+        other = "" if kind else foreign(path.name, read_bytes(path))
+        if other:
+            text = f"not a file of mosha but {other}: passed over"
+            findings.append(Finding("ok", str(path), text, ""))
+        else:
+            judged.append(_judged(path, kind))
+    if not judged:
+        raise UsageError("none of these is a file of mosha; if one is, say --kind KIND")
+    return judged, findings
 
 
 def _judged(path: Path, kind: str | None = None) -> Judged:
@@ -140,13 +157,13 @@ def _own(config: str | None) -> tuple[list[Judged], Settings | None, list[Findin
 
 
 def _commands(judged: Sequence[Judged]) -> list[Finding]:
-    hactl = next((item.value for item in judged if isinstance(item.value, Hactl)), None)
+    hactl = next((item.rest for item in judged if isinstance(item.rest, Hactl)), None)
     found: list[Finding] = []
     for item in judged:
-        if isinstance(item.value, Cltab):
-            found += level_findings(item.value, hactl, item.file)
-            found += command_findings(item.value, item.file)
-            found += handed_findings(item.value, item.file)
+        if isinstance(item.rest, Cltab):
+            found += level_findings(item.rest, hactl, item.file)
+            found += command_findings(item.rest, item.file)
+            found += handed_findings(item.rest, item.file)
     return found
 
 

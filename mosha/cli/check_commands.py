@@ -29,6 +29,7 @@ HEAD_BYTES = 256
 _UNKNOWN = re.compile(r"[$`*?\[~(){}<>|;&]")
 _ASSIGNMENT = re.compile(r"[A-Za-z0-9_]+=")
 _TYPO_CHARS_MAX = 1
+_BACKGROUND = re.compile(r"[^&]&\s*$")
 
 
 def command_findings(cltab: Cltab, file: str) -> list[Finding]:
@@ -50,6 +51,7 @@ def command_findings(cltab: Cltab, file: str) -> list[Finding]:
         else:
             program = argv[0]
             found += _comment(entry, argv, where)
+        found += _background(entry, where)
         if program:
             if program not in told:
                 told[program] = why_not_run(program)
@@ -102,6 +104,12 @@ def _same(one: str, other: str) -> int:
     """Return with how many letters both begin."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _background(entry: Entry, where: str) -> Iterator[Finding]:
+    if entry.mode in (Mode.RESPAWN, Mode.ONCE) and _BACKGROUND.search(entry.command):
+        text = f"{entry.tag} ends at once, and its program with it: & sends it to the background"
+        yield Finding("warning", where, text, "leave the & out: an entry runs in the foreground")
 
 
 def _comment(entry: Entry, argv: list[str], where: str) -> Iterator[Finding]:

@@ -40,7 +40,8 @@ class Finding(NamedTuple):
 class Judged(Struct, frozen=True):
     """One file: its mistakes (`total` of them) and warnings, and what it says if it has none.
 
-    Of settings with mistakes `reading` has what could be told all the same.
+    Of settings with mistakes `reading` has what could be told all the same. Of a table `rest` is
+    what it says without the lines that have mistakes, which name the groups `doubtful`.
     """
 
     file: str
@@ -50,6 +51,8 @@ class Judged(Struct, frozen=True):
     total: int = 0
     warnings: tuple[Mistake, ...] = ()
     reading: Reading | None = None
+    rest: Cltab | Hactl | None = None
+    doubtful: frozenset[str] = frozenset()
 
     def plain(self) -> dict[str, object]:
         """Return it as `--json` prints it."""
@@ -83,9 +86,43 @@ def judge(file: str, data: bytes, kind: Kind) -> Judged:
     try:
         value = parse_cltab(data, file) if kind is Kind.CLTAB else parse_hactl(data, file)
     except Mistakes as found:
-        return Judged(file, kind, None, found.mistakes, found.total)
+        rest, doubtful = _rest(data, kind, found)
+        return Judged(file, kind, None, found.mistakes, found.total, rest=rest, doubtful=doubtful)
     warnings = hactl_warnings(data, file) if kind is Kind.HACTL else ()
-    return Judged(file, kind, value, warnings=warnings)
+    return Judged(file, kind, value, warnings=warnings, rest=value)
+
+
+def _rest(data: bytes, kind: Kind, found: Mistakes) -> tuple[Cltab | Hactl | None, frozenset[str]]:
+    """Read a table without its lines that have mistakes; return it and the groups of these."""
+    lines, doubtful = data.split(b"\n"), set[str]()
+    for _round in range(REST_ROUNDS_MAX):
+        for number in {mistake.line for mistake in found.mistakes if mistake.line <= len(lines)}:
+            text = lines[number - 1].decode("utf-8", "replace").strip(BLANKS)
+            doubtful.add(_FIRST_WORD.split(text, maxsplit=1)[0])
+            lines[number - 1] = b""
+        try:
+            left = b"\n".join(lines)
+            rest = parse_cltab(left, "") if kind is Kind.CLTAB else parse_hactl(left, "")
+        except Mistakes as more:
+            found = more
+        else:
+            return rest, frozenset(doubtful)
+    return None, frozenset(doubtful)
+
+
+REST_ROUNDS_MAX = 10
+"""A reading shows so many mistakes at once that a table worth comparing needs one or two."""
+
+_FIRST_WORD = re.compile(r"[:\s]")
+
+_UNIT_ENDS = (".service", ".socket", ".target", ".mount", ".automount", ".timer", ".path", ".slice")
+
+
+def foreign(name: str, data: bytes) -> str:
+    """Return what a file is that lies beside those of mosha, "" if it may be one of them."""
+    if data.startswith(b"#!"):
+        return "a script"
+    return "a unit of systemd" if name.endswith(_UNIT_ENDS) else ""
 
 
 _ENTRY = re.compile(r"[^:=\s]*:[^:]*:[^:]*:[^:]*:|:::")
@@ -127,14 +164,15 @@ def table_findings(judged: Sequence[Judged], settings: Settings | None) -> list[
         if isinstance(item.value, Hactl) and not item.value.wishes:
             told = "names no group: every group is stopped"
             found.append(Finding("warning", item.file, told, "write GROUP LEVEL lines"))
-    cltab = next((item for item in judged if isinstance(item.value, Cltab)), None)
-    hactl = next((item for item in judged if isinstance(item.value, Hactl)), None)
-    if hactl is None or not isinstance(hactl.value, Hactl):
+    cltab = next((item for item in judged if isinstance(item.rest, Cltab)), None)
+    hactl = next((item for item in judged if isinstance(item.rest, Hactl)), None)
+    if hactl is None or not isinstance(hactl.rest, Hactl):
         return found
-    for wish in hactl.value.wishes.values():
+    for wish in hactl.rest.wishes.values():
         where = f"{hactl.file}:{wish.line}"
-        if cltab is not None and isinstance(cltab.value, Cltab):
-            doubt = against_cltab(wish, cltab.value)
+        # A group whose only line has a mistake is there, and what its levels are is not known.
+        if cltab and isinstance(cltab.rest, Cltab) and wish.group not in cltab.doubtful:
+            doubt = against_cltab(wish, cltab.rest)
             found += [_finding(doubt, where)] if doubt else []
         if settings is not None:
             found += [_finding(doubt, where) for doubt in against_nodes(wish, settings.nodes)]

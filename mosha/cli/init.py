@@ -13,7 +13,7 @@ from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.errors import HostError, UsageError
-from mosha.formats.names import node_number
+from mosha.formats.names import NODE_MAX, node_number
 from mosha.formats.settings import Settings
 from mosha.host.files import write_atomically
 from mosha.monitor.membership import HOST_NAME_COMMAND, own_number
@@ -25,24 +25,29 @@ EXECUTABLE = frozenset({"hold-address", "watch-network"})
 @config_option
 @click.option("--mfsbase", default="/mfs", show_default=True, help="The cluster file system.")
 @click.option("--nodes", default="1,2,3", show_default=True, help="All nodes of the cluster.")
+@click.option("--rundir", help="Sockets and memory of this node. Default: /var/mosix-ha.")
 @click.option(
     "--mynode",
     type=NodeNumber(),
     help="The number of this node. Default: the digits in the name of the host.",
 )
-def command(config: str | None, *, mfsbase: str, nodes: str, mynode: int | None) -> int:
+def command(
+    config: str | None, *, mfsbase: str, nodes: str, rundir: str | None, mynode: int | None
+) -> int:
     """A first mosha.toml for this node.
 
     Writes the settings that each cluster needs, and `examples` beside them: a cltab, a hactl,
     a mosha.toml with every setting explained, and the scripts of the how-to guides. Nothing is
-    started, and no file that is there is replaced.
+    started, and no file that is there is replaced. Each node of one machine needs a --rundir of
+    its own, on a local disk.
 
     Examples:
         mosha init
         mosha init --nodes 1,2,3,4,5 --mfsbase /srv/cluster
-        mosha init --mynode 2 --config ./node2.toml
+        mosha init --mynode 2 --config ./node2.toml --rundir ./run2
 
-    Exit status: 0 written; 1 could not be; 2 there is one, or this node has no number.
+    Exit status: 0 written; 1 could not be; 2 there is one, an option is wrong (no such --mfsbase),
+    or this node has no number.
     """
     path = Path(config) if config else places.CONFIG_PATH
     numbers = _numbers(nodes)
@@ -57,40 +62,57 @@ def command(config: str | None, *, mfsbase: str, nodes: str, mynode: int | None)
     path = path.absolute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        examples = write_examples(path.parent / "examples")
-        write_atomically(path, _settings_text(base, numbers, mynode).encode())
+        examples = path.parent / "examples"
+        text = _settings_text(base, numbers, mynode, rundir)
+        count = write_examples(examples)
+        write_atomically(path, text.encode())
     except OSError as error:
         raise HostError(f"cannot write {path}: {error.strerror}") from error
     click.echo(f"written {path}")
-    click.echo(f"written {examples}/")
+    click.echo(f"written {examples}/" if count else f"kept {examples}/, it was there")
+    if rundir is None and path != places.CONFIG_PATH:
+        click.echo(
+            f"note: its rundir is {Settings().rundir}; a second node on this machine needs one of "
+            "its own (--rundir)"
+        )
     click.echo(_next_steps(path))
     return AS_WANTED
 
 
-def write_examples(directory: Path) -> Path:
-    """Write what comes with mosha to be copied from; what is there stays. Returns `directory`.
+def write_examples(directory: Path) -> int:
+    """Write what comes with mosha to be copied from; what is there stays. Return how many.
 
     Raises:
         OSError: it cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    count = 0
     for source in (resources.files("mosha") / "examples").iterdir():
         target = directory / source.name
         if source.is_file() and not target.exists():
             mode = 0o755 if source.name in EXECUTABLE else 0o644
             write_atomically(target, source.read_bytes(), mode=mode)
-    return directory
+            count += 1
+    return count
 
 
 def _numbers(text: str) -> tuple[int, ...]:
     words = [word.strip() for word in text.split(",")]
+    strange = next((word for word in words if node_number(word) is None), None)
+    if strange is not None:
+        raise UsageError(
+            f"--nodes {text!r}: {strange!r} is no node; nodes are numbers from 1 to {NODE_MAX}, "
+            "as in 1,2,3"
+        )
     found = tuple(number for word in words if (number := node_number(word)) is not None)
-    if len(found) != len(words) or len(set(found)) != len(found):
+    if len(set(found)) != len(found):
         raise UsageError(f"--nodes {text!r}: write each node once, as in 1,2,3")
     return found
 
 
-def _settings_text(base: Path, nodes: tuple[int, ...], mynode: int | None) -> str:
+def _settings_text(
+    base: Path, nodes: tuple[int, ...], mynode: int | None, rundir: str | None
+) -> str:
     """Return the settings.
 
     Raises:
@@ -109,11 +131,17 @@ def _settings_text(base: Path, nodes: tuple[int, ...], mynode: int | None) -> st
         who = f"# The number of this node, another one on each.\nmynode = {mynode}\n"
     else:
         raise UsageError(f"--mynode {mynode} is not among --nodes; add it there")
-    quoted = str(base).replace("\\", "\\\\").replace('"', '\\"')
+    run = ""
+    if rundir is not None:
+        run = (
+            "# Sockets and memory of this node, on a local disk; of no other node.\n"
+            f'rundir = "{_quoted(Path(rundir).absolute())}"\n\n'
+        )
     return (
         "# Settings of mosha; examples/mosha.toml beside this file explains all of them.\n\n"
         "# The cluster file system: node N publishes in MFSBASE/N/var/mosix-ha.\n"
-        f'mfsbase = "{quoted}"\n\n'
+        f'mfsbase = "{_quoted(base)}"\n\n'
+        f"{run}"
         "# All nodes, the same on all of them: a majority is a majority of these.\n"
         f"nodes = [{', '.join(map(str, nodes))}]\n\n"
         f"{who}\n"
@@ -121,6 +149,11 @@ def _settings_text(base: Path, nodes: tuple[int, ...], mynode: int | None) -> st
         "# file systems; 10 is enough on most.\n"
         "timeout = 60.0\n"
     )
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as a basic string of TOML has it, without its quotes."""
+    return str(path).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _next_steps(path: Path) -> str:

@@ -54,7 +54,9 @@ def command(config: str | None, *, root: str, prefix: str | None) -> int:
     texts = {directory / name: unit_text(name, program, settings.absolute()) for name in UNITS}
     for path, text in texts.items():
         click.echo(f"{_write(path, text)} {path}")
-    if not (Path(root) / settings.absolute().relative_to("/")).exists():
+    # What is named may be a file of this machine that goes into the image later.
+    named = config is not None and settings.exists()
+    if not named and not (Path(root) / settings.absolute().relative_to("/")).exists():
         click.echo(f"warning: there is no {settings}: the units start nothing without it", err=True)
         click.echo(INIT_STEP)
     else:

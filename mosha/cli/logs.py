@@ -72,9 +72,9 @@ def command(
 ) -> int:
     """The log, for people.
 
-    Reads the JSON lines of each FILE, `-` being stdin. Without FILE: what is sent to stdin;
-    on a terminal the `log_file` of the settings with those that were rotated away, or the
-    journal, if it knows the units of mosha. Lines of several sources are put in the order
+    Reads the JSON lines of each FILE, `-` being stdin. Without FILE: the `log_file` of the
+    settings with those that were rotated away, or the journal, if it knows the units of mosha;
+    never stdin, which ssh, cron and scripts have too. Lines of several sources are put in the order
     of their times. An option that is given several times asks for any of its values.
 
     Lines that are no JSON are printed as they are, unless something is asked for that they
@@ -83,7 +83,7 @@ def command(
     Examples:
         mosha logs -f --group web
         mosha logs --since 10m --level warning node1.log node2.log node3.log
-        journalctl -u mosha -o cat -f | mosha logs --event 'claim_*'
+        journalctl -u mosha -o cat -f | mosha logs --event 'claim_*' -
         mosha logs --journal --json | jq .event
 
     Exit status: 0 read; 1 cannot be read; 2 wrong usage, no such file.
@@ -152,9 +152,6 @@ def _sources(
         yield standard_input() if file == STDIN else FileSource(Path(file), follow=follow)
     read_journal = journal or bool(units)
     if not files and not read_journal:
-        if not sys.stdin.isatty():
-            yield standard_input()
-            return
         own = _own_files(config)
         for path in own:
             yield FileSource(path, follow=follow, history=True)
@@ -164,7 +161,7 @@ def _sources(
         if not read_journal:
             raise UsageError(
                 "nothing to read: name a file (mosha logs FILE), set log_file in mosha.toml,"
-                " or send lines (journalctl -u mosha -o cat | mosha logs)"
+                " or send lines (journalctl -u mosha -o cat | mosha logs -)"
             )
     if read_journal:
         yield JournalSource(journal_command(units or UNITS, follow=follow, since=since))

@@ -16,11 +16,12 @@ from rich.text import Text
 
 from mosha.cli.layout import BAD, GAP, GOOD, MOVING, OLD, TITLE, plain, remedy, table, wrong
 from mosha.core.problems import GROUP_KINDS, ProblemKind
-from mosha.core.status import GroupLine, GroupState
+from mosha.core.status import SETTLED, GroupLine, GroupState
 from mosha.core.tables import STOP_LEVEL
 from mosha.formats.hastat import GroupView, Instance, NodeReport, Report
 from mosha.formats.names import listed
 
+SHORT_CHARS = 8
 NAME_MAX_CHARS = 24
 """Longer names of groups are cut in the table; `--json` has them whole."""
 
@@ -232,8 +233,10 @@ def _short_cell(group: GroupView, node: NodeReport) -> Text:
         word = instance.troubles[0].kind
     elif instance.level == group.wanted and instance.state is GroupState.DONE:
         word = "runs"
+    elif instance.state not in SETTLED:
+        word = instance.state.lower()
     else:
-        word = instance.level[:6]
+        word = instance.level[:SHORT_CHARS]
     # Without colours too what a node that is not heard said last must not read as the truth.
     return Text(word if node.state in _PRESENT else f"{word}?", _style(group, instance, node))
 

@@ -394,3 +394,35 @@ def test_a_file_that_is_no_table_is_wrong_usage(mosha: Mosha, tmp_path: Path) ->
 
 def test_a_check_without_settings_says_that_there_are_none(mosha: Mosha) -> None:
     assert "none.toml: there is none: the defaults hold" in mosha.bare("check").out
+
+
+def test_one_mistake_does_not_hide_the_others_behind_it(mosha: Mosha, tmp_path: Path) -> None:
+    cltab, hactl = tmp_path / "cltab.new", tmp_path / "hactl.new"
+    cltab.write_text("web:a:start:respwan:true\ndb:b:start:respawn:systemctl start db\nmail:c:x\n")
+    hactl.write_text("web start\nfoo start\ndb start preferr\nmail start\n")
+    said = mosha.bare("check", str(cltab), str(hactl))
+    assert said.status == 1
+    assert "no such mode" in said.out or "unknown mode" in said.out
+    assert f"{hactl}:2: cltab has no group 'foo'" in said.out
+    assert "hands its work to systemctl" in said.out
+    assert "no group 'web'" not in said.out  # its line is there, and has a mistake
+    assert "no group 'mail'" not in said.out
+
+
+@pytest.mark.parametrize(
+    ("line", "warned"),
+    [
+        ("web:a:start:respawn:sleep 9 &", True),
+        ("web:a:start:once:sleep 9 & ", True),
+        ("web:a:start:respawn:true && sleep 9", False),
+        ("web:a:start:respawn:sleep 8 & sleep 9", False),
+        ("web:a:start:wait:sleep 9 &", False),
+    ],
+)
+def test_a_command_that_goes_to_the_background_is_warned_of(
+    mosha: Mosha, tmp_path: Path, line: str, *, warned: bool
+) -> None:
+    (tmp_path / "cltab").write_text(f"{line}\n")
+    said = mosha.bare("check", str(tmp_path / "cltab"))
+    assert ("& sends it to the background" in said.out) is warned
+    assert said.status == 0

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mosha.cli.install_units import unit_text
+from mosha.formats.settings import parse_settings
 from tests.cli.conftest import Mosha
 
 EXAMPLES = {"cltab", "hactl", "hold-address", "mfs@.service", "mosha.toml", "watch-network"}
@@ -56,11 +57,35 @@ def test_nothing_that_is_there_is_replaced(mosha: Mosha, short_dir: Path) -> Non
     assert "is there already" in told
 
 
+def test_two_nodes_of_one_machine_get_run_directories_of_their_own(
+    mosha: Mosha, short_dir: Path
+) -> None:
+    status, told, config = _init(mosha, short_dir, "--mynode", "1")
+    assert (status, "needs one of its own (--rundir)" in told) == (0, True)
+    config.unlink()
+    place = f"{short_dir}/run 1"
+    status, told, config = _init(mosha, short_dir, "--mynode", "1", "--rundir", place)
+    assert (status, "--rundir" in told) == (0, False)
+    assert f"kept {config.parent}/examples/" in told
+    assert parse_settings(config.read_bytes(), "").rundir == place
+
+
+def test_what_lies_beside_the_files_of_mosha_is_passed_over(mosha: Mosha, short_dir: Path) -> None:
+    _status, _told, config = _init(mosha, short_dir, "--mynode", "2")
+    files = sorted(map(str, (config.parent / "examples").iterdir()))
+    said = mosha.bare("check", *files)
+    assert said.status == 0, said.out
+    assert "not a file of mosha but a script: passed over" in said.out
+    assert "not a file of mosha but a unit of systemd: passed over" in said.out
+    said = mosha.bare("check", *(file for file in files if file.endswith("hold-address")))
+    assert (said.status, "none of these is a file of mosha" in said.err) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (["--mynode", "4"], "--mynode 4 is not among --nodes"),
-        (["--nodes", "1,x"], "write each node once"),
+        (["--nodes", "1,x"], "'x' is no node; nodes are numbers from 1 to 65535"),
         (["--nodes", "1,1"], "write each node once"),
         (["--mfsbase", "/no/such/place", "--mynode", "1"], "mount the cluster file system first"),
     ],
@@ -90,6 +115,17 @@ def test_units_without_settings_say_what_is_missing(mosha: Mosha, tmp_path: Path
     assert said.status == 0
     assert re.search(r"warning: there is no \S+\.toml: the units start nothing", said.err)
     assert "mosha init" in said.out
+
+
+def test_settings_that_are_named_are_looked_for_where_they_are(
+    mosha: Mosha, short_dir: Path, tmp_path: Path
+) -> None:
+    words = ["install-units", "--root", str(tmp_path), "--prefix", "/usr"]
+    (short_dir / "m.toml").write_text("mynode = 1\n")
+    said = mosha.bare(*words, "--config", str(short_dir / "m.toml"))
+    assert (said.status, said.err) == (0, "")
+    said = mosha.bare(*words, "--config", str(short_dir / "nosuch.toml"))
+    assert "warning: there is no " in said.err
 
 
 @pytest.mark.parametrize("name", ["mosha.service", "mosha-clinit.service"])

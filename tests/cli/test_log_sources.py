@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import subprocess
+import sys
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -357,10 +360,7 @@ def test_a_journalctl_that_fails_is_exit_status_1_with_its_words(
 # --- what is read where nothing is named -------------------------------------------------------
 
 
-def test_the_files_of_the_settings_are_read_on_a_terminal(
-    mosha: Mosha, home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+def test_the_files_of_the_settings_are_read_whatever_stdin_is(mosha: Mosha, home: Home) -> None:
     with home.config.open("a") as file:
         file.write(f'log_file = "{home.base}/m.log"\n')
     write(home.base / "m.log.1", line(1))
@@ -368,6 +368,12 @@ def test_the_files_of_the_settings_are_read_on_a_terminal(
     write(home.base / "m-clinit.log", line(2))
     said = mosha("logs", "--json")
     assert events(said.out.encode().splitlines()) == ["e1", "e2", "e4"]
+    words = [sys.executable, "-m", "mosha.cli.main", "logs", "--json", "--config", str(home.config)]
+    silent, kept_open = socket.socketpair()  # as ssh gives it: nothing comes, and it does not end
+    with silent, kept_open:
+        for stdin in (silent.fileno(), subprocess.DEVNULL):
+            done = subprocess.run(words, stdin=stdin, capture_output=True, timeout=60, check=True)
+            assert events(done.stdout.splitlines()) == ["e1", "e2", "e4"]
 
 
 def test_an_event_that_nobody_logs_is_wrong_usage_with_a_proposal(mosha: Mosha) -> None:

@@ -219,9 +219,9 @@ def test_follow_goes_on_after_a_truncation_that_was_filled_up_again(
     wait_until(lambda: follower.events[1:] == [f"new{number}" for number in range(20)])
 
 
-def test_stdin_is_read_where_no_file_is_named() -> None:
+def test_stdin_is_read_where_it_is_named() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "mosha.cli.main", "logs", "--json"],
+        [sys.executable, "-m", "mosha.cli.main", "logs", "--json", "-"],
         input=line("one") + b"\n",
         capture_output=True,
         timeout=60,

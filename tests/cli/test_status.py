@@ -451,3 +451,9 @@ def test_what_is_to_be_copied_is_never_cut_and_lines_end_without_blanks(
             assert [line for line in lines if line != line.rstrip()] == []
     whole = told(shown, 40).replace("\n", "").replace(" ", "")
     assert whole.count(LONG_PATH) == 5  # a screen that would cut it gets it folded
+
+
+def test_a_word_for_what_is_on_its_way_is_not_that_of_its_level() -> None:
+    shown = report(groups=[group("web", on(1, "start", "STARTING"), ok=False)])
+    row = next(line for line in told(shown, 42).splitlines() if line.startswith("web"))
+    assert row.split() == ["web", "start", "starting", "-", "-"]
