@@ -204,7 +204,7 @@ def _account_of_nowhere(mind: Mind, wish: Wish, seen: list[Sighting], now: float
     if stale and mind.fencing.required:
         node = stale[0].node
         return Account(
-            False, f"node {node} is stale, may still run it and is not fenced", _vouch(node)
+            False, f"node {node} is stale, may still run it and is not fenced", vouch(mind, node)
         )
     able = eligible(mind, wish.group, now)
     if not able:
@@ -216,14 +216,21 @@ def _account_of_nowhere(mind: Mind, wish: Wish, seen: list[Sighting], now: float
     vote = mind.seat(wish.group).ballot.vote
     if vote is not None and vote.node != mind.me and not mind.view.speaks(vote.node):
         why = f"the vote of this node is with node {vote.node}, which is not heard from"
-        return Account(False, why, _vouch(vote.node) if mind.fencing.required else "")
+        return Account(False, why, vouch(mind, vote.node) if mind.fencing.required else "")
     if unheard := candidacy.awaited(mind, wish.group):
         return Account(False, f"others vote for node {_names(sorted(unheard))}, not heard here yet")
     return Account(False, f"waiting for a claim by node {_names(sorted(able))}")
 
 
-def _vouch(node: int) -> str:
-    return f"see the shots; if you are sure that node {node} is off: mosha confirm {node}"
+def vouch(mind: Mind, node: int) -> str:
+    """Return what to do about a node that is not fenced: shots are shown where they were made."""
+    sure = f"if you are sure that node {node} is off: mosha confirm {node}"
+    others = sorted(mind.view.fresh_nodes())
+    if node in mind.shots:
+        return f"see the shots; {sure}"
+    if not others:
+        return f"it was not shot from here; {sure}"
+    return f"see the shots of node {_names(others)} (mosha status there); {sure}"
 
 
 def _remedy(mind: Mind, group: str, now: float) -> str:

@@ -83,4 +83,7 @@ def confirmable(mind: Mind, node: int) -> tuple[int, str]:
     inc = max([mind.view.peer(node).inc, *incs])
     if inc == 0:
         return 0, f"node {node} was never seen: there is nothing to confirm"
+    if mind.view.sight is not Sight.YES:  # that node may be well, and have its groups
+        why = "it may be the one that is cut off; ask where there is one"
+        return 0, f"this node sees no quorum: {why}"
     return inc, ""

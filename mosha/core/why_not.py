@@ -200,8 +200,6 @@ _STEPS = {
     "rank": "mosha set {group} {level} prefer={node}",
     "failback": "mend what failed there; a restart of its monitor (no group notices) or an edit of"
     " a table ends the pause",
-    "receipt": "see the shots; if you are sure that the node is off: mosha confirm NODE",
-    "shot": "see the shots; if you are sure that node {node} is off: mosha confirm {node}",
 }
 
 
@@ -209,10 +207,12 @@ def _step(mind: Mind, group: str, node: int, against: Reason, now: float) -> str
     for rule in ALL:
         if rule.name == against.rule:
             return rule.remedy(Case(mind, group, node, now))
+    if against.rule in {"receipt", "shot"}:
+        return explain.vouch(mind, node)
     if against.rule == "free":
         holder = against.said_by
         if mind.view.standing(holder) is Standing.STALE and holder != mind.me:
-            return _STEPS["shot"].format(node=holder)
+            return explain.vouch(mind, holder)
         return f"to move it there: mosha move {group} {node}"
     level = (_wish(mind, group) or Wish(group, STOP_LEVEL)).level
     return _STEPS.get(against.rule, "").format(group=group, node=node, level=level)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from mosha.core.seat import Mind
 from mosha.core.tables import BUILT_IN_LEVELS, STOP_LEVEL, Change, Cltab, Wish
-from mosha.errors import UsageError
+from mosha.errors import HostError, UsageError
 from mosha.formats.agreement import against_nodes, listed, unknown_group
 from mosha.formats.hactl import LEFT_OUT
 from mosha.monitor.replicate import Done
@@ -50,13 +50,18 @@ def check_nodes(wish: Wish, nodes: Collection[int]) -> None:
 
 
 def answer(done: Done, wish: Wish, mind: Mind) -> str:
-    """Say what hactl says now, where it is in force, and what does not follow from it."""
+    """Say what hactl says now, where it is in force, and what does not follow from it.
+
+    Raises:
+        HostError: there are other nodes, and none has it.
+    """
     nodes = ", ".join(map(str, done.nodes))
     told = f"hactl in force on node {nodes} now says: {done.line}"
     if not done.changed:
         told = f"hactl says so already: {done.line}"
     if mind.view.members and len(done.nodes) == 1:
-        told += "; no other node is heard"
+        told += "; but no other node is heard: if this one dies now, it is lost"
+        raise HostError(told + _contradicts(wish) + _stays(wish, mind))
     return told + _contradicts(wish) + _stays(wish, mind)
 
 

@@ -47,6 +47,7 @@ class Places(Protocol):
 class Tables(Struct, frozen=True):
     """What is in force on this node, and what is wrong with what is not.
 
+    `versions` are those that the own files show too, a moment later than they come into force.
     `pasts` are the versions that those in force came from. `refused` has a line for each table
     of which a text is not in force: the first mistake and how many there are. `warnings` are
     lines for people.
@@ -93,6 +94,7 @@ class Replicator:
         self._setting = asyncio.Lock()
         self._news = asyncio.Event()
         self._spread_s = spread_limit_s(heartbeat_s)
+        self._heard: set[int] = set()  # also those that have no table yet
         self._workers: dict[int, Worker] = {}
         self._means = Means(
             me=me,
@@ -159,6 +161,7 @@ class Replicator:
     ) -> None:
         """Take in which versions a peer's newest status shows in force there, and their pasts."""
         if node != self._means.me:
+            (self._heard.add if fresh else self._heard.discard)(node)
             for name, peers in self._peers.items():
                 version = tables.get(name) if fresh else None
                 peers.peer_has(node, version, (pasts or {}).get(name, ()))
@@ -195,14 +198,14 @@ class Replicator:
         """Wait until the nodes that are heard have a version."""
         group = wanted.partition(" ")[0]
         with anyio.move_on_after(self._spread_s / 2):
-            await self._until_on(version, lambda here: here >= self._peers[HACTL].heard)
+            await self._until_on(version, lambda here: here >= self._heard)
         with anyio.move_on_after(self._spread_s / 2):
             await self._until_on(version, bool)
         said, nodes = self._said(group), self._nodes_with(version)
         if said != wanted:
             text = f"{wanted!r} was in force for a moment, and another edit holds: {said!r}"
             raise HostError(text)
-        if not nodes and self._peers[HACTL].heard:
+        if not nodes and self._heard:
             raise HostError(
                 f"hactl in force on node {self._means.me} now says: {wanted}; but no other node "
                 f"has it after {self._spread_s:g} s: if this one dies now, it is lost"
@@ -212,7 +215,7 @@ class Replicator:
     async def _until_on(
         self, version: TableVersion, enough: Callable[[frozenset[int]], bool]
     ) -> None:
-        while self._peers[HACTL].heard and not enough(self._nodes_with(version)):
+        while self._heard and not enough(self._nodes_with(version)):
             await self._news.wait()
 
     def _nodes_with(self, version: TableVersion) -> frozenset[int]:
@@ -271,9 +274,9 @@ class Replicator:
         return Tables(
             hactl=wishes,
             cltab=entries,
-            versions={k.name: k.version for k in keepers if k.version},
+            versions={k.name: k.announced.version for k in keepers if k.announced},
             refused={k.name: k.refused for k in keepers if k.refused},
-            pasts={k.name: k.force.past for k in keepers if k.force and k.force.past},
+            pasts={k.name: k.announced.past for k in keepers if k.announced and k.announced.past},
             warnings=(
                 *(line for keeper in keepers for line in keeper.notices),
                 *self._remarks(wishes, entries),

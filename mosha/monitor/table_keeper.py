@@ -63,7 +63,8 @@ class Refusal(Struct, frozen=True):
 class Keeper:
     """The table `name` of one node; `changed` is called when anything to be told changed.
 
-    `on_adopted` is called besides when another version came into force.
+    `on_adopted` is called besides when another version came into force. `announced` is what peers
+    and people hear of: what is in force, as soon as the own file shows it too, if it can.
     """
 
     def __init__(self, name: str, means: Means, changed: Callable[[], None]) -> None:
@@ -72,6 +73,7 @@ class Keeper:
         self.path = means.place(means.me) / name
         self.log = logs.get().bind(node=means.me, table=name)
         self.force: InForce | None = None
+        self.announced: InForce | None = None
         self.shown: tuple[TableVersion, ...] = ()
         self.on_adopted: Callable[[], None] = lambda: None
         self.cltab: Callable[[], Cltab | None] = lambda: None
@@ -165,6 +167,12 @@ class Keeper:
         async with self._adopting:
             if self.force is not None:
                 await self._store(self.force, self.means.wall_ns())
+
+    def announce(self) -> None:
+        """Let peers hear that what is in force here is: the own file shows it, or cannot."""
+        if self.announced is not self.force:
+            self.announced = self.force
+            self._changed()
 
     def agreed(self) -> None:
         """Take in that the own file shows what is in force: what it shows next, somebody wrote."""

@@ -73,18 +73,28 @@ class OwnFile:
             await self.look()
 
     async def look(self) -> None:
-        """Look at the file and do what is to be done about it."""
+        """Look at the file and do what is to be done about it; then announce what is in force.
+
+        What came into force meanwhile has set off another look, which writes it first.
+        """
         async with self._looking:
-            try:
-                self._seen = await self._settled()
-            except (OSError, HostError) as error:
-                self._seen = None
-                self._keeper.notice("own", f"{self._path}: cannot be read: {reason(error)}")
-                return
-            self._keeper.notice("own", "")
-            self._keeper.drop_old_notes()
-            if self._seen is not None:
-                await self._treat(self._seen)
+            force = self._keeper.force
+            await self._look()
+            if any(self._keeper.force is known for known in (force, self._held)):
+                self._keeper.announce()
+
+    async def _look(self) -> None:
+        keeper = self._keeper
+        keeper.drop_old_notes()
+        try:
+            self._seen = await self._settled()
+        except (OSError, HostError) as error:
+            self._seen = None
+            keeper.notice("own", f"{self._path}: cannot be read: {reason(error)}")
+            return
+        keeper.notice("own", "")
+        if self._seen is not None:
+            await self._treat(self._seen)
 
     async def put(
         self, edit: Callable[[bytes], bytes], known: Callable[[], list[TableVersion]]
@@ -138,13 +148,18 @@ class OwnFile:
             raise HostError(f"{self._path} is written but not in force here: {refused}")
         self._keeper.clear(self._means.me)
         self._held = new
+        self._keeper.announce()
         return new.version
 
     # --- looking ---------------------------------------------------------------------
 
     async def _settled(self) -> Seen | None:
         """Return the file when it has stopped changing, None if it does not stop."""
-        seen = await self._read(self._seen)
+        former, seen = self._seen, await self._read(self._seen)
+        if seen == former and self._judge(seen).do is Do.WRITE:
+            return (
+                seen  # nobody has touched it since the last look, only what is in force has changed
+            )
         for _turn in range(SETTLE_TURNS_MAX):
             do = self._judge(seen).do
             if do is Do.NOTHING:

@@ -54,11 +54,6 @@ class PeerVersions:
             if there == version or version in self._pasts[node]
         )
 
-    @property
-    def heard(self) -> frozenset[int]:
-        """The peers that are heard and have a version in force."""
-        return frozenset(self._adverts)
-
     def peer_has(self, node: int, version: TableVersion | None, past: Past = ()) -> None:
         """Take in what is in force on a peer; None for one that has none or is not heard.
 

@@ -30,6 +30,11 @@ from tests.core.story import INC, TIMING, G, Story, alone_again, hactl, local, o
 T = TIMING.timeout_s
 REQUIRED = FencingRules(required=True)
 
+SEE_THE_SHOTS = (
+    "see the shots of node 2 (mosha status there); "
+    "if you are sure that node 3 is off: mosha confirm 3"
+)
+
 
 def says(node: int, seq: int = 2, **more: Any) -> Status:
     return status(node, seq, **({"seen": {1: Stamp(INC, 1)}} | more))
@@ -236,7 +241,7 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
         "a stale owner, fencing required",
         stale_owner,
         "node 3 is stale, may still run it and is not fenced",
-        "see the shots; if you are sure that node 3 is off: mosha confirm 3",
+        SEE_THE_SHOTS,
     ),
     (
         "banned everywhere",
@@ -287,7 +292,7 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
         "… with fencing required",
         lambda: vote_with_a_dead_node(required=True),
         "the vote of this node is with node 3, which is not heard from",
-        "see the shots; if you are sure that node 3 is off: mosha confirm 3",
+        SEE_THE_SHOTS,
     ),
     ("free", one_of_three, "waiting for a claim by node 1, 2, 3", ""),
 ]

@@ -216,6 +216,15 @@ def test_confirm_counts_a_stale_node_as_dead() -> None:
     assert brain(story).next_status(story.now).fenced == {3: Receipt(INC, "operator")}
 
 
+def test_confirm_is_refused_where_there_is_no_quorum() -> None:
+    """A node that is cut off finds all others silent: they may be well, and have the groups."""
+    story = with_a_stale_node(rules=FencingRules(required=True))
+    story.now += T + 1
+    story.miss(1, 2, 3)
+    assert "this node sees no quorum" in brain(story).confirmed(3)
+    assert brain(story).next_status(story.now).fenced == {}
+
+
 @pytest.mark.parametrize(("node", "word"), [(1, "alive"), (2, "alive"), (9, "never seen")])
 def test_confirm_is_refused_for_who_lives_or_was_never_seen(node: int, word: str) -> None:
     story = with_a_stale_node()
@@ -227,6 +236,7 @@ def test_confirm_covers_a_node_that_is_known_by_a_former_vote_only() -> None:
     story = Story(rules=FencingRules(required=True))
     story.files[1] = status(1, 9, votes={G: Vote(5, 3, INC + 7, 1)})
     story.start(1)
+    story.hear(1, status(2, 1))
     assert brain(story).confirmed(3) == ""
     story.turn(1)
     assert brain(story).mind.seat(G).ballot.vote is None

@@ -38,6 +38,11 @@ from tests.core.test_explain import (
 
 WALL_S = 1_763_800_000.0
 
+SEE_THE_SHOTS = (
+    "see the shots of node 2 (mosha status there); "
+    "if you are sure that node 3 is off: mosha confirm 3"
+)
+
 
 def of(story: Story) -> Explanation:
     return why(mind(story), G, story.now, WALL_S)
@@ -309,7 +314,7 @@ NOT_THERE: list[tuple[str, Callable[[], Story], int, str, str]] = [
         stale_owner,
         2,
         "node 3 is stale and may still run it (start)",
-        "see the shots; if you are sure that node 3 is off: mosha confirm 3",
+        SEE_THE_SHOTS,
     ),
     (
         "its vote is with a node that is gone",

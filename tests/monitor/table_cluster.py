@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 
 from mosha.core.replication import CLTAB, HACTL, NS_PER_S, version_of
+from mosha.core.status import TableVersion
 from mosha.monitor.mfs import Layout
 from mosha.monitor.replicate import Replicator, Tables
 from tests.waiting import until
@@ -47,6 +48,10 @@ class Host:
     def in_force(self, name: str = HACTL) -> str | None:
         path = self.state / name
         return path.read_text(encoding="utf-8") if path.exists() else None
+
+    def has(self, version: TableVersion, name: str = HACTL) -> bool:
+        """Say whether a version is in force, announced or not."""
+        return self.replicator._keepers[name].version == version
 
     def own(self, name: str = HACTL) -> str | None:
         path = self.directory / name

@@ -241,6 +241,32 @@ async def test_a_wish_is_set_everywhere_and_the_comments_stay(
         assert said == Done("foo stop prefer=2,3", (1, 2, 3), changed=False)
 
 
+async def test_where_a_wish_is_said_to_be_in_force_its_file_shows_it(
+    cluster: Cluster, three: list[Host]
+) -> None:
+    three[0].edit(CLTAB_TEXT, CLTAB, age_s=60)
+    three[0].edit(FOO, age_s=60)
+    async with cluster.running():
+        cluster.connect()
+        await cluster.agree(FOO)
+        await cluster.agree(CLTAB_TEXT, CLTAB)
+        for level in ("stop", "start"):
+            done = await three[0].replicator.set_wish(Wish("foo", level))
+            assert done.nodes == (1, 2, 3)
+            assert [host.own() for host in three] == [f"foo {level}\n"] * 3
+
+
+async def test_the_first_wish_of_all_waits_for_those_who_have_no_table_yet(
+    cluster: Cluster, three: list[Host]
+) -> None:
+    three[0].edit(CLTAB_TEXT, CLTAB, age_s=60)
+    async with cluster.running():
+        cluster.connect()
+        await cluster.agree(CLTAB_TEXT, CLTAB)
+        done = await three[0].replicator.set_wish(Wish("foo", "start"))
+        assert done.nodes == (1, 2, 3)
+
+
 async def test_a_wish_can_be_the_first_line_of_all(cluster: Cluster) -> None:
     one = cluster.add(1)
     async with cluster.running():

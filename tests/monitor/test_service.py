@@ -98,11 +98,15 @@ async def test_a_start_finds_its_level_and_a_preference_says_what_it_does_not_do
     mind = house.monitor.node.mind
     mind.view.members = frozenset({2})
     assert (await house.ask(SetWish("h", "start", ("prefer=2",)))).text == (
-        "hactl in force on node 1 now says: h start prefer=2; no other node is heard; "
+        "hactl in force on node 1 now says: h start prefer=2; but no other node is heard: "
+        "if this one dies now, it is lost; "
         "it runs on node 1 and stays there, prefer= is for the next choice; "
         "to move it now: mosha move h 2"
     )
-    assert "says so already: h start prefer=2;" in (await house.ask(SetWish("h", ""))).text
+    again = await house.ask(SetWish("h", ""))
+    assert (again.ok, "says so already: h start prefer=2; but no other" in again.text) == (
+        *(False, True),
+    )
 
 
 async def test_a_set_says_of_its_options_what_the_status_will_say(house: House) -> None:

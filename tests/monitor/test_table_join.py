@@ -117,7 +117,7 @@ async def test_an_edit_beside_a_newer_version_that_is_on_its_way_here_is_kept(
         async with own._looking:  # its own file is still the old one
             await one.replicator.set_wish(Wish("a", "stop"))
             version = one.tables.versions[HACTL]
-            await until(lambda: other.tables.versions[HACTL] == version)
+            await until(lambda: other.has(version))
             # Saved a moment before: it is older than what is in force by now.
             other.edit(WISHES.replace("b start", "b stop"), age_s=SPARE_S)
         other.replicator.look()
@@ -154,7 +154,7 @@ async def test_an_edit_that_another_one_has_too_is_not_put_aside(
             await until(lambda: (one.in_force() or "").count("stop") == 2)
             cluster.heartbeat()
             version = one.tables.versions[HACTL]
-            await until(lambda: other.tables.versions[HACTL] == version)
+            await until(lambda: other.has(version))
             other.edit(WISHES.replace("start", "stop", 1), age_s=SPARE_S)
         other.replicator.look()
         assert await settled(hosts) == "a stop\nb stop\nc start\n"

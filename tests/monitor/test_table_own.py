@@ -158,7 +158,7 @@ async def test_a_node_that_is_versions_behind_warns_of_nothing(
             for level in ("start", "stop", "start"):
                 await first.replicator.set_wish(Wish("bar", level))
                 version = first.tables.versions[HACTL]
-                await until(lambda v=version: second.tables.versions[HACTL] == v)  # type: ignore[misc]
+                await until(lambda v=version: second.has(v))  # type: ignore[misc]
             assert second.own() == FOO
         await cluster.agree(FOO + BAR)
         assert second.history(".discarded") == []
