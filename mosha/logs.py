@@ -63,6 +63,7 @@ EVENTS: dict[str, str] = {
     "state_lost": "the state directory of a daemon is gone and cannot be made again, and why",
     "lock_passed_over": "a lock was held by a dead process in a call that does not come back",
     "terminal_closed": "the terminal a daemon was started on was closed: it ends in good order",
+    "place_lost": "another clinit has the state directory of this one, which has no work: it ends",
     "orphan_ended": "processes that a former clinit left behind were ended at the start",
     "stop_blocked": "a process of which nobody knows whose it is keeps a stop from its end",
     "guard_failed": "the second guard is gone; another one is started, every second if need be",

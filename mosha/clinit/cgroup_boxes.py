@@ -1,4 +1,4 @@
-"""Boxes that are cgroups: `clinit-MARK/g.GROUP/e.TAG` in the cgroup that clinit is in.
+"""Boxes that are cgroups: `clinit-PLACE-MARK/g.GROUP/e.TAG` in the cgroup that clinit is in.
 
 Children are born in theirs (`forker.py`). clinit itself and the fork server stay outside, so
 that killing the whole tree never hits them. No controller is used, and none may be enabled in
@@ -17,7 +17,7 @@ from pathlib import Path
 from signal import Signals
 
 from mosha import logs
-from mosha.clinit import cgroups
+from mosha.clinit import cgroups, trees
 from mosha.clinit.boxes import Key, Left
 from mosha.clinit.cgroups import Sent
 from mosha.clinit.descriptors import explained
@@ -28,24 +28,23 @@ from mosha.host.proc import session_of
 class CgroupBoxes:
     """The cgroups of one clinit."""
 
-    def __init__(self, parent: Path, mark: str) -> None:
-        """Make the tree in `parent`.
+    def __init__(self, parent: Path, mark: str, place: str) -> None:
+        """Make the tree in `parent`; `place` is what the next clinit will know it by (`trees.py`).
 
         Raises:
             OSError: no cgroup can be made there, or none with cgroup.kill (Linux 5.14), or
                 processes may not be put into it.
         """
         self.no_cgroups = ""
-        self.tree = parent / f"clinit-{mark}"
         self._made: dict[str, set[str]] = {}  # group -> tags; a kill must not look at all others
-        self.tree.mkdir()
+        self.tree, self._lock = trees.make(parent, place, mark)
         try:
             (self.tree / "cgroup.kill").stat()
             # To enter a cgroup one must be allowed to write here and in the common ancestor.
             for path in (self.tree, parent):
                 os.close(os.open(path / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
         except OSError:
-            self.tree.rmdir()
+            self.close()
             raise
 
     def place(self, key: Key) -> Path | None:
@@ -139,6 +138,7 @@ class CgroupBoxes:
     def close(self) -> None:
         """See `Boxes.close`."""
         cgroups.remove(self.tree)
+        os.close(self._lock)
 
     def _group(self, group: str) -> Path:
         return self.tree / f"g.{group}"

@@ -54,17 +54,22 @@ def below(cgroup: Path) -> list[Path]:
     """
     found: list[Path] = []
     try:
-        inner = with_spare(lambda: _inner(cgroup))
+        found_here = with_spare(lambda: inner(cgroup))
     except OSError as error:
         if error.errno in GONE:
             return []
         raise
-    for path in inner:
+    for path in found_here:
         found += [*below(path), path]
     return found
 
 
-def _inner(cgroup: Path) -> list[Path]:
+def inner(cgroup: Path) -> list[Path]:
+    """Return the cgroups directly below this one.
+
+    Raises:
+        OSError: they cannot be listed.
+    """
     with os.scandir(cgroup) as entries:
         return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
 

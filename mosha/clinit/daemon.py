@@ -14,6 +14,7 @@ from anyio.abc import TaskStatus
 
 from mosha import logs, notify
 from mosha.clinit import cgroups
+from mosha.clinit.abandon import Abandonable
 from mosha.clinit.cgroup_boxes import CgroupBoxes
 from mosha.clinit.clstat import ClstatFile
 from mosha.clinit.descriptors import raise_limit
@@ -60,7 +61,7 @@ async def run_clinit(options: ClinitOptions) -> int:
     listener = Listener(options.socket)
     mark = os.urandom(8).hex()
     _adopt_orphans()
-    boxes = _make_boxes(options.cgroup, mark)
+    boxes = _make_boxes(options.cgroup, mark, state_dir.place)
     tree = boxes.tree if isinstance(boxes, CgroupBoxes) else None
     state_dir.write(mark, tree)
     environment = {**os.environ, "MOSHA_NODE": options.node, "MOSHA_RUN": mark}
@@ -72,7 +73,9 @@ async def run_clinit(options: ClinitOptions) -> int:
         await _begin_to_serve(forker)
         supervisor = Supervisor(limits=options.limits, managed=options.managed)
         engine = Engine(boxes, state_dir, supervisor, forker, faults)
-        await _live(options, listener, forker, engine, notifier=notifier, terminal=terminal)
+        await _live(
+            *(options, listener, forker, engine, state_dir), notifier=notifier, terminal=terminal
+        )
     except BaseException as error:
         forker.give_up()
         raise _sole(error) from error
@@ -97,6 +100,7 @@ async def _live(
     listener: Listener,
     forker: Forker,
     engine: Engine,
+    state_dir: StateDir,
     *,
     notifier: notify.Notifier,
     terminal: Terminal,
@@ -122,6 +126,8 @@ async def _live(
         tasks.start_soon(server.run)
         tasks.start_soon(engine.keep_state)
         tasks.start_soon(herald, engine, notifier)
+        if options.managed:
+            tasks.start_soon(_leave_a_lost_place, options, state_dir, engine, requests)
         logs.get().info("clinit_started", pid=os.getpid(), socket=str(options.socket))
         await engine.halted.wait()
         await server.flush()
@@ -130,6 +136,28 @@ async def _live(
     engine.close()
     if clstat is not None:
         await clstat.remove()
+
+
+async def _leave_a_lost_place(
+    options: ClinitOptions, state_dir: StateDir, engine: Engine, requests: Requests
+) -> None:
+    """End when nothing is left to do and another clinit has its place: its RUNDIR was replaced.
+
+    What is only gone is made again (`Engine.keep_state`), long before this looks.
+    """
+    looking = Abandonable("the state directory")
+    while True:
+        await anyio.sleep(options.place_look_s)
+        if not engine.at_rest:
+            continue
+        try:
+            own = await looking.run(state_dir.is_own, options.file_limit_s)
+        except OSError:  # a directory that cannot be looked at may be there
+            continue
+        if not own and engine.at_rest:
+            logs.get().warning("place_lost", path=str(state_dir.path))
+            requests.shut_down()
+            return
 
 
 def _sole(error: BaseException) -> BaseException:
@@ -173,14 +201,14 @@ def _adopt_orphans() -> None:
         raise HostError(f"cannot adopt orphans: {os.strerror(ctypes.get_errno())}")
 
 
-def _make_boxes(setting: str | None, mark: str) -> CgroupBoxes | SessionBoxes:
+def _make_boxes(setting: str | None, mark: str, place: str) -> CgroupBoxes | SessionBoxes:
     if setting == NO_CGROUP:
         return SessionBoxes(mark)
     try:
         parent = Path(setting) if setting else cgroups.own_cgroup()
         if parent is None:
             raise FileNotFoundError(0, "no cgroup v2 is mounted")
-        return CgroupBoxes(parent, mark)
+        return CgroupBoxes(parent, mark, place)
     except OSError as error:
         if setting:
             raise HostError(f"cannot make a cgroup in {setting}: {error.strerror}") from error

@@ -185,6 +185,11 @@ class Engine:
         unit = self.supervisor.units.get(name)
         return None if unit is None else self._report(unit, unit.group)
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether no group is at work, nor anything of one alive."""
+        return not any(line.active for line in self.lines().values())
+
     def full_update(self, cltab_errors: tuple[str, ...]) -> Update:
         """Report everything."""
         return Update(

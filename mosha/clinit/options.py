@@ -34,5 +34,7 @@ class ClinitOptions(Struct, frozen=True):
     heartbeat_s: float = 30.0
     # A file system that does not answer in that time counts as hung.
     file_limit_s: float = 2.0
+    # How often a managed clinit without work looks whether anybody can find it.
+    place_look_s: float = 10.0
     # What a former clinit left is SIGKILLed; only a hung kernel makes that take longer.
     orphan_limit_s: float = 10.0

@@ -8,8 +8,8 @@ The state directory has
 - without a cgroup also `sessions`: a line with session and start time for each leader.
 
 A new clinit ends what it finds before it answers or starts anything. The mark and the cgroup
-are random names of one run of clinit: nobody else can have them. See
-docs/explanation/architecture.md.
+are random names of one run of clinit: nobody else can have them. Cgroups are found without these
+files too (`trees.py`). See docs/explanation/architecture.md.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ import errno
 import os
 import signal
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from mosha import logs
-from mosha.clinit import cgroups
+from mosha.clinit import cgroups, trees
 from mosha.clinit.abandon import Abandonable
 from mosha.clock import boot_id
 from mosha.errors import HostError
@@ -61,6 +62,7 @@ class StateDir:
             HostError: a living clinit has it, or the system refuses.
         """
         self.path = path
+        self.place = trees.place_of(path)
         self._sessions: int | None = None
         self._noted: tuple[str, Path | None] = ("", None)
         self._unwritten: list[bytes] = []
@@ -88,25 +90,17 @@ class StateDir:
         Raises:
             HostError: something does not end within `limit_s` seconds.
         """
-        record = self._read()
-        if record is None:
-            return []
         ended: dict[int, str] = {}
         deadline = time.monotonic() + limit_s
-        while left := self._left_of(record):
-            for pid in left:
-                ended.setdefault(pid, proc.command_line(pid))
-                if record.cgroup is None:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-            if record.cgroup is not None:
-                cgroups.kill(Path(record.cgroup))
-            if time.monotonic() > deadline:
-                pids = " ".join(map(str, left))
-                raise HostError(f"processes of a former clinit do not end: {pids}")
-            time.sleep(STEP_S)
-        if record.cgroup is not None:
-            cgroups.remove(Path(record.cgroup))
+        record = self._read()
+        if record is not None and record.cgroup is None:
+            _end(partial(self._left_of, record), _kill_each, ended, deadline)
+        elif record is not None and record.cgroup is not None:
+            _end_tree(Path(record.cgroup), ended, deadline)
+        for tree in trees.dead():
+            if tree.is_of(self.place):
+                _end_tree(tree.path, ended, deadline)
+            trees.remove_if_empty(tree)
         return list(ended.items())
 
     def write(self, mark: str, cgroup: Path | None) -> None:
@@ -184,10 +178,20 @@ class StateDir:
         if self._sessions is not None:
             os.write(self._sessions, text)
 
+    def is_own(self) -> bool:
+        """Say whether the lock at its path is the one that is held: not moved, nor another's.
+
+        Raises:
+            OSError: it cannot be looked at.
+        """
+        return self._lock.is_there()
+
     def close(self) -> None:
         """Leave nothing to be found: all children have ended."""
-        for name in (RECORD, SESSIONS):
-            (self.path / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another clinit's record is not this one's to remove
+            if self.is_own():
+                for name in (RECORD, SESSIONS):
+                    (self.path / name).unlink(missing_ok=True)
         idle = self._writing is None or self._writing.done()
         if self._sessions is not None and idle:  # else a thread has it, until clinit is gone
             os.close(self._sessions)
@@ -201,9 +205,6 @@ class StateDir:
         return record if record.boot == boot_id() else None  # nothing survives a boot
 
     def _left_of(self, record: Record) -> list[int]:
-        if record.cgroup is not None:
-            tree = Path(record.cgroup)
-            return cgroups.pids(tree) if cgroups.populated(tree) else []
         everybody = proc.see_all()
         leaders = self._leaders()
         sessions = {
@@ -232,6 +233,37 @@ class StateDir:
         words = [line.split() for line in lines]
         # The last line may be half of one.
         return [(int(pair[0]), int(pair[1])) for pair in words if len(pair) == 2]
+
+
+def _end(
+    look: Callable[[], list[int]],
+    kill: Callable[[list[int]], None],
+    ended: dict[int, str],
+    deadline: float,
+) -> None:
+    """Kill what is found until nothing is, and note what it was."""
+    while left := look():
+        for pid in left:
+            ended.setdefault(pid, proc.command_line(pid))
+        kill(left)
+        if time.monotonic() > deadline:
+            pids = " ".join(map(str, left))
+            raise HostError(f"processes of a former clinit do not end: {pids}")
+        time.sleep(STEP_S)
+
+
+def _kill_each(pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _end_tree(tree: Path, ended: dict[int, str], deadline: float) -> None:
+    def look() -> list[int]:
+        return cgroups.pids(tree) if cgroups.populated(tree) else []
+
+    _end(look, lambda _: cgroups.kill(tree), ended, deadline)
+    cgroups.remove(tree)
 
 
 def _create(path: Path) -> int:

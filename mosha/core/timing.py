@@ -233,17 +233,25 @@ def _gone_before_timeout(timing: Timing) -> bool:
     return timing.lease_s + timing.stop_budget_s <= limit_s + timing.timeout_s * 1e-9
 
 
-def _gone_in_time(timing: Timing, groups: int) -> Reckoning:
+def kill_warning(timing: Timing, groups: int) -> str:
+    """Say that so many groups take too long to kill for these times, "" if they do not."""
     limit_s = timing.timeout_s * (1 - CLOCK_RATE_ERROR)
+    left_s = limit_s - timing.lease_s - timing.stop_budget_s
+    if kill_s(groups) <= left_s or not groups:
+        return ""
+    return (
+        f"{groups} groups take {kill_s(groups):g} s to kill, and lease + stop_budget"
+        f" leave {max(0.0, left_s):.3g} s before 0.99 timeout:"
+        " shorten stop_budget, or lengthen timeout"
+    )
+
+
+def _gone_in_time(timing: Timing, groups: int) -> Reckoning:
     gone_s = timing.lease_s + timing.stop_budget_s + kill_s(groups)
     if not _gone_before_timeout(timing):
-        verdict = f"unsafe: more than {limit_s:g}"
-    elif groups and gone_s > limit_s:
-        verdict = (
-            f"warning: {groups} groups take {kill_s(groups):g} s to kill, and lease + stop_budget"
-            f" leave {limit_s - timing.lease_s - timing.stop_budget_s:.3g} s before 0.99 timeout:"
-            " shorten stop_budget, or lengthen timeout"
-        )
+        verdict = f"unsafe: more than {timing.timeout_s * (1 - CLOCK_RATE_ERROR):g}"
+    elif warning := kill_warning(timing, groups):
+        verdict = f"warning: {warning}"
     else:
         verdict = "ok"
     formula = "L + D + K, at most 0.99 T" if groups else "L + D, at most 0.99 T"

@@ -9,7 +9,7 @@ from mosha.core.peers import Peer, Standing
 from mosha.core.problems import GROUP_KINDS, ProblemKind
 from mosha.core.quorum import Sight
 from mosha.core.seat import Mind
-from mosha.core.timing import CLOCK_RATE_ERROR
+from mosha.core.timing import CLOCK_RATE_ERROR, kill_warning
 from mosha.formats import hastat
 from mosha.formats.hastat import Problem
 from mosha.formats.names import listed
@@ -58,7 +58,7 @@ def problems(
         ),
         *(
             Problem(kind=ProblemKind.LEASE.value, subjects=here, text=text)
-            for text in filter(None, [margin_warning])
+            for text in filter(None, [margin_warning, kill_warning(mind.timing, len(groups))])
         ),
         *(
             Problem(

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(not can_make_cgroups(), reason="needs a writable
 def boxes() -> Iterator[CgroupBoxes]:
     own = cgroups.own_cgroup()
     assert own is not None
-    made = CgroupBoxes(own, secrets.token_hex(4))
+    made = CgroupBoxes(own, secrets.token_hex(4), "test")
     yield made
     cgroups.kill(made.tree)
     wait_until(lambda: cgroups.remove(made.tree))
@@ -104,7 +104,7 @@ def test_children_live_where_a_former_life_was_killed(boxes: CgroupBoxes) -> Non
 
 
 async def _lives_in(home: Path) -> bool:
-    inner = CgroupBoxes(home, "inner")
+    inner = CgroupBoxes(home, "inner", "test")
     server = Forker(dict(os.environ), "mark", inner.tree)
     lives = await ended(server, inner, sys.executable, "-c", "") == 0
     pid = await started(server, inner, "sleep", "7604")

@@ -14,6 +14,7 @@ from mosha.clock import boottime
 from mosha.control.calls import call
 from mosha.control.protocol import Hello
 from mosha.errors import HostError
+from mosha.host.lock_file import CLINIT_LOCK, LockFile
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon, is_alive
 from tests.clinit.test_processes import DOUBLE_FORK, pids_of
@@ -235,6 +236,28 @@ def test_a_damaged_record_does_not_keep_it_from_starting(daemon: Daemon, text: s
     (state / RECORD).write_text(text, encoding="latin-1")
     daemon.write_cltab("")
     assert daemon.start().answers()
+
+
+def test_a_managed_clinit_whose_place_is_anothers_ends_when_it_has_no_work(
+    start: Start, daemon: Daemon
+) -> None:
+    d = start("g:a:1:respawn:sleep 7212\n", managed=True, place_look_s=0.05)
+    now = boottime()
+    d.tell("g", "1", term=1, stop_at=now + 5.0, kill_at=now + 60)
+    pid = d.pid_of("a")
+    (daemon.base / "new").mkdir()
+    lock = LockFile(daemon.base / "new" / CLINIT_LOCK)  # as of the clinit that is there now
+    (daemon.base / "new" / RECORD).write_text("{}")
+    (daemon.base / "state").rename(daemon.base / "state.old")
+    (daemon.base / "new").rename(daemon.base / "state")
+    record = daemon.base / "state" / RECORD
+    assert d.wait() == 0
+    lock.close()
+    assert not is_alive(pid)
+    (lost,) = d.log("place_lost")
+    groups = [line for line in d.log("group_changed") if line["to"] == "stop DONE"]
+    assert groups[0]["timestamp"] <= lost["timestamp"]  # not before its lease had run out
+    assert record.read_text() == "{}"
 
 
 def test_a_cgroup_setting_that_cannot_work_is_told(daemon: Daemon) -> None:

@@ -124,7 +124,7 @@ async def test_what_a_lost_fork_server_made_is_dead_before_the_next_try(
     made: CgroupBoxes | SessionBoxes
     if boxes == "cgroup":
         assert own is not None
-        made = CgroupBoxes(own, mark)
+        made = CgroupBoxes(own, mark, "test")
     else:
         made = SessionBoxes(mark)
     tree = made.tree if isinstance(made, CgroupBoxes) else None

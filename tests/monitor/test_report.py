@@ -29,6 +29,7 @@ from mosha.core.status import (
     Vote,
 )
 from mosha.core.tables import Mode, Wish
+from mosha.core.timing import CLOCK_RATE_ERROR, KILL_BASE_S, KILL_PER_GROUP_S, kill_warning
 from mosha.formats.hastat import (
     GroupView,
     NodeReport,
@@ -37,6 +38,7 @@ from mosha.formats.hastat import (
     parse_hastat,
     render_hastat,
 )
+from mosha.monitor.problems import problems
 from mosha.monitor.report import Surroundings, make, of_group
 from tests.core.story import INC, START_S, TIMING, G, Story, hactl, one_of_three, status
 
@@ -497,3 +499,27 @@ def test_a_clinit_without_cgroups_is_a_problem_with_its_remedy() -> None:
     assert any("without cgroups: Read-only file system" in text for text in told)
     assert any("Delegate=yes" in text for text in told)
     assert not any("cgroups" in text for text in report(owner()).problems)
+
+
+def test_more_groups_than_the_times_leave_room_to_kill_are_a_problem() -> None:
+    story = owner()
+    timing = story.nodes[1].mind.timing
+    limit_s = timing.timeout_s * (1 - CLOCK_RATE_ERROR)
+    most = int((limit_s - timing.lease_s - timing.stop_budget_s - KILL_BASE_S) / KILL_PER_GROUP_S)
+    assert kill_warning(timing, most) == ""
+    assert kill_warning(timing, 0) == ""
+    warning = kill_warning(timing, most + 2)
+    assert "groups take" in warning
+    view = group(report(story))
+    wrong = problems(
+        story.nodes[1].mind,
+        [view] * (most + 2),
+        (),
+        troubles=(),
+        warnings=(),
+        margin_warning="",
+        no_cgroups="",
+    )
+    assert [(it.kind, it.text) for it in wrong if it.kind == ProblemKind.LEASE] == [
+        (ProblemKind.LEASE, warning)
+    ]

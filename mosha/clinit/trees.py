@@ -1,0 +1,125 @@
+"""The trees of clinits in the hierarchy of cgroups: whose they are, and whether he lives.
+
+A clinit makes `clinit-PLACE-MARK`. PLACE is a digest of the path of its state directory, the same
+for the next clinit there even if that directory was removed meanwhile; MARK is random. It holds a
+lock (flock(2)) on that directory of the kernel's for as long as it lives, and no process of a group
+has it: a tree that can be locked is one of a dead clinit. What is in there is meant to be dead too.
+
+Trees of other users are left alone, for anybody can make a directory of that name; so are those of
+versions that did not lock theirs (`clinit-MARK`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from mosha.clinit import cgroups
+from mosha.host.mounts import read_mounts
+
+PREFIX = "clinit"
+PLACE_DIGITS = 12
+TRIES_MAX = 100
+"""Who removes an empty tree may take one that was made a moment ago; not so often."""
+
+CGROUPS_MAX = 100_000
+"""So many are looked at: far more than a machine with a thousand containers has."""
+
+
+class Tree(NamedTuple):
+    """A tree that is locked: by its clinit, or by who has found it without one."""
+
+    path: Path
+    lock: int
+
+    def is_of(self, place: str) -> bool:
+        """Say whether it was made by a clinit of this place."""
+        return self.path.name.split("-")[1] == place
+
+
+def place_of(state_dir: Path) -> str:
+    """Return what the trees of all clinits with this state directory have in their names."""
+    return hashlib.sha256(os.fsencode(state_dir.resolve())).hexdigest()[:PLACE_DIGITS]
+
+
+def make(parent: Path, place: str, mark: str) -> Tree:
+    """Make and lock a tree.
+
+    Raises:
+        OSError: it cannot be made in `parent`.
+    """
+    path = parent / f"{PREFIX}-{place}-{mark}"
+    for _ in range(TRIES_MAX):
+        path.mkdir()
+        lock = _lock(path, fcntl.LOCK_EX)
+        if lock is not None:
+            return Tree(path, lock)
+    raise OSError(errno.EAGAIN, "somebody removes it again and again", str(path))
+
+
+def dead() -> Iterator[Tree]:
+    """Yield the trees of dead clinits of this user, each locked until the next one."""
+    for mount in read_mounts().all:
+        if mount.fstype != "cgroup2":
+            continue
+        for path in _found(Path(mount.mountpoint)):
+            lock = None
+            with contextlib.suppress(OSError):  # it lives, or has just gone
+                if path.stat().st_uid == os.geteuid():
+                    lock = _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if lock is None:
+                continue
+            try:
+                yield Tree(path, lock)
+            finally:
+                os.close(lock)
+
+
+def remove_if_empty(tree: Tree) -> None:
+    """Remove a tree in which nothing is alive."""
+    if not cgroups.populated(tree.path):
+        cgroups.remove(tree.path)
+
+
+def _lock(path: Path, how: int) -> int | None:
+    """Lock a tree; None if it is not there any more.
+
+    Raises:
+        BlockingIOError: somebody has it, and `how` is not to wait for him.
+    """
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, how)
+        if os.stat(path).st_ino == os.fstat(lock).st_ino:  # noqa: PTH116 - as fstat
+            return lock
+    except FileNotFoundError:
+        pass
+    except BaseException:
+        os.close(lock)
+        raise
+    os.close(lock)
+    return None
+
+
+def _found(root: Path) -> Iterator[Path]:
+    """Yield all trees below a cgroup; what cannot be listed has none of this user's."""
+    pending = [root]
+    for _ in range(CGROUPS_MAX):
+        if not pending:
+            return
+        with contextlib.suppress(OSError):
+            for path in cgroups.inner(pending.pop()):
+                parts = path.name.split("-")
+                if parts[0] == PREFIX and len(parts) == 3:
+                    yield path
+                elif parts[0] != PREFIX or len(parts) != 2:
+                    pending.append(path)
