@@ -322,6 +322,7 @@ web start prefer=two
 web start perfer=2
 web start prefer=2,2
 web start failback=maybe
+web start on-failure=move:3
 web start only=1 only=2
 """
 

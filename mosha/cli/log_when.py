@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 
+from mosha.core.durations import UNITS_S
 from mosha.errors import UsageError
-from mosha.formats.durations import UNITS_S
 
 _AGO = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)\s*([smhdw])(?:\s+ago)?")
 _CLOCK = re.compile(r"(\d\d?):(\d\d)(?::(\d\d))?")

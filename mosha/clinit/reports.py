@@ -66,4 +66,5 @@ def _entry_report(process: Process, said: Said, *, whole: bool) -> EntryReport:
         limit_s=process.entry.options.timeout_s,
         timed_out=process.timed_out,
         prevented=process.prevented,
+        failed_at=process.failed_at,
     )

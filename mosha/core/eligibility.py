@@ -15,7 +15,7 @@ from mosha.core.peers import Standing
 from mosha.core.quorum import Sight
 from mosha.core.seat import Mind
 from mosha.core.status import NodeState, Status
-from mosha.core.tables import STOP_LEVEL, Wish
+from mosha.core.tables import STAY, STOP_LEVEL, Wish
 
 
 class Case(Struct, frozen=True):
@@ -173,7 +173,9 @@ def wish_text(wish: Wish) -> str:
     """Return a wish as hactl has it, options at their defaults too."""
     prefer = ",".join(map(str, wish.prefer)) or "any"
     only = ",".join(map(str, wish.only)) or "any"
-    return f"{wish.level} prefer={prefer} only={only} failback={'yes' if wish.failback else 'no'}"
+    failback, on_failure = "yes" if wish.failback else "no", wish.on_failure or STAY
+    options = f"prefer={prefer} only={only} failback={failback} on-failure={on_failure}"
+    return f"{wish.level} {options}"
 
 
 _STOP = "hactl says stop"

@@ -47,8 +47,9 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     is why the last run could not be executed, empty if it was, and `prevented` says that the reason
     is one of the host; `failures` counts the runs in a
     row that ended badly soon after their start; `limit_s` is how long a run may take, None for
-    ever, and `timed_out` says that the last one took longer. `said` are the last lines it printed,
-    the oldest first: some of those that are not well, more of all in the answer to `Ask`.
+    ever, and `timed_out` says that the last one took longer; `failed_at` is when a respawn entry
+    failed lately, in seconds of boottime, oldest first. `said` are the last lines it printed, the
+    oldest first: some of those that are not well, more of all in the answer to `Ask`.
     """
 
     tag: str
@@ -66,6 +67,7 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     limit_s: float | None = None
     timed_out: bool = False
     prevented: bool = False
+    failed_at: tuple[float, ...] = ()
 
     @property
     def restarts(self) -> int:

@@ -98,6 +98,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     obeyed, and its report be on the way. `runs_elsewhere`, `better_claim`, `overdue` (the plan
     limit has passed) and `split` speak of a claim not granted; `my_turn` says that C1 holds and the
     rank's time has come. `yields`: a better node waits to take the group back (`failback=yes`).
+    `gives_up`: its entries have failed here as often as they may, and another node may have it.
     `restarts`: an operator has ordered a restart, which keeps the claim; `stops_again`: to try
     again what failed at `stop`.
     `superseded`: it runs elsewhere under a higher term, and the kill was not told yet.
@@ -119,6 +120,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     superseded: bool = False
     restarts: bool = False
     stops_again: bool = False
+    gives_up: bool = False
 
     @property
     def here(self) -> bool:
@@ -218,6 +220,7 @@ ROWS: tuple[Row, ...] = (
     Row("votes split", lambda f: f.unproven and f.split, Do.RAISE),
     Row("told, not seen yet", lambda f: f.told != "", Do.WAIT),
     Row("failed", _failed, Do.BAN),
+    Row("fails again and again", lambda f: f.granted and f.here and f.gives_up, Do.BAN),
     Row("gives way", lambda f: f.granted and f.yields and _home(f), Do.GIVE_WAY),
     Row("at home", lambda f: f.granted and _home(f), Do.REST),
     Row("passed its tests", lambda f: f.granted and _tested(f), Do.GO),

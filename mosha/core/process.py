@@ -19,7 +19,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mosha.core.failures import in_a_row
+from mosha.core.failures import in_a_row, remembered
 from mosha.core.ladder import Limits, kill_rung, ladder_step
 from mosha.core.process_events import (
     AlarmRang,
@@ -42,7 +42,7 @@ from mosha.core.process_events import (
     TimedOut,
     Watch,
 )
-from mosha.core.process_table import TABLE, ProcessState, Trigger
+from mosha.core.process_table import ENDING, TABLE, ProcessState, Trigger
 from mosha.core.tables import Entry, Mode
 from mosha.errors import BugError
 
@@ -60,6 +60,8 @@ class Process(Struct, frozen=True):
     the last run that ended; `error` is why the last run could not be executed, "" if it was;
     `failures` counts the runs in a row that ended badly within `failures.STEADY_S` of their start;
     `timed_out`: the last run has exceeded its time limit; `prevented`: the host could not start it.
+    `failed_at` is when a respawn entry failed lately: a run ended badly, or the entry had to pause
+    though its runs ended well.
     """
 
     entry: Entry
@@ -79,6 +81,7 @@ class Process(Struct, frozen=True):
     failures: int = 0
     timed_out: bool = False
     prevented: bool = False
+    failed_at: tuple[float, ...] = ()
 
 
 def new_process(entry: Entry) -> Process:
@@ -135,8 +138,7 @@ def _is_late(process: Process, event: Event) -> bool:
 def _awaited(process: Process) -> Scope | None:
     if process.state is ProcessState.CLEARING:
         return _cleared(process)
-    ending = process.state in (ProcessState.STOPPING, ProcessState.TIMED_OUT)
-    return Scope.ENTRY if ending else None
+    return Scope.ENTRY if process.state in ENDING else None
 
 
 def _cleared(process: Process) -> Scope:
@@ -153,16 +155,15 @@ def _noted(process: Process, event: Event, now: float) -> Process:
         case SpawnPrevented(_, reason):
             return _unstarted(process, reason)
         case SpawnFailed() | Exited() if process.timed_out:  # however it ends: it took too long
-            failures = _failures(process, now, well=False)
-            return replace(process, leader=False, pid=0, said=_said(event), failures=failures)
+            process = _counted(process, now, well=False)
+            return replace(process, leader=False, pid=0, said=_said(event))
         case SpawnFailed(_, reason):
-            failures = _failures(process, now, well=False)
+            process = _counted(process, now, well=False)
             process = replace(process, leader=False, pid=0, exit=reason, said="")
-            return replace(process, error=reason, failures=failures, prevented=False)
+            return replace(process, error=reason, prevented=False)
         case Exited(_, ended, _, _, said):
-            failures = _failures(process, now, well=ended.well)
-            process = replace(process, leader=False, pid=0, exit=str(ended), said=said)
-            return replace(process, failures=failures)
+            process = _counted(process, now, well=ended.well)
+            return replace(process, leader=False, pid=0, exit=str(ended), said=said)
     return process
 
 
@@ -186,11 +187,16 @@ def _said(event: SpawnFailed | Exited) -> str:
     return event.said if isinstance(event, Exited) else ""
 
 
-def _failures(process: Process, now: float, *, well: bool) -> int:
-    """Return the failures in a row after the end of a run; one that was to stop is none."""
+def _counted(process: Process, now: float, *, well: bool) -> Process:
+    """Count the end of a run, if it is a failure; one that was to stop is none."""
     if well or process.state is ProcessState.STOPPING:
-        return 0
-    return in_a_row(process.failures, process.last_start, now)
+        return replace(process, failures=0)
+    process = replace(process, failures=in_a_row(process.failures, process.last_start, now))
+    return _failed(process, now) if process.entry.mode is Mode.RESPAWN else process
+
+
+def _failed(process: Process, now: float) -> Process:
+    return replace(process, failed_at=remembered(process.failed_at, now))
 
 
 def _read(process: Process, event: Event, now: float, limits: Limits) -> Trigger | None:
@@ -207,7 +213,7 @@ def _read(process: Process, event: Event, now: float, limits: Limits) -> Trigger
             running = process.state is ProcessState.RUNNING
             return Trigger.TIME_OUT if running else Trigger.ALARM
         case Emptied():
-            if process.state in (ProcessState.STOPPING, ProcessState.TIMED_OUT):
+            if process.state in ENDING:
                 return _when_gone(process)
             return Trigger.RETRY if process.prevented else _after_death(process, limits)
         case SpawnFailed(run, _, left):
@@ -222,7 +228,7 @@ def _read(process: Process, event: Event, now: float, limits: Limits) -> Trigger
 
 
 def _read_end(process: Process, event: Exited, limits: Limits) -> Trigger:
-    if process.state in (ProcessState.STOPPING, ProcessState.TIMED_OUT):
+    if process.state in ENDING:
         left = event.in_session or event.elsewhere
         return Trigger.LEADER_DEAD if left else _when_gone(process)
     match process.entry.mode:
@@ -253,6 +259,7 @@ def _enter(
             return _run(replace(process, run=run), now, limits)
         case ProcessState.PAUSING, _:
             until = now + limits.pause_s
+            process = process if process.failures else _failed(process, now)
             process = replace(process, state=state, due=until)
             return process, (Throttled(process.entry, until),)
         case ProcessState.RETRYING, _:
@@ -268,7 +275,8 @@ def _enter(
         case ProcessState.STOPPING | ProcessState.TIMED_OUT, Trigger.LEADER_DEAD:
             return process, (Watch(process.entry, process.run, Scope.ENTRY),)
         case ProcessState.WAITING, _:  # leaving resets the counter of C3.9 (C3.11)
-            process = replace(process, state=state, due=None, rung=0, haste=0, last_start=None)
+            process = replace(process, haste=0, last_start=None, failed_at=())
+            process = replace(process, state=state, due=None, rung=0)
             return replace(process, error="", prevented=False) if process.prevented else process, ()
     return replace(process, state=state, due=None), ()
 
@@ -315,7 +323,7 @@ def _clear(
 def _stop(
     process: Process, trigger: Trigger, now: float, limits: Limits
 ) -> tuple[Process, tuple[Effect, ...]]:
-    if trigger is Trigger.STOP and process.state in (ProcessState.STOPPING, ProcessState.TIMED_OUT):
+    if trigger is Trigger.STOP and process.state in ENDING:
         return replace(process, state=ProcessState.STOPPING), ()
     effects: tuple[Effect, ...] = ()
     if process.state is ProcessState.CLEARING:

@@ -22,6 +22,9 @@ class ProcessState(enum.StrEnum):
 
 
 FINISHED = frozenset({ProcessState.DONE, ProcessState.PASSED, ProcessState.FAILED})
+ENDING = frozenset({ProcessState.STOPPING, ProcessState.TIMED_OUT})
+"""All of it is being ended."""
+
 LIVE = frozenset(
     {
         ProcessState.RUNNING,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from mosha.core.durations import span_text
 from mosha.core.ladder import Schedule
 
 STOP_LEVEL = "stop"
@@ -98,8 +99,23 @@ class Cltab(Struct, frozen=True):
         return any(level_matches(entry.level, level) for entry in self.entries_of(group))
 
 
+class MoveAfter(Struct, frozen=True):
+    """After how many failures on one node within which time a group goes to another node."""
+
+    failures: int
+    within_s: float
+
+    def __str__(self) -> str:
+        """Return it as hactl has it, `move:3/10m`."""
+        return f"move:{self.failures}/{span_text(self.within_s)}"
+
+
+STAY = "stay"
+"""What hactl says where a group stays on its node, however often its entries fail."""
+
+
 class Wish(Struct, frozen=True):
-    """One line of hactl: the level a group shall have, and where."""
+    """One line of hactl: the level a group shall have, and where. `on_failure` None: it stays."""
 
     group: str
     level: str
@@ -107,6 +123,7 @@ class Wish(Struct, frozen=True):
     only: tuple[int, ...] = ()
     failback: bool = False
     line: int = 0
+    on_failure: MoveAfter | None = None
 
     def allows(self, node: int) -> bool:
         """Say whether the wish lets the group run on `node` (`only=`)."""
@@ -129,6 +146,7 @@ class Change(Struct, frozen=True):
             prefer=wish.prefer if "prefer" in self.named else kept.prefer,
             only=wish.only if "only" in self.named else kept.only,
             failback=wish.failback if "failback" in self.named else kept.failback,
+            on_failure=wish.on_failure if "on-failure" in self.named else kept.on_failure,
         )
 
 

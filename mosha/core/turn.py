@@ -9,14 +9,14 @@ import math
 
 from msgspec import Struct
 
-from mosha.core import ballot, lease
+from mosha.core import ballot, giving_up, lease
 from mosha.core.ballot import Ballot, Claim
 from mosha.core.candidacy import better_home, follow_ways, give_way, ranks, turn_at, wanted_level
 from mosha.core.life import Do, Facts, Row, decide
 from mosha.core.orders import has_arrived, lift, obeyed
 from mosha.core.recovery import doubtful
 from mosha.core.seat import NEVER, TOLD_LIMIT_S, Mind, Seat
-from mosha.core.status import Vote
+from mosha.core.status import GroupState, Vote
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
 
 BACKOFF_STEP_S = 0.5
@@ -204,6 +204,7 @@ def facts_of(mind: Mind, seat: Seat, now: float) -> Facts:
         superseded=_superseded(mind, seat, now),
         restarts=seat.restarts is not None,
         stops_again=seat.stops_again,
+        gives_up=seat.granted and giving_up.gives_up(mind, seat, now),
     )
 
 
@@ -362,8 +363,10 @@ def _back_off(mind: Mind, seat: Seat, now: float, chance: float) -> None:
 
 
 def _ban(mind: Mind, seat: Seat, now: float) -> None:
+    local = mind.local(seat.group)
+    again = "" if local.state is GroupState.FAILED else giving_up.reason(mind, seat, now)
     seat.ban_until = now + mind.timing.ban_s
-    seat.ban_reason, seat.moved_to = mind.local(seat.group).cause or "failed", None
+    seat.ban_reason, seat.moved_to = again or local.cause or "failed", None
     mind.note("group_banned", group=seat.group, reason=seat.ban_reason, ban_s=mind.timing.ban_s)
     mind.changed()
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from mosha.core import entries, explain, life
+from mosha.core import entries, explain, giving_up, life
 from mosha.core.candidacy import awaited, turn_at
 from mosha.core.explain import Sighting
 from mosha.core.peers import Standing
@@ -45,6 +45,7 @@ def why(mind: Mind, group: str, now: float, wall_s: float) -> Explanation:
         of_quorum(mind),
         *_of_places(mind, group, seen, now),
         *(item for place in seen if place.counts for item in _of_entries(mind, place, group, now)),
+        *_of_failures(mind, group, seen, now),
         *_of_candidates(mind, group, now),
         *_of_votes(mind, group, seen, now),
         *_of_lease(mind, mind.seat(group), now),
@@ -102,6 +103,21 @@ def _of_entries(mind: Mind, place: Sighting, group: str, now: float) -> Iterator
             told += f" for {entry.for_s(now):.0f} s" if entry.since is not None else ""
             told += f", last {entry.exit}" if entry.exit else ""
             yield Reason("entry", Holds.YES, told, place.node, age_s)
+
+
+def _of_failures(mind: Mind, group: str, seen: list[Sighting], now: float) -> Iterator[Reason]:
+    """Tell what the next failure of an entry will do, where hactl says anything of it."""
+    seat, wish = mind.seat(group), mind.wish(group)
+    if wish is None or wish.on_failure is None:
+        return
+    if seat.claim is not None:
+        few = len(giving_up.tally(mind, seat, now).failed_at) < wish.on_failure.failures
+        told = giving_up.prediction(mind, seat, now)
+        yield Reason("failures", holds(few), told, mind.me)
+    for place in seen:
+        if place.node != mind.me and place.claim is not None:
+            told = f"node {place.node} counts the failures (on-failure={wish.on_failure}): ask it"
+            yield Reason("failures", Holds.MOOT, told, mind.me)
 
 
 def _of_candidates(mind: Mind, group: str, now: float) -> Iterator[Reason]:

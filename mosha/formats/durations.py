@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+from mosha.core.durations import UNITS_S
 
 SPAN_MAX_S = 31 * 86_400.0
 """Longer ones are typing errors, as those of mosha.toml are."""
@@ -25,11 +25,3 @@ def seconds_in(text: str) -> float:
     if not 0 < seconds <= SPAN_MAX_S:
         raise ValueError("not a time")
     return seconds
-
-
-def span_text(seconds: float) -> str:
-    """Return a time as `seconds_in` reads it, in the greatest unit that needs no fraction."""
-    for unit in "dhm":
-        if seconds % UNITS_S[unit] == 0:
-            return f"{seconds / UNITS_S[unit]:.0f}{unit}"
-    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from mosha.core.durations import span_text
 from mosha.core.ladder import KILL, SIGNALS, Limits, Rung, Schedule, default_schedule
 from mosha.core.tables import Mode, Options
-from mosha.formats.durations import SPAN_RULE, seconds_in, span_text
+from mosha.formats.durations import SPAN_RULE, seconds_in
 from mosha.formats.mistakes import BLANKS
 from mosha.formats.names import nearest
 

@@ -1,8 +1,8 @@
 """hactl: which group shall run at which level, and where (catalogue H4.3).
 
-A line is ``group level [prefer=2,3] [only=1,2,3] [failback=yes|no]``. A `#` at the beginning
-of a word makes the rest of the line a comment. The last line for a group wins. Words after
-the level that are no options were always ignored; they still are, with a warning.
+A line is ``group level [prefer=2,3] [only=1,2,3] [failback=yes|no] [on-failure=move:3/10m]``. A
+`#` at the beginning of a word makes the rest of the line a comment. The last line for a group wins.
+Words after the level that are no options were always ignored; they still are, with a warning.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from mosha.core.tables import Change, Hactl, Wish
+from mosha.core.failures import REMEMBERED_MAX
+from mosha.core.tables import STAY, Change, Hactl, MoveAfter, Wish
 from mosha.errors import UsageError
+from mosha.formats.durations import SPAN_RULE, seconds_in
 from mosha.formats.mistakes import BLANKS, Findings, Mistake, readable_lines
 from mosha.formats.names import NAME_RULE, NODE_RULE, is_name, nearest, node_number
 
-OPTIONS = ("prefer", "only", "failback")
+OPTIONS = ("prefer", "only", "failback", "on-failure")
 
 IGNORED = "a word that is ignored"
 LEFT_OUT = "prefer names a node that only leaves out"
@@ -23,13 +25,17 @@ LEFT_OUT = "prefer names a node that only leaves out"
 ANY_NODE = ("", "any")
 """What a command line may say instead of nodes; a file leaves the option out."""
 
-_OPTION_FORM = "options are written prefer=2,3 only=1,2 failback=yes"
+_OPTION_FORM = "options are written prefer=2,3 only=1,2 failback=yes on-failure=move:3/10m"
 
 NODES_MAX = 1024
 """How many nodes one option can list."""
 
 _WORD = re.compile(rf"[^{BLANKS}]+")
 _YES_NO = {"yes": True, "no": False}
+_MOVE = re.compile(r"move:([0-9]{1,4})/(.+)")
+_MOVE_RULE = (
+    f"write {STAY} or move:N/TIME, as in move:3/10m: N is 1 to {REMEMBERED_MAX}, {SPAN_RULE}"
+)
 
 
 class _Word(NamedTuple):
@@ -100,6 +106,8 @@ def render_wish(wish: Wish) -> str:
         words.append("only=" + ",".join(map(str, wish.only)))
     if wish.failback:
         words.append("failback=yes")
+    if wish.on_failure:
+        words.append(f"on-failure={wish.on_failure}")
     return " ".join(words)
 
 
@@ -178,12 +186,18 @@ def _read_wish(
     prefer = _nodes(number, options.get("prefer"), mistakes, free)
     only = _nodes(number, options.get("only"), mistakes, free)
     failback = _yes_no(number, options.get("failback"), mistakes)
+    on_failure = _on_failure(number, options.get("on-failure"), mistakes)
     if mistakes.total > before:
         return None
     if only and not set(prefer) <= set(only):
         at = options["prefer"]
         warnings.add(number, at.column, at.text, LEFT_OUT, "name it in only=, too, or in neither")
-    return Wish(group.text, words[1].text, prefer, only, failback=failback, line=number)
+    if on_failure is not None and len(only) == 1:
+        at = options["on-failure"]
+        problem = "only= leaves no other node to move to"
+        warnings.add(number, at.column, at.text, problem, "name another node in only=, or drop one")
+    level = words[1].text
+    return Wish(group.text, level, prefer, only, failback, line=number, on_failure=on_failure)
 
 
 def _read_options(
@@ -236,6 +250,21 @@ def _yes_no(number: int, value: _Word | None, mistakes: Findings) -> bool:
     if value.text not in _YES_NO:
         mistakes.add(number, value.column, value.text, "neither yes nor no", "write yes or no")
     return _YES_NO.get(value.text, False)
+
+
+def _on_failure(number: int, value: _Word | None, mistakes: Findings) -> MoveAfter | None:
+    if value is None or value.text == STAY:
+        return None
+    found = _MOVE.fullmatch(value.text)
+    try:
+        within_s = seconds_in(found[2]) if found else 0.0
+    except ValueError:
+        within_s = 0.0
+    if found is None or not within_s or not 1 <= int(found[1]) <= REMEMBERED_MAX:
+        problem = f"neither {STAY} nor move:N/TIME"
+        mistakes.add(number, value.column, value.text, problem, _MOVE_RULE)
+        return None
+    return MoveAfter(int(found[1]), within_s)
 
 
 def _words(line: str) -> list[_Word]:

@@ -168,6 +168,7 @@ class GroupView(msgspec.Struct, frozen=True, kw_only=True):
     prefer: list[int] = []
     only: list[int] = []
     failback: bool = False
+    on_failure: str = "stay"
 
 
 class Shot(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from msgspec.structs import replace
+
 from mosha.core.seat import Mind
 from mosha.core.tables import BUILT_IN_LEVELS, STOP_LEVEL, Change, Cltab, Wish
 from mosha.errors import HostError, UsageError
@@ -35,8 +37,7 @@ def with_level(change: Change, cltab: Cltab | None, before: Wish | None) -> Chan
         level = USUAL_LEVEL if USUAL_LEVEL in levels else levels[0]
     else:
         raise UsageError(f"say which level: mosha set {group} LEVEL; it has {listed(levels)}")
-    wish = change.wish
-    return Change(Wish(group, level, wish.prefer, wish.only, wish.failback), change.named)
+    return Change(replace(change.wish, level=level), change.named)
 
 
 def check_nodes(wish: Wish, nodes: Collection[int]) -> None:

@@ -17,7 +17,7 @@ from mosha.core.problems import GROUP_KINDS, ProblemKind
 from mosha.core.quorum import Sight
 from mosha.core.seat import Mind
 from mosha.core.status import Status, TableVersion
-from mosha.core.tables import Wish
+from mosha.core.tables import STAY, Wish
 from mosha.core.timing import MARGIN_WARN, margin
 from mosha.formats import hastat
 from mosha.monitor.problems import problems, sentence
@@ -222,6 +222,7 @@ def _group(mind: Mind, group: str, around: Surroundings, now: float) -> hastat.G
         prefer=list(wish.prefer),
         only=list(wish.only),
         failback=wish.failback,
+        on_failure=str(wish.on_failure or STAY),
     )
 
 

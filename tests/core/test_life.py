@@ -39,6 +39,7 @@ def facts(shown: Local = ABSENT, **said: Any) -> Facts:
 
 CLAIMED = {"claimed": True}
 GRANTED = {"claimed": True, "granted": True}
+AGAIN, LOST = "fails again and again", "lost its lease"
 OWNED = {"claimed": True, "granted": True, "proven": True}
 LAPSED = {"claimed": True, "proven": True}
 UNWANTED = {"wanted": "stop"}
@@ -141,6 +142,14 @@ EXAMPLES = [
     ("H5.4 a failed test", facts(local("test", FAILED), **OWNED), "failed", Do.BAN),
     ("H5.19 failed at its level", facts(local("start", FAILED), **OWNED), "failed", Do.BAN),
     ("a failed plan", facts(local("plan", FAILED), **CLAIMED), "failed", Do.BAN),
+    ("it fails here again and again", facts(local("start"), **OWNED, gives_up=True), AGAIN, Do.BAN),
+    (
+        "… in the middle of a start",
+        facts(local("start", STARTING), **OWNED, gives_up=True),
+        *(AGAIN, Do.BAN),
+    ),
+    ("… and stops already", facts(STOPS, **OWNED, gives_up=True), "stopping", Do.WAIT),
+    ("… and lost its lease", facts(local("start"), **LAPSED, gives_up=True), LOST, Do.STOP),
     ("failback", facts(local("start"), **OWNED, yields=True), "gives way", Do.GIVE_WAY),
     (
         "no failback in the middle of a start",
@@ -246,6 +255,7 @@ def claims_possible() -> Iterator[dict[str, bool]]:
     for granted in (False, True):
         yield {"claimed": True, "granted": granted, "proven": True, "restarts": True}
         yield {"claimed": True, "granted": granted, "proven": True, "stops_again": True}
+    yield {"claimed": True, "granted": True, "proven": True, "gives_up": True}
     for granted, proven in ((True, True), (True, False), (False, True)):
         yield {"claimed": True, "granted": granted, "proven": proven, "superseded": True}
 
@@ -260,7 +270,7 @@ def possible() -> tuple[Facts, ...]:
     )
 
 
-RESTART_FLAGS = ("restarts", "claimed", "granted", "proven", "my_turn")
+RESTART_FLAGS = ("restarts", "gives_up", "claimed", "granted", "proven", "my_turn")
 UNSHOWN_FLAGS = ("unshown", "restarts", "claimed", "granted", "proven")
 
 
@@ -268,8 +278,8 @@ UNSHOWN_FLAGS = ("unshown", "restarts", "claimed", "granted", "proven")
 def imaginable() -> tuple[Facts, ...]:
     """Every combination of all flags, also those that contradict each other.
 
-    Those of a restart, and of a report on the way, are joined with what their rows look at: all of
-    them would be four times as many.
+    Those of a restart, of failures, and of a report on the way, are joined with what their rows
+    look at: all of them would be eight times as many.
     """
     return tuple(
         Facts(
@@ -326,7 +336,8 @@ def test_no_combination_breaks_what_the_promise_rests_on() -> None:
                 assert given.yields, given
                 assert given.granted, given
             case Do.BAN:
-                assert given.local.state is FAILED, given
+                failed = given.local.state is FAILED
+                assert failed or (given.gives_up and given.granted and given.here), given
                 assert given.claimed, given
             case Do.WAIT | Do.STOP_AGAIN:
                 pass

@@ -13,7 +13,7 @@ from mosha.core.explain import account
 from mosha.core.reasons import Explanation, Holds, Reason, is_known, known_groups
 from mosha.core.seat import Mind
 from mosha.core.status import Ban, NodeState, Receipt, TableVersion, Vote
-from mosha.core.tables import Wish
+from mosha.core.tables import MoveAfter, Wish
 from mosha.core.why import UNDER_WAY, why
 from mosha.core.why_not import why_not
 from tests.core.story import INC, G, Story, hactl, one_of_three
@@ -395,6 +395,7 @@ def test_a_group_is_known_by_a_table_or_a_status() -> None:
 
 
 def test_a_wish_is_told_with_the_options_that_stand_at_their_defaults() -> None:
-    assert wish_text(Wish(G, "start")) == "start prefer=any only=any failback=no"
-    full = Wish(G, "start", prefer=(2, 3), only=(2, 3, 4), failback=True)
-    assert wish_text(full) == "start prefer=2,3 only=2,3,4 failback=yes"
+    assert wish_text(Wish(G, "start")) == "start prefer=any only=any failback=no on-failure=stay"
+    moves = MoveAfter(3, 600.0)
+    full = Wish(G, "start", prefer=(2, 3), only=(2, 3, 4), failback=True, on_failure=moves)
+    assert wish_text(full) == "start prefer=2,3 only=2,3,4 failback=yes on-failure=move:3/10m"

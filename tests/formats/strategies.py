@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
+from mosha.core.failures import REMEMBERED_MAX
 from mosha.core.ladder import SIGNALS, Rung
 from mosha.core.lineage import PAST_MAX
 from mosha.core.status import (
@@ -24,7 +25,7 @@ from mosha.core.status import (
     Verb,
     Vote,
 )
-from mosha.core.tables import Cltab, Entry, Hactl, Mode, Options, Wish
+from mosha.core.tables import Cltab, Entry, Hactl, Mode, MoveAfter, Options, Wish
 from mosha.formats.clstat_words import COUNTED_MAX
 from mosha.formats.entry_options import OPTIONS, RUNGS_MAX
 from mosha.formats.names import is_name, one_line
@@ -102,6 +103,7 @@ def wishes(group: str, line: int = 0) -> st.SearchStrategy[Wish]:
         only=some,
         failback=st.booleans(),
         line=st.just(line),
+        on_failure=st.none() | st.builds(MoveAfter, st.integers(1, REMEMBERED_MAX), spans),
     )
 
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mosha.core.durations import span_text
 from mosha.core.ladder import Rung
 from mosha.core.tables import Mode, Options
-from mosha.formats.durations import SPAN_RULE, seconds_in, span_text
+from mosha.formats.durations import SPAN_RULE, seconds_in
 from mosha.formats.entry_options import OPTIONS, mode_text, read_mode
 from tests.formats.strategies import spans
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from mosha.core.tables import Hactl, Wish
+from mosha.core.tables import Hactl, MoveAfter, Wish
 from mosha.errors import UsageError
 from mosha.formats.hactl import (
     hactl_warnings,
@@ -89,7 +90,7 @@ def test_options_say_where_a_group_shall_run() -> None:
         pytest.param(
             "g start foo=1 prefr=2\n",
             [
-                "hactl:1:9: unknown option: 'foo=1'; the options are prefer, only, failback",
+                "hactl:1:9: unknown option: 'foo=1'; the options are prefer, only, failback, on-",
                 "hactl:1:15: unknown option: 'prefr=2'; did you mean 'prefer'? the options are",
             ],
             id="unknown options",
@@ -104,6 +105,19 @@ def test_options_say_where_a_group_shall_run() -> None:
                 "hactl:1:42: neither yes nor no: 'maybe'; write yes or no",
             ],
             id="bad values",
+        ),
+        pytest.param(
+            "a start on-failure=move\nb start on-failure=move:0/9m on-failure=stay\n"
+            "c start on-failure=move:21/9m\nd start on-failure=move:3/0\ne start on-failure=stop\n",
+            [
+                "hactl:1:20: neither stay nor move:N/TIME: 'move'; write stay or move:N",
+                "hactl:2:20: neither stay nor move:N/TIME: 'move:0/9m'; write stay or",
+                "hactl:2:30: on-failure is given twice: 'on-failure=stay'; keep one",
+                "hactl:3:20: neither stay nor move:N/TIME: 'move:21/9m'; write stay or",
+                "hactl:4:20: neither stay nor move:N/TIME: 'move:3/0'; write stay or",
+                "hactl:5:20: neither stay nor move:N/TIME: 'stop'; write stay or",
+            ],
+            id="what is no answer to failures",
         ),
         pytest.param(
             "g start only=2,2 prefer=1 prefer=3\n",
@@ -150,7 +164,17 @@ def test_ignored_words_and_doubled_groups_are_warned_about() -> None:  # HC-07, 
     assert _warned("g start prefer=4 only=1,2\n") == [
         f"{outside}; name it in only=, too, or in neither"
     ]
+    alone = "hactl:1:27: only= leaves no other node to move to: 'move:3/10m'"
+    assert _warned("g start only=1 on-failure=move:3/10m\n") == [
+        f"{alone}; name another node in only=, or drop one"
+    ]
     assert _warned("g start # c\n") == []
+
+
+def test_what_shall_follow_on_failures_is_read() -> None:
+    table = parse_hactl(b"g start on-failure=move:3/10m\nh start on-failure=stay\n", "hactl")
+    assert table.wishes["g"].on_failure == MoveAfter(3, 600.0)
+    assert table.wishes["h"].on_failure is None
 
 
 def test_a_command_line_is_read_as_a_line_but_without_leniency() -> None:
@@ -192,12 +216,7 @@ def test_after_setting_a_wish_it_is_what_holds(groups: list[str], noise: str, wi
     changed = set_wish(text, wish)
     said = parse_hactl(changed.encode(), "hactl").wishes
     held = said[wish.group]
-    assert (held.level, held.prefer, held.only, held.failback) == (
-        wish.level,
-        wish.prefer,
-        wish.only,
-        wish.failback,
-    )
+    assert replace(held, line=0) == replace(wish, line=0)
     assert {g: w.level for g, w in said.items() if g != wish.group} == dict.fromkeys(
         (group for group in groups if group != wish.group), "stop"
     )
@@ -264,6 +283,13 @@ def test_the_example_is_valid_and_has_no_warnings() -> None:
         ),
         ("g start prefer= only=", "g stop prefer=2 only=2", "g start"),
         ("g start prefer=2", "", "g start prefer=2"),
+        ("g stop", "g start on-failure=move:3/600", "g stop on-failure=move:3/10m"),
+        ("g start on-failure=stay", "g start on-failure=move:3/9s", "g start"),
+        (
+            "g start on-failure=move:1/90s",
+            "g stop only=1,2",
+            "g start only=1,2 on-failure=move:1/90s",
+        ),
     ],
 )
 def test_a_change_keeps_what_it_does_not_name(words: str, before: str, after: str) -> None:

@@ -1,7 +1,8 @@
 """One clinit: the real `core.supervisor`, with children made of nothing but time.
 
 A command is `take SECONDS` (ends well after that), `spawn SECONDS` (the same, and leaves a
-daemon behind) or `serve` (never ends by itself). Children obey INT and TERM after the stop
+daemon behind) or `serve` (never ends by itself). Faults make the first two hang, where a time limit
+ends them, and the last one fail again and again. Children obey INT and TERM after the stop
 time of their group, unless a fault makes them deaf; SIGKILL ends them at once.
 """
 
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from mosha.clinit.reports import group_report
 from mosha.core import group as groups
 from mosha.core import process_events
 from mosha.core import supervisor as sup
@@ -29,6 +31,10 @@ from tests.sim.tables import read_cltab
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
     from tests.sim.monitor import Monitor
+
+
+CRASH_S = 0.01
+"""So long a service lives that fails again and again."""
 
 
 class Child(Struct, eq=False):
@@ -135,8 +141,10 @@ class Clinit:
         return [self._local(name) for name in self.supervisor.units]
 
     def _local(self, name: str) -> Local:
-        group = self.supervisor.units[name].group
-        deadlines = group.deadlines
+        unit = self.supervisor.units[name]
+        group, deadlines = unit.group, unit.group.deadlines
+        moves = self.specs[name].move_after > 0
+        report = group_report(unit, group, 0, lambda _tag, _lines: ()) if moves else None
         return Local(
             group=name,
             level=group.level,
@@ -147,6 +155,7 @@ class Clinit:
             stop_at=deadlines.stop_at if deadlines else None,
             kill_at=deadlines.kill_at if deadlines else None,
             cause=group.cause,
+            entries=report.entries if report is not None else (),
         )
 
     # --- faults ----------------------------------------------------------------------
@@ -247,6 +256,8 @@ class Clinit:
                 self._refusal = text
             case sup.Gone(group):
                 self.machine.report(self, group, None)
+            case processes.TimedOut(entry):
+                self.machine.cover(f"rule {entry.mode.value} entry timed out")
             case units.Touched(group):
                 touched[group] = None
             case groups.LeaseEnded(group, deadline):
@@ -286,7 +297,13 @@ class Clinit:
         spawned = process_events.Spawned(launch.run, 1)
         self._soon(partial(self.feed, EntryEvent(entry.group, entry.tag, spawned)))
         verb, _, seconds = entry.command.partition(" ")
-        if verb != "serve":
+        spec = self.specs[entry.group]
+        if verb == "serve":
+            if self.machine.crashes(spec):
+                self.machine.after(CRASH_S, partial(self._kill, child, 1))
+        elif entry.options.timeout_s is not None and self.machine.hangs(spec):
+            self.machine.cover("fault entry hangs")
+        else:
             self.machine.after(float(seconds), partial(self._finish, child, verb))
 
     def _finish(self, child: Child, verb: str) -> None:

@@ -237,6 +237,8 @@ class Cluster:
             only = wish.only if wish else ()
             allowed = [m for m in healthy if wish and (not only or m.id in only)]
             may = frozenset(m.id for m in allowed if not self._banned(m, spec.name))
+            if wish and wish.on_failure and spec.move_after:  # it leaves where it always fails
+                may = may - frozenset(self.world.unfit) or may
             best = None
             if wish and wish.failback:
                 best = next((n for n in wish.prefer if n in may), None)

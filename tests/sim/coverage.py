@@ -9,7 +9,7 @@ from collections import Counter
 
 from mosha.core.life import ROWS
 from mosha.core.replication import TABLES
-from tests.sim.world import KINDS
+from tests.sim.world import FAILING, KINDS
 
 _DONE_TO_TABLES = ("adopt", "refuse", "fetched", "discard", "write")
 
@@ -44,7 +44,9 @@ EXERCISED: tuple[str, ...] = (
     *("note timeout_kept", "note status_withheld", "note writes_lost"),
     *("rule operator erred", "rule overlap attributed to a clock that stood still"),
     *("rule ghost looked for", "note ghost_killed"),
-    *(f"fault {kind}" for kind in KINDS),
+    *("fault service fails", "fault entry hangs"),
+    *("rule test entry timed out", "rule wait entry timed out"),
+    *(f"fault {kind}" for kind in (*KINDS, *FAILING)),
 )
 
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from mosha.core.timing import Timing, derive, unsafe
 from tests.sim.agenda import chance
+from tests.sim.failing import with_failing_entries
 from tests.sim.fate import FORGETTING, a_fate, a_fault
 from tests.sim.world import HIDING, KINDS, Fault, FenceSpec, GroupSpec, World
 
@@ -31,7 +32,12 @@ ADAPTIVE_DEAD = 0.4
 
 
 def draw(seed: int, storm: tuple[str, ...] = ()) -> World:
-    """Draw the world of a seed; `storm` makes it a small one with storms of these kinds.
+    """Draw the world of a seed; `storm` makes it a small one with storms of these kinds."""
+    return with_failing_entries(_drawn(seed, storm))
+
+
+def _drawn(seed: int, storm: tuple[str, ...]) -> World:
+    """Draw all but what `failing` adds.
 
     In a storm one fault of each kind begins within a fraction of T: that is how the schedules
     come about that need three or four things to go wrong together. A share of the ordinary

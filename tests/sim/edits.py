@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from mosha.core.replication import CLTAB, HACTL
-from mosha.core.tables import STOP_LEVEL, TEST_LEVEL, Cltab, Entry, Mode
+from mosha.core.tables import STOP_LEVEL, TEST_LEVEL, Cltab, Entry, Mode, Options
 from mosha.formats.cltab import render_cltab
 from mosha.formats.hactl import parse_wish, set_wish
 from tests.sim.tables import read_cltab
@@ -19,16 +19,19 @@ Edit = Callable[[list[Entry], GroupSpec], list[Entry]]
 
 def entries_of(spec: GroupSpec) -> list[Entry]:
     """Return the entries of one group."""
-    name = spec.name
+    name, limited = spec.name, Options(timeout_s=spec.limit_s or None)
     entries: list[Entry] = []
+
+    def ending(tag: str, level: str, mode: Mode, command: str) -> None:
+        entries.append(Entry(name, f"{name}{tag}", level, mode, command, options=limited))
+
     if spec.test_s:
-        entries.append(Entry(name, f"{name}t", TEST_LEVEL, Mode.TEST, f"take {spec.test_s}"))
+        ending("t", TEST_LEVEL, Mode.TEST, f"take {spec.test_s}")
     if spec.start_s or spec.daemon:
-        verb = "spawn" if spec.daemon else "take"
-        entries.append(Entry(name, f"{name}w", "start", Mode.WAIT, f"{verb} {spec.start_s}"))
+        ending("w", "start", Mode.WAIT, f"{'spawn' if spec.daemon else 'take'} {spec.start_s}")
     entries.append(Entry(name, f"{name}s", "start", Mode.RESPAWN, "serve"))
     entries.append(Entry(name, f"{name}o", "other", Mode.RESPAWN, "serve"))
-    entries.append(Entry(name, f"{name}z", STOP_LEVEL, Mode.WAIT, "take 0.001"))
+    ending("z", STOP_LEVEL, Mode.WAIT, "take 0.001")
     return entries
 
 
@@ -46,6 +49,7 @@ def first_hactl(specs: Iterable[GroupSpec]) -> bytes:
         words += [f"prefer={','.join(map(str, spec.prefer))}"] if spec.prefer else []
         words += [f"only={','.join(map(str, spec.only))}"] if spec.only else []
         words += ["failback=yes"] if spec.failback else []
+        words += [f"on-failure=move:{spec.move_after}/10m"] if spec.move_after else []
         lines.append(" ".join(words) + "\n")
     return "".join(lines).encode()
 

@@ -86,7 +86,7 @@ def a_fault(rng: random.Random, world: World, at: float, kind: str, focus: list[
             return replace(fault, lasts=round(t.heartbeat_s * 0.3 if quick else lasts, 4))
         case "die":
             return replace(fault, word=rng.choice(world.groups).name)
-        case "failtest":
+        case "failtest" | "crashloop" | "hangentry":
             some = tuple(sorted(rng.sample(world.ids, rng.randint(1, world.nodes))))
             word = rng.choice(world.groups).name
             return replace(fault, nodes=some, lasts=round(3 * lasts, 4), word=word)

@@ -13,6 +13,7 @@ from tests.sim.agenda import EPSILON_S, Clock, chance
 from tests.sim.clinit import Clinit
 from tests.sim.monitor import Monitor
 from tests.sim.tables import Disk
+from tests.sim.world import GroupSpec
 
 if TYPE_CHECKING:
     from tests.sim.cluster import Cluster
@@ -222,6 +223,20 @@ class Machine:
             return False
         self.cover("fault test fails")
         return True
+
+    def crashes(self, spec: GroupSpec) -> bool:
+        """Say whether a service of the group ends soon after each start, here and now."""
+        fault = self.weather.of("crashloop", self.id)
+        unfit = spec.move_after > 0 and self.id in self.cluster.world.unfit
+        if not unfit and (fault is None or fault.word != spec.name):
+            return False
+        self.cover("fault service fails")
+        return True
+
+    def hangs(self, spec: GroupSpec) -> bool:
+        """Say whether entries of the group that have a time limit never end, here and now."""
+        fault = self.weather.of("hangentry", self.id)
+        return fault is not None and fault.word == spec.name and spec.limit_s > 0
 
 
 def scaled(t: Timing, factor: float) -> Timing:

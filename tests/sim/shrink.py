@@ -65,6 +65,7 @@ def _candidates(world: World) -> Iterator[World]:
         "reorder": False,
         "shared": False,
         "dead": (),
+        "unfit": (),
         "fence": FenceSpec(),
     }
     for name, value in plain.items():
@@ -72,6 +73,7 @@ def _candidates(world: World) -> Iterator[World]:
             yield replace(world, **{name: value})
     for k, spec in enumerate(world.groups):
         bare = replace(spec, prefer=(), only=(), failback=False, daemon=False, test_s=0.0)
+        bare = replace(bare, limit_s=0.0, move_after=0)
         if bare != spec:
             yield replace(world, groups=(*world.groups[:k], bare, *world.groups[k + 1 :]))
 
@@ -99,4 +101,5 @@ def _without_last_node(world: World) -> World | None:
         groups=groups,
         faults=tuple(faults),
         dead=tuple(n for n in world.dead if n != last),
+        unfit=tuple(n for n in world.unfit if n != last),
     )

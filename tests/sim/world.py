@@ -38,6 +38,8 @@ class GroupSpec(Struct, frozen=True):
     start_s: float = 0.0
     stop_s: float = 0.0
     daemon: bool = False
+    limit_s: float = 0.0  # the time limit of all entries that end by themselves; 0: none
+    move_after: int = 0  # `on-failure=move:N/10m`; 0: it stays
 
 
 class FenceSpec(Struct, frozen=True):
@@ -68,6 +70,7 @@ class World(Struct, frozen=True):
     chaos_s: float = 100.0
     calm_s: float = 100.0
     dead: tuple[int, ...] = ()
+    unfit: tuple[int, ...] = ()  # there the services of groups with `move_after` fail, to the end
     told_of: tuple[int, ...] = ()  # whose story is told; everybody's if empty
     every_state: bool = False  # each state of a group is told, not only where it comes to rest
 
@@ -122,10 +125,19 @@ KINDS: dict[str, float] = {
     "confirm": 1,  # an operator at `nodes` vouches for `others`: honest, says so of dead ones only
 }
 
+# Kinds that `failing` draws.
+FAILING: dict[str, float] = {
+    "crashloop": 2,  # services of the group `word` end soon after each start on `nodes`
+    "hangentry": 2,  # on `nodes`, entries of the group `word` that have a time limit never end
+}
+
 # Kinds that are nothing but weather: readers and writers ask for them.
-WEATHER = frozenset(
+HARMLESS = frozenset({"hangstop", "failtest", "slowlook", *FAILING})  # to what others see
+WEATHER = HARMLESS | frozenset(
     {"cut", "lag", "stale", "torn", "readerror", "hangread", "full", "hangwrite", "slow"}
-    | {"hangstop", "failtest", "slowlook"}
 )
 # Kinds that may keep what a node that lives writes from another, for as long as they last.
-HIDING = WEATHER - {"hangstop", "failtest", "slowlook"} | {"vanish", "standstill"}
+HIDING = WEATHER - HARMLESS | {
+    "vanish",
+    "standstill",
+}
