@@ -2,8 +2,10 @@
 
 clinit remembers when the respawn entries of a group failed (`core.failures`); so a monitor that
 is restarted forgets nothing. After N failures within TIME, if another node may have the group,
-this node stops it and bans itself as after a failed test, and the next one takes it. Where there is
-no other node the group stays, and is started again as without the option.
+this node stops it and bans itself as after a failed test, and the next one takes it. The ban lasts
+until the failures are forgotten, if that is longer: else it could end before the group was tried on
+all nodes, which would then go round for ever between those where it fails. Where there is no other
+node the group stays, and is started again as without the option.
 """
 
 from __future__ import annotations
@@ -70,6 +72,13 @@ def reason(mind: Mind, seat: Seat, now: float) -> str:
     told = f"failed {count} time{'s' * (count != 1)} in {span_text(wish.on_failure.within_s)}"
     told += f" (on-failure={wish.on_failure}), last entry {entry.tag}"
     return f"{told}: {last}" if last else told
+
+
+def ban_s(mind: Mind, seat: Seat) -> float:
+    """Return for how long this node keeps off a group that it gives up."""
+    wish = mind.wish(seat.group)
+    within_s = wish.on_failure.within_s if wish is not None and wish.on_failure is not None else 0.0
+    return max(mind.timing.ban_s, within_s)
 
 
 def prediction(mind: Mind, seat: Seat, now: float) -> str:

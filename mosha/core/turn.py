@@ -363,11 +363,13 @@ def _back_off(mind: Mind, seat: Seat, now: float, chance: float) -> None:
 
 
 def _ban(mind: Mind, seat: Seat, now: float) -> None:
-    local = mind.local(seat.group)
-    again = "" if local.state is GroupState.FAILED else giving_up.reason(mind, seat, now)
-    seat.ban_until = now + mind.timing.ban_s
-    seat.ban_reason, seat.moved_to = again or local.cause or "failed", None
-    mind.note("group_banned", group=seat.group, reason=seat.ban_reason, ban_s=mind.timing.ban_s)
+    local, ban_s = mind.local(seat.group), mind.timing.ban_s
+    reason = local.cause or "failed"
+    if local.state is not GroupState.FAILED:
+        ban_s, reason = giving_up.ban_s(mind, seat), giving_up.reason(mind, seat, now)
+    seat.ban_until = now + ban_s
+    seat.ban_reason, seat.moved_to = reason, None
+    mind.note("group_banned", group=seat.group, reason=seat.ban_reason, ban_s=ban_s)
     mind.changed()
 
 

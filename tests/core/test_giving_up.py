@@ -240,8 +240,11 @@ def test_why_says_nothing_of_failures_where_hactl_says_nothing() -> None:
     assert said(story, 1) == []
 
 
-def test_the_ban_lasts_as_any_other() -> None:
-    story = running()
-    fails(story, failing(1.0, 2.0, 3.0))
+@pytest.mark.parametrize(("within_s", "left_s"), [(600.0, 600.0), (TIMING.ban_s / 2, TIMING.ban_s)])
+def test_the_ban_lasts_until_the_failures_are_forgotten_or_as_any_other(
+    within_s: float, left_s: float
+) -> None:
+    story = running(Wish(G, "start", prefer=(1, 2), on_failure=MoveAfter(1, within_s)))
+    fails(story, failing(99.0))
     story.live(1.0)
-    assert story.files[1].bans[G].left_s == pytest.approx(TIMING.ban_s, abs=2.0)
+    assert story.files[1].bans[G].left_s == pytest.approx(left_s, abs=2.0)

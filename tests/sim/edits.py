@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from mosha.core.replication import CLTAB, HACTL
-from mosha.core.tables import STOP_LEVEL, TEST_LEVEL, Cltab, Entry, Mode, Options
+from mosha.core.tables import STOP_LEVEL, TEST_LEVEL, Cltab, Entry, Mode, MoveAfter, Options
 from mosha.formats.cltab import render_cltab
 from mosha.formats.hactl import parse_wish, set_wish
 from tests.sim.tables import read_cltab
@@ -49,7 +49,8 @@ def first_hactl(specs: Iterable[GroupSpec]) -> bytes:
         words += [f"prefer={','.join(map(str, spec.prefer))}"] if spec.prefer else []
         words += [f"only={','.join(map(str, spec.only))}"] if spec.only else []
         words += ["failback=yes"] if spec.failback else []
-        words += [f"on-failure=move:{spec.move_after}/10m"] if spec.move_after else []
+        if spec.move_after:
+            words.append(f"on-failure={MoveAfter(spec.move_after, spec.move_within_s)}")
         lines.append(" ".join(words) + "\n")
     return "".join(lines).encode()
 

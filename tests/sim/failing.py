@@ -16,6 +16,9 @@ from tests.sim.world import FAILING, GroupSpec, World
 SHARE = 0.3
 """So many worlds have them."""
 
+# For how many T failures are remembered: longer than it takes to try all nodes of a world.
+MEMORY = 20
+
 # More than the signals of a stop take: what hangs when the faults end is ended by them.
 LADDER_S = 20.0
 
@@ -63,5 +66,6 @@ def _spec(rng: random.Random, world: World, spec: GroupSpec, *, unfit: bool) -> 
         spec,
         limit_s=rng.choice((0.0, 3 * takes_s)),
         move_after=move_after,
+        move_within_s=MEMORY * world.timing.timeout_s,
         failback=spec.failback and not (unfit and move_after),
     )

@@ -39,7 +39,8 @@ class GroupSpec(Struct, frozen=True):
     stop_s: float = 0.0
     daemon: bool = False
     limit_s: float = 0.0  # the time limit of all entries that end by themselves; 0: none
-    move_after: int = 0  # `on-failure=move:N/10m`; 0: it stays
+    move_after: int = 0  # `on-failure=move:N/TIME`; 0: it stays
+    move_within_s: float = 600.0
 
 
 class FenceSpec(Struct, frozen=True):
