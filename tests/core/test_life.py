@@ -270,7 +270,8 @@ def possible() -> tuple[Facts, ...]:
     )
 
 
-RESTART_FLAGS = ("restarts", "gives_up", "claimed", "granted", "proven", "my_turn")
+RESTART_FLAGS = ("restarts", "claimed", "granted", "proven", "my_turn")
+FAILURE_FLAGS = ("gives_up", "claimed", "granted", "proven")
 UNSHOWN_FLAGS = ("unshown", "restarts", "claimed", "granted", "proven")
 
 
@@ -288,7 +289,7 @@ def imaginable() -> tuple[Facts, ...]:
             told=told,
             **({"unshown": bool(told)} | dict(zip(names, bits, strict=True))),
         )
-        for names in (FLAGS, RESTART_FLAGS, UNSHOWN_FLAGS)
+        for names in (FLAGS, RESTART_FLAGS, FAILURE_FLAGS, UNSHOWN_FLAGS)
         for shown, wanted, told, bits in product(
             *(locals_unlike(), WANTED, ("", "start", STOP_LEVEL)),
             product((False, True), repeat=len(names)),
