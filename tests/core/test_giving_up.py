@@ -9,17 +9,8 @@ from mosha.core.entries import EntryReport
 from mosha.core.failures import REMEMBERED_MAX
 from mosha.core.ladder import Limits
 from mosha.core.life import Do
-from mosha.core.process import (
-    AlarmRang,
-    Exit,
-    Exited,
-    Process,
-    SpawnFailed,
-    Started,
-    StopAsked,
-    advance,
-    new_process,
-)
+from mosha.core.process import Process, advance, new_process
+from mosha.core.process_events import AlarmRang, Exit, Exited, SpawnFailed, Started, StopAsked
 from mosha.core.process_table import ProcessState
 from mosha.core.reasons import Holds, Reason
 from mosha.core.seat import Mind, Seat

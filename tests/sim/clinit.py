@@ -21,7 +21,7 @@ from mosha.core import supervisor as sup
 from mosha.core import unit as units
 from mosha.core.life import Local
 from mosha.core.node import Renewal
-from mosha.core.process_events import Exit, Scope
+from mosha.core.process_events import Exit, Scope, TimedOut
 from mosha.core.replication import CLTAB
 from mosha.core.supervisor import EntryEvent, Supervisor
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
@@ -256,7 +256,7 @@ class Clinit:
                 self._refusal = text
             case sup.Gone(group):
                 self.machine.report(self, group, None)
-            case processes.TimedOut(entry):
+            case TimedOut(entry):
                 self.machine.cover(f"rule {entry.mode.value} entry timed out")
             case units.Touched(group):
                 touched[group] = None
