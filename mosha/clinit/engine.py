@@ -74,6 +74,7 @@ class Engine:
         self._turns = Turns()
         self._orders: deque[Iterator[None]] = deque()  # of each event what is to be done yet
         self._urgent = self._put_off = False
+        self._late = False  # what is told was put off, or comes behind such
         self._busy = False
         self._answer: Answer | None = None
         self._alarm = Alarm(self._pass_time)
@@ -100,6 +101,7 @@ class Engine:
 
     def _go_on(self) -> None:
         self._busy = True
+        self._late = bool(self._orders)
         try:
             self._decide()
             self._carry_out()
@@ -276,6 +278,11 @@ class Engine:
         return []
 
     def _tell(self, effect: Effect, pids: list[int]) -> None:
+        """Tell of an effect.
+
+        What comes late tells how it is now. The listeners may have heard that already, and must
+        not be taken back: a group that seems to have stopped again gives up its claim.
+        """
         match effect:
             case Shown():
                 self._show(effect)
@@ -303,7 +310,8 @@ class Engine:
                 self._tell_lease_ended(effect)
             case Gone(group):
                 self.on_change()
-                self.news.tell(Update(gone=(group,)))
+                if not self._late or group not in self.supervisor.units:
+                    self.news.tell(Update(gone=(group,)))
 
     def _tell_lease_ended(self, ended: LeaseEnded) -> None:
         """Log a deadline that passed; a kill too late for the arithmetic may mean two owners."""
@@ -328,7 +336,8 @@ class Engine:
         # then there is nothing to report, and `Gone` follows.
         unit = self.supervisor.units.get(after.name)
         if unit is not None and self.news.heard:
-            self.news.tell(Update(groups=(self._report(unit, after),)))
+            group = unit.group if self._late else after
+            self.news.tell(Update(groups=(self._report(unit, group),)))
         logs.get().info(
             "group_changed",
             **{"group": after.name, "from": f"{before.level} {before.state}".strip()},

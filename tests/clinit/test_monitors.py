@@ -13,6 +13,7 @@ from pathlib import Path
 from signal import Signals
 
 import anyio
+import msgspec
 import pytest
 
 from mosha.clinit.boxes import Key, Left
@@ -24,7 +25,7 @@ from mosha.clinit.requests import Requests
 from mosha.clinit.table import Reading, TableFile
 from mosha.clinit.turns import SLICE_S
 from mosha.clock import boottime
-from mosha.control.protocol import Message, Reply, Subscribe, Tell
+from mosha.control.protocol import GroupReport, Message, Reply, Subscribe, Tell, Update
 from mosha.control.server import Client, ServerLimits
 from mosha.core.group import Deadlines, TimePassed, Told
 from mosha.core.process_events import Scope
@@ -262,6 +263,32 @@ async def test_a_kill_comes_before_what_was_put_off_and_takes_all_of_it_along(
         assert boxes.calls[0] == "kill g3"
         assert boxes.calls.count("shown") > 5
         assert not engine._orders
+
+
+async def test_no_report_that_was_put_off_takes_a_listener_back(
+    tmp_path: Path, writers: list[asyncio.StreamWriter]
+) -> None:
+    async with engine_of(tmp_path / "s", 5, managed=False) as (engine, _, __):
+        engine.on_change = lambda: burn(2 * SLICE_S)
+        for n in range(5):
+            engine.happen(Told(f"g{n}", "stop", 1))
+        engine.happen(Told("g4", "start", 2))
+        assert engine._orders
+        ours, theirs = socket.socketpair()
+        reader, _writer = await asyncio.open_unix_connection(sock=ours)
+        _reader, writer = await asyncio.open_unix_connection(sock=theirs)
+        writers += [writer, _writer]
+        engine.news.subscribe(Client(writer, os.getpid(), ServerLimits(), 1))
+        seen = {group.group: group for group in engine.full_update(()).groups}
+        assert seen["g4"].wanted == "start"
+        await until(lambda: not engine._orders)
+        engine.news.tell(Update(halting=True))
+        told: list[GroupReport] = []
+        while not (update := msgspec.json.decode(await reader.readline(), type=Update)).halting:
+            told += update.groups
+        assert {(group.wanted, group.term) for group in told if group.group == "g4"} == {
+            ("start", 2)
+        }
 
 
 async def test_that_one_group_cannot_be_killed_spares_no_other_and_ends_clinit(

@@ -227,6 +227,13 @@ CLINIT: tuple[ShellMutant, ...] = (
         "test_a_kill_comes_before_what_was_put_off_and_takes_all_of_it_along",
     ),
     M(
+        "a report that was put off says how it is now",
+        "clinit/engine.py",
+        "            group = unit.group if self._late else after\n",
+        "            group = after\n",
+        "clinit/test_monitors.py::test_no_report_that_was_put_off_takes_a_listener_back",
+    ),
+    M(
         "that one group cannot be killed spares no other",
         "clinit/engine.py",
         "                failed = error\n",
