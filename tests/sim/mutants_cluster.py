@@ -24,9 +24,9 @@ CLUSTER: tuple[Mutant, ...] = (
     Mutant(
         "bans of others ignored",
         "placement",
-        "mosha.core.view",
-        "and group not in status.bans",
-        "",
+        "mosha.core.eligibility",
+        "ban = status.bans.get(self.group) if status is not None else None",
+        "ban = None",
         scenario="failed-test-seeks-a-node",
     ),
     Mutant(
@@ -144,9 +144,9 @@ CLUSTER: tuple[Mutant, ...] = (
     Mutant(
         "a lost quorum stops nothing",
         "O4",
-        "mosha.core.candidacy",
-        "if mind.view.sight is Sight.NO:",
-        "if False:",
+        "mosha.core.eligibility",
+        "return case.mind.view.sight is not Sight.NO",
+        "return True",
         scenario="partition-2-2",
     ),
     # --- fencing ---
