@@ -315,8 +315,8 @@ def _timeout(world: World, chance: random.Random, kind: str, at: float) -> Fault
 
 AFTERWARDS = {
     "lose_state": ("", "kill_monitor", "kill_node"),
-    "lose_rundir": ("kill_monitor", "kill_node"),
-    "lose_sockets": ("kill_node",),
+    "lose_rundir": ("", "kill_monitor", "kill_node"),
+    "lose_sockets": ("", "kill_monitor", "kill_node"),
     "other_rundir": ("", "kill_node"),
 }
 """What else may happen to a node when it has lost its memory, or what leads to it."""

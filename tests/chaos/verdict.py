@@ -40,15 +40,27 @@ EXPECTED = frozenset(
 )
 """Events of level warning and above that faults of these kinds explain."""
 
+_PLACE = ("socket_restored", "socket_lost", "lock_passed_over", "clinit_unreachable", "place_lost")
+
 EXPLAINED: dict[str, tuple[str, ...]] = {
     "no_descriptors": (
         "client_refused",
         "entry_failed",
+        "entry_not_started",
         "guard_failed",
         "memory_failed",
         "watch_failed",
     ),
-    "no_threads": ("entry_failed", "guard_failed", "memory_failed", "watch_failed"),
+    "no_threads": (
+        "entry_failed",
+        "entry_not_started",
+        "guard_failed",
+        "memory_failed",
+        "watch_failed",
+    ),
+    "kill_forkserver": ("entry_not_started",),
+    "kill_daemons": ("entry_not_started",),
+    "stop_forkserver": ("entry_not_started",),
     "log_stopped": ("output_dropped",),
     "log_gone": ("output_dropped",),
     "log_full": ("output_dropped",),
@@ -56,7 +68,8 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
     "old_clstat": ("namesake_found", "writes_lost"),
     "old_clstat_dead": ("writes_lost", "status_withheld"),
     "lose_state": ("status_withheld", "writes_lost", "memory_failed"),
-    "lose_rundir": ("status_withheld", "writes_lost", "memory_failed"),
+    "lose_rundir": ("status_withheld", "writes_lost", "memory_failed", *_PLACE),
+    "lose_sockets": _PLACE,
     "other_rundir": ("status_withheld", "writes_lost", "memory_failed"),
     "other_timeout": ("timeout_kept",),
 }
