@@ -111,6 +111,8 @@ EVENTS: dict[str, str] = {
     "group_told": "clinit is told a level for a group, and which row asked for it",
     "group_adopted": "a group that was running already goes on under its claim",
     "group_banned": "a group failed here and is kept away from this node for a while",
+    "move_began": "an operator moves the group: this node keeps off it until it has arrived",
+    "move_ended": "the group has arrived where an operator moved it, or cannot run there",
     "ban_ended": "this node may take the group again",
     "tell_refused": "clinit refused a level",
     # the monitor's fencing

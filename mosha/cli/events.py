@@ -19,7 +19,7 @@ from mosha.cli.output import go_on
 from mosha.cli.settings import settings_to_ask
 from mosha.control.client import NoAnswerError, open_streams
 from mosha.control.protocol import AskEvents, MonitorReply
-from mosha.core.transitions import ABSENT
+from mosha.core.transitions import ABSENT, MOVING
 from mosha.errors import HostError
 from mosha.formats.happenings import Happening, parse_happenings
 from mosha.formats.settings import Settings
@@ -125,6 +125,8 @@ def sentence(one: Happening) -> str:
     """Return an event in words, without its time."""
     # With a cause it has not ended by itself: its node has gone.
     after = "gone" if one.cause else _ENDED.get(one.kind, "gone")
+    if one.before == MOVING:
+        after = "the move is over"
     change = one.after if one.after != ABSENT else after
     if one.before != ABSENT and (one.after != ABSENT or one.kind == "group"):
         change = f"{one.before} -> {change}"

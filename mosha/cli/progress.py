@@ -15,6 +15,7 @@ import click
 from msgspec import Struct
 
 from mosha.cli.ask import ask_report
+from mosha.core.orders import MOVED
 from mosha.core.status import SETTLED, STOPPED, GroupState
 from mosha.core.tables import STOP_LEVEL
 from mosha.formats.hastat import GroupView, Instance, Report
@@ -22,9 +23,6 @@ from mosha.formats.settings import Settings
 
 LOOK_EVERY_S = 0.3
 WAIT_LIMIT_S = 300.0
-MOVED = "moved "
-"""So begins the reason of a ban that is a move by an operator (mosha/core/orders.py)."""
-
 wait_option = click.option("--wait", is_flag=True, help="Return only when that has come about.")
 limit_option = click.option(
     "--limit",

@@ -17,6 +17,9 @@ from mosha.core.status import GroupState, NodeState, Order, Stamp, Status, Verb
 ORDER_MIN_S = 30.0
 """So long an order stands at the least: each node reads each other once a heartbeat."""
 
+MOVED = "moved "
+"""So begins the reason of a ban that is a move."""
+
 ORDERS_MAX = 64
 """How many orders stand at once; the oldest goes."""
 
@@ -118,9 +121,9 @@ def _move(mind: Mind, order: Order, now: float) -> None:
         _end_ban(mind, order.group)
     elif order.node or seat.claim is not None:
         to = f"to node {order.node}" if order.node else "away"
-        seat.ban_until, seat.ban_reason = now + mind.timing.ban_s, f"moved {to} by an operator"
+        seat.ban_until, seat.ban_reason = now + mind.timing.ban_s, f"{MOVED}{to} by an operator"
         seat.moved_to = order.node
-        mind.note("group_banned", group=seat.group, reason=seat.ban_reason)
+        mind.note("move_began", group=seat.group, to=order.node, reason=seat.ban_reason)
         mind.changed()
     mind.wake((order.group,))
 
@@ -169,8 +172,12 @@ def _end_ban(mind: Mind, group: str) -> None:
 
 def lift(mind: Mind, seat: Seat) -> None:
     """End a ban."""
+    moved = seat.moved_to is not None
     seat.ban_until, seat.ban_reason, seat.moved_to = NEVER, "", None
-    mind.note("ban_ended", group=seat.group)
+    if moved:
+        mind.note("move_ended", group=seat.group)
+    else:
+        mind.note("ban_ended", group=seat.group)
     mind.changed()
 
 

@@ -13,9 +13,13 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from mosha.core import explain
+from mosha.core.orders import MOVED
 from mosha.core.peers import Standing
 from mosha.core.seat import Mind
 from mosha.core.status import Status
+
+MOVING = "moves away"
+"""A ban that is a move by an operator."""
 
 ABSENT = "-"
 """How a group is on a node that says nothing of it."""
@@ -93,13 +97,18 @@ def _groups(mind: Mind) -> Iterator[tuple[Subject, Fact]]:
             )
     for group, seat in mind.seats.items():
         if seat.ban_reason:
-            yield Subject("ban", group, mind.me), Fact("banned", seat.ban_reason)
+            yield Subject("ban", group, mind.me), _ban(seat.ban_reason)
     for status in _counted(mind):
         for group, line in status.groups.items():
             if line.active:
                 yield Subject("group", group, status.node), Fact(f"{line.level} {line.state}")
         for group, ban in status.bans.items():
-            yield Subject("ban", group, status.node), Fact("banned", ban.reason)
+            yield Subject("ban", group, status.node), _ban(ban.reason)
+
+
+def _ban(reason: str) -> Fact:
+    """Return that a node keeps off a group: it failed there, or an operator moves it away."""
+    return Fact(MOVING if reason.startswith(MOVED) else "banned", reason)
 
 
 def _entries(mind: Mind) -> Iterator[tuple[Subject, Fact]]:

@@ -11,7 +11,7 @@ import pytest
 
 from mosha.cli.events import sentence
 from mosha.control.protocol import AskEvents, MonitorReply, MonitorRequest
-from mosha.core.transitions import Transition
+from mosha.core.transitions import MOVING, Transition
 from mosha.formats.happenings import (
     Happening,
     happening,
@@ -33,6 +33,8 @@ SEEN = [
     Transition("table", "hactl", 2, "refused", "-", ""),
     Transition("ban", "web", 2, "-", "banned", "exit 1"),
     Transition("ban", "web", 2, "banned", "-", ""),
+    Transition("ban", "web", 2, "-", MOVING, "moved to node 3 by an operator"),
+    Transition("ban", "web", 2, MOVING, "-", ""),
     Transition("clinit", "", 1, "-", "does not answer", ""),
     Transition("clinit", "", 1, "does not answer", "-", ""),
     Transition("entry", "web", 2, "-", "webd pausing", "exit 1: no port"),
@@ -50,6 +52,8 @@ TOLD = [
     "hactl on node 2: taken again",
     "web on node 2: banned (exit 1)",
     "web on node 2: ban ended",
+    "web on node 2: moves away (moved to node 3 by an operator)",
+    "web on node 2: the move is over",
     "clinit of node 1: does not answer",
     "clinit of node 1: answers again",
     "web on node 2: webd pausing (exit 1: no port)",

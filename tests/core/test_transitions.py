@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from mosha.core.orders import MOVED
 from mosha.core.quorum import Sight
 from mosha.core.status import Ban, NodeState, Trouble, TroubleKind
-from mosha.core.transitions import ABSENT, Transition, picture, transitions
+from mosha.core.transitions import ABSENT, MOVING, Transition, picture, transitions
 from tests.core.story import G, Story, one_of_three
 from tests.core.test_explain import at, mind, only_3_is_stale, says, without_quorum
 
@@ -82,6 +83,13 @@ def test_a_lost_quorum_comes_first_and_is_counted_out() -> None:
     first, *_ = transitions(before, picture(mind(without_quorum())))
     assert (first.kind, first.before, first.after) == ("quorum", Sight.YES, Sight.NO)
     assert first.cause.startswith("1 of 3 nodes fresh")
+
+
+def test_a_move_by_an_operator_is_no_ban() -> None:
+    story = one_of_three()
+    reason = f"{MOVED}to node 3 by an operator"
+    found = changes(story, lambda: story.hear(1, says(2, bans={G: Ban(240, reason)})))
+    assert found == [Transition("ban", G, 2, ABSENT, MOVING, reason)]
 
 
 def test_bans_refused_tables_and_shots_are_events_too() -> None:

@@ -44,7 +44,7 @@ CAUSED = frozenset(
     {"vote_released", "claim_withdrawn", "claim_released", "group_told", "silence_ended"}
 )
 # Notes of a node that tried to run a group and could not.
-FAILURES = frozenset({"group_banned", "tell_refused"})
+FAILURES = frozenset({"group_banned", "move_began", "tell_refused"})
 
 
 class Outcome(Struct):

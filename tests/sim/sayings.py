@@ -15,6 +15,8 @@ SAYINGS: dict[str, str] = {
     "ghost_killed": "kills {group}, term {term}: node {peer} runs it under a higher one",
     "group_told": "tells {group} {to}: {cause}",
     "group_adopted": "goes on with {group}, term {term}",
+    "move_began": "is told to let {group} move: {reason}",
+    "move_ended": "may take {group} again, which was moved",
     "group_banned": "bans itself from {group}: {reason}",
     "peer_changed": "finds node {peer} {to}",
     "electorate_changed": "counts with the nodes {nodes} from now on",
