@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CLTAB = "/etc/cltab"
 DEFAULT_SOCKET = "/var/run/clinit/clinit.s"
+DEFAULT_CLSTAT = "/var/run/clinit/clstat"
 # Longer than a daemon waits for a cltab on a file system that hangs.
 CALL_LIMIT_S = 20.0
 # How the original's pod says "re-read" (C4.14), and how its script did.
@@ -95,7 +96,8 @@ class _Script(Command):
 @click.option(
     "--clstat",
     type=click.Path(path_type=Path),
-    help="With -d: where to write the status; `:::clstat:PATH` in cltab overrides it.",
+    help="With -d: where to write the status; `:::clstat:PATH` in cltab overrides it.  [default:"
+    f" {DEFAULT_CLSTAT}, if the socket is at its default too]",
 )
 @click.option(
     "--state-dir",
@@ -199,12 +201,26 @@ def _run(given: _Given) -> int:
 
     reply = call(given.socket, _request(given), CALL_LIMIT_S)
     text, *more = reply.text.splitlines() or [""]
-    click.echo(text, err=not reply.ok)  # the original's words, and nothing before them (C4.1)
+    # The original's words, and nothing before them (C4.1). It says nothing of a re-read and a
+    # shutdown: its stdout is kept (C4.16).
+    silent = given.shutdown or not given.words or given.words in REREAD_WORDS
+    click.echo(text, err=silent or not reply.ok)
     for line in more:
         click.echo(line, err=True)
-    if given.verbose and reply.ok and not given.shutdown:
-        _print_groups(given.socket)
+    if given.verbose:
+        _print_groups(given.socket, may_be_gone=given.shutdown)
     return AS_WANTED if reply.ok else NOT_AS_WANTED
+
+
+def clstat_of(given: Path | None, socket: Path, *, managed: bool) -> Path | None:
+    """Return where a daemon writes its clstat, None for nowhere.
+
+    Without a word it is the original's place, but only beside the original's socket: two daemons
+    must not write one file. Under a monitor, which writes a fuller one, there is none.
+    """
+    if given is not None or managed or socket != Path(DEFAULT_SOCKET):
+        return given
+    return Path(DEFAULT_CLSTAT)
 
 
 def _request(given: _Given) -> ClinitRequest:
@@ -218,11 +234,16 @@ def _request(given: _Given) -> ClinitRequest:
     return Tell(group=group, level=given.words[-1], node=given.node)
 
 
-def _print_groups(path: Path) -> None:
+def _print_groups(path: Path, *, may_be_gone: bool) -> None:
     from mosha.control.calls import call  # noqa: PLC0415
     from mosha.control.protocol import Ask  # noqa: PLC0415
 
-    update = call(path, Ask(), CALL_LIMIT_S).update
+    try:
+        update = call(path, Ask(), CALL_LIMIT_S).update
+    except HostError:
+        if not may_be_gone:
+            raise
+        return  # it has ended, and all groups with it
     for report in sorted(update.groups, key=lambda report: report.group) if update else ():
         click.echo(f"{report.group} {report.level} {report.state}")
 
@@ -255,7 +276,7 @@ def _be_daemon(given: _Given) -> int:
     options = ClinitOptions(
         cltab=given.cltab,
         socket=given.socket,
-        clstat=given.clstat,
+        clstat=clstat_of(given.clstat, given.socket, managed=given.managed),
         state_dir=given.state_dir or given.socket.with_name(f"{given.socket.name}.state"),
         cgroup=given.cgroup,
         managed=given.managed,

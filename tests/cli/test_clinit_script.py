@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mosha.cli.clinit import clstat_of
 from tests.waiting import wait_until
 
 COMMAND = [sys.executable, "-m", "mosha.cli.clinit"]
@@ -56,9 +57,9 @@ def said(done: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
 def test_the_replies_are_the_originals_and_so_is_where_they_go_c4_1(run: Run) -> None:
     assert said(run("g", "1")) == (0, "level transition started\n", "")
     assert said(run("x", "1")) == (1, "", "no such group: x\n")
-    assert said(run()) == (0, "re-read\n", "")
-    assert said(run("::ALL::", "::REREAD::")) == (0, "re-read\n", "")
-    assert said(run(":::ALL:::", ":::REREAD:::")) == (0, "re-read\n", "")
+    assert said(run()) == (0, "", "re-read\n")
+    assert said(run("::ALL::", "::REREAD::")) == (0, "", "re-read\n")
+    assert said(run(":::ALL:::", ":::REREAD:::")) == (0, "", "re-read\n")
 
 
 @pytest.mark.usefixtures("daemon")
@@ -74,12 +75,42 @@ def test_v_prints_the_groups_after_the_action_c4_16(run: Run, short_dir: Path) -
     run("g", "1")
     wait_until(lambda: (short_dir / "clstat").read_text().count("\n") == 2)
     wait_until(lambda: "g 1 DONE" in (short_dir / "clstat").read_text())
-    assert said(run("-v")) == (0, "re-read\ng 1 DONE\nh 1 FAILED\n", "")
+    lines = "g 1 DONE\nh 1 FAILED\n"
+    assert said(run("-v")) == (0, lines, "re-read\n")
+    assert said(run("-v", "nope", "1")) == (1, lines, "no such group: nope\n")
+
+
+def test_v_prints_the_groups_at_a_shutdown_too_if_there_is_time_c4_16(
+    run: Run, daemon: subprocess.Popen[bytes]
+) -> None:
+    run("g", "1")
+    status, out, err = said(run("-v", "-k"))
+    assert daemon.wait(20) == 0
+    assert (status, err) == (0, "all groups halting\n")
+    assert out == "" or out.startswith("g ")
+
+
+@pytest.mark.parametrize(
+    ("given", "socket", "managed", "path"),
+    [
+        (None, "/var/run/clinit/clinit.s", False, "/var/run/clinit/clstat"),
+        (None, "/run/other.s", False, None),
+        (None, "/var/run/clinit/clinit.s", True, None),
+        ("/x/clstat", "/run/other.s", False, "/x/clstat"),
+    ],
+    ids=["as the original", "another socket", "under a monitor", "named"],
+)
+def test_a_daemon_writes_the_clstat_of_the_original_at_the_places_of_the_original(
+    *, given: str | None, socket: str, managed: bool, path: str | None
+) -> None:
+    named = Path(given) if given else None
+    wanted = Path(path) if path else None
+    assert clstat_of(named, Path(socket), managed=managed) == wanted
 
 
 def test_k_ends_the_daemon_c8_3(run: Run, daemon: subprocess.Popen[bytes], short_dir: Path) -> None:
     run("g", "1")
-    assert said(run("-k")) == (0, "all groups halting\n", "")
+    assert said(run("-k")) == (0, "", "all groups halting\n")
     assert daemon.wait(10) == 0
     assert {path.name for path in short_dir.iterdir()} == {"cltab", "log", "s.state"}
 
