@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from mosha.core import life
-from mosha.core.problems import ProblemKind
 from mosha.core.tables import Mode
 from mosha.formats import settings
 from mosha.formats.clstat import parse_clstat
@@ -194,75 +193,6 @@ def test_every_mode_variable_and_option_is_documented() -> None:
     assert [mode for mode in Mode if f"| `{mode}` |" not in cltab] == []
     assert [name for name in VARIABLES if f"`:::{name}:PATH`" not in cltab] == []
     assert [name for name in OPTIONS if f"| `{name}=" not in hactl] == []
-
-
-# --- what mosha can complain of ---------------------------------------------------------------
-
-COMPLAINERS = (
-    *("core/candidacy", "core/explain", "core/replication"),
-    *("monitor/birth", "monitor/clinit_link", "monitor/daemon", "monitor/hastat_file"),
-    *("monitor/identity", "monitor/membership", "monitor/publisher", "monitor/readers"),
-    *(
-        "monitor/problems",
-        "monitor/replicate",
-        "monitor/report",
-        "monitor/table_files",
-        "monitor/table_keeper",
-    ),
-    *("monitor/table_own", "monitor/table_peers"),
-)
-"""The modules whose words become problems, reasons and remedies of `mosha status`."""
-
-NOT_COMPLAINTS = (
-    # threads and tasks
-    *("publisher of node", "reader of node", "tables of node", "look at node", "fence ", "own "),
-    *("tables in force", " of peers", "own tables"),
-    # only in the log
-    "its file shows another text",
-    # good news
-    *("hactl says so already", "in force on node"),
-)
-
-
-def told_by(path: Path) -> Iterator[str]:
-    """Yield the longest fixed part of every text with a blank that a module has, for people."""
-    tree = ast.parse(text_of(path))
-    silent: set[int] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            silent.add(id(node.value))  # docstrings, of attributes too
-        elif isinstance(node, ast.JoinedStr):
-            silent.update(id(part) for part in node.values)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr):
-            fixed = [part.value for part in node.values if isinstance(part, ast.Constant)]
-            yield max((str(part) for part in fixed), key=len, default="")
-        elif (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and id(node) not in silent
-        ):
-            yield node.value
-
-
-def test_every_text_that_status_can_print_is_in_the_page_about_recovering() -> None:
-    page = " ".join(text_of(docs_pages.DOCS / "how-to" / "recover.md").split())
-    missing = [
-        f"{module}: {text!r}"
-        for module in COMPLAINERS
-        for text in told_by(ROOT / "mosha" / f"{module}.py")
-        if re.search(r"\w \w", text)
-        and not any(word in text for word in NOT_COMPLAINTS)
-        and " ".join(text.split()).strip(" ;:,(") not in page
-    ]
-    assert not missing, "not in docs/how-to/recover.md:\n" + "\n".join(missing)
-
-
-def test_the_kinds_of_problems_and_those_of_the_page_about_recovering_are_the_same() -> None:
-    page = text_of(docs_pages.DOCS / "how-to" / "recover.md")
-    table = page.partition("| kind | see |")[2].partition("\n\n")[0]
-    told = [kind for row in table.splitlines() for kind in re.findall(r"`([a-z-]+)`", row)]
-    assert sorted(told) == sorted(kind.value for kind in ProblemKind)
 
 
 # --- the originals, statement by statement ------------------------------------------------------

@@ -111,6 +111,9 @@ async def test_v4b_a_status_is_published_only_when_its_memory_is_on_the_local_di
         await publisher.publish(first, NEW)
         assert not layout.clstat(1).exists()
         assert "node.json: No such file" in told[0]
+        await publisher.publish(first, NEW)  # the next heartbeat, with the same promise
+        assert not layout.clstat(1).exists()
+        assert len(told) == 1, "once for each reason"
         state.mkdir()
         await publisher.publish(second, NEW)
         assert told[1:] == ["written 2"]
