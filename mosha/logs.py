@@ -122,8 +122,8 @@ EVENTS: dict[str, str] = {
     "fence_confirmed": "an operator vouched that a node is dead",
     "status_failed": "the clstat of a clinit used alone could not be written",
     # what the monitor does with files
-    "publish_failed": "the own status cannot be published; once for each reason",
-    "publish_resumed": "the own status is published again",
+    "publish_failed": "this node cannot publish its status; once for each reason",
+    "publish_resumed": "this node publishes its status again",
     "namesake_found": "another node publishes under this node's number; nothing more is written",
     "watch_failed": "events of the file system cannot be had; polling instead",
     "watch_resumed": "events of the file system arrive again",
@@ -134,8 +134,8 @@ EVENTS: dict[str, str] = {
     "standby_changed": "this node runs nothing from now on, or takes groups again",
     "table_joined": "two edits of one moment were joined (field lost: groups of which one is lost)",
     "table_discarded": "an edit was older than what is in force, or superseded; where it is kept",
-    "table_written": "the version in force was written into the own directory",
-    "table_write_failed": "the own directory does not take the version in force",
+    "table_written": "the version in force was written into the directory of this node",
+    "table_write_failed": "the version in force cannot be written into the directory of this node",
     "table_fetch_failed": "a newer version of a peer could not be read; once for each version",
     "memory_failed": "what is remembered on the local disk could not be read or written",
 }

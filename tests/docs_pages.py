@@ -170,7 +170,7 @@ def sample() -> hastat.Report:
         ],
         margin=hastat.Margin(lease_margin=7.19, roundtrip_s=0.0113),
         timing=hastat.Times(timeout_s=60.0, heartbeat_s=5.0, lease_s=36.0, stop_budget_s=18.0),
-        problems=["node 3 is stale: last news 60.1 s before it was found silent"],
+        problems=["node 3 is stale: nothing new for 60.1 s when it was declared stale"],
     )
 
 

@@ -32,7 +32,7 @@ def moment(text: str, now: datetime) -> datetime:
         found = datetime.fromisoformat(text.strip())
     except (ValueError, OverflowError) as error:
         raise UsageError(
-            f"no moment: {text!r}; write 10m, 2h, 3d, 14:30, today, yesterday,"
+            f"not a time: {text!r}; write 10m, 2h, 3d, 14:30, today, yesterday,"
             " 2025-11-22 or 2025-11-22T10:15:00"
         ) from error
     return found if found.tzinfo else found.replace(tzinfo=now.tzinfo)

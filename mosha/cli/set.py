@@ -39,7 +39,7 @@ def command(
 ) -> int:
     """Move a group to a level, everywhere.
 
-    Writes the line of GROUP in hactl anew; the rest of the file stays as it is. All nodes
+    Rewrites the line of GROUP in hactl; the rest of the file stays as it is. All nodes
     take the new hactl over, and the group moves: to LEVEL where it runs, or, if OPTION
     says so, on another node. Options that are not named stay as they are. The answer says on
     which nodes the edit is in force.

@@ -36,8 +36,8 @@ def command(config: str | None, *, wait: bool, as_json: bool) -> int:
         mosha shutdown
         mosha shutdown --wait && systemctl poweroff
 
-    Exit status: 0 under way, with --wait done; 1 refused, or gone
-    without having left, for want of a clinit; 3 no monitor answers.
+    Exit status: 0 under way, with --wait done; 1 refused, or ended
+    without having left, since clinit was lost; 3 no monitor answers.
     """
     reply = _leave(settings_to_ask(config), wait=wait)
     return tell(reply.text, ok=reply.ok, as_json=as_json)

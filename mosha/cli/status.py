@@ -30,8 +30,8 @@ def command(config: str | None, *, group: str, as_json: bool, watch: bool, form:
     """What runs where, what is wrong, and what to do.
 
     Shows the cluster as the monitor of this node sees it: first what is wrong, then each
-    group on each node, as that node says it, with the age of the news. Grey is old or of
-    no account, green is as wanted, yellow is on its way, red has failed.
+    group on each node, as that node says it, with the age of the news. Grey is old or
+    does not matter, green is as wanted, yellow is on its way, red has failed.
 
     With GROUP: each entry of it on this node with its pid, since when it runs, its restarts, its
     last exit and the last lines that it printed, and what the other nodes say of it.

@@ -21,9 +21,9 @@ from mosha.core.timing import TIMEOUT_MAX_S
 NOTHING = Memory()
 NEVER_VOTED = Term(0)
 
-CLSTAT_LOST = "the own clstat is older than what this node has published: its medium lost writes"
+CLSTAT_LOST = "this node's clstat is older than what it has published: its medium lost writes"
 CLSTAT_SET_BACK = (
-    "the own clstat was set back to an earlier life of this node (a backup, a snapshot); it is as"
+    "this node's clstat was set back to an earlier life (a backup, a snapshot); it is as"
     " it should be again, the tables may not be"
 )
 MEMORY_LOST = "others have read later statuses of this node than it remembers: its disk lost writes"

@@ -156,14 +156,14 @@ def explain(
         return Reckoning(name, formula, value, f"unsafe: {rule}" if rule else "ok")
 
     return [
-        line("timeout", "T: not heard for so long is stale", timing.timeout_s),
+        line("timeout", "T: a node not heard for so long is stale", timing.timeout_s),
         line("heartbeat", "H: a status is written so often (T/10, at most 5)", timing.heartbeat_s),
         line("poll", "the others are read so often (H/4)", timing.poll_s),
-        line("lease", "L: what a quorum's echo is worth (0.6 T)", timing.lease_s),
+        line("lease", "L: a grant holds so long after its last renewal (0.6 T)", timing.lease_s),
         line("stop_budget", "D: from a lapsed lease to SIGKILL (0.3 T)", timing.stop_budget_s),
         line("plan_limit", "a claim not granted by then is withdrawn (3 H)", timing.plan_limit_s),
         line("ban", "after a failure the node leaves the group alone", timing.ban_s),
-        line("start_grace", "no shot so soon after the own start", timing.start_grace_s),
+        line("start_grace", "no shot so soon after this monitor's start", timing.start_grace_s),
         *(
             [Reckoning("kill", f"K: SIGKILL to {groups} groups", kill_s(groups), "ok")]
             * bool(groups)
@@ -255,7 +255,7 @@ def _gone_in_time(timing: Timing, groups: int) -> Reckoning:
     else:
         verdict = "ok"
     formula = "L + D + K, at most 0.99 T" if groups else "L + D, at most 0.99 T"
-    return Reckoning("an owner is gone", formula, gone_s, verdict)
+    return Reckoning("former owner has stopped", formula, gone_s, verdict)
 
 
 def _margin_line(timing: Timing, roundtrip_s: float | None) -> Reckoning:

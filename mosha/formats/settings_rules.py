@@ -118,9 +118,7 @@ def seconds(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise WrongValue("must be a number of seconds", "write it without quotes, as in 2.5")
     if not -SECONDS_MAX <= value <= SECONDS_MAX:  # also not a number
-        raise WrongValue(
-            "must be a number of seconds that people live to see", "write a smaller one"
-        )
+        raise WrongValue(f"must be a number of seconds, at most {SECONDS_MAX:g}", "86400 is a day")
     return float(value)
 
 

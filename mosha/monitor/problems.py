@@ -145,12 +145,10 @@ def _of_node(mind: Mind, node: int) -> tuple[ProblemKind, str] | None:
     standing, peer = mind.view.standing(node), mind.view.peer(node)
     if standing is Standing.STALE:
         why = f" ({peer.error})" if peer.error else ""
-        seen = (
-            f"node {node} is stale: last news {_silence_s(peer):.1f} s before it was found silent"
-        )
+        news = f"nothing new for {_silence_s(peer):.1f} s when it was declared stale"
         if not peer.advanced:
-            seen = f"node {node} is stale: nothing new since this monitor started"
-        return ProblemKind.NODE_STALE, f"{seen}{why}"
+            news = "nothing new since this monitor started"
+        return ProblemKind.NODE_STALE, f"node {node} is stale: {news}{why}"
     if standing is Standing.NEVER and peer.looked_at:
         why = f": {peer.error}" if peer.error else ""
         return ProblemKind.NODE_NEVER_HEARD, f"node {node} was never heard from{why}"

@@ -97,7 +97,7 @@ DEGRADED = report(
     shots=[Shot(node=2, inc=5, method="print", outcome="no receipt", age_s=12)],
     refused=[Refusal(file="hactl", node=3, text="hactl:3:1: group without level: 'x'")],
     problems=[
-        "node 2 is stale: last news 60.1 s before it was found silent",
+        "node 2 is stale: nothing new for 60.1 s when it was declared stale",
         "group db: node 2 is stale -> mosha confirm 2",
         "group web: test STARTING on node 1, on its way",
     ],
@@ -105,7 +105,7 @@ DEGRADED = report(
         Problem(
             kind="node-stale",
             subjects=["2"],
-            text="node 2 is stale: last news 60.1 s before it was found silent",
+            text="node 2 is stale: nothing new for 60.1 s when it was declared stale",
         ),
         Problem(kind="group", subjects=["db"], text="node 2 is stale", next="mosha confirm 2"),
         Problem(kind="group", subjects=["web"], text="test STARTING on node 1, on its way"),
@@ -114,7 +114,7 @@ DEGRADED = report(
 
 DEGRADED_PAGE = """\
 NOT OK: 3 problems, 1 of 3 groups as wanted         seen from node 1 at 10:31:02
-  * node 2 is stale: last news 60.1 s before it was found silent
+  * node 2 is stale: nothing new for 60.1 s when it was declared stale
   * db: node 2 is stale
     -> mosha confirm 2
   * web: test STARTING on node 1, on its way

@@ -131,14 +131,14 @@ def test_a_narrow_margin_is_a_warning_and_not_an_error(
 def test_the_explanation_marks_what_is_refused() -> None:
     timing = replace(derive(), stop_budget_s=30.0, poll_s=6.0)
     assert _verdict(timing, "poll").startswith("unsafe: poll must be")
-    assert _verdict(timing, "an owner is gone") == "unsafe: more than 59.4"
+    assert _verdict(timing, "former owner has stopped") == "unsafe: more than 59.4"
     assert _verdict(timing, "ban") == "ok"
 
 
 def test_the_explanation_shows_every_time_with_its_value() -> None:
     values = {line.name: line.value for line in explain(derive())}
     assert values["lease"] == 36.0
-    assert values["an owner is gone"] == 54.0
+    assert values["former owner has stopped"] == 54.0
     assert values["a dead node's groups are free"] == 61.25
     assert len(values) == 11
 
@@ -152,7 +152,7 @@ def test_the_explanation_of_nonsense_is_no_crash(value: float) -> None:
 def test_the_kill_of_many_groups_has_its_place_in_the_sum() -> None:
     def gone(groups: int) -> Reckoning:
         lines = explain(derive(3.0), groups=groups)
-        return next(line for line in lines if line.name == "an owner is gone")
+        return next(line for line in lines if line.name == "former owner has stopped")
 
     assert gone(0).formula == "L + D, at most 0.99 T"
     assert gone(100).value == pytest.approx(2.7 + kill_s(100))

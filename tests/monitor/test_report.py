@@ -442,8 +442,8 @@ def test_a_lost_quorum_comes_first_then_the_nodes_then_the_groups() -> None:
             "no quorum: 1 of 3 nodes fresh, 2 needed; not fresh: 2, 3; nothing is started or"
             " fenced; 1 group waits for it: g -> bring nodes back"
         ),
-        "node 2 is stale: last news 11.0 s before it was found silent (no answer for 11 s)",
-        "node 3 is stale: last news 11.0 s before it was found silent",
+        "node 2 is stale: nothing new for 11.0 s when it was declared stale (no answer for 11 s)",
+        "node 3 is stale: nothing new for 11.0 s when it was declared stale",
     ]
 
 
