@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 from mosha.host.log_stream import LogStream, of_stderr
 from mosha.journal import Journal
+from mosha.log_printer import Printer
 from mosha.logfile import LogFile
 
 
@@ -159,6 +161,17 @@ class _IntoFile:
         return event
 
 
+class _ForPeople:
+    """Makes of each event the line that `mosha logs` makes of it."""
+
+    def __init__(self, *, colours: bool) -> None:
+        self._printer = Printer(colours=colours)
+
+    def __call__(self, logger: WrappedLogger, name: str, event: EventDict) -> str:
+        fields = structlog.processors.dict_tracebacks(logger, name, {**event})
+        return self._printer.told(b"", dict(fields)).removesuffix("\n")
+
+
 class _IntoJournal:
     """Hands each event to journald; what that does not take goes on to stderr."""
 
@@ -193,7 +206,7 @@ def configure(
     """Set up logging for this process: JSON lines, or lines for people.
 
     Args:
-        people: coloured, aligned lines instead of JSON.
+        people: lines as `mosha logs` prints them, coloured on a terminal, instead of JSON.
         level: debug, info, warning, error or critical; lower lines cost 0.1 µs.
         stream: where to write; stderr by default.
         file: gets the JSON lines; then only lines for people go to `stream`.
@@ -210,7 +223,8 @@ def configure(
     if file is not None:
         chain.append(_IntoFile(file, alone=not people))
     if people:
-        chain.append(structlog.dev.ConsoleRenderer(colors=out.isatty()))
+        plain_terminal = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        chain.append(_ForPeople(colours=out.isatty() and not plain_terminal))
     else:
         chain.append(structlog.processors.dict_tracebacks)
         plain = structlog.processors.JSONRenderer(ensure_ascii=False)
@@ -238,8 +252,7 @@ def _gap_for_people(lost: int, reason: str) -> bytes:
     """Return the line about lost ones as the people's lines are."""
     event = {"timestamp": f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z"}
     event |= {"level": "warning", "event": "output_dropped", "reason": reason}
-    render = structlog.dev.ConsoleRenderer(colors=False)
-    return f"{render(None, 'warning', {**event, 'lines': lost})}\n".encode()
+    return Printer(colours=False).told(b"", {**event, "lines": lost}).encode()
 
 
 def trouble() -> str:
@@ -265,7 +278,7 @@ def file_in_force() -> LogFile | None:
 def for_people() -> bool:
     """Say whether this process logs for people at this moment."""
     last = structlog.get_config()["processors"][-1]
-    return structlog.is_configured() and isinstance(last, structlog.dev.ConsoleRenderer)
+    return structlog.is_configured() and isinstance(last, _ForPeople)
 
 
 class _Bound:

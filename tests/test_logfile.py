@@ -181,4 +181,4 @@ def test_people_at_a_terminal_get_their_lines_besides(
         logs.get().warning("clinit_started", pid=1)
     file.close()
     assert json.loads(lines_of(path)[0])["pid"] == 1
-    assert "clinit_started" in capfd.readouterr().err
+    assert "WARNING      clinit started pid=1\n" in capfd.readouterr().err

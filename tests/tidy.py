@@ -15,7 +15,9 @@ LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 ASSERTS = "assert"
 
-_LEAVES = frozenset({"errors", "clock", "logs", "logfile", "notify", "journal", "host"})
+_LEAVES = frozenset(
+    {"errors", "clock", "logs", "log_printer", "logfile", "notify", "journal", "host"}
+)
 _CONTROL = frozenset({"control", "formats", "core"}) | _LEAVES
 _ALL = frozenset({"cli", "ha", "monitor", "clinit", "__init__"}) | _CONTROL
 
@@ -27,7 +29,8 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "logfile": frozenset({"host"}),
     "notify": frozenset(),
     "journal": frozenset({"host"}),
-    "logs": frozenset({"errors", "host", "journal", "logfile"}),
+    "log_printer": frozenset(),
+    "logs": frozenset({"errors", "host", "journal", "log_printer", "logfile"}),
     "core": frozenset({"core", "errors"}),
     "formats": frozenset({"formats", "core", "errors"}),
     "control": _CONTROL,

@@ -14,9 +14,9 @@ from rich.text import Text
 from mosha.cli.demo_cluster import TIMEOUT_S
 from mosha.cli.demo_story import HOME, Places, Summary
 from mosha.cli.layout import BAD, GOOD, MOVING, OLD, TITLE
-from mosha.cli.log_lines import Printer
 from mosha.cli.status_page import page
 from mosha.formats.hastat import Report
+from mosha.log_printer import Printer
 
 LAST_LINES = 8
 INDENT = 3

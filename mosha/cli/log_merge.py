@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any, Protocol
 
-from mosha.cli.log_lines import Filter, fields_of, time_key
+from mosha.cli.log_lines import Filter, time_key
+from mosha.log_printer import fields_of
 
 HOLD_S = 0.3
 """What a cluster's nodes and files differ by when all is well, and not felt by people."""

@@ -18,7 +18,7 @@ from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.cli.log_files import FileSource
-from mosha.cli.log_lines import LEVELS, Filter, Printer, key_of, last_key_of
+from mosha.cli.log_lines import LEVELS, Filter, key_of, last_key_of
 from mosha.cli.log_merge import Record, Source, blocks
 from mosha.cli.log_pipes import (
     UNITS,
@@ -33,6 +33,7 @@ from mosha.cli.settings import load_settings
 from mosha.errors import UsageError
 from mosha.formats.cltab import parse_cltab
 from mosha.formats.names import nearest
+from mosha.log_printer import Printer
 from mosha.logfile import beside
 
 STDIN = "-"

@@ -212,7 +212,7 @@ def test_on_a_terminal_the_log_is_for_people(short_dir: Path) -> None:
     os.close(slave)
     try:
         text = b""
-        while b"clinit_started" not in text:
+        while b"clinit started" not in text:
             text += os.read(master, 4096)
         assert b'{"' not in text
     finally:
