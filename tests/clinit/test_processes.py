@@ -310,7 +310,8 @@ def test_a_signal_meant_for_what_is_being_born_reaches_it_after_its_birth(start_
         os.kill(server, signal.SIGCONT)
     d.wait_for("stop DONE")
     assert pids_of("sleep 7119") == []
-    assert [line["status"] for line in d.log("entry_exited")] == ["signal 2"]
+    # It reached it before its exec, and nothing has run, or after: no third thing.
+    assert [line["status"] for line in d.log("entry_exited")] in ([], ["signal 2"])
 
 
 def test_two_hundred_children_are_not_two_hundred_threads(start: Start) -> None:
