@@ -97,7 +97,9 @@ def account(mind: Mind, group: str, now: float) -> Account:
     seen = sightings(mind, group, now)
     active = [s for s in seen if s.counts and (s.line.active or s.claim is not None)]
     if mind.hactl is None or mind.cltab_groups is None:
-        return Account(False, "no hactl or no cltab is in force yet", _WRITE_TABLES)
+        step = f"mend what is refused: {', '.join(sorted(mind.refused))}"
+        why = "no hactl or no cltab is in force yet"
+        return Account(False, why, step if mind.refused else _WRITE_TABLES)
     wish = mind.hactl.wishes.get(group)
     if wish is None or wish.level == STOP_LEVEL:
         return _account_of_stop(group, active, seen)

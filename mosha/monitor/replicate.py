@@ -288,7 +288,7 @@ class Replicator:
         remarks = [
             f"there is no {name} yet; write {self._keepers[name].path}"
             for name, table in ((CLTAB, cltab), (HACTL, hactl))
-            if table is None
+            if table is None and not self._keepers[name].refused
         ]
         wishes = hactl.wishes.values() if hactl else ()
         doubts = ((wish, _doubt(wish, cltab)) for wish in wishes)

@@ -128,6 +128,12 @@ def others_have_left() -> Story:
     return story
 
 
+def refused_cltab() -> Story:
+    story = without_cltab()
+    mind(story).refused = {"cltab": "cltab:1: no such mode"}
+    return story
+
+
 def all_on_standby() -> Story:
     story = one_of_three()
     story.hear(1, says(2, standby=True), says(3, standby=True))
@@ -166,6 +172,12 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
         without_tables,
         "no hactl or no cltab is in force yet",
         "write cltab and hactl in the directory of any node",
+    ),
+    (
+        "the only cltab is refused",
+        refused_cltab,
+        "no hactl or no cltab is in force yet",
+        "mend what is refused: cltab",
     ),
     (
         "H4.6 cltab has no such group",

@@ -64,6 +64,16 @@ async def test_without_any_table_the_node_says_so_and_goes_on(
         await cluster.agree(FOO)
 
 
+async def test_a_table_that_is_there_and_refused_is_not_called_missing(
+    cluster: Cluster, three: list[Host]
+) -> None:
+    async with cluster.running():
+        cluster.connect()
+        three[0].edited("web:w:start:respwan:sleep 9\n", CLTAB)
+        await until(lambda: CLTAB in three[0].tables.refused)
+        assert not [text for text in three[0].tables.warnings if "no cltab yet" in text]
+
+
 @pytest.mark.parametrize("name", TABLES)
 async def test_an_edit_in_any_directory_comes_into_force_everywhere_with_its_time(
     cluster: Cluster, three: list[Host], name: str
