@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import click
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
@@ -28,7 +27,9 @@ class Item(NamedTuple):
         """Yield the lines. On a screen that cuts what is too long (Live) long words are folded."""
         start = self.indent + (self.mark.cell_len + 1 if self.mark else 0)
         room = max(options.max_width - start, 1)
-        lines = self.text.wrap(console, room, overflow=options.overflow or "fold")
+        text = self.text.copy()
+        text.overflow = options.overflow or "fold"  # given to wrap, "ignore" would wrap nothing
+        lines = text.wrap(console, room)
         for number, line in enumerate(lines or [Text()]):
             line.rstrip()
             mark = (self.mark, " ") if self.mark else ()
@@ -67,4 +68,6 @@ def show(page: RenderableType, console: Console | None = None) -> None:
         return
     with console.capture() as captured:
         console.print(page, overflow="ignore", crop=False)
-    click.echo("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
+    lines = captured.get().rstrip("\n").split("\n")
+    # Not by click.echo: it writes UTF-8 where the terminal is said to have ASCII alone.
+    console.file.write("".join(f"{line.rstrip()}\n" for line in lines))

@@ -48,7 +48,7 @@ def command(
         prefer=2,3      these nodes first, in this order; prefer=any: none
         only=1,2        no other nodes; only=any: all
         failback=yes    back to a preferred node as soon as it has returned
-        on-failure=move:3/10m   to another node after 3 failures in 10 minutes
+        on-failure=move:3/10m   to another node after 3 failures in 10 min
 
     Examples:
         mosha set web start

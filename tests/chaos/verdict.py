@@ -40,7 +40,10 @@ EXPECTED = frozenset(
 )
 """Events of level warning and above that faults of these kinds explain."""
 
-_PLACE = ("socket_restored", "socket_lost", "lock_passed_over", "clinit_unreachable", "place_lost")
+_PLACE = (
+    *("socket_restored", "socket_lost", "state_restored"),
+    *("lock_passed_over", "clinit_unreachable", "place_lost"),
+)
 
 EXPLAINED: dict[str, tuple[str, ...]] = {
     "no_descriptors": (
@@ -67,7 +70,7 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
     "log_frozen": ("output_dropped",),
     "old_clstat": ("namesake_found", "writes_lost"),
     "old_clstat_dead": ("writes_lost", "status_withheld"),
-    "lose_state": ("status_withheld", "writes_lost", "memory_failed"),
+    "lose_state": ("status_withheld", "writes_lost", "memory_failed", "state_restored"),
     "lose_rundir": ("status_withheld", "writes_lost", "memory_failed", *_PLACE),
     "lose_sockets": _PLACE,
     "other_rundir": ("status_withheld", "writes_lost", "memory_failed"),

@@ -354,13 +354,6 @@ MONITOR: tuple[ShellMutant, ...] = (
         "monitor/test_clinit_link.py::test_a_clinit_that_hangs_is_killed_and_started_again",
     ),
     M(
-        "one monitor at a time has a state directory",
-        "host/lock_file.py",
-        "fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)",
-        "fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)",
-        "monitor/test_identity.py::test_one_monitor_at_most_uses_a_state_directory",
-    ),
-    M(
         "no turn is taken while a tell is being carried out",
         "monitor/groups.py",
         "await self._carry_out(turn.tell)",
