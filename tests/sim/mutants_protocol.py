@@ -20,8 +20,8 @@ PROTOCOL: tuple[Mutant, ...] = (
         "mosha.core.lease",
         "vote.node == me and vote.term == term",
         "vote.node == me",
-        "cut,lag,cut",
         more=(("mosha.core.turn", " and status.seen[mind.me].seq >= first", ""),),
+        test="test_lease.py::test_c3_a_vote_supports_exactly_the_claim_of_its_node_and_term",
     ),
     Mutant(
         "q is half",
