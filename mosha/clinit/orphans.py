@@ -32,6 +32,7 @@ from mosha.clinit.abandon import Abandonable
 from mosha.clock import boot_id
 from mosha.errors import HostError
 from mosha.host import proc
+from mosha.host.files import write_atomically
 from mosha.host.lock_file import CLINIT_LOCK, HeldError, LockFile
 
 RECORD = "children.json"
@@ -109,19 +110,13 @@ class StateDir:
         seen = proc.see(os.getpid())
         tree = None if cgroup is None else str(cgroup)
         record = Record(boot_id(), os.getpid(), seen.start if seen else 0, mark, tree)
-        draft = self.path / f"{RECORD}.{os.getpid()}"
         try:
-            # Who knows the mark could keep the next clinit from starting.
-            draft.unlink(missing_ok=True)
-            written = _create(draft)
-            try:
-                os.write(written, msgspec.json.encode(record) + b"\n")
-            finally:
-                os.close(written)
             if tree is None:
                 (self.path / SESSIONS).unlink(missing_ok=True)
                 self._sessions = _create(self.path / SESSIONS)
-            draft.rename(self.path / RECORD)
+            # For root alone: whoever knows the mark could keep the next clinit from starting.
+            data = msgspec.json.encode(record) + b"\n"
+            write_atomically(self.path / RECORD, data, mode=0o600)
         except OSError as error:
             raise HostError(f"cannot write {self.path / RECORD}: {error.strerror}") from error
 

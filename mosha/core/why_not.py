@@ -28,7 +28,6 @@ from mosha.core.reasons import (
     ranking,
 )
 from mosha.core.seat import Mind
-from mosha.core.status import Status
 from mosha.core.tables import STOP_LEVEL, Wish
 
 
@@ -45,7 +44,7 @@ def why_not(mind: Mind, group: str, node: int, now: float, wall_s: float) -> Exp
         *_of_giving_way(mind, group, node, now),
         *_of_holders(mind, group, node, now),
         *_of_rank(mind, group, node, now),
-        *_of_failback(mind, group, node),
+        *_of_failback(mind, group, node, now),
     )
     if place is not None and place.counts and (place.line.active or place.claim is not None):
         told = f"it is there: {place.line.level} {place.line.state} on node {node}"
@@ -56,10 +55,6 @@ def why_not(mind: Mind, group: str, node: int, now: float, wall_s: float) -> Exp
         return Explanation(group, mind.me, node, True, told, "", reasons)
     step = _step(mind, group, node, against, now)
     return Explanation(group, mind.me, node, False, against.said, step, reasons)
-
-
-def _status(mind: Mind, node: int) -> Status | None:
-    return mind.published if node == mind.me else mind.view.peer(node).status
 
 
 # --- the node ------------------------------------------------------------------------------------
@@ -75,9 +70,9 @@ def _of_node(mind: Mind, group: str, node: int, now: float) -> Iterator[Reason]:
         yield as_reason(rules["number"], case, mind.me, age_s)
     yield as_reason(rules["node"], case, mind.me, age_s)
     yield from of_fences(mind, node, now)
-    if _status(mind, node) is not None:
+    if case.status is not None:
         yield as_reason(rules["standby"], case, node, age_s)
-    if node != mind.me and _status(mind, node) is not None:
+    if node != mind.me and case.status is not None:
         yield as_reason(rules["quorum"], case, node, age_s)
     if node == mind.me or mind.view.sight is not Sight.YES:
         yield of_quorum(mind)
@@ -92,7 +87,7 @@ def _members(mind: Mind) -> list[int]:
 
 
 def _of_other_tables(mind: Mind, node: int, now: float) -> Iterator[Reason]:
-    status = _status(mind, node)
+    status = Case(mind, "", node, now).status
     if node == mind.me or status is None or not status.tables:
         return
     for name, version in sorted(mind.tables.items()):
@@ -106,17 +101,14 @@ def _of_other_tables(mind: Mind, node: int, now: float) -> Iterator[Reason]:
 # --- the tables ----------------------------------------------------------------------------------
 
 
-def _wish(mind: Mind, group: str) -> Wish | None:
-    return mind.hactl.wishes.get(group) if mind.hactl else None
-
-
 def _of_pair(mind: Mind, group: str, node: int, now: float) -> Iterator[Reason]:
     """Tell whether hactl and the node itself let it have the group."""
-    case, wish = Case(mind, group, node, now), _wish(mind, group)
+    case = Case(mind, group, node, now)
+    wish = case.wish
     for rule in PAIR:
         if rule.name == "only" and wish is not None and wish.only:
             yield as_reason(rule, case, mind.me)
-        elif rule.name == "ban" and _status(mind, node) is not None:
+        elif rule.name == "ban" and case.status is not None:
             yield as_reason(rule, case, node, age_of(mind, node, now))
 
 
@@ -125,7 +117,7 @@ def _of_pair(mind: Mind, group: str, node: int, now: float) -> Iterator[Reason]:
 
 def _of_vote(mind: Mind, group: str, node: int, now: float) -> Iterator[Reason]:
     """Tell with whom the vote of the node is: C1 asks for a free one."""
-    status = _status(mind, node)
+    status = Case(mind, "", node, now).status
     vote = mind.seat(group).ballot.vote if node == mind.me else None
     if node != mind.me and status is not None:
         vote = status.votes.get(group)
@@ -169,7 +161,7 @@ def _of_rank(mind: Mind, group: str, node: int, now: float) -> Iterator[Reason]:
     if not before:
         yield Reason("rank", Holds.YES, f"node {node} is the first choice", mind.me)
         return
-    wish = _wish(mind, group)
+    wish = Case(mind, group, mind.me, now).wish
     preferred = [n for n in before if wish is not None and n in wish.prefer]
     by = "by prefer=" if preferred else "it has fewer groups, or comes first by the hash"
     told = f"node {node} has rank {len(before)}: first choice is node {before[0]} ({by})"
@@ -183,8 +175,8 @@ def _of_giving_way(mind: Mind, group: str, node: int, now: float) -> Iterator[Re
         yield Reason("failback", Holds.NO, told, mind.me)
 
 
-def _of_failback(mind: Mind, group: str, node: int) -> Iterator[Reason]:
-    wish = _wish(mind, group)
+def _of_failback(mind: Mind, group: str, node: int, now: float) -> Iterator[Reason]:
+    wish = Case(mind, group, mind.me, now).wish
     if wish is not None and node in wish.prefer and not wish.failback:
         told = f"prefer= names node {node}, but failback=no leaves a group where it runs"
         yield Reason("failback", Holds.MOOT, told, mind.me)
@@ -214,5 +206,5 @@ def _step(mind: Mind, group: str, node: int, against: Reason, now: float) -> str
         if mind.view.standing(holder) is Standing.STALE and holder != mind.me:
             return explain.vouch(mind, holder)
         return f"to move it there: mosha move {group} {node}"
-    level = (_wish(mind, group) or Wish(group, STOP_LEVEL)).level
+    level = (Case(mind, group, mind.me, now).wish or Wish(group, STOP_LEVEL)).level
     return _STEPS.get(against.rule, "").format(group=group, node=node, level=level)

@@ -78,7 +78,7 @@ def test_a_link_that_is_not_to_be_followed_is_refused_as_one(tmp_path: Path) -> 
     assert (caught.value.errno, caught.value.filename) == (errno.ELOOP, str(tmp_path / "cltab"))
 
 
-def test_a_file_that_may_not_be_read_is_named_in_the_error(tmp_path: Path) -> None:
+def test_a_path_that_leads_nowhere_is_named_in_the_error(tmp_path: Path) -> None:
     loop = tmp_path / "cltab"
     loop.symlink_to(loop)
     with pytest.raises(OSError, match="symbolic links") as caught:
