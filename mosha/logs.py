@@ -69,6 +69,7 @@ EVENTS: dict[str, str] = {
     "orphan_ended": "processes that a former clinit left behind were ended at the start",
     "stop_blocked": "a process of which nobody knows whose it is keeps a stop from its end",
     "guard_failed": "the second guard is gone; another one is started, every second if need be",
+    "spawn_degraded": "the best way to start processes does not work here, and what that costs",
     "fork_server_failed": "clinit cannot start processes; it is tried again every second",
     "lease_ended": "a deadline of a group passed, so long ago (late_s): the stop or kill begins",
     "output": "a line that a process of an entry wrote (fields tag, pid, stream, text)",

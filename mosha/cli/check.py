@@ -22,6 +22,7 @@ from mosha.cli.check_files import (
 )
 from mosha.cli.check_handed import handed_findings
 from mosha.cli.check_host import NODE_DIRECTORY, host_findings, own_node, owner_findings
+from mosha.cli.check_spawn import spawn_findings
 from mosha.cli.config import config_option, config_path, read_bytes
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
@@ -144,6 +145,7 @@ def _own(config: str | None) -> tuple[list[Judged], Settings | None, list[Findin
         return judged, None, findings
     node, why_not = own_node(settings)
     findings += host_findings(settings, node, why_not)
+    findings += spawn_findings(settings)
     # A directory that is no good was told already, and looking into it might take for ever.
     there = {f.level for f in findings if f.where == NODE_DIRECTORY} <= {"ok", "warning"}
     if node is not None and there:

@@ -23,6 +23,7 @@ from mosha.formats.log_limits import (
     LOG_FILE_MIN_BYTES,
     LOG_FILES_MAX,
 )
+from mosha.formats.spawn import SPAWN_WAYS
 
 if TYPE_CHECKING:
     from mosha.control.calls import NoAnswerError
@@ -51,6 +52,7 @@ class _Given(NamedTuple):
     managed: bool
     people: bool
     node: str
+    spawn: str
     words: tuple[str, ...]
     log_file: Path | None
     log_max_bytes: int
@@ -111,6 +113,12 @@ class _Script(Command):
 @click.option("--managed", is_flag=True, help="With -d: started by the monitor; ignore signals.")
 @click.option("--people", is_flag=True, help="With -d: log for people, terminal or not.")
 @click.option("--node", default="", help="With -d: MOSHA_NODE of all commands.")
+@click.option(
+    "--spawn",
+    type=click.Choice(SPAWN_WAYS),
+    default=SPAWN_WAYS[0],
+    help="With -d: how to start processes, if that works here; else the next of these.",
+)
 @click.option(
     "--log-file",
     type=click.Path(path_type=Path),
@@ -281,6 +289,7 @@ def _be_daemon(given: _Given) -> int:
         cgroup=given.cgroup,
         managed=given.managed,
         node=given.node,
+        spawn=given.spawn,
     )
     try:
         return asyncio.run(run_clinit(options))

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable
 
+from mosha.clinit.child_steps import function
 from mosha.errors import HostError
 
 _CLOEXEC_NONBLOCK = os.O_CLOEXEC | os.O_NONBLOCK
@@ -30,6 +31,13 @@ class _TimerSpec(ctypes.Structure):
     _fields_ = (("interval", _TimeSpec), ("value", _TimeSpec))
 
 
+_timerfd_create = function("timerfd_create", ctypes.c_int, ctypes.c_int, ctypes.c_int)
+_timerfd_settime = function(
+    *("timerfd_settime", ctypes.c_int, ctypes.c_int, ctypes.c_int),
+    *(ctypes.POINTER(_TimerSpec), ctypes.c_void_p),
+)
+
+
 class Alarm:
     """Calls `rang` at the time set last, once."""
 
@@ -39,8 +47,7 @@ class Alarm:
         Raises:
             HostError: the kernel has no such timer.
         """
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._fd: int = self._libc.timerfd_create(time.CLOCK_BOOTTIME, _CLOEXEC_NONBLOCK)
+        self._fd: int = _timerfd_create(time.CLOCK_BOOTTIME, _CLOEXEC_NONBLOCK)
         if self._fd < 0:
             raise HostError(f"no timer of CLOCK_BOOTTIME: {os.strerror(ctypes.get_errno())}")
         self._rang = rang
@@ -55,7 +62,7 @@ class Alarm:
         nanoseconds = 0 if when is None else max(_LEAST_NS, int(when * _NS) + 1)
         value = _TimeSpec(*divmod(nanoseconds, _NS))
         spec = _TimerSpec(_TimeSpec(0, 0), value)
-        if self._libc.timerfd_settime(self._fd, _ABSOLUTE, ctypes.byref(spec), None) < 0:
+        if _timerfd_settime(self._fd, _ABSOLUTE, ctypes.byref(spec), None) < 0:
             raise HostError(f"cannot set a timer: {os.strerror(ctypes.get_errno())}")
 
     def close(self) -> None:

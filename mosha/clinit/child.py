@@ -9,8 +9,8 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
+from mosha.clinit.child_steps import EXEC_FAILED, problem_of
 from mosha.clinit.forker import CommandError, Forker, LostError
-from mosha.clinit.newborn import EXEC_FAILED, problem_of
 from mosha.core.process_events import Exit
 from mosha.errors import BugError
 from mosha.host import proc
@@ -115,7 +115,7 @@ async def _spawn(
     try:
         for _ in range(3):
             pipes += os.pipe2(os.O_CLOEXEC)
-        pid = await forker.fork(argv, extra, cgroup, pipes[1::2])
+        pid = await forker.spawn(argv, extra, cgroup, pipes[1::2])
     except BaseException:
         for fd in pipes[0::2]:
             os.close(fd)

@@ -16,6 +16,7 @@ from mosha import logs, notify
 from mosha.clinit import cgroups
 from mosha.clinit.abandon import Abandonable
 from mosha.clinit.cgroup_boxes import CgroupBoxes
+from mosha.clinit.child_steps import function
 from mosha.clinit.clstat import ClstatFile
 from mosha.clinit.descriptors import raise_limit
 from mosha.clinit.engine import Engine
@@ -39,6 +40,7 @@ from mosha.host.terminal import Terminal
 
 NO_CGROUP = "none"
 SERVER_LIMIT_S = 60.0
+NOT_KNOWN = "not known yet"  # the host was short of something when it was tried
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -65,7 +67,7 @@ async def run_clinit(options: ClinitOptions) -> int:
     tree = boxes.tree if isinstance(boxes, CgroupBoxes) else None
     state_dir.write(mark, tree)
     environment = {**os.environ, "MOSHA_NODE": options.node, "MOSHA_RUN": mark}
-    forker = Forker(environment, mark, tree, raise_limit())
+    forker = Forker(environment, mark, tree, raise_limit(), options.spawn)
     if isinstance(boxes, SessionBoxes):
         boxes.forker = forker
     faults = Faults(forker.give_up)
@@ -93,6 +95,8 @@ async def _begin_to_serve(forker: Forker) -> None:
         await forker.ready.wait()
     if late.cancelled_caught:
         raise HostError(f"the fork server did not start within {SERVER_LIMIT_S:g} s")
+    if forker.refused and not forker.way:
+        raise HostError(f"no process can be started on this host: {forker.refused}")
 
 
 async def _live(
@@ -128,7 +132,8 @@ async def _live(
         tasks.start_soon(herald, engine, notifier)
         if options.managed:
             tasks.start_soon(_leave_a_lost_place, options, state_dir, engine, requests)
-        logs.get().info("clinit_started", pid=os.getpid(), socket=str(options.socket))
+        way = forker.way or NOT_KNOWN
+        logs.get().info("clinit_started", pid=os.getpid(), socket=str(options.socket), spawn=way)
         await engine.halted.wait()
         await server.flush()
         reaper.close()
@@ -196,8 +201,8 @@ async def _obey_signals(
 
 def _adopt_orphans() -> None:
     """Become the parent of whatever descendants lose theirs (prctl(2))."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+    prctl = function("prctl", ctypes.c_int, ctypes.c_int, *[ctypes.c_ulong] * 4)
+    if prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise HostError(f"cannot adopt orphans: {os.strerror(ctypes.get_errno())}")
 
 

@@ -204,6 +204,8 @@ class Engine:
             cltab_errors=cltab_errors,
             halting=self.supervisor.halting,
             no_cgroups=self._boxes.no_cgroups,
+            spawn=self._forker.way,
+            spawn_refused=self._forker.refused,
         )
 
     def _report(self, unit: Unit, group: Group, *, whole: bool = False) -> GroupReport:

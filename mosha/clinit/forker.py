@@ -24,6 +24,14 @@ another machine took the call of clone3 from 0.4 to 0.05 ms and the time until t
 from 1.1 to 0.35 ms (median of 100 in a row). The server does that (`newborn.py`) and not clinit:
 what shares memory can be killed together, and has all files of its parent until it executes
 its command.
+
+What each of the three ways (`spawn_ways.py`) costs on yet another machine (Linux 6.18, median of
+60, a quarter of a second apart, /bin/true in a cgroup; CPU of server and child together):
+
+              pid known   executed   CPU
+    shared       1.1 ms     1.9 ms   1.7 ms
+    copied       2.2        3.5      3.6
+    plain        2.4       17.4      4.4
 """
 
 from __future__ import annotations
@@ -39,13 +47,15 @@ import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mosha import logs
 from mosha.clinit import forkserver
 from mosha.clinit.guard import Guard
+from mosha.clinit.spawn_ways import IN_CGROUP
 from mosha.errors import HostError
+from mosha.formats.spawn import PLAIN, SHARED, SPAWN_WAYS
 from mosha.host.programs import source_of
 
 PROGRAM = source_of("mosha.clinit.forkserver")
@@ -57,6 +67,8 @@ ANSWER_LIMIT_S = 2.0
 START_LIMIT_S = 20.0
 # So many requests fit into a socket's buffer whatever they contain.
 UNDER_WAY_MAX = 8
+# Of the server: a pid, or the way in which children are made and why in no better one.
+ANSWER_MAX_BYTES = 4096
 # To the server there is, and to the one that replaces it.
 SENDS_MAX = 2
 # Between the end of a server that did not begin to serve and the next attempt.
@@ -80,13 +92,22 @@ class Forker:
         mark: str,
         tree: Path | None,
         files: tuple[int, int] | None = None,
+        first_way: str = SPAWN_WAYS[0],
     ) -> None:
         """Start the server; needs a running loop.
 
         `files` are the limits of open files (soft, hard) that children have: those of clinit
-        before it raised its own; None leaves them as they are.
+        before it raised its own; None leaves them as they are. `first_way` is the first of
+        `SPAWN_WAYS` that is tried.
         """
         self._files = files
+        self._first_way = first_way
+        self.way = ""
+        """How children are made, of `SPAWN_WAYS`; empty while it is not known, or if none works."""
+
+        self.refused = ""
+        """What was tried before, and why it does not work."""
+
         self._environment = environment
         self._mark = mark
         self._tree = tree
@@ -115,7 +136,7 @@ class Forker:
         """Whether there may be children whose pids their entries do not know yet."""
         return self._under_way > 0
 
-    async def fork(
+    async def spawn(
         self, argv: list[str], extra: Mapping[str, str], cgroup: Path | None, fds: list[int]
     ) -> int:
         """Return the pid of a new child of this process that will execute `argv`.
@@ -151,7 +172,7 @@ class Forker:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[int] = loop.create_future()
         self._waiting.append(answer)
-        # A timer is a tenth of asyncio.timeout, and every birth waits here.
+        # A timer is a tenth of asyncio.timeout, and every start waits here.
         limit_s = ANSWER_LIMIT_S if self.ready.is_set() else START_LIMIT_S
         timer = loop.call_later(limit_s, self._give_up_waiting, answer)
         try:
@@ -192,7 +213,7 @@ class Forker:
     def _hear(self) -> None:
         while True:  # more than one may have come, and a turn of the loop is dearer than a look
             try:
-                answer = self._connection.recv(64)
+                answer = self._connection.recv(ANSWER_MAX_BYTES)
             except BlockingIOError:
                 return
             except ConnectionError:
@@ -203,11 +224,22 @@ class Forker:
             if answer == forkserver.READY:
                 self.ready.set()
                 continue
+            if answer.startswith(forkserver.WAY):
+                self._learn(*marshal.loads(answer[len(forkserver.WAY) :]))  # noqa: S302 - our own
+                continue
             waiting = self._waiting.popleft()
             if not waiting.done():
                 waiting.set_result(int(answer))
             if not self._waiting:
                 return
+
+    def _learn(self, way: str, refused: list[tuple[str, str]]) -> None:
+        """Note how children are made; what a server that replaces another finds too is not news."""
+        known = (self.way, self.refused)
+        self.way, self.refused = way, "; ".join(f"{what}: {why}" for what, why in refused)
+        if refused and known != (self.way, self.refused):
+            lost = _lost(way, [what for what, _ in refused])
+            logs.get().warning("spawn_degraded", spawn=way, reason=self.refused, lost=lost)
 
     def _lose(self) -> None:
         """Give up the server and what it was asked, and start another one."""
@@ -251,7 +283,7 @@ class Forker:
         except OSError as error:
             raise HostError(f"cannot start the fork server: {error.strerror or error}") from error
         fd = theirs.fileno()
-        words = [str(fd), str(os.getpid()), self._mark, str(self._tree or "")]
+        words = [str(fd), str(os.getpid()), self._mark, str(self._tree or ""), self._first_way]
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", PROGRAM, *words],
@@ -273,6 +305,16 @@ class Forker:
         ours.setblocking(False)
         self._connection = ours
         asyncio.get_running_loop().add_reader(ours, self._hear)
+
+
+def _lost(way: str, refused: Sequence[str]) -> str:
+    """Say in words what a way costs that is not the best one."""
+    if not way:
+        return "no process can be started"
+    costs = ["each start costs 2 ms more CPU"] if SHARED in refused else []
+    if way == PLAIN or IN_CGROUP in refused:
+        costs.append("with cgroups, each start takes 8 to 16 ms more")
+    return "; ".join(costs)
 
 
 def _encoded(word: str) -> bytes:

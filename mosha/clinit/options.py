@@ -7,6 +7,7 @@ from pathlib import Path
 from msgspec import Struct, field
 
 from mosha.core.ladder import Limits
+from mosha.formats.spawn import SPAWN_WAYS
 
 DEFAULT_CLTAB = Path("/etc/cltab")
 DEFAULT_SOCKET = Path("/var/run/clinit/clinit.s")
@@ -20,6 +21,7 @@ class ClinitOptions(Struct, frozen=True):
     cgroup it was started in; `none` does without. `managed` means that a monitor started
     it: then only the monitor ends it (H6.3), and a mistake in cltab keeps the last good
     entries in force instead of refusing every tell (docs/explanation/architecture.md).
+    `spawn` is the way to start processes that is tried first, of `SPAWN_WAYS`.
     """
 
     cltab: Path = DEFAULT_CLTAB
@@ -29,6 +31,7 @@ class ClinitOptions(Struct, frozen=True):
     cgroup: str | None = None
     managed: bool = False
     node: str = ""
+    spawn: str = SPAWN_WAYS[0]
     limits: Limits = field(default_factory=Limits)
     # Other nodes of the original call a clstat stale that is older than 60 s (C7.6).
     heartbeat_s: float = 30.0

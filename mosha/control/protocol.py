@@ -102,7 +102,8 @@ class Update(Message):
     """News from clinit: changed groups, groups that are gone, and what is wrong with cltab.
 
     In the first one `full` is true and `groups` is everything; `no_cgroups` says why this clinit
-    has none, empty if it has, or was started to do without.
+    has none, empty if it has, or was started to do without. `spawn` is the way in which it starts
+    processes (docs/reference/clinit.md), `spawn_refused` what it tried before, and why in vain.
     """
 
     groups: tuple[GroupReport, ...] = ()
@@ -112,6 +113,8 @@ class Update(Message):
     cltab_errors: tuple[str, ...] | None = None
     halting: bool = False
     no_cgroups: str = ""
+    spawn: str = ""
+    spawn_refused: str = ""
 
 
 class Reply(Message):

@@ -17,6 +17,7 @@ from mosha.formats import log_limits
 from mosha.formats import settings_rules as rules
 from mosha.formats.mistakes import Findings, Mistake, Mistakes, readable_lines
 from mosha.formats.names import nearest
+from mosha.formats.spawn import SPAWN_WAYS
 from mosha.formats.toml_places import Path as Key
 from mosha.formats.toml_places import Places
 from mosha.formats.toml_text import parse_toml
@@ -94,6 +95,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     start_grace: float = times.START_GRACE_DEFAULT_S
     quorum: Literal["majority", "adaptive"] | None = None
     watch: Literal["auto", "events", "poll"] = "auto"
+    spawn: Literal["shared", "copied", "plain"] = "shared"
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
     log_file: str = ""
     log_file_max_bytes: int = log_limits.LOG_FILE_MAX_BYTES_DEFAULT
@@ -169,6 +171,7 @@ _RULES: dict[str, rules.Rule] = {
     "start_grace": rules.seconds,
     "quorum": rules.one_of(rules.QUORUM_POLICIES),
     "watch": rules.one_of(rules.WATCHES),
+    "spawn": rules.one_of(SPAWN_WAYS),
     "log_level": rules.one_of(rules.LOG_LEVELS),
     "log_file": rules.path_or_nothing,
     "log_file_max_bytes": rules.whole_number(

@@ -41,6 +41,7 @@ from mosha.control.protocol import (
 from mosha.core.node import Renewal
 from mosha.errors import HostError
 from mosha.formats.settings import Settings
+from mosha.formats.spawn import SPAWN_WAYS
 from mosha.host import proc
 from mosha.host.lock_file import CLINIT_LOCK, holder_of
 from mosha.host.programs import command_of
@@ -66,18 +67,22 @@ SIGN_OF_LIFE_S = 0.9
 
 
 class ClinitPlace(Struct, frozen=True):
-    """Where clinit lives: its socket, its cltab (the one in force) and its state directory."""
+    """Where clinit lives, and how: its socket, the cltab in force, its state directory."""
 
     socket: Path
     cltab: Path
     state_dir: Path
     node: int
+    spawn: str = SPAWN_WAYS[0]
 
     @classmethod
     def of(cls, settings: Settings, node: int) -> Self:
         """Return where the clinit of a node lives."""
         state = settings.state_path
-        return cls(socket=settings.socket_path, cltab=state / CLTAB, state_dir=state, node=node)
+        return cls(
+            *(settings.socket_path, state / CLTAB, state, node),
+            spawn=settings.spawn,
+        )
 
     def command(self) -> list[str]:
         """Return the command line of the clinit that lives there; it logs as this process does."""
@@ -87,6 +92,7 @@ class ClinitPlace(Struct, frozen=True):
             *("-d", "--managed"),
             *("-c", str(self.cltab), "-s", str(self.socket)),
             *("--state-dir", str(self.state_dir), "--node", str(self.node)),
+            *(("--spawn", self.spawn) if self.spawn != SPAWN_WAYS[0] else ()),
             *(log_file.words() if log_file else ()),
             *(("--people",) if logs.for_people() else ()),
         ]

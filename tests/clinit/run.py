@@ -26,6 +26,7 @@ from mosha.clinit.options import ClinitOptions
 from mosha.core.ladder import Limits
 from mosha.errors import MoshaError
 from mosha.host.log_stream import of_stderr
+from tests import seccomp
 
 CONTEXT = multiprocessing.get_context("forkserver")
 PATHS = ("cltab", "socket", "clstat", "state_dir")
@@ -61,6 +62,7 @@ def _be_clinit(text: str, log: str, environ: dict[str, str]) -> None:
 
 def _run(text: str) -> int:
     given = json.loads(text)
+    refused = given.pop("clone3_refused", 0)  # by a seccomp filter, with this error
     options: dict[str, Any] = {k: Path(v) if v and k in PATHS else v for k, v in given.items()}
     options["limits"] = Limits(**given.get("limits", {}))
     # Written at once and not by a thread: what has happened is in the log when a test looks.
@@ -68,6 +70,8 @@ def _run(text: str) -> int:
     piped = stat.S_ISFIFO(os.fstat(2).st_mode)
     stream = cast("TextIO", of_stderr()) if piped else sys.stderr
     logs.configure(people=False, stream=stream)
+    if refused:
+        seccomp.refuse(seccomp.CLONE3, refused)
     try:
         return asyncio.run(run_clinit(ClinitOptions(**options)))
     except MoshaError as error:

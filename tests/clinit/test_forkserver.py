@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from mosha.clinit import cgroups, child, forkserver, newborn
+from mosha.clinit import cgroups, child, child_steps, forkserver
 from mosha.clinit.forker import PROGRAM, Forker, LostError
 from mosha.core.process_events import Exit
+from mosha.formats.spawn import SHARED, SPAWN_WAYS
 from mosha.host import proc
 from tests.clinit.conftest import can_make_cgroups
 from tests.waiting import until, wait_until
@@ -25,23 +26,15 @@ from tests.waiting import until, wait_until
 C_LIBRARYS = 1 << 31 | 1 << 32
 """The signals 32 and 33, which nobody can ignore or not but the C library."""
 
-# What is changed in a server before it begins, and what it has to do without then.
-WAYS = {
-    "shared memory": "",
-    "copied memory": "s.native = lambda: 0",
-    "without clone3": "s.native = lambda: 0; s.CLONE3 = 4350",
-}
 
-
-@pytest.fixture(params=WAYS)
-async def forker(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Forker]:
+@pytest.fixture(params=SPAWN_WAYS)
+async def forker(request: pytest.FixtureRequest) -> AsyncIterator[Forker]:
     """A fork server that has to go one of the ways there are."""
-    if request.param == "shared memory" and not newborn.native():
+    if request.param == SHARED and not child_steps.has_native():
         pytest.skip("no code for this processor")
-    monkeypatch.setattr("mosha.clinit.forker.PROGRAM", program(WAYS[request.param]))
-    made = Forker(dict(os.environ) | {"X": "base"}, "mark", None)
+    made = Forker(dict(os.environ) | {"X": "base"}, "mark", None, first_way=request.param)
+    await made.ready.wait()
+    assert (made.way, made.refused) == (request.param, "")
     yield made
     dismiss(made)
 
@@ -97,9 +90,8 @@ async def test_all_of_path_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (directory / "word").write_text("echo $0\n")
         (directory / "word").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/none:{first}:{second}:{third}")
-    for change in WAYS.values():
-        monkeypatch.setattr("mosha.clinit.forker.PROGRAM", program(change))
-        forker = Forker(dict(os.environ), "mark", None)
+    for way in SPAWN_WAYS:
+        forker = Forker(dict(os.environ), "mark", None, first_way=way)
         try:
             assert await forked(forker, "word") == (0, Exit(0), f"{second}/word\n")
             assert (await forked(forker, "forbidden"))[0] == errno.EACCES
@@ -328,10 +320,10 @@ async def test_a_lost_server_that_cannot_be_replaced_at_once_is_replaced_later(
 
 @pytest.mark.skipif(shutil.which("as") is None, reason="needs as and objcopy of binutils")
 def test_the_native_code_is_what_the_assembler_makes_of_it(tmp_path: Path) -> None:
-    source, made, raw = (tmp_path / name for name in ("birth.s", "birth.o", "birth.bin"))
-    lines = [".intel_syntax noprefix", *(text for _, text in newborn.NATIVE), ""]
+    source, made, raw = (tmp_path / name for name in ("code.s", "code.o", "code.bin"))
+    lines = [".intel_syntax noprefix", *(text for _, text in child_steps.NATIVE), ""]
     source.write_text("\n".join(lines), encoding="ascii")
     subprocess.run([shutil.which("as") or "", "--64", "-o", made, source], check=True)
     copy = [shutil.which("objcopy") or "", "-O", "binary", "-j", ".text", str(made), str(raw)]
     subprocess.run(copy, check=True)
-    assert raw.read_bytes() == b"".join(bytes.fromhex(code) for code, _ in newborn.NATIVE)
+    assert raw.read_bytes() == b"".join(bytes.fromhex(code) for code, _ in child_steps.NATIVE)

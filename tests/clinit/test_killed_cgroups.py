@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mosha.clinit import cgroups, forkserver
+from mosha.clinit import cgroups
 from mosha.clinit.boxes import Key
 from mosha.clinit.cgroup_boxes import CgroupBoxes
 from mosha.clinit.forker import Forker
+from mosha.clinit.spawn_ways import Cloner
 from mosha.core.process_events import Scope
+from mosha.formats.spawn import SPAWN_WAYS
 from tests.clinit.conftest import can_make_cgroups
 from tests.waiting import wait_until
 
@@ -63,7 +65,7 @@ async def ended(forker: Forker, boxes: CgroupBoxes, *argv: str) -> int:
 async def started(forker: Forker, boxes: CgroupBoxes, *argv: str) -> int:
     sink = os.open(os.devnull, os.O_RDWR)
     try:
-        pid = await forker.fork(list(argv), {}, boxes.place(KEY), [sink] * 3)
+        pid = await forker.spawn(list(argv), {}, boxes.place(KEY), [sink] * 3)
     finally:
         os.close(sink)
     boxes.note(KEY, pid)
@@ -116,4 +118,6 @@ async def _lives_in(home: Path) -> bool:
 
 
 def test_where_no_trial_can_be_made_the_first_child_tells() -> None:
-    assert forkserver.born_alive("/no/such/cgroup")
+    cloner = Cloner(SPAWN_WAYS[0], "/no/such/cgroup")
+    cloner.find_way()
+    assert (cloner.way, cloner.into_cgroup, cloner.refused) == (SPAWN_WAYS[0], True, [])

@@ -68,6 +68,7 @@ def test_all_keys_are_read() -> None:
         start_grace = 0
         quorum = "adaptive"
         watch = "poll"
+        spawn = "plain"
         log_level = "debug"
         log_file = "/var/log/m.log"
         log_file_max_bytes = 5000
@@ -104,6 +105,7 @@ def test_all_keys_are_read() -> None:
         start_grace=0.0,
         quorum="adaptive",
         watch="poll",
+        spawn="plain",
         log_level="debug",
         log_file="/var/log/m.log",
         log_file_max_bytes=5000,
@@ -175,6 +177,7 @@ def test_fencing_is_required_as_soon_as_something_gives_receipts() -> None:
         ('varpath = "../v"\n', "m.toml:1:1: varpath must be a path below the directory"),
         ('quorum = "most"\n', 'm.toml:1:1: quorum must be one of "majority", "adaptive": \'most\''),
         ("watch = []\n", 'm.toml:1:1: watch must be one of "auto", "events", "poll": \'a list\''),
+        ('spawn = "vfork"\n', 'm.toml:1:1: spawn must be one of "shared", "copied", "plain"'),
         ("log_level = {}\n", "m.toml:1:1: log_level must be one of"),
         ('log_file = "m.log"\n', "m.toml:1:1: log_file must be an absolute path: 'm.log'"),
         ("log_file_keep = 0\n", "m.toml:1:1: log_file_keep must be 1 to 1000: '0'"),

@@ -66,7 +66,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/test_faults.py::test_a_leader_that_leaves_its_cgroup_is_ended_all_the_same",
     ),
     M(
-        "C6: a cgroup that cgroup.kill was used on is made anew before a birth",
+        "C6: a cgroup that cgroup.kill was used on is made anew before a start",
         "clinit/cgroup_boxes.py",
         '        self._made.get(group, set()).discard(path.name.removeprefix("e."))\n',
         "",
@@ -131,7 +131,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "C7: the fork server ends what a killed clinit had",
         "clinit/forkserver.py",
-        "                self._avenge()\n",
+        "                self._kill_all()\n",
         "",
         "clinit/test_life.py::test_a_killed_daemon_takes_all_its_processes_along",
     ),
@@ -158,7 +158,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "C7: a child dies with clinit",
-        "clinit/newborn.py",
+        "clinit/child_steps.py",
         '("prctl", (_PR_SET_PDEATHSIG, SIGKILL), NEVER, 0)',
         '("prctl", (_PR_SET_PDEATHSIG, 0), NEVER, 0)',
         "clinit/test_forkserver.py::test_a_child_dies_with_its_parent_even_without_the_server",

@@ -1,9 +1,9 @@
-"""What a child does between its birth and its command: a list of system calls.
+"""What a child does between its clone and its exec: a list of system calls.
 
 A fork costs as much as the memory it copies, and what the child touches before its exec is copied
 as well: half a millisecond each for a Python program. So a child shares the fork server's memory
 (CLONE_VM) and must not touch it, which excludes Python: it takes one step after the other from
-a `Script` that was written before it was born. `NATIVE` is all that it runs, 56 bytes that make
+a `Script` that was written before the clone. `NATIVE` is all that it runs, 56 bytes that make
 the system calls of a script. Unlike vfork(2) nobody waits for it: an exec from a file system
 that hangs hangs alone, and the script is kept until the child does not need it any more.
 
@@ -21,6 +21,10 @@ import os
 import struct
 import sys
 
+TYPE_CHECKING = False  # as in typing, which the fork server can do without
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 CLONE_VM = 0x00000100
 CLONE_CHILD_CLEARTID = 0x00200000
 """A word is set to 0 when the child lets go of the memory: by an exec, or by its end."""
@@ -35,16 +39,17 @@ STEP_BYTES = 64
 """Eight words: number, four arguments, the result on which to skip, how far, and the result."""
 
 RESULT_AT = 56
-_POINTER_BYTES = 8
+_POINTER_BYTES = ctypes.sizeof(ctypes.c_void_p)
 _PAGE_BYTES = 4096
 SIGKILL, SIG_SETMASK = 9, 2
 _PR_SET_PDEATHSIG = 1
 _SIGSET_BYTES = 8
-_READ_EXECUTE, _MAP_PRIVATE, _MAP_FAILED = 0x5, 0x2, (1 << 64) - 1
+_READ_EXECUTE, _MAP_PRIVATE = 0x5, 0x2
+_MAP_FAILED = ctypes.c_void_p(-1).value
 
-# long birth(struct clone_args *rdi, size_t rsi, struct step *rdx). The child uses no stack.
+# long clone_and_step(struct clone_args *rdi, size_t rsi, struct step *rdx). It uses no stack.
 NATIVE = (
-    ("", "birth:"),
+    ("", "clone_and_step:"),
     ("b8 b3 01 00 00", "mov eax, 435"),
     ("0f 05", "syscall"),
     ("85 c0", "test eax, eax"),
@@ -84,35 +89,54 @@ Step = tuple[str, tuple[int, ...], int, int]
 
 GIVEN_UP: Step = ("exit_group", (EXEC_FAILED,), NEVER, 0)
 
+_INT, _SIZE, _POINTER = ctypes.c_int, ctypes.c_size_t, ctypes.c_void_p
 libc = ctypes.CDLL(None, use_errno=True)
-# Looked up here, for the child's first use of a name would look it up in the child.
-_FUNCTIONS = {
-    name: getattr(libc, {"rt_sigprocmask": "sigprocmask", "exit_group": "_exit"}.get(name, name))
-    for name in NUMBERS
+
+
+def function(name: str, result: type | None, *arguments: type) -> Callable[..., int]:
+    """Return a function of the C library with its types; errno is ctypes.get_errno()."""
+    return ctypes.CFUNCTYPE(result, *arguments, use_errno=True)((name, libc))
+
+
+sigprocmask = function("sigprocmask", _INT, _INT, _POINTER, _POINTER)
+_mmap = function("mmap", _POINTER, _POINTER, _SIZE, _INT, _INT, _INT, ctypes.c_long)
+# What `take_steps` calls, and with how many of the arguments: sigprocmask(3) adds the size of a
+# set by itself. Made here, for the child's first use of a name would look it up in the child.
+_FUNCTIONS: dict[str, tuple[Callable[..., int], int]] = {
+    "write": (function("write", ctypes.c_ssize_t, _INT, _POINTER, _SIZE), 3),
+    "rt_sigprocmask": (sigprocmask, 3),
+    "execve": (function("execve", _INT, _POINTER, _POINTER, _POINTER), 3),
+    "getppid": (function("getppid", _INT), 0),
+    "setsid": (function("setsid", _INT), 0),
+    "prctl": (function("prctl", _INT, _INT, ctypes.c_ulong), 2),
+    "exit_group": (function("_exit", None, _INT), 1),
+    "dup3": (function("dup3", _INT, _INT, _INT, _INT), 3),
 }
 _NO_SIGNALS = ctypes.create_string_buffer(128)
 _ITSELF = ctypes.create_string_buffer(b"0")  # what enters a cgroup: whoever writes
 
 
-def native() -> int:
-    """Return the address of `NATIVE` in memory that can be executed, 0 where it cannot be."""
-    if os.uname().machine != "x86_64" or sys.maxsize < 1 << 32:
-        return 0
-    code = b"".join(bytes.fromhex(digits) for digits, _ in NATIVE)
-    fd = -1
-    libc.mmap.restype = ctypes.c_size_t
+def has_native() -> bool:
+    """Say whether `NATIVE` is code of this processor."""
+    return os.uname().machine == "x86_64" and sys.maxsize > 1 << 32
+
+
+def map_native() -> int:
+    """Return the address of `NATIVE` in memory that can be executed.
+
+    Raises:
+        OSError: it may not be mapped.
+    """
+    fd = os.memfd_create("clone_and_step", os.MFD_CLOEXEC)
     try:
-        fd = os.memfd_create("birth", os.MFD_CLOEXEC)
-        os.write(fd, code)
-    except OSError:
-        address = _MAP_FAILED
-    else:
-        size, offset = ctypes.c_size_t(_PAGE_BYTES), ctypes.c_long(0)
-        address = libc.mmap(None, size, _READ_EXECUTE, _MAP_PRIVATE, fd, offset)
+        os.write(fd, b"".join(bytes.fromhex(digits) for digits, _ in NATIVE))
+        address = _mmap(None, _PAGE_BYTES, _READ_EXECUTE, _MAP_PRIVATE, fd, 0)
     finally:
-        if fd >= 0:
-            os.close(fd)
-    return 0 if address == _MAP_FAILED else address
+        os.close(fd)
+    if address == _MAP_FAILED:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return address
 
 
 class Strings:
@@ -223,7 +247,8 @@ def take_steps(script: Script) -> None:
         at = 0
         while True:
             call, arguments, expected, skip = script.steps[at]
-            result = _FUNCTIONS[call](*map(ctypes.c_long, arguments))
+            make, count = _FUNCTIONS[call]
+            result = make(*arguments[:count])
             result = -ctypes.get_errno() if result == -1 else result
             script.note(at, result)
             at += 1 + (skip if result == expected else 0)
