@@ -6,8 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mosha.cli.layout import BAD, GOOD, MOVING, OLD, TITLE, Item
-from mosha.cli.status_page import age_text
+from mosha.cli.layout import BAD, GOOD, MOVING, OLD, TITLE, Item, age_text
 from mosha.core.reasons import Explanation, Holds
 
 _WORDS = {Holds.YES: Text("yes"), Holds.NO: Text("NO", BAD), Holds.MOOT: Text("-", OLD)}

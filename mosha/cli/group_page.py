@@ -8,8 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mosha.cli.layout import BAD, GAP, GOOD, MOVING, OLD, TITLE, plain, remedy, table
-from mosha.cli.status_page import age_text
+from mosha.cli.layout import BAD, GAP, GOOD, MOVING, OLD, TITLE, age_text, plain, remedy, table
 from mosha.formats.hastat import HEARD, EntryState, GroupView, Report
 
 

@@ -6,9 +6,10 @@ or a command, is never cut: a word that is longer than the line is left whole.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.console import Console, ConsoleOptions, OverflowMethod, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -25,11 +26,16 @@ class Item(NamedTuple):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the lines. On a screen that cuts what is too long (Live) long words are folded."""
+        yield from self.lines(console, options.max_width, options.overflow or "fold")
+
+    def lines(
+        self, console: Console, width: int, overflow: OverflowMethod = "fold"
+    ) -> Iterator[Text]:
+        """Yield it in lines of `width`; `overflow` says what becomes of longer words."""
         start = self.indent + (self.mark.cell_len + 1 if self.mark else 0)
-        room = max(options.max_width - start, 1)
         text = self.text.copy()
-        text.overflow = options.overflow or "fold"  # given to wrap, "ignore" would wrap nothing
-        lines = text.wrap(console, room)
+        text.overflow = overflow  # given to wrap, "ignore" would wrap nothing
+        lines = text.wrap(console, max(width - start, 1))
         for number, line in enumerate(lines or [Text()]):
             line.rstrip()
             mark = (self.mark, " ") if self.mark else ()
@@ -52,12 +58,53 @@ def plain(text: Text | str) -> Item:
     return Item(Text(), Text(text) if isinstance(text, str) else text)
 
 
+class Grid(NamedTuple):
+    """A table as data: its heads, and its rows of as many cells."""
+
+    heads: list[Text]
+    rows: list[list[Text]]
+
+    def as_table(self) -> Table:
+        """Return it as a page has it: what does not fit a cell is folded."""
+        made = table(*self.heads)
+        for row in self.rows:
+            made.add_row(*row)
+        return made
+
+    def as_lines(self, width: int) -> list[Text]:
+        """Return it as a screen has it: a line for its heads and one for each row, cut there."""
+        columns = zip(self.heads, *self.rows, strict=True)
+        sizes = [max(cell.cell_len for cell in cells) for cells in columns]
+        return [_row(cells, sizes, width) for cells in (self.heads, *self.rows)]
+
+
+def _row(cells: list[Text], sizes: list[int], width: int) -> Text:
+    made = Text(no_wrap=True, overflow="ignore")
+    for cell, size in zip(cells, sizes, strict=True):
+        made.append_text(cell).append(" " * (size + GAP - cell.cell_len))
+    made.rstrip()
+    made.truncate(width, overflow="ellipsis")
+    return made
+
+
 def table(*heads: str | Text) -> Table:
     """Return an empty table with these columns; what does not fit a cell is folded."""
     made = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style=TITLE)
     for head in heads:
         made.add_column(head, overflow="fold")
     return made
+
+
+def age_text(age_s: float | None) -> str:
+    """Return an age as people say it: 0.4s, 14s, 3m, 5h, 2d."""
+    if age_s is None:
+        return "-"
+    if age_s < 9.95:
+        return f"{max(age_s, 0.0):.1f}s"
+    for unit_s, limit_s, unit in ((1, 100, "s"), (60, 6_000, "m"), (3600, 172_800, "h")):
+        if age_s < limit_s:
+            return f"{age_s / unit_s:.0f}{unit}"
+    return f"{age_s / 86_400:.0f}d"
 
 
 def show(page: RenderableType, console: Console | None = None) -> None:

@@ -18,7 +18,7 @@ from mosha.formats.hastat import render_hastat, render_perl
 @config_option
 @click.argument("group", shell_complete=groups, required=False, default="")
 @click.option("--json", "as_json", is_flag=True, help="The whole report as JSON (hastat).")
-@click.option("--watch", is_flag=True, help="Go on showing it, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Go on showing it, until q.")
 @click.option(
     "--format",
     "form",
@@ -35,6 +35,11 @@ def command(config: str | None, *, group: str, as_json: bool, watch: bool, form:
 
     With GROUP: each entry of it on this node with its pid, since when it runs, its restarts, its
     last exit and the last lines that it printed, and what the other nodes say of it.
+
+    With --watch: what is wrong first, then the groups, those that are not well before the others;
+    nodes, quorum and lease stay on the screen. The arrows, PgUp, PgDn, Home and End scroll, `/`
+    shows groups by a part of their names (Esc: all), `?` shows the keys, `q` quits. In a pipe a
+    page is printed at each change.
 
     Examples:
         mosha status

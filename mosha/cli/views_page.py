@@ -8,8 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from mosha.cli.layout import BAD, GAP, GOOD, MOVING, OLD, TITLE, table, wrong
-from mosha.cli.status_page import age_text
+from mosha.cli.layout import BAD, GAP, GOOD, MOVING, OLD, TITLE, age_text, table, wrong
 from mosha.formats.views import UNKNOWN, UP, View, Views
 
 CELL_CHARS = 8

@@ -200,4 +200,6 @@ def _no_answer(path: Path, error: BaseException) -> str:
             return f"the daemon at {path} did not answer in time"
         case asyncio.IncompleteReadError():
             return f"the daemon at {path} went away"
+        case OSError() if error.strerror:
+            return f"no daemon answers at {path}: {error.strerror}"
     return f"no daemon answers at {path}: {error}"

@@ -9,7 +9,8 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from mosha.cli.status_page import age_text, page
+from mosha.cli.layout import age_text
+from mosha.cli.status_page import page
 from mosha.formats.hastat import (
     BanReport,
     EntryTrouble,
@@ -26,8 +27,6 @@ from mosha.formats.hastat import (
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
 from tests.cli.reports import TABLES, group, node, on, report
-from tests.cli.terminal import Terminal
-from tests.waiting import wait_until
 
 GREEN, GREY, RED = "\033[32m", "\033[90m", "\033[1;31m"
 
@@ -352,84 +351,6 @@ def test_the_originals_form_can_be_had(mosha: Mosha, home: Home) -> None:
 @pytest.mark.parametrize("words", [["--json", "--format", "perl"], ["--json", "--watch"]])
 def test_what_excludes_itself_is_wrong_usage(mosha: Mosha, words: list[str]) -> None:
     assert mosha("status", *words).status == 2
-
-
-def test_watch_repaints_when_something_changes(
-    home: Home,
-) -> None:
-    with FakeMonitor(home.rundir, report()) as monitor:
-        screen = Terminal("status", "--watch", "--config", str(home.config))
-        try:
-            wait_until(lambda: screen.shows("2 of 2 groups as wanted"))
-            monitor.report = DEGRADED
-            wait_until(lambda: screen.shows("node 2 is stale"))
-            monitor.report = report()
-            screen.seen = ""
-            wait_until(lambda: screen.shows("2 of 2 groups as wanted"))
-        finally:
-            status = screen.end()
-    assert status == 0
-
-
-def test_what_nobody_vouches_for_any_more_is_grey_and_has_its_age(home: Home) -> None:
-    with FakeMonitor(home.rundir, report()):
-        screen = Terminal("status", "--watch", "--config", str(home.config))
-        try:
-            wait_until(lambda: screen.shows("2 of 2 groups as wanted"))
-        except BaseException:
-            screen.end()
-            raise
-    try:
-        screen.seen = ""
-        wait_until(lambda: screen.shows("what follows is"))
-        wait_until(lambda: screen.shows("Quorum:") and screen.seen.count("what follows is") > 1)
-    finally:
-        screen.end()
-    after = screen.seen[screen.seen.index("what follows is") :]
-    assert re.match(r"what follows is \d+\.\ds old", after)
-    assert GREEN not in after
-    assert GREY in after
-
-
-def test_what_does_not_fit_the_screen_is_counted(home: Home) -> None:
-    many = report(groups=[group(f"g{number:02d}", on(1)) for number in range(50)])
-    with FakeMonitor(home.rundir, many):
-        screen = Terminal("status", "--watch", "--config", str(home.config))
-        try:
-            wait_until(lambda: screen.shows("more lines: mosha status"))
-        finally:
-            screen.end()
-    assert "OK: 50 of 50" in screen.seen
-    assert "g49" not in screen.seen
-
-
-def test_a_repaint_clears_nothing_and_so_does_not_flicker(home: Home) -> None:
-    with FakeMonitor(home.rundir, report()):
-        screen = Terminal("status", "--watch", "--config", str(home.config))
-        try:
-            wait_until(lambda: screen.shows("Lease:") and screen.seen.count("2 of 2 groups") > 2)
-        finally:
-            screen.end()
-    painted = screen.seen[: screen.seen.rindex("Lease:")]
-    assert re.findall(r"\033\[\d*[JK]", painted) == []
-
-
-def test_watch_says_when_the_monitor_answers_no_more_and_when_it_is_back(home: Home) -> None:
-    with FakeMonitor(home.rundir, report()):
-        screen = Terminal("status", "--watch", "--config", str(home.config))
-        try:
-            wait_until(lambda: screen.shows("2 of 2 groups as wanted"))
-        except BaseException:
-            screen.end()
-            raise
-    try:
-        wait_until(lambda: screen.shows("no daemon answers"))
-        with FakeMonitor(home.rundir, report()):
-            screen.seen = ""
-            wait_until(lambda: screen.shows("OK: 2 of 2"))
-    finally:
-        status = screen.end()
-    assert status in {0, 1}
 
 
 LONG_PATH = "/var/mosix-ha/state/history/hactl.20261129T110352_781943473Z.36f59b0b5d1c17.discarded"
