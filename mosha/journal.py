@@ -1,21 +1,29 @@
-"""The log into systemd's journal, with the fields that matter as fields of their own.
+"""The log into systemd's journal: the sentence that `mosha logs` prints, and all fields.
 
-`journalctl MOSHA_GROUP=web -p warning` then finds what it says. Each line is a datagram of
-journald's native protocol (https://systemd.io/JOURNAL_NATIVE_PROTOCOL); the message is the
-JSON line as everywhere else. What journald does not take at once goes to stderr, which leads
-to the journal too, so nothing is lost and nothing waits.
+MESSAGE is what people read in `journalctl -u mosha` and `systemctl status mosha`; PRIORITY is the
+level; each field of the line is one of the journal, `MOSHA_GROUP` for `group`; and `MOSHA_JSON` is
+the whole line as it is everywhere else, which `mosha logs` reads. `journalctl MOSHA_GROUP=web -p
+warning` then finds what it says. Each line is a datagram of journald's native protocol
+(https://systemd.io/JOURNAL_NATIVE_PROTOCOL). What journald does not take at once goes as JSON to
+stderr, which leads to the journal too, so nothing is lost and nothing waits.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import socket
-from collections.abc import Mapping
+import struct
 from typing import Self
 
+from mosha.log_printer import sentence
+
 SOCKET = "/run/systemd/journal/socket"
-FIELDS = ("event", "node", "group", "tag", "stream")
-"""What becomes MOSHA_EVENT, MOSHA_NODE and so on."""
+JSON_FIELD = "MOSHA_JSON"
+_NAME = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
+NAME_MAX_CHARS = 64
+"""Journald takes no field with a longer name."""
 
 PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 """The levels of syslog(3)."""
@@ -38,17 +46,16 @@ class Journal:
             return None
         return cls(name)
 
-    def send(self, line: str, event: Mapping[str, object]) -> bool:
-        """Hand a line over, with the fields of its event; say whether journald has taken it."""
-        priority = PRIORITIES.get(str(event.get("level")), PRIORITIES["info"])
-        words = [f"MESSAGE={line}", f"PRIORITY={priority}", f"SYSLOG_IDENTIFIER={self._name}"]
-        words += [f"MOSHA_{key.upper()}={event[key]}" for key in FIELDS if key in event]
-        if any("\n" in word for word in words):
-            return False
+    def send(self, line: str) -> bool:
+        """Hand over a line, a JSON object with the fields it has; say whether journald took it."""
+        told = json.loads(line)
+        priority = PRIORITIES.get(str(told.get("level")), PRIORITIES["info"])
+        fields = {_name(key): _value(value) for key, value in told.items()}
+        fields |= {"MESSAGE": sentence(told), "PRIORITY": str(priority)}
+        fields |= {"SYSLOG_IDENTIFIER": self._name, JSON_FIELD: line}
+        data = b"".join(_entry(name, value) for name, value in fields.items() if name)
         try:
-            self._socket.sendto(
-                ("\n".join(words) + "\n").encode("utf-8", "backslashreplace"), self._path
-            )
+            self._socket.sendto(data, self._path)
         except OSError:  # it is restarting, its queue is full, or the line is too long for it
             return False
         return True
@@ -56,3 +63,21 @@ class Journal:
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+
+def _name(key: str) -> str:
+    """Return the name of a field in the journal, "" if it can have none."""
+    name = f"MOSHA_{key.upper()}"
+    return name if len(name) <= NAME_MAX_CHARS and _NAME.fullmatch(name) else ""
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _entry(name: str, value: str) -> bytes:
+    """Return a field of the native protocol; with its length, if it has line ends in it."""
+    data = value.encode("utf-8", "backslashreplace")
+    if b"\n" not in data:
+        return name.encode() + b"=" + data + b"\n"
+    return name.encode() + b"\n" + struct.pack("<Q", len(data)) + data + b"\n"

@@ -61,13 +61,13 @@ class Printer:
             news = f"--- {self._day}\n"
         level = str(fields.get("level", ""))
         node = f"{fields['node']!s:>3}" if "node" in fields else "   "
-        sentence = _safe(_sentence(fields))
+        told = sentence(fields)
         colour = _COLOURS.get(level) if self._colours else None
         if level in ("warning", "error", "critical"):
             level = level.upper()
         if colour:
-            level, sentence = f"\033[{colour}m{level:<8}", f"{sentence}\033[0m"
-        return f"{news}{clock} {level:<8} {node} {sentence}\n"
+            level, told = f"\033[{colour}m{level:<8}", f"{told}\033[0m"
+        return f"{news}{clock} {level:<8} {node} {told}\n"
 
     def _when(self, stamp: object) -> str:
         """Return the local time of day; a log has many lines of one second."""
@@ -88,6 +88,11 @@ class Printer:
     def _take(self, when: datetime) -> None:
         here = when.astimezone()
         self._second_day, self._clock = f"{here:%Y-%m-%d}", f"{here:%H:%M:%S}"
+
+
+def sentence(fields: dict[str, Any]) -> str:
+    """Return a line in words, without its time, level and node; it has no control characters."""
+    return _safe(_sentence(fields))
 
 
 def _sentence(fields: dict[str, Any]) -> str:

@@ -182,7 +182,7 @@ class _IntoJournal:
 
     def __call__(self, logger: WrappedLogger, name: str, event: EventDict) -> str:
         line = str(self._render(logger, name, event))
-        if self._journal.send(line, event):
+        if self._journal.send(line):
             raise structlog.DropEvent
         return line
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import structlog
 
 from mosha import logs
+from mosha.cli.log_journal import is_entry, journal_line
 from mosha.journal import Journal
 
 
@@ -40,25 +42,64 @@ def logging_again() -> Iterator[None]:
 
 
 def fields_of(data: bytes) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in data.decode().splitlines())
+    """Read a datagram: NAME=value, or NAME, its length and a value with line ends."""
+    found = {}
+    while data:
+        head, _, data = data.partition(b"\n")
+        name, is_short, value = head.partition(b"=")
+        if not is_short:
+            (length,) = struct.unpack("<Q", data[:8])
+            value, data = data[8 : 8 + length], data[9 + length :]
+        found[name.decode()] = value.decode()
+    return found
 
 
-def test_a_line_goes_to_the_journal_with_its_fields_and_not_to_stderr(
+def test_people_read_the_sentence_and_programs_find_all_fields_and_the_line(
     journal: Journal, journald: socket.socket, capfd: pytest.CaptureFixture[str]
 ) -> None:
     logs.configure(people=False, journal=journal, fields={"node": 3})
-    logs.get().warning("group_banned", group="web", reason="a b\nc")
+    logs.get().warning("group_banned", group="web", reason="a b\nc", nodes=[1, 2], late=True)
     fields = fields_of(journald.recv(1 << 16))
-    line = json.loads(fields.pop("MESSAGE"))
+    line = json.loads(fields.pop("MOSHA_JSON"))
+    assert fields.pop("MOSHA_TIMESTAMP") == line["timestamp"]
     assert fields == {
+        "MESSAGE": "web: group banned reason=a b\\x0ac nodes=[1, 2] late=True",
         "PRIORITY": "4",
         "SYSLOG_IDENTIFIER": "clinit",
         "MOSHA_EVENT": "group_banned",
+        "MOSHA_LEVEL": "warning",
         "MOSHA_NODE": "3",
         "MOSHA_GROUP": "web",
+        "MOSHA_REASON": "a b\nc",
+        "MOSHA_NODES": "[1, 2]",
+        "MOSHA_LATE": "true",
     }
     assert (line["event"], line["reason"], line["node"]) == ("group_banned", "a b\nc", 3)
     assert capfd.readouterr().err == ""
+
+
+def test_what_journalctl_prints_of_a_line_is_read_by_mosha_logs(
+    journal: Journal, journald: socket.socket
+) -> None:
+    logs.configure(people=False, journal=journal)
+    logs.get().info("output", group="web", text='\udcff "quoted" é\n')
+    fields = fields_of(journald.recv(1 << 16))
+    printed = json.dumps(fields | {"__REALTIME_TIMESTAMP": "1763807462123456"}).encode()
+    assert is_entry(printed)
+    assert journal_line(printed).decode() == fields["MOSHA_JSON"]
+    assert not is_entry(json.dumps({"text": printed.decode()}).encode())
+
+
+@pytest.mark.parametrize(
+    ("level", "priority"),
+    [("info", "6"), ("warning", "4"), ("error", "3"), ("critical", "2")],
+)
+def test_the_priority_is_that_of_syslog(
+    level: str, priority: str, journal: Journal, journald: socket.socket
+) -> None:
+    logs.configure(people=False, journal=journal)
+    getattr(logs.get(), level)("output")
+    assert fields_of(journald.recv(1 << 16))["PRIORITY"] == priority
 
 
 @pytest.mark.parametrize("why", ["gone", "full", "too long"])
@@ -69,7 +110,7 @@ def test_what_journald_does_not_take_goes_to_stderr(
     if why == "gone":
         journald.close()
     elif why == "full":
-        while journal.send("{}", {}):
+        while journal.send("{}"):
             pass
     else:
         text = "x" * (1 << 22)
@@ -78,8 +119,14 @@ def test_what_journald_does_not_take_goes_to_stderr(
     assert json.loads(capfd.readouterr().err)["text"] == text
 
 
-def test_a_field_of_two_lines_cannot_make_up_another_field(journal: Journal) -> None:
-    assert not journal.send("{}", {"group": "web\nPRIORITY=0"})
+def test_a_field_of_two_lines_cannot_make_up_another_field(
+    journal: Journal, journald: socket.socket
+) -> None:
+    assert journal.send(json.dumps({"group": "web\nPRIORITY=0", "a=b": 1, "x" * 99: 2, "ä": 3}))
+    fields = fields_of(journald.recv(1 << 16))
+    names = {"MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "MOSHA_JSON", "MOSHA_GROUP"}
+    assert fields.keys() == names
+    assert fields["PRIORITY"] == "6"
 
 
 def test_only_a_stderr_that_leads_to_the_journal_is_replaced(

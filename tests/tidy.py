@@ -28,7 +28,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "host": frozenset({"host", "errors", "clock"}),
     "logfile": frozenset({"host"}),
     "notify": frozenset(),
-    "journal": frozenset({"host"}),
+    "journal": frozenset({"host", "log_printer"}),
     "log_printer": frozenset(),
     "logs": frozenset({"errors", "host", "journal", "log_printer", "logfile"}),
     "core": frozenset({"core", "errors"}),

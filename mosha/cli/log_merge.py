@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any, Protocol
 
+from mosha.cli.log_journal import is_entry, journal_line
 from mosha.cli.log_lines import Filter, time_key
 from mosha.log_printer import fields_of
 
@@ -63,7 +64,7 @@ class _Stream:
         """Read on; return what is asked for. A line without a time has that of its forerunner."""
         sieve, since, asks = self._sieve, self._since, self._sieve.asks
         found: list[Record] = []
-        lines = self.source.read()
+        lines = [journal_line(raw) if is_entry(raw) else raw for raw in self.source.read()]
         for raw in lines:
             if asks and not sieve.may_take(raw):
                 continue

@@ -8,12 +8,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any
-
-import msgspec
+from datetime import datetime
 
 from mosha.cli.log_files import CHUNK_BYTES, Splitter
+from mosha.cli.log_journal import journal_line
 from mosha.errors import HostError
 
 UNITS = ("mosha.service", "mosha-clinit.service")
@@ -24,9 +22,6 @@ LOOK_LIMIT_S = 5.0
 
 FIRST_LINES = 1000
 """Followed without --since: so much of what was before."""
-
-# syslog(3) -> the levels of mosha
-_LEVELS = ("critical", "critical", "critical", "error", "warning", "info", "info", "debug")
 
 
 class PipeSource:
@@ -97,40 +92,6 @@ class JournalSource(PipeSource):
         """End journalctl."""
         self._process.terminate()
         self._process.communicate()
-
-
-def journal_line(raw: bytes) -> bytes:
-    """Return the line of mosha that an entry of the journal holds (journalctl -o json)."""
-    try:
-        entry = msgspec.json.decode(raw, type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return raw
-    message = entry.get("MESSAGE")
-    if isinstance(message, list):  # bytes that are no text
-        message = bytes(number & 255 for number in message if isinstance(number, int)).decode(
-            "utf-8", "replace"
-        )
-    text = str(message or "")
-    if text.startswith("{"):
-        return text.encode()
-    told: dict[str, object] = {
-        "timestamp": _time(entry.get("__REALTIME_TIMESTAMP")),
-        "level": _level(entry.get("PRIORITY")),
-        "unit": entry.get("UNIT") or entry.get("_SYSTEMD_UNIT") or "",
-        "text": text,
-    }
-    return msgspec.json.encode(told)
-
-
-def _time(microseconds: object) -> str:
-    digits = str(microseconds)
-    when = int(digits) / 1e6 if digits.isdecimal() and len(digits) < 18 else 0.0
-    return datetime.fromtimestamp(when, UTC).isoformat(timespec="microseconds")[:-6] + "Z"
-
-
-def _level(priority: object) -> str:
-    digits = str(priority)
-    return _LEVELS[int(digits)] if digits in {"0", "1", "2", "3", "4", "5", "6", "7"} else "info"
 
 
 def journal_command(

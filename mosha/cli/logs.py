@@ -73,10 +73,11 @@ def command(
 ) -> int:
     """The log, for people.
 
-    Reads the JSON lines of each FILE, `-` being stdin. Without FILE: the `log_file` of the
-    settings with those that were rotated away, or the journal, if it knows the units of mosha;
-    never stdin, which ssh, cron and scripts have too. Lines of several sources are put in the order
-    of their times. An option that is given several times asks for any of its values.
+    Reads the JSON lines of each FILE, or what `journalctl -o json` printed; `-` is stdin. Without
+    FILE: the `log_file` of the settings with those that were rotated away, or the journal, if it
+    knows the units of mosha; never stdin, which ssh, cron and scripts have too. Lines of several
+    sources are put in the order of their times. An option that is given several times asks for any
+    of its values.
 
     Lines that are no JSON are printed as they are, unless something is asked for that they
     cannot tell.
@@ -84,7 +85,7 @@ def command(
     Examples:
         mosha logs -f --group web
         mosha logs --since 10m --level warning node1.log node2.log node3.log
-        journalctl -u mosha -o cat -f | mosha logs --event 'claim_*' -
+        journalctl -u mosha -o json -f | mosha logs --event 'claim_*' -
         mosha logs --journal --json | jq .event
 
     Exit status: 0 read; 1 cannot be read; 2 wrong usage, no such file.
@@ -162,7 +163,7 @@ def _sources(
         if not read_journal:
             raise UsageError(
                 "nothing to read: name a file (mosha logs FILE), set log_file in mosha.toml,"
-                " or send lines (journalctl -u mosha -o cat | mosha logs -)"
+                " or send lines (journalctl -u mosha -o json | mosha logs -)"
             )
     if read_journal:
         yield JournalSource(journal_command(units or UNITS, follow=follow, since=since))

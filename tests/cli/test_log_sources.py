@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from mosha.cli import log_files
 from mosha.cli.log_files import FileSource
+from mosha.cli.log_journal import journal_line
 from mosha.cli.log_lines import Filter, key_of, time_key
 from mosha.cli.log_merge import HOLD_S, blocks
-from mosha.cli.log_pipes import PipeSource, journal_command, journal_line
+from mosha.cli.log_pipes import PipeSource, journal_command
 from mosha.cli.log_when import moment
 from mosha.errors import UsageError
 from mosha.logfile import LogFile
@@ -293,7 +294,9 @@ def entry(**fields: object) -> bytes:
 
 
 def test_a_line_of_mosha_comes_out_of_the_journal_as_it_was_written() -> None:
-    assert journal_line(entry(MESSAGE=line(1).decode())) == line(1)
+    assert journal_line(entry(MESSAGE="e1", MOSHA_JSON=line(1).decode())) == line(1)
+    assert journal_line(entry(MESSAGE="e1", MOSHA_JSON=list(line(1)))) == line(1)
+    assert journal_line(entry(MESSAGE=line(1).decode())) == line(1)  # of a version before
 
 
 @pytest.mark.parametrize("message", ["Started mosha", list(b"Started mosha")])
@@ -320,6 +323,19 @@ def test_journalctl_is_asked_for_what_is_needed() -> None:
     assert journal_command(["a"], follow=True)[-2:] == ["--follow", "--lines=1000"]
     words = journal_command(["a", "b"], follow=True, since=NOW)
     assert words[-3:] == ["--since=@1763807462.000000", "--follow", "--lines=all"]
+
+
+def test_what_journalctl_printed_is_read_from_a_file_and_through_a_pipe(
+    mosha: Mosha, tmp_path: Path
+) -> None:
+    web = line(1, group="web").decode()
+    told = write(tmp_path / "log", entry(MESSAGE="e1", MOSHA_JSON=web), entry(MESSAGE="hi"))
+    assert "web: e1" in mosha("logs", "--group", "web", str(told)).out
+    words = [sys.executable, "-m", "mosha.cli.main", "logs", "--json", "-"]
+    with told.open("rb") as stdin:
+        done = subprocess.run(words, stdin=stdin, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0] == web
+    assert '"text":"hi"' in done.stdout
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from mosha.cli.log_journal import journal_line
 from mosha.core.status import NodeState, Status
 from mosha.formats.clstat import UnreadableStatus, parse_clstat
 from tests.waiting import wait_until
@@ -158,6 +159,7 @@ class Node:
         return report
 
     def journal(self, unit: str, *more: str) -> list[str]:
-        """Return the lines of a unit since this boot."""
-        words = ("journalctl", "--no-pager", "-b", "-u", unit, "-o", "cat", *more)
-        return self.machine.get(*words).splitlines()
+        """Return the lines of a unit since this boot; those of mosha as JSON."""
+        words = ("journalctl", "--no-pager", "-b", "-u", unit, "-o", "json", "--all", *more)
+        entries = self.machine.get(*words).splitlines()
+        return [journal_line(raw.encode()).decode() for raw in entries]

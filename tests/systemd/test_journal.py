@@ -34,7 +34,7 @@ def test_filters_and_times_hold_for_the_journal(node: Node) -> None:
 
 
 def test_the_journal_itself_knows_groups_events_and_priorities(node: Node) -> None:
-    ask = ("journalctl", "-q", "-o", "cat")
+    ask = ("journalctl", "-q", "-o", "cat", "--output-fields=MOSHA_JSON")
     started = events(node.machine.get(*ask, "-u", CLINIT, "MOSHA_EVENT=entry_started"))
     assert started
     group = str(started[0]["group"])
@@ -43,6 +43,13 @@ def test_the_journal_itself_knows_groups_events_and_priorities(node: Node) -> No
     assert not events(node.machine.get(*ask, f"MOSHA_GROUP={group}", "-p", "emerg"))
     assert events(node.machine.get(*ask, "-t", "clinit"))
     assert events(node.machine.get(*ask, "-t", "mosha"))
+
+
+def test_people_read_sentences_in_the_journal_and_in_systemctl_status(node: Node) -> None:
+    said = node.machine.get("journalctl", "-q", "-o", "cat", "-u", CLINIT).splitlines()
+    assert any(": group changed " in line for line in said)
+    assert [line for line in said if line.startswith("{")] == []
+    assert "monitor started" in node.machine.get("systemctl", "status", "-n", "1000", MONITOR)
 
 
 def test_a_followed_journal_shows_what_comes(node: Node) -> None:
