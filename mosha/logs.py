@@ -129,6 +129,7 @@ EVENTS: dict[str, str] = {
     "publish_resumed": "this node publishes its status again",
     "namesake_found": "another node publishes under this node's number; nothing more is written",
     "watch_failed": "events of the file system cannot be had; polling instead",
+    "watch_degraded": "watchfiles has no class that mosha knows; its public function serves",
     "watch_resumed": "events of the file system arrive again",
     "table_adopted": "a version of cltab or hactl is in force here (field origin: whose it is)",
     "table_emptied": "a table that had something in it was replaced by one that has nothing",

@@ -5,8 +5,8 @@ Directories on file systems where other machines write are left out (no event wo
 and those that do not exist yet are picked up when they appear. What cannot be watched,
 since the user has no more inotify instances or watches, is polled.
 
-One `RustNotify` follows all directories, for inotify instances are few. It takes no others
-later, and says nothing of a mount or a tree that was moved. So once a heartbeat, and when an
+One source (`watch_source.py`) follows all directories, for inotify instances are few. It takes no
+others later, and says nothing of a mount or a tree that was moved. So once a heartbeat, and when an
 event hints at it, it is looked what is there, and if that is new another one takes over.
 """
 
@@ -22,7 +22,6 @@ from pathlib import Path
 
 import anyio
 from watchfiles import Change
-from watchfiles._rust_notify import RustNotify
 
 from mosha import logs
 from mosha.clock import boottime
@@ -31,15 +30,13 @@ from mosha.host.mounts import Mounts, file_system_at, read_mounts
 from mosha.monitor.mfs import CLSTAT, CLTAB, HACTL, is_temporary
 from mosha.monitor.readers import WatchMode
 from mosha.monitor.waking import set_within
+from mosha.monitor.watch_source import Batch, MakeSource, source_here
 from mosha.monitor.workers import HungError, Worker
 
 EAR = "watchfiles"
 """The name of the thread."""
 
 NAMES = (CLSTAT, CLTAB, HACTL)
-
-# The default, 1.6 s, is how long a change may be withheld while others follow it.
-DEBOUNCE_MS = 50
 
 # The thread looks once a step whether something has come, and tells it when nothing more came
 # for another step. While groups move, and a little longer, the step is a short one. Measured
@@ -65,9 +62,6 @@ SCAN_LIMIT_S = 2.0
 
 Targets = dict[Path, tuple[int, int]]
 """What to watch: its path, and which directory that is (device and inode)."""
-
-Batch = set[tuple[int, str]]
-"""Changes as watchfiles tells them: what (`Change`) and of which path."""
 
 
 class Watcher:
@@ -104,6 +98,7 @@ class Watcher:
         self._failing = False
         self._wake = asyncio.Event()
         self._worker = Worker("watcher")
+        self._make_source, self._why_public = source_here()
 
     def set_directories(self, directories: Iterable[Path]) -> None:
         """Watch these directories from now on, and no others. They need not exist."""
@@ -126,6 +121,9 @@ class Watcher:
         """Watch until cancelled."""
         if self._mode == "poll":
             await anyio.sleep_forever()
+        if self._why_public:
+            lost = f"a change is heard up to {self._step_ms} ms later, also while groups move"
+            logs.get().warning("watch_degraded", reason=self._why_public, lost=lost)
         try:
             while True:
                 if self._failing:
@@ -184,11 +182,12 @@ class Watcher:
                 # One name of each directory: of two, inotify would know only the last.
                 paths = {identity: str(path) for path, identity in targets.items()}
                 self._ear = _Ear(
+                    self._make_source,
                     paths.values(),
-                    self._ignored,
-                    self._step_ms,
                     self._hear,
                     asyncio.get_running_loop(),
+                    ignored=self._ignored,
+                    step_ms=self._step_ms,
                 )
                 self._ear.hurry_until = self._hurry_until
                 self._watched = targets
@@ -203,7 +202,10 @@ class Watcher:
     def _hear(self, ear: _Ear, heard: Batch | Exception) -> None:
         if ear is not self._ear:
             return  # another one has taken over
-        if isinstance(heard, Exception):
+        if isinstance(heard, FileNotFoundError):  # gone before it was watched, by `PublicSource`
+            self._follow({})
+            self._wake.set()
+        elif isinstance(heard, Exception):
             self._failed(heard)
             self._wake.set()
         else:
@@ -240,33 +242,27 @@ class Watcher:
 
 
 class _Ear:
-    """A `RustNotify` and the thread that waits for it; ends at `close`, within a step.
+    """A source of changes and the thread that waits for it; ends at `close`, within a step.
 
-    watchfiles' own `awatch` borrows a thread of anyio's for each batch of changes: three turns
-    of the event loop and a task group for every status of every node, a third of what an idle
-    monitor costs.
-
-    Raises:
-        OSError: a path does not exist, or inotify refuses.
-        RuntimeError: watchfiles refuses.
+    Raises what the source does (`MakeSource`).
     """
 
     def __init__(
         self,
+        make: MakeSource,
         paths: Iterable[str],
-        ignored: str,
-        step_ms: int,
         hear: Callable[[_Ear, Batch | Exception], None],
         loop: asyncio.AbstractEventLoop,
+        *,
+        ignored: str,
+        step_ms: int,
     ) -> None:
-        # No debug output, no polling and so no pause for it, not recursive; what may not be read
-        # was left out before.
-        self._notify = RustNotify(list(paths), False, False, 0, False, False)
+        self._stop = threading.Event()
+        self._source = make(paths, step_ms, self._stop)
         self._ignored = ignored
         self._step_ms = step_ms
         self._hear = hear
         self._loop = loop
-        self._stop = threading.Event()
         self.hurry_until = 0.0
         threading.Thread(target=self._run, name=EAR, daemon=True).start()
 
@@ -276,20 +272,18 @@ class _Ear:
 
     def _run(self) -> None:
         heard: Batch | Exception
-        with self._notify:
+        with contextlib.closing(self._source):
             while not self._stop.is_set():
                 hurry = boottime() < self.hurry_until
                 step_ms, limit_ms = self._step_ms, 0
                 if hurry:
                     step_ms, limit_ms = HURRY_STEP_MS, HURRY_LIMIT_MS
                 try:
-                    batch = self._notify.watch(DEBOUNCE_MS, step_ms, limit_ms, self._stop)
+                    batch = self._source.wait(step_ms, limit_ms)
                 except (OSError, RuntimeError) as error:
                     self._stop.set()
                     heard = error
                 else:
-                    if isinstance(batch, str):
-                        continue
                     heard = {(change, path) for change, path in batch if not self._is_own(path)}
                     if not heard:
                         continue
