@@ -46,7 +46,7 @@ EVENTS: dict[str, str] = {
     # clinit
     "clinit_started": "clinit answers on its socket",
     "clinit_stopped": "clinit has ended all groups and leaves",
-    "group_changed": "a group went from one level or state to another, and why",
+    "group_changed": "a group came to a level or state, and why; at debug also what it passes",
     "entry_started": "a process of an entry was started",
     "entry_exited": "a process of an entry ended: exit status or signal, and how long it ran",
     "entry_failed": "a command cannot be executed: the reason of the system",
@@ -78,7 +78,7 @@ EVENTS: dict[str, str] = {
     "cltab_refused": "cltab has mistakes; the last good one stays in force",
     "cltab_loaded": "a new cltab is in force in clinit",
     "client_refused": "a client was refused: wrong user, malformed request or too slow",
-    "cgroup_unavailable": "no cgroup can be made; sessions alone hold the processes together",
+    "cgroup_unavailable": "no cgroup can be made, and what that means (info for ordinary users)",
     # the life of a node
     "monitor_started": "the first status is about to be published (fields inc, run, version)",
     "monitor_leaving": "an orderly stop of this node has begun",
@@ -281,6 +281,13 @@ def for_people() -> bool:
     """Say whether this process logs for people at this moment."""
     last = structlog.get_config()["processors"][-1]
     return structlog.is_configured() and isinstance(last, _ForPeople)
+
+
+def words(*, debug: bool) -> list[str]:
+    """Return the options by which clinit logs as this process does; `debug`: all in any case."""
+    least = structlog.get_config()["wrapper_class"]
+    all_of_it = debug or least is structlog.make_filtering_bound_logger(logging.DEBUG)
+    return [*(["--people"] if for_people() else []), *(["--debug"] if all_of_it else [])]
 
 
 class _Bound:

@@ -51,6 +51,7 @@ class _Given(NamedTuple):
     cgroup: str | None
     managed: bool
     people: bool
+    debug: bool
     node: str
     spawn: str
     words: tuple[str, ...]
@@ -112,6 +113,7 @@ class _Script(Command):
 )
 @click.option("--managed", is_flag=True, help="With -d: started by the monitor; ignore signals.")
 @click.option("--people", is_flag=True, help="With -d: log for people, terminal or not.")
+@click.option("--debug", is_flag=True, help="With -d: log also the states that groups only pass.")
 @click.option("--node", default="", help="With -d: MOSHA_NODE of all commands.")
 @click.option(
     "--spawn",
@@ -276,6 +278,7 @@ def _be_daemon(given: _Given) -> int:
         file = LogFile(given.log_file, max_bytes=given.log_max_bytes, keep=given.log_keep)
     logs.configure(
         people=given.people or stream.isatty(),
+        level="debug" if given.debug else "info",
         stream=cast("TextIO", stream),
         file=file,
         journal=Journal.behind(stream.fileno(), "clinit") if given.log is None else None,

@@ -39,6 +39,7 @@ from mosha.host import signals
 from mosha.host.terminal import Terminal
 
 NO_CGROUP = "none"
+NO_CGROUPS = "what cuts all ties to its group may be overlooked when that is stopped"
 SERVER_LIMIT_S = 60.0
 NOT_KNOWN = "not known yet"  # the host was short of something when it was tried
 _PR_SET_CHILD_SUBREAPER = 36
@@ -218,6 +219,9 @@ def _make_boxes(setting: str | None, mark: str, place: str) -> CgroupBoxes | Ses
         if setting:
             raise HostError(f"cannot make a cgroup in {setting}: {error.strerror}") from error
         reason = error.strerror or str(error)
-        logs.get().warning("cgroup_unavailable", reason=str(error))
+        if os.geteuid() == 0:
+            logs.get().warning("cgroup_unavailable", reason=str(error), consequence=NO_CGROUPS)
+            return SessionBoxes(mark, no_cgroups=reason)
         # An ordinary user, who tries mosha out, can seldom have one, and runs what is his own.
-        return SessionBoxes(mark, no_cgroups=reason if os.geteuid() == 0 else "")
+        logs.get().info("cgroup_unavailable", reason=str(error), consequence=NO_CGROUPS)
+        return SessionBoxes(mark, no_cgroups="")

@@ -32,7 +32,7 @@ from mosha.control.protocol import GroupReport, Update
 from mosha.core.group import Group, GroupEmptied, LeaseEnded, Shown, TimePassed
 from mosha.core.ladder import KILL
 from mosha.core.process_events import Emptied, Retried, Scope, Signal, Throttled, TimedOut, Watch
-from mosha.core.status import GroupLine
+from mosha.core.status import SETTLED, GroupLine
 from mosha.core.supervisor import (
     Answer,
     Effect,
@@ -340,12 +340,12 @@ class Engine:
         if unit is not None and self.news.heard:
             group = unit.group if self._late else after
             self.news.tell(Update(groups=(self._report(unit, group),)))
-        logs.get().info(
-            "group_changed",
-            **{"group": after.name, "from": f"{before.level} {before.state}".strip()},
-            to=f"{after.level} {after.state}",
-            cause=after.cause,
-        )
+        names = {"group": after.name, "from": f"{before.level} {before.state}".strip()}
+        names |= {"to": f"{after.level} {after.state}", "cause": after.cause}
+        if after.state in SETTLED:
+            logs.get().info("group_changed", **names)
+        else:  # on its way: four of five lines, and each is followed by its result
+            logs.get().debug("group_changed", **names)
 
     def _forget(self, group: str) -> None:
         for loop in self._entries.pop(group, {}).values():

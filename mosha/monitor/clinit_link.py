@@ -74,15 +74,14 @@ class ClinitPlace(Struct, frozen=True):
     state_dir: Path
     node: int
     spawn: str = SPAWN_WAYS[0]
+    debug: bool = False
 
     @classmethod
     def of(cls, settings: Settings, node: int) -> Self:
         """Return where the clinit of a node lives."""
         state = settings.state_path
-        return cls(
-            *(settings.socket_path, state / CLTAB, state, node),
-            spawn=settings.spawn,
-        )
+        places = (settings.socket_path, state / CLTAB, state, node)
+        return cls(*places, spawn=settings.spawn, debug=settings.log_level == "debug")
 
     def command(self) -> list[str]:
         """Return the command line of the clinit that lives there; it logs as this process does."""
@@ -94,7 +93,7 @@ class ClinitPlace(Struct, frozen=True):
             *("--state-dir", str(self.state_dir), "--node", str(self.node)),
             *(("--spawn", self.spawn) if self.spawn != SPAWN_WAYS[0] else ()),
             *(log_file.words() if log_file else ()),
-            *(("--people",) if logs.for_people() else ()),
+            *logs.words(debug=self.debug),
         ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -219,6 +220,32 @@ def test_on_a_terminal_the_log_is_for_people(short_dir: Path) -> None:
         daemon.terminate()
         assert daemon.wait(20) == 0
         os.close(master)
+
+
+@pytest.mark.parametrize("words", [[], ["--debug"]])
+def test_states_that_only_pass_are_logged_with_debug_alone(
+    short_dir: Path, words: list[str]
+) -> None:
+    (short_dir / "cltab").write_text("g:a:1:wait:true\n")
+    places = ["-c", f"{short_dir}/cltab", "-s", f"{short_dir}/s"]
+    log = short_dir / "log"
+    with log.open("wb") as stderr:
+        daemon = subprocess.Popen([*COMMAND, "-d", *places, *words], stderr=stderr)
+    try:
+        wait_until(lambda: b"clinit_started" in log.read_bytes())
+        for level in ("1", "stop"):
+            subprocess.run([*COMMAND, *places, "g", level], check=True, stdout=subprocess.DEVNULL)
+            wait_until(lambda level=level: f'"{level} DONE"' in log.read_text())  # type: ignore[misc]
+    finally:
+        daemon.terminate()
+        assert daemon.wait(20) == 0
+    lines = [json.loads(line) for line in log.read_text().splitlines() if "group_changed" in line]
+    states = [line["to"].split()[1] for line in lines]
+    assert {line["level"] for line in lines if line["to"].endswith("DONE")} == {"info"}
+    if words:
+        assert {"STARTING", "CHECKING", "STOPPING", "DUMPING"} <= set(states)
+    else:
+        assert set(states) == {"DONE"}
 
 
 def test_a_mistyped_command_line_is_told_behind_the_name_of_the_program() -> None:
