@@ -93,7 +93,7 @@ $(STAMP): requirements.lock pyproject.toml
 	    { echo "mosha needs Python 3.11 or newer: make PYTHON=python3.11 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || \
 	    { echo "the venv module is missing; on Debian: apt install python3-venv" >&2; exit 1; }
-	@echo "making $(VENV) from requirements.lock, this once"
+	@echo "installing what mosha needs into $(VENV), from requirements.lock; this once, some ten seconds"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(PIP) install --quiet --require-hashes --requirement requirements.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation \
@@ -103,6 +103,6 @@ $(STAMP): requirements.lock pyproject.toml
 
 # A demo needs none of this: who wants to see one does not wait for a type checker.
 $(DEV_STAMP): $(STAMP) requirements-dev.lock
-	@echo "adding what the tests need, from requirements-dev.lock, this once"
+	@echo "installing what the tests need too, from requirements-dev.lock; this once"
 	@$(PIP) install --quiet --require-hashes --requirement requirements-dev.lock
 	@touch $@

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
+
 from mosha.cli.exits import NoDaemonError
 from mosha.control.calls import (
     CALL_LIMIT_S,
@@ -12,7 +14,7 @@ from mosha.control.calls import (
     NotAllowedError,
     call_for,
 )
-from mosha.control.protocol import AskReport, MonitorReply, MonitorRequest
+from mosha.control.protocol import AskEvents, AskReport, Explain, MonitorReply, MonitorRequest
 from mosha.errors import HostError, UsageError
 from mosha.formats.hastat import Report, UnreadableReport, parse_hastat
 from mosha.formats.settings import Settings
@@ -20,19 +22,30 @@ from mosha.formats.settings import Settings
 SYSTEMD = Path("/run/systemd/system")
 UNIT_PLACES = tuple(map(Path, ("/etc/systemd/system", "/usr/lib/systemd/system")))
 UNIT = "mosha.service"
+QUESTIONS = (AskReport, AskEvents, Explain)
 
 
 def ask(settings: Settings, request: MonitorRequest, limit_s: float = CALL_LIMIT_S) -> MonitorReply:
     """Send one request to the monitor and return its reply, which may be a refusal.
 
+    A question is answered at once; if it is not, people are told what this command waits for. What
+    the monitor shall do may take its time.
+
     Raises:
         NoDaemonError: no monitor answers within `limit_s`.
         HostError: its socket cannot be used, or its answer makes no sense.
     """
+    path = settings.monitor_socket_path
+
+    def on_wait(pid: int) -> None:
+        who = f"the monitor (process {pid})" if pid else f"the monitor at {path}"
+        click.echo(f"mosha: {who} does not answer; waiting for up to {limit_s:g} s", err=True)
+
+    asked = on_wait if isinstance(request, QUESTIONS) else None
     try:
-        return call_for(settings.monitor_socket_path, request, MonitorReply, limit_s)
+        return call_for(path, request, MonitorReply, limit_s, asked)
     except NoAnswerError as error:
-        raise no_daemon(settings.monitor_socket_path, error) from error
+        raise no_daemon(path, error) from error
 
 
 def no_daemon(path: Path, error: Exception) -> NoDaemonError:

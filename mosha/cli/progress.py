@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import click
@@ -16,12 +16,15 @@ from msgspec import Struct
 
 from mosha.cli.ask import ask_report
 from mosha.core.orders import MOVED
-from mosha.core.status import SETTLED, STOPPED, GroupState
+from mosha.core.status import SETTLED, STOPPED, GroupLine, GroupState
 from mosha.core.tables import STOP_LEVEL
+from mosha.errors import HostError
 from mosha.formats.hastat import GroupView, Instance, Report
+from mosha.formats.names import listed
 from mosha.formats.settings import Settings
 
 LOOK_EVERY_S = 0.3
+STOP_LOOK_LIMIT_S = 1.0
 WAIT_LIMIT_S = 300.0
 wait_option = click.option("--wait", is_flag=True, help="Return only when that has come about.")
 limit_option = click.option(
@@ -88,6 +91,39 @@ def wait_for(settings: Settings, goal: Goal, limit_s: float) -> Outcome:
             more = "" if now == said else f"; {now}"
             return Outcome(False, f"{goal.group}: not reached within {limit_s:g} s{more}")
         time.sleep(LOOK_EVERY_S)
+
+
+def follow_stop(settings: Settings, ended: Callable[[float], bool]) -> None:
+    """Say what is still here of a node that leaves, a line for each change, until it has `ended`.
+
+    `ended` waits for so many seconds at most, and says whether it has.
+    """
+    shown = ""
+    while not ended(LOOK_EVERY_S):
+        try:
+            report, _ = ask_report(settings, STOP_LOOK_LIMIT_S)
+        except HostError:  # it is ending just now, or says nothing any more: `ended` knows
+            continue
+        now = _still_here(report)
+        if now != shown:
+            click.echo(shown := now, err=True)
+
+
+def _still_here(report: Report) -> str:
+    """Return in a line which groups are not down yet on the node that reports."""
+    here = [
+        f"{view.group} {item.level} {item.state}{_held_up(item)}"
+        for view in report.groups
+        for item in view.instances
+        if item.node == report.node and GroupLine(item.level, item.state).active
+    ]
+    if not here:
+        return f"node {report.node}: all groups are down, clinit and the monitor end"
+    return f"node {report.node}: still here: {listed(here)}"
+
+
+def _held_up(item: Instance) -> str:
+    return "".join(f" ({trouble.tag} {trouble.kind})" for trouble in item.troubles)
 
 
 _COUNTED = re.compile(r"\d+(\.\d+)?(?= s\b| of \d+ votes| restarts?\b)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 
 import click
@@ -11,6 +12,7 @@ from mosha.cli.answer import tell
 from mosha.cli.ask import no_daemon
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
+from mosha.cli.progress import follow_stop
 from mosha.cli.settings import settings_to_ask
 from mosha.control.calls import NoAnswerError
 from mosha.control.protocol import Leave, MonitorReply
@@ -23,7 +25,7 @@ ANSWER_LIMIT_S = 1.0
 
 @click.command("shutdown", cls=Command, short_help="Stop this node in an orderly way.")
 @config_option
-@click.option("--wait", is_flag=True, help="Return only when the node has left.")
+@click.option("--wait", is_flag=True, help="Return only when the node has left; says how it goes.")
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
 def command(config: str | None, *, wait: bool, as_json: bool) -> int:
     """Stop this node in an orderly way.
@@ -51,6 +53,8 @@ def _leave(settings: Settings, *, wait: bool) -> MonitorReply:
         try:
             connection.connect(str(path))
             connection.sendall(msgspec.json.encode(Leave()) + b"\n")
+            if wait:
+                follow_stop(settings, lambda limit_s: _readable(connection, limit_s))
             with connection.makefile("rb") as stream:
                 said = stream.readline()
                 reply = msgspec.json.decode(said, type=MonitorReply) if said else None
@@ -67,3 +71,7 @@ def _leave(settings: Settings, *, wait: bool) -> MonitorReply:
     if reply is None:
         raise no_daemon(path, NoAnswerError(f"the monitor at {path} went away without a word"))
     return reply
+
+
+def _readable(connection: socket.socket, limit_s: float) -> bool:
+    return bool(select.select([connection], [], [], limit_s)[0])

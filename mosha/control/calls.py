@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +18,9 @@ from mosha.errors import HostError
 from mosha.host.proc import is_stopped
 
 CALL_LIMIT_S = 10.0
+NOTICE_S = 1.0
+"""So long people wait for a daemon before they are told that they do."""
+
 CHUNK_BYTES = 1 << 16
 
 ReplyT = TypeVar("ReplyT")
@@ -45,9 +51,15 @@ def call(path: Path, request: Message, limit_s: float = CALL_LIMIT_S) -> Reply:
 
 
 def call_for(
-    path: Path, request: Message, reply_type: type[ReplyT], limit_s: float = CALL_LIMIT_S
+    path: Path,
+    request: Message,
+    reply_type: type[ReplyT],
+    limit_s: float = CALL_LIMIT_S,
+    on_wait: Callable[[int], None] | None = None,
 ) -> ReplyT:
     """Send one request to the daemon at `path` and return its reply.
+
+    `on_wait` is called with the process of the daemon (0: not known) if that takes `NOTICE_S`.
 
     Raises:
         UsageError: the path is too long for a socket.
@@ -63,7 +75,8 @@ def call_for(
             connection.connect(str(path))
             pid, _uid = peer_of(connection)
             connection.sendall(msgspec.json.encode(request) + b"\n")
-            line = _read_line(connection, deadline)
+            notice = partial(on_wait, pid) if on_wait else None
+            line = _read_line(connection, deadline, notice)
     except TimeoutError:
         stopped = bool(pid) and is_stopped(pid)
         told = f"the daemon at {path} did not answer in {limit_s:g} s"
@@ -82,8 +95,13 @@ def call_for(
         raise HostError(f"the answer of {path} makes no sense: {error}") from error
 
 
-def _read_line(connection: socket.socket, deadline: float) -> bytes:
+def _read_line(
+    connection: socket.socket, deadline: float, notice: Callable[[], None] | None
+) -> bytes:
     received = bytearray()
+    patient = notice is not None and deadline - time.monotonic() > NOTICE_S
+    if notice and patient and not select.select([connection], [], [], NOTICE_S)[0]:
+        notice()
     while not received.endswith(b"\n"):
         left_s = deadline - time.monotonic()
         if left_s <= 0:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from mosha.core.peers import Standing
 from mosha.core.quorum import Sight
+from mosha.core.refusals import step_for
 from mosha.core.seat import Mind
 from mosha.core.status import NodeState, Status
 from mosha.core.tables import STAY, STOP_LEVEL, Wish
@@ -201,14 +202,14 @@ GROUP = (
         lambda c: c.mind.cltab_groups is not None,
         lambda _: "no cltab is in force",
         lambda c: f"{'a' if c.mind.cltab_groups is not None else 'no'} cltab is in force here",
-        _do("write cltab in the directory of any node"),
+        lambda c: step_for(c.mind, ["cltab"]),
     ),
     Rule(
         "hactl",
         lambda c: c.mind.hactl is not None,
         lambda _: "no hactl is in force",
         lambda c: f"{'a' if c.mind.hactl is not None else 'no'} hactl is in force here",
-        _do("write hactl in the directory of any node"),
+        lambda c: step_for(c.mind, ["hactl"]),
     ),
     ENTRIES,
     WISH,

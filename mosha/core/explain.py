@@ -13,6 +13,7 @@ from mosha.core.eligibility import eligible, obstacles
 from mosha.core.peers import Standing
 from mosha.core.problems import ProblemKind
 from mosha.core.quorum import Policy, Sight
+from mosha.core.refusals import step_for
 from mosha.core.seat import Mind
 from mosha.core.status import GroupLine, GroupState, Trouble, TroubleKind
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Wish
@@ -97,9 +98,9 @@ def account(mind: Mind, group: str, now: float) -> Account:
     seen = sightings(mind, group, now)
     active = [s for s in seen if s.counts and (s.line.active or s.claim is not None)]
     if mind.hactl is None or mind.cltab_groups is None:
-        step = f"mend what is refused: {', '.join(sorted(mind.refused))}"
-        why = "no hactl or no cltab is in force yet"
-        return Account(False, why, step if mind.refused else _WRITE_TABLES)
+        missing = [("cltab", mind.cltab_groups is None), ("hactl", mind.hactl is None)]
+        step = step_for(mind, [name for name, is_missing in missing if is_missing])
+        return Account(False, "no hactl or no cltab is in force yet", step)
     wish = mind.hactl.wishes.get(group)
     if wish is None or wish.level == STOP_LEVEL:
         return _account_of_stop(group, active, seen)
@@ -115,9 +116,6 @@ def account(mind: Mind, group: str, now: float) -> Account:
     if active:
         return _account_of_move(mind, group, active, wanted)
     return _account_of_nowhere(mind, wish, seen, now)
-
-
-_WRITE_TABLES = "write cltab and hactl in the directory of any node"
 
 
 def _arrived(line: GroupLine) -> bool:

@@ -317,9 +317,9 @@ class Monitor:
 
     def report(self, groups: dict[str, GroupReport] | None = None) -> hastat.Report:
         """Return the view of this moment; `groups` says more than clinit has told unasked."""
-        own, told = self.clinit, self._tables.warnings
-        clinit = (own.lost_at, own.no_cgroups)
-        around = report.Surroundings(groups or own.groups, self.troubles, told, *clinit)
+        own, tables = self.clinit, self._tables
+        told = (self.troubles, tables.warnings, own.lost_at, own.no_cgroups, tables.missing)
+        around = report.Surroundings(groups or own.groups, *told)
         return report.make(self.node, around, boottime())
 
     async def next_change(self, seen: int) -> None:

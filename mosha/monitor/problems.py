@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from mosha.core import explain
 from mosha.core.peers import Peer, Standing
 from mosha.core.problems import GROUP_KINDS, ProblemKind
 from mosha.core.quorum import Sight
+from mosha.core.refusals import refusing
 from mosha.core.seat import Mind
 from mosha.core.timing import CLOCK_RATE_ERROR, kill_warning
 from mosha.formats import hastat
@@ -32,12 +33,13 @@ def problems(
     warnings: Sequence[str],
     margin_warning: str,
     no_cgroups: str,
+    missing: Mapping[str, str],
 ) -> list[Problem]:
     """Return what is wrong, most important first.
 
     `troubles` are those of the host, `warnings` remarks about the tables; of `groups` the reasons
-    are known already, so are the `refused` files, the warning of the margin, and why clinit has
-    no cgroups ("" if it has).
+    are known already, so are the `refused` files, the warning of the margin, why clinit has no
+    cgroups ("" if it has), and the paths of tables that are `missing` here.
     """
     here = [str(mind.me)]
     return [
@@ -67,6 +69,13 @@ def problems(
                 text=f"clinit works without cgroups: {why}; {CGROUP_REMEDY}",
             )
             for why in filter(None, [no_cgroups])
+        ),
+        *(
+            Problem(
+                kind=ProblemKind.TABLE_REMARK.value, text=f"there is no {table} yet; write {path}"
+            )
+            for table, path in missing.items()
+            if not refusing(mind, table)  # there is one, and it says above what is wrong with it
         ),
         *(Problem(kind=ProblemKind.TABLE_REMARK.value, text=text) for text in warnings),
     ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -49,8 +49,8 @@ class Tables(Struct, frozen=True):
 
     `versions` are those that the own files show too, a moment later than they come into force.
     `pasts` are the versions that those in force came from. `refused` has a line for each table
-    of which a text is not in force: the first mistake and how many there are. `warnings` are
-    lines for people.
+    of which a text is not in force: the first mistake and how many there are. `missing` has the
+    path at which to write each table that there is none of here. `warnings` are lines for people.
     """
 
     hactl: Hactl | None = None
@@ -58,6 +58,7 @@ class Tables(Struct, frozen=True):
     versions: Mapping[str, TableVersion] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
     pasts: Mapping[str, Past] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -277,23 +278,19 @@ class Replicator:
             versions={k.name: k.announced.version for k in keepers if k.announced},
             refused={k.name: k.refused for k in keepers if k.refused},
             pasts={k.name: k.announced.past for k in keepers if k.announced and k.announced.past},
+            missing={k.name: str(k.path) for k in keepers if k.force is None and not k.refused},
             warnings=(
                 *(line for keeper in keepers for line in keeper.notices),
                 *self._remarks(wishes, entries),
             ),
         )
 
-    def _remarks(self, hactl: Hactl | None, cltab: Cltab | None) -> list[str]:
-        """Return what hardly is meant: no table, groups that cltab lacks, ignored words."""
-        remarks = [
-            f"there is no {name} yet; write {self._keepers[name].path}"
-            for name, table in ((CLTAB, cltab), (HACTL, hactl))
-            if table is None and not self._keepers[name].refused
-        ]
+    def _remarks(self, hactl: Hactl | None, cltab: Cltab | None) -> Sequence[str]:
+        """Return what hardly is meant: groups that cltab lacks, ignored words."""
         wishes = hactl.wishes.values() if hactl else ()
         doubts = ((wish, _doubt(wish, cltab)) for wish in wishes)
         found = [f"hactl:{w.line}: {d.told}; {d.remedy}" for w, d in doubts if d is not None]
-        return [*remarks, *few(found, HACTL)]
+        return few(found, HACTL)
 
 
 def _unknown_groups(hactl: Hactl | None, cltab: Cltab | None) -> list[str]:

@@ -26,7 +26,8 @@ from mosha.monitor.problems import problems, sentence
 class Surroundings(Struct):
     """What the shell knows besides the brain: clinit's details, and troubles of the host.
 
-    `clinit_lost_at` is when clinit was heard last (boottime), None while it answers.
+    `clinit_lost_at` is when clinit was heard last (boottime), None while it answers. `missing` has
+    the path of each table that this node has none of.
     """
 
     groups: Mapping[str, GroupReport] = field(default_factory=dict)
@@ -34,6 +35,7 @@ class Surroundings(Struct):
     warnings: Sequence[str] = ()
     clinit_lost_at: float | None = None
     no_cgroups: str = ""
+    missing: Mapping[str, str] = field(default_factory=dict)
 
 
 def make(node: Node, around: Surroundings, now: float) -> hastat.Report:
@@ -51,6 +53,7 @@ def make(node: Node, around: Surroundings, now: float) -> hastat.Report:
         warnings=around.warnings,
         margin_warning=room.warning,
         no_cgroups=around.no_cgroups,
+        missing=around.missing,
     )
     return hastat.Report(
         node=mind.me,

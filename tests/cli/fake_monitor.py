@@ -23,8 +23,9 @@ class FakeMonitor:
     """Listens at `rundir/mosha.s` while it is a context; `asked` holds every request.
 
     `answer` returns the reply to what is not a question for the report; None closes the
-    connection without one. Having agreed to leave it ends, as a monitor does. `reports` are shown
-    one after the other instead of `report`, the last one for ever.
+    connection without one. `reports` are shown one after the other instead of `report`, the last
+    one for ever. It leaves when all have been shown; having agreed to leave it ends, as a monitor
+    does.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class FakeMonitor:
         self.asked: list[MonitorRequest] = []
         self._answer = answer or (lambda _: MonitorReply(ok=True, text="done"))
         self._path = rundir / "mosha.s"
+        self._shown = asyncio.Event()
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=[self._run()])
@@ -58,8 +60,12 @@ class FakeMonitor:
         if isinstance(request, AskReport):
             if self._reports:
                 self.report = self._reports.pop(0)
+            if not self._reports:
+                self._shown.set()
             data = msgspec.json.format(render_hastat(self.report), indent=-1)
             return [MonitorReply(ok=True, report=msgspec.Raw(data))]
+        if isinstance(request, Leave) and self._reports:
+            await self._shown.wait()
         reply = self._answer(request)
         if reply is None:
             client.drop("as the test wants it")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 
 import pytest
 from msgspec.structs import replace
 
-from mosha.cli.ask import remedy
+from mosha.cli.ask import ask, remedy
+from mosha.cli.exits import NoDaemonError
+from mosha.cli.settings import settings_to_ask
 from mosha.control.calls import HungDaemonError, NoAnswerError, NotAllowedError
 from mosha.control.protocol import (
     AskReport,
@@ -251,3 +254,18 @@ def test_a_monitor_that_may_be_another_nodes_is_not_asked(
     with FakeMonitor(home.rundir, report()) as monitor:
         said = mosha("status")
     assert (said.status, monitor.asked) == (2, [])
+
+
+def test_people_are_told_after_a_second_what_a_question_waits_for(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = home.rundir / "mosha.s"
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(path))
+        deaf.listen()
+        settings = settings_to_ask(str(home.config))
+        for request, told in ((AskReport(), True), (GiveOrder(verb=Verb.RESTART), False)):
+            with pytest.raises(NoDaemonError, match=r"did not answer in 1\.1 s"):
+                ask(settings, request, 1.1)
+            waits = f"the monitor (process {os.getpid()}) does not answer; waiting for up to 1.1 s"
+            assert (waits in capsys.readouterr().err) is told

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from mosha.cli.progress import Goal, Move, Outcome, before_move, judge
 from mosha.control.protocol import MonitorReply, MonitorRequest
-from mosha.formats.hastat import BanReport, GroupView, Report
+from mosha.formats.hastat import BanReport, EntryTrouble, GroupView, Report
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
 from tests.cli.reports import group, node, on, report
@@ -155,3 +155,24 @@ def test_what_is_refused_is_not_waited_for(mosha: Mosha, home: Home) -> None:
     with FakeMonitor(home.rundir, report(nodes=[node(1, "self")]), refuse):
         said = mosha("move", "web", "1", "--wait")
     assert (said.status, said.err) == (1, "mosha: refused: web is on node 1 already\n")
+
+
+def test_a_shutdown_that_is_waited_for_says_what_is_still_here(mosha: Mosha, home: Home) -> None:
+    late = [EntryTrouble(tag="w-main", kind="late", for_s=3.0)]
+    shown = [
+        report(groups=[group("db", on(2)), group("web", *places)])
+        for places in (
+            [on(1, "start", "STOPPING")],
+            [on(1, "start", "STOPPING")],
+            [on(1, "start", "STOPPING", troubles=late)],
+            [on(1, "stop", "DONE", claim_term=None)],
+        )
+    ]
+    with FakeMonitor(home.rundir, shown[0], reports=shown):
+        said = mosha("shutdown", "--wait")
+    assert (said.status, said.out) == (0, "done\n")
+    assert said.err.splitlines() == [
+        "node 1: still here: web start STOPPING",
+        "node 1: still here: web start STOPPING (w-main late)",
+        "node 1: all groups are down, clinit and the monitor end",
+    ]

@@ -57,6 +57,7 @@ def only_3_is_stale(story: Story) -> None:
 def without_tables() -> Story:
     story = one_of_three()
     story.nodes[1].tables_adopted(None, frozenset({G}), {}, {})
+    mind(story).cltab_groups = None
     return story
 
 
@@ -134,6 +135,13 @@ def refused_cltab() -> Story:
     return story
 
 
+def refused_hactl_elsewhere() -> Story:
+    story = one_of_three()
+    mind(story).hactl = None
+    story.hear(1, says(2), says(3, refused={"hactl": "hactl:1: no such level"}))
+    return story
+
+
 def all_on_standby() -> Story:
     story = one_of_three()
     story.hear(1, says(2, standby=True), says(3, standby=True))
@@ -177,7 +185,13 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
         "the only cltab is refused",
         refused_cltab,
         "no hactl or no cltab is in force yet",
-        "mend what is refused: cltab",
+        "mend what is refused: cltab on node 1",
+    ),
+    (
+        "the only hactl is refused, on another node",
+        refused_hactl_elsewhere,
+        "no hactl or no cltab is in force yet",
+        "mend what is refused: hactl on node 3",
     ),
     (
         "H4.6 cltab has no such group",

@@ -30,6 +30,7 @@ from mosha.core.status import (
 )
 from mosha.core.tables import Mode, Wish
 from mosha.core.timing import CLOCK_RATE_ERROR, KILL_BASE_S, KILL_PER_GROUP_S, kill_warning
+from mosha.core.why import why
 from mosha.formats.hastat import (
     GroupView,
     NodeReport,
@@ -501,6 +502,23 @@ def test_a_clinit_without_cgroups_is_a_problem_with_its_remedy() -> None:
     assert not any("cgroups" in text for text in report(owner()).problems)
 
 
+@pytest.mark.parametrize("refuser", [0, 1, 3])
+def test_a_table_that_lies_refused_anywhere_is_not_called_missing(refuser: int) -> None:
+    story = one_of_three()
+    story.nodes[1].mind.hactl = None
+    refused = {"hactl": "hactl:1: no such level"}
+    story.hear(1, says(2), says(3, refused=refused if refuser == 3 else {}))
+    story.nodes[1].mind.refused = refused if refuser == 1 else {}
+    told = report(story, missing={"hactl": "DIR/hactl"} if refuser != 1 else {}).problems
+    assert any("there is no hactl yet; write DIR/hactl" in text for text in told) is not bool(
+        refuser
+    )
+    assert any("is refused" in text for text in told) is bool(refuser)
+    explained = why(story.nodes[1].mind, G, story.now, 0.0)
+    step = "write hactl in" if not refuser else f"mend what is refused: hactl on node {refuser}"
+    assert step in explained.next
+
+
 def test_more_groups_than_the_times_leave_room_to_kill_are_a_problem() -> None:
     story = owner()
     timing = story.nodes[1].mind.timing
@@ -519,6 +537,7 @@ def test_more_groups_than_the_times_leave_room_to_kill_are_a_problem() -> None:
         warnings=(),
         margin_warning="",
         no_cgroups="",
+        missing={},
     )
     assert [(it.kind, it.text) for it in wrong if it.kind == ProblemKind.LEASE] == [
         (ProblemKind.LEASE, warning)
