@@ -12,10 +12,11 @@ import contextlib
 import json
 import multiprocessing
 import os
+import resource
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver, resource_tracker, util
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -29,6 +30,9 @@ from mosha.host.log_stream import of_stderr
 from tests import seccomp
 
 CONTEXT = multiprocessing.get_context("forkserver")
+TEMPORARY = -100
+"""The priority at which `multiprocessing` removes its temporary directory."""
+
 PATHS = ("cltab", "socket", "clstat", "state_dir")
 
 
@@ -40,6 +44,8 @@ def forking() -> Iterator[None]:
     # Else both live until this process ends, and would be taken for something left behind.
     forkserver._forkserver._stop()  # type: ignore[attr-defined]
     resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]
+    # The directory of its socket too.
+    util._run_finalizers(TEMPORARY)  # type: ignore[attr-defined]
 
 
 def start(options: Mapping[str, object], log: Path) -> BaseProcess:
@@ -63,6 +69,10 @@ def _be_clinit(text: str, log: str, environ: dict[str, str]) -> None:
 def _run(text: str) -> int:
     given = json.loads(text)
     refused = given.pop("clone3_refused", 0)  # by a seccomp filter, with this error
+    if files := given.pop("open_files", 0):
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (files, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+        )
     options: dict[str, Any] = {k: Path(v) if v and k in PATHS else v for k, v in given.items()}
     options["limits"] = Limits(**given.get("limits", {}))
     # Written at once and not by a thread: what has happened is in the log when a test looks.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import itertools
 import os
 import resource
 import secrets
@@ -25,6 +25,7 @@ from mosha.clock import boottime
 from mosha.control.protocol import Hello, Tell
 from tests.clinit.conftest import Start, can_make_cgroups
 from tests.clinit.daemon import QUICK, Daemon, is_alive
+from tests.clinit.descriptors import without_descriptors
 from tests.clinit.test_processes import pids_of
 from tests.waiting import wait_until
 
@@ -47,8 +48,9 @@ def cgroup() -> Iterator[Path]:
 
 def take_descriptors(d: Daemon) -> None:
     """Leave a clinit none but those that it holds already."""
-    held = max(int(fd.name) for fd in Path(f"/proc/{d.pid}/fd").iterdir())
-    resource.prlimit(d.pid, resource.RLIMIT_NOFILE, (held + 1, held + 1))
+    held = {int(fd.name) for fd in Path(f"/proc/{d.pid}/fd").iterdir()}
+    lowest = next(number for number in itertools.count() if number not in held)
+    resource.prlimit(d.pid, resource.RLIMIT_NOFILE, (lowest, lowest))
 
 
 # --- descriptors ---------------------------------------------------------------------------
@@ -88,33 +90,20 @@ def test_an_orderly_stop_without_descriptors_ends_what_a_daemon_left_running(sta
 def test_clinit_raises_its_limit_of_open_files_and_its_children_keep_theirs(
     start_in: Start,
 ) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    d = start_in("g:a:start:wait:ulimit -Sn >> {OUT}\n")
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    d = start_in("g:a:start:wait:ulimit -Sn >> {OUT}\n", open_files=500)
     d.tell("g", "start")
     d.wait_for("start DONE")
     assert resource.prlimit(d.pid, resource.RLIMIT_NOFILE) == (hard, hard)
-    assert d.lines() == [str(soft)]
+    assert d.lines() == ["500"]
 
 
 def test_what_kills_gets_a_descriptor_when_no_other_is_left() -> None:
-    before, taken = resource.getrlimit(resource.RLIMIT_NOFILE), []
-    spares = len(descriptors._spares)
-    descriptors.hold_spares()
-    try:
-        lowest = os.dup(0)
-        os.close(lowest)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, before[1]))
-        with contextlib.suppress(OSError):  # those below the lowest free one are taken
-            while True:
-                taken.append(os.open(os.devnull, os.O_RDONLY))
-        with pytest.raises(OSError, match="Too many open files"):
-            os.open(os.devnull, os.O_RDONLY)
-        os.close(descriptors.with_spare(lambda: os.open(os.devnull, os.O_RDONLY)))
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
-        for fd in (*taken, *descriptors._spares[spares:]):
-            os.close(fd)
-        del descriptors._spares[spares:]
+    with without_descriptors(but_spares=True):
+        for _ in range(2):  # what was given up for a moment is held again
+            with pytest.raises(OSError, match="Too many open files"):
+                os.open(os.devnull, os.O_RDONLY)
+            descriptors.with_spare(lambda: os.close(os.open(os.devnull, os.O_RDONLY)))
 
 
 # --- signals -------------------------------------------------------------------------------
@@ -140,8 +129,8 @@ def test_a_process_that_may_not_be_signalled_keeps_no_other_from_its_signal(cgro
             (cgroup / "cgroup.procs").write_text(str(process.pid))
         text = textwrap.dedent(AS_NOBODY).format(nobody=NOBODY, cgroup=str(cgroup))
         out = subprocess.run([sys.executable, "-c", text], capture_output=True, check=True).stdout
-        assert out.decode().strip() == f"[{nobodys.pid}] {sorted([roots.pid, roots_too.pid])}"
         cgroups.kill(cgroup)
+    assert out.decode().strip() == f"[{nobodys.pid}] {sorted([roots.pid, roots_too.pid])}"
     assert nobodys.returncode == -signal.SIGTERM
 
 
@@ -155,13 +144,14 @@ def test_a_leader_that_leaves_its_cgroup_is_ended_all_the_same(
         " while :; do read -t 1 x < /dev/zero; done\n".replace(
             "read -t 1 x < /dev/zero", "sleep 1"
         ),
-        limits={} if deadline else QUICK,
+        limits={"kill_again_s": 3600.0} if deadline else QUICK,
     )
     now = boottime()
     leases = {"term": 1, "stop_at": now + 1.0, "kill_at": now + 1.5} if deadline else {}
     d.tell("g", "start", **leases)
     pid = d.pid_of("a")
     wait_until(lambda: pid in cgroups.pids(cgroup))
+    assert d.group().alive == 1
     if not deadline:
         d.tell("g", "stop")
     d.wait_for("stop DONE")

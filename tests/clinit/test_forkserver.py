@@ -182,6 +182,25 @@ async def test_what_dies_before_its_command_is_told_from_what_ran(forker: Forker
     os.close(ran.stderr)
 
 
+async def test_a_child_that_gives_up_is_told_from_a_command_that_ends_like_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A child whose parent is another than it was made for ends before its command: 127.
+    change = "of = s.first_steps; s.first_steps = lambda parent, *rest: of(1, *rest)"
+    for broken in (change, ""):
+        monkeypatch.setattr("mosha.clinit.forker.PROGRAM", program(broken))
+        forker = Forker(dict(os.environ), "mark", None)
+        try:
+            made = await child.spawn(forker, ["/bin/sh", "-c", "exit 127"], {}, None)
+            await made.died
+            assert (made.reap(), made.unborn) == (Exit(127), bool(broken))
+            assert not made.send_signal(signal.SIGTERM)  # its number may be a stranger's
+            os.close(made.stdout)
+            os.close(made.stderr)
+        finally:
+            dismiss(forker)
+
+
 async def test_nothing_to_execute_and_too_much_are_errors(forker: Forker) -> None:
     await forker.ready.wait()
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208

@@ -113,3 +113,17 @@ def test_what_fell_due_while_clinit_stood_still_is_done_when_it_wakes(start: Sta
     assert line["late_s"] >= 0.15
     assert line["level"] == "critical"  # beyond what the arithmetic has room for
     assert d.group().killed_late_s == line["late_s"]
+
+
+def test_a_late_stop_within_the_time_of_its_lease_is_a_warning_alone(start: Start) -> None:
+    d = start("g:a:start:respawn:sleep 7309\n")
+    d.tell("g", "start", term=1, stop_at=boottime() + 0.3, kill_at=boottime() + 60)
+    d.pid_of("a")
+    d.signal(signal.SIGSTOP)
+    until = boottime() + 0.7
+    wait_until(lambda: boottime() > until)
+    d.signal(signal.SIGCONT)
+    d.wait_for("stop DONE")
+    (line,) = d.log("lease_ended")
+    assert (line["deadline"], line["level"]) == ("stop_at", "warning")
+    assert line["late_s"] >= 0.35

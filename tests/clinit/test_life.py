@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from mosha.clinit.daemon import _make_boxes
 from mosha.clinit.options import ClinitOptions
 from mosha.clinit.orphans import RECORD
+from mosha.clinit.session_boxes import SessionBoxes
 from mosha.clock import boottime
 from mosha.control.calls import call
 from mosha.control.protocol import Hello
@@ -267,6 +269,18 @@ def test_a_cgroup_setting_that_cannot_work_is_told(daemon: Daemon) -> None:
     assert "HostError: cannot make a cgroup in" in daemon.stderr.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("user", "told"), [(0, True), (65534, False)], ids=["root", "another"])
+def test_only_root_is_told_that_there_are_no_cgroups(
+    monkeypatch: pytest.MonkeyPatch, user: int, *, told: bool
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    # No cgroup can have a name with a slash.
+    boxes = _make_boxes(None, "mark", "no/place")
+    assert isinstance(boxes, SessionBoxes)
+    boxes._family.close()  # `close` would end all children of this process
+    assert boxes.no_cgroups == ("No such file or directory" if told else "")
+
+
 # --- clstat ----------------------------------------------------------------------------
 
 
@@ -278,6 +292,17 @@ def test_clstat_has_a_line_for_each_told_group_c7_1_c7_4(start: Start) -> None:
     wanted = b"Cluster::Init::Group g 1 DONE\nCluster::Init::Group h 1 FAILED\n"
     wait_until(lambda: d.clstat.read_bytes() == wanted)
     assert [path.name for path in d.base.glob("clstat*")] == ["clstat"]
+
+
+def test_a_group_that_leaves_cltab_when_it_has_stopped_leaves_clstat_too(start: Start) -> None:
+    d = start("g:a:1:wait:true\nh:b:1:wait:true\n")
+    d.tell("g", "stop")
+    d.tell("h", "1")
+    d.wait_for("1 DONE", "h")
+    wait_until(lambda: b" g stop DONE\n" in d.clstat.read_bytes())
+    d.write_cltab("h:b:1:wait:true\n")
+    d.reread()
+    wait_until(lambda: d.clstat.read_bytes() == b"Cluster::Init::Group h 1 DONE\n")
 
 
 def test_clstat_is_rewritten_as_a_sign_of_life_also_with_a_silent_client_c7_6_c7_7(

@@ -29,7 +29,7 @@ from mosha.control.protocol import GroupReport, Message, Reply, Subscribe, Tell,
 from mosha.control.server import Client, ServerLimits
 from mosha.core.group import Deadlines, TimePassed, Told
 from mosha.core.process_events import Scope
-from mosha.core.supervisor import Leased, Supervisor, TableRead
+from mosha.core.supervisor import Leased, ShutdownAsked, Supervisor, TableRead
 from mosha.core.tables import Cltab, Entry, Mode
 from tests.clinit.conftest import Start
 from tests.waiting import until
@@ -320,3 +320,39 @@ async def test_a_report_that_fails_keeps_no_order_from_being_carried_out(tmp_pat
             assert answer.ok
         assert {line.level for line in engine.lines().values()} == {"start"}
         assert not guarded
+
+
+async def test_who_asks_for_everything_hears_of_a_halt_and_of_missing_cgroups(
+    tmp_path: Path,
+) -> None:
+    async with engine_of(tmp_path / "s", 1, managed=True) as (engine, boxes, _):
+        assert (engine.full_update(()).halting, engine.full_update(()).no_cgroups) == (False, "")
+        boxes.no_cgroups = "Read-only file system"
+        engine.happen(Told("g0", "stop"))
+        engine.happen(ShutdownAsked())
+        update = engine.full_update(())
+        assert (update.halting, update.no_cgroups) == (True, "Read-only file system")
+
+
+async def test_a_group_is_not_empty_while_something_of_it_is_being_born(tmp_path: Path) -> None:
+    """Nor while a leader lives that has left its box: the box alone does not say it."""
+    async with engine_of(tmp_path / "s", 1, managed=False) as (engine, _, __):
+        loop = engine._loop("g0", "t0")
+        assert engine._is_left_empty("g0", frozenset())
+        loop._unborn = True
+        assert not engine._is_left_empty("g0", frozenset())
+        assert engine._is_left_empty("g0", frozenset({"t0"}))
+
+
+async def test_the_pipes_of_a_group_that_is_gone_are_closed(tmp_path: Path) -> None:
+    async with engine_of(tmp_path / "s", 1, managed=False) as (engine, _, __):
+        loop = engine._loop("g0", "t0")
+        ends = [os.pipe() for _ in range(2)]
+        loop._output.follow(1, ends[0][0], ends[1][0])
+        # Somebody else has got hold of the other ends.
+        engine.happen(Told("g0", "stop"))
+        engine.happen(TableRead(Cltab(())))
+        await until(lambda: not engine.supervisor.units)
+        assert not loop._output.open
+        for _, writer in ends:
+            os.close(writer)

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from mosha import logs
 from mosha.clinit import cgroups
@@ -116,6 +117,22 @@ async def test_a_file_that_hangs_is_given_up_and_is_free_again_when_it_comes_bac
     assert await files.run(lambda: 1, 10) == 1
 
 
+async def test_a_file_that_comes_back_at_the_last_moment_is_free() -> None:
+    files, hang = Abandonable("at the last moment"), threading.Event()
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + 0.2
+    call = asyncio.create_task(files.run(hang.wait, 0.2))
+    await until(lambda: files._busy)
+    (thread,) = [each for each in threading.enumerate() if each.name == "at the last moment"]
+    # Its answer and the end of its time come in the same turn of the loop.
+    hang.set()
+    thread.join()
+    wait_until(lambda: loop.time() > until_s + 0.1)
+    with pytest.raises(HungError):
+        await call
+    assert await files.run(lambda: 1, 10) == 1
+
+
 async def test_what_was_cancelled_is_waited_for() -> None:
     files, hang, order = Abandonable("x"), threading.Event(), []
 
@@ -192,6 +209,21 @@ async def test_a_clstat_is_gone_after_its_removal_whatever_was_under_way(tmp_pat
     task.cancel()
     await file.remove()
     assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
+async def test_a_clstat_that_cannot_be_written_again_is_logged_again(tmp_path: Path) -> None:
+    path = tmp_path / "made" / "clstat"
+    file = ClstatFile(path, dict, 30.0, 10)
+    with capture_logs() as log:
+        await file._write()
+        await file._write()
+        assert [line["event"] for line in log] == ["status_failed"]
+        path.parent.mkdir()
+        await file._write()
+        path.unlink()
+        path.parent.rmdir()
+        await file._write()
+    assert [line["event"] for line in log] == ["status_failed"] * 2
 
 
 # --- cgroups and /proc ---------------------------------------------------------------------

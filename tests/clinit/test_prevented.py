@@ -86,6 +86,23 @@ def test_without_descriptors_entries_wait_and_say_so_and_run_as_soon_as_there_ar
     assert d.log("entry_throttled") == []
 
 
+def test_a_signal_for_a_birth_that_failed_reaches_no_later_one(start: Start) -> None:
+    d = start("g:a:1:test:exec sleep 0.05\n")
+    server = d.fork_server()
+    os.kill(server, signal.SIGSTOP)
+    try:
+        d.tell("g", "1")
+        d.tell("g", "stop")
+    finally:
+        os.kill(server, signal.SIGKILL)
+    d.wait_for("stop DONE")
+    d.tell("g", "1")
+    d.wait_for("1 PASSED")
+    wait_until(lambda: d.log("entry_exited"))
+    assert [line["status"] for line in d.log("entry_exited")] == ["exit 0"]
+    assert d.entry("a").prevented == 0
+
+
 @needs_cgroups
 def test_a_cgroup_that_somebody_removed_is_made_anew(start: Start) -> None:
     d = start("g:a:1:wait:echo ran >> {OUT}\n")

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
-from tests.mutants.shell import ShellMutant
+from tests.mutants.mutant import ShellMutant
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("mosha", "tests", "docs", "conf", "pyproject.toml")

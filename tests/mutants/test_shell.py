@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.mutants.hunt import ROOT, noticed_by, trees
-from tests.mutants.shell import SHELL, ShellMutant
+from tests.mutants.mutant import ShellMutant
+from tests.mutants.shell import SHELL
 
 NAMES = [f"{mutant.path}: {mutant.why}" for mutant in SHELL]
 

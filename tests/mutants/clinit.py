@@ -1,0 +1,593 @@
+"""Mutants of the supervisor: deadlines, births, kills, what is left, what is said."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import M, ShellMutant
+
+CLINIT: tuple[ShellMutant, ...] = (
+    # --- deadlines ---
+    M(
+        "C5: the alarm is of the clock that goes on while the machine sleeps",
+        "clinit/alarm.py",
+        "timerfd_create(time.CLOCK_BOOTTIME,",
+        "timerfd_create(time.CLOCK_MONOTONIC,",
+        "clinit/test_pieces.py::"
+        "test_an_alarm_is_of_the_clock_that_goes_on_while_the_machine_sleeps",
+    ),
+    M(
+        "C5: an alarm rings at the earliest deadline after each event",
+        "clinit/engine.py",
+        "self._alarm.set(self.supervisor.due)",
+        "pass",
+        "clinit/test_leases.py::test_kill_at_ends_everything_of_the_group_at_once",
+    ),
+    M(
+        "C5: an alarm that rang can be set to the same time again",
+        "clinit/alarm.py",
+        "            return\n        self._when = None\n",
+        "            return\n",
+        "clinit/test_pieces.py::test_an_alarm_that_rang_can_be_set_to_the_same_time_again",
+    ),
+    # --- births and signals ---
+    M(
+        "C6: a signal that came while a child was being born reaches it",
+        "clinit/entry.py",
+        "for number, scope in self._late_signals:",
+        "for number, scope in ():",
+        "clinit/test_processes.py::"
+        "test_a_signal_meant_for_what_is_being_born_reaches_it_after_its_birth",
+    ),
+    M(
+        "a stop signals a leader that has left its cgroup, by its pidfd",
+        "clinit/entry.py",
+        "and not inside and self._signal_leader(number)",
+        "and not inside and False",
+        "clinit/test_faults.py::test_a_leader_that_leaves_its_cgroup_is_ended_all_the_same",
+    ),
+    M(
+        "C6: a cgroup that cgroup.kill was used on is made anew before a start",
+        "clinit/cgroup_boxes.py",
+        '        self._made.get(group, set()).discard(path.name.removeprefix("e."))\n',
+        "",
+        "clinit/test_killed_cgroups.py::test_what_is_started_again_after_a_kill_lives",
+    ),
+    M(
+        "C6.9: a child has the signals of a login",
+        "clinit/forkserver.py",
+        "for number in (SIGPIPE, SIGXFSZ):",
+        "for number in ():",
+        "clinit/test_processes.py::"
+        "test_children_have_default_signals_though_clinit_ignores_some_c6_9",
+    ),
+    # --- errors are no emptiness, and no exception is lost ---
+    M(
+        "what cannot be looked into may be alive",
+        "clinit/cgroups.py",
+        "        return error.errno not in GONE\n",
+        "        return False\n",
+        "clinit/test_pieces.py::test_what_cannot_be_looked_into_does_not_count_as_empty",
+    ),
+    M(
+        "descriptors are held back for what kills",
+        "clinit/descriptors.py",
+        "error.errno not in EXHAUSTED or not _spares",
+        "True",
+        "clinit/test_faults.py::test_what_kills_gets_a_descriptor_when_no_other_is_left",
+    ),
+    M(
+        "a process that may not be signalled keeps no other from its signal",
+        "clinit/cgroups.py",
+        "        except OSError as error:\n            sent.failed[pid] = explained(error)\n"
+        "        finally:",
+        "        finally:",
+        "clinit/test_faults.py::"
+        "test_a_process_that_may_not_be_signalled_keeps_no_other_from_its_signal",
+    ),
+    M(
+        "an exception of a callback ends clinit",
+        "clinit/faults.py",
+        "            self.end(error)\n            return",
+        "            return",
+        "clinit/test_faults.py::"
+        "test_an_exception_of_a_callback_has_everything_killed_before_clinit_ends",
+    ),
+    M(
+        "before clinit ends everything is killed",
+        "clinit/faults.py",
+        "        self._kill_everything()\n",
+        "",
+        "clinit/test_faults.py::"
+        "test_an_exception_of_a_callback_has_everything_killed_before_clinit_ends",
+    ),
+    M(
+        "a thread that cannot be started is an error like any other",
+        "clinit/abandon.py",
+        "except RuntimeError as error:",
+        "except KeyError as error:",
+        "clinit/test_faults.py::test_a_thread_that_cannot_be_started_is_an_error_like_any_other",
+    ),
+    # --- nothing survives clinit ---
+    M(
+        "C7: the fork server ends what a killed clinit had",
+        "clinit/forkserver.py",
+        "                self._kill_all()\n",
+        "",
+        "clinit/test_life.py::test_a_killed_daemon_takes_all_its_processes_along",
+    ),
+    M(
+        "a second guard ends what both had, if both are killed",
+        "clinit/guard.py",
+        "read -r word || echo 1",
+        "read -r word",
+        "clinit/test_guard.py::test_clinit_and_fork_server_killed_at_once_leave_nothing[cgroup]",
+    ),
+    M(
+        "without cgroups too",
+        "clinit/guard.py",
+        'kill -s KILL "$pid" && found=1',
+        "found=",
+        "clinit/test_guard.py::test_clinit_and_fork_server_killed_at_once_leave_nothing[session]",
+    ),
+    M(
+        "C7: what a former clinit left ends before the next one answers",
+        "clinit/daemon.py",
+        "in state_dir.end_orphans(options.orphan_limit_s):",
+        "in ():",
+        "clinit/test_life.py::test_what_a_killed_daemon_left_ends_before_the_next_one_answers_c8_9",
+    ),
+    M(
+        "C7: a child dies with clinit",
+        "clinit/child_steps.py",
+        '("prctl", (_PR_SET_PDEATHSIG, SIGKILL), NEVER, 0)',
+        '("prctl", (_PR_SET_PDEATHSIG, 0), NEVER, 0)',
+        "clinit/test_forkserver.py::test_a_child_dies_with_its_parent_even_without_the_server",
+    ),
+    M(
+        "C6: clinit is the parent of what loses its own",
+        "clinit/daemon.py",
+        "    _adopt_orphans()\n    boxes",
+        "    boxes",
+        "clinit/test_processes.py::test_a_daemon_that_ends_by_itself_is_reported_and_buried",
+    ),
+    M(
+        "C8.2: one clinit at a time has a state directory",
+        "host/lock_file.py",
+        "fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+        "fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)",
+        "clinit/test_pieces.py::test_a_state_directory_has_one_clinit_at_a_time",
+    ),
+    # --- without cgroups ---
+    M(
+        "a process whose first thread has ended lives as long as another does",
+        "host/proc.py",
+        " and int(fields[_THREADS]) <= 1",
+        "",
+        "clinit/test_session_boxes.py::test_a_process_whose_first_thread_has_ended_is_alive",
+    ),
+    M(
+        "what belongs to nobody counts for every group that it may be of",
+        "clinit/session_boxes.py",
+        "lambda look: [*_of_group(look, group, spared), *_maybe_of(look, group)]",
+        "lambda look: [*_of_group(look, group, spared)]",
+        "clinit/test_session_boxes.py::"
+        "test_a_nameless_daemon_that_may_be_anothers_keeps_a_stop_from_its_end",
+    ),
+    M(
+        "at kill_at it is killed",
+        "clinit/session_boxes.py",
+        "return [*_of_group(look, group), *nobodys]",
+        "return [*_of_group(look, group)]",
+        "clinit/test_session_boxes.py::"
+        "test_a_nameless_daemon_is_killed_at_the_kill_at_of_a_group_it_may_be_of",
+    ),
+    # --- monitors that die and follow each other ---
+    M(
+        "what a former monitor asked for is not done any more",
+        "clinit/requests.py",
+        "        if self._is_superseded(client):  # asked after",
+        "        if False:  # asked after",
+        "clinit/test_monitors.py::"
+        "test_a_tell_of_a_dead_monitor_does_not_outlive_the_next_subscription",
+    ),
+    M(
+        "of all effects the kills come first",
+        "clinit/engine.py",
+        "            self._kill(killed)\n",
+        "",
+        "clinit/test_monitors.py::"
+        "test_of_300_due_groups_each_is_killed_once_and_all_before_anything_else",
+    ),
+    M(
+        "a kill takes along what was put off: nothing is born after it",
+        "clinit/engine.py",
+        "self._urgent = self._urgent or bool(killed)",
+        "pass",
+        "clinit/test_monitors.py::"
+        "test_a_kill_comes_before_what_was_put_off_and_takes_all_of_it_along",
+    ),
+    M(
+        "a report that was put off says how it is now",
+        "clinit/engine.py",
+        "            group = unit.group if self._late else after\n",
+        "            group = after\n",
+        "clinit/test_monitors.py::test_no_report_that_was_put_off_takes_a_listener_back",
+    ),
+    M(
+        "that one group cannot be killed spares no other",
+        "clinit/engine.py",
+        "                failed = error\n",
+        "                raise\n",
+        "clinit/test_monitors.py::"
+        "test_that_one_group_cannot_be_killed_spares_no_other_and_ends_clinit",
+    ),
+    # --- what waits ---
+    M(
+        "a file that hangs is given up",
+        "clinit/abandon.py",
+        "self._hung = self._busy",
+        "self._hung = False",
+        "clinit/test_pieces.py::"
+        "test_a_file_that_hangs_is_given_up_and_is_free_again_when_it_comes_back",
+    ),
+    # --- a host that is short of something ---
+    M(
+        "what a dead leader left is not gone because nobody can look",
+        "clinit/cgroup_boxes.py",
+        "return Left(in_session=True, elsewhere=True)",
+        "return Left(in_session=False, elsewhere=False)",
+        "clinit/test_cgroup_boxes.py::"
+        "test_what_cannot_be_looked_into_for_want_of_descriptors_counts_as_alive",
+    ),
+    M(
+        "an entry is not empty because nobody can look",
+        "clinit/cgroup_boxes.py",
+        "        except OSError:  # it is not known who is in there\n            return False",
+        "        except OSError:  # it is not known who is in there\n            return True",
+        "clinit/test_cgroup_boxes.py::"
+        "test_what_cannot_be_looked_into_for_want_of_descriptors_counts_as_alive",
+    ),
+    M(
+        "a group is not stopped because nobody can look",
+        "clinit/cgroup_boxes.py",
+        "        except OSError:  # it is not known what is in there\n            return False",
+        "        except OSError:  # it is not known what is in there\n            return True",
+        "clinit/test_cgroup_boxes.py::"
+        "test_what_cannot_be_looked_into_for_want_of_descriptors_counts_as_alive",
+    ),
+    M(
+        "a group is not reported as having nothing alive because nobody can look",
+        "clinit/cgroup_boxes.py",
+        "        except OSError:  # something is\n            return 1",
+        "        except OSError:  # something is\n            return 0",
+        "clinit/test_cgroup_boxes.py::"
+        "test_what_cannot_be_looked_into_for_want_of_descriptors_counts_as_alive",
+    ),
+    M(
+        "a stop that could signal nobody says why",
+        "clinit/cgroup_boxes.py",
+        "        sent = Sent([], {0: explained(error)})",
+        "        sent = Sent([], {})",
+        "clinit/test_cgroup_boxes.py::"
+        "test_signals_that_could_not_be_sent_are_logged_with_the_reason",
+    ),
+    M(
+        "a group with more processes than descriptors gets all its signals",
+        "clinit/cgroups.py",
+        "                _send_some(cgroup, number, chosen[chosen.index(pid) :], sent)\n",
+        "",
+        "clinit/test_cgroup_boxes.py::"
+        "test_the_spare_descriptors_are_enough_for_all_processes_of_a_group",
+    ),
+    M(
+        "a kill takes a spare descriptor",
+        "clinit/cgroups.py",
+        '        with_spare(lambda: (cgroup / "cgroup.kill").write_bytes(b"1"))',
+        '        (cgroup / "cgroup.kill").write_bytes(b"1")',
+        "clinit/test_cgroup_boxes.py::"
+        "test_the_spare_descriptors_are_enough_for_all_processes_of_a_group",
+    ),
+    M(
+        "C6.4: a stranger with a number that was used gets no signal",
+        "clinit/cgroups.py",
+        "            if pid in still:\n                signal",
+        "            if still or True:\n                signal",
+        "clinit/test_cgroup_boxes.py::"
+        "test_a_process_that_has_left_the_box_meanwhile_gets_no_signal",
+    ),
+    M(
+        "a parent that is no cgroup is left as it was",
+        "clinit/cgroup_boxes.py",
+        "        except OSError:\n            self.close()\n            raise",
+        "        except OSError:\n            raise",
+        "clinit/test_cgroup_boxes.py::test_a_parent_that_is_no_cgroup_is_left_as_it_was",
+    ),
+    M(
+        "a look that fails keeps no descriptor",
+        "clinit/cgroups.py",
+        '    fd = os.open(f"{cgroup}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)\n'
+        "    try:\n"
+        "        return os.read(fd, EVENTS_MAX_BYTES)\n"
+        "    finally:\n"
+        "        os.close(fd)",
+        '    fd = os.open(f"{cgroup}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)\n'
+        "    text = os.read(fd, EVENTS_MAX_BYTES)\n"
+        "    os.close(fd)\n"
+        "    return text",
+        "clinit/test_cgroup_boxes.py::test_a_look_that_fails_keeps_no_descriptor",
+    ),
+    M(
+        "a kill that could not be done is an error",
+        "clinit/cgroups.py",
+        '        with_spare(lambda: (cgroup / "cgroup.kill").write_bytes(b"1"))\n'
+        "    except OSError as error:\n"
+        "        if error.errno not in GONE:\n"
+        "            raise",
+        '        with_spare(lambda: (cgroup / "cgroup.kill").write_bytes(b"1"))\n'
+        "    except OSError:\n"
+        "        return",
+        "clinit/test_cgroup_boxes.py::"
+        "test_a_kill_that_could_not_be_done_is_an_error_unless_the_cgroup_is_gone",
+    ),
+    M(
+        "spares that were given up for a moment are held again",
+        "clinit/descriptors.py",
+        "    try:\n        return function()\n    finally:\n        hold_spares()",
+        "    return function()",
+        "clinit/test_faults.py::test_what_kills_gets_a_descriptor_when_no_other_is_left",
+    ),
+    M(
+        "children keep the limit of open files that clinit was started with",
+        "clinit/descriptors.py",
+        "    hold_spares()\n    return former",
+        "    hold_spares()\n    return resource.getrlimit(resource.RLIMIT_NOFILE)",
+        "clinit/test_faults.py::"
+        "test_clinit_raises_its_limit_of_open_files_and_its_children_keep_theirs",
+    ),
+    M(
+        "a file that comes back in the turn that gives it up is free",
+        "clinit/abandon.py",
+        "            self._hung = self._busy\n",
+        "            self._hung = True\n",
+        "clinit/test_pieces.py::test_a_file_that_comes_back_at_the_last_moment_is_free",
+    ),
+    M(
+        "a clstat that cannot be written is logged each time that begins",
+        "clinit/clstat.py",
+        "        else:\n            self._failed = False",
+        "        else:\n            pass",
+        "clinit/test_pieces.py::test_a_clstat_that_cannot_be_written_again_is_logged_again",
+    ),
+    # --- orphans ---
+    M(
+        "an orphan with the number of a former one is another",
+        "clinit/adopted.py",
+        "if one is None or one.start != start:",
+        "if one is None:",
+        "clinit/test_adopted.py::test_an_orphan_with_the_number_of_one_before_is_another_one",
+    ),
+    M(
+        "a newborn is asked for its name until it has one",
+        "clinit/adopted.py",
+        "one.tries += not one.newborn",
+        "one.tries += 1",
+        "clinit/test_adopted.py::"
+        "test_a_child_is_asked_for_its_name_until_it_has_executed_its_command",
+    ),
+    M(
+        "families are forgotten with their group",
+        "clinit/adopted.py",
+        "            del self._families[key]",
+        "            continue",
+        "clinit/test_adopted.py::test_a_family_is_known_until_nothing_of_its_group_is_alive",
+    ),
+    M(
+        "C6.4: without cgroups a stranger gets no signal either",
+        "clinit/family.py",
+        "            if now is None or now.start != seen.start:",
+        "            if now is None:",
+        "clinit/test_family.py::test_a_process_that_has_the_number_of_another_one_gets_no_signal",
+    ),
+    M(
+        "a dead child counts as no child that was signalled",
+        "clinit/family.py",
+        "        if self.is_dead(child):\n            return False\n        with",
+        "        with",
+        "clinit/test_family.py::test_a_child_that_is_dead_and_not_buried_is_not_signalled",
+    ),
+    # --- births ---
+    M(
+        "a child that gave up before its command has not run",
+        "clinit/child.py",
+        "if status.si_code != os.CLD_EXITED or status.si_status == EXEC_FAILED:",
+        "if status.si_code != os.CLD_EXITED:",
+        "clinit/test_forkserver.py::"
+        "test_a_child_that_gives_up_is_told_from_a_command_that_ends_like_it",
+    ),
+    M(
+        "a child that is buried gets no signal",
+        "clinit/child.py",
+        "        if self._reaped:\n            return False\n        try:",
+        "        try:",
+        "clinit/test_forkserver.py::"
+        "test_a_child_that_gives_up_is_told_from_a_command_that_ends_like_it",
+    ),
+    M(
+        "a signal for a birth that failed is for no later one",
+        "clinit/entry.py",
+        "        self._late_signals.clear()\n",
+        "",
+        "clinit/test_prevented.py::test_a_signal_for_a_birth_that_failed_reaches_no_later_one",
+    ),
+    M(
+        "a start that was prevented tells what is left of the run before",
+        "clinit/entry.py",
+        "self._tell(SpawnPrevented(run, reason, lost=lost, left=self._has_left()))",
+        "self._tell(SpawnPrevented(run, reason, lost=lost, left=False))",
+        "clinit/test_entry.py::test_an_error_of_the_host_is_not_one_of_the_program",
+    ),
+    M(
+        "a start that failed tells what is left of the run before",
+        "clinit/entry.py",
+        "self._tell(SpawnFailed(run, reason, left=self._has_left()))",
+        "self._tell(SpawnFailed(run, reason, left=False))",
+        "clinit/test_entry.py::test_an_empty_command_fails_and_says_what_is_left",
+    ),
+    M(
+        "want of memory or of processes is no fault of the program",
+        "clinit/entry.py",
+        "errno.ENFILE, errno.ENOMEM, errno.EAGAIN,",
+        "errno.ENFILE,",
+        "clinit/test_entry.py::test_an_error_of_the_host_is_not_one_of_the_program",
+    ),
+    M(
+        "a run that is withdrawn before it began is told",
+        "clinit/entry.py",
+        "            self._order = None\n"
+        '            self._prevent(run, "it was stopped before")\n'
+        "            return []",
+        "            self._order = None\n            return []",
+        "clinit/test_entry.py::"
+        "test_an_order_that_has_not_begun_is_withdrawn_by_a_signal_for_its_run_alone",
+    ),
+    M(
+        "a signal withdraws the run that it is for, and no other",
+        "clinit/entry.py",
+        "if self._order is not None and self._order.run == run:",
+        "if self._order is not None:",
+        "clinit/test_entry.py::"
+        "test_an_order_that_has_not_begun_is_withdrawn_by_a_signal_for_its_run_alone",
+    ),
+    M(
+        "what may have been born unseen keeps an entry from being empty",
+        "clinit/entry.py",
+        "        if self._lost and self._boxes.has_newborn():\n            return False\n",
+        "",
+        "clinit/test_entry.py::test_while_a_lost_process_may_be_a_newborn_nothing_is_called_empty",
+    ),
+    M(
+        "a cgroup that somebody removed is made again",
+        "clinit/entry.py",
+        "            self._boxes.forget(self.key.group)\n        self._prevent",
+        "            pass\n        self._prevent",
+        "clinit/test_entry.py::test_the_box_of_a_group_that_somebody_removed_is_forgotten",
+    ),
+    # --- the engine ---
+    M(
+        "at kill_at a leader that left its box is killed at once",
+        "clinit/engine.py",
+        "            for loop in self._of(group).values():\n                loop.kill_leader()\n",
+        "",
+        "clinit/test_faults.py::"
+        "test_a_leader_that_leaves_its_cgroup_is_ended_all_the_same[kill_at]",
+    ),
+    M(
+        "a leader that left its box counts as alive",
+        "clinit/engine.py",
+        "alive = max(self._boxes.alive(group.name), leaders)",
+        "alive = self._boxes.alive(group.name)",
+        "clinit/test_faults.py::"
+        "test_a_leader_that_leaves_its_cgroup_is_ended_all_the_same[kill_at]",
+    ),
+    M(
+        "a stop that is late is no such kill",
+        "clinit/engine.py",
+        'ended.deadline == "kill_at" and ended.late_s',
+        "ended.deadline and ended.late_s",
+        "clinit/test_leases.py::test_a_late_stop_within_the_time_of_its_lease_is_a_warning_alone",
+    ),
+    M(
+        "a kill that is late may mean two owners, and is critical",
+        "clinit/engine.py",
+        "ended.late_s > kill_s(len(self.supervisor.units)):",
+        "ended.late_s > kill_s(len(self.supervisor.units)) + 60:",
+        "clinit/test_leases.py::test_what_fell_due_while_clinit_stood_still_is_done_when_it_wakes",
+    ),
+    M(
+        "a group is not empty while something of it is being born",
+        "clinit/engine.py",
+        "        if any(loop.occupied for tag, loop in loops.items() if tag not in spared):\n"
+        "            return False\n",
+        "",
+        "clinit/test_monitors.py::test_a_group_is_not_empty_while_something_of_it_is_being_born",
+    ),
+    M(
+        "who connects during a halt hears of it",
+        "clinit/engine.py",
+        "            halting=self.supervisor.halting,\n",
+        "",
+        "clinit/test_monitors.py::"
+        "test_who_asks_for_everything_hears_of_a_halt_and_of_missing_cgroups",
+    ),
+    M(
+        "who connects hears that there are no cgroups",
+        "clinit/engine.py",
+        "            no_cgroups=self._boxes.no_cgroups,\n",
+        "",
+        "clinit/test_monitors.py::"
+        "test_who_asks_for_everything_hears_of_a_halt_and_of_missing_cgroups",
+    ),
+    M(
+        "a clinit of root says why it has no cgroups",
+        "clinit/daemon.py",
+        'no_cgroups=reason if os.geteuid() == 0 else ""',
+        'no_cgroups=""',
+        "clinit/test_life.py::test_only_root_is_told_that_there_are_no_cgroups",
+    ),
+    M(
+        "the pipes of a group that is gone are closed",
+        "clinit/engine.py",
+        "        for loop in self._entries.pop(group, {}).values():\n            loop.close()",
+        "        self._entries.pop(group, {})",
+        "clinit/test_monitors.py::test_the_pipes_of_a_group_that_is_gone_are_closed",
+    ),
+    # --- the state directory ---
+    M(
+        "a state directory that was lost has the sessions again",
+        "clinit/engine.py",
+        "                    for leader in self.leaders():\n"
+        "                        self._state_dir.note_session(leader)\n",
+        "",
+        "clinit/test_lost_state.py::"
+        "test_a_lost_state_directory_is_made_again_with_all_that_the_next_clinit_needs[session]",
+    ),
+    M(
+        "each trouble with the state directory is logged",
+        "clinit/engine.py",
+        "                if trouble != str(error):\n                    logs",
+        "                if not trouble:\n                    logs",
+        "clinit/test_lost_state.py::"
+        "test_each_trouble_with_the_state_directory_is_logged_once_and_again_when_it_returns",
+    ),
+    M(
+        "a trouble with the state directory that returns is logged again",
+        "clinit/engine.py",
+        '            else:\n                trouble = ""',
+        "            else:\n                pass",
+        "clinit/test_lost_state.py::"
+        "test_each_trouble_with_the_state_directory_is_logged_once_and_again_when_it_returns",
+    ),
+    M(
+        "a state directory that cannot be looked at may be there",
+        "clinit/daemon.py",
+        "        except OSError:  # a directory that cannot be looked at may be there\n"
+        "            continue",
+        "        except OSError:\n            own = False",
+        "clinit/test_lost_state.py::"
+        "test_a_state_directory_that_cannot_be_looked_at_is_no_reason_to_end",
+    ),
+    M(
+        "another clinit's record is left alone",
+        "clinit/orphans.py",
+        "            if self.is_own():\n                for name",
+        "            if True:\n                for name",
+        "clinit/test_lost_state.py::test_an_ending_clinit_leaves_the_record_of_another_one_alone",
+    ),
+    M(
+        "to make the state directory again takes no descriptor",
+        "clinit/orphans.py",
+        "        if former is not None:\n            os.close(former)\n",
+        "",
+        "clinit/test_lost_state.py::"
+        "test_a_lost_state_directory_is_made_again_with_all_that_the_next_clinit_needs[session]",
+    ),
+)

@@ -1,0 +1,131 @@
+"""Mutants of the monitor: what it publishes, reads, remembers, shoots, and tells clinit."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import M, ShellMutant
+
+MONITOR: tuple[ShellMutant, ...] = (
+    # --- the publisher ---
+    M(
+        "C4: a lease counts from before the write",
+        "monitor/publisher.py",
+        "self._on_written(status, began)",
+        "self._on_written(status, boottime())",
+        "monitor/test_publisher.py::"
+        "test_c4_the_time_that_is_reported_lies_before_the_write_however_long_that_takes",
+    ),
+    M(
+        "V4: of the statuses that wait the last one is written",
+        "monitor/publisher.py",
+        "            (status, memory), self._next = self._next or (None, None), None\n",
+        "            status, memory = self._next or (None, None)\n",
+        "monitor/test_publisher.py::test_of_the_statuses_that_wait_the_last_one_is_written",
+    ),
+    M(
+        "a namesake is noticed before each write",
+        "monitor/publisher.py",
+        "            set_back = self._check_own(stamp)\n",
+        "            set_back = False\n",
+        "monitor/test_publisher.py::test_another_run_in_the_own_status_stops_publishing",
+    ),
+    M(
+        "a namesake is waited for at the start",
+        "monitor/publisher.py",
+        "if now is not None and now.stamp > former.stamp:",
+        "if False:",
+        "monitor/test_publisher.py::test_a_stranger_that_goes_on_is_a_namesake",
+    ),
+    M(
+        "nothing is written into what is below a lost mount",
+        "monitor/publisher.py",
+        "            self._check_mount(directory)\n",
+        "",
+        "monitor/test_publisher.py::"
+        "test_nothing_is_written_while_the_mount_is_gone_and_all_is_well_when_it_is_back",
+    ),
+    M(
+        "a status is replaced as a whole",
+        "host/files.py",
+        '    temporary = f".{name}.{os.getpid()}.{time.monotonic_ns()}.tmp"\n'
+        "    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL",
+        "    temporary = name\n    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC",
+        "host/test_files.py::test_a_reader_never_sees_half_a_write",
+    ),
+    # --- the readers ---
+    M(
+        "O3: an attempt began before its read",
+        "monitor/readers.py",
+        "self._on_read(peer.node, peer.reading.status, began, boottime(), peer.reading.error)",
+        "self._on_read(\n            peer.node, peer.reading.status, (now := boottime()), now,"
+        " peer.reading.error\n        )",
+        "monitor/test_readers.py::test_o3_an_attempt_began_before_its_read_however_long_that_takes",
+    ),
+    M(
+        "O3: an attempt that hangs is completed all the same",
+        "monitor/readers.py",
+        "            self._on_read(peer.node, None, began, ended, error)\n",
+        "",
+        "monitor/test_readers.py::"
+        "test_a_hung_peer_is_reported_each_heartbeat_and_costs_only_itself",
+    ),
+    M(
+        "O3: a timed look begins after its time",
+        "monitor/readers.py",
+        "if peer.timed_at is not None and began > peer.timed_at:",
+        "if peer.timed_at is not None:",
+        "monitor/test_readers.py::test_a_look_before_the_time_does_not_count_as_the_timed_one",
+    ),
+    M(
+        "a look while a read is under way is followed by another",
+        "monitor/readers.py",
+        "        peer.wanted = False\n",
+        "",
+        "monitor/test_readers.py::test_looks_add_up_to_one",
+    ),
+    M(
+        "a status of another node is not taken for that of this one",
+        "monitor/readers.py",
+        "if status.node != node:",
+        "if False:",
+        "monitor/test_readers.py::test_a_status_in_the_directory_of_another_node_is_not_taken",
+    ),
+    M(
+        "O3: a process that was stopped does not take its own pause for a hang",
+        "monitor/workers.py",
+        "for patience_s in (limit_s, min(limit_s, GRACE_MAX_S)):",
+        "for patience_s in (limit_s,):",
+        "monitor/test_workers.py::"
+        "test_a_process_that_was_stopped_does_not_take_its_own_pause_for_a_hang",
+    ),
+    # --- clinit and the monitor ---
+    M(
+        "a clinit that hangs is killed, its groups with it",
+        "monitor/clinit_link.py",
+        "                os.kill(self._pid, signal.SIGKILL)\n",
+        "                pass\n",
+        "monitor/test_clinit_link.py::test_a_clinit_that_hangs_is_killed_and_started_again",
+    ),
+    M(
+        "no turn is taken while a tell is being carried out",
+        "monitor/groups.py",
+        "await self._carry_out(turn.tell)",
+        "_ = asyncio.ensure_future(self._carry_out(turn.tell))",
+        "monitor/test_groups.py::test_no_turn_is_taken_while_a_tell_is_being_carried_out",
+    ),
+    # --- fencing ---
+    M(
+        "only exit 0 is a receipt",
+        "monitor/stomith.py",
+        "    if status == 0:\n",
+        "    if status >= 0:\n",
+        "monitor/test_stomith.py::test_any_other_end_of_a_command_is_a_failure_with_its_words",
+    ),
+    M(
+        "the line that is printed proves nothing",
+        "monitor/stomith.py",
+        'Outcome("no receipt", "print")',
+        'Outcome("receipt", "print")',
+        "monitor/test_stomith.py::"
+        "test_print_writes_the_originals_line_to_stderr_and_proves_nothing",
+    ),
+)
