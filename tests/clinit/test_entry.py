@@ -19,12 +19,14 @@ from mosha.core.process_events import Exited, Scope, SpawnFailed, SpawnPrevented
 from mosha.core.supervisor import EntryEvent
 from mosha.core.tables import Entry, Mode
 from mosha.core.unit import Launch
+from mosha.formats.spawn import COPIED
 from tests.clinit.test_forkserver import dismiss, program
 
 # A server whose children get this error from each execve(2).
 REFUSED = (
-    "import ctypes, mosha.clinit.newborn as n; s.native = lambda: 0;"
-    " n._FUNCTIONS['execve'] = lambda *_: (ctypes.set_errno({number}), -1)[1]"
+    "import ctypes, mosha.clinit.child_steps as steps; was = steps._FUNCTIONS['execve'];"
+    " refuse = lambda *_: (ctypes.set_errno({number}), -1)[1];"
+    " steps._FUNCTIONS['execve'] = (refuse, was[1])"
 )
 
 
@@ -109,7 +111,7 @@ async def make(
 
     def loop(change: str = "") -> EntryLoop:
         monkeypatch.setattr("mosha.clinit.forker.PROGRAM", program(change))
-        forkers.append(Forker(dict(os.environ), "mark", None))
+        forkers.append(Forker(dict(os.environ), "mark", None, first_way=COPIED))
         loops.append(EntryLoop(KEY, box, state, forkers[-1], Turns(), told.append))
         return loops[-1]
 

@@ -529,8 +529,8 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "a clinit of root says why it has no cgroups",
         "clinit/daemon.py",
-        'no_cgroups=reason if os.geteuid() == 0 else ""',
-        'no_cgroups=""',
+        "            return SessionBoxes(mark, no_cgroups=reason)\n",
+        '            return SessionBoxes(mark, no_cgroups="")\n',
         "clinit/test_life.py::test_only_root_is_told_that_there_are_no_cgroups",
     ),
     M(
