@@ -23,7 +23,7 @@ from tests.waiting import wait_until
 KEY = Key("g", "a")
 NOBODY_SPARED: frozenset[str] = frozenset()
 
-Sleep = Callable[[int], list[subprocess.Popen[bytes]]]
+Run = Callable[[int], list[subprocess.Popen[bytes]]]
 
 
 @pytest.fixture
@@ -39,11 +39,11 @@ def boxes() -> Iterator[CgroupBoxes]:
 
 
 @pytest.fixture
-def sleep(boxes: CgroupBoxes) -> Iterator[Sleep]:
+def run(boxes: CgroupBoxes) -> Iterator[Run]:
     """Run so many processes in the box of `KEY`, each in a session of its own."""
     made: list[subprocess.Popen[bytes]] = []
 
-    def run(count: int) -> list[subprocess.Popen[bytes]]:
+    def start(count: int) -> list[subprocess.Popen[bytes]]:
         place = boxes.place(KEY)
         assert place is not None
         for _ in range(count):
@@ -52,7 +52,7 @@ def sleep(boxes: CgroupBoxes) -> Iterator[Sleep]:
             (place / "cgroup.procs").write_text(str(process.pid), encoding="ascii")
         return made
 
-    yield run
+    yield start
     for process in made:
         process.kill()
         process.wait()
@@ -60,9 +60,9 @@ def sleep(boxes: CgroupBoxes) -> Iterator[Sleep]:
 
 @needs_cgroups
 def test_what_cannot_be_looked_into_for_want_of_descriptors_counts_as_alive(
-    boxes: CgroupBoxes, sleep: Sleep
+    boxes: CgroupBoxes, run: Run
 ) -> None:
-    leader, _other = sleep(2)
+    leader, _other = run(2)
     with without_descriptors():
         left = boxes.left_by(KEY, leader.pid)
         empty = [boxes.is_empty(KEY, leader.pid, scope) for scope in Scope]
@@ -77,9 +77,9 @@ def test_what_cannot_be_looked_into_for_want_of_descriptors_counts_as_alive(
 
 @needs_cgroups
 def test_signals_that_could_not_be_sent_are_logged_with_the_reason(
-    boxes: CgroupBoxes, sleep: Sleep
+    boxes: CgroupBoxes, run: Run
 ) -> None:
-    (leader,) = sleep(1)
+    (leader,) = run(1)
     with without_descriptors(), capture_logs() as log:
         sent = boxes.signal(KEY, leader.pid, Scope.ENTRY, signal.SIGTERM)
     assert sent == []
@@ -92,9 +92,9 @@ def test_signals_that_could_not_be_sent_are_logged_with_the_reason(
 @needs_cgroups
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_spare_descriptors_are_enough_for_all_processes_of_a_group(
-    boxes: CgroupBoxes, sleep: Sleep, number: signal.Signals
+    boxes: CgroupBoxes, run: Run, number: signal.Signals
 ) -> None:
-    processes = sleep(9)
+    processes = run(9)
     with without_descriptors(but_spares=True):
         if number is signal.SIGKILL:
             boxes.kill_group("g")
@@ -107,10 +107,10 @@ def test_the_spare_descriptors_are_enough_for_all_processes_of_a_group(
 
 @needs_cgroups
 def test_a_process_that_has_left_the_box_meanwhile_gets_no_signal(
-    boxes: CgroupBoxes, sleep: Sleep
+    boxes: CgroupBoxes, run: Run
 ) -> None:
     """As its number may be that of a stranger by then (C6.4)."""
-    (inside,) = sleep(1)
+    (inside,) = run(1)
     place = boxes.place(KEY)
     assert place is not None
     with subprocess.Popen(["/bin/sleep", "7712"]) as stranger:
