@@ -22,7 +22,9 @@ from mosha.cli.check_files import (
 )
 from mosha.cli.check_handed import handed_findings
 from mosha.cli.check_host import NODE_DIRECTORY, host_findings, own_node, owner_findings
+from mosha.cli.check_peers import peer_findings
 from mosha.cli.check_spawn import spawn_findings
+from mosha.cli.check_stops import stop_findings
 from mosha.cli.config import config_option, config_path, read_bytes
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
@@ -54,8 +56,9 @@ def command(
     """Every mistake in mosha.toml, cltab and hactl.
 
     Without FILE it checks what this node uses: its settings, both tables in its directory,
-    their commands and those of fencing, and whether its directories, sockets and node number
-    will do. Nothing is changed, and no command is run but `mwhois`.
+    their commands and those of fencing, whether its directories, sockets and node number will
+    do, and whether the other nodes, as far as they can be read, have the same settings. Nothing
+    is changed, and no command is run but `mwhois`.
 
     Examples:
         mosha check
@@ -73,7 +76,7 @@ def command(
         judged, settings, findings = _own(config)
         in_use = None
     findings += table_findings(judged, settings)
-    findings += _commands(judged)
+    findings += _commands(judged, settings)
     if in_use is not None:
         findings += _renamed(judged, in_use)
     tables = [item.value for item in judged if isinstance(item.value, Cltab)]
@@ -149,6 +152,7 @@ def _own(config: str | None) -> tuple[list[Judged], Settings | None, list[Findin
     # A directory that is no good was told already, and looking into it might take for ever.
     there = {f.level for f in findings if f.where == NODE_DIRECTORY} <= {"ok", "warning"}
     if node is not None and there:
+        findings += peer_findings(settings, node)
         for kind in (Kind.CLTAB, Kind.HACTL):
             table = settings.node_path(node) / kind.value
             if table.exists():
@@ -158,7 +162,7 @@ def _own(config: str | None) -> tuple[list[Judged], Settings | None, list[Findin
     return judged, None if unknown else settings, findings
 
 
-def _commands(judged: Sequence[Judged]) -> list[Finding]:
+def _commands(judged: Sequence[Judged], settings: Settings | None) -> list[Finding]:
     hactl = next((item.rest for item in judged if isinstance(item.rest, Hactl)), None)
     found: list[Finding] = []
     for item in judged:
@@ -166,6 +170,8 @@ def _commands(judged: Sequence[Judged]) -> list[Finding]:
             found += level_findings(item.rest, hactl, item.file)
             found += command_findings(item.rest, item.file)
             found += handed_findings(item.rest, item.file)
+            if settings is not None:
+                found += stop_findings(item.rest, settings.timing.stop_budget_s, item.file)
     return found
 
 

@@ -1,0 +1,128 @@
+"""`mosha check` and other nodes: settings that do not agree, a rundir that is another's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from mosha.core.memory import Memory
+from mosha.core.quorum import Electorate, Policy
+from mosha.core.status import Status
+from mosha.formats.clstat import render_clstat
+from mosha.monitor.identity import NODE_FILE
+from tests.cli.conftest import Home, Mosha
+from tests.cli.fake_monitor import FakeMonitor
+from tests.cli.reports import report
+
+SAME = Electorate(Policy.MAJORITY, frozenset({1, 2, 3})).digest
+FEWER = Electorate(Policy.MAJORITY, frozenset({1, 2})).digest
+
+
+def publish(home: Home, node: int, *, timeout_s: float = 60, voters: str = SAME) -> None:
+    """Publish the status of another node."""
+    directory = home.base / "mfs" / str(node) / "var/mosix-ha"
+    directory.mkdir(parents=True)
+    status = Status(
+        node=node,
+        inc=1_763_800_000,
+        run=f"{node:08x}",
+        boot="77de02c1",
+        seq=1,
+        timeout_ms=round(timeout_s * 1000),
+        voters=voters,
+    )
+    (directory / "clstat").write_text(render_clstat(status))
+
+
+def remember(home: Home, run: str, former: str = "") -> None:
+    state = home.rundir / "state"
+    state.mkdir()
+    memory = Memory(inc=1, run=run, former_run=former)
+    (state / NODE_FILE).write_bytes(msgspec.json.encode(memory))
+
+
+def test_nodes_that_agree_are_no_finding(mosha: Mosha, home: Home) -> None:
+    publish(home, 2)
+    (home.base / "mfs" / "3").mkdir()
+    remember(home, "00000001")
+    with FakeMonitor(home.rundir, report()):
+        out = mosha("check").out
+    assert "node 2" not in out
+    assert "rundir: " not in out.replace("ok: rundir: ", "")
+
+
+def test_another_timeout_and_other_nodes_are_warned_of(mosha: Mosha, home: Home) -> None:
+    publish(home, 2, timeout_s=30)
+    publish(home, 3, voters=FEWER)
+    said = mosha("check")
+    assert said.status == 0
+    assert (
+        "warning: timeout: node 2 has timeout = 30 s, this node 60 s; make it the same" in said.out
+    )
+    assert "warning: nodes: node 3 has other `nodes` in mosha.toml than this node" in said.out
+
+
+def test_a_rundir_whose_monitor_is_another_node_is_a_mistake(mosha: Mosha, home: Home) -> None:
+    publish(home, 2)
+    with FakeMonitor(home.rundir, report(node=2)):
+        said = mosha("check")
+    assert said.status == 1
+    told = f"mistake: rundir: {home.rundir} is that of node 2, whose monitor runs; give this node"
+    assert told in said.out
+
+
+@pytest.mark.parametrize(("run", "former"), [("00000002", ""), ("ffffffff", "00000002")])
+def test_a_rundir_with_the_state_of_another_node_is_warned_of(
+    mosha: Mosha, home: Home, run: str, former: str
+) -> None:
+    publish(home, 2)
+    remember(home, run, former)
+    said = mosha("check")
+    assert said.status == 0
+    assert f"warning: rundir: {home.rundir} has the state of node 2" in said.out
+
+
+@pytest.mark.parametrize("spoil", [b"", b"{", b"[" * 5000, b"\xff"])
+def test_what_cannot_be_read_of_others_stops_no_check(
+    mosha: Mosha, home: Home, spoil: bytes
+) -> None:
+    publish(home, 2)
+    remember(home, "00000001")
+    for path in (Path("mfs/2/var/mosix-ha/clstat"), Path(f"run/state/{NODE_FILE}")):
+        (home.base / path).write_bytes(spoil)
+    said = mosha("check")
+    assert said.status == 0
+    assert "node 2" not in said.out
+
+
+# --- the time that stops may take -----------------------------------------------------------
+
+
+TWO = "web:a:start:respawn(stop=TERM/9s):sleep 9\nweb:b:start:respawn(stop=INT/5s):sleep 9\n"
+
+
+@pytest.mark.parametrize(
+    ("cltab", "told"),
+    [
+        ("web:w:start:respawn(stop=TERM/30s):sleep 9\n", "may take stop= of w 30 s, and"),
+        ("web:w:start:respawn(stop=TERM/10s/QUIT/8s):sleep 9\n", ""),
+        ("web:w:start:respawn:sleep 9\n", ""),
+        ("web:w:stop:wait(timeout=20s):true\n", "timeout= of w 20 s, and"),
+        ("web:w:stop:off(timeout=20s):true\n", ""),
+        ("web:w:test:test(timeout=20s):true\n", ""),
+        (
+            f"{TWO}web:c:stop:wait(timeout=6s):true\nweb:d:stop:once(timeout=4s):true\n",
+            "may take 19 s (stop= of a 9 s + timeout= of c 6 s + timeout= of d 4 s), and after a",
+        ),
+    ],
+)
+def test_a_stop_that_may_take_longer_than_the_stop_budget_is_warned_of(
+    mosha: Mosha, home: Home, cltab: str, told: str
+) -> None:
+    (home.tables / "cltab").write_text(cltab)
+    said = mosha("check")
+    assert said.status == 0
+    assert ("the stop of web may take" in said.out) is bool(told)
+    assert told in said.out
