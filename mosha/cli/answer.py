@@ -12,16 +12,23 @@ from mosha.control.protocol import MonitorReply
 from mosha.formats.settings import Settings
 
 
-def tell(text: str, *, ok: bool, as_json: bool) -> int:
+def tell(text: str, *, ok: bool, as_json: bool, tried: bool = False) -> int:
     """Print what the monitor answered, and return the exit status.
 
-    To stderr if it refused; if asked for as the one JSON object that programs get.
+    To stderr if it refused, or `tried` and did not succeed; if asked for as the one JSON object
+    that programs get.
     """
     if as_json:
         click.echo(json.dumps({"ok": ok, "text": text}, ensure_ascii=False).encode())
     elif text:
-        click.echo(text if ok else f"mosha: refused: {text}", err=not ok)
+        trouble = f"mosha: {text}" if tried else f"mosha: refused: {text}"
+        click.echo(text if ok else trouble, err=not ok)
     return AS_WANTED if ok else NOT_AS_WANTED
+
+
+def tell_reply(reply: MonitorReply, *, as_json: bool) -> int:
+    """Print the monitor's reply, and return the exit status."""
+    return tell(reply.text, ok=reply.ok, as_json=as_json, tried=reply.tried)
 
 
 def see_through(
@@ -32,7 +39,7 @@ def see_through(
     People read the answer at once; a program gets one object in the end, which is true then.
     """
     if not reply.ok:
-        return tell(reply.text, ok=False, as_json=as_json)
+        return tell_reply(reply, as_json=as_json)
     if not as_json:
         tell(reply.text, ok=True, as_json=False)
     outcome = wait_for(settings, goal, limit_s)

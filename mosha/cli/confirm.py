@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from mosha.cli.answer import tell
+from mosha.cli.answer import tell, tell_reply
 from mosha.cli.ask import ask, ask_report
 from mosha.cli.completion import node_argument
 from mosha.cli.config import config_option
@@ -55,7 +55,7 @@ def command(config: str | None, *, yes: bool, as_json: bool, node: int) -> int:
             click.echo("mosha: nothing was confirmed", err=True)
             return NOT_AS_WANTED
     reply = ask(settings, Confirm(node=node))
-    return tell(reply.text, ok=reply.ok, as_json=as_json)
+    return tell_reply(reply, as_json=as_json)
 
 
 def _not_to_confirm(report: Report, node: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mosha.cli.answer import tell
+from mosha.cli.answer import tell_reply
 from mosha.cli.ask import ask
 from mosha.cli.completion import groups
 from mosha.cli.config import config_option
@@ -40,4 +40,4 @@ def command(config: str | None, *, reason: str, as_json: bool, group: str | None
         raise UsageError("which group? write mosha fail GROUP; MOSHA_GROUP is not set")
     request = FailGroup(group=group, reason=one_line(reason) or REASON)
     reply = ask(settings_to_ask(config), request)
-    return tell(reply.text, ok=reply.ok, as_json=as_json)
+    return tell_reply(reply, as_json=as_json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mosha.cli.answer import see_through, tell
+from mosha.cli.answer import see_through, tell_reply
 from mosha.cli.ask import ask, ask_report
 from mosha.cli.progress import Goal, before_move
 from mosha.cli.settings import settings_to_ask
@@ -23,5 +23,5 @@ def give(
         goal = before_move(ask_report(settings)[0], order.group, order.node)
     reply = ask(settings, order, answer_s)
     if limit_s is None:
-        return tell(reply.text, ok=reply.ok, as_json=as_json)
+        return tell_reply(reply, as_json=as_json)
     return see_through(settings, reply, goal, limit_s, as_json=as_json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mosha.cli.answer import see_through, tell
+from mosha.cli.answer import see_through, tell_reply
 from mosha.cli.ask import ask
 from mosha.cli.completion import group_argument
 from mosha.cli.config import config_option
@@ -70,5 +70,5 @@ def edit_wish(config: str | None, request: SetWish, *, limit_s: float | None, as
     answer_s = CALL_LIMIT_S + spread_limit_s(settings.timing.heartbeat_s)
     reply = ask(settings, request, answer_s)
     if limit_s is None:
-        return tell(reply.text, ok=reply.ok, as_json=as_json)
+        return tell_reply(reply, as_json=as_json)
     return see_through(settings, reply, Goal(request.group), limit_s, as_json=as_json)

@@ -8,7 +8,7 @@ import socket
 import click
 import msgspec
 
-from mosha.cli.answer import tell
+from mosha.cli.answer import tell_reply
 from mosha.cli.ask import no_daemon
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
@@ -42,7 +42,7 @@ def command(config: str | None, *, wait: bool, as_json: bool) -> int:
     without having left, since clinit was lost; 3 no monitor answers.
     """
     reply = _leave(settings_to_ask(config), wait=wait)
-    return tell(reply.text, ok=reply.ok, as_json=as_json)
+    return tell_reply(reply, as_json=as_json)
 
 
 def _leave(settings: Settings, *, wait: bool) -> MonitorReply:

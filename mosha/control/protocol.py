@@ -227,9 +227,11 @@ MonitorRequest = (
 class MonitorReply(Message):
     """The answer of the monitor; `report` is raw JSON: what was asked for (hastat, mostly).
 
-    It is empty where none was asked for: msgspec cannot decode a union of raw JSON and null.
+    It is empty where none was asked for: msgspec cannot decode a union of raw JSON and null. Not
+    `ok` and `tried`: it was not refused, and `text` says what came of it.
     """
 
     ok: bool
     text: str = ""
     report: msgspec.Raw = msgspec.Raw()
+    tried: bool = False

@@ -6,6 +6,8 @@ from collections.abc import Collection
 
 from msgspec.structs import replace
 
+from mosha.core.peers import Standing
+from mosha.core.replication import HACTL, spread_limit_s
 from mosha.core.seat import Mind
 from mosha.core.tables import BUILT_IN_LEVELS, STOP_LEVEL, Change, Cltab, Wish
 from mosha.errors import HostError, UsageError
@@ -54,16 +56,30 @@ def answer(done: Done, wish: Wish, mind: Mind) -> str:
     """Say what hactl says now, where it is in force, and what does not follow from it.
 
     Raises:
-        HostError: there are other nodes, and none has it.
+        HostError: there are other nodes, and none has it; with the reason of each.
     """
     nodes = ", ".join(map(str, done.nodes))
     told = f"hactl in force on node {nodes} now says: {done.line}"
     if not done.changed:
         told = f"hactl says so already: {done.line}"
-    if mind.view.members and len(done.nodes) == 1:
-        told += "; but no other node is heard: if this one dies now, it is lost"
+    others = sorted(mind.view.members - {mind.me})
+    if others and len(done.nodes) == 1:
+        why = "; ".join(f"node {node} {_lacks(mind, node)}" for node in others)
+        told += f"; on no other node: {why}; if this one dies now, the edit is lost"
         raise HostError(told + _contradicts(wish) + _stays(wish, mind))
     return told + _contradicts(wish) + _stays(wish, mind)
+
+
+def _lacks(mind: Mind, node: int) -> str:
+    """Return in a clause why a node has not taken over a new hactl."""
+    status, standing = mind.view.peer(node).status, mind.view.standing(node)
+    if standing is Standing.NEVER or status is None:
+        return "was never heard"
+    if standing is not Standing.FRESH:
+        return f"is {standing.value}" if standing is not Standing.LEFT else "has left"
+    if HACTL in status.refused:
+        return f"refuses what it has: {status.refused[HACTL]}"
+    return f"has not taken it over within {spread_limit_s(mind.timing.heartbeat_s):g} s"
 
 
 def _contradicts(wish: Wish) -> str:

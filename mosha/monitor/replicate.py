@@ -176,7 +176,7 @@ class Replicator:
 
         Raises:
             UsageError: a group or a level that cltab in force lacks.
-            HostError: hactl cannot be written, or is not in force here, or on no other node.
+            HostError: hactl cannot be written, or is not in force here.
         """
         change = wish if isinstance(wish, Change) else Change(wish, frozenset(OPTIONS))
         async with self._setting:
@@ -206,11 +206,6 @@ class Replicator:
         if said != wanted:
             text = f"{wanted!r} was in force for a moment, and another edit holds: {said!r}"
             raise HostError(text)
-        if not nodes and self._heard:
-            raise HostError(
-                f"hactl in force on node {self._means.me} now says: {wanted}; but no other node "
-                f"has it after {self._spread_s:g} s: if this one dies now, it is lost"
-            )
         return Done(wanted, tuple(sorted({*nodes, self._means.me})), changed)
 
     async def _until_on(

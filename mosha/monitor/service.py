@@ -31,7 +31,7 @@ from mosha.core import reasons
 from mosha.core.tables import STOP_LEVEL
 from mosha.core.why import why
 from mosha.core.why_not import why_not
-from mosha.errors import MoshaError
+from mosha.errors import HostError, MoshaError
 from mosha.formats import hastat
 from mosha.formats.explanation import render_explanation
 from mosha.formats.hactl import parse_change
@@ -83,6 +83,8 @@ class Service:
     async def _answer(self, request: MonitorRequest, client: Client) -> Sequence[Message]:
         try:
             return [await self._reply(request, client)]
+        except HostError as error:
+            return [MonitorReply(ok=False, text=str(error), tried=True)]
         except MoshaError as error:
             return [MonitorReply(ok=False, text=str(error))]
 
@@ -115,7 +117,8 @@ class Service:
             case Leave():
                 monitor.leave()
                 await monitor.left()
-                return MonitorReply(ok=not monitor.stranded, text=farewell(monitor))
+                ok = not monitor.stranded
+                return MonitorReply(ok=ok, text=farewell(monitor), tried=True)
 
     async def _set(self, request: SetWish) -> str:
         monitor, mind = self._monitor, self._monitor.node.mind

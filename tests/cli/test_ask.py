@@ -80,6 +80,15 @@ def test_a_refusal_is_exit_status_1_with_its_reason(
     assert (said.status, said.out, said.err) == (1, "", "mosha: refused: not now\n")
 
 
+def test_what_was_tried_is_not_called_refused(mosha: Mosha, home: Home) -> None:
+    alone = MonitorReply(ok=False, text="in force here, on no other node: why", tried=True)
+    with FakeMonitor(home.rundir, report(), lambda _: alone):
+        for words in (["set", "web", "start"], ["set", "web", "start", "--wait"]):
+            said = mosha(*words)
+            assert (said.status, said.out) == (1, "")
+            assert said.err == "mosha: in force here, on no other node: why\n"
+
+
 @pytest.mark.parametrize("words", [words for words, _ in COMMANDS])
 def test_the_answer_can_be_had_as_json(mosha: Mosha, home: Home, words: list[str]) -> None:
     with FakeMonitor(home.rundir, report(), refuse):

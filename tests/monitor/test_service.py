@@ -27,13 +27,16 @@ from mosha.control.protocol import (
 from mosha.core.ballot import Ballot
 from mosha.core.seat import Way
 from mosha.core.status import NodeState, Verb, Vote
-from mosha.errors import UsageError
+from mosha.core.tables import Wish
+from mosha.errors import HostError, UsageError
 from mosha.formats.clstat import parse_clstat
 from mosha.formats.hastat import Report, parse_hastat
 from mosha.formats.settings import Settings
 from mosha.monitor import clinit_link
-from mosha.monitor.answers import places
+from mosha.monitor.answers import answer, places
+from mosha.monitor.replicate import Done
 from mosha.monitor.service import FOLLOW_EVERY_S, STRANDED
+from tests.core.story import TIMING, one_of_three, status
 from tests.monitor.house import House, at_home, settings
 from tests.waiting import until
 
@@ -98,15 +101,31 @@ async def test_a_start_finds_its_level_and_a_preference_says_what_it_does_not_do
     mind = house.monitor.node.mind
     mind.view.members = frozenset({2})
     assert (await house.ask(SetWish("h", "start", ("prefer=2",)))).text == (
-        "hactl in force on node 1 now says: h start prefer=2; but no other node is heard: "
-        "if this one dies now, it is lost; "
+        "hactl in force on node 1 now says: h start prefer=2; on no other node: "
+        "node 2 was never heard; if this one dies now, the edit is lost; "
         "it runs on node 1 and stays there, prefer= is for the next choice; "
         "to move it now: mosha move h 2"
     )
     again = await house.ask(SetWish("h", ""))
-    assert (again.ok, "says so already: h start prefer=2; but no other" in again.text) == (
-        *(False, True),
-    )
+    assert (again.ok, again.tried) == (False, True)
+    assert "says so already: h start prefer=2; on no other node" in again.text
+
+
+def test_why_an_edit_is_on_no_other_node_is_told_of_each() -> None:
+    story = one_of_three()
+    done = Done("g stop", (1,))
+    refused = {"hactl": "hactl:2:1: no"}
+    story.hear(1, status(2, 2), status(3, 2, refused=refused))
+    with pytest.raises(HostError) as told:
+        answer(done, Wish("g", "stop"), story.nodes[1].mind)
+    assert (
+        "on no other node: node 2 has not taken it over within 5 s; node 3 refuses what it has:"
+        " hactl:2:1: no; if this one dies now, the edit is lost"
+    ) in str(told.value)
+    story.now += TIMING.timeout_s + 1
+    story.miss(1, 2)
+    with pytest.raises(HostError, match="node 2 is stale; node 3"):
+        answer(done, Wish("g", "stop"), story.nodes[1].mind)
 
 
 async def test_a_set_says_of_its_options_what_the_status_will_say(house: House) -> None:
@@ -254,7 +273,7 @@ async def test_who_leaves_does_not_wait_for_ever_for_a_clinit_that_is_gone(
     monitor.clinit._starts = False  # systemd does, but not while it stops the monitor
     os.kill(monitor.clinit._pid, signal.SIGKILL)
     await until(lambda: monitor.clinit.lost_at is not None)
-    assert await house.ask(Leave()) == MonitorReply(ok=False, text=STRANDED)
+    assert await house.ask(Leave()) == MonitorReply(ok=False, text=STRANDED, tried=True)
     await house.task
     assert house.status == 1
     # It does not say that nothing runs here: nobody could know. The lease ends by itself.
