@@ -118,7 +118,7 @@ class Service:
                 monitor.leave()
                 await monitor.left()
                 ok = not monitor.stranded
-                return MonitorReply(ok=ok, text=farewell(monitor), tried=True)
+                return MonitorReply(ok=ok, text=farewell(monitor), tried=not ok)
 
     async def _set(self, request: SetWish) -> str:
         monitor, mind = self._monitor, self._monitor.node.mind
