@@ -19,6 +19,7 @@ from mosha.cli.output import go_on
 from mosha.cli.settings import settings_to_ask
 from mosha.control.client import NoAnswerError, open_streams
 from mosha.control.protocol import AskEvents, MonitorReply
+from mosha.core.group import TOLD
 from mosha.core.transitions import ABSENT, MOVING
 from mosha.errors import HostError
 from mosha.formats.happenings import Happening, parse_happenings
@@ -45,10 +46,11 @@ def command(
 ) -> int:
     """What changes in the cluster, as it happens.
 
-    The monitor of this node remembers the last thousand transitions that it has seen since
-    its start, on all nodes: nodes that come and go, groups from level to level, quorum,
-    shots, bans, refused tables. Steps that follow each other within some milliseconds can
-    be one event; the log (mosha logs) has every step of this node, and its reasons.
+    The monitor of this node remembers the last thousand transitions that it has seen on all
+    nodes, over restarts too: nodes that come and go, groups from level to level, how long a
+    group was away when it moved, quorum, shots, bans, refused tables. Steps that follow each
+    other within some milliseconds can be one event; the log (mosha logs) has every step of
+    this node, and its reasons.
 
     Examples:
         mosha events
@@ -80,8 +82,13 @@ class _Sieve:
             one
             for one in found
             if (not self._groups or one.group in self._groups)
-            and (not self._nodes or one.node in self._nodes)
+            and (not self._nodes or one.node in self._nodes or _left(one) in self._nodes)
         ]
+
+
+def _left(one: Happening) -> int:
+    """Return the node that a group has moved away from, 0 if it has not."""
+    return int(one.before) if one.kind == "move" else 0
 
 
 class _Printer:
@@ -117,12 +124,15 @@ _ENDED = {
     "table": "taken again",
     "clinit": "answers again",
     "entry": "all entries are well",
+    "group": "stopped",
 }
 """What it means that a fact holds no more."""
 
 
 def sentence(one: Happening) -> str:
     """Return an event in words, without its time."""
+    if told := _of_a_whole(one):
+        return told
     # With a cause it has not ended by itself: its node has gone.
     after = "gone" if one.cause else _ENDED.get(one.kind, "gone")
     if one.before == MOVING:
@@ -130,11 +140,25 @@ def sentence(one: Happening) -> str:
     change = one.after if one.after != ABSENT else after
     if one.before != ABSENT and (one.after != ABSENT or one.kind == "group"):
         change = f"{one.before} -> {change}"
-    cause = " ".join(one.cause.split())
+    cause = "" if one.cause == TOLD else " ".join(one.cause.split())
     subject = {"quorum": "quorum", "node": f"node {one.node}", "shot": f"node {one.node} shot"}
     subject["clinit"] = f"clinit of node {one.node}"
     place = subject.get(one.kind, f"{one.group} on node {one.node}")
     return f"{place}: {change}" + (f" ({cause})" if cause else "")
+
+
+def _of_a_whole(one: Happening) -> str:
+    """Return in words what is more than a fact that changed, "" if it is not."""
+    if one.kind == "move":
+        away = f"away {one.away_s or 0.0:.1f} s"
+        if one.before == one.after:
+            return f"{one.group} is back on node {one.node}, {away}"
+        return f"{one.group} moved {one.before} -> {one.after}, {away}"
+    if one.kind == "monitor":
+        return f"monitor of node {one.node} started: what it did not see is not here"
+    if one.kind == "clinit" and ABSENT not in (one.before, one.after):
+        return f"clinit of node {one.node} ended and was started again"
+    return ""
 
 
 def _events(reply: MonitorReply) -> list[Happening]:

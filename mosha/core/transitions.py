@@ -26,7 +26,10 @@ ABSENT = "-"
 
 
 class Subject(NamedTuple):
-    """What a fact is about: `kind` is quorum, node, clinit, shot, table, ban, entry or group."""
+    """What a fact is about: `kind` is quorum, node, clinit, shot, table, ban, entry or group.
+
+    Besides these there are transitions of the kinds move (`core/homes.py`) and monitor.
+    """
 
     kind: str
     group: str
@@ -44,7 +47,10 @@ Picture = Mapping[Subject, Fact]
 
 
 class Transition(Struct, frozen=True):
-    """One change: `before` and `after` are values of the fact, ABSENT where there was none."""
+    """One change: `before` and `after` are values of the fact, ABSENT where there was none.
+
+    Of a move they are the nodes, and `away_s` is how long the group ran on none.
+    """
 
     kind: str
     group: str
@@ -52,6 +58,7 @@ class Transition(Struct, frozen=True):
     before: str
     after: str
     cause: str
+    away_s: float | None = None
 
 
 def picture(mind: Mind) -> dict[Subject, Fact]:

@@ -10,26 +10,33 @@ from mosha.core.transitions import Transition
 
 FORMAT = 1
 
+Kind = Literal[
+    "quorum", "node", "monitor", "clinit", "shot", "table", "ban", "entry", "group", "move"
+]
+
 
 class Happening(
     msgspec.Struct, frozen=True, kw_only=True, rename={"before": "from", "after": "to"}
 ):
     """One transition, as node `said_by` saw it at `time` (UTC, ISO 8601).
 
-    `seq` counts them since that node's monitor started. `kind` says what `from` and `to` are:
-    of a node its standing, of a group its level and state on `node`, `-` being "nothing".
+    `seq` counts those that the node has kept, over restarts of its monitor. `kind` says what `from`
+    and `to` are: of a node its standing, of a group its level and state on `node`, `-` being
+    "nothing"; of a move the nodes, `away_s` being for how long the group ran on none; of a clinit
+    that was replaced the processes.
     """
 
     format: int = FORMAT
     seq: int
     time: str
     said_by: int
-    kind: Literal["quorum", "node", "clinit", "shot", "table", "ban", "entry", "group"]
+    kind: Kind
     node: int
     group: str = ""
     before: str
     after: str
     cause: str = ""
+    away_s: float | None = None
 
 
 _DECODER = msgspec.json.Decoder(list[Happening])
@@ -47,6 +54,7 @@ def happening(transition: Transition, *, seq: int, time: str, said_by: int) -> H
         before=transition.before,
         after=transition.after,
         cause=transition.cause,
+        away_s=transition.away_s,
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from mosha.clock import boottime
+from mosha.core.homes import Arrival, Home, follow
 from mosha.core.seat import Mind
-from mosha.core.transitions import Picture, picture, transitions
+from mosha.core.transitions import ABSENT, Picture, Transition, picture, transitions
 from mosha.formats.happenings import Happening, happening, render_happenings
 
 KEPT_MAX = 1000
@@ -21,30 +22,47 @@ LOOK_SHARE = 0.05
 
 
 class Chronicle:
-    """The transitions that this node has seen since its monitor started."""
+    """The transitions that this node has seen; `seq` is the number of the last one."""
 
     def __init__(self) -> None:
         self._kept: deque[Happening] = deque(maxlen=KEPT_MAX)
         self._last: Picture | None = None
-        self._seq = 0
+        self._homes: dict[str, Home] = {}
+        self._clinit_pid = 0
+        self.seq = 0
         self._tell: list[Callable[[bytes], bool]] = []
         self.pause_s = LOOK_MIN_S
 
-    def look(self, mind: Mind) -> None:
+    def go_on(self, me: int, kept: Sequence[Happening]) -> None:
+        """Go on after what an earlier monitor has seen: what happened in between is not known."""
+        self._kept.extendleft(reversed(kept[-KEPT_MAX:]))
+        self.seq += max((one.seq for one in kept), default=0)
+        self._add(me, [Transition("monitor", "", me, before=ABSENT, after="started", cause="")])
+
+    def look(self, mind: Mind, clinit_pid: int = 0) -> None:
         """Take down what has changed since the last look, and tell the followers."""
         began = boottime()
         now = picture(mind)
         before, self._last = self._last, now
+        self._homes, arrivals = follow(self._homes, mind, now, began)
         if before is not None:
-            self._add(mind.me, before, now)
+            found = [*self._of_clinit(mind.me, clinit_pid), *transitions(before, now)]
+            self._add(mind.me, [*found, *map(_moved, arrivals)])
+        self._clinit_pid = clinit_pid or self._clinit_pid
         self.pause_s = max(LOOK_MIN_S, (boottime() - began) / LOOK_SHARE)
 
-    def _add(self, me: int, before: Picture, now: Picture) -> None:
+    def _of_clinit(self, me: int, pid: int) -> Iterator[Transition]:
+        """Yield that clinit is another process than before."""
+        if pid and self._clinit_pid not in (0, pid):
+            was, now = f"process {self._clinit_pid}", f"process {pid}"
+            yield Transition("clinit", "", me, before=was, after=now, cause="")
+
+    def _add(self, me: int, seen: Iterable[Transition]) -> None:
         stamp = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
         found: list[Happening] = []
-        for transition in transitions(before, now):
-            self._seq += 1
-            found.append(happening(transition, seq=self._seq, time=stamp, said_by=me))
+        for transition in seen:
+            self.seq += 1
+            found.append(happening(transition, seq=self.seq, time=stamp, said_by=me))
         self._kept.extend(found)
         if found and self._tell:
             data = render_happenings(found)
@@ -57,3 +75,13 @@ class Chronicle:
     def follow(self, tell: Callable[[bytes], bool]) -> None:
         """Hand every new list of transitions to `tell`, until that returns False."""
         self._tell.append(tell)
+
+
+def _moved(arrival: Arrival) -> Transition:
+    return Transition(
+        *("move", arrival.group, arrival.node),
+        before=str(arrival.was),
+        after=str(arrival.node),
+        cause="",
+        away_s=round(arrival.away_s, 1),
+    )

@@ -127,7 +127,7 @@ class ClinitLink:
         self._client: Client | None = None
         self._pulse: Client | None = None
         self._scope = anyio.CancelScope()
-        self._pid = 0
+        self.pid = 0
         self._asked_at = self._heard_at = -math.inf
         self._killed = 0
         self._full = False
@@ -187,8 +187,8 @@ class ClinitLink:
             return
         await self._ask(self._client, Shutdown())
         await self._over.wait()
-        if self._pid:
-            await _ended(self._pid)
+        if self.pid:
+            await _ended(self.pid)
 
     # --- the connection --------------------------------------------------------------
 
@@ -217,7 +217,7 @@ class ClinitLink:
     async def _connected(self) -> None:
         """Connect, starting clinit if nobody answers; return when the connection breaks."""
         async with await self._reach() as client:
-            self._pid = client.server_pid
+            self.pid = client.server_pid
             try:
                 async with await connect(self._place.socket) as pulse:
                     self._client, self._pulse = client, pulse
@@ -285,7 +285,7 @@ class ClinitLink:
                 return await _connect_to_living(self._place.socket)
             if living_clinit(self._place.state_dir) != pid:
                 raise HostError(f"clinit {pid} ended")
-        self._pid = pid
+        self.pid = pid
         self._kill()
         raise HostError(f"clinit {pid} has made no socket")
 
@@ -350,13 +350,13 @@ class ClinitLink:
 
     def _kill(self) -> None:
         """End a clinit that does not answer, once: its children die with it."""
-        if self._pid == self._killed:
+        if self.pid == self._killed:
             return
-        self._killed = self._pid
-        logs.get().critical("clinit_hung", pid=self._pid, limit_s=self._limit_s)
-        if self._pid:
+        self._killed = self.pid
+        logs.get().critical("clinit_hung", pid=self.pid, limit_s=self._limit_s)
+        if self.pid:
             try:
-                os.kill(self._pid, signal.SIGKILL)
+                os.kill(self.pid, signal.SIGKILL)
             except ProcessLookupError:
                 return
 

@@ -40,6 +40,7 @@ from mosha.monitor import ordering, report
 from mosha.monitor.answers import answer, check_nodes, with_level
 from mosha.monitor.chronicle import Chronicle
 from mosha.monitor.daemon import Monitor
+from mosha.monitor.history import History
 from mosha.monitor.reload import reload
 
 STRANDED = "this node went without having left: clinit, which has its groups, is gone"
@@ -47,6 +48,11 @@ STRANDED = "this node went without having left: clinit, which has its groups, is
 CLINIT_LIMIT_S = 2.0
 # Followers are people and scripts: no more often than this.
 FOLLOW_EVERY_S = 0.2
+# A kill loses the events of so many seconds; a busy cluster writes some 200 kB as often.
+KEEP_EVERY_S = 5.0
+KEEP_LIMIT_S = 5.0
+# The end of a monitor waits no longer for a disk.
+LAST_KEEP_S = 1.0
 
 
 def farewell(monitor: Monitor) -> str:
@@ -61,6 +67,8 @@ class Service:
         self._monitor = monitor
         self._followers: set[Client] = set()
         self._chronicle = Chronicle()
+        self._history = History(monitor.settings.state_path)
+        self._on_disk = 0
         path = monitor.settings.monitor_socket_path
         self._server: Server[MonitorRequest] = Server(
             Listener(path),
@@ -75,10 +83,12 @@ class Service:
             tasks.start_soon(self._server.run)
             tasks.start_soon(self._following)
             tasks.start_soon(self._chronicling)
+            tasks.start_soon(self._keeping)
 
     async def flush(self) -> None:
-        """Wait, not for long, until all answers have been taken."""
+        """Wait, not for long, until all answers have been taken and all events are kept."""
         await self._server.flush()
+        await self._keep(LAST_KEEP_S)
 
     async def _answer(self, request: MonitorRequest, client: Client) -> Sequence[Message]:
         try:
@@ -178,11 +188,26 @@ class Service:
 
     async def _chronicling(self) -> None:
         """Note transitions as they happen; nothing is done while nothing happens."""
+        monitor = self._monitor
+        self._chronicle.go_on(monitor.me, await self._history.load())
+        while True:
+            seen = monitor.news
+            self._chronicle.look(monitor.node.mind, monitor.clinit.pid)
+            await anyio.sleep(self._chronicle.pause_s)
+            await monitor.next_change(seen)
+
+    async def _keeping(self) -> None:
+        """Have the events on the disk some seconds after they happened."""
         while True:
             seen = self._monitor.news
-            self._chronicle.look(self._monitor.node.mind)
-            await anyio.sleep(self._chronicle.pause_s)
             await self._monitor.next_change(seen)
+            await anyio.sleep(KEEP_EVERY_S)
+            await self._keep(KEEP_LIMIT_S)
+
+    async def _keep(self, limit_s: float) -> None:
+        last = self._chronicle.seq
+        if last != self._on_disk and await self._history.keep(self._chronicle.kept(), limit_s):
+            self._on_disk = last
 
     async def _following(self) -> None:
         while True:

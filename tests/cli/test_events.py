@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,12 @@ SEEN = [
     Transition("entry", "web", 2, "webd pausing", "-", "node 2 is fenced"),
     Transition("group", "web", 2, "plan DONE", "start DONE", "tell"),
     Transition("group", "web", 2, "start DONE", "-", "node 2 is fenced"),
+    Transition("group", "web", 2, "plan DONE", "-", ""),
+    Transition("group", "web", 2, "start DONE", "stop STARTING", "lease ended"),
+    Transition("move", "web", 3, "2", "3", "", 5.2),
+    Transition("move", "web", 2, "2", "2", "", 0.0),
+    Transition("clinit", "", 1, "process 7", "process 9", ""),
+    Transition("monitor", "", 1, "-", "started", ""),
 ]
 TOLD = [
     "quorum: yes -> no (1 of 3 nodes fresh)",
@@ -59,8 +66,14 @@ TOLD = [
     "web on node 2: webd pausing (exit 1: no port)",
     "web on node 2: all entries are well",
     "web on node 2: gone (node 2 is fenced)",
-    "web on node 2: plan DONE -> start DONE (tell)",
+    "web on node 2: plan DONE -> start DONE",
     "web on node 2: start DONE -> gone (node 2 is fenced)",
+    "web on node 2: plan DONE -> stopped",
+    "web on node 2: start DONE -> stop STARTING (lease ended)",
+    "web moved 2 -> 3, away 5.2 s",
+    "web is back on node 2, away 0.0 s",
+    "clinit of node 1 ended and was started again",
+    "monitor of node 1 started: what it did not see is not here",
 ]
 EVENTS: list[Happening] = [
     happening(seen, seq=number, time="2025-11-22T10:31:02.123+00:00", said_by=1)
@@ -93,11 +106,10 @@ def test_json_is_an_object_a_line_that_keeps_its_schema(mosha: Mosha, home: Home
     shown = [json.loads(line) for line in said.out.splitlines()]
     for one in shown:
         jsonschema.validate(one, happening_schema())
-    assert [(one["kind"], one["from"], one["to"]) for one in shown][-1] == (
-        "group",
-        "start DONE",
-        "-",
-    )
+    assert [(one["kind"], one["from"], one["to"], one["away_s"]) for one in shown][-2:] == [
+        ("move", "2", "3", 5.2),
+        ("move", "2", "2", 0.0),
+    ]
     assert {one["group"] for one in shown} == {"web"}
     assert len(shown) == len([told for told in TOLD if told.startswith("web ")])
 
@@ -109,7 +121,7 @@ def test_only_what_is_on_a_node_can_be_asked_for(mosha: Mosha, home: Home) -> No
         TOLD[0],
         TOLD[1],
         TOLD[3],
-        *(told for told in TOLD if told.startswith("clinit of node 1")),
+        *(told for told in TOLD[4:] if re.match("(clinit|monitor) of node 1|web moved", told)),
     ]
 
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import jsonschema
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from mosha.control.protocol import AskEvents, Explain, MonitorReply, SetWish
 from mosha.formats.explanation import explanation_schema, parse_explanation
 from mosha.formats.happenings import Happening, happening_schema, parse_happenings
 from mosha.monitor import chronicle
 from mosha.monitor.chronicle import Chronicle
+from mosha.monitor.history import HISTORY_FILE, History
 from tests.core.story import G, one_of_three
 from tests.core.test_explain import at, mind, says
 from tests.monitor.house import House, at_home
@@ -62,6 +64,95 @@ def test_followers_hear_what_is_new_until_they_are_gone() -> None:
         story.hear(1, says(2, 10 + number, groups=at(f"l{number}")))
         made.look(mind(story))
     assert [parse_happenings(data)[0].after for data in heard] == ["l0 DONE", "l1 DONE"]
+
+
+def test_a_clinit_that_is_another_process_was_started_again() -> None:
+    story, made = one_of_three(), Chronicle()
+    for pid in (0, 7, 7, 0, 9):
+        made.look(mind(story), pid)
+    assert [(one.kind, one.before, one.after) for one in kept(made)] == [
+        ("clinit", "process 7", "process 9")
+    ]
+
+
+def test_a_move_is_an_event_with_its_time() -> None:
+    story, made = one_of_three(), Chronicle()
+    story.hear(1, says(2, 3, groups=at("start")), says(3, 3))
+    made.look(mind(story))
+    story.hear(1, says(2, 4), says(3, 4, groups=at("start")))
+    made.look(mind(story))
+    (moved,) = [one for one in kept(made) if one.kind == "move"]
+    assert (moved.group, moved.node, moved.before, moved.after) == (G, 3, "2", "3")
+    assert moved.away_s == 0.0
+
+
+# --- kept over a restart ---------------------------------------------------------------------
+
+
+def test_a_monitor_goes_on_after_what_the_one_before_has_seen() -> None:
+    story, made = one_of_three(), Chronicle()
+    made.look(mind(story))
+    story.hear(1, says(2, 3, groups=at("plan")))
+    made.look(mind(story))
+    later = Chronicle()
+    later.go_on(1, kept(made))
+    later.look(mind(story))
+    story.hear(1, says(2, 4, groups=at("start")))
+    later.look(mind(story))
+    assert [(one.seq, one.kind, one.after) for one in kept(later)] == [
+        (1, "group", "plan DONE"),
+        (2, "monitor", "started"),
+        (3, "group", "start DONE"),
+    ]
+
+
+async def test_what_is_kept_is_found_again_and_spoilt_files_are_nothing(tmp_path: Path) -> None:
+    story, made = one_of_three(), Chronicle()
+    made.look(mind(story))
+    story.hear(1, says(2, 3, groups=at("plan")))
+    made.look(mind(story))
+    history = History(tmp_path)
+    assert await history.load() == []
+    assert await history.keep(made.kept())
+    assert await history.load() == kept(made)
+    with capture_logs() as logs:
+        for spoilt in (b"", b"[", b'[{"seq": 1}]', b"[" * 5000, b"\xff"):
+            (tmp_path / HISTORY_FILE).write_bytes(spoilt)
+            assert await history.load() == []
+    assert {line["event"] for line in logs} == {"memory_failed"}
+
+
+async def test_a_disk_that_takes_nothing_is_told_once_and_costs_nothing_else(
+    tmp_path: Path,
+) -> None:
+    history = History(tmp_path / "gone")
+    with capture_logs() as logs:
+        assert not await history.keep(b"[]")
+        assert not await history.keep(b"[]")
+        (tmp_path / "gone").mkdir()
+        assert await history.keep(b"[]")
+        (tmp_path / "gone").rename(tmp_path / "there")
+        assert not await history.keep(b"[]")
+    assert [line["event"] for line in logs] == ["memory_failed"] * 2
+
+
+async def test_the_events_of_a_monitor_outlive_it(short_dir: Path) -> None:
+    def started(house: House) -> bool:
+        known = parse_happenings(house._service._chronicle.kept())
+        return ("group", "g", "start DONE") in {(e.kind, e.group, e.after) for e in known}
+
+    async with at_home(short_dir) as house:
+        await until(lambda: started(house))
+        await house._service.flush()
+        before = parse_happenings(house._service._chronicle.kept())
+    async with at_home(short_dir) as house:
+        await until(lambda: house._service._chronicle.seq > len(before))
+        after = parse_happenings(house._service._chronicle.kept())
+    assert after[: len(before)] == before
+    assert [event.seq for event in after] == list(range(1, len(after) + 1))
+    starts = [event.seq for event in after if event.kind == "monitor"]
+    assert starts[0] == 1
+    assert starts[1] > len(before)
 
 
 # --- a real one ------------------------------------------------------------------------------

@@ -271,7 +271,7 @@ async def test_who_leaves_does_not_wait_for_ever_for_a_clinit_that_is_gone(
     monkeypatch.setattr(clinit_link, "LEAVE_WITHOUT_S", 0.2)
     monitor = house.monitor
     monitor.clinit._starts = False  # systemd does, but not while it stops the monitor
-    os.kill(monitor.clinit._pid, signal.SIGKILL)
+    os.kill(monitor.clinit.pid, signal.SIGKILL)
     await until(lambda: monitor.clinit.lost_at is not None)
     assert await house.ask(Leave()) == MonitorReply(ok=False, text=STRANDED, tried=True)
     await house.task

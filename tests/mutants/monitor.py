@@ -101,7 +101,7 @@ MONITOR: tuple[ShellMutant, ...] = (
     M(
         "a clinit that hangs is killed, its groups with it",
         "monitor/clinit_link.py",
-        "                os.kill(self._pid, signal.SIGKILL)\n",
+        "                os.kill(self.pid, signal.SIGKILL)\n",
         "                pass\n",
         "monitor/test_clinit_link.py::test_a_clinit_that_hangs_is_killed_and_started_again",
     ),
