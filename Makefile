@@ -15,7 +15,7 @@ SEED      ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-web check lint test bench sim mutants chaos docs lock clean
+.PHONY: help demo demo-web check lint test bench sim mutants chaos pythons aarch64 docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,13 +36,14 @@ lint: $(DEV_STAMP) ## ruff and mypy alone
 # Most tests wait for real processes: three at a time keep two cores busy. What fails is run once
 # more, alone: a process that got no CPU for seconds proves nothing, one that fails twice does.
 # By one worker and not by none: pytest-xdist adds the group to a test's name, and the failed ones
-# are known by that. The fresh worlds of the simulator are the same in both runs.
+# are known by that. The fresh worlds of the simulator are the same in both runs. What passes then is
+# listed, and more than three such tests fail the run (tests/flakes.py).
 # What each worker would compile for itself, and each of some hundred processes, is kept.
 test: $(DEV_STAMP) ## the tests alone, in random order (ARGS='-k lease -x')
 	export PYTHONDONTWRITEBYTECODE= && \
 	export MOSHA_SIM_FIRST=$${MOSHA_SIM_FIRST:-$$(shuf -i 1000000-999999999 -n 1)} && \
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS) || { [ $$? -eq 1 ] && \
-	    $(BIN)/python -m pytest -n 1 --dist loadgroup --last-failed --last-failed-no-failures none \
+	    MOSHA_FAILED_BEFORE=1 $(BIN)/python -m pytest -n 1 --dist loadgroup --last-failed --last-failed-no-failures none \
 	        $(ARGS); }
 
 bench: $(DEV_STAMP) ## latencies, CPU and memory beside a floor measured in the same run
@@ -58,6 +59,12 @@ mutants: $(DEV_STAMP) ## breaks one rule after the other, in the core and in the
 
 chaos: $(DEV_STAMP) ## faults against real processes, then a verdict (MINUTES=10 SEED=7 ARGS=--no-cgroups; root: more faults)
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+pythons: $(DEV_STAMP) ## the quick part of the tests with each Python from 3.11 to 3.14 that is found
+	$(BIN)/python -m tests.portability.pythons $(ARGS)
+
+aarch64: $(DEV_STAMP) ## clinit on an emulated aarch64 machine (Debian: qemu-system-arm, cpio)
+	$(BIN)/python -m tests.portability.aarch64
 
 docs: $(DEV_STAMP) ## the manual as a site (build/site) and as man pages (build/man)
 	rm -rf build/site build/man

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
+from tests import flakes
 from tests.leftovers import Session
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not os.environ.get(FRESH_SEED):
         os.environ[FRESH_SEED] = str(random.SystemRandom().randrange(10**6, 10**9))
+    config.pluginmanager.register(flakes)
     session = Session()
     session.begin()
     config.stash[SESSION] = session

@@ -152,6 +152,7 @@ BAD_SAMPLES = [
     (tidy.text_complaints, "mosha/x.py", "# TO~DO: later"),
     (tidy.sleep_complaints, "tests/x.py", "time.sleep(1)"),
     (tidy.sleep_complaints, "tests/x.py", "sleep(delay_s)"),
+    (tidy.sleep_complaints, "tests/x.py", "wait_until(lambda: boottime() > when)"),
     (tidy.sleep_complaints, "tests/x.py", "async def f():\n    await asyncio.sleep(0.1)"),
     (tidy.sleep_complaints, "tests/x.py", "async def f():\n    await anyio.sleep(delay=0.1)"),
 ]

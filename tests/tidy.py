@@ -272,14 +272,32 @@ def event_complaints(files: Mapping[str, str], documented: Iterable[str]) -> lis
 
 
 def sleep_complaints(path: str, text: str) -> list[str]:
-    """Complain of tests that let time pass; `sleep(0)` only lets others run."""
+    """Complain of tests that let time pass, in disguise too; `sleep(0)` only lets others run."""
     return [
         f"{path}:{node.lineno}: {ast.unparse(node)}: wait for something instead"
         for node in ast.walk(ast.parse(text))
-        if isinstance(node, ast.Call)
-        and called_name(node) == "sleep"
-        and not (node.args and isinstance(node.args[0], ast.Constant) and node.args[0].value == 0)
+        if isinstance(node, ast.Call) and (_sleeps(node) or _waits_for_a_clock(node))
     ]
+
+
+def _sleeps(call: ast.Call) -> bool:
+    first = call.args[0] if call.args else None
+    return called_name(call) == "sleep" and not (
+        isinstance(first, ast.Constant) and first.value == 0
+    )
+
+
+def _waits_for_a_clock(call: ast.Call) -> bool:
+    """Say whether this is `wait_until(lambda: boottime() > x)`."""
+    if called_name(call) not in ("wait_until", "until") or not call.args:
+        return False
+    condition = call.args[0]
+    return (
+        isinstance(condition, ast.Lambda)
+        and isinstance(condition.body, ast.Compare)
+        and isinstance(condition.body.left, ast.Call)
+        and called_name(condition.body.left) in ("boottime", "monotonic", "time", "current_time")
+    )
 
 
 def asserting_functions(calls: Mapping[str, set[str]]) -> set[str]:

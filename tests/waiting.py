@@ -10,6 +10,8 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from mosha.clock import boottime
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -41,6 +43,17 @@ def wait_until(
         if now > deadline:
             raise _expired(condition, limit_s)
         time.sleep(max(step_s, now - began))
+
+
+def pass_until(when: float) -> None:
+    """Let time pass up to a moment of CLOCK_BOOTTIME.
+
+    For a time limit that shall pass while what it limits is stopped, for a span that something is
+    measured over, for the plan of a storm: time is the cause there. Never to wait for an effect,
+    which may take longer or come sooner.
+    """
+    while (left_s := when - boottime()) >= 0.0:
+        time.sleep(left_s + STEP_S / 10)
 
 
 async def until(condition: Callable[[], T], limit_s: float = LIMIT_S) -> T:

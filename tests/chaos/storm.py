@@ -28,7 +28,7 @@ from tests.chaos.net import Net
 from tests.chaos.schedule import DIRECTORY_FAULTS, Fault, World
 from tests.chaos.views import Views
 from tests.e2e.cluster import Cluster
-from tests.waiting import wait_until
+from tests.waiting import pass_until, wait_until
 
 STEP_S = 0.05
 LOOK_EVERY_S = 0.5
@@ -115,8 +115,7 @@ class Storm:
         return False
 
     def _sleep_until(self, when: float) -> None:
-        with contextlib.suppress(AssertionError):
-            wait_until(lambda: boottime() >= when, max(0.0, when - boottime()) + 1.0)
+        pass_until(when)
         # What this process does not get, clinit may not get either: see the verdict.
         self.late_max_s = max(self.late_max_s, boottime() - when - 0.02)
 

@@ -9,7 +9,7 @@ from mosha.control.protocol import Lease
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import QUICK, is_alive
 from tests.clinit.test_processes import DOUBLE_FORK, pids_of
-from tests.waiting import wait_until
+from tests.waiting import pass_until, wait_until
 
 STUBBORN = "trap '' INT TERM; echo up >> {OUT}; while :; do sleep 0.05; done"
 
@@ -59,14 +59,15 @@ def test_kill_at_ends_a_stop_entry_that_hangs(start: Start) -> None:
 
 
 def test_renewals_keep_a_group_running(start: Start) -> None:
-    d = start("g:a:start:respawn:sleep 7305\n")
+    d = start("g:a:start:respawn:sleep 7305\nh:b:start:respawn:sleep 7312\n")
     first = boottime() + 0.4
     d.tell("g", "start", term=9, stop_at=first, kill_at=first + 30)
+    d.tell("h", "start", term=9, stop_at=first, kill_at=first + 30)
     pid = d.pid_of("a")
     renewed = boottime() + 1.2
     assert d.ask(Lease({"g": (9, renewed, renewed + 30), "x": (1, 0.0, 0.0)})).ok
     assert d.ask(Lease({"g": (8, 0.0, 0.0)})).ok  # another term: ignored
-    wait_until(lambda: boottime() > first + 0.2)
+    d.wait_for("stop DONE", "h")  # the first deadline has passed, and is obeyed where it holds
     assert d.pid_of("a") == pid
     assert d.state() == "start DONE"
     d.wait_for("stop DONE")
@@ -103,8 +104,7 @@ def test_what_fell_due_while_clinit_stood_still_is_done_when_it_wakes(start: Sta
     d.tell("g", "start", term=1, stop_at=boottime() + 0.3, kill_at=boottime() + 0.5)
     pid = d.pid_of("a")
     d.signal(signal.SIGSTOP)
-    until = boottime() + 0.7
-    wait_until(lambda: boottime() > until)
+    pass_until(boottime() + 0.7)
     d.signal(signal.SIGCONT)
     d.wait_for("stop DONE", limit_s=1)
     assert not is_alive(pid)
@@ -120,8 +120,7 @@ def test_a_late_stop_within_the_time_of_its_lease_is_a_warning_alone(start: Star
     d.tell("g", "start", term=1, stop_at=boottime() + 0.3, kill_at=boottime() + 60)
     d.pid_of("a")
     d.signal(signal.SIGSTOP)
-    until = boottime() + 0.7
-    wait_until(lambda: boottime() > until)
+    pass_until(boottime() + 0.7)
     d.signal(signal.SIGCONT)
     d.wait_for("stop DONE")
     (line,) = d.log("lease_ended")

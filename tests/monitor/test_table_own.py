@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from mosha.clock import boottime
 from mosha.core.replication import CLTAB, HACTL, NS_PER_S, SETTLE_S, version_of
 from mosha.core.tables import Wish
 from mosha.errors import HostError
@@ -20,7 +21,7 @@ from mosha.formats.mistakes import FILE_MAX_BYTES
 from mosha.monitor.table_files import Text, _unreadable, read_table, replace_table
 from mosha.monitor.table_keeper import NOTE_NS
 from tests.monitor.table_cluster import BAR, CLTAB_TEXT, FOO, Cluster, Host
-from tests.waiting import until
+from tests.waiting import pass_until, until
 
 
 @pytest.fixture
@@ -125,8 +126,7 @@ async def test_half_of_a_table_waits_for_its_other_half(cluster: Cluster, one: H
         for half in ("foo start\nbar st", FOO, "foo start\nbar sta\n"):
             one.edit(half)
             look = asyncio.ensure_future(one.replicator._own[HACTL].look())
-            paused_at = time.monotonic() + 3 * SETTLE_S
-            await until(lambda at=paused_at: time.monotonic() > at)  # type: ignore[misc]
+            await asyncio.to_thread(pass_until, boottime() + 3 * SETTLE_S)
             one.edit("foo start\nbar stop\n")
             await look
             assert one.agrees("foo start\nbar stop\n")

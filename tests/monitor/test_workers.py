@@ -14,7 +14,7 @@ from mosha.clock import boottime
 from mosha.errors import BugError, HostError
 from mosha.monitor.workers import GRACE_MAX_S, HungError, NoThreadError, Worker
 from tests.monitor.trouble import no_thread_to_be_had
-from tests.waiting import until, wait_until
+from tests.waiting import pass_until, until
 
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 0.05
@@ -223,8 +223,7 @@ def test_a_process_that_was_stopped_does_not_take_its_own_pause_for_a_hang() -> 
             assert child.stdout.readline() == b"reading\n"
             child.send_signal(signal.SIGSTOP)
             child.stdin.write(b"answer\n")
-            resume_at = boottime() + 2 * PAUSED_LIMIT_S
-            wait_until(lambda: boottime() > resume_at)
+            pass_until(boottime() + 2 * PAUSED_LIMIT_S)
             child.send_signal(signal.SIGCONT)
             assert child.stdout.readline() == b"answer\n"
         finally:
