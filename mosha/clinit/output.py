@@ -15,9 +15,10 @@ from msgspec import Struct, field
 from mosha import logs
 from mosha.clinit.boxes import Key
 from mosha.clinit.tail import Tail
+from mosha.formats.letters import cut
 
 LINE_MAX_BYTES = 8192
-"""A longer line is logged in pieces."""
+"""A longer line is logged in pieces, of whole letters."""
 
 LINES_PER_S_MAX = 500
 BYTES_PER_S_MAX = 4 << 20
@@ -104,25 +105,31 @@ class Output(Struct):
                 self._dropped += len(whole) - at
                 break
             self._log(pipe, line)
-        while len(rest) >= LINE_MAX_BYTES:
-            self._log(pipe, rest[:LINE_MAX_BYTES])
-            rest = rest[LINE_MAX_BYTES:]
+        while len(rest) > LINE_MAX_BYTES:
+            end = cut(rest, LINE_MAX_BYTES)
+            self._log(pipe, rest[:end])
+            rest = rest[end:]
         pipe.rest = rest
 
     def _log(self, pipe: _Pipe, line: bytes) -> None:
-        for start in range(0, len(line) or 1, LINE_MAX_BYTES):
+        rest = line
+        while True:
             if self._lines >= LINES_PER_S_MAX:
                 self._dropped += 1
                 return
             self._lines += 1
+            end = cut(rest, LINE_MAX_BYTES)
             logs.get().info(
                 "output",
                 group=self.key.group,
                 tag=self.key.tag,
                 pid=pipe.pid,
                 stream=pipe.stream,
-                text=line[start : start + LINE_MAX_BYTES].decode("utf-8", "backslashreplace"),
+                text=rest[:end].decode("utf-8", "backslashreplace"),
             )
+            rest = rest[end:]
+            if not rest:
+                return
 
     def _next_second(self) -> None:
         self._window = None

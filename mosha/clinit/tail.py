@@ -6,6 +6,7 @@ no more by it.
 
 from __future__ import annotations
 
+from mosha.formats.letters import whole
 from mosha.formats.names import one_line
 
 KEPT_BYTES = 2048
@@ -47,7 +48,7 @@ class Tail:
 
 
 def _lines(kept: bytes) -> list[str]:
-    lines = kept.split(b"\n")
+    lines = whole(kept).split(b"\n")
     if len(kept) >= KEPT_BYTES and len(lines) > 1:
         del lines[0]  # its beginning is lost
     told = (one_line(line.decode("utf-8", "backslashreplace")) for line in lines)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from mosha.errors import UsageError
+from mosha.formats.letters import whole
 
 FILE_MAX_BYTES = 1 << 20
 """No table of a cluster that people keep by hand comes near a mebibyte."""
@@ -112,7 +113,7 @@ def readable_lines(
         if end - start <= line_max_bytes:
             text = _readable(number, data[start:end], findings)
         else:
-            head = data[start : start + TEXT_MAX_CHARS].decode("utf-8", "replace")
+            head = whole(data[start : start + TEXT_MAX_CHARS]).decode("utf-8", "replace")
             problem = f"the line is too long: {end - start} bytes"
             findings.add(number, 1, head, problem, f"a line has at most {line_max_bytes} bytes")
         if text is not None:

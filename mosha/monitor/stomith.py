@@ -24,6 +24,7 @@ from msgspec import Struct
 from mosha.clock import boottime
 from mosha.core.node import Node
 from mosha.core.shots import FenceOrder
+from mosha.formats.letters import whole
 from mosha.formats.settings import FencingMethod
 from mosha.host.log_stream import of_stderr
 from mosha.monitor.workers import HungError, NoThreadError, Worker
@@ -198,7 +199,7 @@ class _Tail:
     def text(self) -> str:
         """Return in one line the last of what has been written until now."""
         self._take()
-        return " ".join(self._read.decode("utf-8", "replace").split())
+        return " ".join(whole(bytes(self._read)).decode("utf-8", "replace").split())
 
     def _take(self) -> None:
         # One read of a pipe's whole capacity takes all that is in it.

@@ -52,6 +52,18 @@ def test_a_long_line_comes_in_pieces_and_bytes_are_shown_as_such(start: Start) -
     assert d.log("output")[3]["text"] == "\\xff"
 
 
+def test_letters_of_several_bytes_are_never_cut_in_two(start: Start) -> None:
+    # The first piece ends within a letter, wherever the pipe is read.
+    d = start("g:a:1:wait:printf x; for i in $(seq 6000); do printf '\\303\\251'; done; echo\n")
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    wait_until(lambda: sum(len(line["text"]) for line in d.log("output")) >= 6001)
+    texts = [line["text"] for line in d.log("output")]
+    assert "".join(texts) == "x" + "\u00e9" * 6000
+    (entry,) = d.group("g").entries
+    assert set(entry.said[-1]) <= {"\u00e9", "\u2026"}
+
+
 def test_a_flood_is_cut_and_counted_and_does_not_disturb_anybody(start: Start) -> None:
     d = start(
         "g:a:1:respawn:exec yes\ng:b:1:respawn:exec cat /dev/zero\nh:c:1:wait:echo fine >> {OUT}\n"

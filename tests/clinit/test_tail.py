@@ -23,6 +23,13 @@ def test_the_last_lines_are_kept_the_oldest_first_and_what_has_no_end_yet() -> N
     assert found.last_line == "three"
 
 
+def test_a_letter_of_which_a_part_is_kept_or_has_come_is_not_shown() -> None:
+    letters = "\u00e9" * KEPT_BYTES
+    assert tail(("stdout", f"x{letters}y".encode())).last_line[:9] == "\u00e9" * 9
+    assert tail(("stdout", b"whole\nh\xc3")).lines() == ("whole", "h")
+    assert tail(("stdout", b"h\xc3"), ("stdout", b"\xa9\n")).lines() == ("h\u00e9",)
+
+
 def test_two_streams_are_never_joined_to_one_line() -> None:
     assert tail(("stdout", b"half"), ("stderr", b"whole\n")).lines() == ("half", "whole")
 
