@@ -60,8 +60,6 @@ def test_letters_of_several_bytes_are_never_cut_in_two(start: Start) -> None:
     wait_until(lambda: sum(len(line["text"]) for line in d.log("output")) >= 6001)
     texts = [line["text"] for line in d.log("output")]
     assert "".join(texts) == "x" + "\u00e9" * 6000
-    (entry,) = d.group("g").entries
-    assert set(entry.said[-1]) <= {"\u00e9", "\u2026"}
 
 
 def test_a_flood_is_cut_and_counted_and_does_not_disturb_anybody(start: Start) -> None:
