@@ -111,6 +111,24 @@ def test_after_so_many_failures_within_the_time_another_node_takes_it() -> None:
     assert story.files[1].bans[G].reason == reason
 
 
+@pytest.mark.parametrize("failback", [True, False])
+def test_with_failback_it_comes_back_when_the_ban_is_over_and_may_fail_there_again(
+    *, failback: bool
+) -> None:
+    wish = Wish(G, "start", prefer=(1, 2), failback=failback, on_failure=MoveAfter(1, 600.0))
+    story = running(wish)
+    for _ in range(2):
+        fails(story, failing(story.now - START_S))
+        story.live(10.0)
+        assert story.at_home() == [2]
+        story.live(580.0)  # node 1 has been up all the time, and keeps off it
+        assert story.at_home() == [2]
+        story.live(20.0)
+        assert story.at_home() == [1 if failback else 2]
+        if not failback:
+            return
+
+
 def test_the_failures_of_all_its_entries_count() -> None:
     story = running()
     fails(story, failing(1.0, 3.0), failing(2.0, tag="other"))
