@@ -82,9 +82,9 @@ class CgroupBoxes:
             return _reported(
                 key.group,
                 number,
-                lambda: cgroups.send(path, number, self._in_session(path, leader)),
+                lambda: cgroups.send(path, number, leader, self._in_session(path, leader)),
             )
-        return self._send(key.group, path, number)
+        return self._send(key.group, path, number, leader)
 
     def is_empty(self, key: Key, leader: int, scope: Scope) -> bool:
         """See `Boxes.is_empty`."""
@@ -161,9 +161,9 @@ class CgroupBoxes:
     def _in_session(path: Path, leader: int) -> set[int]:
         return {pid for pid in cgroups.pids(path) if session_of(pid) == leader}
 
-    def _send(self, group: str, path: Path, number: Signals) -> list[int]:
+    def _send(self, group: str, path: Path, number: Signals, leader: int = 0) -> list[int]:
         if number is not Signals.SIGKILL:
-            return _reported(group, number, lambda: cgroups.send(path, number))
+            return _reported(group, number, lambda: cgroups.send(path, number, leader))
         if not cgroups.populated(path):
             return []
         self._made.get(group, set()).discard(path.name.removeprefix("e."))

@@ -131,8 +131,12 @@ class Sent(NamedTuple):
     failed: dict[int, str]
 
 
-def send(cgroup: Path, number: signal.Signals, chosen: set[int] | None = None) -> Sent:
+def send(cgroup: Path, number: signal.Signals, leader: int, chosen: set[int] | None = None) -> Sent:
     """Signal all processes of a cgroup and below, or the `chosen` ones of them.
+
+    The `leader` comes first, then as the kernel lists them, parents before their children: a shell
+    whose command is interrupted goes on with the next one if it does not know yet that it is too,
+    and that one would get no signal (C6.6).
 
     A pid is signalled by a descriptor that was opened while it was listed before and after:
     never a stranger that got the number (C6.4). Some at a time, for descriptors are limited;
@@ -143,6 +147,7 @@ def send(cgroup: Path, number: signal.Signals, chosen: set[int] | None = None) -
     """
     sent = Sent([], {})
     listed = [pid for pid in pids(cgroup) if chosen is None or pid in chosen]
+    listed.sort(key=lambda pid: pid != leader)
     for start in range(0, len(listed), SEND_AT_ONCE):
         _send_some(cgroup, number, listed[start : start + SEND_AT_ONCE], sent)
     return sent
@@ -178,7 +183,8 @@ def _signal_opened(
     """Signal those that are still listed, and close their descriptors."""
     still = set(pids(cgroup))
     while opened:
-        pid, fd = opened.popitem()
+        pid = next(iter(opened))
+        fd = opened.pop(pid)
         try:
             if pid in still:
                 signal.pidfd_send_signal(fd, number)

@@ -112,7 +112,7 @@ AS_NOBODY = """
     import os, pathlib, signal, sys
     from mosha.clinit import cgroups, descriptors
     os.setgroups([]); os.setgid({nobody}); os.setuid({nobody})
-    sent = cgroups.send(pathlib.Path({cgroup!r}), signal.SIGTERM)
+    sent = cgroups.send(pathlib.Path({cgroup!r}), signal.SIGTERM, 0)
     print(sorted(sent.pids), sorted(sent.failed))
 """
 

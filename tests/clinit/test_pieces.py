@@ -258,7 +258,7 @@ def test_a_cgroup_that_is_gone_is_empty(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     assert cgroups.pids(gone) == []
     assert not cgroups.populated(gone)
-    assert cgroups.send(gone, signal.SIGTERM) == ([], {})
+    assert cgroups.send(gone, signal.SIGTERM, 0) == ([], {})
     cgroups.kill(gone)
     assert cgroups.remove(gone)
 

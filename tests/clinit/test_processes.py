@@ -121,9 +121,23 @@ def test_int_reaches_the_whole_session_c6_6(start_in: Start) -> None:
     d.tell("g", "1")
     (child,) = wait_until(lambda: pids_of("sleep 7105"))
     d.tell("g", "2")
-    d.wait_for("2 DONE", limit_s=3)
+    d.wait_for("2 DONE")
     assert not is_alive(child)
     assert pids_of("sleep 7106") == []
+    assert [line["signal"] for line in d.log("entry_signalled")] == ["INT"]
+
+
+def test_a_shell_hears_of_a_stop_before_its_command_c6_6(start_in: Start) -> None:
+    # Else it goes on with its next command, which is not among those that are signalled.
+    d = start_in("g:a:1:respawn:(sleep 7113; :); sleep 7106\n", limits={})
+    d.tell("g", "1")
+    wait_until(lambda: pids_of("sleep 7113"))
+    leader = d.pid_of("a")
+    d.tell("g", "2")
+    d.wait_for("2 DONE")
+    (line,) = d.log("entry_signalled")
+    assert (line["pids"][0], len(line["pids"])) == (leader, 3)
+    assert sorted(line["pids"]) == line["pids"]  # parents before their children
 
 
 def test_what_ignores_int_and_term_is_killed_in_turn_c6_1(start_in: Start) -> None:
