@@ -19,6 +19,7 @@ from mosha.core.life import ABSENT, ROWS, Do, Facts, Local, decide
 from mosha.core.status import GroupState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
 from tests.core.story import local
+from tests.core.undecided import Undecided, ways
 
 # --- the rows, one by one --------------------------------------------------------------
 
@@ -209,10 +210,6 @@ def test_the_names_of_the_rows_are_causes_in_the_log_and_differ() -> None:
 # --- all combinations ------------------------------------------------------------------
 
 LEVELS = (PLAN_LEVEL, TEST_LEVEL, "start", "2", STOP_LEVEL)
-FLAGS = (
-    *("claimed", "granted", "proven", "runs_elsewhere", "better_claim"),
-    *("overdue", "split", "my_turn", "yields", "superseded"),
-)
 TOLD = ("", PLAN_LEVEL, TEST_LEVEL, "start", STOP_LEVEL)
 WANTED = (STOP_LEVEL, PLAN_LEVEL, "start")
 
@@ -270,31 +267,10 @@ def possible() -> tuple[Facts, ...]:
     )
 
 
-RESTART_FLAGS = ("restarts", "claimed", "granted", "proven", "my_turn")
-FAILURE_FLAGS = ("gives_up", "claimed", "granted", "proven")
-UNSHOWN_FLAGS = ("unshown", "restarts", "claimed", "granted", "proven")
-
-
-@cache
-def imaginable() -> tuple[Facts, ...]:
-    """Every combination of all flags, also those that contradict each other.
-
-    Those of a restart, of failures, and of a report on the way, are joined with what their rows
-    look at: all of them would be eight times as many.
-    """
-    return tuple(
-        Facts(
-            local=shown,
-            wanted=wanted,
-            told=told,
-            **({"unshown": bool(told)} | dict(zip(names, bits, strict=True))),
-        )
-        for names in (FLAGS, RESTART_FLAGS, FAILURE_FLAGS, UNSHOWN_FLAGS)
-        for shown, wanted, told, bits in product(
-            *(locals_unlike(), WANTED, ("", "start", STOP_LEVEL)),
-            product((False, True), repeat=len(names)),
-        )
-    )
+def imaginable() -> Iterator[tuple[Facts, Undecided]]:
+    """Every combination of all flags, also those that contradict each other."""
+    for shown, wanted, told in product(locals_unlike(), WANTED, ("", "start", STOP_LEVEL)):
+        yield from ways(shown, wanted, told)
 
 
 def test_nothing_a_turn_can_meet_is_left_without_an_answer() -> None:
@@ -304,7 +280,7 @@ def test_nothing_a_turn_can_meet_is_left_without_an_answer() -> None:
 
 
 def test_no_combination_breaks_what_the_promise_rests_on() -> None:
-    for given in imaginable():
+    for given, _ in imaginable():
         do = decide(given).do
         match do:
             case Do.TEST | Do.GO:  # C5
@@ -342,6 +318,16 @@ def test_no_combination_breaks_what_the_promise_rests_on() -> None:
                 assert given.claimed, given
             case Do.WAIT | Do.STOP_AGAIN:
                 pass
+
+
+def test_what_nobody_looks_at_decides_nothing() -> None:
+    # What the test above rests on: a run of it stands for all values of the other flags.
+    rows = set()
+    for number, (given, undecided) in enumerate(imaginable()):
+        row = decide(given)
+        rows.add(row.name)
+        assert decide(undecided.decided(rest=bool(number % 2))) is row, given
+    assert rows == {row.name for row in ROWS}
 
 
 def test_stop_is_tried_again_where_it_failed_and_nowhere_else() -> None:
