@@ -49,7 +49,7 @@ class Output(Struct):
     def follow(self, pid: int, stdout: int, stderr: int) -> None:
         """Log what comes out of these pipes from now on; they are closed at their end."""
         self.tail.begin()
-        while len(self._pipes) >= 2 * RUNS_MAX:
+        while len(self._pipes) + 2 > 2 * RUNS_MAX:
             self._close(self._pipes[0])
         for fd, stream in ((stdout, "stdout"), (stderr, "stderr")):
             pipe = _Pipe(fd, pid, stream)

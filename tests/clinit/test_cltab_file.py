@@ -166,4 +166,7 @@ def test_a_new_node_without_a_cltab_is_no_refusal(daemon: Daemon, *, managed: bo
 def test_a_managed_one_that_never_had_a_good_file_refuses(daemon: Daemon) -> None:
     daemon.write_cltab(DUPLICATE)
     daemon.start(managed=True)
-    assert not daemon.ask(Tell("g", "1")).ok
+    now = boottime()
+    reply = daemon.ask(Tell("g", "1", 1, now + 60, now + 90))
+    assert not reply.ok
+    assert reply.text.startswith("entry has duplicate tag: a")

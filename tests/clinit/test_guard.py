@@ -43,6 +43,24 @@ def test_clinit_and_fork_server_killed_at_once_leave_nothing(start_in: Start) ->
         wait_until(lambda: cgroups.remove(tree))
 
 
+def test_clinit_and_guard_killed_at_once_leave_nothing(start_in: Start) -> None:
+    d = start_in(
+        "g:a:1:wait:setsid -f sleep 7706 >/dev/null 2>&1 </dev/null\ng:b:1:respawn:sleep 7707\n"
+    )
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    wait_until(lambda: d.group().alive == 2)
+    mine = d.descendants()
+    server, guard = d.fork_server(), wait_until(d.guard)
+    assert len(mine) == 2
+    d.signal(signal.SIGSTOP)  # so that it starts no other guard
+    for pid in (guard, d.pid):
+        os.kill(pid, signal.SIGKILL)
+    d.wait()
+    wait_until(lambda: not any(map(is_alive, mine)))
+    wait_until(lambda: not is_alive(server))
+
+
 def test_the_guard_has_no_name_by_which_the_daemons_are_killed(start_in: Start) -> None:
     d = start_in("g:a:1:respawn:sleep 7705\n")
     command = proc.command_line(wait_until(d.guard))

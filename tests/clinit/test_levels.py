@@ -11,7 +11,7 @@ import pytest
 from mosha.control.protocol import Update
 from mosha.core.entries import EntryReport
 from tests.clinit.conftest import Start
-from tests.clinit.daemon import Daemon, is_alive
+from tests.clinit.daemon import QUICK, Daemon, is_alive
 from tests.waiting import wait_until
 
 
@@ -174,6 +174,18 @@ def test_a_throttled_entry_shows_its_pause_and_can_be_left_c3_9_c3_11(start: Sta
     assert throttled["text"] == "a respawning too rapidly: sleeping 60 seconds"
     d.tell("g", "2")
     d.wait_for("2 DONE", limit_s=1)
+
+
+def test_an_entry_that_is_being_stopped_shows_no_pause(start: Start) -> None:
+    d = start(
+        "g:a:1:respawn:trap '' INT; echo up >> {OUT}; while :; do sleep 0.02; done\n",
+        limits=QUICK | {"int_to_term_s": 3600.0},
+    )
+    d.tell("g", "1")
+    wait_until(d.lines)
+    d.tell("g", "2")
+    wait_until(lambda: d.entry("a").state == "stopping")
+    assert d.entry("a").until is None
 
 
 def test_a_paused_entry_comes_back(start: Start) -> None:

@@ -221,16 +221,6 @@ def test_what_a_killed_daemon_left_ends_before_the_next_one_answers_c8_9(
     assert len(pids_of("sleep 7209")) == 1
 
 
-def test_a_record_of_an_earlier_boot_is_no_reason_to_kill(start: Start, daemon: Daemon) -> None:
-    state = daemon.base / "state"
-    state.mkdir()
-    (state / RECORD).write_text(
-        f'{{"boot":"00000000","pid":1,"start":1,"mark":"{os.environ["MOSHA_TEST_SESSION"]}"}}'
-    )
-    start("g:a:1:wait:true\n")
-    assert daemon.log("orphan_ended") == []
-
-
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"boot": 3}', "\x00\xff"])
 def test_a_damaged_record_does_not_keep_it_from_starting(daemon: Daemon, text: str) -> None:
     state = daemon.base / "state"

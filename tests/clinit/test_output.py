@@ -7,12 +7,17 @@ import select
 import time
 from pathlib import Path
 
-from mosha.clinit.output import LINE_MAX_BYTES, LINES_PER_S_MAX
+import pytest
+from structlog.testing import capture_logs
+
+from mosha.clinit import output
+from mosha.clinit.boxes import Key
+from mosha.clinit.output import LINE_MAX_BYTES, LINES_PER_S_MAX, Output
 from mosha.clock import boottime
 from mosha.control.protocol import Hello
 from tests.clinit.conftest import Start
 from tests.clinit.test_processes import pids_of
-from tests.waiting import pass_until, wait_until
+from tests.waiting import pass_until, until, wait_until
 
 
 def test_stdout_and_stderr_become_log_lines_before_the_news_of_the_exit(start: Start) -> None:
@@ -139,3 +144,36 @@ def test_a_log_that_nobody_reads_does_not_stop_clinit(start: Start) -> None:
         d.end()
         os.close(reading)
         os.close(writing)
+
+
+async def test_after_a_flood_an_entry_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "BYTES_PER_S_MAX", 1000)
+    made = Output(Key("g", "a"))
+    (out, writer), (err, other) = os.pipe(), os.pipe()
+    for fd in (out, err):
+        os.set_blocking(fd, False)
+    made.follow(1, out, err)
+    with capture_logs() as log:
+        os.write(writer, b"flood" * 300 + b"\n")
+        await until(lambda: made._full)
+        os.write(writer, b"later\n")
+        os.write(other, b"this too\n")
+        await until(lambda: not made._full)
+        await until(lambda: len(log) == 3)
+    assert {line["text"] for line in log[1:]} == {"later", "this too"}
+    made.close()
+    os.close(writer)
+    os.close(other)
+
+
+async def test_of_many_runs_that_left_something_the_oldest_are_read_no_more() -> None:
+    made = Output(Key("g", "a"))
+    others: list[int] = []
+    for pid in range(output.RUNS_MAX + 3):
+        ends = os.pipe(), os.pipe()
+        others += [writer for _, writer in ends]
+        made.follow(pid, ends[0][0], ends[1][0])
+    assert {pipe.pid for pipe in made._pipes} == set(range(3, output.RUNS_MAX + 3))
+    made.close()
+    for fd in others:
+        os.close(fd)

@@ -168,6 +168,46 @@ async def test_of_tells_that_come_together_one_look_will_do(tmp_path: Path) -> N
     assert len(found.cltab.entries) == 2
 
 
+async def test_a_look_answers_no_tell_that_came_after_it_had_begun(tmp_path: Path) -> None:
+    path, hang = tmp_path / "cltab", threading.Event()
+    path.write_text("g:a:1:wait:true\n")
+    table, loop = TableFile(path, 10), asyncio.get_running_loop()
+    stalled = asyncio.create_task(table._files.run(hang.wait, 10))
+    await until(lambda: table._files._busy)
+    look = asyncio.create_task(table.look())
+    await asyncio.sleep(0)
+    before = loop.time()
+    wait_until(lambda: loop.time() > before)
+    heard_at = loop.time()
+    hang.set()
+    await stalled
+    assert (await look).cltab is not None
+    path.write_text("g:a:1:wait:true\nh:b:1:wait:true\n")
+    found = await table.look(heard_at)
+    assert found.cltab is not None
+    assert len(found.cltab.entries) == 2
+
+
+@pytest.mark.parametrize("moved", [True, False], ids=["another file", "written in place"])
+async def test_a_file_of_the_same_size_and_time_is_read_if_it_is_another_one(
+    tmp_path: Path, *, moved: bool
+) -> None:
+    path, draft = tmp_path / "cltab", tmp_path / "cltab.new"
+    path.write_text("g:a:1:wait:true\n")
+    table = TableFile(path, 10)
+    assert (await table.look()).cltab is not None
+    time_ns = path.stat().st_mtime_ns
+    draft.write_text("h:a:1:wait:true\n")
+    os.utime(draft, ns=(time_ns, time_ns))  # as cp -p and rsync leave it
+    if moved:
+        draft.rename(path)
+    else:
+        path.write_bytes(draft.read_bytes())
+        os.utime(path, ns=(time_ns, time_ns))
+    found = (await table.look()).cltab
+    assert (found.groups() if found else None) == (("h",) if moved else None)
+
+
 async def test_a_look_that_failed_is_not_shared(tmp_path: Path) -> None:
     path = tmp_path / "cltab"
     path.write_text("g:a:1:wait:true\n")

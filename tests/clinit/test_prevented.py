@@ -84,6 +84,7 @@ def test_without_descriptors_entries_wait_and_say_so_and_run_as_soon_as_there_ar
     d.wait_for(f"1 {MODES[mode]}")
     assert len(d.log("entry_not_started")) == 1
     assert d.log("entry_throttled") == []
+    assert d.fork_server() == server
 
 
 def test_a_signal_for_a_birth_that_failed_reaches_no_later_one(start: Start) -> None:

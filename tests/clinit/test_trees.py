@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -134,6 +135,45 @@ def test_trees_of_this_place_are_emptied_wherever_the_former_clinit_was_started(
     finally:
         state.close()
         wait_until(lambda: cgroups.remove(session))
+
+
+@pytest.mark.root("makes a directory of another user")
+def test_trees_of_other_users_are_left_alone(
+    own: Path, short_dir: Path, orphan: subprocess.Popen[bytes]
+) -> None:
+    """Anybody who may make a cgroup can give it the name that the next clinit would look for."""
+    state = StateDir(short_dir / "state")
+    tree = left_by(state.path, own, orphan)
+    os.chown(tree, 65534, -1)
+    try:
+        assert state.end_orphans(5.0) == []
+        assert orphan.poll() is None
+        assert tree.exists()
+    finally:
+        orphan.kill()
+        orphan.wait()
+        state.close()
+        wait_until(lambda: cgroups.remove(tree))
+
+
+def test_a_lock_on_a_directory_that_was_replaced_meanwhile_is_none(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = own / f"clinit-place-{secrets.token_hex(8)}"
+    path.mkdir()
+    flock = fcntl.flock
+
+    def replace_and_lock(fd: int, how: int) -> None:
+        path.rmdir()
+        path.mkdir()
+        flock(fd, how)
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(fcntl, "flock", replace_and_lock)
+            assert trees._lock(path, fcntl.LOCK_EX) is None
+    finally:
+        path.rmdir()
 
 
 def test_a_tree_that_is_taken_for_an_empty_dead_one_is_made_again(

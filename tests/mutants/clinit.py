@@ -112,7 +112,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/forkserver.py",
         "                self._kill_all()\n",
         "",
-        "clinit/test_life.py::test_a_killed_daemon_takes_all_its_processes_along",
+        "clinit/test_guard.py::test_clinit_and_guard_killed_at_once_leave_nothing",
     ),
     M(
         "a second guard ends what both had, if both are killed",
@@ -589,5 +589,280 @@ CLINIT: tuple[ShellMutant, ...] = (
         "",
         "clinit/test_lost_state.py::"
         "test_a_lost_state_directory_is_made_again_with_all_that_the_next_clinit_needs[session]",
+    ),
+    # --- without cgroups: whose is it? ---
+    M(
+        "what may be of a group that runs again is not ended with another",
+        "clinit/session_boxes.py",
+        "        self._present.add(key.group)\n        self._swept.discard(key.group)",
+        "        self._present.add(key.group)",
+        "clinit/test_nobodys.py::"
+        "test_it_is_not_ended_with_one_group_while_another_that_it_may_be_of_runs_again",
+    ),
+    M(
+        "what holds up a stop is logged once",
+        "clinit/session_boxes.py",
+        "                if (group, one.pid) in self._blamed:\n                    continue\n",
+        "",
+        "clinit/test_nobodys.py::test_it_is_blamed_once_for_each_group",
+    ),
+    M(
+        "a group in which nothing is alive is a suspect no more",
+        "clinit/session_boxes.py",
+        "        if empty and not spared:\n"
+        "            self._present.discard(group)\n"
+        "            self._orphans.forget(group)",
+        "        if empty and not spared:\n            self._orphans.forget(group)",
+        "clinit/test_nobodys.py::test_it_is_of_no_group_in_which_nothing_was_alive_when_it_came",
+    ),
+    M(
+        "a newborn of another group is not killed at kill_at",
+        "clinit/session_boxes.py",
+        "nobodys = [one.pid for one in look.nobodys if one.may_be_of(group) and not one.newborn]",
+        "nobodys = [one.pid for one in look.nobodys if one.may_be_of(group)]",
+        "clinit/test_nobodys.py::test_a_newborn_is_not_killed_with_a_group_that_it_may_not_be_of",
+    ),
+    M(
+        "what is forked during a kill is killed too",
+        "clinit/session_boxes.py",
+        "            if not self._doomed:\n"
+        "                asyncio.get_running_loop().call_soon(self._kill_again, 1)\n"
+        "            self._doomed.append((chosen, sent))",
+        "            pass",
+        "clinit/test_nobodys.py::test_what_comes_to_a_group_while_it_is_killed_is_killed_too",
+    ),
+    M(
+        "a count of a moment ago never says that nobody is alive",
+        "clinit/session_boxes.py",
+        "        return max(1, count.number)",
+        "        return count.number",
+        "clinit/test_nobodys.py::test_a_group_has_somebody_alive_whatever_the_last_count_was",
+    ),
+    M(
+        "what another boot has noted is left alone",
+        "clinit/orphans.py",
+        "return record if record.boot == boot_id() else None",
+        "return record",
+        "clinit/test_left_behind.py::test_what_was_of_another_boot_is_left_alone",
+    ),
+    M(
+        "a stranger with the number of a former leader lives",
+        "clinit/orphans.py",
+        "pid for pid, start in leaders if pid not in everybody or everybody[pid].start == start",
+        "pid for pid, start in leaders",
+        "clinit/test_left_behind.py::test_a_leader_is_known_by_its_start",
+    ),
+    M(
+        "a session that is older than the leader of its number is a stranger's",
+        "clinit/orphans.py",
+        "                    and seen.start >= min(s for p, s in leaders if p == seen.session)\n",
+        "",
+        "clinit/test_left_behind.py::"
+        "test_a_session_whose_leader_is_gone_is_a_strangers_if_it_is_older",
+    ),
+    M(
+        "half a line of the sessions says nothing",
+        "clinit/orphans.py",
+        "for pair in words if len(pair) == 2]",
+        "for pair in words]",
+        "clinit/test_left_behind.py::test_half_a_line_says_nothing",
+    ),
+    M(
+        "a former clinit's process that does not end is an error",
+        "clinit/orphans.py",
+        "        if time.monotonic() > deadline:\n            pids",
+        "        if False:\n            pids",
+        "clinit/test_left_behind.py::test_what_does_not_end_is_an_error_and_no_endless_wait",
+    ),
+    M(
+        "trees of other users are left alone",
+        "clinit/trees.py",
+        "                if path.stat().st_uid == os.geteuid():\n                    lock",
+        "                if True:\n                    lock",
+        "clinit/test_trees.py::test_trees_of_other_users_are_left_alone",
+    ),
+    M(
+        "a tree is locked that is there",
+        "clinit/trees.py",
+        "        if os.stat(path).st_ino == os.fstat(lock).st_ino:  # noqa: PTH116 - as fstat\n"
+        "            return lock",
+        "        return lock",
+        "clinit/test_trees.py::test_a_lock_on_a_directory_that_was_replaced_meanwhile_is_none",
+    ),
+    # --- the guard and the fork server ---
+    M(
+        "a second guard that replaces another knows its sessions",
+        "clinit/guard.py",
+        "            for pid, start in self._watched.items():\n"
+        '                self._say(b"+ %d %d\\n" % (pid, start))\n',
+        "",
+        "clinit/test_guard_alone.py::"
+        "test_one_that_replaces_another_knows_its_sessions_but_those_that_are_gone",
+    ),
+    M(
+        "it forgets those that are gone",
+        "clinit/guard.py",
+        '            self._say(b"- %d %d\\n" % (pid, start))',
+        "            pass",
+        "clinit/test_guard_alone.py::"
+        "test_a_session_that_is_gone_is_forgotten_by_the_guard_that_knew_it",
+    ),
+    M(
+        "one that is stopped is replaced",
+        "clinit/guard.py",
+        "            with contextlib.suppress(ProcessLookupError):\n"
+        "                signal.pidfd_send_signal(self._exit, signal.SIGKILL)\n",
+        "            return\n",
+        "clinit/test_guard_alone.py::test_one_that_is_stopped_and_takes_nothing_in_is_replaced",
+    ),
+    M(
+        "one that was started in part kills nothing",
+        "clinit/guard.py",
+        "                os.write(ours, LEFT)\n                os.close(ours)",
+        "                os.close(ours)",
+        "clinit/test_guard_alone.py::test_one_that_could_be_started_in_part_only_kills_nothing",
+    ),
+    M(
+        "the fork server keeps no descriptor of a cgroup",
+        "clinit/forkserver.py",
+        "            if place >= 0:\n                os.close(place)\n",
+        "            pass\n",
+        "clinit/test_forkserver_alone.py::"
+        "test_it_keeps_no_descriptor_of_the_children_that_it_has_made",
+    ),
+    M(
+        "children keep their place in the kernel's choice",
+        "clinit/forkserver.py",
+        "            if int(score.read()) < 0:",
+        "            if int(score.read()) > 0:",
+        "clinit/test_forkserver_alone.py::"
+        "test_children_keep_what_makes_them_the_first_to_go_when_memory_is_short",
+    ),
+    M(
+        "no fork server is started for a clinit that ends",
+        "clinit/forker.py",
+        "        if self._retry is not None:\n"
+        "            self._retry.cancel()\n"
+        "        if not self._closed",
+        "        if not self._closed",
+        "clinit/test_forkserver_alone.py::test_none_is_started_any_more_for_a_clinit_that_ends",
+    ),
+    M(
+        "the fork server has the limit of open files that its children get",
+        "clinit/forker.py",
+        "            resource.prlimit(self._process.pid, resource.RLIMIT_NOFILE, self._files)",
+        "            pass",
+        "clinit/test_faults.py::"
+        "test_clinit_raises_its_limit_of_open_files_and_its_children_keep_theirs",
+    ),
+    M(
+        "a request without its descriptors is refused, and the server lives",
+        "clinit/forkserver.py",
+        "        if len(fds) < FDS:  # there was no room for them here\n"
+        "            return -errno.EMFILE\n",
+        "",
+        "clinit/test_forkserver_alone.py::"
+        "test_a_request_whose_descriptors_do_not_fit_is_refused_and_the_server_lives",
+    ),
+    # --- cltab, news, output, turns ---
+    M(
+        "a look answers no tell that came after it had begun",
+        "clinit/table.py",
+        "        self._looked_at = began\n        if",
+        "        self._looked_at = asyncio.get_running_loop().time()\n        if",
+        "clinit/test_pieces.py::test_a_look_answers_no_tell_that_came_after_it_had_begun",
+    ),
+    M(
+        "another file of the same size and time is read",
+        "clinit/table.py",
+        "version = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev)",
+        "version = (status.st_mtime_ns, status.st_size, 0, status.st_dev)",
+        "clinit/test_pieces.py::test_a_file_of_the_same_size_and_time_is_read_if_it_is_another_one",
+    ),
+    M(
+        "a managed clinit that never had a good cltab refuses",
+        "clinit/requests.py",
+        "if self._errors and not (self._managed and self._loaded):",
+        "if self._errors and not self._managed:",
+        "clinit/test_cltab_file.py::test_a_managed_one_that_never_had_a_good_file_refuses",
+    ),
+    M(
+        "of all monitors the last one is obeyed",
+        "clinit/requests.py",
+        "                self._monitor = client\n                async with",
+        "                self._monitor = self._monitor or client\n                async with",
+        "clinit/test_between.py::test_of_three_monitors_only_the_last_is_obeyed",
+    ),
+    M(
+        "who listens hears at once of a halt",
+        "clinit/requests.py",
+        "        self._engine.news.tell(Update(halting=True))\n",
+        "",
+        "clinit/test_between.py::test_who_listens_hears_at_once_that_clinit_begins_to_halt",
+    ),
+    M(
+        "small changes are reported again and again",
+        "clinit/news.py",
+        "        self._timer = None\n        names",
+        "        names",
+        "clinit/test_between.py::test_small_changes_are_reported_each_time_that_some_have_gathered",
+    ),
+    M(
+        "no child is buried before its pid is known",
+        "clinit/reaper.py",
+        "        if self._forker.busy:\n"
+        "            # A child whose pid is not known yet would be taken for an orphan.\n"
+        "            self._timer = asyncio.get_running_loop().call_later(BURY_S, self._bury)\n"
+        "            return\n",
+        "",
+        "clinit/test_between.py::test_no_child_is_buried_before_its_entry_can_know_its_pid",
+    ),
+    M(
+        "the dead are buried when there are descriptors again",
+        "clinit/reaper.py",
+        "        except OSError:  # no descriptor is left: the dead can wait, and clinit must not"
+        " end by that\n"
+        "            self._timer = asyncio.get_running_loop().call_later(BURY_S, self._bury)\n"
+        "            return",
+        "        except OSError:\n            return",
+        "clinit/test_between.py::test_the_dead_are_buried_when_there_are_descriptors_again",
+    ),
+    M(
+        "what was put off is overtaken by nothing",
+        "clinit/turns.py",
+        "        if not self._put_off and not self.over:",
+        "        if not self.over:",
+        "clinit/test_between.py::test_what_was_put_off_is_overtaken_by_nothing_that_comes_later",
+    ),
+    M(
+        "the watchdog is fed when what was due is done",
+        "clinit/systemd.py",
+        "        engine.happen(TimePassed())\n",
+        "",
+        "clinit/test_between.py::test_the_watchdog_is_fed_only_when_clinit_has_done_what_was_due",
+    ),
+    M(
+        "an entry that is being stopped shows no pause",
+        "clinit/reports.py",
+        "until=process.due if process.state is ProcessState.PAUSING else None",
+        "until=process.due",
+        "clinit/test_levels.py::test_an_entry_that_is_being_stopped_shows_no_pause",
+    ),
+    M(
+        "after a flood an entry is read again",
+        "clinit/output.py",
+        "            self._full = False\n"
+        "            for pipe in self._pipes:\n"
+        "                self._watch(pipe)",
+        "            self._full = False",
+        "clinit/test_output.py::test_after_a_flood_an_entry_is_read_again",
+    ),
+    M(
+        "the pipes of runs that left something are bounded",
+        "clinit/output.py",
+        "        while len(self._pipes) + 2 > 2 * RUNS_MAX:\n"
+        "            self._close(self._pipes[0])\n",
+        "",
+        "clinit/test_output.py::test_of_many_runs_that_left_something_the_oldest_are_read_no_more",
     ),
 )
