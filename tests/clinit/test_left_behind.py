@@ -17,7 +17,7 @@ from mosha.errors import HostError
 from mosha.host import proc
 from tests.waiting import wait_until
 
-MARK = "mark of a former clinit"
+MARK = f"mark of a former clinit {os.getpid()}"
 Lead = Callable[..., subprocess.Popen[bytes]]
 
 
