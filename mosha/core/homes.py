@@ -24,10 +24,14 @@ _THERE = frozenset(map(str, (*NodeState, Standing.FRESH)))
 
 
 class Home(Struct, frozen=True):
-    """Where a group ran last; `left_at` is when it was known there last, None while it is."""
+    """Where a group ran last; `left_at` is when it was known there last, None while it is.
+
+    `doubted_at`: since then its clinit does not answer. It may have died, and the group with it.
+    """
 
     node: int
     left_at: float | None = None
+    doubted_at: float | None = None
 
 
 class Arrival(Struct, frozen=True):
@@ -47,25 +51,29 @@ def follow(
     A group that hactl wants stopped, or does not name, has none.
     """
     places = _places(seen)
+    doubtful = Subject("clinit", "", mind.me) in seen
     found: dict[str, Home] = {}
     arrivals = []
     for group, wish in mind.hactl.wishes.items() if mind.hactl else ():
         if wish.level == STOP_LEVEL:
             continue
         there = places.get((group, wish.level), [])
+        if doubtful:  # what it said last is not known to be so still
+            there = [node for node in there if node != mind.me]
         home = homes.get(group)
         if home is None:
             found |= {group: Home(there[0])} if there else {}
         elif home.node in there and home.left_at is None:
-            found[group] = home
+            found[group] = Home(home.node)
+        elif there:
+            node = home.node if home.node in there else there[0]
+            away_s = max(now - _left_at(mind, home, now), 0.0)
+            arrivals.append(Arrival(group, home.node, node, away_s))
+            found[group] = Home(node)
+        elif doubtful and home.node == mind.me and home.left_at is None:
+            found[group] = Home(mind.me, doubted_at=home.doubted_at or now)
         else:
-            left_at = home.left_at if home.left_at is not None else _last_known(mind, home, now)
-            if there:
-                node = home.node if home.node in there else there[0]
-                arrivals.append(Arrival(group, home.node, node, max(now - left_at, 0.0)))
-                found[group] = Home(node)
-            else:
-                found[group] = Home(home.node, left_at)
+            found[group] = Home(home.node, _left_at(mind, home, now))
     return found, arrivals
 
 
@@ -82,8 +90,11 @@ def _places(seen: Picture) -> dict[tuple[str, str], list[int]]:
     return {place: sorted(nodes) for place, nodes in found.items()}
 
 
-def _last_known(mind: Mind, home: Home, now: float) -> float:
+def _left_at(mind: Mind, home: Home, now: float) -> float:
     """Return when a group was last known at home: of a node that went silent its last word."""
+    for known in (home.left_at, home.doubted_at):
+        if known is not None:
+            return known
     silent = {Standing.STALE, Standing.FENCED}
     if home.node == mind.me or mind.view.standing(home.node) not in silent:
         return now

@@ -46,8 +46,9 @@ class Chronicle:
         before, self._last = self._last, now
         self._homes, arrivals = follow(self._homes, mind, now, began)
         if before is not None:
-            found = [*self._of_clinit(mind.me, clinit_pid), *transitions(before, now)]
-            self._add(mind.me, [*found, *map(_moved, arrivals)])
+            replaced = list(self._of_clinit(mind.me, clinit_pid))
+            found = [it for it in transitions(before, now) if not (replaced and _answers(it))]
+            self._add(mind.me, [*replaced, *found, *map(_moved, arrivals)])
         self._clinit_pid = clinit_pid or self._clinit_pid
         self.pause_s = max(LOOK_MIN_S, (boottime() - began) / LOOK_SHARE)
 
@@ -75,6 +76,11 @@ class Chronicle:
     def follow(self, tell: Callable[[bytes], bool]) -> None:
         """Hand every new list of transitions to `tell`, until that returns False."""
         self._tell.append(tell)
+
+
+def _answers(transition: Transition) -> bool:
+    """Say whether it is that clinit answers again."""
+    return transition.kind == "clinit" and transition.after == ABSENT
 
 
 def _moved(arrival: Arrival) -> Transition:

@@ -6,7 +6,7 @@ from mosha.core.homes import Arrival, Home, follow
 from mosha.core.status import GroupLine, GroupState
 from mosha.core.tables import Wish
 from mosha.core.transitions import picture
-from tests.core.story import TIMING, G, Story, hactl, one_of_three
+from tests.core.story import TIMING, G, Story, hactl, local, one_of_three
 from tests.core.test_explain import at, mind, says
 
 
@@ -64,6 +64,40 @@ def test_a_group_of_a_dead_node_was_away_since_its_last_word() -> None:
     made.story.now += 2
     made.story.hear(1, says(3, 10, groups=at("start")))
     assert made.look() == [Arrival(G, 2, 3, TIMING.timeout_s + 3)]
+
+
+def at_one() -> Follower:
+    """Return a follower that has its own group at home."""
+    made = Follower(one_of_three())
+    mind(made.story).locals[G] = local("start", GroupState.DONE)
+    made.story.hear(1, says(2, 3), says(3, 3))
+    mind(made.story).clinit_known = True
+    assert made.look() == []
+    assert made.homes == {G: Home(1)}
+    return made
+
+
+def test_a_group_whose_clinit_died_is_away_since_that_did_not_answer() -> None:
+    made = at_one()
+    made.story.now += 1
+    mind(made.story).clinit_known = False
+    assert made.look() == []
+    made.story.now += 2
+    mind(made.story).clinit_known = True
+    mind(made.story).locals[G] = local("plan", GroupState.DONE)
+    assert made.look() == []
+    made.story.now += 0.5
+    made.story.hear(1, says(2, 4, groups=at("start")))
+    assert made.look() == [Arrival(G, 1, 2, 2.5)]
+
+
+def test_a_clinit_that_only_did_not_answer_for_a_while_is_no_move() -> None:
+    made = at_one()
+    for known in (False, False, True):
+        made.story.now += 1
+        mind(made.story).clinit_known = known
+        assert made.look() == []
+    assert made.homes == {G: Home(1)}
 
 
 def test_a_group_that_shall_not_run_has_no_home_and_its_next_start_is_no_move() -> None:

@@ -75,6 +75,22 @@ def test_a_clinit_that_is_another_process_was_started_again() -> None:
     ]
 
 
+def test_a_clinit_that_answers_again_is_an_event_only_if_it_is_the_same() -> None:
+    for pid, after in ((7, "-"), (9, "process 9")):
+        story, made = one_of_three(), Chronicle()
+        story.hear(1, says(2, 3), says(3, 3))
+        story.turn(1)
+        story.write(1)
+        mind(story).clinit_known = True
+        made.look(mind(story), 7)
+        mind(story).clinit_known = False
+        made.look(mind(story), 0)
+        mind(story).clinit_known = True
+        made.look(mind(story), pid)
+        told = [one.after for one in kept(made) if one.kind == "clinit"]
+        assert told == ["does not answer", after]
+
+
 def test_a_move_is_an_event_with_its_time() -> None:
     story, made = one_of_three(), Chronicle()
     story.hear(1, says(2, 3, groups=at("start")), says(3, 3))
