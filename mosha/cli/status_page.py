@@ -90,6 +90,8 @@ def verdict(report: Report, width: int) -> Text:
         word = Text(f"UNCONFIRMED: {nothing}; {count} before", f"bold {MOVING}")
     else:
         told = len(troubles(report))
+        if as_wanted == len(report.groups) > 0:
+            count = f"but {count}"
         word = Text(f"NOT OK: {told} problem{'s' * (told != 1)}, {count}", BAD)
     seen = Text(f"seen from node {report.node} at {_clock(report.time)}", OLD)
     room = width - word.cell_len - seen.cell_len

@@ -131,7 +131,7 @@ def body(report: Report, console: Console, wanted: str) -> Body:
     lines = [line for item in items_of(found) for line in item.lines(console, console.width)]
     first = last = 0
     if groups:
-        lines += [Text()] if lines else []
+        lines += [Text()] if lines or console.height >= ROOMY_LINES else []
         first = len(lines)
         groups.sort(key=lambda view: view.ok)
         lines += grid(report, groups, console.width).as_lines(console.width)

@@ -111,6 +111,14 @@ DEGRADED = report(
     ],
 )
 
+
+def test_a_problem_while_all_groups_are_well_is_no_contradiction() -> None:
+    text = "hactl on node 3 is refused: hactl:1:1: no"
+    problem = Problem(kind="table-refused", subjects=["hactl"], text=text)
+    shown = report(problems=[text], problem_list=[problem])
+    assert told(shown).startswith("NOT OK: 1 problem, but 2 of 2 groups as wanted")
+
+
 DEGRADED_PAGE = """\
 NOT OK: 3 problems, 1 of 3 groups as wanted         seen from node 1 at 10:31:02
   * node 2 is stale: nothing new for 60.1 s when it was declared stale
