@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import os
 import pty
@@ -32,6 +33,7 @@ class Terminal:
         script: str = "",
     ) -> None:
         self.seen = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.screen = Emulator(*size)
         self.own, its = pty.openpty()
         self.resize(*size)
@@ -61,7 +63,7 @@ class Terminal:
         """Read what there is; return False if the other end is closed."""
         if select.select([self.own], [], [], 0)[0]:
             try:
-                told = os.read(self.own, 1 << 16).decode(errors="replace")
+                told = self._decoder.decode(os.read(self.own, 1 << 16))
             except OSError:
                 return False
             self.seen += told
