@@ -43,7 +43,8 @@ class Terminal:
         if script:
             command = ["sh", "-c", script, "sh", *command]
         # Not a leader when it begins, so that setsid goes on in the same process.
-        before = ["setsid", "--ctty"]
+        # A shell has what it runs in the background ignore SIGINT and SIGQUIT.
+        before = ["env", "--default-signal=INT,QUIT,HUP", "setsid", "--ctty"]
         self.process = subprocess.Popen(
             [*before, *command],
             stdin=its,

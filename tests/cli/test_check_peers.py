@@ -9,7 +9,7 @@ import pytest
 
 from mosha.core.memory import Memory
 from mosha.core.quorum import Electorate, Policy
-from mosha.core.status import Status
+from mosha.core.status import NodeState, Status
 from mosha.formats.clstat import render_clstat
 from mosha.monitor.identity import NODE_FILE
 from tests.cli.conftest import Home, Mosha
@@ -20,10 +20,17 @@ SAME = Electorate(Policy.MAJORITY, frozenset({1, 2, 3})).digest
 FEWER = Electorate(Policy.MAJORITY, frozenset({1, 2})).digest
 
 
-def publish(home: Home, node: int, *, timeout_s: float = 60, voters: str = SAME) -> None:
-    """Publish the status of another node."""
+def publish(
+    home: Home,
+    node: int,
+    *,
+    timeout_s: float = 60,
+    voters: str = SAME,
+    state: NodeState = NodeState.UP,
+) -> None:
+    """Publish the status of a node."""
     directory = home.base / "mfs" / str(node) / "var/mosix-ha"
-    directory.mkdir(parents=True)
+    directory.mkdir(parents=True, exist_ok=True)
     status = Status(
         node=node,
         inc=1_763_800_000,
@@ -32,6 +39,7 @@ def publish(home: Home, node: int, *, timeout_s: float = 60, voters: str = SAME)
         seq=1,
         timeout_ms=round(timeout_s * 1000),
         voters=voters,
+        state=state,
     )
     (directory / "clstat").write_text(render_clstat(status))
 
@@ -82,6 +90,28 @@ def test_a_rundir_with_the_state_of_another_node_is_warned_of(
     said = mosha("check")
     assert said.status == 0
     assert f"warning: rundir: {home.rundir} has the state of node 2" in said.out
+
+
+@pytest.mark.parametrize(
+    ("run", "state", "told"),
+    [
+        ("00000001", NodeState.UP, False),
+        ("ffffffff", NodeState.UP, True),
+        ("", NodeState.UP, True),
+        ("ffffffff", NodeState.LEFT, False),
+    ],
+)
+def test_a_rundir_that_does_not_remember_what_this_node_published_is_warned_of(
+    mosha: Mosha, home: Home, run: str, state: NodeState, *, told: bool
+) -> None:
+    publish(home, 1, timeout_s=90, state=state)
+    if run:
+        remember(home, run)
+    said = mosha("check")
+    assert said.status == 0
+    assert (f"{home.rundir} does not remember the last run of node 1" in said.out) is told
+    assert ("else the next start publishes nothing for 90 s" in said.out) is told
+    assert "has timeout = 90 s" not in said.out
 
 
 @pytest.mark.parametrize("spoil", [b"", b"{", b"[" * 5000, b"\xff"])
