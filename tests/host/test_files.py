@@ -180,3 +180,43 @@ def test_a_reader_never_sees_half_a_write(tmp_path: Path) -> None:
         seen.add(files.read_file(path))
     thread.join()
     assert seen <= texts
+
+
+# --- what a power cut leaves -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sync", [True, False])
+def test_what_must_outlive_a_power_cut_is_flushed_before_and_after_its_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, sync: bool
+) -> None:
+    done: list[str] = []
+    flush, rename = os.fsync, os.rename
+
+    def note_flush(fd: int) -> None:
+        done.append("directory" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file")
+        flush(fd)
+
+    def note_rename(old: str, new: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        done.append("rename")
+        rename(old, new, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+    monkeypatch.setattr(os, "fsync", note_flush)
+    monkeypatch.setattr(os, "rename", note_rename)
+    files.write_atomically(tmp_path / "node.json", b"text", sync=sync)
+    assert done == (["file", "rename", "directory"] if sync else ["rename"])
+
+
+def test_a_private_file_is_private_from_its_first_byte_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[int] = []
+    write = os.write
+
+    def note_write(fd: int, data: bytes) -> int:
+        modes.append(stat.S_IMODE(os.fstat(fd).st_mode))
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", note_write)
+    files.write_atomically(tmp_path / "children.json", b"text", mode=0o640)
+    assert modes == [0o600]
+    assert stat.S_IMODE((tmp_path / "children.json").stat().st_mode) == 0o640

@@ -21,6 +21,7 @@ from mosha.host import proc
 from mosha.host.lock_file import HeldError, LockFile, alone_in, holder_of
 from tests.chaos import views
 from tests.chaos.views import Views
+from tests.clinit.descriptors import open_files
 from tests.waiting import wait_until
 
 # A daemon of which one thread looks at a mount: lock, socket, path in the mount.
@@ -209,4 +210,23 @@ def test_a_living_daemon_does_not_wait_for_others_in_the_directory(tmp_path: Pat
     with alone_in(tmp_path), pytest.raises(BlockingIOError):
         lock.restore()
     assert lock.restore()
+    lock.close()
+
+
+def test_to_make_a_lock_again_takes_no_descriptor(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    lock = LockFile(path)
+    before = open_files()
+    for _ in range(3):
+        path.unlink()
+        assert lock.restore()
+    assert open_files() == before
+    lock.close()
+
+
+def test_nothing_of_a_former_holder_stays_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.write_text("x" * 199)
+    lock = LockFile(path)
+    assert holder_of(path) == os.getpid()
     lock.close()

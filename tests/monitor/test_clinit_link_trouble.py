@@ -79,6 +79,7 @@ async def test_a_connection_that_breaks_is_made_anew(place: Place) -> None:
         await tied.link.renew([])  # the subscription goes on, this connection is gone
         await tied.connected(2)
         assert tied.lost == 1
+        assert (tied.link.lost_at, tied.link.given_up) == (None, False)
         reply = await tied.link.tell(Tell("g", "start"))
         assert reply == Reply(ok=True, text="clinit 1 x")
         await place.untie(tied)
@@ -187,3 +188,45 @@ async def test_without_news_of_leases_a_sign_of_life_is_asked_for(place: Place) 
         await tied.link.renew([Renewal("g", 7, 11.0, 12.0)])
         assert asked == [Hello(), Lease(leases={"g": (7, 11.0, 12.0)})]
         await place.untie(tied)
+
+
+async def test_what_clinit_lacks_is_known_from_its_first_news_on(place: Place) -> None:
+    def answer(request: ClinitRequest, _: Client) -> list[Message]:
+        if isinstance(request, Subscribe):
+            return [Reply(ok=True), Update(full=True, no_cgroups="Read-only file system")]
+        return [Reply(ok=True, text="clinit 1 x")]
+
+    async with made_up(place, answer):
+        tied = place.tie()
+        await tied.connected()
+        assert tied.link.no_cgroups == "Read-only file system"
+        await place.untie(tied)
+
+
+async def test_a_renewal_does_not_wait_for_the_answer_to_a_tell(place: Place) -> None:
+    asked, gate = list[ClinitRequest](), asyncio.Event()
+
+    async def answer(request: ClinitRequest, _: Client) -> list[Message]:
+        asked.append(request)
+        if isinstance(request, Subscribe):
+            return everything()
+        if isinstance(request, Tell):
+            await gate.wait()
+        return [Reply(ok=True)]
+
+    server: Server[ClinitRequest] = Server(Listener(place.clinit.socket), ClinitRequest, answer)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(server.run)
+        tied = place.tie()
+        await tied.connected()
+        tell = asyncio.create_task(tied.link.tell(Tell("g", "start")))
+        await until(lambda: any(isinstance(request, Tell) for request in asked))
+        renewal = asyncio.create_task(tied.link.renew([Renewal("g", 1, 2.0, 3.0)]))
+        try:
+            await until(lambda: asked[-1] == Lease({"g": (1, 2.0, 3.0)}))
+            assert not tell.done()
+        finally:
+            gate.set()
+            await asyncio.wait({tell, renewal})
+            await place.untie(tied)
+            tasks.cancel_scope.cancel()

@@ -124,3 +124,39 @@ async def test_v4b_a_status_is_published_only_when_its_memory_is_on_the_local_di
         assert told[2:] == ["written 1"]
     finally:
         publisher.close()
+
+
+async def test_v4b_after_a_loss_of_the_state_directory_all_is_remembered_once_more(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "mfs").mkdir()
+    state = tmp_path / "state"
+    state.mkdir()
+    publisher = Publisher(
+        Layout(tmp_path / "mfs", "v"),
+        *(1, "ffff", lambda _, __: None, print, print),
+        memory_file=MemoryFile(state, OLD, LIMIT_S),
+    )
+    try:
+        await publisher.read_former()
+        first, second = (Status(node=1, inc=18, run="ffff", boot="b", seq=n) for n in (1, 2))
+        await publisher.publish(first, NEW)
+        (state / identity.NODE_FILE).unlink()
+        await publisher.restore()
+        await publisher.publish(second, NEW)
+        assert identity.load(state) == NEW
+    finally:
+        publisher.close()
+
+
+async def test_v4b_after_a_write_that_may_have_landed_nothing_is_taken_for_kept(
+    tmp_path: Path,
+) -> None:
+    place = tmp_path / "state"
+    async with file_in(place) as file:
+        with pytest.raises(UnkeptError):
+            await file.keep(NEW)
+        place.mkdir()
+        identity.save(place, NEW)  # as a thread that hung does in the end
+        await file.keep(OLD)
+    assert identity.load(place) == OLD

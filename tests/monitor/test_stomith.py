@@ -388,3 +388,29 @@ async def test_a_duty_asks_again_when_it_is_woken(
     turns_stale(story, inc=INC + 1, seq=3)
     made.wake()
     await until(lambda: story.nodes[1].mind.view.standing(3) is Standing.FENCED)
+
+
+async def test_a_failure_is_told_though_a_line_was_printed_before_it(script: Script) -> None:
+    path = script("echo no power; exit 3")
+    outcome = await shoot(7, [PRINT, command(path)])
+    assert outcome == Outcome("failed", str(path), "exit 3: no power")
+
+
+async def test_a_process_that_may_not_be_killed_spares_no_other_of_a_command(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = script("echo $$ >> pids; sleep 7771 & echo $! >> pids; wait")
+    pids: list[int] = []
+    kill = os.kill
+
+    def refuse(pid: int, number: int) -> None:
+        pids.append(pid)
+        if pid == pids[0] and pids.count(pid) < 20:  # as one that sudo has made root's
+            raise PermissionError
+        kill(pid, number)
+
+    monkeypatch.setattr(os, "kill", refuse)
+    outcome = await shoot(7, [command(path, limit=SHORT_S)])
+    assert outcome.detail == f"no answer in {SHORT_S:g} s"
+    for pid in pids_in(tmp_path / "pids", 2):
+        await until(partial(gone, pid))

@@ -12,7 +12,7 @@ import pytest
 
 from mosha.clock import boottime
 from mosha.errors import BugError, HostError
-from mosha.monitor.workers import GRACE_MAX_S, HungError, NoThreadError, Worker
+from mosha.monitor.workers import GRACE_MAX_S, HungError, NoThreadError, Worker, reason
 from tests.monitor.trouble import no_thread_to_be_had
 from tests.waiting import pass_until, until
 
@@ -228,3 +228,11 @@ def test_a_process_that_was_stopped_does_not_take_its_own_pause_for_a_hang() -> 
             assert child.stdout.readline() == b"answer\n"
         finally:
             child.kill()
+
+
+def test_the_reason_of_a_call_that_hung_is_the_same_each_time() -> None:
+    for seconds in ("1.2", "3.4"):
+        error = HungError(f"reader of node 3: no answer for {seconds} s")
+        assert reason(error) == "no answer from the file system"
+    assert reason(FileNotFoundError(2, "No such file")) == "No such file"
+    assert reason(HostError("in words")) == "in words"

@@ -128,4 +128,123 @@ MONITOR: tuple[ShellMutant, ...] = (
         "monitor/test_stomith.py::"
         "test_print_writes_the_originals_line_to_stderr_and_proves_nothing",
     ),
+    # --- what is remembered ---
+    M(
+        "V4b: after a write that may have landed nothing is taken for kept",
+        "monitor/memory_file.py",
+        "        self.known = None  # a write that fails, or ends late, may leave the one or"
+        " the other\n"
+        "        path",
+        "        path",
+        "monitor/test_memory_file.py::"
+        "test_v4b_after_a_write_that_may_have_landed_nothing_is_taken_for_kept",
+    ),
+    M(
+        "V4b: after a loss of the state directory all is remembered once more",
+        "monitor/publisher.py",
+        "        if self._memory_file is not None:\n            self._memory_file.lost()\n",
+        "",
+        "monitor/test_memory_file.py::"
+        "test_v4b_after_a_loss_of_the_state_directory_all_is_remembered_once_more",
+    ),
+    M(
+        "V4b: a status shows what is on the local disk",
+        "monitor/publisher.py",
+        "            if self._memory_file is not None and memory is not None:\n"
+        "                await self._memory_file.keep(memory)\n",
+        "",
+        "monitor/test_memory_file.py::"
+        "test_v4b_a_status_is_published_only_when_its_memory_is_on_the_local_disk",
+    ),
+    M(
+        "votes outlive a power cut",
+        "monitor/identity.py",
+        "msgspec.json.encode(memory), sync=True)",
+        "msgspec.json.encode(memory))",
+        "monitor/test_power_cut.py::test_it_is_flushed_with_its_directory",
+    ),
+    M(
+        "and so do the members of the cluster",
+        "monitor/membership.py",
+        'write_atomically(path, json.dumps(sorted(members)).encode() + b"\\n", sync=True)',
+        'write_atomically(path, json.dumps(sorted(members)).encode() + b"\\n")',
+        "monitor/test_power_cut.py::test_it_is_flushed_with_its_directory",
+    ),
+    # --- tables ---
+    M(
+        "no copy of a table can be written by others",
+        "monitor/table_files.py",
+        "return Access(facts.mode & 0o777 & ~OTHERS_MAY_WRITE, (facts.uid, facts.gid))",
+        "return Access(facts.mode & 0o777, (facts.uid, facts.gid))",
+        "monitor/test_table_files.py::test_no_copy_of_a_table_can_be_written_by_others",
+    ),
+    M(
+        "a table whose mode has changed is copied with its new mode",
+        "monitor/table_files.py",
+        "(former.distrust, former.access) == (distrust, access):",
+        "former.distrust == distrust:",
+        "monitor/test_table_files.py::"
+        "test_a_table_whose_mode_alone_has_changed_is_seen_with_its_new_mode",
+    ),
+    M(
+        "an error of the file system says nothing of the table",
+        "monitor/table_files.py",
+        "        if problem is None:\n            raise\n        return Seen(distrust",
+        "        return Seen(distrust",
+        "monitor/test_table_files.py::test_an_error_of_the_file_system_says_nothing_of_the_table",
+    ),
+    # --- shots ---
+    M(
+        "a failed shot is told though a line was printed before it",
+        "monitor/stomith.py",
+        "return [*failed, *outcomes][0] if outcomes",
+        "return outcomes[0] if outcomes",
+        "monitor/test_stomith.py::test_a_failure_is_told_though_a_line_was_printed_before_it",
+    ),
+    M(
+        "a process that may not be killed spares no other of a command",
+        "monitor/stomith.py",
+        "with contextlib.suppress(ProcessLookupError, PermissionError):",
+        "with contextlib.suppress(ProcessLookupError):",
+        "monitor/test_stomith.py::"
+        "test_a_process_that_may_not_be_killed_spares_no_other_of_a_command",
+    ),
+    M(
+        "nothing but True is a proof",
+        "monitor/stomith.py",
+        '"receipt" if value is True else "no receipt"',
+        '"receipt" if value else "no receipt"',
+        "monitor/test_stomith.py::test_only_true_of_a_callable_is_a_receipt",
+    ),
+    M(
+        "a call that hangs has the same reason each time",
+        "monitor/workers.py",
+        '        return "no answer from the file system"',
+        "        return str(error)",
+        "monitor/test_workers.py::test_the_reason_of_a_call_that_hung_is_the_same_each_time",
+    ),
+    # --- the tie to clinit ---
+    M(
+        "a clinit that is back is waited for again",
+        "monitor/clinit_link.py",
+        "            self.lost_at = None\n",
+        "",
+        "monitor/test_clinit_link_trouble.py::test_a_connection_that_breaks_is_made_anew",
+    ),
+    M(
+        "that there are no cgroups is known from clinit's first news on",
+        "monitor/clinit_link.py",
+        "            self.no_cgroups = update.no_cgroups\n",
+        "",
+        "monitor/test_clinit_link_trouble.py::"
+        "test_what_clinit_lacks_is_known_from_its_first_news_on",
+    ),
+    M(
+        "a renewal does not wait for the answer to a tell",
+        "monitor/clinit_link.py",
+        "            await self._ask(self._pulse, Lease(leases=leases))",
+        "            await self._ask(self._client, Lease(leases=leases))",
+        "monitor/test_clinit_link_trouble.py::"
+        "test_a_renewal_does_not_wait_for_the_answer_to_a_tell",
+    ),
 )
