@@ -52,6 +52,13 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/test_killed_cgroups.py::test_what_is_started_again_after_a_kill_lives",
     ),
     M(
+        "C6.6: a shell is signalled before its command",
+        "clinit/cgroups.py",
+        "        pid = next(iter(opened))\n",
+        "        pid = next(reversed(opened))\n",
+        "clinit/test_processes.py::test_a_shell_hears_of_a_stop_before_its_command_c6_6",
+    ),
+    M(
         "C6.9: a child has the signals of a login",
         "clinit/forkserver.py",
         "for number in (SIGPIPE, SIGXFSZ):",
