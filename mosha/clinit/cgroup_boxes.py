@@ -102,6 +102,8 @@ class CgroupBoxes:
 
     def signal_group(self, group: str, number: Signals, spared: frozenset[str]) -> list[int]:
         """See `Boxes.signal_group`."""
+        if not cgroups.populated(self._group(group)):  # mostly so: of what has ended in good order
+            return []
         return [
             pid for path in self._entries(group, spared) for pid in self._send(group, path, number)
         ]
@@ -153,9 +155,8 @@ class CgroupBoxes:
             OSError: they cannot be listed.
         """
         names = {f"e.{tag}" for tag in spared}
-        group_path = self._group(group)
-        inner = (path for path in cgroups.below(group_path) if path.parent == group_path)
-        return [p for p in inner if p.name.startswith("e.") and p.name not in names]
+        found = cgroups.directly_below(self._group(group))
+        return [path for path in found if path.name.startswith("e.") and path.name not in names]
 
     @staticmethod
     def _in_session(path: Path, leader: int) -> set[int]:

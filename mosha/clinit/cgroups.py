@@ -52,16 +52,21 @@ def below(cgroup: Path) -> list[Path]:
     Raises:
         OSError: it is not known what is below it.
     """
-    found: list[Path] = []
+    return [each for path in directly_below(cgroup) for each in (*below(path), path)]
+
+
+def directly_below(cgroup: Path) -> list[Path]:
+    """Return the cgroups directly below this one; none if it is gone.
+
+    Raises:
+        OSError: it is not known what is below it.
+    """
     try:
-        found_here = with_spare(lambda: inner(cgroup))
+        return with_spare(lambda: inner(cgroup))
     except OSError as error:
         if error.errno in GONE:
             return []
         raise
-    for path in found_here:
-        found += [*below(path), path]
-    return found
 
 
 def inner(cgroup: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from signal import Signals
 from typing import NamedTuple
@@ -45,11 +45,26 @@ CLOSE_PAUSE_S = 0.01
 
 
 class _Look(NamedTuple):
-    """The living children at one moment: leaders and orphans by entry, and those of nobody."""
+    """The children at one moment: leaders and orphans by entry, and those of nobody.
+
+    Leaders may have ended meanwhile: to ask that of a thousand takes longer than all the rest, and
+    most questions are about one entry.
+    """
 
     listed: frozenset[int]
-    of: dict[Key, list[int]]
+    leaders: Mapping[str, Mapping[Key, set[int]]]  # group -> entry
+    orphans: Mapping[Key, list[int]]
     nobodys: list[Adopted]
+
+    def of(self, key: Key) -> list[int]:
+        """Return the children of an entry."""
+        leaders = self.leaders.get(key.group, {}).get(key, ())
+        return [*(pid for pid in leaders if pid in self.listed), *self.orphans.get(key, ())]
+
+    def keys(self, group: str) -> set[Key]:
+        """Return the entries of a group that may have children."""
+        orphaned = {key for key in self.orphans if key.group == group}
+        return orphaned | self.leaders.get(group, {}).keys()
 
 
 class _Count(NamedTuple):
@@ -67,6 +82,7 @@ class SessionBoxes:
         self._orphans = Orphanage(mark)
         self._sessions: dict[int, Key] = {}
         self._leaders: dict[int, Key] = {}
+        self._by_group: dict[str, dict[Key, set[int]]] = {}  # the same, by group and entry
         self._adopted: set[int] = set()
         self._present: set[str] = set()
         self._swept: set[str] = set()
@@ -74,7 +90,8 @@ class SessionBoxes:
         self._counts: dict[str, _Count] = {}
         self._doomed: list[tuple[Callable[[_Look], list[int]], set[int]]] = []
         self._look: _Look | None = None
-        self._proven = False
+        self._proven_dead: frozenset[int] | None = None
+        self._proven_all = False
 
     def place(self, key: Key) -> None:
         """See `Boxes.place`: there is none."""
@@ -84,29 +101,41 @@ class SessionBoxes:
 
     def note(self, key: Key, leader: int) -> None:
         """See `Boxes.note`."""
+        self._drop_leader(leader)
         self._sessions[leader] = self._leaders[leader] = key
+        self._by_group.setdefault(key.group, {}).setdefault(key, set()).add(leader)
         self._watch(leader)
         self._look = None
 
     def left_by(self, key: Key, leader: int) -> Left:
         """See `Boxes.left_by`."""
-        self._leaders.pop(leader, None)
+        self._drop_leader(leader)
         in_session = not self._is_empty(lambda look: self._in_session(look, key, leader))
         if not in_session:
             self._close_session(leader)
         return Left(in_session, any(self._is_elsewhere(pid, leader) for pid in self._of(key)))
 
+    def _drop_leader(self, leader: int) -> None:
+        key = self._leaders.pop(leader, None)
+        if key is not None:
+            entries = self._by_group[key.group]
+            entries[key].discard(leader)
+            if not entries[key]:
+                del entries[key]
+            if not entries:
+                del self._by_group[key.group]
+
     def signal(self, key: Key, leader: int, scope: Scope, number: Signals) -> list[int]:
         """See `Boxes.signal`."""
         if scope is Scope.SESSION:
             return self._send(number, lambda look: self._in_session(look, key, leader))
-        return self._send(number, lambda look: look.of.get(key, []))
+        return self._send(number, lambda look: look.of(key))
 
     def is_empty(self, key: Key, leader: int, scope: Scope) -> bool:
         """See `Boxes.is_empty`."""
         if scope is Scope.SESSION:
             return self._is_empty(lambda look: self._in_session(look, key, leader))
-        return self._is_empty(lambda look: look.of.get(key, []))
+        return self._is_empty(lambda look: look.of(key))
 
     def has_newborn(self) -> bool:
         """See `Boxes.has_newborn`: it has the names of its entry as soon as it has executed."""
@@ -189,7 +218,7 @@ class SessionBoxes:
     def _looked(self) -> _Look:
         """Return the look of this turn of the loop."""
         if self._look is None:
-            self._proven = False
+            self._proven_dead, self._proven_all = None, False
             self._look = self._look_now()
             asyncio.get_running_loop().call_soon(self._look_again)
         return self._look
@@ -199,13 +228,10 @@ class SessionBoxes:
 
     def _look_now(self) -> _Look:
         listed = frozenset(self._family.children())
-        living = [pid for pid in listed - self._staff() if not self._family.is_dead(pid)]
-        of: dict[Key, list[int]] = {}
-        for pid in living:
-            if pid in self._leaders:
-                of.setdefault(self._leaders[pid], []).append(pid)
+        others = listed - self._leaders.keys() - self._staff()
+        orphans: dict[Key, list[int]] = {}
         adopted = self._orphans.take_in(
-            [pid for pid in living if pid not in self._leaders],
+            [pid for pid in others if not self._family.is_dead(pid)],
             self._of_session,
             frozenset(self._present),
         )
@@ -216,31 +242,41 @@ class SessionBoxes:
         for one in adopted.values():
             self._watch(one.pid)
             if one.key is not None:
-                of.setdefault(one.key, []).append(one.pid)
-        return _Look(listed, of, [one for one in adopted.values() if one.key is None])
+                orphans.setdefault(one.key, []).append(one.pid)
+        nobodys = [one for one in adopted.values() if one.key is None]
+        return _Look(listed, self._by_group, orphans, nobodys)
 
     def _of_session(self, pid: int) -> Key | None:
         session = proc.session_of(pid)
         return None if session is None else self._sessions.get(session)
 
     def _is_empty(self, chosen: Callable[[_Look], list[int]]) -> bool:
-        """Say whether nothing was chosen at a moment that is proven (`family.py`)."""
+        """Say whether all that is chosen had ended at a moment that is proven (`family.py`).
+
+        One proof serves all questions of a turn: what ends after it is alive until the next turn.
+        """
         for _ in range(LOOKS_MAX):
             look = self._looked()
-            if chosen(look):
+            asked = chosen(look)
+            if self._proven_dead is not None and self._proven_dead.issuperset(asked):
+                return True
+            if self._proven_all or not all(self._family.is_dead(pid) for pid in asked):
                 return False
-            if self._proven or look.listed.issuperset(self._family.children()):
-                self._proven = True
+            # If there is nothing to be dead, the list alone is the proof: so it is of most entries.
+            children = look.listed - self._staff() if asked else ()
+            dead = frozenset(pid for pid in children if self._family.is_dead(pid))
+            if look.listed.issuperset(self._family.children()):
+                self._proven_dead, self._proven_all = dead, bool(asked)
                 return True
             self._look = None
         return False
 
     def _of(self, key: Key) -> list[int]:
-        return self._looked().of.get(key, [])
+        return [pid for pid in self._looked().of(key) if not self._family.is_dead(pid)]
 
     def _in_session(self, look: _Look, key: Key, leader: int) -> list[int]:
         """Return the children of an entry of which something is in its leader's session."""
-        return [pid for pid in look.of.get(key, []) if leader in self._sessions_from(pid)]
+        return [pid for pid in look.of(key) if leader in self._sessions_from(pid)]
 
     def _is_elsewhere(self, pid: int, leader: int) -> bool:
         return any(session != leader for session in self._sessions_from(pid))
@@ -252,11 +288,11 @@ class SessionBoxes:
         began = time.monotonic()
         look = self._looked()
         number = len(_maybe_of(look, group))
-        for key, pids in look.of.items():
-            if key.group == group:
-                below = [seen for pid in pids for seen in self._family.below(pid)]
-                self._orphans.remember(key, below)
-                number += len(pids) + len(below)
+        for key in look.keys(group):
+            pids = self._of(key)
+            below = [seen for pid in pids for seen in self._family.below(pid)]
+            self._orphans.remember(key, below)
+            number += len(pids) + len(below)
         ended = time.monotonic()
         return _Count(ended + (ended - began) / COUNTING_SHARE, number)
 
@@ -347,8 +383,8 @@ class SessionBoxes:
 
 
 def _of_group(look: _Look, group: str, spared: frozenset[str] = frozenset()) -> list[int]:
-    entries = [key for key in look.of if key.group == group and key.tag not in spared]
-    return [pid for key in entries for pid in look.of[key]]
+    entries = [key for key in look.keys(group) if key.tag not in spared]
+    return [pid for key in entries for pid in look.of(key)]
 
 
 def _maybe_of(look: _Look, group: str) -> list[int]:
