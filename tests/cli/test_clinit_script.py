@@ -10,10 +10,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from mosha.cli.clinit import clstat_of
+from mosha.cli.clinit import (
+    _Given,
+    _open_log,
+    _print_groups,
+    _request,
+    _with_variables,
+    clstat_of,
+)
+from mosha.control.protocol import Tell
+from mosha.errors import HostError
 from tests.waiting import wait_until
 
 COMMAND = [sys.executable, "-m", "mosha.cli.clinit"]
@@ -263,3 +273,44 @@ def test_a_question_for_help_loads_neither_a_loop_nor_a_protocol(module: str) ->
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+# --- its parts -------------------------------------------------------------------------------
+
+
+def given(base: Path, *words: str, **more: object) -> _Given:
+    """Return a command line with little in it."""
+    plain: dict[str, Any] = dict.fromkeys(_Given._fields) | {
+        "cltab": base / "cltab",
+        "socket": base / "s",
+        "words": words,
+        "node": "",
+        **dict.fromkeys(("daemon", "shutdown", "managed"), False),
+    }
+    return _Given(**(plain | more))
+
+
+def test_a_variable_of_cltab_takes_no_clinit_away_from_its_monitor(tmp_path: Path) -> None:
+    (tmp_path / "cltab").write_text(":::socket:/elsewhere\n")
+    for managed, socket_path in ((False, Path("/elsewhere")), (True, tmp_path / "s")):
+        assert _with_variables(given(tmp_path, managed=managed)).socket == socket_path
+
+
+def test_the_node_of_the_command_line_is_that_of_the_commands(tmp_path: Path) -> None:
+    assert _request(given(tmp_path, "g", "1", node="5")) == Tell("g", "1", node="5")
+    assert _request(given(tmp_path, "1")) == Tell(os.uname().nodename, "1")
+
+
+def test_nobody_else_may_read_what_services_print(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        os.close(_open_log(tmp_path / "log"))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "log").stat().st_mode & 0o777 == 0o640
+
+
+def test_only_after_a_shutdown_a_daemon_may_be_gone(tmp_path: Path) -> None:
+    _print_groups(tmp_path / "s", may_be_gone=True)
+    with pytest.raises(HostError, match="no daemon answers"):
+        _print_groups(tmp_path / "s", may_be_gone=False)

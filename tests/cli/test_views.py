@@ -254,3 +254,9 @@ def test_no_node_at_all_is_wrong_usage(mosha: Mosha, home: Home) -> None:
     assert mosha("views").status == 2
     os.rmdir(empty)  # noqa: PTH106 - it is empty still: nothing was made there
     assert mosha("views").status == 2
+
+
+def test_nodes_that_agree_are_not_as_one_while_the_view_of_another_cannot_be_read() -> None:
+    found = of(view(1), view(2), "Permission denied")
+    assert (found.disagreements, found.alone, found.as_one) == ([], False, False)
+    assert of(view(1), view(2), view(3)).as_one

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tests.mutants.clinit import CLINIT
 from tests.mutants.control import CONTROL
+from tests.mutants.front import FRONT
 from tests.mutants.monitor import MONITOR
 
-SHELL = (*CLINIT, *MONITOR, *CONTROL)
+SHELL = (*CLINIT, *MONITOR, *CONTROL, *FRONT)

@@ -1,0 +1,98 @@
+"""Mutants of what people and programs read and write: files, pages, commands, exit statuses."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import M, ShellMutant
+
+FRONT: tuple[ShellMutant, ...] = (
+    # --- files of peers and people ---
+    M(
+        "of a past no more is read than a node would write",
+        "formats/clstat.py",
+        "rest.split()[1 : PAST_MAX + 1]",
+        "rest.split()[1:]",
+        "formats/test_bounds.py::test_of_a_past_no_more_is_read_than_a_node_would_write",
+    ),
+    M(
+        "a peer does not fill the memory of lines",
+        "formats/clstat.py",
+        "if len(line) <= LINE_REMEMBERED_MAX_CHARS else _fact)",
+        "if line else _fact)",
+        "formats/test_bounds.py::test_a_long_line_takes_no_room_in_the_memory_of_lines",
+    ),
+    M(
+        "an entry without end of restarts does not make its node unreadable",
+        "formats/clstat_entries.py",
+        "restarts={min(trouble.restarts, _COUNT_MAX)}",
+        "restarts={trouble.restarts}",
+        "formats/test_bounds.py::"
+        "test_an_entry_that_was_restarted_without_end_does_not_make_its_node_unreadable",
+    ),
+    M(
+        "the variables of a cltab that is too big are read",
+        "formats/cltab.py",
+        "readable_lines(data[:FILE_MAX_BYTES], findings)",
+        "readable_lines(data, findings)",
+        "formats/test_bounds.py::"
+        "test_the_variables_of_a_cltab_that_is_too_big_are_read_all_the_same",
+    ),
+    M(
+        "a list of levels ends with one comma at most",
+        "formats/cltab.py",
+        "    if len(names) > 1 and not names[-1]:\n        names.pop()",
+        "    while len(names) > 1 and not names[-1]:\n        names.pop()",
+        "formats/test_bounds.py::test_a_list_of_levels_may_end_with_one_comma_and_with_no_more",
+    ),
+    M(
+        "what runs on a node that is leaving still runs there",
+        "formats/hastat.py",
+        'frozenset({"self", "fresh", "leaving"})',
+        'frozenset({"self", "fresh"})',
+        "formats/test_bounds.py::test_what_runs_on_a_node_that_is_leaving_still_runs_there",
+    ),
+    M(
+        "mosha views is not content while a view cannot be read",
+        "formats/views.py",
+        "as_one = not (found.disagreements or unread or found.alone or found.doubted)",
+        "as_one = not (found.disagreements or found.alone or found.doubted)",
+        "cli/test_views.py::"
+        "test_nodes_that_agree_are_not_as_one_while_the_view_of_another_cannot_be_read",
+    ),
+    # --- commands ---
+    M(
+        "only after a shutdown a daemon may be gone",
+        "cli/clinit.py",
+        "        if not may_be_gone:\n            raise\n",
+        "",
+        "cli/test_clinit_script.py::test_only_after_a_shutdown_a_daemon_may_be_gone",
+    ),
+    M(
+        "a variable of cltab takes no clinit away from its monitor",
+        "cli/clinit.py",
+        "    if given.managed:\n        return given\n",
+        "",
+        "cli/test_clinit_script.py::test_a_variable_of_cltab_takes_no_clinit_away_from_its_monitor",
+    ),
+    M(
+        "nobody else may read what services print",
+        "cli/clinit.py",
+        "os.O_CLOEXEC, 0o640)",
+        "os.O_CLOEXEC, 0o666)",
+        "cli/test_clinit_script.py::test_nobody_else_may_read_what_services_print",
+    ),
+    M(
+        "--node is the node of the commands",
+        "cli/clinit.py",
+        "Tell(group=group, level=given.words[-1], node=given.node)",
+        "Tell(group=group, level=given.words[-1])",
+        "cli/test_clinit_script.py::test_the_node_of_the_command_line_is_that_of_the_commands",
+    ),
+    M(
+        "C4: a refusal of clinit is exit status 1",
+        "cli/clinit.py",
+        "    return AS_WANTED if reply.ok else NOT_AS_WANTED\n\n\ndef clstat_of",
+        "    return AS_WANTED\n\n\ndef clstat_of",
+        "cli/test_clinit_script.py::"
+        "test_the_replies_are_the_originals_and_so_is_where_they_go_c4_1",
+    ),
+)
