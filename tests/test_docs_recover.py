@@ -18,7 +18,12 @@ PAGE = DOCS / "how-to" / "recover.md"
 COMPLAINERS = (
     *("core/candidacy", "core/explain", "core/replication"),
     *("monitor/birth", "monitor/clinit_link", "monitor/daemon", "monitor/hastat_file"),
-    *("monitor/identity", "monitor/membership", "monitor/publisher", "monitor/readers"),
+    *(
+        "monitor/identity",
+        "monitor/membership",
+        "monitor/publisher",
+        "monitor/reader",
+    ),
     *(
         "monitor/problems",
         "monitor/replicate",

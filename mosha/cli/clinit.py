@@ -234,7 +234,8 @@ def clstat_of(given: Path | None, socket: Path, *, managed: bool) -> Path | None
 
 
 def _request(given: _Given) -> ClinitRequest:
-    from mosha.control.protocol import Reread, Shutdown, Tell  # noqa: PLC0415
+    from mosha.control.protocol import Reread, Shutdown  # noqa: PLC0415
+    from mosha.core.tell import Tell  # noqa: PLC0415
 
     if given.shutdown:
         return Shutdown()

@@ -28,8 +28,9 @@ from mosha.clinit.turns import Turns
 from mosha.clinit.watches import Watches
 from mosha.clock import boottime
 from mosha.control.listener import LOOK_S
-from mosha.control.protocol import GroupReport, Update
+from mosha.control.protocol import Update
 from mosha.core.group import Group, GroupEmptied, LeaseEnded, Shown, TimePassed
+from mosha.core.group_report import GroupReport
 from mosha.core.ladder import KILL
 from mosha.core.process_events import Emptied, Retried, Scope, Signal, Throttled, TimedOut, Watch
 from mosha.core.status import SETTLED, GroupLine

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from mosha.control.protocol import GroupReport, Update
+from mosha.control.protocol import Update
 from mosha.control.server import Client
+from mosha.core.group_report import GroupReport
 
 GATHER_S = 0.02
 """Two hundred entries that start are a few reports, not two hundred."""

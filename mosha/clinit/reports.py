@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mosha.clinit.tail import LINES_MAX
-from mosha.control.protocol import GroupReport
 from mosha.core.entries import EntryReport
 from mosha.core.group import Group
+from mosha.core.group_report import GroupReport
 from mosha.core.process import Process
 from mosha.core.process_table import ProcessState
 from mosha.core.unit import Unit

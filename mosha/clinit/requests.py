@@ -19,12 +19,12 @@ from mosha.control.protocol import (
     Reread,
     Shutdown,
     Subscribe,
-    Tell,
     Update,
 )
 from mosha.control.server import Client
-from mosha.core.group import Deadlines, Told
+from mosha.core.group import Deadlines
 from mosha.core.supervisor import Leased, ShutdownAsked, TableRead
+from mosha.core.tell import Tell
 from mosha.errors import BugError
 from mosha.formats.names import NAME_RULE, is_name
 
@@ -117,8 +117,7 @@ class Requests:
             return _superseded(client)
         if self._errors and not (self._managed and self._loaded):
             return Reply(ok=False, text="\n".join(self._errors))  # C1.13
-        told = Told(tell.group, tell.level, tell.term, tell.node, tell.stop_at, tell.kill_at)
-        answer = self._engine.happen(told)
+        answer = self._engine.happen(tell)
         if answer is None:
             raise BugError(f"{tell} got no answer")
         return Reply(ok=answer.ok, text="\n".join(filter(None, (answer.text, warning))))

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from mosha.control.address import check_path, peer_of
-from mosha.control.protocol import Message, Reply
+from mosha.control.protocol import AnyMessage, Reply
 from mosha.errors import HostError
 from mosha.host.proc import is_stopped
 
@@ -45,14 +45,14 @@ class NotAllowedError(NoAnswerError):
     """The socket is another user's: nothing can be known (exit status 3)."""
 
 
-def call(path: Path, request: Message, limit_s: float = CALL_LIMIT_S) -> Reply:
+def call(path: Path, request: AnyMessage, limit_s: float = CALL_LIMIT_S) -> Reply:
     """Send one request to the clinit at `path` and return its reply; see `call_for`."""
     return call_for(path, request, Reply, limit_s)
 
 
 def call_for(
     path: Path,
-    request: Message,
+    request: AnyMessage,
     reply_type: type[ReplyT],
     limit_s: float = CALL_LIMIT_S,
     on_wait: Callable[[int], None] | None = None,

@@ -18,7 +18,7 @@ import msgspec
 
 from mosha.control.address import check_path, peer_of
 from mosha.control.calls import NoAnswerError, call, call_for
-from mosha.control.protocol import Message, Reply, Subscribe, Update
+from mosha.control.protocol import AnyMessage, Reply, Subscribe, Update
 from mosha.errors import HostError
 
 __all__ = [
@@ -65,7 +65,7 @@ class Connection(Generic[ReplyT]):
         """The process that listens at the other end, whether it answers or not (unix(7))."""
         return peer_of(self._writer.get_extra_info("socket"))[0]
 
-    async def request(self, message: Message, limit_s: float = ANSWER_LIMIT_S) -> ReplyT:
+    async def request(self, message: AnyMessage, limit_s: float = ANSWER_LIMIT_S) -> ReplyT:
         """Send a request and return its reply.
 
         After an error or a cancellation the connection is of no use any more, and closed, for
@@ -129,7 +129,7 @@ async def connect(path: Path, limit_s: float = ANSWER_LIMIT_S) -> Client:
 
 
 def subscribe(
-    path: Path, request: Message | None = None, limit_s: float = ANSWER_LIMIT_S
+    path: Path, request: AnyMessage | None = None, limit_s: float = ANSWER_LIMIT_S
 ) -> contextlib.AbstractAsyncContextManager[AsyncIterator[Update]]:
     """Subscribe to the clinit at `path`; see `subscribe_for`."""
     return subscribe_for(path, request or Subscribe(), Update, limit_s)
@@ -137,7 +137,7 @@ def subscribe(
 
 @contextlib.asynccontextmanager
 async def subscribe_for(
-    path: Path, request: Message, news_type: type[NewsT], limit_s: float = ANSWER_LIMIT_S
+    path: Path, request: AnyMessage, news_type: type[NewsT], limit_s: float = ANSWER_LIMIT_S
 ) -> AsyncIterator[AsyncIterator[NewsT]]:
     """Give an iterator over what the daemon at `path` has to tell, until it goes away.
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import msgspec
 
-from mosha.core.entries import EntryReport
-from mosha.core.status import GroupState, Verb
+from mosha.core.group_report import GroupReport
+from mosha.core.status import Verb
+from mosha.core.tell import Tell
 
 PROTOCOL_VERSION = 1
 
@@ -27,23 +28,6 @@ class Hello(Message, tag="hello", tag_field="op"):
     """Asks who answers; the reply's `text` is `clinit PID VERSION`."""
 
     version: int = PROTOCOL_VERSION
-
-
-class Tell(Message, tag="tell", tag_field="op"):
-    """Moves a group to a level (catalogue C4).
-
-    `term` is the fencing token the commands get as MOSHA_TOKEN (C8 of the design); the
-    deadlines, if given, are in force before any process of the level is started; a tell
-    without deadlines leaves those of the group as they are (a clinit used alone has none).
-    `node` becomes MOSHA_NODE.
-    """
-
-    group: str
-    level: str
-    term: int = 0
-    stop_at: float | None = None
-    kill_at: float | None = None
-    node: str = ""
 
 
 class Lease(Message, tag="lease", tag_field="op"):
@@ -68,34 +52,13 @@ class Shutdown(Message, tag="shutdown", tag_field="op"):
     """Halts all groups, then ends the daemon (C8.3)."""
 
 
+AnyMessage = Message | Tell
+"""What is sent: orders for groups have one type everywhere."""
+
 ClinitRequest = Hello | Tell | Lease | Reread | Ask | Subscribe | Shutdown
 
 
 # --- what clinit says --------------------------------------------------------------
-
-
-class GroupReport(Message):
-    """One told group: where it is, where it shall be, and what may still be alive.
-
-    `level` and `state` are the clstat line (the old level until its processes are gone,
-    C4.11); `wanted` is the level last told. `alive` counts processes of the group that may
-    be alive, double-forked ones too; 0 means that nothing of it is left. `cause` says in
-    one line why it last changed (`tell`, `lease ended`, `test entry t1: exit 1` …).
-    `killed_late_s` is by how much a `kill_at` of it was missed, the longest since clinit began.
-    """
-
-    group: str
-    level: str
-    state: GroupState
-    wanted: str
-    term: int = 0
-    alive: int = 0
-    stop_at: float | None = None
-    kill_at: float | None = None
-    since: float = 0.0
-    cause: str = ""
-    entries: tuple[EntryReport, ...] = ()
-    killed_late_s: float = 0.0
 
 
 class Update(Message):

@@ -10,7 +10,7 @@ import math
 from itertools import islice
 
 from mosha.core.entries import PER_GROUP_MAX
-from mosha.core.life import Local
+from mosha.core.group_report import GroupReport
 from mosha.core.quorum import Sight
 from mosha.core.seat import Mind
 from mosha.core.status import Ban, GroupLine, NodeState, Status, Term, Trouble
@@ -19,7 +19,7 @@ TROUBLES_MAX = 64
 """A node where more is wrong says so with these: its status must not grow with its bad luck."""
 
 
-def line_of(local: Local) -> GroupLine:
+def line_of(local: GroupReport) -> GroupLine:
     """Return the clstat line of a group as clinit reports it."""
     return GroupLine(local.level, local.state)
 

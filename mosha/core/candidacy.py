@@ -167,7 +167,7 @@ def loads(mind: Mind, without: str = "") -> dict[int, int]:
         status.node: len((set(status.claims) | _active(status.groups)) - {without})
         for status in mind.view.fresh()
     }
-    own = {g for g, seat in mind.seats.items() if seat.claim is not None}
+    own = set(mind.claimed)
     own |= {g for g, local in mind.locals.items() if local.present}
     counts[mind.me] = len(own - {without})
     return counts

@@ -23,6 +23,7 @@ from mosha.core.group_table import ASKS, TABLE, Order, Trigger
 from mosha.core.ladder import KILL_RUNG, LADDER, Limits, ladder_step
 from mosha.core.status import SETTLED, GroupState
 from mosha.core.tables import STOP_LEVEL
+from mosha.core.tell import Tell
 from mosha.errors import BugError
 
 TOLD = "tell"
@@ -40,17 +41,6 @@ class Deadlines(Struct, frozen=True):
 
 
 # --- events --------------------------------------------------------------------------
-
-
-class Told(Struct, frozen=True):
-    """Somebody wants the group at a level; None leaves the deadlines as they are."""
-
-    group: str
-    level: str
-    term: int = 0
-    node: str = ""
-    stop_at: float | None = None
-    kill_at: float | None = None
 
 
 class Renewed(Struct, frozen=True):
@@ -101,7 +91,7 @@ class Judged(Struct, frozen=True):
 
 
 Event = (
-    Told
+    Tell
     | Renewed
     | HaltAsked
     | TimePassed
@@ -261,7 +251,7 @@ def _read(group: Group, event: Event, passed: str) -> Trigger | None:
 _PASSED = {"kill_at": Trigger.KILL, "stop_at": Trigger.LAPSE, "sweep": Trigger.SWEEP_ON}
 
 _MEANINGS: dict[type, Trigger] = {
-    Told: Trigger.TELL,
+    Tell: Trigger.TELL,
     HaltAsked: Trigger.HALT,
     LeaversGone: Trigger.GONE,
     EntriesListed: Trigger.LISTED,
@@ -278,7 +268,7 @@ _RESULTS = {
 
 def _noted(group: Group, event: Event, passed: str) -> Group:
     match event:
-        case Told():
+        case Tell():
             return _noted_tell(group, event)
         case Renewed(term, deadlines):
             # What has lapsed stays lapsed: only the time for its orderly end grows.
@@ -296,7 +286,7 @@ def _noted(group: Group, event: Event, passed: str) -> Group:
     return group
 
 
-def _noted_tell(group: Group, told: Told) -> Group:
+def _noted_tell(group: Group, told: Tell) -> Group:
     if told.stop_at is not None and told.kill_at is not None:
         deadlines = Deadlines(told.stop_at, told.kill_at)
         if told.term == group.term and told.level != STOP_LEVEL:

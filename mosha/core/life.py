@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from mosha.core.entries import EntryReport
-from mosha.core.status import SETTLED, STOPPED, GroupState
+from mosha.core.group_report import ABSENT, GroupReport
+from mosha.core.status import GroupState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
 
 
@@ -37,57 +37,6 @@ class Do(enum.StrEnum):
     REST = "rest"  # all is as wanted
 
 
-class Local(Struct, frozen=True):
-    """A group as clinit reports it: the clstat line, the level last told, what may be alive.
-
-    `since` is when its level or state last changed, in seconds of boottime; `killed_late_s` by
-    how much it outlived its `kill_at` at the most, since this clinit began.
-    """
-
-    group: str
-    level: str
-    state: GroupState
-    wanted: str
-    term: int = 0
-    alive: int = 0
-    stop_at: float | None = None
-    kill_at: float | None = None
-    cause: str = ""
-    since: float = 0.0
-    entries: tuple[EntryReport, ...] = ()
-    killed_late_s: float = 0.0
-
-    @property
-    def present(self) -> bool:
-        """Whether anything of the group may be alive here or is shown as active."""
-        if self.alive:
-            return True
-        return self.state is not GroupState.CONFIGURED and not self.stopped
-
-    @property
-    def stopped(self) -> bool:
-        """Whether it has arrived at `stop`."""
-        return self.level == STOP_LEVEL and self.state in STOPPED
-
-    @property
-    def stop_failed(self) -> bool:
-        """Whether its `stop` entries have failed: it says that it is not gone in good order."""
-        return (self.level, self.state) == (STOP_LEVEL, GroupState.FAILED)
-
-    @property
-    def settled(self) -> bool:
-        """Whether the group has arrived at the level last told."""
-        return self.state in SETTLED and self.level == self.wanted
-
-    @property
-    def exclusive(self) -> bool:
-        """Whether it is at, or on its way to, a level that needs a lease (C5)."""
-        return self.wanted not in (PLAN_LEVEL, STOP_LEVEL)
-
-
-ABSENT = Local(group="", level=STOP_LEVEL, state=GroupState.CONFIGURED, wanted=STOP_LEVEL)
-
-
 class Facts(Struct, frozen=True, kw_only=True):
     """All that one turn looks at.
 
@@ -104,7 +53,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     `superseded`: it runs elsewhere under a higher term, and the kill was not told yet.
     """
 
-    local: Local
+    local: GroupReport
     wanted: str
     claimed: bool
     granted: bool

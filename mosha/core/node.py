@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from mosha.core import account, orders, peers, recovery, shots, turn
 from mosha.core.fencing import FencingRules, Shot
-from mosha.core.life import Local
+from mosha.core.group_report import GroupReport
 from mosha.core.lineage import Past
 from mosha.core.memory import Memory, memory_of
 from mosha.core.quorum import Electorate, Policy, Sight
@@ -65,7 +65,7 @@ class Node:
             view=View(birth.me, electorate, members),
         )
         self._read_at = birth.now
-        self._seq = 0
+        self.seq = 0
         self._settled = False
         self._quorum_since = math.inf
         self._voters = electorate.nodes
@@ -135,7 +135,7 @@ class Node:
             recovery.hear_timeout(mind, status)
             recovery.hear_echo(mind, status, now)
         echo, receipt = status.seen.get(mind.me), status.fenced.get(mind.me)
-        if echo is not None and recovery.hear_of_self(mind, echo, now, self._seq):
+        if echo is not None and recovery.hear_of_self(mind, echo, now, self.seq):
             self._raise_inc(echo.inc + 1)
         if receipt is not None and receipt.inc >= mind.inc:
             self._raise_inc(receipt.inc + 1)
@@ -173,7 +173,7 @@ class Node:
 
     # --- facts: clinit, tables, own writes -------------------------------------------
 
-    def clinit_answered(self, found: Iterable[Local], now: float) -> None:
+    def clinit_answered(self, found: Iterable[GroupReport], now: float) -> None:
         """Take in everything that clinit has, at the start or after a new clinit started."""
         mind = self.mind
         first = not mind.clinit_known
@@ -187,7 +187,7 @@ class Node:
             mind.changed()
         mind.wake_all()
 
-    def clinit_changed(self, local: Local) -> None:
+    def clinit_changed(self, local: GroupReport) -> None:
         """Take in a change of one group."""
         mind = self.mind
         seat = mind.seat(local.group)
@@ -268,7 +268,7 @@ class Node:
             mind.wake_all()
         first = mind.published is None
         mind.published = status
-        waiting = [s.group for s in mind.seats.values() if s.claim is not None and not s.granted]
+        waiting = [group for group, seat in mind.claimed.items() if not seat.granted]
         mind.wake(mind.seats if first else waiting)
 
     def displaced(self) -> None:
@@ -285,8 +285,7 @@ class Node:
     def halted(self) -> bool:
         """Say whether nothing of any group is left here, so that the node may go."""
         mind = self.mind
-        claimed = any(seat.claim is not None for seat in mind.seats.values())
-        return not claimed and not any(local.present for local in mind.locals.values())
+        return not mind.claimed and not any(local.present for local in mind.locals.values())
 
     # --- fencing ---------------------------------------------------------------------
 
@@ -337,7 +336,7 @@ class Node:
         mind = self.mind
         step = mind.timing.heartbeat_s * RENEWAL_STEP
         moved = []
-        for seat in mind.seats.values():
+        for seat in mind.claimed.values():
             turn.settle_grant(mind, seat, now)
             moved_on = seat.lease_until >= seat.lease_sent + step
             if seat.claim is None or not seat.proven or seat.lease_until == NEVER or not moved_on:
@@ -383,10 +382,10 @@ class Node:
         `left` makes it the last one: gone, with votes and terms kept (V4).
         """
         mind = self.mind
-        self._seq += 1
+        self.seq += 1
         orders.drop_old(mind, now)
         mind.dirty = False
-        for seat in mind.seats.values():
-            if seat.claim is not None and seat.shown_from is None:
-                seat.shown_from = self._seq
-        return account.compose(mind, seq=self._seq, now=now, left=left)
+        for seat in mind.claimed.values():
+            if seat.shown_from is None:
+                seat.shown_from = self.seq
+        return account.compose(mind, seq=self.seq, now=now, left=left)

@@ -141,16 +141,20 @@ def has_arrived(mind: Mind, seat: Seat, now: float) -> bool:
     return node in there or not may_take(mind, group, node, now)
 
 
-def fail(mind: Mind, group: str, reason: str, now: float) -> str:
-    """Take in that somebody found a group failed here; return why not, or ""."""
-    seat = mind.seat(group)
-    if seat.claim is None or not mind.local(group).present:
+def fail_refusal(mind: Mind, group: str) -> str:
+    """Return why nobody can have found a group failed here, or ""."""
+    if mind.seat(group).claim is None or not mind.local(group).present:
         return f"{group} does not run on node {mind.me}: there is nothing that could fail"
+    return ""
+
+
+def fail(mind: Mind, group: str, reason: str, now: float) -> None:
+    """Take in that somebody found a group failed here that runs here."""
+    seat = mind.seat(group)
     seat.ban_until, seat.ban_reason, seat.moved_to = now + mind.timing.ban_s, reason, None
     mind.note("group_banned", group=group, reason=reason, ban_s=mind.timing.ban_s)
     mind.changed()
     mind.wake((group,))
-    return ""
 
 
 def _cleanup(mind: Mind, group: str, now: float) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from mosha.core.ballot import Ballot
-from mosha.core.life import Local
+from mosha.core.group_report import GroupReport
 from mosha.core.memory import Memory
 from mosha.core.seat import NEVER, Mind
 from mosha.core.status import NodeState, Stamp, Status, Term, Vote
@@ -204,7 +204,7 @@ def _recover_ballots(mind: Mind, memory: Memory, former: Status | None, now: flo
         mind.view.recovered(vote.node, now)
 
 
-def adopt(mind: Mind, local: Local, now: float) -> None:
+def adopt(mind: Mind, local: GroupReport, now: float) -> None:
     """Go on with the claim of what runs already (C7). What was only planned is stopped."""
     seat = mind.seat(local.group)
     # Also of what was only planned: a node that lost its clstat shall not begin below it.
@@ -218,6 +218,7 @@ def adopt(mind: Mind, local: Local, now: float) -> None:
     if withdrawn and not local.exclusive:
         return  # a planner that gave its claim up: what stops here needs none
     seat.claim, seat.claimed_at, seat.proven = local.term, now, True
+    mind.claimed[seat.group] = seat
     seat.lease_until = NEVER if local.stop_at is None else local.stop_at
     # The times may be others now: the deadlines of the former life hold until they are renewed.
     seat.lease_sent, seat.kill_at = seat.lease_until, local.kill_at

@@ -15,8 +15,8 @@ from msgspec import Struct, field
 from mosha.core import entries
 from mosha.core.ballot import Ballot
 from mosha.core.fencing import FencingRules, Shot
+from mosha.core.group_report import ABSENT, GroupReport
 from mosha.core.lease import Writes
-from mosha.core.life import ABSENT, Local
 from mosha.core.lineage import Past
 from mosha.core.status import NodeState, Order, Stamp, Status, TableVersion, Trouble
 from mosha.core.tables import STOP_LEVEL, Entry, Hactl, Wish
@@ -122,7 +122,8 @@ class Mind(Struct):
     cltab_groups: frozenset[str] | None = None
     defined: Mapping[str, tuple[Entry, ...]] | None = None
     seats: dict[str, Seat] = field(default_factory=dict)
-    locals: dict[str, Local] = field(default_factory=dict)
+    claimed: dict[str, Seat] = field(default_factory=dict)  # those of `seats` that have a claim
+    locals: dict[str, GroupReport] = field(default_factory=dict)
     writes: Writes = field(default_factory=Writes)
     published: Status | None = None
     shots: dict[int, Shot] = field(default_factory=dict)
@@ -146,7 +147,7 @@ class Mind(Struct):
             found = self.seats[group] = Seat(group)
         return found
 
-    def local(self, group: str) -> Local:
+    def local(self, group: str) -> GroupReport:
         """Return what clinit says of a group."""
         return self.locals.get(group, ABSENT)
 

@@ -14,10 +14,11 @@ from msgspec.structs import replace
 from mosha.core import group as groups
 from mosha.core import process_events
 from mosha.core import unit as units
-from mosha.core.group import Deadlines, Told
+from mosha.core.group import Deadlines
 from mosha.core.ladder import Limits
 from mosha.core.status import GroupState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Cltab
+from mosha.core.tell import Tell
 from mosha.core.unit import Unit
 
 STARTED_TEXT = "level transition started"
@@ -52,7 +53,7 @@ class ShutdownAsked(Struct, frozen=True):
 
 
 Event = (
-    Told | TableRead | Leased | EntryEvent | groups.GroupEmptied | groups.TimePassed | ShutdownAsked
+    Tell | TableRead | Leased | EntryEvent | groups.GroupEmptied | groups.TimePassed | ShutdownAsked
 )
 
 # --- effects -------------------------------------------------------------------------
@@ -117,7 +118,7 @@ def step(supervisor: Supervisor, event: Event, now: float) -> tuple[Supervisor, 
     """
     work = _Work(supervisor, now)
     match event:
-        case Told():
+        case Tell():
             work.tell(event)
         case TableRead(cltab):
             work.read_table(cltab)
@@ -163,7 +164,7 @@ class _Work:
             dues=self.dues,
         )
 
-    def tell(self, told: Told) -> None:
+    def tell(self, told: Tell) -> None:
         if self._halting:
             self.effects.append(Answer(ok=False, text=HALTING_TEXT))  # C4.21
             return
@@ -185,7 +186,7 @@ class _Work:
             return
         self._take(units.tell(unit, told, entries, self.now, self.limits))
 
-    def _tell_removed(self, told: Told) -> None:
+    def _tell_removed(self, told: Tell) -> None:
         """Answer for a group that cltab does not have: one that is ending obeys a stop."""
         unit = self.units.get(told.group)
         if unit is None or not unit.removed or told.level != STOP_LEVEL:
@@ -257,7 +258,7 @@ class _Work:
         return self._mine
 
 
-def _lacks_lease(unit: Unit, told: Told) -> bool:
+def _lacks_lease(unit: Unit, told: Tell) -> bool:
     """Say whether the level told may run under a lease only, and there is none (C5)."""
     if told.level in (PLAN_LEVEL, STOP_LEVEL) or told.stop_at is not None:
         return False

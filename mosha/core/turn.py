@@ -18,19 +18,10 @@ from mosha.core.recovery import doubtful
 from mosha.core.seat import NEVER, TOLD_LIMIT_S, Mind, Seat
 from mosha.core.status import GroupState, Vote
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
+from mosha.core.tell import Tell
 
 BACKOFF_STEP_S = 0.5
 BACKOFF_DOUBLINGS_MAX = 5
-
-
-class Tell(Struct, frozen=True):
-    """An order for clinit: move a group to a level; deadlines where the level needs a lease."""
-
-    group: str
-    level: str
-    term: int
-    stop_at: float | None = None
-    kill_at: float | None = None
 
 
 class Turn(Struct, frozen=True):
@@ -307,11 +298,11 @@ def _tell(mind: Mind, seat: Seat, level: str, now: float, cause: str) -> Tell:
     mind.note("group_told", group=seat.group, to=level, term=term, cause=cause)
     cut_short = level == STOP_LEVEL and seat.granted and seat.group not in mind.locals
     if level in (PLAN_LEVEL, STOP_LEVEL) and not cut_short:
-        return Tell(seat.group, level, term)
+        return Tell(seat.group, level, term, str(mind.me))
     # A new clinit has no deadlines: of what was cut short the `stop` entries get the old ones.
     seat.proven = True
     seat.lease_sent = seat.lease_until
-    return Tell(seat.group, level, term, seat.lease_until, kill_at(mind, seat))
+    return Tell(seat.group, level, term, str(mind.me), seat.lease_until, kill_at(mind, seat))
 
 
 def _kill(mind: Mind, seat: Seat, now: float, cause: str) -> Tell:
@@ -324,7 +315,7 @@ def _kill(mind: Mind, seat: Seat, now: float, cause: str) -> Tell:
         term=order.term,
         peer=mind.view.superseded(seat.group, order.term),
     )
-    return Tell(seat.group, STOP_LEVEL, order.term, now, now)
+    return Tell(seat.group, STOP_LEVEL, order.term, order.node, now, now)
 
 
 def _claim(mind: Mind, seat: Seat, now: float, event: str) -> None:
@@ -332,6 +323,7 @@ def _claim(mind: Mind, seat: Seat, now: float, event: str) -> None:
     term = 1 + max(mind.view.terms.get(seat.group, 0), seat.ballot.voted)
     mind.view.know_term(seat.group, term)
     seat.claim, seat.claimed_at, seat.shown_from = term, now, None
+    mind.claimed[seat.group] = seat
     seat.proven = seat.granted = seat.killed = False
     seat.lease_until = seat.lease_sent = NEVER
     seat.kill_at = seat.free_since = None
@@ -344,6 +336,7 @@ def _drop_claim(mind: Mind, seat: Seat, cause: str, event: str) -> None:
     mind.note(event, group=seat.group, term=seat.claim, cause=cause)
     _restarted(mind, seat)
     seat.claim = seat.shown_from = seat.kill_at = None
+    mind.claimed.pop(seat.group, None)
     seat.proven = seat.granted = seat.killed = False
     seat.lease_until = seat.lease_sent = NEVER
     seat.told = ""

@@ -23,6 +23,7 @@ from mosha.core.process_events import Spawn
 from mosha.core.process_table import FINISHED, LIVE, ProcessState
 from mosha.core.status import STOPPED, GroupState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Entry, Mode, level_matches
+from mosha.core.tell import Tell
 from mosha.errors import BugError
 
 STEPS_MAX = 64
@@ -99,7 +100,7 @@ class Unit(Struct, frozen=True):
     processes: Mapping[str, Process] = field(default_factory=dict)
     runs: int = 0
     removed: bool = False
-    again: groups.Told | None = None
+    again: Tell | None = None
     untouched: bool = False
     barren: bool = False
 
@@ -113,7 +114,7 @@ class Unit(Struct, frozen=True):
 
 
 def tell(
-    unit: Unit, told: groups.Told, entries: tuple[Entry, ...], now: float, limits: Limits
+    unit: Unit, told: Tell, entries: tuple[Entry, ...], now: float, limits: Limits
 ) -> tuple[Unit, tuple[Effect, ...]]:
     """Move the unit to a level with these definitions; a deadline that is past counts first."""
     group = unit.group

@@ -15,7 +15,7 @@ import math
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -29,16 +29,16 @@ from mosha.control.client import Client, NoAnswerError, connect, subscribe
 from mosha.control.protocol import (
     Ask,
     ClinitRequest,
-    GroupReport,
     Hello,
     Lease,
     Reply,
     Shutdown,
     Subscribe,
-    Tell,
     Update,
 )
+from mosha.core.group_report import GroupReport
 from mosha.core.node import Renewal
+from mosha.core.tell import Tell
 from mosha.errors import HostError
 from mosha.formats.settings import Settings
 from mosha.formats.spawn import SPAWN_WAYS
@@ -60,8 +60,6 @@ STEADY_S = 60.0
 # After a time-out clinit gets this much longer: a monitor that was stopped itself finds the
 # answer waiting, but its timers fire first.
 GRACE_S = 0.5
-# Longer than the start of another clinit takes, if there is to be one.
-LEAVE_WITHOUT_S = 10.0
 # A clinit that was asked anything a moment ago has shown that it lives.
 SIGN_OF_LIFE_S = 0.9
 
@@ -143,11 +141,6 @@ class ClinitLink:
         """Whether clinit can be asked at this moment."""
         return self._client is not None
 
-    @property
-    def given_up(self) -> bool:
-        """Whether clinit has been lost for so long that who leaves does not wait for another."""
-        return self.lost_at is not None and boottime() - self.lost_at > LEAVE_WITHOUT_S
-
     async def known(self) -> None:
         """Wait until clinit has told everything for the first time."""
         await self._known.wait()
@@ -156,7 +149,7 @@ class ClinitLink:
         """Tell a level; None if clinit does not answer (it is being started again)."""
         return await self._ask(self._client, message)
 
-    async def renew(self, renewals: list[Renewal]) -> None:
+    async def renew(self, renewals: Sequence[Renewal]) -> None:
         """Hand over new deadlines; without any, ask for a sign of life now and then.
 
         On a connection of their own: a deadline does not wait for the answers to a thousand tells.

@@ -1,8 +1,6 @@
-"""Writes to the log what the brain notes: one line for each transition, with its cause."""
+"""Writes to the log what the agent notes: one line for each transition, with its cause."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 from structlog.typing import FilteringBoundLogger
 
@@ -33,10 +31,9 @@ LEVELS_TO: dict[tuple[str, object], str] = {
 }
 
 
-def write(log: FilteringBoundLogger, notes: Iterable[Note]) -> None:
-    """Write each note at the level that its event deserves."""
-    for note in notes:
-        getattr(log, level_of(note))(note.event, **note.fields)
+def write(log: FilteringBoundLogger, note: Note) -> None:
+    """Write a note at the level that its event deserves."""
+    getattr(log, level_of(note))(note.event, **note.fields)
 
 
 def level_of(note: Note) -> str:

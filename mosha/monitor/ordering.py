@@ -7,6 +7,7 @@ import anyio
 from mosha.clock import boottime
 from mosha.control.protocol import FailGroup, GiveOrder
 from mosha.core import orders, reasons
+from mosha.core.agent_events import FailureReported, OrderGiven
 from mosha.core.eligibility import may_take, on_standby
 from mosha.core.replication import spread_limit_s
 from mosha.core.seat import Mind
@@ -46,8 +47,8 @@ async def give(monitor: Monitor, request: GiveOrder) -> str:
     now = boottime()
     nodes = _concerned(mind, order, now)
     words = ALREADY if _is_so_already(mind, order, nodes) else DONE
-    number = orders.give(mind, order, now)
-    monitor.settle()
+    monitor.report_event(OrderGiven(order))
+    number = mind.order_number
     told = words[Verb(order.verb)].format(group=order.group, nodes=", ".join(map(str, nodes)))
     if order.verb == Verb.RESTART and not request.wait:
         return told
@@ -73,10 +74,9 @@ def failed(monitor: Monitor, request: FailGroup) -> str:
     """
     mind = monitor.node.mind
     _check_names(mind, Order(Verb.RESTART, request.group))
-    refusal = orders.fail(mind, request.group, request.reason, boottime())
-    monitor.settle()
-    if refusal:
+    if refusal := orders.fail_refusal(mind, request.group):
         raise UsageError(refusal)
+    monitor.report_event(FailureReported(request.group, request.reason))
     ban_s = mind.timing.ban_s
     return f"{request.group} is stopped here, and kept off node {mind.me} for {ban_s:g} s"
 

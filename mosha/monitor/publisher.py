@@ -1,12 +1,10 @@
 """Publishes the own status: checks the mount, looks for a namesake, writes, renames.
 
-One write at a time, in a thread with a deadline. Of several statuses that wait, the last one
-is written.
+One write at a time, in a thread with a deadline.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import json
@@ -52,9 +50,8 @@ class NamesakeError(HostError):
 class Publisher:
     """Writes the clstat of `node` for the monitor whose start is named `run`.
 
-    `on_written(status, began)`: it is there; `began` (boottime) lies before everything that
-    led to it (C4). `on_failed(text)`: it could not be written; once for each change of the
-    text. `on_namesake(text)`: nothing is ever written again by this object. `on_set_back()`: an
+    `on_failed(text)`: a status could not be written; once for each change of the text.
+    `on_namesake(text)`: nothing is ever written again by this object. `on_set_back()`: an
     earlier life of this node was put back, and the present status is there again.
 
     A write has `limit_s` to end; a quarter of `timeout` fits. A namesake shows itself within some
@@ -66,12 +63,11 @@ class Publisher:
     (inc, seq) must be used twice.
     """
 
-    def __init__(  # noqa: PLR0917 - node and run, and what becomes of a status, in this order
+    def __init__(
         self,
         layout: Layout,
         node: int,
         run: str,
-        on_written: Callable[[Status, float], None],
         on_failed: Callable[[str], None],
         on_namesake: Callable[[str], None],
         *,
@@ -85,7 +81,6 @@ class Publisher:
         self._directory = layout.directory(node)
         self._node = node
         self._run = run
-        self._on_written = on_written
         self._on_failed = on_failed
         self._on_namesake = on_namesake
         self._on_set_back = on_set_back
@@ -93,8 +88,6 @@ class Publisher:
         self._memory_file = memory_file
         self._limit_s = limit_s
         self._worker = Worker(f"publisher of node {node}")
-        self._next: tuple[Status, Memory | None] | None = None
-        self._turn = asyncio.Lock()
         self._failure = ""
         self._memory = memory
         self._own_file = OwnFile(run, HEARTBEATS * heartbeat_s)
@@ -151,26 +144,17 @@ class Publisher:
                         " (mynode in mosha.toml, or mwhois)"
                     )
 
-    async def publish(self, status: Status, memory: Memory | None = None) -> None:
-        """Write a status, or leave it to the call that waits with a later one.
+    async def publish(self, status: Status, memory: Memory | None = None) -> bool:
+        """Write a status; say whether it is there. To be called again only when that is over.
 
-        `memory` is what must be on the local disk before (V4b). Returns when this or a later one
-        is written, or could not be.
+        `memory` is what must be on the local disk before (V4b).
         """
-        self._next = status, memory
-        async with self._turn:
-            await self._publish_last()
-
-    async def _publish_last(self) -> None:
+        if self.namesake:
+            return False
         try:
             await self._worker.free(limit_s=self._limit_s)
-            # Taken only now, for while the thread hung a newer one may have come.
-            (status, memory), self._next = self._next or (None, None), None
-            if status is None or self.namesake:
-                return
             if self._memory_file is not None and memory is not None:
                 await self._memory_file.keep(memory)
-            began = boottime()
             data = render_clstat(status).encode()
             set_back = await self._worker.call(
                 self._write, data, status.stamp, limit_s=self._limit_s
@@ -195,7 +179,8 @@ class Publisher:
                 logs.get().info("publish_resumed", node=self._node)
             if set_back:
                 self._on_set_back()
-            self._on_written(status, began)
+            return True
+        return False
 
     async def restore(self) -> None:
         """Remember all once more, after a loss of the state directory.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from mosha import logs
+from mosha.core.agent_events import SettingsChanged
 from mosha.errors import MoshaError
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.settings import Settings
@@ -63,11 +64,6 @@ def _differs(old: Settings, new: Settings, name: str) -> bool:
 def _apply(monitor: Monitor, new: Settings, live: list[str]) -> None:
     values = {name: getattr(new, name) for name in live}
     monitor.settings = msgspec.structs.replace(monitor.settings, **values)
-    mind = monitor.node.mind
-    mind.timing = monitor.settings.timing
-    mind.fencing = monitor.fencing_rules()
-    monitor.fencing.methods = monitor.settings.fencing.methods
     if "log_level" in live:
         logs.configure(people=logs.for_people(), level=new.log_level, file=logs.file_in_force())
-    monitor.fencing.wake()
-    monitor.settle()
+    monitor.report_event(SettingsChanged(monitor.settings.timing, monitor.fencing_rules()))

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Struct, field
 
-from mosha.control.protocol import GroupReport
 from mosha.core import explain
 from mosha.core.entries import EntryReport
+from mosha.core.group_report import GroupReport
 from mosha.core.node import Node
 from mosha.core.peers import Standing
 from mosha.core.problems import GROUP_KINDS, ProblemKind

@@ -27,7 +27,8 @@ from mosha.control.protocol import (
     SetWish,
 )
 from mosha.control.server import Client, Server
-from mosha.core import reasons
+from mosha.core import reasons, shots
+from mosha.core.agent_events import DeathConfirmed
 from mosha.core.tables import STOP_LEVEL
 from mosha.core.why import why
 from mosha.core.why_not import why_not
@@ -110,8 +111,9 @@ class Service:
             case SetWish():
                 return MonitorReply(ok=True, text=await self._set(request))
             case Confirm():
-                refusal = monitor.node.confirmed(request.node)
-                monitor.settle()
+                refusal = shots.confirmable(monitor.node.mind, request.node)[1]
+                if not refusal:
+                    monitor.report_event(DeathConfirmed(request.node))
                 text = refusal or f"node {request.node} counts as dead from now on"
                 return MonitorReply(ok=not refusal, text=text)
             case GiveOrder():

@@ -21,9 +21,6 @@ from typing import Self
 import anyio
 from msgspec import Struct
 
-from mosha.clock import boottime
-from mosha.core.node import Node
-from mosha.core.shots import FenceOrder
 from mosha.formats.letters import whole
 from mosha.formats.settings import FencingMethod
 from mosha.host.log_stream import of_stderr
@@ -46,54 +43,6 @@ class Outcome(Struct, frozen=True):
     outcome: str
     method: str
     detail: str = ""
-
-
-class Duty:
-    """Carries out what the brain orders, one task for each victim.
-
-    `settle` is called after each fact, so that its consequences leave the brain.
-    """
-
-    def __init__(
-        self,
-        node: Node,
-        methods: Sequence[FencingMethod],
-        stomith: Stomith | None,
-        settle: Callable[[], None],
-    ) -> None:
-        self.methods = methods
-        self._node = node
-        self._stomith = stomith
-        self._settle = settle
-        self._wanted = asyncio.Event()
-
-    def wake(self) -> None:
-        """Let the brain be asked again: something has changed."""
-        self._wanted.set()
-
-    async def run(self) -> None:
-        """Ask for orders whenever something changed or a delay has passed."""
-        async with anyio.create_task_group() as tasks:
-            while True:
-                self._wanted.clear()
-                orders, again = self._node.fence_orders(boottime())
-                for order in orders:
-                    tasks.start_soon(self._carry_out, order, name=f"fence {order.node}")
-                if orders:
-                    self._settle()
-                with anyio.move_on_after(max(0.0, again - boottime())):
-                    await self._wanted.wait()
-
-    async def _carry_out(self, order: FenceOrder) -> None:
-        outcome = await shoot(order.node, self.methods, self._stomith)
-        self._node.shot(
-            order,
-            outcome=outcome.outcome,
-            method=outcome.method,
-            detail=outcome.detail,
-            now=boottime(),
-        )
-        self._settle()
 
 
 async def shoot(

@@ -28,7 +28,7 @@ from mosha.clock import boottime
 from mosha.core.timing import Timing
 from mosha.host.mounts import Mounts, file_system_at, read_mounts
 from mosha.monitor.mfs import CLSTAT, CLTAB, HACTL, is_temporary
-from mosha.monitor.readers import WatchMode
+from mosha.monitor.reader import WatchMode
 from mosha.monitor.waking import set_within
 from mosha.monitor.watch_source import Batch, MakeSource, source_here
 from mosha.monitor.workers import HungError, Worker

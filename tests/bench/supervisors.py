@@ -15,7 +15,8 @@ import msgspec
 from mosha.clock import boottime
 from mosha.control.address import answers
 from mosha.control.calls import call
-from mosha.control.protocol import Hello, Reply, Shutdown, Tell
+from mosha.control.protocol import Hello, Reply, Shutdown
+from mosha.core.tell import Tell
 from tests.bench import floor_supervisor
 from tests.waiting import wait_until
 

@@ -22,7 +22,7 @@ from mosha.cli.clinit import (
     _with_variables,
     clstat_of,
 )
-from mosha.control.protocol import Tell
+from mosha.core.tell import Tell
 from mosha.errors import HostError
 from tests.waiting import wait_until
 

@@ -19,16 +19,16 @@ from mosha.control.calls import call
 from mosha.control.protocol import (
     Ask,
     ClinitRequest,
-    GroupReport,
     Hello,
     Reply,
     Reread,
     Shutdown,
     Subscribe,
-    Tell,
     Update,
 )
 from mosha.core.entries import EntryReport
+from mosha.core.group_report import GroupReport
+from mosha.core.tell import Tell
 from mosha.errors import HostError
 from mosha.host import proc
 from tests.clinit import run

@@ -22,10 +22,11 @@ from mosha.clinit.systemd import herald
 from mosha.clinit.table import Reading, TableFile
 from mosha.clinit.turns import SLICE_S, Turns
 from mosha.clock import boottime
-from mosha.control.protocol import GroupReport, Lease, Reply, Subscribe
+from mosha.control.protocol import Lease, Reply, Subscribe
 from mosha.control.server import Client
-from mosha.core.group import Told
+from mosha.core.group_report import GroupReport
 from mosha.core.status import GroupState
+from mosha.core.tell import Tell
 from mosha.notify import Notifier
 from tests.clinit.test_monitors import burn, client_of, engine_of
 from tests.clinit.test_session_boxes import Few
@@ -180,7 +181,7 @@ async def test_the_watchdog_is_fed_only_when_clinit_has_done_what_was_due(
         manager.bind(str(short_dir / "n"))
         async with engine_of(tmp_path / "s", 1, managed=False) as (engine, boxes, guarded):
             now = boottime()
-            engine.happen(Told("g0", "start", 1, "", now + 0.2, now + 0.2))
+            engine.happen(Tell("g0", "start", 1, "", now + 0.2, now + 0.2))
             boxes.fails = {"g0"}
             asyncio.get_running_loop().remove_reader(engine._alarm._fd)  # it is deaf
             with anyio.fail_after(LIMIT_S), pytest.raises(PermissionError):

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from mosha.clock import boottime
-from mosha.control.protocol import Tell
+from mosha.core.tell import Tell
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon
 from tests.waiting import wait_until
@@ -167,6 +167,6 @@ def test_a_managed_one_that_never_had_a_good_file_refuses(daemon: Daemon) -> Non
     daemon.write_cltab(DUPLICATE)
     daemon.start(managed=True)
     now = boottime()
-    reply = daemon.ask(Tell("g", "1", 1, now + 60, now + 90))
+    reply = daemon.ask(Tell("g", "1", 1, "", now + 60, now + 90))
     assert not reply.ok
     assert reply.text.startswith("entry has duplicate tag: a")

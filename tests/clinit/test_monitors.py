@@ -25,12 +25,14 @@ from mosha.clinit.requests import Requests
 from mosha.clinit.table import Reading, TableFile
 from mosha.clinit.turns import SLICE_S
 from mosha.clock import boottime
-from mosha.control.protocol import GroupReport, Message, Reply, Subscribe, Tell, Update
+from mosha.control.protocol import Message, Reply, Subscribe, Update
 from mosha.control.server import Client, ServerLimits
-from mosha.core.group import Deadlines, TimePassed, Told
+from mosha.core.group import Deadlines, TimePassed
+from mosha.core.group_report import GroupReport
 from mosha.core.process_events import Scope
 from mosha.core.supervisor import Leased, ShutdownAsked, Supervisor, TableRead
 from mosha.core.tables import Cltab, Entry, Mode
+from mosha.core.tell import Tell
 from tests.clinit.conftest import Start
 from tests.waiting import until
 
@@ -214,7 +216,7 @@ async def test_of_300_due_groups_each_is_killed_once_and_all_before_anything_els
     async with engine_of(tmp_path / "s", 300, managed=False) as (engine, boxes, guarded):
         now = boottime()
         for n in range(300):
-            engine.happen(Told(f"g{n}", "start", 1, "", now + 60, now + 90))
+            engine.happen(Tell(f"g{n}", "start", 1, "", now + 60, now + 90))
         await until(lambda: not engine._orders)
         changes: list[int] = []
         engine.on_change = lambda: changes.append(len(boxes.calls))
@@ -238,7 +240,7 @@ async def test_what_many_orders_put_off_is_done_in_order_and_leaves_others_their
         engine.on_change = lambda: burn(2 * SLICE_S)
         asyncio.get_running_loop().call_soon(boxes.calls.append, "another's turn")
         for n in range(10):
-            told = engine.happen(Told(f"g{n}", "stop", 1))
+            told = engine.happen(Tell(f"g{n}", "stop", 1))
             assert told is not None
             assert told.ok
         assert engine._orders
@@ -255,11 +257,11 @@ async def test_a_kill_comes_before_what_was_put_off_and_takes_all_of_it_along(
         engine.on_change = lambda: burn(2 * SLICE_S)
         now = boottime()
         for n in range(5):
-            engine.happen(Told(f"g{n}", "start", 1, "", now + 60, now + 90))
+            engine.happen(Tell(f"g{n}", "start", 1, "", now + 60, now + 90))
         assert engine._orders
         boxes.calls.clear()
         engine.on_change = lambda: boxes.calls.append("shown")
-        engine.happen(Told("g3", "stop", 1, "", now - 2, now - 1))
+        engine.happen(Tell("g3", "stop", 1, "", now - 2, now - 1))
         assert boxes.calls[0] == "kill g3"
         assert boxes.calls.count("shown") > 5
         assert not engine._orders
@@ -271,8 +273,8 @@ async def test_no_report_that_was_put_off_takes_a_listener_back(
     async with engine_of(tmp_path / "s", 5, managed=False) as (engine, _, __):
         engine.on_change = lambda: burn(2 * SLICE_S)
         for n in range(5):
-            engine.happen(Told(f"g{n}", "stop", 1))
-        engine.happen(Told("g4", "start", 2))
+            engine.happen(Tell(f"g{n}", "stop", 1))
+        engine.happen(Tell("g4", "start", 2))
         assert engine._orders
         ours, theirs = socket.socketpair()
         reader, _writer = await asyncio.open_unix_connection(sock=ours)
@@ -297,7 +299,7 @@ async def test_that_one_group_cannot_be_killed_spares_no_other_and_ends_clinit(
     async with engine_of(tmp_path / "s", 3, managed=False) as (engine, boxes, guarded):
         now = boottime()
         for n in range(3):
-            engine.happen(Told(f"g{n}", "start", 1, "", now + 60, now + 90))
+            engine.happen(Tell(f"g{n}", "start", 1, "", now + 60, now + 90))
         boxes.fails = {"g0", "g1", "g2"}
         past = Deadlines(now - 2, now - 1)
         engine.happen(Leased({f"g{n}": (1, past) for n in range(3)}))
@@ -315,7 +317,7 @@ async def test_a_report_that_fails_keeps_no_order_from_being_carried_out(tmp_pat
 
         engine.on_change = fail
         for n in range(2):
-            answer = engine.happen(Told(f"g{n}", "start"))
+            answer = engine.happen(Tell(f"g{n}", "start"))
             assert answer is not None
             assert answer.ok
         assert {line.level for line in engine.lines().values()} == {"start"}
@@ -328,7 +330,7 @@ async def test_who_asks_for_everything_hears_of_a_halt_and_of_missing_cgroups(
     async with engine_of(tmp_path / "s", 1, managed=True) as (engine, boxes, _):
         assert (engine.full_update(()).halting, engine.full_update(()).no_cgroups) == (False, "")
         boxes.no_cgroups = "Read-only file system"
-        engine.happen(Told("g0", "stop"))
+        engine.happen(Tell("g0", "stop"))
         engine.happen(ShutdownAsked())
         update = engine.full_update(())
         assert (update.halting, update.no_cgroups) == (True, "Read-only file system")
@@ -350,7 +352,7 @@ async def test_the_pipes_of_a_group_that_is_gone_are_closed(tmp_path: Path) -> N
         ends = [os.pipe() for _ in range(2)]
         loop._output.follow(1, ends[0][0], ends[1][0])
         # Somebody else has got hold of the other ends.
-        engine.happen(Told("g0", "stop"))
+        engine.happen(Tell("g0", "stop"))
         engine.happen(TableRead(Cltab(())))
         await until(lambda: not engine.supervisor.units)
         assert not loop._output.open

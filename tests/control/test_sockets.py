@@ -32,10 +32,10 @@ from mosha.control.protocol import (
     Reply,
     Shutdown,
     Subscribe,
-    Tell,
     Update,
 )
 from mosha.control.server import TURN_S, Client, Server, ServerLimits
+from mosha.core.tell import Tell
 from mosha.errors import HostError, UsageError
 from mosha.host.lock_file import alone_in
 from mosha.host.proc import is_stopped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mosha.core.life import Local
+from mosha.core.group_report import GroupReport
 from mosha.core.node import Node
 from mosha.core.seat import Seat
 from mosha.core.status import Stamp, Status, Term, Vote
@@ -17,7 +17,7 @@ FORMER = status(1, 900, votes={G: VOTE}, terms={G: Term(6, voted=5), "h": Term(3
 
 
 def born(
-    former: Status | None = None, *, boot: str = "boot", clinit: tuple[Local, ...] = ()
+    former: Status | None = None, *, boot: str = "boot", clinit: tuple[GroupReport, ...] = ()
 ) -> Story:
     """A story told from node 1, which has just started after this former life."""
     story = Story(wishes=hactl(Wish(G, "start", prefer=(1,)), Wish("h", "start")))

@@ -13,15 +13,16 @@ from typing import Any
 from msgspec.structs import replace
 
 from mosha.core.fencing import FencingRules
-from mosha.core.life import Local
+from mosha.core.group_report import GroupReport
 from mosha.core.memory import Memory
 from mosha.core.node import Node
 from mosha.core.quorum import Electorate, Policy
 from mosha.core.recovery import Birth
 from mosha.core.status import GroupState, Stamp, Status
 from mosha.core.tables import STOP_LEVEL, Hactl, Wish
+from mosha.core.tell import Tell
 from mosha.core.timing import Timing, derive
-from mosha.core.turn import Tell, Turn
+from mosha.core.turn import Turn
 
 TIMING = derive(10.0, ban_s=30.0, start_grace_s=20.0)
 """T 10 s, heartbeat 1 s, lease 6 s, stop budget 3 s, plan limit 3 s."""
@@ -37,10 +38,10 @@ def status(node: int, seq: int = 1, *, inc: int = INC, **said: Any) -> Status:
     return Status(node=node, inc=inc, run="run", boot="boot", seq=seq, **said)
 
 
-def local(level: str, state: GroupState = GroupState.DONE, **more: Any) -> Local:
+def local(level: str, state: GroupState = GroupState.DONE, **more: Any) -> GroupReport:
     """Group `g` as clinit reports it: arrived at `level` with one process, unless said."""
     alive = 0 if level == STOP_LEVEL and state is GroupState.DONE else 1
-    return replace(Local(G, level, state, wanted=level, alive=alive), **more)
+    return replace(GroupReport(G, level, state, wanted=level, alive=alive), **more)
 
 
 def hactl(*wishes: Wish) -> Hactl:
@@ -100,7 +101,7 @@ class Story:
         self.nodes: dict[int, Node] = {}
         self.files: dict[int, Status] = {}
         self.memories: dict[int, Memory] = {}
-        self.clinits: dict[int, dict[str, Local]] = {}
+        self.clinits: dict[int, dict[str, GroupReport]] = {}
         self.cuts: set[tuple[int, int]] = set()
         self.fails: dict[tuple[int, str], str] = {}
         self._heartbeats: dict[int, float] = {}
@@ -189,7 +190,7 @@ class Story:
         gone = tell.level == STOP_LEVEL
         self.show(
             node,
-            Local(
+            GroupReport(
                 group=tell.group,
                 level=tell.level,
                 state=GroupState.FAILED if word else GroupState.DONE,
@@ -202,7 +203,7 @@ class Story:
             ),
         )
 
-    def show(self, node: int, shown: Local) -> None:
+    def show(self, node: int, shown: GroupReport) -> None:
         """Let clinit report a group."""
         self.clinits[node][shown.group] = shown
         if node in self.nodes:

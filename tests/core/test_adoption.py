@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mosha.core.life import Local
+from mosha.core.group_report import GroupReport
 from mosha.core.seat import NEVER
 from mosha.core.status import GroupLine, GroupState, Stamp, Status, Term, Vote
 from mosha.core.tables import Wish
@@ -49,7 +49,7 @@ ADOPTIONS = [
     ids=[row[0] for row in ADOPTIONS],
 )
 def test_c7_a_restarted_monitor_takes_over_the_claim_of_what_runs(
-    *, shown: Local, former: Status | None, claim: int | None, granted: bool
+    *, shown: GroupReport, former: Status | None, claim: int | None, granted: bool
 ) -> None:
     story = born(former, clinit=(shown,))
     assert seat(story).claim == claim
@@ -93,7 +93,7 @@ def test_c7_without_its_clstat_the_monitor_still_keeps_what_runs() -> None:
         (local("start", term=0), "runs unclaimed"),
     ],
 )
-def test_c7_what_may_not_go_on_is_stopped(shown: Local, row: str) -> None:
+def test_c7_what_may_not_go_on_is_stopped(shown: GroupReport, row: str) -> None:
     story = born(clinit=(shown,))
     turn = story.turn(1)
     assert turn.row is not None

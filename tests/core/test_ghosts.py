@@ -7,7 +7,7 @@ import pytest
 from mosha.core.node import Node
 from mosha.core.status import GroupState, Status
 from mosha.core.tables import STOP_LEVEL
-from mosha.core.turn import Tell
+from mosha.core.tell import Tell
 from tests.core.owner import D, L, at, brain, running, says, seat
 from tests.core.story import G, Story, local
 

@@ -21,17 +21,17 @@ from mosha.core.group import (
     Renewed,
     Shown,
     TimePassed,
-    Told,
     advance,
 )
 from mosha.core.group_table import ASKS, TABLE, Order, Trigger
 from mosha.core.ladder import Limits
 from mosha.core.status import GroupState
+from mosha.core.tell import Tell
 from mosha.errors import BugError
 
 LIMITS = Limits()
-TOLD = Told("g", "1")
-STOP = Told("g", "stop")
+TOLD = Tell("g", "1")
+STOP = Tell("g", "stop")
 DONE = Judged(GroupState.DONE)
 
 
@@ -88,7 +88,7 @@ def test_an_answer_that_comes_twice_counts_once() -> None:
 
 
 def test_a_lapse_tells_which_deadline_passed() -> None:
-    told = Told("g", "1", stop_at=110, kill_at=120)
+    told = Tell("g", "1", stop_at=110, kill_at=120)
     group = after(Group("g"), told, EntriesStarted(), DONE)
     group, effects = advance(group, TimePassed(), 125.0, LIMITS)
     assert LeaseEnded("g", "kill_at", late_s=5.0) in effects
@@ -97,35 +97,35 @@ def test_a_lapse_tells_which_deadline_passed() -> None:
 
 
 def test_an_early_alarm_changes_nothing() -> None:
-    told = Told("g", "1", stop_at=110, kill_at=120)
+    told = Tell("g", "1", stop_at=110, kill_at=120)
     group = after(Group("g"), told, EntriesStarted(), DONE)
     assert after(group, TimePassed(), now=109.9) == group
 
 
 def test_a_renewal_for_a_killed_group_is_too_late() -> None:
-    told = Told("g", "1", term=3, stop_at=110, kill_at=120)
+    told = Tell("g", "1", term=3, stop_at=110, kill_at=120)
     group = after(after(Group("g"), told), TimePassed(), now=125.0)
     assert after(group, Renewed(3, Deadlines(200, 230))) == group
 
 
 def test_a_tell_that_had_to_wait_does_not_take_back_what_was_renewed_under_its_claim() -> None:
-    group = after(Group("g"), Told("g", "plan", 7), Renewed(7, Deadlines(120.0, 130.0)))
-    late = after(group, Told("g", "start", 7, "1", 110.0, 125.0))
+    group = after(Group("g"), Tell("g", "plan", 7), Renewed(7, Deadlines(120.0, 130.0)))
+    late = after(group, Tell("g", "start", 7, "1", 110.0, 125.0))
     assert late.deadlines == Deadlines(120.0, 130.0)
-    later = after(group, Told("g", "start", 7, "1", 121.0, 131.0))
+    later = after(group, Tell("g", "start", 7, "1", 121.0, 131.0))
     assert later.deadlines == Deadlines(121.0, 131.0)
 
 
 def test_a_tell_of_another_claim_or_of_stop_brings_its_own_deadlines() -> None:
-    group = after(Group("g"), Told("g", "start", 7, "1", 120.0, 130.0))
-    for tell in (Told("g", "start", 8, "1", 110.0, 125.0), Told("g", "stop", 7, "1", 110.0, 125.0)):
+    group = after(Group("g"), Tell("g", "start", 7, "1", 120.0, 130.0))
+    for tell in (Tell("g", "start", 8, "1", 110.0, 125.0), Tell("g", "stop", 7, "1", 110.0, 125.0)):
         assert after(group, tell).deadlines == Deadlines(110.0, 125.0)
 
 
 def test_no_order_of_events_that_keeps_the_promises_is_a_bug() -> None:
     """The one who holds the entries promises: each report fits what he was asked for."""
     outside = (
-        *(TOLD, STOP, Told("g", "2", 1, "", 90, 110), HaltAsked("shutdown"), TimePassed()),
+        *(TOLD, STOP, Tell("g", "2", 1, "", 90, 110), HaltAsked("shutdown"), TimePassed()),
         *(GroupEmptied("g", 0), Renewed(1, Deadlines(300, 330))),
     )
     seen: set[object] = set()
@@ -134,7 +134,7 @@ def test_no_order_of_events_that_keeps_the_promises_is_a_bug() -> None:
         group = queue.pop()
         events = [*outside, *promised(group)]
         if group.state is GroupState.HALTING:
-            events = [event for event in events if not isinstance(event, Told)]
+            events = [event for event in events if not isinstance(event, Tell)]
         for event, now in itertools.product(events, (100.0, 1000.0)):
             if group.state is GroupState.DUMPING and event not in promised(group):
                 continue

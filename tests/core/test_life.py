@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mosha.core.life import ABSENT, ROWS, Do, Facts, Local, decide
+from mosha.core.group_report import ABSENT, GroupReport
+from mosha.core.life import ROWS, Do, Facts, decide
 from mosha.core.status import GroupState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
 from tests.core.story import local
@@ -32,7 +33,7 @@ STARTING, DONE, PASSED, FAILED, STOPPING = (
 )
 
 
-def facts(shown: Local = ABSENT, **said: Any) -> Facts:
+def facts(shown: GroupReport = ABSENT, **said: Any) -> Facts:
     """What a turn looks at: an unclaimed group that is wanted at `start`, unless said."""
     given = Facts(local=shown, wanted="start", claimed=False, granted=False, proven=False)
     return replace(given, **said)
@@ -215,22 +216,22 @@ WANTED = (STOP_LEVEL, PLAN_LEVEL, "start")
 
 
 @cache
-def locals_all() -> tuple[Local, ...]:
+def locals_all() -> tuple[GroupReport, ...]:
     """Everything clinit can report: levels, states, wishes, alive or not; or nothing."""
     return (
         ABSENT,
         *(
-            Local("g", level, state, wanted, alive=alive)
+            GroupReport("g", level, state, wanted, alive=alive)
             for level, state, wanted, alive in product(LEVELS, GroupState, LEVELS, (0, 1))
         ),
     )
 
 
 @cache
-def locals_unlike() -> tuple[Local, ...]:
+def locals_unlike() -> tuple[GroupReport, ...]:
     """One of each kind of local that differ in anything a row looks at."""
 
-    def kind(shown: Local) -> tuple[object, ...]:
+    def kind(shown: GroupReport) -> tuple[object, ...]:
         settled, failed = shown.settled, shown.state is FAILED
         return shown.level, shown.wanted, shown.present, settled, failed, shown == ABSENT
 
@@ -385,7 +386,7 @@ PRESENT = [
 
 @pytest.mark.parametrize(("shown", "present"), PRESENT)
 def test_h3_1_a_group_is_here_unless_it_is_configured_or_stopped_and_nothing_lives(
-    *, shown: Local, present: bool
+    *, shown: GroupReport, present: bool
 ) -> None:
     assert shown.present == present
 

@@ -108,8 +108,9 @@ def test_a_move_to_a_node_that_cannot_run_it_comes_back() -> None:
 def test_cleanup_ends_bans_on_one_node_or_on_all() -> None:
     story, owner = running(Wish(G, "start", only=(1,)))
     assert owner == 1
-    assert orders.fail(story.nodes[1].mind, G, "no answer", story.now) == ""
-    assert "does not run on node 2" in orders.fail(story.nodes[2].mind, G, "x", story.now)
+    assert orders.fail_refusal(story.nodes[1].mind, G) == ""
+    assert "does not run on node 2" in orders.fail_refusal(story.nodes[2].mind, G)
+    orders.fail(story.nodes[1].mind, G, "no answer", story.now)
     moment_s = TIMING.ban_s / 4
     story.live(moment_s)
     assert story.at_home() == []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mosha.core.group import Deadlines, GroupEmptied, Shown, TimePassed, Told
+from mosha.core.group import Deadlines, GroupEmptied, Shown, TimePassed
 from mosha.core.process_events import Exit, Exited, Signal
 from mosha.core.status import GroupState
 from mosha.core.supervisor import (
@@ -19,6 +19,7 @@ from mosha.core.supervisor import (
     step,
 )
 from mosha.core.tables import Cltab
+from mosha.core.tell import Tell
 from mosha.core.unit import Launch
 from tests.core.unit_world import entry
 
@@ -74,27 +75,27 @@ class Story:
 
 def test_the_answers_to_a_tell_are_the_originals_c4_1_c4_13() -> None:
     story = Story(G)
-    assert story.happens(Told("g", "1")).answer == Answer(ok=True, text="level transition started")
-    assert story.happens(Told("x", "1")).answer == Answer(ok=False, text="no such group: x")
+    assert story.happens(Tell("g", "1")).answer == Answer(ok=True, text="level transition started")
+    assert story.happens(Tell("x", "1")).answer == Answer(ok=False, text="no such group: x")
     assert "x" not in story.supervisor.units
 
 
 def test_groups_are_independent_c4_10_c5_6() -> None:
-    story = Story(G, H).happens(Told("g", "1"), Told("h", "1"))
+    story = Story(G, H).happens(Tell("g", "1"), Tell("h", "1"))
     assert story.started == ["a", "b"]
-    story.happens(table("g:a:1:respawn:y", "h:b:1:respawn:y"), Told("g", "1"))
+    story.happens(table("g:a:1:respawn:y", "h:b:1:respawn:y"), Tell("g", "1"))
     assert story.signalled == ["a"]
     assert story.line("h") == "1 DONE"
 
 
 def test_a_new_table_alone_moves_nothing_that_is_still_in_it_c1_16() -> None:
-    story = Story(G).happens(Told("g", "1"), table("g:a:1:respawn:y", H))
+    story = Story(G).happens(Tell("g", "1"), table("g:a:1:respawn:y", H))
     assert story.signalled == []
     assert story.line("g") == "1 DONE"
 
 
 def test_a_removed_group_ends_in_an_orderly_way_and_is_gone_c5_4() -> None:
-    story = Story(G, H).happens(Told("g", "1")).happens(table(H))
+    story = Story(G, H).happens(Tell("g", "1")).happens(table(H))
     assert story.signalled == ["a"]
     assert story.line("g") == "1 HALTING"
     story.ends("g", "a").empties("g")
@@ -103,7 +104,7 @@ def test_a_removed_group_ends_in_an_orderly_way_and_is_gone_c5_4() -> None:
 
 
 def test_a_removed_group_that_comes_back_starts_from_nothing_c5_4() -> None:
-    story = Story(G).happens(Told("g", "1")).happens(table(H), table(G), Told("g", "1"))
+    story = Story(G).happens(Tell("g", "1")).happens(table(H), table(G), Tell("g", "1"))
     assert story.answer.ok
     assert story.started == []
     story.ends("g", "a")
@@ -114,17 +115,17 @@ def test_a_removed_group_that_comes_back_starts_from_nothing_c5_4() -> None:
 
 
 def test_a_group_removed_again_forgets_that_it_was_told() -> None:
-    story = Story(G).happens(Told("g", "1")).happens(table(H), table(G), Told("g", "1"), table(H))
+    story = Story(G).happens(Tell("g", "1")).happens(table(H), table(G), Tell("g", "1"), table(H))
     story.ends("g", "a").empties("g")
     assert story.started == []
     assert "g" not in story.supervisor.units
 
 
 def test_a_shutdown_halts_all_groups_and_refuses_tells_c8_3_c4_21() -> None:
-    story = Story(G, H).happens(Told("g", "1"), Told("h", "1")).happens(ShutdownAsked())
+    story = Story(G, H).happens(Tell("g", "1"), Tell("h", "1")).happens(ShutdownAsked())
     assert story.answer == Answer(ok=True, text="all groups halting")
     assert story.signalled == ["a", "b"]
-    assert story.happens(Told("g", "2")).answer == Answer(ok=False, text="all groups halting")
+    assert story.happens(Tell("g", "2")).answer == Answer(ok=False, text="all groups halting")
     story.ends("g", "a").empties("g")
     assert story.line("g") == "1 CONFIGURED"
     assert Halted() not in story.effects
@@ -137,18 +138,18 @@ def test_a_shutdown_without_groups_is_over_at_once_c8_3() -> None:
 
 
 def test_a_removed_group_that_is_ending_obeys_a_stop_and_nothing_else() -> None:
-    story = Story(G).happens(Told("g", "1")).happens(table(H))
-    assert story.happens(Told("g", "stop")).answer.ok
+    story = Story(G).happens(Tell("g", "1")).happens(table(H))
+    assert story.happens(Tell("g", "stop")).answer.ok
     assert story.line("g") == "1 HALTING"
-    assert not story.happens(Told("g", "1")).answer.ok
+    assert not story.happens(Tell("g", "1")).answer.ok
     story.ends("g", "a").empties("g")
-    assert not story.happens(Told("g", "stop")).answer.ok
-    back = Story(G).happens(Told("g", "1")).happens(table(H), table(G), Told("g", "1"), table(H))
-    assert back.happens(Told("g", "stop"), table(G)).ends("g", "a").empties("g").started == []
+    assert not story.happens(Tell("g", "stop")).answer.ok
+    back = Story(G).happens(Tell("g", "1")).happens(table(H), table(G), Tell("g", "1"), table(H))
+    assert back.happens(Tell("g", "stop"), table(G)).ends("g", "a").empties("g").started == []
 
 
 def test_a_shutdown_while_a_group_is_being_removed_waits_for_it() -> None:
-    story = Story(G).happens(Told("g", "1")).happens(table(H)).happens(ShutdownAsked())
+    story = Story(G).happens(Tell("g", "1")).happens(table(H)).happens(ShutdownAsked())
     assert Halted() not in story.effects
     story.ends("g", "a").empties("g")
     assert story.effects[-2:] == (Gone("g"), Halted())
@@ -160,14 +161,14 @@ def test_events_of_groups_and_entries_that_are_gone_are_late() -> None:
     assert (
         story.happens(late, GroupEmptied("g", 1), Leased({"g": (1, Deadlines(1, 2))})).effects == ()
     )
-    story.happens(Told("g", "1")).happens(EntryEvent("g", "zz", Exited(1, Exit(0))))
+    story.happens(Tell("g", "1")).happens(EntryEvent("g", "zz", Exited(1, Exit(0))))
     assert story.effects == ()
 
 
 def test_leases_are_renewed_for_many_groups_at_once() -> None:
     story = Story(G, H)
     for name in ("g", "h"):
-        story.happens(Told(name, "1", 1, "", 130, 160))
+        story.happens(Tell(name, "1", 1, "", 130, 160))
     story.happens(Leased({"g": (1, Deadlines(200, 230)), "h": (2, Deadlines(200, 230))}))
     assert story.supervisor.due == 130
     story.now = 131
@@ -178,5 +179,5 @@ def test_leases_are_renewed_for_many_groups_at_once() -> None:
 
 
 def test_the_next_due_is_the_earliest_of_all() -> None:
-    story = Story(G, H).happens(Told("h", "1"), Told("h", "2"))
+    story = Story(G, H).happens(Tell("h", "1"), Tell("h", "2"))
     assert story.supervisor.due == 105

@@ -16,11 +16,12 @@ from msgspec.structs import replace
 from mosha.core import process_events
 from mosha.core import supervisor as sup
 from mosha.core import unit as units
-from mosha.core.group import Deadlines, GroupEmptied, TimePassed, Told
+from mosha.core.group import Deadlines, GroupEmptied, TimePassed
 from mosha.core.process_events import Emptied, Exit, Exited, Spawned
 from mosha.core.status import GroupState
 from mosha.core.supervisor import Answer, EntryEvent, Gone, Halted, Leased, Supervisor, step
 from mosha.core.tables import Cltab
+from mosha.core.tell import Tell
 from tests.core.unit_world import entry
 
 pytestmark = pytest.mark.xdist_group("supervisor")  # all orders are gone through once
@@ -108,8 +109,8 @@ def moves(world: World) -> Iterator[tuple[str, World]]:
     """Yield everything that can happen next."""
     now = world.now
     for group, level in (("g", "1"), ("g", "stop"), ("h", "1"), ("h", "stop"), ("no", "1")):
-        yield f"tell {group} {level}", world.happens(Told(group, level))
-    yield "lease g", world.happens(Told("g", "1", 1, "", now + 30, now + 60))
+        yield f"tell {group} {level}", world.happens(Tell(group, level))
+    yield "lease g", world.happens(Tell("g", "1", 1, "", now + 30, now + 60))
     yield "renew g", world.happens(Leased({"g": (1, Deadlines(now + 90, now + 120))}))
     for name in TABLES:
         if name != world.table:

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from mosha.core.group import Deadlines, Renewed, Told
+from mosha.core.group import Deadlines, Renewed
 from mosha.core.process_events import Scope, Signal
 from mosha.core.process_table import LIVE, ProcessState
 from mosha.core.status import GroupState
 from mosha.core.tables import STOP_LEVEL, Mode
+from mosha.core.tell import Tell
 from mosha.core.unit import Launch
 from tests.core.unit_world import (
     World,
@@ -545,7 +546,7 @@ def test_a_signal_for_leftovers_names_their_session_only() -> None:
 
 def owned(world: World, level: str, term: int) -> World:
     """Tell as a monitor does: with a term; `plan` and `stop` have no deadlines."""
-    return world.order(Told("g", level, term))
+    return world.order(Tell("g", level, term))
 
 
 def test_a_claim_that_is_withdrawn_from_an_empty_plan_runs_no_stop_entries() -> None:

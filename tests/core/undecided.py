@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from mosha.core.life import Facts, Local
+from mosha.core.group_report import GroupReport
+from mosha.core.life import Facts
 
 FLAGS = tuple(name for name, kind in Facts.__annotations__.items() if kind == "bool")
 
@@ -17,7 +18,9 @@ FLAGS = tuple(name for name, kind in Facts.__annotations__.items() if kind == "b
 class Undecided:
     """Facts of which only `local`, `wanted` and `told` are given; see `ways`."""
 
-    def __init__(self, local: Local, wanted: str, told: str, path: list[tuple[str, bool]]) -> None:
+    def __init__(
+        self, local: GroupReport, wanted: str, told: str, path: list[tuple[str, bool]]
+    ) -> None:
         self.local = local
         self.wanted = wanted
         self.told = told
@@ -52,7 +55,7 @@ for _name, _property in vars(Facts).items():
         setattr(Undecided, _name, _property)
 
 
-def ways(local: Local, wanted: str, told: str) -> Iterator[tuple[Facts, Undecided]]:
+def ways(local: GroupReport, wanted: str, told: str) -> Iterator[tuple[Facts, Undecided]]:
     """Return facts to look at, again and again, until all has been seen that can be.
 
     The same facts twice: as what they stand for, and as what they are.

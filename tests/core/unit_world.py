@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from mosha.core import group as groups
 from mosha.core import process_events
 from mosha.core import unit as units
-from mosha.core.group import Group, GroupEmptied, HaltAsked, Shown, Told
+from mosha.core.group import Group, GroupEmptied, HaltAsked, Shown
 from mosha.core.ladder import Limits
 from mosha.core.process_events import (
     Emptied,
@@ -30,6 +30,7 @@ from mosha.core.process_events import (
 )
 from mosha.core.status import GroupState
 from mosha.core.tables import Entry, Mode
+from mosha.core.tell import Tell
 from mosha.core.unit import KillEverything, Launch, SignalLeft, Unit, WatchLeft
 from mosha.formats.entry_options import read_mode
 
@@ -75,13 +76,13 @@ class World(Struct, frozen=True):
         return self.alive.get(tag, NOTHING)
 
     def tell(self, level: str, entries: tuple[Entry, ...] | None = None) -> World:
-        return self.order(Told(self.unit.group.name, level), entries)
+        return self.order(Tell(self.unit.group.name, level), entries)
 
     def lease(self, level: str, term: int, stop_at: float, kill_at: float) -> World:
-        told = Told(self.unit.group.name, level, term, "", stop_at, kill_at)
+        told = Tell(self.unit.group.name, level, term, "", stop_at, kill_at)
         return self.order(told)
 
-    def order(self, told: Told, entries: tuple[Entry, ...] | None = None) -> World:
+    def order(self, told: Tell, entries: tuple[Entry, ...] | None = None) -> World:
         entries = self.unit.entries if entries is None else entries
         return self._after(units.tell(self.unit, told, entries, self.now, LIMITS))
 

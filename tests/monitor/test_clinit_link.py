@@ -15,11 +15,9 @@ import anyio
 import pytest
 
 from mosha.clock import boottime
-from mosha.control.protocol import (
-    Reply,
-    Tell,
-)
+from mosha.control.protocol import Reply
 from mosha.core.node import Renewal
+from mosha.core.tell import Tell
 from tests.monitor.tied import CLTAB, ROOT, SHORT_S, STEP_S, Place, Tied, place_in
 from tests.waiting import until
 

@@ -40,7 +40,8 @@ def test_each_note_becomes_one_line_with_its_fields() -> None:
     story.nodes[1].take_notes()
     story.now += TIMING.timeout_s + 1
     story.miss(1, 3)
-    notes.write(cast("FilteringBoundLogger", log), story.nodes[1].take_notes())
+    (note,) = story.nodes[1].take_notes()
+    notes.write(cast("FilteringBoundLogger", log), note)
     (call,) = log.calls
     assert call.method_name == "warning"
     assert call.args == ("peer_changed",)

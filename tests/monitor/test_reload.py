@@ -57,7 +57,7 @@ def test_new_fencing_methods_are_in_force_at_once(monitor: Monitor, change: Chan
     assert not monitor.node.mind.fencing.required
     change(fencing=Fencing(methods=(COMMAND,)))
     assert reload(monitor) == "in force now: fencing"
-    assert monitor.fencing.methods == (COMMAND,)
+    assert monitor.settings.fencing.methods == (COMMAND,)
     assert monitor.node.mind.fencing.required
 
 

@@ -10,9 +10,9 @@ import jsonschema
 import pytest
 from msgspec.structs import replace
 
-from mosha.control.protocol import GroupReport
 from mosha.core import orders
 from mosha.core.entries import EntryReport
+from mosha.core.group_report import GroupReport
 from mosha.core.problems import ProblemKind
 from mosha.core.quorum import Electorate, Policy
 from mosha.core.status import (

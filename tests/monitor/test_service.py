@@ -24,6 +24,7 @@ from mosha.control.protocol import (
     Reload,
     SetWish,
 )
+from mosha.core import leaving
 from mosha.core.ballot import Ballot
 from mosha.core.seat import Way
 from mosha.core.status import NodeState, Verb, Vote
@@ -32,7 +33,6 @@ from mosha.errors import HostError, UsageError
 from mosha.formats.clstat import parse_clstat
 from mosha.formats.hastat import Report, parse_hastat
 from mosha.formats.settings import Settings
-from mosha.monitor import clinit_link
 from mosha.monitor.answers import answer, places
 from mosha.monitor.replicate import Done
 from mosha.monitor.service import FOLLOW_EVERY_S, STRANDED
@@ -268,7 +268,7 @@ async def test_two_who_ask_to_leave_are_both_answered(house: House) -> None:
 async def test_who_leaves_does_not_wait_for_ever_for_a_clinit_that_is_gone(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clinit_link, "LEAVE_WITHOUT_S", 0.2)
+    monkeypatch.setattr(leaving, "WITHOUT_CLINIT_S", 0.2)
     monitor = house.monitor
     monitor.clinit._starts = False  # systemd does, but not while it stops the monitor
     os.kill(monitor.clinit.pid, signal.SIGKILL)

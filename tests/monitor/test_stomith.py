@@ -13,14 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from mosha.clock import boottime
-from mosha.core.fencing import FencingRules
-from mosha.core.peers import Standing
-from mosha.core.status import Stamp
 from mosha.formats.settings import FencingMethod, settings_from
 from mosha.host.log_stream import of_stderr
-from mosha.monitor.stomith import OUTPUT_MAX_BYTES, Duty, Outcome, Stomith, shoot
-from tests.core.story import INC, TIMING, Story, one_of_three, status
+from mosha.monitor.stomith import OUTPUT_MAX_BYTES, Outcome, Stomith, shoot
+from tests.core.story import TIMING
 from tests.waiting import until
 
 LONG_S = 30.0
@@ -338,56 +334,6 @@ async def test_all_failures_are_told(script: Script) -> None:
 
 async def test_without_any_method_a_shot_fails() -> None:
     assert (await shoot(7, [])).outcome == "failed"
-
-
-# --- the duty: what the brain orders is carried out ---------------------------------------
-
-
-def turns_stale(story: Story, *, inc: int, seq: int) -> None:
-    """Let node 1 have heard node 3 long ago, by the real clock, and node 2 just now."""
-    echo = {1: Stamp(INC, 1)}
-    story.now = boottime() - LONG_AGO_S
-    story.hear(1, status(3, seq, inc=inc, seen=echo))
-    story.now = boottime()
-    story.hear(1, status(2, seq, seen=echo))
-    story.miss(1, 3)
-
-
-@pytest.fixture
-async def duty() -> AsyncIterator[tuple[Story, Duty, list[int]]]:
-    """A duty that runs; the list gets a number for each time its consequences were settled."""
-    story = one_of_three(rules=FencingRules(required=True), now=boottime() - 2 * LONG_AGO_S)
-    turns_stale(story, inc=INC, seq=2)
-    settled: list[int] = []
-    made = Duty(story.nodes[1], [PRINT], None, lambda: settled.append(len(settled)))
-    task = asyncio.ensure_future(made.run())
-    yield story, made, settled
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-async def test_a_duty_shoots_what_the_brain_orders_and_tells_it_the_outcome(
-    duty: tuple[Story, Duty, list[int]], capfd: pytest.CaptureFixture[str]
-) -> None:
-    story, _, settled = duty
-    shots = story.nodes[1].mind.shots
-    await until(lambda: 3 in shots and shots[3].outcome == "no receipt")
-    await until(lambda: of_stderr().lines.idle)
-    assert capfd.readouterr().err == "STOMITH node 3\n"
-    assert len(settled) == 2  # the order, and its end
-
-
-async def test_a_duty_asks_again_when_it_is_woken(
-    duty: tuple[Story, Duty, list[int]], script: Script
-) -> None:
-    story, made, _ = duty
-    shots = story.nodes[1].mind.shots
-    await until(lambda: 3 in shots and shots[3].outcome == "no receipt")
-    made.methods = [command(script("exit 0"))]  # as a reload does
-    turns_stale(story, inc=INC + 1, seq=3)
-    made.wake()
-    await until(lambda: story.nodes[1].mind.view.standing(3) is Standing.FENCED)
 
 
 async def test_a_failure_is_told_though_a_line_was_printed_before_it(script: Script) -> None:

@@ -20,7 +20,7 @@ from mosha.core.timing import Timing, derive
 from mosha.host.files import write_atomically
 from mosha.monitor import watch
 from mosha.monitor.mfs import Layout
-from mosha.monitor.readers import WatchMode
+from mosha.monitor.reader import WatchMode
 from mosha.monitor.watch import EAR, Watcher
 from mosha.monitor.watch_source import DirectSource, source_here
 from tests.monitor.trouble import mount, tmpfs, unmount

@@ -7,21 +7,6 @@ from tests.mutants.mutant import M, ShellMutant
 MONITOR: tuple[ShellMutant, ...] = (
     # --- the publisher ---
     M(
-        "C4: a lease counts from before the write",
-        "monitor/publisher.py",
-        "self._on_written(status, began)",
-        "self._on_written(status, boottime())",
-        "monitor/test_publisher.py::"
-        "test_c4_the_time_that_is_reported_lies_before_the_write_however_long_that_takes",
-    ),
-    M(
-        "V4: of the statuses that wait the last one is written",
-        "monitor/publisher.py",
-        "            (status, memory), self._next = self._next or (None, None), None\n",
-        "            status, memory = self._next or (None, None)\n",
-        "monitor/test_publisher.py::test_of_the_statuses_that_wait_the_last_one_is_written",
-    ),
-    M(
         "a namesake is noticed before each write",
         "monitor/publisher.py",
         "            set_back = self._check_own(stamp)\n",
@@ -53,41 +38,18 @@ MONITOR: tuple[ShellMutant, ...] = (
     ),
     # --- the readers ---
     M(
-        "O3: an attempt began before its read",
-        "monitor/readers.py",
-        "self._on_read(peer.node, peer.reading.status, began, boottime(), peer.reading.error)",
-        "self._on_read(\n            peer.node, peer.reading.status, (now := boottime()), now,"
-        " peer.reading.error\n        )",
-        "monitor/test_readers.py::test_o3_an_attempt_began_before_its_read_however_long_that_takes",
-    ),
-    M(
         "O3: an attempt that hangs is completed all the same",
-        "monitor/readers.py",
-        "            self._on_read(peer.node, None, began, ended, error)\n",
-        "",
-        "monitor/test_readers.py::"
-        "test_a_hung_peer_is_reported_each_heartbeat_and_costs_only_itself",
-    ),
-    M(
-        "O3: a timed look begins after its time",
-        "monitor/readers.py",
-        "if peer.timed_at is not None and began > peer.timed_at:",
-        "if peer.timed_at is not None:",
-        "monitor/test_readers.py::test_a_look_before_the_time_does_not_count_as_the_timed_one",
-    ),
-    M(
-        "a look while a read is under way is followed by another",
-        "monitor/readers.py",
-        "        peer.wanted = False\n",
-        "",
-        "monitor/test_readers.py::test_looks_add_up_to_one",
+        "monitor/reader.py",
+        "            return ReadFailed(peer.node, str(problem), hung=True)\n",
+        "            await anyio.sleep_forever()\n",
+        "monitor/test_reader.py::test_a_hung_peer_is_reported_each_time_and_costs_only_itself",
     ),
     M(
         "a status of another node is not taken for that of this one",
-        "monitor/readers.py",
+        "monitor/reader.py",
         "if status.node != node:",
         "if False:",
-        "monitor/test_readers.py::test_a_status_in_the_directory_of_another_node_is_not_taken",
+        "monitor/test_reader.py::test_a_status_in_the_directory_of_another_node_is_not_taken",
     ),
     M(
         "O3: a process that was stopped does not take its own pause for a hang",
@@ -106,11 +68,40 @@ MONITOR: tuple[ShellMutant, ...] = (
         "monitor/test_clinit_link.py::test_a_clinit_that_hangs_is_killed_and_started_again",
     ),
     M(
-        "no turn is taken while a tell is being carried out",
-        "monitor/groups.py",
-        "await self._carry_out(turn.tell)",
-        "_ = asyncio.ensure_future(self._carry_out(turn.tell))",
-        "monitor/test_groups.py::test_no_turn_is_taken_while_a_tell_is_being_carried_out",
+        "groups do not wait for each other",
+        "monitor/tells.py",
+        "        orders = self._orders.get(order.group)\n",
+        "        orders = next(iter(self._orders.values()), None)\n",
+        "monitor/test_tells.py::test_groups_do_not_wait_for_each_other_and_have_one_coroutine_each",
+    ),
+    M(
+        "a refusal of clinit is not taken for obedience",
+        "monitor/tells.py",
+        "reply is None or reply.ok else reply.text",
+        "True else reply.text",
+        "monitor/test_tells.py::"
+        "test_a_refusal_comes_with_its_reason_and_no_answer_is_none[reply0-no such group]",
+    ),
+    M(
+        "who is woken too early is woken again",
+        "monitor/runtime.py",
+        "        else:\n            self._clock.wake_at(self.agent.due)\n",
+        "",
+        "monitor/test_runtime.py::test_whoever_is_woken_too_early_is_woken_again",
+    ),
+    M(
+        "an error of the agent ends the monitor",
+        "monitor/loop_clock.py",
+        "            wake()\n",
+        "            asyncio.get_running_loop().call_soon(wake)\n",
+        "monitor/test_loop_clock.py::test_an_error_is_not_lost_in_the_loop",
+    ),
+    M(
+        "a write that failed is answered too",
+        "monitor/ports.py",
+        "            self._report(WriteFailed())\n",
+        "            return\n",
+        "monitor/test_ports.py::test_a_status_that_could_not_be_written_is_followed_by_the_next",
     ),
     # --- fencing ---
     M(

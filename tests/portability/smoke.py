@@ -14,7 +14,9 @@ import tempfile
 from pathlib import Path
 
 from mosha.control.calls import call
-from mosha.control.protocol import Ask, GroupReport, Tell, Update
+from mosha.control.protocol import Ask, Update
+from mosha.core.group_report import GroupReport
+from mosha.core.tell import Tell
 from mosha.errors import HostError
 from mosha.formats.spawn import SPAWN_WAYS
 from mosha.host import proc

@@ -8,7 +8,7 @@ time of their group, unless a fault makes them deaf; SIGKILL ends them at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,13 +19,13 @@ from mosha.core import group as groups
 from mosha.core import process_events
 from mosha.core import supervisor as sup
 from mosha.core import unit as units
-from mosha.core.life import Local
+from mosha.core.group_report import GroupReport
 from mosha.core.node import Renewal
 from mosha.core.process_events import Exit, Scope, TimedOut
 from mosha.core.replication import CLTAB
 from mosha.core.supervisor import EntryEvent, Supervisor
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
-from mosha.core.turn import Tell
+from mosha.core.tell import Tell
 from tests.sim.tables import read_cltab
 
 if TYPE_CHECKING:
@@ -111,17 +111,10 @@ class Clinit:
         """Take a tell, after a look at cltab (C1.16); return why it was refused, "" if not."""
         self._reread()
         self._refusal = ""
-        told = groups.Told(
-            tell.group,
-            tell.level,
-            term=tell.term,
-            stop_at=tell.stop_at,
-            kill_at=tell.kill_at,
-        )
-        self.feed(told)
+        self.feed(tell)
         return self._refusal
 
-    def renew(self, renewals: list[Renewal]) -> None:
+    def renew(self, renewals: Sequence[Renewal]) -> None:
         """Take renewed deadlines."""
         leases = {r.group: (r.term, groups.Deadlines(r.stop_at, r.kill_at)) for r in renewals}
         self.feed(sup.Leased(leases))
@@ -136,16 +129,16 @@ class Clinit:
         if cltab is not None:
             self.feed(sup.TableRead(cltab))
 
-    def locals(self) -> list[Local]:
+    def locals(self) -> list[GroupReport]:
         """Return every group as a monitor gets it."""
         return [self._local(name) for name in self.supervisor.units]
 
-    def _local(self, name: str) -> Local:
+    def _local(self, name: str) -> GroupReport:
         unit = self.supervisor.units[name]
         group, deadlines = unit.group, unit.group.deadlines
         moves = self.specs[name].move_after > 0
         report = group_report(unit, group, 0, lambda _tag, _lines: ()) if moves else None
-        return Local(
+        return GroupReport(
             group=name,
             level=group.level,
             state=group.state,

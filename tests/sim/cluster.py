@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from mosha.core.candidacy import in_vain
 from mosha.core.group import Group
-from mosha.core.life import Local
+from mosha.core.group_report import GroupReport
 from mosha.core.quorum import Electorate
 from mosha.core.replication import CLTAB, HACTL, TABLES
 from mosha.core.seat import Note
@@ -253,7 +253,7 @@ class Cluster:
             return False
         monitors = [machine.monitor for machine in healthy if machine.monitor is not None]
         return any(
-            in_vain(monitor.node.mind, group, node, monitor.now) is not None
+            in_vain(monitor.node.mind, group, node, monitor.now()) is not None
             for monitor in monitors
             if monitor.node.mind.seat(group).claim is not None
         )
@@ -261,7 +261,7 @@ class Cluster:
     @staticmethod
     def _banned(machine: Machine, group: str) -> bool:
         monitor = machine.monitor
-        return monitor is not None and monitor.node.mind.seat(group).ban_until > monitor.now
+        return monitor is not None and monitor.node.mind.seat(group).ban_until > monitor.now()
 
     def wrong(self) -> str:
         """Say what is not as wanted now, "" if nothing; `nothing healthy` is wrong too."""
@@ -312,7 +312,7 @@ class Cluster:
         machine = self.machines[reader]
         monitor = machine.monitor
         if self.files.arrive(reader, writer, version) and machine.up and monitor is not None:
-            monitor.handle(partial(monitor.readers.notice, writer))
+            monitor.handle(partial(monitor.notice, writer))
 
     def healed(self, fault_links: list[tuple[int, int]]) -> None:
         """Let the newest versions through after a cut."""
@@ -376,7 +376,7 @@ class Cluster:
         if turn.row is not None:
             self.truth.counts[f"row {turn.row.name}"] += 1
 
-    def note_local(self, node: int, local: Local | None) -> None:
+    def note_local(self, node: int, local: GroupReport | None) -> None:
         """Tell what a monitor hears of clinit."""
         if local is None or not self.truth.telling or self.world.every_state:
             return

@@ -19,15 +19,15 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mosha.core.fencing import FencingRules
-from mosha.core.life import Local
+from mosha.core.group_report import GroupReport
 from mosha.core.memory import Memory
 from mosha.core.node import Node
 from mosha.core.quorum import Electorate, Policy
 from mosha.core.recovery import NOTHING, Birth
 from mosha.core.status import GroupState, Status
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Hactl, Wish
+from mosha.core.tell import Tell
 from mosha.core.timing import derive
-from mosha.core.turn import Tell
 
 GROUP = "g"
 TIMING = derive(10.0, lease_s=6.0, stop_budget_s=3.9, start_grace_s=0.0)
@@ -61,7 +61,7 @@ class Scene(Struct):
     nodes: dict[int, Node]
     now: float = 1000.0
     files: dict[int, list[Status]] = field(default_factory=dict)
-    locals: dict[int, Local] = field(default_factory=dict)
+    locals: dict[int, GroupReport] = field(default_factory=dict)
     memories: dict[int, Memory] = field(default_factory=dict)
     lives: int = 0
 
@@ -198,16 +198,18 @@ def _settle(scene: Scene, node: int) -> None:
 
 
 def _tell(scene: Scene, node: int, tell: Tell) -> None:
-    local = scene.locals.get(node, Local(GROUP, "", GroupState.CONFIGURED, wanted=""))
+    local = scene.locals.get(node, GroupReport(GROUP, "", GroupState.CONFIGURED, wanted=""))
     if tell.level == STOP_LEVEL:
         if local.alive:  # it will not go before it must
             local = replace(local, wanted=STOP_LEVEL, state=GroupState.STOPPING)
         else:
-            local = Local(GROUP, STOP_LEVEL, GroupState.DONE, wanted=STOP_LEVEL, term=tell.term)
+            local = GroupReport(
+                GROUP, STOP_LEVEL, GroupState.DONE, wanted=STOP_LEVEL, term=tell.term
+            )
     elif tell.level == PLAN_LEVEL:
-        local = Local(GROUP, PLAN_LEVEL, GroupState.DONE, wanted=PLAN_LEVEL, term=tell.term)
+        local = GroupReport(GROUP, PLAN_LEVEL, GroupState.DONE, wanted=PLAN_LEVEL, term=tell.term)
     elif tell.stop_at is not None and tell.stop_at > scene.now:
-        local = Local(
+        local = GroupReport(
             GROUP,
             tell.level,
             GroupState.DONE,
@@ -226,7 +228,7 @@ def _deadlines(scene: Scene, node: int) -> None:
     if local is None or not local.alive or local.stop_at is None or local.kill_at is None:
         return
     if scene.now >= local.kill_at:
-        gone = Local(GROUP, STOP_LEVEL, GroupState.DONE, wanted=STOP_LEVEL, term=local.term)
+        gone = GroupReport(GROUP, STOP_LEVEL, GroupState.DONE, wanted=STOP_LEVEL, term=local.term)
         scene.locals[node] = gone
     elif scene.now >= local.stop_at:
         scene.locals[node] = replace(local, wanted=STOP_LEVEL, state=GroupState.STOPPING)

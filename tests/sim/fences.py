@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from mosha.core import shots
+from mosha.core.agent_events import DeathConfirmed
 from mosha.core.shots import FenceOrder
 from tests.sim.agenda import chance
 
@@ -71,11 +73,10 @@ class Fences:
             self.cluster.agenda.at(now + self.cluster.world.timing.heartbeat_s, again)
         if at.monitor is None or not at.monitor.ready or at.monitor.paused or at.clock.still:
             return
-        if not at.monitor.node.confirmed(other.id):
+        if self._confirmed(at.monitor, other.id):
             self.cluster.truth.cover("rule operator erred")
             inc = self.cluster.newest_inc(other.id)
             self.cluster.truth.receipt(other.id, inc, honest=not other.up)
-            at.monitor.settle()
 
     def confirm(self, at: Machine, dead: Machine) -> bool:
         """Let an honest operator vouch for a node; he looks first whether it is dead."""
@@ -88,9 +89,16 @@ class Fences:
         ):
             return False
         inc = self.cluster.newest_inc(dead.id)
-        refused = at.monitor.node.confirmed(dead.id)
-        if not refused:
+        confirmed = self._confirmed(at.monitor, dead.id)
+        if confirmed:
             self.cluster.truth.cover("rule operator confirmed")
             self.cluster.truth.receipt(dead.id, inc, honest=True)
-            at.monitor.settle()
-        return not refused
+        return confirmed
+
+    @staticmethod
+    def _confirmed(monitor: Monitor, node: int) -> bool:
+        """Report that an operator vouches for a death, if that is not refused."""
+        if shots.confirmable(monitor.node.mind, node)[1]:
+            return False
+        monitor.handle(partial(monitor.report, DeathConfirmed(node)))
+        return True

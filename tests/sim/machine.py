@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mosha.core.life import Local
+from mosha.core.group_report import GroupReport
 from mosha.core.recovery import NOTHING
 from mosha.core.timing import Timing, derive
 from tests.sim.agenda import EPSILON_S, Clock, chance
@@ -115,7 +115,7 @@ class Machine:
         if not self.up:
             return
         self.kill_monitor()
-        self._end_clinit()
+        self.end_clinit()
         for stray in self.strays:
             stray.end()
         self.strays.clear()
@@ -173,11 +173,12 @@ class Machine:
         """SIGKILL clinit; a monitor that is there starts it again."""
         if self.clinit is None or not self.clinit.alive:
             return
-        self._end_clinit()
+        self.end_clinit()
         if self.monitor is not None:
             self.monitor.soon(self.cluster.world.ipc_s, self.monitor.clinit_lost)
 
-    def _end_clinit(self) -> None:
+    def end_clinit(self) -> None:
+        """End clinit, and all that it has."""
         if self.clinit is not None:
             self.clinit.end()
             self.clinit = None
@@ -203,13 +204,13 @@ class Machine:
         """Take in that the monitor has ended in an orderly way."""
         self.cover("rule left")
         self.monitor = None
-        self._end_clinit()
+        self.end_clinit()
         until = self.leaving_until
         self.after(max(0.0, (until or 0.0) - self.agenda.now), self.start_monitor)
 
     # --- between clinit and monitor ----------------------------------------------------
 
-    def report(self, clinit: Clinit, group: str, local: Local | None) -> None:
+    def report(self, clinit: Clinit, group: str, local: GroupReport | None) -> None:
         """Let the monitor hear a change of clinit; None for a group that is no more."""
         self.cluster.note_local(self.id, local)
         if self.monitor is not None:

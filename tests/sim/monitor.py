@@ -1,8 +1,8 @@
-"""One life of a monitor: a shell around the real `core.node.Node`, in virtual time.
+"""One life of a monitor: the product's runtime and agent, in virtual time.
 
-It does what the product's monitor does, task for task: readers that look at peers, one write
-at a time, a coroutine per group that waits until its tell is answered, renewals, fencing.
-Everything goes through `_handle`, so that a paused or slow process is late for everything.
+The ports are fake: threads that read and write (`threads`), clinit's socket, tables, shots, the
+clock. All that reaches the process goes through `handle`, so that a paused or slow one is late for
+everything.
 """
 
 from __future__ import annotations
@@ -13,22 +13,35 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
+from mosha.core import agent_effects as effects
+from mosha.core import invariants
+from mosha.core.agent import Agent
+from mosha.core.agent_events import (
+    ClinitEnded,
+    ClinitLost,
+    Event,
+    FileChanged,
+    GroupsReported,
+    LeasesRenewed,
+    LeaveAsked,
+    ShotEnded,
+    TellAnswered,
+)
 from mosha.core.fencing import FencingRules
-from mosha.core.life import Local
+from mosha.core.group_report import GroupReport
 from mosha.core.node import Node
 from mosha.core.quorum import Electorate, Policy
 from mosha.core.recovery import Birth
+from mosha.core.seat import Note
 from mosha.core.shots import FenceOrder
-from mosha.core.status import Status
-from mosha.core.turn import Tell
+from mosha.core.tell import Tell
+from mosha.core.turn import Turn
+from mosha.monitor.runtime import Runtime
 from tests.sim.agenda import EPSILON_S
 from tests.sim.checks.shots import Shooter
-from tests.sim.reader import Readers
 from tests.sim.tables import Tables
+from tests.sim.threads import Reader, Writer
 from tests.sim.world import World
-from tests.sim.writer import Writer
 
 if TYPE_CHECKING:
     from tests.sim.clinit import Clinit
@@ -36,21 +49,24 @@ if TYPE_CHECKING:
 
 Act = Callable[[], None]
 
-# More turns at one moment than any chain of decisions takes: it would never end.
-ROUNDS_MAX = 50
-RENEWALS_PER_HEARTBEAT = 4
+# More passes at one moment than any chain of decisions takes: it would never end.
+PASSES_MAX = 50
 
 
 class ThrashingError(AssertionError):
-    """The brain asks for turns without end."""
+    """The agent has something to do without end."""
 
 
-class GroupTask(Struct):
-    """The coroutine of one group: waiting for a time, a wake-up, or an answer of clinit."""
+class CountedNode(Node):
+    """A node of which the simulator counts the rows that its turns come to."""
 
-    wake_at: float = math.inf
-    busy: bool = False
-    woken: bool = False
+    counted: Callable[[Turn], None]
+
+    def turn(self, group: str, now: float, chance: float) -> Turn:
+        """Take the turn of one group."""
+        turn = super().turn(group, now, chance)
+        self.counted(turn)
+        return turn
 
 
 class Monitor:
@@ -70,17 +86,14 @@ class Monitor:
         self.leaving = False
         self.began_s = machine.agenda.now
         self.busy_until = 0.0
-        self.inbox: deque[tuple[Clinit, str, Local | None]] = deque()
+        self.inbox: deque[tuple[Clinit, str, GroupReport | None]] = deque()
         self._late: list[Act] = []
-        self._tasks: dict[str, GroupTask] = {}
-        self._renewing = False
-        self._renewed_at = -math.inf
-        self._fence_at = math.inf
         self._connecting = False
+        self._ringing_at = math.inf
         self.node = self._born()
-        self.readers = Readers(self)
-        self.writer = Writer(self)
         self.tables = Tables(self)
+        self.runtime = Runtime(Agent(self.node), self._ports(), self)
+        self.report: Callable[[Event], None] = self.runtime.report
 
     def _born(self) -> Node:
         machine, world = self.machine, self.world
@@ -111,23 +124,60 @@ class Monitor:
         electorate = Electorate(policy, ids)
         if world.adaptive and machine.disk.electorate is not None:
             electorate = machine.disk.electorate
-        return Node(birth, self.timing, rules=rules, electorate=electorate, members=ids)
+        node = CountedNode(birth, self.timing, rules=rules, electorate=electorate, members=ids)
+        node.counted = self.cluster.turned
+        return node
+
+    def _ports(self) -> dict[type, Callable[..., None]]:
+        """Return what carries out each effect; what only looks good or saves power does nothing."""
+
+        def ignore(effect: effects.Effect) -> None:
+            del effect
+
+        return {
+            effects.ReadStatus: Reader(self).read,
+            effects.WriteStatus: Writer(self).write,
+            effects.RenewLeases: self._renew,
+            effects.PeerTables: self.tables.heard,
+            effects.LookAround: self.tables.look_around,
+            effects.EndClinit: self._end_clinit,
+            effects.Left: self._left,
+            Tell: self._tell,
+            FenceOrder: self._shoot,
+            Note: partial(self.cluster.noted, self.machine.id),
+            effects.WatchNodes: ignore,
+            effects.HurryWatch: ignore,
+            effects.FeedWatchdog: ignore,
+            effects.Announce: ignore,
+        }
+
+    # --- the clock of the runtime ----------------------------------------------------------
+
+    def now(self) -> float:
+        """Return the boottime here."""
+        return self.machine.clock.local(self.agenda.now)
+
+    def chance(self) -> float:
+        """Return a number in [0, 1)."""
+        return self.rng.random()
+
+    def wake_at(self, when: float) -> None:
+        """Ring at a time; what is due already is done after each act (`handle`)."""
+        if when < self._ringing_at and when > self.now():
+            self._ringing_at = when
+            true = self.machine.clock.true(when) + EPSILON_S
+            self.agenda.at(true, partial(self._ring, when))
+
+    def _ring(self, when: float) -> None:
+        if self._ringing_at == when:
+            self._ringing_at = math.inf
+            self.handle(self.runtime.wake)
 
     # --- being a process ---------------------------------------------------------------
-
-    @property
-    def now(self) -> float:
-        """The boottime here."""
-        return self.machine.clock.local(self.agenda.now)
 
     def soon(self, seconds: float, act: Act) -> None:
         """Do something later, if this monitor lives then."""
         self.agenda.at(self.agenda.now + seconds, partial(self.handle, act))
-
-    def at_local(self, local: float, act: Act) -> None:
-        """Do something when the own clock shows a time."""
-        true = self.machine.clock.true(local) + EPSILON_S
-        self.agenda.at(true, partial(self.handle, act))
 
     def handle(self, act: Act) -> None:
         """Deal with something now, or when this process gets to it."""
@@ -143,11 +193,20 @@ class Monitor:
             self.agenda.at(self.busy_until, partial(self.handle, act))
             return
         act()
-        self.settle()
+        self._do_what_is_due()
+        invariants.check(self.node.mind, self.node.seq, self.now())
         weather = self.weather
         if weather.in_force and (slow := weather.of("slow", self.machine.id)) is not None:
             self.machine.cover("fault slow")
             self.busy_until = self.agenda.now + slow.amount * self.rng.random() ** 2
+
+    def _do_what_is_due(self) -> None:
+        agent, now = self.runtime.agent, self.now()
+        for _ in range(PASSES_MAX):
+            if not self.alive or agent.due > now:
+                return
+            self.runtime.wake()
+        raise ThrashingError(f"node {self.machine.id} has something to do for ever")
 
     def pause(self) -> None:
         """SIGSTOP."""
@@ -164,7 +223,7 @@ class Monitor:
         for act in late:
             self.handle(act)
 
-    # --- life --------------------------------------------------------------------------
+    # --- clinit --------------------------------------------------------------------------
 
     def connect(self) -> None:
         """Reach clinit, started if there is none; then begin to take part."""
@@ -186,28 +245,16 @@ class Monitor:
             self.connect()  # it went before it had answered
             return
         self._connecting = False
-        self.node.clinit_answered(clinit.locals(), self.now)
-        if self.ready:
-            return
-        self.ready = True
-        if any(shelf.in_force for shelf in self.machine.disk.tables.values()):
-            self.tables.tell()
-        self.tables.look()
-        self.readers.open()
-        self.writer.open()
-        self.soon(self.timing.heartbeat_s, self._look_at_tables)
-
-    def _look_at_tables(self) -> None:
-        self.tables.look()
-        self.tables.choose()
-        self.soon(self.timing.heartbeat_s, self._look_at_tables)
+        if not self.ready:
+            self.ready = True
+            self.tables.open()
+        self.handle(partial(self.report, GroupsReported(tuple(clinit.locals()), full=True)))
 
     def clinit_lost(self) -> None:
         """Hear that clinit is gone; start another one."""
-        if not self.ready or self._connecting:
-            return
-        self.node.clinit_lost()
-        self.connect()
+        if self.ready and not self._connecting:
+            self.report(ClinitLost())
+            self.connect()
 
     def hear_clinit(self) -> None:
         """Hear the oldest report on the socket, unless it comes from a clinit that is gone."""
@@ -216,128 +263,64 @@ class Monitor:
             return
         if local is None:
             self.machine.cover("rule group dropped by clinit")
-            self.node.clinit_dropped(group)
+            self.report(GroupsReported(gone=(group,)))
         else:
-            self.node.clinit_changed(local)
+            self.report(GroupsReported((local,)))
 
-    def leave(self) -> None:
-        """SIGTERM."""
-        if self.ready:
-            self.leaving = True
-            self.node.leave()
+    def _tell(self, order: Tell) -> None:
+        # What is on the socket is there, whatever becomes of this monitor.
+        self.machine.after(self.world.ipc_s, partial(self._arrive, order))
 
-    # --- the one way out of the brain ----------------------------------------------------
-
-    def settle(self) -> None:
-        """Carry out what the last fact asks for."""
-        if not self.alive or not self.ready:
-            return
-        node, mind = self.node, self.node.mind
-        if mind.woken:  # asked here, for most facts wake nobody
-            self._take_turns()
-        if mind.dirty:
-            self.writer.want()
-        if mind.notes:
-            self._tell_notes()
-        if self.leaving and node.halted():
-            self.leaving = False
-            self.writer.last()
-
-    def _take_turns(self) -> None:
-        for _ in range(ROUNDS_MAX):
-            woken = self.node.take_woken()
-            if not woken:
-                return
-            for group in sorted(woken):
-                self._turn(group)
-        raise ThrashingError(f"node {self.machine.id} takes turns of {sorted(woken)} for ever")
-
-    def _tell_notes(self) -> None:
-        node, fence = self.node, False
-        for note in node.take_notes():
-            self.cluster.noted(self.machine.id, note)
-            fence = fence or note.event in ("peer_changed", "quorum_changed", "fence_ended")
-        if fence:
-            self._fence()
-
-    def _turn(self, group: str) -> None:
-        task = self._tasks.get(group)
-        if task is None:
-            task = self._tasks[group] = GroupTask()
-        if task.busy:
-            task.woken = True
-            return
-        turn = self.node.turn(group, self.now, self.rng.random())
-        self.cluster.turned(turn)
-        if turn.tell is not None:
-            task.busy = True
-            # What is on the socket is there, whatever becomes of this monitor.
-            self.machine.after(self.world.ipc_s, partial(self._tell, task, turn.tell))
-        if turn.wake_at != task.wake_at:
-            task.wake_at = turn.wake_at
-            if turn.wake_at < math.inf:
-                self.at_local(turn.wake_at, partial(self._time_to, task, group, turn.wake_at))
-
-    def _time_to(self, task: GroupTask, group: str, wake_at: float) -> None:
-        if task.wake_at == wake_at:
-            task.wake_at = math.inf
-            self._turn(group)
-
-    def _tell(self, task: GroupTask, tell: Tell) -> None:
+    def _arrive(self, order: Tell) -> None:
         clinit = self.machine.clinit
         if clinit is None or self._connecting:
-            self._answered(task, tell, "")
+            self._answered(order, "")
             return
         if not self.alive:
             self.machine.cover("fault tell of a killed monitor")
-        clinit.ask(self, tell, partial(self._answered, task, tell))
+        clinit.ask(self, order, partial(self._answered, order))
 
-    def _answered(self, task: GroupTask, tell: Tell, refusal: str) -> None:
-        self.soon(self.world.ipc_s, partial(self._told, task, tell, refusal))
+    def _answered(self, order: Tell, refusal: str) -> None:
+        answer = TellAnswered(order.group, order.level, refusal)
+        self.soon(self.world.ipc_s, partial(self.report, answer))
 
-    def _told(self, task: GroupTask, tell: Tell, refusal: str) -> None:
-        task.busy, group = False, tell.group
-        if refusal:
-            self.node.tell_refused(group, tell.level, refusal, self.now)
-        if task.woken:
-            task.woken = False
-            self._turn(group)
-
-    # --- leases --------------------------------------------------------------------------
-
-    def want_renewals(self) -> None:
-        """Count the votes soon; not more often than the product does."""
-        if self._renewing:
-            return
-        if any(seat.claim is not None for seat in self.node.mind.seats.values()):
-            self._renewing = True
-            step = self.timing.heartbeat_s / RENEWALS_PER_HEARTBEAT
-            self.soon(max(0.0, self._renewed_at + step - self.machine.agenda.now), self._renew)
-
-    def _renew(self) -> None:
-        self._renewing = False
-        self._renewed_at = self.machine.agenda.now
-        renewals = self.node.renewals(self.now)
+    def _renew(self, order: effects.RenewLeases) -> None:
         clinit = self.machine.clinit
-        if renewals and clinit is not None and not self._connecting:
-            self.soon(self.world.ipc_s, partial(clinit.renew, renewals))
+        if not order.renewals or clinit is None or self._connecting:
+            self.report(LeasesRenewed())
+            return
+        self.soon(self.world.ipc_s, partial(clinit.renew, order.renewals))
+        self.soon(2 * self.world.ipc_s, partial(self.report, LeasesRenewed()))
 
-    # --- fencing -------------------------------------------------------------------------
+    # --- leaving ---------------------------------------------------------------------------
 
-    def _fence(self) -> None:
-        orders, again = self.node.fence_orders(self.now)
-        for order in orders:
-            by = Shooter(self.began_s, self.timing.timeout_s, self.nodes)
-            self.cluster.shots.ordered(self.machine.id, order.node, by)
-            self.cluster.fences.shoot(self, order)
-        if again < math.inf and again != self._fence_at:
-            self._fence_at = again
-            self.at_local(again, self._fence)
+    def leave(self) -> None:
+        """SIGTERM."""
+        self.leaving = True
+        self.report(LeaveAsked())
+
+    def _end_clinit(self, order: effects.EndClinit) -> None:
+        del order
+        self.machine.end_clinit()
+        self.soon(self.world.ipc_s, partial(self.report, ClinitEnded()))
+
+    def _left(self, order: effects.Left) -> None:
+        del order
+        self.alive = False
+        self.machine.has_left()
+
+    # --- the others ------------------------------------------------------------------------
+
+    def notice(self, node: int) -> None:
+        """Hear that a new version of a node's file became visible."""
+        if self.ready:
+            self.report(FileChanged(node))
+
+    def _shoot(self, order: FenceOrder) -> None:
+        by = Shooter(self.began_s, self.timing.timeout_s, self.nodes)
+        self.cluster.shots.ordered(self.machine.id, order.node, by)
+        self.cluster.fences.shoot(self, order)
 
     def shot(self, order: FenceOrder, outcome: str) -> None:
         """Hear what a shot came to."""
-        self.node.shot(order, outcome=outcome, method="sim", detail="", now=self.now)
-
-    def heard(self, status: Status) -> None:
-        """Look at what a peer's status says of tables."""
-        self.tables.heard(status)
+        self.report(ShotEnded(order, outcome, "sim"))

@@ -18,10 +18,11 @@ import pytest  # noqa: F401 - for those who are forked
 
 from tests.sim.__main__ import main as simulate
 from tests.sim.mutant import Mutant
+from tests.sim.mutants_agent import AGENT
 from tests.sim.mutants_cluster import CLUSTER
 from tests.sim.mutants_protocol import PROTOCOL
 
-MUTANTS = (*PROTOCOL, *CLUSTER)
+MUTANTS = (*PROTOCOL, *AGENT, *CLUSTER)
 # What the last whole hunt said, for the manual: `make mutants ARGS=--rewrite`.
 KILLED = Path(__file__).parent / "mutants-killed.txt"
 NOTICED = ("seed ", "scenario ", "test ", "explored: ")

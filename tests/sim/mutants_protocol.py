@@ -270,7 +270,7 @@ PROTOCOL: tuple[Mutant, ...] = (
         "mosha.core.candidacy",
         "if not free or not may_take",
         "if not may_take",
-        scenario="node-dies",
+        scenario="move-by-edit",
     ),
     Mutant(
         "claimed before the owner was ever heard",

@@ -5,18 +5,19 @@ The decisions are those of the real `core.replication`; texts travel with their 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
 from mosha.core import replication
+from mosha.core.agent_effects import LookAround, PeerTables
+from mosha.core.agent_events import TablesAdopted
 from mosha.core.memory import Memory
 from mosha.core.quorum import Electorate
 from mosha.core.recovery import NOTHING
 from mosha.core.replication import CLTAB, HACTL, TABLES, Do, Found
-from mosha.core.status import Status, TableVersion
+from mosha.core.status import TableVersion
 from mosha.core.tables import Cltab, Hactl
 from mosha.formats.cltab import parse_cltab
 from mosha.formats.hactl import parse_hactl
@@ -73,36 +74,39 @@ class Tables:
     def __init__(self, monitor: Monitor) -> None:
         self.monitor = monitor
         self.of = {name: _Table(self, name) for name in TABLES}
-        self._heard: dict[int, Mapping[str, TableVersion]] = {}
+
+    def open(self) -> None:
+        """Bring into force what was so before, or a newer edit."""
+        if any(shelf.in_force for shelf in self.monitor.machine.disk.tables.values()):
+            self.tell()
+        self.look()
+
+    def look_around(self, order: LookAround) -> None:
+        """Judge what lies in the own directory, and fetch what peers have that is newer."""
+        del order
+        self.look()
+        for table in self.of.values():
+            table.choose()
 
     def look(self) -> None:
         """Judge what lies in the own directory."""
         for table in self.of.values():
             table.look()
 
-    def choose(self) -> None:
-        """Fetch what peers have that is newer."""
-        for table in self.of.values():
-            table.choose()
-
-    def heard(self, status: Status) -> None:
+    def heard(self, order: PeerTables) -> None:
         """Take in what a peer has in force; fetch it if it is newer."""
-        if self._heard.get(status.node) == status.tables:
-            return
-        self._heard[status.node] = status.tables
-        for name, version in status.tables.items():
-            self.of[name].heard(status.node, version)
+        for name, version in order.versions.items():
+            self.of[name].heard(order.node, version)
 
     def tell(self) -> None:
-        """Tell the brain what is in force."""
+        """Report what is in force."""
         monitor, shelves = self.monitor, self.monitor.machine.disk.tables
         versions = {n: shelf.in_force[1] for n, shelf in shelves.items() if shelf.in_force}
         refused = {name: table.refusal for name, table in self.of.items() if table.refusal}
         wishes, entries = shelves[HACTL].in_force, shelves[CLTAB].in_force
         hactl = read_hactl(wishes[0])[0] if wishes else None
         cltab = read_cltab(entries[0])[0] if entries else None
-        groups = frozenset(cltab.groups()) if cltab else None
-        monitor.node.tables_adopted(hactl, groups, versions, refused)
+        monitor.report(TablesAdopted(hactl, cltab, versions, refused))
 
 
 class _Table(Struct):

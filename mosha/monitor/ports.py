@@ -1,0 +1,95 @@
+"""The ports of the monitor: what carries out each effect of its agent, in tasks of its own.
+
+Each effect that ends in something is answered by one event. Nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from anyio.abc import TaskGroup
+
+from mosha.core import agent_effects as effects
+from mosha.core.agent_events import (
+    ClinitEnded,
+    Event,
+    LeasesRenewed,
+    ShotEnded,
+    StatusWritten,
+    WriteFailed,
+)
+from mosha.core.seat import Note
+from mosha.core.shots import FenceOrder
+from mosha.core.tell import Tell
+from mosha.errors import BugError
+from mosha.monitor import notes, stomith
+from mosha.monitor.tells import Tells
+
+if TYPE_CHECKING:
+    from mosha.monitor.daemon import Monitor
+
+
+class Ports:
+    """The ports of one monitor. Before `open` there is none but for the log and for news."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+        self._report: Callable[[Event], None] = monitor.report_event
+        self._tells = Tells(monitor.clinit, self._start, self._report)
+        self._tasks: TaskGroup | None = None
+
+    def open(self, tasks: TaskGroup) -> None:
+        """Have all tasks in this group from now on."""
+        self._tasks = tasks
+
+    def table(self) -> dict[type, Callable[[Any], None]]:
+        """Return the port of each kind of effect."""
+        monitor = self._monitor
+        return {
+            effects.ReadStatus: monitor.reader.read,
+            effects.WriteStatus: lambda order: self._start(self._write, order),
+            Tell: self._tells.tell,
+            effects.RenewLeases: lambda order: self._start(self._renew, order),
+            FenceOrder: lambda order: self._start(self._shoot, order),
+            Note: lambda note: notes.write(monitor.log, note),
+            effects.PeerTables: self._peer_tables,
+            effects.WatchNodes: lambda order: monitor.watch(order.nodes),
+            effects.LookAround: lambda _: monitor.look_around(),
+            effects.HurryWatch: lambda _: monitor.watcher.hurry(),
+            effects.FeedWatchdog: lambda _: monitor.on_published(),
+            effects.Announce: lambda _: monitor.announce(),
+            effects.EndClinit: lambda _: self._start(self._end_clinit),
+            effects.Left: lambda order: monitor.has_left(stranded=order.stranded),
+        }
+
+    def _start(self, work: Callable[..., Any], *args: object) -> None:
+        if self._tasks is None:
+            raise BugError(f"{work.__name__} is to begin before the monitor runs")
+        self._tasks.start_soon(work, *args)
+
+    async def _write(self, order: effects.WriteStatus) -> None:
+        if await self._monitor.publisher.publish(order.status, order.memory):
+            self._monitor.trouble("publish", "")
+            self._report(StatusWritten(order.status))
+        else:
+            self._report(WriteFailed())
+
+    async def _renew(self, order: effects.RenewLeases) -> None:
+        await self._monitor.clinit.renew(order.renewals)
+        self._report(LeasesRenewed())
+
+    async def _shoot(self, order: FenceOrder) -> None:
+        monitor = self._monitor
+        methods = monitor.settings.fencing.methods
+        ended = await stomith.shoot(order.node, methods, monitor.on_stomith)
+        self._report(ShotEnded(order, ended.outcome, ended.method, ended.detail))
+
+    def _peer_tables(self, order: effects.PeerTables) -> None:
+        self._monitor.replicator.peer_tables(
+            order.node, order.versions, order.pasts, fresh=order.fresh
+        )
+
+    async def _end_clinit(self) -> None:
+        await self._monitor.clinit.shut_down()
+        self._report(ClinitEnded())

@@ -1,0 +1,70 @@
+"""Lets an agent live: hands it events one after the other, and its effects to their ports.
+
+It decides nothing. The same runtime drives the agent in the monitor, where the ports are threads,
+mounts, sockets and processes, and in the simulator, where they are made of nothing but time.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, get_args
+
+from mosha.core.agent import Agent
+from mosha.core.agent_effects import Effect
+from mosha.core.agent_events import Event, TimePassed
+from mosha.errors import BugError
+
+Ports = Mapping[type, Callable[[Any], None]]
+"""What carries out each kind of effect (`core.agent_effects.Effect`)."""
+
+
+class Clock(Protocol):
+    """Where an agent lives: what time it is there, and chance."""
+
+    def now(self) -> float:
+        """Return the time, in seconds of boottime."""
+
+    def chance(self) -> float:
+        """Return a number in [0, 1) that no other node has at the same time."""
+
+    def wake_at(self, when: float) -> None:
+        """Have `Runtime.wake` called at a time, soon if it has passed; replaces the former one."""
+
+
+class Runtime:
+    """The life of one agent. Events that come while one is handled are handled after it."""
+
+    def __init__(self, agent: Agent, ports: Ports, clock: Clock) -> None:
+        if missing := {kind.__name__ for kind in get_args(Effect)} - {p.__name__ for p in ports}:
+            raise BugError(f"there is no port for {', '.join(sorted(missing))}")
+        self.agent = agent
+        self._ports = ports
+        self._clock = clock
+        self._events: deque[Event] = deque()
+        self._handling = False
+
+    def report(self, event: Event) -> None:
+        """Take in that something has happened."""
+        if self._handling:
+            self._events.append(event)
+            return
+        self._handling = True
+        try:
+            self._handle(event)
+            while self._events:
+                self._handle(self._events.popleft())
+        finally:
+            self._handling = False
+        self._clock.wake_at(self.agent.due)
+
+    def wake(self) -> None:
+        """Let the agent do what is due."""
+        if self.agent.due <= self._clock.now():
+            self.report(TimePassed(self._clock.chance()))
+        else:
+            self._clock.wake_at(self.agent.due)
+
+    def _handle(self, event: Event) -> None:
+        for effect in self.agent.handle(event, self._clock.now()):
+            self._ports[type(effect)](effect)

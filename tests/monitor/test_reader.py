@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+import pytest
+
+from mosha.core.agent_effects import ReadStatus
+from mosha.core.agent_events import Event, ReadFailed, StatusRead
+from mosha.core.status import Status
+from mosha.formats.clstat import CLSTAT_MAX_BYTES, render_clstat
+from mosha.host.files import write_atomically
+from mosha.monitor.mfs import Layout
+from mosha.monitor.reader import StatusReader, WatchMode
+from tests.monitor.trouble import hanging, no_thread_to_be_had
+from tests.waiting import until
+
+LIMIT_S = 30.0
+SHORT_S = 0.1
+
+
+@dataclass
+class Cluster:
+    """A directory of statuses, and what the reader reported of them."""
+
+    base: Path
+    seen: list[Event] = field(default_factory=list)
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.base, "var/mosix-ha")
+
+    def of(self, node: int) -> list[StatusRead | ReadFailed]:
+        found = (event for event in self.seen if isinstance(event, StatusRead | ReadFailed))
+        return [event for event in found if event.node == node]
+
+    def write(self, node: int, seq: int, *, data: bytes | None = None) -> None:
+        path = self.layout.clstat(node)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        status = Status(node=node, inc=1, run="r", boot="b", seq=seq)
+        write_atomically(path, render_clstat(status).encode() if data is None else data)
+
+    @asynccontextmanager
+    async def reading(self, *nodes: int, watch: WatchMode = "auto") -> AsyncIterator[StatusReader]:
+        reader = StatusReader(self.layout, self.seen.append, watch=watch)
+        reader.watch(nodes)
+        async with anyio.create_task_group() as group:
+            group.start_soon(reader.run)
+            yield reader
+            group.cancel_scope.cancel()
+
+    async def read(
+        self, reader: StatusReader, node: int, *, limit_s: float = LIMIT_S
+    ) -> StatusRead | ReadFailed:
+        """Order one read and return what came of it."""
+        before = len(self.of(node))
+        reader.read(ReadStatus(node, limit_s))
+        await until(lambda: len(self.of(node)) > before)
+        (found,) = self.of(node)[before:]
+        return found
+
+    async def failure(self, reader: StatusReader, node: int, **how: float) -> ReadFailed:
+        """Order a read that fails and return what was reported."""
+        found = await self.read(reader, node, **how)
+        assert isinstance(found, ReadFailed)
+        return found
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    return Cluster(tmp_path)
+
+
+async def test_each_order_is_answered_by_what_is_there(cluster: Cluster) -> None:
+    cluster.write(2, 1)
+    async with cluster.reading(2, 3) as reader:
+        two = await cluster.read(reader, 2)
+        assert isinstance(two, StatusRead)
+        assert (two.status.node, two.status.seq, two.polled) == (2, 1, False)
+        assert await cluster.read(reader, 3) == ReadFailed(3, "no clstat")
+        cluster.write(2, 2)
+        again = await cluster.read(reader, 2)
+        assert isinstance(again, StatusRead)
+        assert again.status.seq == 2
+
+
+async def test_nothing_is_read_that_is_not_ordered(cluster: Cluster) -> None:
+    async with cluster.reading(2, 3) as reader:
+        await cluster.read(reader, 3)
+    assert cluster.of(2) == []
+
+
+async def test_a_status_for_which_there_is_no_thread_is_an_attempt_with_an_error(
+    cluster: Cluster,
+) -> None:
+    cluster.write(2, 1)
+    with no_thread_to_be_had():
+        async with cluster.reading(2) as reader:
+            for _ in range(2):
+                failed = await cluster.failure(reader, 2)
+                assert failed == ReadFailed(2, "reader of node 2: can't start new thread")
+
+
+async def test_the_same_bytes_are_the_same_status(cluster: Cluster) -> None:
+    cluster.write(2, 1)
+    async with cluster.reading(2) as reader:
+        first = await cluster.read(reader, 2)
+        cluster.write(2, 1)
+        second = await cluster.read(reader, 2)
+    assert isinstance(first, StatusRead)
+    assert isinstance(second, StatusRead)
+    assert second.status is first.status
+
+
+async def test_where_no_events_arrive_that_is_said(cluster: Cluster) -> None:
+    cluster.write(2, 1)
+    async with cluster.reading(2, 3, watch="poll") as reader:
+        assert (await cluster.read(reader, 2)).polled
+        assert (await cluster.read(reader, 3)).polled
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "torn"),
+    [
+        (b"", "torn", True),
+        (b"Mosha::Node 2 inc=1 ru", "torn", True),
+        (b"\0" * 100, "torn", True),
+        (b"Cluster::Init::Group foo start DONE\n", "unreadable", False),
+        (b"x" * (CLSTAT_MAX_BYTES + 1), "cannot be read: more than", False),
+    ],
+)
+async def test_a_status_that_is_none_is_an_attempt_with_an_error(
+    cluster: Cluster, data: bytes, error: str, *, torn: bool
+) -> None:
+    cluster.write(2, 0, data=data)
+    async with cluster.reading(2) as reader:
+        failed = await cluster.failure(reader, 2)
+    assert failed.error.startswith(error)
+    assert (failed.torn, failed.hung) == (torn, False)
+
+
+async def test_a_status_in_the_directory_of_another_node_is_not_taken(cluster: Cluster) -> None:
+    other = Status(node=3, inc=1, run="r", boot="b", seq=1)
+    cluster.write(2, 0, data=render_clstat(other).encode())
+    async with cluster.reading(2) as reader:
+        assert await cluster.read(reader, 2) == ReadFailed(2, "it is of node 3")
+
+
+async def test_a_fifo_in_the_place_of_a_status_hangs_nobody(cluster: Cluster) -> None:
+    cluster.layout.directory(2).mkdir(parents=True)
+    os.mkfifo(cluster.layout.clstat(2))
+    async with cluster.reading(2) as reader:
+        failed = await cluster.failure(reader, 2)
+    assert failed.error == "cannot be read: not a regular file"
+
+
+def threads() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.startswith("reader of")]
+
+
+async def test_members_come_and_go(cluster: Cluster) -> None:
+    async with cluster.reading(2) as reader:
+        await cluster.read(reader, 2)
+        reader.watch([3])
+        await cluster.read(reader, 3)
+        await until(lambda: threads() == ["reader of node 3"])
+        reader.watch([2, 3])
+        await cluster.read(reader, 2)
+    await until(lambda: not threads())
+
+
+# --- what hangs --------------------------------------------------------------------
+
+
+@pytest.mark.root("to make a file hang")
+async def test_a_hung_peer_is_reported_each_time_and_costs_only_itself(cluster: Cluster) -> None:
+    cluster.write(2, 1)
+    cluster.write(3, 1)
+    with hanging(cluster.layout.clstat(2)) as hang:
+        async with cluster.reading(2, 3) as reader:
+            for _ in range(3):
+                assert (await cluster.failure(reader, 2, limit_s=SHORT_S)).hung
+                assert isinstance(await cluster.read(reader, 3), StatusRead)
+            hang.close()
+            assert isinstance(await cluster.read(reader, 2), StatusRead)
+
+
+@pytest.mark.root("to make a file hang")
+async def test_a_hung_node_that_comes_and_goes_costs_one_thread(cluster: Cluster) -> None:
+    cluster.write(2, 1)
+    with hanging(cluster.layout.clstat(2)):
+        async with cluster.reading(2) as reader:
+            for _ in range(3):
+                await cluster.failure(reader, 2, limit_s=SHORT_S)
+                reader.watch([])
+                await asyncio.sleep(0)
+                reader.watch([2])
+            assert threads() == ["reader of node 2"]
