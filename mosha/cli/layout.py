@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from rich.console import Console, ConsoleOptions, OverflowMethod, RenderableType, RenderResult
+from rich.console import (
+    Console,
+    ConsoleOptions,
+    Group,
+    OverflowMethod,
+    RenderableType,
+    RenderResult,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -64,8 +71,16 @@ class Grid(NamedTuple):
     heads: list[Text]
     rows: list[list[Text]]
 
-    def as_table(self) -> Table:
-        """Return it as a page has it: what does not fit a cell is folded."""
+    @property
+    def width(self) -> int:
+        """How wide it is where nothing is folded or cut."""
+        sizes = self._sizes()
+        return sum(sizes) + GAP * (len(sizes) - 1)
+
+    def for_page(self, width: int) -> RenderableType:
+        """Return it as a page has it: what does not fit a cell is folded, and nothing is cut."""
+        if self.width <= width:  # a table that rich lays out costs ten times as much
+            return Group(*self.as_lines(width))
         made = table(*self.heads)
         for row in self.rows:
             made.add_row(*row)
@@ -73,9 +88,12 @@ class Grid(NamedTuple):
 
     def as_lines(self, width: int) -> list[Text]:
         """Return it as a screen has it: a line for its heads and one for each row, cut there."""
-        columns = zip(self.heads, *self.rows, strict=True)
-        sizes = [max(cell.cell_len for cell in cells) for cells in columns]
+        sizes = self._sizes()
         return [_row(cells, sizes, width) for cells in (self.heads, *self.rows)]
+
+    def _sizes(self) -> list[int]:
+        columns = zip(self.heads, *self.rows, strict=True)
+        return [max(cell.cell_len for cell in cells) for cells in columns]
 
 
 def _row(cells: list[Text], sizes: list[int], width: int) -> Text:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from rich.text import Text
 
-from mosha.cli.layout import BAD, GAP, GOOD, MOVING, OLD, TITLE, Grid, age_text
+from mosha.cli.layout import BAD, GOOD, MOVING, OLD, TITLE, Grid, age_text
 from mosha.cli.status_nodes import PRESENT, standing, timely
 from mosha.core.status import SETTLED, GroupLine, GroupState
 from mosha.core.tables import STOP_LEVEL
@@ -26,18 +26,12 @@ Cell = Callable[[GroupView, Instance | None, NodeReport], Text]
 
 def grid(report: Report, groups: Sequence[GroupView], width: int) -> Grid:
     """Return the widest table of these groups that fits: cells in words, in a word, or a list."""
-    if _fits(_matrix(report, [], _cell), width):  # of many nodes the heads alone are too wide
+    if _matrix(report, [], _cell).width <= width:  # of many nodes the heads alone are too wide
         for cell in (_cell, _short_cell):
             made = _matrix(report, groups, cell)
-            if _fits(made, width):
+            if made.width <= width:
                 return made
     return _places(report, groups)
-
-
-def _fits(made: Grid, width: int) -> bool:
-    columns = zip(made.heads, *made.rows, strict=True)
-    sizes: list[int] = [max(cell.cell_len for cell in cells) for cells in columns]
-    return sum(sizes) + GAP * (len(sizes) - 1) <= width
 
 
 def _matrix(report: Report, groups: Sequence[GroupView], cell: Cell) -> Grid:

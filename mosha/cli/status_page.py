@@ -38,8 +38,8 @@ def page(report: Report, width: int) -> RenderableType:
     """Lay out a report; tables that do not fit `width` columns get a shorter form."""
     parts: list[RenderableType] = [verdict(report, width), *items_of(troubles(report))]
     if report.groups:
-        parts += [Text(), grid(report, report.groups, width).as_table()]
-    parts += [Text(), nodes_grid(report).as_table(), Text(), quorum_line(report)]
+        parts += [Text(), grid(report, report.groups, width).for_page(width)]
+    parts += [Text(), nodes_grid(report).for_page(width), Text(), quorum_line(report)]
     if lease := lease_line(report):
         parts.append(lease)
     for title, lines in sections(report):
