@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TextIO, cast
 
 import click
@@ -26,12 +25,15 @@ from mosha.formats.log_limits import (
 from mosha.formats.spawn import SPAWN_WAYS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mosha.control.calls import NoAnswerError
     from mosha.control.protocol import ClinitRequest
 
 DEFAULT_CLTAB = "/etc/cltab"
 DEFAULT_SOCKET = "/var/run/clinit/clinit.s"
 DEFAULT_CLSTAT = "/var/run/clinit/clstat"
+PATHS = ("cltab", "socket", "clstat", "state_dir", "log_file")  # of the options
 # Longer than a daemon waits for a cltab on a file system that hangs.
 CALL_LIMIT_S = 20.0
 # How the original's pod says "re-read" (C4.14), and how its script did.
@@ -82,7 +84,7 @@ class _Script(Command):
 @click.option(
     "-c",
     "--cltab",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     default=DEFAULT_CLTAB,
     show_default=True,
     help="The table of groups and entries.",
@@ -90,7 +92,7 @@ class _Script(Command):
 @click.option(
     "-s",
     "--socket",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     default=DEFAULT_SOCKET,
     show_default=True,
     help="Where the daemon answers; `:::socket:PATH` in cltab overrides it.",
@@ -98,13 +100,13 @@ class _Script(Command):
 @click.option("-v", "--verbose", is_flag=True, help="Print `group level state` lines afterwards.")
 @click.option(
     "--clstat",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     help="With -d: where to write the status; `:::clstat:PATH` in cltab overrides it.  [default:"
     f" {DEFAULT_CLSTAT}, if the socket is at its default too]",
 )
 @click.option(
     "--state-dir",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     help="With -d: where to note the children; SOCKET.state if not given.",
 )
 @click.option(
@@ -123,7 +125,7 @@ class _Script(Command):
 )
 @click.option(
     "--log-file",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     help="With -d: log into this file, and rotate it, instead of stderr.",
 )
 @click.option(
@@ -156,7 +158,7 @@ def main(**options: Any) -> None:
     from mosha.control.calls import NoAnswerError  # noqa: PLC0415
 
     try:
-        status = _run(_with_variables(_Given(**options)))
+        status = _run(_with_variables(_given(options)))
         sys.stdout.flush()
     except UsageError as error:
         _fail(str(error), WRONG_USAGE)
@@ -166,6 +168,13 @@ def main(**options: Any) -> None:
         _fail(str(error), NOT_AS_WANTED)
     else:
         end(status)
+
+
+def _given(options: dict[str, Any]) -> _Given:
+    from pathlib import Path  # noqa: PLC0415 - a quarter of what a question for help would load
+
+    paths = {name: Path(value) for name in PATHS if (value := options[name]) is not None}
+    return _Given(**(options | paths))
 
 
 def _remedy(error: NoAnswerError) -> str:
@@ -190,7 +199,10 @@ def _with_variables(given: _Given) -> _Given:
     """
     if given.managed:
         return given
-    from mosha.formats.cltab import parse_variables  # noqa: PLC0415 - a question for help needs none
+    # A question for help needs neither.
+    from pathlib import Path  # noqa: PLC0415
+
+    from mosha.formats.cltab import parse_variables  # noqa: PLC0415
 
     try:
         variables = parse_variables(given.cltab.read_bytes())
@@ -228,8 +240,10 @@ def clstat_of(given: Path | None, socket: Path, *, managed: bool) -> Path | None
     Without a word it is the original's place, but only beside the original's socket: two daemons
     must not write one file. Under a monitor, which writes a fuller one, there is none.
     """
-    if given is not None or managed or socket != Path(DEFAULT_SOCKET):
+    if given is not None or managed or str(socket) != DEFAULT_SOCKET:
         return given
+    from pathlib import Path  # noqa: PLC0415
+
     return Path(DEFAULT_CLSTAT)
 
 

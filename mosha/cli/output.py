@@ -14,7 +14,7 @@ import sys
 from typing import Any, TextIO
 
 from mosha.errors import HostError
-from mosha.host.log_stream import complete_descriptors
+from mosha.host.standard_streams import complete_descriptors
 
 
 class ReaderGoneError(Exception):

@@ -8,7 +8,6 @@ thread does the writing (`line_queue.py`), what cannot be written is lost and co
 from __future__ import annotations
 
 import atexit
-import errno
 import functools
 import io
 import os
@@ -17,7 +16,6 @@ import stat
 import sys
 from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
 
 from mosha.host.line_queue import LineQueue
 
@@ -132,23 +130,3 @@ def take_stderr() -> LogStream:
     stream = of_stderr()
     sys.stderr = stream
     return stream
-
-
-def complete_descriptors() -> None:
-    """Open the null device in place of standard descriptors that are closed (`2>&-`).
-
-    Otherwise the next socket or lock file becomes stderr.
-    """
-    for fd in (0, 1, 2):
-        try:
-            os.fstat(fd)
-        except OSError as error:
-            if error.errno != errno.EBADF:
-                raise
-            os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this one
-    if sys.stdin is None:
-        sys.stdin = Path(os.devnull).open(encoding="utf-8")  # noqa: SIM115 - for the whole life
-    if sys.stdout is None:
-        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    if sys.stderr is None:
-        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115

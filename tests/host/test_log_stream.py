@@ -200,7 +200,7 @@ def test_a_traceback_of_a_daemon_is_written_out_before_it_ends(tmp_path: Path) -
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_closed_descriptor_is_none_that_a_socket_can_get(closed: str) -> None:
     program = (
-        "import os, sys; from mosha.host.log_stream import complete_descriptors as c; c();"
+        "import os, sys; from mosha.host.standard_streams import complete_descriptors as c; c();"
         "print('x'); print('x', file=sys.stderr); fd = os.open('/', os.O_RDONLY);"
         "sys.exit(0 if fd > 2 else 1)"
     )
