@@ -15,7 +15,7 @@ SEED      ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-web check lint test bench sim mutants chaos pythons aarch64 docs lock clean
+.PHONY: help demo demo-web check lint test bench sim mutants chaos compat pythons aarch64 docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ mutants: $(DEV_STAMP) ## breaks one rule after the other, in the core and in the
 
 chaos: $(DEV_STAMP) ## faults against real processes, then a verdict (MINUTES=10 SEED=7 ARGS=--no-cgroups; root: more faults)
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+compat: $(DEV_STAMP) ## nodes of an earlier commit and of this one in one cluster for a minute (BEFORE=COMMIT ARGS='--seconds 300')
+	$(BIN)/python -m tests.compat --before $(BEFORE) $(ARGS)
 
 pythons: $(DEV_STAMP) ## the quick part of the tests with each Python from 3.11 to 3.14 that is found
 	$(BIN)/python -m tests.portability.pythons $(ARGS)

@@ -50,6 +50,8 @@ class Node:
     """Words before its command, which bring it into a network namespace for example."""
     rundirs: int = 1
     """How many rundirs it has had; the last one counts."""
+    env: dict[str, str] = field(default_factory=dict)
+    """What its environment has besides."""
 
     @property
     def rundir(self) -> Path:
@@ -78,7 +80,7 @@ class Node:
         command = [sys.executable, "-m", "mosha.cli.main", "run", "--config", str(self.config)]
         self.monitor = subprocess.Popen(
             demo_processes.inside(self.box, [*self.within, *command]),
-            env=os.environ | {demo_processes.MARK: self.mark},
+            env=os.environ | {demo_processes.MARK: self.mark} | self.env,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
