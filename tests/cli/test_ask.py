@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 
 import pytest
 from msgspec.structs import replace
@@ -24,6 +25,7 @@ from mosha.control.protocol import (
     SetWish,
 )
 from mosha.core.status import Verb
+from mosha.formats.hastat import Quorum
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
 from tests.cli.reports import node, report
@@ -278,3 +280,39 @@ def test_people_are_told_after_a_second_what_a_question_waits_for(
                 ask(settings, request, 1.1)
             waits = f"the monitor (process {os.getpid()}) does not answer; waiting for up to 1.1 s"
             assert (waits in capsys.readouterr().err) is told
+
+
+def test_who_confirms_without_a_quorum_is_told_that_nothing_moves_yet(home: Home) -> None:
+    lost = Quorum(has=False, policy="majority", seen=1, electorate=[1, 2, 3], needed=2)
+    with FakeMonitor(home.rundir, report(nodes=STALE, quorum=lost)):
+        screen = Terminal("confirm", "3", "--config", str(home.config))
+        try:
+            wait_until(lambda: screen.shows("note: this node has no quorum"))
+            wait_until(lambda: screen.shows("Is node 3 switched off"))
+            screen.type("n\n")
+        finally:
+            assert screen.exit_status() == 1
+
+
+def test_who_waits_for_a_shutdown_waits_until_the_monitor_is_gone(mosha: Mosha, home: Home) -> None:
+    happened: list[str] = []
+    returned = threading.Event()
+
+    def leave() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(1000)
+            connection.sendall(b'{"ok":true,"text":"this node has left"}\n')
+            returned.wait(0.3)  # who does not wait has returned by then
+            happened.append("gone")
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(home.rundir / "mosha.s"))
+        listener.listen()
+        monitor = threading.Thread(target=leave)
+        monitor.start()
+        assert mosha("shutdown", "--wait").status == 0
+        happened.append("returned")
+        returned.set()
+        monitor.join()
+    assert happened == ["gone", "returned"]

@@ -8,11 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 from mosha.cli.progress import Goal, Move, Outcome, before_move, judge
+from mosha.clock import boottime
 from mosha.control.protocol import MonitorReply, MonitorRequest
 from mosha.formats.hastat import BanReport, EntryTrouble, GroupView, Report
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
 from tests.cli.reports import group, node, on, report
+from tests.waiting import pass_until
 
 WEB = group("web", on(1))
 NOWHERE = group("web", ok=False, why="no node can run it: node 1: banned there for 20 s: exit 3")
@@ -176,3 +178,30 @@ def test_a_shutdown_that_is_waited_for_says_what_is_still_here(mosha: Mosha, hom
         "node 1: still here: web start STOPPING (w-main late)",
         "node 1: all groups are down, clinit and the monitor end",
     ]
+
+
+def test_of_several_bans_the_first_that_ends_counts() -> None:
+    later = replace(BAN, node=1, left_s=500)
+    view = replace(
+        NOWHERE, bans=[later, BAN], not_here={1: "banned", 2: "banned", 3: "never heard"}
+    )
+    assert judge(Goal("web"), seen(view), BAN.left_s + 1) is None
+    assert judge(Goal("web"), seen(view), BAN.left_s - 1) is not None
+
+
+def test_a_group_that_runs_nowhere_yet_is_not_as_wanted() -> None:
+    assert judge(Goal("web"), seen(group("web")), 300) is None
+
+
+def test_an_answer_may_take_as_long_as_the_nodes_have_time_to_agree(
+    mosha: Mosha, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not called a monitor that hangs: the remedy for that is to kill it."""
+    monkeypatch.setattr("mosha.cli.order.CALL_LIMIT_S", 0.01)
+
+    def answer(_: MonitorRequest) -> MonitorReply:
+        pass_until(boottime() + 0.1)
+        return MonitorReply(ok=True, text="done")
+
+    with FakeMonitor(home.rundir, seen(WEB), answer):
+        assert mosha("restart", "web", "--wait").status == 0

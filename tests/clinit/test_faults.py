@@ -129,8 +129,9 @@ def test_a_process_that_may_not_be_signalled_keeps_no_other_from_its_signal(cgro
         for process in (roots, nobodys, roots_too):
             (cgroup / "cgroup.procs").write_text(str(process.pid))
         text = textwrap.dedent(AS_NOBODY).format(nobody=NOBODY, cgroup=str(cgroup))
-        out = subprocess.run([sys.executable, "-c", text], capture_output=True, check=True).stdout
+        sent = subprocess.run([sys.executable, "-c", text], stdout=subprocess.PIPE, check=False)
         cgroups.kill(cgroup)
+    out = sent.stdout
     assert out.decode().strip() == f"[{nobodys.pid}] {sorted([roots.pid, roots_too.pid])}"
     assert nobodys.returncode == -signal.SIGTERM
 

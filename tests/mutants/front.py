@@ -95,4 +95,40 @@ FRONT: tuple[ShellMutant, ...] = (
         "cli/test_clinit_script.py::"
         "test_the_replies_are_the_originals_and_so_is_where_they_go_c4_1",
     ),
+    M(
+        "who confirms without a quorum is told that nothing moves",
+        "cli/confirm.py",
+        "        if not report.quorum.has:\n            click.echo(",
+        "        if False:\n            click.echo(",
+        "cli/test_ask.py::test_who_confirms_without_a_quorum_is_told_that_nothing_moves_yet",
+    ),
+    M(
+        "who waits for a shutdown waits until the monitor is gone",
+        "cli/shutdown.py",
+        "                while wait and reply is not None and reply.ok and stream.read(1):\n"
+        "                    pass\n",
+        "",
+        "cli/test_ask.py::test_who_waits_for_a_shutdown_waits_until_the_monitor_is_gone",
+    ),
+    M(
+        "--wait gives up only if no ban ends in time",
+        "cli/progress.py",
+        "first = min(view.bans, key=lambda ban: ban.left_s)",
+        "first = max(view.bans, key=lambda ban: ban.left_s)",
+        "cli/test_progress.py::test_of_several_bans_the_first_that_ends_counts",
+    ),
+    M(
+        "a group that runs nowhere yet is not as wanted",
+        "cli/progress.py",
+        "    return group.ok and bool(group.where)",
+        "    return group.ok",
+        "cli/test_progress.py::test_a_group_that_runs_nowhere_yet_is_not_as_wanted",
+    ),
+    M(
+        "an answer may take as long as the nodes have time to agree",
+        "cli/order.py",
+        "answer_s = CALL_LIMIT_S + spread_limit_s(settings.timing.heartbeat_s) + (limit_s or 0.0)",
+        "answer_s = CALL_LIMIT_S",
+        "cli/test_progress.py::test_an_answer_may_take_as_long_as_the_nodes_have_time_to_agree",
+    ),
 )
