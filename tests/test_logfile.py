@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import structlog
 from mosha import logs
 from mosha.host.log_stream import of_stderr
 from mosha.logfile import QUEUE_MAX_BYTES, LogFile, beside
+from tests.clinit.descriptors import open_files
 from tests.waiting import wait_until
 
 
@@ -182,3 +184,45 @@ def test_people_at_a_terminal_get_their_lines_besides(
     file.close()
     assert json.loads(lines_of(path)[0])["pid"] == 1
     assert "WARNING      clinit started pid=1\n" in capfd.readouterr().err
+
+
+def test_nobody_but_its_owner_and_group_may_read_it(tmp_path: Path) -> None:
+    """What services print may be in it."""
+    before = os.umask(0)
+    try:
+        file = LogFile(tmp_path / "log", max_bytes=4096, keep=1)
+        file.write("x\n")
+        file.close(10.0)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "log").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_rotation_keeps_no_descriptor(tmp_path: Path) -> None:
+    file = LogFile(tmp_path / "log", max_bytes=10, keep=2)
+    file.write("one line\n")
+    wait_until(lambda: file.lines.idle)
+    before = open_files()
+    for _ in range(5):
+        file.write("one line\n")
+        wait_until(lambda: file.lines.idle)
+    assert open_files() == before
+    assert {path.name for path in tmp_path.iterdir()} == {"log", "log.1", "log.2"}
+    file.close(10.0)
+
+
+def test_that_it_cannot_be_written_is_said_again_when_it_comes_again(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "made" / "log"
+    file = LogFile(path, max_bytes=4096, keep=1, retry_s=0.01)
+    for _ in range(2):
+        file.write("lost\n")
+        wait_until(lambda: file.lines.lost)
+        path.parent.mkdir()
+        file.write("written\n")
+        wait_until(lambda: not file.lines.lost and file.lines.idle)
+        shutil.rmtree(path.parent)
+    file.close(10.0)
+    wait_until(lambda: of_stderr().lines.idle)
+    assert capfd.readouterr().err.count("cannot write the log") == 2

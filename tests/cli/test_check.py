@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from mosha.cli.check_commands import command_findings
 from mosha.cli.check_files import Kind, kind_of
-from mosha.cli.check_host import host_findings, own_node
+from mosha.cli.check_host import _directory, host_findings, own_node
+from mosha.formats.cltab import parse_cltab
 from mosha.formats.settings import settings_from
 from mosha.host.mounts import file_system_at, read_mounts
 from tests.cli.conftest import Home, Mosha
+from tests.monitor.trouble import tmpfs
 
 CLTAB = "web:webtest:test:test:true\nweb:webd:start:respawn:/bin/sh\ndb:dbd:start:respawn:sleep 9\n"
 
@@ -426,3 +429,19 @@ def test_a_command_that_goes_to_the_background_is_warned_of(
     said = mosha.bare("check", str(tmp_path / "cltab"))
     assert ("& sends it to the background" in said.out) is warned
     assert said.status == 0
+
+
+def test_an_entry_that_is_off_is_not_looked_after() -> None:
+    cltab = parse_cltab(b"g:a:start:off:/no/such/program 'open\ng:b:start:wait:/no/such\n", "t")
+    assert [finding.where for finding in command_findings(cltab, "t")] == ["t:2"]
+
+
+@pytest.mark.root("mounts a file system")
+def test_a_directory_on_a_full_file_system_is_a_mistake(tmp_path: Path) -> None:
+    with tmpfs(tmp_path / "full") as point:
+        assert _directory("rundir", point, Path("/")).level == "ok"
+        with (point / "file").open("wb") as file, pytest.raises(OSError, match="No space left"):
+            while True:
+                os.write(file.fileno(), b"x" * 4096)
+        found = _directory("rundir", point / "run", Path("/"))
+    assert (found.level, "is full" in found.text) == ("mistake", True)

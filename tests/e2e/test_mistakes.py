@@ -218,7 +218,7 @@ def test_a_clstat_of_an_earlier_life_that_is_put_back_ends_nothing(alone: Cluste
     for restart in range(2):
         node.signal(signal.SIGUSR1)
         assert node.monitor is not None
-        node.monitor.wait()
+        assert node.monitor.wait() == -signal.SIGUSR1  # nobody has asked the node to leave
         node.start()
         wait_until(partial(_has_started, node, restart + 2))
         wait_until(lambda: clstat.read_bytes() != backup and node.report().as_wanted)
