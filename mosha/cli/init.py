@@ -72,8 +72,8 @@ def command(
     click.echo(f"written {examples}/" if count else f"kept {examples}/, it was there")
     if rundir is None and path != places.CONFIG_PATH:
         click.echo(
-            f"note: its rundir is {Settings().rundir}; a second node on this machine needs one of "
-            "its own (--rundir)"
+            f"note: its rundir is {Settings().rundir_path}; a second node on this machine needs"
+            " one of its own (--rundir)"
         )
     click.echo(_next_steps(path))
     return AS_WANTED

@@ -198,5 +198,6 @@ def _check_groups(names: Sequence[str], config: str | None) -> None:
         if name not in known:
             hint = nearest(name, known)
             raise UsageError(
-                f"no line is about a group {name!r}; {hint}its groups are {', '.join(known)}"
+                f"no line is about a group {name!r}; {hint}groups of this node are"
+                f" {', '.join(known)}"
             )

@@ -25,6 +25,8 @@ from mosha.formats.settings import Settings
 
 LOOK_EVERY_S = 0.3
 STOP_LOOK_LIMIT_S = 1.0
+# A program that cannot be executed, or that ends at once, has done so by then.
+STEADY_S = 1.0
 WAIT_LIMIT_S = 300.0
 wait_option = click.option("--wait", is_flag=True, help="Return only when that has come about.")
 limit_option = click.option(
@@ -75,16 +77,22 @@ def wait_for(settings: Settings, goal: Goal, limit_s: float) -> Outcome:
     Each change of what is known of it is a line on stderr.
     """
     deadline, shown, said = time.monotonic() + limit_s, "", ""
+    reached_at: float | None = None
     failed: dict[int, str] = {}
     while True:
         report, _ = ask_report(settings)
         left_s = deadline - time.monotonic()
         view = _view(report, goal.group)
         failed |= {ban.node: ban.reason for ban in view.bans} if view is not None else {}
-        if outcome := judge(goal, report, left_s, failed):
+        outcome = judge(goal, report, left_s, failed)
+        if outcome is None or not outcome.reached:
+            reached_at = None
+        else:
+            reached_at = reached_at or time.monotonic()
+        if outcome is not None and _holds(outcome, view, reached_at, left_s):
             return outcome
         now = _standing(goal.group, view)
-        if (mark := _COUNTED.sub("#", now)) != shown:
+        if reached_at is None and (mark := _COUNTED.sub("#", now)) != shown:
             click.echo(said := now, err=True)
             shown = mark
         if left_s <= 0:
@@ -141,13 +149,32 @@ def judge(
     if view is None:
         return None
     move = goal.move
-    if _as_wanted(view) and (move is None or _has_moved(move, view)):
+    if _as_wanted(view) and not _unwell(view) and (move is None or _has_moved(move, view)):
         return Outcome(True, f"{goal.group}: {_places(view)}")
     if move is not None and (back := _came_back(move, view, failed or {})):
         return Outcome(False, f"{goal.group}: not moved: {back}")
+    if unwell := _unwell(view):
+        return Outcome(False, f"{goal.group}: {_places(view)}, but not well: {unwell}")
     if stuck := _stuck(view) or _banned_everywhere(view, report, left_s):
         return Outcome(False, f"{goal.group}: not reached: {stuck}")
     return None
+
+
+def _holds(
+    outcome: Outcome, view: GroupView | None, reached_at: float | None, left_s: float
+) -> bool:
+    """Say whether an outcome is the last word: what was started has to live for a moment first."""
+    if reached_at is None or left_s <= 0 or view is None or view.wanted == STOP_LEVEL:
+        return outcome is not None
+    return time.monotonic() - reached_at >= STEADY_S
+
+
+def _unwell(view: GroupView) -> str:
+    """Say what is not well of a group that has arrived: a program that ends again and again."""
+    home = _settled(view)
+    if home is None or all(trouble.kind == "outdated" for trouble in home.troubles):
+        return ""
+    return view.why or ", ".join(f"{trouble.tag} {trouble.kind}" for trouble in home.troubles)
 
 
 def _as_wanted(group: GroupView) -> bool:

@@ -31,12 +31,17 @@ def with_level(change: Change, cltab: Cltab | None, before: Wish | None) -> Chan
     if not entries:
         doubt = unknown_group(group, cltab.groups() if cltab else ())
         raise UsageError(f"{doubt.told}; {doubt.remedy}")
-    fields = (part.strip() for entry in entries for part in entry.level.split(","))
-    levels = [level for level in dict.fromkeys(fields) if level not in BUILT_IN_LEVELS]
+    named = dict.fromkeys(part.strip() for e in entries for part in e.level.split(","))
+    levels = [level for level in named if level not in BUILT_IN_LEVELS]
     if before is not None and before.level != STOP_LEVEL:
         level = before.level
     elif USUAL_LEVEL in levels or len(levels) == 1:
         level = USUAL_LEVEL if USUAL_LEVEL in levels else levels[0]
+    elif not levels:
+        raise UsageError(
+            f"{group} has no level to start: its entries are for"
+            f" {listed(list(named))} alone; add one to cltab"
+        )
     else:
         raise UsageError(f"say which level: mosha set {group} LEVEL; it has {listed(levels)}")
     return Change(replace(change.wish, level=level), change.named)

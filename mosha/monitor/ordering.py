@@ -123,7 +123,8 @@ def _check_move(mind: Mind, group: str, node: int, here: frozenset[int], now: fl
     if node in here:
         raise UsageError(f"{group} is on node {node} already")
     if wish is not None and node and not wish.allows(node):
-        raise UsageError(f"only= of {group} leaves out node {node}: mosha set {group} only=any")
+        remedy = f"mosha set {group} {wish.level} only=any"
+        raise UsageError(f"only= of {group} leaves out node {node}: {remedy}")
     others = (mind.view.members | {mind.me}) - here
     able = {n for n in others if may_take(mind, group, n, now)}
     if node and node not in able:

@@ -205,3 +205,31 @@ def test_an_answer_may_take_as_long_as_the_nodes_have_time_to_agree(
 
     with FakeMonitor(home.rundir, seen(WEB), answer):
         assert mosha("restart", "web", "--wait").status == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"), [("unable", "entry app cannot execute"), ("pausing", ""), ("failing", "")]
+)
+def test_a_group_that_has_arrived_and_is_not_well_is_no_success(kind: str, why: str) -> None:
+    trouble = EntryTrouble(tag="app", kind=kind)
+    view = group("web", on(1, troubles=[trouble]), ok=False, why=why)
+    told = why or f"app {kind}"
+    assert judge(Goal("web"), seen(view), 300) == Outcome(
+        False, f"web: start DONE on node 1, but not well: {told}"
+    )
+
+
+def test_one_that_runs_as_an_older_cltab_had_it_has_come_about() -> None:
+    view = group("web", on(1, troubles=[EntryTrouble(tag="app", kind="outdated")]))
+    outcome = judge(Goal("web"), seen(view), 300)
+    assert outcome is not None
+    assert outcome.reached
+
+
+def test_what_dies_as_soon_as_it_is_started_has_not_come_about(mosha: Mosha, home: Home) -> None:
+    trouble = EntryTrouble(tag="app", kind="unable")
+    dead = group("web", on(1, troubles=[trouble]), ok=False, why="entry app cannot execute")
+    with reel(home, WEB, dead):
+        said = mosha("start", "web", "--wait")
+    assert said.status == 1
+    assert "start DONE on node 1, but not well: entry app cannot execute" in said.err
