@@ -33,5 +33,5 @@ def command(config: str | None, *, wait: bool, limit_s: float, as_json: bool, gr
     Exit status: 0 ordered, with --wait running again; 1 refused, or not reached; 2 wrong usage; 3
     no monitor answers.
     """
-    order = GiveOrder(verb=Verb.RESTART, group=group, wait=wait)
+    order = GiveOrder(verb=Verb.RESTART, group=group, wait=wait, limit_s=limit_s if wait else 0.0)
     return give(config, order, limit_s=limit_s if wait else None, as_json=as_json)

@@ -157,13 +157,14 @@ class GiveOrder(Message, tag="order", tag_field="op"):
     """Orders something that hactl does not say: `verb` is one of `core.status.Verb`.
 
     `node` 0 names none. Answered when the nodes that it concerns have obeyed; a restart at once,
-    unless `wait`.
+    unless `wait`: then after `limit_s` seconds at the latest, if that is not 0.
     """
 
     verb: Verb
     group: str = ""
     node: int = 0
     wait: bool = False
+    limit_s: float = 0.0
 
 
 class FailGroup(Message, tag="fail", tag_field="op"):

@@ -12,6 +12,7 @@ from mosha.core.eligibility import may_take, on_standby
 from mosha.core.replication import spread_limit_s
 from mosha.core.seat import Mind
 from mosha.core.status import Order, Verb
+from mosha.core.tables import STOP_LEVEL
 from mosha.errors import HostError, UsageError
 from mosha.formats.agreement import unknown_group
 from mosha.monitor.answers import places
@@ -52,7 +53,7 @@ async def give(monitor: Monitor, request: GiveOrder) -> str:
     told = words[Verb(order.verb)].format(group=order.group, nodes=", ".join(map(str, nodes)))
     if order.verb == Verb.RESTART and not request.wait:
         return told
-    limit_s = None if request.wait else spread_limit_s(mind.timing.heartbeat_s)
+    limit_s = request.limit_s or None if request.wait else spread_limit_s(mind.timing.heartbeat_s)
     with anyio.move_on_after(limit_s):
         while not nodes <= orders.have_obeyed(mind, nodes, number):
             seen = monitor.news
@@ -60,6 +61,11 @@ async def give(monitor: Monitor, request: GiveOrder) -> str:
                 await monitor.next_change(seen)
         return told
     late = ", ".join(map(str, sorted(nodes - orders.have_obeyed(mind, nodes, number))))
+    if request.wait:
+        raise HostError(
+            f"{order.group} has not started again on node {late} within {limit_s:g} s; what is in"
+            f" the way: mosha why {order.group}"
+        )
     raise HostError(
         f"node {late} has not obeyed within {limit_s:g} s: it does not hear this node, or its "
         "mosha is of a version that knows no orders"
@@ -113,6 +119,8 @@ def _concerned(mind: Mind, order: Order, now: float) -> frozenset[int]:
     here = frozenset(places(mind, group))
     if not here:
         raise UsageError(f"{group} runs nowhere; to start it: mosha start {group}")
+    if mind.wish_level(group) == STOP_LEVEL:
+        raise UsageError(f"{group} shall be stopped, by hactl; to start it: mosha start {group}")
     if order.verb == Verb.MOVE:
         _check_move(mind, group, node, here, now)
     return here

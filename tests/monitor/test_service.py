@@ -28,7 +28,7 @@ from mosha.core import leaving
 from mosha.core.ballot import Ballot
 from mosha.core.seat import Way
 from mosha.core.status import NodeState, Verb, Vote
-from mosha.core.tables import Wish
+from mosha.core.tables import Hactl, Wish
 from mosha.errors import HostError, UsageError
 from mosha.formats.clstat import parse_clstat
 from mosha.formats.hastat import Report, parse_hastat
@@ -191,6 +191,21 @@ async def test_what_cannot_be_done_is_refused_in_words(
     reply = await house.ask(request_)
     assert not reply.ok
     assert words in reply.text
+
+
+async def test_what_hactl_wants_stopped_is_not_restarted(house: House) -> None:
+    """It may be here all the same, if its stop has failed: then nothing would ever obey."""
+    house.monitor.node.mind.hactl = Hactl({"g": Wish("g", "stop")})
+    for verb in (Verb.RESTART, Verb.MOVE):
+        reply = await house.ask(GiveOrder(verb, "g"))
+        assert not reply.ok
+        assert reply.text == "g shall be stopped, by hactl; to start it: mosha start g"
+
+
+async def test_a_restart_is_waited_for_as_long_as_was_asked(house: House) -> None:
+    reply = await house.ask(GiveOrder(Verb.RESTART, "g", wait=True, limit_s=1e-6))
+    assert (reply.ok, reply.tried) == (False, True)
+    assert "g has not started again on node 1 within 1e-06 s" in reply.text
 
 
 async def test_an_operators_word_frees_what_a_dead_node_held(house: House) -> None:
