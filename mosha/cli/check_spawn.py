@@ -14,6 +14,11 @@ from mosha.formats.settings import Settings
 from mosha.host.programs import source_of
 
 WHERE = "spawn"
+WAYS = {
+    "shared": "clone3 with shared memory",
+    "copied": "clone3",
+    "plain": "clone",
+}
 PROGRAM = source_of("mosha.clinit.spawn_ways")
 
 
@@ -22,10 +27,10 @@ def spawn_findings(settings: Settings) -> list[Finding]:
     try:
         update = call(settings.socket_path, Ask(), ANSWER_LIMIT_S).update
     except HostError:
-        return [_judged("here", *_tried(settings.spawn))]
+        return [_judged("processes are started here", *_tried(settings.spawn))]
     if update is None or not update.spawn:  # an older one, or it does not know yet
-        return [_judged("here", *_tried(settings.spawn))]
-    return [_judged(f"by clinit {update.pid}", update.spawn, update.spawn_refused)]
+        return [_judged("processes are started here", *_tried(settings.spawn))]
+    return [_judged(f"clinit {update.pid} starts processes", update.spawn, update.spawn_refused)]
 
 
 def _tried(first: str) -> tuple[str, str]:
@@ -41,10 +46,10 @@ def _tried(first: str) -> tuple[str, str]:
     return way, refused
 
 
-def _judged(where: str, way: str, refused: str) -> Finding:
+def _judged(who: str, way: str, refused: str) -> Finding:
     if not way:
-        return Finding("mistake", WHERE, f"no process can be started {where}: {refused}", "")
-    text = f"processes are started {where} in the way {way}"
+        return Finding("mistake", WHERE, f"no process can be started: {refused}", "")
+    text = f"{who} by {WAYS[way]} (spawn = {way})"
     if not refused:
         return Finding("ok", WHERE, text, "")
     remedy = 'see "How processes are started" in the reference of clinit'

@@ -125,13 +125,16 @@ def test_check_says_how_the_clinit_of_this_node_starts_processes(start: Start) -
     d = start("g:a:up:once:true\n", spawn=COPIED)
     (found,) = spawn_findings(settings_from({"socket": str(d.socket)}, "test"))
     assert (found.level, found.where) == ("ok", "spawn")
-    assert found.text == f"processes are started by clinit {d.pid} in the way copied"
+    assert found.text == f"clinit {d.pid} starts processes by clone3 (spawn = copied)"
 
 
 def test_check_without_a_clinit_tries_it_out(short_dir: Path) -> None:
     settings = settings_from({"socket": str(short_dir / "s"), "spawn": COPIED}, "test")
     (found,) = spawn_findings(settings)
-    assert (found.level, found.text) == ("ok", "processes are started here in the way copied")
+    assert (found.level, found.text) == (
+        "ok",
+        "processes are started here by clone3 (spawn = copied)",
+    )
     asked = f"spawn_findings(settings_from({{'socket': {str(short_dir / 's')!r}}}, 'test'))"
     program = (
         "from mosha.cli.check_spawn import spawn_findings\n"
@@ -143,7 +146,7 @@ def test_check_without_a_clinit_tries_it_out(short_dir: Path) -> None:
     said = subprocess.run(words, check=True, stdout=subprocess.PIPE, cwd=REPOSITORY).stdout
     level, _, text, _ = said.decode().strip().split("|")
     assert level == "warning"
-    assert "in the way plain; " in text
+    assert "by clone (spawn = plain); " in text
     assert f"copied: {os.strerror(errno.ENOSYS)}" in text
 
 

@@ -23,7 +23,7 @@ def test_g1_a_ghost_is_killed_at_once_and_its_claim_stays_until_it_is_gone() -> 
     story.hear(1, says(2, 9, claims={G: 9}, groups=at("start")))
     assert G in brain(story).take_woken()
     tell = told(story)
-    assert tell == Tell(G, STOP_LEVEL, 1, stop_at=story.now, kill_at=story.now)
+    assert tell == Tell(G, STOP_LEVEL, 1, "1", stop_at=story.now, kill_at=story.now)
     assert "ghost_killed" in [note.event for note in brain(story).take_notes()]
     assert told(story) is None
     assert brain(story).next_status(story.now).claims == {G: 1}  # C7
@@ -81,7 +81,7 @@ def test_g1_a_monitor_that_was_paused_leaves_alone_what_clinit_has_killed() -> N
     story.now += L + D
     story.hear(1, says(2, 9, claims={G: 9}, groups=at("start")))
     tell = told(story)  # it has not read yet what clinit reports
-    assert tell == Tell(G, STOP_LEVEL, 1)
+    assert tell == Tell(G, STOP_LEVEL, 1, "1")
 
 
 def test_g1_a_claim_that_was_not_granted_withdraws_as_ever() -> None:

@@ -98,7 +98,8 @@ class Fences:
     @staticmethod
     def _confirmed(monitor: Monitor, node: int) -> bool:
         """Report that an operator vouches for a death, if that is not refused."""
-        if shots.confirmable(monitor.node.mind, node)[1]:
+        busy = monitor.agenda.now < monitor.busy_until  # it would be judged again when it is heard
+        if busy or shots.confirmable(monitor.node.mind, node)[1]:
             return False
         monitor.handle(partial(monitor.report, DeathConfirmed(node)))
         return True
