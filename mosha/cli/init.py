@@ -53,7 +53,9 @@ def command(
     numbers = _numbers(nodes)
     base = Path(mfsbase).absolute()
     if path.exists():
-        raise UsageError(f"{path} is there already; `mosha check` says whether it will do")
+        raise UsageError(
+            f"{path} is there already; whether it will do: mosha check --config {path}"
+        )
     if not base.is_dir():
         raise UsageError(
             f"{base} is not a directory: mount the cluster file system first, or name it"

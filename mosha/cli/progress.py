@@ -120,7 +120,7 @@ def follow_stop(settings: Settings, ended: Callable[[float], bool]) -> None:
 def _still_here(report: Report) -> str:
     """Return in a line which groups are not down yet on the node that reports."""
     here = [
-        f"{view.group} {item.level} {item.state}{_held_up(item)}"
+        f"{view.group} {item.level} {item.state}{_held_up(view.group, item)}"
         for view in report.groups
         for item in view.instances
         if item.node == report.node and GroupLine(item.level, item.state).active
@@ -130,8 +130,12 @@ def _still_here(report: Report) -> str:
     return f"node {report.node}: still here: {listed(here)}"
 
 
-def _held_up(item: Instance) -> str:
-    return "".join(f" ({trouble.tag} {trouble.kind})" for trouble in item.troubles)
+def _held_up(group: str, item: Instance) -> str:
+    """Say what holds a stop up, and the way out of one that has failed."""
+    what = [f"{trouble.tag} {trouble.kind}" for trouble in item.troubles]
+    if (item.level, item.state) == (STOP_LEVEL, GroupState.FAILED):
+        what.append(f"to run its stop again: mosha cleanup {group} {item.node}")
+    return f" ({'; '.join(what)})" if what else ""
 
 
 _COUNTED = re.compile(r"\d+(\.\d+)?(?= s\b| of \d+ votes| restarts?\b)")

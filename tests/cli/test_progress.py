@@ -167,6 +167,7 @@ def test_a_shutdown_that_is_waited_for_says_what_is_still_here(mosha: Mosha, hom
             [on(1, "start", "STOPPING")],
             [on(1, "start", "STOPPING")],
             [on(1, "start", "STOPPING", troubles=late)],
+            [on(1, "stop", "FAILED")],
             [on(1, "stop", "DONE", claim_term=None)],
         )
     ]
@@ -176,6 +177,7 @@ def test_a_shutdown_that_is_waited_for_says_what_is_still_here(mosha: Mosha, hom
     assert said.err.splitlines() == [
         "node 1: still here: web start STOPPING",
         "node 1: still here: web start STOPPING (w-main late)",
+        "node 1: still here: web stop FAILED (to run its stop again: mosha cleanup web 1)",
         "node 1: all groups are down, clinit and the monitor end",
     ]
 
