@@ -21,8 +21,8 @@ signal for nothing (setpriv as a wrapper: 1 ms), and is the guard if clinit is k
 
 Sharing the memory of whoever forks, as vfork does, costs nothing whatever its size, and on
 another machine took the call of clone3 from 0.4 to 0.05 ms and the time until the exec was done
-from 1.1 to 0.35 ms (median of 100 in a row). The server does that (`newborn.py`) and not clinit:
-what shares memory can be killed together, and has all files of its parent until it executes
+from 1.1 to 0.35 ms (median of 100 in a row). The server does that (`child_steps.py`) and not
+clinit: what shares memory can be killed together, and has all files of its parent until it executes
 its command.
 
 What each of the three ways (`spawn_ways.py`) costs on yet another machine (Linux 6.18, median of

@@ -1,9 +1,8 @@
-"""The brain of one node: facts go in, what to publish, tell and shoot comes out.
+"""The decisions of one node: facts go in, what to publish, tell and shoot comes out.
 
-`Node` is the only way in to everything the core decides. A shell (the monitor, or a
-simulator) reports facts by the methods named in the past tense and then asks: which groups
-want a turn (`take_woken`), whether a status must be published at once (`dirty`), which
-leases to renew, whom to fence, what to log. It knows no clock, no chance and no file.
+`core.agent.Agent` is the way in for shells; it says when which of these is asked. It reports facts
+by the methods named in the past tense and then asks: which groups want a turn (`take_woken`), which
+leases to renew, whom to fence, what to log. Nothing here knows a clock, chance or a file.
 """
 
 from __future__ import annotations

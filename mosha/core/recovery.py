@@ -61,6 +61,7 @@ def recover(mind: Mind, birth: Birth) -> None:
     if behind:
         lose(mind, CLSTAT_LOST, now)
     _be_mute(mind, birth, until, known=known)
+    mind.standby = memory.standby
     mind.former_run = former.run if known and former is not None else memory.run
     mind.former_stamp = former.stamp if former is not None else Stamp(0, 0)
     mind.former_bound = max(mind.former_stamp, memory.bound)

@@ -1,7 +1,8 @@
 """What a node keeps for each group: its ballot, its claim, its ban, what it told clinit.
 
 And `Mind`, which is all that one node knows and has decided: the material of every turn.
-Both are plain mutable records; `core.turn` and `core.node` change them, nobody else does.
+Both are plain mutable records of the core: shells read them, and change them by events alone
+(`core.agent_events`). What always holds of them is in `core.invariants`.
 """
 
 from __future__ import annotations
@@ -69,7 +70,6 @@ class Seat(Struct):
     ban_until: float = NEVER
     ban_reason: str = ""
     free_since: float | None = None
-    cause: str = ""
     ways: dict[int, Way] = field(default_factory=dict)
     moved_to: int | None = None  # the ban is a move to that node, 0: to any other
     restarts: tuple[int, Stamp] | None = None  # whose order it is that a restart carries out

@@ -290,7 +290,7 @@ def _restarted(mind: Mind, seat: Seat) -> None:
 
 def _tell(mind: Mind, seat: Seat, level: str, now: float, cause: str) -> Tell:
     term = seat.claim or mind.local(seat.group).term
-    seat.told, seat.told_at, seat.cause = level, now, cause
+    seat.told, seat.told_at = level, now
     if level == PLAN_LEVEL:
         seat.stops_again = False
     elif level == TEST_LEVEL:

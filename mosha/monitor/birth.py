@@ -82,12 +82,10 @@ def make_node(
         former=former,
         memory=memory,
     )
-    node = Node(
+    return Node(
         birth,
         settings.timing,
         rules=rules,
         electorate=electorate(settings, memory, members | {me}),
         members=members,
     )
-    node.mind.standby = memory.standby
-    return node

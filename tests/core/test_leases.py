@@ -241,11 +241,13 @@ def test_c7_what_a_new_clinit_has_not_is_stopped_before_the_claim_ends() -> None
     until = seat(story).lease_until
     brain(story).clinit_lost()
     brain(story).clinit_answered([], story.now)
-    tell = brain(story).turn(G, story.now, 0.5).tell
+    turn = brain(story).turn(G, story.now, 0.5)
+    tell = turn.tell
     assert tell is not None
     assert (tell.level, tell.stop_at) == ("stop", until)
     assert tell.kill_at == until + D
-    assert seat(story).cause == "cut short"
+    assert turn.row is not None
+    assert turn.row.name == "cut short"
     # Not seen yet, and then on its way: the claim stays, and nothing else is told.
     for state in (None, GroupState.STARTING, GroupState.CHECKING):
         if state is not None:
