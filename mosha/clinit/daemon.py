@@ -13,7 +13,7 @@ import anyio
 from anyio.abc import TaskStatus
 
 from mosha import logs, notify
-from mosha.clinit import cgroups
+from mosha.clinit import cgroups, marks
 from mosha.clinit.abandon import Abandonable
 from mosha.clinit.cgroup_boxes import CgroupBoxes
 from mosha.clinit.child_steps import function
@@ -62,7 +62,7 @@ async def run_clinit(options: ClinitOptions) -> int:
     for pid, command in state_dir.end_orphans(options.orphan_limit_s):
         logs.get().warning("orphan_ended", pid=pid, command=command)
     listener = Listener(options.socket)
-    mark = os.urandom(8).hex()
+    mark = marks.draw()
     _adopt_orphans()
     boxes = _make_boxes(options.cgroup, mark, state_dir.place)
     tree = boxes.tree if isinstance(boxes, CgroupBoxes) else None

@@ -53,6 +53,7 @@ from pathlib import Path
 from mosha import logs
 from mosha.clinit import forkserver
 from mosha.clinit.guard import Guard
+from mosha.clinit.marks import RLIMIT_LOCKS, limit_of
 from mosha.clinit.spawn_ways import IN_CGROUP
 from mosha.errors import HostError
 from mosha.formats.spawn import PLAIN, SHARED, SPAWN_WAYS
@@ -298,8 +299,12 @@ class Forker:
             raise HostError(f"cannot start the fork server: {error.strerror or error}") from error
         finally:
             theirs.close()
-        if self._files is not None:  # it has not forked yet: nobody has asked it to
+        # What its children inherit. It has not forked yet: nobody has asked it to.
+        if self._files is not None:
             resource.prlimit(self._process.pid, resource.RLIMIT_NOFILE, self._files)
+        limit = limit_of(self._mark)
+        if self._tree is None and limit is not None:
+            resource.prlimit(self._process.pid, RLIMIT_LOCKS, (limit, limit))
         # It is reaped like any other child of clinit (`reaper.py`), not by Popen.
         self._process.returncode = 0
         ours.setblocking(False)

@@ -38,7 +38,12 @@ from mosha.clinit.child_steps import (
     function,
     sigprocmask,
 )
+from mosha.clinit.marks import QUIET_LOOKS, has_limit, limit_of
 from mosha.clinit.spawn_ways import Cloner
+
+TYPE_CHECKING = False  # as in typing, which the fork server can do without
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 REQUEST_MAX_BYTES = 1 << 17
 FDS = 3  # stdout, stderr, and the pipe that tells why nothing was executed
@@ -160,12 +165,16 @@ class ForkServer:
         return os.open(cgroup + b"/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
 
     def _kill_all(self) -> None:
-        """Kill all that clinit had: its cgroup, or what carries its mark."""
-        for _ in range(GUARD_ROUNDS_MAX):
-            left = self._kill_tree() if self._tree else self._kill_marked()
-            if not left:
-                return
-            time.sleep(GUARD_PAUSE_S)
+        """Kill all that clinit had: its cgroup, or what has its mark.
+
+        By the limit first, which a process cannot take off; then by the environment, which one may
+        still have that has set its limits: to read it may wait for a process that hangs.
+        """
+        if self._tree:
+            until_quiet(self._kill_tree)
+            return
+        until_quiet(self._kill_limited)
+        until_quiet(self._kill_named)
 
     def _kill_tree(self) -> bool:
         try:
@@ -180,20 +189,43 @@ class ForkServer:
                 continue  # something in there is still dying
         return True
 
-    def _kill_marked(self) -> bool:
+    def _kill_limited(self) -> bool:
+        limit = limit_of(self._mark)
+        return limit is not None and _kill_each(lambda pid: has_limit(pid, limit))
+
+    def _kill_named(self) -> bool:
         mark = f"MOSHA_RUN={self._mark}".encode()
-        found = False
-        for name in os.listdir("/proc"):  # noqa: PTH208
-            if not name.isdecimal() or int(name) == os.getpid():
-                continue
-            try:
-                with open(f"/proc/{name}/environ", "rb") as environment:  # noqa: PTH123
-                    if mark in environment.read().split(b"\0"):
-                        os.kill(int(name), SIGKILL)
-                        found = True
-            except OSError:
-                continue  # gone, or not ours
-        return found
+
+        def is_named(pid: int) -> bool:
+            with open(f"/proc/{pid}/environ", "rb") as environment:  # noqa: PTH123
+                return mark in environment.read().split(b"\0")
+
+        return _kill_each(is_named)
+
+
+def until_quiet(kill: Callable[[], bool]) -> None:
+    """Kill until there was nothing to kill for so many times that nothing is left."""
+    quiet = 0
+    for _ in range(GUARD_ROUNDS_MAX):
+        quiet = 0 if kill() else quiet + 1
+        if quiet == QUIET_LOOKS:
+            return
+        time.sleep(GUARD_PAUSE_S)
+
+
+def _kill_each(is_ours: Callable[[int], bool]) -> bool:
+    """Kill all processes that are ours but this one; say whether there was any."""
+    found = False
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        if not name.isdecimal() or int(name) == os.getpid():
+            continue
+        try:
+            if is_ours(int(name)):
+                os.kill(int(name), SIGKILL)
+                found = True
+        except OSError:
+            continue  # gone, or not ours
+    return found
 
 
 def take_no_privilege() -> None:

@@ -4,9 +4,9 @@ The fork server is the first. Both have the names of mosha and Python in their c
 `pkill -9 -f` of either hits both. So this one is a shell that shares nothing with them: it reads a
 pipe that clinit alone holds, and if that closes without a word, it kills.
 
-With cgroups its stdout is the tree's `cgroup.kill`. Without, clinit says on the pipe which
-sessions and orphans there are, and the shell looks for these in /proc, and for the mark of this
-clinit in the environments. It ignores what a terminal or an administrator sends, save SIGKILL; if
+With cgroups its stdout is the tree's `cgroup.kill`. Without, the shell looks in /proc for the mark
+of this clinit (`marks.py`), in limits and environments, and for the sessions and orphans of which
+clinit has told it. It ignores what a terminal or an administrator sends, save SIGKILL; if
 it dies that is logged, and another one is started.
 """
 
@@ -20,6 +20,7 @@ import subprocess
 from pathlib import Path
 
 from mosha import logs
+from mosha.clinit.marks import limit_of
 from mosha.host import proc
 
 SHELL = "/bin/sh"
@@ -30,17 +31,20 @@ _IGNORE = ": 'ends all services if their supervisor is killed'; trap '' HUP INT 
 
 TREE_SCRIPT = _IGNORE + "read -r word || echo 1"
 
-# Words of a line: `mark NAME=VALUE`, `+ PID START`, `- PID START`, `left`. In `known` there is
-# ` PID:START ` for each session and orphan. Fields of /proc/PID/stat from the state on (proc(5)):
-# 1 state, 4 session, 20 start. A process of a session is not older than its leader.
+# Words of a line: `mark NAME=VALUE LIMIT`, `+ PID START`, `- PID START`, `left`. In `known` there
+# is ` PID:START ` for each session and orphan, in `limited` the file of each process whose limit is
+# the mark. Two rounds in a row that find nothing are the end (`marks.QUIET_LOOKS`). Fields of
+# /proc/PID/stat from the state on (proc(5)): 1 state, 4 session, 20 start. A process of a session
+# is not older than its leader.
 SESSION_SCRIPT = (
     _IGNORE
     + r"""
 known=' '
 mark=
+limit=
 while read -r word pid start; do
     case $word in
-    mark) mark=$pid ;;
+    mark) mark=$pid limit=$start ;;
     +) known="$known$pid:$start " ;;
     -) case $known in
         *" $pid:$start "*) known="${known%%" $pid:$start "*} ${known#*" $pid:$start "}" ;;
@@ -49,27 +53,33 @@ while read -r word pid start; do
     esac
 done
 round=0
+quiet=0
 while test $round -lt 50; do
     found=
+    limited=
+    test "$limit" && limited=$(grep -lsF -e " $limit " /proc/[0-9]*/limits)
     for file in /proc/[0-9]*/stat; do
         { read -r line < "$file"; } 2>/dev/null || continue
         pid=${line%% *}
         set -- ${line##*) }
         case $1:${18} in [ZXx]:[01]) continue ;; esac
+        ours=
         case $known in
-        *" $pid:${20} "*) ;;
+        *" $pid:${20} "*) ours=1 ;;
         *" $4:"*)
             start=${known#*" $4:"}
-            test "${20}" -ge "${start%% *}" || continue ;;
-        *) continue ;;
+            test "${20}" -ge "${start%% *}" && ours=1 ;;
         esac
-        kill -s KILL "$pid" && found=1
+        case $limited in *"/$pid/"*) ours=1 ;; esac
+        test "$ours" && kill -s KILL "$pid" && found=1
     done
     for file in $(grep -lzxF -e "$mark" /proc/[0-9]*/environ 2>/dev/null); do
         pid=${file#/proc/}
         kill -s KILL "${pid%/environ}" && found=1
     done
-    test "$found" || exit 0
+    quiet=$((quiet + 1))
+    test "$found" && quiet=0
+    test $quiet -lt 2 || exit 0
     round=$((round + 1))
     sleep 0.1
 done
@@ -152,7 +162,8 @@ class Guard:
         self._pipe = ours
         asyncio.get_running_loop().add_reader(self._exit, self._ended)
         if self._tree is None:
-            self._say(b"mark MOSHA_RUN=%s\n" % self._mark.encode())
+            limit = limit_of(self._mark) or ""
+            self._say(f"mark MOSHA_RUN={self._mark} {limit}\n".encode())
             for pid, start in self._watched.items():
                 self._say(b"+ %d %d\n" % (pid, start))
 

@@ -3,8 +3,8 @@
 The state directory has
 
 - `lock`, locked by the living clinit, so that two never share a state directory;
-- `children.json`: boot id, pid and start time of clinit, the mark that its children have in
-  their environment (MOSHA_RUN), and its cgroup;
+- `children.json`: boot id, pid and start time of clinit, the mark that its children have
+  (`marks.py`), and its cgroup;
 - without a cgroup also `sessions`: a line with session and start time for each leader.
 
 A new clinit ends what it finds before it answers or starts anything. The mark and the cgroup
@@ -27,7 +27,7 @@ from pathlib import Path
 import msgspec
 
 from mosha import logs
-from mosha.clinit import cgroups, trees
+from mosha.clinit import cgroups, marks, trees
 from mosha.clinit.abandon import Abandonable
 from mosha.clock import boot_id
 from mosha.errors import HostError
@@ -95,7 +95,8 @@ class StateDir:
         deadline = time.monotonic() + limit_s
         record = self._read()
         if record is not None and record.cgroup is None:
-            _end(partial(self._left_of, record), _kill_each, ended, deadline)
+            look = partial(self._left_of, record)
+            _end(look, _kill_each, ended, deadline, looks=marks.QUIET_LOOKS)
         elif record is not None and record.cgroup is not None:
             _end_tree(Path(record.cgroup), ended, deadline)
         for tree in trees.dead():
@@ -214,7 +215,7 @@ class StateDir:
                     seen.session in sessions
                     and seen.start >= min(s for p, s in leaders if p == seen.session)
                 )
-                or proc.environment(seen.pid).get("MOSHA_RUN") == record.mark
+                or _has_mark(seen.pid, record.mark)
             )
         ]
         below = [s.pid for pid in marked for s in proc.descendants(pid, everybody)]
@@ -235,16 +236,29 @@ def _end(
     kill: Callable[[list[int]], None],
     ended: dict[int, str],
     deadline: float,
+    *,
+    looks: int = 1,
 ) -> None:
-    """Kill what is found until nothing is, and note what it was."""
-    while left := look():
+    """Kill what is found until so many looks in a row find nothing, and note what it was."""
+    quiet = 0
+    while quiet < looks:
+        left = look()
+        quiet = 0 if left else quiet + 1
         for pid in left:
             ended.setdefault(pid, proc.command_line(pid))
         kill(left)
-        if time.monotonic() > deadline:
+        if left and time.monotonic() > deadline:
             pids = " ".join(map(str, left))
             raise HostError(f"processes of a former clinit do not end: {pids}")
         time.sleep(STEP_S)
+
+
+def _has_mark(pid: int, mark: str) -> bool:
+    limit = marks.limit_of(mark)
+    with contextlib.suppress(OSError):  # it is gone, or hidden
+        if limit is not None and marks.has_limit(pid, limit):
+            return True
+    return proc.environment(pid).get("MOSHA_RUN") == mark
 
 
 def _kill_each(pids: list[int]) -> None:

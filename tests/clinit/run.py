@@ -23,6 +23,7 @@ from typing import Any, TextIO, cast
 
 from mosha import logs
 from mosha.clinit.daemon import run_clinit
+from mosha.clinit.marks import RLIMIT_LOCKS
 from mosha.clinit.options import ClinitOptions
 from mosha.core.ladder import Limits
 from mosha.errors import MoshaError
@@ -73,6 +74,8 @@ def _run(text: str) -> int:
         resource.setrlimit(
             resource.RLIMIT_NOFILE, (files, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         )
+    if locks := given.pop("file_locks", 0):
+        resource.setrlimit(RLIMIT_LOCKS, (locks, locks))
     options: dict[str, Any] = {k: Path(v) if v and k in PATHS else v for k, v in given.items()}
     options["limits"] = Limits(**given.get("limits", {}))
     # Written at once and not by a thread: what has happened is in the log when a test looks.
