@@ -37,6 +37,7 @@ class CgroupBoxes:
         """
         self.no_cgroups = ""
         self._made: dict[str, set[str]] = {}  # group -> tags; a kill must not look at all others
+        self._paths: dict[str, dict[str, Path]] = {}  # group -> tag; pathlib is slow
         self.tree, self._lock = trees.make(parent, place, mark)
         try:
             (self.tree / "cgroup.kill").stat()
@@ -135,6 +136,7 @@ class CgroupBoxes:
     def forget(self, group: str) -> None:
         """See `Boxes.forget`."""
         self._made.pop(group, None)
+        self._paths.pop(group, None)
         cgroups.remove(self._group(group))
 
     def close(self) -> None:
@@ -146,7 +148,10 @@ class CgroupBoxes:
         return self.tree / f"g.{group}"
 
     def _path(self, key: Key) -> Path:
-        return self.tree / f"g.{key.group}" / f"e.{key.tag}"
+        paths = self._paths.setdefault(key.group, {})
+        if key.tag not in paths:
+            paths[key.tag] = self._group(key.group) / f"e.{key.tag}"
+        return paths[key.tag]
 
     def _entries(self, group: str, spared: frozenset[str]) -> list[Path]:
         """Return the cgroups of a group's entries, of those too that cltab has no more.

@@ -16,9 +16,11 @@ from typing import NamedTuple
 
 from mosha.clinit.descriptors import EXHAUSTED, explained, with_spare
 from mosha.host.mounts import Mounts, read_mounts
+from mosha.host.proc import read_on
 
 EVENTS_MAX_BYTES = 1024
 SEND_AT_ONCE = 64
+_LINKS_OF_NONE = 2
 
 GONE = frozenset({errno.ENOENT, errno.ENODEV})
 """What the kernel answers of a cgroup that was removed; anything else says nothing of it."""
@@ -75,6 +77,9 @@ def inner(cgroup: Path) -> list[Path]:
     Raises:
         OSError: they cannot be listed.
     """
+    # The kernel counts a link for each of them, and two more (kernfs); to list takes 20 files.
+    if os.stat(cgroup).st_nlink == _LINKS_OF_NONE:  # noqa: PTH116 - by far the fastest
+        return []
     with os.scandir(cgroup) as entries:
         return [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
 
@@ -88,13 +93,22 @@ def pids(cgroup: Path) -> list[int]:
     found: list[int] = []
     for path in [cgroup, *below(cgroup)]:
         try:
-            listed = with_spare((path / "cgroup.procs").read_bytes)
+            listed = with_spare(functools.partial(_procs, path))
         except OSError as error:
             if error.errno in GONE:
                 continue
             raise
         found += map(int, listed.split())
     return found
+
+
+def _procs(cgroup: Path) -> bytes:
+    # By descriptors, a third of what pathlib costs: a stop looks twice at each entry.
+    fd = os.open(f"{cgroup}/cgroup.procs", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return read_on(fd)
+    finally:
+        os.close(fd)
 
 
 def populated(cgroup: Path) -> bool:

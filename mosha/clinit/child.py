@@ -23,11 +23,11 @@ class Child:
     """A process that was made: its pid, and the pipes to read its output from.
 
     `executed` becomes 0 when it executes its command, or the number of the error if it
-    cannot; `died` is done when it has ended. Its pid is its own until `reap`. After that `unborn`
-    says that it ended before it executed anything.
+    cannot; `died` is done when it has ended. Its pid is its own, and among the `leaders`, until
+    `reap`. After that `unborn` says that it ended before it executed anything.
     """
 
-    def __init__(self, pid: int, stdout: int, stderr: int, trouble: int) -> None:
+    def __init__(self, pid: int, stdout: int, stderr: int, trouble: int, leaders: set[int]) -> None:
         loop = asyncio.get_running_loop()
         self.pid = pid
         self.stdout = stdout
@@ -38,6 +38,8 @@ class Child:
         self._reaped = False
         self._trouble = trouble
         self._fd = os.pidfd_open(pid)  # first, for it may fail
+        self._leaders = leaders
+        leaders.add(pid)
         loop.add_reader(self._trouble, self._hear)
         loop.add_reader(self._fd, self._die)
 
@@ -76,6 +78,7 @@ class Child:
             self.unborn = not _has_executed(self.pid)
         os.waitid(os.P_PIDFD, self._fd, os.WEXITED)
         self._reaped = True
+        self._leaders.discard(self.pid)
         os.close(self._fd)
         if not self.executed.done():
             self._hear()
@@ -127,7 +130,7 @@ async def _spawn(
     os.set_blocking(stdout, False)
     os.set_blocking(stderr, False)
     try:
-        return Child(pid, stdout, stderr, trouble)
+        return Child(pid, stdout, stderr, trouble, forker.leaders)
     except OSError as error:  # no descriptor is left to wait for it
         os.kill(pid, signal.SIGKILL)
         for fd in (stdout, stderr, trouble):

@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from functools import partial
 from signal import Signals
 
@@ -71,6 +72,7 @@ class Engine:
         self.faults = faults
         self._entries: dict[str, dict[str, EntryLoop]] = {}  # group -> tag
         self._watches: dict[str, Watches] = {}
+        self._asking: set[Watches] = set()  # those of them that have open questions
         self._events: deque[Event] = deque()
         self._turns = Turns()
         self._orders: deque[Iterator[None]] = deque()  # of each event what is to be done yet
@@ -130,7 +132,8 @@ class Engine:
         while self._orders:
             if next(self._orders[0], self) is self:
                 self._orders.popleft()
-            self._decide()  # an effect may have made something happen
+            if self._events:  # an effect has made something happen
+                self._decide()
             if self._turns.over and not self._urgent:
                 break
         self._urgent = False
@@ -147,12 +150,13 @@ class Engine:
 
     def something_ended(self) -> None:
         """Look again whether what shall be gone is gone: a child of clinit has ended."""
-        for watches in self._watches.values():
+        for watches in tuple(self._asking):
             watches.look()
 
-    def leaders(self) -> set[int]:
-        """Return the pids that are reaped by their entries."""
-        return {loop.child.pid for loop in self._loops() if loop.child is not None}
+    @property
+    def leaders(self) -> AbstractSet[int]:
+        """The pids that are reaped by their entries."""
+        return self._forker.leaders
 
     async def keep_state(self) -> None:
         """Look now and then whether the state directory is still there, and make it again if not.
@@ -165,7 +169,7 @@ class Engine:
             try:
                 if await self._state_dir.restore():
                     logs.get().warning("state_restored", path=str(self._state_dir.path))
-                    for leader in self.leaders():
+                    for leader in self.leaders:
                         self._state_dir.note_session(leader)
             except (HostError, OSError) as error:
                 if trouble != str(error):
@@ -223,6 +227,8 @@ class Engine:
     def close(self) -> None:
         """Give back descriptors; all groups have ended."""
         self._alarm.close()
+        for watches in tuple(self._asking):
+            watches.close()
         for loop in self._loops():
             loop.close()
 
@@ -351,6 +357,8 @@ class Engine:
     def _forget(self, group: str) -> None:
         for loop in self._entries.pop(group, {}).values():
             loop.close()
+        if watches := self._watches.pop(group, None):
+            watches.close()
         with self.faults.contain("forget"):  # an empty box that stays is in nobody's way
             self._boxes.forget(group)
 
@@ -383,8 +391,7 @@ class Engine:
 
     def _watch(self, group: str) -> Watches:
         if group not in self._watches:
-            self._watches[group] = Watches(self.happen)
-            self._tasks.start_soon(self._watches[group].run)
+            self._watches[group] = Watches(self.happen, self._asking)
         return self._watches[group]
 
 

@@ -109,6 +109,9 @@ class Forker:
         self.refused = ""
         """What was tried before, and why it does not work."""
 
+        self.leaders: set[int] = set()
+        """The children that are known to their entries and not reaped yet (`child.py`)."""
+
         self._environment = environment
         self._mark = mark
         self._tree = tree

@@ -52,7 +52,7 @@ class Reaper:
             self._timer = asyncio.get_running_loop().call_later(BURY_S, self._bury)
             return
         # Each of them, not only up to the first that has ended.
-        buried = [pid for pid in set(children) - self._engine.leaders() if _reaped(pid)]
+        buried = [pid for pid in set(children) - self._engine.leaders if _reaped(pid)]
         if buried:  # the numbers of living processes in reports have changed
             self._engine.news.touch(self._engine.supervisor.units)
 

@@ -34,4 +34,4 @@ def summary(engine: Engine) -> str:
     active = sum(1 for line in engine.lines().values() if line.active)
     groups = "1 group" if active == 1 else f"{active} groups"
     halting = ", halting" if engine.supervisor.halting else ""
-    return f"{groups} active, {len(engine.leaders())} entries running{halting}"
+    return f"{groups} active, {len(engine.leaders)} entries running{halting}"

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-SLICE_S = 0.01
+SLICE_S = 0.005
 """Of CPU time."""
 
 

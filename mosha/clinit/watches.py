@@ -1,17 +1,12 @@
-"""One coroutine for each group: waits until what shall be gone is gone."""
+"""The questions of a group that wait for an answer: is what shall be gone gone?"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
-
-import anyio
 
 from mosha.core.group import GroupEmptied
 from mosha.core.supervisor import EntryEvent
-
-EventT = TypeVar("EventT")
 
 # The end of a process can be told some moments before its cgroup is empty.
 FIRST_LOOK_S = 0.002
@@ -25,12 +20,17 @@ class Watches:
 
     Each is asked again when a child of clinit has ended: what is left of an entry whose
     leader is dead has been adopted by clinit, or its parents have. Time is the second string.
+
+    By timers: a coroutine for each of a thousand groups costs more than all of their questions.
     """
 
-    def __init__(self, happen: Callable[[Answer], object]) -> None:
+    def __init__(self, happen: Callable[[Answer], object], asking: set[Watches]) -> None:
+        """Report answers to `happen`; be in the set `asking` for as long as questions are open."""
         self._happen = happen
+        self._asking = asking
         self._open: dict[Answer, Callable[[], bool]] = {}
-        self._wake = asyncio.Event()
+        self._pause_s = FIRST_LOOK_S
+        self._next: asyncio.Handle | None = None
 
     def ask(self, answer: Answer, is_empty: Callable[[], bool]) -> None:
         """Report `answer` as soon as `is_empty()`; at once if it is so already."""
@@ -38,23 +38,38 @@ class Watches:
             self._happen(answer)
             return
         self._open[answer] = is_empty
-        self._wake.set()
+        self._asking.add(self)
+        self._pause_s = FIRST_LOOK_S
+        self._look_later()
 
     def look(self) -> None:
-        """Ask again: something has ended."""
-        if self._open:
-            self._wake.set()
+        """Ask again in this turn of the loop: something has ended."""
+        self._pause_s = FIRST_LOOK_S
+        self._plan(asyncio.get_running_loop().call_soon(self._look))
 
-    async def run(self) -> None:
-        """Ask again and again, until cancelled; without questions it only waits."""
-        pause_s = FIRST_LOOK_S
-        while True:
-            with anyio.move_on_after(pause_s if self._open else None) as scope:
-                await self._wake.wait()
-            pause_s = pause_s * 2 if scope.cancelled_caught else FIRST_LOOK_S
-            pause_s = min(pause_s, LAST_LOOK_S)
-            self._wake.clear()
-            for answer, is_empty in list(self._open.items()):
-                if is_empty():
-                    del self._open[answer]
-                    self._happen(answer)
+    def close(self) -> None:
+        """Ask no more."""
+        self._open.clear()
+        self._asking.discard(self)
+        self._plan(None)
+
+    def _look_later(self) -> None:
+        self._plan(asyncio.get_running_loop().call_later(self._pause_s, self._look))
+
+    def _plan(self, handle: asyncio.Handle | None) -> None:
+        if self._next is not None:
+            self._next.cancel()
+        self._next = handle
+
+    def _look(self) -> None:
+        self._next = None
+        for answer, is_empty in list(self._open.items()):
+            # An answer may be the end of the group, and of its other questions.
+            if answer in self._open and is_empty():
+                self._open.pop(answer, None)
+                self._happen(answer)
+        if not self._open:
+            self._asking.discard(self)
+        elif self._next is None:  # else an answer has led to another question
+            self._pause_s = min(self._pause_s * 2, LAST_LOOK_S)
+            self._look_later()

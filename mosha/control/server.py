@@ -31,7 +31,7 @@ RequestT = TypeVar("RequestT")
 CHUNK_BYTES = 1 << 16
 # A client that asks a thousand things at once lets the others have a turn so often. Not after
 # each request: what is looked up once for each turn of the loop would be looked up as often.
-TURN_S = 0.01
+TURN_S = 0.005
 
 
 class ServerLimits(Struct, frozen=True):

@@ -7,6 +7,7 @@ in `mosha.formats`; here the meaning of a level field lives, since everybody nee
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Mapping
 
 from msgspec import Struct, field
@@ -74,7 +75,7 @@ class Entry(Struct, frozen=True):
         return self.mode is not Mode.OFF and level_matches(self.level, level)
 
 
-class Cltab(Struct, frozen=True):
+class Cltab(Struct, frozen=True, dict=True):
     """All entries of a cltab in file order, which is start order (C1.18)."""
 
     entries: tuple[Entry, ...] = ()
@@ -82,11 +83,19 @@ class Cltab(Struct, frozen=True):
 
     def groups(self) -> tuple[str, ...]:
         """Return the groups in the order of their first entries."""
-        return tuple(dict.fromkeys(entry.group for entry in self.entries))
+        return tuple(self._by_group)
 
     def entries_of(self, group: str) -> tuple[Entry, ...]:
         """Return the entries of one group in file order."""
-        return tuple(entry for entry in self.entries if entry.group == group)
+        return self._by_group.get(group, ())
+
+    @functools.cached_property
+    def _by_group(self) -> Mapping[str, tuple[Entry, ...]]:
+        """The entries by group; made once, for a thousand groups are told singly."""
+        found: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            found.setdefault(entry.group, []).append(entry)
+        return {group: tuple(entries) for group, entries in found.items()}
 
     def has_level(self, group: str, level: str) -> bool:
         """Say whether a level means something to a group: an entry is for it, or it is built in.

@@ -608,7 +608,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "a state directory that was lost has the sessions again",
         "clinit/engine.py",
-        "                    for leader in self.leaders():\n"
+        "                    for leader in self.leaders:\n"
         "                        self._state_dir.note_session(leader)\n",
         "",
         "clinit/test_lost_state.py::"
