@@ -22,7 +22,7 @@ import click
 
 from mosha import __version__
 from mosha.cli.clinit import main as clinit_command
-from mosha.cli.config import CONFIG_PATH
+from mosha.cli.config import CONFIG_FILE
 from mosha.cli.help_text import with_examples
 from mosha.cli.main import COMMANDS
 from mosha.cli.main import root as mosha_command
@@ -137,7 +137,7 @@ def _file(name: str) -> Iterator[tuple[str, str]]:
     page = reference(name)
     place = next(iter(reference("files").sections)).partition("`")[2].rstrip("`")
     yield "Name", f"{name} - {page.about}"
-    yield "Synopsis", f"`{CONFIG_PATH if name == CONFIG_PATH.name else place + name}`"
+    yield "Synopsis", f"`{CONFIG_FILE if name == Path(CONFIG_FILE).name else place + name}`"
     yield "Description", page.beginning
     for heading, text in page.sections.items():
         yield OTHER_NAMES.get(heading, heading), text

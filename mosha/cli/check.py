@@ -137,7 +137,7 @@ def _own(config: str | None) -> tuple[list[Judged], Settings | None, list[Findin
     if path is None:
         text = "there is none: the defaults hold"
         remedy = "write one with `mosha init`, or name it with --config"
-        findings.append(Finding("warning", str(places.CONFIG_PATH), text, remedy))
+        findings.append(Finding("warning", places.CONFIG_FILE, text, remedy))
     else:
         findings += owner_findings(path, "warning")
     reading = judged[0].reading if judged else None

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mosha.errors import HostError, UsageError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 CONFIG_VARIABLE = "MOSHA_CONFIG"
-CONFIG_PATH = Path("/etc/mosha/mosha.toml")
+CONFIG_FILE = "/etc/mosha/mosha.toml"
 
 
 def _of_group(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -23,7 +26,7 @@ config_option = click.option(
     "--config",
     metavar="FILE",
     callback=_of_group,
-    help=f"The settings. Default: ${CONFIG_VARIABLE}, or {CONFIG_PATH} if there is one.",
+    help=f"The settings. Default: ${CONFIG_VARIABLE}, or {CONFIG_FILE} if there is one.",
 )
 
 
@@ -32,10 +35,13 @@ def config_path(given: str | None) -> Path | None:
 
     A file that was named must be there; `read_config` tells if it is not.
     """
+    from pathlib import Path  # noqa: PLC0415 - a tenth of what a question for help would cost
+
     named = given or os.environ.get(CONFIG_VARIABLE)
     if named:
         return Path(named)
-    return CONFIG_PATH if CONFIG_PATH.exists() else None
+    usual = Path(CONFIG_FILE)
+    return usual if usual.exists() else None
 
 
 def hand_down(given: str | None) -> None:

@@ -49,7 +49,7 @@ def command(
     Exit status: 0 written; 1 could not be; 2 there is one, an option is wrong (no such --mfsbase),
     or this node has no number.
     """
-    path = Path(config) if config else places.CONFIG_PATH
+    path = Path(config or places.CONFIG_FILE)
     numbers = _numbers(nodes)
     base = Path(mfsbase).absolute()
     if path.exists():
@@ -72,7 +72,7 @@ def command(
         raise HostError(f"cannot write {path}: {error.strerror}") from error
     click.echo(f"written {path}")
     click.echo(f"written {examples}/" if count else f"kept {examples}/, it was there")
-    if rundir is None and path != places.CONFIG_PATH:
+    if rundir is None and path != Path(places.CONFIG_FILE):
         click.echo(
             f"note: its rundir is {Settings().rundir_path}; a second node on this machine needs"
             " one of its own (--rundir)"
@@ -159,7 +159,7 @@ def _quoted(path: Path) -> str:
 
 
 def _next_steps(path: Path) -> str:
-    named = "" if path == places.CONFIG_PATH else f" --config {path}"
+    named = "" if path == Path(places.CONFIG_FILE) else f" --config {path}"
     return (
         "next:\n"
         f"  mosha check{named}\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from mosha.cli.config import CONFIG_PATH, config_option, config_path
+from mosha.cli.config import CONFIG_FILE, config_option, config_path
 from mosha.cli.exits import AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.errors import HostError, UsageError
@@ -49,7 +49,7 @@ def command(config: str | None, *, root: str, prefix: str | None) -> int:
     Exit status: 0 written; 1 could not be; 2 this mosha has no program to start.
     """
     program = _program(prefix)
-    settings = config_path(config) or CONFIG_PATH
+    settings = config_path(config) or Path(CONFIG_FILE)
     directory = Path(root) / UNIT_DIR
     texts = {directory / name: unit_text(name, program, settings.absolute()) for name in UNITS}
     for path, text in texts.items():
@@ -69,7 +69,7 @@ def unit_text(name: str, program: Path, settings: Path) -> str:
     """Return a unit that starts `program` with `settings`."""
     plain = (resources.files("mosha") / "units" / name).read_text(encoding="utf-8")
     return plain.replace(PLAIN_PROGRAM, _quoted(program)).replace(
-        f"={CONFIG_PATH}\n", f"={_quoted(settings)}\n"
+        f"={CONFIG_FILE}\n", f"={_quoted(settings)}\n"
     )
 
 

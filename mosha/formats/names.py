@@ -7,7 +7,6 @@ are compared as text (C1.12, C7.9, H5.23).
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 
@@ -69,6 +68,8 @@ def listed(found: Sequence[str]) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ``did you mean 'x'? `` for the known word nearest to `word`, or nothing."""
+    import difflib  # noqa: PLC0415 - for a mistake alone
+
     # The cost grows with the length, and no known word is longer than this.
     found = difflib.get_close_matches(word[:40].lower(), list(known), n=1, cutoff=0.6)
     return f"did you mean '{found[0]}'? " if found else ""

@@ -33,7 +33,7 @@ class Home:
 @pytest.fixture(autouse=True)
 def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("MOSHA_CONFIG", raising=False)
-    monkeypatch.setattr(config, "CONFIG_PATH", tmp_path / "none.toml")
+    monkeypatch.setattr(config, "CONFIG_FILE", str(tmp_path / "none.toml"))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("TZ", "UTC")
 

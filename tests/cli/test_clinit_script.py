@@ -268,6 +268,7 @@ def test_a_mistyped_command_line_is_told_behind_the_name_of_the_program() -> Non
 @pytest.mark.parametrize("module", ["mosha.cli.clinit", "mosha.cli.main"])
 def test_a_question_for_help_loads_neither_a_loop_nor_a_protocol(module: str) -> None:
     heavy = {"asyncio", "msgspec", "rich", "socket", "structlog", "anyio", "tomllib"}
+    heavy |= {"difflib", "pathlib"}
     program = f"import sys, {module}; print(sorted({heavy!r} & sys.modules.keys()))"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

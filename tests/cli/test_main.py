@@ -217,7 +217,7 @@ def test_the_variable_is_used_where_no_option_is_given(
 def test_the_usual_place_is_used_where_nothing_is_named(
     mosha: Mosha, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(config_module, "CONFIG_PATH", Path(bad(tmp_path / "usual.toml")))
+    monkeypatch.setattr(config_module, "CONFIG_FILE", bad(tmp_path / "usual.toml"))
     assert "usual.toml" in mosha.bare("status").err
 
 
