@@ -137,6 +137,7 @@ EVENTS: dict[str, str] = {
     "order_given": "an operator ordered something here (fields verb, group, to: the node)",
     "standby_changed": "this node runs nothing from now on, or takes groups again",
     "table_joined": "two edits of one moment were joined (field lost: groups of which one is lost)",
+    "table_join_failed": "two edits of one moment could not be joined: the later one holds, whole",
     "table_discarded": "an edit was older than what is in force, or superseded; where it is kept",
     "table_written": "the version in force was written into the directory of this node",
     "table_write_failed": "the version in force cannot be written into the directory of this node",

@@ -26,12 +26,13 @@ COMPLAINERS = (
     ),
     *(
         "monitor/problems",
-        "monitor/replicate",
         "monitor/report",
         "monitor/table_files",
-        "monitor/table_keeper",
+        "monitor/table_ports",
+        "monitor/wish_edits",
     ),
-    *("monitor/table_own", "monitor/table_peers"),
+    *("core/table_adoption", "core/table_edits", "core/table_own", "core/table_peers"),
+    "core/table_record",
 )
 """The modules whose words become problems, reasons and remedies of `mosha status`."""
 
@@ -55,8 +56,10 @@ def told_by(path: Path) -> Iterator[str]:
             silent.add(id(node.value))  # docstrings, of attributes too
         elif isinstance(node, ast.JoinedStr):
             silent.update(id(part) for part in node.values)
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "BugError":
+            silent.update(id(part) for part in ast.walk(node))  # it ends the process
     for node in ast.walk(tree):
-        if isinstance(node, ast.JoinedStr):
+        if isinstance(node, ast.JoinedStr) and id(node) not in silent:
             fixed = [part.value for part in node.values if isinstance(part, ast.Constant)]
             yield max((str(part) for part in fixed), key=len, default="")
         elif (

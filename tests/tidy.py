@@ -71,6 +71,7 @@ _UNFINISHED = re.compile(r"\b(T[O]DO|F[I]XME|X[X]X)\b")
 _MODULE = re.compile(r"`(?:mosha/)?((?:core|formats|control|clinit|monitor|cli)/\w+\.py)`")
 
 _LOG_METHODS = frozenset({"debug", "info", "warning", "error", "critical", "exception"})
+_NOTED = frozenset({"mind", "record"})  # what of the core has notes for its shell
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -202,10 +203,12 @@ def is_logger(node: ast.expr) -> bool:
 
 def is_log_call(node: ast.AST) -> bool:
     """Say whether a node logs: a method of a logger, or a note of the core for its shell."""
-    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args):
+    if not (isinstance(node, ast.Call) and node.args):
         return False
+    if not isinstance(node.func, ast.Attribute):
+        return isinstance(node.func, ast.Name) and node.func.id == "Note"
     if node.func.attr == "note":
-        return ast.unparse(node.func.value).rpartition(".")[2].lstrip("_") == "mind"
+        return ast.unparse(node.func.value).rpartition(".")[2].lstrip("_") in _NOTED
     return node.func.attr in _LOG_METHODS and is_logger(node.func.value)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from mosha.core import agent_events as events
 from mosha.core import invariants, orders, recovery
@@ -20,7 +20,6 @@ from mosha.core.agent_effects import (
     FeedWatchdog,
     HurryWatch,
     LookAround,
-    PeerTables,
     ReadStatus,
     RenewLeases,
     WatchNodes,
@@ -28,9 +27,11 @@ from mosha.core.agent_effects import (
 )
 from mosha.core.leaving import Leaving, Stage
 from mosha.core.node import Node
+from mosha.core.node_tables import NodeTables
 from mosha.core.pace import LOOK_LATEST, LOOK_SOONEST, Looking, Publishing, Renewing
 from mosha.core.reading import Reading, Readings
 from mosha.core.status import NodeState
+from mosha.core.table_events import TableEvent
 from mosha.core.timers import Timers
 from mosha.errors import BugError
 
@@ -48,12 +49,14 @@ class Agent:
     """One node. Not for several threads; `now` (seconds of boottime) never goes back.
 
     `due` is when `TimePassed` is wanted: at once (minus infinity), at a time, or never (infinity).
-    Nothing but leaving is due before clinit has said for the first time what it has (C7).
+    Nothing but leaving and the tables is due before clinit has said for the first time what it has
+    (C7).
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, tables: NodeTables) -> None:
         timing = node.mind.timing
         self.node = node
+        self.tables = tables
         self.due = math.inf
         self._readings = Readings(timing)
         self._reads = self._readings.timers
@@ -77,7 +80,7 @@ class Agent:
             events.StatusSetBack: self._status_set_back,
             events.NamesakeFound: self._namesake_found,
             events.MembersFound: self._members_found,
-            events.TablesAdopted: self._tables_adopted,
+            **dict.fromkeys(get_args(TableEvent), self._table_event),
             events.GroupsReported: self._groups_reported,
             events.ClinitLost: self._clinit_lost,
             events.ClinitEnded: self._clinit_ended,
@@ -115,7 +118,7 @@ class Agent:
         leaving = self._leaving
         leave_at = leaving.due(self.node) if leaving.stage is Stage.HALTS else math.inf
         if not self._ready:
-            return leave_at
+            return min(leave_at, self.tables.due)
         if self.node.mind.woken:
             return -math.inf
         return min(
@@ -124,6 +127,7 @@ class Agent:
             self._publishing.due,
             self._renewing.due,
             self._fence_at,
+            self.tables.due,
             leave_at,
         )
 
@@ -162,14 +166,15 @@ class Agent:
         self._judge(reading, now, news=False)
 
     def _judge(self, reading: Reading, now: float, *, news: bool) -> None:
-        """Plan the next read; have the tables of a node looked at that says something new."""
+        """Plan the next read; let the tables hear of a node that says something new."""
         node = reading.node
         if self._readings.judge(reading, self.node.look_at(node), now):
             self._effects.append(HurryWatch())
         fresh, status = self.node.mind.view.speaks(node), reading.status
         if status is not None and (news or fresh is not reading.fresh):
             reading.fresh = fresh
-            self._effects.append(PeerTables(node, status.tables, status.pasts, fresh))
+            self.tables.peer_has(node, status.tables, status.pasts, now, fresh=fresh)
+            self._take_tables()
 
     def _file_changed(self, event: events.FileChanged, now: float) -> None:
         if self._ready and (limit_s := self._readings.want(event.node, now)):
@@ -193,7 +198,13 @@ class Agent:
             return
         self._effects.append(FeedWatchdog())
         if self._looking.is_time(now, LOOK_SOONEST):
-            self._effects.append(LookAround())
+            self._look_around(now)
+
+    def _look_around(self, now: float) -> None:
+        """Do what is done once a heartbeat, with whatever else wakes this node."""
+        self._effects.append(LookAround())
+        self.tables.look(now)
+        self._take_tables()
 
     def _status_set_back(self, event: events.StatusSetBack, now: float) -> None:
         del event
@@ -215,11 +226,20 @@ class Agent:
             self._readings.watch(nodes)
             self._effects.append(WatchNodes(nodes))
 
-    def _tables_adopted(self, event: events.TablesAdopted, now: float) -> None:
-        del now
-        groups = frozenset(event.cltab.groups()) if event.cltab is not None else None
-        self.node.cltab_adopted(event.cltab)
-        self.node.tables_adopted(event.hactl, groups, event.versions, event.refused, event.pasts)
+    def _table_event(self, event: TableEvent, now: float) -> None:
+        self.tables.handle(event, now)
+        self._take_tables()
+
+    def _take_tables(self) -> None:
+        """Take over what the tables order, and what is in force if that is news."""
+        self._effects += self.tables.take_effects()
+        if self.tables.take_news():
+            found = self.tables.now
+            groups = frozenset(found.cltab.groups()) if found.cltab is not None else None
+            self.node.cltab_adopted(found.cltab)
+            self.node.tables_adopted(
+                found.hactl, groups, found.versions, found.refused, found.pasts
+            )
 
     # --- clinit ------------------------------------------------------------------------
 
@@ -301,6 +321,9 @@ class Agent:
 
     def _time_passed(self, event: events.TimePassed, now: float) -> None:
         """Do all that is due. Groups come first: what they decide is published with the rest."""
+        if self.tables.due <= now:
+            self.tables.pass_time(now)
+            self._take_tables()
         if self._ready:
             self._take_turns(now, event.chance)
         if self._leaving.due(self.node) <= now:
@@ -371,6 +394,6 @@ class Agent:
         self._renewing.begin(now, under_way=connected)
         renewals = self.node.renewals(now)
         if self._looking.is_time(now, LOOK_LATEST):
-            self._effects.append(LookAround())
+            self._look_around(now)
         if connected:
             self._effects.append(RenewLeases(tuple(renewals)))

@@ -3,21 +3,20 @@
 A tell (`turn.Tell`), a shot (`shots.FenceOrder`) and a line of the log (`seat.Note`) are effects
 too. Those that end in something are answered by one event each: a read by `StatusRead` or
 `ReadFailed`, a write by `StatusWritten` or `WriteFailed`, a tell by `TellAnswered`, renewals by
-`LeasesRenewed`, a shot by `ShotEnded`, the end of clinit by `ClinitEnded`.
+`LeasesRenewed`, a shot by `ShotEnded`, the end of clinit by `ClinitEnded`. The work on tables is
+in `table_effects`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from msgspec import Struct
 
-from mosha.core.lineage import Past
 from mosha.core.memory import Memory
 from mosha.core.node import Renewal
 from mosha.core.seat import Note
 from mosha.core.shots import FenceOrder
-from mosha.core.status import Status, TableVersion
+from mosha.core.status import Status
+from mosha.core.table_effects import TableEffect
 from mosha.core.tell import Tell
 
 
@@ -41,15 +40,6 @@ class RenewLeases(Struct, frozen=True):
     renewals: tuple[Renewal, ...]
 
 
-class PeerTables(Struct, frozen=True):
-    """Look whether a node has a newer table; `fresh`: it is heard."""
-
-    node: int
-    versions: Mapping[str, TableVersion]
-    pasts: Mapping[str, Past]
-    fresh: bool
-
-
 class WatchNodes(Struct, frozen=True):
     """Watch the files of these nodes from now on, and of no others."""
 
@@ -57,7 +47,7 @@ class WatchNodes(Struct, frozen=True):
 
 
 class LookAround(Struct, frozen=True):
-    """A heartbeat has passed: look at the own tables, and at what is watched."""
+    """A heartbeat has passed: look at what is watched."""
 
 
 class HurryWatch(Struct, frozen=True):
@@ -89,7 +79,7 @@ Effect = (
     | RenewLeases
     | FenceOrder
     | Note
-    | PeerTables
+    | TableEffect
     | WatchNodes
     | LookAround
     | HurryWatch

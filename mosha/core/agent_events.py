@@ -1,21 +1,19 @@
 """What an agent can be told: facts, in the past tense, and that time has passed.
 
 Each is about this node unless it names another. Times are not in them: `Agent.handle` gets the
-present moment, and remembers itself when it ordered what has ended now.
+present moment, and remembers itself when it ordered what has ended now. What the tables are told
+is in `table_events`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from msgspec import Struct, field
+from msgspec import Struct
 
 from mosha.core.fencing import FencingRules
 from mosha.core.group_report import GroupReport
-from mosha.core.lineage import Past
 from mosha.core.shots import FenceOrder
-from mosha.core.status import Order, Status, TableVersion
-from mosha.core.tables import Cltab, Hactl
+from mosha.core.status import Order, Status
+from mosha.core.table_events import TableEvent
 from mosha.core.timing import Timing
 
 # --- the file system -------------------------------------------------------------------
@@ -73,20 +71,6 @@ class MembersFound(Struct, frozen=True):
     """These nodes exist, where no configuration names them."""
 
     nodes: frozenset[int]
-
-
-class TablesAdopted(Struct, frozen=True):
-    """These tables are in force here; None where there is none yet.
-
-    `versions` are those that the own files show too, `pasts` what they came from, and `refused`
-    says why a text is not in force.
-    """
-
-    hactl: Hactl | None = None
-    cltab: Cltab | None = None
-    versions: Mapping[str, TableVersion] = field(default_factory=dict)
-    refused: Mapping[str, str] = field(default_factory=dict)
-    pasts: Mapping[str, Past] = field(default_factory=dict)
 
 
 # --- clinit ----------------------------------------------------------------------------
@@ -180,7 +164,7 @@ Event = (
     | StatusSetBack
     | NamesakeFound
     | MembersFound
-    | TablesAdopted
+    | TableEvent
     | GroupsReported
     | ClinitLost
     | ClinitEnded

@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterable, Mapping
 from msgspec import Struct
 
 from mosha.core.status import TableVersion
-from mosha.core.tables import Cltab, Hactl
+from mosha.core.tables import Cltab, Hactl, Table
 
 CLTAB = "cltab"
 HACTL = "hactl"
@@ -176,9 +176,7 @@ class Looks(enum.Enum):
     NOTHING = "nothing"
 
 
-def looks(
-    data: bytes, table: Hactl | Cltab | None, in_force: Hactl | Cltab | None, cltab: Cltab | None
-) -> Looks:
+def looks(data: bytes, table: Table | None, in_force: Table | None, cltab: Cltab | None) -> Looks:
     """Say whether a text may be one that somebody is still writing.
 
     `table` is what the text says, None if it has mistakes; `in_force` is what is in force of the
@@ -186,7 +184,7 @@ def looks(
     lacks a group or an entry that is in force, and what names a level that no entry of the
     group is for.
     """
-    if not data or (_size(table) == 0 < _size(in_force) and table is not None):
+    if not data or would_empty(table, in_force):
         return Looks.NOTHING
     if not data.endswith(b"\n") or (table is not None and _names(in_force) - _names(table)):
         return Looks.HALF
@@ -197,15 +195,13 @@ def looks(
     return Looks.WHOLE
 
 
-def _size(table: Hactl | Cltab | None) -> int:
-    return len(_names(table))
+def would_empty(table: Table | None, in_force: Table | None) -> bool:
+    """Say whether a table has nothing in it, while the one in force has something."""
+    return table is not None and not table.names() and bool(_names(in_force))
 
 
-def _names(table: Hactl | Cltab | None) -> frozenset[str]:
-    """Return what a table has: groups, or tags of entries, which are unique in a file."""
-    if isinstance(table, Hactl):
-        return frozenset(table.wishes)
-    return frozenset(entry.tag for entry in table.entries) if table else frozenset()
+def _names(table: Table | None) -> frozenset[str]:
+    return table.names() if table is not None else frozenset()
 
 
 def spread_limit_s(heartbeat_s: float) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import functools
 from collections.abc import Mapping
+from typing import Protocol
 
 from msgspec import Struct, field
 
@@ -19,6 +20,13 @@ STOP_LEVEL = "stop"
 PLAN_LEVEL = "plan"
 TEST_LEVEL = "test"
 BUILT_IN_LEVELS = (STOP_LEVEL, PLAN_LEVEL, TEST_LEVEL)
+
+
+class Table(Protocol):
+    """What a text of any table says. Values of one text are equal."""
+
+    def names(self) -> frozenset[str]:
+        """Return what it has, by name: nothing of that, and everything it is for is stopped."""
 
 
 class Mode(enum.StrEnum):
@@ -80,6 +88,10 @@ class Cltab(Struct, frozen=True, dict=True):
 
     entries: tuple[Entry, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+
+    def names(self) -> frozenset[str]:
+        """Return the tags, which are unique in a file."""
+        return frozenset(entry.tag for entry in self.entries)
 
     def groups(self) -> tuple[str, ...]:
         """Return the groups in the order of their first entries."""
@@ -163,6 +175,10 @@ class Hactl(Struct, frozen=True):
     """All wishes of a hactl; a group that is missing here shall be stopped."""
 
     wishes: Mapping[str, Wish] = field(default_factory=dict)
+
+    def names(self) -> frozenset[str]:
+        """Return the groups."""
+        return frozenset(self.wishes)
 
     def level_of(self, group: str) -> str:
         """Return the level wanted for `group`, `stop` where nothing is said."""

@@ -11,6 +11,7 @@ import re
 from typing import NamedTuple
 
 from mosha.core.failures import REMEMBERED_MAX
+from mosha.core.replication import HACTL
 from mosha.core.tables import STAY, Change, Hactl, MoveAfter, Wish
 from mosha.errors import UsageError
 from mosha.formats.durations import SPAN_RULE, seconds_in
@@ -49,10 +50,19 @@ def parse_hactl(data: bytes, file: str) -> Hactl:
     Raises:
         Mistakes: with every mistake of the file.
     """
-    mistakes = Findings(file)
-    wishes = _read(data, mistakes, Findings(file))
+    return read_hactl(data, file)[0]
+
+
+def read_hactl(data: bytes, file: str) -> tuple[Hactl, tuple[Mistake, ...]]:
+    """Read a hactl and what is in it and hardly meant; there the table is called `hactl`.
+
+    Raises:
+        Mistakes: with every mistake of the file.
+    """
+    mistakes, warnings = Findings(file), Findings(HACTL)
+    wishes = _read(data, mistakes, warnings)
     mistakes.raise_if_any()
-    return Hactl(wishes)
+    return Hactl(wishes), warnings.mistakes
 
 
 def hactl_warnings(data: bytes, file: str) -> tuple[Mistake, ...]:

@@ -13,7 +13,7 @@ from mosha.core.tables import BUILT_IN_LEVELS, STOP_LEVEL, Change, Cltab, Wish
 from mosha.errors import HostError, UsageError
 from mosha.formats.agreement import against_nodes, listed, unknown_group
 from mosha.formats.hactl import LEFT_OUT
-from mosha.monitor.replicate import Done
+from mosha.monitor.wish_edits import Done
 
 USUAL_LEVEL = "start"
 

@@ -27,12 +27,14 @@ from mosha.core.agent_events import (
     MembersFound,
     NamesakeFound,
     StatusSetBack,
-    TablesAdopted,
 )
 from mosha.core.fencing import FencingRules
 from mosha.core.group_report import GroupReport
 from mosha.core.node import Node
+from mosha.core.node_tables import NodeTables
+from mosha.core.replication import TABLES
 from mosha.core.status import NodeState
+from mosha.core.table_events import OwnTableChanged
 from mosha.formats import hastat
 from mosha.formats.settings import Settings
 from mosha.host.lock_file import LockFile
@@ -46,9 +48,9 @@ from mosha.monitor.mfs import CLSTAT, Layout
 from mosha.monitor.ports import Ports
 from mosha.monitor.publisher import Publisher
 from mosha.monitor.reader import StatusReader
-from mosha.monitor.replicate import Replicator, Tables
 from mosha.monitor.runtime import Runtime
 from mosha.monitor.watch import Watcher
+from mosha.monitor.wish_edits import Remarks
 
 # clinit answers within milliseconds; this long without a word it is taken for hung.
 CLINIT_LIMIT_MIN_S = 3.0
@@ -98,8 +100,6 @@ class Monitor:
             mode=settings.watch,
             ignored=self.layout.clstat(me),
         )
-        own = (self.layout, me, settings.state_path, self.on_tables)
-        self.replicator = Replicator(*own, heartbeat_s=timing.heartbeat_s)
         self.membership = Membership(settings, self.layout, settings.state_path)
         self.read_settings: Callable[[], Settings] | None = None
         self.on_published: Callable[[], None] = lambda: None
@@ -108,9 +108,11 @@ class Monitor:
         self._changed = asyncio.Event()
         self.stranded = False
         self._troubles: dict[str, str] = {}
-        self._tables = Tables()
+        self._tables_known = asyncio.Event()
+        self._remarks = Remarks()
         self._clock = LoopClock()
         self._ports = Ports(self)
+        self.tables = self._ports.tables
         self._runs = False
         self._ended = asyncio.Event()
         self._directories: dict[Path, int] = {}
@@ -150,8 +152,20 @@ class Monitor:
             members=members,
             rules=self.fencing_rules(),
         )
-        self.runtime = Runtime(Agent(self.node), self._ports.table(), self._clock)
-        await self.replicator.load()
+        tables = NodeTables(self.me, self.tables.places, timing.heartbeat_s)
+        agent = Agent(self.node, tables)
+        self.runtime = Runtime(agent, self._ports.table(), self._clock)
+        await self._load_tables()
+
+    async def _load_tables(self) -> None:
+        """Bring into force what was so before, or a newer edit: it is in the first status."""
+        async with anyio.create_task_group() as tasks:
+            self._ports.open(tasks)
+            tasks.start_soon(self._clock.run, self.runtime.wake, name="tables")
+            await self.tables.load()
+            await self._tables_known.wait()
+            self._ports.shut()
+            tasks.cancel_scope.cancel()
 
     def fencing_rules(self) -> FencingRules:
         """Return the rules that follow from the settings and the Python callable."""
@@ -160,17 +174,15 @@ class Monitor:
     def report_event(self, event: Event) -> None:
         """Take in that something has happened."""
         self.runtime.report(event)
+        tables = self.runtime.agent.tables
+        if not self._tables_known.is_set() and tables.complete and tables.idle:
+            self._tables_known.set()
 
     def watch(self, peers: frozenset[int]) -> None:
         """Watch and read the files of these nodes from now on, and the own ones."""
         self._directories = {self.layout.directory(node): node for node in {*peers, self.me}}
         self.reader.watch(peers)
         self.watcher.set_directories(tuple(self._directories))
-
-    def look_around(self) -> None:
-        """Look without an event, once a heartbeat: at the own tables, and at what to watch."""
-        self.replicator.look()
-        self.watcher.look()
 
     # --- news --------------------------------------------------------------------------
 
@@ -214,12 +226,10 @@ class Monitor:
         """Take in some changes of clinit."""
         self.report_event(GroupsReported(update.groups, update.gone))
 
-    def on_tables(self, tables: Tables) -> None:
-        """Take in which tables are in force."""
-        self._tables = tables
-        self.report_event(
-            TablesAdopted(tables.hactl, tables.cltab, tables.versions, tables.refused, tables.pasts)
-        )
+    def look_at_tables(self) -> None:
+        """Have the own tables looked at now."""
+        for name in TABLES:
+            self.report_event(OwnTableChanged(name))
 
     async def _finding_members(self) -> None:
         """Look for new nodes once a heartbeat, where no configuration names them."""
@@ -231,8 +241,8 @@ class Monitor:
     def on_file_changed(self, path: Path) -> None:
         """Take in that a file of some node's directory changed: look at it."""
         node = self._directories.get(path.parent)
-        if node == self.me and path.name != CLSTAT:
-            self.replicator.look()
+        if node == self.me and path.name in TABLES:
+            self.report_event(OwnTableChanged(path.name))
         elif node is not None and node != self.me and path.name == CLSTAT:
             self.report_event(FileChanged(node))
 
@@ -240,8 +250,9 @@ class Monitor:
 
     def report(self, groups: dict[str, GroupReport] | None = None) -> hastat.Report:
         """Return the view of this moment; `groups` says more than clinit has told unasked."""
-        own, tables = self.clinit, self._tables
-        told = (self.troubles, tables.warnings, own.lost_at, own.no_cgroups, tables.missing)
+        own, tables = self.clinit, self.runtime.agent.tables.now
+        warnings = (*tables.notices, *self._remarks.on(tables.hactl, tables.cltab))
+        told = (self.troubles, warnings, own.lost_at, own.no_cgroups, tables.missing)
         around = report.Surroundings(groups or own.groups, *told)
         return report.make(self.node, around, boottime())
 
@@ -284,7 +295,9 @@ class Monitor:
             tasks.start_soon(self.clinit.run, name="clinit")
             tasks.start_soon(self._begin, tasks)
             await self._ended.wait()
+            self._ports.shut()
             tasks.cancel_scope.cancel()
+        self.tables.close()
         return 1 if self.node.mind.displaced or self.stranded else 0
 
     async def _begin(self, tasks: TaskGroup) -> None:
@@ -293,7 +306,6 @@ class Monitor:
         for task in (
             self.reader.run,
             self.watcher.run,
-            self.replicator.run,
             HastatFile(self).run,
         ):
             tasks.start_soon(task)

@@ -22,6 +22,12 @@ LEVELS = {
     "group_banned": "warning",
     "tell_refused": "error",
     "clinit_lost": "error",
+    "table_refused": "warning",
+    "table_emptied": "warning",
+    "table_discarded": "warning",
+    "table_join_failed": "warning",
+    "table_write_failed": "error",
+    "table_fetch_failed": "warning",
 }
 # Changes that are more than information only if they are for the worse: (event, to).
 LEVELS_TO: dict[tuple[str, object], str] = {

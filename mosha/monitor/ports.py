@@ -22,8 +22,8 @@ from mosha.core.agent_events import (
 from mosha.core.seat import Note
 from mosha.core.shots import FenceOrder
 from mosha.core.tell import Tell
-from mosha.errors import BugError
 from mosha.monitor import notes, stomith
+from mosha.monitor.table_ports import TablePorts
 from mosha.monitor.tells import Tells
 
 if TYPE_CHECKING:
@@ -31,17 +31,27 @@ if TYPE_CHECKING:
 
 
 class Ports:
-    """The ports of one monitor. Before `open` there is none but for the log and for news."""
+    """The ports of one monitor. What is ordered while they are shut is begun when they open."""
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
         self._report: Callable[[Event], None] = monitor.report_event
         self._tells = Tells(monitor.clinit, self._start, self._report)
+        places = (monitor.layout, monitor.me, monitor.settings.state_path)
+        self.tables = TablePorts(*places, self._start, self._report)
         self._tasks: TaskGroup | None = None
+        self._early: list[tuple[Callable[..., Any], tuple[object, ...]]] = []
 
     def open(self, tasks: TaskGroup) -> None:
-        """Have all tasks in this group from now on."""
+        """Have all tasks in this group from now on, until it is to end (`shut`)."""
         self._tasks = tasks
+        early, self._early = self._early, []
+        for work, args in early:
+            tasks.start_soon(work, *args)
+
+    def shut(self) -> None:
+        """Begin nothing any more before the ports are opened again."""
+        self._tasks = None
 
     def table(self) -> dict[type, Callable[[Any], None]]:
         """Return the port of each kind of effect."""
@@ -53,9 +63,9 @@ class Ports:
             effects.RenewLeases: lambda order: self._start(self._renew, order),
             FenceOrder: lambda order: self._start(self._shoot, order),
             Note: lambda note: notes.write(monitor.log, note),
-            effects.PeerTables: self._peer_tables,
             effects.WatchNodes: lambda order: monitor.watch(order.nodes),
-            effects.LookAround: lambda _: monitor.look_around(),
+            effects.LookAround: lambda _: monitor.watcher.look(),
+            **self.tables.table(),
             effects.HurryWatch: lambda _: monitor.watcher.hurry(),
             effects.FeedWatchdog: lambda _: monitor.on_published(),
             effects.Announce: lambda _: monitor.announce(),
@@ -65,8 +75,9 @@ class Ports:
 
     def _start(self, work: Callable[..., Any], *args: object) -> None:
         if self._tasks is None:
-            raise BugError(f"{work.__name__} is to begin before the monitor runs")
-        self._tasks.start_soon(work, *args)
+            self._early.append((work, args))
+        else:
+            self._tasks.start_soon(work, *args)
 
     async def _write(self, order: effects.WriteStatus) -> None:
         if await self._monitor.publisher.publish(order.status, order.memory):
@@ -84,11 +95,6 @@ class Ports:
         methods = monitor.settings.fencing.methods
         ended = await stomith.shoot(order.node, methods, monitor.on_stomith)
         self._report(ShotEnded(order, ended.outcome, ended.method, ended.detail))
-
-    def _peer_tables(self, order: effects.PeerTables) -> None:
-        self._monitor.replicator.peer_tables(
-            order.node, order.versions, order.pasts, fresh=order.fresh
-        )
 
     async def _end_clinit(self) -> None:
         await self._monitor.clinit.shut_down()

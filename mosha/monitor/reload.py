@@ -37,7 +37,7 @@ def reload(monitor: Monitor) -> str:
             host until settings without mistakes are read.
         HostError: they cannot be read; the same.
     """
-    monitor.replicator.look()
+    monitor.look_at_tables()
     if monitor.read_settings is None:
         return "no settings file: only the tables were looked at"
     try:

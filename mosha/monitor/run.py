@@ -10,6 +10,7 @@ import anyio
 from mosha import logs, notify
 from mosha.control.listener import LOOK_S
 from mosha.core.status import NodeState
+from mosha.core.table_events import StoredTablesLost
 from mosha.errors import HostError, MoshaError
 from mosha.formats.settings import Settings
 from mosha.host import signals
@@ -86,7 +87,7 @@ async def _keep_state(monitor: Monitor) -> None:
         try:
             if monitor.lock.restore():
                 logs.get().warning("state_restored", path=str(monitor.lock.path.parent))
-                await monitor.replicator.restore()
+                monitor.report_event(StoredTablesLost())
                 await monitor.publisher.restore()
         except (HostError, OSError) as error:
             trouble = f"the state directory {monitor.lock.path.parent} is gone: {error}"

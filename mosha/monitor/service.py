@@ -136,14 +136,14 @@ class Service:
         monitor, mind = self._monitor, self._monitor.node.mind
         # A level that is to be found out is one that every group may be at, for the reader.
         change = parse_change([request.group, request.level or STOP_LEVEL, *request.options])
-        tables = monitor.replicator.tables
+        tables = monitor.runtime.agent.tables.now
         if not request.level:
             change = replace(change, wish=replace(change.wish, level=""))
         before = tables.hactl.wishes.get(request.group) if tables.hactl else None
         change = with_level(change, tables.cltab, before)
         if not request.force:
             check_nodes(change.wish, mind.view.members | {mind.me} | mind.view.electorate.nodes)
-        done = await monitor.replicator.set_wish(change, force=request.force)
+        done = await monitor.tables.set_wish(change, force=request.force)
         return answer(done, change.applied(before), mind)
 
     def _report(self) -> MonitorReply:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -19,17 +18,15 @@ from msgspec import Struct
 from mosha.core.lineage import Past
 from mosha.core.replication import NS_PER_S, version_of
 from mosha.core.status import TableVersion
+from mosha.core.table_texts import Fate, Text
 from mosha.host.files import read_facts, write_atomically
-from mosha.monitor.table_files import Text, access_of
+from mosha.monitor.table_files import access_of, write_text
 
 VERSIONS_FILE = "tables.json"
 HISTORY_DIR = "history"
 
 HISTORY_MAX = 20
 """How many adopted versions of a table are kept, and how many that were not adopted."""
-
-Fate = Literal["rejected", "discarded"]
-
 
 PRIVATE_DIR_MODE = 0o700
 """Of a history that has the text of a table which not all may read."""
@@ -95,7 +92,7 @@ class TableStore:
             OSError: the former one is still in force.
         """
         self.keep(name, text, now_ns)
-        text.write(self.path(name), sync=True)
+        write_text(text, self.path(name), sync=True)
         noted = _Noted(text.version.mtime_ns, text.version.digest, text.past)
         data = msgspec.json.encode({**self._versions(), name: noted})
         write_atomically(self._directory / VERSIONS_FILE, data, sync=True)
@@ -141,7 +138,7 @@ class TableStore:
             if _is_same(old, text.version, by_time=not suffix):
                 return old
         path = self.history / f"{name}.{_stamp(now_ns)}.{text.version.digest}{suffix}"
-        text.write(path)
+        write_text(text, path)
         for old in kept[: max(0, len(kept) + 1 - HISTORY_MAX)]:
             old.unlink(missing_ok=True)
         return path

@@ -19,6 +19,7 @@ from mosha.core.node import Node
 from mosha.core.quorum import Electorate, Policy
 from mosha.core.recovery import Birth
 from mosha.core.status import GroupState, Stamp, Status
+from mosha.core.table_texts import Places
 from mosha.core.tables import STOP_LEVEL, Hactl, Wish
 from mosha.core.tell import Tell
 from mosha.core.timing import Timing, derive
@@ -31,6 +32,9 @@ START_S = 1000.0
 STEP_S = 0.25
 INC = 100
 G = "g"
+
+
+PLACES = Places(lambda node: f"/mfs/{node}", "/state", "/state/history")
 
 
 def status(node: int, seq: int = 1, *, inc: int = INC, **said: Any) -> Status:

@@ -32,13 +32,19 @@ from mosha.core.agent_events import (
     WriteFailed,
 )
 from mosha.core.fencing import FencingRules
+from mosha.core.node_tables import NodeTables
 from mosha.core.pace import GATHER_S
 from mosha.core.peers import Standing
+from mosha.core.replication import CLTAB, HACTL, NS_PER_S
 from mosha.core.shots import FenceOrder
-from mosha.core.status import NodeState, Stamp
+from mosha.core.status import NodeState, Stamp, TableVersion
+from mosha.core.table_effects import ReadOwnTable, ReadPeerTable
+from mosha.core.table_events import OwnTableRead, PeerTableRead, TableLoaded
+from mosha.core.table_texts import Seen
+from mosha.core.tables import Cltab, Entry, Mode
 from mosha.core.tell import Tell
 from mosha.errors import BugError
-from tests.core.story import INC, TIMING, G, Story, local, one_of_three, status
+from tests.core.story import INC, PLACES, TIMING, G, Story, local, one_of_three, status
 
 T, H = TIMING.timeout_s, TIMING.heartbeat_s
 
@@ -51,7 +57,7 @@ class Life:
     def __init__(self, story: Story | None = None, *, obeyed: bool = False) -> None:
         self.story = story or one_of_three()
         self.story.nodes[1].take_notes()
-        self.agent = Agent(self.story.nodes[1])
+        self.agent = Agent(self.story.nodes[1], NodeTables(1, PLACES))
         self.obeyed = obeyed  # clinit answers each tell at once
         self.seq = 1
 
@@ -228,17 +234,33 @@ def test_a_file_that_has_changed_is_read_at_once() -> None:
 def test_news_of_a_node_and_nothing_else_have_its_tables_looked_at() -> None:
     life = Life()
     life.open()
-    news = status(2, 2, seen={1: Stamp(INC, 1)})
-    (order,) = of(effects.PeerTables, life.report(StatusRead(2, news)))
-    assert (order.node, order.fresh) == (2, True)
+    life.report(TableLoaded(HACTL, wall_ns=NS_PER_S))
+    life.report(OwnTableRead(HACTL, wall_ns=NS_PER_S))
+    newest = TableVersion(7, "digest")
+    news = status(2, 2, seen={1: Stamp(INC, 1)}, tables={HACTL: newest})
+    assert ReadPeerTable(HACTL, 2, newest) in life.report(StatusRead(2, news))
+    life.report(PeerTableRead(HACTL, wall_ns=NS_PER_S, error="EIO"))
     life.report(FileChanged(2))
-    assert of(effects.PeerTables, life.report(StatusRead(2, news))) == []
+    assert of(ReadPeerTable, life.report(StatusRead(2, news))) == [], "it says nothing new"
     life.report(FileChanged(2))
     life.story.now += T + 1
     life.report(ReadFailed(2, "EIO"))
     life.report(FileChanged(2))
-    (order,) = of(effects.PeerTables, life.report(ReadFailed(2, "EIO")))
-    assert (order.node, order.fresh) == (2, False)
+    life.report(ReadFailed(2, "EIO"))
+    assert of(ReadPeerTable, life.act()) == [], "a node that is not heard is not asked"
+
+
+def test_what_is_in_force_reaches_the_node_when_both_tables_were_looked_at() -> None:
+    life = Life()
+    cltab = Seen(TableVersion(1, "c"), b"", Cltab((Entry(G, "t", "start", Mode.ONCE, "true"),)))
+    force = cltab.in_force(TableVersion(1, "c"), ())
+    assert life.report(TableLoaded(CLTAB, NS_PER_S, force)) == [ReadOwnTable(CLTAB)]
+    life.report(TableLoaded(HACTL, NS_PER_S))
+    life.report(OwnTableRead(CLTAB, NS_PER_S, cltab))
+    mind = life.story.nodes[1].mind
+    assert mind.tables == {}
+    life.report(OwnTableRead(HACTL, NS_PER_S))
+    assert (mind.tables, mind.cltab_groups) == ({CLTAB: TableVersion(1, "c")}, frozenset({G}))
 
 
 def test_a_read_that_hangs_says_for_how_long() -> None:

@@ -10,10 +10,11 @@ from mosha.core import invariants
 from mosha.core.agent import Agent
 from mosha.core.agent_events import GroupsReported, TimePassed
 from mosha.core.ballot import Ballot
+from mosha.core.node_tables import NodeTables
 from mosha.core.seat import Mind, Seat
 from mosha.core.status import Vote
 from mosha.errors import BugError
-from tests.core.story import INC, TIMING, G, Story, one_of_three, status
+from tests.core.story import INC, PLACES, TIMING, G, Story, one_of_three, status
 
 Break = Callable[[Mind, Seat], None]
 
@@ -84,7 +85,7 @@ def test_nothing_of_a_claim_outlives_it(left: str) -> None:
 
 def test_an_agent_looks_after_each_turn_of_a_group() -> None:
     story = one_of_three()
-    agent = Agent(story.nodes[1])
+    agent = Agent(story.nodes[1], NodeTables(1, PLACES))
     agent.handle(GroupsReported(full=True), story.now)
     agent.handle(TimePassed(0.5), story.now)
     story.nodes[1].mind.seat("h").killed = True

@@ -58,7 +58,7 @@ async def prepared(directory: Path, **more: Any) -> AsyncIterator[Monitor]:
         yield monitor
     finally:
         monitor.publisher.close()
-        monitor.replicator.close()
+        monitor.tables.close()
         monitor.membership.close()
         monitor.lock.close()
 

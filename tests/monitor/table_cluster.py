@@ -2,44 +2,189 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import anyio
+import pytest
+from anyio.abc import TaskGroup
+from msgspec import Struct, field
 
+from mosha import logs
+from mosha.clock import boottime
+from mosha.core.lineage import Past
+from mosha.core.node_tables import NodeTables, Tables
 from mosha.core.replication import CLTAB, HACTL, NS_PER_S, version_of
+from mosha.core.seat import Note
 from mosha.core.status import TableVersion
+from mosha.core.table_events import TableEvent
+from mosha.core.tables import Change, Cltab, Hactl, Wish
+from mosha.errors import HostError
+from mosha.monitor import notes
+from mosha.monitor.loop_clock import LoopClock
 from mosha.monitor.mfs import Layout
-from mosha.monitor.replicate import Replicator, Tables
+from mosha.monitor.table_ports import TablePorts
+from mosha.monitor.wish_edits import Done, Remarks
 from tests.waiting import until
 
 CLTAB_TEXT = "foo:f1:start:respawn:exec sleep 60\nbar:b1:start:once:true\n"
 FOO, BAR = "foo start\n", "bar start\n"
 
 
-@dataclass
+class Told(Struct, frozen=True):
+    """What a node says of its tables: `core.node_tables.Tables`, with all warnings."""
+
+    hactl: Hactl | None = None
+    cltab: Cltab | None = None
+    versions: Mapping[str, TableVersion] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    pasts: Mapping[str, Past] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+class Life:
+    """The tables of one node and their real ports, without the rest of its agent."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        number: int,
+        state: Path,
+        on_tables: Callable[[Tables], None],
+        *,
+        wall_ns: Callable[[], int],
+        limit_s: float,
+    ) -> None:
+        self.ports = TablePorts(
+            layout,
+            number,
+            state,
+            self._start,
+            self.report,
+            wall_ns=wall_ns,
+            limit_s=limit_s,
+        )
+        self.tables = NodeTables(number, self.ports.places)
+        self._doors = self.ports.table()
+        self._log = logs.get().bind(node=number)
+        self._on_tables = on_tables
+        self._clock = LoopClock()
+        self._tasks: TaskGroup | None = None
+        self._changed = asyncio.Event()
+
+    def _start(self, work: Callable[..., Any], *args: object) -> None:
+        assert self._tasks is not None
+        self._tasks.start_soon(work, *args)
+
+    def report(self, event: TableEvent) -> None:
+        self.tables.handle(event, boottime())
+        self._do()
+
+    def _do(self) -> None:
+        for effect in self.tables.take_effects():
+            if isinstance(effect, Note):
+                notes.write(self._log, effect)
+            else:
+                self._doors[type(effect)](effect)
+        if self.tables.take_news():
+            self._on_tables(self.tables.now)
+        self._clock.wake_at(self.tables.due)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _wake(self) -> None:
+        self.tables.pass_time(boottime())
+        self._do()
+
+    async def load(self, tasks: TaskGroup) -> None:
+        """Begin, and wait until what was in force before, or a newer edit, is."""
+        self._tasks = tasks
+        tasks.start_soon(self._clock.run, self._wake)
+        await self.ports.load()
+        await self.rest()
+
+    async def rest(self) -> None:
+        """Wait until nothing is to be done any more."""
+        while not (self.tables.complete and self.tables.idle):
+            await self._changed.wait()
+
+    def look(self) -> None:
+        """Look at the own files: a heartbeat has passed."""
+        self.tables.look(boottime())
+        self._do()
+
+    def hears(
+        self,
+        node: int,
+        versions: Mapping[str, TableVersion],
+        pasts: Mapping[str, Past] | None = None,
+        *,
+        fresh: bool = True,
+    ) -> None:
+        """Take in what the newest status of a node shows in force there."""
+        self.tables.peer_has(node, versions, pasts or {}, boottime(), fresh=fresh)
+        self._do()
+
+
 class Host:
-    """One node: its replicator, everything it told, and who hears of its versions."""
+    """One node: its tables, everything it told, and who hears of its versions."""
 
-    number: int
-    replicator: Replicator
-    directory: Path
-    state: Path
-    told: list[Tables] = field(default_factory=list)
-    hears: list[Host] = field(default_factory=list)
+    def __init__(
+        self,
+        layout: Layout,
+        number: int,
+        state: Path,
+        *,
+        wall_ns: Callable[[], int],
+        limit_s: float,
+    ) -> None:
+        self.number = number
+        self.directory = layout.directory(number)
+        self.state = state
+        self.told: list[Told] = []
+        self.hears: list[Host] = []
+        self._remarks = Remarks()
+        self.life = Life(layout, number, state, self._on_tables, wall_ns=wall_ns, limit_s=limit_s)
 
-    def on_tables(self, tables: Tables) -> None:
-        self.told.append(tables)
+    def _on_tables(self, tables: Tables) -> None:
+        warnings = (*tables.notices, *self._remarks.on(tables.hactl, tables.cltab))
+        told = {name: getattr(tables, name) for name in Told.__struct_fields__[:-1]}
+        self.told.append(Told(**told, warnings=warnings))
         for other in self.hears:
-            other.replicator.peer_tables(self.number, tables.versions, tables.pasts, fresh=True)
+            other.life.hears(self.number, tables.versions, tables.pasts)
 
     @property
-    def tables(self) -> Tables:
-        return self.replicator.tables
+    def tables(self) -> Told:
+        return self.told[-1] if self.told else Told()
+
+    async def set_wish(self, wish: Wish | Change, *, force: bool = False) -> Done:
+        return await self.life.ports.set_wish(wish, force=force)
+
+    def look(self) -> None:
+        self.life.look()
+
+    async def looked(self) -> None:
+        """Look, and wait until everything is done about what was found."""
+        self.life.look()
+        await self.life.rest()
+
+    @asynccontextmanager
+    async def own_directory_hangs(self) -> AsyncIterator[None]:
+        """Let every call on the own directory wait until the end."""
+        release = threading.Event()
+        with pytest.raises(HostError):
+            await self.life.ports.own.call(release.wait, limit_s=0.01)
+        try:
+            yield
+        finally:
+            release.set()
 
     @property
     def refused(self) -> str:
@@ -51,7 +196,7 @@ class Host:
 
     def has(self, version: TableVersion, name: str = HACTL) -> bool:
         """Say whether a version is in force, announced or not."""
-        return self.replicator._keepers[name].version == version
+        return self.life.tables.replica(name).record.version == version
 
     def own(self, name: str = HACTL) -> str | None:
         path = self.directory / name
@@ -82,7 +227,7 @@ class Host:
 
     def edited(self, text: str | bytes, name: str = HACTL, *, age_s: float = 0) -> None:
         self.edit(text, name, age_s=age_s)
-        self.replicator.look()
+        self.look()
 
 
 class Cluster:
@@ -99,15 +244,7 @@ class Cluster:
         directory = self.layout.directory(number)
         directory.mkdir(parents=True, exist_ok=True)
         state = self.base / f"state{number}"
-        host: Host
-
-        def on_tables(tables: Tables) -> None:
-            host.on_tables(tables)
-
-        replicator = Replicator(
-            self.layout, number, state, on_tables, wall_ns=wall_ns, limit_s=limit_s
-        )
-        host = Host(number, replicator, directory, state)
+        host = Host(self.layout, number, state, wall_ns=wall_ns, limit_s=limit_s)
         self.hosts[number] = host
         return host
 
@@ -122,18 +259,20 @@ class Cluster:
         for host in self.hosts.values():
             for other in host.hears:
                 tables = host.tables
-                other.replicator.peer_tables(host.number, tables.versions, tables.pasts, fresh=True)
-            host.replicator.look()
+                other.life.hears(host.number, tables.versions, tables.pasts)
+            host.look()
 
     @asynccontextmanager
-    async def running(self, *, load: bool = True) -> AsyncIterator[None]:
-        async with anyio.create_task_group() as tasks:
+    async def running(self) -> AsyncIterator[None]:
+        try:
+            async with anyio.create_task_group() as tasks:
+                for host in self.hosts.values():
+                    await host.life.load(tasks)
+                yield
+                tasks.cancel_scope.cancel()
+        finally:
             for host in self.hosts.values():
-                if load:
-                    await host.replicator.load()
-                tasks.start_soon(host.replicator.run)
-            yield
-            tasks.cancel_scope.cancel()
+                host.life.ports.close()
 
     async def agree(self, text: str, name: str = HACTL) -> None:
         hosts = self.hosts.values()

@@ -17,7 +17,7 @@ from mosha.core.replication import CLTAB, HACTL, NS_PER_S, TABLES, version_of
 from mosha.core.tables import Wish
 from mosha.errors import HostError, UsageError
 from mosha.formats.hactl import parse_change
-from mosha.monitor.replicate import Done
+from mosha.monitor.wish_edits import Done
 from tests.monitor.table_cluster import BAR, CLTAB_TEXT, FOO, Cluster, Host
 from tests.waiting import until
 
@@ -140,10 +140,10 @@ async def test_a_peer_that_is_not_fresh_is_not_asked(cluster: Cluster, three: li
     three[1].edit(BAR)
     async with cluster.running():
         one, two, _three = three
-        one.replicator.peer_tables(2, two.tables.versions, fresh=False)
-        assert await one.replicator._peers[HACTL].pull()
+        one.life.hears(2, two.tables.versions, fresh=False)
+        await one.life.rest()
         assert one.in_force() == FOO
-        one.replicator.peer_tables(2, two.tables.versions, fresh=True)
+        one.life.hears(2, two.tables.versions)
         await until(lambda: one.in_force() == BAR)
 
 
@@ -155,11 +155,11 @@ async def test_a_version_is_taken_when_the_file_of_the_peer_shows_it(
     version = version_of(BAR.encode(), time.time_ns())
     async with cluster.running():
         with capture_logs() as logs:
-            one.replicator.peer_tables(2, {HACTL: version}, fresh=True)
+            one.life.hears(2, {HACTL: version})
             await until(lambda: logs)
             assert (logs[0]["event"], logs[0]["origin"]) == ("table_fetch_failed", 2)
             two.edit(BAR)
-            one.replicator.peer_tables(2, {HACTL: version}, fresh=True)
+            one.life.hears(2, {HACTL: version})
             await until(lambda: one.tables.versions.get(HACTL) == version)
         assert [log["event"] for log in logs].count("table_fetch_failed") == 1
 
@@ -184,7 +184,7 @@ async def test_what_is_in_force_is_found_though_its_file_has_a_refused_text_now(
 async def test_the_same_text_at_a_later_time_needs_no_fetching(cluster: Cluster, one: Host) -> None:
     later = version_of(FOO.encode(), time.time_ns())
     async with cluster.running():
-        one.replicator.peer_tables(9, {HACTL: later}, fresh=True)  # node 9 has no directory
+        one.life.hears(9, {HACTL: later})  # node 9 has no directory
         await until(lambda: one.tables.versions[HACTL] == later)
         assert one.in_force() == FOO
 
@@ -195,19 +195,19 @@ async def test_a_peer_that_hangs_costs_only_itself(cluster: Cluster) -> None:
     three.edit(FOO)
     release = threading.Event()
     async with cluster.running():
-        hung = one.replicator._worker(2)
+        hung = one.life.ports.peer(2)
         with pytest.raises(HostError):
             await hung.call(release.wait, limit_s=0.01)
         version = three.tables.versions[HACTL]
-        one.replicator.peer_tables(2, {HACTL: version}, fresh=True)
-        one.replicator.peer_tables(3, {HACTL: version}, fresh=True)
+        one.life.hears(2, {HACTL: version})
+        one.life.hears(3, {HACTL: version})
         await until(lambda: one.agrees(FOO))
         assert hung.busy
         # It was asked in vain once, so from now on it is asked last.
         later = version_of(BAR.encode(), version.mtime_ns + 1)
-        one.replicator.peer_tables(2, {HACTL: later}, fresh=True)
-        one.replicator.peer_tables(3, {HACTL: later}, fresh=True)
-        assert one.replicator._peers[HACTL]._choose(set()) == 3
+        one.life.hears(2, {HACTL: later})
+        one.life.hears(3, {HACTL: later})
+        assert one.life.tables.replica(HACTL).peers._choose(set()) == 3
         release.set()
 
 
@@ -218,13 +218,13 @@ async def test_while_the_own_directory_hangs_the_peers_are_still_heard(cluster: 
     release = threading.Event()
     async with cluster.running():
         with pytest.raises(HostError):
-            await one.replicator._means.own.call(release.wait, limit_s=0.01)
+            await one.life.ports.own.call(release.wait, limit_s=0.01)
         cluster.connect()
         await until(lambda: one.in_force() == FOO)
         hung = f"{one.directory / HACTL}: cannot be read: no answer from the file system"
         await until(lambda: hung in one.tables.warnings)
         with pytest.raises(HostError, match="no answer"):
-            await one.replicator.set_wish(Wish("foo", "stop"))
+            await one.set_wish(Wish("foo", "stop"))
         release.set()
         cluster.heartbeat()
         await until(lambda: one.agrees(FOO) and hung not in one.tables.warnings)
@@ -242,10 +242,10 @@ async def test_a_wish_is_set_everywhere_and_the_comments_stay(
         cluster.connect()
         await cluster.agree("# ours\nfoo start # mine\n")
         await cluster.agree(CLTAB_TEXT, CLTAB)
-        said = await three[1].replicator.set_wish(Wish("foo", "stop", prefer=(2, 3)))
+        said = await three[1].set_wish(Wish("foo", "stop", prefer=(2, 3)))
         assert said == Done("foo stop prefer=2,3", (1, 2, 3))
         await cluster.agree("# ours\nfoo stop prefer=2,3 # mine\n")
-        said = await three[2].replicator.set_wish(Wish("foo", "stop", prefer=(2, 3)))
+        said = await three[2].set_wish(Wish("foo", "stop", prefer=(2, 3)))
         assert said == Done("foo stop prefer=2,3", (1, 2, 3), changed=False)
 
 
@@ -259,7 +259,7 @@ async def test_where_a_wish_is_said_to_be_in_force_its_file_shows_it(
         await cluster.agree(FOO)
         await cluster.agree(CLTAB_TEXT, CLTAB)
         for level in ("stop", "start"):
-            done = await three[0].replicator.set_wish(Wish("foo", level))
+            done = await three[0].set_wish(Wish("foo", level))
             assert done.nodes == (1, 2, 3)
             assert [host.own() for host in three] == [f"foo {level}\n"] * 3
 
@@ -271,14 +271,14 @@ async def test_the_first_wish_of_all_waits_for_those_who_have_no_table_yet(
     async with cluster.running():
         cluster.connect()
         await cluster.agree(CLTAB_TEXT, CLTAB)
-        done = await three[0].replicator.set_wish(Wish("foo", "start"))
+        done = await three[0].set_wish(Wish("foo", "start"))
         assert done.nodes == (1, 2, 3)
 
 
 async def test_a_wish_can_be_the_first_line_of_all(cluster: Cluster) -> None:
     one = cluster.add(1)
     async with cluster.running():
-        await one.replicator.set_wish(Wish("foo", "stop"))
+        await one.set_wish(Wish("foo", "stop"))
         assert one.agrees("foo stop\n")
 
 
@@ -291,15 +291,14 @@ async def test_what_cltab_lacks_is_no_wish_unless_it_is_forced(cluster: Cluster,
             (Wish("foo", "strat"), "did you mean 'start'? its levels are start"),
         ):
             with pytest.raises(UsageError) as raised:
-                await one.replicator.set_wish(wish)
+                await one.set_wish(wish)
             assert words in str(raised.value)
         assert one.agrees("foo start\n")
         for level in ("plan", "stop", "start"):
-            await one.replicator.set_wish(Wish("foo", level))
-        await one.replicator.set_wish(Wish("fooo", "start"), force=True)
-        await one.replicator.set_wish(Wish("fooo", "stop"))  # hactl has it
+            await one.set_wish(Wish("foo", level))
+        await one.set_wish(Wish("fooo", "start"), force=True)
+        await one.set_wish(Wish("fooo", "stop"))  # hactl has it
         assert one.agrees("foo start\nfooo stop\n")
-        assert one.replicator.unknown_groups() == ["fooo"]
         assert any("hactl:2: cltab has no group 'fooo'" in line for line in one.tables.warnings)
 
 
@@ -333,15 +332,15 @@ async def test_a_wish_that_reaches_no_other_node_is_known_to_be_here_alone(
     one, two, _third = three
     one.edit(CLTAB_TEXT, CLTAB, age_s=60)
     one.edit(FOO, age_s=60)
-    one.replicator._spread_s = 0.5
+    one.life.tables._edits.spread_s = 0.5
     async with cluster.running():
         cluster.connect()
         await cluster.agree(FOO)
         two.hears = three[2].hears = []
-        done = await one.replicator.set_wish(Wish("foo", "stop"))
+        done = await one.set_wish(Wish("foo", "stop"))
         assert done == Done("foo stop", (1,))
         two.hears = [one]
-        assert (await one.replicator.set_wish(Wish("bar", "start"))).nodes == (1, 2)
+        assert (await one.set_wish(Wish("bar", "start"))).nodes == (1, 2)
 
 
 async def test_options_that_are_not_named_stay(cluster: Cluster, one: Host) -> None:
@@ -353,7 +352,7 @@ async def test_options_that_are_not_named_stay(cluster: Cluster, one: Host) -> N
             ("foo start prefer=any", "foo start only=2,3 failback=yes"),
             ("foo start only= failback=no", "foo start"),
         ):
-            done = await one.replicator.set_wish(parse_change(words.split()))
+            done = await one.set_wish(parse_change(words.split()))
             assert done.line == line
             assert one.agrees(f"{line}\n")
 
@@ -366,11 +365,11 @@ async def test_a_wish_is_set_in_the_newest_text_even_if_nobody_has_looked_at_it_
     two.edit(BAR, age_s=10)
     async with cluster.running():
         one.hears, two.hears = [two], [one]
-        one.replicator.peer_tables(2, two.tables.versions, fresh=True)
-        await one.replicator.set_wish(Wish("foo", "start"))
+        one.life.hears(2, two.tables.versions)
+        await one.set_wish(Wish("foo", "start"))
         assert one.agrees(BAR + FOO)
         one.edit("# a moment ago\n" + BAR)
-        await one.replicator.set_wish(Wish("foo", "stop"))
+        await one.set_wish(Wish("foo", "stop"))
         assert one.agrees("# a moment ago\nbar start\nfoo stop\n")
 
 
@@ -379,7 +378,7 @@ async def test_a_wish_replaces_a_refused_file_and_keeps_its_text(
 ) -> None:
     async with cluster.running():
         one.edit("foo\n")
-        await one.replicator.set_wish(Wish("bar", "start"))
+        await one.set_wish(Wish("bar", "start"))
         assert one.agrees(FOO + BAR)
         assert one.history(".rejected") == ["foo\n"]
         assert not one.refused
@@ -389,5 +388,5 @@ async def test_wishes_set_at_once_are_all_there(cluster: Cluster, one: Host) -> 
     groups = [f"g{number}" for number in range(5)]
     async with cluster.running():
         wishes = [Wish(group, "stop") for group in groups]
-        await asyncio.gather(*(one.replicator.set_wish(w, force=True) for w in wishes))
+        await asyncio.gather(*(one.set_wish(w, force=True) for w in wishes))
         assert sorted((one.own() or "").splitlines()[1:]) == [f"{group} stop" for group in groups]

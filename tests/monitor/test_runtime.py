@@ -10,9 +10,10 @@ import pytest
 from mosha.core import agent_effects as effects
 from mosha.core.agent import Agent
 from mosha.core.agent_events import FileChanged, GroupsReported, ReadFailed, WriteFailed
+from mosha.core.node_tables import NodeTables
 from mosha.errors import BugError
 from mosha.monitor.runtime import Runtime
-from tests.core.story import START_S, one_of_three
+from tests.core.story import PLACES, START_S, one_of_three
 
 
 class World:
@@ -36,7 +37,7 @@ class World:
         self.wakes.append(when)
 
     def runtime(self) -> Runtime:
-        return Runtime(Agent(one_of_three().nodes[1]), self.ports, self)
+        return Runtime(Agent(one_of_three().nodes[1], NodeTables(1, PLACES)), self.ports, self)
 
     def done_of(self, kind: type) -> list[effects.Effect]:
         return [effect for effect in self.done if isinstance(effect, kind)]

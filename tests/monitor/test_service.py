@@ -34,8 +34,8 @@ from mosha.formats.clstat import parse_clstat
 from mosha.formats.hastat import Report, parse_hastat
 from mosha.formats.settings import Settings
 from mosha.monitor.answers import answer, places
-from mosha.monitor.replicate import Done
 from mosha.monitor.service import FOLLOW_EVERY_S, STRANDED
+from mosha.monitor.wish_edits import Done
 from tests.core.story import TIMING, one_of_three, status
 from tests.monitor.house import House, at_home, settings
 from tests.waiting import until

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from mosha.core.replication import HACTL
+from mosha.core.table_texts import Access
 from mosha.host.files import FileFacts
-from mosha.monitor.table_files import Access, access_of, read_table
+from mosha.monitor.table_files import access_of, read_table
 
 
 @pytest.mark.parametrize(

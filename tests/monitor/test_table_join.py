@@ -47,7 +47,7 @@ async def test_edits_of_different_groups_on_three_nodes_are_all_kept(
         await cluster.agree(WISHES)
         async with anyio.create_task_group() as tasks:
             for host, group in zip(hosts, GROUPS, strict=True):
-                tasks.start_soon(host.replicator.set_wish, Wish(group, "stop"))
+                tasks.start_soon(host.set_wish, Wish(group, "stop"))
         await until(lambda: all((h.in_force() or "").count("stop") == 3 for h in hosts))
         text = await settled(hosts)
         assert sorted(text.splitlines()) == ["a stop", "b stop", "c stop"]
@@ -68,7 +68,7 @@ async def test_edits_by_hand_of_both_tables_are_joined_too(
         one.edit(ENTRIES + "a:a2:start:once:true\n", CLTAB)
         other.edit(ENTRIES + "b:b2:start:once:true\n", CLTAB)
         for host in hosts:
-            host.replicator.look()
+            host.look()
         await until(lambda: (hosts[2].in_force() or "").count("stop") == 2)
         await until(lambda: (hosts[2].in_force(CLTAB) or "").count("once") == 2)
         text = await settled(hosts)
@@ -87,7 +87,7 @@ async def test_of_two_edits_of_one_group_the_later_holds_and_the_loser_is_told(
         hosts[0].edit(first, age_s=2)
         hosts[1].edit(WISHES.replace("a start", "a stop"), age_s=1)
         for host in hosts[:2]:
-            host.replicator.look()
+            host.look()
         await until(lambda: any("lost" in line or "a was" in line for line in warnings(hosts)))
         text = await settled(hosts)
         assert "a stop\n" in text
@@ -113,14 +113,13 @@ async def test_an_edit_beside_a_newer_version_that_is_on_its_way_here_is_kept(
     async with cluster.running():
         cluster.connect()
         await cluster.agree(WISHES)
-        own = other.replicator._own[HACTL]
-        async with own._looking:  # its own file is still the old one
-            await one.replicator.set_wish(Wish("a", "stop"))
+        async with other.own_directory_hangs():  # its own file is still the old one
+            await one.set_wish(Wish("a", "stop"))
             version = one.tables.versions[HACTL]
             await until(lambda: other.has(version))
             # Saved a moment before: it is older than what is in force by now.
             other.edit(WISHES.replace("b start", "b stop"), age_s=SPARE_S)
-        other.replicator.look()
+        other.look()
         await until(lambda: (one.in_force() or "").count("stop") == 2)
         assert await settled(hosts) == "a stop\nb stop\nc start\n"
         assert other.history(".discarded") == []
@@ -149,14 +148,14 @@ async def test_an_edit_that_another_one_has_too_is_not_put_aside(
     async with cluster.running():
         cluster.connect()
         await cluster.agree(WISHES)
-        async with other.replicator._own[HACTL]._looking:
+        async with other.own_directory_hangs():
             one.edited(WISHES.replace("start", "stop", 2))
             await until(lambda: (one.in_force() or "").count("stop") == 2)
             cluster.heartbeat()
             version = one.tables.versions[HACTL]
             await until(lambda: other.has(version))
             other.edit(WISHES.replace("start", "stop", 1), age_s=SPARE_S)
-        other.replicator.look()
+        other.look()
         assert await settled(hosts) == "a stop\nb stop\nc start\n"
         assert warnings(hosts) == []
         assert other.history(".discarded") == []
@@ -172,7 +171,7 @@ async def test_two_new_entries_with_one_tag_are_no_table_and_the_loser_is_told(
         hosts[0].edit(ENTRIES + "a:same:start:once:true\n", CLTAB, age_s=2)
         hosts[1].edit(ENTRIES + "b:same:start:once:true\n", CLTAB, age_s=1)
         for host in hosts[:2]:
-            host.replicator.look()
+            host.look()
         await until(lambda: any("all of it was edited" in line for line in warnings(hosts)))
         assert "b:same" in await settled(hosts, CLTAB)
 
@@ -188,7 +187,7 @@ async def test_a_node_that_was_away_brings_nothing_back(
         for host in hosts:
             host.hears = [h for h in hosts if away not in (h, host) and h is not host]
         for level in ("stop", "other", "start", "stop"):
-            await hosts[0].replicator.set_wish(Wish("a", level), force=True)
+            await hosts[0].set_wish(Wish("a", level), force=True)
         cluster.connect()
         text = await settled(hosts)
         assert text == WISHES.replace("a start", "a stop")

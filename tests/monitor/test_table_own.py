@@ -15,11 +15,11 @@ from structlog.testing import capture_logs
 
 from mosha.clock import boottime
 from mosha.core.replication import CLTAB, HACTL, NS_PER_S, SETTLE_S, version_of
+from mosha.core.table_texts import Text
 from mosha.core.tables import Wish
 from mosha.errors import HostError
 from mosha.formats.mistakes import FILE_MAX_BYTES
-from mosha.monitor.table_files import Text, _unreadable, read_table, replace_table
-from mosha.monitor.table_keeper import NOTE_NS
+from mosha.monitor.table_files import _unreadable, read_table, replace_table
 from tests.monitor.table_cluster import BAR, CLTAB_TEXT, FOO, Cluster, Host
 from tests.waiting import pass_until, until
 
@@ -105,19 +105,6 @@ async def test_an_edit_that_is_older_is_put_aside_and_nothing_is_lost(
         await until(lambda: one.agrees(BAR) and not one.tables.warnings)
 
 
-async def test_what_was_put_aside_is_no_problem_for_ever(cluster: Cluster) -> None:
-    later_ns = 0
-    one = cluster.add(1, wall_ns=lambda: time.time_ns() + later_ns)
-    one.edit(FOO, age_s=60)
-    one.edit(CLTAB_TEXT, CLTAB, age_s=60)
-    async with cluster.running():
-        one.edited(BAR, age_s=65)
-        await until(lambda: one.agrees(FOO) and one.tables.warnings)
-        later_ns = NOTE_NS
-        one.replicator.look()
-        await until(lambda: not one.tables.warnings)
-
-
 async def test_half_of_a_table_waits_for_its_other_half(cluster: Cluster, one: Host) -> None:
     async with cluster.running():
         one.edited(FOO + BAR)
@@ -125,7 +112,7 @@ async def test_half_of_a_table_waits_for_its_other_half(cluster: Cluster, one: H
         told = len(one.told)
         for half in ("foo start\nbar st", FOO, "foo start\nbar sta\n"):
             one.edit(half)
-            look = asyncio.ensure_future(one.replicator._own[HACTL].look())
+            look = asyncio.ensure_future(one.looked())
             await asyncio.to_thread(pass_until, boottime() + 3 * SETTLE_S)
             one.edit("foo start\nbar stop\n")
             await look
@@ -154,9 +141,9 @@ async def test_a_node_that_is_versions_behind_warns_of_nothing(
     async with cluster.running():
         cluster.connect()
         await cluster.agree(FOO)
-        async with second.replicator._own[HACTL]._looking:  # its own directory is slow
+        async with second.own_directory_hangs():
             for level in ("start", "stop", "start"):
-                await first.replicator.set_wish(Wish("bar", level))
+                await first.set_wish(Wish("bar", level))
                 version = first.tables.versions[HACTL]
                 await until(lambda v=version: second.has(v))  # type: ignore[misc]
             assert second.own() == FOO
@@ -173,7 +160,7 @@ async def test_a_private_table_is_private_everywhere(cluster: Cluster, three: li
         cluster.connect()
         await cluster.agree(CLTAB_TEXT, CLTAB)
         await cluster.agree(FOO)
-        await three[1].replicator.set_wish(Wish("bar", "start"))
+        await three[1].set_wish(Wish("bar", "start"))
         await cluster.agree(FOO + BAR)
         for host in three:
             tables = [host.directory / CLTAB, host.state / CLTAB]
@@ -200,15 +187,15 @@ async def test_a_symbolic_link_is_refused_and_stays(
         path = one.directory / HACTL
         path.unlink()
         path.symlink_to(elsewhere)
-        one.replicator.look()
+        one.look()
         await until(lambda: "it is a symbolic link" in one.refused)
         with pytest.raises(HostError, match="it is a symbolic link"):
-            await one.replicator.set_wish(Wish("foo", "stop"))
+            await one.set_wish(Wish("foo", "stop"))
         assert path.is_symlink()
         assert one.in_force() == FOO
         path.unlink()
         path.write_text(FOO + BAR)
-        one.replicator.look()
+        one.look()
         await until(lambda: one.agrees(FOO + BAR) and not one.refused)
 
 
@@ -217,7 +204,7 @@ async def test_a_touch_is_no_edit(cluster: Cluster, one: Host) -> None:
         before = one.tables
         for age_s in (0, 99, -999):
             one.edit(FOO, age_s=age_s)
-            await one.replicator._own[HACTL].look()
+            await one.looked()
         assert one.tables is before
 
 
@@ -232,10 +219,10 @@ async def test_a_time_in_the_future_is_refused_until_it_is_touched(
         )
         assert one.own() == BAR
         told = len(one.told)
-        await one.replicator._own[HACTL].look()
+        await one.looked()
         assert len(one.told) == told  # it does not count down
         (one.directory / HACTL).touch()
-        one.replicator.look()
+        one.look()
         await until(lambda: one.agrees(BAR) and not one.refused)
 
 
@@ -274,7 +261,7 @@ async def test_when_a_clock_was_set_back_the_next_edit_wins(cluster: Cluster) ->
     async with cluster.running():
         assert one.in_force() == FOO
         ahead_ns = 0
-        one.replicator.look()
+        one.look()
         one.edited(BAR)
         await until(lambda: one.agrees(BAR))
         assert one.tables.versions[HACTL].mtime_ns < time.time_ns()
@@ -313,7 +300,7 @@ async def test_what_is_not_to_be_trusted_or_read_is_refused_with_its_remedy(
     async with cluster.running():
         path = one.edit(BAR)
         spoil(path)
-        one.replicator.look()
+        one.look()
         await until(lambda: one.refused)
         assert str(path) in one.refused
         assert words in one.refused
@@ -328,17 +315,17 @@ async def test_a_file_that_cannot_be_read_is_never_replaced(cluster: Cluster, on
         path.unlink()
         path.mkdir()
         (path / "precious").touch()
-        one.replicator.look()
+        one.look()
         await until(lambda: one.refused)
         two.edited(BAR)
         await until(lambda: one.in_force() == BAR)
         with pytest.raises(HostError, match="no regular file"):
-            await one.replicator.set_wish(Wish("foo", "stop"))
+            await one.set_wish(Wish("foo", "stop"))
         assert (path / "precious").exists()
         assert one.refused
         (path / "precious").unlink()
         path.rmdir()
-        one.replicator.look()
+        one.look()
         await until(lambda: one.agrees(BAR) and not one.refused)
 
 
@@ -349,7 +336,7 @@ async def test_the_file_of_a_stranger_is_refused_and_his_copy_is_warned_of(
     async with cluster.running():
         path = one.directory / HACTL
         os.chown(path, 12345, -1)
-        one.replicator.look()
+        one.look()
         await until(lambda: one.tables.warnings)
         words = "it belongs to user 12345, who is neither root nor mosha's own; chown root it"
         assert one.tables.warnings == (f"{path}: {words}",)
@@ -358,7 +345,7 @@ async def test_the_file_of_a_stranger_is_refused_and_his_copy_is_warned_of(
         await until(lambda: one.refused)
         assert one.refused == f"{path}: {words}"
         os.chown(path, 0, -1)
-        one.replicator.look()
+        one.look()
         await until(lambda: one.agrees(BAR) and not one.refused)
 
 
@@ -371,11 +358,11 @@ async def test_what_a_peer_has_and_this_node_cannot_read_is_passed_over(
     version = version_of(odd, time.time_ns())
     third.edit(FOO, age_s=60)
     async with cluster.running():
-        one.replicator.peer_tables(2, {HACTL: version}, fresh=True)
-        one.replicator.peer_tables(3, third.tables.versions, fresh=True)
+        one.life.hears(2, {HACTL: version})
+        one.life.hears(3, third.tables.versions)
         await until(lambda: one.in_force() == FOO and one.refused)
         assert f"{two.directory / HACTL}:1:11: unknown option: 'colour=red'" in one.refused
-        one.replicator.peer_tables(2, third.tables.versions, fresh=True)
+        one.life.hears(2, third.tables.versions)
         await until(lambda: not one.refused)
 
 
@@ -390,11 +377,11 @@ def test_an_edit_that_came_in_between_is_not_written_over(one: Host) -> None:
     path = one.directory / HACTL
     judged = read_table(path, HACTL).version
     one.edit(BAR)
-    assert not replace_table(path, HACTL, judged, Text(version_of(b"", 0), b""))
-    assert not replace_table(path, HACTL, None, Text(version_of(b"", 0), b""))
+    assert not replace_table(path, judged, Text(version_of(b"", 0), b""))
+    assert not replace_table(path, None, Text(version_of(b"", 0), b""))
     assert one.own() == BAR
     new = Text(version_of(FOO.encode(), NS_PER_S), FOO.encode())
-    assert replace_table(path, HACTL, read_table(path, HACTL).version, new)
+    assert replace_table(path, read_table(path, HACTL).version, new)
     assert one.own() == FOO
     assert path.stat().st_mtime_ns == NS_PER_S
 
@@ -405,7 +392,7 @@ def test_an_edit_that_came_in_between_is_not_written_over(one: Host) -> None:
 async def test_a_file_that_was_removed_is_written_back(cluster: Cluster, one: Host) -> None:
     async with cluster.running():
         (one.directory / HACTL).unlink()
-        one.replicator.look()
+        one.look()
         await until(lambda: one.agrees(FOO))
         mtime_ns = (one.directory / HACTL).stat().st_mtime_ns
         assert mtime_ns == one.tables.versions[HACTL].mtime_ns
@@ -414,13 +401,13 @@ async def test_a_file_that_was_removed_is_written_back(cluster: Cluster, one: Ho
 async def test_a_directory_that_is_gone_is_not_made_anew(cluster: Cluster, one: Host) -> None:
     async with cluster.running():
         moved = one.directory.rename(cluster.base / "elsewhere")
-        one.replicator.look()
+        one.look()
         await until(lambda: one.tables.warnings)
         assert "cannot be read: No such file or directory" in one.tables.warnings[0]
         assert one.tables.hactl
         assert not one.directory.exists()
         moved.rename(one.directory)
-        one.replicator.look()
+        one.look()
         await until(lambda: not one.tables.warnings)
 
 
@@ -443,13 +430,13 @@ async def test_a_file_that_is_written_slowly_is_never_taken_in_parts(
 ) -> None:
     async with cluster.running():
         with (one.directory / HACTL).open("wb", buffering=0) as file:
-            look = asyncio.create_task(one.replicator._own[HACTL].look())
+            look = asyncio.create_task(one.looked())
             for part in (b"bar", b" start\n", b"foo st", b"art\n"):
                 for _turn in range(50):  # the reader is at it meanwhile
                     await asyncio.sleep(0)
                 file.write(part)
         await look
-        one.replicator.look()
+        one.look()
         await until(lambda: one.agrees(BAR + FOO))
         assert {len(tables.hactl.wishes) for tables in one.told if tables.hactl} <= {1, 2}
         assert all(not tables.refused for tables in one.told)

@@ -8,14 +8,16 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from mosha.core.replication import CLTAB, HACTL, NS_PER_S, version_of
+from mosha.core.table_texts import Text
 from mosha.core.tables import Wish
 from mosha.errors import HostError
-from mosha.monitor.table_files import Text
+from mosha.monitor.table_store import TableStore
 from tests.monitor.table_cluster import BAR, CLTAB_TEXT, FOO, Cluster, Host
 from tests.waiting import until
 
@@ -33,14 +35,16 @@ def one(cluster: Cluster) -> Host:
 async def again(cluster: Cluster, number: int) -> Host:
     """Start a node anew, without looking at its directory, and return it."""
     host = cluster.add(number)
-    await host.replicator.load()
-    host.replicator.close()
+    async with anyio.create_task_group() as tasks:
+        await host.life.load(tasks)
+        tasks.cancel_scope.cancel()
+    host.life.ports.close()
     return host
 
 
 async def test_after_a_restart_the_same_versions_are_in_force(cluster: Cluster, one: Host) -> None:
     async with cluster.running():
-        await one.replicator.set_wish(Wish("bar", "start"))
+        await one.set_wish(Wish("bar", "start"))
         before = one.tables
     assert (await again(cluster, 1)).tables == before
     before = replace(before, pasts={})  # what that file alone knows
@@ -88,7 +92,7 @@ async def test_what_cannot_be_kept_on_the_disk_is_not_in_force_until_it_can(
         assert two.tables.hactl is None
         assert f"{two.state / HACTL}: cannot be written: Not a directory" in two.refused
         with pytest.raises(HostError, match="Not a directory"):
-            await two.replicator.set_wish(Wish("foo", "stop"))
+            await two.set_wish(Wish("foo", "stop"))
         two.state.unlink()
         cluster.heartbeat()
         await until(lambda: two.tables.hactl and not two.refused)
@@ -105,13 +109,13 @@ async def test_what_cannot_be_kept_is_not_written_over(cluster: Cluster, one: Ho
         assert one.tables.warnings == (f"{problem}; so it is left there",)
         assert one.own() == BAR
         history.unlink()
-        one.replicator.look()
+        one.look()
         await until(lambda: one.agrees(FOO))
         assert one.history(".discarded") == [BAR]
 
 
 async def test_the_history_is_bounded(one: Host) -> None:
-    store = one.replicator._means.store
+    store = TableStore(one.state)
     for turn in range(30):
         data = f"foo start # {turn}\n".encode()
         version = version_of(data, turn * NS_PER_S)
@@ -179,7 +183,7 @@ async def test_a_full_disk_delays_the_own_copy_and_nothing_else(
             assert small.in_force() == BAR
             assert small.own() == FOO
             with pytest.raises(HostError, match="No space left on device"):
-                await small.replicator.set_wish(Wish("bar", "stop"))
+                await small.set_wish(Wish("bar", "stop"))
             assert [log["event"] for log in logs].count("table_write_failed") == 1
         assert not list(small.directory.glob(".*"))
         ballast.unlink()

@@ -26,7 +26,7 @@ from mosha.core.replication import CLTAB
 from mosha.core.supervisor import EntryEvent, Supervisor
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
 from mosha.core.tell import Tell
-from tests.sim.tables import read_cltab
+from tests.sim.disks import read_cltab
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
@@ -125,7 +125,7 @@ class Clinit:
         if text is None or text == self._table or self.paused:
             return
         self._table = text
-        cltab = read_cltab(text)[0]
+        cltab = read_cltab(text)
         if cltab is not None:
             self.feed(sup.TableRead(cltab))
 

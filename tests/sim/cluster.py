@@ -11,12 +11,13 @@ from mosha.core.candidacy import in_vain
 from mosha.core.group import Group
 from mosha.core.group_report import GroupReport
 from mosha.core.quorum import Electorate
-from mosha.core.replication import CLTAB, HACTL, TABLES
+from mosha.core.replication import CLTAB, HACTL, TABLES, version_of
 from mosha.core.seat import Note
 from mosha.core.status import SETTLED, Status
+from mosha.core.table_texts import Text
 from mosha.core.tables import STOP_LEVEL
 from mosha.core.turn import Turn
-from tests.sim import edits, sayings
+from tests.sim import disks, edits, sayings
 from tests.sim.agenda import Agenda, chance
 from tests.sim.checks.evidence import Evidence
 from tests.sim.checks.exclusion import Exclusion
@@ -31,7 +32,6 @@ from tests.sim.faults import Faults
 from tests.sim.fences import Fences
 from tests.sim.files import Files, Version, Weather
 from tests.sim.machine import WALL_AT_START_S, Machine
-from tests.sim.tables import read_cltab, read_hactl
 from tests.sim.truth import Truth
 from tests.sim.world import World
 
@@ -106,10 +106,15 @@ class Cluster:
         rng = chance(self.world.seed, "boot")
         if self.world.adaptive:
             self.truth.cover("rule world with the adaptive quorum")
+        groups = self.world.groups
+        first = {CLTAB: edits.first_cltab(groups), HACTL: edits.first_hactl(groups)}
         for machine in self.machines.values():
             mtime_ns = int((WALL_AT_START_S - 86_400) * 1e9)
-            machine.disk.tables[CLTAB].file = (edits.first_cltab(self.world.groups), mtime_ns)
-            machine.disk.tables[HACTL].file = (edits.first_hactl(self.world.groups), mtime_ns)
+            for name, data in first.items():
+                shelf = machine.disk.tables[name]
+                text = Text(version_of(data, mtime_ns), data)
+                shelf.write(text)
+                shelf.store(text)  # a new node waits until a file has settled, before all else
             self.agenda.at(rng.random() * self.world.timing.heartbeat_s, machine.boot)
         for fault in self.world.faults:
             self.agenda.at(fault.at, partial(self.faults.begin, fault))
@@ -226,8 +231,8 @@ class Cluster:
         healthy = [m for m in self.machines.values() if self.healthy(m)]
         if 2 * len(healthy) <= self.world.nodes:
             return []
-        hactl = read_hactl(healthy[0].disk.text(HACTL) or b"")[0]
-        cltab = read_cltab(healthy[0].disk.text(CLTAB) or b"")[0]
+        hactl = disks.read_hactl(healthy[0].disk.text(HACTL) or b"")
+        cltab = disks.read_cltab(healthy[0].disk.text(CLTAB) or b"")
         there = cltab.groups() if cltab else ()
         wishes = {g: w for g, w in hactl.wishes.items() if g in there} if hactl else {}
         found = []
@@ -367,7 +372,7 @@ class Cluster:
         cause = f": {note.fields['cause']}" if note.event in CAUSED else ""
         if note.event in FAILURES:
             self.failed.add((node, str(note.fields["group"])))
-        self.truth.cover(f"note {note.event}{cause}")
+        self.truth.cover(disks.done_to(node, note) or f"note {note.event}{cause}")
         if self.truth.telling and self.tells_of(node) and (said := sayings.say(note)):
             self.truth.tell(f"node {node} {said}")
 

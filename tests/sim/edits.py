@@ -8,7 +8,7 @@ from mosha.core.replication import CLTAB, HACTL
 from mosha.core.tables import STOP_LEVEL, TEST_LEVEL, Cltab, Entry, Mode, MoveAfter, Options
 from mosha.formats.cltab import render_cltab
 from mosha.formats.hactl import parse_wish, set_wish
-from tests.sim.tables import read_cltab
+from tests.sim.disks import read_cltab
 from tests.sim.world import GroupSpec
 
 # Texts that are no table; nothing of them may ever be in force.
@@ -65,7 +65,7 @@ def edited_cltab(text: bytes, word: str, specs: Sequence[GroupSpec]) -> bytes:
 
     Where what lies there is no cltab, the editor begins with the first one.
     """
-    cltab = read_cltab(text)[0] or read_cltab(first_cltab(specs))[0]
+    cltab = read_cltab(text) or read_cltab(first_cltab(specs))
     assert cltab is not None
     name, _, how = word.partition(" ")
     spec = next(spec for spec in specs if spec.name == name)

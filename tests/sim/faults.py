@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mosha.core.replication import CLTAB, HACTL
+from mosha.core.replication import CLTAB, HACTL, NS_PER_S
 from tests.sim import edits
 from tests.sim.world import HIDING, WEATHER, Fault
 
@@ -112,8 +112,8 @@ class Faults:
                 machine.retime(1.0)
                 machine.restart_monitor()
             for shelf in machine.disk.tables.values():
-                if shelf.refused is not None:
-                    shelf.file = None  # somebody removes the file that was refused
+                if shelf.is_refused(int(machine.wall_s * NS_PER_S)):
+                    shelf.file = None  # somebody removes it
             if machine.id in self.cluster.stay_dead():
                 machine.crash()
                 continue

@@ -11,8 +11,8 @@ from mosha.core.recovery import NOTHING
 from mosha.core.timing import Timing, derive
 from tests.sim.agenda import EPSILON_S, Clock, chance
 from tests.sim.clinit import Clinit
+from tests.sim.disks import Disk
 from tests.sim.monitor import Monitor
-from tests.sim.tables import Disk
 from tests.sim.world import GroupSpec
 
 if TYPE_CHECKING:
@@ -132,15 +132,14 @@ class Machine:
         # A monitor that lives has the table in its memory and writes it again.
         lost, self.disk = self.disk, Disk()
         for name, shelf in lost.tables.items() if self.monitor is not None else ():
-            self.disk.tables[name].in_force = shelf.in_force
+            self.disk.tables[name].stored = shelf.stored
         self.truth.forgot(self.id)
 
     def lose_state(self, *, clinit: bool) -> None:
         """Lose what is kept on the local disk; with the `clinit`, if its socket was there too."""
         self.disk.memory = NOTHING
         for shelf in self.disk.tables.values():
-            shelf.in_force = shelf.refused = None
-            shelf.shown = ()
+            shelf.lose()
         if clinit and self.clinit is not None:
             self.strays.append(self.clinit)
             self.clinit = None

@@ -30,6 +30,7 @@ from mosha.core.agent_events import (
 from mosha.core.fencing import FencingRules
 from mosha.core.group_report import GroupReport
 from mosha.core.node import Node
+from mosha.core.node_tables import NodeTables
 from mosha.core.quorum import Electorate, Policy
 from mosha.core.recovery import Birth
 from mosha.core.seat import Note
@@ -39,7 +40,7 @@ from mosha.core.turn import Turn
 from mosha.monitor.runtime import Runtime
 from tests.sim.agenda import EPSILON_S
 from tests.sim.checks.shots import Shooter
-from tests.sim.tables import Tables
+from tests.sim.disks import TableDoors
 from tests.sim.threads import Reader, Writer
 from tests.sim.world import World
 
@@ -89,10 +90,12 @@ class Monitor:
         self.inbox: deque[tuple[Clinit, str, GroupReport | None]] = deque()
         self._late: list[Act] = []
         self._connecting = False
+        self._loaded = False
         self._ringing_at = math.inf
         self.node = self._born()
-        self.tables = Tables(self)
-        self.runtime = Runtime(Agent(self.node), self._ports(), self)
+        self.doors = TableDoors(self)
+        tables = NodeTables(machine.id, self.doors.places, self.timing.heartbeat_s)
+        self.runtime = Runtime(Agent(self.node, tables), self._ports(), self)
         self.report: Callable[[Event], None] = self.runtime.report
 
     def _born(self) -> Node:
@@ -138,13 +141,13 @@ class Monitor:
             effects.ReadStatus: Reader(self).read,
             effects.WriteStatus: Writer(self).write,
             effects.RenewLeases: self._renew,
-            effects.PeerTables: self.tables.heard,
-            effects.LookAround: self.tables.look_around,
+            **self.doors.table(),
             effects.EndClinit: self._end_clinit,
             effects.Left: self._left,
             Tell: self._tell,
             FenceOrder: self._shoot,
             Note: partial(self.cluster.noted, self.machine.id),
+            effects.LookAround: ignore,
             effects.WatchNodes: ignore,
             effects.HurryWatch: ignore,
             effects.FeedWatchdog: ignore,
@@ -244,11 +247,19 @@ class Monitor:
         if clinit is not self.machine.clinit:
             self.connect()  # it went before it had answered
             return
+        if not self._has_tables():
+            self.soon(self.world.ipc_s, partial(self._subscribed, clinit))
+            return
         self._connecting = False
-        if not self.ready:
-            self.ready = True
-            self.tables.open()
+        self.ready = True
         self.handle(partial(self.report, GroupsReported(tuple(clinit.locals()), full=True)))
+
+    def _has_tables(self) -> bool:
+        """Say whether what was in force before is, or a newer edit; read it if nobody has."""
+        if not self._loaded:
+            self._loaded = True
+            self.doors.load()
+        return self.runtime.agent.tables.complete
 
     def clinit_lost(self) -> None:
         """Hear that clinit is gone; start another one."""

@@ -21,8 +21,9 @@ from tests.sim.mutant import Mutant
 from tests.sim.mutants_agent import AGENT
 from tests.sim.mutants_cluster import CLUSTER
 from tests.sim.mutants_protocol import PROTOCOL
+from tests.sim.mutants_tables import TABLES
 
-MUTANTS = (*PROTOCOL, *AGENT, *CLUSTER)
+MUTANTS = (*PROTOCOL, *AGENT, *CLUSTER, *TABLES)
 # What the last whole hunt said, for the manual: `make mutants ARGS=--rewrite`.
 KILLED = Path(__file__).parent / "mutants-killed.txt"
 NOTICED = ("seed ", "scenario ", "test ", "explored: ")

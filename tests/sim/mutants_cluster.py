@@ -221,6 +221,13 @@ CLUSTER: tuple[Mutant, ...] = (
         "    if found.mistakes:\n        return Verdict(Do.REFUSE, found.mistakes)\n",
         "",
         scenario="config-conflict",
+        more=(
+            (
+                "mosha.core.table_texts",
+                "if self.table is None:",
+                "if self.table is None and not self.mistakes:",
+            ),
+        ),
     ),
     Mutant(
         "older table wins too",

@@ -1,0 +1,237 @@
+"""What a node has on its disk besides its clstat, and the ports of its tables: files of no time.
+
+The ports carry out the orders of the product's tables (`core.node_tables`) and report what came of
+them, as `mosha.monitor.table_ports` does; texts are read and joined by the product's functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+
+from mosha.core import table_effects as effects
+from mosha.core import table_events as events
+from mosha.core.memory import Memory
+from mosha.core.quorum import Electorate
+from mosha.core.recovery import NOTHING
+from mosha.core.replication import CLTAB, HACTL, NS_PER_S, TABLES, ahead_s, version_of
+from mosha.core.seat import Note
+from mosha.core.status import TableVersion
+from mosha.core.table_texts import Fate, Places, Seen, Text
+from mosha.core.tables import Cltab, Hactl
+from mosha.errors import UsageError
+from mosha.formats.table_kinds import in_force_of, seen_of
+from mosha.monitor import table_join, wish_edits
+
+if TYPE_CHECKING:
+    from tests.sim.monitor import Monitor
+
+KEPT_MAX = 20
+NOTHING_SEEN = Seen()
+
+
+class Shelf(Struct):
+    """One table of a node: the file that people edit, and what is on the local disk.
+
+    `beside` is the text in force, shown to peers while the file has one that is refused. `kept` is
+    the history of what was in force.
+    """
+
+    name: str
+    file: tuple[bytes, int] | None = None
+    beside: Text | None = None
+    stored: Text | None = None
+    kept: dict[TableVersion, Text] = field(default_factory=dict)
+
+    @property
+    def seen(self) -> Seen:
+        """The file, as whoever looks at it finds it; the same object while it is the same."""
+        return found(self.name, *self.file) if self.file is not None else NOTHING_SEEN
+
+    def write(self, text: Text) -> None:
+        """Write the file."""
+        self.file = (text.data, text.version.mtime_ns)
+
+    def store(self, text: Text) -> None:
+        """Bring a text into force."""
+        self.stored = text
+        self.keep(self.name, text, 0)
+
+    def lose(self) -> None:
+        """Lose what is on the local disk."""
+        self.stored = None
+        self.kept.clear()
+
+    def is_refused(self, wall_ns: int) -> bool:
+        """Say whether what lies there can never come into force, or not for long."""
+        version = self.seen.version
+        return version is not None and (not self.seen.table or ahead_s(version, wall_ns) > 0)
+
+    # --- the history, as `table_join.Kept` -----------------------------------------------
+
+    def keep(self, name: str, text: Text, now_ns: int) -> Path:
+        """Keep a text that is in force here or elsewhere."""
+        del now_ns
+        self.kept[text.version] = text
+        while len(self.kept) > KEPT_MAX:
+            del self.kept[next(iter(self.kept))]
+        return Path(name)
+
+    def data_of(self, name: str, version: TableVersion) -> bytes | None:
+        """Return the text of a version, None if it is not kept any more."""
+        del name
+        return next((t.data for v, t in self.kept.items() if v.digest == version.digest), None)
+
+
+class Disk(Struct):
+    """What a node has on disk besides its clstat; it survives all but its loss."""
+
+    tables: dict[str, Shelf] = field(default_factory=lambda: {name: Shelf(name) for name in TABLES})
+    electorate: Electorate | None = None
+    memory: Memory = NOTHING
+
+    def text(self, name: str) -> bytes | None:
+        """Return the text of a table in force."""
+        stored = self.tables[name].stored
+        return stored.data if stored is not None else None
+
+    def shown(self, name: str, wanted: TableVersion) -> Seen:
+        """Return what a file shows to peers, or what is beside that if it is what is wanted."""
+        shelf = self.tables[name]
+        seen, beside = shelf.seen, shelf.beside
+        if beside is None or (seen.version is not None and seen.version.digest == wanted.digest):
+            return seen
+        return found(name, beside.data, beside.version.mtime_ns)
+
+
+class TableDoors:
+    """The ports of the tables of one monitor."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.monitor = monitor
+        self.machine = monitor.machine
+        self.places = Places(str, "state", "history")
+
+    def table(self) -> dict[type, Callable[[Any], None]]:
+        """Return the port of each kind of effect."""
+        return {
+            effects.ReadOwnTable: self._read_own,
+            effects.ReadPeerTable: self._read_peer,
+            effects.JoinTables: self._join,
+            effects.StoreTable: self._store,
+            effects.WriteOwnTable: self._write_own,
+            effects.ShowTable: self._show,
+            effects.KeepText: self._keep,
+            effects.EditText: self._edit,
+            effects.AnswerEdit: lambda _: None,
+        }
+
+    @property
+    def _wall_ns(self) -> int:
+        return int(self.machine.wall_s * NS_PER_S)
+
+    @property
+    def _no_own(self) -> str:
+        """Why there is nothing to be done in the own directory, "" if there is."""
+        gone = self.machine.id in self.monitor.cluster.files.gone
+        return "No such file or directory" if gone else ""
+
+    def load(self) -> None:
+        """Read what was in force in the former life."""
+        for name, shelf in self.machine.disk.tables.items():
+            force = in_force_of(name, shelf.stored) if shelf.stored is not None else None
+            kept = tuple(shelf.kept)
+            self.monitor.report(events.TableLoaded(name, self._wall_ns, force, kept))
+
+    def _read_own(self, order: effects.ReadOwnTable) -> None:
+        name = order.table
+        if error := self._no_own:
+            self.monitor.report(events.OwnTableRead(name, self._wall_ns, error=error))
+            return
+        seen = self.machine.disk.tables[name].seen
+        self.monitor.report(events.OwnTableRead(name, self._wall_ns, seen))
+
+    def _read_peer(self, order: effects.ReadPeerTable) -> None:
+        self.monitor.soon(self.monitor.world.lag_s, partial(self._read_peer_now, order))
+
+    def _read_peer_now(self, order: effects.ReadPeerTable) -> None:
+        cluster, node = self.monitor.cluster, order.node
+        if self.monitor.weather.cut(self.machine.id, node) or node in cluster.files.gone:
+            event = events.PeerTableRead(order.table, self._wall_ns, error="EIO")
+        else:
+            seen = cluster.machines[node].disk.shown(order.table, order.version)
+            event = events.PeerTableRead(order.table, self._wall_ns, seen)
+        self.monitor.report(event)
+
+    def _join(self, order: effects.JoinTables) -> None:
+        shelf, wall_ns = self.machine.disk.tables[order.table], self._wall_ns
+        joined = table_join.join(shelf, order.table, order.mine, order.other, wall_ns)
+        self.monitor.report(events.TablesJoined(order.table, wall_ns, joined))
+
+    def _store(self, order: effects.StoreTable) -> None:
+        self.machine.disk.tables[order.table].store(order.text)
+        self.monitor.cluster.in_force(self.machine.id, order.table, order.text.data)
+        self.monitor.report(events.TableStored(order.table, self._wall_ns))
+
+    def _write_own(self, order: effects.WriteOwnTable) -> None:
+        shelf, error = self.machine.disk.tables[order.table], self._no_own
+        changed = shelf.seen.version != order.expected
+        if not error and not changed:
+            shelf.write(order.text)
+        event = events.OwnTableWritten(order.table, self._wall_ns, changed=changed, error=error)
+        self.monitor.report(event)
+
+    def _show(self, order: effects.ShowTable) -> None:
+        if not (error := self._no_own):
+            self.machine.disk.tables[order.table].beside = order.text
+        self.monitor.report(events.TableShown(order.table, self._wall_ns, error))
+
+    def _keep(self, order: effects.KeepText) -> None:
+        fate: Fate = order.fate
+        self.monitor.report(events.TextKept(order.table, self._wall_ns, f"history/{fate}"))
+
+    def _edit(self, order: effects.EditText) -> None:
+        try:
+            event = events.TextEdited(order.number, self._wall_ns, wish_edits.edited(order))
+        except UsageError as error:
+            event = events.TextEdited(order.number, self._wall_ns, error=str(error), usage=True)
+        self.monitor.report(event)
+
+
+@cache
+def found(name: str, data: bytes, mtime_ns: int) -> Seen:
+    """Read a text that lies in a file."""
+    return seen_of(name, data, version_of(data, mtime_ns))
+
+
+def read_hactl(data: bytes) -> Hactl | None:
+    """Return what a hactl says, None if it has mistakes."""
+    table = found(HACTL, data, 0).table
+    return table if isinstance(table, Hactl) else None
+
+
+def read_cltab(data: bytes) -> Cltab | None:
+    """Return what a cltab says, None if it has mistakes."""
+    table = found(CLTAB, data, 0).table
+    return table if isinstance(table, Cltab) else None
+
+
+def done_to(me: int, note: Note) -> str:
+    """Say what was done to a table, in the words of the coverage; "" of other notes."""
+    fields = note.fields
+    match note.event:
+        case "table_adopted":
+            do = "adopt" if fields["origin"] == me else "fetched"
+        case "table_refused" if fields["source"] == me:
+            do = "refuse"
+        case "table_discarded":
+            do = "discard"
+        case "table_written":
+            do = "write"
+        case _:
+            return ""
+    return f"rule {fields['table']} {do}"
