@@ -11,10 +11,10 @@ from collections.abc import Mapping
 
 import anyio
 
-from mosha import logs
 from mosha.formats.settings import Settings, settings_from
+from mosha.host import logs
+from mosha.monitor.fencing import Stomith
 from mosha.monitor.run import run_monitor
-from mosha.monitor.stomith import Stomith
 
 
 class HA:
@@ -38,7 +38,7 @@ class HA:
     def monitor(self) -> int:
         """Run the monitor until this node has left; returns the exit status.
 
-        Logs go where `mosha.logs.configure` or the caller's structlog sends them, else to stderr.
+        Logs go where `mosha.host.logs.configure` or the caller's structlog sends them, else to stderr.
 
         Raises:
             UsageError, HostError: as `mosha.monitor.run.run_monitor`.

@@ -17,10 +17,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mosha.clock import boottime
 from mosha.control.protocol import GiveOrder, MonitorReply, SetWish
-from mosha.core.replication import TABLES
+from mosha.core.replication.judging import TABLES
 from mosha.core.status import Verb
+from mosha.host.clock import boottime
 from tests.e2e.cluster import Cluster, Node
 from tests.waiting import wait_until
 

@@ -32,7 +32,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from mosha.cli import demo_processes
+from mosha.cli.demo import processes
 from mosha.clinit import cgroups
 from mosha.host.proc import command_line
 from tests.waiting import wait_until
@@ -260,7 +260,7 @@ class Shell(Console):
             "PATH": f"{bin_path}:{os.environ.get('PATH', os.defpath)}",
             "PYTHONPATH": str(ROOT),
             "COLUMNS": "80",
-            demo_processes.MARK: self._mark,
+            processes.MARK: self._mark,
         }
         super().__init__(BASH, str(directory), environment, directory)
 
@@ -271,10 +271,10 @@ class Shell(Console):
         trace: TracebackType | None,
     ) -> None:
         """End everything; after a page that ran to its end, that is the shell."""
-        running = demo_processes.marked(self._mark)
+        running = processes.marked(self._mark)
         monitors = [pid for pid in running if " run " in command_line(pid)]
         # The monitors first: they would start a clinit again.
-        demo_processes.kill(self._mark, [self._bash.pid, *monitors])
+        processes.kill(self._mark, [self._bash.pid, *monitors])
         self._close()
         # What was killed is in its cgroup until the first process of the system has reaped it.
         boxes = _boxes_below(self._directory)

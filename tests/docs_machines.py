@@ -7,8 +7,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from mosha.core import group_table, process_table
-from mosha.core.ladder import KILL_RUNG, Limits, ladder_step
+from mosha.core.escalation import KILL_RUNG, Limits, ladder_step
+from mosha.core.supervision import group_table, process_table
 from tests.mutants.shell import SHELL
 from tests.sim import story as scenarios
 from tests.sim.mutants import KILLED, MUTANTS
@@ -53,8 +53,8 @@ def _rows(table: Table, asks: Table) -> Iterator[str]:
 def _ladder() -> Iterator[str]:
     yield "| signal | seconds until the next |"
     yield "| --- | --- |"
-    for rung in range(RUNGS_SHOWN):
-        signal, next_s = ladder_step(rung, Limits())
+    for escalation_step in range(RUNGS_SHOWN):
+        signal, next_s = ladder_step(escalation_step, Limits())
         yield f"| `{signal}` | {next_s:g} |"
 
 

@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from mosha.cli.clinit import main as clinit_command
 from mosha.cli.main import COMMANDS
 from mosha.cli.main import root as mosha_command
+from mosha.core.cluster.timing import explain
 from mosha.core.status import (
     Ban,
     GroupLine,
@@ -34,7 +35,6 @@ from mosha.core.status import (
     TroubleKind,
     Vote,
 )
-from mosha.core.timing import explain
 from mosha.formats import hastat
 from mosha.formats.clstat import render_clstat
 from mosha.formats.cltab import parse_cltab
@@ -42,7 +42,7 @@ from mosha.formats.entry_options import OPTIONS
 from mosha.formats.hactl import parse_hactl
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.settings import parse_settings
-from mosha.logs import EVENTS
+from mosha.host.logs import EVENTS
 from tests import docs_machines, docs_schemas
 
 ROOT = Path(__file__).parent.parent
@@ -166,7 +166,9 @@ def sample() -> hastat.Report:
         ],
         groups=[_sample_group()],
         shots=[
-            hastat.Shot(node=3, inc=1_763_790_000, method="print", outcome="no receipt", age_s=2.9)
+            hastat.ShotReport(
+                node=3, inc=1_763_790_000, method="print", outcome="no receipt", age_s=2.9
+            )
         ],
         margin=hastat.Margin(lease_margin=7.19, roundtrip_s=0.0113),
         timing=hastat.Times(timeout_s=60.0, heartbeat_s=5.0, lease_s=36.0, stop_budget_s=18.0),

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mosha.formats import json_forms
+from mosha.formats.events import happening_schema
 from mosha.formats.explanation import explanation_schema
-from mosha.formats.happenings import happening_schema
 from mosha.formats.hastat import hastat_schema
 from mosha.formats.views import views_schema
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mosha.core import life
+from mosha.core.cluster import group_rules
 from mosha.core.tables import Mode
 from mosha.formats import settings
 from mosha.formats.clstat import parse_clstat
@@ -184,8 +184,8 @@ def test_defaults_that_are_written_out_are_those_in_force() -> None:
 def test_the_table_of_a_groups_life_has_the_rows_of_the_core_in_order() -> None:
     rows = table_rows(docs_pages.DOCS / "explanation" / "life-of-a-group.md")
     own = [row[0] for row in rows if len(row) == 3][2:]
-    assert own[: len(life.ROWS)] == [row.name for row in life.ROWS]
-    assert own[len(life.ROWS)] == "state"  # the next table, that of an entry
+    assert own[: len(group_rules.ROWS)] == [row.name for row in group_rules.ROWS]
+    assert own[len(group_rules.ROWS)] == "state"  # the next table, that of an entry
 
 
 def test_every_mode_variable_and_option_is_documented() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from mosha.core.problems import ProblemKind
+from mosha.core.explain.problems import ProblemKind
 from tests.docs_pages import DOCS, ROOT
 
 PAGE = DOCS / "how-to" / "recover.md"

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from mosha import logs
-from mosha.cli.log_journal import is_entry, journal_line
-from mosha.journal import Journal
+from mosha.cli.logs.journal import is_entry, journal_line
+from mosha.host import logs
+from mosha.host.journal import Journal
 
 
 @pytest.fixture

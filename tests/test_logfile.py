@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import structlog
 
-from mosha import logs
+from mosha.host import logs
 from mosha.host.log_stream import of_stderr
-from mosha.logfile import QUEUE_MAX_BYTES, LogFile, beside
+from mosha.host.logfile import QUEUE_MAX_BYTES, LogFile, beside
 from tests.clinit.descriptors import open_files
 from tests.waiting import wait_until
 

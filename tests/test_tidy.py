@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mosha.logs import EVENTS
+from mosha.host.logs import EVENTS
 from tests import tidy
 
 ROOT = Path(__file__).parent.parent
@@ -208,7 +208,7 @@ def test_an_event_that_nothing_logs_is_found_and_a_name_that_is_not_written_out(
     found = tidy.event_complaints({"x.py": calls}, ["known"])
     assert found == [
         "x.py:1: the event name is not written out",
-        "mosha/logs.py: nothing logs known",
+        "mosha/host/logs.py: nothing logs known",
     ]
 
 
@@ -243,5 +243,5 @@ def test_a_missing_and_an_unhashed_requirement_are_found() -> None:
 
 
 def test_modules_are_read_out_of_a_document() -> None:
-    text = "`core/node.py` and `mosha/cli/main.py`, but not `x.py` or core/no.py"
-    assert tidy.modules_named(text) == {"core/node.py", "cli/main.py"}
+    text = "`core/cluster/node.py` and `mosha/cli/main.py`, but not `x.py` or core/no.py"
+    assert tidy.modules_named(text) == {"core/cluster/node.py", "cli/main.py"}

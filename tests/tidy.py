@@ -270,7 +270,9 @@ def event_complaints(files: Mapping[str, str], documented: Iterable[str]) -> lis
         found += unreadable
         found += [f"{path}: {name} is not in EVENTS" for name in sorted(events - set(documented))]
         logged |= events
-    found += [f"mosha/logs.py: nothing logs {name}" for name in sorted(set(documented) - logged)]
+    found += [
+        f"mosha/host/logs.py: nothing logs {name}" for name in sorted(set(documented) - logged)
+    ]
     return found
 
 

@@ -10,7 +10,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, TypeVar
 
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -50,8 +50,8 @@ def ask(settings: Settings, request: MonitorRequest, limit_s: float = CALL_LIMIT
 
 def no_daemon(path: Path, error: Exception) -> NoDaemonError:
     """Return the error for a monitor that does not answer, with what to do."""
-    told = error if isinstance(error, NoAnswerError) else f"no daemon answers at {path}"
-    return NoDaemonError(f"{told}; {remedy(error, systemd=has_unit())}")
+    text = error if isinstance(error, NoAnswerError) else f"no daemon answers at {path}"
+    return NoDaemonError(f"{text}; {remedy(error, systemd=has_unit())}")
 
 
 def remedy(error: Exception, *, systemd: bool) -> str:

@@ -13,7 +13,7 @@ import click
 
 from mosha.cli import output
 from mosha.cli.exits import AS_WANTED, NO_DAEMON, NOT_AS_WANTED, WRONG_USAGE, show_mistyped
-from mosha.cli.garbage import end, kept
+from mosha.cli.gc_tuning import end, kept
 from mosha.cli.help_text import Command
 from mosha.errors import HostError, UsageError
 from mosha.formats.log_limits import (
@@ -278,12 +278,12 @@ def _be_daemon(given: _Given) -> int:
     with kept():
         import asyncio  # noqa: PLC0415
 
-        from mosha import logs  # noqa: PLC0415
         from mosha.clinit.daemon import run_clinit  # noqa: PLC0415
         from mosha.clinit.options import ClinitOptions  # noqa: PLC0415
+        from mosha.host import logs  # noqa: PLC0415
+        from mosha.host.journal import Journal  # noqa: PLC0415
         from mosha.host.log_stream import LogStream, take_stderr  # noqa: PLC0415
-        from mosha.journal import Journal  # noqa: PLC0415
-        from mosha.logfile import LogFile  # noqa: PLC0415
+        from mosha.host.logfile import LogFile  # noqa: PLC0415
 
     stream = take_stderr()
     if given.log is not None:

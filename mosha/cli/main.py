@@ -18,7 +18,7 @@ from mosha import __version__
 from mosha.cli import output
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED, exit_status_of
-from mosha.cli.garbage import end, kept
+from mosha.cli.gc_tuning import end, kept
 from mosha.cli.help_text import Command
 from mosha.formats.names import nearest
 

@@ -8,7 +8,7 @@ from mosha.cli.progress import Goal, before_move
 from mosha.cli.settings import settings_to_ask
 from mosha.control.calls import CALL_LIMIT_S
 from mosha.control.protocol import GiveOrder
-from mosha.core.replication import spread_limit_s
+from mosha.core.replication.judging import spread_limit_s
 from mosha.core.status import Verb
 
 

@@ -15,7 +15,7 @@ import click
 from msgspec import Struct
 
 from mosha.cli.ask import ask_report
-from mosha.core.orders import MOVED
+from mosha.core.cluster.orders import MOVED
 from mosha.core.status import SETTLED, STOPPED, GroupLine, GroupState
 from mosha.core.tables import STOP_LEVEL
 from mosha.errors import HostError
@@ -55,7 +55,7 @@ class Goal(Struct, frozen=True):
     move: Move | None = None
 
 
-class Outcome(NamedTuple):
+class WaitOutcome(NamedTuple):
     """How a wait ended, in words."""
 
     reached: bool
@@ -71,7 +71,7 @@ def before_move(report: Report, group: str, node: int) -> Goal:
     return Goal(group, Move(node, tuple(view.where), max(terms, default=0)))
 
 
-def wait_for(settings: Settings, goal: Goal, limit_s: float) -> Outcome:
+def wait_for(settings: Settings, goal: Goal, limit_s: float) -> WaitOutcome:
     """Wait for a group; return whether it came about, and if not why.
 
     Each change of what is known of it is a line on stderr.
@@ -97,7 +97,7 @@ def wait_for(settings: Settings, goal: Goal, limit_s: float) -> Outcome:
             shown = mark
         if left_s <= 0:
             more = "" if now == said else f"; {now}"
-            return Outcome(False, f"{goal.group}: not reached within {limit_s:g} s{more}")
+            return WaitOutcome(False, f"{goal.group}: not reached within {limit_s:g} s{more}")
         time.sleep(LOOK_EVERY_S)
 
 
@@ -144,7 +144,7 @@ _COUNTED = re.compile(r"\d+(\.\d+)?(?= s\b| of \d+ votes| restarts?\b)")
 
 def judge(
     goal: Goal, report: Report, left_s: float, failed: Mapping[int, str] | None = None
-) -> Outcome | None:
+) -> WaitOutcome | None:
     """Say whether a group is where it shall be, or cannot come there within `left_s` seconds.
 
     `failed` has the reason of each ban that was seen meanwhile. None: it may still come about.
@@ -154,18 +154,18 @@ def judge(
         return None
     move = goal.move
     if _as_wanted(view) and not _unwell(view) and (move is None or _has_moved(move, view)):
-        return Outcome(True, f"{goal.group}: {_places(view)}")
+        return WaitOutcome(True, f"{goal.group}: {_places(view)}")
     if move is not None and (back := _came_back(move, view, failed or {})):
-        return Outcome(False, f"{goal.group}: not moved: {back}")
+        return WaitOutcome(False, f"{goal.group}: not moved: {back}")
     if unwell := _unwell(view):
-        return Outcome(False, f"{goal.group}: {_places(view)}, but not well: {unwell}")
+        return WaitOutcome(False, f"{goal.group}: {_places(view)}, but not well: {unwell}")
     if stuck := _stuck(view) or _banned_everywhere(view, report, left_s):
-        return Outcome(False, f"{goal.group}: not reached: {stuck}")
+        return WaitOutcome(False, f"{goal.group}: not reached: {stuck}")
     return None
 
 
 def _holds(
-    outcome: Outcome, view: GroupView | None, reached_at: float | None, left_s: float
+    outcome: WaitOutcome, view: GroupView | None, reached_at: float | None, left_s: float
 ) -> bool:
     """Say whether an outcome is the last word: what was started has to live for a moment first."""
     if reached_at is None or left_s <= 0 or view is None or view.wanted == STOP_LEVEL:
@@ -206,8 +206,8 @@ def _came_back(move: Move, view: GroupView, failed: Mapping[int, str]) -> str:
         why = [f"node {move.to}: {view.not_here[move.to]}"]
     if not why and view.failback and home.node in view.prefer:
         why = [f"failback=yes takes it to node {home.node}, which it prefers"]
-    told = f"it is on node {home.node}{' again' if home.node in move.where else ''}"
-    return "; ".join([told, *why])
+    text = f"it is on node {home.node}{' again' if home.node in move.where else ''}"
+    return "; ".join([text, *why])
 
 
 def _settled(view: GroupView) -> Instance | None:

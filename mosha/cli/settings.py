@@ -7,7 +7,7 @@ import click
 from mosha.cli.config import config_path, read_bytes
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.names import nearest
-from mosha.formats.settings import Reading, Settings, parse_settings, read_settings
+from mosha.formats.settings import Settings, SettingsReading, parse_settings, read_settings
 
 OF_THE_SOCKET = frozenset({"rundir", "varpath"})
 """The settings that say where the monitor is asked."""
@@ -43,12 +43,12 @@ def settings_to_ask(given: str | None) -> Settings:
     mistakes = Mistakes(reading.mistakes, reading.total)
     if not _says_where(reading):
         raise mistakes
-    told = "the monitor runs on with the settings of before and is asked all the same"
-    click.echo(f"mosha: {mistakes}\nmosha: {told}", err=True)
+    text = "the monitor runs on with the settings of before and is asked all the same"
+    click.echo(f"mosha: {mistakes}\nmosha: {text}", err=True)
     return reading.settings
 
 
-def _says_where(reading: Reading) -> bool:
+def _says_where(reading: SettingsReading) -> bool:
     """Say whether a monitor, and no other node's, has its socket where the settings say."""
     misspelled = (m.text for m in reading.mistakes if nearest(m.text, OF_THE_SOCKET))
     if reading.unknown & OF_THE_SOCKET or any(misspelled):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
-from mosha.clinit.boxes import Key
+from mosha.clinit.process_tracker import EntryKey
 from mosha.host import proc
 
 NAMING_LIMIT_S = 0.05
@@ -25,7 +25,7 @@ TRIES_MAX = 5
 Names = dict[int, dict[str, str]]
 
 
-class Adopted(Struct):
+class AdoptedProcess(Struct):
     """One living orphan, and what is known of it.
 
     `newborn` is a child that the fork server has just made, and that its entry does not know.
@@ -34,8 +34,8 @@ class Adopted(Struct):
     pid: int
     start: int
     suspects: frozenset[str]
-    key: Key | None = None
-    newborn: bool = False
+    key: EntryKey | None = None
+    fresh: bool = False
     tries: int = 0
 
     def may_be_of(self, group: str) -> bool:
@@ -43,33 +43,33 @@ class Adopted(Struct):
         return self.key is None and (group in self.suspects or not self.suspects)
 
 
-class Orphanage:
+class Orphans:
     """All orphans that clinit has adopted."""
 
     def __init__(self, mark: str, read: Callable[[int], dict[str, str]] = proc.environment) -> None:
         self._mark = mark
         self._read = read
-        self._known: dict[int, Adopted] = {}
-        self._families: dict[Key, dict[int, int]] = {}
+        self._known: dict[int, AdoptedProcess] = {}
+        self._families: dict[EntryKey, dict[int, int]] = {}
         self._thread: threading.Thread | None = None
 
     def take_in(
         self,
         orphans: Iterable[int],
-        of_session: Callable[[int], Key | None],
+        of_session: Callable[[int], EntryKey | None],
         present: frozenset[str],
-    ) -> dict[int, Adopted]:
+    ) -> dict[int, AdoptedProcess]:
         """Return what is known of these orphans; whoever is not among them is forgotten.
 
         `present` are the groups that a new one may belong to.
         """
         before, self._known = self._known, {}
-        nameless: list[Adopted] = []
+        nameless: list[AdoptedProcess] = []
         for pid in orphans:
             start = _start_of(pid)
             one = before.get(pid)
             if one is None or one.start != start:
-                one = Adopted(pid, start, present)
+                one = AdoptedProcess(pid, start, present)
             self._known[pid] = one
             if one.key is None:
                 one.key = of_session(pid) or self._by_family(one)
@@ -79,7 +79,7 @@ class Orphanage:
             self._name(nameless)
         return self._known
 
-    def remember(self, key: Key, family: Iterable[proc.Seen]) -> None:
+    def remember(self, key: EntryKey, family: Iterable[proc.LiveProcess]) -> None:
         """Remember what is below a process of an entry: it is known when it is an orphan."""
         self._families[key] = {seen.pid: seen.start for seen in family}
 
@@ -88,12 +88,12 @@ class Orphanage:
         for key in [key for key in self._families if key.group == group]:
             del self._families[key]
 
-    def _by_family(self, one: Adopted) -> Key | None:
+    def _by_family(self, one: AdoptedProcess) -> EntryKey | None:
         families = self._families.items()
         found = (key for key, family in families if family.get(one.pid) == one.start)
         return next(found, None)
 
-    def _name(self, nameless: list[Adopted]) -> None:
+    def _name(self, nameless: list[AdoptedProcess]) -> None:
         """Read their environments, in a thread that is left alone if it does not come back."""
         if self._thread is not None and self._thread.is_alive():
             return
@@ -111,10 +111,10 @@ class Orphanage:
             if variables is None:
                 continue
             ours = variables.get("MOSHA_RUN") == self._mark
-            one.newborn = ours and "MOSHA_TAG" not in variables
-            one.tries += not one.newborn
-            if ours and not one.newborn:
-                one.key = Key(variables.get("MOSHA_GROUP", ""), variables["MOSHA_TAG"])
+            one.fresh = ours and "MOSHA_TAG" not in variables
+            one.tries += not one.fresh
+            if ours and not one.fresh:
+                one.key = EntryKey(variables.get("MOSHA_GROUP", ""), variables["MOSHA_TAG"])
 
     def _read_all(self, pids: list[int], names: Names) -> None:
         for pid in pids:

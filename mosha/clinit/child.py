@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mosha.clinit.child_steps import EXEC_FAILED, problem_of
 from mosha.clinit.forker import CommandError, Forker, LostError
-from mosha.core.process_events import Exit
+from mosha.core.supervision.process_events import Exit
 from mosha.errors import BugError
 from mosha.host import proc
 

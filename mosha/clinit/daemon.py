@@ -12,10 +12,9 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskStatus
 
-from mosha import logs, notify
 from mosha.clinit import cgroups, marks
 from mosha.clinit.abandon import Abandonable
-from mosha.clinit.cgroup_boxes import CgroupBoxes
+from mosha.clinit.cgroup_tracker import CgroupTracker
 from mosha.clinit.child_steps import function
 from mosha.clinit.clstat import ClstatFile
 from mosha.clinit.descriptors import raise_limit
@@ -23,19 +22,19 @@ from mosha.clinit.engine import Engine
 from mosha.clinit.faults import Faults
 from mosha.clinit.forker import Forker
 from mosha.clinit.options import ClinitOptions
-from mosha.clinit.orphans import StateDir
 from mosha.clinit.reaper import Reaper
 from mosha.clinit.requests import Requests
-from mosha.clinit.session_boxes import SessionBoxes
-from mosha.clinit.systemd import herald
+from mosha.clinit.session_tracker import SessionTracker
+from mosha.clinit.state_dir import StateDir
+from mosha.clinit.systemd import service_notifier
 from mosha.clinit.table import TableFile
 from mosha.control.address import refuse_taken
 from mosha.control.listener import Listener
 from mosha.control.protocol import ClinitRequest
 from mosha.control.server import Server
-from mosha.core.supervisor import Supervisor
+from mosha.core.supervision.supervisor import Supervisor
 from mosha.errors import HostError
-from mosha.host import signals
+from mosha.host import logs, notify, signals
 from mosha.host.terminal import Terminal
 
 NO_CGROUP = "none"
@@ -64,18 +63,18 @@ async def run_clinit(options: ClinitOptions) -> int:
     listener = Listener(options.socket)
     mark = marks.draw()
     _adopt_orphans()
-    boxes = _make_boxes(options.cgroup, mark, state_dir.place)
-    tree = boxes.tree if isinstance(boxes, CgroupBoxes) else None
+    tracker = _make_boxes(options.cgroup, mark, state_dir.place)
+    tree = tracker.tree if isinstance(tracker, CgroupTracker) else None
     state_dir.write(mark, tree)
     environment = {**os.environ, "MOSHA_NODE": options.node, "MOSHA_RUN": mark}
     forker = Forker(environment, mark, tree, raise_limit(), options.spawn)
-    if isinstance(boxes, SessionBoxes):
-        boxes.forker = forker
+    if isinstance(tracker, SessionTracker):
+        tracker.forker = forker
     faults = Faults(forker.give_up)
     try:
         await _begin_to_serve(forker)
         supervisor = Supervisor(limits=options.limits, managed=options.managed)
-        engine = Engine(boxes, state_dir, supervisor, forker, faults)
+        engine = Engine(tracker, state_dir, supervisor, forker, faults)
         await _live(
             *(options, listener, forker, engine, state_dir), notifier=notifier, terminal=terminal
         )
@@ -84,7 +83,7 @@ async def run_clinit(options: ClinitOptions) -> int:
         raise _sole(error) from error
     notifier.stopping("all groups have halted")
     forker.dismiss()
-    boxes.close()
+    tracker.close()
     state_dir.close()
     logs.get().info("clinit_stopped", pid=os.getpid())
     return 0
@@ -130,7 +129,7 @@ async def _live(
         await tasks.start(partial(_obey_signals, requests, terminal, managed=options.managed))
         tasks.start_soon(server.run)
         tasks.start_soon(engine.keep_state)
-        tasks.start_soon(herald, engine, notifier)
+        tasks.start_soon(service_notifier, engine, notifier)
         if options.managed:
             tasks.start_soon(_leave_a_lost_place, options, state_dir, engine, requests)
         way = forker.way or NOT_KNOWN
@@ -207,21 +206,21 @@ def _adopt_orphans() -> None:
         raise HostError(f"cannot adopt orphans: {os.strerror(ctypes.get_errno())}")
 
 
-def _make_boxes(setting: str | None, mark: str, place: str) -> CgroupBoxes | SessionBoxes:
+def _make_boxes(setting: str | None, mark: str, place: str) -> CgroupTracker | SessionTracker:
     if setting == NO_CGROUP:
-        return SessionBoxes(mark)
+        return SessionTracker(mark)
     try:
         parent = Path(setting) if setting else cgroups.own_cgroup()
         if parent is None:
             raise FileNotFoundError(0, "no cgroup v2 is mounted")
-        return CgroupBoxes(parent, mark, place)
+        return CgroupTracker(parent, mark, place)
     except OSError as error:
         if setting:
             raise HostError(f"cannot make a cgroup in {setting}: {error.strerror}") from error
         reason = error.strerror or str(error)
         if os.geteuid() == 0:
             logs.get().warning("cgroup_unavailable", reason=str(error), consequence=NO_CGROUPS)
-            return SessionBoxes(mark, no_cgroups=reason)
+            return SessionTracker(mark, no_cgroups=reason)
         # An ordinary user, who tries mosha out, can seldom have one, and runs what is his own.
         logs.get().info("cgroup_unavailable", reason=str(error), consequence=NO_CGROUPS)
-        return SessionBoxes(mark, no_cgroups="")
+        return SessionTracker(mark, no_cgroups="")

@@ -1,6 +1,6 @@
 """Between the supervisor that decides and the processes it decides on.
 
-`happen` takes an event, asks `core.supervisor`, and does what it answers. Everything here
+`happen` takes an event, asks `core.supervision.supervisor`, and does what it answers. Everything here
 runs in the event loop's thread and none of it waits.
 """
 
@@ -16,38 +16,46 @@ from signal import Signals
 
 from anyio.abc import TaskGroup
 
-from mosha import logs
 from mosha.clinit.alarm import Alarm
-from mosha.clinit.boxes import Boxes, Key
 from mosha.clinit.entry import EntryLoop
 from mosha.clinit.faults import Faults
 from mosha.clinit.forker import Forker
-from mosha.clinit.news import News
-from mosha.clinit.orphans import StateDir
+from mosha.clinit.process_tracker import EntryKey, ProcessTracker
 from mosha.clinit.reports import group_report
-from mosha.clinit.turns import Turns
+from mosha.clinit.state_dir import StateDir
+from mosha.clinit.subscribers import Subscribers
+from mosha.clinit.time_slices import TimeSlices
 from mosha.clinit.watches import Watches
-from mosha.clock import boottime
 from mosha.control.listener import LOOK_S
 from mosha.control.protocol import Update
-from mosha.core.group import Group, GroupEmptied, LeaseEnded, Shown, TimePassed
-from mosha.core.group_report import GroupReport
-from mosha.core.ladder import KILL
-from mosha.core.process_events import Emptied, Retried, Scope, Signal, Throttled, TimedOut, Watch
+from mosha.core.cluster.timing import kill_s
+from mosha.core.escalation import KILL
 from mosha.core.status import SETTLED, GroupLine
-from mosha.core.supervisor import (
-    Answer,
+from mosha.core.supervision.group import Group, GroupEmptied, GroupTimePassed, LeaseEnded, Shown
+from mosha.core.supervision.group_report import GroupReport
+from mosha.core.supervision.process_events import (
+    Emptied,
+    Retried,
+    Scope,
+    Signal,
+    Throttled,
+    TimedOut,
+    Watch,
+)
+from mosha.core.supervision.supervisor import (
     Effect,
     EntryEvent,
     Event,
     Gone,
     Halted,
     Supervisor,
+    TellReply,
     step,
 )
-from mosha.core.timing import kill_s
-from mosha.core.unit import KillEverything, Launch, SignalLeft, Touched, Unit, WatchLeft
+from mosha.core.supervision.unit import KillEverything, Launch, SignalLeft, Touched, Unit, WatchLeft
 from mosha.errors import HostError
+from mosha.host import logs
+from mosha.host.clock import boottime
 
 
 class Engine:
@@ -55,7 +63,7 @@ class Engine:
 
     def __init__(
         self,
-        boxes: Boxes,
+        tracker: ProcessTracker,
         state_dir: StateDir,
         supervisor: Supervisor,
         forker: Forker,
@@ -63,10 +71,10 @@ class Engine:
     ) -> None:
         self.supervisor = supervisor
         self.halted = asyncio.Event()
-        self.news = News(self.report)
+        self.news = Subscribers(self.report)
         self.on_change: Callable[[], None] = lambda: None
         self._tasks: TaskGroup
-        self._boxes = boxes
+        self._tracker = tracker
         self._state_dir = state_dir
         self._forker = forker
         self.faults = faults
@@ -74,12 +82,12 @@ class Engine:
         self._watches: dict[str, Watches] = {}
         self._asking: set[Watches] = set()  # those of them that have open questions
         self._events: deque[Event] = deque()
-        self._turns = Turns()
+        self._turns = TimeSlices()
         self._orders: deque[Iterator[None]] = deque()  # of each event what is to be done yet
         self._urgent = self._put_off = False
         self._late = False  # what is told was put off, or comes behind such
         self._busy = False
-        self._answer: Answer | None = None
+        self._answer: TellReply | None = None
         self._alarm = Alarm(self._pass_time)
 
     def start(self, tasks: TaskGroup) -> None:
@@ -88,7 +96,7 @@ class Engine:
 
     # --- what happens ----------------------------------------------------------------
 
-    def happen(self, event: Event) -> Answer | None:
+    def happen(self, event: Event) -> TellReply | None:
         """Take an event and begin with what follows; return the answer, if it asked for one.
 
         It is decided at once, and what is to be killed is killed at once. The rest is done in the
@@ -123,7 +131,7 @@ class Engine:
             # Nothing of the past may be born after the kill: all that was put off goes with it.
             self._urgent = self._urgent or bool(killed)
             for effect in effects:
-                if isinstance(effect, Answer):
+                if isinstance(effect, TellReply):
                     self._answer = effect
             self._orders.append(self._obey(effects, killed))
 
@@ -146,7 +154,7 @@ class Engine:
         self._go_on()
 
     def _pass_time(self) -> None:
-        self.happen(TimePassed())
+        self.happen(GroupTimePassed())
 
     def something_ended(self) -> None:
         """Look again whether what shall be gone is gone: a child of clinit has ended."""
@@ -208,7 +216,7 @@ class Engine:
             pid=os.getpid(),
             cltab_errors=cltab_errors,
             halting=self.supervisor.halting,
-            no_cgroups=self._boxes.no_cgroups,
+            no_cgroups=self._tracker.no_cgroups,
             spawn=self._forker.way,
             spawn_refused=self._forker.refused,
         )
@@ -217,7 +225,7 @@ class Engine:
         """Report a unit, with its group as it was at the moment to report."""
         # A leader may have left its box, and one that is being born is in none yet.
         leaders = sum(loop.occupied for loop in self._of(group.name).values())
-        alive = max(self._boxes.alive(group.name), leaders)
+        alive = max(self._tracker.alive(group.name), leaders)
         return group_report(unit, group, alive, partial(self._said, group.name), whole=whole)
 
     def _said(self, group: str, tag: str, lines: int) -> tuple[str, ...]:
@@ -254,7 +262,7 @@ class Engine:
         failed: OSError | None = None
         for group in due:
             try:
-                self._boxes.kill_group(group)
+                self._tracker.kill_group(group)
             except OSError as error:  # raised when the others have been killed
                 failed = error
             for loop in self._of(group).values():
@@ -276,7 +284,7 @@ class Engine:
                 answer = EntryEvent(entry.group, entry.tag, Emptied(run, scope))
                 self._watch(entry.group).ask(answer, lambda: loop.is_empty(scope))
             case SignalLeft(group, name, spared):
-                return self._boxes.signal_group(group, _number(name), spared)
+                return self._tracker.signal_group(group, _number(name), spared)
             case WatchLeft(group, visit, spared):
                 answer_left = GroupEmptied(group, visit)
                 self._watch(group).ask(answer_left, lambda: self._is_left_empty(group, spared))
@@ -360,7 +368,7 @@ class Engine:
         if watches := self._watches.pop(group, None):
             watches.close()
         with self.faults.contain("forget"):  # an empty box that stays is in nobody's way
-            self._boxes.forget(group)
+            self._tracker.forget(group)
 
     def _loops(self) -> Iterator[EntryLoop]:
         for loops in self._entries.values():
@@ -373,8 +381,8 @@ class Engine:
         loops = self._entries.setdefault(group, {})
         if tag not in loops:
             loops[tag] = EntryLoop(
-                Key(group, tag),
-                self._boxes,
+                EntryKey(group, tag),
+                self._tracker,
                 self._state_dir,
                 self._forker,
                 self._turns,
@@ -387,7 +395,7 @@ class Engine:
         loops = self._of(group)
         if any(loop.occupied for tag, loop in loops.items() if tag not in spared):
             return False
-        return self._boxes.is_group_empty(group, spared)
+        return self._tracker.is_group_empty(group, spared)
 
     def _watch(self, group: str) -> Watches:
         if group not in self._watches:

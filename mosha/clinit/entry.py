@@ -8,20 +8,18 @@ from collections.abc import Callable
 from functools import partial
 from signal import Signals
 
-from mosha import logs
 from mosha.clinit import cgroups
 from mosha.clinit.abandon import Abandonable
-from mosha.clinit.boxes import Boxes, Key
 from mosha.clinit.child import Child, spawn
 from mosha.clinit.command import argv_of
 from mosha.clinit.descriptors import explained
 from mosha.clinit.forker import CommandError, Forker, LostError
-from mosha.clinit.orphans import StateDir
 from mosha.clinit.output import Output
-from mosha.clinit.turns import Turns
+from mosha.clinit.process_tracker import EntryKey, ProcessTracker
+from mosha.clinit.state_dir import StateDir
+from mosha.clinit.time_slices import TimeSlices
 from mosha.clinit.unexecuted import why_unexecuted
-from mosha.clock import boottime
-from mosha.core.process_events import (
+from mosha.core.supervision.process_events import (
     Exit,
     Exited,
     Scope,
@@ -29,8 +27,10 @@ from mosha.core.process_events import (
     SpawnFailed,
     SpawnPrevented,
 )
-from mosha.core.supervisor import EntryEvent
-from mosha.core.unit import Launch
+from mosha.core.supervision.supervisor import EntryEvent
+from mosha.core.supervision.unit import Launch
+from mosha.host import logs
+from mosha.host.clock import boottime
 
 PREVENTING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
 """Errors of execve(2) that say something of the host, and nothing of the program."""
@@ -44,11 +44,11 @@ class EntryLoop:
 
     def __init__(  # noqa: PLR0917 - what it is of, then what it works with
         self,
-        key: Key,
-        boxes: Boxes,
+        key: EntryKey,
+        tracker: ProcessTracker,
         state_dir: StateDir,
         forker: Forker,
-        turns: Turns,
+        turns: TimeSlices,
         happen: Callable[[EntryEvent], object],
     ) -> None:
         self.key = key
@@ -61,7 +61,7 @@ class EntryLoop:
         self._order: Launch | None = None
         self._output = Output(key)
         self._looking = Abandonable(f"the program of {key.tag}")
-        self._boxes = boxes
+        self._tracker = tracker
         self._state_dir = state_dir
         self._forker = forker
         self._turns = turns
@@ -79,7 +79,7 @@ class EntryLoop:
                 launch, self._order = self._order, None
                 self.child = await self._spawn(launch)
                 if self.child is not None:
-                    await self._outlive(self.child, launch)
+                    await self._wait_for_end(self.child, launch)
         finally:
             self.running = False
 
@@ -116,9 +116,9 @@ class EntryLoop:
         """Say whether nothing of the entry is alive in this scope."""
         if self._unborn or (self.child is not None and scope is Scope.ENTRY):
             return False
-        if self._lost and self._boxes.has_newborn():
+        if self._lost and self._tracker.has_fresh_child():
             return False
-        return self._boxes.is_empty(self.key, self._leader, scope)
+        return self._tracker.is_empty(self.key, self._leader, scope)
 
     def said(self, lines: int) -> tuple[str, ...]:
         """Return the last lines that its processes printed, the oldest first."""
@@ -126,7 +126,7 @@ class EntryLoop:
 
     def _send(self, number: Signals, scope: Scope) -> list[int]:
         """Signal the entry's box, and its leader also if that has left the box."""
-        pids = self._boxes.signal(self.key, self._leader, scope, number)
+        pids = self._tracker.signal(self.key, self._leader, scope, number)
         inside = self.child is None or self.child.pid in pids or scope is not Scope.ENTRY
         if self.child is not None and not inside and self._signal_leader(number):
             return [*pids, self.child.pid]
@@ -156,7 +156,7 @@ class EntryLoop:
         self._unborn = True
         self._late_signals.clear()
         try:
-            place = self._boxes.place(self.key)
+            place = self._tracker.place(self.key)
             child = await spawn(self._forker, argv, self._variables(launch), place)
         except OSError as error:
             self._unborn = False
@@ -166,7 +166,7 @@ class EntryLoop:
             self._unborn = False
         self._lost = False
         self._leader = child.pid
-        self._boxes.note(self.key, child.pid)
+        self._tracker.note(self.key, child.pid)
         self._state_dir.note_session(child.pid)
         self._output.follow(child.pid, child.stdout, child.stderr)
         self.child = child
@@ -183,9 +183,9 @@ class EntryLoop:
         self._lost = isinstance(error, LostError)
         if self._lost:
             # There may be a process nobody waits for: it must not run beside the next.
-            self._boxes.signal(self.key, self._leader, Scope.ENTRY, Signals.SIGKILL)
+            self._tracker.signal(self.key, self._leader, Scope.ENTRY, Signals.SIGKILL)
         elif error.errno in cgroups.GONE:  # somebody has removed it: the next try makes it anew
-            self._boxes.forget(self.key.group)
+            self._tracker.forget(self.key.group)
         self._prevent(run, explained(error), lost=self._lost)
 
     def _begin(self, child: Child, launch: Launch, problem: int) -> None:
@@ -193,7 +193,7 @@ class EntryLoop:
             self._tell(Spawned(launch.run, child.pid))
             logs.get().info("entry_started", **self._names(), pid=child.pid, level=launch.level)
 
-    async def _outlive(self, child: Child, launch: Launch) -> None:
+    async def _wait_for_end(self, child: Child, launch: Launch) -> None:
         started = boottime()
         await child.died
         ran_s = round(boottime() - started, 3)
@@ -206,7 +206,7 @@ class EntryLoop:
         ended = child.reap()
         self.child = None
         self._output.drain(child.pid)
-        left = self._boxes.left_by(self.key, child.pid)
+        left = self._tracker.left_by(self.key, child.pid)
         if child.executed.result() in PREVENTING:
             self._prevent(launch.run, why)
             return
@@ -234,7 +234,7 @@ class EntryLoop:
         self._tell(SpawnPrevented(run, reason, lost=lost, left=self._has_left()))
 
     def _has_left(self) -> bool:
-        return not self._boxes.is_empty(self.key, self._leader, Scope.ENTRY)
+        return not self._tracker.is_empty(self.key, self._leader, Scope.ENTRY)
 
     def _tell(self, event: Spawned | SpawnFailed | SpawnPrevented | Exited) -> None:
         self._happen(EntryEvent(self.key.group, self.key.tag, event))

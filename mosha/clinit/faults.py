@@ -28,7 +28,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 
-from mosha import logs
+from mosha.host import logs
 
 
 class Faults:

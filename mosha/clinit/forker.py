@@ -50,13 +50,13 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mosha import logs
 from mosha.clinit import forkserver
 from mosha.clinit.guard import Guard
 from mosha.clinit.marks import RLIMIT_LOCKS, limit_of
 from mosha.clinit.spawn_ways import IN_CGROUP
 from mosha.errors import HostError
 from mosha.formats.spawn import PLAIN, SHARED, SPAWN_WAYS
+from mosha.host import logs
 from mosha.host.programs import source_of
 
 PROGRAM = source_of("mosha.clinit.forkserver")

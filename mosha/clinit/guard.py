@@ -19,9 +19,8 @@ import signal
 import subprocess
 from pathlib import Path
 
-from mosha import logs
 from mosha.clinit.marks import limit_of
-from mosha.host import proc
+from mosha.host import logs, proc
 
 SHELL = "/bin/sh"
 RETRY_S = 1.0

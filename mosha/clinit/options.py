@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from mosha.core.ladder import Limits
+from mosha.core.escalation import Limits
 from mosha.formats.spawn import SPAWN_WAYS
 
 DEFAULT_CLTAB = Path("/etc/cltab")

@@ -12,10 +12,10 @@ import os
 
 from msgspec import Struct, field
 
-from mosha import logs
-from mosha.clinit.boxes import Key
+from mosha.clinit.process_tracker import EntryKey
 from mosha.clinit.tail import Tail
 from mosha.formats.letters import cut
+from mosha.host import logs
 
 LINE_MAX_BYTES = 8192
 """A longer line is logged in pieces, of whole letters."""
@@ -37,7 +37,7 @@ class _Pipe(Struct):
 class Output(Struct):
     """The pipes of one entry, of its latest run and of what earlier ones left behind."""
 
-    key: Key
+    key: EntryKey
     tail: Tail = field(default_factory=Tail)
     _pipes: list[_Pipe] = field(default_factory=list)
     _lines: int = 0

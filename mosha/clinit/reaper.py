@@ -11,11 +11,11 @@ import asyncio
 import os
 import signal
 
+from mosha.clinit.descendants import Descendants
 from mosha.clinit.engine import Engine
-from mosha.clinit.family import Family
 from mosha.clinit.forker import Forker
 
-BURY_S = 0.05
+REAP_DELAY_S = 0.05
 
 
 class Reaper:
@@ -24,7 +24,7 @@ class Reaper:
     def __init__(self, engine: Engine, forker: Forker) -> None:
         self._engine = engine
         self._forker = forker
-        self._family = Family()
+        self._family = Descendants()
         self._timer: asyncio.TimerHandle | None = None
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._ended)
 
@@ -38,18 +38,18 @@ class Reaper:
     def _ended(self) -> None:
         self._engine.something_ended()
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(BURY_S, self._bury)
+            self._timer = asyncio.get_running_loop().call_later(REAP_DELAY_S, self._reap_later)
 
-    def _bury(self) -> None:
+    def _reap_later(self) -> None:
         self._timer = None
         if self._forker.busy:
             # A child whose pid is not known yet would be taken for an orphan.
-            self._timer = asyncio.get_running_loop().call_later(BURY_S, self._bury)
+            self._timer = asyncio.get_running_loop().call_later(REAP_DELAY_S, self._reap_later)
             return
         try:
             children = self._family.children()
         except OSError:  # no descriptor is left: the dead can wait, and clinit must not end by that
-            self._timer = asyncio.get_running_loop().call_later(BURY_S, self._bury)
+            self._timer = asyncio.get_running_loop().call_later(REAP_DELAY_S, self._reap_later)
             return
         # Each of them, not only up to the first that has ended.
         buried = [pid for pid in set(children) - self._engine.leaders if _reaped(pid)]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mosha.clinit.tail import LINES_MAX
-from mosha.core.entries import EntryReport
-from mosha.core.group import Group
-from mosha.core.group_report import GroupReport
-from mosha.core.process import Process
-from mosha.core.process_table import ProcessState
-from mosha.core.unit import Unit
+from mosha.core.supervision.entries import EntryReport
+from mosha.core.supervision.group import Group
+from mosha.core.supervision.group_report import GroupReport
+from mosha.core.supervision.process import Process
+from mosha.core.supervision.process_table import ProcessState
+from mosha.core.supervision.unit import Unit
 
 SAID_OF_FAILED_MAX = 3
 """So many lines of what has failed go out unasked: they are in every report of the group."""

@@ -6,7 +6,7 @@ import asyncio
 import math
 import os
 
-from mosha import __version__, logs
+from mosha import __version__
 from mosha.clinit.engine import Engine
 from mosha.clinit.table import TableFile
 from mosha.control.protocol import (
@@ -21,12 +21,13 @@ from mosha.control.protocol import (
     Subscribe,
     Update,
 )
-from mosha.control.server import Client
-from mosha.core.group import Deadlines
-from mosha.core.supervisor import Leased, ShutdownAsked, TableRead
+from mosha.control.server import ClientConnection
+from mosha.core.supervision.group import Deadlines
+from mosha.core.supervision.supervisor import Leased, ShutdownAsked, TableRead
 from mosha.core.tell import Tell
 from mosha.errors import BugError
 from mosha.formats.names import NAME_RULE, is_name
+from mosha.host import logs
 
 REREAD_TEXT = "re-read"
 
@@ -50,9 +51,9 @@ class Requests:
         self._errors: tuple[str, ...] = ()
         # Tells are obeyed in the order they came, though reading cltab may take a while.
         self._in_order = asyncio.Lock()
-        self._monitor: Client | None = None
+        self._monitor: ClientConnection | None = None
 
-    async def answer(self, request: ClinitRequest, client: Client) -> list[Message]:
+    async def answer(self, request: ClinitRequest, client: ClientConnection) -> list[Message]:
         """Return the reply, and to a subscriber everything besides."""
         match request:
             case Hello():
@@ -100,14 +101,14 @@ class Requests:
     def _everything(self) -> Update:
         return self._engine.full_update(self._errors)
 
-    def _is_superseded(self, client: Client) -> bool:
+    def _is_superseded(self, client: ClientConnection) -> bool:
         """Say whether a newer monitor speaks for this node than the one that this is of."""
         monitor = self._monitor
         if not self._managed or monitor is None:
             return False
         return client.number < monitor.number and client.pid != monitor.pid
 
-    async def _tell(self, tell: Tell, client: Client) -> Reply:
+    async def _tell(self, tell: Tell, client: ClientConnection) -> Reply:
         if not is_name(tell.level):
             return Reply(ok=False, text=f"not the name of a level: {tell.level!r}; {NAME_RULE}")
         if (tell.stop_at is None) != (tell.kill_at is None):
@@ -141,7 +142,7 @@ class Requests:
         return f"warning: {reading.warning}" if reading.warning else ""
 
 
-def _superseded(client: Client) -> Reply:
+def _superseded(client: ClientConnection) -> Reply:
     """Refuse, and end the connection: a monitor that lives after all connects again."""
     text = "another monitor has subscribed since"
     client.drop(text)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import anyio
 
 from mosha.clinit.engine import Engine
-from mosha.core.group import TimePassed
-from mosha.notify import FEEDS_PER_WATCHDOG, Notifier
+from mosha.core.supervision.group import GroupTimePassed
+from mosha.host.notify import FEEDS_PER_WATCHDOG, Notifier
 
 STATUS_EVERY_S = 5.0
 
 
-async def herald(engine: Engine, notifier: Notifier) -> None:
+async def service_notifier(engine: Engine, notifier: Notifier) -> None:
     """Say that clinit is ready, then how it is, for as long as the engine obeys."""
     if not notifier.heard:
         return
@@ -24,7 +24,7 @@ async def herald(engine: Engine, notifier: Notifier) -> None:
     while True:
         watchdog_s = notifier.watchdog_s
         await anyio.sleep(STATUS_EVERY_S if watchdog_s is None else watchdog_s / FEEDS_PER_WATCHDOG)
-        engine.happen(TimePassed())
+        engine.happen(GroupTimePassed())
         notifier.status(summary(engine))
         notifier.alive()
 

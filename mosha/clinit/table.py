@@ -23,7 +23,7 @@ DUPLICATE = "entry has duplicate tag: "
 MISSING = "file not found: "
 
 
-class Reading(Struct, frozen=True):
+class TableReading(Struct, frozen=True):
     """What came of a look at the file: a new cltab, or what is wrong, or neither.
 
     `errors` is one line each; `warning` is what is worth saying though nothing is wrong.
@@ -60,14 +60,14 @@ class TableFile:
         self._looked_at = -math.inf
         self._warning = ""
 
-    async def look(self, since: float = math.inf) -> Reading:
+    async def look(self, since: float = math.inf) -> TableReading:
         """Read the file if it is another one than at the last look.
 
         It is not looked at again if the last look began after `since` (seconds of the loop's
         clock): of tells that come together one look will do.
         """
         if self._looked_at > since:
-            return Reading(errors=self._errors, warning=self._warning)
+            return TableReading(errors=self._errors, warning=self._warning)
         began, known = asyncio.get_running_loop().time(), self._version
         self._warning = ""
         try:
@@ -78,17 +78,17 @@ class TableFile:
         except OSError as error:  # nothing was seen: the next tell looks for itself
             self._looked_at = -math.inf
             text = error.strerror or str(error)
-            return Reading(errors=self._errors, warning=f"cannot read {self.path}: {text}")
+            return TableReading(errors=self._errors, warning=f"cannot read {self.path}: {text}")
         self._looked_at = began
         if self._warning or file.version == known:
-            return Reading(errors=self._errors, warning=self._warning)
+            return TableReading(errors=self._errors, warning=self._warning)
         self._version = file.version
         return self._judge(file)
 
-    def _judge(self, file: _File) -> Reading:
+    def _judge(self, file: _File) -> TableReading:
         if file.data is None:
             self._errors = (file.problem,)
-            return Reading(errors=self._errors)
+            return TableReading(errors=self._errors)
         try:
             cltab = parse_cltab(file.data, str(self.path))
         except Mistakes as mistakes:
@@ -96,9 +96,9 @@ class TableFile:
             tags = [m.text for m in mistakes.mistakes if m.problem.startswith(DUPLICATE)]
             # C4.1: the text that the original's callers know comes first.
             self._errors = (*(DUPLICATE + tag for tag in tags[:1]), *lines)
-            return Reading(errors=self._errors)
+            return TableReading(errors=self._errors)
         self._errors = ()
-        return Reading(cltab=cltab)
+        return TableReading(cltab=cltab)
 
 
 def _read(path: Path, known: _Version | None) -> _File:

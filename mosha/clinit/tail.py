@@ -51,5 +51,5 @@ def _lines(kept: bytes) -> list[str]:
     lines = whole(kept).split(b"\n")
     if len(kept) >= KEPT_BYTES and len(lines) > 1:
         del lines[0]  # its beginning is lost
-    told = (one_line(line.decode("utf-8", "backslashreplace")) for line in lines)
-    return [line for line in told if line]
+    text = (one_line(line.decode("utf-8", "backslashreplace")) for line in lines)
+    return [line for line in text if line]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from mosha.core.group import GroupEmptied
-from mosha.core.supervisor import EntryEvent
+from mosha.core.supervision.group import GroupEmptied
+from mosha.core.supervision.supervisor import EntryEvent
 
 # The end of a process can be told some moments before its cgroup is empty.
 FIRST_LOOK_S = 0.002

@@ -79,8 +79,8 @@ def call_for(
             line = _read_line(connection, deadline, notice)
     except TimeoutError:
         stopped = bool(pid) and is_stopped(pid)
-        told = f"the daemon at {path} did not answer in {limit_s:g} s"
-        raise HungDaemonError(told, pid, stopped=stopped) from None
+        text = f"the daemon at {path} did not answer in {limit_s:g} s"
+        raise HungDaemonError(text, pid, stopped=stopped) from None
     except (FileNotFoundError, ConnectionError) as error:
         raise NoAnswerError(f"no daemon answers at {path}: {error.strerror}") from error
     except PermissionError as error:

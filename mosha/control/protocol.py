@@ -2,7 +2,7 @@
 
 A client sends requests, each is answered by one `Reply`, in order. After `Subscribe` the
 server goes on sending: one `Update` with everything, then one for each change. `op` names
-the kind of a message. Times are seconds of CLOCK_BOOTTIME (`mosha.clock.boottime`), which
+the kind of a message. Times are seconds of CLOCK_BOOTTIME (`mosha.host.clock.boottime`), which
 all processes of a machine share.
 """
 
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import msgspec
 
-from mosha.core.group_report import GroupReport
 from mosha.core.status import Verb
+from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tell import Tell
 
 PROTOCOL_VERSION = 1

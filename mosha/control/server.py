@@ -20,11 +20,11 @@ import msgspec
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
-from mosha import logs
 from mosha.control.address import peer_of
 from mosha.control.listener import LOOK_S, Listener
 from mosha.control.protocol import Message, Reply
 from mosha.errors import HostError, UsageError
+from mosha.host import logs
 
 RequestT = TypeVar("RequestT")
 
@@ -48,7 +48,7 @@ class ServerLimits(Struct, frozen=True):
     farewell_s: float = 1.0
 
 
-class Client:
+class ClientConnection:
     """One connected client, as the one who answers it sees it."""
 
     def __init__(
@@ -108,7 +108,7 @@ class Server(Generic[RequestT]):
         self,
         listener: Listener,
         request_type: Any,
-        answer: Callable[[RequestT, Client], Awaitable[Sequence[Message]]],
+        answer: Callable[[RequestT, ClientConnection], Awaitable[Sequence[Message]]],
         limits: ServerLimits | None = None,
         on_trouble: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -119,7 +119,7 @@ class Server(Generic[RequestT]):
         self._decoder = msgspec.json.Decoder(request_type)
         self._answer = answer
         self._limits = limits or ServerLimits()
-        self._clients: set[Client] = set()
+        self._clients: set[ClientConnection] = set()
         self._accepted: set[socket.socket] = set()
         self._arrived = 0
 
@@ -187,7 +187,7 @@ class Server(Generic[RequestT]):
         reader, writer = await asyncio.open_unix_connection(sock=connection, limit=CHUNK_BYTES)
         self._accepted.discard(connection)
         self._arrived += 1
-        client = Client(writer, pid, self._limits, self._arrived)
+        client = ClientConnection(writer, pid, self._limits, self._arrived)
         self._make_room()
         self._clients.add(client)
         try:
@@ -206,7 +206,7 @@ class Server(Generic[RequestT]):
         self._clients.discard(oldest)
         oldest.drop("too many clients, and this one was idle for longest")
 
-    async def _converse(self, client: Client, reader: asyncio.StreamReader) -> None:
+    async def _converse(self, client: ClientConnection, reader: asyncio.StreamReader) -> None:
         loop = asyncio.get_running_loop()
         begun = bytearray()
         while not client.gone:
@@ -239,7 +239,7 @@ class Server(Generic[RequestT]):
                 return [bytes(begun)]
         return []
 
-    async def _obey(self, line: bytes, client: Client) -> bool:
+    async def _obey(self, line: bytes, client: ClientConnection) -> bool:
         """Answer a request; say whether the next one may be of any use."""
         if len(line) > self._limits.request_max_bytes:
             self._refuse(client, f"request longer than {self._limits.request_max_bytes} bytes")
@@ -253,6 +253,6 @@ class Server(Generic[RequestT]):
             client.send(message)
         return not client.gone
 
-    def _refuse(self, client: Client, reason: str) -> None:
+    def _refuse(self, client: ClientConnection, reason: str) -> None:
         logs.get().warning("client_refused", pid=client.pid, reason=reason)
         client.send(Reply(ok=False, text=reason))

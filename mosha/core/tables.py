@@ -14,7 +14,7 @@ from typing import Protocol
 from msgspec import Struct, field
 
 from mosha.core.durations import span_text
-from mosha.core.ladder import Schedule
+from mosha.core.escalation import Schedule
 
 STOP_LEVEL = "stop"
 PLAN_LEVEL = "plan"
@@ -151,7 +151,7 @@ class Wish(Struct, frozen=True):
         return not self.only or node in self.only
 
 
-class Change(Struct, frozen=True):
+class WishEdit(Struct, frozen=True):
     """An edit of one wish: its level and the options that are named; others stay as they are."""
 
     wish: Wish

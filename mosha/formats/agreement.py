@@ -18,7 +18,7 @@ class Doubt(NamedTuple):
     """What is wrong with a wish, and what to do. `grave`: the group cannot run at all."""
 
     grave: bool
-    told: str
+    text: str
     remedy: str
 
 
@@ -35,8 +35,8 @@ def against_cltab(wish: Wish, cltab: Cltab) -> Doubt | None:
         return None
     levels = tuple(dict.fromkeys(entry.level for entry in cltab.entries_of(wish.group)))
     usual = [level for level in levels if level not in BUILT_IN_LEVELS]
-    told = f"no entry of {wish.group} is for level {wish.level}: nothing of it would run"
-    return Doubt(False, told, f"{nearest(wish.level, usual)}its levels are {listed(levels)}")
+    text = f"no entry of {wish.group} is for level {wish.level}: nothing of it would run"
+    return Doubt(False, text, f"{nearest(wish.level, usual)}its levels are {listed(levels)}")
 
 
 def unknown_group(group: str, known: Collection[str]) -> Doubt:
@@ -50,8 +50,8 @@ def against_nodes(wish: Wish, nodes: Collection[int]) -> Iterator[Doubt]:
     for option, named in (("prefer", wish.prefer), ("only", wish.only)):
         strange = [str(node) for node in named if nodes and node not in nodes]
         if strange:
-            told = f"{option}= of {wish.group} names {', '.join(strange)}"
-            yield Doubt(False, told, f"nodes are {', '.join(map(str, sorted(nodes)))}")
+            text = f"{option}= of {wish.group} names {', '.join(strange)}"
+            yield Doubt(False, text, f"nodes are {', '.join(map(str, sorted(nodes)))}")
 
 
 def listed(names: Collection[str]) -> str:

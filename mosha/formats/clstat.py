@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mosha.core.lineage import PAST_MAX
+from mosha.core.replication.lineage import PAST_MAX
 from mosha.core.status import (
     Ban,
     GroupLine,
@@ -33,7 +33,7 @@ from mosha.core.status import (
 from mosha.formats.clstat_entries import ENTRY_CLASS, entry_lines, read_entry
 from mosha.formats.clstat_words import (
     WORD_MAX_CHARS,
-    BeyondCountingError,
+    CounterTooLargeError,
     counter_in,
     mtime_in,
     name_in,
@@ -284,7 +284,7 @@ def _fact(line: str) -> tuple[str, _Key, object] | None:
     table, reader = known
     try:
         return (table, *reader(rest))
-    except BeyondCountingError:
+    except CounterTooLargeError:
         return None
 
 

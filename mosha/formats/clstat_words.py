@@ -54,7 +54,7 @@ def number_in(text: str) -> int:
     return int(text)
 
 
-class BeyondCountingError(ValueError):
+class CounterTooLargeError(ValueError):
     """A counter that no counting has led to: of a forged or garbled line."""
 
 
@@ -62,12 +62,12 @@ def counter_in(text: str) -> int:
     """Return an incarnation, a term or the number of a status, as another node has counted it.
 
     Raises:
-        BeyondCountingError: it is COUNTED_MAX or more.
+        CounterTooLargeError: it is COUNTED_MAX or more.
         ValueError: it is no number.
     """
     number = number_in(text)
     if number >= COUNTED_MAX:
-        raise BeyondCountingError(f"{text}: counted too far")
+        raise CounterTooLargeError(f"{text}: counted too far")
     return number
 
 

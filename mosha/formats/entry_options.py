@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from mosha.core.durations import span_text
-from mosha.core.ladder import KILL, SIGNALS, Limits, Rung, Schedule, default_schedule
+from mosha.core.escalation import KILL, SIGNALS, EscalationStep, Limits, Schedule, default_schedule
 from mosha.core.tables import Mode, Options
 from mosha.formats.durations import SPAN_RULE, seconds_in
 from mosha.formats.mistakes import BLANKS
@@ -60,14 +60,17 @@ def _read_schedule(text: str) -> Schedule:
         if name not in SIGNALS:
             raise ValueError(f"not a signal that asks a process to end: {name}")
         try:
-            rungs.append(Rung(name, seconds_in(wait)))
+            rungs.append(EscalationStep(name, seconds_in(wait)))
         except ValueError as error:
             raise ValueError(f"not a time after {name}: {wait}") from error
     return tuple(rungs)
 
 
 def _schedule_text(schedule: Schedule) -> str:
-    steps = "/".join(f"{rung.signal}/{span_text(rung.wait_s)}" for rung in schedule)
+    steps = "/".join(
+        f"{escalation_step.signal}/{span_text(escalation_step.wait_s)}"
+        for escalation_step in schedule
+    )
     return steps or KILL
 
 
@@ -128,12 +131,12 @@ def read_mode(text: str) -> tuple[Mode, Options] | list[OptionMistake]:
 
 def mode_text(mode: Mode, options: Options) -> str:
     """Write a mode field; options that say nothing are left out."""
-    told = [
+    text = [
         f"{option.name}={option.write(value)}"
         for field, option in OPTIONS.items()
         if (value := getattr(options, field)) is not None
     ]
-    return f"{mode}({','.join(told)})" if told else mode.value
+    return f"{mode}({','.join(text)})" if text else mode.value
 
 
 def _read_options(

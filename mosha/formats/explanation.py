@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from mosha.core.reasons import FORMAT, Explanation
+from mosha.core.explain.reasons import FORMAT, Explanation
 
 _DECODER = msgspec.json.Decoder(Explanation)
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from mosha.core.failures import REMEMBERED_MAX
-from mosha.core.replication import HACTL
-from mosha.core.tables import STAY, Change, Hactl, MoveAfter, Wish
+from mosha.core.replication.judging import HACTL
+from mosha.core.supervision.failures import REMEMBERED_MAX
+from mosha.core.tables import STAY, Hactl, MoveAfter, Wish, WishEdit
 from mosha.errors import UsageError
 from mosha.formats.durations import SPAN_RULE, seconds_in
 from mosha.formats.mistakes import BLANKS, Findings, Mistake, readable_lines
@@ -72,7 +72,7 @@ def hactl_warnings(data: bytes, file: str) -> tuple[Mistake, ...]:
     return warnings.mistakes
 
 
-def parse_change(words: list[str]) -> Change:
+def parse_change(words: list[str]) -> WishEdit:
     """Read a change of a wish from the words of a command line: GROUP LEVEL [option=value …].
 
     `prefer=any` and `prefer=` name no node, and so for `only`: that is how an option is dropped.
@@ -94,7 +94,7 @@ def parse_change(words: list[str]) -> Change:
     if wish is None:
         raise UsageError("no group given; write GROUP LEVEL [option=value ...]")
     named = frozenset(word.text.partition("=")[0] for word in _said(line)[2:])
-    return Change(wish, named)
+    return WishEdit(wish, named)
 
 
 def parse_wish(words: list[str]) -> Wish:

@@ -171,7 +171,7 @@ class GroupView(msgspec.Struct, frozen=True, kw_only=True):
     on_failure: str = "stay"
 
 
-class Shot(msgspec.Struct, frozen=True, kw_only=True):
+class ShotReport(msgspec.Struct, frozen=True, kw_only=True):
     """One use of a fencing method against a node."""
 
     node: int
@@ -235,7 +235,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     quorum: Quorum
     nodes: list[NodeReport] = []
     groups: list[GroupView] = []
-    shots: list[Shot] = []
+    shots: list[ShotReport] = []
     refused: list[Refusal] = []
     margin: Margin = Margin()
     timing: Times

@@ -12,14 +12,14 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from mosha.core import timing as times
+from mosha.core.cluster import timing as times
 from mosha.formats import log_limits
 from mosha.formats import settings_rules as rules
 from mosha.formats.mistakes import Findings, Mistake, Mistakes, readable_lines
 from mosha.formats.names import nearest
 from mosha.formats.spawn import SPAWN_WAYS
+from mosha.formats.toml_places import KeyPlaces
 from mosha.formats.toml_places import Path as Key
-from mosha.formats.toml_places import Places
 from mosha.formats.toml_text import parse_toml
 
 # The standard TOML reader needs time in the square of a line of dotted keys: these bounds
@@ -201,7 +201,7 @@ _MEASURED_AGAINST = {
 }
 
 
-class Reading(NamedTuple):
+class SettingsReading(NamedTuple):
     """What a mosha.toml says, as far as it can be told.
 
     `settings` has the default of each key in `unknown`: a value of it is wrong, or its line
@@ -226,7 +226,7 @@ def parse_settings(data: bytes, file: str) -> Settings:
     return reading.settings
 
 
-def read_settings(data: bytes, file: str) -> Reading:
+def read_settings(data: bytes, file: str) -> SettingsReading:
     """Read mosha.toml as far as that is possible; never raises for what is in it."""
     findings = Findings(file)
     lines = [
@@ -236,12 +236,12 @@ def read_settings(data: bytes, file: str) -> Reading:
         )
     ]
     if findings.total:  # lines are missing: what they said of the others is not known
-        return Reading(Settings(), frozenset(_RULES), findings.mistakes, findings.total)
+        return SettingsReading(Settings(), frozenset(_RULES), findings.mistakes, findings.total)
     parsed = parse_toml(lines, findings)
     if parsed.values is None:
-        return Reading(Settings(), frozenset(_RULES), findings.mistakes, findings.total)
-    settings, unknown = _settings(parsed.values, findings, Places(lines), parsed.broken)
-    return Reading(settings, unknown, findings.mistakes, findings.total)
+        return SettingsReading(Settings(), frozenset(_RULES), findings.mistakes, findings.total)
+    settings, unknown = _settings(parsed.values, findings, KeyPlaces(lines), parsed.broken)
+    return SettingsReading(settings, unknown, findings.mistakes, findings.total)
 
 
 def settings_from(values: Mapping[str, object], source: str) -> Settings:
@@ -253,13 +253,13 @@ def settings_from(values: Mapping[str, object], source: str) -> Settings:
         Mistakes: with every mistake, without lines.
     """
     findings = Findings(source)
-    settings, _unknown = _settings(values, findings, Places(), frozenset())
+    settings, _unknown = _settings(values, findings, KeyPlaces(), frozenset())
     findings.raise_if_any()
     return settings
 
 
 def _settings(
-    values: Mapping[str, object], findings: Findings, places: Places, broken: frozenset[str]
+    values: Mapping[str, object], findings: Findings, places: KeyPlaces, broken: frozenset[str]
 ) -> tuple[Settings, frozenset[str]]:
     """Return the settings, and the keys whose values are not known; `broken` are such already."""
     reader = _Reader(findings, places, broken)
@@ -274,7 +274,7 @@ def _settings(
 class _Reader:
     """Judges tables of values by their rules and notes what is wrong."""
 
-    def __init__(self, findings: Findings, places: Places, broken: frozenset[str]) -> None:
+    def __init__(self, findings: Findings, places: KeyPlaces, broken: frozenset[str]) -> None:
         self._findings = findings
         self._places = places
         self._broken = broken
@@ -297,8 +297,8 @@ class _Reader:
             try:
                 good[name] = rule(value)
             except rules.WrongValue as wrong:
-                told = f"{_spelled(key)} {wrong.problem}"
-                self.note(key, rules.shown(value), told, wrong.remedy)
+                text = f"{_spelled(key)} {wrong.problem}"
+                self.note(key, rules.shown(value), text, wrong.remedy)
         return good
 
     def fencing(self, values: Mapping[str, object], good: dict[str, Any]) -> Fencing:
@@ -329,8 +329,8 @@ class _Reader:
             self.note(key, "", "type print takes no command", 'write type = "command"')
         limit = good.get("limit", FENCING_LIMIT_DEFAULT_S)
         if limit <= 0:
-            key, told = (*at, "limit"), f"{limit:g}"
-            self.note(key, told, "limit must be more than 0 seconds", "write limit = 30")
+            key, text = (*at, "limit"), f"{limit:g}"
+            self.note(key, text, "limit must be more than 0 seconds", "write limit = 30")
         return FencingMethod(**good)
 
     def whole(

@@ -114,7 +114,7 @@ def nodes(value: object) -> tuple[int, ...]:
 
 
 def seconds(value: object) -> float:
-    """A number of seconds; its range is judged by `mosha.core.timing`."""
+    """A number of seconds; its range is judged by `mosha.core.cluster.timing`."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise WrongValue("must be a number of seconds", "write it without quotes, as in 2.5")
     if not -SECONDS_MAX <= value <= SECONDS_MAX:  # also not a number

@@ -1,6 +1,6 @@
 """The tables that are the same on all nodes: a row for each says how its text is read.
 
-Replication, `core.table_replica` and what does its work on files, knows no table by its name but
+Replication, `core.replication.table_replica` and what does its work on files, knows no table by its name but
 where it has a question about that one: whether a wish means anything to cltab.
 """
 
@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
-from mosha.core.replication import CLTAB, HACTL, version_of
+from mosha.core.replication.judging import CLTAB, HACTL, version_of
+from mosha.core.replication.table_texts import PUBLIC, Access, InForce, Seen, Text
 from mosha.core.status import TableVersion
-from mosha.core.table_texts import PUBLIC, Access, InForce, Seen, Text
 from mosha.core.tables import Table
 from mosha.formats.cltab import cltab_group, parse_cltab
 from mosha.formats.hactl import hactl_group, read_hactl

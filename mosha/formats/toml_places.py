@@ -15,7 +15,7 @@ _HEADER = re.compile(r"\s*(\[\[?)\s*([A-Za-z0-9_.\s-]+?)\s*\]\]?\s*(?:#.*)?")
 _KEY = re.compile(r"""\s*(?:"([^"\\]+)"|'([^']+)'|([A-Za-z0-9_-]+))\s*[=.]""")
 
 
-class Places:
+class KeyPlaces:
     """The line and column of each key of one file."""
 
     def __init__(self, lines: Iterable[tuple[int, str]] = ()) -> None:

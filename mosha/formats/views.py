@@ -28,7 +28,7 @@ PAIR = 2
 """So many views are needed for an agreement."""
 
 
-class View(msgspec.Struct, frozen=True, kw_only=True):
+class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     """The view of one node: what the others are to it, and whether it sees a quorum.
 
     `error` is why it could not be read. `age_s` is by the wall clocks of two machines.
@@ -64,7 +64,7 @@ class Views(msgspec.Struct, frozen=True, kw_only=True):
 
     format: int = FORMAT
     node: int
-    views: list[View]
+    views: list[NodeView]
     disagreements: list[Disagreement]
     as_one: bool = False
 
@@ -75,7 +75,7 @@ class Views(msgspec.Struct, frozen=True, kw_only=True):
         return len(nodes) > 1 and sum(view.counts for view in self.views) < PAIR
 
     @property
-    def doubted(self) -> list[View]:
+    def doubted(self) -> list[NodeView]:
         """The old views that somebody should look after: of nodes that are heard, or all."""
         counted = [view for view in self.views if view.counts]
         heard = {node for view in counted for node, seen in view.sees.items() if seen == UP}
@@ -96,7 +96,7 @@ def compare(
     old = {node for node, report in read.items() if _is_old(report, ages_s.get(node))}
     counted = _counted(me, {node: report for node, report in read.items() if node not in old})
     views = [
-        View(
+        NodeView(
             node=node,
             counts=node in counted,
             age_s=ages_s.get(node),

@@ -143,8 +143,8 @@ def _lines(data: bytes) -> int:
 def json_gap(lost: int, reason: str) -> bytes:
     """Return the line about lost ones as JSON, like all others of the log."""
     stamp = datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
-    told = reason.replace("\\", "/").replace('"', "'")
+    text = reason.replace("\\", "/").replace('"', "'")
     return (
-        f'{{"lines": {lost}, "reason": "{told}", "event": "output_dropped", '
+        f'{{"lines": {lost}, "reason": "{text}", "event": "output_dropped", '
         f'"level": "warning", "timestamp": "{stamp}"}}\n'
     ).encode("utf-8", "backslashreplace")

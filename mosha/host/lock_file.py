@@ -16,9 +16,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from mosha.clock import boot_id
 from mosha.errors import HostError
 from mosha.host import proc
+from mosha.host.clock import boot_id
 
 CLINIT_LOCK = "lock"
 """The lock of a clinit in its state directory, by which a monitor finds it without its socket."""

@@ -25,7 +25,7 @@ _EXITING = 0x4
 _SIGKILL_BIT = 1 << 8
 
 
-class Seen(Struct, frozen=True):
+class LiveProcess(Struct, frozen=True):
     """One living process; `start` (clock ticks since boot) tells it from one of the same pid."""
 
     pid: int
@@ -34,7 +34,7 @@ class Seen(Struct, frozen=True):
     start: int
 
 
-def see(pid: int) -> Seen | None:
+def see(pid: int) -> LiveProcess | None:
     """Return a process, None if it is gone or a zombie.
 
     One whose first thread has ended shows as a zombie, and lives as long as another thread does.
@@ -68,9 +68,9 @@ def has_executed(pid: int) -> bool:
     return fields is None or not int(fields[_FLAGS]) & _FORKED_ONLY
 
 
-def see_all() -> dict[int, Seen]:
+def see_all() -> dict[int, LiveProcess]:
     """Return all living processes of the machine, but those that are hidden from this user."""
-    found: dict[int, Seen] = {}
+    found: dict[int, LiveProcess] = {}
     for pid in _pids():
         try:
             seen = see(pid)
@@ -124,12 +124,12 @@ def _is_dying_thread(pid: int, thread: int) -> bool:
     return any(int(words[name], 16) & _SIGKILL_BIT for name in (b"SigPnd", b"ShdPnd"))
 
 
-def descendants(of: int, processes: dict[int, Seen]) -> list[Seen]:
+def descendants(of: int, processes: dict[int, LiveProcess]) -> list[LiveProcess]:
     """Return the processes below `of`, parents before their children."""
-    children: dict[int, list[Seen]] = {}
+    children: dict[int, list[LiveProcess]] = {}
     for seen in processes.values():
         children.setdefault(seen.parent, []).append(seen)
-    found: list[Seen] = []
+    found: list[LiveProcess] = []
     pending = [of]
     while pending:
         below = children.pop(pending.pop(), [])
@@ -248,5 +248,5 @@ def _stat_in(place: str) -> list[bytes] | None:
     return None if not text else text[text.rindex(_NAME_END) + len(_NAME_END) :].split()
 
 
-def _seen(pid: int, fields: list[bytes]) -> Seen:
-    return Seen(pid, int(fields[_PARENT]), int(fields[_SESSION]), int(fields[_START]))
+def _seen(pid: int, fields: list[bytes]) -> LiveProcess:
+    return LiveProcess(pid, int(fields[_PARENT]), int(fields[_SESSION]), int(fields[_START]))

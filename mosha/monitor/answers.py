@@ -6,19 +6,19 @@ from collections.abc import Collection
 
 from msgspec.structs import replace
 
-from mosha.core.peers import Standing
-from mosha.core.replication import HACTL, spread_limit_s
-from mosha.core.seat import Mind
-from mosha.core.tables import BUILT_IN_LEVELS, STOP_LEVEL, Change, Cltab, Wish
+from mosha.core.cluster.peers import Standing
+from mosha.core.cluster.state import MonitorState
+from mosha.core.replication.judging import HACTL, spread_limit_s
+from mosha.core.tables import BUILT_IN_LEVELS, STOP_LEVEL, Cltab, Wish, WishEdit
 from mosha.errors import HostError, UsageError
 from mosha.formats.agreement import against_nodes, listed, unknown_group
 from mosha.formats.hactl import LEFT_OUT
-from mosha.monitor.wish_edits import Done
+from mosha.monitor.tables.wish_edits import Done
 
 USUAL_LEVEL = "start"
 
 
-def with_level(change: Change, cltab: Cltab | None, before: Wish | None) -> Change:
+def with_level(change: WishEdit, cltab: Cltab | None, before: Wish | None) -> WishEdit:
     """Return a change that names a level: of its own, of the wish before, or the usual one.
 
     Raises:
@@ -30,7 +30,7 @@ def with_level(change: Change, cltab: Cltab | None, before: Wish | None) -> Chan
     entries = cltab.entries_of(group) if cltab else ()
     if not entries:
         doubt = unknown_group(group, cltab.groups() if cltab else ())
-        raise UsageError(f"{doubt.told}; {doubt.remedy}")
+        raise UsageError(f"{doubt.text}; {doubt.remedy}")
     named = dict.fromkeys(part.strip() for e in entries for part in e.level.split(","))
     levels = [level for level in named if level not in BUILT_IN_LEVELS]
     if before is not None and before.level != STOP_LEVEL:
@@ -44,7 +44,7 @@ def with_level(change: Change, cltab: Cltab | None, before: Wish | None) -> Chan
         )
     else:
         raise UsageError(f"say which level: mosha set {group} LEVEL; it has {listed(levels)}")
-    return Change(replace(change.wish, level=level), change.named)
+    return WishEdit(replace(change.wish, level=level), change.named)
 
 
 def check_nodes(wish: Wish, nodes: Collection[int]) -> None:
@@ -54,37 +54,37 @@ def check_nodes(wish: Wish, nodes: Collection[int]) -> None:
         UsageError: with the nodes there are.
     """
     for doubt in against_nodes(wish, nodes):
-        raise UsageError(f"{doubt.told}; {doubt.remedy}")
+        raise UsageError(f"{doubt.text}; {doubt.remedy}")
 
 
-def answer(done: Done, wish: Wish, mind: Mind) -> str:
+def answer(done: Done, wish: Wish, state: MonitorState) -> str:
     """Say what hactl says now, where it is in force, and what does not follow from it.
 
     Raises:
         HostError: there are other nodes, and none has it; with the reason of each.
     """
     nodes = ", ".join(map(str, done.nodes))
-    told = f"hactl in force on node {nodes} now says: {done.line}"
+    text = f"hactl in force on node {nodes} now says: {done.line}"
     if not done.changed:
-        told = f"hactl says so already: {done.line}"
-    others = sorted(mind.view.members - {mind.me})
+        text = f"hactl says so already: {done.line}"
+    others = sorted(state.view.members - {state.me})
     if others and len(done.nodes) == 1:
-        why = "; ".join(f"node {node} {_lacks(mind, node)}" for node in others)
-        told += f"; on no other node: {why}; if this one dies now, the edit is lost"
-        raise HostError(told + _contradicts(wish) + _stays(wish, mind))
-    return told + _contradicts(wish) + _stays(wish, mind)
+        why = "; ".join(f"node {node} {_lacks(state, node)}" for node in others)
+        text += f"; on no other node: {why}; if this one dies now, the edit is lost"
+        raise HostError(text + _contradicts(wish) + _stays(wish, state))
+    return text + _contradicts(wish) + _stays(wish, state)
 
 
-def _lacks(mind: Mind, node: int) -> str:
+def _lacks(state: MonitorState, node: int) -> str:
     """Return in a clause why a node has not taken over a new hactl."""
-    status, standing = mind.view.peer(node).status, mind.view.standing(node)
+    status, standing = state.view.peer(node).status, state.view.standing(node)
     if standing is Standing.NEVER or status is None:
         return "was never heard"
     if standing is not Standing.FRESH:
         return f"is {standing.value}" if standing is not Standing.LEFT else "has left"
     if HACTL in status.refused:
         return f"refuses what it has: {status.refused[HACTL]}"
-    return f"has not taken it over within {spread_limit_s(mind.timing.heartbeat_s):g} s"
+    return f"has not taken it over within {spread_limit_s(state.timing.heartbeat_s):g} s"
 
 
 def _contradicts(wish: Wish) -> str:
@@ -97,9 +97,9 @@ def _contradicts(wish: Wish) -> str:
     )
 
 
-def _stays(wish: Wish, mind: Mind) -> str:
+def _stays(wish: Wish, state: MonitorState) -> str:
     """Say that a preference moves nothing that runs, where somebody may expect it."""
-    here = places(mind, wish.group, level=wish.level)
+    here = places(state, wish.group, level=wish.level)
     if wish.level == STOP_LEVEL or not wish.prefer or wish.failback or not here:
         return ""
     first, node = wish.prefer[0], here[0]
@@ -111,17 +111,17 @@ def _stays(wish: Wish, mind: Mind) -> str:
     )
 
 
-def places(mind: Mind, group: str, *, level: str = "") -> list[int]:
+def places(state: MonitorState, group: str, *, level: str = "") -> list[int]:
     """Return the nodes on which a group is, as far as their word counts now.
 
     With `level`: only those where it is at that level, so one that is planned is nowhere yet.
     """
-    lines = ((status.node, status.groups.get(group)) for status in mind.view.fresh())
+    lines = ((status.node, status.groups.get(group)) for status in state.view.fresh())
     there = [
         node
         for node, line in lines
         if line is not None and line.active and level in ("", line.level)
     ]
-    local = mind.local(group)
-    here = local.present and level in ("", local.level)
-    return sorted([*there, mind.me] if here else there)
+    report = state.report(group)
+    here = report.present and level in ("", report.level)
+    return sorted([*there, state.me] if here else there)

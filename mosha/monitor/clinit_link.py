@@ -23,8 +23,6 @@ import anyio
 import msgspec
 from msgspec import Struct
 
-from mosha import logs
-from mosha.clock import boottime
 from mosha.control.client import Client, NoAnswerError, connect, subscribe
 from mosha.control.protocol import (
     Ask,
@@ -36,16 +34,17 @@ from mosha.control.protocol import (
     Subscribe,
     Update,
 )
-from mosha.core.group_report import GroupReport
-from mosha.core.node import Renewal
+from mosha.core.cluster.node import Renewal
+from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tell import Tell
 from mosha.errors import HostError
 from mosha.formats.settings import Settings
 from mosha.formats.spawn import SPAWN_WAYS
-from mosha.host import proc
+from mosha.host import logs, proc
+from mosha.host.clock import boottime
 from mosha.host.lock_file import CLINIT_LOCK, holder_of
 from mosha.host.programs import command_of
-from mosha.monitor.mfs import CLTAB
+from mosha.monitor.files.cluster_fs import CLTAB
 
 START_LIMIT_S = 10.0
 START_POLL_S = 0.02

@@ -13,12 +13,11 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskGroup
 
-from mosha import __version__, logs
-from mosha.clock import boottime
+from mosha import __version__
 from mosha.control.protocol import Update
-from mosha.core import recovery
-from mosha.core.agent import Agent
-from mosha.core.agent_events import (
+from mosha.core.cluster import recovery
+from mosha.core.cluster.agent import Agent
+from mosha.core.cluster.events import (
     ClinitLost,
     Event,
     FileChanged,
@@ -28,29 +27,31 @@ from mosha.core.agent_events import (
     NamesakeFound,
     StatusSetBack,
 )
-from mosha.core.fencing import FencingRules
-from mosha.core.group_report import GroupReport
-from mosha.core.node import Node
-from mosha.core.node_tables import NodeTables
-from mosha.core.replication import TABLES
+from mosha.core.cluster.fencing import FencingRules
+from mosha.core.cluster.node import Node
+from mosha.core.replication.judging import TABLES
+from mosha.core.replication.node_tables import NodeTables
+from mosha.core.replication.table_events import OwnTableChanged
 from mosha.core.status import NodeState
-from mosha.core.table_events import OwnTableChanged
+from mosha.core.supervision.group_report import GroupReport
 from mosha.formats import hastat
 from mosha.formats.settings import Settings
+from mosha.host import logs
+from mosha.host.clock import boottime
 from mosha.host.lock_file import LockFile
-from mosha.monitor import birth, identity, report, stomith
+from mosha.monitor import fencing, identity, report, startup
 from mosha.monitor.clinit_link import ClinitLink, ClinitPlace
-from mosha.monitor.hastat_file import HastatFile
+from mosha.monitor.files.cluster_fs import CLSTAT, Layout
+from mosha.monitor.files.hastat_file import HastatFile
+from mosha.monitor.files.membership import Membership
+from mosha.monitor.files.publisher import Publisher
+from mosha.monitor.files.reader import StatusReader
+from mosha.monitor.files.watch import Watcher
 from mosha.monitor.loop_clock import LoopClock
-from mosha.monitor.membership import Membership
 from mosha.monitor.memory_file import MemoryFile
-from mosha.monitor.mfs import CLSTAT, Layout
 from mosha.monitor.ports import Ports
-from mosha.monitor.publisher import Publisher
-from mosha.monitor.reader import StatusReader
 from mosha.monitor.runtime import Runtime
-from mosha.monitor.watch import Watcher
-from mosha.monitor.wish_edits import Remarks
+from mosha.monitor.tables.wish_edits import Remarks
 
 # clinit answers within milliseconds; this long without a word it is taken for hung.
 CLINIT_LIMIT_MIN_S = 3.0
@@ -75,7 +76,7 @@ class Monitor:
         self,
         settings: Settings,
         me: int,
-        on_stomith: stomith.Stomith | None = None,
+        on_stomith: fencing.Stomith | None = None,
         *,
         starts_clinit: bool = True,
     ) -> None:
@@ -123,7 +124,7 @@ class Monitor:
         Raises:
             UsageError, HostError: as `birth` says; a namesake is alive; a mount is missing.
         """
-        self.lock = birth.prepare_directories(self.settings)
+        self.lock = startup.prepare_directories(self.settings)
         memory = identity.load(self.settings.state_path)
         members = frozenset(self.settings.nodes) or await self.membership.poll()
         run, timing = identity.new_run(), self.settings.timing
@@ -140,10 +141,10 @@ class Monitor:
             memory=self.settings.state_path / identity.MOUNT_FILE,
         )
         former = await self.publisher.read_former()
-        await birth.check_place(self.layout, self.me, timing.timeout_s / 4)
+        await startup.check_place(self.layout, self.me, timing.timeout_s / 4)
         known = former.run if former and memory.knows(former.run, identity.machine()) else ""
         await self.publisher.wait_for_namesake(former, known)
-        self.node = birth.make_node(
+        self.node = startup.make_node(
             self.settings,
             self.me,
             run=run,
@@ -169,7 +170,7 @@ class Monitor:
 
     def fencing_rules(self) -> FencingRules:
         """Return the rules that follow from the settings and the Python callable."""
-        return birth.fencing_rules(self.settings, with_callable=self.on_stomith is not None)
+        return startup.fencing_rules(self.settings, with_callable=self.on_stomith is not None)
 
     def report_event(self, event: Event) -> None:
         """Take in that something has happened."""
@@ -196,7 +197,7 @@ class Monitor:
     @property
     def troubles(self) -> list[str]:
         """What is wrong with this host at this moment."""
-        of_past = recovery.troubles(self.node.mind, boottime())
+        of_past = recovery.troubles(self.node.state, boottime())
         others = filter(None, [self.clinit.trouble, logs.trouble()])
         return [*self._troubles.values(), *of_past, *others]
 
@@ -236,7 +237,7 @@ class Monitor:
         while True:
             if found := await self.membership.poll():
                 self.report_event(MembersFound(found))
-            await anyio.sleep(self.node.mind.timing.heartbeat_s)
+            await anyio.sleep(self.node.state.timing.heartbeat_s)
 
     def on_file_changed(self, path: Path) -> None:
         """Take in that a file of some node's directory changed: look at it."""
@@ -252,8 +253,8 @@ class Monitor:
         """Return the view of this moment; `groups` says more than clinit has told unasked."""
         own, tables = self.clinit, self.runtime.agent.tables.now
         warnings = (*tables.notices, *self._remarks.on(tables.hactl, tables.cltab))
-        told = (self.troubles, warnings, own.lost_at, own.no_cgroups, tables.missing)
-        around = report.Surroundings(groups or own.groups, *told)
+        text = (self.troubles, warnings, own.lost_at, own.no_cgroups, tables.missing)
+        around = report.HostFacts(groups or own.groups, *text)
         return report.make(self.node, around, boottime())
 
     async def next_change(self, seen: int) -> None:
@@ -263,7 +264,7 @@ class Monitor:
 
     def leave(self) -> None:
         """Begin to leave: halt all groups, end clinit, say so, go. A second call does nothing."""
-        if self._runs and self.node.mind.state is NodeState.UP:
+        if self._runs and self.node.state.node_state is NodeState.UP:
             self.log.info("monitor_leaving")
             self.report_event(LeaveAsked())
 
@@ -298,7 +299,7 @@ class Monitor:
             self._ports.shut()
             tasks.cancel_scope.cancel()
         self.tables.close()
-        return 1 if self.node.mind.displaced or self.stranded else 0
+        return 1 if self.node.state.displaced or self.stranded else 0
 
     async def _begin(self, tasks: TaskGroup) -> None:
         """Do all the rest as soon as clinit has said what runs (C7)."""
@@ -311,5 +312,5 @@ class Monitor:
             tasks.start_soon(task)
         if not self.settings.nodes:
             tasks.start_soon(self._finding_members)
-        mind = self.node.mind
-        self.log.info("monitor_started", inc=mind.inc, run=mind.run, version=__version__)
+        state = self.node.state
+        self.log.info("monitor_started", inc=state.inc, run=state.run, version=__version__)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import msgspec
 
-from mosha import logs
-from mosha.core.memory import Memory
+from mosha.core.cluster.memory import Memory
 from mosha.core.status import Status
 from mosha.errors import HostError, UsageError
+from mosha.host import logs
 from mosha.host.files import write_atomically
 from mosha.host.lock_file import HeldError, LockFile
 

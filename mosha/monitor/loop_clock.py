@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Callable
 
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 
 # Longer waits are cut: after a machine slept, timers of the event loop are late.
 WAIT_MAX_S = 60.0

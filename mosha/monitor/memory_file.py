@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mosha.core.memory import Memory
+from mosha.core.cluster.memory import Memory
 from mosha.errors import HostError
 from mosha.monitor import identity
 from mosha.monitor.workers import HungError, NoThreadError, Worker
 
 
-class UnkeptError(HostError):
+class MemoryNotWrittenError(HostError):
     """The memory cannot be written: nothing may be published that it does not have."""
 
 
@@ -32,7 +32,7 @@ class MemoryFile:
         """Return when the local disk has this memory.
 
         Raises:
-            UnkeptError: it cannot be written, or the disk does not answer.
+            MemoryNotWrittenError: it cannot be written, or the disk does not answer.
         """
         if memory == self.known:
             return
@@ -41,12 +41,16 @@ class MemoryFile:
         try:
             await self._worker.call(identity.save, self._state_dir, memory, limit_s=self._limit_s)
         except NoThreadError as error:
-            raise UnkeptError(str(error)) from error
+            raise MemoryNotWrittenError(str(error)) from error
         except HungError as error:
-            raise UnkeptError(f"the local disk does not answer: a write of {path} hangs") from error
+            raise MemoryNotWrittenError(
+                f"the local disk does not answer: a write of {path} hangs"
+            ) from error
         except OSError as error:
             text = error.strerror or os.strerror(error.errno or 0)
-            raise UnkeptError(f"cannot write {path}: {text}; votes must be remembered") from error
+            raise MemoryNotWrittenError(
+                f"cannot write {path}: {text}; votes must be remembered"
+            ) from error
         self.known = memory
 
     def lost(self) -> None:

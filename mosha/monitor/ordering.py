@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import anyio
 
-from mosha.clock import boottime
 from mosha.control.protocol import FailGroup, GiveOrder
-from mosha.core import orders, reasons
-from mosha.core.agent_events import FailureReported, OrderGiven
-from mosha.core.eligibility import may_take, on_standby
-from mosha.core.replication import spread_limit_s
-from mosha.core.seat import Mind
+from mosha.core.cluster import orders
+from mosha.core.cluster.eligibility import may_take, on_standby
+from mosha.core.cluster.events import FailureReported, OrderGiven
+from mosha.core.cluster.state import MonitorState
+from mosha.core.explain import reasons
+from mosha.core.replication.judging import spread_limit_s
 from mosha.core.status import Order, Verb
 from mosha.core.tables import STOP_LEVEL
 from mosha.errors import HostError, UsageError
 from mosha.formats.agreement import unknown_group
+from mosha.host.clock import boottime
 from mosha.monitor.answers import places
 from mosha.monitor.daemon import Monitor
 
@@ -42,25 +43,25 @@ async def give(monitor: Monitor, request: GiveOrder) -> str:
         UsageError: it makes no sense here and now.
         HostError: a node that it concerns did not obey in time.
     """
-    mind = monitor.node.mind
+    state = monitor.node.state
     order = Order(Verb(request.verb), request.group, request.node)
-    _check_names(mind, order)
+    _check_names(state, order)
     now = boottime()
-    nodes = _concerned(mind, order, now)
-    words = ALREADY if _is_so_already(mind, order, nodes) else DONE
+    nodes = _concerned(state, order, now)
+    words = ALREADY if _is_so_already(state, order, nodes) else DONE
     monitor.report_event(OrderGiven(order))
-    number = mind.order_number
-    told = words[Verb(order.verb)].format(group=order.group, nodes=", ".join(map(str, nodes)))
+    number = state.order_number
+    text = words[Verb(order.verb)].format(group=order.group, nodes=", ".join(map(str, nodes)))
     if order.verb == Verb.RESTART and not request.wait:
-        return told
-    limit_s = request.limit_s or None if request.wait else spread_limit_s(mind.timing.heartbeat_s)
+        return text
+    limit_s = request.limit_s or None if request.wait else spread_limit_s(state.timing.heartbeat_s)
     with anyio.move_on_after(limit_s):
-        while not nodes <= orders.have_obeyed(mind, nodes, number):
+        while not nodes <= orders.have_obeyed(state, nodes, number):
             seen = monitor.news
-            with anyio.move_on_after(mind.timing.heartbeat_s):
+            with anyio.move_on_after(state.timing.heartbeat_s):
                 await monitor.next_change(seen)
-        return told
-    late = ", ".join(map(str, sorted(nodes - orders.have_obeyed(mind, nodes, number))))
+        return text
+    late = ", ".join(map(str, sorted(nodes - orders.have_obeyed(state, nodes, number))))
     if request.wait:
         raise HostError(
             f"{order.group} has not started again on node {late} within {limit_s:g} s; what is in"
@@ -78,37 +79,37 @@ def failed(monitor: Monitor, request: FailGroup) -> str:
     Raises:
         UsageError: it does not run here.
     """
-    mind = monitor.node.mind
-    _check_names(mind, Order(Verb.RESTART, request.group))
-    if refusal := orders.fail_refusal(mind, request.group):
+    state = monitor.node.state
+    _check_names(state, Order(Verb.RESTART, request.group))
+    if refusal := orders.fail_refusal(state, request.group):
         raise UsageError(refusal)
     monitor.report_event(FailureReported(request.group, request.reason))
-    ban_s = mind.timing.ban_s
-    return f"{request.group} is stopped here, and kept off node {mind.me} for {ban_s:g} s"
+    ban_s = state.timing.ban_s
+    return f"{request.group} is stopped here, and kept off node {state.me} for {ban_s:g} s"
 
 
-def _is_so_already(mind: Mind, order: Order, nodes: frozenset[int]) -> bool:
+def _is_so_already(state: MonitorState, order: Order, nodes: frozenset[int]) -> bool:
     """Say whether all nodes that an order concerns are as it wants them, as far as is known."""
     if order.verb in (Verb.STANDBY, Verb.UNSTANDBY):
-        return on_standby(mind, order.node) == (order.verb == Verb.STANDBY)
+        return on_standby(state, order.node) == (order.verb == Verb.STANDBY)
     if order.verb == Verb.CLEANUP:
-        return not any(orders.has_failed(mind, order.group, node) for node in nodes)
+        return not any(orders.has_failed(state, order.group, node) for node in nodes)
     return False
 
 
-def _check_names(mind: Mind, order: Order) -> None:
-    nodes = mind.view.members | {mind.me} | mind.view.electorate.nodes
+def _check_names(state: MonitorState, order: Order) -> None:
+    nodes = state.view.members | {state.me} | state.view.electorate.nodes
     if order.node and order.node not in nodes:
         known = ", ".join(map(str, sorted(nodes)))
         raise UsageError(f"there is no node {order.node}; nodes are {known}")
-    if order.group and not reasons.is_known(mind, order.group):
-        doubt = unknown_group(order.group, sorted(reasons.known_groups(mind)))
-        raise UsageError(f"{doubt.told}; {doubt.remedy}")
+    if order.group and not reasons.is_known(state, order.group):
+        doubt = unknown_group(order.group, sorted(reasons.known_groups(state)))
+        raise UsageError(f"{doubt.text}; {doubt.remedy}")
 
 
-def _concerned(mind: Mind, order: Order, now: float) -> frozenset[int]:
+def _concerned(state: MonitorState, order: Order, now: float) -> frozenset[int]:
     """Return the nodes that have to obey."""
-    heard = frozenset(mind.view.fresh_nodes()) | {mind.me}
+    heard = frozenset(state.view.fresh_nodes()) | {state.me}
     group, node = order.group, order.node
     if order.verb == Verb.CLEANUP and not node:
         return heard
@@ -116,25 +117,27 @@ def _concerned(mind: Mind, order: Order, now: float) -> frozenset[int]:
         if node not in heard:
             raise UsageError(f"node {node} is not heard; give the order when it is, or there")
         return frozenset({node})
-    here = frozenset(places(mind, group))
+    here = frozenset(places(state, group))
     if not here:
         raise UsageError(f"{group} runs nowhere; to start it: mosha start {group}")
-    if mind.wish_level(group) == STOP_LEVEL:
+    if state.wish_level(group) == STOP_LEVEL:
         raise UsageError(f"{group} shall be stopped, by hactl; to start it: mosha start {group}")
     if order.verb == Verb.MOVE:
-        _check_move(mind, group, node, here, now)
+        _check_move(state, group, node, here, now)
     return here
 
 
-def _check_move(mind: Mind, group: str, node: int, here: frozenset[int], now: float) -> None:
-    wish = mind.wish(group)
+def _check_move(
+    state: MonitorState, group: str, node: int, here: frozenset[int], now: float
+) -> None:
+    wish = state.wish(group)
     if node in here:
         raise UsageError(f"{group} is on node {node} already")
     if wish is not None and node and not wish.allows(node):
         remedy = f"mosha set {group} {wish.level} only=any"
         raise UsageError(f"only= of {group} leaves out node {node}: {remedy}")
-    others = (mind.view.members | {mind.me}) - here
-    able = {n for n in others if may_take(mind, group, n, now)}
+    others = (state.view.members | {state.me}) - here
+    able = {n for n in others if may_take(state, group, n, now)}
     if node and node not in able:
         raise UsageError(f"node {node} cannot take {group} now: mosha why-not {group} {node}")
     if not able:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from anyio.abc import TaskGroup
 
-from mosha.core import agent_effects as effects
-from mosha.core.agent_events import (
+from mosha.core.cluster import effects
+from mosha.core.cluster.events import (
     ClinitEnded,
     Event,
     LeasesRenewed,
@@ -19,11 +19,11 @@ from mosha.core.agent_events import (
     StatusWritten,
     WriteFailed,
 )
-from mosha.core.seat import Note
-from mosha.core.shots import FenceOrder
+from mosha.core.cluster.shots import FenceOrder
+from mosha.core.cluster.state import LogRecord
 from mosha.core.tell import Tell
-from mosha.monitor import notes, stomith
-from mosha.monitor.table_ports import TablePorts
+from mosha.monitor import fencing, log_records
+from mosha.monitor.tables.ports import TablePorts
 from mosha.monitor.tells import Tells
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Ports:
             Tell: self._tells.tell,
             effects.RenewLeases: lambda order: self._start(self._renew, order),
             FenceOrder: lambda order: self._start(self._shoot, order),
-            Note: lambda note: notes.write(monitor.log, note),
+            LogRecord: lambda note: log_records.write(monitor.log, note),
             effects.WatchNodes: lambda order: monitor.watch(order.nodes),
             effects.LookAround: lambda _: monitor.watcher.look(),
             **self.tables.table(),
@@ -70,7 +70,7 @@ class Ports:
             effects.FeedWatchdog: lambda _: monitor.on_published(),
             effects.Announce: lambda _: monitor.announce(),
             effects.EndClinit: lambda _: self._start(self._end_clinit),
-            effects.Left: lambda order: monitor.has_left(stranded=order.stranded),
+            effects.EndMonitor: lambda order: monitor.has_left(stranded=order.stranded),
         }
 
     def _start(self, work: Callable[..., Any], *args: object) -> None:
@@ -93,7 +93,7 @@ class Ports:
     async def _shoot(self, order: FenceOrder) -> None:
         monitor = self._monitor
         methods = monitor.settings.fencing.methods
-        ended = await stomith.shoot(order.node, methods, monitor.on_stomith)
+        ended = await fencing.shoot(order.node, methods, monitor.on_stomith)
         self._report(ShotEnded(order, ended.outcome, ended.method, ended.detail))
 
     async def _end_clinit(self) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from mosha.core import explain
-from mosha.core.peers import Peer, Standing
-from mosha.core.problems import GROUP_KINDS, ProblemKind
-from mosha.core.quorum import Sight
-from mosha.core.refusals import refusing
-from mosha.core.seat import Mind
-from mosha.core.timing import CLOCK_RATE_ERROR, kill_warning
+from mosha.core.cluster.peers import Peer, Standing
+from mosha.core.cluster.quorum import QuorumState
+from mosha.core.cluster.refusals import refusing
+from mosha.core.cluster.state import MonitorState
+from mosha.core.cluster.timing import CLOCK_RATE_ERROR, kill_warning
+from mosha.core.explain import verdicts
+from mosha.core.explain.problems import GROUP_KINDS, ProblemKind
 from mosha.formats import hastat
 from mosha.formats.hastat import Problem
 from mosha.formats.names import listed
@@ -25,7 +25,7 @@ ALIKE_MIN = 4
 
 
 def problems(
-    mind: Mind,
+    state: MonitorState,
     groups: Sequence[hastat.GroupView],
     refused: Sequence[hastat.Refusal],
     *,
@@ -41,14 +41,14 @@ def problems(
     are known already, so are the `refused` files, the warning of the margin, why clinit has no
     cgroups ("" if it has), and the paths of tables that are `missing` here.
     """
-    here = [str(mind.me)]
+    here = [str(state.me)]
     return [
         *(Problem(kind=ProblemKind.HOST.value, subjects=here, text=text) for text in troubles),
-        *_of_quorum(mind, groups),
-        *_of_nodes(mind),
-        *_of_unconfirmed(mind),
-        *_of_settings(mind),
-        *_of_late_kills(mind),
+        *_of_quorum(state, groups),
+        *_of_nodes(state),
+        *_of_unconfirmed(state),
+        *_of_settings(state),
+        *_of_late_kills(state),
         *_of_groups(groups),
         *(
             Problem(
@@ -60,7 +60,7 @@ def problems(
         ),
         *(
             Problem(kind=ProblemKind.LEASE.value, subjects=here, text=text)
-            for text in filter(None, [margin_warning, kill_warning(mind.timing, len(groups))])
+            for text in filter(None, [margin_warning, kill_warning(state.timing, len(groups))])
         ),
         *(
             Problem(
@@ -75,7 +75,7 @@ def problems(
                 kind=ProblemKind.TABLE_REMARK.value, text=f"there is no {table} yet; write {path}"
             )
             for table, path in missing.items()
-            if not refusing(mind, table)  # there is one, and it says above what is wrong with it
+            if not refusing(state, table)  # there is one, and it says above what is wrong with it
         ),
         *(Problem(kind=ProblemKind.TABLE_REMARK.value, text=text) for text in warnings),
     ]
@@ -94,53 +94,53 @@ def about(problem: Problem) -> str:
     return f"group{'s' * (len(problem.subjects) != 1)} {listed(problem.subjects)}: "
 
 
-def _of_quorum(mind: Mind, groups: Iterable[hastat.GroupView]) -> Iterator[Problem]:
+def _of_quorum(state: MonitorState, groups: Iterable[hastat.GroupView]) -> Iterator[Problem]:
     waiting = [g.group for g in groups if g.problem == ProblemKind.NO_QUORUM and not g.ok]
-    if mind.view.sight is Sight.NO:
-        text = f"no quorum: {explain.quorum_reason(mind)}; nothing is started or fenced"
+    if state.view.quorum_state is QuorumState.NO:
+        text = f"no quorum: {verdicts.quorum_reason(state)}; nothing is started or fenced"
         step = ""
         if waiting:
             many = len(waiting) != 1
             text += f"; {len(waiting)} group{'s wait' if many else ' waits'} for it: "
             text += listed(waiting)
-            step = explain.BRING_BACK
+            step = verdicts.BRING_BACK
         kind = ProblemKind.NO_QUORUM.value
         yield Problem(kind=kind, subjects=waiting, text=text, next=step)
 
 
-def _of_late_kills(mind: Mind) -> Iterator[Problem]:
+def _of_late_kills(state: MonitorState) -> Iterator[Problem]:
     """Yield which groups outlived their `kill_at` here so long that others may have had them."""
-    timing = mind.timing
+    timing = state.timing
     slack_s = timing.timeout_s * (1 - CLOCK_RATE_ERROR) - timing.lease_s - timing.stop_budget_s
-    for group, local in sorted(mind.locals.items()):
-        late_s = local.killed_late_s
-        if late_s > max(slack_s, mind.seat(group).late_seen_s):
+    for group, report in sorted(state.reports.items()):
+        late_s = report.killed_late_s
+        if late_s > max(slack_s, state.record(group).late_seen_s):
             text = (
                 f"group {group} was killed here {late_s:.1f} s late (it may be {slack_s:.2g} s): it"
                 " may have run on two nodes; look at its data"
             )
-            step = f"this stands until you say that you have: mosha cleanup {group} {mind.me}"
-            here = [str(mind.me)]
+            step = f"this stands until you say that you have: mosha cleanup {group} {state.me}"
+            here = [str(state.me)]
             yield Problem(kind=ProblemKind.LEASE.value, subjects=here, text=text, next=step)
 
 
-def _of_nodes(mind: Mind) -> Iterator[Problem]:
-    watched, standing = sorted(mind.view.watched()), mind.view.standing
+def _of_nodes(state: MonitorState) -> Iterator[Problem]:
+    watched, standing = sorted(state.view.watched()), state.view.standing
     stale = [node for node in watched if standing(node) is Standing.STALE]
     if len(stale) >= ALIKE_MIN:
         subjects = [str(node) for node in stale]
         text = f"{len(stale)} nodes are stale: {listed(subjects)}"
         yield Problem(kind=ProblemKind.NODE_STALE.value, subjects=subjects, text=text)
     for node in watched:
-        found = _of_node(mind, node)
+        found = _of_node(state, node)
         if found is not None and not (len(stale) >= ALIKE_MIN and node in stale):
             kind, text = found
             yield Problem(kind=kind.value, subjects=[str(node)], text=text)
 
 
-def _of_unconfirmed(mind: Mind) -> Iterator[Problem]:
+def _of_unconfirmed(state: MonitorState) -> Iterator[Problem]:
     """Yield what is shown as its node last said it, whenever that was."""
-    nodes = [str(node) for node in sorted(mind.view.watched()) if mind.view.unconfirmed(node)]
+    nodes = [str(node) for node in sorted(state.view.watched()) if state.view.unconfirmed(node)]
     if nodes:
         many = len(nodes) != 1
         text = (
@@ -150,8 +150,8 @@ def _of_unconfirmed(mind: Mind) -> Iterator[Problem]:
         yield Problem(kind=ProblemKind.NODE_UNCONFIRMED.value, subjects=nodes, text=text)
 
 
-def _of_node(mind: Mind, node: int) -> tuple[ProblemKind, str] | None:
-    standing, peer = mind.view.standing(node), mind.view.peer(node)
+def _of_node(state: MonitorState, node: int) -> tuple[ProblemKind, str] | None:
+    standing, peer = state.view.standing(node), state.view.peer(node)
     if standing is Standing.STALE:
         why = f" ({peer.error})" if peer.error else ""
         news = f"nothing new for {_silence_s(peer):.1f} s when it was declared stale"
@@ -162,20 +162,20 @@ def _of_node(mind: Mind, node: int) -> tuple[ProblemKind, str] | None:
         why = f": {peer.error}" if peer.error else ""
         return ProblemKind.NODE_NEVER_HEARD, f"node {node} was never heard from{why}"
     if standing is Standing.FENCED:
-        text = f"node {node} is fenced ({mind.view.receipts[node].method})"
+        text = f"node {node} is fenced ({state.view.receipts[node].method})"
         return ProblemKind.NODE_FENCED, text
-    if late := mind.view.heartbeats_missed(node, mind.timing.heartbeat_s):
+    if late := state.view.heartbeats_missed(node, state.timing.heartbeat_s):
         return ProblemKind.NODE_LATE, f"node {node} is late: {late} heartbeats missed"
     return None
 
 
-def _of_settings(mind: Mind) -> Iterator[Problem]:
+def _of_settings(state: MonitorState) -> Iterator[Problem]:
     """Yield what a node counts otherwise than this one: the promise needs it to be the same."""
-    own_ms, voters = round(mind.timing.timeout_s * 1000), mind.view.electorate.digest
-    for status in mind.view.fresh():
+    own_ms, voters = round(state.timing.timeout_s * 1000), state.view.electorate.digest
+    for status in state.view.fresh():
         kind, subjects = ProblemKind.SETTINGS_DIFFER.value, [str(status.node)]
         if status.timeout_ms not in (0, own_ms):
-            there, here = f"{status.timeout_s:g} s", f"{mind.timing.timeout_s:g} s"
+            there, here = f"{status.timeout_s:g} s", f"{state.timing.timeout_s:g} s"
             text = f"node {status.node} has timeout = {there}, this node {here}"
             yield Problem(kind=kind, subjects=subjects, text=text)
         if voters and status.voters not in ("", voters):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from mosha import logs
-from mosha.core.agent_events import SettingsChanged
+from mosha.core.cluster.events import SettingsChanged
 from mosha.errors import MoshaError
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.settings import Settings
+from mosha.host import logs
 from mosha.monitor.daemon import Monitor
 
 # Everything else decides who this node is or what others count on: restart the monitor for

@@ -8,22 +8,22 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Struct, field
 
-from mosha.core import explain
-from mosha.core.entries import EntryReport
-from mosha.core.group_report import GroupReport
-from mosha.core.node import Node
-from mosha.core.peers import Standing
-from mosha.core.problems import GROUP_KINDS, ProblemKind
-from mosha.core.quorum import Sight
-from mosha.core.seat import Mind
+from mosha.core.cluster.node import Node
+from mosha.core.cluster.peers import Standing
+from mosha.core.cluster.quorum import QuorumState
+from mosha.core.cluster.state import MonitorState
+from mosha.core.cluster.timing import MARGIN_WARN, margin
+from mosha.core.explain import verdicts
+from mosha.core.explain.problems import GROUP_KINDS, ProblemKind
 from mosha.core.status import Status, TableVersion
+from mosha.core.supervision.entries import EntryReport
+from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tables import STAY, Wish
-from mosha.core.timing import MARGIN_WARN, margin
 from mosha.formats import hastat
 from mosha.monitor.problems import problems, sentence
 
 
-class Surroundings(Struct):
+class HostFacts(Struct):
     """What the shell knows besides the brain: clinit's details, and troubles of the host.
 
     `clinit_lost_at` is when clinit was heard last (boottime), None while it answers. `missing` has
@@ -38,15 +38,15 @@ class Surroundings(Struct):
     missing: Mapping[str, str] = field(default_factory=dict)
 
 
-def make(node: Node, around: Surroundings, now: float) -> hastat.Report:
+def make(node: Node, around: HostFacts, now: float) -> hastat.Report:
     """Return the report of this moment; ages are counted to `now` (seconds of boottime)."""
-    mind = node.mind
-    groups = [_group(mind, group, around, now) for group in _names(mind)]
-    nodes = [_self(mind, now), *(_node(mind, peer, now) for peer in sorted(mind.view.watched()))]
-    refused = _refusals(mind)
-    room = _margin(mind)
+    state = node.state
+    groups = [_group(state, group, around, now) for group in _names(state)]
+    nodes = [_self(state, now), *(_node(state, peer, now) for peer in sorted(state.view.watched()))]
+    refused = _refusals(state)
+    room = _margin(state)
     wrong = problems(
-        mind,
+        state,
         groups,
         refused,
         troubles=around.troubles,
@@ -56,13 +56,13 @@ def make(node: Node, around: Surroundings, now: float) -> hastat.Report:
         missing=around.missing,
     )
     return hastat.Report(
-        node=mind.me,
+        node=state.me,
         time=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        quorum=_quorum(mind),
+        quorum=_quorum(state),
         nodes=sorted(nodes, key=lambda item: item.node),
         groups=groups,
         shots=[
-            hastat.Shot(
+            hastat.ShotReport(
                 node=shot.node,
                 inc=shot.inc,
                 method=shot.method,
@@ -70,15 +70,15 @@ def make(node: Node, around: Surroundings, now: float) -> hastat.Report:
                 detail=shot.detail,
                 age_s=_age(now, shot.at),
             )
-            for shot in mind.shots.values()
+            for shot in state.shots.values()
         ],
         refused=refused,
         margin=room,
         timing=hastat.Times(
-            timeout_s=mind.timing.timeout_s,
-            heartbeat_s=mind.timing.heartbeat_s,
-            lease_s=mind.timing.lease_s,
-            stop_budget_s=mind.timing.stop_budget_s,
+            timeout_s=state.timing.timeout_s,
+            heartbeat_s=state.timing.heartbeat_s,
+            lease_s=state.timing.lease_s,
+            stop_budget_s=state.timing.stop_budget_s,
         ),
         problems=[sentence(problem) for problem in wrong],
         problem_list=wrong,
@@ -97,28 +97,28 @@ def of_group(whole: hastat.Report, group: str) -> hastat.Report:
     )
 
 
-def _names(mind: Mind) -> list[str]:
-    wished = set(mind.hactl.wishes) if mind.hactl else set()
-    told = {g for g, local in mind.locals.items() if local.present}
-    shown = {g for s in mind.view.known() for g in s.groups if s.holds(g)}
-    return sorted(wished | told | shown | {g for g, s in mind.seats.items() if s.claim})
+def _names(state: MonitorState) -> list[str]:
+    wished = set(state.hactl.wishes) if state.hactl else set()
+    text = {g for g, report in state.reports.items() if report.present}
+    shown = {g for s in state.view.known() for g in s.groups if s.holds(g)}
+    return sorted(wished | text | shown | {g for g, s in state.records.items() if s.claim})
 
 
 def _age(now: float, then: float | None) -> float:
     return round(now - then, 3) if then is not None else 0.0
 
 
-def _quorum(mind: Mind) -> hastat.Quorum:
-    view = mind.view
-    seen, needed = explain.quorum_sum(mind)
+def _quorum(state: MonitorState) -> hastat.Quorum:
+    view = state.view
+    seen, needed = verdicts.quorum_sum(state)
     awaited = [str(node) for node in sorted(view.members) if view.unconfirmed(node)]
     return hastat.Quorum(
-        has=view.sight is Sight.YES,
+        has=view.quorum_state is QuorumState.YES,
         policy=view.electorate.policy.value,
         seen=seen,
         electorate=sorted(view.electorate.nodes),
         needed=needed,
-        reason=explain.quorum_reason(mind)
+        reason=verdicts.quorum_reason(state)
         + (f"; not confirmed yet: {', '.join(awaited)}" if awaited else ""),
     )
 
@@ -134,23 +134,23 @@ def _load(status: Status) -> int:
     return len(set(status.claims) | {g for g, line in status.groups.items() if line.active})
 
 
-def _self(mind: Mind, now: float) -> hastat.NodeReport:
-    own = mind.published
-    began = mind.writes.began(own.seq) if own else None
+def _self(state: MonitorState, now: float) -> hastat.NodeReport:
+    own = state.published
+    began = state.writes.began(own.seq) if own else None
     return hastat.NodeReport(
-        node=mind.me,
+        node=state.me,
         state="self",
         age_s=_age(now, began) if began is not None else None,
-        inc=mind.inc,
+        inc=state.inc,
         seq=own.seq if own else 0,
-        boot=mind.boot,
-        run=mind.run,
+        boot=state.boot,
+        run=state.run,
         version=own.version if own else 0,
-        silent=mind.silent(now),
-        refused=dict(mind.refused),
-        tables=_tables(mind.tables),  # what is in force, be it published yet or not
+        silent=state.silent(now),
+        refused=dict(state.refused),
+        tables=_tables(state.tables),  # what is in force, be it published yet or not
         load=_load(own) if own else 0,
-        standby=mind.standby,
+        standby=state.standby,
     )
 
 
@@ -164,16 +164,16 @@ _STATES: dict[Standing, hastat.Standing] = {
 }
 
 
-def _node(mind: Mind, node: int, now: float) -> hastat.NodeReport:
-    peer = mind.view.peer(node)
-    state = _STATES[mind.view.standing(node)]
+def _node(state: MonitorState, node: int, now: float) -> hastat.NodeReport:
+    peer = state.view.peer(node)
+    stands = _STATES[state.view.standing(node)]
     status = peer.status
     if status is None:
-        return hastat.NodeReport(node=node, state=state, error=peer.error)
-    trip = mind.view.roundtrips.get(node)
+        return hastat.NodeReport(node=node, state=stands, error=peer.error)
+    trip = state.view.roundtrips.get(node)
     return hastat.NodeReport(
         node=node,
-        state=state,
+        state=stands,
         age_s=_age(now, peer.heard_at),
         inc=status.inc,
         seq=status.seq,
@@ -185,37 +185,37 @@ def _node(mind: Mind, node: int, now: float) -> hastat.NodeReport:
         refused=dict(status.refused),
         tables=_tables(status.tables),
         load=_load(status),
-        late=mind.view.heartbeats_missed(node, mind.timing.heartbeat_s),
+        late=state.view.heartbeats_missed(node, state.timing.heartbeat_s),
         standby=status.standby,
-        confirmed=not mind.view.unconfirmed(node),
+        confirmed=not state.view.unconfirmed(node),
     )
 
 
-def _group(mind: Mind, group: str, around: Surroundings, now: float) -> hastat.GroupView:
-    account = explain.account(mind, group, now)
-    seen = explain.sightings(mind, group, now)
-    seat = mind.seat(group)
-    lapses = seat.lease_until
+def _group(state: MonitorState, group: str, around: HostFacts, now: float) -> hastat.GroupView:
+    verdict = verdicts.judge(state, group, now)
+    seen = verdicts.sightings(state, group, now)
+    record = state.record(group)
+    lapses = record.lease_until
     detail = around.groups.get(group)
-    wish = mind.hactl.wishes.get(group) if mind.hactl else None
+    wish = state.hactl.wishes.get(group) if state.hactl else None
     wish = wish or Wish(group, "stop")
-    votes = {s.node: v.node for s in mind.view.known() if (v := s.votes.get(group)) is not None}
-    if seat.ballot.vote is not None:
-        votes[mind.me] = seat.ballot.vote.node
+    votes = {s.node: v.node for s in state.view.known() if (v := s.votes.get(group)) is not None}
+    if record.ballot.vote is not None:
+        votes[state.me] = record.ballot.vote.node
     return hastat.GroupView(
         group=group,
         wanted=wish.level,
         where=[s.node for s in seen if s.counts and s.line.active],
-        ok=account.ok,
-        why=account.why,
-        next=account.next,
-        problem=account.kind.value if account.kind is not None else "",
-        instances=[_instance(mind, sighting, around, now) for sighting in seen],
-        term=mind.view.terms.get(group, 0),
-        lease_s=round(lapses - now, 3) if seat.granted and lapses > now else None,
+        ok=verdict.ok,
+        why=verdict.why,
+        next=verdict.next,
+        problem=verdict.kind.value if verdict.kind is not None else "",
+        instances=[_instance(state, sighting, around, now) for sighting in seen],
+        term=state.view.terms.get(group, 0),
+        lease_s=round(lapses - now, 3) if record.granted and lapses > now else None,
         votes=dict(sorted(votes.items())),
-        bans=_bans(mind, group, now),
-        not_here=explain.not_here(mind, group, now),
+        bans=_bans(state, group, now),
+        not_here=verdicts.not_here(state, group, now),
         throttled=[
             hastat.Throttle(tag=entry.tag, left_s=round(entry.until - now, 3))
             for entry in (detail.entries if detail else ())
@@ -247,10 +247,10 @@ def _entry(entry: EntryReport, now: float) -> hastat.EntryState:
 
 
 def _instance(
-    mind: Mind, seen: explain.Sighting, around: Surroundings, now: float
+    state: MonitorState, seen: verdicts.GroupSighting, around: HostFacts, now: float
 ) -> hastat.Instance:
-    heard = mind.view.peer(seen.node).heard_at
-    if seen.node == mind.me:
+    heard = state.view.peer(seen.node).heard_at
+    if seen.node == state.me:
         heard = now if around.clinit_lost_at is None else around.clinit_lost_at
     return hastat.Instance(
         node=seen.node,
@@ -272,13 +272,13 @@ def _instance(
     )
 
 
-def _bans(mind: Mind, group: str, now: float) -> list[hastat.BanReport]:
+def _bans(state: MonitorState, group: str, now: float) -> list[hastat.BanReport]:
     bans = []
-    seat = mind.seat(group)
-    if seat.ban_until > now:
-        left_s = round(seat.ban_until - now, 1)
-        bans.append(hastat.BanReport(node=mind.me, left_s=left_s, reason=seat.ban_reason))
-    for status in mind.view.fresh():
+    record = state.record(group)
+    if record.ban_until > now:
+        left_s = round(record.ban_until - now, 1)
+        bans.append(hastat.BanReport(node=state.me, left_s=left_s, reason=record.ban_reason))
+    for status in state.view.fresh():
         ban = status.bans.get(group)
         if ban is not None:
             bans.append(
@@ -287,9 +287,9 @@ def _bans(mind: Mind, group: str, now: float) -> list[hastat.BanReport]:
     return sorted(bans, key=lambda ban: ban.node)
 
 
-def _refusals(mind: Mind) -> list[hastat.Refusal]:
-    said = [(mind.me, mind.refused)]
-    said += [(status.node, dict(status.refused)) for status in mind.view.fresh()]
+def _refusals(state: MonitorState) -> list[hastat.Refusal]:
+    said = [(state.me, state.refused)]
+    said += [(status.node, dict(status.refused)) for status in state.view.fresh()]
     return [
         hastat.Refusal(file=file, node=node, text=text)
         for node, files in sorted(said, key=lambda pair: pair[0])
@@ -297,14 +297,14 @@ def _refusals(mind: Mind) -> list[hastat.Refusal]:
     ]
 
 
-def _margin(mind: Mind) -> hastat.Margin:
-    view = mind.view
+def _margin(state: MonitorState) -> hastat.Margin:
+    view = state.view
     voters = [node for node in view.electorate.nodes & view.roundtrips.keys() if view.speaks(node)]
     trips = sorted(view.roundtrips[node] for node in voters)
     # The lease waits for the q-th supporter, the own node being the first of them.
     place = view.electorate.needed - 2
     trip = trips[place] if 0 <= place < len(trips) else None
-    factor = margin(mind.timing, trip)
+    factor = margin(state.timing, trip)
     warning = ""
     if factor < MARGIN_WARN:
         warning = (

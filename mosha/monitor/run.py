@@ -7,20 +7,19 @@ from collections.abc import Callable
 
 import anyio
 
-from mosha import logs, notify
 from mosha.control.listener import LOOK_S
+from mosha.core.replication.table_events import StoredTablesLost
 from mosha.core.status import NodeState
-from mosha.core.table_events import StoredTablesLost
 from mosha.errors import HostError, MoshaError
 from mosha.formats.settings import Settings
-from mosha.host import signals
+from mosha.host import logs, notify, signals
 from mosha.host.terminal import Terminal
 from mosha.monitor.daemon import Monitor
-from mosha.monitor.membership import own_number
+from mosha.monitor.fencing import Stomith
+from mosha.monitor.files.membership import own_number
 from mosha.monitor.reload import reload
 from mosha.monitor.service import Service, farewell
-from mosha.monitor.stomith import Stomith
-from mosha.monitor.systemd import Herald
+from mosha.monitor.service_notifier import ServiceNotifier
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 HAND_OVER_SIGNAL = signal.SIGUSR1
@@ -55,25 +54,25 @@ async def run_monitor(
     logs.say_always(node=me)
     monitor = Monitor(settings, me, stomith, starts_clinit=starts_clinit)
     monitor.read_settings = read_settings
-    herald = Herald(monitor, notifier)
+    service_notifier = ServiceNotifier(monitor, notifier)
     await monitor.prepare()
-    herald.waiting()
-    monitor.on_published = herald.published
+    service_notifier.waiting()
+    monitor.on_published = service_notifier.published
     try:
-        return await _live(monitor, herald, terminal)
+        return await _live(monitor, service_notifier, terminal)
     finally:
         monitor.lock.close()  # a thread that hangs on a dead mount would keep it
 
 
-async def _live(monitor: Monitor, herald: Herald, terminal: Terminal) -> int:
+async def _live(monitor: Monitor, service_notifier: ServiceNotifier, terminal: Terminal) -> int:
     service = Service(monitor)
     async with anyio.create_task_group() as tasks:
-        orders = _Signals(monitor, herald, terminal)
+        orders = _Signals(monitor, service_notifier, terminal)
         tasks.start_soon(orders.obey)
         tasks.start_soon(service.run)
         tasks.start_soon(_keep_state, monitor)
         status = await monitor.run()
-        herald.stopping("handing over" if orders.handing_over else farewell(monitor))
+        service_notifier.stopping("handing over" if orders.handing_over else farewell(monitor))
         await service.flush()
         tasks.cancel_scope.cancel()
     return -HAND_OVER_SIGNAL if orders.handing_over else status
@@ -102,10 +101,12 @@ class _Signals:
     USR1 ends the monitor alone: a restart that no group notices.
     """
 
-    def __init__(self, monitor: Monitor, herald: Herald, terminal: Terminal) -> None:
+    def __init__(
+        self, monitor: Monitor, service_notifier: ServiceNotifier, terminal: Terminal
+    ) -> None:
         self.handing_over = False
         self._monitor = monitor
-        self._herald = herald
+        self._service_notifier = service_notifier
         self._terminal = terminal
 
     async def obey(self) -> None:
@@ -121,7 +122,7 @@ class _Signals:
 
     def _hand_over(self) -> None:
         # Groups that are being halted already would have nobody to go on with it.
-        if self._monitor.node.mind.state is NodeState.UP:
+        if self._monitor.node.state.node_state is NodeState.UP:
             logs.get().info("monitor_handing_over", node=self._monitor.me)
             self.handing_over = True
             self._monitor.hand_over()
@@ -134,9 +135,9 @@ class _Signals:
             self._reload()
 
     def _reload(self) -> None:
-        self._herald.reloading()
+        self._service_notifier.reloading()
         try:
             reload(self._monitor)
         except MoshaError as error:
             logs.get().warning("settings_refused", node=self._monitor.me, reason=str(error))
-        self._herald.reloaded()
+        self._service_notifier.reloaded()

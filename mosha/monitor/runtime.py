@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, get_args
 
-from mosha.core.agent import Agent
-from mosha.core.agent_effects import Effect
-from mosha.core.agent_events import Event, TimePassed
+from mosha.core.cluster.agent import Agent
+from mosha.core.cluster.effects import Effect
+from mosha.core.cluster.events import Event, TimePassed
 from mosha.errors import BugError
 
 Ports = Mapping[type, Callable[[Any], None]]
-"""What carries out each kind of effect (`core.agent_effects.Effect`)."""
+"""What carries out each kind of effect (`core.cluster.effects.Effect`)."""
 
 
 class Clock(Protocol):

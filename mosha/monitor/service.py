@@ -9,7 +9,6 @@ import anyio
 import msgspec
 from msgspec.structs import replace
 
-from mosha.clock import boottime
 from mosha.control.listener import Listener
 from mosha.control.protocol import (
     AskEvents,
@@ -26,22 +25,24 @@ from mosha.control.protocol import (
     Reload,
     SetWish,
 )
-from mosha.control.server import Client, Server
-from mosha.core import reasons, shots
-from mosha.core.agent_events import DeathConfirmed
+from mosha.control.server import ClientConnection, Server
+from mosha.core.cluster import shots
+from mosha.core.cluster.events import DeathConfirmed
+from mosha.core.explain import reasons
+from mosha.core.explain.why import why
+from mosha.core.explain.why_not import why_not
 from mosha.core.tables import STOP_LEVEL
-from mosha.core.why import why
-from mosha.core.why_not import why_not
 from mosha.errors import HostError, MoshaError
 from mosha.formats import hastat
 from mosha.formats.explanation import render_explanation
 from mosha.formats.hactl import parse_change
 from mosha.formats.names import nearest
+from mosha.host.clock import boottime
 from mosha.monitor import ordering, report
 from mosha.monitor.answers import answer, check_nodes, with_level
-from mosha.monitor.chronicle import Chronicle
 from mosha.monitor.daemon import Monitor
-from mosha.monitor.history import History
+from mosha.monitor.event_file import EventFile
+from mosha.monitor.event_history import EventHistory
 from mosha.monitor.reload import reload
 
 STRANDED = "this node went without having left: clinit, which has its groups, is gone"
@@ -66,9 +67,9 @@ class Service:
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
-        self._followers: set[Client] = set()
-        self._chronicle = Chronicle()
-        self._history = History(monitor.settings.state_path)
+        self._followers: set[ClientConnection] = set()
+        self._event_history = EventHistory()
+        self._history = EventFile(monitor.settings.state_path)
         self._on_disk = 0
         path = monitor.settings.monitor_socket_path
         self._server: Server[MonitorRequest] = Server(
@@ -91,7 +92,7 @@ class Service:
         await self._server.flush()
         await self._keep(LAST_KEEP_S)
 
-    async def _answer(self, request: MonitorRequest, client: Client) -> Sequence[Message]:
+    async def _answer(self, request: MonitorRequest, client: ClientConnection) -> Sequence[Message]:
         try:
             return [await self._reply(request, client)]
         except HostError as error:
@@ -99,7 +100,7 @@ class Service:
         except MoshaError as error:
             return [MonitorReply(ok=False, text=str(error))]
 
-    async def _reply(self, request: MonitorRequest, client: Client) -> MonitorReply:
+    async def _reply(self, request: MonitorRequest, client: ClientConnection) -> MonitorReply:
         monitor = self._monitor
         match request:
             case AskReport(group):
@@ -111,7 +112,7 @@ class Service:
             case SetWish():
                 return MonitorReply(ok=True, text=await self._set(request))
             case Confirm():
-                refusal = shots.confirmable(monitor.node.mind, request.node)[1]
+                refusal = shots.confirmable(monitor.node.state, request.node)[1]
                 if not refusal:
                     monitor.report_event(DeathConfirmed(request.node))
                 text = refusal or f"node {request.node} counts as dead from now on"
@@ -133,7 +134,7 @@ class Service:
                 return MonitorReply(ok=ok, text=farewell(monitor), tried=not ok)
 
     async def _set(self, request: SetWish) -> str:
-        monitor, mind = self._monitor, self._monitor.node.mind
+        monitor, state = self._monitor, self._monitor.node.state
         # A level that is to be found out is one that every group may be at, for the reader.
         change = parse_change([request.group, request.level or STOP_LEVEL, *request.options])
         tables = monitor.runtime.agent.tables.now
@@ -142,9 +143,9 @@ class Service:
         before = tables.hactl.wishes.get(request.group) if tables.hactl else None
         change = with_level(change, tables.cltab, before)
         if not request.force:
-            check_nodes(change.wish, mind.view.members | {mind.me} | mind.view.electorate.nodes)
+            check_nodes(change.wish, state.view.members | {state.me} | state.view.electorate.nodes)
         done = await monitor.tables.set_wish(change, force=request.force)
-        return answer(done, change.applied(before), mind)
+        return answer(done, change.applied(before), state)
 
     def _report(self) -> MonitorReply:
         return MonitorReply(ok=True, report=_raw(hastat.render_hastat(self._monitor.report())))
@@ -160,24 +161,24 @@ class Service:
 
     def _unknown(self, group: str) -> MonitorReply | None:
         """Return the refusal of a group that nobody knows, with the one that may be meant."""
-        mind = self._monitor.node.mind
-        if reasons.is_known(mind, group):
+        state = self._monitor.node.state
+        if reasons.is_known(state, group):
             return None
-        hint = nearest(group, reasons.known_groups(mind))
+        hint = nearest(group, reasons.known_groups(state))
         return MonitorReply(ok=False, text=f"nobody knows a group {group}; {hint}".rstrip("; "))
 
     def _explanation(self, request: Explain) -> MonitorReply:
-        mind, group = self._monitor.node.mind, request.group
+        state, group = self._monitor.node.state, request.group
         if refusal := self._unknown(group):
             return refusal
         now, wall_s = boottime(), time.time()
         if request.node:
-            found = why_not(mind, group, request.node, now, wall_s)
+            found = why_not(state, group, request.node, now, wall_s)
         else:
-            found = why(mind, group, now, wall_s)
+            found = why(state, group, now, wall_s)
         return MonitorReply(ok=True, report=_raw(render_explanation(found)))
 
-    def _events(self, request: AskEvents, client: Client) -> MonitorReply:
+    def _events(self, request: AskEvents, client: ClientConnection) -> MonitorReply:
         if request.follow:
             client.subscribed = True
 
@@ -185,17 +186,17 @@ class Service:
                 client.send(MonitorReply(ok=True, report=msgspec.Raw(data)))
                 return not client.gone
 
-            self._chronicle.follow(tell)
-        return MonitorReply(ok=True, report=msgspec.Raw(self._chronicle.kept()))
+            self._event_history.follow(tell)
+        return MonitorReply(ok=True, report=msgspec.Raw(self._event_history.kept()))
 
     async def _chronicling(self) -> None:
         """Note transitions as they happen; nothing is done while nothing happens."""
         monitor = self._monitor
-        self._chronicle.go_on(monitor.me, await self._history.load())
+        self._event_history.go_on(monitor.me, await self._history.load())
         while True:
             seen = monitor.news
-            self._chronicle.look(monitor.node.mind, monitor.clinit.pid)
-            await anyio.sleep(self._chronicle.pause_s)
+            self._event_history.look(monitor.node.state, monitor.clinit.pid)
+            await anyio.sleep(self._event_history.pause_s)
             await monitor.next_change(seen)
 
     async def _keeping(self) -> None:
@@ -207,8 +208,8 @@ class Service:
             await self._keep(KEEP_LIMIT_S)
 
     async def _keep(self, limit_s: float) -> None:
-        last = self._chronicle.seq
-        if last != self._on_disk and await self._history.keep(self._chronicle.kept(), limit_s):
+        last = self._event_history.seq
+        if last != self._on_disk and await self._history.keep(self._event_history.kept(), limit_s):
             self._on_disk = last
 
     async def _following(self) -> None:

@@ -1,7 +1,7 @@
 """One coroutine for each resource group: it hands the orders of its group to clinit.
 
 Each waits for an order, until clinit has answered it, and for the next one; what is ordered and
-when is decided in `core.agent`. Groups do not wait for each other.
+when is decided in `core.cluster.agent`. Groups do not wait for each other.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from mosha.core.agent_events import Event, TellAnswered
+from mosha.core.cluster.events import Event, TellAnswered
 from mosha.core.tell import Tell
 from mosha.monitor.clinit_link import ClinitLink
 

@@ -15,8 +15,8 @@ import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar, TypeVarTuple
 
-from mosha.clock import boottime
 from mosha.errors import BugError, HostError
+from mosha.host.clock import boottime
 from mosha.monitor.waking import set_within
 
 T = TypeVar("T")

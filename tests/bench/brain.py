@@ -6,14 +6,14 @@ import time
 
 from msgspec.structs import replace
 
-from mosha.core.fencing import FencingRules
-from mosha.core.memory import Memory
-from mosha.core.node import Node
-from mosha.core.quorum import Electorate, Policy
-from mosha.core.recovery import Birth
+from mosha.core.cluster.fencing import FencingRules
+from mosha.core.cluster.memory import Memory
+from mosha.core.cluster.node import Node
+from mosha.core.cluster.quorum import Electorate, Policy
+from mosha.core.cluster.recovery import Startup
+from mosha.core.cluster.timing import derive
 from mosha.core.status import GroupLine, GroupState, Status, TableVersion
 from mosha.core.tables import Hactl, Wish
-from mosha.core.timing import derive
 from mosha.formats.clstat import parse_clstat, render_clstat
 from tests.bench import clusters
 from tests.bench.figures import Figure, Plan, median
@@ -36,7 +36,7 @@ class Model:
         if not running:
             self.others = {node: _without_groups(status) for node, status in self.others.items()}
             former = _without_groups(former)
-        birth = Birth(
+        startup = Startup(
             me=1,
             inc=1_763_800_001,
             run="00000001",
@@ -47,7 +47,7 @@ class Model:
         )
         everyone = frozenset(range(1, NODES + 1))
         self.node = Node(
-            birth,
+            startup,
             derive(TIMEOUT_S, heartbeat_s=HEARTBEAT_S),
             rules=FencingRules(required=False),
             electorate=Electorate(Policy.MAJORITY, everyone),

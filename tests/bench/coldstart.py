@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 from tests.bench import clusters, timeline
 from tests.bench.figures import Aim, Figure, Plan, median, spread
 from tests.e2e.cluster import Cluster

@@ -10,7 +10,7 @@ import sys
 import anyio
 from watchfiles import awatch
 
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 
 
 async def main(step_ms: int, debounce_ms: int, directories: list[str]) -> None:

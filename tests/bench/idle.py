@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 from tests.bench import clusters, floor_idle
 from tests.bench.figures import Aim, Figure, Plan, median
 from tests.bench.machine import Usage, usage

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 
 
 @dataclass(frozen=True, slots=True)

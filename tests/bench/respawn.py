@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 from tests.bench import supervisors
 from tests.bench.figures import Aim, Figure, Plan, median, spread
 from tests.bench.stamps import Stamper

@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 
 C_SOURCE = r"""
 #include <fcntl.h>

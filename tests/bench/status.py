@@ -8,9 +8,9 @@ import sys
 import time
 from collections.abc import Callable
 
-from mosha.clock import boottime
 from mosha.core.status import GroupLine, GroupState, Stamp, Status, Term, Vote
 from mosha.formats.clstat import parse_clstat, render_clstat
+from mosha.host.clock import boottime
 from tests.bench import clusters
 from tests.bench.figures import Figure, Plan, median, spread
 

@@ -7,11 +7,11 @@ import time
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from mosha.clock import boottime
 from mosha.control.calls import call
 from mosha.control.protocol import Ask, Hello
 from mosha.core.status import GroupState
 from mosha.core.tables import STOP_LEVEL
+from mosha.host.clock import boottime
 from tests.bench import supervisors
 from tests.bench.figures import Aim, Figure, Plan, median, spread
 from tests.waiting import wait_until

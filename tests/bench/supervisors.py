@@ -12,11 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from mosha.clock import boottime
 from mosha.control.address import answers
 from mosha.control.calls import call
 from mosha.control.protocol import Hello, Reply, Shutdown
 from mosha.core.tell import Tell
+from mosha.host.clock import boottime
 from tests.bench import floor_supervisor
 from tests.waiting import wait_until
 

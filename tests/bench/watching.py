@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 from tests.bench import floor_watch
 from tests.bench.figures import Figure, Plan, median, percentile
 from tests.bench.machine import usage

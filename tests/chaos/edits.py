@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 from tests.chaos import witness
 from tests.e2e.cluster import Cluster, Node
 from tests.waiting import wait_until

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from mosha.cli import demo_processes
+from mosha.cli.demo import processes
 from mosha.errors import HostError
 from tests.chaos import net, views
 from tests.chaos.machines import Machine
@@ -82,7 +82,7 @@ def give(
         if world.equipment.pids:
             machine.pids = PIDS_V1 / f"{_name(cluster)}.{number}"
             machine.pids.mkdir()
-            ends.callback(demo_processes.remove_box, machine.pids)  # when all are reaped
+            ends.callback(processes.remove_box, machine.pids)  # when all are reaped
             within += [*WITH_LIMIT, str(machine.pids)]
         if network is not None:
             within += network.within(number)

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 from mosha.host.files import write_atomically
 from tests.chaos.edits import Wish
 from tests.chaos.machines import Machine

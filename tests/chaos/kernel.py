@@ -34,7 +34,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from mosha.cli.demo_processes import MARK
+from mosha.cli.demo.processes import MARK
 
 NETLINK_CONNECTOR = 11
 CN_IDX_PROC = 1

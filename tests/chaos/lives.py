@@ -11,7 +11,7 @@ from typing import Self
 
 from msgspec import structs
 
-from mosha.cli.demo_overlaps import Ran
+from mosha.cli.demo.overlaps import Ran
 from tests.chaos import kernel
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - made with a name of its own, as mkstemp does

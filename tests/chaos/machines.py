@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mosha.clinit import cgroups
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 from tests.chaos.sinks import Disk, Sink
 from tests.e2e.cluster import Node
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from mosha.cli import demo_processes
+from mosha.cli.demo import processes
 from mosha.clinit import cgroups
 from tests.waiting import wait_until
 
@@ -142,7 +142,7 @@ class Net:
     def _start(self, *words: object, log: str = "net.log") -> subprocess.Popen[bytes]:
         with (self.base / log).open("ab") as file:
             return subprocess.Popen(
-                demo_processes.inside(self.box, [str(word) for word in words]),
+                processes.inside(self.box, [str(word) for word in words]),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,

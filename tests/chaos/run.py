@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 from tests.chaos import equip, kernel, verdict
 from tests.chaos.edits import TABLES, Book
 from tests.chaos.equip import Choices
@@ -259,8 +259,8 @@ def _give_views(cluster: Cluster) -> None:
 
 def _write_fence(directory: Path, machines: dict[int, Machine]) -> None:
     """Write a fence that is one: it ends everything of the node."""
-    boxes = {number: machine.box for number, machine in machines.items()}
-    cases = "".join(f"{number}) echo 1 > {box}/cgroup.kill ;;\n" for number, box in boxes.items())
+    tracker = {number: machine.box for number, machine in machines.items()}
+    cases = "".join(f"{number}) echo 1 > {box}/cgroup.kill ;;\n" for number, box in tracker.items())
     script = directory / "fence"
     script.write_text(f'#!/bin/sh\ncase "$1" in\n{cases}*) exit 1 ;;\nesac\n')
     script.chmod(0o755)

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 from tests.chaos import host
 from tests.chaos.edits import TABLES, Book, Wish
 from tests.chaos.lives import StoodStill

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mosha.cli import demo_overlaps, demo_processes
-from mosha.clock import boottime
+from mosha.cli.demo import overlaps, processes
+from mosha.host.clock import boottime
 from tests.chaos import kernel, lives, verdict
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mosha.cli.demo_overlaps import Ran
+    from mosha.cli.demo.overlaps import Ran
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def witness(mark: str) -> Iterator[lives.KernelWitness]:
 
 def variables(mark: str, node: int, token: int, level: str = "start") -> dict[str, str]:
     return os.environ | {
-        demo_processes.MARK: f"{mark}.{node}",
+        processes.MARK: f"{mark}.{node}",
         "MOSHA_GROUP": "g",
         "MOSHA_NODE": str(node),
         "MOSHA_TOKEN": str(token),
@@ -177,7 +177,7 @@ def test_two_nodes_at_once_and_two_claims_of_one_node_overlap(
         end(process)
     ran = witness.end().ran
     assert [one.term for one in ran] == [5, 5, 6, 7]
-    assert len(demo_overlaps.overlaps(ran)) == 6
+    assert len(overlaps.overlaps(ran)) == 6
     assert len(verdict.owners_at_once(ran)) == 5
     assert verdict.terms_out_of_order(ran) == []
     assert verdict.terms_out_of_order([ran[3], *ran[:3]])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mosha.cli import demo_processes
+from mosha.cli.demo import processes
 from mosha.clinit import cgroups
 from tests.chaos import net
 from tests.waiting import wait_until
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def network(short_dir: Path) -> Iterator[net.Net]:
     if why := net.missing():
         pytest.skip(why)
-    box = demo_processes.make_box(short_dir.name)
+    box = processes.make_box(short_dir.name)
     if box is None:
         pytest.skip("no cgroup v2 that can be written")
     try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mosha.cli import demo_processes
+from mosha.cli.demo import processes
 from mosha.host.files import read_facts, read_file, write_atomically
 from tests.chaos import verdict
 from tests.chaos.edits import Book, Wish
@@ -182,9 +182,7 @@ def test_a_process_that_outlives_its_node_is_found(cluster: Cluster) -> None:
     node = cluster.nodes[1]
     machines = {1: Machine(node, None)}
     assert verdict.left_running(machines) == []
-    pid = os.posix_spawn(
-        "/bin/sleep", ["sleep", "7605"], os.environ | {demo_processes.MARK: node.mark}
-    )
+    pid = os.posix_spawn("/bin/sleep", ["sleep", "7605"], os.environ | {processes.MARK: node.mark})
     try:
         wait_until(lambda: verdict.left_running(machines) == [f"orphan of node 1: pid {pid}"])
     finally:

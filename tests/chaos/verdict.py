@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import msgspec
 
-from mosha.cli import demo_overlaps
-from mosha.cli.demo_overlaps import Ran
+from mosha.cli.demo import overlaps
+from mosha.cli.demo.overlaps import Ran
 from mosha.control.calls import NoAnswerError
 from mosha.formats.hactl import parse_hactl
 from tests.chaos.machines import Machine
@@ -94,14 +94,14 @@ def together_on_a_node(cluster: Cluster) -> list[str]:
     """
     return [
         f"twice on a node: {pair}"
-        for pair in demo_overlaps.overlaps(notes(cluster))
+        for pair in overlaps.overlaps(notes(cluster))
         if pair.first.node == pair.second.node and pair.first.group != FORKS
     ]
 
 
 def notes(cluster: Cluster) -> list[Ran]:
     """Return the processes that the services themselves noted: alive at least so long."""
-    return demo_overlaps.read_witness(cluster.witness.read_text())
+    return overlaps.read_witness(cluster.witness.read_text())
 
 
 def owners_at_once(ran: Iterable[Ran]) -> list[str]:
@@ -111,7 +111,7 @@ def owners_at_once(ran: Iterable[Ran]) -> list[str]:
     """
     return [
         f"overlap: {pair}"
-        for pair in demo_overlaps.overlaps(ran)
+        for pair in overlaps.overlaps(ran)
         if (pair.first.node, pair.first.term) != (pair.second.node, pair.second.term)
     ]
 

@@ -13,7 +13,7 @@ import msgspec
 
 from mosha.control.listener import Listener
 from mosha.control.protocol import AskReport, Leave, Message, MonitorReply, MonitorRequest
-from mosha.control.server import Client, Server
+from mosha.control.server import ClientConnection, Server
 from mosha.formats.hastat import Report, render_hastat
 
 Answer = Callable[[MonitorRequest], MonitorReply | None]
@@ -55,7 +55,7 @@ class FakeMonitor:
         except asyncio.CancelledError:
             self._path.unlink(missing_ok=True)
 
-    async def _reply(self, request: MonitorRequest, client: Client) -> Sequence[Message]:
+    async def _reply(self, request: MonitorRequest, client: ClientConnection) -> Sequence[Message]:
         self.asked.append(request)
         if isinstance(request, AskReport):
             if self._reports:

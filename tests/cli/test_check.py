@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mosha.cli.check_commands import command_findings
-from mosha.cli.check_files import Kind, kind_of
-from mosha.cli.check_host import _directory, host_findings, own_node
+from mosha.cli.check.commands import command_findings
+from mosha.cli.check.files import Kind, kind_of
+from mosha.cli.check.host import _directory, host_findings, own_node
 from mosha.formats.cltab import parse_cltab
 from mosha.formats.settings import settings_from
 from mosha.host.mounts import file_system_at, read_mounts

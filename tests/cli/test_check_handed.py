@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mosha.cli.check_handed import handed_findings
+from mosha.cli.check.handed import handed_findings
 from mosha.formats.cltab import parse_cltab
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mosha.core.memory import Memory
-from mosha.core.quorum import Electorate, Policy
+from mosha.core.cluster.memory import Memory
+from mosha.core.cluster.quorum import Electorate, Policy
 from mosha.core.status import NodeState, Status
 from mosha.formats.clstat import render_clstat
 from mosha.monitor.identity import NODE_FILE

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from mosha.cli.demo_processes import MARK, marked
-from mosha.clock import boottime
+from mosha.cli.demo.processes import MARK, marked
+from mosha.host.clock import boottime
 from tests.waiting import wait_until
 
 LIMIT_S = 60.0

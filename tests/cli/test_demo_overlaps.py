@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosha.cli import demo_witness
-from mosha.cli.demo_overlaps import Ran, UnreadableWitness, overlaps, read_witness
+from mosha.cli.demo import witness
+from mosha.cli.demo.overlaps import Ran, UnreadableWitness, overlaps, read_witness
 from tests.waiting import wait_until
 
 
@@ -108,7 +108,7 @@ def witness(path: Path, node: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the demo's process as clinit would, until the context ends."""
     variables = {"MOSHA_GROUP": "web", "MOSHA_NODE": node, "MOSHA_TOKEN": node}
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(demo_witness.__file__), str(path)],
+        [sys.executable, "-I", "-S", str(witness.__file__), str(path)],
         env=os.environ | variables,
     )
     try:

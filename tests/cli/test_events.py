@@ -10,12 +10,12 @@ import jsonschema
 import msgspec
 import pytest
 
-from mosha.cli.events import sentence
+from mosha.cli.commands.events import sentence
 from mosha.control.protocol import AskEvents, MonitorReply, MonitorRequest
-from mosha.core.transitions import MOVING, Transition
-from mosha.formats.happenings import (
-    Happening,
-    happening,
+from mosha.core.explain.transitions import MOVING, Transition
+from mosha.formats.events import (
+    ClusterEvent,
+    cluster_event,
     happening_schema,
     parse_happenings,
     render_happenings,
@@ -75,8 +75,8 @@ TOLD = [
     "clinit of node 1 ended and was started again",
     "monitor of node 1 started: what it did not see is not here",
 ]
-EVENTS: list[Happening] = [
-    happening(seen, seq=number, time="2025-11-22T10:31:02.123+00:00", said_by=1)
+EVENTS: list[ClusterEvent] = [
+    cluster_event(seen, seq=number, time="2025-11-22T10:31:02.123+00:00", said_by=1)
     for number, seen in enumerate(SEEN, 1)
 ]
 
@@ -87,7 +87,7 @@ def answer(request: MonitorRequest) -> MonitorReply:
 
 
 @pytest.mark.parametrize(("event", "told"), list(zip(EVENTS, TOLD, strict=True)))
-def test_an_event_reads_as_a_sentence(event: Happening, told: str) -> None:
+def test_an_event_reads_as_a_sentence(event: ClusterEvent, told: str) -> None:
     assert sentence(event) == told
 
 

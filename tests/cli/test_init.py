@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mosha.cli.install_units import unit_text
+from mosha.cli.commands.install_units import unit_text
 from mosha.formats.settings import parse_settings
 from tests.cli.conftest import Mosha
 

@@ -9,7 +9,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from mosha.cli.demo_story import Summary
+from mosha.cli.demo.story import Summary
 from mosha.formats import json_forms
 from mosha.formats.json_forms import schema_of
 from tests.cli.conftest import Home, Mosha

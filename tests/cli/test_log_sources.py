@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosha.cli import log_files
-from mosha.cli.log_files import FileSource
-from mosha.cli.log_journal import journal_line
-from mosha.cli.log_lines import Filter, key_of, time_key
-from mosha.cli.log_merge import HOLD_S, blocks
-from mosha.cli.log_pipes import PipeSource, journal_command
-from mosha.cli.log_when import moment
+from mosha.cli.logs import files
+from mosha.cli.logs.files import FileSource
+from mosha.cli.logs.journal import journal_line
+from mosha.cli.logs.lines import Filter, key_of, time_key
+from mosha.cli.logs.merge import HOLD_S, blocks
+from mosha.cli.logs.pipes import PipeSource, journal_command
+from mosha.cli.logs.when import moment
 from mosha.errors import UsageError
-from mosha.logfile import LogFile
+from mosha.host.logfile import LogFile
 from tests.cli.conftest import Home, Mosha
 from tests.waiting import wait_until
 
@@ -206,7 +206,7 @@ def test_a_file_that_is_being_renamed_while_the_directory_is_read_is_not_given_u
     for number in range(5):
         write(log.path, line(number))
         log.rotate()
-    shown, looks = log_files._rotated, iter(range(100))
+    shown, looks = files._rotated, iter(range(100))
     monkeypatch.setattr(
         log_files, "_rotated", lambda path: () if next(looks, 100) < 50 else shown(path)
     )

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosha.cli.log_lines import Filter
-from mosha.log_printer import Printer
+from mosha.cli.logs.lines import Filter
+from mosha.host.log_printer import Printer
 from tests.cli.conftest import Home, Mosha
 from tests.cli.terminal import Terminal
 from tests.waiting import wait_until

@@ -171,7 +171,7 @@ def test_a_mistyped_command_gets_a_proposal(mosha: Mosha) -> None:
 def test_mosha_alone_is_mosha_run(
     mosha: Mosha, monkeypatch: pytest.MonkeyPatch, home: Home
 ) -> None:
-    run = importlib.import_module("mosha.cli.run")
+    run = importlib.import_module("mosha.cli.commands.run")
     seen: list[str | None] = []
 
     @click.command()

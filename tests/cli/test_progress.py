@@ -7,10 +7,10 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from mosha.cli.progress import Goal, Move, Outcome, before_move, judge
-from mosha.clock import boottime
+from mosha.cli.progress import Goal, Move, WaitOutcome, before_move, judge
 from mosha.control.protocol import MonitorReply, MonitorRequest
 from mosha.formats.hastat import BanReport, EntryTrouble, GroupView, Report
+from mosha.host.clock import boottime
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
 from tests.cli.reports import group, node, on, report
@@ -43,7 +43,7 @@ def test_a_move_has_not_come_about_before_anything_moved(to: int) -> None:
 @pytest.mark.parametrize("to", [0, 2])
 def test_a_move_has_come_about_where_the_group_runs_then(to: int) -> None:
     arrived = group("web", on(2, claim_term=4))
-    assert judge(of_move(to), seen(arrived), 300) == Outcome(True, "web: start DONE on node 2")
+    assert judge(of_move(to), seen(arrived), 300) == WaitOutcome(True, "web: start DONE on node 2")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_move_has_come_about_where_the_group_runs_then(to: int) -> None:
 )
 def test_a_move_that_came_back_is_over_and_says_why(view: GroupView, told: str) -> None:
     bans = {ban.node: ban.reason for ban in view.bans}
-    assert judge(of_move(2), seen(view), 300, bans) == Outcome(False, f"web: not moved: {told}")
+    assert judge(of_move(2), seen(view), 300, bans) == WaitOutcome(False, f"web: not moved: {told}")
 
 
 def test_a_ban_that_has_ended_meanwhile_is_still_the_reason() -> None:
@@ -95,7 +95,9 @@ def test_no_node_before_a_ban_ends_is_worth_waiting_only_within_the_limit(left_s
 def test_a_stop_with_a_remark_and_a_stop_that_failed_are_over() -> None:
     why = "stopped on node 2, but entry umount cannot execute"
     view = group("web", on(2, "stop"), wanted="stop", ok=False, where=[], why=why, next="look")
-    assert judge(Goal("web"), seen(view), 300) == Outcome(False, f"web: not reached: {why}; look")
+    assert judge(Goal("web"), seen(view), 300) == WaitOutcome(
+        False, f"web: not reached: {why}; look"
+    )
     view = group("web", on(2, "stop", "FAILED"), ok=False, why="its stop entries failed on node 2")
     outcome = judge(Goal("web"), seen(view), 300)
     assert outcome is not None
@@ -216,7 +218,7 @@ def test_a_group_that_has_arrived_and_is_not_well_is_no_success(kind: str, why: 
     trouble = EntryTrouble(tag="app", kind=kind)
     view = group("web", on(1, troubles=[trouble]), ok=False, why=why)
     told = why or f"app {kind}"
-    assert judge(Goal("web"), seen(view), 300) == Outcome(
+    assert judge(Goal("web"), seen(view), 300) == WaitOutcome(
         False, f"web: start DONE on node 1, but not well: {told}"
     )
 

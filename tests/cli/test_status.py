@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from mosha.cli.layout import age_text
-from mosha.cli.status_page import page
+from mosha.cli.status.layout import age_text
+from mosha.cli.status.page import page
 from mosha.formats.hastat import (
     BanReport,
     EntryTrouble,
@@ -19,7 +19,7 @@ from mosha.formats.hastat import (
     Quorum,
     Refusal,
     Report,
-    Shot,
+    ShotReport,
     TableSeen,
     Throttle,
     hastat_schema,
@@ -93,7 +93,7 @@ DEGRADED = report(
         ),
         group("mail", on(3), throttled=[Throttle(tag="maild", left_s=7.0)]),
     ],
-    shots=[Shot(node=2, inc=5, method="print", outcome="no receipt", age_s=12)],
+    shots=[ShotReport(node=2, inc=5, method="print", outcome="no receipt", age_s=12)],
     refused=[Refusal(file="hactl", node=3, text="hactl:3:1: group without level: 'x'")],
     problems=[
         "node 2 is stale: nothing new for 60.1 s when it was declared stale",

@@ -8,7 +8,7 @@ import json
 import jsonschema
 from rich.console import Console
 
-from mosha.cli.group_page import group_page
+from mosha.cli.status.group_page import group_page
 from mosha.control.protocol import AskReport
 from mosha.formats.hastat import EntryState, EntryTrouble, Report, hastat_schema
 from tests.cli.conftest import Home, Mosha

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from mosha.cli.views_page import views_page
+from mosha.cli.status.views_page import views_page
 from mosha.formats.hastat import GroupView, Quorum, Report, TableSeen, render_hastat
 from mosha.formats.views import Disagreement, Views, compare, views_schema
 from tests.cli.conftest import Home, Mosha

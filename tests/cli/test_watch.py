@@ -15,8 +15,8 @@ from contextlib import contextmanager
 import pytest
 from rich.console import Console
 
-from mosha.cli.keys import Key, KeyReader
-from mosha.cli.watch_page import View, body, screen
+from mosha.cli.status.keys import Key, KeyReader
+from mosha.cli.status.watch_page import ScreenView, body, screen
 from mosha.formats.hastat import BanReport, Problem, Quorum, Report
 from tests.cli.conftest import Home
 from tests.cli.fake_monitor import FakeMonitor
@@ -70,7 +70,7 @@ def styles_from(terminal: Terminal, text: str) -> set[str]:
     return set().union(*map(terminal.screen.styles, range(first, terminal.screen.lines - 1)))
 
 
-def drawn(shown: Report, view: View, size: tuple[int, int] = (80, 24)) -> list[str]:
+def drawn(shown: Report, view: ScreenView, size: tuple[int, int] = (80, 24)) -> list[str]:
     console = Console(width=size[0], height=size[1])
     lines = screen(shown, body(shown, console, view.filter), view, console)
     return [line.plain for line in lines]
@@ -86,7 +86,7 @@ def test_verdict_nodes_quorum_and_lease_are_always_on_the_screen(
 ) -> None:
     shown = cluster(nodes, groups, failing=["group019"])
     for offset in (0, 50, 10_000):
-        lines = drawn(shown, View(offset=offset), size)
+        lines = drawn(shown, ScreenView(offset=offset), size)
         assert len(lines) == size[1]
         assert max(map(len, lines)) <= size[0]
         text = "\n".join(lines)
@@ -97,7 +97,7 @@ def test_verdict_nodes_quorum_and_lease_are_always_on_the_screen(
 
 
 def test_what_is_wrong_is_first_and_so_are_groups_that_are() -> None:
-    lines = drawn(cluster(10, 100, failing=["group042", "group099"]), View())
+    lines = drawn(cluster(10, 100, failing=["group042", "group099"]), ScreenView())
     assert "group042 has failed" in lines[1]
     rows = [line.split()[0] for line in lines if line.startswith("group")]
     assert rows[:4] == ["group042", "group099", "group000", "group001"]
@@ -105,7 +105,7 @@ def test_what_is_wrong_is_first_and_so_are_groups_that_are() -> None:
 
 def test_of_many_nodes_those_that_are_not_well_are_named_first() -> None:
     nodes = [node(n, "stale" if n == 77 else "fresh") for n in range(2, 100)]
-    text = "\n".join(drawn(report(nodes=[node(1, "self"), *nodes]), View()))
+    text = "\n".join(drawn(report(nodes=[node(1, "self"), *nodes]), ScreenView()))
     assert re.search(r"Nodes:  77 stale 0\.4s, 1 this node", text)
     assert re.search(r"and \d+ more, fresh", text)
 
@@ -115,13 +115,13 @@ def test_a_long_reason_of_quorum_takes_no_more_than_two_lines() -> None:
     shown = report(
         quorum=Quorum(has=False, policy="majority", seen=1, electorate=[1], needed=5, reason=reason)
     )
-    lines = drawn(shown, View())
+    lines = drawn(shown, ScreenView())
     assert "Lease:" in lines[-2]
     assert "Quorum: NO" in lines[-4]
 
 
 def test_the_heads_of_the_table_stay_while_its_rows_are_shown() -> None:
-    lines = drawn(cluster(3, 100), View(offset=40))
+    lines = drawn(cluster(3, 100), ScreenView(offset=40))
     assert lines[2 if lines[1].startswith("seen") else 1].startswith("GROUP")
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from mosha.control.protocol import Explain, MonitorReply, MonitorRequest
-from mosha.core.reasons import Explanation, Holds, Reason
+from mosha.core.explain.reasons import Explanation, Holds, Reason
 from mosha.formats.explanation import (
     explanation_schema,
     parse_explanation,

@@ -22,7 +22,7 @@ def can_make_cgroups() -> bool:
 
 
 @pytest.fixture(params=["cgroup", "session"])
-def boxes(request: pytest.FixtureRequest) -> str:
+def tracker(request: pytest.FixtureRequest) -> str:
     """Both ways of keeping processes together."""
     kind: str = request.param
     if kind == "cgroup" and not can_make_cgroups():
@@ -57,10 +57,10 @@ def start(daemon: Daemon) -> Start:
 
 
 @pytest.fixture
-def start_in(start: Start, boxes: str) -> Start:
+def start_in(start: Start, tracker: str) -> Start:
     """Start the daemon with a cltab, once with cgroups and once without."""
 
     def with_cltab(text: str, **options: object) -> Daemon:
-        return start(text, cgroup="none" if boxes == "session" else None, **options)
+        return start(text, cgroup="none" if tracker == "session" else None, **options)
 
     return with_cltab

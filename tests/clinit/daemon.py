@@ -26,8 +26,8 @@ from mosha.control.protocol import (
     Subscribe,
     Update,
 )
-from mosha.core.entries import EntryReport
-from mosha.core.group_report import GroupReport
+from mosha.core.supervision.entries import EntryReport
+from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tell import Tell
 from mosha.errors import HostError
 from mosha.host import proc

@@ -21,12 +21,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, TextIO, cast
 
-from mosha import logs
 from mosha.clinit.daemon import run_clinit
 from mosha.clinit.marks import RLIMIT_LOCKS
 from mosha.clinit.options import ClinitOptions
-from mosha.core.ladder import Limits
+from mosha.core.escalation import Limits
 from mosha.errors import MoshaError
+from mosha.host import logs
 from mosha.host.log_stream import of_stderr
 from tests import seccomp
 

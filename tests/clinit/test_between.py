@@ -15,25 +15,25 @@ from pathlib import Path
 import anyio
 import pytest
 
-from mosha.clinit.news import News
 from mosha.clinit.reaper import Reaper
 from mosha.clinit.requests import Requests
-from mosha.clinit.systemd import herald
-from mosha.clinit.table import Reading, TableFile
-from mosha.clinit.turns import SLICE_S, Turns
-from mosha.clock import boottime
+from mosha.clinit.subscribers import Subscribers
+from mosha.clinit.systemd import service_notifier
+from mosha.clinit.table import TableFile, TableReading
+from mosha.clinit.time_slices import SLICE_S, TimeSlices
 from mosha.control.protocol import Lease, Reply, Subscribe
-from mosha.control.server import Client
-from mosha.core.group_report import GroupReport
+from mosha.control.server import ClientConnection
 from mosha.core.status import GroupState
+from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tell import Tell
-from mosha.notify import Notifier
+from mosha.host.clock import boottime
+from mosha.host.notify import Notifier
 from tests.clinit.test_monitors import burn, client_of, engine_of
 from tests.clinit.test_session_boxes import Few
 from tests.waiting import LIMIT_S, until
 
 
-class Listener(Client):
+class Listener(ClientConnection):
     """A client that keeps what it is sent."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Listener(Client):
 
 
 async def test_small_changes_are_reported_each_time_that_some_have_gathered() -> None:
-    news = News(lambda name: GroupReport(name, "1", GroupState.DONE, "1"))
+    news = Subscribers(lambda name: GroupReport(name, "1", GroupState.DONE, "1"))
     listener = Listener()
     news.subscribe(listener)
     for count in (1, 2):
@@ -101,7 +101,7 @@ async def test_no_child_is_buried_before_its_entry_can_know_its_pid(
         reaper._family = family = Few()
         family.mine.add(dead)
         engine._forker._under_way = 1
-        reaper._bury()
+        reaper._reap_later()
         assert dead in family.children()
         engine._forker._under_way = 0
         await until(lambda: dead not in family.children())  # it looks again by itself
@@ -116,7 +116,7 @@ async def test_the_dead_are_buried_when_there_are_descriptors_again(
         reaper._family.close()
         reaper._family = family = Unreadable()
         family.mine.add(dead)
-        reaper._bury()
+        reaper._reap_later()
         family.fails = False
         await until(lambda: dead not in family.children())
         reaper.close()
@@ -128,9 +128,9 @@ async def test_the_dead_are_buried_when_there_are_descriptors_again(
 class Empty(TableFile):
     """A cltab in which nothing is new."""
 
-    async def look(self, since: float = 0.0) -> Reading:
+    async def look(self, since: float = 0.0) -> TableReading:
         assert since
-        return Reading()
+        return TableReading()
 
 
 async def test_of_three_monitors_only_the_last_is_obeyed(
@@ -162,7 +162,7 @@ async def test_who_listens_hears_at_once_that_clinit_begins_to_halt(tmp_path: Pa
 
 
 async def test_what_was_put_off_is_overtaken_by_nothing_that_comes_later() -> None:
-    turns, done = Turns(), list[int]()
+    turns, done = TimeSlices(), list[int]()
     assert not turns.over
     burn(2 * SLICE_S)
     turns.put_off(partial(done.append, 0))
@@ -179,11 +179,11 @@ async def test_the_watchdog_is_fed_only_when_clinit_has_done_what_was_due(
 ) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(short_dir / "n"))
-        async with engine_of(tmp_path / "s", 1, managed=False) as (engine, boxes, guarded):
+        async with engine_of(tmp_path / "s", 1, managed=False) as (engine, tracker, guarded):
             now = boottime()
             engine.happen(Tell("g0", "start", 1, "", now + 0.2, now + 0.2))
-            boxes.fails = {"g0"}
+            tracker.fails = {"g0"}
             asyncio.get_running_loop().remove_reader(engine._alarm._fd)  # it is deaf
             with anyio.fail_after(LIMIT_S), pytest.raises(PermissionError):
-                await herald(engine, Notifier(str(short_dir / "n"), watchdog_s=0.06))
+                await service_notifier(engine, Notifier(str(short_dir / "n"), watchdog_s=0.06))
             assert guarded == ["all"]

@@ -1,4 +1,4 @@
-"""Boxes that are cgroups, on a host that is short of something: nothing counts as gone."""
+"""ProcessTracker that are cgroups, on a host that is short of something: nothing counts as gone."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ import pytest
 from structlog.testing import capture_logs
 
 from mosha.clinit import cgroups
-from mosha.clinit.boxes import Key, Left
-from mosha.clinit.cgroup_boxes import CgroupBoxes
-from mosha.core.process_events import Scope
+from mosha.clinit.cgroup_tracker import CgroupTracker
+from mosha.clinit.process_tracker import EntryKey, Leftovers
+from mosha.core.supervision.process_events import Scope
 from tests.clinit.descriptors import open_files, without_descriptors
 from tests.clinit.test_faults import needs_cgroups
 from tests.waiting import wait_until
 
-KEY = Key("g", "a")
+KEY = EntryKey("g", "a")
 NOBODY_SPARED: frozenset[str] = frozenset()
 
 Run = Callable[[int], list[subprocess.Popen[bytes]]]
 
 
 @pytest.fixture
-def boxes() -> Iterator[CgroupBoxes]:
+def tracker() -> Iterator[CgroupTracker]:
     """The boxes of a clinit, in the cgroup of this test."""
     own = cgroups.own_cgroup()
     assert own is not None
-    made = CgroupBoxes(own, secrets.token_hex(8), "test")
+    made = CgroupTracker(own, secrets.token_hex(8), "test")
     yield made
     cgroups.kill(made.tree)
     wait_until(lambda: cgroups.remove(made.tree))
@@ -39,12 +39,12 @@ def boxes() -> Iterator[CgroupBoxes]:
 
 
 @pytest.fixture
-def run(boxes: CgroupBoxes) -> Iterator[Run]:
+def run(tracker: CgroupTracker) -> Iterator[Run]:
     """Run so many processes in the box of `KEY`, each in a session of its own."""
     made: list[subprocess.Popen[bytes]] = []
 
     def start(count: int) -> list[subprocess.Popen[bytes]]:
-        place = boxes.place(KEY)
+        place = tracker.place(KEY)
         assert place is not None
         for _ in range(count):
             process = subprocess.Popen(["/bin/sleep", "7711"], start_new_session=True)
@@ -60,28 +60,28 @@ def run(boxes: CgroupBoxes) -> Iterator[Run]:
 
 @needs_cgroups
 def test_what_cannot_be_looked_into_for_want_of_descriptors_counts_as_alive(
-    boxes: CgroupBoxes, run: Run
+    tracker: CgroupTracker, run: Run
 ) -> None:
     leader, _other = run(2)
     with without_descriptors():
-        left = boxes.left_by(KEY, leader.pid)
-        empty = [boxes.is_empty(KEY, leader.pid, scope) for scope in Scope]
-        group_empty = boxes.is_group_empty("g", NOBODY_SPARED)
-        alive = boxes.alive("g")
-    assert left == Left(in_session=True, elsewhere=True)
+        left = tracker.left_by(KEY, leader.pid)
+        empty = [tracker.is_empty(KEY, leader.pid, scope) for scope in Scope]
+        group_empty = tracker.is_group_empty("g", NOBODY_SPARED)
+        alive = tracker.alive("g")
+    assert left == Leftovers(in_session=True, elsewhere=True)
     assert empty == [False, False]
     assert not group_empty
     assert alive == 1
-    assert boxes.alive("g") == 2
+    assert tracker.alive("g") == 2
 
 
 @needs_cgroups
 def test_signals_that_could_not_be_sent_are_logged_with_the_reason(
-    boxes: CgroupBoxes, run: Run
+    tracker: CgroupTracker, run: Run
 ) -> None:
     (leader,) = run(1)
     with without_descriptors(), capture_logs() as log:
-        sent = boxes.signal(KEY, leader.pid, Scope.ENTRY, signal.SIGTERM)
+        sent = tracker.signal(KEY, leader.pid, Scope.ENTRY, signal.SIGTERM)
     assert sent == []
     (line,) = log
     assert (line["event"], line["group"], line["signal"]) == ("signal_failed", "g", "SIGTERM")
@@ -92,14 +92,14 @@ def test_signals_that_could_not_be_sent_are_logged_with_the_reason(
 @needs_cgroups
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_the_spare_descriptors_are_enough_for_all_processes_of_a_group(
-    boxes: CgroupBoxes, run: Run, number: signal.Signals
+    tracker: CgroupTracker, run: Run, number: signal.Signals
 ) -> None:
     processes = run(9)
     with without_descriptors(but_spares=True):
         if number is signal.SIGKILL:
-            boxes.kill_group("g")
+            tracker.kill_group("g")
         else:
-            sent = boxes.signal_group("g", number, NOBODY_SPARED)
+            sent = tracker.signal_group("g", number, NOBODY_SPARED)
             assert sorted(sent) == sorted(process.pid for process in processes)
         for process in processes:
             assert process.wait() == -number
@@ -107,11 +107,11 @@ def test_the_spare_descriptors_are_enough_for_all_processes_of_a_group(
 
 @needs_cgroups
 def test_a_process_that_has_left_the_box_meanwhile_gets_no_signal(
-    boxes: CgroupBoxes, run: Run
+    tracker: CgroupTracker, run: Run
 ) -> None:
     """As its number may be that of a stranger by then (C6.4)."""
     (inside,) = run(1)
-    place = boxes.place(KEY)
+    place = tracker.place(KEY)
     assert place is not None
     with subprocess.Popen(["/bin/sleep", "7712"]) as stranger:
         opened = {process.pid: os.pidfd_open(process.pid) for process in (inside, stranger)}
@@ -126,7 +126,7 @@ def test_a_process_that_has_left_the_box_meanwhile_gets_no_signal(
 def test_a_parent_that_is_no_cgroup_is_left_as_it_was(tmp_path: Path) -> None:
     before = open_files()
     with pytest.raises(FileNotFoundError):
-        CgroupBoxes(tmp_path, "mark", "place")
+        CgroupTracker(tmp_path, "mark", "place")
     assert list(tmp_path.iterdir()) == []
     assert open_files() == before
 

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from mosha.clock import boottime
 from mosha.core.tell import Tell
+from mosha.host.clock import boottime
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon
 from tests.waiting import wait_until

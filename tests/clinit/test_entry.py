@@ -10,15 +10,15 @@ from signal import Signals
 
 import pytest
 
-from mosha.clinit.boxes import Key, Left
 from mosha.clinit.entry import EntryLoop
 from mosha.clinit.forker import Forker, LostError
-from mosha.clinit.orphans import StateDir
-from mosha.clinit.turns import Turns
-from mosha.core.process_events import Exited, Scope, SpawnFailed, SpawnPrevented
-from mosha.core.supervisor import EntryEvent
+from mosha.clinit.process_tracker import EntryKey, Leftovers
+from mosha.clinit.state_dir import StateDir
+from mosha.clinit.time_slices import TimeSlices
+from mosha.core.supervision.process_events import Exited, Scope, SpawnFailed, SpawnPrevented
+from mosha.core.supervision.supervisor import EntryEvent
+from mosha.core.supervision.unit import Launch
 from mosha.core.tables import Entry, Mode
-from mosha.core.unit import Launch
 from mosha.formats.spawn import COPIED
 from tests.clinit.test_forkserver import dismiss, program
 
@@ -36,34 +36,34 @@ class Box:
     def __init__(self) -> None:
         self.no_cgroups = ""
         self.empty = True
-        self.newborn = False
+        self.fresh = False
         self.refusal: OSError | None = None
         self.sent: list[str] = []
 
-    def place(self, key: Key) -> Path | None:
+    def place(self, key: EntryKey) -> Path | None:
         assert key == KEY
         if self.refusal is not None:
             raise self.refusal
         return None
 
-    def note(self, key: Key, leader: int) -> None:
+    def note(self, key: EntryKey, leader: int) -> None:
         assert (key, bool(leader)) == (KEY, True)
 
-    def left_by(self, key: Key, leader: int) -> Left:
+    def left_by(self, key: EntryKey, leader: int) -> Leftovers:
         assert (key, bool(leader)) == (KEY, True)
-        return Left(in_session=False, elsewhere=not self.empty)
+        return Leftovers(in_session=False, elsewhere=not self.empty)
 
-    def signal(self, key: Key, leader: int, scope: Scope, number: Signals) -> list[int]:
+    def signal(self, key: EntryKey, leader: int, scope: Scope, number: Signals) -> list[int]:
         assert key == KEY
         self.sent.append(f"{number.name} {scope.value} of {leader}")
         return []
 
-    def is_empty(self, key: Key, leader: int, scope: Scope) -> bool:
+    def is_empty(self, key: EntryKey, leader: int, scope: Scope) -> bool:
         assert (key, leader, scope) == (KEY, leader, scope)
         return self.empty
 
-    def has_newborn(self) -> bool:
-        return self.newborn
+    def has_fresh_child(self) -> bool:
+        return self.fresh
 
     def signal_group(self, group: str, number: Signals, spared: frozenset[str]) -> list[int]:
         raise AssertionError((group, number, spared))
@@ -84,7 +84,7 @@ class Box:
         raise AssertionError
 
 
-KEY = Key("g", "a")
+KEY = EntryKey("g", "a")
 Told = list[SpawnFailed | SpawnPrevented | Exited]
 Made = Callable[..., EntryLoop]
 
@@ -112,7 +112,7 @@ async def make(
     def loop(change: str = "") -> EntryLoop:
         monkeypatch.setattr("mosha.clinit.forker.PROGRAM", program(change))
         forkers.append(Forker(dict(os.environ), "mark", None, first_way=COPIED))
-        loops.append(EntryLoop(KEY, box, state, forkers[-1], Turns(), told.append))
+        loops.append(EntryLoop(KEY, box, state, forkers[-1], TimeSlices(), told.append))
         return loops[-1]
 
     yield loop
@@ -195,7 +195,7 @@ async def test_while_a_lost_process_may_be_a_newborn_nothing_is_called_empty(
     assert event.event.lost
     assert box.sent == ["SIGKILL entry of 0"]
     assert loop.is_empty(Scope.ENTRY)
-    box.newborn = True
+    box.fresh = True
     assert not loop.is_empty(Scope.ENTRY)
     box.refusal = None
     loop.order(launch(run=2))

@@ -10,15 +10,15 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from mosha.clinit.family import Family
+from mosha.clinit.descendants import Descendants
 from mosha.host import proc
 from tests.clinit.descriptors import without_descriptors
 from tests.waiting import wait_until
 
 
 @pytest.fixture
-def family() -> Iterator[Family]:
-    made = Family()
+def family() -> Iterator[Descendants]:
+    made = Descendants()
     yield made
     made.close()
 
@@ -31,7 +31,7 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_process_that_has_the_number_of_another_one_gets_no_signal(
-    family: Family, sleeper: subprocess.Popen[bytes]
+    family: Descendants, sleeper: subprocess.Popen[bytes]
 ) -> None:
     seen = proc.see(sleeper.pid)
     assert seen is not None
@@ -43,7 +43,7 @@ def test_a_process_that_has_the_number_of_another_one_gets_no_signal(
 
 
 def test_a_child_that_is_dead_and_not_buried_is_not_signalled(
-    family: Family, sleeper: subprocess.Popen[bytes]
+    family: Descendants, sleeper: subprocess.Popen[bytes]
 ) -> None:
     assert not family.is_dead(sleeper.pid)
     assert family.signal_child(sleeper.pid, signal.SIGTERM)
@@ -56,7 +56,7 @@ def test_a_child_that_is_dead_and_not_buried_is_not_signalled(
 
 
 def test_a_look_without_descriptors_finds_the_children_all_the_same(
-    family: Family, sleeper: subprocess.Popen[bytes]
+    family: Descendants, sleeper: subprocess.Popen[bytes]
 ) -> None:
     with without_descriptors():
         children = family.children()

@@ -21,9 +21,9 @@ import pytest
 
 from mosha.clinit import cgroups, descriptors
 from mosha.clinit.faults import Faults
-from mosha.clock import boottime
 from mosha.control.protocol import Hello
 from mosha.core.tell import Tell
+from mosha.host.clock import boottime
 from tests.clinit.conftest import Start, can_make_cgroups
 from tests.clinit.daemon import QUICK, Daemon, is_alive
 from tests.clinit.descriptors import without_descriptors

@@ -17,7 +17,7 @@ import pytest
 
 from mosha.clinit import cgroups, child, child_steps, forkserver
 from mosha.clinit.forker import PROGRAM, Forker, LostError
-from mosha.core.process_events import Exit
+from mosha.core.supervision.process_events import Exit
 from mosha.formats.spawn import SHARED, SPAWN_WAYS
 from mosha.host import proc
 from tests.clinit.conftest import can_make_cgroups

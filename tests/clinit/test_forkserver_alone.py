@@ -13,7 +13,7 @@ import pytest
 
 from mosha.clinit import cgroups, child
 from mosha.clinit.forker import Forker, LostError
-from mosha.core.process_events import Exit
+from mosha.core.supervision.process_events import Exit
 from tests.clinit.test_faults import needs_cgroups
 from tests.clinit.test_forkserver import dismiss, program
 from tests.waiting import until, wait_until

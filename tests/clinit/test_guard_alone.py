@@ -14,9 +14,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from mosha.clinit import cgroups
-from mosha.clinit.boxes import Key
-from mosha.clinit.cgroup_boxes import CgroupBoxes
+from mosha.clinit.cgroup_tracker import CgroupTracker
 from mosha.clinit.guard import Guard
+from mosha.clinit.process_tracker import EntryKey
 from tests.clinit.test_faults import needs_cgroups
 from tests.waiting import until, wait_until
 
@@ -105,9 +105,9 @@ async def test_one_that_could_be_started_in_part_only_kills_nothing(
 ) -> None:
     own = cgroups.own_cgroup()
     assert own is not None
-    boxes = CgroupBoxes(own, secrets.token_hex(8), "test")
+    tracker = CgroupTracker(own, secrets.token_hex(8), "test")
     process = lead()
-    place = boxes.place(Key("g", "a"))
+    place = tracker.place(EntryKey("g", "a"))
     assert place is not None
     (place / "cgroup.procs").write_text(str(process.pid), encoding="ascii")
 
@@ -117,13 +117,13 @@ async def test_one_that_could_be_started_in_part_only_kills_nothing(
     try:
         with monkeypatch.context() as patch, capture_logs() as log:
             patch.setattr(os, "pidfd_open", refuse)
-            guard = Guard("mark", boxes.tree)
+            guard = Guard("mark", tracker.tree)
         assert [line["event"] for line in log] == ["guard_failed"]
         await asyncio.to_thread(buried, guard.pid)
         assert process.poll() is None
         guard.dismiss()
     finally:
-        cgroups.kill(boxes.tree)
+        cgroups.kill(tracker.tree)
         process.wait()
-        wait_until(lambda: cgroups.remove(boxes.tree))
-        boxes.close()
+        wait_until(lambda: cgroups.remove(tracker.tree))
+        tracker.close()

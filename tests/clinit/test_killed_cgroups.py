@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mosha.clinit import cgroups
-from mosha.clinit.boxes import Key
-from mosha.clinit.cgroup_boxes import CgroupBoxes
+from mosha.clinit.cgroup_tracker import CgroupTracker
 from mosha.clinit.forker import Forker
+from mosha.clinit.process_tracker import EntryKey
 from mosha.clinit.spawn_ways import Cloner
-from mosha.core.process_events import Scope
+from mosha.core.supervision.process_events import Scope
 from mosha.formats.spawn import SPAWN_WAYS
 from tests.clinit.conftest import can_make_cgroups
 from tests.waiting import wait_until
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-KEY = Key("g", "t")
+KEY = EntryKey("g", "t")
 
 pytestmark = pytest.mark.skipif(not can_make_cgroups(), reason="needs a writable cgroup v2")
 
 
 @pytest.fixture
-def boxes() -> Iterator[CgroupBoxes]:
+def tracker() -> Iterator[CgroupTracker]:
     own = cgroups.own_cgroup()
     assert own is not None
-    made = CgroupBoxes(own, secrets.token_hex(4), "test")
+    made = CgroupTracker(own, secrets.token_hex(4), "test")
     yield made
     cgroups.kill(made.tree)
     wait_until(lambda: cgroups.remove(made.tree))
 
 
 @pytest.fixture
-async def forker(boxes: CgroupBoxes) -> AsyncIterator[Forker]:
-    made = Forker(dict(os.environ), "mark", boxes.tree)
+async def forker(tracker: CgroupTracker) -> AsyncIterator[Forker]:
+    made = Forker(dict(os.environ), "mark", tracker.tree)
     yield made
     made.dismiss()
     status_of(made.pid)
@@ -57,38 +57,38 @@ def status_of(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-async def ended(forker: Forker, boxes: CgroupBoxes, *argv: str) -> int:
+async def ended(forker: Forker, tracker: CgroupTracker, *argv: str) -> int:
     """Run a command in the box and return its exit status, negative for a signal."""
-    return status_of(await started(forker, boxes, *argv))
+    return status_of(await started(forker, tracker, *argv))
 
 
-async def started(forker: Forker, boxes: CgroupBoxes, *argv: str) -> int:
+async def started(forker: Forker, tracker: CgroupTracker, *argv: str) -> int:
     sink = os.open(os.devnull, os.O_RDWR)
     try:
-        pid = await forker.spawn(list(argv), {}, boxes.place(KEY), [sink] * 3)
+        pid = await forker.spawn(list(argv), {}, tracker.place(KEY), [sink] * 3)
     finally:
         os.close(sink)
-    boxes.note(KEY, pid)
+    tracker.note(KEY, pid)
     return pid
 
 
 @pytest.mark.parametrize("whole_group", [True, False], ids=["the group", "the entry"])
 async def test_what_is_started_again_after_a_kill_lives(
-    boxes: CgroupBoxes, forker: Forker, *, whole_group: bool
+    tracker: CgroupTracker, forker: Forker, *, whole_group: bool
 ) -> None:
-    leader = await started(forker, boxes, "sleep", "7603")
+    leader = await started(forker, tracker, "sleep", "7603")
     if whole_group:
-        boxes.kill_group(KEY.group)
+        tracker.kill_group(KEY.group)
     else:
-        boxes.signal(KEY, leader, Scope.ENTRY, signal.SIGKILL)
+        tracker.signal(KEY, leader, Scope.ENTRY, signal.SIGKILL)
     assert status_of(leader) == -signal.SIGKILL
-    wait_until(lambda: boxes.is_group_empty(KEY.group, frozenset()))
-    assert await ended(forker, boxes, "true") == 0
+    wait_until(lambda: tracker.is_group_empty(KEY.group, frozenset()))
+    assert await ended(forker, tracker, "true") == 0
 
 
-def test_children_live_where_a_former_life_was_killed(boxes: CgroupBoxes) -> None:
+def test_children_live_where_a_former_life_was_killed(tracker: CgroupTracker) -> None:
     """As a service manager does it: the cgroup stays, all in it were killed."""
-    home = boxes.tree.parent / f"{boxes.tree.name}-home"
+    home = tracker.tree.parent / f"{tracker.tree.name}-home"
     home.mkdir()
     cgroups.kill(home)
     try:
@@ -106,7 +106,7 @@ def test_children_live_where_a_former_life_was_killed(boxes: CgroupBoxes) -> Non
 
 
 async def _lives_in(home: Path) -> bool:
-    inner = CgroupBoxes(home, "inner", "test")
+    inner = CgroupTracker(home, "inner", "test")
     server = Forker(dict(os.environ), "mark", inner.tree)
     lives = await ended(server, inner, sys.executable, "-c", "") == 0
     pid = await started(server, inner, "sleep", "7604")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 
-from mosha.clock import boottime
 from mosha.control.protocol import Lease
+from mosha.host.clock import boottime
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import QUICK, is_alive
 from tests.clinit.test_processes import DOUBLE_FORK, pids_of

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from mosha.clinit.orphans import SESSIONS, Record, StateDir, _end
-from mosha.clock import boot_id
+from mosha.clinit.state_dir import SESSIONS, StateDir, StateRecord, _end
 from mosha.errors import HostError
 from mosha.host import proc
+from mosha.host.clock import boot_id
 from tests.waiting import wait_until
 
 MARK = f"mark of a former clinit {os.getpid()}"
@@ -53,7 +53,7 @@ def start_of(process: subprocess.Popen[bytes]) -> int:
 def left(state: StateDir, sessions: str) -> list[int]:
     """Return what was left, by the sessions that a former clinit has noted."""
     (state.path / SESSIONS).write_text(sessions, encoding="ascii")
-    return state._left_of(Record(boot_id(), 1, 1, MARK))
+    return state._left_of(StateRecord(boot_id(), 1, 1, MARK))
 
 
 def test_a_leader_is_known_by_its_start(state: StateDir, lead: Lead) -> None:
@@ -96,7 +96,7 @@ def test_what_was_of_another_boot_is_left_alone(state: StateDir, lead: Lead) -> 
     assert state.end_orphans(10.0) == []
     assert marked.poll() is None
     (state.path / "children.json").write_text(record % boot_id())
-    assert state._left_of(Record(boot_id(), 1, 1, MARK)) == [marked.pid]
+    assert state._left_of(StateRecord(boot_id(), 1, 1, MARK)) == [marked.pid]
     marked.kill()
     assert marked.wait() == -signal.SIGKILL
 

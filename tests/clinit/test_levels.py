@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from mosha.control.protocol import Update
-from mosha.core.entries import EntryReport
+from mosha.core.supervision.entries import EntryReport
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import QUICK, Daemon, is_alive
 from tests.waiting import wait_until

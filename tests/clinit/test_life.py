@@ -10,12 +10,12 @@ import pytest
 
 from mosha.clinit.daemon import _make_boxes
 from mosha.clinit.options import ClinitOptions
-from mosha.clinit.orphans import RECORD
-from mosha.clinit.session_boxes import SessionBoxes
-from mosha.clock import boottime
+from mosha.clinit.session_tracker import SessionTracker
+from mosha.clinit.state_dir import RECORD
 from mosha.control.calls import call
 from mosha.control.protocol import Hello
 from mosha.errors import HostError
+from mosha.host.clock import boottime
 from mosha.host.lock_file import CLINIT_LOCK, LockFile
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon, is_alive
@@ -194,7 +194,7 @@ def test_a_daemon_killed_right_after_a_tell_leaves_nothing_either(start_in: Star
 
 
 def test_what_a_killed_daemon_left_ends_before_the_next_one_answers_c8_9(
-    start_in: Start, daemon: Daemon, boxes: str
+    start_in: Start, daemon: Daemon, tracker: str
 ) -> None:
     d = start_in(
         f"g:a:1:wait:{DOUBLE_FORK.format(n=7209)}\n"
@@ -209,7 +209,7 @@ def test_what_a_killed_daemon_left_ends_before_the_next_one_answers_c8_9(
     try:
         d.kill()
         assert any(map(is_alive, children))
-        daemon.start(cgroup="none" if boxes == "session" else None)
+        daemon.start(cgroup="none" if tracker == "session" else None)
         assert not any(map(is_alive, children))
     finally:
         for pid in guards:
@@ -265,10 +265,10 @@ def test_only_root_is_told_that_there_are_no_cgroups(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: user)
     # No cgroup can have a name with a slash.
-    boxes = _make_boxes(None, "mark", "no/place")
-    assert isinstance(boxes, SessionBoxes)
-    boxes._family.close()  # `close` would end all children of this process
-    assert boxes.no_cgroups == ("No such file or directory" if told else "")
+    tracker = _make_boxes(None, "mark", "no/place")
+    assert isinstance(tracker, SessionTracker)
+    tracker._family.close()  # `close` would end all children of this process
+    assert tracker.no_cgroups == ("No such file or directory" if told else "")
 
 
 # --- clstat ----------------------------------------------------------------------------

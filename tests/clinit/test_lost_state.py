@@ -7,8 +7,8 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from mosha.clinit.orphans import RECORD, SESSIONS
-from mosha.clock import boottime
+from mosha.clinit.state_dir import RECORD, SESSIONS
+from mosha.host.clock import boottime
 from mosha.host.lock_file import CLINIT_LOCK, LockFile, holder_of
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon
@@ -34,7 +34,7 @@ def lose(d: Daemon, times: int) -> None:
 
 
 def test_a_lost_state_directory_is_made_again_with_all_that_the_next_clinit_needs(
-    start_in: Start, boxes: str
+    start_in: Start, tracker: str
 ) -> None:
     d = start_in("g:a:1:respawn:sleep 7721\n")
     d.tell("g", "1")
@@ -45,7 +45,7 @@ def test_a_lost_state_directory_is_made_again_with_all_that_the_next_clinit_need
     lose(d, 2)
     assert d.record() == record
     assert holder_of(state_of(d) / CLINIT_LOCK) == d.pid
-    if boxes == "session":
+    if tracker == "session":
         sessions = state_of(d) / SESSIONS
         wait_until(lambda: sessions.read_text().split()[:1] == [str(pid)])
     assert open_files(d) == held

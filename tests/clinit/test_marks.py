@@ -19,7 +19,7 @@ import pytest
 
 from mosha.clinit import child_steps, marks
 from mosha.clinit.forkserver import until_quiet
-from mosha.clinit.orphans import _end
+from mosha.clinit.state_dir import _end
 from mosha.formats.spawn import SHARED, SPAWN_WAYS
 from mosha.host import proc
 from tests.clinit.conftest import Start

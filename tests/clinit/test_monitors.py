@@ -16,51 +16,51 @@ import anyio
 import msgspec
 import pytest
 
-from mosha.clinit.boxes import Key, Left
 from mosha.clinit.engine import Engine
 from mosha.clinit.faults import Faults
 from mosha.clinit.forker import Forker
-from mosha.clinit.orphans import StateDir
+from mosha.clinit.process_tracker import EntryKey, Leftovers
 from mosha.clinit.requests import Requests
-from mosha.clinit.table import Reading, TableFile
-from mosha.clinit.turns import SLICE_S
-from mosha.clock import boottime
+from mosha.clinit.state_dir import StateDir
+from mosha.clinit.table import TableFile, TableReading
+from mosha.clinit.time_slices import SLICE_S
 from mosha.control.protocol import Message, Reply, Subscribe, Update
-from mosha.control.server import Client, ServerLimits
-from mosha.core.group import Deadlines, TimePassed
-from mosha.core.group_report import GroupReport
-from mosha.core.process_events import Scope
-from mosha.core.supervisor import Leased, ShutdownAsked, Supervisor, TableRead
+from mosha.control.server import ClientConnection, ServerLimits
+from mosha.core.supervision.group import Deadlines, GroupTimePassed
+from mosha.core.supervision.group_report import GroupReport
+from mosha.core.supervision.process_events import Scope
+from mosha.core.supervision.supervisor import Leased, ShutdownAsked, Supervisor, TableRead
 from mosha.core.tables import Cltab, Entry, Mode
 from mosha.core.tell import Tell
+from mosha.host.clock import boottime
 from tests.clinit.conftest import Start
 from tests.waiting import until
 
 
 class CountedBoxes:
-    """Boxes with nothing in them that count what they are asked; a group of `fails` refuses."""
+    """ProcessTracker with nothing in them that count what they are asked; a group of `fails` refuses."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.fails: set[str] = set()
         self.no_cgroups = ""
 
-    def place(self, key: Key) -> Path | None:
+    def place(self, key: EntryKey) -> Path | None:
         raise AssertionError(key)
 
-    def note(self, key: Key, leader: int) -> None:
+    def note(self, key: EntryKey, leader: int) -> None:
         raise AssertionError((key, leader))
 
-    def left_by(self, key: Key, leader: int) -> Left:
+    def left_by(self, key: EntryKey, leader: int) -> Leftovers:
         raise AssertionError((key, leader))
 
-    def signal(self, key: Key, leader: int, scope: Scope, number: Signals) -> list[int]:
+    def signal(self, key: EntryKey, leader: int, scope: Scope, number: Signals) -> list[int]:
         raise AssertionError((key, leader, scope, number))
 
-    def is_empty(self, key: Key, leader: int, scope: Scope) -> bool:
+    def is_empty(self, key: EntryKey, leader: int, scope: Scope) -> bool:
         raise AssertionError((key, leader, scope))
 
-    def has_newborn(self) -> bool:
+    def has_fresh_child(self) -> bool:
         return False
 
     def signal_group(self, group: str, number: Signals, spared: frozenset[str]) -> list[int]:
@@ -102,11 +102,11 @@ class StalledTable(TableFile):
         self.answers = asyncio.Event()
         self.looks = 0
 
-    async def look(self, since: float = math.inf) -> Reading:
+    async def look(self, since: float = math.inf) -> TableReading:
         assert since
         self.looks += 1
         await self.answers.wait()
-        return Reading()
+        return TableReading()
 
 
 @asynccontextmanager
@@ -114,18 +114,18 @@ async def engine_of(
     path: Path, groups: int, *, managed: bool
 ) -> AsyncIterator[tuple[Engine, CountedBoxes, list[str]]]:
     """Yield an engine of so many groups without processes, its boxes, and when all was killed."""
-    boxes, guarded = CountedBoxes(), list[str]()
+    tracker, guarded = CountedBoxes(), list[str]()
     state = StateDir(path)
     forker = Forker(dict(os.environ), "mark", None)
     await forker.ready.wait()
     async with anyio.create_task_group() as tasks:
         faults = Faults(lambda: guarded.append("all"))
-        engine = Engine(boxes, state, Supervisor(managed=managed), forker, faults)
+        engine = Engine(tracker, state, Supervisor(managed=managed), forker, faults)
         engine.start(tasks)
         entries = (Entry(f"g{n}", f"t{n}", "start", Mode.OFF, "true", n) for n in range(groups))
         engine.happen(TableRead(Cltab(tuple(entries))))
         try:
-            yield engine, boxes, guarded
+            yield engine, tracker, guarded
         finally:
             tasks.cancel_scope.cancel()
             engine.close()
@@ -144,11 +144,11 @@ async def writers() -> AsyncIterator[list[asyncio.StreamWriter]]:
         writer.transport.abort()
 
 
-async def client_of(writers: list[asyncio.StreamWriter], pid: int, number: int) -> Client:
+async def client_of(writers: list[asyncio.StreamWriter], pid: int, number: int) -> ClientConnection:
     for end in socket.socketpair():  # the other end is only kept open
         _, writer = await asyncio.open_unix_connection(sock=end)
         writers.append(writer)
-    return Client(writer, pid, ServerLimits(), number)
+    return ClientConnection(writer, pid, ServerLimits(), number)
 
 
 def lease(group: str, level: str) -> Tell:
@@ -213,32 +213,32 @@ def test_a_managed_one_takes_no_level_that_needs_a_lease_by_hand(start: Start) -
 async def test_of_300_due_groups_each_is_killed_once_and_all_before_anything_else(
     tmp_path: Path,
 ) -> None:
-    async with engine_of(tmp_path / "s", 300, managed=False) as (engine, boxes, guarded):
+    async with engine_of(tmp_path / "s", 300, managed=False) as (engine, tracker, guarded):
         now = boottime()
         for n in range(300):
             engine.happen(Tell(f"g{n}", "start", 1, "", now + 60, now + 90))
         await until(lambda: not engine._orders)
         changes: list[int] = []
-        engine.on_change = lambda: changes.append(len(boxes.calls))
-        boxes.calls.clear()
+        engine.on_change = lambda: changes.append(len(tracker.calls))
+        tracker.calls.clear()
         past = Deadlines(now - 2, now - 1)
         # One event brings the deadlines, the next lets the time pass: all fall due at once.
         engine.happen(Leased({f"g{n}": (1, past) for n in range(300)}))
-        engine.happen(TimePassed())
-        assert sorted(boxes.calls[:300]) == sorted(f"kill g{n}" for n in range(300))
+        engine.happen(GroupTimePassed())
+        assert sorted(tracker.calls[:300]) == sorted(f"kill g{n}" for n in range(300))
         assert changes
         assert min(changes) >= 300
-        assert sum(call.startswith("kill") for call in boxes.calls) == 300
-        assert len(boxes.calls) <= 6 * 300
+        assert sum(call.startswith("kill") for call in tracker.calls) == 300
+        assert len(tracker.calls) <= 6 * 300
         assert not guarded
 
 
 async def test_what_many_orders_put_off_is_done_in_order_and_leaves_others_their_turn(
     tmp_path: Path,
 ) -> None:
-    async with engine_of(tmp_path / "s", 10, managed=False) as (engine, boxes, _):
+    async with engine_of(tmp_path / "s", 10, managed=False) as (engine, tracker, _):
         engine.on_change = lambda: burn(2 * SLICE_S)
-        asyncio.get_running_loop().call_soon(boxes.calls.append, "another's turn")
+        asyncio.get_running_loop().call_soon(tracker.calls.append, "another's turn")
         for n in range(10):
             told = engine.happen(Tell(f"g{n}", "stop", 1))
             assert told is not None
@@ -246,24 +246,24 @@ async def test_what_many_orders_put_off_is_done_in_order_and_leaves_others_their
         assert engine._orders
         await until(lambda: not engine._orders)
         sweeps = [f"SIGINT g{n} 0" for n in range(10)]
-        assert [call for call in boxes.calls if call in sweeps] == sweeps
-        assert boxes.calls.index("another's turn") < boxes.calls.index(sweeps[-1])
+        assert [call for call in tracker.calls if call in sweeps] == sweeps
+        assert tracker.calls.index("another's turn") < tracker.calls.index(sweeps[-1])
 
 
 async def test_a_kill_comes_before_what_was_put_off_and_takes_all_of_it_along(
     tmp_path: Path,
 ) -> None:
-    async with engine_of(tmp_path / "s", 5, managed=False) as (engine, boxes, _):
+    async with engine_of(tmp_path / "s", 5, managed=False) as (engine, tracker, _):
         engine.on_change = lambda: burn(2 * SLICE_S)
         now = boottime()
         for n in range(5):
             engine.happen(Tell(f"g{n}", "start", 1, "", now + 60, now + 90))
         assert engine._orders
-        boxes.calls.clear()
-        engine.on_change = lambda: boxes.calls.append("shown")
+        tracker.calls.clear()
+        engine.on_change = lambda: tracker.calls.append("shown")
         engine.happen(Tell("g3", "stop", 1, "", now - 2, now - 1))
-        assert boxes.calls[0] == "kill g3"
-        assert boxes.calls.count("shown") > 5
+        assert tracker.calls[0] == "kill g3"
+        assert tracker.calls.count("shown") > 5
         assert not engine._orders
 
 
@@ -280,7 +280,7 @@ async def test_no_report_that_was_put_off_takes_a_listener_back(
         reader, _writer = await asyncio.open_unix_connection(sock=ours)
         _reader, writer = await asyncio.open_unix_connection(sock=theirs)
         writers += [writer, _writer]
-        engine.news.subscribe(Client(writer, os.getpid(), ServerLimits(), 1))
+        engine.news.subscribe(ClientConnection(writer, os.getpid(), ServerLimits(), 1))
         seen = {group.group: group for group in engine.full_update(()).groups}
         assert seen["g4"].wanted == "start"
         await until(lambda: not engine._orders)
@@ -296,16 +296,16 @@ async def test_no_report_that_was_put_off_takes_a_listener_back(
 async def test_that_one_group_cannot_be_killed_spares_no_other_and_ends_clinit(
     tmp_path: Path,
 ) -> None:
-    async with engine_of(tmp_path / "s", 3, managed=False) as (engine, boxes, guarded):
+    async with engine_of(tmp_path / "s", 3, managed=False) as (engine, tracker, guarded):
         now = boottime()
         for n in range(3):
             engine.happen(Tell(f"g{n}", "start", 1, "", now + 60, now + 90))
-        boxes.fails = {"g0", "g1", "g2"}
+        tracker.fails = {"g0", "g1", "g2"}
         past = Deadlines(now - 2, now - 1)
         engine.happen(Leased({f"g{n}": (1, past) for n in range(3)}))
         with pytest.raises(PermissionError):
-            engine.happen(TimePassed())
-        assert {f"kill g{n}" for n in range(3)} <= set(boxes.calls)
+            engine.happen(GroupTimePassed())
+        assert {f"kill g{n}" for n in range(3)} <= set(tracker.calls)
         assert guarded == ["all"]
 
 
@@ -327,9 +327,9 @@ async def test_a_report_that_fails_keeps_no_order_from_being_carried_out(tmp_pat
 async def test_who_asks_for_everything_hears_of_a_halt_and_of_missing_cgroups(
     tmp_path: Path,
 ) -> None:
-    async with engine_of(tmp_path / "s", 1, managed=True) as (engine, boxes, _):
+    async with engine_of(tmp_path / "s", 1, managed=True) as (engine, tracker, _):
         assert (engine.full_update(()).halting, engine.full_update(()).no_cgroups) == (False, "")
-        boxes.no_cgroups = "Read-only file system"
+        tracker.no_cgroups = "Read-only file system"
         engine.happen(Tell("g0", "stop"))
         engine.happen(ShutdownAsked())
         update = engine.full_update(())

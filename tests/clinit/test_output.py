@@ -11,10 +11,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from mosha.clinit import output
-from mosha.clinit.boxes import Key
 from mosha.clinit.output import LINE_MAX_BYTES, LINES_PER_S_MAX, Output
-from mosha.clock import boottime
+from mosha.clinit.process_tracker import EntryKey
 from mosha.control.protocol import Hello
+from mosha.host.clock import boottime
 from tests.clinit.conftest import Start
 from tests.clinit.test_processes import pids_of
 from tests.waiting import pass_until, until, wait_until
@@ -148,7 +148,7 @@ def test_a_log_that_nobody_reads_does_not_stop_clinit(start: Start) -> None:
 
 async def test_after_a_flood_an_entry_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output, "BYTES_PER_S_MAX", 1000)
-    made = Output(Key("g", "a"))
+    made = Output(EntryKey("g", "a"))
     (out, writer), (err, other) = os.pipe(), os.pipe()
     for fd in (out, err):
         os.set_blocking(fd, False)
@@ -167,7 +167,7 @@ async def test_after_a_flood_an_entry_is_read_again(monkeypatch: pytest.MonkeyPa
 
 
 async def test_of_many_runs_that_left_something_the_oldest_are_read_no_more() -> None:
-    made = Output(Key("g", "a"))
+    made = Output(EntryKey("g", "a"))
     others: list[int] = []
     for pid in range(output.RUNS_MAX + 3):
         ends = os.pipe(), os.pipe()

@@ -15,19 +15,18 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from mosha import logs
 from mosha.clinit import cgroups
 from mosha.clinit.abandon import Abandonable, HungError
 from mosha.clinit.alarm import Alarm
 from mosha.clinit.clstat import ClstatFile
-from mosha.clinit.family import Family
+from mosha.clinit.descendants import Descendants
 from mosha.clinit.options import ClinitOptions
-from mosha.clinit.orphans import StateDir
-from mosha.clinit.table import Reading, TableFile
-from mosha.clock import boottime
+from mosha.clinit.state_dir import StateDir
+from mosha.clinit.table import TableFile, TableReading
 from mosha.core.status import GroupLine, GroupState
 from mosha.errors import HostError
-from mosha.host import proc
+from mosha.host import logs, proc
+from mosha.host.clock import boottime
 from mosha.host.mounts import Mounts
 from tests.waiting import pass_until, until, wait_until
 
@@ -163,7 +162,7 @@ async def test_of_tells_that_come_together_one_look_will_do(tmp_path: Path) -> N
     assert await table.look(heard_at) == missing
     assert (await table.look(loop.time())).cltab is not None
     path.write_text("g:a:1:wait:true\nh:b:1:wait:true\n")
-    assert await table.look(heard_at) == Reading()
+    assert await table.look(heard_at) == TableReading()
     found = await table.look(loop.time())
     assert found.cltab is not None
     assert len(found.cltab.entries) == 2
@@ -318,7 +317,7 @@ def test_a_process_is_seen_with_its_parent_and_session() -> None:
             seen = proc.see(process.pid)
             assert seen is not None
             assert (seen.parent, seen.session) == (os.getpid(), process.pid)
-            assert process.pid in Family().children()
+            assert process.pid in Descendants().children()
             below = proc.descendants(os.getpid(), proc.see_all())
             assert process.pid in {seen.pid for seen in below}
             # In the middle of an exec the kernel shows no environment, or not all of it.

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from mosha.clinit import cgroups
-from mosha.clinit.boxes import Key
-from mosha.clinit.cgroup_boxes import CgroupBoxes
+from mosha.clinit.cgroup_tracker import CgroupTracker
 from mosha.clinit.entry import EntryLoop
 from mosha.clinit.forker import Forker
-from mosha.clinit.orphans import StateDir
-from mosha.clinit.session_boxes import SessionBoxes
-from mosha.clinit.turns import Turns
-from mosha.core.process_events import Scope, SpawnPrevented
-from mosha.core.supervisor import EntryEvent
+from mosha.clinit.process_tracker import EntryKey
+from mosha.clinit.session_tracker import SessionTracker
+from mosha.clinit.state_dir import StateDir
+from mosha.clinit.time_slices import TimeSlices
+from mosha.core.supervision.process_events import Scope, SpawnPrevented
+from mosha.core.supervision.supervisor import EntryEvent
+from mosha.core.supervision.unit import Launch
 from mosha.core.tables import Entry, Mode
-from mosha.core.unit import Launch
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon
 from tests.clinit.test_faults import needs_cgroups
@@ -131,7 +131,7 @@ s.ForkServer._answer = mute
 
 
 async def test_what_a_lost_fork_server_made_is_dead_before_the_next_try(
-    boxes: str, short_dir: Path, monkeypatch: pytest.MonkeyPatch
+    tracker: str, short_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mute = short_dir / "mute"
     mute.touch()
@@ -139,19 +139,19 @@ async def test_what_a_lost_fork_server_made_is_dead_before_the_next_try(
     monkeypatch.setattr("mosha.clinit.forker.PROGRAM", program(change))
     mark = secrets.token_hex(8)
     own = cgroups.own_cgroup()
-    made: CgroupBoxes | SessionBoxes
-    if boxes == "cgroup":
+    made: CgroupTracker | SessionTracker
+    if tracker == "cgroup":
         assert own is not None
-        made = CgroupBoxes(own, mark, "test")
+        made = CgroupTracker(own, mark, "test")
     else:
-        made = SessionBoxes(mark)
-    tree = made.tree if isinstance(made, CgroupBoxes) else None
+        made = SessionTracker(mark)
+    tree = made.tree if isinstance(made, CgroupTracker) else None
     forker = Forker(dict(os.environ) | {"MOSHA_RUN": mark}, mark, tree)
-    if isinstance(made, SessionBoxes):
+    if isinstance(made, SessionTracker):
         made.forker = forker
     state_dir = StateDir(short_dir / "state")
     told: list[EntryEvent] = []
-    loop = EntryLoop(Key("g", "a"), made, state_dir, forker, Turns(), told.append)
+    loop = EntryLoop(EntryKey("g", "a"), made, state_dir, forker, TimeSlices(), told.append)
     try:
         await forker.ready.wait()
         first = forker.pid
@@ -171,7 +171,7 @@ async def test_what_a_lost_fork_server_made_is_dead_before_the_next_try(
         await forker.ready.wait()  # the next one
     finally:
         dismiss(forker)
-        if isinstance(made, SessionBoxes):
+        if isinstance(made, SessionTracker):
             made._family.close()  # `close` would end all children of this process
         else:
             wait_until(lambda: cgroups.remove(made.tree))

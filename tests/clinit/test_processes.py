@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mosha.clinit import cgroups
-from mosha.clock import boottime
 from mosha.host import proc
+from mosha.host.clock import boottime
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import QUICK, is_alive
 from tests.leftovers import MARK, processes_marked
@@ -84,8 +84,8 @@ def test_a_child_has_no_descriptors_but_its_own_three(start_in: Start) -> None:
     assert os.readlink(f"/proc/{pid}/fd/0") == "/dev/null"  # noqa: PTH115
 
 
-def test_a_child_is_in_its_cgroup_from_its_first_instruction(start: Start, boxes: str) -> None:
-    if boxes == "session":
+def test_a_child_is_in_its_cgroup_from_its_first_instruction(start: Start, tracker: str) -> None:
+    if tracker == "session":
         pytest.skip("the other kind of box")
     d = start("g:a:1:wait:grep ^0: /proc/self/cgroup >> {OUT}\n")
     d.tell("g", "1")
@@ -246,8 +246,8 @@ def test_stopping_an_entry_ends_what_escaped_its_session(start_in: Start) -> Non
     assert not is_alive(daemon)
 
 
-def test_a_group_that_forks_without_end_is_killed(start: Start, boxes: str) -> None:
-    if boxes == "session":
+def test_a_group_that_forks_without_end_is_killed(start: Start, tracker: str) -> None:
+    if tracker == "session":
         pytest.skip("only a cgroup can be killed at once")
     # Twenty chains of processes, each the parent of the next: their pids never stand still, and
     # their number does, so that the tests beside this one go on.
@@ -260,8 +260,10 @@ def test_a_group_that_forks_without_end_is_killed(start: Start, boxes: str) -> N
     assert d.group().alive == 0
 
 
-def test_a_frozen_group_is_killed_and_clinit_does_not_stand_still(start: Start, boxes: str) -> None:
-    if boxes == "session":
+def test_a_frozen_group_is_killed_and_clinit_does_not_stand_still(
+    start: Start, tracker: str
+) -> None:
+    if tracker == "session":
         pytest.skip("only a cgroup can be frozen")
     d = start("g:a:1:respawn:sleep 7114\n")
     d.tell("g", "1")

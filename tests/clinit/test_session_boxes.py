@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from mosha.clinit.adopted import NAMING_LIMIT_S, Orphanage
-from mosha.clinit.boxes import Key
-from mosha.clinit.family import Family
-from mosha.clinit.session_boxes import SessionBoxes
-from mosha.clock import boottime
-from mosha.core.process_events import Scope
+from mosha.clinit.adopted import NAMING_LIMIT_S, Orphans
+from mosha.clinit.descendants import Descendants
+from mosha.clinit.process_tracker import EntryKey
+from mosha.clinit.session_tracker import SessionTracker
+from mosha.core.supervision.process_events import Scope
 from mosha.host import proc
+from mosha.host.clock import boottime
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon, is_alive
 from tests.waiting import wait_until
@@ -161,7 +161,7 @@ def test_chains_of_processes_are_ended_and_never_taken_for_nothing(alone: Start)
 # --- looks are counted, not timed --------------------------------------------------------
 
 
-class Few(Family):
+class Few(Descendants):
     """A family that has only these children: this process has others besides."""
 
     def __init__(self) -> None:
@@ -193,26 +193,26 @@ async def test_all_questions_of_a_turn_are_answered_by_one_look(
     sleepers: Callable[[int], list[subprocess.Popen[bytes]]],
 ) -> None:
     family = Few()
-    boxes = SessionBoxes("mark", family)
+    tracker = SessionTracker("mark", family)
     processes = sleepers(30)
     family.mine = {process.pid for process in processes}
-    keys = [Key(f"g{n}", f"a{n}") for n in range(30)]
+    keys = [EntryKey(f"g{n}", f"a{n}") for n in range(30)]
     for key, process in zip(keys, processes, strict=True):
-        boxes.place(key)
-        boxes.note(key, process.pid)
+        tracker.place(key)
+        tracker.note(key, process.pid)
     family.looks = 0
     for key, process in zip(keys, processes, strict=True):
-        assert not boxes.is_empty(key, process.pid, Scope.ENTRY)
-        assert boxes.alive(key.group) == 1
-        assert process.pid in boxes.signal(key, process.pid, Scope.ENTRY, signal_of("TERM"))
+        assert not tracker.is_empty(key, process.pid, Scope.ENTRY)
+        assert tracker.alive(key.group) == 1
+        assert process.pid in tracker.signal(key, process.pid, Scope.ENTRY, signal_of("TERM"))
     assert family.looks == 1
     for process in processes:
         process.wait()
     await asyncio.sleep(0)
     family.looks = 0
     for key, process in zip(keys, processes, strict=True):
-        assert not any(boxes.left_by(key, process.pid))
-        assert boxes.is_group_empty(key.group, frozenset())
+        assert not any(tracker.left_by(key, process.pid))
+        assert tracker.is_group_empty(key.group, frozenset())
     assert family.looks == 2  # that nothing is there takes a second one, for all of them
     family.close()
 
@@ -223,7 +223,7 @@ def signal_of(name: str) -> signal.Signals:
 
 def test_an_environment_that_hangs_holds_nobody_up() -> None:
     asleep = threading.Event()
-    orphans = Orphanage("mark", lambda _: {str(asleep.wait(60)): ""})
+    orphans = Orphans("mark", lambda _: {str(asleep.wait(60)): ""})
     began = time.monotonic()
     me = os.getpid()
     for _ in range(3):

@@ -15,10 +15,10 @@ import pytest
 from structlog.testing import capture_logs
 
 import mosha
-from mosha.cli.check_spawn import spawn_findings
+from mosha.cli.check.spawn import spawn_findings
 from mosha.clinit import child_steps
 from mosha.clinit.forker import Forker
-from mosha.core.process_events import Exit
+from mosha.core.supervision.process_events import Exit
 from mosha.formats.settings import Settings, settings_from
 from mosha.formats.spawn import COPIED, PLAIN, SHARED
 from mosha.monitor.clinit_link import ClinitPlace
@@ -137,7 +137,7 @@ def test_check_without_a_clinit_tries_it_out(short_dir: Path) -> None:
     )
     asked = f"spawn_findings(settings_from({{'socket': {str(short_dir / 's')!r}}}, 'test'))"
     program = (
-        "from mosha.cli.check_spawn import spawn_findings\n"
+        "from mosha.cli.check.spawn import spawn_findings\n"
         "from mosha.formats.settings import settings_from\n"
         f"from tests import seccomp\nseccomp.refuse(seccomp.CLONE3, {errno.ENOSYS})\n"
         f"print(*{asked}[0], sep='|')"

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from mosha.clinit import cgroups, trees
-from mosha.clinit.cgroup_boxes import CgroupBoxes
-from mosha.clinit.orphans import StateDir
+from mosha.clinit.cgroup_tracker import CgroupTracker
+from mosha.clinit.state_dir import StateDir
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon, is_alive
 from tests.clinit.test_faults import needs_cgroups
@@ -81,22 +81,22 @@ def test_what_lives_is_left_alone(
     own: Path, short_dir: Path, orphan: subprocess.Popen[bytes]
 ) -> None:
     state = StateDir(short_dir / "state")
-    boxes = CgroupBoxes(own, secrets.token_hex(8), state.place)
+    tracker = CgroupTracker(own, secrets.token_hex(8), state.place)
     try:
-        (boxes.tree / "g.g").mkdir()
-        (boxes.tree / "g.g/cgroup.procs").write_text(str(orphan.pid), encoding="ascii")
+        (tracker.tree / "g.g").mkdir()
+        (tracker.tree / "g.g/cgroup.procs").write_text(str(orphan.pid), encoding="ascii")
         assert state.end_orphans(1.0) == []
         assert orphan.poll() is None
-        assert boxes.tree.exists()
+        assert tracker.tree.exists()
         orphan.kill()
         orphan.wait()
         assert state.end_orphans(1.0) == []  # empty, and somebody's all the same
-        assert boxes.tree.exists()
+        assert tracker.tree.exists()
     finally:
         orphan.kill()
-        boxes.close()
+        tracker.close()
         state.close()
-    assert not boxes.tree.exists()
+    assert not tracker.tree.exists()
 
 
 def test_dead_trees_of_other_places_are_removed_when_they_are_empty_and_never_emptied(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from mosha.clinit.watches import Answer, Watches
-from mosha.core.group import GroupEmptied
+from mosha.core.supervision.group import GroupEmptied
 from tests.waiting import until
 
 FIRST, SECOND = GroupEmptied("g", 1), GroupEmptied("g", 2)

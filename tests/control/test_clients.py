@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from mosha.control.client import connect, subscribe_for
 from mosha.control.listener import Listener
 from mosha.control.protocol import ClinitRequest, Hello, Message, Reply, Subscribe, Update
-from mosha.control.server import Client, Server, ServerLimits
+from mosha.control.server import ClientConnection, Server, ServerLimits
 from mosha.errors import HostError
 from tests.clinit.descriptors import without_descriptors
 from tests.control.test_sockets import echo, raw
@@ -29,7 +29,7 @@ def path(short_dir: Path) -> Path:
 async def test_requests_that_came_together_were_heard_at_one_time(path: Path) -> None:
     heard: list[float] = []
 
-    async def answer(_: ClinitRequest, client: Client) -> Sequence[Message]:
+    async def answer(_: ClinitRequest, client: ClientConnection) -> Sequence[Message]:
         heard.append(client.heard_at)
         return [Reply(ok=True)]
 
@@ -48,7 +48,7 @@ async def test_requests_that_came_together_were_heard_at_one_time(path: Path) ->
 async def test_of_a_client_that_is_dropped_nothing_more_is_obeyed(path: Path) -> None:
     asked: list[ClinitRequest] = []
 
-    async def refuse(request: ClinitRequest, client: Client) -> Sequence[Message]:
+    async def refuse(request: ClinitRequest, client: ClientConnection) -> Sequence[Message]:
         asked.append(request)
         client.drop("it is another monitor's turn")
         return [Reply(ok=False)]
@@ -74,7 +74,7 @@ async def test_a_client_that_has_gone_takes_nobodys_place(path: Path) -> None:
 
 
 async def test_a_subscription_that_is_refused_is_an_error(path: Path) -> None:
-    async def refuse(_: ClinitRequest, __: Client) -> Sequence[Message]:
+    async def refuse(_: ClinitRequest, __: ClientConnection) -> Sequence[Message]:
         return [Reply(ok=False, text="not now")]
 
     server: Server[ClinitRequest] = Server(Listener(path), ClinitRequest, refuse)
@@ -104,7 +104,7 @@ async def test_a_flush_waits_until_the_client_has_taken_all() -> None:
     ours, theirs = socket.socketpair()
     reader, other = await asyncio.open_unix_connection(sock=theirs)
     _, writer = await asyncio.open_unix_connection(sock=ours)
-    client = Client(writer, 1, ServerLimits(), 1)
+    client = ClientConnection(writer, 1, ServerLimits(), 1)
     sent = 0
     while not client.unsent_bytes:  # less than asyncio itself would wait for
         client.send_bytes(b"x" * 10_000)

@@ -34,7 +34,7 @@ from mosha.control.protocol import (
     Subscribe,
     Update,
 )
-from mosha.control.server import TURN_S, Client, Server, ServerLimits
+from mosha.control.server import TURN_S, ClientConnection, Server, ServerLimits
 from mosha.core.tell import Tell
 from mosha.errors import HostError, UsageError
 from mosha.host.lock_file import alone_in
@@ -47,14 +47,14 @@ class Echo:
 
     def __init__(self, path: Path, limits: ServerLimits | None = None) -> None:
         self.path = path
-        self.subscribers: list[Client] = []
+        self.subscribers: list[ClientConnection] = []
         self.gate = asyncio.Event()
         self.gate.set()
         self.server: Server[ClinitRequest] = Server(
             Listener(path), ClinitRequest, self.answer, limits
         )
 
-    async def answer(self, request: ClinitRequest, client: Client) -> Sequence[Message]:
+    async def answer(self, request: ClinitRequest, client: ClientConnection) -> Sequence[Message]:
         if isinstance(request, Subscribe):
             client.subscribed = True
             self.subscribers.append(client)
@@ -106,7 +106,7 @@ async def test_requests_go_out_before_the_answers_of_those_before_them_up_to_a_b
 ) -> None:
     asked = 0
 
-    async def answer(request: ClinitRequest, _: Client) -> Sequence[Message]:
+    async def answer(request: ClinitRequest, _: ClientConnection) -> Sequence[Message]:
         nonlocal asked
         asked += isinstance(request, Tell)
         return [] if isinstance(request, Tell) else [Reply(ok=True)]
@@ -142,7 +142,7 @@ async def test_an_answer_that_comes_too_late_is_taken_for_no_other(path: Path) -
 async def test_the_limit_of_an_answer_runs_from_the_answer_before_it(path: Path) -> None:
     pause_s, limit_s = 0.05, 1.0
 
-    async def answer(_: ClinitRequest, __: Client) -> Sequence[Message]:
+    async def answer(_: ClinitRequest, __: ClientConnection) -> Sequence[Message]:
         over = asyncio.Event()
         asyncio.get_running_loop().call_later(pause_s, over.set)
         await over.wait()
@@ -163,7 +163,7 @@ async def test_the_limit_of_an_answer_runs_from_the_answer_before_it(path: Path)
 async def test_others_have_their_turn_between_the_requests_of_a_batch(path: Path) -> None:
     order: list[str] = []
 
-    async def answer(request: ClinitRequest, _: Client) -> Sequence[Message]:
+    async def answer(request: ClinitRequest, _: ClientConnection) -> Sequence[Message]:
         order.append(type(request).__name__)
         if isinstance(request, Tell):
             busy_until = time.monotonic() + 2 * TURN_S

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mosha.core.life import Do
-from mosha.core.node import Node
-from mosha.core.seat import Seat
+from mosha.core.cluster.group_rules import Action
+from mosha.core.cluster.node import Node
+from mosha.core.cluster.state import GroupRecord
 from mosha.core.status import (
     GroupLine,
     GroupState,
@@ -24,8 +24,8 @@ def brain(story: Story) -> Node:
     return story.nodes[1]
 
 
-def seat(story: Story, node: int = 1) -> Seat:
-    return story.nodes[node].mind.seat(G)
+def record(story: Story, node: int = 1) -> GroupRecord:
+    return story.nodes[node].state.record(G)
 
 
 def causes(story: Story, event: str, node: int = 1) -> list[object]:
@@ -44,7 +44,7 @@ def at(level: str, state: GroupState = GroupState.DONE) -> dict[str, GroupLine]:
 
 def claims(story: Story) -> bool:
     turn = story.turn(1)
-    return turn.row is not None and turn.row.do is Do.PLAN
+    return turn.row is not None and turn.row.do is Action.PLAN
 
 
 def planned() -> Story:

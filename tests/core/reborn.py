@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from mosha.core.group_report import GroupReport
-from mosha.core.node import Node
-from mosha.core.seat import Seat
+from mosha.core.cluster.node import Node
+from mosha.core.cluster.state import GroupRecord
 from mosha.core.status import Stamp, Status, Term, Vote
+from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tables import Wish
 from tests.core.story import INC, TIMING, G, Story, hactl, status
 
@@ -32,8 +32,8 @@ def brain(story: Story) -> Node:
     return story.nodes[1]
 
 
-def seat(story: Story) -> Seat:
-    return brain(story).mind.seat(G)
+def record(story: Story) -> GroupRecord:
+    return brain(story).state.record(G)
 
 
 def echoes(node: int, seq: int = 1, *, inc: int, **more: Any) -> Status:

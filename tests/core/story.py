@@ -12,18 +12,18 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mosha.core.fencing import FencingRules
-from mosha.core.group_report import GroupReport
-from mosha.core.memory import Memory
-from mosha.core.node import Node
-from mosha.core.quorum import Electorate, Policy
-from mosha.core.recovery import Birth
+from mosha.core.cluster.fencing import FencingRules
+from mosha.core.cluster.group_step import GroupStep
+from mosha.core.cluster.memory import Memory
+from mosha.core.cluster.node import Node
+from mosha.core.cluster.quorum import Electorate, Policy
+from mosha.core.cluster.recovery import Startup
+from mosha.core.cluster.timing import Timing, derive
+from mosha.core.replication.table_texts import Places
 from mosha.core.status import GroupState, Stamp, Status
-from mosha.core.table_texts import Places
+from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tables import STOP_LEVEL, Hactl, Wish
 from mosha.core.tell import Tell
-from mosha.core.timing import Timing, derive
-from mosha.core.turn import Turn
 
 TIMING = derive(10.0, ban_s=30.0, start_grace_s=20.0)
 """T 10 s, heartbeat 1 s, lease 6 s, stop budget 3 s, plan limit 3 s."""
@@ -42,7 +42,7 @@ def status(node: int, seq: int = 1, *, inc: int = INC, **said: Any) -> Status:
     return Status(node=node, inc=inc, run="run", boot="boot", seq=seq, **said)
 
 
-def local(level: str, state: GroupState = GroupState.DONE, **more: Any) -> GroupReport:
+def report(level: str, state: GroupState = GroupState.DONE, **more: Any) -> GroupReport:
     """Group `g` as clinit reports it: arrived at `level` with one process, unless said."""
     alive = 0 if level == STOP_LEVEL and state is GroupState.DONE else 1
     return replace(GroupReport(G, level, state, wanted=level, alive=alive), **more)
@@ -124,13 +124,13 @@ class Story:
         memory = self.memories.get(node, Memory()) if knows else Memory()
         if former is not None and not memory.run:
             memory = Memory(boot="boot", run=former.run, inc=former.inc - 1)
-        birth = Birth(
+        startup = Startup(
             me=node, inc=inc, run="run", boot=boot, now=self.now, former=former, memory=memory
         )
         electorate = Electorate(self.policy, self.ids)
         timing = self.timings.get(node, TIMING)
         made = Node(
-            birth, timing, rules=self.rules, electorate=electorate, members=self.ids - {node}
+            startup, timing, rules=self.rules, electorate=electorate, members=self.ids - {node}
         )
         self.nodes[node] = made
         made.clinit_answered(self.clinits[node].values(), self.now)
@@ -180,7 +180,7 @@ class Story:
         for writer in writers:
             self.nodes[reader].peer_read(writer, None, began=self.now, now=self.now)
 
-    def turn(self, node: int, group: str = G, chance: float = 0.0) -> Turn:
+    def turn(self, node: int, group: str = G, chance: float = 0.0) -> GroupStep:
         """Let a node take the turn of a group, and clinit obey at once."""
         turn = self.nodes[node].turn(group, self.now, chance)
         if turn.tell is not None:
@@ -230,7 +230,7 @@ class Story:
 
     def _go_on(self, node: int) -> None:
         brain = self.nodes[node]
-        for group in sorted({*self.wishes.wishes, *brain.mind.seats}):
+        for group in sorted({*self.wishes.wishes, *brain.state.records}):
             while self.turn(node, group, chance=(0.37 * node) % 1).tell is not None:
                 pass
         for renewal in brain.renewals(self.now):

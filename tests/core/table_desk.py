@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
-from mosha.core import table_effects as effects
-from mosha.core import table_events as events
-from mosha.core.lineage import Past
-from mosha.core.node_tables import NodeTables
-from mosha.core.replication import CLTAB, HACTL, NS_PER_S, version_of
-from mosha.core.seat import Note
+from mosha.core.cluster.state import LogRecord
+from mosha.core.replication import table_effects as effects
+from mosha.core.replication import table_events as events
+from mosha.core.replication.judging import CLTAB, HACTL, NS_PER_S, version_of
+from mosha.core.replication.lineage import Past
+from mosha.core.replication.node_tables import NodeTables
+from mosha.core.replication.table_effects import TableEffect
+from mosha.core.replication.table_events import TableEvent
+from mosha.core.replication.table_replica import TableReplica
+from mosha.core.replication.table_texts import InForce, Seen
 from mosha.core.status import TableVersion
-from mosha.core.table_effects import TableEffect
-from mosha.core.table_events import TableEvent
-from mosha.core.table_replica import TableReplica
-from mosha.core.table_texts import InForce, Seen
 from mosha.formats.table_kinds import seen_of
 from tests.core.story import PLACES, START_S
 
@@ -88,9 +88,9 @@ class Desk:
     def done(self) -> list[TableEffect]:
         """Return what was ordered, and take down what was logged."""
         found = list(self.tables.take_effects())
-        self.logs = [effect.event for effect in found if isinstance(effect, Note)]
+        self.logs = [effect.event for effect in found if isinstance(effect, LogRecord)]
         self.tables.take_news()
-        return [effect for effect in found if not isinstance(effect, Note)]
+        return [effect for effect in found if not isinstance(effect, LogRecord)]
 
     def found(self, what: Seen, mount: str = "ext4") -> list[TableEffect]:
         """Let the look that was ordered find this."""

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mosha.core.account import compose, differences
-from mosha.core.quorum import Sight
+from mosha.core.cluster.own_status import compose, differences
+from mosha.core.cluster.quorum import QuorumState
 from mosha.core.status import (
     Ban,
     GroupLine,
@@ -21,14 +21,14 @@ from mosha.core.status import (
     Term,
     Vote,
 )
-from tests.core.story import INC, G, Story, local, one_of_three, status
+from tests.core.story import INC, G, Story, one_of_three, report, status
 
 DONE = GroupState.DONE
 LINE = GroupLine("start", DONE)
 
 
 def composed(story: Story, *, left: bool = False) -> Status:
-    return compose(story.nodes[1].mind, seq=17, now=story.now, left=left)
+    return compose(story.nodes[1].state, seq=17, now=story.now, left=left)
 
 
 # --- what is published -----------------------------------------------------------------------
@@ -37,10 +37,10 @@ def composed(story: Story, *, left: bool = False) -> Status:
 def test_a_status_says_everything_that_the_node_has_decided_and_seen() -> None:
     story = one_of_three()
     story.turn(1)
-    mind = story.nodes[1].mind
-    mind.seat("bad").ban_until, mind.seat("bad").ban_reason = story.now + 3.2, "exit 1"
-    mind.view.receipt(4, Receipt(INC + 9, "ipmi"))
-    mind.tables, mind.refused = {"hactl": TableVersion(5, "d")}, {"cltab": "line 1: no"}
+    state = story.nodes[1].state
+    state.record("bad").ban_until, state.record("bad").ban_reason = story.now + 3.2, "exit 1"
+    state.view.receipt(4, Receipt(INC + 9, "ipmi"))
+    state.tables, state.refused = {"hactl": TableVersion(5, "d")}, {"cltab": "line 1: no"}
     assert composed(story) == Status(
         node=1,
         inc=INC,
@@ -48,9 +48,9 @@ def test_a_status_says_everything_that_the_node_has_decided_and_seen() -> None:
         boot="boot",
         seq=17,
         quorum=True,
-        timeout_ms=round(story.nodes[1].mind.timing.timeout_s * 1000),
-        heartbeat_ms=round(story.nodes[1].mind.timing.heartbeat_s * 1000),
-        voters=story.nodes[1].mind.view.electorate.digest,
+        timeout_ms=round(story.nodes[1].state.timing.timeout_s * 1000),
+        heartbeat_ms=round(story.nodes[1].state.timing.heartbeat_s * 1000),
+        voters=story.nodes[1].state.view.electorate.digest,
         seen={2: Stamp(INC, 1), 3: Stamp(INC, 1)},
         votes={G: Vote(1, 1, INC, 0)},
         terms={G: Term(1, 1)},
@@ -74,11 +74,12 @@ def test_a_status_does_not_change_when_the_node_does() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sight", "said"), [(Sight.YES, True), (Sight.NO, False), (Sight.UNKNOWN, False)]
+    ("quorum_state", "said"),
+    [(QuorumState.YES, True), (QuorumState.NO, False), (QuorumState.UNKNOWN, False)],
 )
-def test_whether_a_quorum_is_seen_is_published(*, sight: Sight, said: bool) -> None:
+def test_whether_a_quorum_is_seen_is_published(*, quorum_state: QuorumState, said: bool) -> None:
     story = Story()
-    story.nodes[1].mind.view.sight = sight
+    story.nodes[1].state.view.quorum_state = quorum_state
     assert composed(story).quorum == said
 
 
@@ -91,7 +92,7 @@ def test_the_last_status_says_that_the_node_has_left() -> None:
 
 def test_a_ban_that_is_over_is_not_published() -> None:
     story = one_of_three()
-    story.nodes[1].mind.seat(G).ban_until = story.now
+    story.nodes[1].state.record(G).ban_until = story.now
     assert composed(story).bans == {}
 
 
@@ -164,8 +165,8 @@ def test_o5_a_new_incarnation_of_a_peer_is_echoed_at_once() -> None:
 def test_o5_a_change_of_an_own_group_is_published_at_once() -> None:
     story = one_of_three()
     story.write(1)
-    story.show(1, local("start"))
+    story.show(1, report("start"))
     assert story.nodes[1].dirty
     story.write(1)
-    story.show(1, local("start", alive=3))  # more processes: nobody else cares
+    story.show(1, report("start", alive=3))  # more processes: nobody else cares
     assert not story.nodes[1].dirty

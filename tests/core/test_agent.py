@@ -8,11 +8,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from mosha.core import agent_effects as effects
-from mosha.core import leaving
-from mosha.core.agent import Agent
-from mosha.core.agent_effects import Effect
-from mosha.core.agent_events import (
+from mosha.core.cluster import effects, leaving
+from mosha.core.cluster.agent import Agent
+from mosha.core.cluster.effects import Effect
+from mosha.core.cluster.events import (
     ClinitEnded,
     ClinitLost,
     DeathConfirmed,
@@ -31,20 +30,20 @@ from mosha.core.agent_events import (
     TimePassed,
     WriteFailed,
 )
-from mosha.core.fencing import FencingRules
-from mosha.core.node_tables import NodeTables
-from mosha.core.pace import GATHER_S
-from mosha.core.peers import Standing
-from mosha.core.replication import CLTAB, HACTL, NS_PER_S
-from mosha.core.shots import FenceOrder
+from mosha.core.cluster.fencing import FencingRules
+from mosha.core.cluster.pace import GATHER_S
+from mosha.core.cluster.peers import Standing
+from mosha.core.cluster.shots import FenceOrder
+from mosha.core.replication.judging import CLTAB, HACTL, NS_PER_S
+from mosha.core.replication.node_tables import NodeTables
+from mosha.core.replication.table_effects import ReadOwnTable, ReadPeerTable
+from mosha.core.replication.table_events import OwnTableRead, PeerTableRead, TableLoaded
+from mosha.core.replication.table_texts import Seen
 from mosha.core.status import NodeState, Stamp, TableVersion
-from mosha.core.table_effects import ReadOwnTable, ReadPeerTable
-from mosha.core.table_events import OwnTableRead, PeerTableRead, TableLoaded
-from mosha.core.table_texts import Seen
 from mosha.core.tables import Cltab, Entry, Mode
 from mosha.core.tell import Tell
 from mosha.errors import BugError
-from tests.core.story import INC, PLACES, TIMING, G, Story, local, one_of_three, status
+from tests.core.story import INC, PLACES, TIMING, G, Story, one_of_three, report, status
 
 T, H = TIMING.timeout_s, TIMING.heartbeat_s
 
@@ -148,10 +147,10 @@ def test_one_write_at_a_time_at_each_heartbeat() -> None:
 def test_changes_that_come_together_are_one_status() -> None:
     life = Life()
     life.written(life.open())
-    life.agent.node.mind.changed()
+    life.agent.node.state.changed()
     life.report(FileChanged(2))
     life.story.now += GATHER_S / 2
-    life.agent.node.mind.changed()
+    life.agent.node.state.changed()
     life.report(FileChanged(3))
     assert of(effects.WriteStatus, life.act()) == []
     (order,) = of(effects.WriteStatus, life.wait(GATHER_S / 2))
@@ -180,13 +179,13 @@ def test_c4_a_lease_counts_from_the_order_to_write_however_long_that_takes() -> 
     ordered_at = life.now
     life.story.now += 0.75
     life.report(StatusWritten(order.status))
-    assert life.agent.node.mind.writes.began(order.status.seq) == ordered_at
+    assert life.agent.node.state.writes.began(order.status.seq) == ordered_at
 
 
 def test_n1_a_mute_node_writes_nothing_and_does_all_the_rest() -> None:
     life = Life()
-    mind = life.agent.node.mind
-    mind.mute_until, mind.published = life.now + 3 * H, None
+    state = life.agent.node.state
+    state.mute_until, state.published = life.now + 3 * H, None
     done = life.open() + life.wait(2.5 * H)
     assert of(effects.WriteStatus, done) == []
     assert len(of(effects.FeedWatchdog, done)) == 3
@@ -204,7 +203,7 @@ def test_leases_are_counted_at_each_heartbeat_and_not_with_each_vote() -> None:
     life.report(LeasesRenewed())
     assert len(of(effects.RenewLeases, life.act())) == 1
     life.report(LeasesRenewed())
-    life.agent.node.mind.claimed[G] = life.agent.node.mind.seat(G)
+    life.agent.node.state.claimed[G] = life.agent.node.state.record(G)
     for _ in range(5):
         life.hears(2)
         life.report(FileChanged(2))
@@ -257,10 +256,10 @@ def test_what_is_in_force_reaches_the_node_when_both_tables_were_looked_at() -> 
     assert life.report(TableLoaded(CLTAB, NS_PER_S, force)) == [ReadOwnTable(CLTAB)]
     life.report(TableLoaded(HACTL, NS_PER_S))
     life.report(OwnTableRead(CLTAB, NS_PER_S, cltab))
-    mind = life.story.nodes[1].mind
-    assert mind.tables == {}
+    state = life.story.nodes[1].state
+    assert state.tables == {}
     life.report(OwnTableRead(HACTL, NS_PER_S))
-    assert (mind.tables, mind.cltab_groups) == ({CLTAB: TableVersion(1, "c")}, frozenset({G}))
+    assert (state.tables, state.cltab_groups) == ({CLTAB: TableVersion(1, "c")}, frozenset({G}))
 
 
 def test_a_read_that_hangs_says_for_how_long() -> None:
@@ -268,7 +267,7 @@ def test_a_read_that_hangs_says_for_how_long() -> None:
     life.open()
     life.story.now += 7
     life.report(ReadFailed(2, "given up", hung=True))
-    assert life.agent.node.mind.view.peer(2).error == "no answer for 7 s"
+    assert life.agent.node.state.view.peer(2).error == "no answer for 7 s"
 
 
 def test_o3_a_node_is_stale_by_a_look_that_was_ordered_after_its_time() -> None:
@@ -279,10 +278,10 @@ def test_o3_a_node_is_stale_by_a_look_that_was_ordered_after_its_time() -> None:
     life.report(FileChanged(3))
     life.story.now = began + T + 1
     life.report(ReadFailed(3, "EIO"))  # it was ordered when the node was well
-    assert life.agent.node.mind.view.standing(3) is Standing.FRESH
+    assert life.agent.node.state.view.standing(3) is Standing.FRESH
     assert nodes_read(life.act()) == [3]
     life.report(ReadFailed(3, "EIO"))
-    assert life.agent.node.mind.view.standing(3) is Standing.STALE
+    assert life.agent.node.state.view.standing(3) is Standing.STALE
 
 
 def test_a_node_that_is_found_is_watched_and_read() -> None:
@@ -307,11 +306,11 @@ def planned() -> tuple[Life, Tell]:
 
 def test_a_group_has_one_order_at_a_time() -> None:
     life, plan = planned()
-    mind = life.agent.node.mind
-    life.report(GroupsReported((local("plan", term=plan.term),)))
-    mind.seat(G).granted = True
-    mind.seat(G).lease_until = life.now + TIMING.lease_s
-    mind.wake_all()
+    state = life.agent.node.state
+    life.report(GroupsReported((report("plan", term=plan.term),)))
+    state.record(G).granted = True
+    state.record(G).lease_until = life.now + TIMING.lease_s
+    state.wake_all()
     assert of(Tell, life.act()) == [], "the plan is not answered yet"
     life.report(TellAnswered(G, plan.level))
     (test,) = of(Tell, life.act())
@@ -321,7 +320,7 @@ def test_a_group_has_one_order_at_a_time() -> None:
 def test_a_refusal_keeps_the_node_off_the_group() -> None:
     life, plan = planned()
     life.report(TellAnswered(G, plan.level, "no such group"))
-    assert life.agent.node.mind.seat(G).ban_reason == "clinit: no such group"
+    assert life.agent.node.state.record(G).ban_reason == "clinit: no such group"
     assert life.agent.due == -math.inf, "its turn has come"
 
 
@@ -350,7 +349,7 @@ def test_a_shot_is_ordered_once_and_its_end_taken_in() -> None:
     shots = of(FenceOrder, life.act() + life.wait(H))
     assert shots == [FenceOrder(3, INC)]
     life.report(ShotEnded(shots[0], "receipt", "test"))
-    assert life.agent.node.mind.view.standing(3) is Standing.FENCED
+    assert life.agent.node.state.view.standing(3) is Standing.FENCED
 
 
 def test_a_confirmation_that_was_not_asked_for_is_a_bug() -> None:
@@ -366,14 +365,14 @@ def test_a_confirmation_that_was_not_asked_for_is_a_bug() -> None:
 def test_h6_4_a_node_leaves_when_nothing_is_left_and_says_so_last() -> None:
     life = Life(obeyed=True)
     life.written(life.open())
-    life.report(GroupsReported((local("start"),)))
+    life.report(GroupsReported((report("start"),)))
     life.report(LeaveAsked())
     assert of(effects.EndClinit, life.act()) == []
     life.report(GroupsReported(gone=(G,)))
     assert of(effects.EndClinit, life.act()) == [effects.EndClinit()]
     (order,) = of(effects.WriteStatus, life.report(ClinitEnded()))
     assert order.status.state is NodeState.LEFT
-    assert life.report(StatusWritten(order.status))[-1] == effects.Left()
+    assert life.report(StatusWritten(order.status))[-1] == effects.EndMonitor()
     assert of(effects.WriteStatus, life.wait(5 * H)) == []
 
 
@@ -395,7 +394,7 @@ def test_a_last_status_that_cannot_be_written_keeps_nobody(event: Event | None) 
     life.act()
     done = list(life.report(ClinitEnded()))
     (order,) = of(effects.WriteStatus, done)
-    assert effects.Left() in life.report(event or StatusWritten(order.status))
+    assert effects.EndMonitor() in life.report(event or StatusWritten(order.status))
 
 
 def test_a_node_may_leave_before_it_has_begun() -> None:
@@ -412,27 +411,27 @@ def test_a_namesake_makes_it_leave_and_say_nothing() -> None:
     life.report(NamesakeFound())
     life.report(WriteFailed())
     assert of(effects.EndClinit, life.act()) == [effects.EndClinit()]
-    assert effects.Left() in life.report(ClinitEnded())
+    assert effects.EndMonitor() in life.report(ClinitEnded())
 
 
 def test_who_leaves_waits_for_a_clinit_that_is_gone_and_not_for_ever() -> None:
     life = Life()
     life.written(life.open())
-    life.report(GroupsReported((local("start"),)))
+    life.report(GroupsReported((report("start"),)))
     life.report(ClinitLost())
     life.report(LeaveAsked())
-    assert of(effects.Left, life.wait(leaving.WITHOUT_CLINIT_S - 0.1)) == []
-    assert effects.Left(stranded=True) in life.wait(0.2)
+    assert of(effects.EndMonitor, life.wait(leaving.WITHOUT_CLINIT_S - 0.1)) == []
+    assert effects.EndMonitor(stranded=True) in life.wait(0.2)
 
 
 def test_a_clinit_that_comes_back_is_waited_for() -> None:
     life = Life()
     life.written(life.open())
-    life.report(GroupsReported((local("start"),)))
+    life.report(GroupsReported((report("start"),)))
     life.report(ClinitLost())
     life.report(LeaveAsked())
-    life.report(GroupsReported((local("start"),), full=True))
-    assert of(effects.Left, life.wait(2 * leaving.WITHOUT_CLINIT_S)) == []
+    life.report(GroupsReported((report("start"),), full=True))
+    assert of(effects.EndMonitor, life.wait(2 * leaving.WITHOUT_CLINIT_S)) == []
 
 
 def test_nothing_that_has_not_changed_makes_effects() -> None:

@@ -10,8 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosha.core.ballot import Ballot, Claim, choose, claim_of, may_vote, release_cause, runs_in
-from mosha.core.peers import Peer, heard, tried
+from mosha.core.cluster.ballot import (
+    Ballot,
+    Claim,
+    choose,
+    claim_of,
+    may_vote,
+    release_cause,
+    runs_in,
+)
+from mosha.core.cluster.peers import Peer, heard, tried
 from mosha.core.status import GroupLine, GroupState, NodeState, Receipt, Stamp, Vote
 from tests.core.story import INC, G, status
 

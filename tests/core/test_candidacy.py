@@ -8,23 +8,23 @@ from typing import Any
 
 import pytest
 
-from mosha.core.candidacy import (
+from mosha.core.cluster.candidacy import (
     SHORT_WAIT_MAX_S,
     SHORT_WAIT_MIN_S,
     awaited,
     joint_plan,
     loads,
+    rank_due_at,
     ranks,
     short_wait_s,
-    turn_at,
     wanted_level,
 )
-from mosha.core.eligibility import eligible, unwanted_because
-from mosha.core.seat import Mind
+from mosha.core.cluster.eligibility import eligible, unwanted_because
+from mosha.core.cluster.state import MonitorState
+from mosha.core.cluster.timing import derive
 from mosha.core.status import Ban, GroupLine, GroupState, NodeState, Stamp, Status, Vote
 from mosha.core.tables import Wish
-from mosha.core.timing import derive
-from tests.core.story import INC, TIMING, G, Story, alone_again, hactl, local, one_of_three, status
+from tests.core.story import INC, TIMING, G, Story, alone_again, hactl, one_of_three, report, status
 
 T = TIMING.timeout_s
 DONE = GroupState.DONE
@@ -34,12 +34,12 @@ def says(node: int, seq: int = 2, **more: Any) -> Status:
     return status(node, seq, **({"seen": {1: Stamp(INC, 1)}} | more))
 
 
-def mind(story: Story) -> Mind:
-    return story.nodes[1].mind
+def state(story: Story) -> MonitorState:
+    return story.nodes[1].state
 
 
 def due(story: Story) -> float:
-    return turn_at(mind(story), mind(story).seat(G), story.now)
+    return rank_due_at(state(story), state(story).record(G), story.now)
 
 
 # --- whose turn it is ------------------------------------------------------------------------
@@ -50,7 +50,7 @@ def test_rank_0_claims_at_once_and_rank_k_after_k_short_waits(
     prefer: tuple[int, ...], rank: int
 ) -> None:
     story = one_of_three(Wish(G, "start", prefer=prefer))
-    assert due(story) == story.now + rank * short_wait_s(mind(story))
+    assert due(story) == story.now + rank * short_wait_s(state(story))
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_rank_0_claims_at_once_and_rank_k_after_k_short_waits(
 )
 def test_a_short_wait_is_half_a_heartbeat_within_bounds(timeout_s: float, wait_s: float) -> None:
     story = one_of_three()
-    mind(story).timing = derive(timeout_s)
-    assert short_wait_s(mind(story)) == wait_s
+    state(story).timing = derive(timeout_s)
+    assert short_wait_s(state(story)) == wait_s
 
 
 def test_the_waiting_counts_from_when_the_group_was_first_seen_free() -> None:
@@ -71,7 +71,7 @@ def test_the_waiting_counts_from_when_the_group_was_first_seen_free() -> None:
     assert due(story) == math.inf
     story.now += 5.0
     story.hear(1, says(2, 3))
-    assert due(story) == story.now + short_wait_s(mind(story))
+    assert due(story) == story.now + short_wait_s(state(story))
 
 
 UNABLE: dict[str, Callable[[Story], None]] = {
@@ -87,7 +87,7 @@ def test_a_node_that_cannot_take_the_group_is_passed_over(unable: Callable[[Stor
     story = one_of_three(Wish(G, "start", prefer=(2, 1)))
     assert due(story) > story.now
     unable(story)
-    assert mind(story).plan is None  # it is worked out anew
+    assert state(story).plan is None  # it is worked out anew
     assert due(story) == story.now
 
 
@@ -107,10 +107,10 @@ def test_c1_no_claim_while_a_node_never_heard_has_the_votes_it_would_need() -> N
     story = alone_again()
     story.hear(1, says(2, votes=votes_for(3)))
     assert due(story) == math.inf
-    assert awaited(mind(story), G) == {3}
+    assert awaited(state(story), G) == {3}
     story.hear(1, says(2, 3))  # it has released the vote: nothing is heard of node 3 there either
     assert due(story) == story.now
-    assert awaited(mind(story), G) == set()
+    assert awaited(state(story), G) == set()
 
 
 def test_c1_the_votes_that_are_left_may_be_enough() -> None:
@@ -131,12 +131,12 @@ def test_c1_a_node_that_comes_back_does_not_spend_the_vote_that_what_runs_will_n
     story.write(3)
     story.read(3, 2)  # and not node 1 yet, which runs the group
     story.turn(3)
-    assert story.nodes[3].mind.seat(G).claim is None
+    assert story.nodes[3].state.record(G).claim is None
     story.live(3.0)
     story.die(2)
     story.live(2 * T)
     assert story.at_home() == [1]
-    assert story.nodes[1].mind.seat(G).claim == 1
+    assert story.nodes[1].state.record(G).claim == 1
 
 
 def test_h5_12_free_groups_are_shared_out_so_that_all_nodes_claim_at_once() -> None:
@@ -151,14 +151,14 @@ def test_the_joint_plan_counts_what_the_nodes_hold_already() -> None:
     story = one_of_three(Wish(G, "start"))
     busy = {group: GroupLine("start", DONE) for group in ("x", "y")}
     story.hear(1, says(2, groups=busy), says(3, claims={"z": 1}))
-    assert joint_plan(mind(story), story.now)[G] == (1, 3, 2)
+    assert joint_plan(state(story), story.now)[G] == (1, 3, 2)
 
 
 def test_a_claim_and_a_line_of_the_same_group_are_one_group() -> None:
     story = one_of_three()
     story.hear(1, says(2, claims={"x": 4}, groups={"x": GroupLine("start", DONE)}))
-    story.show(1, local("start", group="y"))
-    assert loads(mind(story)) == {1: 1, 2: 1, 3: 0}
+    story.show(1, report("start", group="y"))
+    assert loads(state(story)) == {1: 1, 2: 1, 3: 0}
 
 
 def test_what_is_held_or_unwanted_or_not_in_cltab_is_not_placed() -> None:
@@ -166,7 +166,7 @@ def test_what_is_held_or_unwanted_or_not_in_cltab_is_not_placed() -> None:
     story = one_of_three()
     story.hear(1, says(2, claims={"c": 1}))
     story.nodes[1].tables_adopted(wishes, frozenset("abc"), {}, {})
-    assert set(joint_plan(mind(story), story.now)) == {"a"}
+    assert set(joint_plan(state(story), story.now)) == {"a"}
 
 
 # --- who may run it ----------------------------------------------------------------------------
@@ -174,16 +174,16 @@ def test_what_is_held_or_unwanted_or_not_in_cltab_is_not_placed() -> None:
 
 def test_only_leaves_the_other_nodes_out() -> None:
     story = one_of_three(Wish(G, "start", only=(2, 3)))
-    wish = mind(story).wish(G)
+    wish = state(story).wish(G)
     assert wish is not None
-    assert eligible(mind(story), G, story.now) == {2, 3}
+    assert eligible(state(story), G, story.now) == {2, 3}
 
 
 def test_for_choosing_among_claims_every_fresh_node_has_a_rank() -> None:
     story = one_of_three(Wish(G, "start", prefer=(2,), only=(2,)))
-    assert ranks(mind(story), G, story.now)[2] == 0
-    assert ranks(mind(story), G, story.now).keys() == {1, 2, 3}
-    assert ranks(mind(story), "unknown", story.now).keys() == {1, 2, 3}
+    assert ranks(state(story), G, story.now)[2] == 0
+    assert ranks(state(story), G, story.now).keys() == {1, 2, 3}
+    assert ranks(state(story), "unknown", story.now).keys() == {1, 2, 3}
 
 
 def displaced(story: Story) -> None:
@@ -214,12 +214,12 @@ def test_why_a_group_shall_not_run_here_is_said_in_words(
 ) -> None:
     story = one_of_three()
     change(story)
-    assert unwanted_because(mind(story), G, story.now) == reason
-    level = wanted_level(mind(story), mind(story).seat(G), story.now)
+    assert unwanted_because(state(story), G, story.now) == reason
+    level = wanted_level(state(story), state(story).record(G), story.now)
     assert level == ("stop" if reason else "start")
 
 
 def test_an_unknown_quorum_stops_nothing() -> None:
     # A monitor that has just started and adopts what runs has not looked at anybody yet.
     story = Story()
-    assert unwanted_because(mind(story), G, story.now) == ""
+    assert unwanted_because(state(story), G, story.now) == ""

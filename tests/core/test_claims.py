@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from mosha.core.ballot import Ballot
-from mosha.core.fencing import FencingRules
-from mosha.core.life import Do
+from mosha.core.cluster.ballot import Ballot
+from mosha.core.cluster.fencing import FencingRules
+from mosha.core.cluster.group_rules import Action
+from mosha.core.cluster.group_step import BACKOFF_DOUBLINGS_MAX, BACKOFF_STEP_S
 from mosha.core.status import (
     GroupState,
     Stamp,
@@ -16,7 +17,6 @@ from mosha.core.status import (
     Vote,
 )
 from mosha.core.tables import Wish
-from mosha.core.turn import BACKOFF_DOUBLINGS_MAX, BACKOFF_STEP_S
 from tests.core.owner import (
     HEARTBEAT_S,
     PLAN_LIMIT_S,
@@ -26,11 +26,11 @@ from tests.core.owner import (
     brain,
     claims,
     planned,
+    record,
     running,
     says,
-    seat,
 )
-from tests.core.story import INC, G, Story, hactl, local, one_of_three, status
+from tests.core.story import INC, G, Story, hactl, one_of_three, report, status
 
 ELSEWHERE = Wish(G, "start", only=(2, 3))
 """A group that node 1 never claims itself: it only votes."""
@@ -54,12 +54,12 @@ def not_seeing_a_quorum(story: Story) -> None:
 
 
 def still_silent(story: Story) -> None:
-    brain(story).mind.silent_until = story.now + 1
+    brain(story).state.silent_until = story.now + 1
 
 
 def own_vote_not_free(story: Story) -> None:
     # As after a restart, when the first status read of node 2 is older than the vote.
-    seat(story).ballot = Ballot(Vote(5, 2, INC, 7), 5)
+    record(story).ballot = Ballot(Vote(5, 2, INC, 7), 5)
 
 
 def new_incarnation_not_published(story: Story) -> None:
@@ -82,7 +82,7 @@ OBSTACLES = {
     "planned elsewhere": lambda s: s.hear(1, says(3, 2, groups=at("plan"))),
     "stopping elsewhere": lambda s: s.hear(1, says(3, 2, groups=at("stop", GroupState.STOPPING))),
     "stop failed elsewhere": lambda s: s.hear(1, says(3, 2, groups=at("stop", GroupState.FAILED))),
-    "here already": lambda s: s.show(1, local("stop", GroupState.STOPPING)),
+    "here already": lambda s: s.show(1, report("stop", GroupState.STOPPING)),
     "banned here": lambda s: brain(s).tell_refused(G, "plan", "no such group", s.now),
     "leaving": lambda s: brain(s).leave(),
     "a namesake": lambda s: brain(s).displaced(),
@@ -101,7 +101,7 @@ def test_c1_no_claim_while(obstacle: Any) -> None:
 def test_c1_no_claim_before_the_own_first_status_is_published() -> None:
     # Peers have to be able to echo it, and a namesake is found by it.
     story = Story(wishes=hactl(Wish(G, "start", prefer=(1,))))
-    brain(story).mind.silent_until = None
+    brain(story).state.silent_until = None
     story.hear(1, status(2), status(3))
     assert not claims(story)
     story.write(1)
@@ -232,7 +232,7 @@ def test_c6_h5_13_the_back_off_is_random_and_grows_with_each_failure() -> None:
         story.hear(1, says(2, failure + 2), says(3, failure + 2))
         story.turn(1, chance=0.5)
         wait_s = 0.5 * step * 2 ** min(failure, BACKOFF_DOUBLINGS_MAX)
-        assert seat(story).backoff_until == pytest.approx(story.now + wait_s)
+        assert record(story).backoff_until == pytest.approx(story.now + wait_s)
         story.turn(1)  # the plan is stopped
         assert not claims(story)
         assert story.turn(1).wake_at <= story.now + wait_s
@@ -242,10 +242,10 @@ def test_c6_h5_13_the_back_off_is_random_and_grows_with_each_failure() -> None:
 
 def test_c6_the_back_off_begins_anew_after_a_grant() -> None:
     story = planned()
-    seat(story).collisions = 4
+    record(story).collisions = 4
     story.hear(1, backs(2, 2))
     story.turn(1)
-    assert seat(story).collisions == 0
+    assert record(story).collisions == 0
 
 
 def test_c6_a_claim_whose_voters_are_spent_is_raised_to_a_higher_term() -> None:
@@ -280,7 +280,7 @@ def test_c6_votes_are_split_when_too_few_are_left_that_can_support_the_claim(
     *, votes: list[dict[str, Any]], split: bool
 ) -> None:
     story = Story(range(1, 6), wishes=hactl(Wish(G, "start", prefer=(1,))))
-    brain(story).mind.silent_until = None
+    brain(story).state.silent_until = None
     story.write(1)
     story.hear(1, *(says(node, 1) for node in (2, 3, 4, 5)))
     assert claims(story)
@@ -288,7 +288,7 @@ def test_c6_votes_are_split_when_too_few_are_left_that_can_support_the_claim(
     story.hear(1, says(9, 2, **SPENT))  # does not vote at all
     turn = story.turn(1)
     assert turn.row is not None
-    assert (turn.row.do is Do.RAISE) == split
+    assert (turn.row.do is Action.RAISE) == split
 
 
 def test_c6_a_voter_that_holds_another_vote_may_still_come_round() -> None:
@@ -297,4 +297,4 @@ def test_c6_a_voter_that_holds_another_vote_may_still_come_round() -> None:
     story.hear(1, says(3, 2, votes={G: Vote(1, 2, INC, 1)}, terms={G: Term(1, voted=1)}))
     turn = story.turn(1)
     assert turn.row is not None
-    assert turn.row.do is Do.WAIT
+    assert turn.row.do is Action.WAIT

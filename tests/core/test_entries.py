@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
-from mosha.core.account import TROUBLES_MAX, compose
-from mosha.core.entries import (
+from mosha.core.cluster.own_status import TROUBLES_MAX, compose
+from mosha.core.escalation import Limits
+from mosha.core.explain.verdicts import verdict
+from mosha.core.explain.why import why
+from mosha.core.status import GroupState, Trouble, TroubleKind
+from mosha.core.supervision.entries import (
     FAILURES_MIN,
     LATE_S,
     LATE_TO_STOP_S,
@@ -17,15 +21,18 @@ from mosha.core.entries import (
     troubles,
     troubles_text,
 )
-from mosha.core.explain import account
-from mosha.core.failures import STEADY_S
-from mosha.core.ladder import Limits
-from mosha.core.process import Process, advance, new_process
-from mosha.core.process_events import Exit, Exited, Spawned, SpawnFailed, Started, StopAsked
-from mosha.core.status import GroupState, Trouble, TroubleKind
+from mosha.core.supervision.failures import STEADY_S
+from mosha.core.supervision.process import Process, advance, new_process
+from mosha.core.supervision.process_events import (
+    Exit,
+    Exited,
+    Spawned,
+    SpawnFailed,
+    Started,
+    StopAsked,
+)
 from mosha.core.tables import Cltab, Entry, Mode, Wish
-from mosha.core.why import why
-from tests.core.story import G, Story, hactl, local, one_of_three, status
+from tests.core.story import G, Story, hactl, one_of_three, report, status
 
 NOW = 5000.0
 LIMITS = Limits()
@@ -174,7 +181,7 @@ def at_home_on_1(*found: EntryReport) -> Story:
     node = story.nodes[1]
     node.tables_adopted(hactl(Wish(G, "start")), frozenset({G}), {}, {})
     node.cltab_adopted(Cltab((defined(),)))
-    shown = local("start", GroupState.DONE, wanted="start", alive=1, term=1)
+    shown = report("start", GroupState.DONE, wanted="start", alive=1, term=1)
     node.clinit_answered([type(shown)(**{**as_dict(shown), "entries": found})], story.now)
     return story
 
@@ -184,13 +191,13 @@ def as_dict(found: Any) -> dict[str, Any]:
 
 
 def published(story: Story) -> dict[tuple[str, str], Trouble]:
-    return dict(compose(story.nodes[1].mind, seq=9, now=story.now, left=False).troubles)
+    return dict(compose(story.nodes[1].state, seq=9, now=story.now, left=False).troubles)
 
 
 def test_a_group_is_not_as_wanted_while_an_entry_pauses_on_any_node() -> None:
     pausing = entry(state="pausing", exit="exit 1", said=("no such port",), since=None)
     story = at_home_on_1(pausing)
-    found = account(story.nodes[1].mind, G, story.now)
+    found = verdict(story.nodes[1].state, G, story.now)
     words = "entry d respawns too rapidly and pauses, 0 restarts: exit 1: no such port"
     assert (found.ok, found.why) == (False, f"start DONE on node 1, but {words}")
     assert "mosha status g" in found.next
@@ -199,20 +206,20 @@ def test_a_group_is_not_as_wanted_while_an_entry_pauses_on_any_node() -> None:
     said = status(2, 5, groups=dict(compose_lines(story)), claims={G: 1})
     said = type(said)(**{**as_dict(said), "troubles": published(story)})
     other.hear(1, said)
-    there = account(other.nodes[1].mind, G, other.now)
+    there = verdict(other.nodes[1].state, G, other.now)
     assert (there.ok, there.why) == (False, f"start DONE on node 2, but {words}")
-    told = why(other.nodes[1].mind, G, other.now, 0.0)
+    told = why(other.nodes[1].state, G, other.now, 0.0)
     assert not told.ok
     assert any(reason.rule == "entry" and "no such port" in reason.said for reason in told.reasons)
 
 
 def compose_lines(story: Story) -> dict[str, Any]:
-    return dict(compose(story.nodes[1].mind, seq=9, now=story.now, left=False).groups)
+    return dict(compose(story.nodes[1].state, seq=9, now=story.now, left=False).groups)
 
 
 def test_a_group_that_runs_by_an_older_cltab_says_so_and_what_to_do() -> None:
     story = at_home_on_1(entry(command="/bin/old", since=None))
-    found = account(story.nodes[1].mind, G, story.now)
+    found = verdict(story.nodes[1].state, G, story.now)
     assert not found.ok
     assert found.why == (
         "runs on node 1 as an older cltab had it: entry d: cltab has it otherwise by now"
@@ -222,7 +229,7 @@ def test_a_group_that_runs_by_an_older_cltab_says_so_and_what_to_do() -> None:
 
 def test_why_says_of_each_entry_here_how_it_is() -> None:
     story = at_home_on_1(entry(since=None, pid=17))
-    told = why(story.nodes[1].mind, G, story.now, 0.0)
+    told = why(story.nodes[1].state, G, story.now, 0.0)
     assert told.ok
     (reason,) = (reason for reason in told.reasons if reason.rule == "entry")
     assert reason.said == "entry d (respawn) is running, pid 17"
@@ -231,7 +238,7 @@ def test_why_says_of_each_entry_here_how_it_is() -> None:
 def test_what_a_node_publishes_of_its_bad_luck_is_bounded() -> None:
     story = one_of_three()
     many = [EntryReport(f"t{n}", Mode.RESPAWN, "pausing") for n in range(9)]
-    shown = local("start", GroupState.DONE, wanted="start", alive=1)
+    shown = report("start", GroupState.DONE, wanted="start", alive=1)
     plain = as_dict(shown) | {"entries": tuple(many)}
     locals_ = [type(shown)(**(plain | {"group": f"g{n}"})) for n in range(99)]
     story.nodes[1].clinit_answered(locals_, story.now)

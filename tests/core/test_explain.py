@@ -7,11 +7,18 @@ from typing import Any
 
 import pytest
 
-from mosha.core import orders
-from mosha.core.explain import Account, account, not_here, quorum_reason, quorum_sum, sightings
-from mosha.core.fencing import FencingRules
-from mosha.core.quorum import Electorate, Policy
-from mosha.core.seat import Mind
+from mosha.core.cluster import orders
+from mosha.core.cluster.fencing import FencingRules
+from mosha.core.cluster.quorum import Electorate, Policy
+from mosha.core.cluster.state import MonitorState
+from mosha.core.explain.verdicts import (
+    GroupVerdict,
+    not_here,
+    quorum_reason,
+    quorum_sum,
+    sightings,
+    verdict,
+)
 from mosha.core.status import (
     Ban,
     GroupLine,
@@ -25,7 +32,7 @@ from mosha.core.status import (
     Vote,
 )
 from mosha.core.tables import Wish
-from tests.core.story import INC, TIMING, G, Story, alone_again, hactl, local, one_of_three, status
+from tests.core.story import INC, TIMING, G, Story, alone_again, hactl, one_of_three, report, status
 
 T = TIMING.timeout_s
 REQUIRED = FencingRules(required=True)
@@ -44,8 +51,8 @@ def at(level: str, state: GroupState = GroupState.DONE) -> dict[str, GroupLine]:
     return {G: GroupLine(level, state)}
 
 
-def mind(story: Story) -> Mind:
-    return story.nodes[1].mind
+def state(story: Story) -> MonitorState:
+    return story.nodes[1].state
 
 
 def only_3_is_stale(story: Story) -> None:
@@ -57,7 +64,7 @@ def only_3_is_stale(story: Story) -> None:
 def without_tables() -> Story:
     story = one_of_three()
     story.nodes[1].tables_adopted(None, frozenset({G}), {}, {})
-    mind(story).cltab_groups = None
+    state(story).cltab_groups = None
     return story
 
 
@@ -80,7 +87,7 @@ def just_started() -> Story:
 
 def silent_alone() -> Story:
     story = one_of_three(Wish(G, "start", only=(1,)))
-    mind(story).silent_until = story.now + 7.0
+    state(story).silent_until = story.now + 7.0
     return story
 
 
@@ -131,13 +138,13 @@ def others_have_left() -> Story:
 
 def refused_cltab() -> Story:
     story = without_cltab()
-    mind(story).refused = {"cltab": "cltab:1: no such mode"}
+    state(story).refused = {"cltab": "cltab:1: no such mode"}
     return story
 
 
 def refused_hactl_elsewhere() -> Story:
     story = one_of_three()
-    mind(story).hactl = None
+    state(story).hactl = None
     story.hear(1, says(2), says(3, refused={"hactl": "hactl:1: no such level"}))
     return story
 
@@ -145,13 +152,13 @@ def refused_hactl_elsewhere() -> Story:
 def all_on_standby() -> Story:
     story = one_of_three()
     story.hear(1, says(2, standby=True), says(3, standby=True))
-    orders.stand_by(mind(story), on=True)
+    orders.stand_by(state(story), on=True)
     return story
 
 
 def without_cltab() -> Story:
     story = one_of_three()
-    mind(story).cltab_groups = None
+    state(story).cltab_groups = None
     return story
 
 
@@ -331,16 +338,16 @@ def test_each_situation_has_its_sentence_and_its_next_step(
     story: Callable[[], Story], why: str, step: str
 ) -> None:
     told = story()
-    found = account(mind(told), G, told.now)
+    found = verdict(state(told), G, told.now)
     assert (found.ok, found.why, found.next) == (not why, why, step)
 
 
 def test_a_group_that_is_planned_here_counts_the_own_vote() -> None:
     story = one_of_three()
     story.turn(1)
-    assert account(mind(story), G, story.now).why == "planned on node 1: 1 of 2 votes"
+    assert verdict(state(story), G, story.now).why == "planned on node 1: 1 of 2 votes"
     story.hear(1, says(2, votes={G: Vote(1, 1, INC, 2)}))
-    assert account(mind(story), G, story.now).why == "planned on node 1: 2 of 2 votes"
+    assert verdict(state(story), G, story.now).why == "planned on node 1: 2 of 2 votes"
 
 
 def test_a_group_is_accounted_for_in_every_moment_of_its_life() -> None:
@@ -348,7 +355,7 @@ def test_a_group_is_accounted_for_in_every_moment_of_its_life() -> None:
     seen = set()
     for _ in range(12):
         for node in (1, 2, 3):
-            found = account(story.nodes[node].mind, G, story.now)
+            found = verdict(story.nodes[node].state, G, story.now)
             assert found.ok == (not found.why)
             seen.add(found.ok)
         story.live(0.25)
@@ -363,9 +370,9 @@ def test_a_group_whose_clinit_is_silent_is_not_told_to_be_well() -> None:
     story.live(2.0)
     (home,) = story.at_home()
     brain = story.nodes[home]
-    assert account(brain.mind, G, story.now).ok
+    assert verdict(brain.state, G, story.now).ok
     brain.clinit_lost()
-    found = account(brain.mind, G, story.now)
+    found = verdict(brain.state, G, story.now)
     assert (found.ok, found.why) == (
         False,
         f"clinit of node {home} does not answer; shown is its last word",
@@ -380,7 +387,7 @@ def test_everything_that_any_status_says_of_a_group_is_listed_with_its_worth() -
     only_3_is_stale(story)
     story.hear(1, says(2, 10, groups=at("stop", GroupState.STOPPING)))
     found = [
-        (s.node, s.line.level, s.claim, s.counts) for s in sightings(mind(story), G, story.now)
+        (s.node, s.line.level, s.claim, s.counts) for s in sightings(state(story), G, story.now)
     ]
     assert found == [(1, "plan", 1, True), (2, "stop", None, True), (3, "start", 4, False)]
 
@@ -395,14 +402,14 @@ def test_everything_that_any_status_says_of_a_group_is_listed_with_its_worth() -
 )
 def test_only_who_is_there_counts(*, said: dict[str, Any], counts: bool) -> None:
     story = heard(START, says(2, groups=at("start"), **said))
-    (sighting,) = sightings(mind(story), G, story.now)
+    (sighting,) = sightings(state(story), G, story.now)
     assert sighting.counts == counts
 
 
 def test_a_group_that_is_here_and_claimed_but_not_shown_yet_is_listed() -> None:
     story = one_of_three()
     story.nodes[1].turn(G, story.now, 0.0)
-    (sighting,) = sightings(mind(story), G, story.now)
+    (sighting,) = sightings(state(story), G, story.now)
     assert (sighting.node, sighting.claim) == (1, 1)
 
 
@@ -414,7 +421,7 @@ def test_h5_20_every_node_that_cannot_take_a_group_has_a_reason() -> None:
     story.now += 100.0
     story.miss(1, 3)
     story.hear(1, says(2, fenced={3: Receipt(INC, "ipmi")}), says(2, 3, state=NodeState.LEFT))
-    assert not_here(mind(story), G, story.now) == {
+    assert not_here(state(story), G, story.now) == {
         1: "no quorum",
         2: "left in an orderly way",
         3: "fenced",
@@ -425,22 +432,22 @@ def test_a_failed_stop_is_said_with_the_words_of_its_entry_on_every_node() -> No
     wrong = {(G, "umount"): Trouble("umount", TroubleKind.FAILED, text="exit 1: target is busy")}
     failed = at("stop", GroupState.FAILED)
     story = heard(STOP, says(2, claims={G: 4}, groups=failed, troubles=wrong))
-    assert account(mind(story), G, story.now).why == (
+    assert verdict(state(story), G, story.now).why == (
         "its stop entries failed on node 2: nobody may start it elsewhere; entry umount failed:"
         " exit 1: target is busy"
     )
 
 
 def test_a_node_that_was_never_heard_from_has_a_reason_too() -> None:
-    assert not_here(mind(Story()), G, 1000.0) == {2: "never heard from", 3: "never heard from"}
+    assert not_here(state(Story()), G, 1000.0) == {2: "never heard from", 3: "never heard from"}
 
 
 def test_a_table_that_is_not_in_force_is_the_reason_and_not_the_other_one() -> None:
-    assert not_here(mind(without_cltab()), G, 1000.0) == {1: "no cltab is in force"}
+    assert not_here(state(without_cltab()), G, 1000.0) == {1: "no cltab is in force"}
 
 
 def test_who_could_take_it_has_none() -> None:
-    assert not_here(mind(one_of_three()), G, 1000.0) == {}
+    assert not_here(state(one_of_three()), G, 1000.0) == {}
 
 
 # --- the sum behind the quorum ----------------------------------------------------------------
@@ -448,20 +455,20 @@ def test_who_could_take_it_has_none() -> None:
 
 def test_the_sum_of_a_majority_counts_the_electorate() -> None:
     story = one_of_three()
-    assert quorum_sum(mind(story)) == (3, 2)
-    assert quorum_reason(mind(story)) == "3 of 3 nodes fresh, 2 needed"
+    assert quorum_sum(state(story)) == (3, 2)
+    assert quorum_reason(state(story)) == "3 of 3 nodes fresh, 2 needed"
 
 
 @pytest.mark.parametrize(("remembered", "least"), [(5, 3), (6, 4), (10, 6), (0, 0), (1, 1)])
 def test_h2_1_the_sum_of_the_adaptive_rule_counts_who_is_fresh(remembered: int, least: int) -> None:
     story = one_of_three()
-    mind(story).view.electorate = Electorate(Policy.ADAPTIVE, frozenset({1, 9}), remembered)
-    assert quorum_sum(mind(story)) == (3, least)
+    state(story).view.electorate = Electorate(Policy.ADAPTIVE, frozenset({1, 9}), remembered)
+    assert quorum_sum(state(story)) == (3, least)
     text = f"3 nodes fresh; at least {least} of the last {remembered}"
-    assert quorum_reason(mind(story)) == text
+    assert quorum_reason(state(story)) == text
 
 
 def test_a_stopped_group_that_is_not_active_anywhere_is_as_wanted() -> None:
     story = one_of_three(STOP)
-    story.show(1, local("stop"))
-    assert account(mind(story), G, story.now) == Account(ok=True)
+    story.show(1, report("stop"))
+    assert verdict(state(story), G, story.now) == GroupVerdict(ok=True)

@@ -7,12 +7,12 @@ from itertools import pairwise
 
 import pytest
 
-from mosha.core.candidacy import better_home
+from mosha.core.cluster.candidacy import better_home
+from mosha.core.explain.why_not import why_not
 from mosha.core.status import TableVersion
 from mosha.core.tables import Wish
-from mosha.core.why_not import why_not
 from tests.core.story import INC, TIMING, G, Story, hactl, one_of_three
-from tests.core.test_candidacy import UNABLE, mind, says
+from tests.core.test_candidacy import UNABLE, says, state
 
 T = TIMING.timeout_s
 HOME = Wish(G, "start", prefer=(2,), failback=True)
@@ -31,8 +31,8 @@ YIELDS = [
 )
 def test_a_group_goes_back(*, wish: Wish, expected: bool) -> None:
     story = one_of_three(wish)
-    assert better_home(mind(story), G, story.now + T - 0.01) is None
-    assert better_home(mind(story), G, story.now + T) == (2 if expected else None)
+    assert better_home(state(story), G, story.now + T - 0.01) is None
+    assert better_home(state(story), G, story.now + T) == (2 if expected else None)
 
 
 @pytest.mark.parametrize("unable", UNABLE.values(), ids=UNABLE.keys())
@@ -41,15 +41,15 @@ def test_a_group_does_not_go_back_to_a_node_that_cannot_take_it(
 ) -> None:
     story = one_of_three(Wish(G, "start", prefer=(2,), failback=True))
     unable(story)
-    assert better_home(mind(story), G, story.now + T) is None
+    assert better_home(state(story), G, story.now + T) is None
 
 
 def test_the_preferred_node_has_to_be_up_for_t_in_this_life() -> None:
     story = one_of_three(Wish(G, "start", prefer=(2,), failback=True))
     story.now += 2 * T
     story.hear(1, says(2, 1, inc=INC + 1))
-    assert better_home(mind(story), G, story.now + T / 2) is None
-    assert better_home(mind(story), G, story.now + T) == 2
+    assert better_home(state(story), G, story.now + T / 2) is None
+    assert better_home(state(story), G, story.now + T) == 2
 
 
 # --- in vain -------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ def moves(story: Story, seconds: float) -> list[int]:
 def test_a_group_goes_back_when_the_preferred_node_has_been_up_for_t() -> None:
     story, owner = without_home()
     assert moves(story, 3 * T) == [owner, 2]
-    assert story.nodes[owner].mind.seat(G).ways == {}
+    assert story.nodes[owner].state.record(G).failbacks == {}
 
 
 def test_for_a_node_that_fails_its_test_it_is_interrupted_ever_more_rarely() -> None:
@@ -125,6 +125,6 @@ def test_the_owner_says_why_it_does_not_give_way_again() -> None:
     story, owner = without_home()
     story.fails[2, "test"] = "entry t1: exit 1"
     story.live(T + TIMING.ban_s + 5.0)  # it is banned there no more
-    told = why_not(story.nodes[owner].mind, G, 2, story.now, 0.0)
+    told = why_not(story.nodes[owner].state, G, 2, story.now, 0.0)
     assert told.verdict.startswith(f"node {owner} gave way to node 2 already; not again for ")
     assert "restart of its monitor" in told.next

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mosha.core.fencing import FencingRules, Shot, shoot_at, witnesses
-from mosha.core.peers import Peer
+from mosha.core.cluster.fencing import FencingRules, Shot, shoot_at, witnesses
+from mosha.core.cluster.peers import Peer
 from tests.core.story import INC, status
 
 RULES = FencingRules(required=True, takeover_s=5.0, retry_s=30.0)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mosha.core.node import Node
+from mosha.core.cluster.node import Node
 from mosha.core.status import GroupState, Status
 from mosha.core.tables import STOP_LEVEL
 from mosha.core.tell import Tell
-from tests.core.owner import D, L, at, brain, running, says, seat
-from tests.core.story import G, Story, local
+from tests.core.owner import D, L, at, brain, record, running, says
+from tests.core.story import G, Story, report
 
 
 def told(story: Story) -> Tell | None:
@@ -34,7 +34,7 @@ def test_g1_a_ghost_is_killed_at_once_and_its_claim_stays_until_it_is_gone() -> 
 
 def test_g1_what_stops_by_the_ladder_already_is_killed_all_the_same() -> None:
     story = running()
-    story.show(1, local("start", GroupState.STOPPING, wanted=STOP_LEVEL, term=1))
+    story.show(1, report("start", GroupState.STOPPING, wanted=STOP_LEVEL, term=1))
     story.hear(1, says(2, 9, claims={G: 9}, groups=at("start")))
     tell = told(story)
     assert tell is not None
@@ -72,7 +72,7 @@ def test_g1_nothing_less_than_a_higher_term_at_work_kills_an_owner(said: Status)
 def test_g1_what_a_stale_node_had_said_kills_nobody() -> None:
     story = running()
     story.hear(1, says(3, 9, claims={G: 9}, groups=at("start")))
-    brain(story).mind.view.tried(3, began=story.now + 11, now=story.now + 11, timeout_s=10)
+    brain(story).state.view.tried(3, began=story.now + 11, now=story.now + 11, timeout_s=10)
     assert told(story) is None
 
 
@@ -86,8 +86,8 @@ def test_g1_a_monitor_that_was_paused_leaves_alone_what_clinit_has_killed() -> N
 
 def test_g1_a_claim_that_was_not_granted_withdraws_as_ever() -> None:
     story = running()
-    seat(story).proven = seat(story).granted = False
-    seat(story).lease_until = 0.0
+    record(story).activated = record(story).granted = False
+    record(story).lease_until = 0.0
     story.hear(1, says(2, 9, claims={G: 9}, groups=at("start")))
     tell = told(story)
     assert tell is None or tell.kill_at is None

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from mosha.core import giving_up, orders
-from mosha.core.entries import EntryReport
-from mosha.core.failures import REMEMBERED_MAX
-from mosha.core.ladder import Limits
-from mosha.core.life import Do
-from mosha.core.process import Process, advance, new_process
-from mosha.core.process_events import AlarmRang, Exit, Exited, SpawnFailed, Started, StopAsked
-from mosha.core.process_table import ProcessState
-from mosha.core.reasons import Holds, Reason
-from mosha.core.seat import Mind, Seat
+from mosha.core.cluster import giving_up, orders
+from mosha.core.cluster.group_rules import Action
+from mosha.core.cluster.state import GroupRecord, MonitorState
+from mosha.core.escalation import Limits
+from mosha.core.explain.reasons import Holds, Reason
+from mosha.core.explain.why import why
 from mosha.core.status import GroupState, Order, Verb
+from mosha.core.supervision.entries import EntryReport
+from mosha.core.supervision.failures import REMEMBERED_MAX
+from mosha.core.supervision.process import Process, advance, new_process
+from mosha.core.supervision.process_events import (
+    AlarmRang,
+    Exit,
+    Exited,
+    SpawnFailed,
+    Started,
+    StopAsked,
+)
+from mosha.core.supervision.process_table import ProcessState
 from mosha.core.tables import Mode, MoveAfter, Wish
-from mosha.core.why import why
-from tests.core.story import START_S, TIMING, G, Story, hactl, local
+from tests.core.story import START_S, TIMING, G, Story, hactl, report
 from tests.core.unit_world import entry
 
 MOVES = Wish(G, "start", prefer=(1, 2), on_failure=MoveAfter(3, 600.0))
@@ -94,9 +101,9 @@ def fails(story: Story, *found: EntryReport, state: GroupState = GroupState.DONE
     """Let clinit of node 1 report entries of `g` that have failed."""
     held = story.clinits[1][G]
     until = {"stop_at": held.stop_at, "kill_at": held.kill_at}
-    report = local("start", state, term=held.term, entries=found, **until)
-    story.clinits[1][G] = report
-    story.nodes[1].clinit_changed(report)
+    made = report("start", state, term=held.term, entries=found, **until)
+    story.clinits[1][G] = made
+    story.nodes[1].clinit_changed(made)
 
 
 def test_after_so_many_failures_within_the_time_another_node_takes_it() -> None:
@@ -139,7 +146,7 @@ def test_the_failures_of_all_its_entries_count() -> None:
 def test_a_group_that_fails_while_it_starts_moves_as_well() -> None:
     story = running()
     fails(story, failing(1.0, 2.0, 3.0), state=GroupState.STARTING)
-    assert story.nodes[1].turn(G, story.now, 0.0).row.do is Do.BAN  # type: ignore[union-attr]
+    assert story.nodes[1].turn(G, story.now, 0.0).row.do is Action.BAN  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -165,9 +172,9 @@ def test_it_stays(wish: Wish, failed_at: tuple[float, ...]) -> None:
 def test_it_stays_while_the_others_are_banned_and_moves_when_one_is_not() -> None:
     story = running()
     for node in (2, 3):
-        seat = story.nodes[node].mind.seat(G)
-        seat.ban_until, seat.ban_reason = story.now + 20.0, "failed there"
-        story.nodes[node].mind.changed()
+        record = story.nodes[node].state.record(G)
+        record.ban_until, record.ban_reason = story.now + 20.0, "failed there"
+        story.nodes[node].state.changed()
     story.live(3.0)
     fails(story, failing(1.0, 2.0, 3.0))
     story.live(10.0)
@@ -179,7 +186,7 @@ def test_it_stays_while_the_others_are_banned_and_moves_when_one_is_not() -> Non
 def test_cleanup_forgets_the_failures_on_that_node() -> None:
     story = running()
     fails(story, failing(1.0, 2.0))
-    orders.give(story.nodes[2].mind, Order(Verb.CLEANUP, G, 1), story.now)
+    orders.give(story.nodes[2].state, Order(Verb.CLEANUP, G, 1), story.now)
     story.live(3.0)
     fails(story, failing(1.0, 2.0, story.now - START_S))
     story.live(10.0)
@@ -200,13 +207,13 @@ def test_a_monitor_that_is_restarted_counts_on() -> None:
 # --- what `mosha why` predicts -------------------------------------------------------------
 
 
-def seat_of(story: Story, node: int) -> tuple[Mind, Seat]:
-    mind = story.nodes[node].mind
-    return mind, mind.seat(G)
+def seat_of(story: Story, node: int) -> tuple[MonitorState, GroupRecord]:
+    state = story.nodes[node].state
+    return state, state.record(G)
 
 
 def said(story: Story, node: int) -> list[Reason]:
-    found = why(story.nodes[node].mind, G, story.now, 0.0)
+    found = why(story.nodes[node].state, G, story.now, 0.0)
     return [reason for reason in found.reasons if reason.rule == "failures"]
 
 

@@ -6,7 +6,9 @@ import itertools
 
 import pytest
 
-from mosha.core.group import (
+from mosha.core.escalation import Limits
+from mosha.core.status import GroupState
+from mosha.core.supervision.group import (
     Deadlines,
     EntriesEnded,
     EntriesListed,
@@ -14,25 +16,23 @@ from mosha.core.group import (
     Event,
     Group,
     GroupEmptied,
+    GroupTimePassed,
     HaltAsked,
-    Judged,
     LeaseEnded,
     LeaversGone,
+    LevelJudged,
     Renewed,
     Shown,
-    TimePassed,
     advance,
 )
-from mosha.core.group_table import ASKS, TABLE, Order, Trigger
-from mosha.core.ladder import Limits
-from mosha.core.status import GroupState
+from mosha.core.supervision.group_table import ASKS, TABLE, EntriesOrder, GroupTrigger
 from mosha.core.tell import Tell
 from mosha.errors import BugError
 
 LIMITS = Limits()
 TOLD = Tell("g", "1")
 STOP = Tell("g", "stop")
-DONE = Judged(GroupState.DONE)
+DONE = LevelJudged(GroupState.DONE)
 
 
 def after(group: Group, *events: Event, now: float = 100.0) -> Group:
@@ -42,13 +42,13 @@ def after(group: Group, *events: Event, now: float = 100.0) -> Group:
 
 
 def test_every_state_can_be_told_or_refuses_it_in_the_table() -> None:
-    told = {state for state, trigger in TABLE if trigger is Trigger.TELL}
-    # DUMPING lasts no time; a halting group is told by nobody: `core.supervisor` sees to that.
+    told = {state for state, trigger in TABLE if trigger is GroupTrigger.TELL}
+    # DUMPING lasts no time; a halting group is told by nobody: `core.supervision.supervisor` sees to that.
     assert told == set(GroupState) - {GroupState.DUMPING, GroupState.HALTING}
 
 
 def test_every_state_can_be_halted() -> None:
-    halted = {state for state, trigger in TABLE if trigger is Trigger.HALT}
+    halted = {state for state, trigger in TABLE if trigger is GroupTrigger.HALT}
     assert halted == set(GroupState) - {GroupState.DUMPING}
 
 
@@ -63,7 +63,7 @@ def test_the_first_tell_shows_the_new_level_at_once_c7_3() -> None:
     shown, order = effects
     assert isinstance(shown, Shown)
     assert (shown.before.level, shown.before.state) == ("", GroupState.CONFIGURED)
-    assert (shown.after, order) == (group, Order.LIST_ENTRIES)
+    assert (shown.after, order) == (group, EntriesOrder.LIST_ENTRIES)
 
 
 def test_a_pair_that_is_not_in_the_table_is_a_bug_and_tells_the_story() -> None:
@@ -90,21 +90,21 @@ def test_an_answer_that_comes_twice_counts_once() -> None:
 def test_a_lapse_tells_which_deadline_passed() -> None:
     told = Tell("g", "1", stop_at=110, kill_at=120)
     group = after(Group("g"), told, EntriesStarted(), DONE)
-    group, effects = advance(group, TimePassed(), 125.0, LIMITS)
+    group, effects = advance(group, GroupTimePassed(), 125.0, LIMITS)
     assert LeaseEnded("g", "kill_at", late_s=5.0) in effects
-    assert Order.KILL_ALL in effects
+    assert EntriesOrder.KILL_ALL in effects
     assert group.due is None
 
 
 def test_an_early_alarm_changes_nothing() -> None:
     told = Tell("g", "1", stop_at=110, kill_at=120)
     group = after(Group("g"), told, EntriesStarted(), DONE)
-    assert after(group, TimePassed(), now=109.9) == group
+    assert after(group, GroupTimePassed(), now=109.9) == group
 
 
 def test_a_renewal_for_a_killed_group_is_too_late() -> None:
     told = Tell("g", "1", term=3, stop_at=110, kill_at=120)
-    group = after(after(Group("g"), told), TimePassed(), now=125.0)
+    group = after(after(Group("g"), told), GroupTimePassed(), now=125.0)
     assert after(group, Renewed(3, Deadlines(200, 230))) == group
 
 
@@ -125,7 +125,7 @@ def test_a_tell_of_another_claim_or_of_stop_brings_its_own_deadlines() -> None:
 def test_no_order_of_events_that_keeps_the_promises_is_a_bug() -> None:
     """The one who holds the entries promises: each report fits what he was asked for."""
     outside = (
-        *(TOLD, STOP, Tell("g", "2", 1, "", 90, 110), HaltAsked("shutdown"), TimePassed()),
+        *(TOLD, STOP, Tell("g", "2", 1, "", 90, 110), HaltAsked("shutdown"), GroupTimePassed()),
         *(GroupEmptied("g", 0), Renewed(1, Deadlines(300, 330))),
     )
     seen: set[object] = set()
@@ -140,7 +140,7 @@ def test_no_order_of_events_that_keeps_the_promises_is_a_bug() -> None:
                 continue
             result = after(group, event, now=now)
             leased = (result.deadlines is None, result.lapsed, result.killed)
-            swept = (result.sweep, result.rung > 2)
+            swept = (result.sweep, result.escalation_step > 2)
             key = (result.level, result.state, result.wanted, leased, swept)
             if key not in seen:
                 seen.add(key)
@@ -159,7 +159,7 @@ def promised(group: Group) -> list[Event]:
             return [EntriesStarted()]
         case GroupState.CHECKING:
             emptied = GroupEmptied("g", group.visit)
-            results = [Judged(GroupState.FAILED, "x"), Judged(GroupState.PASSED), DONE]
+            results = [LevelJudged(GroupState.FAILED, "x"), LevelJudged(GroupState.PASSED), DONE]
             return [EntriesEnded(), emptied, *results]
         case GroupState.HALTING:
             return [LeaversGone(), GroupEmptied("g", group.visit)]

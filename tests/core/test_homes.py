@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mosha.core.homes import Arrival, Home, follow
+from mosha.core.explain.homes import Arrival, Home, follow
+from mosha.core.explain.transitions import snapshot
 from mosha.core.status import GroupLine, GroupState
 from mosha.core.tables import Wish
-from mosha.core.transitions import picture
-from tests.core.story import TIMING, G, Story, hactl, local, one_of_three
-from tests.core.test_explain import at, mind, says
+from tests.core.story import TIMING, G, Story, hactl, one_of_three, report
+from tests.core.test_explain import at, says, state
 
 
 class Follower:
@@ -18,8 +18,8 @@ class Follower:
         self.homes: dict[str, Home] = {}
 
     def look(self) -> list[Arrival]:
-        seen = picture(mind(self.story))
-        self.homes, found = follow(self.homes, mind(self.story), seen, self.story.now)
+        seen = snapshot(state(self.story))
+        self.homes, found = follow(self.homes, state(self.story), seen, self.story.now)
         return found
 
 
@@ -69,9 +69,9 @@ def test_a_group_of_a_dead_node_was_away_since_its_last_word() -> None:
 def at_one() -> Follower:
     """Return a follower that has its own group at home."""
     made = Follower(one_of_three())
-    mind(made.story).locals[G] = local("start", GroupState.DONE)
+    state(made.story).reports[G] = report("start", GroupState.DONE)
     made.story.hear(1, says(2, 3), says(3, 3))
-    mind(made.story).clinit_known = True
+    state(made.story).clinit_known = True
     assert made.look() == []
     assert made.homes == {G: Home(1)}
     return made
@@ -80,11 +80,11 @@ def at_one() -> Follower:
 def test_a_group_whose_clinit_died_is_away_since_that_did_not_answer() -> None:
     made = at_one()
     made.story.now += 1
-    mind(made.story).clinit_known = False
+    state(made.story).clinit_known = False
     assert made.look() == []
     made.story.now += 2
-    mind(made.story).clinit_known = True
-    mind(made.story).locals[G] = local("plan", GroupState.DONE)
+    state(made.story).clinit_known = True
+    state(made.story).reports[G] = report("plan", GroupState.DONE)
     assert made.look() == []
     made.story.now += 0.5
     made.story.hear(1, says(2, 4, groups=at("start")))
@@ -95,7 +95,7 @@ def test_a_clinit_that_only_did_not_answer_for_a_while_is_no_move() -> None:
     made = at_one()
     for known in (False, False, True):
         made.story.now += 1
-        mind(made.story).clinit_known = known
+        state(made.story).clinit_known = known
         assert made.look() == []
     assert made.homes == {G: Home(1)}
 
@@ -103,10 +103,10 @@ def test_a_clinit_that_only_did_not_answer_for_a_while_is_no_move() -> None:
 def test_a_group_that_shall_not_run_has_no_home_and_its_next_start_is_no_move() -> None:
     made = at_two()
     for wishes in (hactl(Wish(G, "stop")), None):
-        mind(made.story).hactl = wishes
+        state(made.story).hactl = wishes
         assert made.look() == []
         assert made.homes == {}
-    mind(made.story).hactl = hactl(Wish(G, "start"))
+    state(made.story).hactl = hactl(Wish(G, "start"))
     made.story.hear(1, says(2, 4), says(3, 4, groups={G: GroupLine("start", GroupState.DONE)}))
     assert made.look() == []
     assert made.homes == {G: Home(3)}
@@ -114,7 +114,7 @@ def test_a_group_that_shall_not_run_has_no_home_and_its_next_start_is_no_move() 
 
 def test_another_level_is_arrived_at_too() -> None:
     made = at_two()
-    mind(made.story).hactl = hactl(Wish(G, "full"))
+    state(made.story).hactl = hactl(Wish(G, "full"))
     made.look()
     made.story.now += 2
     made.story.hear(1, says(2, 4, groups=at("full")))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosha.core.lease import WRITES_MAX, Writes, echo_time, granted_from, supports
+from mosha.core.cluster.lease import WRITES_MAX, Writes, echo_time, granted_from, supports
 from mosha.core.status import Stamp, Vote
 from tests.core.story import INC, G, status
 

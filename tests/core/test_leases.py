@@ -18,11 +18,11 @@ from tests.core.owner import (
     backs,
     brain,
     planned,
+    record,
     running,
     says,
-    seat,
 )
-from tests.core.story import INC, G, Story, hactl, local, one_of_three, status
+from tests.core.story import INC, G, Story, hactl, one_of_three, report, status
 
 # --- C3, C4: the grant and the lease -------------------------------------------------------
 
@@ -82,7 +82,7 @@ def test_c3_what_does_not_support_this_very_claim_grants_nothing(support: Status
     brain(story).members_found(frozenset({1, 2, 3}))
     story.hear(1, support)
     assert story.turn(1).tell is None
-    assert not seat(story).granted
+    assert not record(story).granted
 
 
 def test_c3_the_own_vote_counts_only_when_it_is_published() -> None:  # V4
@@ -91,25 +91,25 @@ def test_c3_the_own_vote_counts_only_when_it_is_published() -> None:  # V4
     story.hear(1, backs(2, 2, echo=1))
     story.hear(1, backs(3, 2, echo=1))
     story.turn(1)
-    assert not seat(story).granted
+    assert not record(story).granted
 
 
 def test_c4_every_observation_may_move_the_lease_on_and_none_moves_it_back() -> None:
     story = planned()
     story.hear(1, backs(2, 2))
     story.turn(1)
-    assert seat(story).lease_until == 1000.0 + L
+    assert record(story).lease_until == 1000.0 + L
     story.now = 1001.0
     story.write(1)  # status 3
     story.turn(1)
-    assert seat(story).lease_until == 1000.0 + L  # the own write alone moves nothing
+    assert record(story).lease_until == 1000.0 + L  # the own write alone moves nothing
     story.now = 1002.0
     story.hear(1, backs(3, 2, echo=3))
     story.turn(1)
-    assert seat(story).lease_until == 1001.0 + L
+    assert record(story).lease_until == 1001.0 + L
     story.hear(1, backs(2, 3, echo=2))  # an old echo
     story.turn(1)
-    assert seat(story).lease_until == 1001.0 + L
+    assert record(story).lease_until == 1001.0 + L
 
 
 def test_c4_a_vote_that_was_taken_back_moves_nothing() -> None:
@@ -120,8 +120,8 @@ def test_c4_a_vote_that_was_taken_back_moves_nothing() -> None:
     story.write(1)
     story.hear(1, says(2, 3, seen={1: Stamp(INC, 3)}))
     story.turn(1)
-    assert seat(story).granted  # until the lease runs out
-    assert seat(story).lease_until == 1000.0 + L
+    assert record(story).granted  # until the lease runs out
+    assert record(story).lease_until == 1000.0 + L
 
 
 def test_c5_the_group_stops_when_the_lease_has_run_out() -> None:
@@ -147,8 +147,8 @@ def test_c4_two_owners_are_not_made_by_a_vote_for_a_forgotten_claim_of_the_same_
     story = Story(wishes=hactl(Wish(G, "start", prefer=(2, 1))))
     story.cuts = {(3, 1), (3, 2), (2, 1)}
     for node in story.ids:
-        story.nodes[node].mind.silent_until = None
-        story.nodes[node].mind.view.know_term(G, 4)
+        story.nodes[node].state.silent_until = None
+        story.nodes[node].state.view.know_term(G, 4)
     story.write(1, 3)
     story.read(2, 1, 3)
     story.write(2)
@@ -159,7 +159,7 @@ def test_c4_two_owners_are_not_made_by_a_vote_for_a_forgotten_claim_of_the_same_
     story.write(1)
     story.read(2, 1)
     assert [story.turn(2).tell is not None for _ in range(2)] == [True, True]
-    assert (story.owners(), seat(story, 2).claim) == ([2], 5)
+    assert (story.owners(), record(story, 2).claim) == ([2], 5)
     story.die(2)
     del story.files[2]
     story.now += 0.1
@@ -174,19 +174,19 @@ def test_c4_two_owners_are_not_made_by_a_vote_for_a_forgotten_claim_of_the_same_
     late = story.files[1]
     assert late.votes[G] == Vote(5, 2, INC, 2)
     assert late.seen[2] == Stamp(INC + 1, 2)
-    seat(story).backoff_until = story.now + T / 2  # it lost a collision before
+    record(story).backoff_until = story.now + T / 2  # it lost a collision before
     story.turn(1)
-    assert seat(story).ballot.vote is None
+    assert record(story).ballot.vote is None
     # Its silence is over: node 2 sees node 3 only, and claims the free group again.
     story.now += T - 5.0
     story.write(3)
     story.read(2, 3)
     story.turn(2)
     story.write(2)
-    assert seat(story, 2).claim == 5
+    assert record(story, 2).claim == 5
     # Node 1 claims as well, and node 3 votes for it. Then the late status reaches node 2.
     story.turn(1)
-    assert seat(story).claim == 6
+    assert record(story).claim == 6
     story.write(1)
     story.read(3, 1)
     story.turn(3)
@@ -196,7 +196,7 @@ def test_c4_two_owners_are_not_made_by_a_vote_for_a_forgotten_claim_of_the_same_
     assert story.owners() == [1]
     story.hear(2, late)
     story.turn(2)
-    assert not seat(story, 2).granted
+    assert not record(story, 2).granted
     story.assert_at_most_one()
 
 
@@ -210,15 +210,15 @@ def test_c7_the_claim_stays_until_nothing_of_the_group_is_left() -> None:
     assert tell is not None
     assert tell.level == "stop"
     for shown in (
-        local("start", GroupState.STOPPING, wanted="stop", term=1),
-        local("stop", GroupState.STARTING, term=1),
-        local("stop", term=1, alive=1),
-        local("stop", GroupState.FAILED, term=1),
+        report("start", GroupState.STOPPING, wanted="stop", term=1),
+        report("stop", GroupState.STARTING, term=1),
+        report("stop", term=1, alive=1),
+        report("stop", GroupState.FAILED, term=1),
     ):
         story.show(1, shown)
         assert story.turn(1).tell is None
         assert brain(story).next_status(story.now).claims == {G: 1}
-    story.show(1, local("stop", term=1))
+    story.show(1, report("stop", term=1))
     story.write(1)
     brain(story).take_woken()
     assert story.turn(1).row is not None
@@ -238,7 +238,7 @@ def test_c7_a_clinit_that_does_not_answer_changes_no_claim() -> None:
 
 def test_c7_what_a_new_clinit_has_not_is_stopped_before_the_claim_ends() -> None:
     story = running()
-    until = seat(story).lease_until
+    until = record(story).lease_until
     brain(story).clinit_lost()
     brain(story).clinit_answered([], story.now)
     turn = brain(story).turn(G, story.now, 0.5)
@@ -251,21 +251,21 @@ def test_c7_what_a_new_clinit_has_not_is_stopped_before_the_claim_ends() -> None
     # Not seen yet, and then on its way: the claim stays, and nothing else is told.
     for state in (None, GroupState.STARTING, GroupState.CHECKING):
         if state is not None:
-            brain(story).clinit_changed(local("stop", state, term=1))
+            brain(story).clinit_changed(report("stop", state, term=1))
         assert brain(story).turn(G, story.now, 0.5).tell is None
-        assert seat(story).claim == 1
-    brain(story).clinit_changed(local("stop", GroupState.DONE, term=1))
+        assert record(story).claim == 1
+    brain(story).clinit_changed(report("stop", GroupState.DONE, term=1))
     story.turn(1)
-    assert seat(story).claim is None
+    assert record(story).claim is None
 
 
 def test_c7_without_the_lease_nothing_that_was_cut_short_is_touched() -> None:
     story = running()
     brain(story).clinit_lost()
-    story.now = seat(story).lease_until
+    story.now = record(story).lease_until
     brain(story).clinit_answered([], story.now)
     assert brain(story).turn(G, story.now, 0.5).tell is None
-    assert seat(story).claim is None
+    assert record(story).claim is None
 
 
 def test_c7_a_group_that_cltab_lacks_by_now_cannot_be_stopped_and_its_claim_ends() -> None:
@@ -275,4 +275,4 @@ def test_c7_a_group_that_cltab_lacks_by_now_cannot_be_stopped_and_its_claim_ends
     assert brain(story).turn(G, story.now, 0.5).tell is not None
     brain(story).tell_refused(G, "stop", "no such group: g", story.now)
     assert brain(story).turn(G, story.now, 0.5).tell is None
-    assert seat(story).claim is None
+    assert record(story).claim is None

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mosha.core.group_report import ABSENT, GroupReport
-from mosha.core.life import ROWS, Do, Facts, decide
+from mosha.core.cluster.group_rules import ROWS, Action, Facts, decide
 from mosha.core.status import GroupState
+from mosha.core.supervision.group_report import ABSENT, GroupReport
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
-from tests.core.story import local
+from tests.core.story import report
 from tests.core.undecided import Undecided, ways
 
 # --- the rows, one by one --------------------------------------------------------------
@@ -35,7 +35,7 @@ STARTING, DONE, PASSED, FAILED, STOPPING = (
 
 def facts(shown: GroupReport = ABSENT, **said: Any) -> Facts:
     """What a turn looks at: an unclaimed group that is wanted at `start`, unless said."""
-    given = Facts(local=shown, wanted="start", claimed=False, granted=False, proven=False)
+    given = Facts(report=shown, wanted="start", claimed=False, granted=False, activated=False)
     return replace(given, **said)
 
 
@@ -46,156 +46,176 @@ OWNED = {"claimed": True, "granted": True, "proven": True}
 LAPSED = {"claimed": True, "proven": True}
 UNWANTED = {"wanted": "stop"}
 
-STOPS = local("start", STOPPING, wanted="stop")
+STOPS = report("start", STOPPING, wanted="stop")
 
 EXAMPLES = [
     # what it is about, the facts, the row, what it asks for
-    ("H5.1 deleted", facts(local("start"), **OWNED, **UNWANTED), "not wanted", Do.STOP),
-    ("H5.17 stop in hactl", facts(local("start"), **OWNED, **UNWANTED), "not wanted", Do.STOP),
+    ("H5.1 deleted", facts(report("start"), **OWNED, **UNWANTED), "not wanted", Action.STOP),
+    ("H5.17 stop in hactl", facts(report("start"), **OWNED, **UNWANTED), "not wanted", Action.STOP),
     (
         "H5.18 a plan no longer wanted goes no further",
-        facts(local("plan"), **GRANTED, **UNWANTED),
+        facts(report("plan"), **GRANTED, **UNWANTED),
         "not wanted",
-        Do.STOP,
+        Action.STOP,
     ),
     (
         "a claim no longer wanted, before it was granted",
-        facts(local("plan"), **CLAIMED, **UNWANTED),
+        facts(report("plan"), **CLAIMED, **UNWANTED),
         "claim not wanted",
-        Do.GIVE_UP,
+        Action.GIVE_UP,
     ),
-    ("G1 a ghost", facts(local("start"), **OWNED, superseded=True), "superseded", Do.KILL),
-    ("G1 … that stops already", facts(STOPS, **LAPSED, superseded=True), "superseded", Do.KILL),
-    ("G1 … and is gone", facts(local("stop"), **OWNED, superseded=True), "gone", Do.RELEASE),
-    ("a restart", facts(local("start"), **OWNED, restarts=True), "restart asked", Do.STOP),
-    ("… stops", facts(STOPS, **OWNED, restarts=True), "stopping", Do.WAIT),
+    ("G1 a ghost", facts(report("start"), **OWNED, superseded=True), "superseded", Action.KILL),
+    ("G1 … that stops already", facts(STOPS, **LAPSED, superseded=True), "superseded", Action.KILL),
+    ("G1 … and is gone", facts(report("stop"), **OWNED, superseded=True), "gone", Action.RELEASE),
+    ("a restart", facts(report("start"), **OWNED, restarts=True), "restart asked", Action.STOP),
+    ("… stops", facts(STOPS, **OWNED, restarts=True), "stopping", Action.WAIT),
     (
         "… keeps its claim when all is gone",
-        facts(local("stop"), **OWNED, restarts=True),
-        *("stopped to start again", Do.TEST),
+        facts(report("stop"), **OWNED, restarts=True),
+        *("stopped to start again", Action.TEST),
     ),
-    ("… not without its lease", facts(local("stop"), **LAPSED, restarts=True), "gone", Do.RELEASE),
+    (
+        "… not without its lease",
+        facts(report("stop"), **LAPSED, restarts=True),
+        "gone",
+        Action.RELEASE,
+    ),
     (
         "… nor if it shall stop",
-        facts(local("stop"), **OWNED, **UNWANTED, restarts=True),
-        *("gone", Do.RELEASE),
+        facts(report("stop"), **OWNED, **UNWANTED, restarts=True),
+        *("gone", Action.RELEASE),
     ),
-    ("C7 all gone", facts(local("stop"), **OWNED), "gone", Do.RELEASE),
-    ("C7 its clinit died", facts(ABSENT, **OWNED), "cut short", Do.STOP),
-    ("C7 … and it was told", facts(ABSENT, **OWNED, told="stop"), "told, not seen yet", Do.WAIT),
-    ("C7 … and the lease is lost", facts(ABSENT, **LAPSED), "gone", Do.RELEASE),
+    ("C7 all gone", facts(report("stop"), **OWNED), "gone", Action.RELEASE),
+    ("C7 its clinit died", facts(ABSENT, **OWNED), "cut short", Action.STOP),
+    (
+        "C7 … and it was told",
+        facts(ABSENT, **OWNED, told_level="stop"),
+        "told, not seen yet",
+        Action.WAIT,
+    ),
+    ("C7 … and the lease is lost", facts(ABSENT, **LAPSED), "gone", Action.RELEASE),
     (
         "C7 … told again, and not shown yet",
-        facts(local("stop"), **OWNED, told="stop", unshown=True),
-        *("told, not seen yet", Do.WAIT),
+        facts(report("stop"), **OWNED, told_level="stop", unshown=True),
+        *("told, not seen yet", Action.WAIT),
     ),
     (
         "C7 a report of what was told may be on the way",
-        facts(local("stop"), **OWNED, unshown=True),
-        *("told, never seen", Do.STOP),
+        facts(report("stop"), **OWNED, unshown=True),
+        *("told, never seen", Action.STOP),
     ),
-    ("C7 not all gone", facts(local("stop", alive=1), **OWNED), "stopping", Do.WAIT),
+    ("C7 not all gone", facts(report("stop", alive=1), **OWNED), "stopping", Action.WAIT),
     (
         "the stop entries failed",
-        facts(local("stop", FAILED), **OWNED, **UNWANTED),
+        facts(report("stop", FAILED), **OWNED, **UNWANTED),
         "stopping",
-        Do.WAIT,
+        Action.WAIT,
     ),
     (
         "… and an operator has mended what failed",
-        facts(local("stop", FAILED), **OWNED, **UNWANTED, stops_again=True),
+        facts(report("stop", FAILED), **OWNED, **UNWANTED, stops_again=True),
         "stop asked again",
-        Do.STOP_AGAIN,
+        Action.STOP_AGAIN,
     ),
     (
         "… nothing failed there",
         facts(STOPS, **OWNED, **UNWANTED, stops_again=True),
-        *("stopping", Do.WAIT),
+        *("stopping", Action.WAIT),
     ),
-    ("started by hand", facts(local("start")), "runs unclaimed", Do.STOP),
-    ("C5 the lease is lost", facts(local("start"), **LAPSED), "lost its lease", Do.STOP),
-    ("C5 … while it starts", facts(local("start", STARTING), **LAPSED), "lost its lease", Do.STOP),
-    ("clinit has begun to stop by itself", facts(STOPS, **LAPSED), "stopping", Do.WAIT),
+    ("started by hand", facts(report("start")), "runs unclaimed", Action.STOP),
+    ("C5 the lease is lost", facts(report("start"), **LAPSED), "lost its lease", Action.STOP),
+    (
+        "C5 … while it starts",
+        facts(report("start", STARTING), **LAPSED),
+        "lost its lease",
+        Action.STOP,
+    ),
+    ("clinit has begun to stop by itself", facts(STOPS, **LAPSED), "stopping", Action.WAIT),
     (
         "H5.2, H5.14 a running instance wins over a planner",
-        facts(local("plan"), **CLAIMED, runs_elsewhere=True),
+        facts(report("plan"), **CLAIMED, runs_elsewhere=True),
         "runs elsewhere",
-        Do.WITHDRAW,
+        Action.WITHDRAW,
     ),
     (
         "C6, H5.15 a better claim",
-        facts(local("plan"), **CLAIMED, better_claim=True),
+        facts(report("plan"), **CLAIMED, better_claim=True),
         "collision",
-        Do.WITHDRAW,
+        Action.WITHDRAW,
     ),
     (
         "C6 the plan limit",
-        facts(local("plan"), **CLAIMED, overdue=True),
+        facts(report("plan"), **CLAIMED, overdue=True),
         "not granted in time",
-        Do.WITHDRAW,
+        Action.WITHDRAW,
     ),
-    ("C6 split votes", facts(local("plan"), **CLAIMED, split=True), "votes split", Do.RAISE),
+    ("C6 split votes", facts(report("plan"), **CLAIMED, split=True), "votes split", Action.RAISE),
     (
         "a tell is on its way",
-        facts(local("plan"), **OWNED, told="test"),
+        facts(report("plan"), **OWNED, told_level="test"),
         "told, not seen yet",
-        Do.WAIT,
+        Action.WAIT,
     ),
-    ("H5.4 a failed test", facts(local("test", FAILED), **OWNED), "failed", Do.BAN),
-    ("H5.19 failed at its level", facts(local("start", FAILED), **OWNED), "failed", Do.BAN),
-    ("a failed plan", facts(local("plan", FAILED), **CLAIMED), "failed", Do.BAN),
-    ("it fails here again and again", facts(local("start"), **OWNED, gives_up=True), AGAIN, Do.BAN),
+    ("H5.4 a failed test", facts(report("test", FAILED), **OWNED), "failed", Action.BAN),
+    ("H5.19 failed at its level", facts(report("start", FAILED), **OWNED), "failed", Action.BAN),
+    ("a failed plan", facts(report("plan", FAILED), **CLAIMED), "failed", Action.BAN),
+    (
+        "it fails here again and again",
+        facts(report("start"), **OWNED, gives_up=True),
+        AGAIN,
+        Action.BAN,
+    ),
     (
         "… in the middle of a start",
-        facts(local("start", STARTING), **OWNED, gives_up=True),
-        *(AGAIN, Do.BAN),
+        facts(report("start", STARTING), **OWNED, gives_up=True),
+        *(AGAIN, Action.BAN),
     ),
-    ("… and stops already", facts(STOPS, **OWNED, gives_up=True), "stopping", Do.WAIT),
-    ("… and lost its lease", facts(local("start"), **LAPSED, gives_up=True), LOST, Do.STOP),
-    ("failback", facts(local("start"), **OWNED, yields=True), "gives way", Do.GIVE_WAY),
+    ("… and stops already", facts(STOPS, **OWNED, gives_up=True), "stopping", Action.WAIT),
+    ("… and lost its lease", facts(report("start"), **LAPSED, gives_up=True), LOST, Action.STOP),
+    ("failback", facts(report("start"), **OWNED, yields=True), "gives way", Action.GIVE_WAY),
     (
         "no failback in the middle of a start",
-        facts(local("start", STARTING), **OWNED, yields=True),
+        facts(report("start", STARTING), **OWNED, yields=True),
         "in transition",
-        Do.WAIT,
+        Action.WAIT,
     ),
-    ("H5.9 at home", facts(local("start"), **OWNED), "at home", Do.REST),
-    ("H5.9 PASSED is home, too", facts(local("start", PASSED), **OWNED), "at home", Do.REST),
-    ("H5.3 passed", facts(local("test", PASSED), **OWNED), "passed its tests", Do.GO),
-    ("H5.21 no test entries", facts(local("test"), **OWNED), "passed its tests", Do.GO),
-    ("H5.5 planned", facts(local("plan"), **GRANTED), "planned and granted", Do.TEST),
+    ("H5.9 at home", facts(report("start"), **OWNED), "at home", Action.REST),
+    ("H5.9 PASSED is home, too", facts(report("start", PASSED), **OWNED), "at home", Action.REST),
+    ("H5.3 passed", facts(report("test", PASSED), **OWNED), "passed its tests", Action.GO),
+    ("H5.21 no test entries", facts(report("test"), **OWNED), "passed its tests", Action.GO),
+    ("H5.5 planned", facts(report("plan"), **GRANTED), "planned and granted", Action.TEST),
     (
         "H5.22 plan is all that is wanted",
-        facts(local("plan"), **GRANTED, wanted="plan"),
+        facts(report("plan"), **GRANTED, wanted="plan"),
         "at home",
-        Do.REST,
+        Action.REST,
     ),
-    ("planned, not granted", facts(local("plan"), **CLAIMED), "in transition", Do.WAIT),
-    ("H5.8, H5.16 another level", facts(local("2"), **OWNED), "at another level", Do.GO),
+    ("planned, not granted", facts(report("plan"), **CLAIMED), "in transition", Action.WAIT),
+    ("H5.8, H5.16 another level", facts(report("2"), **OWNED), "at another level", Action.GO),
     (
         "H5.8 from a level that failed",
-        facts(local("2", FAILED), **OWNED),
+        facts(report("2", FAILED), **OWNED),
         "at another level",
-        Do.GO,
+        Action.GO,
     ),
-    ("H5.7 in transition", facts(local("start", STARTING), **OWNED), "in transition", Do.WAIT),
+    ("H5.7 in transition", facts(report("start", STARTING), **OWNED), "in transition", Action.WAIT),
     (
         "H5.7 on the way to another level",
-        facts(local("2", STARTING, wanted="start"), **OWNED),
+        facts(report("2", STARTING, wanted="start"), **OWNED),
         "in transition",
-        Do.WAIT,
+        Action.WAIT,
     ),
-    ("H5.6 free", facts(my_turn=True), "free", Do.PLAN),
-    ("not my turn", facts(), "waiting", Do.WAIT),
-    ("not wanted and not here", facts(ABSENT, **UNWANTED), "waiting", Do.WAIT),
-    ("stopped and free again", facts(local("stop"), my_turn=True), "free", Do.PLAN),
+    ("H5.6 free", facts(rank_due=True), "free", Action.PLAN),
+    ("not my turn", facts(), "waiting", Action.WAIT),
+    ("not wanted and not here", facts(ABSENT, **UNWANTED), "waiting", Action.WAIT),
+    ("stopped and free again", facts(report("stop"), rank_due=True), "free", Action.PLAN),
 ]
 
 
 @pytest.mark.parametrize(
     ("given", "name", "do"), [row[1:] for row in EXAMPLES], ids=[row[0] for row in EXAMPLES]
 )
-def test_the_first_row_that_holds_decides(given: Facts, name: str, do: Do) -> None:
+def test_the_first_row_that_holds_decides(given: Facts, name: str, do: Action) -> None:
     row = decide(given)
     assert (row.name, row.do) == (name, do)
 
@@ -241,28 +261,28 @@ def locals_unlike() -> tuple[GroupReport, ...]:
 
 def claims_possible() -> Iterator[dict[str, bool]]:
     """The flags as `turn.facts_of` can give them."""
-    for my_turn in (False, True):
-        yield {"claimed": False, "granted": False, "proven": False, "my_turn": my_turn}
+    for rank_due in (False, True):
+        yield {"claimed": False, "granted": False, "proven": False, "my_turn": rank_due}
     names = ("runs_elsewhere", "better_claim", "overdue", "split")
     for bits in product((False, True), repeat=len(names)):
         flags = dict(zip(names, bits, strict=True))
         yield {"claimed": True, "granted": False, "proven": False} | flags
     yield {"claimed": True, "granted": False, "proven": True}
-    for proven, yields in product((False, True), repeat=2):
-        yield {"claimed": True, "granted": True, "proven": proven, "yields": yields}
+    for activated, yields in product((False, True), repeat=2):
+        yield {"claimed": True, "granted": True, "proven": activated, "yields": yields}
     for granted in (False, True):
         yield {"claimed": True, "granted": granted, "proven": True, "restarts": True}
         yield {"claimed": True, "granted": granted, "proven": True, "stops_again": True}
     yield {"claimed": True, "granted": True, "proven": True, "gives_up": True}
-    for granted, proven in ((True, True), (True, False), (False, True)):
-        yield {"claimed": True, "granted": granted, "proven": proven, "superseded": True}
+    for granted, activated in ((True, True), (True, False), (False, True)):
+        yield {"claimed": True, "granted": granted, "proven": activated, "superseded": True}
 
 
 @cache
 def possible() -> tuple[Facts, ...]:
     """Everything a turn can meet."""
     return tuple(
-        Facts(local=shown, wanted=wanted, told=told, unshown=unshown, **flags)
+        Facts(report=shown, wanted=wanted, told_level=told, unshown=unshown, **flags)
         for shown, wanted, told, flags in product(locals_unlike(), WANTED, TOLD, claims_possible())
         for unshown in ({True} if told else {True, False})
     )
@@ -284,40 +304,40 @@ def test_no_combination_breaks_what_the_promise_rests_on() -> None:
     for given, _ in imaginable():
         do = decide(given).do
         match do:
-            case Do.TEST | Do.GO:  # C5
+            case Action.TEST | Action.GO:  # C5
                 assert given.granted, given
-            case Do.RELEASE:  # C7
-                assert not given.local.present, given
-                assert given.told in {"", STOP_LEVEL}, given
+            case Action.RELEASE:  # C7
+                assert not given.report.present, given
+                assert given.told_level in {"", STOP_LEVEL}, given
                 assert given.claimed, given
                 assert not given.unanswered, given
             # C6: never under what a lease allowed to start.
-            case Do.GIVE_UP | Do.WITHDRAW | Do.RAISE:
+            case Action.GIVE_UP | Action.WITHDRAW | Action.RAISE:
                 assert given.claimed, given
-                assert not given.proven, given
+                assert not given.activated, given
                 assert not given.granted, given
-            case Do.PLAN:  # C1
-                assert given.my_turn, given
+            case Action.PLAN:  # C1
+                assert given.rank_due, given
                 assert given.wanted != STOP_LEVEL, given
                 assert not given.here, given
                 assert not given.claimed, given
-            case Do.REST:
+            case Action.REST:
                 assert given.granted, given
-                assert given.local.level == given.wanted != STOP_LEVEL, given
-            case Do.KILL:  # G1
+                assert given.report.level == given.wanted != STOP_LEVEL, given
+            case Action.KILL:  # G1
                 assert given.superseded, given
                 assert given.here, given
-            case Do.STOP:  # told once, then waited for
-                assert given.told != STOP_LEVEL, given
-                assert not given.stopping or given.local == ABSENT or given.unanswered, given
-            case Do.GIVE_WAY:
+            case Action.STOP:  # told once, then waited for
+                assert given.told_level != STOP_LEVEL, given
+                assert not given.stopping or given.report == ABSENT or given.unanswered, given
+            case Action.GIVE_WAY:
                 assert given.yields, given
                 assert given.granted, given
-            case Do.BAN:
-                failed = given.local.state is FAILED
+            case Action.BAN:
+                failed = given.report.state is FAILED
                 assert failed or (given.gives_up and given.granted and given.here), given
                 assert given.claimed, given
-            case Do.WAIT | Do.STOP_AGAIN:
+            case Action.WAIT | Action.STOP_AGAIN:
                 pass
 
 
@@ -333,34 +353,40 @@ def test_what_nobody_looks_at_decides_nothing() -> None:
 
 def test_stop_is_tried_again_where_it_failed_and_nowhere_else() -> None:
     for given in possible():
-        if decide(given).do is Do.STOP_AGAIN:
+        if decide(given).do is Action.STOP_AGAIN:
             assert given.stops_again, given
-            assert given.local.stop_failed, given
+            assert given.report.stop_failed, given
 
 
 def test_what_needs_a_lease_and_has_none_is_stopped_at_once() -> None:
     for given in possible():
-        exclusive = given.local.present and given.local.exclusive and given.local.level != "plan"
+        exclusive = given.report.present and given.report.exclusive and given.report.level != "plan"
         if not exclusive or given.granted or given.stopping:
             continue
-        if given.claimed and not given.proven:
+        if given.claimed and not given.activated:
             continue  # cannot be: a level that needs a lease is told under a proven claim
-        assert decide(given).do in {Do.STOP, Do.KILL}, given
+        assert decide(given).do in {Action.STOP, Action.KILL}, given
 
 
 def test_what_is_not_wanted_here_is_stopped_whatever_else_is_the_case() -> None:
     for given in possible():
         if given.wanted == STOP_LEVEL and given.here and not given.stopping:
-            assert decide(given).do in {Do.STOP, Do.GIVE_UP, Do.KILL}, given
+            assert decide(given).do in {Action.STOP, Action.GIVE_UP, Action.KILL}, given
         if given.wanted == STOP_LEVEL:
-            assert decide(given).do not in {Do.TEST, Do.GO, Do.PLAN, Do.REST, Do.RAISE}, given
+            assert decide(given).do not in {
+                Action.TEST,
+                Action.GO,
+                Action.PLAN,
+                Action.REST,
+                Action.RAISE,
+            }, given
 
 
 def test_what_stops_is_waited_for_until_it_is_gone() -> None:
     for given in possible():
-        if given.here and given.stopping and not given.unproven and not given.superseded:
-            again = given.stops_again and given.local.stop_failed
-            assert decide(given).do is (Do.STOP_AGAIN if again else Do.WAIT), given
+        if given.here and given.stopping and not given.pending and not given.superseded:
+            again = given.stops_again and given.report.stop_failed
+            assert decide(given).do is (Action.STOP_AGAIN if again else Action.WAIT), given
 
 
 def test_every_state_that_clinit_can_report_has_an_answer() -> None:
@@ -372,14 +398,14 @@ def test_every_state_that_clinit_can_report_has_an_answer() -> None:
 
 
 PRESENT = [
-    (local("start"), True),
-    (local("stop"), False),
-    (local("stop", alive=1), True),  # C7: what stop left running is still there
-    (local("stop", FAILED), True),
-    (local("stop", STOPPING), True),
-    (local("start", GroupState.CONFIGURED, alive=0), False),
-    (local("start", GroupState.CONFIGURED, alive=1), True),
-    (local("plan", alive=0), True),  # no process, but shown as active
+    (report("start"), True),
+    (report("stop"), False),
+    (report("stop", alive=1), True),  # C7: what stop left running is still there
+    (report("stop", FAILED), True),
+    (report("stop", STOPPING), True),
+    (report("start", GroupState.CONFIGURED, alive=0), False),
+    (report("start", GroupState.CONFIGURED, alive=1), True),
+    (report("plan", alive=0), True),  # no process, but shown as active
     (ABSENT, False),
 ]
 
@@ -395,4 +421,4 @@ def test_h3_1_a_group_is_here_unless_it_is_configured_or_stopped_and_nothing_liv
     ("wanted", "exclusive"), [("plan", False), ("stop", False), ("test", True), ("start", True)]
 )
 def test_c5_every_level_but_plan_and_stop_needs_a_lease(*, wanted: str, exclusive: bool) -> None:
-    assert local("plan", wanted=wanted).exclusive == exclusive
+    assert report("plan", wanted=wanted).exclusive == exclusive

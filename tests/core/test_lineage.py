@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct, field
 
-from mosha.core.lineage import (
+from mosha.core.replication.judging import choose_peer, next_mtime_ns, version_of
+from mosha.core.replication.lineage import (
     PAST_MAX,
     PAST_NS,
     REMARKS,
@@ -20,7 +21,6 @@ from mosha.core.lineage import (
     merge,
     past_of,
 )
-from mosha.core.replication import choose_peer, next_mtime_ns, version_of
 from mosha.core.status import TableVersion
 from mosha.formats.cltab import cltab_group
 from mosha.formats.hactl import hactl_group, parse_hactl, parse_wish, set_wish

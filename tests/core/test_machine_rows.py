@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
-from mosha.core import group as groups
-from mosha.core import group_table, process_table
-from mosha.core import process as processes
-from mosha.core.group import Deadlines, GroupEmptied, Renewed
-from mosha.core.ladder import Limits
-from mosha.core.process_table import LIVE, ProcessState
+from mosha.core.escalation import Limits
 from mosha.core.status import GroupState
+from mosha.core.supervision import group as groups
+from mosha.core.supervision import group_table, process_table
+from mosha.core.supervision import process as processes
+from mosha.core.supervision.group import Deadlines, GroupEmptied, Renewed
+from mosha.core.supervision.process_table import LIVE, ProcessState
 from mosha.core.tables import STOP_LEVEL
 from tests.core.unit_world import World, entry, explore, world_of
 
@@ -40,13 +40,13 @@ WORLDS_MAX = 6000
 # Rows that no shell can take today, and why they are there all the same.
 SPARE_GROUP = {
     # CHECKING lasts at `stop` only, where a lease lapses in silence; a killer asks no questions.
-    (GroupState.CHECKING, group_table.Trigger.LAPSE),
+    (GroupState.CHECKING, group_table.GroupTrigger.LAPSE),
 }
 SPARE_PROCESS = {
-    # What does not run is not stopped: `core.unit` asks those that live. C6.4 says it here too.
+    # What does not run is not stopped: `core.supervision.unit` asks those that live. C6.4 says it here too.
     (state, trigger)
     for state in set(ProcessState) - LIVE
-    for trigger in (process_table.Trigger.STOP, process_table.Trigger.KILL)
+    for trigger in (process_table.EntryTrigger.STOP, process_table.EntryTrigger.KILL)
 }
 
 
@@ -105,7 +105,7 @@ def moves(world: World) -> Iterator[tuple[str, World]]:
 def hasty(world: World) -> Iterator[tuple[str, World]]:
     """Yield what can happen to an entry that has come back too often already."""
     hurried = {
-        tag: replace(p, haste=Limits().haste_max + 1)
+        tag: replace(p, rapid_restarts=Limits().haste_max + 1)
         for tag, p in world.unit.processes.items()
         if tag == "r"
     }

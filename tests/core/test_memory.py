@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mosha.core.memory import SEQ_STEP, Memory
-from mosha.core.node import Node
-from mosha.core.peers import NO_CLSTAT
-from mosha.core.quorum import Electorate, Policy
-from mosha.core.recovery import Birth
+from mosha.core.cluster.memory import SEQ_STEP, Memory
+from mosha.core.cluster.node import Node
+from mosha.core.cluster.peers import NO_CLSTAT
+from mosha.core.cluster.quorum import Electorate, Policy
+from mosha.core.cluster.recovery import Startup
+from mosha.core.cluster.timing import derive
 from mosha.core.status import GroupState, NodeState, Receipt, Stamp, Status, Term, Vote
 from mosha.core.tables import Wish
-from mosha.core.timing import derive
 from tests.core.owner import running
-from tests.core.story import INC, START_S, TIMING, G, Story, hactl, local, status
+from tests.core.story import INC, START_S, TIMING, G, Story, hactl, report, status
 
 T, L, D = TIMING.timeout_s, TIMING.lease_s, TIMING.stop_budget_s
 VOTE = Vote(5, 2, INC, 7)
@@ -34,17 +34,17 @@ def reborn(
     """Node 1 at its start, with this memory and this own clstat."""
     timing = more.pop("timing", TIMING)
     given: dict[str, Any] = {"me": 1, "inc": INC + 1, "run": "new", "boot": "boot", "machine": "m"}
-    birth = Birth(now=START_S, former=former, memory=memory, **(given | more))
+    startup = Startup(now=START_S, former=former, memory=memory, **(given | more))
     ids = frozenset(nodes)
     rules = Story().rules
     electorate = Electorate(Policy.MAJORITY, ids)
-    node = Node(birth, timing, rules=rules, electorate=electorate, members=ids - {1})
+    node = Node(startup, timing, rules=rules, electorate=electorate, members=ids - {1})
     node.clinit_answered([], START_S)
     return node
 
 
 def ballot(node: Node) -> tuple[Vote | None, int]:
-    held = node.mind.seat(G).ballot
+    held = node.state.record(G).ballot
     return held.vote, held.voted
 
 
@@ -61,8 +61,8 @@ def reads(node: Node, said: Status | None, *, number: int = 2, now: float = STAR
 
 def test_v4b_what_a_status_shows_is_remembered_before_it_is_published() -> None:
     story = running()
-    mind = story.nodes[1].mind
-    mind.view.receipt(9, Receipt(4, "operator"))
+    state = story.nodes[1].state
+    state.view.receipt(9, Receipt(4, "operator"))
     made = story.nodes[1].next_status(story.now)
     memory = story.nodes[1].memory(made)
     assert (memory.inc, memory.run, memory.boot) == (made.inc, made.run, made.boot)
@@ -86,7 +86,7 @@ def test_v4b_a_vote_counts_wherever_it_is_remembered(where: str) -> None:
     former = status(1, 3) if where == "memory" else FORMER
     node = reborn(memory, former)
     assert ballot(node) == (VOTE, 5)
-    assert node.mind.view.terms == {G: 6}
+    assert node.state.view.terms == {G: 6}
 
 
 def test_v4b_of_two_votes_the_one_with_the_higher_term_is_the_later_one() -> None:
@@ -110,14 +110,14 @@ def test_v4b_a_vote_that_was_released_is_not_found_again_in_an_older_clstat() ->
 
 def test_v4b_a_term_never_repeats_though_the_clstat_is_lost() -> None:
     node = reborn(replace(KNOWN, claims={G: 9}), None)
-    assert node.mind.view.terms[G] == 9
+    assert node.state.view.terms[G] == 9
 
 
 def test_v4b_claims_that_are_remembered_are_not_taken_for_withdrawn() -> None:
     node = reborn(replace(KNOWN, claims={G: 5}), status(1, 3))
-    stopping = local("start", GroupState.STOPPING, wanted="stop", term=5)
+    stopping = report("start", GroupState.STOPPING, wanted="stop", term=5)
     node.clinit_answered([stopping], START_S)
-    assert node.mind.seat(G).claim == 5
+    assert node.state.record(G).claim == 5
 
 
 SILENCES = [
@@ -138,16 +138,16 @@ SILENCES = [
 def test_v4b_without_proof_of_continuity_a_node_is_silent_for_t(
     *, memory: Memory, former: Status | None, silent: bool
 ) -> None:
-    mind = reborn(memory, former).mind
-    assert mind.silent(START_S + T - 0.01) == silent
-    assert not mind.silent(START_S + T)
+    state = reborn(memory, former).state
+    assert state.silent(START_S + T - 0.01) == silent
+    assert not state.silent(START_S + T)
 
 
 @pytest.mark.parametrize("former", [None, status(1, 40, inc=INC - 1)])
 def test_v4b_a_medium_that_is_behind_is_reported(former: Status | None) -> None:
     node = reborn(KNOWN, former)
     assert "writes_lost" in events(node)
-    assert "its medium lost writes" in node.mind.lost
+    assert "its medium lost writes" in node.state.lost
 
 
 LATER = [
@@ -167,17 +167,17 @@ def test_v4b_an_echo_of_more_than_is_remembered_is_reported_and_means_silence(
     node = reborn()
     reads(node, status(2, 3, seen={1: echo}), now=START_S + 1)
     assert ("writes_lost" in events(node)) == lost
-    assert what in node.mind.lost
-    assert node.mind.silent(START_S + T - 0.01) == lost
-    assert not node.mind.silent(START_S + T)
+    assert what in node.state.lost
+    assert node.state.silent(START_S + T - 0.01) == lost
+    assert not node.state.silent(START_S + T)
 
 
 def test_v4b_the_echo_of_an_earlier_incarnation_of_this_life_proves_no_loss() -> None:
     node = reborn()
     reads(node, status(2, 3, fenced={1: Receipt(INC + 1, "x")}))  # it begins another incarnation
-    assert node.mind.inc == INC + 2
+    assert node.state.inc == INC + 2
     reads(node, status(3, 3, seen={1: Stamp(INC + 1, 1)}), number=3)
-    assert node.mind.lost == ""
+    assert node.state.lost == ""
 
 
 def test_v4b_two_owners_are_not_made_by_voters_that_are_restarted_with_older_statuses() -> None:
@@ -303,17 +303,17 @@ def test_t1_who_starts_with_a_shorter_timeout_counts_with_the_former_one_until_i
     assert "timeout_kept" in events(node)
     reads(node, status(2, 1), now=START_S + 1)
     reads(node, None, now=START_S + 9.99)
-    assert node.mind.view.peer(2).stale_since is None
+    assert node.state.view.peer(2).stale_since is None
     assert node.next_status(START_S + 9.99).timeout_ms == 10_000
     assert node.next_status(START_S + 10).timeout_ms == 1000
     reads(node, None, now=START_S + 10.01)
-    assert node.mind.view.peer(2).stale_since is not None
+    assert node.state.view.peer(2).stale_since is not None
 
 
 def test_t1_the_former_timeout_is_remembered_without_a_clstat() -> None:
     node = reborn(replace(KNOWN, timeout_ms=10_000), None, timing=SHORT)
     assert node.next_status(START_S).timeout_ms == 10_000
-    assert node.mind.silent(START_S + 9.99)
+    assert node.state.silent(START_S + 9.99)
 
 
 def test_t1_a_longer_timeout_counts_at_once() -> None:

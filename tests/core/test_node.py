@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mosha.core.node import RENEWAL_STEP, Node
-from mosha.core.quorum import Sight
+from mosha.core.cluster.node import RENEWAL_STEP, Node
+from mosha.core.cluster.quorum import QuorumState
 from mosha.core.status import (
     GroupLine,
     GroupState,
@@ -21,7 +21,7 @@ from mosha.core.status import (
     Vote,
 )
 from mosha.core.tables import Wish
-from tests.core.story import INC, TIMING, G, Story, hactl, local, one_of_three, status
+from tests.core.story import INC, TIMING, G, Story, hactl, one_of_three, report, status
 
 T, L, D = TIMING.timeout_s, TIMING.lease_s, TIMING.stop_budget_s
 GRACE_S = TIMING.start_grace_s
@@ -103,7 +103,7 @@ def test_h3_5_the_own_node_is_never_stale() -> None:
     story = one_of_three()
     story.now += 100 * T
     story.miss(1, 2, 3)
-    assert [peer.node for peer in brain(story).mind.view.stale()] == [2, 3]
+    assert [peer.node for peer in brain(story).state.view.stale()] == [2, 3]
 
 
 def test_a_change_of_a_peer_is_noted_and_wakes_every_group() -> None:
@@ -119,8 +119,8 @@ def test_a_torn_read_leaves_the_earlier_reading() -> None:  # O1
     story = one_of_three()
     story.hear(1, says(2, 2, claims={"h": 3}))
     brain(story).peer_read(2, None, began=story.now, now=story.now, error="torn")
-    assert brain(story).mind.view.holders("h", stale_too=False) == [2]
-    assert brain(story).mind.view.peer(2).error == "torn"
+    assert brain(story).state.view.holders("h", stale_too=False) == [2]
+    assert brain(story).state.view.peer(2).error == "torn"
 
 
 def test_the_round_trip_of_a_write_and_its_echo_is_measured() -> None:
@@ -129,17 +129,17 @@ def test_the_round_trip_of_a_write_and_its_echo_is_measured() -> None:
     story.write(1)
     story.now += 0.5
     story.hear(1, says(2, 2, seen={1: Stamp(INC, 2)}))
-    assert brain(story).mind.view.roundtrips[2] == 0.5
+    assert brain(story).state.view.roundtrips[2] == 0.5
     story.now += 0.5
     story.hear(1, says(2, 3, seen={1: Stamp(INC, 2)}))  # the same echo again
-    assert brain(story).mind.view.roundtrips[2] == 0.5
+    assert brain(story).state.view.roundtrips[2] == 0.5
     for seq in range(3, 10):
         story.write(1)
         story.hear(1, says(2, seq + 1, seen={1: Stamp(INC, seq)}))
-        assert brain(story).mind.view.roundtrips[2] == 0.5, "one good echo ends no bad hour"
+        assert brain(story).state.view.roundtrips[2] == 0.5, "one good echo ends no bad hour"
     story.write(1)
     story.hear(1, says(2, 11, seen={1: Stamp(INC, 10)}))
-    assert brain(story).mind.view.roundtrips[2] == 0.0, "what was long ago is forgotten"
+    assert brain(story).state.view.roundtrips[2] == 0.0, "what was long ago is forgotten"
 
 
 # --- clinit -------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def test_a_level_that_clinit_refuses_bans_the_group_here_with_its_words() -> Non
 
 def test_a_group_that_clinit_dropped_is_not_shown_any_more() -> None:
     story = one_of_three()
-    story.show(1, local("stop"))
+    story.show(1, report("stop"))
     story.write(1)
     brain(story).clinit_dropped(G)
     assert brain(story).dirty
@@ -184,7 +184,7 @@ def test_a_group_that_only_others_know_gets_its_turn_too() -> None:
 WAKES: dict[str, Callable[[Story], object]] = {
     "tables": lambda s: s.adopt_tables(1),
     "what clinit has": lambda s: brain(s).clinit_answered([], s.now),
-    "a change of clinit": lambda s: s.show(1, local("stop")),
+    "a change of clinit": lambda s: s.show(1, report("stop")),
     "a group that is gone": lambda s: brain(s).clinit_dropped(G),
     "a namesake": lambda s: brain(s).displaced(),
     "leaving": lambda s: brain(s).leave(),
@@ -213,7 +213,7 @@ def test_a_group_takes_a_turn_when_its_claim_is_published() -> None:
     story.write(1)
     assert brain(story).take_woken() == {G}
     story.turn(1)
-    assert brain(story).mind.seat(G).granted
+    assert brain(story).state.record(G).granted
     brain(story).take_woken()
     story.write(1)
     assert brain(story).take_woken() == frozenset()  # nothing waits for it any more
@@ -301,4 +301,4 @@ def test_two_of_five_nodes_cannot_take_a_group_from_the_others() -> None:
     story.cuts = {(a, b) for a in story.ids for b in story.ids if (a < 3) != (b < 3)}
     story.live(3 * T)
     assert story.at_home() == [5]
-    assert story.nodes[1].mind.view.sight is Sight.NO
+    assert story.nodes[1].state.view.quorum_state is QuorumState.NO

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from mosha.core.ballot import Ballot
-from mosha.core.fencing import FencingRules
-from mosha.core.node import Node
-from mosha.core.peers import Standing
-from mosha.core.quorum import Sight
-from mosha.core.shots import FenceOrder
+from mosha.core.cluster.ballot import Ballot
+from mosha.core.cluster.fencing import FencingRules
+from mosha.core.cluster.node import Node
+from mosha.core.cluster.peers import Standing
+from mosha.core.cluster.quorum import QuorumState
+from mosha.core.cluster.shots import FenceOrder
 from mosha.core.status import (
     NodeState,
     Receipt,
@@ -69,7 +69,7 @@ def test_a_shot_that_ends_after_a_later_one_was_forgotten_ends_nothing_else() ->
     (later,) = ordered(story)
     brain(story).shot(later, outcome="receipt", method="ipmi", detail="", now=story.now)
     story.hear(1, says(3, 2, inc=INC + 1))
-    assert later.node not in brain(story).mind.shots
+    assert later.node not in brain(story).state.shots
     brain(story).shot(hanging, outcome="failed", method="ipmi", detail="", now=story.now)
     assert "fence_ended" in events(story)
 
@@ -109,7 +109,7 @@ def test_nobody_is_shot_when(change: Callable[[Story], object]) -> None:
 def test_o4_nobody_is_shot_in_the_name_of_a_majority_not_heard_since_a_pause() -> None:
     story = with_a_stale_node()
     story.now += T + 1  # stopped; node 2 counts as fresh until it is looked at again
-    assert brain(story).mind.view.sight is Sight.YES
+    assert brain(story).state.view.quorum_state is QuorumState.YES
     assert brain(story).fence_orders(story.now) == ([], story.now + TIMING.heartbeat_s / 4)
     story.hear(1, says(2, 3))
     assert ordered(story) == [FenceOrder(3, INC)]
@@ -123,7 +123,7 @@ def test_o4_nobody_is_shot_by_who_may_be_cut_off_from_all_others_too() -> None:
     story.hear(1, says(2, 3))
     story.now += T
     story.miss(1, 3)  # a second later node 2 will be missed just so
-    assert brain(story).mind.view.sight is Sight.YES
+    assert brain(story).state.view.quorum_state is QuorumState.YES
     assert ordered(story) == []
     story.hear(1, says(2, 4))  # it was not the same cut
     assert ordered(story) == [FenceOrder(3, INC)]
@@ -134,7 +134,7 @@ def test_a_node_that_was_not_seen_since_the_own_start_is_not_shot() -> None:
     story.now += GRACE_S + T + 1
     story.hear(1, says(2, 2))
     story.miss(1, 3)
-    assert brain(story).mind.view.standing(3) is Standing.STALE
+    assert brain(story).state.view.standing(3) is Standing.STALE
     assert ordered(story) == []
 
 
@@ -143,7 +143,7 @@ def test_a_receipt_is_published_and_frees_the_groups() -> None:
     (order,) = ordered(story)
     brain(story).take_woken()
     brain(story).shot(order, outcome="receipt", method="ipmi", detail="off", now=story.now)
-    assert brain(story).mind.view.standing(3) is Standing.FENCED
+    assert brain(story).state.view.standing(3) is Standing.FENCED
     assert G in brain(story).take_woken()
     assert brain(story).next_status(story.now).fenced == {3: Receipt(INC, "ipmi")}
 
@@ -153,8 +153,8 @@ def test_any_other_outcome_proves_nothing(outcome: str) -> None:
     story = with_a_stale_node()
     (order,) = ordered(story)
     brain(story).shot(order, outcome=outcome, method="m", detail="d", now=story.now)
-    assert brain(story).mind.view.standing(3) is Standing.STALE
-    shot = brain(story).mind.shots[3]
+    assert brain(story).state.view.standing(3) is Standing.STALE
+    shot = brain(story).state.shots[3]
     assert (shot.outcome, shot.method, shot.detail) == (outcome, "m", "d")
 
 
@@ -174,9 +174,9 @@ def test_a_node_that_lives_again_needs_another_receipt() -> None:
     (order,) = ordered(story)
     brain(story).shot(order, outcome="receipt", method="ipmi", detail="", now=story.now)
     story.hear(1, says(3, 1, inc=INC + 1))
-    assert brain(story).mind.view.standing(3) is Standing.FRESH
+    assert brain(story).state.view.standing(3) is Standing.FRESH
     story.hear(1, says(2, 3, fenced={3: Receipt(INC, "ipmi")}))  # old news
-    assert brain(story).mind.view.standing(3) is Standing.FRESH
+    assert brain(story).state.view.standing(3) is Standing.FRESH
     assert brain(story).next_status(story.now).fenced == {}
 
 
@@ -202,9 +202,9 @@ def test_the_end_of_a_shot_at_a_former_life_says_nothing_of_the_present_one() ->
     (second,) = ordered(story)
     assert second == FenceOrder(3, INC + 1)
     brain(story).shot(first, outcome="failed", method="m", detail="", now=story.now)
-    assert brain(story).mind.shots[3].outcome == "running"
+    assert brain(story).state.shots[3].outcome == "running"
     brain(story).shot(first, outcome="receipt", method="m", detail="", now=story.now)
-    assert brain(story).mind.view.standing(3) is Standing.STALE
+    assert brain(story).state.view.standing(3) is Standing.STALE
 
 
 # --- an operator vouches for a death ------------------------------------------------------
@@ -239,11 +239,11 @@ def test_confirm_covers_a_node_that_is_known_by_a_former_vote_only() -> None:
     story.hear(1, status(2, 1))
     assert brain(story).confirmed(3) == ""
     story.turn(1)
-    assert brain(story).mind.seat(G).ballot.vote is None
+    assert brain(story).state.record(G).ballot.vote is None
 
 
 def test_confirm_of_one_node_is_no_receipt_for_what_is_known_of_another() -> None:
     story = with_a_stale_node()
-    brain(story).mind.seat("h").ballot = Ballot(Vote(1, 2, INC + 50, 1))
+    brain(story).state.record("h").ballot = Ballot(Vote(1, 2, INC + 50, 1))
     assert brain(story).confirmed(3) == ""
     assert brain(story).next_status(story.now).fenced == {3: Receipt(INC, "operator")}

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mosha.core.node import Node
-from mosha.core.quorum import Policy, Sight
+from mosha.core.cluster.node import Node
+from mosha.core.cluster.quorum import Policy, QuorumState
 from mosha.core.status import (
     Receipt,
     Stamp,
@@ -56,7 +56,7 @@ def test_a_node_is_newer_than_everything_that_others_have_seen_of_it(
     story.write(1)
     for node, echo in enumerate(echoes, 2):
         story.hear(1, status(node, seen={1: echo}))
-    assert brain(story).mind.inc == inc
+    assert brain(story).state.inc == inc
     assert brain(story).dirty
 
 
@@ -65,7 +65,7 @@ def test_a_node_that_others_believe_dead_begins_a_new_incarnation(fenced: int, i
     story = Story()
     story.write(1)
     story.hear(1, status(2, fenced={1: Receipt(fenced, "ipmi")}))
-    assert brain(story).mind.inc == inc
+    assert brain(story).state.inc == inc
 
 
 def test_a_new_incarnation_is_published_at_once() -> None:
@@ -85,20 +85,20 @@ def test_a_new_incarnation_counts_no_echo_of_the_former_one() -> None:
     vote = Vote(1, 1, INC, 2)
     story.hear(1, says(2, 2, votes={G: vote}, seen={1: Stamp(INC, 2)}))
     story.turn(1)
-    assert not brain(story).mind.seat(G).granted
+    assert not brain(story).state.record(G).granted
     story.write(1)
     story.hear(1, says(2, 3, votes={G: vote}, seen={1: Stamp(INC + 2, 3)}))
     story.turn(1)
-    assert brain(story).mind.seat(G).granted
+    assert brain(story).state.record(G).granted
 
 
 def test_two_nodes_do_not_chase_each_other_with_incarnations() -> None:
     story = Story((1, 2))
     story.live(3.0)
-    assert [story.nodes[node].mind.inc for node in (1, 2)] == [INC, INC]
+    assert [story.nodes[node].state.inc for node in (1, 2)] == [INC, INC]
     story.start(1, inc=INC - 50)  # the clock was set back, and the disk was lost
     story.live(3.0)
-    assert [story.nodes[node].mind.inc for node in (1, 2)] == [INC + 1, INC]
+    assert [story.nodes[node].state.inc for node in (1, 2)] == [INC + 1, INC]
 
 
 # --- members and quorum -------------------------------------------------------------------
@@ -108,10 +108,10 @@ def test_a_lack_of_nodes_proves_nothing_before_everybody_was_looked_at() -> None
     story = Story()
     story.now += T
     story.miss(1, 2)
-    assert brain(story).mind.view.sight is Sight.UNKNOWN
+    assert brain(story).state.view.quorum_state is QuorumState.UNKNOWN
     brain(story).take_woken()
     story.miss(1, 3)
-    assert brain(story).mind.view.sight is Sight.NO
+    assert brain(story).state.view.quorum_state is QuorumState.NO
     assert "quorum_changed" in events(story)
     assert brain(story).take_woken() == {G}
 
@@ -119,10 +119,10 @@ def test_a_lack_of_nodes_proves_nothing_before_everybody_was_looked_at() -> None
 def test_a_cluster_that_starts_as_a_whole_has_not_lost_its_quorum() -> None:
     story = Story()
     story.miss(1, 2, 3)
-    assert brain(story).mind.view.sight is Sight.UNKNOWN
+    assert brain(story).state.view.quorum_state is QuorumState.UNKNOWN
     story.now += T
     story.miss(1, 2)
-    assert brain(story).mind.view.sight is Sight.NO
+    assert brain(story).state.view.quorum_state is QuorumState.NO
 
 
 def test_a_lost_quorum_is_published_and_wakes_every_group() -> None:
@@ -139,10 +139,10 @@ def test_a_lost_quorum_is_published_and_wakes_every_group() -> None:
 def test_the_electorate_of_a_majority_only_grows_by_what_is_found() -> None:
     story = one_of_three()
     brain(story).members_found(frozenset({1, 2, 3, 4}))
-    assert brain(story).mind.view.electorate.nodes == {1, 2, 3, 4}
+    assert brain(story).state.view.electorate.nodes == {1, 2, 3, 4}
     brain(story).members_found(frozenset({1, 2}))
-    assert brain(story).mind.view.electorate.nodes == {1, 2, 3, 4}
-    assert brain(story).mind.view.members == {2}
+    assert brain(story).state.view.electorate.nodes == {1, 2, 3, 4}
+    assert brain(story).state.view.members == {2}
 
 
 def test_the_quorum_is_judged_anew_when_members_are_found() -> None:
@@ -152,7 +152,7 @@ def test_the_quorum_is_judged_anew_when_members_are_found() -> None:
     for node in (4, 5, 6, 7):
         story.miss(1, node)
     brain(story).members_found(frozenset(range(1, 8)))
-    assert brain(story).mind.view.sight is Sight.NO
+    assert brain(story).state.view.quorum_state is QuorumState.NO
     assert brain(story).take_woken() == {G}
 
 
@@ -172,8 +172,8 @@ def test_h6_9_the_groups_of_a_node_that_is_no_member_any_more_move_when_it_is_st
     story.die(2)
     for node in (1, 3):
         story.nodes[node].members_found(frozenset({1, 3}))
-        assert 2 in story.nodes[node].mind.view.watched()
-        assert 2 not in story.nodes[node].mind.view.members
+        assert 2 in story.nodes[node].state.view.watched()
+        assert 2 not in story.nodes[node].state.view.members
     story.live(T + 2.0)
     assert story.at_home() == [1]
 
@@ -184,4 +184,4 @@ def test_a_node_that_is_no_member_any_more_counts_for_no_quorum() -> None:
     story.now += T + 1
     story.miss(1, 2)
     story.hear(1, says(3, 9))
-    assert brain(story).mind.view.sight is Sight.NO
+    assert brain(story).state.view.quorum_state is QuorumState.NO

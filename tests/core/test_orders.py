@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mosha.core import orders
-from mosha.core.entries import EntryReport
-from mosha.core.seat import TOLD_LIMIT_S
+from mosha.core.cluster import orders
+from mosha.core.cluster.state import TOLD_LIMIT_S
 from mosha.core.status import GroupState, Order, Verb
+from mosha.core.supervision.entries import EntryReport
 from mosha.core.tables import Mode, Wish
-from tests.core.story import INC, TIMING, G, Story, hactl, local
+from tests.core.story import INC, TIMING, G, Story, hactl, report
 
 LONG_S = 3 * TIMING.timeout_s
 
@@ -29,54 +29,54 @@ def others(story: Story, node: int) -> list[int]:
 def test_a_restart_stops_and_starts_where_it_runs_under_the_same_claim() -> None:
     story, owner = running()
     issuer = others(story, owner)[0]
-    term = story.nodes[owner].mind.seat(G).claim
+    term = story.nodes[owner].state.record(G).claim
     order = Order(Verb.RESTART, G)
-    number = orders.give(story.nodes[issuer].mind, order, story.now)
+    number = orders.give(story.nodes[issuer].state, order, story.now)
     story.nodes[owner].take_notes()
     story.live(LONG_S)
     assert story.at_home() == [owner]
-    assert story.nodes[owner].mind.seat(G).claim == term
+    assert story.nodes[owner].state.record(G).claim == term
     told = [n.fields["to"] for n in story.nodes[owner].take_notes() if n.event == "group_told"]
     assert told == ["stop", "test", "start"], "once, though the order still stands"
-    assert orders.have_obeyed(story.nodes[issuer].mind, {owner}, number) == {owner}
+    assert orders.have_obeyed(story.nodes[issuer].state, {owner}, number) == {owner}
 
 
 def test_a_restart_is_obeyed_when_it_starts_again_and_not_before() -> None:
     story, owner = running()
-    mind = story.nodes[owner].mind
-    number = orders.give(mind, Order(Verb.RESTART, G), story.now)
-    assert not orders.have_obeyed(mind, {owner}, number)
+    state = story.nodes[owner].state
+    number = orders.give(state, Order(Verb.RESTART, G), story.now)
+    assert not orders.have_obeyed(state, {owner}, number)
     story.live(LONG_S)
-    assert orders.have_obeyed(mind, {owner}, number)
+    assert orders.have_obeyed(state, {owner}, number)
 
 
 def test_c7_a_report_that_is_late_is_not_taken_for_the_end_of_what_was_told() -> None:
     story, owner = running()
     brain = story.nodes[owner]
-    orders.give(brain.mind, Order(Verb.RESTART, G), story.now)
+    orders.give(brain.state, Order(Verb.RESTART, G), story.now)
     story.turn(owner)
     tell = brain.turn(G, story.now, 0.0).tell  # clinit obeys; its report lags behind
     assert tell is not None
     assert tell.level == "test"
-    claim = brain.mind.seat(G).claim
-    brain.mind.seat(G).lease_until += 2 * TOLD_LIMIT_S  # it is renewed all the time
+    claim = brain.state.record(G).claim
+    brain.state.record(G).lease_until += 2 * TOLD_LIMIT_S  # it is renewed all the time
     story.now += TOLD_LIMIT_S
     turn = brain.turn(G, story.now, 0.0)
     assert turn.row is not None
-    assert (turn.row.name, brain.mind.seat(G).claim) == ("told, never seen", claim)
+    assert (turn.row.name, brain.state.record(G).claim) == ("told, never seen", claim)
     assert brain.turn(G, story.now, 0.0).tell is None
-    assert brain.mind.seat(G).claim == claim
+    assert brain.state.record(G).claim == claim
     assert turn.tell is not None
     story.obey(owner, tell)
     story.obey(owner, turn.tell)
     assert story.turn(owner).row is not None
-    assert brain.mind.seat(G).claim is None
+    assert brain.state.record(G).claim is None
 
 
 def test_a_restart_whose_test_fails_is_a_move() -> None:
     story, owner = running()
     story.fails[owner, "test"] = "test entry t: exit 1"
-    orders.give(story.nodes[owner].mind, Order(Verb.RESTART, G), story.now)
+    orders.give(story.nodes[owner].state, Order(Verb.RESTART, G), story.now)
     story.live(LONG_S)
     assert len(story.at_home()) == 1
     assert story.at_home() != [owner]
@@ -87,11 +87,11 @@ def test_a_move_leaves_nothing_behind(*, named: bool) -> None:
     story, owner = running()
     target = others(story, owner)[1]
     order = Order(Verb.MOVE, G, target if named else 0)
-    orders.give(story.nodes[others(story, owner)[0]].mind, order, story.now)
+    orders.give(story.nodes[others(story, owner)[0]].state, order, story.now)
     story.live(LONG_S)
     assert story.at_home() == [target] if named else story.at_home() != [owner]
     assert len(story.at_home()) == 1
-    assert not any(brain.mind.seat(G).ban_reason for brain in story.nodes.values())
+    assert not any(brain.state.record(G).ban_reason for brain in story.nodes.values())
     story.live(TIMING.ban_s)
     assert story.at_home() != [owner], "it stays"
 
@@ -100,7 +100,7 @@ def test_a_move_to_a_node_that_cannot_run_it_comes_back() -> None:
     story, owner = running(Wish(G, "start", only=(1, 2)))
     target = 3 - owner
     story.fails[target, "test"] = "test entry t: exit 1"
-    orders.give(story.nodes[3].mind, Order(Verb.MOVE, G, target), story.now)
+    orders.give(story.nodes[3].state, Order(Verb.MOVE, G, target), story.now)
     story.live(LONG_S)
     assert story.at_home() == [owner]
 
@@ -108,17 +108,17 @@ def test_a_move_to_a_node_that_cannot_run_it_comes_back() -> None:
 def test_cleanup_ends_bans_on_one_node_or_on_all() -> None:
     story, owner = running(Wish(G, "start", only=(1,)))
     assert owner == 1
-    assert orders.fail_refusal(story.nodes[1].mind, G) == ""
-    assert "does not run on node 2" in orders.fail_refusal(story.nodes[2].mind, G)
-    orders.fail(story.nodes[1].mind, G, "no answer", story.now)
+    assert orders.fail_refusal(story.nodes[1].state, G) == ""
+    assert "does not run on node 2" in orders.fail_refusal(story.nodes[2].state, G)
+    orders.fail(story.nodes[1].state, G, "no answer", story.now)
     moment_s = TIMING.ban_s / 4
     story.live(moment_s)
     assert story.at_home() == []
     assert story.files[1].bans[G].reason == "no answer"
-    orders.give(story.nodes[3].mind, Order(Verb.CLEANUP, G, 2), story.now)
+    orders.give(story.nodes[3].state, Order(Verb.CLEANUP, G, 2), story.now)
     story.live(moment_s)
     assert story.at_home() == []
-    orders.give(story.nodes[3].mind, Order(Verb.CLEANUP, G), story.now)
+    orders.give(story.nodes[3].state, Order(Verb.CLEANUP, G), story.now)
     story.live(moment_s)
     assert story.at_home() == [1]
 
@@ -128,40 +128,40 @@ def test_cleanup_from_any_node_tries_again_what_failed_at_stop(wish: Wish) -> No
     story, owner = running()
     story.fails[owner, "stop"] = "umount: exit 1: target is busy"
     for node in story.nodes.values():
-        node.mind.hactl = hactl(wish)
-        node.mind.wake_all()
+        node.state.hactl = hactl(wish)
+        node.state.wake_all()
     if wish.level == "start":
-        orders.give(story.nodes[owner].mind, Order(Verb.MOVE, G), story.now)
+        orders.give(story.nodes[owner].state, Order(Verb.MOVE, G), story.now)
     story.live(LONG_S)
-    assert story.nodes[owner].mind.local(G).stop_failed
+    assert story.nodes[owner].state.report(G).stop_failed
     story.live(LONG_S)
-    assert story.nodes[owner].mind.local(G).stop_failed, "nobody tries again by itself"
+    assert story.nodes[owner].state.report(G).stop_failed, "nobody tries again by itself"
     del story.fails[owner, "stop"]
     issuer = others(story, owner)[0]
-    number = orders.give(story.nodes[issuer].mind, Order(Verb.CLEANUP, G, owner), story.now)
+    number = orders.give(story.nodes[issuer].state, Order(Verb.CLEANUP, G, owner), story.now)
     story.live(LONG_S)
-    assert orders.have_obeyed(story.nodes[issuer].mind, {owner}, number)
-    assert not story.nodes[owner].mind.local(G).stop_failed
+    assert orders.have_obeyed(story.nodes[issuer].state, {owner}, number)
+    assert not story.nodes[owner].state.report(G).stop_failed
     assert len(story.at_home()) == (wish.level == "start")
 
 
 def test_cleanup_takes_note_of_what_could_not_be_run_at_stop() -> None:
     story, owner = running()
-    mind = story.nodes[owner].mind
+    state = story.nodes[owner].state
     wrong = EntryReport("umount", Mode.ONCE, "done", error="cannot execute: No such file")
-    mind.locals[G] = local("stop", alive=0, entries=(wrong,), since=story.now)
-    assert mind.troubles(G, story.now)
+    state.reports[G] = report("stop", alive=0, entries=(wrong,), since=story.now)
+    assert state.troubles(G, story.now)
     story.now += 1.0
-    orders.give(mind, Order(Verb.CLEANUP, G), story.now)
-    assert not mind.troubles(G, story.now)
-    mind.locals[G] = local("stop", alive=0, entries=(wrong,), since=story.now + 1.0)
-    assert mind.troubles(G, story.now + 2.0), "it has failed again"
+    orders.give(state, Order(Verb.CLEANUP, G), story.now)
+    assert not state.troubles(G, story.now)
+    state.reports[G] = report("stop", alive=0, entries=(wrong,), since=story.now + 1.0)
+    assert state.troubles(G, story.now + 2.0), "it has failed again"
 
 
 def test_a_node_on_standby_runs_nothing_and_votes() -> None:
     story, owner = running()
     issuer, third = others(story, owner)
-    orders.give(story.nodes[issuer].mind, Order("standby", node=owner), story.now)
+    orders.give(story.nodes[issuer].state, Order("standby", node=owner), story.now)
     story.live(LONG_S)
     (there,) = story.at_home()
     assert there != owner
@@ -169,7 +169,7 @@ def test_a_node_on_standby_runs_nothing_and_votes() -> None:
     story.die(there)
     story.live(2 * LONG_S)  # it votes: two of three are enough
     assert story.at_home() == [next(n for n in (issuer, third) if n != there)]
-    orders.give(story.nodes[owner].mind, Order("unstandby", node=owner), story.now)
+    orders.give(story.nodes[owner].state, Order("unstandby", node=owner), story.now)
     story.live(LONG_S)
     assert not story.files[owner].standby
 
@@ -177,30 +177,30 @@ def test_a_node_on_standby_runs_nothing_and_votes() -> None:
 def test_orders_that_stood_before_this_node_listened_are_not_for_it() -> None:
     story, owner = running()
     issuer = others(story, owner)[0]
-    orders.give(story.nodes[issuer].mind, Order(Verb.RESTART, G), story.now)
+    orders.give(story.nodes[issuer].state, Order(Verb.RESTART, G), story.now)
     story.write(issuer)
     restarted = story.start(owner, inc=INC + 1)
     story.read(owner, issuer)
-    assert restarted.mind.seat(G).restarts is None
+    assert restarted.state.record(G).restarts is None
 
 
 def test_orders_stand_for_a_while_and_not_without_bound() -> None:
     story, owner = running()
     brain = story.nodes[owner]
     for _turn in range(2 * orders.ORDERS_MAX):
-        number = orders.give(brain.mind, Order(Verb.CLEANUP, G), story.now)
+        number = orders.give(brain.state, Order(Verb.CLEANUP, G), story.now)
     assert number == 2 * orders.ORDERS_MAX
     assert len(brain.next_status(story.now).orders) == orders.ORDERS_MAX
     later = story.now + max(orders.ORDER_MIN_S, LONG_S)
     assert brain.next_status(later).orders == {}
-    assert orders.give(brain.mind, Order(Verb.CLEANUP, G), later) == number + 1
+    assert orders.give(brain.state, Order(Verb.CLEANUP, G), later) == number + 1
 
 
 def test_what_runs_nowhere_is_restarted_by_nobody() -> None:
     story, owner = running()
     idle = others(story, owner)[0]
-    mind = story.nodes[idle].mind
-    story.show(idle, local("stop", GroupState.DONE, alive=0))
-    number = orders.give(mind, Order(Verb.RESTART, G), story.now)
-    assert orders.have_obeyed(mind, {idle}, number)
-    assert mind.seat(G).restarts is None
+    state = story.nodes[idle].state
+    story.show(idle, report("stop", GroupState.DONE, alive=0))
+    number = orders.give(state, Order(Verb.RESTART, G), story.now)
+    assert orders.have_obeyed(state, {idle}, number)
+    assert state.record(G).restarts is None

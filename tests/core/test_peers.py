@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mosha.core.peers import (
+from mosha.core.cluster.peers import (
     Peer,
     Standing,
     heard,

@@ -8,7 +8,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosha.core.placement import Free, place, ranking
+from mosha.core.cluster.placement import Free, place, ranking
 from mosha.core.tables import Wish
 
 NODES = st.integers(1, 7)

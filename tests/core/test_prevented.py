@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mosha.core.ladder import Limits
-from mosha.core.process import Process, advance, new_process
-from mosha.core.process_events import (
+from mosha.core.escalation import Limits
+from mosha.core.status import TroubleKind
+from mosha.core.supervision.process import Process, advance, new_process
+from mosha.core.supervision.process_events import (
     AlarmRang,
     Emptied,
     Exit,
@@ -23,8 +24,7 @@ from mosha.core.process_events import (
     StopAsked,
     Watch,
 )
-from mosha.core.process_table import ProcessState
-from mosha.core.status import TroubleKind
+from mosha.core.supervision.process_table import ProcessState
 from mosha.core.tables import STOP_LEVEL
 from tests.core.test_time_limits import told_of
 from tests.core.unit_world import entry, state_of, world_of
@@ -50,7 +50,7 @@ def test_what_the_host_could_not_start_is_tried_again_each_second(mode: str) -> 
         process, effects = advance(process, AlarmRang(), now, LIMITS)
         assert effects == (Spawn(process.entry, process.run),)
     process, _ = advance(process, Spawned(process.run, 17), now, LIMITS)
-    assert (process.starts, process.failures, process.haste) == (1, 0, 0)
+    assert (process.starts, process.failures, process.rapid_restarts) == (1, 0, 0)
     assert (process.error, process.prevented, process.exit) == ("", False, "")
 
 

@@ -7,9 +7,9 @@ import itertools
 import pytest
 from msgspec.structs import replace
 
-from mosha.core.ladder import Limits, ladder_step
-from mosha.core.process import Process, advance, new_process
-from mosha.core.process_events import (
+from mosha.core.escalation import Limits, ladder_step
+from mosha.core.supervision.process import Process, advance, new_process
+from mosha.core.supervision.process_events import (
     AlarmRang,
     Effect,
     Emptied,
@@ -28,7 +28,7 @@ from mosha.core.process_events import (
     Throttled,
     Watch,
 )
-from mosha.core.process_table import FINISHED, LIVE, TABLE, ProcessState, Trigger
+from mosha.core.supervision.process_table import FINISHED, LIVE, TABLE, EntryTrigger, ProcessState
 from mosha.core.tables import Mode
 from mosha.errors import BugError
 from tests.core.unit_world import entry
@@ -90,15 +90,15 @@ def test_slow_runs_pay_for_quick_ones_c3_9() -> None:
     process, now = after(process_of("respawn"), Started(1)), 100.0
     for _ in range(4):
         process = after(process, Exited(process.run, DIED), now=now)
-    assert process.haste == 4
+    assert process.rapid_restarts == 4
     for _ in range(6):
         now += 2
         process = after(process, Exited(process.run, DIED), now=now)
-    assert process.haste == 0
+    assert process.rapid_restarts == 0
 
 
 def test_the_pause_is_60_seconds_and_says_so_c3_9() -> None:
-    process = replace(after(process_of("respawn"), Started(1)), haste=6)
+    process = replace(after(process_of("respawn"), Started(1)), rapid_restarts=6)
     process, effects = advance(process, Exited(1, DIED), 101.0, LIMITS)
     assert effects == (Throttled(process.entry, 161.0),)
     assert process.state is ProcessState.PAUSING
@@ -113,9 +113,9 @@ def test_a_command_that_cannot_be_executed_is_throttled_like_an_exit_c3_15() -> 
 
 
 def test_leaving_a_pause_takes_no_time_and_resets_the_counter_c3_11() -> None:
-    process = replace(after(process_of("respawn"), Started(1)), haste=6)
+    process = replace(after(process_of("respawn"), Started(1)), rapid_restarts=6)
     process = after(process, Exited(1, DIED), StopAsked())
-    assert (process.state, process.haste) == (ProcessState.WAITING, 0)
+    assert (process.state, process.rapid_restarts) == (ProcessState.WAITING, 0)
 
 
 def test_a_stop_sends_int_term_5_s_later_kill_10_s_later_and_again_c6_1_c6_2() -> None:
@@ -217,9 +217,9 @@ def answers(process: Process) -> list[Event]:
 )
 def test_no_order_of_events_is_a_bug(mode: str) -> None:
     start = process_of(mode)
-    seen = {(start.state, start.leader, start.haste, start.rung)}
+    seen = {(start.state, start.leader, start.rapid_restarts, start.escalation_step)}
     queue = [(start, 0.0)]
-    rows: set[tuple[ProcessState, Trigger]] = set()
+    rows: set[tuple[ProcessState, EntryTrigger]] = set()
     while queue:
         process, now = queue.pop()
         for event in answers(process):
@@ -233,7 +233,12 @@ def test_no_order_of_events_is_a_bug(mode: str) -> None:
                 or result.due is not None
                 or result.state in (ProcessState.STOPPING, ProcessState.TIMED_OUT)
             )
-            key = (result.state, result.leader, result.haste, min(result.rung, 4))
+            key = (
+                result.state,
+                result.leader,
+                result.rapid_restarts,
+                min(result.escalation_step, 4),
+            )
             if key not in seen:
                 seen.add(key)
                 queue.append((result, at))

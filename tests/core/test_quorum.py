@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosha.core.quorum import Electorate, Policy, Sight, follow, judge
-from mosha.core.view import View
+from mosha.core.cluster.quorum import Electorate, Policy, QuorumState, follow, judge
+from mosha.core.cluster.view import View
 from tests.core.story import status
 
 # HQ-01 to HQ-09: how many nodes are seen, one look after the other; a `-` has no quorum
@@ -32,8 +32,8 @@ def test_h2_1_fewer_than_six_tenths_of_those_seen_last_are_no_quorum(series: str
     electorate = Electorate(Policy.ADAPTIVE, frozenset())
     for step in series.split():
         seen, lost = frozenset(range(abs(int(step)))), step.startswith("-")
-        sight, after = judge(electorate, seen, complete=True)
-        assert sight is (Sight.NO if lost else Sight.YES), step
+        quorum_state, after = judge(electorate, seen, complete=True)
+        assert quorum_state is (QuorumState.NO if lost else QuorumState.YES), step
         electorate = after if lost else follow(after, seen)
         assert lost or electorate == Electorate(Policy.ADAPTIVE, seen, len(seen))
 
@@ -43,16 +43,16 @@ def test_h2_3_nodes_that_are_missed_one_after_the_other_are_missed_together() ->
     electorate = Electorate(Policy.ADAPTIVE, frozenset(range(5)), remembered=5)
     sights = []
     for seen in (4, 3, 2):
-        sight, electorate = judge(electorate, frozenset(range(seen)), complete=True)
-        sights.append(sight)
-    assert sights == [Sight.YES, Sight.YES, Sight.NO]
+        quorum_state, electorate = judge(electorate, frozenset(range(seen)), complete=True)
+        sights.append(quorum_state)
+    assert sights == [QuorumState.YES, QuorumState.YES, QuorumState.NO]
     assert electorate.nodes == frozenset(range(5))
 
 
 def test_a_greater_number_counts_at_once_beside_those_that_are_missed() -> None:
     electorate = Electorate(Policy.ADAPTIVE, frozenset({1, 2, 3}), remembered=3)
-    sight, after = judge(electorate, frozenset({1, 2, 4, 5}), complete=True)
-    assert sight is Sight.YES
+    quorum_state, after = judge(electorate, frozenset({1, 2, 4, 5}), complete=True)
+    assert quorum_state is QuorumState.YES
     assert after == Electorate(Policy.ADAPTIVE, frozenset({1, 2, 3, 4, 5}), remembered=4)
 
 
@@ -80,12 +80,12 @@ def test_h2_3_an_adaptive_electorate_follows_who_has_been_up_for_t() -> None:
 def test_h2_4_the_remembered_number_outlives_a_restart() -> None:
     # The original began at 0 again: a restarted monitor alone had a quorum.
     restarted = Electorate(Policy.ADAPTIVE, frozenset({1, 2, 3}), remembered=3)
-    assert judge(restarted, frozenset({1}), complete=True)[0] is Sight.NO
+    assert judge(restarted, frozenset({1}), complete=True)[0] is QuorumState.NO
 
 
 def test_the_adaptive_rule_waits_until_everybody_was_looked_at() -> None:
     electorate = Electorate(Policy.ADAPTIVE, frozenset({1, 2, 3}), remembered=3)
-    assert judge(electorate, frozenset({1, 2}), complete=False) == (Sight.UNKNOWN, electorate)
+    assert judge(electorate, frozenset({1, 2}), complete=False) == (QuorumState.UNKNOWN, electorate)
 
 
 # --- majority ----------------------------------------------------------------------------
@@ -106,18 +106,18 @@ def test_any_two_sets_of_q_nodes_share_one(size: int, data: st.DataObject) -> No
 
 MAJORITY = [
     # who is up of 1, 2, 3; was everybody looked at; what is seen
-    ({1, 2, 3}, True, Sight.YES),
-    ({1, 2}, True, Sight.YES),
-    ({1, 2}, False, Sight.YES),  # more looks cannot make them fewer
-    ({1}, True, Sight.NO),
-    ({1}, False, Sight.UNKNOWN),
-    ({1, 7, 8, 9}, True, Sight.NO),  # who is not of the electorate does not count
+    ({1, 2, 3}, True, QuorumState.YES),
+    ({1, 2}, True, QuorumState.YES),
+    ({1, 2}, False, QuorumState.YES),  # more looks cannot make them fewer
+    ({1}, True, QuorumState.NO),
+    ({1}, False, QuorumState.UNKNOWN),
+    ({1, 7, 8, 9}, True, QuorumState.NO),  # who is not of the electorate does not count
 ]
 
 
 @pytest.mark.parametrize(("up", "complete", "expected"), MAJORITY)
 def test_a_majority_of_the_electorate_has_to_be_fresh(
-    *, up: set[int], complete: bool, expected: Sight
+    *, up: set[int], complete: bool, expected: QuorumState
 ) -> None:
     electorate = Electorate(Policy.MAJORITY, frozenset({1, 2, 3}))
     assert judge(electorate, frozenset(up), complete=complete) == (expected, electorate)
@@ -127,4 +127,4 @@ def test_a_majority_of_the_electorate_has_to_be_fresh(
 def test_two_halves_never_both_have_a_majority(one: set[int], other: set[int]) -> None:
     electorate = Electorate(Policy.MAJORITY, frozenset(range(1, 6)))
     sights = [judge(electorate, frozenset(up), complete=True)[0] for up in (one, other - one)]
-    assert sights.count(Sight.YES) <= 1
+    assert sights.count(QuorumState.YES) <= 1

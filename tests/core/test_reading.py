@@ -6,17 +6,17 @@ import math
 
 import pytest
 
-from mosha.core.reading import AFTER_S, REREAD_PER_HEARTBEAT, Reading, Readings
-from mosha.core.timing import derive
+from mosha.core.cluster.reading import AFTER_S, REREAD_PER_HEARTBEAT, PeerReading, ReadSchedule
+from mosha.core.cluster.timing import derive
 
 TIMING = derive(10.0, heartbeat_s=1.0, poll_s=0.2)
 REREAD_S = TIMING.heartbeat_s * REREAD_PER_HEARTBEAT
 START_S = 100.0
 
 
-def reading(*nodes: int) -> Readings:
+def reading(*nodes: int) -> ReadSchedule:
     """Nodes of which the first read has ended well at START_S."""
-    made = Readings(TIMING)
+    made = ReadSchedule(TIMING)
     made.watch(nodes)
     for node, _ in made.begin_due(START_S):
         end(made, node, START_S)
@@ -24,26 +24,26 @@ def reading(*nodes: int) -> Readings:
 
 
 def end(
-    made: Readings,
+    made: ReadSchedule,
     node: int,
     now: float,
     *,
     often: bool = False,
     hung: bool = False,
     judge_at: float = math.inf,
-) -> Reading:
+) -> PeerReading:
     found = made.ended(node, often=often, hung=hung)
     assert found is not None
     made.judge(found, judge_at, now)
     return found
 
 
-def begun(made: Readings, now: float) -> list[int]:
+def begun(made: ReadSchedule, now: float) -> list[int]:
     return [node for node, _ in made.begin_due(now)]
 
 
 def test_all_are_read_at_the_start_and_then_about_once_a_heartbeat() -> None:
-    made = Readings(TIMING)
+    made = ReadSchedule(TIMING)
     made.watch([3, 2])
     assert begun(made, START_S) == [2, 3]
     assert begun(made, START_S + 99) == [], "one read of a node at a time"

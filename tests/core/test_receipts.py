@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from mosha.core.fencing import FencingRules
-from mosha.core.peers import Standing
-from mosha.core.shots import FenceOrder
+from mosha.core.cluster.fencing import FencingRules
+from mosha.core.cluster.peers import Standing
+from mosha.core.cluster.shots import FenceOrder
 from mosha.core.status import GroupState, Receipt, Vote
-from tests.core.owner import T, at, brain, causes, says, seat
+from tests.core.owner import T, at, brain, causes, record, says
 from tests.core.story import INC, G, Story, one_of_three, status
 
 CLAIM = {"claims": {G: 5}, "groups": at("start")}
@@ -20,13 +20,13 @@ def hears_the_owner() -> Story:
     story = one_of_three(rules=FencingRules(required=True))
     story.hear(1, says(3, 2, **CLAIM))
     story.turn(1)
-    assert seat(story).ballot.vote == Vote(5, 3, INC, 2)
+    assert record(story).ballot.vote == Vote(5, 3, INC, 2)
     brain(story).take_notes()
     return story
 
 
 def standing(story: Story) -> Standing:
-    return brain(story).mind.view.standing(3)
+    return brain(story).state.view.standing(3)
 
 
 def test_r1_what_another_vouches_for_does_not_count_while_the_node_is_heard() -> None:
@@ -155,5 +155,5 @@ def test_r1_two_owners_are_not_made_by_a_receipt_that_is_not_true() -> None:
     assert story.nodes[deaf].confirmed(owner) == ""
     story.live(T)  # the third one hears the owner all the time
     assert story.at_home() == [owner]
-    assert story.nodes[third].mind.seat(G).ballot.vote is not None
+    assert story.nodes[third].state.record(G).ballot.vote is not None
     assert GroupState.DONE in [held.state for held in story.clinits[owner].values()]

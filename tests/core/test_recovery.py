@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from mosha.core.ballot import Ballot
+from mosha.core.cluster.ballot import Ballot
 from mosha.core.status import GroupLine, GroupState, Receipt, Stamp, Status, Term, Vote
 from mosha.core.tables import Wish
-from tests.core.reborn import FORMER, VOTE, T, born, brain, echoes, seat
+from tests.core.reborn import FORMER, VOTE, T, born, brain, echoes, record
 from tests.core.story import INC, G, Story, hactl, status
 
 # --- V4 ------------------------------------------------------------------------------------
@@ -17,7 +17,7 @@ from tests.core.story import INC, G, Story, hactl, status
 def test_v4_votes_terms_and_receipts_are_recovered_from_the_own_clstat() -> None:
     former = status(1, 900, votes={G: VOTE}, terms={G: Term(6, 5)}, fenced={3: Receipt(9, "x")})
     story = born(former)
-    assert seat(story).ballot.vote == VOTE
+    assert record(story).ballot.vote == VOTE
     made = brain(story).next_status(story.now)
     assert made.votes == {G: VOTE}
     assert made.terms == {G: Term(6, voted=5)}
@@ -25,16 +25,16 @@ def test_v4_votes_terms_and_receipts_are_recovered_from_the_own_clstat() -> None
 
 
 def test_v4_the_new_life_has_a_greater_incarnation_whatever_the_wall_clock_says() -> None:
-    assert brain(born(FORMER)).mind.inc == INC + 1
+    assert brain(born(FORMER)).state.inc == INC + 1
     later = status(1, 3, inc=INC + 500)
-    assert brain(born(later)).mind.inc == INC + 501
+    assert brain(born(later)).state.inc == INC + 501
 
 
 def test_v4_a_recovered_vote_keeps_others_from_getting_it() -> None:
     story = born(FORMER)
     story.hear(1, status(3, 1, claims={G: 9}))
     story.turn(1)
-    assert seat(story).ballot.vote == VOTE
+    assert record(story).ballot.vote == VOTE
 
 
 def test_v4_the_candidate_counts_as_heard_at_the_start() -> None:
@@ -42,21 +42,21 @@ def test_v4_the_candidate_counts_as_heard_at_the_start() -> None:
     story.now += T
     story.miss(1, 2)
     story.turn(1)
-    assert seat(story).ballot.vote == VOTE
+    assert record(story).ballot.vote == VOTE
     story.now += 0.01
     story.miss(1, 2)
     story.turn(1)
-    assert seat(story).ballot.vote is None
+    assert record(story).ballot.vote is None
 
 
 def test_v3a_after_a_restart_an_older_status_without_the_claim_releases_nothing() -> None:
     story = born(FORMER)
     story.hear(1, status(2, 6))  # from a cache: the vote was given on number 7
     story.turn(1)
-    assert seat(story).ballot.vote == VOTE
+    assert record(story).ballot.vote == VOTE
     story.hear(1, status(2, 8))
     story.turn(1)
-    assert seat(story).ballot.vote is None
+    assert record(story).ballot.vote is None
 
 
 def test_v4_terms_voted_for_are_not_voted_for_again() -> None:
@@ -65,17 +65,17 @@ def test_v4_terms_voted_for_are_not_voted_for_again() -> None:
     story.turn(1)
     story.hear(1, status(3, 1, claims={G: 5}))
     story.turn(1)
-    assert seat(story).ballot.vote is None
+    assert record(story).ballot.vote is None
     story.hear(1, status(3, 2, claims={G: 6}))
     story.turn(1)
-    assert seat(story).ballot.vote == Vote(6, 3, INC, 2)
+    assert record(story).ballot.vote == Vote(6, 3, INC, 2)
 
 
 def test_v4_a_term_that_does_not_say_whether_it_was_voted_for_counts_as_voted_for() -> None:
     story = born(status(1, 900, terms={G: Term(6)}))
     story.hear(1, status(3, 1, claims={G: 6}))
     story.turn(1)
-    assert seat(story).ballot.vote is None
+    assert record(story).ballot.vote is None
 
 
 def test_v4_the_term_of_a_recovered_vote_is_known() -> None:
@@ -95,7 +95,7 @@ def test_v4_a_clean_exit_keeps_votes_and_terms() -> None:
     assert last.state == "left"
     assert last.votes == {G: VOTE}
     assert last.terms == {G: Term(6, 5), "h": Term(3, 3)}
-    assert brain(born(last)).mind.seat(G).ballot.vote == VOTE
+    assert brain(born(last)).state.record(G).ballot.vote == VOTE
 
 
 # --- V5: silence ---------------------------------------------------------------------------
@@ -115,18 +115,18 @@ def test_v5_a_node_that_may_have_forgotten_a_vote_is_silent_for_t(
     *, former: Status | None, boot: str, silent: bool
 ) -> None:
     story = born(former, boot=boot)
-    mind = brain(story).mind
-    assert mind.silent(story.now) == silent
-    assert mind.silent(story.now + T - 0.01) == silent
-    assert not mind.silent(story.now + T)
+    state = brain(story).state
+    assert state.silent(story.now) == silent
+    assert state.silent(story.now + T - 0.01) == silent
+    assert not state.silent(story.now + T)
 
 
 def test_v5_a_node_that_is_the_whole_electorate_has_nobody_to_wait_for() -> None:
-    assert not Story((1,)).nodes[1].mind.silent(1000.0)
+    assert not Story((1,)).nodes[1].state.silent(1000.0)
 
 
 def test_v5_after_a_restart_of_the_machine_the_votes_are_there_all_the_same() -> None:
-    assert seat(born(FORMER, boot="another boot")).ballot.vote == VOTE
+    assert record(born(FORMER, boot="another boot")).ballot.vote == VOTE
 
 
 def test_v5_a_silent_node_neither_votes_nor_claims() -> None:
@@ -148,9 +148,9 @@ def test_v5_the_silence_ends_when_every_node_of_the_electorate_has_echoed() -> N
     story = born()
     story.write(1)
     story.hear(1, echoes(2, inc=INC))
-    assert brain(story).mind.silent(story.now)
+    assert brain(story).state.silent(story.now)
     story.hear(1, echoes(3, inc=INC))
-    assert not brain(story).mind.silent(story.now)
+    assert not brain(story).state.silent(story.now)
     assert G in brain(story).take_woken()
     assert "silence_ended" in [note.event for note in brain(story).take_notes()]
 
@@ -159,7 +159,7 @@ def test_v5_an_echo_of_a_former_life_ends_nothing() -> None:
     story = born()
     story.write(1)
     story.hear(1, echoes(2, inc=INC), echoes(3, inc=INC - 1))
-    assert brain(story).mind.silent(story.now)
+    assert brain(story).state.silent(story.now)
 
 
 def test_v5_a_new_incarnation_has_to_be_echoed_anew() -> None:
@@ -167,11 +167,11 @@ def test_v5_a_new_incarnation_has_to_be_echoed_anew() -> None:
     story.write(1)
     story.hear(1, echoes(2, inc=INC))
     story.hear(1, status(3, 1, seen={1: Stamp(INC + 4, 1)}))  # it knows of a later life
-    assert brain(story).mind.inc == INC + 5
+    assert brain(story).state.inc == INC + 5
     story.hear(1, echoes(3, 2, inc=INC + 5))
-    assert brain(story).mind.silent(story.now)
+    assert brain(story).state.silent(story.now)
     story.hear(1, echoes(2, 2, inc=INC + 5))
-    assert not brain(story).mind.silent(story.now)
+    assert not brain(story).state.silent(story.now)
 
 
 def test_v5_the_silence_lasts_for_the_longest_timeout_that_any_node_has() -> None:
@@ -181,9 +181,9 @@ def test_v5_the_silence_lasts_for_the_longest_timeout_that_any_node_has() -> Non
     slow = replace(status(2, 1), timeout_ms=2000 * int(T))
     story.hear(1, slow, status(3, 1))
     story.now += T + 1.0
-    assert brain(story).mind.silent(story.now)
+    assert brain(story).state.silent(story.now)
     story.now += T
-    assert not brain(story).mind.silent(story.now)
+    assert not brain(story).state.silent(story.now)
 
 
 # --- V5: the claims that may count on a forgotten vote ---------------------------------------
@@ -196,14 +196,14 @@ def doubting(**claims: int) -> Story:
     story.write(1)
     plan = {group: GroupLine("plan", GroupState.DONE) for group in claims}
     story.hear(1, echoes(2, 7, inc=INC, claims=claims, groups=plan), echoes(3, inc=INC))
-    assert not brain(story).mind.silent(story.now)
+    assert not brain(story).state.silent(story.now)
     return story
 
 
 def test_v5_a_claim_older_than_the_echo_may_have_the_vote_itself() -> None:
     story = doubting(g=5)
     story.turn(1)
-    assert seat(story).ballot.vote == Vote(5, 2, INC, 7)
+    assert record(story).ballot.vote == Vote(5, 2, INC, 7)
 
 
 DOUBTS = [
@@ -221,34 +221,34 @@ def test_v5_a_claim_older_than_the_echo_keeps_others_from_the_vote(
     *, then: Status, later_s: float, allowed: bool
 ) -> None:
     story = doubting(g=5)
-    seat(story).ballot = Ballot(None, voted=5)  # that claim cannot have the vote
+    record(story).ballot = Ballot(None, voted=5)  # that claim cannot have the vote
     story.now += later_s
     story.hear(1, then, echoes(3, 2, inc=INC, claims={G: 6}))
     story.turn(1)
-    vote = seat(story).ballot.vote
+    vote = record(story).ballot.vote
     assert (vote is not None and vote.node == 3) == allowed
 
 
 def test_v5_a_later_incarnation_does_not_end_the_doubt() -> None:
     story = doubting(g=5)
-    seat(story).ballot = Ballot(None, voted=5)
+    record(story).ballot = Ballot(None, voted=5)
     story.hear(1, status(3, 2, seen={1: Stamp(INC + 8, 1)}))
     story.hear(1, echoes(3, 3, inc=INC + 9, claims={G: 6}))
     story.turn(1)
-    assert seat(story).ballot.vote is None
+    assert record(story).ballot.vote is None
 
 
 def test_v5_other_groups_are_not_in_doubt() -> None:
     story = doubting(g=5)
     story.hear(1, echoes(3, 2, inc=INC, claims={"h": 6}))
     story.turn(1, "h")
-    assert brain(story).mind.seat("h").ballot.vote is not None
+    assert brain(story).state.record("h").ballot.vote is not None
 
 
 def test_v5_two_owners_are_not_made_by_a_voter_that_has_forgotten_its_vote() -> None:
     story = Story(wishes=hactl(Wish(G, "start", prefer=(3, 2))))
     for node in story.ids:
-        story.nodes[node].mind.silent_until = None
+        story.nodes[node].state.silent_until = None
     story.write(1, 2, 3)
     story.read(2, 1, 3)
     story.read(3, 1)
@@ -282,7 +282,7 @@ def test_v5_two_owners_are_not_made_by_a_voter_that_has_forgotten_its_vote() -> 
     story.write(3)
     assert story.files[3].claims.keys() == {G}
     story.read(1, 2, 3)
-    assert not story.nodes[1].mind.silent(story.now)
+    assert not story.nodes[1].state.silent(story.now)
     story.turn(1)
     story.write(1)
     story.read(3, 1)

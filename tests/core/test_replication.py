@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct, field
 
-from mosha.core.replication import (
+from mosha.core.replication.judging import (
     FUTURE_MAX_S,
     NS_PER_S,
     SETTLE_GONE_S,
     SETTLE_HALF_S,
     SETTLE_S,
-    Do,
     Found,
     Looks,
+    TableAction,
     Verdict,
     choose_peer,
     is_newer,
@@ -43,39 +43,63 @@ FUTURE_WHY = "its time lies 160 s in the future; touch it"
 
 LOCAL = [
     # what is in force, what is found, what to do
-    ("nothing anywhere", None, Found(), Do.NOTHING, ""),
-    ("the first file", None, Found(OLD), Do.ADOPT, ""),
-    ("a newer edit", OLD, Found(NEW), Do.ADOPT, ""),
-    ("the same", OLD, Found(OLD), Do.NOTHING, ""),
-    ("touched", OLD, Found(aged(1, "old")), Do.NOTHING, ""),
-    ("touched into the past", OLD, Found(aged(99, "old")), Do.NOTHING, ""),
-    ("touched into the future", OLD, Found(aged(-9999, "old")), Do.NOTHING, ""),
-    ("the file is gone", OLD, Found(), Do.WRITE, ""),
-    ("an older edit", NEW, Found(OLD), Do.DISCARD, "it is 10 s older than the version in force"),
+    ("nothing anywhere", None, Found(), TableAction.NOTHING, ""),
+    ("the first file", None, Found(OLD), TableAction.ADOPT, ""),
+    ("a newer edit", OLD, Found(NEW), TableAction.ADOPT, ""),
+    ("the same", OLD, Found(OLD), TableAction.NOTHING, ""),
+    ("touched", OLD, Found(aged(1, "old")), TableAction.NOTHING, ""),
+    ("touched into the past", OLD, Found(aged(99, "old")), TableAction.NOTHING, ""),
+    ("touched into the future", OLD, Found(aged(-9999, "old")), TableAction.NOTHING, ""),
+    ("the file is gone", OLD, Found(), TableAction.WRITE, ""),
+    (
+        "an older edit",
+        NEW,
+        Found(OLD),
+        TableAction.DISCARD,
+        "it is 10 s older than the version in force",
+    ),
     (
         "another text of the same time",
         aged(10, "a"),
         Found(aged(10, "b")),
-        Do.DISCARD,
+        TableAction.DISCARD,
         "its time is that of the version in force, so it is not newer",
     ),
-    ("a time in the future", OLD, Found(FUTURE), Do.REFUSE, FUTURE_WHY),
-    ("a time in the future at first", None, Found(FUTURE), Do.REFUSE, FUTURE_WHY),
-    ("a clock that is a little ahead", OLD, Found(aged(-FUTURE_MAX_S, "n")), Do.ADOPT, ""),
-    ("mistakes", OLD, Found(NEW, mistakes="m"), Do.REFUSE, "m"),
-    ("mistakes at first", None, Found(NEW, mistakes="m"), Do.REFUSE, "m"),
-    ("mistakes in an older edit", NEW, Found(OLD, mistakes="m"), Do.DISCARD, "m"),
-    ("a mistaken edit that came before", NEW, Found(OLD, "", "m", True), Do.DISCARD, "m"),
-    ("a mistaken edit that is newer still", OLD, Found(NEW, "", "m", True), Do.REFUSE, "m"),
-    ("future, then something else", NEW, Found(FUTURE, "", "", True), Do.DISCARD, FUTURE_WHY),
-    ("a stranger's", OLD, Found(NEW, "d"), Do.REFUSE, "d"),
-    ("a stranger's old one", NEW, Found(OLD, "d"), Do.REFUSE, "d"),
-    ("a stranger's, then something else", OLD, Found(NEW, "d", "", True), Do.DISCARD, "d"),
-    ("a stranger's copy", OLD, Found(OLD, "d"), Do.NOTHING, "d"),
-    ("it cannot be read", OLD, Found(None, "d"), Do.REFUSE, "d"),
-    ("it can still not be read", OLD, Found(None, "d", "", True), Do.REFUSE, "d"),
-    ("a clock that was wrong", FUTURE, Found(OLD), Do.ADOPT, ""),
-    ("a clock that was wrong, and mistakes", FUTURE, Found(OLD, mistakes="m"), Do.REFUSE, "m"),
+    ("a time in the future", OLD, Found(FUTURE), TableAction.REFUSE, FUTURE_WHY),
+    ("a time in the future at first", None, Found(FUTURE), TableAction.REFUSE, FUTURE_WHY),
+    ("a clock that is a little ahead", OLD, Found(aged(-FUTURE_MAX_S, "n")), TableAction.ADOPT, ""),
+    ("mistakes", OLD, Found(NEW, mistakes="m"), TableAction.REFUSE, "m"),
+    ("mistakes at first", None, Found(NEW, mistakes="m"), TableAction.REFUSE, "m"),
+    ("mistakes in an older edit", NEW, Found(OLD, mistakes="m"), TableAction.DISCARD, "m"),
+    ("a mistaken edit that came before", NEW, Found(OLD, "", "m", True), TableAction.DISCARD, "m"),
+    (
+        "a mistaken edit that is newer still",
+        OLD,
+        Found(NEW, "", "m", True),
+        TableAction.REFUSE,
+        "m",
+    ),
+    (
+        "future, then something else",
+        NEW,
+        Found(FUTURE, "", "", True),
+        TableAction.DISCARD,
+        FUTURE_WHY,
+    ),
+    ("a stranger's", OLD, Found(NEW, "d"), TableAction.REFUSE, "d"),
+    ("a stranger's old one", NEW, Found(OLD, "d"), TableAction.REFUSE, "d"),
+    ("a stranger's, then something else", OLD, Found(NEW, "d", "", True), TableAction.DISCARD, "d"),
+    ("a stranger's copy", OLD, Found(OLD, "d"), TableAction.NOTHING, "d"),
+    ("it cannot be read", OLD, Found(None, "d"), TableAction.REFUSE, "d"),
+    ("it can still not be read", OLD, Found(None, "d", "", True), TableAction.REFUSE, "d"),
+    ("a clock that was wrong", FUTURE, Found(OLD), TableAction.ADOPT, ""),
+    (
+        "a clock that was wrong, and mistakes",
+        FUTURE,
+        Found(OLD, mistakes="m"),
+        TableAction.REFUSE,
+        "m",
+    ),
 ]
 
 
@@ -83,40 +107,44 @@ LOCAL = [
     ("in_force", "found", "do", "why"), [row[1:] for row in LOCAL], ids=[row[0] for row in LOCAL]
 )
 def test_a_file_in_the_own_directory_is_judged(
-    in_force: TableVersion | None, found: Found, do: Do, why: str
+    in_force: TableVersion | None, found: Found, do: TableAction, why: str
 ) -> None:
     assert judge_local(in_force, found, NOW_NS) == Verdict(do, why)
 
 
 def test_a_copy_of_the_former_version_is_out_of_date_and_no_edit() -> None:
-    assert judge_local(NEW, Found(OLD), NOW_NS, shown=(OLD,)) == Verdict(Do.WRITE)
+    assert judge_local(NEW, Found(OLD), NOW_NS, shown=(OLD,)) == Verdict(TableAction.WRITE)
 
 
 def test_a_copy_of_the_former_version_is_known_by_its_whole_second() -> None:
     kept = TableVersion(OLD.mtime_ns + 123_456_789, OLD.digest)
-    assert judge_local(NEW, Found(OLD), NOW_NS, shown=(kept,)) == Verdict(Do.WRITE)
+    assert judge_local(NEW, Found(OLD), NOW_NS, shown=(kept,)) == Verdict(TableAction.WRITE)
 
 
 def test_putting_the_former_text_back_as_a_new_edit_is_adopted() -> None:
-    assert judge_local(NEW, Found(aged(1, "old")), NOW_NS, shown=(OLD,)) == Verdict(Do.ADOPT)
+    assert judge_local(NEW, Found(aged(1, "old")), NOW_NS, shown=(OLD,)) == Verdict(
+        TableAction.ADOPT
+    )
 
 
 def test_a_text_that_is_put_back_within_the_second_is_an_edit() -> None:
     first, second = aged(10, "a"), aged(9.6, "b")
     again = Found(aged(9.2, "a"))
-    assert judge_local(second, again, NOW_NS, shown=(first, second)) == Verdict(Do.ADOPT)
+    assert judge_local(second, again, NOW_NS, shown=(first, second)) == Verdict(TableAction.ADOPT)
 
 
 def test_a_copy_that_is_several_versions_behind_is_nobodys_edit() -> None:
     versions = tuple(aged(age, str(age)) for age in (40, 30, 20, 10))
     for shown in versions[:-1]:
         found = Found(TableVersion(shown.mtime_ns, shown.digest))
-        assert judge_local(versions[-1], found, NOW_NS, shown=versions) == Verdict(Do.WRITE)
+        assert judge_local(versions[-1], found, NOW_NS, shown=versions) == Verdict(
+            TableAction.WRITE
+        )
 
 
 def test_an_old_text_that_is_put_back_over_what_is_in_force_is_told() -> None:
     verdict = judge_local(NEW, Found(OLD), NOW_NS, shown=(NEW,))
-    assert verdict == Verdict(Do.DISCARD, "it is 10 s older than the version in force")
+    assert verdict == Verdict(TableAction.DISCARD, "it is 10 s older than the version in force")
 
 
 ENTRIES = parse_cltab(b"web:w:start:once:true\nweb:x:off:off:true\ndb:d:start:once:true\n", "cltab")
@@ -239,13 +267,13 @@ class Node(Struct):
 
     def look(self) -> None:
         do = judge_local(self.in_force, self.file, NOW_NS, self.shown).do
-        if do is Do.ADOPT:
+        if do is TableAction.ADOPT:
             assert self.file.version
             assert not self.file.mistakes
             self.adopt(self.file.version)
-        elif do in {Do.WRITE, Do.DISCARD}:
+        elif do in {TableAction.WRITE, TableAction.DISCARD}:
             self.file = Found(self.in_force)
-        elif do is Do.NOTHING and self.in_force:
+        elif do is TableAction.NOTHING and self.in_force:
             self.shown = (self.in_force,)
 
     def pull(self, peers: dict[int, Node]) -> None:
@@ -293,4 +321,7 @@ def test_all_nodes_end_with_the_newest_version_whatever_the_order(
     for node in nodes.values():
         assert node.adopted == sorted(node.adopted, key=lambda version: version.order)
         same = node.file.version and newest and node.file.version.digest == newest.digest
-        assert same or judge_local(newest, node.file, NOW_NS).do in {Do.REFUSE, Do.NOTHING}
+        assert same or judge_local(newest, node.file, NOW_NS).do in {
+            TableAction.REFUSE,
+            TableAction.NOTHING,
+        }

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from mosha.core.group import Deadlines, GroupEmptied, Shown, TimePassed
-from mosha.core.process_events import Exit, Exited, Signal
 from mosha.core.status import GroupState
-from mosha.core.supervisor import (
-    Answer,
+from mosha.core.supervision.group import Deadlines, GroupEmptied, GroupTimePassed, Shown
+from mosha.core.supervision.process_events import Exit, Exited, Signal
+from mosha.core.supervision.supervisor import (
     Effect,
     EntryEvent,
     Event,
@@ -16,11 +15,12 @@ from mosha.core.supervisor import (
     ShutdownAsked,
     Supervisor,
     TableRead,
+    TellReply,
     step,
 )
+from mosha.core.supervision.unit import Launch
 from mosha.core.tables import Cltab
 from mosha.core.tell import Tell
-from mosha.core.unit import Launch
 from tests.core.unit_world import entry
 
 G = "g:a:1:respawn:x"
@@ -56,8 +56,8 @@ class Story:
         return self.happens(GroupEmptied(group, visit))
 
     @property
-    def answer(self) -> Answer:
-        (answer,) = (effect for effect in self.effects if isinstance(effect, Answer))
+    def answer(self) -> TellReply:
+        (answer,) = (effect for effect in self.effects if isinstance(effect, TellReply))
         return answer
 
     @property
@@ -75,8 +75,10 @@ class Story:
 
 def test_the_answers_to_a_tell_are_the_originals_c4_1_c4_13() -> None:
     story = Story(G)
-    assert story.happens(Tell("g", "1")).answer == Answer(ok=True, text="level transition started")
-    assert story.happens(Tell("x", "1")).answer == Answer(ok=False, text="no such group: x")
+    assert story.happens(Tell("g", "1")).answer == TellReply(
+        ok=True, text="level transition started"
+    )
+    assert story.happens(Tell("x", "1")).answer == TellReply(ok=False, text="no such group: x")
     assert "x" not in story.supervisor.units
 
 
@@ -123,9 +125,9 @@ def test_a_group_removed_again_forgets_that_it_was_told() -> None:
 
 def test_a_shutdown_halts_all_groups_and_refuses_tells_c8_3_c4_21() -> None:
     story = Story(G, H).happens(Tell("g", "1"), Tell("h", "1")).happens(ShutdownAsked())
-    assert story.answer == Answer(ok=True, text="all groups halting")
+    assert story.answer == TellReply(ok=True, text="all groups halting")
     assert story.signalled == ["a", "b"]
-    assert story.happens(Tell("g", "2")).answer == Answer(ok=False, text="all groups halting")
+    assert story.happens(Tell("g", "2")).answer == TellReply(ok=False, text="all groups halting")
     story.ends("g", "a").empties("g")
     assert story.line("g") == "1 CONFIGURED"
     assert Halted() not in story.effects
@@ -172,7 +174,7 @@ def test_leases_are_renewed_for_many_groups_at_once() -> None:
     story.happens(Leased({"g": (1, Deadlines(200, 230)), "h": (2, Deadlines(200, 230))}))
     assert story.supervisor.due == 130
     story.now = 131
-    story.happens(TimePassed())
+    story.happens(GroupTimePassed())
     shown = [effect.after.name for effect in story.effects if isinstance(effect, Shown)]
     assert shown == ["h"]
     assert story.supervisor.units["g"].group.state is GroupState.DONE

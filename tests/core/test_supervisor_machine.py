@@ -13,13 +13,21 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mosha.core import process_events
-from mosha.core import supervisor as sup
-from mosha.core import unit as units
-from mosha.core.group import Deadlines, GroupEmptied, TimePassed
-from mosha.core.process_events import Emptied, Exit, Exited, Spawned
 from mosha.core.status import GroupState
-from mosha.core.supervisor import Answer, EntryEvent, Gone, Halted, Leased, Supervisor, step
+from mosha.core.supervision import process_events
+from mosha.core.supervision import supervisor as sup
+from mosha.core.supervision import unit as units
+from mosha.core.supervision.group import Deadlines, GroupEmptied, GroupTimePassed
+from mosha.core.supervision.process_events import Emptied, Exit, Exited, Spawned
+from mosha.core.supervision.supervisor import (
+    EntryEvent,
+    Gone,
+    Halted,
+    Leased,
+    Supervisor,
+    TellReply,
+    step,
+)
 from mosha.core.tables import Cltab
 from mosha.core.tell import Tell
 from tests.core.unit_world import entry
@@ -71,7 +79,7 @@ class World(Struct, frozen=True):
             case Halted():
                 assert not self.alive, "halted, and something lives"
                 return replace(self, halted=True)
-            case Answer(ok=True) if self.supervisor.halting:
+            case TellReply(ok=True) if self.supervisor.halting:
                 assert effect.text == sup.HALTING_TEXT
         return self
 
@@ -117,7 +125,7 @@ def moves(world: World) -> Iterator[tuple[str, World]]:
             yield name, replace(world, table=name).happens(cltab(name))
     yield "shutdown", world.happens(sup.ShutdownAsked())
     if (due := world.supervisor.due) is not None:
-        yield "wait", replace(world, now=max(now, due)).happens(TimePassed())
+        yield "wait", replace(world, now=max(now, due)).happens(GroupTimePassed())
     for tag, run in world.alive:
         yield f"{tag} dies", world.dies(tag, run)
     for question in world.asked:
@@ -134,7 +142,10 @@ def key_of(world: World) -> object:
             *(unit.group.level, unit.group.state, unit.group.wanted, unit.group.sweep),
             *(unit.removed, unit.again and unit.again.level),
             unit.group.deadlines and (unit.group.lapsed, unit.group.killed),
-            tuple((tag, p.state, min(p.rung, 3), p.haste > 0) for tag, p in unit.processes.items()),
+            tuple(
+                (tag, p.state, min(p.escalation_step, 3), p.rapid_restarts > 0)
+                for tag, p in unit.processes.items()
+            ),
         )
         for name, unit in supervisor.units.items()
     )

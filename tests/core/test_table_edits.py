@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mosha.core import table_events as events
-from mosha.core.replication import CLTAB, HACTL, spread_limit_s
-from mosha.core.table_edits import TRIES_MAX
-from mosha.core.table_effects import (
+from mosha.core.replication import table_events as events
+from mosha.core.replication.judging import CLTAB, HACTL, spread_limit_s
+from mosha.core.replication.table_edits import TRIES_MAX
+from mosha.core.replication.table_effects import (
     AnswerEdit,
     EditText,
     KeepText,
@@ -17,11 +17,11 @@ from mosha.core.table_effects import (
     TableEffect,
     WriteOwnTable,
 )
-from mosha.core.table_texts import Seen
-from mosha.core.tables import Change, Wish
+from mosha.core.replication.table_texts import Seen
+from mosha.core.tables import Wish, WishEdit
 from tests.core.table_desk import BAR, ENTRIES, FOO, Desk, of, seen, version, with_foo
 
-STOP = Change(Wish("foo", "stop"), frozenset())
+STOP = WishEdit(Wish("foo", "stop"), frozenset())
 STOPPED = "foo stop\n"
 SPREAD_S = spread_limit_s(1.0)
 

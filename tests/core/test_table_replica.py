@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from mosha.core import table_events as events
-from mosha.core.replication import CLTAB, HACTL, SETTLE_GONE_S, SETTLE_HALF_S, SETTLE_S
-from mosha.core.table_effects import (
+from mosha.core.replication import table_events as events
+from mosha.core.replication.judging import CLTAB, HACTL, SETTLE_GONE_S, SETTLE_HALF_S, SETTLE_S
+from mosha.core.replication.table_effects import (
     JoinTables,
     KeepText,
     ReadOwnTable,
@@ -15,10 +15,10 @@ from mosha.core.table_effects import (
     StoreTable,
     WriteOwnTable,
 )
-from mosha.core.table_peers import FETCH_PAUSES_S
-from mosha.core.table_record import NOTICE_S
-from mosha.core.table_settling import TURNS_MAX
-from mosha.core.table_texts import Joined, Seen
+from mosha.core.replication.table_peers import FETCH_PAUSES_S
+from mosha.core.replication.table_record import NOTICE_S
+from mosha.core.replication.table_settling import TURNS_MAX
+from mosha.core.replication.table_texts import Joined, Seen
 from mosha.errors import BugError
 from tests.core.table_desk import BAR, FOO, Desk, force, of, seen, version, with_foo
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from mosha.clinit.reports import group_report
-from mosha.core.entries import trouble_text, troubles
-from mosha.core.ladder import Limits
-from mosha.core.process import Process, advance, new_process
-from mosha.core.process_events import (
+from mosha.core.escalation import Limits
+from mosha.core.status import TroubleKind
+from mosha.core.supervision.entries import trouble_text, troubles
+from mosha.core.supervision.process import Process, advance, new_process
+from mosha.core.supervision.process_events import (
     AlarmRang,
     Emptied,
     Exit,
@@ -21,8 +22,7 @@ from mosha.core.process_events import (
     StopAsked,
     TimedOut,
 )
-from mosha.core.process_table import ProcessState
-from mosha.core.status import TroubleKind
+from mosha.core.supervision.process_table import ProcessState
 from mosha.core.tables import STOP_LEVEL
 from tests.core.unit_world import World, entry, state_of, world_of
 

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosha.core.timers import Timers
+from mosha.core.cluster.timers import Timers
 
 KEYS = st.sampled_from("abcd")
 TIMES = st.one_of(st.just(math.inf), st.just(-math.inf), st.integers(0, 6).map(float))

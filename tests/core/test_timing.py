@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mosha.core.timing import Reckoning, Timing, derive, explain, kill_s, margin, unsafe
+from mosha.core.cluster.timing import Reckoning, Timing, derive, explain, kill_s, margin, unsafe
 
 
 def _keys(timing: Timing) -> list[str]:

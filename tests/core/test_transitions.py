@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from mosha.core.orders import MOVED
-from mosha.core.quorum import Sight
+from mosha.core.cluster.orders import MOVED
+from mosha.core.cluster.quorum import QuorumState
+from mosha.core.explain.transitions import ABSENT, MOVING, Transition, snapshot, transitions
 from mosha.core.status import Ban, NodeState, Trouble, TroubleKind
-from mosha.core.transitions import ABSENT, MOVING, Transition, picture, transitions
 from tests.core.story import G, Story, one_of_three
-from tests.core.test_explain import at, mind, only_3_is_stale, says, without_quorum
+from tests.core.test_explain import at, only_3_is_stale, says, state, without_quorum
 
 
 def changes(story: Story, change: object) -> list[Transition]:
     """Return the transitions that `change`, a function without arguments, leads to."""
-    before = picture(mind(story))
+    before = snapshot(state(story))
     assert callable(change)
     change()
-    return transitions(before, picture(mind(story)))
+    return transitions(before, snapshot(state(story)))
 
 
 def test_nothing_changes_while_statuses_only_count_on() -> None:
@@ -79,9 +79,9 @@ def test_a_node_that_leaves_says_so_and_its_groups_are_gone() -> None:
 
 
 def test_a_lost_quorum_comes_first_and_is_counted_out() -> None:
-    before = picture(mind(one_of_three()))
-    first, *_ = transitions(before, picture(mind(without_quorum())))
-    assert (first.kind, first.before, first.after) == ("quorum", Sight.YES, Sight.NO)
+    before = snapshot(state(one_of_three()))
+    first, *_ = transitions(before, snapshot(state(without_quorum())))
+    assert (first.kind, first.before, first.after) == ("quorum", QuorumState.YES, QuorumState.NO)
     assert first.cause.startswith("1 of 3 nodes fresh")
 
 
@@ -113,7 +113,7 @@ def test_bans_refused_tables_and_shots_are_events_too() -> None:
 
 def test_a_clinit_that_dies_and_one_that_answers_again_are_events() -> None:
     story = one_of_three()
-    assert story.nodes[1].mind.published is not None
+    assert story.nodes[1].state.published is not None
     found = changes(story, story.nodes[1].clinit_lost)
     assert found == [Transition("clinit", "", 1, ABSENT, "does not answer", "")]
     found = changes(story, lambda: story.nodes[1].clinit_answered([], story.now))

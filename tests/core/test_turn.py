@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mosha.core.seat import TOLD_LIMIT_S
+from mosha.core.cluster.state import TOLD_LIMIT_S
 from mosha.core.status import (
     Ban,
     GroupLine,
@@ -27,9 +27,9 @@ from tests.core.owner import (
     brain,
     claims,
     planned,
+    record,
     running,
     says,
-    seat,
 )
 from tests.core.story import INC, TIMING, G, Story, hactl, one_of_three
 
@@ -72,7 +72,7 @@ def test_h2_6_all_groups_are_stopped_when_the_quorum_is_lost() -> None:
     story = running()
     story.now = 1000.0 + L - 0.5  # still under a lease
     story.write(1)
-    brain(story).mind.view.tried(2, began=3000.0, now=3000.0, timeout_s=T)
+    brain(story).state.view.tried(2, began=3000.0, now=3000.0, timeout_s=T)
     brain(story).peer_read(3, None, began=3000.0, now=3000.0)
     turn = story.turn(1)
     assert turn.row is not None
@@ -88,7 +88,7 @@ def test_h5_4_h5_19_h5_20_what_fails_is_stopped_banned_here_and_tried_elsewhere(
     story.fails = {(1, level): "entry t1: exit 1"}
     story.live(5.0)
     assert story.at_home() == [2]
-    assert seat(story).ban_reason == "entry t1: exit 1"
+    assert record(story).ban_reason == "entry t1: exit 1"
     ban = story.files[1].bans[G]
     assert ban.reason == "entry t1: exit 1"
     assert 0 < ban.left_s <= TIMING.ban_s
@@ -99,7 +99,7 @@ def test_h5_20_a_ban_ends_by_itself_and_the_group_is_tried_again() -> None:
     story.fails = {(1, "test"): "entry t1: exit 1"}
     story.live(5.0)
     assert story.at_home() == []
-    assert seat(story).claim is None
+    assert record(story).claim is None
     story.fails = {}
     story.live(TIMING.ban_s)
     assert story.at_home() == [1]
@@ -114,7 +114,7 @@ def test_a_ban_is_published_at_once_and_so_is_its_end() -> None:
     story.turn(1)
     assert brain(story).dirty
     ended_at = story.now + TIMING.ban_s
-    assert seat(story).ban_until == ended_at
+    assert record(story).ban_until == ended_at
     story.turn(1)
     story.now = ended_at - 1.0
     story.hear(1, says(2, 9), says(3, 9))
@@ -134,7 +134,7 @@ def test_a_banned_node_votes_for_others() -> None:
     brain(story).tell_refused(G, "plan", "no such group", story.now)
     story.hear(1, says(2, 2, claims={G: 1}))
     story.turn(1)
-    assert seat(story).ballot.vote is not None
+    assert record(story).ballot.vote is not None
 
 
 def test_failback_gives_way_to_a_preferred_node_that_has_been_up_for_t() -> None:
@@ -185,7 +185,7 @@ def test_a_tell_that_was_lost_is_told_again() -> None:
 def test_a_lost_tell_of_plan_frees_the_group_again() -> None:
     story = one_of_three()
     brain(story).turn(G, story.now, 0.0)
-    brain(story).mind.timing = replace(TIMING, plan_limit_s=60.0)
+    brain(story).state.timing = replace(TIMING, plan_limit_s=60.0)
     story.now += TOLD_LIMIT_S
     turn = brain(story).turn(G, story.now, 0.0)
     assert turn.row is not None
@@ -274,7 +274,7 @@ def test_whatever_is_heard_the_rules_of_votes_and_claims_hold(
     story = one_of_three(Wish(G, "start"))
     voted, claimed = 0, 0
     for event in events:
-        before = seat(story).ballot.vote
+        before = record(story).ballot.vote
         match event:
             case "write":
                 story.write(1)
@@ -285,7 +285,7 @@ def test_whatever_is_heard_the_rules_of_votes_and_claims_hold(
             case Status():
                 story.hear(1, event)
         turn = story.turn(1, chance=chance)
-        kept, now = seat(story), seat(story).ballot.vote
+        kept, now = record(story), record(story).ballot.vote
         assert kept.ballot.voted >= voted  # terms voted for never fall
         if kept.claim is not None and kept.claim != claimed:
             assert kept.claim > claimed  # C2
@@ -296,7 +296,7 @@ def test_whatever_is_heard_the_rules_of_votes_and_claims_hold(
             assert kept.granted  # C5
             assert turn.tell.stop_at is not None
             assert turn.tell.stop_at > story.now
-        if kept.claim is not None and not kept.proven:
+        if kept.claim is not None and not kept.activated:
             assert now is not None  # who claims has voted for itself, and for nobody else
             assert (now.node, now.term) == (1, kept.claim)
         assert turn.wake_at > story.now or math.isinf(turn.wake_at)

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from mosha.core.group import Deadlines, Renewed
-from mosha.core.process_events import Scope, Signal
-from mosha.core.process_table import LIVE, ProcessState
 from mosha.core.status import GroupState
+from mosha.core.supervision.group import Deadlines, Renewed
+from mosha.core.supervision.process_events import Scope, Signal
+from mosha.core.supervision.process_table import LIVE, ProcessState
+from mosha.core.supervision.unit import Launch
 from mosha.core.tables import STOP_LEVEL, Mode
 from mosha.core.tell import Tell
-from mosha.core.unit import Launch
 from tests.core.unit_world import (
     World,
     entry,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mosha.core.fencing import FencingRules
+from mosha.core.cluster.fencing import FencingRules
 from mosha.core.status import (
     GroupState,
     NodeState,
@@ -19,10 +19,10 @@ from tests.core.owner import (
     at,
     brain,
     causes,
+    record,
     says,
-    seat,
 )
-from tests.core.story import INC, G, Story, local, one_of_three
+from tests.core.story import INC, G, Story, one_of_three, report
 
 ELSEWHERE = Wish(G, "start", only=(2, 3))
 """A group that node 1 never claims itself: it only votes."""
@@ -49,7 +49,7 @@ def test_v1_a_second_claim_gets_no_vote_while_one_is_held() -> None:
     story.turn(1)
     story.hear(1, says(3, 7, claims={G: 6}))
     story.turn(1)
-    assert seat(story).ballot.vote == Vote(5, 2, INC, 7)
+    assert record(story).ballot.vote == Vote(5, 2, INC, 7)
 
 
 def test_v2_among_several_claims_the_best_rank_gets_the_vote() -> None:
@@ -57,7 +57,7 @@ def test_v2_among_several_claims_the_best_rank_gets_the_vote() -> None:
         story = one_of_three(Wish(G, "start", prefer=(3,), only=(2, 3)))
         story.hear(1, says(first, 7, claims={G: 5}), says(second, 7, claims={G: 5}))
         story.turn(1)
-        vote = seat(story).ballot.vote
+        vote = record(story).ballot.vote
         assert vote is not None
         assert vote.node == 3
 
@@ -75,10 +75,10 @@ def test_v2_a_claim_gets_no_vote(claim: Status) -> None:
     story.turn(1)
     story.hear(1, says(3, 8))
     story.turn(1)
-    assert seat(story).ballot.voted == 4
+    assert record(story).ballot.voted == 4
     story.hear(1, claim)
     story.turn(1)
-    assert seat(story).ballot.vote is None
+    assert record(story).ballot.vote is None
 
 
 def test_v2_a_stale_claimant_gets_no_vote() -> None:
@@ -88,27 +88,27 @@ def test_v2_a_stale_claimant_gets_no_vote() -> None:
     story.hear(1, says(3, 7))
     story.miss(1, 2)
     story.turn(1)
-    assert seat(story).ballot.vote is None
+    assert record(story).ballot.vote is None
 
 
 def test_v2_no_vote_while_another_fresh_node_runs_the_group() -> None:
     story = one_of_three(ELSEWHERE)
     story.hear(1, says(2, 7, claims={G: 5}), says(3, 7, groups=at("start")))
     story.turn(1)
-    assert seat(story).ballot.vote is None
+    assert record(story).ballot.vote is None
     story.hear(1, says(3, 8, groups=at("stop")))
     story.turn(1)
-    assert seat(story).ballot.vote is not None
+    assert record(story).ballot.vote is not None
 
 
 def test_v2_no_vote_while_the_own_clinit_runs_the_group_without_a_claim() -> None:
     story = one_of_three(ELSEWHERE)
-    story.show(1, local("start"))  # by hand: `clinit g start`
+    story.show(1, report("start"))  # by hand: `clinit g start`
     story.hear(1, says(2, 7, claims={G: 5}))
     assert story.turn(1).row is not None
-    assert seat(story).ballot.vote is None
+    assert record(story).ballot.vote is None
     story.turn(1)  # it was told to stop, and has
-    assert seat(story).ballot.vote is not None
+    assert record(story).ballot.vote is not None
 
 
 def test_v2_no_vote_before_it_is_known_what_runs_here() -> None:
@@ -116,7 +116,7 @@ def test_v2_no_vote_before_it_is_known_what_runs_here() -> None:
     brain(story).clinit_lost()
     story.hear(1, says(2, 7, claims={G: 5}))
     assert story.turn(1).row is None
-    assert seat(story).ballot.vote is None
+    assert record(story).ballot.vote is None
 
 
 def test_v2_a_claim_that_runs_is_supported_late_in_the_same_term() -> None:
@@ -126,10 +126,10 @@ def test_v2_a_claim_that_runs_is_supported_late_in_the_same_term() -> None:
     story.turn(1)
     story.hear(1, says(2, 8), says(3, 7, claims={G: 5}, groups=at("plan")))
     story.turn(1)
-    assert seat(story).ballot.vote is None
+    assert record(story).ballot.vote is None
     story.hear(1, says(3, 8, claims={G: 5}, groups=at("test")))
     story.turn(1)
-    assert seat(story).ballot.vote == Vote(5, 3, INC, 8)
+    assert record(story).ballot.vote == Vote(5, 3, INC, 8)
 
 
 # --- V3: releasing it --------------------------------------------------------------------
@@ -140,7 +140,7 @@ def voted_for_2(*, required: bool = False) -> Story:
     story = one_of_three(ELSEWHERE, rules=FencingRules(required=required))
     story.hear(1, says(2, 7, claims={G: 5}, groups=at("start")))
     story.turn(1)
-    assert seat(story).ballot.vote == Vote(5, 2, INC, 7)
+    assert record(story).ballot.vote == Vote(5, 2, INC, 7)
     brain(story).take_notes()
     return story
 
@@ -150,7 +150,7 @@ def test_v3a_a_newer_status_without_the_claim_releases_the_vote() -> None:
     story.hear(1, says(2, 8))
     story.turn(1)
     assert causes(story, "vote_released") == ["claim withdrawn"]
-    assert seat(story).ballot.voted == 5  # the term is not voted for again
+    assert record(story).ballot.voted == 5  # the term is not voted for again
 
 
 def test_v3a_a_status_that_still_shows_the_claim_releases_nothing() -> None:

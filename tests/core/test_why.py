@@ -7,15 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
-from mosha.core import orders
-from mosha.core.eligibility import wish_text
-from mosha.core.explain import account
-from mosha.core.reasons import Explanation, Holds, Reason, is_known, known_groups
-from mosha.core.seat import Mind
+from mosha.core.cluster import orders
+from mosha.core.cluster.eligibility import wish_text
+from mosha.core.cluster.state import MonitorState
+from mosha.core.explain.reasons import Explanation, Holds, Reason, is_known, known_groups
+from mosha.core.explain.verdicts import verdict
+from mosha.core.explain.why import UNDER_WAY, why
+from mosha.core.explain.why_not import why_not
 from mosha.core.status import Ban, NodeState, Receipt, TableVersion, Vote
 from mosha.core.tables import MoveAfter, Wish
-from mosha.core.why import UNDER_WAY, why
-from mosha.core.why_not import why_not
 from tests.core.story import INC, G, Story, hactl, one_of_three
 from tests.core.test_explain import (
     SITUATIONS,
@@ -25,11 +25,11 @@ from tests.core.test_explain import (
     banned_everywhere,
     heard,
     just_started,
-    mind,
     only_3_is_stale,
     says,
     silent_alone,
     stale_owner,
+    state,
     unheard_owner,
     without_cltab_group,
     without_quorum,
@@ -45,18 +45,18 @@ SEE_THE_SHOTS = (
 
 
 def of(story: Story) -> Explanation:
-    return why(mind(story), G, story.now, WALL_S)
+    return why(state(story), G, story.now, WALL_S)
 
 
 def against(story: Story, node: int) -> Explanation:
-    return why_not(mind(story), G, node, story.now, WALL_S)
+    return why_not(state(story), G, node, story.now, WALL_S)
 
 
 def reasons(found: Explanation, rule: str) -> list[Reason]:
     return [reason for reason in found.reasons if reason.rule == rule]
 
 
-def comparable(found: Mind) -> dict[str, object]:
+def comparable(found: MonitorState) -> dict[str, object]:
     """Return everything a mind knows and has decided, for comparing; empty seats are nothing."""
     plain = copy.deepcopy(found)
     kept = {
@@ -64,8 +64,8 @@ def comparable(found: Mind) -> dict[str, object]:
         for name in plain.__struct_fields__
         if name not in {"view", "seats"}
     }
-    seats = {name: repr(seat) for name, seat in plain.seats.items() if name == G}
-    return kept | {"view": vars(plain.view), "seats": seats, "writes": None}
+    records = {name: repr(record) for name, record in plain.records.items() if name == G}
+    return kept | {"view": vars(plain.view), "seats": records, "writes": None}
 
 
 # --- why -----------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ def test_the_verdict_is_that_of_status_and_a_next_step_is_always_named(
 ) -> None:
     made = story()
     found = of(made)
-    assert found.ok == account(mind(made), G, made.now).ok
+    assert found.ok == verdict(state(made), G, made.now).ok
     assert found.ok or found.verdict.startswith(told)
     assert bool(found.next) is not found.ok
 
@@ -85,12 +85,12 @@ def test_the_verdict_is_that_of_status_and_a_next_step_is_always_named(
 @pytest.mark.parametrize("story", [make for _, make, _, _ in SITUATIONS])
 def test_explaining_changes_nothing(story: Callable[[], Story]) -> None:
     made = story()
-    mind(made).seat(G)
-    before = comparable(mind(made))
+    state(made).record(G)
+    before = comparable(state(made))
     of(made)
     for node in (1, 2, 3, 9):
         against(made, node)
-    assert comparable(mind(made)) == before
+    assert comparable(state(made)) == before
 
 
 def test_where_it_runs_is_said_with_the_age_of_the_news() -> None:
@@ -121,7 +121,7 @@ def test_an_own_claim_tells_of_its_lease_and_votes() -> None:
     (lease,) = reasons(found, "lease")
     assert lease.holds is Holds.NO
     assert "withdrawn if not granted within 3.0 s" in lease.said
-    story.hear(1, says(2, votes={G: Vote(1, 1, INC, 2)}, seen={1: mind(story).published.stamp}))  # type: ignore[union-attr]
+    story.hear(1, says(2, votes={G: Vote(1, 1, INC, 2)}, seen={1: state(story).published.stamp}))  # type: ignore[union-attr]
     story.turn(1)
     story.turn(1)
     (lease,) = reasons(of(story), "lease")
@@ -157,7 +157,7 @@ def test_a_rule_that_does_not_hold_is_said(
 
 def test_a_back_off_after_a_collision_is_said() -> None:
     story = one_of_three()
-    mind(story).seat(G).backoff_until = story.now + 1.5
+    state(story).record(G).backoff_until = story.now + 1.5
     (reason,) = reasons(of(story), "back-off")
     assert reason.said == "this node waits 1.5 s more after a collision (C6)"
 
@@ -327,7 +327,7 @@ NOT_THERE: list[tuple[str, Callable[[], Story], int, str, str]] = [
 
 
 def stand_by_here(story: Story) -> None:
-    orders.stand_by(mind(story), on=True)
+    orders.stand_by(state(story), on=True)
 
 
 def _after(story: Story, change: Callable[[Story], None]) -> Story:
@@ -369,7 +369,7 @@ def test_failback_that_is_off_and_other_tables_are_mentioned() -> None:
         says(2, claims={G: 4}, groups=at("start")),
         says(3, tables={"hactl": TableVersion(5, "aabbccddee")}),
     )
-    mind(story).tables = {"hactl": TableVersion(7, "ffffffffff")}
+    state(story).tables = {"hactl": TableVersion(7, "ffffffffff")}
     found = against(story, 3)
     (failback,) = reasons(found, "failback")
     assert "failback=no leaves a group where it runs" in failback.said
@@ -380,7 +380,7 @@ def test_failback_that_is_off_and_other_tables_are_mentioned() -> None:
 
 def test_a_receipt_is_mentioned() -> None:
     story = stale_owner()
-    mind(story).view.receipt(3, Receipt(INC, "operator"))
+    state(story).view.receipt(3, Receipt(INC, "operator"))
     (fence,) = reasons(against(story, 3), "fence")
     assert fence.said == "node 3 is dead, says a receipt (operator)"
 
@@ -390,8 +390,8 @@ def test_a_receipt_is_mentioned() -> None:
 
 def test_a_group_is_known_by_a_table_or_a_status() -> None:
     story = heard(START, says(2, groups={"odd": at("start")[G]}))
-    assert [name for name in (G, "odd", "none") if is_known(mind(story), name)] == [G, "odd"]
-    assert known_groups(mind(story)) == {G}
+    assert [name for name in (G, "odd", "none") if is_known(state(story), name)] == [G, "odd"]
+    assert known_groups(state(story)) == {G}
 
 
 def test_a_wish_is_told_with_the_options_that_stand_at_their_defaults() -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from mosha.core.group_report import GroupReport
-from mosha.core.life import Facts
+from mosha.core.cluster.group_rules import Facts
+from mosha.core.supervision.group_report import GroupReport
 
 FLAGS = tuple(name for name, kind in Facts.__annotations__.items() if kind == "bool")
 
@@ -19,11 +19,11 @@ class Undecided:
     """Facts of which only `local`, `wanted` and `told` are given; see `ways`."""
 
     def __init__(
-        self, local: GroupReport, wanted: str, told: str, path: list[tuple[str, bool]]
+        self, report: GroupReport, wanted: str, told: str, path: list[tuple[str, bool]]
     ) -> None:
-        self.local = local
+        self.report = report
         self.wanted = wanted
-        self.told = told
+        self.told_level = told
         self._path = path
         self._looks = 0
         if told:  # what was told and is not shown yet is unshown
@@ -47,7 +47,7 @@ class Undecided:
     def decided(self, *, rest: bool) -> Facts:
         """Return plain facts with these values, and `rest` for each flag nobody looked at."""
         flags = {name: vars(self).get(name, rest) for name in FLAGS}
-        return Facts(local=self.local, wanted=self.wanted, told=self.told, **flags)
+        return Facts(report=self.report, wanted=self.wanted, told_level=self.told_level, **flags)
 
 
 for _name, _property in vars(Facts).items():
@@ -55,14 +55,14 @@ for _name, _property in vars(Facts).items():
         setattr(Undecided, _name, _property)
 
 
-def ways(local: GroupReport, wanted: str, told: str) -> Iterator[tuple[Facts, Undecided]]:
+def ways(report: GroupReport, wanted: str, told: str) -> Iterator[tuple[Facts, Undecided]]:
     """Return facts to look at, again and again, until all has been seen that can be.
 
     The same facts twice: as what they stand for, and as what they are.
     """
     path: list[tuple[str, bool]] = []
     while True:
-        given = Undecided(local, wanted, told, path)
+        given = Undecided(report, wanted, told, path)
         yield cast("Facts", given), given
         while path and path[-1][1]:
             path.pop()

@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mosha.core import group as groups
-from mosha.core import process_events
-from mosha.core import unit as units
-from mosha.core.group import Group, GroupEmptied, HaltAsked, Shown
-from mosha.core.ladder import Limits
-from mosha.core.process_events import (
+from mosha.core.escalation import Limits
+from mosha.core.status import GroupState
+from mosha.core.supervision import group as groups
+from mosha.core.supervision import process_events
+from mosha.core.supervision import unit as units
+from mosha.core.supervision.group import Group, GroupEmptied, HaltAsked, Shown
+from mosha.core.supervision.process_events import (
     Emptied,
     Exit,
     Exited,
@@ -28,10 +29,9 @@ from mosha.core.process_events import (
     SpawnPrevented,
     Watch,
 )
-from mosha.core.status import GroupState
+from mosha.core.supervision.unit import KillEverything, Launch, SignalLeft, Unit, WatchLeft
 from mosha.core.tables import Entry, Mode
 from mosha.core.tell import Tell
-from mosha.core.unit import KillEverything, Launch, SignalLeft, Unit, WatchLeft
 from mosha.formats.entry_options import read_mode
 
 LIMITS = Limits()
@@ -192,7 +192,7 @@ def key_of(world: World) -> object:
     """Return what two worlds have in common that go on in the same way."""
     group = world.unit.group
     processes = tuple(
-        (tag, p.state, p.leader, min(p.rung, 3), p.haste, p.due is None)
+        (tag, p.state, p.leader, min(p.escalation_step, 3), p.rapid_restarts, p.due is None)
         for tag, p in world.unit.processes.items()
     )
     alive = tuple(
@@ -205,7 +205,7 @@ def key_of(world: World) -> object:
         for q in world.asked
     )
     deadlines = group.deadlines and (group.lapsed, group.killed)
-    shown = (group.level, group.state, group.wanted, group.sweep, min(group.rung, 3))
+    shown = (group.level, group.state, group.wanted, group.sweep, min(group.escalation_step, 3))
     return processes, alive, asked, deadlines, shown
 
 

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Self
 
 import msgspec
 
-from mosha.cli import demo_overlaps, demo_processes, demo_witness
-from mosha.clock import boottime
+from mosha.cli.demo import overlaps, processes, witness
 from mosha.control.calls import NoAnswerError, call, call_for
 from mosha.control.protocol import Ask, AskReport, Message, MonitorReply, Reply, Shutdown, Update
 from mosha.errors import HostError
 from mosha.formats.clstat import UnreadableStatus, parse_clstat
 from mosha.formats.hastat import Report, parse_hastat
+from mosha.host.clock import boottime
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ class Node:
         """Start it with an open file as stdout and stderr."""
         command = [sys.executable, "-m", "mosha.cli.main", "run", "--config", str(self.config)]
         self.monitor = subprocess.Popen(
-            demo_processes.inside(self.box, [*self.within, *command]),
-            env=os.environ | {demo_processes.MARK: self.mark} | self.env,
+            processes.inside(self.box, [*self.within, *command]),
+            env=os.environ | {processes.MARK: self.mark} | self.env,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -105,7 +105,7 @@ class Node:
         first = [self.monitor.pid] if self.monitor else []
         with contextlib.suppress(HostError):
             first.append(self.ask_clinit().pid)
-        demo_processes.kill(self.mark, first)
+        processes.kill(self.mark, first)
         if self.monitor is not None:
             self.monitor.wait()
 
@@ -116,7 +116,7 @@ class Node:
         return self.monitor.wait(limit_s)
 
     def processes(self) -> list[int]:
-        return demo_processes.marked(self.mark)
+        return processes.marked(self.mark)
 
     # --- questions -------------------------------------------------------------------
 
@@ -192,10 +192,10 @@ class Cluster:
 
     def __enter__(self) -> Self:
         name = secrets.token_hex(6)
-        self.box = demo_processes.make_box(name)
+        self.box = processes.make_box(name)
         numbers = range(1, self.size + 1)
         for number in numbers:
-            mark = demo_processes.mark_of(name, number)
+            mark = processes.mark_of(name, number)
             node = self.nodes[number] = Node(number, self.base, mark, self.box)
             node.directory.mkdir(parents=True)
             node.config.write_text(
@@ -208,7 +208,7 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         for node in self.nodes.values():
             node.kill()
-        demo_processes.remove_box(self.box)
+        processes.remove_box(self.box)
 
     # --- tables ----------------------------------------------------------------------
 
@@ -218,7 +218,7 @@ class Cluster:
 
     def service(self) -> str:
         """Return the command of a process that notes when it runs."""
-        return f"{sys.executable} -I -S {demo_witness.__file__} {self.witness}"
+        return f"{sys.executable} -I -S {witness.__file__} {self.witness}"
 
     def write_tables(self, groups: Iterable[str], *, cltab: str = "", hactl: str = "") -> None:
         """Give each group a service at `start`; further lines as given; on the first node."""
@@ -266,6 +266,6 @@ class Cluster:
 
     def overlaps(self) -> list[str]:
         """Return every pair of instances that ran at the same time on two nodes."""
-        ran = demo_overlaps.read_witness(self.witness.read_text())
-        pairs = demo_overlaps.overlaps(ran)
+        ran = overlaps.read_witness(self.witness.read_text())
+        pairs = overlaps.overlaps(ran)
         return [str(pair) for pair in pairs if pair.first.node != pair.second.node]

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:

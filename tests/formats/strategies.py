@@ -6,9 +6,8 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
-from mosha.core.failures import REMEMBERED_MAX
-from mosha.core.ladder import SIGNALS, Rung
-from mosha.core.lineage import PAST_MAX
+from mosha.core.escalation import SIGNALS, EscalationStep
+from mosha.core.replication.lineage import PAST_MAX
 from mosha.core.status import (
     Ban,
     GroupLine,
@@ -25,6 +24,7 @@ from mosha.core.status import (
     Verb,
     Vote,
 )
+from mosha.core.supervision.failures import REMEMBERED_MAX
 from mosha.core.tables import Cltab, Entry, Hactl, Mode, MoveAfter, Options, Wish
 from mosha.formats.clstat_words import COUNTED_MAX
 from mosha.formats.entry_options import OPTIONS, RUNGS_MAX
@@ -52,7 +52,7 @@ def mappings(values: st.SearchStrategy[T]) -> st.SearchStrategy[dict[str, T]]:
 spans = st.integers(1, 31 * 86_400_000).map(lambda ms: ms / 1000) | st.sampled_from(
     [60.0, 90.0, 3600.0, 86_400.0]
 )
-schedules = st.lists(st.builds(Rung, st.sampled_from(SIGNALS), spans), max_size=RUNGS_MAX)
+schedules = st.lists(st.builds(EscalationStep, st.sampled_from(SIGNALS), spans), max_size=RUNGS_MAX)
 
 
 @st.composite

@@ -7,7 +7,7 @@ import zlib
 import msgspec
 import pytest
 
-from mosha.core.lineage import PAST_MAX
+from mosha.core.replication.lineage import PAST_MAX
 from mosha.core.status import GroupState, NodeState, Status, Trouble, TroubleKind
 from mosha.formats import clstat
 from mosha.formats.clstat import parse_clstat, render_clstat

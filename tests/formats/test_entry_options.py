@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosha.core.durations import span_text
-from mosha.core.ladder import Rung
+from mosha.core.escalation import EscalationStep
 from mosha.core.tables import Mode, Options
 from mosha.formats.durations import SPAN_RULE, seconds_in
 from mosha.formats.entry_options import OPTIONS, mode_text, read_mode
 from tests.formats.strategies import spans
 
-LIMIT, TERM_30 = Options(timeout_s=10.0), Options(stop=(Rung("TERM", 30.0),))
+LIMIT, TERM_30 = Options(timeout_s=10.0), Options(stop=(EscalationStep("TERM", 30.0),))
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,9 @@ LIMIT, TERM_30 = Options(timeout_s=10.0), Options(stop=(Rung("TERM", 30.0),))
         (
             "test(stop=QUIT/1m/TERM/5s,timeout=1h)",
             Mode.TEST,
-            Options(timeout_s=3600.0, stop=(Rung("QUIT", 60.0), Rung("TERM", 5.0))),
+            Options(
+                timeout_s=3600.0, stop=(EscalationStep("QUIT", 60.0), EscalationStep("TERM", 5.0))
+            ),
             "test(timeout=1h,stop=QUIT/1m/TERM/5s)",
         ),
         ("off(timeout=10s)", Mode.OFF, LIMIT, "off(timeout=10s)"),

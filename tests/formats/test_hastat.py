@@ -21,7 +21,7 @@ from mosha.formats.hastat import (
     Quorum,
     Refusal,
     Report,
-    Shot,
+    ShotReport,
     Standing,
     TableSeen,
     Throttle,
@@ -108,7 +108,7 @@ FULL = Report(
             failback=True,
         )
     ],
-    shots=[Shot(node=2, inc=17, method="print", outcome="printed", detail="", age_s=3.0)],
+    shots=[ShotReport(node=2, inc=17, method="print", outcome="printed", detail="", age_s=3.0)],
     refused=[Refusal(file="hactl", node=2, text="hactl:1:1: group without level: 'g'")],
     margin=Margin(lease_margin=1.5, roundtrip_s=0.25, warning="below 2"),
     timing=TIMES,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 from mosha.host.line_queue import LineQueue
 from mosha.host.log_stream import LogStream
 from tests.monitor.trouble import no_thread_to_be_had

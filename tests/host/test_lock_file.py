@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from mosha.clock import boot_id
 from mosha.control.address import answers
 from mosha.control.listener import Listener
 from mosha.host import proc
+from mosha.host.clock import boot_id
 from mosha.host.lock_file import HeldError, LockFile, alone_in, holder_of
 from tests.chaos import views
 from tests.chaos.views import Views

@@ -17,7 +17,7 @@ from typing import TextIO, cast
 import pytest
 import structlog
 
-from mosha import logs
+from mosha.host import logs
 from mosha.host.log_stream import QUEUE_MAX_BYTES, LogStream
 from tests.waiting import wait_until
 

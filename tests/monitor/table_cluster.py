@@ -16,21 +16,21 @@ import pytest
 from anyio.abc import TaskGroup
 from msgspec import Struct, field
 
-from mosha import logs
-from mosha.clock import boottime
-from mosha.core.lineage import Past
-from mosha.core.node_tables import NodeTables, Tables
-from mosha.core.replication import CLTAB, HACTL, NS_PER_S, version_of
-from mosha.core.seat import Note
+from mosha.core.cluster.state import LogRecord
+from mosha.core.replication.judging import CLTAB, HACTL, NS_PER_S, version_of
+from mosha.core.replication.lineage import Past
+from mosha.core.replication.node_tables import NodeTables, Tables
+from mosha.core.replication.table_events import TableEvent
 from mosha.core.status import TableVersion
-from mosha.core.table_events import TableEvent
-from mosha.core.tables import Change, Cltab, Hactl, Wish
+from mosha.core.tables import Cltab, Hactl, Wish, WishEdit
 from mosha.errors import HostError
-from mosha.monitor import notes
+from mosha.host import logs
+from mosha.host.clock import boottime
+from mosha.monitor import log_records
+from mosha.monitor.files.cluster_fs import Layout
 from mosha.monitor.loop_clock import LoopClock
-from mosha.monitor.mfs import Layout
-from mosha.monitor.table_ports import TablePorts
-from mosha.monitor.wish_edits import Done, Remarks
+from mosha.monitor.tables.ports import TablePorts
+from mosha.monitor.tables.wish_edits import Done, Remarks
 from tests.waiting import until
 
 CLTAB_TEXT = "foo:f1:start:respawn:exec sleep 60\nbar:b1:start:once:true\n"
@@ -38,7 +38,7 @@ FOO, BAR = "foo start\n", "bar start\n"
 
 
 class Told(Struct, frozen=True):
-    """What a node says of its tables: `core.node_tables.Tables`, with all warnings."""
+    """What a node says of its tables: `core.replication.node_tables.Tables`, with all warnings."""
 
     hactl: Hactl | None = None
     cltab: Cltab | None = None
@@ -89,8 +89,8 @@ class Life:
 
     def _do(self) -> None:
         for effect in self.tables.take_effects():
-            if isinstance(effect, Note):
-                notes.write(self._log, effect)
+            if isinstance(effect, LogRecord):
+                log_records.write(self._log, effect)
             else:
                 self._doors[type(effect)](effect)
         if self.tables.take_news():
@@ -148,7 +148,7 @@ class Host:
         self.number = number
         self.directory = layout.directory(number)
         self.state = state
-        self.told: list[Told] = []
+        self.told_level: list[Told] = []
         self.hears: list[Host] = []
         self._remarks = Remarks()
         self.life = Life(layout, number, state, self._on_tables, wall_ns=wall_ns, limit_s=limit_s)
@@ -156,15 +156,15 @@ class Host:
     def _on_tables(self, tables: Tables) -> None:
         warnings = (*tables.notices, *self._remarks.on(tables.hactl, tables.cltab))
         told = {name: getattr(tables, name) for name in Told.__struct_fields__[:-1]}
-        self.told.append(Told(**told, warnings=warnings))
+        self.told_level.append(Told(**told, warnings=warnings))
         for other in self.hears:
             other.life.hears(self.number, tables.versions, tables.pasts)
 
     @property
     def tables(self) -> Told:
-        return self.told[-1] if self.told else Told()
+        return self.told_level[-1] if self.told_level else Told()
 
-    async def set_wish(self, wish: Wish | Change, *, force: bool = False) -> Done:
+    async def set_wish(self, wish: Wish | WishEdit, *, force: bool = False) -> Done:
         return await self.life.ports.set_wish(wish, force=force)
 
     def look(self) -> None:

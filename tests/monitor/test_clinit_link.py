@@ -14,10 +14,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from mosha.clock import boottime
 from mosha.control.protocol import Reply
-from mosha.core.node import Renewal
+from mosha.core.cluster.node import Renewal
 from mosha.core.tell import Tell
+from mosha.host.clock import boottime
 from tests.monitor.tied import CLTAB, ROOT, SHORT_S, STEP_S, Place, Tied, place_in
 from tests.waiting import until
 

@@ -13,10 +13,10 @@ import pytest
 
 from mosha.control.listener import Listener
 from mosha.control.protocol import ClinitRequest, Hello, Lease, Message, Reply, Subscribe, Update
-from mosha.control.server import Client, Server
-from mosha.core.group_report import GroupReport
-from mosha.core.node import Renewal
+from mosha.control.server import ClientConnection, Server
+from mosha.core.cluster.node import Renewal
 from mosha.core.status import GroupState
+from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tell import Tell
 from tests.monitor.tied import Place, place_in
 from tests.waiting import until
@@ -31,14 +31,14 @@ async def place(short_dir: Path) -> AsyncIterator[Place]:
 # --- a made-up clinit --------------------------------------------------------------------------
 
 
-Answer = Callable[[ClinitRequest, Client], list[Message]]
+Answer = Callable[[ClinitRequest, ClientConnection], list[Message]]
 
 
 @contextlib.asynccontextmanager
 async def made_up(place: Place, answer: Answer) -> AsyncIterator[None]:
     """Listen where clinit would, in this very process."""
 
-    async def answers(request: ClinitRequest, client: Client) -> list[Message]:
+    async def answers(request: ClinitRequest, client: ClientConnection) -> list[Message]:
         return answer(request, client)
 
     server: Server[ClinitRequest] = Server(Listener(place.clinit.socket), ClinitRequest, answers)
@@ -58,7 +58,7 @@ def everything(*groups: GroupReport) -> list[Message]:
 async def test_a_connection_that_breaks_is_made_anew(place: Place) -> None:
     drops = [True]
 
-    def answer(request: ClinitRequest, client: Client) -> list[Message]:
+    def answer(request: ClinitRequest, client: ClientConnection) -> list[Message]:
         if isinstance(request, Subscribe):
             return everything(GROUP)
         if drops.pop() if drops else False:
@@ -78,7 +78,7 @@ async def test_a_connection_that_breaks_is_made_anew(place: Place) -> None:
 
 
 async def test_an_answer_that_makes_no_sense_does_not_end_the_monitor(place: Place) -> None:
-    def answer(request: ClinitRequest, client: Client) -> list[Message]:
+    def answer(request: ClinitRequest, client: ClientConnection) -> list[Message]:
         if not isinstance(request, Subscribe):
             client.send_bytes(b'{"ok": "perhaps"}\n')
             return []
@@ -97,7 +97,7 @@ async def test_news_that_make_no_sense_are_told_and_the_connection_is_made_anew(
 ) -> None:
     asked = 0
 
-    def answer(_request: ClinitRequest, client: Client) -> list[Message]:
+    def answer(_request: ClinitRequest, client: ClientConnection) -> list[Message]:
         nonlocal asked
         asked += 1
         if asked > 2:
@@ -122,9 +122,9 @@ async def test_a_clinit_that_refuses_is_told(place: Place) -> None:
 
 
 async def test_groups_come_change_and_go_as_clinit_says(place: Place) -> None:
-    listeners: list[Client] = []
+    listeners: list[ClientConnection] = []
 
-    def answer(request: ClinitRequest, client: Client) -> list[Message]:
+    def answer(request: ClinitRequest, client: ClientConnection) -> list[Message]:
         if isinstance(request, Subscribe):
             listeners.append(client)
             return everything(GROUP)
@@ -146,7 +146,7 @@ async def test_groups_come_change_and_go_as_clinit_says(place: Place) -> None:
 async def test_a_renewal_does_not_wait_for_the_answers_to_tells(place: Place) -> None:
     renewed: list[Lease] = []
 
-    def answer(request: ClinitRequest, _client: Client) -> list[Message]:
+    def answer(request: ClinitRequest, _client: ClientConnection) -> list[Message]:
         if isinstance(request, Subscribe):
             return everything(GROUP)
         if isinstance(request, Lease):
@@ -167,7 +167,7 @@ async def test_a_renewal_does_not_wait_for_the_answers_to_tells(place: Place) ->
 async def test_without_news_of_leases_a_sign_of_life_is_asked_for(place: Place) -> None:
     asked: list[ClinitRequest] = []
 
-    def answer(request: ClinitRequest, _client: Client) -> list[Message]:
+    def answer(request: ClinitRequest, _client: ClientConnection) -> list[Message]:
         if isinstance(request, Subscribe):
             return everything()
         asked.append(request)
@@ -183,7 +183,7 @@ async def test_without_news_of_leases_a_sign_of_life_is_asked_for(place: Place) 
 
 
 async def test_what_clinit_lacks_is_known_from_its_first_news_on(place: Place) -> None:
-    def answer(request: ClinitRequest, _: Client) -> list[Message]:
+    def answer(request: ClinitRequest, _: ClientConnection) -> list[Message]:
         if isinstance(request, Subscribe):
             return [Reply(ok=True), Update(full=True, no_cgroups="Read-only file system")]
         return [Reply(ok=True, text="clinit 1 x")]
@@ -198,7 +198,7 @@ async def test_what_clinit_lacks_is_known_from_its_first_news_on(place: Place) -
 async def test_a_renewal_does_not_wait_for_the_answer_to_a_tell(place: Place) -> None:
     asked, gate = list[ClinitRequest](), asyncio.Event()
 
-    async def answer(request: ClinitRequest, _: Client) -> list[Message]:
+    async def answer(request: ClinitRequest, _: ClientConnection) -> list[Message]:
         asked.append(request)
         if isinstance(request, Subscribe):
             return everything()

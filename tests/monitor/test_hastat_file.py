@@ -12,9 +12,9 @@ import msgspec
 import pytest
 
 from mosha.formats import hastat
-from mosha.monitor.hastat_file import CHANGE_SHARE, EVERY_S, REWRITES_PER_TIMEOUT, HastatFile
-from mosha.monitor.mfs import Layout
-from mosha.monitor.report import Surroundings, make
+from mosha.monitor.files.cluster_fs import Layout
+from mosha.monitor.files.hastat_file import CHANGE_SHARE, EVERY_S, REWRITES_PER_TIMEOUT, HastatFile
+from mosha.monitor.report import HostFacts, make
 from tests.core.story import one_of_three
 from tests.waiting import until
 
@@ -44,7 +44,7 @@ class Reporter:
         until_s = time.monotonic() + self.making_s
         while time.monotonic() < until_s:
             pass
-        made = make(self._node, Surroundings(warnings=[f"news {self.news}"]), 1000.0)
+        made = make(self._node, HostFacts(warnings=[f"news {self.news}"]), 1000.0)
         timing = msgspec.structs.replace(
             made.timing, heartbeat_s=0.1, timeout_s=REWRITES_PER_TIMEOUT * REWRITTEN_S
         )

@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from mosha.core.memory import Memory
-from mosha.core.quorum import Electorate, Policy
+from mosha.core.cluster.memory import Memory
+from mosha.core.cluster.quorum import Electorate, Policy
 from mosha.errors import HostError, UsageError
 from mosha.formats.settings import Fencing, FencingMethod, Settings
-from mosha.monitor import birth, identity
+from mosha.monitor import identity, startup
+from mosha.monitor.files.cluster_fs import Layout
 from mosha.monitor.identity import LOCK_FILE, NODE_FILE
-from mosha.monitor.mfs import Layout
 from tests.core.story import INC, START_S, Story, status
 
 MEMORY = Memory(inc=17, run="0a1b", electorate=(1, 2, 3), remembered=3)
@@ -61,11 +61,11 @@ def test_a_directory_in_a_read_only_file_system_is_named() -> None:
 
 async def test_the_own_directory_is_looked_at_where_it_may_hang(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "mfs", "var/mosix-ha")
-    await birth.check_place(layout, 3, 5.0)
+    await startup.check_place(layout, 3, 5.0)
     assert (tmp_path / "mfs" / "3" / "var" / "mosix-ha").is_dir()
     (tmp_path / "mfs" / "4").touch()
     with pytest.raises(HostError, match=r"the directory of node 4 \(mfsbase, varpath\)"):
-        await birth.check_place(layout, 4, 5.0)
+        await startup.check_place(layout, 4, 5.0)
 
 
 # --- lock ----------------------------------------------------------------------------------
@@ -73,11 +73,11 @@ async def test_the_own_directory_is_looked_at_where_it_may_hang(tmp_path: Path) 
 
 def test_one_monitor_at_most_uses_a_state_directory(tmp_path: Path) -> None:
     made = settings(tmp_path)
-    held = birth.prepare_directories(made)
+    held = startup.prepare_directories(made)
     with pytest.raises(UsageError, match=r"another mosha monitor uses .*: stop it first"):
-        birth.prepare_directories(made)
+        startup.prepare_directories(made)
     held.close()
-    birth.prepare_directories(made).close()
+    startup.prepare_directories(made).close()
 
 
 def test_the_lock_goes_with_its_process_and_is_not_inherited(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_memory_of_another_version_is_read_as_far_as_it_is_known(tmp_path: Pat
 
 def test_what_the_next_start_must_know_is_taken_from_the_brain() -> None:
     node = Story().nodes[1]
-    node.mind.view.electorate = Electorate(Policy.ADAPTIVE, frozenset({2, 1}), 5)
+    node.state.view.electorate = Electorate(Policy.ADAPTIVE, frozenset({2, 1}), 5)
     memory = node.memory(node.next_status(START_S))
     assert (memory.inc, memory.run) == (INC, "run")
     assert (memory.electorate, memory.remembered) == ((1, 2), 5)
@@ -199,7 +199,7 @@ def test_who_votes_is_configured_or_remembered_or_found(
     voters: set[int],
 ) -> None:
     made = Settings(nodes=nodes, quorum=quorum)
-    electorate = birth.electorate(made, memory, frozenset(found))
+    electorate = startup.electorate(made, memory, frozenset(found))
     assert (electorate.policy, set(electorate.nodes)) == (policy, voters)
     assert electorate.remembered == memory.remembered
 
@@ -220,21 +220,21 @@ def test_a_receipt_is_required_as_soon_as_some_method_gives_one(
     *, methods: Any, required: bool | None, with_callable: bool, expected: bool
 ) -> None:
     made = Settings(fencing=Fencing(methods=methods, required=required))
-    assert birth.fencing_rules(made, with_callable=with_callable).required == expected
+    assert startup.fencing_rules(made, with_callable=with_callable).required == expected
 
 
 def test_a_brain_begins_with_what_is_remembered_and_found() -> None:
     made = Settings(nodes=(1, 2, 3), timeout=10.0)
-    node = birth.make_node(
+    node = startup.make_node(
         made,
         1,
         run="beef",
         former=status(1, inc=NOW_MAX),
         memory=Memory(),
         members=frozenset({1, 2, 3}),
-        rules=birth.fencing_rules(made, with_callable=False),
+        rules=startup.fencing_rules(made, with_callable=False),
     )
-    assert (node.mind.me, node.mind.run, node.mind.inc) == (1, "beef", NOW_MAX + 1)
-    assert node.mind.view.members == {2, 3}
-    assert node.mind.timing == made.timing
-    assert len(node.mind.boot) == 8
+    assert (node.state.me, node.state.run, node.state.inc) == (1, "beef", NOW_MAX + 1)
+    assert node.state.view.members == {2, 3}
+    assert node.state.timing == made.timing
+    assert len(node.state.boot) == 8

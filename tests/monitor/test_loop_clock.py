@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 from mosha.monitor.loop_clock import LoopClock
 from tests.waiting import until
 

@@ -9,8 +9,8 @@ import pytest
 
 from mosha.errors import UsageError
 from mosha.formats.settings import Settings
-from mosha.monitor.membership import Membership, own_number
-from mosha.monitor.mfs import Layout
+from mosha.monitor.files.cluster_fs import Layout
+from mosha.monitor.files.membership import Membership, own_number
 from tests.monitor.trouble import hanging, tmpfs
 
 # --- the own number ----------------------------------------------------------------

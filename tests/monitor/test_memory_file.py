@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from mosha.core.memory import Memory
+from mosha.core.cluster.memory import Memory
 from mosha.core.status import Receipt, Status, Term, Vote
 from mosha.formats.clstat import parse_clstat
 from mosha.monitor import identity
-from mosha.monitor.memory_file import MemoryFile, UnkeptError
-from mosha.monitor.mfs import Layout
-from mosha.monitor.publisher import Publisher
+from mosha.monitor.files.cluster_fs import Layout
+from mosha.monitor.files.publisher import Publisher
+from mosha.monitor.memory_file import MemoryFile, MemoryNotWrittenError
 from mosha.monitor.workers import HungError
 
 LIMIT_S = 5.0
@@ -71,7 +71,7 @@ async def test_v4b_what_somebody_has_removed_is_written_again(tmp_path: Path) ->
 async def test_v4b_what_cannot_be_kept_is_told_and_tried_again(tmp_path: Path) -> None:
     place = tmp_path / "state"
     async with file_in(place) as file:
-        with pytest.raises(UnkeptError, match=r"cannot write .*node.json: No such file"):
+        with pytest.raises(MemoryNotWrittenError, match=r"cannot write .*node.json: No such file"):
             await file.keep(NEW)
         place.mkdir()
         await file.keep(NEW)
@@ -84,7 +84,7 @@ async def test_v4b_a_disk_that_hangs_is_given_up(tmp_path: Path) -> None:
         try:
             with pytest.raises(HungError):
                 await file._worker.call(held.wait, limit_s=0.05)
-            with pytest.raises(UnkeptError, match="does not answer"):
+            with pytest.raises(MemoryNotWrittenError, match="does not answer"):
                 await file.keep(NEW)
         finally:
             held.set()
@@ -153,7 +153,7 @@ async def test_v4b_after_a_write_that_may_have_landed_nothing_is_taken_for_kept(
 ) -> None:
     place = tmp_path / "state"
     async with file_in(place) as file:
-        with pytest.raises(UnkeptError):
+        with pytest.raises(MemoryNotWrittenError):
             await file.keep(NEW)
         place.mkdir()
         identity.save(place, NEW)  # as a thread that hung does in the end

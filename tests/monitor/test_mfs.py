@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mosha.monitor.mfs import Layout, remove_stale_temporaries
+from mosha.monitor.files.cluster_fs import Layout, remove_stale_temporaries
 from tests.host.test_files import names
 
 LAYOUT = Layout(Path("/mfs"), "var/mosix-ha")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from structlog.testing import CapturingLogger
 
-from mosha.core.seat import Note
-from mosha.logs import EVENTS
-from mosha.monitor import notes
+from mosha.core.cluster.state import LogRecord
+from mosha.host.logs import EVENTS
+from mosha.monitor import log_records
 from tests.core.story import TIMING, one_of_three
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_bad_news_stand_out_and_good_news_do_not(event: str, to: str | None, level: str) -> None:
-    assert notes.level_of(Note(event, {} if to is None else {"to": to})) == level
+    assert log_records.level_of(LogRecord(event, {} if to is None else {"to": to})) == level
 
 
 def test_each_note_becomes_one_line_with_its_fields() -> None:
@@ -41,7 +41,7 @@ def test_each_note_becomes_one_line_with_its_fields() -> None:
     story.now += TIMING.timeout_s + 1
     story.miss(1, 3)
     (note,) = story.nodes[1].take_notes()
-    notes.write(cast("FilteringBoundLogger", log), note)
+    log_records.write(cast("FilteringBoundLogger", log), note)
     (call,) = log.calls
     assert call.method_name == "warning"
     assert call.args == ("peer_changed",)
@@ -49,4 +49,4 @@ def test_each_note_becomes_one_line_with_its_fields() -> None:
 
 
 def test_only_events_that_are_documented_have_a_level() -> None:
-    assert {*notes.LEVELS, *(event for event, _ in notes.LEVELS_TO)} <= set(EVENTS)
+    assert {*log_records.LEVELS, *(event for event, _ in log_records.LEVELS_TO)} <= set(EVENTS)

@@ -17,5 +17,5 @@ async def test_a_status_that_could_not_be_written_is_followed_by_the_next(tmp_pa
         await until(lambda: any("cannot publish" in text for text in monitor.troubles))
         directory.unlink()
         away.rename(directory)
-        published = monitor.node.mind.published
-        await until(lambda: not monitor.troubles and monitor.node.mind.published != published)
+        published = monitor.node.state.published
+        await until(lambda: not monitor.troubles and monitor.node.state.published != published)

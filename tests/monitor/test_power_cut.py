@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mosha.core.memory import Memory
-from mosha.monitor import identity, membership
+from mosha.core.cluster.memory import Memory
+from mosha.monitor import identity
+from mosha.monitor.files import membership
 
 
 @pytest.mark.parametrize(

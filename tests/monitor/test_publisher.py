@@ -13,13 +13,13 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from mosha.clock import boottime
 from mosha.core.status import NodeState, Status
 from mosha.errors import HostError, UsageError
 from mosha.formats.clstat import parse_clstat, render_clstat
+from mosha.host.clock import boottime
 from mosha.host.files import write_atomically
-from mosha.monitor.mfs import Layout
-from mosha.monitor.publisher import Publisher
+from mosha.monitor.files.cluster_fs import Layout
+from mosha.monitor.files.publisher import Publisher
 from tests.monitor.trouble import hanging, mount, no_thread_to_be_had, tmpfs, unmount
 from tests.waiting import until
 

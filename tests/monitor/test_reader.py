@@ -11,13 +11,13 @@ from pathlib import Path
 import anyio
 import pytest
 
-from mosha.core.agent_effects import ReadStatus
-from mosha.core.agent_events import Event, ReadFailed, StatusRead
+from mosha.core.cluster.effects import ReadStatus
+from mosha.core.cluster.events import Event, ReadFailed, StatusRead
 from mosha.core.status import Status
 from mosha.formats.clstat import CLSTAT_MAX_BYTES, render_clstat
 from mosha.host.files import write_atomically
-from mosha.monitor.mfs import Layout
-from mosha.monitor.reader import StatusReader, WatchMode
+from mosha.monitor.files.cluster_fs import Layout
+from mosha.monitor.files.reader import StatusReader, WatchMode
 from tests.monitor.trouble import hanging, no_thread_to_be_had
 from tests.waiting import until
 

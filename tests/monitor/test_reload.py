@@ -48,17 +48,17 @@ def test_without_a_settings_file_only_the_tables_are_looked_at(monitor: Monitor)
 def test_the_ban_and_the_grace_are_in_force_at_once(monitor: Monitor, change: Change) -> None:
     change(ban=7.0, start_grace=9.0)
     assert reload(monitor) == "in force now: ban, start_grace"
-    timing = monitor.node.mind.timing
+    timing = monitor.node.state.timing
     assert (timing.ban_s, timing.start_grace_s) == (7.0, 9.0)
     assert monitor.settings.ban == 7.0
 
 
 def test_new_fencing_methods_are_in_force_at_once(monitor: Monitor, change: Change) -> None:
-    assert not monitor.node.mind.fencing.required
+    assert not monitor.node.state.fencing.required
     change(fencing=Fencing(methods=(COMMAND,)))
     assert reload(monitor) == "in force now: fencing"
     assert monitor.settings.fencing.methods == (COMMAND,)
-    assert monitor.node.mind.fencing.required
+    assert monitor.node.state.fencing.required
 
 
 def test_the_log_level_is_in_force_at_once(monitor: Monitor, change: Change) -> None:
@@ -80,7 +80,7 @@ def test_what_others_count_on_waits_for_a_restart_and_is_named(
     expected = "in force now: ban; after a restart of the monitor: nodes, timeout"
     assert sorted(reload(monitor)) == sorted(expected.replace("nodes, timeout", "timeout, nodes"))
     assert (monitor.settings.timeout, monitor.settings.nodes) == (old.timeout, old.nodes)
-    assert monitor.node.mind.timing.timeout_s == old.timing.timeout_s
+    assert monitor.node.state.timing.timeout_s == old.timing.timeout_s
     # It is still named the next time, for it is still not in force.
     assert "timeout" in reload(monitor)
 

@@ -13,11 +13,11 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from mosha.core.replication import CLTAB, HACTL, NS_PER_S, TABLES, version_of
+from mosha.core.replication.judging import CLTAB, HACTL, NS_PER_S, TABLES, version_of
 from mosha.core.tables import Wish
 from mosha.errors import HostError, UsageError
 from mosha.formats.hactl import parse_change
-from mosha.monitor.wish_edits import Done
+from mosha.monitor.tables.wish_edits import Done
 from tests.monitor.table_cluster import BAR, CLTAB_TEXT, FOO, Cluster, Host
 from tests.waiting import until
 
@@ -41,7 +41,7 @@ async def test_at_the_first_start_the_own_tables_come_into_force(
     cluster: Cluster, one: Host
 ) -> None:
     async with cluster.running():
-        (tables,) = one.told
+        (tables,) = one.told_level
         assert tables.hactl
         assert tables.cltab
         assert tables.hactl.level_of("foo") == "start"

@@ -10,11 +10,11 @@ import jsonschema
 import pytest
 from msgspec.structs import replace
 
-from mosha.core import orders
-from mosha.core.entries import EntryReport
-from mosha.core.group_report import GroupReport
-from mosha.core.problems import ProblemKind
-from mosha.core.quorum import Electorate, Policy
+from mosha.core.cluster import orders
+from mosha.core.cluster.quorum import Electorate, Policy
+from mosha.core.cluster.timing import CLOCK_RATE_ERROR, KILL_BASE_S, KILL_PER_GROUP_S, kill_warning
+from mosha.core.explain.problems import ProblemKind
+from mosha.core.explain.why import why
 from mosha.core.status import (
     Ban,
     GroupLine,
@@ -28,9 +28,9 @@ from mosha.core.status import (
     Verb,
     Vote,
 )
+from mosha.core.supervision.entries import EntryReport
+from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tables import Mode, Wish
-from mosha.core.timing import CLOCK_RATE_ERROR, KILL_BASE_S, KILL_PER_GROUP_S, kill_warning
-from mosha.core.why import why
 from mosha.formats.hastat import (
     GroupView,
     NodeReport,
@@ -40,7 +40,7 @@ from mosha.formats.hastat import (
     render_hastat,
 )
 from mosha.monitor.problems import problems
-from mosha.monitor.report import Surroundings, make, of_group
+from mosha.monitor.report import HostFacts, make, of_group
 from tests.core.story import INC, START_S, TIMING, G, Story, hactl, one_of_three, status
 
 T = TIMING.timeout_s
@@ -55,7 +55,7 @@ def at(level: str, state: GroupState = GroupState.DONE) -> dict[str, GroupLine]:
 
 
 def report(story: Story, **around: Any) -> Report:
-    return make(story.nodes[1], Surroundings(**around), story.now)
+    return make(story.nodes[1], HostFacts(**around), story.now)
 
 
 def node(found: Report, number: int) -> NodeReport:
@@ -209,7 +209,7 @@ def test_the_own_tables_are_those_in_force_be_they_published_yet_or_not() -> Non
 def test_a_node_that_missed_heartbeats_is_late_long_before_timeout() -> None:
     story = one_of_three()
     beat_s = TIMING.heartbeat_s
-    story.nodes[1].mind.view.roundtrips = {2: beat_s / 2, 3: 4 * beat_s}
+    story.nodes[1].state.view.roundtrips = {2: beat_s / 2, 3: 4 * beat_s}
     story.now += 5.6 * beat_s
     story.miss(1, 2)
     story.miss(1, 3)  # on a slow medium that is no delay
@@ -247,7 +247,7 @@ def test_the_quorum_is_shown_with_its_sum() -> None:
 
 def test_h2_1_the_adaptive_quorum_is_shown_with_its_own_sum() -> None:
     story = one_of_three()
-    story.nodes[1].mind.view.electorate = Electorate(Policy.ADAPTIVE, frozenset({1, 2, 3, 4}), 5)
+    story.nodes[1].state.view.electorate = Electorate(Policy.ADAPTIVE, frozenset({1, 2, 3, 4}), 5)
     quorum = report(story).quorum
     assert (quorum.policy, quorum.seen, quorum.needed) == ("adaptive", 3, 3)
 
@@ -268,7 +268,7 @@ def test_every_shot_is_shown_with_its_outcome_and_its_age() -> None:
 
 def test_the_margin_uses_the_round_trip_of_the_supporter_that_the_lease_waits_for() -> None:
     story = one_of_three()
-    view = story.nodes[1].mind.view
+    view = story.nodes[1].state.view
     assert report(story).margin.roundtrip_s == 0.0
     view.roundtrips = {2: 1.0, 3: 4.0, 9: 0.1}  # node 9 does not vote
     found = report(story).margin
@@ -286,7 +286,7 @@ def test_the_margin_uses_the_round_trip_of_the_supporter_that_the_lease_waits_fo
 
 def test_a_stale_nodes_round_trip_does_not_count() -> None:
     story = one_of_three()
-    story.nodes[1].mind.view.roundtrips = {3: 1.0, 2: 4.0}
+    story.nodes[1].state.view.roundtrips = {3: 1.0, 2: 4.0}
     make_stale(story, 3)
     assert report(story).margin.roundtrip_s == 4.0
 
@@ -372,17 +372,17 @@ def test_a_cluster_that_is_well_has_no_problems() -> None:
 @pytest.mark.parametrize("late_s", [0.05, 5.0])
 def test_a_kill_that_came_too_late_is_a_problem_that_stands(late_s: float) -> None:
     story = owner()
-    mind = story.nodes[1].mind
-    mind.locals[G] = replace(mind.locals[G], killed_late_s=late_s)
+    state = story.nodes[1].state
+    state.reports[G] = replace(state.reports[G], killed_late_s=late_s)
     found = report(story).problems
     slack_s = 0.99 * T - TIMING.lease_s - TIMING.stop_budget_s
     assert bool(found) is (late_s > slack_s)
     if found:
         assert found[0].startswith(f"group {G} was killed here 5.0 s late")
         assert "it may have run on two nodes" in found[0]
-        orders.give(mind, Order(Verb.CLEANUP, G, 1), story.now)
+        orders.give(state, Order(Verb.CLEANUP, G, 1), story.now)
         assert report(story).problems == []
-        mind.locals[G] = replace(mind.locals[G], killed_late_s=late_s + 1)
+        state.reports[G] = replace(state.reports[G], killed_late_s=late_s + 1)
         assert report(story).problems, "another one is to be looked at too"
 
 
@@ -406,7 +406,7 @@ def test_what_was_there_before_this_monitor_started_is_not_vouched_for() -> None
 
 def test_problems_come_in_the_order_of_their_weight() -> None:
     story = full()
-    story.nodes[1].mind.view.roundtrips = {2: 9.0}
+    story.nodes[1].state.view.roundtrips = {2: 9.0}
     entry = EntryReport("t1", Mode.RESPAWN, "pausing", until=START_S + 4.0)
     detail = GroupReport(G, "start", GroupState.DONE, "start", entries=(entry,))
     problems = report(
@@ -505,23 +505,23 @@ def test_a_clinit_without_cgroups_is_a_problem_with_its_remedy() -> None:
 @pytest.mark.parametrize("refuser", [0, 1, 3])
 def test_a_table_that_lies_refused_anywhere_is_not_called_missing(refuser: int) -> None:
     story = one_of_three()
-    story.nodes[1].mind.hactl = None
+    story.nodes[1].state.hactl = None
     refused = {"hactl": "hactl:1: no such level"}
     story.hear(1, says(2), says(3, refused=refused if refuser == 3 else {}))
-    story.nodes[1].mind.refused = refused if refuser == 1 else {}
+    story.nodes[1].state.refused = refused if refuser == 1 else {}
     told = report(story, missing={"hactl": "DIR/hactl"} if refuser != 1 else {}).problems
     assert any("there is no hactl yet; write DIR/hactl" in text for text in told) is not bool(
         refuser
     )
     assert any("is refused" in text for text in told) is bool(refuser)
-    explained = why(story.nodes[1].mind, G, story.now, 0.0)
+    explained = why(story.nodes[1].state, G, story.now, 0.0)
     step = "write hactl in" if not refuser else f"mend what is refused: hactl on node {refuser}"
     assert step in explained.next
 
 
 def test_more_groups_than_the_times_leave_room_to_kill_are_a_problem() -> None:
     story = owner()
-    timing = story.nodes[1].mind.timing
+    timing = story.nodes[1].state.timing
     limit_s = timing.timeout_s * (1 - CLOCK_RATE_ERROR)
     most = int((limit_s - timing.lease_s - timing.stop_budget_s - KILL_BASE_S) / KILL_PER_GROUP_S)
     assert kill_warning(timing, most) == ""
@@ -530,7 +530,7 @@ def test_more_groups_than_the_times_leave_room_to_kill_are_a_problem() -> None:
     assert "groups take" in warning
     view = group(report(story))
     wrong = problems(
-        story.nodes[1].mind,
+        story.nodes[1].state,
         [view] * (most + 2),
         (),
         troubles=(),

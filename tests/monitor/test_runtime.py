@@ -7,10 +7,10 @@ from typing import Any, get_args
 
 import pytest
 
-from mosha.core import agent_effects as effects
-from mosha.core.agent import Agent
-from mosha.core.agent_events import FileChanged, GroupsReported, ReadFailed, WriteFailed
-from mosha.core.node_tables import NodeTables
+from mosha.core.cluster import effects
+from mosha.core.cluster.agent import Agent
+from mosha.core.cluster.events import FileChanged, GroupsReported, ReadFailed, WriteFailed
+from mosha.core.replication.node_tables import NodeTables
 from mosha.errors import BugError
 from mosha.monitor.runtime import Runtime
 from tests.core.story import PLACES, START_S, one_of_three
@@ -81,7 +81,7 @@ def test_a_port_may_answer_at_once_and_its_answer_is_handled_after_the_rest(worl
     while runtime.agent.due <= world.time:
         runtime.wake()
     assert len(answered) == 2
-    assert runtime.agent.node.mind.view.peer(2).error == "EIO"
+    assert runtime.agent.node.state.view.peer(2).error == "EIO"
 
 
 def test_an_error_of_a_port_is_the_callers_and_ends_nothing_else(world: World) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mosha.clock import boottime
 from mosha.control.client import NoAnswerError, open_streams
 from mosha.control.protocol import (
     AskReport,
@@ -24,18 +23,19 @@ from mosha.control.protocol import (
     Reload,
     SetWish,
 )
-from mosha.core import leaving
-from mosha.core.ballot import Ballot
-from mosha.core.seat import Way
+from mosha.core.cluster import leaving
+from mosha.core.cluster.ballot import Ballot
+from mosha.core.cluster.state import FailbackAttempt
 from mosha.core.status import NodeState, Verb, Vote
 from mosha.core.tables import Hactl, Wish
 from mosha.errors import HostError, UsageError
 from mosha.formats.clstat import parse_clstat
 from mosha.formats.hastat import Report, parse_hastat
 from mosha.formats.settings import Settings
+from mosha.host.clock import boottime
 from mosha.monitor.answers import answer, places
 from mosha.monitor.service import FOLLOW_EVERY_S, STRANDED
-from mosha.monitor.wish_edits import Done
+from mosha.monitor.tables.wish_edits import Done
 from tests.core.story import TIMING, one_of_three, status
 from tests.monitor.house import House, at_home, settings
 from tests.waiting import until
@@ -98,8 +98,8 @@ async def test_a_start_finds_its_level_and_a_preference_says_what_it_does_not_do
         "hactl in force on node 1 now says: h start"
     )
     await until(lambda: house.where("h") == "start DONE")
-    mind = house.monitor.node.mind
-    mind.view.members = frozenset({2})
+    state = house.monitor.node.state
+    state.view.members = frozenset({2})
     assert (await house.ask(SetWish("h", "start", ("prefer=2",)))).text == (
         "hactl in force on node 1 now says: h start prefer=2; on no other node: "
         "node 2 was never heard; if this one dies now, the edit is lost; "
@@ -117,7 +117,7 @@ def test_why_an_edit_is_on_no_other_node_is_told_of_each() -> None:
     refused = {"hactl": "hactl:2:1: no"}
     story.hear(1, status(2, 2), status(3, 2, refused=refused))
     with pytest.raises(HostError) as told:
-        answer(done, Wish("g", "stop"), story.nodes[1].mind)
+        answer(done, Wish("g", "stop"), story.nodes[1].state)
     assert (
         "on no other node: node 2 has not taken it over within 5 s; node 3 refuses what it has:"
         " hactl:2:1: no; if this one dies now, the edit is lost"
@@ -125,11 +125,11 @@ def test_why_an_edit_is_on_no_other_node_is_told_of_each() -> None:
     story.now += TIMING.timeout_s + 1
     story.miss(1, 2)
     with pytest.raises(HostError, match="node 2 is stale; node 3"):
-        answer(done, Wish("g", "stop"), story.nodes[1].mind)
+        answer(done, Wish("g", "stop"), story.nodes[1].state)
 
 
 async def test_a_set_says_of_its_options_what_the_status_will_say(house: House) -> None:
-    house.monitor.node.mind.view.members = frozenset({2})
+    house.monitor.node.state.view.members = frozenset({2})
     assert "leaves out" not in (await house.ask(SetWish("h", "stop", ("prefer=2",)))).text
     told = (await house.ask(SetWish("h", "stop", ("only=1",)))).text
     assert told.endswith(
@@ -140,11 +140,11 @@ async def test_a_set_says_of_its_options_what_the_status_will_say(house: House) 
 
 
 async def test_what_is_only_planned_does_not_run_and_stay(house: House) -> None:
-    mind = house.monitor.node.mind
-    mind.view.members = frozenset({2})
-    assert places(mind, "g", level="start") == [1]
-    assert places(mind, "g", level="test") == []
-    assert places(mind, "g") == [1]
+    state = house.monitor.node.state
+    state.view.members = frozenset({2})
+    assert places(state, "g", level="start") == [1]
+    assert places(state, "g", level="test") == []
+    assert places(state, "g") == [1]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ async def test_an_order_that_changes_something_says_what(house: House) -> None:
     )
     assert "already" in (await house.ask(GiveOrder(Verb.STANDBY, node=1))).text
     assert (await house.ask(GiveOrder(Verb.UNSTANDBY, node=1))).text == "node 1 takes groups again"
-    house.monitor.node.mind.seat("h").ways[2] = Way(1)
+    house.monitor.node.state.record("h").failbacks[2] = FailbackAttempt(1)
     told = (await house.ask(GiveOrder(Verb.CLEANUP, "h"))).text
     assert told == "what failed of h is forgotten on node 1"
 
@@ -195,7 +195,7 @@ async def test_what_cannot_be_done_is_refused_in_words(
 
 async def test_what_hactl_wants_stopped_is_not_restarted(house: House) -> None:
     """It may be here all the same, if its stop has failed: then nothing would ever obey."""
-    house.monitor.node.mind.hactl = Hactl({"g": Wish("g", "stop")})
+    house.monitor.node.state.hactl = Hactl({"g": Wish("g", "stop")})
     for verb in (Verb.RESTART, Verb.MOVE):
         reply = await house.ask(GiveOrder(verb, "g"))
         assert not reply.ok
@@ -209,11 +209,11 @@ async def test_a_restart_is_waited_for_as_long_as_was_asked(house: House) -> Non
 
 
 async def test_an_operators_word_frees_what_a_dead_node_held(house: House) -> None:
-    seat = house.monitor.node.mind.seat("h")
-    seat.ballot = Ballot(Vote(term=3, node=2, inc=5, seq=1))  # as after a restart
+    record = house.monitor.node.state.record("h")
+    record.ballot = Ballot(Vote(term=3, node=2, inc=5, seq=1))  # as after a restart
     reply = await house.ask(Confirm(2))
     assert reply == MonitorReply(ok=True, text="node 2 counts as dead from now on")
-    await until(lambda: seat.ballot.vote is None)
+    await until(lambda: record.ballot.vote is None)
 
 
 async def test_a_reload_says_what_it_changed_and_what_is_wrong(

@@ -15,7 +15,7 @@ import pytest
 
 from mosha.formats.settings import FencingMethod, settings_from
 from mosha.host.log_stream import of_stderr
-from mosha.monitor.stomith import OUTPUT_MAX_BYTES, Outcome, Stomith, shoot
+from mosha.monitor.fencing import OUTPUT_MAX_BYTES, ShotOutcome, Stomith, shoot
 from tests.core.story import TIMING
 from tests.waiting import until
 
@@ -86,7 +86,7 @@ def pids_in(path: Path, count: int) -> list[int]:
 async def test_print_writes_the_originals_line_to_stderr_and_proves_nothing(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    assert await shoot(7, [PRINT]) == Outcome("no receipt", "print")
+    assert await shoot(7, [PRINT]) == ShotOutcome("no receipt", "print")
     await until(lambda: of_stderr().lines.idle)
     assert capfd.readouterr() == ("", "STOMITH node 7\n")
 
@@ -99,7 +99,7 @@ async def test_a_command_gets_the_node_as_its_last_argument_and_exit_0_is_a_rece
 ) -> None:
     path = script('echo "$@"; echo "   powered   off" >&2')
     outcome = await shoot(7, [command(path, "--off")])
-    assert outcome == Outcome("receipt", str(path), "--off 7 powered off")
+    assert outcome == ShotOutcome("receipt", str(path), "--off 7 powered off")
 
 
 async def test_a_command_may_be_one_line_of_text(script: Script) -> None:
@@ -140,7 +140,9 @@ async def test_a_command_that_is_not_there_or_not_executable_is_a_failure(tmp_pa
     assert missing.detail == "cannot run it: No such file or directory"
     (tmp_path / "plain").write_text("exit 0")
     plain = await shoot(7, [command(tmp_path / "plain")])
-    assert plain == Outcome("failed", str(tmp_path / "plain"), "cannot run it: Permission denied")
+    assert plain == ShotOutcome(
+        "failed", str(tmp_path / "plain"), "cannot run it: Permission denied"
+    )
 
 
 async def test_a_command_has_no_input(script: Script) -> None:
@@ -188,7 +190,7 @@ async def test_the_exit_decides_although_something_in_the_background_holds_the_o
     path = script("echo off; sleep 1000 & echo $! > pids; exit 0")
     try:
         outcome = await shoot(7, [command(path)])
-        assert outcome == Outcome("receipt", str(path), "off")
+        assert outcome == ShotOutcome("receipt", str(path), "off")
     finally:
         os.kill(int((tmp_path / "pids").read_text()), 9)
 
@@ -238,24 +240,26 @@ def is_late(_node: int) -> object:
     raise TimeoutError
 
 
-CALLABLES: list[tuple[str, Stomith, Outcome]] = [
-    ("True", lambda _: True, Outcome("receipt", "<lambda>")),
-    ("False", lambda _: False, Outcome("failed", "<lambda>", "it returned False")),
-    ("None: the original's callback", lambda _: None, Outcome("no receipt", "<lambda>")),
-    ("something true is no proof", lambda _: 1, Outcome("no receipt", "<lambda>")),
-    ("raising", refuses, Outcome("failed", "refuses", "OSError: [Errno 113] no route to host")),
-    ("leaving", leaves, Outcome("failed", "leaves", "SystemExit: cannot go on")),
-    ("its own time-out", is_late, Outcome("failed", "is_late", "TimeoutError")),
-    ("a coroutine function", told_off, Outcome("receipt", "told_off")),
-    ("one with an argument", partial(told_off), Outcome("receipt", "callable")),
-    ("a callable object", Switch(), Outcome("receipt", "callable")),
+CALLABLES: list[tuple[str, Stomith, ShotOutcome]] = [
+    ("True", lambda _: True, ShotOutcome("receipt", "<lambda>")),
+    ("False", lambda _: False, ShotOutcome("failed", "<lambda>", "it returned False")),
+    ("None: the original's callback", lambda _: None, ShotOutcome("no receipt", "<lambda>")),
+    ("something true is no proof", lambda _: 1, ShotOutcome("no receipt", "<lambda>")),
+    ("raising", refuses, ShotOutcome("failed", "refuses", "OSError: [Errno 113] no route to host")),
+    ("leaving", leaves, ShotOutcome("failed", "leaves", "SystemExit: cannot go on")),
+    ("its own time-out", is_late, ShotOutcome("failed", "is_late", "TimeoutError")),
+    ("a coroutine function", told_off, ShotOutcome("receipt", "told_off")),
+    ("one with an argument", partial(told_off), ShotOutcome("receipt", "callable")),
+    ("a callable object", Switch(), ShotOutcome("receipt", "callable")),
 ]
 
 
 @pytest.mark.parametrize(
     ("stomith", "expected"), [row[1:] for row in CALLABLES], ids=[row[0] for row in CALLABLES]
 )
-async def test_only_true_of_a_callable_is_a_receipt(stomith: Stomith, expected: Outcome) -> None:
+async def test_only_true_of_a_callable_is_a_receipt(
+    stomith: Stomith, expected: ShotOutcome
+) -> None:
     assert await shoot(7, [], stomith) == expected
 
 
@@ -276,7 +280,7 @@ def gate() -> Iterator[threading.Event]:
 
 async def test_a_callable_that_hangs_is_given_up(gate: threading.Event) -> None:
     outcome = await shoot(7, [], lambda _: gate.wait(), callable_limit_s=SHORT_S)
-    assert outcome == Outcome("failed", "<lambda>", "no answer in 0.3 s")
+    assert outcome == ShotOutcome("failed", "<lambda>", "no answer in 0.3 s")
 
 
 async def test_a_coroutine_that_hangs_is_cancelled() -> None:
@@ -289,7 +293,7 @@ async def test_a_coroutine_that_hangs_is_cancelled() -> None:
             cancelled.append(node)
 
     outcome = await shoot(7, [], hangs, callable_limit_s=SHORT_S)
-    assert outcome == Outcome("failed", "hangs", "no answer in 0.3 s")
+    assert outcome == ShotOutcome("failed", "hangs", "no answer in 0.3 s")
     assert cancelled == [7]
 
 
@@ -307,7 +311,7 @@ async def test_methods_are_tried_in_their_order_until_one_gives_a_receipt(
     fails = command(script("echo a >> order; exit 1"))
     works = command(script("echo b >> order"))
     outcome = await shoot(7, [PRINT, fails, works, PRINT])
-    assert outcome == Outcome("receipt", works.command[0])
+    assert outcome == ShotOutcome("receipt", works.command[0])
     assert (tmp_path / "order").read_text() == "a\nb\n"
     await until(lambda: of_stderr().lines.idle)
     assert capfd.readouterr().err == "STOMITH node 7\n"
@@ -323,13 +327,13 @@ async def test_a_callable_comes_before_the_methods(capfd: pytest.CaptureFixture[
 
 async def test_a_failure_outweighs_a_mere_message(script: Script) -> None:
     path = script("exit 1")
-    assert await shoot(7, [command(path), PRINT]) == Outcome("failed", str(path), "exit 1")
+    assert await shoot(7, [command(path), PRINT]) == ShotOutcome("failed", str(path), "exit 1")
 
 
 async def test_all_failures_are_told(script: Script) -> None:
     one, two = script("exit 1"), script("exit 2")
     outcome = await shoot(7, [command(one), command(two)])
-    assert outcome == Outcome("failed", "all", f"{one}: exit 1; {two}: exit 2")
+    assert outcome == ShotOutcome("failed", "all", f"{one}: exit 1; {two}: exit 2")
 
 
 async def test_without_any_method_a_shot_fails() -> None:
@@ -339,7 +343,7 @@ async def test_without_any_method_a_shot_fails() -> None:
 async def test_a_failure_is_told_though_a_line_was_printed_before_it(script: Script) -> None:
     path = script("echo no power; exit 3")
     outcome = await shoot(7, [PRINT, command(path)])
-    assert outcome == Outcome("failed", str(path), "exit 3: no power")
+    assert outcome == ShotOutcome("failed", str(path), "exit 3: no power")
 
 
 async def test_a_process_that_may_not_be_killed_spares_no_other_of_a_command(

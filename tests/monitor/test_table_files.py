@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mosha.core.replication import HACTL
-from mosha.core.table_texts import Access
+from mosha.core.replication.judging import HACTL
+from mosha.core.replication.table_texts import Access
 from mosha.host.files import FileFacts
-from mosha.monitor.table_files import access_of, read_table
+from mosha.monitor.tables.files import access_of, read_table
 
 
 @pytest.mark.parametrize(

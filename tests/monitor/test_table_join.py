@@ -7,7 +7,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from mosha.core.replication import CLTAB, HACTL
+from mosha.core.replication.judging import CLTAB, HACTL
 from mosha.core.tables import Wish
 from tests.monitor.table_cluster import Cluster, Host
 from tests.waiting import until

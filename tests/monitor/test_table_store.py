@@ -13,11 +13,11 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from mosha.core.replication import CLTAB, HACTL, NS_PER_S, version_of
-from mosha.core.table_texts import Text
+from mosha.core.replication.judging import CLTAB, HACTL, NS_PER_S, version_of
+from mosha.core.replication.table_texts import Text
 from mosha.core.tables import Wish
 from mosha.errors import HostError
-from mosha.monitor.table_store import TableStore
+from mosha.monitor.tables.store import TableStore
 from tests.monitor.table_cluster import BAR, CLTAB_TEXT, FOO, Cluster, Host
 from tests.waiting import until
 

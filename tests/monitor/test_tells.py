@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from mosha.control.protocol import Reply
-from mosha.core.agent_events import Event, TellAnswered
+from mosha.core.cluster.events import Event, TellAnswered
 from mosha.core.tell import Tell
 from mosha.monitor.tells import Tells
 from tests.waiting import until

@@ -16,13 +16,13 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from mosha.core.timing import Timing, derive
+from mosha.core.cluster.timing import Timing, derive
 from mosha.host.files import write_atomically
-from mosha.monitor import watch
-from mosha.monitor.mfs import Layout
-from mosha.monitor.reader import WatchMode
-from mosha.monitor.watch import EAR, Watcher
-from mosha.monitor.watch_source import DirectSource, source_here
+from mosha.monitor.files import watch
+from mosha.monitor.files.cluster_fs import Layout
+from mosha.monitor.files.reader import WatchMode
+from mosha.monitor.files.watch import EAR, Watcher
+from mosha.monitor.files.watch_source import DirectSource, source_here
 from tests.monitor.trouble import mount, tmpfs, unmount
 from tests.waiting import until
 
@@ -37,7 +37,7 @@ class Tree:
     """A tree of nodes' directories, and what was told of it."""
 
     base: Path
-    told: list[Path] = field(default_factory=list)
+    told_level: list[Path] = field(default_factory=list)
 
     @property
     def layout(self) -> Layout:
@@ -49,13 +49,13 @@ class Tree:
 
     async def hears(self, path: Path) -> None:
         """Wait until a change of a file is told; forget all before it."""
-        assert await until(lambda: path in self.told)
-        self.told.clear()
+        assert await until(lambda: path in self.told_level)
+        self.told_level.clear()
 
     async def hears_all_of(self, node: int) -> None:
         files = {self.layout.clstat(node), self.layout.cltab(node), self.layout.hactl(node)}
-        assert await until(lambda: files <= set(self.told))
-        self.told.clear()
+        assert await until(lambda: files <= set(self.told_level))
+        self.told_level.clear()
 
     @asynccontextmanager
     async def watched(
@@ -65,7 +65,9 @@ class Tree:
         mode: WatchMode = "auto",
         ignored: Path | None = None,
     ) -> AsyncIterator[Watcher]:
-        watcher = Watcher(self.told.append, timing, base=self.base, mode=mode, ignored=ignored)
+        watcher = Watcher(
+            self.told_level.append, timing, base=self.base, mode=mode, ignored=ignored
+        )
         watcher.set_directories([self.layout.directory(node) for node in nodes])
         async with anyio.create_task_group() as group:
             group.start_soon(watcher.run)
@@ -89,8 +91,8 @@ def either(request: pytest.FixtureRequest, tree: Tree, monkeypatch: pytest.Monke
 async def test_a_directory_that_begins_to_be_watched_counts_as_changed(either: Tree) -> None:
     either.make(2, 3)
     async with either.watched(2, 3):
-        await until(lambda: len(either.told) == 6)
-        assert set(either.told) >= {either.layout.hactl(2), either.layout.clstat(3)}
+        await until(lambda: len(either.told_level) == 6)
+        assert set(either.told_level) >= {either.layout.hactl(2), either.layout.clstat(3)}
 
 
 @pytest.mark.parametrize("name", ["clstat", "cltab", "hactl"])
@@ -114,8 +116,8 @@ async def test_other_files_are_not_told(either: Tree) -> None:
         for name in (".clstat.1.1.tmp", "hastat", "cltab~", "clstat.old"):
             (either.layout.directory(2) / name).write_bytes(b"x")
         write_atomically(either.layout.cltab(2), b"x")
-        await until(lambda: either.told)
-        assert either.told == [either.layout.cltab(2)]
+        await until(lambda: either.told_level)
+        assert either.told_level == [either.layout.cltab(2)]
 
 
 async def test_a_file_that_this_process_writes_wakes_nobody(
@@ -125,7 +127,7 @@ async def test_a_file_that_this_process_writes_wakes_nobody(
     heard: list[set[tuple[int, str]]] = []
     hear = Watcher._hear
 
-    def note(watcher: Watcher, ear: watch._Ear, batch: set[tuple[int, str]]) -> None:
+    def note(watcher: Watcher, ear: watch._WatchThread, batch: set[tuple[int, str]]) -> None:
         heard.append(batch)
         hear(watcher, ear, batch)
 
@@ -194,28 +196,28 @@ async def test_only_the_directories_of_now_are_watched(either: Tree) -> None:
         await either.hears_all_of(3)
         write_atomically(either.layout.clstat(2), b"x")
         write_atomically(either.layout.clstat(3), b"x")
-        await until(lambda: either.told)
-        assert either.told == [either.layout.clstat(3)]
+        await until(lambda: either.told_level)
+        assert either.told_level == [either.layout.clstat(3)]
 
 
 async def test_one_directory_under_two_names_is_told_under_both(tree: Tree) -> None:
     tree.make(2)
     (tree.base / "3").symlink_to(tree.base / "2")
     async with tree.watched(2, 3):
-        await until(lambda: len(tree.told) == 6)
-        tree.told.clear()
+        await until(lambda: len(tree.told_level) == 6)
+        tree.told_level.clear()
         write_atomically(tree.layout.clstat(2), b"x")
-        await until(lambda: len(tree.told) == 2)
-        assert set(tree.told) == {tree.layout.clstat(2), tree.layout.clstat(3)}
+        await until(lambda: len(tree.told_level) == 2)
+        assert set(tree.told_level) == {tree.layout.clstat(2), tree.layout.clstat(3)}
 
 
 async def test_cancelled_it_ends_at_once_and_so_does_its_thread(either: Tree) -> None:
     either.make(2)
-    watcher = Watcher(either.told.append, SLOW, base=either.base)
+    watcher = Watcher(either.told_level.append, SLOW, base=either.base)
     watcher.set_directories([either.layout.directory(2)])
     with anyio.fail_after(5.0):
         for act in ("at once", "when it watches"):
-            either.told.clear()
+            either.told_level.clear()
             task = asyncio.create_task(watcher.run())
             if act == "when it watches":
                 await either.hears_all_of(2)
@@ -242,7 +244,7 @@ async def test_in_mode_poll_nothing_is_watched(tree: Tree) -> None:
         await other.hears_all_of(2)
         write_atomically(tree.layout.clstat(2), b"x")
         await other.hears(tree.layout.clstat(2))
-    assert tree.told == []
+    assert tree.told_level == []
 
 
 @pytest.mark.root("to mount a tmpfs")
@@ -251,7 +253,7 @@ async def test_a_mount_that_comes_and_goes_is_found_within_a_heartbeat(tree: Tre
         tree.make(2)
         async with tree.watched(2, timing=FAST):
             await tree.hears_all_of(2)
-            await until(lambda: not tree.told)
+            await until(lambda: not tree.told_level)
             unmount(tree.base)
             tree.make(2)
             await tree.hears_all_of(2)
@@ -279,8 +281,8 @@ REFUSED = """
 import ctypes, os, sys
 import anyio
 from mosha import logs
-from mosha.core.timing import derive
-from mosha.monitor.watch import Watcher
+from mosha.core.cluster.timing import derive
+from mosha.monitor.files.watch import Watcher
 from tests.monitor.test_watch import Path, Tree, until
 
 def limit(instances):

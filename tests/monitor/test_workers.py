@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mosha.clock import boottime
 from mosha.errors import BugError, HostError
+from mosha.host.clock import boottime
 from mosha.monitor.workers import GRACE_MAX_S, HungError, NoThreadError, Worker, reason
 from tests.monitor.trouble import no_thread_to_be_had
 from tests.waiting import pass_until, until

@@ -46,7 +46,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "C6: a cgroup that cgroup.kill was used on is made anew before a start",
-        "clinit/cgroup_boxes.py",
+        "clinit/cgroup_tracker.py",
         '        self._made.get(group, set()).discard(path.name.removeprefix("e."))\n',
         "",
         "clinit/test_killed_cgroups.py::test_what_is_started_again_after_a_kill_lives",
@@ -158,7 +158,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "so does the next clinit, whoever was killed with the last one",
-        "clinit/orphans.py",
+        "clinit/state_dir.py",
         "        if limit is not None and marks.has_limit(pid, limit):\n",
         "        if False:\n",
         "clinit/test_marks.py::test_if_both_guards_are_killed_too_the_next_clinit_ends_it",
@@ -187,7 +187,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "so does the next clinit",
-        "clinit/orphans.py",
+        "clinit/state_dir.py",
         "        quiet = 0 if left else quiet + 1\n",
         "        quiet = 0 if left else looks\n",
         "clinit/test_marks.py::test_one_look_that_finds_nothing_is_no_end",
@@ -230,7 +230,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "what belongs to nobody counts for every group that it may be of",
-        "clinit/session_boxes.py",
+        "clinit/session_tracker.py",
         "lambda look: [*_of_group(look, group, spared), *_maybe_of(look, group)]",
         "lambda look: [*_of_group(look, group, spared)]",
         "clinit/test_session_boxes.py::"
@@ -238,7 +238,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "at kill_at it is killed",
-        "clinit/session_boxes.py",
+        "clinit/session_tracker.py",
         "return [*_of_group(look, group), *nobodys]",
         "return [*_of_group(look, group)]",
         "clinit/test_session_boxes.py::"
@@ -296,7 +296,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     # --- a host that is short of something ---
     M(
         "what a dead leader left is not gone because nobody can look",
-        "clinit/cgroup_boxes.py",
+        "clinit/cgroup_tracker.py",
         "return Left(in_session=True, elsewhere=True)",
         "return Left(in_session=False, elsewhere=False)",
         "clinit/test_cgroup_boxes.py::"
@@ -304,7 +304,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "an entry is not empty because nobody can look",
-        "clinit/cgroup_boxes.py",
+        "clinit/cgroup_tracker.py",
         "        except OSError:  # it is not known who is in there\n            return False",
         "        except OSError:  # it is not known who is in there\n            return True",
         "clinit/test_cgroup_boxes.py::"
@@ -312,7 +312,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "a group is not stopped because nobody can look",
-        "clinit/cgroup_boxes.py",
+        "clinit/cgroup_tracker.py",
         "        except OSError:  # it is not known what is in there\n            return False",
         "        except OSError:  # it is not known what is in there\n            return True",
         "clinit/test_cgroup_boxes.py::"
@@ -320,7 +320,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "a group is not reported as having nothing alive because nobody can look",
-        "clinit/cgroup_boxes.py",
+        "clinit/cgroup_tracker.py",
         "        except OSError:  # something is\n            return 1",
         "        except OSError:  # something is\n            return 0",
         "clinit/test_cgroup_boxes.py::"
@@ -328,7 +328,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "a stop that could signal nobody says why",
-        "clinit/cgroup_boxes.py",
+        "clinit/cgroup_tracker.py",
         "        sent = Sent([], {0: explained(error)})",
         "        sent = Sent([], {})",
         "clinit/test_cgroup_boxes.py::"
@@ -360,7 +360,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "a parent that is no cgroup is left as it was",
-        "clinit/cgroup_boxes.py",
+        "clinit/cgroup_tracker.py",
         "        except OSError:\n            self.close()\n            raise",
         "        except OSError:\n            raise",
         "clinit/test_cgroup_boxes.py::test_a_parent_that_is_no_cgroup_is_left_as_it_was",
@@ -446,14 +446,14 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "C6.4: without cgroups a stranger gets no signal either",
-        "clinit/family.py",
+        "clinit/descendants.py",
         "            if now is None or now.start != seen.start:",
         "            if now is None:",
         "clinit/test_family.py::test_a_process_that_has_the_number_of_another_one_gets_no_signal",
     ),
     M(
         "a dead child counts as no child that was signalled",
-        "clinit/family.py",
+        "clinit/descendants.py",
         "        if self.is_dead(child):\n            return False\n        with",
         "        with",
         "clinit/test_family.py::test_a_child_that_is_dead_and_not_buried_is_not_signalled",
@@ -476,7 +476,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "test_a_child_that_gives_up_is_told_from_a_command_that_ends_like_it",
     ),
     M(
-        "a signal for a birth that failed is for no later one",
+        "a signal for a startup that failed is for no later one",
         "clinit/entry.py",
         "        self._late_signals.clear()\n",
         "",
@@ -524,7 +524,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "what may have been born unseen keeps an entry from being empty",
         "clinit/entry.py",
-        "        if self._lost and self._boxes.has_newborn():\n            return False\n",
+        "        if self._lost and self._boxes.has_fresh_child():\n            return False\n",
         "",
         "clinit/test_entry.py::test_while_a_lost_process_may_be_a_newborn_nothing_is_called_empty",
     ),
@@ -593,8 +593,8 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "a clinit of root says why it has no cgroups",
         "clinit/daemon.py",
-        "            return SessionBoxes(mark, no_cgroups=reason)\n",
-        '            return SessionBoxes(mark, no_cgroups="")\n',
+        "            return SessionTracker(mark, no_cgroups=reason)\n",
+        '            return SessionTracker(mark, no_cgroups="")\n',
         "clinit/test_life.py::test_only_root_is_told_that_there_are_no_cgroups",
     ),
     M(
@@ -641,14 +641,14 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "another clinit's record is left alone",
-        "clinit/orphans.py",
+        "clinit/state_dir.py",
         "            if self.is_own():\n                for name",
         "            if True:\n                for name",
         "clinit/test_lost_state.py::test_an_ending_clinit_leaves_the_record_of_another_one_alone",
     ),
     M(
         "to make the state directory again takes no descriptor",
-        "clinit/orphans.py",
+        "clinit/state_dir.py",
         "        if former is not None:\n            os.close(former)\n",
         "",
         "clinit/test_lost_state.py::"
@@ -657,7 +657,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     # --- without cgroups: whose is it? ---
     M(
         "what may be of a group that runs again is not ended with another",
-        "clinit/session_boxes.py",
+        "clinit/session_tracker.py",
         "        self._present.add(key.group)\n        self._swept.discard(key.group)",
         "        self._present.add(key.group)",
         "clinit/test_nobodys.py::"
@@ -665,14 +665,14 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "what holds up a stop is logged once",
-        "clinit/session_boxes.py",
+        "clinit/session_tracker.py",
         "                if (group, one.pid) in self._blamed:\n                    continue\n",
         "",
         "clinit/test_nobodys.py::test_it_is_blamed_once_for_each_group",
     ),
     M(
         "a group in which nothing is alive is a suspect no more",
-        "clinit/session_boxes.py",
+        "clinit/session_tracker.py",
         "        if empty and not spared:\n"
         "            self._present.discard(group)\n"
         "            self._orphans.forget(group)",
@@ -681,14 +681,14 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "a newborn of another group is not killed at kill_at",
-        "clinit/session_boxes.py",
+        "clinit/session_tracker.py",
         "nobodys = [one.pid for one in look.nobodys if one.may_be_of(group) and not one.newborn]",
         "nobodys = [one.pid for one in look.nobodys if one.may_be_of(group)]",
         "clinit/test_nobodys.py::test_a_newborn_is_not_killed_with_a_group_that_it_may_not_be_of",
     ),
     M(
         "what is forked during a kill is killed too",
-        "clinit/session_boxes.py",
+        "clinit/session_tracker.py",
         "            if not self._doomed:\n"
         "                asyncio.get_running_loop().call_soon(self._kill_again, 1)\n"
         "            self._doomed.append((chosen, sent))",
@@ -697,28 +697,28 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "a count of a moment ago never says that nobody is alive",
-        "clinit/session_boxes.py",
+        "clinit/session_tracker.py",
         "        return max(1, count.number)",
         "        return count.number",
         "clinit/test_nobodys.py::test_a_group_has_somebody_alive_whatever_the_last_count_was",
     ),
     M(
         "what another boot has noted is left alone",
-        "clinit/orphans.py",
+        "clinit/state_dir.py",
         "return record if record.boot == boot_id() else None",
         "return record",
         "clinit/test_left_behind.py::test_what_was_of_another_boot_is_left_alone",
     ),
     M(
         "a stranger with the number of a former leader lives",
-        "clinit/orphans.py",
+        "clinit/state_dir.py",
         "pid for pid, start in leaders if pid not in everybody or everybody[pid].start == start",
         "pid for pid, start in leaders",
         "clinit/test_left_behind.py::test_a_leader_is_known_by_its_start",
     ),
     M(
         "a session that is older than the leader of its number is a stranger's",
-        "clinit/orphans.py",
+        "clinit/state_dir.py",
         "                    and seen.start >= min(s for p, s in leaders if p == seen.session)\n",
         "",
         "clinit/test_left_behind.py::"
@@ -726,14 +726,14 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "half a line of the sessions says nothing",
-        "clinit/orphans.py",
+        "clinit/state_dir.py",
         "for pair in words if len(pair) == 2]",
         "for pair in words]",
         "clinit/test_left_behind.py::test_half_a_line_says_nothing",
     ),
     M(
         "a former clinit's process that does not end is an error",
-        "clinit/orphans.py",
+        "clinit/state_dir.py",
         "        if left and time.monotonic() > deadline:\n            pids",
         "        if False:\n            pids",
         "clinit/test_left_behind.py::test_what_does_not_end_is_an_error_and_no_endless_wait",
@@ -866,7 +866,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "small changes are reported again and again",
-        "clinit/news.py",
+        "clinit/subscribers.py",
         "        self._timer = None\n        names",
         "        names",
         "clinit/test_between.py::test_small_changes_are_reported_each_time_that_some_have_gathered",
@@ -876,7 +876,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/reaper.py",
         "        if self._forker.busy:\n"
         "            # A child whose pid is not known yet would be taken for an orphan.\n"
-        "            self._timer = asyncio.get_running_loop().call_later(BURY_S, self._bury)\n"
+        "            self._timer = asyncio.get_running_loop().call_later(REAP_DELAY_S, self._reap_later)\n"
         "            return\n",
         "",
         "clinit/test_between.py::test_no_child_is_buried_before_its_entry_can_know_its_pid",
@@ -886,14 +886,14 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/reaper.py",
         "        except OSError:  # no descriptor is left: the dead can wait, and clinit must not"
         " end by that\n"
-        "            self._timer = asyncio.get_running_loop().call_later(BURY_S, self._bury)\n"
+        "            self._timer = asyncio.get_running_loop().call_later(REAP_DELAY_S, self._reap_later)\n"
         "            return",
         "        except OSError:\n            return",
         "clinit/test_between.py::test_the_dead_are_buried_when_there_are_descriptors_again",
     ),
     M(
         "what was put off is overtaken by nothing",
-        "clinit/turns.py",
+        "clinit/time_slices.py",
         "        if not self._put_off and not self.over:",
         "        if not self.over:",
         "clinit/test_between.py::test_what_was_put_off_is_overtaken_by_nothing_that_comes_later",

@@ -97,14 +97,14 @@ FRONT: tuple[ShellMutant, ...] = (
     ),
     M(
         "who confirms without a quorum is told that nothing moves",
-        "cli/confirm.py",
+        "cli/commands/confirm.py",
         "        if not report.quorum.has:\n            click.echo(",
         "        if False:\n            click.echo(",
         "cli/test_ask.py::test_who_confirms_without_a_quorum_is_told_that_nothing_moves_yet",
     ),
     M(
         "who waits for a shutdown waits until the monitor is gone",
-        "cli/shutdown.py",
+        "cli/commands/shutdown.py",
         "                while wait and reply is not None and reply.ok and stream.read(1):\n"
         "                    pass\n",
         "",
@@ -133,14 +133,14 @@ FRONT: tuple[ShellMutant, ...] = (
     ),
     M(
         "a file system that is full is a mistake",
-        "cli/check_host.py",
+        "cli/check/host.py",
         "    if room.f_blocks and not room.f_bavail:",
         "    if room.f_blocks and not room.f_blocks:",
         "cli/test_check.py::test_a_directory_on_a_full_file_system_is_a_mistake",
     ),
     M(
         "an entry that is off is not looked after",
-        "cli/check_commands.py",
+        "cli/check/commands.py",
         "        if entry.mode is Mode.OFF:\n            continue\n        where",
         "        where",
         "cli/test_check.py::test_an_entry_that_is_off_is_not_looked_after",

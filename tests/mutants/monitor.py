@@ -8,21 +8,21 @@ MONITOR: tuple[ShellMutant, ...] = (
     # --- the publisher ---
     M(
         "a namesake is noticed before each write",
-        "monitor/publisher.py",
+        "monitor/files/publisher.py",
         "            set_back = self._check_own(stamp)\n",
         "            set_back = False\n",
         "monitor/test_publisher.py::test_another_run_in_the_own_status_stops_publishing",
     ),
     M(
         "a namesake is waited for at the start",
-        "monitor/publisher.py",
+        "monitor/files/publisher.py",
         "if now is not None and now.stamp > former.stamp:",
         "if False:",
         "monitor/test_publisher.py::test_a_stranger_that_goes_on_is_a_namesake",
     ),
     M(
         "nothing is written into what is below a lost mount",
-        "monitor/publisher.py",
+        "monitor/files/publisher.py",
         "            self._check_mount(directory)\n",
         "",
         "monitor/test_publisher.py::"
@@ -39,14 +39,14 @@ MONITOR: tuple[ShellMutant, ...] = (
     # --- the readers ---
     M(
         "O3: an attempt that hangs is completed all the same",
-        "monitor/reader.py",
+        "monitor/files/reader.py",
         "            return ReadFailed(peer.node, str(problem), hung=True)\n",
         "            await anyio.sleep_forever()\n",
         "monitor/test_reader.py::test_a_hung_peer_is_reported_each_time_and_costs_only_itself",
     ),
     M(
         "a status of another node is not taken for that of this one",
-        "monitor/reader.py",
+        "monitor/files/reader.py",
         "if status.node != node:",
         "if False:",
         "monitor/test_reader.py::test_a_status_in_the_directory_of_another_node_is_not_taken",
@@ -106,14 +106,14 @@ MONITOR: tuple[ShellMutant, ...] = (
     # --- fencing ---
     M(
         "only exit 0 is a receipt",
-        "monitor/stomith.py",
+        "monitor/fencing.py",
         "    if status == 0:\n",
         "    if status >= 0:\n",
         "monitor/test_stomith.py::test_any_other_end_of_a_command_is_a_failure_with_its_words",
     ),
     M(
         "the line that is printed proves nothing",
-        "monitor/stomith.py",
+        "monitor/fencing.py",
         'Outcome("no receipt", "print")',
         'Outcome("receipt", "print")',
         "monitor/test_stomith.py::"
@@ -132,7 +132,7 @@ MONITOR: tuple[ShellMutant, ...] = (
     ),
     M(
         "V4b: after a loss of the state directory all is remembered once more",
-        "monitor/publisher.py",
+        "monitor/files/publisher.py",
         "        if self._memory_file is not None:\n            self._memory_file.lost()\n",
         "",
         "monitor/test_memory_file.py::"
@@ -140,7 +140,7 @@ MONITOR: tuple[ShellMutant, ...] = (
     ),
     M(
         "V4b: a status shows what is on the local disk",
-        "monitor/publisher.py",
+        "monitor/files/publisher.py",
         "            if self._memory_file is not None and memory is not None:\n"
         "                await self._memory_file.keep(memory)\n",
         "",
@@ -156,7 +156,7 @@ MONITOR: tuple[ShellMutant, ...] = (
     ),
     M(
         "and so do the members of the cluster",
-        "monitor/membership.py",
+        "monitor/files/membership.py",
         'write_atomically(path, json.dumps(sorted(members)).encode() + b"\\n", sync=True)',
         'write_atomically(path, json.dumps(sorted(members)).encode() + b"\\n")',
         "monitor/test_power_cut.py::test_it_is_flushed_with_its_directory",
@@ -164,14 +164,14 @@ MONITOR: tuple[ShellMutant, ...] = (
     # --- tables ---
     M(
         "no copy of a table can be written by others",
-        "monitor/table_files.py",
+        "monitor/tables/files.py",
         "return Access(facts.mode & 0o777 & ~OTHERS_MAY_WRITE, (facts.uid, facts.gid))",
         "return Access(facts.mode & 0o777, (facts.uid, facts.gid))",
         "monitor/test_table_files.py::test_no_copy_of_a_table_can_be_written_by_others",
     ),
     M(
         "a table whose mode has changed is copied with its new mode",
-        "monitor/table_files.py",
+        "monitor/tables/files.py",
         "(former.distrust, former.access) == (distrust, access):",
         "former.distrust == distrust:",
         "monitor/test_table_files.py::"
@@ -179,7 +179,7 @@ MONITOR: tuple[ShellMutant, ...] = (
     ),
     M(
         "an error of the file system says nothing of the table",
-        "monitor/table_files.py",
+        "monitor/tables/files.py",
         "        if problem is None:\n            raise\n        return Seen(distrust",
         "        return Seen(distrust",
         "monitor/test_table_files.py::test_an_error_of_the_file_system_says_nothing_of_the_table",
@@ -187,14 +187,14 @@ MONITOR: tuple[ShellMutant, ...] = (
     # --- shots ---
     M(
         "a failed shot is told though a line was printed before it",
-        "monitor/stomith.py",
+        "monitor/fencing.py",
         "return [*failed, *outcomes][0] if outcomes",
         "return outcomes[0] if outcomes",
         "monitor/test_stomith.py::test_a_failure_is_told_though_a_line_was_printed_before_it",
     ),
     M(
         "a process that may not be killed spares no other of a command",
-        "monitor/stomith.py",
+        "monitor/fencing.py",
         "with contextlib.suppress(ProcessLookupError, PermissionError):",
         "with contextlib.suppress(ProcessLookupError):",
         "monitor/test_stomith.py::"
@@ -202,7 +202,7 @@ MONITOR: tuple[ShellMutant, ...] = (
     ),
     M(
         "nothing but True is a proof",
-        "monitor/stomith.py",
+        "monitor/fencing.py",
         '"receipt" if value is True else "no receipt"',
         '"receipt" if value else "no receipt"',
         "monitor/test_stomith.py::test_only_true_of_a_callable_is_a_receipt",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mosha.control.calls import call
 from mosha.control.protocol import Ask, Update
-from mosha.core.group_report import GroupReport
+from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tell import Tell
 from mosha.errors import HostError
 from mosha.formats.spawn import SPAWN_WAYS

@@ -54,18 +54,18 @@ class Clock:
 
     def stop(self, true: float) -> None:
         """Stand still from a true moment on."""
-        self.base, self.booted, self.still = self.local(true), true, True
+        self.base, self.booted, self.still = self.report(true), true, True
 
     def go_on(self, true: float) -> None:
         """Go on from where it stopped."""
         self.booted, self.still = true, False
 
-    def local(self, true: float) -> float:
+    def report(self, true: float) -> float:
         """Return what this clock shows at a true moment."""
         if self.still:
             return self.base
         return self.base + (true - self.booted) * self.rate
 
-    def true(self, local: float) -> float:
+    def true(self, report: float) -> float:
         """Return the true moment at which this clock shows `local`, if it goes on at once."""
-        return self.booted + (local - self.base) / self.rate
+        return self.booted + (report - self.base) / self.rate

@@ -1,4 +1,4 @@
-"""One clinit: the real `core.supervisor`, with children made of nothing but time.
+"""One clinit: the real `core.supervision.supervisor`, with children made of nothing but time.
 
 A command is `take SECONDS` (ends well after that), `spawn SECONDS` (the same, and leaves a
 daemon behind) or `serve` (never ends by itself). Faults make the first two hang, where a time limit
@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from mosha.clinit.reports import group_report
-from mosha.core import group as groups
-from mosha.core import process_events
-from mosha.core import supervisor as sup
-from mosha.core import unit as units
-from mosha.core.group_report import GroupReport
-from mosha.core.node import Renewal
-from mosha.core.process_events import Exit, Scope, TimedOut
-from mosha.core.replication import CLTAB
-from mosha.core.supervisor import EntryEvent, Supervisor
+from mosha.core.cluster.node import Renewal
+from mosha.core.replication.judging import CLTAB
+from mosha.core.supervision import group as groups
+from mosha.core.supervision import process_events
+from mosha.core.supervision import supervisor as sup
+from mosha.core.supervision import unit as units
+from mosha.core.supervision.group_report import GroupReport
+from mosha.core.supervision.process_events import Exit, Scope, TimedOut
+from mosha.core.supervision.supervisor import EntryEvent, Supervisor
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
 from mosha.core.tell import Tell
 from tests.sim.disks import read_cltab
@@ -129,7 +129,7 @@ class Clinit:
         if cltab is not None:
             self.feed(sup.TableRead(cltab))
 
-    def locals(self) -> list[GroupReport]:
+    def reports(self) -> list[GroupReport]:
         """Return every group as a monitor gets it."""
         return [self._local(name) for name in self.supervisor.units]
 
@@ -171,7 +171,7 @@ class Clinit:
         late, self._late = self._late, []
         for act in late:
             act()
-        self.feed(groups.TimePassed())
+        self.feed(groups.GroupTimePassed())
 
     def _watch_over(self) -> None:
         kill_at = min(
@@ -228,7 +228,7 @@ class Clinit:
         if due is None or due > self.machine.now:
             self._set_timer()  # renewed meanwhile, as most are
         else:
-            self.feed(groups.TimePassed())
+            self.feed(groups.GroupTimePassed())
 
     def _do(self, effect: sup.Effect, touched: dict[str, None]) -> None:
         match effect:
@@ -245,7 +245,7 @@ class Clinit:
             case groups.Shown(_, after):
                 touched[after.name] = None
                 self.machine.cluster.shown(self.machine.id, after)
-            case sup.Answer(ok=False, text=text):
+            case sup.TellReply(ok=False, text=text):
                 self._refusal = text
             case sup.Gone(group):
                 self.machine.report(self, group, None)

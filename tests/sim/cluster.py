@@ -7,16 +7,16 @@ from functools import partial
 
 from msgspec import Struct, field
 
-from mosha.core.candidacy import in_vain
-from mosha.core.group import Group
-from mosha.core.group_report import GroupReport
-from mosha.core.quorum import Electorate
-from mosha.core.replication import CLTAB, HACTL, TABLES, version_of
-from mosha.core.seat import Note
+from mosha.core.cluster.candidacy import in_vain
+from mosha.core.cluster.group_step import GroupStep
+from mosha.core.cluster.quorum import Electorate
+from mosha.core.cluster.state import LogRecord
+from mosha.core.replication.judging import CLTAB, HACTL, TABLES, version_of
+from mosha.core.replication.table_texts import Text
 from mosha.core.status import SETTLED, Status
-from mosha.core.table_texts import Text
+from mosha.core.supervision.group import Group
+from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tables import STOP_LEVEL
-from mosha.core.turn import Turn
 from tests.sim import disks, edits, sayings
 from tests.sim.agenda import Agenda, chance
 from tests.sim.checks.evidence import Evidence
@@ -258,15 +258,15 @@ class Cluster:
             return False
         monitors = [machine.monitor for machine in healthy if machine.monitor is not None]
         return any(
-            in_vain(monitor.node.mind, group, node, monitor.now()) is not None
+            in_vain(monitor.node.state, group, node, monitor.now()) is not None
             for monitor in monitors
-            if monitor.node.mind.seat(group).claim is not None
+            if monitor.node.state.record(group).claim is not None
         )
 
     @staticmethod
     def _banned(machine: Machine, group: str) -> bool:
         monitor = machine.monitor
-        return monitor is not None and monitor.node.mind.seat(group).ban_until > monitor.now()
+        return monitor is not None and monitor.node.state.record(group).ban_until > monitor.now()
 
     def wrong(self) -> str:
         """Say what is not as wanted now, "" if nothing; `nothing healthy` is wrong too."""
@@ -367,7 +367,7 @@ class Cluster:
         last = sum(at <= since for at, _ in kept) - 1
         return [electorate for _, electorate in kept[max(last, 0) :]]
 
-    def noted(self, node: int, note: Note) -> None:
+    def noted(self, node: int, note: LogRecord) -> None:
         """Count a note of a brain, and tell it."""
         cause = f": {note.fields['cause']}" if note.event in CAUSED else ""
         if note.event in FAILURES:
@@ -376,17 +376,17 @@ class Cluster:
         if self.truth.telling and self.tells_of(node) and (said := sayings.say(note)):
             self.truth.tell(f"node {node} {said}")
 
-    def turned(self, turn: Turn) -> None:
+    def turned(self, turn: GroupStep) -> None:
         """Count the row of the table that a turn came to."""
         if turn.row is not None:
             self.truth.counts[f"row {turn.row.name}"] += 1
 
-    def note_local(self, node: int, local: GroupReport | None) -> None:
+    def note_local(self, node: int, report: GroupReport | None) -> None:
         """Tell what a monitor hears of clinit."""
-        if local is None or not self.truth.telling or self.world.every_state:
+        if report is None or not self.truth.telling or self.world.every_state:
             return
-        if local.state in SETTLED and self.tells_of(node):
-            self.truth.tell(f"node {node}: {local.group} is at {local.level} {local.state}")
+        if report.state in SETTLED and self.tells_of(node):
+            self.truth.tell(f"node {node}: {report.group} is at {report.level} {report.state}")
 
     def shown(self, node: int, group: Group) -> None:
         """Tell each state that clinit shows, where the world asks for them."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from mosha.core.life import ROWS
-from mosha.core.replication import TABLES
+from mosha.core.cluster.group_rules import ROWS
+from mosha.core.replication.judging import TABLES
 from tests.sim.world import FAILING, KINDS
 
 _DONE_TO_TABLES = ("adopt", "refuse", "fetched", "discard", "write")

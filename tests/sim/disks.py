@@ -1,7 +1,7 @@
 """What a node has on its disk besides its clstat, and the ports of its tables: files of no time.
 
-The ports carry out the orders of the product's tables (`core.node_tables`) and report what came of
-them, as `mosha.monitor.table_ports` does; texts are read and joined by the product's functions.
+The ports carry out the orders of the product's tables (`core.replication.node_tables`) and report what came of
+them, as `mosha.monitor.tables.ports` does; texts are read and joined by the product's functions.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
-from mosha.core import table_effects as effects
-from mosha.core import table_events as events
-from mosha.core.memory import Memory
-from mosha.core.quorum import Electorate
-from mosha.core.recovery import NOTHING
-from mosha.core.replication import CLTAB, HACTL, NS_PER_S, TABLES, ahead_s, version_of
-from mosha.core.seat import Note
+from mosha.core.cluster.memory import Memory
+from mosha.core.cluster.quorum import Electorate
+from mosha.core.cluster.recovery import NOTHING
+from mosha.core.cluster.state import LogRecord
+from mosha.core.replication import table_effects as effects
+from mosha.core.replication import table_events as events
+from mosha.core.replication.judging import CLTAB, HACTL, NS_PER_S, TABLES, ahead_s, version_of
+from mosha.core.replication.table_texts import Fate, Places, Seen, Text
 from mosha.core.status import TableVersion
-from mosha.core.table_texts import Fate, Places, Seen, Text
 from mosha.core.tables import Cltab, Hactl
 from mosha.errors import UsageError
 from mosha.formats.table_kinds import in_force_of, seen_of
-from mosha.monitor import table_join, wish_edits
+from mosha.monitor.tables import join, wish_edits
 
 if TYPE_CHECKING:
     from tests.sim.monitor import Monitor
@@ -169,7 +169,7 @@ class TableDoors:
 
     def _join(self, order: effects.JoinTables) -> None:
         shelf, wall_ns = self.machine.disk.tables[order.table], self._wall_ns
-        joined = table_join.join(shelf, order.table, order.mine, order.other, wall_ns)
+        joined = join.join(shelf, order.table, order.mine, order.other, wall_ns)
         self.monitor.report(events.TablesJoined(order.table, wall_ns, joined))
 
     def _store(self, order: effects.StoreTable) -> None:
@@ -220,7 +220,7 @@ def read_cltab(data: bytes) -> Cltab | None:
     return table if isinstance(table, Cltab) else None
 
 
-def done_to(me: int, note: Note) -> str:
+def done_to(me: int, note: LogRecord) -> str:
     """Say what was done to a table, in the words of the coverage; "" of other notes."""
     fields = note.fields
     match note.event:

@@ -10,7 +10,7 @@ import random
 
 from msgspec.structs import replace
 
-from mosha.core.timing import Timing, derive, unsafe
+from mosha.core.cluster.timing import Timing, derive, unsafe
 from tests.sim.agenda import chance
 from tests.sim.failing import with_failing_entries
 from tests.sim.fate import FORGETTING, a_fate, a_fault

@@ -18,16 +18,16 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mosha.core.fencing import FencingRules
-from mosha.core.group_report import GroupReport
-from mosha.core.memory import Memory
-from mosha.core.node import Node
-from mosha.core.quorum import Electorate, Policy
-from mosha.core.recovery import NOTHING, Birth
+from mosha.core.cluster.fencing import FencingRules
+from mosha.core.cluster.memory import Memory
+from mosha.core.cluster.node import Node
+from mosha.core.cluster.quorum import Electorate, Policy
+from mosha.core.cluster.recovery import NOTHING, Startup
+from mosha.core.cluster.timing import derive
 from mosha.core.status import GroupState, Status
+from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Hactl, Wish
 from mosha.core.tell import Tell
-from mosha.core.timing import derive
 
 GROUP = "g"
 TIMING = derive(10.0, lease_s=6.0, stop_budget_s=3.9, start_grace_s=0.0)
@@ -61,13 +61,13 @@ class Scene(Struct):
     nodes: dict[int, Node]
     now: float = 1000.0
     files: dict[int, list[Status]] = field(default_factory=dict)
-    locals: dict[int, GroupReport] = field(default_factory=dict)
+    reports: dict[int, GroupReport] = field(default_factory=dict)
     memories: dict[int, Memory] = field(default_factory=dict)
     lives: int = 0
 
     def running(self) -> list[int]:
         """Return the nodes where processes of the group are alive."""
-        return [node for node, local in self.locals.items() if local.alive]
+        return [node for node, report in self.reports.items() if report.alive]
 
 
 def born(
@@ -76,7 +76,7 @@ def born(
     """Return the brain of a node at the start of a monitor."""
     ids = frozenset(range(1, count + 1))
     brain = Node(
-        Birth(
+        Startup(
             me=node,
             inc=100 + life,
             run=f"r{life}",
@@ -114,13 +114,13 @@ def warm(count: int, *, owned: bool) -> Scene:
 def steps(scene: Scene, deaths: int) -> Iterator[Step]:
     """Yield what can happen next; what would change nothing is left out."""
     for node, brain in scene.nodes.items():
-        writes = brain.dirty or brain.mind.published is None or scene.now > _written_at(brain)
+        writes = brain.dirty or brain.state.published is None or scene.now > _written_at(brain)
         if writes and not brain.mute(scene.now):
             yield Step("publish", node)
         for other, versions in scene.files.items():
             if other == node:
                 continue
-            known = brain.mind.view.peer(other)
+            known = brain.state.view.peer(other)
             if known.status is None or versions[-1].stamp > known.status.stamp:
                 yield Step("read", node, other)
                 if len(versions) > 1 and known.status is None:
@@ -134,8 +134,8 @@ def steps(scene: Scene, deaths: int) -> Iterator[Step]:
 
 
 def _written_at(brain: Node) -> float:
-    published = brain.mind.published
-    began = brain.mind.writes.began(published.seq) if published else None
+    published = brain.state.published
+    began = brain.state.writes.began(published.seq) if published else None
     return -1.0 if began is None else began
 
 
@@ -169,20 +169,20 @@ def _begin_again(scene: Scene, step: Step) -> None:
     former = scene.files[node][-1] if node in scene.files else None
     if step.what == "wipe":
         scene.files.pop(node, None)
-        scene.locals.pop(node, None)
+        scene.reports.pop(node, None)
         former = None
         scene.memories.pop(node, None)
     memory = scene.memories.get(node, NOTHING)
     brain = born(node, len(scene.nodes), scene.now, scene.lives, former, memory=memory)
     scene.nodes[node] = brain
-    local = scene.locals.get(node)
-    brain.clinit_answered([local] if local else [], scene.now)
+    report = scene.reports.get(node)
+    brain.clinit_answered([report] if report else [], scene.now)
 
 
 def _settle(scene: Scene, node: int) -> None:
     """Take turns and carry out tells until nothing is asked for any more."""
     brain = scene.nodes[node]
-    brain.mind.wake((GROUP,))
+    brain.state.wake((GROUP,))
     for _ in range(ROUNDS_MAX):
         if not brain.take_woken():
             break
@@ -190,26 +190,26 @@ def _settle(scene: Scene, node: int) -> None:
         if turn.tell is not None:
             _tell(scene, node, turn.tell)
     for renewal in brain.renewals(scene.now):
-        local = scene.locals[node]
-        if local.term == renewal.term and local.alive and local.wanted != STOP_LEVEL:
+        report = scene.reports[node]
+        if report.term == renewal.term and report.alive and report.wanted != STOP_LEVEL:
             kill_at, stop_at = renewal.kill_at, renewal.stop_at
-            scene.locals[node] = replace(local, stop_at=stop_at, kill_at=kill_at)
+            scene.reports[node] = replace(report, stop_at=stop_at, kill_at=kill_at)
     brain.take_notes()
 
 
 def _tell(scene: Scene, node: int, tell: Tell) -> None:
-    local = scene.locals.get(node, GroupReport(GROUP, "", GroupState.CONFIGURED, wanted=""))
+    report = scene.reports.get(node, GroupReport(GROUP, "", GroupState.CONFIGURED, wanted=""))
     if tell.level == STOP_LEVEL:
-        if local.alive:  # it will not go before it must
-            local = replace(local, wanted=STOP_LEVEL, state=GroupState.STOPPING)
+        if report.alive:  # it will not go before it must
+            report = replace(report, wanted=STOP_LEVEL, state=GroupState.STOPPING)
         else:
-            local = GroupReport(
+            report = GroupReport(
                 GROUP, STOP_LEVEL, GroupState.DONE, wanted=STOP_LEVEL, term=tell.term
             )
     elif tell.level == PLAN_LEVEL:
-        local = GroupReport(GROUP, PLAN_LEVEL, GroupState.DONE, wanted=PLAN_LEVEL, term=tell.term)
+        report = GroupReport(GROUP, PLAN_LEVEL, GroupState.DONE, wanted=PLAN_LEVEL, term=tell.term)
     elif tell.stop_at is not None and tell.stop_at > scene.now:
-        local = GroupReport(
+        report = GroupReport(
             GROUP,
             tell.level,
             GroupState.DONE,
@@ -219,21 +219,21 @@ def _tell(scene: Scene, node: int, tell: Tell) -> None:
             stop_at=tell.stop_at,
             kill_at=tell.kill_at,
         )
-    scene.locals[node] = local
-    scene.nodes[node].clinit_changed(local)
+    scene.reports[node] = report
+    scene.nodes[node].clinit_changed(report)
 
 
 def _deadlines(scene: Scene, node: int) -> None:
-    local = scene.locals.get(node)
-    if local is None or not local.alive or local.stop_at is None or local.kill_at is None:
+    report = scene.reports.get(node)
+    if report is None or not report.alive or report.stop_at is None or report.kill_at is None:
         return
-    if scene.now >= local.kill_at:
-        gone = GroupReport(GROUP, STOP_LEVEL, GroupState.DONE, wanted=STOP_LEVEL, term=local.term)
-        scene.locals[node] = gone
-    elif scene.now >= local.stop_at:
-        scene.locals[node] = replace(local, wanted=STOP_LEVEL, state=GroupState.STOPPING)
-    if scene.locals[node] is not local:
-        scene.nodes[node].clinit_changed(scene.locals[node])
+    if scene.now >= report.kill_at:
+        gone = GroupReport(GROUP, STOP_LEVEL, GroupState.DONE, wanted=STOP_LEVEL, term=report.term)
+        scene.reports[node] = gone
+    elif scene.now >= report.stop_at:
+        scene.reports[node] = replace(report, wanted=STOP_LEVEL, state=GroupState.STOPPING)
+    if scene.reports[node] is not report:
+        scene.nodes[node].clinit_changed(scene.reports[node])
 
 
 def explore(count: int, depth: int, *, owned: bool, deaths: int = 1) -> int:

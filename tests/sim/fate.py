@@ -6,7 +6,7 @@ import random
 
 from msgspec.structs import replace
 
-from mosha.core.timing import Timing
+from mosha.core.cluster.timing import Timing
 from tests.sim.world import KINDS, Fault, World
 
 # So many edits bring back a file of yesterday with its time, as a backup does.

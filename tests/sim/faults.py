@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mosha.core.replication import CLTAB, HACTL, NS_PER_S
+from mosha.core.replication.judging import CLTAB, HACTL, NS_PER_S
 from tests.sim import edits
 from tests.sim.world import HIDING, WEATHER, Fault
 

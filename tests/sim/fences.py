@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from mosha.core import shots
-from mosha.core.agent_events import DeathConfirmed
-from mosha.core.shots import FenceOrder
+from mosha.core.cluster import shots
+from mosha.core.cluster.events import DeathConfirmed
+from mosha.core.cluster.shots import FenceOrder
 from tests.sim.agenda import chance
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Fences:
     def _confirmed(monitor: Monitor, node: int) -> bool:
         """Report that an operator vouches for a death, if that is not refused."""
         busy = monitor.agenda.now < monitor.busy_until  # it would be judged again when it is heard
-        if busy or shots.confirmable(monitor.node.mind, node)[1]:
+        if busy or shots.confirmable(monitor.node.state, node)[1]:
             return False
         monitor.handle(partial(monitor.report, DeathConfirmed(node)))
         return True

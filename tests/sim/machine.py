@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mosha.core.group_report import GroupReport
-from mosha.core.recovery import NOTHING
-from mosha.core.timing import Timing, derive
+from mosha.core.cluster.recovery import NOTHING
+from mosha.core.cluster.timing import Timing, derive
+from mosha.core.supervision.group_report import GroupReport
 from tests.sim.agenda import EPSILON_S, Clock, chance
 from tests.sim.clinit import Clinit
 from tests.sim.disks import Disk
@@ -52,7 +52,7 @@ class Machine:
     @property
     def now(self) -> float:
         """The boottime of this machine."""
-        return self.clock.local(self.agenda.now)
+        return self.clock.report(self.agenda.now)
 
     @property
     def wall_s(self) -> float:
@@ -63,9 +63,9 @@ class Machine:
         """Do something later in this life of the machine."""
         self.agenda.at(self.agenda.now + seconds, partial(self._in_life, self.life, act))
 
-    def at_local(self, local: float, act: Callable[[], None]) -> None:
+    def at_local(self, report: float, act: Callable[[], None]) -> None:
         """Do something when the own clock shows a time, in this life of the machine."""
-        true = self.clock.true(local) + EPSILON_S
+        true = self.clock.true(report) + EPSILON_S
         self.agenda.at(true, partial(self._in_life, self.life, act))
 
     def _in_life(self, life: int, act: Callable[[], None]) -> None:
@@ -209,11 +209,11 @@ class Machine:
 
     # --- between clinit and monitor ----------------------------------------------------
 
-    def report(self, clinit: Clinit, group: str, local: GroupReport | None) -> None:
+    def report(self, clinit: Clinit, group: str, report: GroupReport | None) -> None:
         """Let the monitor hear a change of clinit; None for a group that is no more."""
-        self.cluster.note_local(self.id, local)
+        self.cluster.note_local(self.id, report)
         if self.monitor is not None:
-            self.monitor.inbox.append((clinit, group, local))
+            self.monitor.inbox.append((clinit, group, report))
             self.monitor.soon(self.cluster.world.ipc_s, self.monitor.hear_clinit)
 
     def fails_test(self, group: str) -> bool:

@@ -13,10 +13,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mosha.core import agent_effects as effects
-from mosha.core import invariants
-from mosha.core.agent import Agent
-from mosha.core.agent_events import (
+from mosha.core.cluster import effects, invariants
+from mosha.core.cluster.agent import Agent
+from mosha.core.cluster.events import (
     ClinitEnded,
     ClinitLost,
     Event,
@@ -27,16 +26,16 @@ from mosha.core.agent_events import (
     ShotEnded,
     TellAnswered,
 )
-from mosha.core.fencing import FencingRules
-from mosha.core.group_report import GroupReport
-from mosha.core.node import Node
-from mosha.core.node_tables import NodeTables
-from mosha.core.quorum import Electorate, Policy
-from mosha.core.recovery import Birth
-from mosha.core.seat import Note
-from mosha.core.shots import FenceOrder
+from mosha.core.cluster.fencing import FencingRules
+from mosha.core.cluster.group_step import GroupStep
+from mosha.core.cluster.node import Node
+from mosha.core.cluster.quorum import Electorate, Policy
+from mosha.core.cluster.recovery import Startup
+from mosha.core.cluster.shots import FenceOrder
+from mosha.core.cluster.state import LogRecord
+from mosha.core.replication.node_tables import NodeTables
+from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tell import Tell
-from mosha.core.turn import Turn
 from mosha.monitor.runtime import Runtime
 from tests.sim.agenda import EPSILON_S
 from tests.sim.checks.shots import Shooter
@@ -61,9 +60,9 @@ class ThrashingError(AssertionError):
 class CountedNode(Node):
     """A node of which the simulator counts the rows that its turns come to."""
 
-    counted: Callable[[Turn], None]
+    counted: Callable[[GroupStep], None]
 
-    def turn(self, group: str, now: float, chance: float) -> Turn:
+    def turn(self, group: str, now: float, chance: float) -> GroupStep:
         """Take the turn of one group."""
         turn = super().turn(group, now, chance)
         self.counted(turn)
@@ -115,7 +114,7 @@ class Monitor:
             takeover_s=world.timing.heartbeat_s * 2,
             retry_s=world.timing.heartbeat_s * 4,
         )
-        birth = Birth(
+        startup = Startup(
             me=machine.id,
             inc=inc,
             run=f"{self.rng.getrandbits(32):08x}",
@@ -127,7 +126,7 @@ class Monitor:
         electorate = Electorate(policy, ids)
         if world.adaptive and machine.disk.electorate is not None:
             electorate = machine.disk.electorate
-        node = CountedNode(birth, self.timing, rules=rules, electorate=electorate, members=ids)
+        node = CountedNode(startup, self.timing, rules=rules, electorate=electorate, members=ids)
         node.counted = self.cluster.turned
         return node
 
@@ -143,10 +142,10 @@ class Monitor:
             effects.RenewLeases: self._renew,
             **self.doors.table(),
             effects.EndClinit: self._end_clinit,
-            effects.Left: self._left,
+            effects.EndMonitor: self._left,
             Tell: self._tell,
             FenceOrder: self._shoot,
-            Note: partial(self.cluster.noted, self.machine.id),
+            LogRecord: partial(self.cluster.noted, self.machine.id),
             effects.LookAround: ignore,
             effects.WatchNodes: ignore,
             effects.HurryWatch: ignore,
@@ -158,7 +157,7 @@ class Monitor:
 
     def now(self) -> float:
         """Return the boottime here."""
-        return self.machine.clock.local(self.agenda.now)
+        return self.machine.clock.report(self.agenda.now)
 
     def chance(self) -> float:
         """Return a number in [0, 1)."""
@@ -197,7 +196,7 @@ class Monitor:
             return
         act()
         self._do_what_is_due()
-        invariants.check(self.node.mind, self.node.seq, self.now())
+        invariants.check(self.node.state, self.node.seq, self.now())
         weather = self.weather
         if weather.in_force and (slow := weather.of("slow", self.machine.id)) is not None:
             self.machine.cover("fault slow")
@@ -252,7 +251,7 @@ class Monitor:
             return
         self._connecting = False
         self.ready = True
-        self.handle(partial(self.report, GroupsReported(tuple(clinit.locals()), full=True)))
+        self.handle(partial(self.report, GroupsReported(tuple(clinit.reports()), full=True)))
 
     def _has_tables(self) -> bool:
         """Say whether what was in force before is, or a newer edit; read it if nobody has."""
@@ -269,14 +268,14 @@ class Monitor:
 
     def hear_clinit(self) -> None:
         """Hear the oldest report on the socket, unless it comes from a clinit that is gone."""
-        clinit, group, local = self.inbox.popleft()
+        clinit, group, report = self.inbox.popleft()
         if clinit is not self.machine.clinit or not self.ready:
             return
-        if local is None:
+        if report is None:
             self.machine.cover("rule group dropped by clinit")
             self.report(GroupsReported(gone=(group,)))
         else:
-            self.report(GroupsReported((local,)))
+            self.report(GroupsReported((report,)))
 
     def _tell(self, order: Tell) -> None:
         # What is on the socket is there, whatever becomes of this monitor.
@@ -315,7 +314,7 @@ class Monitor:
         self.machine.end_clinit()
         self.soon(self.world.ipc_s, partial(self.report, ClinitEnded()))
 
-    def _left(self, order: effects.Left) -> None:
+    def _left(self, order: effects.EndMonitor) -> None:
         del order
         self.alive = False
         self.machine.has_left()

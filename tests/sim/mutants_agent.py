@@ -8,7 +8,7 @@ AGENT: tuple[Mutant, ...] = (
     Mutant(
         "a write began when it ended",
         "C4",
-        "mosha.core.agent",
+        "mosha.core.cluster.agent",
         "began=self._publishing.began",
         "began=now",
         scenario="a-write-that-takes-long",
@@ -16,7 +16,7 @@ AGENT: tuple[Mutant, ...] = (
     Mutant(
         "a read began when it ended",
         "O3",
-        "mosha.core.agent",
+        "mosha.core.cluster.agent",
         "self.node.peer_read(event.node, None, began=reading.began, now=now, error=error)",
         "self.node.peer_read(event.node, None, began=now, now=now, error=error)",
         test="test_agent.py::test_o3_a_node_is_stale_by_a_look_that_was_ordered_after_its_time",
@@ -24,7 +24,7 @@ AGENT: tuple[Mutant, ...] = (
     Mutant(
         "a read that hangs is no attempt",
         "O3",
-        "mosha.core.agent",
+        "mosha.core.cluster.agent",
         "        if reading.hung_since is not None:\n",
         "        if reading.hung_since is not None:\n            return\n        if False:\n",
         test="test_agent.py::test_a_read_that_hangs_says_for_how_long",
@@ -32,7 +32,7 @@ AGENT: tuple[Mutant, ...] = (
     Mutant(
         "a node that writes nothing is not read again",
         "O3",
-        "mosha.core.reading",
+        "mosha.core.cluster.reading",
         "when = reading.began + (self._poll_s if often else self._reread_s)",
         "when = math.inf",
         test="test_reading.py::test_all_are_read_at_the_start_and_then_about_once_a_heartbeat",
@@ -40,7 +40,7 @@ AGENT: tuple[Mutant, ...] = (
     Mutant(
         "a status is written before what it shows is remembered",
         "V4b",
-        "mosha.core.agent",
+        "mosha.core.cluster.agent",
         "WriteStatus(status, self.node.memory(status))",
         "WriteStatus(status, type(self.node.memory(status))())",
         test="test_agent.py::test_v4b_a_status_comes_with_what_has_to_be_remembered_first",
@@ -48,16 +48,16 @@ AGENT: tuple[Mutant, ...] = (
     Mutant(
         "a mute node speaks",
         "N1",
-        "mosha.core.agent",
-        "        if self.node.mind.displaced or self.node.mute(now):\n"
+        "mosha.core.cluster.agent",
+        "        if self.node.state.displaced or self.node.mute(now):\n"
         "            self._publishing.begin(now)\n",
-        "        if self.node.mind.displaced:\n            self._publishing.begin(now)\n",
+        "        if self.node.state.displaced:\n            self._publishing.begin(now)\n",
         test="test_agent.py::test_n1_a_mute_node_writes_nothing_and_does_all_the_rest",
     ),
     Mutant(
         "two writes at a time",
         "O1",
-        "mosha.core.pace",
+        "mosha.core.cluster.pace",
         "        self.began, self.under_way, self.due = now, True, math.inf\n",
         "        self.began, self.under_way, self.due = now, True, self._beat_at\n",
         test="test_agent.py::test_one_write_at_a_time_at_each_heartbeat",
@@ -65,7 +65,7 @@ AGENT: tuple[Mutant, ...] = (
     Mutant(
         "a group has two orders at a time",
         "C7",
-        "mosha.core.agent",
+        "mosha.core.cluster.agent",
         "        if group in self._told:\n",
         "        if False:\n",
         test="test_agent.py::test_a_group_has_one_order_at_a_time",
@@ -73,15 +73,15 @@ AGENT: tuple[Mutant, ...] = (
     Mutant(
         "votes are counted at heartbeats alone",
         "C4",
-        "mosha.core.agent",
-        "        if news and self.node.mind.claimed:\n",
+        "mosha.core.cluster.agent",
+        "        if news and self.node.state.claimed:\n",
         "        if False:\n",
         test="test_agent.py::test_leases_are_counted_at_each_heartbeat_and_not_with_each_vote",
     ),
     Mutant(
         "who leaves does not wait for its groups",
         "V4",
-        "mosha.core.leaving",
+        "mosha.core.cluster.leaving",
         "        return -math.inf if node.halted() else self._lost_at + WITHOUT_CLINIT_S\n",
         "        return -math.inf\n",
         test="test_agent.py::test_h6_4_a_node_leaves_when_nothing_is_left_and_says_so_last",

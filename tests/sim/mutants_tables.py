@@ -8,7 +8,7 @@ TABLES: tuple[Mutant, ...] = (
     Mutant(
         "a file is taken before it has settled",
         "H4",
-        "mosha.core.table_settling",
+        "mosha.core.replication.table_settling",
         "return seen == self._steady",
         "return True",
         test="test_table_replica.py::test_what_looks_unfinished_settles_longer",
@@ -16,7 +16,7 @@ TABLES: tuple[Mutant, ...] = (
     Mutant(
         "a file is taken though it changed in the pause",
         "H4",
-        "mosha.core.table_settling",
+        "mosha.core.replication.table_settling",
         "elif seen == self.found:",
         "else:",
         test="test_table_replica.py::test_a_file_that_changes_in_the_pause_pauses_again",
@@ -24,7 +24,7 @@ TABLES: tuple[Mutant, ...] = (
     Mutant(
         "a version is in force that is not on the disk",
         "H4",
-        "mosha.core.table_adoption",
+        "mosha.core.replication.table_adoption",
         "        if event.error:\n            problem",
         "        if not event:\n            problem",
         test="test_table_replica.py::test_a_version_that_cannot_be_stored_is_not_in_force",
@@ -32,14 +32,14 @@ TABLES: tuple[Mutant, ...] = (
     Mutant(
         "a version is announced before the own file shows it",
         "H4",
-        "mosha.core.table_own",
+        "mosha.core.replication.table_own",
         "if record.force is self._before or record.force is self._held:",
         "if record.force is not None:",
         test="test_table_replica.py::"
         "test_the_newest_version_of_the_peers_is_read_stored_and_written_into_the_own_file",
         more=(
             (
-                "mosha.core.table_adoption",
+                "mosha.core.replication.table_adoption",
                 "        record.news = True\n        record.drop",
                 "        record.announce()\n        record.news = True\n        record.drop",
             ),
@@ -48,7 +48,7 @@ TABLES: tuple[Mutant, ...] = (
     Mutant(
         "an old file that was put back is written over without a word",
         "H4",
-        "mosha.core.table_own",
+        "mosha.core.replication.table_own",
         "            record.agreed()\n",
         "",
         test="test_table_replica.py::test_who_puts_an_old_file_back_hears_that_it_was_put_aside",
@@ -56,7 +56,7 @@ TABLES: tuple[Mutant, ...] = (
     Mutant(
         "a text that is not kept is written over",
         "H4",
-        "mosha.core.table_own",
+        "mosha.core.replication.table_own",
         "        elif error:\n            record.unwritten(error)",
         "        elif not record:\n            record.unwritten(error)",
         test="test_table_replica.py::test_what_cannot_be_kept_is_not_written_over",
@@ -64,7 +64,7 @@ TABLES: tuple[Mutant, ...] = (
     Mutant(
         "an edit that comes during a write is not looked at",
         "H4",
-        "mosha.core.table_own",
+        "mosha.core.replication.table_own",
         "            self.wanted = True  # an edit came in between\n",
         "",
         test="test_table_replica.py::test_an_edit_that_comes_during_a_write_is_looked_at",
@@ -72,7 +72,7 @@ TABLES: tuple[Mutant, ...] = (
     Mutant(
         "what lies on another mount is the own file",
         "H4",
-        "mosha.core.table_own",
+        "mosha.core.replication.table_own",
         "if mount == self._mount:",
         "if mount:",
         test="test_table_replica.py::test_what_lies_on_another_mount_is_not_this_nodes_file",
@@ -80,7 +80,7 @@ TABLES: tuple[Mutant, ...] = (
     Mutant(
         "a peer that failed is not passed over",
         "H4",
-        "mosha.core.table_peers",
+        "mosha.core.replication.table_peers",
         "        self._asked.add(node)\n        if version",
         "        if version",
         test="test_table_replica.py::"
@@ -89,7 +89,7 @@ TABLES: tuple[Mutant, ...] = (
     Mutant(
         "of two edits of one moment the earlier is lost",
         "H4",
-        "mosha.core.table_adoption",
+        "mosha.core.replication.table_adoption",
         "if not apart(mine.version, mine.past, new.version, new.past):",
         "if apart(mine.version, mine.past, new.version, new.past):",
         test="test_table_replica.py::test_versions_that_were_made_beside_each_other_are_joined",
@@ -97,7 +97,7 @@ TABLES: tuple[Mutant, ...] = (
     Mutant(
         "what has come into force is not written into the own file",
         "H4",
-        "mosha.core.table_replica",
+        "mosha.core.replication.table_replica",
         "if self.record.force is not force:",
         "if self.record.force is None:",
         test="test_table_replica.py::"
@@ -106,17 +106,19 @@ TABLES: tuple[Mutant, ...] = (
     Mutant(
         "an edit is written over what came into force meanwhile",
         "H4",
-        "mosha.core.table_edits",
+        "mosha.core.replication.table_edits",
         "elif self._hactl.record.force is not base:",
         "elif self._hactl.record.force is None:",
         test="test_table_edits.py::"
         "test_an_edit_is_not_written_over_what_has_come_into_force_meanwhile",
-        more=(("mosha.core.table_own", "if record.force is not put.base:", "if not put:"),),
+        more=(
+            ("mosha.core.replication.table_own", "if record.force is not put.base:", "if not put:"),
+        ),
     ),
     Mutant(
         "an edit is older than what a peer has",
         "H4",
-        "mosha.core.table_own",
+        "mosha.core.replication.table_own",
         "next_mtime_ns(known, record.wall_ns)",
         "record.wall_ns",
         test="test_table_edits.py::test_an_edit_wins_against_all_that_is_known",

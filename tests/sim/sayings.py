@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mosha.core.seat import Note
+from mosha.core.cluster.state import LogRecord
 
 # What of the notes belongs in a story, and how it is said.
 SAYINGS: dict[str, str] = {
@@ -33,7 +33,7 @@ SAYINGS: dict[str, str] = {
 }
 
 
-def say(note: Note) -> str:
+def say(note: LogRecord) -> str:
     """Say a note of a brain in words, "" if it does not belong in a story."""
     saying = SAYINGS.get(note.event, "")
     return saying.format(**{key: str(value) for key, value in note.fields.items()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mosha.core.quorum import Electorate
+from mosha.core.cluster.quorum import Electorate
 from tests.sim.explore import BrokenError, explore, warm
 
 

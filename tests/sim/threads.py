@@ -10,10 +10,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mosha.core.agent_effects import ReadStatus, WriteStatus
-from mosha.core.agent_events import Event, ReadFailed, StatusRead, StatusWritten, WriteFailed
-from mosha.core.peers import NO_CLSTAT
-from mosha.core.recovery import NOTHING
+from mosha.core.cluster.effects import ReadStatus, WriteStatus
+from mosha.core.cluster.events import Event, ReadFailed, StatusRead, StatusWritten, WriteFailed
+from mosha.core.cluster.peers import NO_CLSTAT
+from mosha.core.cluster.recovery import NOTHING
 from mosha.core.status import Stamp, Status
 from mosha.formats.clstat import render_clstat
 from mosha.monitor.workers import GRACE_MAX_S
@@ -188,6 +188,6 @@ class Writer:
             monitor.report(WriteFailed())
             return
         monitor.report(StatusWritten(status))
-        electorate = monitor.node.mind.view.electorate
+        electorate = monitor.node.state.view.electorate
         monitor.machine.disk.electorate = electorate
         monitor.cluster.counts_on(monitor.machine.id, electorate)

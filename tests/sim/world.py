@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from mosha.core.timing import Timing
+from mosha.core.cluster.timing import Timing
 
 
 class Fault(Struct, frozen=True):

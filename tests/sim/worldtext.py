@@ -18,7 +18,7 @@ from typing import Any
 
 from msgspec.structs import fields
 
-from mosha.core.timing import Timing, derive
+from mosha.core.cluster.timing import Timing, derive
 from tests.sim.world import Fault, FenceSpec, GroupSpec, World
 
 

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
-from mosha.cli import demo_processes
+from mosha.cli.demo import processes
 from tests.leftovers import cgroups_below, own_cgroup
 from tests.waiting import wait_until
 
@@ -185,7 +185,7 @@ class Machine:
             self._console.append(console)
             with console.open("wb") as output:
                 self._nspawn = subprocess.Popen(
-                    demo_processes.inside(self.box, self._nspawn_words()),
+                    processes.inside(self.box, self._nspawn_words()),
                     env={
                         **os.environ,
                         "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",

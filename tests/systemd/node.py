@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mosha.cli.log_journal import journal_line
+from mosha.cli.logs.journal import journal_line
 from mosha.core.status import NodeState, Status
 from mosha.formats.clstat import UnreadableStatus, parse_clstat
 from tests.waiting import wait_until

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from mosha import notify
-from mosha.cli.install_units import UNITS, command, unit_text
+from mosha.cli.commands.install_units import UNITS, command, unit_text
+from mosha.host import notify
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from mosha.cli import demo_processes
+from mosha.cli.demo import processes
 from tests.conftest import SESSION
 from tests.systemd.machine import NEWCOMER, CannotBootError, Machine, base_tree
 from tests.tutorial import newcomer
@@ -54,7 +54,7 @@ def newcomers_machine(machines_dir: Path) -> Iterator[Machine]:
         machine = Machine(machines_dir, base, "laptop", words, with_mosha=False, box=box)
         machine.start()
     except CannotBootError as reason:
-        demo_processes.remove_box(box)
+        processes.remove_box(box)
         pytest.skip(f"no machine can be booted here: {reason}")
     try:
         newcomer.settle(machine)
@@ -63,4 +63,4 @@ def newcomers_machine(machines_dir: Path) -> Iterator[Machine]:
         # What a failed test left running would hold up the end.
         machine.do("pkill", "-KILL", "-u", newcomer.USER)
         machine.end()
-        demo_processes.remove_box(box)
+        processes.remove_box(box)

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mosha.cli import demo_processes
-from mosha.cli.demo_cluster import GROUP_NAMES
+from mosha.cli.demo import processes
+from mosha.cli.demo.cluster import GROUP_NAMES
 from tests.docs_console import ROOT, Console, Step, typed
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def network_words() -> tuple[str, ...]:
 
 def box_of(name: str) -> Path | None:
     """Make the cgroup of a machine: another one may live in that of this process."""
-    return demo_processes.make_box(f"{name}-{os.getpid()}")
+    return processes.make_box(f"{name}-{os.getpid()}")
 
 
 def settle(machine: Machine) -> None:

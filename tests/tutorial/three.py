@@ -26,7 +26,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from mosha.cli import demo_processes
+from mosha.cli.demo import processes
 from tests.chaos.views import Views
 from tests.docs_console import ROOT, Console, Step
 from tests.systemd.machine import NEWCOMER, Machine, base_tree
@@ -65,7 +65,7 @@ class ThreeMachines:
             stack.callback(self._views.close)
             self._views.open(NUMBERS)
             for number, name in zip(NUMBERS, NAMES, strict=True):
-                stack.callback(demo_processes.remove_box, box := newcomer.box_of(name))
+                stack.callback(processes.remove_box, box := newcomer.box_of(name))
                 home = self._directory / name
                 home.mkdir()
                 words = (

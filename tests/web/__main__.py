@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mosha.cli.demo_narrator import RichNarrator
+from mosha.cli.demo.narrator import RichNarrator
 from tests.bench import machine
 from tests.e2e.cluster import TIMEOUT_S
 from tests.web.client import INTERVAL_S, LIMIT_S

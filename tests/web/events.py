@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 from tests.bench import clusters
 from tests.waiting import wait_until
 from tests.web.gaps import longest_gap, servers, within

@@ -16,7 +16,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Self
 
-from mosha.clock import boottime
+from mosha.host.clock import boottime
 from tests.bench import clusters
 from tests.e2e.cluster import Cluster, Node
 from tests.waiting import wait_until

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from mosha.core.cluster.timing import Timing
 from mosha.core.status import Stamp, Status
-from mosha.core.timing import Timing
 from tests.sim.checks import Checker
 
 # T of a slow clock, and of one that was read a moment ago.

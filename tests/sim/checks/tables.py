@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mosha.core.replication import HACTL
+from mosha.core.replication.judging import HACTL
 from mosha.formats.cltab import parse_cltab
 from mosha.formats.hactl import parse_hactl
 from mosha.formats.mistakes import Mistakes

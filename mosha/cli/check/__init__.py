@@ -1,0 +1,1 @@
+"""What `mosha check` looks at, one module a subject."""

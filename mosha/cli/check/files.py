@@ -1,0 +1,199 @@
+"""What `mosha check` makes of files: which kind each is, its mistakes, and whether they agree."""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from mosha.core.tables import Cltab, Hactl
+from mosha.formats.agreement import Doubt, against_cltab, against_nodes
+from mosha.formats.cltab import parse_cltab
+from mosha.formats.hactl import hactl_warnings, parse_hactl
+from mosha.formats.mistakes import BLANKS, Mistake, Mistakes
+from mosha.formats.settings import Settings, SettingsReading, read_settings
+
+GUESS_BYTES = 1 << 16
+"""So much of a file is looked at to tell its kind."""
+
+
+class Kind(enum.StrEnum):
+    """The files that people write."""
+
+    SETTINGS = "mosha.toml"
+    CLTAB = "cltab"
+    HACTL = "hactl"
+
+
+class Finding(NamedTuple):
+    """Something that is not the matter of one file's text. `level`: mistake, warning or ok."""
+
+    level: str
+    where: str
+    text: str
+    remedy: str
+
+
+class FileVerdict(Struct, frozen=True):
+    """One file: its mistakes (`total` of them) and warnings, and what it says if it has none.
+
+    Of settings with mistakes `reading` has what could be told all the same. Of a table `rest` is
+    what it says without the lines that have mistakes, which name the groups `doubtful`.
+    """
+
+    file: str
+    kind: Kind
+    value: Settings | Cltab | Hactl | None
+    mistakes: tuple[Mistake, ...] = ()
+    total: int = 0
+    warnings: tuple[Mistake, ...] = ()
+    reading: SettingsReading | None = None
+    rest: Cltab | Hactl | None = None
+    doubtful: frozenset[str] = frozenset()
+
+    def plain(self) -> dict[str, object]:
+        """Return it as `--json` prints it."""
+        return {
+            "file": self.file,
+            "kind": self.kind.value,
+            "ok": self.total == 0,
+            "total": self.total,
+            "mistakes": [_plain(mistake) for mistake in self.mistakes],
+            "warnings": [_plain(warning) for warning in self.warnings],
+        }
+
+
+def _plain(mistake: Mistake) -> dict[str, object]:
+    return {
+        "line": mistake.line,
+        "column": mistake.column,
+        "text": mistake.text,
+        "problem": mistake.problem,
+        "remedy": mistake.remedy,
+    }
+
+
+def judge(file: str, data: bytes, kind: Kind) -> FileVerdict:
+    """Read a file as one of its kind; `file` is its name in messages."""
+    if kind is Kind.SETTINGS:
+        reading = read_settings(data, file)
+        good = None if reading.total else reading.settings
+        return FileVerdict(file, kind, good, reading.mistakes, reading.total, reading=reading)
+    value: Cltab | Hactl
+    try:
+        value = parse_cltab(data, file) if kind is Kind.CLTAB else parse_hactl(data, file)
+    except Mistakes as found:
+        rest, doubtful = _rest(data, kind, found)
+        return FileVerdict(
+            file, kind, None, found.mistakes, found.total, rest=rest, doubtful=doubtful
+        )
+    warnings = hactl_warnings(data, file) if kind is Kind.HACTL else ()
+    return FileVerdict(file, kind, value, warnings=warnings, rest=value)
+
+
+def _rest(data: bytes, kind: Kind, found: Mistakes) -> tuple[Cltab | Hactl | None, frozenset[str]]:
+    """Read a table without its lines that have mistakes; return it and the groups of these."""
+    lines, doubtful = data.split(b"\n"), set[str]()
+    for _round in range(REST_ROUNDS_MAX):
+        for number in {mistake.line for mistake in found.mistakes if mistake.line <= len(lines)}:
+            text = lines[number - 1].decode("utf-8", "replace").strip(BLANKS)
+            doubtful.add(_FIRST_WORD.split(text, maxsplit=1)[0])
+            lines[number - 1] = b""
+        try:
+            left = b"\n".join(lines)
+            rest = parse_cltab(left, "") if kind is Kind.CLTAB else parse_hactl(left, "")
+        except Mistakes as more:
+            found = more
+        else:
+            return rest, frozenset(doubtful)
+    return None, frozenset(doubtful)
+
+
+REST_ROUNDS_MAX = 10
+"""A reading shows so many mistakes at once that a table worth comparing needs one or two."""
+
+_FIRST_WORD = re.compile(r"[:\s]")
+
+_UNIT_ENDS = (".service", ".socket", ".target", ".mount", ".automount", ".timer", ".path", ".slice")
+
+
+def foreign(name: str, data: bytes) -> str:
+    """Return what a file is that lies beside those of mosha, "" if it may be one of them."""
+    if data.startswith(b"#!"):
+        return "a script"
+    return "a unit of systemd" if name.endswith(_UNIT_ENDS) else ""
+
+
+_ENTRY = re.compile(r"[^:=\s]*:[^:]*:[^:]*:[^:]*:|:::")
+_WISH = re.compile(r"[\w.-]+\s+[\w.-]+(\s+(#.*|\w+=.*))?")
+_SETTING = re.compile(r"""\[|["'\w.-]+\s*=""")
+
+
+def kind_of(name: str, data: bytes) -> Kind | None:
+    """Tell the kind of a file by its name, else by the first line that says something.
+
+    None if that line is of none of them.
+    """
+    for kind in Kind:
+        if kind.value in name:
+            return kind
+    if name.endswith(".toml"):
+        return Kind.SETTINGS
+    for line in data[:GUESS_BYTES].decode("utf-8", "replace").split("\n"):
+        text = line.strip(BLANKS)
+        if text and not text.startswith("#"):
+            if _ENTRY.match(text):
+                return Kind.CLTAB
+            if _SETTING.match(text):
+                return Kind.SETTINGS
+            return Kind.HACTL if _WISH.fullmatch(text) else None
+    return None
+
+
+# --- whether files agree -------------------------------------------------------------------
+
+
+def table_findings(judged: Sequence[FileVerdict], settings: Settings | None) -> list[Finding]:
+    """Compare a hactl with a cltab and with `nodes`, as far as they are there and readable."""
+    found: list[Finding] = []
+    for item in judged:
+        if isinstance(item.value, Cltab) and not item.value.entries:
+            text = "names no group: nothing runs, and what runs is stopped"
+            found.append(Finding("warning", item.file, text, "write entries, or remove the file"))
+        if isinstance(item.value, Hactl) and not item.value.wishes:
+            text = "names no group: every group is stopped"
+            found.append(Finding("warning", item.file, text, "write GROUP LEVEL lines"))
+    cltab = next((item for item in judged if isinstance(item.rest, Cltab)), None)
+    hactl = next((item for item in judged if isinstance(item.rest, Hactl)), None)
+    if hactl is None or not isinstance(hactl.rest, Hactl):
+        return found
+    for wish in hactl.rest.wishes.values():
+        where = f"{hactl.file}:{wish.line}"
+        # A group whose only line has a mistake is there, and what its levels are is not known.
+        if cltab and isinstance(cltab.rest, Cltab) and wish.group not in cltab.doubtful:
+            doubt = against_cltab(wish, cltab.rest)
+            found += [_finding(doubt, where)] if doubt else []
+        if settings is not None:
+            found += [_finding(doubt, where) for doubt in against_nodes(wish, settings.nodes)]
+    return found
+
+
+def renamed_groups(before: Cltab, after: Cltab, file: str) -> Iterator[Finding]:
+    """Find groups that have a new name: the new one starts while the old one stops."""
+    gone = {entry.tag: entry.group for entry in before.entries} if before else {}
+    kept, told = set(after.groups()), set()
+    for entry in after.entries:
+        old = gone.get(entry.tag)
+        if old is None or old in kept or (old, entry.group) in told:
+            continue
+        told.add((old, entry.group))
+        text = f"{entry.group} takes over entries of {old}, which is not in this table any more"
+        remedy = f"`mosha set {old} stop` first: else {entry.group} starts while {old} stops"
+        yield Finding("warning", f"{file}:{entry.line}", text, remedy)
+
+
+def _finding(doubt: Doubt, where: str) -> Finding:
+    return Finding("mistake" if doubt.grave else "warning", where, doubt.text, doubt.remedy)

@@ -1,0 +1,120 @@
+"""What `mosha check` finds out from what other nodes have published: settings that do not agree.
+
+Read are their statuses on the cluster file system; what is said there may be old, so a difference
+is a warning. That somebody else lives in this node's `rundir` is known from its socket, and from
+the run that its memory is of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from mosha.cli.ask import ask_report
+from mosha.cli.check.files import Finding
+from mosha.cli.check.within import within
+from mosha.core.cluster.memory import Memory
+from mosha.core.cluster.quorum import Electorate, Policy
+from mosha.core.status import NodeState, Status
+from mosha.errors import HostError, UsageError
+from mosha.formats.clstat import UnreadableStatus, parse_clstat
+from mosha.formats.settings import Settings
+from mosha.host.files import read_file
+from mosha.monitor.files.cluster_fs import Layout
+from mosha.monitor.identity import NODE_FILE
+
+ASK_LIMIT_S = 1.0
+READ_LIMIT_S = 2.0
+
+
+def peer_findings(settings: Settings, node: int) -> list[Finding]:
+    """Compare this node's settings with what the others have published."""
+    nothing: list[Status] = []
+    nodes = {node, *settings.nodes}
+    found = within(lambda: _statuses(settings, nodes), nothing, READ_LIMIT_S)
+    others = [status for status in found if status.node != node]
+    own = next((status for status in found if status.node == node), None)
+    return [*_rundir(settings, node, own, others), *_differences(settings, others)]
+
+
+def _statuses(settings: Settings, nodes: Iterable[int]) -> list[Status]:
+    """Return the statuses that can be read; a node without one is not up yet."""
+    layout = Layout(Path(settings.mfsbase), settings.varpath)
+    found = []
+    for node in nodes:
+        try:
+            found.append(parse_clstat(read_file(layout.clstat(node))))
+        except (OSError, UnreadableStatus):
+            continue
+    return found
+
+
+def _rundir(
+    settings: Settings, node: int, own: Status | None, others: list[Status]
+) -> Iterator[Finding]:
+    """Find another node in the run directory, and that this one lived in another directory."""
+    remedy = "give this node a rundir of its own"
+    try:
+        report, _ = ask_report(settings, ASK_LIMIT_S)
+    except (HostError, UsageError):
+        runs = _remembered(settings)
+        if runs is not None:
+            yield from _of_state(settings, runs, own, others, f"else {remedy}")
+        return
+    if report.node != node:
+        text = f"{settings.rundir_path} is that of node {report.node}, whose monitor runs"
+        yield Finding("mistake", "rundir", text, remedy)
+
+
+def _of_state(
+    settings: Settings, runs: set[str], own: Status | None, others: list[Status], remedy: str
+) -> Iterator[Finding]:
+    """Compare the runs that are remembered here with those that have published."""
+    for status in others:
+        if status.run in runs:
+            text = (
+                f"{settings.rundir_path} has the state of node {status.node}; if this machine was"
+                f" that node before, remove {settings.state_path}"
+            )
+            yield Finding("warning", "rundir", text, remedy)
+    if own is not None and own.state is not NodeState.LEFT and own.run not in runs:
+        text = (
+            f"{settings.rundir_path} does not remember the last run of node {own.node}: its monitor"
+            " runs elsewhere still, or rundir was changed or lost"
+        )
+        silent_s = max(settings.timing.timeout_s, own.timeout_s)
+        then = (
+            f"put the former rundir back; else the next start publishes nothing for {silent_s:g} s"
+        )
+        yield Finding("warning", "rundir", text, then)
+
+
+def _remembered(settings: Settings) -> set[str] | None:
+    """Return the last runs of the monitor that has its memory in the run directory.
+
+    None: that cannot be read here.
+    """
+    try:
+        data = read_file(settings.state_path / NODE_FILE)
+        memory = msgspec.json.decode(data, type=Memory)
+    except FileNotFoundError:
+        return set()
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return {memory.run, memory.former_run} - {""}
+
+
+def _differences(settings: Settings, others: list[Status]) -> Iterator[Finding]:
+    """Find what the promise needs to be the same on all nodes: `timeout` and `nodes`."""
+    own_s = settings.timing.timeout_s
+    voters = Electorate(Policy(settings.quorum_policy), frozenset(settings.nodes)).digest
+    remedy = "make it the same on all nodes, and restart their monitors"
+    for status in others:
+        if status.timeout_ms and status.timeout_s != own_s:
+            text = f"node {status.node} has timeout = {status.timeout_s:g} s, this node {own_s:g} s"
+            yield Finding("warning", "timeout", text, remedy)
+        if settings.nodes and status.voters not in ("", voters):
+            text = f"node {status.node} has other `nodes` in mosha.toml than this node"
+            yield Finding("warning", "nodes", text, remedy)

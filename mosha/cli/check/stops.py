@@ -1,0 +1,57 @@
+"""What `mosha check` finds in the time limits of stops: those that a lost lease does not wait for.
+
+A stop that an operator orders takes as long as its schedule says. When the lease has run out there
+is the stop budget, and SIGKILL: an unmount that would take longer is never done then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mosha.cli.check.files import Finding
+from mosha.core.tables import STOP_LEVEL, Cltab, Entry, Mode
+
+
+def stop_findings(cltab: Cltab, stop_budget_s: float, file: str) -> Iterator[Finding]:
+    """Warn of each group whose own limits allow its stop more time than the stop budget."""
+    for group in cltab.groups():
+        entries = [entry for entry in cltab.entries_of(group) if entry.mode is not Mode.OFF]
+        parts = _parts(entries)
+        total_s = sum(limit_s for _, limit_s in parts)
+        if total_s > stop_budget_s:
+            told = " + ".join(f"{name} {limit_s:g} s" for name, limit_s in parts)
+            sum_of = f"{total_s:g} s ({told})" if len(parts) > 1 else told
+            text = (
+                f"the stop of {group} may take {sum_of}, and after a lost lease it is killed when"
+                f" {stop_budget_s:g} s (stop_budget) have passed"
+            )
+            remedy = "shorten it, or raise timeout, of which stop_budget is 0.3"
+            yield Finding("warning", f"{file}:{entries[0].line}", text, remedy)
+
+
+def _parts(entries: list[Entry]) -> list[tuple[str, float]]:
+    """Return what one after the other may take how long (s), as far as the entries say so.
+
+    All processes are stopped at once, so the longest schedule counts; of the stop entries each
+    `wait` and `test` holds up those after it.
+    """
+    running = [
+        (
+            f"stop= of {entry.tag}",
+            sum(escalation_step.wait_s for escalation_step in entry.options.stop),
+        )
+        for entry in entries
+        if entry.options.stop is not None and not entry.runs_at(STOP_LEVEL)
+    ]
+    ending = [
+        (entry.mode, f"timeout= of {entry.tag}", entry.options.timeout_s)
+        for entry in entries
+        if entry.options.timeout_s is not None and entry.runs_at(STOP_LEVEL)
+    ]
+    in_turn = [(name, limit_s) for mode, name, limit_s in ending if mode is not Mode.ONCE]
+    beside = [(name, limit_s) for mode, name, limit_s in ending if mode is Mode.ONCE]
+    return [*_longest(running), *in_turn, *_longest(beside)]
+
+
+def _longest(parts: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    return [max(parts, key=lambda part: part[1])] if parts else []

@@ -1,0 +1,1 @@
+"""The subcommands of `mosha`: one module each."""

@@ -1,0 +1,189 @@
+"""`mosha events`: what changes in the cluster, as the monitor of this node sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from datetime import datetime
+
+import click
+import msgspec
+
+from mosha.cli.ask import ask, no_daemon
+from mosha.cli.colours import color_option, wants_colours
+from mosha.cli.completion import group_option, node_option
+from mosha.cli.config import config_option
+from mosha.cli.exits import AS_WANTED, NO_DAEMON
+from mosha.cli.help_text import Command
+from mosha.cli.output import go_on
+from mosha.cli.settings import settings_to_ask
+from mosha.control.client import NoAnswerError, open_streams
+from mosha.control.protocol import AskEvents, MonitorReply
+from mosha.core.explain.transitions import ABSENT, MOVING
+from mosha.core.supervision.group import TOLD
+from mosha.errors import HostError
+from mosha.formats.events import ClusterEvent, parse_happenings
+from mosha.formats.settings import Settings
+
+_BAD = frozenset({"no", "stale", "fenced", "failed", "banned", "refused"})
+
+
+@click.command("events", cls=Command, short_help="What changes in the cluster, as it happens.")
+@config_option
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@group_option("Only this group.")
+@node_option("Only what is on node N.")
+@color_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def command(
+    config: str | None,
+    *,
+    follow: bool,
+    group: tuple[str, ...],
+    node: tuple[int, ...],
+    color: str,
+    as_json: bool,
+) -> int:
+    """What changes in the cluster, as it happens.
+
+    The monitor of this node remembers the last thousand transitions that it has seen on all
+    nodes, over restarts too: nodes that come and go, groups from level to level, how long a
+    group was away when it moved, quorum, shots, bans, refused tables. Steps that follow each
+    other within some milliseconds can be one event; the log (mosha logs) has every step of
+    this node, and its reasons.
+
+    Examples:
+        mosha events
+        mosha events -f --group web
+        mosha events -f --json | jq -r 'select(.kind == "quorum") | .to'
+
+    Exit status: 0 shown; 3 no monitor answers, or it went away while it was followed.
+    """
+    settings = settings_to_ask(config)
+    sieve = _Sieve(frozenset(group), frozenset(node))
+    printer = _Printer(colours=wants_colours(color), as_json=as_json)
+    if not follow:
+        printer.show(sieve.of(_events(ask(settings, AskEvents()))))
+        return AS_WANTED
+    try:
+        asyncio.run(_follow(settings, sieve, printer))
+    except KeyboardInterrupt:
+        return AS_WANTED
+    click.echo("mosha: the monitor went away", err=True)
+    return NO_DAEMON
+
+
+class _Sieve:
+    def __init__(self, groups: frozenset[str], nodes: frozenset[int]) -> None:
+        self._groups, self._nodes = groups, nodes
+
+    def of(self, found: Iterable[ClusterEvent]) -> list[ClusterEvent]:
+        return [
+            one
+            for one in found
+            if (not self._groups or one.group in self._groups)
+            and (not self._nodes or one.node in self._nodes or _left(one) in self._nodes)
+        ]
+
+
+def _left(one: ClusterEvent) -> int:
+    """Return the node that a group has moved away from, 0 if it has not."""
+    return int(one.before) if one.kind == "move" else 0
+
+
+class _Printer:
+    """Prints events; a new day gets a line before it."""
+
+    def __init__(self, *, colours: bool, as_json: bool) -> None:
+        self._colours, self._as_json = colours, as_json
+        self._day = ""
+
+    def show(self, found: Iterable[ClusterEvent]) -> None:
+        text = "".join(map(self._line, found))
+        click.echo(text.encode() if self._as_json else text, nl=False)
+        go_on()
+
+    def _line(self, one: ClusterEvent) -> str:
+        if self._as_json:
+            return msgspec.json.encode(one).decode() + "\n"
+        when = datetime.fromisoformat(one.time).astimezone()
+        day = f"{when:%Y-%m-%d}"
+        news = f"--- {day}\n" if day != self._day else ""
+        self._day = day
+        clock = f"{when:%H:%M:%S}.{when.microsecond // 1000:03d}"
+        return f"{news}{clock} {self._painted(one)}\n"
+
+    def _painted(self, one: ClusterEvent) -> str:
+        text = sentence(one)
+        bad = bool(_BAD & {one.after.split(" ")[0]}) or one.after.endswith("FAILED")
+        return f"\033[31m{text}\033[0m" if bad and self._colours else text
+
+
+_ENDED = {
+    "ban": "ban ended",
+    "table": "taken again",
+    "clinit": "answers again",
+    "entry": "all entries are well",
+    "group": "stopped",
+}
+"""What it means that a fact holds no more."""
+
+
+def sentence(one: ClusterEvent) -> str:
+    """Return an event in words, without its time."""
+    if text := _of_a_whole(one):
+        return text
+    # With a cause it has not ended by itself: its node has gone.
+    after = "gone" if one.cause else _ENDED.get(one.kind, "gone")
+    if one.before == MOVING:
+        after = "the move is over"
+    change = one.after if one.after != ABSENT else after
+    if one.before != ABSENT and (one.after != ABSENT or one.kind == "group"):
+        change = f"{one.before} -> {change}"
+    cause = "" if one.cause == TOLD else " ".join(one.cause.split())
+    subject = {"quorum": "quorum", "node": f"node {one.node}", "shot": f"node {one.node} shot"}
+    subject["clinit"] = f"clinit of node {one.node}"
+    place = subject.get(one.kind, f"{one.group} on node {one.node}")
+    return f"{place}: {change}" + (f" ({cause})" if cause else "")
+
+
+def _of_a_whole(one: ClusterEvent) -> str:
+    """Return in words what is more than a fact that changed, "" if it is not."""
+    if one.kind == "move":
+        away = f"away {one.away_s or 0.0:.1f} s"
+        if one.before == one.after:
+            return f"{one.group} is back on node {one.node}, {away}"
+        return f"{one.group} moved {one.before} -> {one.after}, {away}"
+    if one.kind == "monitor":
+        return f"monitor of node {one.node} started: what it did not see is not here"
+    if one.kind == "clinit" and ABSENT not in (one.before, one.after):
+        return f"clinit of node {one.node} ended and was started again"
+    return ""
+
+
+def _events(reply: MonitorReply) -> list[ClusterEvent]:
+    if not reply.ok:
+        raise HostError(f"the monitor refuses: {reply.text}")
+    try:
+        return parse_happenings(bytes(reply.report) or b"[]")
+    except ValueError as error:
+        raise HostError(f"the monitor's events cannot be read: {error}") from error
+
+
+async def _follow(settings: Settings, sieve: _Sieve, printer: _Printer) -> None:
+    """Show what there is and all that comes, until the monitor goes away."""
+    path = settings.monitor_socket_path
+    try:
+        reader, writer = await open_streams(path)
+    except NoAnswerError as error:
+        raise no_daemon(path, error) from error
+    decoder = msgspec.json.Decoder(MonitorReply)
+    try:
+        writer.write(msgspec.json.encode(AskEvents(follow=True)) + b"\n")
+        while True:
+            line = await reader.readuntil(b"\n")
+            printer.show(sieve.of(_events(decoder.decode(line))))
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return
+    finally:
+        writer.close()

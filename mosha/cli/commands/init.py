@@ -1,0 +1,168 @@
+"""`mosha init`: a first mosha.toml for this node, and the examples that belong to it."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+
+import click
+
+from mosha.cli import config as places
+from mosha.cli.completion import NodeNumber
+from mosha.cli.config import config_option
+from mosha.cli.exits import AS_WANTED
+from mosha.cli.help_text import Command
+from mosha.errors import HostError, UsageError
+from mosha.formats.names import NODE_MAX, node_number
+from mosha.formats.settings import Settings
+from mosha.host.files import write_atomically
+from mosha.monitor.files.membership import HOST_NAME_COMMAND, own_number
+
+EXECUTABLE = frozenset({"hold-address", "watch-network"})
+
+
+@click.command("init", cls=Command, short_help="A first mosha.toml for this node.")
+@config_option
+@click.option("--mfsbase", default="/mfs", show_default=True, help="The cluster file system.")
+@click.option("--nodes", default="1,2,3", show_default=True, help="All nodes of the cluster.")
+@click.option("--rundir", help="Sockets and memory of this node. Default: /var/mosix-ha.")
+@click.option(
+    "--mynode",
+    type=NodeNumber(),
+    help="The number of this node. Default: the digits in the name of the host.",
+)
+def command(
+    config: str | None, *, mfsbase: str, nodes: str, rundir: str | None, mynode: int | None
+) -> int:
+    """A first mosha.toml for this node.
+
+    Writes the settings that each cluster needs, and `examples` beside them: a cltab, a hactl,
+    a mosha.toml with every setting explained, and the scripts of the how-to guides. Nothing is
+    started, and no file that is there is replaced. Each node of one machine needs a --rundir of
+    its own, on a local disk.
+
+    Examples:
+        mosha init
+        mosha init --nodes 1,2,3,4,5 --mfsbase /srv/cluster
+        mosha init --mynode 2 --config ./node2.toml --rundir ./run2
+
+    Exit status: 0 written; 1 could not be; 2 there is one, an option is wrong (no such --mfsbase),
+    or this node has no number.
+    """
+    path = Path(config or places.CONFIG_FILE)
+    numbers = _numbers(nodes)
+    base = Path(mfsbase).absolute()
+    if path.exists():
+        raise UsageError(
+            f"{path} is there already; whether it will do: mosha check --config {path}"
+        )
+    if not base.is_dir():
+        raise UsageError(
+            f"{base} is not a directory: mount the cluster file system first, or name it"
+            " with --mfsbase"
+        )
+    path = path.absolute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        examples = path.parent / "examples"
+        text = _settings_text(base, numbers, mynode, rundir)
+        count = write_examples(examples)
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise HostError(f"cannot write {path}: {error.strerror}") from error
+    click.echo(f"written {path}")
+    click.echo(f"written {examples}/" if count else f"kept {examples}/, it was there")
+    if rundir is None and path != Path(places.CONFIG_FILE):
+        click.echo(
+            f"note: its rundir is {Settings().rundir_path}; a second node on this machine needs"
+            " one of its own (--rundir)"
+        )
+    click.echo(_next_steps(path))
+    return AS_WANTED
+
+
+def write_examples(directory: Path) -> int:
+    """Write what comes with mosha to be copied from; what is there stays. Return how many.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    count = 0
+    for source in (resources.files("mosha") / "examples").iterdir():
+        target = directory / source.name
+        if source.is_file() and not target.exists():
+            mode = 0o755 if source.name in EXECUTABLE else 0o644
+            write_atomically(target, source.read_bytes(), mode=mode)
+            count += 1
+    return count
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    words = [word.strip() for word in text.split(",")]
+    strange = next((word for word in words if node_number(word) is None), None)
+    if strange is not None:
+        raise UsageError(
+            f"--nodes {text!r}: {strange!r} is no node; nodes are numbers from 1 to {NODE_MAX}, "
+            "as in 1,2,3"
+        )
+    found = tuple(number for word in words if (number := node_number(word)) is not None)
+    if len(set(found)) != len(found):
+        raise UsageError(f"--nodes {text!r}: write each node once, as in 1,2,3")
+    return found
+
+
+def _settings_text(
+    base: Path, nodes: tuple[int, ...], mynode: int | None, rundir: str | None
+) -> str:
+    """Return the settings.
+
+    Raises:
+        UsageError: no node number can be told, or it is not among the nodes.
+    """
+    if mynode is None:
+        try:
+            own_number(Settings(mwhois=HOST_NAME_COMMAND, nodes=nodes))
+        except UsageError as error:
+            raise UsageError(f"{error}; or say --mynode N here") from error
+        who = (
+            "# The number of this node: the first digits in the name of the host.\n"
+            f'mwhois = "{HOST_NAME_COMMAND}"\n'
+        )
+    elif mynode in nodes:
+        who = f"# The number of this node, another one on each.\nmynode = {mynode}\n"
+    else:
+        raise UsageError(f"--mynode {mynode} is not among --nodes; add it there")
+    run = ""
+    if rundir is not None:
+        run = (
+            "# Sockets and memory of this node, on a local disk; of no other node.\n"
+            f'rundir = "{_quoted(Path(rundir).absolute())}"\n\n'
+        )
+    return (
+        "# Settings of mosha; examples/mosha.toml beside this file explains all of them.\n\n"
+        "# The cluster file system: node N publishes in MFSBASE/N/var/mosix-ha.\n"
+        f'mfsbase = "{_quoted(base)}"\n\n'
+        f"{run}"
+        "# All nodes, the same on all of them: a majority is a majority of these.\n"
+        f"nodes = [{', '.join(map(str, nodes))}]\n\n"
+        f"{who}\n"
+        "# Seconds without news after which a node counts as dead. The default is safe on slow\n"
+        "# file systems; 10 is enough on most.\n"
+        "timeout = 60.0\n"
+    )
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as a basic string of TOML has it, without its quotes."""
+    return str(path).replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _next_steps(path: Path) -> str:
+    named = "" if path == Path(places.CONFIG_FILE) else f" --config {path}"
+    return (
+        "next:\n"
+        f"  mosha check{named}\n"
+        f"  mosha install-units{named}    with systemd; or: mosha run{named}\n"
+        "  write cltab and hactl, as in examples, into the directory that check names"
+    )

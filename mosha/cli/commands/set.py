@@ -1,0 +1,74 @@
+"""`mosha set`: moves a group to a level, by an edit of hactl that wins everywhere."""
+
+from __future__ import annotations
+
+import click
+
+from mosha.cli.answer import see_through, tell_reply
+from mosha.cli.ask import ask
+from mosha.cli.completion import group_argument
+from mosha.cli.config import config_option
+from mosha.cli.help_text import Command
+from mosha.cli.progress import Goal, limit_option, wait_option
+from mosha.cli.settings import settings_to_ask
+from mosha.control.calls import CALL_LIMIT_S
+from mosha.control.protocol import SetWish
+from mosha.core.replication.judging import spread_limit_s
+from mosha.formats.hactl import parse_change
+
+
+@click.command("set", cls=Command, short_help="Move a group to a level, everywhere.")
+@config_option
+@click.option("--force", is_flag=True, help="Also a level or a node that nobody knows.")
+@wait_option
+@limit_option
+@click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
+@group_argument()
+@click.argument("level")
+@click.argument("options", nargs=-1, metavar="[OPTION=VALUE]...")
+def command(
+    config: str | None,
+    *,
+    force: bool,
+    wait: bool,
+    limit_s: float,
+    as_json: bool,
+    group: str,
+    level: str,
+    options: tuple[str, ...],
+) -> int:
+    """Move a group to a level, everywhere.
+
+    Rewrites the line of GROUP in hactl; the rest of the file stays as it is. All nodes
+    take the new hactl over, and the group moves: to LEVEL where it runs, or, if OPTION
+    says so, on another node. Options that are not named stay as they are. The answer says on
+    which nodes the edit is in force.
+
+    Options of a group:
+        prefer=2,3      these nodes first, in this order; prefer=any: none
+        only=1,2        no other nodes; only=any: all
+        failback=yes    back to a preferred node as soon as it has returned
+        on-failure=move:3/10m   to another node after 3 failures in 10 min
+
+    Examples:
+        mosha set web start
+        mosha set web start prefer=2,3 failback=yes
+        mosha set web start only=any
+        mosha set web stop --wait
+
+    Exit status: 0 in force, with --wait reached; 1 refused, or not reached, with the reason; 2
+    wrong usage; 3 no monitor answers.
+    """
+    parse_change([group, level, *options])  # all mistakes at once, without asking anybody
+    request = SetWish(group=group, level=level, options=options, force=force)
+    return edit_wish(config, request, limit_s=limit_s if wait else None, as_json=as_json)
+
+
+def edit_wish(config: str | None, request: SetWish, *, limit_s: float | None, as_json: bool) -> int:
+    """Have a wish edited, print the answer, and wait for the group if `limit_s` says how long."""
+    settings = settings_to_ask(config)
+    answer_s = CALL_LIMIT_S + spread_limit_s(settings.timing.heartbeat_s)
+    reply = ask(settings, request, answer_s)
+    if limit_s is None:
+        return tell_reply(reply, as_json=as_json)
+    return see_through(settings, reply, Goal(request.group), limit_s, as_json=as_json)

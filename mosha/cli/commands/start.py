@@ -1,0 +1,37 @@
+"""`mosha start`: has a group run, at the level it had or the one its entries are for."""
+
+from __future__ import annotations
+
+import click
+
+from mosha.cli.commands.set import edit_wish
+from mosha.cli.completion import group_argument
+from mosha.cli.config import config_option
+from mosha.cli.help_text import Command
+from mosha.cli.progress import limit_option, wait_option
+from mosha.control.protocol import SetWish
+from mosha.formats.hactl import parse_change
+
+
+@click.command("start", cls=Command, short_help="Have a group run.")
+@config_option
+@wait_option
+@limit_option
+@click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
+@group_argument()
+def command(config: str | None, *, wait: bool, limit_s: float, as_json: bool, group: str) -> int:
+    """Have a group run.
+
+    The same as `mosha set GROUP start`, or whatever the one level of its entries is called. A
+    group that hactl has at a level already stays at that. Its options stay as they are.
+
+    Examples:
+        mosha start web
+        mosha start web --wait
+
+    Exit status: 0 written, with --wait running; 1 refused, or not reached; 2 wrong usage; 3 no
+    monitor answers.
+    """
+    parse_change([group, "start"])
+    request = SetWish(group=group, level="")
+    return edit_wish(config, request, limit_s=limit_s if wait else None, as_json=as_json)

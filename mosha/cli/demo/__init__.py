@@ -1,0 +1,1 @@
+"""The cluster of `mosha demo`, its story and its witness."""

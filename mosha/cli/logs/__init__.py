@@ -1,0 +1,1 @@
+"""Where `mosha logs` finds lines, and how it merges them."""

@@ -1,0 +1,107 @@
+"""The page of `mosha status GROUP`: its entries, their processes, and what they printed last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from mosha.cli.status.layout import (
+    BAD,
+    GAP,
+    GOOD,
+    MOVING,
+    OLD,
+    TITLE,
+    age_text,
+    plain,
+    remedy,
+    table,
+)
+from mosha.formats.hastat import HEARD, EntryState, GroupView, Report
+
+
+def group_page(report: Report, name: str) -> RenderableType:
+    """Lay out one group: the verdict, where it is, and its entries on the reporting node."""
+    view = next((group for group in report.groups if group.group == name), None)
+    if view is None:
+        return Text(f"{name}: no table in force names it, and it runs nowhere", BAD)
+    verdict = Text("as wanted", f"bold {GOOD}") if view.ok else Text(view.why or "NOT OK", BAD)
+    parts: list[RenderableType] = [Text.assemble((f"{name}: ", TITLE), verdict)]
+    if view.next:
+        parts.append(remedy(view.next, GAP))
+    parts += [Text(), _places(report, view)]
+    if view.entries:
+        parts += [Text(), _entries(view), *_output(view)]
+    else:
+        parts += [Text(), Text(f"node {report.node} has no entry of it", OLD)]
+    elsewhere = [i.node for i in view.instances if i.node != report.node and i.node in view.where]
+    for node in elsewhere:
+        more = f"its processes and what they printed: mosha status {name}, on node {node}"
+        parts.append(Text(more, MOVING))
+    return Group(*parts)
+
+
+def _places(report: Report, view: GroupView) -> Table:
+    made = table("NODE", "IS AT", "HEARD", "NOT WELL")
+    standings = {node.node: node for node in report.nodes}
+    for instance in view.instances:
+        node = standings.get(instance.node)
+        heard = node is not None and node.state in HEARD
+        here = " (this node)" if instance.node == report.node else ""
+        doubt = "" if heard else f" ({node.state if node else 'not known'})"
+        wrong = "; ".join(
+            f"{it.tag} {it.kind} {age_text(it.for_s)}" + (f": {it.text}" if it.text else "")
+            for it in instance.troubles
+        )
+        made.add_row(
+            f"{instance.node}{here}{doubt}",
+            f"{instance.level} {instance.state}",
+            age_text(instance.age_s),
+            Text(wrong or "-", BAD if wrong else OLD),
+            style="" if heard else OLD,
+        )
+    for ban in view.bans:
+        text = Text(f"banned: {ban.reason}", MOVING)
+        made.add_row(str(ban.node), "-", "-", text)
+    wanted = view.wanted + (f", on node {_list(view.only)} only" if view.only else "")
+    made.title, made.title_justify, made.title_style = f"Wanted: {wanted}", "left", ""
+    return made
+
+
+def _entries(view: GroupView) -> Table:
+    made = table("ENTRY", "MODE", "STATE", "PID", "FOR", "RESTARTS", "LAST EXIT")
+    for entry in view.entries:
+        made.add_row(
+            entry.tag,
+            entry.mode,
+            Text(entry.state, _style(entry)),
+            str(entry.pid) if entry.pid else "-",
+            age_text(entry.for_s),
+            str(entry.restarts),
+            entry.error or entry.exit or "-",
+        )
+    return made
+
+
+def _style(entry: EntryState) -> str:
+    if entry.error or entry.failures or entry.state in {"pausing", "timed-out", "failed"}:
+        return BAD
+    return GOOD if entry.state in {"running", "done", "passed"} else MOVING
+
+
+def _output(view: GroupView) -> Iterator[RenderableType]:
+    """Yield what each entry executes, and the last lines that it printed."""
+    for entry in view.entries:
+        if not (entry.command or entry.said):
+            continue
+        yield Text()
+        yield Text.assemble((entry.tag, TITLE), f": {entry.command}")
+        for line in entry.said:
+            yield plain(line)
+
+
+def _list(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers))

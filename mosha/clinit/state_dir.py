@@ -1,0 +1,280 @@
+"""What a clinit leaves for the next one, should it die: who it was, and where its children are.
+
+The state directory has
+
+- `lock`, locked by the living clinit, so that two never share a state directory;
+- `children.json`: boot id, pid and start time of clinit, the mark that its children have
+  (`marks.py`), and its cgroup;
+- without a cgroup also `sessions`: a line with session and start time for each leader.
+
+A new clinit ends what it finds before it answers or starts anything. The mark and the cgroup
+are random names of one run of clinit: nobody else can have them. Cgroups are found without these
+files too (`trees.py`). See docs/explanation/architecture.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import signal
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from mosha.clinit import cgroups, marks, trees
+from mosha.clinit.abandon import Abandonable
+from mosha.errors import HostError
+from mosha.host import logs, proc
+from mosha.host.clock import boot_id
+from mosha.host.files import write_atomically
+from mosha.host.lock_file import CLINIT_LOCK, HeldError, LockFile
+
+RECORD = "children.json"
+SESSIONS = "sessions"
+STEP_S = 0.01
+WRITE_LIMIT_S = 2.0
+UNWRITTEN_MAX = 10_000
+"""Leaders that wait for a file system that stands still; later ones are known to the guard."""
+
+
+class StateRecord(msgspec.Struct):
+    """`children.json`."""
+
+    boot: str
+    pid: int
+    start: int
+    mark: str
+    cgroup: str | None = None
+
+
+class StateDir:
+    """The state directory of a living clinit."""
+
+    def __init__(self, path: Path) -> None:
+        """Make and lock it.
+
+        Raises:
+            HostError: a living clinit has it, or the system refuses.
+        """
+        self.path = path
+        self.place = trees.place_of(path)
+        self._sessions: int | None = None
+        self._noted: tuple[str, Path | None] = ("", None)
+        self._unwritten: list[bytes] = []
+        self._file = Abandonable("the file of sessions")
+        self._writing: asyncio.Future[None] | None = None
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._lock = LockFile(path / CLINIT_LOCK)
+        except HeldError as error:
+            named = f" (process {error.holder})" if error.holder else ""
+            raise HostError(
+                f"another clinit lives in {path}{named}; "
+                "end it first, or choose another --state-dir"
+            ) from None
+        except OSError as error:
+            raise HostError(f"cannot use the state directory {path}: {error.strerror}") from error
+        if self._lock.passed_over:
+            logs.get().warning(
+                "lock_passed_over", path=str(self._lock.path), pid=self._lock.passed_over
+            )
+
+    def end_orphans(self, limit_s: float) -> list[tuple[int, str]]:
+        """End what a former clinit left; return the pids and command lines of it.
+
+        Raises:
+            HostError: something does not end within `limit_s` seconds.
+        """
+        ended: dict[int, str] = {}
+        deadline = time.monotonic() + limit_s
+        record = self._read()
+        if record is not None and record.cgroup is None:
+            look = partial(self._left_of, record)
+            _end(look, _kill_each, ended, deadline, looks=marks.QUIET_LOOKS)
+        elif record is not None and record.cgroup is not None:
+            _end_tree(Path(record.cgroup), ended, deadline)
+        for tree in trees.dead():
+            if tree.is_of(self.place):
+                _end_tree(tree.path, ended, deadline)
+            trees.remove_if_empty(tree)
+        return list(ended.items())
+
+    def write(self, mark: str, cgroup: Path | None) -> None:
+        """Note where the children of this clinit will be, before there are any."""
+        self._noted = (mark, cgroup)
+        seen = proc.see(os.getpid())
+        tree = None if cgroup is None else str(cgroup)
+        record = StateRecord(boot_id(), os.getpid(), seen.start if seen else 0, mark, tree)
+        try:
+            if tree is None:
+                (self.path / SESSIONS).unlink(missing_ok=True)
+                self._sessions = _create(self.path / SESSIONS)
+            # For root alone: whoever knows the mark could keep the next clinit from starting.
+            data = msgspec.json.encode(record) + b"\n"
+            write_atomically(self.path / RECORD, data, mode=0o600)
+        except OSError as error:
+            raise HostError(f"cannot write {self.path / RECORD}: {error.strerror}") from error
+
+    async def restore(self) -> bool:
+        """Make the directory and all in it again if somebody has removed its lock; say if so.
+
+        The sessions of before are lost: `note_session` has to be told of them once more.
+
+        Raises:
+            HostError: it cannot be made, or another clinit has it.
+        """
+        if self._lock.is_there():
+            return False
+        try:
+            await self._file.run(self._remake, WRITE_LIMIT_S)
+        except OSError as error:
+            raise HostError(f"cannot make {self.path} again: {error.strerror or error}") from error
+        return True
+
+    def _remake(self) -> None:
+        """Do it, in the thread that writes sessions too: never both at once."""
+        former = self._sessions
+        try:
+            self._lock.restore()
+            self.write(*self._noted)
+        except HostError as error:
+            raise OSError(errno.EBUSY, str(error)) from error
+        if former is not None:
+            os.close(former)
+
+    def note_session(self, leader: int) -> None:
+        """Note a new leader; needed only without a cgroup.
+
+        A thread writes it: a file system that stands still must not hold up clinit, nor a full
+        one keep a service from running. The guard has been told, and the mark finds most of it.
+        """
+        if self._sessions is None:
+            return
+        with contextlib.suppress(OSError):
+            seen = proc.see(leader)
+            if seen is not None and len(self._unwritten) < UNWRITTEN_MAX:
+                self._unwritten.append(b"%d %d\n" % (leader, seen.start))
+        if self._unwritten and (self._writing is None or self._writing.done()):
+            self._writing = asyncio.ensure_future(self._write_sessions())
+
+    async def _write_sessions(self) -> None:
+        while self._unwritten:
+            text = b"".join(self._unwritten)
+            self._unwritten.clear()
+            with contextlib.suppress(OSError):
+                await self._file.run(partial(self._write, text), WRITE_LIMIT_S)
+
+    def _write(self, text: bytes) -> None:
+        if self._sessions is not None:
+            os.write(self._sessions, text)
+
+    def is_own(self) -> bool:
+        """Say whether the lock at its path is the one that is held: not moved, nor another's.
+
+        Raises:
+            OSError: it cannot be looked at.
+        """
+        return self._lock.is_there()
+
+    def close(self) -> None:
+        """Leave nothing to be found: all children have ended."""
+        with contextlib.suppress(OSError):  # another clinit's record is not this one's to remove
+            if self.is_own():
+                for name in (RECORD, SESSIONS):
+                    (self.path / name).unlink(missing_ok=True)
+        idle = self._writing is None or self._writing.done()
+        if self._sessions is not None and idle:  # else a thread has it, until clinit is gone
+            os.close(self._sessions)
+        self._lock.close()
+
+    def _read(self) -> StateRecord | None:
+        try:
+            record = msgspec.json.decode((self.path / RECORD).read_bytes(), type=StateRecord)
+        except (OSError, msgspec.MsgspecError):
+            return None
+        return record if record.boot == boot_id() else None  # nothing survives a boot
+
+    def _left_of(self, record: StateRecord) -> list[int]:
+        everybody = proc.see_all()
+        leaders = self._leaders()
+        sessions = {
+            pid for pid, start in leaders if pid not in everybody or everybody[pid].start == start
+        }
+        marked = [
+            seen.pid
+            for seen in everybody.values()
+            if seen.pid != os.getpid()
+            and (
+                (
+                    seen.session in sessions
+                    and seen.start >= min(s for p, s in leaders if p == seen.session)
+                )
+                or _has_mark(seen.pid, record.mark)
+            )
+        ]
+        below = [s.pid for pid in marked for s in proc.descendants(pid, everybody)]
+        return [*marked, *below]
+
+    def _leaders(self) -> list[tuple[int, int]]:
+        try:
+            lines = (self.path / SESSIONS).read_bytes().splitlines()
+        except OSError:
+            return []
+        words = [line.split() for line in lines]
+        # The last line may be half of one.
+        return [(int(pair[0]), int(pair[1])) for pair in words if len(pair) == 2]
+
+
+def _end(
+    look: Callable[[], list[int]],
+    kill: Callable[[list[int]], None],
+    ended: dict[int, str],
+    deadline: float,
+    *,
+    looks: int = 1,
+) -> None:
+    """Kill what is found until so many looks in a row find nothing, and note what it was."""
+    quiet = 0
+    while quiet < looks:
+        left = look()
+        quiet = 0 if left else quiet + 1
+        for pid in left:
+            ended.setdefault(pid, proc.command_line(pid))
+        kill(left)
+        if left and time.monotonic() > deadline:
+            pids = " ".join(map(str, left))
+            raise HostError(f"processes of a former clinit do not end: {pids}")
+        time.sleep(STEP_S)
+
+
+def _has_mark(pid: int, mark: str) -> bool:
+    limit = marks.limit_of(mark)
+    with contextlib.suppress(OSError):  # it is gone, or hidden
+        if limit is not None and marks.has_limit(pid, limit):
+            return True
+    return proc.environment(pid).get("MOSHA_RUN") == mark
+
+
+def _kill_each(pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _end_tree(tree: Path, ended: dict[int, str], deadline: float) -> None:
+    def look() -> list[int]:
+        return cgroups.pids(tree) if cgroups.populated(tree) else []
+
+    _end(look, lambda _: cgroups.kill(tree), ended, deadline)
+    cgroups.remove(tree)
+
+
+def _create(path: Path) -> int:
+    """Open a new file that nobody else may read; never one that somebody has put there."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_APPEND | os.O_CLOEXEC
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,185 @@
+"""Who could run a group, and when it is this node's turn to claim it: C1 and the placement.
+
+All of it follows from what this node knows; nodes with the same view come to the same plan.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from mosha.core.cluster import placement
+from mosha.core.cluster.eligibility import NODE, Case, able_nodes, broken, eligible, may_take
+from mosha.core.cluster.placement import Free
+from mosha.core.cluster.quorum import QuorumState
+from mosha.core.cluster.state import FailbackAttempt, GroupRecord, MonitorState
+from mosha.core.status import GroupLine, GroupState
+from mosha.core.tables import STOP_LEVEL, Wish
+
+SHORT_WAIT_MIN_S = 0.1
+SHORT_WAIT_MAX_S = 2.0
+# How often the pause after giving way in vain doubles: with a ban of 300 s it grows to 21 hours.
+WAY_DOUBLINGS_MAX = 8
+
+
+def wanted_level(state: MonitorState, record: GroupRecord, now: float) -> str:
+    """Return the level the group shall have here, `stop` if it shall not run on this node.
+
+    While no tables are in force, what runs already stays where it is.
+    """
+    tables = state.hactl is not None and state.cltab_groups is not None
+    mine = Case(state, record.group, state.me, now)
+    if not tables and broken(mine, NODE) is None:
+        return state.report(record.group).wanted
+    return STOP_LEVEL if broken(mine) is not None else state.wish_level(record.group)
+
+
+def rank_due_at(state: MonitorState, record: GroupRecord, now: float) -> float:
+    """Return when this node may claim the group, infinity while C1 does not hold.
+
+    Rank 0 claims at once, rank k after k short waits. The waiting starts when the group is
+    first seen free.
+    """
+    group = record.group
+    view = state.view
+    free = not view.holders(group, stale_too=state.fencing.required)
+    if not free or not may_take(state, group, state.me, now) or state.report(group).present:
+        record.free_since = None
+        return math.inf
+    ready = (
+        view.quorum_state is QuorumState.YES
+        and not state.silent(now)
+        and record.ballot.vote is None
+        and state.published is not None
+        and state.published.inc == state.inc
+        and not awaited(state, group)
+    )
+    if not ready:
+        return math.inf
+    if record.free_since is None:
+        record.free_since = now
+    order = joint_plan(state, now).get(group, ())
+    if state.me not in order:
+        return math.inf
+    due = record.free_since + order.index(state.me) * short_wait_s(state)
+    return max(due, record.backoff_until)
+
+
+def awaited(state: MonitorState, group: str) -> frozenset[int]:
+    """Return the nodes that a claim has to wait for, because they have the votes it would need.
+
+    Others support them and this node has heard nothing of them yet: one that has just started
+    may hear of the voters first. A claim now could not be granted, and its own vote, spent
+    on a higher term, could not support what runs there.
+    """
+    electorate, supported = state.view.electorate, state.view.unheard(group)
+    unheard = frozenset(supported)
+    held = len(supported) + len(unheard & electorate.nodes)  # each votes for itself as well
+    return frozenset() if len(electorate.nodes) - held >= electorate.needed else unheard
+
+
+def short_wait_s(state: MonitorState) -> float:
+    """Return how much later each rank claims: long enough to see the better one's claim."""
+    return min(max(state.timing.heartbeat_s / 2, SHORT_WAIT_MIN_S), SHORT_WAIT_MAX_S)
+
+
+def better_home(state: MonitorState, group: str, now: float) -> int | None:
+    """Return the node to give way to: hactl prefers it, and it has been up for T.
+
+    Not one that this node has just given way to in vain: the service would be interrupted for it
+    over and over.
+    """
+    wish = state.wish(group)
+    if wish is None or not wish.failback:
+        return None
+    place = wish.prefer.index(state.me) if state.me in wish.prefer else len(wish.prefer)
+    for node in wish.prefer[:place]:
+        since = state.view.peer(node).first_heard_at
+        if (
+            may_take(state, group, node, now)
+            and since is not None
+            and now - since >= state.timing.timeout_s
+            and in_vain(state, group, node, now) is None
+        ):
+            return node
+    return None
+
+
+def in_vain(state: MonitorState, group: str, node: int, now: float) -> float | None:
+    """Return until when this node gives no way to the present life of that one, or None."""
+    attempt = state.record(group).failbacks.get(node)
+    if attempt is None or attempt.inc != state.view.peer(node).inc or now >= attempt.until:
+        return None
+    return attempt.until
+
+
+def give_way(state: MonitorState, record: GroupRecord, now: float) -> None:
+    """Note to which node this one gives way, and for how long not again."""
+    node = better_home(state, record.group, now)
+    if node is None:
+        return
+    inc = state.view.peer(node).inc
+    attempt = record.failbacks.get(node)
+    if attempt is None or attempt.inc != inc:
+        attempt = record.failbacks[node] = FailbackAttempt(inc)
+    attempt.banned = False
+    attempt.until = now + _pause_s(state, attempt)
+
+
+def _pause_s(state: MonitorState, attempt: FailbackAttempt) -> float:
+    """Return `ban_s`, twice as long for each time that the other node has banned itself instead."""
+    return state.timing.ban_s * 2.0 ** min(attempt.bans, WAY_DOUBLINGS_MAX)
+
+
+def follow_failbacks(state: MonitorState, record: GroupRecord, now: float) -> None:
+    """See what became of the group where this node has given way."""
+    for node, attempt in tuple(record.failbacks.items()):
+        status = state.view.peer(node).status
+        if status is None:
+            continue
+        line = status.groups.get(record.group)
+        wanted = (state.wish_level(record.group), GroupState.DONE)
+        if line is not None and (line.level, line.state) == wanted:
+            del record.failbacks[node]
+        elif record.group in status.bans and not attempt.banned:
+            attempt.bans += 1
+            attempt.banned = True
+            attempt.until = now + _pause_s(state, attempt)
+
+
+def joint_plan(state: MonitorState, now: float) -> dict[str, tuple[int, ...]]:
+    """Return the rankings of all free groups, worked out once for each change of the view."""
+    if state.plan is None:
+        frees, able = [], able_nodes(state, now)
+        for group, wish in (state.hactl.wishes if state.hactl else {}).items():
+            record = state.record(group)
+            held = state.view.holders(group, stale_too=state.fencing.required)
+            if state.wish(group) is None or wish.level == STOP_LEVEL or held or record.claim:
+                continue
+            frees.append(Free(wish, eligible(state, group, now, able)))
+        state.plan = placement.place(frees, loads(state))
+    return state.plan
+
+
+def loads(state: MonitorState, without: str = "") -> dict[int, int]:
+    """Return how many groups each fresh node holds, one group left out."""
+    counts = {
+        status.node: len((set(status.claims) | _active(status.groups)) - {without})
+        for status in state.view.fresh()
+    }
+    own = set(state.claimed)
+    own |= {g for g, report in state.reports.items() if report.present}
+    counts[state.me] = len(own - {without})
+    return counts
+
+
+def _active(groups: Mapping[str, GroupLine]) -> set[str]:
+    return {group for group, line in groups.items() if line.active}
+
+
+def ranks(state: MonitorState, group: str, now: float) -> dict[int, int]:
+    """Return the rank of every node that may have claimed the group, for choosing one."""
+    wish = state.wish(group) or Wish(group, STOP_LEVEL)
+    candidates = eligible(state, group, now) | {state.me, *state.view.fresh_nodes()}
+    order = placement.ranking(Free(wish, candidates), loads(state, without=group))
+    return {node: rank for rank, node in enumerate(order)}

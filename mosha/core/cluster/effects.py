@@ -1,0 +1,90 @@
+"""What an agent orders: the shell carries out each at once, in their order, and decides nothing.
+
+A tell (`turn.Tell`), a shot (`shots.FenceOrder`) and a line of the log (`record.Note`) are effects
+too. Those that end in something are answered by one event each: a read by `StatusRead` or
+`ReadFailed`, a write by `StatusWritten` or `WriteFailed`, a tell by `TellAnswered`, renewals by
+`LeasesRenewed`, a shot by `ShotEnded`, the end of clinit by `ClinitEnded`. The work on tables is
+in `table_effects`.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from mosha.core.cluster.memory import Memory
+from mosha.core.cluster.node import Renewal
+from mosha.core.cluster.shots import FenceOrder
+from mosha.core.cluster.state import LogRecord
+from mosha.core.replication.table_effects import TableEffect
+from mosha.core.status import Status
+from mosha.core.tell import Tell
+
+
+class ReadStatus(Struct, frozen=True):
+    """Read the status of a node; give up after `limit_s`."""
+
+    node: int
+    limit_s: float
+
+
+class WriteStatus(Struct, frozen=True):
+    """Put `memory` on the local disk if it is not there, then write the status (V4b)."""
+
+    status: Status
+    memory: Memory
+
+
+class RenewLeases(Struct, frozen=True):
+    """Hand clinit these deadlines; with none, ask it for a sign of life."""
+
+    renewals: tuple[Renewal, ...]
+
+
+class WatchNodes(Struct, frozen=True):
+    """Watch the files of these nodes from now on, and of no others."""
+
+    nodes: frozenset[int]
+
+
+class LookAround(Struct, frozen=True):
+    """A heartbeat has passed: look at what is watched."""
+
+
+class HurryWatch(Struct, frozen=True):
+    """Events of files matter more than what they cost, for a moment."""
+
+
+class FeedWatchdog(Struct, frozen=True):
+    """A turn of publishing is over, well or not: say that this process goes on."""
+
+
+class Announce(Struct, frozen=True):
+    """Something that people may look at has changed."""
+
+
+class EndClinit(Struct, frozen=True):
+    """Nothing of any group is left here: end clinit."""
+
+
+class EndMonitor(Struct, frozen=True):
+    """Everything is done: end. `stranded`: nobody could say that nothing runs here."""
+
+    stranded: bool = False
+
+
+Effect = (
+    ReadStatus
+    | WriteStatus
+    | Tell
+    | RenewLeases
+    | FenceOrder
+    | LogRecord
+    | TableEffect
+    | WatchNodes
+    | LookAround
+    | HurryWatch
+    | FeedWatchdog
+    | Announce
+    | EndClinit
+    | EndMonitor
+)

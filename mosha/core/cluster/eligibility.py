@@ -1,0 +1,326 @@
+"""Which nodes may take a group: one table of rules, for those that decide and those that explain.
+
+Placement, turns and orders ask whether the rules hold; `mosha status`, `why` and `why-not` say
+which one does not, and what to do about it. A rule of `NODE` is about a node and any group, one
+of `GROUP` about a group on any node, one of `PAIR` about a group on a node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from msgspec import Struct
+
+from mosha.core.cluster.peers import Standing
+from mosha.core.cluster.quorum import QuorumState
+from mosha.core.cluster.refusals import step_for
+from mosha.core.cluster.state import MonitorState
+from mosha.core.status import NodeState, Status
+from mosha.core.tables import STAY, STOP_LEVEL, Wish
+
+
+class Case(Struct, frozen=True):
+    """A group and a node that may take it or not, as the node of `state` knows it at `now`."""
+
+    state: MonitorState
+    group: str
+    node: int
+    now: float
+
+    @property
+    def mine(self) -> bool:
+        """Whether it is the node that asks."""
+        return self.node == self.state.me
+
+    @property
+    def status(self) -> Status | None:
+        """What the node last published, as far as it was read here."""
+        return self.state.published if self.mine else self.state.view.peer(self.node).status
+
+    @property
+    def wish(self) -> Wish | None:
+        """The line of hactl, whether cltab has the group or not."""
+        return self.state.hactl.wishes.get(self.group) if self.state.hactl else None
+
+    @property
+    def ban(self) -> tuple[float, str] | None:
+        """For how many seconds more the node keeps off the group and why, None if it does not."""
+        if self.mine:
+            record = self.state.records.get(self.group)
+            if record is None or self.now >= record.ban_until:
+                return None
+            return record.ban_until - self.now, record.ban_reason
+        status = self.status
+        ban = status.bans.get(self.group) if status is not None else None
+        return None if ban is None else (ban.left_s, ban.reason)
+
+
+class Rule(Struct, frozen=True):
+    """A rule: whether it holds, why not in a clause, how it stands in a sentence, and a remedy."""
+
+    name: str
+    holds: Callable[[Case], bool]
+    why: Callable[[Case], str]
+    said: Callable[[Case], str]
+    remedy: Callable[[Case], str]
+
+
+def _do(step: str) -> Callable[[Case], str]:
+    """Return a remedy: a text with the places node, group, level and only."""
+
+    def remedy(case: Case) -> str:
+        wish = case.wish or Wish(case.group, STOP_LEVEL)
+        only = ",".join(map(str, wish.only))
+        return step.format(group=case.group, node=case.node, level=wish.level, only=only)
+
+    return remedy
+
+
+# --- a node and any group ----------------------------------------------------------------------
+
+
+def _is_up(case: Case) -> bool:
+    if case.mine:
+        return case.state.node_state is NodeState.UP
+    return case.state.view.standing(case.node) is Standing.FRESH
+
+
+def _not_up(case: Case) -> str:
+    return "this node is leaving" if case.mine else _STANDINGS[case.state.view.standing(case.node)]
+
+
+def _up_said(case: Case) -> str:
+    if case.mine:
+        return f"node {case.node} is {'up' if _is_up(case) else 'leaving'}"
+    error = case.state.view.peer(case.node).error
+    standing = case.state.view.standing(case.node)
+    verb = {Standing.NEVER: "was", Standing.LEFT: "has"}.get(standing, "is")
+    return f"node {case.node} {verb} {_STANDINGS[standing]}" + (f" ({error})" if error else "")
+
+
+def _bring_up(case: Case) -> str:
+    if case.mine or case.state.view.standing(case.node) is Standing.LEAVING:
+        return f"start the monitor of node {case.node} again when it has left"
+    return f"look at node {case.node}: is it on, is its monitor running, is its mount there?"
+
+
+_STANDINGS = {
+    Standing.NEVER: "never heard from",
+    Standing.STALE: "stale: not heard from for longer than timeout",
+    Standing.LEAVING: "leaving",
+    Standing.LEFT: "left in an orderly way",
+    Standing.FENCED: "fenced",
+    Standing.FRESH: "fresh",
+}
+
+
+def _sees_quorum(case: Case) -> bool:
+    if case.mine:
+        return case.state.view.quorum_state is not QuorumState.NO
+    return case.status is not None and case.status.quorum
+
+
+NODE = (
+    Rule(
+        "number",
+        lambda c: not (c.mine and c.state.displaced),
+        lambda _: "another node uses this node's number",
+        lambda c: f"another node uses number {c.node}",
+        _do("give each node its own number, and start the monitor of node {node} again"),
+    ),
+    Rule(
+        "node",
+        _is_up,
+        _not_up,
+        _up_said,
+        _bring_up,
+    ),
+    Rule(
+        "standby",
+        lambda c: not on_standby(c.state, c.node),
+        lambda _: "on standby",
+        lambda c: f"node {c.node} is {'' if on_standby(c.state, c.node) else 'not '}on standby",
+        _do("mosha unstandby {node}"),
+    ),
+    Rule(
+        "quorum",
+        _sees_quorum,
+        lambda c: "no quorum" if c.mine else "sees no quorum",
+        lambda c: f"node {c.node} sees {'a' if _sees_quorum(c) else 'no'} quorum",
+        _do("bring nodes back"),
+    ),
+)
+
+
+# --- a group and any node ----------------------------------------------------------------------
+
+
+def _has_entries(case: Case) -> bool:
+    groups = case.state.cltab_groups
+    return groups is None or case.group in groups
+
+
+def _level(case: Case) -> str:
+    return case.wish.level if case.wish is not None else STOP_LEVEL
+
+
+def _wish_said(case: Case) -> str:
+    if case.wish is None:
+        return "hactl does not name it: it shall be stopped"
+    return f"hactl wants it at {wish_text(case.wish)}" if _level(case) != STOP_LEVEL else _STOP
+
+
+def wish_text(wish: Wish) -> str:
+    """Return a wish as hactl has it, options at their defaults too."""
+    prefer = ",".join(map(str, wish.prefer)) or "any"
+    only = ",".join(map(str, wish.only)) or "any"
+    failback, on_failure = "yes" if wish.failback else "no", wish.on_failure or STAY
+    options = f"prefer={prefer} only={only} failback={failback} on-failure={on_failure}"
+    return f"{wish.level} {options}"
+
+
+_STOP = "hactl says stop"
+
+ENTRIES = Rule(
+    "entries",
+    _has_entries,
+    lambda _: "not in cltab",
+    lambda c: f"cltab has {'entries' if _has_entries(c) else 'no entry'} of it",
+    _do("add entries of {group} to cltab"),
+)
+WISH = Rule(
+    "wish",
+    lambda c: _level(c) != STOP_LEVEL,
+    lambda c: "not in hactl" if c.wish is None else _STOP,
+    _wish_said,
+    _do("mosha set {group} start"),
+)
+
+GROUP = (
+    Rule(
+        "cltab",
+        lambda c: c.state.cltab_groups is not None,
+        lambda _: "no cltab is in force",
+        lambda c: f"{'a' if c.state.cltab_groups is not None else 'no'} cltab is in force here",
+        lambda c: step_for(c.state, ["cltab"]),
+    ),
+    Rule(
+        "hactl",
+        lambda c: c.state.hactl is not None,
+        lambda _: "no hactl is in force",
+        lambda c: f"{'a' if c.state.hactl is not None else 'no'} hactl is in force here",
+        lambda c: step_for(c.state, ["hactl"]),
+    ),
+    ENTRIES,
+    WISH,
+)
+
+
+# --- a group on a node -------------------------------------------------------------------------
+
+
+def _allowed(case: Case) -> bool:
+    return case.wish is None or case.wish.allows(case.node)
+
+
+def _only_said(case: Case) -> str:
+    if case.wish is None or not case.wish.only:
+        return "only= names no node: any may have it"
+    only = ",".join(map(str, case.wish.only))
+    return f"only={only} {'has' if _allowed(case) else 'leaves out'} node {case.node}"
+
+
+def _banned(case: Case) -> str:
+    if case.ban is None:
+        return ""
+    left_s, reason = case.ban
+    return f"banned here: {reason}" if case.mine else f"banned there for {left_s:.0f} s: {reason}"
+
+
+def _ban_said(case: Case) -> str:
+    if case.ban is None:
+        return f"no ban on node {case.node}"
+    left_s, reason = case.ban
+    heard_at = None if case.mine else case.state.view.peer(case.node).heard_at
+    left_s -= 0.0 if heard_at is None else case.now - heard_at
+    return f"it is banned on node {case.node} for {max(left_s, 0.0):.0f} s more: {reason}"
+
+
+PAIR = (
+    Rule(
+        "only",
+        _allowed,
+        lambda _: "only= leaves this node out",
+        _only_said,
+        _do("mosha set {group} {level} only={only},{node}"),
+    ),
+    Rule(
+        "ban",
+        lambda c: c.ban is None,
+        _banned,
+        _ban_said,
+        _do("mend what failed there; the ban ends by itself, or: mosha cleanup {group} {node}"),
+    ),
+)
+
+
+# --- questions ---------------------------------------------------------------------------------
+
+
+ALL = (*NODE, *GROUP, *PAIR)
+
+
+def broken(case: Case, rules: Iterable[Rule] = ALL) -> Rule | None:
+    """Return the first rule that does not hold, None if the node may take the group."""
+    return next((rule for rule in rules if not rule.holds(case)), None)
+
+
+def may_take(state: MonitorState, group: str, node: int, now: float) -> bool:
+    """Say whether the node may take the group, if that is free."""
+    return broken(Case(state, group, node, now)) is None
+
+
+def eligible(
+    state: MonitorState, group: str, now: float, able: Iterable[int] | None = None
+) -> frozenset[int]:
+    """Return the nodes that may take a group; `able` are those of `able_nodes`, if known."""
+    if broken(Case(state, group, state.me, now), GROUP) is not None:
+        return frozenset()
+    nodes = able_nodes(state, now) if able is None else able
+    cases = (Case(state, group, node, now) for node in nodes)
+    return frozenset(case.node for case in cases if broken(case, PAIR) is None)
+
+
+def on_standby(state: MonitorState, node: int) -> bool:
+    """Say whether a node is on standby, as far as is known here."""
+    if node == state.me:
+        return state.standby
+    status = state.view.peer(node).status
+    return status is not None and status.standby
+
+
+def able_nodes(state: MonitorState, now: float) -> list[int]:
+    """Return the nodes that may take groups at all: what is asked once for all groups."""
+    nodes = (*state.view.members, state.me)
+    return [node for node in nodes if broken(Case(state, "", node, now), NODE) is None]
+
+
+def unwanted_because(state: MonitorState, group: str, now: float) -> str:
+    """Say in a clause why the group shall not run on the own node now, "" if it may."""
+    case = Case(state, group, state.me, now)
+    rule = broken(case)
+    return "" if rule is None else rule.why(case)
+
+
+def obstacles(state: MonitorState, group: str, now: float) -> dict[int, tuple[Case, Rule]]:
+    """Return for each node that may not take the group the first rule that does not hold.
+
+    What is wrong with the group itself is said of the own node alone.
+    """
+    found = {}
+    for node in sorted({*state.view.members, state.me}):
+        case = Case(state, group, node, now)
+        rule = broken(case, ALL if node == state.me else (*NODE, *PAIR))
+        if rule is not None:
+            found[node] = (case, rule)
+    return found

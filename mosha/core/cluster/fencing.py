@@ -1,0 +1,93 @@
+"""Whom to shoot, when, and whose turn it is (STOMITH; docs/reference/fencing.md).
+
+A stale node that did not leave is shot by the lowest fresh node; the next ones take over
+one delay later each, so that never all shoot at once. Nobody shoots without a quorum, in
+the first `start_grace_s` after its own start, or at a node it has not seen alive since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from mosha.core.cluster.peers import Peer
+
+
+class FencingRules(Struct, frozen=True):
+    """`required`: a stale node's groups wait for a receipt. The others delay shots."""
+
+    required: bool = False
+    takeover_s: float = 5.0
+    retry_s: float = 30.0
+
+
+class Shot(Struct, frozen=True):
+    """The last shot at one incarnation of a node: when it was ordered and how it ended.
+
+    `outcome` is `running`, `receipt`, `no receipt` or `failed`.
+    """
+
+    node: int
+    inc: int
+    at: float
+    outcome: str = "running"
+    method: str = ""
+    detail: str = ""
+
+
+def witnesses(fresh: Iterable[Peer], victim: Peer, now: float, timeout_s: float) -> frozenset[int]:
+    """Return the fresh peers that were heard since the victim was missed, and within T (O4).
+
+    Those who are cut off from this node together are found stale one after the other: who was
+    not heard since the first of them may be the next. And a node that was paused still counts
+    those as fresh that it has not looked at again.
+    """
+    since = victim.stale_since
+    return frozenset(
+        peer.node
+        for peer in fresh
+        if peer.heard_at is not None
+        and since is not None
+        and peer.heard_at >= since
+        and now - peer.heard_at <= timeout_s
+    )
+
+
+def shoot_at(
+    victim: Peer,
+    *,
+    me: int,
+    fresh: Sequence[int],
+    started_at: float,
+    start_grace_s: float,
+    healed_at: float,
+    rules: FencingRules,
+    last: Shot | None,
+) -> float | None:
+    """Return when this node shall shoot a stale peer, None if it shall not.
+
+    Args:
+        victim: the peer; must be stale.
+        me: the own node.
+        fresh: the nodes that are fresh, the own one included, in any order.
+        started_at: when the own monitor started, seconds of boottime.
+        start_grace_s: no shot in this time after the start (H3.6).
+        healed_at: no shot before; by then what is well was heard again after a cut (O4).
+        rules: the delays.
+        last: the own last shot at this node, if any.
+
+    A shot that failed is tried again; a message that proves nothing is sent once for each
+    incarnation of the victim.
+    """
+    if victim.stale_since is None or not victim.advanced:
+        return None
+    position = sorted(fresh).index(me)
+    # All nodes wait for the same moment, and from then on for their places.
+    begins = max(started_at + start_grace_s, healed_at, victim.stale_since)
+    due = begins + position * rules.takeover_s
+    if last is None or last.inc < victim.inc:
+        return due
+    if last.outcome == "failed":
+        return max(due, last.at + rules.retry_s)
+    return None

@@ -1,0 +1,194 @@
+"""The life of a group on one node: the table that decides each turn of its coroutine.
+
+`ROWS` is read from the top; the first row that holds says what to do. A row is a name, a
+condition on `Facts` and an order. The facts are worked out by `core.cluster.node`, the order is
+carried out there; here is nothing but the table (catalogue H5). See
+docs/explanation/life-of-a-group.md.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from mosha.core.status import GroupState
+from mosha.core.supervision.group_report import ABSENT, GroupReport
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
+
+
+class Action(enum.StrEnum):
+    """What a turn asks for."""
+
+    KILL = "kill"  # tell `stop` with deadlines that are over (G1)
+    STOP = "stop"  # tell `stop`; the claim stays until nothing is alive (C7)
+    RELEASE = "release"  # nothing is left here: drop the claim
+    GIVE_WAY = "give way"  # tell `stop` for a better node, and remember which one it was
+    GIVE_UP = "give up"  # drop a claim that never ran anything, tell `stop`
+    WITHDRAW = "withdraw"  # the same, and back off (C6)
+    RAISE = "raise"  # claim again with a higher term: the votes were split
+    BAN = "ban"  # tell `stop` and keep this group away from this node for a while
+    TEST = "test"  # tell `test`
+    STOP_AGAIN = "stop again"  # tell `plan`, for `stop` is told anew only from another level
+    GO = "go"  # tell the level hactl wants
+    PLAN = "plan"  # claim it and tell `plan`
+    WAIT = "wait"  # something is under way
+    REST = "rest"  # all is as wanted
+
+
+class Facts(Struct, frozen=True, kw_only=True):
+    """All that one turn looks at.
+
+    `wanted` is the level hactl gives this group on this node, `stop` if it shall not run
+    here for any reason. `granted`: the own claim holds a running lease; `proven`: a level
+    that needs one was told under this claim. `told` is a level told to clinit a moment ago that
+    it has not shown yet, `unshown` says the same of one told however long ago: clinit may have
+    obeyed, and its report be on the way. `runs_elsewhere`, `better_claim`, `overdue` (the plan
+    limit has passed) and `split` speak of a claim not granted; `my_turn` says that C1 holds and the
+    rank's time has come. `yields`: a better node waits to take the group back (`failback=yes`).
+    `gives_up`: its entries have failed here as often as they may, and another node may have it.
+    `restarts`: an operator has ordered a restart, which keeps the claim; `stops_again`: to try
+    again what failed at `stop`.
+    `superseded`: it runs elsewhere under a higher term, and the kill was not told yet.
+    """
+
+    report: GroupReport
+    wanted: str
+    claimed: bool
+    granted: bool
+    activated: bool
+    told_level: str = ""
+    unshown: bool = False
+    runs_elsewhere: bool = False
+    better_claim: bool = False
+    overdue: bool = False
+    split: bool = False
+    rank_due: bool = False
+    yields: bool = False
+    superseded: bool = False
+    restarts: bool = False
+    stops_again: bool = False
+    gives_up: bool = False
+
+    @property
+    def here(self) -> bool:
+        """Whether anything of the group is, or is about to be, on this node."""
+        return self.report.present or self.told_level not in ("", STOP_LEVEL)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was told, seen by clinit or not."""
+        return (self.told_level or self.report.wanted) == STOP_LEVEL
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether what ran under the lease ended with its clinit, and no `stop` entry has run.
+
+        Without the lease it may run elsewhere already: then it is not for this node to undo
+        on shared storage what that one did.
+        """
+        return self.claimed and self.activated and self.granted and self.report == ABSENT
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether what was told under the claim may run, though no report says so."""
+        return self.claimed and self.activated and self.unshown
+
+    @property
+    def kept(self) -> bool:
+        """Whether the claim is kept though all is gone: the group starts again under it."""
+        return self.restarts and self.activated and self.granted and self.wanted != STOP_LEVEL
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is a claim that nothing runs under and that is not granted now."""
+        return self.claimed and not self.activated and not self.granted
+
+
+def _at(level: str) -> Callable[[Facts], bool]:
+    def holds(facts: Facts) -> bool:
+        return facts.report.level == level and facts.report.settled and facts.report.present
+
+    return holds
+
+
+_planned, _tested = _at(PLAN_LEVEL), _at(TEST_LEVEL)
+
+
+def _unwanted(facts: Facts) -> bool:
+    return facts.wanted == STOP_LEVEL
+
+
+def _failed(facts: Facts) -> bool:
+    report = facts.report
+    return (
+        report.settled
+        and report.state is GroupState.FAILED
+        and report.level in (PLAN_LEVEL, TEST_LEVEL, facts.wanted)
+    )
+
+
+def _stop_failed_and_mended(facts: Facts) -> bool:
+    return facts.stops_again and facts.stopping and facts.report.stop_failed
+
+
+def _home(facts: Facts) -> bool:
+    return facts.report.settled and facts.report.present and facts.report.level == facts.wanted
+
+
+def _gone(facts: Facts) -> bool:
+    left = facts.here or facts.cut_short or facts.unanswered
+    return facts.claimed and facts.stopping and not left
+
+
+class Row(Struct, frozen=True):
+    """One row of the table."""
+
+    name: str
+    holds: Callable[[Facts], bool]
+    do: Action
+
+
+ROWS: tuple[Row, ...] = (
+    Row("superseded", lambda f: f.superseded and f.here, Action.KILL),
+    Row("claim not wanted", lambda f: _unwanted(f) and f.pending, Action.GIVE_UP),
+    Row("not wanted", lambda f: _unwanted(f) and f.here and not f.stopping, Action.STOP),
+    Row("cut short", lambda f: f.cut_short and f.told_level == "", Action.STOP),
+    Row("restart asked", lambda f: f.kept and f.here and not f.stopping, Action.STOP),
+    Row(
+        "stopped to start again",
+        lambda f: f.kept and not f.here and f.told_level == "",
+        Action.TEST,
+    ),
+    Row(
+        "told, never seen",
+        lambda f: f.unanswered and not f.here and f.told_level == "",
+        Action.STOP,
+    ),
+    Row("gone", _gone, Action.RELEASE),
+    Row("runs unclaimed", lambda f: f.here and not f.claimed and not f.stopping, Action.STOP),
+    Row("lost its lease", lambda f: f.activated and not f.granted and not f.stopping, Action.STOP),
+    Row("stop asked again", _stop_failed_and_mended, Action.STOP_AGAIN),
+    Row("stopping", lambda f: f.here and f.stopping, Action.WAIT),
+    Row("runs elsewhere", lambda f: f.pending and f.runs_elsewhere, Action.WITHDRAW),
+    Row("collision", lambda f: f.pending and f.better_claim, Action.WITHDRAW),
+    Row("not granted in time", lambda f: f.pending and f.overdue, Action.WITHDRAW),
+    Row("votes split", lambda f: f.pending and f.split, Action.RAISE),
+    Row("told, not seen yet", lambda f: f.told_level != "", Action.WAIT),
+    Row("failed", _failed, Action.BAN),
+    Row("fails again and again", lambda f: f.granted and f.here and f.gives_up, Action.BAN),
+    Row("gives way", lambda f: f.granted and f.yields and _home(f), Action.GIVE_WAY),
+    Row("at home", lambda f: f.granted and _home(f), Action.REST),
+    Row("passed its tests", lambda f: f.granted and _tested(f), Action.GO),
+    Row("planned and granted", lambda f: f.granted and _planned(f), Action.TEST),
+    Row("at another level", lambda f: f.granted and f.here and f.report.settled, Action.GO),
+    Row("in transition", lambda f: f.here, Action.WAIT),
+    Row("free", lambda f: f.rank_due and not f.claimed and not _unwanted(f), Action.PLAN),
+    Row("waiting", lambda _: True, Action.WAIT),
+)
+
+
+def decide(facts: Facts) -> Row:
+    """Return the first row that holds."""
+    return next(row for row in ROWS if row.holds(facts))

@@ -1,0 +1,401 @@
+"""One turn of a group: settle the vote, the grant, then do what the table of `life` says.
+
+Rules V1 to V3 and C1 to C8, catalogue H5. Works on `MonitorState`; `core.cluster.node` is the way in.
+"""
+
+from __future__ import annotations
+
+import math
+
+from msgspec import Struct
+
+from mosha.core.cluster import ballot, giving_up, lease
+from mosha.core.cluster.ballot import Ballot, Claim
+from mosha.core.cluster.candidacy import (
+    better_home,
+    follow_failbacks,
+    give_way,
+    rank_due_at,
+    ranks,
+    wanted_level,
+)
+from mosha.core.cluster.group_rules import Action, Facts, Row, decide
+from mosha.core.cluster.orders import has_arrived, lift, obeyed
+from mosha.core.cluster.recovery import doubtful
+from mosha.core.cluster.state import NEVER, TOLD_LIMIT_S, GroupRecord, MonitorState
+from mosha.core.status import GroupState, Vote
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
+from mosha.core.tell import Tell
+
+BACKOFF_STEP_S = 0.5
+BACKOFF_DOUBLINGS_MAX = 5
+
+
+class GroupStep(Struct, frozen=True):
+    """What a turn came to: an order or none, when to come back, and the row that held."""
+
+    tell: Tell | None
+    wake_at: float
+    row: Row | None
+
+
+def take(state: MonitorState, group: str, now: float, chance: float) -> GroupStep:
+    """Take the turn of a group at `now`; `chance` is a number in [0, 1) for the back-off."""
+    record = state.record(group)
+    settle_vote(state, record, now)
+    settle_grant(state, record, now)
+    if record.ban_until != NEVER and (now >= record.ban_until or has_arrived(state, record, now)):
+        lift(state, record)
+    follow_failbacks(state, record, now)
+    if not state.clinit_known:
+        return GroupStep(None, math.inf, None)
+    facts = facts_of(state, record, now)
+    row = decide(facts)
+    tell = _carry_out(state, record, row, facts, now=now, chance=chance)
+    return GroupStep(tell, _wake_at(state, record, now), row)
+
+
+# --- votes -----------------------------------------------------------------------------
+
+
+def settle_vote(state: MonitorState, record: GroupRecord, now: float) -> None:
+    """Release the vote if V3 allows it, then give one if V2 finds a claim for it."""
+    vote = record.ballot.vote
+    if vote is not None and (cause := _release_cause(state, record, vote)):
+        record.ballot = Ballot(None, record.ballot.voted)
+        state.log("vote_released", group=record.group, to=vote.node, term=vote.term, cause=cause)
+        state.changed()
+    if record.ballot.vote is not None or state.silent(now) or not state.clinit_known:
+        return
+    pairs = state.view.pairs()
+    claims = state.view.claims(record.group)
+    if (own := _own_claim(state, record)) is not None:
+        claims.append(own)
+    elif _runs_here(state, record):
+        return
+    allowed = [
+        claim
+        for claim in claims
+        if ballot.may_vote(record.ballot, claim, record.group, pairs)
+        and not doubtful(state, record.group, claim.node, now)
+    ]
+    chosen = ballot.choose(allowed, ranks(state, record.group, now) if len(allowed) > 1 else {})
+    if chosen is not None:
+        _vote_for(state, record, chosen)
+
+
+def _runs_here(state: MonitorState, record: GroupRecord) -> bool:
+    """Say whether the own status shows the group active: V2 asks all, the own one included."""
+    report = state.report(record.group)
+    return report.present and report.level != PLAN_LEVEL
+
+
+def _release_cause(state: MonitorState, record: GroupRecord, vote: Vote) -> str:
+    if vote.node == state.me:
+        gone = state.clinit_known and record.claim != vote.term
+        return "own claim ended" if gone else ""
+    view = state.view
+    return ballot.release_cause(
+        vote,
+        record.group,
+        view.peer(vote.node),
+        view.receipts.get(vote.node),
+        fencing_required=state.fencing.required,
+    )
+
+
+def _own_claim(state: MonitorState, record: GroupRecord) -> Claim | None:
+    if record.claim is None:
+        return None
+    return Claim(state.me, state.inc, 0, record.claim, running=record.activated)
+
+
+def _vote_for(state: MonitorState, record: GroupRecord, claim: Claim) -> None:
+    vote = Vote(term=claim.term, node=claim.node, inc=claim.inc, seq=claim.seq)
+    record.ballot = Ballot(vote, max(claim.term, record.ballot.voted))
+    state.log("vote_given", group=record.group, to=claim.node, term=claim.term)
+    state.changed()
+
+
+# --- grant and lease -------------------------------------------------------------------
+
+
+def settle_grant(state: MonitorState, record: GroupRecord, now: float) -> None:
+    """Count the votes for the own claim and move the end of its lease (C3, C4)."""
+    if record.claim is None:
+        return
+    start = lease.granted_from(_echoes(state, record, record.claim), state.view.electorate.needed)
+    if start is not None:
+        until = max(record.lease_until, start + state.timing.lease_s)
+        if until > record.lease_until:
+            record.lease_until, record.kill_at = until, None
+    granted = now < record.lease_until
+    if granted and not record.granted:
+        state.log(
+            "claim_granted", group=record.group, term=record.claim, lease_s=_left(record, now)
+        )
+        record.collisions = 0
+        state.wake((record.group,))
+    elif record.granted and not granted:
+        state.log("lease_lost", group=record.group, term=record.claim)
+        state.wake((record.group,))
+    record.granted = granted
+
+
+def kill_at(state: MonitorState, record: GroupRecord) -> float:
+    """Return when what runs under the lease is killed: as clinit has it until it is renewed (C7).
+
+    The stop budget may be longer than that of the former life, whose lease was longer then: their
+    sum would be more than T.
+    """
+    return (
+        record.lease_until + state.timing.stop_budget_s
+        if record.kill_at is None
+        else record.kill_at
+    )
+
+
+def _echoes(state: MonitorState, record: GroupRecord, term: int) -> list[float]:
+    """Return r of C4 for each supporter, the own node among them.
+
+    What a supporter echoes must show the claim. Else its vote may be one of an earlier life
+    of this node, for a claim of the same term that was forgotten here: it is about to be
+    released, since what the voter has just read does not show the claim.
+    """
+    view, own, first = state.view, state.published, record.shown_from
+    times = []
+    for status in view.voters_for(record.group, state.me, term):
+        began = lease.echo_time(status, state.me, state.inc, state.writes)
+        if began is not None and first is not None and status.seen[state.me].seq >= first:
+            times.append(began)
+    if (
+        own is not None
+        and state.me in view.electorate.nodes
+        and own.claims.get(record.group) == term
+        and lease.supports(own, record.group, state.me, term)
+        and (began := state.writes.began(own.seq)) is not None
+    ):
+        times.append(began)
+    return times
+
+
+def _left(record: GroupRecord, now: float) -> float:
+    return round(record.lease_until - now, 3)
+
+
+# --- facts -----------------------------------------------------------------------------
+
+
+def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
+    """Work out all that the table of `life` looks at."""
+    group = record.group
+    claimed = record.claim is not None
+    pending = claimed and not record.activated and not record.granted
+    return Facts(
+        report=state.report(group),
+        wanted=wanted_level(state, record, now),
+        claimed=claimed,
+        granted=record.granted,
+        activated=record.activated,
+        told_level=record.told_level_now(now),
+        unshown=record.told_level != "",
+        runs_elsewhere=pending and bool(state.view.runners(group)),
+        better_claim=pending and _better_claim(state, record, now),
+        overdue=pending and now >= record.claimed_at + state.timing.plan_limit_s,
+        split=pending and _votes_split(state, record),
+        rank_due=not claimed and now >= rank_due_at(state, record, now),
+        yields=record.granted and better_home(state, group, now) is not None,
+        superseded=_superseded(state, record, now),
+        restarts=record.restarts is not None,
+        stops_again=record.stops_again,
+        gives_up=record.granted and giving_up.gives_up(state, record, now),
+    )
+
+
+def _superseded(state: MonitorState, record: GroupRecord, now: float) -> bool:
+    """Say whether what runs here is the ghost of an owner, and has yet to be killed (G1).
+
+    Only a machine whose clock stood still gets here: a virtual machine that was paused, a
+    process brought back from a checkpoint. The ladder would take time that it has not.
+    """
+    if record.claim is None or not (record.activated or record.granted):
+        return False
+    if record.lease_until != NEVER and kill_at(state, record) <= now:
+        return False  # clinit has killed it, on the same clock; a paused monitor hears so late
+    obeyed = STOP_LEVEL in (record.told_level_now(now), state.report(record.group).wanted)
+    if record.killed and obeyed:
+        return False
+    return state.view.superseded(record.group, record.claim) is not None
+
+
+def _better_claim(state: MonitorState, record: GroupRecord, now: float) -> bool:
+    others = state.view.claims(record.group)
+    own = _own_claim(state, record)
+    if not others or own is None:
+        return False
+    for other in others:
+        votes = len(state.view.voters_for(record.group, other.node, other.term))
+        if votes >= state.view.electorate.needed:
+            return True
+    return ballot.choose([own, *others], ranks(state, record.group, now)) is not own
+
+
+def _votes_split(state: MonitorState, record: GroupRecord) -> bool:
+    """Say whether too many voters have voted for this term already and can never vote for it."""
+    support, spent = 1, 0
+    if record.claim is None:
+        return False
+    for status in state.view.fresh():
+        if status.node not in state.view.electorate.nodes:
+            continue
+        term = status.terms.get(record.group)
+        if lease.supports(status, record.group, state.me, record.claim):
+            support += 1
+        elif record.group not in status.votes and term is not None and term.voted >= record.claim:
+            spent += 1
+        else:
+            support += 1  # it may still vote for this claim
+    return spent > 0 and support < state.view.electorate.needed
+
+
+# --- what the table asks for ---------------------------------------------------------------
+
+
+def _carry_out(
+    state: MonitorState, record: GroupRecord, row: Row, facts: Facts, *, now: float, chance: float
+) -> Tell | None:
+    match row.do:
+        case Action.WAIT | Action.REST:
+            return None
+        case Action.KILL:
+            return _kill(state, record, now, row.name)
+        case Action.STOP | Action.STOP_AGAIN | Action.TEST | Action.GO:
+            return _tell(state, record, _LEVELS.get(row.do, facts.wanted), now, row.name)
+        case Action.PLAN:
+            _claim(state, record, now, "claim_made")
+            return _tell(state, record, PLAN_LEVEL, now, row.name)
+        case Action.RAISE:
+            _claim(state, record, now, "claim_raised")
+            return None
+        case Action.RELEASE:
+            _drop_claim(state, record, row.name, "claim_released")
+            return None
+        case Action.GIVE_UP | Action.WITHDRAW:
+            _drop_claim(state, record, row.name, "claim_withdrawn")
+            if row.do is Action.WITHDRAW:
+                _back_off(state, record, now, chance)
+            leave = facts.here and not facts.stopping
+            return _tell(state, record, STOP_LEVEL, now, row.name) if leave else None
+        case Action.BAN | Action.GIVE_WAY:
+            (_ban if row.do is Action.BAN else give_way)(state, record, now)
+            return _tell(state, record, STOP_LEVEL, now, row.name)
+
+
+_LEVELS = {Action.STOP: STOP_LEVEL, Action.STOP_AGAIN: PLAN_LEVEL, Action.TEST: TEST_LEVEL}
+
+
+def _restarted(state: MonitorState, record: GroupRecord) -> None:
+    """Note that a restart was carried out, or is over with the claim."""
+    if record.restarts is not None:
+        obeyed(state, *record.restarts)
+        record.restarts = None
+
+
+def _tell(state: MonitorState, record: GroupRecord, level: str, now: float, cause: str) -> Tell:
+    term = record.claim or state.report(record.group).term
+    record.told_level, record.told_level_at = level, now
+    if level == PLAN_LEVEL:
+        record.stops_again = False
+    elif level == TEST_LEVEL:
+        _restarted(state, record)
+    state.log("group_told", group=record.group, to=level, term=term, cause=cause)
+    cut_short = level == STOP_LEVEL and record.granted and record.group not in state.reports
+    if level in (PLAN_LEVEL, STOP_LEVEL) and not cut_short:
+        return Tell(record.group, level, term, str(state.me))
+    # A new clinit has no deadlines: of what was cut short the `stop` entries get the old ones.
+    record.activated = True
+    record.lease_sent = record.lease_until
+    return Tell(
+        record.group, level, term, str(state.me), record.lease_until, kill_at(state, record)
+    )
+
+
+def _kill(state: MonitorState, record: GroupRecord, now: float, cause: str) -> Tell:
+    """Tell clinit `stop` with both deadlines over: everything of the group is killed at once."""
+    order = _tell(state, record, STOP_LEVEL, now, cause)
+    record.killed = True
+    state.log(
+        "ghost_killed",
+        group=record.group,
+        term=order.term,
+        peer=state.view.superseded(record.group, order.term),
+    )
+    return Tell(record.group, STOP_LEVEL, order.term, order.node, now, now)
+
+
+def _claim(state: MonitorState, record: GroupRecord, now: float, event: str) -> None:
+    """Make a claim with a term above all known, and vote for it (C2)."""
+    term = 1 + max(state.view.terms.get(record.group, 0), record.ballot.voted)
+    state.view.know_term(record.group, term)
+    record.claim, record.claimed_at, record.shown_from = term, now, None
+    state.claimed[record.group] = record
+    record.activated = record.granted = record.killed = False
+    record.lease_until = record.lease_sent = NEVER
+    record.kill_at = record.free_since = None
+    record.ballot = Ballot(None, record.ballot.voted)
+    state.log(event, group=record.group, term=term)
+    _vote_for(state, record, Claim(state.me, state.inc, 0, term, running=False))
+
+
+def _drop_claim(state: MonitorState, record: GroupRecord, cause: str, event: str) -> None:
+    state.log(event, group=record.group, term=record.claim, cause=cause)
+    _restarted(state, record)
+    record.claim = record.shown_from = record.kill_at = None
+    state.claimed.pop(record.group, None)
+    record.activated = record.granted = record.killed = False
+    record.lease_until = record.lease_sent = NEVER
+    record.told_level = ""
+    vote = record.ballot.vote
+    if vote is not None and vote.node == state.me:
+        record.ballot = Ballot(None, record.ballot.voted)
+    state.changed()
+    state.wake((record.group,))
+
+
+def _back_off(state: MonitorState, record: GroupRecord, now: float, chance: float) -> None:
+    """Wait a random, growing time before the next claim (C6, H5.13)."""
+    nodes = len(state.view.electorate.nodes)
+    step = BACKOFF_STEP_S * (1 + nodes / 10)
+    record.backoff_until = now + chance * step * 2 ** min(record.collisions, BACKOFF_DOUBLINGS_MAX)
+    record.collisions += 1
+
+
+def _ban(state: MonitorState, record: GroupRecord, now: float) -> None:
+    report, ban_s = state.report(record.group), state.timing.ban_s
+    reason = report.cause or "failed"
+    if report.state is not GroupState.FAILED:
+        ban_s, reason = giving_up.ban_s(state, record), giving_up.reason(state, record, now)
+    record.ban_until = now + ban_s
+    record.ban_reason, record.moved_to = reason, None
+    state.log("group_banned", group=record.group, reason=record.ban_reason, ban_s=ban_s)
+    state.changed()
+
+
+def _wake_at(state: MonitorState, record: GroupRecord, now: float) -> float:
+    """Return when time alone may change the outcome of a turn."""
+    times = [
+        state.doubt_until,
+        record.ban_until,
+        record.backoff_until,
+        rank_due_at(state, record, now),
+    ]
+    if state.silent_until is not None:
+        times.append(state.silent_until)
+    times += [attempt.until for attempt in record.failbacks.values()]
+    if record.told_level:
+        times.append(record.told_level_at + TOLD_LIMIT_S)
+    if record.claim is not None:
+        times.append(record.lease_until)
+        if not record.granted:
+            times.append(record.claimed_at + state.timing.plan_limit_s)
+    return min((time for time in times if time > now), default=math.inf)

@@ -1,0 +1,74 @@
+"""How a node leaves in an orderly way: groups halted, clinit ended, a last status, gone.
+
+Without a clinit nobody can say that nothing runs here any more. After a while the node ends then
+as one that dies, and its groups are taken over after `timeout`.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+
+from mosha.core.cluster.effects import Effect, EndClinit, EndMonitor
+from mosha.core.cluster.node import Node
+
+# Longer than the start of another clinit takes, if there is to be one. systemd does not start one
+# while it stops the monitor, if it died just before.
+WITHOUT_CLINIT_S = 10.0
+
+
+class Stage(enum.Enum):
+    """How far it is."""
+
+    STAYS = "stays"
+    HALTS = "halts its groups"
+    ENDS_CLINIT = "ends clinit"
+    WRITES_LAST = "writes its last status"
+    GONE = "gone"
+
+
+class Leaving:
+    """The leaving of one node; what is due is done by `go_on`."""
+
+    __slots__ = ("_lost_at", "stage")
+
+    def __init__(self) -> None:
+        self.stage = Stage.STAYS
+        self._lost_at = math.inf
+
+    def begin(self) -> None:
+        """Take in that the groups are being halted."""
+        self.stage = Stage.HALTS
+
+    def clinit_lost(self, now: float) -> None:
+        """Take in that clinit does not answer."""
+        self._lost_at = min(self._lost_at, now)
+
+    def clinit_found(self) -> None:
+        """Take in that clinit answers."""
+        self._lost_at = math.inf
+
+    def clinit_ended(self) -> None:
+        """Take in that clinit has ended as it was ordered to."""
+        self.stage = Stage.WRITES_LAST
+
+    def due(self, node: Node) -> float:
+        """Return when `go_on` has something to do."""
+        if self.stage is not Stage.HALTS:
+            return math.inf
+        return -math.inf if node.halted() else self._lost_at + WITHOUT_CLINIT_S
+
+    def go_on(self, node: Node) -> list[Effect]:
+        """Return what comes next."""
+        if node.halted():
+            self.stage = Stage.ENDS_CLINIT
+            return [EndClinit()]
+        self.stage = Stage.GONE
+        return [EndMonitor(stranded=True)]
+
+    def wrote_last(self) -> list[Effect]:
+        """Return what comes after the last status, be it written or not."""
+        if self.stage is Stage.GONE:
+            return []
+        self.stage = Stage.GONE
+        return [EndMonitor()]

@@ -1,0 +1,81 @@
+"""What a node remembers of itself on its local disk: rules V4b and N1.
+
+The shell writes it there, flushed, *before* the status that shows the same is published. So a
+vote, a term or a claim that anybody may have read is never forgotten by a medium that is behind;
+and a node knows whether a status that it finds under its number is its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from msgspec import Struct, field
+
+from mosha.core.cluster.state import MonitorState
+from mosha.core.status import Receipt, Stamp, Status, Term, Vote
+
+SEQ_STEP = 4096
+"""The numbers of statuses are remembered in blocks: no heartbeat costs a write of its own."""
+
+
+class Memory(Struct, frozen=True, omit_defaults=True):
+    """What is remembered between two starts; all at its default where nothing is.
+
+    `run` names the life that wrote it, `former_run` the one before. `seq` is a bound of the
+    statuses of `inc`, `landed` says that one of them is known to have been published. `boot` and
+    `machine` say where it was written; a version before this one wrote neither.
+    """
+
+    inc: int = 0
+    run: str = ""
+    electorate: tuple[int, ...] = ()
+    remembered: int = 0
+    former_run: str = ""
+    boot: str = ""
+    machine: str = ""
+    seq: int = 0
+    landed: bool = False
+    timeout_ms: int = 0
+    votes: Mapping[str, Vote] = field(default_factory=dict)
+    terms: Mapping[str, Term] = field(default_factory=dict)
+    claims: Mapping[str, int] = field(default_factory=dict)
+    fenced: Mapping[int, Receipt] = field(default_factory=dict)
+    standby: bool = False
+
+    @property
+    def bound(self) -> Stamp:
+        """No status of this node with a greater stamp was ever begun, as far as is remembered."""
+        return Stamp(self.inc, self.seq)
+
+    def knows(self, run: str, machine: str) -> bool:
+        """Say whether a status of that run was written from here: from this disk and machine (N1).
+
+        The clinit that such a run had is then the one that is found here, or is dead.
+        """
+        here = not self.boot or self.machine == machine
+        return here and run in {self.run, self.former_run} - {""}
+
+
+def memory_of(state: MonitorState, status: Status) -> Memory:
+    """Return what must be on the local disk before `status` may be published (V4b)."""
+    electorate = state.view.electorate
+    # A vote binds for the T of its candidate, which may be longer than the own one (T1).
+    theirs_s = (state.view.peer(vote.node).timeout_s for vote in status.votes.values())
+    return Memory(
+        inc=status.inc,
+        run=state.run,
+        electorate=tuple(sorted(electorate.nodes)),
+        remembered=electorate.remembered,
+        former_run=state.former_run,
+        boot=state.boot,
+        machine=state.machine,
+        seq=math.ceil(status.seq / SEQ_STEP) * SEQ_STEP,
+        landed=state.published is not None,
+        timeout_ms=max(status.timeout_ms, *(math.ceil(t * 1000) for t in theirs_s), 0),
+        votes=status.votes,
+        terms=status.terms,
+        claims=status.claims,
+        fenced=status.fenced,
+        standby=state.standby,
+    )

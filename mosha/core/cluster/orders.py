@@ -1,0 +1,197 @@
+"""What an operator asks of nodes besides hactl: restart, move, cleanup, standby.
+
+An order stands in the status of the node where it was given, for a while; each node that it
+concerns obeys it once, and says so in its own status. Nodes of versions before this one skip
+both lines, and do not obey. Nothing of an order outlasts it but what it did, so none of them
+leaves anything in hactl.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mosha.core.cluster.eligibility import may_take
+from mosha.core.cluster.state import NEVER, GroupRecord, MonitorState, StandingOrder
+from mosha.core.status import GroupState, NodeState, Order, Stamp, Status, Verb
+
+ORDER_MIN_S = 30.0
+"""So long an order stands at the least: each node reads each other once a heartbeat."""
+
+MOVED = "moved "
+"""So begins the reason of a ban that is a move."""
+
+ORDERS_MAX = 64
+"""How many orders stand at once; the oldest goes."""
+
+
+def give(state: MonitorState, order: Order, now: float) -> int:
+    """Let an order stand in the own status, and obey it here; return its number."""
+    number = max(state.orders, default=state.order_number) + 1
+    state.order_number = number
+    until = now + max(ORDER_MIN_S, 2 * state.timing.timeout_s)
+    state.orders[number] = StandingOrder(order, until)
+    while len(state.orders) > ORDERS_MAX:
+        del state.orders[min(state.orders)]
+    state.log("order_given", verb=order.verb, group=order.group, to=order.node)
+    _obey(state, order, state.me, Stamp(state.inc, number), now)
+    state.changed()
+    return number
+
+
+def drop_old(state: MonitorState, now: float) -> None:
+    """Take away the orders that have stood long enough."""
+    for number in [n for n, standing in state.orders.items() if standing.until <= now]:
+        del state.orders[number]
+
+
+def hear(state: MonitorState, old: Status | None, new: Status, now: float) -> None:
+    """Obey what a peer's status orders and was not obeyed yet.
+
+    What stands there when this node begins to listen was for a node that listened then.
+    """
+    taken = state.taken.get(new.node, Stamp(0, 0))
+    for number, order in sorted(new.orders.items()):
+        stamp = Stamp(new.inc, number)
+        if stamp > taken:
+            state.taken[new.node] = stamp
+            if old is not None:
+                _obey(state, order, new.node, stamp, now)
+
+
+def obeyed(state: MonitorState, issuer: int, stamp: Stamp) -> None:
+    """Note in the own status that an order was obeyed."""
+    if stamp > state.obeyed.get(issuer, Stamp(0, 0)):
+        state.obeyed[issuer] = stamp
+        state.changed()
+
+
+def have_obeyed(state: MonitorState, nodes: Iterable[int], number: int) -> frozenset[int]:
+    """Return which of these nodes have obeyed an order that was given here."""
+    stamp = Stamp(state.inc, number)
+    statuses = {status.node: status.obeyed for status in state.view.fresh()}
+    statuses[state.me] = state.obeyed
+    return frozenset(n for n in nodes if statuses.get(n, {}).get(state.me, Stamp(0, 0)) >= stamp)
+
+
+def has_failed(state: MonitorState, group: str, node: int) -> bool:
+    """Say whether a node has something to forget of a group, as far as is known here."""
+    here = node == state.me
+    record = state.record(group)
+    if here and (record.failbacks or state.report(group).killed_late_s > record.late_seen_s):
+        return True
+    status = state.published if here else state.view.peer(node).status
+    if status is None:
+        return False
+    line = status.groups.get(group)
+    failed = line is not None and line.state is GroupState.FAILED
+    return failed or group in status.bans or bool(status.troubles_of(group))
+
+
+# --- what each of them does ----------------------------------------------------------------
+
+
+def _obey(state: MonitorState, order: Order, issuer: int, stamp: Stamp, now: float) -> None:
+    match order.verb:
+        case Verb.RESTART:
+            if _restart(state, order.group, issuer, stamp):
+                return  # said when it starts again
+        case Verb.MOVE:
+            _move(state, order, now)
+        case Verb.CLEANUP if order.node in (0, state.me):
+            _cleanup(state, order.group, now)
+        case Verb.STANDBY | Verb.UNSTANDBY if order.node == state.me:
+            stand_by(state, on=order.verb == Verb.STANDBY)
+    obeyed(state, issuer, stamp)
+
+
+def _restart(state: MonitorState, group: str, issuer: int, stamp: Stamp) -> bool:
+    """Have a group that runs here stopped and started again under its claim."""
+    record = state.record(group)
+    if not (record.granted and record.activated and state.report(group).present):
+        return False
+    record.restarts = (issuer, stamp)
+    state.wake((group,))
+    return True
+
+
+def _move(state: MonitorState, order: Order, now: float) -> None:
+    """Keep off the group until it runs where it shall: it goes there by the usual way."""
+    record = state.record(order.group)
+    if order.node == state.me:
+        _end_ban(state, order.group)
+    elif order.node or record.claim is not None:
+        to = f"to node {order.node}" if order.node else "away"
+        record.ban_until, record.ban_reason = (
+            now + state.timing.ban_s,
+            f"{MOVED}{to} by an operator",
+        )
+        record.moved_to = order.node
+        state.log("move_began", group=record.group, to=order.node, reason=record.ban_reason)
+        state.changed()
+    state.wake((order.group,))
+
+
+def has_arrived(state: MonitorState, record: GroupRecord, now: float) -> bool:
+    """Say whether what an operator moved runs where it shall, or cannot run there."""
+    group, node = record.group, record.moved_to
+    if node is None:
+        return False
+    at = (state.wish_level(group), GroupState.DONE)
+    lines = {s.node: s.groups.get(group) for s in state.view.fresh()}
+    there = [n for n, line in lines.items() if line and (line.level, line.state) == at]
+    if node == 0:
+        return bool(there) or not any(may_take(state, group, n, now) for n in lines)
+    return node in there or not may_take(state, group, node, now)
+
+
+def fail_refusal(state: MonitorState, group: str) -> str:
+    """Return why nobody can have found a group failed here, or ""."""
+    if state.record(group).claim is None or not state.report(group).present:
+        return f"{group} does not run on node {state.me}: there is nothing that could fail"
+    return ""
+
+
+def fail(state: MonitorState, group: str, reason: str, now: float) -> None:
+    """Take in that somebody found a group failed here that runs here."""
+    record = state.record(group)
+    record.ban_until, record.ban_reason, record.moved_to = now + state.timing.ban_s, reason, None
+    state.log("group_banned", group=group, reason=reason, ban_s=state.timing.ban_s)
+    state.changed()
+    state.wake((group,))
+
+
+def _cleanup(state: MonitorState, group: str, now: float) -> None:
+    """Forget what failed here, and try again what failed at `stop`."""
+    record, report = state.record(group), state.report(group)
+    record.stops_again = report.stop_failed
+    record.cleaned_at, record.late_seen_s = now, report.killed_late_s
+    state.changed()
+    _end_ban(state, group)
+
+
+def _end_ban(state: MonitorState, group: str) -> None:
+    record = state.record(group)
+    record.failbacks.clear()
+    if record.ban_until != NEVER:
+        lift(state, record)
+    state.wake((group,))
+
+
+def lift(state: MonitorState, record: GroupRecord) -> None:
+    """End a ban."""
+    moved = record.moved_to is not None
+    record.ban_until, record.ban_reason, record.moved_to = NEVER, "", None
+    if moved:
+        state.log("move_ended", group=record.group)
+    else:
+        state.log("ban_ended", group=record.group)
+    state.changed()
+
+
+def stand_by(state: MonitorState, *, on: bool) -> None:
+    """Let this node run nothing and vote on, or take groups again."""
+    if state.standby is not on and state.node_state is NodeState.UP:
+        state.standby = on
+        state.log("standby_changed", to="standby" if on else "up")
+        state.changed()
+        state.wake_all()

@@ -1,0 +1,103 @@
+"""What a node says of itself, and what is new in what another says.
+
+`compose` makes the status to be published from everything the node has decided;
+`differences` finds the groups whose turn a peer's new status calls for.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import islice
+
+from mosha.core.cluster.quorum import QuorumState
+from mosha.core.cluster.state import MonitorState
+from mosha.core.status import Ban, GroupLine, NodeState, Status, Term, Trouble
+from mosha.core.supervision.entries import PER_GROUP_MAX
+from mosha.core.supervision.group_report import GroupReport
+
+TROUBLES_MAX = 64
+"""A node where more is wrong says so with these: its status must not grow with its bad luck."""
+
+
+def line_of(report: GroupReport) -> GroupLine:
+    """Return the clstat line of a group as clinit reports it."""
+    return GroupLine(report.level, report.state)
+
+
+def compose(state: MonitorState, *, seq: int, now: float, left: bool) -> Status:
+    """Make the status that number `seq` shall be; `left` says that the node has gone (V4)."""
+    records = sorted(state.records.values(), key=lambda record: record.group)
+    voted = {s.group: s.ballot.voted for s in records if s.ballot.voted}
+    known = state.view.terms
+    terms = {
+        group: Term(max(known.get(group, 0), voted.get(group, 0)), voted.get(group, 0))
+        for group in sorted({*known, *voted})
+    }
+    return Status(
+        node=state.me,
+        inc=state.inc,
+        run=state.run,
+        boot=state.boot,
+        seq=seq,
+        state=NodeState.LEFT if left else state.node_state,
+        quorum=state.view.quorum_state is QuorumState.YES,
+        timeout_ms=math.ceil(state.timeout_s(now) * 1000),
+        heartbeat_ms=math.ceil(state.timing.heartbeat_s * 1000),
+        voters=state.view.electorate.digest,
+        seen=state.view.seen(),
+        votes={s.group: s.ballot.vote for s in records if s.ballot.vote is not None},
+        terms=terms,
+        claims={s.group: s.claim for s in records if s.claim is not None},
+        groups={group: line_of(report) for group, report in sorted(state.reports.items())},
+        bans={
+            s.group: Ban(math.ceil(s.ban_until - now), s.ban_reason)
+            for s in records
+            if s.ban_until > now
+        },
+        fenced=dict(state.view.receipts),
+        tables=state.tables,
+        refused=state.refused,
+        pasts=state.pasts,
+        orders={number: standing.order for number, standing in state.orders.items()},
+        obeyed=dict(state.obeyed),
+        standby=state.standby,
+        troubles=_troubles(state, now),
+    )
+
+
+def _troubles(state: MonitorState, now: float) -> dict[tuple[str, str], Trouble]:
+    """Return what the others shall know of entries that are not well here, bounded."""
+    found = {
+        (group, trouble.tag): trouble
+        for group, report in sorted(state.reports.items())
+        if report.entries
+        for trouble in state.troubles(group, now)[:PER_GROUP_MAX]
+    }
+    return dict(islice(found.items(), TROUBLES_MAX))
+
+
+def differences(old: Status | None, new: Status) -> set[str] | None:
+    """Return the groups of which two statuses of one node say different things.
+
+    None if they differ in something that concerns every group. A status that only counts on
+    (`seq`, `Mosha::Seen`, the seconds of a ban) differs in nothing.
+    """
+    if old is None or (*(old.inc, old.state, old.quorum, old.fenced, old.standby),) != (
+        new.inc,
+        new.state,
+        new.quorum,
+        new.fenced,
+        new.standby,
+    ):
+        return None
+    pairs = (
+        (old.claims, new.claims),
+        (old.groups, new.groups),
+        (old.votes, new.votes),
+        (old.terms, new.terms),
+    )
+    found: set[str] = set()
+    for before, after in pairs:
+        if before != after:
+            found |= {g for g in before.keys() | after.keys() if before.get(g) != after.get(g)}
+    return found | (old.bans.keys() ^ new.bans.keys())

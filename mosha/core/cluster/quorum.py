@@ -1,0 +1,87 @@
+"""Who votes, and whether this node sees enough of them.
+
+`majority`: more than half of the electorate is fresh. `adaptive` is the original's rule
+(catalogue H2.1, H2.2): the number of nodes last seen is remembered, fewer than 0.6 of it is
+no quorum, anything else becomes the new number: a greater one at once, a smaller one when it
+has lasted for T. For nodes that are cut off together are missed one after the other, and each
+by itself would be few enough. The rule follows a cluster that shrinks slowly, so it cannot
+exclude that two halves shrink apart (H2.3): name your `nodes`.
+"""
+
+from __future__ import annotations
+
+import enum
+import zlib
+
+from msgspec import Struct
+
+
+class Policy(enum.StrEnum):
+    """How quorum is judged."""
+
+    MAJORITY = "majority"
+    ADAPTIVE = "adaptive"
+
+
+class QuorumState(enum.StrEnum):
+    """Whether this node sees a quorum; unknown until everybody was looked at once."""
+
+    UNKNOWN = "unknown"
+    YES = "yes"
+    NO = "no"
+
+
+class Electorate(Struct, frozen=True):
+    """The nodes that vote. `remembered` is Q of the adaptive rule, 0 at the very first."""
+
+    policy: Policy
+    nodes: frozenset[int]
+    remembered: int = 0
+
+    @property
+    def digest(self) -> str:
+        """A short text that is the same for the same voters; "" where they may change."""
+        if self.policy is Policy.ADAPTIVE:
+            return ""
+        return f"{zlib.crc32(repr(sorted(self.nodes)).encode()):08x}"
+
+    @property
+    def needed(self) -> int:
+        """q: how many votes grant a claim, a majority of the electorate."""
+        return len(self.nodes) // 2 + 1
+
+
+def judge(
+    electorate: Electorate, up: frozenset[int], *, complete: bool
+) -> tuple[QuorumState, Electorate]:
+    """Judge quorum from the nodes that are up, the own one included.
+
+    Args:
+        electorate: who votes, and what is remembered.
+        up: fresh nodes, and the own one.
+        complete: whether each node was tried at least once since the start; before that a
+            lack of nodes proves nothing.
+
+    Returns:
+        The sight, and the electorate from now on (the adaptive rule lets it grow at once).
+    """
+    if electorate.policy is Policy.MAJORITY:
+        if len(up & electorate.nodes) >= electorate.needed:
+            return QuorumState.YES, electorate
+        return (QuorumState.NO if complete else QuorumState.UNKNOWN), electorate
+    if not complete:
+        return QuorumState.UNKNOWN, electorate
+    if 10 * len(up) < 6 * electorate.remembered:
+        return QuorumState.NO, electorate
+    remembered = max(electorate.remembered, len(up))
+    return QuorumState.YES, Electorate(Policy.ADAPTIVE, electorate.nodes | up, remembered)
+
+
+def follow(electorate: Electorate, up: frozenset[int]) -> Electorate:
+    """Return the electorate after `up` has lasted for T: the adaptive rule follows it.
+
+    Call it only while there is a quorum: fewer than 0.6 change nothing (H2.1).
+    """
+    if electorate.policy is Policy.MAJORITY or electorate.nodes == up:
+        return electorate
+    return Electorate(Policy.ADAPTIVE, up, len(up))

@@ -1,0 +1,268 @@
+"""How a life begins after another: rules V4, V4b, V5, T1, N1 and C7.
+
+Votes, terms, claims and receipts outlive the monitor twice: in the memory on the local disk and
+in the own clstat. What still runs goes on under its claim. A node that may have forgotten a
+promise keeps silent until that cannot matter; one that may have left a clinit behind that it does
+not find publishes nothing.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from mosha.core.cluster.ballot import Ballot
+from mosha.core.cluster.memory import Memory
+from mosha.core.cluster.state import NEVER, MonitorState
+from mosha.core.cluster.timing import TIMEOUT_MAX_S
+from mosha.core.status import NodeState, Stamp, Status, Term, Vote
+from mosha.core.supervision.group_report import GroupReport
+from mosha.core.tables import PLAN_LEVEL
+
+NOTHING = Memory()
+NEVER_VOTED = Term(0)
+
+CLSTAT_LOST = "this node's clstat is older than what it has published: its medium lost writes"
+CLSTAT_SET_BACK = (
+    "this node's clstat was set back to an earlier life (a backup, a snapshot); it is as"
+    " it should be again, the tables may not be"
+)
+MEMORY_LOST = "others have read later statuses of this node than it remembers: its disk lost writes"
+
+
+class Startup(Struct, frozen=True, kw_only=True):
+    """What a node knows of itself when its monitor starts.
+
+    `inc` is greater than any the shell knows of this node's (persisted, wall clock); `boot`
+    and `run` as published; `machine` names the machine, "" if it has no name. `former` is the own
+    clstat of an earlier life, if it is whole, `memory` what the local disk has.
+    """
+
+    me: int
+    inc: int
+    run: str
+    boot: str
+    now: float
+    machine: str = ""
+    former: Status | None = None
+    memory: Memory = NOTHING
+
+
+def recover(state: MonitorState, startup: Startup) -> None:
+    """Take over what is remembered (V4, V4b), the longer T (T1); be silent or mute if due."""
+    former, memory, now = startup.former, startup.memory, startup.now
+    _keep_timeout(state, memory, former, now)
+    until = now + state.timeout_s(now)
+    known = former is not None and memory.knows(former.run, startup.machine)
+    others = state.view.electorate.nodes - {state.me}
+    here = (memory.boot, memory.machine) == (startup.boot, startup.machine)
+    behind = memory.landed and (former is None or former.inc < memory.inc)
+    if others and (former is None or former.boot != startup.boot or not here or behind):
+        state.silent_until = until
+    if behind:
+        lose(state, CLSTAT_LOST, now)
+    _be_mute(state, startup, until, known=known)
+    state.standby = memory.standby
+    state.former_run = former.run if known and former is not None else memory.run
+    state.former_stamp = former.stamp if former is not None else Stamp(0, 0)
+    state.former_bound = max(state.former_stamp, memory.bound)
+    state.inc = max(state.inc, state.former_bound.inc + 1)
+    state.born_inc = state.inc
+    if former is not None:
+        state.view.remembered(former.fenced)
+    state.view.remembered(memory.fenced)
+    _recover_ballots(state, memory, former, now)
+
+
+def _keep_timeout(state: MonitorState, memory: Memory, former: Status | None, now: float) -> None:
+    """Count with the T of the former life, if it is longer, until it has passed (T1).
+
+    Deadlines that clinit was given then, votes that were given then, and whoever has read the
+    former status, all go by it.
+    """
+    longest_s = max(memory.timeout_ms / 1000, former.timeout_s if former is not None else 0.0)
+    if longest_s > state.timing.timeout_s:
+        state.long_timeout_s = min(longest_s, TIMEOUT_MAX_S)
+        state.long_until = now + state.long_timeout_s
+        state.log("timeout_kept", timeout_s=state.long_timeout_s, left_s=state.long_timeout_s)
+
+
+def _be_mute(state: MonitorState, startup: Startup, until: float, *, known: bool) -> None:
+    """Publish nothing for now, if a clinit of a former life may be at work out of reach (N1)."""
+    former, memory = startup.former, startup.memory
+    if former is not None:
+        if known or former.state is NodeState.LEFT:
+            return
+        state.mute_until = until
+        state.log("status_withheld", left_s=until - startup.now, run=former.run)
+    elif not memory.run or (memory.boot and memory.machine != startup.machine):
+        # Whether this node was ever there the others know: they have to be looked at first.
+        state.mute_until, state.stranger = until, True
+
+
+def look_for_traces(state: MonitorState, now: float) -> None:
+    """Find out whether a node that remembers nothing was ever here: the others know (N1).
+
+    A look that fails proves nothing: whom this node cannot read may well read this node, and
+    would take its first status for the end of all claims (V3a).
+    """
+    view = state.view
+    if not state.stranger or state.mute_until is None:
+        return
+    if now >= state.mute_until:
+        state.stranger, state.mute_until = False, None
+        return
+    if any(state.me in status.seen for status in view.known()):
+        state.stranger = False
+        state.log("status_withheld", left_s=round(state.mute_until - now, 3), run="")
+    elif all(view.peer(node).answered for node in view.members):
+        state.stranger, state.mute_until = False, None
+
+
+def mute(state: MonitorState, now: float) -> bool:
+    """Say whether this node must not publish anything yet (N1)."""
+    until = state.mute_until
+    return until is not None and state.published is None and now < until
+
+
+def lose(state: MonitorState, what: str, now: float) -> None:
+    """Take in that something published is remembered no more: be silent for T (V4b)."""
+    until = state.started_at + state.timeout_s(now)
+    if what != state.lost:
+        state.log("writes_lost", reason=what)
+    state.lost, state.lost_until = what, now + state.timeout_s(now)
+    if now < until and state.view.electorate.nodes - {state.me}:
+        state.silent_until = max(until, state.silent_until or NEVER)
+
+
+def find_set_back(state: MonitorState, now: float) -> None:
+    """Take in that an older own status was put back while this node lives: report it.
+
+    No silence: what this life promises it has in memory and on the local disk. Who reads the
+    older status meanwhile has read newer ones, or reads a stale file, as may always happen.
+    """
+    state.log("writes_lost", reason=CLSTAT_SET_BACK)
+    state.lost, state.lost_until = CLSTAT_SET_BACK, now + state.timeout_s(now)
+
+
+def hear_of_self(state: MonitorState, echo: Stamp, now: float, seq: int) -> bool:
+    """Take in which own status a peer has read; return whether a new incarnation is due.
+
+    `seq` is the last own status begun. An echo of what neither the clstat nor the memory had at
+    the start proves that the one or both lost writes.
+    """
+    if echo > Stamp(state.inc, seq):
+        lose(state, MEMORY_LOST, now)
+        return True
+    if echo.inc < state.born_inc and echo > state.former_stamp:
+        lose(state, MEMORY_LOST if echo > state.former_bound else CLSTAT_LOST, now)
+    return False
+
+
+def troubles(state: MonitorState, now: float) -> list[str]:
+    """Return what an operator should know of the former life, while it matters."""
+    found = []
+    if state.lost and now < state.lost_until:
+        found.append(state.lost)
+    if mute(state, now) and not state.stranger and state.mute_until is not None:
+        found.append(
+            f"nothing is published for {state.mute_until - now:.0f} s: the former status of this"
+            " node is not remembered in its rundir, so a clinit of it may still be at work"
+        )
+    return found
+
+
+# --- ballots -----------------------------------------------------------------------------
+
+
+def _recover_ballots(
+    state: MonitorState, memory: Memory, former: Status | None, now: float
+) -> None:
+    """Unite what the local memory and the own clstat know of votes, terms and claims."""
+    terms: dict[str, Term] = {}
+    votes: dict[str, Vote] = {}
+    # The one that was written last comes last: of two votes with one term its vote counts.
+    parts: list[Memory | Status] = [memory] if memory.boot else []  # an earlier version kept none
+    if former is not None:
+        parts.append(former)
+    for part in sorted(parts, key=lambda part: (part.inc, part is memory)):
+        for group, term in part.terms.items():
+            at = terms.get(group, Term(0))
+            voted = max(at.voted, term.voted or term.known)
+            terms[group] = Term(max(at.known, term.known), voted)
+        for group, vote in part.votes.items():
+            if group not in votes or vote.term >= votes[group].term:
+                votes[group] = vote
+        for group, claim in part.claims.items():
+            state.view.know_term(group, claim)
+        state.former_claims = part.claims
+    for group, term in terms.items():
+        state.view.know_term(group, term.known)
+        state.record(group).ballot = Ballot(None, term.voted)
+    for group, vote in votes.items():
+        if any(vote.term < part.terms.get(group, NEVER_VOTED).voted for part in parts):
+            continue  # a vote for a higher term was given since: this one had been released before
+        record = state.record(group)
+        record.ballot = Ballot(vote, max(vote.term, record.ballot.voted))
+        state.view.know_term(group, vote.term)
+        state.view.recovered(vote.node, now)
+
+
+def adopt(state: MonitorState, report: GroupReport, now: float) -> None:
+    """Go on with the claim of what runs already (C7). What was only planned is stopped."""
+    record = state.record(report.group)
+    # Also of what was only planned: a node that lost its clstat shall not begin below it.
+    state.view.know_term(report.group, report.term)
+    if record.claim is not None or not report.present or report.term == 0:
+        return
+    if report.wanted == PLAN_LEVEL:
+        return
+    former = state.former_claims
+    withdrawn = former is not None and former.get(report.group) != report.term
+    if withdrawn and not report.exclusive:
+        return  # a planner that gave its claim up: what stops here needs none
+    record.claim, record.claimed_at, record.activated = report.term, now, True
+    state.claimed[record.group] = record
+    record.lease_until = NEVER if report.stop_at is None else report.stop_at
+    # The times may be others now: the deadlines of the former life hold until they are renewed.
+    record.lease_sent, record.kill_at = record.lease_until, report.kill_at
+    record.granted = now < record.lease_until
+    state.log("group_adopted", group=report.group, term=report.term, level=report.level)
+
+
+# --- silence ---------------------------------------------------------------------------------
+
+
+def hear_timeout(state: MonitorState, status: Status) -> None:
+    """Keep silent for a longer T than the own one, if another node says that it has one."""
+    if state.silent_until is not None:
+        state.silent_until = max(state.silent_until, state.started_at + status.timeout_s)
+
+
+def hear_echo(state: MonitorState, status: Status, now: float) -> None:
+    """End the silence when everybody has echoed this incarnation (V5).
+
+    A claim that the first echo of a node shows may be older than that echo and count on a
+    vote of the life that was forgotten here: while it is shown, no other claim for its
+    group gets a vote until T after the start (`doubtful`).
+    """
+    seen = status.seen.get(state.me)
+    if seen is None or seen.inc != state.inc or state.silent_until is None:
+        return
+    state.doubts.setdefault(status.node, dict(status.claims))
+    if state.view.all_echo(state.inc):
+        state.doubt_until, state.silent_until = state.silent_until, now
+        state.log("silence_ended", cause="all nodes have echoed this incarnation")
+        state.wake_all()
+
+
+def doubtful(state: MonitorState, group: str, node: int, now: float) -> bool:
+    """Say whether a claim of another than `node` may count on a vote forgotten here."""
+    if now >= state.doubt_until:
+        return False
+    for other, claims in state.doubts.items():
+        if other == node or group not in claims:
+            continue
+        status = state.view.peer(other).status
+        if status is None or status.claims.get(group) == claims[group]:
+            return True
+    return False

@@ -1,0 +1,204 @@
+"""What a node keeps for each group: its ballot, its claim, its ban, what it told clinit.
+
+And `MonitorState`, which is all that one node knows and has decided: the material of every turn.
+Both are plain mutable records of the core: shells read them, and change them by events alone
+(`core.cluster.events`). What always holds of them is in `core.cluster.invariants`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from msgspec import Struct, field
+
+from mosha.core.cluster.ballot import Ballot
+from mosha.core.cluster.fencing import FencingRules, Shot
+from mosha.core.cluster.lease import Writes
+from mosha.core.cluster.timing import Timing
+from mosha.core.cluster.view import View
+from mosha.core.replication.lineage import Past
+from mosha.core.status import NodeState, Order, Stamp, Status, TableVersion, Trouble
+from mosha.core.supervision import entries
+from mosha.core.supervision.group_report import ABSENT, GroupReport
+from mosha.core.tables import STOP_LEVEL, Entry, Hactl, Wish
+
+NEVER = -math.inf
+# A level told to clinit that it never shows was lost on the way: decide anew after this.
+TOLD_LIMIT_S = 5.0
+
+
+class FailbackAttempt(Struct):
+    """This node has given way to another one (`failback=yes`), which has not got there yet.
+
+    `inc` is the incarnation that it gave way to, `until` when it may do so again, and `bans` how
+    often that node has banned itself from the group instead; `banned`: this time too.
+    """
+
+    inc: int
+    until: float = NEVER
+    bans: int = 0
+    banned: bool = False
+
+
+class StandingOrder(NamedTuple):
+    """An order that was given here, and until when it stands."""
+
+    order: Order
+    until: float
+
+
+class GroupRecord(Struct):
+    """One group as this node deals with it. Times are seconds of boottime."""
+
+    group: str
+    ballot: Ballot = field(default_factory=Ballot)
+    claim: int | None = None
+    claimed_at: float = NEVER
+    shown_from: int | None = None  # the first own status (seq) that shows the claim
+    activated: bool = False
+    granted: bool = False
+    lease_until: float = NEVER
+    lease_sent: float = NEVER
+    kill_at: float | None = None  # of an adopted lease, until it is renewed
+    told_level: str = ""
+    told_level_at: float = NEVER
+    killed: bool = False  # the kill of what runs under this claim was told (G1)
+    backoff_until: float = NEVER
+    collisions: int = 0
+    ban_until: float = NEVER
+    ban_reason: str = ""
+    free_since: float | None = None
+    failbacks: dict[int, FailbackAttempt] = field(default_factory=dict)
+    moved_to: int | None = None  # the ban is a move to that node, 0: to any other
+    restarts: tuple[int, Stamp] | None = None  # whose order it is that a restart carries out
+    stops_again: bool = False  # an operator has mended what failed at `stop`
+    cleaned_at: float = NEVER  # when an operator last said that what failed here is mended
+    late_seen_s: float = 0.0  # how late a kill was that an operator has taken note of
+
+    def told_level_now(self, now: float) -> str:
+        """Return the level told and not shown yet, "" if there is none any more."""
+        return self.told_level if now - self.told_level_at < TOLD_LIMIT_S else ""
+
+
+class LogRecord(Struct, frozen=True):
+    """A transition or event that the shell writes to the log, with its fields."""
+
+    event: str
+    fields: dict[str, object]
+
+
+class MonitorState(Struct):
+    """Everything one node knows and has decided."""
+
+    me: int
+    inc: int
+    run: str
+    boot: str
+    started_at: float
+    timing: Timing
+    fencing: FencingRules
+    view: View
+    node_state: NodeState = NodeState.UP
+    silent_until: float | None = None
+    doubt_until: float = NEVER
+    doubts: dict[int, dict[str, int]] = field(default_factory=dict)
+    long_timeout_s: float = 0.0  # the T of the former life, if it is longer (T1)
+    long_until: float = NEVER
+    mute_until: float | None = None  # nothing is published before (N1)
+    stranger: bool = False  # neither memory nor clstat: mute until all have answered
+    lost: str = ""  # what lost writes, and until when that is a problem (V4b)
+    lost_until: float = NEVER
+    machine: str = ""
+    former_run: str = ""
+    former_stamp: Stamp = Stamp(0, 0)
+    former_bound: Stamp = Stamp(0, 0)
+    former_claims: Mapping[str, int] | None = None
+    born_inc: int = 0
+    clinit_known: bool = False
+    displaced: bool = False
+    hactl: Hactl | None = None
+    cltab_groups: frozenset[str] | None = None
+    defined: Mapping[str, tuple[Entry, ...]] | None = None
+    records: dict[str, GroupRecord] = field(default_factory=dict)
+    claimed: dict[str, GroupRecord] = field(
+        default_factory=dict
+    )  # those of `seats` that have a claim
+    reports: dict[str, GroupReport] = field(default_factory=dict)
+    writes: Writes = field(default_factory=Writes)
+    published: Status | None = None
+    shots: dict[int, Shot] = field(default_factory=dict)
+    tables: dict[str, TableVersion] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    pasts: Mapping[str, Past] = field(default_factory=dict)
+    orders: dict[int, StandingOrder] = field(default_factory=dict)
+    order_number: int = 0
+    taken: dict[int, Stamp] = field(default_factory=dict)
+    obeyed: dict[int, Stamp] = field(default_factory=dict)
+    standby: bool = False
+    log_records: list[LogRecord] = field(default_factory=list)
+    woken: set[str] = field(default_factory=set)
+    dirty: bool = True
+    plan: dict[str, tuple[int, ...]] | None = None
+
+    def record(self, group: str) -> GroupRecord:
+        """Return the seat of a group, made if it is new."""
+        found = self.records.get(group)
+        if found is None:
+            found = self.records[group] = GroupRecord(group)
+        return found
+
+    def report(self, group: str) -> GroupReport:
+        """Return what clinit says of a group."""
+        return self.reports.get(group, ABSENT)
+
+    def wish(self, group: str) -> Wish | None:
+        """Return the wish for a group that is in hactl and in cltab."""
+        if self.hactl is None or self.cltab_groups is None or group not in self.cltab_groups:
+            return None
+        return self.hactl.wishes.get(group)
+
+    def wish_level(self, group: str) -> str:
+        """Return the level wanted for a group, `stop` where cltab or hactl lack it."""
+        wish = self.wish(group)
+        return wish.level if wish else STOP_LEVEL
+
+    def troubles(self, group: str, now: float) -> tuple[Trouble, ...]:
+        """Return what is wrong with the entries of a group on this node."""
+        report = self.reports.get(group)
+        if report is None:
+            return ()
+        record = self.records.get(group)
+        if report.stopped and record is not None and record.cleaned_at > report.since:
+            return ()
+        defined = self.defined.get(group) if self.defined is not None else None
+        return entries.troubles(report.entries, report.level, report.state, defined, now)
+
+    def timeout_s(self, now: float) -> float:
+        """Return the T that counts now: the former one, while that is longer (T1)."""
+        if now < self.long_until:
+            return max(self.timing.timeout_s, self.long_timeout_s)
+        return self.timing.timeout_s
+
+    def silent(self, now: float) -> bool:
+        """Say whether this node must not vote yet (V5)."""
+        return self.silent_until is not None and now < self.silent_until
+
+    def log(self, event: str, **fields: object) -> None:
+        """Leave something for the log."""
+        self.log_records.append(LogRecord(event, fields))
+
+    def wake(self, groups: Iterable[str]) -> None:
+        """Ask for a turn of these groups; the joint placement is worked out anew."""
+        self.woken.update(groups)
+        self.plan = None
+
+    def wake_all(self) -> None:
+        """Ask for a turn of every group."""
+        self.wake(self.records)
+
+    def changed(self) -> None:
+        """Note that the own status says something new: it is published at once (O5)."""
+        self.dirty = True
+        self.plan = None

@@ -1,0 +1,303 @@
+"""All that one node knows of the others: peers, receipts, quorum, echoes.
+
+A mutable collection of values; every change is the report of a fact. What it answers are
+questions of the protocol: who is fresh, who holds a group, who supports a claim and since
+when, how long an echo takes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+
+from mosha.core.cluster import lease, peers
+from mosha.core.cluster.ballot import Claim, claim_of, runs_in
+from mosha.core.cluster.peers import Peer, Standing
+from mosha.core.cluster.quorum import Electorate, Policy, QuorumState, follow, judge
+from mosha.core.status import Receipt, Stamp, Status
+
+# The worst of the last echoes counts: one good echo does not end a bad hour, and a healed cut
+# is forgotten after as many heartbeats.
+ROUNDTRIPS_KEPT = 8
+
+HEARTBEATS_LATE = 3
+"""One that is late is a busy machine; so many in a row are worth a word."""
+
+
+class View:
+    """What node `me` knows of its peers. `members` are the nodes to look at, without `me`."""
+
+    def __init__(self, me: int, electorate: Electorate, members: frozenset[int]) -> None:
+        self.me = me
+        self.electorate = electorate
+        self.members = members - {me}
+        self.quorum_state = QuorumState.UNKNOWN
+        self.receipts: dict[int, Receipt] = {}
+        self._remembered: set[int] = set()
+        self.roundtrips: dict[int, float] = {}
+        self.terms: dict[str, int] = {}
+        self._peers: dict[int, Peer] = {}
+        self._echoed: dict[int, int] = {}
+        self._looked: dict[int, float] = {}
+        self._trips: dict[int, deque[float]] = {}
+        self._up: frozenset[int] = frozenset()
+        self._up_since = 0.0
+
+    # --- facts -----------------------------------------------------------------
+
+    def peer(self, node: int) -> Peer:
+        """Return what is known of a node, known or not."""
+        return self._peers.get(node) or Peer(node)
+
+    def heard(self, status: Status, now: float) -> bool:
+        """Take in a status that was read; return whether it was news (O1)."""
+        before = self.peer(status.node)
+        after = peers.heard(before, status, now)
+        if after is before:
+            return False
+        self._peers[status.node] = after
+        self._know_terms(before.status, status)
+        for node, receipt in status.fenced.items():
+            self.receipt(node, receipt)
+        known = self.receipts.get(status.node)
+        left_behind = before.status is None and status.node in self._remembered
+        if known is not None and (status.inc > known.inc or not left_behind):
+            del self.receipts[status.node]  # R1: it lives, whatever anybody says
+        return True
+
+    def _know_terms(self, old: Status | None, new: Status) -> None:
+        """Remember the terms of a status; most say what the one before said."""
+        if old is None or old.terms != new.terms:
+            for group, term in new.terms.items():
+                self.know_term(group, term.known)
+        if old is None or old.claims != new.claims:
+            for group, number in new.claims.items():
+                self.know_term(group, number)
+        if old is None or old.votes != new.votes:
+            for group, vote in new.votes.items():
+                self.know_term(group, vote.term)
+
+    def tried(
+        self, node: int, *, began: float, now: float, timeout_s: float, error: str = ""
+    ) -> None:
+        """Take in that an attempt to read a node was completed (O3)."""
+        before = self.peer(node)
+        after = peers.tried(before, began=began, now=now, timeout_s=timeout_s, error=error)
+        self._looked[node] = began
+        self._peers[node] = after
+        if before.stale_since is None and after.stale_since is not None:
+            # What others vouch for was refused while the node was fresh here (R1).
+            for status in self.fresh():
+                if (receipt := status.fenced.get(node)) is not None:
+                    self.receipt(node, receipt)
+
+    def recovered(self, node: int, now: float) -> None:
+        """Count a node that a former vote names as heard at `now` (V4)."""
+        if node != self.me:
+            self._peers[node] = peers.recovered(self.peer(node), now)
+
+    def receipt(self, node: int, receipt: Receipt, *, own: bool = False) -> None:
+        """Take in that a node is dead up to an incarnation, unless it is fresh here (R1).
+
+        `own`: this node vouches for it. The word of another does not count either while the node
+        has yet to be looked at for T, since a recovered vote names it.
+        """
+        known, peer = self.receipts.get(node), self.peer(node)
+        old_news = known is not None and known.inc >= receipt.inc
+        heard = peer.heard_at is not None and (peer.status is not None or not own)
+        fresh = heard and peer.stale_since is None
+        if node != self.me and not old_news and not fresh and peer.inc <= receipt.inc:
+            self.receipts[node] = receipt
+            self._remembered.discard(node)
+
+    def remembered(self, receipts: Mapping[int, Receipt]) -> None:
+        """Take over the receipts of a former life.
+
+        The status that a dead node left behind does not contradict them; a newer one does.
+        """
+        self.receipts.update(receipts)
+        self._remembered.update(receipts)
+
+    def know_term(self, group: str, term: int) -> None:
+        """Remember the highest term seen anywhere for a group (C2)."""
+        if term > self.terms.get(group, 0):
+            self.terms[group] = term
+
+    def echo(self, status: Status, inc: int, writes: lease.Writes, now: float) -> None:
+        """Measure write -> echo from a status just read, once for each of the own writes."""
+        seen = status.seen.get(self.me)
+        began = lease.echo_time(status, self.me, inc, writes)
+        if seen is None or began is None or self._echoed.get(status.node) == seen.seq:
+            return
+        self._echoed[status.node] = seen.seq
+        last = self._trips.setdefault(status.node, deque(maxlen=ROUNDTRIPS_KEPT))
+        last.append(now - began)
+        self.roundtrips[status.node] = max(last)
+
+    def watched(self) -> frozenset[int]:
+        """Return the nodes to look at: the members, and who was one or may hold a group.
+
+        That a node is no member any more (hpcbase says that it is down) does not prove that
+        nothing runs there. It is looked at until it is stale: only that frees its groups.
+        """
+        return self.members | self._peers.keys()
+
+    def find_members(self, found: frozenset[int]) -> None:
+        """Take in which nodes there are, where no configuration names them."""
+        self.members = found - {self.me}
+
+    def judge_quorum(self, *, settled: bool) -> bool:
+        """Judge quorum anew; return whether the sight changed.
+
+        `settled`: this node has run for T. In a cluster that starts as a whole nobody is
+        there at first; until then too few nodes mean "unknown", not "lost".
+        """
+        up = frozenset(self.fresh_nodes()) | {self.me}
+        looked = all(self.peer(node).looked_at for node in self.members)
+        complete = looked and (settled or self.electorate.policy is Policy.ADAPTIVE)
+        quorum_state, electorate = judge(self.electorate, up, complete=complete)
+        changed = quorum_state is not self.quorum_state
+        self.quorum_state, self.electorate = quorum_state, electorate
+        return changed
+
+    def follow(self, now: float, timeout_s: float) -> None:
+        """Let the adaptive electorate follow who has been up, the same nodes, for `timeout_s`.
+
+        To be called once a heartbeat.
+        """
+        if self.electorate.policy is not Policy.ADAPTIVE:
+            return
+        up = frozenset(self.fresh_nodes()) | {self.me}
+        if up != self._up:
+            self._up, self._up_since = up, now
+        if self.quorum_state is QuorumState.YES and now - self._up_since >= timeout_s:
+            self.electorate = follow(self.electorate, up)
+
+    # --- questions -------------------------------------------------------------
+
+    def standing(self, node: int) -> Standing:
+        """Say what a node is to this one."""
+        return peers.standing(self.peer(node), self.receipts.get(node))
+
+    def speaks(self, node: int) -> bool:
+        """Say whether a member's newest status counts as fresh."""
+        return node in self.members and peers.speaks(self.peer(node), self.receipts.get(node))
+
+    def unconfirmed(self, node: int) -> bool:
+        """Say whether a fresh node has published nothing since this monitor looks at it.
+
+        Its age counts from the first read (O2), so nothing is decided too early; but how old that
+        status was then, nobody here knows.
+        """
+        return self.speaks(node) and not self.peer(node).advanced
+
+    def heartbeats_missed(self, node: int, heartbeat_s: float) -> int:
+        """Return how many heartbeats a node that counts as fresh is late, 0 if it is not.
+
+        Nothing is decided by it: it is told long before `timeout`. As in O3 only a completed look
+        counts, not a timer; what news take to be seen here (the round trip) is no delay of the
+        node, however slow the medium. `heartbeat_s` is for one that does not say its own.
+        """
+        peer, looked = self.peer(node), self._looked.get(node)
+        if peer.status is None or peer.heard_at is None or looked is None or not self.speaks(node):
+            return 0
+        every_s = peer.status.heartbeat_ms / 1000 or heartbeat_s
+        silent_s = looked - peer.heard_at - self.roundtrips.get(node, 0.0)
+        return int(silent_s / every_s) if silent_s > HEARTBEATS_LATE * every_s else 0
+
+    def fresh_nodes(self) -> list[int]:
+        """Return the members whose newest status counts as fresh, without the own node."""
+        return [node for node in self._peers if self.speaks(node)]
+
+    def fresh(self) -> Iterator[Status]:
+        """Yield the newest statuses of all fresh members."""
+        for node in self.fresh_nodes():
+            status = self._peers[node].status
+            if status is not None:
+                yield status
+
+    def known(self) -> Iterator[Status]:
+        """Yield the newest status of every peer, however old."""
+        return (peer.status for peer in self._peers.values() if peer.status is not None)
+
+    def pairs(self) -> list[tuple[Peer, Receipt | None]]:
+        """Return all peers with their receipts, as `ballot.may_vote` wants them."""
+        return [(peer, self.receipts.get(node)) for node, peer in self._peers.items()]
+
+    def stale(self) -> list[Peer]:
+        """Return the nodes that are stale: not left, not fenced."""
+        return [self.peer(n) for n in sorted(self._peers) if self.standing(n) is Standing.STALE]
+
+    def claims(self, group: str) -> list[Claim]:
+        """Return the claims for a group in fresh statuses."""
+        # What most statuses do not have is asked first, here and in the next two.
+        return [
+            claim
+            for status in self.known()
+            if (claim := claim_of(status, group)) is not None and self.speaks(status.node)
+        ]
+
+    def holders(self, group: str, *, stale_too: bool) -> list[int]:
+        """Return the nodes whose status claims a group or shows it active (C1).
+
+        `stale_too` counts the stale ones not fenced: with `fencing.required` their groups
+        may not move.
+        """
+        counted = {Standing.FRESH, Standing.LEAVING} | ({Standing.STALE} if stale_too else set())
+        return [
+            status.node
+            for status in self.known()
+            if status.holds(group) and self.standing(status.node) in counted
+        ]
+
+    def runners(self, group: str) -> list[int]:
+        """Return the fresh nodes that show the group active at more than `plan`."""
+        return [
+            status.node
+            for status in self.known()
+            if runs_in(status, group) and self.speaks(status.node)
+        ]
+
+    def superseded(self, group: str, term: int) -> int | None:
+        """Return the fresh node where the group runs under a higher term, None if there is none.
+
+        At a level that needs a lease: a planner, and a planner that stops, may err (G1).
+        """
+        for status in self.known():
+            claim = claim_of(status, group)
+            above = claim is not None and claim.running and claim.term > term
+            if above and self.speaks(status.node):
+                return status.node
+        return None
+
+    def voters_for(self, group: str, node: int, term: int) -> list[Status]:
+        """Return the newest statuses of others in the electorate that vote for a claim (C3)."""
+        return [
+            status
+            for status in self.known()
+            if status.node in self.electorate.nodes and lease.supports(status, group, node, term)
+        ]
+
+    def unheard(self, group: str) -> list[int]:
+        """Return the nodes that have votes and were never heard here, once for each vote (C1)."""
+        return [
+            vote.node
+            for status in self.fresh()
+            if status.node in self.electorate.nodes
+            and (vote := status.votes.get(group)) is not None
+            and vote.node != self.me
+            and self.peer(vote.node).status is None
+        ]
+
+    def all_echo(self, inc: int) -> bool:
+        """Say whether every other node of the electorate has echoed this incarnation (V5)."""
+        for node in self.electorate.nodes - {self.me}:
+            status = self.peer(node).status
+            seen = status.seen.get(self.me) if status else None
+            if seen is None or seen.inc != inc:
+                return False
+        return True
+
+    def seen(self) -> dict[int, Stamp]:
+        """Return the stamps of the newest statuses, for the `Mosha::Seen` lines."""
+        return {status.node: status.stamp for status in self.known()}

@@ -1,0 +1,1 @@
+"""What people are told: verdicts, reasons, and what has changed."""

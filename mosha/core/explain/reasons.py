@@ -1,0 +1,175 @@
+"""What an explanation is made of, and the facts that every explanation of a group begins with.
+
+`mosha why` and `mosha why-not` tell the present decision rule by rule. Each reason is one
+rule as it stands now: whether it holds, the fact that says so, whose word that is and how old.
+Nothing here decides or changes anything.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from mosha.core.cluster import placement
+from mosha.core.cluster.candidacy import loads
+from mosha.core.cluster.eligibility import ENTRIES, WISH, Case, Rule, eligible
+from mosha.core.cluster.peers import Standing
+from mosha.core.cluster.placement import Free
+from mosha.core.cluster.quorum import QuorumState
+from mosha.core.cluster.state import MonitorState
+from mosha.core.explain import verdicts
+from mosha.core.tables import STOP_LEVEL
+
+FORMAT = 1
+NS_PER_S = 10**9
+
+
+class Holds(enum.StrEnum):
+    """Whether a rule stands in the way."""
+
+    YES = "yes"
+    NO = "no"
+    MOOT = "moot"  # it is not asked in this situation, but worth knowing
+
+
+class Reason(Struct, frozen=True):
+    """One rule as it stands: `said_by` is the node whose word it is, `age_s` how old that is.
+
+    `age_s` is None for what has no age: the judgement of this moment.
+    """
+
+    rule: str
+    holds: Holds
+    said: str
+    said_by: int
+    age_s: float | None = None
+
+
+class Explanation(Struct, frozen=True):
+    """Why a group is where it is, or is not on the node that was asked about (`asked`).
+
+    `ok`: it is as wanted, or nothing keeps it from that node. `verdict` is the answer in a
+    line, `next` the next step, "" if there is none to take. `node` explains.
+    """
+
+    group: str
+    node: int
+    asked: int | None
+    ok: bool
+    verdict: str
+    next: str
+    reasons: tuple[Reason, ...]
+    format: int = FORMAT
+
+
+def is_known(state: MonitorState, group: str) -> bool:
+    """Say whether any table or any status names the group."""
+    wished = state.hactl is not None and group in state.hactl.wishes
+    entries = state.cltab_groups is not None and group in state.cltab_groups
+    shown = group in state.reports or any(group in status.groups for status in state.view.known())
+    return wished or entries or shown
+
+
+def known_groups(state: MonitorState) -> frozenset[str]:
+    """Return all groups that a table in force names."""
+    wished = frozenset(state.hactl.wishes) if state.hactl else frozenset()
+    return wished | (state.cltab_groups or frozenset())
+
+
+def holds(condition: object) -> Holds:
+    """Return YES or NO."""
+    return Holds.YES if condition else Holds.NO
+
+
+def age_of(state: MonitorState, node: int, now: float) -> float | None:
+    """Return how old the newest news of a node is; the own node's is of this moment."""
+    if node == state.me:
+        return 0.0
+    heard = state.view.peer(node).heard_at
+    return None if heard is None else round(now - heard, 3)
+
+
+# --- the rules that every explanation begins with --------------------------------------------
+
+
+def of_tables(state: MonitorState, wall_s: float) -> Iterator[Reason]:
+    """Tell which tables are in force here, and which are refused."""
+    for name, here in (
+        ("cltab", state.cltab_groups is not None),
+        ("hactl", state.hactl is not None),
+    ):
+        version = state.tables.get(name)
+        age_s = round(wall_s - version.mtime_ns / NS_PER_S, 1) if version else None
+        text = f"in force here: version {version.digest[:8]}" if version else "in force here"
+        if not here:
+            text = "none is in force here"
+        elif name in state.refused:
+            text += "; a newer text is refused"
+        yield Reason(name, holds(here), text, state.me, age_s)
+        if name in state.refused:
+            refusal = state.refused[name].splitlines()[0]
+            yield Reason(f"{name} refused", Holds.MOOT, refusal, state.me)
+
+
+def of_wish(state: MonitorState, group: str, now: float) -> Iterator[Reason]:
+    """Tell what hactl wants, with its options, and whether cltab has the group."""
+    case = Case(state, group, state.me, now)
+    if state.hactl is not None:
+        yield as_reason(WISH, case, state.me)
+    if state.cltab_groups is not None:
+        yield as_reason(ENTRIES, case, state.me)
+
+
+def as_reason(rule: Rule, case: Case, said_by: int, age_s: float | None = None) -> Reason:
+    """Return how a rule of the table stands."""
+    return Reason(rule.name, holds(rule.holds(case)), rule.said(case), said_by, age_s)
+
+
+def of_quorum(state: MonitorState) -> Reason:
+    """Tell whether this node sees a quorum, and by which sum."""
+    quorum_state = state.view.quorum_state
+    word = {
+        QuorumState.YES: "a quorum",
+        QuorumState.NO: "no quorum",
+        QuorumState.UNKNOWN: "quorum not known yet",
+    }
+    text = f"{word[quorum_state]}: {verdicts.quorum_reason(state)}"
+    return Reason("quorum", holds(quorum_state is QuorumState.YES), text, state.me)
+
+
+def of_fences(state: MonitorState, node: int, now: float) -> Iterator[Reason]:
+    """Tell what is known of the death of a node: the receipt, the last shot."""
+    receipt = state.view.receipts.get(node)
+    if receipt is not None:
+        text = f"node {node} is dead, says a receipt ({receipt.method})"
+        yield Reason("fence", Holds.YES, text, state.me)
+    shot = state.shots.get(node)
+    if shot is not None:
+        by = f" by {shot.method}" if shot.method else ""
+        more = f": {shot.detail}" if shot.detail else ""
+        text = f"node {node} was shot{by}, outcome {shot.outcome}{more}"
+        done = shot.outcome == "receipt"
+        yield Reason("shot", holds(done), text, state.me, round(now - shot.at, 3))
+    if receipt is None and state.view.standing(node) is Standing.STALE:
+        needed = state.fencing.required
+        text = f"node {node} is stale, and its groups wait for a receipt (fencing.required)"
+        if not needed:
+            text = f"node {node} is stale; no receipt is asked for (fencing.required is off)"
+        yield Reason("receipt", holds(not needed), text, state.me, age_of(state, node, now))
+
+
+def ranking(state: MonitorState, group: str, now: float) -> tuple[int, ...]:
+    """Return the nodes that could take the group if it were free, best first."""
+    wish = state.wish(group)
+    if wish is None or wish.level == STOP_LEVEL:
+        return ()
+    able = eligible(state, group, now)
+    return placement.ranking(Free(wish, able), loads(state, without=group))
+
+
+def nodes_text(nodes: object) -> str:
+    """Return numbers as people list them."""
+    found = ", ".join(str(node) for node in nodes) if isinstance(nodes, tuple | list) else ""
+    return found or "none"

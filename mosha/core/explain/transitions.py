@@ -1,0 +1,162 @@
+"""What has changed in the cluster, as one node sees it: the events of `mosha events`.
+
+`picture` takes down the facts that people follow: the standing of each node, each group on
+each node, quorum, shots, bans and refused tables. Two pictures make transitions. What a node
+knew before it began to look is no event.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from mosha.core.cluster.orders import MOVED
+from mosha.core.cluster.peers import Standing
+from mosha.core.cluster.state import MonitorState
+from mosha.core.explain import verdicts
+from mosha.core.status import Status
+
+MOVING = "moves away"
+"""A ban that is a move by an operator."""
+
+ABSENT = "-"
+"""How a group is on a node that says nothing of it."""
+
+
+class Subject(NamedTuple):
+    """What a fact is about: `kind` is quorum, node, clinit, shot, table, ban, entry or group.
+
+    Besides these there are transitions of the kinds move (`core/explain/homes.py`) and monitor.
+    """
+
+    kind: str
+    group: str
+    node: int
+
+
+class Fact(NamedTuple):
+    """What holds, and what the one who says it gives as the cause."""
+
+    value: str
+    cause: str = ""
+
+
+Picture = Mapping[Subject, Fact]
+
+
+class Transition(Struct, frozen=True):
+    """One change: `before` and `after` are values of the fact, ABSENT where there was none.
+
+    Of a move they are the nodes, and `away_s` is how long the group ran on none.
+    """
+
+    kind: str
+    group: str
+    node: int
+    before: str
+    after: str
+    cause: str
+    away_s: float | None = None
+
+
+def snapshot(state: MonitorState) -> dict[Subject, Fact]:
+    """Return all facts of this moment that people follow."""
+    found: dict[Subject, Fact] = {}
+    quorum_state = Fact(state.view.quorum_state.value, verdicts.quorum_reason(state))
+    found[Subject("quorum", "", state.me)] = quorum_state
+    found[Subject("node", "", state.me)] = Fact(state.node_state.value)
+    for node in state.view.watched():
+        standing = state.view.standing(node)
+        if standing is not Standing.NEVER:
+            found[Subject("node", "", node)] = Fact(standing.value, state.view.peer(node).error)
+    # Nothing is published before clinit has answered for the first time.
+    if state.published is not None and not state.clinit_known:
+        found[Subject("clinit", "", state.me)] = Fact("does not answer")
+    found.update(_groups(state))
+    found.update(_entries(state))
+    for shot in state.shots.values():
+        outcome = f"{shot.outcome} ({shot.method})" if shot.method else shot.outcome
+        found[Subject("shot", "", shot.node)] = Fact(outcome, shot.detail)
+    refused = [(state.me, state.refused), *((s.node, s.refused) for s in _counted(state))]
+    for node, files in refused:
+        for file, text in files.items():
+            found[Subject("table", file, node)] = Fact("refused", text)
+    return found
+
+
+_COUNTED = frozenset({Standing.FRESH, Standing.LEAVING, Standing.STALE})
+
+
+def _counted(state: MonitorState) -> Iterator[Status]:
+    """Yield the statuses of others whose facts are followed; a stale node's are as they were."""
+    return (s for s in state.view.known() if state.view.standing(s.node) in _COUNTED)
+
+
+def _groups(state: MonitorState) -> Iterator[tuple[Subject, Fact]]:
+    """Yield each group on each node, and the bans."""
+    for group, report in state.reports.items():
+        if report.present:
+            yield (
+                Subject("group", group, state.me),
+                Fact(f"{report.level} {report.state}", report.cause),
+            )
+    for group, record in state.records.items():
+        if record.ban_reason:
+            yield Subject("ban", group, state.me), _ban(record.ban_reason)
+    for status in _counted(state):
+        for group, line in status.groups.items():
+            if line.active:
+                yield Subject("group", group, status.node), Fact(f"{line.level} {line.state}")
+        for group, ban in status.bans.items():
+            yield Subject("ban", group, status.node), _ban(ban.reason)
+
+
+def _ban(reason: str) -> Fact:
+    """Return that a node keeps off a group: it failed there, or an operator moves it away."""
+    return Fact(MOVING if reason.startswith(MOVED) else "banned", reason)
+
+
+def _entries(state: MonitorState) -> Iterator[tuple[Subject, Fact]]:
+    """Yield the groups with entries that are not well, as their nodes say."""
+    own = [state.published] if state.published is not None else []
+    for status in (*own, *_counted(state)):
+        for group in sorted({group for group, _ in status.troubles}):
+            wrong = status.troubles_of(group)
+            value = ", ".join(f"{trouble.tag} {trouble.kind}" for trouble in wrong)
+            yield Subject("entry", group, status.node), Fact(value, wrong[0].text)
+
+
+def transitions(before: Picture, after: Picture) -> list[Transition]:
+    """Return what has changed between two pictures: nodes first, then groups."""
+    changed = [
+        subject
+        for subject in before.keys() | after.keys()
+        if before.get(subject, _NONE).value != after.get(subject, _NONE).value
+    ]
+    return [
+        Transition(
+            *subject,
+            before=before.get(subject, _NONE).value,
+            after=after.get(subject, _NONE).value,
+            cause=_cause(subject, after),
+        )
+        for subject in sorted(changed, key=lambda item: (_ORDER.index(item.kind), *item))
+    ]
+
+
+def _cause(subject: Subject, after: Picture) -> str:
+    fact = after.get(subject)
+    if fact is not None:
+        return fact.cause
+    node = after.get(Subject("node", "", subject.node), _NONE).value
+    gone = subject.kind in _OF_A_STATUS and node in (Standing.LEFT, Standing.FENCED)
+    return f"node {subject.node} is {node}" if gone else ""
+
+
+_OF_A_STATUS = frozenset({"group", "ban", "entry", "table"})
+"""What a node says of itself: it goes with the node, and has not ended well by that."""
+
+_NONE = Fact(ABSENT)
+_ORDER = ("quorum", "node", "clinit", "shot", "table", "ban", "entry", "group")

@@ -1,0 +1,266 @@
+"""Why a group is not where it should be, in words a person can act on.
+
+Looks at the same knowledge as the turn of a group and decides nothing. For each group one
+line says what stands in the way, and one what to do about it.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from mosha.core.cluster import candidacy
+from mosha.core.cluster.eligibility import eligible, obstacles
+from mosha.core.cluster.peers import Standing
+from mosha.core.cluster.quorum import Policy, QuorumState
+from mosha.core.cluster.refusals import step_for
+from mosha.core.cluster.state import MonitorState
+from mosha.core.explain.problems import ProblemKind
+from mosha.core.status import GroupLine, GroupState, Trouble, TroubleKind
+from mosha.core.supervision import entries
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Wish
+
+BRING_BACK = "bring nodes back"
+
+
+class GroupVerdict(Struct, frozen=True):
+    """Whether a group is as wanted; if not, why (one line), what to do next, and which kind."""
+
+    ok: bool
+    why: str = ""
+    next: str = ""
+    what: ProblemKind = ProblemKind.GROUP
+
+    @property
+    def kind(self) -> ProblemKind | None:
+        """The kind of problem that it is, None if it is none."""
+        return None if self.ok else self.what
+
+
+class GroupSighting(Struct, frozen=True):
+    """A group on a node, as its newest status says."""
+
+    node: int
+    line: GroupLine
+    claim: int | None
+    standing: Standing | None  # None: the own node
+    troubles: tuple[Trouble, ...] = ()
+
+    @property
+    def counts(self) -> bool:
+        """Whether it comes from a status that is fresh, or the own one."""
+        return self.standing in (None, Standing.FRESH, Standing.LEAVING)
+
+
+def sightings(state: MonitorState, group: str, now: float) -> list[GroupSighting]:
+    """Return everything that any status says of a group, the own node included."""
+    found = []
+    report = state.reports.get(group)
+    claim = state.record(group).claim
+    if report is not None or claim is not None:
+        shown = state.report(group)
+        line = GroupLine(shown.level, shown.state)
+        found.append(GroupSighting(state.me, line, claim, None, state.troubles(group, now)))
+    for status in state.view.known():
+        standing = state.view.standing(status.node)
+        wrong = status.troubles_of(group) if status.troubles else ()
+        if wrong or status.holds(group):
+            line = status.groups.get(group, GroupLine(PLAN_LEVEL, GroupState.STARTING))
+            claim = status.claims.get(group)
+            found.append(GroupSighting(status.node, line, claim, standing, wrong))
+    return sorted(found, key=lambda sighting: sighting.node)
+
+
+def quorum_sum(state: MonitorState) -> tuple[int, int]:
+    """Return how many nodes count as seen, and how many have to be, by the policy in force."""
+    electorate, up = state.view.electorate, {*state.view.fresh_nodes(), state.me}
+    if electorate.policy is Policy.ADAPTIVE:
+        return len(up), -(-6 * electorate.remembered // 10)
+    return len(up & electorate.nodes), electorate.needed
+
+
+def quorum_reason(state: MonitorState) -> str:
+    """Say in one line how the quorum is judged at this moment."""
+    electorate = state.view.electorate
+    seen, needed = quorum_sum(state)
+    if electorate.policy is Policy.ADAPTIVE:
+        return f"{seen} nodes fresh; at least {needed} of the last {electorate.remembered}"
+    missing = sorted(electorate.nodes - {*state.view.fresh_nodes(), state.me})
+    tail = f"; not fresh: {_names(missing)}" if missing else ""
+    return f"{seen} of {len(electorate.nodes)} nodes fresh, {needed} needed{tail}"
+
+
+def not_here(state: MonitorState, group: str, now: float) -> dict[int, str]:
+    """Say for each node that may not take the group now, why not."""
+    return {node: rule.why(case) for node, (case, rule) in obstacles(state, group, now).items()}
+
+
+def judge(state: MonitorState, group: str, now: float) -> GroupVerdict:
+    """Say whether the group is as hactl wants it, else why not and what to do."""
+    seen = sightings(state, group, now)
+    active = [s for s in seen if s.counts and (s.line.active or s.claim is not None)]
+    if state.hactl is None or state.cltab_groups is None:
+        missing = [("cltab", state.cltab_groups is None), ("hactl", state.hactl is None)]
+        step = step_for(state, [name for name, is_missing in missing if is_missing])
+        return GroupVerdict(False, "no hactl or no cltab is in force yet", step)
+    wish = state.hactl.wishes.get(group)
+    if wish is None or wish.level == STOP_LEVEL:
+        return _account_of_stop(group, active, seen)
+    wanted = wish.level
+    if group not in state.cltab_groups:
+        remedy = f"add {group} to cltab, or take it out of hactl"
+        return GroupVerdict(
+            False, f"hactl wants it at {wanted}, but cltab has no group {group}", remedy
+        )
+    if not state.clinit_known and any(place.node == state.me for place in active):
+        return GroupVerdict(
+            False, f"clinit of node {state.me} does not answer; shown is its last word"
+        )
+    home = [s for s in active if s.line.level == wanted and _arrived(s.line)]
+    if len(home) == 1 and len(active) == 1:
+        return _account_of_troubles(group, home) or GroupVerdict(True)
+    if active:
+        return _account_of_move(state, group, active, wanted)
+    return _account_of_nowhere(state, wish, seen, now)
+
+
+def _arrived(line: GroupLine) -> bool:
+    return line.state in (GroupState.DONE, GroupState.PASSED)
+
+
+def _account_of_troubles(group: str, places: list[GroupSighting]) -> GroupVerdict | None:
+    """Say what is wrong with the entries of a group that is where it should be, None if nothing.
+
+    What runs is not put right by a reader of the table: an operator chooses the moment.
+    """
+    place = next((place for place in places if place.troubles), None)
+    if place is None:
+        return None
+    outdated = all(trouble.kind is TroubleKind.OUTDATED for trouble in place.troubles)
+    if outdated:
+        why = f"runs on node {place.node} as an older cltab had it: {_told(place)}"
+        step = f"to take the new one over: mosha restart {group}"
+        return GroupVerdict(False, why, step, ProblemKind.OUTDATED)
+    why = f"{place.line.level} {place.line.state} on node {place.node}, but {_told(place)}"
+    step = f"mend it; what it printed: mosha status {group}, on that node"
+    return GroupVerdict(False, why, step, ProblemKind.ENTRY)
+
+
+def _told(place: GroupSighting) -> str:
+    return entries.troubles_text(place.troubles)
+
+
+def _account_of_stop(
+    group: str, active: list[GroupSighting], seen: list[GroupSighting]
+) -> GroupVerdict:
+    if not active:
+        wrong = [place for place in seen if place.counts and place.troubles]
+        if not wrong:
+            return GroupVerdict(True)
+        why = f"stopped on node {wrong[0].node}, but {_told(wrong[0])}"
+        step = f"look whether all of it is gone there, and mend it; then: mosha cleanup {group}"
+        return GroupVerdict(False, why, step, ProblemKind.ENTRY)
+    place = active[0]
+    if place.line.level == STOP_LEVEL and place.line.state is GroupState.FAILED:
+        return _stop_failed(group, place)
+    waits = f"; {_told(place)}" if place.troubles else ""
+    line = f"{place.line.level} {place.line.state}"
+    return GroupVerdict(False, f"still {line} on node {place.node}{waits}")
+
+
+def _stop_failed(group: str, place: GroupSighting) -> GroupVerdict:
+    failed = f"; {_told(place)}" if place.troubles else ""
+    return GroupVerdict(
+        False,
+        f"its stop entries failed on node {place.node}: nobody may start it elsewhere{failed}",
+        f"mend what failed there, then: mosha cleanup {group} {place.node}",
+    )
+
+
+def _account_of_move(
+    state: MonitorState, group: str, active: list[GroupSighting], wanted: str
+) -> GroupVerdict:
+    place = max(active, key=lambda s: (s.claim or 0, s.line.level != PLAN_LEVEL))
+    line = place.line
+    if line.level == STOP_LEVEL and line.state is GroupState.FAILED:
+        return _stop_failed(group, place)
+    if line.level == wanted and line.state is GroupState.FAILED:
+        return GroupVerdict(
+            False, f"failed at {wanted} on node {place.node}; it will be stopped there"
+        )
+    if line.level == PLAN_LEVEL and place.claim is not None:
+        needed = state.view.electorate.needed
+        votes = min(_votes(state, group, place), needed)
+        return GroupVerdict(False, f"planned on node {place.node}: {votes} of {needed} votes")
+    if len(active) > 1 and all(s.line.level != PLAN_LEVEL for s in active):
+        where = _names([s.node for s in active])
+        return GroupVerdict(False, f"on several nodes: {where}; those without a granted claim stop")
+    waits = f"; {_told(place)}" if place.troubles else ""
+    return GroupVerdict(False, f"{line.level} {line.state} on node {place.node}, on its way{waits}")
+
+
+def _votes(state: MonitorState, group: str, place: GroupSighting) -> int:
+    voters = state.view.voters_for(group, place.node, place.claim or 0)
+    own = state.record(group).ballot.vote
+    mine = own is not None and own.node == place.node and own.term == place.claim
+    return len(voters) + (1 if mine else 0)
+
+
+def _account_of_nowhere(
+    state: MonitorState, wish: Wish, seen: list[GroupSighting], now: float
+) -> GroupVerdict:
+    if state.view.quorum_state is not QuorumState.YES:
+        lost = state.view.quorum_state is QuorumState.NO
+        why = f"{'no quorum' if lost else 'quorum not known yet'}: {quorum_reason(state)}"
+        kind = ProblemKind.NO_QUORUM if lost else ProblemKind.GROUP
+        return GroupVerdict(False, why, BRING_BACK, kind)
+    stale = [s for s in seen if s.standing is Standing.STALE]
+    if stale and state.fencing.required:
+        node = stale[0].node
+        return GroupVerdict(
+            False, f"node {node} is stale, may still run it and is not fenced", vouch(state, node)
+        )
+    able = eligible(state, wish.group, now)
+    if not able:
+        text = "; ".join(f"node {n}: {why}" for n, why in not_here(state, wish.group, now).items())
+        return GroupVerdict(False, f"no node can run it: {text}", _remedy(state, wish.group, now))
+    if state.silent(now) and able == {state.me}:
+        left = (state.silent_until or now) - now
+        return GroupVerdict(False, f"this node keeps silent for {left:.0f} s after its start (V5)")
+    vote = state.record(wish.group).ballot.vote
+    if vote is not None and vote.node != state.me and not state.view.speaks(vote.node):
+        why = f"the vote of this node is with node {vote.node}, which is not heard from"
+        return GroupVerdict(False, why, vouch(state, vote.node) if state.fencing.required else "")
+    if unheard := candidacy.awaited(state, wish.group):
+        return GroupVerdict(
+            False, f"others vote for node {_names(sorted(unheard))}, not heard here yet"
+        )
+    return GroupVerdict(False, f"waiting for a claim by node {_names(sorted(able))}")
+
+
+def vouch(state: MonitorState, node: int) -> str:
+    """Return what to do about a node that is not fenced: shots are shown where they were made."""
+    sure = f"if you are sure that node {node} is off: mosha confirm {node}"
+    others = sorted(state.view.fresh_nodes())
+    if node in state.shots:
+        return f"see the shots; {sure}"
+    if not others:
+        return f"it was not shot from here; {sure}"
+    return f"see the shots of node {_names(others)} (mosha status there); {sure}"
+
+
+def _remedy(state: MonitorState, group: str, now: float) -> str:
+    """Return the remedy that costs least: what stands in the way of nodes that are there."""
+    against = reversed(obstacles(state, group, now).values())
+    found = {rule.name: (case, rule) for case, rule in against}
+    if "ban" in found:
+        return f"mend what failed; each ban ends by itself, or at once: mosha cleanup {group}"
+    if "standby" in found:
+        case, rule = found["standby"]
+        return rule.remedy(case)
+    if "only" in found:
+        return "bring one of the nodes of only= back, or change hactl"
+    return "bring a node back"
+
+
+def _names(nodes: list[int]) -> str:
+    return ", ".join(str(node) for node in nodes) or "none"

@@ -1,0 +1,210 @@
+"""Why a group is not on a certain node: `mosha why-not GROUP NODE`, in the order of the rules.
+
+The node has to be alive and fit, allowed, not banned, free to vote, and first in rank; and
+the group has to be free (C1 and the placement). The first rule that does not hold
+is the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mosha.core.cluster.candidacy import in_vain
+from mosha.core.cluster.eligibility import ALL, NODE, PAIR, Case
+from mosha.core.cluster.peers import Standing
+from mosha.core.cluster.quorum import QuorumState
+from mosha.core.cluster.state import MonitorState
+from mosha.core.explain import verdicts
+from mosha.core.explain.reasons import (
+    Explanation,
+    Holds,
+    Reason,
+    age_of,
+    as_reason,
+    nodes_text,
+    of_fences,
+    of_quorum,
+    of_tables,
+    of_wish,
+    ranking,
+)
+from mosha.core.tables import STOP_LEVEL, Wish
+
+
+def why_not(state: MonitorState, group: str, node: int, now: float, wall_s: float) -> Explanation:
+    """Explain what keeps the group from `node`; `wall_s` ages the tables only."""
+    place = next((p for p in verdicts.sightings(state, group, now) if p.node == node), None)
+    reasons = (
+        *_of_node(state, group, node, now),
+        *of_tables(state, wall_s),
+        *_of_other_tables(state, node, now),
+        *of_wish(state, group, now),
+        *_of_pair(state, group, node, now),
+        *_of_vote(state, group, node, now),
+        *_of_giving_way(state, group, node, now),
+        *_of_holders(state, group, node, now),
+        *_of_rank(state, group, node, now),
+        *_of_failback(state, group, node, now),
+    )
+    if place is not None and place.counts and (place.line.active or place.claim is not None):
+        text = f"it is there: {place.line.level} {place.line.state} on node {node}"
+        return Explanation(group, state.me, node, True, text, "", reasons)
+    against = next((reason for reason in reasons if reason.holds is Holds.NO), None)
+    if against is None:
+        text = f"nothing keeps it from node {node}: that is the next one to claim it"
+        return Explanation(group, state.me, node, True, text, "", reasons)
+    step = _step(state, group, node, against, now)
+    return Explanation(group, state.me, node, False, against.said, step, reasons)
+
+
+# --- the node ------------------------------------------------------------------------------------
+
+
+def _of_node(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
+    case, age_s = Case(state, group, node, now), age_of(state, node, now)
+    if node != state.me and node not in state.view.members:
+        text = f"node {node} is no member of this cluster: {nodes_text(_members(state))} are"
+        yield Reason("member", Holds.NO, text, state.me)
+    rules = {rule.name: rule for rule in NODE}
+    if not rules["number"].holds(case):
+        yield as_reason(rules["number"], case, state.me, age_s)
+    yield as_reason(rules["node"], case, state.me, age_s)
+    yield from of_fences(state, node, now)
+    if case.status is not None:
+        yield as_reason(rules["standby"], case, node, age_s)
+    if node != state.me and case.status is not None:
+        yield as_reason(rules["quorum"], case, node, age_s)
+    if node == state.me or state.view.quorum_state is not QuorumState.YES:
+        yield of_quorum(state)
+    if node == state.me and state.silent(now):
+        left_s = (state.silent_until or now) - now
+        text = f"node {node} does not vote for {left_s:.1f} s more after its start (V5)"
+        yield Reason("silence", Holds.NO, text, node)
+
+
+def _members(state: MonitorState) -> list[int]:
+    return sorted({*state.view.members, state.me})
+
+
+def _of_other_tables(state: MonitorState, node: int, now: float) -> Iterator[Reason]:
+    status = Case(state, "", node, now).status
+    if node == state.me or status is None or not status.tables:
+        return
+    for name, version in sorted(state.tables.items()):
+        there = status.tables.get(name)
+        if there != version:
+            has = f"version {there.digest[:8]}" if there else "none"
+            text = f"node {node} has another {name} in force than this node: {has}"
+            yield Reason(name, Holds.MOOT, text, node, age_of(state, node, now))
+
+
+# --- the tables ----------------------------------------------------------------------------------
+
+
+def _of_pair(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
+    """Tell whether hactl and the node itself let it have the group."""
+    case = Case(state, group, node, now)
+    wish = case.wish
+    for rule in PAIR:
+        if rule.name == "only" and wish is not None and wish.only:
+            yield as_reason(rule, case, state.me)
+        elif rule.name == "ban" and case.status is not None:
+            yield as_reason(rule, case, node, age_of(state, node, now))
+
+
+# --- the group -----------------------------------------------------------------------------------
+
+
+def _of_vote(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
+    """Tell with whom the vote of the node is: C1 asks for a free one."""
+    status = Case(state, "", node, now).status
+    vote = state.record(group).ballot.vote if node == state.me else None
+    if node != state.me and status is not None:
+        vote = status.votes.get(group)
+    if status is None and node != state.me:
+        return  # nobody has said anything of it
+    if vote is None:
+        yield Reason("vote", Holds.YES, f"node {node} has its vote free", node)
+    elif vote.node != node:
+        text = f"node {node} has given its vote to node {vote.node}, term {vote.term}"
+        # That of a node that runs it is no obstacle of its own: the group is not free.
+        running = vote.node in state.view.holders(group, stale_too=True) or vote.node == state.me
+        stands = Holds.MOOT if running else Holds.NO
+        yield Reason("vote", stands, text, node, age_of(state, node, now))
+
+
+def _of_holders(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
+    """Tell who holds the group: it runs on one node only."""
+    held = False
+    for place in verdicts.sightings(state, group, now):
+        if place.node == node or not (place.line.active or place.claim is not None):
+            continue
+        stale = place.standing is Standing.STALE
+        if not place.counts and not (stale and state.fencing.required):
+            continue
+        held = True
+        text = f"node {place.node} has it, {place.line.level} {place.line.state}"
+        if stale:
+            text = f"node {place.node} is stale and may still run it ({place.line.level})"
+        yield Reason("free", Holds.NO, text, place.node, age_of(state, place.node, now))
+        if stale:
+            yield from of_fences(state, place.node, now)
+    if not held:
+        yield Reason("free", Holds.YES, "no other node has it", state.me)
+
+
+def _of_rank(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
+    order = ranking(state, group, now)
+    if node not in order:
+        return
+    before = order[: order.index(node)]
+    if not before:
+        yield Reason("rank", Holds.YES, f"node {node} is the first choice", state.me)
+        return
+    wish = Case(state, group, state.me, now).wish
+    preferred = [n for n in before if wish is not None and n in wish.prefer]
+    by = "by prefer=" if preferred else "it has fewer groups, or comes first by the hash"
+    text = f"node {node} has rank {len(before)}: first choice is node {before[0]} ({by})"
+    yield Reason("rank", Holds.NO, text, state.me)
+
+
+def _of_giving_way(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
+    until = in_vain(state, group, node, now)
+    if until is not None:
+        text = f"node {state.me} gave way to node {node} already; not again for {until - now:.0f} s"
+        yield Reason("failback", Holds.NO, text, state.me)
+
+
+def _of_failback(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
+    wish = Case(state, group, state.me, now).wish
+    if wish is not None and node in wish.prefer and not wish.failback:
+        text = f"prefer= names node {node}, but failback=no leaves a group where it runs"
+        yield Reason("failback", Holds.MOOT, text, state.me)
+
+
+# --- what to do ----------------------------------------------------------------------------------
+
+_STEPS = {
+    "member": "add node {node} to `nodes` in mosha.toml on all nodes",
+    "quorum": "bring nodes back",
+    "silence": "wait until it votes",
+    "vote": "wait for the node that has the vote, or, if it is off: mosha confirm NODE",
+    "rank": "mosha set {group} {level} prefer={node}",
+    "failback": "mend what failed there; a restart of its monitor (no group notices) or an edit of"
+    " a table ends the pause",
+}
+
+
+def _step(state: MonitorState, group: str, node: int, against: Reason, now: float) -> str:
+    for rule in ALL:
+        if rule.name == against.rule:
+            return rule.remedy(Case(state, group, node, now))
+    if against.rule in {"receipt", "shot"}:
+        return verdicts.vouch(state, node)
+    if against.rule == "free":
+        holder = against.said_by
+        if state.view.standing(holder) is Standing.STALE and holder != state.me:
+            return verdicts.vouch(state, holder)
+        return f"to move it there: mosha move {group} {node}"
+    level = (Case(state, group, state.me, now).wish or Wish(group, STOP_LEVEL)).level
+    return _STEPS.get(against.rule, "").format(group=group, node=node, level=level)

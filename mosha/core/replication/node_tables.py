@@ -1,0 +1,162 @@
+"""The tables of one node as a machine: a replica of each, and the edits that programs ask for.
+
+Part of the agent (`core.cluster.agent`), which hands it the facts about files and what peers publish, and
+takes its effects and, if something is new, what is in force.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct, field
+
+from mosha.core.cluster.state import LogRecord
+from mosha.core.replication.judging import CLTAB, HACTL, TABLES, spread_limit_s
+from mosha.core.replication.lineage import Past
+from mosha.core.replication.table_edits import Edits
+from mosha.core.replication.table_effects import TableEffect
+from mosha.core.replication.table_events import EditAsked, StoredTablesLost, TableEvent, TextEdited
+from mosha.core.replication.table_replica import TableReplica
+from mosha.core.replication.table_texts import Places
+from mosha.core.status import TableVersion
+from mosha.core.tables import Cltab, Hactl
+
+
+class Tables(Struct, frozen=True):
+    """What is in force on this node, and what is wrong with what is not.
+
+    `versions` are those that the own files show too, a moment later than they come into force.
+    `pasts` are the versions that those in force came from. `refused` has a line for each table
+    of which a text is not in force: the first mistake and how many there are. `missing` has the
+    path at which to write each table that there is none of here. `notices` are lines for people.
+    """
+
+    hactl: Hactl | None = None
+    cltab: Cltab | None = None
+    versions: Mapping[str, TableVersion] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    pasts: Mapping[str, Past] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
+
+
+class NodeTables:
+    """All tables of node `me`; `heartbeat_s` is how often nodes hear each other at the least.
+
+    `due` is when `pass_time` is wanted. `now` is what is in force and told; it changes only when
+    everything that was in force before, and newer edits of it, have been found (`complete`).
+    """
+
+    def __init__(self, me: int, places: Places, heartbeat_s: float = 0.0) -> None:
+        self.me = me
+        self.now = Tables()
+        self.due = math.inf
+        self.complete = False
+        self._replicas = {name: TableReplica(name, me, places) for name in TABLES}
+        self._records = [replica.record for replica in self._replicas.values()]
+        self._edits = Edits(self._replicas, spread_limit_s(heartbeat_s))
+
+    @property
+    def idle(self) -> bool:
+        """Whether every order has been answered, and none is left to give."""
+        return all(replica.idle for replica in self._replicas.values())
+
+    def replica(self, name: str) -> TableReplica:
+        """Return the machine of one table."""
+        return self._replicas[name]
+
+    def handle(self, event: TableEvent, now: float) -> None:
+        """Take in a fact about a file, or a question.
+
+        Raises:
+            BugError: it answers nothing that was ordered.
+        """
+        match event:
+            case EditAsked():
+                self._edits.asked(event, now)
+            case TextEdited():
+                self._hactl.record.at(now, event.wall_ns)
+                self._edits.edited(event, now)
+            case StoredTablesLost():
+                for replica in self._replicas.values():
+                    replica.handle(event, now)
+            case _:
+                self._replicas[event.table].handle(event, now)
+        self._go_on(now)
+
+    def look(self, now: float) -> None:
+        """Look at the own files: a heartbeat has passed, or they may have changed."""
+        for replica in self._replicas.values():
+            replica.own.want()
+            replica.go_on(now)
+        self._go_on(now)
+
+    def peer_has(
+        self,
+        node: int,
+        versions: Mapping[str, TableVersion],
+        pasts: Mapping[str, Past],
+        now: float,
+        *,
+        fresh: bool,
+    ) -> None:
+        """Take in which versions a peer's newest status shows in force there, and their pasts."""
+        if node == self.me:
+            return
+        (self._edits.heard.add if fresh else self._edits.heard.discard)(node)
+        for name, replica in self._replicas.items():
+            version = versions.get(name) if fresh else None
+            replica.peer_has(node, version, pasts.get(name, ()), now)
+        self._go_on(now)
+
+    def pass_time(self, now: float) -> None:
+        """Do what is due."""
+        for replica in self._replicas.values():
+            replica.go_on(now)
+        self._go_on(now)
+
+    def take_effects(self) -> Iterator[TableEffect | LogRecord]:
+        """Yield what is to be done."""
+        for record in self._records:
+            if record.effects:
+                effects, record.effects = record.effects, []
+                yield from effects
+
+    def take_news(self) -> bool:
+        """Bring `now` up to date; say whether it has changed."""
+        if not self.complete or not any(record.news for record in self._records):
+            return False
+        for record in self._records:
+            record.news = False
+        before, self.now = self.now, self._tables()
+        return self.now != before
+
+    @property
+    def _hactl(self) -> TableReplica:
+        return self._replicas[HACTL]
+
+    def _go_on(self, now: float) -> None:
+        self._edits.go_on(now)
+        replicas = self._replicas.values()
+        cltab = self._replicas[CLTAB].record.force
+        if cltab is not None and cltab.table is not self._hactl.record.cltab:
+            for replica in replicas:
+                replica.record.cltab = cltab.table if isinstance(cltab.table, Cltab) else None
+        self.complete = self.complete or all(r.own.ended_no for r in replicas)
+        self.due = min(self._edits.due, *(replica.due for replica in replicas))
+
+    def _tables(self) -> Tables:
+        records = self._records
+        force = {record.name: record.force.table for record in records if record.force}
+        hactl, cltab = force.get(HACTL), force.get(CLTAB)
+        shown = {record.name: record.announced for record in records if record.announced}
+        return Tables(
+            hactl=hactl if isinstance(hactl, Hactl) else None,
+            cltab=cltab if isinstance(cltab, Cltab) else None,
+            versions={name: text.version for name, text in shown.items()},
+            refused={r.name: r.refused for r in records if r.refused},
+            pasts={name: text.past for name, text in shown.items() if text.past},
+            missing={r.name: r.path for r in records if r.force is None and not r.refused},
+            notices=tuple(line for record in records for line in record.notices),
+        )

@@ -1,0 +1,1 @@
+"""Supervising the processes of one node: entries, groups, and all of them together."""

@@ -1,0 +1,192 @@
+"""Whether the entries of a group are well: what `start DONE` does not say.
+
+A group is at its level as soon as its entries were started. Whether they run is another
+question: a program can be missing, end again and again, pause (C3.9), hold up the level, or run as
+an older cltab had it. Here that is judged, from what clinit of the own node says; a node tells the
+others in its status (`Mosha::Entry`), and all say the same in `mosha status` and `mosha why`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from mosha.core.status import SETTLED, GroupState, Trouble, TroubleKind
+from mosha.core.supervision.failures import STEADY_S
+from mosha.core.supervision.process_table import ProcessState
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Entry, Mode, level_matches
+
+FAILURES_MIN = 3
+"""One failure can be an operator's `kill`; so many in a row are a program that does not work."""
+
+LATE_S = 10.0
+"""Who starts or tests for longer is named: most take no second."""
+
+LATE_TO_STOP_S = 20.0
+"""Longer than INT, TERM and KILL take by default: what is left does not die by signals."""
+
+NOT_FOUND = frozenset({"exit 126", "exit 127"})
+"""By these a shell says that it could not execute its command (POSIX, 2.8.2)."""
+
+PER_GROUP_MAX = 4
+"""So many entries of a group are told to the others: the first ones explain the rest."""
+
+
+class EntryReport(Struct, frozen=True, omit_defaults=True):
+    """One entry of a group as clinit of this node reports it, on its socket and to the brain.
+
+    `state` is one of waiting, running, pausing (respawn throttle), retrying (the host could not
+    start it, and it is tried again each second), clearing (the leader is dead, what it left behind
+    is being ended), stopping, timed-out (it is being ended because it took too long), done, passed,
+    failed, off. `until` is when a pause ends. `exit` is the last exit as text (`exit 3`, `signal
+    9`, `cannot execute: …`, `timed out after 10 s`), empty if it has not exited yet.
+
+    `command` is that of the cltab it was started by, "" where clinit is of a version that does
+    not say it; `since` is when its state or its run last changed, in seconds of boottime; `error`
+    is why the last run could not be executed, empty if it was, and `prevented` says that the reason
+    is one of the host; `failures` counts the runs in a
+    row that ended badly soon after their start; `limit_s` is how long a run may take, None for
+    ever, and `timed_out` says that the last one took longer; `failed_at` is when a respawn entry
+    failed lately, in seconds of boottime, oldest first. `said` are the last lines it printed, the
+    oldest first: some of those that are not well, more of all in the answer to `Ask`.
+    """
+
+    tag: str
+    mode: Mode
+    state: str
+    pid: int = 0
+    starts: int = 0
+    exit: str = ""
+    until: float | None = None
+    command: str = ""
+    since: float | None = None
+    error: str = ""
+    failures: int = 0
+    said: tuple[str, ...] = ()
+    limit_s: float | None = None
+    timed_out: bool = False
+    prevented: bool = False
+    failed_at: tuple[float, ...] = ()
+
+    @property
+    def restarts(self) -> int:
+        """How often it was started again."""
+        return max(0, self.starts - 1)
+
+    def for_s(self, now: float) -> float:
+        """Return for how long it has been in its state, 0 if that is not known."""
+        return 0.0 if self.since is None else max(0.0, now - self.since)
+
+
+def troubles(
+    found: Sequence[EntryReport],
+    level: str,
+    state: GroupState,
+    defined: Sequence[Entry] | None,
+    now: float,
+) -> tuple[Trouble, ...]:
+    """Return what is wrong with the entries of a group at a level, in file order.
+
+    Args:
+        found: the entries as clinit has them.
+        level: where the group is.
+        state: how it is there.
+        defined: the entries of the group in the cltab in force, None if that is not known.
+        now: seconds of boottime.
+    """
+    wrong = [trouble for entry in found if (trouble := _trouble(entry, now)) is not None]
+    named = {trouble.tag for trouble in wrong}
+    if defined is not None and state in SETTLED and level not in (PLAN_LEVEL, STOP_LEVEL):
+        wrong += [t for t in _outdated(found, level, defined, now) if t.tag not in named]
+    return tuple(wrong)
+
+
+def _trouble(entry: EntryReport, now: float) -> Trouble | None:
+    kind = _kind(entry, now)
+    if kind is None:
+        return None
+    told = entry.error or entry.exit
+    if kind is TroubleKind.LATE:
+        told = "" if entry.limit_s is None else f"its time limit is {entry.limit_s:g} s"
+    if kind is TroubleKind.RETRYING:  # what it printed is of another run
+        return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), entry.error)
+    last = entry.said[-1] if entry.said else ""
+    text = ": ".join(filter(None, (told, last)))
+    return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), text)
+
+
+def _kind(entry: EntryReport, now: float) -> TroubleKind | None:
+    if entry.state == ProcessState.FAILED:
+        return TroubleKind.FAILED
+    state, waited_for = entry.state, entry.mode in (Mode.WAIT, Mode.TEST)
+    if state == ProcessState.TIMED_OUT or (state == ProcessState.DONE and entry.timed_out):
+        return TroubleKind.TIMED_OUT
+    if entry.error and state not in (ProcessState.STOPPING, ProcessState.WAITING):
+        return TroubleKind.RETRYING if entry.prevented else TroubleKind.UNABLE
+    if state == ProcessState.DONE and entry.mode is not Mode.RESPAWN and entry.exit in NOT_FOUND:
+        return TroubleKind.UNABLE
+    if state == ProcessState.PAUSING:
+        return TroubleKind.PAUSING
+    if entry.failures >= FAILURES_MIN and state == ProcessState.CLEARING:
+        return TroubleKind.FAILING
+    if state == ProcessState.RUNNING and entry.failures >= FAILURES_MIN:
+        return TroubleKind.FAILING if entry.for_s(now) < STEADY_S else None
+    if state == ProcessState.RUNNING and waited_for and entry.for_s(now) > LATE_S:
+        return TroubleKind.LATE
+    if state == ProcessState.STOPPING and entry.for_s(now) > LATE_TO_STOP_S:
+        return TroubleKind.LATE
+    return None
+
+
+def _outdated(
+    found: Sequence[EntryReport], level: str, defined: Sequence[Entry], now: float
+) -> Iterator[Trouble]:
+    """Yield what runs otherwise than cltab in force has it: only a tell changes that (C1.16)."""
+    wanted = {entry.tag: entry for entry in defined if level_matches(entry.level, level)}
+    for entry in found:
+        there = wanted.pop(entry.tag, None)
+        if there is None:
+            text = f"cltab has it no more at {level}"
+        elif entry.command and (entry.command, entry.mode) != (there.command, there.mode):
+            text = "cltab has it otherwise by now"
+        else:
+            continue
+        for_s = int(entry.for_s(now))
+        yield Trouble(entry.tag, TroubleKind.OUTDATED, entry.restarts, for_s, text)
+    for tag in wanted:
+        yield Trouble(tag, TroubleKind.OUTDATED, 0, 0, "new in cltab, not started yet")
+
+
+# --- in words ------------------------------------------------------------------------------
+
+
+def trouble_text(trouble: Trouble) -> str:
+    """Say in a clause what is wrong with an entry, its own last words included."""
+    tag, text = trouble.tag, trouble.text
+    told = f": {text}" if text else ""
+    again = f"{trouble.restarts} restart{'s' * (trouble.restarts != 1)}"
+    match trouble.kind:
+        case TroubleKind.RETRYING:
+            return f"entry {tag} {text}" if text else f"entry {tag} could not be started"
+        case TroubleKind.UNABLE if text.startswith("cannot execute"):
+            return f"entry {tag} {text}"
+        case TroubleKind.UNABLE:
+            return f"entry {tag} did not find its program{told}"
+        case TroubleKind.PAUSING:
+            return f"entry {tag} respawns too rapidly and pauses, {again}{told}"
+        case TroubleKind.FAILING:
+            return f"entry {tag} ends again and again, {again}{told}"
+        case TroubleKind.FAILED:
+            return f"entry {tag} failed{told}"
+        case TroubleKind.LATE:
+            return f"entry {tag} has not ended for {trouble.for_s} s{told}"
+    return f"entry {tag}{told}"
+
+
+def troubles_text(found: Sequence[Trouble]) -> str:
+    """Say what is wrong with some entries in one line."""
+    text = [trouble_text(trouble) for trouble in found[:PER_GROUP_MAX]]
+    if len(found) > PER_GROUP_MAX:
+        text.append(f"and {len(found) - PER_GROUP_MAX} more entries")
+    return "; ".join(text)

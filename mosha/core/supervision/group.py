@@ -1,0 +1,341 @@
+"""One group: the level it is at, the level it shall go to, and until when it may run.
+
+The rules of this file (catalogue C4 to C7, docs/explanation/protocol.md):
+
+- A tell notes the wish (`wanted`) and shows the old level until everything that does not
+  belong to the wanted level is gone (C4.6, C4.11).
+- Level `stop` is the end: its entries run, then everything that is left of the group is
+  ended, daemons of `wait` and `once` entries too, and only then it shows `stop DONE`.
+- `stop_at` sends the group to `stop` by itself; `kill_at` kills everything of it, the
+  entries of `stop` too. A renewal undoes neither; a tell with new deadlines does.
+
+The group knows nothing of its entries: `core.supervision.supervisor` reports what they have come to.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mosha.core.escalation import KILL_RUNG, LADDER, Limits, ladder_step
+from mosha.core.status import SETTLED, GroupState
+from mosha.core.supervision.group_table import ASKS, TABLE, EntriesOrder, GroupTrigger
+from mosha.core.tables import STOP_LEVEL
+from mosha.core.tell import Tell
+from mosha.errors import BugError
+
+TOLD = "tell"
+LEASE_ENDED = "lease ended"
+LEASE_KILLED = "lease ended: killed"
+HALTED = "shutdown"
+REMOVED = "removed from cltab"
+
+
+class Deadlines(Struct, frozen=True):
+    """Until when a group may run: seconds of CLOCK_BOOTTIME (docs/explanation/protocol.md, C5)."""
+
+    stop_at: float
+    kill_at: float
+
+
+# --- events --------------------------------------------------------------------------
+
+
+class Renewed(Struct, frozen=True):
+    """The lease of this term now has these deadlines."""
+
+    term: int
+    deadlines: Deadlines
+
+
+class HaltAsked(Struct, frozen=True):
+    """The group shall end without running its `stop` entries, for this cause."""
+
+    cause: str
+
+
+class GroupTimePassed(Struct, frozen=True):
+    """Time has passed; a deadline may or may not be due."""
+
+
+class LeaversGone(Struct, frozen=True):
+    """No entry that does not belong to the wanted level is alive."""
+
+
+class EntriesListed(Struct, frozen=True):
+    """The list of entries is that of the wanted level now."""
+
+
+class EntriesStarted(Struct, frozen=True):
+    """Every entry of the level was started, and each `wait` and `test` has ended."""
+
+
+class EntriesEnded(Struct, frozen=True):
+    """Nothing of the level is still to end by itself: what is left now is left over."""
+
+
+class GroupEmptied(Struct, frozen=True):
+    """Nothing of the group is left, save the entries that shall run (answer to WatchLeft)."""
+
+    group: str
+    visit: int
+
+
+class LevelJudged(Struct, frozen=True):
+    """The level's result: DONE, PASSED or FAILED, and if FAILED, why."""
+
+    result: GroupState
+    reason: str = ""
+
+
+Event = (
+    Tell
+    | Renewed
+    | HaltAsked
+    | GroupTimePassed
+    | LeaversGone
+    | EntriesListed
+    | EntriesStarted
+    | EntriesEnded
+    | GroupEmptied
+    | LevelJudged
+)
+
+# --- effects -------------------------------------------------------------------------
+
+
+class Shown(Struct, frozen=True):
+    """A change of level or state, with the group as it was and as it is after it."""
+
+    before: Group
+    after: Group
+
+
+class LeaseEnded(Struct, frozen=True):
+    """A deadline of the group passed: `stop_at` or `kill_at`; so long ago."""
+
+    group: str
+    deadline: str
+    late_s: float = 0.0
+
+
+Effect = EntriesOrder | Shown | LeaseEnded
+
+# --- the machine ---------------------------------------------------------------------
+
+
+class Sweep(enum.Enum):
+    """How far the ending of everything that is left has come, at one visit of a state."""
+
+    NOT_YET = enum.auto()
+    UNDER_WAY = enum.auto()
+    FINISHED = enum.auto()
+
+
+class Group(Struct, frozen=True):
+    """A group and where it is.
+
+    `level` and `state` are what is shown, `wanted` is the wish. `lapsed` and `killed` say
+    which deadlines have passed and not been replaced by a tell. `visit` numbers the visits
+    of states; `rung` and `sweep_due` belong to the sweep. `killed_late_s` is the longest that
+    everything of it has outlived a `kill_at`, in the life of this clinit.
+    """
+
+    name: str
+    level: str = ""
+    state: GroupState = GroupState.CONFIGURED
+    wanted: str = ""
+    term: int = 0
+    node: str = ""
+    deadlines: Deadlines | None = None
+    lapsed: bool = False
+    killed: bool = False
+    visit: int = 0
+    since: float = 0.0
+    cause: str = ""
+    sweep: Sweep = Sweep.NOT_YET
+    escalation_step: int = 0
+    sweep_due: float | None = None
+    killed_late_s: float = 0.0
+
+    @property
+    def due(self) -> float | None:
+        """When time moves the group on, if nothing else does."""
+        times = [] if self.sweep_due is None else [self.sweep_due]
+        if self.deadlines is not None:
+            times += [] if self.lapsed else [self.deadlines.stop_at]
+            times += [] if self.killed else [self.deadlines.kill_at]
+        return min(times, default=None)
+
+    @property
+    def sweep_signal(self) -> str:
+        """The signal that the sweep has come to."""
+        return LADDER[min(self.escalation_step - 1, KILL_RUNG)]
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing of it is alive that a deadline could end."""
+        at_stop = self.level == STOP_LEVEL and self.state in SETTLED
+        return self.state is GroupState.CONFIGURED or (at_stop and self.wanted == STOP_LEVEL)
+
+
+def advance(
+    group: Group, event: Event, now: float, limits: Limits
+) -> tuple[Group, tuple[Effect, ...]]:
+    """Return the group after the event, and what shall be done, in order.
+
+    Late answers, leases of another term and times before `due` change nothing. One call
+    acts on at most one passed deadline: call again with GroupTimePassed until `due` is later.
+
+    Raises:
+        BugError: the event can not happen in this state.
+    """
+    passed = _passed(group, now) if isinstance(event, GroupTimePassed) else ""
+    trigger = _read(group, event, passed)
+    group = _noted(group, event, passed)
+    if trigger is None:
+        return group, ()
+    state = TABLE.get((group.state, trigger))
+    if state is None:
+        raise BugError(f"{trigger} by {event} at {now} has no row for {group}")
+    before, group = group, _enter(group, state, trigger, now, limits)
+    effects: tuple[Effect, ...] = ()
+    if passed in ("stop_at", "kill_at"):
+        late_s = _late_s(before, passed, now)
+        effects = (LeaseEnded(group.name, passed, late_s),)
+        if passed == "kill_at":
+            group = replace(group, killed_late_s=max(group.killed_late_s, late_s))
+    if (before.level, before.state) != (group.level, group.state):
+        effects += (Shown(before, group),)
+    if trigger is GroupTrigger.HALT and before.state is state:
+        return group, effects  # C6.8: a repeated halt restarts nothing
+    return group, effects + ASKS.get((state, trigger), ())
+
+
+def _passed(group: Group, now: float) -> str:
+    """Return the most urgent of what is due: kill_at, stop_at, sweep, or nothing."""
+    deadlines = group.deadlines
+    if deadlines is not None and not group.killed and now >= deadlines.kill_at:
+        return "kill_at"
+    if deadlines is not None and not group.lapsed and now >= deadlines.stop_at:
+        return "stop_at"
+    return "sweep" if group.sweep_due is not None and now >= group.sweep_due else ""
+
+
+def _late_s(group: Group, passed: str, now: float) -> float:
+    deadlines = group.deadlines
+    if deadlines is None:
+        return 0.0
+    return now - (deadlines.kill_at if passed == "kill_at" else deadlines.stop_at)
+
+
+def _read(group: Group, event: Event, passed: str) -> GroupTrigger | None:
+    match event:
+        case GroupTimePassed():
+            stopping = group.wanted == STOP_LEVEL or group.state is GroupState.HALTING
+            if passed == "stop_at" and stopping:
+                return None
+            return _PASSED.get(passed)
+        case GroupEmptied(_, visit):
+            late = visit != group.visit or group.sweep is not Sweep.UNDER_WAY
+            return None if late else GroupTrigger.EMPTY
+        case LevelJudged(result):
+            return _RESULTS[result]
+        case Renewed():
+            return None
+    return _MEANINGS[type(event)]
+
+
+_PASSED = {
+    "kill_at": GroupTrigger.KILL,
+    "stop_at": GroupTrigger.LAPSE,
+    "sweep": GroupTrigger.SWEEP_ON,
+}
+
+_MEANINGS: dict[type, GroupTrigger] = {
+    Tell: GroupTrigger.TELL,
+    HaltAsked: GroupTrigger.HALT,
+    LeaversGone: GroupTrigger.GONE,
+    EntriesListed: GroupTrigger.LISTED,
+    EntriesStarted: GroupTrigger.STARTED,
+    EntriesEnded: GroupTrigger.ENDED,
+}
+
+_RESULTS = {
+    GroupState.DONE: GroupTrigger.DONE,
+    GroupState.PASSED: GroupTrigger.PASS,
+    GroupState.FAILED: GroupTrigger.FAIL,
+}
+
+
+def _noted(group: Group, event: Event, passed: str) -> Group:
+    match event:
+        case Tell():
+            return _noted_tell(group, event)
+        case Renewed(term, deadlines):
+            # What has lapsed stays lapsed: only the time for its orderly end grows.
+            late = term != group.term or group.killed or group.resting
+            return group if late else replace(group, deadlines=deadlines)
+        case HaltAsked(cause) if group.state not in (GroupState.CONFIGURED, GroupState.HALTING):
+            return replace(group, cause=cause)
+        case LevelJudged(GroupState.FAILED, reason):
+            return replace(group, cause=reason)
+    if passed == "stop_at":
+        cause = group.cause if group.wanted == STOP_LEVEL else LEASE_ENDED
+        return replace(group, wanted=STOP_LEVEL, cause=cause, lapsed=True)
+    if passed == "kill_at":
+        return replace(group, wanted=STOP_LEVEL, cause=LEASE_KILLED, lapsed=True, killed=True)
+    return group
+
+
+def _noted_tell(group: Group, text: Tell) -> Group:
+    if text.stop_at is not None and text.kill_at is not None:
+        deadlines = Deadlines(text.stop_at, text.kill_at)
+        if text.term == group.term and text.level != STOP_LEVEL:
+            deadlines = _later(group.deadlines, deadlines)
+        group = replace(group, deadlines=deadlines, lapsed=False, killed=False)
+    if group.lapsed and text.level != STOP_LEVEL:
+        # Its lease has ended and this tell brings no other: it goes on to `stop`.
+        return replace(group, term=text.term, node=text.node)
+    return replace(group, wanted=text.level, term=text.term, node=text.node, cause=TOLD)
+
+
+def _later(known: Deadlines | None, text: Deadlines) -> Deadlines:
+    """Return the later ones: a tell that had to wait may come after a renewal it was made before.
+
+    Both were proven under the same claim. Of a tell of `stop` it is the purpose to bring earlier
+    ones: it is how a ghost is killed (G1).
+    """
+    if known is None:
+        return text
+    return Deadlines(max(known.stop_at, text.stop_at), max(known.kill_at, text.kill_at))
+
+
+def _enter(
+    group: Group, state: GroupState, trigger: GroupTrigger, now: float, limits: Limits
+) -> Group:
+    if state is not group.state:
+        visit = group.visit + 1
+        group = replace(group, state=state, visit=visit, since=now)
+        group = replace(group, sweep=Sweep.NOT_YET, escalation_step=0, sweep_due=None)
+    if trigger in (GroupTrigger.TELL, GroupTrigger.LISTED) and state is GroupState.STARTING:
+        group = replace(group, level=group.wanted)
+    elif trigger in _SWEEPING or (trigger is GroupTrigger.GONE and state is GroupState.HALTING):
+        escalation_step = max(group.escalation_step, KILL_RUNG if group.killed else 0)
+        _, next_s = ladder_step(escalation_step, limits)
+        group = replace(
+            group,
+            sweep=Sweep.UNDER_WAY,
+            escalation_step=escalation_step + 1,
+            sweep_due=now + next_s,
+        )
+    elif trigger is GroupTrigger.EMPTY:
+        group = replace(group, sweep=Sweep.FINISHED, sweep_due=None)
+    if group.resting:
+        group = replace(group, deadlines=None, lapsed=False, killed=False)
+    return group
+
+
+_SWEEPING = (GroupTrigger.ENDED, GroupTrigger.SWEEP_ON)

@@ -1,0 +1,65 @@
+"""A group as its supervisor reports it: where it is, where it shall be, what may be alive."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from mosha.core.status import SETTLED, STOPPED, GroupState
+from mosha.core.supervision.entries import EntryReport
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL
+
+
+class GroupReport(Struct, frozen=True, omit_defaults=True):
+    """One told group: where it is, where it shall be, and what may still be alive.
+
+    `level` and `state` are the clstat line (the old level until its processes are gone,
+    C4.11); `wanted` is the level last told. `alive` counts processes of the group that may
+    be alive, double-forked ones too; 0 means that nothing of it is left. `cause` says in
+    one line why it last changed (`tell`, `lease ended`, `test entry t1: exit 1` …), `since` when
+    its level or state did. Times are seconds of boottime. `killed_late_s` is by how much a
+    `kill_at` of it was missed, the longest since clinit began.
+    """
+
+    group: str
+    level: str
+    state: GroupState
+    wanted: str
+    term: int = 0
+    alive: int = 0
+    stop_at: float | None = None
+    kill_at: float | None = None
+    since: float = 0.0
+    cause: str = ""
+    entries: tuple[EntryReport, ...] = ()
+    killed_late_s: float = 0.0
+
+    @property
+    def present(self) -> bool:
+        """Whether anything of the group may be alive here or is shown as active."""
+        if self.alive:
+            return True
+        return self.state is not GroupState.CONFIGURED and not self.stopped
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it has arrived at `stop`."""
+        return self.level == STOP_LEVEL and self.state in STOPPED
+
+    @property
+    def stop_failed(self) -> bool:
+        """Whether its `stop` entries have failed: it says that it is not gone in good order."""
+        return (self.level, self.state) == (STOP_LEVEL, GroupState.FAILED)
+
+    @property
+    def settled(self) -> bool:
+        """Whether the group has arrived at the level last told."""
+        return self.state in SETTLED and self.level == self.wanted
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether it is at, or on its way to, a level that needs a lease (C5)."""
+        return self.wanted not in (PLAN_LEVEL, STOP_LEVEL)
+
+
+ABSENT = GroupReport(group="", level=STOP_LEVEL, state=GroupState.CONFIGURED, wanted=STOP_LEVEL)
+"""What is reported of a group that its supervisor does not have."""

@@ -1,0 +1,361 @@
+"""One entry of a group: started, respawned, stopped, as a machine without a clock.
+
+The rules of this file (catalogue C3, C6; docs/explanation/architecture.md):
+
+- A run has a number that no other run of the entry has; an answer with another number is
+  late and is dropped.
+- A respawn entry comes back at once, unless it has come back too often (C3.9); what its dead
+  leader left in its own session is ended first.
+- What the host could not start has not failed: it is tried again each second, whatever its mode;
+  this counts neither as a run nor for the throttle.
+- A run that takes longer than its time limit is ended as by a stop, and then is one that failed.
+- A stop asks for INT, TERM and KILL in turn and goes on with KILL as long as anything is
+  alive. Only time moves it on: no second stop, and no other exit (C6.7, C6.8).
+- "Ended" means that nothing of the entry is left, not that its leader is dead.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mosha.core.escalation import Limits, kill_rung, ladder_step
+from mosha.core.supervision.failures import in_a_row, remembered
+from mosha.core.supervision.process_events import (
+    AlarmRang,
+    Effect,
+    Emptied,
+    Event,
+    Exit,
+    Exited,
+    KillAsked,
+    Retried,
+    Scope,
+    Signal,
+    Spawn,
+    Spawned,
+    SpawnFailed,
+    SpawnPrevented,
+    Started,
+    StopAsked,
+    Throttled,
+    TimedOut,
+    Watch,
+)
+from mosha.core.supervision.process_table import ENDING, TABLE, EntryTrigger, ProcessState
+from mosha.core.tables import Entry, Mode
+from mosha.errors import BugError
+
+# --- the machine ---------------------------------------------------------------------
+
+
+class Process(Struct, frozen=True):
+    """An entry of a told group and where it is.
+
+    `run` is the number of its last run, `rung` how many signals its stop has sent, `due`
+    when time moves it on, `haste` the respawn counter of C3.9, `leader` whether the run's
+    leader is alive.
+
+    What people ask for: `since` is when the state or the run last changed; `exit`, `said` are of
+    the last run that ended; `error` is why the last run could not be executed, "" if it was;
+    `failures` counts the runs in a row that ended badly within `failures.STEADY_S` of their start;
+    `timed_out`: the last run has exceeded its time limit; `prevented`: the host could not start it.
+    `failed_at` is when a respawn entry failed lately: a run ended badly, or the entry had to pause
+    though its runs ended well.
+    """
+
+    entry: Entry
+    state: ProcessState = ProcessState.WAITING
+    run: int = 0
+    pid: int = 0
+    leader: bool = False
+    starts: int = 0
+    last_start: float | None = None
+    rapid_restarts: int = 0
+    escalation_step: int = 0
+    due: float | None = None
+    exit: str = ""
+    since: float | None = None
+    said: str = ""
+    error: str = ""
+    failures: int = 0
+    timed_out: bool = False
+    prevented: bool = False
+    failed_at: tuple[float, ...] = ()
+
+
+def new_process(entry: Entry) -> Process:
+    """Return an entry that waits for its turn, or is off (C3.12)."""
+    return Process(entry, ProcessState.OFF if entry.mode is Mode.OFF else ProcessState.WAITING)
+
+
+def advance(
+    process: Process, event: Event, now: float, limits: Limits
+) -> tuple[Process, tuple[Effect, ...]]:
+    """Return the entry after the event, and what shall be done.
+
+    Late answers and alarms before `due` change nothing.
+
+    Raises:
+        BugError: the event can not happen in this state.
+    """
+    if _is_late(process, event):
+        return process, ()
+    before, process = process, _noted(process, event, now)
+    trigger = _read(process, event, now, limits)
+    if trigger is None:
+        return process, ()
+    state = TABLE.get((process.state, trigger))
+    if state is None:
+        raise BugError(f"{trigger} by {event} at {now} has no row for {process}")
+    process, effects = _enter(process, state, trigger, now, limits)
+    if _is_news(before, process):
+        process = replace(process, since=now)
+    if isinstance(event, SpawnPrevented) and process.state in _PREVENTED_IN:
+        again = before.prevented and before.error == event.reason
+        effects = effects if again else (Retried(process.entry, event.reason), *effects)
+    return process, effects
+
+
+_PREVENTED_IN = (ProcessState.RETRYING, ProcessState.CLEARING)
+
+
+def _is_news(before: Process, process: Process) -> bool:
+    """Say whether state or run changed; tries without a process are one long state."""
+    changed = (process.state, process.run) != (before.state, before.run)
+    return changed and not (before.prevented and process.prevented)
+
+
+def _is_late(process: Process, event: Event) -> bool:
+    match event:
+        case Spawned(run) | SpawnFailed(run) | SpawnPrevented(run) | Exited(run):
+            return run != process.run or not process.leader
+        case Emptied(run, scope):
+            return run != process.run or process.leader or scope is not _awaited(process)
+    return False
+
+
+def _awaited(process: Process) -> Scope | None:
+    if process.state is ProcessState.CLEARING:
+        return _cleared(process)
+    return Scope.ENTRY if process.state in ENDING else None
+
+
+def _cleared(process: Process) -> Scope:
+    """Return what is cleared away: of a process that nobody knows the session is not known."""
+    return Scope.ENTRY if process.prevented else Scope.SESSION
+
+
+def _noted(process: Process, event: Event, now: float) -> Process:
+    match event:
+        case Started(run):
+            return replace(process, run=run)
+        case Spawned(_, pid):
+            return replace(process, pid=pid, error="", prevented=False)
+        case SpawnPrevented(_, reason):
+            return _unstarted(process, reason)
+        case SpawnFailed() | Exited() if process.timed_out:  # however it ends: it took too long
+            process = _counted(process, now, well=False)
+            return replace(process, leader=False, pid=0, said=_said(event))
+        case SpawnFailed(_, reason):
+            process = _counted(process, now, well=False)
+            process = replace(process, leader=False, pid=0, exit=reason, said="")
+            return replace(process, error=reason, prevented=False)
+        case Exited(_, ended, _, _, said):
+            process = _counted(process, now, well=ended.well)
+            return replace(process, leader=False, pid=0, exit=str(ended), said=said)
+    return process
+
+
+def _unstarted(process: Process, reason: str) -> Process:
+    """Return the entry without its last run: it has not been one."""
+    ended = "" if process.timed_out else process.exit
+    return replace(
+        process,
+        leader=False,
+        pid=0,
+        starts=process.starts - 1,
+        last_start=None,
+        exit=ended,
+        error=reason,
+        timed_out=False,
+        prevented=True,
+    )
+
+
+def _said(event: SpawnFailed | Exited) -> str:
+    return event.said if isinstance(event, Exited) else ""
+
+
+def _counted(process: Process, now: float, *, well: bool) -> Process:
+    """Count the end of a run, if it is a failure; one that was to stop is none."""
+    if well or process.state is ProcessState.STOPPING:
+        return replace(process, failures=0)
+    process = replace(process, failures=in_a_row(process.failures, process.last_start, now))
+    return _failed(process, now) if process.entry.mode is Mode.RESPAWN else process
+
+
+def _failed(process: Process, now: float) -> Process:
+    return replace(process, failed_at=remembered(process.failed_at, now))
+
+
+def _read(process: Process, event: Event, now: float, limits: Limits) -> EntryTrigger | None:
+    match event:
+        case Started():
+            return EntryTrigger.START
+        case StopAsked():
+            return EntryTrigger.STOP
+        case KillAsked():
+            return EntryTrigger.KILL
+        case AlarmRang():
+            if process.due is None or now < process.due:
+                return None
+            running = process.state is ProcessState.RUNNING
+            return EntryTrigger.TIME_OUT if running else EntryTrigger.ALARM
+        case Emptied():
+            if process.state in ENDING:
+                return _when_gone(process)
+            return EntryTrigger.RETRY if process.prevented else _after_death(process, limits)
+        case SpawnFailed(run, _, left):
+            return _read_end(process, Exited(run, Exit(127), elsewhere=left), limits)
+        case SpawnPrevented(_, _, lost, left):
+            if process.state is ProcessState.STOPPING:
+                return EntryTrigger.LEADER_DEAD if lost or left else EntryTrigger.GONE
+            return EntryTrigger.LOSE if lost else EntryTrigger.RETRY
+        case Exited():
+            return _read_end(process, event, limits)
+    return None
+
+
+def _read_end(process: Process, event: Exited, limits: Limits) -> EntryTrigger:
+    if process.state in ENDING:
+        left = event.in_session or event.elsewhere
+        return EntryTrigger.LEADER_DEAD if left else _when_gone(process)
+    match process.entry.mode:
+        case Mode.RESPAWN:
+            return EntryTrigger.CLEAR if event.in_session else _after_death(process, limits)
+        case Mode.TEST:
+            return EntryTrigger.PASS if event.exit.well else EntryTrigger.FAIL
+    return EntryTrigger.FINISH
+
+
+def _when_gone(process: Process) -> EntryTrigger:
+    """Say what it is that nothing is left of what was being ended."""
+    if process.state is ProcessState.STOPPING:
+        return EntryTrigger.GONE
+    return EntryTrigger.FAIL if process.entry.mode is Mode.TEST else EntryTrigger.FINISH
+
+
+def _after_death(process: Process, limits: Limits) -> EntryTrigger:
+    return EntryTrigger.PAUSE if process.rapid_restarts > limits.haste_max else EntryTrigger.RESPAWN
+
+
+def _enter(
+    process: Process, state: ProcessState, trigger: EntryTrigger, now: float, limits: Limits
+) -> tuple[Process, tuple[Effect, ...]]:
+    match state, trigger:
+        case ProcessState.RUNNING, _:
+            run = process.run + (trigger is not EntryTrigger.START)
+            return _run(replace(process, run=run), now, limits)
+        case ProcessState.PAUSING, _:
+            until = now + limits.pause_s
+            process = process if process.failures else _failed(process, now)
+            process = replace(process, state=state, due=until)
+            return process, (Throttled(process.entry, until),)
+        case ProcessState.RETRYING, _:
+            return replace(process, state=state, due=now + limits.retry_s), ()
+        case ProcessState.CLEARING, _:
+            return _clear(process, trigger, now, limits)
+        case ProcessState.STOPPING, EntryTrigger.STOP | EntryTrigger.KILL:
+            return _stop(process, trigger, now, limits)
+        case ProcessState.TIMED_OUT, EntryTrigger.TIME_OUT:
+            return _time_out(process, now, limits)
+        case ProcessState.STOPPING | ProcessState.TIMED_OUT, EntryTrigger.ALARM:
+            return _signal(process, now, limits)
+        case ProcessState.STOPPING | ProcessState.TIMED_OUT, EntryTrigger.LEADER_DEAD:
+            return process, (Watch(process.entry, process.run, Scope.ENTRY),)
+        case ProcessState.WAITING, _:  # leaving resets the counter of C3.9 (C3.11)
+            process = replace(process, rapid_restarts=0, last_start=None, failed_at=())
+            process = replace(process, state=state, due=None, escalation_step=0)
+            return replace(process, error="", prevented=False) if process.prevented else process, ()
+    return replace(process, state=state, due=None), ()
+
+
+def _run(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[Effect, ...]]:
+    rapid_restarts = process.rapid_restarts
+    if process.last_start is not None:
+        since_s = now - process.last_start
+        rapid_restarts += (since_s < limits.haste_s) - (since_s > limits.haste_s)
+    limit_s = process.entry.options.timeout_s
+    process = replace(
+        process,
+        state=ProcessState.RUNNING,
+        leader=True,
+        starts=process.starts + 1,
+        last_start=now,
+        rapid_restarts=max(0, rapid_restarts),
+        escalation_step=0,
+        due=None if limit_s is None else now + limit_s,
+        timed_out=False,
+    )
+    return process, (Spawn(process.entry, process.run),)
+
+
+def _clear(
+    process: Process, trigger: EntryTrigger, now: float, limits: Limits
+) -> tuple[Process, tuple[Effect, ...]]:
+    entry, run = process.entry, process.run
+    if trigger is EntryTrigger.ALARM:
+        name, next_s = ladder_step(process.escalation_step, limits, entry.options.stop)
+        again = replace(process, due=now + next_s, escalation_step=process.escalation_step + 1)
+        return again, (Signal(entry, run, name, _cleared(process)),)
+    escalation_step = kill_rung(limits, entry.options.stop)
+    due = now + limits.clear_to_kill_s
+    process = replace(
+        process, state=ProcessState.CLEARING, due=due, escalation_step=escalation_step
+    )
+    if trigger is EntryTrigger.LOSE:  # it has got its SIGKILL
+        return process, (Watch(entry, run, Scope.ENTRY),)
+    return process, (
+        Signal(entry, run, "TERM", Scope.SESSION),
+        Watch(entry, run, Scope.SESSION),
+    )
+
+
+def _stop(
+    process: Process, trigger: EntryTrigger, now: float, limits: Limits
+) -> tuple[Process, tuple[Effect, ...]]:
+    if trigger is EntryTrigger.STOP and process.state in ENDING:
+        return replace(process, state=ProcessState.STOPPING), ()
+    effects: tuple[Effect, ...] = ()
+    if process.state is ProcessState.CLEARING:
+        effects = (Watch(process.entry, process.run, Scope.ENTRY),)
+    last = kill_rung(limits, process.entry.options.stop)
+    escalation_step = max(process.escalation_step, last) if trigger is EntryTrigger.KILL else 0
+    process = replace(process, state=ProcessState.STOPPING, escalation_step=escalation_step)
+    process, signals = _signal(process, now, limits)
+    return process, signals + effects
+
+
+def _time_out(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[Effect, ...]]:
+    limit_s = process.entry.options.timeout_s or 0.0
+    text = f"timed out after {limit_s:g} s"
+    process = replace(
+        process,
+        state=ProcessState.TIMED_OUT,
+        escalation_step=0,
+        timed_out=True,
+        exit=text,
+        said="",
+        error="",
+    )
+    process, signals = _signal(process, now, limits)
+    return process, (TimedOut(process.entry, limit_s), *signals)
+
+
+def _signal(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[Effect, ...]]:
+    name, next_s = ladder_step(process.escalation_step, limits, process.entry.options.stop)
+    signal = Signal(process.entry, process.run, name, Scope.ENTRY)
+    return replace(process, escalation_step=process.escalation_step + 1, due=now + next_s), (
+        signal,
+    )

@@ -1,0 +1,169 @@
+"""What can happen to an entry, and what it asks for: the language of `core.supervision.process`.
+
+Events are facts, told by whoever has the processes; effects are orders to it.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from msgspec import Struct
+
+from mosha.core.tables import Entry
+
+
+class Scope(enum.StrEnum):
+    """How much of an entry is meant."""
+
+    SESSION = "session"  # the session of the run's leader
+    ENTRY = "entry"  # that, and whatever the entry's processes started elsewhere
+
+
+class Exit(Struct, frozen=True):
+    """How a process ended: an exit code, or minus the number of a signal."""
+
+    code: int
+
+    @property
+    def well(self) -> bool:
+        """Whether it is a success; an end by a signal never is (C3.3)."""
+        return self.code == 0
+
+    def __str__(self) -> str:
+        """Return `exit 3` or `signal 9`."""
+        return f"exit {self.code}" if self.code >= 0 else f"signal {-self.code}"
+
+
+# --- events --------------------------------------------------------------------------
+
+
+class Started(Struct, frozen=True):
+    """Its turn came; the run shall have this number, respawns count on from it."""
+
+    run: int
+
+
+class Spawned(Struct, frozen=True):
+    """The run has a process."""
+
+    run: int
+    pid: int
+
+
+class SpawnFailed(Struct, frozen=True):
+    """The command cannot be executed, for this reason (`cannot execute: …`).
+
+    `left`: something of former runs is alive.
+    """
+
+    run: int
+    reason: str
+    left: bool = False
+
+
+class SpawnPrevented(Struct, frozen=True):
+    """The host could not start the run, for a reason of its own: the command was not executed.
+
+    `lost`: nobody knows whether there is a process; what there may be has got SIGKILL. `left`:
+    something of former runs is alive.
+    """
+
+    run: int
+    reason: str
+    lost: bool = False
+    left: bool = False
+
+
+class Exited(Struct, frozen=True):
+    """The run's leader ended, and left something in its session, or elsewhere, or nothing.
+
+    `said` is the last line that the run printed.
+    """
+
+    run: int
+    exit: Exit
+    in_session: bool = False
+    elsewhere: bool = False
+    said: str = ""
+
+
+class Emptied(Struct, frozen=True):
+    """Nothing of the run is left in this scope."""
+
+    run: int
+    scope: Scope
+
+
+class StopAsked(Struct, frozen=True):
+    """The entry shall end in an orderly way."""
+
+
+class KillAsked(Struct, frozen=True):
+    """The entry shall end at once (`kill_at`)."""
+
+
+class AlarmRang(Struct, frozen=True):
+    """Time has passed; it may or may not be `due` yet."""
+
+
+Event = (
+    Started
+    | Spawned
+    | SpawnFailed
+    | SpawnPrevented
+    | Exited
+    | Emptied
+    | StopAsked
+    | KillAsked
+    | AlarmRang
+)
+
+# --- effects -------------------------------------------------------------------------
+
+
+class Spawn(Struct, frozen=True):
+    """Start a run; answer with Spawned, SpawnFailed or SpawnPrevented, later with Exited."""
+
+    entry: Entry
+    run: int
+
+
+class Signal(Struct, frozen=True):
+    """Send a signal (`INT`, `TERM`, `KILL`) to all of a run in this scope."""
+
+    entry: Entry
+    run: int
+    signal: str
+    scope: Scope
+
+
+class Watch(Struct, frozen=True):
+    """Answer with Emptied as soon as nothing of the run is left in this scope."""
+
+    entry: Entry
+    run: int
+    scope: Scope
+
+
+class Throttled(Struct, frozen=True):
+    """Say that the entry respawns too rapidly and pauses until then (C3.9)."""
+
+    entry: Entry
+    until: float
+
+
+class Retried(Struct, frozen=True):
+    """Say that the host could not start the entry, why, and that it is tried again."""
+
+    entry: Entry
+    reason: str
+
+
+class TimedOut(Struct, frozen=True):
+    """Say that the entry has taken longer than its time limit (seconds) and is being ended."""
+
+    entry: Entry
+    limit_s: float
+
+
+Effect = Spawn | Signal | Watch | Throttled | Retried | TimedOut

@@ -1,0 +1,112 @@
+"""The states of an entry, and every step between them (catalogue C3, C6)."""
+
+from __future__ import annotations
+
+import enum
+
+
+class ProcessState(enum.StrEnum):
+    """What an entry is doing."""
+
+    WAITING = "waiting"  # its turn has not come, or it was stopped
+    RUNNING = "running"
+    PAUSING = "pausing"  # respawned too rapidly
+    RETRYING = "retrying"  # its host could not start it, and is asked again soon
+    CLEARING = "clearing"  # the leader is dead, what it left behind is being ended
+    STOPPING = "stopping"
+    TIMED_OUT = "timed-out"  # it has taken longer than its time limit, and is being ended
+    DONE = "done"
+    PASSED = "passed"
+    FAILED = "failed"
+    OFF = "off"
+
+
+FINISHED = frozenset({ProcessState.DONE, ProcessState.PASSED, ProcessState.FAILED})
+ENDING = frozenset({ProcessState.STOPPING, ProcessState.TIMED_OUT})
+"""All of it is being ended."""
+
+LIVE = frozenset(
+    {
+        ProcessState.RUNNING,
+        ProcessState.PAUSING,
+        ProcessState.RETRYING,
+        ProcessState.CLEARING,
+        ProcessState.STOPPING,
+        ProcessState.TIMED_OUT,
+    }
+)
+
+
+class EntryTrigger(enum.Enum):
+    """What an event means to an entry of its mode."""
+
+    START = enum.auto()
+    FINISH = enum.auto()
+    PASS = enum.auto()
+    FAIL = enum.auto()
+    RESPAWN = enum.auto()
+    PAUSE = enum.auto()
+    RETRY = enum.auto()
+    LOSE = enum.auto()
+    CLEAR = enum.auto()
+    STOP = enum.auto()
+    KILL = enum.auto()
+    ALARM = enum.auto()
+    TIME_OUT = enum.auto()
+    LEADER_DEAD = enum.auto()
+    GONE = enum.auto()
+
+
+_S = ProcessState
+_T = EntryTrigger
+
+# The whole life of an entry. What may be ignored is a row that stays where it is.
+TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
+    (_S.WAITING, _T.START): _S.RUNNING,
+    (_S.WAITING, _T.STOP): _S.WAITING,
+    (_S.WAITING, _T.KILL): _S.WAITING,
+    (_S.RUNNING, _T.FINISH): _S.DONE,
+    (_S.RUNNING, _T.PASS): _S.PASSED,
+    (_S.RUNNING, _T.FAIL): _S.FAILED,
+    (_S.RUNNING, _T.RESPAWN): _S.RUNNING,
+    (_S.RUNNING, _T.PAUSE): _S.PAUSING,
+    (_S.RUNNING, _T.CLEAR): _S.CLEARING,
+    (_S.RUNNING, _T.RETRY): _S.RETRYING,
+    (_S.RUNNING, _T.LOSE): _S.CLEARING,
+    (_S.RUNNING, _T.TIME_OUT): _S.TIMED_OUT,
+    (_S.RUNNING, _T.STOP): _S.STOPPING,
+    (_S.RUNNING, _T.KILL): _S.STOPPING,
+    (_S.PAUSING, _T.ALARM): _S.RUNNING,
+    (_S.PAUSING, _T.STOP): _S.WAITING,
+    (_S.PAUSING, _T.KILL): _S.WAITING,
+    (_S.RETRYING, _T.ALARM): _S.RUNNING,
+    (_S.RETRYING, _T.STOP): _S.WAITING,
+    (_S.RETRYING, _T.KILL): _S.WAITING,
+    (_S.CLEARING, _T.ALARM): _S.CLEARING,
+    (_S.CLEARING, _T.RETRY): _S.RETRYING,
+    (_S.CLEARING, _T.RESPAWN): _S.RUNNING,
+    (_S.CLEARING, _T.PAUSE): _S.PAUSING,
+    (_S.CLEARING, _T.STOP): _S.STOPPING,
+    (_S.CLEARING, _T.KILL): _S.STOPPING,
+    (_S.STOPPING, _T.ALARM): _S.STOPPING,
+    (_S.STOPPING, _T.LEADER_DEAD): _S.STOPPING,
+    (_S.STOPPING, _T.GONE): _S.WAITING,
+    (_S.STOPPING, _T.STOP): _S.STOPPING,  # C6.8: the escalation goes on as it was
+    (_S.STOPPING, _T.KILL): _S.STOPPING,
+    (_S.TIMED_OUT, _T.ALARM): _S.TIMED_OUT,
+    (_S.TIMED_OUT, _T.LEADER_DEAD): _S.TIMED_OUT,
+    (_S.TIMED_OUT, _T.RETRY): _S.RETRYING,  # it took no time at all: it was never there
+    (_S.TIMED_OUT, _T.LOSE): _S.CLEARING,
+    (_S.TIMED_OUT, _T.FINISH): _S.DONE,
+    (_S.TIMED_OUT, _T.FAIL): _S.FAILED,
+    (_S.TIMED_OUT, _T.STOP): _S.STOPPING,  # the escalation goes on as it was
+    (_S.TIMED_OUT, _T.KILL): _S.STOPPING,
+    (_S.DONE, _T.STOP): _S.DONE,
+    (_S.DONE, _T.KILL): _S.DONE,
+    (_S.PASSED, _T.STOP): _S.PASSED,
+    (_S.PASSED, _T.KILL): _S.PASSED,
+    (_S.FAILED, _T.STOP): _S.FAILED,
+    (_S.FAILED, _T.KILL): _S.FAILED,
+    (_S.OFF, _T.STOP): _S.OFF,
+    (_S.OFF, _T.KILL): _S.OFF,
+}

@@ -1,0 +1,271 @@
+"""Everything that clinit decides: all told groups and the cltab in force, joined.
+
+Pure composition of `core.supervision.unit`: events in, effects out. The daemon and every simulation of
+it run this and differ only in who does the effects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from mosha.core.escalation import Limits
+from mosha.core.status import GroupState
+from mosha.core.supervision import group as groups
+from mosha.core.supervision import process_events
+from mosha.core.supervision import unit as units
+from mosha.core.supervision.group import Deadlines
+from mosha.core.supervision.unit import Unit
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Cltab
+from mosha.core.tell import Tell
+
+STARTED_TEXT = "level transition started"
+HALTING_TEXT = "all groups halting"
+
+
+# --- events --------------------------------------------------------------------------
+
+
+class TableRead(Struct, frozen=True):
+    """A cltab without mistakes was read because of a tell or a reread."""
+
+    cltab: Cltab
+
+
+class Leased(Struct, frozen=True):
+    """The leases of some groups were renewed: group -> (term, deadlines)."""
+
+    leases: Mapping[str, tuple[int, Deadlines]]
+
+
+class EntryEvent(Struct, frozen=True):
+    """Something happened to an entry."""
+
+    group: str
+    tag: str
+    event: process_events.Event
+
+
+class ShutdownAsked(Struct, frozen=True):
+    """All groups shall end, then the daemon."""
+
+
+Event = (
+    Tell
+    | TableRead
+    | Leased
+    | EntryEvent
+    | groups.GroupEmptied
+    | groups.GroupTimePassed
+    | ShutdownAsked
+)
+
+# --- effects -------------------------------------------------------------------------
+
+
+class TellReply(Struct, frozen=True):
+    """The reply to a tell or a shutdown (texts of C4.1)."""
+
+    ok: bool
+    text: str
+
+
+class Gone(Struct, frozen=True):
+    """The group is no more: forget all of it."""
+
+    group: str
+
+
+class Halted(Struct, frozen=True):
+    """All groups have ended after a shutdown."""
+
+
+Effect = units.Effect | TellReply | Gone | Halted
+
+
+class Supervisor(Struct, frozen=True):
+    """The cltab in force, and every group that was ever told, in that order.
+
+    `dues` says when time moves a group on, of those that wait for a time: to ask all of them
+    after each event would cost more than the event. A `managed` one refuses levels that need a
+    lease (C5) for a group that has none: no hand can give one.
+    """
+
+    cltab: Cltab = field(default_factory=Cltab)
+    units: Mapping[str, Unit] = field(default_factory=dict)
+    halting: bool = False
+    limits: Limits = field(default_factory=Limits)
+    dues: Mapping[str, float] = field(default_factory=dict)
+    managed: bool = False
+
+    @property
+    def due(self) -> float | None:
+        """When time moves anything on."""
+        return min(self.dues.values(), default=None)
+
+    @property
+    def halted(self) -> bool:
+        """Whether a shutdown has ended every group."""
+        # The first half is asked after each event, of all groups only while they halt.
+        return self.halting and all(
+            unit.group.state is GroupState.CONFIGURED for unit in self.units.values()
+        )
+
+
+def step(supervisor: Supervisor, event: Event, now: float) -> tuple[Supervisor, tuple[Effect, ...]]:
+    """Return the supervisor after the event, and what shall be done, in order.
+
+    Events of groups that are gone are late and change nothing.
+
+    Raises:
+        BugError: the event can not happen in the state its group or entry is in.
+    """
+    work = _Work(supervisor, now)
+    match event:
+        case Tell():
+            work.tell(event)
+        case TableRead(cltab):
+            work.read_table(cltab)
+        case Leased(leases):
+            for group, (term, deadlines) in leases.items():
+                work.feed(group, groups.Renewed(term, deadlines))
+        case EntryEvent(group, tag, happened):
+            work.feed_entry(group, tag, happened)
+        case groups.GroupEmptied(group):
+            work.feed(group, event)
+        case groups.GroupTimePassed():
+            work.pass_time()
+        case ShutdownAsked():
+            work.shut_down()
+    after = work.result()
+    if after.halted and not supervisor.halted:
+        work.effects.append(Halted())
+    return after, tuple(work.effects)
+
+
+class _Work:
+    """One event's way through the supervisor: gathers the new values and the effects."""
+
+    def __init__(self, supervisor: Supervisor, now: float) -> None:
+        self.now = now
+        self.limits = supervisor.limits
+        self.effects: list[Effect] = []
+        # Copied once, by the first change: an event that ends n groups costs n, not n times n.
+        self.units = supervisor.units
+        self.dues = supervisor.dues
+        self._mine: tuple[dict[str, Unit], dict[str, float]] | None = None
+        self._before = supervisor
+        self._cltab = supervisor.cltab
+        self._halting = supervisor.halting
+
+    def result(self) -> Supervisor:
+        """Return the supervisor after the event."""
+        return replace(
+            self._before,
+            cltab=self._cltab,
+            units=self.units,
+            halting=self._halting,
+            dues=self.dues,
+        )
+
+    def tell(self, told: Tell) -> None:
+        if self._halting:
+            self.effects.append(TellReply(ok=False, text=HALTING_TEXT))  # C4.21
+            return
+        entries = self._cltab.entries_of(told.group)
+        if not entries:
+            self._tell_removed(told)
+            return
+        unit = self.units.get(told.group, Unit(groups.Group(told.group)))
+        if self._before.managed and _lacks_lease(unit, told):
+            text = (
+                f"{told.group} {told.level} needs a lease, which only the monitor can give;"
+                f" tell the cluster instead: mosha set {told.group} {told.level}"
+            )
+            self.effects.append(TellReply(ok=False, text=text))
+            return
+        self.effects.append(TellReply(ok=True, text=STARTED_TEXT))
+        if unit.removed:
+            self._put(replace(unit, again=told))
+            return
+        self._take(units.tell(unit, told, entries, self.now, self.limits))
+
+    def _tell_removed(self, text: Tell) -> None:
+        """Answer for a group that cltab does not have: one that is ending obeys a stop."""
+        unit = self.units.get(text.group)
+        if unit is None or not unit.removed or text.level != STOP_LEVEL:
+            self.effects.append(TellReply(ok=False, text=f"no such group: {text.group}"))
+            return
+        self._put(replace(unit, again=None))
+        self.effects.append(TellReply(ok=True, text=STARTED_TEXT))
+
+    def read_table(self, cltab: Cltab) -> None:
+        """Put a cltab in force; groups that are no longer in it are ended (C5.4)."""
+        self._cltab = cltab
+        for name in sorted(self.units.keys() - set(cltab.groups())):
+            unit = self.units[name]
+            self._put(replace(unit, removed=True, again=None))
+            self.feed(name, groups.HaltAsked(groups.REMOVED))
+
+    def shut_down(self) -> None:
+        self.effects.append(TellReply(ok=True, text=HALTING_TEXT))
+        self._halting = True
+        for name in tuple(self.units):
+            self._put(replace(self.units[name], again=None))
+            self.feed(name, groups.HaltAsked(groups.HALTED))
+
+    def feed(self, group: str, event: groups.Event) -> None:
+        unit = self.units.get(group)
+        if unit is not None:
+            self._take(units.feed_group(unit, event, self.now, self.limits))
+
+    def feed_entry(self, group: str, tag: str, event: process_events.Event) -> None:
+        unit = self.units.get(group)
+        if unit is not None:
+            self._take(units.feed_process(unit, tag, event, self.now, self.limits))
+
+    def pass_time(self) -> None:
+        for group, due in tuple(self.dues.items()):
+            if due <= self.now:
+                self._take(units.pass_time(self.units[group], self.now, self.limits))
+
+    def _take(self, result: tuple[Unit, tuple[units.Effect, ...]]) -> None:
+        unit, effects = result
+        self.effects += effects
+        if not unit.removed or unit.group.state is not GroupState.CONFIGURED:
+            self._put(unit)
+            return
+        name = unit.group.name
+        units_now, dues_now = self._own()
+        units_now.pop(name, None)
+        dues_now.pop(name, None)
+        self.effects.append(Gone(name))
+        entries = self._cltab.entries_of(name)
+        if unit.again is not None and entries:
+            fresh = Unit(groups.Group(name))
+            self._take(units.tell(fresh, unit.again, entries, self.now, self.limits))
+
+    def _put(self, unit: Unit) -> None:
+        name, due = unit.group.name, unit.due
+        units_now, dues_now = self._own()
+        units_now[name] = unit
+        if due is None:
+            dues_now.pop(name, None)
+        else:
+            dues_now[name] = due
+
+    def _own(self) -> tuple[dict[str, Unit], dict[str, float]]:
+        """Return units and dues that may be changed: nobody else has them yet."""
+        if self._mine is None:
+            self._mine = dict(self.units), dict(self.dues)
+            self.units, self.dues = self._mine
+        return self._mine
+
+
+def _lacks_lease(unit: Unit, text: Tell) -> bool:
+    """Say whether the level told may run under a lease only, and there is none (C5)."""
+    if text.level in (PLAN_LEVEL, STOP_LEVEL) or text.stop_at is not None:
+        return False
+    return unit.group.deadlines is None or unit.group.lapsed

@@ -1,0 +1,349 @@
+"""A group together with its entries: `core.supervision.group` and `core.supervision.process` joined, and no more.
+
+Here the two machines meet: the group asks (stop what leaves, start what comes), the entries
+tell what they have come to, and after each event `settle` lets the group go as far as its
+entries allow. Definitions of entries change only by a tell to the group (C1.16, C5.6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from mosha.core.escalation import Limits
+from mosha.core.status import STOPPED, GroupState
+from mosha.core.supervision import group as groups
+from mosha.core.supervision import process as processes
+from mosha.core.supervision import process_events
+from mosha.core.supervision.group import Group, Sweep
+from mosha.core.supervision.group_table import EntriesOrder
+from mosha.core.supervision.process import Process
+from mosha.core.supervision.process_events import Spawn
+from mosha.core.supervision.process_table import FINISHED, LIVE, ProcessState
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Entry, Mode, level_matches
+from mosha.core.tell import Tell
+from mosha.errors import BugError
+
+STEPS_MAX = 64
+"""More steps than any chain of states has: `settle` going on beyond is a bug."""
+
+
+class Launch(Struct, frozen=True):
+    """Start a process with this environment; the answers are those to `process_events.Spawn`."""
+
+    entry: Entry
+    run: int
+    level: str
+    term: int
+    node: str
+
+
+class KillEverything(Struct, frozen=True):
+    """Send SIGKILL to everything of the group."""
+
+    group: str
+
+
+class SignalLeft(Struct, frozen=True):
+    """Send a signal to everything of the group but the spared entries (by tag)."""
+
+    group: str
+    signal: str
+    spared: frozenset[str]
+
+
+class WatchLeft(Struct, frozen=True):
+    """Answer with GroupEmptied as soon as nothing but the spared entries is left."""
+
+    group: str
+    visit: int
+    spared: frozenset[str]
+
+
+class Touched(Struct, frozen=True):
+    """Something of the group changed that is worth a report, but not its level or state."""
+
+    group: str
+
+
+Effect = (
+    Launch
+    | process_events.Signal
+    | process_events.Watch
+    | process_events.Throttled
+    | process_events.Retried
+    | process_events.TimedOut
+    | KillEverything
+    | SignalLeft
+    | WatchLeft
+    | Touched
+    | groups.Shown
+    | groups.LeaseEnded
+)
+
+
+class Unit(Struct, frozen=True):
+    """A group, its definitions as of the last tell, and its entries of the present level.
+
+    `runs` is the greatest run number given so far; `again` is a tell that came while the
+    group was being removed: it starts from nothing once that is over (C5.4).
+
+    `untouched` says that nothing was launched since it was told `plan` while at rest, and
+    `barren` that it now goes to `stop` from there: then there is nothing to undo, and the owner
+    of a better claim may run already, so the entries of `stop` stay where they are.
+    """
+
+    group: Group
+    entries: tuple[Entry, ...] = ()
+    processes: Mapping[str, Process] = field(default_factory=dict)
+    runs: int = 0
+    removed: bool = False
+    again: Tell | None = None
+    untouched: bool = False
+    barren: bool = False
+
+    @property
+    def due(self) -> float | None:
+        """When time moves the group or one of its entries on."""
+        times = [process.due for process in self.processes.values() if process.due is not None]
+        if self.group.due is not None:
+            times.append(self.group.due)
+        return min(times, default=None)
+
+
+def tell(
+    unit: Unit, text: Tell, entries: tuple[Entry, ...], now: float, limits: Limits
+) -> tuple[Unit, tuple[Effect, ...]]:
+    """Move the unit to a level with these definitions; a deadline that is past counts first."""
+    group = unit.group
+    at_rest = group.state is GroupState.CONFIGURED or (
+        group.level == group.wanted == STOP_LEVEL and group.state in STOPPED
+    )
+    untouched = (at_rest and text.level == PLAN_LEVEL) or unit.untouched
+    # By hand (without a term) `plan` and `stop` are how the entries of `stop` are run again.
+    barren = (
+        unit.untouched
+        and text.level == STOP_LEVEL
+        and group.level == PLAN_LEVEL
+        and text.term == group.term > 0
+    )
+    unit = replace(unit, entries=entries, untouched=untouched, barren=barren)
+    unit = replace(unit, processes=_with_options_of(entries, unit.processes))
+    work = _Work(unit, now, limits)
+    work.group(text)
+    work.time_passed()
+    return work.settle()
+
+
+def feed_group(
+    unit: Unit, event: groups.Event, now: float, limits: Limits
+) -> tuple[Unit, tuple[Effect, ...]]:
+    """Give the group an event."""
+    work = _Work(unit, now, limits)
+    work.group(event)
+    return work.settle()
+
+
+def feed_process(
+    unit: Unit, tag: str, event: process_events.Event, now: float, limits: Limits
+) -> tuple[Unit, tuple[Effect, ...]]:
+    """Give an entry an event; a tag that is not there any more makes it a late one."""
+    work = _Work(unit, now, limits)
+    if tag in unit.processes:
+        work.process(tag, event)
+    return work.settle()
+
+
+def pass_time(unit: Unit, now: float, limits: Limits) -> tuple[Unit, tuple[Effect, ...]]:
+    """Do everything that is due at `now`."""
+    work = _Work(unit, now, limits)
+    work.time_passed()
+    return work.settle()
+
+
+def _with_options_of(
+    entries: tuple[Entry, ...], known: Mapping[str, Process]
+) -> Mapping[str, Process]:
+    """Take over new options for what runs as the table has it: a stop goes by those of now."""
+    defined = {entry.tag: entry for entry in entries}
+    return {
+        tag: replace(process, entry=replace(process.entry, options=defined[tag].options))
+        if tag in defined and _is_run_as(process.entry, defined[tag])
+        else process
+        for tag, process in known.items()
+    }
+
+
+def _is_run_as(entry: Entry, defined: Entry) -> bool:
+    """Say whether what runs as `entry` runs as `defined` has it, too."""
+    return (entry.command, entry.mode) == (defined.command, defined.mode)
+
+
+class _Work:
+    """One event's way through a unit: gathers the new values and the effects."""
+
+    def __init__(self, unit: Unit, now: float, limits: Limits) -> None:
+        self.unit = unit
+        self.now = now
+        self.limits = limits
+        self.effects: list[Effect] = []
+        # Made by the first question: a level of n entries asks for n of them.
+        self._definitions: dict[str, Entry] | None = None
+
+    def group(self, event: groups.Event) -> None:
+        group, effects = groups.advance(self.unit.group, event, self.now, self.limits)
+        self.unit = replace(self.unit, group=group)
+        for effect in effects:
+            if isinstance(effect, EntriesOrder):
+                self._obey(effect)
+            else:
+                self.effects.append(effect)
+
+    def process(self, tag: str, event: process_events.Event) -> None:
+        before = self.unit.processes[tag]
+        process, effects = processes.advance(before, event, self.now, self.limits)
+        self._put(process)
+        for effect in effects:
+            self.effects.append(self._launch(effect) if isinstance(effect, Spawn) else effect)
+        if process is not before and not isinstance(event, process_events.Started):
+            self.effects.append(Touched(self.unit.group.name))
+
+    def time_passed(self) -> None:
+        for _ in range(STEPS_MAX):
+            due = self.unit.group.due
+            if due is None or due > self.now:
+                break
+            self.group(groups.GroupTimePassed())
+        for tag, process in self.unit.processes.items():
+            if process.due is not None and process.due <= self.now:
+                self.process(tag, process_events.AlarmRang())
+
+    def settle(self) -> tuple[Unit, tuple[Effect, ...]]:
+        """Let the group go on until it must wait for something."""
+        for _ in range(STEPS_MAX):
+            event = self._next()
+            if event is None:
+                return self.unit, tuple(self.effects)
+            self.group(event)
+        raise BugError(f"{self.unit} does not settle")
+
+    def _next(self) -> groups.Event | None:
+        group = self.unit.group
+        match group.state:
+            case GroupState.STOPPING:
+                return None if self._leaving() else groups.LeaversGone()
+            case GroupState.DUMPING:
+                return groups.EntriesListed()
+            case GroupState.STARTING:
+                return groups.EntriesStarted() if self._all_started() else None
+            case GroupState.CHECKING:
+                return self._next_check()
+            case GroupState.HALTING if group.sweep is Sweep.NOT_YET:
+                live = any(process.state in LIVE for process in self._all())
+                return None if live else groups.LeaversGone()
+        return None
+
+    def _next_check(self) -> groups.Event | None:
+        group = self.unit.group
+        if group.level != STOP_LEVEL or group.sweep is Sweep.FINISHED:
+            return self._judge()
+        ending = any(
+            process.state in LIVE and process.entry.mode is not Mode.RESPAWN
+            for process in self._all()
+        )
+        return None if ending or group.sweep is Sweep.UNDER_WAY else groups.EntriesEnded()
+
+    def _judge(self) -> groups.LevelJudged:
+        """Return the result of the level (C3.5)."""
+        states = {p.state for p in self._all() if p.state is not ProcessState.OFF}
+        if ProcessState.FAILED in states:
+            failed = next(p for p in self._all() if p.state is ProcessState.FAILED)
+            reason = f"test entry {failed.entry.tag}: {failed.exit}"
+            reason += f": {failed.said}" if failed.said else ""
+            return groups.LevelJudged(GroupState.FAILED, reason)
+        if states == {ProcessState.PASSED}:
+            return groups.LevelJudged(GroupState.PASSED)
+        return groups.LevelJudged(GroupState.DONE)
+
+    def _obey(self, order: EntriesOrder) -> None:
+        group = self.unit.group
+        match order:
+            case EntriesOrder.STOP_LEAVERS:
+                self._each_live(process_events.StopAsked(), self._leaves)
+            case EntriesOrder.STOP_ALL:
+                self._each_live(process_events.StopAsked(), lambda _: True)
+            case EntriesOrder.KILL_ALL:
+                self.effects.append(KillEverything(group.name))
+                self._each_live(process_events.KillAsked(), lambda _: True)
+            case EntriesOrder.LIST_ENTRIES:
+                self._list_entries()
+            case EntriesOrder.SWEEP | EntriesOrder.SWEEP_ON:
+                spared = frozenset(p.entry.tag for p in self._all() if p.state in LIVE)
+                self.effects.append(SignalLeft(group.name, group.sweep_signal, spared))
+                if order is EntriesOrder.SWEEP:
+                    self.effects.append(WatchLeft(group.name, group.visit, spared))
+
+    def _all(self) -> tuple[Process, ...]:
+        return tuple(self.unit.processes.values())
+
+    def _put(self, process: Process) -> None:
+        changed = {**self.unit.processes, process.entry.tag: process}
+        self.unit = replace(self.unit, processes=changed, runs=max(self.unit.runs, process.run))
+
+    def _each_live(self, event: process_events.Event, chosen: Callable[[Process], bool]) -> None:
+        for process in self._all():
+            if process.state in LIVE and chosen(process):
+                self.process(process.entry.tag, event)
+
+    def _leaving(self) -> bool:
+        """Say whether anything is alive that has to go before the wanted level starts."""
+        return any(
+            process.state is ProcessState.STOPPING
+            or (process.state in LIVE and self._leaves(process))
+            for process in self._all()
+        )
+
+    def _leaves(self, process: Process) -> bool:
+        """Say whether an entry does not belong to the wanted level as it is now (C4.7, C5)."""
+        entry = self._definition(process.entry.tag)
+        changed = entry is None or not _is_run_as(process.entry, entry)
+        return changed or entry is None or not self._is_wanted(entry)
+
+    def _definition(self, tag: str) -> Entry | None:
+        if self._definitions is None:
+            self._definitions = {entry.tag: entry for entry in self.unit.entries}
+        return self._definitions.get(tag)
+
+    def _is_wanted(self, entry: Entry) -> bool:
+        """Say whether an entry is of the wanted level; `off` ones are there to be seen (C3.12)."""
+        group = self.unit.group
+        if group.wanted == STOP_LEVEL and (group.killed or self.unit.barren):
+            return False  # no time for the entries of `stop`, or nothing that they could undo
+        return level_matches(entry.level, group.wanted)
+
+    def _list_entries(self) -> None:
+        kept = {p.entry.tag: p for p in self._all() if not self._leaves(p)}
+        listed = {
+            entry.tag: replace(kept[entry.tag], entry=entry)
+            if entry.tag in kept
+            else processes.new_process(entry)
+            for entry in self.unit.entries
+            if self._is_wanted(entry)
+        }
+        self.unit = replace(self.unit, processes=listed)
+
+    def _all_started(self) -> bool:
+        """Start what can be started now, in file order; say whether that was all (C3.1, C3.2)."""
+        for process in self._all():
+            if process.state is ProcessState.WAITING:
+                self.process(process.entry.tag, process_events.Started(self.unit.runs + 1))
+            if process.entry.mode in (Mode.WAIT, Mode.TEST) and process.state not in FINISHED:
+                return False
+        return True
+
+    def _launch(self, spawn: Spawn) -> Launch:
+        self.unit = replace(self.unit, untouched=False)
+        group = self.unit.group
+        return Launch(spawn.entry, spawn.run, group.level, group.term, group.node)

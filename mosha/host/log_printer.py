@@ -1,0 +1,131 @@
+"""How a line of the log looks to people: on the terminal of a daemon, and by `mosha logs`.
+
+Plain string work without rich: a log can have tens of thousands of lines a second, and what
+is done for each of them is done here.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+_COLOURS = {"debug": "90", "warning": "33", "error": "31", "critical": "1;31"}
+_OUTPUT = "output"
+# Fields that have a place of their own in a line for people.
+_PLACED = frozenset({"timestamp", "level", "event", "node", "group", "from", "to", "cause"})
+_OUTPUT_PLACED = _PLACED | {"tag", "pid", "stream", "text"}
+_TEXT_PLACED = _PLACED | {"text"}
+
+USUAL_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z", re.ASCII)
+"""How mosha writes a time. Cut before its Z such stamps are ordered as text."""
+
+_decode = msgspec.json.Decoder().decode
+
+
+def fields_of(raw: bytes) -> dict[str, Any] | None:
+    """Return the fields of a line, None if it is no JSON object."""
+    if not raw.startswith(b"{"):
+        return None
+    try:
+        found = _decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+class Printer:
+    """Makes lines for people. `colours`: by level, for a terminal."""
+
+    def __init__(self, *, colours: bool) -> None:
+        self._colours = colours
+        self._day = ""
+        self._second = ""  # the one that the next two are of
+        self._second_day = ""
+        self._clock = ""
+
+    def line(self, raw: bytes) -> str:
+        """Return what to print for a line as it was read."""
+        return self.told(raw, fields_of(raw))
+
+    def told(self, raw: bytes, fields: dict[str, Any] | None) -> str:
+        """Return what to print for a line, with its end; a new day gets a line before it."""
+        if fields is None:
+            return _safe(raw.decode("utf-8", "replace")) + "\n"
+        clock = self._when(fields.get("timestamp"))
+        news = ""
+        if self._second_day != self._day:
+            self._day = self._second_day
+            news = f"--- {self._day}\n"
+        level = str(fields.get("level", ""))
+        node = f"{fields['node']!s:>3}" if "node" in fields else "   "
+        text = sentence(fields)
+        colour = _COLOURS.get(level) if self._colours else None
+        if level in ("warning", "error", "critical"):
+            level = level.upper()
+        if colour:
+            level, text = f"\033[{colour}m{level:<8}", f"{text}\033[0m"
+        return f"{news}{clock} {level:<8} {node} {text}\n"
+
+    def _when(self, stamp: object) -> str:
+        """Return the local time of day; a log has many lines of one second."""
+        if isinstance(stamp, str) and USUAL_STAMP.fullmatch(stamp):
+            if stamp[:19] != self._second:
+                self._second = stamp[:19]
+                self._take(datetime.fromisoformat(stamp[:19] + "+00:00"))
+            return f"{self._clock}.{stamp[20:23].rstrip('Z'):0<3}"
+        self._second = ""
+        try:
+            when = datetime.fromisoformat(str(stamp))
+            self._take(when)
+        except (ValueError, OverflowError):
+            self._second_day = self._day
+            return " " * 12
+        return f"{self._clock}.{when.microsecond // 1000:03d}"
+
+    def _take(self, when: datetime) -> None:
+        here = when.astimezone()
+        self._second_day, self._clock = f"{here:%Y-%m-%d}", f"{here:%H:%M:%S}"
+
+
+def sentence(fields: dict[str, Any]) -> str:
+    """Return a line in words, without its time, level and node; it has no control characters."""
+    return _safe(_sentence(fields))
+
+
+def _sentence(fields: dict[str, Any]) -> str:
+    event = fields.get("event", "")
+    group = fields.get("group", "")
+    if event == _OUTPUT:
+        mark = "!" if fields.get("stream") == "stderr" else "|"
+        place = f"{group}/{fields.get('tag', '')}[{fields.get('pid', '')}]"
+        return f"{place} {mark} {fields.get('text', '')}{_rest(fields, _OUTPUT_PLACED)}"
+    if not event and "text" in fields:
+        return f"{fields['text']}{_rest(fields, _TEXT_PLACED)}"
+    text = str(event).replace("_", " ")
+    if group:
+        text = f"{group}: {text}" if text else f"{group}:"
+    if "to" in fields:
+        text += (
+            f" {fields['from']} -> {fields['to']}" if "from" in fields else f" to {fields['to']}"
+        )
+    elif "from" in fields:
+        text += f" from {fields['from']}"
+    if fields.get("cause"):
+        text += f" ({fields['cause']})"
+    return text + _rest(fields, _PLACED)
+
+
+def _rest(fields: dict[str, Any], placed: frozenset[str]) -> str:
+    if fields.keys() <= placed:
+        return ""
+    return "".join([f" {key}={value}" for key, value in fields.items() if key not in placed])
+
+
+def _safe(text: str) -> str:
+    """Return one line that a terminal does not obey: control characters are shown escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\t" else f"\\x{ord(c):02x}" for c in text)

@@ -1,0 +1,1 @@
+"""What the monitor does on the cluster file system: publish, read, watch, find members."""

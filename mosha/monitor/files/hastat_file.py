@@ -1,0 +1,95 @@
+"""Keeps the file hastat current: the consolidated view, for people and scripts on any node.
+
+It is rewritten after each change, and without one four times a `timeout`, so that who reads
+it knows by its `time` and `every_s` whether anybody still stands for what it says. The bytes
+are made in the thread that writes them: a view of many nodes and groups takes its time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+
+from mosha.formats import hastat
+from mosha.host.clock import boottime
+from mosha.host.files import write_atomically
+from mosha.monitor.files.cluster_fs import Layout
+from mosha.monitor.workers import HungError, Worker, reason
+
+# It is for people: no more often than they can read.
+EVERY_S = 0.2
+WRITE_LIMIT_S = 5.0
+# Rewriting what has not changed takes at most this part of a processor: the views of a very big
+# cluster are rewritten less often, and `every_s` says so.
+REWRITE_SHARE = 0.002
+REWRITES_PER_TIMEOUT = 4
+# And while changes come all the time, this part: when a thousand groups start, each view takes as
+# long as ten of them, and they all wait for it.
+CHANGE_SHARE = 0.1
+
+
+class Reporter(Protocol):
+    """Who knows what to write, and when it has changed."""
+
+    me: int
+    layout: Layout
+    news: int
+
+    def report(self) -> hastat.Report:
+        """Return the view of this moment."""
+
+    async def next_change(self, seen: int) -> None:
+        """Wait until `news` is another than `seen`."""
+
+    def trouble(self, what: str, text: str) -> None:
+        """Take in what is wrong with the host, "" if it is mended."""
+
+
+class HastatFile:
+    """The file hastat of one node; written in a thread of its own, which may hang."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._path: Path = reporter.layout.hastat(reporter.me)
+        self._worker = Worker("hastat")
+        self._cost_s = 0.0
+
+    async def run(self) -> None:
+        """Rewrite the file after each change and now and then, at most every `EVERY_S`."""
+        while True:
+            seen = self._reporter.news
+            every_s = await self._write()
+            pause_s = min(every_s, max(EVERY_S, self._cost_s / CHANGE_SHARE))
+            await anyio.sleep(pause_s)
+            with anyio.move_on_after(every_s - pause_s):
+                await self._reporter.next_change(seen)
+
+    async def _write(self) -> float:
+        """Write the view of this moment; return within which time the next one is due."""
+        began = boottime()
+        report = self._reporter.report()
+        making_s = boottime() - began
+        timing = report.timing
+        unchanged_s = max(timing.heartbeat_s, timing.timeout_s / REWRITES_PER_TIMEOUT, EVERY_S)
+        every_s = max(unchanged_s, self._cost_s / REWRITE_SHARE)
+        report = hastat.due_within(report, round(every_s, 3))
+        try:
+            rendering_s = await self._worker.call(
+                _render_and_write, self._path, report, limit_s=WRITE_LIMIT_S
+            )
+            self._cost_s = making_s + rendering_s
+            self._reporter.trouble("hastat", "")
+        except (OSError, HungError) as error:
+            self._reporter.trouble("hastat", f"cannot write {self._path}: {reason(error)}")
+        return every_s
+
+
+def _render_and_write(path: Path, report: hastat.Report) -> float:
+    """Write a report; return what making its bytes took, in seconds."""
+    began = boottime()
+    data = hastat.render_hastat(report)
+    rendered = boottime()
+    write_atomically(path, data)
+    return rendered - began

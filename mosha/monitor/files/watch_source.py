@@ -1,0 +1,107 @@
+"""Where changes in directories come from: watchfiles, by its inner class or by its public function.
+
+The inner class can be asked for another step each time, and a thread of our own can wait for it;
+the public `awatch` borrows a thread of anyio's for each batch of changes: three turns of the event
+loop and a task group for every status of every node, a third of what an idle monitor costs. But
+it is private and may go or change with any release. Then the public `watch` does the same
+in our thread, always with the step that it was given first.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import watchfiles
+
+# The default, 1.6 s, is how long a change may be withheld while others follow it.
+DEBOUNCE_MS = 50
+
+Batch = set[tuple[int, str]]
+"""Changes as watchfiles tells them: what (`Change`) and of which path."""
+
+
+class ChangeSource(Protocol):
+    """Changes in some directories, not in those below; one thread waits for them."""
+
+    def wait(self, step_ms: int, limit_ms: int) -> Batch:
+        """Wait for changes, looking once a step; return none at the limit, or if it was stopped.
+
+        Raises:
+            OSError, RuntimeError: watchfiles gives up.
+        """
+
+    def close(self) -> None:
+        """Give back what it has of the kernel."""
+
+
+MakeSource = Callable[[Iterable[str], int, threading.Event], ChangeSource]
+"""Makes one of paths, the step to begin with (in ms), and what is set to stop it.
+
+Raises OSError if a path does not exist or inotify refuses, RuntimeError if watchfiles refuses; or
+the first `wait` does.
+"""
+
+
+class DirectSource:
+    """The inner class of watchfiles."""
+
+    def __init__(self, paths: Iterable[str], step_ms: int, stop: threading.Event) -> None:
+        del step_ms
+        # Not known where it is not: then this class is not used.
+        from watchfiles._rust_notify import RustNotify  # noqa: PLC0415
+
+        self._stop = stop
+        # No debug output, no polling and so no pause for it, not recursive; what may not be read
+        # was left out before.
+        self._notify = RustNotify(list(paths), False, False, 0, False, False)
+
+    def wait(self, step_ms: int, limit_ms: int) -> Batch:
+        """See `ChangeSource`."""
+        batch = self._notify.watch(DEBOUNCE_MS, step_ms, limit_ms, self._stop)
+        return set() if isinstance(batch, str) else batch
+
+    def close(self) -> None:
+        """See `ChangeSource`."""
+        self._notify.close()
+
+
+class PublicSource:
+    """The public function of watchfiles; its step cannot be changed."""
+
+    def __init__(self, paths: Iterable[str], step_ms: int, stop: threading.Event) -> None:
+        self._batches = watchfiles.watch(
+            *paths,
+            watch_filter=None,
+            debounce=DEBOUNCE_MS,
+            step=step_ms,
+            stop_event=stop,
+            rust_timeout=0,
+            debug=False,
+            force_polling=False,
+            recursive=False,
+            ignore_permission_denied=False,
+        )
+
+    def wait(self, step_ms: int, limit_ms: int) -> Batch:
+        """See `ChangeSource`; without the step and the limit."""
+        del step_ms, limit_ms
+        return {(int(change), path) for change, path in next(self._batches, ())}
+
+    def close(self) -> None:
+        """See `ChangeSource`."""
+        self._batches.close()
+
+
+def source_here() -> tuple[MakeSource, str]:
+    """Return the source that the watchfiles of this host has, and why it is the public one."""
+    try:
+        trial = DirectSource((), 1, threading.Event())
+        trial.wait(1, 1)
+        trial.close()
+    except (ImportError, AttributeError, TypeError) as error:
+        return PublicSource, str(error)
+    except (OSError, RuntimeError):  # inotify refuses: that is no matter of the class
+        pass
+    return DirectSource, ""

@@ -1,0 +1,48 @@
+"""Writes to the log what the agent notes: one line for each transition, with its cause."""
+
+from __future__ import annotations
+
+from structlog.typing import FilteringBoundLogger
+
+from mosha.core.cluster.peers import Standing
+from mosha.core.cluster.quorum import QuorumState
+from mosha.core.cluster.state import LogRecord
+
+# Events that are more than information, whatever they say.
+LEVELS = {
+    "lease_lost": "error",
+    "ghost_killed": "critical",
+    "writes_lost": "critical",
+    "status_withheld": "warning",
+    "timeout_kept": "warning",
+    "receipt_refuted": "critical",
+    "fence_ordered": "critical",
+    "fence_ended": "critical",
+    "fence_confirmed": "warning",
+    "group_banned": "warning",
+    "tell_refused": "error",
+    "clinit_lost": "error",
+    "table_refused": "warning",
+    "table_emptied": "warning",
+    "table_discarded": "warning",
+    "table_join_failed": "warning",
+    "table_write_failed": "error",
+    "table_fetch_failed": "warning",
+}
+# Changes that are more than information only if they are for the worse: (event, to).
+LEVELS_TO: dict[tuple[str, object], str] = {
+    ("quorum_changed", QuorumState.NO): "critical",  # H6.10
+    ("peer_changed", Standing.STALE): "warning",
+    ("peer_changed", Standing.FENCED): "warning",
+}
+
+
+def write(log: FilteringBoundLogger, note: LogRecord) -> None:
+    """Write a note at the level that its event deserves."""
+    getattr(log, level_of(note))(note.event, **note.fields)
+
+
+def level_of(note: LogRecord) -> str:
+    """Return the level of a note: good news are information."""
+    worse = LEVELS_TO.get((note.event, note.fields.get("to")))
+    return worse or LEVELS.get(note.event, "info")

@@ -1,0 +1,91 @@
+"""What happens before a monitor's first status: directories, lock, former life, brain.
+
+The order is the original's (H6.1) with the checks it lacked. Nothing is published here.
+"""
+
+from __future__ import annotations
+
+from mosha.core.cluster.fencing import FencingRules
+from mosha.core.cluster.memory import Memory
+from mosha.core.cluster.node import Node
+from mosha.core.cluster.quorum import Electorate, Policy
+from mosha.core.cluster.recovery import Startup
+from mosha.core.status import Status
+from mosha.formats.settings import Settings
+from mosha.host import clock
+from mosha.host.lock_file import LockFile
+from mosha.monitor import identity
+from mosha.monitor.files.cluster_fs import Layout
+from mosha.monitor.workers import Worker
+
+
+def prepare_directories(settings: Settings) -> LockFile:
+    """Make the local directories of this node and take its lock.
+
+    Raises:
+        HostError: a directory cannot be made or written.
+        UsageError: another monitor of this machine uses the same `rundir`.
+    """
+    identity.prepare(settings.rundir_path, "the run directory (rundir)")
+    identity.prepare(settings.state_path, "the state directory")
+    return identity.lock(settings.state_path)
+
+
+async def check_place(layout: Layout, me: int, limit_s: float) -> None:
+    """Make sure that this node may write in its directory on the cluster file system.
+
+    Raises:
+        HostError: it cannot be made or written, or does not answer within `limit_s`.
+    """
+    worker = Worker(f"the directory of node {me}")
+    what = f"the directory of node {me} (mfsbase, varpath)"
+    try:
+        await worker.call(identity.prepare, layout.directory(me), what, limit_s=limit_s)
+    finally:
+        worker.close()
+
+
+def electorate(settings: Settings, memory: Memory, found: frozenset[int]) -> Electorate:
+    """Return who votes: the configured nodes, else those remembered and those found."""
+    policy = Policy(settings.quorum_policy)
+    if settings.nodes:
+        return Electorate(policy, frozenset(settings.nodes), memory.remembered)
+    remembered = frozenset(memory.electorate)
+    if policy is Policy.ADAPTIVE:
+        return Electorate(policy, remembered or found, memory.remembered)
+    return Electorate(policy, remembered | found)
+
+
+def fencing_rules(settings: Settings, *, with_callable: bool) -> FencingRules:
+    """Return the rules of fencing that follow from the settings and the Python API."""
+    return FencingRules(required=settings.fencing.is_required(with_callable=with_callable))
+
+
+def make_node(
+    settings: Settings,
+    me: int,
+    *,
+    run: str,
+    former: Status | None,
+    memory: Memory,
+    members: frozenset[int],
+    rules: FencingRules,
+) -> Node:
+    """Make the brain of this node from its settings and its former life."""
+    startup = Startup(
+        me=me,
+        inc=identity.next_inc(memory, former),
+        run=run,
+        boot=clock.boot_id(),
+        now=clock.boottime(),
+        machine=identity.machine(),
+        former=former,
+        memory=memory,
+    )
+    return Node(
+        startup,
+        settings.timing,
+        rules=rules,
+        electorate=electorate(settings, memory, members | {me}),
+        members=members,
+    )

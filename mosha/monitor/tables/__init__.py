@@ -1,0 +1,1 @@
+"""cltab and hactl on this node: found, judged, brought into force, replicated."""
