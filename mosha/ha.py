@@ -38,7 +38,8 @@ class HA:
     def monitor(self) -> int:
         """Run the monitor until this node has left; returns the exit status.
 
-        Logs go where `mosha.host.logs.configure` or the caller's structlog sends them, else to stderr.
+        Logs go where `mosha.host.logs.configure` or the caller's structlog sends them, else to
+        stderr.
 
         Raises:
             UsageError, HostError: as `mosha.monitor.run.run_monitor`.

@@ -114,7 +114,11 @@ def test_modules_named_in_the_documents_exist_and_the_core_is_described_complete
     )
     page = "docs/explanation/architecture.md"
     core = {path.removeprefix("mosha/") for path in MOSHA if path.startswith("mosha/core/")}
-    assert_none(f"{page}: {path} is missing" for path in core - named[page] - {"core/__init__.py"})
+    assert_none(
+        f"{page}: {path} is missing"
+        for path in core - named[page]
+        if not path.endswith("__init__.py")
+    )
 
 
 LONG_FUNCTION = "def long() -> None:\n" + "    pass\n" * tidy.FUNCTION_LINES_MAX

@@ -15,22 +15,14 @@ LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 ASSERTS = "assert"
 
-_LEAVES = frozenset(
-    {"errors", "clock", "logs", "log_printer", "logfile", "notify", "journal", "host"}
-)
+_LEAVES = frozenset({"errors", "host"})
 _CONTROL = frozenset({"control", "formats", "core"}) | _LEAVES
 _ALL = frozenset({"cli", "ha", "monitor", "clinit", "__init__"}) | _CONTROL
 
 # What each part of mosha may import of mosha. A new part has to be given its place here.
 LAYERS: Mapping[str, frozenset[str]] = {
     "errors": frozenset(),
-    "clock": frozenset({"errors"}),
-    "host": frozenset({"host", "errors", "clock"}),
-    "logfile": frozenset({"host"}),
-    "notify": frozenset(),
-    "journal": frozenset({"host", "log_printer"}),
-    "log_printer": frozenset(),
-    "logs": frozenset({"errors", "host", "journal", "log_printer", "logfile"}),
+    "host": frozenset({"host", "errors"}),
     "core": frozenset({"core", "errors"}),
     "formats": frozenset({"formats", "core", "errors"}),
     "control": _CONTROL,
@@ -68,10 +60,10 @@ _IO_METHODS = frozenset(
 _MACHINE_PATH = re.compile(r"/(w[o]rk|f[a]rm|r[o]ot|t[m]p|opt/p[y]pi|opt/w[h]eels)\b|/h[o]me/\w")
 _UNFINISHED = re.compile(r"\b(T[O]DO|F[I]XME|X[X]X)\b")
 
-_MODULE = re.compile(r"`(?:mosha/)?((?:core|formats|control|clinit|monitor|cli)/\w+\.py)`")
+_MODULE = re.compile(r"`(?:mosha/)?((?:core|formats|control|clinit|monitor|cli|host)/[\w/]+\.py)`")
 
 _LOG_METHODS = frozenset({"debug", "info", "warning", "error", "critical", "exception"})
-_NOTED = frozenset({"mind", "record"})  # what of the core has notes for its shell
+_NOTED = frozenset({"state", "record"})  # what of the core has notes for its shell
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -206,8 +198,8 @@ def is_log_call(node: ast.AST) -> bool:
     if not (isinstance(node, ast.Call) and node.args):
         return False
     if not isinstance(node.func, ast.Attribute):
-        return isinstance(node.func, ast.Name) and node.func.id == "Note"
-    if node.func.attr == "note":
+        return isinstance(node.func, ast.Name) and node.func.id == "LogRecord"
+    if node.func.attr == "log":
         return ast.unparse(node.func.value).rpartition(".")[2].lstrip("_") in _NOTED
     return node.func.attr in _LOG_METHODS and is_logger(node.func.value)
 

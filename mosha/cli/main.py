@@ -52,7 +52,7 @@ COMMANDS = {
 
 def module_of(name: str) -> str:
     """Return the module of a subcommand."""
-    return f"mosha.cli.{name.replace('-', '_')}"
+    return f"mosha.cli.commands.{name.replace('-', '_')}"
 
 
 class Commands(Command, click.Group):

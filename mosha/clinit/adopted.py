@@ -28,7 +28,7 @@ Names = dict[int, dict[str, str]]
 class AdoptedProcess(Struct):
     """One living orphan, and what is known of it.
 
-    `newborn` is a child that the fork server has just made, and that its entry does not know.
+    `fresh` is a child that the fork server has just made, and that its entry does not know.
     """
 
     pid: int

@@ -1,4 +1,4 @@
-"""ProcessTracker that are cgroups: `clinit-PLACE-MARK/g.GROUP/e.TAG` in the cgroup that clinit is in.
+"""Tracks processes by cgroups: `clinit-PLACE-MARK/g.GROUP/e.TAG` in the cgroup that clinit is in.
 
 Children are born in theirs (`forker.py`). clinit itself and the fork server stay outside, so
 that killing the whole tree never hits them. No controller is used, and none may be enabled in

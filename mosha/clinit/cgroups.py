@@ -1,7 +1,7 @@
 """Cgroups of version 2: where they are, and the few files of them that are used here.
 
 See cgroups(7) and the kernel's Documentation/admin-guide/cgroup-v2.rst. Nothing here needs a
-controller: a cgroup is used as a box that no process leaves by forking.
+controller: a cgroup holds what no process leaves by forking.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Between the supervisor that decides and the processes it decides on.
 
-`happen` takes an event, asks `core.supervision.supervisor`, and does what it answers. Everything here
-runs in the event loop's thread and none of it waits.
+`happen` takes an event, asks `core.supervision.supervisor`, and does what it answers. Everything
+here runs in the event loop's thread and none of it waits.
 """
 
 from __future__ import annotations
@@ -223,7 +223,7 @@ class Engine:
 
     def _report(self, unit: Unit, group: Group, *, whole: bool = False) -> GroupReport:
         """Report a unit, with its group as it was at the moment to report."""
-        # A leader may have left its box, and one that is being born is in none yet.
+        # A leader may have left its cgroup, and one that is being cloned is in none yet.
         leaders = sum(loop.occupied for loop in self._of(group.name).values())
         alive = max(self._tracker.alive(group.name), leaders)
         return group_report(unit, group, alive, partial(self._said, group.name), whole=whole)
@@ -367,7 +367,7 @@ class Engine:
             loop.close()
         if watches := self._watches.pop(group, None):
             watches.close()
-        with self.faults.contain("forget"):  # an empty box that stays is in nobody's way
+        with self.faults.contain("forget"):  # an empty cgroup that stays is in nobody's way
             self._tracker.forget(group)
 
     def _loops(self) -> Iterator[EntryLoop]:
@@ -391,7 +391,7 @@ class Engine:
         return loops[tag]
 
     def _is_left_empty(self, group: str, spared: frozenset[str]) -> bool:
-        """Say whether only the spared entries have anything left, in their boxes or elsewhere."""
+        """Say whether only the spared entries have anything left, wherever it is."""
         loops = self._of(group)
         if any(loop.occupied for tag, loop in loops.items() if tag not in spared):
             return False

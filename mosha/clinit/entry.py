@@ -93,7 +93,7 @@ class EntryLoop:
     ) -> list[int]:
         """Signal what the entry has; a run that has not started yet will not.
 
-        With `box_killed` all that is in the group's box has just got its SIGKILL, and the
+        With `box_killed` all that is in the group's cgroup has just got its SIGKILL, and the
         leader too: only what has not been born is left to be told.
         """
         if self._order is not None and self._order.run == run:
@@ -125,7 +125,7 @@ class EntryLoop:
         return self._output.tail.lines(lines)
 
     def _send(self, number: Signals, scope: Scope) -> list[int]:
-        """Signal the entry's box, and its leader also if that has left the box."""
+        """Signal what the entry's cgroup holds, and its leader also if that has left it."""
         pids = self._tracker.signal(self.key, self._leader, scope, number)
         inside = self.child is None or self.child.pid in pids or scope is not Scope.ENTRY
         if self.child is not None and not inside and self._signal_leader(number):

@@ -1,4 +1,4 @@
-"""What keeps the processes of an entry together: the interface of both kinds of box.
+"""What keeps the processes of an entry together: the interface of both ways to do it.
 
 `CgroupTracker` has a cgroup for each group and below it one for each entry, which no process
 leaves by forking. `SessionTracker` is for hosts where no cgroup can be made: there a process
@@ -15,7 +15,7 @@ from mosha.core.supervision.process_events import Scope
 
 
 class EntryKey(NamedTuple):
-    """Which entry: tags are unique over all groups, the group is where its box is."""
+    """Which entry: tags are unique over all groups, the group is where its cgroup is."""
 
     group: str
     tag: str
@@ -29,7 +29,7 @@ class Leftovers(NamedTuple):
 
 
 class ProcessTracker(Protocol):
-    """All boxes of one clinit. `leader` is the pid of an entry's latest leader, dead or not.
+    """All processes of one clinit. `leader` is the pid of an entry's latest leader, dead or not.
 
     `no_cgroups` says why there are no cgroups, though they were asked for; else it is empty.
     """
@@ -70,7 +70,7 @@ class ProcessTracker(Protocol):
         """Return how many processes of a group are alive."""
 
     def forget(self, group: str) -> None:
-        """Remove the boxes of a group in which nothing is alive."""
+        """Remove the cgroups of a group in which nothing is alive."""
 
     def close(self) -> None:
         """Remove everything, at an orderly end."""

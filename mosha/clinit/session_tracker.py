@@ -1,8 +1,8 @@
 """ProcessTracker without cgroups: sessions, the family tree, and names in the environment.
 
 clinit is the reaper of all its descendants, so whatever its children start stays below it, and
-what loses its parent becomes a child of clinit (`descendants.py`). A child is the leader of an entry,
-or an orphan (`adopted.py`); what is below it belongs to the same entry.
+what loses its parent becomes a child of clinit (`descendants.py`). A child is the leader of an
+entry, or an orphan (`adopted.py`); what is below it belongs to the same entry.
 
 An orphan of which nobody knows whose it is counts for every group that it may be of: none of
 them is empty before it is gone. It is ended with the stop of a group once it can be of no other,
@@ -137,7 +137,7 @@ class SessionTracker:
         return self._is_empty(lambda look: look.of(key))
 
     def has_fresh_child(self) -> bool:
-        """See `ProcessTracker.has_newborn`: it has the names of its entry as soon as it has executed."""
+        """See `ProcessTracker`: it has the names of its entry as soon as it has executed."""
         return not self._is_empty(
             lambda look: [one.pid for one in look.nobodys if one.fresh or one.tries == 0]
         )

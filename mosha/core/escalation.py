@@ -53,14 +53,14 @@ def default_schedule(limits: Limits) -> Schedule:
 
 
 def kill_rung(limits: Limits, schedule: Schedule | None = None) -> int:
-    """Return the rung that KILL is sent on first."""
+    """Return the step that KILL is sent on first."""
     return len(default_schedule(limits) if schedule is None else schedule)
 
 
 def ladder_step(
     escalation_step: int, limits: Limits, schedule: Schedule | None = None
 ) -> tuple[str, float]:
-    """Return the signal of a rung (0 is the first) and the seconds until the next rung.
+    """Return the signal of a step (0 is the first) and the seconds until the next one.
 
     `schedule` is that of an entry, None where it has none.
     """

@@ -104,7 +104,7 @@ def test_processes_one_after_the_other_never_overlap_and_a_stretched_one_always_
 
 
 @contextmanager
-def witness(path: Path, node: str) -> Iterator[subprocess.Popen[bytes]]:
+def running_witness(path: Path, node: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the demo's process as clinit would, until the context ends."""
     variables = {"MOSHA_GROUP": "web", "MOSHA_NODE": node, "MOSHA_TOKEN": node}
     process = subprocess.Popen(
@@ -125,7 +125,7 @@ def words(path: Path, pid: int) -> list[str]:
 
 def test_it_notes_start_alive_and_stop_when_it_is_asked_to_end(tmp_path: Path) -> None:
     path = tmp_path / "witness"
-    with witness(path, "1") as process:
+    with running_witness(path, "1") as process:
         wait_until(lambda: words(path, process.pid)[:2] == ["start", "alive"])
         process.send_signal(signal.SIGINT)
         assert process.wait() == 0
@@ -135,7 +135,7 @@ def test_it_notes_start_alive_and_stop_when_it_is_asked_to_end(tmp_path: Path) -
 def test_two_that_really_run_together_are_found_even_if_both_are_killed(tmp_path: Path) -> None:
     path = tmp_path / "witness"
     with ExitStack() as stack:
-        both = [stack.enter_context(witness(path, node)) for node in ("1", "2")]
+        both = [stack.enter_context(running_witness(path, node)) for node in ("1", "2")]
         for process in both:
             wait_until(lambda pid=process.pid: len(words(path, pid)) > 2)  # type: ignore[misc]
     (found,) = overlaps(read_witness(path.read_text()))

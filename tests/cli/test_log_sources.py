@@ -208,7 +208,7 @@ def test_a_file_that_is_being_renamed_while_the_directory_is_read_is_not_given_u
         log.rotate()
     shown, looks = files._rotated, iter(range(100))
     monkeypatch.setattr(
-        log_files, "_rotated", lambda path: () if next(looks, 100) < 50 else shown(path)
+        files, "_rotated", lambda path: () if next(looks, 100) < 50 else shown(path)
     )
     found: list[str] = []
     wait_until(lambda: len(found.__iadd__(events(source.read()))) >= 5)

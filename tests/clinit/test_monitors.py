@@ -37,8 +37,8 @@ from tests.clinit.conftest import Start
 from tests.waiting import until
 
 
-class CountedBoxes:
-    """ProcessTracker with nothing in them that count what they are asked; a group of `fails` refuses."""
+class CountingTracker:
+    """A tracker of nothing that counts what it is asked; a group of `fails` refuses."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -112,9 +112,9 @@ class StalledTable(TableFile):
 @asynccontextmanager
 async def engine_of(
     path: Path, groups: int, *, managed: bool
-) -> AsyncIterator[tuple[Engine, CountedBoxes, list[str]]]:
+) -> AsyncIterator[tuple[Engine, CountingTracker, list[str]]]:
     """Yield an engine of so many groups without processes, its boxes, and when all was killed."""
-    tracker, guarded = CountedBoxes(), list[str]()
+    tracker, guarded = CountingTracker(), list[str]()
     state = StateDir(path)
     forker = Forker(dict(os.environ), "mark", None)
     await forker.ready.wait()

@@ -328,7 +328,7 @@ def test_orders_leave_before_the_lines_that_tell_of_them() -> None:
     life = Life()
     done = life.open() + life.wait(H)
     kinds = [type(effect).__name__ for effect in done]
-    assert kinds.index("Tell") < max(n for n, kind in enumerate(kinds) if kind == "Note")
+    assert kinds.index("Tell") < max(n for n, kind in enumerate(kinds) if kind == "LogRecord")
     assert "Announce" in kinds
 
 

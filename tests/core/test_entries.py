@@ -8,7 +8,7 @@ import pytest
 
 from mosha.core.cluster.own_status import TROUBLES_MAX, compose
 from mosha.core.escalation import Limits
-from mosha.core.explain.verdicts import verdict
+from mosha.core.explain.verdicts import judge
 from mosha.core.explain.why import why
 from mosha.core.status import GroupState, Trouble, TroubleKind
 from mosha.core.supervision.entries import (
@@ -197,7 +197,7 @@ def published(story: Story) -> dict[tuple[str, str], Trouble]:
 def test_a_group_is_not_as_wanted_while_an_entry_pauses_on_any_node() -> None:
     pausing = entry(state="pausing", exit="exit 1", said=("no such port",), since=None)
     story = at_home_on_1(pausing)
-    found = verdict(story.nodes[1].state, G, story.now)
+    found = judge(story.nodes[1].state, G, story.now)
     words = "entry d respawns too rapidly and pauses, 0 restarts: exit 1: no such port"
     assert (found.ok, found.why) == (False, f"start DONE on node 1, but {words}")
     assert "mosha status g" in found.next
@@ -206,7 +206,7 @@ def test_a_group_is_not_as_wanted_while_an_entry_pauses_on_any_node() -> None:
     said = status(2, 5, groups=dict(compose_lines(story)), claims={G: 1})
     said = type(said)(**{**as_dict(said), "troubles": published(story)})
     other.hear(1, said)
-    there = verdict(other.nodes[1].state, G, other.now)
+    there = judge(other.nodes[1].state, G, other.now)
     assert (there.ok, there.why) == (False, f"start DONE on node 2, but {words}")
     told = why(other.nodes[1].state, G, other.now, 0.0)
     assert not told.ok
@@ -219,7 +219,7 @@ def compose_lines(story: Story) -> dict[str, Any]:
 
 def test_a_group_that_runs_by_an_older_cltab_says_so_and_what_to_do() -> None:
     story = at_home_on_1(entry(command="/bin/old", since=None))
-    found = verdict(story.nodes[1].state, G, story.now)
+    found = judge(story.nodes[1].state, G, story.now)
     assert not found.ok
     assert found.why == (
         "runs on node 1 as an older cltab had it: entry d: cltab has it otherwise by now"

@@ -13,11 +13,11 @@ from mosha.core.cluster.quorum import Electorate, Policy
 from mosha.core.cluster.state import MonitorState
 from mosha.core.explain.verdicts import (
     GroupVerdict,
+    judge,
     not_here,
     quorum_reason,
     quorum_sum,
     sightings,
-    verdict,
 )
 from mosha.core.status import (
     Ban,
@@ -338,16 +338,16 @@ def test_each_situation_has_its_sentence_and_its_next_step(
     story: Callable[[], Story], why: str, step: str
 ) -> None:
     told = story()
-    found = verdict(state(told), G, told.now)
+    found = judge(state(told), G, told.now)
     assert (found.ok, found.why, found.next) == (not why, why, step)
 
 
 def test_a_group_that_is_planned_here_counts_the_own_vote() -> None:
     story = one_of_three()
     story.turn(1)
-    assert verdict(state(story), G, story.now).why == "planned on node 1: 1 of 2 votes"
+    assert judge(state(story), G, story.now).why == "planned on node 1: 1 of 2 votes"
     story.hear(1, says(2, votes={G: Vote(1, 1, INC, 2)}))
-    assert verdict(state(story), G, story.now).why == "planned on node 1: 2 of 2 votes"
+    assert judge(state(story), G, story.now).why == "planned on node 1: 2 of 2 votes"
 
 
 def test_a_group_is_accounted_for_in_every_moment_of_its_life() -> None:
@@ -355,7 +355,7 @@ def test_a_group_is_accounted_for_in_every_moment_of_its_life() -> None:
     seen = set()
     for _ in range(12):
         for node in (1, 2, 3):
-            found = verdict(story.nodes[node].state, G, story.now)
+            found = judge(story.nodes[node].state, G, story.now)
             assert found.ok == (not found.why)
             seen.add(found.ok)
         story.live(0.25)
@@ -370,9 +370,9 @@ def test_a_group_whose_clinit_is_silent_is_not_told_to_be_well() -> None:
     story.live(2.0)
     (home,) = story.at_home()
     brain = story.nodes[home]
-    assert verdict(brain.state, G, story.now).ok
+    assert judge(brain.state, G, story.now).ok
     brain.clinit_lost()
-    found = verdict(brain.state, G, story.now)
+    found = judge(brain.state, G, story.now)
     assert (found.ok, found.why) == (
         False,
         f"clinit of node {home} does not answer; shown is its last word",
@@ -432,7 +432,7 @@ def test_a_failed_stop_is_said_with_the_words_of_its_entry_on_every_node() -> No
     wrong = {(G, "umount"): Trouble("umount", TroubleKind.FAILED, text="exit 1: target is busy")}
     failed = at("stop", GroupState.FAILED)
     story = heard(STOP, says(2, claims={G: 4}, groups=failed, troubles=wrong))
-    assert verdict(state(story), G, story.now).why == (
+    assert judge(state(story), G, story.now).why == (
         "its stop entries failed on node 2: nobody may start it elsewhere; entry umount failed:"
         " exit 1: target is busy"
     )
@@ -471,4 +471,4 @@ def test_h2_1_the_sum_of_the_adaptive_rule_counts_who_is_fresh(remembered: int, 
 def test_a_stopped_group_that_is_not_active_anywhere_is_as_wanted() -> None:
     story = one_of_three(STOP)
     story.show(1, report("stop"))
-    assert verdict(state(story), G, story.now) == GroupVerdict(ok=True)
+    assert judge(state(story), G, story.now) == GroupVerdict(ok=True)

@@ -43,7 +43,7 @@ def after(group: Group, *events: Event, now: float = 100.0) -> Group:
 
 def test_every_state_can_be_told_or_refuses_it_in_the_table() -> None:
     told = {state for state, trigger in TABLE if trigger is GroupTrigger.TELL}
-    # DUMPING lasts no time; a halting group is told by nobody: `core.supervision.supervisor` sees to that.
+    # DUMPING lasts no time; a halting group is told by nobody: the supervisor sees to that.
     assert told == set(GroupState) - {GroupState.DUMPING, GroupState.HALTING}
 
 

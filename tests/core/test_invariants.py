@@ -73,7 +73,7 @@ def test_each_is_noticed_when_it_is_broken(told: str, broken: Break) -> None:
         invariants.check(state, story.nodes[home].seq, story.now)
 
 
-@pytest.mark.parametrize("left", ["granted", "proven", "killed", "shown_from"])
+@pytest.mark.parametrize("left", ["granted", "activated", "killed", "shown_from"])
 def test_nothing_of_a_claim_outlives_it(left: str) -> None:
     story = owner()
     (other, *_) = {1, 2, 3} - {*story.at_home()}

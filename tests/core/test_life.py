@@ -42,8 +42,8 @@ def facts(shown: GroupReport = ABSENT, **said: Any) -> Facts:
 CLAIMED = {"claimed": True}
 GRANTED = {"claimed": True, "granted": True}
 AGAIN, LOST = "fails again and again", "lost its lease"
-OWNED = {"claimed": True, "granted": True, "proven": True}
-LAPSED = {"claimed": True, "proven": True}
+OWNED = {"claimed": True, "granted": True, "activated": True}
+LAPSED = {"claimed": True, "activated": True}
 UNWANTED = {"wanted": "stop"}
 
 STOPS = report("start", STOPPING, wanted="stop")
@@ -262,20 +262,20 @@ def locals_unlike() -> tuple[GroupReport, ...]:
 def claims_possible() -> Iterator[dict[str, bool]]:
     """The flags as `turn.facts_of` can give them."""
     for rank_due in (False, True):
-        yield {"claimed": False, "granted": False, "proven": False, "my_turn": rank_due}
+        yield {"claimed": False, "granted": False, "activated": False, "rank_due": rank_due}
     names = ("runs_elsewhere", "better_claim", "overdue", "split")
     for bits in product((False, True), repeat=len(names)):
         flags = dict(zip(names, bits, strict=True))
-        yield {"claimed": True, "granted": False, "proven": False} | flags
-    yield {"claimed": True, "granted": False, "proven": True}
+        yield {"claimed": True, "granted": False, "activated": False} | flags
+    yield {"claimed": True, "granted": False, "activated": True}
     for activated, yields in product((False, True), repeat=2):
-        yield {"claimed": True, "granted": True, "proven": activated, "yields": yields}
+        yield {"claimed": True, "granted": True, "activated": activated, "yields": yields}
     for granted in (False, True):
-        yield {"claimed": True, "granted": granted, "proven": True, "restarts": True}
-        yield {"claimed": True, "granted": granted, "proven": True, "stops_again": True}
-    yield {"claimed": True, "granted": True, "proven": True, "gives_up": True}
+        yield {"claimed": True, "granted": granted, "activated": True, "restarts": True}
+        yield {"claimed": True, "granted": granted, "activated": True, "stops_again": True}
+    yield {"claimed": True, "granted": True, "activated": True, "gives_up": True}
     for granted, activated in ((True, True), (True, False), (False, True)):
-        yield {"claimed": True, "granted": granted, "proven": activated, "superseded": True}
+        yield {"claimed": True, "granted": granted, "activated": activated, "superseded": True}
 
 
 @cache

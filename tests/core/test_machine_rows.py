@@ -43,7 +43,7 @@ SPARE_GROUP = {
     (GroupState.CHECKING, group_table.GroupTrigger.LAPSE),
 }
 SPARE_PROCESS = {
-    # What does not run is not stopped: `core.supervision.unit` asks those that live. C6.4 says it here too.
+    # What does not run is not stopped: `unit` asks those that live. C6.4 says it here too.
     (state, trigger)
     for state in set(ProcessState) - LIVE
     for trigger in (process_table.EntryTrigger.STOP, process_table.EntryTrigger.KILL)

@@ -11,7 +11,7 @@ from mosha.core.cluster import orders
 from mosha.core.cluster.eligibility import wish_text
 from mosha.core.cluster.state import MonitorState
 from mosha.core.explain.reasons import Explanation, Holds, Reason, is_known, known_groups
-from mosha.core.explain.verdicts import verdict
+from mosha.core.explain.verdicts import judge
 from mosha.core.explain.why import UNDER_WAY, why
 from mosha.core.explain.why_not import why_not
 from mosha.core.status import Ban, NodeState, Receipt, TableVersion, Vote
@@ -77,7 +77,7 @@ def test_the_verdict_is_that_of_status_and_a_next_step_is_always_named(
 ) -> None:
     made = story()
     found = of(made)
-    assert found.ok == verdict(state(made), G, made.now).ok
+    assert found.ok == judge(state(made), G, made.now).ok
     assert found.ok or found.verdict.startswith(told)
     assert bool(found.next) is not found.ok
 

@@ -476,7 +476,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "test_a_child_that_gives_up_is_told_from_a_command_that_ends_like_it",
     ),
     M(
-        "a signal for a startup that failed is for no later one",
+        "a signal for a start that failed is for no later one",
         "clinit/entry.py",
         "        self._late_signals.clear()\n",
         "",
@@ -876,7 +876,8 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/reaper.py",
         "        if self._forker.busy:\n"
         "            # A child whose pid is not known yet would be taken for an orphan.\n"
-        "            self._timer = asyncio.get_running_loop().call_later(REAP_DELAY_S, self._reap_later)\n"
+        "            self._timer = asyncio.get_running_loop()"
+        ".call_later(REAP_DELAY_S, self._reap_later)\n"
         "            return\n",
         "",
         "clinit/test_between.py::test_no_child_is_buried_before_its_entry_can_know_its_pid",
@@ -886,7 +887,8 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/reaper.py",
         "        except OSError:  # no descriptor is left: the dead can wait, and clinit must not"
         " end by that\n"
-        "            self._timer = asyncio.get_running_loop().call_later(REAP_DELAY_S, self._reap_later)\n"
+        "            self._timer = asyncio.get_running_loop()"
+        ".call_later(REAP_DELAY_S, self._reap_later)\n"
         "            return",
         "        except OSError:\n            return",
         "clinit/test_between.py::test_the_dead_are_buried_when_there_are_descriptors_again",

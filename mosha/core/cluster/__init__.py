@@ -1,1 +1,1 @@
-"""One node among others: peers, votes, leases, placement, and the agent that holds them together."""
+"""One node among others: peers, votes, leases, placement, and the agent that joins them."""

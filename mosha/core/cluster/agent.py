@@ -1,9 +1,9 @@
 """One node of the cluster as a machine: events go in, effects come out.
 
 `Agent.handle` takes a fact and returns what is to be done about it; `due` says when time alone
-asks for something, which is then done on `TimePassed`. `core.cluster.node.Node` decides; here is when it
-is asked, and in which order its decisions leave. Mutable inside, pure seen from outside: the same
-events at the same moments give the same effects. It knows no clock, no chance and no file.
+asks for something, which is then done on `TimePassed`. `core.cluster.node.Node` decides; here is
+when it is asked, and in which order its decisions leave. Mutable inside, pure seen from outside:
+the same events at the same moments give the same effects. It knows no clock, no chance, no file.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""One turn of a group: settle the vote, the grant, then do what the table of `life` says.
+"""One step of a group: settle the vote, the grant, then do what the table of `group_rules` says.
 
-Rules V1 to V3 and C1 to C8, catalogue H5. Works on `MonitorState`; `core.cluster.node` is the way in.
+Rules V1 to V3 and C1 to C8, catalogue H5. Works on `MonitorState`; `Node.step` is the way in.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BACKOFF_DOUBLINGS_MAX = 5
 
 
 class GroupStep(Struct, frozen=True):
-    """What a turn came to: an order or none, when to come back, and the row that held."""
+    """What a step came to: an order or none, when to come back, and the row that held."""
 
     tell: Tell | None
     wake_at: float
@@ -40,7 +40,7 @@ class GroupStep(Struct, frozen=True):
 
 
 def take(state: MonitorState, group: str, now: float, chance: float) -> GroupStep:
-    """Take the turn of a group at `now`; `chance` is a number in [0, 1) for the back-off."""
+    """Take a step of a group at `now`; `chance` is a number in [0, 1) for the back-off."""
     record = state.record(group)
     settle_vote(state, record, now)
     settle_grant(state, record, now)
@@ -187,7 +187,7 @@ def _left(record: GroupRecord, now: float) -> float:
 
 
 def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
-    """Work out all that the table of `life` looks at."""
+    """Work out all that the table of `group_rules` looks at."""
     group = record.group
     claimed = record.claim is not None
     pending = claimed and not record.activated and not record.granted
@@ -216,7 +216,7 @@ def _superseded(state: MonitorState, record: GroupRecord, now: float) -> bool:
     """Say whether what runs here is the ghost of an owner, and has yet to be killed (G1).
 
     Only a machine whose clock stood still gets here: a virtual machine that was paused, a
-    process brought back from a checkpoint. The ladder would take time that it has not.
+    process brought back from a checkpoint. The escalation would take time that it has not.
     """
     if record.claim is None or not (record.activated or record.granted):
         return False
@@ -315,9 +315,8 @@ def _tell(state: MonitorState, record: GroupRecord, level: str, now: float, caus
     # A new clinit has no deadlines: of what was cut short the `stop` entries get the old ones.
     record.activated = True
     record.lease_sent = record.lease_until
-    return Tell(
-        record.group, level, term, str(state.me), record.lease_until, kill_at(state, record)
-    )
+    until, me = record.lease_until, str(state.me)
+    return Tell(record.group, level, term, me, until, kill_at(state, record))
 
 
 def _kill(state: MonitorState, record: GroupRecord, now: float, cause: str) -> Tell:

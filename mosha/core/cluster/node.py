@@ -1,8 +1,9 @@
 """The decisions of one node: facts go in, what to publish, tell and shoot comes out.
 
-`core.cluster.agent.Agent` is the way in for shells; it says when which of these is asked. It reports facts
-by the methods named in the past tense and then asks: which groups want a turn (`take_woken`), which
-leases to renew, whom to fence, what to log. Nothing here knows a clock, chance or a file.
+`core.cluster.agent.Agent` is the way in for shells; it says when which of these is asked. It
+reports facts by the methods named in the past tense and then asks: which groups want a step
+(`take_woken`), which leases to renew, whom to fence, what to log. Nothing here knows a clock,
+chance or a file.
 """
 
 from __future__ import annotations
@@ -98,11 +99,8 @@ class Node:
         elif before.stale_since is None and view.peer(node).stale_since is not None:
             self.state.wake_all()  # never heard in this life, but a recovered vote may be for it
         self._settled = now - self.state.started_at >= self.state.timing.timeout_s
-        if (
-            after is not standing
-            or not before.looked_at
-            or view.quorum_state is QuorumState.UNKNOWN
-        ):
+        unknown = view.quorum_state is QuorumState.UNKNOWN
+        if after is not standing or not before.looked_at or unknown:
             self._judge_quorum()
         if view.quorum_state is not QuorumState.YES:
             self._quorum_since = math.inf

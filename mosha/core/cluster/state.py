@@ -122,9 +122,8 @@ class MonitorState(Struct):
     cltab_groups: frozenset[str] | None = None
     defined: Mapping[str, tuple[Entry, ...]] | None = None
     records: dict[str, GroupRecord] = field(default_factory=dict)
-    claimed: dict[str, GroupRecord] = field(
-        default_factory=dict
-    )  # those of `seats` that have a claim
+    # Those of `records` that have a claim.
+    claimed: dict[str, GroupRecord] = field(default_factory=dict)
     reports: dict[str, GroupReport] = field(default_factory=dict)
     writes: Writes = field(default_factory=Writes)
     published: Status | None = None
@@ -143,7 +142,7 @@ class MonitorState(Struct):
     plan: dict[str, tuple[int, ...]] | None = None
 
     def record(self, group: str) -> GroupRecord:
-        """Return the seat of a group, made if it is new."""
+        """Return the record of a group, made if it is new."""
         found = self.records.get(group)
         if found is None:
             found = self.records[group] = GroupRecord(group)

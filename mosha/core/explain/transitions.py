@@ -1,7 +1,7 @@
 """What has changed in the cluster, as one node sees it: the events of `mosha events`.
 
 `picture` takes down the facts that people follow: the standing of each node, each group on
-each node, quorum, shots, bans and refused tables. Two pictures make transitions. What a node
+each node, quorum, shots, bans and refused tables. Two snapshots make transitions. What a node
 knew before it began to look is no event.
 """
 
@@ -129,7 +129,7 @@ def _entries(state: MonitorState) -> Iterator[tuple[Subject, Fact]]:
 
 
 def transitions(before: Picture, after: Picture) -> list[Transition]:
-    """Return what has changed between two pictures: nodes first, then groups."""
+    """Return what has changed between two snapshots: nodes first, then groups."""
     changed = [
         subject
         for subject in before.keys() | after.keys()

@@ -55,9 +55,9 @@ def why(state: MonitorState, group: str, now: float, wall_s: float) -> Explanati
         *(item for place in seen if place.node != state.me for item in _of_dead(state, place, now)),
         _of_turn(state, group, now),
     )
-    verdict = _as_wanted(state, group, seen) if verdict.ok else verdict.why
+    text = _as_wanted(state, group, seen) if verdict.ok else verdict.why
     step = "" if verdict.ok else verdict.next or UNDER_WAY
-    return Explanation(group, state.me, None, verdict.ok, verdict, step, reasons)
+    return Explanation(group, state.me, None, verdict.ok, text, step, reasons)
 
 
 def _as_wanted(state: MonitorState, group: str, seen: list[GroupSighting]) -> str:
@@ -212,7 +212,7 @@ def _of_dead(state: MonitorState, place: GroupSighting, now: float) -> Iterator[
 
 
 def _of_turn(state: MonitorState, group: str, now: float) -> Reason:
-    """Tell which row of the table of `life` holds on this node, on a copy of its seat."""
+    """Tell which row of the table of `group_rules` holds on this node, on a copy of its record."""
     record, plan = replace(state.record(group)), state.plan
     try:
         row = group_rules.decide(facts_of(state, record, now))

@@ -85,7 +85,7 @@ class Adoption:
         self._joining = False
         if event.joined is None:  # the newer of both holds, whole
             version = named(candidate.new.version)
-            self._record.note("table_join_failed", reason=event.error, **version)
+            self._record.log("table_join_failed", reason=event.error, **version)
             self._store(candidate.new)
             return
         self._joined = event.joined
@@ -155,9 +155,9 @@ class Adoption:
         if self._joined is not None:
             self._tell_joined(candidate, self._joined)
         version = named(new.version)
-        record.note("table_adopted", origin=candidate.origin, **version)
+        record.log("table_adopted", origin=candidate.origin, **version)
         if emptied:
-            record.note("table_emptied", origin=candidate.origin, **version)
+            record.log("table_emptied", origin=candidate.origin, **version)
             history = record.places.history
             text = f"{record.name} is empty now; what it said is in {history}"
             record.notice(Notice.EMPTIED, text)
@@ -165,7 +165,7 @@ class Adoption:
     def _tell_joined(self, candidate: Candidate, joined: Joined) -> None:
         record, lost = self._record, ", ".join(joined.lost)
         version = named(joined.text.version)
-        record.note("table_joined", origin=candidate.origin, lost=lost, **version)
+        record.log("table_joined", origin=candidate.origin, lost=lost, **version)
         if lost:
             record.notice(
                 Notice.LOST,

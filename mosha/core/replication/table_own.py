@@ -332,9 +332,9 @@ class OwnTable:
             self._end_look()
             return
         self._held = new
-        record.note("table_written", **named(new.version))
+        record.log("table_written", **named(new.version))
         if kept:
-            record.note("table_discarded", reason=self._why, fate=self._fate, kept=kept)
+            record.log("table_discarded", reason=self._why, fate=self._fate, kept=kept)
             record.notice(Notice.ASIDE, f"{self._why}; it was put aside as {kept}")
             record.clear(record.me)
         self._end_look()

@@ -192,7 +192,7 @@ class PeerTables:
         self._asked.add(node)
         if version is not None and self._failed.get(node) != version:
             self._failed[node] = version
-            self._record.note("table_fetch_failed", origin=node, reason=why, **named(version))
+            self._record.log("table_fetch_failed", origin=node, reason=why, **named(version))
 
     def _reject(self, why: str) -> None:
         version = self._version

@@ -95,7 +95,7 @@ class TableRecord:
         """Have work on a file done."""
         self.effects.append(effect)
 
-    def note(self, event: str, **fields: object) -> None:
+    def log(self, event: str, **fields: object) -> None:
         """Have a line of the log written."""
         self.effects.append(LogRecord(event, {"table": self.name, **fields}))
 
@@ -137,7 +137,7 @@ class TableRecord:
         former = self._refusals.get(source)
         if former is None or former.what != what:
             self._refusals[source] = Refusal(what, self.version, text)
-            self.note("table_refused", source=source or "disk", reason=text)
+            self.log("table_refused", source=source or "disk", reason=text)
             self.news = True
 
     def clear(self, source: int) -> None:
@@ -173,7 +173,7 @@ class TableRecord:
     def unwritten(self, text: str) -> None:
         """Take in why something cannot be written; the same again is no line of the log."""
         if self.notice(Notice.UNWRITTEN, text):
-            self.note("table_write_failed", reason=text)
+            self.log("table_write_failed", reason=text)
 
     def drop_former_notices(self) -> None:
         """Take away what was of interest with the former version."""

@@ -9,7 +9,7 @@ The rules of this file (catalogue C4 to C7, docs/explanation/protocol.md):
 - `stop_at` sends the group to `stop` by itself; `kill_at` kills everything of it, the
   entries of `stop` too. A renewal undoes neither; a tell with new deadlines does.
 
-The group knows nothing of its entries: `core.supervision.supervisor` reports what they have come to.
+The group knows nothing of its entries: `supervisor.py` reports what they have come to.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Group(Struct, frozen=True):
 
     `level` and `state` are what is shown, `wanted` is the wish. `lapsed` and `killed` say
     which deadlines have passed and not been replaced by a tell. `visit` numbers the visits
-    of states; `rung` and `sweep_due` belong to the sweep. `killed_late_s` is the longest that
+    of states; `escalation_step` and `sweep_due` belong to the sweep. `killed_late_s` is the longest that
     everything of it has outlived a `kill_at`, in the life of this clinit.
     """
 

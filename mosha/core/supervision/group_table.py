@@ -14,7 +14,7 @@ class EntriesOrder(enum.Enum):
     STOP_ALL = enum.auto()
     KILL_ALL = enum.auto()
     LIST_ENTRIES = enum.auto()  # those of the wanted level, in file order; others are forgotten
-    SWEEP = enum.auto()  # send the signal of the present rung to what is left, watch it go
+    SWEEP = enum.auto()  # send the signal of the present step to what is left, watch it go
     SWEEP_ON = enum.auto()  # the next signal
 
 

@@ -52,8 +52,8 @@ from mosha.errors import BugError
 class Process(Struct, frozen=True):
     """An entry of a told group and where it is.
 
-    `run` is the number of its last run, `rung` how many signals its stop has sent, `due`
-    when time moves it on, `haste` the respawn counter of C3.9, `leader` whether the run's
+    `run` is the number of its last run, `escalation_step` how many signals its stop has sent, `due`
+    when time moves it on, `rapid_restarts` the respawn counter of C3.9, `leader` whether the run's
     leader is alive.
 
     What people ask for: `since` is when the state or the run last changed; `exit`, `said` are of

@@ -1,7 +1,7 @@
 """Everything that clinit decides: all told groups and the cltab in force, joined.
 
-Pure composition of `core.supervision.unit`: events in, effects out. The daemon and every simulation of
-it run this and differ only in who does the effects.
+Pure composition of `core.supervision.unit`: events in, effects out. The daemon and every
+simulation of it run this and differ only in what carries out the effects.
 """
 
 from __future__ import annotations

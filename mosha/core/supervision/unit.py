@@ -1,4 +1,4 @@
-"""A group together with its entries: `core.supervision.group` and `core.supervision.process` joined, and no more.
+"""A group together with its entries: `group` and `process` joined, and no more.
 
 Here the two machines meet: the group asks (stop what leaves, start what comes), the entries
 tell what they have come to, and after each event `settle` lets the group go as far as its

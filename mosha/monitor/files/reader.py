@@ -1,7 +1,7 @@
 """Reads the statuses of all peers: one task and one abandonable thread for each.
 
-When a peer is read, and what follows from it, is decided elsewhere (`core.cluster.reading`). Every attempt
-ends in one event, also one that hangs, and a hung peer costs nothing but that peer.
+When a peer is read, and what follows from it, is decided elsewhere (`core.cluster.reading`).
+Every attempt ends in one event, also one that hangs, and a hung peer costs nothing but that peer.
 """
 
 from __future__ import annotations
