@@ -5,15 +5,38 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from mosha.formats import json_forms
+import msgspec
+
+from mosha.cli.answer import Answer
+from mosha.cli.check.form import Check
+from mosha.cli.demo.story import Summary
 from mosha.formats.events import happening_schema
 from mosha.formats.explanation import explanation_schema
 from mosha.formats.hastat import hastat_schema
 from mosha.formats.views import views_schema
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
+
+
+class LogLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of the log. Other fields depend on the event; `from`, `to`, `cause` are usual."""
+
+    timestamp: str
+    level: Literal["debug", "info", "warning", "error", "critical"]
+    event: str
+    node: int | msgspec.UnsetType = msgspec.UNSET
+    group: str | msgspec.UnsetType = msgspec.UNSET
+
+
+def schema_of(form: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the JSON schema of what a command prints: only what may be unset can be missing."""
+    schema = msgspec.json.schema(form)
+    fields = msgspec.structs.fields(form)
+    needed = [f.encode_name for f in fields if f.default is not msgspec.UNSET]
+    schema["$defs"][form.__name__]["required"] = needed
+    return schema
 
 
 class Form(NamedTuple):
@@ -31,18 +54,16 @@ FORMS: dict[str, Form] = {
     "event": Form("mosha events", happening_schema, "one transition; an object a line"),
     "log-line": Form(
         "mosha logs",
-        lambda: json_forms.schema_of(json_forms.LogLine),
+        lambda: schema_of(LogLine),
         "one line of [the log](events.md); an object a line",
     ),
-    "check": Form(
-        "mosha check", lambda: json_forms.schema_of(json_forms.Check), "every mistake, and times"
-    ),
+    "check": Form("mosha check", lambda: schema_of(Check), "every mistake, and times"),
     "answer": Form(
         "mosha set, confirm, shutdown",
-        lambda: json_forms.schema_of(json_forms.Answer),
+        lambda: schema_of(Answer),
         "whether it was done, and the text",
     ),
-    "demo": Form("mosha demo", lambda: json_forms.schema_of(json_forms.Demo), "what was measured"),
+    "demo": Form("mosha demo", lambda: schema_of(Summary), "what was measured"),
 }
 """Name of the file (`NAME.schema.json`) -> the form."""
 

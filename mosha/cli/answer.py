@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import json
-
 import click
+import msgspec
 
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.progress import Goal, wait_for
 from mosha.control.protocol import MonitorReply
 from mosha.formats.settings import Settings
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the monitor answered, as `--json` prints it."""
+
+    ok: bool
+    text: str
 
 
 def tell(text: str, *, ok: bool, as_json: bool, tried: bool = False) -> int:
@@ -19,7 +25,7 @@ def tell(text: str, *, ok: bool, as_json: bool, tried: bool = False) -> int:
     that programs get.
     """
     if as_json:
-        click.echo(json.dumps({"ok": ok, "text": text}, ensure_ascii=False).encode())
+        click.echo(msgspec.json.encode(Answer(ok, text)))
     elif text:
         trouble = f"mosha: {text}" if tried else f"mosha: refused: {text}"
         click.echo(text if ok else trouble, err=not ok)

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from mosha.core.cluster.timing import Reckoning, Timing, derive, explain, kill_s, margin, unsafe
+from mosha.core.cluster.timing import Timing, TimingCheck, derive, explain, kill_s, margin, unsafe
 
 
 def _keys(timing: Timing) -> list[str]:
@@ -150,7 +150,7 @@ def test_the_explanation_of_nonsense_is_no_crash(value: float) -> None:
 
 
 def test_the_kill_of_many_groups_has_its_place_in_the_sum() -> None:
-    def gone(groups: int) -> Reckoning:
+    def gone(groups: int) -> TimingCheck:
         lines = explain(derive(3.0), groups=groups)
         return next(line for line in lines if line.name == "former owner has stopped")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal
 
 from msgspec import Struct
 
@@ -28,10 +28,13 @@ class Kind(enum.StrEnum):
     HACTL = "hactl"
 
 
-class Finding(NamedTuple):
-    """Something that is not the matter of one file's text. `level`: mistake, warning or ok."""
+Level = Literal["mistake", "warning", "ok"]
 
-    level: str
+
+class Finding(Struct, frozen=True):
+    """Something that is not the matter of one file's text."""
+
+    level: Level
     where: str
     text: str
     remedy: str
@@ -53,27 +56,6 @@ class FileVerdict(Struct, frozen=True):
     reading: SettingsReading | None = None
     rest: Cltab | Hactl | None = None
     doubtful: frozenset[str] = frozenset()
-
-    def plain(self) -> dict[str, object]:
-        """Return it as `--json` prints it."""
-        return {
-            "file": self.file,
-            "kind": self.kind.value,
-            "ok": self.total == 0,
-            "total": self.total,
-            "mistakes": [_plain(mistake) for mistake in self.mistakes],
-            "warnings": [_plain(warning) for warning in self.warnings],
-        }
-
-
-def _plain(mistake: Mistake) -> dict[str, object]:
-    return {
-        "line": mistake.line,
-        "column": mistake.column,
-        "text": mistake.text,
-        "problem": mistake.problem,
-        "remedy": mistake.remedy,
-    }
 
 
 def judge(file: str, data: bytes, kind: Kind) -> FileVerdict:

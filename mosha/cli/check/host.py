@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from mosha.cli.check.files import Finding
+from mosha.cli.check.files import Finding, Level
 from mosha.cli.check.within import ANSWER_LIMIT_S, within
 from mosha.errors import UsageError
 from mosha.formats.settings import SOCKET_PATH_MAX_BYTES, Settings
@@ -131,7 +131,7 @@ def _socket(path: Path) -> Finding:
     return Finding("ok", "socket", text, "")
 
 
-def owner_findings(path: Path, level: str = "mistake") -> list[Finding]:
+def owner_findings(path: Path, level: Level = "mistake") -> list[Finding]:
     """Find a file that others can write: its commands run as mosha's user.
 
     The monitor refuses such a table in the directory of its node.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
+import msgspec
 
 from mosha.cli import config as places
 from mosha.cli.check.commands import command_findings, fencing_findings, level_findings
@@ -20,6 +20,7 @@ from mosha.cli.check.files import (
     renamed_groups,
     table_findings,
 )
+from mosha.cli.check.form import form_of, number_of
 from mosha.cli.check.handed import handed_findings
 from mosha.cli.check.host import NODE_DIRECTORY, host_findings, own_node, owner_findings
 from mosha.cli.check.peers import peer_findings
@@ -28,7 +29,7 @@ from mosha.cli.check.stops import stop_findings
 from mosha.cli.config import config_option, config_path, read_bytes
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
-from mosha.core.cluster.timing import Reckoning, explain, kill_s
+from mosha.core.cluster.timing import TimingCheck, explain, kill_s
 from mosha.core.tables import Cltab, Hactl
 from mosha.errors import UsageError
 from mosha.formats.cltab import parse_cltab
@@ -84,11 +85,11 @@ def command(
     times = explain(settings.timing, groups=count) if settings else []
     findings += _times(settings, count)
     if as_json:
-        click.echo(json.dumps(_plain(judged, findings, times), ensure_ascii=False).encode())
+        click.echo(msgspec.json.encode(form_of(judged, findings, times)))
     else:
         for line in _lines(judged, findings, times if verbose else []):
             click.echo(line)
-    return NOT_AS_WANTED if _mistakes(judged, findings) else AS_WANTED
+    return NOT_AS_WANTED if number_of(judged, findings, "mistake") else AS_WANTED
 
 
 def _named(files: Sequence[str], kind: str | None) -> tuple[list[FileVerdict], list[Finding]]:
@@ -201,19 +202,11 @@ def _times(settings: Settings | None, groups: int) -> list[Finding]:
     return [Finding("ok", "times", text, "")]
 
 
-def _mistakes(judged: Sequence[FileVerdict], findings: Sequence[Finding]) -> int:
-    return sum(item.total for item in judged) + sum(f.level == "mistake" for f in findings)
-
-
-def _warnings(judged: Sequence[FileVerdict], findings: Sequence[Finding]) -> int:
-    return sum(len(item.warnings) for item in judged) + sum(f.level == "warning" for f in findings)
-
-
 # --- for people --------------------------------------------------------------------------
 
 
 def _lines(
-    judged: Sequence[FileVerdict], findings: Sequence[Finding], times: Sequence[Reckoning]
+    judged: Sequence[FileVerdict], findings: Sequence[Finding], times: Sequence[TimingCheck]
 ) -> Iterator[str]:
     for item in judged:
         verdict = f"{item.total} mistake{'s' * (item.total != 1)}" if item.total else "ok"
@@ -228,28 +221,11 @@ def _lines(
     if times:
         yield "times:"
         yield from map(_time, times)
-    mistakes, warnings = _mistakes(judged, findings), _warnings(judged, findings)
+    mistakes, warnings = (number_of(judged, findings, level) for level in ("mistake", "warning"))
     yield f"{mistakes} mistake{'s' * (mistakes != 1)}, {warnings} warning{'s' * (warnings != 1)}"
 
 
-def _time(line: Reckoning) -> str:
+def _time(line: TimingCheck) -> str:
     unit = "x" if line.name == "margin" else "s"
     text = f"  {line.value:>8.5g} {unit}  {line.name}: {line.formula}"
     return text if line.verdict == "ok" else f"{text}\n             {line.verdict}"
-
-
-# --- for programs ------------------------------------------------------------------------
-
-
-def _plain(
-    judged: Sequence[FileVerdict], findings: Sequence[Finding], times: Sequence[Reckoning]
-) -> dict[str, object]:
-    return {
-        "format": 1,
-        "ok": not _mistakes(judged, findings),
-        "mistakes": _mistakes(judged, findings),
-        "warnings": _warnings(judged, findings),
-        "files": [item.plain() for item in judged],
-        "findings": [finding._asdict() for finding in findings],
-        "times": [line._asdict() for line in times],
-    }

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
-from msgspec.structs import asdict
+import msgspec
 from rich.console import Console
 
 from mosha.cli.config import config_option
@@ -85,8 +84,9 @@ def command(
                 cluster.close(keep=keep)
     narrator.sum_up(summary, cluster.base if keep else None)
     if as_json:
-        kept = {"directory": str(cluster.base)} if keep else {}
-        sys.stdout.write(json.dumps({"format": 1} | asdict(summary) | kept) + "\n")
+        if keep:
+            summary.directory = str(cluster.base)
+        sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
     return AS_WANTED if summary.ok else NOT_AS_WANTED
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Literal, Protocol
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 
 from mosha.cli.ask import ask_report
 from mosha.cli.demo.cluster import TIMEOUT_S, DemoCluster
@@ -58,7 +58,11 @@ class DemoFailed(HostError):  # noqa: N818 - it says what happened to the demo
 
 
 class Summary(Struct):
-    """What was measured; seconds, None for what was not reached."""
+    """What was measured; seconds, null for what was not reached.
+
+    `overlaps` counts pairs of processes of one group that ran at the same time on two nodes,
+    `together` lists them; `directory` is there with `--keep`.
+    """
 
     nodes: int
     groups: int
@@ -75,6 +79,8 @@ class Summary(Struct):
     total_s: float = 0.0
     ok: bool = False
     error: str = ""
+    directory: str | UnsetType = UNSET
+    format: Literal[1] = 1
 
 
 def tell_story(

@@ -4,8 +4,8 @@ clinit remembers when the respawn entries of a group failed (`core.supervision.f
 monitor that is restarted forgets nothing. After N failures within TIME, if another node may have
 the group, this node stops it and bans itself as after a failed test, and the next one takes it.
 The ban lasts until the failures are forgotten, if that is longer: else it could end before it was
-tried on all nodes, which would then go round for ever between those where it fails. Where there is no other
-node the group stays, and is started again as without the option.
+tried on all nodes, which would then go round for ever between those where it fails. Where there is
+no other node the group stays, and is started again as without the option.
 """
 
 from __future__ import annotations

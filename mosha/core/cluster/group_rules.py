@@ -42,8 +42,8 @@ class Facts(Struct, frozen=True, kw_only=True):
 
     `wanted` is the level hactl gives this group on this node, `stop` if it shall not run
     here for any reason. `granted`: the own claim holds a running lease; `activated`: a level
-    that needs one was told under this claim. `told_level` is a level told to clinit a moment ago that
-    it has not shown yet, `unshown` says the same of one told however long ago: clinit may have
+    that needs one was told under this claim. `told_level` is a level told to clinit a moment ago
+    that it has not shown yet, `unshown` says the same of one told however long ago: clinit may have
     obeyed, and its report be on the way. `runs_elsewhere`, `better_claim`, `overdue` (the plan
     limit has passed) and `split` speak of a claim not granted; `my_turn` says that C1 holds and the
     rank's time has come. `yields`: a better node waits to take the group back (`failback=yes`).

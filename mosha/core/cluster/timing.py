@@ -13,7 +13,6 @@ V the time until a write is seen by another node, R the measured way write -> ec
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -75,7 +74,7 @@ class Timing(Struct, frozen=True):
     start_grace_s: float = START_GRACE_DEFAULT_S
 
 
-class Reckoning(NamedTuple):
+class TimingCheck(Struct, frozen=True):
     """One line of `mosha check`: a time or a rule, how it comes about, and what it is worth.
 
     `verdict` is `ok`, or begins with `unsafe:` (refused) or `warning:` (allowed).
@@ -139,7 +138,7 @@ def margin(timing: Timing, roundtrip_s: float | None = None) -> float:
 
 def explain(
     timing: Timing, roundtrip_s: float | None = None, *, groups: int = 0
-) -> list[Reckoning]:
+) -> list[TimingCheck]:
     """Return the whole arithmetic, line by line, as `mosha check` prints it.
 
     With the number of `groups` of cltab there is a line for K, and the sum has it.
@@ -151,9 +150,9 @@ def explain(
     for key, rule in unsafe(timing):
         broken.setdefault(key, rule)
 
-    def line(name: str, formula: str, value: float) -> Reckoning:
+    def line(name: str, formula: str, value: float) -> TimingCheck:
         rule = broken.get(name)
-        return Reckoning(name, formula, value, f"unsafe: {rule}" if rule else "ok")
+        return TimingCheck(name, formula, value, f"unsafe: {rule}" if rule else "ok")
 
     return [
         line("timeout", "T: a node not heard for so long is stale", timing.timeout_s),
@@ -165,12 +164,12 @@ def explain(
         line("ban", "after a failure the node leaves the group alone", timing.ban_s),
         line("start_grace", "no shot so soon after this monitor's start", timing.start_grace_s),
         *(
-            [Reckoning("kill", f"K: SIGKILL to {groups} groups", kill_s(groups), "ok")]
+            [TimingCheck("kill", f"K: SIGKILL to {groups} groups", kill_s(groups), "ok")]
             * bool(groups)
         ),
         _gone_in_time(timing, groups),
         _margin_line(timing, roundtrip_s),
-        Reckoning(
+        TimingCheck(
             "a dead node's groups are free",
             "T + poll (sooner with a receipt)",
             timing.timeout_s + timing.poll_s,
@@ -246,7 +245,7 @@ def kill_warning(timing: Timing, groups: int) -> str:
     )
 
 
-def _gone_in_time(timing: Timing, groups: int) -> Reckoning:
+def _gone_in_time(timing: Timing, groups: int) -> TimingCheck:
     gone_s = timing.lease_s + timing.stop_budget_s + kill_s(groups)
     if not _gone_before_timeout(timing):
         verdict = f"unsafe: more than {timing.timeout_s * (1 - CLOCK_RATE_ERROR):g}"
@@ -255,15 +254,15 @@ def _gone_in_time(timing: Timing, groups: int) -> Reckoning:
     else:
         verdict = "ok"
     formula = "L + D + K, at most 0.99 T" if groups else "L + D, at most 0.99 T"
-    return Reckoning("former owner has stopped", formula, gone_s, verdict)
+    return TimingCheck("former owner has stopped", formula, gone_s, verdict)
 
 
-def _margin_line(timing: Timing, roundtrip_s: float | None) -> Reckoning:
+def _margin_line(timing: Timing, roundtrip_s: float | None) -> TimingCheck:
     measured = roundtrip_s is not None
     renewal_s = timing.heartbeat_s + (timing.heartbeat_s if roundtrip_s is None else roundtrip_s)
     formula = f"L / (H + round trip {roundtrip_s:g})" if measured else "L / 2H, V not yet measured"
     if not (renewal_s > 0 and math.isfinite(renewal_s) and math.isfinite(timing.lease_s)):
-        return Reckoning("margin", formula, 0.0, "unsafe: cannot be reckoned")
+        return TimingCheck("margin", formula, 0.0, "unsafe: cannot be reckoned")
     value = timing.lease_s / renewal_s
     if value <= 1:
         verdict = "warning: leases lapse although nobody failed; lengthen timeout"
@@ -271,4 +270,4 @@ def _margin_line(timing: Timing, roundtrip_s: float | None) -> Reckoning:
         verdict = f"warning: below {MARGIN_WARN:g}, one late heartbeat can cost a lease"
     else:
         verdict = "ok"
-    return Reckoning("margin", formula, value, verdict)
+    return TimingCheck("margin", formula, value, verdict)

@@ -139,8 +139,8 @@ class Group(Struct, frozen=True):
 
     `level` and `state` are what is shown, `wanted` is the wish. `lapsed` and `killed` say
     which deadlines have passed and not been replaced by a tell. `visit` numbers the visits
-    of states; `escalation_step` and `sweep_due` belong to the sweep. `killed_late_s` is the longest that
-    everything of it has outlived a `kill_at`, in the life of this clinit.
+    of states; `escalation_step` and `sweep_due` belong to the sweep. `killed_late_s` is the longest
+    that everything of it has outlived a `kill_at`, in the life of this clinit.
     """
 
     name: str
