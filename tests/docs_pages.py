@@ -43,7 +43,7 @@ from mosha.formats.hactl import parse_hactl
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.settings import parse_settings
 from mosha.host.logs import EVENTS
-from tests import docs_machines, docs_schemas
+from tests import docs_machines, docs_names, docs_schemas
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -405,6 +405,7 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "mutants": docs_machines.mutants,
     "shell-mutants": docs_machines.shell_mutants,
     "story": docs_machines.story,
+    "names": docs_names.names,
 }
 
 

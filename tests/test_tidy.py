@@ -65,6 +65,18 @@ def test_the_code_keeps(rule: Rule) -> None:
     assert_none(complaint for path, text in MOSHA.items() for complaint in rule(path, text))
 
 
+def test_a_public_name_means_one_thing() -> None:
+    assert_none(tidy.name_complaints(MOSHA))
+
+
+def test_a_public_name_of_two_things_is_found() -> None:
+    texts = {
+        "a.py": "class Key: pass\nclass _Own: pass",
+        "b.py": "class _Own: pass\nclass Key: pass",
+    }
+    assert tidy.name_complaints(texts) == ["a.py:1 and b.py:2: Key means two things"]
+
+
 def test_no_file_names_a_path_of_one_machine_or_unfinished_work() -> None:
     assert_none(it for path, text in TEXTS.items() for it in tidy.text_complaints(path, text))
 
@@ -196,8 +208,8 @@ def test_a_rule_does_not_complain_of_a_good_sample(rule: Rule, path: str, text: 
         "self.log.bind(node=1).debug('surprise')",
         "entry_log.exception('surprise')",
         "logger.warning('known' if good else 'surprise')",
-        "self.mind.note('surprise', group=group)",
-        "def f(x, event): mind.note(event)\nf(1, 'surprise')",
+        "self.state.log('surprise', group=group)",
+        "def f(x, event): state.log(event)\nf(1, 'surprise')",
         "class A:\n  def f(self, event): self._log.info(event)\n  def g(self): self.f('surprise')",
         "def f(*, event): log.info(event)\nf(event='surprise')",
     ],
@@ -208,7 +220,7 @@ def test_an_event_that_is_not_documented_is_found(call: str) -> None:
 
 
 def test_an_event_that_nothing_logs_is_found_and_a_name_that_is_not_written_out() -> None:
-    calls = "log.info(name)\nmath.log(1)\nx.info(1)\nlog.info(note.event)\nself.note(1)"
+    calls = "log.info(name)\nmath.log(1)\nx.info(1)\nlog.info(note.event)\nself.log(1)"
     found = tidy.event_complaints({"x.py": calls}, ["known"])
     assert found == [
         "x.py:1: the event name is not written out",

@@ -129,6 +129,20 @@ def called_name(call: ast.Call) -> str:
     return call.func.id if isinstance(call.func, ast.Name) else ""
 
 
+def name_complaints(texts: Mapping[str, str]) -> list[str]:
+    """Complain of public classes of one name: a word means one thing in the whole program."""
+    places: dict[str, list[str]] = {}
+    for path, text in texts.items():
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(f"{path}:{node.lineno}")
+    return [
+        f"{' and '.join(found)}: {name} means two things"
+        for name, found in places.items()
+        if len(found) > 1
+    ]
+
+
 def size_complaints(path: str, text: str) -> list[str]:
     """Complain of files and functions that do not fit one reading."""
     lines = text.count("\n")

@@ -17,7 +17,7 @@ from typing import TypeVar, cast
 ResultT = TypeVar("ResultT")
 
 
-class HungError(OSError):
+class NotRespondingError(OSError):
     """The file system does not answer; or it did not the last time, and still does not."""
 
 
@@ -37,10 +37,10 @@ class Abandonable:
 
         Raises:
             OSError: no thread can be started, or what `function` raises.
-            HungError: it takes longer than `limit_s`, or an earlier one has not come back.
+            NotRespondingError: it takes longer than `limit_s`, or an earlier one has not come back.
         """
         if self._hung:
-            raise HungError(f"the file system does not answer: {self._subject}")
+            raise NotRespondingError(f"the file system does not answer: {self._subject}")
         try:
             async with asyncio.timeout(limit_s):
                 while self._busy:
@@ -49,7 +49,7 @@ class Abandonable:
         except TimeoutError:
             self._hung = self._busy
             reason = f"the file system does not answer within {limit_s:g} s: {self._subject}"
-            raise HungError(reason) from None
+            raise NotRespondingError(reason) from None
 
     def _start(self, function: Callable[[], ResultT]) -> asyncio.Future[ResultT]:
         loop = asyncio.get_running_loop()

@@ -16,7 +16,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mosha.clinit import cgroups
-from mosha.clinit.abandon import Abandonable, HungError
+from mosha.clinit.abandon import Abandonable, NotRespondingError
 from mosha.clinit.alarm import Alarm
 from mosha.clinit.clstat import ClstatFile
 from mosha.clinit.descendants import Descendants
@@ -108,9 +108,9 @@ async def test_an_alarm_that_rang_can_be_set_to_the_same_time_again() -> None:
 
 async def test_a_file_that_hangs_is_given_up_and_is_free_again_when_it_comes_back() -> None:
     files, hang = Abandonable("x"), threading.Event()
-    with pytest.raises(HungError, match=r"does not answer within 0.05 s: x"):
+    with pytest.raises(NotRespondingError, match=r"does not answer within 0.05 s: x"):
         await files.run(hang.wait, 0.05)
-    with pytest.raises(HungError, match="does not answer: x"):
+    with pytest.raises(NotRespondingError, match="does not answer: x"):
         await files.run(lambda: 1, 10)
     hang.set()
     await until(lambda: not files._hung)
@@ -126,7 +126,7 @@ async def test_a_file_that_comes_back_at_the_last_moment_is_free() -> None:
     hang.set()
     thread.join()
     pass_until(boottime() + 0.3)
-    with pytest.raises(HungError):
+    with pytest.raises(NotRespondingError):
         await call
     assert await files.run(lambda: 1, 10) == 1
 
@@ -227,7 +227,7 @@ async def test_a_hung_cltab_leaves_the_last_entries_in_force(tmp_path: Path) -> 
     path.write_text("g:a:1:wait:true\n")
     table, hang = TableFile(path, 0.05), threading.Event()
     assert (await table.look()).cltab is not None
-    with pytest.raises(HungError):
+    with pytest.raises(NotRespondingError):
         await table._files.run(hang.wait, 0.05)
     reading = await table.look()
     assert reading.cltab is None
