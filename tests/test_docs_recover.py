@@ -16,23 +16,23 @@ PAGE = DOCS / "how-to" / "recover.md"
 
 # --- what is printed is on the page ---------------------------------------------------------
 COMPLAINERS = (
-    *("core/candidacy", "core/explain", "core/replication"),
-    *("monitor/birth", "monitor/clinit_link", "monitor/daemon", "monitor/hastat_file"),
+    *("core/cluster/candidacy", "core/explain/verdicts", "core/cluster/replication"),
+    *("monitor/startup", "monitor/clinit_link", "monitor/daemon", "monitor/files/hastat_file"),
     *(
         "monitor/identity",
-        "monitor/membership",
-        "monitor/publisher",
-        "monitor/reader",
+        "monitor/files/membership",
+        "monitor/files/publisher",
+        "monitor/files/reader",
     ),
     *(
         "monitor/problems",
         "monitor/report",
-        "monitor/table_files",
-        "monitor/table_ports",
-        "monitor/wish_edits",
+        "monitor/tables/files",
+        "monitor/tables/ports",
+        "monitor/tables/wish_edits",
     ),
-    *("core/table_adoption", "core/table_edits", "core/table_own", "core/table_peers"),
-    "core/table_record",
+    *("core/replication/table_adoption", "core/replication/table_edits", "core/replication/table_own", "core/replication/table_peers"),
+    "core/replication/table_record",
 )
 """The modules whose words become problems, reasons and remedies of `mosha status`."""
 

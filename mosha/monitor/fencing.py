@@ -72,9 +72,8 @@ async def shoot(
     if len(failed) > 1:
         text = "; ".join(f"{outcome.method}: {outcome.detail}" for outcome in failed)
         return ShotOutcome("failed", "all", text)
-    return (
-        [*failed, *outcomes][0] if outcomes else ShotOutcome("failed", "none", "no method is set")
-    )
+    none = ShotOutcome("failed", "none", "no method is set")
+    return [*failed, *outcomes][0] if outcomes else none
 
 
 def _print(node: int) -> ShotOutcome:

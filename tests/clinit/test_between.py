@@ -29,7 +29,7 @@ from mosha.core.tell import Tell
 from mosha.host.clock import boottime
 from mosha.host.notify import Notifier
 from tests.clinit.test_monitors import burn, client_of, engine_of
-from tests.clinit.test_session_boxes import Few
+from tests.clinit.test_session_tracker import Few
 from tests.waiting import LIMIT_S, until
 
 

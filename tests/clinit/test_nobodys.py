@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from mosha.clinit.process_tracker import EntryKey
 from mosha.clinit.session_tracker import SessionTracker, _Count
-from tests.clinit.test_session_boxes import Few
+from tests.clinit.test_session_tracker import Few
 from tests.waiting import until
 
 G, H = EntryKey("g", "a"), EntryKey("h", "b")

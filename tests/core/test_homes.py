@@ -7,7 +7,7 @@ from mosha.core.explain.transitions import snapshot
 from mosha.core.status import GroupLine, GroupState
 from mosha.core.tables import Wish
 from tests.core.story import TIMING, G, Story, hactl, one_of_three, report
-from tests.core.test_explain import at, says, state
+from tests.core.test_verdicts import at, says, state
 
 
 class Follower:

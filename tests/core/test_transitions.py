@@ -7,7 +7,7 @@ from mosha.core.cluster.quorum import QuorumState
 from mosha.core.explain.transitions import ABSENT, MOVING, Transition, snapshot, transitions
 from mosha.core.status import Ban, NodeState, Trouble, TroubleKind
 from tests.core.story import G, Story, one_of_three
-from tests.core.test_explain import at, only_3_is_stale, says, state, without_quorum
+from tests.core.test_verdicts import at, only_3_is_stale, says, state, without_quorum
 
 
 def changes(story: Story, change: object) -> list[Transition]:

@@ -17,7 +17,7 @@ from mosha.core.explain.why_not import why_not
 from mosha.core.status import Ban, NodeState, Receipt, TableVersion, Vote
 from mosha.core.tables import MoveAfter, Wish
 from tests.core.story import INC, G, Story, hactl, one_of_three
-from tests.core.test_explain import (
+from tests.core.test_verdicts import (
     SITUATIONS,
     START,
     STOP,

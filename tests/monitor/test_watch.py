@@ -37,7 +37,7 @@ class Tree:
     """A tree of nodes' directories, and what was told of it."""
 
     base: Path
-    told_level: list[Path] = field(default_factory=list)
+    reported: list[Path] = field(default_factory=list)
 
     @property
     def layout(self) -> Layout:
@@ -49,13 +49,13 @@ class Tree:
 
     async def hears(self, path: Path) -> None:
         """Wait until a change of a file is told; forget all before it."""
-        assert await until(lambda: path in self.told_level)
-        self.told_level.clear()
+        assert await until(lambda: path in self.reported)
+        self.reported.clear()
 
     async def hears_all_of(self, node: int) -> None:
         files = {self.layout.clstat(node), self.layout.cltab(node), self.layout.hactl(node)}
-        assert await until(lambda: files <= set(self.told_level))
-        self.told_level.clear()
+        assert await until(lambda: files <= set(self.reported))
+        self.reported.clear()
 
     @asynccontextmanager
     async def watched(
@@ -65,9 +65,7 @@ class Tree:
         mode: WatchMode = "auto",
         ignored: Path | None = None,
     ) -> AsyncIterator[Watcher]:
-        watcher = Watcher(
-            self.told_level.append, timing, base=self.base, mode=mode, ignored=ignored
-        )
+        watcher = Watcher(self.reported.append, timing, base=self.base, mode=mode, ignored=ignored)
         watcher.set_directories([self.layout.directory(node) for node in nodes])
         async with anyio.create_task_group() as group:
             group.start_soon(watcher.run)
@@ -91,8 +89,8 @@ def either(request: pytest.FixtureRequest, tree: Tree, monkeypatch: pytest.Monke
 async def test_a_directory_that_begins_to_be_watched_counts_as_changed(either: Tree) -> None:
     either.make(2, 3)
     async with either.watched(2, 3):
-        await until(lambda: len(either.told_level) == 6)
-        assert set(either.told_level) >= {either.layout.hactl(2), either.layout.clstat(3)}
+        await until(lambda: len(either.reported) == 6)
+        assert set(either.reported) >= {either.layout.hactl(2), either.layout.clstat(3)}
 
 
 @pytest.mark.parametrize("name", ["clstat", "cltab", "hactl"])
@@ -116,8 +114,8 @@ async def test_other_files_are_not_told(either: Tree) -> None:
         for name in (".clstat.1.1.tmp", "hastat", "cltab~", "clstat.old"):
             (either.layout.directory(2) / name).write_bytes(b"x")
         write_atomically(either.layout.cltab(2), b"x")
-        await until(lambda: either.told_level)
-        assert either.told_level == [either.layout.cltab(2)]
+        await until(lambda: either.reported)
+        assert either.reported == [either.layout.cltab(2)]
 
 
 async def test_a_file_that_this_process_writes_wakes_nobody(
@@ -196,28 +194,28 @@ async def test_only_the_directories_of_now_are_watched(either: Tree) -> None:
         await either.hears_all_of(3)
         write_atomically(either.layout.clstat(2), b"x")
         write_atomically(either.layout.clstat(3), b"x")
-        await until(lambda: either.told_level)
-        assert either.told_level == [either.layout.clstat(3)]
+        await until(lambda: either.reported)
+        assert either.reported == [either.layout.clstat(3)]
 
 
 async def test_one_directory_under_two_names_is_told_under_both(tree: Tree) -> None:
     tree.make(2)
     (tree.base / "3").symlink_to(tree.base / "2")
     async with tree.watched(2, 3):
-        await until(lambda: len(tree.told_level) == 6)
-        tree.told_level.clear()
+        await until(lambda: len(tree.reported) == 6)
+        tree.reported.clear()
         write_atomically(tree.layout.clstat(2), b"x")
-        await until(lambda: len(tree.told_level) == 2)
-        assert set(tree.told_level) == {tree.layout.clstat(2), tree.layout.clstat(3)}
+        await until(lambda: len(tree.reported) == 2)
+        assert set(tree.reported) == {tree.layout.clstat(2), tree.layout.clstat(3)}
 
 
 async def test_cancelled_it_ends_at_once_and_so_does_its_thread(either: Tree) -> None:
     either.make(2)
-    watcher = Watcher(either.told_level.append, SLOW, base=either.base)
+    watcher = Watcher(either.reported.append, SLOW, base=either.base)
     watcher.set_directories([either.layout.directory(2)])
     with anyio.fail_after(5.0):
         for act in ("at once", "when it watches"):
-            either.told_level.clear()
+            either.reported.clear()
             task = asyncio.create_task(watcher.run())
             if act == "when it watches":
                 await either.hears_all_of(2)
@@ -244,7 +242,7 @@ async def test_in_mode_poll_nothing_is_watched(tree: Tree) -> None:
         await other.hears_all_of(2)
         write_atomically(tree.layout.clstat(2), b"x")
         await other.hears(tree.layout.clstat(2))
-    assert tree.told_level == []
+    assert tree.reported == []
 
 
 @pytest.mark.root("to mount a tmpfs")
@@ -253,7 +251,7 @@ async def test_a_mount_that_comes_and_goes_is_found_within_a_heartbeat(tree: Tre
         tree.make(2)
         async with tree.watched(2, timing=FAST):
             await tree.hears_all_of(2)
-            await until(lambda: not tree.told_level)
+            await until(lambda: not tree.reported)
             unmount(tree.base)
             tree.make(2)
             await tree.hears_all_of(2)
@@ -280,7 +278,7 @@ async def test_a_mount_that_was_renewed_with_the_same_numbers_is_found(tree: Tre
 REFUSED = """
 import ctypes, os, sys
 import anyio
-from mosha import logs
+from mosha.host import logs
 from mosha.core.cluster.timing import derive
 from mosha.monitor.files.watch import Watcher
 from tests.monitor.test_watch import Path, Tree, until
@@ -294,7 +292,7 @@ async def main():
     limit(0)
     timing = derive(600.0, heartbeat_s=0.3, poll_s=0.02)
     async with tree.watched(2, timing=timing) as watcher:
-        await until(lambda: len(tree.told) >= 60)
+        await until(lambda: len(tree.reported) >= 60)
         print("polled", flush=True)
         limit(5)
         await until(lambda: not watcher._failing)

@@ -209,8 +209,8 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "C6: clinit is the parent of what loses its own",
         "clinit/daemon.py",
-        "    _adopt_orphans()\n    boxes",
-        "    boxes",
+        "    _adopt_orphans()\n    tracker",
+        "    tracker",
         "clinit/test_processes.py::test_a_daemon_that_ends_by_itself_is_reported_and_buried",
     ),
     M(
@@ -226,14 +226,14 @@ CLINIT: tuple[ShellMutant, ...] = (
         "host/proc.py",
         " and int(fields[_THREADS]) <= 1",
         "",
-        "clinit/test_session_boxes.py::test_a_process_whose_first_thread_has_ended_is_alive",
+        "clinit/test_session_tracker.py::test_a_process_whose_first_thread_has_ended_is_alive",
     ),
     M(
         "what belongs to nobody counts for every group that it may be of",
         "clinit/session_tracker.py",
         "lambda look: [*_of_group(look, group, spared), *_maybe_of(look, group)]",
         "lambda look: [*_of_group(look, group, spared)]",
-        "clinit/test_session_boxes.py::"
+        "clinit/test_session_tracker.py::"
         "test_a_nameless_daemon_that_may_be_anothers_keeps_a_stop_from_its_end",
     ),
     M(
@@ -241,7 +241,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/session_tracker.py",
         "return [*_of_group(look, group), *nobodys]",
         "return [*_of_group(look, group)]",
-        "clinit/test_session_boxes.py::"
+        "clinit/test_session_tracker.py::"
         "test_a_nameless_daemon_is_killed_at_the_kill_at_of_a_group_it_may_be_of",
     ),
     # --- monitors that die and follow each other ---
@@ -297,9 +297,9 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "what a dead leader left is not gone because nobody can look",
         "clinit/cgroup_tracker.py",
-        "return Left(in_session=True, elsewhere=True)",
-        "return Left(in_session=False, elsewhere=False)",
-        "clinit/test_cgroup_boxes.py::"
+        "return Leftovers(in_session=True, elsewhere=True)",
+        "return Leftovers(in_session=False, elsewhere=False)",
+        "clinit/test_cgroup_tracker.py::"
         "test_what_cannot_be_looked_into_for_want_of_descriptors_counts_as_alive",
     ),
     M(
@@ -307,7 +307,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/cgroup_tracker.py",
         "        except OSError:  # it is not known who is in there\n            return False",
         "        except OSError:  # it is not known who is in there\n            return True",
-        "clinit/test_cgroup_boxes.py::"
+        "clinit/test_cgroup_tracker.py::"
         "test_what_cannot_be_looked_into_for_want_of_descriptors_counts_as_alive",
     ),
     M(
@@ -315,7 +315,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/cgroup_tracker.py",
         "        except OSError:  # it is not known what is in there\n            return False",
         "        except OSError:  # it is not known what is in there\n            return True",
-        "clinit/test_cgroup_boxes.py::"
+        "clinit/test_cgroup_tracker.py::"
         "test_what_cannot_be_looked_into_for_want_of_descriptors_counts_as_alive",
     ),
     M(
@@ -323,7 +323,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/cgroup_tracker.py",
         "        except OSError:  # something is\n            return 1",
         "        except OSError:  # something is\n            return 0",
-        "clinit/test_cgroup_boxes.py::"
+        "clinit/test_cgroup_tracker.py::"
         "test_what_cannot_be_looked_into_for_want_of_descriptors_counts_as_alive",
     ),
     M(
@@ -331,7 +331,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/cgroup_tracker.py",
         "        sent = Sent([], {0: explained(error)})",
         "        sent = Sent([], {})",
-        "clinit/test_cgroup_boxes.py::"
+        "clinit/test_cgroup_tracker.py::"
         "test_signals_that_could_not_be_sent_are_logged_with_the_reason",
     ),
     M(
@@ -339,7 +339,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/cgroups.py",
         "                _send_some(cgroup, number, chosen[chosen.index(pid) :], sent)\n",
         "",
-        "clinit/test_cgroup_boxes.py::"
+        "clinit/test_cgroup_tracker.py::"
         "test_the_spare_descriptors_are_enough_for_all_processes_of_a_group",
     ),
     M(
@@ -347,7 +347,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/cgroups.py",
         '        with_spare(lambda: (cgroup / "cgroup.kill").write_bytes(b"1"))',
         '        (cgroup / "cgroup.kill").write_bytes(b"1")',
-        "clinit/test_cgroup_boxes.py::"
+        "clinit/test_cgroup_tracker.py::"
         "test_the_spare_descriptors_are_enough_for_all_processes_of_a_group",
     ),
     M(
@@ -355,7 +355,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/cgroups.py",
         "            if pid in still:\n                signal",
         "            if still or True:\n                signal",
-        "clinit/test_cgroup_boxes.py::"
+        "clinit/test_cgroup_tracker.py::"
         "test_a_process_that_has_left_the_box_meanwhile_gets_no_signal",
     ),
     M(
@@ -363,7 +363,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/cgroup_tracker.py",
         "        except OSError:\n            self.close()\n            raise",
         "        except OSError:\n            raise",
-        "clinit/test_cgroup_boxes.py::test_a_parent_that_is_no_cgroup_is_left_as_it_was",
+        "clinit/test_cgroup_tracker.py::test_a_parent_that_is_no_cgroup_is_left_as_it_was",
     ),
     M(
         "a look that fails keeps no descriptor",
@@ -377,7 +377,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "    text = os.read(fd, EVENTS_MAX_BYTES)\n"
         "    os.close(fd)\n"
         "    return text",
-        "clinit/test_cgroup_boxes.py::test_a_look_that_fails_keeps_no_descriptor",
+        "clinit/test_cgroup_tracker.py::test_a_look_that_fails_keeps_no_descriptor",
     ),
     M(
         "a kill that could not be done is an error",
@@ -389,7 +389,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         '        with_spare(lambda: (cgroup / "cgroup.kill").write_bytes(b"1"))\n'
         "    except OSError:\n"
         "        return",
-        "clinit/test_cgroup_boxes.py::"
+        "clinit/test_cgroup_tracker.py::"
         "test_a_kill_that_could_not_be_done_is_an_error_unless_the_cgroup_is_gone",
     ),
     M(
@@ -432,7 +432,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "a newborn is asked for its name until it has one",
         "clinit/adopted.py",
-        "one.tries += not one.newborn",
+        "one.tries += not one.fresh",
         "one.tries += 1",
         "clinit/test_adopted.py::"
         "test_a_child_is_asked_for_its_name_until_it_has_executed_its_command",
@@ -449,14 +449,14 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/descendants.py",
         "            if now is None or now.start != seen.start:",
         "            if now is None:",
-        "clinit/test_family.py::test_a_process_that_has_the_number_of_another_one_gets_no_signal",
+        "clinit/test_descendants.py::test_a_process_that_has_the_number_of_another_one_gets_no_signal",
     ),
     M(
         "a dead child counts as no child that was signalled",
         "clinit/descendants.py",
         "        if self.is_dead(child):\n            return False\n        with",
         "        with",
-        "clinit/test_family.py::test_a_child_that_is_dead_and_not_buried_is_not_signalled",
+        "clinit/test_descendants.py::test_a_child_that_is_dead_and_not_buried_is_not_signalled",
     ),
     # --- births ---
     M(
@@ -524,14 +524,14 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "what may have been born unseen keeps an entry from being empty",
         "clinit/entry.py",
-        "        if self._lost and self._boxes.has_fresh_child():\n            return False\n",
+        "        if self._lost and self._tracker.has_fresh_child():\n            return False\n",
         "",
         "clinit/test_entry.py::test_while_a_lost_process_may_be_a_newborn_nothing_is_called_empty",
     ),
     M(
         "a cgroup that somebody removed is made again",
         "clinit/entry.py",
-        "            self._boxes.forget(self.key.group)\n        self._prevent",
+        "            self._tracker.forget(self.key.group)\n        self._prevent",
         "            pass\n        self._prevent",
         "clinit/test_entry.py::test_the_box_of_a_group_that_somebody_removed_is_forgotten",
     ),
@@ -547,8 +547,8 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "a leader that left its box counts as alive",
         "clinit/engine.py",
-        "alive = max(self._boxes.alive(group.name), leaders)",
-        "alive = self._boxes.alive(group.name)",
+        "alive = max(self._tracker.alive(group.name), leaders)",
+        "alive = self._tracker.alive(group.name)",
         "clinit/test_faults.py::"
         "test_a_leader_that_leaves_its_cgroup_is_ended_all_the_same[kill_at]",
     ),
@@ -585,7 +585,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "who connects hears that there are no cgroups",
         "clinit/engine.py",
-        "            no_cgroups=self._boxes.no_cgroups,\n",
+        "            no_cgroups=self._tracker.no_cgroups,\n",
         "",
         "clinit/test_monitors.py::"
         "test_who_asks_for_everything_hears_of_a_halt_and_of_missing_cgroups",
@@ -682,7 +682,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "a newborn of another group is not killed at kill_at",
         "clinit/session_tracker.py",
-        "nobodys = [one.pid for one in look.nobodys if one.may_be_of(group) and not one.newborn]",
+        "nobodys = [one.pid for one in look.nobodys if one.may_be_of(group) and not one.fresh]",
         "nobodys = [one.pid for one in look.nobodys if one.may_be_of(group)]",
         "clinit/test_nobodys.py::test_a_newborn_is_not_killed_with_a_group_that_it_may_not_be_of",
     ),
@@ -903,7 +903,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "the watchdog is fed when what was due is done",
         "clinit/systemd.py",
-        "        engine.happen(TimePassed())\n",
+        "        engine.happen(GroupTimePassed())\n",
         "",
         "clinit/test_between.py::test_the_watchdog_is_fed_only_when_clinit_has_done_what_was_due",
     ),

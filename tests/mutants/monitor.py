@@ -109,14 +109,14 @@ MONITOR: tuple[ShellMutant, ...] = (
         "monitor/fencing.py",
         "    if status == 0:\n",
         "    if status >= 0:\n",
-        "monitor/test_stomith.py::test_any_other_end_of_a_command_is_a_failure_with_its_words",
+        "monitor/test_fencing.py::test_any_other_end_of_a_command_is_a_failure_with_its_words",
     ),
     M(
         "the line that is printed proves nothing",
         "monitor/fencing.py",
         'Outcome("no receipt", "print")',
         'Outcome("receipt", "print")',
-        "monitor/test_stomith.py::"
+        "monitor/test_fencing.py::"
         "test_print_writes_the_originals_line_to_stderr_and_proves_nothing",
     ),
     # --- what is remembered ---
@@ -190,14 +190,14 @@ MONITOR: tuple[ShellMutant, ...] = (
         "monitor/fencing.py",
         "return [*failed, *outcomes][0] if outcomes",
         "return outcomes[0] if outcomes",
-        "monitor/test_stomith.py::test_a_failure_is_told_though_a_line_was_printed_before_it",
+        "monitor/test_fencing.py::test_a_failure_is_told_though_a_line_was_printed_before_it",
     ),
     M(
         "a process that may not be killed spares no other of a command",
         "monitor/fencing.py",
         "with contextlib.suppress(ProcessLookupError, PermissionError):",
         "with contextlib.suppress(ProcessLookupError):",
-        "monitor/test_stomith.py::"
+        "monitor/test_fencing.py::"
         "test_a_process_that_may_not_be_killed_spares_no_other_of_a_command",
     ),
     M(
@@ -205,7 +205,7 @@ MONITOR: tuple[ShellMutant, ...] = (
         "monitor/fencing.py",
         '"receipt" if value is True else "no receipt"',
         '"receipt" if value else "no receipt"',
-        "monitor/test_stomith.py::test_only_true_of_a_callable_is_a_receipt",
+        "monitor/test_fencing.py::test_only_true_of_a_callable_is_a_receipt",
     ),
     M(
         "a call that hangs has the same reason each time",
