@@ -31,7 +31,12 @@ COMPLAINERS = (
         "monitor/tables/ports",
         "monitor/tables/wish_edits",
     ),
-    *("core/replication/table_adoption", "core/replication/table_edits", "core/replication/table_own", "core/replication/table_peers"),
+    *(
+        "core/replication/table_adoption",
+        "core/replication/table_edits",
+        "core/replication/table_own",
+        "core/replication/table_peers",
+    ),
     "core/replication/table_record",
 )
 """The modules whose words become problems, reasons and remedies of `mosha status`."""

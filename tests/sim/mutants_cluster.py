@@ -72,8 +72,8 @@ CLUSTER: tuple[Mutant, ...] = (
         "a test that timed out has not failed",
         "C3",
         "mosha.core.supervision.process",
-        "return Trigger.FAIL if process.entry.mode is Mode.TEST else Trigger.FINISH",
-        "return Trigger.FINISH",
+        "return EntryTrigger.FAIL if process.entry.mode is Mode.TEST else EntryTrigger.FINISH",
+        "return EntryTrigger.FINISH",
         scenario="hanging-entries-are-ended",
     ),
     Mutant(
