@@ -31,17 +31,9 @@ from mosha.control.protocol import Update
 from mosha.core.cluster.timing import kill_s
 from mosha.core.escalation import KILL
 from mosha.core.status import SETTLED, GroupLine
+from mosha.core.supervision import process_events
 from mosha.core.supervision.group import Group, GroupEmptied, GroupTimePassed, LeaseEnded, Shown
 from mosha.core.supervision.group_report import GroupReport
-from mosha.core.supervision.process_events import (
-    Emptied,
-    Retried,
-    Scope,
-    Signal,
-    Throttled,
-    TimedOut,
-    Watch,
-)
 from mosha.core.supervision.supervisor import (
     Effect,
     EntryEvent,
@@ -275,13 +267,13 @@ class Engine:
         match effect:
             case Launch():
                 self._launch(effect)
-            case Signal(entry, run, name, scope):
+            case process_events.Signal(entry, run, name, scope):
                 boxed = name == KILL and entry.group in killed
                 loop = self._loop(entry.group, entry.tag)
                 return loop.signal(run, _number(name), scope, box_killed=boxed)
-            case Watch(entry, run, scope):
+            case process_events.Watch(entry, run, scope):
                 loop = self._loop(entry.group, entry.tag)
-                answer = EntryEvent(entry.group, entry.tag, Emptied(run, scope))
+                answer = EntryEvent(entry.group, entry.tag, process_events.Emptied(run, scope))
                 self._watch(entry.group).ask(answer, lambda: loop.is_empty(scope))
             case SignalLeft(group, name, spared):
                 return self._tracker.signal_group(group, _number(name), spared)
@@ -305,22 +297,22 @@ class Engine:
                 self._show(effect)
             case Touched(group):
                 self.news.touch([group])
-            case Signal(entry, _, name, scope) if pids:
+            case process_events.Signal(entry, _, name, scope) if pids:
                 names = {"group": entry.group, "tag": entry.tag, "signal": name}
-                if scope is Scope.SESSION:
+                if scope is process_events.Scope.SESSION:
                     logs.get().info("leftover_ended", **names, pids=pids)
                 else:
                     logs.get().info("entry_signalled", **names, pids=pids)
             case SignalLeft(group, name) if pids:
                 logs.get().info("leftover_ended", group=group, signal=name, pids=pids)
-            case Throttled(entry, until):
+            case process_events.Throttled(entry, until):
                 pause_s = round(until - boottime())
                 text = f"{entry.tag} respawning too rapidly: sleeping {pause_s} seconds"  # C3.9
                 logs.get().warning("entry_throttled", group=entry.group, tag=entry.tag, text=text)
-            case Retried(entry, reason):
+            case process_events.Retried(entry, reason):
                 names = {"group": entry.group, "tag": entry.tag}
                 logs.get().error("entry_not_started", **names, reason=reason)
-            case TimedOut(entry, limit_s):
+            case process_events.TimedOut(entry, limit_s):
                 names = {"group": entry.group, "tag": entry.tag}
                 logs.get().warning("entry_timed_out", **names, limit_s=limit_s)
             case LeaseEnded():

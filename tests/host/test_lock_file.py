@@ -130,7 +130,7 @@ def test_an_orderly_end_lets_go_of_lock_and_socket_before_a_thread_that_hangs(
         assert process.stdin is not None
         process.stdin.close()
         wait_until(lambda: not held(lock))
-        assert not path.exists()
+        wait_until(lambda: not path.exists())
         assert process.poll() is None
         taken = LockFile(lock)
         assert taken.passed_over == 0
