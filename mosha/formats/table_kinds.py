@@ -1,7 +1,7 @@
 """The tables that are the same on all nodes: a row for each says how its text is read.
 
-Replication, `core.replication.table_replica` and what does its work on files, knows no table by its name but
-where it has a question about that one: whether a wish means anything to cltab.
+Replication, `core.replication.table_replica` and what does its work on files, knows no table by
+its name but where it has a question about that one: whether a wish means anything to cltab.
 """
 
 from __future__ import annotations

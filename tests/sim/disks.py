@@ -1,7 +1,8 @@
 """What a node has on its disk besides its clstat, and the ports of its tables: files of no time.
 
-The ports carry out the orders of the product's tables (`core.replication.node_tables`) and report what came of
-them, as `mosha.monitor.tables.ports` does; texts are read and joined by the product's functions.
+The ports carry out the orders of the product's tables (`core.replication.node_tables`) and report
+what came of them, as `mosha.monitor.tables.ports` does; texts are read and joined by the product's
+functions.
 """
 
 from __future__ import annotations

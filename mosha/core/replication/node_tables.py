@@ -1,7 +1,7 @@
 """The tables of one node as a machine: a replica of each, and the edits that programs ask for.
 
-Part of the agent (`core.cluster.agent`), which hands it the facts about files and what peers publish, and
-takes its effects and, if something is new, what is in force.
+Part of the agent (`core.cluster.agent`), which hands it the facts about files and what peers
+publish, and takes its effects and, if something is new, what is in force.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the tables of a node can be told: facts about files, in the past tense.
 
-Those that answer an order (`core.replication.table_effects`) have its `error`, "" where all went well, and the
+Those that answer an order (`table_effects.py`) have its `error`, "" where all went well, and the
 time of the wall clock at that moment, which versions are compared with.
 """
 

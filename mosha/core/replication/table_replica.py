@@ -2,7 +2,7 @@
 
 It finds edits in the own file and newer versions on the peers, judges them, brings them into
 force, shows them, and says what is refused. It knows no clock, no file and no coroutine; it is
-mutable inside and pure seen from outside. Which version wins is decided in `core.replication.judging`.
+mutable inside and pure seen from outside. Which version wins is decided in `judging.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ports of the tables: the work on files that `core.replication.table_effects` orders, in threads.
+"""The ports of the tables: the work on files that `table_effects` of the core orders, in threads.
 
 People edit MFSBASE/NODE/VARPATH/{cltab,hactl} of any node. What is in force here lies in
 STATE_DIR on the local disk, where clinit reads it, and as a copy in the own directory, for
