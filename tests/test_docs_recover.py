@@ -16,7 +16,7 @@ PAGE = DOCS / "how-to" / "recover.md"
 
 # --- what is printed is on the page ---------------------------------------------------------
 COMPLAINERS = (
-    *("core/cluster/candidacy", "core/explain/verdicts", "core/cluster/replication"),
+    *("core/cluster/candidacy", "core/explain/verdicts", "core/replication/judging"),
     *("monitor/startup", "monitor/clinit_link", "monitor/daemon", "monitor/files/hastat_file"),
     *(
         "monitor/identity",

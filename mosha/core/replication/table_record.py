@@ -49,7 +49,7 @@ OF_ONE_VERSION = (Notice.ASIDE, Notice.EMPTIED, Notice.LOST)
 """What is of no interest any more when another version has come into force."""
 
 
-class Refusal(Struct, frozen=True):
+class TableRefusal(Struct, frozen=True):
     """What was refused, what was in force then, and the words for it."""
 
     what: object
@@ -78,7 +78,7 @@ class TableRecord:
         self.now = 0.0
         self.wall_ns = 0
         self.effects: list[TableEffect | LogRecord] = []
-        self._refusals: dict[int, Refusal] = {}
+        self._refusals: dict[int, TableRefusal] = {}
         self._notices: dict[Notice, str] = {}
         self._notice_ends: dict[Notice, float] = {}
         self._wall_less_boot_ns = 0
@@ -128,7 +128,7 @@ class TableRecord:
         sources = sorted(self._refusals, key=lambda source: (source != self.me, source))
         return "; ".join(self._refusals[source].text for source in sources)
 
-    def refusal(self, source: int) -> Refusal | None:
+    def refusal(self, source: int) -> TableRefusal | None:
         """Return what was refused of a node."""
         return self._refusals.get(source)
 
@@ -136,7 +136,7 @@ class TableRecord:
         """Refuse what a node has. The same thing again keeps its first words."""
         former = self._refusals.get(source)
         if former is None or former.what != what:
-            self._refusals[source] = Refusal(what, self.version, text)
+            self._refusals[source] = TableRefusal(what, self.version, text)
             self.log("table_refused", source=source or "disk", reason=text)
             self.news = True
 
