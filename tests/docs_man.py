@@ -37,7 +37,7 @@ SECTIONS = {"mosha": 8, "clinit": 8, "cltab": 5, "hactl": 5, "mosha.toml": 5}
 COVERED = {"files": "mosha", "exit-status": "mosha"}
 """Pages of reference that are in the man page of another."""
 
-OTHER_NAMES = {"What is said of mistakes": "Diagnostics"}
+OTHER_NAMES = {"How mistakes are reported": "Diagnostics"}
 """Headings of ours that have a usual name in man pages."""
 
 _COMMON = "Every command takes `--config` and `--help`, after its name too."
