@@ -35,6 +35,7 @@ from mosha.core.status import (
     TroubleKind,
     Vote,
 )
+from mosha.core.wish_options import OPTIONS as WISH_OPTIONS
 from mosha.formats import hastat
 from mosha.formats.clstat import render_clstat
 from mosha.formats.cltab import parse_cltab
@@ -109,6 +110,13 @@ def _entry_options(argument: str) -> str:
         for o in OPTIONS.values()
     )
     return _table(("option", "modes", "default", "meaning"), rows)
+
+
+def _wish_options(argument: str) -> str:
+    """Return the table of the options of a line of hactl."""
+    del argument
+    rows = ((f"`{o.form}`", f"`{o.default}`", o.meaning) for o in WISH_OPTIONS)
+    return _table(("option", "default", "meaning"), rows)
 
 
 # --- hastat ------------------------------------------------------------------------------
@@ -400,6 +408,7 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "demo": _demo,
     "mistakes": _mistakes,
     "entry-options": _entry_options,
+    "wish-options": _wish_options,
     "times": _times,
     "machine": docs_machines.machine,
     "mutants": docs_machines.mutants,

@@ -15,10 +15,11 @@ import pytest
 
 from mosha.core.cluster import group_rules
 from mosha.core.tables import Mode
+from mosha.core.wish_options import NAMES
 from mosha.formats import settings
 from mosha.formats.clstat import parse_clstat
 from mosha.formats.cltab import VARIABLES, parse_cltab
-from mosha.formats.hactl import OPTIONS, hactl_warnings, parse_hactl
+from mosha.formats.hactl import hactl_warnings, parse_hactl
 from mosha.formats.settings import Settings, parse_settings
 from tests import docs_console, docs_pages, docs_schemas
 from tests.docs_pages import ROOT, pages
@@ -192,7 +193,7 @@ def test_every_mode_variable_and_option_is_documented() -> None:
     cltab, hactl = text_of(REFERENCE / "cltab.md"), text_of(REFERENCE / "hactl.md")
     assert [mode for mode in Mode if f"| `{mode}` |" not in cltab] == []
     assert [name for name in VARIABLES if f"`:::{name}:PATH`" not in cltab] == []
-    assert [name for name in OPTIONS if f"| `{name}=" not in hactl] == []
+    assert [name for name in NAMES if f"| `{name}=" not in hactl] == []
 
 
 # --- the originals, statement by statement ------------------------------------------------------

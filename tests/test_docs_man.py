@@ -14,7 +14,7 @@ import pytest
 from mosha.cli.clinit import main as clinit_command
 from mosha.cli.main import COMMANDS
 from mosha.cli.main import root as mosha_command
-from mosha.formats.hactl import OPTIONS
+from mosha.core.wish_options import NAMES
 from tests import docs_man
 from tests.docs_man import SECTIONS
 from tests.docs_roff import head_of, parsed, plain, roff
@@ -137,7 +137,7 @@ def test_every_command_of_mosha_is_in_its_page_with_all_options(name: str) -> No
 
 
 def test_every_option_of_hactl_is_in_its_page() -> None:
-    assert [name for name in OPTIONS if f"{name}=" not in words_of("hactl")] == []
+    assert [name for name in NAMES if f"{name}=" not in words_of("hactl")] == []
 
 
 @pytest.mark.parametrize("name", ["clinit", "cltab", "hactl", "mosha.toml"])

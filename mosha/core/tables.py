@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from mosha.core.durations import span_text
 from mosha.core.escalation import Schedule
@@ -152,7 +153,7 @@ class Wish(Struct, frozen=True):
 
 
 class WishEdit(Struct, frozen=True):
-    """An edit of one wish: its level and the options that are named; others stay as they are."""
+    """An edit of one wish: its level, and the fields that are `named`; others stay as they are."""
 
     wish: Wish
     named: frozenset[str]
@@ -160,15 +161,8 @@ class WishEdit(Struct, frozen=True):
     def applied(self, before: Wish | None) -> Wish:
         """Return the wish that it makes of the one before."""
         kept = before or Wish(self.wish.group, STOP_LEVEL)
-        wish = self.wish
-        return Wish(
-            wish.group,
-            wish.level,
-            prefer=wish.prefer if "prefer" in self.named else kept.prefer,
-            only=wish.only if "only" in self.named else kept.only,
-            failback=wish.failback if "failback" in self.named else kept.failback,
-            on_failure=wish.on_failure if "on-failure" in self.named else kept.on_failure,
-        )
+        named = {name: getattr(self.wish, name) for name in self.named}
+        return replace(kept, level=self.wish.level, line=0, **named)
 
 
 class Hactl(Struct, frozen=True):

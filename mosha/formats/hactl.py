@@ -8,25 +8,25 @@ Words after the level that are no options were always ignored; they still are, w
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from mosha.core.replication.judging import HACTL
 from mosha.core.supervision.failures import REMEMBERED_MAX
 from mosha.core.tables import STAY, Hactl, MoveAfter, Wish, WishEdit
+from mosha.core.wish_options import ANY, NAMES, OPTIONS, ValueKind, option_words
 from mosha.errors import UsageError
 from mosha.formats.durations import SPAN_RULE, seconds_in
 from mosha.formats.mistakes import BLANKS, Findings, Mistake, readable_lines
 from mosha.formats.names import NAME_RULE, NODE_RULE, is_name, nearest, node_number
 
-OPTIONS = ("prefer", "only", "failback", "on-failure")
-
 IGNORED = "a word that is ignored"
 LEFT_OUT = "prefer names a node that only leaves out"
 
-ANY_NODE = ("", "any")
+ANY_NODE = ("", ANY)
 """What a command line may say instead of nodes; a file leaves the option out."""
 
-_OPTION_FORM = "options are written prefer=2,3 only=1,2 failback=yes on-failure=move:3/10m"
+_OPTION_FORM = f"options are written {' '.join(option.form for option in OPTIONS)}"
 
 NODES_MAX = 1024
 """How many nodes one option can list."""
@@ -93,8 +93,8 @@ def parse_change(words: list[str]) -> WishEdit:
     mistakes.raise_if_any()
     if wish is None:
         raise UsageError("no group given; write GROUP LEVEL [option=value ...]")
-    named = frozenset(word.text.partition("=")[0] for word in _said(line)[2:])
-    return WishEdit(wish, named)
+    said = {word.text.partition("=")[0] for word in _said(line)[2:]}
+    return WishEdit(wish, frozenset(option.field for option in OPTIONS if option.name in said))
 
 
 def parse_wish(words: list[str]) -> Wish:
@@ -109,16 +109,7 @@ def render_hactl(hactl: Hactl) -> str:
 
 def render_wish(wish: Wish) -> str:
     """Write one wish as a line without its end; options at their defaults are left out."""
-    words = [wish.group, wish.level]
-    if wish.prefer:
-        words.append("prefer=" + ",".join(map(str, wish.prefer)))
-    if wish.only:
-        words.append("only=" + ",".join(map(str, wish.only)))
-    if wish.failback:
-        words.append("failback=yes")
-    if wish.on_failure:
-        words.append(f"on-failure={wish.on_failure}")
-    return " ".join(words)
+    return " ".join((wish.group, wish.level, *option_words(wish)))
 
 
 def set_wish(text: str, wish: Wish) -> str:
@@ -192,22 +183,22 @@ def _read_wish(
         if not is_name(word.text):
             mistakes.add(number, word.column, word.text, f"not the name of a {kind}", NAME_RULE)
     options = _read_options(number, words[2:], mistakes, warnings)
-    free = ANY_NODE if any_node else ()
-    prefer = _nodes(number, options.get("prefer"), mistakes, free)
-    only = _nodes(number, options.get("only"), mistakes, free)
-    failback = _yes_no(number, options.get("failback"), mistakes)
-    on_failure = _on_failure(number, options.get("on-failure"), mistakes)
+    values = {
+        option.field: READERS[option.kind](number, options[option.name], mistakes, any_node)
+        for option in OPTIONS
+        if option.name in options
+    }
     if mistakes.total > before:
         return None
-    if only and not set(prefer) <= set(only):
+    wish = Wish(group.text, words[1].text, line=number, **values)
+    if wish.only and not set(wish.prefer) <= set(wish.only):
         at = options["prefer"]
         warnings.add(number, at.column, at.text, LEFT_OUT, "name it in only=, too, or in neither")
-    if on_failure is not None and len(only) == 1:
+    if wish.on_failure is not None and len(wish.only) == 1:
         at = options["on-failure"]
         problem = "only= leaves no other node to move to"
         warnings.add(number, at.column, at.text, problem, "name another node in only=, or drop one")
-    level = words[1].text
-    return Wish(group.text, level, prefer, only, failback, line=number, on_failure=on_failure)
+    return wish
 
 
 def _read_options(
@@ -220,8 +211,8 @@ def _read_options(
         if not equals:  # H4.3, HC-07
             remedy = "remove it, or put a '#' before it"
             warnings.add(number, word.column, word.text, IGNORED, remedy)
-        elif key not in OPTIONS:
-            remedy = f"{nearest(key, OPTIONS)}the options are {', '.join(OPTIONS)}"
+        elif key not in NAMES:
+            remedy = f"{nearest(key, NAMES)}the options are {', '.join(NAMES)}"
             mistakes.add(number, word.column, word.text, "unknown option", remedy)
         elif key in options:
             mistakes.add(number, word.column, word.text, f"{key} is given twice", "keep one")
@@ -230,10 +221,8 @@ def _read_options(
     return options
 
 
-def _nodes(
-    number: int, value: _Word | None, mistakes: Findings, free: tuple[str, ...]
-) -> tuple[int, ...]:
-    if value is None or value.text in free:
+def _nodes(number: int, value: _Word, mistakes: Findings, any_node: bool) -> tuple[int, ...]:  # noqa: FBT001 - one of the readers
+    if any_node and value.text in ANY_NODE:
         return ()
     nodes: list[int] = []
     parts = value.text.split(",")
@@ -254,16 +243,19 @@ def _nodes(
     return tuple(nodes)
 
 
-def _yes_no(number: int, value: _Word | None, mistakes: Findings) -> bool:
-    if value is None:
-        return False
+def _yes_no(number: int, value: _Word, mistakes: Findings, _any_node: bool) -> bool:  # noqa: FBT001 - one of the readers
     if value.text not in _YES_NO:
         mistakes.add(number, value.column, value.text, "neither yes nor no", "write yes or no")
     return _YES_NO.get(value.text, False)
 
 
-def _on_failure(number: int, value: _Word | None, mistakes: Findings) -> MoveAfter | None:
-    if value is None or value.text == STAY:
+def _on_failure(
+    number: int,
+    value: _Word,
+    mistakes: Findings,
+    _any_node: bool,  # noqa: FBT001 - one of the readers
+) -> MoveAfter | None:
+    if value.text == STAY:
         return None
     found = _MOVE.fullmatch(value.text)
     try:
@@ -275,6 +267,14 @@ def _on_failure(number: int, value: _Word | None, mistakes: Findings) -> MoveAft
         mistakes.add(number, value.column, value.text, problem, _MOVE_RULE)
         return None
     return MoveAfter(int(found[1]), within_s)
+
+
+READERS: Mapping[ValueKind, Callable[[int, _Word, Findings, bool], Any]] = {
+    ValueKind.NODES: _nodes,
+    ValueKind.YES_NO: _yes_no,
+    ValueKind.MOVE_AFTER: _on_failure,
+}
+"""Line number, value, where mistakes go, whether `any` may stand for no node -> the value."""
 
 
 def _words(line: str) -> list[_Word]:

@@ -117,11 +117,11 @@ def _concerned(state: MonitorState, order: Order, now: float) -> frozenset[int]:
         if node not in heard:
             raise UsageError(f"node {node} is not heard; give the order when it is, or there")
         return frozenset({node})
-    here = frozenset(places(state, group))
-    if not here:
-        raise UsageError(f"{group} runs nowhere; to start it: mosha start {group}")
     if state.wish_level(group) == STOP_LEVEL:
         raise UsageError(f"{group} shall be stopped, by hactl; to start it: mosha start {group}")
+    here = frozenset(places(state, group))
+    if not here:
+        raise UsageError(f"{group} runs nowhere; see mosha why {group}")
     if order.verb == Verb.MOVE:
         _check_move(state, group, node, here, now)
     return here

@@ -16,7 +16,8 @@ from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.refusals import step_for
 from mosha.core.cluster.state import MonitorState
 from mosha.core.status import NodeState, Status
-from mosha.core.tables import STAY, STOP_LEVEL, Wish
+from mosha.core.tables import STOP_LEVEL, Wish
+from mosha.core.wish_options import option_words
 
 
 class Case(Struct, frozen=True):
@@ -172,11 +173,7 @@ def _wish_said(case: Case) -> str:
 
 def wish_text(wish: Wish) -> str:
     """Return a wish as hactl has it, options at their defaults too."""
-    prefer = ",".join(map(str, wish.prefer)) or "any"
-    only = ",".join(map(str, wish.only)) or "any"
-    failback, on_failure = "yes" if wish.failback else "no", wish.on_failure or STAY
-    options = f"prefer={prefer} only={only} failback={failback} on-failure={on_failure}"
-    return f"{wish.level} {options}"
+    return " ".join((wish.level, *option_words(wish, defaults=True)))
 
 
 _STOP = "hactl says stop"

@@ -26,8 +26,8 @@ from mosha.core.replication.table_events import TableEvent
 from mosha.core.replication.table_texts import InForce, Places
 from mosha.core.status import TableVersion
 from mosha.core.tables import Wish, WishEdit
+from mosha.core.wish_options import FIELDS
 from mosha.errors import HostError, UsageError
-from mosha.formats.hactl import OPTIONS
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.table_kinds import in_a_line, in_force_of
 from mosha.monitor.tables import files, wish_edits
@@ -129,7 +129,7 @@ class TablePorts:
             UsageError: a group or a level that cltab in force lacks.
             HostError: hactl cannot be written, or is not in force here.
         """
-        change = wish if isinstance(wish, WishEdit) else WishEdit(wish, frozenset(OPTIONS))
+        change = wish if isinstance(wish, WishEdit) else WishEdit(wish, FIELDS)
         number = next(self._numbers)
         answer = self._asked[number] = asyncio.get_running_loop().create_future()
         try:

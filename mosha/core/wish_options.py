@@ -1,0 +1,98 @@
+"""The options of a line of hactl: which there are, how each is written, what it means.
+
+`OPTIONS` is the one place that knows them: rendering, explanations, `mosha set` and the manual go
+by its rows, and `mosha.formats.hactl` has a reader for each `kind`. A new option is a field of
+`core.tables.Wish`, a row here, and whatever decides by it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from mosha.core.tables import STAY, Wish
+
+ANY = "any"
+"""What stands for no node at all where an option is written out."""
+
+
+class ValueKind(enum.Enum):
+    """How the value of an option is read."""
+
+    NODES = enum.auto()
+    YES_NO = enum.auto()
+    MOVE_AFTER = enum.auto()
+
+
+class WishOption(NamedTuple):
+    """One option: `field` of `Wish` has its value, `default` is the text of its default value."""
+
+    name: str
+    field: str
+    kind: ValueKind
+    write: Callable[[Any], str]
+    default: str
+    form: str
+    meaning: str
+
+
+def _nodes(nodes: tuple[int, ...]) -> str:
+    return ",".join(map(str, nodes)) or ANY
+
+
+OPTIONS: tuple[WishOption, ...] = (
+    WishOption(
+        "prefer",
+        "prefer",
+        ValueKind.NODES,
+        _nodes,
+        ANY,
+        "prefer=2,3",
+        "these nodes first, in this order; other nodes only if none of these can run the group",
+    ),
+    WishOption(
+        "only",
+        "only",
+        ValueKind.NODES,
+        _nodes,
+        ANY,
+        "only=1,2,3",
+        "no other nodes. If the group runs on an excluded node, it is stopped and moves",
+    ),
+    WishOption(
+        "failback",
+        "failback",
+        ValueKind.YES_NO,
+        lambda value: "yes" if value else "no",
+        "no",
+        "failback=yes",
+        "whether the group moves back to a node that `prefer` ranks higher, once that node has been"
+        " heard for `timeout`. If the move fails, it is not repeated for `ban`, and for twice as"
+        " long after each further failure there",
+    ),
+    WishOption(
+        "on-failure",
+        "on_failure",
+        ValueKind.MOVE_AFTER,
+        lambda value: str(value or STAY),
+        STAY,
+        "on-failure=move:3/10m",
+        "what happens when [entries fail](#on-failure) on the node where the group runs: they are"
+        " restarted there, however often (`stay`); or, after three failures within ten minutes, the"
+        " group moves",
+    ),
+)
+
+NAMES = tuple(option.name for option in OPTIONS)
+FIELDS = frozenset(option.field for option in OPTIONS)
+
+
+def option_words(wish: Wish, *, defaults: bool = False) -> list[str]:
+    """Return the options of a wish as hactl has them; those at their defaults only if asked for."""
+    words = []
+    for option in OPTIONS:
+        text = option.write(getattr(wish, option.field))
+        if defaults or text != option.default:
+            words.append(f"{option.name}={text}")
+    return words
