@@ -120,7 +120,6 @@ class Server(Generic[RequestT]):
         self._answer = answer
         self._limits = limits or ServerLimits()
         self._clients: set[ClientConnection] = set()
-        self._accepted: set[socket.socket] = set()
         self._arrived = 0
 
     async def run(self) -> None:
@@ -132,8 +131,6 @@ class Server(Generic[RequestT]):
                     await self._accept_all(tasks)
         finally:
             self._listener.close()
-            for connection in self._accepted:  # their tasks were cancelled before they began
-                connection.close()
 
     async def flush(self) -> None:
         """Wait, not for long, until the clients have what was sent to them."""
@@ -165,7 +162,6 @@ class Server(Generic[RequestT]):
             while True:
                 connection = await self._accept(listening)
                 if connection is not None:
-                    self._accepted.add(connection)
                     tasks.start_soon(self._serve, connection)
 
     async def _accept(self, listening: socket.socket) -> socket.socket | None:
@@ -185,7 +181,6 @@ class Server(Generic[RequestT]):
     async def _serve(self, connection: socket.socket) -> None:
         pid, _ = peer_of(connection)
         reader, writer = await asyncio.open_unix_connection(sock=connection, limit=CHUNK_BYTES)
-        self._accepted.discard(connection)
         self._arrived += 1
         client = ClientConnection(writer, pid, self._limits, self._arrived)
         self._make_room()

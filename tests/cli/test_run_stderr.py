@@ -7,13 +7,17 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from mosha.control.calls import NoAnswerError, call
+from mosha.control.protocol import Shutdown
 from tests.cli.conftest import Home
 from tests.waiting import wait_until
 
@@ -65,6 +69,13 @@ def end(node: Node) -> None:
         node.leave()
 
 
+def end_with_clinit(node: Node, home: Home) -> None:
+    """End what a hand-over has left, or did not come to."""
+    end(node)
+    with contextlib.suppress(NoAnswerError):
+        call(home.rundir / "clinit.s", Shutdown())
+
+
 def reader_gone(stack: ExitStack) -> int:
     reading, writing = os.pipe()
     os.close(reading)
@@ -113,6 +124,44 @@ def test_a_stderr_that_takes_nothing_holds_up_nothing(
     stack.callback(end, node)
     wait_until(node.runs, LIMIT_S)
     assert node.leave() == 0
+
+
+def waits_in_a_lock(pid: int) -> bool:
+    """Say whether the first thread of a process waits for another one (proc(5): wchan)."""
+    return Path(f"/proc/{pid}/wchan").read_text(encoding="ascii").startswith("futex")
+
+
+def test_a_hand_over_ends_when_its_last_lines_are_written(home: Home, stack: ExitStack) -> None:
+    reading, writing = os.pipe()
+    stack.callback(os.close, reading)
+    stack.callback(os.close, writing)
+    os.set_blocking(reading, False)
+    node = Node(home, writing)
+    stack.callback(end_with_clinit, node, home)
+    wait_until(node.runs, LIMIT_S)
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writing, b"\n"):
+            pass
+    os.set_blocking(writing, True)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(home.rundir / "mosha.s"))
+        client.sendall(b"nonsense\n")
+        assert client.recv(1 << 16)  # so a line about it waits for room in the pipe
+    node.process.send_signal(signal.SIGUSR1)
+    over = home.rundir / "mosha.s"
+    wait_until(lambda: not over.exists(), LIMIT_S)
+    wait_until(lambda: node.process.poll() or waits_in_a_lock(node.process.pid), LIMIT_S)
+    said = bytearray()
+
+    def told() -> bool:
+        with contextlib.suppress(BlockingIOError):
+            said.extend(os.read(reading, 1 << 16))
+        return b'"client_refused"' in said
+
+    wait_until(lambda: told() or node.process.poll(), LIMIT_S)
+    assert node.process.wait(LIMIT_S) == -signal.SIGUSR1
+    assert told()
 
 
 def test_a_closed_stderr_is_as_the_null_device(home: Home, stack: ExitStack) -> None:

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mosha.control.address import answers
-from mosha.control.calls import NoAnswerError, call
+from mosha.control.calls import NoAnswerError, _read_line, call
 from mosha.control.protocol import Hello
 from tests.clinit.descriptors import without_descriptors
 
@@ -30,6 +31,9 @@ try:
 except Exception as error:
     print(type(error).__name__)
 """
+
+
+LATE_S = 5.0
 
 
 @pytest.fixture
@@ -92,3 +96,14 @@ def test_the_socket_of_another_user_is_no_daemon_that_is_missing(path: Path) -> 
             [sys.executable, "-c", AS_NOBODY], cwd=path.parent, stdout=subprocess.PIPE, check=True
         )
     assert said.stdout == b"NotAllowedError\n"
+
+
+def test_a_daemon_that_begins_to_answer_has_no_more_time_than_one_that_does_not() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(LATE_S)  # as `call` sets it for the connection
+        theirs.sendall(b"{")
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            _read_line(ours, began + LATE_S / 50, None)
+        assert time.monotonic() - began < LATE_S

@@ -39,7 +39,7 @@ from mosha.core.tell import Tell
 from mosha.errors import HostError, UsageError
 from mosha.host.lock_file import alone_in
 from mosha.host.proc import is_stopped
-from tests.waiting import until, wait_until
+from tests.waiting import LIMIT_S, until, wait_until
 
 
 class Echo:
@@ -298,6 +298,48 @@ async def test_of_too_many_clients_the_idlest_goes(path: Path) -> None:
         oldest[1].close()
         await second.close()
         await third.close()
+
+
+@pytest.mark.parametrize("idlest", range(6))
+async def test_who_asked_last_is_not_idle_however_long_ago_it_came(path: Path, idlest: int) -> None:
+    async with echo(path, ServerLimits(clients_max=6)) as daemon:
+        clients = [await connect(path) for _ in range(6)]
+        for client in clients:
+            assert (await client.request(Hello())).ok
+        for number, client in enumerate(clients):
+            if number != idlest:
+                assert (await client.request(Hello())).ok
+        async with await connect(path) as another:
+            assert (await another.request(Hello())).ok
+        with pytest.raises(NoAnswerError):
+            await clients[idlest].request(Hello())
+        for number, client in enumerate(clients):
+            if number != idlest:
+                assert (await client.request(Hello())).ok
+        assert len(daemon.server._clients) <= 6
+        for client in clients:
+            await client.close()
+
+
+@pytest.mark.parametrize("turns", range(1, 8))
+async def test_who_is_accepted_when_the_daemon_ends_hears_of_the_end(
+    path: Path, turns: int
+) -> None:
+    daemon = Echo(path)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        client.setblocking(False)
+        task = asyncio.create_task(daemon.server.run())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                assert await asyncio.get_running_loop().sock_recv(client, 1) == b""
+        except ConnectionResetError:  # it was not even accepted
+            assert daemon.server is not None
 
 
 async def test_a_subscriber_that_does_not_read_is_dropped_and_the_others_hear_all(

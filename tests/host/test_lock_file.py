@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -230,3 +231,34 @@ def test_nothing_of_a_former_holder_stays_in_the_file(tmp_path: Path) -> None:
     lock = LockFile(path)
     assert holder_of(path) == os.getpid()
     lock.close()
+
+
+class Contested(type(Path())):  # type: ignore[misc]
+    """A path at which another one is faster whenever a lock is passed over."""
+
+    faster: ClassVar[list[int]] = []
+
+    def unlink(self, missing_ok: bool = False) -> None:  # noqa: FBT001, FBT002 - as pathlib has it
+        super().unlink(missing_ok)
+        self.faster.append(os.open(self, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC))
+        fcntl.flock(self.faster[-1], fcntl.LOCK_EX)
+
+
+def test_of_two_that_pass_over_the_same_lock_one_has_it(tmp_path: Path) -> None:
+    """On a file system without locks of directories: nothing else keeps them apart."""
+    lock = tmp_path / "lock"
+    with subprocess.Popen(["/bin/true"]) as dead, lock.open("w") as held_by:
+        wait_until(lambda: proc.see(dead.pid) is None)  # and is not buried
+        held_by.write(f"{dead.pid} {proc.started(dead.pid)} {boot_id()}\n")
+        held_by.flush()
+        fcntl.flock(held_by, fcntl.LOCK_EX)
+        try:
+            with pytest.raises(HeldError):
+                LockFile(Contested(lock))
+            assert len(Contested.faster) == 1
+        finally:
+            while Contested.faster:
+                os.close(Contested.faster.pop())
+        taken = LockFile(lock)
+        assert taken.passed_over == 0
+        taken.close()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from mosha.monitor import clinit_link
 from mosha.monitor.clinit_link import living_clinit
@@ -61,6 +62,21 @@ async def test_a_clinit_that_makes_no_socket_any_more_is_ended_and_another_one_s
     await again.connected()
     assert again.pid != tied.pid
     assert started(place) == 2
+
+
+async def test_a_clinit_that_ends_meanwhile_is_not_waited_for(place: Place) -> None:
+    tied = await abandoned(place)
+    os.kill(tied.pid, signal.SIGSTOP)
+    remove(place.clinit.socket)
+    with capture_logs() as log:
+        again = place.tie()
+        await until(lambda: any(line["event"] == "clinit_unreachable" for line in log))
+        os.kill(tied.pid, signal.SIGKILL)
+        await again.connected()
+    assert again.pid != tied.pid
+    reasons = [line["reason"] for line in log if line["event"] == "clinit_failed"]
+    assert f"clinit {tied.pid} ended" in reasons
+    assert "clinit_hung" not in {line["event"] for line in log}
 
 
 async def test_a_whole_run_directory_that_is_removed_is_made_again(place: Place) -> None:

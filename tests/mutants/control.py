@@ -198,4 +198,26 @@ CONTROL: tuple[ShellMutant, ...] = (
         "st_nlink <= 4:",
         "host/test_proc.py::test_all_threads_of_a_process_are_looked_at",
     ),
+    M(
+        "the client that goes for another one is the one that has asked nothing for longest",
+        "control/server.py",
+        "            client.asked_at = loop.time()\n",
+        "",
+        "control/test_sockets.py::test_who_asked_last_is_not_idle_however_long_ago_it_came[3]",
+    ),
+    M(
+        "a daemon that begins to answer gets no second time limit",
+        "control/calls.py",
+        "        connection.settimeout(left_s)\n",
+        "",
+        "control/test_calls.py::"
+        "test_a_daemon_that_begins_to_answer_has_no_more_time_than_one_that_does_not",
+    ),
+    M(
+        "of two that pass over a lock one gets it",
+        "host/lock_file.py",
+        "            if fd is None:\n                raise HeldError(path, 0)",
+        "            if fd is None:\n                fd = os.open(path, os.O_RDWR)",
+        "host/test_lock_file.py::test_of_two_that_pass_over_the_same_lock_one_has_it",
+    ),
 )

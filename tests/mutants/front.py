@@ -166,4 +166,11 @@ FRONT: tuple[ShellMutant, ...] = (
         "            pass\n\n    def _write_all",
         "test_logfile.py::test_that_it_cannot_be_written_is_said_again_when_it_comes_again",
     ),
+    M(
+        "the last lines of a hand-over are written",
+        "cli/commands/run.py",
+        "        stream.drain()  # nothing else of this process comes after the signal\n",
+        "",
+        "cli/test_run_stderr.py::test_a_hand_over_ends_when_its_last_lines_are_written",
+    ),
 )

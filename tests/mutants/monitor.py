@@ -238,4 +238,12 @@ MONITOR: tuple[ShellMutant, ...] = (
         "monitor/test_clinit_link_trouble.py::"
         "test_a_renewal_does_not_wait_for_the_answer_to_a_tell",
     ),
+    M(
+        "a clinit without a socket that ends meanwhile is replaced at once",
+        "monitor/clinit_link.py",
+        "            if living_clinit(self._place.state_dir) != pid:\n"
+        '                raise HostError(f"clinit {pid} ended")\n',
+        "",
+        "monitor/test_clinit_found.py::test_a_clinit_that_ends_meanwhile_is_not_waited_for",
+    ),
 )
