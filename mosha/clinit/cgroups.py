@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mosha.clinit.descriptors import EXHAUSTED, explained, with_spare
+from mosha.clinit.process_groups import Sending
 from mosha.host.mounts import Mounts, read_mounts
 from mosha.host.proc import read_on
 
@@ -164,15 +165,15 @@ def send(cgroup: Path, number: signal.Signals, leader: int, chosen: set[int] | N
     Raises:
         OSError: it is not known what is in the cgroup.
     """
-    sent = Sent([], {})
+    sent, sending = Sent([], {}), Sending(number)
     listed = [pid for pid in pids(cgroup) if chosen is None or pid in chosen]
     listed.sort(key=lambda pid: pid != leader)
     for start in range(0, len(listed), SEND_AT_ONCE):
-        _send_some(cgroup, number, listed[start : start + SEND_AT_ONCE], sent)
+        _send_some(cgroup, sending, listed[start : start + SEND_AT_ONCE], sent)
     return sent
 
 
-def _send_some(cgroup: Path, number: signal.Signals, chosen: list[int], sent: Sent) -> None:
+def _send_some(cgroup: Path, sending: Sending, chosen: list[int], sent: Sent) -> None:
     opened: dict[int, int] = {}
     try:
         for pid in chosen:
@@ -187,26 +188,23 @@ def _send_some(cgroup: Path, number: signal.Signals, chosen: list[int], sent: Se
                     sent.failed[pid] = explained(error)
                     continue
                 # The rest of them when these descriptors are free again.
-                _signal_opened(cgroup, number, opened, sent)
-                _send_some(cgroup, number, chosen[chosen.index(pid) :], sent)
+                _signal_opened(cgroup, sending, opened, sent)
+                _send_some(cgroup, sending, chosen[chosen.index(pid) :], sent)
                 return
-        _signal_opened(cgroup, number, opened, sent)
+        _signal_opened(cgroup, sending, opened, sent)
     finally:
         for fd in opened.values():
             os.close(fd)
 
 
-def _signal_opened(
-    cgroup: Path, number: signal.Signals, opened: dict[int, int], sent: Sent
-) -> None:
+def _signal_opened(cgroup: Path, sending: Sending, opened: dict[int, int], sent: Sent) -> None:
     """Signal those that are still listed, and close their descriptors."""
-    still = set(pids(cgroup))
-    while opened:
-        pid = next(iter(opened))
+    still = {pid: group for pid in pids(cgroup) if (group := _group_of(pid))}
+    for pid in sorted(opened, key=lambda pid: still.get(pid) != pid):  # the members after who leads
         fd = opened.pop(pid)
         try:
             if pid in still:
-                signal.pidfd_send_signal(fd, number)
+                sending.to(pid, still[pid], fd)
                 sent.pids.append(pid)
         except ProcessLookupError:
             pass
@@ -214,6 +212,14 @@ def _signal_opened(
             sent.failed[pid] = explained(error)
         finally:
             os.close(fd)
+
+
+def _group_of(pid: int) -> int:
+    """Return the process group of a process, 0 if it is gone."""
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return 0
 
 
 def remove(cgroup: Path) -> bool:

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-from signal import Signals
 
+from mosha.clinit.process_groups import Sending
 from mosha.host import proc
 from mosha.host.proc import LiveProcess
 
@@ -77,7 +76,7 @@ class Descendants:
             return proc.children_of(pid) or []
         return proc.children_by_search(pid)
 
-    def signal_child(self, child: int, number: Signals) -> bool:
+    def signal_child(self, child: int, sending: Sending) -> bool:
         """Signal a child, never a stranger: nobody else buries it. Say whether it was alive.
 
         Raises:
@@ -86,10 +85,10 @@ class Descendants:
         if self.is_dead(child):
             return False
         with contextlib.suppress(ProcessLookupError):
-            os.kill(child, number)
+            sending.to_child(child)
         return True
 
-    def signal_below(self, seen: LiveProcess, number: Signals) -> bool:
+    def signal_below(self, seen: LiveProcess, sending: Sending) -> bool:
         """Signal a process unless its number is somebody else's by now (C6.4).
 
         Raises:
@@ -98,13 +97,13 @@ class Descendants:
         try:
             fd = os.pidfd_open(seen.pid)
         except ProcessLookupError:
-            return False
+            return sending.had_by(seen.group)
         try:
             now = proc.see(seen.pid)
             if now is None or now.start != seen.start:
-                return False
+                return sending.had_by(seen.group)
             with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(fd, number)
+                sending.to(seen.pid, seen.group, fd)
             return True
         finally:
             os.close(fd)

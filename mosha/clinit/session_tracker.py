@@ -24,6 +24,7 @@ from mosha.clinit.adopted import AdoptedProcess, Orphans
 from mosha.clinit.descendants import Descendants
 from mosha.clinit.descriptors import explained, with_spare
 from mosha.clinit.forker import Forker
+from mosha.clinit.process_groups import Sending
 from mosha.clinit.process_tracker import EntryKey, Leftovers
 from mosha.core.supervision.process_events import Scope
 from mosha.host import logs, proc
@@ -195,7 +196,9 @@ class SessionTracker:
             spared = self._staff()
             left = [pid for pid in self._family.children() if pid not in spared]
             # Each of them, not only up to the first that is alive.
-            if not [pid for pid in left if self._family.signal_child(pid, Signals.SIGKILL)]:
+            if not [
+                pid for pid in left if self._family.signal_child(pid, Sending(Signals.SIGKILL))
+            ]:
                 break
             time.sleep(CLOSE_PAUSE_S)
         self._family.close()
@@ -347,16 +350,17 @@ class SessionTracker:
         """Signal what has not been; say whether there was anything."""
         before = len(sent)
         failed: dict[int, str] = {}
+        sending = Sending(number)
         for child in children:
             # Looked up first, for what loses its parent is somewhere else; signalled last, for a
             # shell whose command is interrupted goes on if it does not know yet that it is too.
             below = self._below(child, failed)
             if child not in sent:
-                send = partial(self._family.signal_child, child, number)
+                send = partial(self._family.signal_child, child, sending)
                 self._send_to(child, send, sent, failed)
             for seen in below:
                 if seen.pid not in sent:
-                    send = partial(self._family.signal_below, seen, number)
+                    send = partial(self._family.signal_below, seen, sending)
                     self._send_to(seen.pid, send, sent, failed)
         for reason in sorted(set(failed.values())):
             pids = [pid for pid, its in failed.items() if its == reason]

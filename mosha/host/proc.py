@@ -17,7 +17,7 @@ ZOMBIES = frozenset({b"Z", b"X", b"x"})
 PIECE_BYTES = 1 << 16
 
 _NAME_END = b") "
-_STATE, _PARENT, _SESSION, _FLAGS, _THREADS, _START = 0, 1, 3, 6, 17, 19
+_STATE, _PARENT, _GROUP, _SESSION, _FLAGS, _THREADS, _START = 0, 1, 2, 3, 6, 17, 19
 _FORKED_ONLY = 0x40
 """PF_FORKNOEXEC of the kernel's include/linux/sched.h."""
 _EXITING = 0x4
@@ -30,6 +30,7 @@ class LiveProcess(Struct, frozen=True):
 
     pid: int
     parent: int
+    group: int
     session: int
     start: int
 
@@ -249,4 +250,5 @@ def _stat_in(place: str) -> list[bytes] | None:
 
 
 def _seen(pid: int, fields: list[bytes]) -> LiveProcess:
-    return LiveProcess(pid, int(fields[_PARENT]), int(fields[_SESSION]), int(fields[_START]))
+    parent, group, session = (int(fields[at]) for at in (_PARENT, _GROUP, _SESSION))
+    return LiveProcess(pid, parent, group, session, int(fields[_START]))

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from mosha.clinit import cgroups
 from mosha.clinit.cgroup_tracker import CgroupTracker
+from mosha.clinit.process_groups import Sending
 from mosha.clinit.process_tracker import EntryKey, Leftovers
 from mosha.core.supervision.process_events import Scope
 from tests.clinit.descriptors import open_files, without_descriptors
@@ -116,7 +117,7 @@ def test_a_process_that_has_left_the_box_meanwhile_gets_no_signal(
     with subprocess.Popen(["/bin/sleep", "7712"]) as stranger:
         opened = {process.pid: os.pidfd_open(process.pid) for process in (inside, stranger)}
         sent = cgroups.Sent([], {})
-        cgroups._signal_opened(place, signal.SIGTERM, opened, sent)
+        cgroups._signal_opened(place, Sending(signal.SIGTERM), opened, sent)
         assert inside.wait() == -signal.SIGTERM
         assert (sent, opened) == (([inside.pid], {}), {})
         stranger.kill()

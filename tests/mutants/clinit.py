@@ -54,8 +54,8 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "C6.6: a shell is signalled before its command",
         "clinit/cgroups.py",
-        "        pid = next(iter(opened))\n",
-        "        pid = next(reversed(opened))\n",
+        "key=lambda pid: still.get(pid) != pid)",
+        "key=lambda pid: still.get(pid) == pid)",
         "clinit/test_processes.py::test_a_shell_hears_of_a_stop_before_its_command_c6_6",
     ),
     M(
@@ -351,10 +351,24 @@ CLINIT: tuple[ShellMutant, ...] = (
         "test_the_spare_descriptors_are_enough_for_all_processes_of_a_group",
     ),
     M(
+        "who leads a process group gets a signal once, with it",
+        "clinit/process_groups.py",
+        "NOTHING if self.had_by(group) else self.number)",
+        "self.number)",
+        "clinit/test_process_groups.py::test_each_process_of_an_entry_gets_a_signal_once[session]",
+    ),
+    M(
+        "so do its members",
+        "clinit/process_groups.py",
+        "        if not self.had_by(group):\n",
+        "        if True:\n",
+        "clinit/test_process_groups.py::test_each_process_of_an_entry_gets_a_signal_once[cgroup]",
+    ),
+    M(
         "C6.4: a stranger with a number that was used gets no signal",
         "clinit/cgroups.py",
-        "            if pid in still:\n                signal",
-        "            if still or True:\n                signal",
+        "            if pid in still:\n                sending.to(pid, still[pid], fd)\n",
+        "            if True:\n                sending.to(pid, still.get(pid, 0), fd)\n",
         "clinit/test_cgroup_tracker.py::"
         "test_a_process_that_has_left_the_box_meanwhile_gets_no_signal",
     ),

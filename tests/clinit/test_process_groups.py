@@ -1,0 +1,57 @@
+"""A signal for a process group: what is forked meanwhile gets it too, and nobody twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.clinit.conftest import Start
+from tests.clinit.daemon import QUICK
+from tests.waiting import wait_until
+
+FORKING = """
+import os, signal, time
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+for _ in range(400):
+    if os.fork() == 0:
+        break
+time.sleep(7781)
+"""
+COUNTING = """
+import os, signal, sys, time
+out = os.open(sys.argv[1], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+signal.signal(signal.SIGINT, lambda *_: os.write(out, b"INT\\n"))
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+for _ in range(3):
+    if os.fork() == 0:
+        break
+else:
+    if os.fork() == 0:
+        os.setsid()
+os.write(out, b"ready\\n")
+while True:
+    time.sleep(0.01)
+"""
+
+
+def test_what_is_forked_while_a_stop_is_signalled_gets_the_signal_too(start_in: Start) -> None:
+    d = start_in(
+        "g:a:1:respawn:exec python3 -I -S {OUT}.py\n", limits=QUICK | {"int_to_term_s": 60.0}
+    )
+    Path(f"{d.out}.py").write_text(FORKING, encoding="ascii")
+    d.tell("g", "1")
+    wait_until(lambda: d.group().alive > 20)
+    d.tell("g", "stop")
+    d.wait_for("stop DONE")
+    assert {line["signal"] for line in d.log("entry_signalled")} == {"INT"}
+
+
+def test_each_process_of_an_entry_gets_a_signal_once(start_in: Start) -> None:
+    d = start_in("g:a:1:respawn:exec python3 -I -S {OUT}.py {OUT}\n")
+    Path(f"{d.out}.py").write_text(COUNTING, encoding="ascii")
+    d.tell("g", "1")
+    wait_until(lambda: len(d.lines()) == 5)
+    d.tell("g", "stop")
+    d.wait_for("stop DONE")
+    assert d.lines() == [*5 * ["ready"], *5 * ["INT"]]
+    (first, *_) = d.log("entry_signalled")
+    assert (first["signal"], len(first["pids"])) == ("INT", 5)
