@@ -337,7 +337,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "a group with more processes than descriptors gets all its signals",
         "clinit/cgroups.py",
-        "                _send_some(cgroup, number, chosen[chosen.index(pid) :], sent)\n",
+        "                _send_some(cgroup, sending, chosen[chosen.index(pid) :], sent)\n",
         "",
         "clinit/test_cgroup_tracker.py::"
         "test_the_spare_descriptors_are_enough_for_all_processes_of_a_group",
