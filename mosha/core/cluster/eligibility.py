@@ -269,7 +269,10 @@ ALL = (*NODE, *GROUP, *PAIR)
 
 def broken(case: Case, rules: Iterable[Rule] = ALL) -> Rule | None:
     """Return the first rule that does not hold, None if the node may take the group."""
-    return next((rule for rule in rules if not rule.holds(case)), None)
+    for rule in rules:
+        if not rule.holds(case):
+            return rule
+    return None
 
 
 def may_take(state: MonitorState, group: str, node: int, now: float) -> bool:

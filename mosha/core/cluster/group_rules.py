@@ -16,6 +16,7 @@ from msgspec import Struct
 from mosha.core.status import GroupState
 from mosha.core.supervision.group_report import ABSENT, GroupReport
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
+from mosha.errors import BugError
 
 
 class Action(enum.StrEnum):
@@ -191,4 +192,7 @@ ROWS: tuple[Row, ...] = (
 
 def decide(facts: Facts) -> Row:
     """Return the first row that holds."""
-    return next(row for row in ROWS if row.holds(facts))
+    for row in ROWS:
+        if row.holds(facts):
+            return row
+    raise BugError(f"no row for {facts}")

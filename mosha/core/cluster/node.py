@@ -31,6 +31,10 @@ from mosha.core.tables import STOP_LEVEL, Cltab, Entry, Hactl
 # A renewal reaches clinit when the lease has moved by this part of a heartbeat.
 RENEWAL_STEP = 0.25
 
+# Asked after each look at a peer: Python 3.11 takes ten times as long to find a member in its class
+# as to compare it.
+_UNKNOWN, _YES = QuorumState.UNKNOWN, QuorumState.YES
+
 
 class Renewal(Struct, frozen=True):
     """New deadlines for what runs under a claim, in seconds of boottime (C5)."""
@@ -81,28 +85,28 @@ class Node:
 
         `status` is None if there was none to read or it was torn; `error` says what failed.
         """
-        view = self.state.view
+        state, view = self.state, self.state.view
         before, standing, receipts = view.peer(node), view.standing(node), dict(view.receipts)
         news = status is not None and view.heard(status, now)
         self._read_at = now
-        view.tried(node, began=began, now=now, timeout_s=self.state.timeout_s(now), error=error)
+        view.tried(node, began=began, now=now, timeout_s=state.timeout_s(now), error=error)
         if news and status is not None:
-            view.echo(status, self.state.inc, self.state.writes, now)
+            view.echo(status, state.inc, state.writes, now)
             self._notice(before, status, now)
-        recovery.look_for_traces(self.state, now)
+        if state.stranger:
+            recovery.look_for_traces(state, now)
         if view.receipts != receipts:
             self._receipts_changed(receipts)
         after = view.standing(node)
         if after is not standing:
-            self.state.log("peer_changed", peer=node, **{"from": standing, "to": after})
-            self.state.wake_all()
+            state.log("peer_changed", peer=node, **{"from": standing, "to": after})
+            state.wake_all()
         elif before.stale_since is None and view.peer(node).stale_since is not None:
-            self.state.wake_all()  # never heard in this life, but a recovered vote may be for it
-        self._settled = now - self.state.started_at >= self.state.timing.timeout_s
-        unknown = view.quorum_state is QuorumState.UNKNOWN
-        if after is not standing or not before.looked_at or unknown:
+            state.wake_all()  # never heard in this life, but a recovered vote may be for it
+        self._settled = now - state.started_at >= state.timing.timeout_s
+        if after is not standing or not before.looked_at or view.quorum_state is _UNKNOWN:
             self._judge_quorum()
-        if view.quorum_state is not QuorumState.YES:
+        if view.quorum_state is not _YES:
             self._quorum_since = math.inf
         elif self._quorum_since == math.inf:
             self._quorum_since = now

@@ -49,6 +49,8 @@ def hear(state: MonitorState, old: Status | None, new: Status, now: float) -> No
 
     What stands there when this node begins to listen was for a node that listened then.
     """
+    if not new.orders:
+        return
     taken = state.taken.get(new.node, Stamp(0, 0))
     for number, order in sorted(new.orders.items()):
         stamp = Stamp(new.inc, number)

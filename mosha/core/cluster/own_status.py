@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Set as AbstractSet
 from itertools import islice
 
 from mosha.core.cluster.quorum import QuorumState
@@ -17,6 +18,9 @@ from mosha.core.supervision.group_report import GroupReport
 
 TROUBLES_MAX = 64
 """A node where more is wrong says so with these: its status must not grow with its bad luck."""
+
+
+NOTHING: frozenset[str] = frozenset()
 
 
 def line_of(report: GroupReport) -> GroupLine:
@@ -76,28 +80,37 @@ def _troubles(state: MonitorState, now: float) -> dict[tuple[str, str], Trouble]
     return dict(islice(found.items(), TROUBLES_MAX))
 
 
-def differences(old: Status | None, new: Status) -> set[str] | None:
+def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
     """Return the groups of which two statuses of one node say different things.
 
     None if they differ in something that concerns every group. A status that only counts on
     (`seq`, `Mosha::Seen`, the seconds of a ban) differs in nothing.
     """
-    if old is None or (*(old.inc, old.state, old.quorum, old.fenced, old.standby),) != (
-        new.inc,
-        new.state,
-        new.quorum,
-        new.fenced,
-        new.standby,
+    if (
+        old is None
+        or old.inc != new.inc
+        or old.state is not new.state
+        or old.quorum is not new.quorum
+        or old.fenced != new.fenced
+        or old.standby is not new.standby
     ):
         return None
+    if (
+        old.claims == new.claims
+        and old.groups == new.groups
+        and old.votes == new.votes
+        and old.terms == new.terms
+        and not (old.bans or new.bans)
+    ):
+        return NOTHING
     pairs = (
         (old.claims, new.claims),
         (old.groups, new.groups),
         (old.votes, new.votes),
         (old.terms, new.terms),
     )
-    found: set[str] = set()
+    found = old.bans.keys() ^ new.bans.keys()
     for before, after in pairs:
         if before != after:
             found |= {g for g in before.keys() | after.keys() if before.get(g) != after.get(g)}
-    return found | (old.bans.keys() ^ new.bans.keys())
+    return found

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import enum
 import zlib
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -41,14 +42,18 @@ class Electorate(Struct, frozen=True):
     @property
     def digest(self) -> str:
         """A short text that is the same for the same voters; "" where they may change."""
-        if self.policy is Policy.ADAPTIVE:
-            return ""
-        return f"{zlib.crc32(repr(sorted(self.nodes)).encode()):08x}"
+        return "" if self.policy is Policy.ADAPTIVE else _digest(self.nodes)
 
     @property
     def needed(self) -> int:
         """q: how many votes grant a claim, a majority of the electorate."""
         return len(self.nodes) // 2 + 1
+
+
+@lru_cache(maxsize=8)
+def _digest(nodes: frozenset[int]) -> str:
+    """Return a short text for these nodes; every status asks for the same one."""
+    return f"{zlib.crc32(repr(sorted(nodes)).encode()):08x}"
 
 
 def judge(

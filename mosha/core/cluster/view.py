@@ -60,9 +60,10 @@ class View:
         for node, receipt in status.fenced.items():
             self.receipt(node, receipt)
         known = self.receipts.get(status.node)
-        left_behind = before.status is None and status.node in self._remembered
-        if known is not None and (status.inc > known.inc or not left_behind):
-            del self.receipts[status.node]  # R1: it lives, whatever anybody says
+        if known is not None:
+            left_behind = before.status is None and status.node in self._remembered
+            if status.inc > known.inc or not left_behind:
+                del self.receipts[status.node]  # R1: it lives, whatever anybody says
         return True
 
     def _know_terms(self, old: Status | None, new: Status) -> None:
@@ -84,6 +85,8 @@ class View:
         before = self.peer(node)
         after = peers.tried(before, began=began, now=now, timeout_s=timeout_s, error=error)
         self._looked[node] = began
+        if after is before:
+            return
         self._peers[node] = after
         if before.stale_since is None and after.stale_since is not None:
             # What others vouch for was refused while the node was fresh here (R1).
@@ -125,14 +128,18 @@ class View:
 
     def echo(self, status: Status, inc: int, writes: lease.Writes, now: float) -> None:
         """Measure write -> echo from a status just read, once for each of the own writes."""
-        seen = status.seen.get(self.me)
-        began = lease.echo_time(status, self.me, inc, writes)
-        if seen is None or began is None or self._echoed.get(status.node) == seen.seq:
+        node, seen = status.node, status.seen.get(self.me)
+        if seen is None or self._echoed.get(node) == seen.seq:
             return
-        self._echoed[status.node] = seen.seq
-        last = self._trips.setdefault(status.node, deque(maxlen=ROUNDTRIPS_KEPT))
+        began = lease.echo_time(status, self.me, inc, writes)
+        if began is None:
+            return
+        self._echoed[node] = seen.seq
+        last = self._trips.get(node)
+        if last is None:
+            last = self._trips[node] = deque(maxlen=ROUNDTRIPS_KEPT)
         last.append(now - began)
-        self.roundtrips[status.node] = max(last)
+        self.roundtrips[node] = max(last)
 
     def watched(self) -> frozenset[int]:
         """Return the nodes to look at: the members, and who was one or may hold a group.
@@ -216,9 +223,9 @@ class View:
             if status is not None:
                 yield status
 
-    def known(self) -> Iterator[Status]:
-        """Yield the newest status of every peer, however old."""
-        return (peer.status for peer in self._peers.values() if peer.status is not None)
+    def known(self) -> list[Status]:
+        """Return the newest status of every peer, however old."""
+        return [peer.status for peer in self._peers.values() if peer.status is not None]
 
     def pairs(self) -> list[tuple[Peer, Receipt | None]]:
         """Return all peers with their receipts, as `ballot.may_vote` wants them."""
