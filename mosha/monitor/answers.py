@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from msgspec.structs import replace
 
+from mosha.core.cluster import wording
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.state import MonitorState
 from mosha.core.replication.judging import HACTL, spread_limit_s
@@ -78,10 +79,8 @@ def answer(done: Done, wish: Wish, state: MonitorState) -> str:
 def _lacks(state: MonitorState, node: int) -> str:
     """Return in a clause why a node has not taken over a new hactl."""
     status, standing = state.view.peer(node).status, state.view.standing(node)
-    if standing is Standing.NEVER or status is None:
-        return "was never heard"
-    if standing is not Standing.FRESH:
-        return f"is {standing.value}" if standing is not Standing.LEFT else "has left"
+    if status is None or standing is not Standing.FRESH:
+        return wording.said(standing)
     if HACTL in status.refused:
         return f"refuses what it has: {status.refused[HACTL]}"
     return f"has not taken it over within {spread_limit_s(state.timing.heartbeat_s):g} s"

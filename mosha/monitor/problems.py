@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from mosha.core.cluster import wording
 from mosha.core.cluster.peers import Peer, Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.refusals import refusing
@@ -152,20 +153,21 @@ def _of_unconfirmed(state: MonitorState) -> Iterator[Problem]:
 
 def _of_node(state: MonitorState, node: int) -> tuple[ProblemKind, str] | None:
     standing, peer = state.view.standing(node), state.view.peer(node)
+    said = wording.said(standing)
     if standing is Standing.STALE:
         why = f" ({peer.error})" if peer.error else ""
         news = f"nothing new for {_silence_s(peer):.1f} s when it was declared stale"
         if not peer.advanced:
             news = "nothing new since this monitor started"
-        return ProblemKind.NODE_STALE, f"node {node} is stale: {news}{why}"
+        return ProblemKind.NODE_STALE, f"node {node} {said}: {news}{why}"
     if standing is Standing.NEVER and peer.looked_at:
         why = f": {peer.error}" if peer.error else ""
-        return ProblemKind.NODE_NEVER_HEARD, f"node {node} was never heard from{why}"
+        return ProblemKind.NODE_NEVER_HEARD, f"node {node} {said}{why}"
     if standing is Standing.FENCED:
-        text = f"node {node} is fenced ({state.view.receipts[node].method})"
+        text = f"node {node} {said} ({state.view.receipts[node].method})"
         return ProblemKind.NODE_FENCED, text
     if late := state.view.heartbeats_missed(node, state.timing.heartbeat_s):
-        return ProblemKind.NODE_LATE, f"node {node} is late: {late} heartbeats missed"
+        return ProblemKind.NODE_LATE, f"node {node} {wording.late(late)}"
     return None
 
 

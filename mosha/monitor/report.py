@@ -9,7 +9,6 @@ import msgspec
 from msgspec import Struct, field
 
 from mosha.core.cluster.node import Node
-from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.timing import MARGIN_WARN, margin
@@ -154,19 +153,9 @@ def _self(state: MonitorState, now: float) -> hastat.NodeReport:
     )
 
 
-_STATES: dict[Standing, hastat.Standing] = {
-    Standing.NEVER: "never",
-    Standing.FRESH: "fresh",
-    Standing.STALE: "stale",
-    Standing.LEAVING: "leaving",
-    Standing.LEFT: "left",
-    Standing.FENCED: "fenced",
-}
-
-
 def _node(state: MonitorState, node: int, now: float) -> hastat.NodeReport:
     peer = state.view.peer(node)
-    stands = _STATES[state.view.standing(node)]
+    stands: hastat.Standing = state.view.standing(node).value
     status = peer.status
     if status is None:
         return hastat.NodeReport(node=node, state=stands, error=peer.error)

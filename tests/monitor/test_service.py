@@ -102,7 +102,7 @@ async def test_a_start_finds_its_level_and_a_preference_says_what_it_does_not_do
     state.view.members = frozenset({2})
     assert (await house.ask(SetWish("h", "start", ("prefer=2",)))).text == (
         "hactl in force on node 1 now says: h start prefer=2; on no other node: "
-        "node 2 was never heard; if this one dies now, the edit is lost; "
+        "node 2 was never heard from; if this one dies now, the edit is lost; "
         "it runs on node 1 and stays there, prefer= is for the next choice; "
         "to move it now: mosha move h 2"
     )

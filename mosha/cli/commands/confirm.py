@@ -14,6 +14,8 @@ from mosha.cli.exits import NOT_AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.cli.settings import settings_to_ask
 from mosha.control.protocol import Confirm
+from mosha.core.cluster.peers import Standing
+from mosha.core.cluster.wording import said
 from mosha.errors import UsageError
 from mosha.formats.hastat import Report
 
@@ -70,5 +72,5 @@ def _not_to_confirm(report: Report, node: int) -> str:
         age = f" {seen.age_s:.1f} s ago" if seen.age_s is not None else ""
         return f"node {node} is alive: it was heard{age}"
     if seen.state == "left":
-        return f"node {node} has left in good order: nothing waits for a confirmation"
+        return f"node {node} {said(Standing.LEFT)}: nothing waits for a confirmation"
     return ""

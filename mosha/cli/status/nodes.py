@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from rich.text import Text
 
 from mosha.cli.status.layout import BAD, GOOD, MOVING, OLD, TITLE, Grid, age_text
+from mosha.core.cluster.wording import WORDING
 from mosha.formats.hastat import NodeReport, Report
 
 PRESENT = frozenset({"self", "fresh", "leaving"})
-_STATES = {"self": "this node", "never": "never heard", "left": "left"}
+_STATES = {"self": "this node", **{s.value: said.column for s, said in WORDING.items()}}
 _NOTHING = "-"
 MORE_CHARS = 30
 """What it takes to say that there are more nodes."""

@@ -15,6 +15,7 @@ from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.refusals import step_for
 from mosha.core.cluster.state import MonitorState
+from mosha.core.cluster.wording import explained
 from mosha.core.status import NodeState, Status
 from mosha.core.tables import STOP_LEVEL, Wish
 from mosha.core.wish_options import option_words
@@ -87,32 +88,21 @@ def _is_up(case: Case) -> bool:
 
 
 def _not_up(case: Case) -> str:
-    return "this node is leaving" if case.mine else _STANDINGS[case.state.view.standing(case.node)]
+    return "this node is leaving" if case.mine else explained(case.state.view.standing(case.node))
 
 
 def _up_said(case: Case) -> str:
     if case.mine:
         return f"node {case.node} is {'up' if _is_up(case) else 'leaving'}"
     error = case.state.view.peer(case.node).error
-    standing = case.state.view.standing(case.node)
-    verb = {Standing.NEVER: "was", Standing.LEFT: "has"}.get(standing, "is")
-    return f"node {case.node} {verb} {_STANDINGS[standing]}" + (f" ({error})" if error else "")
+    text = explained(case.state.view.standing(case.node), verb=True)
+    return f"node {case.node} {text}" + (f" ({error})" if error else "")
 
 
 def _bring_up(case: Case) -> str:
     if case.mine or case.state.view.standing(case.node) is Standing.LEAVING:
         return f"start the monitor of node {case.node} again when it has left"
     return f"look at node {case.node}: is it on, is its monitor running, is its mount there?"
-
-
-_STANDINGS = {
-    Standing.NEVER: "never heard from",
-    Standing.STALE: "stale: not heard from for longer than timeout",
-    Standing.LEAVING: "leaving",
-    Standing.LEFT: "left in an orderly way",
-    Standing.FENCED: "fenced",
-    Standing.FRESH: "fresh",
-}
 
 
 def _sees_quorum(case: Case) -> bool:

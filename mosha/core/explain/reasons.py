@@ -19,6 +19,7 @@ from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.placement import Free
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
+from mosha.core.cluster.wording import said
 from mosha.core.explain import verdicts
 from mosha.core.tables import STOP_LEVEL
 
@@ -154,9 +155,10 @@ def of_fences(state: MonitorState, node: int, now: float) -> Iterator[Reason]:
         yield Reason("shot", holds(done), text, state.me, round(now - shot.at, 3))
     if receipt is None and state.view.standing(node) is Standing.STALE:
         needed = state.fencing.required
-        text = f"node {node} is stale, and its groups wait for a receipt (fencing.required)"
+        stale = f"node {node} {said(Standing.STALE)}"
+        text = f"{stale}, and its groups wait for a receipt (fencing.required)"
         if not needed:
-            text = f"node {node} is stale; no receipt is asked for (fencing.required is off)"
+            text = f"{stale}; no receipt is asked for (fencing.required is off)"
         yield Reason("receipt", holds(not needed), text, state.me, age_of(state, node, now))
 
 

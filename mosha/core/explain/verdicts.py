@@ -14,6 +14,7 @@ from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import Policy, QuorumState
 from mosha.core.cluster.refusals import step_for
 from mosha.core.cluster.state import MonitorState
+from mosha.core.cluster.wording import said
 from mosha.core.explain.problems import ProblemKind
 from mosha.core.status import GroupLine, GroupState, Trouble, TroubleKind
 from mosha.core.supervision import entries
@@ -216,9 +217,8 @@ def _account_of_nowhere(
     stale = [s for s in seen if s.standing is Standing.STALE]
     if stale and state.fencing.required:
         node = stale[0].node
-        return GroupVerdict(
-            False, f"node {node} is stale, may still run it and is not fenced", vouch(state, node)
-        )
+        text = f"node {node} {said(Standing.STALE)}, may still run it and is not fenced"
+        return GroupVerdict(False, text, vouch(state, node))
     able = eligible(state, wish.group, now)
     if not able:
         text = "; ".join(f"node {n}: {why}" for n, why in not_here(state, wish.group, now).items())

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from mosha.core.cluster import giving_up, group_rules
+from mosha.core.cluster import giving_up, group_rules, wording
 from mosha.core.cluster.candidacy import awaited, rank_due_at
 from mosha.core.cluster.group_step import facts_of
 from mosha.core.cluster.peers import Standing
@@ -81,9 +81,11 @@ def _of_places(
     shown = [place for place in seen if place.line.active or place.claim is not None]
     for place in shown:
         claim = f", claimed with term {place.claim}" if place.claim is not None else ""
-        standing = f" (node {place.node} is {place.standing})" if not place.counts else ""
+        standing = ""
+        if place.standing is not None and not place.counts:
+            standing = f" (node {place.node} {wording.said(place.standing)})"
         if missed := state.view.heartbeats_missed(place.node, state.timing.heartbeat_s):
-            standing = f" (node {place.node} is late: {missed} heartbeats missed)"
+            standing = f" (node {place.node} {wording.late(missed)})"
         text = f"{place.line.level} {place.line.state} on node {place.node}{claim}{standing}"
         stands = holds(place.counts and place.line.level == wanted)
         if not place.counts and not state.fencing.required:

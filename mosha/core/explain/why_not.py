@@ -14,6 +14,7 @@ from mosha.core.cluster.eligibility import ALL, NODE, PAIR, Case
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
+from mosha.core.cluster.wording import said
 from mosha.core.explain import verdicts
 from mosha.core.explain.reasons import (
     Explanation,
@@ -145,7 +146,8 @@ def _of_holders(state: MonitorState, group: str, node: int, now: float) -> Itera
         held = True
         text = f"node {place.node} has it, {place.line.level} {place.line.state}"
         if stale:
-            text = f"node {place.node} is stale and may still run it ({place.line.level})"
+            text = f"node {place.node} {said(Standing.STALE)} and may still run it"
+            text += f" ({place.line.level})"
         yield Reason("free", Holds.NO, text, place.node, age_of(state, place.node, now))
         if stale:
             yield from of_fences(state, place.node, now)
