@@ -39,6 +39,8 @@ class Runtime:
         if missing := {kind.__name__ for kind in get_args(Effect)} - {p.__name__ for p in ports}:
             raise BugError(f"there is no port for {', '.join(sorted(missing))}")
         self.agent = agent
+        self.due = agent.due  # of the agent, when it came to rest last
+        self._handle, self._now = agent.handle, clock.now
         self._ports = ports
         self._clock = clock
         self._events: deque[Event] = deque()
@@ -46,25 +48,23 @@ class Runtime:
 
     def report(self, event: Event) -> None:
         """Take in that something has happened."""
+        events = self._events
+        events.append(event)
         if self._handling:
-            self._events.append(event)
             return
         self._handling = True
         try:
-            self._handle(event)
-            while self._events:
-                self._handle(self._events.popleft())
+            while events:
+                for effect in self._handle(events.popleft(), self._now()):
+                    self._ports[type(effect)](effect)
         finally:
             self._handling = False
-        self._clock.wake_at(self.agent.due)
+        self.due = self.agent.due
+        self._clock.wake_at(self.due)
 
     def wake(self) -> None:
         """Let the agent do what is due."""
-        if self.agent.due <= self._clock.now():
+        if self.due <= self._now():
             self.report(TimePassed(self._clock.chance()))
         else:
-            self._clock.wake_at(self.agent.due)
-
-    def _handle(self, event: Event) -> None:
-        for effect in self.agent.handle(event, self._clock.now()):
-            self._ports[type(effect)](effect)
+            self._clock.wake_at(self.due)

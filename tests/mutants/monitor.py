@@ -85,7 +85,7 @@ MONITOR: tuple[ShellMutant, ...] = (
     M(
         "who is woken too early is woken again",
         "monitor/runtime.py",
-        "        else:\n            self._clock.wake_at(self.agent.due)\n",
+        "        else:\n            self._clock.wake_at(self.due)\n",
         "",
         "monitor/test_runtime.py::test_whoever_is_woken_too_early_is_woken_again",
     ),

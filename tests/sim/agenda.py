@@ -20,11 +20,10 @@ def chance(seed: int, *purpose: object) -> random.Random:
 class Agenda:
     """What shall happen, in order of true time (seconds), then in order of asking."""
 
-    __slots__ = ("_count", "_heap", "done", "now")
+    __slots__ = ("_count", "_heap", "now")
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.done = 0
         self._count = 0
         self._heap: list[tuple[float, int, Act]] = []
 
@@ -35,10 +34,9 @@ class Agenda:
 
     def run(self, until: float) -> None:
         """Let everything happen that is due up to and at `until`."""
-        heap = self._heap
+        heap, pop = self._heap, heapq.heappop
         while heap and heap[0][0] <= until:
-            self.now, _, act = heapq.heappop(heap)
-            self.done += 1
+            self.now, _, act = pop(heap)
             act()
         self.now = max(self.now, until)
 
@@ -46,25 +44,25 @@ class Agenda:
 class Clock:
     """CLOCK_BOOTTIME of one machine: it counts from its boot, at a rate of its own."""
 
-    __slots__ = ("base", "booted", "rate", "still")
+    __slots__ = ("_agenda", "base", "booted", "rate", "still")
 
-    def __init__(self, booted: float, rate: float, base: float) -> None:
-        self.booted, self.rate, self.base = booted, rate, base
+    def __init__(self, agenda: Agenda, rate: float, base: float) -> None:
+        self._agenda, self.booted, self.rate, self.base = agenda, agenda.now, rate, base
         self.still = False
 
-    def stop(self, true: float) -> None:
-        """Stand still from a true moment on."""
-        self.base, self.booted, self.still = self.report(true), true, True
+    def stop(self) -> None:
+        """Stand still from now on."""
+        self.base, self.booted, self.still = self.now(), self._agenda.now, True
 
-    def go_on(self, true: float) -> None:
+    def go_on(self) -> None:
         """Go on from where it stopped."""
-        self.booted, self.still = true, False
+        self.booted, self.still = self._agenda.now, False
 
-    def report(self, true: float) -> float:
-        """Return what this clock shows at a true moment."""
+    def now(self) -> float:
+        """Return what this clock shows."""
         if self.still:
             return self.base
-        return self.base + (true - self.booted) * self.rate
+        return self.base + (self._agenda.now - self.booted) * self.rate
 
     def true(self, report: float) -> float:
         """Return the true moment at which this clock shows `local`, if it goes on at once."""

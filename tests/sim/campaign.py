@@ -17,8 +17,7 @@ from tests.sim import shrink, story, worldtext
 from tests.sim.cluster import Cluster
 from tests.sim.coverage import missing
 from tests.sim.draw import draw
-from tests.sim.monitor import ThrashingError
-from tests.sim.truth import Violation
+from tests.sim.shrink import FAILURES
 from tests.sim.world import World
 
 
@@ -57,7 +56,7 @@ def run_world(world: World, summary: Summary) -> str:
             summary.settled_heartbeats.append(outcome.settled_s / heartbeat_s)
         if outcome.cold_s is not None:
             summary.cold_heartbeats.append(outcome.cold_s / heartbeat_s)
-    except (Violation, ThrashingError) as error:
+    except FAILURES as error:
         told = str(error)
     summary.worlds += 1
     summary.node_hours += cluster.agenda.now * world.nodes / 3600
@@ -151,7 +150,7 @@ def _run_one(options: argparse.Namespace) -> int:
     cluster = Cluster(world, telling=True)
     try:
         cluster.run()
-    except (Violation, ThrashingError) as error:
+    except FAILURES as error:
         told = str(error)
     for at, line in cluster.truth.story:
         say(f"{at:10.4f} {line}")

@@ -40,7 +40,7 @@ class Machine:
         self.clinit: Clinit | None = None
         self.monitor: Monitor | None = None
         self.leaving_until: float | None = None
-        self.clock = Clock(0.0, 1.0, 0.0)
+        self.clock = Clock(self.agenda, 1.0, 0.0)
         self.nodes = frozenset(cluster.world.ids)
         self.timing = cluster.world.timing
         self.strays: list[Clinit] = []
@@ -52,7 +52,7 @@ class Machine:
     @property
     def now(self) -> float:
         """The boottime of this machine."""
-        return self.clock.report(self.agenda.now)
+        return self.clock.now()
 
     @property
     def wall_s(self) -> float:
@@ -83,14 +83,14 @@ class Machine:
     def stand_still(self) -> None:
         """Stop with all that runs here, and the clock too, as a paused virtual machine does."""
         if self.up and not self.clock.still:
-            self.clock.stop(self.agenda.now)
+            self.clock.stop()
             self.truth.stood_still(self.id)
 
     def go_on(self) -> None:
         """Go on from there, with all that has come meanwhile."""
         if not self.clock.still:
             return
-        self.clock.go_on(self.agenda.now)
+        self.clock.go_on()
         self.truth.stood_still(self.id)
         late, self._late = self._late, []
         for act in late:
@@ -106,7 +106,7 @@ class Machine:
         self.up = True
         self.boots += 1
         rate = self.cluster.world.rates[self.id - 1]
-        self.clock = Clock(self.agenda.now, rate, self.rng.uniform(5.0, 50.0))
+        self.clock = Clock(self.agenda, rate, self.rng.uniform(5.0, 50.0))
         self.cluster.story(f"node {self.id} boots")
         self.start_monitor()
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mosha.core.cluster import effects, invariants
+from mosha.core.cluster import effects
 from mosha.core.cluster.agent import Agent
 from mosha.core.cluster.events import (
     ClinitEnded,
@@ -76,6 +76,8 @@ class Monitor:
         self.machine = machine
         self.cluster = machine.cluster
         self.agenda = machine.agenda
+        self.clock = machine.clock
+        self.now: Callable[[], float] = machine.clock.now  # the boottime here
         self.weather = machine.weather
         self.world: World = machine.cluster.world
         self.rng = machine.rng
@@ -155,10 +157,6 @@ class Monitor:
 
     # --- the clock of the runtime ----------------------------------------------------------
 
-    def now(self) -> float:
-        """Return the boottime here."""
-        return self.machine.clock.report(self.agenda.now)
-
     def chance(self) -> float:
         """Return a number in [0, 1)."""
         return self.rng.random()
@@ -167,7 +165,7 @@ class Monitor:
         """Ring at a time; what is due already is done after each act (`handle`)."""
         if when < self._ringing_at and when > self.now():
             self._ringing_at = when
-            true = self.machine.clock.true(when) + EPSILON_S
+            true = self.clock.true(when) + EPSILON_S
             self.agenda.at(true, partial(self._ring, when))
 
     def _ring(self, when: float) -> None:
@@ -185,7 +183,7 @@ class Monitor:
         """Deal with something now, or when this process gets to it."""
         if not self.alive:
             return
-        if self.machine.clock.still:
+        if self.clock.still:
             self.machine.defer(partial(self.handle, act))
             return
         if self.paused:
@@ -195,19 +193,21 @@ class Monitor:
             self.agenda.at(self.busy_until, partial(self.handle, act))
             return
         act()
-        self._do_what_is_due()
-        invariants.check(self.node.state, self.node.seq, self.now())
+        runtime, now = self.runtime, self.now()
+        if runtime.due <= now:
+            self._do_what_is_due(now)
+        runtime.agent.check(now)
         weather = self.weather
         if weather.in_force and (slow := weather.of("slow", self.machine.id)) is not None:
             self.machine.cover("fault slow")
             self.busy_until = self.agenda.now + slow.amount * self.rng.random() ** 2
 
-    def _do_what_is_due(self) -> None:
-        agent, now = self.runtime.agent, self.now()
+    def _do_what_is_due(self, now: float) -> None:
+        runtime = self.runtime
         for _ in range(PASSES_MAX):
-            if not self.alive or agent.due > now:
+            if runtime.due > now or not self.alive:
                 return
-            self.runtime.wake()
+            runtime.wake()
         raise ThrashingError(f"node {self.machine.id} has something to do for ever")
 
     def pause(self) -> None:

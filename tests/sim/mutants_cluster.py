@@ -178,7 +178,7 @@ CLUSTER: tuple[Mutant, ...] = (
         "who left is shot",
         "fencing",
         "mosha.core.cluster.peers",
-        "if peer.status.state is NodeState.LEFT:",
+        "if status.state is _NODE_LEFT:",
         "if False:",
         "leave",
     ),

@@ -6,12 +6,16 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from mosha.errors import BugError
 from tests.sim.cluster import Cluster
 from tests.sim.monitor import ThrashingError
 from tests.sim.truth import Violation
 from tests.sim.world import FenceSpec, World
 
 TRIES_MAX = 2000
+
+FAILURES = (Violation, ThrashingError, BugError)
+"""What a world fails by: a promise, an agent that never rests, an invariant that is broken."""
 
 
 def shrink(world: World, told: str) -> tuple[World, str]:
@@ -39,7 +43,7 @@ def _promise(told: str) -> str:
 def _fails(world: World) -> str:
     try:
         Cluster(world).run()
-    except (Violation, ThrashingError) as error:
+    except FAILURES as error:
         return str(error)
     return ""
 

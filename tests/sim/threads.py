@@ -72,57 +72,69 @@ class Reader:
 
     def __init__(self, monitor: Monitor) -> None:
         self.monitor = monitor
-        self.me = monitor.machine.id
-        self.files = monitor.cluster.files
-        self._threads: dict[int, Thread] = {}
-        self._last: dict[int, Status] = {}
-        self._newest: dict[int, Stamp] = {}
+        self._of: dict[int, PeerReader] = {}
 
     def read(self, order: ReadStatus) -> None:
         """Read the status of a node."""
-        node = order.node
-        thread = self._threads.get(node)
-        if thread is None:
-            thread = self._threads[node] = Thread(self.monitor)
-        late = ReadFailed(node, "no answer", hung=True)
-        thread.call(partial(self._begin, node), order.limit_s, late)
+        reader = self._of.get(order.node)
+        if reader is None:
+            reader = self._of[order.node] = PeerReader(self.monitor, order.node)
+        reader.read(order.limit_s)
 
-    def _begin(self, node: int) -> tuple[float, Callable[[], None]]:
+
+class PeerReader:
+    """Reads the statuses of one peer."""
+
+    def __init__(self, monitor: Monitor, node: int) -> None:
+        self.monitor, self.node = monitor, node
+        self.me = monitor.machine.id
+        self.files = monitor.cluster.files
+        self._thread = Thread(monitor)
+        self._late = ReadFailed(node, "no answer", hung=True)
+        self._at_once = 0.0, self._end
+        self._last: Status | None = None
+        self._newest = Stamp(0, 0)
+
+    def read(self, limit_s: float) -> None:
+        """Read the status of the node."""
+        self._thread.call(self._begin, limit_s, self._late)
+
+    def _begin(self) -> tuple[float, Callable[[], None]]:
         monitor = self.monitor
-        hang = self._hang(node) if monitor.weather.in_force else None
+        hang = self._hang() if monitor.weather.in_force else None
         if hang is None:
-            return 0.0, partial(self._end, node, None)
+            return self._at_once
         monitor.machine.cover("fault hanging read")
-        early = self.files.read(self.me, node) if monitor.rng.random() < 0.5 else None
+        early = self.files.read(self.me, self.node) if monitor.rng.random() < 0.5 else None
         ends_s = max(0.0, hang.at + hang.lasts - monitor.machine.agenda.now)
         later_s = ends_s + monitor.world.lag_s * (0.01 + monitor.rng.random())
-        return later_s, partial(self._end, node, early)
+        return later_s, partial(self._end, early)
 
-    def _hang(self, node: int) -> Fault | None:
-        """Return the fault that keeps a read of a node from ending."""
+    def _hang(self) -> Fault | None:
+        """Return the fault that keeps a read of the node from ending."""
         weather = self.monitor.weather
-        cut = weather.cut(self.me, node)
+        cut = weather.cut(self.me, self.node)
         if cut is not None and cut.word.startswith("hang"):
             return cut
         return weather.of("hangread", self.me)
 
-    def _end(self, node: int, early: tuple[Status | None, str] | None) -> None:
-        status, error = early or self.files.read(self.me, node)
+    def _end(self, early: tuple[Status | None, str] | None = None) -> None:
+        status, error = early or self.files.read(self.me, self.node)
         if status is None:
             told = NO_CLSTAT if error == "ENOENT" else error or "unreadable"
-            self.monitor.report(ReadFailed(node, told, torn=error == "torn"))
+            self.monitor.report(ReadFailed(self.node, told, torn=error == "torn"))
             return
-        if status is not self._last.get(node):
-            self._last[node] = status
+        if status is not self._last:
+            self._last = status
             self._hears(status)
-        self.monitor.report(StatusRead(node, status))
+        self.monitor.report(StatusRead(self.node, status))
 
     def _hears(self, status: Status) -> None:
-        node = status.node
-        if node not in self._newest or status.stamp > self._newest[node]:
-            self._newest[node] = status.stamp
+        stamp = status.stamp
+        if stamp > self._newest:
+            self._newest = stamp
             self.monitor.cluster.shots.hears(self.me, status)
-            self.monitor.cluster.evidence.hears(self.monitor, status)
+            self.monitor.cluster.evidence.hears(self.monitor, status.node, stamp)
 
 
 class Writer:

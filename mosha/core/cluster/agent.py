@@ -9,10 +9,10 @@ the same events at the same moments give the same effects. It knows no clock, no
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-from mosha.core.cluster import events, invariants, orders, recovery
+from mosha.core.cluster import events, orders, recovery
 from mosha.core.cluster.effects import (
     Announce,
     Effect,
@@ -24,11 +24,13 @@ from mosha.core.cluster.effects import (
     WatchNodes,
     WriteStatus,
 )
+from mosha.core.cluster.flight_recorder import FlightRecorder
+from mosha.core.cluster.group_steps import GroupSteps
+from mosha.core.cluster.invariants import Invariants
 from mosha.core.cluster.leaving import Leaving, Stage
 from mosha.core.cluster.node import Node
 from mosha.core.cluster.pace import LOOK_LATEST, LOOK_SOONEST, Looking, Publishing, Renewing
 from mosha.core.cluster.reading import PeerReading, ReadSchedule
-from mosha.core.cluster.timers import Timers
 from mosha.core.replication.node_tables import NodeTables
 from mosha.core.replication.table_events import TableEvent
 from mosha.core.status import NodeState
@@ -37,40 +39,31 @@ from mosha.errors import BugError
 if TYPE_CHECKING:
     from mosha.core.cluster.events import Event
 
-# Decisions lead to decisions; what has not come to rest after so many rounds goes on at once, but
-# after whatever else has happened meanwhile.
-ROUNDS_MAX = 50
-
 NOTHING: Sequence[Effect] = ()
 
 
 class Agent:
-    """One node. Not for several threads; `now` (seconds of boottime) never goes back.
-
-    `due` is when `TimePassed` is wanted: at once (minus infinity), at a time, or never (infinity).
-    Nothing but leaving and the tables is due before clinit has said for the first time what it has
-    (C7).
-    """
+    """One node. Not for several threads; `now` (seconds of boottime) never goes back."""
 
     def __init__(self, node: Node, tables: NodeTables) -> None:
         timing = node.state.timing
         self.node = node
         self.tables = tables
-        self.due = math.inf
+        self._state = node.state
         self._readings = ReadSchedule(timing)
         self._reads = self._readings.timers
         self._publishing = Publishing(timing.heartbeat_s)
         self._renewing = Renewing(timing.heartbeat_s)
         self._looking = Looking(timing.heartbeat_s)
         self._leaving = Leaving()
-        self._turns: Timers[str] = Timers()
-        self._told: set[str] = set()  # groups with a tell that is not answered yet
-        self._held: set[str] = set()  # of those, whose turn is due when it is
         self._fence_at = -math.inf
         self._ready = False
         self._last_begun = False
         self._effects: list[Effect] = []
-        self._handlers: Mapping[type, Callable[[Any, float], None]] = {
+        self._recorder = FlightRecorder(node.state.me)
+        self._invariants = Invariants(node, self._recorder)
+        self._steps = GroupSteps(node, self._invariants, self._recorder)
+        self._handlers: dict[type, Callable[[Any, float], None]] = {
             events.StatusRead: self._status_read,
             events.ReadFailed: self._read_failed,
             events.FileChanged: self._file_changed,
@@ -93,6 +86,7 @@ class Agent:
             events.LeaveAsked: self._leave_asked,
             events.TimePassed: self._time_passed,
         }
+        self._recorder.attach(self._handlers)
 
     def handle(self, event: Event, now: float) -> Sequence[Effect]:
         """Take in an event and return what is to be done, in this order.
@@ -105,23 +99,28 @@ class Agent:
         except KeyError as error:
             raise BugError(f"an agent knows no {type(event).__name__}") from error
         handler(event, now)
-        self._show(now)
-        self.due = self._next()
+        state = self._state
+        if state.dirty or state.log_records or state.woken:
+            self._show(now)
         if not self._effects:
             return NOTHING
         effects, self._effects = self._effects, []
         return effects
 
-    def _next(self) -> float:
-        """Return when something is due."""
-        leaving = self._leaving
-        leave_at = leaving.due(self.node) if leaving.stage is Stage.HALTS else math.inf
+    @property
+    def due(self) -> float:
+        """When `TimePassed` is wanted: at once (minus infinity), at a time, or never (infinity).
+
+        Nothing but leaving and the tables is due before clinit has said for the first time what it
+        has (C7).
+        """
+        if self._state.woken and self._ready:
+            return -math.inf
+        leave_at = self._leaving.due(self.node)
         if not self._ready:
             return min(leave_at, self.tables.due)
-        if self.node.state.woken:
-            return -math.inf
         return min(
-            self._turns.due,
+            self._steps.due,
             self._reads.due,
             self._publishing.due,
             self._renewing.due,
@@ -130,14 +129,25 @@ class Agent:
             leave_at,
         )
 
+    def check(self, now: float) -> None:
+        """Look whether all that must hold does (`invariants`): tests do so after every event.
+
+        Raises:
+            BugError: something does not.
+        """
+        self._invariants.check(now)
+
     def _show(self, now: float) -> None:
         """Have written, published and announced what the last decisions have changed."""
-        state = self.node.state
+        state = self._state
         if state.dirty and not self.node.mute(now):
             self._publishing.want(now)
         if state.log_records or (state.woken and self._ready):
             self._fence_at = -math.inf  # it may be time to shoot, or no more
-            self._effects += self.node.take_notes()
+            lines = self.node.take_notes()
+            for line in lines:
+                self._recorder.record_log(line, now)
+            self._effects += lines
             self._effects.append(Announce())
 
     # --- the file system ---------------------------------------------------------------
@@ -149,8 +159,10 @@ class Agent:
         news = event.status is not reading.status
         reading.status = event.status
         self.node.peer_read(event.node, event.status, began=reading.began, now=now)
-        if news and self.node.state.claimed:
+        if news and self._state.claimed:
             self._renewing.want()
+        for group in self._state.woken:
+            self._recorder.record(group, now, ("status read", event.status.stamp))
         self._judge(reading, now, news=news)
 
     def _read_failed(self, event: events.ReadFailed, now: float) -> None:
@@ -243,6 +255,8 @@ class Agent:
     # --- clinit ------------------------------------------------------------------------
 
     def _groups_reported(self, event: events.GroupsReported, now: float) -> None:
+        for report in event.groups:
+            self._recorder.record(report.group, now, report)
         if event.full:
             self._leaving.clinit_found()
             self.node.clinit_answered(event.groups, now)
@@ -253,6 +267,7 @@ class Agent:
         for report in event.groups:
             self.node.clinit_changed(report)
         for group in event.gone:
+            self._recorder.record(group, now, "clinit has dropped it")
             self.node.clinit_dropped(group)
 
     def _clinit_lost(self, event: events.ClinitLost, now: float) -> None:
@@ -266,13 +281,10 @@ class Agent:
         self._last(now)
 
     def _tell_answered(self, event: events.TellAnswered, now: float) -> None:
-        group = event.group
-        self._told.discard(group)
+        self._recorder.record(event.group, now, event)
         if event.refusal:
-            self.node.tell_refused(group, event.level, event.refusal, now)
-        if group in self._held:
-            self._held.discard(group)
-            self.node.state.woken.add(group)
+            self.node.tell_refused(event.group, event.level, event.refusal, now)
+        self._steps.answered(event.group)
 
     def _leases_renewed(self, event: events.LeasesRenewed, now: float) -> None:
         del event, now
@@ -295,10 +307,12 @@ class Agent:
             raise BugError(f"a confirmation that is refused was reported: {refusal}")
 
     def _order_given(self, event: events.OrderGiven, now: float) -> None:
-        orders.give(self.node.state, event.order, now)
+        self._recorder.record(event.order.group or self._state.me, now, event)
+        orders.give(self._state, event.order, now)
 
     def _failure_reported(self, event: events.FailureReported, now: float) -> None:
-        orders.fail(self.node.state, event.group, event.reason, now)
+        self._recorder.record(event.group, now, event)
+        orders.fail(self._state, event.group, event.reason, now)
 
     def _settings_changed(self, event: events.SettingsChanged, now: float) -> None:
         del now
@@ -323,8 +337,8 @@ class Agent:
         if self.tables.due <= now:
             self.tables.pass_time(now)
             self._take_tables()
-        if self._ready:
-            self._take_turns(now, event.chance)
+        if self._ready and (self._state.woken or self._steps.due <= now):
+            self._effects += self._steps.take(now, event.chance)
         if self._leaving.due(self.node) <= now:
             self._effects += self._leaving.go_on(self.node)
         if not self._ready:
@@ -341,29 +355,6 @@ class Agent:
             self._renew(now)
         if self._reads.due <= now:
             self._effects += [ReadStatus(*read) for read in self._readings.begin_due(now)]
-
-    def _take_turns(self, now: float, chance: float) -> None:
-        if not self.node.state.woken and self._turns.due > now:
-            return
-        groups = {*self._turns.take_due(now), *self.node.take_woken()}
-        for _ in range(ROUNDS_MAX):
-            if not groups:
-                return
-            for group in sorted(groups):
-                self._take_turn(group, now, chance)
-            groups = set(self.node.take_woken())
-        self.node.state.woken |= groups
-
-    def _take_turn(self, group: str, now: float, chance: float) -> None:
-        if group in self._told:
-            self._held.add(group)
-            return
-        turn = self.node.turn(group, now, chance)
-        invariants.check_group(self.node.state, self.node.state.record(group), self.node.seq, now)
-        self._turns.set(group, turn.wake_at)
-        if turn.tell is not None:
-            self._told.add(group)
-            self._effects.append(turn.tell)
 
     def _publish(self, now: float) -> None:
         if self.node.state.displaced or self.node.mute(now):
@@ -392,6 +383,9 @@ class Agent:
         connected = self.node.state.clinit_known
         self._renewing.begin(now, under_way=connected)
         renewals = self.node.renewals(now)
+        for renewal in renewals:
+            self._recorder.record_renewal(renewal, now)
+            self._invariants.check_group(self._state.record(renewal.group), now)
         if self._looking.is_time(now, LOOK_LATEST):
             self._look_around(now)
         if connected:

@@ -30,10 +30,7 @@ from mosha.core.tables import STOP_LEVEL, Cltab, Entry, Hactl
 
 # A renewal reaches clinit when the lease has moved by this part of a heartbeat.
 RENEWAL_STEP = 0.25
-
-# Asked after each look at a peer: Python 3.11 takes ten times as long to find a member in its class
-# as to compare it.
-_UNKNOWN, _YES = QuorumState.UNKNOWN, QuorumState.YES
+_UNKNOWN, _YES = QuorumState.UNKNOWN, QuorumState.YES  # found once, as in `peers`
 
 
 class Renewal(Struct, frozen=True):

@@ -31,11 +31,11 @@ class Evidence(Checker):
         self._first: set[tuple[int, int]] = set()
         self._news: dict[tuple[int, int], tuple[Stamp, float]] = {}
 
-    def hears(self, reader: Hearing, status: Status) -> None:
+    def hears(self, reader: Hearing, node: int, stamp: Stamp) -> None:
         """Take in that a monitor reads a newer status of another node."""
-        key = id(reader), status.node
+        key = id(reader), node
         if key in self._first:
-            self._news[key] = status.stamp, self.truth.now()
+            self._news[key] = stamp, self.truth.now()
         self._first.add(key)
 
     def says(self, reader: Hearing, status: Status) -> None:
