@@ -184,8 +184,8 @@ class Agent:
         fresh, status = self.node.state.view.speaks(node), reading.status
         if status is not None and (news or fresh is not reading.fresh):
             reading.fresh = fresh
-            self.tables.peer_has(node, status.tables, status.pasts, now, fresh=fresh)
-            self._take_tables()
+            if self.tables.peer_has(node, status.tables, status.pasts, now, fresh=fresh):
+                self._take_tables()
 
     def _file_changed(self, event: events.FileChanged, now: float) -> None:
         if self._ready and (limit_s := self._readings.want(event.node, now)):

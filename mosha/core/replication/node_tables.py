@@ -20,7 +20,7 @@ from mosha.core.replication.table_events import EditAsked, StoredTablesLost, Tab
 from mosha.core.replication.table_replica import TableReplica
 from mosha.core.replication.table_texts import Places
 from mosha.core.status import TableVersion
-from mosha.core.tables import Cltab, Hactl
+from mosha.core.tables import Cltab, Hactl, Table
 
 
 class Tables(Struct, frozen=True):
@@ -56,6 +56,8 @@ class NodeTables:
         self._replicas = {name: TableReplica(name, me, places) for name in TABLES}
         self._records = [replica.record for replica in self._replicas.values()]
         self._edits = Edits(self._replicas, spread_limit_s(heartbeat_s))
+        self._said: dict[int, tuple[object, object, bool]] = {}
+        self._in_force: dict[str, TableVersion] = {}
 
     @property
     def idle(self) -> bool:
@@ -100,15 +102,21 @@ class NodeTables:
         now: float,
         *,
         fresh: bool,
-    ) -> None:
-        """Take in which versions a peer's newest status shows in force there, and their pasts."""
-        if node == self.me:
-            return
+    ) -> bool:
+        """Take in which versions a peer's newest status shows in force there, and their pasts.
+
+        Returns whether anything can follow from that.
+        """
+        said = (versions, pasts, fresh)
+        if node == self.me or (self._said.get(node) == said and versions == self._in_force):
+            return False  # it has what is in force here, and had it before
+        self._said[node] = said
         (self._edits.heard.add if fresh else self._edits.heard.discard)(node)
         for name, replica in self._replicas.items():
             version = versions.get(name) if fresh else None
             replica.peer_has(node, version, pasts.get(name, ()), now)
         self._go_on(now)
+        return True
 
     def pass_time(self, now: float) -> None:
         """Do what is due."""
@@ -125,10 +133,13 @@ class NodeTables:
 
     def take_news(self) -> bool:
         """Bring `now` up to date; say whether it has changed."""
-        if not self.complete or not any(record.news for record in self._records):
+        if not self.complete:
             return False
+        news = False
         for record in self._records:
-            record.news = False
+            news, record.news = news or record.news, False
+        if not news:
+            return False
         before, self.now = self.now, self._tables()
         return self.now != before
 
@@ -137,14 +148,24 @@ class NodeTables:
         return self._replicas[HACTL]
 
     def _go_on(self, now: float) -> None:
-        self._edits.go_on(now)
-        replicas = self._replicas.values()
-        cltab = self._replicas[CLTAB].record.force
-        if cltab is not None and cltab.table is not self._hactl.record.cltab:
-            for replica in replicas:
-                replica.record.cltab = cltab.table if isinstance(cltab.table, Cltab) else None
-        self.complete = self.complete or all(r.own.ended_no for r in replicas)
-        self.due = min(self._edits.due, *(replica.due for replica in replicas))
+        due = math.inf
+        if self._edits.busy:
+            self._edits.go_on(now)
+            due = self._edits.due
+        for name, replica in self._replicas.items():
+            force = replica.record.force
+            if force is not None and force.version is not self._in_force.get(name):
+                self._in_force[name] = force.version
+                if name == CLTAB:
+                    self._cltab_in_force(force.table)
+            due = min(due, replica.due)
+        self.due = due
+        if not self.complete:
+            self.complete = all(r.own.ended_no for r in self._replicas.values())
+
+    def _cltab_in_force(self, table: Table) -> None:
+        for record in self._records:
+            record.cltab = table if isinstance(table, Cltab) else None
 
     def _tables(self) -> Tables:
         records = self._records

@@ -70,6 +70,11 @@ class Edits:
         self._spreading: list[Spread] = []
 
     @property
+    def busy(self) -> bool:
+        """Whether an edit is made, waits, or spreads."""
+        return self._stage is not EditStage.IDLE or bool(self._waiting or self._spreading)
+
+    @property
     def due(self) -> float:
         """When it is not waited any longer for one of the other nodes."""
         times = (t for s in self._spreading for t in (s.half_at, s.end_at))

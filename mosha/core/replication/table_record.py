@@ -8,6 +8,7 @@ in it. They do so while one event is handled, at its time.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -183,10 +184,12 @@ class TableRecord:
     @property
     def due(self) -> float:
         """When a notice ends (boottime)."""
-        return min(self._notice_ends.values(), default=float("inf"))
+        return min(self._notice_ends.values()) if self._notice_ends else math.inf
 
     def drop_ended_notices(self) -> None:
         """Take away the notices of what happened long ago."""
+        if not self._notice_ends:
+            return
         for kind in [kind for kind, end in self._notice_ends.items() if self.now >= end]:
             self.notice(kind, "")
 
