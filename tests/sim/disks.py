@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
+from mosha.core.cluster.events import Event
 from mosha.core.cluster.memory import Memory
 from mosha.core.cluster.quorum import Electorate
 from mosha.core.cluster.recovery import NOTHING
@@ -27,11 +28,17 @@ from mosha.core.tables import Cltab, Hactl
 from mosha.errors import UsageError
 from mosha.formats.table_kinds import in_force_of, seen_of
 from mosha.monitor.tables import join, wish_edits
+from mosha.monitor.tables.ports import LIMIT_S
+from tests.sim.threads import Thread
+from tests.sim.world import Fault
 
 if TYPE_CHECKING:
+    from tests.sim.files import Weather
     from tests.sim.monitor import Monitor
 
 KEPT_MAX = 20
+READ, WRITE = "hangread", "hangwrite"
+HUNG = "no answer from the file system"
 NOTHING_SEEN = Seen()
 
 
@@ -110,11 +117,16 @@ class Disk(Struct):
 
 
 class TableDoors:
-    """The ports of the tables of one monitor."""
+    """The ports of the tables of one monitor: as slow, and as prone to fail, as its statuses are.
+
+    What is done on the local disk ends at once and well.
+    """
 
     def __init__(self, monitor: Monitor) -> None:
         self.monitor = monitor
         self.machine = monitor.machine
+        self.weather: Weather = monitor.cluster.weather
+        self._threads: dict[int, Thread] = {}
         self.places = Places(str, "state", "history")
 
     def table(self) -> dict[type, Callable[[Any], None]]:
@@ -135,12 +147,6 @@ class TableDoors:
     def _wall_ns(self) -> int:
         return int(self.machine.wall_s * NS_PER_S)
 
-    @property
-    def _no_own(self) -> str:
-        """Why there is nothing to be done in the own directory, "" if there is."""
-        gone = self.machine.id in self.monitor.cluster.files.gone
-        return "No such file or directory" if gone else ""
-
     def load(self) -> None:
         """Read what was in force in the former life."""
         for name, shelf in self.machine.disk.tables.items():
@@ -148,25 +154,100 @@ class TableDoors:
             kept = tuple(shelf.kept)
             self.monitor.report(events.TableLoaded(name, self._wall_ns, force, kept))
 
+    # --- in a thread -----------------------------------------------------------------------
+
+    def _do(self, node: int, kind: str, work: Callable[[str], Event], takes_s: float = 0.0) -> None:
+        """Do what has to be done in the directory of a node, later if that hangs.
+
+        `kind` is of the fault that makes it hang: `hangread`, `hangwrite`; `work` gets the error
+        that the file system returns, "" if there is none, and makes the answer.
+        """
+        if not self.weather.in_force and not takes_s and not self._threads:
+            self.monitor.report(work(self._error(node, kind)))
+            return
+        thread = self._threads.get(node)
+        if thread is None:
+            thread = self._threads[node] = Thread(self.monitor)
+
+        def begin() -> tuple[float, Callable[[], None]]:
+            hang = self._hang(node, kind)
+            if hang is None:
+                return takes_s, lambda: self.monitor.report(work(self._error(node, kind)))
+            self.machine.cover("fault work on a table hangs")
+            ends_s = max(0.0, hang.at + hang.lasts - self.monitor.agenda.now)
+            if ends_s > LIMIT_S:  # it was given up, and is done all the same
+                self.machine.after(ends_s, partial(self._do_late, work))
+            return ends_s, lambda: self.monitor.report(work(self._error(node, kind)))
+
+        thread.call(begin, LIMIT_S, partial(work, HUNG))
+
+    @staticmethod
+    def _do_late(work: Callable[[str], Event]) -> None:
+        work("")  # nobody waits for its answer any more
+
+    def _hang(self, node: int, kind: str) -> Fault | None:
+        if not self.weather.in_force:
+            return None
+        cut = self.weather.cut(self.machine.id, node)
+        if cut is not None and cut.word.startswith("hang"):
+            return cut
+        return self.weather.of(kind, self.machine.id)
+
+    def _error(self, node: int, kind: str) -> str:
+        """Return why the file system refuses, "" if it does not."""
+        me, weather = self.machine.id, self.weather
+        if node in self.monitor.cluster.files.gone:
+            return "No such file or directory"
+        if not weather.in_force:
+            return ""
+        if weather.cut(me, node) is not None:
+            return "Input/output error"
+        trouble = weather.of("full" if kind == WRITE else "readerror", me)
+        if trouble is None:
+            return ""
+        self.machine.cover("fault work on a table fails")
+        return trouble.word or trouble.kind
+
     def _read_own(self, order: effects.ReadOwnTable) -> None:
         name = order.table
-        if error := self._no_own:
-            self.monitor.report(events.OwnTableRead(name, self._wall_ns, error=error))
-            return
-        seen = self.machine.disk.tables[name].seen
-        self.monitor.report(events.OwnTableRead(name, self._wall_ns, seen))
+
+        def read(error: str) -> Event:
+            if error:
+                return events.OwnTableRead(name, self._wall_ns, error=error)
+            return events.OwnTableRead(name, self._wall_ns, self.machine.disk.tables[name].seen)
+
+        self._do(self.machine.id, READ, read)
 
     def _read_peer(self, order: effects.ReadPeerTable) -> None:
-        self.monitor.soon(self.monitor.world.lag_s, partial(self._read_peer_now, order))
+        name, node = order.table, order.node
 
-    def _read_peer_now(self, order: effects.ReadPeerTable) -> None:
-        cluster, node = self.monitor.cluster, order.node
-        if self.monitor.weather.cut(self.machine.id, node) or node in cluster.files.gone:
-            event = events.PeerTableRead(order.table, self._wall_ns, error="EIO")
-        else:
-            seen = cluster.machines[node].disk.shown(order.table, order.version)
-            event = events.PeerTableRead(order.table, self._wall_ns, seen)
-        self.monitor.report(event)
+        def read(error: str) -> Event:
+            if error:
+                return events.PeerTableRead(name, self._wall_ns, error=error)
+            disk = self.monitor.cluster.machines[node].disk
+            return events.PeerTableRead(name, self._wall_ns, disk.shown(name, order.version))
+
+        self._do(node, READ, read, takes_s=self.monitor.world.lag_s)
+
+    def _write_own(self, order: effects.WriteOwnTable) -> None:
+        def write(error: str) -> Event:
+            shelf = self.machine.disk.tables[order.table]
+            changed = not error and shelf.seen.version != order.expected
+            if not error and not changed:
+                shelf.write(order.text)
+            return events.OwnTableWritten(order.table, self._wall_ns, changed, error)
+
+        self._do(self.machine.id, WRITE, write)
+
+    def _show(self, order: effects.ShowTable) -> None:
+        def show(error: str) -> Event:
+            if not error:
+                self.machine.disk.tables[order.table].beside = order.text
+            return events.TableShown(order.table, self._wall_ns, error)
+
+        self._do(self.machine.id, WRITE, show)
+
+    # --- on the local disk -----------------------------------------------------------------
 
     def _join(self, order: effects.JoinTables) -> None:
         shelf, wall_ns = self.machine.disk.tables[order.table], self._wall_ns
@@ -177,19 +258,6 @@ class TableDoors:
         self.machine.disk.tables[order.table].store(order.text)
         self.monitor.cluster.in_force(self.machine.id, order.table, order.text.data)
         self.monitor.report(events.TableStored(order.table, self._wall_ns))
-
-    def _write_own(self, order: effects.WriteOwnTable) -> None:
-        shelf, error = self.machine.disk.tables[order.table], self._no_own
-        changed = shelf.seen.version != order.expected
-        if not error and not changed:
-            shelf.write(order.text)
-        event = events.OwnTableWritten(order.table, self._wall_ns, changed=changed, error=error)
-        self.monitor.report(event)
-
-    def _show(self, order: effects.ShowTable) -> None:
-        if not (error := self._no_own):
-            self.machine.disk.tables[order.table].beside = order.text
-        self.monitor.report(events.TableShown(order.table, self._wall_ns, error))
 
     def _keep(self, order: effects.KeepText) -> None:
         fate: Fate = order.fate

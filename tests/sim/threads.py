@@ -35,11 +35,14 @@ class Thread:
         self._free_at = 0.0
 
     def call(
-        self, begin: Callable[[], tuple[float, Callable[[], None]]], limit_s: float, late: Event
+        self,
+        begin: Callable[[], tuple[float, Callable[[], None]]],
+        limit_s: float,
+        late: Callable[[], Event],
     ) -> None:
         """Begin a call as soon as the thread is free: `begin` says how long it takes, and its end.
 
-        If it is not free within the limit, or takes longer, `late` is reported instead.
+        If it is not free within the limit, or takes longer, what `late` makes is reported instead.
         """
         now = self.monitor.agenda.now
         if self._free_at > now + limit_s:
@@ -50,7 +53,10 @@ class Thread:
             self._begin(begin, limit_s, late)
 
     def _begin(
-        self, begin: Callable[[], tuple[float, Callable[[], None]]], limit_s: float, late: Event
+        self,
+        begin: Callable[[], tuple[float, Callable[[], None]]],
+        limit_s: float,
+        late: Callable[[], Event],
     ) -> None:
         takes_s, end = begin()
         if not takes_s:
@@ -62,9 +68,9 @@ class Thread:
         else:
             self.monitor.soon(takes_s, end)
 
-    def _give_up(self, limit_s: float, late: Event) -> None:
+    def _give_up(self, limit_s: float, late: Callable[[], Event]) -> None:
         wait_s = limit_s + min(limit_s, GRACE_MAX_S)
-        self.monitor.soon(wait_s, partial(self.monitor.report, late))
+        self.monitor.soon(wait_s, lambda: self.monitor.report(late()))
 
 
 class Reader:
@@ -90,7 +96,7 @@ class PeerReader:
         self.me = monitor.machine.id
         self.files = monitor.cluster.files
         self._thread = Thread(monitor)
-        self._late = ReadFailed(node, "no answer", hung=True)
+        self._late = partial(ReadFailed, node, "no answer", hung=True)
         self._at_once = 0.0, self._end
         self._last: Status | None = None
         self._newest = Stamp(0, 0)
@@ -152,7 +158,7 @@ class Writer:
         monitor.cluster.evidence.says(monitor, order.status)
         if order.memory != self._kept:
             monitor.machine.disk.memory = self._kept = order.memory
-        self._thread.call(partial(self._begin, order.status), self._limit_s, WriteFailed())
+        self._thread.call(partial(self._begin, order.status), self._limit_s, WriteFailed)
 
     def _begin(self, status: Status) -> tuple[float, Callable[[], None]]:
         monitor, rng = self.monitor, self.monitor.rng
