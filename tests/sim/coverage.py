@@ -31,6 +31,7 @@ EXERCISED: tuple[str, ...] = (
     *("rule started after a receipt", "rule operator confirmed", "rule shot with a majority"),
     *("rule group dropped by clinit", "rule world with the adaptive quorum"),
     *(f"rule {table} {do}" for table in TABLES for do in _DONE_TO_TABLES),
+    "fault table edited in two parts",
     *("fault work on a table hangs", "fault work on a table fails"),
     *("fault stale read", "fault torn read", "fault hanging read", "fault hanging write"),
     *("fault own writes cut off", "fault directory away", "fault process ignores signals"),

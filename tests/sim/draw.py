@@ -27,13 +27,21 @@ NODES = {2: 2, 3: 10, 4: 3, 5: 4, 7: 1}
 HEARTBEATS = {0.05: 1, 0.1: 7, 0.2: 4}
 # Clusters with the adaptive quorum, and those of them in which nobody that lives is hidden.
 ADAPTIVE, UNHIDDEN = 0.12, 0.5
+# An empty file is what its editor has to say if it stays so for a second (`SETTLE_GONE_S`).
+EDITOR_MAX_S = 0.9
 # What is lost at once of an adaptive cluster must leave 0.6 of it (H2.1).
 ADAPTIVE_DEAD = 0.4
 
 
 def draw(seed: int, storm: tuple[str, ...] = ()) -> World:
     """Draw the world of a seed; `storm` makes it a small one with storms of these kinds."""
-    return with_failing_entries(_drawn(seed, storm))
+    return with_failing_entries(_with_editors(_drawn(seed, storm)))
+
+
+def _with_editors(world: World) -> World:
+    """Draw whether those who edit tables write them in two parts."""
+    rng = chance(world.seed, "editors")
+    return replace(world, editor_s=rng.uniform(0.05, EDITOR_MAX_S)) if rng.random() < 0.5 else world
 
 
 def _drawn(seed: int, storm: tuple[str, ...]) -> World:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mosha.core.replication.judging import CLTAB, HACTL, NS_PER_S
 from tests.sim import edits
+from tests.sim.agenda import chance
 from tests.sim.world import HIDING, WEATHER, Fault
 
 if TYPE_CHECKING:
@@ -238,8 +239,26 @@ class Faults:
         del fault
         self._save(machine, CLTAB, edits.BAD[CLTAB])
 
+    def _save(self, machine: Machine, table: str, text: bytes, age_s: float = 0.0) -> None:
+        """Write a table, in two parts where editors do so; one that is older is copied whole."""
+        world, agenda = self.cluster.world, self.cluster.agenda
+
+        def whole() -> None:
+            self.cluster.tables.whole(machine.id, table)
+            self._write(machine, table, text, age_s)
+
+        if not world.editor_s or age_s:
+            whole()
+            return
+        rng = chance(world.seed, "editor", machine.id, agenda.now)
+        half = text[: rng.randrange(len(text) + 1)]
+        machine.cover("fault table edited in two parts")
+        self.cluster.tables.half(machine.id, table, machine.disk.text(table) or b"", half)
+        self._write(machine, table, half)
+        agenda.at(agenda.now + world.editor_s * rng.random(), whole)
+
     @staticmethod
-    def _save(machine: Machine, table: str, text: bytes, age_s: float = 0.0) -> None:
+    def _write(machine: Machine, table: str, text: bytes, age_s: float = 0.0) -> None:
         machine.disk.tables[table].file = (text, int((machine.wall_s - age_s) * 1e9))
 
     def _confirm_wrongly(self, machine: Machine, fault: Fault) -> None:

@@ -64,6 +64,7 @@ class World(Struct, frozen=True):
     lag_tail: float = 0.0
     reorder: bool = False
     late_writes: bool = False  # what a killed monitor was writing may still land
+    editor_s: float = 0.0  # an editor writes half of a table, and the rest so much later
     ipc_s: float = 0.001
     fence: FenceSpec = FenceSpec()
     adaptive: bool = False

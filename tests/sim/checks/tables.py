@@ -1,11 +1,10 @@
-"""A table that was never valid is never in force; in the end all nodes have the same one."""
+"""What is no table, or half of one, is never in force; in the end all nodes have the same one."""
 
 from __future__ import annotations
 
-from mosha.core.replication.judging import HACTL
-from mosha.formats.cltab import parse_cltab
-from mosha.formats.hactl import parse_hactl
+from mosha.core.tables import Table
 from mosha.formats.mistakes import Mistakes
+from mosha.formats.table_kinds import KINDS
 from tests.sim.checks import Checker
 
 
@@ -14,16 +13,38 @@ class TablesInForce(Checker):
 
     name = "tables"
 
+    def __init__(self) -> None:
+        self._halves: dict[tuple[int, str], bytes] = {}
+
+    def half(self, node: int, table: str, before: bytes, text: bytes) -> None:
+        """Hear of a text that somebody is still writing, where another one is in force."""
+        if _read(table, before).names() - _names_in(table, text):
+            self._halves[node, table] = text
+
+    def whole(self, node: int, table: str) -> None:
+        """Hear that the whole text is there."""
+        self._halves.pop((node, table), None)
+
     def adopted(self, node: int, table: str, text: bytes) -> None:
         """Judge a table that came into force."""
+        if self._halves.get((node, table)) == text:
+            raise self.truth.violated(self.name, f"node {node} adopted half of {table}: {text!r}")
         try:
-            if table == HACTL:
-                parse_hactl(text, table)
-            else:
-                parse_cltab(text, table)
+            _read(table, text)
         except Mistakes as error:
             raise self.truth.violated(self.name, f"node {node} adopted: {error}") from error
 
     def different(self, texts: dict[int, bytes | None]) -> str:
         """Say whether these nodes have different texts in force, "" if not."""
         return f"different tables: {texts}" if len(set(texts.values())) > 1 else ""
+
+
+def _read(table: str, text: bytes) -> Table:
+    return KINDS[table].read(text, table)[0]
+
+
+def _names_in(table: str, text: bytes) -> frozenset[str]:
+    try:
+        return _read(table, text).names()
+    except Mistakes:
+        return frozenset()
