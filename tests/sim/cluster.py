@@ -84,6 +84,7 @@ class Cluster:
             ],
         )
         self.truth.telling = telling
+        self.story = self.truth.tell
         self.weather = Weather()
         self.files = Files(world, self.weather, chance(world.seed, "files"), self.truth.cover)
         self.fences = Fences(self)
@@ -103,22 +104,9 @@ class Cluster:
         Raises:
             Violation: a checker found a promise broken.
         """
-        rng = chance(self.world.seed, "boot")
-        if self.world.adaptive:
-            self.truth.cover("rule world with the adaptive quorum")
-        groups = self.world.groups
-        first = {CLTAB: edits.first_cltab(groups), HACTL: edits.first_hactl(groups)}
-        for machine in self.machines.values():
-            mtime_ns = int((WALL_AT_START_S - 86_400) * 1e9)
-            for name, data in first.items():
-                shelf = machine.disk.tables[name]
-                text = Text(version_of(data, mtime_ns), data)
-                shelf.write(text)
-                shelf.store(text)  # a new node waits until a file has settled, before all else
-            self.agenda.at(rng.random() * self.world.timing.heartbeat_s, machine.boot)
+        self.boot()
         for fault in self.world.faults:
             self.agenda.at(fault.at, partial(self.faults.begin, fault))
-        self._look()
         self._watch_cold_start()
         self.agenda.run(self.world.chaos_s)
         self.calm = self.files.calm = True
@@ -126,6 +114,21 @@ class Cluster:
         self.faults.end_all()
         self._calm_down()
         return self.outcome
+
+    def boot(self) -> None:
+        """Let all machines boot soon, and all that runs be watched."""
+        rng = chance(self.world.seed, "boot")
+        if self.world.adaptive:
+            self.truth.cover("rule world with the adaptive quorum")
+        mtime_ns = int((WALL_AT_START_S - 86_400) * 1e9)
+        for machine in self.machines.values():
+            for name, first in ((CLTAB, edits.first_cltab), (HACTL, edits.first_hactl)):
+                shelf, data = machine.disk.tables[name], first(self.world.groups)
+                text = Text(version_of(data, mtime_ns), data)
+                shelf.write(text)
+                shelf.store(text)  # a new node waits until a file has settled, before all else
+            self.agenda.at(rng.random() * self.world.timing.heartbeat_s, machine.boot)
+        self._look()
 
     def _look(self) -> None:
         """Compare what runs with its deadlines, at all times."""
@@ -270,8 +273,7 @@ class Cluster:
 
     def wrong(self) -> str:
         """Say what is not as wanted now, "" if nothing; `nothing healthy` is wrong too."""
-        expected = self.expected()
-        if not expected:
+        if not (expected := self.expected()):
             return "no quorum of healthy nodes"
         healthy = [m for m in self.machines.values() if self.healthy(m)]
         for table in TABLES:
@@ -396,7 +398,3 @@ class Cluster:
     def tells_of(self, node: int) -> bool:
         """Say whether the story tells what this node does."""
         return not self.world.told_of or node in self.world.told_of
-
-    def story(self, text: str) -> None:
-        """Tell a fault."""
-        self.truth.tell(text)
