@@ -1,4 +1,4 @@
-"""What a command says that has asked the monitor for something: its answer, and what came of it."""
+"""What a command prints after a request to the monitor: the reply, and what came of it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Answer(msgspec.Struct, frozen=True):
 def tell(text: str, *, ok: bool, as_json: bool, tried: bool = False) -> int:
     """Print what the monitor answered, and return the exit status.
 
-    To stderr if it refused, or `tried` and did not succeed; if asked for as the one JSON object
-    that programs get.
+    To stderr if the monitor refused, or `tried` and did not succeed; with `as_json` as the one
+    JSON object that programs get.
     """
     if as_json:
         click.echo(msgspec.json.encode(Answer(ok, text)))
@@ -40,9 +40,9 @@ def tell_reply(reply: MonitorReply, *, as_json: bool) -> int:
 def see_through(
     settings: Settings, reply: MonitorReply, goal: Goal, limit_s: float, *, as_json: bool
 ) -> int:
-    """Print an answer, wait until what was asked for has come about, and say whether it has.
+    """Print a reply, wait until the request has taken effect, and print whether it has.
 
-    People read the answer at once; a program gets one object in the end, which is true then.
+    People read the reply at once; a program gets one object at the end, which is true by then.
     """
     if not reply.ok:
         return tell_reply(reply, as_json=as_json)

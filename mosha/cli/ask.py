@@ -1,4 +1,4 @@
-"""Asks the monitor of this node something, on its socket."""
+"""Sends a request to this node's monitor over its socket."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ QUESTIONS = (AskReport, AskEvents, Explain)
 def ask(settings: Settings, request: MonitorRequest, limit_s: float = CALL_LIMIT_S) -> MonitorReply:
     """Send one request to the monitor and return its reply, which may be a refusal.
 
-    A question is answered at once; if it is not, people are told what this command waits for. What
-    the monitor shall do may take its time.
+    A query is answered at once; if it is not, a line on stderr says what this command waits for.
+    An order may take longer.
 
     Raises:
         NoDaemonError: no monitor answers within `limit_s`.
-        HostError: its socket cannot be used, or its answer makes no sense.
+        HostError: its socket cannot be used, or its reply cannot be parsed.
     """
     path = settings.monitor_socket_path
 
@@ -65,7 +65,7 @@ def remedy(error: Exception, *, systemd: bool) -> str:
 
 
 def _wake_or_end(error: HungDaemonError, *, systemd: bool) -> str:
-    """Return what to do about a monitor that hangs; a handler of signals would hang with it."""
+    """Return what to do about a monitor that hangs; its signal handlers hang with it."""
     number = str(error.pid) if error.pid else "PID"
     if error.stopped:
         return f"its process {number} is stopped: kill -CONT {number}"
@@ -88,7 +88,7 @@ def ask_report(
     """Return the consolidated view, of one `group` if it is named, and its JSON text as sent.
 
     Raises:
-        UsageError: nobody knows the group.
+        UsageError: no node knows the group.
         NoDaemonError, HostError: as `ask`, or the monitor refuses.
     """
     reply = ask(settings, AskReport(group), limit_s)

@@ -34,9 +34,9 @@ DEFAULT_CLTAB = "/etc/cltab"
 DEFAULT_SOCKET = "/var/run/clinit/clinit.s"
 DEFAULT_CLSTAT = "/var/run/clinit/clstat"
 PATHS = ("cltab", "socket", "clstat", "state_dir", "log_file")  # of the options
-# Longer than a daemon waits for a cltab on a file system that hangs.
+# Longer than the daemon waits for a cltab on a file system that hangs.
 CALL_LIMIT_S = 20.0
-# How the original's pod says "re-read" (C4.14), and how its script did.
+# "Re-read" in the original's documentation (C4.14), and in its script.
 REREAD_WORDS = ((":::ALL:::", ":::REREAD:::"), ("::ALL::", "::REREAD::"))
 
 
@@ -64,10 +64,10 @@ class _Given(NamedTuple):
 
 
 class _Script(Command):
-    """The command as a script: with streams that keep their promises (`output.py`)."""
+    """The command as a script, with checked output streams (`output.py`)."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run the command line of this process, or another one."""
+        """Run this process's command line, or the given one."""
         output.prepare()
         try:
             sys.exit(super().main(*args, **(extra | {"standalone_mode": False})))
@@ -79,7 +79,7 @@ class _Script(Command):
 
 
 @click.command(cls=_Script)
-@click.option("-d", "--daemon", is_flag=True, help="Be the daemon, in the foreground.")
+@click.option("-d", "--daemon", is_flag=True, help="Run the daemon, in the foreground.")
 @click.option("-k", "--shutdown", is_flag=True, help="Halt all groups and end the daemon.")
 @click.option(
     "-c",
@@ -107,7 +107,7 @@ class _Script(Command):
 @click.option(
     "--state-dir",
     type=click.Path(),
-    help="With -d: where to note the children; SOCKET.state if not given.",
+    help="With -d: where to record the children; SOCKET.state if not given.",
 )
 @click.option(
     "--cgroup",
@@ -115,7 +115,9 @@ class _Script(Command):
 )
 @click.option("--managed", is_flag=True, help="With -d: started by the monitor; ignore signals.")
 @click.option("--people", is_flag=True, help="With -d: log for people, terminal or not.")
-@click.option("--debug", is_flag=True, help="With -d: log also the states that groups only pass.")
+@click.option(
+    "--debug", is_flag=True, help="With -d: also log states that groups only pass through."
+)
 @click.option("--node", default="", help="With -d: MOSHA_NODE of all commands.")
 @click.option(
     "--spawn",
@@ -132,18 +134,18 @@ class _Script(Command):
     "--log-max-bytes",
     type=click.IntRange(LOG_FILE_MIN_BYTES),
     default=LOG_FILE_MAX_BYTES_DEFAULT,
-    help="At this size it becomes FILE.1.",
+    help="Rotate to FILE.1 at this size.",
 )
 @click.option(
     "--log-keep",
     type=click.IntRange(1, LOG_FILES_MAX),
     default=LOG_FILE_KEEP_DEFAULT,
-    help="So many old ones stay.",
+    help="Keep this many old files.",
 )
 @click.version_option(package_name="mosha", prog_name="clinit")
 @click.argument("words", nargs=-1, metavar="[[GROUP] LEVEL]")
 def main(**options: Any) -> None:
-    """Tell a GROUP to go to a LEVEL, or be the daemon that does it.
+    """Tell a GROUP to go to a LEVEL, or run the daemon that does it.
 
     With LEVEL alone the group has the name of this host. Without arguments cltab is read
     again: groups that are no longer in it are stopped.
@@ -154,7 +156,7 @@ def main(**options: Any) -> None:
         clinit -v web stop   stop it, and show all groups
         clinit -k            halt all groups and end the daemon
     """
-    # A question for help, and one wrong word, need neither a protocol nor a daemon.
+    # --help and a usage error need neither a protocol nor a daemon.
     from mosha.control.calls import NoAnswerError  # noqa: PLC0415
 
     try:
@@ -193,13 +195,13 @@ def _fail(text: str, status: int) -> NoReturn:
 
 
 def _with_variables(given: _Given) -> _Given:
-    """Let the variables of cltab override the command line; the rest of it does not matter.
+    """Let the variables of cltab override the command line; only the variables are read.
 
-    Not for a clinit that a monitor started: the monitor looks for it where it put it.
+    Not for a clinit that a monitor started: the monitor expects it where it started it.
     """
     if given.managed:
         return given
-    # A question for help needs neither.
+    # --help needs neither.
     from pathlib import Path  # noqa: PLC0415
 
     from mosha.formats.cltab import parse_variables  # noqa: PLC0415
@@ -223,8 +225,8 @@ def _run(given: _Given) -> int:
 
     reply = call(given.socket, _request(given), CALL_LIMIT_S)
     text, *more = reply.text.splitlines() or [""]
-    # The original's words, and nothing before them (C4.1). It says nothing of a re-read and a
-    # shutdown: its stdout is kept (C4.16).
+    # The original's words, and nothing before them (C4.1). It prints nothing for a re-read or a
+    # shutdown: the same stdout here (C4.16).
     silent = given.shutdown or not given.words or given.words in REREAD_WORDS
     click.echo(text, err=silent or not reply.ok)
     for line in more:
@@ -237,8 +239,8 @@ def _run(given: _Given) -> int:
 def clstat_of(given: Path | None, socket: Path, *, managed: bool) -> Path | None:
     """Return where a daemon writes its clstat, None for nowhere.
 
-    Without a word it is the original's place, but only beside the original's socket: two daemons
-    must not write one file. Under a monitor, which writes a fuller one, there is none.
+    Without an option it is the original's place, but only with the original's socket: two daemons
+    must not write one file. Under a monitor, which writes a fuller status, there is none.
     """
     if given is not None or managed or str(socket) != DEFAULT_SOCKET:
         return given
@@ -274,7 +276,7 @@ def _print_groups(path: Path, *, may_be_gone: bool) -> None:
 
 
 def _be_daemon(given: _Given) -> int:
-    # A client must not pay for the imports of the daemon.
+    # The client must not pay for the daemon's imports.
     with kept():
         import asyncio  # noqa: PLC0415
 

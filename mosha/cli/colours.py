@@ -1,4 +1,4 @@
-"""Whether a command writes colours: --color, else as the terminal and its user want it."""
+"""Whether a command writes colours: --color, else what the terminal and NO_COLOR say."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Groups and nodes on a command line: how they are written, and what the shell proposes for them.
+"""GROUP and NODE arguments and options, and their shell completion.
 
-What is proposed is what the monitor of this node knows. A completion that cannot ask is silent: it
-stands in the middle of somebody's command line.
+The candidates come from this node's monitor. A completion that cannot ask it prints nothing: it
+would land in the middle of a command line.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from mosha.formats.names import NODE_MAX, node_number
 FC = TypeVar("FC", bound=Callable[..., Any] | click.Command)
 
 COMPLETION_LIMIT_S = 5.0
-"""A monitor answers in some ms; on a busy machine a tab may take as long as a command."""
+"""A monitor answers within milliseconds; on a busy machine a Tab may take as long as a command."""
 
 
 class NodeNumber(click.ParamType[int]):
-    """The number of a node, completed with those of the cluster."""
+    """A node number, completed with the cluster's."""
 
     name = "node"
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> int:
-        """Return the number; a mistake says what a node is."""
+        """Return the number; the error says what a node number is."""
         number = node_number(str(value))
         if number is None:
             self.fail(f"{str(value)!r}: a node is a number from 1 to {NODE_MAX}", param, ctx)
@@ -37,13 +37,13 @@ class NodeNumber(click.ParamType[int]):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Return the nodes of the cluster that begin so."""
+        """Return the nodes of the cluster with this prefix."""
         del param
         return [CompletionItem(name) for name in _known(ctx)[1] if name.startswith(incomplete)]
 
 
 def groups(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the groups of cltab and hactl that begin so; for `shell_complete`."""
+    """Return the groups of cltab and hactl with this prefix; for `shell_complete`."""
     del param
     return [name for name in _known(ctx)[0] if name.startswith(incomplete)]
 
@@ -69,8 +69,8 @@ def node_option(text: str) -> Callable[[FC], FC]:
 
 
 def _known(ctx: click.Context) -> tuple[list[str], list[str]]:
-    """Return the groups and the nodes of the cluster, nothing if the monitor does not say."""
-    # A command that is run, not completed, does without these.
+    """Return the groups and nodes of the cluster, both empty if the monitor does not answer."""
+    # Imported here: a command that is run, not completed, does not need these.
     from mosha.cli.ask import ask_report  # noqa: PLC0415
     from mosha.cli.settings import settings_to_ask  # noqa: PLC0415
     from mosha.errors import MoshaError  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Which mosha.toml a command uses: --config, else $MOSHA_CONFIG, else the usual place."""
+"""Which mosha.toml a command uses: --config, else $MOSHA_CONFIG, else the default path."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CONFIG_FILE = "/etc/mosha/mosha.toml"
 
 
 def _of_group(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Take `mosha --config FILE status` for `mosha status --config FILE`."""
+    """Treat `mosha --config FILE status` as `mosha status --config FILE`."""
     del param
     return value or ctx.find_root().params.get("config")
 
@@ -31,9 +31,9 @@ config_option = click.option(
 
 
 def config_path(given: str | None) -> Path | None:
-    """Return the file that holds the settings, None if the defaults hold.
+    """Return the file with the settings, None if the defaults apply.
 
-    A file that was named must be there; `read_config` tells if it is not.
+    A named file must exist; `read_config` raises if it does not.
     """
     from pathlib import Path  # noqa: PLC0415 - a tenth of what a question for help would cost
 
@@ -45,7 +45,7 @@ def config_path(given: str | None) -> Path | None:
 
 
 def hand_down(given: str | None) -> None:
-    """Have commands that this process starts, entries and fencing, find the same settings."""
+    """Let the commands that this process starts, entries and fencing, find the same settings."""
     path = config_path(given)
     if path is not None:
         os.environ[CONFIG_VARIABLE] = str(path.absolute())
@@ -55,7 +55,7 @@ def read_bytes(path: Path) -> bytes:
     """Return the bytes of a file that the user named.
 
     Raises:
-        UsageError: there is no such file, or it is none.
+        UsageError: there is no such file, or it is a directory.
         HostError: it cannot be read.
     """
     try:

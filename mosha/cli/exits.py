@@ -18,14 +18,14 @@ NO_DAEMON = 3
 
 
 class NoDaemonError(HostError):
-    """Nothing answers on a socket; the message says on which, and what to start."""
+    """No daemon answers on a socket; the message says on which, and what to start."""
 
 
 def exit_status_of(command: Callable[[], object]) -> int:
-    """Run a command and return its exit status; what went wrong is told on stderr.
+    """Run a command and return its exit status; errors are printed on stderr.
 
-    An error that is the user's or the host's is its message, one of ours keeps its traceback;
-    so it is with several at once, which a task group has raised.
+    An error of the user's or the host's prints its message, one of ours keeps its traceback; the
+    same goes for several at once, raised by a task group.
     """
     try:
         result = command()
@@ -50,7 +50,7 @@ def exit_status_of(command: Callable[[], object]) -> int:
 
 
 def show_mistyped(error: click.ClickException, program: str) -> None:
-    """Say what is wrong with a command line of `program`, after how it is used."""
+    """Print the usage of `program`, and what is wrong with its command line."""
     if isinstance(error, click.UsageError) and error.ctx is not None:
         click.echo(f"{error.ctx.get_usage()}\nmore: {error.ctx.command_path} --help\n", err=True)
     message = error.format_message()
@@ -71,7 +71,7 @@ def _leaves(error: Exception) -> list[Exception]:
 
 
 def status_of_error(error: Exception) -> int:
-    """Return the exit status that an error stands for."""
+    """Return the exit status for an error."""
     if isinstance(error, NoDaemonError):
         return NO_DAEMON
     return WRONG_USAGE if isinstance(error, UsageError) else NOT_AS_WANTED

@@ -1,7 +1,7 @@
-"""When a command looks for garbage: neither while it imports nor before it ends.
+"""When a command collects garbage: neither while it imports nor before it ends.
 
-What has been imported stays to the end. To look through it costs a start of a daemon 15 ms, a full
-collection later on as much again, and the end of a short command a fifth of its time.
+What has been imported stays to the end. Scanning it costs a daemon's start 15 ms, as much again in
+each later full collection, and a short command a fifth of its time at its end.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NoReturn
 
 @contextlib.contextmanager
 def kept() -> Iterator[None]:
-    """Look at nothing that is made meanwhile, imports that is, neither now nor later."""
+    """Exclude all objects made within (by imports) from garbage collection, now and later."""
     gc.disable()
     try:
         yield
@@ -25,6 +25,6 @@ def kept() -> Iterator[None]:
 
 
 def end(status: int) -> NoReturn:
-    """End this process."""
+    """Exit this process, without a last collection."""
     gc.freeze()
     sys.exit(status)

@@ -1,4 +1,4 @@
-"""Help texts as they are written in docstrings: paragraphs wrapped, examples left alone."""
+"""Help texts made from docstrings: paragraphs wrapped, examples left as they are."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _AS_IT_IS = "\b\n"  # click's mark
 
 
 def with_examples(text: str | None) -> str | None:
-    """Mark the paragraphs that have an indented line, once, to be printed line by line."""
+    """Mark each paragraph with an indented line, to be printed line by line."""
     if text is None:
         return None
     paragraphs = inspect.cleandoc(text).split("\n\n")
@@ -24,9 +24,9 @@ def with_examples(text: str | None) -> str | None:
 
 
 class Command(click.Command):
-    """A command whose help may have examples, and is asked for with -h too.
+    """A command whose help may have examples and can also be requested with -h.
 
-    The options are said here, since click remembers what the first caller's context said.
+    The options are set here, since click caches what the first caller's context had.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

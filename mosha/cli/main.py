@@ -1,7 +1,7 @@
 """The command `mosha`: finds the subcommand, and turns errors into exit statuses.
 
-A subcommand's module is imported only when it is called for: `mosha --help` answers at
-once, and the monitor carries nothing that only prints. Each module has one `command`.
+A subcommand's module is imported only when it is used: `mosha --help` answers at once, and the
+monitor loads nothing that only prints. Each module has one `command`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ COMMANDS = {
     "status": "What runs where, what is wrong, and what to do.",
     "check": "Every mistake in mosha.toml, cltab and hactl.",
     "set": "Move a group to a level, everywhere.",
-    "start": "Have a group run.",
-    "stop": "Have a group stopped on all nodes.",
+    "start": "Run a group.",
+    "stop": "Stop a group on all nodes.",
     "restart": "Stop a group and start it again where it runs.",
     "move": "Move a group to another node, once.",
     "cleanup": "Let a group be tried again where it failed.",
-    "fail": "Say that a group has failed on this node.",
+    "fail": "Report that a group has failed on this node.",
     "standby": "Let a node run nothing, and vote.",
     "unstandby": "Let a node on standby run groups again.",
     "why": "Why a group is where it is, rule by rule.",
@@ -75,14 +75,14 @@ class Commands(Command, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the subcommand; for a mistyped one there is a proposal."""
+        """Find the subcommand; the error for a mistyped one has a suggestion."""
         name = args[0]
         if name not in COMMANDS and name[:1].isalnum():
             ctx.fail(f"no such command: {name}; {nearest(name, COMMANDS)}see mosha --help")
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Return the subcommands that begin so, without importing any."""
+        """Return the subcommands with this prefix, without importing any."""
         found = [
             CompletionItem(name, help=text)
             for name, text in COMMANDS.items()
@@ -91,7 +91,7 @@ class Commands(Command, click.Group):
         return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run what was asked for; a reader that goes away (``mosha logs | head``) is no error."""
+        """Run the subcommand; a reader that goes away (``mosha logs | head``) is not an error."""
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
@@ -117,13 +117,13 @@ def root(ctx: click.Context, config: str | None) -> object:
     """An init for a whole cluster, without a head node.
 
     Every node runs the same program. cltab says which processes make up which group, hactl
-    says which group shall run, and mosha sees to it that each group runs on exactly one
-    node. Without a command, `mosha` is `mosha run`.
+    says which groups run, and mosha makes sure that each group runs on exactly one node.
+    Without a command, `mosha` is `mosha run`.
 
     See it work, on this machine, as any user:
         mosha demo
 
-    Look after a cluster:
+    Operate a cluster:
         mosha status
         mosha set web start prefer=2,3
         mosha check
@@ -147,7 +147,7 @@ def entry(arguments: Sequence[str] | None = None) -> int:
 
 
 def main() -> None:
-    """Be the script `mosha`."""
+    """Run as the script `mosha`."""
     output.prepare()
     end(entry())
 

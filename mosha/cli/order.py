@@ -1,4 +1,4 @@
-"""Gives an order to the monitor of this node, prints its answer, and waits if asked to."""
+"""Sends an order to this node's monitor, prints the reply, and waits if asked to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mosha.core.status import Verb
 def give(
     config: str | None, order: GiveOrder, *, limit_s: float | None = None, as_json: bool
 ) -> int:
-    """Give an order; `limit_s`: wait at most so long until what it orders has come about."""
+    """Send an order; with `limit_s` wait at most that long until it has taken effect."""
     settings = settings_to_ask(config)
     answer_s = CALL_LIMIT_S + spread_limit_s(settings.timing.heartbeat_s) + (limit_s or 0.0)
     goal = Goal(order.group)

@@ -1,10 +1,10 @@
-"""stdout and stderr of a command: whatever is at the other end, no traceback and a true status.
+"""stdout and stderr of a command: no traceback and a true exit status, whatever reads them.
 
-- A reader that goes away (`mosha status | head -1`) changes nothing: the command does what it was
-  asked for and ends with its own exit status; one that would go on for ever ends (`go_on`).
+- A reader that goes away (`mosha status | head -1`) changes nothing: the command does its work
+  and ends with its exit status; one that would go on for ever ends (`go_on`).
 - Output that cannot be written (a full disk) is an error of the host, and exit status 1.
-- A closed stdout or stderr (`>&-`) is as the null device: only the exit status was asked for.
-- What the locale's encoding does not have is replaced; what is no text at all is escaped.
+- A closed stdout or stderr (`>&-`) acts as the null device: only the exit status is wanted.
+- What the locale's encoding does not have is replaced; bytes that are not text are escaped.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from mosha.host.standard_streams import complete_descriptors
 
 
 class ReaderGoneError(Exception):
-    """Nobody reads the output of a command that would go on; not an error."""
+    """The reader of a command that would go on is gone; not an error."""
 
 
 class _Outlet(io.FileIO):
-    """A standard descriptor. After an error it takes everything and writes nothing."""
+    """A standard descriptor. After an error it accepts everything and writes nothing."""
 
     def __init__(self, fd: int, *, complains: bool) -> None:
         super().__init__(fd, "wb", closefd=False)
@@ -43,7 +43,7 @@ class _Outlet(io.FileIO):
 
 
 def prepare() -> None:
-    """Make this process's standard streams keep the promises of this file."""
+    """Set up this process's standard streams as described above."""
     complete_descriptors()
     sys.stdout = _stream(sys.stdout, complains=True)
     sys.stderr = _stream(sys.stderr, complains=False)
@@ -52,7 +52,7 @@ def prepare() -> None:
 def _stream(old: TextIO, *, complains: bool) -> TextIO:
     try:
         outlet = _Outlet(old.fileno(), complains=complains)
-    except io.UnsupportedOperation:  # a program that runs commands has put its own there
+    except io.UnsupportedOperation:  # a program that calls commands has replaced them
         return old
     is_utf_8 = old.encoding.lower().replace("-", "") == "utf8"
     return io.TextIOWrapper(
@@ -64,7 +64,7 @@ def _stream(old: TextIO, *, complains: bool) -> TextIO:
 
 
 def go_on() -> None:
-    """Write out what was printed, and raise ReaderGoneError if nobody reads it any more."""
+    """Flush what was printed; raise ReaderGoneError if the reader is gone."""
     sys.stdout.flush()
     buffer = getattr(sys.stdout, "buffer", None)
     outlet = getattr(buffer, "raw", None)

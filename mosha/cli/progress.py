@@ -1,7 +1,7 @@
-"""Waits until a group is where a command wants it, and says meanwhile how it goes.
+"""Waits until a group is where a command wants it, and prints the progress meanwhile.
 
 It waits no longer than makes sense: a move that came back, a stop that failed and a ban that ends
-after the limit do not mend themselves meanwhile, and the answer says what is in the way.
+after the limit do not resolve themselves meanwhile, and the answer says what is in the way.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from mosha.formats.settings import Settings
 
 LOOK_EVERY_S = 0.3
 STOP_LOOK_LIMIT_S = 1.0
-# A program that cannot be executed, or that ends at once, has done so by then.
+# A program that cannot be executed, or that ends at once, has failed by then.
 STEADY_S = 1.0
 WAIT_LIMIT_S = 300.0
-wait_option = click.option("--wait", is_flag=True, help="Return only when that has come about.")
+wait_option = click.option("--wait", is_flag=True, help="Return only when it has taken effect.")
 limit_option = click.option(
     "--limit",
     "limit_s",
@@ -36,12 +36,12 @@ limit_option = click.option(
     default=WAIT_LIMIT_S,
     show_default=True,
     metavar="SECONDS",
-    help="How long --wait waits at most; it ends earlier if it cannot come about.",
+    help="How long --wait waits at most; it ends earlier if the goal cannot be reached.",
 )
 
 
 class Move(Struct, frozen=True):
-    """Where a group shall go: to node `to`, 0: to any but `where`; `term`: of its claim there."""
+    """Where a group is to go: to node `to`, 0: to any but `where`; `term`: of its claim there."""
 
     to: int
     where: tuple[int, ...] = ()
@@ -49,7 +49,7 @@ class Move(Struct, frozen=True):
 
 
 class Goal(Struct, frozen=True):
-    """What is waited for: that a group is as hactl wants it, after a move of it if there is one."""
+    """What to wait for: that a group is as hactl wants it, after its move if there is one."""
 
     group: str
     move: Move | None = None
@@ -72,9 +72,9 @@ def before_move(report: Report, group: str, node: int) -> Goal:
 
 
 def wait_for(settings: Settings, goal: Goal, limit_s: float) -> WaitOutcome:
-    """Wait for a group; return whether it came about, and if not why.
+    """Wait for a group; return whether the goal was reached, and if not why.
 
-    Each change of what is known of it is a line on stderr.
+    Each change of what is known about it is a line on stderr.
     """
     deadline, shown, said = time.monotonic() + limit_s, "", ""
     reached_at: float | None = None
@@ -102,15 +102,15 @@ def wait_for(settings: Settings, goal: Goal, limit_s: float) -> WaitOutcome:
 
 
 def follow_stop(settings: Settings, ended: Callable[[float], bool]) -> None:
-    """Say what is still here of a node that leaves, a line for each change, until it has `ended`.
+    """Print which groups of a leaving node are still up, a line per change, until it has `ended`.
 
-    `ended` waits for so many seconds at most, and says whether it has.
+    `ended` waits for at most that many seconds, and returns whether the node has ended.
     """
     shown = ""
     while not ended(LOOK_EVERY_S):
         try:
             report, _ = ask_report(settings, STOP_LOOK_LIMIT_S)
-        except HostError:  # it is ending just now, or says nothing any more: `ended` knows
+        except HostError:  # it is ending, or no longer answers: `ended` knows
             continue
         now = _still_here(report)
         if now != shown:
@@ -118,7 +118,7 @@ def follow_stop(settings: Settings, ended: Callable[[float], bool]) -> None:
 
 
 def _still_here(report: Report) -> str:
-    """Return in a line which groups are not down yet on the node that reports."""
+    """Return in one line which groups are not down yet on the reporting node."""
     here = [
         f"{view.group} {item.level} {item.state}{_held_up(view.group, item)}"
         for view in report.groups
@@ -131,7 +131,7 @@ def _still_here(report: Report) -> str:
 
 
 def _held_up(group: str, item: Instance) -> str:
-    """Say what holds a stop up, and the way out of one that has failed."""
+    """Return what holds up a stop, and what to do about one that has failed."""
     what = [f"{trouble.tag} {trouble.kind}" for trouble in item.troubles]
     if (item.level, item.state) == (STOP_LEVEL, GroupState.FAILED):
         what.append(f"to run its stop again: mosha cleanup {group} {item.node}")
@@ -145,9 +145,9 @@ _COUNTED = re.compile(r"\d+(\.\d+)?(?= s\b| of \d+ votes| restarts?\b)")
 def judge(
     goal: Goal, report: Report, left_s: float, failed: Mapping[int, str] | None = None
 ) -> WaitOutcome | None:
-    """Say whether a group is where it shall be, or cannot come there within `left_s` seconds.
+    """Say whether a group has reached the goal, or cannot reach it within `left_s` seconds.
 
-    `failed` has the reason of each ban that was seen meanwhile. None: it may still come about.
+    `failed` has the reason of each ban that was seen meanwhile. None: it may still get there.
     """
     view = _view(report, goal.group)
     if view is None:
@@ -167,14 +167,14 @@ def judge(
 def _holds(
     outcome: WaitOutcome, view: GroupView | None, reached_at: float | None, left_s: float
 ) -> bool:
-    """Say whether an outcome is the last word: what was started has to live for a moment first."""
+    """Say whether an outcome is final: what was started has to run for a moment first."""
     if reached_at is None or left_s <= 0 or view is None or view.wanted == STOP_LEVEL:
         return outcome is not None
     return time.monotonic() - reached_at >= STEADY_S
 
 
 def _unwell(view: GroupView) -> str:
-    """Say what is not well of a group that has arrived: a program that ends again and again."""
+    """Return what is wrong with a group that has arrived: a program that keeps ending."""
     home = _settled(view)
     if home is None or all(trouble.kind == "outdated" for trouble in home.troubles):
         return ""
@@ -193,7 +193,7 @@ def _has_moved(move: Move, view: GroupView) -> bool:
 
 
 def _came_back(move: Move, view: GroupView, failed: Mapping[int, str]) -> str:
-    """Say why a group does not run where it was moved to: it was started elsewhere meanwhile."""
+    """Return why a group does not run where it was moved to: it was started elsewhere meanwhile."""
     home = _settled(view)
     if home is None or _has_moved(move, view) or (home.claim_term or 0) <= move.term:
         return ""
@@ -220,7 +220,7 @@ def _settled(view: GroupView) -> Instance | None:
 
 
 def _stuck(view: GroupView) -> str:
-    """Say what only a person can end: a stop that failed, or left something behind."""
+    """Return what needs an operator: a stop that failed or left something behind."""
     at_stop = [item for item in view.instances if item.level == STOP_LEVEL]
     ended = {item.state for item in at_stop} & SETTLED
     failed = GroupState.FAILED in ended
@@ -231,7 +231,7 @@ def _stuck(view: GroupView) -> str:
 
 
 def _banned_everywhere(view: GroupView, report: Report, left_s: float) -> str:
-    """Say that no node can run a group before a ban ends, if that is after the wait."""
+    """Return that no node can run a group before a ban ends, if that is after the wait."""
     if view.where or not view.bans or view.wanted == STOP_LEVEL:
         return ""
     if any(node.node not in view.not_here for node in report.nodes):
@@ -241,12 +241,12 @@ def _banned_everywhere(view: GroupView, report: Report, left_s: float) -> str:
         return ""
     return (
         f"no node can run it before the ban of node {first.node} ends, in {first.left_s:.0f} s "
-        f"({first.reason}); when that is mended: mosha cleanup {view.group}"
+        f"({first.reason}); when that is repaired: mosha cleanup {view.group}"
     )
 
 
 def _standing(group: str, view: GroupView | None) -> str:
-    """Return in a line how it goes: what is in the way, else where the group is."""
+    """Return the progress in one line: what is in the way, else where the group is."""
     return f"{group}: {(view.why if view is not None else '') or _places(view)}"
 
 

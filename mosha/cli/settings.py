@@ -1,4 +1,4 @@
-"""Reads the settings for a command, with every mistake that is in them."""
+"""Reads the settings for a command, and reports every mistake in them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from mosha.formats.names import nearest
 from mosha.formats.settings import Settings, SettingsReading, parse_settings, read_settings
 
 OF_THE_SOCKET = frozenset({"rundir", "varpath"})
-"""The settings that say where the monitor is asked."""
+"""The settings that give the monitor's socket."""
 
 
 def load_settings(given: str | None) -> Settings:
-    """Return the settings of `--config FILE`, or of the usual places, or the defaults.
+    """Return the settings of `--config FILE`, or of the default places, or the defaults.
 
     Raises:
-        UsageError: no such file, or mistakes in it, all of them.
+        UsageError: no such file, or mistakes in it: all of them.
         HostError: it cannot be read.
     """
     path = config_path(given)
@@ -25,13 +25,13 @@ def load_settings(given: str | None) -> Settings:
 
 
 def settings_to_ask(given: str | None) -> Settings:
-    """Return settings by which the running monitor of this node is asked.
+    """Return the settings with which to ask this node's running monitor.
 
-    A monitor lives on with the settings that it started with: mistakes in the file since then are
-    told, and it is asked all the same, if the file says where.
+    A monitor keeps the settings that it started with: later mistakes in the file are reported,
+    and the monitor is asked nevertheless, if the file gives its socket.
 
     Raises:
-        UsageError: no such file, or mistakes in it and no monitor that it tells of.
+        UsageError: no such file, or mistakes in it and no monitor on the socket that it gives.
         HostError: it cannot be read.
     """
     path = config_path(given)
@@ -43,13 +43,13 @@ def settings_to_ask(given: str | None) -> Settings:
     mistakes = Mistakes(reading.mistakes, reading.total)
     if not _says_where(reading):
         raise mistakes
-    text = "the monitor runs on with the settings of before and is asked all the same"
+    text = "asking the running monitor all the same: it keeps its former settings"
     click.echo(f"mosha: {mistakes}\nmosha: {text}", err=True)
     return reading.settings
 
 
 def _says_where(reading: SettingsReading) -> bool:
-    """Say whether a monitor, and no other node's, has its socket where the settings say."""
+    """Say whether this node's monitor has its socket where the settings say."""
     misspelled = (m.text for m in reading.mistakes if nearest(m.text, OF_THE_SOCKET))
     if reading.unknown & OF_THE_SOCKET or any(misspelled):
         return False

@@ -1,1 +1,1 @@
-"""The supervisor of one node: children, cgroups, its server. It knows no other node."""
+"""The supervisor of one node: children, cgroups, its server. It knows of no other node."""

@@ -1,8 +1,8 @@
-"""File operations that may hang for ever, without hanging clinit with them.
+"""Runs file operations that may hang for ever, without hanging clinit.
 
-A thread cannot be cancelled, and a process in state D not even killed. So each subject (the
-cltab, the clstat) has at most one thread at a time, and if that does not come back it is left
-alone (docs/explanation/architecture.md).
+A thread cannot be cancelled, and a process in state D cannot even be killed. So each subject (the
+cltab, the clstat) has at most one thread at a time, and one that does not come back is abandoned
+(docs/explanation/architecture.md).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ResultT = TypeVar("ResultT")
 
 
 class NotRespondingError(OSError):
-    """The file system does not answer; or it did not the last time, and still does not."""
+    """The file system does not answer, or an earlier operation on it still hangs."""
 
 
 class Abandonable:
@@ -33,7 +33,7 @@ class Abandonable:
     async def run(self, function: Callable[[], ResultT], limit_s: float) -> ResultT:
         """Return what `function` returns, or raise what it raises if that is an OSError.
 
-        One whose caller was cancelled is waited for: two never overlap.
+        A function whose caller was cancelled is waited for: two never overlap.
 
         Raises:
             OSError: no thread can be started, or what `function` raises.
@@ -61,7 +61,7 @@ class Abandonable:
             self._busy = self._hung = False
             self._free.set()
             if answer.done():
-                return  # nobody waits any more
+                return  # the caller has given up
             if error is None:
                 answer.set_result(cast("ResultT", result))
             else:
@@ -73,12 +73,12 @@ class Abandonable:
                 result = function()
             except OSError as raised:
                 error = raised
-            # A daemon that has left does not want to know.
+            # The loop is closed: the daemon has ended.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(deliver, result, error)
 
         try:
             threading.Thread(target=work, name=self._subject, daemon=True).start()
-        except RuntimeError as error:  # pids.max, TasksMax=, ulimit -u: an error like any other
+        except RuntimeError as error:  # pids.max, TasksMax=, ulimit -u: an ordinary error
             deliver(None, OSError(errno.EAGAIN, f"{error} ({self._subject})"))
         return answer

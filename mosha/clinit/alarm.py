@@ -1,8 +1,8 @@
-"""One alarm for the earliest deadline, in the clock of the leases.
+"""One alarm for the earliest deadline, on the clock of the leases.
 
-CLOCK_BOOTTIME goes on while the machine sleeps: what fell due meanwhile rings right after it
-wakes. An event loop's own timers are CLOCK_MONOTONIC, which stands still; that is why a
-timerfd is used (timerfd_create(2); os.timerfd_create exists from Python 3.13 on).
+CLOCK_BOOTTIME runs while the machine is suspended: what fell due meanwhile rings right after it
+resumes. The event loop's timers use CLOCK_MONOTONIC, which stops; hence the timerfd
+(timerfd_create(2); os.timerfd_create exists from Python 3.13 on).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mosha.errors import HostError
 
 _CLOEXEC_NONBLOCK = os.O_CLOEXEC | os.O_NONBLOCK
 _ABSOLUTE = 1
-# An absolute time of zero would turn the alarm off.
+# An absolute time of zero would disarm the timer.
 _LEAST_NS = 1
 _NS = 1_000_000_000
 
@@ -39,7 +39,7 @@ _timerfd_settime = function(
 
 
 class Alarm:
-    """Calls `rang` at the time set last, once."""
+    """Calls `rang` once, at the time set last."""
 
     def __init__(self, rang: Callable[[], None]) -> None:
         """Make the timer; needs a running loop.
@@ -66,15 +66,15 @@ class Alarm:
             raise HostError(f"cannot set a timer: {os.strerror(ctypes.get_errno())}")
 
     def close(self) -> None:
-        """Give the timer back."""
+        """Close the timer."""
         asyncio.get_running_loop().remove_reader(self._fd)
         os.close(self._fd)
 
     def _ring(self) -> None:
         try:
             os.read(self._fd, 8)
-        except BlockingIOError:  # it was set anew in between
+        except BlockingIOError:  # it was set again in between
             return
         self._when = None
-        # Outside of the try: a BlockingIOError of what is due is no matter of the timer.
+        # Outside of the try: a BlockingIOError of the callback must not be swallowed here.
         self._rang()

@@ -1,12 +1,12 @@
 """Tracks processes by cgroups: `clinit-PLACE-MARK/g.GROUP/e.TAG` in the cgroup that clinit is in.
 
-Children are born in theirs (`forker.py`). clinit itself and the fork server stay outside, so
+Children are cloned into theirs (`forker.py`). clinit itself and the fork server stay outside, so
 that killing the whole tree never hits them. No controller is used, and none may be enabled in
-the cgroup of clinit as long as clinit is in it; the kernel sees to that.
+clinit's cgroup while clinit is in it; the kernel enforces that.
 
-A cgroup that `cgroup.kill` was used on is made anew before anything is born in it: Linux 6.18
-kills every child that is cloned into one (it compares how often that happened to the parent's
-cgroup and to the child's, and takes a difference for a kill during the fork).
+A cgroup on which `cgroup.kill` was used is replaced before anything is cloned into it: Linux 6.18
+kills every child that is cloned into one (it compares the kill counts of the parent's and the
+child's cgroup, and takes a difference for a kill during the fork).
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class CgroupTracker:
     """The cgroups of one clinit."""
 
     def __init__(self, parent: Path, mark: str, place: str) -> None:
-        """Make the tree in `parent`; `place` is what the next clinit will know it by (`trees.py`).
+        """Make the tree in `parent`; the next clinit recognises it by `place` (`trees.py`).
 
         Raises:
-            OSError: no cgroup can be made there, or none with cgroup.kill (Linux 5.14), or
-                processes may not be put into it.
+            OSError: no cgroup can be made there, it has no cgroup.kill (Linux 5.14), or processes
+                may not be moved into it.
         """
         self.no_cgroups = ""
         self._made: dict[str, set[str]] = {}  # group -> tags; a kill must not look at all others
@@ -41,7 +41,7 @@ class CgroupTracker:
         self.tree, self._lock = trees.make(parent, place, mark)
         try:
             (self.tree / "cgroup.kill").stat()
-            # To enter a cgroup one must be allowed to write here and in the common ancestor.
+            # Entering a cgroup takes write permission here and in the common ancestor.
             for path in (self.tree, parent):
                 os.close(os.open(path / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
         except OSError:
@@ -62,7 +62,7 @@ class CgroupTracker:
         return path
 
     def note(self, key: EntryKey, leader: int) -> None:
-        """Nothing to note: the cgroup knows."""
+        """Do nothing: the cgroup keeps track."""
 
     def left_by(self, key: EntryKey, leader: int) -> Leftovers:
         """See `ProcessTracker.left_by`."""
@@ -71,7 +71,7 @@ class CgroupTracker:
             return Leftovers(in_session=False, elsewhere=False)
         try:
             pids = cgroups.pids(path)
-        except OSError:  # something is in there, and nobody knows what
+        except OSError:  # something is in there, but it is not known what
             return Leftovers(in_session=True, elsewhere=True)
         alive = [s for pid in pids if (s := session_of(pid)) is not None]
         return Leftovers(leader in alive, any(session != leader for session in alive))
@@ -94,16 +94,16 @@ class CgroupTracker:
             return True
         try:
             return scope is Scope.SESSION and not self._in_session(path, leader)
-        except OSError:  # it is not known who is in there
+        except OSError:  # it is not known what is in there
             return False
 
     def has_fresh_child(self) -> bool:
-        """See `ProcessTracker.has_newborn`: each is born in the cgroup of its entry."""
+        """See `ProcessTracker.has_fresh_child`: each is cloned into the cgroup of its entry."""
         return False
 
     def signal_group(self, group: str, number: Signals, spared: frozenset[str]) -> list[int]:
         """See `ProcessTracker.signal_group`."""
-        if not cgroups.populated(self._group(group)):  # mostly so: of what has ended in good order
+        if not cgroups.populated(self._group(group)):  # usual: all ended in good order
             return []
         return [
             pid for path in self._entries(group, spared) for pid in self._send(group, path, number)
@@ -154,7 +154,7 @@ class CgroupTracker:
         return paths[key.tag]
 
     def _entries(self, group: str, spared: frozenset[str]) -> list[Path]:
-        """Return the cgroups of a group's entries, of those too that cltab has no more.
+        """Return the cgroups of a group's entries, including entries that cltab no longer has.
 
         Raises:
             OSError: they cannot be listed.
@@ -176,12 +176,12 @@ class CgroupTracker:
         cgroups.kill(path)
         try:
             return cgroups.pids(path)
-        except OSError:  # they are killed, whoever they were
+        except OSError:  # all are killed, whatever they were
             return []
 
 
 def _reported(group: str, number: Signals, send: Callable[[], Sent]) -> list[int]:
-    """Send signals and log which could not be sent; what cannot be signalled counts as alive."""
+    """Send signals and log failures; a process that cannot be signalled counts as alive."""
     try:
         sent = send()
     except OSError as error:

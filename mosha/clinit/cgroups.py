@@ -1,7 +1,7 @@
-"""Cgroups of version 2: where they are, and the few files of them that are used here.
+"""Cgroups v2: where they are, and the few cgroup files that are used here.
 
 See cgroups(7) and the kernel's Documentation/admin-guide/cgroup-v2.rst. Nothing here needs a
-controller: a cgroup holds what no process leaves by forking.
+controller: cgroups are used because no process leaves one by forking.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SEND_AT_ONCE = 64
 _LINKS_OF_NONE = 2
 
 GONE = frozenset({errno.ENOENT, errno.ENODEV})
-"""What the kernel answers of a cgroup that was removed; anything else says nothing of it."""
+"""The kernel's errors for a removed cgroup; any other error says nothing about it."""
 
 
 def own_cgroup() -> Path | None:
@@ -33,10 +33,9 @@ def own_cgroup() -> Path | None:
 
 
 def cgroup_in(membership: str, mounts: Mounts) -> Path | None:
-    """Return the directory of a cgroup from what /proc/PID/cgroup says; None if v2 is not there.
+    """Return the directory of a cgroup from /proc/PID/cgroup; None without v2.
 
-    The mount is /sys/fs/cgroup on an ordinary system and /sys/fs/cgroup/unified where
-    version 1 is in use besides.
+    The mount is usually /sys/fs/cgroup, and /sys/fs/cgroup/unified where version 1 is used too.
     """
     lines = membership.splitlines()
     path = next((line[3:] for line in lines if line.startswith("0::/")), None)
@@ -86,10 +85,10 @@ def inner(cgroup: Path) -> list[Path]:
 
 
 def pids(cgroup: Path) -> list[int]:
-    """Return the processes in a cgroup and all below it; zombies are not among them.
+    """Return the processes in a cgroup and all below it, without zombies.
 
     Raises:
-        OSError: it is not known what is in it; that does not mean that nothing is.
+        OSError: it is not known what is in it; it may not be empty.
     """
     found: list[int] = []
     for path in [cgroup, *below(cgroup)]:
@@ -113,7 +112,7 @@ def _procs(cgroup: Path) -> bytes:
 
 
 def populated(cgroup: Path) -> bool:
-    """Say whether anything is alive in a cgroup or below it; also if that cannot be known."""
+    """Say whether anything is alive in a cgroup or below it; true if it cannot be determined."""
     try:
         return b"populated 1" in with_spare(lambda: _events(cgroup))
     except OSError as error:
@@ -121,7 +120,7 @@ def populated(cgroup: Path) -> bool:
 
 
 def _events(cgroup: Path) -> bytes:
-    # By descriptors, a third of what pathlib costs: this stands before every respawn.
+    # os.open costs a third of pathlib: this runs before every respawn.
     fd = os.open(f"{cgroup}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(fd, EVENTS_MAX_BYTES)
@@ -132,10 +131,10 @@ def _events(cgroup: Path) -> bytes:
 def kill(cgroup: Path) -> None:
     """Send SIGKILL to everything in a cgroup and below it, frozen or forking, at once.
 
-    Whoever may write the file may kill what is in it, whatever user that is.
+    Write permission on the file suffices, whatever user owns the processes.
 
     Raises:
-        OSError: it could not be done.
+        OSError: it could not be killed.
     """
     try:
         with_spare(lambda: (cgroup / "cgroup.kill").write_bytes(b"1"))
@@ -145,7 +144,7 @@ def kill(cgroup: Path) -> None:
 
 
 class Sent(NamedTuple):
-    """Which processes got a signal, and which did not, and why not."""
+    """Which processes got a signal, and which did not and why."""
 
     pids: list[int]
     failed: dict[int, str]
@@ -154,13 +153,13 @@ class Sent(NamedTuple):
 def send(cgroup: Path, number: signal.Signals, leader: int, chosen: set[int] | None = None) -> Sent:
     """Signal all processes of a cgroup and below, or the `chosen` ones of them.
 
-    The `leader` comes first, then as the kernel lists them, parents before their children: a shell
-    whose command is interrupted goes on with the next one if it does not know yet that it is too,
-    and that one would get no signal (C6.6).
+    The `leader` comes first, then the kernel's order, parents before their children: a shell whose
+    command is interrupted before the shell itself goes on with the next command, which would get
+    no signal (C6.6).
 
-    A pid is signalled by a descriptor that was opened while it was listed before and after:
-    never a stranger that got the number (C6.4). Some at a time, for descriptors are limited;
-    and one that may not be signalled keeps no other from its signal.
+    A pid is signalled through a pidfd and only if it was listed before and after the pidfd was
+    opened: never a stranger that got the number (C6.4). A few at a time, for descriptors are
+    limited; one that may not be signalled does not hold up the others.
 
     Raises:
         OSError: it is not known what is in the cgroup.
@@ -179,7 +178,7 @@ def _send_some(cgroup: Path, sending: Sending, chosen: list[int], sent: Sent) ->
         for pid in chosen:
             open_it = functools.partial(os.pidfd_open, pid)
             try:
-                # Of the spares one at most: the look that follows needs some too.
+                # At most one of the spares: the listing that follows needs some too.
                 opened[pid] = open_it() if opened else with_spare(open_it)
             except ProcessLookupError:
                 continue

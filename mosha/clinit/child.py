@@ -20,7 +20,7 @@ TROUBLE_MAX_BYTES = 1 << 16
 
 
 class Child:
-    """A process that was made: its pid, and the pipes to read its output from.
+    """A started process: its pid, and the pipes with its output.
 
     `executed` becomes 0 when it executes its command, or the number of the error if it
     cannot; `died` is done when it has ended. Its pid is its own, and among the `leaders`, until
@@ -44,7 +44,7 @@ class Child:
         loop.add_reader(self._fd, self._die)
 
     def send_signal(self, number: signal.Signals) -> bool:
-        """Signal this process and no other; say whether it was still there.
+        """Signal this process and no other; return whether it still existed.
 
         Raises:
             OSError: it may not be signalled.
@@ -58,7 +58,7 @@ class Child:
         return True
 
     def _hear(self) -> None:
-        """The pipe closes on exec; before, it can only tell why not."""
+        """Read the pipe: it closes on exec; anything before that is an error."""
         number = problem_of(os.read(self._trouble, TROUBLE_MAX_BYTES))
         asyncio.get_running_loop().remove_reader(self._trouble)
         os.close(self._trouble)
@@ -69,11 +69,11 @@ class Child:
         self.died.set_result(None)
 
     def reap(self) -> Exit:
-        """Return the exit of what has died; `executed` is known from now on."""
+        """Reap the dead process and return its exit; `executed` is known from now on."""
         status = os.waitid(os.P_PIDFD, self._fd, os.WEXITED | os.WNOWAIT)
         if status is None:
             raise BugError(f"process {self.pid} is not dead")
-        # Its pipe closes with it, so that alone does not say that anything was executed.
+        # The pipe closes with the process: that alone does not prove an exec.
         if status.si_code != os.CLD_EXITED or status.si_status == EXEC_FAILED:
             self.unborn = not _has_executed(self.pid)
         os.waitid(os.P_PIDFD, self._fd, os.WEXITED)
@@ -87,7 +87,7 @@ class Child:
 
 
 def _has_executed(pid: int) -> bool:
-    """Say whether a child that is dead and not reaped has executed a command; if in doubt, yes."""
+    """Say whether a dead, unreaped child has executed a command; if in doubt, yes."""
     try:
         return proc.has_executed(pid)
     except OSError:
@@ -97,13 +97,13 @@ def _has_executed(pid: int) -> bool:
 async def spawn(
     forker: Forker, argv: list[str], extra: Mapping[str, str], cgroup: Path | None
 ) -> Child:
-    """Make a process in a session of its own, and in `cgroup` if there is one.
+    """Start a process in a new session, and in `cgroup` if there is one.
 
-    Its stdin is empty, its stdout and stderr are new pipes, its signals are as at login.
+    Its stdin is empty, its stdout and stderr are new pipes, its signals have their defaults.
 
     Raises:
-        CommandError: there is nothing to execute, or too much.
-        OSError: the host cannot make a process now.
+        CommandError: the command is empty or too long.
+        OSError: the host cannot start a process now.
     """
     if not argv:
         raise CommandError(errno.EINVAL, "the command is empty")

@@ -2,13 +2,13 @@
 
 A fork costs as much as the memory it copies, and what the child touches before its exec is copied
 as well: half a millisecond each for a Python program. So a child shares the fork server's memory
-(CLONE_VM) and must not touch it, which excludes Python: it takes one step after the other from
-a `Script` that was written before the clone. `NATIVE` is all that it runs, 56 bytes that make
-the system calls of a script. Unlike vfork(2) nobody waits for it: an exec from a file system
-that hangs hangs alone, and the script is kept until the child does not need it any more.
+(CLONE_VM) and must not touch it, which excludes Python: it executes the steps of a `Script` that
+was written before the clone. It runs only `NATIVE`, 56 bytes that make the system calls of a
+script. Unlike with vfork(2) the parent does not wait: an exec from a hung file system blocks only
+itself, and the script is kept until the child no longer needs it.
 
-Where that is not to be had (another processor, code that may not be mapped) the memory is
-copied, and `take_steps` does in Python what `NATIVE` does. See clone(2), execvp(3).
+Where that is not available (another processor, executable memory forbidden) the memory is copied,
+and `take_steps` does in Python what `NATIVE` does. See clone(2), execvp(3).
 
 Part of the fork server: it imports next to nothing.
 """
@@ -21,22 +21,22 @@ import os
 import struct
 import sys
 
-TYPE_CHECKING = False  # as in typing, which the fork server can do without
+TYPE_CHECKING = False  # as in typing, which the fork server does not import
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 CLONE_VM = 0x00000100
 CLONE_CHILD_CLEARTID = 0x00200000
-"""A word is set to 0 when the child lets go of the memory: by an exec, or by its end."""
+"""The kernel sets a word to 0 when the child releases the memory: by an exec, or by its end."""
 
 EXEC_FAILED = 127
 SHELL = b"/bin/sh"
 
 NEVER = 1 << 62
-"""A result that no system call has."""
+"""A result that no system call returns."""
 
 STEP_BYTES = 64
-"""Eight words: number, four arguments, the result on which to skip, how far, and the result."""
+"""Eight words: number, four arguments, the result to skip on, how far, and the result."""
 
 RESULT_AT = 56
 _POINTER_BYTES = ctypes.sizeof(ctypes.c_void_p)
@@ -85,7 +85,7 @@ NUMBERS = {
 """The system calls of scripts, on x86_64."""
 
 Step = tuple[str, tuple[int, ...], int, int]
-"""A call, its arguments, and after which result how many of the next steps are left out."""
+"""A call, its arguments, and after which result how many of the next steps are skipped."""
 
 GIVEN_UP: Step = ("exit_group", (EXEC_FAILED,), NEVER, 0)
 
@@ -100,8 +100,8 @@ def function(name: str, result: type | None, *arguments: type) -> Callable[..., 
 
 sigprocmask = function("sigprocmask", _INT, _INT, _POINTER, _POINTER)
 _mmap = function("mmap", _POINTER, _POINTER, _SIZE, _INT, _INT, _INT, ctypes.c_long)
-# What `take_steps` calls, and with how many of the arguments: sigprocmask(3) adds the size of a
-# set by itself. Made here, for the child's first use of a name would look it up in the child.
+# What `take_steps` calls, and with how many of the arguments: sigprocmask(3) adds the size of the
+# set itself. Resolved here: the first use of a name would look it up in the child.
 _FUNCTIONS: dict[str, tuple[Callable[..., int], int]] = {
     "write": (function("write", ctypes.c_ssize_t, _INT, _POINTER, _SIZE), 3),
     "rt_sigprocmask": (sigprocmask, 3),
@@ -113,16 +113,16 @@ _FUNCTIONS: dict[str, tuple[Callable[..., int], int]] = {
     "dup3": (function("dup3", _INT, _INT, _INT, _INT), 3),
 }
 _NO_SIGNALS = ctypes.create_string_buffer(128)
-_ITSELF = ctypes.create_string_buffer(b"0")  # what enters a cgroup: whoever writes
+_ITSELF = ctypes.create_string_buffer(b"0")  # "0" in cgroup.procs moves the process that writes it
 
 
 def has_native() -> bool:
-    """Say whether `NATIVE` is code of this processor."""
+    """Say whether `NATIVE` is code for this processor."""
     return os.uname().machine == "x86_64" and sys.maxsize > 1 << 32
 
 
 def map_native() -> int:
-    """Return the address of `NATIVE` in memory that can be executed.
+    """Return the address of `NATIVE` in executable memory.
 
     Raises:
         OSError: it may not be mapped.
@@ -140,14 +140,14 @@ def map_native() -> int:
 
 
 class Strings:
-    """C strings side by side, None for the NULL that ends an array of them."""
+    """C strings side by side; None stands for the NULL that ends an array of them."""
 
     def __init__(self, values: list[bytes | None]) -> None:
         self._array = (ctypes.c_char_p * len(values))(*values)
         self._address = ctypes.addressof(self._array)
 
     def array(self, at: int) -> int:
-        """Return the address of the array that begins with value `at`."""
+        """Return the address of the array that begins at value `at`."""
         return self._address + at * _POINTER_BYTES
 
     def string(self, at: int) -> int:
@@ -158,15 +158,15 @@ class Strings:
 
 
 def first_steps(parent: int, stdout: int, stderr: int, entrance: int) -> list[Step]:
-    """Return what a child of `parent` does for its safety, whatever it will execute.
+    """Return the steps that every child of `parent` takes for safety, whatever it executes.
 
-    `entrance` is the cgroup.procs where it still has to enter, or -1.
+    `entrance` is the cgroup.procs that it still has to enter, or -1.
     """
     signals = ctypes.addressof(_NO_SIGNALS)
     enter = ("write", (entrance, ctypes.addressof(_ITSELF), 1), 1, 1)
     return [
         ("prctl", (_PR_SET_PDEATHSIG, SIGKILL), NEVER, 0),
-        ("getppid", (), parent, 1),  # if clinit died before that, no signal will come
+        ("getppid", (), parent, 1),  # if clinit died earlier, no signal will come
         GIVEN_UP,
         *((enter, GIVEN_UP) if entrance >= 0 else ()),
         ("setsid", (), NEVER, 0),
@@ -179,7 +179,7 @@ def first_steps(parent: int, stdout: int, stderr: int, entrance: int) -> list[St
 class Script:
     """The steps of one child, and all memory that they point to.
 
-    To be kept until `over`, if the child shares this memory.
+    Keep it until `over` if the child shares this memory.
     """
 
     def __init__(
@@ -190,9 +190,9 @@ class Script:
         environment: list[bytes],
         trouble: int,
     ) -> None:
-        """Write them: some first steps, then the first of `programs` that there is.
+        """Write the steps: the first steps, then an exec of the first of `programs` that exists.
 
-        `trouble` is where the child writes why nothing was executed, see `problem_of`.
+        `trouble` is where the child writes why the exec failed, see `problem_of`.
         """
         values: list[bytes | None] = [*argv, None, *environment, None]
         shell, environ = len(values), len(argv) + 1
@@ -209,7 +209,7 @@ class Script:
         for at in range(count):
             here = shell + at * (len(argv) + 2)
             words = (strings.string(here + 1), strings.array(0), strings.array(environ))
-            # A script without a first line is the shell's, as execvp(3) does it.
+            # A script without a #! line is run by the shell, as in execvp(3).
             execs.append(("execve", words, -errno.ENOEXEC, count + 1 + 2 * at))
             words = (strings.string(here), strings.array(here), strings.array(environ))
             row = rows + (count + 2 + 3 * at) * STEP_BYTES
@@ -233,7 +233,7 @@ class Script:
 
     @property
     def over(self) -> bool:
-        """Whether the child has let go of this memory (CLONE_CHILD_CLEARTID at `in_use`)."""
+        """Whether the child has released this memory (CLONE_CHILD_CLEARTID at `in_use`)."""
         return self._in_use.value == 0
 
     def note(self, at: int, result: int) -> None:
@@ -242,7 +242,7 @@ class Script:
 
 
 def take_steps(script: Script) -> None:
-    """Be a child with memory of its own: what `NATIVE` does, in Python. Never returns."""
+    """Run the steps in a child with copied memory: `NATIVE` in Python. Never returns."""
     try:
         at = 0
         while True:
@@ -257,10 +257,10 @@ def take_steps(script: Script) -> None:
 
 
 def problem_of(written: bytes) -> int:
-    """Return the number of the error by which nothing was executed, from what the child wrote.
+    """Return the errno of a failed exec, from what the child wrote.
 
-    As in execvp(3) the first error counts that is not that there is no such file; unlike
-    there, the rest of PATH is looked at after any error. 0 if the child wrote nothing.
+    As in execvp(3) the first error other than ENOENT counts; unlike there, the rest of PATH is
+    tried after any error. 0 if the child wrote nothing.
     """
     found = errno.ENOENT if written else 0
     for at in range(RESULT_AT, len(written), STEP_BYTES):

@@ -1,7 +1,7 @@
-"""The clstat of a clinit that is used alone: a line a group (C7.1), replaced as a whole.
+"""The clstat of a clinit without a monitor: a line per group (C7.1), replaced as a whole.
 
-Written soon after each change, rewritten as a sign of life (C7.6), removed at the end (C7.8).
-A monitor publishes its own, fuller one; then clinit writes none.
+Written soon after each change, rewritten as a heartbeat (C7.6), removed at the end (C7.8). Under a
+monitor, which publishes a fuller status, clinit writes none.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mosha.host.files import write_atomically
 
 
 class ClstatFile:
-    """Writes the present groups to a file, in a coroutine of its own."""
+    """Writes the current groups to a file, in its own coroutine."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class ClstatFile:
         self._failed = False
 
     def changed(self) -> None:
-        """Have it written soon."""
+        """Schedule a write soon."""
         self._changed.set()
 
     async def run(self) -> None:

@@ -1,4 +1,4 @@
-"""From the command of an entry to what is executed.
+"""Turns the command of an entry into the words to execute.
 
 A command without shell characters is executed directly, else by `sh -c` (C3.14; the
 characters are those of Perl's exec, which the original used).
@@ -13,11 +13,11 @@ SHELL = "/bin/sh"
 _SHELL_CHARACTERS = re.compile(r"[$&*(){}\[\]'\";\\|?<>~`\n]")
 _ASSIGNMENT = re.compile(r"[A-Za-z0-9_]+=")
 
-# A command is split where a shell splits it: a no-break space belongs to a word.
+# Split where a shell splits: a no-break space belongs to a word.
 _WORD = re.compile(r"[^ \t\r\n\v\f]+")
 
-# What no program of that name does, or can do. `exit 7` is a fine test entry (C3.15). A test
-# compares them with the builtins of the shell.
+# Builtins for which there is no program that does the same. `exit 7` is a valid test entry (C3.15).
+# A test compares them with the builtins of the shell.
 RESERVED_WORDS = frozenset(
     {"!", "case", "do", "done", "elif", "else", "esac", "fi", "for", "if", "in", "then"}
     | {"until", "while"}
@@ -26,7 +26,7 @@ _SPECIAL_BUILTINS = frozenset(
     {".", ":", "break", "continue", "eval", "exec", "exit", "export", "readonly", "return"}
     | {"set", "shift", "times", "trap", "unset"}
 )
-# POSIX has these as programs too, which could not do their work, or which nobody installs.
+# POSIX has these as programs too, which could not do the work, or are never installed.
 _OTHER_BUILTINS = frozenset(
     {"alias", "bg", "cd", "command", "fc", "fg", "getopts", "hash", "jobs", "read", "type"}
     | {"ulimit", "umask", "unalias", "wait"}
@@ -36,7 +36,7 @@ SHELL_WORDS = RESERVED_WORDS | _SPECIAL_BUILTINS | _OTHER_BUILTINS
 
 
 def argv_of(command: str) -> list[str]:
-    """Return the words to execute; empty for a command of blanks."""
+    """Return the words to execute; empty for a blank command."""
     words: list[str] = _WORD.findall(command)
     if not words:
         return []

@@ -1,4 +1,4 @@
-"""The daemon: from its start, over its signals, to its orderly end."""
+"""The daemon: its start, its signals, and its orderly end."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ from mosha.host.terminal import Terminal
 NO_CGROUP = "none"
 NO_CGROUPS = "what cuts all ties to its group may be overlooked when that is stopped"
 SERVER_LIMIT_S = 60.0
-NOT_KNOWN = "not known yet"  # the host was short of something when it was tried
+NOT_KNOWN = "not known yet"  # the host was short of a resource when it was tried
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 async def run_clinit(options: ClinitOptions) -> int:
-    """Be a clinit until somebody shuts it down; return the exit status.
+    """Run clinit until it is shut down; return the exit status.
 
-    Whatever ends it otherwise, its children end with it.
+    If anything else ends it, its children end with it.
 
     Raises:
         UsageError: a path cannot be used.
-        HostError: another clinit lives there, or the machine does not give what is needed.
+        HostError: another clinit runs there, or the machine lacks what is needed.
     """
     refuse_taken(options.socket)
     notifier = notify.take()
@@ -90,7 +90,7 @@ async def run_clinit(options: ClinitOptions) -> int:
 
 
 async def _begin_to_serve(forker: Forker) -> None:
-    """Wait until children can be made, so that whoever gets an answer has not to wait."""
+    """Wait until processes can be started, so that no client has to wait for that."""
     with anyio.move_on_after(SERVER_LIMIT_S) as late:
         await forker.ready.wait()
     if late.cancelled_caught:
@@ -109,7 +109,7 @@ async def _live(
     notifier: notify.Notifier,
     terminal: Terminal,
 ) -> None:
-    """Answer clients, obey signals and look after children until all groups have halted."""
+    """Answer clients, obey signals and supervise children until all groups have halted."""
     table = TableFile(options.cltab, options.file_limit_s)
     requests = Requests(engine, table, managed=options.managed)
     server: Server[ClinitRequest] = Server(listener, ClinitRequest, requests.answer)
@@ -117,7 +117,7 @@ async def _live(
     async with anyio.create_task_group() as tasks:
         engine.start(tasks)
         tasks.start_soon(engine.faults.raise_first)
-        gc.freeze()  # what has been imported is never garbage; do not look at it again
+        gc.freeze()  # imported modules are never garbage: do not scan them again
         reaper = Reaper(engine, forker)
         await requests.reread()
         if options.clstat is not None:
@@ -146,9 +146,9 @@ async def _live(
 async def _leave_a_lost_place(
     options: ClinitOptions, state_dir: StateDir, engine: Engine, requests: Requests
 ) -> None:
-    """End when nothing is left to do and another clinit has its place: its RUNDIR was replaced.
+    """End when idle and another clinit has taken the place: its RUNDIR was replaced.
 
-    What is only gone is made again (`Engine.keep_state`), long before this looks.
+    Files that were only removed are made again (`Engine.keep_state`), long before this check.
     """
     looking = Abandonable("the state directory")
     while True:
@@ -157,7 +157,7 @@ async def _leave_a_lost_place(
             continue
         try:
             own = await looking.run(state_dir.is_own, options.file_limit_s)
-        except OSError:  # a directory that cannot be looked at may be there
+        except OSError:  # a directory that cannot be read may still exist
             continue
         if not own and engine.at_rest:
             logs.get().warning("place_lost", path=str(state_dir.path))
@@ -166,7 +166,7 @@ async def _leave_a_lost_place(
 
 
 def _sole(error: BaseException) -> BaseException:
-    """Return the error itself where a task group has wrapped a single one."""
+    """Unwrap the error if a task group has wrapped a single one."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error
@@ -179,11 +179,11 @@ async def _obey_signals(
     managed: bool,
     task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
-    """TERM, INT and QUIT halt all groups, HUP reads cltab; a managed clinit ignores them all.
+    """Obey signals: TERM, INT and QUIT halt all groups, HUP reads cltab; if managed, none does.
 
-    A HUP that comes because the terminal was closed halts all groups as well.
+    A HUP because the terminal was closed halts all groups as well.
 
-    By handlers, not by SIG_IGN: that would be inherited by every child (C6.9, H6.3).
+    With handlers, not SIG_IGN, which every child would inherit (C6.9, H6.3).
     """
     numbers = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
     with anyio.open_signal_receiver(*numbers) as received:
@@ -200,7 +200,7 @@ async def _obey_signals(
 
 
 def _adopt_orphans() -> None:
-    """Become the parent of whatever descendants lose theirs (prctl(2))."""
+    """Become the parent of descendants that lose theirs (prctl(2))."""
     prctl = function("prctl", ctypes.c_int, ctypes.c_int, *[ctypes.c_ulong] * 4)
     if prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise HostError(f"cannot adopt orphans: {os.strerror(ctypes.get_errno())}")
@@ -221,6 +221,6 @@ def _make_boxes(setting: str | None, mark: str, place: str) -> CgroupTracker | S
         if os.geteuid() == 0:
             logs.get().warning("cgroup_unavailable", reason=str(error), consequence=NO_CGROUPS)
             return SessionTracker(mark, no_cgroups=reason)
-        # An ordinary user, who tries mosha out, can seldom have one, and runs what is his own.
+        # An ordinary user who tries mosha can seldom make one, and runs only their own programs.
         logs.get().info("cgroup_unavailable", reason=str(error), consequence=NO_CGROUPS)
         return SessionTracker(mark, no_cgroups="")

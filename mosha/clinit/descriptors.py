@@ -1,8 +1,8 @@
-"""File descriptors: as many as the host allows, and spares for what ends processes.
+"""File descriptors: as many as the host allows, with spares for ending processes.
 
-A clinit holds three descriptors for each running entry, and its clients hold one each. When
-none is left it must still be able to look into a cgroup, to signal and to kill: so a few are
-held back, and given up for a moment by whoever cannot do without (`with_spare`).
+clinit holds three descriptors for each running entry, and one for each client. When none is left
+it must still be able to read a cgroup, to signal and to kill: so a few are reserved, and released
+for a moment for a function that needs them (`with_spare`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TypeVar
 ResultT = TypeVar("ResultT")
 
 SPARES = 4
-"""A look into a cgroup takes one descriptor at a time, a signal two."""
+"""Reading a cgroup takes one descriptor at a time, a signal two."""
 
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
 
@@ -26,8 +26,8 @@ _spares: list[int] = []
 def raise_limit() -> tuple[int, int]:
     """Raise the soft limit of open files to the hard one, hold spares; return the former limits.
 
-    systemd starts services with a soft limit of 1024, which is meant for programs that use
-    select(2) (`man systemd.exec`, LimitNOFILE): children get the former limits back.
+    systemd starts services with a soft limit of 1024, for programs that use select(2)
+    (`man systemd.exec`, LimitNOFILE): children get the former limits back.
     """
     former = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (former[1], former[1]))
@@ -36,7 +36,7 @@ def raise_limit() -> tuple[int, int]:
 
 
 def hold_spares() -> None:
-    """Take as many spares as there shall be, or as many as there can be at the moment."""
+    """Open the spares, or as many as possible at the moment."""
     while len(_spares) < SPARES:
         try:
             _spares.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
@@ -47,7 +47,7 @@ def hold_spares() -> None:
 
 
 def with_spare(function: Callable[[], ResultT]) -> ResultT:
-    """Return what `function` returns; if no descriptor is left, give it the spares for the time.
+    """Call `function` and return its result; if no descriptor is left, lend it the spares.
 
     Raises:
         OSError: what `function` raises otherwise.
@@ -66,7 +66,7 @@ def with_spare(function: Callable[[], ResultT]) -> ResultT:
 
 
 def explained(error: OSError) -> str:
-    """Say what is wrong; where descriptors have run out, name the limit and the remedy."""
+    """Return the text of an error; if descriptors ran out, with the limit and the remedy."""
     text = error.strerror or str(error)
     if error.errno == errno.EMFILE:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,7 +1,7 @@
-"""Between the supervisor that decides and the processes it decides on.
+"""Connects the supervisor, which decides, with the processes it decides on.
 
-`happen` takes an event, asks `core.supervision.supervisor`, and does what it answers. Everything
-here runs in the event loop's thread and none of it waits.
+`happen` passes an event to `core.supervision.supervisor` and carries out the effects that it
+returns. Everything here runs in the event loop's thread and never waits.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ from mosha.host.clock import boottime
 
 
 class Engine:
-    """All groups of one clinit at work."""
+    """Runs all groups of one clinit."""
 
     def __init__(
         self,
@@ -75,25 +75,25 @@ class Engine:
         self._asking: set[Watches] = set()  # those of them that have open questions
         self._events: deque[Event] = deque()
         self._turns = TimeSlices()
-        self._orders: deque[Iterator[None]] = deque()  # of each event what is to be done yet
+        self._orders: deque[Iterator[None]] = deque()  # what is left to do for each event
         self._urgent = self._put_off = False
-        self._late = False  # what is told was put off, or comes behind such
+        self._late = False  # reports were put off, or come after such
         self._busy = False
         self._answer: TellReply | None = None
         self._alarm = Alarm(self._pass_time)
 
     def start(self, tasks: TaskGroup) -> None:
-        """Begin; the coroutines of entries and groups run in `tasks`."""
+        """Start; the coroutines of entries and groups run in `tasks`."""
         self._tasks = tasks
 
-    # --- what happens ----------------------------------------------------------------
+    # --- events ----------------------------------------------------------------------
 
     def happen(self, event: Event) -> TellReply | None:
-        """Take an event and begin with what follows; return the answer, if it asked for one.
+        """Handle an event and start its effects; return the reply, if it has one.
 
-        It is decided at once, and what is to be killed is killed at once. The rest is done in the
-        order of the decisions, in slices: a thousand signals leave the others their turns.
-        An effect that fails is the end of clinit, whoever called: the supervisor counts it as done.
+        Decisions and kills happen at once. The rest is done in the order of the decisions, in
+        time slices: a thousand signals must not starve other work. A failed effect ends clinit,
+        whoever called: the supervisor counts it as done.
         """
         self._events.append(event)
         if self._busy:
@@ -120,7 +120,7 @@ class Engine:
             self.supervisor, effects = step(self.supervisor, self._events.popleft(), boottime())
             killed = {effect.group for effect in effects if isinstance(effect, KillEverything)}
             self._kill(killed)
-            # Nothing of the past may be born after the kill: all that was put off goes with it.
+            # Nothing ordered earlier may start after the kill: all that was put off is dropped.
             self._urgent = self._urgent or bool(killed)
             for effect in effects:
                 if isinstance(effect, TellReply):
@@ -128,7 +128,7 @@ class Engine:
             self._orders.append(self._obey(effects, killed))
 
     def _carry_out(self) -> None:
-        """Do what has been decided, as much as fits into this turn of the loop."""
+        """Carry out what has been decided, as much as fits into this time slice."""
         while self._orders:
             if next(self._orders[0], self) is self:
                 self._orders.popleft()
@@ -159,9 +159,9 @@ class Engine:
         return self._forker.leaders
 
     async def keep_state(self) -> None:
-        """Look now and then whether the state directory is still there, and make it again if not.
+        """Check periodically that the state directory still exists, and make it again if not.
 
-        The next clinit finds by it what this one would leave behind, and that this one lives.
+        From it the next clinit learns that this one runs, and what this one left behind.
         """
         trouble = ""
         while True:
@@ -180,10 +180,10 @@ class Engine:
             else:
                 trouble = ""
 
-    # --- what there is ---------------------------------------------------------------
+    # --- reports ---------------------------------------------------------------------
 
     def lines(self) -> dict[str, GroupLine]:
-        """Return the clstat lines of all told groups."""
+        """Return the clstat lines of all groups that were ever told a level."""
         groups = (unit.group for unit in self.supervisor.units.values())
         return {group.name: GroupLine(group.level, group.state) for group in groups}
 
@@ -194,7 +194,7 @@ class Engine:
 
     @property
     def at_rest(self) -> bool:
-        """Whether no group is at work, nor anything of one alive."""
+        """Whether no group is active and no process of one is alive."""
         return not any(line.active for line in self.lines().values())
 
     def full_update(self, cltab_errors: tuple[str, ...]) -> Update:
@@ -214,8 +214,8 @@ class Engine:
         )
 
     def _report(self, unit: Unit, group: Group, *, whole: bool = False) -> GroupReport:
-        """Report a unit, with its group as it was at the moment to report."""
-        # A leader may have left its cgroup, and one that is being cloned is in none yet.
+        """Report a unit, with its group as it was at the time of the report."""
+        # A leader may have left its cgroup, and one that is being cloned is not in one yet.
         leaders = sum(loop.occupied for loop in self._of(group.name).values())
         alive = max(self._tracker.alive(group.name), leaders)
         return group_report(unit, group, alive, partial(self._said, group.name), whole=whole)
@@ -225,20 +225,20 @@ class Engine:
         return loop.said(lines) if loop is not None else ()
 
     def close(self) -> None:
-        """Give back descriptors; all groups have ended."""
+        """Close descriptors; all groups have ended."""
         self._alarm.close()
         for watches in tuple(self._asking):
             watches.close()
         for loop in self._loops():
             loop.close()
 
-    # --- what shall be done ----------------------------------------------------------
+    # --- effects ---------------------------------------------------------------------
 
     def _obey(self, effects: tuple[Effect, ...], killed: set[str]) -> Iterator[None]:
-        """Do what one event asks for and has not been done by `_kill`, one effect after the other.
+        """Carry out the effects of one event that `_kill` has not, one after the other.
 
-        First what is done, in order; then what tells of it: a report or a log line must not delay
-        the end of another group, and one that fails must not keep an order from being carried out.
+        Actions first, in order; then reports and log lines: they must not delay the end of another
+        group, and a failing one must not keep an order from being carried out.
         """
         done = []
         for effect in effects:
@@ -250,12 +250,12 @@ class Engine:
             yield
 
     def _kill(self, due: set[str]) -> None:
-        """Kill all that is in the cgroups of these groups, and leaders that have left them."""
+        """Kill everything in the cgroups of these groups, and leaders that have left them."""
         failed: OSError | None = None
         for group in due:
             try:
                 self._tracker.kill_group(group)
-            except OSError as error:  # raised when the others have been killed
+            except OSError as error:  # raised after the others have been killed
                 failed = error
             for loop in self._of(group).values():
                 loop.kill_leader()
@@ -280,17 +280,17 @@ class Engine:
             case WatchLeft(group, visit, spared):
                 answer_left = GroupEmptied(group, visit)
                 self._watch(group).ask(answer_left, lambda: self._is_left_empty(group, spared))
-            case Gone(group):  # here, for what comes after it in this round may be its return
+            case Gone(group):  # here: a later effect of this round may bring it back
                 self._forget(group)
             case Halted():
                 self.halted.set()
         return []
 
     def _tell(self, effect: Effect, pids: list[int]) -> None:
-        """Tell of an effect.
+        """Report an effect.
 
-        What comes late tells how it is now. The listeners may have heard that already, and must
-        not be taken back: a group that seems to have stopped again gives up its claim.
+        A late report shows the current state. Subscribers may have it already and must not be
+        shown an older one: a group that seems to have stopped again gives up its claim.
         """
         match effect:
             case Shown():
@@ -323,7 +323,7 @@ class Engine:
                     self.news.tell(Update(gone=(group,)))
 
     def _tell_lease_ended(self, ended: LeaseEnded) -> None:
-        """Log a deadline that passed; a kill too late for the arithmetic may mean two owners."""
+        """Log a passed deadline; a kill later than the timing allows may mean two owners."""
         late_s = round(ended.late_s, 3)
         names = {"group": ended.group, "deadline": ended.deadline, "late_s": late_s}
         if ended.deadline == "kill_at" and ended.late_s > kill_s(len(self.supervisor.units)):
@@ -335,14 +335,14 @@ class Engine:
         loop = self._loop(launch.entry.group, launch.entry.tag)
         loop.order(launch)
         if not loop.running:
-            loop.running = True  # from now on, not only when the task gets its first turn
+            loop.running = True  # from now on, not only once the task is first scheduled
             self._tasks.start_soon(loop.run)
 
     def _show(self, shown: Shown) -> None:
         before, after = shown.before, shown.after
         self.on_change()
-        # A group that leaves cltab with nothing alive shows its end and is gone in one step:
-        # then there is nothing to report, and `Gone` follows.
+        # A group that leaves cltab with nothing alive ends and is gone in one step: there is
+        # nothing to report, and `Gone` follows.
         unit = self.supervisor.units.get(after.name)
         if unit is not None and self.news.heard:
             group = unit.group if self._late else after
@@ -351,7 +351,7 @@ class Engine:
         names |= {"to": f"{after.level} {after.state}", "cause": after.cause}
         if after.state in SETTLED:
             logs.get().info("group_changed", **names)
-        else:  # on its way: four of five lines, and each is followed by its result
+        else:  # in transition: four of five lines, each followed by its result
             logs.get().debug("group_changed", **names)
 
     def _forget(self, group: str) -> None:
@@ -383,7 +383,7 @@ class Engine:
         return loops[tag]
 
     def _is_left_empty(self, group: str, spared: frozenset[str]) -> bool:
-        """Say whether only the spared entries have anything left, wherever it is."""
+        """Say whether only the spared entries have processes left, wherever they are."""
         loops = self._of(group)
         if any(loop.occupied for tag, loop in loops.items() if tag not in spared):
             return False

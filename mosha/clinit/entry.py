@@ -33,13 +33,13 @@ from mosha.host import logs
 from mosha.host.clock import boottime
 
 PREVENTING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
-"""Errors of execve(2) that say something of the host, and nothing of the program."""
+"""Errors of execve(2) that are about the host, not about the program."""
 
 
 class EntryLoop:
-    """Starts the processes of one entry as ordered, and tells how they end.
+    """Starts the processes of one entry as ordered, and reports how they end.
 
-    It decides nothing: an exit is told, and the answer may be the next order.
+    It decides nothing: it reports an exit, and the next order may follow.
     """
 
     def __init__(  # noqa: PLR0917 - what it is of, then what it works with
@@ -72,7 +72,7 @@ class EntryLoop:
         self._order = launch
 
     async def run(self) -> None:
-        """Do what is ordered until nothing is."""
+        """Carry out orders until there are none."""
         self.running = True
         try:
             while self._order is not None:
@@ -85,16 +85,16 @@ class EntryLoop:
 
     @property
     def occupied(self) -> bool:
-        """Whether it has a process or is about to have one, wherever that is."""
+        """Whether it has a process or is about to start one, wherever that is."""
         return self.child is not None or self._unborn or self._order is not None
 
     def signal(
         self, run: int, number: Signals, scope: Scope, *, box_killed: bool = False
     ) -> list[int]:
-        """Signal what the entry has; a run that has not started yet will not.
+        """Signal the entry's processes; a run that has not started yet never will.
 
-        With `box_killed` all that is in the group's cgroup has just got its SIGKILL, and the
-        leader too: only what has not been born is left to be told.
+        With `box_killed` everything in the group's cgroup and the leader have just got SIGKILL:
+        only a run that has not been started is left to be cancelled.
         """
         if self._order is not None and self._order.run == run:
             self._order = None
@@ -108,12 +108,12 @@ class EntryLoop:
         return self._send(number, scope)
 
     def kill_leader(self) -> None:
-        """Send SIGKILL to the leader, wherever it has moved itself."""
+        """Send SIGKILL to the leader, even if it has left its cgroup."""
         if self.child is not None:
             self._signal_leader(Signals.SIGKILL)
 
     def is_empty(self, scope: Scope) -> bool:
-        """Say whether nothing of the entry is alive in this scope."""
+        """Say whether no process of the entry is alive in this scope."""
         if self._unborn or (self.child is not None and scope is Scope.ENTRY):
             return False
         if self._lost and self._tracker.has_fresh_child():
@@ -125,7 +125,7 @@ class EntryLoop:
         return self._output.tail.lines(lines)
 
     def _send(self, number: Signals, scope: Scope) -> list[int]:
-        """Signal what the entry's cgroup holds, and its leader also if that has left it."""
+        """Signal the processes in the entry's cgroup, and its leader even if it has left."""
         pids = self._tracker.signal(self.key, self._leader, scope, number)
         inside = self.child is None or self.child.pid in pids or scope is not Scope.ENTRY
         if self.child is not None and not inside and self._signal_leader(number):
@@ -176,15 +176,15 @@ class EntryLoop:
         return child
 
     def _give_up(self, run: int, error: OSError) -> None:
-        """Tell that there is no process, and see to it that this is so."""
+        """Report that there is no process, and make sure that there is none."""
         if isinstance(error, CommandError):
             self._fail(run, explained(error))
             return
         self._lost = isinstance(error, LostError)
         if self._lost:
-            # There may be a process nobody waits for: it must not run beside the next.
+            # There may be an untracked process: it must not run beside the next.
             self._tracker.signal(self.key, self._leader, Scope.ENTRY, Signals.SIGKILL)
-        elif error.errno in cgroups.GONE:  # somebody has removed it: the next try makes it anew
+        elif error.errno in cgroups.GONE:  # the cgroup was removed: the next attempt makes it again
             self._tracker.forget(self.key.group)
         self._prevent(run, explained(error), lost=self._lost)
 
@@ -218,7 +218,7 @@ class EntryLoop:
             return
         said = self._output.tail.last_line
         self._tell(Exited(launch.run, ended, left.in_session, left.elsewhere, said))
-        # After the next run has started: a log line costs a tenth of that.
+        # After the next run has started: a log line costs a tenth of a start.
         asyncio.get_running_loop().call_soon(self._log_exit, child.pid, ended, ran_s)
 
     def _log_exit(self, pid: int, ended: Exit, ran_s: float) -> None:

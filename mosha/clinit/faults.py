@@ -1,25 +1,25 @@
-"""What becomes of an exception in clinit: contained, or the end of clinit.
+"""What happens to an exception in clinit: it is contained, or it ends clinit.
 
-A clinit that lives on without supervising is the worst there is: its groups run past their
-deadlines, and nobody ends them. asyncio logs an exception of a callback and goes on, so each
+The worst case is a clinit that keeps running without supervising: its groups run past their
+deadlines, and nothing ends them. asyncio logs an exception of a callback and goes on, so each
 one is judged here, by this table:
 
-| raised by | what becomes of it |
+| raised by | result |
 |---|---|
-| what tells of an order that was carried out: a report, a log line | contained: logged |
+| a report or a log line about an order that was carried out | contained: logged |
 | the removal of an empty cgroup | contained: logged |
 | the connection of a client (asyncio names its transport or protocol) | contained: logged |
-| a question that nobody waits for any more, answered by an OSError | contained: logged |
-| asyncio itself, with words and no exception | contained: logged |
+| an abandoned file operation that ends with an OSError | contained: logged |
+| asyncio itself, with a message and no exception | contained: logged |
 | the engine: a step of the supervisor, or an effect | ends clinit |
 | any other callback (an alarm, a pipe, a pidfd, a signal) | ends clinit |
 | a task of clinit | ends clinit: its task group ends with it |
 
-What can fail in an ordinary way is an answer where it happens and never gets here: one process
-that may not be signalled, a look into a cgroup without a descriptor, a file that cannot be read.
+Ordinary failures are handled where they happen and never get here: a process that may not be
+signalled, a cgroup that cannot be read for lack of a descriptor, a file that cannot be read.
 
 To end means: the fork server, which is the guard, kills all groups of this node at once, and
-clinit exits with what was raised. The next clinit begins with nothing.
+clinit exits with the exception. The next clinit starts with nothing.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ from mosha.host import logs
 
 
 class Faults:
-    """The one place where exceptions that nobody awaits arrive."""
+    """The one place where unawaited exceptions arrive."""
 
     def __init__(self, kill_everything: Callable[[], None]) -> None:
-        """Needs a running loop; `kill_everything` has the guard kill all groups, at once."""
+        """Install in the running loop; `kill_everything` makes the guard kill all groups."""
         loop = asyncio.get_running_loop()
         self._kill_everything = kill_everything
         self._ended: asyncio.Future[None] = loop.create_future()
         loop.set_exception_handler(self._judge)
 
     async def raise_first(self) -> None:
-        """Wait until something ends clinit, and raise that."""
+        """Wait for the error that ends clinit, and raise it."""
         await asyncio.shield(self._ended)
 
     def end(self, error: BaseException) -> None:
-        """End clinit because of this error, its groups first; a second error changes nothing."""
+        """End clinit because of this error, its groups first; later errors change nothing."""
         if self._ended.done():
             return
         self._kill_everything()
@@ -55,11 +55,11 @@ class Faults:
 
     @contextlib.contextmanager
     def contain(self, subject: str) -> Iterator[None]:
-        """Go on after whatever is raised within: nothing but the telling of `subject` is lost."""
+        """Contain any exception raised within: only the report of `subject` is lost."""
         try:
             yield
         except Exception as error:  # noqa: BLE001 - telling must never end a supervisor
-            with contextlib.suppress(Exception):  # it may be the log that fails
+            with contextlib.suppress(Exception):  # the log itself may fail
                 reason = f"{type(error).__name__}: {error}"
                 logs.get().error("fault_contained", subject=subject, reason=reason)
 

@@ -1,4 +1,4 @@
-"""clinit's end of the fork server: how its children are made, and why like this.
+"""clinit's end of the fork server: how its children are started, and why this way.
 
 Getting a child into its cgroup before its first instruction was measured at real-time priority
 on a busy machine (Linux 6.18, median of 40; spawn until the first output of /bin/echo, ms), with
@@ -13,17 +13,17 @@ a quarter of a second between two spawns, as respawns are apart, and with none:
     clone3 into the cgroup, from 30 MB (clinit itself)    3.0     2.6
     clone3 into the cgroup, from a server of 10 MB        2.3     1.9
 
-Moving a process that exists takes a lock that waits for an RCU grace period, 8 to 16 ms,
-unless somebody else has just done so; a tight loop does not show it. Being born in a cgroup
-costs nothing, but only clone3 can do that, and a fork costs as much as the memory of the one
-who forks. Hence the server. It also lets a hanging exec hang alone, sets the parent-death
-signal for nothing (setpriv as a wrapper: 1 ms), and is the guard if clinit is killed.
+Moving an existing process takes a lock that waits for an RCU grace period, 8 to 16 ms, unless
+another move has just done so; a tight loop does not show it. Cloning into a cgroup costs nothing,
+but only clone3 can do that, and a fork costs as much as the memory of the process that forks.
+Hence the server. It also confines a hanging exec to its child, sets the parent-death signal at no
+cost (setpriv as a wrapper: 1 ms), and is the guard if clinit is killed.
 
-Sharing the memory of whoever forks, as vfork does, costs nothing whatever its size, and on
-another machine took the call of clone3 from 0.4 to 0.05 ms and the time until the exec was done
-from 1.1 to 0.35 ms (median of 100 in a row). The server does that (`child_steps.py`) and not
-clinit: what shares memory can be killed together, and has all files of its parent until it executes
-its command.
+Sharing the parent's memory, as vfork does, costs nothing whatever its size, and on another machine
+reduced the call of clone3 from 0.4 to 0.05 ms and the time until the exec from 1.1 to 0.35 ms
+(median of 100 in a row). The server does that (`child_steps.py`) and not clinit: processes that
+share memory can be killed together, and a child has all files of its parent until it executes its
+command.
 
 What each of the three ways (`spawn_ways.py`) costs on yet another machine (Linux 6.18, median of
 60, a quarter of a second apart, /bin/true in a cgroup; CPU of server and child together):
@@ -62,30 +62,30 @@ from mosha.host.programs import source_of
 PROGRAM = source_of("mosha.clinit.forkserver")
 """The fork server's, which has no site-packages: they cost it more than all the rest."""
 
-# A fork takes a thousandth of it. Nothing but the entry in question waits meanwhile.
+# A fork takes a thousandth of it. Only the entry in question waits meanwhile.
 ANSWER_LIMIT_S = 2.0
-# A Python that starts on a busy machine takes a second.
+# Python takes a second to start on a busy machine.
 START_LIMIT_S = 20.0
-# So many requests fit into a socket's buffer whatever they contain.
+# This many requests fit into the socket buffer whatever they contain.
 UNDER_WAY_MAX = 8
-# Of the server: a pid, or the way in which children are made and why in no better one.
+# From the server: a pid, or how children are started and why not in a better way.
 ANSWER_MAX_BYTES = 4096
-# To the server there is, and to the one that replaces it.
+# To the current server, and to the one that replaces it.
 SENDS_MAX = 2
 # Between the end of a server that did not begin to serve and the next attempt.
 RETRY_S = 1.0
 
 
 class LostError(OSError):
-    """Nobody knows whether there is a child."""
+    """It is not known whether there is a child."""
 
 
 class CommandError(OSError):
-    """The command cannot be executed, on whatever host: nobody needs to try it again."""
+    """The command cannot be executed on any host: trying again is pointless."""
 
 
 class Forker:
-    """A running fork server. Who wants to fork takes his place in `room` first."""
+    """A running fork server. Acquire `room` before each fork."""
 
     def __init__(
         self,
@@ -97,17 +97,17 @@ class Forker:
     ) -> None:
         """Start the server; needs a running loop.
 
-        `files` are the limits of open files (soft, hard) that children have: those of clinit
-        before it raised its own; None leaves them as they are. `first_way` is the first of
-        `SPAWN_WAYS` that is tried.
+        `files` are the children's limits of open files (soft, hard): those of clinit before it
+        raised its own; None leaves them as they are. `first_way` is the first of `SPAWN_WAYS` to
+        try.
         """
         self._files = files
         self._first_way = first_way
         self.way = ""
-        """How children are made, of `SPAWN_WAYS`; empty while it is not known, or if none works."""
+        """How children are started, of `SPAWN_WAYS`; empty while unknown, or if none works."""
 
         self.refused = ""
-        """What was tried before, and why it does not work."""
+        """The ways tried before, and why they do not work."""
 
         self.leaders: set[int] = set()
         """The children that are known to their entries and not reaped yet (`child.py`)."""
@@ -119,7 +119,7 @@ class Forker:
         self._under_way = 0
         self._retry: asyncio.TimerHandle | None = None
         self.ready = asyncio.Event()
-        """Set as long as there is a server that has begun to serve."""
+        """Set while there is a server that serves."""
 
         self.room = asyncio.Semaphore(UNDER_WAY_MAX)
         self._start()
@@ -127,7 +127,7 @@ class Forker:
 
     @property
     def staff(self) -> set[int]:
-        """The children of clinit that are of no entry: the server, and the second guard."""
+        """The children of clinit that belong to no entry: the server, and the second guard."""
         return {self.pid, self.guard.pid}
 
     @property
@@ -145,23 +145,22 @@ class Forker:
     ) -> int:
         """Return the pid of a new child of this process that will execute `argv`.
 
-        `extra` is added to its environment; `fds` are its stdout, its stderr, and a pipe into
-        which is written why `argv` cannot be executed (`problem_of`), if so. They remain the
-        caller's to close.
+        `extra` is added to its environment; `fds` are its stdout, its stderr, and a pipe that
+        gets the reason if `argv` cannot be executed (`problem_of`). The caller closes them.
 
         Raises:
-            LostError: the server went, or hung, in the middle: there may be a child.
+            LostError: the server ended or hung meanwhile: there may be a child.
             CommandError: `argv` and `extra` are too long.
-            OSError: no child could be made.
+            OSError: no child could be started.
         """
-        # cltab is UTF-8, whatever the locale is in which clinit was started.
+        # cltab is UTF-8, whatever the locale of clinit.
         encoded = [_encoded(f"{key}={value}") for key, value in extra.items()]
         words = [_encoded(word) for word in argv]
         request = marshal.dumps((words, encoded, os.fsencode(cgroup or "")))
         if len(request) > forkserver.REQUEST_MAX_BYTES:
             raise CommandError(errno.E2BIG, os.strerror(errno.E2BIG))
-        # To the end of this call, not to the answer alone: the answer is heard a turn of the
-        # loop before its caller goes on.
+        # Until the end of this call, not only until the answer, which arrives one iteration of
+        # the loop before the caller goes on.
         self._under_way += 1
         try:
             pid = await self._ask(request, fds)
@@ -176,7 +175,7 @@ class Forker:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[int] = loop.create_future()
         self._waiting.append(answer)
-        # A timer is a tenth of asyncio.timeout, and every start waits here.
+        # A timer costs a tenth of asyncio.timeout, and every start waits here.
         limit_s = ANSWER_LIMIT_S if self.ready.is_set() else START_LIMIT_S
         timer = loop.call_later(limit_s, self._give_up_waiting, answer)
         try:
@@ -190,14 +189,14 @@ class Forker:
             self._lose()
 
     def dismiss(self) -> None:
-        """Let it go: there is nothing left to guard."""
+        """Dismiss the server: there is nothing left to guard."""
         with contextlib.suppress(OSError):
             self._connection.send(forkserver.LEFT)
         self._close()
         self.guard.dismiss()
 
     def give_up(self) -> None:
-        """Have it kill everything now, as if clinit were dead."""
+        """Make the server kill everything now, as if clinit were dead."""
         self._close()
         self.guard.give_up()
 
@@ -208,14 +207,14 @@ class Forker:
             try:
                 socket.send_fds(self._connection, [request], fds)
             except ConnectionError:
-                # Somebody ended the server. Its children are clinit's and do not mind.
+                # The server was killed. Its children are clinit's and are not affected.
                 self._lose()
             else:
                 return
         raise OSError(errno.EIO, "the fork server does not start")
 
     def _hear(self) -> None:
-        while True:  # more than one may have come, and a turn of the loop is dearer than a look
+        while True:  # several may have come: another read is cheaper than an iteration of the loop
             try:
                 answer = self._connection.recv(ANSWER_MAX_BYTES)
             except BlockingIOError:
@@ -238,7 +237,7 @@ class Forker:
                 return
 
     def _learn(self, way: str, refused: list[tuple[str, str]]) -> None:
-        """Note how children are made; what a server that replaces another finds too is not news."""
+        """Record how children are started; log it unless the server before found the same."""
         known = (self.way, self.refused)
         self.way, self.refused = way, "; ".join(f"{what}: {why}" for what, why in refused)
         if refused and known != (self.way, self.refused):
@@ -246,8 +245,8 @@ class Forker:
             logs.get().warning("spawn_degraded", spawn=way, reason=self.refused, lost=lost)
 
     def _lose(self) -> None:
-        """Give up the server and what it was asked, and start another one."""
-        # It may only be stopped: it must not go on with these requests some day.
+        """Give up the server and its pending requests, and start another one."""
+        # It may only be stopped: it must not carry out these requests later.
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         lost, self._waiting = self._waiting, deque()
@@ -257,7 +256,7 @@ class Forker:
         self._close()
         if self.ready.is_set():
             self._start_again()
-        else:  # it cannot even begin: not as often as the machine can
+        else:  # it cannot even start: do not retry in a tight loop
             logs.get().error("fork_server_failed", reason="it ended before it began to serve")
             self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._start_again)
 
@@ -282,7 +281,7 @@ class Forker:
     def _start(self) -> None:
         self.ready.clear()
         try:
-            # Messages with a boundary: each request is one, and so is its answer.
+            # Datagrams: each request is one, and so is its answer.
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         except OSError as error:
             raise HostError(f"cannot start the fork server: {error.strerror or error}") from error
@@ -316,7 +315,7 @@ class Forker:
 
 
 def _lost(way: str, refused: Sequence[str]) -> str:
-    """Say in words what a way costs that is not the best one."""
+    """Return what a way costs compared with the best one."""
     if not way:
         return "no process can be started"
     costs = ["each start costs 2 ms more CPU"] if SHARED in refused else []

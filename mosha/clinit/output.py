@@ -1,8 +1,8 @@
-"""What the processes of entries write, as log lines: bounded in length, rate and cost.
+"""Logs the output of entries' processes: bounded in length, rate and cost.
 
-Two bounds a second for each entry: so many lines are logged, the rest is counted and said
-(`output_dropped`); so many bytes are read, then the pipe is left full until the second is
-over, and a child that floods waits there instead of keeping clinit busy.
+Two bounds per second and entry: on lines logged, the rest is counted and reported
+(`output_dropped`); and on bytes read, then the pipe is left full until the second is over, and a
+child that floods blocks there instead of keeping clinit busy.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from mosha.formats.letters import cut
 from mosha.host import logs
 
 LINE_MAX_BYTES = 8192
-"""A longer line is logged in pieces, of whole letters."""
+"""A longer line is logged in pieces of whole characters."""
 
 LINES_PER_S_MAX = 500
 BYTES_PER_S_MAX = 4 << 20
 CHUNK_BYTES = 1 << 16
 RUNS_MAX = 32
-"""Of so many runs of an entry the pipes are kept open for what the runs left behind."""
+"""For how many runs of an entry the pipes stay open for processes that the runs left behind."""
 
 
 class _Pipe(Struct):
@@ -35,7 +35,7 @@ class _Pipe(Struct):
 
 
 class Output(Struct):
-    """The pipes of one entry, of its latest run and of what earlier ones left behind."""
+    """The pipes of one entry: of its latest run, and of what earlier ones left behind."""
 
     key: EntryKey
     tail: Tail = field(default_factory=Tail)
@@ -47,7 +47,7 @@ class Output(Struct):
     _full: bool = False
 
     def follow(self, pid: int, stdout: int, stderr: int) -> None:
-        """Log what comes out of these pipes from now on; they are closed at their end."""
+        """Log what comes out of these pipes from now on; they are closed at end of file."""
         self.tail.begin()
         while len(self._pipes) + 2 > 2 * RUNS_MAX:
             self._close(self._pipes[0])
@@ -58,7 +58,7 @@ class Output(Struct):
                 self._watch(pipe)
 
     def drain(self, pid: int) -> None:
-        """Log what is in the pipes of a run that has ended, so that it precedes that news."""
+        """Log the rest of a run's output, so that it precedes the report of its end."""
         for pipe in [pipe for pipe in self._pipes if pipe.pid == pid]:
             if not self._full:
                 self._read(pipe)
@@ -72,7 +72,7 @@ class Output(Struct):
 
     @property
     def open(self) -> bool:
-        """Whether anything may still come."""
+        """Whether more output may come."""
         return bool(self._pipes)
 
     def _watch(self, pipe: _Pipe) -> None:

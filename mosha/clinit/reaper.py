@@ -1,8 +1,8 @@
-"""Children that are no leaders: adopted orphans that end, and the fork server.
+"""Reaps children that are not leaders: adopted orphans, and the fork server.
 
 Leaders are waited for by their pidfd, one descriptor each. For all others SIGCHLD says that
-something has ended; then those who wait for emptiness look at once, and the dead are buried
-a little later, many at a time.
+something has ended; then what waits for emptiness checks at once, and the dead are reaped a
+little later, many at a time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ REAP_DELAY_S = 0.05
 
 
 class Reaper:
-    """Reaps what nobody else waits for."""
+    """Reaps what no entry waits for."""
 
     def __init__(self, engine: Engine, forker: Forker) -> None:
         self._engine = engine
@@ -29,7 +29,7 @@ class Reaper:
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._ended)
 
     def close(self) -> None:
-        """Reap no more."""
+        """Stop reaping."""
         asyncio.get_running_loop().remove_signal_handler(signal.SIGCHLD)
         if self._timer is not None:
             self._timer.cancel()
@@ -43,12 +43,12 @@ class Reaper:
     def _reap_later(self) -> None:
         self._timer = None
         if self._forker.busy:
-            # A child whose pid is not known yet would be taken for an orphan.
+            # A child whose pid is not known yet would count as an orphan.
             self._timer = asyncio.get_running_loop().call_later(REAP_DELAY_S, self._reap_later)
             return
         try:
             children = self._family.children()
-        except OSError:  # no descriptor is left: the dead can wait, and clinit must not end by that
+        except OSError:  # no descriptor is left: the dead can wait, clinit must not end for that
             self._timer = asyncio.get_running_loop().call_later(REAP_DELAY_S, self._reap_later)
             return
         # Each of them, not only up to the first that has ended.
@@ -58,8 +58,8 @@ class Reaper:
 
 
 def _reaped(pid: int) -> bool:
-    """Take the exit status of a child that has ended; say whether it had."""
+    """Reap a child if it has ended; say whether it had."""
     try:
         return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG) is not None
-    except ChildProcessError:  # somebody else has waited for it
+    except ChildProcessError:  # it was reaped elsewhere
         return False

@@ -1,4 +1,4 @@
-"""What clinit says of its groups, as messages."""
+"""clinit's reports of its groups, as messages."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from mosha.core.supervision.process_table import ProcessState
 from mosha.core.supervision.unit import Unit
 
 SAID_OF_FAILED_MAX = 3
-"""So many lines of what has failed go out unasked: they are in every report of the group."""
+"""How many output lines of failed entries are in every report of the group."""
 
 _FAILED = (ProcessState.PAUSING, ProcessState.TIMED_OUT, ProcessState.FAILED)
 
 Said = Callable[[str, int], tuple[str, ...]]
-"""Returns the last lines that an entry printed: tag, how many at most."""
+"""Returns the last lines that an entry printed: its tag, and how many at most."""
 
 
 def group_report(
     unit: Unit, group: Group, alive: int, said: Said, *, whole: bool = False
 ) -> GroupReport:
-    """Report a unit, with its group as it was at the moment to report (`group`).
+    """Report a unit, with its group as it was at the time of the report (`group`).
 
-    `whole`: somebody asks for everything, so it has the last lines of all entries.
+    `whole`: everything was requested, so it has the last lines of all entries.
     """
     deadlines = group.deadlines
     return GroupReport(

@@ -35,12 +35,12 @@ REREAD_TEXT = "re-read"
 class Requests:
     """Answers the clients of one clinit.
 
-    In a `managed` one a cltab with mistakes does not refuse tells: the last good entries are
-    in force, and the monitor, which hears of the mistakes, must be able to stop a group.
+    If `managed`, a cltab with mistakes does not make it refuse tells: the last good entries are in
+    force, and the monitor, which gets the mistakes, must be able to stop a group.
 
-    Who subscribes to a managed one is the monitor of now. What another process has asked for on
-    a connection that is older is not done any more: it may be of a monitor that is dead, whose
-    claim the new one, which has just been told what there is, is about to give up.
+    The latest subscriber of a managed clinit is the current monitor. Requests of another process
+    on an older connection are refused from then on: they may come from a dead monitor, whose claim
+    the new one, which has just got all reports, is about to give up.
     """
 
     def __init__(self, engine: Engine, table: TableFile, *, managed: bool) -> None:
@@ -49,12 +49,12 @@ class Requests:
         self._managed = managed
         self._loaded = False
         self._errors: tuple[str, ...] = ()
-        # Tells are obeyed in the order they came, though reading cltab may take a while.
+        # Tells are carried out in the order they came, though reading cltab may take a while.
         self._in_order = asyncio.Lock()
         self._monitor: ClientConnection | None = None
 
     async def answer(self, request: ClinitRequest, client: ClientConnection) -> list[Message]:
-        """Return the reply, and to a subscriber everything besides."""
+        """Return the reply, and for a subscriber a full update too."""
         match request:
             case Hello():
                 return [Reply(ok=True, text=f"clinit {os.getpid()} {__version__}")]
@@ -77,14 +77,14 @@ class Requests:
                 return [Reply(ok=True, update=self._everything())]
             case Subscribe():
                 self._monitor = client
-                async with self._in_order:  # after what is being obeyed: it is told the outcome
+                async with self._in_order:  # after running orders: it gets their outcome
                     self._engine.news.subscribe(client)
                     return [Reply(ok=True), self._everything()]
             case Shutdown():
                 return [self.shut_down()]
 
     async def reread(self) -> Reply:
-        """Look at cltab, and put it in force if it is another one and right (C4.14)."""
+        """Check cltab, and put it in force if it has changed and has no mistakes (C4.14)."""
         warning = await self._look()
         if self._errors:
             return Reply(ok=False, text="\n".join(self._errors))
@@ -102,7 +102,7 @@ class Requests:
         return self._engine.full_update(self._errors)
 
     def _is_superseded(self, client: ClientConnection) -> bool:
-        """Say whether a newer monitor speaks for this node than the one that this is of."""
+        """Say whether a newer monitor has subscribed since this client connected."""
         monitor = self._monitor
         if not self._managed or monitor is None:
             return False
@@ -114,7 +114,7 @@ class Requests:
         if (tell.stop_at is None) != (tell.kill_at is None):
             return Reply(ok=False, text="stop_at and kill_at go together")
         warning = await self._look(client.heard_at)
-        if self._is_superseded(client):  # asked after the look, which takes its time
+        if self._is_superseded(client):  # checked after reading cltab, which takes time
             return _superseded(client)
         if self._errors and not (self._managed and self._loaded):
             return Reply(ok=False, text="\n".join(self._errors))  # C1.13
@@ -124,14 +124,14 @@ class Requests:
         return Reply(ok=answer.ok, text="\n".join(filter(None, (answer.text, warning))))
 
     async def _look(self, since: float = math.inf) -> str:
-        """Look at cltab, unless that was done since then; return a warning, if there is one."""
+        """Check cltab unless that was done after `since`; return a warning, if there is one."""
         reading = await self._table.look(since)
         if reading.cltab is not None:
             self._loaded = True
             logs.get().info("cltab_loaded", entries=len(reading.cltab.entries))
             self._engine.happen(TableRead(reading.cltab))
         if reading.missing and self._managed and not self._loaded:
-            logs.get().info("cltab_missing")  # as on each new node: nobody has written one yet
+            logs.get().info("cltab_missing")  # normal on a new node: none has been written yet
         elif reading.warning:
             logs.get().warning("cltab_refused", reason=reading.warning)
         if reading.errors != self._errors:
@@ -143,7 +143,7 @@ class Requests:
 
 
 def _superseded(client: ClientConnection) -> Reply:
-    """Refuse, and end the connection: a monitor that lives after all connects again."""
+    """Refuse, and end the connection: a monitor that is alive after all connects again."""
     text = "another monitor has subscribed since"
     client.drop(text)
     return Reply(ok=False, text=text)

@@ -1,13 +1,13 @@
-"""The three ways to make a child, from the fastest to the one that needs least of the kernel.
+"""The three ways to start a child, from the fastest to the one that needs least of the kernel.
 
     shared   clone3 into the cgroup; the memory is shared until the exec
     copied   clone3 into the cgroup; the memory is copied
-    plain    clone; the memory is copied, and the child enters its cgroup by itself
+    plain    clone; the memory is copied, and the child enters its cgroup itself
 
-Which of them works is found out by making a child that ends at once: a seccomp filter of a
-container runtime refuses clone3 (ENOSYS, or EPERM in old ones), a hardened kernel maps no code, and
-Linux 6.18 kills what is cloned into a cgroup whose parent was killed once. `forker.py` has what
-each way costs.
+Which of them works is found by starting a child that exits at once: a seccomp filter of a
+container runtime refuses clone3 (ENOSYS, or EPERM in old ones), a hardened kernel refuses to map
+code, and Linux 6.18 kills what is cloned into a cgroup whose parent was killed once. `forker.py`
+lists what each way costs.
 
 Part of the fork server: it imports next to nothing. See clone(2).
 """
@@ -33,12 +33,12 @@ from mosha.clinit.child_steps import (
 from mosha.formats.spawn import COPIED, PLAIN, SHARED, SPAWN_WAYS
 
 IN_CGROUP = "a start in the cgroup"
-"""What does not work, though the way does: the child enters its cgroup by itself."""
+"""What does not work although the way does: then the child enters its cgroup itself."""
 
 CLONE_PARENT = 0x00008000
 CLONE_INTO_CGROUP = 0x200000000
 CLONE3 = 435
-# All arguments but the flags, the first, are zero here: the order of the others is of no account.
+# All arguments except the flags, the first, are zero here: the order of the others does not matter.
 CLONE = {
     "x86_64": 56,
     "aarch64": 220,
@@ -52,7 +52,7 @@ SIGCHLD = 17
 ARGUMENTS_BYTES = 88
 """The size of `struct clone_args` with `cgroup` as its last member (Linux 5.7)."""
 
-# Here a way does not work at all. Any other error (EAGAIN, ENOMEM …) says that it does not now.
+# With these a way does not work at all. Any other error (EAGAIN, ENOMEM …) is temporary.
 UNAVAILABLE = (errno.ENOSYS, errno.EPERM, errno.EACCES, errno.EINVAL, errno.E2BIG)
 
 _clone3 = function("syscall", ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_size_t)
@@ -74,33 +74,33 @@ class CloneArguments(ctypes.Structure):
 
 
 class Cloner:
-    """Makes children in the way that works here.
+    """Starts children in the way that works here.
 
-    `way` is empty as long as no trial has shown one; `refused` has what was tried before it, and
-    why that does not work. `into_cgroup` says that a child is in its cgroup from its first
-    instruction; else it enters by itself, which takes 8 to 16 ms.
+    `way` is empty until a trial has found one; `refused` lists the ways tried before, and why they
+    do not work. `into_cgroup` says that a child is in its cgroup from its first instruction; else
+    it enters it itself, which takes 8 to 16 ms.
     """
 
     def __init__(self, first: str, tree: str) -> None:
-        """Try the ways from the `first` on; with a `tree` of cgroups, in one of these."""
+        """Try the ways from `first` on; with a `tree` of cgroups, inside one of them."""
         self._ways = SPAWN_WAYS[SPAWN_WAYS.index(first) :]
         self._tree = tree
         self.way = ""
         self.into_cgroup = False
         self.refused: list[tuple[str, str]] = []
         self._clone_and_step = _CLONE_AND_STEP(0)
-        self._scripts: list[Script] = []  # of children that share this memory still
+        self._scripts: list[Script] = []  # of children that still share this memory
 
     def find_way(self) -> None:
         """Try one way after the other until one works; if none does, `way` stays empty.
 
         Raises:
-            OSError: it cannot be found out now.
+            OSError: it cannot be determined now.
         """
         self.way, self.into_cgroup, self.refused = "", False, []
         for way in self._ways:
             if way == SHARED and not has_native():
-                continue  # a processor that has only the others; nothing is wrong
+                continue  # this processor has only the others; nothing is wrong
             why_not = self._try(way)
             if not why_not:
                 self.way = way
@@ -108,12 +108,12 @@ class Cloner:
             self.refused.append((way, why_not))
 
     def clone(self, script: Script, place: int) -> int:
-        """Make a child of our parent that takes the steps; return its pid.
+        """Start a child of our parent that executes the script; return its pid.
 
-        `place` is the directory of its cgroup if `into_cgroup`, else it is not looked at.
+        `place` is a descriptor of its cgroup's directory if `into_cgroup`, else it is ignored.
 
         Raises:
-            OSError: none was made; by an error of `UNAVAILABLE` the way has to be found again.
+            OSError: none was started; after an error of `UNAVAILABLE` find the way again.
         """
         cgroup = place if self.into_cgroup else -1
         try:
@@ -124,7 +124,7 @@ class Cloner:
             raise
 
     def _try(self, way: str) -> str:
-        """Return why a way does not work, if so; note whether it leads into cgroups."""
+        """Return why a way does not work, or ""; record whether it can clone into cgroups."""
         if way == PLAIN or not self._tree:
             return self._attempt(way, -1)
         trial = f"{self._tree}/trial.{os.getpid()}"
@@ -134,7 +134,7 @@ class Cloner:
                 os.mkdir(trial)  # noqa: PTH102 - pathlib would be the biggest import here
                 inside = os.open(trial, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             except OSError:
-                # Nothing can be said of cgroups: what cannot be fails at a start, with its reason.
+                # Cgroups cannot be tried: if they do not work, the next start fails with why.
                 self.into_cgroup = True
                 return self._attempt(way, -1)
             why_not = self._attempt(way, inside)
@@ -151,10 +151,10 @@ class Cloner:
             try:  # noqa: SIM105 - contextlib would be imported for this alone
                 os.rmdir(trial)  # noqa: PTH106 - as above
             except OSError:
-                pass  # who has just ended may still be in the way; it goes with the tree
+                pass  # the trial may still be ending; its cgroup is removed with the tree
 
     def _attempt(self, way: str, place: int) -> str:
-        """Return why a child of this process that ends at once cannot be made, if so."""
+        """Return why a child of this process that exits at once cannot be started, or ""."""
         script = Script([_END_WELL], [], [b""], [], -1)
         try:
             if way == SHARED:
@@ -185,7 +185,7 @@ class Cloner:
         return pid
 
     def _share(self, script: Script, arguments: CloneArguments) -> int:
-        """Return the pid, or minus the number of an error; keep the script while it is needed."""
+        """Return the pid, or a negative errno; keep the script while it is needed."""
         arguments.flags |= CLONE_VM | CLONE_CHILD_CLEARTID
         arguments.child_tid = script.in_use
         self._scripts = [*(s for s in self._scripts if not s.over), script]
@@ -201,7 +201,7 @@ def _result(pid: int) -> int:
 
 
 def main() -> None:
-    """Print the way that works here, from the one on that is named; then what does not, and why."""
+    """Print the way that works here, from the named one on; then what does not, and why."""
     cloner = Cloner(sys.argv[1], "")
     cloner.find_way()
     print(cloner.way)  # noqa: T201 - what this program is for

@@ -1,4 +1,4 @@
-"""Who listens, and what they hear: every change of level or state at once, the rest soon."""
+"""Sends updates to subscribers: changes of level or state at once, others soon."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mosha.control.server import ClientConnection
 from mosha.core.supervision.group_report import GroupReport
 
 GATHER_S = 0.02
-"""Two hundred entries that start are a few reports, not two hundred."""
+"""How long changes are collected: 200 starting entries are a few reports, not 200."""
 
 
 class Subscribers:
-    """The subscribers, and the groups that changed in ways that can wait a moment."""
+    """The subscribers, and the groups with changes that can wait a moment."""
 
     def __init__(self, report: Callable[[str], GroupReport | None]) -> None:
         self._report = report
@@ -26,19 +26,19 @@ class Subscribers:
         self._timer: asyncio.TimerHandle | None = None
 
     def subscribe(self, client: ClientConnection) -> None:
-        """Let a client hear all that comes."""
+        """Send a client all updates from now on."""
         client.subscribed = True
         if client not in self._subscribers:
             self._subscribers.append(client)
 
     @property
     def heard(self) -> bool:
-        """Whether anybody listens."""
+        """Whether there are subscribers."""
         self._subscribers = [client for client in self._subscribers if not client.gone]
         return bool(self._subscribers)
 
     def tell(self, update: Update) -> None:
-        """Say it to all now."""
+        """Send an update to all now."""
         if self.heard:
             update.pid = os.getpid()
             line = msgspec.json.encode(update) + b"\n"

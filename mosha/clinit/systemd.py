@@ -1,8 +1,7 @@
-"""What clinit tells the service manager, and when.
+"""Notifies the service manager of clinit's state, and feeds its watchdog.
 
-Nothing ticks in clinit, so the watchdog needs a tick. Each one goes the way of everything
-that happens: an event to the engine, which asks the core and does what it answers. Only when
-that is done the watchdog is fed.
+clinit has no periodic work, so the watchdog needs a tick. Each tick takes the path of all events:
+to the engine, which asks the core and carries out its effects. Only then is the watchdog fed.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ STATUS_EVERY_S = 5.0
 
 
 async def service_notifier(engine: Engine, notifier: Notifier) -> None:
-    """Say that clinit is ready, then how it is, for as long as the engine obeys."""
+    """Report that clinit is ready, then its status, for as long as the engine works."""
     if not notifier.heard:
         return
     notifier.ready(summary(engine))

@@ -1,7 +1,7 @@
-"""The cltab on disk: read when somebody tells something, and only if it is another one.
+"""The cltab on disk: checked at each tell, and read only if it has changed.
 
-Nothing looks at the file in between (C1.16). It counts as another one if its time, size or
-inode differ (C1.15). What cannot be read, or is wrong, leaves the last good entries in force.
+It is not checked in between (C1.16). It counts as changed if its time, size or inode differ
+(C1.15). If it cannot be read, or has mistakes, the last good entries stay in force.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ MISSING = "file not found: "
 
 
 class TableReading(Struct, frozen=True):
-    """What came of a look at the file: a new cltab, or what is wrong, or neither.
+    """The result of a check of the file: a new cltab, or what is wrong, or neither.
 
-    `errors` is one line each; `warning` is what is worth saying though nothing is wrong.
+    `errors` has one line each; `warning` is a remark although nothing is wrong.
     """
 
     cltab: Cltab | None = None
@@ -49,7 +49,7 @@ class _File(Struct, frozen=True):
 
 
 class TableFile:
-    """One cltab file and what was last seen of it."""
+    """One cltab file and its last known version."""
 
     def __init__(self, path: Path, limit_s: float) -> None:
         self.path = path
@@ -61,10 +61,10 @@ class TableFile:
         self._warning = ""
 
     async def look(self, since: float = math.inf) -> TableReading:
-        """Read the file if it is another one than at the last look.
+        """Read the file if it has changed since the last check.
 
-        It is not looked at again if the last look began after `since` (seconds of the loop's
-        clock): of tells that come together one look will do.
+        It is not checked again if the last check began after `since` (seconds of the loop's
+        clock): one check serves tells that come together.
         """
         if self._looked_at > since:
             return TableReading(errors=self._errors, warning=self._warning)
@@ -75,7 +75,7 @@ class TableFile:
         except FileNotFoundError:
             self._version = None
             self._warning = f"{MISSING}{self.path}"  # C1.17
-        except OSError as error:  # nothing was seen: the next tell looks for itself
+        except OSError as error:  # unknown: the next tell checks again
             self._looked_at = -math.inf
             text = error.strerror or str(error)
             return TableReading(errors=self._errors, warning=f"cannot read {self.path}: {text}")
@@ -94,7 +94,7 @@ class TableFile:
         except Mistakes as mistakes:
             lines = tuple(str(mistakes).splitlines())
             tags = [m.text for m in mistakes.mistakes if m.problem.startswith(DUPLICATE)]
-            # C4.1: the text that the original's callers know comes first.
+            # C4.1: the text that callers of the original expect comes first.
             self._errors = (*(DUPLICATE + tag for tag in tags[:1]), *lines)
             return TableReading(errors=self._errors)
         self._errors = ()
@@ -103,14 +103,14 @@ class TableFile:
 
 def _read(path: Path, known: _Version | None) -> _File:
     """Read the file, in a thread; without its data if it is the known one."""
-    # O_NONBLOCK: a FIFO would be waited for.
+    # O_NONBLOCK: opening a FIFO would block.
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         status = os.fstat(fd)
         version = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev)
         problem = _distrust(path, status)
         if problem:
-            # A chmod changes neither time nor size: look again each time.
+            # A chmod changes neither time nor size: check again each time.
             return _File((*version[:3], -1), None, problem)
         if version == known:
             return _File(version, None)
@@ -125,12 +125,12 @@ def _read(path: Path, known: _Version | None) -> _File:
 
 
 def _distrust(path: Path, status: os.stat_result) -> str:
-    """Say why the commands of this file shall not be run; empty if they may."""
+    """Return why the commands of this file must not be run; empty if they may."""
     uid = os.geteuid()
     if not stat.S_ISREG(status.st_mode):
-        return f"{path} is no regular file; cltab is a text file"
+        return f"{path} is not a regular file; cltab is a text file"
     if status.st_mode & stat.S_IWOTH:
-        return f"{path} can be written by everybody, who would be uid {uid} then; chmod o-w it"
+        return f"{path} is world-writable: anyone could run commands as uid {uid}; chmod o-w it"
     if status.st_uid not in (0, uid):
         return f"{path} belongs to uid {status.st_uid}; chown it to uid {uid} or to root"
     return ""

@@ -1,7 +1,6 @@
-"""The last lines that an entry printed: what an operator asks for first when it ends.
+"""The last lines that an entry printed: what an operator wants first when it ends.
 
-Kept as bytes and cut into lines only when somebody asks, so that an entry that floods costs
-no more by it.
+Kept as bytes and split into lines only on request, so that an entry that floods costs no more.
 """
 
 from __future__ import annotations
@@ -10,13 +9,13 @@ from mosha.formats.letters import whole
 from mosha.formats.names import one_line
 
 KEPT_BYTES = 2048
-"""Of the present run, and as much of the one before: enough for `LINES_MAX` ordinary lines."""
+"""Per run, for the current and the previous one: enough for `LINES_MAX` ordinary lines."""
 
 LINES_MAX = 10
 
 
 class Tail:
-    """What came last out of the pipes of one entry, of its present run and the one before."""
+    """The last output of one entry, of its current run and the previous one."""
 
     def __init__(self) -> None:
         self._before = b""
@@ -24,11 +23,11 @@ class Tail:
         self._stream = ""
 
     def begin(self) -> None:
-        """Take in that a new run has started. One that printed nothing hides no other."""
+        """Begin a new run. A run that printed nothing does not displace the one before."""
         self._before, self._now = self._now or self._before, b""
 
     def take(self, stream: str, chunk: bytes) -> None:
-        """Take in what came out of a pipe; a line that another pipe interrupts is cut there."""
+        """Add output of a pipe; a line that the other pipe interrupts is cut there."""
         if stream != self._stream and self._now and not self._now.endswith(b"\n"):
             self._now += b"\n"
         self._stream = stream
@@ -36,7 +35,7 @@ class Tail:
 
     @property
     def last_line(self) -> str:
-        """The last line of the present run that says anything, "" if there is none."""
+        """The last line of the current run that is not blank, "" if there is none."""
         return next(iter(_lines(self._now)[-1:]), "")
 
     def lines(self, count: int = LINES_MAX) -> tuple[str, ...]:
@@ -50,6 +49,6 @@ class Tail:
 def _lines(kept: bytes) -> list[str]:
     lines = whole(kept).split(b"\n")
     if len(kept) >= KEPT_BYTES and len(lines) > 1:
-        del lines[0]  # its beginning is lost
+        del lines[0]  # its beginning is missing
     text = (one_line(line.decode("utf-8", "backslashreplace")) for line in lines)
     return [line for line in text if line]

@@ -1,8 +1,7 @@
-"""Shares of the event loop: what comes by the thousand goes on in slices.
+"""Time slices of the event loop for work that comes by the thousand.
 
-A level of a thousand entries ends with a thousand orders in one step, then with a thousand
-exits in one turn of the loop. Who asks something meanwhile, or has a lease to renew, does not
-wait for all of them.
+A level of a thousand entries ends with a thousand orders in one step, then with a thousand exits
+in one iteration of the loop. Requests and lease renewals must not wait for all of them.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ SLICE_S = 0.005
 
 
 class TimeSlices:
-    """How much of each turn of the loop such work may take, all of it together."""
+    """How much of each iteration of the loop all such work together may take."""
 
     def __init__(self) -> None:
         self._until: float | None = None
@@ -26,22 +25,22 @@ class TimeSlices:
 
     @property
     def over(self) -> bool:
-        """Whether the slice of this turn is used up; the first to ask in a turn begins it."""
+        """Whether the slice of this iteration is used up; the first query starts it."""
         if self._until is None:
             self._until = time.thread_time() + SLICE_S
             self._earliest = time.monotonic() + SLICE_S
             asyncio.get_running_loop().call_soon(self._begin_anew)
             return False
-        # Nobody uses more CPU time than has passed, and to ask for that takes no system call.
+        # CPU time is at most the time that has passed, and reading that takes no system call.
         return time.monotonic() > self._earliest and time.thread_time() > self._until
 
     def put_off(self, work: Callable[[], None]) -> None:
-        """Do this as soon as what has been put off before is done, and a slice has time left."""
+        """Do this as soon as earlier deferred work is done and a slice has time left."""
         self._put_off.append(work)
-        _ = self.over  # at least one slice comes
+        _ = self.over  # makes sure that a slice follows
 
     async def do(self, work: Callable[[], None]) -> None:
-        """Do this now, or when its turn comes; return when it is done."""
+        """Do this now or in a later slice; return when it is done."""
         if not self._put_off and not self.over:
             work()
             return

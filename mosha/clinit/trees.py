@@ -1,11 +1,11 @@
-"""The trees of clinits in the hierarchy of cgroups: whose they are, and whether he lives.
+"""The cgroup trees of clinits: which clinit each belongs to, and whether it is alive.
 
-A clinit makes `clinit-PLACE-MARK`. PLACE is a digest of the path of its state directory, the same
-for the next clinit there even if that directory was removed meanwhile; MARK is random. It holds a
-lock (flock(2)) on that directory of the kernel's for as long as it lives, and no process of a group
-has it: a tree that can be locked is one of a dead clinit. What is in there is meant to be dead too.
+clinit makes `clinit-PLACE-MARK`. PLACE is a digest of the path of its state directory, the same
+for the next clinit there even if that directory was removed meanwhile; MARK is random. clinit holds
+a lock (flock(2)) on that cgroup directory for as long as it runs, and no process of a group has
+it: a tree that can be locked belongs to a dead clinit, and its processes have to be ended.
 
-Trees of other users are left alone, for anybody can make a directory of that name; so are those of
+Trees of other users are left alone, for anyone can make a directory of that name; so are those of
 versions that did not lock theirs (`clinit-MARK`).
 """
 
@@ -26,25 +26,25 @@ from mosha.host.mounts import read_mounts
 PREFIX = "clinit"
 PLACE_DIGITS = 12
 TRIES_MAX = 100
-"""Who removes an empty tree may take one that was made a moment ago; not so often."""
+"""Another clinit that removes empty trees may remove a new one, but not this often."""
 
 CGROUPS_MAX = 100_000
-"""So many are looked at: far more than a machine with a thousand containers has."""
+"""How many are searched: far more than a machine with a thousand containers has."""
 
 
 class Tree(NamedTuple):
-    """A tree that is locked: by its clinit, or by who has found it without one."""
+    """A locked tree: by its clinit, or by the one that found it abandoned."""
 
     path: Path
     lock: int
 
     def is_of(self, place: str) -> bool:
-        """Say whether it was made by a clinit of this place."""
+        """Say whether a clinit of this place made it."""
         return self.path.name.split("-")[1] == place
 
 
 def place_of(state_dir: Path) -> str:
-    """Return what the trees of all clinits with this state directory have in their names."""
+    """Return the PLACE in the names of all trees of this state directory."""
     return hashlib.sha256(os.fsencode(state_dir.resolve())).hexdigest()[:PLACE_DIGITS]
 
 
@@ -60,7 +60,7 @@ def make(parent: Path, place: str, mark: str) -> Tree:
         lock = _lock(path, fcntl.LOCK_EX)
         if lock is not None:
             return Tree(path, lock)
-    raise OSError(errno.EAGAIN, "somebody removes it again and again", str(path))
+    raise OSError(errno.EAGAIN, "it is removed again and again", str(path))
 
 
 def dead() -> Iterator[Tree]:
@@ -70,7 +70,7 @@ def dead() -> Iterator[Tree]:
             continue
         for path in _found(Path(mount.mountpoint)):
             lock = None
-            with contextlib.suppress(OSError):  # it lives, or has just gone
+            with contextlib.suppress(OSError):  # its clinit is alive, or it has just gone
                 if path.stat().st_uid == os.geteuid():
                     lock = _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if lock is None:
@@ -88,10 +88,10 @@ def remove_if_empty(tree: Tree) -> None:
 
 
 def _lock(path: Path, how: int) -> int | None:
-    """Lock a tree; None if it is not there any more.
+    """Lock a tree; None if it no longer exists.
 
     Raises:
-        BlockingIOError: somebody has it, and `how` is not to wait for him.
+        BlockingIOError: another process has the lock, and `how` does not wait.
     """
     try:
         lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -1,7 +1,7 @@
-"""Why a program that the kernel did not execute was not, in words.
+"""Why the kernel did not execute a program, in words.
 
-ENOENT is said of a program that is there too, when what it needs to be executed is not: the
-interpreter in its first line, or the loader of its libraries (execve(2)).
+ENOENT may be about a program that exists, when what it needs is missing: the interpreter in its
+first line, or the loader of its libraries (execve(2)).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from mosha.host.files import read_head
 
 LOOK_LIMIT_S = 1.0
 LINE_MAX_BYTES = 256
-"""So much of a first line Linux looks at (BINPRM_BUF_SIZE)."""
+"""How much of a first line Linux reads (BINPRM_BUF_SIZE)."""
 
 ELF = b"\x7fELF"
 
 
 async def why_unexecuted(program: str, number: int, looking: Abandonable) -> str:
-    """Return what is wrong with a program whose execve failed with this error number.
+    """Return what is wrong with a program whose execve failed with this errno.
 
-    It may be on a file system that hangs: `looking` looks at it, and not for long.
+    It may be on a hung file system: `looking` bounds how long it is examined.
     """
     plain = f"{program}: {os.strerror(number)}"
     if number != errno.ENOENT:
@@ -33,12 +33,12 @@ async def why_unexecuted(program: str, number: int, looking: Abandonable) -> str
     path = os.environb.get(b"PATH", DEFAULT_PATH)
     try:
         return await looking.run(partial(_look, program, path), LOOK_LIMIT_S) or plain
-    except OSError:  # it cannot be looked at either
+    except OSError:  # it cannot be read either
         return plain
 
 
 def _look(program: str, path: bytes) -> str:
-    """Return what the first program of that name lacks; "" if there is no such program.
+    """Return what the first program of that name lacks; "" if there is none.
 
     Raises:
         OSError: it cannot be read.

@@ -16,7 +16,7 @@ Answer = GroupEmptied | EntryEvent
 
 
 class Watches:
-    """The questions "is it empty?" of a group that have not been answered yet.
+    """The open questions "is it empty?" of a group.
 
     Each is asked again when a child of clinit has ended: what is left of an entry whose
     leader is dead has been adopted by clinit, or its parents have. Time is the second string.
@@ -33,7 +33,7 @@ class Watches:
         self._next: asyncio.Handle | None = None
 
     def ask(self, answer: Answer, is_empty: Callable[[], bool]) -> None:
-        """Report `answer` as soon as `is_empty()`; at once if it is so already."""
+        """Report `answer` as soon as `is_empty()`; at once if it already is."""
         if is_empty():
             self._happen(answer)
             return

@@ -1,1 +1,1 @@
-"""The words that the processes of one node say to each other over unix sockets."""
+"""The protocol between the processes of one node, over unix sockets."""

@@ -1,7 +1,7 @@
-"""Where a daemon listens: a unix socket of its owner, one daemon at a time.
+"""Where a daemon listens: a unix socket private to its user, one daemon at a time.
 
-The file is made 0600, whoever connects is asked for his uid besides (`server.py`). A socket
-file that is already there is replaced only if nobody answers behind it (NO of C8.2).
+The file has mode 0600, and the uid of each client is checked as well (`server.py`). An existing
+socket file is replaced only if no daemon answers behind it (NO of C8.2).
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ def check_path(path: Path) -> None:
 
 
 def refuse_taken(path: Path) -> None:
-    """Raise if `path` cannot be listened at because of its length or of a living daemon."""
+    """Raise if `path` cannot be used because of its length or a running daemon."""
     check_path(path)
     if answers(path):
         raise HostError(f"another daemon answers at {path}; end it first, or choose another socket")
 
 
 def listen(path: Path, *, wait: bool = True) -> tuple[socket.socket, os.stat_result]:
-    """Return a listening, non-blocking socket at `path`, and its file; directories are made.
+    """Return a listening, non-blocking socket at `path`, and its file; make its directories.
 
-    Without `wait` it is an error that somebody else is making a socket in this directory.
+    Without `wait` it is an error if another process is making a socket in this directory.
 
     Raises:
-        UsageError: the path is too long, or something that is no socket is there.
+        UsageError: the path is too long, or has something that is not a socket.
         HostError: a daemon answers there already, or the system refuses.
     """
     check_path(path)
@@ -66,15 +66,15 @@ def _remove_stale(path: Path) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise UsageError(f"{path} is there and is no socket; remove it or choose another path")
+        raise UsageError(f"{path} exists and is not a socket; remove it or choose another path")
     refuse_taken(path)
     path.unlink(missing_ok=True)
 
 
 def answers(path: Path) -> bool:
-    """Say whether somebody listens at `path`, even if he is too busy to accept.
+    """Say whether a daemon listens at `path`, even if it is too busy to accept.
 
-    A process that is only dying keeps its socket and answers nobody.
+    A dying process keeps its socket for a moment, but does not answer.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.settimeout(PROBE_LIMIT_S)
@@ -84,7 +84,7 @@ def answers(path: Path) -> bool:
             return error.errno not in (errno.ECONNREFUSED, errno.ENOENT, errno.ENOTDIR)
         try:
             return not proc.is_dying(peer_of(probe)[0])
-        except OSError:  # it cannot be looked at: it may be alive
+        except OSError:  # unknown: it may be alive
             return True
 
 
@@ -98,8 +98,8 @@ def peer_of(connection: socket.socket) -> tuple[int, int]:
 def _bind(path: Path) -> tuple[socket.socket, os.stat_result]:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        # The file gets the mode of the socket, from its first moment on. The umask, which does the
-        # same, is that of all threads.
+        # The file gets the mode of the socket from the first moment on. The umask would do the
+        # same, but it is shared by all threads.
         os.fchmod(listener.fileno(), 0o600)
         listener.bind(str(path))
         file = path.lstat()

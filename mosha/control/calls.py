@@ -19,7 +19,7 @@ from mosha.host.proc import is_stopped
 
 CALL_LIMIT_S = 10.0
 NOTICE_S = 1.0
-"""So long people wait for a daemon before they are told that they do."""
+"""How long people wait for a daemon before a command says that it waits."""
 
 CHUNK_BYTES = 1 << 16
 
@@ -27,13 +27,13 @@ ReplyT = TypeVar("ReplyT")
 
 
 class NoAnswerError(HostError):
-    """Nobody listens at the socket, or not in time (exit status 3)."""
+    """No daemon listens at the socket, or it does not answer in time (exit status 3)."""
 
 
 class HungDaemonError(NoAnswerError):
-    """A daemon listens, and does not answer in time; `pid` is its process, 0 if that is not known.
+    """A daemon listens but does not answer in time; `pid` is its process, 0 if not known.
 
-    `stopped`: the kernel does not let it run before a SIGCONT.
+    `stopped`: it is stopped until a SIGCONT.
     """
 
     def __init__(self, text: str, pid: int = 0, *, stopped: bool = False) -> None:
@@ -42,7 +42,7 @@ class HungDaemonError(NoAnswerError):
 
 
 class NotAllowedError(NoAnswerError):
-    """The socket is another user's: nothing can be known (exit status 3)."""
+    """The socket is another user's: it cannot be asked (exit status 3)."""
 
 
 def call(path: Path, request: AnyMessage, limit_s: float = CALL_LIMIT_S) -> Reply:
@@ -59,12 +59,12 @@ def call_for(
 ) -> ReplyT:
     """Send one request to the daemon at `path` and return its reply.
 
-    `on_wait` is called with the process of the daemon (0: not known) if that takes `NOTICE_S`.
+    `on_wait` is called with the daemon's pid (0: not known) if the reply takes `NOTICE_S`.
 
     Raises:
         UsageError: the path is too long for a socket.
         NoAnswerError: no daemon, or no reply within `limit_s`.
-        HostError: the daemon's answer makes no sense, or the system refuses.
+        HostError: the daemon's answer cannot be parsed, or the system refuses.
     """
     check_path(path)
     deadline = time.monotonic() + limit_s

@@ -1,8 +1,8 @@
 """The client end of a unix socket, for programs with an event loop.
 
-`Client` asks clinit and gets replies; `subscribe` gets its news, on a connection of its own.
-`Connection` and `subscribe_for` do the same for the messages of any daemon of mosha. `call`,
-for programs without a loop, is in `calls.py` and can be had from here too.
+`Client` sends requests to clinit and gets replies; `subscribe` gets its updates, on a separate
+connection. `Connection` and `subscribe_for` do the same for the messages of any daemon of mosha.
+`call`, for programs without a loop, is in `calls.py` and is exported from here too.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ __all__ = [
 
 ANSWER_LIMIT_S = 10.0
 UNDER_WAY_MAX = 64
-"""So many requests may wait for their answers on one connection: some milliseconds of work."""
+"""How many requests may be pending on one connection: some milliseconds of work."""
 
 LINE_MAX_BYTES = 64 << 20
-"""A report of 1000 groups with 10 entries each has some 2 MB."""
+"""A report of 1000 groups with 10 entries each takes about 2 MB."""
 
 ReplyT = TypeVar("ReplyT")
 NewsT = TypeVar("NewsT")
@@ -48,8 +48,8 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Connection(Generic[ReplyT]):
     """One connection on which requests are answered in order.
 
-    Many may ask at once. A request goes out without waiting for the answers of those before it,
-    up to `UNDER_WAY_MAX`; the others wait for a place.
+    Many coroutines may use it at once. A request is sent without waiting for earlier replies, up
+    to `UNDER_WAY_MAX`; further ones wait.
     """
 
     def __init__(self, path: Path, streams: Streams, reply_type: type[ReplyT]) -> None:
@@ -57,7 +57,7 @@ class Connection(Generic[ReplyT]):
         self._reader, self._writer = streams
         self._decoder = msgspec.json.Decoder(reply_type)
         self._places = asyncio.Semaphore(UNDER_WAY_MAX)
-        # asyncio.Lock is fair: who asked first reads first.
+        # asyncio.Lock is fair: the first to send reads first.
         self._reading = asyncio.Lock()
 
     @property
@@ -68,19 +68,19 @@ class Connection(Generic[ReplyT]):
     async def request(self, message: AnyMessage, limit_s: float = ANSWER_LIMIT_S) -> ReplyT:
         """Send a request and return its reply.
 
-        After an error or a cancellation the connection is of no use any more, and closed, for
-        all who wait: the reply might still come and be taken for that of the next request.
+        After an error or a cancellation the connection is closed, for all pending requests: the
+        reply might still come and be taken for that of the next request.
 
         Raises:
-            NoAnswerError: the daemon went away, or did not answer within `limit_s` after the
-                answer to the request before this one.
+            NoAnswerError: the daemon closed the connection, or did not answer within `limit_s`
+                after its reply to the previous request.
         """
         async with self._places:
             line = b""
             try:
                 if not self._writer.is_closing():
                     self._writer.write(msgspec.json.encode(message) + b"\n")
-                async with self._reading:  # nothing may be waited for since it was written
+                async with self._reading:  # no await between the write and this
                     line = await self._next_line(limit_s)
             finally:
                 if not line:
@@ -89,7 +89,7 @@ class Connection(Generic[ReplyT]):
 
     async def _next_line(self, limit_s: float) -> bytes:
         try:
-            if self._writer.is_closing():  # what comes now is the answer to another request
+            if self._writer.is_closing():  # what comes now is the reply to another request
                 raise ConnectionAbortedError("the connection was given up")
             async with asyncio.timeout(limit_s):
                 await self._writer.drain()
@@ -139,9 +139,9 @@ def subscribe(
 async def subscribe_for(
     path: Path, request: AnyMessage, news_type: type[NewsT], limit_s: float = ANSWER_LIMIT_S
 ) -> AsyncIterator[AsyncIterator[NewsT]]:
-    """Give an iterator over what the daemon at `path` has to tell, until it goes away.
+    """Yield an iterator over the updates of the daemon at `path`, until it ends.
 
-    The first news is everything, each later one a change.
+    The first update has everything, each later one a change.
 
     Raises:
         HostError: the daemon refuses.
@@ -190,7 +190,7 @@ async def open_streams(path: Path, limit_s: float = ANSWER_LIMIT_S) -> Streams:
 
 async def _close(writer: asyncio.StreamWriter) -> None:
     writer.close()
-    with contextlib.suppress(OSError):  # it had gone already
+    with contextlib.suppress(OSError):  # it was closed already
         await writer.wait_closed()
 
 

@@ -1,8 +1,8 @@
-"""The socket that a daemon listens at, for as long as it lives: made again if it is taken away.
+"""A daemon's listening socket for its whole run: made again if its file is removed.
 
-A cleaner, or a person, removes the file or its whole directory; the daemon does not notice by
-itself, and nobody finds it any more. A look costs a system call. What has come to lie there since
-is removed only if it is a socket at which nobody answers.
+If a cleaner or a person removes the file or its directory, the daemon does not notice by itself,
+and no client finds it any more. A check costs a system call. Another file at the path is removed
+only if it is a socket at which no daemon answers.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from pathlib import Path
 from mosha.control.address import listen
 
 LOOK_S = 1.0
-"""Between two looks; whoever needs the socket waits longer than this for it."""
+"""Between two checks; clients wait longer than this for the socket."""
 
 
 class Listener:
-    """A listening, non-blocking socket at a path; see `listen` for what making it raises."""
+    """A listening, non-blocking socket at a path; raises what `listen` raises."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.socket, self._file = listen(path)
 
     def restore(self) -> bool:
-        """Make the socket again if its file is gone or another's; say if so.
+        """Make the socket again if its file is gone or replaced; return whether it did.
 
-        Waits for nothing. The former socket is the caller's to close.
+        Does not block. The caller closes the former socket.
 
         Raises:
-            HostError, UsageError: as `listen`; the former one stays.
+            HostError, UsageError: as `listen`; the former socket stays.
         """
         if self._is_there():
             return False
@@ -37,7 +37,7 @@ class Listener:
         return True
 
     def close(self) -> None:
-        """Listen no more, and take the file away: who looks for it shall not find one that left."""
+        """Stop listening and remove the file, so that no client finds a daemon that has ended."""
         self.socket.close()
         if self._is_there():
             self.path.unlink(missing_ok=True)

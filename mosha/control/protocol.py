@@ -1,7 +1,7 @@
-"""The messages of the unix sockets `clinit.s` and `mosha.s`: one JSON object a line.
+"""The messages of the unix sockets `clinit.s` and `mosha.s`: one JSON object per line.
 
 A client sends requests, each is answered by one `Reply`, in order. After `Subscribe` the
-server goes on sending: one `Update` with everything, then one for each change. `op` names
+server keeps sending: one `Update` with everything, then one for each change. `op` names
 the kind of a message. Times are seconds of CLOCK_BOOTTIME (`mosha.host.clock.boottime`), which
 all processes of a machine share.
 """
@@ -18,14 +18,14 @@ PROTOCOL_VERSION = 1
 
 
 class Message(msgspec.Struct, omit_defaults=True):
-    """The parent of all messages."""
+    """The base of all messages."""
 
 
-# --- what can be asked of clinit ---------------------------------------------------
+# --- requests to clinit ------------------------------------------------------------
 
 
 class Hello(Message, tag="hello", tag_field="op"):
-    """Asks who answers; the reply's `text` is `clinit PID VERSION`."""
+    """Asks the daemon to identify itself; the reply's `text` is `clinit PID VERSION`."""
 
     version: int = PROTOCOL_VERSION
 
@@ -53,20 +53,20 @@ class Shutdown(Message, tag="shutdown", tag_field="op"):
 
 
 AnyMessage = Message | Tell
-"""What is sent: orders for groups have one type everywhere."""
+"""All messages; orders for groups have one type everywhere."""
 
 ClinitRequest = Hello | Tell | Lease | Reread | Ask | Subscribe | Shutdown
 
 
-# --- what clinit says --------------------------------------------------------------
+# --- messages of clinit ------------------------------------------------------------
 
 
 class Update(Message):
-    """News from clinit: changed groups, groups that are gone, and what is wrong with cltab.
+    """An update from clinit: changed groups, groups that are gone, and mistakes in cltab.
 
     In the first one `full` is true and `groups` is everything; `no_cgroups` says why this clinit
-    has none, empty if it has, or was started to do without. `spawn` is the way in which it starts
-    processes (docs/reference/clinit.md), `spawn_refused` what it tried before, and why in vain.
+    has none, empty if it has, or was started without. `spawn` is how it starts processes
+    (docs/reference/clinit.md), `spawn_refused` which ways it tried before, and why they failed.
     """
 
     groups: tuple[GroupReport, ...] = ()
@@ -81,30 +81,30 @@ class Update(Message):
 
 
 class Reply(Message):
-    """The answer to one request: `ok`, the text people see, and for `Ask` the update."""
+    """The reply to one request: `ok`, the text for people, and for `Ask` the update."""
 
     ok: bool
     text: str = ""
     update: Update | None = None
 
 
-# --- what can be asked of the monitor (mosha.s) ----------------------------------------
+# --- requests to the monitor (mosha.s) -------------------------------------------------
 
 
 class AskReport(Message, tag="report", tag_field="op"):
     """Asks for the consolidated view; the reply's `report` is the JSON text of hastat.
 
-    With a `group` it is about that one alone, with the last lines that its entries printed here.
+    With a `group` it is about that one only, with the last lines that its entries printed here.
     """
 
     group: str = ""
 
 
 class SetWish(Message, tag="set", tag_field="op"):
-    """Edits hactl: `group`'s line becomes this, newest everywhere (`mosha set`).
+    """Edits hactl: replaces `group`'s line, as the newest version everywhere (`mosha set`).
 
-    Options that are not named stay as they are. `force`: also what agrees neither with cltab nor
-    with the nodes. An empty `level` is that at which the group runs (`mosha start`).
+    Options that are not named stay as they are. `force` allows levels that cltab does not have and
+    unknown nodes. An empty `level` is the one at which the group runs (`mosha start`).
     """
 
     group: str
@@ -122,22 +122,22 @@ class Confirm(Message, tag="confirm", tag_field="op"):
 class Leave(Message, tag="leave", tag_field="op"):
     """Orderly stop of this node: all groups, then clinit, then the monitor (`mosha shutdown`).
 
-    Answered when the node has left, which takes as long as its groups take to stop.
+    The reply comes when the node has left, which takes as long as its groups take to stop.
     """
 
 
 class Reload(Message, tag="reload", tag_field="op"):
-    """Reads mosha.toml again and looks at both tables, as SIGHUP does."""
+    """Reads mosha.toml again and checks both tables, as SIGHUP does."""
 
 
 class Follow(Message, tag="follow", tag_field="op"):
-    """Asks for the report now and again after every change of it."""
+    """Asks for the report now and after every change."""
 
 
 class Explain(Message, tag="explain", tag_field="op"):
     """Asks why a group is where it is, or, with a node (not 0), why it is not there.
 
-    The reply's `report` is an explanation; a group that nobody knows is refused.
+    The reply's `report` is an explanation; an unknown group is refused.
     """
 
     group: str
@@ -145,19 +145,19 @@ class Explain(Message, tag="explain", tag_field="op"):
 
 
 class AskEvents(Message, tag="events", tag_field="op"):
-    """Asks for the latest transitions; with `follow`, for all that come too.
+    """Asks for the latest transitions; with `follow`, for all later ones too.
 
-    The reply's `report` is a list of events, and so is that of every later message.
+    The `report` of the reply and of every later message is a list of events.
     """
 
     follow: bool = False
 
 
 class GiveOrder(Message, tag="order", tag_field="op"):
-    """Orders something that hactl does not say: `verb` is one of `core.status.Verb`.
+    """Orders something that is not in hactl: `verb` is one of `core.status.Verb`.
 
-    `node` 0 names none. Answered when the nodes that it concerns have obeyed; a restart at once,
-    unless `wait`: then after `limit_s` seconds at the latest, if that is not 0.
+    `node` 0 means none. The reply comes when the nodes that it concerns have obeyed; for a restart
+    at once, unless `wait`: then after at most `limit_s` seconds, if that is not 0.
     """
 
     verb: Verb
@@ -168,7 +168,7 @@ class GiveOrder(Message, tag="order", tag_field="op"):
 
 
 class FailGroup(Message, tag="fail", tag_field="op"):
-    """A watcher says that a group has failed on this node (`mosha fail`)."""
+    """A watcher reports that a group has failed on this node (`mosha fail`)."""
 
     group: str
     reason: str
@@ -189,10 +189,10 @@ MonitorRequest = (
 
 
 class MonitorReply(Message):
-    """The answer of the monitor; `report` is raw JSON: what was asked for (hastat, mostly).
+    """The monitor's reply; `report` is raw JSON: what was requested (hastat, mostly).
 
-    It is empty where none was asked for: msgspec cannot decode a union of raw JSON and null. Not
-    `ok` and `tried`: it was not refused, and `text` says what came of it.
+    It is empty where none was requested: msgspec cannot decode a union of raw JSON and null. Not
+    `ok` but `tried`: it was not refused but failed, and `text` says how.
     """
 
     ok: bool

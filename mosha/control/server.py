@@ -1,8 +1,8 @@
-"""The server end of a unix socket: many clients, none of which can stop the daemon.
+"""The server end of a unix socket: many clients, none of which can block the daemon.
 
-One JSON object a line (`protocol.py`). Every client has its own coroutine; a silent one
-waits alone, a slow reader is dropped as soon as its unread answers exceed a bound, a
-request has a size limit, and the number of clients is bounded (the NO of C4.19, C4.20).
+One JSON object per line (`protocol.py`). Every client has its own coroutine; a silent one blocks
+only itself, a slow reader is dropped as soon as its unread answers exceed a bound, requests have
+a size limit, and the number of clients is bounded (the NO of C4.19, C4.20).
 """
 
 from __future__ import annotations
@@ -37,47 +37,47 @@ TURN_S = 0.005
 class ServerLimits(Struct, frozen=True):
     """What a client may cost."""
 
-    # A renewal of the leases of 1000 groups has some 100 kB.
+    # A renewal of the leases of 1000 groups takes about 100 kB.
     request_max_bytes: int = 1 << 20
-    # A monitor that is stopped for a minute must not be dropped for the news it missed.
+    # A monitor that is stopped for a minute must not be dropped for the updates it missed.
     unsent_max_bytes: int = 4 << 20
     clients_max: int = 128
-    # A client that asks nothing for so long and does not listen either has forgotten us.
+    # A client that sends nothing for this long and is not a subscriber is abandoned.
     idle_max_s: float = 600.0
-    # How long leaving waits for clients to take their last answer.
+    # How long the end of the server waits for clients to read their last reply.
     farewell_s: float = 1.0
 
 
 class ClientConnection:
-    """One connected client, as the one who answers it sees it."""
+    """One connected client, as the handler of its requests sees it."""
 
     def __init__(
         self, writer: asyncio.StreamWriter, pid: int, limits: ServerLimits, number: int
     ) -> None:
         self.pid = pid
-        self.number = number  # greater than that of any client that came before
+        self.number = number  # greater than that of any earlier client
         self.subscribed = False
-        self.asked_at = 0.0  # since when it may ask something, by the clock of the loop
-        self.heard_at = math.inf  # when what it asks at present had come in, by the same clock
+        self.asked_at = 0.0  # since when it may send requests, by the clock of the loop
+        self.heard_at = math.inf  # when the current request had arrived, by the same clock
         self._writer = writer
         self._limits = limits
 
     @property
     def gone(self) -> bool:
-        """Whether nothing can be sent any more."""
+        """Whether the connection is closed."""
         return self._writer.is_closing()
 
     @property
     def unsent_bytes(self) -> int:
-        """How much of what was sent it has not read."""
+        """How much of what was sent it has not read yet."""
         return self._writer.transport.get_write_buffer_size()
 
     def send(self, message: Message) -> None:
-        """Send without waiting; a client that does not read what it gets is dropped."""
+        """Send without waiting; a client that does not read is dropped."""
         self.send_bytes(msgspec.json.encode(message) + b"\n")
 
     def send_bytes(self, line: bytes) -> None:
-        """Send one encoded line: what goes to many clients is encoded once."""
+        """Send one encoded line: a message to many clients is encoded once."""
         if self.gone:
             return
         self._writer.write(line)
@@ -85,7 +85,7 @@ class ClientConnection:
             self.drop(f"reads too slowly: {self.unsent_bytes} bytes unread")
 
     async def flush(self) -> None:
-        """Wait until everything that was sent has been taken, or the client is gone."""
+        """Wait until everything has been sent, or the client is gone."""
         self._writer.transport.set_write_buffer_limits(high=0)
         with contextlib.suppress(ConnectionError):
             await self._writer.drain()
@@ -97,11 +97,11 @@ class ClientConnection:
 
 
 class Server(Generic[RequestT]):
-    """Answers the requests of one type that arrive at a listening socket.
+    """Answers requests of one type that arrive at a listening socket.
 
-    `answer` gets each request and its client and returns what shall be sent: the reply
-    first. Requests of one client are answered in order. `on_trouble` gets the reason why nobody
-    can reach this server any more, and "" when it is over.
+    `answer` gets each request and its client and returns what to send: the reply first. Requests
+    of one client are answered in order. `on_trouble` gets the reason if this server can no longer
+    be reached, and "" when it can again.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Server(Generic[RequestT]):
         self._arrived = 0
 
     async def run(self) -> None:
-        """Serve until cancelled; then the socket is gone, and its file."""
+        """Serve until cancelled; then close the socket and remove its file."""
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._keep_listening)
@@ -133,13 +133,13 @@ class Server(Generic[RequestT]):
             self._listener.close()
 
     async def flush(self) -> None:
-        """Wait, not for long, until the clients have what was sent to them."""
+        """Wait, for a short time, until the clients have read what was sent to them."""
         with anyio.move_on_after(self._limits.farewell_s):
             for client in tuple(self._clients):
                 await client.flush()
 
     async def _keep_listening(self) -> None:
-        """Look now and then whether the socket can be found, and make it again if not."""
+        """Check periodically whether the socket file exists, and make it again if not."""
         while True:
             await anyio.sleep(LOOK_S)
             trouble = ""
@@ -156,7 +156,7 @@ class Server(Generic[RequestT]):
                     logs.get().error("socket_lost", path=str(self._listener.path), reason=trouble)
 
     async def _accept_all(self, tasks: TaskGroup) -> None:
-        """Serve whoever comes, until the socket has been made again."""
+        """Serve new clients, until the socket has been made again."""
         listening = self._listener.socket
         with listening, anyio.CancelScope() as self._accepting:
             while True:
@@ -186,7 +186,7 @@ class Server(Generic[RequestT]):
         self._make_room()
         self._clients.add(client)
         try:
-            # A client may go at any moment, in the middle of anything.
+            # A client may disconnect at any moment.
             with contextlib.suppress(ConnectionError, TimeoutError):
                 await self._converse(client, reader)
         finally:
@@ -219,9 +219,9 @@ class Server(Generic[RequestT]):
                 return
 
     async def _requests(self, reader: asyncio.StreamReader, begun: bytearray) -> list[bytes]:
-        """Wait for a whole request; return all that have come, none at the end.
+        """Wait for a whole request; return all that have arrived, none at the end.
 
-        `begun` is what has come of the next one. One that gets too long counts as whole.
+        `begun` is the part of the next one that has arrived. One that is too long counts as whole.
         """
         while came := await reader.read(CHUNK_BYTES):
             whole, newline, rest = came.rpartition(b"\n")
@@ -235,7 +235,7 @@ class Server(Generic[RequestT]):
         return []
 
     async def _obey(self, line: bytes, client: ClientConnection) -> bool:
-        """Answer a request; say whether the next one may be of any use."""
+        """Answer a request; return whether to go on with the next one."""
         if len(line) > self._limits.request_max_bytes:
             self._refuse(client, f"request longer than {self._limits.request_max_bytes} bytes")
             return False

@@ -160,7 +160,7 @@ def test_a_watcher_in_an_entry_need_not_name_its_group(
     monkeypatch.setenv("MOSHA_GROUP", "web")
     with FakeMonitor(home.rundir, report()) as monitor:
         assert mosha("fail").status == 0
-    assert monitor.asked == [FailGroup(group="web", reason="a watcher said so")]
+    assert monitor.asked == [FailGroup(group="web", reason="reported by a watcher")]
 
 
 STALE = [node(1, "self"), node(2), node(3, "stale")]
@@ -251,7 +251,7 @@ def test_a_monitor_is_asked_though_its_settings_have_mistakes_by_now(
         said = mosha("status")
     assert "NODE" in said.out
     assert str(home.config) in said.err
-    assert "runs on with the settings of before and is asked all the same" in said.err
+    assert "asking the running monitor all the same: it keeps its former settings" in said.err
     assert mosha("status").status == 2  # nobody runs: the mistakes are what matters
 
 

@@ -396,7 +396,7 @@ def test_a_file_that_is_no_table_is_wrong_usage(mosha: Mosha, tmp_path: Path) ->
 
 
 def test_a_check_without_settings_says_that_there_are_none(mosha: Mosha) -> None:
-    assert "none.toml: there is none: the defaults hold" in mosha.bare("check").out
+    assert "none.toml: does not exist: the defaults apply" in mosha.bare("check").out
 
 
 def test_one_mistake_does_not_hide_the_others_behind_it(mosha: Mosha, tmp_path: Path) -> None:

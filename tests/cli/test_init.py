@@ -54,7 +54,7 @@ def test_nothing_that_is_there_is_replaced(mosha: Mosha, short_dir: Path) -> Non
     config.write_text("mynode = 3\n")
     status, told, _config = _init(mosha, short_dir, "--mynode", "2")
     assert (status, config.read_text()) == (2, "mynode = 3\n")
-    assert "is there already" in told
+    assert "exists already" in told
 
 
 def test_two_nodes_of_one_machine_get_run_directories_of_their_own(
@@ -75,8 +75,8 @@ def test_what_lies_beside_the_files_of_mosha_is_passed_over(mosha: Mosha, short_
     files = sorted(map(str, (config.parent / "examples").iterdir()))
     said = mosha.bare("check", *files)
     assert said.status == 0, said.out
-    assert "not a file of mosha but a script: passed over" in said.out
-    assert "not a file of mosha but a unit of systemd: passed over" in said.out
+    assert "not a file of mosha but a script: skipped" in said.out
+    assert "not a file of mosha but a unit of systemd: skipped" in said.out
     said = mosha.bare("check", *(file for file in files if file.endswith("hold-address")))
     assert (said.status, "none of these is a file of mosha" in said.err) == (2, True)
 
@@ -85,7 +85,7 @@ def test_what_lies_beside_the_files_of_mosha_is_passed_over(mosha: Mosha, short_
     ("words", "told"),
     [
         (["--mynode", "4"], "--mynode 4 is not among --nodes"),
-        (["--nodes", "1,x"], "'x' is no node; nodes are numbers from 1 to 65535"),
+        (["--nodes", "1,x"], "'x' is not a node; nodes are numbers from 1 to 65535"),
         (["--nodes", "1,1"], "write each node once"),
         (["--mfsbase", "/no/such/place", "--mynode", "1"], "mount the cluster file system first"),
     ],
@@ -104,7 +104,7 @@ def test_a_host_without_a_number_in_its_name_needs_mynode(mosha: Mosha, short_di
     nodes = f"{int(digits[0]) % 60000 + 1}" if digits else "1"
     status, said, _config = _init(mosha, short_dir, "--nodes", nodes)
     assert status == 2
-    assert "or say --mynode N here" in said
+    assert "or give --mynode N" in said
 
 
 # --- units -------------------------------------------------------------------------------

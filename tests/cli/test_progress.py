@@ -87,7 +87,7 @@ def test_no_node_before_a_ban_ends_is_worth_waiting_only_within_the_limit(left_s
         assert outcome is not None
         assert outcome.text == (
             "web: not reached: no node can run it before the ban of node 2 ends, in 3 s "
-            "(test web-check: exit 1); when that is mended: mosha cleanup web"
+            "(test web-check: exit 1); when that is repaired: mosha cleanup web"
         )
     assert judge(Goal("web"), seen(replace(view, not_here={2: "banned"})), left_s) is None
 

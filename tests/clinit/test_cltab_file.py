@@ -103,7 +103,7 @@ def test_what_everybody_may_write_is_not_executed(start: Start) -> None:
     d.cltab.chmod(0o646)
     reply = d.tell("g", "1")
     assert not reply.ok
-    assert "can be written by everybody" in reply.text
+    assert "is world-writable" in reply.text
     d.cltab.chmod(0o644)
     assert d.tell("g", "1").ok
 

@@ -563,7 +563,7 @@ async def test_somebody_at_work_in_the_directory_does_not_hold_up_a_daemon(path:
 
 def test_another_file_in_the_way_is_not_removed(path: Path) -> None:
     path.write_text("precious")
-    with pytest.raises(UsageError, match="is there and is no socket"):
+    with pytest.raises(UsageError, match="exists and is not a socket"):
         listen(path)
     assert path.read_text() == "precious"
 

@@ -647,7 +647,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "a state directory that cannot be looked at may be there",
         "clinit/daemon.py",
-        "        except OSError:  # a directory that cannot be looked at may be there\n"
+        "        except OSError:  # a directory that cannot be read may still exist\n"
         "            continue",
         "        except OSError:\n            own = False",
         "clinit/test_lost_state.py::"
@@ -889,7 +889,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "no child is buried before its pid is known",
         "clinit/reaper.py",
         "        if self._forker.busy:\n"
-        "            # A child whose pid is not known yet would be taken for an orphan.\n"
+        "            # A child whose pid is not known yet would count as an orphan.\n"
         "            self._timer = asyncio.get_running_loop()"
         ".call_later(REAP_DELAY_S, self._reap_later)\n"
         "            return\n",

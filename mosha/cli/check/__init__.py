@@ -1,1 +1,1 @@
-"""What `mosha check` looks at, one module a subject."""
+"""The checks of `mosha check`, one module per subject."""

@@ -1,7 +1,7 @@
-"""What `mosha check` finds in commands: those that could not be split, found or run here.
+"""Checks commands: finds those that cannot be parsed, found or run on this machine.
 
-A command that nobody can run is found at night otherwise: it is that of a `stop` level, of a
-fencing method, of a node that has never had the group.
+Otherwise a broken command is found at night: it is the one of a `stop` level, of a fencing
+method, or of a group that this node has never run.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _is_typo(word: str, meant: str) -> bool:
 
 
 def _same(one: str, other: str) -> int:
-    """Return with how many letters both begin."""
+    """Return the length of the common prefix."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
 
@@ -120,7 +120,7 @@ def _comment(entry: Entry, argv: list[str], where: str) -> Iterator[Finding]:
 
 
 def _syntax(command: str) -> str:
-    """Return what the shell has against a command that it only reads (-n), or nothing."""
+    """Return the shell's complaint about a command that it only parses (-n), or ""."""
     try:
         done = subprocess.run(
             [SHELL, "-n", "-c", command],
@@ -130,7 +130,7 @@ def _syntax(command: str) -> str:
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return ""  # no shell to ask: its absence is told where it is run
+        return ""  # no shell: that is reported where it is run
     if done.returncode == 0:
         return ""
     said = done.stderr.decode("utf-8", "replace").strip().split("\n")[0]
@@ -138,7 +138,7 @@ def _syntax(command: str) -> str:
 
 
 def _program_of(command: str) -> str:
-    """Return the first program that a command of the shell runs; nothing if that is unclear."""
+    """Return the first program that a shell command runs, "" if that is unclear."""
     lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
     lexer.whitespace_split = True
     try:
@@ -156,10 +156,10 @@ def _program_of(command: str) -> str:
 
 
 def why_not_run(program: str) -> str:
-    """Return why this machine could not execute a program, or nothing.
+    """Return why this machine could not execute a program, or "".
 
-    A name without a slash is looked for in PATH. A path that is not absolute counts from
-    where mosha was started, which is not known here: nothing is said of it.
+    A name without a slash is looked for in PATH. A relative path
+    counts from where mosha was started, which is not known here: it is not judged.
     """
     if "/" in program and not program.startswith("/"):
         return ""
@@ -184,7 +184,7 @@ def _judge_program(path: Path) -> str:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
     except OSError:
-        return ""  # executable, and not for reading
+        return ""  # executable, but not readable
     return _judge_first_line(path, head)
 
 

@@ -1,4 +1,4 @@
-"""What `mosha check` makes of files: which kind each is, its mistakes, and whether they agree."""
+"""Judges files for `mosha check`: the kind of each, its mistakes, and whether they agree."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mosha.formats.mistakes import BLANKS, Mistake, Mistakes
 from mosha.formats.settings import Settings, SettingsReading, read_settings
 
 GUESS_BYTES = 1 << 16
-"""So much of a file is looked at to tell its kind."""
+"""How much of a file is read to tell its kind."""
 
 
 class Kind(enum.StrEnum):
@@ -32,7 +32,7 @@ Level = Literal["mistake", "warning", "ok"]
 
 
 class Finding(Struct, frozen=True):
-    """Something that is not the matter of one file's text."""
+    """A finding that is not about the text of one file."""
 
     level: Level
     where: str
@@ -41,10 +41,10 @@ class Finding(Struct, frozen=True):
 
 
 class FileVerdict(Struct, frozen=True):
-    """One file: its mistakes (`total` of them) and warnings, and what it says if it has none.
+    """One file: its mistakes (`total` of them), its warnings, and its content if it has none.
 
-    Of settings with mistakes `reading` has what could be told all the same. Of a table `rest` is
-    what it says without the lines that have mistakes, which name the groups `doubtful`.
+    For settings with mistakes, `reading` has what could be read nevertheless. For a table, `rest`
+    is its content without the lines that have mistakes; those lines name the groups `doubtful`.
     """
 
     file: str
@@ -95,7 +95,7 @@ def _rest(data: bytes, kind: Kind, found: Mistakes) -> tuple[Cltab | Hactl | Non
 
 
 REST_ROUNDS_MAX = 10
-"""A reading shows so many mistakes at once that a table worth comparing needs one or two."""
+"""One pass finds so many mistakes that a table worth comparing needs one or two passes."""
 
 _FIRST_WORD = re.compile(r"[:\s]")
 
@@ -103,7 +103,7 @@ _UNIT_ENDS = (".service", ".socket", ".target", ".mount", ".automount", ".timer"
 
 
 def foreign(name: str, data: bytes) -> str:
-    """Return what a file is that lies beside those of mosha, "" if it may be one of them."""
+    """Return what a file that does not belong to mosha is, "" if it may belong to mosha."""
     if data.startswith(b"#!"):
         return "a script"
     return "a unit of systemd" if name.endswith(_UNIT_ENDS) else ""
@@ -115,9 +115,9 @@ _SETTING = re.compile(r"""\[|["'\w.-]+\s*=""")
 
 
 def kind_of(name: str, data: bytes) -> Kind | None:
-    """Tell the kind of a file by its name, else by the first line that says something.
+    """Return the kind of a file by its name, else by its first line that is not empty or a comment.
 
-    None if that line is of none of them.
+    None if that line fits no kind.
     """
     for kind in Kind:
         if kind.value in name:
@@ -139,7 +139,7 @@ def kind_of(name: str, data: bytes) -> Kind | None:
 
 
 def table_findings(judged: Sequence[FileVerdict], settings: Settings | None) -> list[Finding]:
-    """Compare a hactl with a cltab and with `nodes`, as far as they are there and readable."""
+    """Compare a hactl with a cltab and with `nodes`, as far as they exist and can be read."""
     found: list[Finding] = []
     for item in judged:
         if isinstance(item.value, Cltab) and not item.value.entries:
@@ -154,7 +154,7 @@ def table_findings(judged: Sequence[FileVerdict], settings: Settings | None) -> 
         return found
     for wish in hactl.rest.wishes.values():
         where = f"{hactl.file}:{wish.line}"
-        # A group whose only line has a mistake is there, and what its levels are is not known.
+        # A group whose only line has a mistake exists, but its levels are not known.
         if cltab and isinstance(cltab.rest, Cltab) and wish.group not in cltab.doubtful:
             doubt = against_cltab(wish, cltab.rest)
             found += [_finding(doubt, where)] if doubt else []

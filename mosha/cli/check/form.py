@@ -1,4 +1,4 @@
-"""What `mosha check --json` prints: one object, made from what was found."""
+"""What `mosha check --json` prints: one object with all findings."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Check(Struct, frozen=True, kw_only=True):
 def form_of(
     verdicts: Sequence[FileVerdict], findings: Sequence[Finding], times: Sequence[TimingCheck]
 ) -> Check:
-    """Return what is printed of these."""
+    """Return the object to print for these."""
     mistakes = number_of(verdicts, findings, "mistake")
     return Check(
         ok=not mistakes,
@@ -61,7 +61,7 @@ def form_of(
 
 
 def number_of(verdicts: Sequence[FileVerdict], findings: Sequence[Finding], level: Level) -> int:
-    """Return how many mistakes or warnings there are in all."""
+    """Return the total number of mistakes or warnings."""
     in_files = sum(v.total if level == "mistake" else len(v.warnings) for v in verdicts)
     return in_files + sum(finding.level == level for finding in findings)
 

@@ -1,7 +1,7 @@
-"""What `mosha check` finds in commands that hand their work to somebody else.
+"""Checks for commands that hand their work to another service.
 
 A container runtime, a service manager or a job scheduler starts the work in its own cgroup, below
-its own daemon. clinit ends the client, and the service goes on: then it can run on two nodes.
+its own daemon. clinit ends the client and the service goes on, so it can run on two nodes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BEFORE = frozenset({"exec", "nohup", "env", "command", "then", "do", "else", "i
 
 
 def handed_findings(cltab: Cltab, file: str) -> Iterator[Finding]:
-    """Warn of each entry whose command is an order to somebody else."""
+    """Warn of each entry whose command only asks another service to do the work."""
     for entry in cltab.entries:
         if entry.mode is Mode.OFF:
             continue

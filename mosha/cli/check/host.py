@@ -1,4 +1,4 @@
-"""What `mosha check` finds out about this machine, without changing anything on it."""
+"""Checks this machine for `mosha check`, without changing anything on it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NODE_DIRECTORY = "node directory"
 
 
 def own_node(settings: Settings) -> tuple[int | None, str]:
-    """Return this node's number, or None and why it cannot be told (H1.1)."""
+    """Return this node's number, or None and why it cannot be determined (H1.1)."""
     try:
         return own_number(settings), ""
     except UsageError as error:
@@ -86,7 +86,7 @@ def _lonely(base: Path, node: int, others: list[int]) -> bool:
 
 
 def _log(path: Path) -> list[Finding]:
-    """Find a log file that cannot be written; its directory is judged by itself."""
+    """Find a log file that cannot be written; its directory is judged separately."""
     facts = within(lambda: _stat(path), None)
     if facts is None:
         return []

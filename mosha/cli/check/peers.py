@@ -1,8 +1,8 @@
-"""What `mosha check` finds out from what other nodes have published: settings that do not agree.
+"""Compares this node's settings with what the other nodes have published.
 
-Read are their statuses on the cluster file system; what is said there may be old, so a difference
-is a warning. That somebody else lives in this node's `rundir` is known from its socket, and from
-the run that its memory is of.
+Their statuses on the cluster file system may be old, so a difference is only a warning. Whether
+another node uses this node's `rundir` is known from the socket there, and from the run whose
+memory is stored there.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def peer_findings(settings: Settings, node: int) -> list[Finding]:
 
 
 def _statuses(settings: Settings, nodes: Iterable[int]) -> list[Status]:
-    """Return the statuses that can be read; a node without one is not up yet."""
+    """Return the statuses that can be read; a node without one has not started yet."""
     layout = Layout(Path(settings.mfsbase), settings.varpath)
     found = []
     for node in nodes:
@@ -54,7 +54,7 @@ def _statuses(settings: Settings, nodes: Iterable[int]) -> list[Status]:
 def _rundir(
     settings: Settings, node: int, own: Status | None, others: list[Status]
 ) -> Iterator[Finding]:
-    """Find another node in the run directory, and that this one lived in another directory."""
+    """Find another node in the run directory, or this node's state in another directory."""
     remedy = "give this node a rundir of its own"
     try:
         report, _ = ask_report(settings, ASK_LIMIT_S)
@@ -71,7 +71,7 @@ def _rundir(
 def _of_state(
     settings: Settings, runs: set[str], own: Status | None, others: list[Status], remedy: str
 ) -> Iterator[Finding]:
-    """Compare the runs that are remembered here with those that have published."""
+    """Compare the runs remembered here with those that have published."""
     for status in others:
         if status.run in runs:
             text = (
@@ -92,9 +92,9 @@ def _of_state(
 
 
 def _remembered(settings: Settings) -> set[str] | None:
-    """Return the last runs of the monitor that has its memory in the run directory.
+    """Return the last runs of the monitor whose memory is in the run directory.
 
-    None: that cannot be read here.
+    None if it cannot be read here.
     """
     try:
         data = read_file(settings.state_path / NODE_FILE)
@@ -107,7 +107,7 @@ def _remembered(settings: Settings) -> set[str] | None:
 
 
 def _differences(settings: Settings, others: list[Status]) -> Iterator[Finding]:
-    """Find what the promise needs to be the same on all nodes: `timeout` and `nodes`."""
+    """Find differences in what must be the same on all nodes for safety: `timeout` and `nodes`."""
     own_s = settings.timing.timeout_s
     voters = Electorate(Policy(settings.quorum_policy), frozenset(settings.nodes)).digest
     remedy = "make it the same on all nodes, and restart their monitors"

@@ -1,4 +1,4 @@
-"""What `mosha check` says of how processes are started: what clinit does, or would do, here."""
+"""Checks how clinit starts processes on this machine, or would start them."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ PROGRAM = source_of("mosha.clinit.spawn_ways")
 
 
 def spawn_findings(settings: Settings) -> list[Finding]:
-    """Ask the clinit of this node; without one, make processes that end at once."""
+    """Ask this node's clinit; without one, start processes that exit at once."""
     try:
         update = call(settings.socket_path, Ask(), ANSWER_LIMIT_S).update
     except HostError:
         return [_judged("processes are started here", *_tried(settings.spawn))]
-    if update is None or not update.spawn:  # an older one, or it does not know yet
+    if update is None or not update.spawn:  # an older clinit, or it does not know yet
         return [_judged("processes are started here", *_tried(settings.spawn))]
     return [_judged(f"clinit {update.pid} starts processes", update.spawn, update.spawn_refused)]
 
 
 def _tried(first: str) -> tuple[str, str]:
-    """Return the way that works here and what does not, as clinit's fork server finds it."""
+    """Return the way that works here and the refused ones, as clinit's fork server finds them."""
     words = [sys.executable, "-I", "-S", "-c", PROGRAM, first]
     try:
         found = subprocess.run(

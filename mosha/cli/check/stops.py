@@ -1,7 +1,7 @@
-"""What `mosha check` finds in the time limits of stops: those that a lost lease does not wait for.
+"""Checks the time limits of stops against the stop budget after a lost lease.
 
-A stop that an operator orders takes as long as its schedule says. When the lease has run out there
-is the stop budget, and SIGKILL: an unmount that would take longer is never done then.
+A stop that an operator orders takes as long as its schedule says. After the lease has run out,
+everything is killed when the stop budget has passed: a slower unmount never completes.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def stop_findings(cltab: Cltab, stop_budget_s: float, file: str) -> Iterator[Fin
 
 
 def _parts(entries: list[Entry]) -> list[tuple[str, float]]:
-    """Return what one after the other may take how long (s), as far as the entries say so.
+    """Return the consecutive parts of a stop with their limits in seconds, where entries give one.
 
-    All processes are stopped at once, so the longest schedule counts; of the stop entries each
-    `wait` and `test` holds up those after it.
+    All processes are stopped at once, so the longest schedule counts; each `wait` and `test`
+    among the stop entries delays those after it.
     """
     running = [
         (

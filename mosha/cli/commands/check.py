@@ -1,4 +1,4 @@
-"""`mosha check`: every mistake in mosha.toml, cltab and hactl, before the cluster finds it."""
+"""`mosha check`: finds every mistake in mosha.toml, cltab and hactl before the cluster does."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from mosha.formats.settings import Settings, read_settings
 
 NOTHING: frozenset[str] = frozenset()
 PLACES = frozenset({"mfsbase", "varpath", "mynode", "mwhois", "nodes", "rundir"})
-"""What must be known of the settings to find this node's tables."""
+"""The settings that are needed to find this node's tables."""
 
 
 @click.command("check", cls=Command, short_help="Every mistake in mosha.toml, cltab and hactl.")
@@ -46,7 +46,7 @@ PLACES = frozenset({"mfsbase", "varpath", "mynode", "mwhois", "nodes", "rundir"}
 @click.option(
     "--kind",
     type=click.Choice([kind.value for kind in Kind]),
-    help="What the FILEs are. Default: told by their names, else by what is in them.",
+    help="What the FILEs are. Default: known by their names, else by their content.",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Print the arithmetic of the times too.")
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
@@ -57,16 +57,16 @@ def command(
     """Every mistake in mosha.toml, cltab and hactl.
 
     Without FILE it checks what this node uses: its settings, both tables in its directory,
-    their commands and those of fencing, whether its directories, sockets and node number will
-    do, and whether the other nodes, as far as they can be read, have the same settings. Nothing
-    is changed, and no command is run but `mwhois`.
+    their commands and those of fencing, whether its directories, sockets and node number are
+    usable, and whether the other nodes, as far as they can be read, have the same settings.
+    Nothing is changed, and no command is run except `mwhois`.
 
     Examples:
         mosha check
         mosha check cltab.new hactl.new
         mosha check --kind cltab draft.txt
 
-    Exit status: 0 no mistake (warnings are none); 1 mistakes; 2 a FILE that is not there.
+    Exit status: 0 no mistake (warnings do not count); 1 mistakes; 2 a FILE that does not exist.
     """
     if files:
         judged, findings = _named(files, kind)
@@ -93,13 +93,13 @@ def command(
 
 
 def _named(files: Sequence[str], kind: str | None) -> tuple[list[FileVerdict], list[Finding]]:
-    """Judge the files that were named; what lies beside them (`examples/*`) is passed over."""
+    """Judge the named files; other files among them (`examples/*`) are skipped."""
     judged: list[FileVerdict] = []
     findings: list[Finding] = []
     for path in map(Path, files):
         other = "" if kind else foreign(path.name, read_bytes(path))
         if other:
-            text = f"not a file of mosha but {other}: passed over"
+            text = f"not a file of mosha but {other}: skipped"
             findings.append(Finding("ok", str(path), text, ""))
         else:
             judged.append(_judged(path, kind))
@@ -122,7 +122,7 @@ def _settings_among(judged: Sequence[FileVerdict]) -> Settings | None:
 
 
 def _in_use(config: str | None) -> Settings | None:
-    """Return the settings of this node, if it is one: a table is compared with what it has."""
+    """Return this machine's settings if it is a node: a table is compared with its tables."""
     path = config_path(config)
     if path is None or not path.exists():
         return None
@@ -131,12 +131,12 @@ def _in_use(config: str | None) -> Settings | None:
 
 
 def _own(config: str | None) -> tuple[list[FileVerdict], Settings | None, list[Finding]]:
-    """Judge what this node uses; the tables only if its directory can be told."""
+    """Judge what this node uses; the tables only if its directory is known."""
     path = config_path(config)
     judged = [_judged(path, Kind.SETTINGS.value)] if path else []
     findings: list[Finding] = []
     if path is None:
-        text = "there is none: the defaults hold"
+        text = "does not exist: the defaults apply"
         remedy = "write one with `mosha init`, or name it with --config"
         findings.append(Finding("warning", places.CONFIG_FILE, text, remedy))
     else:
@@ -150,7 +150,7 @@ def _own(config: str | None) -> tuple[list[FileVerdict], Settings | None, list[F
     node, why_not = own_node(settings)
     findings += host_findings(settings, node, why_not)
     findings += spawn_findings(settings)
-    # A directory that is no good was told already, and looking into it might take for ever.
+    # A bad directory was reported already, and looking into it might hang.
     there = {f.level for f in findings if f.where == NODE_DIRECTORY} <= {"ok", "warning"}
     if node is not None and there:
         findings += peer_findings(settings, node)
@@ -177,7 +177,7 @@ def _commands(judged: Sequence[FileVerdict], settings: Settings | None) -> list[
 
 
 def _renamed(judged: Sequence[FileVerdict], settings: Settings) -> list[Finding]:
-    """Compare a cltab with the one in force on this node, if there is one."""
+    """Compare a cltab with the one in force on this node, if any."""
     try:
         before = parse_cltab((settings.state_path / Kind.CLTAB.value).read_bytes(), "")
     except (OSError, Mistakes):
@@ -187,7 +187,7 @@ def _renamed(judged: Sequence[FileVerdict], settings: Settings) -> list[Finding]
 
 
 def _times(settings: Settings | None, groups: int) -> list[Finding]:
-    """Return the arithmetic in one line: yes, or what to look after."""
+    """Return the timing as one finding: ok, or what to look at."""
     if settings is None:
         return []
     timing = settings.timing

@@ -1,4 +1,4 @@
-"""`mosha cleanup`: lets a group be tried again where it has failed."""
+"""`mosha cleanup`: lets a group be tried again where it failed."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from mosha.core.status import Verb
 def command(config: str | None, *, as_json: bool, group: str, node: int | None) -> int:
     """Let a group be tried again where it failed.
 
-    Lifts the bans of GROUP, on NODE or on all nodes, and the pauses after it was given back in vain
-    (failback=yes). Where its `stop` entries have failed, its `plan` and `stop` are run again. Mend
-    first what failed: if it fails again, it is banned again.
+    Lifts the bans of GROUP, on NODE or on all nodes, and the pauses after a failback that failed
+    (failback=yes). Where its `stop` entries failed, its `plan` and `stop` are run again. First
+    repair what failed: if it fails again, it is banned again.
 
     Examples:
         mosha cleanup web

@@ -28,21 +28,21 @@ from mosha.formats.hastat import Report
 def command(config: str | None, *, yes: bool, as_json: bool, node: int) -> int:
     """Vouch that a node is dead.
 
-    Where fencing is required, the groups of a node that is not heard from start elsewhere
-    only when it is certain that they run no more: the fencing method says so, or you do.
-    Look first: the machine must be switched off, or none of its groups may be running.
+    Where fencing is required, the groups of a silent node start elsewhere only when it is
+    certain that they no longer run: the fencing method reports it, or you do. Look first: the
+    machine must be switched off, or none of its groups may be running.
     If you are wrong, two nodes run the same group.
 
     Examples:
         mosha confirm 3
         mosha confirm 3 --yes
 
-    Exit status: 0 taken; 1 refused (node NODE is alive, or was never seen); 3 no monitor answers.
+    Exit status: 0 accepted; 1 refused (NODE is alive, or was never seen); 3 no monitor answers.
     """
     settings = settings_to_ask(config)
     if not yes:
         if not sys.stdin.isatty():
-            raise UsageError(f"nobody to ask: if node {node} is dead, say so with --yes")
+            raise UsageError(f"no terminal to ask on: if node {node} is dead, use --yes")
         report, _data = ask_report(settings)
         problem = _not_to_confirm(report, node)
         if problem:
@@ -61,7 +61,7 @@ def command(config: str | None, *, yes: bool, as_json: bool, node: int) -> int:
 
 
 def _not_to_confirm(report: Report, node: int) -> str:
-    """Return why nobody needs to be asked whether a node is dead, or nothing."""
+    """Return why no confirmation is needed or possible, or ""."""
     if node == report.node:
         return f"node {node} is this one, and alive"
     seen = next((each for each in report.nodes if each.node == node), None)

@@ -1,4 +1,4 @@
-"""`mosha demo`: a cluster on this machine, real processes and all, loses a node."""
+"""`mosha demo`: a cluster of real processes on this machine loses a node."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GROUPS_MAX = 100
 @click.command("demo", cls=Command, short_help="A cluster on this machine loses a node.")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON object on stdout.")
-@click.option("--keep", is_flag=True, help="Leave the directory with tables, logs and all.")
+@click.option("--keep", is_flag=True, help="Keep the directory with its tables and logs.")
 @click.option(
     "--nodes",
     type=click.IntRange(NODES_MIN, NODES_MAX),
@@ -45,7 +45,7 @@ GROUPS_MAX = 100
     "--seconds",
     type=click.FloatRange(0, 86_400),
     default=0.0,
-    help="Go on for so long before the end, for a look.",
+    help="Keep it running this long before the end, to look around.",
 )
 def command(
     config: str | None, *, as_json: bool, keep: bool, nodes: int, groups: int, seconds: float
@@ -54,11 +54,11 @@ def command(
 
     Starts three nodes in a temporary directory, each with a monitor and a clinit of its own;
     kills one of them with all its processes; shows how its groups move; brings it back, lets
-    another one leave, edits hactl. Every process of a group notes in a file when it is
-    there, and at the end that file tells whether two of one group ever ran together.
+    another one leave, edits hactl. Every process of a group records in a file when
+    it runs, and at the end that file shows whether two of one group ever ran together.
 
-    Needs no root and no network, touches nothing outside the directory, and takes some
-    seconds. Settings of this machine (--config) are not used.
+    Needs no root and no network, touches nothing outside the directory, and takes a few
+    seconds. The settings of this machine (--config) are not used.
 
     Examples:
         mosha demo
@@ -96,7 +96,7 @@ def _stop(_number: int, _frame: object) -> None:
 
 @contextmanager
 def _signals_end_it() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP do as Ctrl-C does: everything is cleaned up."""
+    """Make SIGTERM and SIGHUP act like Ctrl-C: everything is cleaned up."""
     numbers = (signal.SIGTERM, signal.SIGHUP)
     former = [signal.signal(number, _stop) for number in numbers]
     try:

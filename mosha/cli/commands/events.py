@@ -1,4 +1,4 @@
-"""`mosha events`: what changes in the cluster, as the monitor of this node sees it."""
+"""`mosha events`: what changes in the cluster, as this node's monitor sees it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BAD = frozenset({"no", "stale", "fenced", "failed", "banned", "refused"})
 
 @click.command("events", cls=Command, short_help="What changes in the cluster, as it happens.")
 @config_option
-@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option("-f", "--follow", is_flag=True, help="Keep printing new events, until Ctrl-C.")
 @group_option("Only this group.")
 @node_option("Only what is on node N.")
 @color_option
@@ -47,17 +47,17 @@ def command(
     """What changes in the cluster, as it happens.
 
     The monitor of this node remembers the last thousand transitions that it has seen on all
-    nodes, over restarts too: nodes that come and go, groups from level to level, how long a
-    group was away when it moved, quorum, shots, bans, refused tables. Steps that follow each
-    other within some milliseconds can be one event; the log (mosha logs) has every step of
-    this node, and its reasons.
+    nodes, across restarts too: nodes that come and go, groups from level to level, how long a
+    group was down when it moved, quorum, shots, bans, refused tables. Steps within a few
+    milliseconds of each other may be merged into one event; the log (mosha logs) has every
+    step of this node, with its reasons.
 
     Examples:
         mosha events
         mosha events -f --group web
         mosha events -f --json | jq -r 'select(.kind == "quorum") | .to'
 
-    Exit status: 0 shown; 3 no monitor answers, or it went away while it was followed.
+    Exit status: 0 printed; 3 no monitor answers, or it ended while it was followed.
     """
     settings = settings_to_ask(config)
     sieve = _Sieve(frozenset(group), frozenset(node))
@@ -87,7 +87,7 @@ class _Sieve:
 
 
 def _left(one: ClusterEvent) -> int:
-    """Return the node that a group has moved away from, 0 if it has not."""
+    """Return the node that a group has moved away from, 0 if it has not moved."""
     return int(one.before) if one.kind == "move" else 0
 
 
@@ -126,14 +126,14 @@ _ENDED = {
     "entry": "all entries are well",
     "group": "stopped",
 }
-"""What it means that a fact holds no more."""
+"""What it means that a fact no longer holds."""
 
 
 def sentence(one: ClusterEvent) -> str:
     """Return an event in words, without its time."""
     if text := _of_a_whole(one):
         return text
-    # With a cause it has not ended by itself: its node has gone.
+    # With a cause the group did not end by itself: its node has gone.
     after = "gone" if one.cause else _ENDED.get(one.kind, "gone")
     if one.before == MOVING:
         after = "the move is over"
@@ -148,7 +148,7 @@ def sentence(one: ClusterEvent) -> str:
 
 
 def _of_a_whole(one: ClusterEvent) -> str:
-    """Return in words what is more than a fact that changed, "" if it is not."""
+    """Return the text of an event that is more than a changed fact, "" for others."""
     if one.kind == "move":
         away = f"away {one.away_s or 0.0:.1f} s"
         if one.before == one.after:
@@ -171,7 +171,7 @@ def _events(reply: MonitorReply) -> list[ClusterEvent]:
 
 
 async def _follow(settings: Settings, sieve: _Sieve, printer: _Printer) -> None:
-    """Show what there is and all that comes, until the monitor goes away."""
+    """Print the events so far and all that follow, until the monitor ends."""
     path = settings.monitor_socket_path
     try:
         reader, writer = await open_streams(path)

@@ -1,4 +1,4 @@
-"""`mosha fail`: a watcher has found that a group does not work on this node."""
+"""`mosha fail`: a watcher reports that a group does not work on this node."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from mosha.control.protocol import FailGroup
 from mosha.errors import UsageError
 from mosha.formats.names import one_line
 
-REASON = "a watcher said so"
+REASON = "reported by a watcher"
 
 
-@click.command("fail", cls=Command, short_help="Say that a group has failed on this node.")
+@click.command("fail", cls=Command, short_help="Report that a group has failed on this node.")
 @config_option
 @click.option("--reason", default=REASON, show_default=True, help="Why, for status and log.")
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
 @click.argument("group", envvar="MOSHA_GROUP", required=False, shell_complete=groups)
 def command(config: str | None, *, reason: str, as_json: bool, group: str | None) -> int:
-    """Say that a group has failed on this node.
+    """Report that a group has failed on this node.
 
     For an entry that watches what the group needs: as after a failed test, the group is stopped
-    here in good order, this node keeps off it for `ban` seconds, and another one takes it. In an
-    entry of cltab GROUP and the settings are known from its environment (MOSHA_GROUP,
+    here in good order, this node is banned from it for `ban` seconds, and another node takes it.
+    In an entry of cltab, GROUP and the settings come from its environment (MOSHA_GROUP,
     MOSHA_CONFIG).
 
     Examples:
         mosha fail web
         mosha fail --reason "192.0.2.254 does not answer"
 
-    Exit status: 0 taken; 1 refused: it does not run here; 2 wrong usage; 3 no monitor answers.
+    Exit status: 0 accepted; 1 refused: it does not run here; 2 wrong usage; 3 no monitor answers.
     """
     if not group:
         raise UsageError("which group? write mosha fail GROUP; MOSHA_GROUP is not set")

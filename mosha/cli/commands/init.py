@@ -38,24 +38,22 @@ def command(
 
     Writes the settings that each cluster needs, and `examples` beside them: a cltab, a hactl,
     a mosha.toml with every setting explained, and the scripts of the how-to guides. Nothing is
-    started, and no file that is there is replaced. Each node of one machine needs a --rundir of
-    its own, on a local disk.
+    started, and no existing file is replaced. Each node on the same machine needs its own
+    --rundir, on a local disk.
 
     Examples:
         mosha init
         mosha init --nodes 1,2,3,4,5 --mfsbase /srv/cluster
         mosha init --mynode 2 --config ./node2.toml --rundir ./run2
 
-    Exit status: 0 written; 1 could not be; 2 there is one, an option is wrong (no such --mfsbase),
-    or this node has no number.
+    Exit status: 0 written; 1 could not be written; 2 it exists already, an option is wrong (no such
+    --mfsbase), or this node has no number.
     """
     path = Path(config or places.CONFIG_FILE)
     numbers = _numbers(nodes)
     base = Path(mfsbase).absolute()
     if path.exists():
-        raise UsageError(
-            f"{path} is there already; whether it will do: mosha check --config {path}"
-        )
+        raise UsageError(f"{path} exists already; to check it: mosha check --config {path}")
     if not base.is_dir():
         raise UsageError(
             f"{base} is not a directory: mount the cluster file system first, or name it"
@@ -82,7 +80,7 @@ def command(
 
 
 def write_examples(directory: Path) -> int:
-    """Write what comes with mosha to be copied from; what is there stays. Return how many.
+    """Write the examples that come with mosha; existing files stay. Return how many were written.
 
     Raises:
         OSError: it cannot be written.
@@ -103,7 +101,7 @@ def _numbers(text: str) -> tuple[int, ...]:
     strange = next((word for word in words if node_number(word) is None), None)
     if strange is not None:
         raise UsageError(
-            f"--nodes {text!r}: {strange!r} is no node; nodes are numbers from 1 to {NODE_MAX}, "
+            f"--nodes {text!r}: {strange!r} is not a node; nodes are numbers from 1 to {NODE_MAX}, "
             "as in 1,2,3"
         )
     found = tuple(number for word in words if (number := node_number(word)) is not None)
@@ -118,13 +116,13 @@ def _settings_text(
     """Return the settings.
 
     Raises:
-        UsageError: no node number can be told, or it is not among the nodes.
+        UsageError: the node number cannot be determined, or it is not among the nodes.
     """
     if mynode is None:
         try:
             own_number(Settings(mwhois=HOST_NAME_COMMAND, nodes=nodes))
         except UsageError as error:
-            raise UsageError(f"{error}; or say --mynode N here") from error
+            raise UsageError(f"{error}; or give --mynode N") from error
         who = (
             "# The number of this node: the first digits in the name of the host.\n"
             f'mwhois = "{HOST_NAME_COMMAND}"\n'
@@ -136,7 +134,7 @@ def _settings_text(
     run = ""
     if rundir is not None:
         run = (
-            "# Sockets and memory of this node, on a local disk; of no other node.\n"
+            "# Sockets and memory of this node only, on a local disk.\n"
             f'rundir = "{_quoted(Path(rundir).absolute())}"\n\n'
         )
     return (
@@ -147,14 +145,14 @@ def _settings_text(
         "# All nodes, the same on all of them: a majority is a majority of these.\n"
         f"nodes = [{', '.join(map(str, nodes))}]\n\n"
         f"{who}\n"
-        "# Seconds without news after which a node counts as dead. The default is safe on slow\n"
-        "# file systems; 10 is enough on most.\n"
+        "# Seconds without a new status after which a node counts as dead. The default is safe\n"
+        "# on slow file systems; 10 is enough on most.\n"
         "timeout = 60.0\n"
     )
 
 
 def _quoted(path: Path) -> str:
-    """Return a path as a basic string of TOML has it, without its quotes."""
+    """Return a path escaped for a TOML basic string, without the quotes."""
     return str(path).replace("\\", "\\\\").replace('"', '\\"')
 
 

@@ -1,4 +1,4 @@
-"""`mosha install-units`: the units for systemd, with the paths of this installation."""
+"""`mosha install-units`: writes the systemd units with the paths of this installation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mosha.host.files import write_atomically
 
 UNITS = ("mosha.service", "mosha-clinit.service")
 UNIT_DIR = "etc/systemd/system"
-# As the units have them before they are installed.
+# What the units contain before they are installed.
 PLAIN_PROGRAM = "/usr/local/bin/mosha"
 
 INIT_STEP = """\
@@ -38,15 +38,15 @@ def command(config: str | None, *, root: str, prefix: str | None) -> int:
     """The units for systemd.
 
     Writes mosha.service and mosha-clinit.service into /etc/systemd/system, with the path of
-    this mosha in them, and says what to do next. It starts nothing. Units that are there are
-    replaced: what you change, change with `systemctl edit`.
+    this mosha in them, and prints what to do next. It starts nothing. Existing units are
+    replaced: make your changes with `systemctl edit`.
 
     Examples:
         mosha install-units
         mosha install-units --config /srv/cluster/mosha.toml
         mosha install-units --root ./image --prefix /usr
 
-    Exit status: 0 written; 1 could not be; 2 this mosha has no program to start.
+    Exit status: 0 written; 1 could not be written; 2 this mosha has no program to start.
     """
     program = _program(prefix)
     settings = config_path(config) or Path(CONFIG_FILE)
@@ -54,7 +54,7 @@ def command(config: str | None, *, root: str, prefix: str | None) -> int:
     texts = {directory / name: unit_text(name, program, settings.absolute()) for name in UNITS}
     for path, text in texts.items():
         click.echo(f"{_write(path, text)} {path}")
-    # What is named may be a file of this machine that goes into the image later.
+    # The named file may go into the image later.
     named = config is not None and settings.exists()
     if not named and not (Path(root) / settings.absolute().relative_to("/")).exists():
         click.echo(f"warning: there is no {settings}: the units start nothing without it", err=True)
@@ -77,30 +77,30 @@ def _program(prefix: str | None) -> Path:
     """Return the program that the units start.
 
     Raises:
-        UsageError: there is none: mosha runs from its sources, or from somewhere else.
+        UsageError: there is none: mosha runs from its sources.
     """
-    if prefix is not None:  # perhaps not there yet, or in an image
+    if prefix is not None:  # may not exist yet, or be in an image
         return Path(prefix).absolute() / "bin" / "mosha"
     program = Path(sys.prefix) / "bin" / "mosha"
     if not program.exists():
-        raise UsageError(f"there is no {program} to start; say --prefix DIR for DIR/bin/mosha")
+        raise UsageError(f"there is no {program} to start; give --prefix DIR for DIR/bin/mosha")
     return program
 
 
 def _quoted(path: Path) -> str:
-    """Return a path as units take it (systemd.unit(5)).
+    """Return a path as units accept it (systemd.unit(5)).
 
     Raises:
-        UsageError: systemd would read something else.
+        UsageError: systemd would parse it as something else.
     """
     text = str(path)
     if any(character.isspace() or character in "\"'\\$;" for character in text):
-        raise UsageError(f"{text!r}: no path for a unit; it has a blank, a quote, \\, $ or ;")
+        raise UsageError(f"{text!r}: not for a unit: it has a blank, a quote, \\, $ or ;")
     return text.replace("%", "%%")
 
 
 def _write(path: Path, text: str) -> str:
-    """Make a unit what it shall be; return what was done."""
+    """Write a unit if it differs; return what was done."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and path.read_text(encoding="utf-8", errors="replace") == text:

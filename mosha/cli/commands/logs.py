@@ -1,4 +1,4 @@
-"""`mosha logs`: reads the JSON lines that mosha writes, and prints them for people."""
+"""`mosha logs`: prints the JSON lines that mosha logs, for people."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ STDIN = "-"
 @click.option("-u", "--journal", is_flag=True, help="Read the units of mosha in the journal.")
 @click.option("--unit", multiple=True, metavar="U", help="With --journal: these units instead.")
 @group_option("Only what concerns this group.")
-@node_option("Only what node N says.")
-@click.option("--event", multiple=True, metavar="E", help="Only this event; claim_* is a few.")
-@click.option("--since", metavar="WHEN", help="Nothing older: 10m, 14:30, 2025-11-22 …")
-@click.option("--until", metavar="WHEN", help="Nothing newer; not with --follow.")
+@node_option("Only lines of node N.")
+@click.option("--event", multiple=True, metavar="E", help="Only this event, or prefix_*.")
+@click.option("--since", metavar="WHEN", help="Only lines since: 10m, 14:30, 2025-11-22 …")
+@click.option("--until", metavar="WHEN", help="Only lines until; not with --follow.")
 @click.option("-n", "--lines", type=click.IntRange(0), metavar="N", help="Only the last N.")
 @click.option("--level", type=click.Choice(LEVELS), help="Only this level and worse.")
 @color_option
@@ -73,14 +73,13 @@ def command(
 ) -> int:
     """The log, for people.
 
-    Reads the JSON lines of each FILE, or what `journalctl -o json` printed; `-` is stdin. Without
-    FILE: the `log_file` of the settings with those that were rotated away, or the journal, if it
-    knows the units of mosha; never stdin, which ssh, cron and scripts have too. Lines of several
-    sources are put in the order of their times. An option that is given several times asks for any
-    of its values.
+    Reads the JSON lines of each FILE, or the output of `journalctl -o json`; `-` is stdin. Without
+    FILE: the `log_file` of the settings with its rotated files, or the journal if it has the units
+    of mosha; never stdin, which ssh, cron and scripts have too. Lines of several sources are merged
+    by time. An option that is given several times selects any of its values.
 
-    Lines that are no JSON are printed as they are, unless something is asked for that they
-    cannot tell.
+    Lines that are not JSON are printed as they are, unless an option selects by something that
+    they do not have.
 
     Examples:
         mosha logs -f --group web
@@ -88,14 +87,14 @@ def command(
         journalctl -u mosha -o json -f | mosha logs --event 'claim_*' -
         mosha logs --journal --json | jq .event
 
-    Exit status: 0 read; 1 cannot be read; 2 wrong usage, no such file.
+    Exit status: 0 read; 1 could not be read; 2 wrong usage, no such file.
     """
     _check_events(event)
     now = datetime.now().astimezone()
     start = moment(since, now) if since else None
     end = last_key_of(moment(until, now)) if until else ""
     if follow and (end or lines is not None):
-        raise UsageError("--follow shows what comes: it takes neither --until nor --lines")
+        raise UsageError("--follow waits for new lines: it takes neither --until nor --lines")
     sieve = Filter(groups=group, nodes=node, events=event, level=level)
     with contextlib.ExitStack() as stack:
         sources: list[LineSource] = []
@@ -117,7 +116,7 @@ def command(
 
 
 def _part(found: Iterator[list[Record]], end: str, lines: int | None) -> Iterator[list[Record]]:
-    """Leave out what is later than `end` (the key of a time), and all but the last `lines`."""
+    """Drop what is later than `end` (the key of a time), and all but the last `lines`."""
     if end:
         found = ([record for record in block if record[0] <= end] for block in found)
     if lines is not None:
@@ -126,7 +125,7 @@ def _part(found: Iterator[list[Record]], end: str, lines: int | None) -> Iterato
 
 
 def _print(found: Iterator[list[Record]], printer: Printer, *, as_json: bool) -> int:
-    """Print what was found, as it comes; return how many lines that were."""
+    """Print records as they come; return how many lines that were."""
     count = 0
     for block in found:
         if not block:
@@ -149,7 +148,7 @@ def _sources(
     journal: bool,
     follow: bool,
 ) -> Iterator[LineSource]:
-    """Yield what to read: what is named, else what there is."""
+    """Yield what to read: the named files, else the log of this node."""
     for file in files:
         yield standard_input() if file == STDIN else FileSource(Path(file), follow=follow)
     read_journal = journal or bool(units)
@@ -170,7 +169,7 @@ def _sources(
 
 
 def _own_files(config: str | None) -> list[Path]:
-    """Return the files that the daemons of this node write, by its settings."""
+    """Return the log files of this node's daemons, by its settings."""
     path = load_settings(config).log_path
     both = (path, beside(path, "clinit")) if path else ()
     return [path for path in both if path.exists()]
@@ -184,16 +183,16 @@ def _check_events(names: Sequence[str]) -> None:
     for name in names:
         if name not in EVENTS and not set(name) & {"*", "?"}:
             hint = nearest(name, EVENTS) or "see docs/reference/events.md; "
-            raise UsageError(f"no event is called {name}; {hint}claim_* is all that begin so")
+            raise UsageError(f"no event is called {name}; {hint}claim_* selects by a prefix")
 
 
 def _check_groups(names: Sequence[str], config: str | None) -> None:
-    """Complain of a group that no line was found of, and that the cltab in force has not."""
+    """Complain about a group that has no line and is not in the cltab in force."""
     try:
         table = load_settings(config).state_path / "cltab"
         known = parse_cltab(table.read_bytes(), str(table)).groups()
     except (OSError, UsageError):
-        return  # no node, or a log of another machine
+        return  # not a node, or a log of another machine
     for name in names:
         if name not in known:
             hint = nearest(name, known)

@@ -25,16 +25,17 @@ def command(
 ) -> int:
     """Move a group to another node, once.
 
-    In good order: stopped where it is, and only then started on NODE, or on the node that comes
-    next without one. hactl is not touched: the group stays there until it has to choose again. If
-    it cannot run there, it comes back. A group with failback=yes goes back to the node it prefers.
+    In good order: it is stopped where it runs, and only then started on NODE, or without NODE on
+    the next node in its order. hactl is not touched: the group stays there until it has to be
+    placed again. If it cannot run there, it comes back. A group with failback=yes goes back to the
+    node it prefers.
 
     Examples:
         mosha move web 3
         mosha move web --wait
 
-    Exit status: 0 it leaves, with --wait it runs there; 1 refused, or not reached; 2 wrong usage;
-    3 no monitor answers.
+    Exit status: 0 it is leaving, with --wait it runs there; 1 refused, or not reached; 2 wrong
+    usage; 3 no monitor answers.
     """
     order = GiveOrder(verb=Verb.MOVE, group=group, node=node or 0)
     return give(config, order, limit_s=limit_s if wait else None, as_json=as_json)

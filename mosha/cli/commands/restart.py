@@ -22,9 +22,9 @@ from mosha.core.status import Verb
 def command(config: str | None, *, wait: bool, limit_s: float, as_json: bool, group: str) -> int:
     """Stop a group and start it again where it runs.
 
-    Its `stop` entries run, all of it is ended, its tests and its level are started again, with what
-    cltab says now. The node keeps its claim meanwhile, so nobody else takes it; if its test fails,
-    it moves. hactl is not touched.
+    Its `stop` entries run, all its processes are ended, and its tests and its level are started
+    again, with what cltab says now. The node keeps its claim meanwhile, so no other node takes it;
+    if its test fails, it moves. hactl is not touched.
 
     Examples:
         mosha restart web

@@ -1,4 +1,4 @@
-"""`mosha run`: the monitor of this node, in the foreground."""
+"""`mosha run`: runs the monitor of this node, in the foreground."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from mosha.monitor.run import HAND_OVER_SIGNAL, run_monitor
 @click.option(
     "--no-clinit",
     is_flag=True,
-    help="clinit is not ours to start and end: wait until it answers (as systemd has it).",
+    help="Do not start or end clinit: wait until it answers (for systemd).",
 )
 def command(config: str | None, *, debug: bool = False, no_clinit: bool = False) -> int:
     """The monitor of this node, in the foreground.
 
-    It publishes what runs here, watches the other nodes, and sees to it that each group of
+    It publishes what runs here, watches the other nodes, and makes sure that each group of
     hactl runs on exactly one of them. It starts clinit, the supervisor of the processes, if
     none answers; clinit and the processes survive the death of the monitor, and the next
-    one takes them over.
+    monitor takes them over.
 
     The log goes to stderr: JSON lines, which `mosha logs` reads, or on a terminal and with
     --debug short lines of its own, in UTC; with `log_file` in the settings the JSON lines go
-    there. SIGTERM, SIGINT and SIGQUIT stop all groups here and leave; SIGUSR1 ends
-    the monitor and leaves the groups running, for the next monitor to take over; SIGHUP reads
+    there. SIGTERM, SIGINT and SIGQUIT stop all groups here and leave the cluster; SIGUSR1 ends
+    the monitor and keeps the groups running, for the next monitor to take over; SIGHUP reads
     the settings and both tables again. A monitor whose terminal is closed leaves as well, unless
     it was started with nohup.
 
@@ -48,7 +48,7 @@ def command(config: str | None, *, debug: bool = False, no_clinit: bool = False)
         mosha run 2>> /var/log/mosha.log
 
     Exit status: 0 left as asked; 1 could not run, or had to stop; 2 wrong settings: a mistake in
-    them, or the rundir or the node number of another monitor that runs.
+    them, or the rundir or the node number of another running monitor.
     """
     settings = load_settings(config)
     hand_down(config)
@@ -72,8 +72,8 @@ def command(config: str | None, *, debug: bool = False, no_clinit: bool = False)
         if file is not None:
             file.close()
     if status == -HAND_OVER_SIGNAL:
-        stream.drain()  # nothing else of this process comes after the signal
-        # By the signal itself: who started this sees that nobody asked the node to leave.
+        stream.drain()  # this process prints nothing after the signal
+        # By the signal itself: the parent sees that the node was not asked to leave.
         signal.signal(HAND_OVER_SIGNAL, signal.SIG_DFL)
         signal.raise_signal(HAND_OVER_SIGNAL)
     return status

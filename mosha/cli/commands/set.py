@@ -19,7 +19,7 @@ from mosha.formats.hactl import parse_change
 
 @click.command("set", cls=Command, short_help="Move a group to a level, everywhere.")
 @config_option
-@click.option("--force", is_flag=True, help="Also a level or a node that nobody knows.")
+@click.option("--force", is_flag=True, help="Accept a level or a node that is not known.")
 @wait_option
 @limit_option
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
@@ -40,9 +40,9 @@ def command(
     """Move a group to a level, everywhere.
 
     Rewrites the line of GROUP in hactl; the rest of the file stays as it is. All nodes
-    take the new hactl over, and the group moves: to LEVEL where it runs, or, if OPTION
-    says so, on another node. Options that are not named stay as they are. The answer says on
-    which nodes the edit is in force.
+    adopt the new hactl, and the group moves: to LEVEL where it runs, or, if OPTION says so, to
+    another node. Options that are not named stay as they are. The answer lists the nodes on
+    which the edit is in force.
 
     Options of a group:
         prefer=2,3      these nodes first, in this order; prefer=any: none
@@ -59,13 +59,13 @@ def command(
     Exit status: 0 in force, with --wait reached; 1 refused, or not reached, with the reason; 2
     wrong usage; 3 no monitor answers.
     """
-    parse_change([group, level, *options])  # all mistakes at once, without asking anybody
+    parse_change([group, level, *options])  # all mistakes at once, without asking the monitor
     request = SetWish(group=group, level=level, options=options, force=force)
     return edit_wish(config, request, limit_s=limit_s if wait else None, as_json=as_json)
 
 
 def edit_wish(config: str | None, request: SetWish, *, limit_s: float | None, as_json: bool) -> int:
-    """Have a wish edited, print the answer, and wait for the group if `limit_s` says how long."""
+    """Edit a wish, print the answer, and wait up to `limit_s` for the group if it is given."""
     settings = settings_to_ask(config)
     answer_s = CALL_LIMIT_S + spread_limit_s(settings.timing.heartbeat_s)
     reply = ask(settings, request, answer_s)

@@ -20,26 +20,26 @@ from mosha.errors import HostError
 from mosha.formats.settings import Settings
 
 ANSWER_LIMIT_S = 1.0
-"""So long an answer is waited for where nobody waits for the end."""
+"""How long to wait for an answer without --wait."""
 
 
 @click.command("shutdown", cls=Command, short_help="Stop this node in an orderly way.")
 @config_option
-@click.option("--wait", is_flag=True, help="Return only when the node has left; says how it goes.")
+@click.option("--wait", is_flag=True, help="Return when the node has left; print the progress.")
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
 def command(config: str | None, *, wait: bool, as_json: bool) -> int:
     """Stop this node in an orderly way.
 
     All groups here are stopped, then clinit and the monitor end, and the node is marked as
-    having left: the others take its groups at once, and nobody shoots it. The same as
-    SIGTERM to the monitor. How long it takes is a matter of the groups' stop entries.
+    having left: the others take its groups at once, and it is not fenced. The same as
+    SIGTERM to the monitor. How long it takes depends on the groups' stop entries.
 
     Examples:
         mosha shutdown
         mosha shutdown --wait && systemctl poweroff
 
     Exit status: 0 under way, with --wait done; 1 refused, or ended
-    without having left, since clinit was lost; 3 no monitor answers.
+    without leaving, because clinit was lost; 3 no monitor answers.
     """
     reply = _leave(settings_to_ask(config), wait=wait)
     return tell_reply(reply, as_json=as_json)
@@ -60,7 +60,7 @@ def _leave(settings: Settings, *, wait: bool) -> MonitorReply:
                 reply = msgspec.json.decode(said, type=MonitorReply) if said else None
                 while wait and reply is not None and reply.ok and stream.read(1):
                     pass
-        except TimeoutError:  # it has heard, and answers when it has left
+        except TimeoutError:  # the request has arrived; the answer comes when the node has left
             return MonitorReply(ok=True, text="this node is leaving")
         except (FileNotFoundError, ConnectionError) as error:
             raise no_daemon(path, error) from error
@@ -69,7 +69,7 @@ def _leave(settings: Settings, *, wait: bool) -> MonitorReply:
         except msgspec.MsgspecError as error:
             raise HostError(f"cannot talk to {path}: {error}") from error
     if reply is None:
-        raise no_daemon(path, NoAnswerError(f"the monitor at {path} went away without a word"))
+        raise no_daemon(path, NoAnswerError(f"the monitor at {path} closed the connection"))
     return reply
 
 

@@ -1,4 +1,4 @@
-"""`mosha standby`: takes all groups from a node that goes on voting."""
+"""`mosha standby`: moves all groups off a node that goes on voting."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from mosha.core.status import Verb
 def command(config: str | None, *, as_json: bool, node: int) -> int:
     """Let a node run nothing, and vote.
 
-    Its groups move to other nodes, in good order. Unlike `mosha shutdown` it takes part in the
-    quorum: of three nodes one more may fail meanwhile. It stays on standby over restarts, until
-    `mosha unstandby`.
+    Its groups move to other nodes, in good order. Unlike after `mosha shutdown` the node is still
+    part of the quorum: of three nodes one more may fail meanwhile. It stays on standby across
+    restarts, until `mosha unstandby`.
 
     Examples:
         mosha standby 3

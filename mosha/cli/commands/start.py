@@ -1,4 +1,4 @@
-"""`mosha start`: has a group run, at the level it had or the one its entries are for."""
+"""`mosha start`: runs a group, at the level it had or the one its entries are for."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from mosha.control.protocol import SetWish
 from mosha.formats.hactl import parse_change
 
 
-@click.command("start", cls=Command, short_help="Have a group run.")
+@click.command("start", cls=Command, short_help="Run a group.")
 @config_option
 @wait_option
 @limit_option
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
 @group_argument()
 def command(config: str | None, *, wait: bool, limit_s: float, as_json: bool, group: str) -> int:
-    """Have a group run.
+    """Run a group.
 
     The same as `mosha set GROUP start`, or whatever the one level of its entries is called. A
-    group that hactl has at a level already stays at that. Its options stay as they are.
+    group that has a level in hactl already keeps it. Its options stay as they are.
 
     Examples:
         mosha start web

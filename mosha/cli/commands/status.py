@@ -18,7 +18,7 @@ from mosha.formats.hastat import render_hastat, render_perl
 @config_option
 @click.argument("group", shell_complete=groups, required=False, default="")
 @click.option("--json", "as_json", is_flag=True, help="The whole report as JSON (hastat).")
-@click.option("--watch", is_flag=True, help="Go on showing it, until q.")
+@click.option("--watch", is_flag=True, help="Keep showing it, until q.")
 @click.option(
     "--format",
     "form",
@@ -30,16 +30,16 @@ def command(config: str | None, *, group: str, as_json: bool, watch: bool, form:
     """What runs where, what is wrong, and what to do.
 
     Shows the cluster as the monitor of this node sees it: first what is wrong, then each
-    group on each node, as that node says it, with the age of the news. Grey is old or
+    group on each node, as that node reports it, with the age of the report. Grey is old or
     does not matter, green is as wanted, yellow is on its way, red has failed.
 
-    With GROUP: each entry of it on this node with its pid, since when it runs, its restarts, its
-    last exit and the last lines that it printed, and what the other nodes say of it.
+    With GROUP: each of its entries on this node with its pid, since when it runs, its restarts, its
+    last exit and the last lines that it printed, and what the other nodes report about it.
 
-    With --watch: what is wrong first, then the groups, those that are not well before the others;
+    With --watch: what is wrong first, then the groups, those with problems before the others;
     nodes, quorum and lease stay on the screen. The arrows, PgUp, PgDn, Home and End scroll, `/`
     shows groups by a part of their names (Esc: all), `?` shows the keys, `q` quits. In a pipe a
-    page is printed at each change.
+    page is printed after each change.
 
     Examples:
         mosha status
@@ -47,8 +47,8 @@ def command(config: str | None, *, group: str, as_json: bool, watch: bool, form:
         mosha status --watch
         mosha status --json | jq '.groups[] | select(.ok | not) | .why'
 
-    Exit status: 0 all groups (or GROUP) as wanted and no problem; 1 otherwise; 2 nobody knows
-    GROUP; 3 no monitor answers.
+    Exit status: 0 all groups (or GROUP) as wanted and no problem; 1 otherwise; 2 no node
+    knows GROUP; 3 no monitor answers.
     """
     if as_json and form == "perl":
         raise UsageError("--json and --format perl exclude each other")

@@ -1,4 +1,4 @@
-"""`mosha stop`: has a group stopped on all nodes."""
+"""`mosha stop`: stops a group on all nodes."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from mosha.core.tables import STOP_LEVEL
 from mosha.formats.hactl import parse_change
 
 
-@click.command("stop", cls=Command, short_help="Have a group stopped on all nodes.")
+@click.command("stop", cls=Command, short_help="Stop a group on all nodes.")
 @config_option
 @wait_option
 @limit_option
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
 @group_argument()
 def command(config: str | None, *, wait: bool, limit_s: float, as_json: bool, group: str) -> int:
-    """Have a group stopped on all nodes.
+    """Stop a group on all nodes.
 
-    The same as `mosha set GROUP stop`: its `stop` entries run, and everything that is left of it
-    is ended. Its options stay as they are, for the next start.
+    The same as `mosha set GROUP stop`: its `stop` entries run, and all processes that are left of
+    it are ended. Its options stay as they are, for the next start.
 
     Examples:
         mosha stop web

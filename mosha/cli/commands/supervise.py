@@ -1,4 +1,4 @@
-"""`mosha supervise`: clinit of this node, started and ended by a service manager."""
+"""`mosha supervise`: this node's clinit, started and ended by a service manager."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mosha.monitor.clinit_link import (
 )
 from mosha.monitor.files.membership import own_number
 
-# A machine that stands still for a moment must not cost all services.
+# A machine that stalls for a moment must not cost all services.
 WATCHDOG_MIN_S = 1.0
 CALL_LIMIT_S = 5.0
 _PID = re.compile(r"clinit (\d+) ")
@@ -42,14 +42,14 @@ def command(config: str | None, *, stop: bool) -> int:
     """The supervisor of this node, for a service manager.
 
     Becomes the clinit that `mosha run` would start: the same program with the same socket,
-    tables and state, as the settings say. `mosha run --no-clinit` waits for it. This is what
-    mosha-clinit.service runs; nobody needs it by hand.
+    tables and state, from the settings. `mosha run --no-clinit` waits for it. This is what
+    mosha-clinit.service runs; you do not need it by hand.
 
     Examples:
         mosha supervise
         mosha supervise --stop
 
-    Exit status: that of clinit; with --stop 0 it is gone, also if there was none.
+    Exit status: that of clinit; with --stop: 0 it is gone, also if there was none.
     """
     settings = load_settings(config)
     if stop:
@@ -63,12 +63,12 @@ def command(config: str | None, *, stop: bool) -> int:
 
 
 def _fitting_watchdog(settings: Settings) -> dict[str, str]:
-    """Have the watchdog act within the stop budget; return the environment that says so.
+    """Make the watchdog act within the stop budget; return the environment that sets it.
 
-    A clinit that stands still at `stop_at` is ended with all its processes by `kill_at`: the
-    promise holds as if it had not stood still (docs/explanation/protocol.md).
+    A clinit that stalls at `stop_at` is ended with all its processes by `kill_at`: the promise
+    holds as if it had not stalled (docs/explanation/protocol.md).
     """
-    # The service manager's address stays in the environment, for clinit.
+    # The notify socket of the service manager stays in the environment, for clinit.
     notifier = notify.take(dict(os.environ))
     if notifier.watchdog_s is None:
         return {}
@@ -77,7 +77,7 @@ def _fitting_watchdog(settings: Settings) -> dict[str, str]:
 
 
 def _wait_for_socket(settings: Settings) -> None:
-    """Let a clinit whose socket was removed make it again."""
+    """Wait until a clinit whose socket was removed has made it again."""
     for _ in range(RESTORE_LOOKS):
         if answers(settings.socket_path) or not living_clinit(settings.state_path):
             return
@@ -91,7 +91,7 @@ def _stop(settings: Settings) -> None:
         _wait_for_socket(settings)
         found = _PID.match(call(path, Hello(), CALL_LIMIT_S).text)
         if found is None:
-            raise HostError(f"what answers at {path} is no clinit")
+            raise HostError(f"what answers at {path} is not clinit")
         process = os.pidfd_open(int(found[1]))
     except (NoAnswerError, ProcessLookupError):
         return

@@ -19,7 +19,7 @@ from mosha.core.status import Verb
 def command(config: str | None, *, as_json: bool, node: int) -> int:
     """Let a node on standby run groups again.
 
-    No group moves there by itself, but with failback=yes.
+    No group moves there by itself, except with failback=yes.
 
     Examples:
         mosha unstandby 3

@@ -1,4 +1,4 @@
-"""`mosha views`: what each node thinks of the others, side by side."""
+"""`mosha views`: compares what the nodes report about each other."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from mosha.monitor.files.cluster_fs import Layout
 from mosha.monitor.workers import HungError, Worker, reason
 
 READ_LIMIT_S = 3.0
-"""A local file takes a millisecond and a slow mount tenths of a second; others hang."""
+"""A local file takes a millisecond, a slow mount tenths of a second; anything longer hangs."""
 
 
 @click.command("views", cls=Command, short_help="Where nodes disagree about each other.")
@@ -36,21 +36,21 @@ def command(config: str | None, *, as_json: bool) -> int:
     """Where nodes disagree about each other.
 
     Reads the view (hastat) of every node from the cluster file system; that of this node
-    comes from its monitor, if it answers. Whatever two nodes say differently is told first:
-    who is up, whether there is a quorum, where a group runs, which tables are in force. For
-    a moment after each change that is normal; if it stays, look at the mounts and the network
+    comes from its monitor, if it answers. What two nodes report differently is printed first:
+    which nodes are up, whether there is a quorum, where a group runs, which tables are in force.
+    Just after a change that is normal; if it stays, look at the mounts and the network
     between the nodes that disagree.
 
-    The view of a node that no other node hears is shown and not compared, nor is one that is
-    several times older than the next was due: its monitor is dead, hangs or cannot write. A
-    node that hears no other has nobody to agree with, and says so.
+    The view of a node that no other node hears is shown but not compared, nor is one that is
+    several times older than its interval: its monitor is dead, hangs or cannot write. A node
+    that hears no other node has nothing to compare, and says so.
 
     Examples:
         mosha views
         mosha views --json | jq '.disagreements[] | {subject, said}'
 
-    Exit status: 0 all views were read and agree; 1 otherwise, also if there is nobody to agree
-    with; 2 no node is known.
+    Exit status: 0 all views were read and agree; 1 otherwise, also if there is nothing to
+    compare; 2 no node is known.
     """
     settings = settings_to_ask(config)
     views = asyncio.run(_gather(settings))
@@ -69,7 +69,7 @@ def command(config: str | None, *, as_json: bool) -> int:
 
 
 async def _gather(settings: Settings) -> Views:
-    """Read all views at the same time; one that hangs costs that one only."""
+    """Read all views concurrently; one that hangs holds up no other."""
     own = _own_view(settings)
     layout = Layout(Path(settings.mfsbase), settings.varpath)
     nodes = await _nodes(settings, own)
@@ -91,7 +91,7 @@ def _own_view(settings: Settings) -> Report | None:
 
 
 async def _nodes(settings: Settings, own: Report | None) -> list[int]:
-    """Return all nodes: those of the settings, else of the own view, else the directories."""
+    """Return all nodes: those of the settings, else of this node's view, else the directories."""
     if settings.nodes or own is not None:
         return sorted({*settings.nodes, *(seen.node for seen in (own.nodes if own else ()))})
     base = Path(settings.mfsbase)
@@ -110,7 +110,7 @@ def _names(base: Path) -> list[str]:
 
 
 async def _read(node: int, path: Path) -> Report | str:
-    """Return a view, or why it cannot be had."""
+    """Return a view, or why it cannot be read."""
     read = partial(read_file, path, REPORT_MAX_BYTES)
     try:
         return parse_hastat(await Worker(f"view of node {node}").call(read, limit_s=READ_LIMIT_S))
@@ -129,6 +129,6 @@ def _ages(reports: Mapping[int, Report | str]) -> dict[int, float | None]:
         try:
             written = datetime.fromisoformat(report.time) if isinstance(report, Report) else None
             ages[node] = round((now - written).total_seconds(), 1) if written else None
-        except (ValueError, TypeError):  # no time, or one without a zone
+        except (ValueError, TypeError):  # not a time, or one without a zone
             ages[node] = None
     return ages

@@ -1,4 +1,4 @@
-"""`mosha why`: the present decision about a group, rule by rule."""
+"""`mosha why`: the current decision about a group, rule by rule."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from mosha.formats.explanation import parse_explanation, render_explanation
 def command(config: str | None, *, as_json: bool, group: str) -> int:
     """Why a group is where it is, rule by rule.
 
-    Says whether GROUP is as hactl wants it, if not why not and what to do next, and then each
-    rule that the decision comes from: the tables in force, the wish and its options, quorum,
-    where it is, which nodes could take it, votes, leases, fences, and what this node does
-    about it. Each fact has the node whose word it is, and its age.
+    Prints whether GROUP is as hactl wants it, if not why not and what to do next, and then each
+    rule behind the decision: the tables in force, the wish and its options, quorum, where it
+    is, which nodes could take it, votes, leases, fences, and what this node does about it.
+    Each fact has the node that reported it, and its age.
 
     Examples:
         mosha why web
         mosha why web --json | jq -r '.reasons[] | select(.holds == "no") | .said'
 
-    Exit status: 0 as wanted; 1 not as wanted; 2 nobody knows GROUP; 3 no monitor answers.
+    Exit status: 0 as wanted; 1 not as wanted; 2 no node knows GROUP; 3 no monitor answers.
     """
     return show(explain(config, Explain(group=group)), as_json=as_json)
 
@@ -41,7 +41,7 @@ def explain(config: str | None, request: Explain) -> Explanation:
     """Ask the monitor for an explanation.
 
     Raises:
-        UsageError: nobody knows the group.
+        UsageError: no node knows the group.
         NoDaemonError, HostError: as `ask`.
     """
     reply = ask(settings_to_ask(config), request)

@@ -19,7 +19,7 @@ from mosha.control.protocol import Explain
 def command(config: str | None, *, as_json: bool, group: str, node: int) -> int:
     """What keeps a group from a node.
 
-    Goes through the rules in the order in which they are asked: is NODE alive and fit, do the
+    Goes through the rules in the order in which they are applied: is NODE alive and fit, do the
     tables and `only=` allow it, is GROUP banned there, is it free, and is NODE the first
     choice. The first rule that does not hold is the answer, with the next step.
 
@@ -27,7 +27,7 @@ def command(config: str | None, *, as_json: bool, group: str, node: int) -> int:
         mosha why-not web 3
         mosha why-not web 3 --json | jq -r .verdict
 
-    Exit status: 0 nothing keeps it from there, or it is there; 1 something does; 2 nobody
+    Exit status: 0 nothing keeps it from there, or it is there; 1 something does; 2 no node
     knows GROUP; 3 no monitor answers.
     """
     return show(explain(config, Explain(group=group, node=node)), as_json=as_json)

@@ -1,1 +1,1 @@
-"""The cluster of `mosha demo`, its story and its witness."""
+"""`mosha demo`: its cluster, its steps and its witness."""

@@ -1,4 +1,4 @@
-"""A cluster of real nodes in one temporary directory: each a monitor and a clinit of its own."""
+"""A cluster of real nodes in one temporary directory, each with its own monitor and clinit."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ class DemoNode:
 
     @property
     def runs(self) -> bool:
-        """Whether its monitor is there."""
+        """Whether its monitor runs."""
         return self._monitor is not None and self._monitor.poll() is None
 
     def write_config(self) -> None:
-        """Write its mosha.toml, and make its directory."""
+        """Write its mosha.toml and make its directory."""
         self.directory.mkdir(parents=True)
         s = self.settings
         lines = [
@@ -93,7 +93,7 @@ class DemoNode:
             )
 
     def kill(self) -> int:
-        """End the node as a power cut would: SIGKILL to all of it; return to how many."""
+        """End the node like a power cut: SIGKILL to all its processes; return how many."""
         first = [self._monitor.pid] if self._monitor else []
         with suppress(HostError):
             reply = call(self.settings.socket_path, Ask(), CLINIT_LIMIT_S)
@@ -126,7 +126,7 @@ class DemoNode:
             self._monitor.wait()
 
     def status(self) -> Status | None:
-        """Return what the node has published, None if nothing that can be read."""
+        """Return the node's published status, None if there is none that can be read."""
         try:
             return parse_clstat((self.directory / "clstat").read_bytes())
         except (OSError, UnreadableStatus):
@@ -161,7 +161,7 @@ class DemoCluster:
         (first / "hactl").write_text(hactl, encoding="utf-8")
 
     def cltab(self) -> str:
-        """Return the cltab: each group has a test, something to wait for, and a service."""
+        """Return the cltab: each group has a test, a wait entry and a service."""
         base = shlex.quote(str(self.base))
         script = shlex.quote(str(witness.__file__))
         service = f"{shlex.quote(sys.executable)} -I -S {script} {base}/witness"
@@ -174,7 +174,7 @@ class DemoCluster:
         )
 
     def places(self) -> dict[str, dict[int, GroupLine]]:
-        """Return group -> node -> line, as the living nodes publish it, active ones only."""
+        """Return group -> node -> line, as the live nodes publish it, active groups only."""
         found: dict[str, dict[int, GroupLine]] = {group: {} for group in self.groups}
         for number in self.alive():
             status = self.nodes[number].status()
@@ -188,7 +188,7 @@ class DemoCluster:
         return [number for number in self.numbers if number not in self.dead]
 
     def leave_all(self) -> list[int]:
-        """End all nodes in an orderly way; return those that did not end so."""
+        """End all nodes in an orderly way; return those that did not."""
         running = [node for node in self.nodes.values() if node.runs]
         for node in running:
             node.leave()

@@ -1,4 +1,4 @@
-"""Tells the demo to people: a heading a step, what came of it, and where the groups are."""
+"""Prints the demo for people: a heading per step, its outcome, and where the groups are."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INDENT = 3
 
 
 class RichNarrator:
-    """A narrator for a terminal, a file or a pipe. Use it as a context."""
+    """A narrator for a terminal, a file or a pipe. Use it as a context manager."""
 
     def __init__(self, console: Console, nodes: int, groups: int) -> None:
         self._console = console
@@ -43,7 +43,7 @@ class RichNarrator:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop what moves on the screen."""
+        """Stop the spinner."""
         self._status.stop()
 
     def step(self, title: str) -> None:
@@ -54,18 +54,18 @@ class RichNarrator:
         self._console.print(Text.assemble((f"{self._steps}. ", OLD), (title, TITLE)))
 
     def note(self, text: str) -> None:
-        """Tell something on the way."""
+        """Print a remark during a step."""
         self._status.stop()
         self._say(Text(text))
 
     def waiting(self, what: str) -> None:
-        """Say what is being waited for: on a terminal only, and only while it lasts."""
+        """Show what is being waited for: on a terminal only, and only while it lasts."""
         if self._console.is_terminal:
             self._status.update(Text(what, OLD))
             self._status.start()
 
     def done(self, text: str, places: Places | None = None) -> None:
-        """Tell how a step came out."""
+        """Print the outcome of a step."""
         self._status.stop()
         self._say(Text(text, GOOD))
         if places is not None:
@@ -87,7 +87,7 @@ class RichNarrator:
         self._console.print(Padding(page(report, room), (0, 0, 0, INDENT), expand=False))
 
     def failed(self, why: str, logs: Iterable[Path]) -> None:
-        """Tell why it went wrong, with the last words of each node."""
+        """Print why it went wrong, with the last log lines of each node."""
         self._status.stop()
         self._say(Text(why, BAD))
         printer = Printer(colours=False)
@@ -98,7 +98,7 @@ class RichNarrator:
                 self._say(Text("  " + printer.line(line).rstrip("\n"), OLD))
 
     def sum_up(self, summary: Summary, kept: Path | None) -> None:
-        """Tell what was measured."""
+        """Print what was measured."""
         self._console.print()
         grid = Table.grid(padding=(0, 2, 0, 0))
         moved = f"its {plural(summary.moved, 'group')} moved"
@@ -132,7 +132,7 @@ def plural(count: int, word: str) -> str:
 
 
 def _table(places: Places, nodes: int) -> Table:
-    """Return a line a node with the groups on it: at home in green, on the way in yellow."""
+    """Return a line per node with its groups: settled ones in green, moving ones in yellow."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     for node in range(1, nodes + 1):
         here = [

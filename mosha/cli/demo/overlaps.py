@@ -1,4 +1,4 @@
-"""Reads what the demo's processes noted, and finds those of one group that ran together."""
+"""Reads the demo's witness file and finds processes of one group that ran together."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ WORDS = ("start", "alive", "stop")
 
 
 class Ran(Struct, frozen=True):
-    """One process of a group: when it was there, in seconds of boottime, ends included.
+    """One process of a group: when it ran, in seconds of boottime, both ends included.
 
-    It may have lived a little longer than `until` if it was killed, never shorter.
+    If it was killed it may have run a little longer than `until`, never shorter.
     """
 
     group: str
@@ -25,18 +25,18 @@ class Ran(Struct, frozen=True):
     until: float
 
     def overlaps(self, other: Ran) -> bool:
-        """Say whether both were there at some moment."""
+        """Say whether both ran at some moment."""
         return self.since <= other.until and other.since <= self.until
 
 
 class Overlap(Struct, frozen=True):
-    """Two processes of one group that were there at the same time."""
+    """Two processes of one group that ran at the same time."""
 
     first: Ran
     second: Ran
 
     def __str__(self) -> str:
-        """Tell who ran together with whom, and for how long."""
+        """Return which two ran together, and for how long."""
         since = max(self.first.since, self.second.since)
         until = min(self.first.until, self.second.until)
         both = (self.first, self.second)
@@ -44,15 +44,15 @@ class Overlap(Struct, frozen=True):
         return f"{self.first.group}: {' and '.join(names)} together for {until - since:.3f} s"
 
 
-class UnreadableWitness(ValueError):  # noqa: N818 - it says what the file is
-    """A line of the witness file is none of ours: nothing can be concluded from the file."""
+class UnreadableWitness(ValueError):  # noqa: N818 - it describes the file
+    """A line of the witness file cannot be parsed: nothing can be concluded from the file."""
 
 
 def read_witness(text: str) -> list[Ran]:
-    """Return every process that a witness file tells of, in the order of their starts.
+    """Return every process in a witness file, in the order of their starts.
 
-    A `start` begins a new one, even if the pid was seen before. A line that a crash of the
-    machine cut off can only be the last one, and is left out.
+    A `start` begins a new process, even if the pid was seen before. A line that was cut off by a
+    crash of the machine can only be the last one, and is skipped.
 
     Raises:
         UnreadableWitness: with the first line that cannot be read.

@@ -1,7 +1,7 @@
 """The processes of the demo's nodes, found by a mark in their environment, never by name.
 
 Children inherit the mark, whatever session or cgroup they are in; so a node can be killed as
-a whole, and nothing of the demo can stay behind.
+a whole, and no process of the demo is left behind.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def mark_of(demo: str, node: int) -> str:
 
 
 def marked(mark: str) -> list[int]:
-    """Return the processes whose mark begins so; a zombie has no environment any more."""
+    """Return the processes whose mark has this prefix; a zombie has no environment any more."""
     wanted = f"{MARK}={mark}".encode()
     found = []
     for entry in os.scandir("/proc"):
         if entry.name.isdecimal():
-            # It may be gone, or not ours to look at: then it is none of the demo.
+            # It is gone, or another user's: not of the demo.
             with contextlib.suppress(OSError):
                 words = Path(entry.path, "environ").read_bytes().split(b"\0")
                 if any(word.startswith(wanted) for word in words):
@@ -41,9 +41,9 @@ def marked(mark: str) -> list[int]:
 
 
 def make_box(name: str) -> Path | None:
-    """Make a cgroup for the whole demo in the own one; None where that is not allowed.
+    """Make a cgroup for the whole demo below this process's; None where that is not allowed.
 
-    Each clinit makes its own cgroups in there, and one that is killed cannot remove them.
+    Each clinit makes its cgroups in there, and one that is killed cannot remove them.
     """
     own = cgroups.own_cgroup()
     if own is None:
@@ -67,8 +67,8 @@ def inside(box: Path | None, command: list[str]) -> list[str]:
 def remove_box(box: Path | None) -> None:
     """Remove the demo's cgroup with all below it.
 
-    A process that was killed is in its cgroup until somebody has reaped it, so this takes
-    up to `REAPED_LIMIT_S`.
+    A killed process is in its cgroup until it has been reaped, so this takes up to
+    `REAPED_LIMIT_S`.
     """
     deadline = time.monotonic() + REAPED_LIMIT_S
     while box is not None and not cgroups.remove(box) and time.monotonic() < deadline:
@@ -76,13 +76,13 @@ def remove_box(box: Path | None) -> None:
 
 
 def kill(mark: str, first: Iterable[int]) -> int:
-    """SIGKILL every process with this mark, `first` of all those; return how many.
+    """SIGKILL every process with this mark, `first` before the others; return how many.
 
-    `first` are monitor and clinit: nobody shall start again what is being killed. Returns
-    when none is left.
+    `first` are monitor and clinit, which would restart what is being killed. Returns when none
+    is left.
 
     Raises:
-        TimeoutError: one is still there after GONE_LIMIT_S.
+        TimeoutError: one still runs after GONE_LIMIT_S.
     """
     before = marked(mark)
     for pid in (pid for pid in first if pid in before):

@@ -1,4 +1,4 @@
-"""What happens in the demo, step by step, and what is measured while it happens."""
+"""The steps of the demo, and what is measured meanwhile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mosha.host.clock import boottime
 from mosha.host.programs import command_of
 
 LOOK_S = 0.01
-"""So often the published statuses are read; it is part of what is measured."""
+"""How often the published statuses are read; it is part of what is measured."""
 
 START_LIMIT_S = 20.0
 MOVE_LIMIT_S = TIMEOUT_S + 10.0
@@ -32,19 +32,19 @@ Places = dict[str, dict[int, GroupLine]]
 
 
 class Narrator(Protocol):
-    """Tells people what goes on."""
+    """Shows people what goes on."""
 
     def step(self, title: str) -> None:
         """Begin a step."""
 
     def note(self, text: str) -> None:
-        """Tell something on the way."""
+        """Show a remark during a step."""
 
     def waiting(self, what: str) -> None:
-        """Say what is being waited for."""
+        """Show what is being waited for."""
 
     def done(self, text: str, places: Places | None = None) -> None:
-        """Tell how it came out, and where the groups are now."""
+        """Show the outcome, and where the groups are now."""
 
     def command(self, words: list[str], output: str) -> None:
         """Show a command and what it printed."""
@@ -53,12 +53,12 @@ class Narrator(Protocol):
         """Show the status of the cluster."""
 
 
-class DemoFailed(HostError):  # noqa: N818 - it says what happened to the demo
-    """Something did not happen in time; the message says what."""
+class DemoFailed(HostError):  # noqa: N818 - it names what happened
+    """A step did not complete in time; the message says which."""
 
 
 class Summary(Struct):
-    """What was measured; seconds, null for what was not reached.
+    """The measurements; seconds, null for what was not reached.
 
     `overlaps` counts pairs of processes of one group that ran at the same time on two nodes,
     `together` lists them; `directory` is there with `--keep`.
@@ -86,12 +86,12 @@ class Summary(Struct):
 def tell_story(
     cluster: DemoCluster, narrator: Narrator, summary: Summary, *, seconds: float = 0.0
 ) -> None:
-    """Do it all; what is measured goes to `summary` at once, so that a failure keeps it.
+    """Run all steps; measurements go to `summary` at once, so that a failure keeps them.
 
     `seconds` is how long the cluster goes on before it ends.
 
     Raises:
-        DemoFailed: something did not happen in time.
+        DemoFailed: a step did not complete in time.
     """
     story = _Story(cluster, narrator, summary)
     began = time.monotonic()
@@ -128,7 +128,7 @@ class _Story:
         self._done(f"all groups run after {self.sums.all_running_s:.2f} s")
 
     def kill(self) -> int:
-        """Kill the node with most groups; of several the second, which is easier to follow."""
+        """Kill the node with the most groups; of several the second, which is easier to follow."""
         places = self.cluster.places()
         first, *others = self.cluster.numbers
         victim = max((*others, first), key=lambda n: len(self._at(places, n)))
@@ -142,7 +142,7 @@ class _Story:
         self.sums.moved = len(moved)
         self._done(
             f"they run elsewhere after {self.sums.failover_s:.2f} s:"
-            f" after {TIMEOUT_S:g} s without news a node counts as dead"
+            f" after {TIMEOUT_S:g} s without a new status a node counts as dead"
         )
         return victim
 
@@ -152,7 +152,7 @@ class _Story:
         self._done(f"it votes again after {self.sums.rejoin_s:.2f} s; no group moves back")
 
     def leave(self, victim: int) -> None:
-        """Let another node leave than the one that was killed."""
+        """Make a node leave, other than the one that was killed."""
         number = next(n for n in reversed(self.cluster.numbers[1:]) if n != victim)
         self.tell.step(f"Node {number} leaves in an orderly way (SIGTERM)")
         node = self.cluster.nodes[number]
@@ -167,7 +167,7 @@ class _Story:
         self._restart(number)
 
     def edit(self) -> None:
-        """Stop a group by a command, and start it on a node of our choice."""
+        """Stop a group by a command, and start it on a chosen node."""
         group, target = self.cluster.groups[-1], self.cluster.numbers[-1]
         self.tell.step(f"Stop {group} everywhere, then start it on node {target}")
         began = boottime()
@@ -203,7 +203,7 @@ class _Story:
         self.tell.done("all have left")
 
     def count(self) -> None:
-        """Read the witness file; it says more than anything that mosha itself says."""
+        """Read the witness file: evidence that does not come from mosha itself."""
         if not self.cluster.witness.exists():
             return
         ran = read_witness(self.cluster.witness.read_text(encoding="ascii"))
@@ -213,7 +213,7 @@ class _Story:
 
     @staticmethod
     def _settled(settings: Settings) -> Report:
-        """Return a node's report once it has seen what the others have published already."""
+        """Return a node's report once it has seen what the others had published before."""
         began = boottime()
         while True:
             report, _ = ask_report(settings)
@@ -278,7 +278,7 @@ class _Story:
     def _until(
         self, what: str, holds: Callable[[Places], bool], began: float, limit_s: float
     ) -> float:
-        """Wait for something that the statuses show; return the seconds since `began`."""
+        """Wait for a condition on the statuses; return the seconds since `began`."""
         self.tell.waiting(what)
         while not holds(places := self.cluster.places()):
             self._check_alive()

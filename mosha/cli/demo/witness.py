@@ -1,10 +1,10 @@
-"""The process that the demo's groups run: it notes in a file that it is there.
+"""The process that the demo's groups run: it records in a file that it runs.
 
 Every line is one write to a file opened for appending, so lines of many processes do not
 mix: ``BOOTTIME GROUP NODE TERM PID WORD``, where WORD is `start`, `alive` (every ALIVE_S) or
-`stop`. After a SIGKILL the last `alive` says how long it lived at least.
+`stop`. After a SIGKILL the last `alive` is a lower bound of how long it ran.
 
-Run as a script by a bare Python (-I -S): it imports nothing that takes time.
+Run as a script by a bare Python (-I -S): it imports nothing slow.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 ALIVE_S = 0.05
 
 
-class _Ended(Exception):  # noqa: N818 - it is no error
+class _Ended(Exception):  # noqa: N818 - it is not an error
     """A signal asked the process to end."""
 
 
@@ -33,7 +33,7 @@ def note(file: int, word: str) -> None:
 
 
 def main(path: str) -> None:
-    """Note `start`, then `alive` again and again, and `stop` at SIGINT or SIGTERM."""
+    """Write `start`, then `alive` periodically, and `stop` at SIGINT or SIGTERM."""
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         signal.signal(signal.SIGINT, _end)

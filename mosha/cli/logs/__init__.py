@@ -1,1 +1,1 @@
-"""Where `mosha logs` finds lines, and how it merges them."""
+"""The sources of `mosha logs`, and how their lines are merged."""

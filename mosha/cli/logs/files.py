@@ -1,10 +1,9 @@
-"""A log file as it grows, is rotated and is truncated: no line is lost or doubled.
+"""Reads a log file while it grows, is rotated and is truncated: no line is lost or doubled.
 
-Rotation by rename (`FILE` -> `FILE.1` -> `FILE.2`) is followed file by file, however many
-have come since the last look: the successor of what was being read is found by its place
-among the numbered ones. What a late writer still adds to a file that was moved away is read
-too. A file that was cut (copytruncate) is known by its size, or by other bytes before the
-place that was reached.
+Rotation by rename (`FILE` -> `FILE.1` -> `FILE.2`) is followed file by file, however many have
+come since the last check: the successor of the file being read is found by its place among the
+numbered ones. What a late writer still appends to a rotated file is read too. A truncated file
+(copytruncate) is recognised by its size, or by different bytes before the current position.
 """
 
 from __future__ import annotations
@@ -22,27 +21,27 @@ from mosha.errors import HostError, UsageError
 CHUNK_BYTES = 1 << 18
 
 LINE_MAX_BYTES = 1 << 20
-"""What is longer without a line end is handed on in parts: a log is no place for a gigabyte."""
+"""A longer line is passed on in parts: memory must stay bounded."""
 
 LATE_S = 10.0
-"""So long a file that was moved away is looked at: its writer may not have noticed yet."""
+"""How long a rotated file is still read: its writer may not have noticed the rotation yet."""
 
 LATE_MAX = 16
 TAIL_BYTES = 64
 FIND_TRIES = 20
 
 UNNAMED_S = 1.0
-"""A rotation takes a thousandth of it."""
+"""How long a file may have no known name; a rotation takes a thousandth of it."""
 
 
 class Splitter:
-    """Makes whole lines of chunks; what has no end yet is kept."""
+    """Splits chunks into whole lines; an unfinished line is kept."""
 
     def __init__(self) -> None:
         self.rest = b""
 
     def lines(self, chunk: bytes) -> list[bytes]:
-        """Return the lines that are whole now."""
+        """Return the lines that are complete now."""
         whole = (self.rest + chunk).split(b"\n")
         self.rest = whole.pop()
         if len(self.rest) > LINE_MAX_BYTES:
@@ -51,13 +50,13 @@ class Splitter:
         return whole
 
     def last(self) -> list[bytes]:
-        """Return what is left at the end: a last line without end counts."""
+        """Return the rest at the end: a last line without a line end counts."""
         rest, self.rest = self.rest, b""
         return [rest] if rest else []
 
 
 class _Late(Struct):
-    """A file that was moved away, looked at until `until` (seconds of monotonic time)."""
+    """A rotated file, read until `until` (seconds of monotonic time)."""
 
     fd: int
     splitter: Splitter
@@ -65,7 +64,7 @@ class _Late(Struct):
 
 
 class FileSource:
-    """The lines of a file. `follow`: and all that come. `history`: rotated ones come first.
+    """The lines of a file. `follow`: and all that are added. `history`: rotated files first.
 
     Raises:
         UsageError: there is no such file.
@@ -87,20 +86,20 @@ class FileSource:
         self._fd = _open(oldest)
 
     def fileno(self) -> int | None:
-        """Return nothing to wait for: a file that may grow tells nobody."""
+        """Return None: a growing file cannot be polled."""
         return None
 
     def read(self) -> list[bytes]:
-        """Return the next lines, none if there is nothing new at this moment."""
+        """Return the next lines, none if there is nothing new."""
         found = self._read_late() if self._late else []
-        # Looked at before reading: what was written until then is read from the old file.
+        # Checked before reading: what was written until then is read from the old file.
         replaced = self._chain and self._is_replaced()
         if self._follow and self.at_end and self._is_cut():
             found += self._splitter.last()
             self._seek_start()
         chunk = os.read(self._fd, CHUNK_BYTES)
         if chunk:
-            # Followed at leisure: what comes meanwhile is read in one go.
+            # Reading is not urgent: what is added meanwhile is read in one go.
             self.at_end = self._follow and len(chunk) < CHUNK_BYTES and not replaced
             self._position += len(chunk)
             self._tail = (self._tail + chunk)[-TAIL_BYTES:]
@@ -115,7 +114,7 @@ class FileSource:
         return found
 
     def close(self) -> None:
-        """Close all that is open."""
+        """Close all open files."""
         for late in self._late:
             os.close(late.fd)
         self._late.clear()
@@ -132,7 +131,7 @@ class FileSource:
             return False
 
     def _go_on(self) -> bool:
-        """Change to the file that was begun after this one; say whether it was found."""
+        """Switch to the file that was begun after this one; return whether it was found."""
         successor = self._successor()
         if successor is None:
             return False
@@ -150,7 +149,7 @@ class FileSource:
             deleted = place == 0 and not os.fstat(self._fd).st_nlink
             if place > 1:
                 name = _numbered(self._path, place - 1)
-            elif deleted:  # and all that were older, so the oldest is next
+            elif deleted:  # with all older ones, so the oldest is next
                 name = max(_rotated(self._path), default=(0, self._path))[1]
             else:
                 name = self._path
@@ -158,7 +157,7 @@ class FileSource:
                 fd = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
             except OSError:
                 continue  # in the middle of a rotation
-            # If the own file has its place still, nothing moved between the two looks.
+            # If this file still has its place, nothing moved between the two checks.
             steady = place == 0 or _is(_numbered(self._path, place), own)
             if steady and _identity(os.fstat(fd)) != own:
                 self._unnamed_since = None
@@ -167,10 +166,10 @@ class FileSource:
         return None
 
     def _may_go_to_the_newest(self) -> bool:
-        """Say whether what was not among the numbered files is not just being renamed.
+        """Say whether a file that has no numbered name is gone, and not just being renamed.
 
-        A directory that is read during a rotation need not show a file under any name. One
-        that is not found for longer was deleted, or has got a name of another kind.
+        A directory that is read during a rotation may not list a file under any name. One that
+        is missing for longer was deleted, or renamed to something else.
         """
         if not os.fstat(self._fd).st_nlink:
             return True
@@ -194,7 +193,7 @@ class FileSource:
     # --- truncation ----------------------------------------------------------------------
 
     def _is_cut(self) -> bool:
-        """Say whether the file holds other bytes than before where it was read to."""
+        """Say whether the bytes before the current position have changed."""
         size = os.fstat(self._fd).st_size
         if size < self._position:
             return True
@@ -221,7 +220,7 @@ def _open(path: Path) -> int:
 
 
 def _rotated(path: Path) -> Iterator[tuple[int, Path]]:
-    """Yield the files that were moved away, with their numbers, the newest first."""
+    """Yield the rotated files with their numbers, the newest first."""
     pattern = re.compile(re.escape(path.name) + r"\.([1-9]\d{0,5})")
     try:
         others = list(path.parent.iterdir())

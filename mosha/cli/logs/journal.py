@@ -1,4 +1,4 @@
-"""Entries of systemd's journal as journalctl prints them in JSON, and the lines they hold."""
+"""Entries of systemd's journal as journalctl prints them in JSON, and the lines in them."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def is_entry(raw: bytes) -> bool:
 
 
 def journal_line(raw: bytes) -> bytes:
-    """Return the line of mosha that an entry of the journal holds (journalctl -o json).
+    """Return the line of mosha in an entry of the journal (journalctl -o json).
 
-    Daemons of before had the line as the message, and so has what journald did not take at once.
+    Older daemons sent the line as the message, as do lines that journald did not accept at once.
     """
     try:
         entry = msgspec.json.decode(raw, type=dict[str, Any])
@@ -42,7 +42,7 @@ def journal_line(raw: bytes) -> bytes:
 
 
 def _text(value: object) -> str:
-    """Return a field as text; what is no text has each byte as a number."""
+    """Return a field as text; a binary field is a list of byte values."""
     if isinstance(value, list):
         value = bytes(number & 255 for number in value if isinstance(number, int)).decode(
             "utf-8", "replace"

@@ -1,6 +1,6 @@
-"""One line of the log: when it was, and whether it is asked for.
+"""One line of the log: its time, and whether a filter selects it.
 
-How it looks to people is the business of `mosha.host.log_printer`.
+`mosha.host.log_printer` formats it for people.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ def time_key(stamp: object) -> str:
 
 
 def key_of(when: datetime) -> str:
-    """Return the key of a moment; without a zone it is one of this machine's."""
+    """Return the key of a moment; without a zone it is in this machine's."""
     return when.astimezone(UTC).replace(tzinfo=None).isoformat()
 
 
 def last_key_of(when: datetime) -> str:
-    """Return the key that no stamp of that moment is greater than, however many digits it has."""
+    """Return the greatest key of a moment, however many digits its stamps have."""
     return f"{when.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}~"
 
 
 class Filter:
-    """What is asked for; None and empty ask for anything.
+    """Which lines are selected; None and empty select all.
 
-    `groups` and `nodes` are alternatives among themselves, `events` may have the wild cards
-    `*` and `?`. A line that is no JSON passes only if nothing is asked for. `level` means it
-    and worse.
+    `groups` and `nodes` each list alternatives, `events` may have the wild cards `*` and `?`.
+    A line that is not JSON passes only if nothing is filtered. `level` means that level and
+    worse.
     """
 
     def __init__(
@@ -61,19 +61,19 @@ class Filter:
         self._patterns = tuple(name for name in events if _is_pattern(name))
         self._least = _ORDER[level] if level else None
         self.asks = bool(groups or nodes or events or level)
-        # Names are never escaped in JSON: what does not have one need not be decoded.
+        # Names are never escaped in JSON: a line without one need not be decoded.
         wanted = self._groups or (frozenset() if self._patterns else self._names)
         self._marks = tuple(f'"{name}"'.encode() for name in wanted)
 
     def may_take(self, raw: bytes) -> bool:
-        """Say, without decoding it, whether a line can be asked for at all."""
+        """Say, without decoding it, whether a line can be selected at all."""
         marks = self._marks
         if not marks:
             return True
         return any(mark in raw for mark in marks)
 
     def takes(self, fields: dict[str, Any]) -> bool:
-        """Say whether a line is asked for."""
+        """Say whether a line is selected."""
         if self._groups and fields.get("group") not in self._groups:
             return False
         if self._nodes and str(fields.get("node")) not in self._nodes:
@@ -86,7 +86,7 @@ class Filter:
         return event in self._names or any(fnmatchcase(event, p) for p in self._patterns)
 
     def lets_through(self, raw: bytes) -> bool:
-        """Say whether a line as it was read is asked for."""
+        """Say whether an undecoded line is selected."""
         if not self.asks:
             return True
         fields = fields_of(raw) if self.may_take(raw) else None

@@ -1,8 +1,7 @@
-"""Lines of several sources in the order of their times.
+"""Merges the lines of several sources by time.
 
-A line is handed on when every other source has reached its time, or, while sources are
-followed, when it has waited `HOLD_S` for those that are silent. A single source keeps the
-order it has.
+A line is passed on when every other source has reached its time, or, while sources are
+followed, when it has waited `HOLD_S` for silent ones. A single source keeps its order.
 """
 
 from __future__ import annotations
@@ -20,35 +19,35 @@ from mosha.cli.logs.lines import Filter, time_key
 from mosha.host.log_printer import fields_of
 
 HOLD_S = 0.3
-"""What a cluster's nodes and files differ by when all is well, and not felt by people."""
+"""What nodes and files normally differ by; people do not notice it."""
 
 LOOK_S = 0.1
-"""How often followed files are looked at: not felt by people, and next to no work."""
+"""How often followed files are read: people do not notice it, and it costs next to nothing."""
 
 SORT_LINES = 8192
-"""So many lines are gathered before they are put in order, unless there is nothing more."""
+"""How many lines are collected before they are sorted, unless there are no more."""
 
 Record = tuple[str, bytes, dict[str, Any] | None]
-"""Key of its time, line, fields (None: no JSON object)."""
+"""Key of its time, line, fields (None: not a JSON object)."""
 
 _key = itemgetter(0)
-_LAST = "~"  # after all times
+_LAST = "~"  # greater than any time
 
 
 class LineSource(Protocol):
-    """Where lines come from. `at_end`: nothing more at this moment; `ended`: for ever."""
+    """Where lines come from. `at_end`: nothing more for now; `ended`: nothing more ever."""
 
     ended: bool
     at_end: bool
 
     def fileno(self) -> int | None:
-        """Return a descriptor that becomes readable with news, if there is one."""
+        """Return a descriptor that becomes readable with new lines, if there is one."""
 
     def read(self) -> list[bytes]:
         """Return the next lines."""
 
     def close(self) -> None:
-        """Give everything back."""
+        """Release its resources."""
 
 
 class _Stream:
@@ -61,7 +60,7 @@ class _Stream:
         self._since = since
 
     def records(self) -> list[Record]:
-        """Read on; return what is asked for. A line without a time has that of its forerunner."""
+        """Read on; return the selected lines. A line without a time has that of the line before."""
         sieve, since, asks = self._sieve, self._since, self._sieve.asks
         found: list[Record] = []
         lines = [journal_line(raw) if is_entry(raw) else raw for raw in self.source.read()]
@@ -77,7 +76,7 @@ class _Stream:
                 continue
             if self.reached >= since:
                 found.append((self.reached, raw, fields))
-        if asks and lines:  # where it is counts, even if nothing of it is asked for
+        if asks and lines:  # its position counts, even if nothing is selected
             last = fields_of(lines[-1])
             self.reached = (last and time_key(last.get("timestamp"))) or self.reached
         return found
@@ -86,12 +85,12 @@ class _Stream:
 def blocks(
     sources: Sequence[LineSource], sieve: Filter, *, since: str = "", follow: bool = False
 ) -> Iterator[list[Record]]:
-    """Yield what is asked for, in portions; an empty one when there is nothing to do.
+    """Yield the selected records in blocks; an empty block when there is nothing to do.
 
     Args:
         sources: what to read.
-        sieve: what is asked for.
-        since: the key of the earliest time asked for.
+        sieve: which lines are selected.
+        since: the key of the earliest time.
         follow: wait for more at the end of all sources.
     """
     streams = [_Stream(source, sieve, since) for source in sources]
@@ -116,50 +115,50 @@ def blocks(
 
 
 def _to_read(streams: Sequence[_Stream]) -> list[_Stream]:
-    """Return whom to read now: all that may have news, or the one that holds up the others."""
+    """Return what to read now: all that may have new lines, or the one that holds up the others."""
     open_ones = [stream for stream in streams if not stream.source.ended]
     busy = [stream for stream in open_ones if not stream.source.at_end]
     waiting = [stream for stream in open_ones if stream.source.at_end]
     if busy:
-        # Files that are far apart in time are not read at the same speed.
+        # The source that is behind is read first: files may be far apart in time.
         busy = [min(busy, key=lambda stream: stream.reached)]
     return busy + waiting
 
 
 class _Merger:
-    """Keeps lines until their turn has come."""
+    """Holds lines until they can be passed on in order."""
 
     def __init__(self, streams: Sequence[_Stream]) -> None:
         self._streams = streams
         self._sorted: list[Record] = []
-        self._arrived: list[tuple[float, int]] = []  # when, and how many were here by then
+        self._arrived: list[tuple[float, int]] = []  # when, and how many had arrived by then
         self._new: list[Record] = []
         self._handed = 0
 
     def add(self, records: list[Record]) -> None:
-        """Take lines in."""
+        """Add records."""
         if records:
             self._new += records
             here = self._handed + len(self._sorted) + len(self._new)
             self._arrived.append((time.monotonic(), here))
 
     def ready(self) -> list[Record]:
-        """Return the lines whose turn has come, in order."""
+        """Return the lines that can be passed on, in order."""
         idle = all(s.source.at_end or s.source.ended for s in self._streams)
         if len(self._new) < SORT_LINES and not idle:
             return []
         self._sorted += self._new
         self._new = []
-        self._sorted.sort(key=_key)  # stable, and quick with what is in order already
+        self._sorted.sort(key=_key)  # stable, and quick with what is already in order
         count = self._reached(at_end_too=True)
-        # A silent source holds up the others for a while only; one that is behind, always.
+        # A silent source holds up the others for a while only; one that is behind does so always.
         count = max(count, min(self._reached(at_end_too=False), self._waited_long()))
         found, self._sorted = self._sorted[:count], self._sorted[count:]
         self._handed += count
         return found
 
     def _reached(self, *, at_end_too: bool) -> int:
-        """Return how many lines are not later than what every source has reached."""
+        """Return how many lines are no later than the time that every source has reached."""
         counted = (
             stream.reached
             for stream in self._streams
@@ -168,10 +167,10 @@ class _Merger:
         return bisect_right(self._sorted, min(counted, default=_LAST), key=_key)
 
     def _waited_long(self) -> int:
-        """Return how many lines have waited for the silent ones long enough.
+        """Return how many lines have waited long enough for silent sources.
 
-        Counted, not looked up line by line: those that wait longest have the lowest places
-        of all but a few, and those few come with the next portion.
+        Counted, not looked up line by line: almost always those that wait longest come first
+        in the order; the few others follow with the next block.
         """
         limit = time.monotonic() - HOLD_S
         old = 0
@@ -184,7 +183,7 @@ class _Merger:
 
 
 def _wait(streams: Sequence[_Stream], *, follow: bool) -> None:
-    """Wait until a descriptor has something, or files want to be looked at again."""
+    """Wait until a descriptor is readable, or until it is time to read the files again."""
     poll = select.poll()
     files = False
     for stream in streams:

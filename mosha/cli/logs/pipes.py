@@ -1,4 +1,4 @@
-"""Lines that come through a pipe: from stdin, and from journalctl as a child process."""
+"""Lines from a pipe: stdin, or journalctl as a child process."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ UNITS = ("mosha.service", "mosha-clinit.service")
 """The units whose lines `mosha logs --journal` reads."""
 
 LOOK_LIMIT_S = 5.0
-"""journalctl answers in some ms; a damaged journal must not hold up the command."""
+"""journalctl answers within milliseconds; a damaged journal must not hold up the command."""
 
 FIRST_LINES = 1000
-"""Followed without --since: so much of what was before."""
+"""How many earlier lines are printed when following without --since."""
 
 
 class PipeSource:
@@ -40,7 +40,7 @@ class PipeSource:
         return None if self.ended else self._fd
 
     def read(self) -> list[bytes]:
-        """Return the next lines, none if there is nothing new at this moment."""
+        """Return the next lines, none if there is nothing new."""
         if not self._poll.poll(0):
             self.at_end = True
             return []
@@ -55,13 +55,13 @@ class PipeSource:
         return lines
 
     def close(self) -> None:
-        """Do nothing: stdin is not ours."""
+        """Do nothing: stdin is not ours to close."""
 
 
 class JournalSource(PipeSource):
-    """What journald has of our units, as the lines that mosha wrote.
+    """The journal's entries of our units, as the lines that mosha wrote.
 
-    Lines that systemd or a bare program wrote have `timestamp`, `level`, `unit` and `text`.
+    Lines that systemd or another program wrote have `timestamp`, `level`, `unit` and `text`.
     """
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -79,7 +79,7 @@ class JournalSource(PipeSource):
         """Return the next lines.
 
         Raises:
-            HostError: journalctl failed; with what it says.
+            HostError: journalctl failed; with its message.
         """
         found = super().read()
         if self.ended:
@@ -97,7 +97,7 @@ class JournalSource(PipeSource):
 def journal_command(
     units: Sequence[str], *, follow: bool, since: datetime | None = None, lines: int | None = None
 ) -> list[str]:
-    """Return how journalctl is called."""
+    """Return the command line of journalctl."""
     words = ["journalctl", "--quiet", "--output=json", "--all", *(f"--unit={u}" for u in units)]
     if since is not None:
         words.append(f"--since=@{since.timestamp():.6f}")
@@ -109,7 +109,7 @@ def journal_command(
 
 
 def journal_knows(units: Sequence[str]) -> bool:
-    """Say whether journald has a line of one of these units."""
+    """Say whether the journal has an entry of one of these units."""
     if shutil.which("journalctl") is None:
         return False
     command = journal_command(units, follow=False, lines=1)
@@ -127,5 +127,5 @@ def journal_knows(units: Sequence[str]) -> bool:
 
 
 def standard_input() -> PipeSource:
-    """Return the lines that are sent to this command."""
+    """Return stdin as a source."""
     return PipeSource(sys.stdin.fileno())

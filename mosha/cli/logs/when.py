@@ -1,4 +1,4 @@
-"""What people write for a moment: `10m`, `14:30`, `yesterday`, `2025-11-22 10:15`."""
+"""Parses a time as people write it: `10m`, `14:30`, `yesterday`, `2025-11-22 10:15`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _CLOCK = re.compile(r"(\d\d?):(\d\d)(?::(\d\d))?")
 
 
 def moment(text: str, now: datetime) -> datetime:
-    """Return the moment that `text` names; `now` has a zone, which is that of the text.
+    """Return the moment that `text` means; `now` has a zone, in which the text is read.
 
     Raises:
-        UsageError: it names none.
+        UsageError: it is not a time.
     """
     word = text.strip().lower()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)

@@ -1,1 +1,1 @@
-"""The pages of `mosha status`, `why` and `views`, printed once or on a screen."""
+"""The pages of `mosha status`, `why` and `views`, printed once or on a live screen."""

@@ -1,4 +1,4 @@
-"""How `mosha why` and `mosha why-not` look to people: the answer first, then rule by rule."""
+"""The page of `mosha why` and `mosha why-not`: the answer first, then rule by rule."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WORDS = {Holds.YES: Text("yes"), Holds.NO: Text("NO", BAD), Holds.MOOT: Text("-
 
 
 def explanation_page(explanation: Explanation) -> RenderableType:
-    """Lay out an explanation; as wide as where it is printed."""
+    """Lay out an explanation, as wide as its console."""
     subject = explanation.group
     if explanation.asked is not None:
         subject += f" on node {explanation.asked}"

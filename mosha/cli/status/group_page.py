@@ -93,7 +93,7 @@ def _style(entry: EntryState) -> str:
 
 
 def _output(view: GroupView) -> Iterator[RenderableType]:
-    """Yield what each entry executes, and the last lines that it printed."""
+    """Yield each entry's command and the last lines that it printed."""
     for entry in view.entries:
         if not (entry.command or entry.said):
             continue

@@ -1,7 +1,7 @@
-"""Which group is where: the table of `mosha status`, in the widest form that fits.
+"""The table of groups in `mosha status`, in the widest form that fits.
 
-A fact is coloured by how good it is only while it is fresh: what a stale node said last is grey,
-whatever it said.
+A fact is coloured by how good it is only while it is fresh: the last report of a stale node is
+grey, whatever it says.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from mosha.formats.hastat import GroupView, Instance, NodeReport, Report
 
 SHORT_CHARS = 8
 NAME_MAX_CHARS = 24
-"""Longer names of groups are cut in the table; `--json` has them whole."""
+"""Longer group names are cut in the table; `--json` has the whole names."""
 
 _NOTHING = "-"
 Cell = Callable[[GroupView, Instance | None, NodeReport], Text]
 
 
 def grid(report: Report, groups: Sequence[GroupView], width: int) -> Grid:
-    """Return the widest table of these groups that fits: cells in words, in a word, or a list."""
-    if _matrix(report, [], _cell).width <= width:  # of many nodes the heads alone are too wide
+    """Return the widest table of these groups that fits: cells of words, of one word, or a list."""
+    if _matrix(report, [], _cell).width <= width:  # with many nodes the heads alone are too wide
         for cell in (_cell, _short_cell):
             made = _matrix(report, groups, cell)
             if made.width <= width:
@@ -82,7 +82,7 @@ def _title(group: GroupView) -> Text:
 
 
 def _shown(group: GroupView) -> list[Instance]:
-    """Return the instances that count: what has stopped (H3.1) and is not claimed is nothing."""
+    """Return the instances that count: one that has stopped (H3.1) and is not claimed does not."""
     return [
         instance
         for instance in group.instances
@@ -106,14 +106,14 @@ def _instance(group: GroupView, instance: Instance, node: NodeReport | None) -> 
 
 
 def _doubt(node: NodeReport | None) -> Text:
-    """Return what a reader has to know who sees neither colours nor the node's own column."""
+    """Return what a reader needs to know without colours and without the node's column."""
     if node is None or (node.state in PRESENT and timely(node)):
         return Text()
     return Text(f" ({standing(node)})", OLD if node.state not in PRESENT else MOVING)
 
 
 def _wrong(instance: Instance) -> str:
-    """Return what is wrong with its entries, in a word or two."""
+    """Return what is wrong with the entries, in a word or two."""
     first = next(iter(instance.troubles), None)
     if first is None:
         return ""
@@ -135,7 +135,7 @@ def _short_cell(group: GroupView, instance: Instance | None, node: NodeReport) -
         word = instance.state.lower()
     else:
         word = instance.level[:SHORT_CHARS]
-    # Without colours too what a node that is not heard said last must not read as the truth.
+    # Also without colours, the last report of a silent node must not read as current.
     return Text(word if node.state in PRESENT else f"{word}?", _style(group, instance, node))
 
 

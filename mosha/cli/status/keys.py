@@ -1,4 +1,4 @@
-"""What is typed at a terminal: bytes in, keys out (console_codes(4), xterm's control sequences)."""
+"""Decodes what is typed at a terminal into keys (console_codes(4), xterm's control sequences)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Key(Enum):
-    """A key that is no letter."""
+    """A key that is not a letter."""
 
     UP = "up"
     DOWN = "down"
@@ -44,7 +44,7 @@ _CONTROLS = {"\r": Key.ENTER, "\n": Key.ENTER, "\x7f": Key.BACKSPACE, "\b": Key.
 
 
 class KeyReader:
-    """Makes keys of bytes as they come; a sequence that is not whole yet is kept."""
+    """Decodes bytes as they come; an incomplete sequence is kept."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -52,11 +52,11 @@ class KeyReader:
 
     @property
     def pending(self) -> bool:
-        """Whether an escape has come that may be the key, or the beginning of another."""
+        """Whether an escape was read that may be the key itself, or begin a sequence."""
         return bool(self._rest)
 
     def keys(self, data: bytes) -> list[Typed]:
-        """Return the keys that are whole now."""
+        """Return the keys that are complete now."""
         self._rest += self._decoder.decode(data)
         found: list[Typed] = []
         while self._rest:
@@ -74,13 +74,13 @@ class KeyReader:
         return found
 
     def late(self) -> list[Typed]:
-        """Return what an escape was that nothing has followed for a while."""
+        """Return the key for an escape that nothing has followed for a while."""
         self._rest = ""
         return [Key.ESCAPE]
 
 
 def _length(text: str) -> int:
-    """Return how long the sequence is that a text begins with, 0 if its end has not come yet."""
+    """Return the length of the sequence at the start of a text, 0 if it is incomplete."""
     if len(text) == 1:
         return 0
     if text[1] == "O":

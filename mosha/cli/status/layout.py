@@ -1,7 +1,7 @@
-"""How the pages of `mosha status`, `why` and `views` are laid out and printed.
+"""The layout of the pages of `mosha status`, `why` and `views`.
 
 A page is as wide as the terminal, 80 columns elsewhere (or $COLUMNS). What a reader copies, a path
-or a command, is never cut: a word that is longer than the line is left whole.
+or a command, is never cut: a word that is longer than the line stays whole.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ GAP = 2
 
 
 class Item(NamedTuple):
-    """Text with a mark before it, its further lines below its first."""
+    """Text after a mark, with a hanging indent."""
 
     mark: Text
     text: Text
     indent: int = GAP
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the lines. On a screen that cuts what is too long (Live) long words are folded."""
+        """Yield the lines. On a screen that cuts long lines (Live), long words are folded."""
         yield from self.lines(console, options.max_width, options.overflow or "fold")
 
     def lines(
         self, console: Console, width: int, overflow: OverflowMethod = "fold"
     ) -> Iterator[Text]:
-        """Yield it in lines of `width`; `overflow` says what becomes of longer words."""
+        """Yield it in lines of `width`; `overflow` says what happens to longer words."""
         start = self.indent + (self.mark.cell_len + 1 if self.mark else 0)
         text = self.text.copy()
-        text.overflow = overflow  # given to wrap, "ignore" would wrap nothing
+        text.overflow = overflow  # passed to wrap, "ignore" would wrap nothing
         lines = text.wrap(console, max(width - start, 1))
         for number, line in enumerate(lines or [Text()]):
             line.rstrip()
@@ -51,35 +51,35 @@ class Item(NamedTuple):
 
 
 def wrong(text: Text) -> Item:
-    """Return something that is wrong."""
+    """Return an item for a problem."""
     return Item(Text("*", BAD), text)
 
 
 def remedy(text: str, indent: int = 2 * GAP) -> Item:
-    """Return what to do about it."""
+    """Return an item for what to do about it."""
     return Item(Text("->", MOVING), Text(text), indent)
 
 
 def plain(text: Text | str) -> Item:
-    """Return indented text without a mark."""
+    """Return an indented item without a mark."""
     return Item(Text(), Text(text) if isinstance(text, str) else text)
 
 
 class Grid(NamedTuple):
-    """A table as data: its heads, and its rows of as many cells."""
+    """A table as data: its heads, and rows of as many cells."""
 
     heads: list[Text]
     rows: list[list[Text]]
 
     @property
     def width(self) -> int:
-        """How wide it is where nothing is folded or cut."""
+        """Its width with nothing folded or cut."""
         sizes = self._sizes()
         return sum(sizes) + GAP * (len(sizes) - 1)
 
     def for_page(self, width: int) -> RenderableType:
-        """Return it as a page has it: what does not fit a cell is folded, and nothing is cut."""
-        if self.width <= width:  # a table that rich lays out costs ten times as much
+        """Return it for a page: what does not fit a cell is folded, nothing is cut."""
+        if self.width <= width:  # a layout by rich costs ten times as much
             return Group(*self.as_lines(width))
         made = table(*self.heads)
         for row in self.rows:
@@ -87,7 +87,7 @@ class Grid(NamedTuple):
         return made
 
     def as_lines(self, width: int) -> list[Text]:
-        """Return it as a screen has it: a line for its heads and one for each row, cut there."""
+        """Return it for a screen: a line for the heads and one for each row, cut at `width`."""
         sizes = self._sizes()
         return [_row(cells, sizes, width) for cells in (self.heads, *self.rows)]
 
@@ -114,7 +114,7 @@ def table(*heads: str | Text) -> Table:
 
 
 def age_text(age_s: float | None) -> str:
-    """Return an age as people say it: 0.4s, 14s, 3m, 5h, 2d."""
+    """Return an age for people: 0.4s, 14s, 3m, 5h, 2d."""
     if age_s is None:
         return "-"
     if age_s < 9.95:
@@ -126,7 +126,7 @@ def age_text(age_s: float | None) -> str:
 
 
 def show(page: RenderableType, console: Console | None = None) -> None:
-    """Print a page; in a pipe or a file without blanks at the ends of its lines."""
+    """Print a page; in a pipe or a file without trailing blanks."""
     console = console or Console(highlight=False)
     if console.is_terminal:
         console.print(page, overflow="ignore", crop=False)
@@ -134,5 +134,5 @@ def show(page: RenderableType, console: Console | None = None) -> None:
     with console.capture() as captured:
         console.print(page, overflow="ignore", crop=False)
     lines = captured.get().rstrip("\n").split("\n")
-    # Not by click.echo: it writes UTF-8 where the terminal is said to have ASCII alone.
+    # Not with click.echo: it writes UTF-8 even where the locale is ASCII.
     console.file.write("".join(f"{line.rstrip()}\n" for line in lines))

@@ -14,7 +14,7 @@ PRESENT = frozenset({"self", "fresh", "leaving"})
 _STATES = {"self": "this node", **{s.value: said.column for s, said in WORDING.items()}}
 _NOTHING = "-"
 MORE_CHARS = 30
-"""What it takes to say that there are more nodes."""
+"""Room for the remark that there are more nodes."""
 
 
 def nodes_grid(report: Report) -> Grid:
@@ -39,7 +39,7 @@ def nodes_grid(report: Report) -> Grid:
 
 
 def nodes_in_words(report: Report, room_chars: int) -> Text:
-    """Return the nodes in a sentence of about so many characters, those that are not well first."""
+    """Return the nodes in a sentence of about that many characters, those with problems first."""
     own = next((node for node in report.nodes if node.state == "self"), None)
     made = Text.assemble(("Nodes:  ", TITLE))
     ordered = sorted(report.nodes, key=_is_well)
@@ -66,12 +66,12 @@ def _style(node: NodeReport) -> str:
 
 
 def timely(node: NodeReport) -> bool:
-    """Say whether what a node says is of now."""
+    """Say whether a node's report is current."""
     return node.confirmed and not node.late
 
 
 def standing(node: NodeReport) -> str:
-    """Return in a word what a node is to the one that reports."""
+    """Return in a word how the reporting node sees a node."""
     if node.late:
         return "late"
     return _STATES.get(node.state, node.state) if node.confirmed else "unconfirmed"
@@ -95,7 +95,7 @@ def _remarks(node: NodeReport, own: NodeReport | None) -> Iterable[str]:
 
 
 def quorum_line(report: Report) -> Text:
-    """Return whether there is a quorum, and by which sum."""
+    """Return whether there is a quorum, and by what count."""
     quorum = report.quorum
     needs = f"{quorum.seen} of {len(quorum.electorate)} nodes, {quorum.needed} needed"
     text = f"{'yes' if quorum.has else 'NO'}, {quorum.reason or needs} ({quorum.policy})"
@@ -103,7 +103,7 @@ def quorum_line(report: Report) -> Text:
 
 
 def lease_line(report: Report) -> Text:
-    """Return how much room the leases have; nothing as long as that is not known."""
+    """Return the margin of the leases; empty as long as it is not known."""
     margin = report.margin
     if margin.lease_margin is None:
         return Text()

@@ -1,6 +1,6 @@
 """The page that `mosha status` prints: a report, laid out for people in 80 columns.
 
-What is wrong comes first, in words.
+Problems come first, in words.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ NO_QUORUM = ProblemKind.NO_QUORUM
 
 
 def page(report: Report, width: int) -> RenderableType:
-    """Lay out a report; tables that do not fit `width` columns get a shorter form."""
+    """Lay out a report; tables wider than `width` columns get a shorter form."""
     parts: list[RenderableType] = [verdict(report, width), *items_of(troubles(report))]
     if report.groups:
         parts += [Text(), grid(report, report.groups, width).for_page(width)]
@@ -48,7 +48,7 @@ def page(report: Report, width: int) -> RenderableType:
 
 
 def sections(report: Report) -> Iterator[tuple[Text, list[Text]]]:
-    """Yield what is not always there: a title, and lines."""
+    """Yield the sections that are not always there: a title, and lines."""
     for title, lines in (
         ("Refused files", _refused(report)),
         ("Bans", _bans(report)),
@@ -63,7 +63,7 @@ def sections(report: Report) -> Iterator[tuple[Text, list[Text]]]:
 
 
 class TroubleLine(NamedTuple):
-    """One thing that is wrong: of which groups, if of groups; what; and what to do."""
+    """One problem: of which groups, if of groups; what; and what to do."""
 
     groups: Sequence[str]
     text: str
@@ -71,7 +71,7 @@ class TroubleLine(NamedTuple):
 
 
 def verdict(report: Report, width: int) -> Text:
-    """Return the first line, or two where one is too long: how it is, and who says so when."""
+    """Return the first line or two: the verdict, and which node reports it when."""
     as_wanted = sum(group.ok for group in report.groups)
     count = f"{as_wanted} of {len(report.groups)} groups as wanted"
     if not report.groups:
@@ -99,7 +99,7 @@ def verdict(report: Report, width: int) -> Text:
 
 
 def troubles(report: Report) -> list[TroubleLine]:
-    """Return what is wrong; groups with one and the same trouble share one."""
+    """Return the problems; groups with the same problem share one line."""
     found: list[TroubleLine] = []
     told: set[str] = set()
     for problem in report.problem_list:
@@ -118,7 +118,7 @@ def troubles(report: Report) -> list[TroubleLine]:
 
 
 def items_of(found: Iterable[TroubleLine]) -> Iterator[Item]:
-    """Yield the paragraphs that say what is wrong, each with what to do about it."""
+    """Yield a paragraph per problem, each with what to do about it."""
     for trouble in found:
         about = ((listed(trouble.groups), TITLE), ": ") if trouble.groups else ()
         yield wrong(Text.assemble(*about, trouble.text))
@@ -126,7 +126,7 @@ def items_of(found: Iterable[TroubleLine]) -> Iterator[Item]:
             yield remedy(trouble.advice)
 
 
-# --- what only sometimes is there --------------------------------------------------------
+# --- sections that are not always there --------------------------------------------------
 
 
 def _refused(report: Report) -> list[Text]:
@@ -166,7 +166,7 @@ def _shots(report: Report) -> list[Text]:
 
 
 def _clock(time: str) -> str:
-    """Return a report's time as this machine's clock shows it."""
+    """Return a report's time in this machine's time zone."""
     try:
         return f"{datetime.fromisoformat(time).astimezone():%H:%M:%S}"
     except ValueError:

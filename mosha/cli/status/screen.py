@@ -1,7 +1,7 @@
-"""A terminal that is drawn on: taken, drawn on line by line, and always given back.
+"""A terminal to draw on: taken over, drawn line by line, and always restored.
 
-Nothing waits for a terminal that takes nothing (Ctrl-S, a window that hangs): what cannot be drawn
-at once is left out, and drawn with the next lines.
+Nothing waits for a terminal that accepts nothing (Ctrl-S, a window that hangs): what cannot be
+drawn at once is skipped, and drawn with the next lines.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any, TextIO
 ENTER = b"\x1b[?1049h\x1b[?25l"  # the other screen of the terminal, no cursor (xterm)
 LEAVE = b"\x1b[?25h\x1b[?1049l"
 GIVE_BACK_MS = 200
-"""So long a terminal is waited for that takes nothing: it may come back no more."""
+"""How long to wait for a terminal that accepts nothing: it may never come back."""
 
 
 class Screen:
-    """The terminal behind `out`, and behind `source` if what is typed there is wanted.
+    """The terminal behind `out`, and behind `source` if its input is wanted.
 
     Raises:
         OSError: from all methods but `leave`, if the terminal is gone.
@@ -36,7 +36,7 @@ class Screen:
         self._taken = False
 
     def enter(self) -> None:
-        """Take the terminal, anew if it was taken: keys come one by one and are not shown."""
+        """Take over the terminal, also once more: keys come one by one and are not echoed."""
         if self.source is not None:
             try:
                 self._modes = self._modes or termios.tcgetattr(self.source)
@@ -47,7 +47,7 @@ class Screen:
         self._shown = []
 
     def leave(self) -> None:
-        """Give the terminal back as it was; one that is gone or takes nothing is left alone."""
+        """Restore the terminal; one that is gone or accepts nothing is left alone."""
         with contextlib.suppress(OSError):
             self._put(LEAVE, GIVE_BACK_MS)
         self._taken, self._shown = False, []
@@ -75,11 +75,11 @@ class Screen:
         self._shown = list(lines) if not changed or self._put(data, 0) else []
 
     def forget(self) -> None:
-        """Draw all lines the next time: somebody else has drawn, or it has another size."""
+        """Draw all lines next time: another program has drawn, or the size has changed."""
         self._shown = []
 
     def _put(self, data: bytes, limit_ms: int) -> bool:
-        """Write all, and say so; False if the terminal does not take it within `limit_ms`."""
+        """Write all; return False if the terminal does not accept it within `limit_ms`."""
         poll = select.poll()
         poll.register(self._out, select.POLLOUT)
         rest = memoryview(data)
@@ -91,7 +91,7 @@ class Screen:
 
 
 def _one_by_one(modes: list[Any]) -> list[Any]:
-    """Return the modes of a terminal that hands on each key at once and shows none, termios(3)."""
+    """Return terminal modes that pass on each key at once and echo none, termios(3)."""
     changed = [*modes]
     changed[3] &= ~(termios.ECHO | termios.ICANON)
     changed[6] = [*modes[6]]

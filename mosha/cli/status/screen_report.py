@@ -1,4 +1,4 @@
-"""The report on a screen, once, or again and again in a pipe."""
+"""The report printed once, or after each change in a pipe."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from mosha.formats.hastat import Report
 from mosha.formats.settings import Settings
 
 LOOK_EVERY_S = 0.5
-"""Fast enough for people; the monitor's part of it is a few milliseconds."""
+"""Fast enough for people; it costs the monitor a few milliseconds."""
 
 
 def print_report(report: Report, group: str = "") -> None:
-    """Print a report for people, or one group of it, as wide as the console is."""
+    """Print a report for people, or one group of it, as wide as the console."""
     console = Console(highlight=False)
     show(group_page(report, group) if group else page(report, console.width), console)
 
 
 def watch_report(settings: Settings) -> int:
-    """Show the report again and again, until Ctrl-C or q; returns the exit status."""
-    report, _ = ask_report(settings)  # nobody there at all is an error, not something to watch
+    """Keep showing the report until Ctrl-C or q; return the exit status."""
+    report, _ = ask_report(settings)  # no monitor at the start is an error, not something to watch
     if Console().is_terminal and not Console().is_dumb_terminal:
         from mosha.cli.status.watch import watch  # noqa: PLC0415 - an event loop, for this alone
 
@@ -37,7 +37,7 @@ def watch_report(settings: Settings) -> int:
 
 
 def _print_changes(settings: Settings, report: Report) -> int:
-    """Print a page at each change, where nothing can be drawn over: in a pipe, a log, an editor."""
+    """Print a page at each change, where lines cannot be redrawn: in a pipe, a log, an editor."""
     shown: object = None
     trouble = ""
     try:

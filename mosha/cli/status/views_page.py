@@ -1,4 +1,4 @@
-"""How `mosha views` looks to people: what they disagree about first, then who sees whom how."""
+"""The page of `mosha views`: the disagreements first, then how each node sees the others."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _item(subject: str, text: str) -> RenderableType:
 
 
 def _said(said: Mapping[int, str]) -> str:
-    """Return who says what, those who say the same together."""
+    """Return what the nodes report, those that agree together."""
     alike: dict[str, list[int]] = {}
     for node, text in said.items():
         alike.setdefault(text, []).append(node)
@@ -105,5 +105,5 @@ def _cell(view: NodeView, node: int) -> Text:
 
 
 def _style(view: NodeView, style: str) -> str:
-    """What does not count is grey, whatever it says."""
+    """Return the style; a view that does not count is grey, whatever it says."""
     return style if view.counts else OLD

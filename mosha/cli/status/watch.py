@@ -1,7 +1,7 @@
-"""`mosha status --watch` on a terminal: asks, draws, and does what keys and signals want.
+"""`mosha status --watch` on a terminal: asks, draws, and obeys keys and signals.
 
-Drawn is what has changed, and once a second, for the ages. The monitor is asked twice a second, on
-the side: keys are obeyed at once, whether it answers or not.
+It draws on changes, and once a second for the ages. The monitor is asked twice a second in the
+background: keys work at once, whether it answers or not.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from mosha.formats.hastat import Report, UnreadableReport, parse_hastat
 from mosha.formats.settings import Settings
 
 ASK_EVERY_S = 0.5
-"""Fast enough for people; the monitor's part of it is a few milliseconds."""
+"""Fast enough for people; it costs the monitor a few milliseconds."""
 
 ANSWER_LIMIT_S = 2.0
 """A watched monitor that takes longer is shown as silent; it is asked again."""
 
 DRAW_EVERY_S = 1.0
 ESCAPE_S = 0.05
-"""So long after an escape the rest of a key's sequence would have come."""
+"""How long to wait after an escape for the rest of a key's sequence."""
 
 KEYS_MAX_BYTES = 1024
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 def watch(settings: Settings, report: Report) -> int:
-    """Show the report, until a key or a signal ends it; returns the exit status."""
+    """Show the report until a key or a signal ends it; return the exit status."""
     sys.stdout.flush()
     watcher = _Watcher(settings, report)
     number = asyncio.run(watcher.run())
@@ -147,7 +147,7 @@ class _Watcher:
             self._view.take(key)
 
     def _obey_signals(self) -> int | None:
-        """Return the number of a signal that ends this command, if one has come."""
+        """Return the number of a signal that ends this command, if one has arrived."""
         while self._signals:
             number = self._signals.pop(0)
             if number in _ENDS:
@@ -158,7 +158,7 @@ class _Watcher:
         return None
 
     def _suspend(self) -> None:
-        """Stop as any command does at Ctrl-Z, and go on when the shell wants it."""
+        """Stop as any command does at Ctrl-Z, and go on when the shell resumes it."""
         loop = asyncio.get_running_loop()
         self._screen.leave()
         loop.remove_signal_handler(signal.SIGTSTP)
@@ -184,7 +184,7 @@ class _Watcher:
         self._drawn = ((self._trouble, shape(self._report)), time.monotonic())
 
     def _painted(self, lines: list[Text]) -> list[str]:
-        """Return lines with the terminal's colours, all as wide as it is: nothing is cleared."""
+        """Return lines in the terminal's colours, padded to its width: nothing needs clearing."""
         for line in lines:
             line.append(" " * (self._console.width - line.cell_len))
         with self._console.capture() as captured:
@@ -194,10 +194,10 @@ class _Watcher:
 
 
 async def _ask(settings: Settings) -> Report:
-    """Return the report of this moment.
+    """Return the current report.
 
     Raises:
-        HostError: there is none, and why.
+        HostError: there is none; the message says why.
     """
     path = settings.monitor_socket_path
     try:

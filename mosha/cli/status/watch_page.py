@@ -1,11 +1,11 @@
-"""The screen of `mosha status --watch`, as lines: what is wrong first, whatever the size.
+"""The screen of `mosha status --watch`, as lines: problems first, whatever the size.
 
     the verdict                                    always
-    what is wrong, groups, bans …                  as much as there is room, scrolled by keys
+    problems, groups, bans …                       as much as there is room, scrolled by keys
     nodes, quorum, lease                           always
     the keys, or the filter                        where there is room, and while it is typed
 
-Which groups are wrong is known from the top: they come before those that are well.
+Groups with problems come before those that are well.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mosha.cli.status.page import items_of, sections, troubles, verdict
 from mosha.formats.hastat import Report
 
 ROOMY_LINES = 16
-"""From this height on there are blank lines, and long sentences may take two."""
+"""From this height on there are blank lines, and long sentences may take two lines."""
 
 FILTER_MAX_CHARS = 60
 
@@ -33,7 +33,7 @@ KEYS = "arrows PgUp PgDn Home End: scroll   /: filter by name (Esc: all)   q: qu
 
 
 class ScreenView(Struct):
-    """What the reader has chosen. `page` is by how much a page of keys scrolls."""
+    """What the reader has chosen. `page` is how many lines PgUp and PgDn scroll."""
 
     offset: int = 0
     filter: str = ""
@@ -43,7 +43,7 @@ class ScreenView(Struct):
     page: int = 10
 
     def take(self, key: Typed) -> None:
-        """Do what a key asks for."""
+        """Apply a key."""
         if self.typing:
             self._type(key)
         elif key in _STEPS:
@@ -88,7 +88,7 @@ _STEPS: Mapping[Typed, tuple[int, int]] = {
 
 
 class Body(Struct, frozen=True):
-    """What can be scrolled; the heads of the table at `table` stay while its rows are shown."""
+    """The scrolled part; the heads of the table at `table` stay while its rows are shown."""
 
     lines: list[Text]
     table: range
@@ -97,7 +97,7 @@ class Body(Struct, frozen=True):
 
 
 def shape(report: Report) -> object:
-    """Return what of a report a reader sees change: all but ages, counts and times."""
+    """Return the part of a report whose changes matter: all but ages, counts and times."""
     return (
         (report.quorum.has, report.quorum.seen, report.quorum.needed, bool(report.margin.warning)),
         [(it.kind, it.subjects) for it in report.problem_list] or report.problems,
@@ -122,7 +122,7 @@ def shape(report: Report) -> object:
 
 
 def body(report: Report, console: Console, wanted: str) -> Body:
-    """Return what can be scrolled of a report, with the groups that have `wanted` in their name."""
+    """Return the scrolled part of a report, with the groups that have `wanted` in their name."""
     word = wanted.lower()
     groups = [view for view in report.groups if word in view.group.lower()]
     found = [
@@ -146,14 +146,14 @@ def body(report: Report, console: Console, wanted: str) -> Body:
 def screen(
     report: Report, scrolled: Body, view: ScreenView, console: Console, doubt: Text | None = None
 ) -> list[Text]:
-    """Return a screen full of lines; what `view` has chosen is brought into its bounds.
+    """Return a screen full of lines; the choices in `view` are brought within bounds.
 
     Args:
         report: what is shown.
-        scrolled: the part of it that can be scrolled.
+        scrolled: the scrolled part of it.
         view: what the reader has chosen.
-        console: how wide and high the screen is.
-        doubt: why nobody vouches for it any more; then all the rest is grey.
+        console: gives the size of the screen.
+        doubt: why the report may be out of date; then the rest is grey.
     """
     width, height = console.size
     top = [_cut(line, width) for line in verdict(report, width).split("\n")]
@@ -174,7 +174,7 @@ def screen(
 
 
 def _window(scrolled: Body, view: ScreenView, room: int) -> list[Text]:
-    """Return so many lines of what can be scrolled, from where the reader is."""
+    """Return `room` lines of the scrolled part, from where the reader is."""
     view.page = max(room - 2, 1)
     view.offset = max(min(view.offset, len(scrolled.lines) - room), 0)
     shown = scrolled.lines[view.offset : view.offset + room]
@@ -184,7 +184,7 @@ def _window(scrolled: Body, view: ScreenView, room: int) -> list[Text]:
 
 
 def _standing(report: Report, console: Console) -> list[Text]:
-    """Return nodes, quorum and lease: in a table if they are few, else in words."""
+    """Return nodes, quorum and lease: in a table if there are few nodes, else in words."""
     width, height = console.size
     roomy = height >= ROOMY_LINES
     if len(report.nodes) + 1 <= height // 4:
@@ -212,7 +212,7 @@ def _last_line(scrolled: Body, view: ScreenView) -> Text:
 
 
 def _folded(text: Text, console: Console, most: int) -> list[Text]:
-    """Return a text in so many lines at most."""
+    """Return a text in at most `most` lines."""
     lines = list(text.wrap(console, console.width))
     if len(lines) > most:
         rest = Text(" ").join(lines[most - 1 :])
