@@ -8,19 +8,19 @@ from __future__ import annotations
 
 
 class MoshaError(Exception):
-    """The parent of all errors that mosha raises on purpose."""
+    """The base of all errors that mosha raises on purpose."""
 
 
 class UsageError(MoshaError):
-    """Something the user wrote is wrong: a file, an option, an argument.
+    """Something that the user wrote is wrong: a file, an option, an argument.
 
-    The message names the place, what is wrong and what would be right.
+    The message says where, what is wrong and what would be right.
     """
 
 
 class HostError(MoshaError):
-    """The machine does not give what is needed: cannot bind, fork, read or write."""
+    """The machine cannot provide what is needed: cannot bind, fork, read or write."""
 
 
 class BugError(MoshaError):
-    """A broken invariant of mosha itself. The message carries the story of the thing."""
+    """A broken invariant of mosha itself. The message has the history of the object."""

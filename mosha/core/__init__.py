@@ -1,1 +1,1 @@
-"""Decisions, and nothing else: no clock, chance, file, log line or task in here."""
+"""Decisions only: no clock, randomness, file, log line or task in here."""

@@ -6,7 +6,7 @@ UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def span_text(seconds: float) -> str:
-    """Return a time, to the millisecond, in the greatest unit up to a day without a fraction."""
+    """Return a time span, to the millisecond, in the greatest unit that needs no fraction."""
     for unit in "dhm":
         if seconds % UNITS_S[unit] == 0:
             return f"{seconds / UNITS_S[unit]:.0f}{unit}"

@@ -1,7 +1,7 @@
 """How a stop becomes more urgent, and the times of stopping and respawning.
 
 Catalogue C6.1, C6.2 (INT, TERM, KILL, and KILL again) and C3.9 (the throttle). An entry may have a
-schedule of its own (`stop=` of cltab); KILL is the end of every one.
+its own schedule (`stop=` of cltab); each ends with KILL.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ KILL = "KILL"
 LADDER = ("INT", "TERM", KILL)
 KILL_RUNG = LADDER.index(KILL)
 SIGNALS = ("HUP", "INT", "QUIT", "ABRT", "USR1", "USR2", "TERM", "WINCH")
-"""What a schedule may send before KILL: signals by which some daemon is asked to end."""
+"""What a schedule may send before KILL: signals that ask some daemon to end."""
 
 
 class EscalationStep(Struct, frozen=True):
@@ -35,25 +35,25 @@ class Limits(Struct, frozen=True):
     kill_again_s: float = 15.0
     kill_again_more_s: float = 5.0
     kill_again_max_s: float = 60.0
-    # Leftovers hold a port that the new run needs: TERM at once, and not much patience.
+    # Leftovers may hold a port that the new run needs: TERM at once, then KILL soon.
     clear_to_kill_s: float = 1.0
     haste_s: float = 1.0
     haste_max: int = 5
     pause_s: float = 60.0
-    # A fork server is back in a second; and a thousand entries that wait for a process table with
-    # room ask it a thousand times a second, no more.
+    # A fork server is back within a second; and a thousand entries that wait for room in the
+    # process table retry no more than a thousand times a second in all.
     retry_s: float = 1.0
 
 
 def default_schedule(limits: Limits) -> Schedule:
-    """Return what is sent where an entry has no schedule of its own."""
+    """Return the schedule for entries that have none."""
     return EscalationStep(LADDER[0], limits.int_to_term_s), EscalationStep(
         LADDER[1], limits.term_to_kill_s
     )
 
 
 def kill_rung(limits: Limits, schedule: Schedule | None = None) -> int:
-    """Return the step that KILL is sent on first."""
+    """Return the number of the first step that sends KILL."""
     return len(default_schedule(limits) if schedule is None else schedule)
 
 

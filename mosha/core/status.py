@@ -1,4 +1,4 @@
-"""What one node publishes of itself (its clstat), as data; its form: docs/reference/clstat.md.
+"""What one node publishes about itself (its clstat), as data; format: docs/reference/clstat.md.
 
 A status is a value: a node makes a new one for every write, and `stamp` orders them (O1).
 """
@@ -20,7 +20,7 @@ class Stamp(NamedTuple):
 
 
 class NodeState(enum.StrEnum):
-    """What a node says of itself as a whole."""
+    """The state of a node as a whole."""
 
     UP = "up"  # takes part in everything
     LEAVING = "leaving"  # halts its groups, claims nothing new, still votes
@@ -53,7 +53,7 @@ class GroupLine(Struct, frozen=True):
 
     @property
     def active(self) -> bool:
-        """Whether this counts as running there: all but CONFIGURED and stopped (H3.1).
+        """Whether this counts as running there: all except CONFIGURED and stopped (H3.1).
 
         Stopped is `stop DONE`, and `stop PASSED` where all entries of that level are tests.
         """
@@ -72,7 +72,7 @@ class Vote(Struct, frozen=True):
 
     @property
     def stamp(self) -> Stamp:
-        """The status of the claimant that the vote was given on."""
+        """The claimant's status on which the vote was given."""
         return Stamp(self.inc, self.seq)
 
 
@@ -84,7 +84,7 @@ class Term(Struct, frozen=True):
 
 
 class Ban(Struct, frozen=True):
-    """`Mosha::Ban`: for how many seconds more this node will not take a group, and why."""
+    """`Mosha::Ban`: for how many more seconds this node will not take a group, and why."""
 
     left_s: int
     reason: str
@@ -101,21 +101,21 @@ class TroubleKind(enum.StrEnum):
     """What is wrong with an entry of a group."""
 
     UNABLE = "unable"  # its program could not be executed
-    RETRYING = "retrying"  # its host could not start it, and it is tried again
-    PAUSING = "pausing"  # it respawned too rapidly and waits (C3.9)
-    FAILING = "failing"  # it ended badly again and again, soon after each start
-    FAILED = "failed"  # it was to end well, and the group has failed by it
-    LATE = "late"  # it does not end, and holds up the level or the stop
-    TIMED_OUT = "timed-out"  # it took longer than its time limit, and was or is being ended
-    OUTDATED = "outdated"  # it runs as an older cltab had it
-    OTHER = "other"  # what a later version says
+    RETRYING = "retrying"  # its host could not start it, and tries again
+    PAUSING = "pausing"  # it respawned too rapidly and pauses (C3.9)
+    FAILING = "failing"  # it keeps failing soon after each start
+    FAILED = "failed"  # it had to succeed, and the group has failed because of it
+    LATE = "late"  # it does not end, and delays the level or the stop
+    TIMED_OUT = "timed-out"  # it exceeded its time limit, and was or is being ended
+    OUTDATED = "outdated"  # it runs with an older definition than cltab's
+    OTHER = "other"  # a kind of a later version
 
 
 class Trouble(Struct, frozen=True):
-    """`Mosha::Entry`: an entry of a group that is not well on this node.
+    """`Mosha::Entry`: an entry of a group that is in trouble on this node.
 
-    `for_s` is for how long it has been in its state; `text` is its last exit or error and the
-    last line that it printed.
+    `for_s` is how long it has been in its state; `text` is its last exit or error and the last
+    line that it printed.
     """
 
     tag: str
@@ -136,12 +136,12 @@ class TableVersion(Struct, frozen=True):
 
     @property
     def order(self) -> tuple[int, str]:
-        """The key that the newest version has the greatest of."""
+        """The sort key; the newest version has the greatest."""
         return (self.mtime_ns, self.digest)
 
 
 class Verb(enum.StrEnum):
-    """What an operator can order."""
+    """The orders of operators."""
 
     RESTART = "restart"  # stop and start a group where it runs, under its claim
     MOVE = "move"  # to a node, or away from where it runs
@@ -151,7 +151,7 @@ class Verb(enum.StrEnum):
 
 
 class Order(Struct, frozen=True):
-    """`Mosha::Order`: what the node that shows it orders others. `node` 0: none is named."""
+    """`Mosha::Order`: an order of the publishing node to others. `node` 0: none is named."""
 
     verb: str  # a later version may have others than those of Verb
     group: str = ""
@@ -161,11 +161,11 @@ class Order(Struct, frozen=True):
 class Status(Struct, frozen=True):
     """Everything that one node publishes at one moment.
 
-    `timeout_ms` is its T and `heartbeat_ms` how often it writes, 0 if it does not say; `voters` a
+    `timeout_ms` is its T and `heartbeat_ms` how often it writes, 0 if not published; `voters` a
     digest of its configured nodes, "" if they are not configured. T and voters must be the same
-    everywhere; who finds them different says so, and waits for the longer T.
+    everywhere; a node that finds them different reports it, and waits for the longer T.
 
-    `troubles` are entries that are not well: (group, tag) -> what is wrong.
+    `troubles` are entries in trouble: (group, tag) -> what is wrong.
     """
 
     node: int
@@ -201,7 +201,7 @@ class Status(Struct, frozen=True):
 
     @property
     def timeout_s(self) -> float:
-        """The T of its node in seconds, 0 if it does not say."""
+        """The T of its node in seconds, 0 if not published."""
         return self.timeout_ms / 1000
 
     def troubles_of(self, group: str) -> tuple[Trouble, ...]:

@@ -1,7 +1,7 @@
-"""What `cltab` and `hactl` say, as data.
+"""The content of `cltab` and `hactl`, as data.
 
-Catalogue C1 to C3 (entries, levels, modes) and H4.3 (wishes). Text is read and written
-in `mosha.formats`; here the meaning of a level field lives, since everybody needs it.
+Catalogue C1 to C3 (entries, levels, modes) and H4.3 (wishes). `mosha.formats` reads and writes
+the text; the meaning of a level field is defined here, since all parts need it.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ def level_matches(level_field: str, level: str) -> bool:
 
 
 class Options(Struct, frozen=True):
-    """What the parentheses after a mode say; all None where nothing is said.
+    """The options in the parentheses after a mode; None for those not given.
 
     `timeout_s`: how long a run may take. `stop`: the signals of a stop and the waits after them.
-    Both are of the supervision of a process and not of the process: a change restarts nothing.
+    Both are about the supervision of a process, not the process: a change restarts nothing.
     """
 
     timeout_s: float | None = None
@@ -111,10 +111,9 @@ class Cltab(Struct, frozen=True, dict=True):
         return {group: tuple(entries) for group, entries in found.items()}
 
     def has_level(self, group: str, level: str) -> bool:
-        """Say whether a level means something to a group: an entry is for it, or it is built in.
+        """Say whether a group has a level: an entry is for it, or it is built in.
 
-        `stop`, `plan` and `test` mean something without entries, and an entry that is `off`
-        shows that its level is known.
+        `stop`, `plan` and `test` are valid without entries, and an entry that is `off` counts.
         """
         if level in BUILT_IN_LEVELS:
             return True
@@ -122,7 +121,7 @@ class Cltab(Struct, frozen=True, dict=True):
 
 
 class MoveAfter(Struct, frozen=True):
-    """After how many failures on one node within which time a group goes to another node."""
+    """After how many failures on one node, within what time, a group goes to another node."""
 
     failures: int
     within_s: float
@@ -133,11 +132,11 @@ class MoveAfter(Struct, frozen=True):
 
 
 STAY = "stay"
-"""What hactl says where a group stays on its node, however often its entries fail."""
+"""The value in hactl for a group that stays on its node, however often its entries fail."""
 
 
 class Wish(Struct, frozen=True):
-    """One line of hactl: the level a group shall have, and where. `on_failure` None: it stays."""
+    """One line of hactl: the wanted level of a group, and where. `on_failure` None: it stays."""
 
     group: str
     level: str
@@ -159,14 +158,14 @@ class WishEdit(Struct, frozen=True):
     named: frozenset[str]
 
     def applied(self, before: Wish | None) -> Wish:
-        """Return the wish that it makes of the one before."""
+        """Return the wish after the edit."""
         kept = before or Wish(self.wish.group, STOP_LEVEL)
         named = {name: getattr(self.wish, name) for name in self.named}
         return replace(kept, level=self.wish.level, line=0, **named)
 
 
 class Hactl(Struct, frozen=True):
-    """All wishes of a hactl; a group that is missing here shall be stopped."""
+    """All wishes of a hactl; a group that is missing is to be stopped."""
 
     wishes: Mapping[str, Wish] = field(default_factory=dict)
 
@@ -175,6 +174,6 @@ class Hactl(Struct, frozen=True):
         return frozenset(self.wishes)
 
     def level_of(self, group: str) -> str:
-        """Return the level wanted for `group`, `stop` where nothing is said."""
+        """Return the level wanted for `group`, `stop` if it is not listed."""
         wish = self.wishes.get(group)
         return wish.level if wish else STOP_LEVEL

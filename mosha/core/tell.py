@@ -1,4 +1,4 @@
-"""The order to move a group to a level: the same from the decision to the group that obeys it."""
+"""The order to move a group to a level: one type from the decision to the supervised group."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from msgspec import Struct
 class Tell(Struct, frozen=True, omit_defaults=True, tag="tell", tag_field="op"):
     """Moves a group to a level (catalogue C4).
 
-    `term` is the fencing token the commands get as MOSHA_TOKEN (C8 of the design); the deadlines
+    `term` is the fencing token that commands get as MOSHA_TOKEN (C8 of the design); the deadlines
     (seconds of boottime, both or none) are in force before any process of the level is started;
-    without them those of the group stay as they are (a clinit used alone has none). `node` becomes
-    MOSHA_NODE. As JSON, with `op`, it is a message of clinit's socket (`control.protocol`).
+    without them those of the group stay as they are (a clinit without a monitor has none). `node`
+    becomes MOSHA_NODE. As JSON, with `op`, it is a message of clinit's socket (`control.protocol`).
     """
 
     group: str

@@ -67,46 +67,46 @@ class Model:
         self.node.tables_adopted(wishes, frozenset(names), version, {})
 
     def heartbeat(self) -> int:
-        """Let one heartbeat pass: every peer is read, the own status is made; return the turns."""
+        """Let one heartbeat pass: every peer is read, the own status is made; return the steps."""
         self.now += HEARTBEAT_S
-        turns = 0
+        steps = 0
         for peer, status in self.others.items():
             newer = self.others[peer] = replace(status, seq=status.seq + 1)
             self.node.peer_read(peer, newer, began=self.now, now=self.now)
-            turns += self.turns()
+            steps += self.take_steps()
         status = self.node.next_status(self.now)
         self.node.wrote(status, began=self.now)
         self.node.renewals(self.now)
         self.node.take_notes()
-        return turns + self.turns()
+        return steps + self.take_steps()
 
     def start_everything(self) -> int:
         """Let all groups be wanted, then claimed, each by its node, then voted for."""
         self.adopt_tables()
-        turns = self.turns() + self.heartbeat()
+        steps = self.take_steps() + self.heartbeat()
         self.others = {n: _planning(s, status_of(n, 1)) for n, s in self.others.items()}
-        turns += self.heartbeat()
+        steps += self.heartbeat()
         votes = status_of(2, 1).votes
         self.others = {n: replace(s, votes=votes) for n, s in self.others.items()}
-        return turns + self.heartbeat()
+        return steps + self.heartbeat()
 
-    def turns(self) -> int:
-        """Take the turns that are wanted; nobody carries out what comes of them."""
-        woken = self.node.take_woken()
-        for group in woken:
-            self.node.turn(group, self.now, 0.5)
-        return len(woken)
+    def take_steps(self) -> int:
+        """Take the steps that are wanted; their effects are dropped."""
+        groups = self.node.take_to_step()
+        for group in groups:
+            self.node.step(group, self.now, 0.5)
+        return len(groups)
 
     def lose(self, peer: int) -> int:
-        """Let a peer be found stale, and take all turns that follow from it."""
+        """Let a peer be found stale, and take all steps that follow from it."""
         self.now += TIMEOUT_S * 0.01
         late = self.now + TIMEOUT_S * 2
         self.node.peer_read(peer, None, began=late, now=late)
-        turns = 0
-        while found := self.turns():
-            turns += found
+        steps = 0
+        while found := self.take_steps():
+            steps += found
         self.node.take_notes()
-        return turns
+        return steps
 
 
 def run(plan: Plan) -> list[Figure]:
@@ -114,18 +114,18 @@ def run(plan: Plan) -> list[Figure]:
     model = Model(running=True)
     began = time.process_time()
     beats = plan.rounds(10, 3)
-    turns = [model.heartbeat() for _ in range(beats)]
+    steps = [model.heartbeat() for _ in range(beats)]
     beat_ms = (time.process_time() - began) / beats * 1000
     texts = iter(_texts_of_heartbeats(beats))
     parse_ms = cpu_ms(lambda: [parse_clstat(text) for text in next(texts)], beats)
     own: Status = model.node.next_status(model.now)
     render_ms = cpu_ms(lambda: render_clstat(own))
     began = time.process_time()
-    lost_turns = model.lose(NODES)
+    lost_steps = model.lose(NODES)
     lost_ms = (time.process_time() - began) * 1000
     idle = Model(running=False)
     began = time.process_time()
-    claim_turns = idle.start_everything()
+    claim_steps = idle.start_everything()
     claim_ms = (time.process_time() - began) * 1000
     return [
         Figure(
@@ -140,7 +140,7 @@ def run(plan: Plan) -> list[Figure]:
                 "deciding": beat_ms,
                 "parsing": parse_ms,
                 "rendering": render_ms,
-                "turns": median(turns),
+                "turns": median(steps),
             },
         ),
         Figure(
@@ -148,14 +148,14 @@ def run(plan: Plan) -> list[Figure]:
             what="CPU when a node of these is found stale, all turns",
             unit="ms",
             value=lost_ms,
-            parts={"turns": float(lost_turns)},
+            parts={"turns": float(lost_steps)},
         ),
         Figure(
             bench="brain",
             what="CPU when all these groups are wanted at once, till the votes",
             unit="ms",
             value=claim_ms,
-            parts={"turns": float(claim_turns)},
+            parts={"turns": float(claim_steps)},
         ),
     ]
 

@@ -25,7 +25,7 @@ BANNED = Explanation(
     asked=3,
     ok=False,
     verdict="it is banned on node 3 for 240 s more: exit 1",
-    next="mend what failed there; the ban ends by itself",
+    next="repair what failed there; the ban ends by itself",
     reasons=(
         Reason("node", Holds.YES, "node 3 is fresh", 1, 0.4),
         Reason("ban", Holds.NO, "it is banned on node 3 for 240 s more: exit 1", 3, 0.4),
@@ -37,7 +37,7 @@ AT_HOME = Explanation("web", 1, None, ok=True, verdict="as hactl wants it", next
 
 PAGE = """\
 web on node 3: it is banned on node 3 for 240 s more: exit 1
-next:          mend what failed there; the ban ends by itself
+next:          repair what failed there; the ban ends by itself
 
 RULE  HOLDS  FACT                                           SAID BY  AGE
 node  yes    node 3 is fresh                                node 1   0.4s

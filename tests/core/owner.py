@@ -43,14 +43,14 @@ def at(level: str, state: GroupState = GroupState.DONE) -> dict[str, GroupLine]:
 
 
 def claims(story: Story) -> bool:
-    turn = story.turn(1)
-    return turn.row is not None and turn.row.do is Action.PLAN
+    step = story.step(1)
+    return step.row is not None and step.row.do is Action.PLAN
 
 
 def planned() -> Story:
     """Node 1 has claimed at 1000.0 and published that in its status 2, begun then."""
     story = one_of_three()
-    story.turn(1)
+    story.step(1)
     story.write(1)
     assert story.files[1].claims == {G: 1}
     return story
@@ -66,7 +66,7 @@ def running() -> Story:
     """Node 1 owns `g` under term 1 and is at `start`; its lease runs to 1000.0 + L."""
     story = planned()
     story.hear(1, backs(2, 2))
-    assert [turn.tell.level for _ in range(2) if (turn := story.turn(1)).tell] == ["test", "start"]
+    assert [step.tell.level for _ in range(2) if (step := story.step(1)).tell] == ["test", "start"]
     assert story.at_home() == [1]
     brain(story).take_notes()
     return story

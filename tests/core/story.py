@@ -180,12 +180,12 @@ class Story:
         for writer in writers:
             self.nodes[reader].peer_read(writer, None, began=self.now, now=self.now)
 
-    def turn(self, node: int, group: str = G, chance: float = 0.0) -> GroupStep:
-        """Let a node take the turn of a group, and clinit obey at once."""
-        turn = self.nodes[node].turn(group, self.now, chance)
-        if turn.tell is not None:
-            self.obey(node, turn.tell)
-        return turn
+    def step(self, node: int, group: str = G, chance: float = 0.0) -> GroupStep:
+        """Let a node take a step of a group, and clinit obey at once."""
+        step = self.nodes[node].step(group, self.now, chance)
+        if step.tell is not None:
+            self.obey(node, step.tell)
+        return step
 
     def obey(self, node: int, tell: Tell) -> None:
         """Let clinit carry out a tell, and report that it has."""
@@ -216,7 +216,7 @@ class Story:
     # --- time --------------------------------------------------------------------------
 
     def live(self, seconds: float) -> None:
-        """Let time pass for all nodes: heartbeats, looks, turns, renewals, deadlines."""
+        """Let time pass for all nodes: heartbeats, looks, steps, renewals, deadlines."""
         until = self.now + seconds
         while self.now < until:
             self.now += STEP_S
@@ -231,7 +231,7 @@ class Story:
     def _go_on(self, node: int) -> None:
         brain = self.nodes[node]
         for group in sorted({*self.wishes.wishes, *brain.state.records}):
-            while self.turn(node, group, chance=(0.37 * node) % 1).tell is not None:
+            while self.step(node, group, chance=(0.37 * node) % 1).tell is not None:
                 pass
         for renewal in brain.renewals(self.now):
             held = self.clinits[node].get(renewal.group)

@@ -95,11 +95,11 @@ def test_c7_without_its_clstat_the_monitor_still_keeps_what_runs() -> None:
 )
 def test_c7_what_may_not_go_on_is_stopped(shown: GroupReport, row: str) -> None:
     story = born(clinit=(shown,))
-    turn = story.turn(1)
-    assert turn.row is not None
-    assert turn.row.name == row
-    assert turn.tell is not None
-    assert turn.tell.level == "stop"
+    step = story.step(1)
+    assert step.row is not None
+    assert step.row.name == row
+    assert step.tell is not None
+    assert step.tell.level == "stop"
 
 
 def test_c7_a_claim_without_a_deadline_is_not_renewed_before_it_is_granted() -> None:
@@ -129,7 +129,7 @@ def test_a_clinit_that_was_started_again_is_asked_like_the_first_one() -> None:
     story = born(clinit=(report("start", term=5, stop_at=SOON),))
     brain(story).clinit_lost()
     brain(story).clinit_answered([], story.now)  # its processes died with it
-    story.turn(1)  # its `stop` entries run
-    story.turn(1)
+    story.step(1)  # its `stop` entries run
+    story.step(1)
     assert record(story).claim is None
     assert brain(story).next_status(story.now).claims == {}

@@ -130,7 +130,7 @@ def test_c1_a_node_that_comes_back_does_not_spend_the_vote_that_what_runs_will_n
     story.start(3, inc=INC + 1)
     story.write(3)
     story.read(3, 2)  # and not node 1 yet, which runs the group
-    story.turn(3)
+    story.step(3)
     assert story.nodes[3].state.record(G).claim is None
     story.live(3.0)
     story.die(2)

@@ -41,9 +41,9 @@ ELSEWHERE = Wish(G, "start", only=(2, 3))
 
 def test_c1_a_free_group_is_claimed_by_the_node_whose_turn_it_is() -> None:
     story = one_of_three()
-    turn = story.turn(1)
-    assert turn.tell is not None
-    assert (turn.tell.level, turn.tell.term) == ("plan", 1)
+    step = story.step(1)
+    assert step.tell is not None
+    assert (step.tell.level, step.tell.term) == ("plan", 1)
     assert brain(story).dirty
     assert brain(story).next_status(story.now).claims == {G: 1}
 
@@ -144,9 +144,9 @@ def test_c2_the_term_is_one_more_than_the_highest_that_anybody_told_of(told: Any
     story = one_of_three()
     story.hear(1, says(2, 2, **told))
     story.hear(1, says(2, 3))
-    turn = story.turn(1)
-    assert turn.tell is not None
-    assert turn.tell.term == 9
+    step = story.step(1)
+    assert step.tell is not None
+    assert step.tell.term == 9
 
 
 def test_c2_every_status_repeats_the_highest_term_seen_anywhere() -> None:
@@ -158,7 +158,7 @@ def test_c2_every_status_repeats_the_highest_term_seen_anywhere() -> None:
 
 def test_c2_the_claimant_votes_for_itself() -> None:
     story = one_of_three()
-    story.turn(1)
+    story.step(1)
     made = brain(story).next_status(story.now)
     assert made.votes == {G: Vote(term=1, node=1, inc=INC, seq=0)}
 
@@ -170,13 +170,13 @@ def test_c6_h5_15_the_worse_of_two_planners_withdraws_and_the_better_one_stays()
     for other, row in ((2, "in transition"), (3, "collision")):
         story = one_of_three(Wish(G, "start", prefer=(3, 1, 2)))
         story.now += HEARTBEAT_S
-        story.turn(1)
+        story.step(1)
         story.now += HEARTBEAT_S
         assert claims(story)
         story.hear(1, says(other, 2, claims={G: 1}, groups=at("plan")))
-        turn = story.turn(1, chance=0.9)
-        assert turn.row is not None
-        assert turn.row.name == row
+        step = story.step(1, chance=0.9)
+        assert step.row is not None
+        assert step.row.name == row
 
 
 def test_c6_a_claim_that_has_its_votes_already_is_better_whatever_its_rank() -> None:
@@ -187,38 +187,38 @@ def test_c6_a_claim_that_has_its_votes_already_is_better_whatever_its_rank() -> 
         says(2, 2, claims={G: 1}, groups=at("plan"), votes={G: vote}),
         says(3, 2, votes={G: vote}),
     )
-    turn = story.turn(1)
-    assert turn.row is not None
-    assert turn.row.name == "collision"
+    step = story.step(1)
+    assert step.row is not None
+    assert step.row.name == "collision"
 
 
 def test_h5_14_a_running_instance_wins_over_a_planner() -> None:
     story = planned()
     story.hear(1, says(3, 2, groups=at("start")))
-    turn = story.turn(1)
-    assert turn.row is not None
-    assert turn.row.name == "runs elsewhere"
-    assert turn.tell is not None
-    assert turn.tell.level == "stop"
+    step = story.step(1)
+    assert step.row is not None
+    assert step.row.name == "runs elsewhere"
+    assert step.tell is not None
+    assert step.tell.level == "stop"
 
 
 def test_h5_14_a_mere_planner_or_a_stale_file_does_not_stop_a_healthy_group() -> None:
     story = running()
     story.hear(1, backs(2, 3), says(3, 2, claims={G: 2}, groups=at("plan")))
-    assert story.turn(1).tell is None
+    assert story.step(1).tell is None
     story.hear(1, says(3, 3, groups=at("start")))  # H3.8: left over from before
-    assert story.turn(1).tell is None
+    assert story.step(1).tell is None
     assert story.at_home() == [1]
 
 
 def test_c6_a_claim_not_granted_within_the_plan_limit_withdraws() -> None:
     story = planned()
-    assert story.turn(1).wake_at == 1000.0 + PLAN_LIMIT_S
+    assert story.step(1).wake_at == 1000.0 + PLAN_LIMIT_S
     story.now = 1000.0 + PLAN_LIMIT_S
-    turn = story.turn(1, chance=0.5)
-    assert turn.row is not None
-    assert turn.row.name == "not granted in time"
-    story.turn(1)
+    step = story.step(1, chance=0.5)
+    assert step.row is not None
+    assert step.row.name == "not granted in time"
+    story.step(1)
     made = brain(story).next_status(story.now)
     assert (made.claims, made.votes) == ({}, {})
 
@@ -230,12 +230,12 @@ def test_c6_h5_13_the_back_off_is_random_and_grows_with_each_failure() -> None:
         assert claims(story)
         story.now += PLAN_LIMIT_S
         story.hear(1, says(2, failure + 2), says(3, failure + 2))
-        story.turn(1, chance=0.5)
+        story.step(1, chance=0.5)
         wait_s = 0.5 * step * 2 ** min(failure, BACKOFF_DOUBLINGS_MAX)
         assert record(story).backoff_until == pytest.approx(story.now + wait_s)
-        story.turn(1)  # the plan is stopped
+        story.step(1)  # the plan is stopped
         assert not claims(story)
-        assert story.turn(1).wake_at <= story.now + wait_s
+        assert story.step(1).wake_at <= story.now + wait_s
         story.now += wait_s
     assert 0.5 * step * 2**BACKOFF_DOUBLINGS_MAX < 15.0  # the original: up to 10 s
 
@@ -244,7 +244,7 @@ def test_c6_the_back_off_begins_anew_after_a_grant() -> None:
     story = planned()
     record(story).collisions = 4
     story.hear(1, backs(2, 2))
-    story.turn(1)
+    story.step(1)
     assert record(story).collisions == 0
 
 
@@ -252,10 +252,10 @@ def test_c6_a_claim_whose_voters_are_spent_is_raised_to_a_higher_term() -> None:
     story = planned()
     spent = {"terms": {G: Term(1, voted=1)}}
     story.hear(1, says(2, 2, **spent), says(3, 2, **spent))
-    turn = story.turn(1)
-    assert turn.row is not None
-    assert turn.row.name == "votes split"
-    assert turn.tell is None
+    step = story.step(1)
+    assert step.row is not None
+    assert step.row.name == "votes split"
+    assert step.tell is None
     made = brain(story).next_status(story.now)
     assert (made.claims, made.votes[G].term) == ({G: 2}, 2)
 
@@ -286,15 +286,15 @@ def test_c6_votes_are_split_when_too_few_are_left_that_can_support_the_claim(
     assert claims(story)
     story.hear(1, *(says(node, 2, **vote) for node, vote in enumerate(votes, 2)))
     story.hear(1, says(9, 2, **SPENT))  # does not vote at all
-    turn = story.turn(1)
-    assert turn.row is not None
-    assert (turn.row.do is Action.RAISE) == split
+    step = story.step(1)
+    assert step.row is not None
+    assert (step.row.do is Action.RAISE) == split
 
 
 def test_c6_a_voter_that_holds_another_vote_may_still_come_round() -> None:
     story = planned()
     story.hear(1, says(2, 2, terms={G: Term(1, voted=1)}))
     story.hear(1, says(3, 2, votes={G: Vote(1, 2, INC, 1)}, terms={G: Term(1, voted=1)}))
-    turn = story.turn(1)
-    assert turn.row is not None
-    assert turn.row.do is Action.WAIT
+    step = story.step(1)
+    assert step.row is not None
+    assert step.row.do is Action.WAIT

@@ -93,7 +93,7 @@ def test_what_runs_as_an_older_cltab_had_it_is_outdated() -> None:
     )[1:]
     assert (more.tag, missing.tag, more.text) == ("e", "f", "new in cltab, not started yet")
     (gone,) = troubles((entry(),), "start", GroupState.DONE, [], NOW)
-    assert gone.text == "cltab has it no more at start"
+    assert gone.text == "cltab no longer has it at start"
 
 
 @pytest.mark.parametrize(("level", "state"), [("start", "STARTING"), ("plan", "DONE")])
@@ -120,9 +120,9 @@ def test_it_is_said_with_the_last_words_of_the_program() -> None:
         ("unable", "cannot execute: x: No such file", "entry d cannot execute: x: No such file"),
         ("unable", "exit 127: sh: x: not found", "entry d did not find its program: exit 127: "),
         ("retrying", "could not be started: x", "entry d could not be started: x"),
-        ("failing", "signal 11", "entry d ends again and again, 1 restart: signal 11"),
+        ("failing", "signal 11", "entry d keeps failing, 1 restart: signal 11"),
         ("late", "", "entry d has not ended for 42 s"),
-        ("outdated", "cltab has it otherwise by now", "entry d: cltab has it otherwise by now"),
+        ("outdated", "cltab has a newer definition", "entry d: cltab has a newer definition"),
         ("other", "what only later versions say", "entry d: what only later versions say"),
     ],
 )
@@ -222,9 +222,9 @@ def test_a_group_that_runs_by_an_older_cltab_says_so_and_what_to_do() -> None:
     found = judge(story.nodes[1].state, G, story.now)
     assert not found.ok
     assert found.why == (
-        "runs on node 1 as an older cltab had it: entry d: cltab has it otherwise by now"
+        "runs on node 1 as an older cltab had it: entry d: cltab has a newer definition"
     )
-    assert found.next.startswith("to take the new one over: ")
+    assert found.next.startswith("to apply the new one: ")
 
 
 def test_why_says_of_each_entry_here_how_it_is() -> None:

@@ -126,5 +126,5 @@ def test_the_owner_says_why_it_does_not_give_way_again() -> None:
     story.fails[2, "test"] = "entry t1: exit 1"
     story.live(T + TIMING.ban_s + 5.0)  # it is banned there no more
     told = why_not(story.nodes[owner].state, G, 2, story.now, 0.0)
-    assert told.verdict.startswith(f"node {owner} gave way to node 2 already; not again for ")
+    assert told.verdict.startswith("a failback to node 2 has just failed; none for ")
     assert "restart of its monitor" in told.next

@@ -15,20 +15,20 @@ from tests.core.story import G, Story, report
 def told(story: Story) -> Tell | None:
     """The tell of one turn, which clinit does not carry out yet."""
     node: Node = brain(story)
-    return node.turn(G, story.now, 0.0).tell
+    return node.step(G, story.now, 0.0).tell
 
 
 def test_g1_a_ghost_is_killed_at_once_and_its_claim_stays_until_it_is_gone() -> None:
     story = running()  # with term 1, its lease is good: its clock stood still
     story.hear(1, says(2, 9, claims={G: 9}, groups=at("start")))
-    assert G in brain(story).take_woken()
+    assert G in brain(story).take_to_step()
     tell = told(story)
     assert tell == Tell(G, STOP_LEVEL, 1, "1", stop_at=story.now, kill_at=story.now)
     assert "ghost_killed" in [note.event for note in brain(story).take_notes()]
     assert told(story) is None
     assert brain(story).next_status(story.now).claims == {G: 1}  # C7
     story.obey(1, tell)
-    story.turn(1)
+    story.step(1)
     assert brain(story).next_status(story.now).claims == {}
 
 

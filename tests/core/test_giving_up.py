@@ -146,7 +146,7 @@ def test_the_failures_of_all_its_entries_count() -> None:
 def test_a_group_that_fails_while_it_starts_moves_as_well() -> None:
     story = running()
     fails(story, failing(1.0, 2.0, 3.0), state=GroupState.STARTING)
-    assert story.nodes[1].turn(G, story.now, 0.0).row.do is Action.BAN  # type: ignore[union-attr]
+    assert story.nodes[1].step(G, story.now, 0.0).row.do is Action.BAN  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

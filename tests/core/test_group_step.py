@@ -39,17 +39,17 @@ from tests.core.story import INC, TIMING, G, Story, hactl, one_of_three
 def test_h5_3_h5_5_plan_test_and_the_level_of_hactl_follow_each_other() -> None:
     story = running()
     assert story.clinits[1][G].level == "start"
-    assert story.turn(1).row is not None
+    assert story.step(1).row is not None
     assert brain(story).next_status(story.now).groups == at("start")
 
 
 def test_h5_16_a_change_of_level_goes_straight_there_on_the_same_node() -> None:
     story = running()
     story.adopt_tables(1, hactl(Wish(G, "2")))
-    turn = story.turn(1)
-    assert turn.tell is not None
-    assert (turn.tell.level, turn.tell.term) == ("2", 1)
-    assert turn.tell.stop_at == 1000.0 + L
+    step = story.step(1)
+    assert step.tell is not None
+    assert (step.tell.level, step.tell.term) == ("2", 1)
+    assert step.tell.stop_at == 1000.0 + L
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_h5_16_a_change_of_level_goes_straight_there_on_the_same_node() -> None:
 def test_h5_1_h5_17_a_group_that_is_not_wanted_is_stopped(wishes: tuple[Wish, ...]) -> None:
     story = running()
     story.adopt_tables(1, hactl(*wishes))
-    turn = story.turn(1)
-    assert turn.tell is not None
-    assert turn.tell.level == "stop"
+    step = story.step(1)
+    assert step.tell is not None
+    assert step.tell.level == "stop"
 
 
 def test_h2_6_all_groups_are_stopped_when_the_quorum_is_lost() -> None:
@@ -74,9 +74,9 @@ def test_h2_6_all_groups_are_stopped_when_the_quorum_is_lost() -> None:
     story.write(1)
     brain(story).state.view.tried(2, began=3000.0, now=3000.0, timeout_s=T)
     brain(story).peer_read(3, None, began=3000.0, now=3000.0)
-    turn = story.turn(1)
-    assert turn.row is not None
-    assert turn.row.name == "not wanted"
+    step = story.step(1)
+    assert step.row is not None
+    assert step.row.name == "not wanted"
     assert not claims(story)
 
 
@@ -111,15 +111,15 @@ def test_a_ban_is_published_at_once_and_so_is_its_end() -> None:
     story.fails = {(1, "plan"): "entry p1: exit 1"}
     assert claims(story)
     story.write(1)
-    story.turn(1)
+    story.step(1)
     assert brain(story).dirty
     ended_at = story.now + TIMING.ban_s
     assert record(story).ban_until == ended_at
-    story.turn(1)
+    story.step(1)
     story.now = ended_at - 1.0
     story.hear(1, says(2, 9), says(3, 9))
     story.write(1)
-    assert story.turn(1).wake_at <= ended_at
+    assert story.step(1).wake_at <= ended_at
     assert not brain(story).dirty
     brain(story).take_notes()
     story.now = ended_at
@@ -133,7 +133,7 @@ def test_a_banned_node_votes_for_others() -> None:
     story = one_of_three()
     brain(story).tell_refused(G, "plan", "no such group", story.now)
     story.hear(1, says(2, 2, claims={G: 1}))
-    story.turn(1)
+    story.step(1)
     assert record(story).ballot.vote is not None
 
 
@@ -166,43 +166,43 @@ def test_h3_9_without_failback_a_group_stays_where_it_is() -> None:
 
 def test_a_tell_is_not_repeated_while_it_is_on_its_way() -> None:
     story = one_of_three()
-    assert brain(story).turn(G, story.now, 0.0).tell is not None
-    turn = brain(story).turn(G, story.now, 0.0)
-    assert turn.tell is None
-    assert turn.wake_at == story.now + PLAN_LIMIT_S
+    assert brain(story).step(G, story.now, 0.0).tell is not None
+    step = brain(story).step(G, story.now, 0.0)
+    assert step.tell is None
+    assert step.wake_at == story.now + PLAN_LIMIT_S
 
 
 def test_a_tell_that_was_lost_is_told_again() -> None:
     story = planned()
     story.hear(1, backs(2, 2))
-    assert brain(story).turn(G, story.now, 0.0).tell is not None  # test, never seen
+    assert brain(story).step(G, story.now, 0.0).tell is not None  # test, never seen
     story.now += TOLD_LIMIT_S
-    turn = brain(story).turn(G, story.now, 0.0)
-    assert turn.tell is not None
-    assert turn.tell.level == "test"
+    step = brain(story).step(G, story.now, 0.0)
+    assert step.tell is not None
+    assert step.tell.level == "test"
 
 
 def test_a_lost_tell_of_plan_frees_the_group_again() -> None:
     story = one_of_three()
-    brain(story).turn(G, story.now, 0.0)
+    brain(story).step(G, story.now, 0.0)
     brain(story).state.timing = replace(TIMING, plan_limit_s=60.0)
     story.now += TOLD_LIMIT_S
-    turn = brain(story).turn(G, story.now, 0.0)
-    assert turn.row is not None
-    assert turn.row.name == "gone"
+    step = brain(story).step(G, story.now, 0.0)
+    assert step.row is not None
+    assert step.row.name == "gone"
 
 
 def test_a_stop_that_clinit_refuses_is_told_again_after_a_while_and_not_at_once() -> None:
     story = running()
     brain(story).tables_adopted(hactl(Wish(G, "stop")), frozenset({G}), {}, {})
-    tell = brain(story).turn(G, story.now, 0.0).tell
+    tell = brain(story).step(G, story.now, 0.0).tell
     assert tell is not None
     assert tell.level == "stop"
     brain(story).tell_refused(G, "stop", "all groups halting", story.now)
-    turn = brain(story).turn(G, story.now, 0.0)
-    assert (turn.tell, turn.wake_at) == (None, story.now + TOLD_LIMIT_S)
+    step = brain(story).step(G, story.now, 0.0)
+    assert (step.tell, step.wake_at) == (None, story.now + TOLD_LIMIT_S)
     story.now += TOLD_LIMIT_S
-    assert brain(story).turn(G, story.now, 0.0).tell == tell
+    assert brain(story).step(G, story.now, 0.0).tell == tell
 
 
 # --- without tables ---------------------------------------------------------------------------
@@ -220,25 +220,25 @@ def untabled(wishes: Hactl | None = None, groups: frozenset[str] | None = None) 
 def test_without_tables_what_runs_stays_where_it_is(
     wishes: Hactl | None, groups: frozenset[str] | None
 ) -> None:
-    assert untabled(wishes, groups).turn(1).tell is None
+    assert untabled(wishes, groups).step(1).tell is None
 
 
 def test_without_tables_a_node_that_leaves_still_stops_its_groups() -> None:
     story = untabled()
     brain(story).leave()
-    turn = story.turn(1)
-    assert turn.tell is not None
-    assert turn.tell.level == "stop"
-    story.turn(1)
+    step = story.step(1)
+    assert step.tell is not None
+    assert step.tell.level == "stop"
+    story.step(1)
     assert brain(story).halted()
 
 
 def test_without_tables_a_lost_lease_still_stops_the_group() -> None:
     story = untabled()
     story.now += L
-    turn = story.turn(1)
-    assert turn.tell is not None
-    assert turn.tell.level == "stop"
+    step = story.step(1)
+    assert step.tell is not None
+    assert step.tell.level == "stop"
 
 
 # --- laws --------------------------------------------------------------------------------------
@@ -284,7 +284,7 @@ def test_whatever_is_heard_the_rules_of_votes_and_claims_hold(
                 story.miss(1, 2, 3)
             case Status():
                 story.hear(1, event)
-        turn = story.turn(1, chance=chance)
+        step = story.step(1, chance=chance)
         kept, now = record(story), record(story).ballot.vote
         assert kept.ballot.voted >= voted  # terms voted for never fall
         if kept.claim is not None and kept.claim != claimed:
@@ -292,12 +292,12 @@ def test_whatever_is_heard_the_rules_of_votes_and_claims_hold(
             claimed = kept.claim
         if now is not None and before is not None and now != before:
             assert (before.node == 1) or now.term >= before.term  # V1: released in between
-        if turn.tell is not None and turn.tell.level in {"test", "start"}:
+        if step.tell is not None and step.tell.level in {"test", "start"}:
             assert kept.granted  # C5
-            assert turn.tell.stop_at is not None
-            assert turn.tell.stop_at > story.now
+            assert step.tell.stop_at is not None
+            assert step.tell.stop_at > story.now
         if kept.claim is not None and not kept.activated:
             assert now is not None  # who claims has voted for itself, and for nobody else
             assert (now.node, now.term) == (1, kept.claim)
-        assert turn.wake_at > story.now or math.isinf(turn.wake_at)
+        assert step.wake_at > story.now or math.isinf(step.wake_at)
         voted = kept.ballot.voted

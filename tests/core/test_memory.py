@@ -233,7 +233,7 @@ def test_n1_a_mute_node_shoots_nobody_and_does_not_claim() -> None:
     node.tables_adopted(hactl(), frozenset({G}), {}, {})
     for number in (2, 3):
         reads(node, status(number, 1), number=number)
-    assert node.turn(G, START_S, 0.0).tell is None
+    assert node.step(G, START_S, 0.0).tell is None
     assert node.fence_orders(START_S)[0] == []
 
 
@@ -373,6 +373,6 @@ def test_c7_the_deadlines_of_the_former_life_hold_until_the_lease_is_renewed() -
     story.now += 0.5
     story.show(1, replace(held, level="start", wanted="start"))
     brain.tables_adopted(hactl(Wish(G, "2")), frozenset({G}), {}, {})
-    tell = brain.turn(G, story.now, 0.0).tell
+    tell = brain.step(G, story.now, 0.0).tell
     assert tell is not None
     assert (tell.stop_at, tell.kill_at) == (held.stop_at, held.kill_at)

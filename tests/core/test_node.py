@@ -44,11 +44,11 @@ def events(story: Story) -> list[str]:
 
 def owner() -> Story:
     story = one_of_three()
-    story.turn(1)
+    story.step(1)
     story.write(1)
     story.hear(1, says(2, 2, votes={G: Vote(1, 1, INC, 2)}, seen={1: Stamp(INC, 2)}))
-    story.turn(1)
-    story.turn(1)
+    story.step(1)
+    story.step(1)
     assert story.at_home() == [1]
     return story
 
@@ -77,17 +77,17 @@ def test_a_lease_that_moved_by_less_than_a_step_is_not_handed_on() -> None:
 
 def test_a_plan_has_no_lease_to_renew() -> None:
     story = one_of_three()
-    story.turn(1)
+    story.step(1)
     assert brain(story).renewals(story.now) == []
 
 
 def test_a_lost_lease_is_noted_and_wakes_the_group() -> None:
     story = owner()
     brain(story).take_notes()
-    brain(story).take_woken()
+    brain(story).take_to_step()
     brain(story).renewals(1000.0 + L)
     assert events(story) == ["lease_lost"]
-    assert brain(story).take_woken() == {G}
+    assert brain(story).take_to_step() == {G}
 
 
 # --- looks --------------------------------------------------------------------------------
@@ -109,10 +109,10 @@ def test_h3_5_the_own_node_is_never_stale() -> None:
 def test_a_change_of_a_peer_is_noted_and_wakes_every_group() -> None:
     story = one_of_three()
     events(story)
-    brain(story).take_woken()
+    brain(story).take_to_step()
     story.hear(1, says(2, 2, state=NodeState.LEFT))
     assert "peer_changed" in events(story)
-    assert brain(story).take_woken() == {G}
+    assert brain(story).take_to_step() == {G}
 
 
 def test_a_torn_read_leaves_the_earlier_reading() -> None:  # O1
@@ -147,13 +147,13 @@ def test_the_round_trip_of_a_write_and_its_echo_is_measured() -> None:
 
 def test_a_level_that_clinit_refuses_bans_the_group_here_with_its_words() -> None:
     story = one_of_three()
-    tell = brain(story).turn(G, story.now, 0.0).tell
+    tell = brain(story).step(G, story.now, 0.0).tell
     assert tell is not None
     story.write(1)
     brain(story).tell_refused(G, tell.level, "no such group", story.now)
     assert brain(story).dirty
     assert events(story)[-1] == "tell_refused"
-    story.turn(1)
+    story.step(1)
     made = brain(story).next_status(story.now)
     assert made.claims == {}
     assert made.bans[G].reason == "clinit: no such group"
@@ -173,9 +173,9 @@ def test_a_group_that_clinit_dropped_is_not_shown_any_more() -> None:
 
 def test_a_group_that_only_others_know_gets_its_turn_too() -> None:
     story = one_of_three()
-    brain(story).take_woken()
+    brain(story).take_to_step()
     story.hear(1, says(2, 2, groups={"far": GroupLine("start", GroupState.DONE)}))
-    assert "far" in brain(story).take_woken()
+    assert "far" in brain(story).take_to_step()
 
 
 # --- who is woken by what -----------------------------------------------------------------
@@ -197,26 +197,26 @@ WAKES: dict[str, Callable[[Story], object]] = {
 @pytest.mark.parametrize("event", WAKES.values(), ids=WAKES.keys())
 def test_a_group_takes_a_turn_after(event: Callable[[Story], object]) -> None:
     story = one_of_three()
-    brain(story).take_woken()
+    brain(story).take_to_step()
     event(story)
-    assert G in brain(story).take_woken()
+    assert G in brain(story).take_to_step()
 
 
 def test_a_group_takes_a_turn_when_its_claim_is_published() -> None:
     # The own vote counts then; where it is the only one it grants the claim.
     story = Story((1,))
-    brain(story).take_woken()
+    brain(story).take_to_step()
     story.write(1)
-    assert brain(story).take_woken() == {G}
-    story.turn(1)
-    brain(story).take_woken()
+    assert brain(story).take_to_step() == {G}
+    story.step(1)
+    brain(story).take_to_step()
     story.write(1)
-    assert brain(story).take_woken() == {G}
-    story.turn(1)
+    assert brain(story).take_to_step() == {G}
+    story.step(1)
     assert brain(story).state.record(G).granted
-    brain(story).take_woken()
+    brain(story).take_to_step()
     story.write(1)
-    assert brain(story).take_woken() == frozenset()  # nothing waits for it any more
+    assert brain(story).take_to_step() == frozenset()  # nothing waits for it any more
 
 
 def test_one_node_alone_runs_its_groups() -> None:
@@ -243,11 +243,11 @@ def test_h6_4_a_node_that_leaves_stops_everything_before_it_has_left() -> None:
     assert not brain(story).halted()
     brain(story).leave()
     assert brain(story).next_status(story.now).state is NodeState.LEAVING
-    tell = story.turn(1).tell
+    tell = story.step(1).tell
     assert tell is not None
     assert tell.level == "stop"
     assert not brain(story).halted()  # the claim is still there
-    story.turn(1)
+    story.step(1)
     assert brain(story).halted()
 
 
@@ -264,9 +264,9 @@ def test_h6_4_a_node_that_leaves_hands_over_at_once() -> None:
 def test_a_displaced_node_stops_everything() -> None:
     story = owner()
     brain(story).displaced()
-    turn = story.turn(1)
-    assert turn.tell is not None
-    assert turn.tell.level == "stop"
+    step = story.step(1)
+    assert step.tell is not None
+    assert step.tell.level == "stop"
 
 
 # --- whole clusters -----------------------------------------------------------------------

@@ -141,10 +141,10 @@ def test_a_node_that_was_not_seen_since_the_own_start_is_not_shot() -> None:
 def test_a_receipt_is_published_and_frees_the_groups() -> None:
     story = with_a_stale_node(rules=FencingRules(required=True))
     (order,) = ordered(story)
-    brain(story).take_woken()
+    brain(story).take_to_step()
     brain(story).shot(order, outcome="receipt", method="ipmi", detail="off", now=story.now)
     assert brain(story).state.view.standing(3) is Standing.FENCED
-    assert G in brain(story).take_woken()
+    assert G in brain(story).take_to_step()
     assert brain(story).next_status(story.now).fenced == {3: Receipt(INC, "ipmi")}
 
 
@@ -238,7 +238,7 @@ def test_confirm_covers_a_node_that_is_known_by_a_former_vote_only() -> None:
     story.start(1)
     story.hear(1, status(2, 1))
     assert brain(story).confirmed(3) == ""
-    story.turn(1)
+    story.step(1)
     assert brain(story).state.record(G).ballot.vote is None
 
 

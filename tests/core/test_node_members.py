@@ -79,16 +79,16 @@ def test_a_new_incarnation_is_published_at_once() -> None:
 
 def test_a_new_incarnation_counts_no_echo_of_the_former_one() -> None:
     story = one_of_three()
-    story.turn(1)
+    story.step(1)
     story.write(1)
     story.hear(1, says(3, 2, seen={1: Stamp(INC + 1, 1)}))
     vote = Vote(1, 1, INC, 2)
     story.hear(1, says(2, 2, votes={G: vote}, seen={1: Stamp(INC, 2)}))
-    story.turn(1)
+    story.step(1)
     assert not brain(story).state.record(G).granted
     story.write(1)
     story.hear(1, says(2, 3, votes={G: vote}, seen={1: Stamp(INC + 2, 3)}))
-    story.turn(1)
+    story.step(1)
     assert brain(story).state.record(G).granted
 
 
@@ -109,11 +109,11 @@ def test_a_lack_of_nodes_proves_nothing_before_everybody_was_looked_at() -> None
     story.now += T
     story.miss(1, 2)
     assert brain(story).state.view.quorum_state is QuorumState.UNKNOWN
-    brain(story).take_woken()
+    brain(story).take_to_step()
     story.miss(1, 3)
     assert brain(story).state.view.quorum_state is QuorumState.NO
     assert "quorum_changed" in events(story)
-    assert brain(story).take_woken() == {G}
+    assert brain(story).take_to_step() == {G}
 
 
 def test_a_cluster_that_starts_as_a_whole_has_not_lost_its_quorum() -> None:
@@ -128,11 +128,11 @@ def test_a_cluster_that_starts_as_a_whole_has_not_lost_its_quorum() -> None:
 def test_a_lost_quorum_is_published_and_wakes_every_group() -> None:
     story = one_of_three()
     story.write(1)
-    brain(story).take_woken()
+    brain(story).take_to_step()
     story.now += T + 1
     story.miss(1, 2, 3)
     assert brain(story).dirty
-    assert brain(story).take_woken() == {G}
+    assert brain(story).take_to_step() == {G}
     assert not brain(story).next_status(story.now).quorum
 
 
@@ -153,15 +153,15 @@ def test_the_quorum_is_judged_anew_when_members_are_found() -> None:
         story.miss(1, node)
     brain(story).members_found(frozenset(range(1, 8)))
     assert brain(story).state.view.quorum_state is QuorumState.NO
-    assert brain(story).take_woken() == {G}
+    assert brain(story).take_to_step() == {G}
 
 
 def test_finding_what_is_known_already_changes_nothing() -> None:
     story = one_of_three()
     story.write(1)
-    brain(story).take_woken()
+    brain(story).take_to_step()
     brain(story).members_found(frozenset({1, 2, 3}))
-    assert (brain(story).dirty, brain(story).take_woken()) == (False, frozenset())
+    assert (brain(story).dirty, brain(story).take_to_step()) == (False, frozenset())
 
 
 def test_h6_9_the_groups_of_a_node_that_is_no_member_any_more_move_when_it_is_stale() -> None:

@@ -54,22 +54,22 @@ def test_c7_a_report_that_is_late_is_not_taken_for_the_end_of_what_was_told() ->
     story, owner = running()
     brain = story.nodes[owner]
     orders.give(brain.state, Order(Verb.RESTART, G), story.now)
-    story.turn(owner)
-    tell = brain.turn(G, story.now, 0.0).tell  # clinit obeys; its report lags behind
+    story.step(owner)
+    tell = brain.step(G, story.now, 0.0).tell  # clinit obeys; its report lags behind
     assert tell is not None
     assert tell.level == "test"
     claim = brain.state.record(G).claim
     brain.state.record(G).lease_until += 2 * TOLD_LIMIT_S  # it is renewed all the time
     story.now += TOLD_LIMIT_S
-    turn = brain.turn(G, story.now, 0.0)
-    assert turn.row is not None
-    assert (turn.row.name, brain.state.record(G).claim) == ("told, never seen", claim)
-    assert brain.turn(G, story.now, 0.0).tell is None
+    step = brain.step(G, story.now, 0.0)
+    assert step.row is not None
+    assert (step.row.name, brain.state.record(G).claim) == ("told, never seen", claim)
+    assert brain.step(G, story.now, 0.0).tell is None
     assert brain.state.record(G).claim == claim
-    assert turn.tell is not None
+    assert step.tell is not None
     story.obey(owner, tell)
-    story.obey(owner, turn.tell)
-    assert story.turn(owner).row is not None
+    story.obey(owner, step.tell)
+    assert story.step(owner).row is not None
     assert brain.state.record(G).claim is None
 
 

@@ -36,7 +36,7 @@ def composed(story: Story, *, left: bool = False) -> Status:
 
 def test_a_status_says_everything_that_the_node_has_decided_and_seen() -> None:
     story = one_of_three()
-    story.turn(1)
+    story.step(1)
     state = story.nodes[1].state
     state.record("bad").ban_until, state.record("bad").ban_reason = story.now + 3.2, "exit 1"
     state.view.receipt(4, Receipt(INC + 9, "ipmi"))
@@ -69,7 +69,7 @@ def test_a_status_does_not_change_when_the_node_does() -> None:
     copy = replace(before, seen=dict(before.seen), fenced=dict(before.fenced))
     story.hear(1, status(2, 9), status(3, 9, fenced={2: Receipt(INC, "x")}))
     story.nodes[1].tables_adopted(None, None, {"hactl": TableVersion(1, "n")}, {"hactl": "no"})
-    story.turn(1)
+    story.step(1)
     assert before == copy
 
 
@@ -148,10 +148,10 @@ def test_a_first_status_concerns_every_group() -> None:
 def test_o5_a_counter_that_moved_is_no_reason_to_publish() -> None:
     story = one_of_three()
     story.write(1)
-    story.nodes[1].take_woken()
+    story.nodes[1].take_to_step()
     story.hear(1, status(2, 2, seen={1: Stamp(INC, 2)}), status(3, 2))
     assert not story.nodes[1].dirty
-    assert story.nodes[1].take_woken() == frozenset()
+    assert story.nodes[1].take_to_step() == frozenset()
 
 
 def test_o5_a_new_incarnation_of_a_peer_is_echoed_at_once() -> None:

@@ -19,7 +19,7 @@ def hears_the_owner() -> Story:
     """Node 1 votes for node 3, which runs the group and is heard all the time."""
     story = one_of_three(rules=FencingRules(required=True))
     story.hear(1, says(3, 2, **CLAIM))
-    story.turn(1)
+    story.step(1)
     assert record(story).ballot.vote == Vote(5, 3, INC, 2)
     brain(story).take_notes()
     return story
@@ -32,7 +32,7 @@ def standing(story: Story) -> Standing:
 def test_r1_what_another_vouches_for_does_not_count_while_the_node_is_heard() -> None:
     story = hears_the_owner()
     story.hear(1, says(2, 2, fenced=DEAD))
-    story.turn(1)
+    story.step(1)
     assert standing(story) is Standing.FRESH
     assert causes(story, "vote_released") == []
     assert brain(story).next_status(story.now).fenced == {}  # nor is it passed on
@@ -44,7 +44,7 @@ def test_r1_each_status_of_the_issuer_repeats_it_until_it_counts() -> None:
     story.now += T + 0.01
     story.miss(1, 3)
     assert standing(story) is Standing.FENCED  # at the look that finds it stale, not a status later
-    story.turn(1)
+    story.step(1)
     assert causes(story, "vote_released") == ["claimant fenced"]
 
 
@@ -55,7 +55,7 @@ def test_r1_a_receipt_that_comes_when_the_node_is_stale_counts_at_once() -> None
     assert standing(story) is Standing.STALE
     story.hear(1, says(2, 2, fenced=DEAD))
     assert standing(story) is Standing.FENCED
-    assert G in brain(story).take_woken()
+    assert G in brain(story).take_to_step()
     assert brain(story).dirty
 
 
@@ -141,7 +141,7 @@ def test_r1_a_recovered_vote_is_not_released_by_another_node_before_t(*, waits: 
         story.now += T + 0.01
         story.miss(1, 3)
     story.hear(1, says(2, 2, fenced=DEAD))
-    story.turn(1)
+    story.step(1)
     assert causes(story, "vote_released") == (["claimant fenced"] if waits else [])
 
 

@@ -33,7 +33,7 @@ def test_v4_the_new_life_has_a_greater_incarnation_whatever_the_wall_clock_says(
 def test_v4_a_recovered_vote_keeps_others_from_getting_it() -> None:
     story = born(FORMER)
     story.hear(1, status(3, 1, claims={G: 9}))
-    story.turn(1)
+    story.step(1)
     assert record(story).ballot.vote == VOTE
 
 
@@ -41,40 +41,40 @@ def test_v4_the_candidate_counts_as_heard_at_the_start() -> None:
     story = born(FORMER)  # whatever time went by before is nobody's fault
     story.now += T
     story.miss(1, 2)
-    story.turn(1)
+    story.step(1)
     assert record(story).ballot.vote == VOTE
     story.now += 0.01
     story.miss(1, 2)
-    story.turn(1)
+    story.step(1)
     assert record(story).ballot.vote is None
 
 
 def test_v3a_after_a_restart_an_older_status_without_the_claim_releases_nothing() -> None:
     story = born(FORMER)
     story.hear(1, status(2, 6))  # from a cache: the vote was given on number 7
-    story.turn(1)
+    story.step(1)
     assert record(story).ballot.vote == VOTE
     story.hear(1, status(2, 8))
-    story.turn(1)
+    story.step(1)
     assert record(story).ballot.vote is None
 
 
 def test_v4_terms_voted_for_are_not_voted_for_again() -> None:
     story = born(FORMER)
     story.hear(1, status(2, 8))
-    story.turn(1)
+    story.step(1)
     story.hear(1, status(3, 1, claims={G: 5}))
-    story.turn(1)
+    story.step(1)
     assert record(story).ballot.vote is None
     story.hear(1, status(3, 2, claims={G: 6}))
-    story.turn(1)
+    story.step(1)
     assert record(story).ballot.vote == Vote(6, 3, INC, 2)
 
 
 def test_v4_a_term_that_does_not_say_whether_it_was_voted_for_counts_as_voted_for() -> None:
     story = born(status(1, 900, terms={G: Term(6)}))
     story.hear(1, status(3, 1, claims={G: 6}))
-    story.turn(1)
+    story.step(1)
     assert record(story).ballot.vote is None
 
 
@@ -83,7 +83,7 @@ def test_v4_the_term_of_a_recovered_vote_is_known() -> None:
     assert brain(story).next_status(story.now).terms == {G: Term(5, voted=5)}
     story.hear(1, status(2, 8), status(3, 1))
     story.write(1)
-    tell = story.turn(1).tell
+    tell = story.step(1).tell
     assert tell is not None
     assert tell.term == 6
 
@@ -133,15 +133,15 @@ def test_v5_a_silent_node_neither_votes_nor_claims() -> None:
     story = born()
     story.write(1)
     story.hear(1, status(2, 1, claims={"h": 1}), status(3, 1))
-    assert story.turn(1).tell is None
-    story.turn(1, "h")
+    assert story.step(1).tell is None
+    story.step(1, "h")
     made = brain(story).next_status(story.now)
     assert (made.votes, made.claims) == ({}, {})
 
 
 def test_v5_a_turn_is_due_when_the_silence_ends() -> None:
     story = born()
-    assert story.turn(1).wake_at == story.now + T
+    assert story.step(1).wake_at == story.now + T
 
 
 def test_v5_the_silence_ends_when_every_node_of_the_electorate_has_echoed() -> None:
@@ -151,7 +151,7 @@ def test_v5_the_silence_ends_when_every_node_of_the_electorate_has_echoed() -> N
     assert brain(story).state.silent(story.now)
     story.hear(1, echoes(3, inc=INC))
     assert not brain(story).state.silent(story.now)
-    assert G in brain(story).take_woken()
+    assert G in brain(story).take_to_step()
     assert "silence_ended" in [note.event for note in brain(story).take_notes()]
 
 
@@ -202,7 +202,7 @@ def doubting(**claims: int) -> Story:
 
 def test_v5_a_claim_older_than_the_echo_may_have_the_vote_itself() -> None:
     story = doubting(g=5)
-    story.turn(1)
+    story.step(1)
     assert record(story).ballot.vote == Vote(5, 2, INC, 7)
 
 
@@ -224,7 +224,7 @@ def test_v5_a_claim_older_than_the_echo_keeps_others_from_the_vote(
     record(story).ballot = Ballot(None, voted=5)  # that claim cannot have the vote
     story.now += later_s
     story.hear(1, then, echoes(3, 2, inc=INC, claims={G: 6}))
-    story.turn(1)
+    story.step(1)
     vote = record(story).ballot.vote
     assert (vote is not None and vote.node == 3) == allowed
 
@@ -234,14 +234,14 @@ def test_v5_a_later_incarnation_does_not_end_the_doubt() -> None:
     record(story).ballot = Ballot(None, voted=5)
     story.hear(1, status(3, 2, seen={1: Stamp(INC + 8, 1)}))
     story.hear(1, echoes(3, 3, inc=INC + 9, claims={G: 6}))
-    story.turn(1)
+    story.step(1)
     assert record(story).ballot.vote is None
 
 
 def test_v5_other_groups_are_not_in_doubt() -> None:
     story = doubting(g=5)
     story.hear(1, echoes(3, 2, inc=INC, claims={"h": 6}))
-    story.turn(1, "h")
+    story.step(1, "h")
     assert brain(story).state.record("h").ballot.vote is not None
 
 
@@ -257,15 +257,15 @@ def test_v5_two_owners_are_not_made_by_a_voter_that_has_forgotten_its_vote() -> 
     story.read(2, 1, 3)
     story.read(3, 1)  # it does not see node 2 …
     # Node 2 claims by the vote of node 1, is granted, and its tell of `test` is on its way.
-    story.turn(2)
+    story.step(2)
     story.now += 1.0  # it is the second choice
-    story.turn(2)
+    story.step(2)
     story.write(2)
     story.read(1, 2)
-    story.turn(1)
+    story.step(1)
     story.write(1)
     story.read(2, 1)
-    tell = story.nodes[2].turn(G, story.now, 0.0).tell
+    tell = story.nodes[2].step(G, story.now, 0.0).tell
     assert tell is not None
     assert tell.level == "test"
     # Node 1 loses its power and its disk. Both others echo the new life at once.
@@ -278,15 +278,15 @@ def test_v5_two_owners_are_not_made_by_a_voter_that_has_forgotten_its_vote() -> 
     story.write(2)
     assert story.files[2].groups[G].level == "plan"  # … nor can node 1 see that it starts
     # Node 3, which sees no claim, makes one.
-    story.turn(3)
+    story.step(3)
     story.write(3)
     assert story.files[3].claims.keys() == {G}
     story.read(1, 2, 3)
     assert not story.nodes[1].state.silent(story.now)
-    story.turn(1)
+    story.step(1)
     story.write(1)
     story.read(3, 1)
-    story.turn(3)
+    story.step(3)
     story.obey(2, tell)
     story.assert_at_most_one()
     assert story.owners() == [2]

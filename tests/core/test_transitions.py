@@ -32,7 +32,7 @@ def test_a_group_that_moves_on_is_one_transition_for_each_node() -> None:
 
 def test_the_own_group_has_the_cause_that_clinit_gives() -> None:
     story = one_of_three()
-    found = changes(story, lambda: story.turn(1))
+    found = changes(story, lambda: story.step(1))
     assert found == [Transition("group", G, 1, ABSENT, "plan DONE", "tell")]
 
 

@@ -192,13 +192,13 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
         "the only cltab is refused",
         refused_cltab,
         "no hactl or no cltab is in force yet",
-        "mend what is refused: cltab on node 1",
+        "correct what is refused: cltab on node 1",
     ),
     (
         "the only hactl is refused, on another node",
         refused_hactl_elsewhere,
         "no hactl or no cltab is in force yet",
-        "mend what is refused: hactl on node 3",
+        "correct what is refused: hactl on node 3",
     ),
     (
         "H4.6 cltab has no such group",
@@ -215,14 +215,14 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
     (
         "the stop entries failed",
         lambda: heard(STOP, says(2, claims={G: 4}, groups=at("stop", GroupState.FAILED))),
-        "its stop entries failed on node 2: nobody may start it elsewhere",
-        "mend what failed there, then: mosha cleanup g 2",
+        "its stop entries failed on node 2: no other node may start it",
+        "repair what failed there, then: mosha cleanup g 2",
     ),
     (
         "the stop entries failed on its way elsewhere",
         lambda: heard(START, says(2, claims={G: 4}, groups=at("stop", GroupState.FAILED))),
-        "its stop entries failed on node 2: nobody may start it elsewhere",
-        "mend what failed there, then: mosha cleanup g 2",
+        "its stop entries failed on node 2: no other node may start it",
+        "repair what failed there, then: mosha cleanup g 2",
     ),
     (
         "failed at its level",
@@ -284,7 +284,7 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
             "node 2: banned there for 240 s: entry t1: exit 1; "
             "node 3: banned there for 240 s: entry t1: exit 1"
         ),
-        "mend what failed; each ban ends by itself, or at once: mosha cleanup g",
+        "repair what failed; each ban ends by itself, or at once: mosha cleanup g",
     ),
     (
         "the only node is gone",
@@ -344,7 +344,7 @@ def test_each_situation_has_its_sentence_and_its_next_step(
 
 def test_a_group_that_is_planned_here_counts_the_own_vote() -> None:
     story = one_of_three()
-    story.turn(1)
+    story.step(1)
     assert judge(state(story), G, story.now).why == "planned on node 1: 1 of 2 votes"
     story.hear(1, says(2, votes={G: Vote(1, 1, INC, 2)}))
     assert judge(state(story), G, story.now).why == "planned on node 1: 2 of 2 votes"
@@ -375,13 +375,13 @@ def test_a_group_whose_clinit_is_silent_is_not_told_to_be_well() -> None:
     found = judge(brain.state, G, story.now)
     assert (found.ok, found.why) == (
         False,
-        f"clinit of node {home} does not answer; shown is its last word",
+        f"clinit of node {home} does not answer; this is its last report",
     )
 
 
 def test_everything_that_any_status_says_of_a_group_is_listed_with_its_worth() -> None:
     story = one_of_three()
-    story.turn(1)
+    story.step(1)
     story.hear(1, says(2, groups=at("stop", GroupState.STOPPING)))
     story.hear(1, says(3, claims={G: 4}, groups=at("start")))
     only_3_is_stale(story)
@@ -408,7 +408,7 @@ def test_only_who_is_there_counts(*, said: dict[str, Any], counts: bool) -> None
 
 def test_a_group_that_is_here_and_claimed_but_not_shown_yet_is_listed() -> None:
     story = one_of_three()
-    story.nodes[1].turn(G, story.now, 0.0)
+    story.nodes[1].step(G, story.now, 0.0)
     (sighting,) = sightings(state(story), G, story.now)
     assert (sighting.node, sighting.claim) == (1, 1)
 
@@ -433,7 +433,7 @@ def test_a_failed_stop_is_said_with_the_words_of_its_entry_on_every_node() -> No
     failed = at("stop", GroupState.FAILED)
     story = heard(STOP, says(2, claims={G: 4}, groups=failed, troubles=wrong))
     assert judge(state(story), G, story.now).why == (
-        "its stop entries failed on node 2: nobody may start it elsewhere; entry umount failed:"
+        "its stop entries failed on node 2: no other node may start it; entry umount failed:"
         " exit 1: target is busy"
     )
 

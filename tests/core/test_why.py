@@ -113,7 +113,7 @@ def test_where_it_runs_is_said_with_the_age_of_the_news() -> None:
 
 def test_an_own_claim_tells_of_its_lease_and_votes() -> None:
     story = one_of_three()
-    story.turn(1)
+    story.step(1)
     story.write(1)
     found = of(story)
     assert found.verdict == "planned on node 1: 1 of 2 votes"
@@ -122,8 +122,8 @@ def test_an_own_claim_tells_of_its_lease_and_votes() -> None:
     assert lease.holds is Holds.NO
     assert "withdrawn if not granted within 3.0 s" in lease.said
     story.hear(1, says(2, votes={G: Vote(1, 1, INC, 2)}, seen={1: state(story).published.stamp}))  # type: ignore[union-attr]
-    story.turn(1)
-    story.turn(1)
+    story.step(1)
+    story.step(1)
     (lease,) = reasons(of(story), "lease")
     assert (lease.holds, lease.said) == (Holds.YES, "the lease of this node runs 6.0 s more")
 
@@ -140,7 +140,7 @@ def test_an_own_claim_tells_of_its_lease_and_votes() -> None:
         (
             unheard_owner,
             "unheard",
-            "others vote for node 3, of which this node has heard",
+            "others vote for node 3, which this node has not heard",
         ),
         (silent_alone, "silence", "this node does not vote for 7.0 s more after its start (V5)"),
         (stale_owner, "receipt", "node 3 is stale, and its groups wait for a receipt"),
@@ -205,7 +205,7 @@ def test_what_this_node_does_is_the_row_of_the_table() -> None:
     (turn,) = reasons(of(one_of_three()), "turn")
     assert turn.said == "node 1 does: plan (row: free)"
     (turn,) = reasons(of(one_of_three(Wish(G, "start", prefer=(2,)))), "turn")
-    assert turn.said == "node 1 does: wait (row: waiting); its turn to claim comes in 1.0 s"
+    assert turn.said == "node 1 does: wait (row: waiting); it may claim in 1.0 s"
 
 
 def test_a_node_whose_clinit_does_not_answer_does_nothing() -> None:
@@ -269,7 +269,7 @@ NOT_THERE: list[tuple[str, Callable[[], Story], int, str, str]] = [
         banned_on_2,
         2,
         "it is banned on node 2 for 240 s more: entry t1: exit 1",
-        "mend what failed there; the ban ends by itself",
+        "repair what failed there; the ban ends by itself",
     ),
     (
         "another is preferred",
@@ -297,7 +297,7 @@ NOT_THERE: list[tuple[str, Callable[[], Story], int, str, str]] = [
         "no member",
         one_of_three,
         9,
-        "node 9 is no member of this cluster: 1, 2, 3 are",
+        "node 9 is not a member of this cluster: 1, 2, 3 are",
         "add node 9 to `nodes` in mosha.toml on all nodes",
     ),
     (

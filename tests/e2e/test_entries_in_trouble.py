@@ -72,7 +72,7 @@ def test_what_runs_as_an_older_cltab_had_it_says_so_until_it_is_started_anew(
         wait_until(lambda: "as an older cltab had it" in why(node, "web"))  # noqa: B023
     one = patient.nodes[1]
     (problem,) = (p for p in one.report().problem_list if p.subjects == ["web"])
-    assert problem.next == "to take the new one over: mosha restart web"
+    assert problem.next == "to apply the new one: mosha restart web"
     assert one.ask(GiveOrder(verb=Verb.RESTART, group="web")).ok
     for node in patient.nodes.values():
         wait_until(lambda: all(g.ok for g in node.report().groups))  # noqa: B023

@@ -79,7 +79,7 @@ def test_a_clinit_that_answers_again_is_an_event_only_if_it_is_the_same() -> Non
     for pid, after in ((7, "-"), (9, "process 9")):
         story, made = one_of_three(), EventHistory()
         story.hear(1, says(2, 3), says(3, 3))
-        story.turn(1)
+        story.step(1)
         story.write(1)
         state(story).clinit_known = True
         made.look(state(story), 7)

@@ -69,11 +69,11 @@ def group(found: Report, name: str = G) -> GroupView:
 def owner() -> Story:
     """Node 1 owns `g` and is at `start`."""
     story = one_of_three()
-    story.turn(1)
+    story.step(1)
     story.write(1)
     story.hear(1, says(2, votes={G: Vote(1, 1, INC, 2)}, seen={1: Stamp(INC, 2)}), says(3))
-    story.turn(1)
-    story.turn(1)
+    story.step(1)
+    story.step(1)
     assert story.at_home() == [1]
     return story
 
@@ -419,8 +419,8 @@ def test_problems_come_in_the_order_of_their_weight() -> None:
             " -> add far to cltab, or take it out of hactl"
         ),
         (
-            "group h: its stop entries failed on node 3: nobody may start it elsewhere"
-            " -> mend what failed there, then: mosha cleanup h 3"
+            "group h: its stop entries failed on node 3: no other node may start it"
+            " -> repair what failed there, then: mosha cleanup h 3"
         ),
         "hactl on node 1 is refused: line 1: no level",
         "cltab on node 3 is refused: line 3: no such mode",
@@ -515,7 +515,7 @@ def test_a_table_that_lies_refused_anywhere_is_not_called_missing(refuser: int) 
     )
     assert any("is refused" in text for text in told) is bool(refuser)
     explained = why(story.nodes[1].state, G, story.now, 0.0)
-    step = "write hactl in" if not refuser else f"mend what is refused: hactl on node {refuser}"
+    step = "write hactl in" if not refuser else f"correct what is refused: hactl on node {refuser}"
     assert step in explained.next
 
 

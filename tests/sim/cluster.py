@@ -378,10 +378,10 @@ class Cluster:
         if self.truth.telling and self.tells_of(node) and (said := sayings.say(note)):
             self.truth.tell(f"node {node} {said}")
 
-    def turned(self, turn: GroupStep) -> None:
-        """Count the row of the table that a turn came to."""
-        if turn.row is not None:
-            self.truth.counts[f"row {turn.row.name}"] += 1
+    def stepped(self, step: GroupStep) -> None:
+        """Count the row of the table that decided a step."""
+        if step.row is not None:
+            self.truth.counts[f"row {step.row.name}"] += 1
 
     def note_local(self, node: int, report: GroupReport | None) -> None:
         """Tell what a monitor hears of clinit."""

@@ -180,15 +180,15 @@ def _begin_again(scene: Scene, step: Step) -> None:
 
 
 def _settle(scene: Scene, node: int) -> None:
-    """Take turns and carry out tells until nothing is asked for any more."""
+    """Take steps and carry out tells until nothing is asked for any more."""
     brain = scene.nodes[node]
     brain.state.wake((GROUP,))
     for _ in range(ROUNDS_MAX):
-        if not brain.take_woken():
+        if not brain.take_to_step():
             break
-        turn = brain.turn(GROUP, scene.now, 0.5)
-        if turn.tell is not None:
-            _tell(scene, node, turn.tell)
+        step = brain.step(GROUP, scene.now, 0.5)
+        if step.tell is not None:
+            _tell(scene, node, step.tell)
     for renewal in brain.renewals(scene.now):
         report = scene.reports[node]
         if report.term == renewal.term and report.alive and report.wanted != STOP_LEVEL:

@@ -58,15 +58,15 @@ class ThrashingError(AssertionError):
 
 
 class CountedNode(Node):
-    """A node of which the simulator counts the rows that its turns come to."""
+    """A node whose steps the simulator counts, row by row."""
 
     counted: Callable[[GroupStep], None]
 
-    def turn(self, group: str, now: float, chance: float) -> GroupStep:
-        """Take the turn of one group."""
-        turn = super().turn(group, now, chance)
-        self.counted(turn)
-        return turn
+    def step(self, group: str, now: float, chance: float) -> GroupStep:
+        """Take a step of one group."""
+        step = super().step(group, now, chance)
+        self.counted(step)
+        return step
 
 
 class Monitor:
@@ -129,7 +129,7 @@ class Monitor:
         if world.adaptive and machine.disk.electorate is not None:
             electorate = machine.disk.electorate
         node = CountedNode(startup, self.timing, rules=rules, electorate=electorate, members=ids)
-        node.counted = self.cluster.turned
+        node.counted = self.cluster.stepped
         return node
 
     def _ports(self) -> dict[type, Callable[..., None]]:

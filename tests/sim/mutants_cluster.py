@@ -162,7 +162,7 @@ CLUSTER: tuple[Mutant, ...] = (
         "who lives again is dead still",
         "fencing",
         "mosha.core.cluster.view",
-        "del self.receipts[status.node]  # R1: it lives, whatever anybody says",
+        "del self.receipts[status.node]  # R1: it is alive, whatever others report",
         "pass",
         test="test_node_fencing.py::test_a_node_that_lives_again_needs_another_receipt",
     ),

@@ -1,1 +1,1 @@
-"""One node among others: peers, votes, leases, placement, and the agent that joins them."""
+"""One node of the cluster: peers, votes, leases, placement, and the agent that combines them."""

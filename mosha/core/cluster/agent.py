@@ -1,9 +1,9 @@
-"""One node of the cluster as a machine: events go in, effects come out.
+"""One node of the cluster as a state machine: events go in, effects come out.
 
-`Agent.handle` takes a fact and returns what is to be done about it; `due` says when time alone
-asks for something, which is then done on `TimePassed`. `core.cluster.node.Node` decides; here is
-when it is asked, and in which order its decisions leave. Mutable inside, pure seen from outside:
-the same events at the same moments give the same effects. It knows no clock, no chance, no file.
+`Agent.handle` takes an event and returns its effects; `due` says when time alone requires
+something, which is then done on `TimePassed`. `core.cluster.node.Node` decides; the agent says when
+it is asked, and in which order its decisions leave. Mutable inside, pure from outside: the same
+events at the same times give the same effects. It uses no clock, no randomness, no file.
 """
 
 from __future__ import annotations
@@ -89,15 +89,15 @@ class Agent:
         self._recorder.attach(self._handlers)
 
     def handle(self, event: Event, now: float) -> Sequence[Effect]:
-        """Take in an event and return what is to be done, in this order.
+        """Handle an event and return its effects, in order.
 
         Raises:
-            BugError: it is none that an agent knows.
+            BugError: the agent does not know this event.
         """
         try:
             handler = self._handlers[type(event)]
         except KeyError as error:
-            raise BugError(f"an agent knows no {type(event).__name__}") from error
+            raise BugError(f"the agent does not know {type(event).__name__}") from error
         handler(event, now)
         state = self._state
         if state.dirty or state.log_records or state.woken:
@@ -198,11 +198,11 @@ class Agent:
         self._publishing_over(now)
 
     def _write_failed(self, event: events.WriteFailed, now: float) -> None:
-        del event  # leases run out by themselves, and the next heartbeat tries again
+        del event  # leases run out by themselves; the next heartbeat tries again
         self._publishing_over(now)
 
     def _publishing_over(self, now: float) -> None:
-        """Go on after a turn of publishing: its thread and those of the look would collide."""
+        """Go on after a publication: its thread and those that look around would collide."""
         self._publishing.over()
         if self._leaving.stage is Stage.WRITES_LAST:
             self._last(now)
@@ -350,7 +350,7 @@ class Agent:
         renew_at = self._renewing.due
         if self._publishing.due <= now:
             self._publish(now)
-            renew_at -= self._renewing.early_s  # who is awake does both
+            renew_at -= self._renewing.early_s  # one wake-up serves both
         if renew_at <= now:
             self._renew(now)
         if self._reads.due <= now:
@@ -359,7 +359,7 @@ class Agent:
     def _publish(self, now: float) -> None:
         if self.node.state.displaced or self.node.mute(now):
             self._publishing.begin(now)
-            self._publishing_over(now)  # it says nothing (N1), and does all the rest
+            self._publishing_over(now)  # it publishes nothing (N1), and does all the rest
             return
         self._write(now, left=False)
 
@@ -369,10 +369,10 @@ class Agent:
         self._effects.append(WriteStatus(status, self.node.memory(status)))
 
     def _last(self, now: float) -> None:
-        """Write that this node has left, then go; one that is mute cannot say so (N1)."""
+        """Publish that this node has left, then end; a mute node cannot publish it (N1)."""
         self._publishing.stop()
         if self._publishing.under_way:
-            return  # it comes back here when that is over
+            return  # called again when that is over
         if self._last_begun or self.node.state.displaced or self.node.mute(now):
             self._effects += self._leaving.wrote_last()
         else:

@@ -1,8 +1,8 @@
 """How a node votes on the claims for one group: rules V1 to V3.
 
-A vote is a promise to support nobody else until it is released, and it is what makes two
-owners impossible: two majorities share a voter. V4 and V5 (votes outlive the monitor; a
-node without its memory keeps silent) are the business of `core.cluster.node`.
+A vote is a promise to support no other node until it is released. It makes two owners
+impossible: two majorities share a voter. V4 and V5 (votes survive a restart of the monitor; a
+node without its memory keeps silent) are in `core.cluster.recovery`.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL
 
 
 class Ballot(Struct, frozen=True):
-    """What this node holds for a group: at most one vote (V1), the highest term voted for."""
+    """This node's ballot for a group: at most one vote (V1), and the highest term voted for."""
 
     vote: Vote | None = None
     voted: int = 0
 
 
 class Claim(Struct, frozen=True):
-    """A claim as a voter sees it: who, which term, in which status, running already or not."""
+    """A claim as a voter sees it: the node, the term, in which status, running already or not."""
 
     node: int
     inc: int
@@ -34,7 +34,7 @@ class Claim(Struct, frozen=True):
 
 
 def claim_of(status: Status, group: str) -> Claim | None:
-    """Read the claim for `group` out of a status, if there is one."""
+    """Return the claim for `group` in a status, if there is one."""
     term = status.claims.get(group)
     if term is None:
         return None
@@ -57,11 +57,11 @@ def release_cause(
     *,
     fencing_required: bool,
 ) -> str:
-    """Say why the vote for another node may be released (V3), or return "".
+    """Return why the vote for another node may be released (V3), or "".
 
     (a) a status newer than the one voted on no longer shows the claim; (b) a receipt that
-    covers every incarnation known; (c) fencing is not required and the claimant was not
-    heard from for T, which only `peers.tried` can find.
+    covers every known incarnation; (c) fencing is not required and the claimant was not heard
+    from for T, which only `peers.tried` can find.
     """
     status = candidate.status
     if status is not None and status.stamp > vote.stamp and status.claims.get(group) != vote.term:
@@ -78,9 +78,9 @@ def may_vote(
 ) -> bool:
     """Say whether V2 allows a vote for this claim by a voter that is not silent.
 
-    The term must be higher than any voted for. One exception: a claim that runs already
-    was granted by others under this very term, and supporting it late cannot make a second
-    owner of the term; without this, a collision would leave the winner with a bare quorum.
+    The term must be higher than any voted for. One exception: a claim that runs already was
+    granted by others under this term, and supporting it late cannot create a second owner of the
+    term; without this, a collision would leave the winner with a bare quorum.
     """
     if ballot.vote is not None:
         return False
@@ -95,7 +95,7 @@ def may_vote(
 
 
 def choose(claims: Iterable[Claim], ranks: Mapping[int, int]) -> Claim | None:
-    """Choose among several claims: one that runs, best placement rank, lowest node (V2)."""
+    """Choose one of several claims: one that runs, best placement rank, lowest node (V2)."""
     last = len(ranks)
     return min(
         claims,

@@ -1,6 +1,6 @@
-"""Who could run a group, and when it is this node's turn to claim it: C1 and the placement.
+"""Which nodes could run a group, and when this node may claim it: C1 and the placement.
 
-All of it follows from what this node knows; nodes with the same view come to the same plan.
+All of it follows from this node's view; nodes with the same view come to the same plan.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from mosha.core.tables import STOP_LEVEL, Wish
 
 SHORT_WAIT_MIN_S = 0.1
 SHORT_WAIT_MAX_S = 2.0
-# How often the pause after giving way in vain doubles: with a ban of 300 s it grows to 21 hours.
+# How often the pause after a failed failback doubles: with a ban of 300 s it grows to 21 hours.
 WAY_DOUBLINGS_MAX = 8
 
 
 def wanted_level(state: MonitorState, record: GroupRecord, now: float) -> str:
-    """Return the level the group shall have here, `stop` if it shall not run on this node.
+    """Return the level that the group should have here, `stop` if it must not run on this node.
 
-    While no tables are in force, what runs already stays where it is.
+    While no tables are in force, what runs stays as it is.
     """
     tables = state.hactl is not None and state.cltab_groups is not None
     mine = Case(state, record.group, state.me, now)
@@ -37,8 +37,8 @@ def wanted_level(state: MonitorState, record: GroupRecord, now: float) -> str:
 def rank_due_at(state: MonitorState, record: GroupRecord, now: float) -> float:
     """Return when this node may claim the group, infinity while C1 does not hold.
 
-    Rank 0 claims at once, rank k after k short waits. The waiting starts when the group is
-    first seen free.
+    Rank 0 claims at once, rank k after k short waits, counted from when the group is first seen
+    free.
     """
     group = record.group
     view = state.view
@@ -66,28 +66,27 @@ def rank_due_at(state: MonitorState, record: GroupRecord, now: float) -> float:
 
 
 def awaited(state: MonitorState, group: str) -> frozenset[int]:
-    """Return the nodes that a claim has to wait for, because they have the votes it would need.
+    """Return the nodes that a claim has to wait for, because they hold the votes it would need.
 
-    Others support them and this node has heard nothing of them yet: one that has just started
-    may hear of the voters first. A claim now could not be granted, and its own vote, spent
-    on a higher term, could not support what runs there.
+    Others vote for them and this node has not heard from them yet: a node that has just started
+    may hear the voters before the owner. A claim now could not be granted, and this node's vote,
+    spent on a higher term, could not support what runs there.
     """
     electorate, supported = state.view.electorate, state.view.unheard(group)
     unheard = frozenset(supported)
-    held = len(supported) + len(unheard & electorate.nodes)  # each votes for itself as well
+    held = len(supported) + len(unheard & electorate.nodes)  # each votes for itself too
     return frozenset() if len(electorate.nodes) - held >= electorate.needed else unheard
 
 
 def short_wait_s(state: MonitorState) -> float:
-    """Return how much later each rank claims: long enough to see the better one's claim."""
+    """Return how much later each rank claims: long enough to see a better rank's claim."""
     return min(max(state.timing.heartbeat_s / 2, SHORT_WAIT_MIN_S), SHORT_WAIT_MAX_S)
 
 
 def better_home(state: MonitorState, group: str, now: float) -> int | None:
-    """Return the node to give way to: hactl prefers it, and it has been up for T.
+    """Return the node to hand the group back to: hactl prefers it, and it has been up for T.
 
-    Not one that this node has just given way to in vain: the service would be interrupted for it
-    over and over.
+    Not one to which a failback has just failed: the service would be interrupted over and over.
     """
     wish = state.wish(group)
     if wish is None or not wish.failback:
@@ -106,7 +105,7 @@ def better_home(state: MonitorState, group: str, now: float) -> int | None:
 
 
 def in_vain(state: MonitorState, group: str, node: int, now: float) -> float | None:
-    """Return until when this node gives no way to the present life of that one, or None."""
+    """Return until when there is no failback to that node's current incarnation, or None."""
     attempt = state.record(group).failbacks.get(node)
     if attempt is None or attempt.inc != state.view.peer(node).inc or now >= attempt.until:
         return None
@@ -114,7 +113,7 @@ def in_vain(state: MonitorState, group: str, node: int, now: float) -> float | N
 
 
 def give_way(state: MonitorState, record: GroupRecord, now: float) -> None:
-    """Note to which node this one gives way, and for how long not again."""
+    """Record a failback to the better node, and for how long there is not another one."""
     node = better_home(state, record.group, now)
     if node is None:
         return
@@ -127,12 +126,12 @@ def give_way(state: MonitorState, record: GroupRecord, now: float) -> None:
 
 
 def _pause_s(state: MonitorState, attempt: FailbackAttempt) -> float:
-    """Return `ban_s`, twice as long for each time that the other node has banned itself instead."""
+    """Return `ban_s`, doubled each time that the other node has banned itself instead."""
     return state.timing.ban_s * 2.0 ** min(attempt.bans, WAY_DOUBLINGS_MAX)
 
 
 def follow_failbacks(state: MonitorState, record: GroupRecord, now: float) -> None:
-    """See what became of the group where this node has given way."""
+    """Update the failback attempts of a group with their outcomes."""
     for node, attempt in tuple(record.failbacks.items()):
         status = state.view.peer(node).status
         if status is None:
@@ -148,7 +147,7 @@ def follow_failbacks(state: MonitorState, record: GroupRecord, now: float) -> No
 
 
 def joint_plan(state: MonitorState, now: float) -> dict[str, tuple[int, ...]]:
-    """Return the rankings of all free groups, worked out once for each change of the view."""
+    """Return the rankings of all free groups, computed once per change of the view."""
     if state.plan is None:
         frees, able = [], able_nodes(state, now)
         for group, wish in (state.hactl.wishes if state.hactl else {}).items():
@@ -162,7 +161,7 @@ def joint_plan(state: MonitorState, now: float) -> dict[str, tuple[int, ...]]:
 
 
 def loads(state: MonitorState, without: str = "") -> dict[int, int]:
-    """Return how many groups each fresh node holds, one group left out."""
+    """Return how many groups each fresh node holds, not counting group `without`."""
     counts = {
         status.node: len((set(status.claims) | _active(status.groups)) - {without})
         for status in state.view.fresh()
@@ -178,7 +177,7 @@ def _active(groups: Mapping[str, GroupLine]) -> set[str]:
 
 
 def ranks(state: MonitorState, group: str, now: float) -> dict[int, int]:
-    """Return the rank of every node that may have claimed the group, for choosing one."""
+    """Return the rank of every node that may have claimed the group, to choose one."""
     wish = state.wish(group) or Wish(group, STOP_LEVEL)
     candidates = eligible(state, group, now) | {state.me, *state.view.fresh_nodes()}
     order = placement.ranking(Free(wish, candidates), loads(state, without=group))

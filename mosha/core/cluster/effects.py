@@ -1,7 +1,7 @@
-"""What an agent orders: the shell carries out each at once, in their order, and decides nothing.
+"""The effects of an agent: the shell carries out each at once, in order, and decides nothing.
 
-A tell (`turn.Tell`), a shot (`shots.FenceOrder`) and a line of the log (`record.Note`) are effects
-too. Those that end in something are answered by one event each: a read by `StatusRead` or
+A tell (`core.tell.Tell`), a shot (`shots.FenceOrder`) and a log line (`state.LogRecord`) are
+effects too. Those that have an outcome are answered by one event each: a read by `StatusRead` or
 `ReadFailed`, a write by `StatusWritten` or `WriteFailed`, a tell by `TellAnswered`, renewals by
 `LeasesRenewed`, a shot by `ShotEnded`, the end of clinit by `ClinitEnded`. The work on tables is
 in `table_effects`.
@@ -28,20 +28,20 @@ class ReadStatus(Struct, frozen=True):
 
 
 class WriteStatus(Struct, frozen=True):
-    """Put `memory` on the local disk if it is not there, then write the status (V4b)."""
+    """Write `memory` to the local disk if it is not there, then write the status (V4b)."""
 
     status: Status
     memory: Memory
 
 
 class RenewLeases(Struct, frozen=True):
-    """Hand clinit these deadlines; with none, ask it for a sign of life."""
+    """Send clinit these deadlines; with none, check that it answers."""
 
     renewals: tuple[Renewal, ...]
 
 
 class WatchNodes(Struct, frozen=True):
-    """Watch the files of these nodes from now on, and of no others."""
+    """Watch the files of these nodes from now on, and no others."""
 
     nodes: frozenset[int]
 
@@ -51,23 +51,23 @@ class LookAround(Struct, frozen=True):
 
 
 class HurryWatch(Struct, frozen=True):
-    """Events of files matter more than what they cost, for a moment."""
+    """For a moment, deliver file events at once, whatever they cost."""
 
 
 class FeedWatchdog(Struct, frozen=True):
-    """A turn of publishing is over, well or not: say that this process goes on."""
+    """A publication is over, well or not: tell the service manager that this process is alive."""
 
 
 class Announce(Struct, frozen=True):
-    """Something that people may look at has changed."""
+    """Something that followers of the report may see has changed."""
 
 
 class EndClinit(Struct, frozen=True):
-    """Nothing of any group is left here: end clinit."""
+    """No process of any group is left here: end clinit."""
 
 
 class EndMonitor(Struct, frozen=True):
-    """Everything is done: end. `stranded`: nobody could say that nothing runs here."""
+    """Everything is done: end. `stranded`: it is not known whether something still runs here."""
 
     stranded: bool = False
 

@@ -246,7 +246,7 @@ PAIR = (
         lambda c: c.ban is None,
         _banned,
         _ban_said,
-        _do("mend what failed there; the ban ends by itself, or: mosha cleanup {group} {node}"),
+        _do("repair what failed there; the ban ends by itself, or: mosha cleanup {group} {node}"),
     ),
 )
 

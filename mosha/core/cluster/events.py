@@ -1,4 +1,4 @@
-"""What an agent can be told: facts, in the past tense, and that time has passed.
+"""The events of an agent: facts, in the past tense, and that time has passed.
 
 Each is about this node unless it names another. Times are not in them: `Agent.handle` gets the
 present moment, and remembers itself when it ordered what has ended now. What the tables are told
@@ -20,9 +20,10 @@ from mosha.core.supervision.group_report import GroupReport
 
 
 class StatusRead(Struct, frozen=True):
-    """The read of a node that was ordered has brought a status.
+    """An ordered read of a node's status succeeded.
 
-    It is the same object as before if the bytes are the same. `polled`: no events come from there.
+    `status` is the same object as before if the bytes are the same. `polled`: the file sends no
+    change events.
     """
 
     node: int
@@ -31,9 +32,9 @@ class StatusRead(Struct, frozen=True):
 
 
 class ReadFailed(Struct, frozen=True):
-    """The read of a node that was ordered has brought none, and `error` says why.
+    """An ordered read of a node's status failed; `error` says why.
 
-    `torn`: somebody may have been writing. `hung`: it has not ended, but has been given up.
+    `torn`: it may have been written meanwhile. `hung`: it has not ended, but was abandoned.
     """
 
     node: int
@@ -44,31 +45,31 @@ class ReadFailed(Struct, frozen=True):
 
 
 class FileChanged(Struct, frozen=True):
-    """The status of a node has changed, or whoever watches it cannot say that it has not."""
+    """The status file of a node has changed, or may have."""
 
     node: int
 
 
 class StatusWritten(Struct, frozen=True):
-    """The status that was ordered is on the file system."""
+    """The ordered status is on the file system."""
 
     status: Status
 
 
 class WriteFailed(Struct, frozen=True):
-    """The status that was ordered could not be written, or not in time."""
+    """The ordered status could not be written, or not in time."""
 
 
 class StatusSetBack(Struct, frozen=True):
-    """The own status had been set back to one of an earlier life, and has been mended."""
+    """This node's status had been set back to one of an earlier run, and has been replaced."""
 
 
 class NamesakeFound(Struct, frozen=True):
-    """Another node writes its status under the number of this one."""
+    """Another node writes its status under this node's number."""
 
 
 class MembersFound(Struct, frozen=True):
-    """These nodes exist, where no configuration names them."""
+    """These nodes exist; used where no configuration names the nodes."""
 
     nodes: frozenset[int]
 
@@ -77,7 +78,7 @@ class MembersFound(Struct, frozen=True):
 
 
 class GroupsReported(Struct, frozen=True):
-    """Clinit has reported groups: all that it has if `full`, else those that have changed."""
+    """clinit has reported groups: all of them if `full`, else those that have changed."""
 
     groups: tuple[GroupReport, ...] = ()
     gone: tuple[str, ...] = ()
@@ -85,15 +86,15 @@ class GroupsReported(Struct, frozen=True):
 
 
 class ClinitLost(Struct, frozen=True):
-    """Clinit does not answer any more."""
+    """clinit no longer answers."""
 
 
 class ClinitEnded(Struct, frozen=True):
-    """Clinit has ended as it was ordered to."""
+    """clinit has ended as ordered."""
 
 
 class TellAnswered(Struct, frozen=True):
-    """The tell that was ordered for a group was answered, or there is nobody to answer it.
+    """The tell for a group was answered, or there is no clinit to answer it.
 
     `refusal` is clinit's reason, "" if it obeys.
     """
@@ -104,7 +105,7 @@ class TellAnswered(Struct, frozen=True):
 
 
 class LeasesRenewed(Struct, frozen=True):
-    """The renewals that were ordered have been handed over, or there is nobody to take them."""
+    """The ordered renewals have been sent, or there is no clinit to send them to."""
 
 
 # --- fencing, people, time -------------------------------------------------------------
@@ -120,37 +121,37 @@ class ShotEnded(Struct, frozen=True):
 
 
 class DeathConfirmed(Struct, frozen=True):
-    """An operator vouches for the death of a node (`shots.confirmable` has been asked)."""
+    """An operator confirmed the death of a node (`shots.confirmable` was checked before)."""
 
     node: int
 
 
 class OrderGiven(Struct, frozen=True):
-    """An operator has given an order here; its number is `MonitorState.order_number` afterwards."""
+    """An operator gave an order here; its number is `MonitorState.order_number` afterwards."""
 
     order: Order
 
 
 class FailureReported(Struct, frozen=True):
-    """A watcher has found a group failed here (`orders.fail_refusal` has been asked)."""
+    """A watcher reported that a group failed here (`orders.fail_refusal` was checked before)."""
 
     group: str
     reason: str
 
 
 class SettingsChanged(Struct, frozen=True):
-    """Settings that count at once have changed."""
+    """Settings that apply at once have changed."""
 
     timing: Timing
     fencing: FencingRules
 
 
 class LeaveAsked(Struct, frozen=True):
-    """This node shall leave in an orderly way."""
+    """This node was asked to leave in an orderly way."""
 
 
 class TimePassed(Struct, frozen=True):
-    """What is due is to be done; `chance` in [0, 1) spreads the back-offs of several nodes."""
+    """Time has passed: do what is due; `chance` in [0, 1) spreads the back-offs of nodes."""
 
     chance: float
 

@@ -1,8 +1,8 @@
-"""Whom to shoot, when, and whose turn it is (STOMITH; docs/reference/fencing.md).
+"""Which node is shot, when, and by which node (STOMITH; docs/reference/fencing.md).
 
-A stale node that did not leave is shot by the lowest fresh node; the next ones take over
-one delay later each, so that never all shoot at once. Nobody shoots without a quorum, in
-the first `start_grace_s` after its own start, or at a node it has not seen alive since.
+A stale node that did not leave is shot by the lowest fresh node; the next ones take over one
+delay later each, so that they never all shoot at once. No node shoots without a quorum, in the
+first `start_grace_s` after its start, or at a node that it has not seen alive since.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mosha.core.cluster.peers import Peer
 
 
 class FencingRules(Struct, frozen=True):
-    """`required`: a stale node's groups wait for a receipt. The others delay shots."""
+    """`required`: a stale node's groups wait for a receipt. The other fields delay shots."""
 
     required: bool = False
     takeover_s: float = 5.0
@@ -37,11 +37,11 @@ class Shot(Struct, frozen=True):
 
 
 def witnesses(fresh: Iterable[Peer], victim: Peer, now: float, timeout_s: float) -> frozenset[int]:
-    """Return the fresh peers that were heard since the victim was missed, and within T (O4).
+    """Return the fresh peers that were heard since the victim went silent, and within T (O4).
 
-    Those who are cut off from this node together are found stale one after the other: who was
-    not heard since the first of them may be the next. And a node that was paused still counts
-    those as fresh that it has not looked at again.
+    Nodes behind the same cut go stale one by one: one that was not heard since the first of them
+    may be the next. And a node that was paused may still count peers as fresh that it has not
+    read again.
     """
     since = victim.stale_since
     return frozenset(
@@ -65,17 +65,17 @@ def shoot_at(
     rules: FencingRules,
     last: Shot | None,
 ) -> float | None:
-    """Return when this node shall shoot a stale peer, None if it shall not.
+    """Return when this node is to shoot a stale peer, None if not.
 
     Args:
         victim: the peer; must be stale.
-        me: the own node.
-        fresh: the nodes that are fresh, the own one included, in any order.
-        started_at: when the own monitor started, seconds of boottime.
+        me: this node.
+        fresh: the nodes that are fresh, this one included, in any order.
+        started_at: when this monitor started, seconds of boottime.
         start_grace_s: no shot in this time after the start (H3.6).
-        healed_at: no shot before; by then what is well was heard again after a cut (O4).
+        healed_at: no shot before; by then healthy nodes were heard again after a cut (O4).
         rules: the delays.
-        last: the own last shot at this node, if any.
+        last: this node's last shot at that node, if any.
 
     A shot that failed is tried again; a message that proves nothing is sent once for each
     incarnation of the victim.
@@ -83,7 +83,7 @@ def shoot_at(
     if victim.stale_since is None or not victim.advanced:
         return None
     position = sorted(fresh).index(me)
-    # All nodes wait for the same moment, and from then on for their places.
+    # All nodes wait for the same moment, and from then on each for its rank.
     begins = max(started_at + start_grace_s, healed_at, victim.stale_since)
     due = begins + position * rules.takeover_s
     if last is None or last.inc < victim.inc:

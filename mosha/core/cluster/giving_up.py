@@ -1,11 +1,11 @@
-"""When a node gives up a group that fails again and again on it: `on-failure=move:N/TIME` of hactl.
+"""When a node gives up a group that keeps failing on it: `on-failure=move:N/TIME` of hactl.
 
-clinit remembers when the respawn entries of a group failed (`core.supervision.failures`); so a
-monitor that is restarted forgets nothing. After N failures within TIME, if another node may have
-the group, this node stops it and bans itself as after a failed test, and the next one takes it.
-The ban lasts until the failures are forgotten, if that is longer: else it could end before it was
-tried on all nodes, which would then go round for ever between those where it fails. Where there is
-no other node the group stays, and is started again as without the option.
+clinit remembers when the respawn entries of a group failed (`core.supervision.failures`), so
+nothing is lost when the monitor restarts. After N failures within TIME, if another node may take
+the group, this node stops it and bans itself as after a failed test, and the next node takes it.
+The ban lasts until the failures are forgotten, if that is longer: else it could end before the
+group was tried on all nodes, and the group would cycle for ever among those where it fails. Where
+there is no other node the group stays, and is started again as without the option.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from mosha.core.tables import STOP_LEVEL
 
 
 class Tally(Struct, frozen=True):
-    """The failures of a group here that count: when they were, oldest first, and the last entry."""
+    """The failures of a group that count here: their times, oldest first, and the last entry."""
 
     failed_at: tuple[float, ...] = ()
     entry: EntryReport | None = None
 
 
 def tally(state: MonitorState, record: GroupRecord, now: float) -> Tally:
-    """Count the failures that `on-failure=` looks at; none where it says `stay`."""
+    """Count the failures that `on-failure=` considers; none for `stay`."""
     wish = state.wish(record.group)
     if wish is None or wish.on_failure is None:
         return Tally()
@@ -44,7 +44,7 @@ def tally(state: MonitorState, record: GroupRecord, now: float) -> Tally:
 
 
 def gives_up(state: MonitorState, record: GroupRecord, now: float) -> bool:
-    """Say whether the group has failed here as often as it may, and another node may have it."""
+    """Say whether the group has reached its failure limit here and another node may take it."""
     wish = state.wish(record.group)
     if wish is None or wish.on_failure is None:
         return False
@@ -53,7 +53,7 @@ def gives_up(state: MonitorState, record: GroupRecord, now: float) -> bool:
 
 
 def others(state: MonitorState, group: str, now: float) -> tuple[int, ...]:
-    """Return the other nodes that may have the group, in the order in which they would take it."""
+    """Return the other nodes that may take the group, in the order in which they would."""
     wish = state.wish(group)
     if wish is None or wish.level == STOP_LEVEL:
         return ()
@@ -62,7 +62,7 @@ def others(state: MonitorState, group: str, now: float) -> tuple[int, ...]:
 
 
 def reason(state: MonitorState, record: GroupRecord, now: float) -> str:
-    """Say why the group is given up here, as the reason of a ban."""
+    """Return why the group is given up here, as the reason of a ban."""
     found, wish = tally(state, record, now), state.wish(record.group)
     if found.entry is None or wish is None or wish.on_failure is None:
         return ""
@@ -75,14 +75,14 @@ def reason(state: MonitorState, record: GroupRecord, now: float) -> str:
 
 
 def ban_s(state: MonitorState, record: GroupRecord) -> float:
-    """Return for how long this node keeps off a group that it gives up."""
+    """Return for how long this node is banned from a group that it gives up."""
     wish = state.wish(record.group)
     within_s = wish.on_failure.within_s if wish is not None and wish.on_failure is not None else 0.0
     return max(state.timing.ban_s, within_s)
 
 
 def prediction(state: MonitorState, record: GroupRecord, now: float) -> str:
-    """Say what the next failure of an entry will do; "" where hactl says nothing of failures."""
+    """Return what the next failure of an entry will do; "" without `on-failure=` in hactl."""
     wish = state.wish(record.group)
     if wish is None or wish.on_failure is None:
         return ""

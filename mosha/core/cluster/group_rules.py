@@ -1,9 +1,8 @@
-"""The life of a group on one node: the table that decides each turn of its coroutine.
+"""The rules for a group on one node: the table that decides each of its steps.
 
 `ROWS` is read from the top; the first row that holds says what to do. A row is a name, a
-condition on `Facts` and an order. The facts are worked out by `core.cluster.node`, the order is
-carried out there; here is nothing but the table (catalogue H5). See
-docs/explanation/life-of-a-group.md.
+condition on `Facts` and an action. `core.cluster.group_step` computes the facts and carries out
+the action; this is only the table (catalogue H5). See docs/explanation/life-of-a-group.md.
 """
 
 from __future__ import annotations
@@ -20,38 +19,38 @@ from mosha.errors import BugError
 
 
 class Action(enum.StrEnum):
-    """What a turn asks for."""
+    """The action of a step."""
 
-    KILL = "kill"  # tell `stop` with deadlines that are over (G1)
-    STOP = "stop"  # tell `stop`; the claim stays until nothing is alive (C7)
+    KILL = "kill"  # tell `stop` with deadlines that have passed (G1)
+    STOP = "stop"  # tell `stop`; keep the claim until nothing is alive (C7)
     RELEASE = "release"  # nothing is left here: drop the claim
-    GIVE_WAY = "give way"  # tell `stop` for a better node, and remember which one it was
+    GIVE_WAY = "give way"  # tell `stop` for a better node, and remember which one
     GIVE_UP = "give up"  # drop a claim that never ran anything, tell `stop`
     WITHDRAW = "withdraw"  # the same, and back off (C6)
     RAISE = "raise"  # claim again with a higher term: the votes were split
-    BAN = "ban"  # tell `stop` and keep this group away from this node for a while
+    BAN = "ban"  # tell `stop` and ban this node from the group for a while
     TEST = "test"  # tell `test`
-    STOP_AGAIN = "stop again"  # tell `plan`, for `stop` is told anew only from another level
-    GO = "go"  # tell the level hactl wants
+    STOP_AGAIN = "stop again"  # tell `plan`, since `stop` is told again only from another level
+    GO = "go"  # tell the level that hactl wants
     PLAN = "plan"  # claim it and tell `plan`
-    WAIT = "wait"  # something is under way
+    WAIT = "wait"  # something is in progress
     REST = "rest"  # all is as wanted
 
 
 class Facts(Struct, frozen=True, kw_only=True):
-    """All that one turn looks at.
+    """All that one step looks at.
 
-    `wanted` is the level hactl gives this group on this node, `stop` if it shall not run
-    here for any reason. `granted`: the own claim holds a running lease; `activated`: a level
+    `wanted` is the level that hactl gives this group on this node, `stop` if it must not run
+    here for any reason. `granted`: this node's claim holds a running lease; `activated`: a level
     that needs one was told under this claim. `told_level` is a level told to clinit a moment ago
-    that it has not shown yet, `unshown` says the same of one told however long ago: clinit may have
-    obeyed, and its report be on the way. `runs_elsewhere`, `better_claim`, `overdue` (the plan
-    limit has passed) and `split` speak of a claim not granted; `my_turn` says that C1 holds and the
-    rank's time has come. `yields`: a better node waits to take the group back (`failback=yes`).
-    `gives_up`: its entries have failed here as often as they may, and another node may have it.
-    `restarts`: an operator has ordered a restart, which keeps the claim; `stops_again`: to try
-    again what failed at `stop`.
-    `superseded`: it runs elsewhere under a higher term, and the kill was not told yet.
+    that it has not reported yet, `unshown` is true also for one told long ago: clinit may have
+    obeyed, with its report on the way. `runs_elsewhere`, `better_claim`, `overdue` (the plan
+    limit has passed) and `split` are about a claim that is not granted; `rank_due`: C1 holds and
+    the rank's time has come. `yields`: a better node waits to take the group back
+    (`failback=yes`). `gives_up`: its entries have reached their failure limit here, and another
+    node may take it. `restarts`: an operator has ordered a restart, which keeps the claim;
+    `stops_again`: to try again what failed at `stop`.
+    `superseded`: it runs elsewhere under a higher term, and the kill was not ordered yet.
     """
 
     report: GroupReport
@@ -74,36 +73,36 @@ class Facts(Struct, frozen=True, kw_only=True):
 
     @property
     def here(self) -> bool:
-        """Whether anything of the group is, or is about to be, on this node."""
+        """Whether the group is, or is about to be, on this node."""
         return self.report.present or self.told_level not in ("", STOP_LEVEL)
 
     @property
     def stopping(self) -> bool:
-        """Whether `stop` was told, seen by clinit or not."""
+        """Whether `stop` was told, reported by clinit or not."""
         return (self.told_level or self.report.wanted) == STOP_LEVEL
 
     @property
     def cut_short(self) -> bool:
         """Whether what ran under the lease ended with its clinit, and no `stop` entry has run.
 
-        Without the lease it may run elsewhere already: then it is not for this node to undo
-        on shared storage what that one did.
+        Without the lease it may already run elsewhere: then this node must not undo on shared
+        storage what that node did.
         """
         return self.claimed and self.activated and self.granted and self.report == ABSENT
 
     @property
     def unanswered(self) -> bool:
-        """Whether what was told under the claim may run, though no report says so."""
+        """Whether a level told under the claim may run, although no report shows it."""
         return self.claimed and self.activated and self.unshown
 
     @property
     def kept(self) -> bool:
-        """Whether the claim is kept though all is gone: the group starts again under it."""
+        """Whether the claim is kept although all is gone: the group starts again under it."""
         return self.restarts and self.activated and self.granted and self.wanted != STOP_LEVEL
 
     @property
     def pending(self) -> bool:
-        """Whether there is a claim that nothing runs under and that is not granted now."""
+        """Whether there is a claim under which nothing runs and that is not granted now."""
         return self.claimed and not self.activated and not self.granted
 
 

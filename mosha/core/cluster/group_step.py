@@ -1,6 +1,6 @@
-"""One step of a group: settle the vote, the grant, then do what the table of `group_rules` says.
+"""One step of a group: settle the vote and the grant, then act by the table of `group_rules`.
 
-Rules V1 to V3 and C1 to C8, catalogue H5. Works on `MonitorState`; `Node.step` is the way in.
+Rules V1 to V3 and C1 to C8, catalogue H5. Works on `MonitorState`; `Node.step` is the entry point.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BACKOFF_DOUBLINGS_MAX = 5
 
 
 class GroupStep(Struct, frozen=True):
-    """What a step came to: an order or none, when to come back, and the row that held."""
+    """The result of a step: an order or none, when to step again, and the row that held."""
 
     tell: Tell | None
     wake_at: float
@@ -85,7 +85,7 @@ def settle_vote(state: MonitorState, record: GroupRecord, now: float) -> None:
 
 
 def _runs_here(state: MonitorState, record: GroupRecord) -> bool:
-    """Say whether the own status shows the group active: V2 asks all, the own one included."""
+    """Say whether this node's status shows the group active: V2 asks all nodes, this one too."""
     report = state.report(record.group)
     return report.present and report.level != PLAN_LEVEL
 
@@ -121,7 +121,7 @@ def _vote_for(state: MonitorState, record: GroupRecord, claim: Claim) -> None:
 
 
 def settle_grant(state: MonitorState, record: GroupRecord, now: float) -> None:
-    """Count the votes for the own claim and move the end of its lease (C3, C4)."""
+    """Count the votes for this node's claim and move the end of its lease (C3, C4)."""
     if record.claim is None:
         return
     start = lease.granted_from(_echoes(state, record, record.claim), state.view.electorate.needed)
@@ -143,10 +143,10 @@ def settle_grant(state: MonitorState, record: GroupRecord, now: float) -> None:
 
 
 def kill_at(state: MonitorState, record: GroupRecord) -> float:
-    """Return when what runs under the lease is killed: as clinit has it until it is renewed (C7).
+    """Return when what runs under the lease is killed: clinit's deadline until it is renewed (C7).
 
-    The stop budget may be longer than that of the former life, whose lease was longer then: their
-    sum would be more than T.
+    The stop budget may be longer than in the earlier run, whose lease was longer then: their sum
+    would be more than T.
     """
     return (
         record.lease_until + state.timing.stop_budget_s
@@ -156,11 +156,11 @@ def kill_at(state: MonitorState, record: GroupRecord) -> float:
 
 
 def _echoes(state: MonitorState, record: GroupRecord, term: int) -> list[float]:
-    """Return r of C4 for each supporter, the own node among them.
+    """Return r of C4 for each supporter, this node among them.
 
-    What a supporter echoes must show the claim. Else its vote may be one of an earlier life
-    of this node, for a claim of the same term that was forgotten here: it is about to be
-    released, since what the voter has just read does not show the claim.
+    The status that a supporter echoes must show the claim. Else its vote may be for an earlier
+    incarnation's claim of the same term, forgotten here: it is about to be released, since what
+    the voter has just read does not show the claim.
     """
     view, own, first = state.view, state.published, record.shown_from
     times = []
@@ -187,7 +187,7 @@ def _left(record: GroupRecord, now: float) -> float:
 
 
 def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
-    """Work out all that the table of `group_rules` looks at."""
+    """Compute the facts for the table of `group_rules`."""
     group = record.group
     claimed = record.claim is not None
     pending = claimed and not record.activated and not record.granted
@@ -213,15 +213,15 @@ def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
 
 
 def _superseded(state: MonitorState, record: GroupRecord, now: float) -> bool:
-    """Say whether what runs here is the ghost of an owner, and has yet to be killed (G1).
+    """Say whether what runs here belongs to a superseded owner and must be killed (G1).
 
-    Only a machine whose clock stood still gets here: a virtual machine that was paused, a
-    process brought back from a checkpoint. The escalation would take time that it has not.
+    Only a machine whose clock stopped gets here: a paused virtual machine, a process restored
+    from a checkpoint. There is no time for the escalation.
     """
     if record.claim is None or not (record.activated or record.granted):
         return False
     if record.lease_until != NEVER and kill_at(state, record) <= now:
-        return False  # clinit has killed it, on the same clock; a paused monitor hears so late
+        return False  # clinit has killed it, on the same clock; a paused monitor learns late
     obeyed = STOP_LEVEL in (record.told_level_now(now), state.report(record.group).wanted)
     if record.killed and obeyed:
         return False
@@ -241,7 +241,7 @@ def _better_claim(state: MonitorState, record: GroupRecord, now: float) -> bool:
 
 
 def _votes_split(state: MonitorState, record: GroupRecord) -> bool:
-    """Say whether too many voters have voted for this term already and can never vote for it."""
+    """Say whether too many voters have voted in this term already to ever support the claim."""
     support, spent = 1, 0
     if record.claim is None:
         return False
@@ -258,7 +258,7 @@ def _votes_split(state: MonitorState, record: GroupRecord) -> bool:
     return spent > 0 and support < state.view.electorate.needed
 
 
-# --- what the table asks for ---------------------------------------------------------------
+# --- actions -------------------------------------------------------------------------------
 
 
 def _carry_out(
@@ -295,7 +295,7 @@ _LEVELS = {Action.STOP: STOP_LEVEL, Action.STOP_AGAIN: PLAN_LEVEL, Action.TEST: 
 
 
 def _restarted(state: MonitorState, record: GroupRecord) -> None:
-    """Note that a restart was carried out, or is over with the claim."""
+    """Record that a restart was carried out, or is void without the claim."""
     if record.restarts is not None:
         obeyed(state, *record.restarts)
         record.restarts = None
@@ -312,7 +312,7 @@ def _tell(state: MonitorState, record: GroupRecord, level: str, now: float, caus
     cut_short = level == STOP_LEVEL and record.granted and record.group not in state.reports
     if level in (PLAN_LEVEL, STOP_LEVEL) and not cut_short:
         return Tell(record.group, level, term, str(state.me))
-    # A new clinit has no deadlines: of what was cut short the `stop` entries get the old ones.
+    # A new clinit has no deadlines: the `stop` entries of what was cut short get the old ones.
     record.activated = True
     record.lease_sent = record.lease_until
     until, me = record.lease_until, str(state.me)
@@ -320,7 +320,7 @@ def _tell(state: MonitorState, record: GroupRecord, level: str, now: float, caus
 
 
 def _kill(state: MonitorState, record: GroupRecord, now: float, cause: str) -> Tell:
-    """Tell clinit `stop` with both deadlines over: everything of the group is killed at once."""
+    """Tell clinit `stop` with both deadlines passed: the whole group is killed at once."""
     order = _tell(state, record, STOP_LEVEL, now, cause)
     record.killed = True
     state.log(
@@ -333,7 +333,7 @@ def _kill(state: MonitorState, record: GroupRecord, now: float, cause: str) -> T
 
 
 def _claim(state: MonitorState, record: GroupRecord, now: float, event: str) -> None:
-    """Make a claim with a term above all known, and vote for it (C2)."""
+    """Claim the group with a term above all known ones, and vote for the claim (C2)."""
     term = 1 + max(state.view.terms.get(record.group, 0), record.ballot.voted)
     state.view.know_term(record.group, term)
     record.claim, record.claimed_at, record.shown_from = term, now, None
@@ -381,7 +381,7 @@ def _ban(state: MonitorState, record: GroupRecord, now: float) -> None:
 
 
 def _wake_at(state: MonitorState, record: GroupRecord, now: float) -> float:
-    """Return when time alone may change the outcome of a turn."""
+    """Return when time alone may change the outcome of a step."""
     times = [
         state.doubt_until,
         record.ban_until,

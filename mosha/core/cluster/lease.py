@@ -2,9 +2,9 @@
 
 A claim is granted while q nodes of the electorate publish a vote for it. Each of their
 statuses echoes a status of ours (`Mosha::Seen`); the time *before the write of that status
-began* is the latest moment of which we know that the supporter had heard from us, and it
-will not let its vote go before T after that. The lease runs to the q-th greatest of these
-moments plus L.
+began* is the latest moment at which the supporter is known to have heard from us, and it will
+not release its vote before T after that. The lease runs to the q-th greatest of these moments
+plus L.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ WRITES_MAX = 4096
 
 
 class Writes:
-    """When the write of each of the own statuses began: seq -> seconds, the newest ones."""
+    """When the write of each of this node's statuses began: seq -> seconds, newest ones only."""
 
     __slots__ = ("_began", "_order")
 
@@ -38,13 +38,13 @@ class Writes:
         return self._began.get(seq)
 
     def clear(self) -> None:
-        """Forget all: a new incarnation counts only what it wrote itself."""
+        """Forget all: a new incarnation counts only what it wrote."""
         self._began.clear()
         self._order.clear()
 
 
 def echo_time(status: Status, me: int, inc: int, writes: Writes) -> float | None:
-    """Return r of C4: when the write began that `status` echoes, None if it echoes none."""
+    """Return r of C4: when the write that `status` echoes began, None if it echoes none."""
     seen = status.seen.get(me)
     if seen is None or seen.inc != inc:
         return None

@@ -1,7 +1,7 @@
-"""How a node leaves in an orderly way: groups halted, clinit ended, a last status, gone.
+"""How a node leaves in an orderly way: halt groups, end clinit, write a last status, end.
 
-Without a clinit nobody can say that nothing runs here any more. After a while the node ends then
-as one that dies, and its groups are taken over after `timeout`.
+Without clinit it is not known that nothing runs here any more. Then the node ends after a while
+as if it had died, and its groups are taken over after `timeout`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import math
 from mosha.core.cluster.effects import Effect, EndClinit, EndMonitor
 from mosha.core.cluster.node import Node
 
-# Longer than the start of another clinit takes, if there is to be one. systemd does not start one
-# while it stops the monitor, if it died just before.
+# Longer than the start of another clinit takes, if one is to start. systemd does not start one
+# while it stops the monitor, if clinit died just before.
 WITHOUT_CLINIT_S = 10.0
 
 
 class Stage(enum.Enum):
-    """How far it is."""
+    """How far it has got."""
 
     STAYS = "stays"
     HALTS = "halts its groups"
@@ -32,7 +32,7 @@ _HALTS = Stage.HALTS
 
 
 class Leaving:
-    """The leaving of one node; what is due is done by `go_on`."""
+    """Leaving, as a state machine; `go_on` does what is due."""
 
     __slots__ = ("_lost_at", "stage")
 
@@ -41,19 +41,19 @@ class Leaving:
         self._lost_at = math.inf
 
     def begin(self) -> None:
-        """Take in that the groups are being halted."""
+        """Handle: the groups are being halted."""
         self.stage = Stage.HALTS
 
     def clinit_lost(self, now: float) -> None:
-        """Take in that clinit does not answer."""
+        """Handle: clinit does not answer."""
         self._lost_at = min(self._lost_at, now)
 
     def clinit_found(self) -> None:
-        """Take in that clinit answers."""
+        """Handle: clinit answers."""
         self._lost_at = math.inf
 
     def clinit_ended(self) -> None:
-        """Take in that clinit has ended as it was ordered to."""
+        """Handle: clinit has ended as ordered."""
         self.stage = Stage.WRITES_LAST
 
     def due(self, node: Node) -> float:
@@ -63,7 +63,7 @@ class Leaving:
         return -math.inf if node.halted() else self._lost_at + WITHOUT_CLINIT_S
 
     def go_on(self, node: Node) -> list[Effect]:
-        """Return what comes next."""
+        """Return the next effects."""
         if node.halted():
             self.stage = Stage.ENDS_CLINIT
             return [EndClinit()]
@@ -71,7 +71,7 @@ class Leaving:
         return [EndMonitor(stranded=True)]
 
     def wrote_last(self) -> list[Effect]:
-        """Return what comes after the last status, be it written or not."""
+        """Return the effects after the last status, whether it was written or not."""
         if self.stage is Stage.GONE:
             return []
         self.stage = Stage.GONE

@@ -1,8 +1,8 @@
-"""What a node remembers of itself on its local disk: rules V4b and N1.
+"""What a node remembers about itself on its local disk: rules V4b and N1.
 
-The shell writes it there, flushed, *before* the status that shows the same is published. So a
-vote, a term or a claim that anybody may have read is never forgotten by a medium that is behind;
-and a node knows whether a status that it finds under its number is its own.
+The shell writes and syncs it *before* the status that shows the same is published. So a vote, a
+term or a claim that any node may have read is never lost by a medium that is behind; and a node
+knows whether a status that it finds under its number is its own.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from mosha.core.cluster.state import MonitorState
 from mosha.core.status import Receipt, Stamp, Status, Term, Vote
 
 SEQ_STEP = 4096
-"""The numbers of statuses are remembered in blocks: no heartbeat costs a write of its own."""
+"""Status numbers are remembered in blocks, so that heartbeats need no write of the memory."""
 
 
 class Memory(Struct, frozen=True, omit_defaults=True):
-    """What is remembered between two starts; all at its default where nothing is.
+    """What is remembered between two starts; all fields have their defaults if nothing is.
 
-    `run` names the life that wrote it, `former_run` the one before. `seq` is a bound of the
+    `run` names the run that wrote it, `former_run` the one before. `seq` is an upper bound of the
     statuses of `inc`, `landed` says that one of them is known to have been published. `boot` and
-    `machine` say where it was written; a version before this one wrote neither.
+    `machine` say where it was written; older versions of mosha wrote neither.
     """
 
     inc: int = 0
@@ -45,13 +45,13 @@ class Memory(Struct, frozen=True, omit_defaults=True):
 
     @property
     def bound(self) -> Stamp:
-        """No status of this node with a greater stamp was ever begun, as far as is remembered."""
+        """No status of this node with a greater stamp was ever begun, as far as remembered."""
         return Stamp(self.inc, self.seq)
 
     def knows(self, run: str, machine: str) -> bool:
-        """Say whether a status of that run was written from here: from this disk and machine (N1).
+        """Say whether that run was on this disk and machine (N1).
 
-        The clinit that such a run had is then the one that is found here, or is dead.
+        If so, its clinit is the one that is found here, or it is dead.
         """
         here = not self.boot or self.machine == machine
         return here and run in {self.run, self.former_run} - {""}
@@ -60,7 +60,7 @@ class Memory(Struct, frozen=True, omit_defaults=True):
 def memory_of(state: MonitorState, status: Status) -> Memory:
     """Return what must be on the local disk before `status` may be published (V4b)."""
     electorate = state.view.electorate
-    # A vote binds for the T of its candidate, which may be longer than the own one (T1).
+    # A vote binds for the T of its candidate, which may be longer than this node's (T1).
     theirs_s = (state.view.peer(vote.node).timeout_s for vote in status.votes.values())
     return Memory(
         inc=status.inc,

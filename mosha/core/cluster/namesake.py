@@ -1,10 +1,10 @@
-"""Whose status a node finds in its own file where it has written another one itself.
+"""Whose status is in this node's file when it is not the one that this run wrote last.
 
-An earlier life of this node, put back by a backup or a snapshot of the file system, and another
-node with the same number, a namesake, look alike: the status is of a run that is not ours. But
-every status that this node has ever begun has a lower stamp than the next one, for its incarnations
-rise from life to life (V4b). So a greater stamp is a namesake's. A lower one is a namesake's if it
-moves on without us, and else what the medium was set back to.
+A status of an earlier run of this node, restored by a backup or a snapshot of the file system, and
+one of another node with the same number, a namesake, look alike: both are of another run. But
+every status that this node has ever begun has a lower stamp than its next one, since its
+incarnations rise from run to run (V4b). So a greater stamp is a namesake's. A lower one is a
+namesake's if it changes without us, and otherwise what the medium was set back to.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ import enum
 from mosha.core.status import Stamp, Status
 
 HEARTBEATS = 2.5
-"""A namesake writes at least once in its own heartbeat, which may be a bit longer than ours."""
+"""A namesake writes at least once per heartbeat of its own, which may be a bit longer than ours."""
 
 
 class NamesakeFinding(enum.Enum):
-    """What a status in the own file shows."""
+    """What a status in this node's file shows."""
 
     OURS = "ours"
-    UNCLEAR = "unclear"  # nothing may be written over it: it may be another node's word
-    SET_BACK = "set back"  # an earlier life of this node, put back by somebody or something
+    UNCLEAR = "unclear"  # must not be overwritten: it may be another node's
+    SET_BACK = "set back"  # an earlier run of this node, restored
     NAMESAKE = "namesake"
 
 
 class OwnStatusFile:
-    """Judges what is found in the own file before each write, for the life named `run`.
+    """Judges what is in this node's file before each write, for the run named `run`.
 
-    `watch_s` is for how long an older status has to stay as it is to count as put back.
+    `watch_s` is how long an older status has to stay unchanged to count as set back.
     """
 
     def __init__(self, run: str, watch_s: float) -> None:
@@ -40,24 +40,24 @@ class OwnStatusFile:
         self.watch_s = watch_s
 
     def expect(self, former: Status, *, exactly: bool) -> None:
-        """Take in what was there at the start: it is no surprise until the first write.
+        """Set what was there at the start: it is expected until the first write.
 
-        `exactly`: nothing of that run can land late, so whatever is newer is a namesake's.
+        `exactly`: no write of that run can land late, so anything newer is a namesake's.
         """
         self._former = former.run, former.stamp if exactly else None
 
     def remember(self, run: str) -> None:
-        """Take in that a run was this node's: what it began may land late."""
+        """Record that a run was this node's: its last writes may land late."""
         self._runs.add(run)
 
     def wrote(self) -> None:
-        """Take in that the own status is there."""
+        """Record that this run's status is there."""
         self._former, self._watched = None, None
 
     def judge(self, found: Status | None, stamp: Stamp, now: float) -> NamesakeFinding:
-        """Say what was found at `now`, where the status `stamp` is to be written over it.
+        """Judge what was found at `now`, before the status `stamp` overwrites it.
 
-        `found` is None if there is nothing, or nothing whole.
+        `found` is None if there is no file, or no complete one.
         """
         if found is None or found.run in self._runs or self._expects(found):
             self._watched = None

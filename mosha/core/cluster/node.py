@@ -1,9 +1,8 @@
-"""The decisions of one node: facts go in, what to publish, tell and shoot comes out.
+"""The decisions of one node: facts go in; what to publish, tell and shoot comes out.
 
-`core.cluster.agent.Agent` is the way in for shells; it says when which of these is asked. It
-reports facts by the methods named in the past tense and then asks: which groups want a step
-(`take_woken`), which leases to renew, whom to fence, what to log. Nothing here knows a clock,
-chance or a file.
+Shells use `core.cluster.agent.Agent`, which calls this. It reports facts by the methods named in
+the past tense and then asks which groups need a step (`take_to_step`), which leases to renew, which
+nodes to fence and what to log. Nothing here uses a clock, randomness or a file.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class Renewal(Struct, frozen=True):
 
 
 class Node:
-    """One node's brain. Not for several threads; `now` never goes back."""
+    """The decisions of one node. Not thread-safe; `now` never goes back."""
 
     def __init__(
         self,
@@ -78,7 +77,7 @@ class Node:
     def peer_read(
         self, node: int, status: Status | None, *, began: float, now: float, error: str = ""
     ) -> None:
-        """Take in that an attempt to read a peer's status was completed.
+        """Handle: an attempt to read a peer's status was completed.
 
         `status` is None if there was none to read or it was torn; `error` says what failed.
         """
@@ -109,12 +108,12 @@ class Node:
             self._quorum_since = now
 
     def _receipts_changed(self, before: Mapping[int, Receipt]) -> None:
-        """Draw the consequences where a receipt counts now, or does not any more (R1)."""
+        """Update what depends on receipts that were added or dropped (R1)."""
         state = self.state
         for node in before.keys() - state.view.receipts.keys():
             if state.view.peer(node).inc <= before[node].inc:
                 state.log("receipt_refuted", peer=node, inc=before[node].inc)
-            shots.forget(state, node)  # it may be shot again when it is missed again
+            shots.forget(state, node)  # it may be shot again when it goes silent again
         state.changed()
         self._judge_quorum()
         state.wake_all()
@@ -143,7 +142,7 @@ class Node:
             self._raise_inc(receipt.inc + 1)
 
     def _raise_inc(self, inc: int) -> None:
-        """Begin a new incarnation: others know of a later one, or believe this one dead."""
+        """Start a new incarnation: others know a later one, or believe this one dead."""
         state = self.state
         state.log("incarnation_raised", **{"from": state.inc, "to": inc})
         state.inc = inc
@@ -153,7 +152,7 @@ class Node:
         state.changed()
 
     def members_found(self, found: frozenset[int]) -> None:
-        """Take in which nodes there are, where no configuration names them."""
+        """Handle: these nodes exist; used where no configuration names the nodes."""
         view = self.state.view
         if found - {self.state.me} == view.members:
             return
@@ -173,10 +172,10 @@ class Node:
             self.state.changed()
             self.state.wake_all()
 
-    # --- facts: clinit, tables, own writes -------------------------------------------
+    # --- facts: clinit, tables, writes -----------------------------------------------
 
     def clinit_answered(self, found: Iterable[GroupReport], now: float) -> None:
-        """Take in everything that clinit has, at the start or after a new clinit started."""
+        """Handle clinit's full report, at the start or after clinit was restarted."""
         state = self.state
         first = not state.clinit_known
         state.reports = {report.group: report for report in found}
@@ -190,7 +189,7 @@ class Node:
         state.wake_all()
 
     def clinit_changed(self, report: GroupReport) -> None:
-        """Take in a change of one group."""
+        """Handle a change of one group."""
         state = self.state
         record = state.record(report.group)
         if record.told_level and report.wanted == record.told_level:
@@ -202,7 +201,7 @@ class Node:
         state.wake((report.group,))
 
     def clinit_dropped(self, group: str) -> None:
-        """Take in that clinit has no such group any more."""
+        """Handle: clinit no longer has this group."""
         if self.state.reports.pop(group, None) is not None:
             self.state.changed()
         record = self.state.record(group)
@@ -210,20 +209,18 @@ class Node:
         self.state.wake((group,))
 
     def clinit_lost(self) -> None:
-        """Take in that clinit does not answer: claims and lines stay as they are (C7)."""
+        """Handle: clinit does not answer; claims and lines stay as they are (C7)."""
         self.state.clinit_known = False
         self.state.log("clinit_lost")
 
     def tell_refused(self, group: str, level: str, text: str, now: float) -> None:
-        """Take in that clinit refused a tell: this node keeps off the group for a while."""
+        """Handle: clinit refused a tell; this node is banned from the group for a while."""
         state = self.state
         record = state.record(group)
         if group not in state.reports:
-            record.activated = False  # nothing of it is here, and nothing can be told
+            record.activated = False  # nothing of it is here, and no tell can reach it
         if group not in state.reports or level != STOP_LEVEL:
-            record.told_level = (
-                ""  # a stop is wanted all the same: it is told again, and not at once
-            )
+            record.told_level = ""  # a stop is still wanted: it is told again, but not at once
         record.ban_until, record.ban_reason = now + state.timing.ban_s, f"clinit: {text}"
         state.log("tell_refused", group=group, to=level, reason=text)
         state.changed()
@@ -237,7 +234,7 @@ class Node:
         refused: Mapping[str, str],
         pasts: Mapping[str, Past] | None = None,
     ) -> None:
-        """Take in which tables are in force, None where there is none yet, and where from."""
+        """Handle: these tables are in force, None where there is none yet, and their ancestry."""
         state = self.state
         edited = dict(versions) != state.tables
         state.hactl, state.cltab_groups = hactl, cltab_groups
@@ -247,24 +244,24 @@ class Node:
             state.record(group)
         if edited:
             for record in state.records.values():
-                record.failbacks.clear()  # whoever edits a table may have mended what failed
+                record.failbacks.clear()  # an edit of a table may have repaired what failed
         state.changed()
         state.wake_all()
 
     def cltab_adopted(self, cltab: Cltab | None) -> None:
-        """Take in what the cltab in force says of the entries, to tell what runs otherwise."""
+        """Handle a new cltab: its entries show which ones run with an outdated definition."""
         defined: dict[str, tuple[Entry, ...]] = {}
         for entry in cltab.entries if cltab is not None else ():
             defined[entry.group] = (*defined.get(entry.group, ()), entry)
         self.state.defined = defined if cltab is not None else None
 
     def wrote(self, status: Status, *, began: float) -> None:
-        """Take in that a status is on the file system; its write began at `began` (C4)."""
+        """Handle: a status is on the file system; its write began at `began` (C4)."""
         state = self.state
         if status.inc == state.inc:
             state.writes.add(status.seq, began)
         if state.view.quorum_state is QuorumState.UNKNOWN:
-            self._judge_quorum()  # a cluster of one reads nobody
+            self._judge_quorum()  # a cluster of one reads no peer
         state.view.follow(began, state.timing.timeout_s)
         if state.view.electorate.nodes != self._voters:
             self._voters = state.view.electorate.nodes
@@ -276,25 +273,25 @@ class Node:
         state.wake(state.records if first else waiting)
 
     def displaced(self) -> None:
-        """Take in that another node uses this number: stop everything, publish no more."""
+        """Handle: another node uses this number; stop everything, publish no more."""
         self.state.displaced = True
         self.state.wake_all()
 
     def leave(self) -> None:
-        """Begin to leave in an orderly way: halt all groups, claim nothing new."""
+        """Start to leave in an orderly way: halt all groups, claim nothing new."""
         self.state.node_state = NodeState.LEAVING
         self.state.changed()
         self.state.wake_all()
 
     def halted(self) -> bool:
-        """Say whether nothing of any group is left here, so that the node may go."""
+        """Say whether no process of any group is left here, so that the node may end."""
         state = self.state
         return not state.claimed and not any(report.present for report in state.reports.values())
 
     # --- fencing ---------------------------------------------------------------------
 
     def fence_orders(self, now: float) -> tuple[list[FenceOrder], float]:
-        """Return whom to shoot now, and when to ask again (infinity: not by time alone)."""
+        """Return which nodes to shoot now, and when to ask again (infinity: not by time alone)."""
         if self.mute(now):
             return [], math.inf
         return shots.orders(self.state, self._quorum_since, now)
@@ -302,10 +299,10 @@ class Node:
     def shot(
         self, order: FenceOrder, *, outcome: str, method: str, detail: str, now: float
     ) -> None:
-        """Take in how a shot ended: `receipt`, `no receipt` or `failed`."""
+        """Handle the end of a shot: `receipt`, `no receipt` or `failed`."""
         state = self.state
-        known = state.shots.get(order.node)  # None: a later shot has ended and was forgotten (R1)
-        if known is not None and known.inc == order.inc:  # else it lived again and is shot anew
+        known = state.shots.get(order.node)  # None: a later shot has ended and been forgotten (R1)
+        if known is not None and known.inc == order.inc:  # else it came back and is shot again
             state.shots[order.node] = Shot(order.node, order.inc, now, outcome, method, detail)
         state.log("fence_ended", peer=order.node, outcome=outcome, method=method, detail=detail)
         if outcome == "receipt":
@@ -314,7 +311,7 @@ class Node:
                 shots.forget(state, order.node)
 
     def confirmed(self, node: int) -> str:
-        """Take in that the operator vouches for a node's death; return why not, or ""."""
+        """Handle the operator's confirmation of a node's death; return why it is refused, or ""."""
         state = self.state
         inc, refusal = shots.confirmable(state, node)
         if refusal:
@@ -331,12 +328,12 @@ class Node:
 
     # --- orders ----------------------------------------------------------------------
 
-    def turn(self, group: str, now: float, chance: float) -> GroupStep:
-        """Take the turn of one group; the shell carries out its `tell`."""
+    def step(self, group: str, now: float, chance: float) -> GroupStep:
+        """Take a step of one group; the shell carries out its `tell`."""
         return group_step.take(self.state, group, now, chance)
 
     def renewals(self, now: float) -> list[Renewal]:
-        """Count all votes again and return the leases that have moved enough to be told."""
+        """Count all votes again and return the leases that have moved enough to be sent."""
         state = self.state
         step = state.timing.heartbeat_s * RENEWAL_STEP
         moved = []
@@ -356,29 +353,29 @@ class Node:
         return moved
 
     def look_at(self, node: int) -> float:
-        """Return when a look at a peer could find it stale, infinity if none can (O3)."""
+        """Return when a read of a peer could find it stale, infinity if none can (O3)."""
         counted_s = self.state.timeout_s(self._read_at)
         due = peers.judge_at(self.state.view.peer(node), counted_s)
         return math.inf if due is None else due
 
-    def take_woken(self) -> frozenset[str]:
-        """Return the groups that want a turn since the last call."""
-        woken = frozenset(self.state.woken)
-        self.state.woken.clear()
-        return woken
+    def take_to_step(self) -> frozenset[str]:
+        """Return the groups that need a step since the last call."""
+        groups = frozenset(self.state.to_step)
+        self.state.to_step.clear()
+        return groups
 
     def take_notes(self) -> list[LogRecord]:
-        """Return what is to be logged since the last call."""
+        """Return the log records since the last call."""
         notes, self.state.log_records = self.state.log_records, []
         return notes
 
     @property
     def dirty(self) -> bool:
-        """Whether the own status says something that is not published yet."""
+        """Whether this node's status has changes that are not published yet."""
         return self.state.dirty
 
     def mute(self, now: float) -> bool:
-        """Say whether nothing must be published yet (N1): `next_status` is not for now."""
+        """Say whether this node must not publish yet (N1): do not call `next_status`."""
         return recovery.mute(self.state, now)
 
     def memory(self, status: Status) -> Memory:
@@ -386,9 +383,9 @@ class Node:
         return memory_of(self.state, status)
 
     def next_status(self, now: float, *, left: bool = False) -> Status:
-        """Make the status to be written now, with the next number.
+        """Make the status to write now, with the next number.
 
-        `left` makes it the last one: gone, with votes and terms kept (V4).
+        `left` makes it the last one: the node has gone, votes and terms are kept (V4).
         """
         state = self.state
         self.seq += 1

@@ -1,9 +1,8 @@
-"""What an operator asks of nodes besides hactl: restart, move, cleanup, standby.
+"""Orders of operators that are not in hactl: restart, move, cleanup, standby.
 
-An order stands in the status of the node where it was given, for a while; each node that it
-concerns obeys it once, and says so in its own status. Nodes of versions before this one skip
-both lines, and do not obey. Nothing of an order outlasts it but what it did, so none of them
-leaves anything in hactl.
+An order is in the status of the node where it was given, for a while; each node that it concerns
+obeys it once, and acknowledges it in its status. Older versions of mosha skip both lines, and do
+not obey. Only the effect of an order remains: hactl is not changed.
 """
 
 from __future__ import annotations
@@ -15,17 +14,17 @@ from mosha.core.cluster.state import NEVER, GroupRecord, MonitorState, StandingO
 from mosha.core.status import GroupState, NodeState, Order, Stamp, Status, Verb
 
 ORDER_MIN_S = 30.0
-"""So long an order stands at the least: each node reads each other once a heartbeat."""
+"""How long an order stands at least: each node reads every other once per heartbeat."""
 
 MOVED = "moved "
-"""So begins the reason of a ban that is a move."""
+"""The prefix of the reason of a ban that is a move."""
 
 ORDERS_MAX = 64
-"""How many orders stand at once; the oldest goes."""
+"""How many orders stand at once; beyond that the oldest is dropped."""
 
 
 def give(state: MonitorState, order: Order, now: float) -> int:
-    """Let an order stand in the own status, and obey it here; return its number."""
+    """Put an order into this node's status, and obey it here; return its number."""
     number = max(state.orders, default=state.order_number) + 1
     state.order_number = number
     until = now + max(ORDER_MIN_S, 2 * state.timing.timeout_s)
@@ -39,15 +38,15 @@ def give(state: MonitorState, order: Order, now: float) -> int:
 
 
 def drop_old(state: MonitorState, now: float) -> None:
-    """Take away the orders that have stood long enough."""
+    """Drop the orders that have stood long enough."""
     for number in [n for n, standing in state.orders.items() if standing.until <= now]:
         del state.orders[number]
 
 
 def hear(state: MonitorState, old: Status | None, new: Status, now: float) -> None:
-    """Obey what a peer's status orders and was not obeyed yet.
+    """Obey the orders in a peer's status that were not obeyed yet.
 
-    What stands there when this node begins to listen was for a node that listened then.
+    Orders that already stood when this node first reads the peer are not for it.
     """
     if not new.orders:
         return
@@ -61,7 +60,7 @@ def hear(state: MonitorState, old: Status | None, new: Status, now: float) -> No
 
 
 def obeyed(state: MonitorState, issuer: int, stamp: Stamp) -> None:
-    """Note in the own status that an order was obeyed."""
+    """Acknowledge in this node's status that an order was obeyed."""
     if stamp > state.obeyed.get(issuer, Stamp(0, 0)):
         state.obeyed[issuer] = stamp
         state.changed()
@@ -76,7 +75,7 @@ def have_obeyed(state: MonitorState, nodes: Iterable[int], number: int) -> froze
 
 
 def has_failed(state: MonitorState, group: str, node: int) -> bool:
-    """Say whether a node has something to forget of a group, as far as is known here."""
+    """Say whether a node has failures of a group to forget, as far as known here."""
     here = node == state.me
     record = state.record(group)
     if here and (record.failbacks or state.report(group).killed_late_s > record.late_seen_s):
@@ -89,14 +88,14 @@ def has_failed(state: MonitorState, group: str, node: int) -> bool:
     return failed or group in status.bans or bool(status.troubles_of(group))
 
 
-# --- what each of them does ----------------------------------------------------------------
+# --- what each order does ------------------------------------------------------------------
 
 
 def _obey(state: MonitorState, order: Order, issuer: int, stamp: Stamp, now: float) -> None:
     match order.verb:
         case Verb.RESTART:
             if _restart(state, order.group, issuer, stamp):
-                return  # said when it starts again
+                return  # acknowledged when it starts again
         case Verb.MOVE:
             _move(state, order, now)
         case Verb.CLEANUP if order.node in (0, state.me):
@@ -107,7 +106,7 @@ def _obey(state: MonitorState, order: Order, issuer: int, stamp: Stamp, now: flo
 
 
 def _restart(state: MonitorState, group: str, issuer: int, stamp: Stamp) -> bool:
-    """Have a group that runs here stopped and started again under its claim."""
+    """Stop a group that runs here and start it again under its claim."""
     record = state.record(group)
     if not (record.granted and record.activated and state.report(group).present):
         return False
@@ -117,7 +116,7 @@ def _restart(state: MonitorState, group: str, issuer: int, stamp: Stamp) -> bool
 
 
 def _move(state: MonitorState, order: Order, now: float) -> None:
-    """Keep off the group until it runs where it shall: it goes there by the usual way."""
+    """Ban this node from the group until it runs at its destination: it moves there as usual."""
     record = state.record(order.group)
     if order.node == state.me:
         _end_ban(state, order.group)
@@ -134,7 +133,7 @@ def _move(state: MonitorState, order: Order, now: float) -> None:
 
 
 def has_arrived(state: MonitorState, record: GroupRecord, now: float) -> bool:
-    """Say whether what an operator moved runs where it shall, or cannot run there."""
+    """Say whether a moved group runs at its destination, or cannot run there."""
     group, node = record.group, record.moved_to
     if node is None:
         return False
@@ -147,14 +146,14 @@ def has_arrived(state: MonitorState, record: GroupRecord, now: float) -> bool:
 
 
 def fail_refusal(state: MonitorState, group: str) -> str:
-    """Return why nobody can have found a group failed here, or ""."""
+    """Return why a failure of a group cannot be reported here, or ""."""
     if state.record(group).claim is None or not state.report(group).present:
         return f"{group} does not run on node {state.me}: there is nothing that could fail"
     return ""
 
 
 def fail(state: MonitorState, group: str, reason: str, now: float) -> None:
-    """Take in that somebody found a group failed here that runs here."""
+    """Handle a report that a group that runs here has failed."""
     record = state.record(group)
     record.ban_until, record.ban_reason, record.moved_to = now + state.timing.ban_s, reason, None
     state.log("group_banned", group=group, reason=reason, ban_s=state.timing.ban_s)
@@ -191,7 +190,7 @@ def lift(state: MonitorState, record: GroupRecord) -> None:
 
 
 def stand_by(state: MonitorState, *, on: bool) -> None:
-    """Let this node run nothing and vote on, or take groups again."""
+    """Put this node on standby (run nothing, keep voting), or end that."""
     if state.standby is not on and state.node_state is NodeState.UP:
         state.standby = on
         state.log("standby_changed", to="standby" if on else "up")

@@ -1,7 +1,7 @@
-"""What a node says of itself, and what is new in what another says.
+"""The status that a node publishes, and what is new in another's.
 
-`compose` makes the status to be published from everything the node has decided;
-`differences` finds the groups whose turn a peer's new status calls for.
+`compose` makes the status to publish from everything the node has decided; `differences` finds
+the groups that need a step after a peer's new status.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mosha.core.supervision.entries import PER_GROUP_MAX
 from mosha.core.supervision.group_report import GroupReport
 
 TROUBLES_MAX = 64
-"""A node where more is wrong says so with these: its status must not grow with its bad luck."""
+"""At most this many are published: the status must stay bounded, whatever goes wrong."""
 
 
 NOTHING: frozenset[str] = frozenset()
@@ -29,7 +29,7 @@ def line_of(report: GroupReport) -> GroupLine:
 
 
 def compose(state: MonitorState, *, seq: int, now: float, left: bool) -> Status:
-    """Make the status that number `seq` shall be; `left` says that the node has gone (V4)."""
+    """Make status number `seq`; `left` says that the node has gone (V4)."""
     records = sorted(state.records.values(), key=lambda record: record.group)
     voted = {s.group: s.ballot.voted for s in records if s.ballot.voted}
     known = state.view.terms
@@ -70,7 +70,7 @@ def compose(state: MonitorState, *, seq: int, now: float, left: bool) -> Status:
 
 
 def _troubles(state: MonitorState, now: float) -> dict[tuple[str, str], Trouble]:
-    """Return what the others shall know of entries that are not well here, bounded."""
+    """Return the troubles of entries here to publish, bounded."""
     found = {
         (group, trouble.tag): trouble
         for group, report in sorted(state.reports.items())
@@ -83,8 +83,8 @@ def _troubles(state: MonitorState, now: float) -> dict[tuple[str, str], Trouble]
 def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
     """Return the groups of which two statuses of one node say different things.
 
-    None if they differ in something that concerns every group. A status that only counts on
-    (`seq`, `Mosha::Seen`, the seconds of a ban) differs in nothing.
+    None if they differ in something that concerns every group. Counters (`seq`, `Mosha::Seen`,
+    the seconds of a ban) do not count as differences.
     """
     if (
         old is None

@@ -1,9 +1,9 @@
-"""What one node knows of another: rules O1 to O3.
+"""What one node knows about another: rules O1 to O3.
 
-A peer's newest status replaces an older one only by its stamp (O1). Its age counts on the
-own clock from the first read that showed that stamp (O2). Whether it is stale is judged
-only by an attempt to read that *began* later than `timeout` after that moment and brought
-nothing newer (O3): a node that was paused looks again before it accuses anybody.
+A peer's newest status replaces an older one only by its stamp (O1). Its age counts on this node's
+clock from the first read that showed that stamp (O2). It becomes stale only by an attempt to read
+that *began* later than `timeout` after that moment and found nothing newer (O3): a node that was
+paused reads again before it declares a peer stale.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from msgspec.structs import replace
 from mosha.core.status import NodeState, Receipt, Status
 
 NO_CLSTAT = "no clstat"
-"""What a look says that found no file: it was answered, though without a status."""
+"""The error of a read that found no file: it was answered, though without a status."""
 
 
 class Standing(enum.StrEnum):
-    """What a peer is to this node."""
+    """How this node sees a peer."""
 
     NEVER = "never"  # no status of it was ever read
     FRESH = "fresh"
@@ -42,9 +42,10 @@ class Peer(Struct, frozen=True):
     `heard_at` is when its newest status was first read, or when a vote for it was
     recovered (V4); `first_heard_at` the same for the first status of its incarnation;
     `looked_at` whether an attempt to read it was ever completed; `advanced` whether a second,
-    newer status was read since the own start: a file left behind by a dead node never does,
-    and such a node is never fenced (docs/reference/fencing.md). `timeout_s` is the longest T that
-    it has said and that counts still, `shorter_since` when it said a shorter one first (T1).
+    newer status was read since this monitor started: a file left behind by a dead node never
+    advances, and such a node is never fenced (docs/reference/fencing.md). `timeout_s` is the
+    longest T that it has published and that still counts, `shorter_since` when it first published
+    a shorter one (T1).
     """
 
     node: int
@@ -65,21 +66,21 @@ class Peer(Struct, frozen=True):
 
     @property
     def answered(self) -> bool:
-        """Whether the file of this node was read, or is known not to exist."""
+        """Whether this peer's file was read, or is known not to exist."""
         return self.status is not None or (self.looked_at and self.error in ("", NO_CLSTAT))
 
 
 def heard(peer: Peer, status: Status, now: float) -> Peer:
-    """Return the peer after a status of it was read at `now`.
+    """Return the peer after its status was read at `now`.
 
-    O1: anything not newer than what is known is dropped, the peer is returned unchanged.
+    O1: a status that is not newer than the known one is dropped, the peer is returned unchanged.
     """
     known = peer.status
     if known is not None and (status.inc, status.seq) <= (known.inc, known.seq):
         return peer
     new_life = known is None or status.inc > known.inc
     timeout_s, shorter_since = _longest_timeout(peer, status, now)
-    # Made from its parts: this runs for every status of every peer, `replace` costs thrice.
+    # Built from its parts: this runs for every status of every peer, `replace` costs thrice.
     return Peer(
         node=peer.node,
         status=status,
@@ -95,9 +96,9 @@ def heard(peer: Peer, status: Status, now: float) -> Peer:
 
 
 def _longest_timeout(peer: Peer, status: Status, now: float) -> tuple[float, float | None]:
-    """Return which T of a node counts, and since when it has said a shorter one (T1).
+    """Return which T of a node counts, and since when it has published a shorter one (T1).
 
-    Its leases of before were made to fit the longer one, so that counts until it has passed.
+    Its earlier leases were made to fit the longer one, which counts until it has passed.
     """
     said_s = status.timeout_s
     if said_s >= peer.timeout_s:
@@ -112,14 +113,14 @@ def _longest_timeout(peer: Peer, status: Status, now: float) -> tuple[float, flo
 def tried(peer: Peer, *, began: float, now: float, timeout_s: float, error: str = "") -> Peer:
     """Return the peer after an attempt to read it, begun at `began`, was completed.
 
-    Call it after `heard`. O3: only here does a peer become stale. Only news end that, in
-    `heard`: an attempt that hung and ends late, begun before the others, proves nothing.
+    Call it after `heard`. O3: only here does a peer become stale. Only a new status ends that, in
+    `heard`: an attempt that hung and ends late, begun before others, proves nothing.
     """
     stale_since, due = peer.stale_since, judge_at(peer, timeout_s)
     if due is not None and began > due:
         stale_since = now
     if peer.looked_at and stale_since == peer.stale_since and error == peer.error:
-        return peer  # as most attempts: they say nothing that is not known
+        return peer  # the usual case: nothing new
     return Peer(
         node=peer.node,
         status=peer.status,
@@ -135,14 +136,14 @@ def tried(peer: Peer, *, began: float, now: float, timeout_s: float, error: str 
 
 
 def recovered(peer: Peer, now: float) -> Peer:
-    """Return the peer counted as heard at `now`, since a former vote names it (V4)."""
+    """Return the peer counted as heard at `now`, since a recovered vote names it (V4)."""
     return peer if peer.heard_at is not None else replace(peer, heard_at=now)
 
 
 def judge_at(peer: Peer, timeout_s: float) -> float | None:
-    """Return when the next look at the peer could find it stale; None if it is or never can.
+    """Return when the next read of the peer could find it stale; None if it is or never can be.
 
-    If it has said that its T is longer, that one counts: its leases are made to fit it (T1).
+    If it has published a longer T, that one counts: its leases are made to fit it (T1).
     """
     if peer.heard_at is None or peer.stale_since is not None:
         return None

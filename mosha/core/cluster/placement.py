@@ -1,4 +1,4 @@
-"""Which node shall take a group: every node works out the same answer by itself.
+"""Which node is to take a group: every node computes the same answer independently.
 
 Eligible nodes are ranked by `prefer`, then by fewest groups, then by a hash of group and
 node. Groups that are free at the same time are placed one after the other, by name, each
@@ -29,7 +29,7 @@ def ranking(free: Free, loads: Mapping[int, int]) -> tuple[int, ...]:
 
     def key(node: int) -> tuple[int, int, bytes, int]:
         preference = wish.prefer.index(node) if node in wish.prefer else last
-        # A checksum will not do: names that are alike would all have the same first node.
+        # A checksum is not enough: similar names would all get the same first node.
         mixed = hashlib.blake2b(f"{wish.group} {node}".encode(), digest_size=8).digest()
         return (preference, loads.get(node, 0), mixed, node)
 

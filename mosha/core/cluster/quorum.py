@@ -1,11 +1,11 @@
-"""Who votes, and whether this node sees enough of them.
+"""Which nodes vote, and whether this node sees enough of them.
 
 `majority`: more than half of the electorate is fresh. `adaptive` is the original's rule
-(catalogue H2.1, H2.2): the number of nodes last seen is remembered, fewer than 0.6 of it is
-no quorum, anything else becomes the new number: a greater one at once, a smaller one when it
-has lasted for T. For nodes that are cut off together are missed one after the other, and each
-by itself would be few enough. The rule follows a cluster that shrinks slowly, so it cannot
-exclude that two halves shrink apart (H2.3): name your `nodes`.
+(catalogue H2.1, H2.2): the number of nodes last seen is remembered; fewer than 0.6 of it is no
+quorum, anything else becomes the new number: a greater one at once, a smaller one when it has
+lasted for T. The delay is needed because nodes behind the same cut go missing one by one, and
+each loss alone would be small enough. The rule follows a cluster that shrinks slowly, so it
+cannot exclude that two halves shrink separately (H2.3): set `nodes`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Policy(enum.StrEnum):
 
 
 class QuorumState(enum.StrEnum):
-    """Whether this node sees a quorum; unknown until everybody was looked at once."""
+    """Whether this node sees a quorum; unknown until every node was read once."""
 
     UNKNOWN = "unknown"
     YES = "yes"
@@ -33,7 +33,7 @@ class QuorumState(enum.StrEnum):
 
 
 class Electorate(Struct, frozen=True):
-    """The nodes that vote. `remembered` is Q of the adaptive rule, 0 at the very first."""
+    """The nodes that vote. `remembered` is Q of the adaptive rule, 0 at the very first start."""
 
     policy: Policy
     nodes: frozenset[int]
@@ -59,16 +59,16 @@ def _digest(nodes: frozenset[int]) -> str:
 def judge(
     electorate: Electorate, up: frozenset[int], *, complete: bool
 ) -> tuple[QuorumState, Electorate]:
-    """Judge quorum from the nodes that are up, the own one included.
+    """Judge quorum from the nodes that are up, this one included.
 
     Args:
-        electorate: who votes, and what is remembered.
-        up: fresh nodes, and the own one.
+        electorate: which nodes vote, and what is remembered.
+        up: fresh nodes, and this one.
         complete: whether each node was tried at least once since the start; before that a
             lack of nodes proves nothing.
 
     Returns:
-        The sight, and the electorate from now on (the adaptive rule lets it grow at once).
+        The quorum state, and the electorate from now on (the adaptive rule lets it grow at once).
     """
     if electorate.policy is Policy.MAJORITY:
         if len(up & electorate.nodes) >= electorate.needed:

@@ -1,8 +1,8 @@
-"""When the status of which node is to be read.
+"""When to read which node's status.
 
-A node is read when its file has changed, about once a heartbeat in any case, and once a poll where
-no events arrive. Every attempt counts with the moment at which it was ordered, also one that
-hangs: so a node whose mount died with it becomes stale as well (O3). One read of a node at a time.
+A node is read when its file has changed, about once per heartbeat in any case, and once per poll
+where no change events arrive. Every attempt counts from when it was ordered, also one that hangs:
+so a node whose mount died with it becomes stale too (O3). One read per node at a time.
 """
 
 from __future__ import annotations
@@ -16,30 +16,30 @@ from mosha.core.cluster.timers import Timers
 from mosha.core.cluster.timing import Timing
 from mosha.core.status import Status
 
-# A server that does not answer within two heartbeats would not have been heard in time
-# anyhow; half a second is what a busy machine may take for anything.
+# A server that does not answer within two heartbeats is too late anyway; a busy machine may take
+# half a second for anything.
 LIMIT_PER_HEARTBEAT = 2.0
 LIMIT_MIN_S = 0.5
-# Yet a hang must be known long before the node could become stale for it.
+# But a hang must be known long before the node could become stale because of it.
 LIMIT_PER_TIMEOUT = 0.25
-# What is known to hang is given a little time only, so that each of its attempts ends within the
-# heartbeat in which it began.
+# A mount that is known to hang gets little time, so that each attempt ends within the heartbeat in
+# which it began.
 HUNG_LIMIT_PER_HEARTBEAT = 0.5
 HUNG_LIMIT_MAX_S = 0.25
 
-# The event of a node's next status comes a heartbeat after the last, and some milliseconds: a
-# timer of one heartbeat would fire just before each and double all reading for nothing.
+# The event of a node's next status comes a heartbeat and some milliseconds after the last: a timer
+# of one heartbeat would fire just before each and double all reads for nothing.
 REREAD_PER_HEARTBEAT = 1.25
 
-# A read that may find a node stale must begin after that moment, not with it (O3).
+# A read that may find a node stale must begin after that moment, not at it (O3).
 AFTER_S = 1e-4
 
-# A node that is silent for so many heartbeats will soon be one to take over from.
+# A node that is silent for this many heartbeats may soon have to be taken over.
 LATE_HEARTBEATS = 2.5
 
 
 class PeerReading(Struct):
-    """The reading of one node."""
+    """The reads of one node."""
 
     node: int
     wanted: bool = True
@@ -48,12 +48,12 @@ class PeerReading(Struct):
     judge_at: float = math.inf
     hung_since: float | None = None
     often: bool = False
-    status: Status | None = None  # what was read last, and whether it was fresh then
+    status: Status | None = None  # the last one read, and whether it was fresh then
     fresh: bool = False
 
 
 class ReadSchedule:
-    """The reading of all nodes that are watched."""
+    """The reads of all watched nodes."""
 
     def __init__(self, timing: Timing) -> None:
         self._poll_s = timing.poll_s
@@ -83,9 +83,9 @@ class ReadSchedule:
             self._plan(reading)
 
     def want(self, node: int, now: float) -> float:
-        """Take in that the file of a node has changed; return the limit of a read that begins now.
+        """Handle a change of a node's file; return the time limit of the read that begins now.
 
-        If a read is under way, another one follows it: the limit is 0 then.
+        If a read is in progress, another one follows it: the limit is 0 then.
         """
         reading = self._of.get(node)
         if reading is None:
@@ -97,7 +97,7 @@ class ReadSchedule:
         return self._begin(reading, now)
 
     def begin_due(self, now: float) -> list[tuple[int, float]]:
-        """Return the nodes to be read now, each with the limit of that read in seconds."""
+        """Return the nodes to read now, each with the time limit of the read in seconds."""
         return [(node, self._begin(self._of[node], now)) for node in self.timers.take_due(now)]
 
     def _begin(self, reading: PeerReading, now: float) -> float:
@@ -105,9 +105,9 @@ class ReadSchedule:
         return self._limit_s if reading.hung_since is None else self._hung_limit_s
 
     def ended(self, node: int, *, often: bool, hung: bool) -> PeerReading | None:
-        """Take in that the read of a node has ended; None if it is watched no more.
+        """Handle the end of a read; return None if the node is no longer watched.
 
-        `often`: no events come from there, or it was half written. `judge` follows.
+        `often`: the file sends no events, or it was half written. Call `judge` next.
         """
         reading = self._of.get(node)
         if reading is None or not reading.under_way:
@@ -117,7 +117,7 @@ class ReadSchedule:
         return reading
 
     def judge(self, reading: PeerReading, judge_at: float, now: float) -> bool:
-        """Plan the next read, one just after `judge_at` at the latest; say whether that is near."""
+        """Schedule the next read, at the latest just after `judge_at`; say whether that is near."""
         reading.judge_at = judge_at
         self._plan(reading)
         return judge_at - self._late_s < now

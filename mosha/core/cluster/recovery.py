@@ -1,9 +1,9 @@
-"""How a life begins after another: rules V4, V4b, V5, T1, N1 and C7.
+"""How a monitor starts after an earlier run: rules V4, V4b, V5, T1, N1 and C7.
 
-Votes, terms, claims and receipts outlive the monitor twice: in the memory on the local disk and
-in the own clstat. What still runs goes on under its claim. A node that may have forgotten a
-promise keeps silent until that cannot matter; one that may have left a clinit behind that it does
-not find publishes nothing.
+Votes, terms, claims and receipts survive the monitor in two places: in the memory on the local
+disk and in this node's clstat. What still runs goes on under its claim. A node that may have
+forgotten a promise keeps silent until that cannot matter; one that may have left a clinit behind
+that it does not find publishes nothing.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ MEMORY_LOST = "others have read later statuses of this node than it remembers: i
 
 
 class Startup(Struct, frozen=True, kw_only=True):
-    """What a node knows of itself when its monitor starts.
+    """What a node knows about itself when its monitor starts.
 
-    `inc` is greater than any the shell knows of this node's (persisted, wall clock); `boot`
-    and `run` as published; `machine` names the machine, "" if it has no name. `former` is the own
-    clstat of an earlier life, if it is whole, `memory` what the local disk has.
+    `inc` is greater than any incarnation of this node that the shell knows (persisted, wall
+    clock); `boot` and `run` as published; `machine` identifies the machine, "" if it has no id.
+    `former` is this node's clstat of an earlier run, if complete, `memory` what the local disk
+    has.
     """
 
     me: int
@@ -48,7 +49,7 @@ class Startup(Struct, frozen=True, kw_only=True):
 
 
 def recover(state: MonitorState, startup: Startup) -> None:
-    """Take over what is remembered (V4, V4b), the longer T (T1); be silent or mute if due."""
+    """Restore what is remembered (V4, V4b), the longer T (T1); be silent or mute if needed."""
     former, memory, now = startup.former, startup.memory, startup.now
     _keep_timeout(state, memory, former, now)
     until = now + state.timeout_s(now)
@@ -74,10 +75,10 @@ def recover(state: MonitorState, startup: Startup) -> None:
 
 
 def _keep_timeout(state: MonitorState, memory: Memory, former: Status | None, now: float) -> None:
-    """Count with the T of the former life, if it is longer, until it has passed (T1).
+    """Use the T of the earlier run, if it is longer, until it has passed (T1).
 
-    Deadlines that clinit was given then, votes that were given then, and whoever has read the
-    former status, all go by it.
+    Deadlines sent to clinit then, votes given then, and nodes that have read the former status all
+    depend on it.
     """
     longest_s = max(memory.timeout_ms / 1000, former.timeout_s if former is not None else 0.0)
     if longest_s > state.timing.timeout_s:
@@ -87,7 +88,7 @@ def _keep_timeout(state: MonitorState, memory: Memory, former: Status | None, no
 
 
 def _be_mute(state: MonitorState, startup: Startup, until: float, *, known: bool) -> None:
-    """Publish nothing for now, if a clinit of a former life may be at work out of reach (N1)."""
+    """Publish nothing for now, if a clinit of an earlier run may still run out of reach (N1)."""
     former, memory = startup.former, startup.memory
     if former is not None:
         if known or former.state is NodeState.LEFT:
@@ -95,15 +96,15 @@ def _be_mute(state: MonitorState, startup: Startup, until: float, *, known: bool
         state.mute_until = until
         state.log("status_withheld", left_s=until - startup.now, run=former.run)
     elif not memory.run or (memory.boot and memory.machine != startup.machine):
-        # Whether this node was ever there the others know: they have to be looked at first.
+        # The others know whether this node ever existed: they have to be read first.
         state.mute_until, state.stranger = until, True
 
 
 def look_for_traces(state: MonitorState, now: float) -> None:
-    """Find out whether a node that remembers nothing was ever here: the others know (N1).
+    """Find out from the others whether this node, which remembers nothing, existed before (N1).
 
-    A look that fails proves nothing: whom this node cannot read may well read this node, and
-    would take its first status for the end of all claims (V3a).
+    A failed read proves nothing: a node that this one cannot read may well read this one, and
+    would take its first status for the end of all its claims (V3a).
     """
     view = state.view
     if not state.stranger or state.mute_until is None:
@@ -125,7 +126,7 @@ def mute(state: MonitorState, now: float) -> bool:
 
 
 def lose(state: MonitorState, what: str, now: float) -> None:
-    """Take in that something published is remembered no more: be silent for T (V4b)."""
+    """Handle: something published is no longer remembered; be silent for T (V4b)."""
     until = state.started_at + state.timeout_s(now)
     if what != state.lost:
         state.log("writes_lost", reason=what)
@@ -135,20 +136,20 @@ def lose(state: MonitorState, what: str, now: float) -> None:
 
 
 def find_set_back(state: MonitorState, now: float) -> None:
-    """Take in that an older own status was put back while this node lives: report it.
+    """Handle: this node's status was set back to an older one while it runs; report it.
 
-    No silence: what this life promises it has in memory and on the local disk. Who reads the
-    older status meanwhile has read newer ones, or reads a stale file, as may always happen.
+    No silence: this run's promises are in memory and on the local disk. A node that reads the
+    older status meanwhile has read newer ones, or reads a stale file, which may always happen.
     """
     state.log("writes_lost", reason=CLSTAT_SET_BACK)
     state.lost, state.lost_until = CLSTAT_SET_BACK, now + state.timeout_s(now)
 
 
 def hear_of_self(state: MonitorState, echo: Stamp, now: float, seq: int) -> bool:
-    """Take in which own status a peer has read; return whether a new incarnation is due.
+    """Handle which status of this node a peer has read; return whether a new incarnation is due.
 
-    `seq` is the last own status begun. An echo of what neither the clstat nor the memory had at
-    the start proves that the one or both lost writes.
+    `seq` is the last status begun. An echo of one that neither the clstat nor the memory had at
+    the start proves that one or both lost writes.
     """
     if echo > Stamp(state.inc, seq):
         lose(state, MEMORY_LOST, now)
@@ -159,7 +160,7 @@ def hear_of_self(state: MonitorState, echo: Stamp, now: float, seq: int) -> bool
 
 
 def troubles(state: MonitorState, now: float) -> list[str]:
-    """Return what an operator should know of the former life, while it matters."""
+    """Return what an operator should know about the earlier run, while it matters."""
     found = []
     if state.lost and now < state.lost_until:
         found.append(state.lost)
@@ -177,11 +178,11 @@ def troubles(state: MonitorState, now: float) -> list[str]:
 def _recover_ballots(
     state: MonitorState, memory: Memory, former: Status | None, now: float
 ) -> None:
-    """Unite what the local memory and the own clstat know of votes, terms and claims."""
+    """Combine the votes, terms and claims of the local memory and of this node's clstat."""
     terms: dict[str, Term] = {}
     votes: dict[str, Vote] = {}
-    # The one that was written last comes last: of two votes with one term its vote counts.
-    parts: list[Memory | Status] = [memory] if memory.boot else []  # an earlier version kept none
+    # The one written last comes last: of two votes in one term its vote counts.
+    parts: list[Memory | Status] = [memory] if memory.boot else []  # older versions kept none
     if former is not None:
         parts.append(former)
     for part in sorted(parts, key=lambda part: (part.inc, part is memory)):
@@ -200,7 +201,7 @@ def _recover_ballots(
         state.record(group).ballot = Ballot(None, term.voted)
     for group, vote in votes.items():
         if any(vote.term < part.terms.get(group, NEVER_VOTED).voted for part in parts):
-            continue  # a vote for a higher term was given since: this one had been released before
+            continue  # a vote in a higher term was given since: this one had been released before
         record = state.record(group)
         record.ballot = Ballot(vote, max(vote.term, record.ballot.voted))
         state.view.know_term(group, vote.term)
@@ -208,9 +209,9 @@ def _recover_ballots(
 
 
 def adopt(state: MonitorState, report: GroupReport, now: float) -> None:
-    """Go on with the claim of what runs already (C7). What was only planned is stopped."""
+    """Continue the claim of a running group (C7); one that was only planned is stopped."""
     record = state.record(report.group)
-    # Also of what was only planned: a node that lost its clstat shall not begin below it.
+    # Also if only planned: a node that lost its clstat must not start below that term.
     state.view.know_term(report.group, report.term)
     if record.claim is not None or not report.present or report.term == 0:
         return
@@ -219,11 +220,11 @@ def adopt(state: MonitorState, report: GroupReport, now: float) -> None:
     former = state.former_claims
     withdrawn = former is not None and former.get(report.group) != report.term
     if withdrawn and not report.exclusive:
-        return  # a planner that gave its claim up: what stops here needs none
+        return  # a planner that gave up its claim: stopping needs none
     record.claim, record.claimed_at, record.activated = report.term, now, True
     state.claimed[record.group] = record
     record.lease_until = NEVER if report.stop_at is None else report.stop_at
-    # The times may be others now: the deadlines of the former life hold until they are renewed.
+    # The settings may have changed: the deadlines of the earlier run hold until they are renewed.
     record.lease_sent, record.kill_at = record.lease_until, report.kill_at
     record.granted = now < record.lease_until
     state.log("group_adopted", group=report.group, term=report.term, level=report.level)
@@ -233,17 +234,17 @@ def adopt(state: MonitorState, report: GroupReport, now: float) -> None:
 
 
 def hear_timeout(state: MonitorState, status: Status) -> None:
-    """Keep silent for a longer T than the own one, if another node says that it has one."""
+    """Keep silent for another node's T if it is longer than this node's."""
     if state.silent_until is not None:
         state.silent_until = max(state.silent_until, state.started_at + status.timeout_s)
 
 
 def hear_echo(state: MonitorState, status: Status, now: float) -> None:
-    """End the silence when everybody has echoed this incarnation (V5).
+    """End the silence when every node has echoed this incarnation (V5).
 
-    A claim that the first echo of a node shows may be older than that echo and count on a
-    vote of the life that was forgotten here: while it is shown, no other claim for its
-    group gets a vote until T after the start (`doubtful`).
+    A claim in the first echo of a node may be older than that echo and rely on a vote of a run
+    that was forgotten here: while it is shown, no other claim for its group gets a vote until T
+    after the start (`doubtful`).
     """
     seen = status.seen.get(state.me)
     if seen is None or seen.inc != state.inc or state.silent_until is None:
@@ -256,7 +257,7 @@ def hear_echo(state: MonitorState, status: Status, now: float) -> None:
 
 
 def doubtful(state: MonitorState, group: str, node: int, now: float) -> bool:
-    """Say whether a claim of another than `node` may count on a vote forgotten here."""
+    """Say whether a claim of a node other than `node` may rely on a vote forgotten here."""
     if now >= state.doubt_until:
         return False
     for other, claims in state.doubts.items():

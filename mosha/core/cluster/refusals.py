@@ -1,4 +1,4 @@
-"""Tables that are not in force: nobody has written one, or what lies there is refused."""
+"""Tables that are not in force: not written yet, or refused."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def refusing(state: MonitorState, table: str) -> list[int]:
 
 
 def step_for(state: MonitorState, tables: Iterable[str]) -> str:
-    """Return what to do about tables that are not in force: who has written one mends it."""
+    """Return what to do about tables that are not in force: correct or write them."""
     mended, written = [], []
     for table in tables:
         if nodes := refusing(state, table):
             mended.append(f"{table} on node {', '.join(map(str, nodes))}")
         else:
             written.append(table)
-    steps = [f"mend what is refused: {'; '.join(mended)}"] if mended else []
+    steps = [f"correct what is refused: {'; '.join(mended)}"] if mended else []
     if written:
         steps.append(f"write {' and '.join(written)} in the directory of any node")
     return "; ".join(steps)

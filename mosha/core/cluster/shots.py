@@ -1,6 +1,6 @@
-"""Whom this node shoots now, and whose death an operator may vouch for: rules O4 and H3.6.
+"""Which nodes this node shoots now, and whose death may be confirmed: rules O4 and H3.6.
 
-`core.cluster.fencing` says when a node may be shot; here it is asked for all that are stale.
+`core.cluster.fencing` says when a node may be shot; this asks it for all stale nodes.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
 from mosha.core.status import NodeState
 
-# Before a shot a majority has to be heard again; so often, in heartbeats, that is looked at.
+# Before a shot a majority has to be heard again; how often that is checked, in heartbeats.
 WITNESS_STEP = 0.25
 RUNNING = Shot(0, 0, 0.0)
 
 
 class FenceOrder(Struct, frozen=True):
-    """An order to shoot a node that is stale in this incarnation."""
+    """An order to shoot a stale node in this incarnation."""
 
     node: int
     inc: int
 
 
 def orders(state: MonitorState, quorum_since: float, now: float) -> tuple[list[FenceOrder], float]:
-    """Return whom to shoot now, and when to ask again (infinity: not by time alone)."""
+    """Return which nodes to shoot now, and when to ask again (infinity: not by time alone)."""
     if (
         state.view.quorum_state is not QuorumState.YES
         or state.node_state is not NodeState.UP
@@ -45,8 +45,8 @@ def orders(state: MonitorState, quorum_since: float, now: float) -> tuple[list[F
             fresh=fresh,
             started_at=state.started_at,
             start_grace_s=state.timing.start_grace_s,
-            # Found stale while this node heard no majority, it may be as well as the others
-            # that were heard again first. What is well is heard within a lease.
+            # Found stale while this node heard no majority, it may be as healthy as those that
+            # were heard again first. A healthy node is heard within a lease.
             healed_at=quorum_since + state.timing.lease_s,
             rules=state.fencing,
             last=state.shots.get(victim.node),
@@ -66,20 +66,20 @@ def orders(state: MonitorState, quorum_since: float, now: float) -> tuple[list[F
 
 
 def _majority_since(state: MonitorState, victim: Peer, fresh: list[int], now: float) -> bool:
-    """Say whether a majority, this node among it, was heard since a node is stale (O4)."""
+    """Say whether a majority, including this node, was heard since a node went stale (O4)."""
     heard = (state.view.peer(node) for node in fresh)
     seen = fencing.witnesses(heard, victim, now, state.timing.timeout_s) | {state.me}
     return len(seen & state.view.electorate.nodes) >= state.view.electorate.needed
 
 
 def forget(state: MonitorState, node: int) -> None:
-    """Forget a shot whose receipt does not count, since the node was heard meanwhile (R1)."""
+    """Forget a shot whose receipt is void, since the node was heard meanwhile (R1)."""
     if state.shots.get(node, RUNNING).outcome != RUNNING.outcome:
         del state.shots[node]
 
 
 def confirmable(state: MonitorState, node: int) -> tuple[int, str]:
-    """Return up to which incarnation an operator may vouch for a node's death, or why not."""
+    """Return up to which incarnation an operator may confirm a node's death, or why not."""
     if node == state.me or state.view.speaks(node):
         return 0, f"node {node} is alive: its status is fresh; stop it before you confirm"
     votes = (record.ballot.vote for record in state.records.values())
@@ -87,7 +87,7 @@ def confirmable(state: MonitorState, node: int) -> tuple[int, str]:
     inc = max([state.view.peer(node).inc, *incs])
     if inc == 0:
         return 0, f"node {node} was never seen: there is nothing to confirm"
-    if state.view.quorum_state is not QuorumState.YES:  # that node may be well, and have its groups
+    if state.view.quorum_state is not QuorumState.YES:  # it may be healthy and run its groups
         why = "it may be the one that is cut off; ask where there is one"
         return 0, f"this node sees no quorum: {why}"
     return inc, ""

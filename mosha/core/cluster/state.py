@@ -1,8 +1,8 @@
 """What a node keeps for each group: its ballot, its claim, its ban, what it told clinit.
 
-And `MonitorState`, which is all that one node knows and has decided: the material of every turn.
-Both are plain mutable records of the core: shells read them, and change them by events alone
-(`core.cluster.events`). What always holds of them is in `core.cluster.invariants`.
+And `MonitorState`, all that one node knows and has decided: the input of every step. Both are
+plain mutable records of the core: shells read them, and change them by events only
+(`core.cluster.events`). Their invariants are in `core.cluster.invariants`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from mosha.core.supervision.group_report import ABSENT, GroupReport
 from mosha.core.tables import STOP_LEVEL, Entry, Hactl, Wish
 
 NEVER = -math.inf
-# A level told to clinit that it never shows was lost on the way: decide anew after this.
+# A level told to clinit that it never reports was lost on the way: decide again after this.
 TOLD_LIMIT_S = 5.0
 
 
 class FailbackAttempt(Struct):
-    """This node has given way to another one (`failback=yes`), which has not got there yet.
+    """A failback (`failback=yes`) to another node that has not succeeded yet.
 
-    `inc` is the incarnation that it gave way to, `until` when it may do so again, and `bans` how
+    `inc` is that node's incarnation, `until` is when another attempt may be made, and `bans` how
     often that node has banned itself from the group instead; `banned`: this time too.
     """
 
@@ -50,13 +50,13 @@ class StandingOrder(NamedTuple):
 
 
 class GroupRecord(Struct):
-    """One group as this node deals with it. Times are seconds of boottime."""
+    """This node's record of one group. Times are seconds of boottime."""
 
     group: str
     ballot: Ballot = field(default_factory=Ballot)
     claim: int | None = None
     claimed_at: float = NEVER
-    shown_from: int | None = None  # the first own status (seq) that shows the claim
+    shown_from: int | None = None  # this node's first status (seq) that shows the claim
     activated: bool = False
     granted: bool = False
     lease_until: float = NEVER
@@ -64,7 +64,7 @@ class GroupRecord(Struct):
     kill_at: float | None = None  # of an adopted lease, until it is renewed
     told_level: str = ""
     told_level_at: float = NEVER
-    killed: bool = False  # the kill of what runs under this claim was told (G1)
+    killed: bool = False  # the kill of what runs under this claim was ordered (G1)
     backoff_until: float = NEVER
     collisions: int = 0
     ban_until: float = NEVER
@@ -72,13 +72,13 @@ class GroupRecord(Struct):
     free_since: float | None = None
     failbacks: dict[int, FailbackAttempt] = field(default_factory=dict)
     moved_to: int | None = None  # the ban is a move to that node, 0: to any other
-    restarts: tuple[int, Stamp] | None = None  # whose order it is that a restart carries out
-    stops_again: bool = False  # an operator has mended what failed at `stop`
-    cleaned_at: float = NEVER  # when an operator last said that what failed here is mended
-    late_seen_s: float = 0.0  # how late a kill was that an operator has taken note of
+    restarts: tuple[int, Stamp] | None = None  # the order that a restart carries out
+    stops_again: bool = False  # an operator has repaired what failed at `stop`
+    cleaned_at: float = NEVER  # when an operator last ran cleanup for it here
+    late_seen_s: float = 0.0  # how late a kill was that an operator has acknowledged
 
     def told_level_now(self, now: float) -> str:
-        """Return the level told and not shown yet, "" if there is none any more."""
+        """Return the level told and not reported yet, "" if there is none (any more)."""
         return self.told_level if now - self.told_level_at < TOLD_LIMIT_S else ""
 
 
@@ -104,11 +104,11 @@ class MonitorState(Struct):
     silent_until: float | None = None
     doubt_until: float = NEVER
     doubts: dict[int, dict[str, int]] = field(default_factory=dict)
-    long_timeout_s: float = 0.0  # the T of the former life, if it is longer (T1)
+    long_timeout_s: float = 0.0  # the T of the earlier run, if it is longer (T1)
     long_until: float = NEVER
     mute_until: float | None = None  # nothing is published before (N1)
     stranger: bool = False  # neither memory nor clstat: mute until all have answered
-    lost: str = ""  # what lost writes, and until when that is a problem (V4b)
+    lost: str = ""  # what has lost writes (V4b)
     lost_until: float = NEVER
     machine: str = ""
     former_run: str = ""
@@ -137,7 +137,7 @@ class MonitorState(Struct):
     obeyed: dict[int, Stamp] = field(default_factory=dict)
     standby: bool = False
     log_records: list[LogRecord] = field(default_factory=list)
-    woken: set[str] = field(default_factory=set)
+    to_step: set[str] = field(default_factory=set)
     dirty: bool = True
     plan: dict[str, tuple[int, ...]] | None = None
 
@@ -149,7 +149,7 @@ class MonitorState(Struct):
         return found
 
     def report(self, group: str) -> GroupReport:
-        """Return what clinit says of a group."""
+        """Return clinit's report of a group."""
         return self.reports.get(group, ABSENT)
 
     def wish(self, group: str) -> Wish | None:
@@ -175,7 +175,7 @@ class MonitorState(Struct):
         return entries.troubles(report.entries, report.level, report.state, defined, now)
 
     def timeout_s(self, now: float) -> float:
-        """Return the T that counts now: the former one, while that is longer (T1)."""
+        """Return the T that counts now: the earlier run's while that is longer (T1)."""
         if now < self.long_until:
             return max(self.timing.timeout_s, self.long_timeout_s)
         return self.timing.timeout_s
@@ -185,19 +185,19 @@ class MonitorState(Struct):
         return self.silent_until is not None and now < self.silent_until
 
     def log(self, event: str, **fields: object) -> None:
-        """Leave something for the log."""
+        """Add a log record."""
         self.log_records.append(LogRecord(event, fields))
 
     def wake(self, groups: Iterable[str]) -> None:
-        """Ask for a turn of these groups; the joint placement is worked out anew."""
-        self.woken.update(groups)
+        """Ask for a step of these groups; the joint placement is computed again."""
+        self.to_step.update(groups)
         self.plan = None
 
     def wake_all(self) -> None:
-        """Ask for a turn of every group."""
+        """Ask for a step of every group."""
         self.wake(self.records)
 
     def changed(self) -> None:
-        """Note that the own status says something new: it is published at once (O5)."""
+        """Mark this node's status as changed: it is published at once (O5)."""
         self.dirty = True
         self.plan = None

@@ -1,4 +1,4 @@
-"""Times at which something is due, one for each key; the earliest is found at once."""
+"""One due time per key; the earliest is found at once."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Timers(Generic[K]):
     def __init__(self) -> None:
         self.due = math.inf
         self._at: dict[K, float] = {}
-        # An entry counts only while `_at` says the same: most times are moved before they come.
+        # An entry counts only while `_at` agrees: most times are moved before they come.
         self._heap: list[tuple[float, K]] = []
 
     def set(self, key: K, when: float) -> None:
-        """Set the time of a key, in the place of the one it had."""
+        """Set the time of a key, replacing the one it had."""
         former = self._at.get(key, math.inf)
         if former == when:
             return

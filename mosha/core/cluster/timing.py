@@ -1,13 +1,13 @@
 """The arithmetic of times: what follows from `timeout`, and which sets of times are safe.
 
-The promise "at most one" rests on one inequality: the owner of a group is gone, lease and
-stop budget spent (L + D), before anybody else may believe it gone (T), even if the clocks of
-the two run at rates that differ by one percent. Availability rests on another: a lease must
-outlive the way of a heartbeat to the voters and back, or it lapses although nobody failed.
+The promise "at most one" rests on one inequality: the owner of a group has stopped, lease and
+stop budget spent (L + D), before any other node may consider it dead (T), even if the clocks of
+the two run at rates that differ by one percent. Availability rests on another: a lease must last
+longer than a heartbeat's round trip to the voters, or it lapses although nothing failed.
 
 Letters as in the design: T `timeout`, H `heartbeat`, L `lease`, D `stop_budget`,
 K the time that it takes to kill all groups of a node (`kill_s`),
-V the time until a write is seen by another node, R the measured way write -> echo.
+V the time until another node sees a write, R the measured time from a write to its echo.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ CLOCK_RATE_ERROR = 0.01
 MARGIN_WARN = 2.0
 """Below this margin one delayed heartbeat is enough to lose a lease."""
 
-# Shorter ones cannot be kept: a heartbeat would come near the time a write and the
-# scheduler of a busy machine take, and a lease would lapse for no other reason.
+# Shorter ones cannot be kept: a heartbeat would be close to what a write and the scheduler of a
+# busy machine take, and leases would lapse just for that.
 TIMEOUT_MIN_S = 0.5
 TIMEOUT_MAX_S = 86_400.0
 HEARTBEAT_MIN_S = 0.02
@@ -32,16 +32,16 @@ STOP_BUDGET_MIN_S = 0.05
 # Bans and grace periods beyond a month are typing errors.
 PAUSE_MAX_S = 31 * 86_400.0
 
-# A tenth of T leaves a lease of 0.6 T room for three ways there and back. More often than
-# every 5 s is cheap enough for the longest of time-outs and keeps `status` young.
+# A tenth of T gives a lease of 0.6 T room for three round trips. Every 5 s is cheap enough for the
+# longest timeouts and keeps `status` fresh.
 HEARTBEAT_PER_TIMEOUT = 0.1
 HEARTBEAT_DEFAULT_MAX_S = 5.0
 POLL_PER_HEARTBEAT = 0.25
 LEASE_PER_TIMEOUT = 0.6
 STOP_BUDGET_PER_TIMEOUT = 0.3
-# A grant takes a write, a vote and two ways across the file system, at worst with a
-# heartbeat before each; a third heartbeat is room for a late one. It does not depend on T.
-# Two seconds are the least because a cached view (NFS, GlusterFS) can be a second old.
+# A grant takes a write, a vote and two trips across the file system, at worst with a heartbeat
+# before each; a third heartbeat allows for a late one. It does not depend on T. The minimum is two
+# seconds because a cached view (NFS, GlusterFS) can be a second old.
 PLAN_LIMIT_HEARTBEATS = 3.0
 PLAN_LIMIT_MIN_DEFAULT_S = 2.0
 TIMEOUT_DEFAULT_S = 60.0
@@ -49,7 +49,7 @@ BAN_DEFAULT_S = 300.0
 START_GRACE_DEFAULT_S = 120.0
 
 
-# To kill all groups of a node takes clinit so long after `kill_at`: until the last process has
+# How long after `kill_at` clinit takes to kill all groups of a node, until the last process has
 # ended. Measured with a process in each cgroup, on two cores shared by nine (s): 30 groups 0.04,
 # 100 groups 0.06, 300 groups 0.26 and 0.35.
 KILL_BASE_S = 0.02
@@ -57,12 +57,12 @@ KILL_PER_GROUP_S = 0.001
 
 
 def kill_s(groups: int) -> float:
-    """Return K: how long after `kill_at` the last of so many groups may be alive."""
+    """Return K: how long after `kill_at` the last of that many groups may be alive."""
     return KILL_BASE_S + groups * KILL_PER_GROUP_S if groups else 0.0
 
 
 class Timing(Struct, frozen=True):
-    """All times of one node, in seconds, resolved: nothing is left to be derived."""
+    """All times of one node, in seconds, with all defaults filled in."""
 
     timeout_s: float
     heartbeat_s: float
@@ -75,7 +75,7 @@ class Timing(Struct, frozen=True):
 
 
 class TimingCheck(Struct, frozen=True):
-    """One line of `mosha check`: a time or a rule, how it comes about, and what it is worth.
+    """One line of `mosha check`: a time or a rule, its formula, its value and a verdict.
 
     `verdict` is `ok`, or begins with `unsafe:` (refused) or `warning:` (allowed).
     """
@@ -97,7 +97,7 @@ def derive(
     plan_limit_s: float | None = None,
     start_grace_s: float = START_GRACE_DEFAULT_S,
 ) -> Timing:
-    """Fill in what is not given, from `timeout_s`; the result may be `unsafe`."""
+    """Fill in what is not given from `timeout_s`; the result may be `unsafe`."""
     if heartbeat_s is None:
         heartbeat_s = min(timeout_s * HEARTBEAT_PER_TIMEOUT, HEARTBEAT_DEFAULT_MAX_S)
     if plan_limit_s is None:
@@ -119,18 +119,18 @@ def derive(
 def unsafe(timing: Timing) -> tuple[tuple[str, str], ...]:
     """Return every broken rule as (setting, the rule with its numbers); empty if all hold.
 
-    The setting is the key of mosha.toml to change first. Out-of-range values are told
-    alone: the sums over them would only repeat the news.
+    The setting is the key of mosha.toml to change first. Out-of-range values are
+    reported alone: the sums over them would only repeat them.
     """
     outside = tuple(_outside(timing))
     return outside or tuple(_broken(timing))
 
 
 def margin(timing: Timing, roundtrip_s: float | None = None) -> float:
-    """Return by which factor a lease outlives the renewal of its votes (L over 2V + 2H).
+    """Return by which factor a lease exceeds the renewal of its votes (L over 2V + 2H).
 
-    A measured round trip contains both ways and the echoing node's heartbeat (2V + H);
-    without one, V counts as nothing, so that the result is the best that can be hoped for.
+    A measured round trip contains both trips and the echoing node's heartbeat (2V + H); without
+    one, V counts as 0, so that the result is the best case.
     """
     trip_s = timing.heartbeat_s if roundtrip_s is None else roundtrip_s
     return timing.lease_s / (trip_s + timing.heartbeat_s)
@@ -141,7 +141,7 @@ def explain(
 ) -> list[TimingCheck]:
     """Return the whole arithmetic, line by line, as `mosha check` prints it.
 
-    With the number of `groups` of cltab there is a line for K, and the sum has it.
+    With the number of `groups` in cltab there is a line for K, which the sum includes.
 
     The margin uses `roundtrip_s`, the measured time from a write to its echo, if given.
     Values are seconds, except for the margin, which is a factor.
@@ -227,13 +227,13 @@ def _broken(timing: Timing) -> list[tuple[str, str]]:
 
 def _gone_before_timeout(timing: Timing) -> bool:
     limit_s = timing.timeout_s * (1 - CLOCK_RATE_ERROR)
-    # 0.6 T + 0.39 T is meant to be allowed, whatever the last binary digit says; a
-    # billionth of T is far below what the one percent is there for.
+    # 0.6 T + 0.39 T is meant to be allowed, whatever the last binary digit is; a billionth of T is
+    # far below the one percent of clock error.
     return timing.lease_s + timing.stop_budget_s <= limit_s + timing.timeout_s * 1e-9
 
 
 def kill_warning(timing: Timing, groups: int) -> str:
-    """Say that so many groups take too long to kill for these times, "" if they do not."""
+    """Return a warning if that many groups take too long to kill for these times, or ""."""
     limit_s = timing.timeout_s * (1 - CLOCK_RATE_ERROR)
     left_s = limit_s - timing.lease_s - timing.stop_budget_s
     if kill_s(groups) <= left_s or not groups:

@@ -1,8 +1,8 @@
-"""All that one node knows of the others: peers, receipts, quorum, echoes.
+"""All that one node knows about the others: peers, receipts, quorum, echoes.
 
-A mutable collection of values; every change is the report of a fact. What it answers are
-questions of the protocol: who is fresh, who holds a group, who supports a claim and since
-when, how long an echo takes.
+A mutable collection of values; every change reports a fact. It answers the questions of the
+protocol: which nodes are fresh, which hold a group, which support a claim and since when, how
+long an echo takes.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from mosha.core.cluster.peers import Peer, Standing
 from mosha.core.cluster.quorum import Electorate, Policy, QuorumState, follow, judge
 from mosha.core.status import Receipt, Stamp, Status
 
-# The worst of the last echoes counts: one good echo does not end a bad hour, and a healed cut
-# is forgotten after as many heartbeats.
+# The worst of the last echoes counts: one good echo does not end a bad period, and a healed cut is
+# forgotten after as many heartbeats.
 ROUNDTRIPS_KEPT = 8
 
 HEARTBEATS_LATE = 3
-"""One that is late is a busy machine; so many in a row are worth a word."""
+"""One late heartbeat is a busy machine; this many in a row are worth a warning."""
 
 
 class View:
-    """What node `me` knows of its peers. `members` are the nodes to look at, without `me`."""
+    """What node `me` knows about its peers. `members` are the nodes to read, without `me`."""
 
     def __init__(self, me: int, electorate: Electorate, members: frozenset[int]) -> None:
         self.me = me
@@ -46,11 +46,11 @@ class View:
     # --- facts -----------------------------------------------------------------
 
     def peer(self, node: int) -> Peer:
-        """Return what is known of a node, known or not."""
+        """Return the peer record of a node, known or not."""
         return self._peers.get(node) or Peer(node)
 
     def heard(self, status: Status, now: float) -> bool:
-        """Take in a status that was read; return whether it was news (O1)."""
+        """Handle a status that was read; return whether it was new (O1)."""
         before = self.peer(status.node)
         after = peers.heard(before, status, now)
         if after is before:
@@ -67,7 +67,7 @@ class View:
         return True
 
     def _know_terms(self, old: Status | None, new: Status) -> None:
-        """Remember the terms of a status; most say what the one before said."""
+        """Remember the terms of a status; most are the same as in the one before."""
         if old is None or old.terms != new.terms:
             for group, term in new.terms.items():
                 self.know_term(group, term.known)
@@ -81,7 +81,7 @@ class View:
     def tried(
         self, node: int, *, began: float, now: float, timeout_s: float, error: str = ""
     ) -> None:
-        """Take in that an attempt to read a node was completed (O3)."""
+        """Handle: an attempt to read a node was completed (O3)."""
         before = self.peer(node)
         after = peers.tried(before, began=began, now=now, timeout_s=timeout_s, error=error)
         self._looked[node] = began
@@ -89,21 +89,21 @@ class View:
             return
         self._peers[node] = after
         if before.stale_since is None and after.stale_since is not None:
-            # What others vouch for was refused while the node was fresh here (R1).
+            # Receipts of others were refused while the node was fresh here (R1).
             for status in self.fresh():
                 if (receipt := status.fenced.get(node)) is not None:
                     self.receipt(node, receipt)
 
     def recovered(self, node: int, now: float) -> None:
-        """Count a node that a former vote names as heard at `now` (V4)."""
+        """Count a node that a recovered vote names as heard at `now` (V4)."""
         if node != self.me:
             self._peers[node] = peers.recovered(self.peer(node), now)
 
     def receipt(self, node: int, receipt: Receipt, *, own: bool = False) -> None:
-        """Take in that a node is dead up to an incarnation, unless it is fresh here (R1).
+        """Handle a receipt: a node is dead up to an incarnation, unless it is fresh here (R1).
 
-        `own`: this node vouches for it. The word of another does not count either while the node
-        has yet to be looked at for T, since a recovered vote names it.
+        `own`: this node issued it. One from another node does not count either while the node has
+        to be read for T first, because a recovered vote names it.
         """
         known, peer = self.receipts.get(node), self.peer(node)
         old_news = known is not None and known.inc >= receipt.inc
@@ -114,7 +114,7 @@ class View:
             self._remembered.discard(node)
 
     def remembered(self, receipts: Mapping[int, Receipt]) -> None:
-        """Take over the receipts of a former life.
+        """Restore the receipts of an earlier run.
 
         The status that a dead node left behind does not contradict them; a newer one does.
         """
@@ -142,22 +142,22 @@ class View:
         self.roundtrips[node] = max(last)
 
     def watched(self) -> frozenset[int]:
-        """Return the nodes to look at: the members, and who was one or may hold a group.
+        """Return the nodes to read: the members, and former members that may hold a group.
 
-        That a node is no member any more (hpcbase says that it is down) does not prove that
-        nothing runs there. It is looked at until it is stale: only that frees its groups.
+        A node that is no longer a member (down according to hpcbase) may still run something. It
+        is read until it is stale: only that frees its groups.
         """
         return self.members | self._peers.keys()
 
     def find_members(self, found: frozenset[int]) -> None:
-        """Take in which nodes there are, where no configuration names them."""
+        """Handle: these nodes exist; used where no configuration names the nodes."""
         self.members = found - {self.me}
 
     def judge_quorum(self, *, settled: bool) -> bool:
-        """Judge quorum anew; return whether the sight changed.
+        """Judge quorum again; return whether the quorum state changed.
 
-        `settled`: this node has run for T. In a cluster that starts as a whole nobody is
-        there at first; until then too few nodes mean "unknown", not "lost".
+        `settled`: this node has run for T. When a whole cluster starts, no node is there at
+        first; until then too few nodes mean "unknown", not "lost".
         """
         up = frozenset(self.fresh_nodes()) | {self.me}
         looked = all(self.peer(node).looked_at for node in self.members)
@@ -168,9 +168,9 @@ class View:
         return changed
 
     def follow(self, now: float, timeout_s: float) -> None:
-        """Let the adaptive electorate follow who has been up, the same nodes, for `timeout_s`.
+        """Let the adaptive electorate follow the set of nodes that has been up for `timeout_s`.
 
-        To be called once a heartbeat.
+        Call it once per heartbeat.
         """
         if self.electorate.policy is not Policy.ADAPTIVE:
             return
@@ -183,27 +183,28 @@ class View:
     # --- questions -------------------------------------------------------------
 
     def standing(self, node: int) -> Standing:
-        """Say what a node is to this one."""
+        """Return how this node sees a node."""
         return peers.standing(self.peer(node), self.receipts.get(node))
 
     def speaks(self, node: int) -> bool:
-        """Say whether a member's newest status counts as fresh."""
+        """Say whether a member's newest status is fresh."""
         return node in self.members and peers.speaks(self.peer(node), self.receipts.get(node))
 
     def unconfirmed(self, node: int) -> bool:
-        """Say whether a fresh node has published nothing since this monitor looks at it.
+        """Say whether a fresh node has published nothing since this monitor first read it.
 
         Its age counts from the first read (O2), so nothing is decided too early; but how old that
-        status was then, nobody here knows.
+        status was then is not known here.
         """
         return self.speaks(node) and not self.peer(node).advanced
 
     def heartbeats_missed(self, node: int, heartbeat_s: float) -> int:
-        """Return how many heartbeats a node that counts as fresh is late, 0 if it is not.
+        """Return how many heartbeats a fresh node is late, 0 if it is not.
 
-        Nothing is decided by it: it is told long before `timeout`. As in O3 only a completed look
-        counts, not a timer; what news take to be seen here (the round trip) is no delay of the
-        node, however slow the medium. `heartbeat_s` is for one that does not say its own.
+        It decides nothing: it is reported long before `timeout`. As in O3 only a completed read
+        counts, not a timer; the time until a status is seen here (the round trip) is not the
+        node's delay, however slow the medium. `heartbeat_s` is for nodes that do not publish
+        theirs.
         """
         peer, looked = self.peer(node), self._looked.get(node)
         if peer.status is None or peer.heard_at is None or looked is None or not self.speaks(node):
@@ -213,7 +214,7 @@ class View:
         return int(silent_s / every_s) if silent_s > HEARTBEATS_LATE * every_s else 0
 
     def fresh_nodes(self) -> list[int]:
-        """Return the members whose newest status counts as fresh, without the own node."""
+        """Return the members whose newest status is fresh, without this node."""
         return [node for node in self._peers if self.speaks(node)]
 
     def fresh(self) -> Iterator[Status]:
@@ -237,7 +238,7 @@ class View:
 
     def claims(self, group: str) -> list[Claim]:
         """Return the claims for a group in fresh statuses."""
-        # What most statuses do not have is asked first, here and in the next two.
+        # What most statuses lack is checked first, here and in the next two.
         return [
             claim
             for status in self.known()
@@ -268,7 +269,7 @@ class View:
     def superseded(self, group: str, term: int) -> int | None:
         """Return the fresh node where the group runs under a higher term, None if there is none.
 
-        At a level that needs a lease: a planner, and a planner that stops, may err (G1).
+        At a level that needs a lease: a planner, and a planner that stops, may be wrong (G1).
         """
         for status in self.known():
             claim = claim_of(status, group)
@@ -286,7 +287,7 @@ class View:
         ]
 
     def unheard(self, group: str) -> list[int]:
-        """Return the nodes that have votes and were never heard here, once for each vote (C1)."""
+        """Return the nodes voted for that were never heard here, once per vote (C1)."""
         return [
             vote.node
             for status in self.fresh()

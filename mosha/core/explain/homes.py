@@ -1,7 +1,7 @@
-"""Where groups run, from one picture of the cluster to the next: a move, and how long it took.
+"""Where groups run, from one snapshot of the cluster to the next: moves, and how long they took.
 
-A group is at home where it has arrived at the level that hactl wants. It is away from the moment it
-was last known there until it has arrived again, there or elsewhere, as the node that looks sees it.
+A group is at home where it has reached the level that hactl wants. It is away from when it was last
+known there until it has reached its level again, there or elsewhere, as this node sees it.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ ARRIVED = frozenset(map(str, STOPPED))
 """The states of a group that is at its level: DONE, PASSED."""
 
 _THERE = frozenset(map(str, (*NodeState, Standing.FRESH)))
-"""How a node is whose word counts: this one, whatever it does, and others that are heard."""
+"""The states of nodes whose reports count: this one in any state, and fresh others."""
 
 
 class Home(Struct, frozen=True):
-    """Where a group ran last; `left_at` is when it was known there last, None while it is.
+    """Where a group ran last; `left_at` is when it was last known there, None while it is there.
 
-    `doubted_at`: since then its clinit does not answer. It may have died, and the group with it.
+    `doubted_at`: since then its clinit does not answer. It may have died, with the group.
     """
 
     node: int
@@ -46,7 +46,7 @@ class Arrival(Struct, frozen=True):
 def follow(
     homes: Mapping[str, Home], state: MonitorState, seen: Picture, now: float
 ) -> tuple[dict[str, Home], list[Arrival]]:
-    """Return the homes after a picture, and the groups that have arrived since the one before.
+    """Return the homes after a snapshot, and the groups that have arrived since the one before.
 
     A group that hactl wants stopped, or does not name, has none.
     """
@@ -58,7 +58,7 @@ def follow(
         if wish.level == STOP_LEVEL:
             continue
         there = places.get((group, wish.level), [])
-        if doubtful:  # what it said last is not known to be so still
+        if doubtful:  # its last report may no longer be true
             there = [node for node in there if node != state.me]
         home = homes.get(group)
         if home is None:
@@ -91,7 +91,7 @@ def _places(seen: Picture) -> dict[tuple[str, str], list[int]]:
 
 
 def _left_at(state: MonitorState, home: Home, now: float) -> float:
-    """Return when a group was last known at home: of a node that went silent its last word."""
+    """Return when a group was last known at home: for a silent node, its last status."""
     for known in (home.left_at, home.doubted_at):
         if known is not None:
             return known

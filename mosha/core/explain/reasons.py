@@ -1,7 +1,7 @@
-"""What an explanation is made of, and the facts that every explanation of a group begins with.
+"""The parts of an explanation, and the facts that every explanation of a group begins with.
 
-`mosha why` and `mosha why-not` tell the present decision rule by rule. Each reason is one
-rule as it stands now: whether it holds, the fact that says so, whose word that is and how old.
+`mosha why` and `mosha why-not` print the current decision rule by rule. Each reason is one rule as
+it stands now: whether it holds, the fact behind it, which node reported that and how old it is.
 Nothing here decides or changes anything.
 """
 
@@ -32,13 +32,13 @@ class Holds(enum.StrEnum):
 
     YES = "yes"
     NO = "no"
-    MOOT = "moot"  # it is not asked in this situation, but worth knowing
+    MOOT = "moot"  # not checked in this situation, but worth knowing
 
 
 class Reason(Struct, frozen=True):
-    """One rule as it stands: `said_by` is the node whose word it is, `age_s` how old that is.
+    """One rule as it stands: `said_by` is the node that reported it, `age_s` how old that is.
 
-    `age_s` is None for what has no age: the judgement of this moment.
+    `age_s` is None for what has no age: a judgement made now.
     """
 
     rule: str
@@ -51,8 +51,8 @@ class Reason(Struct, frozen=True):
 class Explanation(Struct, frozen=True):
     """Why a group is where it is, or is not on the node that was asked about (`asked`).
 
-    `ok`: it is as wanted, or nothing keeps it from that node. `verdict` is the answer in a
-    line, `next` the next step, "" if there is none to take. `node` explains.
+    `ok`: it is as wanted, or nothing keeps it from that node. `verdict` is the answer in one
+    line, `next` the next step, "" if there is none. `node` is the node that explains.
     """
 
     group: str
@@ -85,7 +85,7 @@ def holds(condition: object) -> Holds:
 
 
 def age_of(state: MonitorState, node: int, now: float) -> float | None:
-    """Return how old the newest news of a node is; the own node's is of this moment."""
+    """Return the age of a node's newest status; 0 for this node."""
     if node == state.me:
         return 0.0
     heard = state.view.peer(node).heard_at
@@ -96,7 +96,7 @@ def age_of(state: MonitorState, node: int, now: float) -> float | None:
 
 
 def of_tables(state: MonitorState, wall_s: float) -> Iterator[Reason]:
-    """Tell which tables are in force here, and which are refused."""
+    """Yield which tables are in force here, and which are refused."""
     for name, here in (
         ("cltab", state.cltab_groups is not None),
         ("hactl", state.hactl is not None),
@@ -115,7 +115,7 @@ def of_tables(state: MonitorState, wall_s: float) -> Iterator[Reason]:
 
 
 def of_wish(state: MonitorState, group: str, now: float) -> Iterator[Reason]:
-    """Tell what hactl wants, with its options, and whether cltab has the group."""
+    """Yield what hactl wants, with its options, and whether cltab has the group."""
     case = Case(state, group, state.me, now)
     if state.hactl is not None:
         yield as_reason(WISH, case, state.me)
@@ -129,7 +129,7 @@ def as_reason(rule: Rule, case: Case, said_by: int, age_s: float | None = None) 
 
 
 def of_quorum(state: MonitorState) -> Reason:
-    """Tell whether this node sees a quorum, and by which sum."""
+    """Return whether this node sees a quorum, and by what count."""
     quorum_state = state.view.quorum_state
     word = {
         QuorumState.YES: "a quorum",
@@ -141,7 +141,7 @@ def of_quorum(state: MonitorState) -> Reason:
 
 
 def of_fences(state: MonitorState, node: int, now: float) -> Iterator[Reason]:
-    """Tell what is known of the death of a node: the receipt, the last shot."""
+    """Yield what is known about the death of a node: the receipt, the last shot."""
     receipt = state.view.receipts.get(node)
     if receipt is not None:
         text = f"node {node} is dead, says a receipt ({receipt.method})"
@@ -172,6 +172,6 @@ def ranking(state: MonitorState, group: str, now: float) -> tuple[int, ...]:
 
 
 def nodes_text(nodes: object) -> str:
-    """Return numbers as people list them."""
+    """Return numbers as a list for people."""
     found = ", ".join(str(node) for node in nodes) if isinstance(nodes, tuple | list) else ""
     return found or "none"

@@ -1,8 +1,8 @@
 """What has changed in the cluster, as one node sees it: the events of `mosha events`.
 
-`picture` takes down the facts that people follow: the standing of each node, each group on
-each node, quorum, shots, bans and refused tables. Two snapshots make transitions. What a node
-knew before it began to look is no event.
+`snapshot` records the facts that people follow: the standing of each node, each group on each
+node, quorum, shots, bans and refused tables. Two snapshots make transitions. What a node knew at
+its first snapshot is not an event.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ MOVING = "moves away"
 """A ban that is a move by an operator."""
 
 ABSENT = "-"
-"""How a group is on a node that says nothing of it."""
+"""The value of a group on a node that does not report it."""
 
 
 class Subject(NamedTuple):
     """What a fact is about: `kind` is quorum, node, clinit, shot, table, ban, entry or group.
 
-    Besides these there are transitions of the kinds move (`core/explain/homes.py`) and monitor.
+    There are also transitions of the kinds move (`core/explain/homes.py`) and monitor.
     """
 
     kind: str
@@ -37,7 +37,7 @@ class Subject(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """What holds, and what the one who says it gives as the cause."""
+    """A value, and the cause that the reporting node gives."""
 
     value: str
     cause: str = ""
@@ -62,7 +62,7 @@ class Transition(Struct, frozen=True):
 
 
 def snapshot(state: MonitorState) -> dict[Subject, Fact]:
-    """Return all facts of this moment that people follow."""
+    """Return all current facts that people follow."""
     found: dict[Subject, Fact] = {}
     quorum_state = Fact(state.view.quorum_state.value, verdicts.quorum_reason(state))
     found[Subject("quorum", "", state.me)] = quorum_state
@@ -90,7 +90,7 @@ _COUNTED = frozenset({Standing.FRESH, Standing.LEAVING, Standing.STALE})
 
 
 def _counted(state: MonitorState) -> Iterator[Status]:
-    """Yield the statuses of others whose facts are followed; a stale node's are as they were."""
+    """Yield the statuses of others whose facts are followed; a stale node's stay as they were."""
     return (s for s in state.view.known() if state.view.standing(s.node) in _COUNTED)
 
 
@@ -114,12 +114,12 @@ def _groups(state: MonitorState) -> Iterator[tuple[Subject, Fact]]:
 
 
 def _ban(reason: str) -> Fact:
-    """Return that a node keeps off a group: it failed there, or an operator moves it away."""
+    """Return the fact of a ban: the group failed there, or an operator moves it away."""
     return Fact(MOVING if reason.startswith(MOVED) else "banned", reason)
 
 
 def _entries(state: MonitorState) -> Iterator[tuple[Subject, Fact]]:
-    """Yield the groups with entries that are not well, as their nodes say."""
+    """Yield the groups with entries in trouble, as their nodes report."""
     own = [state.published] if state.published is not None else []
     for status in (*own, *_counted(state)):
         for group in sorted({group for group, _ in status.troubles}):
@@ -156,7 +156,7 @@ def _cause(subject: Subject, after: Picture) -> str:
 
 
 _OF_A_STATUS = frozenset({"group", "ban", "entry", "table"})
-"""What a node says of itself: it goes with the node, and has not ended well by that."""
+"""What a node reports about itself: it goes with the node, which is not an end of trouble."""
 
 _NONE = Fact(ABSENT)
 _ORDER = ("quorum", "node", "clinit", "shot", "table", "ban", "entry", "group")

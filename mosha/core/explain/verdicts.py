@@ -1,7 +1,7 @@
-"""Why a group is not where it should be, in words a person can act on.
+"""Why a group is not where it should be, in words that people can act on.
 
-Looks at the same knowledge as the turn of a group and decides nothing. For each group one
-line says what stands in the way, and one what to do about it.
+Reads the same state as the step of a group and decides nothing. For each group one line says what
+is in the way, and one what to do about it.
 """
 
 from __future__ import annotations
@@ -33,27 +33,27 @@ class GroupVerdict(Struct, frozen=True):
 
     @property
     def kind(self) -> ProblemKind | None:
-        """The kind of problem that it is, None if it is none."""
+        """The kind of problem, None if it is as wanted."""
         return None if self.ok else self.what
 
 
 class GroupSighting(Struct, frozen=True):
-    """A group on a node, as its newest status says."""
+    """A group on a node, according to the node's newest status."""
 
     node: int
     line: GroupLine
     claim: int | None
-    standing: Standing | None  # None: the own node
+    standing: Standing | None  # None: this node
     troubles: tuple[Trouble, ...] = ()
 
     @property
     def counts(self) -> bool:
-        """Whether it comes from a status that is fresh, or the own one."""
+        """Whether it comes from a fresh status or from this node."""
         return self.standing in (None, Standing.FRESH, Standing.LEAVING)
 
 
 def sightings(state: MonitorState, group: str, now: float) -> list[GroupSighting]:
-    """Return everything that any status says of a group, the own node included."""
+    """Return what all statuses report about a group, this node's included."""
     found = []
     report = state.reports.get(group)
     claim = state.record(group).claim
@@ -72,7 +72,7 @@ def sightings(state: MonitorState, group: str, now: float) -> list[GroupSighting
 
 
 def quorum_sum(state: MonitorState) -> tuple[int, int]:
-    """Return how many nodes count as seen, and how many have to be, by the policy in force."""
+    """Return how many nodes count as seen, and how many are needed, by the policy in force."""
     electorate, up = state.view.electorate, {*state.view.fresh_nodes(), state.me}
     if electorate.policy is Policy.ADAPTIVE:
         return len(up), -(-6 * electorate.remembered // 10)
@@ -80,7 +80,7 @@ def quorum_sum(state: MonitorState) -> tuple[int, int]:
 
 
 def quorum_reason(state: MonitorState) -> str:
-    """Say in one line how the quorum is judged at this moment."""
+    """Return in one line how the quorum is judged now."""
     electorate = state.view.electorate
     seen, needed = quorum_sum(state)
     if electorate.policy is Policy.ADAPTIVE:
@@ -91,7 +91,7 @@ def quorum_reason(state: MonitorState) -> str:
 
 
 def not_here(state: MonitorState, group: str, now: float) -> dict[int, str]:
-    """Say for each node that may not take the group now, why not."""
+    """Return for each node that may not take the group now why not."""
     return {node: rule.why(case) for node, (case, rule) in obstacles(state, group, now).items()}
 
 
@@ -114,7 +114,7 @@ def judge(state: MonitorState, group: str, now: float) -> GroupVerdict:
         )
     if not state.clinit_known and any(place.node == state.me for place in active):
         return GroupVerdict(
-            False, f"clinit of node {state.me} does not answer; shown is its last word"
+            False, f"clinit of node {state.me} does not answer; this is its last report"
         )
     home = [s for s in active if s.line.level == wanted and _arrived(s.line)]
     if len(home) == 1 and len(active) == 1:
@@ -129,9 +129,9 @@ def _arrived(line: GroupLine) -> bool:
 
 
 def _account_of_troubles(group: str, places: list[GroupSighting]) -> GroupVerdict | None:
-    """Say what is wrong with the entries of a group that is where it should be, None if nothing.
+    """Return what is wrong with the entries of a group that is where it should be, None if nothing.
 
-    What runs is not put right by a reader of the table: an operator chooses the moment.
+    A running entry is not replaced when a table is read: an operator chooses the moment.
     """
     place = next((place for place in places if place.troubles), None)
     if place is None:
@@ -139,10 +139,10 @@ def _account_of_troubles(group: str, places: list[GroupSighting]) -> GroupVerdic
     outdated = all(trouble.kind is TroubleKind.OUTDATED for trouble in place.troubles)
     if outdated:
         why = f"runs on node {place.node} as an older cltab had it: {_told(place)}"
-        step = f"to take the new one over: mosha restart {group}"
+        step = f"to apply the new one: mosha restart {group}"
         return GroupVerdict(False, why, step, ProblemKind.OUTDATED)
     why = f"{place.line.level} {place.line.state} on node {place.node}, but {_told(place)}"
-    step = f"mend it; what it printed: mosha status {group}, on that node"
+    step = f"repair it; its output: mosha status {group}, on that node"
     return GroupVerdict(False, why, step, ProblemKind.ENTRY)
 
 
@@ -158,7 +158,7 @@ def _account_of_stop(
         if not wrong:
             return GroupVerdict(True)
         why = f"stopped on node {wrong[0].node}, but {_told(wrong[0])}"
-        step = f"look whether all of it is gone there, and mend it; then: mosha cleanup {group}"
+        step = f"check that all of it is gone there, and repair it; then: mosha cleanup {group}"
         return GroupVerdict(False, why, step, ProblemKind.ENTRY)
     place = active[0]
     if place.line.level == STOP_LEVEL and place.line.state is GroupState.FAILED:
@@ -172,8 +172,8 @@ def _stop_failed(group: str, place: GroupSighting) -> GroupVerdict:
     failed = f"; {_told(place)}" if place.troubles else ""
     return GroupVerdict(
         False,
-        f"its stop entries failed on node {place.node}: nobody may start it elsewhere{failed}",
-        f"mend what failed there, then: mosha cleanup {group} {place.node}",
+        f"its stop entries failed on node {place.node}: no other node may start it{failed}",
+        f"repair what failed there, then: mosha cleanup {group} {place.node}",
     )
 
 
@@ -238,7 +238,7 @@ def _account_of_nowhere(
 
 
 def vouch(state: MonitorState, node: int) -> str:
-    """Return what to do about a node that is not fenced: shots are shown where they were made."""
+    """Return what to do about a node that is not fenced: shots are listed on the node that shot."""
     sure = f"if you are sure that node {node} is off: mosha confirm {node}"
     others = sorted(state.view.fresh_nodes())
     if node in state.shots:
@@ -249,11 +249,11 @@ def vouch(state: MonitorState, node: int) -> str:
 
 
 def _remedy(state: MonitorState, group: str, now: float) -> str:
-    """Return the remedy that costs least: what stands in the way of nodes that are there."""
+    """Return the cheapest remedy: what keeps the nodes that are up from taking the group."""
     against = reversed(obstacles(state, group, now).values())
     found = {rule.name: (case, rule) for case, rule in against}
     if "ban" in found:
-        return f"mend what failed; each ban ends by itself, or at once: mosha cleanup {group}"
+        return f"repair what failed; each ban ends by itself, or at once: mosha cleanup {group}"
     if "standby" in found:
         case, rule = found["standby"]
         return rule.remedy(case)

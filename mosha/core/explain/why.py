@@ -1,7 +1,7 @@
 """Why a group is where it is: `mosha why GROUP`, rule by rule.
 
-Reads what the turn of the group reads (docs/explanation/protocol.md) and says it. The verdict is
-that of `explain.account`, which `mosha status` shows too.
+Reads what the step of the group reads (docs/explanation/protocol.md) and reports it. The verdict is
+that of `verdicts.judge`, which `mosha status` shows too.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from mosha.core.status import Vote
 from mosha.core.supervision import entries
 from mosha.core.tables import STOP_LEVEL
 
-UNDER_WAY = "wait: it is under way; `mosha events -f` shows how it goes on"
+UNDER_WAY = "wait: it is in progress; follow it with `mosha events -f`"
 
 
 def why(state: MonitorState, group: str, now: float, wall_s: float) -> Explanation:
@@ -89,7 +89,7 @@ def _of_places(
         text = f"{place.line.level} {place.line.state} on node {place.node}{claim}{standing}"
         stands = holds(place.counts and place.line.level == wanted)
         if not place.counts and not state.fencing.required:
-            stands = Holds.MOOT  # what it says holds up nobody
+            stands = Holds.MOOT  # its report is in nobody's way
         yield Reason("place", stands, text, place.node, age_of(state, place.node, now))
     if not shown:
         free = wanted == STOP_LEVEL
@@ -99,7 +99,7 @@ def _of_places(
 def _of_entries(
     state: MonitorState, place: GroupSighting, group: str, now: float
 ) -> Iterator[Reason]:
-    """Tell how the entries are: on this node all, on another one those that are not well."""
+    """Yield the entries: on this node all, on another one those in trouble."""
     age_s, wrong = age_of(state, place.node, now), {trouble.tag for trouble in place.troubles}
     for trouble in place.troubles:
         text = f"{entries.trouble_text(trouble)} (node {place.node})"
@@ -116,7 +116,7 @@ def _of_entries(
 def _of_failures(
     state: MonitorState, group: str, seen: list[GroupSighting], now: float
 ) -> Iterator[Reason]:
-    """Tell what the next failure of an entry will do, where hactl says anything of it."""
+    """Yield what the next failure of an entry will do, if hactl has `on-failure=`."""
     record, wish = state.record(group), state.wish(group)
     if wish is None or wish.on_failure is None:
         return
@@ -131,7 +131,7 @@ def _of_failures(
 
 
 def _of_candidates(state: MonitorState, group: str, now: float) -> Iterator[Reason]:
-    """Tell of each node whether it could take the group, by rank, or why it could not."""
+    """Yield for each node whether it could take the group, by rank, or why it could not."""
     reasons = verdicts.not_here(state, group, now)
     order = ranking(state, group, now)
     for rank, node in enumerate(order):
@@ -191,7 +191,7 @@ def _of_lease(state: MonitorState, record: GroupRecord, now: float) -> Iterator[
 
 
 def _of_own_limits(state: MonitorState, record: GroupRecord, now: float) -> Iterator[Reason]:
-    """Tell what keeps this node quiet for a while."""
+    """Yield what makes this node wait."""
     if state.silent(now):
         left_s = (state.silent_until or now) - now
         text = f"this node does not vote for {left_s:.1f} s more after its start (V5)"
@@ -201,7 +201,7 @@ def _of_own_limits(state: MonitorState, record: GroupRecord, now: float) -> Iter
         text = f"this node waits {left_s:.1f} s more after a collision (C6)"
         yield Reason("back-off", Holds.NO, text, state.me)
     for node in sorted(awaited(state, record.group)):
-        text = f"others vote for node {node}, of which this node has heard nothing yet (C1)"
+        text = f"others vote for node {node}, which this node has not heard yet (C1)"
         yield Reason("unheard", Holds.NO, text, state.me)
 
 
@@ -214,7 +214,7 @@ def _of_dead(state: MonitorState, place: GroupSighting, now: float) -> Iterator[
 
 
 def _of_turn(state: MonitorState, group: str, now: float) -> Reason:
-    """Tell which row of the table of `group_rules` holds on this node, on a copy of its record."""
+    """Return which row of `group_rules` holds on this node, evaluated on a copy of its record."""
     record, plan = replace(state.record(group)), state.plan
     try:
         row = group_rules.decide(facts_of(state, record, now))
@@ -226,5 +226,5 @@ def _of_turn(state: MonitorState, group: str, now: float) -> Reason:
         return Reason("turn", Holds.NO, text, state.me)
     text = f"node {state.me} does: {row.do} (row: {row.name})"
     if now < due < math.inf:
-        text += f"; its turn to claim comes in {due - now:.1f} s"
+        text += f"; it may claim in {due - now:.1f} s"
     return Reason("turn", Holds.MOOT, text, state.me)

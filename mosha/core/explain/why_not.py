@@ -1,4 +1,4 @@
-"""Why a group is not on a certain node: `mosha why-not GROUP NODE`, in the order of the rules.
+"""Why a group is not on a given node: `mosha why-not GROUP NODE`, in the order of the rules.
 
 The node has to be alive and fit, allowed, not banned, free to vote, and first in rank; and
 the group has to be free (C1 and the placement). The first rule that does not hold
@@ -64,7 +64,7 @@ def why_not(state: MonitorState, group: str, node: int, now: float, wall_s: floa
 def _of_node(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
     case, age_s = Case(state, group, node, now), age_of(state, node, now)
     if node != state.me and node not in state.view.members:
-        text = f"node {node} is no member of this cluster: {nodes_text(_members(state))} are"
+        text = f"node {node} is not a member of this cluster: {nodes_text(_members(state))} are"
         yield Reason("member", Holds.NO, text, state.me)
     rules = {rule.name: rule for rule in NODE}
     if not rules["number"].holds(case):
@@ -103,7 +103,7 @@ def _of_other_tables(state: MonitorState, node: int, now: float) -> Iterator[Rea
 
 
 def _of_pair(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
-    """Tell whether hactl and the node itself let it have the group."""
+    """Yield whether hactl and the node itself allow it to take the group."""
     case = Case(state, group, node, now)
     wish = case.wish
     for rule in PAIR:
@@ -117,25 +117,25 @@ def _of_pair(state: MonitorState, group: str, node: int, now: float) -> Iterator
 
 
 def _of_vote(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
-    """Tell with whom the vote of the node is: C1 asks for a free one."""
+    """Yield which node has the vote of the node: C1 requires a free one."""
     status = Case(state, "", node, now).status
     vote = state.record(group).ballot.vote if node == state.me else None
     if node != state.me and status is not None:
         vote = status.votes.get(group)
     if status is None and node != state.me:
-        return  # nobody has said anything of it
+        return  # not reported by any node
     if vote is None:
         yield Reason("vote", Holds.YES, f"node {node} has its vote free", node)
     elif vote.node != node:
         text = f"node {node} has given its vote to node {vote.node}, term {vote.term}"
-        # That of a node that runs it is no obstacle of its own: the group is not free.
+        # A vote for the node that runs it is not a separate obstacle: the group is not free.
         running = vote.node in state.view.holders(group, stale_too=True) or vote.node == state.me
         stands = Holds.MOOT if running else Holds.NO
         yield Reason("vote", stands, text, node, age_of(state, node, now))
 
 
 def _of_holders(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
-    """Tell who holds the group: it runs on one node only."""
+    """Yield which node holds the group: it runs on one node only."""
     held = False
     for place in verdicts.sightings(state, group, now):
         if place.node == node or not (place.line.active or place.claim is not None):
@@ -173,7 +173,7 @@ def _of_rank(state: MonitorState, group: str, node: int, now: float) -> Iterator
 def _of_giving_way(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
     until = in_vain(state, group, node, now)
     if until is not None:
-        text = f"node {state.me} gave way to node {node} already; not again for {until - now:.0f} s"
+        text = f"a failback to node {node} has just failed; none for {until - now:.0f} s"
         yield Reason("failback", Holds.NO, text, state.me)
 
 
@@ -192,8 +192,8 @@ _STEPS = {
     "silence": "wait until it votes",
     "vote": "wait for the node that has the vote, or, if it is off: mosha confirm NODE",
     "rank": "mosha set {group} {level} prefer={node}",
-    "failback": "mend what failed there; a restart of its monitor (no group notices) or an edit of"
-    " a table ends the pause",
+    "failback": "repair what failed there; a restart of its monitor (no group notices) or an edit"
+    " of a table ends the pause",
 }
 
 

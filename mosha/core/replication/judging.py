@@ -1,13 +1,13 @@
 """Which version of a table, cltab or hactl, is in force: the newest valid one, everywhere.
 
 A version is the time of an edit and a digest of the text. A node that finds an edit in its
-own directory judges it (`judge_local`); a node whose peer publishes a newer version fetches
-that one (`choose_peer`). All nodes order versions in the same way, so they end with the
-same one, whatever the order of events (catalogue H4.1, H4.2).
+directory judges it (`judge_local`); a node whose peer publishes a newer version fetches that one
+(`choose_peer`). All nodes order versions in the same way, so they end up with the same one,
+whatever the order of events (catalogue H4.1, H4.2).
 
-A time in the future would win against every later edit until it comes. It is refused; and
-if the clock was wrong and set back, a version that was taken in good faith loses its rank:
-any edit of a plausible time replaces it.
+A time in the future would win against every later edit until that time. It is refused; and if the
+clock was wrong and was set back, a version accepted before loses its rank: any edit with a
+plausible time replaces it.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ TABLES = (CLTAB, HACTL)
 NS_PER_S = 1_000_000_000
 
 FUTURE_MAX_S = 60
-"""Clocks of a cluster that differ by more than this are a fault of their own."""
+"""Clocks of a cluster that differ by more than this are a fault in themselves."""
 
 SETTLE_S = 0.1
-"""An editor that truncates and writes has its text in place after this, if twice the same."""
+"""An editor that truncates and writes has finished after this, if two reads are the same."""
 
 SETTLE_GONE_S = 1.0
-"""Nothing and an empty file stop every group, and are what a slow writer shows first."""
+"""A missing or empty file stops every group, and is what a slow writer shows first."""
 
 SETTLE_HALF_S = 2.0
-"""A text that looks like half of one waits so long: `scp`, `cat >` and clients of NFS pause in
-the middle for tenths of a second, and what is missing in it would be stopped."""
+"""A text that looks incomplete waits this long: `scp`, `cat >` and NFS clients pause in the
+middle for tenths of a second, and groups missing in it would be stopped."""
 
 SPREAD_MIN_S = 5.0
 SPREAD_HEARTBEATS = 4
@@ -47,22 +47,21 @@ DIGEST_CHARS = 16
 
 
 class TableAction(enum.Enum):
-    """What to do about a table in the own directory."""
+    """What to do about a table in this node's directory."""
 
     NOTHING = "nothing"
     ADOPT = "adopt"  # it is the new version in force
-    REFUSE = "refuse"  # it stays where it is and is not in force; say why
-    DISCARD = "discard"  # keep its text in the history, then write the version in force over it
-    WRITE = "write"  # write the version in force there; nothing of value is lost
+    REFUSE = "refuse"  # leave it there, not in force; report why
+    DISCARD = "discard"  # keep its text in the history, then overwrite it with the version in force
+    WRITE = "write"  # write the version in force; nothing of value is lost
 
 
 class Found(Struct, frozen=True):
-    """What was found at a table's place in the own directory.
+    """What was found at a table's place in this node's directory.
 
-    `version` is None if nothing is there or if it cannot be read, which `distrust` tells.
-    `distrust` says why the file is not to be trusted (unreadable, owner, mode), `mistakes`
-    why its text is no table. `superseded`: it was refused, and since then another version
-    came into force.
+    `version` is None if there is no file or it cannot be read; then `distrust` says so.
+    `distrust` says why the file is not trusted (unreadable, owner, mode), `mistakes` why its text
+    is not a valid table. `superseded`: it was refused, and another version came into force since.
     """
 
     version: TableVersion | None = None
@@ -72,25 +71,25 @@ class Found(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """What to do and, for a refusal, a discarded text or a warning, why."""
+    """What to do, and why for a refusal, a discarded text or a warning."""
 
     do: TableAction
     why: str = ""
 
 
 def version_of(data: bytes, mtime_ns: int) -> TableVersion:
-    """Return the version that a text of this time is."""
+    """Return the version of a text with this time."""
     return TableVersion(mtime_ns, hashlib.sha256(data).hexdigest()[:DIGEST_CHARS])
 
 
 def ahead_s(version: TableVersion, now_ns: int) -> int:
-    """Return by how many seconds a version lies in the future, 0 if that is no matter."""
+    """Return by how many seconds a version lies in the future, 0 if that is tolerable."""
     ahead = (version.mtime_ns - now_ns) / NS_PER_S
     return round(ahead) if ahead > FUTURE_MAX_S else 0
 
 
 def is_newer(candidate: TableVersion, in_force: TableVersion | None, now_ns: int) -> bool:
-    """Say whether a version that another node has in force is to replace the own one."""
+    """Say whether a version in force on another node is to replace this node's."""
     if ahead_s(candidate, now_ns):
         return False
     if in_force is None or ahead_s(in_force, now_ns):
@@ -105,13 +104,13 @@ def judge_local(
     shown: Collection[TableVersion] = (),
     held: TableVersion | None = None,
 ) -> Verdict:
-    """Say what to do about what was found in the own directory.
+    """Return what to do about what was found in this node's directory.
 
-    `shown` are versions that were in force here and that the file may still show: those since
-    it agreed with what is in force. A copy of one of them is only out of date, and nobody wrote
-    it. Equal times are no edit (H4.1): the version in force stays. `held` is the version that the
-    file showed last: an edit of that one is no old text, if it is older than what has come into
-    force meanwhile, and is joined with it; the same text with another time is no edit.
+    `shown` are the versions that were in force here since the file last agreed with the one in
+    force, and that it may still have. A copy of one of them is only out of date, not an edit.
+    Equal times are not an edit (H4.1): the version in force stays. `held` is the version that the
+    file had last: an edit of it that is older than what has come into force meanwhile is not an
+    old text but is merged; the same text with another time is not an edit.
     """
     version = found.version
     if version is None:
@@ -146,9 +145,9 @@ def choose_peer(
 ) -> int | None:
     """Return the node to fetch a table from, None if no peer has a newer version.
 
-    `adverts` are the versions in force on the nodes that can be asked; `rejected` are the
-    versions that this node has fetched and cannot read. Of several nodes with the newest
-    version it is the lowest.
+    `adverts` are the versions in force on reachable nodes; `rejected` are the versions that this
+    node has fetched and cannot read. Of several nodes with the newest version the lowest is
+    returned.
     """
     newer = {
         node: version
@@ -162,16 +161,16 @@ def choose_peer(
 
 
 def next_mtime_ns(known: Iterable[TableVersion], now_ns: int) -> int:
-    """Return the time of an edit that is to win against all `known` versions.
+    """Return the time for an edit that must win against all `known` versions.
 
-    Those in the future do not count: they are in force nowhere for long.
+    Versions in the future do not count: they do not stay in force anywhere.
     """
     times = (version.mtime_ns for version in known if not ahead_s(version, now_ns))
     return max(now_ns, max(times, default=0) + 1)
 
 
 class Looks(enum.Enum):
-    """How much of a table seems to be in a file."""
+    """How complete the table in a file seems."""
 
     WHOLE = "whole"
     HALF = "half"
@@ -181,10 +180,10 @@ class Looks(enum.Enum):
 def looks(data: bytes, table: Table | None, in_force: Table | None, cltab: Cltab | None) -> Looks:
     """Say whether a text may be one that somebody is still writing.
 
-    `table` is what the text says, None if it has mistakes; `in_force` is what is in force of the
-    same name, `cltab` the entries in force. Half is what has no end of its last line, what
-    lacks a group or an entry that is in force, and what names a level that no entry of the
-    group is for.
+    `table` is the parsed text, None if it has mistakes; `in_force` is the table in force of the
+    same name, `cltab` the entries in force. A text seems half written if its last line has no
+    end, if it lacks a group or an entry that is in force, or if it names a level that no entry of
+    the group is for.
     """
     if not data or would_empty(table, in_force):
         return Looks.NOTHING
@@ -207,15 +206,15 @@ def _names(table: Table | None) -> frozenset[str]:
 
 
 def spread_limit_s(heartbeat_s: float) -> float:
-    """Return how long an edit may take to another node and back before that is a failure.
+    """Return how long an edit may take to another node and back before it counts as failed.
 
-    A status is read once a heartbeat at the least, there and here, and fetching takes a moment.
+    A status is read at least once per heartbeat, there and here, and fetching takes a moment.
     """
     return max(SPREAD_MIN_S, SPREAD_HEARTBEATS * heartbeat_s)
 
 
 def settle_s(version: TableVersion | None, now_ns: int, seems: Looks) -> float:
-    """Return for how long a found file has to stay the same before anything is done about it.
+    """Return how long a file has to stay unchanged before it is acted upon.
 
     `version` is None if it cannot be read. A file system with whole-second times would hide a
     second edit within that second.
@@ -233,9 +232,9 @@ def _refuse(found: Found, why: str) -> Verdict:
 
 
 def _is_copy(version: TableVersion, other: TableVersion) -> bool:
-    """Say whether a file is a copy of a version, its time perhaps cut by its file system.
+    """Say whether a file is a copy of a version, its time perhaps truncated by its file system.
 
-    A later time is that of somebody who put this text back, be it within the same second.
+    A later time means that the text was restored on purpose, even within the same second.
     """
     cut_ns = other.mtime_ns - version.mtime_ns
     return version.digest == other.digest and 0 <= cut_ns < NS_PER_S

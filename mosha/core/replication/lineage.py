@@ -1,11 +1,11 @@
-"""What a version of a table came from, and how two that came apart are joined.
+"""The ancestry of table versions, and how two that diverged are merged.
 
-Two people, or two `mosha set`, may edit the same table on two nodes at one moment. Each version
+Two people, or two `mosha set`, may edit the same table on two nodes at the same time. Each version
 carries its past: the versions that it was made from. A node that has one version in force and
-finds another one that does not come from it, nor the other way round, joins them group by group
-(`merge`), from the newest version that both come from. The joined version is a function of the
-two, so all nodes that join them make the same one; it is newer than both, and spreads like any
-edit. Nodes of versions before this one publish no past: there the newest text wins, whole.
+finds another, neither of which descends from the other, merges them group by group (`merge`), from
+their newest common ancestor. The merged version is a function of the two, so all nodes make the
+same one; it is newer than both, and spreads like any edit. Older versions of mosha publish no
+past: there the newest text wins as a whole.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from msgspec import Struct
 from mosha.core.status import TableVersion
 
 Past = tuple[TableVersion, ...]
-"""The versions that one came from, newest first: no further back than is needed (`past_of`)."""
+"""The ancestors of a version, newest first, no further back than needed (`past_of`)."""
 
 PAST_MAX = 16
-"""How many edits may be made between two looks of a node. It joins no edit to more of them."""
+"""How many edits may be made between two reads of a node; it merges none with more."""
 
 PAST_NS = 600 * 10**9
-"""So far back two edits may have begun to come apart. One version that is older is kept besides."""
+"""How far back two edits may have diverged. One older version is kept as well."""
 
 REMARKS = "remarks"
-"""Stands among the groups for all lines that belong to none."""
+"""Stands in for a group: all lines that belong to no group."""
 
 
 def past_of(versions: Iterable[TableVersion]) -> Past:
-    """Return these versions as a past, each once, without those that are too old to matter."""
+    """Return these versions as a past, each once, without those too old to matter."""
     found = sorted(set(versions), key=_order, reverse=True)[:PAST_MAX]
     near = sum(found[0].mtime_ns - version.mtime_ns <= PAST_NS for version in found)
     return tuple(found[: near + 1])
 
 
 def has(version: TableVersion, past: Past, other: TableVersion) -> bool:
-    """Say whether a version is, or came from, another one.
+    """Say whether a version is, or descends from, another one.
 
-    Of what its past does not reach back to, it counts as come: so a node that was away for long
-    brings nothing back, and a version without a past is as before there were any.
+    It counts as a descendant of whatever its past does not reach back to: so a node that was away
+    for long brings nothing back, and a version without a past works as before pasts existed.
     """
     if other == version or other in past:
         return True
@@ -48,21 +48,21 @@ def has(version: TableVersion, past: Past, other: TableVersion) -> bool:
 
 
 def apart(one: TableVersion, one_past: Past, other: TableVersion, other_past: Past) -> bool:
-    """Say whether two versions were made beside each other."""
+    """Say whether two versions were made concurrently."""
     return not (has(one, one_past, other) or has(other, other_past, one))
 
 
 def bases_of(one_past: Past, other_past: Past) -> Past:
-    """Return the versions that two which are apart both come from, newest first.
+    """Return the common ancestors of two diverged versions, newest first.
 
-    The newest one of which a node has the text is the base. With an older one a group that was
-    edited twice in a row may seem edited on both sides; of others nothing is lost.
+    The newest one whose text a node has is the base. With an older base a group that was edited
+    twice in a row may seem edited on both sides; other groups lose nothing.
     """
     return tuple(version for version in one_past if version in other_past)
 
 
 def joined_version(one: TableVersion, other: TableVersion, digest: str) -> TableVersion:
-    """Return the version that the joined text of two is: later than both, the same everywhere."""
+    """Return the version of the merged text: later than both, the same on all nodes."""
     return TableVersion(max(one.mtime_ns, other.mtime_ns) + 1, digest)
 
 
@@ -74,18 +74,17 @@ def _order(version: TableVersion) -> tuple[int, str]:
 
 
 class Merged(Struct, frozen=True):
-    """Two texts as one. `lost` are the groups of which both said something new: the newer holds."""
+    """Two texts as one. `lost` are the groups that both changed: there the newer text wins."""
 
     text: str
     lost: tuple[str, ...] = ()
 
 
 def merge(base: str, older: str, newer: str, group_of: Callable[[str], str]) -> Merged:
-    """Join two texts that came from `base`, group by group.
+    """Merge two texts that descend from `base`, group by group.
 
-    `group_of` tells to which group a line belongs, "" for a remark. Lines are kept byte for byte.
-    Where only one text has other remarks than the base, it gives the frame that the groups are
-    put into.
+    `group_of` returns the group of a line, "" for a remark. Lines are kept byte for byte. If only
+    one text has other remarks than the base, the groups are put into the frame of that text.
     """
     was, old, new = (_by_group(text, group_of) for text in (base, older, newer))
     changed = {g for g in was.keys() | old.keys() if g and old.get(g) != was.get(g)}
@@ -113,7 +112,7 @@ def _by_group(text: str, group_of: Callable[[str], str]) -> dict[str, list[str]]
 
 
 def _filled(frame: str, parts: dict[str, list[str]], group_of: Callable[[str], str]) -> str:
-    """Return a text in which the lines of these groups are others; a new group comes last."""
+    """Return `frame` with the lines of these groups replaced; a new group comes last."""
     if not parts:
         return frame
     left, lines = dict(parts), []

@@ -1,1 +1,1 @@
-"""Supervising the processes of one node: entries, groups, and all of them together."""
+"""Supervision of the processes of one node: entries, groups, and all of them together."""

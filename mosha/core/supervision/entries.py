@@ -1,9 +1,9 @@
-"""Whether the entries of a group are well: what `start DONE` does not say.
+"""Whether the entries of a group work: what `start DONE` does not say.
 
-A group is at its level as soon as its entries were started. Whether they run is another
-question: a program can be missing, end again and again, pause (C3.9), hold up the level, or run as
-an older cltab had it. Here that is judged, from what clinit of the own node says; a node tells the
-others in its status (`Mosha::Entry`), and all say the same in `mosha status` and `mosha why`.
+A group is at its level as soon as its entries were started. Whether they work is another
+question: a program can be missing, keep ending, pause (C3.9), delay the level, or run with an
+outdated definition. That is judged here, from the reports of this node's clinit; a node publishes
+it in its status (`Mosha::Entry`), and all show the same in `mosha status` and `mosha why`.
 """
 
 from __future__ import annotations
@@ -18,38 +18,38 @@ from mosha.core.supervision.process_table import ProcessState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Entry, Mode, level_matches
 
 FAILURES_MIN = 3
-"""One failure can be an operator's `kill`; so many in a row are a program that does not work."""
+"""One failure can be an operator's `kill`; this many in a row are a program that does not work."""
 
 LATE_S = 10.0
-"""Who starts or tests for longer is named: most take no second."""
+"""An entry that starts or tests for longer is reported: most take less than a second."""
 
 LATE_TO_STOP_S = 20.0
-"""Longer than INT, TERM and KILL take by default: what is left does not die by signals."""
+"""Longer than INT, TERM and KILL take by default: what is left does not die from signals."""
 
 NOT_FOUND = frozenset({"exit 126", "exit 127"})
-"""By these a shell says that it could not execute its command (POSIX, 2.8.2)."""
+"""With these a shell reports that it could not execute its command (POSIX, 2.8.2)."""
 
 PER_GROUP_MAX = 4
-"""So many entries of a group are told to the others: the first ones explain the rest."""
+"""How many entries of a group are published: the first ones explain the rest."""
 
 
 class EntryReport(Struct, frozen=True, omit_defaults=True):
-    """One entry of a group as clinit of this node reports it, on its socket and to the brain.
+    """One entry of a group as this node's clinit reports it, on its socket and to the agent.
 
     `state` is one of waiting, running, pausing (respawn throttle), retrying (the host could not
-    start it, and it is tried again each second), clearing (the leader is dead, what it left behind
-    is being ended), stopping, timed-out (it is being ended because it took too long), done, passed,
+    start it, and tries again each second), clearing (the leader is dead, what it left behind is
+    being ended), stopping, timed-out (it is being ended because it took too long), done, passed,
     failed, off. `until` is when a pause ends. `exit` is the last exit as text (`exit 3`, `signal
     9`, `cannot execute: …`, `timed out after 10 s`), empty if it has not exited yet.
 
-    `command` is that of the cltab it was started by, "" where clinit is of a version that does
-    not say it; `since` is when its state or its run last changed, in seconds of boottime; `error`
-    is why the last run could not be executed, empty if it was, and `prevented` says that the reason
-    is one of the host; `failures` counts the runs in a
-    row that ended badly soon after their start; `limit_s` is how long a run may take, None for
-    ever, and `timed_out` says that the last one took longer; `failed_at` is when a respawn entry
-    failed lately, in seconds of boottime, oldest first. `said` are the last lines it printed, the
-    oldest first: some of those that are not well, more of all in the answer to `Ask`.
+    `command` is the one that it was started with, "" if clinit is of a version that does not
+    report it; `since` is when its state or its run last changed, in seconds of boottime; `error`
+    is why the last run could not be executed, empty if it was, and `prevented` says that the host
+    was the reason; `failures` counts the consecutive runs that failed soon after their start;
+    `limit_s` is how long a run may take, None without limit, and `timed_out` says that the last
+    one took longer; `failed_at` lists the recent failures of a respawn entry, in seconds of
+    boottime, oldest first. `said` are the last lines it printed, oldest first: a few of entries in
+    trouble, more of all entries in the reply to `Ask`.
     """
 
     tag: str
@@ -71,11 +71,11 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
 
     @property
     def restarts(self) -> int:
-        """How often it was started again."""
+        """How often it was restarted."""
         return max(0, self.starts - 1)
 
     def for_s(self, now: float) -> float:
-        """Return for how long it has been in its state, 0 if that is not known."""
+        """Return how long it has been in its state, 0 if not known."""
         return 0.0 if self.since is None else max(0.0, now - self.since)
 
 
@@ -92,7 +92,7 @@ def troubles(
         found: the entries as clinit has them.
         level: where the group is.
         state: how it is there.
-        defined: the entries of the group in the cltab in force, None if that is not known.
+        defined: the entries of the group in the cltab in force, None if not known.
         now: seconds of boottime.
     """
     wrong = [trouble for entry in found if (trouble := _trouble(entry, now)) is not None]
@@ -109,7 +109,7 @@ def _trouble(entry: EntryReport, now: float) -> Trouble | None:
     told = entry.error or entry.exit
     if kind is TroubleKind.LATE:
         told = "" if entry.limit_s is None else f"its time limit is {entry.limit_s:g} s"
-    if kind is TroubleKind.RETRYING:  # what it printed is of another run
+    if kind is TroubleKind.RETRYING:  # its output is that of an earlier run
         return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), entry.error)
     last = entry.said[-1] if entry.said else ""
     text = ": ".join(filter(None, (told, last)))
@@ -142,14 +142,14 @@ def _kind(entry: EntryReport, now: float) -> TroubleKind | None:
 def _outdated(
     found: Sequence[EntryReport], level: str, defined: Sequence[Entry], now: float
 ) -> Iterator[Trouble]:
-    """Yield what runs otherwise than cltab in force has it: only a tell changes that (C1.16)."""
+    """Yield entries that differ from the cltab in force: only a tell changes that (C1.16)."""
     wanted = {entry.tag: entry for entry in defined if level_matches(entry.level, level)}
     for entry in found:
         there = wanted.pop(entry.tag, None)
         if there is None:
-            text = f"cltab has it no more at {level}"
+            text = f"cltab no longer has it at {level}"
         elif entry.command and (entry.command, entry.mode) != (there.command, there.mode):
-            text = "cltab has it otherwise by now"
+            text = "cltab has a newer definition"
         else:
             continue
         for_s = int(entry.for_s(now))
@@ -162,7 +162,7 @@ def _outdated(
 
 
 def trouble_text(trouble: Trouble) -> str:
-    """Say in a clause what is wrong with an entry, its own last words included."""
+    """Return in a clause what is wrong with an entry, with its last output."""
     tag, text = trouble.tag, trouble.text
     told = f": {text}" if text else ""
     again = f"{trouble.restarts} restart{'s' * (trouble.restarts != 1)}"
@@ -176,7 +176,7 @@ def trouble_text(trouble: Trouble) -> str:
         case TroubleKind.PAUSING:
             return f"entry {tag} respawns too rapidly and pauses, {again}{told}"
         case TroubleKind.FAILING:
-            return f"entry {tag} ends again and again, {again}{told}"
+            return f"entry {tag} keeps failing, {again}{told}"
         case TroubleKind.FAILED:
             return f"entry {tag} failed{told}"
         case TroubleKind.LATE:
@@ -185,7 +185,7 @@ def trouble_text(trouble: Trouble) -> str:
 
 
 def troubles_text(found: Sequence[Trouble]) -> str:
-    """Say what is wrong with some entries in one line."""
+    """Return what is wrong with some entries in one line."""
     text = [trouble_text(trouble) for trouble in found[:PER_GROUP_MAX]]
     if len(found) > PER_GROUP_MAX:
         text.append(f"and {len(found) - PER_GROUP_MAX} more entries")

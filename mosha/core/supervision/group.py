@@ -1,15 +1,15 @@
-"""One group: the level it is at, the level it shall go to, and until when it may run.
+"""One group: its level, the level it should go to, and until when it may run.
 
 The rules of this file (catalogue C4 to C7, docs/explanation/protocol.md):
 
-- A tell notes the wish (`wanted`) and shows the old level until everything that does not
-  belong to the wanted level is gone (C4.6, C4.11).
-- Level `stop` is the end: its entries run, then everything that is left of the group is
-  ended, daemons of `wait` and `once` entries too, and only then it shows `stop DONE`.
-- `stop_at` sends the group to `stop` by itself; `kill_at` kills everything of it, the
+- A tell sets the wish (`wanted`); the old level is shown until everything that does not belong
+  to the wanted level is gone (C4.6, C4.11).
+- Level `stop` is the end: its entries run, then all processes that are left of the group are
+  ended, daemons of `wait` and `once` entries too, and only then `stop DONE` is shown.
+- At `stop_at` the group goes to `stop` by itself; at `kill_at` all its processes are killed, the
   entries of `stop` too. A renewal undoes neither; a tell with new deadlines does.
 
-The group knows nothing of its entries: `supervisor.py` reports what they have come to.
+The group does not know its entries: `unit.py` reports their results.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Renewed(Struct, frozen=True):
 
 
 class HaltAsked(Struct, frozen=True):
-    """The group shall end without running its `stop` entries, for this cause."""
+    """End the group without running its `stop` entries, for this cause."""
 
     cause: str
 
@@ -61,11 +61,11 @@ class GroupTimePassed(Struct, frozen=True):
 
 
 class LeaversGone(Struct, frozen=True):
-    """No entry that does not belong to the wanted level is alive."""
+    """No entry outside the wanted level is alive."""
 
 
 class EntriesListed(Struct, frozen=True):
-    """The list of entries is that of the wanted level now."""
+    """The list of entries is now that of the wanted level."""
 
 
 class EntriesStarted(Struct, frozen=True):
@@ -73,18 +73,18 @@ class EntriesStarted(Struct, frozen=True):
 
 
 class EntriesEnded(Struct, frozen=True):
-    """Nothing of the level is still to end by itself: what is left now is left over."""
+    """No entry of the level has still to end by itself: what is left now are leftovers."""
 
 
 class GroupEmptied(Struct, frozen=True):
-    """Nothing of the group is left, save the entries that shall run (answer to WatchLeft)."""
+    """No process of the group is left except the spared entries (answer to WatchLeft)."""
 
     group: str
     visit: int
 
 
 class LevelJudged(Struct, frozen=True):
-    """The level's result: DONE, PASSED or FAILED, and if FAILED, why."""
+    """The result of the level: DONE, PASSED or FAILED, and why if FAILED."""
 
     result: GroupState
     reason: str = ""
@@ -114,7 +114,7 @@ class Shown(Struct, frozen=True):
 
 
 class LeaseEnded(Struct, frozen=True):
-    """A deadline of the group passed: `stop_at` or `kill_at`; so long ago."""
+    """A deadline of the group, `stop_at` or `kill_at`, passed that long ago."""
 
     group: str
     deadline: str
@@ -127,7 +127,7 @@ Effect = EntriesOrder | Shown | LeaseEnded
 
 
 class Sweep(enum.Enum):
-    """How far the ending of everything that is left has come, at one visit of a state."""
+    """How far the sweep (ending what is left) has come, in one visit of a state."""
 
     NOT_YET = enum.auto()
     UNDER_WAY = enum.auto()
@@ -139,8 +139,8 @@ class Group(Struct, frozen=True):
 
     `level` and `state` are what is shown, `wanted` is the wish. `lapsed` and `killed` say
     which deadlines have passed and not been replaced by a tell. `visit` numbers the visits
-    of states; `escalation_step` and `sweep_due` belong to the sweep. `killed_late_s` is the longest
-    that everything of it has outlived a `kill_at`, in the life of this clinit.
+    of states; `escalation_step` and `sweep_due` belong to the sweep. `killed_late_s` is by how much
+    its processes have outlived a `kill_at`, the longest since this clinit started.
     """
 
     name: str
@@ -162,7 +162,7 @@ class Group(Struct, frozen=True):
 
     @property
     def due(self) -> float | None:
-        """When time moves the group on, if nothing else does."""
+        """When time alone moves the group on."""
         times = [] if self.sweep_due is None else [self.sweep_due]
         if self.deadlines is not None:
             times += [] if self.lapsed else [self.deadlines.stop_at]
@@ -171,12 +171,12 @@ class Group(Struct, frozen=True):
 
     @property
     def sweep_signal(self) -> str:
-        """The signal that the sweep has come to."""
+        """The current signal of the sweep."""
         return LADDER[min(self.escalation_step - 1, KILL_RUNG)]
 
     @property
     def resting(self) -> bool:
-        """Whether nothing of it is alive that a deadline could end."""
+        """Whether no process is alive that a deadline could end."""
         at_stop = self.level == STOP_LEVEL and self.state in SETTLED
         return self.state is GroupState.CONFIGURED or (at_stop and self.wanted == STOP_LEVEL)
 
@@ -184,13 +184,13 @@ class Group(Struct, frozen=True):
 def advance(
     group: Group, event: Event, now: float, limits: Limits
 ) -> tuple[Group, tuple[Effect, ...]]:
-    """Return the group after the event, and what shall be done, in order.
+    """Return the group after the event, and the effects, in order.
 
     Late answers, leases of another term and times before `due` change nothing. One call
-    acts on at most one passed deadline: call again with GroupTimePassed until `due` is later.
+    handles at most one passed deadline: call again with GroupTimePassed until `due` is later.
 
     Raises:
-        BugError: the event can not happen in this state.
+        BugError: the event cannot happen in this state.
     """
     passed = _passed(group, now) if isinstance(event, GroupTimePassed) else ""
     trigger = _read(group, event, passed)
@@ -215,7 +215,7 @@ def advance(
 
 
 def _passed(group: Group, now: float) -> str:
-    """Return the most urgent of what is due: kill_at, stop_at, sweep, or nothing."""
+    """Return the most urgent due trigger: kill_at, stop_at, sweep, or none."""
     deadlines = group.deadlines
     if deadlines is not None and not group.killed and now >= deadlines.kill_at:
         return "kill_at"
@@ -275,7 +275,7 @@ def _noted(group: Group, event: Event, passed: str) -> Group:
         case Tell():
             return _noted_tell(group, event)
         case Renewed(term, deadlines):
-            # What has lapsed stays lapsed: only the time for its orderly end grows.
+            # What has lapsed stays lapsed: only the time for an orderly end grows.
             late = term != group.term or group.killed or group.resting
             return group if late else replace(group, deadlines=deadlines)
         case HaltAsked(cause) if group.state not in (GroupState.CONFIGURED, GroupState.HALTING):
@@ -297,16 +297,16 @@ def _noted_tell(group: Group, text: Tell) -> Group:
             deadlines = _later(group.deadlines, deadlines)
         group = replace(group, deadlines=deadlines, lapsed=False, killed=False)
     if group.lapsed and text.level != STOP_LEVEL:
-        # Its lease has ended and this tell brings no other: it goes on to `stop`.
+        # Its lease has ended and this tell has no new one: it goes on to `stop`.
         return replace(group, term=text.term, node=text.node)
     return replace(group, wanted=text.level, term=text.term, node=text.node, cause=TOLD)
 
 
 def _later(known: Deadlines | None, text: Deadlines) -> Deadlines:
-    """Return the later ones: a tell that had to wait may come after a renewal it was made before.
+    """Return the later deadlines: a delayed tell may arrive after a renewal made later.
 
-    Both were proven under the same claim. Of a tell of `stop` it is the purpose to bring earlier
-    ones: it is how a ghost is killed (G1).
+    Both were granted under the same claim. A tell of `stop` brings earlier ones on purpose: that
+    is how a superseded owner is killed (G1).
     """
     if known is None:
         return text

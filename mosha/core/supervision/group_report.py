@@ -1,4 +1,4 @@
-"""A group as its supervisor reports it: where it is, where it shall be, what may be alive."""
+"""A group as its supervisor reports it: its level, the wanted one, what may be alive."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL
 
 
 class GroupReport(Struct, frozen=True, omit_defaults=True):
-    """One told group: where it is, where it shall be, and what may still be alive.
+    """One group that was told a level: where it is, what is wanted, and what may still be alive.
 
     `level` and `state` are the clstat line (the old level until its processes are gone,
     C4.11); `wanted` is the level last told. `alive` counts processes of the group that may
-    be alive, double-forked ones too; 0 means that nothing of it is left. `cause` says in
-    one line why it last changed (`tell`, `lease ended`, `test entry t1: exit 1` …), `since` when
-    its level or state did. Times are seconds of boottime. `killed_late_s` is by how much a
-    `kill_at` of it was missed, the longest since clinit began.
+    be alive, double-forked ones too; 0 means that none is left. `cause` says in one line why it
+    last changed (`tell`, `lease ended`, `test entry t1: exit 1` …), `since` when its level or
+    state did. Times are seconds of boottime. `killed_late_s` is by how much a `kill_at` was
+    missed, the longest since clinit started.
     """
 
     group: str
@@ -35,7 +35,7 @@ class GroupReport(Struct, frozen=True, omit_defaults=True):
 
     @property
     def present(self) -> bool:
-        """Whether anything of the group may be alive here or is shown as active."""
+        """Whether any process of the group may be alive here or it is shown as active."""
         if self.alive:
             return True
         return self.state is not GroupState.CONFIGURED and not self.stopped
@@ -47,7 +47,7 @@ class GroupReport(Struct, frozen=True, omit_defaults=True):
 
     @property
     def stop_failed(self) -> bool:
-        """Whether its `stop` entries have failed: it says that it is not gone in good order."""
+        """Whether its `stop` entries have failed: it did not end in good order."""
         return (self.level, self.state) == (STOP_LEVEL, GroupState.FAILED)
 
     @property
@@ -62,4 +62,4 @@ class GroupReport(Struct, frozen=True, omit_defaults=True):
 
 
 ABSENT = GroupReport(group="", level=STOP_LEVEL, state=GroupState.CONFIGURED, wanted=STOP_LEVEL)
-"""What is reported of a group that its supervisor does not have."""
+"""The report of a group that its supervisor does not have."""

@@ -1,4 +1,4 @@
-"""The steps between the states of a group, and what each step asks for (C7.3, C4.22)."""
+"""The transitions between the states of a group, and the orders of each (C7.3, C4.22)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from mosha.core.status import GroupState
 
 
 class EntriesOrder(enum.Enum):
-    """What a group asks of the one who holds its entries."""
+    """An order of a group to the unit that holds its entries."""
 
     STOP_LEAVERS = enum.auto()
     STOP_ALL = enum.auto()
     KILL_ALL = enum.auto()
-    LIST_ENTRIES = enum.auto()  # those of the wanted level, in file order; others are forgotten
-    SWEEP = enum.auto()  # send the signal of the present step to what is left, watch it go
+    LIST_ENTRIES = enum.auto()  # list those of the wanted level, in file order; forget others
+    SWEEP = enum.auto()  # send the signal of the current step to what is left, watch it go
     SWEEP_ON = enum.auto()  # the next signal
 
 
@@ -39,7 +39,7 @@ class GroupTrigger(enum.Enum):
 _G = GroupState
 _T = GroupTrigger
 
-# C7.3, C4.22. What may be ignored is a row that stays where it is.
+# C7.3, C4.22. An ignored trigger is a row that keeps the state.
 TABLE: dict[tuple[GroupState, GroupTrigger], GroupState] = {
     (_G.CONFIGURED, _T.TELL): _G.STARTING,
     (_G.CONFIGURED, _T.HALT): _G.CONFIGURED,
@@ -83,7 +83,7 @@ TABLE: dict[tuple[GroupState, GroupTrigger], GroupState] = {
     (_G.HALTING, _T.EMPTY): _G.CONFIGURED,
 }
 
-# What a step asks for. A step that is not listed asks for nothing.
+# The orders of each transition. One that is not listed has none.
 ASKS: dict[tuple[GroupState, GroupTrigger], tuple[EntriesOrder, ...]] = {
     (_G.STARTING, _T.TELL): (EntriesOrder.LIST_ENTRIES,),
     (_G.STOPPING, _T.TELL): (EntriesOrder.STOP_LEAVERS,),

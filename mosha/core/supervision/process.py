@@ -2,16 +2,16 @@
 
 The rules of this file (catalogue C3, C6; docs/explanation/architecture.md):
 
-- A run has a number that no other run of the entry has; an answer with another number is
-  late and is dropped.
-- A respawn entry comes back at once, unless it has come back too often (C3.9); what its dead
-  leader left in its own session is ended first.
+- A run has a number that is unique for the entry; an answer with another number is late and is
+  dropped.
+- A respawn entry is restarted at once, unless it was restarted too often (C3.9); what its dead
+  leader left in its session is ended first.
 - What the host could not start has not failed: it is tried again each second, whatever its mode;
   this counts neither as a run nor for the throttle.
-- A run that takes longer than its time limit is ended as by a stop, and then is one that failed.
-- A stop asks for INT, TERM and KILL in turn and goes on with KILL as long as anything is
-  alive. Only time moves it on: no second stop, and no other exit (C6.7, C6.8).
-- "Ended" means that nothing of the entry is left, not that its leader is dead.
+- A run that exceeds its time limit is ended as by a stop, and counts as failed.
+- A stop sends INT, TERM and KILL in turn and repeats KILL as long as anything is alive. Only time
+  moves it on: no second stop, and no other exit (C6.7, C6.8).
+- "Ended" means that no process of the entry is left, not that its leader is dead.
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ from mosha.errors import BugError
 
 
 class Process(Struct, frozen=True):
-    """An entry of a told group and where it is.
+    """An entry of a group and its state.
 
     `run` is the number of its last run, `escalation_step` how many signals its stop has sent, `due`
     when time moves it on, `rapid_restarts` the respawn counter of C3.9, `leader` whether the run's
     leader is alive.
 
-    What people ask for: `since` is when the state or the run last changed; `exit`, `said` are of
-    the last run that ended; `error` is why the last run could not be executed, "" if it was;
-    `failures` counts the runs in a row that ended badly within `failures.STEADY_S` of their start;
-    `timed_out`: the last run has exceeded its time limit; `prevented`: the host could not start it.
-    `failed_at` is when a respawn entry failed lately: a run ended badly, or the entry had to pause
-    though its runs ended well.
+    For reports: `since` is when the state or the run last changed; `exit`, `said` are of the last
+    run that ended; `error` is why the last run could not be executed, "" if it was; `failures`
+    counts the consecutive runs that failed within `failures.STEADY_S` of their start; `timed_out`:
+    the last run exceeded its time limit; `prevented`: the host could not start it. `failed_at`
+    lists the recent failures of a respawn entry: a run failed, or the entry had to pause although
+    its runs succeeded.
     """
 
     entry: Entry
@@ -85,19 +85,19 @@ class Process(Struct, frozen=True):
 
 
 def new_process(entry: Entry) -> Process:
-    """Return an entry that waits for its turn, or is off (C3.12)."""
+    """Return an entry that waits to be started, or is off (C3.12)."""
     return Process(entry, ProcessState.OFF if entry.mode is Mode.OFF else ProcessState.WAITING)
 
 
 def advance(
     process: Process, event: Event, now: float, limits: Limits
 ) -> tuple[Process, tuple[Effect, ...]]:
-    """Return the entry after the event, and what shall be done.
+    """Return the entry after the event, and the effects.
 
     Late answers and alarms before `due` change nothing.
 
     Raises:
-        BugError: the event can not happen in this state.
+        BugError: the event cannot happen in this state.
     """
     if _is_late(process, event):
         return process, ()
@@ -121,7 +121,7 @@ _PREVENTED_IN = (ProcessState.RETRYING, ProcessState.CLEARING)
 
 
 def _is_news(before: Process, process: Process) -> bool:
-    """Say whether state or run changed; tries without a process are one long state."""
+    """Say whether state or run changed; attempts without a process are one long state."""
     changed = (process.state, process.run) != (before.state, before.run)
     return changed and not (before.prevented and process.prevented)
 
@@ -142,7 +142,7 @@ def _awaited(process: Process) -> Scope | None:
 
 
 def _cleared(process: Process) -> Scope:
-    """Return what is cleared away: of a process that nobody knows the session is not known."""
+    """Return the scope to clear; the session of an unknown process is not known."""
     return Scope.ENTRY if process.prevented else Scope.SESSION
 
 
@@ -154,7 +154,7 @@ def _noted(process: Process, event: Event, now: float) -> Process:
             return replace(process, pid=pid, error="", prevented=False)
         case SpawnPrevented(_, reason):
             return _unstarted(process, reason)
-        case SpawnFailed() | Exited() if process.timed_out:  # however it ends: it took too long
+        case SpawnFailed() | Exited() if process.timed_out:  # however it ends, it took too long
             process = _counted(process, now, well=False)
             return replace(process, leader=False, pid=0, said=_said(event))
         case SpawnFailed(_, reason):
@@ -168,7 +168,7 @@ def _noted(process: Process, event: Event, now: float) -> Process:
 
 
 def _unstarted(process: Process, reason: str) -> Process:
-    """Return the entry without its last run: it has not been one."""
+    """Return the entry without its last run, which does not count as one."""
     ended = "" if process.timed_out else process.exit
     return replace(
         process,
@@ -188,7 +188,7 @@ def _said(event: SpawnFailed | Exited) -> str:
 
 
 def _counted(process: Process, now: float, *, well: bool) -> Process:
-    """Count the end of a run, if it is a failure; one that was to stop is none."""
+    """Count the end of a run if it is a failure; a run that was being stopped is not."""
     if well or process.state is ProcessState.STOPPING:
         return replace(process, failures=0)
     process = replace(process, failures=in_a_row(process.failures, process.last_start, now))
@@ -240,7 +240,7 @@ def _read_end(process: Process, event: Exited, limits: Limits) -> EntryTrigger:
 
 
 def _when_gone(process: Process) -> EntryTrigger:
-    """Say what it is that nothing is left of what was being ended."""
+    """Return the trigger for "nothing is left" of what was being ended."""
     if process.state is ProcessState.STOPPING:
         return EntryTrigger.GONE
     return EntryTrigger.FAIL if process.entry.mode is Mode.TEST else EntryTrigger.FINISH
@@ -314,7 +314,7 @@ def _clear(
     process = replace(
         process, state=ProcessState.CLEARING, due=due, escalation_step=escalation_step
     )
-    if trigger is EntryTrigger.LOSE:  # it has got its SIGKILL
+    if trigger is EntryTrigger.LOSE:  # it has been sent SIGKILL
         return process, (Watch(entry, run, Scope.ENTRY),)
     return process, (
         Signal(entry, run, "TERM", Scope.SESSION),

@@ -1,6 +1,6 @@
-"""What can happen to an entry, and what it asks for: the language of `core.supervision.process`.
+"""The events and effects of an entry: the interface of `core.supervision.process`.
 
-Events are facts, told by whoever has the processes; effects are orders to it.
+Events are facts reported by the code that runs the processes; effects are orders to it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ class Scope(enum.StrEnum):
     """How much of an entry is meant."""
 
     SESSION = "session"  # the session of the run's leader
-    ENTRY = "entry"  # that, and whatever the entry's processes started elsewhere
+    ENTRY = "entry"  # that, and everything the entry's processes started elsewhere
 
 
 class Exit(Struct, frozen=True):
-    """How a process ended: an exit code, or minus the number of a signal."""
+    """How a process ended: an exit code, or a negative signal number."""
 
     code: int
 
@@ -38,7 +38,7 @@ class Exit(Struct, frozen=True):
 
 
 class Started(Struct, frozen=True):
-    """Its turn came; the run shall have this number, respawns count on from it."""
+    """The entry is to start; the run gets this number, respawns count on from it."""
 
     run: int
 
@@ -53,7 +53,7 @@ class Spawned(Struct, frozen=True):
 class SpawnFailed(Struct, frozen=True):
     """The command cannot be executed, for this reason (`cannot execute: …`).
 
-    `left`: something of former runs is alive.
+    `left`: processes of earlier runs are alive.
     """
 
     run: int
@@ -62,10 +62,10 @@ class SpawnFailed(Struct, frozen=True):
 
 
 class SpawnPrevented(Struct, frozen=True):
-    """The host could not start the run, for a reason of its own: the command was not executed.
+    """The host could not start the run: the command was not executed.
 
-    `lost`: nobody knows whether there is a process; what there may be has got SIGKILL. `left`:
-    something of former runs is alive.
+    `lost`: it is not known whether there is a process; if there is, it was sent SIGKILL. `left`:
+    processes of earlier runs are alive.
     """
 
     run: int
@@ -75,7 +75,7 @@ class SpawnPrevented(Struct, frozen=True):
 
 
 class Exited(Struct, frozen=True):
-    """The run's leader ended, and left something in its session, or elsewhere, or nothing.
+    """The run's leader ended, and left processes in its session, or elsewhere, or none.
 
     `said` is the last line that the run printed.
     """
@@ -88,22 +88,22 @@ class Exited(Struct, frozen=True):
 
 
 class Emptied(Struct, frozen=True):
-    """Nothing of the run is left in this scope."""
+    """No process of the run is left in this scope."""
 
     run: int
     scope: Scope
 
 
 class StopAsked(Struct, frozen=True):
-    """The entry shall end in an orderly way."""
+    """End the entry in an orderly way."""
 
 
 class KillAsked(Struct, frozen=True):
-    """The entry shall end at once (`kill_at`)."""
+    """End the entry at once (`kill_at`)."""
 
 
 class AlarmRang(Struct, frozen=True):
-    """Time has passed; it may or may not be `due` yet."""
+    """Time has passed; `due` may or may not have come."""
 
 
 Event = (
@@ -129,7 +129,7 @@ class Spawn(Struct, frozen=True):
 
 
 class Signal(Struct, frozen=True):
-    """Send a signal (`INT`, `TERM`, `KILL`) to all of a run in this scope."""
+    """Send a signal (`INT`, `TERM`, `KILL`) to all processes of a run in this scope."""
 
     entry: Entry
     run: int
@@ -138,7 +138,7 @@ class Signal(Struct, frozen=True):
 
 
 class Watch(Struct, frozen=True):
-    """Answer with Emptied as soon as nothing of the run is left in this scope."""
+    """Answer with Emptied as soon as no process of the run is left in this scope."""
 
     entry: Entry
     run: int
@@ -146,21 +146,21 @@ class Watch(Struct, frozen=True):
 
 
 class Throttled(Struct, frozen=True):
-    """Say that the entry respawns too rapidly and pauses until then (C3.9)."""
+    """Report that the entry respawns too rapidly and pauses until then (C3.9)."""
 
     entry: Entry
     until: float
 
 
 class Retried(Struct, frozen=True):
-    """Say that the host could not start the entry, why, and that it is tried again."""
+    """Report that the host could not start the entry, why, and that it is tried again."""
 
     entry: Entry
     reason: str
 
 
 class TimedOut(Struct, frozen=True):
-    """Say that the entry has taken longer than its time limit (seconds) and is being ended."""
+    """Report that the entry exceeded its time limit (seconds) and is being ended."""
 
     entry: Entry
     limit_s: float

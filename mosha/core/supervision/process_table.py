@@ -1,4 +1,4 @@
-"""The states of an entry, and every step between them (catalogue C3, C6)."""
+"""The states of an entry, and every transition between them (catalogue C3, C6)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import enum
 class ProcessState(enum.StrEnum):
     """What an entry is doing."""
 
-    WAITING = "waiting"  # its turn has not come, or it was stopped
+    WAITING = "waiting"  # not started yet, or stopped
     RUNNING = "running"
     PAUSING = "pausing"  # respawned too rapidly
-    RETRYING = "retrying"  # its host could not start it, and is asked again soon
+    RETRYING = "retrying"  # its host could not start it, and tries again soon
     CLEARING = "clearing"  # the leader is dead, what it left behind is being ended
     STOPPING = "stopping"
-    TIMED_OUT = "timed-out"  # it has taken longer than its time limit, and is being ended
+    TIMED_OUT = "timed-out"  # it exceeded its time limit, and is being ended
     DONE = "done"
     PASSED = "passed"
     FAILED = "failed"
@@ -23,7 +23,7 @@ class ProcessState(enum.StrEnum):
 
 FINISHED = frozenset({ProcessState.DONE, ProcessState.PASSED, ProcessState.FAILED})
 ENDING = frozenset({ProcessState.STOPPING, ProcessState.TIMED_OUT})
-"""All of it is being ended."""
+"""The states in which all its processes are being ended."""
 
 LIVE = frozenset(
     {
@@ -60,7 +60,7 @@ class EntryTrigger(enum.Enum):
 _S = ProcessState
 _T = EntryTrigger
 
-# The whole life of an entry. What may be ignored is a row that stays where it is.
+# All transitions of an entry. An ignored trigger is a row that keeps the state.
 TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
     (_S.WAITING, _T.START): _S.RUNNING,
     (_S.WAITING, _T.STOP): _S.WAITING,
@@ -95,7 +95,7 @@ TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
     (_S.STOPPING, _T.KILL): _S.STOPPING,
     (_S.TIMED_OUT, _T.ALARM): _S.TIMED_OUT,
     (_S.TIMED_OUT, _T.LEADER_DEAD): _S.TIMED_OUT,
-    (_S.TIMED_OUT, _T.RETRY): _S.RETRYING,  # it took no time at all: it was never there
+    (_S.TIMED_OUT, _T.RETRY): _S.RETRYING,  # it never started, so it took no time
     (_S.TIMED_OUT, _T.LOSE): _S.CLEARING,
     (_S.TIMED_OUT, _T.FINISH): _S.DONE,
     (_S.TIMED_OUT, _T.FAIL): _S.FAILED,

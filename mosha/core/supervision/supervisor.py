@@ -1,7 +1,7 @@
-"""Everything that clinit decides: all told groups and the cltab in force, joined.
+"""Everything that clinit decides: all groups together with the cltab in force.
 
-Pure composition of `core.supervision.unit`: events in, effects out. The daemon and every
-simulation of it run this and differ only in what carries out the effects.
+Pure composition of `core.supervision.unit`: events in, effects out. The daemon and its simulations
+run this and differ only in what carries out the effects.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class EntryEvent(Struct, frozen=True):
 
 
 class ShutdownAsked(Struct, frozen=True):
-    """All groups shall end, then the daemon."""
+    """End all groups, then the daemon."""
 
 
 Event = (
@@ -73,7 +73,7 @@ class TellReply(Struct, frozen=True):
 
 
 class Gone(Struct, frozen=True):
-    """The group is no more: forget all of it."""
+    """The group is gone: forget everything about it."""
 
     group: str
 
@@ -88,9 +88,9 @@ Effect = units.Effect | TellReply | Gone | Halted
 class Supervisor(Struct, frozen=True):
     """The cltab in force, and every group that was ever told, in that order.
 
-    `dues` says when time moves a group on, of those that wait for a time: to ask all of them
-    after each event would cost more than the event. A `managed` one refuses levels that need a
-    lease (C5) for a group that has none: no hand can give one.
+    `dues` says when time moves a group on, for groups that wait for a time: asking all groups after
+    each event would cost more than the event. If `managed`, it refuses levels that need a lease
+    (C5) for a group that has none: only the monitor can give one.
     """
 
     cltab: Cltab = field(default_factory=Cltab)
@@ -102,25 +102,25 @@ class Supervisor(Struct, frozen=True):
 
     @property
     def due(self) -> float | None:
-        """When time moves anything on."""
+        """When time alone moves anything on."""
         return min(self.dues.values(), default=None)
 
     @property
     def halted(self) -> bool:
         """Whether a shutdown has ended every group."""
-        # The first half is asked after each event, of all groups only while they halt.
+        # The first half is checked after each event, all groups only while halting.
         return self.halting and all(
             unit.group.state is GroupState.CONFIGURED for unit in self.units.values()
         )
 
 
 def step(supervisor: Supervisor, event: Event, now: float) -> tuple[Supervisor, tuple[Effect, ...]]:
-    """Return the supervisor after the event, and what shall be done, in order.
+    """Return the supervisor after the event, and the effects, in order.
 
     Events of groups that are gone are late and change nothing.
 
     Raises:
-        BugError: the event can not happen in the state its group or entry is in.
+        BugError: the event cannot happen in the state of its group or entry.
     """
     work = _Work(supervisor, now)
     match event:
@@ -146,13 +146,13 @@ def step(supervisor: Supervisor, event: Event, now: float) -> tuple[Supervisor, 
 
 
 class _Work:
-    """One event's way through the supervisor: gathers the new values and the effects."""
+    """Handles one event: collects the new values and the effects."""
 
     def __init__(self, supervisor: Supervisor, now: float) -> None:
         self.now = now
         self.limits = supervisor.limits
         self.effects: list[Effect] = []
-        # Copied once, by the first change: an event that ends n groups costs n, not n times n.
+        # Copied once, at the first change: an event that ends n groups costs n, not n squared.
         self.units = supervisor.units
         self.dues = supervisor.dues
         self._mine: tuple[dict[str, Unit], dict[str, float]] | None = None
@@ -193,7 +193,7 @@ class _Work:
         self._take(units.tell(unit, told, entries, self.now, self.limits))
 
     def _tell_removed(self, text: Tell) -> None:
-        """Answer for a group that cltab does not have: one that is ending obeys a stop."""
+        """Answer a tell for a group that cltab does not have: one that is ending obeys a stop."""
         unit = self.units.get(text.group)
         if unit is None or not unit.removed or text.level != STOP_LEVEL:
             self.effects.append(TellReply(ok=False, text=f"no such group: {text.group}"))
@@ -257,7 +257,7 @@ class _Work:
             dues_now[name] = due
 
     def _own(self) -> tuple[dict[str, Unit], dict[str, float]]:
-        """Return units and dues that may be changed: nobody else has them yet."""
+        """Return private copies of units and dues that may be changed."""
         if self._mine is None:
             self._mine = dict(self.units), dict(self.dues)
             self.units, self.dues = self._mine
@@ -265,7 +265,7 @@ class _Work:
 
 
 def _lacks_lease(unit: Unit, text: Tell) -> bool:
-    """Say whether the level told may run under a lease only, and there is none (C5)."""
+    """Say whether the told level needs a lease and there is none (C5)."""
     if text.level in (PLAN_LEVEL, STOP_LEVEL) or text.stop_at is not None:
         return False
     return unit.group.deadlines is None or unit.group.lapsed

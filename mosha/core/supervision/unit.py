@@ -1,8 +1,8 @@
-"""A group together with its entries: `group` and `process` joined, and no more.
+"""A group together with its entries: connects the machines `group` and `process`.
 
-Here the two machines meet: the group asks (stop what leaves, start what comes), the entries
-tell what they have come to, and after each event `settle` lets the group go as far as its
-entries allow. Definitions of entries change only by a tell to the group (C1.16, C5.6).
+The group gives orders (stop what leaves, start what comes), the entries report their results, and
+after each event `settle` lets the group go as far as its entries allow. Definitions of entries
+change only by a tell to the group (C1.16, C5.6).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from mosha.core.tell import Tell
 from mosha.errors import BugError
 
 STEPS_MAX = 64
-"""More steps than any chain of states has: `settle` going on beyond is a bug."""
+"""More steps than any chain of states has: more in one `settle` are a bug."""
 
 
 class Launch(Struct, frozen=True):
@@ -41,13 +41,13 @@ class Launch(Struct, frozen=True):
 
 
 class KillEverything(Struct, frozen=True):
-    """Send SIGKILL to everything of the group."""
+    """Send SIGKILL to all processes of the group."""
 
     group: str
 
 
 class SignalLeft(Struct, frozen=True):
-    """Send a signal to everything of the group but the spared entries (by tag)."""
+    """Send a signal to all processes of the group except the spared entries (by tag)."""
 
     group: str
     signal: str
@@ -55,7 +55,7 @@ class SignalLeft(Struct, frozen=True):
 
 
 class WatchLeft(Struct, frozen=True):
-    """Answer with GroupEmptied as soon as nothing but the spared entries is left."""
+    """Answer with GroupEmptied as soon as only the spared entries are left."""
 
     group: str
     visit: int
@@ -63,7 +63,7 @@ class WatchLeft(Struct, frozen=True):
 
 
 class Touched(Struct, frozen=True):
-    """Something of the group changed that is worth a report, but not its level or state."""
+    """Something changed that is worth a report, but not the group's level or state."""
 
     group: str
 
@@ -85,14 +85,14 @@ Effect = (
 
 
 class Unit(Struct, frozen=True):
-    """A group, its definitions as of the last tell, and its entries of the present level.
+    """A group, its definitions as of the last tell, and its entries of the current level.
 
     `runs` is the greatest run number given so far; `again` is a tell that came while the
-    group was being removed: it starts from nothing once that is over (C5.4).
+    group was being removed: it starts from scratch once that is over (C5.4).
 
     `untouched` says that nothing was launched since it was told `plan` while at rest, and
     `barren` that it now goes to `stop` from there: then there is nothing to undo, and the owner
-    of a better claim may run already, so the entries of `stop` stay where they are.
+    of a better claim may run already, so the entries of `stop` are not run.
     """
 
     group: Group
@@ -106,7 +106,7 @@ class Unit(Struct, frozen=True):
 
     @property
     def due(self) -> float | None:
-        """When time moves the group or one of its entries on."""
+        """When time alone moves the group or one of its entries on."""
         times = [process.due for process in self.processes.values() if process.due is not None]
         if self.group.due is not None:
             times.append(self.group.due)
@@ -116,13 +116,13 @@ class Unit(Struct, frozen=True):
 def tell(
     unit: Unit, text: Tell, entries: tuple[Entry, ...], now: float, limits: Limits
 ) -> tuple[Unit, tuple[Effect, ...]]:
-    """Move the unit to a level with these definitions; a deadline that is past counts first."""
+    """Move the unit to a level with these definitions; passed deadlines are handled first."""
     group = unit.group
     at_rest = group.state is GroupState.CONFIGURED or (
         group.level == group.wanted == STOP_LEVEL and group.state in STOPPED
     )
     untouched = (at_rest and text.level == PLAN_LEVEL) or unit.untouched
-    # By hand (without a term) `plan` and `stop` are how the entries of `stop` are run again.
+    # By hand (without a term), `plan` and then `stop` run the entries of `stop` again.
     barren = (
         unit.untouched
         and text.level == STOP_LEVEL
@@ -140,7 +140,7 @@ def tell(
 def feed_group(
     unit: Unit, event: groups.Event, now: float, limits: Limits
 ) -> tuple[Unit, tuple[Effect, ...]]:
-    """Give the group an event."""
+    """Pass an event to the group."""
     work = _Work(unit, now, limits)
     work.group(event)
     return work.settle()
@@ -149,7 +149,7 @@ def feed_group(
 def feed_process(
     unit: Unit, tag: str, event: process_events.Event, now: float, limits: Limits
 ) -> tuple[Unit, tuple[Effect, ...]]:
-    """Give an entry an event; a tag that is not there any more makes it a late one."""
+    """Pass an event to an entry; if the tag no longer exists, the event is late and dropped."""
     work = _Work(unit, now, limits)
     if tag in unit.processes:
         work.process(tag, event)
@@ -166,7 +166,7 @@ def pass_time(unit: Unit, now: float, limits: Limits) -> tuple[Unit, tuple[Effec
 def _with_options_of(
     entries: tuple[Entry, ...], known: Mapping[str, Process]
 ) -> Mapping[str, Process]:
-    """Take over new options for what runs as the table has it: a stop goes by those of now."""
+    """Adopt new options for entries whose definition is unchanged: a stop uses the current ones."""
     defined = {entry.tag: entry for entry in entries}
     return {
         tag: replace(process, entry=replace(process.entry, options=defined[tag].options))
@@ -177,19 +177,19 @@ def _with_options_of(
 
 
 def _is_run_as(entry: Entry, defined: Entry) -> bool:
-    """Say whether what runs as `entry` runs as `defined` has it, too."""
+    """Say whether what runs as `entry` also matches `defined`."""
     return (entry.command, entry.mode) == (defined.command, defined.mode)
 
 
 class _Work:
-    """One event's way through a unit: gathers the new values and the effects."""
+    """Handles one event: collects the new values and the effects."""
 
     def __init__(self, unit: Unit, now: float, limits: Limits) -> None:
         self.unit = unit
         self.now = now
         self.limits = limits
         self.effects: list[Effect] = []
-        # Made by the first question: a level of n entries asks for n of them.
+        # Made on first use: a level of n entries needs n of them.
         self._definitions: dict[str, Entry] | None = None
 
     def group(self, event: groups.Event) -> None:
@@ -298,7 +298,7 @@ class _Work:
                 self.process(process.entry.tag, event)
 
     def _leaving(self) -> bool:
-        """Say whether anything is alive that has to go before the wanted level starts."""
+        """Say whether any entry is alive that has to end before the wanted level starts."""
         return any(
             process.state is ProcessState.STOPPING
             or (process.state in LIVE and self._leaves(process))
@@ -317,10 +317,10 @@ class _Work:
         return self._definitions.get(tag)
 
     def _is_wanted(self, entry: Entry) -> bool:
-        """Say whether an entry is of the wanted level; `off` ones are there to be seen (C3.12)."""
+        """Say whether an entry is of the wanted level; `off` ones are listed to be seen (C3.12)."""
         group = self.unit.group
         if group.wanted == STOP_LEVEL and (group.killed or self.unit.barren):
-            return False  # no time for the entries of `stop`, or nothing that they could undo
+            return False  # no time for the entries of `stop`, or nothing for them to undo
         return level_matches(entry.level, group.wanted)
 
     def _list_entries(self) -> None:
