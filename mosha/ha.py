@@ -18,11 +18,11 @@ from mosha.monitor.run import run_monitor
 
 
 class HA:
-    """One node of a cluster, to be run by `monitor()`.
+    """One node of a cluster; `monitor()` runs it.
 
     Args:
         stomith: called with the number of a stale node; returning True is a receipt, the
-            proof that the node is dead. May be a coroutine function.
+            proof that the node is dead. It may be a coroutine function.
         parameters: the keys of mosha.toml: mfsbase, hpcbase, mynode, varpath, timeout,
             mwhois, and all others. Defaults as there.
 
@@ -36,10 +36,10 @@ class HA:
         self.settings: Settings = settings_from(given, "HA(...)")
 
     def monitor(self) -> int:
-        """Run the monitor until this node has left; returns the exit status.
+        """Run the monitor until this node has left; return the exit status.
 
-        Logs go where `mosha.host.logs.configure` or the caller's structlog sends them, else to
-        stderr.
+        Logs go where `mosha.host.logs.configure` or the caller's structlog sends them, by default
+        to stderr.
 
         Raises:
             UsageError, HostError: as `mosha.monitor.run.run_monitor`.

@@ -94,7 +94,7 @@ class CgroupTracker:
             return True
         try:
             return scope is Scope.SESSION and not self._in_session(path, leader)
-        except OSError:  # it is not known what is in there
+        except OSError:  # it may have processes
             return False
 
     def has_fresh_child(self) -> bool:

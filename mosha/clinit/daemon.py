@@ -63,7 +63,7 @@ async def run_clinit(options: ClinitOptions) -> int:
     listener = Listener(options.socket)
     mark = marks.draw()
     _adopt_orphans()
-    tracker = _make_boxes(options.cgroup, mark, state_dir.place)
+    tracker = _make_tracker(options.cgroup, mark, state_dir.place)
     tree = tracker.tree if isinstance(tracker, CgroupTracker) else None
     state_dir.write(mark, tree)
     environment = {**os.environ, "MOSHA_NODE": options.node, "MOSHA_RUN": mark}
@@ -206,7 +206,7 @@ def _adopt_orphans() -> None:
         raise HostError(f"cannot adopt orphans: {os.strerror(ctypes.get_errno())}")
 
 
-def _make_boxes(setting: str | None, mark: str, place: str) -> CgroupTracker | SessionTracker:
+def _make_tracker(setting: str | None, mark: str, place: str) -> CgroupTracker | SessionTracker:
     if setting == NO_CGROUP:
         return SessionTracker(mark)
     try:

@@ -1,1 +1,1 @@
-"""Text to data and back: cltab, hactl, clstat, hastat, mosha.toml. No input or output here."""
+"""Parsers and writers: cltab, hactl, clstat, hastat, mosha.toml. No input or output here."""

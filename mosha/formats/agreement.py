@@ -1,6 +1,6 @@
-"""Whether a wish of hactl agrees with cltab and with the nodes there are.
+"""Whether a wish of hactl agrees with cltab and with the nodes that exist.
 
-`mosha check`, `mosha set` and the problems of `mosha status` ask here, so they say the same.
+`mosha check`, `mosha set` and the problems of `mosha status` use this, so they report the same.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ class Doubt(NamedTuple):
 
 
 def against_cltab(wish: Wish, cltab: Cltab) -> Doubt | None:
-    """Return what a wish asks that cltab does not have: the group, or the level.
+    """Return what a wish needs that cltab does not have: the group, or the level.
 
-    Who wants a group stopped wants nothing of cltab.
+    A wish for `stop` needs nothing from cltab.
     """
     if wish.level == STOP_LEVEL:
         return None
@@ -40,13 +40,13 @@ def against_cltab(wish: Wish, cltab: Cltab) -> Doubt | None:
 
 
 def unknown_group(group: str, known: Collection[str]) -> Doubt:
-    """Return that cltab lacks a group, with the one that may be meant."""
+    """Return the doubt that cltab lacks a group, with the one that may be meant."""
     remedy = f"{nearest(group, known)}its groups are {listed(sorted(known))}"
     return Doubt(True, f"cltab has no group {group!r}", remedy)
 
 
 def against_nodes(wish: Wish, nodes: Collection[int]) -> Iterator[Doubt]:
-    """Return the nodes that a wish names and that there are not; `nodes` empty: not known."""
+    """Yield doubts about nodes in a wish that do not exist; `nodes` empty: not known."""
     for option, named in (("prefer", wish.prefer), ("only", wish.only)):
         strange = [str(node) for node in named if nodes and node not in nodes]
         if strange:

@@ -1,10 +1,10 @@
-"""clstat: what a node publishes of itself, a line a fact, first word a class.
+"""clstat: what a node publishes about itself, one fact per line, its first word the class.
 
 The first line is `Mosha::Node`, the last one `Mosha::End` with the same `seq` and the CRC of
-all text before it. A file without a matching end is torn, for a reader may see half a write
-on some file systems, or the right length with zeros in it: it is told from a file that is
-complete and wrong, and from one that another program wrote. Readers skip classes and
-trailing words that they do not know, so versions of the same major can be mixed.
+all text before it. A file without a matching end is torn: on some file systems a reader may see
+half a write, or the right length with zeros in it. That is distinguished from a file that is
+complete but wrong, and from one of another program. Readers skip unknown classes and trailing
+words, so versions of the same major can be mixed.
 
 Equal statuses are rendered equally: every class is sorted.
 """
@@ -50,17 +50,17 @@ VERSIONS_PER_MAJOR = 1000
 """`version` divided by this is the major: readers of one major understand each other."""
 
 CLSTAT_MAX_BYTES = FILE_MAX_BYTES
-"""A status of 1000 nodes and 1000 groups has some 100 kB."""
+"""A status of 1000 nodes and 1000 groups takes about 100 kB."""
 
 LINES_REMEMBERED_MAX = 4096
-"""What most lines say was read before: in the former status, and in those of the other nodes.
+"""Most lines were parsed before: in the previous status, or in those of other nodes.
 
-In a cluster of 100 nodes with 100 groups reading is faster by a multiple, and the statuses
-share their votes and terms. A full memory has 2 MB.
+In a cluster of 100 nodes with 100 groups this makes reading several times faster, and the statuses
+share their votes and terms. A full cache takes 2 MB.
 """
 
 LINE_REMEMBERED_MAX_CHARS = 200
-"""A longer line is a reason or a refusal, and a peer must not fill our memory with those."""
+"""A longer line is a reason or a refusal; a peer must not fill our memory with those."""
 
 _NODE_PREFIX = "Mosha::Node "
 _GROUP_CLASS = "Cluster::Init::Group"
@@ -69,12 +69,12 @@ _NODE_STATES = {state.value: state for state in NodeState}
 _YES_NO = {"yes": True, "no": False}
 
 
-class UnreadableStatus(ValueError):  # noqa: N818 - with its children it tells what the file is
-    """The parent of the three ways in which bytes are no status; `str` says what is wrong."""
+class UnreadableStatus(ValueError):  # noqa: N818 - it describes the file
+    """The base of the three ways in which bytes are not a status; `str` says what is wrong."""
 
 
 class TornStatus(UnreadableStatus):
-    """Half of a write, or nothing yet: keep the earlier reading, read again soon."""
+    """Half a write, or nothing yet: keep the earlier status, read again soon."""
 
 
 class ForeignStatus(UnreadableStatus):
@@ -82,23 +82,23 @@ class ForeignStatus(UnreadableStatus):
 
 
 class MalformedStatus(UnreadableStatus):
-    """Complete, checksum and all, and yet wrong: a bug of the writer, or a forged file."""
+    """Complete with a valid checksum, but wrong: a bug of the writer, or a forged file."""
 
 
 def render_clstat(status: Status) -> str:
-    """Write a status. Free text (reasons, refusals) is made one line, as by `one_line`."""
+    """Return a status as text. Free text (reasons, refusals) becomes one line (`one_line`)."""
     text = "\n".join(_lines(status)) + "\n"
     crc = zlib.crc32(text.encode())
     return f"{text}Mosha::End seq={status.seq} crc32={crc:08x}\n"
 
 
 def parse_clstat(data: bytes) -> Status:
-    """Read the status of a node.
+    """Parse the status of a node.
 
     Raises:
-        TornStatus: no end, an end that does not match, zero padding, nothing at all.
+        TornStatus: no end, an end that does not match, zero padding, or empty.
         ForeignStatus: no line of ours (the original's clstat), or another major version.
-        MalformedStatus: complete, but not to be understood.
+        MalformedStatus: complete, but invalid.
     """
     if len(data) > CLSTAT_MAX_BYTES:
         raise MalformedStatus(f"too big: {len(data)} bytes, at most {CLSTAT_MAX_BYTES}")
@@ -125,10 +125,10 @@ def parse_clstat(data: bytes) -> Status:
 
 
 def parse_original(data: bytes) -> dict[str, GroupLine]:
-    """Read the group lines of any clstat, the original's too (H3.1, H3.2).
+    """Parse the group lines of any clstat, the original's too (H3.1, H3.2).
 
-    Blanks before a line and words after the state do not count, the last line of a group
-    wins, and a line that is cut off says nothing (H3.3). Never raises.
+    Leading blanks and words after the state are ignored, the last line of a group wins, and a
+    truncated line is skipped (H3.3). Never raises.
     """
     groups: dict[str, GroupLine] = {}
     for line in data[:CLSTAT_MAX_BYTES].decode("utf-8", "replace").split("\n"):
@@ -139,7 +139,7 @@ def parse_original(data: bytes) -> dict[str, GroupLine]:
 
 
 def render_groups(groups: Mapping[str, GroupLine]) -> str:
-    """Write the clstat of a clinit that runs alone: group lines only (C7.1)."""
+    """Return the clstat of a clinit without a monitor: group lines only (C7.1)."""
     return "".join(
         f"{_GROUP_CLASS} {group} {line.level} {line.state}\n"
         for group, line in sorted(groups.items())
@@ -196,7 +196,7 @@ def _one_word(text: str) -> str:
 
 
 def _sealed(data: bytes) -> tuple[bytes, dict[str, str]]:
-    """Return the text before the end line, and the words of the end line, if they match."""
+    """Return the text before the end line and the words of the end line; raise if they disagree."""
     if not data:
         raise TornStatus("the file is empty")
     if b"\0" in data:
@@ -262,7 +262,7 @@ def _read_node(line: str, former: dict[str, str]) -> dict[str, str]:
         raise ValueError("a second Mosha::Node line")
     rest = line.removeprefix(_NODE_PREFIX)
     pairs = pairs_of(rest)
-    # Judged here, before any other line: another major may mean other things by them.
+    # Checked here, before any other line: in another major they may mean something else.
     version = number_in(pairs["version"])
     if version // VERSIONS_PER_MAJOR != 0:
         own = f"this mosha reads versions below {VERSIONS_PER_MAJOR}"
@@ -273,9 +273,9 @@ def _read_node(line: str, former: dict[str, str]) -> dict[str, str]:
 
 
 def _fact(line: str) -> tuple[str, _Key, object] | None:
-    """Return what a line says as (field of Status, key, value), None if it is passed over.
+    """Return a line's fact as (field of Status, key, value), None if the line is skipped.
 
-    So are unknown classes, and counters that nothing counts to.
+    Unknown classes and impossibly large counters are skipped.
     """
     kind, _, rest = line.partition(" ")
     known = _READERS.get(kind)
@@ -373,4 +373,4 @@ _READERS: dict[str, tuple[str, Callable[[str], tuple[_Key, object]]]] = {
     "Mosha::Refused": ("refused", _read_refused),
     ENTRY_CLASS: ("troubles", read_entry),
 }
-"""The class of a line -> the field of Status it goes into, and who reads it."""
+"""The class of a line -> the field of Status that it goes into, and its parser."""

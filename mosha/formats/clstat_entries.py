@@ -1,7 +1,7 @@
-"""`Mosha::Entry` of clstat: an entry of a group that is not well, a line each.
+"""`Mosha::Entry` of clstat: entries in trouble, one per line.
 
 `Mosha::Entry GROUP TAG KIND restarts=N for_s=N TEXT`: what is wrong (`TroubleKind`), how often it
-was started again, for how long it has been in its state, and its own last words.
+was restarted, how long it has been in its state, and its last error or output.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _COUNT_MAX = 10**9 - 1
 
 
 def entry_lines(troubles: Mapping[tuple[str, str], Trouble]) -> list[str]:
-    """Write all that is not well, by group and tag."""
+    """Return a line for each entry in trouble, by group and tag."""
     return [
         f"{ENTRY_CLASS} {group} {tag} {trouble.kind} restarts={min(trouble.restarts, _COUNT_MAX)}"
         f" for_s={min(trouble.for_s, _COUNT_MAX)} {one_line(trouble.text)}".rstrip()
@@ -32,12 +32,12 @@ def entry_lines(troubles: Mapping[tuple[str, str], Trouble]) -> list[str]:
 
 
 def read_entry(rest: str) -> tuple[tuple[str, str], Trouble]:
-    """Read a line without its class: (group, tag), and what is wrong.
+    """Parse a line without its class: (group, tag), and what is wrong.
 
-    A kind that a later version says is `OTHER`; its text tells more.
+    An unknown kind of a later version is `OTHER`; its text says more.
 
     Raises:
-        ValueError: it is no such line.
+        ValueError: it is not such a line.
     """
     found = _LINE.fullmatch(rest)
     if found is None or not (is_name(found["group"]) and is_name(found["tag"])):

@@ -1,4 +1,4 @@
-"""The words that lines of a clstat are made of, each with a bound: a peer may be broken."""
+"""The words of clstat lines, each with a bound: a peer may be broken."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ DIGITS_MAX = 20
 """The longest number that is read: nanoseconds since 1970 have 19 digits."""
 
 COUNTED_MAX = 1 << 61
-"""No incarnation, term or number of a status is ever counted this far.
+"""No incarnation, term or status number ever gets this far.
 
-A line with a greater one in it is passed over like one of an unknown class. Nodes go on from the
-greatest that they read (C2, V5): they would write one more than any reader takes, for ever.
+A line with a greater one is skipped like one of an unknown class. Nodes continue from the greatest
+that they read (C2, V5): they would write one more than any reader accepts, for ever.
 """
 
 NUMBER_MAX = 1 << 62
-"""A node whose status has a number of its own beyond this is unreadable, it alone."""
+"""A node that states a number of its own beyond this is unreadable, and only that node."""
 
 WORD_MAX_CHARS = 100
 """The longest run, boot id, digest or method."""
 
 
 def pairs_of(text: str) -> dict[str, str]:
-    """Return the `key=value` words; the first of a key counts, unknown ones do no harm."""
+    """Return the `key=value` words; the first of a key counts, unknown ones are harmless."""
     pairs: dict[str, str] = {}
     for word in text.split():
         key, equals, value = word.partition("=")
@@ -32,7 +32,7 @@ def pairs_of(text: str) -> dict[str, str]:
 
 
 def name_in(rest: str) -> str:
-    """Return the name that a line begins with; ValueError if it is none."""
+    """Return the name that a line begins with; ValueError if it is not one."""
     name = rest.partition(" ")[0]
     if not is_name(name):
         raise ValueError("not a name")
@@ -40,7 +40,7 @@ def name_in(rest: str) -> str:
 
 
 def node_in(text: str) -> int:
-    """Return the number of a node; ValueError if it is none."""
+    """Return a node number; ValueError if it is not one."""
     node = number_in(text)
     if not 1 <= node <= NODE_MAX:
         raise ValueError("not a node number")
@@ -48,22 +48,22 @@ def node_in(text: str) -> int:
 
 
 def number_in(text: str) -> int:
-    """Return a number; ValueError if it is none, or longer than any that is meant."""
+    """Return a number; ValueError if it is not one, or too long."""
     if len(text) > DIGITS_MAX or not (text.isascii() and text.isdigit()):
         raise ValueError("not a number")
     return int(text)
 
 
 class CounterTooLargeError(ValueError):
-    """A counter that no counting has led to: of a forged or garbled line."""
+    """A counter that counting cannot reach: of a forged or garbled line."""
 
 
 def counter_in(text: str) -> int:
-    """Return an incarnation, a term or the number of a status, as another node has counted it.
+    """Return an incarnation, a term or a status number that another node counted.
 
     Raises:
         CounterTooLargeError: it is COUNTED_MAX or more.
-        ValueError: it is no number.
+        ValueError: it is not a number.
     """
     number = number_in(text)
     if number >= COUNTED_MAX:
@@ -72,7 +72,7 @@ def counter_in(text: str) -> int:
 
 
 def own_counter_in(text: str) -> int:
-    """Return a counter that a node states of itself; ValueError if it is beyond NUMBER_MAX."""
+    """Return a counter that a node states about itself; ValueError if it is beyond NUMBER_MAX."""
     number = number_in(text)
     if number > NUMBER_MAX:
         raise ValueError(f"{text}: at most {NUMBER_MAX}")
@@ -80,13 +80,13 @@ def own_counter_in(text: str) -> int:
 
 
 def word_in(text: str) -> str:
-    """Return a word; ValueError if it is longer than any that is meant."""
+    """Return a word; ValueError if it is too long."""
     if len(text) > WORD_MAX_CHARS:
         raise ValueError("too long a word")
     return text
 
 
 def mtime_in(text: str) -> int:
-    """Return a time of a file in nanoseconds since 1970; ValueError if it is none."""
-    # A file can be dated before 1970; its owner must not become unreadable for that.
+    """Return a file's time in nanoseconds since 1970; ValueError if it is not one."""
+    # A file can be dated before 1970; that must not make its node unreadable.
     return -number_in(text[1:]) if text.startswith("-") else number_in(text)

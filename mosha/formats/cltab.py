@@ -3,7 +3,7 @@
 A line is an entry ``group:tag:level:mode:command``, whose mode may have options
 (``test(timeout=10s)``, `formats.entry_options`), a variable ``:::name:value``, a comment
 or empty. The command is the rest of the line after the fourth colon. Where the original
-accepted a typing error in silence, here it is a mistake with its place.
+silently accepted a typing error, it is a mistake with its place here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mosha.formats.mistakes import BLANKS, FILE_MAX_BYTES, Findings, readable_li
 from mosha.formats.names import NAME_MAX_CHARS, NAME_RULE, is_name, nearest
 
 VARIABLES = ("socket", "clstat", "log")
-"""The variables that a cltab can set; any other name could redirect the reader (C1.7)."""
+"""The variables that a cltab can set; any other name could redirect the parser (C1.7)."""
 
 _FIELDS = ("group", "tag", "level", "mode", "command")
 _FORM = "write group:tag:level:mode:command"
@@ -24,7 +24,7 @@ _VARIABLE_FORM = "write :::NAME:VALUE, where NAME is socket, clstat or log"
 
 
 class _Field(NamedTuple):
-    """A trimmed field and where it begins."""
+    """A trimmed field and its column."""
 
     name: str
     text: str
@@ -32,10 +32,10 @@ class _Field(NamedTuple):
 
 
 def parse_cltab(data: bytes, file: str) -> Cltab:
-    """Read a cltab; `file` is its name in messages.
+    """Parse a cltab; `file` is its name in messages.
 
-    Fields come without the blanks around them, and the parts of a comma list of levels
-    too (C1.4, C2.5). The last line of a variable wins (C1.6).
+    Blanks around fields and around the parts of a comma list of levels are removed (C1.4, C2.5).
+    The last line of a variable wins (C1.6).
 
     Raises:
         Mistakes: with every mistake of the file.
@@ -62,7 +62,7 @@ def parse_cltab(data: bytes, file: str) -> Cltab:
 
 
 def parse_variables(data: bytes) -> dict[str, str]:
-    """Read only the variables, whatever the rest of the file is like (C1.10).
+    """Parse only the variables, whatever else is in the file (C1.10).
 
     A client must find the socket even if an entry is wrong. Never raises.
     """
@@ -75,7 +75,7 @@ def parse_variables(data: bytes) -> dict[str, str]:
 
 
 def cltab_group(line: str) -> str:
-    """Return the group that a line is an entry of, `:::NAME` for a variable, "" for a remark."""
+    """Return the group of an entry line, `:::NAME` for a variable, "" for a remark."""
     text = line.strip(BLANKS)
     if text.startswith(":::"):
         return ":::" + text[3:].partition(":")[0].strip(BLANKS)
@@ -83,7 +83,7 @@ def cltab_group(line: str) -> str:
 
 
 def render_cltab(cltab: Cltab) -> str:
-    """Write a cltab: variables first, then the entries in their order."""
+    """Return a cltab as text: variables first, then the entries in their order."""
     lines = [f":::{name}:{value}\n" for name, value in cltab.variables.items()]
     lines += [
         f"{e.group}:{e.tag}:{e.level}:{mode_text(e.mode, e.options)}:{e.command}\n"
@@ -155,7 +155,7 @@ def _split(line: str) -> list[_Field]:
 
 
 def _judge(field: _Field) -> tuple[str, str]:
-    """Return the problem and the remedy of one field, empty if it is right."""
+    """Return the problem and the remedy of one field, both empty if it is valid."""
     if not field.text:
         return f"the {field.name} is empty", _FORM
     if field.name in ("mode", "command"):

@@ -1,4 +1,4 @@
-"""Spans of time as people write them: `30`, `30s`, `1.5m`, `2h`."""
+"""Parses time spans as people write them: `30`, `30s`, `1.5m`, `2h`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from mosha.core.durations import UNITS_S
 
 SPAN_MAX_S = 31 * 86_400.0
-"""Longer ones are typing errors, as those of mosha.toml are."""
+"""Longer ones are typing errors, as in mosha.toml."""
 
 SPAN_RULE = "a time is written 30s, 2m or 1h, at most 31d"
 
@@ -15,10 +15,10 @@ _SPAN = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([smhdw]?)")
 
 
 def seconds_in(text: str) -> float:
-    """Return the seconds that a text means; a number without a unit is one of seconds.
+    """Return the seconds that a text means; a number without a unit is in seconds.
 
     Raises:
-        ValueError: it is no time, nothing at all, or longer than SPAN_MAX_S.
+        ValueError: it is not a time, empty, or longer than SPAN_MAX_S.
     """
     found = _SPAN.fullmatch(text)
     seconds = round(float(found[1]) * UNITS_S[found[2] or "s"], 3) if found else 0.0

@@ -1,8 +1,8 @@
-"""The options of an entry of cltab: what the parentheses after its mode say.
+"""The options of an entry of cltab, in parentheses after its mode.
 
-`test(timeout=10s)`, `respawn(stop=TERM/30s)`: names and values with commas between. `OPTIONS` is
-the one place that knows them: each row says how an option is read, written and explained, and which
-field of `core.tables.Options` it fills. A value has no colon, comma or parenthesis.
+`test(timeout=10s)`, `respawn(stop=TERM/30s)`: names and values with commas between. `OPTIONS`
+defines them all: each row says how an option is parsed, written and explained, and which field of
+`core.tables.Options` it fills. A value has no colon, comma or parenthesis.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RUNGS_MAX = 8
 
 
 class Option(NamedTuple):
-    """One option; `read` raises ValueError with what is wrong, `rule` says what would be right."""
+    """One option; `read` raises ValueError with the problem, `rule` says what would be right."""
 
     name: str
     form: str
@@ -35,7 +35,7 @@ class Option(NamedTuple):
 
 
 class OptionMistake(NamedTuple):
-    """What is wrong at a place of a mode field; `at` counts from 0."""
+    """A mistake in a mode field; `at` is its position, from 0."""
 
     at: int
     text: str
@@ -44,7 +44,7 @@ class OptionMistake(NamedTuple):
 
 
 def _read_schedule(text: str) -> Schedule:
-    """Read `TERM/30s/QUIT/5s`; a KILL at the end may be written, it comes anyway."""
+    """Parse `TERM/30s/QUIT/5s`; a KILL at the end is optional, it is sent anyway."""
     words = [word.strip(BLANKS) for word in text.split("/")]
     names = [word.upper().removeprefix("SIG") for word in words[::2]]
     if len(words) % 2 and names[-1] == KILL:
@@ -102,7 +102,7 @@ OPTIONS: dict[str, Option] = {
 }
 """Field of `core.tables.Options` -> the option that fills it, in the order of writing.
 
-An entry that is `off` may have any of them: it had them before it was switched off.
+An entry that is `off` may have any of them: it had them before it was turned off.
 """
 
 _FIELDS = {option.name: field for field, option in OPTIONS.items()}
@@ -110,7 +110,7 @@ _MODES = {mode.value: mode for mode in Mode}
 
 
 def read_mode(text: str) -> tuple[Mode, Options] | list[OptionMistake]:
-    """Read a mode field, `test` or `test(timeout=10s)`; return all mistakes if it has any."""
+    """Parse a mode field, `test` or `test(timeout=10s)`; return all mistakes if it has any."""
     word, parenthesis, rest = text.partition("(")
     mode = _MODES.get(word.rstrip(BLANKS))
     if mode is None:
@@ -130,7 +130,7 @@ def read_mode(text: str) -> tuple[Mode, Options] | list[OptionMistake]:
 
 
 def mode_text(mode: Mode, options: Options) -> str:
-    """Write a mode field; options that say nothing are left out."""
+    """Return a mode field as text; options that are not set are left out."""
     text = [
         f"{option.name}={option.write(value)}"
         for field, option in OPTIONS.items()
@@ -142,7 +142,7 @@ def mode_text(mode: Mode, options: Options) -> str:
 def _read_options(
     mode: Mode, text: str, at: int, values: dict[str, object]
 ) -> Iterator[OptionMistake]:
-    """Put what is right into `values`; yield what is wrong."""
+    """Put valid options into `values`; yield mistakes."""
     for part in text.split(","):
         word, place = part.strip(BLANKS), at + len(part) - len(part.lstrip(BLANKS))
         at += len(part) + 1

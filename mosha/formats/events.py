@@ -1,4 +1,4 @@
-"""The JSON of `mosha events`: one object for each transition, a line each."""
+"""The JSON of `mosha events`: one object per transition, one per line."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class ClusterEvent(
 ):
     """One transition, as node `said_by` saw it at `time` (UTC, ISO 8601).
 
-    `seq` counts those that the node has kept, over restarts of its monitor. `kind` says what `from`
-    and `to` are: of a node its standing, of a group its level and state on `node`, `-` being
-    "nothing"; of a move the nodes, `away_s` being for how long the group ran on none; of a clinit
-    that was replaced the processes.
+    `seq` counts the node's events, across restarts of its monitor. `kind` says what `from` and `to`
+    are: for a node its standing; for a group its level and state on `node`, `-` for none; for a
+    move the nodes, with `away_s` as the time that the group ran on none; for a replaced clinit the
+    processes.
     """
 
     format: int = FORMAT
@@ -43,7 +43,7 @@ _DECODER = msgspec.json.Decoder(list[ClusterEvent])
 
 
 def cluster_event(transition: Transition, *, seq: int, time: str, said_by: int) -> ClusterEvent:
-    """Return a transition with who saw it and when."""
+    """Return a transition with the node that saw it and the time."""
     return ClusterEvent(
         seq=seq,
         time=time,
@@ -59,15 +59,15 @@ def cluster_event(transition: Transition, *, seq: int, time: str, said_by: int) 
 
 
 def render_happenings(cluster_events: list[ClusterEvent]) -> bytes:
-    """Write events as a JSON list."""
+    """Return events as a JSON list."""
     return msgspec.json.encode(cluster_events)
 
 
 def parse_happenings(data: bytes) -> list[ClusterEvent]:
-    """Read a JSON list of events.
+    """Parse a JSON list of events.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not one.
     """
     try:
         return _DECODER.decode(data)

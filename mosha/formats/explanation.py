@@ -12,15 +12,15 @@ _DECODER = msgspec.json.Decoder(Explanation)
 
 
 def render_explanation(explanation: Explanation) -> bytes:
-    """Write an explanation as indented JSON with a line end."""
+    """Return an explanation as indented JSON with a line end."""
     return msgspec.json.format(msgspec.json.encode(explanation), indent=2) + b"\n"
 
 
 def parse_explanation(data: bytes) -> Explanation:
-    """Read an explanation.
+    """Parse an explanation.
 
     Raises:
-        ValueError: it is none, or of another format.
+        ValueError: it is not one, or of another format.
     """
     try:
         found = _DECODER.decode(data)

@@ -1,8 +1,8 @@
-"""hactl: which group shall run at which level, and where (catalogue H4.3).
+"""hactl: which group is to run at which level, and where (catalogue H4.3).
 
 A line is ``group level [prefer=2,3] [only=1,2,3] [failback=yes|no] [on-failure=move:3/10m]``. A
 `#` at the beginning of a word makes the rest of the line a comment. The last line for a group wins.
-Words after the level that are no options were always ignored; they still are, with a warning.
+Words after the level that are not options were always ignored; they still are, with a warning.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Word(NamedTuple):
 
 
 def parse_hactl(data: bytes, file: str) -> Hactl:
-    """Read a hactl; `file` is its name in messages.
+    """Parse a hactl; `file` is its name in messages.
 
     Raises:
         Mistakes: with every mistake of the file.
@@ -66,20 +66,20 @@ def read_hactl(data: bytes, file: str) -> tuple[Hactl, tuple[Mistake, ...]]:
 
 
 def hactl_warnings(data: bytes, file: str) -> tuple[Mistake, ...]:
-    """Return what is allowed in a hactl but hardly meant: ignored words, a group twice."""
+    """Return what is allowed in a hactl but hardly intended: ignored words, a group twice."""
     warnings = Findings(file)
     _read(data, Findings(file), warnings)
     return warnings.mistakes
 
 
 def parse_change(words: list[str]) -> WishEdit:
-    """Read a change of a wish from the words of a command line: GROUP LEVEL [option=value …].
+    """Parse a change of a wish from the words of a command line: GROUP LEVEL [option=value …].
 
-    `prefer=any` and `prefer=` name no node, and so for `only`: that is how an option is dropped.
+    `prefer=any` and `prefer=` drop the option, likewise for `only`.
 
     Raises:
-        Mistakes: the columns are those of the words joined by blanks. A word that is no
-            option is a mistake here: nobody relies on its being ignored.
+        Mistakes: columns are those of the words joined by blanks. A word that is not an option
+            is a mistake here: no existing use relies on its being ignored.
     """
     line = " ".join(words)
     mistakes, warnings = Findings("command line"), Findings("command line")
@@ -98,12 +98,12 @@ def parse_change(words: list[str]) -> WishEdit:
 
 
 def parse_wish(words: list[str]) -> Wish:
-    """Read a whole wish from words: what `parse_change` reads, with the defaults for the rest."""
+    """Parse a whole wish from words as `parse_change` does, with defaults for the rest."""
     return parse_change(words).wish
 
 
 def render_hactl(hactl: Hactl) -> str:
-    """Write a hactl, a line for each wish, in their order."""
+    """Return a hactl as text, a line per wish, in their order."""
     return "".join(f"{render_wish(wish)}\n" for wish in hactl.wishes.values())
 
 
@@ -113,14 +113,14 @@ def render_wish(wish: Wish) -> str:
 
 
 def set_wish(text: str, wish: Wish) -> str:
-    """Return the text of a hactl in which `wish` is what holds for its group.
+    """Return the text of a hactl with `wish` in force for its group.
 
-    The line that now decides (the last one of the group) is replaced, else one is appended.
-    All other lines stay as they are, byte for byte; on the replaced line the blanks before
-    it, its comment and its kind of line end stay. A line that already says it stays too.
+    The effective line (the last one of the group) is replaced, or else one is appended. All other
+    lines stay byte for byte; the replaced line keeps its leading blanks, its comment and its line
+    end. A line that already has the wish stays too.
 
     Raises:
-        UsageError: if the group or the level is no name, for the line could not be read back.
+        UsageError: the group or the level is not a name: the line could not be parsed again.
     """
     for word, name in (("group", wish.group), ("level", wish.level)):
         if not is_name(name):
@@ -204,7 +204,7 @@ def _read_wish(
 def _read_options(
     number: int, words: list[_Word], mistakes: Findings, warnings: Findings
 ) -> dict[str, _Word]:
-    """Return the value of each option with its column; values are not yet judged."""
+    """Return the value of each option with its column; values are not checked yet."""
     options: dict[str, _Word] = {}
     for word in words:
         key, equals, value = word.text.partition("=")
@@ -291,6 +291,6 @@ def _said(line: str) -> list[_Word]:
 
 
 def hactl_group(line: str) -> str:
-    """Return the group that a line is for, "" for a remark."""
+    """Return the group of a line, "" for a remark."""
     words = _said(line)
     return words[0].text if words else ""

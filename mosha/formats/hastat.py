@@ -1,9 +1,9 @@
-"""hastat: the consolidated view of the cluster, as one node has it, in JSON.
+"""hastat: the consolidated view of the cluster from one node, in JSON.
 
-The monitor writes it to the file `hastat` at every change, and `mosha status --json` prints
-it. Every fact says which node said it (`node`, `said_by`) and how old it is (`age_s`, seconds
-at the moment of `time`). `None` is "not known" or "does not apply"; lists are sorted by the
-writer, keys here: equal reports are equal bytes.
+The monitor writes it to the file `hastat` at every change, and `mosha status --json` prints it.
+Every fact has the node that reported it (`node`, `said_by`) and its age (`age_s`, seconds at
+`time`). `None` is "not known" or "does not apply"; lists are sorted by the writer, keys here: equal
+reports are equal bytes.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from mosha.core.status import GroupLine, GroupState
 FORMAT = 1
 
 REPORT_MAX_BYTES = 64 << 20
-"""A thousand nodes that run a thousand groups have some megabytes."""
+"""A report of a thousand nodes and a thousand groups takes some megabytes."""
 
 PERL_LINE_MAX_CHARS = 60
-"""Data::Dump breaks a hash into lines beyond this."""
+"""Data::Dump breaks longer hashes into lines."""
 
 Standing = Literal["self", "fresh", "stale", "left", "leaving", "never", "fenced"]
-"""What a node is to the one that reports."""
+"""How the reporting node sees a node."""
 
 HEARD: frozenset[Standing] = frozenset({"self", "fresh", "leaving"})
-"""The standings of nodes that are there: what others said last may be no longer so."""
+"""The standings of nodes that are heard: the last reports of others may be outdated."""
 
 
-class UnreadableReport(ValueError):  # noqa: N818 - as UnreadableStatus: it says what the file is
-    """The bytes are no report of this format; `str` says where and why."""
+class UnreadableReport(ValueError):  # noqa: N818 - as UnreadableStatus: it describes the file
+    """The bytes are not a report of this format; `str` says where and why."""
 
 
 class TableSeen(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,9 +45,9 @@ class TableSeen(msgspec.Struct, frozen=True, kw_only=True):
 class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     """One node. `error` is why it could not be read last time, empty if it could.
 
-    `late`: it is fresh still, but so many of its heartbeats were missed; 0 if it is in time.
+    `late`: it is still fresh, but this many of its heartbeats were missed; 0 if it is on time.
     `standby`: it runs nothing until `mosha unstandby`.
-    Not `confirmed`: what it says was there when this monitor started, and may be old.
+    Not `confirmed`: its status was there when this monitor started, and may be old.
     """
 
     node: int
@@ -70,7 +70,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Quorum(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the reporting node sees a quorum, and by which sum."""
+    """Whether the reporting node sees a quorum, and by what count."""
 
     has: bool
     policy: str
@@ -81,13 +81,13 @@ class Quorum(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EntryTrouble(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry that is not well, as its own node says.
+    """An entry in trouble, as its node reports it.
 
     `kind` is one of unable (its program could not be executed), retrying (its host could not start
-    it, and tries again), pausing (it respawned too rapidly), failing (it ends badly again and
-    again), late (it does not end, and holds up the level or the stop), timed-out (it took longer
-    than its time limit), outdated (it runs as an older cltab had it), other. `text` is its last
-    exit or error and the last line that it printed; `for_s` for how long it has been in its state.
+    it, and tries again), pausing (it respawned too rapidly), failing (it keeps failing), late (it
+    does not end, and delays the level or the stop), timed-out (it exceeded its time limit),
+    outdated (it runs with an older definition than cltab's), other. `text` is its last exit or
+    error and the last line that it printed; `for_s` is how long it has been in its state.
     """
 
     tag: str
@@ -98,7 +98,7 @@ class EntryTrouble(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Instance(msgspec.Struct, frozen=True, kw_only=True):
-    """A group on one node, as `said_by` says; `claim_term` is the term it claims there."""
+    """A group on one node, as `said_by` reports it; `claim_term` is the term of its claim there."""
 
     node: int
     level: str
@@ -127,10 +127,10 @@ class Throttle(msgspec.Struct, frozen=True, kw_only=True):
 class EntryState(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of a group on the reporting node.
 
-    `for_s` is for how long it has been in its state; `exit` is how it ended last, `error` why it
-    could not be executed last; `failures` counts the runs in a row that ended badly soon after
-    their start; `command` is what it was started by. `said` are the last lines it printed, the
-    oldest first: of those that failed, and in `mosha status GROUP` of all.
+    `for_s` is how long it has been in its state; `exit` is its last exit, `error` why it could not
+    be executed last; `failures` counts the consecutive runs that failed soon after their start;
+    `command` is the one that it was started with. `said` are the last lines it printed, oldest
+    first: of those that failed, and in `mosha status GROUP` of all.
     """
 
     tag: str
@@ -148,7 +148,7 @@ class EntryState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GroupView(msgspec.Struct, frozen=True, kw_only=True):
-    """One group everywhere. `why` says in a line why it is not as wanted, `problem` the kind."""
+    """One group on all nodes. `why` is one line on why it is not as wanted, `problem` the kind."""
 
     group: str
     wanted: str
@@ -183,7 +183,7 @@ class ShotReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """A file that a node does not adopt, and its mistakes."""
+    """A file that a node refuses, and its mistakes."""
 
     file: str
     node: int
@@ -191,7 +191,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Margin(msgspec.Struct, frozen=True, kw_only=True):
-    """How much room the leases have; `lease_margin` is by how much a lease outlives its renewal."""
+    """The margin of the leases; `lease_margin` is a lease divided by the time of its renewal."""
 
     lease_margin: float | None = None
     roundtrip_s: float | None = None
@@ -208,9 +208,9 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is wrong. `subjects` are the groups or nodes that it is about, all of them.
+    """One problem. `subjects` are all groups or nodes that it is about.
 
-    `kind` is one of those of docs/how-to/recover.md; `text` says it in a line, `next` what to do.
+    `kind` is one of those in docs/how-to/recover.md; `text` is one line, `next` is what to do.
     """
 
     kind: str
@@ -222,8 +222,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that node `node` knows at `time` (UTC, ISO 8601).
 
-    In the file, the next one is written within `every_s` seconds, changed or not: one that is
-    several times as old is of a monitor that is dead, hangs or cannot write.
+    In the file, the next one is written within `every_s` seconds, changed or not: if one is several
+    times as old, its monitor is dead, hangs or cannot write.
 
     `problem_list` is `problems` as data, in the same order.
     """
@@ -244,7 +244,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def as_wanted(self) -> bool:
-        """Whether nothing is wrong: all groups where they should be, no problem told."""
+        """Whether nothing is wrong: all groups where they should be, no problems."""
         return all(group.ok for group in self.groups) and not self.problems
 
 
@@ -252,13 +252,13 @@ _DECODER = msgspec.json.Decoder(Report)
 
 
 def due_within(report: Report, every_s: float) -> Report:
-    """Return the report as it goes into the file, with when the next one is due."""
+    """Return the report for the file, with the time until the next one."""
     return msgspec.structs.replace(report, every_s=every_s)
 
 
 def render_hastat(report: Report) -> bytes:
-    """Write a report as indented JSON with a line end; fields in the order declared here."""
-    # The encoder alone cannot sort a mapping whose keys are node numbers.
+    """Return a report as indented JSON with a line end; fields in the order declared here."""
+    # The encoder cannot sort a mapping whose keys are node numbers.
     plain = msgspec.to_builtins(report, str_keys=True, order="deterministic")
     try:
         text = msgspec.json.encode(plain)
@@ -268,10 +268,10 @@ def render_hastat(report: Report) -> bytes:
 
 
 def parse_hastat(data: bytes) -> Report:
-    """Read a report; fields that are not known here are skipped.
+    """Parse a report; unknown fields are skipped.
 
     Raises:
-        UnreadableReport: torn, too big, no JSON, a wrong type, or another format.
+        UnreadableReport: torn, too big, not JSON, a wrong type, or another format.
     """
     if len(data) > REPORT_MAX_BYTES:
         raise UnreadableReport(f"too big: {len(data)} bytes, at most {REPORT_MAX_BYTES}")
@@ -291,7 +291,7 @@ def hastat_schema() -> dict[str, Any]:
 
 
 def _encodable(plain: Any) -> Any:
-    """Return plain data in which surrogates (of odd file names) are written as escapes."""
+    """Return plain data with surrogates (of odd file names) escaped."""
     if isinstance(plain, str):
         return plain.encode("utf-8", "backslashreplace").decode()
     if isinstance(plain, dict):
@@ -307,11 +307,11 @@ _BARE_VALUE = re.compile(r"-?[1-9]\d{0,8}|0", re.ASCII)
 
 
 def render_perl(report: Report) -> str:
-    """Write what is active where as the original's hastat did: Perl's Data::Dump (H3.4).
+    """Return what is active where in the form of the original's hastat: Perl's Data::Dump (H3.4).
 
-    ``{ group => { node => { level => "start", state => "DONE" } } }``; an instance that
-    does not count as active (H3.1) is left out, one on a node that is not heard too (the
-    original had the nodes that are up), and a group without instances as well.
+    ``{ group => { node => { level => "start", state => "DONE" } } }``; left out are instances that
+    do not count as active (H3.1) or are on a node that is not heard (the original had the nodes
+    that are up), and groups without instances.
     """
     heard = {node.node for node in report.nodes if node.state in HEARD}
     tree: _Tree = {}

@@ -1,6 +1,6 @@
-"""Bytes of UTF-8 that are cut somewhere: between letters, not within one.
+"""Cuts UTF-8 bytes between characters, not within one.
 
-What is no UTF-8 is cut where the limit is.
+Bytes that are not UTF-8 are cut at the limit.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ LETTER_MAX_BYTES = 4
 
 
 def cut(data: bytes, limit: int) -> int:
-    """Return how many of the first `limit` bytes to take, so that no letter is cut in two."""
+    """Return how many of the first `limit` bytes to take, so that no character is split."""
     if len(data) <= limit:
         return len(data)
     for end in range(limit, max(limit - LETTER_MAX_BYTES, 0), -1):
@@ -19,7 +19,7 @@ def cut(data: bytes, limit: int) -> int:
 
 
 def whole(data: bytes) -> bytes:
-    """Return a piece without what it has of a letter that began before it, or ends after it."""
+    """Return a piece without partial characters at its start and end."""
     start = 0
     while start < min(LETTER_MAX_BYTES - 1, len(data)) and _goes_on(data[start]):
         start += 1
@@ -31,10 +31,10 @@ def whole(data: bytes) -> bytes:
 
 
 def _goes_on(byte: int) -> bool:
-    """Say whether a byte is the second or a later one of its letter."""
+    """Say whether a byte is a continuation byte."""
     return byte & 0xC0 == 0x80
 
 
 def _length(first: int) -> int:
-    """Return how many bytes a letter has that begins so."""
+    """Return how many bytes the character with this first byte has."""
     return 1 if first < 0xC0 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4

@@ -1,7 +1,7 @@
-"""What is wrong in a file that a person wrote: where, what, and what would be right.
+"""The mistakes in a file that a person wrote: where, what, and what would be right.
 
-All mistakes of a file are told at once. Whatever the bytes are, reading them ends in a
-result or in `Mistakes`, after a time that is bounded by the sizes below.
+All mistakes of a file are reported at once. Whatever the bytes are, parsing them ends in a result
+or in `Mistakes`, in a time that is bounded by the sizes below.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from mosha.errors import UsageError
 from mosha.formats.letters import whole
 
 FILE_MAX_BYTES = 1 << 20
-"""No table of a cluster that people keep by hand comes near a mebibyte."""
+"""No table that people maintain by hand comes near a mebibyte."""
 
 LINE_MAX_BYTES = 64 << 10
-"""Longer commands belong into scripts; exec itself refuses an argument of 128 KiB."""
+"""Longer commands belong in scripts; exec itself refuses an argument of 128 KiB."""
 
 MISTAKES_MAX = 50
-"""More are counted but not listed: nobody reads them, and a wrong file may have 100 000."""
+"""More are counted but not listed: people do not read them, and a wrong file may have 100 000."""
 
 TEXT_MAX_CHARS = 60
 """How much of the offending text a mistake shows."""
 
 BLANKS = " \t\r\v\f"
-"""What is trimmed around fields. `\\r` is there for files that came through Windows."""
+"""What is trimmed around fields. `\\r` is for files that came through Windows."""
 
 
 class Mistake(Struct, frozen=True):
@@ -46,8 +46,8 @@ class Mistake(Struct, frozen=True):
         return f"{place}: {self.problem}{shown}; {self.remedy}"
 
 
-class Mistakes(UsageError):  # noqa: N818 - it is what the file has; "MistakesError" says it twice
-    """All mistakes of a file; `str` has a line for each.
+class Mistakes(UsageError):  # noqa: N818 - "MistakesError" would say it twice
+    """All mistakes of a file; `str` has one line each.
 
     `mistakes` holds the first MISTAKES_MAX of them, `total` says how many there are.
     """
@@ -62,7 +62,7 @@ class Mistakes(UsageError):  # noqa: N818 - it is what the file has; "MistakesEr
 
 
 class Findings:
-    """Gathers the mistakes of one file while it is read."""
+    """Collects the mistakes of one file while it is parsed."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -71,11 +71,11 @@ class Findings:
 
     @property
     def mistakes(self) -> tuple[Mistake, ...]:
-        """What was found, in the order of lines and columns, at most MISTAKES_MAX."""
+        """The mistakes, in the order of lines and columns, at most MISTAKES_MAX."""
         return tuple(sorted(self._mistakes, key=lambda found: (found.line, found.column)))
 
     def add(self, line: int, column: int, text: str, problem: str, remedy: str) -> None:
-        """Note a mistake; `text` may be of any length."""
+        """Add a mistake; `text` may be of any length."""
         self.total += 1
         if self.total <= MISTAKES_MAX:
             shown = text if len(text) <= TEXT_MAX_CHARS else text[: TEXT_MAX_CHARS - 1] + "…"
@@ -93,10 +93,10 @@ def readable_lines(
     file_max_bytes: int = FILE_MAX_BYTES,
     line_max_bytes: int = LINE_MAX_BYTES,
 ) -> Iterator[tuple[int, str]]:
-    """Yield (number, text) of each line that can be read, without its line feed.
+    """Yield (number, text) of each readable line, without its line feed.
 
-    A line that is too long, is not UTF-8 or has a NUL goes to `findings` instead; a file
-    that is too big yields nothing. A last line without line feed counts (C1.3).
+    A line that is too long, is not UTF-8 or has a NUL becomes a mistake in `findings`; a file that
+    is too big yields nothing. A last line without line feed counts (C1.3).
     """
     if len(data) > file_max_bytes:
         line = data.count(b"\n", 0, file_max_bytes) + 1

@@ -1,8 +1,8 @@
-"""What may be the name of a group, tag or level, the number of a node, and free text.
+"""The rules for names of groups, tags and levels, node numbers, and free text.
 
 Names travel through cltab, hactl, clstat, sockets, environment variables and cgroup
-directories. This one alphabet is safe in all of them, so nothing is ever quoted; names
-are compared as text (C1.12, C7.9, H5.23).
+directories. This alphabet is safe in all of them, so nothing is ever quoted; names are
+compared as text (C1.12, C7.9, H5.23).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 NAME_MAX_CHARS = 200
-"""A group becomes part of a file name of its cgroup, and those end at 255 bytes."""
+"""A group name becomes part of its cgroup's file name, which has at most 255 bytes."""
 
 NODE_MAX = 65_535
 """The greatest node number; openMosix had 16 bits for it."""
@@ -20,14 +20,14 @@ NAME_RULE = "use letters, digits, '_', '.' and '-' only"
 NODE_RULE = f"a node is a number from 1 to {NODE_MAX}"
 
 FREE_TEXT_MAX_CHARS = 200
-"""How much of a reason travels in a status; the whole of it is in the log of its node."""
+"""How much of a reason goes into a status; the node's log has all of it."""
 
-# `.` and `..` are no names of directories that anybody could make.
+# No directory can be named `.` or `..`.
 _NAME = re.compile(rf"(?!\.{{1,2}}\Z)[A-Za-z0-9_.-]{{1,{NAME_MAX_CHARS}}}")
 
 
 LISTED_MAX = 8
-"""So many names stand in a sentence; of a hundred the first ones and their number are enough."""
+"""How many names are listed in a sentence; of a hundred, the first and their number suffice."""
 
 
 def is_name(text: str) -> bool:
@@ -36,7 +36,7 @@ def is_name(text: str) -> bool:
 
 
 def node_number(text: str) -> int | None:
-    """Return the node that `text` writes in plain decimal digits, None if it is none."""
+    """Return the node number in `text`, plain decimal digits; None if it is not one."""
     if len(text) <= len(str(NODE_MAX)) and text.isascii() and text.isdigit():
         number = int(text)
         if 1 <= number <= NODE_MAX and text[0] != "0":
@@ -48,9 +48,9 @@ def one_line(text: str) -> str:
     """Return free text as one printable line of at most FREE_TEXT_MAX_CHARS characters.
 
     Line ends, control characters and lone surrogates become blanks, runs of blanks one
-    blank. Doing it twice changes nothing.
+    blank. Idempotent.
     """
-    # Cut first: the text may be a megabyte of somebody's traceback.
+    # Cut first: the text may be a traceback of a megabyte.
     head = text[: FREE_TEXT_MAX_CHARS * 4]
     printable = head if head.isprintable() else "".join(c if c.isprintable() else " " for c in head)
     line = " ".join(printable.split())
@@ -60,7 +60,7 @@ def one_line(text: str) -> str:
 
 
 def listed(found: Sequence[str]) -> str:
-    """Return names as people list them, not more of them than they read."""
+    """Return names as a list for people, not more of them than they read."""
     if len(found) <= LISTED_MAX:
         return ", ".join(found)
     return f"{', '.join(found[: LISTED_MAX - 1])} and {len(found) - LISTED_MAX + 1} more"

@@ -1,7 +1,7 @@
 """mosha.toml: the settings of one node, and what follows from them.
 
-The original's parameters keep their names and defaults (H1.2, H1.3). Every mistake of a
-file is told at once, with its key, its line where that can be found, the rule and a remedy.
+The original's parameters keep their names and defaults (H1.2, H1.3). All mistakes of a file are
+reported at once, with the key, the line if it can be found, the rule and a remedy.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from mosha.formats.toml_places import KeyPlaces
 from mosha.formats.toml_places import Path as Key
 from mosha.formats.toml_text import parse_toml
 
-# The standard TOML reader needs time in the square of a line of dotted keys: these bounds
-# keep the worst file below a second.
+# The standard TOML parser is quadratic in the length of a line of dotted keys: these bounds keep
+# the worst file below a second.
 SETTINGS_MAX_BYTES = 64 << 10
 SETTINGS_LINE_MAX_BYTES = 4 << 10
 
 SOCKET_PATH_MAX_BYTES = 107
-"""The kernel's 108 bytes of an address of a unix socket, less the final zero."""
+"""The 108 bytes of a unix socket address, less the final zero."""
 
 CLINIT_SOCKET = "clinit.s"
 MONITOR_SOCKET = "mosha.s"
 
 FENCING_LIMIT_DEFAULT_S = 30.0
-"""Power switches answer within seconds; a hung one must not hold up the next method."""
+"""Power switches answer within seconds; a hung one must not delay the next method."""
 
 
 class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +55,7 @@ class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fencing(msgspec.Struct, frozen=True, kw_only=True):
-    """The fencing methods in the order they are tried; the default one only prints (H3.6)."""
+    """The fencing methods in the order of trying; the default one only prints (H3.6)."""
 
     methods: tuple[FencingMethod, ...] = (FencingMethod(),)
     required: bool | None = None
@@ -74,7 +74,7 @@ class Fencing(msgspec.Struct, frozen=True, kw_only=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings as written; None and empty strings are resolved by the properties.
 
-    Times are in seconds and safe together, if they come from `parse_settings`.
+    Times are in seconds, and safe together if they come from `parse_settings`.
     """
 
     mfsbase: str = "/mfs"
@@ -118,7 +118,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def quorum_policy(self) -> Literal["majority", "adaptive"]:
-        """The policy in force: a majority needs to know of what, so it needs `nodes`."""
+        """The policy in force: a majority needs `nodes`, to know of what."""
         return self.quorum or ("majority" if self.nodes else "adaptive")
 
     @property
@@ -187,7 +187,7 @@ _METHOD_RULES: dict[str, rules.Rule] = {
     "limit": rules.seconds,
 }
 
-# What a time is derived from or measured against: where to point if its key is not set.
+# What a time is derived from or compared with: where to point if its key is not set.
 _SOURCES = {
     "lease": ("stop_budget", "timeout"),
     "stop_budget": ("timeout",),
@@ -195,17 +195,17 @@ _SOURCES = {
     "poll": ("heartbeat", "timeout"),
     "plan_limit": ("heartbeat", "timeout"),
 }
-# What else a rule about a time compares it with.
+# What else a rule compares a time with.
 _MEASURED_AGAINST = {
     "heartbeat": ("lease", "stop_budget"),
 }
 
 
 class SettingsReading(NamedTuple):
-    """What a mosha.toml says, as far as it can be told.
+    """The content of a mosha.toml, as far as it can be read.
 
-    `settings` has the default of each key in `unknown`: a value of it is wrong, or its line
-    is. `mistakes` are the first of them, `total` is how many there are.
+    `settings` has the default for each key in `unknown`: its value or its line is wrong.
+    `mistakes` are the first mistakes, `total` is how many there are.
     """
 
     settings: Settings
@@ -215,7 +215,7 @@ class SettingsReading(NamedTuple):
 
 
 def parse_settings(data: bytes, file: str) -> Settings:
-    """Read mosha.toml; `file` is its name in messages.
+    """Parse mosha.toml; `file` is its name in messages.
 
     Raises:
         Mistakes: with every mistake of the file.
@@ -227,7 +227,7 @@ def parse_settings(data: bytes, file: str) -> Settings:
 
 
 def read_settings(data: bytes, file: str) -> SettingsReading:
-    """Read mosha.toml as far as that is possible; never raises for what is in it."""
+    """Parse mosha.toml as far as possible; never raises for its content."""
     findings = Findings(file)
     lines = [
         (number, text.removesuffix("\r"))
@@ -235,7 +235,7 @@ def read_settings(data: bytes, file: str) -> SettingsReading:
             data, findings, SETTINGS_MAX_BYTES, SETTINGS_LINE_MAX_BYTES
         )
     ]
-    if findings.total:  # lines are missing: what they said of the others is not known
+    if findings.total:  # lines are missing: they may have set other keys
         return SettingsReading(Settings(), frozenset(_RULES), findings.mistakes, findings.total)
     parsed = parse_toml(lines, findings)
     if parsed.values is None:
@@ -247,7 +247,7 @@ def read_settings(data: bytes, file: str) -> SettingsReading:
 def settings_from(values: Mapping[str, object], source: str) -> Settings:
     """Make settings from Python values, with the keys and rules of mosha.toml.
 
-    `source` stands in messages where the name of the file would.
+    `source` replaces the file name in messages.
 
     Raises:
         Mistakes: with every mistake, without lines.
@@ -261,7 +261,7 @@ def settings_from(values: Mapping[str, object], source: str) -> Settings:
 def _settings(
     values: Mapping[str, object], findings: Findings, places: KeyPlaces, broken: frozenset[str]
 ) -> tuple[Settings, frozenset[str]]:
-    """Return the settings, and the keys whose values are not known; `broken` are such already."""
+    """Return the settings, and the keys whose values are not known, `broken` among them."""
     reader = _Reader(findings, places, broken)
     good = reader.table((), values, _RULES)
     unknown = broken | (values.keys() & _RULES.keys()) - good.keys()
@@ -272,7 +272,7 @@ def _settings(
 
 
 class _Reader:
-    """Judges tables of values by their rules and notes what is wrong."""
+    """Checks tables of values by their rules and collects mistakes."""
 
     def __init__(self, findings: Findings, places: KeyPlaces, broken: frozenset[str]) -> None:
         self._findings = findings
@@ -302,7 +302,7 @@ class _Reader:
         return good
 
     def fencing(self, values: Mapping[str, object], good: dict[str, Any]) -> Fencing:
-        """Read [fencing] and the original's `stomith`, which is one command."""
+        """Parse [fencing] and the original's `stomith`, which is one command."""
         stomith = good.pop("stomith", None)
         rest = self.table(("fencing",), good.pop("fencing", {}), _FENCING_RULES)
         raw = rest.get("methods", [])
@@ -316,7 +316,7 @@ class _Reader:
 
     def _method(self, at: Key, values: Mapping[str, object]) -> FencingMethod:
         good = self.table(at, values, _METHOD_RULES)
-        # A key that is missing may be in a line that is broken.
+        # A missing key may be in a broken line.
         missing = {"type", "command"} - values.keys() - self._broken
         if "type" in missing:
             remedy = 'write type = "command" or type = "print"'
@@ -336,7 +336,7 @@ class _Reader:
     def whole(
         self, settings: Settings, values: Mapping[str, object], unknown: frozenset[str]
     ) -> None:
-        """Judge what single values cannot show, as far as the values for it are known."""
+        """Check rules about several values, as far as those are known."""
         if settings.mynode and settings.nodes and settings.mynode not in settings.nodes:
             problem = f"mynode must be among nodes, {settings.mynode} is not"
             self.note(("mynode",), str(settings.mynode), problem, "add it to nodes")
@@ -346,7 +346,7 @@ class _Reader:
             if unknown & {name, *sources, *_MEASURED_AGAINST.get(name, ())}:
                 continue
             if name not in values and any(source in broken for source in sources):
-                continue  # it only follows from what is told anyway
+                continue  # it only follows from a mistake that is reported anyway
             key = next((key for key in (name, *sources) if key in values), name)
             shown = rules.shown(values[key]) if key in values else ""
             remedy = f"change {' or '.join((name, *sources))}, or leave the defaults"

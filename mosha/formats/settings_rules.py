@@ -1,4 +1,4 @@
-"""What each value in mosha.toml may be: one function a kind, that returns it or says why not.
+"""The rules for values in mosha.toml: one function per kind, which returns the value or raises.
 
 A rule never shows a value that could be huge or deep: see `shown`.
 """
@@ -14,10 +14,10 @@ NODES_MAX = 1024
 """How many nodes a cluster may list; a status has a line for each."""
 
 STRING_MAX_CHARS = 4096
-"""Longer paths do not exist on Linux, and longer commands belong into scripts."""
+"""Longer paths do not exist on Linux, and longer commands belong in scripts."""
 
 TABLES_MAX = 20
-"""More fencing methods than this would take longer than anybody waits."""
+"""More fencing methods would take longer than anyone waits."""
 
 SECONDS_MAX = 1e9
 
@@ -26,7 +26,7 @@ QUORUM_POLICIES = ("majority", "adaptive")
 WATCHES = ("auto", "events", "poll")
 
 
-class WrongValue(ValueError):  # noqa: N818 - it says what the value is
+class WrongValue(ValueError):  # noqa: N818 - it describes the value
     """A value breaks the rule of its key; `problem` reads on from the key's name."""
 
     def __init__(self, problem: str, remedy: str) -> None:
@@ -39,7 +39,7 @@ Rule = Callable[[object], object]
 
 
 def shown(value: object) -> str:
-    """Return a short text of a value; what can nest or be endless is only named."""
+    """Return a short text of a value; what can nest or be huge is only named."""
     if isinstance(value, str):
         return value[:STRING_MAX_CHARS]
     if isinstance(value, bool):
@@ -77,7 +77,7 @@ def path_or_nothing(value: object) -> str:
 
 
 def relative_path(value: object) -> str:
-    """A path below another one, which it cannot leave."""
+    """A path that stays below another one."""
     path = text(value).strip("/")
     if not path or ".." in path.split("/") or str(value).startswith("/"):
         raise WrongValue(
@@ -114,10 +114,10 @@ def nodes(value: object) -> tuple[int, ...]:
 
 
 def seconds(value: object) -> float:
-    """A number of seconds; its range is judged by `mosha.core.cluster.timing`."""
+    """A number of seconds; `mosha.core.cluster.timing` checks its range."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise WrongValue("must be a number of seconds", "write it without quotes, as in 2.5")
-    if not -SECONDS_MAX <= value <= SECONDS_MAX:  # also not a number
+    if not -SECONDS_MAX <= value <= SECONDS_MAX:  # NaN too
         raise WrongValue(f"must be a number of seconds, at most {SECONDS_MAX:g}", "86400 is a day")
     return float(value)
 
@@ -173,8 +173,8 @@ def tables(value: object) -> list[Mapping[str, object]]:
 def command(value: object) -> tuple[str, ...]:
     """A program and its arguments: a command line as one string, or a list of words.
 
-    A command line is split here, as a shell would: what cannot be split is a mistake when it
-    is read, not when it is needed.
+    A command line is split here, as a shell would: one that cannot be split is a mistake when it is
+    read, not when it is needed.
     """
     if isinstance(value, list | tuple):
         if len(value) > NODES_MAX:

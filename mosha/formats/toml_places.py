@@ -1,6 +1,6 @@
-"""Where a key stands in a TOML text, for messages: the standard reader does not tell.
+"""Where a key is in a TOML text, for messages: the standard parser does not say.
 
-A scan for headers and keys, not a second parser: what it does not find has no line.
+A scan for headers and keys, not a second parser: a key that it does not find has no line.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""From the lines of a TOML file to values, with more than the first mistake of its syntax.
+"""Parses the lines of a TOML file, with more than the first syntax error.
 
-The standard reader stops at the first. Where that is a line `key = value`, the line is put
-aside and the rest is read again, so that one run of `mosha check` shows what is wrong.
+The standard parser stops at the first. If that is in a line `key = value`, the line is removed and
+the rest is parsed again, so that one run of `mosha check` shows all errors.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from mosha.formats.mistakes import Findings
 
 READINGS_MAX = 10
-"""So many lines with a mistake are told; each costs a reading of the whole file."""
+"""How many lines with errors are reported; each costs a parse of the whole file."""
 
 _AT = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _ASSIGNMENT = re.compile(r"""\s*(?:"([^"\\]+)"|'([^']+)'|([A-Za-z0-9_-]+))\s*=\s*(.*)""")
@@ -22,7 +22,7 @@ _YES_OR_NO = {"true": "true", "yes": "true", "on": "true"} | dict.fromkeys(
     ("false", "no", "off"), "false"
 )
 _TWICE = "Cannot"
-"""How the reader begins what it says of a key that is there already."""
+"""How the parser's message about a duplicate key begins."""
 
 TOML_REMEDY = "see https://toml.io for its rules"
 
@@ -30,14 +30,14 @@ Lines = list[tuple[int, str]]
 
 
 class Parsed(NamedTuple):
-    """`values`: what could be read, None if nothing. `broken`: keys in lines put aside."""
+    """`values`: what could be parsed, None if nothing. `broken`: keys in removed lines."""
 
     values: dict[str, Any] | None
     broken: frozenset[str] = frozenset()
 
 
 def parse_toml(lines: Lines, findings: Findings) -> Parsed:
-    """Return what the lines say; what is wrong in their syntax goes to `findings`."""
+    """Return the values; syntax errors go to `findings`."""
     texts = [text for _number, text in lines]
     broken: set[str] = set()
     last = -1
@@ -47,10 +47,10 @@ def parse_toml(lines: Lines, findings: Findings) -> Parsed:
         except RecursionError:
             findings.add(0, 0, "", "nested too deeply", "settings need two levels at most")
             return Parsed(None)
-        # Besides its own error the reader lets through those of int().
+        # Besides its own errors the parser lets those of int() through.
         except ValueError as error:
             message, at, column = _place(error, texts)
-        # What comes before a line that was put aside is right, or the line was no mistake.
+        # What precedes a removed line is valid, or the line was not the error.
         if at <= last:
             return Parsed(None)
         text = texts[at] if 0 <= at < len(texts) else ""
@@ -58,7 +58,7 @@ def parse_toml(lines: Lines, findings: Findings) -> Parsed:
         findings.add(number, column, text, f"not TOML: {message}", _remedy(text))
         found = _ASSIGNMENT.fullmatch(text)
         if found is None or (_is_toml(text) and not message.startswith(_TWICE)):
-            return Parsed(None)  # a bracket or a quote of an earlier line is open
+            return Parsed(None)  # an earlier line has an open bracket or quote
         broken.add(found[1] or found[2] or found[3])
         texts[at] = ""
         last = at

@@ -1,9 +1,9 @@
-"""Where nodes disagree: the views (hastat) of several nodes side by side, and their JSON.
+"""Compares the views (hastat) of several nodes, and the JSON of the comparison.
 
-A view counts if its node is the one that asks, or if a node whose view counts hears it: what
-a dead node wrote last is no opinion. One that was due to be written again long ago never counts:
-its monitor is dead, hangs or cannot write, whoever still hears it. Among those that count, whatever
-two nodes say differently of the same thing is a disagreement.
+A view counts if its node is the one that asks, or if a node whose view counts hears it: the last
+view of a dead node is not an opinion. One whose next update is long overdue never counts: its
+monitor is dead, hangs or cannot write, even if other nodes still hear it. Where two views that
+count differ about the same thing, there is a disagreement.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from mosha.formats.hastat import HEARD, Report
 
 FORMAT = 1
 UP = "up"
-"""What a node is that is heard, be it by others or by itself."""
+"""The standing of a node that is heard, by others or by itself."""
 
 UNKNOWN = "-"
 OLD_TIMES = 3
-"""A view that is so many times older than the next one was due is not believed."""
+"""A view older than this many intervals is not believed."""
 
 PAIR = 2
-"""So many views are needed for an agreement."""
+"""How many views an agreement needs."""
 
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
-    """The view of one node: what the others are to it, and whether it sees a quorum.
+    """The view of one node: how it sees the others, and whether it sees a quorum.
 
-    `error` is why it could not be read. `age_s` is by the wall clocks of two machines.
-    `counts`: it is compared with the others. `old`: the next one was due within `every_s` seconds,
-    and it is several times older.
+    `error` is why it could not be read. `age_s` compares the wall clocks of two machines.
+    `counts`: it is compared with the others. `old`: it is several times older than `every_s`,
+    within which the next one was due.
     """
 
     node: int
@@ -47,7 +47,7 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that nodes say differently: `said` is node -> what it says."""
+    """Something that nodes report differently: `said` is node -> its value."""
 
     about: Literal["node", "group", "table", "quorum"]
     subject: str
@@ -57,9 +57,9 @@ class Disagreement(msgspec.Struct, frozen=True, kw_only=True):
 class Views(msgspec.Struct, frozen=True, kw_only=True):
     """All views as node `node` could read them.
 
-    `as_one`: at least two views count, all could be read, none is old whose node is heard, and they
-    agree. A single view in a
-    cluster of one is as one, too; a node that hears no other has nobody to agree with.
+    `as_one`: at least two views count, all could be read, none of a heard node is old, and they
+    agree. The single view in a cluster of one is as one too; a node that hears no other has
+    nothing to compare.
     """
 
     format: int = FORMAT
@@ -70,13 +70,13 @@ class Views(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def alone(self) -> bool:
-        """Whether nobody is there to agree with, though there are other nodes."""
+        """Whether there is no view to compare with, although there are other nodes."""
         nodes = {node for view in self.views for node in (view.node, *view.sees)}
         return len(nodes) > 1 and sum(view.counts for view in self.views) < PAIR
 
     @property
     def doubted(self) -> list[NodeView]:
-        """The old views that somebody should look after: of nodes that are heard, or all."""
+        """The old views that need attention: of nodes that are heard, or all."""
         counted = [view for view in self.views if view.counts]
         heard = {node for view in counted for node, seen in view.sees.items() if seen == UP}
         return [view for view in self.views if view.old and (view.node in heard or not heard)]
@@ -85,12 +85,12 @@ class Views(msgspec.Struct, frozen=True, kw_only=True):
 def compare(
     me: int, reports: Mapping[int, Report | str], ages_s: Mapping[int, float | None]
 ) -> Views:
-    """Put views side by side.
+    """Compare views.
 
     Args:
         me: the node that asks.
         reports: node -> its view, or why it could not be read.
-        ages_s: node -> how long ago it was written, as far as that is known.
+        ages_s: node -> how long ago it was written, if known.
     """
     read = {node: report for node, report in reports.items() if isinstance(report, Report)}
     old = {node for node, report in read.items() if _is_old(report, ages_s.get(node))}
@@ -121,14 +121,14 @@ def views_schema() -> dict[str, Any]:
 
 
 def _is_old(report: Report, age_s: float | None) -> bool:
-    """Say whether a file is so old that nobody stands for it (docs/reference/hastat.md)."""
+    """Say whether a file is too old to be believed (docs/reference/hastat.md)."""
     return None not in (report.every_s, age_s) and (age_s or 0) > OLD_TIMES * (report.every_s or 0)
 
 
 def _counted(me: int, read: Mapping[int, Report]) -> set[int]:
-    """Return the nodes whose view counts, found from one to the next."""
+    """Return the nodes whose view counts, followed from one to the next."""
     counted: set[int] = set()
-    found = {me} & read.keys() or set(read)  # without an own view: all that could be read
+    found = {me} & read.keys() or set(read)  # without this node's view: all that could be read
     while found:
         counted |= found
         found = {

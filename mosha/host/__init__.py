@@ -1,1 +1,1 @@
-"""The ground floor: what both daemons and the command line need of the machine."""
+"""Access to the machine, for both daemons and the command line."""

@@ -1,8 +1,8 @@
 """The one clock that decisions use.
 
-CLOCK_BOOTTIME goes on while the machine sleeps and is never set by anybody, and it is
-the same for all processes of a machine: a deadline can be handed from the monitor to
-clinit as an absolute number. Wall time serves people and file versions only.
+CLOCK_BOOTTIME runs while the machine is suspended, is never set, and is the same for all processes
+of a machine: the monitor can send clinit a deadline as an absolute number. Wall time is for people
+and file versions only.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def boottime() -> float:
-    """Return the seconds since this machine was booted, sleep included."""
+    """Return the seconds since this machine was booted, including suspends."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 

@@ -1,8 +1,8 @@
-"""Files read and replaced as wholes.
+"""Reads and replaces whole files.
 
-Reading is open + read, and nothing is judged by stat beforehand: what stat says of a file on
-a network is seconds old. Writing is a temporary file in the same directory and a rename.
-Everything here may hang on a network file system and must run in a thread that can be abandoned.
+Reading is open + read, without a stat before: on a network file system stat may be seconds out of
+date. Writing is a temporary file in the same directory and a rename. Everything here may hang on a
+network file system and must run in a thread that can be abandoned (`Worker`, `Abandonable`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PASSING_ERRORS = frozenset({errno.ENOENT, errno.ESTALE})
 
 
 class FileFacts(Struct, frozen=True):
-    """The bytes of a file, and what fstat said of the very file they came from."""
+    """The bytes of a file, and the fstat of the same open file."""
 
     data: bytes
     mtime_ns: int
@@ -41,17 +41,17 @@ class FileFacts(Struct, frozen=True):
 
 
 def read_facts(path: Path, max_bytes: int = FILE_MAX_BYTES, *, follow: bool = True) -> FileFacts:
-    """Read a regular file; `follow`: also where a symbolic link leads to.
+    """Read a regular file; `follow`: also through a symbolic link.
 
     Raises:
-        OSError: as the system says; also for what is no regular file (a fifo or a device
+        OSError: as the system reports; also for anything but a regular file (a fifo or a device
             would hang) and for more than `max_bytes`. ELOOP for a link that is not followed.
     """
     return once_more(lambda: _read_once(path, max_bytes, follow=follow))
 
 
 def once_more(read: Callable[[], T]) -> T:
-    """Read, and read again if that failed as it may while the file is replaced.
+    """Read, and read again after an error that may occur while the file is replaced.
 
     On a network file system one ENOENT or ESTALE during a rename means nothing.
     """
@@ -72,7 +72,7 @@ def read_head(path: Path, max_bytes: int) -> bytes:
     """Return the first bytes of a regular file.
 
     Raises:
-        OSError: as `read_facts`, but for the length.
+        OSError: as `read_facts`, except for the length.
     """
     fd = _open_regular(path, follow=True)
     try:
@@ -108,9 +108,9 @@ def _read_once(path: Path, max_bytes: int, *, follow: bool) -> FileFacts:
 
 
 def _open_regular(path: Path, *, follow: bool) -> int:
-    """Open a regular file for reading, and nothing else: to open a device may act.
+    """Open a regular file for reading, and nothing else: opening a device may have effects.
 
-    A watchdog is armed by it, a tape is wound. So the path is first resolved without opening.
+    It arms a watchdog, or winds a tape. So the path is first resolved without opening it.
     """
     flags = os.O_PATH | os.O_CLOEXEC
     found = os.open(path, flags if follow else flags | os.O_NOFOLLOW)
@@ -138,9 +138,9 @@ def write_atomically(
     mtime_ns: int | None = None,
     sync: bool = False,
 ) -> None:
-    """Replace a file as a whole, so that a reader sees the old one or the new one.
+    """Replace a file atomically, so that a reader sees the old one or the new one.
 
-    `owner` is user and group; where this process may not give it to them, the group gets no rights.
+    `owner` is user and group; if this process may not set them, the group gets no permissions.
 
     Raises:
         OSError: nothing was changed, and no temporary file is left if it can be removed.
@@ -166,7 +166,7 @@ def write_in(
     mtime_ns: int | None = None,
     sync: bool = False,
 ) -> None:
-    """Do as `write_atomically` does, in a directory that the caller has opened."""
+    """Do the same as `write_atomically`, in a directory that the caller has opened."""
     temporary = f".{name}.{os.getpid()}.{time.monotonic_ns()}.tmp"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(temporary, flags, mode & 0o700, dir_fd=directory)
@@ -179,7 +179,7 @@ def write_in(
             if sync:
                 os.fsync(fd)
         finally:
-            os.close(fd)  # some network file systems tell of a full disk only here
+            os.close(fd)  # some network file systems report a full disk only here
         os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -190,7 +190,7 @@ def write_in(
 
 
 def _given(fd: int, owner: tuple[int, int]) -> bool:
-    """Give a file away if that is needed and allowed; tell whether it belongs to `owner` now."""
+    """Change the owner of a file if needed and allowed; return whether it is `owner` now."""
     facts = os.fstat(fd)
     if (facts.st_uid, facts.st_gid) == owner:
         return True

@@ -1,11 +1,11 @@
-"""The log into systemd's journal: the sentence that `mosha logs` prints, and all fields.
+"""The log in systemd's journal: the sentence that `mosha logs` prints, and all fields.
 
 MESSAGE is what people read in `journalctl -u mosha` and `systemctl status mosha`; PRIORITY is the
-level; each field of the line is one of the journal, `MOSHA_GROUP` for `group`; and `MOSHA_JSON` is
-the whole line as it is everywhere else, which `mosha logs` reads. `journalctl MOSHA_GROUP=web -p
-warning` then finds what it says. Each line is a datagram of journald's native protocol
-(https://systemd.io/JOURNAL_NATIVE_PROTOCOL). What journald does not take at once goes as JSON to
-stderr, which leads to the journal too, so nothing is lost and nothing waits.
+level; each field of the line is a journal field, `MOSHA_GROUP` for `group`; and `MOSHA_JSON` is the
+whole line as elsewhere, which `mosha logs` reads. So `journalctl MOSHA_GROUP=web -p warning` works.
+Each line is a datagram of journald's native protocol (https://systemd.io/JOURNAL_NATIVE_PROTOCOL).
+What journald does not accept at once goes as JSON to stderr, which leads to the journal too, so
+nothing is lost and nothing waits.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ SOCKET = "/run/systemd/journal/socket"
 JSON_FIELD = "MOSHA_JSON"
 _NAME = re.compile(r"[A-Z][A-Z0-9_]*", re.ASCII)
 NAME_MAX_CHARS = 64
-"""Journald takes no field with a longer name."""
+"""journald accepts no field with a longer name."""
 
 PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 """The levels of syslog(3)."""
 
 
 class Journal:
-    """A way into the journal for one program, called `name` there."""
+    """A connection to the journal for one program, which is called `name` there."""
 
     def __init__(self, name: str, path: str = SOCKET) -> None:
         self._name = name
@@ -39,7 +39,7 @@ class Journal:
 
     @classmethod
     def behind(cls, fd: int, name: str) -> Self | None:
-        """Return the journal if that is where a descriptor leads (systemd.exec(5)), else None."""
+        """Return the journal if a descriptor leads to it (systemd.exec(5)), else None."""
         text = os.environ.get("JOURNAL_STREAM", "")
         facts = os.fstat(fd)
         if text != f"{facts.st_dev}:{facts.st_ino}":
@@ -47,7 +47,7 @@ class Journal:
         return cls(name)
 
     def send(self, line: str) -> bool:
-        """Hand over a line, a JSON object with the fields it has; say whether journald took it."""
+        """Send a line, a JSON object of its fields; return whether journald accepted it."""
         text = json.loads(line)
         priority = PRIORITIES.get(str(text.get("level")), PRIORITIES["info"])
         fields = {_name(key): _value(value) for key, value in text.items()}
@@ -56,7 +56,7 @@ class Journal:
         data = b"".join(_entry(name, value) for name, value in fields.items() if name)
         try:
             self._socket.sendto(data, self._path)
-        except OSError:  # it is restarting, its queue is full, or the line is too long for it
+        except OSError:  # it is restarting, its queue is full, or the line is too long
             return False
         return True
 
@@ -66,7 +66,7 @@ class Journal:
 
 
 def _name(key: str) -> str:
-    """Return the name of a field in the journal, "" if it can have none."""
+    """Return the journal's name for a field, "" if it cannot have one."""
     name = f"MOSHA_{key.upper()}"
     return name if len(name) <= NAME_MAX_CHARS and _NAME.fullmatch(name) else ""
 
@@ -76,7 +76,7 @@ def _value(value: object) -> str:
 
 
 def _entry(name: str, value: str) -> bytes:
-    """Return a field of the native protocol; with its length, if it has line ends in it."""
+    """Return a field in the native protocol; with its length if it contains line ends."""
     data = value.encode("utf-8", "backslashreplace")
     if b"\n" not in data:
         return name.encode() + b"=" + data + b"\n"

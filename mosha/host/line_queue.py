@@ -1,9 +1,9 @@
-"""Lines on their way to where they may not be taken: a bounded queue and a thread.
+"""Lines to a destination that may not accept them: a bounded queue and a thread.
 
-Whoever writes a line never waits. The thread may: for a reader that stands still, for a terminal
-that is held (Ctrl-S), for a file system that is frozen. What does not fit into the queue
-meanwhile is dropped and counted, and the count is a line of the log when it can be: with the next
-line, or by itself, for it is tried again and again.
+The writer of a line never waits. The thread may: for a reader that stalls, for a terminal that is
+paused (Ctrl-S), for a frozen file system. What does not fit into the queue meanwhile is dropped and
+counted, and the count is logged as soon as possible: with the next line, or by itself, as it is
+tried periodically.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 Gap = Callable[[int, str], bytes]
-"""Makes the line that stands for lost ones: of their number, and why."""
+"""Makes the line that stands for lost ones, from their number and the reason."""
 
 RETRY_S = 1.0
 
@@ -23,14 +23,14 @@ NOT_IN_TIME = "it does not take them in time"
 
 
 class LineQueue:
-    """A queue of lines, and the thread that takes them out of it.
+    """A queue of lines, and the thread that empties it.
 
     Args:
         subject: where the lines go, for people; also the name of the thread.
-        put: called in the thread with lines, or with none if only the number of those that were
-            lost is to be written; reports those that are lost to `lose`.
-        max_bytes: how much may wait, what is being written included.
-        retry_s: how long after a failure the number of lost lines is tried again, without news.
+        put: called in the thread with lines, or with none if only the number of lost ones is to be
+            written; reports lines that it loses to `lose`.
+        max_bytes: how much may wait, including what is being written.
+        retry_s: how long after a failure writing the number of lost lines is tried again.
     """
 
     def __init__(
@@ -57,19 +57,19 @@ class LineQueue:
 
     @property
     def idle(self) -> bool:
-        """Whether everything that was taken in has been written or counted as lost."""
+        """Whether everything that was queued has been written or counted as lost."""
         with self.news:
             return not self._queue and not self._busy
 
     @property
     def trouble(self) -> str:
-        """What is wrong at this moment, for the status; "" if no line is lost."""
+        """What is wrong now, for the status; "" if no line is being lost."""
         if not self.lost:
             return ""
         return f"lines of the log are lost: {self.subject}: {self._reason or NOT_IN_TIME}"
 
     def write(self, text: str) -> None:
-        """Take lines in: nothing is waited for, nothing is raised."""
+        """Queue lines: never waits, never raises."""
         data = text.encode("utf-8", "backslashreplace")
         with self.news:
             if self.queued_bytes + len(data) > self.max_bytes:
@@ -82,26 +82,26 @@ class LineQueue:
             self.news.notify()
 
     def lose(self, lines: list[bytes], reason: str) -> None:
-        """Take in that lines could not be written, and why."""
+        """Record that lines could not be written, and why."""
         with self.news:
             self.lost += sum(map(_lines, lines))
             self._reason = reason
 
     def gap(self) -> tuple[bytes, int]:
-        """Return the line to be written before all others, and for how many lost ones it stands."""
+        """Return the line to write before all others, and how many lost ones it stands for."""
         with self.news:
             lost, reason = self.lost, self._reason
         return (self.gap_line(lost, reason or NOT_IN_TIME) if lost else b""), lost
 
     def found(self, lost: int) -> None:
-        """Take in that the line about so many lost ones has been written."""
+        """Record that the line about that many lost ones has been written."""
         with self.news:
             self.lost -= lost
             if not self.lost:
                 self._reason = ""
 
     def close(self, limit_s: float) -> None:
-        """Write what is queued, for `limit_s` at most; a later line is not written."""
+        """Write what is queued, for at most `limit_s`; later lines are not written."""
         with self.news:
             self._closing = True
             self.news.notify()
@@ -117,7 +117,7 @@ class LineQueue:
             self._reason = str(error)
 
     def _serve(self) -> None:
-        # Signals are the daemon's. SIGTTOU, of a terminal that is another job's, would stop it.
+        # Signals are for the main thread. SIGTTOU, if the terminal is another job's, would stop it.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while True:
             with self.news:
@@ -127,7 +127,7 @@ class LineQueue:
                         break
                 if not self._queue and self._closing:
                     break
-                # What gathers while it is not taken is written in one go.
+                # What collects meanwhile is written in one go.
                 lines = list(self._queue)
                 self._queue.clear()
                 self._busy = True
@@ -141,7 +141,7 @@ def _lines(data: bytes) -> int:
 
 
 def json_gap(lost: int, reason: str) -> bytes:
-    """Return the line about lost ones as JSON, like all others of the log."""
+    """Return the line about lost ones as JSON, like all lines of the log."""
     stamp = datetime.now(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
     text = reason.replace("\\", "/").replace('"', "'")
     return (

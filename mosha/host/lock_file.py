@@ -1,9 +1,9 @@
-"""A lock file that one process holds for its life, and which process that is.
+"""A lock file that one process holds until it ends, and which process that is.
 
-The lock is flock(2), which the kernel lets go of with the last thread of its holder. That may be
-long after its death: a thread in a call to a dead mount (state D) does not end before the call
-does. So the file says who holds it, and one that is only waiting to be gone is passed over. Whoever
-takes such a lock does it alone in the directory: two that pass over the same one would be two.
+The lock is flock(2), which the kernel releases with the last thread of its holder. That may be long
+after its death: a thread in a call to a dead mount (state D) does not end before the call does. So
+the file names its holder, and a holder that is only dying is passed over. A process takes such a
+lock alone in the directory: two processes that pass over the same holder would both have it.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from mosha.host import proc
 from mosha.host.clock import boot_id
 
 CLINIT_LOCK = "lock"
-"""The lock of a clinit in its state directory, by which a monitor finds it without its socket."""
+"""The lock of a clinit in its state directory, where a monitor finds it without its socket."""
 
 HOLDER_MAX_BYTES = 200
 MODE = 0o600
 
 
 class HeldError(HostError):
-    """Somebody else holds the lock; `holder` is its process, 0 if that is not known."""
+    """Another process holds the lock; `holder` is its pid, 0 if not known."""
 
     def __init__(self, path: Path, holder: int) -> None:
         super().__init__(f"{path} is locked by {f'process {holder}' if holder else 'another one'}")
@@ -36,7 +36,7 @@ class HeldError(HostError):
 
 
 class _Named(Struct, frozen=True):
-    """What a lock file says of its holder."""
+    """The holder that a lock file names."""
 
     pid: int
     start: int
@@ -47,10 +47,10 @@ class LockFile:
     """A lock that this process holds; `passed_over` is the dying one that held it, or 0."""
 
     def __init__(self, path: Path) -> None:
-        """Take it.
+        """Take the lock.
 
         Raises:
-            HeldError: a living process has it.
+            HeldError: a live process has it.
             OSError: the system refuses.
         """
         self.path = path
@@ -60,7 +60,7 @@ class LockFile:
         """Say whether the file of this lock is still at its path.
 
         Raises:
-            OSError: it cannot be looked at.
+            OSError: it cannot be read.
         """
         try:
             return os.path.samestat(self.path.lstat(), os.fstat(self._fd))
@@ -68,13 +68,13 @@ class LockFile:
             return False
 
     def restore(self) -> bool:
-        """Make the file and its directory again if they are not there any more; say if so.
+        """Make the file and its directory again if they are gone; return whether they were.
 
-        Waits for nothing, so that a living daemon may call it.
+        Does not block, so that a running daemon may call it.
 
         Raises:
-            HeldError: somebody else has made and locked it.
-            OSError: the system refuses, or somebody is at work in the directory.
+            HeldError: another process has made and locked it.
+            OSError: the system refuses, or another process is busy in the directory.
         """
         if self.is_there():
             return False
@@ -85,12 +85,12 @@ class LockFile:
         return True
 
     def close(self) -> None:
-        """Let go of it now, whatever threads of this process may be stuck in."""
+        """Release it now, even if threads of this process hang."""
         os.close(self._fd)
 
 
 def holder_of(path: Path) -> int:
-    """Return the process that a lock file names, 0 if there is none or it is only dying.
+    """Return the process that a lock file names, 0 if there is none or it is dying.
 
     Raises:
         OSError: the file, or its process, cannot be read.
@@ -114,7 +114,7 @@ def alone_in(directory: Path, *, wait: bool = True) -> Iterator[None]:
     """Keep other daemons from taking locks and sockets in the same directory meanwhile.
 
     Raises:
-        OSError: it cannot be opened; without `wait`, also that somebody else is at it.
+        OSError: it cannot be opened; without `wait`, also if another process holds it.
     """
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -122,7 +122,7 @@ def alone_in(directory: Path, *, wait: bool = True) -> Iterator[None]:
             fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise
-        except OSError:  # no locks on this file system: as good as it gets
+        except OSError:  # no locks on this file system: go on without
             yield
         else:
             yield
@@ -151,7 +151,7 @@ def _take(path: Path, *, wait: bool) -> tuple[int, int]:
 
 
 def _locked(path: Path) -> int | None:
-    """Open and lock the file, which is made if need be; None if somebody else has it."""
+    """Open and lock the file, making it if needed; None if another process has it."""
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     fd = os.open(path, flags, MODE)
     try:

@@ -1,7 +1,7 @@
-"""How a line of the log looks to people: on the terminal of a daemon, and by `mosha logs`.
+"""Formats log lines for people: on the terminal of a daemon, and for `mosha logs`.
 
-Plain string work without rich: a log can have tens of thousands of lines a second, and what
-is done for each of them is done here.
+Plain string work without rich: a log can have tens of thousands of lines a second, and this is
+done for each of them.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ import msgspec
 
 _COLOURS = {"debug": "90", "warning": "33", "error": "31", "critical": "1;31"}
 _OUTPUT = "output"
-# Fields that have a place of their own in a line for people.
+# Fields that have a fixed place in a line for people.
 _PLACED = frozenset({"timestamp", "level", "event", "node", "group", "from", "to", "cause"})
 _OUTPUT_PLACED = _PLACED | {"tag", "pid", "stream", "text"}
 _TEXT_PLACED = _PLACED | {"text"}
 
 USUAL_STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?Z", re.ASCII)
-"""How mosha writes a time. Cut before its Z such stamps are ordered as text."""
+"""mosha's time stamps. Without the Z they sort as text."""
 
 _decode = msgspec.json.Decoder().decode
 
 
 def fields_of(raw: bytes) -> dict[str, Any] | None:
-    """Return the fields of a line, None if it is no JSON object."""
+    """Return the fields of a line, None if it is not a JSON object."""
     if not raw.startswith(b"{"):
         return None
     try:
@@ -37,21 +37,21 @@ def fields_of(raw: bytes) -> dict[str, Any] | None:
 
 
 class Printer:
-    """Makes lines for people. `colours`: by level, for a terminal."""
+    """Formats lines for people. `colours`: by level, for a terminal."""
 
     def __init__(self, *, colours: bool) -> None:
         self._colours = colours
         self._day = ""
-        self._second = ""  # the one that the next two are of
+        self._second = ""  # the second that the next two belong to
         self._second_day = ""
         self._clock = ""
 
     def line(self, raw: bytes) -> str:
-        """Return what to print for a line as it was read."""
+        """Return the text to print for an undecoded line."""
         return self.told(raw, fields_of(raw))
 
     def told(self, raw: bytes, fields: dict[str, Any] | None) -> str:
-        """Return what to print for a line, with its end; a new day gets a line before it."""
+        """Return the text to print for a line, with its end; a new day gets a line before it."""
         if fields is None:
             return _safe(raw.decode("utf-8", "replace")) + "\n"
         clock = self._when(fields.get("timestamp"))
@@ -70,7 +70,7 @@ class Printer:
         return f"{news}{clock} {level:<8} {node} {text}\n"
 
     def _when(self, stamp: object) -> str:
-        """Return the local time of day; a log has many lines of one second."""
+        """Return the local time of day, cached per second: a log has many lines of one second."""
         if isinstance(stamp, str) and USUAL_STAMP.fullmatch(stamp):
             if stamp[:19] != self._second:
                 self._second = stamp[:19]
@@ -91,7 +91,7 @@ class Printer:
 
 
 def sentence(fields: dict[str, Any]) -> str:
-    """Return a line in words, without its time, level and node; it has no control characters."""
+    """Return a line in words, without time, level and node, and without control characters."""
     return _safe(_sentence(fields))
 
 
@@ -125,7 +125,7 @@ def _rest(fields: dict[str, Any], placed: frozenset[str]) -> str:
 
 
 def _safe(text: str) -> str:
-    """Return one line that a terminal does not obey: control characters are shown escaped."""
+    """Return one line that is safe for a terminal: control characters are escaped."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\t" else f"\\x{ord(c):02x}" for c in text)

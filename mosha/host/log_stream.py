@@ -1,8 +1,8 @@
-"""The log on a descriptor, stderr above all: a text stream that neither blocks nor raises.
+"""The log on a descriptor, mostly stderr: a text stream that neither blocks nor raises.
 
-The reader of a pipe may end or stand still, a terminal may be held or closed, the file system of
-a regular file may be full or frozen (fsfreeze, a dead server). A daemon must not even notice: a
-thread does the writing (`line_queue.py`), what cannot be written is lost and counted.
+The reader of a pipe may end or stall, a terminal may be paused or closed, the file system of a
+regular file may be full or frozen (fsfreeze, a dead server). That must not affect a daemon: a
+thread does the writing (`line_queue.py`); what cannot be written is lost and counted.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from mosha.host.line_queue import LineQueue
 
 STDERR = 2
 QUEUE_MAX_BYTES = 8 << 20
-"""So much waits for a reader that does not read; some ten thousand lines."""
+"""How much waits for a reader that does not read; some ten thousand lines."""
 
 CLOSE_LIMIT_S = 1.0
-# What two daemons write into one pipe is not mixed up to this size (PIPE_BUF of pipe(7)).
+# Writes of two daemons into one pipe are not mixed up to this size (PIPE_BUF of pipe(7)).
 PIECE_BYTES = 4096
-# A regular file takes each write whole.
+# A regular file accepts each write whole.
 FILE_PIECE_BYTES = 1 << 20
 
 
 class LogStream(io.TextIOBase):
-    """A text file, as far as a log needs one, on a descriptor that is called `subject`."""
+    """A text file, as far as a log needs one, on a descriptor; `subject` names it in messages."""
 
     def __init__(self, fd: int, subject: str) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class LogStream(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
-        """Whatever the locale says: the log is UTF-8."""
+        """The log is UTF-8, whatever the locale."""
         return "utf-8"
 
     @property
@@ -58,11 +58,11 @@ class LogStream(io.TextIOBase):
         return self._fd
 
     def isatty(self) -> bool:
-        """Whether people read it directly."""
+        """Whether it is a terminal."""
         return os.isatty(self._fd)
 
     def writable(self) -> bool:
-        """Say that it can be written."""
+        """Return True."""
         return True
 
     def write(self, text: str, /) -> int:
@@ -71,7 +71,7 @@ class LogStream(io.TextIOBase):
         return len(text)
 
     def drain(self, limit_s: float = CLOSE_LIMIT_S) -> None:
-        """Write what is queued, for `limit_s` at most; the process is about to end."""
+        """Write what is queued, for at most `limit_s`; the process is about to end."""
         self.lines.close(limit_s)
 
     # --- the thread ------------------------------------------------------------------------
@@ -86,7 +86,7 @@ class LogStream(io.TextIOBase):
             while rest:
                 self._write(rest[0])
                 rest.popleft()
-        except OSError as error:  # nobody reads it any more, or the disk is full
+        except OSError as error:  # the reader is gone, or the disk is full
             self.lines.lose(list(rest), error.strerror or str(error))
 
     def _write(self, data: bytes) -> None:
@@ -94,7 +94,7 @@ class LogStream(io.TextIOBase):
         while rest:
             try:
                 count = os.write(self._fd, rest[: self._piece_bytes])
-            except BlockingIOError:  # whoever shares it has set O_NONBLOCK
+            except BlockingIOError:  # another process that shares it has set O_NONBLOCK
                 self._poll.poll()
                 continue
             self._torn = rest[count - 1] != 0x0A
@@ -102,7 +102,7 @@ class LogStream(io.TextIOBase):
 
 
 def _pieces(lines: list[bytes], most: int) -> Iterator[bytes]:
-    """Yield whole lines, of `most` bytes together if one line is not longer."""
+    """Yield chunks of whole lines of at most `most` bytes, unless one line is longer."""
     piece = b""
     for line in lines:
         if piece and len(piece) + len(line) > most:
@@ -115,17 +115,17 @@ def _pieces(lines: list[bytes], most: int) -> Iterator[bytes]:
 
 @functools.cache
 def of_stderr() -> LogStream:
-    """Return the stream of this process's stderr; it is written out before the process ends."""
+    """Return the stream of this process's stderr; it is flushed before the process ends."""
     stream = LogStream(STDERR, "stderr")
     atexit.register(stream.drain)
     return stream
 
 
 def take_stderr() -> LogStream:
-    """Have everything that this process writes to stderr go through its stream; return that.
+    """Send everything that this process writes to stderr through its stream; return that.
 
-    Tracebacks, warnings of libraries and messages of asyncio included: none of them may hold up
-    a daemon or end it.
+    Including tracebacks, warnings of libraries and messages of asyncio: none of them may block or
+    end a daemon.
     """
     stream = of_stderr()
     sys.stderr = stream

@@ -1,8 +1,8 @@
 """A log file that rotates itself by size, for machines without journald.
 
-Lines are handed to a thread of its own, so a slow disk holds up nobody; what it cannot take
-in time is dropped and counted. A file that cannot be written (a full disk, a directory that
-is not there) is told once on stderr and tried again; it never stops the daemon.
+Lines go to a separate thread, so a slow disk blocks nothing; what it cannot accept in time is
+dropped and counted. A file that cannot be written (a full disk, a missing directory) is reported
+once on stderr and tried again; it never stops the daemon.
 
     mosha.log  mosha.log.1  mosha.log.2 …     the newest first, `keep` old ones
 """
@@ -18,17 +18,17 @@ from mosha.host.line_queue import RETRY_S, LineQueue
 from mosha.host.log_stream import of_stderr
 
 QUEUE_MAX_BYTES = 8 << 20
-"""So much waits for a disk that does not write; some ten thousand lines."""
+"""How much waits for a disk that does not write; some ten thousand lines."""
 
-MODE = 0o640  # what services write may be in it
+MODE = 0o640  # it may contain the output of services
 
 
 class LogFile:
     """A text file, as far as a log needs one.
 
     Args:
-        path: the file; what is there already is continued.
-        max_bytes: no line makes it longer than this, if the line itself is not.
+        path: the file; an existing one is appended to.
+        max_bytes: no line makes it longer than this, unless the line itself is longer.
         keep: how many old ones stay beside it.
         retry_s: how long after a failure it is tried again.
     """
@@ -43,7 +43,7 @@ class LogFile:
         self._told = ""
         self._fd = -1
         self._size = 0
-        self._torn = False  # a line was written in part: the next one begins a new one
+        self._torn = False  # a line was written in part: the next one starts on a new line
         self._again_at = 0.0
 
     @property
@@ -52,7 +52,7 @@ class LogFile:
         return self.lines.trouble
 
     def write(self, text: str) -> int:
-        """Take lines in: nothing is waited for."""
+        """Queue lines without waiting."""
         self.lines.write(text)
         return len(text)
 
@@ -60,18 +60,18 @@ class LogFile:
         """Do nothing: the thread writes as soon as it can."""
 
     def isatty(self) -> bool:
-        """Say that no people read it directly."""
+        """Return False: it is not a terminal."""
         return False
 
     def close(self, limit_s: float = 1.0) -> None:
-        """Write what is queued, for `limit_s` at most; nothing is taken in after this."""
+        """Write what is queued, for at most `limit_s`; later lines are not written."""
         self.lines.close(limit_s)
         if self.lines.idle and self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
     def words(self) -> list[str]:
-        """Return the options by which clinit writes such a file beside this one."""
+        """Return the options for clinit to write such a file beside this one."""
         words = ["--log-file", str(beside(self.path, "clinit"))]
         return [*words, "--log-max-bytes", str(self.max_bytes), "--log-keep", str(self.keep)]
 
@@ -89,7 +89,7 @@ class LogFile:
         self._append(batch)
 
     def _append(self, lines: list[bytes]) -> None:
-        """Write lines into one file, or drop them."""
+        """Append lines to the file, or drop them."""
         if self._again_at > time.monotonic():
             self.lines.lose(lines, self._told)
             return
@@ -116,7 +116,7 @@ class LogFile:
         self.lines.found(lost)
 
     def _tell(self, reason: str) -> None:
-        """Say once on stderr, for each reason, that the log cannot be written."""
+        """Report on stderr, once per reason, that the log cannot be written."""
         if reason == self._told:
             return
         self._told = reason
@@ -127,7 +127,7 @@ class LogFile:
     # --- rotation --------------------------------------------------------------------------
 
     def _make_room(self, more: int) -> None:
-        """Open the file, or change to a new one if it is full or has been taken away."""
+        """Open the file, or a new one if it is full or has been removed."""
         if self._fd >= 0 and self._is_gone():
             os.close(self._fd)
             self._fd = -1
@@ -137,7 +137,7 @@ class LogFile:
             self._rotate()
 
     def _is_gone(self) -> bool:
-        """Say whether somebody else moved the file away, or removed it (logrotate)."""
+        """Say whether another program renamed or removed the file (logrotate)."""
         own = os.fstat(self._fd)
         self._size = own.st_size
         try:
@@ -157,7 +157,7 @@ class LogFile:
                 self._torn = file.read(1) != b"\n"
 
     def _rotate(self) -> None:
-        """Move the file to `.1`, `.1` to `.2` and so on; the oldest goes."""
+        """Rename the file to `.1`, `.1` to `.2` and so on; the oldest is removed."""
         for number in range(self.keep, 0, -1):
             younger = self._numbered(number - 1) if number > 1 else self.path
             with contextlib.suppress(FileNotFoundError):
@@ -173,6 +173,6 @@ class LogFile:
 def beside(path: Path, who: str) -> Path:
     """Return the log file of another daemon: `mosha.log` -> `mosha-clinit.log`.
 
-    Two processes never write one file: whose turn would it be to rotate it?
+    Two processes never write one file: they could not agree on its rotation.
     """
     return path.with_name(f"{path.stem}-{who}{path.suffix}")

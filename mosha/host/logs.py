@@ -1,8 +1,8 @@
 """The log: structlog, one JSON line per event on stderr, or coloured lines for people.
 
-The event names are an interface: `EVENTS` lists every one with its meaning, the reference
-manual prints that list, and a test holds the code against it. Only shells log; one line
-per transition (`event node group from to cause`) and one per failed effect.
+The event names are an interface: `EVENTS` lists each with its meaning, the reference manual
+prints that list, and a test compares the code with it. Only shells log; one line per transition
+(`event node group from to cause`) and one per failed effect.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mosha.host.logfile import LogFile
 
 @contextlib.contextmanager
 def _not_importing(package: str) -> Iterator[None]:
-    """Let imports within fail to find a package, unless it has been imported already."""
+    """Make imports of a package within fail, unless it has been imported already."""
     absent = package not in sys.modules
     if absent:
         sys.modules[package] = None  # type: ignore[assignment]  # as the language reference says
@@ -34,8 +34,8 @@ def _not_importing(package: str) -> Iterator[None]:
             del sys.modules[package]
 
 
-# structlog takes rich for coloured tracebacks wherever it is installed; that costs each daemon
-# 60 ms of its start and 4 MB, for tracebacks that it does not print.
+# structlog imports rich for coloured tracebacks if it is installed; that costs each daemon 60 ms
+# at its start and 4 MB, for tracebacks that it does not print.
 with _not_importing("rich"):
     import structlog
 
@@ -46,61 +46,61 @@ EVENTS: dict[str, str] = {
     # clinit
     "clinit_started": "clinit answers on its socket",
     "clinit_stopped": "clinit has ended all groups and leaves",
-    "group_changed": "a group came to a level or state, and why; at debug also what it passes",
+    "group_changed": "a group reached a level or state, and why; at debug also passing ones",
     "entry_started": "a process of an entry was started",
     "entry_exited": "a process of an entry ended: exit status or signal, and how long it ran",
     "entry_failed": "a command cannot be executed: the reason of the system",
     "entry_not_started": "the host could not start a process, and why; it is tried again soon",
     "entry_timed_out": "an entry took longer than its time limit and is being ended",
     "entry_throttled": "an entry respawns too rapidly and pauses",
-    "entry_signalled": "a process that shall stop was sent a signal",
+    "entry_signalled": "a process that is being stopped was sent a signal",
     "signal_failed": "processes could not be signalled, and why; they count as alive",
-    "clinit_broken": "something unforeseen was raised: clinit ends, and its guard kills all groups",
-    "fault_contained": "something unforeseen was raised that concerns one client or question alone",
+    "clinit_broken": "an unexpected exception: clinit ends, and its guard kills all groups",
+    "fault_contained": "an unexpected exception that concerns one client or request only",
     "leftover_ended": "processes that a dead leader left behind were ended",
-    "clinit_unreachable": "a living clinit has lost its socket: waiting until it has made it again",
+    "clinit_unreachable": "a running clinit has lost its socket: waiting until it has made another",
     "socket_restored": "a daemon's socket had been removed or replaced and was made again",
-    "socket_lost": "a daemon's socket is gone and cannot be made again, and why: nobody finds it",
+    "socket_lost": "a daemon's socket is gone and cannot be made again, and why",
     "state_restored": "the state directory of a daemon had been removed and was made again",
     "state_lost": "the state directory of a daemon is gone and cannot be made again, and why",
     "lock_passed_over": "a lock was held by a dead process in a call that does not come back",
     "terminal_closed": "the terminal a daemon was started on was closed: it ends in good order",
-    "place_lost": "another clinit has the state directory of this one, which has no work: it ends",
-    "orphan_ended": "processes that a former clinit left behind were ended at the start",
-    "stop_blocked": "a process of which nobody knows whose it is keeps a stop from its end",
+    "place_lost": "another clinit has this one's state directory, and this one is idle: it ends",
+    "orphan_ended": "processes that an earlier clinit left behind were ended at the start",
+    "stop_blocked": "a process that cannot be assigned to a group keeps a stop from completing",
     "guard_failed": "the second guard is gone; another one is started, every second if need be",
     "spawn_degraded": "the best way to start processes does not work here, and what that costs",
     "fork_server_failed": "clinit cannot start processes; it is tried again every second",
-    "lease_ended": "a deadline of a group passed, so long ago (late_s): the stop or kill begins",
+    "lease_ended": "a deadline of a group passed, late_s seconds ago: the stop or kill begins",
     "output": "a line that a process of an entry wrote (fields tag, pid, stream, text)",
-    "output_dropped": "lines were dropped: of a flooding process, or what the log did not take",
+    "output_dropped": "lines were dropped: of a flooding process, or not accepted by the log",
     "cltab_missing": "clinit of a new node has no cltab yet, and runs nothing",
     "cltab_refused": "cltab has mistakes; the last good one stays in force",
     "cltab_loaded": "a new cltab is in force in clinit",
     "client_refused": "a client was refused: wrong user, malformed request or too slow",
     "cgroup_unavailable": "no cgroup can be made, and what that means (info for ordinary users)",
-    # the life of a node
+    # the node
     "monitor_started": "the first status is about to be published (fields inc, run, version)",
     "monitor_leaving": "an orderly stop of this node has begun",
     "monitor_handing_over": "this monitor ends (SIGUSR1) and leaves clinit and all groups running",
-    "monitor_stranded": "told to leave, but clinit is gone: its groups move as from a dead node",
+    "monitor_stranded": "asked to leave, but clinit is gone: its groups move as from a dead node",
     "monitor_stopped": "this node has left; its groups may be taken over at once",
     "settings_reloaded": "mosha.toml was read again; what changed and what needs a restart",
     "settings_refused": "mosha.toml has mistakes; the settings in force stay",
-    "incarnation_raised": "others know of a later life of this node, or believe it dead",
-    "timeout_kept": "the timeout of the former life is longer and counts until it has passed (T1)",
-    "status_withheld": "nothing is published for T: a clinit of before may be out of reach (N1)",
-    "writes_lost": "something published is remembered no more: what lost writes (V4b)",
+    "incarnation_raised": "others know a later incarnation of this node, or believe it dead",
+    "timeout_kept": "the timeout of the earlier run is longer and counts until it has passed (T1)",
+    "status_withheld": "nothing is published for T: a clinit of an earlier run may still run (N1)",
+    "writes_lost": "something published is no longer remembered: what lost writes (V4b)",
     "silence_ended": "this node votes from now on (V5)",
     "clinit_starting": "no clinit answers; one is being started",
     "clinit_lost": "the connection to clinit broke; claims stay as they are",
     "clinit_failed": "clinit could not be started or reached",
     "clinit_hung": "clinit does not answer and is killed; its processes die with it",
-    # what is known of the others
+    # the peers
     "peer_changed": "a peer became fresh, stale, left, fenced …",
-    "members_changed": "nodes were discovered or have gone from the membership",
+    "members_changed": "nodes were discovered or have left the membership",
     "electorate_changed": "other nodes vote: discovered ones, or those up for T (adaptive quorum)",
-    "quorum_changed": "this node sees a quorum, or does not any more",
+    "quorum_changed": "this node sees a quorum, or no longer does",
     # the monitor's groups
     "claim_made": "this node claims a group (C2)",
     "claim_raised": "the votes were split; the claim is made again with a higher term",
@@ -113,26 +113,26 @@ EVENTS: dict[str, str] = {
     "vote_released": "this node's vote is free again, and why (V3)",
     "group_told": "clinit is told a level for a group, and which row asked for it",
     "group_adopted": "a group that was running already goes on under its claim",
-    "group_banned": "a group failed here and is kept away from this node for a while",
-    "move_began": "an operator moves the group: this node keeps off it until it has arrived",
+    "group_banned": "a group failed here: this node is banned from it for a while",
+    "move_began": "an operator moves the group: this node is banned from it until it has arrived",
     "move_ended": "the group has arrived where an operator moved it, or cannot run there",
     "ban_ended": "this node may take the group again",
     "tell_refused": "clinit refused a level",
     # the monitor's fencing
     "fence_ordered": "a stale node is being shot",
     "fence_ended": "a shot ended: receipt, no receipt or failed",
-    "receipt_refuted": "a node that a receipt called dead was heard: it counts no more (R1)",
-    "fence_confirmed": "an operator vouched that a node is dead",
-    "status_failed": "the clstat of a clinit used alone could not be written",
+    "receipt_refuted": "a node that a receipt declared dead was heard: the receipt is void (R1)",
+    "fence_confirmed": "an operator confirmed that a node is dead",
+    "status_failed": "the clstat of a clinit without a monitor could not be written",
     # what the monitor does with files
-    "publish_failed": "this node cannot publish its status; once for each reason",
+    "publish_failed": "this node cannot publish its status; once per reason",
     "publish_resumed": "this node publishes its status again",
     "namesake_found": "another node publishes under this node's number; nothing more is written",
-    "watch_failed": "events of the file system cannot be had; polling instead",
-    "watch_degraded": "watchfiles has no class that mosha knows; its public function serves",
+    "watch_failed": "file system events are not available; polling instead",
+    "watch_degraded": "watchfiles lacks the class that mosha uses; its public function is used",
     "watch_resumed": "events of the file system arrive again",
     "table_adopted": "a version of cltab or hactl is in force here (field origin: whose it is)",
-    "table_emptied": "a table that had something in it was replaced by one that has nothing",
+    "table_emptied": "a table with content was replaced by an empty one",
     "table_refused": "a text of cltab or hactl is not in force, and why (field source: whose)",
     "order_given": "an operator ordered something here (fields verb, group, to: the node)",
     "standby_changed": "this node runs nothing from now on, or takes groups again",
@@ -141,13 +141,13 @@ EVENTS: dict[str, str] = {
     "table_discarded": "an edit was older than what is in force, or superseded; where it is kept",
     "table_written": "the version in force was written into the directory of this node",
     "table_write_failed": "the version in force cannot be written into the directory of this node",
-    "table_fetch_failed": "a newer version of a peer could not be read; once for each version",
-    "memory_failed": "what is remembered on the local disk could not be read or written",
+    "table_fetch_failed": "a newer version of a peer could not be read; once per version",
+    "memory_failed": "the memory on the local disk could not be read or written",
 }
 
 
 class _IntoFile:
-    """Writes each event into a file, as JSON; `alone` if nothing else is to get it."""
+    """Writes each event to a file, as JSON; `alone` if nothing else is to get it."""
 
     def __init__(self, file: LogFile, *, alone: bool) -> None:
         self.file = file
@@ -165,7 +165,7 @@ class _IntoFile:
 
 
 class _ForPeople:
-    """Makes of each event the line that `mosha logs` makes of it."""
+    """Formats each event as `mosha logs` does."""
 
     def __init__(self, *, colours: bool) -> None:
         self._printer = Printer(colours=colours)
@@ -176,7 +176,7 @@ class _ForPeople:
 
 
 class _IntoJournal:
-    """Hands each event to journald; what that does not take goes on to stderr."""
+    """Sends each event to journald; what that does not accept goes on to stderr."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
@@ -190,7 +190,7 @@ class _IntoJournal:
 
 
 class _Writers(structlog.WriteLoggerFactory):
-    """Makes loggers that write to `out`; `stream` is that, if it is one that can lose lines."""
+    """Makes loggers that write to `out`; `stream` is the same if it can lose lines."""
 
     def __init__(self, out: TextIO) -> None:
         super().__init__(file=out)
@@ -210,11 +210,11 @@ def configure(
 
     Args:
         people: lines as `mosha logs` prints them, coloured on a terminal, instead of JSON.
-        level: debug, info, warning, error or critical; lower lines cost 0.1 µs.
+        level: debug, info, warning, error or critical; lines below it cost 0.1 µs.
         stream: where to write; stderr by default.
         file: gets the JSON lines; then only lines for people go to `stream`.
-        journal: gets the JSON lines instead of `stream`, with fields of its own.
-        fields: what every line of this process has, before any logger is used.
+        journal: gets the JSON lines instead of `stream`, with the journal's fields.
+        fields: added to every line of this process.
     """
     out = stream or sys.stderr
     say_always(**(fields or {}))
@@ -245,21 +245,21 @@ def configure(
 
 
 def configure_if_nobody_has() -> None:
-    """Log to stderr in a program that has not said where to: neither here nor to structlog."""
+    """Log to stderr in a program that has configured neither this nor structlog."""
     if not structlog.is_configured():
         stream = of_stderr()
         configure(people=stream.isatty(), stream=cast("TextIO", stream))
 
 
 def _gap_for_people(lost: int, reason: str) -> bytes:
-    """Return the line about lost ones as the people's lines are."""
+    """Return the line about lost ones, formatted for people."""
     event = {"timestamp": f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z"}
     event |= {"level": "warning", "event": "output_dropped", "reason": reason}
     return Printer(colours=False).told(b"", {**event, "lines": lost}).encode()
 
 
 def trouble() -> str:
-    """Say where lines of the log are lost at this moment; "" if they are not."""
+    """Return where log lines are being lost now; "" if they are not."""
     file = file_in_force()
     factory = structlog.get_config()["logger_factory"]
     stream = factory.stream if isinstance(factory, _Writers) else None
@@ -268,38 +268,38 @@ def trouble() -> str:
 
 
 def say_always(**fields: object) -> None:
-    """Give these fields to every line of this context: of this task, and of those it starts."""
+    """Add these fields to every line of this context: of this task, and those it starts."""
     structlog.contextvars.bind_contextvars(**fields)
 
 
 def file_in_force() -> LogFile | None:
-    """Return the file that gets the log at this moment."""
+    """Return the current log file, if there is one."""
     processors = structlog.get_config()["processors"]
     return next((one.file for one in processors if isinstance(one, _IntoFile)), None)
 
 
 def for_people() -> bool:
-    """Say whether this process logs for people at this moment."""
+    """Say whether this process logs for people now."""
     last = structlog.get_config()["processors"][-1]
     return structlog.is_configured() and isinstance(last, _ForPeople)
 
 
 def words(*, debug: bool) -> list[str]:
-    """Return the options by which clinit logs as this process does; `debug`: all in any case."""
+    """Return the options for clinit to log as this process does; `debug`: log everything."""
     least = structlog.get_config()["wrapper_class"]
     all_of_it = debug or least is structlog.make_filtering_bound_logger(logging.DEBUG)
     return [*(["--people"] if for_people() else []), *(["--debug"] if all_of_it else [])]
 
 
 class _Bound:
-    """The logger of the configuration in force: to make it anew costs as much as a line."""
+    """The logger of the current configuration: making one costs as much as a line."""
 
     def __init__(self) -> None:
         self._logger: FilteringBoundLogger = structlog.get_logger()
         self._processors: list[Processor] = []
 
     def get(self) -> FilteringBoundLogger:
-        """Return it; a configuration is known by its list of processors."""
+        """Return it; a configuration is identified by its list of processors."""
         processors = structlog.get_config()["processors"]
         if processors is not self._processors:
             self._logger = structlog.get_logger().bind()
@@ -313,6 +313,6 @@ _BOUND = _Bound()
 def get() -> FilteringBoundLogger:
     """Return the logger; `bind` adds fields such as node and group.
 
-    To be asked for at each use: a logger that is kept keeps the configuration of its time.
+    Call this each time; do not cache the result: it would keep an old configuration.
     """
     return _BOUND.get()

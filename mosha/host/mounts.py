@@ -1,6 +1,6 @@
 """What is mounted where, from /proc/self/mountinfo (proc_pid_mountinfo(5)).
 
-No file system but /proc is touched, unless a function says so.
+Only /proc is touched, unless a function says otherwise.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ REMOTE_TYPES: Final = frozenset(
     {
         *("nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "glusterfs", "9p", "virtiofs"),
         *("ocfs2", "gfs2", "gfs", "lustre", "beegfs", "gpfs", "afs", "coda", "orangefs", "pvfs2"),
-        # What the guests of virtual machines see of their host, and what is mounted by a look.
+        # Host directories in virtual machines, and automounts.
         *("vboxsf", "vmhgfs", "prl_fs", "autofs"),
         *("mfs", "fuse"),
     }
 )
-"""Types of file systems where a change by another machine raises no event here."""
+"""Types of file systems on which a change by another machine raises no event here."""
 
 REMOTE_FAMILIES: Final = ("fuse.",)
 
@@ -33,7 +33,7 @@ _OCTAL = re.compile(r"\\([0-7]{3})")
 
 
 class MountFacts(Struct, frozen=True):
-    """What /proc/self/mountinfo says of one mount (proc_pid_mountinfo(5))."""
+    """One mount in /proc/self/mountinfo (proc_pid_mountinfo(5))."""
 
     device: int
     fstype: str
@@ -48,7 +48,7 @@ class MountFacts(Struct, frozen=True):
 
     @property
     def identity(self) -> tuple[str, str, str, str]:
-        """What stays the same when it is unmounted and mounted again, unlike the device."""
+        """What stays the same across a remount, unlike the device."""
         return (self.mountpoint, self.fstype, self.source, self.root)
 
 
@@ -64,7 +64,7 @@ class Mounts:
             mount = _mount(line)
             if mount is not None:
                 found[mount[0]] = (mount[1], mount[2])
-        # The parent of the root is not in the table; of two at one place the later one shows.
+        # The parent of the root is not in the table; of two at one place the later one is visible.
         self._below: dict[tuple[str, str], str] = {
             (parent if parent in found else "", facts.mountpoint): number
             for number, (parent, facts) in found.items()
@@ -79,8 +79,8 @@ class Mounts:
     def of(self, path: Path | str) -> MountFacts:
         """Return the mount that an absolute path without symbolic links leads to.
 
-        Only string work. The way is walked from the root, so that what another mount
-        covers does not count.
+        String work only. The path is walked from the root, so that a covered mount does not
+        count.
         """
         current = ""
         for prefix in _prefixes(os.path.normpath(path)):
@@ -90,14 +90,14 @@ class Mounts:
 
 
 class _MountTable:
-    """The mounts of this process, read anew only when they have changed.
+    """The mounts of this process, read again only when they have changed.
 
-    The kernel counts that (proc_pid_mounts(5)), and counts too what leaves the text as it was:
-    a file system that was unmounted and mounted again.
+    The kernel signals changes (proc_pid_mounts(5)), also those that leave the text as it was: a
+    file system that was unmounted and mounted again.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # a poll tells of a change once
+        self._lock = threading.Lock()  # a poll reports a change once
         self._file = os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
         self._changes = select.poll()
         self._changes.register(self._file, select.POLLPRI)
@@ -105,8 +105,8 @@ class _MountTable:
 
     def now(self, *, fresh: bool) -> Mounts:
         with self._lock:
-            # Asked before it is read: what changes in between is told the next time. Told once:
-            # if the reading fails, nothing is known.
+            # Polled before reading: a change in between is reported next time. Reported once: if
+            # the read fails, nothing is known.
             if self._changes.poll(0) or fresh:
                 self._known = None
             if self._known is None:
@@ -121,9 +121,9 @@ _table = functools.cache(_MountTable)
 def read_mounts(*, fresh: bool = False) -> Mounts:
     """Return the mounts of this process now: the same object as long as nothing changes.
 
-    `fresh`: read in any case. A mount can be walked into a moment before the kernel counts it:
-    who decides by this where to write does not go by the count.
-    Does not touch any file system but /proc. For any thread.
+    `fresh`: read in any case. A mount is visible a moment before the kernel signals it: a caller
+    that decides where to write must not rely on the signal.
+    Touches no file system except /proc. Thread-safe.
 
     Raises:
         OSError: /proc cannot be read (no descriptor is left).
@@ -134,8 +134,8 @@ def read_mounts(*, fresh: bool = False) -> Mounts:
 def file_system_at(path: Path, *, fresh: bool = False) -> MountFacts:
     """Return the mount that a path leads to, symbolic links followed, whether it exists or not.
 
-    The kernel finds its way in one step; `realpath` looks at each part of the path. `fresh` and
-    what it raises: as `read_mounts`.
+    The kernel resolves it in one call; `realpath` reads each part of the path. `fresh` and errors:
+    as `read_mounts`.
     """
     try:
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -153,7 +153,7 @@ def file_system_of(fd: int, *, fresh: bool = False) -> MountFacts:
 
 
 def _mount(line: str) -> tuple[str, str, MountFacts] | None:
-    """Return id, parent's id and facts; None if it is no line of a mountinfo."""
+    """Return id, parent's id and facts; None if it is not a line of a mountinfo."""
     before, separator, after = line.partition(" - ")
     left, right = before.split(" "), after.split(" ")
     if not separator or len(left) < 6 or len(right) < 2:

@@ -1,8 +1,7 @@
-"""Tells the service manager how the daemon is: the protocol of sd_notify(3), without its library.
+"""Notifies the service manager of the daemon's state: sd_notify(3), without its library.
 
-One datagram of `KEY=value` lines to the socket that $NOTIFY_SOCKET names. Where nobody asked
-to be told, everything here does nothing. Nothing here blocks or raises: a manager that is
-being restarted must not stop a daemon.
+One datagram of `KEY=value` lines to the socket in $NOTIFY_SOCKET. Without one, everything here does
+nothing. Nothing here blocks or raises: a manager that is being restarted must not stop a daemon.
 """
 
 from __future__ import annotations
@@ -14,16 +13,17 @@ from collections.abc import MutableMapping
 
 SOCKET_VARIABLE = "NOTIFY_SOCKET"
 WATCHDOG_VARIABLES = ("WATCHDOG_USEC", "WATCHDOG_PID")
-# sd_watchdog_enabled(3) asks for half of the time; a third forgives one late turn.
+# sd_watchdog_enabled(3) recommends half of the time; a third tolerates one late iteration.
 FEEDS_PER_WATCHDOG = 3
 STATUS_MAX_CHARS = 500
 _US = 1_000_000
 
 
 class Notifier:
-    """One daemon's line to its service manager.
+    """One daemon's connection to its service manager.
 
-    `watchdog_s` is within which time it must say that it is alive, None if nobody watches.
+    `watchdog_s` is the interval within which it must report that it is alive, None without a
+    watchdog.
     """
 
     def __init__(self, address: str = "", watchdog_s: float | None = None) -> None:
@@ -33,35 +33,35 @@ class Notifier:
 
     @property
     def heard(self) -> bool:
-        """Whether somebody listens."""
+        """Whether there is a service manager to notify."""
         return bool(self._address)
 
     def ready(self, status: str) -> bool:
-        """Say that the start, or a reload, is over; return whether that was heard."""
+        """Report that the start, or a reload, is over; return whether that was sent."""
         return self._tell("READY=1", self._line(status))
 
     def status(self, text: str) -> None:
-        """Say in one line what the daemon does now; nothing if it says so already."""
+        """Report in one line what the daemon does now, if that has changed."""
         if text != self._status:
             self._tell(self._line(text))
 
     def alive(self) -> None:
-        """Feed the watchdog. To be called by the loop whose hanging shall be noticed."""
+        """Feed the watchdog. Call it from the loop whose hanging is to be noticed."""
         if self.watchdog_s is not None:
             self._tell("WATCHDOG=1")
 
     def watch(self, seconds: float) -> None:
-        """Have the watchdog wait for so long from now on, if there is one."""
+        """Set the interval of the watchdog, if there is one."""
         if self.watchdog_s is not None and seconds != self.watchdog_s:
             self.watchdog_s = seconds
             self._tell(f"WATCHDOG_USEC={round(seconds * _US)}")
 
     def reloading(self) -> None:
-        """Say that settings are being read; `ready` says that it is done."""
+        """Report that settings are being read; `ready` reports the end."""
         self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self, status: str) -> None:
-        """Say that the end has begun: from now on the manager's stop limit runs."""
+        """Report that the daemon is stopping: from now on the manager's stop timeout runs."""
         self._tell("STOPPING=1", self._line(status))
 
     def _line(self, text: str) -> str:
@@ -83,10 +83,10 @@ class Notifier:
 
 
 def take(environ: MutableMapping[str, str] | None = None) -> Notifier:
-    """Return the notifier that the environment asks for, and take it out of there.
+    """Return the notifier from the environment, and remove its variables there.
 
-    Taken out, because children must not speak in the daemon's name. Addresses that are no
-    path and not abstract (vsock) count as none.
+    Removed, because children must not inherit the notify socket. Addresses that are neither a path
+    nor abstract (vsock) count as none.
     """
     given = os.environ if environ is None else environ
     address = given.pop(SOCKET_VARIABLE, "")
@@ -98,7 +98,7 @@ def take(environ: MutableMapping[str, str] | None = None) -> Notifier:
 
 
 def watchdog_environment(seconds: float) -> dict[str, str]:
-    """Return the environment by which `take` finds a watchdog of so many seconds."""
+    """Return the environment with which `take` finds a watchdog of that many seconds."""
     return {
         WATCHDOG_VARIABLES[0]: str(round(seconds * _US)),
         WATCHDOG_VARIABLES[1]: str(os.getpid()),

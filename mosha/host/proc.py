@@ -1,7 +1,7 @@
-"""What /proc says of processes (proc(5)).
+"""Processes in /proc (proc(5)).
 
-Only ENOENT and ESRCH mean that a process is gone. Whatever else keeps it from being read (no
-descriptor is left, it is hidden) is raised: a process that cannot be seen may be alive.
+Only ENOENT and ESRCH mean that a process is gone. Any other error (no descriptor is left, it is
+hidden) is raised: a process that cannot be seen may be alive.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SIGKILL_BIT = 1 << 8
 
 
 class LiveProcess(Struct, frozen=True):
-    """One living process; `start` (clock ticks since boot) tells it from one of the same pid."""
+    """One live process; `start` (clock ticks since boot) tells it from a later one with its pid."""
 
     pid: int
     parent: int
@@ -38,7 +38,7 @@ class LiveProcess(Struct, frozen=True):
 def see(pid: int) -> LiveProcess | None:
     """Return a process, None if it is gone or a zombie.
 
-    One whose first thread has ended shows as a zombie, and lives as long as another thread does.
+    One whose first thread has ended appears as a zombie, but lives as long as another thread does.
 
     Raises:
         OSError: it cannot be read.
@@ -50,7 +50,7 @@ def see(pid: int) -> LiveProcess | None:
 
 
 def is_stopped(pid: int) -> bool:
-    """Say whether a process stands still until a SIGCONT (Ctrl-Z, SIGSTOP, a debugger).
+    """Say whether a process is stopped until a SIGCONT (Ctrl-Z, SIGSTOP, a debugger).
 
     Raises:
         OSError: it cannot be read.
@@ -60,7 +60,7 @@ def is_stopped(pid: int) -> bool:
 
 
 def has_executed(pid: int) -> bool:
-    """Say whether a process has executed a program since it was forked; a zombie still tells.
+    """Say whether a process has executed a program since it was forked; works for zombies too.
 
     Raises:
         OSError: it cannot be read.
@@ -70,7 +70,7 @@ def has_executed(pid: int) -> bool:
 
 
 def see_all() -> dict[int, LiveProcess]:
-    """Return all living processes of the machine, but those that are hidden from this user."""
+    """Return all live processes of the machine, except those hidden from this user."""
     found: dict[int, LiveProcess] = {}
     for pid in _pids():
         try:
@@ -83,9 +83,9 @@ def see_all() -> dict[int, LiveProcess]:
 
 
 def children_by_search(parent: int) -> list[int]:
-    """Return the children of a process, zombies too, by a look at all processes.
+    """Return the children of a process, zombies too, by a search of all processes.
 
-    For kernels without CONFIG_PROC_CHILDREN; `Family` has the kernel's own list.
+    For kernels without CONFIG_PROC_CHILDREN; `Descendants` uses the kernel's list.
     """
     stats = ((pid, _stat(pid)) for pid in _pids())
     return [pid for pid, fields in stats if fields is not None and int(fields[_PARENT]) == parent]
@@ -104,8 +104,8 @@ def started(pid: int) -> int | None:
 def is_dying(pid: int) -> bool:
     """Say whether each thread of a process has ended, is ending, or is being killed.
 
-    Such a process runs no instruction of its program any more; but it keeps its locks and sockets
-    for as long as one of its threads is in a call that does not come back. False if it is gone.
+    Such a process no longer runs its program; but it keeps its locks and sockets as long as one
+    of its threads is in a call that does not return. False if it is gone.
 
     Raises:
         OSError: it cannot be read.
@@ -159,7 +159,7 @@ def children_of(pid: int) -> list[int] | None:
 def _threads(pid: int) -> list[int] | None:
     task = f"/proc/{pid}/task"
     try:
-        # A directory has a link for each in it, and two more: a fifth of what a listing costs.
+        # A directory has a link per subdirectory, and two more: a fifth of the cost of a listing.
         if os.stat(task).st_nlink <= 3:  # noqa: PTH116 - by far the fastest
             return [pid]
         return [int(name) for name in os.listdir(task)]  # noqa: PTH208
@@ -170,11 +170,11 @@ def _threads(pid: int) -> list[int] | None:
 def environment(pid: int) -> dict[str, str]:
     """Return the environment a process was started with; empty if it is gone or cannot be read.
 
-    This waits for the memory of the process, which a hanging one may hold: not for a loop.
+    This may wait for the memory lock of a hanging process: do not call it in the event loop.
     """
     try:
         text = read(f"/proc/{pid}/environ")
-        if not text:  # its first thread has ended: the others have it still
+        if not text:  # its first thread has ended: the others still have it
             text = next(
                 filter(None, (read(f"/proc/{pid}/task/{t}/environ") for t in _rest(pid))), b""
             )
@@ -191,7 +191,7 @@ def _rest(pid: int) -> list[int]:
 def command_line(pid: int) -> str:
     """Return the command line of a process for people; empty if it is gone.
 
-    This waits for the memory of the process, as `environment` does.
+    This may wait, as `environment` does.
     """
     text = read(f"/proc/{pid}/cmdline")
     return (text or b"").decode("utf-8", "replace").replace("\0", " ").strip()

@@ -1,8 +1,8 @@
-"""How mosha starts a Python of its own: without the modules of whatever directory it is in.
+"""How mosha starts Python: without modules of the working directory.
 
-`python -m` looks in the working directory first, where somebody else's `json.py` or `asyncio/` may
-lie. `-P` (python(1)) leaves that out. mosha's own packages are looked for last, in case that very
-directory is where mosha was found. Nothing is put into the environment: services would inherit it.
+`python -m` searches the working directory first, which may contain an unrelated `json.py` or
+`asyncio/`. `-P` (python(1)) excludes it. mosha's package directory is searched last, in case it is
+the working directory. Nothing is put into the environment: services would inherit it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 PACKAGES = str(Path(__file__).parents[2])
-"""The directory that the package `mosha` is in."""
+"""The directory that contains the package `mosha`."""
 
 
 def source_of(module: str) -> str:
@@ -21,5 +21,5 @@ def source_of(module: str) -> str:
 
 
 def command_of(module: str) -> list[str]:
-    """Return the words that run `main` of a module of mosha; its arguments follow."""
+    """Return the command that runs `main` of a module of mosha; its arguments follow."""
     return [sys.executable, "-P", "-c", source_of(module)]

@@ -1,8 +1,8 @@
-"""Signals as a daemon needs them, whatever its parent has blocked or ignored.
+"""Resets signals for a daemon, whatever its parent has blocked or ignored.
 
 A process inherits both (signal(7)): from nohup, from a shell that starts it in the background, from
-a program that blocks what it waits for. A daemon that cannot hear SIGTERM has to be killed; one
-whose SIGCHLD is ignored never learns an exit status, and takes a failed fencing for a good one.
+a program that blocks what it waits for. A daemon that does not get SIGTERM has to be killed; one
+whose SIGCHLD is ignored never learns an exit status, and takes a failed fencing for a success.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import signal
 from types import FrameType
 
 _PYTHONS = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
-"""What Python itself ignores; whoever starts children sees to these."""
+"""What Python itself ignores; code that starts children resets these."""
 
 
 def reset() -> None:
-    """Unblock everything, and ignore nothing: neither this process nor its children shall.
+    """Unblock all signals and ignore none, for this process and its children.
 
-    An ignored SIGHUP (nohup) does nothing until the daemon has its own handler: the terminal may
-    be closed before that. Children do not inherit a handler.
+    An ignored SIGHUP (nohup) does nothing until the daemon has installed its handler: the terminal
+    may be closed before that. Children do not inherit a handler.
     """
     for number in signal.valid_signals() - _PYTHONS:
         if signal.getsignal(number) is signal.SIG_IGN:
             action = _do_nothing if number == signal.SIGHUP else signal.SIG_DFL
-            with contextlib.suppress(OSError, ValueError):  # the C library keeps it for itself
+            with contextlib.suppress(OSError, ValueError):  # reserved by the C library
                 signal.signal(number, action)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 

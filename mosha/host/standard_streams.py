@@ -1,6 +1,6 @@
-"""stdin, stdout and stderr of a process that may have been started without them.
+"""Repairs stdin, stdout and stderr of a process that was started without them.
 
-Each command needs this, so it loads next to nothing.
+Every command needs this, so it imports next to nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def complete_descriptors() -> None:
         except OSError as error:
             if error.errno != errno.EBADF:
                 raise
-            os.open(os.devnull, os.O_RDWR)  # the lowest that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # the lowest free one: this one
     if sys.stdin is None:
         sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - for the whole life
     if sys.stdout is None:

@@ -1,10 +1,10 @@
 """The controlling terminal of a daemon in the foreground, and what a SIGHUP means there.
 
-To a daemon SIGHUP means: read your settings again. Who closes a terminal, a tmux pane or an ssh
-session sends the same signal, by the kernel or by the shell, and expects what runs there to end. It
-is told by the terminal itself: it went at that very moment. Whoever keeps SIGHUP ignored (nohup)
-wants the daemon to stay, and so does who takes it out of the shell's hands (disown): then no SIGHUP
-comes with the end of the terminal, and one that comes later is meant as ever.
+For a daemon SIGHUP means: read the settings again. Closing a terminal, a tmux pane or an ssh
+session sends the same signal, from the kernel or from the shell, and the user expects what runs
+there to end. The terminal tells the two apart: it went away at that moment. With SIGHUP ignored
+(nohup) the daemon stays, and likewise if it was taken from the shell's job list (disown): then no
+SIGHUP comes with the end of the terminal, and a later one means what it always does.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import time
 
 TTY = "/dev/tty"
 CLOSING_S = 10.0
-"""A shell that sends its SIGHUP this long after the end of the terminal is on a busy machine."""
+"""On a busy machine a shell may send its SIGHUP this long after the end of the terminal."""
 
-# A shell that ends may send it a moment before the terminal is gone.
+# A shell that exits may send it a moment before the terminal is gone.
 LOOKS = 10
 LOOK_S = 0.02
 
@@ -28,7 +28,7 @@ LOOK_S = 0.02
 class Terminal:
     """The controlling terminal at the start of this process; needs a running loop.
 
-    Made before signals are reset (`signals.py`): whether SIGHUP was ignored counts.
+    Create it before signals are reset (`signals.py`): it matters whether SIGHUP was ignored.
     """
 
     def __init__(self) -> None:
@@ -38,13 +38,13 @@ class Terminal:
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             self._fd = _open()
         if self._fd >= 0:
-            # Its end, and not what is typed: that is for the shell.
+            # Its hangup, not input, which is for the shell.
             self._watch = select.epoll()
             self._watch.register(self._fd, 0)
             asyncio.get_running_loop().add_reader(self._watch.fileno(), self._gone)
 
     async def was_closed(self) -> bool:
-        """Say of a SIGHUP that has just come whether it means that the terminal was closed."""
+        """Say whether a SIGHUP that has just come means that the terminal was closed."""
         if self._fd < 0 and self._gone_at is None:
             return False
         for _ in range(LOOKS):
@@ -56,7 +56,7 @@ class Terminal:
         return False
 
     def close(self) -> None:
-        """Give back the descriptors."""
+        """Close the descriptors."""
         if self._watch is not None:
             asyncio.get_running_loop().remove_reader(self._watch.fileno())
             self._watch.close()
@@ -69,7 +69,7 @@ class Terminal:
 
 
 def _open() -> int:
-    """Open the controlling terminal; -1 if there is none, or none that can be had."""
+    """Open the controlling terminal; -1 if there is none, or it cannot be opened."""
     try:
         return os.open(TTY, os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError:
@@ -80,5 +80,5 @@ def _is_gone() -> bool:
     try:
         os.close(os.open(TTY, os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
     except OSError as error:
-        return error.errno in (errno.ENXIO, errno.EIO)  # tty(4): none; or it is just going
+        return error.errno in (errno.ENXIO, errno.EIO)  # tty(4): none; or it is just going away
     return False

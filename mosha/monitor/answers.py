@@ -1,4 +1,4 @@
-"""What the monitor answers to an edit of a wish, in words."""
+"""The monitor's replies to an edit of a wish, in words."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ USUAL_LEVEL = "start"
 
 
 def with_level(change: WishEdit, cltab: Cltab | None, before: Wish | None) -> WishEdit:
-    """Return a change that names a level: of its own, of the wish before, or the usual one.
+    """Return a change with a level: its own, that of the wish before, or the usual one.
 
     Raises:
         UsageError: the group has several levels, or none, and neither is the usual one.
@@ -44,25 +44,25 @@ def with_level(change: WishEdit, cltab: Cltab | None, before: Wish | None) -> Wi
             f" {listed(list(named))} alone; add one to cltab"
         )
     else:
-        raise UsageError(f"say which level: mosha set {group} LEVEL; it has {listed(levels)}")
+        raise UsageError(f"which level? mosha set {group} LEVEL; it has {listed(levels)}")
     return WishEdit(replace(change.wish, level=level), change.named)
 
 
 def check_nodes(wish: Wish, nodes: Collection[int]) -> None:
-    """Refuse a wish for nodes that there are not.
+    """Refuse a wish for nodes that do not exist.
 
     Raises:
-        UsageError: with the nodes there are.
+        UsageError: with the nodes that exist.
     """
     for doubt in against_nodes(wish, nodes):
         raise UsageError(f"{doubt.text}; {doubt.remedy}")
 
 
 def answer(done: Done, wish: Wish, state: MonitorState) -> str:
-    """Say what hactl says now, where it is in force, and what does not follow from it.
+    """Return what hactl says now, where it is in force, and what it does not cause.
 
     Raises:
-        HostError: there are other nodes, and none has it; with the reason of each.
+        HostError: there are other nodes, but none has it; with the reason for each.
     """
     nodes = ", ".join(map(str, done.nodes))
     text = f"hactl in force on node {nodes} now says: {done.line}"
@@ -77,7 +77,7 @@ def answer(done: Done, wish: Wish, state: MonitorState) -> str:
 
 
 def _lacks(state: MonitorState, node: int) -> str:
-    """Return in a clause why a node has not taken over a new hactl."""
+    """Return in a clause why a node has not adopted a new hactl."""
     status, standing = state.view.peer(node).status, state.view.standing(node)
     if status is None or standing is not Standing.FRESH:
         return wording.said(standing)
@@ -87,7 +87,7 @@ def _lacks(state: MonitorState, node: int) -> str:
 
 
 def _contradicts(wish: Wish) -> str:
-    """Say of options that contradict each other what `mosha status` will say of them."""
+    """Return what `mosha status` will report about contradictory options, or ""."""
     if not wish.only or set(wish.prefer) <= set(wish.only):
         return ""
     return (
@@ -97,7 +97,7 @@ def _contradicts(wish: Wish) -> str:
 
 
 def _stays(wish: Wish, state: MonitorState) -> str:
-    """Say that a preference moves nothing that runs, where somebody may expect it."""
+    """Return that a preference does not move a running group, where people may expect it, or ""."""
     here = places(state, wish.group, level=wish.level)
     if wish.level == STOP_LEVEL or not wish.prefer or wish.failback or not here:
         return ""
@@ -111,9 +111,9 @@ def _stays(wish: Wish, state: MonitorState) -> str:
 
 
 def places(state: MonitorState, group: str, *, level: str = "") -> list[int]:
-    """Return the nodes on which a group is, as far as their word counts now.
+    """Return the nodes on which a group is, according to current statuses.
 
-    With `level`: only those where it is at that level, so one that is planned is nowhere yet.
+    With `level`: only those where it is at that level; a planned group is nowhere yet.
     """
     lines = ((status.node, status.groups.get(group)) for status in state.view.fresh())
     there = [

@@ -1,10 +1,9 @@
-"""The monitor's tie to clinit: starts it, hears every change, hands it tells and deadlines.
+"""The monitor's link to clinit: starts it, gets its updates, sends it tells and deadlines.
 
-clinit runs in a session of its own and survives the monitor. If it dies it is started again
-at once, then with growing pauses; if it does not answer it is killed first, for an unwatched
-supervisor is worse than none: its processes die with it (parent-death signal) and what
-is left is ended by the next one before that answers. A connection that breaks for any other
-reason is made anew.
+clinit runs in its own session and survives the monitor. If it dies it is started again at once,
+then with growing pauses; if it does not answer it is killed first, for an unresponsive supervisor
+is worse than none: its processes die with it (parent-death signal) and the next clinit ends what
+is left before it answers. A connection that breaks for any other reason is made again.
 """
 
 from __future__ import annotations
@@ -48,23 +47,23 @@ from mosha.monitor.files.cluster_fs import CLTAB
 
 START_LIMIT_S = 10.0
 START_POLL_S = 0.02
-# A clinit that lives looks for its socket every second: ten times that.
+# A running clinit checks its socket every second: ten times that.
 RESTORE_POLL_S = 0.1
 RESTORE_LOOKS = 100
 PAUSES_S = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-# To look whether somebody else has started it costs nothing.
+# Checking whether another process has started it costs nothing.
 WAITS_S = (0.0, 0.1, 0.2, 0.5)
-# A clinit that lived this long has earned an immediate start again.
+# A clinit that ran this long is restarted immediately again.
 STEADY_S = 60.0
-# After a time-out clinit gets this much longer: a monitor that was stopped itself finds the
-# answer waiting, but its timers fire first.
+# After a timeout clinit gets this much longer: a monitor that was itself stopped finds the answer
+# waiting, but its timers fire first.
 GRACE_S = 0.5
-# A clinit that was asked anything a moment ago has shown that it lives.
+# A clinit that answered a moment ago is alive.
 SIGN_OF_LIFE_S = 0.9
 
 
 class ClinitPlace(Struct, frozen=True):
-    """Where clinit lives, and how: its socket, the cltab in force, its state directory."""
+    """Where clinit runs: its socket, the cltab in force, its state directory."""
 
     socket: Path
     cltab: Path
@@ -75,13 +74,13 @@ class ClinitPlace(Struct, frozen=True):
 
     @classmethod
     def of(cls, settings: Settings, node: int) -> Self:
-        """Return where the clinit of a node lives."""
+        """Return the place of a node's clinit."""
         state = settings.state_path
         places = (settings.socket_path, state / CLTAB, state, node)
         return cls(*places, spawn=settings.spawn, debug=settings.log_level == "debug")
 
     def command(self) -> list[str]:
-        """Return the command line of the clinit that lives there; it logs as this process does."""
+        """Return the command line of the clinit there; it logs as this process does."""
         log_file = logs.file_in_force()
         return [
             *command_of("mosha.cli.clinit"),
@@ -97,7 +96,7 @@ class ClinitPlace(Struct, frozen=True):
 class ClinitLink:
     """Keeps one clinit running and connected; with `starts` false, only connected.
 
-    `on_full` gets everything after each (re)connection, `on_update` each change after that,
+    `on_full` gets the full update after each (re)connection, `on_update` each later change,
     `on_lost` is called when the connection breaks; `lost_at` is when that was (boottime).
     """
 
@@ -133,15 +132,15 @@ class ClinitLink:
         self._known = asyncio.Event()
         self._over = asyncio.Event()
 
-    # --- what the monitor asks -------------------------------------------------------
+    # --- requests --------------------------------------------------------------------
 
     @property
     def connected(self) -> bool:
-        """Whether clinit can be asked at this moment."""
+        """Whether clinit can be asked now."""
         return self._client is not None
 
     async def known(self) -> None:
-        """Wait until clinit has told everything for the first time."""
+        """Wait for clinit's first full update."""
         await self._known.wait()
 
     async def tell(self, message: Tell) -> Reply | None:
@@ -149,9 +148,9 @@ class ClinitLink:
         return await self._ask(self._client, message)
 
     async def renew(self, renewals: Sequence[Renewal]) -> None:
-        """Hand over new deadlines; without any, ask for a sign of life now and then.
+        """Send new deadlines; without any, check periodically that clinit answers.
 
-        On a connection of their own: a deadline does not wait for the answers to a thousand tells.
+        On a separate connection: a deadline must not wait for the replies to a thousand tells.
         """
         leases = {r.group: (r.term, r.stop_at, r.kill_at) for r in renewals}
         if leases:
@@ -160,9 +159,9 @@ class ClinitLink:
             await self._ask(self._pulse, Hello())
 
     async def everything(self, limit_s: float) -> dict[str, GroupReport]:
-        """Return the groups with what their entries printed last; without that if it fails.
+        """Return the groups with the last output of their entries; without it if that fails.
 
-        On a connection of its own: the news of the other one have no more lines than need be.
+        On a separate connection: updates on the other one carry as few lines as possible.
         """
         try:
             async with await connect(self._place.socket) as client:
@@ -173,7 +172,7 @@ class ClinitLink:
         return {group.group: group for group in found}
 
     async def shut_down(self) -> None:
-        """End clinit and wait until it is gone; leave alone one that is not ours to start."""
+        """End clinit and wait until it is gone, unless systemd starts and ends it."""
         self._ending = True
         if not self._starts:
             return
@@ -207,7 +206,7 @@ class ClinitLink:
         self._over.set()
 
     async def _connected(self) -> None:
-        """Connect, starting clinit if nobody answers; return when the connection breaks."""
+        """Connect, starting clinit if none answers; return when the connection breaks."""
         async with await self._reach() as client:
             self.pid = client.server_pid
             try:
@@ -224,7 +223,7 @@ class ClinitLink:
     async def _follow(self, client: Client) -> None:
         with anyio.CancelScope() as self._scope:
             limit_s = 2 * self._limit_s + GRACE_S
-            if self._ending:  # it was being started when it should end
+            if self._ending:  # the end came while it was being started
                 await client.request(Shutdown(), limit_s)
                 return
             async with subscribe(self._place.socket, Subscribe(), limit_s) as updates:
@@ -261,14 +260,14 @@ class ClinitLink:
         try:
             return await self._first_answer(process)
         except BaseException:
-            process.kill()  # it holds nothing yet, and the next one shall not find it there
+            process.kill()  # it holds nothing yet, and must not be in the next one's way
             raise
 
     async def _wait_for(self, pid: int) -> Client:
-        """Wait until a clinit whose socket was taken away has made it again; then end it.
+        """Wait until a clinit whose socket was removed has made it again; else end it.
 
-        Its processes run under deadlines that nobody can renew. Looks are counted, not time: they
-        stand still with this process if it is stopped.
+        Its processes run under deadlines that cannot be renewed. Attempts are counted, not time:
+        they stop with this process if it is stopped.
         """
         logs.get().warning("clinit_unreachable", pid=pid, socket=str(self._place.socket))
         for _ in range(RESTORE_LOOKS):
@@ -295,10 +294,10 @@ class ClinitLink:
                     raise HostError(f"no answer {START_LIMIT_S:g} s after its start") from None
 
     def _start(self) -> subprocess.Popen[bytes]:
-        """Start clinit. asyncio's own subprocesses are killed when the loop ends; it is not."""
+        """Start clinit. Not with asyncio, whose subprocesses are killed when the loop ends."""
         place = self._place
         logs.get().info("clinit_starting", socket=str(place.socket))
-        # What has ended is waited for here, so that no zombie stays.
+        # Ended processes are reaped here, so that no zombie stays.
         self._processes = [process for process in self._processes if process.poll() is None]
         process = subprocess.Popen(
             place.command(), stdin=subprocess.DEVNULL, start_new_session=True
@@ -310,7 +309,7 @@ class ClinitLink:
         if client is None:
             return None
         self._asked_at = anyio.current_time()
-        # The link has its own limit, which forgives a monitor that was stopped itself.
+        # The link has its own limit, which tolerates a monitor that was itself stopped.
         task = asyncio.ensure_future(client.request(message, limit_s=2 * self._limit_s + GRACE_S))
         try:
             while not task.done():
@@ -329,9 +328,9 @@ class ClinitLink:
             task.cancel()
 
     async def _lives(self, task: asyncio.Task[Reply]) -> bool:
-        """Wait for an answer; say whether there was one, or another sign of life meanwhile.
+        """Wait for a reply; return whether it came, or another sign of life meanwhile.
 
-        A clinit that has a thousand things to do answers one after the other: it is busy, not hung.
+        A clinit with a thousand requests answers one after the other: it is busy, not hung.
         """
         heard = self._heard_at
         for patience_s in (self._limit_s, GRACE_S):
@@ -354,11 +353,11 @@ class ClinitLink:
 
 
 async def _connect_to_living(path: Path) -> Client:
-    """Connect to clinit; one that was killed and only waits to be gone keeps its socket."""
+    """Connect to clinit; a killed one that is still dying keeps its socket."""
     client = await connect(path)
     try:
         dead = proc.is_dying(pid := client.server_pid)
-    except OSError as error:  # it has gone meanwhile, and the connection with it
+    except OSError as error:  # it has ended meanwhile, and the connection with it
         await client.close()
         raise NoAnswerError(f"the clinit at {path} went away: {error.strerror}") from error
     if dead:
@@ -371,7 +370,7 @@ def living_clinit(state_dir: Path) -> int:
     """Return the clinit that has locked its state directory, 0 if there is none.
 
     Raises:
-        HostError: it cannot be found out.
+        HostError: it cannot be determined.
     """
     try:
         return holder_of(state_dir / CLINIT_LOCK)

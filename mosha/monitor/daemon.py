@@ -1,7 +1,7 @@
 """The monitor: the shell around the agent of one node (`mosha run`).
 
-It makes the parts and lets them live: the runtime that hands events to the agent (`runtime`), the
-ports that carry out its effects (`ports`), clinit's socket, the tables, what people look at.
+It creates and runs the parts: the runtime that passes events to the agent (`runtime`), the ports
+that carry out its effects (`ports`), the link to clinit, the tables, the reports for people.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from mosha.monitor.ports import Ports
 from mosha.monitor.runtime import Runtime
 from mosha.monitor.tables.wish_edits import Remarks
 
-# clinit answers within milliseconds; this long without a word it is taken for hung.
+# clinit answers within milliseconds; if it is silent this long it counts as hung.
 CLINIT_LIMIT_MIN_S = 3.0
 
 
@@ -62,9 +62,9 @@ class Monitor:
 
     Args:
         settings: of this node.
-        me: the own node number.
+        me: the number of this node.
         on_stomith: the callable of the Python API, tried before all methods.
-        starts_clinit: whether clinit is this monitor's to start and end, or systemd's.
+        starts_clinit: whether this monitor starts and ends clinit, or systemd.
     """
 
     lock: LockFile
@@ -122,7 +122,7 @@ class Monitor:
         """Do everything that comes before the first status, tables included.
 
         Raises:
-            UsageError, HostError: as `birth` says; a namesake is alive; a mount is missing.
+            UsageError, HostError: as in `startup`; a namesake is alive; a mount is missing.
         """
         self.lock = startup.prepare_directories(self.settings)
         memory = identity.load(self.settings.state_path)
@@ -173,14 +173,14 @@ class Monitor:
         return startup.fencing_rules(self.settings, with_callable=self.on_stomith is not None)
 
     def report_event(self, event: Event) -> None:
-        """Take in that something has happened."""
+        """Pass an event to the agent."""
         self.runtime.report(event)
         tables = self.runtime.agent.tables
         if not self._tables_known.is_set() and tables.complete and tables.idle:
             self._tables_known.set()
 
     def watch(self, peers: frozenset[int]) -> None:
-        """Watch and read the files of these nodes from now on, and the own ones."""
+        """Watch and read the files of these nodes from now on, and of this one."""
         self._directories = {self.layout.directory(node): node for node in {*peers, self.me}}
         self.reader.watch(peers)
         self.watcher.set_directories(tuple(self._directories))
@@ -188,7 +188,7 @@ class Monitor:
     # --- news --------------------------------------------------------------------------
 
     def announce(self) -> None:
-        """Wake everybody who waits for news."""
+        """Wake everything that waits for changes."""
         self.watcher.hurry()
         self.news += 1
         self._changed.set()
@@ -196,7 +196,7 @@ class Monitor:
 
     @property
     def troubles(self) -> list[str]:
-        """What is wrong with this host at this moment."""
+        """What is wrong with this host now."""
         of_past = recovery.troubles(self.node.state, boottime())
         others = filter(None, [self.clinit.trouble, logs.trouble()])
         return [*self._troubles.values(), *of_past, *others]
@@ -214,17 +214,17 @@ class Monitor:
     # --- facts -----------------------------------------------------------------------
 
     def on_namesake(self, text: str) -> None:
-        """Take in that another node writes with this node's number."""
+        """Handle: another node writes under this node's number."""
         self.trouble("namesake", text)
         self.log.info("monitor_leaving")
         self.report_event(NamesakeFound())
 
     def on_clinit_full(self, update: Update) -> None:
-        """Take in everything that clinit has."""
+        """Handle clinit's full update."""
         self.report_event(GroupsReported(update.groups, full=True))
 
     def on_clinit_update(self, update: Update) -> None:
-        """Take in some changes of clinit."""
+        """Handle an update with changes."""
         self.report_event(GroupsReported(update.groups, update.gone))
 
     def look_at_tables(self) -> None:
@@ -240,14 +240,14 @@ class Monitor:
             await anyio.sleep(self.node.state.timing.heartbeat_s)
 
     def on_file_changed(self, path: Path) -> None:
-        """Take in that a file of some node's directory changed: look at it."""
+        """Handle a change of a file in a node's directory: read it."""
         node = self._directories.get(path.parent)
         if node == self.me and path.name in TABLES:
             self.report_event(OwnTableChanged(path.name))
         elif node is not None and node != self.me and path.name == CLSTAT:
             self.report_event(FileChanged(node))
 
-    # --- what the command line asks --------------------------------------------------
+    # --- for the command line --------------------------------------------------------
 
     def report(self, groups: dict[str, GroupReport] | None = None) -> hastat.Report:
         """Return the view of this moment; `groups` says more than clinit has told unasked."""
@@ -258,37 +258,37 @@ class Monitor:
         return report.make(self.node, around, boottime())
 
     async def next_change(self, seen: int) -> None:
-        """Wait until `news`, the number of changes so far, is another than `seen`."""
+        """Wait until `news`, the number of changes so far, differs from `seen`."""
         while self.news == seen:
             await self._changed.wait()
 
     def leave(self) -> None:
-        """Begin to leave: halt all groups, end clinit, say so, go. A second call does nothing."""
+        """Start to leave: halt all groups, end clinit, publish that, end. Idempotent."""
         if self._runs and self.node.state.node_state is NodeState.UP:
             self.log.info("monitor_leaving")
             self.report_event(LeaveAsked())
 
     def has_left(self, *, stranded: bool) -> None:
-        """End, for all is done; `stranded`: as one that dies, for nothing more can be done."""
+        """End, all is done; `stranded`: end like a node that dies, nothing more can be done."""
         self.stranded = stranded
-        if stranded:  # it cannot say that nothing runs here
+        if stranded:  # it cannot promise that nothing runs here
             self.log.error("monitor_stranded")
         else:
             self.log.info("monitor_stopped")
         self._ended.set()
 
     def hand_over(self) -> None:
-        """End at once and touch nothing: clinit and all groups wait for the next monitor."""
+        """End at once and leave clinit and all groups running, for the next monitor."""
         self._ended.set()
 
     async def left(self) -> None:
         """Wait until this node has left, or is `stranded`."""
         await self._ended.wait()
 
-    # --- life ------------------------------------------------------------------------
+    # --- running ---------------------------------------------------------------------
 
     async def run(self) -> int:
-        """Run until the node has left or hands over; returns the exit status."""
+        """Run until the node has left or hands over; return the exit status."""
         async with anyio.create_task_group() as tasks:
             self._ports.open(tasks)
             self._runs = True
@@ -302,7 +302,7 @@ class Monitor:
         return 1 if self.node.state.displaced or self.stranded else 0
 
     async def _begin(self, tasks: TaskGroup) -> None:
-        """Do all the rest as soon as clinit has said what runs (C7)."""
+        """Start everything else once clinit has reported what runs (C7)."""
         await self.clinit.known()
         for task in (
             self.reader.run,

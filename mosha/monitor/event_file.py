@@ -1,7 +1,7 @@
-"""The events of a node on its local disk, so that a restart of the monitor forgets none.
+"""The events of a node on its local disk, so that they survive a restart of the monitor.
 
-`STATE/events.json` is written as a whole, in a thread, some seconds after something happened. A
-disk that is full or hangs costs the events that are not on it, and nothing else.
+`STATE/events.json` is written as a whole, in a thread, some seconds after an event. If the disk is
+full or hangs, only the events that are not on it are lost.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mosha.monitor.workers import HungError, Worker, reason
 
 HISTORY_FILE = "events.json"
 MAX_BYTES = 4 << 20
-"""A thousand events with long reasons have a tenth of that."""
+"""A thousand events with long reasons take a tenth of that."""
 
 LIMIT_S = 5.0
 
@@ -30,7 +30,7 @@ class EventFile:
         self._told = ""
 
     async def load(self) -> list[ClusterEvent]:
-        """Return what was kept; nothing if there is no file, or one that cannot be read."""
+        """Return the events in the file; none if it is missing or cannot be read."""
         try:
             data = await self._worker.call(
                 partial(read_file, self._path, MAX_BYTES), limit_s=LIMIT_S
@@ -43,7 +43,7 @@ class EventFile:
             return []
 
     async def keep(self, data: bytes, limit_s: float = LIMIT_S) -> bool:
-        """Write all events, as JSON; say whether they are on the disk."""
+        """Write all events, as JSON; return whether they are on the disk."""
         try:
             await self._worker.call(partial(write_atomically, self._path, data), limit_s=limit_s)
         except (OSError, HungError) as error:
@@ -53,7 +53,7 @@ class EventFile:
         return True
 
     def _tell(self, text: str) -> None:
-        """Say once, for each reason, that events are not kept."""
+        """Log, once per reason, that events are not saved."""
         if text != self._told:
             self._told = text
             logs.get().warning("memory_failed", path=str(self._path), reason=text)

@@ -1,4 +1,4 @@
-"""Keeps the latest transitions for `mosha events`, and hands new ones to those who follow."""
+"""Keeps the latest transitions for `mosha events`, and sends new ones to followers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mosha.formats.events import ClusterEvent, cluster_event, render_happenings
 from mosha.host.clock import boottime
 
 KEPT_MAX = 1000
-"""Some minutes of the worst, days of an ordinary cluster; the log has the rest."""
+"""Some minutes in the worst case, days of an ordinary cluster; the log has the rest."""
 
 LOOK_MIN_S = 0.02
 LOOK_SHARE = 0.05
-"""What looking may cost: that part of a processor, while everything changes."""
+"""What comparing snapshots may cost while everything changes, as a share of a processor."""
 
 
 class EventHistory:
@@ -34,13 +34,13 @@ class EventHistory:
         self.pause_s = LOOK_MIN_S
 
     def go_on(self, me: int, kept: Sequence[ClusterEvent]) -> None:
-        """Go on after what an earlier monitor has seen: what happened in between is not known."""
+        """Continue after an earlier monitor's events: what happened in between is not known."""
         self._kept.extendleft(reversed(kept[-KEPT_MAX:]))
         self.seq += max((one.seq for one in kept), default=0)
         self._add(me, [Transition("monitor", "", me, before=ABSENT, after="started", cause="")])
 
     def look(self, state: MonitorState, clinit_pid: int = 0) -> None:
-        """Take down what has changed since the last look, and tell the followers."""
+        """Record what has changed since the last snapshot, and send it to the followers."""
         began = boottime()
         now = snapshot(state)
         before, self._last = self._last, now
@@ -53,7 +53,7 @@ class EventHistory:
         self.pause_s = max(LOOK_MIN_S, (boottime() - began) / LOOK_SHARE)
 
     def _of_clinit(self, me: int, pid: int) -> Iterator[Transition]:
-        """Yield that clinit is another process than before."""
+        """Yield a transition if clinit is another process than before."""
         if pid and self._clinit_pid not in (0, pid):
             was, now = f"process {self._clinit_pid}", f"process {pid}"
             yield Transition("clinit", "", me, before=was, after=now, cause="")
@@ -74,12 +74,12 @@ class EventHistory:
         return render_happenings(list(self._kept))
 
     def follow(self, tell: Callable[[bytes], bool]) -> None:
-        """Hand every new list of transitions to `tell`, until that returns False."""
+        """Pass every new list of transitions to `tell`, until that returns False."""
         self._tell.append(tell)
 
 
 def _answers(transition: Transition) -> bool:
-    """Say whether it is that clinit answers again."""
+    """Say whether a transition is that clinit answers again."""
     return transition.kind == "clinit" and transition.after == ABSENT
 
 

@@ -3,7 +3,7 @@
 `print` writes the original's line `STOMITH node N` to stderr and proves nothing. `command`
 gets the node number as its last argument and proves the death by exit status 0. A callable
 (Python API) gets the number too: True proves the death, False and exceptions are failures,
-anything else is a message that was sent. Each has its time limit.
+anything else means that a message was sent. Each has its time limit.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ Stomith = Callable[[int], "object | Awaitable[object]"]
 CALLABLE_LIMIT_S = 60.0
 OUTPUT_MAX_BYTES = 2000
 PIPE_BYTES = 1 << 16
-# What is killed may fork while it is killed; nothing outruns so many rounds.
+# Processes may fork while they are being killed; nothing outruns this many rounds.
 KILL_ROUNDS_MAX = 20
-# A process that hangs in the kernel does not even die; it is not waited for.
+# A process that hangs in the kernel does not die; do not wait for it.
 DEATH_LIMIT_S = 2.0
 
 
 class ShotOutcome(Struct, frozen=True):
-    """How a shot ended: `receipt`, `no receipt` or `failed`, by which method, what it said."""
+    """How a shot ended: `receipt`, `no receipt` or `failed`, by which method, its output."""
 
     outcome: str
     method: str
@@ -54,7 +54,7 @@ async def shoot(
 ) -> ShotOutcome:
     """Try the methods in order until one gives a receipt; a callable comes first.
 
-    Returns the receipt, or else all failures as one, or else the message that was sent.
+    Returns the receipt, else all failures as one, else the message that was sent.
     """
     outcomes: list[ShotOutcome] = []
     if stomith is not None:
@@ -85,14 +85,14 @@ def _print(node: int) -> ShotOutcome:
 
 
 async def _command(node: int, method: FencingMethod) -> ShotOutcome:
-    """Run a command; whatever keeps it from being run is a failed shot, and no more than that."""
+    """Run a command; if it cannot be run, that is just a failed shot."""
     if not method.command:
         return ShotOutcome("failed", "command", "no command is set")
     name = method.command[0]
     try:
         with _Tail() as tail:
             return await _run((*method.command, str(node)), method.limit, tail)
-    # ValueError: what no system takes as an argument, such as a NUL byte.
+    # ValueError: an invalid argument, such as one with a NUL byte.
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         return ShotOutcome("failed", name, f"cannot run it: {reason}")
@@ -113,7 +113,7 @@ async def _run(words: Sequence[str], limit_s: float, tail: _Tail) -> ShotOutcome
     except TimeoutError:
         return ShotOutcome("failed", name, f"no answer in {limit_s:g} s")
     finally:
-        if process.returncode is None:  # it hangs, or this monitor leaves
+        if process.returncode is None:  # it hangs, or this monitor is leaving
             _kill_session(process.pid)
             with anyio.move_on_after(DEATH_LIMIT_S, shield=True):
                 await process.wait()
@@ -125,10 +125,10 @@ async def _run(words: Sequence[str], limit_s: float, tail: _Tail) -> ShotOutcome
 
 
 class _Tail:
-    """A pipe whose reading end is read as it fills, and the last of what was read.
+    """A pipe that is drained as it fills, and the last of what was read.
 
-    The end of a command is not the end of this pipe: what it left running in the
-    background may hold it open for ever. Therefore it is not asyncio's own.
+    The end of a command is not the end of this pipe: what it left running in the background may
+    hold it open for ever. So it is not asyncio's pipe.
     """
 
     def __init__(self) -> None:
@@ -147,12 +147,12 @@ class _Tail:
         os.close(self.writer)
 
     def text(self) -> str:
-        """Return in one line the last of what has been written until now."""
+        """Return in one line the last of what has been written so far."""
         self._take()
         return " ".join(whole(bytes(self._read)).decode("utf-8", "replace").split())
 
     def _take(self) -> None:
-        # One read of a pipe's whole capacity takes all that is in it.
+        # One read of a pipe's full capacity empties it.
         with contextlib.suppress(BlockingIOError):
             self._read += os.read(self._reader, PIPE_BYTES)
             del self._read[:-OUTPUT_MAX_BYTES]
@@ -165,13 +165,13 @@ def _kill_session(session: int) -> None:
         if not pids:
             return
         for pid in pids:
-            # Gone already, or run as another user by the command: the others are still to die.
+            # Gone already, or another user's: go on with the others.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 
 
 def _processes_of(session: int) -> Iterator[int]:
-    """Yield the processes of a session that are no zombies (proc_pid_stat(5))."""
+    """Yield the processes of a session that are not zombies (proc_pid_stat(5))."""
     for entry in os.scandir("/proc"):
         if not entry.name.isdecimal():
             continue
@@ -188,7 +188,7 @@ def _processes_of(session: int) -> Iterator[int]:
 
 
 async def _call(node: int, stomith: Stomith, limit_s: float) -> ShotOutcome:
-    """Call the user's function in a thread of its own; what it may return is awaited here."""
+    """Call the user's function in its own thread; an awaitable result is awaited here."""
     name = getattr(stomith, "__name__", "callable")
     worker = Worker(f"stomith of node {node}")
     try:
@@ -200,7 +200,7 @@ async def _call(node: int, stomith: Stomith, limit_s: float) -> ShotOutcome:
         return ShotOutcome("failed", name, str(error))
     except HungError:
         return ShotOutcome("failed", name, f"no answer in {limit_s:g} s")
-    # The user's code: whatever comes out of it is the outcome, not the end of the monitor.
+    # The user's code: whatever it raises is the outcome, not the end of the monitor.
     except (Exception, SystemExit) as error:  # noqa: BLE001
         hung = f"no answer in {limit_s:g} s" if limit.expired() else ""
         return ShotOutcome("failed", name, hung or f"{type(error).__name__}: {error}".rstrip(": "))

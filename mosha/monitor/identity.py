@@ -1,9 +1,9 @@
-"""Who this node is from one start to the next: incarnation, run, what is remembered on disk.
+"""The identity of this node across starts: incarnation, run, what is remembered on disk.
 
-`STATE/node.json` holds the last incarnation and run, and for the adaptive quorum the last
+`STATE/node.json` has the last incarnation and run, and for the adaptive quorum the last
 electorate (H2.4: the original forgot it at each start). `STATE/mount.json`, the publisher's,
-says where the node's directory was mounted. A lock file makes sure that one monitor at most
-uses them.
+says where the node's directory was mounted. A lock file ensures that at most one monitor uses
+them.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ MOUNT_FILE = "mount.json"
 
 
 def new_run() -> str:
-    """Return a random name for this life of the monitor (`Mosha::Node … run=`)."""
+    """Return a random name for this run of the monitor (`Mosha::Node … run=`)."""
     return os.urandom(4).hex()
 
 
 def next_inc(memory: Memory, former: Status | None) -> int:
-    """Return an incarnation greater than all known here: disk, own clstat, wall clock."""
+    """Return an incarnation greater than all known here: disk, clstat, wall clock."""
     known = [memory.inc + 1, int(time.time())]
     if former is not None:
         known.append(former.inc + 1)
@@ -40,10 +40,10 @@ def next_inc(memory: Memory, former: Status | None) -> int:
 
 
 def machine() -> str:
-    """Return the name of this machine: machine-id(5), "" where there is none.
+    """Return the id of this machine: machine-id(5), "" if there is none.
 
     Raises:
-        HostError: it is there and cannot be read.
+        HostError: it exists but cannot be read.
     """
     try:
         return Path("/etc/machine-id").read_text(encoding="ascii", errors="replace").strip()
@@ -54,9 +54,10 @@ def machine() -> str:
 
 
 def load(state_dir: Path) -> Memory:
-    """Read what is remembered; nothing if there is no file or it is of no use.
+    """Return what is remembered; nothing if the file is missing or invalid.
 
-    A spoilt file costs no safety: the own clstat and the peers' echoes have the incarnation.
+    A corrupt file does not affect safety: this node's clstat and the peers' echoes have the
+    incarnation.
     """
     path = state_dir / NODE_FILE
     try:
@@ -71,7 +72,7 @@ def load(state_dir: Path) -> Memory:
 
 
 def save(state_dir: Path, memory: Memory) -> None:
-    """Write what shall be remembered, whole and flushed to disk."""
+    """Write the memory atomically, synced to disk."""
     write_atomically(state_dir / NODE_FILE, msgspec.json.encode(memory), sync=True)
 
 
@@ -79,7 +80,7 @@ def prepare(directory: Path, what: str) -> None:
     """Make a directory with its parents (H1.4: the original made the last part only).
 
     Raises:
-        HostError: it cannot be made or written; says which, and the reason.
+        HostError: it cannot be made or written; with the reason.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -90,7 +91,7 @@ def prepare(directory: Path, what: str) -> None:
 
 
 def lock(state_dir: Path) -> LockFile:
-    """Take the lock of the state directory, to be held for life.
+    """Take the lock of the state directory, to be held until this process ends.
 
     Raises:
         UsageError: another monitor holds it.

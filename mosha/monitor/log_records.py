@@ -1,4 +1,4 @@
-"""Writes to the log what the agent notes: one line for each transition, with its cause."""
+"""Writes the agent's log records: one line per transition, with its cause."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import LogRecord
 
-# Events that are more than information, whatever they say.
+# Events above level info, whatever their fields.
 LEVELS = {
     "lease_lost": "error",
     "ghost_killed": "critical",
@@ -29,7 +29,7 @@ LEVELS = {
     "table_write_failed": "error",
     "table_fetch_failed": "warning",
 }
-# Changes that are more than information only if they are for the worse: (event, to).
+# Changes above level info only if they are for the worse: (event, to).
 LEVELS_TO: dict[tuple[str, object], str] = {
     ("quorum_changed", QuorumState.NO): "critical",  # H6.10
     ("peer_changed", Standing.STALE): "warning",
@@ -38,11 +38,11 @@ LEVELS_TO: dict[tuple[str, object], str] = {
 
 
 def write(log: FilteringBoundLogger, note: LogRecord) -> None:
-    """Write a note at the level that its event deserves."""
+    """Write a record at the level of its event."""
     getattr(log, level_of(note))(note.event, **note.fields)
 
 
 def level_of(note: LogRecord) -> str:
-    """Return the level of a note: good news are information."""
+    """Return the level of a record: changes for the better are info."""
     worse = LEVELS_TO.get((note.event, note.fields.get("to")))
     return worse or LEVELS.get(note.event, "info")

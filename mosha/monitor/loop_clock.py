@@ -1,4 +1,4 @@
-"""The clock of an agent that lives on an event loop."""
+"""The clock of an agent on an event loop."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 from mosha.host.clock import boottime
 
-# Longer waits are cut: after a machine slept, timers of the event loop are late.
+# Longer waits are split: after a suspend, timers of the event loop are late.
 WAIT_MAX_S = 60.0
 
 
 class LoopClock:
-    """Tells the time in boottime, and wakes by timers of the event loop."""
+    """Reads the boottime clock, and wakes with timers of the event loop."""
 
     def __init__(self) -> None:
         self._due = math.inf
@@ -30,7 +30,7 @@ class LoopClock:
         return random.random()  # noqa: S311 - not a secret
 
     def wake_at(self, when: float) -> None:
-        """Ring at a time, or before: who is woken looks at the time again."""
+        """Ring at a time, or before: the caller checks the time again."""
         if when >= self._due or self._rung.is_set():
             return
         self._due = when
@@ -45,7 +45,7 @@ class LoopClock:
             self._timer = loop.call_later(min(wait_s, WAIT_MAX_S), self._rung.set)
 
     async def run(self, wake: Callable[[], None]) -> None:
-        """Call `wake` whenever it rings, until cancelled: an error in it is the caller's."""
+        """Call `wake` whenever it rings, until cancelled; its errors propagate to the caller."""
         while True:
             await self._rung.wait()
             self._rung.clear()

@@ -1,6 +1,6 @@
-"""Keeps the memory of a node on its local disk, flushed, before a status shows the same (V4b).
+"""Writes and syncs a node's memory to its local disk, before a status shows the same (V4b).
 
-In a thread with a deadline, as all that may hang: a flush of a busy disk takes longer than a
+In a thread with a deadline, like all that may hang: a sync of a busy disk takes longer than a
 heartbeat. Most statuses change nothing that is remembered, and cost nothing here.
 """
 
@@ -16,11 +16,11 @@ from mosha.monitor.workers import HungError, NoThreadError, Worker
 
 
 class MemoryNotWrittenError(HostError):
-    """The memory cannot be written: nothing may be published that it does not have."""
+    """The memory cannot be written: what it lacks must not be published."""
 
 
 class MemoryFile:
-    """Writes STATE/node.json. `known` is what it is known to have."""
+    """Writes STATE/node.json. `known` is its known content."""
 
     def __init__(self, state_dir: Path, known: Memory, limit_s: float) -> None:
         self.known: Memory | None = known
@@ -36,7 +36,7 @@ class MemoryFile:
         """
         if memory == self.known:
             return
-        self.known = None  # a write that fails, or ends late, may leave the one or the other
+        self.known = None  # a write that fails, or ends late, may leave either version
         path = self._state_dir / identity.NODE_FILE
         try:
             await self._worker.call(identity.save, self._state_dir, memory, limit_s=self._limit_s)
@@ -54,9 +54,9 @@ class MemoryFile:
         self.known = memory
 
     def lost(self) -> None:
-        """Take in that somebody has removed it: it is written again before the next status."""
+        """Handle its removal: it is written again before the next status."""
         self.known = None
 
     def close(self) -> None:
-        """Let the thread end."""
+        """End the thread."""
         self._worker.close()

@@ -1,4 +1,4 @@
-"""Orders of an operator besides hactl: checked, given, and answered when they are obeyed."""
+"""Operators' orders that are not in hactl: checked, given, and answered when obeyed."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ ALREADY = {
     Verb.STANDBY: "node {nodes} was on standby already: it runs nothing, and votes",
     Verb.UNSTANDBY: "node {nodes} was not on standby: it takes groups",
 }
-"""What is answered if an order finds things as it wants them. It is given all the same: what the
-other nodes published may be older than what they know.
+"""The replies if an order finds things as it wants them. It is given nevertheless: the other nodes'
+statuses may be out of date.
 """
 
 
 async def give(monitor: Monitor, request: GiveOrder) -> str:
-    """Give an order, and return what it came to.
+    """Give an order, and return its result.
 
     Raises:
-        UsageError: it makes no sense here and now.
+        UsageError: it is not possible now.
         HostError: a node that it concerns did not obey in time.
     """
     state = monitor.node.state
@@ -69,12 +69,12 @@ async def give(monitor: Monitor, request: GiveOrder) -> str:
         )
     raise HostError(
         f"node {late} has not obeyed within {limit_s:g} s: it does not hear this node, or its "
-        "mosha is of a version that knows no orders"
+        "version of mosha does not support orders"
     )
 
 
 def failed(monitor: Monitor, request: FailGroup) -> str:
-    """Take in that a watcher found a group failed here.
+    """Handle a watcher's report that a group failed here.
 
     Raises:
         UsageError: it does not run here.
@@ -85,11 +85,11 @@ def failed(monitor: Monitor, request: FailGroup) -> str:
         raise UsageError(refusal)
     monitor.report_event(FailureReported(request.group, request.reason))
     ban_s = state.timing.ban_s
-    return f"{request.group} is stopped here, and kept off node {state.me} for {ban_s:g} s"
+    return f"{request.group} is stopped here, and banned on node {state.me} for {ban_s:g} s"
 
 
 def _is_so_already(state: MonitorState, order: Order, nodes: frozenset[int]) -> bool:
-    """Say whether all nodes that an order concerns are as it wants them, as far as is known."""
+    """Say whether all nodes that an order concerns are already as it wants, as far as known."""
     if order.verb in (Verb.STANDBY, Verb.UNSTANDBY):
         return on_standby(state, order.node) == (order.verb == Verb.STANDBY)
     if order.verb == Verb.CLEANUP:

@@ -1,6 +1,6 @@
-"""The ports of the monitor: what carries out each effect of its agent, in tasks of its own.
+"""The ports of the monitor: they carry out each effect of its agent, in separate tasks.
 
-Each effect that ends in something is answered by one event. Nothing is decided here.
+Each effect with an outcome is answered by one event. Nothing is decided here.
 """
 
 from __future__ import annotations

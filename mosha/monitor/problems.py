@@ -1,4 +1,4 @@
-"""What is wrong, for people and programs: one problem for one cause, whoever suffers by it."""
+"""Problems, for people and programs: one per cause, however many groups or nodes it affects."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CGROUP_REMEDY = (
 )
 
 ALIKE_MIN = 4
-"""So many nodes that are stale are one line: who looks at a dead rack needs no list of reasons."""
+"""This many stale nodes are one line: a dead rack needs no list of reasons."""
 
 
 def problems(
@@ -38,8 +38,8 @@ def problems(
 ) -> list[Problem]:
     """Return what is wrong, most important first.
 
-    `troubles` are those of the host, `warnings` remarks about the tables; of `groups` the reasons
-    are known already, so are the `refused` files, the warning of the margin, why clinit has no
+    `troubles` are those of the host, `warnings` remarks about the tables; `groups` have their
+    reasons; also given are the `refused` files, the warning about the margin, why clinit has no
     cgroups ("" if it has), and the paths of tables that are `missing` here.
     """
     here = [str(state.me)]
@@ -76,20 +76,20 @@ def problems(
                 kind=ProblemKind.TABLE_REMARK.value, text=f"there is no {table} yet; write {path}"
             )
             for table, path in missing.items()
-            if not refusing(state, table)  # there is one, and it says above what is wrong with it
+            if not refusing(state, table)  # there is one, and its refusal is reported above
         ),
         *(Problem(kind=ProblemKind.TABLE_REMARK.value, text=text) for text in warnings),
     ]
 
 
 def sentence(problem: Problem) -> str:
-    """Return a problem as one line: what it is about, what is wrong, what to do."""
+    """Return a problem as one line: its subject, what is wrong, what to do."""
     step = f" -> {problem.next}" if problem.next else ""
     return f"{about(problem)}{problem.text}{step}"
 
 
 def about(problem: Problem) -> str:
-    """Return the groups that a problem is about, as a sentence begins; "" if it names them."""
+    """Return the groups that a problem is about, as a prefix; "" if the text names the subject."""
     if problem.kind not in GROUP_KINDS:
         return ""
     return f"group{'s' * (len(problem.subjects) != 1)} {listed(problem.subjects)}: "
@@ -110,7 +110,7 @@ def _of_quorum(state: MonitorState, groups: Iterable[hastat.GroupView]) -> Itera
 
 
 def _of_late_kills(state: MonitorState) -> Iterator[Problem]:
-    """Yield which groups outlived their `kill_at` here so long that others may have had them."""
+    """Yield groups killed so late after `kill_at` that another node may have run them too."""
     timing = state.timing
     slack_s = timing.timeout_s * (1 - CLOCK_RATE_ERROR) - timing.lease_s - timing.stop_budget_s
     for group, report in sorted(state.reports.items()):
@@ -140,7 +140,7 @@ def _of_nodes(state: MonitorState) -> Iterator[Problem]:
 
 
 def _of_unconfirmed(state: MonitorState) -> Iterator[Problem]:
-    """Yield what is shown as its node last said it, whenever that was."""
+    """Yield the nodes whose last status may be out of date."""
     nodes = [str(node) for node in sorted(state.view.watched()) if state.view.unconfirmed(node)]
     if nodes:
         many = len(nodes) != 1
@@ -172,7 +172,7 @@ def _of_node(state: MonitorState, node: int) -> tuple[ProblemKind, str] | None:
 
 
 def _of_settings(state: MonitorState) -> Iterator[Problem]:
-    """Yield what a node counts otherwise than this one: the promise needs it to be the same."""
+    """Yield settings that differ on another node and must be the same for safety."""
     own_ms, voters = round(state.timing.timeout_s * 1000), state.view.electorate.digest
     for status in state.view.fresh():
         kind, subjects = ProblemKind.SETTINGS_DIFFER.value, [str(status.node)]
@@ -186,7 +186,7 @@ def _of_settings(state: MonitorState) -> Iterator[Problem]:
 
 
 def _of_groups(groups: Iterable[hastat.GroupView]) -> Iterator[Problem]:
-    """Yield why groups are not as wanted; those with one and the same trouble share a problem."""
+    """Yield why groups are not as wanted; groups with the same trouble share a problem."""
     alike: dict[tuple[str, str, str], list[str]] = {}
     for group in groups:
         if not group.ok and group.problem != ProblemKind.NO_QUORUM:
@@ -196,6 +196,6 @@ def _of_groups(groups: Iterable[hastat.GroupView]) -> Iterator[Problem]:
 
 
 def _silence_s(peer: Peer) -> float:
-    """Return for how long a stale peer had been silent when it was found to be so."""
+    """Return how long a stale peer had been silent when it was declared stale."""
     # A stale peer has both; the zeros are for the type checker.
     return (peer.stale_since or 0.0) - (peer.heard_at or 0.0)

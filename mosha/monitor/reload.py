@@ -1,4 +1,4 @@
-"""SIGHUP and `reload`: mosha.toml is read again; what can change while running, does."""
+"""SIGHUP and `reload`: reads mosha.toml again and applies what can change while running."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mosha.formats.settings import Settings
 from mosha.host import logs
 from mosha.monitor.daemon import Monitor
 
-# Everything else decides who this node is or what others count on: restart the monitor for
-# that; groups go on meanwhile.
+# Everything else is this node's identity or what others rely on: restart the monitor for that;
+# groups go on meanwhile.
 LIVE = ("ban", "start_grace", "fencing", "log_level")
 
 
@@ -20,7 +20,7 @@ TROUBLE = "settings"
 
 
 def refusal(error: MoshaError) -> str:
-    """Return in a line that settings are refused: the first mistake, and how many there are."""
+    """Return in one line that settings are refused: the first mistake, and how many there are."""
     first, *more = str(error).splitlines()
     many = f"{error.total} mistakes, the first: " if isinstance(error, Mistakes) and more else ""
     return (
@@ -33,9 +33,9 @@ def reload(monitor: Monitor) -> str:
     """Read the settings again and return, in a line, what that changed.
 
     Raises:
-        UsageError: mistakes, all of them. Nothing has changed then, and it is a trouble of this
-            host until settings without mistakes are read.
-        HostError: they cannot be read; the same.
+        UsageError: all mistakes. Nothing has changed then, and this is a problem of the host until
+            settings without mistakes are read.
+        HostError: they cannot be read; likewise.
     """
     monitor.look_at_tables()
     if monitor.read_settings is None:

@@ -1,4 +1,4 @@
-"""Makes the consolidated view (hastat, `mosha status`) out of what the brain knows."""
+"""Makes the consolidated view (hastat, `mosha status`) from the node's state."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from mosha.monitor.problems import problems, sentence
 
 
 class HostFacts(Struct):
-    """What the shell knows besides the brain: clinit's details, and troubles of the host.
+    """What the shell knows besides the core: clinit's details, and troubles of the host.
 
-    `clinit_lost_at` is when clinit was heard last (boottime), None while it answers. `missing` has
-    the path of each table that this node has none of.
+    `clinit_lost_at` is when clinit was last heard (boottime), None while it answers. `missing` has
+    the path of each table that this node lacks.
     """
 
     groups: Mapping[str, GroupReport] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class HostFacts(Struct):
 
 
 def make(node: Node, around: HostFacts, now: float) -> hastat.Report:
-    """Return the report of this moment; ages are counted to `now` (seconds of boottime)."""
+    """Return the current report; ages are as of `now` (seconds of boottime)."""
     state = node.state
     groups = [_group(state, group, around, now) for group in _names(state)]
     nodes = [_self(state, now), *(_node(state, peer, now) for peer in sorted(state.view.watched()))]
@@ -85,7 +85,7 @@ def make(node: Node, around: HostFacts, now: float) -> hastat.Report:
 
 
 def of_group(whole: hastat.Report, group: str) -> hastat.Report:
-    """Return what a report says of one group alone; all the rest of it stays."""
+    """Return a report reduced to one group; everything else stays."""
     kinds = {*GROUP_KINDS, ProblemKind.NO_QUORUM}
     wrong = [it for it in whole.problem_list if it.kind in kinds and group in it.subjects]
     return msgspec.structs.replace(
@@ -147,7 +147,7 @@ def _self(state: MonitorState, now: float) -> hastat.NodeReport:
         version=own.version if own else 0,
         silent=state.silent(now),
         refused=dict(state.refused),
-        tables=_tables(state.tables),  # what is in force, be it published yet or not
+        tables=_tables(state.tables),  # what is in force, published or not
         load=_load(own) if own else 0,
         standby=state.standby,
     )
@@ -290,7 +290,7 @@ def _margin(state: MonitorState) -> hastat.Margin:
     view = state.view
     voters = [node for node in view.electorate.nodes & view.roundtrips.keys() if view.speaks(node)]
     trips = sorted(view.roundtrips[node] for node in voters)
-    # The lease waits for the q-th supporter, the own node being the first of them.
+    # The lease waits for the q-th supporter, this node being the first.
     place = view.electorate.needed - 2
     trip = trips[place] if 0 <= place < len(trips) else None
     factor = margin(state.timing, trip)

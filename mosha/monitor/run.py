@@ -1,4 +1,4 @@
-"""`mosha run` and `HA(...).monitor()`: one monitor from its first line of log to its last."""
+"""`mosha run` and `HA(...).monitor()`: one monitor from its first log line to its last."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mosha.monitor.service_notifier import ServiceNotifier
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 HAND_OVER_SIGNAL = signal.SIGUSR1
-"""Its default action does the same, less tidily: it is right at any moment of a start too."""
+"""Its default action does the same, less tidily: so it works at any moment of a start too."""
 
 
 async def run_monitor(
@@ -33,19 +33,19 @@ async def run_monitor(
     read_settings: Callable[[], Settings] | None = None,
     starts_clinit: bool = True,
 ) -> int:
-    """Run the monitor of this node until it has left or hands over; returns the exit status.
+    """Run the monitor of this node until it has left or hands over; return the exit status.
 
-    That is minus `HAND_OVER_SIGNAL` if it was told to go and leave the groups running.
+    It is minus `HAND_OVER_SIGNAL` if it was asked to end and keep the groups running.
 
     Args:
         settings: of this node.
         stomith: the callable of the Python API.
         read_settings: reads mosha.toml again (SIGHUP); None if there is no file.
-        starts_clinit: whether clinit is this monitor's to start and end, or systemd's.
+        starts_clinit: whether this monitor starts and ends clinit, or systemd.
 
     Raises:
         UsageError: no node number, unsafe place, a namesake, another monitor here.
-        HostError: directories or sockets that cannot be had.
+        HostError: directories or sockets that cannot be made.
     """
     notifier = notify.take()
     terminal = Terminal()
@@ -61,7 +61,7 @@ async def run_monitor(
     try:
         return await _live(monitor, service_notifier, terminal)
     finally:
-        monitor.lock.close()  # a thread that hangs on a dead mount would keep it
+        monitor.lock.close()  # a thread that hangs on a dead mount would hold it
 
 
 async def _live(monitor: Monitor, service_notifier: ServiceNotifier, terminal: Terminal) -> int:
@@ -79,7 +79,7 @@ async def _live(monitor: Monitor, service_notifier: ServiceNotifier, terminal: T
 
 
 async def _keep_state(monitor: Monitor) -> None:
-    """Look now and then whether the state directory is still there, and make it again if not."""
+    """Check periodically that the state directory still exists, and make it again if not."""
     while True:
         await anyio.sleep(LOOK_S)
         trouble = ""
@@ -96,9 +96,9 @@ async def _keep_state(monitor: Monitor) -> None:
 class _Signals:
     """TERM, INT and QUIT make the node leave in an orderly way (H6.4), HUP reads settings.
 
-    A HUP that comes because the terminal was closed makes it leave as well.
+    A HUP because the terminal was closed makes it leave as well.
 
-    USR1 ends the monitor alone: a restart that no group notices.
+    USR1 ends only the monitor: a restart that no group notices.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class _Signals:
                     self._monitor.leave()
 
     def _hand_over(self) -> None:
-        # Groups that are being halted already would have nobody to go on with it.
+        # Groups that are already being halted need this monitor to finish.
         if self._monitor.node.state.node_state is NodeState.UP:
             logs.get().info("monitor_handing_over", node=self._monitor.me)
             self.handing_over = True

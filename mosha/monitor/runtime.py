@@ -1,7 +1,7 @@
-"""Lets an agent live: hands it events one after the other, and its effects to their ports.
+"""Runs an agent: passes it events one by one, and its effects to their ports.
 
 It decides nothing. The same runtime drives the agent in the monitor, where the ports are threads,
-mounts, sockets and processes, and in the simulator, where they are made of nothing but time.
+mounts, sockets and processes, and in the simulator, where they are simulated.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from mosha.core.cluster.events import Event, TimePassed
 from mosha.errors import BugError
 
 Ports = Mapping[type, Callable[[Any], None]]
-"""What carries out each kind of effect (`core.cluster.effects.Effect`)."""
+"""The function that carries out each kind of effect (`core.cluster.effects.Effect`)."""
 
 
 class Clock(Protocol):
-    """Where an agent lives: what time it is there, and chance."""
+    """The time and randomness of an agent."""
 
     def now(self) -> float:
         """Return the time, in seconds of boottime."""
@@ -29,11 +29,11 @@ class Clock(Protocol):
         """Return a number in [0, 1) that no other node has at the same time."""
 
     def wake_at(self, when: float) -> None:
-        """Have `Runtime.wake` called at a time, soon if it has passed; replaces the former one."""
+        """Call `Runtime.wake` at a time, soon if it has passed; replaces the former time."""
 
 
 class Runtime:
-    """The life of one agent. Events that come while one is handled are handled after it."""
+    """Runs one agent. Events that come while one is handled are handled after it."""
 
     def __init__(self, agent: Agent, ports: Ports, clock: Clock) -> None:
         if missing := {kind.__name__ for kind in get_args(Effect)} - {p.__name__ for p in ports}:

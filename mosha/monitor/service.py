@@ -1,4 +1,4 @@
-"""What the monitor answers on its socket `mosha.s`, to the command line."""
+"""The monitor's server on its socket `mosha.s`, for the command line."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ from mosha.monitor.event_file import EventFile
 from mosha.monitor.event_history import EventHistory
 from mosha.monitor.reload import reload
 
-STRANDED = "this node went without having left: clinit, which has its groups, is gone"
-# For what clinit alone knows; people wait, and what the monitor knows itself comes anyway.
+STRANDED = "this node ended without leaving: clinit, which has its groups, is gone"
+# For what only clinit knows; people wait, and the monitor's part comes anyway.
 CLINIT_LIMIT_S = 2.0
-# Followers are people and scripts: no more often than this.
+# Followers are people and scripts: no updates more often than this.
 FOLLOW_EVERY_S = 0.2
-# A kill loses the events of so many seconds; a busy cluster writes some 200 kB as often.
+# A kill loses the events of this many seconds; a busy cluster writes some 200 kB as often.
 KEEP_EVERY_S = 5.0
 KEEP_LIMIT_S = 5.0
-# The end of a monitor waits no longer for a disk.
+# The end of a monitor waits no longer for the disk.
 LAST_KEEP_S = 1.0
 
 
 def farewell(monitor: Monitor) -> str:
-    """Say how a monitor that was told to leave has ended."""
+    """Return how a monitor that was asked to leave has ended."""
     return STRANDED if monitor.stranded else "this node has left"
 
 
@@ -80,7 +80,7 @@ class Service:
         )
 
     async def run(self) -> None:
-        """Serve, and send the report to those who follow it."""
+        """Serve, and send the report to followers."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._server.run)
             tasks.start_soon(self._following)
@@ -88,7 +88,7 @@ class Service:
             tasks.start_soon(self._keeping)
 
     async def flush(self) -> None:
-        """Wait, not for long, until all answers have been taken and all events are kept."""
+        """Wait, for a short time, until all replies have been read and all events are saved."""
         await self._server.flush()
         await self._keep(LAST_KEEP_S)
 
@@ -135,7 +135,7 @@ class Service:
 
     async def _set(self, request: SetWish) -> str:
         monitor, state = self._monitor, self._monitor.node.state
-        # A level that is to be found out is one that every group may be at, for the reader.
+        # For the parser, a level that is still to be determined is one that every group may have.
         change = parse_change([request.group, request.level or STOP_LEVEL, *request.options])
         tables = monitor.runtime.agent.tables.now
         if not request.level:
@@ -151,7 +151,7 @@ class Service:
         return MonitorReply(ok=True, report=_raw(hastat.render_hastat(self._monitor.report())))
 
     async def _group_report(self, group: str) -> MonitorReply:
-        """Return the view of one group, as much as is known of it."""
+        """Return the view of one group, as far as known."""
         monitor = self._monitor
         if refusal := self._unknown(group):
             return refusal
@@ -160,12 +160,12 @@ class Service:
         return MonitorReply(ok=True, report=_raw(hastat.render_hastat(found)))
 
     def _unknown(self, group: str) -> MonitorReply | None:
-        """Return the refusal of a group that nobody knows, with the one that may be meant."""
+        """Return the refusal of an unknown group, with the one that may be meant."""
         state = self._monitor.node.state
         if reasons.is_known(state, group):
             return None
         hint = nearest(group, reasons.known_groups(state))
-        return MonitorReply(ok=False, text=f"nobody knows a group {group}; {hint}".rstrip("; "))
+        return MonitorReply(ok=False, text=f"no node knows group {group}; {hint}".rstrip("; "))
 
     def _explanation(self, request: Explain) -> MonitorReply:
         state, group = self._monitor.node.state, request.group
@@ -190,7 +190,7 @@ class Service:
         return MonitorReply(ok=True, report=msgspec.Raw(self._event_history.kept()))
 
     async def _chronicling(self) -> None:
-        """Note transitions as they happen; nothing is done while nothing happens."""
+        """Record transitions as they happen; idle otherwise."""
         monitor = self._monitor
         self._event_history.go_on(monitor.me, await self._history.load())
         while True:
@@ -200,7 +200,7 @@ class Service:
             await monitor.next_change(seen)
 
     async def _keeping(self) -> None:
-        """Have the events on the disk some seconds after they happened."""
+        """Save the events to the disk some seconds after they happened."""
         while True:
             seen = self._monitor.news
             await self._monitor.next_change(seen)

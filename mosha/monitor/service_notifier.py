@@ -1,8 +1,8 @@
-"""What a monitor tells the service manager, and when.
+"""Notifies the service manager of the monitor's state.
 
-The watchdog is fed after each completed turn of the publishing loop, by that loop: a monitor
-whose loop stands still is restarted, whatever else of it still moves. A cluster file system
-that hangs does not make it stand still: writes have a deadline.
+The publishing loop feeds the watchdog after each completed iteration: a monitor whose loop stalls
+is restarted, whatever else of it still runs. A hung cluster file system does not stall it: writes
+have a deadline.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mosha.monitor.daemon import Monitor
 
 
 class ServiceNotifier:
-    """Speaks for one monitor. `published` is to be called after each completed publish."""
+    """The notifier of one monitor. Call `published` after each completed publication."""
 
     def __init__(self, monitor: Monitor, notifier: Notifier) -> None:
         self._monitor = monitor
@@ -23,38 +23,38 @@ class ServiceNotifier:
         self._ready = False
 
     def waiting(self) -> None:
-        """Say for what a monitor waits that has not published yet."""
+        """Report what a monitor that has not published yet waits for."""
         self._notifier.status(f"waiting for clinit at {self._monitor.settings.socket_path}")
 
     def published(self) -> None:
-        """Say that the loop goes on, and how things are.
+        """Report that the loop runs, and its status.
 
-        The first status that is really there makes the service ready: the socket answers
-        since before the loop began.
+        The first status that is really written makes the service ready: the socket answers
+        since before the loop started.
         """
         notifier, state = self._notifier, self._monitor.node.state
         if not notifier.heard:
             return
         text = "; ".join([summary(state), *self._monitor.troubles])
-        mute = self._monitor.node.mute(boottime())  # it does what it can: its socket answers
+        mute = self._monitor.node.mute(boottime())  # it does all it can: its socket answers
         if not self._ready and (state.published is not None or mute):
             self._ready = notifier.ready(text)
             if notifier.watchdog_s is not None:
-                # A turn may take half of `timeout` when writes hang, and that is no fault.
+                # An iteration may take half of `timeout` when writes hang, which is not a fault.
                 notifier.watch(max(notifier.watchdog_s, state.timing.timeout_s))
         notifier.status(text)
         notifier.alive()
 
     def reloading(self) -> None:
-        """Say that the settings are being read again."""
+        """Report that the settings are being read again."""
         self._notifier.reloading()
 
     def reloaded(self) -> None:
-        """Say that they have been."""
+        """Report that the settings have been read."""
         self._notifier.ready(summary(self._monitor.node.state))
 
     def stopping(self, why: str) -> None:
-        """Say that nothing but the end is left."""
+        """Report that the monitor is about to end."""
         self._notifier.stopping(why)
 
 

@@ -1,6 +1,6 @@
-"""What happens before a monitor's first status: directories, lock, former life, brain.
+"""What happens before a monitor's first status: directories, lock, earlier run, state.
 
-The order is the original's (H6.1) with the checks it lacked. Nothing is published here.
+The order is the original's (H6.1), with the checks that it lacked. Nothing is published here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def prepare_directories(settings: Settings) -> LockFile:
 
 
 async def check_place(layout: Layout, me: int, limit_s: float) -> None:
-    """Make sure that this node may write in its directory on the cluster file system.
+    """Check that this node can write in its directory on the cluster file system.
 
     Raises:
         HostError: it cannot be made or written, or does not answer within `limit_s`.
@@ -46,7 +46,7 @@ async def check_place(layout: Layout, me: int, limit_s: float) -> None:
 
 
 def electorate(settings: Settings, memory: Memory, found: frozenset[int]) -> Electorate:
-    """Return who votes: the configured nodes, else those remembered and those found."""
+    """Return the voters: the configured nodes, else those remembered and those found."""
     policy = Policy(settings.quorum_policy)
     if settings.nodes:
         return Electorate(policy, frozenset(settings.nodes), memory.remembered)
@@ -57,7 +57,7 @@ def electorate(settings: Settings, memory: Memory, found: frozenset[int]) -> Ele
 
 
 def fencing_rules(settings: Settings, *, with_callable: bool) -> FencingRules:
-    """Return the rules of fencing that follow from the settings and the Python API."""
+    """Return the fencing rules from the settings and the Python API."""
     return FencingRules(required=settings.fencing.is_required(with_callable=with_callable))
 
 
@@ -71,7 +71,7 @@ def make_node(
     members: frozenset[int],
     rules: FencingRules,
 ) -> Node:
-    """Make the brain of this node from its settings and its former life."""
+    """Make the state of this node from its settings and its earlier run."""
     startup = Startup(
         me=me,
         inc=identity.next_inc(memory, former),

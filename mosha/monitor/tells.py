@@ -1,7 +1,7 @@
-"""One coroutine for each resource group: it hands the orders of its group to clinit.
+"""One coroutine for each resource group: it sends the orders of its group to clinit.
 
-Each waits for an order, until clinit has answered it, and for the next one; what is ordered and
-when is decided in `core.cluster.agent`. Groups do not wait for each other.
+Each waits for an order, then for clinit's reply, then for the next order; `core.cluster.agent`
+decides what is ordered and when. Groups do not wait for each other.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mosha.core.tell import Tell
 from mosha.monitor.clinit_link import ClinitLink
 
 Start = Callable[..., None]
-"""Starts a task: a coroutine function and what it gets."""
+"""Starts a task: a coroutine function and its arguments."""
 
 
 class Tells:
@@ -27,7 +27,7 @@ class Tells:
         self._orders: dict[str, asyncio.Queue[Tell]] = {}
 
     def tell(self, order: Tell) -> None:
-        """Hand an order to clinit; `TellAnswered` is reported, and none comes before that."""
+        """Send an order to clinit; the next one may come only after `TellAnswered` is reported."""
         orders = self._orders.get(order.group)
         if orders is None:
             orders = self._orders[order.group] = asyncio.Queue()

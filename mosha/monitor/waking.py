@@ -1,4 +1,4 @@
-"""Waits for an event, but not for ever."""
+"""Waits for an event with a time limit."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import asyncio
 
 
 async def set_within(event: asyncio.Event, limit_s: float) -> None:
-    """Wait until the event is set; it is after `limit_s` at the latest.
+    """Wait until the event is set; set it after `limit_s` at the latest.
 
-    For loops that turn several times a second all their lives: a scope with a deadline
-    (`anyio.move_on_after`) costs them more than what they do in between.
+    For loops that run several times a second for ever: a cancel scope with a deadline
+    (`anyio.move_on_after`) costs more than their work.
     """
     if event.is_set():
         return

@@ -1,9 +1,9 @@
 """Threads that can be abandoned, for calls that may never return.
 
-Any operation on a cluster file system can hang for ever, in state D, where nothing cancels
-it. So it is done in a thread that is given up when it is late: the caller goes on, the
-thread stays busy until the kernel lets go of it, and what it then returns is dropped. The
-threads are daemons and in no pool, so the process ends without waiting for them.
+Any operation on a cluster file system can hang for ever, in state D, where nothing cancels it. So
+it runs in a thread that is abandoned when it is late: the caller goes on, the thread stays busy
+until the kernel releases it, and its result is dropped. The threads are daemon threads outside any
+pool, so the process ends without waiting for them.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 GRACE_MAX_S = 0.25
-"""How long a thread gets once more after its limit: see `Worker.call`."""
+"""The grace of a thread after its limit: see `Worker.call`."""
 
 
 class HungError(HostError):
-    """A call in a worker has not come back within its limit."""
+    """A call in a worker has not returned within its limit."""
 
 
 class NoThreadError(HungError):
-    """A call has not begun: the host has no thread for it (pids.max, TasksMax=, ulimit -u).
+    """A call has not started: the host has no thread for it (pids.max, TasksMax=, ulimit -u).
 
-    To its caller it is one that has not come back, and the next call tries again.
+    For its caller it is a call that has not returned, and the next call tries again.
     """
 
 
@@ -53,14 +53,14 @@ class _Job(Generic[T]):
         self.wake = asyncio.Event()
 
     def run(self) -> None:
-        """Do the call, in the thread. Not at all if nobody waits for it any more."""
+        """Run the call, in the thread; not at all if its caller has given up."""
         if not self.dropped:
             try:
                 self._value.append(self._work())
-            # The outermost frame of the thread: whatever it is belongs to the caller.
+            # The outermost frame of the thread: every exception goes to the caller.
             except BaseException as error:  # noqa: BLE001
                 self._error = error
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+        with contextlib.suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._tell)
 
     def _tell(self) -> None:
@@ -68,14 +68,14 @@ class _Job(Generic[T]):
         self.wake.set()
 
     async def over_within(self, limit_s: float) -> bool:
-        """Wait until the thread has come back, not longer than that; say whether it has.
+        """Wait until the thread has returned, at most `limit_s`; return whether it has.
 
-        Not by `asyncio.wait`, which takes another turn of the loop to tell: a monitor that
-        has nothing to do makes some eight calls a second all its life.
+        Not with `asyncio.wait`, which costs another iteration of the loop: an idle monitor makes
+        some eight calls a second.
         """
         until = boottime() + limit_s
         while not self.over and (left_s := until - boottime()) > 0:
-            self.wake.clear()  # whoever else waits was woken, and looks for himself
+            self.wake.clear()  # other waiters were woken too, and check themselves
             await set_within(self.wake, left_s)
         return self.over
 
@@ -86,10 +86,10 @@ class _Job(Generic[T]):
 
 
 class Worker:
-    """One daemon thread that does one call at a time, made when it is first needed.
+    """One daemon thread that runs one call at a time, started on first use.
 
-    Belongs to one event loop. Callers wait for each other; `name` is in messages and is
-    the name of the thread. Whoever made it calls `close` when it is needed no more.
+    It belongs to one event loop. Callers wait for each other; `name` is in messages and is the
+    name of the thread. The owner calls `close` when it is no longer needed.
     """
 
     def __init__(self, name: str) -> None:
@@ -107,7 +107,7 @@ class Worker:
         return None if job is None or job.over else job.began
 
     async def free(self, *, limit_s: float) -> None:
-        """Wait until the thread has come back from an abandoned call.
+        """Wait until the thread has returned from an abandoned call.
 
         Raises:
             HungError: it has not within `limit_s` and a short grace.
@@ -116,17 +116,17 @@ class Worker:
             await self._within(self._job, limit_s)
 
     async def call(self, fn: Callable[[*Ts], T], *args: *Ts, limit_s: float) -> T:
-        """Return what `fn(*args)` returns or raises, done in the thread.
+        """Run `fn(*args)` in the thread and return its result or raise its exception.
 
-        If the thread is still in an abandoned call, that gets `limit_s` to come back first.
-        A process that was stopped (SIGSTOP) finds its timer expired at once when it goes
-        on, though its thread has had no chance to run: hence a grace, measured anew,
-        before a call counts as hung (O3).
+        If the thread is still in an abandoned call, that gets `limit_s` to return first. A process
+        that was stopped (SIGSTOP) finds its timer expired as soon as it continues, although its
+        thread has had no chance to run: hence a grace, measured again, before a call counts as
+        hung (O3).
 
         Raises:
-            HungError: no answer within `limit_s` and the grace. The call is abandoned: if
-                it has begun it may still take effect later, its result is dropped.
-            NoThreadError: it has not begun, since no thread can be started.
+            HungError: no result within `limit_s` and the grace. The call is abandoned: if it has
+                started it may still take effect later, its result is dropped.
+            NoThreadError: it has not started, since no thread can be started.
         """
         async with self._turn:
             await self.free(limit_s=limit_s)
@@ -135,11 +135,11 @@ class Worker:
             try:
                 await self._within(job, limit_s)
             finally:
-                job.dropped = True  # no effect on a call that has begun
+                job.dropped = True  # no effect on a call that has started
             return job.outcome()
 
     def close(self) -> None:
-        """Let the thread end, now or when it comes back. No calls after this."""
+        """End the thread, now or when it returns. No calls after this."""
         if not self._closed:
             self._closed = True
             self._queue.put(None)
@@ -171,11 +171,11 @@ class Worker:
 def _serve(jobs: queue.SimpleQueue[_Job[object] | None]) -> None:
     while (job := jobs.get()) is not None:
         job.run()
-        del job  # while the thread waits it holds on to nothing
+        del job  # a waiting thread must not hold references
 
 
 def reason(error: Exception) -> str:
-    """Return why a call failed, in words that stay the same when it fails so again."""
+    """Return why a call failed, in words that stay the same for the same failure."""
     if isinstance(error, HungError):
         return "no answer from the file system"
     if isinstance(error, OSError) and error.strerror:

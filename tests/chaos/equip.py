@@ -82,7 +82,7 @@ def give(
         if world.equipment.pids:
             machine.pids = PIDS_V1 / f"{_name(cluster)}.{number}"
             machine.pids.mkdir()
-            ends.callback(processes.remove_box, machine.pids)  # when all are reaped
+            ends.callback(processes.remove_cgroup, machine.pids)  # when all are reaped
             within += [*WITH_LIMIT, str(machine.pids)]
         if network is not None:
             within += network.within(number)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def network(short_dir: Path) -> Iterator[net.Net]:
     if why := net.missing():
         pytest.skip(why)
-    box = processes.make_box(short_dir.name)
+    box = processes.make_cgroup(short_dir.name)
     if box is None:
         pytest.skip("no cgroup v2 that can be written")
     try:

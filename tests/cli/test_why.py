@@ -96,7 +96,7 @@ def test_json_is_the_whole_explanation_and_keeps_its_schema(
 
 
 def test_a_group_that_nobody_knows_is_wrong_usage(mosha: Mosha, home: Home) -> None:
-    with FakeMonitor(home.rundir, report(), Explaining("nobody knows a group wbe; did you …")):
+    with FakeMonitor(home.rundir, report(), Explaining("no node knows group wbe; did you …")):
         said = mosha("why", "wbe")
     assert said.status == 2
     assert "did you" in said.err

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mosha.clinit.daemon import _make_boxes
+from mosha.clinit.daemon import _make_tracker
 from mosha.clinit.options import ClinitOptions
 from mosha.clinit.session_tracker import SessionTracker
 from mosha.clinit.state_dir import RECORD
@@ -265,7 +265,7 @@ def test_only_root_is_told_that_there_are_no_cgroups(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: user)
     # No cgroup can have a name with a slash.
-    tracker = _make_boxes(None, "mark", "no/place")
+    tracker = _make_tracker(None, "mark", "no/place")
     assert isinstance(tracker, SessionTracker)
     tracker._family.close()  # `close` would end all children of this process
     assert tracker.no_cgroups == ("No such file or directory" if told else "")

@@ -192,7 +192,7 @@ class Cluster:
 
     def __enter__(self) -> Self:
         name = secrets.token_hex(6)
-        self.box = processes.make_box(name)
+        self.box = processes.make_cgroup(name)
         numbers = range(1, self.size + 1)
         for number in numbers:
             mark = processes.mark_of(name, number)
@@ -208,7 +208,7 @@ class Cluster:
     def __exit__(self, *_: object) -> None:
         for node in self.nodes.values():
             node.kill()
-        processes.remove_box(self.box)
+        processes.remove_cgroup(self.box)
 
     # --- tables ----------------------------------------------------------------------
 

@@ -227,7 +227,7 @@ def test_a_clstat_of_an_earlier_life_that_is_put_back_ends_nothing(alone: Cluste
     wait_until(lambda: node.events("writes_lost"))
     wait_until(lambda: (now := node.status()) and now.run != former.run)
     problems = " ".join(node.report().problems)
-    assert "was set back to an earlier life" in problems
+    assert "was set back to that of an earlier run" in problems
     assert node.events("namesake_found") == []
     assert node.pids() == pids
     assert node.monitor is not None

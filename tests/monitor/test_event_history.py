@@ -205,7 +205,7 @@ async def test_a_monitor_explains_why_a_group_is_not_on_a_node(house: House) -> 
 async def test_a_group_that_nobody_knows_is_refused_with_a_proposal(house: House) -> None:
     reply = await house.ask(Explain("gg"))
     assert not reply.ok
-    assert reply.text == "nobody knows a group gg; did you mean 'g'?"
+    assert reply.text == "no node knows group gg; did you mean 'g'?"
 
 
 async def test_events_are_remembered_and_pushed_to_those_who_follow(house: House) -> None:

@@ -239,7 +239,7 @@ async def test_the_status_of_an_earlier_life_that_was_put_back_is_written_over(
         await publish_until_written(publisher, desk, 3)
     assert (desk.namesakes, desk.set_back) == ([], ["set back"] * 3)
     assert len(desk.failed) == 3
-    assert "an older status (run life3): it was put back, or is another node's" in desk.failed[0]
+    assert "an older status (run life3): it was restored, or is another node's" in desk.failed[0]
 
 
 async def publish_until_written(publisher: Publisher, desk: Desk, seq: int) -> None:
@@ -477,6 +477,6 @@ async def test_a_write_that_hangs_is_told_and_the_newest_one_follows_it(desk: De
 @pytest.mark.root("to make a directory hang")
 async def test_a_directory_that_hangs_at_the_start_is_told(desk: Desk) -> None:
     desk.path.parent.mkdir(parents=True)
-    told = "it does not answer; look after its mount"
+    told = "it does not answer; check its mount"
     with hanging(desk.path.parent), pytest.raises(HostError, match=told):
         await desk.publisher(limit_s=0.05).read_former()

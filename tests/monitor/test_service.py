@@ -74,7 +74,7 @@ async def test_a_group_that_nobody_knows_is_refused_with_the_one_that_may_be_mea
     house: House,
 ) -> None:
     reply = await house.ask(AskReport("gg"))
-    assert (reply.ok, reply.text.startswith("nobody knows a group gg")) == (False, True)
+    assert (reply.ok, reply.text.startswith("no node knows group gg")) == (False, True)
 
 
 async def test_the_socket_is_its_owners_alone(house: House) -> None:
@@ -199,7 +199,7 @@ async def test_what_hactl_wants_stopped_is_not_restarted(house: House) -> None:
     for verb in (Verb.RESTART, Verb.MOVE):
         reply = await house.ask(GiveOrder(verb, "g"))
         assert not reply.ok
-        assert reply.text == "g shall be stopped, by hactl; to start it: mosha start g"
+        assert reply.text == "hactl wants g stopped; to start it: mosha start g"
 
 
 async def test_a_restart_is_waited_for_as_long_as_was_asked(house: House) -> None:

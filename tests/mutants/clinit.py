@@ -248,8 +248,8 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "what a former monitor asked for is not done any more",
         "clinit/requests.py",
-        "        if self._is_superseded(client):  # asked after",
-        "        if False:  # asked after",
+        "        if self._is_superseded(client):  # checked after",
+        "        if False:  # checked after",
         "clinit/test_monitors.py::"
         "test_a_tell_of_a_dead_monitor_does_not_outlive_the_next_subscription",
     ),
@@ -899,8 +899,8 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "the dead are buried when there are descriptors again",
         "clinit/reaper.py",
-        "        except OSError:  # no descriptor is left: the dead can wait, and clinit must not"
-        " end by that\n"
+        "        except OSError:  # no descriptor is left: the dead can wait, clinit must not end"
+        " for that\n"
         "            self._timer = asyncio.get_running_loop()"
         ".call_later(REAP_DELAY_S, self._reap_later)\n"
         "            return",

@@ -123,8 +123,8 @@ MONITOR: tuple[ShellMutant, ...] = (
     M(
         "V4b: after a write that may have landed nothing is taken for kept",
         "monitor/memory_file.py",
-        "        self.known = None  # a write that fails, or ends late, may leave the one or"
-        " the other\n"
+        "        self.known = None  # a write that fails, or ends late, may leave either"
+        " version\n"
         "        path",
         "        path",
         "monitor/test_memory_file.py::"

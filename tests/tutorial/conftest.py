@@ -54,7 +54,7 @@ def newcomers_machine(machines_dir: Path) -> Iterator[Machine]:
         machine = Machine(machines_dir, base, "laptop", words, with_mosha=False, box=box)
         machine.start()
     except CannotBootError as reason:
-        processes.remove_box(box)
+        processes.remove_cgroup(box)
         pytest.skip(f"no machine can be booted here: {reason}")
     try:
         newcomer.settle(machine)
@@ -63,4 +63,4 @@ def newcomers_machine(machines_dir: Path) -> Iterator[Machine]:
         # What a failed test left running would hold up the end.
         machine.do("pkill", "-KILL", "-u", newcomer.USER)
         machine.end()
-        processes.remove_box(box)
+        processes.remove_cgroup(box)

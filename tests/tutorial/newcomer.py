@@ -51,7 +51,7 @@ def network_words() -> tuple[str, ...]:
 
 def box_of(name: str) -> Path | None:
     """Make the cgroup of a machine: another one may live in that of this process."""
-    return processes.make_box(f"{name}-{os.getpid()}")
+    return processes.make_cgroup(f"{name}-{os.getpid()}")
 
 
 def settle(machine: Machine) -> None:

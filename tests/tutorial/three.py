@@ -65,7 +65,7 @@ class ThreeMachines:
             stack.callback(self._views.close)
             self._views.open(NUMBERS)
             for number, name in zip(NUMBERS, NAMES, strict=True):
-                stack.callback(processes.remove_box, box := newcomer.box_of(name))
+                stack.callback(processes.remove_cgroup, box := newcomer.box_of(name))
                 home = self._directory / name
                 home.mkdir()
                 words = (

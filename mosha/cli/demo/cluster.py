@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mosha.cli.demo import processes, witness
-from mosha.cli.demo.processes import MARK, inside, make_box, marked, remove_box
+from mosha.cli.demo.processes import MARK, inside, make_cgroup, marked, remove_cgroup
 from mosha.control.calls import call
 from mosha.control.protocol import Ask, Shutdown
 from mosha.core.status import GroupLine, Status
@@ -41,7 +41,7 @@ class DemoNode:
         self.number = number
         self.config = cluster.base / f"{number}.toml"
         self.log = cluster.base / f"{number}.log"
-        self.box = cluster.box
+        self.cgroup = cluster.cgroup
         self.mark = processes.mark_of(cluster.name, number)
         self.settings: Settings = settings_from(
             {
@@ -84,7 +84,7 @@ class DemoNode:
         run = [*command_of("mosha.cli.main"), "run", "--config", str(self.config)]
         with self.log.open("ab") as log:
             self._monitor = subprocess.Popen(
-                inside(self.box, run),
+                inside(self.cgroup, run),
                 env=environment | {MARK: self.mark},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -146,7 +146,7 @@ class DemoCluster:
         self.numbers = tuple(range(1, nodes + 1))
         self.groups = group_names(groups)
         self.witness = self.base / "witness"
-        self.box = make_box(self.name)
+        self.cgroup = make_cgroup(self.name)
         self.nodes = {number: DemoNode(self, number) for number in self.numbers}
         self.dead: set[int] = set()
 
@@ -199,6 +199,6 @@ class DemoCluster:
         for node in self.nodes.values():
             if marked(node.mark):
                 node.kill()
-        remove_box(self.box)
+        remove_cgroup(self.cgroup)
         if not keep:
             shutil.rmtree(self.base, ignore_errors=True)

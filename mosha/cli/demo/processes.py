@@ -40,7 +40,7 @@ def marked(mark: str) -> list[int]:
     return found
 
 
-def make_box(name: str) -> Path | None:
+def make_cgroup(name: str) -> Path | None:
     """Make a cgroup for the whole demo below this process's; None where that is not allowed.
 
     Each clinit makes its cgroups in there, and one that is killed cannot remove them.
@@ -48,30 +48,30 @@ def make_box(name: str) -> Path | None:
     own = cgroups.own_cgroup()
     if own is None:
         return None
-    box = own / f"mosha-demo-{name}"
+    cgroup = own / f"mosha-demo-{name}"
     try:
-        box.mkdir()
+        cgroup.mkdir()
     except OSError:
         return None
-    return box
+    return cgroup
 
 
-def inside(box: Path | None, command: list[str]) -> list[str]:
+def inside(cgroup: Path | None, command: list[str]) -> list[str]:
     """Return a command line that enters a cgroup, if there is one, and becomes `command`."""
-    if box is None:
+    if cgroup is None:
         return command
     enter = 'echo 0 > "$0/cgroup.procs"; exec "$@"'
-    return ["/bin/sh", "-c", enter, str(box), *command]
+    return ["/bin/sh", "-c", enter, str(cgroup), *command]
 
 
-def remove_box(box: Path | None) -> None:
+def remove_cgroup(cgroup: Path | None) -> None:
     """Remove the demo's cgroup with all below it.
 
     A killed process is in its cgroup until it has been reaped, so this takes up to
     `REAPED_LIMIT_S`.
     """
     deadline = time.monotonic() + REAPED_LIMIT_S
-    while box is not None and not cgroups.remove(box) and time.monotonic() < deadline:
+    while cgroup is not None and not cgroups.remove(cgroup) and time.monotonic() < deadline:
         time.sleep(STEP_S)
 
 

@@ -23,8 +23,8 @@ NEVER_VOTED = Term(0)
 
 CLSTAT_LOST = "this node's clstat is older than what it has published: its medium lost writes"
 CLSTAT_SET_BACK = (
-    "this node's clstat was set back to an earlier life (a backup, a snapshot); it is as"
-    " it should be again, the tables may not be"
+    "this node's clstat was set back to that of an earlier run (a backup, a snapshot); it is"
+    " correct again, the tables may not be"
 )
 MEMORY_LOST = "others have read later statuses of this node than it remembers: its disk lost writes"
 

@@ -265,7 +265,7 @@ def _margin_line(timing: Timing, roundtrip_s: float | None) -> TimingCheck:
         return TimingCheck("margin", formula, 0.0, "unsafe: cannot be reckoned")
     value = timing.lease_s / renewal_s
     if value <= 1:
-        verdict = "warning: leases lapse although nobody failed; lengthen timeout"
+        verdict = "warning: leases lapse although nothing failed; lengthen timeout"
     elif value < MARGIN_WARN:
         verdict = f"warning: below {MARGIN_WARN:g}, one late heartbeat can cost a lease"
     else:

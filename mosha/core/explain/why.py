@@ -89,7 +89,7 @@ def _of_places(
         text = f"{place.line.level} {place.line.state} on node {place.node}{claim}{standing}"
         stands = holds(place.counts and place.line.level == wanted)
         if not place.counts and not state.fencing.required:
-            stands = Holds.MOOT  # its report is in nobody's way
+            stands = Holds.MOOT  # its report blocks nothing
         yield Reason("place", stands, text, place.node, age_of(state, place.node, now))
     if not shown:
         free = wanted == STOP_LEVEL

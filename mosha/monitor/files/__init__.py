@@ -1,1 +1,1 @@
-"""What the monitor does on the cluster file system: publish, read, watch, find members."""
+"""Access to the cluster file system: publish, read, watch, find members."""

@@ -26,7 +26,7 @@ class Layout(Struct, frozen=True):
     varpath: str
 
     def node_of(self, path: Path) -> int | None:
-        """Return whose file or directory a path is, None if nobody's; string work."""
+        """Return the node to which a file or directory belongs, None if none; string work only."""
         if not path.is_relative_to(self.mfsbase):
             return None
         first = path.relative_to(self.mfsbase).parts[:1]
@@ -56,12 +56,12 @@ class Layout(Struct, frozen=True):
 
 
 def is_temporary(name: str) -> bool:
-    """Say whether a name is one that `write_in` gives to a file until it is whole."""
+    """Say whether a name is a temporary one of `write_in`."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
 def remove_stale_temporaries(directory: Path) -> None:
-    """Remove what writers that are no more left in the node's own directory."""
+    """Remove temporary files of dead writers in the node's directory."""
     for path in list(directory.iterdir()):
         match = _TEMPORARY.fullmatch(path.name)
         if match is not None and not Path(f"/proc/{match[1]}").exists():

@@ -1,8 +1,8 @@
 """Keeps the file hastat current: the consolidated view, for people and scripts on any node.
 
-It is rewritten after each change, and without one four times a `timeout`, so that who reads
-it knows by its `time` and `every_s` whether anybody still stands for what it says. The bytes
-are made in the thread that writes them: a view of many nodes and groups takes its time.
+It is rewritten after each change, and otherwise four times per `timeout`, so that a reader knows
+from its `time` and `every_s` whether it is current. The bytes are made in the thread that writes
+them: a view of many nodes and groups takes time.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ from mosha.host.files import write_atomically
 from mosha.monitor.files.cluster_fs import Layout
 from mosha.monitor.workers import HungError, Worker, reason
 
-# It is for people: no more often than they can read.
+# For people: no more often than they can read.
 EVERY_S = 0.2
 WRITE_LIMIT_S = 5.0
-# Rewriting what has not changed takes at most this part of a processor: the views of a very big
-# cluster are rewritten less often, and `every_s` says so.
+# Rewriting without changes takes at most this share of a processor: the views of a very big cluster
+# are rewritten less often, and `every_s` says so.
 REWRITE_SHARE = 0.002
 REWRITES_PER_TIMEOUT = 4
-# And while changes come all the time, this part: when a thousand groups start, each view takes as
-# long as ten of them, and they all wait for it.
+# And during constant changes, this share: when a thousand groups start, each view takes as long as
+# ten starts, and they all wait for it.
 CHANGE_SHARE = 0.1
 
 
 class Reporter(Protocol):
-    """Who knows what to write, and when it has changed."""
+    """Provides what to write, and reports when it has changed."""
 
     me: int
     layout: Layout
     news: int
 
     def report(self) -> hastat.Report:
-        """Return the view of this moment."""
+        """Return the current view."""
 
     async def next_change(self, seen: int) -> None:
-        """Wait until `news` is another than `seen`."""
+        """Wait until `news` differs from `seen`."""
 
     def trouble(self, what: str, text: str) -> None:
-        """Take in what is wrong with the host, "" if it is mended."""
+        """Record what is wrong with the host, "" if it is resolved."""
 
 
 class HastatFile:
-    """The file hastat of one node; written in a thread of its own, which may hang."""
+    """The file hastat of one node; written in its own thread, which may hang."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
@@ -57,7 +57,7 @@ class HastatFile:
         self._cost_s = 0.0
 
     async def run(self) -> None:
-        """Rewrite the file after each change and now and then, at most every `EVERY_S`."""
+        """Rewrite the file after each change and periodically, at most every `EVERY_S`."""
         while True:
             seen = self._reporter.news
             every_s = await self._write()
@@ -67,7 +67,7 @@ class HastatFile:
                 await self._reporter.next_change(seen)
 
     async def _write(self) -> float:
-        """Write the view of this moment; return within which time the next one is due."""
+        """Write the current view; return the time within which the next one is due."""
         began = boottime()
         report = self._reporter.report()
         making_s = boottime() - began
@@ -87,7 +87,7 @@ class HastatFile:
 
 
 def _render_and_write(path: Path, report: hastat.Report) -> float:
-    """Write a report; return what making its bytes took, in seconds."""
+    """Write a report; return how long making its bytes took, in seconds."""
     began = boottime()
     data = hastat.render_hastat(report)
     rendered = boottime()

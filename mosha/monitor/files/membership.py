@@ -1,4 +1,4 @@
-"""Which node this one is, and which nodes there are."""
+"""The number of this node, and which nodes exist."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from mosha.monitor.workers import HungError, Worker
 MWHOIS_LIMIT_S = 10.0
 MEMBERS_FILE = "members.json"
 MWHOIS_DEFAULT = Settings().mwhois
-HOST_NAME_COMMAND = "uname -n"  # `hostname` is a package of its own
+HOST_NAME_COMMAND = "uname -n"  # `hostname` is a separate package
 REMEDY = "write mynode = N in mosha.toml"
 STATUS_MAX_BYTES = 64
 UP_BIT = 0b10
-"""The bit of a status number in hpcbase that says: this node is up (H1.5)."""
+"""The bit of a status number in hpcbase that means: this node is up (H1.5)."""
 
-# Directories of a machine and /proc answer at once; a network file system that takes
-# longer is asked again at the next poll.
+# Local directories and /proc answer at once; a network file system that takes longer is asked
+# again at the next poll.
 LOOK_LIMIT_S = 2.0
 
 T = TypeVar("T")
@@ -42,10 +42,10 @@ Ts = TypeVarTuple("Ts")
 
 
 def own_number(settings: Settings, limit_s: float = MWHOIS_LIMIT_S) -> int:
-    """Return `mynode`, else the first digits that `mwhois` prints (H1.1). Blocks till then.
+    """Return `mynode`, else the first digits that `mwhois` prints (H1.1). Blocks.
 
     Raises:
-        UsageError: there is no number to be had, or it is not among `nodes`.
+        UsageError: the number cannot be determined, or it is not among `nodes`.
     """
     if settings.mynode is not None:
         return settings.mynode
@@ -72,7 +72,7 @@ def own_number(settings: Settings, limit_s: float = MWHOIS_LIMIT_S) -> int:
 def number_command(settings: Settings) -> str:
     """Return the command that prints the node number.
 
-    The default is the original's. Where there is no openMosix, that is the name of the host.
+    The default is the original's. Without openMosix it is the name of the host.
     """
     if settings.mwhois == MWHOIS_DEFAULT and shutil.which(MWHOIS_DEFAULT.split(" ")[0]) is None:
         return HOST_NAME_COMMAND
@@ -104,7 +104,7 @@ def _output(command: str, limit_s: float) -> tuple[str, str]:
 
 
 class _Found(Struct, frozen=True):
-    """What one look brought. `elsewhere`: directories on mounts of their own, not looked into."""
+    """The result of one search. `elsewhere`: directories on separate mounts, not opened."""
 
     up: frozenset[int] | None = None
     here: frozenset[int] = frozenset()
@@ -113,12 +113,11 @@ class _Found(Struct, frozen=True):
 
 
 class Membership:
-    """Which nodes there are: configured, or else found in hpcbase or under mfsbase.
+    """Which nodes exist: configured, or else found in hpcbase or under mfsbase.
 
-    What is found under mfsbase is remembered in `state_dir`, for a mount that is not there
-    yet must not make the cluster smaller; who leaves for good is taken out of that file by
-    hand. `error` says why the last look was incomplete, if it was. A file system has
-    `limit_s` to answer.
+    Nodes found under mfsbase are remembered in `state_dir`, because a missing mount must not make
+    the cluster smaller; remove a node that leaves for good from that file by hand. `error` says why
+    the last search was incomplete, if it was. A file system has `limit_s` to answer.
     """
 
     def __init__(
@@ -140,7 +139,7 @@ class Membership:
         self.error = ""
 
     async def poll(self) -> frozenset[int]:
-        """Return all nodes, the own one among them if it is found. Never raises for I/O."""
+        """Return all nodes, this one among them if it is found. Never raises for I/O."""
         if self._configured:
             return self._configured
         if self._known is None:
@@ -158,7 +157,7 @@ class Membership:
         return self._known
 
     def close(self) -> None:
-        """Let the threads end."""
+        """End the threads."""
         for worker in (self._worker, *self._visitors.values()):
             worker.close()
 
@@ -170,7 +169,7 @@ class Membership:
             return None
 
     async def _visit(self, candidates: frozenset[int]) -> frozenset[int]:
-        """Return those whose directory is there, each asked in a thread of its own."""
+        """Return those whose directory exists, each checked in its own thread."""
         there: set[int] = set()
 
         async def ask(node: int) -> None:
@@ -193,7 +192,7 @@ class Membership:
 
 
 def _look(hpc_nodes: Path, layout: Layout, known: frozenset[int]) -> _Found:
-    """Look for nodes, in the thread, without touching what is mounted below mfsbase."""
+    """Search for nodes, in the thread, without touching mounts below mfsbase."""
     up = _hpc_up(hpc_nodes)
     if up is not None:
         return _Found(up=up)
@@ -218,7 +217,7 @@ def _look(hpc_nodes: Path, layout: Layout, known: frozenset[int]) -> _Found:
 
 
 def _opens(directory: Path) -> bool:
-    """Say whether the directory is there: by opening it, for stat may tell old news."""
+    """Say whether the directory exists: by opening it, since stat may be out of date."""
     try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
@@ -228,7 +227,7 @@ def _opens(directory: Path) -> bool:
 
 
 def _hpc_up(nodes: Path) -> frozenset[int] | None:
-    """Return the nodes that hpcbase says are up (H1.5); None if there is no such directory."""
+    """Return the nodes that are up according to hpcbase (H1.5); None without that directory."""
     try:
         names = [path.name for path in nodes.iterdir()]
     except OSError:

@@ -1,4 +1,4 @@
-"""Publishes the own status: checks the mount, looks for a namesake, writes, renames.
+"""Publishes this node's status: checks the mount and for a namesake, writes, renames.
 
 One write at a time, in a thread with a deadline.
 """
@@ -27,7 +27,7 @@ from mosha.monitor.files.cluster_fs import CLSTAT, Layout, remove_stale_temporar
 from mosha.monitor.memory_file import MemoryFile, MemoryNotWrittenError
 from mosha.monitor.workers import HungError, NoThreadError, Worker
 
-# For callers that know no better; a quarter of `timeout` fits every cluster.
+# The default limit; a quarter of `timeout` fits every cluster.
 WRITE_LIMIT_DEFAULT_S = 5.0
 HEARTBEAT_DEFAULT_S = 5.0
 
@@ -39,7 +39,7 @@ REMEDIES = {
     errno.EROFS: "mount it writable",
     errno.EACCES: "let the user that mosha runs as write there",
     errno.EPERM: "let the user that mosha runs as write there",
-    errno.EIO: "look after the disk or the file server",
+    errno.EIO: "check the disk or the file server",
 }
 
 
@@ -48,19 +48,18 @@ class NamesakeError(HostError):
 
 
 class Publisher:
-    """Writes the clstat of `node` for the monitor whose start is named `run`.
+    """Writes the clstat of `node` for the monitor run named `run`.
 
-    `on_failed(text)`: a status could not be written; once for each change of the text.
-    `on_namesake(text)`: nothing is ever written again by this object. `on_set_back()`: an
-    earlier life of this node was put back, and the present status is there again.
+    `on_failed(text)`: a status could not be written; once per change of the text.
+    `on_namesake(text)`: this object never writes again. `on_set_back()`: a status of an earlier
+    run had been restored, and the current status is there again.
 
-    A write has `limit_s` to end; a quarter of `timeout` fits. A namesake shows itself within some
-    `heartbeat_s`. In `memory`, a file on the
-    local disk, is remembered from one start to the next where the directory was mounted.
-    `memory_file` puts on the local disk what a status shows, before it is written.
+    A write has `limit_s` to end; a quarter of `timeout` fits. A namesake shows itself within a few
+    `heartbeat_s`. `memory`, a file on the local disk, remembers across starts where the directory
+    was mounted. `memory_file` saves to the local disk what a status shows, before it is written.
 
-    A status whose write failed may still appear later, when a hung thread comes back: no
-    (inc, seq) must be used twice.
+    A status whose write failed may still appear later, when a hung thread comes back: no (inc,
+    seq) must be used twice.
     """
 
     def __init__(
@@ -97,10 +96,10 @@ class Publisher:
         self.namesake = ""
 
     async def read_former(self) -> Status | None:
-        """Return the own status of an earlier life, None if there is none that is whole.
+        """Return this node's status of an earlier run, None if there is no complete one.
 
-        To be called first: it makes the node's directory, removes what dead writers left in
-        it, and notes on which mount it is.
+        Call it first: it makes the node's directory, removes what dead writers left in it, and
+        records on which mount it is.
 
         Raises:
             HostError: the directory cannot be made or read, or does not answer.
@@ -111,16 +110,16 @@ class Publisher:
             raise
         except HungError as error:
             raise HostError(
-                f"cannot publish in {self._directory}: it does not answer; look after its mount"
+                f"cannot publish in {self._directory}: it does not answer; check its mount"
             ) from error
         if former is not None:
             self._own_file.expect(former, exactly=False)
         return former
 
     async def wait_for_namesake(self, former: Status | None, last_run_known: str) -> None:
-        """Before the first write: watch whether another node uses this number.
+        """Before the first write: check whether another node uses this number.
 
-        Waits only if `former` is neither of the run that is remembered locally nor left.
+        Waits only if `former` is neither of the run remembered locally nor LEFT.
 
         Raises:
             UsageError: the status advances without us.
@@ -129,14 +128,14 @@ class Publisher:
             self._own_file.remember(last_run_known)
         if former is None or former.run == last_run_known or former.state is NodeState.LEFT:
             return
-        # Nothing of that run can land late from here: whatever is newer is a namesake's.
+        # No write of that run can land late from here: anything newer is a namesake's.
         self._own_file.expect(former, exactly=True)
         until = boottime() + HEARTBEATS * self._heartbeat_s
         while boottime() < until:
             await anyio.sleep(self._heartbeat_s / NAMESAKE_LOOKS_PER_HEARTBEAT)
             with contextlib.suppress(HungError):
                 now = await self._worker.call(self._read_own, limit_s=self._limit_s)
-                # An older one was put back, which is no sign of life.
+                # An older one was restored, which is not a sign of life.
                 if now is not None and now.stamp > former.stamp:
                     raise UsageError(
                         f"another node publishes as node {self._node}: {self._directory / CLSTAT}"
@@ -145,9 +144,9 @@ class Publisher:
                     )
 
     async def publish(self, status: Status, memory: Memory | None = None) -> bool:
-        """Write a status; say whether it is there. To be called again only when that is over.
+        """Write a status; return whether it is there. One call at a time.
 
-        `memory` is what must be on the local disk before (V4b).
+        `memory` must be on the local disk first (V4b).
         """
         if self.namesake:
             return False
@@ -183,7 +182,7 @@ class Publisher:
         return False
 
     async def restore(self) -> None:
-        """Remember all once more, after a loss of the state directory.
+        """Write the memory again, after a loss of the state directory.
 
         Raises:
             HostError: it cannot be written, or the thread hangs.
@@ -221,16 +220,16 @@ class Publisher:
         return self._read_own()
 
     def _make(self) -> None:
-        """Make the directory of this node, but not the cluster file system.
+        """Make the directory of this node, but not MFSBASE.
 
-        A missing MFSBASE is a missing mount: made here, it would be a cluster of one.
+        A missing MFSBASE is a missing mount: making it would create a cluster of one.
         """
         if not self._base.is_dir():
             raise HostError(f"{self._base} is not a directory; mount it, or make it")
         self._directory.mkdir(parents=True, exist_ok=True)
 
     def _check_memory(self, now: MountFacts) -> None:
-        """Refuse to start below a mount point on which nothing is mounted any more."""
+        """Refuse to start below a mount point where nothing is mounted any more."""
         if self._memory is None:
             return
         try:
@@ -245,7 +244,7 @@ class Publisher:
         if was != above and was.is_relative_to(above) and here.is_relative_to(was):
             raise HostError(
                 f"nothing is mounted on {was}, where {self._directory} was at the last start:"
-                f" mount it, or remove {self._memory} if that is meant to be"
+                f" mount it, or remove {self._memory} if that is intended"
             )
 
     def _remember(self, mount: MountFacts) -> None:
@@ -270,7 +269,7 @@ class Publisher:
         try:
             fd = os.open(self._directory, flags)
         except FileNotFoundError:
-            # Somebody removed it, or its mount took it along: nothing is made in the void.
+            # It was removed, or its mount is gone: do not make it on the wrong file system.
             self._compare(file_system_at(self._directory, fresh=True))
             self._make()
             fd = os.open(self._directory, flags)
@@ -280,7 +279,7 @@ class Publisher:
             os.close(fd)
 
     def _write(self, data: bytes, stamp: Stamp) -> bool:
-        """Write a status; say whether the file had been set back to an earlier life."""
+        """Write a status; return whether the file had been set back to an earlier run."""
         with self._opened() as directory:
             self._check_mount(directory)
             set_back = self._check_own(stamp)
@@ -293,7 +292,7 @@ class Publisher:
         place = _place_of(directory)
         if place != self._place:
             self._compare(file_system_of(directory, fresh=True))
-            # Unmounted and mounted again: the same place with other numbers.
+            # Remounted: the same place with other numbers.
             self._place = place
 
     def _compare(self, now: MountFacts) -> None:
@@ -307,11 +306,11 @@ class Publisher:
             )
 
     def _check_own(self, stamp: Stamp) -> bool:
-        """Look at what is there now; say whether that is an earlier life, put back.
+        """Check what is there now; return whether it is a restored status of an earlier run.
 
         Raises:
             NamesakeError: another node has written there.
-            HostError: it may be that, so nothing must be written over it.
+            HostError: that is possible, so it must not be overwritten.
         """
         try:
             data = read_file(self._directory / CLSTAT, CLSTAT_MAX_BYTES)
@@ -330,7 +329,7 @@ class Publisher:
             )
         if found is not None and finding is NamesakeFinding.UNCLEAR:
             raise HostError(
-                f"{self._directory / CLSTAT} is an older status (run {found.run}): it was put back,"
+                f"{self._directory / CLSTAT} is an older status (run {found.run}): it was restored,"
                 f" or is another node's; it is watched for {self._own_file.watch_s:.1f} s first"
             )
         return finding is NamesakeFinding.SET_BACK
@@ -343,6 +342,6 @@ def _told(error: OSError, directory: Path) -> str:
 
 
 def _place_of(directory: int) -> tuple[int, int]:
-    """Return device and inode: the device alone does not tell a bind mount that vanished."""
+    """Return device and inode: the device alone does not reveal a vanished bind mount."""
     facts = os.fstat(directory)
     return facts.st_dev, facts.st_ino

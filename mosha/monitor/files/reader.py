@@ -1,7 +1,7 @@
 """Reads the statuses of all peers: one task and one abandonable thread for each.
 
-When a peer is read, and what follows from it, is decided elsewhere (`core.cluster.reading`).
-Every attempt ends in one event, also one that hangs, and a hung peer costs nothing but that peer.
+`core.cluster.reading` decides when a peer is read, and what follows. Every attempt ends in one
+event, also one that hangs, and a hung peer affects no other.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Peer(Struct):
 
 
 class _Reading(Struct, frozen=True):
-    """What an attempt brought: the bytes and what they mean. `remote`: no events from there."""
+    """The result of an attempt: the bytes and their status. `remote`: no change events."""
 
     data: bytes
     status: Status | None
@@ -50,9 +50,9 @@ class _Reading(Struct, frozen=True):
 
 
 class StatusReader:
-    """Reads what is ordered and reports what came of it. `run` is one task of the caller's group.
+    """Carries out reads and reports the results. `run` is a task of the caller's group.
 
-    The status that is reported is the same object as before if the bytes are the same.
+    The reported status is the same object as before if the bytes are the same.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class StatusReader:
         self._watch = watch
         self._peers: dict[int, _Peer] = {}
         self._group: TaskGroup | None = None
-        # The threads of nodes that went while they hung: a node that comes and goes must
-        # not cost a thread each time.
+        # The hung threads of nodes that went away: a node that comes and goes must not cost a
+        # thread each time.
         self._hung: dict[int, Worker] = {}
 
     def watch(self, nodes: Iterable[int]) -> None:
-        """Have a thread for each of these nodes from now on, and for no others."""
+        """Keep a thread for each of these nodes from now on, and no others."""
         wanted = set(nodes)
         for node in self._peers.keys() - wanted:
             self._forget(self._peers.pop(node))
@@ -79,13 +79,13 @@ class StatusReader:
                 self._group.start_soon(self._follow, peer)
 
     def read(self, order: ReadStatus) -> None:
-        """Read the status of a node that is watched; `StatusRead` or `ReadFailed` is reported."""
+        """Read the status of a watched node; reports `StatusRead` or `ReadFailed`."""
         peer = self._peers[order.node]
         peer.limit_s = order.limit_s
         peer.ordered.set()
 
     async def run(self) -> None:
-        """Read until cancelled. Threads that hang are left to themselves."""
+        """Read until cancelled. Hung threads are abandoned."""
         try:
             async with anyio.create_task_group() as self._group:
                 for peer in self._peers.values():
@@ -129,7 +129,7 @@ def _read(node: int, path: Path, last: _Reading | None) -> _Reading:
     """Read and parse a status, in the thread. The same bytes are not parsed again."""
     remote = last is not None and last.remote
     try:
-        # Links are followed here, where it may hang, and not by those who wait.
+        # Links are followed here in the thread, where it may hang.
         remote = file_system_at(path.parent).remote
         data = read_file(path, CLSTAT_MAX_BYTES)
     except FileNotFoundError:

@@ -1,13 +1,13 @@
-"""Hears of changes in local directories at once, by watchfiles.
+"""Reports changes in local directories at once, with watchfiles.
 
-Only an acceleration: everything is read again once a heartbeat by those who need it.
-Directories on file systems where other machines write are left out (no event would come),
-and those that do not exist yet are picked up when they appear. What cannot be watched,
-since the user has no more inotify instances or watches, is polled.
+Only an acceleration: everything is also read once per heartbeat. Directories on file systems where
+other machines write are left out (no event would come), and those that do not exist yet are added
+when they appear. What cannot be watched, because the user has no more inotify instances or watches,
+is polled.
 
-One source (`watch_source.py`) follows all directories, for inotify instances are few. It takes no
-others later, and says nothing of a mount or a tree that was moved. So once a heartbeat, and when an
-event hints at it, it is looked what is there, and if that is new another one takes over.
+One source (`watch_source.py`) watches all directories, for inotify instances are scarce. It cannot
+be extended later, and does not report a mount or a moved tree. So once per heartbeat, and when an
+event hints at it, the directories are checked, and if they have changed a new source takes over.
 """
 
 from __future__ import annotations
@@ -38,39 +38,39 @@ EAR = "watchfiles"
 
 NAMES = (CLSTAT, CLTAB, HACTL)
 
-# The thread looks once a step whether something has come, and tells it when nothing more came
-# for another step. While groups move, and a little longer, the step is a short one. Measured
-# with three directories on a busy machine of two cores (idle: % of a core over 20 s; a rename
-# is told after, ms: median and most of 100):
+# The thread checks once per step whether something has come, and reports it when nothing more came
+# for another step. While groups move, and a little longer, the step is short. Measured with three
+# directories on a busy machine of two cores (idle: % of a core over 20 s; delay of the report of a
+# rename, ms: median and maximum of 100):
 #   step 10: 0.74 %, 17 and 21    step 20: 0.39 %, 32 and 41
 #   step 50: 0.17 %, 79 and 101   step 100: 0.09 %, 141 and 196
-# A status that is heard of later makes its node count as dead later, if it was the last: so it is
-# a tenth of a heartbeat, within these bounds.
+# A node's last status that is read late makes it count as dead late: so the step is a tenth of a
+# heartbeat, within these bounds.
 STEP_PER_HEARTBEAT = 0.1
 STEP_MIN_MS, STEP_MAX_MS = 50, 100
 HURRY_STEP_MS = 10
 HURRY_S = 1.0
 HURRY_LIMIT_MS = 500
-"""Nothing came for so long: it is looked whether there still is a hurry."""
+"""After this long without changes it is checked whether the short step is still needed."""
 
-# Longer than a heartbeat, at each of which somebody else has it looked (`look`) anyhow.
+# Longer than a heartbeat, at each of which `look` is called anyway.
 LOOK_PER_HEARTBEAT = 1.25
 
-# These are local file systems; only a symbolic link to a dead mount could be slow.
+# Local file systems; only a symbolic link to a dead mount could be slow.
 SCAN_LIMIT_S = 2.0
 
 
 Targets = dict[Path, tuple[int, int]]
-"""What to watch: its path, and which directory that is (device and inode)."""
+"""What to watch: its path, and the identity of the directory (device and inode)."""
 
 
 class Watcher:
-    """Tells of changes of clstat, cltab and hactl in a changing set of directories.
+    """Reports changes of clstat, cltab and hactl in a changing set of directories.
 
     `on_change` gets the path of the file. It is also called for all three files of all
-    directories when others begin to be watched, since nothing is known of what happened
-    before. `base` is the highest directory that is watched while one below it is missing.
-    `ignored` is a file that this process writes itself: what becomes of it wakes nobody.
+    directories when the watched set changes, since earlier changes are not known. `base` is the
+    highest directory that is watched while one below it is missing. `ignored` is a file that this
+    process writes itself: its changes are not reported.
     """
 
     def __init__(
@@ -101,20 +101,20 @@ class Watcher:
         self._make_source, self._why_public = source_here()
 
     def set_directories(self, directories: Iterable[Path]) -> None:
-        """Watch these directories from now on, and no others. They need not exist."""
+        """Watch these directories from now on, and no others. They may be missing."""
         wanted = frozenset(directories)
         if wanted != self._directories:
             self._directories = wanted
             self._wake.set()
 
     def hurry(self) -> None:
-        """Hear of changes sooner for a while: something moves, or will."""
+        """Report changes faster for a while: groups move, or soon will."""
         self._hurry_until = boottime() + HURRY_S
         if self._ear is not None:
             self._ear.hurry_until = self._hurry_until
 
     def look(self) -> None:
-        """Have it looked what is there to watch: a heartbeat has passed."""
+        """Check what there is to watch: a heartbeat has passed."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -129,8 +129,8 @@ class Watcher:
                 if self._failing:
                     await self._poll()
                 self._wake.clear()
-                # Once more after a change: what was made below a directory just before
-                # that was watched has raised no event.
+                # Once more after a change: what was made below a directory just before it
+                # was watched has raised no event.
                 if not await self._renew():
                     await set_within(self._wake, self._timing.heartbeat_s * LOOK_PER_HEARTBEAT)
         finally:
@@ -138,14 +138,14 @@ class Watcher:
             self._worker.close()
 
     async def _poll(self) -> None:
-        """Let everything be looked at for a heartbeat, since events cannot be had."""
+        """Report every file as changed for a heartbeat, since there are no events."""
         with anyio.move_on_after(self._timing.heartbeat_s):
             while True:
                 self._tell_all(self._directories)
                 await anyio.sleep(self._timing.poll_s)
 
     async def _renew(self) -> bool:
-        """Watch what there is to watch now; return whether that is something else."""
+        """Watch what exists now; return whether that has changed."""
         try:
             mounts = read_mounts()
             if mounts is not self._mounts:
@@ -154,13 +154,13 @@ class Watcher:
             targets = await self._worker.call(
                 _scan, self._directories, self._base, self._mode, limit_s=SCAN_LIMIT_S
             )
-        except (OSError, HungError):  # it will be looked again; all this only makes things faster
+        except (OSError, HungError):  # checked again later; this is only an acceleration
             return False
         if targets == self._watched and not self._failing:
             return False
         try:
             self._follow(targets)
-        except FileNotFoundError:  # gone again since it was looked at: nothing is followed now
+        except FileNotFoundError:  # gone again since the check: nothing is watched now
             await anyio.sleep(STEP_MIN_MS / 1000)
             return True
         except (OSError, RuntimeError) as error:  # refused by inotify or by watchfiles
@@ -169,17 +169,17 @@ class Watcher:
         if self._failing:
             self._failing = False
             logs.get().info("watch_resumed", count=len(targets))
-        # All of them, not the new ones only: the former one drops what it has just heard.
+        # All of them, not only the new ones: the former source drops pending changes.
         self._tell_all(self._directories & self._watched.keys())
         return bool(self._watched)
 
     def _follow(self, targets: Targets) -> None:
-        """Hear of these directories from now on, and of no others."""
+        """Watch these directories from now on, and no others."""
         ear, self._ear = self._ear, None
         self._watched, self._names = {}, {}
         try:
             if targets:
-                # One name of each directory: of two, inotify would know only the last.
+                # One name per directory: of two, inotify would keep only the last.
                 paths = {identity: str(path) for path, identity in targets.items()}
                 self._ear = _WatchThread(
                     self._make_source,
@@ -201,7 +201,7 @@ class Watcher:
 
     def _hear(self, ear: _WatchThread, heard: Batch | Exception) -> None:
         if ear is not self._ear:
-            return  # another one has taken over
+            return  # a new source has taken over
         if isinstance(heard, FileNotFoundError):  # gone before it was watched, by `PublicSource`
             self._follow({})
             self._wake.set()
@@ -224,12 +224,12 @@ class Watcher:
             parent, _, name = text.rpartition("/")
             if change == Change.deleted and text in self._names:
                 for path in self._names.pop(text):
-                    # Another one may come, and even get the same inode.
+                    # A new one may appear, even with the same inode.
                     self._watched.pop(path, None)
                 self._wake.set()
             for directory in self._names.get(parent, ()):
                 if directory not in self._directories:
-                    self._wake.set()  # above one that is missing
+                    self._wake.set()  # a parent of a missing one
                 elif name in NAMES:
                     changed.add(directory / name)
         for path in sorted(changed):
@@ -242,9 +242,9 @@ class Watcher:
 
 
 class _WatchThread:
-    """A source of changes and the thread that waits for it; ends at `close`, within a step.
+    """A source of changes and the thread that waits for it; ends within a step of `close`.
 
-    Raises what the source does (`MakeSource`).
+    Raises what the source raises (`MakeSource`).
     """
 
     def __init__(
@@ -267,7 +267,7 @@ class _WatchThread:
         threading.Thread(target=self._run, name=EAR, daemon=True).start()
 
     def close(self) -> None:
-        """Tell nothing that comes from now on."""
+        """Stop reporting."""
         self._stop.set()
 
     def _run(self) -> None:
@@ -287,7 +287,7 @@ class _WatchThread:
                     heard = {(change, path) for change, path in batch if not self._is_own(path)}
                     if not heard:
                         continue
-                # A loop that was closed in the same moment wants to hear nothing.
+                # The loop was closed at the same moment.
                 with contextlib.suppress(RuntimeError):
                     self._loop.call_soon_threadsafe(self._hear, self, heard)
 
@@ -296,10 +296,10 @@ class _WatchThread:
 
 
 def _scan(directories: Iterable[Path], base: Path, mode: WatchMode) -> Targets:
-    """Return what exists and can be watched, in the thread.
+    """Return what exists and can be watched; runs in the thread.
 
-    For a directory that is missing, the nearest existing one above it, down from `base`.
-    In mode `auto` remote file systems are left out: no event would come from there.
+    For a missing directory, the nearest existing parent, down from `base`. In mode `auto` remote
+    file systems are left out: no events come from there.
     """
     found: Targets = {}
     for directory in directories:

@@ -1,10 +1,10 @@
-"""Where changes in directories come from: watchfiles, by its inner class or by its public function.
+"""Sources of directory changes: watchfiles, by its private class or its public function.
 
-The inner class can be asked for another step each time, and a thread of our own can wait for it;
-the public `awatch` borrows a thread of anyio's for each batch of changes: three turns of the event
-loop and a task group for every status of every node, a third of what an idle monitor costs. But
-it is private and may go or change with any release. Then the public `watch` does the same
-in our thread, always with the step that it was given first.
+The private class accepts another step each time, and our thread can wait for it; the public
+`awatch` uses a thread of anyio for each batch of changes: three iterations of the event loop and a
+task group for every status of every node, a third of what an idle monitor costs. But it is private
+and may disappear or change with any release. Then the public `watch` does the same in our thread,
+always with its first step.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from typing import Protocol
 
 import watchfiles
 
-# The default, 1.6 s, is how long a change may be withheld while others follow it.
+# The default is 1.6 s: how long a change may be withheld while others follow.
 DEBOUNCE_MS = 50
 
 Batch = set[tuple[int, str]]
-"""Changes as watchfiles tells them: what (`Change`) and of which path."""
+"""Changes as watchfiles reports them: the kind (`Change`) and the path."""
 
 
 class ChangeSource(Protocol):
-    """Changes in some directories, not in those below; one thread waits for them."""
+    """Changes in some directories, not below them; one thread waits for them."""
 
     def wait(self, step_ms: int, limit_ms: int) -> Batch:
-        """Wait for changes, looking once a step; return none at the limit, or if it was stopped.
+        """Wait for changes, checking once per step; return none at the limit, or when stopped.
 
         Raises:
             OSError, RuntimeError: watchfiles gives up.
         """
 
     def close(self) -> None:
-        """Give back what it has of the kernel."""
+        """Release its kernel resources."""
 
 
 MakeSource = Callable[[Iterable[str], int, threading.Event], ChangeSource]
-"""Makes one of paths, the step to begin with (in ms), and what is set to stop it.
+"""Makes a source from paths, the initial step (in ms), and the event that stops it.
 
 Raises OSError if a path does not exist or inotify refuses, RuntimeError if watchfiles refuses; or
 the first `wait` does.
@@ -45,16 +45,15 @@ the first `wait` does.
 
 
 class DirectSource:
-    """The inner class of watchfiles."""
+    """The private class of watchfiles."""
 
     def __init__(self, paths: Iterable[str], step_ms: int, stop: threading.Event) -> None:
         del step_ms
-        # Not known where it is not: then this class is not used.
+        # May be missing: then this class is not used.
         from watchfiles._rust_notify import RustNotify  # noqa: PLC0415
 
         self._stop = stop
-        # No debug output, no polling and so no pause for it, not recursive; what may not be read
-        # was left out before.
+        # No debug output, no polling, not recursive; unreadable directories were left out before.
         self._notify = RustNotify(list(paths), False, False, 0, False, False)
 
     def wait(self, step_ms: int, limit_ms: int) -> Batch:
@@ -95,13 +94,13 @@ class PublicSource:
 
 
 def source_here() -> tuple[MakeSource, str]:
-    """Return the source that the watchfiles of this host has, and why it is the public one."""
+    """Return the source that this host's watchfiles has, and why if it is the public one."""
     try:
         trial = DirectSource((), 1, threading.Event())
         trial.wait(1, 1)
         trial.close()
     except (ImportError, AttributeError, TypeError) as error:
         return PublicSource, str(error)
-    except (OSError, RuntimeError):  # inotify refuses: that is no matter of the class
+    except (OSError, RuntimeError):  # inotify refuses: not a problem of the class
         pass
     return DirectSource, ""
