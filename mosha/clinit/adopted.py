@@ -1,9 +1,9 @@
-"""To which entry an orphan belongs that clinit has adopted.
+"""Finds the entry to which an adopted orphan belongs.
 
-Told by its session; else by what it was below when it was last seen; else by MOSHA_GROUP and
-MOSHA_TAG in its environment. A daemon with a session of its own and another environment (`su -`,
-`env -i`, a title written over it) has none of these: it may be of any group that had processes
-when it was first seen. Those are its suspects, and it counts for each of them.
+By its session; else by its ancestor when it was last seen; else by MOSHA_GROUP and MOSHA_TAG in its
+environment. A daemon with its own session and another environment (`su -`, `env -i`, overwritten by
+a process title) has none of these: it may belong to any group that had processes when it was first
+seen. Those are its suspects, and it counts for each of them.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from mosha.clinit.process_tracker import EntryKey
 from mosha.host import proc
 
 NAMING_LIMIT_S = 0.05
-"""An environment that takes longer belongs to a process that hangs."""
+"""If reading an environment takes longer, its process hangs."""
 
-# In the middle of an exec there is no environment, and then another one.
+# During an exec there is no environment, and afterwards a different one.
 TRIES_MAX = 5
 
 Names = dict[int, dict[str, str]]
 
 
 class AdoptedProcess(Struct):
-    """One living orphan, and what is known of it.
+    """One live orphan, and what is known about it.
 
     `fresh` is a child that the fork server has just made, and that its entry does not know.
     """
@@ -39,7 +39,7 @@ class AdoptedProcess(Struct):
     tries: int = 0
 
     def may_be_of(self, group: str) -> bool:
-        """Say whether nobody knows whose it is, and it may be this group's."""
+        """Say whether it is not assigned to an entry and may belong to this group."""
         return self.key is None and (group in self.suspects or not self.suspects)
 
 
@@ -59,7 +59,7 @@ class Orphans:
         of_session: Callable[[int], EntryKey | None],
         present: frozenset[str],
     ) -> dict[int, AdoptedProcess]:
-        """Return what is known of these orphans; whoever is not among them is forgotten.
+        """Return what is known about these orphans; all others are forgotten.
 
         `present` are the groups that a new one may belong to.
         """
@@ -80,11 +80,11 @@ class Orphans:
         return self._known
 
     def remember(self, key: EntryKey, family: Iterable[proc.LiveProcess]) -> None:
-        """Remember what is below a process of an entry: it is known when it is an orphan."""
+        """Remember the descendants of an entry's process, to recognise them as orphans."""
         self._families[key] = {seen.pid: seen.start for seen in family}
 
     def forget(self, group: str) -> None:
-        """Forget the families of a group in which nothing is alive."""
+        """Forget the descendants of a group in which nothing is alive."""
         for key in [key for key in self._families if key.group == group]:
             del self._families[key]
 
@@ -94,7 +94,7 @@ class Orphans:
         return next(found, None)
 
     def _name(self, nameless: list[AdoptedProcess]) -> None:
-        """Read their environments, in a thread that is left alone if it does not come back."""
+        """Read their environments, in a thread that is abandoned if it hangs."""
         if self._thread is not None and self._thread.is_alive():
             return
         names: Names = {}
@@ -102,7 +102,7 @@ class Orphans:
         self._thread = threading.Thread(target=self._read_all, args=(pids, names), daemon=True)
         try:
             self._thread.start()
-        except RuntimeError:  # no thread is left: they stay unknown, and are asked again
+        except RuntimeError:  # no thread is left: they stay unknown, and are tried again
             self._thread = None
             return
         self._thread.join(NAMING_LIMIT_S)
@@ -125,7 +125,7 @@ class Orphans:
 
 
 def _start_of(pid: int) -> int:
-    """Return when an unburied child started; 0 if it is hidden (hidepid) or cannot be read."""
+    """Return when an unreaped child started; 0 if it is hidden (hidepid) or cannot be read."""
     try:
         seen = proc.see(pid)
     except OSError:

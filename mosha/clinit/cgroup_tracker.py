@@ -36,7 +36,7 @@ class CgroupTracker:
                 may not be moved into it.
         """
         self.no_cgroups = ""
-        self._made: dict[str, set[str]] = {}  # group -> tags; a kill must not look at all others
+        self._made: dict[str, set[str]] = {}  # group -> tags; a kill must not search all others
         self._paths: dict[str, dict[str, Path]] = {}  # group -> tag; pathlib is slow
         self.tree, self._lock = trees.make(parent, place, mark)
         try:

@@ -37,7 +37,7 @@ class Child:
         self.unborn = False
         self._reaped = False
         self._trouble = trouble
-        self._fd = os.pidfd_open(pid)  # first, for it may fail
+        self._fd = os.pidfd_open(pid)  # first, because it may fail
         self._leaders = leaders
         leaders.add(pid)
         loop.add_reader(self._trouble, self._hear)

@@ -1,12 +1,12 @@
-"""The family of this process: its children, and what is below them.
+"""The descendants of this process: its children, and the processes below them.
 
-As the reaper of its descendants (PR_SET_CHILD_SUBREAPER) clinit gets each of them whose parent
-ends, and only clinit buries its children. So the kernel's list of them, dead ones included, only
-grows while clinit looks at it: a chain of processes, each the parent of the next, leaves a dead
-child for each link. If all of a list were dead before that list was read, nothing was alive when
-it was: `Descendants` is how a look at /proc becomes a proof.
+As the subreaper of its descendants (PR_SET_CHILD_SUBREAPER) clinit adopts each of them whose parent
+ends, and only clinit reaps its children. So the kernel's list of them, dead ones included, only
+grows while clinit reads it: a chain of processes, each the parent of the next, leaves a dead child
+for each link. If all children in a list were dead before that list was read, nothing was alive when
+it was read: `Descendants` is how a look at /proc becomes a proof.
 
-To look at the children takes no descriptor, so it works when there is none.
+Listing the children takes no new descriptor, so it works when there is none left.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class Descendants:
             self._list = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def close(self) -> None:
-        """Give back the descriptor."""
+        """Close the descriptor."""
         if self._list >= 0:
             os.close(self._list)
             self._list = -1
 
     def children(self) -> list[int]:
-        """Return the children of this process, dead ones that are not buried yet too."""
+        """Return the children of this process, including dead ones that are not reaped yet."""
         self.looks += 1
         if self._list < 0:
             return proc.children_by_search(self._me)
@@ -46,7 +46,7 @@ class Descendants:
         return [int(word) for word in proc.read_on(self._list).split()]
 
     def is_dead(self, child: int) -> bool:
-        """Say whether a child has ended, all its threads too; what is no child here has."""
+        """Say whether a child has ended with all its threads; true for what is not a child."""
         try:
             how = os.WEXITED | os.WNOHANG | os.WNOWAIT
             return os.waitid(os.P_PID, child, how) is not None
@@ -54,9 +54,9 @@ class Descendants:
             return True
 
     def below(self, child: int) -> list[LiveProcess]:
-        """Return the living processes below a child, parents before their children.
+        """Return the live processes below a child, parents before their children.
 
-        What moves up while this looks, for its parent ends, is a child of this process then.
+        A process whose parent ends meanwhile becomes a child of this process.
 
         Raises:
             OSError: one cannot be read.
@@ -80,7 +80,7 @@ class Descendants:
         """Signal a child, never a stranger: nobody else buries it. Say whether it was alive.
 
         Raises:
-            PermissionError: it is somebody else's (it became root).
+            PermissionError: it runs as another user (it became root).
         """
         if self.is_dead(child):
             return False

@@ -149,7 +149,7 @@ class Engine:
         self.happen(GroupTimePassed())
 
     def something_ended(self) -> None:
-        """Look again whether what shall be gone is gone: a child of clinit has ended."""
+        """Check again what is awaited to be gone: a child of clinit has ended."""
         for watches in tuple(self._asking):
             watches.look()
 
@@ -359,7 +359,7 @@ class Engine:
             loop.close()
         if watches := self._watches.pop(group, None):
             watches.close()
-        with self.faults.contain("forget"):  # an empty cgroup that stays is in nobody's way
+        with self.faults.contain("forget"):  # an empty cgroup that stays does no harm
             self._tracker.forget(group)
 
     def _loops(self) -> Iterator[EntryLoop]:

@@ -301,13 +301,13 @@ class Forker:
             raise HostError(f"cannot start the fork server: {error.strerror or error}") from error
         finally:
             theirs.close()
-        # What its children inherit. It has not forked yet: nobody has asked it to.
+        # Its children inherit this. It has not forked yet: no request was sent.
         if self._files is not None:
             resource.prlimit(self._process.pid, resource.RLIMIT_NOFILE, self._files)
         limit = limit_of(self._mark)
         if self._tree is None and limit is not None:
             resource.prlimit(self._process.pid, RLIMIT_LOCKS, (limit, limit))
-        # It is reaped like any other child of clinit (`reaper.py`), not by Popen.
+        # `reaper.py` reaps it like any other child of clinit, not Popen.
         self._process.returncode = 0
         ours.setblocking(False)
         self._connection = ours

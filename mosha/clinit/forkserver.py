@@ -1,21 +1,21 @@
-"""The fork server: a small process that makes clinit's children, and is their guard.
+"""The fork server: a small process that starts clinit's children, and is their guard.
 
-It is a program of its own (`forker.py` says how it is started) and does two things:
+It is a separate program (`forker.py` starts it) and does two things:
 
-- On a request it makes a child that is clinit's, not its own (CLONE_PARENT), is in its cgroup
+- On a request it starts a child of clinit, not of itself (CLONE_PARENT), which is in its cgroup
   from its first instruction (CLONE_INTO_CGROUP), is killed if clinit dies (PR_SET_PDEATHSIG),
-  leads a session of its own, and then executes the command. It answers with the pid at once;
-  a command that cannot be executed is told through a pipe that closes on exec. So a program
-  on a file system that hangs stops its own entry and nothing else.
-- If clinit goes without a word, it kills everything that belongs to clinit, daemons that
-  forked away included, which a parent-death signal does not reach.
+  leads a new session, and then executes the command. It answers with the pid at once; an exec
+  that fails is reported through a pipe that closes on exec. So a program on a hung file system
+  blocks only its entry.
+- If clinit ends without dismissing it, it kills all processes of clinit, including daemons that
+  forked away, which a parent-death signal does not reach.
 
-How a child is made, of three ways, is `spawn_ways.py`. Until its exec it has what its maker has:
-this process's few files and, usually, its memory (`child_steps.py`). None of clinit's: a child that
-stands still there holds nothing of clinit's open, and no child that is killed for want of memory
-takes clinit along. Where the memory is copied each module costs, so this file imports next to
-nothing (`socket` and `signal` bring enum, 1 MB). `forker.py` is clinit's end and compares the ways.
-See clone(2) and prctl(2).
+`spawn_ways.py` has the three ways to start a child. Until its exec a child has what its maker has:
+this process's few files and, usually, its memory (`child_steps.py`). Nothing of clinit's: a child
+that hangs there holds none of clinit's files open, and a child that is killed for lack of memory
+does not take clinit with it. Where the memory is copied each module costs, so this file imports
+next to nothing (`socket` and `signal` import enum, 1 MB). `forker.py` is clinit's end and compares
+the ways. See clone(2) and prctl(2).
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 REQUEST_MAX_BYTES = 1 << 17
-FDS = 3  # stdout, stderr, and the pipe that tells why nothing was executed
+FDS = 3  # stdout, stderr, and the pipe for the error of a failed exec
 LEFT = b"left"
 READY = b"ready"
 WAY = b"way"  # what follows is marshalled: `Cloner.way` and `Cloner.refused`
 DEFAULT_PATH = b"/bin:/usr/bin"
 
 SIGPIPE, SIGXFSZ = 13, 25
-# Until its exec a child must not lose a signal to the server's ways: these (HUP, INT,
-# QUIT, TERM) stay blocked here, and the child opens its ears right before exec. No signal has
-# a handler here: none runs in a child.
+# Until its exec a child must not lose a signal to the server's settings: these (HUP, INT, QUIT,
+# TERM) stay blocked here, and the child unblocks them right before exec. No signal has a handler
+# here: none runs in a child.
 BLOCKED = (1, 2, 3, 15)
 SIG_DFL = 0
 SIGSET_BYTES = 128
@@ -74,7 +74,7 @@ def programs_of(name: bytes, path: bytes) -> list[bytes]:
 
 
 class ForkServer:
-    """Serves one clinit until it goes."""
+    """Serves one clinit until it ends."""
 
     def __init__(
         self, connection: _socket.socket, parent: int, mark: str, tree: str, first_way: str
@@ -85,12 +85,12 @@ class ForkServer:
         self._tree = tree
         self._environment = {name: name + b"=" + value for name, value in os.environb.items()}
         self._path = os.environb.get(b"PATH", DEFAULT_PATH)
-        self._request = bytearray(REQUEST_MAX_BYTES)  # one for all: it would be mapped each time
+        self._request = bytearray(REQUEST_MAX_BYTES)  # reused: it would be mapped each time
         self._cloner = Cloner(first_way, tree)
 
     def run(self) -> None:
-        """Make children until clinit says that it leaves, or is gone."""
-        self._find_way()  # if that cannot be told now, it is an error of the next start
+        """Start children until clinit dismisses this server, or is gone."""
+        self._find_way()  # if that cannot be determined now, the next start reports it
         self._answer(READY)
         while True:
             request, fds = self._receive()
@@ -100,7 +100,7 @@ class ForkServer:
                 self._kill_all()
                 return
             answer = self._spawn(marshal.loads(request), fds)  # noqa: S302 - from clinit alone
-            for fd in fds:  # before the answer: who has it may wait for the end of a pipe
+            for fd in fds:  # before the answer: its receiver may wait for the end of a pipe
                 os.close(fd)
             self._answer(b"%d" % answer)
 
@@ -108,24 +108,24 @@ class ForkServer:
         try:
             self._connection.send(message, _socket.MSG_NOSIGNAL)
         except OSError:
-            return  # it is gone: the next receive tells
+            return  # it is gone: the next receive reports it
 
     def _receive(self) -> tuple[bytes, list[int]]:
         fds = array.array("i")
-        # Close on exec, or the pipe would never tell that the exec was done.
+        # Close on exec, or the pipe would never report that the exec was done.
         room = _socket.CMSG_SPACE(FDS * fds.itemsize)
         try:
             size, ancillary, _, _ = self._connection.recvmsg_into(
                 [self._request], room, _socket.MSG_CMSG_CLOEXEC
             )
-        except ConnectionResetError:  # it went before it had read the last answer
+        except ConnectionResetError:  # it ended before it had read the last answer
             return b"", []
         for _, _, data in ancillary:
             fds.frombytes(data)
         return bytes(self._request[:size]), list(fds)
 
     def _find_way(self) -> int:
-        """Find out how children can be made, and say it; return the number of the error if not."""
+        """Determine how children can be started, and report it; return the errno on failure."""
         try:
             self._cloner.find_way()
         except OSError as error:
@@ -134,7 +134,7 @@ class ForkServer:
         return 0 if self._cloner.way else errno.ENOSYS
 
     def _spawn(self, request: tuple[list[bytes], list[bytes], bytes], fds: list[int]) -> int:
-        """Return the child's pid, or minus the number of an error."""
+        """Return the child's pid, or a negative errno."""
         if len(fds) < FDS:  # there was no room for them here
             return -errno.EMFILE
         number = 0 if self._cloner.way else self._find_way()
@@ -159,16 +159,16 @@ class ForkServer:
                 os.close(place)
 
     def _open(self, cgroup: bytes) -> int:
-        """Open the cgroup into which a child is cloned, or where it enters by itself: slower."""
+        """Open the cgroup into which a child is cloned, or which it enters itself (slower)."""
         if self._cloner.into_cgroup:
             return os.open(cgroup, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         return os.open(cgroup + b"/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
 
     def _kill_all(self) -> None:
-        """Kill all that clinit had: its cgroup, or what has its mark.
+        """Kill all processes of clinit: those in its cgroup, or with its mark.
 
-        By the limit first, which a process cannot take off; then by the environment, which one may
-        still have that has set its limits: to read it may wait for a process that hangs.
+        By the limit first, which a process cannot remove; then by the environment, for processes
+        that changed their limits: reading it may wait for a process that hangs.
         """
         if self._tree:
             until_quiet(self._kill_tree)
@@ -204,7 +204,7 @@ class ForkServer:
 
 
 def until_quiet(kill: Callable[[], bool]) -> None:
-    """Kill until there was nothing to kill for so many times that nothing is left."""
+    """Kill until enough rounds in a row have found nothing (`QUIET_LOOKS`)."""
     quiet = 0
     for _ in range(GUARD_ROUNDS_MAX):
         quiet = 0 if kill() else quiet + 1
@@ -214,7 +214,7 @@ def until_quiet(kill: Callable[[], bool]) -> None:
 
 
 def _kill_each(is_ours: Callable[[int], bool]) -> bool:
-    """Kill all processes that are ours but this one; say whether there was any."""
+    """Kill all our processes except this one; return whether there was any."""
     found = False
     for name in os.listdir("/proc"):  # noqa: PTH208
         if not name.isdecimal() or int(name) == os.getpid():
@@ -231,7 +231,7 @@ def _kill_each(is_ours: Callable[[int], bool]) -> bool:
 def take_no_privilege() -> None:
     """Let the kernel choose among the children when memory is short (proc(5)).
 
-    A service manager may protect clinit from that; its services shall not inherit it.
+    A service manager may protect clinit from that; services must not inherit it.
     """
     try:
         with open("/proc/self/oom_score_adj", "r+b", buffering=0) as score:  # noqa: PTH123
@@ -255,7 +255,7 @@ def main() -> None:
     connection = _socket.socket(fileno=int(fd))
     os.set_inheritable(int(fd), False)
     server = ForkServer(connection, int(parent), mark, tree, first_way)
-    # Where memory is copied: a collection in the child, or here after the fork, would copy all.
+    # If memory is copied, a collection in the child, or here after the fork, would copy all.
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -264,4 +264,4 @@ def main() -> None:
     except BaseException:  # noqa: BLE001 - the outermost loop
         sys.excepthook(*sys.exc_info())
         os._exit(1)
-    os._exit(0)  # and not by a return: a child may still need what that would give back
+    os._exit(0)  # not by a return: a child may still need the memory that would be freed

@@ -1,13 +1,13 @@
-"""The second guard: ends what clinit had if clinit and the fork server are killed together.
+"""The second guard: ends clinit's processes if clinit and the fork server are killed together.
 
-The fork server is the first. Both have the names of mosha and Python in their command lines, and
-`pkill -9 -f` of either hits both. So this one is a shell that shares nothing with them: it reads a
-pipe that clinit alone holds, and if that closes without a word, it kills.
+The fork server is the first. Both have mosha and Python in their command lines, and `pkill -9 -f`
+of either hits both. So this one is a shell that shares nothing with them: it reads a pipe that only
+clinit holds, and if that closes without a dismissal, it kills.
 
 With cgroups its stdout is the tree's `cgroup.kill`. Without, the shell looks in /proc for the mark
-of this clinit (`marks.py`), in limits and environments, and for the sessions and orphans of which
-clinit has told it. It ignores what a terminal or an administrator sends, save SIGKILL; if
-it dies that is logged, and another one is started.
+of this clinit (`marks.py`), in limits and environments, and for the sessions and orphans that
+clinit has reported. It ignores all signals of a terminal or an administrator except SIGKILL; if it
+dies that is logged, and another one is started.
 """
 
 from __future__ import annotations
@@ -100,17 +100,17 @@ class Guard:
         self._start()
 
     def watch(self, pid: int) -> None:
-        """Have it end this session, or this orphan; needed only without a cgroup."""
+        """Make it end this session, or this orphan; needed only without a cgroup."""
         if self._tree is not None or pid in self._watched:
             return
-        with contextlib.suppress(OSError):  # it cannot be read: its mark is left to find it by
+        with contextlib.suppress(OSError):  # it cannot be read: the mark can still find it
             seen = proc.see(pid)
             if seen is not None:
                 self._watched[pid] = seen.start
                 self._say(b"+ %d %d\n" % (pid, seen.start))
 
     def unwatch(self, pid: int) -> None:
-        """Have it forget a session or an orphan that is gone."""
+        """Make it forget a session or an orphan that is gone."""
         start = self._watched.pop(pid, None)
         if start is not None:
             self._say(b"- %d %d\n" % (pid, start))
@@ -148,7 +148,7 @@ class Guard:
             self._exit = os.pidfd_open(self.pid)
         except OSError as error:
             if ours >= 0:
-                # It may have started: a pipe that closes without a word would have it kill all.
+                # It may have started: closing the pipe without a dismissal would make it kill all.
                 os.write(ours, LEFT)
                 os.close(ours)
             self._fail(error.strerror or str(error))
@@ -175,7 +175,7 @@ class Guard:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._exit, signal.SIGKILL)
         except BrokenPipeError:
-            return  # its end is heard at once
+            return  # its end is noticed at once
 
     def _ended(self) -> None:
         with contextlib.suppress(ChildProcessError):

@@ -1,11 +1,11 @@
-"""The mark of one run of clinit, which whatever comes of its children has.
+"""The mark of one run of clinit, which all descendants of its children carry.
 
 A mark is 16 hexadecimal digits. Children have it in their environment (MOSHA_RUN), and without
-cgroups as their limit of file locks too (RLIMIT_LOCKS). A limit is inherited by each fork and kept
-by each exec, so a daemon with a session of its own, an empty environment and a parent that is gone
-still has it. Linux has not looked at this limit since 2.4.25 (getrlimit(2)): any number means the
-same, and nobody has a reason to change it. It takes no privilege to set, and anybody may read it,
-without waiting for the process as a look at its environment does (/proc/PID/limits, proc(5)).
+cgroups also as their limit of file locks (RLIMIT_LOCKS). A limit is inherited by each fork and kept
+across each exec, so a daemon with its own session, an empty environment and a dead parent still has
+it. Linux has ignored this limit since 2.4.25 (getrlimit(2)): any number means the same, and no
+program has a reason to change it. Setting it takes no privilege, and any user may read it, without
+waiting for the process as with its environment (/proc/PID/limits, proc(5)).
 
 Part of the fork server: it imports next to nothing.
 """
@@ -15,17 +15,17 @@ from __future__ import annotations
 import os
 
 RLIMIT_LOCKS = 10
-"""Of all architectures; the module `resource` does not name it."""
+"""The same on all architectures; the module `resource` does not have it."""
 
 HIGHEST = 1 << 62
-"""No limit is higher; a mark that is a greater number is in the environment alone."""
+"""No limit is higher; a mark that is a greater number is only in the environment."""
 
 SPAN = 1 << 48
-"""A limit can only be lowered: so much at most a mark is below that of a clinit around this one."""
+"""Limits can only be lowered: how far at most a mark is below that of an enclosing clinit."""
 
 QUIET_LOOKS = 2
-"""A process may fork behind a look at all processes and be gone before the look comes to it: only
-so many looks in a row without a find say that nothing is left."""
+"""A process may fork behind a scan of all processes and be gone before the scan reaches it: only
+this many scans in a row without a find mean that nothing is left."""
 
 _LINE = b"\nMax file locks"
 _LINE_MAX_BYTES = 80
@@ -35,7 +35,7 @@ _STATE, _THREADS = 0, 17
 
 
 def draw() -> str:
-    """Return a new mark, by a limit that this process may give its children if there is one."""
+    """Return a new mark, usable as a limit of this process's children if possible."""
     hard = _hard_limit("self")
     highest = HIGHEST if hard is None else min(hard, HIGHEST)
     drawn = int.from_bytes(os.urandom(8), "big")
@@ -45,16 +45,16 @@ def draw() -> str:
 
 
 def limit_of(mark: str) -> int | None:
-    """Return the limit that is a mark; None if it is in the environment alone."""
+    """Return the limit for a mark; None if the mark is only in the environment."""
     try:
         limit = int(mark, 16)
-    except ValueError:  # of a record that some other version has written
+    except ValueError:  # from a record that another version has written
         return None
     return limit if SPAN <= limit < HIGHEST else None
 
 
 def has_limit(pid: int, limit: int) -> bool:
-    """Say whether a living process has this limit.
+    """Say whether a live process has this limit.
 
     Raises:
         OSError: it is gone, or cannot be read.
@@ -74,7 +74,7 @@ def _hard_limit(pid: int | str) -> int | None:
 
 
 def _is_dead(pid: int) -> bool:
-    """A zombie keeps its limits until it is buried."""
+    """Say whether a process is a zombie, which keeps its limits until it is reaped."""
     fields = _read(f"/proc/{pid}/stat").rpartition(b") ")[2].split()
     return not fields or (fields[_STATE] in _ZOMBIES and int(fields[_THREADS]) <= 1)
 

@@ -51,9 +51,9 @@ class Reaper:
         except OSError:  # no descriptor is left: the dead can wait, clinit must not end for that
             self._timer = asyncio.get_running_loop().call_later(REAP_DELAY_S, self._reap_later)
             return
-        # Each of them, not only up to the first that has ended.
-        buried = [pid for pid in set(children) - self._engine.leaders if _reaped(pid)]
-        if buried:  # the numbers of living processes in reports have changed
+        # Every one, not only up to the first that has ended.
+        reaped = [pid for pid in set(children) - self._engine.leaders if _reaped(pid)]
+        if reaped:  # the process counts in reports have changed
             self._engine.news.touch(self._engine.supervisor.units)
 
 

@@ -4,11 +4,11 @@ clinit is the reaper of all its descendants, so whatever its children start stay
 what loses its parent becomes a child of clinit (`descendants.py`). A child is the leader of an
 entry, or an orphan (`adopted.py`); what is below it belongs to the same entry.
 
-An orphan of which nobody knows whose it is counts for every group that it may be of: none of
-them is empty before it is gone. It is ended with the stop of a group once it can be of no other,
-and at `kill_at` in any case: better a service of another group than two.
+An orphan that cannot be assigned counts for every group that it may belong to: none is empty
+before it is gone. It is ended with the stop of a group once it can belong to no other, and at
+`kill_at` in any case: losing a service of another group is better than running one twice.
 
-There is one look at the children for each turn of the loop, however many questions are asked.
+The children are listed once per iteration of the loop, however many questions are asked.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ KILL_ROUNDS_MAX = 50
 """How often SIGKILL is sent again to what forked meanwhile."""
 
 LOOKS_MAX = 3
-"""How often in a row a look is repeated because there are new children."""
+"""How often in a row a listing is repeated because there are new children."""
 
-# To count the processes of a group takes no more than this part of the time.
+# Counting the processes of a group takes at most this share of the time.
 COUNTING_SHARE = 0.1
 
-# At the end all is killed and waited for; only the kernel can make that last.
+# At the end all are killed and waited for; only a hung kernel makes that last.
 CLOSE_ROUNDS_MAX = 100
 CLOSE_PAUSE_S = 0.01
 
 
 class _Look(NamedTuple):
-    """The children at one moment: leaders and orphans by entry, and those of nobody.
+    """The children at one moment: leaders and orphans by entry, and unassigned ones.
 
-    Leaders may have ended meanwhile: to ask that of a thousand takes longer than all the rest, and
-    most questions are about one entry.
+    Leaders may have ended meanwhile: checking a thousand takes longer than all the rest, and most
+    questions are about one entry.
     """
 
     listed: frozenset[int]
@@ -82,7 +82,7 @@ class SessionTracker:
         self._orphans = Orphans(mark)
         self._sessions: dict[int, EntryKey] = {}
         self._leaders: dict[int, EntryKey] = {}
-        self._by_group: dict[str, dict[EntryKey, set[int]]] = {}  # the same, by group and entry
+        self._by_group: dict[str, dict[EntryKey, set[int]]] = {}  # the same by group and entry
         self._adopted: set[int] = set()
         self._present: set[str] = set()
         self._swept: set[str] = set()
@@ -170,7 +170,7 @@ class SessionTracker:
         self._send(Signals.SIGKILL, lambda look: self._killed_with(look, group))
 
     def alive(self, group: str) -> int:
-        """See `ProcessTracker.alive`. Nothing is proven; the number may be that of a moment ago."""
+        """See `ProcessTracker.alive`. Not a proof; the number may be slightly old."""
         if group not in self._present:
             return 0
         count = self._counts.get(group)
@@ -191,7 +191,7 @@ class SessionTracker:
         self._orphans.forget(group)
 
     def close(self) -> None:
-        """End what belongs to nobody."""
+        """End unassigned orphans."""
         for _ in range(CLOSE_ROUNDS_MAX):
             spared = self._staff()
             left = [pid for pid in self._family.children() if pid not in spared]
@@ -218,7 +218,7 @@ class SessionTracker:
             self.forker.guard.unwatch(leader)
 
     def _looked(self) -> _Look:
-        """Return the look of this turn of the loop."""
+        """Return the listing of this iteration of the loop."""
         if self._look is None:
             self._proven_dead, self._proven_all = None, False
             self._look = self._look_now()
@@ -255,7 +255,8 @@ class SessionTracker:
     def _is_empty(self, chosen: Callable[[_Look], list[int]]) -> bool:
         """Say whether all that is chosen had ended at a moment that is proven (`descendants.py`).
 
-        One proof serves all questions of a turn: what ends after it is alive until the next turn.
+        One proof serves all questions of an iteration: what ends later counts as alive until the
+        next one.
         """
         for _ in range(LOOKS_MAX):
             look = self._looked()
@@ -264,7 +265,7 @@ class SessionTracker:
                 return True
             if self._proven_all or not all(self._family.is_dead(pid) for pid in asked):
                 return False
-            # If there is nothing to be dead, the list alone is the proof: so it is of most entries.
+            # If there are no such children, the list alone is the proof: the usual case.
             children = look.listed - self._staff() if asked else ()
             dead = frozenset(pid for pid in children if self._family.is_dead(pid))
             if look.listed.issuperset(self._family.children()):
@@ -277,7 +278,7 @@ class SessionTracker:
         return [pid for pid in self._looked().of(key) if not self._family.is_dead(pid)]
 
     def _in_session(self, look: _Look, key: EntryKey, leader: int) -> list[int]:
-        """Return the children of an entry of which something is in its leader's session."""
+        """Return the children of an entry with a process in its leader's session."""
         return [pid for pid in look.of(key) if leader in self._sessions_from(pid)]
 
     def _is_elsewhere(self, pid: int, leader: int) -> bool:
@@ -298,10 +299,10 @@ class SessionTracker:
         ended = time.monotonic()
         return _Count(ended + (ended - began) / COUNTING_SHARE, number)
 
-    # --- of nobody -------------------------------------------------------------------
+    # --- unassigned orphans ----------------------------------------------------------
 
     def _is_only(self, one: AdoptedProcess, group: str) -> bool:
-        """Say whether it can be of this group or of others that are being ended, and no more."""
+        """Say whether it can belong only to this group or to others that are being ended."""
         return one.may_be_of(group) and not one.fresh and one.suspects <= self._swept
 
     def _killed_with(self, look: _Look, group: str) -> list[int]:
@@ -309,7 +310,7 @@ class SessionTracker:
         return [*_of_group(look, group), *nobodys]
 
     def _blame(self, group: str) -> None:
-        """Say once what keeps the stop of a group from its end."""
+        """Log once what keeps the stop of a group from completing."""
         for one in self._looked().nobodys:
             if one.may_be_of(group) and not one.fresh and not self._is_only(one, group):
                 if (group, one.pid) in self._blamed:
@@ -324,11 +325,11 @@ class SessionTracker:
     # --- signalling ------------------------------------------------------------------
 
     def _send(self, number: Signals, chosen: Callable[[_Look], list[int]]) -> list[int]:
-        """Signal these children and all that is below them; return their pids."""
+        """Signal these children and all their descendants; return their pids."""
         sent: set[int] = set()
         self._send_round(number, chosen(self._looked()), sent)
         if number is Signals.SIGKILL and sent:
-            # What they forked meanwhile is killed too: all groups together, a look for each round.
+            # What they forked meanwhile is killed too: all groups together, one listing per round.
             if not self._doomed:
                 asyncio.get_running_loop().call_soon(self._kill_again, 1)
             self._doomed.append((chosen, sent))
@@ -347,13 +348,13 @@ class SessionTracker:
             self._doomed.clear()
 
     def _send_round(self, number: Signals, children: Iterable[int], sent: set[int]) -> bool:
-        """Signal what has not been; say whether there was anything."""
+        """Signal those not signalled yet; return whether there was any."""
         before = len(sent)
         failed: dict[int, str] = {}
         sending = Sending(number)
         for child in children:
-            # Looked up first, for what loses its parent is somewhere else; signalled last, for a
-            # shell whose command is interrupted goes on if it does not know yet that it is too.
+            # Looked up first, since an orphan moves elsewhere; signalled last, since a shell whose
+            # command is interrupted before itself goes on with the next command.
             below = self._below(child, failed)
             if child not in sent:
                 send = partial(self._family.signal_child, child, sending)
@@ -370,7 +371,7 @@ class SessionTracker:
     def _below(self, child: int, failed: dict[int, str]) -> list[LiveProcess]:
         try:
             return with_spare(partial(self._family.below, child))
-        except OSError as error:  # without its parent it is a child of clinit: the next round
+        except OSError as error:  # its parent is gone, so it is a child of clinit: the next round
             failed[child] = explained(error)
             return []
 

@@ -1,15 +1,15 @@
-"""What a clinit leaves for the next one, should it die: who it was, and where its children are.
+"""What clinit records for the next one in case it dies: its identity, and where its children are.
 
 The state directory has
 
-- `lock`, locked by the living clinit, so that two never share a state directory;
+- `lock`, locked by the running clinit, so that two never share a state directory;
 - `children.json`: boot id, pid and start time of clinit, the mark that its children have
   (`marks.py`), and its cgroup;
 - without a cgroup also `sessions`: a line with session and start time for each leader.
 
 A new clinit ends what it finds before it answers or starts anything. The mark and the cgroup
-are random names of one run of clinit: nobody else can have them. Cgroups are found without these
-files too (`trees.py`). See docs/explanation/architecture.md.
+are random names of one run of clinit: no other process can have them. Cgroups are found without
+these files too (`trees.py`). See docs/explanation/architecture.md.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SESSIONS = "sessions"
 STEP_S = 0.01
 WRITE_LIMIT_S = 2.0
 UNWRITTEN_MAX = 10_000
-"""Leaders that wait for a file system that stands still; later ones are known to the guard."""
+"""How many leaders wait for a file system that hangs; the guard knows later ones."""
 
 
 class StateRecord(msgspec.Struct):
@@ -53,13 +53,13 @@ class StateRecord(msgspec.Struct):
 
 
 class StateDir:
-    """The state directory of a living clinit."""
+    """The state directory of a running clinit."""
 
     def __init__(self, path: Path) -> None:
         """Make and lock it.
 
         Raises:
-            HostError: a living clinit has it, or the system refuses.
+            HostError: a running clinit has it, or the system refuses.
         """
         self.path = path
         self.place = trees.place_of(path)
@@ -74,8 +74,7 @@ class StateDir:
         except HeldError as error:
             named = f" (process {error.holder})" if error.holder else ""
             raise HostError(
-                f"another clinit lives in {path}{named}; "
-                "end it first, or choose another --state-dir"
+                f"another clinit uses {path}{named}; end it first, or choose another --state-dir"
             ) from None
         except OSError as error:
             raise HostError(f"cannot use the state directory {path}: {error.strerror}") from error
@@ -85,7 +84,7 @@ class StateDir:
             )
 
     def end_orphans(self, limit_s: float) -> list[tuple[int, str]]:
-        """End what a former clinit left; return the pids and command lines of it.
+        """End what an earlier clinit left; return its pids and command lines.
 
         Raises:
             HostError: something does not end within `limit_s` seconds.
@@ -105,7 +104,7 @@ class StateDir:
         return list(ended.items())
 
     def write(self, mark: str, cgroup: Path | None) -> None:
-        """Note where the children of this clinit will be, before there are any."""
+        """Record where the children of this clinit will be, before there are any."""
         self._noted = (mark, cgroup)
         seen = proc.see(os.getpid())
         tree = None if cgroup is None else str(cgroup)
@@ -114,16 +113,16 @@ class StateDir:
             if tree is None:
                 (self.path / SESSIONS).unlink(missing_ok=True)
                 self._sessions = _create(self.path / SESSIONS)
-            # For root alone: whoever knows the mark could keep the next clinit from starting.
+            # Private: a process that knows the mark could keep the next clinit from starting.
             data = msgspec.json.encode(record) + b"\n"
             write_atomically(self.path / RECORD, data, mode=0o600)
         except OSError as error:
             raise HostError(f"cannot write {self.path / RECORD}: {error.strerror}") from error
 
     async def restore(self) -> bool:
-        """Make the directory and all in it again if somebody has removed its lock; say if so.
+        """Make the directory and its files again if its lock was removed; return whether it was.
 
-        The sessions of before are lost: `note_session` has to be told of them once more.
+        The recorded sessions are lost: call `note_session` for each again.
 
         Raises:
             HostError: it cannot be made, or another clinit has it.
@@ -137,7 +136,7 @@ class StateDir:
         return True
 
     def _remake(self) -> None:
-        """Do it, in the thread that writes sessions too: never both at once."""
+        """Do it in the thread that also writes sessions: never both at once."""
         former = self._sessions
         try:
             self._lock.restore()
@@ -148,10 +147,10 @@ class StateDir:
             os.close(former)
 
     def note_session(self, leader: int) -> None:
-        """Note a new leader; needed only without a cgroup.
+        """Record a new leader; needed only without a cgroup.
 
-        A thread writes it: a file system that stands still must not hold up clinit, nor a full
-        one keep a service from running. The guard has been told, and the mark finds most of it.
+        A thread writes it: a hung file system must not block clinit, nor a full one keep a service
+        from running. The guard has it too, and the mark finds most processes.
         """
         if self._sessions is None:
             return
@@ -174,16 +173,16 @@ class StateDir:
             os.write(self._sessions, text)
 
     def is_own(self) -> bool:
-        """Say whether the lock at its path is the one that is held: not moved, nor another's.
+        """Say whether the lock at its path is the one that is held: neither moved nor replaced.
 
         Raises:
-            OSError: it cannot be looked at.
+            OSError: it cannot be read.
         """
         return self._lock.is_there()
 
     def close(self) -> None:
-        """Leave nothing to be found: all children have ended."""
-        with contextlib.suppress(OSError):  # another clinit's record is not this one's to remove
+        """Remove the record: all children have ended."""
+        with contextlib.suppress(OSError):  # do not remove another clinit's record
             if self.is_own():
                 for name in (RECORD, SESSIONS):
                     (self.path / name).unlink(missing_ok=True)
@@ -226,7 +225,7 @@ class StateDir:
         except OSError:
             return []
         words = [line.split() for line in lines]
-        # The last line may be half of one.
+        # The last line may be incomplete.
         return [(int(pair[0]), int(pair[1])) for pair in words if len(pair) == 2]
 
 
@@ -238,7 +237,7 @@ def _end(
     *,
     looks: int = 1,
 ) -> None:
-    """Kill what is found until so many looks in a row find nothing, and note what it was."""
+    """Kill what is found until enough scans in a row find nothing, and record what it was."""
     quiet = 0
     while quiet < looks:
         left = look()
@@ -248,7 +247,7 @@ def _end(
         kill(left)
         if left and time.monotonic() > deadline:
             pids = " ".join(map(str, left))
-            raise HostError(f"processes of a former clinit do not end: {pids}")
+            raise HostError(f"processes of an earlier clinit do not end: {pids}")
         time.sleep(STEP_S)
 
 
@@ -275,6 +274,6 @@ def _end_tree(tree: Path, ended: dict[int, str], deadline: float) -> None:
 
 
 def _create(path: Path) -> int:
-    """Open a new file that nobody else may read; never one that somebody has put there."""
+    """Open a new private file; never an existing one."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_APPEND | os.O_CLOEXEC
     return os.open(path, flags, 0o600)

@@ -1,4 +1,4 @@
-"""The questions of a group that wait for an answer: is what shall be gone gone?"""
+"""Waits until processes that were ended are gone: the open questions of a group."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from mosha.core.supervision.group import GroupEmptied
 from mosha.core.supervision.supervisor import EntryEvent
 
-# The end of a process can be told some moments before its cgroup is empty.
+# The end of a process may be reported shortly before its cgroup is empty.
 FIRST_LOOK_S = 0.002
 LAST_LOOK_S = 0.1
 
@@ -18,14 +18,14 @@ Answer = GroupEmptied | EntryEvent
 class Watches:
     """The open questions "is it empty?" of a group.
 
-    Each is asked again when a child of clinit has ended: what is left of an entry whose
-    leader is dead has been adopted by clinit, or its parents have. Time is the second string.
+    Each is checked again when a child of clinit has ended: what is left of an entry whose
+    leader is dead has been adopted by clinit, or its parents have. Polling is the fallback.
 
-    By timers: a coroutine for each of a thousand groups costs more than all of their questions.
+    With timers: a coroutine for each of a thousand groups costs more than all their questions.
     """
 
     def __init__(self, happen: Callable[[Answer], object], asking: set[Watches]) -> None:
-        """Report answers to `happen`; be in the set `asking` for as long as questions are open."""
+        """Report answers to `happen`; be in the set `asking` while there are open questions."""
         self._happen = happen
         self._asking = asking
         self._open: dict[Answer, Callable[[], bool]] = {}
@@ -43,12 +43,12 @@ class Watches:
         self._look_later()
 
     def look(self) -> None:
-        """Ask again in this turn of the loop: something has ended."""
+        """Check again in this iteration of the loop: something has ended."""
         self._pause_s = FIRST_LOOK_S
         self._plan(asyncio.get_running_loop().call_soon(self._look))
 
     def close(self) -> None:
-        """Ask no more."""
+        """Drop all questions."""
         self._open.clear()
         self._asking.discard(self)
         self._plan(None)

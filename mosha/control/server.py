@@ -29,8 +29,8 @@ from mosha.host import logs
 RequestT = TypeVar("RequestT")
 
 CHUNK_BYTES = 1 << 16
-# A client that asks a thousand things at once lets the others have a turn so often. Not after
-# each request: what is looked up once for each turn of the loop would be looked up as often.
+# How often a client with a thousand requests lets others run. Not after each request: what is
+# looked up once per iteration of the loop would be looked up as often.
 TURN_S = 0.005
 
 

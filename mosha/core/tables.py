@@ -24,10 +24,10 @@ BUILT_IN_LEVELS = (STOP_LEVEL, PLAN_LEVEL, TEST_LEVEL)
 
 
 class Table(Protocol):
-    """What a text of any table says. Values of one text are equal."""
+    """The parsed content of a table. Values of the same text are equal."""
 
     def names(self) -> frozenset[str]:
-        """Return what it has, by name: nothing of that, and everything it is for is stopped."""
+        """Return its names: with none, everything in it is stopped."""
 
 
 class Mode(enum.StrEnum):
@@ -104,7 +104,7 @@ class Cltab(Struct, frozen=True, dict=True):
 
     @functools.cached_property
     def _by_group(self) -> Mapping[str, tuple[Entry, ...]]:
-        """The entries by group; made once, for a thousand groups are told singly."""
+        """The entries by group; cached, because a thousand groups may be told one by one."""
         found: dict[str, list[Entry]] = {}
         for entry in self.entries:
             found.setdefault(entry.group, []).append(entry)

@@ -23,11 +23,11 @@ REMARKS_MAX = 5
 
 
 class TableKind(Struct, frozen=True):
-    """One table: how it is read, and to which group a line belongs.
+    """One table: how it is parsed, and to which group a line belongs.
 
-    `read` gets a text and the name of its file, and returns what the text says, with a line for
-    each thing in it that is allowed and hardly meant. It raises `Mistakes`, with all of them.
-    `group_of` returns "" for a line that is a remark.
+    `read` gets a text and the name of its file, and returns the content, with a line for each thing
+    that is allowed but hardly intended. It raises `Mistakes`, with all of them. `group_of` returns
+    "" for a remark.
     """
 
     name: str
@@ -62,7 +62,7 @@ def seen_of(
     access: Access = PUBLIC,
     distrust: str = "",
 ) -> Seen:
-    """Return a text that was found, with what it says or what is wrong with it."""
+    """Return a text that was found, with its content or its mistakes."""
     try:
         table, remarks = KINDS[name].read(data, file or name)
     except Mistakes as error:
@@ -71,20 +71,20 @@ def seen_of(
 
 
 def in_force_of(name: str, text: Text, *, file: str = "") -> InForce:
-    """Return a text with what it says.
+    """Return a text with its content.
 
     Raises:
-        Mistakes: it is no table.
+        Mistakes: it is not a valid table.
     """
     table, remarks = KINDS[name].read(text.data, file or name)
     return InForce(text.version, text.data, table, remarks, text.access, text.past)
 
 
 def draft_of(name: str, data: bytes) -> Seen:
-    """Return an edited text, of which the time is not known yet.
+    """Return an edited text, whose time is not known yet.
 
     Raises:
-        Mistakes: it is no table.
+        Mistakes: it is not a valid table.
     """
     table, remarks = KINDS[name].read(data, name)
     return Seen(version_of(data, 0), data, table, remarks=remarks)

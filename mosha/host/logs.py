@@ -136,7 +136,7 @@ EVENTS: dict[str, str] = {
     "table_refused": "a text of cltab or hactl is not in force, and why (field source: whose)",
     "order_given": "an operator ordered something here (fields verb, group, to: the node)",
     "standby_changed": "this node runs nothing from now on, or takes groups again",
-    "table_joined": "two edits of one moment were joined (field lost: groups of which one is lost)",
+    "table_joined": "two concurrent edits were merged (field lost: groups where one edit is lost)",
     "table_join_failed": "two edits of one moment could not be joined: the later one holds, whole",
     "table_discarded": "an edit was older than what is in force, or superseded; where it is kept",
     "table_written": "the version in force was written into the directory of this node",

@@ -185,7 +185,7 @@ class Monitor:
         self.reader.watch(peers)
         self.watcher.set_directories(tuple(self._directories))
 
-    # --- news --------------------------------------------------------------------------
+    # --- changes -----------------------------------------------------------------------
 
     def announce(self) -> None:
         """Wake everything that waits for changes."""
@@ -228,12 +228,12 @@ class Monitor:
         self.report_event(GroupsReported(update.groups, update.gone))
 
     def look_at_tables(self) -> None:
-        """Have the own tables looked at now."""
+        """Check this node's tables now."""
         for name in TABLES:
             self.report_event(OwnTableChanged(name))
 
     async def _finding_members(self) -> None:
-        """Look for new nodes once a heartbeat, where no configuration names them."""
+        """Search for new nodes once per heartbeat, if no configuration names them."""
         while True:
             if found := await self.membership.poll():
                 self.report_event(MembersFound(found))
@@ -250,7 +250,7 @@ class Monitor:
     # --- for the command line --------------------------------------------------------
 
     def report(self, groups: dict[str, GroupReport] | None = None) -> hastat.Report:
-        """Return the view of this moment; `groups` says more than clinit has told unasked."""
+        """Return the current view; `groups` may have more than clinit's updates."""
         own, tables = self.clinit, self.runtime.agent.tables.now
         warnings = (*tables.notices, *self._remarks.on(tables.hactl, tables.cltab))
         text = (self.troubles, warnings, own.lost_at, own.no_cgroups, tables.missing)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Ports:
-    """The ports of one monitor. What is ordered while they are shut is begun when they open."""
+    """The ports of one monitor. Effects that come while they are shut start when they open."""
 
     def __init__(self, monitor: Monitor) -> None:
         self._monitor = monitor
@@ -43,14 +43,14 @@ class Ports:
         self._early: list[tuple[Callable[..., Any], tuple[object, ...]]] = []
 
     def open(self, tasks: TaskGroup) -> None:
-        """Have all tasks in this group from now on, until it is to end (`shut`)."""
+        """Start all tasks in this group from now on, until it is to end (`shut`)."""
         self._tasks = tasks
         early, self._early = self._early, []
         for work, args in early:
             tasks.start_soon(work, *args)
 
     def shut(self) -> None:
-        """Begin nothing any more before the ports are opened again."""
+        """Start nothing before the ports are opened again."""
         self._tasks = None
 
     def table(self) -> dict[type, Callable[[Any], None]]:

@@ -367,7 +367,7 @@ LONG_PATH = "/var/mosix-ha/state/history/hactl.20261129T110352_781943473Z.36f59b
 def test_what_is_to_be_copied_is_never_cut_and_lines_end_without_blanks(
     mosha: Mosha, home: Home
 ) -> None:
-    text = f"hactl: an edit was put aside as {LONG_PATH}"
+    text = f"hactl: an edit was kept as {LONG_PATH}"
     view = group("web", on(1), ok=False, why=f"its program {LONG_PATH} is gone", next=LONG_PATH)
     refused = [Refusal(file=LONG_PATH, node=2, text="1 mistake")]
     problem = Problem(kind="table-remark", text=text, next=f"cp {LONG_PATH} hactl")

@@ -103,5 +103,5 @@ def test_what_was_of_another_boot_is_left_alone(state: StateDir, lead: Lead) -> 
 
 def test_what_does_not_end_is_an_error_and_no_endless_wait() -> None:
     looks = iter([[7], [7], []])
-    with pytest.raises(HostError, match="processes of a former clinit do not end: 7"):
+    with pytest.raises(HostError, match="processes of an earlier clinit do not end: 7"):
         _end(lambda: next(looks), lambda _: None, {}, time.monotonic() - 1)

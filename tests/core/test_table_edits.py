@@ -134,7 +134,7 @@ def test_an_edit_by_hand_between_look_and_write_is_not_written_over() -> None:
         edited(desk)
         done = desk.written(changed=True)
     (answer,) = done
-    assert answer == AnswerEdit(1, error="/mfs/1/hactl: somebody else is editing it; try again")
+    assert answer == AnswerEdit(1, error="/mfs/1/hactl: it is being edited meanwhile; try again")
 
 
 def test_a_refused_text_is_kept_before_it_is_written_over() -> None:

@@ -186,7 +186,7 @@ def test_an_older_edit_is_kept_in_the_history_before_it_is_written_over() -> Non
     desk.written()
     assert desk.logs == ["table_written", "table_discarded"]
     (notice,) = desk.notices()
-    assert notice.endswith("it was put aside as /state/history/bar")
+    assert notice.endswith("it was kept as /state/history/bar")
     assert desk.tables.due == pytest.approx(desk.now + NOTICE_S)
     desk.wait()
     desk.done()

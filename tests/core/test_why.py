@@ -134,7 +134,7 @@ def test_an_own_claim_tells_of_its_lease_and_votes() -> None:
         (without_tables, "hactl", "none is in force here"),
         (without_cltab_group, "entries", "cltab has no entry of it"),
         (lambda: heard(STOP), "wish", "hactl says stop"),
-        (lambda: heard(Wish("h", "start")), "wish", "hactl does not name it: it shall be stopped"),
+        (lambda: heard(Wish("h", "start")), "wish", "hactl does not name it: it is to be stopped"),
         (without_quorum, "quorum", "no quorum: 1 of 3 nodes fresh, 2 needed; not fresh: 2, 3"),
         (just_started, "quorum", "quorum not known yet: 1 of 3 nodes fresh, 2 needed; not fresh"),
         (

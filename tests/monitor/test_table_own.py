@@ -286,8 +286,8 @@ HOSTILE: list[tuple[str, Callable[[Path], object], str]] = [
         lambda path: path.write_bytes(b"#" * (FILE_MAX_BYTES + 1)),
         "it is too big; at most 1048576 bytes are read",
     ),
-    ("a directory", become_directory, "it is no regular file; put a file there instead"),
-    ("a fifo", become_fifo, "it is no regular file; put a file there instead"),
+    ("a directory", become_directory, "it is not a regular file; put a file there instead"),
+    ("a fifo", become_fifo, "it is not a regular file; put a file there instead"),
 ]
 
 
@@ -338,7 +338,7 @@ async def test_the_file_of_a_stranger_is_refused_and_his_copy_is_warned_of(
         os.chown(path, 12345, -1)
         one.look()
         await until(lambda: one.tables.warnings)
-        words = "it belongs to user 12345, who is neither root nor mosha's own; chown root it"
+        words = "it belongs to uid 12345, which is neither root nor mosha's user; chown root it"
         assert one.tables.warnings == (f"{path}: {words}",)
         assert not one.refused
         one.edited(BAR)

@@ -305,8 +305,8 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "an entry is not empty because nobody can look",
         "clinit/cgroup_tracker.py",
-        "        except OSError:  # it is not known who is in there\n            return False",
-        "        except OSError:  # it is not known who is in there\n            return True",
+        "        except OSError:  # it may have processes\n            return False",
+        "        except OSError:  # it may have processes\n            return True",
         "clinit/test_cgroup_tracker.py::"
         "test_what_cannot_be_looked_into_for_want_of_descriptors_counts_as_alive",
     ),

@@ -69,7 +69,7 @@ def command(
     except OSError as error:
         raise HostError(f"cannot write {path}: {error.strerror}") from error
     click.echo(f"written {path}")
-    click.echo(f"written {examples}/" if count else f"kept {examples}/, it was there")
+    click.echo(f"written {examples}/" if count else f"kept {examples}/, it existed")
     if rundir is None and path != Path(places.CONFIG_FILE):
         click.echo(
             f"note: its rundir is {Settings().rundir_path}; a second node on this machine needs"

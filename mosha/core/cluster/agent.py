@@ -333,7 +333,7 @@ class Agent:
     # --- time --------------------------------------------------------------------------
 
     def _time_passed(self, event: events.TimePassed, now: float) -> None:
-        """Do all that is due. Groups come first: what they decide is published with the rest."""
+        """Do all that is due. Groups come first: their decisions are published with the rest."""
         if self.tables.due <= now:
             self.tables.pass_time(now)
             self._take_tables()

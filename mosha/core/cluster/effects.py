@@ -47,7 +47,7 @@ class WatchNodes(Struct, frozen=True):
 
 
 class LookAround(Struct, frozen=True):
-    """A heartbeat has passed: look at what is watched."""
+    """A heartbeat has passed: check what is watched."""
 
 
 class HurryWatch(Struct, frozen=True):

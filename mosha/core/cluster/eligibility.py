@@ -1,8 +1,8 @@
-"""Which nodes may take a group: one table of rules, for those that decide and those that explain.
+"""Which nodes may take a group: one table of rules, for decisions and for explanations.
 
-Placement, turns and orders ask whether the rules hold; `mosha status`, `why` and `why-not` say
-which one does not, and what to do about it. A rule of `NODE` is about a node and any group, one
-of `GROUP` about a group on any node, one of `PAIR` about a group on a node.
+Placement, steps and orders ask whether the rules hold; `mosha status`, `why` and `why-not` report
+which one does not, and what to do about it. A rule of `NODE` is about a node and any group, one of
+`GROUP` about a group on any node, one of `PAIR` about a group on a node.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mosha.core.wish_options import option_words
 
 
 class Case(Struct, frozen=True):
-    """A group and a node that may take it or not, as the node of `state` knows it at `now`."""
+    """A group and a node that may or may not take it, according to `state` at `now`."""
 
     state: MonitorState
     group: str
@@ -31,12 +31,12 @@ class Case(Struct, frozen=True):
 
     @property
     def mine(self) -> bool:
-        """Whether it is the node that asks."""
+        """Whether it is this node."""
         return self.node == self.state.me
 
     @property
     def status(self) -> Status | None:
-        """What the node last published, as far as it was read here."""
+        """The node's newest status that was read here."""
         return self.state.published if self.mine else self.state.view.peer(self.node).status
 
     @property
@@ -46,7 +46,7 @@ class Case(Struct, frozen=True):
 
     @property
     def ban(self) -> tuple[float, str] | None:
-        """For how many seconds more the node keeps off the group and why, None if it does not."""
+        """For how many more seconds the node is banned from the group and why, None if not."""
         if self.mine:
             record = self.state.records.get(self.group)
             if record is None or self.now >= record.ban_until:
@@ -58,7 +58,7 @@ class Case(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """A rule: whether it holds, why not in a clause, how it stands in a sentence, and a remedy."""
+    """A rule: whether it holds, why not (a clause), how it stands (a sentence), and a remedy."""
 
     name: str
     holds: Callable[[Case], bool]
@@ -68,7 +68,7 @@ class Rule(Struct, frozen=True):
 
 
 def _do(step: str) -> Callable[[Case], str]:
-    """Return a remedy: a text with the places node, group, level and only."""
+    """Return a remedy: a text with the placeholders node, group, level and only."""
 
     def remedy(case: Case) -> str:
         wish = case.wish or Wish(case.group, STOP_LEVEL)
@@ -157,7 +157,7 @@ def _level(case: Case) -> str:
 
 def _wish_said(case: Case) -> str:
     if case.wish is None:
-        return "hactl does not name it: it shall be stopped"
+        return "hactl does not name it: it is to be stopped"
     return f"hactl wants it at {wish_text(case.wish)}" if _level(case) != STOP_LEVEL else _STOP
 
 
@@ -266,7 +266,7 @@ def broken(case: Case, rules: Iterable[Rule] = ALL) -> Rule | None:
 
 
 def may_take(state: MonitorState, group: str, node: int, now: float) -> bool:
-    """Say whether the node may take the group, if that is free."""
+    """Say whether the node may take the group if it is free."""
     return broken(Case(state, group, node, now)) is None
 
 
@@ -282,7 +282,7 @@ def eligible(
 
 
 def on_standby(state: MonitorState, node: int) -> bool:
-    """Say whether a node is on standby, as far as is known here."""
+    """Say whether a node is on standby, as far as known here."""
     if node == state.me:
         return state.standby
     status = state.view.peer(node).status
@@ -290,13 +290,13 @@ def on_standby(state: MonitorState, node: int) -> bool:
 
 
 def able_nodes(state: MonitorState, now: float) -> list[int]:
-    """Return the nodes that may take groups at all: what is asked once for all groups."""
+    """Return the nodes that may take any group: computed once for all groups."""
     nodes = (*state.view.members, state.me)
     return [node for node in nodes if broken(Case(state, "", node, now), NODE) is None]
 
 
 def unwanted_because(state: MonitorState, group: str, now: float) -> str:
-    """Say in a clause why the group shall not run on the own node now, "" if it may."""
+    """Return in a clause why the group must not run on this node now, "" if it may."""
     case = Case(state, group, state.me, now)
     rule = broken(case)
     return "" if rule is None else rule.why(case)
@@ -305,7 +305,7 @@ def unwanted_because(state: MonitorState, group: str, now: float) -> str:
 def obstacles(state: MonitorState, group: str, now: float) -> dict[int, tuple[Case, Rule]]:
     """Return for each node that may not take the group the first rule that does not hold.
 
-    What is wrong with the group itself is said of the own node alone.
+    A rule about the group itself is reported for this node only.
     """
     found = {}
     for node in sorted({*state.view.members, state.me}):

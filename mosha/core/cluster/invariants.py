@@ -1,4 +1,4 @@
-"""What always holds of what a node knows and has decided, as code.
+"""The invariants of a node's state and decisions, as code.
 
 `check_group` looks at one group and costs next to nothing: an agent calls it after every turn and
 before it renews leases, also in production. `check` looks at everything; tests and the simulator
@@ -18,7 +18,7 @@ from mosha.core.cluster.node import Node
 from mosha.core.cluster.state import NEVER, GroupRecord
 from mosha.errors import BugError
 
-# A deadline was worked out with a time of the same clock: what differs is rounding.
+# A deadline was computed from a time of the same clock: any difference is rounding.
 ROUNDING_S = 1e-6
 
 Looked = tuple[int | None, Ballot, float, float | None, int | None, bool, bool, bool]

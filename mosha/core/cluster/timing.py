@@ -155,14 +155,14 @@ def explain(
         return TimingCheck(name, formula, value, f"unsafe: {rule}" if rule else "ok")
 
     return [
-        line("timeout", "T: a node not heard for so long is stale", timing.timeout_s),
-        line("heartbeat", "H: a status is written so often (T/10, at most 5)", timing.heartbeat_s),
-        line("poll", "the others are read so often (H/4)", timing.poll_s),
-        line("lease", "L: a grant holds so long after its last renewal (0.6 T)", timing.lease_s),
+        line("timeout", "T: a node silent for this long is stale", timing.timeout_s),
+        line("heartbeat", "H: how often a status is written (T/10, at most 5)", timing.heartbeat_s),
+        line("poll", "how often the others are read (H/4)", timing.poll_s),
+        line("lease", "L: how long a grant holds after its last renewal (0.6 T)", timing.lease_s),
         line("stop_budget", "D: from a lapsed lease to SIGKILL (0.3 T)", timing.stop_budget_s),
         line("plan_limit", "a claim not granted by then is withdrawn (3 H)", timing.plan_limit_s),
-        line("ban", "after a failure the node leaves the group alone", timing.ban_s),
-        line("start_grace", "no shot so soon after this monitor's start", timing.start_grace_s),
+        line("ban", "how long a node avoids a group that failed there", timing.ban_s),
+        line("start_grace", "no shot in this time after the monitor's start", timing.start_grace_s),
         *(
             [TimingCheck("kill", f"K: SIGKILL to {groups} groups", kill_s(groups), "ok")]
             * bool(groups)

@@ -1,1 +1,1 @@
-"""cltab and hactl on one node: which version is in force, and how it came there."""
+"""cltab and hactl on one node: which version is in force, and how it gets there."""

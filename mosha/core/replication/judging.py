@@ -178,7 +178,7 @@ class Looks(enum.Enum):
 
 
 def looks(data: bytes, table: Table | None, in_force: Table | None, cltab: Cltab | None) -> Looks:
-    """Say whether a text may be one that somebody is still writing.
+    """Judge whether a text may still be being written.
 
     `table` is the parsed text, None if it has mistakes; `in_force` is the table in force of the
     same name, `cltab` the entries in force. A text seems half written if its last line has no
@@ -197,7 +197,7 @@ def looks(data: bytes, table: Table | None, in_force: Table | None, cltab: Cltab
 
 
 def would_empty(table: Table | None, in_force: Table | None) -> bool:
-    """Say whether a table has nothing in it, while the one in force has something."""
+    """Say whether a table is empty while the one in force is not."""
     return table is not None and not table.names() and bool(_names(in_force))
 
 

@@ -1,7 +1,7 @@
-"""The tables of one node as a machine: a replica of each, and the edits that programs ask for.
+"""The tables of one node as a state machine: a replica of each, and the edits by programs.
 
-Part of the agent (`core.cluster.agent`), which hands it the facts about files and what peers
-publish, and takes its effects and, if something is new, what is in force.
+Part of the agent (`core.cluster.agent`), which passes it events about files and what peers publish,
+and takes its effects and, after changes, what is in force.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from mosha.core.tables import Cltab, Hactl, Table
 class Tables(Struct, frozen=True):
     """What is in force on this node, and what is wrong with what is not.
 
-    `versions` are those that the own files show too, a moment later than they come into force.
-    `pasts` are the versions that those in force came from. `refused` has a line for each table
-    of which a text is not in force: the first mistake and how many there are. `missing` has the
-    path at which to write each table that there is none of here. `notices` are lines for people.
+    `versions` are those that this node's files have too, a moment after they come into force.
+    `pasts` are their ancestors. `refused` has a line for each table with a text that is not in
+    force: the first mistake and how many there are. `missing` has the path at which to write each
+    table that does not exist here. `notices` are lines for people.
     """
 
     hactl: Hactl | None = None
@@ -42,10 +42,10 @@ class Tables(Struct, frozen=True):
 
 
 class NodeTables:
-    """All tables of node `me`; `heartbeat_s` is how often nodes hear each other at the least.
+    """All tables of node `me`; `heartbeat_s` is how often nodes hear each other at least.
 
-    `due` is when `pass_time` is wanted. `now` is what is in force and told; it changes only when
-    everything that was in force before, and newer edits of it, have been found (`complete`).
+    `due` is when `pass_time` is wanted. `now` is what is in force and published; it changes only
+    after everything that was in force before, and newer edits of it, have been found (`complete`).
     """
 
     def __init__(self, me: int, places: Places, heartbeat_s: float = 0.0) -> None:
@@ -61,7 +61,7 @@ class NodeTables:
 
     @property
     def idle(self) -> bool:
-        """Whether every order has been answered, and none is left to give."""
+        """Whether every order has been answered, and none is pending."""
         return all(replica.idle for replica in self._replicas.values())
 
     def replica(self, name: str) -> TableReplica:
@@ -69,10 +69,10 @@ class NodeTables:
         return self._replicas[name]
 
     def handle(self, event: TableEvent, now: float) -> None:
-        """Take in a fact about a file, or a question.
+        """Handle an event about a file, or a request for an edit.
 
         Raises:
-            BugError: it answers nothing that was ordered.
+            BugError: it answers no order.
         """
         match event:
             case EditAsked():
@@ -88,7 +88,7 @@ class NodeTables:
         self._go_on(now)
 
     def look(self, now: float) -> None:
-        """Look at the own files: a heartbeat has passed, or they may have changed."""
+        """Check this node's files: a heartbeat has passed, or they may have changed."""
         for replica in self._replicas.values():
             replica.own.want()
             replica.go_on(now)

@@ -1,7 +1,7 @@
 """Brings versions of one table into force, one after the other.
 
-The own file and the peers bring them, at any time and at once. Each is joined with what is in
-force if the two were made beside each other, judged, stored on the local disk, and then in force.
+They come from this node's file and from peers, at any time and concurrently. Each is merged with
+the one in force if the two diverged, judged, stored on the local disk, and is then in force.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from mosha.errors import BugError
 
 
 class Source(enum.Enum):
-    """What has brought a version."""
+    """Where a version comes from."""
 
     OWN = "own"
     PEER = "peer"
-    DISK = "disk"  # it is in force, and has been removed from the disk
+    DISK = "disk"  # it is in force, but was removed from the disk
 
 
 class Candidate(Struct, frozen=True):
@@ -37,16 +37,16 @@ class Candidate(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    """A candidate is done with; `in_force`: all that it says is."""
+    """A candidate is finished; `in_force`: its whole content is in force."""
 
     source: Source
     in_force: bool
 
 
 class Adoption:
-    """What brings versions of a table into force. At most one candidate of each source waits.
+    """Brings versions of a table into force. At most one candidate of each source waits.
 
-    `ended` is for the replica, which takes what is in it and hands it to the source.
+    `ended` is for the replica, which takes its items and passes them to the sources.
     """
 
     def __init__(self, record: TableRecord) -> None:
@@ -60,30 +60,30 @@ class Adoption:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is on its way into force."""
+        """Whether no version is being brought into force."""
         return self._current is None and not self._waiting
 
     def adopt(self, new: InForce, origin: int, source: Source) -> None:
         """Bring a version into force unless a newer one is.
 
-        One that was made beside what is in force is joined with that, be it newer or older. On
+        One that diverged from the version in force is merged with it, whether newer or older. On
         failure the reason is among the refusals.
         """
         self._waiting.append(Candidate(new, origin, source))
         self._go_on()
 
     def restore(self) -> None:
-        """Store what is in force once more: somebody has removed it, and clinit reads it there."""
+        """Store what is in force again: it was removed, and clinit reads it there."""
         if self._record.force is not None:
             self.adopt(self._record.force, self._record.me, Source.DISK)
 
     def joined(self, event: TablesJoined) -> None:
-        """Take in what has come of two versions."""
+        """Handle the result of a merge."""
         candidate = self._current
         if candidate is None or not self._joining:
-            raise BugError(f"{self._record.name}: versions were joined that nobody had joined")
+            raise BugError(f"{self._record.name}: an unexpected merge result")
         self._joining = False
-        if event.joined is None:  # the newer of both holds, whole
+        if event.joined is None:  # the newer one wins as a whole
             version = named(candidate.new.version)
             self._record.log("table_join_failed", reason=event.error, **version)
             self._store(candidate.new)
@@ -95,10 +95,10 @@ class Adoption:
             self._store(event.joined.text)
 
     def stored(self, event: TableStored) -> None:
-        """Take in that a version is on the disk, or could not be written there."""
+        """Handle: a version is on the disk, or could not be written there."""
         record, candidate, new = self._record, self._current, self._storing
         if candidate is None or new is None:
-            raise BugError(f"{record.name}: a version was stored that nobody had stored")
+            raise BugError(f"{record.name}: an unexpected stored version")
         self._storing = None
         if event.error:
             problem = f"{record.places.state}/{record.name}: cannot be written: {event.error}"
@@ -131,7 +131,7 @@ class Adoption:
     def _are_to_be_joined(self, mine: InForce, new: InForce) -> bool:
         if not apart(mine.version, mine.past, new.version, new.past):
             return False
-        # What lies in the future has no rank, and what is joined of it would have none.
+        # A version in the future has no rank, and neither would a merge with it.
         wall_ns = self._record.wall_ns
         return not (ahead_s(mine.version, wall_ns) or ahead_s(new.version, wall_ns))
 

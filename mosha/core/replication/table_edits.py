@@ -1,7 +1,7 @@
-"""Edits that a program asks for (`mosha set`): made in the newest text, and followed everywhere.
+"""Edits by a program (`mosha set`): made in the newest text, followed until all nodes have them.
 
-One after the other: the tables are looked at, and fetched where they are newer; the text in force
-is edited, and written; then it is waited, of several edits at once, until the others have it too.
+One after the other: the tables are read, and fetched where a newer one exists; the text in force is
+edited and written; then, for several edits at once, the node waits until the others have it too.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TRIES_MAX = 3
 
 
 class EditStage(enum.Enum):
-    """What the edit that is being made is waiting for."""
+    """What the current edit waits for."""
 
     IDLE = "idle"
     LOOKING = "looking"  # for the newest text
@@ -49,9 +49,9 @@ class Spread(Struct, frozen=True):
 
 
 class Edits:
-    """The edits that a node was asked for. `spread_s` is how long an edit may take to the others.
+    """The requested edits of a node. `spread_s` is how long an edit may take to the others.
 
-    `heard` are the nodes that are, also those that have no table yet.
+    `heard` are the fresh nodes, including those that have no table yet.
     """
 
     def __init__(self, replicas: Mapping[str, TableReplica], spread_s: float) -> None:
@@ -76,17 +76,17 @@ class Edits:
 
     @property
     def due(self) -> float:
-        """When it is not waited any longer for one of the other nodes."""
+        """When waiting for one of the other nodes ends."""
         times = (t for s in self._spreading for t in (s.half_at, s.end_at))
         return min((t for t in times if t > self._hactl.record.now), default=math.inf)
 
     def asked(self, event: EditAsked, now: float) -> None:
-        """Take in that somebody wants a wish edited."""
+        """Handle a request to edit a wish."""
         self._waiting.append(event)
         self.go_on(now)
 
     def edited(self, event: TextEdited, now: float) -> None:
-        """Take in the edited text, or why there is none."""
+        """Handle the edited text, or the error."""
         if self._stage is not EditStage.EDITING or self._edit is None:
             raise BugError(f"a text was edited while {self._stage.value}")
         seen, base = event.seen, self._base
@@ -153,18 +153,18 @@ class Edits:
             self._again(now)
 
     def _again(self, now: float) -> None:
-        """Edit the text that came in between, unless that has happened too often."""
+        """Retry with the text that came in between, unless that has happened too often."""
         if self._edit is None:
             raise BugError("nothing is being edited")
         if self._tries == TRIES_MAX:
             path = self._hactl.record.path
-            error = f"{path}: somebody else is editing it; try again"
+            error = f"{path}: it is being edited meanwhile; try again"
             self._end(AnswerEdit(self._edit.number, error=error))
         else:
             self._look(now)
 
     def _follow(self, version: TableVersion, now: float, *, changed: bool) -> None:
-        """Wait for the others, and let the next edit begin."""
+        """Wait for the others, and start the next edit."""
         if self._edit is None:
             raise BugError("nothing is being edited")
         half_at, end_at = now + self.spread_s / 2, now + self.spread_s
@@ -193,7 +193,7 @@ class Edits:
         self._order(AnswerEdit(spread.number, spread.wish, said, nodes, spread.changed))
 
     def _nodes_with(self, version: TableVersion) -> frozenset[int]:
-        """Return the peers that have a version, or what is in force here and came from it."""
+        """Return the peers that have a version, or the one in force here that descends from it."""
         peers, now = self._hactl.peers, self._hactl.record.version
         return peers.nodes_with(version) | (peers.nodes_with(now) if now else frozenset())
 
@@ -202,6 +202,6 @@ class Edits:
 
 
 def _wish_of(table: object, group: str) -> Wish | None:
-    """Return what a hactl says of a group, wherever it stands in the text."""
+    """Return a group's wish in a hactl, wherever it is in the text."""
     wish = table.wishes.get(group) if isinstance(table, Hactl) else None
     return replace(wish, line=0) if wish is not None else None

@@ -1,6 +1,6 @@
-"""What the tables of a node order: work on files, each answered by one event (`table_events`).
+"""The effects of a node's tables: work on files, each answered by one event (`table_events`).
 
-Everything here may hang on a network file system; the shell gives it up then, and says so.
+All of it may hang on a network file system; then the shell abandons it and reports that.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from mosha.core.tables import Cltab, Wish, WishEdit
 
 
 class ReadOwnTable(Struct, frozen=True):
-    """Look at the own file. A text that is unchanged since `former` need not be parsed again."""
+    """Read this node's file. A text that is unchanged since `former` need not be parsed again."""
 
     table: str
     former: Seen | None = None
 
 
 class ReadPeerTable(Struct, frozen=True):
-    """Read the file of a node, or what it shows beside that, whichever has this version."""
+    """Read the file of a node, or the copy beside it, whichever has this version."""
 
     table: str
     node: int
@@ -28,7 +28,7 @@ class ReadPeerTable(Struct, frozen=True):
 
 
 class JoinTables(Struct, frozen=True):
-    """Join two versions that were made beside each other."""
+    """Merge two versions that diverged."""
 
     table: str
     mine: InForce
@@ -43,7 +43,7 @@ class StoreTable(Struct, frozen=True):
 
 
 class WriteOwnTable(Struct, frozen=True):
-    """Write the own file, if what is there still is the `expected` version."""
+    """Write this node's file, if it still has the `expected` version."""
 
     table: str
     expected: TableVersion | None
@@ -51,14 +51,14 @@ class WriteOwnTable(Struct, frozen=True):
 
 
 class ShowTable(Struct, frozen=True):
-    """Show peers this text beside the own file; None: show nothing any more."""
+    """Show peers this text beside this node's file; None: remove it."""
 
     table: str
     text: Text | None
 
 
 class KeepText(Struct, frozen=True):
-    """Keep a text that does not come into force in the history."""
+    """Keep a text that does not come into force, in the history."""
 
     table: str
     text: Text
@@ -76,11 +76,11 @@ class EditText(Struct, frozen=True):
 
 
 class AnswerEdit(Struct, frozen=True):
-    """Tell whoever asked for an edit what came of it.
+    """Answer a request for an edit.
 
-    `wish` is what was written, `said` what hactl says by now, and on which `nodes` that is known
-    to be in force, this one among them; not `changed`: it was so before. `error` says why nothing
-    of it is in force, with `usage` if the question was wrong.
+    `wish` is what was written, `said` what hactl says now, and `nodes` those on which that is known
+    to be in force, this one among them; not `changed`: it was so before. `error` says why it is not
+    in force, with `usage` if the request was wrong.
     """
 
     number: int

@@ -14,10 +14,10 @@ from mosha.core.tables import WishEdit
 
 
 class TableLoaded(Struct, frozen=True):
-    """What was in force when this node was running last has been read from the local disk.
+    """The table that was in force in the last run has been read from the local disk.
 
-    `adopted` are the versions of the history, oldest first. `error`: it is there, and is no table
-    or cannot be read.
+    `adopted` are the versions of the history, oldest first. `error`: it exists, but is not a valid
+    table or cannot be read.
     """
 
     table: str
@@ -28,13 +28,13 @@ class TableLoaded(Struct, frozen=True):
 
 
 class OwnTableChanged(Struct, frozen=True):
-    """The file of a table has changed here, or whoever watches it cannot say that it has not."""
+    """This node's file of a table has changed, or may have."""
 
     table: str
 
 
 class OwnTableRead(Struct, frozen=True):
-    """The own file has been looked at; `mount` says in words on which file system it is."""
+    """This node's file was read; `mount` says in words on which file system it is."""
 
     table: str
     wall_ns: int
@@ -44,7 +44,7 @@ class OwnTableRead(Struct, frozen=True):
 
 
 class PeerTableRead(Struct, frozen=True):
-    """What a peer shows of the version that was asked for has been read."""
+    """The requested version of a peer was read."""
 
     table: str
     wall_ns: int
@@ -53,7 +53,7 @@ class PeerTableRead(Struct, frozen=True):
 
 
 class TablesJoined(Struct, frozen=True):
-    """Two versions have been joined."""
+    """Two versions were merged."""
 
     table: str
     wall_ns: int
@@ -62,7 +62,7 @@ class TablesJoined(Struct, frozen=True):
 
 
 class TableStored(Struct, frozen=True):
-    """A version is on the local disk, where clinit reads it, and in the history."""
+    """A version was stored on the local disk, where clinit reads it, and in the history."""
 
     table: str
     wall_ns: int
@@ -70,7 +70,7 @@ class TableStored(Struct, frozen=True):
 
 
 class OwnTableWritten(Struct, frozen=True):
-    """The own file has been written, unless it had `changed` since it was looked at."""
+    """This node's file was written, unless it had `changed` since it was read."""
 
     table: str
     wall_ns: int
@@ -79,7 +79,7 @@ class OwnTableWritten(Struct, frozen=True):
 
 
 class TableShown(Struct, frozen=True):
-    """What is shown beside the own file is there, or gone."""
+    """The copy beside this node's file was written or removed."""
 
     table: str
     wall_ns: int
@@ -87,7 +87,7 @@ class TableShown(Struct, frozen=True):
 
 
 class TextKept(Struct, frozen=True):
-    """A text that does not come into force is in the history; `path` says where."""
+    """A text that does not come into force was kept in the history; `path` says where."""
 
     table: str
     wall_ns: int
@@ -96,9 +96,9 @@ class TextKept(Struct, frozen=True):
 
 
 class EditAsked(Struct, frozen=True):
-    """A wish of hactl is to be another one; `number` is of this question.
+    """An edit of a wish of hactl was requested; `number` identifies the request.
 
-    `force`: also one that does not agree with cltab.
+    `force`: accept one that does not agree with cltab.
     """
 
     number: int
@@ -107,9 +107,10 @@ class EditAsked(Struct, frozen=True):
 
 
 class TextEdited(Struct, frozen=True):
-    """The text in force has been edited, and not written yet.
+    """The text in force was edited, but is not written yet.
 
-    `error`: the wish does not agree with cltab, or the edited text is no table; `usage` then.
+    `error`: the wish does not agree with cltab, or the edited text is not a valid table; then
+    `usage` is set.
     """
 
     number: int
@@ -120,7 +121,7 @@ class TextEdited(Struct, frozen=True):
 
 
 class StoredTablesLost(Struct, frozen=True):
-    """Somebody has removed the tables in force from the local disk."""
+    """The tables in force were removed from the local disk."""
 
 
 TableEvent = (

@@ -1,14 +1,14 @@
-"""A table in the node's own directory, where people edit it: looked at, judged, written back.
+"""A table in this node's directory, where people edit it: read, judged, written back.
 
-Nothing that a person wrote is lost: what is not adopted is either left where it is, and
-refused with a word, or kept in the history before the version in force is written over it.
+Nothing that a person wrote is lost: what is not adopted is either left in place and refused with a
+reason, or kept in the history before the version in force overwrites it.
 
-A look goes through these stages, each but the first two after an answer to what it ordered:
+A check goes through these stages, each after the first two on the answer to its order:
 
     IDLE -> READING <-> SETTLING -> SHOWING -> KEEPING -> WRITING -> IDLE
                                             -> ADOPTING            -> IDLE
 
-An edit that a program asks for begins at KEEPING or WRITING, and ends after ADOPTING.
+An edit by a program starts at KEEPING or WRITING, and ends after ADOPTING.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from mosha.errors import BugError
 
 
 class OwnStage(enum.Enum):
-    """What the own file is waiting for."""
+    """What the file waits for."""
 
     IDLE = "idle"
     READING = "reading"
@@ -50,7 +50,7 @@ class OwnStage(enum.Enum):
 
 
 class Put(Struct):
-    """An edit by a program: `draft` is made of `base`, and is to win against all `known`."""
+    """An edit by a program: `draft` is made from `base`, and must win against all `known`."""
 
     draft: Seen
     base: InForce | None
@@ -59,9 +59,9 @@ class Put(Struct):
 
 
 class PutEnded(Struct, frozen=True):
-    """What has come of an edit by a program: a version in force, an error, or neither.
+    """The result of an edit by a program: a version in force, an error, or neither.
 
-    Neither means that the file or what is in force has changed meanwhile: it is edited again.
+    Neither means that the file or the version in force has changed meanwhile: edit again.
     """
 
     version: TableVersion | None = None
@@ -69,10 +69,10 @@ class PutEnded(Struct, frozen=True):
 
 
 class OwnTable:
-    """The own file of one table.
+    """This node's file of one table.
 
-    `due` is when it is looked at again, if it settles. `ended_no` is the number of the last look
-    that has ended; `put_ended` what has come of an edit, until it is taken.
+    `due` is when it is read again, while it settles. `ended_no` is the number of the last check
+    that has ended; `put_ended` the result of an edit, until it is taken.
     """
 
     def __init__(self, record: TableRecord, adoption: Adoption) -> None:
@@ -85,10 +85,10 @@ class OwnTable:
         self._record = record
         self._adoption = adoption
         self._next_put: Put | None = None
-        self._put: Put | None = None  # the edit that is under way instead of a look
-        self._seen: Seen | None = None  # what the last look that has settled has found
+        self._put: Put | None = None  # the edit in progress instead of a check
+        self._seen: Seen | None = None  # what the last settled check has found
         self._settling = Settling(record)
-        self._quiet: Seen | None = None  # there was nothing to do about it
+        self._quiet: Seen | None = None  # there was nothing to do
         self._mount = ""
         self._why = ""
         self._verdict = TableAction.NOTHING
@@ -98,18 +98,18 @@ class OwnTable:
         self._writing: InForce | None = None
         self._kept = ""
         self._shown: TableVersion | None = None
-        self._held: InForce | None = None  # what the file showed when nobody had edited it
+        self._held: InForce | None = None  # what the file had when it was not edited
 
     def want(self) -> None:
-        """Have the file looked at soon; several wishes are one look."""
+        """Request a check of the file soon; several requests are one check."""
         self.wanted = True
 
     def put(self, put: Put) -> None:
-        """Write an edit and bring it into force, after the look that is under way."""
+        """Write an edit and bring it into force, after the current check."""
         self._next_put = put
 
     def go_on(self) -> None:
-        """Begin what is wanted, or look again when what was found had time to settle."""
+        """Start what is wanted, or read again after the time to settle."""
         if self.stage is OwnStage.SETTLING and self.due <= self._record.now:
             self._read(self._settling.found)
         elif self.stage is not OwnStage.IDLE:
@@ -139,7 +139,7 @@ class OwnTable:
         self._record.order(ReadOwnTable(self._record.name, former))
 
     def read(self, event: OwnTableRead) -> None:
-        """Take in what was found, or that the file cannot be read."""
+        """Handle what was found, or that the file cannot be read."""
         self._expect(OwnStage.READING)
         record, seen = self._record, event.seen
         same = seen is self._quiet and record.force is self._before
@@ -163,7 +163,7 @@ class OwnTable:
             self._end_look()
 
     def _another_mount(self, mount: str) -> str:
-        """Say that the file is on another mount than before: an empty mountpoint is no news."""
+        """Return that the file is on another mount now: an empty mountpoint is not an edit."""
         self._mount = self._mount or mount
         if mount == self._mount:
             return ""
@@ -178,9 +178,9 @@ class OwnTable:
         return judge_local(record.version, found, record.wall_ns, record.shown, held)
 
     def _end_look(self) -> None:
-        """End a look; announce what is in force unless that is new, and the file not yet it.
+        """End a check; announce what is in force unless the file does not have it yet.
 
-        What came into force meanwhile has set off another look, which writes it first.
+        What came into force meanwhile has requested another check, which writes it first.
         """
         record = self._record
         self.stage, self.ended_no = OwnStage.IDLE, self.begun_no
@@ -208,12 +208,12 @@ class OwnTable:
         if version == self._shown:
             self._act(verdict.do, seen)
             return
-        # Peers find what is in force there while the own file shows a text that is refused.
+        # Peers find what is in force there while this node's file has a refused text.
         self.stage, self._verdict, self._showing = OwnStage.SHOWING, verdict.do, version
         record.order(ShowTable(record.name, shown.text if shown is not None else None))
 
     def shown(self, event: TableShown) -> None:
-        """Take in that what is shown to peers beside the file is there."""
+        """Handle: the copy for peers beside the file is there."""
         self._expect(OwnStage.SHOWING)
         if event.error:
             directory = self._record.places.directory(self._record.me)
@@ -253,7 +253,7 @@ class OwnTable:
         self._adoption.adopt(new, self._record.me, Source.OWN)
 
     def adopted(self, *, in_force: bool) -> None:
-        """Take in whether the version that was brought is in force."""
+        """Handle whether the candidate is in force."""
         self._expect(OwnStage.ADOPTING)
         record, new = self._record, self._writing
         if new is None:
@@ -262,10 +262,10 @@ class OwnTable:
             self._put_adopted(new, in_force=in_force)
         elif in_force:
             self._held = new
-            record.show(new.version)  # what is in force may be that, joined with another edit
+            record.show(new.version)  # what is in force may be a merge of it
             self._end_look()
         elif record.version is not None and new.version.order < record.version.order:
-            self._why = f"{record.path}: another edit of this moment is later"
+            self._why = f"{record.path}: a concurrent edit is later"
             self._discard(self._current_seen())
         else:
             self._end_look()
@@ -284,7 +284,7 @@ class OwnTable:
         self._record.order(KeepText(self._record.name, seen.text(seen.version), fate))
 
     def kept(self, event: TextKept) -> None:
-        """Take in that a text is in the history, so it may be written over, or is not."""
+        """Handle: a text is in the history, so it may be overwritten, or it is not."""
         self._expect(OwnStage.KEEPING)
         record, seen = self._record, self._current_seen()
         error = ""
@@ -301,7 +301,7 @@ class OwnTable:
             self._write(seen)
 
     def _write(self, seen: Seen) -> None:
-        """Have what is in force written over what was seen."""
+        """Overwrite what was seen with what is in force."""
         force = self._record.force
         if force is None:
             raise BugError(f"{self._record.path}: there is nothing in force to write back")
@@ -312,7 +312,7 @@ class OwnTable:
         self._record.order(WriteOwnTable(self._record.name, seen.version, new.text))
 
     def written(self, event: OwnTableWritten) -> None:
-        """Take in that the file shows what was to be written, or why it does not."""
+        """Handle: the file was written, or why not."""
         self._expect(OwnStage.WRITING)
         record, new = self._record, self._writing
         if new is None:
@@ -335,7 +335,7 @@ class OwnTable:
         record.log("table_written", **named(new.version))
         if kept:
             record.log("table_discarded", reason=self._why, fate=self._fate, kept=kept)
-            record.notice(Notice.ASIDE, f"{self._why}; it was put aside as {kept}")
+            record.notice(Notice.ASIDE, f"{self._why}; it was kept as {kept}")
             record.clear(record.me)
         self._end_look()
 

@@ -1,7 +1,7 @@
 """The versions of one table that are in force on the peers: the newest is fetched.
 
-A peer says in its status which version it has, so no file of a peer is read in vain. A peer
-that hangs is asked last.
+A peer publishes in its status which version it has, so no file of a peer is read needlessly. A peer
+that hangs is tried last.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ FETCH_PAUSES_S = (0.05, 0.2, 0.5)
 status asks again."""
 
 REJECTED_MAX = 16
-"""How many versions that cannot be read here are remembered, so as not to fetch them again."""
+"""How many versions that cannot be read here are remembered, to avoid fetching them again."""
 
 
 class PeerStage(enum.Enum):
-    """What the versions of the peers are waiting for."""
+    """What the pull from the peers waits for."""
 
     IDLE = "idle"
     READING = "reading"
@@ -39,9 +39,9 @@ class PeerStage(enum.Enum):
 
 
 class PeerTables:
-    """What the peers have of one table.
+    """The peers' versions of one table.
 
-    `due` is when they are asked again. `pulled_no` is the number of the last pull that has ended.
+    `due` is the next retry. `pulled_no` is the number of the last pull that has ended.
     """
 
     def __init__(self, record: TableRecord, adoption: Adoption) -> None:
@@ -67,7 +67,7 @@ class PeerTables:
         return (*self._adverts.values(), *([own] if own else []))
 
     def nodes_with(self, version: TableVersion) -> frozenset[int]:
-        """Return the peers on which a version is in force, or one that came from it."""
+        """Return the peers on which a version or a descendant of it is in force."""
         return frozenset(
             node
             for node, there in self._adverts.items()
@@ -75,9 +75,9 @@ class PeerTables:
         )
 
     def has(self, node: int, version: TableVersion | None, past: Past) -> None:
-        """Take in what is in force on a peer; None for one that has none or is not heard.
+        """Handle the version in force on a peer; None for one that has none or is not heard.
 
-        `past` is what that version came from.
+        `past` is the ancestry of that version.
         """
         record = self._record
         self._pasts[node] = past
@@ -107,11 +107,11 @@ class PeerTables:
             record.clear(node)
 
     def want(self) -> None:
-        """Have the peers that have something newer asked now."""
+        """Request a pull from peers with newer versions now."""
         self._wanted = True
 
     def go_on(self) -> None:
-        """Begin to pull if that is wanted, or if a pause is over."""
+        """Start a pull if one is wanted, or if a pause is over."""
         if self.stage is PeerStage.PAUSING:
             if not self._wanted and self.due > self._record.now:
                 return
@@ -143,7 +143,7 @@ class PeerTables:
             record.order(ReadPeerTable(record.name, node, version))
 
     def _choose(self, asked: set[int]) -> int | None:
-        """Return whom to ask next; those that failed last time come last."""
+        """Return the peer to ask next; those that failed last time come last."""
         version, wall_ns = self._record.version, self._record.wall_ns
         left = {node: has for node, has in self._adverts.items() if node not in asked}
         good = {node: has for node, has in left.items() if node not in self._failed}
@@ -160,7 +160,7 @@ class PeerTables:
         self._pauses += 1
 
     def read(self, event: PeerTableRead) -> None:
-        """Take in what a peer shows of the version that it has."""
+        """Handle a peer's file."""
         if self.stage is not PeerStage.READING or self._version is None:
             raise BugError(f"{self._record.name} of a peer was read while {self.stage.value}")
         node, version, seen = self._node, self._version, event.seen
@@ -178,7 +178,7 @@ class PeerTables:
         self._ask_next()
 
     def adopted(self, *, in_force: bool) -> None:
-        """Take in whether the version of a peer is in force."""
+        """Handle whether the version of a peer is in force."""
         if self.stage is not PeerStage.ADOPTING:
             raise BugError(f"{self._record.name} of a peer was adopted while {self.stage.value}")
         if in_force:

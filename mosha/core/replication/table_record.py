@@ -1,8 +1,7 @@
 """One table of one node: what is in force, announced, refused and noticed.
 
-The record of `core.replication.table_replica`: its parts, the own file (`table_own`), the peers
-(`table_peers`) and what brings a version into force (`table_adoption`), change it and order work
-in it. They do so while one event is handled, at its time.
+The record of `table_replica`: its parts, this node's file (`table_own`), the peers (`table_peers`)
+and the adoption (`table_adoption`), change it and add orders to it, while an event is handled.
 """
 
 from __future__ import annotations
@@ -21,37 +20,37 @@ from mosha.core.status import TableVersion
 from mosha.core.tables import Cltab
 
 DISK = 0
-"""Stands among the nodes, the sources of refusals, for the local disk."""
+"""Stands in for a node number as the source of refusals: the local disk."""
 
 SHOWN_MAX = 64
-"""How many versions are remembered that the own file may still show: so many edits can pass while
-the own directory cannot be written."""
+"""How many versions are remembered that this node's file may still have: that many edits can pass
+while its directory cannot be written."""
 
 NOTICE_S = 900.0
-"""How long a warning stands of what is over, such as an edit that was put aside: long enough for
-who made it, or for what watches `mosha status`, and no reason to be woken an hour later."""
+"""How long a warning about something past stands, such as an edit that was set aside: long enough
+for its author, or for what watches `mosha status`, but not a reason for an alarm an hour later."""
 
 
 class Notice(enum.Enum):
-    """What people should know of a table besides what is refused."""
+    """What people should know about a table besides refusals."""
 
-    UNREAD = "unread"  # the own file cannot be read
-    DISTRUST = "distrust"  # it shows what is in force, and strangers may change it
+    UNREAD = "unread"  # this node's file cannot be read
+    DISTRUST = "distrust"  # it has what is in force, but other users may change it
     UNWRITTEN = "unwritten"  # it cannot be written
-    ASIDE = "aside"  # an edit was put aside
-    EMPTIED = "emptied"  # nothing is in the table any more
-    LOST = "lost"  # of two edits of one moment, part of one is lost
+    ASIDE = "aside"  # an edit was set aside
+    EMPTIED = "emptied"  # the table is empty now
+    LOST = "lost"  # part of one of two concurrent edits is lost
 
 
 PASSING = frozenset({Notice.ASIDE, Notice.LOST})
-"""What has happened, and is over: its notice goes after NOTICE_S."""
+"""Notices about something past: they go after NOTICE_S."""
 
 OF_ONE_VERSION = (Notice.ASIDE, Notice.EMPTIED, Notice.LOST)
-"""What is of no interest any more when another version has come into force."""
+"""Notices that go when another version has come into force."""
 
 
 class TableRefusal(Struct, frozen=True):
-    """What was refused, what was in force then, and the words for it."""
+    """What was refused, what was in force then, and the message."""
 
     what: object
     under: TableVersion | None
@@ -61,9 +60,9 @@ class TableRefusal(Struct, frozen=True):
 class TableRecord:
     """The record of the table `name` on node `me`.
 
-    `announced` is what peers and people hear of: what is in force, as soon as the own file shows it
-    too, if it can. `shown` are versions that the own file may show without an edit. `news`:
-    something of this has changed that others hear. `cltab` is the cltab in force here.
+    `announced` is what is published: what is in force, as soon as this node's file has it too, if
+    it can. `shown` are versions that the file may have without an edit. `news`: something that is
+    published has changed. `cltab` is the cltab in force here.
     """
 
     def __init__(self, name: str, me: int, places: Places) -> None:
@@ -85,7 +84,7 @@ class TableRecord:
         self._wall_less_boot_ns = 0
 
     def at(self, now: float, wall_ns: int | None = None) -> None:
-        """Begin to handle an event at this time; between those that bring it, wall time goes on."""
+        """Start to handle an event now; without `wall_ns`, wall time has advanced as much."""
         self.now = now
         boot_ns = int(now * NS_PER_S)
         if wall_ns is not None:
@@ -93,11 +92,11 @@ class TableRecord:
         self.wall_ns = boot_ns + self._wall_less_boot_ns
 
     def order(self, effect: TableEffect) -> None:
-        """Have work on a file done."""
+        """Add an order for work on a file."""
         self.effects.append(effect)
 
     def log(self, event: str, **fields: object) -> None:
-        """Have a line of the log written."""
+        """Add a log record."""
         self.effects.append(LogRecord(event, {"table": self.name, **fields}))
 
     # --- in force ----------------------------------------------------------------------
@@ -108,24 +107,24 @@ class TableRecord:
         return self.force.version if self.force is not None else None
 
     def announce(self) -> None:
-        """Let peers hear that what is in force here is: the own file shows it, or cannot."""
+        """Publish what is in force here: this node's file has it, or cannot have it."""
         if self.announced is not self.force:
             self.announced = self.force
             self.news = True
 
     def agreed(self) -> None:
-        """Take in that the own file shows what is in force: what it shows next, somebody wrote."""
+        """Record that this node's file has what is in force: any later change is an edit."""
         self.shown = (self.force.version,) if self.force is not None else ()
 
     def show(self, version: TableVersion) -> None:
-        """Take in that the own file may show this version without anybody having edited it."""
+        """Record that this node's file may have this version without an edit."""
         self.shown = (*self.shown, version)[-SHOWN_MAX:]
 
     # --- refused -----------------------------------------------------------------------
 
     @property
     def refused(self) -> str:
-        """What is not in force and why, the own file first; "" if nothing is refused."""
+        """What is not in force and why, this node's file first; "" if nothing is refused."""
         sources = sorted(self._refusals, key=lambda source: (source != self.me, source))
         return "; ".join(self._refusals[source].text for source in sources)
 
@@ -134,7 +133,7 @@ class TableRecord:
         return self._refusals.get(source)
 
     def refuse(self, source: int, what: object, text: str) -> None:
-        """Refuse what a node has. The same thing again keeps its first words."""
+        """Refuse what a node has. The same thing again keeps its first message."""
         former = self._refusals.get(source)
         if former is None or former.what != what:
             self._refusals[source] = TableRefusal(what, self.version, text)
@@ -142,7 +141,7 @@ class TableRecord:
             self.news = True
 
     def clear(self, source: int) -> None:
-        """Forget what was refused of a node: it is mended or gone."""
+        """Forget what was refused of a node: it is corrected or gone."""
         if self._refusals and self._refusals.pop(source, None) is not None:
             self.news = True
 
@@ -150,14 +149,14 @@ class TableRecord:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What people should know besides."""
+        """What people should know besides refusals."""
         ahead = ahead_s(self.force.version, self.wall_ns) if self.force is not None else 0
         future = f"{self.name} in force is from the future; any edit of now replaces it"
         remarks = self.force.remarks if self.force is not None else ()
         return (*self._notices.values(), *([future] if ahead else ()), *remarks)
 
     def notice(self, kind: Notice, text: str) -> bool:
-        """Set or (with "") take away a notice; say whether that is news."""
+        """Set or (with "") remove a notice; return whether that is a change."""
         if self._notices.get(kind, "") == text:
             return False
         if text:
@@ -172,12 +171,12 @@ class TableRecord:
         return True
 
     def unwritten(self, text: str) -> None:
-        """Take in why something cannot be written; the same again is no line of the log."""
+        """Record why something cannot be written; the same again is not logged."""
         if self.notice(Notice.UNWRITTEN, text):
             self.log("table_write_failed", reason=text)
 
     def drop_former_notices(self) -> None:
-        """Take away what was of interest with the former version."""
+        """Remove the notices about the former version."""
         for kind in OF_ONE_VERSION:
             self.notice(kind, "")
 

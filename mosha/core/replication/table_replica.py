@@ -1,8 +1,8 @@
-"""One table of one node as a machine: events go in, effects come out.
+"""One table of one node as a state machine: events go in, effects come out.
 
-It finds edits in the own file and newer versions on the peers, judges them, brings them into
-force, shows them, and says what is refused. It knows no clock, no file and no coroutine; it is
-mutable inside and pure seen from outside. Which version wins is decided in `judging.py`.
+It finds edits in this node's file and newer versions on the peers, judges them, brings them into
+force, writes them back, and reports what is refused. It uses no clock, no file and no coroutine; it
+is mutable inside and pure from outside. Which version wins is decided in `judging.py`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from mosha.core.status import TableVersion
 from mosha.errors import BugError
 
 ROUNDS_MAX = 50
-"""What has been brought into force makes room for the next: more of that at once is a bug."""
+"""Each adoption makes room for the next: more rounds at once are a bug."""
 
 ReplicaEvent = (
     TableLoaded
@@ -51,7 +51,7 @@ ReplicaEvent = (
 class TableReplica:
     """The table `name` of node `me`. `due` is when `pass_time` is wanted, in seconds of boottime.
 
-    Until it was loaded nothing is done, and nothing is in force.
+    Until it is loaded nothing is done, and nothing is in force.
     """
 
     def __init__(self, name: str, me: int, places: Places) -> None:
@@ -75,21 +75,21 @@ class TableReplica:
 
     @property
     def due(self) -> float:
-        """When time alone asks for something."""
+        """When time alone requires something."""
         return min(self.own.due, self.peers.due, self.record.due)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing was ordered that is not answered yet, and nothing is to be ordered."""
+        """Whether no order is unanswered or pending."""
         own, peers = self.own, self.peers
         resting = peers.stage in {PeerStage.IDLE, PeerStage.PAUSING}
         return own.stage is OwnStage.IDLE and not own.wanted and resting and self._adoption.idle
 
     def handle(self, event: ReplicaEvent, now: float) -> None:
-        """Take in a fact; what is to be done is in `record.effects`.
+        """Handle an event; its effects are in `record.effects`.
 
         Raises:
-            BugError: it answers nothing that was ordered.
+            BugError: it answers no order.
         """
         try:
             handler = self._handlers[type(event)]
@@ -99,11 +99,11 @@ class TableReplica:
         force = self.record.force
         handler(event)
         if self.record.force is not force:
-            self.own.want()  # its file is to show what came into force
+            self.own.want()  # the file must get what came into force
         self.go_on(now)
 
     def peer_has(self, node: int, version: TableVersion | None, past: Past, now: float) -> None:
-        """Take in what is in force on a peer; None for one that has none or is not heard."""
+        """Handle the version in force on a peer; None for one that has none or is not heard."""
         self.record.at(now)
         self.peers.has(node, version, past)
         self.go_on(now)

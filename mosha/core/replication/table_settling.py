@@ -1,7 +1,7 @@
-"""Whether somebody may still be writing a file: nothing is done about it before it has settled.
+"""Whether a file may still be being written: it is not acted upon before it has settled.
 
-It has when two looks have found the same, with a pause between them that is as long as what was
-found looks unfinished (`replication.settle_s`).
+It has settled when two reads have found the same, with a pause between them that is longer the more
+unfinished the text looks (`replication.settle_s`).
 """
 
 from __future__ import annotations
@@ -11,34 +11,34 @@ from mosha.core.replication.table_record import TableRecord
 from mosha.core.replication.table_texts import Seen
 
 TURNS_MAX = 10
-"""A file that is still changing after so many looks is left to the next heartbeat."""
+"""A file that is still changing after this many reads is left to the next heartbeat."""
 
 
 class Settling:
-    """How far the own file of one table has settled."""
+    """How far this node's file of one table has settled."""
 
     def __init__(self, record: TableRecord) -> None:
         self.turns = 0
-        self.found: Seen | None = None  # what the last look but this one has found
+        self.found: Seen | None = None  # what the previous read has found
         self._record = record
         self._steady: Seen | None = None
 
     @property
     def given_up(self) -> bool:
-        """Whether it has been looked at often enough."""
+        """Whether it has been read often enough."""
         return self.turns >= TURNS_MAX
 
     def begin(self) -> None:
-        """Begin to look."""
+        """Start."""
         self.turns = 0
 
     def is_over(self, seen: Seen, do: TableAction, former: Seen | None) -> bool:
-        """Say whether something is to be done about what was found now.
+        """Say whether what was found now is to be acted upon.
 
-        `do` is what; `former` is what was treated last.
+        `do` is the action; `former` is what was acted upon last.
         """
         if self.turns == 0:
-            # Nobody has touched it since the last look, only what is in force has changed.
+            # The file has not changed since the last check, only what is in force has.
             if do is TableAction.WRITE and seen == former:
                 return True
         elif seen == self.found:
@@ -50,11 +50,11 @@ class Settling:
         return seen == self._steady
 
     def pause_s(self, seen: Seen, do: TableAction) -> float:
-        """Take in what was found, and return after how many seconds to look again."""
+        """Record what was found, and return after how many seconds to read again."""
         self.found = seen
         self.turns += 1
-        # To refuse a text takes nothing away from who is still writing it, and what is only
-        # out of date nobody writes.
+        # Refusing a text does not hurt a writer that is still busy, and a text that is only out
+        # of date is not being written.
         known = do is TableAction.REFUSE or (do is TableAction.WRITE and seen.version is not None)
         seems = Looks.WHOLE if known else self._looks(seen)
         return settle_s(seen.version, self._record.wall_ns, seems)

@@ -1,4 +1,4 @@
-"""The texts of a table: as found in a file, as kept and copied, and as they are in force."""
+"""The texts of a table: as found in a file, as kept and copied, and as in force."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Fate = Literal["rejected", "discarded"]
 
 
 class Access(Struct, frozen=True):
-    """Who may read a table: it is the same for all copies of it."""
+    """Which users may read a table: the same for all copies."""
 
     mode: int = 0o644
     owner: tuple[int, int] | None = None
@@ -28,7 +28,7 @@ PUBLIC = Access()
 
 
 class Text(Struct, frozen=True):
-    """The text of a version, as it is kept and copied."""
+    """The text of a version, as kept and copied."""
 
     version: TableVersion
     data: bytes
@@ -37,7 +37,7 @@ class Text(Struct, frozen=True):
 
 
 class InForce(Struct, frozen=True):
-    """A version with its text and what it says."""
+    """A version with its text and its parsed content."""
 
     version: TableVersion
     data: bytes
@@ -48,19 +48,19 @@ class InForce(Struct, frozen=True):
 
     @property
     def text(self) -> Text:
-        """What of it is kept and copied."""
+        """The part that is kept and copied."""
         return Text(self.version, self.data, self.access, self.past)
 
     @property
     def child_past(self) -> Past:
-        """The past of a version that is made from this one."""
+        """The past of a version made from this one."""
         return past_of([self.version, *self.past])
 
 
 class Seen(Struct, frozen=True):
     """A table as it was found; `table` is None where `distrust` or `mistakes` say why.
 
-    `version` and `data` are None and empty if there is nothing, or nothing that can be read.
+    `version` and `data` are None and empty if there is no file, or it cannot be read.
     """
 
     version: TableVersion | None = None
@@ -72,7 +72,7 @@ class Seen(Struct, frozen=True):
     access: Access = PUBLIC
 
     def found(self, *, superseded: bool = False) -> Found:
-        """Return what the rules of replication want to know of it."""
+        """Return what the rules of replication need."""
         return Found(self.version, self.distrust, self.mistakes, superseded)
 
     def text(self, version: TableVersion) -> Text:
@@ -80,14 +80,14 @@ class Seen(Struct, frozen=True):
         return Text(version, self.data, self.access)
 
     def in_force(self, version: TableVersion, past: Past) -> InForce:
-        """Return a good text as that version of it, which came from `past`."""
+        """Return a valid text as that version, with ancestry `past`."""
         if self.table is None:
             raise BugError(f"a text with mistakes would come into force: {self.mistakes}")
         return InForce(version, self.data, self.table, self.remarks, self.access, past)
 
 
 class Joined(Struct, frozen=True):
-    """What comes of two versions: `text`. Of the older one `lost` is lost, which is `kept`."""
+    """A merge: `text`. `lost` names what is lost of the older version, which is kept at `kept`."""
 
     text: InForce
     lost: tuple[str, ...] = ()
@@ -95,10 +95,10 @@ class Joined(Struct, frozen=True):
 
 
 class Places(Struct, frozen=True):
-    """Where the tables of a node are, for messages: paths of this node's files.
+    """The paths of this node's tables, for messages.
 
     `directory` gives that of a node, where people edit; `state` is the local one, `history` in it
-    has what was in force.
+    has former versions.
     """
 
     directory: Callable[[int], str]
@@ -107,5 +107,5 @@ class Places(Struct, frozen=True):
 
 
 def named(version: TableVersion) -> dict[str, object]:
-    """Return the fields by which a version is logged."""
+    """Return the log fields of a version."""
     return {"mtime_ns": version.mtime_ns, "digest": version.digest}

@@ -1,6 +1,6 @@
-"""A table in a node's directory, where people edit it: read, judged by its looks, replaced.
+"""A table in a node's directory, where people edit it: reads, checks and replaces the file.
 
-Everything here may hang on a network file system and belongs into a `Worker`.
+Everything here may hang on a network file system and must run in a `Worker`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ OTHERS_MAY_WRITE = 0o022
 
 
 def write_text(text: Text, path: Path, *, sync: bool = False) -> None:
-    """Write a text to a file, whole, with its time and its access.
+    """Write a text to a file atomically, with its time and its access.
 
     Raises:
         OSError: nothing was changed.
@@ -37,12 +37,12 @@ def write_text(text: Text, path: Path, *, sync: bool = False) -> None:
 
 
 def shown_beside(path: Path) -> Path:
-    """Return where a node shows what is in force while its own file has a refused text."""
+    """Return where a node shows what is in force while its file has a refused text."""
     return path.with_name(f".{path.name}.in-force")
 
 
 def show_beside(path: Path, text: Text | None) -> None:
-    """Show a text there, or (with None) nothing.
+    """Write a text there, or (with None) remove it.
 
     Raises:
         OSError: nothing was changed.
@@ -54,20 +54,20 @@ def show_beside(path: Path, text: Text | None) -> None:
 
 
 def read_own(path: Path, name: str, former: Seen | None) -> tuple[Seen, str]:
-    """Read the own file and say on which mount it is: an empty mountpoint is no news.
+    """Read this node's file and return on which mount it is: an empty mountpoint is not an edit.
 
     Raises:
-        OSError: as `read_table` says.
+        OSError: as `read_table`.
     """
     mount = file_system_at(path.parent)
     return read_table(path, name, former), f"{mount.source} ({mount.fstype}) at {mount.mountpoint}"
 
 
 def read_either(path: Path, name: str, digest: str) -> Seen:
-    """Read a peer's file, or what it shows beside a text of that file which it refuses.
+    """Read a peer's file, or the copy beside it if the peer refuses its file's text.
 
     Raises:
-        OSError: as `read_table` says.
+        OSError: as `read_table`.
     """
     seen = read_table(path, name)
     if seen.version is not None and seen.version.digest == digest:
@@ -77,12 +77,12 @@ def read_either(path: Path, name: str, digest: str) -> Seen:
 
 
 def read_table(path: Path, name: str, former: Seen | None = None) -> Seen:
-    """Read, check and parse the table `name` at `path`; what is wrong is told in the result.
+    """Read, check and parse the table `name` at `path`; the result has what is wrong.
 
     `former` is what was seen there last: an unchanged text is not parsed again.
 
     Raises:
-        OSError: of the file system, where the file itself may be in order.
+        OSError: of the file system; the file itself may be valid.
     """
     facts = _facts_of(path)
     if not isinstance(facts, FileFacts):
@@ -96,11 +96,11 @@ def read_table(path: Path, name: str, former: Seen | None = None) -> Seen:
 
 
 def _facts_of(path: Path) -> FileFacts | Seen:
-    """Return a file as it is, or that there is none, or why it cannot be read."""
+    """Return the file, or that there is none, or why it cannot be read."""
     try:
         return read_facts(path, FILE_MAX_BYTES, follow=False)
     except FileNotFoundError:
-        path.parent.stat()  # without its directory nothing is missing, the mount is
+        path.parent.stat()  # if the directory is missing, it is the mount that is missing
         return Seen()
     except OSError as error:
         problem = _unreadable(error)
@@ -110,14 +110,14 @@ def _facts_of(path: Path) -> FileFacts | Seen:
 
 
 def access_of(facts: FileFacts) -> Access:
-    """Return who may read a file, as its copies have it: others never may write one."""
+    """Return the access of a file for its copies: other users may never write them."""
     return Access(facts.mode & 0o777 & ~OTHERS_MAY_WRITE, (facts.uid, facts.gid))
 
 
 def replace_table(path: Path, expected: TableVersion | None, new: Text) -> bool:
-    """Write a table, if what is there is still the version that was judged.
+    """Write a table if the file still has the version that was judged.
 
-    An edit that came in between is left alone: then False is returned.
+    An edit that came in between is left alone: then return False.
 
     Raises:
         OSError: nothing was changed.
@@ -142,14 +142,14 @@ def _unreadable(error: OSError) -> str | None:
             "put the file itself there"
         )
     if error.errno in {errno.EINVAL, errno.EISDIR, errno.ENXIO, errno.ENOTDIR}:
-        return "it is no regular file; put a file there instead"
+        return "it is not a regular file; put a file there instead"
     return None
 
 
 def _distrust(facts: FileFacts, path: Path) -> str:
     if facts.uid not in {0, os.geteuid()}:
         owner = "root" if os.geteuid() == 0 else f"{os.geteuid()}"
-        problem = f"it belongs to user {facts.uid}, who is neither root nor mosha's own"
+        problem = f"it belongs to uid {facts.uid}, which is neither root nor mosha's user"
         return f"{path}: {problem}; chown {owner} it"
     if facts.mode & OTHERS_MAY_WRITE:
         return f"{path}: group or others can write it (mode {facts.mode:04o}); chmod go-w it"

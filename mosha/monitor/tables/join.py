@@ -1,4 +1,4 @@
-"""Joining two versions of a table that were made beside each other; everything here blocks."""
+"""Merges two versions of a table that diverged; everything here blocks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from mosha.formats.mistakes import Mistakes
 from mosha.formats.table_kinds import KINDS, in_force_of
 
 ALL = "all of it"
-"""What of an edit is lost that cannot be joined."""
+"""What is lost of an edit that cannot be merged."""
 
 
 class Kept(Protocol):
-    """The texts that were in force; `table_store.TableStore` has them on the local disk."""
+    """The texts that were in force; `TableStore` keeps them on the local disk."""
 
     def keep(self, name: str, text: Text, now_ns: int) -> Path:
         """Keep a text that is in force here or elsewhere; return where it is."""
@@ -27,10 +27,10 @@ class Kept(Protocol):
 
 
 def join(kept: Kept, name: str, mine: InForce, other: InForce, now_ns: int) -> Joined:
-    """Join what is in force here with a version that is apart from it.
+    """Merge what is in force here with a version that diverged from it.
 
-    Both texts are in the history then: a later join may begin from either. If the newest common
-    ancestor is not kept here, or if what they come to is no table, the newer text stands.
+    Both texts are in the history then: a later merge may start from either. If the newest common
+    ancestor is not kept here, or if the result is not a valid table, the newer text wins.
 
     Raises:
         OSError: the history cannot be read or written.
@@ -57,7 +57,7 @@ def _merged(kept: Kept, name: str, older: InForce, newer: InForce) -> Merged | N
 
 
 def _made(name: str, older: InForce, newer: InForce, data: bytes) -> InForce | None:
-    """Return the joined text as a version, None if it is no table: one tag in two groups, say."""
+    """Return the merged text as a version, None if it is invalid (one tag in two groups)."""
     version = joined_version(older.version, newer.version, version_of(data, 0).digest)
     past = past_of([older.version, newer.version, *older.past, *newer.past])
     access = Access(newer.access.mode & older.access.mode, newer.access.owner)

@@ -1,9 +1,9 @@
-"""The ports of the tables: the work on files that `table_effects` of the core orders, in threads.
+"""The ports of the tables: they carry out the core's `table_effects` on files, in threads.
 
-People edit MFSBASE/NODE/VARPATH/{cltab,hactl} of any node. What is in force here lies in
-STATE_DIR on the local disk, where clinit reads it, and as a copy in the own directory, for
-people and peers. Each order is answered by one event; nothing is decided here. A file system that
-hangs costs a thread: the own directory, the local disk and each peer have one of their own.
+People edit MFSBASE/NODE/VARPATH/{cltab,hactl} of any node. What is in force here is in STATE_DIR on
+the local disk, where clinit reads it, and as a copy in this node's directory, for people and peers.
+Each order is answered by one event; nothing is decided here. A hung file system costs a thread:
+this node's directory, the local disk and each peer have one each.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from mosha.monitor.tables.store import TableStore
 from mosha.monitor.workers import Worker, reason
 
 LIMIT_S = 5.0
-"""How long a call on a file system may take. The network file systems that were measured
-answer within 3 s when nothing is wrong."""
+"""How long a call on a file system may take. The measured network file systems answer within 3 s
+when nothing is wrong."""
 
 
 class Directories(Protocol):
@@ -49,16 +49,16 @@ class Directories(Protocol):
 
 
 class Result(Struct, frozen=True):
-    """What a call in a worker has returned, or why it has not: `error`, "" if it has."""
+    """The result of a call in a worker, or `error`; "" on success."""
 
     value: Any = None
     error: str = ""
 
 
 class TablePorts:
-    """What does the work on files for the tables of node `me`, and reports what came of it.
+    """Carries out the file work for the tables of node `me`, and reports the results.
 
-    `start` starts a task: a coroutine function and what it gets.
+    `start` starts a task: a coroutine function and its arguments.
     """
 
     def __init__(
@@ -109,21 +109,21 @@ class TablePorts:
         return found
 
     def close(self) -> None:
-        """Let the threads go; nothing can be ordered afterwards."""
+        """End the threads; no orders after this."""
         for worker in (self.own, self.disk, *self._peers.values()):
             worker.close()
 
     async def load(self) -> None:
-        """Read what was in force when this node was running last; once, before all else."""
+        """Read what was in force in the last run; once, before everything else."""
         async with anyio.create_task_group() as tasks:
             for name in TABLES:
                 tasks.start_soon(self._load, name)
 
     async def set_wish(self, wish: Wish | WishEdit, *, force: bool = False) -> wish_edits.Done:
-        """Edit the wish of a group, newest everywhere; return what hactl says then, and where.
+        """Edit the wish of a group, newest on all nodes; return what hactl says then, and where.
 
-        Returns when all nodes that are heard have it, or some have and the others take long.
-        `force`: also a wish that does not agree with cltab.
+        Returns when all fresh nodes have it, or when some have it and the others take long.
+        `force`: accept a wish that does not agree with cltab.
 
         Raises:
             UsageError: a group or a level that cltab in force lacks.
@@ -156,7 +156,7 @@ class TablePorts:
             error = in_a_line(mistakes)
         except (OSError, HostError) as failure:
             error = f"{path}: cannot be read: {reason(failure)}"
-        # Where they cannot be read, an old copy is taken for an edit.
+        # If they cannot be read, an old copy counts as an edit.
         adopted: tuple[TableVersion, ...] = (
             await self._call(self.disk, store.adopted, name)
         ).value or ()
@@ -226,7 +226,7 @@ class TablePorts:
 
     def _answer(self, order: effects.AnswerEdit) -> None:
         answer = self._asked.get(order.number)
-        if answer is not None and not answer.done():  # whoever asked may have gone
+        if answer is not None and not answer.done():  # the caller may have given up
             answer.set_result(order)
 
     def peer(self, node: int) -> Worker:

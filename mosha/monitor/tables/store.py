@@ -1,4 +1,4 @@
-"""The tables in force as this node keeps them on its local disk, and their history.
+"""The tables in force on this node's local disk, and their history.
 
 STATE_DIR/cltab and STATE_DIR/hactl are in force (clinit reads the former), STATE_DIR/tables.json
 says which versions they are, and STATE_DIR/history has what was in force and what a newer
@@ -26,16 +26,16 @@ VERSIONS_FILE = "tables.json"
 HISTORY_DIR = "history"
 
 HISTORY_MAX = 20
-"""How many adopted versions of a table are kept, and how many that were not adopted."""
+"""How many adopted versions of a table are kept, and how many others."""
 
 PRIVATE_DIR_MODE = 0o700
-"""Of a history that has the text of a table which not all may read."""
+"""The mode of a history with a text that not all users may read."""
 
 ALL_MAY_READ = 0o044
 
 
 class _Noted(Struct, frozen=True):
-    """What VERSIONS_FILE says of a table."""
+    """A table's record in VERSIONS_FILE."""
 
     mtime_ns: int
     digest: str
@@ -60,11 +60,11 @@ class TableStore:
     def load(self, name: str) -> Text | None:
         """Return a table in force, None if there is none yet.
 
-        If the versions are lost, or are those of another text (a crash between two
-        writes), the time of the file is that of the version.
+        If the versions are lost, or belong to another text (a crash between two writes), the time
+        of the file is used.
 
         Raises:
-            OSError: it is there and cannot be read.
+            OSError: it exists but cannot be read.
         """
         try:
             facts = read_facts(self.path(name))
@@ -98,7 +98,7 @@ class TableStore:
         write_atomically(self._directory / VERSIONS_FILE, data, sync=True)
 
     def keep(self, name: str, text: Text, now_ns: int) -> Path:
-        """Keep a text in the history that is in force here or elsewhere; return where it is.
+        """Keep a text that is in force here or elsewhere in the history; return its path.
 
         Raises:
             OSError: it is not kept.
@@ -106,7 +106,7 @@ class TableStore:
         return self._keep(name, text, "", now_ns)
 
     def data_of(self, name: str, version: TableVersion) -> bytes | None:
-        """Return the text of a version that was in force, None if it is not kept any more.
+        """Return the text of a version that was in force, None if it is no longer kept.
 
         Raises:
             OSError: the history cannot be read.
@@ -116,7 +116,7 @@ class TableStore:
         return next((read_facts(path).data for path in found), None)
 
     def put_aside(self, name: str, text: Text, fate: Fate, now_ns: int) -> Path:
-        """Keep a text that does not come into force; return where it is.
+        """Keep a text that does not come into force; return its path.
 
         Raises:
             OSError: it is not kept, so it must not be overwritten.
@@ -154,7 +154,7 @@ class TableStore:
 
 
 def _is_same(old: Path, version: TableVersion, *, by_time: bool) -> bool:
-    """Say whether a kept file is this version; where the time is no matter, this text."""
+    """Say whether a kept file is this version, or without `by_time` the same text."""
     if old.name.split(".")[2] != version.digest:
         return False
     return not by_time or old.stat().st_mtime_ns == version.mtime_ns

@@ -1,4 +1,4 @@
-"""What an edit of a wish (`mosha set`) is checked against, makes of hactl, and came to."""
+"""Edits of a wish (`mosha set`): the check, the edited text, and the result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mosha.formats.table_kinds import draft_of, few
 
 
 class Done(Struct, frozen=True):
-    """What an edit came to: the line of hactl, where it is in force, and whether it is new."""
+    """The result of an edit: the line of hactl, where it is in force, and whether it is new."""
 
     line: str
     nodes: tuple[int, ...]
@@ -23,10 +23,10 @@ class Done(Struct, frozen=True):
 
 
 def edited(order: EditText) -> Seen:
-    """Return the text in force with the change made in it; what is unchanged is the same text.
+    """Return the text in force with the change applied; the same text if nothing changes.
 
     Raises:
-        UsageError: a group or a level that cltab in force lacks; the edited text is no table.
+        UsageError: cltab in force lacks the group or the level; the edited text is invalid.
     """
     hactl = order.hactl.table if order.hactl is not None else None
     before = hactl.wishes.get(order.change.wish.group) if isinstance(hactl, Hactl) else None
@@ -38,10 +38,10 @@ def edited(order: EditText) -> Seen:
 
 
 def done(answer: AnswerEdit) -> Done:
-    """Return what an edit came to.
+    """Return the result of an edit.
 
     Raises:
-        UsageError, HostError: nothing, or it did not last; with the reason.
+        UsageError, HostError: it failed, or did not last; with the reason.
     """
     if answer.error:
         raise UsageError(answer.error) if answer.usage else HostError(answer.error)
@@ -53,7 +53,7 @@ def done(answer: AnswerEdit) -> Done:
 
 
 class Remarks:
-    """What hardly is meant in hactl: groups and levels that cltab lacks. Found once for each."""
+    """What is hardly intended in hactl: groups and levels that cltab lacks. Cached."""
 
     def __init__(self) -> None:
         self._of: tuple[Hactl | None, Cltab | None] = (None, None)
@@ -73,7 +73,7 @@ class Remarks:
 def _check(wish: Wish, before: Wish | None, cltab: Cltab | None) -> None:
     doubt = _doubt(wish, cltab)
     if wish.level == STOP_LEVEL and (cltab is None or before is not None):
-        doubt = None  # it may be a way to end it, and takes nothing
+        doubt = None  # `stop` may be a way to end it, and needs nothing from cltab
     if doubt is not None:
         raise UsageError(f"{doubt.text}; {doubt.remedy}")
 
