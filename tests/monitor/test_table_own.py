@@ -97,7 +97,7 @@ async def test_an_edit_that_is_older_is_put_aside_and_nothing_is_lost(
             await until(lambda: one.agrees(FOO) and one.tables.warnings)
         assert one.history(".discarded") == [BAR]
         (warning,) = one.tables.warnings
-        assert "s older than the version in force; it was put aside as" in warning
+        assert "s older than the version in force; it was kept as" in warning
         discarded = next(log for log in logs if log["event"] == "table_discarded")
         assert discarded["fate"] == "discarded"
         assert discarded["kept"] in warning
@@ -319,7 +319,7 @@ async def test_a_file_that_cannot_be_read_is_never_replaced(cluster: Cluster, on
         await until(lambda: one.refused)
         two.edited(BAR)
         await until(lambda: one.in_force() == BAR)
-        with pytest.raises(HostError, match="no regular file"):
+        with pytest.raises(HostError, match="not a regular file"):
             await one.set_wish(Wish("foo", "stop"))
         assert (path / "precious").exists()
         assert one.refused
