@@ -186,7 +186,7 @@ def _send_some(cgroup: Path, sending: Sending, chosen: list[int], sent: Sent) ->
                 if error.errno not in EXHAUSTED or not opened:
                     sent.failed[pid] = explained(error)
                     continue
-                # The rest of them when these descriptors are free again.
+                # The rest follows when these descriptors are free again.
                 _signal_opened(cgroup, sending, opened, sent)
                 _send_some(cgroup, sending, chosen[chosen.index(pid) :], sent)
                 return
@@ -197,7 +197,7 @@ def _send_some(cgroup: Path, sending: Sending, chosen: list[int], sent: Sent) ->
 
 
 def _signal_opened(cgroup: Path, sending: Sending, opened: dict[int, int], sent: Sent) -> None:
-    """Signal those that are still listed, and close their descriptors."""
+    """Signal the processes that are still listed, and close their descriptors."""
     still = {pid: group for pid in pids(cgroup) if (group := _group_of(pid))}
     for pid in sorted(opened, key=lambda pid: still.get(pid) != pid):  # the members after who leads
         fd = opened.pop(pid)

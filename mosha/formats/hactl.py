@@ -24,7 +24,7 @@ IGNORED = "a word that is ignored"
 LEFT_OUT = "prefer names a node that only leaves out"
 
 ANY_NODE = ("", ANY)
-"""What a command line may say instead of nodes; a file leaves the option out."""
+"""What a command line may have instead of nodes; a file leaves the option out."""
 
 _OPTION_FORM = f"options are written {' '.join(option.form for option in OPTIONS)}"
 
@@ -108,7 +108,7 @@ def render_hactl(hactl: Hactl) -> str:
 
 
 def render_wish(wish: Wish) -> str:
-    """Write one wish as a line without its end; options at their defaults are left out."""
+    """Return one wish as a line without its end; options at their defaults are left out."""
     return " ".join((wish.group, wish.level, *option_words(wish)))
 
 

@@ -80,5 +80,8 @@ def _is_gone() -> bool:
     try:
         os.close(os.open(TTY, os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
     except OSError as error:
-        return error.errno in (errno.ENXIO, errno.EIO)  # tty(4): none; or it is just going away
+        return error.errno in (
+            errno.ENXIO,
+            errno.EIO,
+        )  # tty(4): none; or it is just going away
     return False

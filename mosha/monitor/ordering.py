@@ -118,7 +118,7 @@ def _concerned(state: MonitorState, order: Order, now: float) -> frozenset[int]:
             raise UsageError(f"node {node} is not heard; give the order when it is, or there")
         return frozenset({node})
     if state.wish_level(group) == STOP_LEVEL:
-        raise UsageError(f"{group} shall be stopped, by hactl; to start it: mosha start {group}")
+        raise UsageError(f"hactl wants {group} stopped; to start it: mosha start {group}")
     here = frozenset(places(state, group))
     if not here:
         raise UsageError(f"{group} runs nowhere; see mosha why {group}")

@@ -169,7 +169,7 @@ FRONT: tuple[ShellMutant, ...] = (
     M(
         "the last lines of a hand-over are written",
         "cli/commands/run.py",
-        "        stream.drain()  # nothing else of this process comes after the signal\n",
+        "        stream.drain()  # this process prints nothing after the signal\n",
         "",
         "cli/test_run_stderr.py::test_a_hand_over_ends_when_its_last_lines_are_written",
     ),
