@@ -89,7 +89,7 @@ class Descendants:
         return True
 
     def signal_below(self, seen: LiveProcess, sending: Sending) -> bool:
-        """Signal a process unless its number is somebody else's by now (C6.4).
+        """Signal a process unless its pid was reused (C6.4).
 
         Raises:
             OSError: it cannot be signalled.

@@ -195,7 +195,7 @@ class SessionTracker:
         for _ in range(CLOSE_ROUNDS_MAX):
             spared = self._staff()
             left = [pid for pid in self._family.children() if pid not in spared]
-            # Each of them, not only up to the first that is alive.
+            # Every one, not only up to the first that is alive.
             if not [
                 pid for pid in left if self._family.signal_child(pid, Sending(Signals.SIGKILL))
             ]:

@@ -47,7 +47,7 @@ class Runtime:
         self._handling = False
 
     def report(self, event: Event) -> None:
-        """Take in that something has happened."""
+        """Pass an event to the agent."""
         events = self._events
         events.append(event)
         if self._handling:
@@ -63,7 +63,7 @@ class Runtime:
         self._clock.wake_at(self.due)
 
     def wake(self) -> None:
-        """Let the agent do what is due."""
+        """Make the agent do what is due."""
         if self.due <= self._now():
             self.report(TimePassed(self._clock.chance()))
         else:

@@ -100,7 +100,7 @@ class Agent:
             raise BugError(f"the agent does not know {type(event).__name__}") from error
         handler(event, now)
         state = self._state
-        if state.dirty or state.log_records or state.woken:
+        if state.dirty or state.log_records or state.to_step:
             self._show(now)
         if not self._effects:
             return NOTHING
@@ -114,7 +114,7 @@ class Agent:
         Nothing but leaving and the tables is due before clinit has said for the first time what it
         has (C7).
         """
-        if self._state.woken and self._ready:
+        if self._state.to_step and self._ready:
             return -math.inf
         leave_at = self._leaving.due(self.node)
         if not self._ready:
@@ -138,12 +138,12 @@ class Agent:
         self._invariants.check(now)
 
     def _show(self, now: float) -> None:
-        """Have written, published and announced what the last decisions have changed."""
+        """Write, publish and announce what the last decisions have changed."""
         state = self._state
         if state.dirty and not self.node.mute(now):
             self._publishing.want(now)
-        if state.log_records or (state.woken and self._ready):
-            self._fence_at = -math.inf  # it may be time to shoot, or no more
+        if state.log_records or (state.to_step and self._ready):
+            self._fence_at = -math.inf  # a shot may be due, or no longer
             lines = self.node.take_notes()
             for line in lines:
                 self._recorder.record_log(line, now)
@@ -161,7 +161,7 @@ class Agent:
         self.node.peer_read(event.node, event.status, began=reading.began, now=now)
         if news and self._state.claimed:
             self._renewing.want()
-        for group in self._state.woken:
+        for group in self._state.to_step:
             self._recorder.record(group, now, ("status read", event.status.stamp))
         self._judge(reading, now, news=news)
 
@@ -337,7 +337,7 @@ class Agent:
         if self.tables.due <= now:
             self.tables.pass_time(now)
             self._take_tables()
-        if self._ready and (self._state.woken or self._steps.due <= now):
+        if self._ready and (self._state.to_step or self._steps.due <= now):
             self._effects += self._steps.take(now, event.chance)
         if self._leaving.due(self.node) <= now:
             self._effects += self._leaving.go_on(self.node)

@@ -162,7 +162,7 @@ def _wish_said(case: Case) -> str:
 
 
 def wish_text(wish: Wish) -> str:
-    """Return a wish as hactl has it, options at their defaults too."""
+    """Return a wish in the form of hactl, including options at their defaults."""
     return " ".join((wish.level, *option_words(wish, defaults=True)))
 
 

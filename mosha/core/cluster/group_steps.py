@@ -34,21 +34,21 @@ class GroupSteps:
     def take(self, now: float, chance: float) -> list[Tell]:
         """Take all steps that are due, and those that follow from them; return what to tell."""
         tells: list[Tell] = []
-        groups = {*self._timers.take_due(now), *self._node.take_woken()}
+        groups = {*self._timers.take_due(now), *self._node.take_to_step()}
         for _ in range(ROUNDS_MAX):
             if not groups:
                 return tells
             taken = (self._take(group, now, chance) for group in sorted(groups))
             tells += [tell for tell in taken if tell is not None]
-            groups = set(self._node.take_woken())
-        self._state.woken |= groups
+            groups = set(self._node.take_to_step())
+        self._state.to_step |= groups
         return tells
 
     def _take(self, group: str, now: float, chance: float) -> Tell | None:
         if group in self._told:
             self._held.add(group)
             return None
-        step = self._node.turn(group, now, chance)
+        step = self._node.step(group, now, chance)
         row = step.row.name if step.row is not None else "no clinit"
         self._recorder.record_step(group, now, row, step.tell)
         self._invariants.check_group(self._state.record(group), now)
@@ -62,4 +62,4 @@ class GroupSteps:
         self._told.discard(group)
         if group in self._held:
             self._held.discard(group)
-            self._state.woken.add(group)
+            self._state.to_step.add(group)

@@ -111,7 +111,7 @@ class Invariants:
             yield f"its own vote is for term {vote.term}, its claim is of term {claim}"  # V3
         if record.granted and record.lease_until == NEVER:
             yield "it is granted without a lease"  # C3
-        # An adopted lease (C7) may be of a former life with longer times, until it is renewed.
+        # An adopted lease (C7) may be of an earlier run with longer times, until it is renewed.
         if record.kill_at is None and record.lease_until > now + state.timing.lease_s + ROUNDING_S:
             yield f"its lease ends {record.lease_until - now:.3f} s from now"  # C4
         if record.shown_from is not None and record.shown_from > seq:

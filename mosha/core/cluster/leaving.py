@@ -57,7 +57,7 @@ class Leaving:
         self.stage = Stage.WRITES_LAST
 
     def due(self, node: Node) -> float:
-        """Return when `go_on` has something to do."""
+        """Return when `go_on` is due."""
         if self.stage is not _HALTS:
             return math.inf
         return -math.inf if node.halted() else self._lost_at + WITHOUT_CLINIT_S

@@ -98,7 +98,7 @@ class Node:
             state.log("peer_changed", peer=node, **{"from": standing, "to": after})
             state.wake_all()
         elif before.stale_since is None and view.peer(node).stale_since is not None:
-            state.wake_all()  # never heard in this life, but a recovered vote may be for it
+            state.wake_all()  # never heard in this run, but a recovered vote may be for it
         self._settled = now - state.started_at >= state.timing.timeout_s
         if after is not standing or not before.looked_at or view.quorum_state is _UNKNOWN:
             self._judge_quorum()

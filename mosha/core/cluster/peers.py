@@ -151,7 +151,7 @@ def judge_at(peer: Peer, timeout_s: float) -> float | None:
 
 
 def standing(peer: Peer, receipt: Receipt | None) -> Standing:
-    """Say what the peer is to this node; a receipt covers incarnations up to its own."""
+    """Return how this node sees the peer; a receipt covers incarnations up to the one it names."""
     status = peer.status
     if status is None:
         return Standing.NEVER
@@ -165,6 +165,6 @@ def standing(peer: Peer, receipt: Receipt | None) -> Standing:
 
 
 def speaks(peer: Peer, receipt: Receipt | None) -> bool:
-    """Say whether the peer's newest status counts as fresh: heard from, and not gone."""
+    """Say whether the peer's newest status is fresh: heard from, and not gone."""
     found = standing(peer, receipt)
     return found is _FRESH or found is _LEAVING

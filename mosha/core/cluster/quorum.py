@@ -41,7 +41,7 @@ class Electorate(Struct, frozen=True):
 
     @property
     def digest(self) -> str:
-        """A short text that is the same for the same voters; "" where they may change."""
+        """A short hash of the voters; "" where they may change."""
         return "" if self.policy is Policy.ADAPTIVE else _digest(self.nodes)
 
     @property

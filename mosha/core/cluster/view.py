@@ -63,7 +63,7 @@ class View:
         if known is not None:
             left_behind = before.status is None and status.node in self._remembered
             if status.inc > known.inc or not left_behind:
-                del self.receipts[status.node]  # R1: it lives, whatever anybody says
+                del self.receipts[status.node]  # R1: it is alive, whatever others report
         return True
 
     def _know_terms(self, old: Status | None, new: Status) -> None:
@@ -127,7 +127,7 @@ class View:
             self.terms[group] = term
 
     def echo(self, status: Status, inc: int, writes: lease.Writes, now: float) -> None:
-        """Measure write -> echo from a status just read, once for each of the own writes."""
+        """Measure write -> echo from a status just read, once for each of this node's writes."""
         node, seen = status.node, status.seen.get(self.me)
         if seen is None or self._echoed.get(node) == seen.seq:
             return
