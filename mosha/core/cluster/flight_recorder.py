@@ -1,7 +1,7 @@
-"""The last events of each group and of the node itself: the story that a broken invariant tells.
+"""The last events of each group and of the node itself, for the message of a broken invariant.
 
-Kept at all times and printed once in a life, so what happens at each heartbeat costs nothing here,
-and what repeats is one entry: a turn that comes to the row of the last one, renewal after renewal.
+Recorded at all times and printed at most once, so heartbeats cost nothing here, and repetitions are
+one entry: a step with the same row as the last one, renewal after renewal.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LINE_MAX_CHARS = 300
 """A status of 1000 nodes would hide what led to it."""
 
 
-# What befalls the node as a whole, and not at every heartbeat.
+# Events of the node as a whole, except those at every heartbeat.
 OF_THE_NODE = (
     events.StatusWritten,
     events.WriteFailed,
@@ -40,14 +40,14 @@ Handler = Callable[[Any, float], None]
 
 
 class FlightRecorder:
-    """What happened last to each group (by its name) and to this node (by its number)."""
+    """The last events of each group (by its name) and of this node (by its number)."""
 
     def __init__(self, me: int) -> None:
         self._me = me
         self._of: dict[str | int, deque[tuple[float, object]]] = {}
 
     def attach(self, handlers: dict[type, Handler]) -> None:
-        """Keep each event that befalls the node, before its handler gets it."""
+        """Record each event of the node before its handler gets it."""
         for kind in OF_THE_NODE:
             handlers[kind] = self._recording(handlers[kind])
 
@@ -59,11 +59,11 @@ class FlightRecorder:
         return record_and_handle
 
     def record(self, about: str | int, now: float, event: object) -> None:
-        """Keep an event; the oldest is forgotten beyond `EVENTS_MAX`."""
+        """Record an event; beyond `EVENTS_MAX` the oldest is dropped."""
         self._ring(about).append((now, event))
 
     def record_step(self, group: str, now: float, row: str, tell: Tell | None) -> None:
-        """Keep which row of the table a turn came to, and what clinit is told."""
+        """Record the row that decided a step, and the tell to clinit."""
         ring = self._ring(group)
         if tell is not None:
             ring.append((now, (row, tell)))
@@ -71,18 +71,18 @@ class FlightRecorder:
             ring.append((now, row))
 
     def record_renewal(self, renewal: Renewal, now: float) -> None:
-        """Keep a renewal, in the place of the one just before."""
+        """Record a renewal, replacing one just before it."""
         ring = self._ring(renewal.group)
         if ring and type(ring[-1][1]) is Renewal:
             ring.pop()
         ring.append((now, renewal))
 
     def record_log(self, line: LogRecord, now: float) -> None:
-        """Keep what is logged, with the group that it is about, or with this node."""
+        """Record a log line, for the group that it is about or for this node."""
         self.record(str(line.fields.get("group", "")) or self._me, now, line)
 
     def story(self, about: str | int) -> str:
-        """Return what happened, a line an event, the oldest first."""
+        """Return the events, one per line, oldest first."""
         kept = self._of.get(about, ())
         lines = (f"  at {at:.3f}: {event}"[:LINE_MAX_CHARS] for at, event in kept)
         return "\n".join(("; before that:", *lines))

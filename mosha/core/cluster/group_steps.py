@@ -1,6 +1,6 @@
-"""When a group takes its step: when something has woken it, or at a time; one order at a time.
+"""When groups take their steps: after a change, or at a due time; one order at a time.
 
-A group that was told something waits with its next step until clinit has answered.
+A group with an unanswered tell takes its next step after clinit has answered.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ from mosha.core.cluster.node import Node
 from mosha.core.cluster.timers import Timers
 from mosha.core.tell import Tell
 
-# Decisions lead to decisions; what has not come to rest after so many rounds goes on at once, but
-# after whatever else has happened meanwhile.
+# Decisions lead to decisions; what has not settled after this many rounds goes on at once, but
+# after other pending events.
 ROUNDS_MAX = 50
 
 
 class GroupSteps:
-    """The steps of all groups of one node. What was decided is checked before anybody hears it."""
+    """The steps of all groups of one node. Decisions are checked before they leave."""
 
     def __init__(self, node: Node, invariants: Invariants, recorder: FlightRecorder) -> None:
         self._node, self._state = node, node.state
         self._invariants, self._recorder = invariants, recorder
         self._timers: Timers[str] = Timers()
         self._told: set[str] = set()  # groups with a tell that is not answered yet
-        self._held: set[str] = set()  # of those, whose step is due when it is
+        self._held: set[str] = set()  # of those, the ones that need a step when it is
 
     @property
     def due(self) -> float:
-        """When time alone gives a group its step."""
+        """When the next step is due by time alone."""
         return self._timers.due
 
     def take(self, now: float, chance: float) -> list[Tell]:
@@ -58,7 +58,7 @@ class GroupSteps:
         return step.tell
 
     def answered(self, group: str) -> None:
-        """Take in that clinit has answered: the step that had to wait for it is due."""
+        """Handle clinit's answer: the step that had to wait for it is due."""
         self._told.discard(group)
         if group in self._held:
             self._held.discard(group)

@@ -1,8 +1,8 @@
 """The invariants of a node's state and decisions, as code.
 
-`check_group` looks at one group and costs next to nothing: an agent calls it after every turn and
+`check_group` looks at one group and costs next to nothing: an agent calls it after every step and
 before it renews leases, also in production. `check` looks at everything; tests and the simulator
-call it after every event. Both remember what they saw last, for much must never fall. A broken one
+call it after every event. Both remember the last values, since many must never fall. A broken one
 is a bug: it is raised, the monitor ends, and the leases it has given run out by themselves, which
 is the safe direction.
 """
@@ -23,8 +23,8 @@ ROUNDING_S = 1e-6
 
 Looked = tuple[int | None, Ballot, float, float | None, int | None, bool, bool, bool]
 
-# What is looked at of a group. While it stays the same, the verdict does too: a lease only comes
-# nearer to its end, and the number of the last status only grows.
+# What is checked of a group. While it is unchanged, so is the verdict: a lease only comes nearer to
+# its end, and the number of the last status only grows.
 _looked_at: Callable[[GroupRecord], Looked] = attrgetter(
     "claim", "ballot", "lease_until", "kill_at", "shown_from", "granted", "activated", "killed"
 )
@@ -32,7 +32,7 @@ _NEW: Looked = (None, Ballot(), NEVER, None, None, False, False, False)
 
 
 class Invariants:
-    """The invariants of one node, and what it was when they were last found true."""
+    """The invariants of one node, and its values at the last check."""
 
     def __init__(self, node: Node, recorder: FlightRecorder) -> None:
         self._node, self._state, self._recorder = node, node.state, recorder
@@ -42,11 +42,11 @@ class Invariants:
         self._seq, self._inc = node.seq, node.state.inc
 
     def check(self, now: float) -> None:
-        """Look at everything that the node knows.
+        """Check everything that the node knows.
 
         Raises:
-            BugError: an invariant is broken; the first one that was found. It says what happened
-                last to the thing that it is about.
+            BugError: an invariant is broken: the first one found, with the last events of its
+                subject.
         """
         state, known = self._state, self._groups
         for group, record in state.records.items():
@@ -56,7 +56,7 @@ class Invariants:
             self._break(state.me, f"node {state.me}: {broken}", now)
 
     def check_group(self, record: GroupRecord, now: float) -> None:
-        """Look at one group.
+        """Check one group.
 
         Raises:
             BugError: an invariant is broken.
@@ -124,7 +124,7 @@ class Invariants:
 
 
 def _fallen(looked: Looked, former: Looked) -> Iterator[str]:
-    """Yield what must not have changed like this since a group was last looked at."""
+    """Yield forbidden changes since the last check of a group."""
     (claim, ballot, lease_until, *_), (had, cast, lease_was_until, *_) = looked, former
     if ballot.voted < cast.voted:
         yield f"its highest term was {cast.voted}, and is {ballot.voted}"  # V2

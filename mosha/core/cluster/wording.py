@@ -1,4 +1,4 @@
-"""What a node is to another one, in words: the one place that every text takes them from."""
+"""The standing of a node in words: the one source for all texts."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def explained(standing: Standing, *, verb: bool = False) -> str:
 
 
 def late(heartbeats: int) -> str:
-    """Return what comes after `node 3` of a fresh node that has missed so many heartbeats."""
+    """Return what comes after `node 3` for a fresh node that has missed that many heartbeats."""
     return f"is late: {heartbeats} heartbeats missed"
