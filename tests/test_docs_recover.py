@@ -105,6 +105,7 @@ TOGETHER = (
     "did you mean",
     "then clinit -s",
     "cannot make the directory of node",
+    "was never heard from",
 )
 """Put together from several texts, or made by a library."""
 
