@@ -44,7 +44,7 @@ from mosha.formats.hactl import parse_hactl
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.settings import parse_settings
 from mosha.host.logs import EVENTS
-from tests import docs_machines, docs_names, docs_schemas
+from tests import docs_machines, docs_names, docs_rules, docs_schemas
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -369,6 +369,12 @@ def _mistakes(file: str) -> str:
     raise ValueError(f"no mistake in the mistakes of {file}")
 
 
+def _rules(argument: str) -> str:
+    head = ["rule", "in", "what it says", "if not", "next step"]
+    rows = list(docs_rules.rows(argument))
+    return _table(head[: len(rows[0])], rows)
+
+
 def _times(settings: str) -> str:
     """Return the arithmetic of a mosha.toml that is written in one line."""
     timing = parse_settings(settings.replace("; ", "\n").encode(), "mosha.toml").timing
@@ -415,6 +421,7 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "shell-mutants": docs_machines.shell_mutants,
     "story": docs_machines.story,
     "names": docs_names.names,
+    "rules": _rules,
 }
 
 

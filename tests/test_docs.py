@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from mosha.core.cluster import group_rules
+from mosha.core.cluster.eligibility import ALL
+from mosha.core.replication.judging import TABLES
 from mosha.core.tables import Mode
 from mosha.core.wish_options import NAMES
 from mosha.formats import settings
@@ -21,7 +23,7 @@ from mosha.formats.clstat import parse_clstat
 from mosha.formats.cltab import VARIABLES, parse_cltab
 from mosha.formats.hactl import hactl_warnings, parse_hactl
 from mosha.formats.settings import Settings, parse_settings
-from tests import docs_console, docs_pages, docs_schemas
+from tests import docs_console, docs_pages, docs_rules, docs_schemas
 from tests.docs_pages import ROOT, pages
 from tests.systemd.machine import missing_here
 from tests.tutorial import newcomer
@@ -264,3 +266,22 @@ def test_the_tests_that_are_named_exist() -> None:
         name: functions_of(ROOT / "tests" / name) for name in {t.split("::")[0] for t in named}
     }
     assert sorted(t for t in named if t.partition("::")[2] not in files[t.split("::")[0]]) == []
+
+
+def reported_rules() -> set[str]:
+    """The names of all rules that an explanation can report besides those of eligibility."""
+    found = {f"{table} refused" for table in TABLES}
+    for path in (ROOT / "mosha/core/explain").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                name = node.args[0] if node.func.id == "Reason" and node.args else None
+                if isinstance(name, ast.Constant):
+                    found.add(str(name.value))
+    return found
+
+
+def test_every_rule_that_is_reported_is_documented_and_no_other() -> None:
+    rows = {row[0].strip("`") for row in docs_rules.rows("eligibility")}
+    others = {row[0].strip("`") for row in docs_rules.rows("others")}
+    assert rows == {rule.name for rule in ALL}
+    assert others == reported_rules() - rows

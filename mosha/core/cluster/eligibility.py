@@ -58,9 +58,13 @@ class Case(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """A rule: whether it holds, why not (a clause), how it stands (a sentence), and a remedy."""
+    """A rule: whether it holds, why not (a clause), how it stands (a sentence), and a remedy.
+
+    `about` is what it checks, for the manual (docs/reference/why.md).
+    """
 
     name: str
+    about: str
     holds: Callable[[Case], bool]
     why: Callable[[Case], str]
     said: Callable[[Case], str]
@@ -114,6 +118,7 @@ def _sees_quorum(case: Case) -> bool:
 NODE = (
     Rule(
         "number",
+        "no other node uses the number of this one; reported only where one does",
         lambda c: not (c.mine and c.state.displaced),
         lambda _: "another node uses this node's number",
         lambda c: f"another node uses number {c.node}",
@@ -121,6 +126,7 @@ NODE = (
     ),
     Rule(
         "node",
+        "the node is up and heard from (O1 to O3)",
         _is_up,
         _not_up,
         _up_said,
@@ -128,6 +134,7 @@ NODE = (
     ),
     Rule(
         "standby",
+        "the node is not on standby (`mosha standby`, `mosha unstandby`)",
         lambda c: not on_standby(c.state, c.node),
         lambda _: "on standby",
         lambda c: f"node {c.node} is {'' if on_standby(c.state, c.node) else 'not '}on standby",
@@ -135,6 +142,7 @@ NODE = (
     ),
     Rule(
         "quorum",
+        "the node sees a quorum, and the count (O4)",
         _sees_quorum,
         lambda c: "no quorum" if c.mine else "sees no quorum",
         lambda c: f"node {c.node} sees {'a' if _sees_quorum(c) else 'no'} quorum",
@@ -170,6 +178,7 @@ _STOP = "hactl says stop"
 
 ENTRIES = Rule(
     "entries",
+    "cltab has entries of the group",
     _has_entries,
     lambda _: "not in cltab",
     lambda c: f"cltab has {'entries' if _has_entries(c) else 'no entry'} of it",
@@ -177,6 +186,7 @@ ENTRIES = Rule(
 )
 WISH = Rule(
     "wish",
+    "hactl wants the group at a level; its line, with the options that stand at their defaults",
     lambda c: _level(c) != STOP_LEVEL,
     lambda c: "not in hactl" if c.wish is None else _STOP,
     _wish_said,
@@ -186,6 +196,8 @@ WISH = Rule(
 GROUP = (
     Rule(
         "cltab",
+        "a cltab is in force on this node: its version, and the age of the edit; for"
+        " `why-not` also if that node has another one",
         lambda c: c.state.cltab_groups is not None,
         lambda _: "no cltab is in force",
         lambda c: f"{'a' if c.state.cltab_groups is not None else 'no'} cltab is in force here",
@@ -193,6 +205,7 @@ GROUP = (
     ),
     Rule(
         "hactl",
+        "a hactl is in force on this node, reported like the cltab",
         lambda c: c.state.hactl is not None,
         lambda _: "no hactl is in force",
         lambda c: f"{'a' if c.state.hactl is not None else 'no'} hactl is in force here",
@@ -236,6 +249,7 @@ def _ban_said(case: Case) -> str:
 PAIR = (
     Rule(
         "only",
+        "`only=` of hactl has the node; reported only where hactl has one",
         _allowed,
         lambda _: "only= leaves this node out",
         _only_said,
@@ -243,6 +257,7 @@ PAIR = (
     ),
     Rule(
         "ban",
+        "the group did not fail there recently, and was not moved away",
         lambda c: c.ban is None,
         _banned,
         _ban_said,
