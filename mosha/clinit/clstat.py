@@ -13,10 +13,10 @@ from pathlib import Path
 
 import anyio
 
-from mosha.clinit.abandon import Abandonable
 from mosha.core.status import GroupLine
 from mosha.formats.clstat import render_groups
 from mosha.host import logs
+from mosha.host.abandonable import Abandonable
 from mosha.host.files import write_atomically
 
 

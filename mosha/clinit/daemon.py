@@ -13,7 +13,6 @@ import anyio
 from anyio.abc import TaskStatus
 
 from mosha.clinit import cgroups, marks
-from mosha.clinit.abandon import Abandonable
 from mosha.clinit.cgroup_tracker import CgroupTracker
 from mosha.clinit.child_steps import function
 from mosha.clinit.clstat import ClstatFile
@@ -35,6 +34,7 @@ from mosha.control.server import Server
 from mosha.core.supervision.supervisor import Supervisor
 from mosha.errors import HostError
 from mosha.host import logs, notify, signals
+from mosha.host.abandonable import Abandonable
 from mosha.host.terminal import Terminal
 
 NO_CGROUP = "none"

@@ -9,7 +9,6 @@ from functools import partial
 from signal import Signals
 
 from mosha.clinit import cgroups
-from mosha.clinit.abandon import Abandonable
 from mosha.clinit.child import Child, spawn
 from mosha.clinit.command import argv_of
 from mosha.clinit.descriptors import explained
@@ -30,6 +29,7 @@ from mosha.core.supervision.process_events import (
 from mosha.core.supervision.supervisor import EntryEvent
 from mosha.core.supervision.unit import Launch
 from mosha.host import logs
+from mosha.host.abandonable import Abandonable
 from mosha.host.clock import boottime
 
 PREVENTING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})

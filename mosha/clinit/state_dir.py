@@ -27,9 +27,9 @@ from pathlib import Path
 import msgspec
 
 from mosha.clinit import cgroups, marks, trees
-from mosha.clinit.abandon import Abandonable
 from mosha.errors import HostError
 from mosha.host import logs, proc
+from mosha.host.abandonable import Abandonable
 from mosha.host.clock import boot_id
 from mosha.host.files import write_atomically
 from mosha.host.lock_file import CLINIT_LOCK, HeldError, LockFile

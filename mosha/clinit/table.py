@@ -14,10 +14,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from mosha.clinit.abandon import Abandonable
 from mosha.core.tables import Cltab
 from mosha.formats.cltab import parse_cltab
 from mosha.formats.mistakes import FILE_MAX_BYTES, Mistakes
+from mosha.host.abandonable import Abandonable
 
 DUPLICATE = "entry has duplicate tag: "
 MISSING = "file not found: "

@@ -11,8 +11,8 @@ import os
 from functools import partial
 from pathlib import Path
 
-from mosha.clinit.abandon import Abandonable
 from mosha.clinit.forkserver import DEFAULT_PATH, programs_of
+from mosha.host.abandonable import Abandonable
 from mosha.host.files import read_head
 
 LOOK_LIMIT_S = 1.0

@@ -12,7 +12,7 @@ from pathlib import Path
 from mosha.formats.events import ClusterEvent, parse_happenings
 from mosha.host import logs
 from mosha.host.files import read_file, write_atomically
-from mosha.monitor.workers import HungError, Worker, reason
+from mosha.host.workers import HungError, Worker, reason
 
 HISTORY_FILE = "events.json"
 MAX_BYTES = 4 << 20

@@ -24,7 +24,7 @@ from msgspec import Struct
 from mosha.formats.letters import whole
 from mosha.formats.settings import FencingMethod
 from mosha.host.log_stream import of_stderr
-from mosha.monitor.workers import HungError, NoThreadError, Worker
+from mosha.host.workers import HungError, NoThreadError, Worker
 
 Stomith = Callable[[int], "object | Awaitable[object]"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from mosha.core.cluster.memory import Memory
 from mosha.errors import HostError
+from mosha.host.workers import HungError, NoThreadError, Worker
 from mosha.monitor import identity
-from mosha.monitor.workers import HungError, NoThreadError, Worker
 
 
 class MemoryNotWrittenError(HostError):

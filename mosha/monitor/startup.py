@@ -14,9 +14,9 @@ from mosha.core.status import Status
 from mosha.formats.settings import Settings
 from mosha.host import clock
 from mosha.host.lock_file import LockFile
+from mosha.host.workers import Worker
 from mosha.monitor import identity
 from mosha.monitor.files.cluster_fs import Layout
-from mosha.monitor.workers import Worker
 
 
 def prepare_directories(settings: Settings) -> LockFile:

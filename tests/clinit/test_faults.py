@@ -164,7 +164,7 @@ def test_a_leader_that_leaves_its_cgroup_is_ended_all_the_same(
 
 WITHOUT_THREADS = """
     import asyncio, resource
-    from mosha.clinit.abandon import Abandonable
+    from mosha.host.abandonable import Abandonable
     size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (size + (1 << 20),) * 2)
     async def main():
@@ -181,7 +181,7 @@ WITHOUT_THREADS = """
 def test_a_thread_that_cannot_be_started_is_an_error_like_any_other() -> None:
     text = textwrap.dedent(WITHOUT_THREADS)
     out = subprocess.run([sys.executable, "-c", text], capture_output=True, check=True).stdout
-    assert out.decode().splitlines() == ["11 can't start new thread (cltab)"] * 2
+    assert out.decode().splitlines() == ["11 cltab: can't start new thread"] * 2
 
 
 # --- what is raised ------------------------------------------------------------------------

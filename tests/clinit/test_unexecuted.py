@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mosha.clinit.abandon import Abandonable
 from mosha.clinit.unexecuted import why_unexecuted
+from mosha.host.abandonable import Abandonable
 from tests.clinit.conftest import Start
 
 PLAIN = "{path}: No such file or directory"

@@ -12,11 +12,11 @@ import pytest
 from mosha.core.cluster.memory import Memory
 from mosha.core.status import Receipt, Status, Term, Vote
 from mosha.formats.clstat import parse_clstat
+from mosha.host.workers import HungError
 from mosha.monitor import identity
 from mosha.monitor.files.cluster_fs import Layout
 from mosha.monitor.files.publisher import Publisher
 from mosha.monitor.memory_file import MemoryFile, MemoryNotWrittenError
-from mosha.monitor.workers import HungError
 
 LIMIT_S = 5.0
 OLD = Memory(inc=17, run="0a1b", electorate=(1, 2, 3))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from mosha.monitor.waking import set_within
+from mosha.host.waking import set_within
 
 
 async def test_it_returns_when_the_event_is_set() -> None:

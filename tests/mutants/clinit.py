@@ -108,8 +108,8 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "a thread that cannot be started is an error like any other",
-        "clinit/abandon.py",
-        "except RuntimeError as error:",
+        "host/abandonable.py",
+        "except NoThreadError as error:",
         "except KeyError as error:",
         "clinit/test_faults.py::test_a_thread_that_cannot_be_started_is_an_error_like_any_other",
     ),
@@ -287,9 +287,9 @@ CLINIT: tuple[ShellMutant, ...] = (
     # --- what waits ---
     M(
         "a file that hangs is given up",
-        "clinit/abandon.py",
-        "self._hung = self._busy",
-        "self._hung = False",
+        "host/abandonable.py",
+        "            self._hung = True\n",
+        "            self._hung = False\n",
         "clinit/test_pieces.py::"
         "test_a_file_that_hangs_is_given_up_and_is_free_again_when_it_comes_back",
     ),
@@ -422,11 +422,12 @@ CLINIT: tuple[ShellMutant, ...] = (
         "test_clinit_raises_its_limit_of_open_files_and_its_children_keep_theirs",
     ),
     M(
-        "a file that comes back in the turn that gives it up is free",
-        "clinit/abandon.py",
-        "            self._hung = self._busy\n",
-        "            self._hung = True\n",
-        "clinit/test_pieces.py::test_a_file_that_comes_back_at_the_last_moment_is_free",
+        "a file that has come back is asked again",
+        "host/abandonable.py",
+        "if self._hung and worker.busy is not None:",
+        "if self._hung:",
+        "clinit/test_pieces.py::"
+        "test_a_file_that_hangs_is_given_up_and_is_free_again_when_it_comes_back",
     ),
     M(
         "a clstat that cannot be written is logged each time that begins",

@@ -53,10 +53,10 @@ MONITOR: tuple[ShellMutant, ...] = (
     ),
     M(
         "O3: a process that was stopped does not take its own pause for a hang",
-        "monitor/workers.py",
+        "host/workers.py",
         "for patience_s in (limit_s, min(limit_s, GRACE_MAX_S)):",
         "for patience_s in (limit_s,):",
-        "monitor/test_workers.py::"
+        "host/test_workers.py::"
         "test_a_process_that_was_stopped_does_not_take_its_own_pause_for_a_hang",
     ),
     # --- clinit and the monitor ---
@@ -209,10 +209,10 @@ MONITOR: tuple[ShellMutant, ...] = (
     ),
     M(
         "a call that hangs has the same reason each time",
-        "monitor/workers.py",
+        "host/workers.py",
         '        return "no answer from the file system"',
         "        return str(error)",
-        "monitor/test_workers.py::test_the_reason_of_a_call_that_hung_is_the_same_each_time",
+        "host/test_workers.py::test_the_reason_of_a_call_that_hung_is_the_same_each_time",
     ),
     # --- the tie to clinit ---
     M(

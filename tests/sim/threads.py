@@ -1,6 +1,6 @@
 """The threads of one monitor that read and write statuses: they may hang, and are given up then.
 
-As `mosha.monitor.workers` has it: a call that is given up goes on until what hangs it ends, what
+As `mosha.host.workers` has it: a call that is given up goes on until what hangs it ends, what
 it brings then is dropped, and the next one has to wait for the thread.
 """
 
@@ -16,7 +16,7 @@ from mosha.core.cluster.peers import NO_CLSTAT
 from mosha.core.cluster.recovery import NOTHING
 from mosha.core.status import Stamp, Status
 from mosha.formats.clstat import render_clstat
-from mosha.monitor.workers import GRACE_MAX_S
+from mosha.host.workers import GRACE_MAX_S
 from tests.sim.world import Fault
 
 if TYPE_CHECKING:

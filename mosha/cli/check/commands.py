@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mosha.cli.check.files import Finding
-from mosha.cli.check.within import within
 from mosha.clinit.command import SHELL, SHELL_WORDS, argv_of
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL, Cltab, Entry, Hactl, Mode
 from mosha.formats.settings import Settings
+from mosha.host.abandonable import within
 
 SHELL_LIMIT_S = 5.0
 HEAD_BYTES = 256

@@ -7,9 +7,9 @@ import stat
 from pathlib import Path
 
 from mosha.cli.check.files import Finding, Level
-from mosha.cli.check.within import ANSWER_LIMIT_S, within
 from mosha.errors import UsageError
 from mosha.formats.settings import SOCKET_PATH_MAX_BYTES, Settings
+from mosha.host.abandonable import ANSWER_LIMIT_S, within
 from mosha.host.logfile import beside
 from mosha.host.mounts import file_system_at, read_mounts
 from mosha.monitor.files.membership import number_command, own_number

@@ -14,13 +14,13 @@ import msgspec
 
 from mosha.cli.ask import ask_report
 from mosha.cli.check.files import Finding
-from mosha.cli.check.within import within
 from mosha.core.cluster.memory import Memory
 from mosha.core.cluster.quorum import Electorate, Policy
 from mosha.core.status import NodeState, Status
 from mosha.errors import HostError, UsageError
 from mosha.formats.clstat import UnreadableStatus, parse_clstat
 from mosha.formats.settings import Settings
+from mosha.host.abandonable import within
 from mosha.host.files import read_file
 from mosha.monitor.files.cluster_fs import Layout
 from mosha.monitor.identity import NODE_FILE

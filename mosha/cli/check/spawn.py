@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 from mosha.cli.check.files import Finding
-from mosha.cli.check.within import ANSWER_LIMIT_S
 from mosha.control.calls import call
 from mosha.control.protocol import Ask
 from mosha.errors import HostError
 from mosha.formats.settings import Settings
+from mosha.host.abandonable import ANSWER_LIMIT_S
 from mosha.host.programs import source_of
 
 WHERE = "spawn"

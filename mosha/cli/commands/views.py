@@ -22,8 +22,8 @@ from mosha.formats.names import node_number
 from mosha.formats.settings import Settings
 from mosha.formats.views import Views, compare
 from mosha.host.files import read_file
+from mosha.host.workers import HungError, Worker, reason
 from mosha.monitor.files.cluster_fs import Layout
-from mosha.monitor.workers import HungError, Worker, reason
 
 READ_LIMIT_S = 3.0
 """A local file takes a millisecond, a slow mount tenths of a second; anything longer hangs."""

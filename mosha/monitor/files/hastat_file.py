@@ -15,8 +15,8 @@ import anyio
 from mosha.formats import hastat
 from mosha.host.clock import boottime
 from mosha.host.files import write_atomically
+from mosha.host.workers import HungError, Worker, reason
 from mosha.monitor.files.cluster_fs import Layout
-from mosha.monitor.workers import HungError, Worker, reason
 
 # For people: no more often than they can read.
 EVERY_S = 0.2

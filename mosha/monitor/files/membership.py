@@ -21,8 +21,8 @@ from mosha.formats.settings import Settings
 from mosha.host import logs
 from mosha.host.files import read_file, write_atomically
 from mosha.host.mounts import read_mounts
+from mosha.host.workers import HungError, Worker
 from mosha.monitor.files.cluster_fs import Layout
-from mosha.monitor.workers import HungError, Worker
 
 MWHOIS_LIMIT_S = 10.0
 MEMBERS_FILE = "members.json"

@@ -23,9 +23,9 @@ from mosha.host import logs
 from mosha.host.clock import boottime
 from mosha.host.files import read_file, write_atomically, write_in
 from mosha.host.mounts import MountFacts, file_system_at, file_system_of
+from mosha.host.workers import HungError, NoThreadError, Worker
 from mosha.monitor.files.cluster_fs import CLSTAT, Layout, remove_stale_temporaries
 from mosha.monitor.memory_file import MemoryFile, MemoryNotWrittenError
-from mosha.monitor.workers import HungError, NoThreadError, Worker
 
 # The default limit; a quarter of `timeout` fits every cluster.
 WRITE_LIMIT_DEFAULT_S = 5.0

@@ -23,8 +23,8 @@ from mosha.core.status import Status
 from mosha.formats.clstat import CLSTAT_MAX_BYTES, TornStatus, UnreadableStatus, parse_clstat
 from mosha.host.files import read_file
 from mosha.host.mounts import file_system_at
+from mosha.host.workers import HungError, NoThreadError, Worker
 from mosha.monitor.files.cluster_fs import Layout
-from mosha.monitor.workers import HungError, NoThreadError, Worker
 
 WatchMode = Literal["auto", "events", "poll"]
 

@@ -27,11 +27,11 @@ from mosha.core.cluster.timing import Timing
 from mosha.host import logs
 from mosha.host.clock import boottime
 from mosha.host.mounts import Mounts, file_system_at, read_mounts
+from mosha.host.waking import set_within
+from mosha.host.workers import HungError, Worker
 from mosha.monitor.files.cluster_fs import CLSTAT, CLTAB, HACTL, is_temporary
 from mosha.monitor.files.reader import WatchMode
 from mosha.monitor.files.watch_source import Batch, MakeSource, source_here
-from mosha.monitor.waking import set_within
-from mosha.monitor.workers import HungError, Worker
 
 EAR = "watchfiles"
 """The name of the thread."""

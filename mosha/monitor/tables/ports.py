@@ -30,10 +30,10 @@ from mosha.core.wish_options import FIELDS
 from mosha.errors import HostError, UsageError
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.table_kinds import in_a_line, in_force_of
+from mosha.host.workers import Worker, reason
 from mosha.monitor.tables import files, wish_edits
 from mosha.monitor.tables.join import join
 from mosha.monitor.tables.store import TableStore
-from mosha.monitor.workers import Worker, reason
 
 LIMIT_S = 5.0
 """How long a call on a file system may take. The measured network file systems answer within 3 s

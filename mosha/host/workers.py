@@ -17,7 +17,7 @@ from typing import Generic, TypeVar, TypeVarTuple
 
 from mosha.errors import BugError, HostError
 from mosha.host.clock import boottime
-from mosha.monitor.waking import set_within
+from mosha.host.waking import set_within
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")

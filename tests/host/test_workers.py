@@ -12,7 +12,7 @@ import pytest
 
 from mosha.errors import BugError, HostError
 from mosha.host.clock import boottime
-from mosha.monitor.workers import GRACE_MAX_S, HungError, NoThreadError, Worker, reason
+from mosha.host.workers import GRACE_MAX_S, HungError, NoThreadError, Worker, reason
 from tests.monitor.trouble import no_thread_to_be_had
 from tests.waiting import pass_until, until
 
@@ -164,7 +164,7 @@ async def test_the_thread_of_a_closed_worker_ends() -> None:
 
 HANGS = """
 import asyncio, threading
-from mosha.monitor.workers import HungError, Worker
+from mosha.host.workers import HungError, Worker
 
 async def main():
     try:
@@ -191,7 +191,7 @@ PAUSED_LIMIT_S = 0.5
 # After the pause the call still takes a moment: less than the grace.
 PAUSED = f"""
 import asyncio, sys, threading
-from mosha.monitor.workers import HungError, Worker
+from mosha.host.workers import HungError, Worker
 
 def read():
     print("reading", flush=True)
