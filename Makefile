@@ -15,10 +15,12 @@ SEED      ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo demo-web check lint test bench sim mutants chaos compat pythons aarch64 docs lock clean
+.PHONY: help venv demo demo-web check lint test bench sim mutants chaos compat pythons aarch64 docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(DEV_STAMP) ## .venv from the lock files, for the tests; the others make it too
 
 demo: $(STAMP) ## a cluster of three nodes here, one is killed, its groups move (ARGS=--json)
 	$(BIN)/mosha demo $(ARGS)

@@ -44,6 +44,34 @@ def name_of(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+# --- tables --------------------------------------------------------------------------------
+
+
+def cells_of(row: str) -> int:
+    """Return how many cells a row of a table has; a bar in code or behind a backslash is text."""
+    return len(re.sub(r"`[^`]*`|\\\|", "", row).strip().strip("|").split("|"))
+
+
+def uneven_rows(text: str) -> list[str]:
+    """Return the rows that have more or fewer cells than the head of their table."""
+    found, head = [], 0
+    for line in _FENCE.sub("", text).splitlines():
+        row = line.startswith("|")
+        head = (head or cells_of(line)) if row else 0
+        found += [line] if row and cells_of(line) != head else []
+    return found
+
+
+@pytest.mark.parametrize("page", pages(), ids=name_of)
+def test_a_row_of_a_table_is_a_line_of_its_own(page: Path) -> None:
+    assert uneven_rows(text_of(page)) == []
+
+
+def test_two_rows_of_a_table_on_one_line_are_noticed() -> None:
+    bad = "| `b` | two | | `c` | three |"
+    assert uneven_rows(f"| a | b |\n|---|---|\n| `a|b` | one \\| two |\n{bad}\n") == [bad]
+
+
 # --- what is generated ---------------------------------------------------------------------
 
 

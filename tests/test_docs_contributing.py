@@ -7,10 +7,12 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from msgspec import Struct
 
+from mosha.core.cluster.timing import Timing
 from tests.docs_pages import DOCS, ROOT
 from tests.sim import story, worldtext
-from tests.sim.world import KINDS, World
+from tests.sim.world import FAILING, KINDS, Fault, FenceSpec, GroupSpec, World
 
 PAGE = (DOCS / "contributing.md").read_text(encoding="utf-8")
 
@@ -34,21 +36,41 @@ def test_every_path_of_the_page_is_there(path: str) -> None:
 def test_every_fault_of_the_simulator_is_explained_and_no_other() -> None:
     rows = PAGE.partition("| fault |")[2].partition("## ")[0].splitlines()[2:]
     firsts = (row.split("|")[1] for row in rows if row.startswith("|"))
-    assert sorted(re.findall(r"`(\w+)`", " ".join(firsts))) == sorted(KINDS)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(firsts))) == sorted({**KINDS, **FAILING})
 
 
-def test_every_line_of_a_scenario_is_one_that_a_world_has() -> None:
-    names = re.findall(
-        r"^\| `(\w+) ", PAGE.partition("| line |")[2].partition("In a word")[0], re.MULTILINE
-    )
-    assert {*names} - {"timing", "group", "fence", "at"} <= {*World.__struct_fields__}
+# How the table of lines writes what a world has once or several times.
+LINE_OF = {"groups": "group", "faults": "at"}
+
+
+def lines_of_a_scenario() -> str:
+    """Return the rows of the table of lines."""
+    return PAGE.partition("| line |")[2].partition("\n\n")[0]
+
+
+def test_every_line_of_a_scenario_is_explained_and_no_other() -> None:
+    firsts = " ".join(row.split("|")[1] for row in lines_of_a_scenario().splitlines()[2:])
+    names = sorted(re.findall(r"`(\w+) ", firsts))
+    assert names == sorted(LINE_OF.get(name, name) for name in World.__struct_fields__)
+
+
+@pytest.mark.parametrize("kind", [GroupSpec, FenceSpec], ids=lambda kind: kind.__name__)
+def test_every_word_of_a_group_and_of_fencing_is_explained(kind: type[Struct]) -> None:
+    words = {*re.findall(r"\b(\w+)\b", " ".join(re.findall(r"`([^`]+)`", lines_of_a_scenario())))}
+    assert {*kind.__struct_fields__} - {"name"} <= words
+
+
+def test_every_word_of_a_line_is_one_that_it_has() -> None:
+    words = {*re.findall(r"(?<![\w-])(\w+)=", lines_of_a_scenario())}
+    kinds = (GroupSpec, FenceSpec, Fault, Timing)
+    assert words <= {name for kind in kinds for name in kind.__struct_fields__}
 
 
 def test_the_scenario_of_the_page_tells_the_story_of_the_page(tmp_path: Path) -> None:
     path = tmp_path / "example.txt"
     path.write_text(block_after("<!-- example: scenario -->"), encoding="utf-8")
     told = story.tell(story.read(path).world)
-    wanted = block_after("git diff tests/scenarios\n   ```").rstrip("\n")
+    wanted = block_after("cat tests/scenarios/NAME.txt\n   ```").rstrip("\n")
     assert textwrap.indent(wanted, " " * 6) in told or wanted in textwrap.dedent(told)
     assert told.endswith("after the last fault all is as wanted\n")
     assert worldtext.parse(story.read(path).head).told_of == (1,)
