@@ -40,6 +40,7 @@ class Invariants:
         self._claims = 0
         self._terms: dict[str, int] = {}
         self._seq, self._inc = node.seq, node.state.inc
+        self._looked: tuple[object, ...] = ()
 
     def check(self, now: float) -> None:
         """Check everything that the node knows.
@@ -71,8 +72,11 @@ class Invariants:
         self._claims += (looked[0] is not None) - (former[0] is not None)
 
     def _broken_of_node(self) -> str:
-        state, seq = self._state, self._node.seq
-        published, terms = state.published, state.view.terms
+        state, seq, terms = self._state, self._node.seq, self._state.view.terms
+        published = state.published
+        looked = (seq, state.inc, published, len(state.claimed), self._claims)
+        if looked == self._looked and terms == self._terms:
+            return ""
         if published is not None and published.inc == state.inc and published.seq > seq:
             return f"status {published.seq} is published, the last one made is {seq}"
         if seq < self._seq or state.inc < self._inc:
@@ -88,6 +92,7 @@ class Invariants:
                 if terms.get(group, 0) < term:
                     return f"of group {group} it knew term {term}, and knows {terms.get(group)}"
             self._terms = dict(terms)
+        self._looked = looked
         return ""
 
     def _broken(self, record: GroupRecord, now: float) -> Iterator[str]:
