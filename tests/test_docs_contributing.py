@@ -70,7 +70,7 @@ def test_the_scenario_of_the_page_tells_the_story_of_the_page(tmp_path: Path) ->
     path = tmp_path / "example.txt"
     path.write_text(block_after("<!-- example: scenario -->"), encoding="utf-8")
     told = story.tell(story.read(path).world)
-    wanted = block_after("cat tests/scenarios/NAME.txt\n   ```").rstrip("\n")
+    wanted = block_after("tests.sim.story NAME --rewrite\n   ```").rstrip("\n")
     assert textwrap.indent(wanted, " " * 6) in told or wanted in textwrap.dedent(told)
     assert told.endswith("after the last fault all is as wanted\n")
     assert worldtext.parse(story.read(path).head).told_of == (1,)

@@ -8,6 +8,8 @@ import io
 import sys
 from collections.abc import Sequence
 
+from mosha.errors import UsageError
+
 
 def main(words: Sequence[str] | None = None) -> int:
     """Break the core first if a mutant is asked for, then run; `words`: else those of argv."""
@@ -24,6 +26,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--explore", metavar="ARGS", help="explore a small scope; for --mutant")
     parser.add_argument("--brief", action="store_true", help="stop at the first failure")
     options = parser.parse_args(words)
+    if options.seed is None and (options.shrink or options.write_scenario):
+        parser.error("--shrink and --write-scenario need --seed")
     if options.mutant:
         from tests.sim import mutant, mutants  # noqa: PLC0415 - the core may not be imported yet
 
@@ -51,5 +55,14 @@ def _run_test(test: str) -> int:
     return 1 if failed == pytest.ExitCode.TESTS_FAILED else int(failed) * 2
 
 
+def run(words: Sequence[str] | None = None) -> int:
+    """Run the command line; 2 after a mistake in an argument or a scenario, which is printed."""
+    try:
+        return main(words)
+    except UsageError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

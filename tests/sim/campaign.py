@@ -13,12 +13,14 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
+from mosha.errors import UsageError
 from tests.sim import shrink, story, worldtext
 from tests.sim.cluster import Cluster
 from tests.sim.coverage import missing
 from tests.sim.draw import draw
 from tests.sim.shrink import FAILURES
 from tests.sim.world import World
+from tests.sim.worldrules import ALL_KINDS, unknown
 
 
 def say(line: str) -> None:
@@ -94,15 +96,13 @@ def fresh_seed() -> int:
 def run(options: argparse.Namespace) -> int:
     """Carry out the command line; 1 if a promise was broken."""
     if options.scenario:
-        told = story.judge(story.read(story.SCENARIOS / f"{options.scenario}.txt"))
-        say(f"scenario {options.scenario}: {told or 'passed'}")
-        return 1 if told else 0
+        return _judge(options)
     if options.seed is not None:
         return _run_one(options)
+    storm = _storm(options)
     first = fresh_seed() if options.first is None else options.first
     say(f"seeds {first} to {first + options.seeds - 1}")
-    storm = tuple(options.storm.split(",")) if options.storm else ()
-    replay = "python -m tests.sim"
+    replay = story.command_of("tests.sim")
     replay += f" --storm {options.storm}" if storm else ""
     replay += f" --mutant '{options.mutant}'" if options.mutant else ""
     began = time.monotonic()
@@ -117,6 +117,28 @@ def run(options: argparse.Namespace) -> int:
     if not options.brief:
         _say(summary, time.monotonic() - began)
     return 1 if summary.failures else 0
+
+
+def _judge(options: argparse.Namespace) -> int:
+    scenario = story.read(story.named(options.scenario))
+    told = story.judge(scenario)
+    say(f"scenario {options.scenario}: {told or 'passed'}")
+    if told and not options.brief:
+        say(f"  if the new story is right, rewrite with: {story.rewrite_command(options.scenario)}")
+    return 1 if told else 0
+
+
+def _storm(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the kinds of a storm.
+
+    Raises:
+        UsageError: one is none.
+    """
+    kinds = tuple(options.storm.split(",")) if options.storm else ()
+    wrong = [kind for kind in kinds if kind not in ALL_KINDS]
+    if wrong:
+        raise UsageError("\n".join(f"--storm: {unknown('fault', it, ALL_KINDS)}" for it in wrong))
+    return kinds
 
 
 def _say(summary: Summary, wall_s: float) -> None:
@@ -140,10 +162,12 @@ def _say(summary: Summary, wall_s: float) -> None:
 
 
 def _run_one(options: argparse.Namespace) -> int:
-    world = draw(options.seed, tuple(options.storm.split(",")) if options.storm else ())
+    world = draw(options.seed, _storm(options))
     say(worldtext.render(world))
     told = run_world(world, Summary())
-    if told and options.shrink:
+    if options.shrink and not told:
+        say("nothing to shrink: the world passes")
+    elif options.shrink:
         world, told = shrink.shrink(world, told)
         say("shrunk:")
         say(worldtext.render(world))
@@ -156,6 +180,19 @@ def _run_one(options: argparse.Namespace) -> int:
         say(f"{at:10.4f} {line}")
     say(f"FAILED {told}" if told else "passed")
     if options.write_scenario:
-        text = worldtext.render(world) + story.RULER + story.tell(world)
-        Path(options.write_scenario).write_text(text, encoding="utf-8")
+        _write(world, Path(options.write_scenario), failed=bool(told))
     return 1 if told else 0
+
+
+def _write(world: World, path: Path, *, failed: bool) -> None:
+    """Write a world and its story into a file.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    text = worldtext.render(world) + story.RULER + story.tell(world)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--write-scenario: cannot write {path}: {error.strerror}") from error
+    say(f"written: {path}" if failed else f"written: {path}, a world that passes")

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest  # noqa: F401 - for those who are forked
 
+from mosha.errors import UsageError
+from mosha.formats.names import nearest
 from tests.sim.__main__ import main as simulate
 from tests.sim.mutant import Mutant
 from tests.sim.mutants_agent import AGENT
@@ -30,8 +32,16 @@ NOTICED = ("seed ", "scenario ", "test ", "explored: ")
 
 
 def find(name: str) -> Mutant:
-    """Return a mutant by its name."""
-    return next(mutant for mutant in MUTANTS if mutant.name == name)
+    """Return a mutant by its name.
+
+    Raises:
+        UsageError: there is none of this name.
+    """
+    known = {mutant.name: mutant for mutant in MUTANTS}
+    if name not in known:
+        hint = nearest(name, known) or "tests/sim/mutants-killed.txt lists them"
+        raise UsageError(f"there is no mutant {name!r}: {hint}".rstrip())
+    return known[name]
 
 
 def hunt(mutant: Mutant) -> str:
@@ -80,7 +90,10 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time (default 2)")
     parser.add_argument("--rewrite", action="store_true", help="keep the table for the manual")
     options = parser.parse_args()
-    chosen = [find(name) for name in options.names] or list(MUTANTS)
+    try:
+        chosen = [find(name) for name in options.names] or list(MUTANTS)
+    except UsageError as error:
+        parser.error(str(error))
     width = max(len(mutant.name) for mutant in chosen)
     survived, noticed = 0, []
     # Forked from here, each has at once what all need, and no core yet: that is its own.

@@ -22,7 +22,7 @@ def test_a_scenario_ends_well_and_its_story_is_the_one_that_is_written(path: Pat
     scenario = story.read(path)
     told = story.tell(scenario.world)
     assert "BROKEN" not in told
-    assert told == scenario.story, "rewrite with: python -m tests.sim.story --rewrite"
+    assert told == scenario.story, f"rewrite with: {story.rewrite_command(path.stem)}"
 
 
 @pytest.mark.parametrize("seed", range(20))

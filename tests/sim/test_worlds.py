@@ -22,7 +22,7 @@ FIXED = (
 # What chance comes upon in one world of a thousand has a world of its own.
 DIRECTED = ("a-tell-of-a-dead-monitor",)
 FRESH_TESTS, FRESH_EACH = 6, 50
-REPLAY = "replay with: python -m tests.sim --seed SEED"
+REPLAY = f"replay with: {story.command_of('tests.sim')} --seed SEED"
 
 
 def side_by_side(part: int) -> pytest.MarkDecorator:
