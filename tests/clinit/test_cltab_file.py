@@ -120,10 +120,10 @@ def test_what_a_stranger_owns_is_not_executed(start: Start) -> None:
 def test_a_fifo_or_a_directory_is_no_cltab_and_stops_nothing(daemon: Daemon) -> None:
     os.mkfifo(daemon.cltab)
     d = daemon.start()
-    assert "no regular file" in d.tell("g", "1").text
+    assert "not a regular file" in d.tell("g", "1").text
     d.cltab.unlink()
     d.cltab.mkdir()
-    assert "no regular file" in d.tell("g", "1").text
+    assert "not a regular file" in d.tell("g", "1").text
 
 
 def test_a_reread_stops_removed_groups_and_moves_nothing_else_c4_14(start: Start) -> None:
