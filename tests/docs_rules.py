@@ -52,7 +52,7 @@ OTHER_RULES = {
     ),
     "turn": (
         "why",
-        "the row of the table that holds on this node now, and when its turn to claim comes",
+        "the row of the table that holds on this node now, and when it may claim",
     ),
 }
 """What is reported besides the rules of eligibility: by which command, and what it says."""
