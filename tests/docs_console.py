@@ -17,6 +17,7 @@ Numbers that differ from run to run (times, ages, incarnations, pids) do not cou
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -308,16 +309,20 @@ def _now(shell: Shell, step: Step, *, fresh: bool) -> str:
 
 def main(arguments: list[str]) -> int:
     """Rewrite pages, or print them as they would be rewritten."""
-    for name in (argument for argument in arguments if not argument.startswith("-")):
-        page = Path(name)
+    parser = argparse.ArgumentParser(prog="python -m tests.docs_console", allow_abbrev=False)
+    parser.add_argument("pages", nargs="+", type=Path, metavar="PAGE")
+    parser.add_argument("--rewrite", action="store_true", help="write the pages, else print them")
+    parser.add_argument("--fresh", action="store_true", help="also what differs only as it may")
+    options = parser.parse_args(arguments)
+    for page in options.pages:
         # As long as PLACE, if that can be had: long paths break lines.
         home = Path(tempfile.gettempdir(), secrets.token_hex(4)[:5])
         home.mkdir()
         try:
-            text = rewritten(page.read_text(encoding="utf-8"), home, fresh="--fresh" in arguments)
+            text = rewritten(page.read_text(encoding="utf-8"), home, fresh=options.fresh)
         finally:
             shutil.rmtree(home)
-        if "--rewrite" in arguments:
+        if options.rewrite:
             page.write_text(text, encoding="utf-8")
         else:
             sys.stdout.write(text)

@@ -8,6 +8,7 @@ Markdown. `tests/test_docs.py` holds that each part is what the code says now.
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
@@ -427,6 +428,9 @@ MAKERS: dict[str, Callable[[str], str]] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Say which pages are not current, or with --rewrite make them so."""
+    parser = argparse.ArgumentParser(prog="python -m tests.docs_pages", allow_abbrev=False)
+    parser.add_argument("--rewrite", action="store_true", help="make the pages current")
+    options = parser.parse_args(arguments)
     wanted = {page: refreshed(page.read_text(encoding="utf-8")) for page in pages()}
     wanted |= docs_schemas.schema_files()
     stale = [
@@ -436,9 +440,9 @@ def main(arguments: Sequence[str]) -> int:
     ]
     for page in stale:
         sys.stdout.write(f"{page.relative_to(ROOT)}\n")
-        if "--rewrite" in arguments:
+        if options.rewrite:
             page.write_text(wanted[page], encoding="utf-8")
-    return 0 if "--rewrite" in arguments else bool(stale)
+    return 0 if options.rewrite else bool(stale)
 
 
 if __name__ == "__main__":

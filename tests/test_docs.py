@@ -30,6 +30,7 @@ from tests.tutorial import newcomer
 
 REFERENCE = docs_pages.DOCS / "reference"
 CONF = ROOT / "conf"
+REWRITE = "rewrite with: .venv/bin/python -m tests.docs_pages --rewrite"
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -42,6 +43,19 @@ def text_of(page: Path) -> str:
 def name_of(path: Path) -> str:
     """Return how a page is called in the names of tests."""
     return str(path.relative_to(ROOT))
+
+
+# --- commands that write pages -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("main", [docs_pages.main, docs_console.main])
+def test_what_writes_pages_refuses_words_that_it_does_not_know(
+    main: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["docs/README.md", "--rewrit"])
+    assert caught.value.code == 2
+    assert "unrecognized arguments" in capsys.readouterr().err
 
 
 # --- tables --------------------------------------------------------------------------------
@@ -78,14 +92,14 @@ def test_two_rows_of_a_table_on_one_line_are_noticed() -> None:
 @pytest.mark.parametrize("page", pages(), ids=name_of)
 def test_the_generated_parts_of_a_page_are_current(page: Path) -> None:
     text = text_of(page)
-    assert text == docs_pages.refreshed(text), "python -m tests.docs_pages --rewrite"
+    assert text == docs_pages.refreshed(text), REWRITE
 
 
 @pytest.mark.parametrize("name", docs_schemas.FORMS)
 def test_the_json_schema_of_a_form_is_current(name: str) -> None:
     path = REFERENCE / f"{name}.schema.json"
     wanted = docs_schemas.schema_files()[path]
-    assert text_of(path) == wanted, "python -m tests.docs_pages --rewrite"
+    assert text_of(path) == wanted, REWRITE
 
 
 def test_a_part_that_is_out_of_date_is_noticed() -> None:
