@@ -137,7 +137,7 @@ def test_a_second_daemon_in_the_same_state_directory_is_refused(
     second = Daemon(daemon.base)
     second.launch(socket=str(daemon.base / "s2"))
     assert second.wait() == 1
-    assert "another clinit lives in" in daemon.stderr.read_text(encoding="utf-8")
+    assert "another clinit uses" in daemon.stderr.read_text(encoding="utf-8")
     assert daemon.answers()
 
 

@@ -58,7 +58,10 @@ def hunt(mutant: Mutant) -> str:
     except (Exception, SystemExit):  # noqa: BLE001 - a mutant may break anything
         return f"error: {traceback.format_exc()[-500:]}"
     lines = printed.getvalue().strip().splitlines()
-    return lines[-1] if status == 1 and lines else "" if status == 0 else f"error: {lines}"
+    if status == 1 and lines:
+        # What an invariant of the product raises has lines of its own after the first one.
+        return next((line for line in reversed(lines) if line.startswith(NOTICED)), lines[-1])
+    return "" if status == 0 else f"error: {lines}"
 
 
 def _brief(told: str) -> str:
@@ -66,8 +69,9 @@ def _brief(told: str) -> str:
     what, _, rest = told.partition(": ")
     match what.split():
         case ["seed", count]:
-            checker = rest.split(":")[0].split()[-1]
-            return f"checker {checker} within {count} {'seed' if count == '1' else 'seeds'}"
+            checker = f"checker {rest.split(':')[0].split()[-1]}"
+            by = "an invariant of the product" if rest.startswith("node ") else checker
+            return f"{by} within {count} {'seed' if count == '1' else 'seeds'}"
         case ["scenario", name]:
             words = rest.split()
             broken = len(words) > 1 and words[1].endswith(":") and words[0][0].isdigit()
