@@ -137,10 +137,10 @@ def test_check_without_a_clinit_tries_it_out(short_dir: Path) -> None:
     )
     asked = f"spawn_findings(settings_from({{'socket': {str(short_dir / 's')!r}}}, 'test'))"
     program = (
-        "from mosha.cli.check.spawn import spawn_findings\n"
+        "from msgspec.structs import astuple\nfrom mosha.cli.check.spawn import spawn_findings\n"
         "from mosha.formats.settings import settings_from\n"
         f"from tests import seccomp\nseccomp.refuse(seccomp.CLONE3, {errno.ENOSYS})\n"
-        f"print(*{asked}[0], sep='|')"
+        f"print(*astuple({asked}[0]), sep='|')"
     )
     words = [sys.executable, "-c", program]
     said = subprocess.run(words, check=True, stdout=subprocess.PIPE, cwd=REPOSITORY).stdout
