@@ -74,7 +74,7 @@ class Engine:
         self._watches: dict[str, Watches] = {}
         self._asking: set[Watches] = set()  # those of them that have open questions
         self._events: deque[Event] = deque()
-        self._turns = TimeSlices()
+        self._slices = TimeSlices()
         self._orders: deque[Iterator[None]] = deque()  # what is left to do for each event
         self._urgent = self._put_off = False
         self._late = False  # reports were put off, or come after such
@@ -134,12 +134,12 @@ class Engine:
                 self._orders.popleft()
             if self._events:  # an effect has made something happen
                 self._decide()
-            if self._turns.over and not self._urgent:
+            if self._slices.over and not self._urgent:
                 break
         self._urgent = False
         if self._orders and not self._put_off:
             self._put_off = True
-            self._turns.put_off(self._catch_up)
+            self._slices.put_off(self._catch_up)
 
     def _catch_up(self) -> None:
         self._put_off = False
@@ -377,7 +377,7 @@ class Engine:
                 self._tracker,
                 self._state_dir,
                 self._forker,
-                self._turns,
+                self._slices,
                 self.happen,
             )
         return loops[tag]

@@ -48,7 +48,7 @@ class EntryLoop:
         tracker: ProcessTracker,
         state_dir: StateDir,
         forker: Forker,
-        turns: TimeSlices,
+        slices: TimeSlices,
         happen: Callable[[EntryEvent], object],
     ) -> None:
         self.key = key
@@ -64,7 +64,7 @@ class EntryLoop:
         self._tracker = tracker
         self._state_dir = state_dir
         self._forker = forker
-        self._turns = turns
+        self._slices = slices
         self._happen = happen
 
     def order(self, launch: Launch) -> None:
@@ -200,7 +200,7 @@ class EntryLoop:
         number = await child.executed
         program = argv_of(launch.entry.command)[0]
         why = await why_unexecuted(program, number, self._looking) if number else ""
-        await self._turns.do(partial(self._take_leave, child, launch, ran_s, why))
+        await self._slices.do(partial(self._take_leave, child, launch, ran_s, why))
 
     def _take_leave(self, child: Child, launch: Launch, ran_s: float, why: str) -> None:
         ended = child.reap()

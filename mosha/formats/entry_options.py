@@ -67,10 +67,7 @@ def _read_schedule(text: str) -> Schedule:
 
 
 def _schedule_text(schedule: Schedule) -> str:
-    steps = "/".join(
-        f"{escalation_step.signal}/{span_text(escalation_step.wait_s)}"
-        for escalation_step in schedule
-    )
+    steps = "/".join(f"{step.signal}/{span_text(step.wait_s)}" for step in schedule)
     return steps or KILL
 
 

@@ -148,7 +148,7 @@ class Host:
         self.number = number
         self.directory = layout.directory(number)
         self.state = state
-        self.told_level: list[Told] = []
+        self.adopted: list[Told] = []
         self.hears: list[Host] = []
         self._remarks = Remarks()
         self.life = Life(layout, number, state, self._on_tables, wall_ns=wall_ns, limit_s=limit_s)
@@ -156,13 +156,13 @@ class Host:
     def _on_tables(self, tables: Tables) -> None:
         warnings = (*tables.notices, *self._remarks.on(tables.hactl, tables.cltab))
         told = {name: getattr(tables, name) for name in Told.__struct_fields__[:-1]}
-        self.told_level.append(Told(**told, warnings=warnings))
+        self.adopted.append(Told(**told, warnings=warnings))
         for other in self.hears:
             other.life.hears(self.number, tables.versions, tables.pasts)
 
     @property
     def tables(self) -> Told:
-        return self.told_level[-1] if self.told_level else Told()
+        return self.adopted[-1] if self.adopted else Told()
 
     async def set_wish(self, wish: Wish | WishEdit, *, force: bool = False) -> Done:
         return await self.life.ports.set_wish(wish, force=force)

@@ -41,7 +41,7 @@ async def test_at_the_first_start_the_own_tables_come_into_force(
     cluster: Cluster, one: Host
 ) -> None:
     async with cluster.running():
-        (tables,) = one.told_level
+        (tables,) = one.adopted
         assert tables.hactl
         assert tables.cltab
         assert tables.hactl.level_of("foo") == "start"

@@ -109,7 +109,7 @@ async def test_half_of_a_table_waits_for_its_other_half(cluster: Cluster, one: H
     async with cluster.running():
         one.edited(FOO + BAR)
         await until(lambda: one.agrees(FOO + BAR))
-        told = len(one.told_level)
+        told = len(one.adopted)
         for half in ("foo start\nbar st", FOO, "foo start\nbar sta\n"):
             one.edit(half)
             look = asyncio.ensure_future(one.looked())
@@ -119,7 +119,7 @@ async def test_half_of_a_table_waits_for_its_other_half(cluster: Cluster, one: H
             assert one.agrees("foo start\nbar stop\n")
             one.edited(FOO + BAR)
             await until(lambda: one.agrees(FOO + BAR))
-        levels = {t.hactl.level_of("bar") for t in one.told_level[told:] if t.hactl}
+        levels = {t.hactl.level_of("bar") for t in one.adopted[told:] if t.hactl}
         assert levels == {"stop", "start"}
 
 
@@ -218,9 +218,9 @@ async def test_a_time_in_the_future_is_refused_until_it_is_touched(
             f"{one.directory / HACTL}: its time lies 7200 s in the future; touch it"
         )
         assert one.own() == BAR
-        told = len(one.told_level)
+        told = len(one.adopted)
         await one.looked()
-        assert len(one.told_level) == told  # it does not count down
+        assert len(one.adopted) == told  # it does not count down
         (one.directory / HACTL).touch()
         one.look()
         await until(lambda: one.agrees(BAR) and not one.refused)
@@ -438,6 +438,6 @@ async def test_a_file_that_is_written_slowly_is_never_taken_in_parts(
         await look
         one.look()
         await until(lambda: one.agrees(BAR + FOO))
-        assert {len(tables.hactl.wishes) for tables in one.told_level if tables.hactl} <= {1, 2}
-        assert all(not tables.refused for tables in one.told_level)
+        assert {len(tables.hactl.wishes) for tables in one.adopted if tables.hactl} <= {1, 2}
+        assert all(not tables.refused for tables in one.adopted)
         assert len(one.history()) == 2
