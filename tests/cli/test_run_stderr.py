@@ -18,6 +18,8 @@ import pytest
 
 from mosha.control.calls import NoAnswerError, call
 from mosha.control.protocol import Shutdown
+from mosha.host import proc
+from mosha.monitor.clinit_link import living_clinit
 from tests.cli.conftest import Home
 from tests.waiting import wait_until
 
@@ -70,10 +72,12 @@ def end(node: Node) -> None:
 
 
 def end_with_clinit(node: Node, home: Home) -> None:
-    """End what a hand-over has left, or did not come to."""
+    """End what a hand-over has left, or did not come to; its files are gone then."""
+    clinit = living_clinit(home.rundir / "state")
     end(node)
     with contextlib.suppress(NoAnswerError):
         call(home.rundir / "clinit.s", Shutdown())
+    wait_until(lambda: not clinit or not proc.see(clinit), LIMIT_S)
 
 
 def reader_gone(stack: ExitStack) -> int:
