@@ -12,7 +12,7 @@ import msgspec
 from mosha.cli.answer import Answer
 from mosha.cli.check.form import Check
 from mosha.cli.demo.story import Summary
-from mosha.formats.events import happening_schema
+from mosha.formats.events import cluster_event_schema
 from mosha.formats.explanation import explanation_schema
 from mosha.formats.hastat import hastat_schema
 from mosha.formats.views import views_schema
@@ -51,7 +51,7 @@ FORMS: dict[str, Form] = {
     "hastat": Form("mosha status", hastat_schema, "[the whole view](hastat.md)"),
     "explanation": Form("mosha why, mosha why-not", explanation_schema, "[reasons](why.md)"),
     "views": Form("mosha views", views_schema, "all views, and where they disagree"),
-    "event": Form("mosha events", happening_schema, "one transition; an object a line"),
+    "event": Form("mosha events", cluster_event_schema, "one transition; an object a line"),
     "log-line": Form(
         "mosha logs",
         lambda: schema_of(LogLine),

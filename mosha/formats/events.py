@@ -75,6 +75,6 @@ def parse_happenings(data: bytes) -> list[ClusterEvent]:
         raise ValueError(str(error)) from error
 
 
-def happening_schema() -> dict[str, Any]:
+def cluster_event_schema() -> dict[str, Any]:
     """Return the JSON schema of one event."""
     return msgspec.json.schema(ClusterEvent)

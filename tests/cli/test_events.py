@@ -16,7 +16,7 @@ from mosha.core.explain.transitions import MOVING, Transition
 from mosha.formats.events import (
     ClusterEvent,
     cluster_event,
-    happening_schema,
+    cluster_event_schema,
     parse_happenings,
     render_happenings,
 )
@@ -105,7 +105,7 @@ def test_json_is_an_object_a_line_that_keeps_its_schema(mosha: Mosha, home: Home
         said = mosha("events", "--json", "--group", "web")
     shown = [json.loads(line) for line in said.out.splitlines()]
     for one in shown:
-        jsonschema.validate(one, happening_schema())
+        jsonschema.validate(one, cluster_event_schema())
     assert [(one["kind"], one["from"], one["to"], one["away_s"]) for one in shown][-2:] == [
         ("move", "2", "3", 5.2),
         ("move", "2", "2", 0.0),

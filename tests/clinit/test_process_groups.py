@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+from mosha.clinit.process_groups import Sending
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import QUICK
 from tests.waiting import wait_until
@@ -55,3 +59,35 @@ def test_each_process_of_an_entry_gets_a_signal_once(start_in: Start) -> None:
     assert d.lines() == [*5 * ["ready"], *5 * ["INT"]]
     (first, *_) = d.log("entry_signalled")
     assert (first["signal"], len(first["pids"])) == ("INT", 5)
+
+
+# Signals of real time are queued: of two equal ones that wait, none is merged with the other.
+QUEUING = """
+import signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGRTMIN})
+print("ready", flush=True)
+sys.stdin.readline()
+count = 0
+while signal.sigtimedwait({signal.SIGRTMIN}, 0):
+    count += 1
+print(count)
+"""
+
+
+def test_the_leader_of_a_process_group_gets_a_signal_once() -> None:
+    words = [sys.executable, "-I", "-S", "-c", QUEUING]
+    with subprocess.Popen(
+        words,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            Sending(signal.SIGRTMIN).to_child(process.pid)
+            said, _ = process.communicate("\n")
+            assert said == "1\n"
+        finally:
+            process.kill()

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from mosha.control.protocol import AskEvents, Explain, MonitorReply, SetWish
-from mosha.formats.events import ClusterEvent, happening_schema, parse_happenings
+from mosha.formats.events import ClusterEvent, cluster_event_schema, parse_happenings
 from mosha.formats.explanation import explanation_schema, parse_explanation
 from mosha.monitor import event_history
 from mosha.monitor.event_file import HISTORY_FILE, EventFile
@@ -228,7 +228,7 @@ async def test_events_are_remembered_and_pushed_to_those_who_follow(house: House
         range(first[-1].seq + 1, first[-1].seq + 1 + len(seen))
     )
     for event in seen:
-        jsonschema.validate(json.loads(msgspec.json.encode(event)), happening_schema())
+        jsonschema.validate(json.loads(msgspec.json.encode(event)), cluster_event_schema())
     await until(
         lambda: seen[-1] in parse_happenings(house._service._event_history.kept()),
     )

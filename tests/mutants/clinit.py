@@ -355,7 +355,7 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/process_groups.py",
         "NOTHING if self.had_by(group) else self.number)",
         "self.number)",
-        "clinit/test_process_groups.py::test_each_process_of_an_entry_gets_a_signal_once[session]",
+        "clinit/test_process_groups.py::test_the_leader_of_a_process_group_gets_a_signal_once",
     ),
     M(
         "so do its members",
