@@ -33,6 +33,7 @@ from mosha.control.protocol import (
     Subscribe,
     Update,
 )
+from mosha.core.cluster.events import ClinitLost, GroupsReported
 from mosha.core.cluster.node import Renewal
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tell import Tell
@@ -96,8 +97,8 @@ class ClinitPlace(Struct, frozen=True):
 class ClinitLink:
     """Keeps one clinit running and connected; with `starts` false, only connected.
 
-    `on_full` gets the full update after each (re)connection, `on_update` each later change,
-    `on_lost` is called when the connection breaks; `lost_at` is when that was (boottime).
+    `report` gets the groups: all of them after each (re)connection, then each change; and that the
+    connection is lost. `lost_at` is when that was (boottime).
     """
 
     def __init__(
@@ -105,9 +106,7 @@ class ClinitLink:
         place: ClinitPlace,
         *,
         limit_s: float,
-        on_full: Callable[[Update], None],
-        on_update: Callable[[Update], None],
-        on_lost: Callable[[], None],
+        report: Callable[[GroupsReported | ClinitLost], None],
         starts: bool = True,
     ) -> None:
         self.groups: dict[str, GroupReport] = {}
@@ -118,7 +117,7 @@ class ClinitLink:
         self._limit_s = limit_s
         self._starts = starts
         self._pauses_s = PAUSES_S if starts else WAITS_S
-        self._on_full, self._on_update, self._on_lost = on_full, on_update, on_lost
+        self._report = report
         self._processes: list[subprocess.Popen[bytes]] = []
         self._client: Client | None = None
         self._pulse: Client | None = None
@@ -196,7 +195,7 @@ class ClinitLink:
                     logs.get().warning("clinit_failed", reason=str(error))
             if self._full and not self._ending:
                 self.lost_at = boottime()
-                self._on_lost()
+                self._report(ClinitLost())
             self._full = False
             if not self._ending:
                 steady = anyio.current_time() - started > STEADY_S
@@ -244,7 +243,7 @@ class ClinitLink:
             self.groups.pop(name, None)
         if update.cltab_errors is not None:
             self.cltab_errors = update.cltab_errors
-        (self._on_full if update.full else self._on_update)(update)
+        self._report(GroupsReported(update.groups, update.gone, full=update.full))
         if update.full:
             self._known.set()
 

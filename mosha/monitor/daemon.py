@@ -14,18 +14,13 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mosha import __version__
-from mosha.control.protocol import Update
 from mosha.core.cluster import recovery
 from mosha.core.cluster.agent import Agent
 from mosha.core.cluster.events import (
-    ClinitLost,
     Event,
     FileChanged,
-    GroupsReported,
     LeaveAsked,
     MembersFound,
-    NamesakeFound,
-    StatusSetBack,
 )
 from mosha.core.cluster.fencing import FencingRules
 from mosha.core.cluster.node import Node
@@ -88,9 +83,7 @@ class Monitor:
         self.clinit = ClinitLink(
             ClinitPlace.of(settings, me),
             limit_s=max(timing.stop_budget_s, CLINIT_LIMIT_MIN_S),
-            on_full=self.on_clinit_full,
-            on_update=self.on_clinit_update,
-            on_lost=lambda: self.report_event(ClinitLost()),
+            report=self.report_event,
             starts=starts_clinit,
         )
         self.reader = StatusReader(self.layout, self.report_event, watch=settings.watch)
@@ -132,9 +125,8 @@ class Monitor:
             self.layout,
             self.me,
             run,
-            lambda text: self.trouble("publish", f"cannot publish: {text}"),
-            self.on_namesake,
-            on_set_back=lambda: self.report_event(StatusSetBack()),
+            report=self.report_event,
+            trouble=self.trouble,
             heartbeat_s=timing.heartbeat_s,
             memory_file=MemoryFile(self.settings.state_path, memory, timing.timeout_s / 4),
             limit_s=timing.timeout_s / 4,
@@ -212,20 +204,6 @@ class Monitor:
         self.announce()
 
     # --- facts -----------------------------------------------------------------------
-
-    def on_namesake(self, text: str) -> None:
-        """Handle: another node writes under this node's number."""
-        self.trouble("namesake", text)
-        self.log.info("monitor_leaving")
-        self.report_event(NamesakeFound())
-
-    def on_clinit_full(self, update: Update) -> None:
-        """Handle clinit's full update."""
-        self.report_event(GroupsReported(update.groups, full=True))
-
-    def on_clinit_update(self, update: Update) -> None:
-        """Handle an update with changes."""
-        self.report_event(GroupsReported(update.groups, update.gone))
 
     def look_at_tables(self) -> None:
         """Check this node's tables now."""

@@ -110,11 +110,10 @@ def test_clinit_survives_a_monitor_that_ends_with_an_error(short_dir: Path) -> N
         "async def main():\n"
         "    d = Path(sys.argv[1])\n"
         "    place = ClinitPlace(d / 'clinit.s', d / 'cltab', d / 'state', 1)\n"
-        "    link = ClinitLink(place, limit_s=3,\n"
-        "                      on_full=lambda update: (d / 'pid').write_text(str(update.pid)),\n"
-        "                      on_update=print, on_lost=print)\n"
+        "    link = ClinitLink(place, limit_s=3, report=print)\n"
         "    task = asyncio.ensure_future(link.run())\n"
         "    await link.known()\n"
+        "    (d / 'pid').write_text(str(link.pid))\n"
         "    raise RuntimeError('a bug')\n"
         "asyncio.run(main())\n"
     )
@@ -134,7 +133,7 @@ async def test_h6_8_a_clinit_that_is_killed_is_started_again_at_once(place: Plac
     os.kill(tied.pid, signal.SIGKILL)
     await tied.connected(2)
     assert tied.lost == 1
-    assert tied.full[1].pid != tied.full[0].pid
+    assert tied.pids[1] != tied.pids[0]
     assert tied.link.groups == {}
     await until(lambda: not alive(process))
     await start_g(tied)
@@ -148,7 +147,7 @@ async def test_a_clinit_that_hangs_is_killed_and_started_again(place: Place) -> 
     tied.link._asked_at = -math.inf  # it has not been asked anything for a while
     await tied.link.renew([])
     await tied.connected(2)
-    assert not alive(tied.full[0].pid) or tied.full[1].pid != tied.full[0].pid
+    assert not alive(tied.pids[0]) or tied.pids[1] != tied.pids[0]
     await until(lambda: not alive(process))
 
 

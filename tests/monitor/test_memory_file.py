@@ -100,8 +100,8 @@ async def test_v4b_a_status_is_published_only_when_its_memory_is_on_the_local_di
         layout,
         1,
         "ffff",
-        told.append,
-        told.append,
+        report=print,
+        trouble=lambda what, text: told.append(f"{what}: {text}"),
         memory_file=MemoryFile(state, OLD, LIMIT_S),
     )
     try:
@@ -109,6 +109,7 @@ async def test_v4b_a_status_is_published_only_when_its_memory_is_on_the_local_di
         first, second = (Status(node=1, inc=18, run="ffff", boot="b", seq=n) for n in (1, 2))
         assert not await publisher.publish(first, NEW)
         assert not layout.clstat(1).exists()
+        assert told[0].startswith("publish: cannot publish: ")
         assert "node.json: No such file" in told[0]
         assert not await publisher.publish(first, NEW)  # at the next heartbeat
         assert not layout.clstat(1).exists()
@@ -133,7 +134,9 @@ async def test_v4b_after_a_loss_of_the_state_directory_all_is_remembered_once_mo
     state.mkdir()
     publisher = Publisher(
         Layout(tmp_path / "mfs", "v"),
-        *(1, "ffff", print, print),
+        *(1, "ffff"),
+        report=print,
+        trouble=print,
         memory_file=MemoryFile(state, OLD, LIMIT_S),
     )
     try:

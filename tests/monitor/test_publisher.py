@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from mosha.core.cluster.events import NamesakeFound, StatusSetBack
 from mosha.core.status import NodeState, Status
 from mosha.errors import HostError, UsageError
 from mosha.formats.clstat import parse_clstat, render_clstat
@@ -44,7 +45,7 @@ class Desk:
     seqs: list[int] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     namesakes: list[str] = field(default_factory=list)
-    set_back: list[str] = field(default_factory=list)
+    reported: list[NamesakeFound | StatusSetBack] = field(default_factory=list)
     made: list[Publisher] = field(default_factory=list)
 
     @property
@@ -62,15 +63,21 @@ class Desk:
             Layout(self.base, "var/mosix-ha"),
             2,
             "ours",
-            self.failed.append,
-            self.namesakes.append,
-            on_set_back=lambda: self.set_back.append("set back"),
+            report=self.reported.append,
+            trouble=self.trouble,
             heartbeat_s=heartbeat_s,
             limit_s=limit_s,
             memory=memory,
         )
         self.made.append(made)
         return made
+
+    def trouble(self, what: str, text: str) -> None:
+        if what == "namesake":
+            self.namesakes.append(text)
+        else:
+            assert (what, text[:16]) == ("publish", "cannot publish: ")
+            self.failed.append(text[16:])
 
     async def publish(self, publisher: Publisher, status: Status) -> None:
         """Publish, and take down what is there."""
@@ -221,6 +228,7 @@ async def test_another_run_in_the_own_status_stops_publishing(desk: Desk) -> Non
     assert len(desk.namesakes) == 1
     assert "its run is theirs, ours ours" in desk.namesakes[0]
     assert publisher.namesake == desk.namesakes[0]
+    assert desk.reported == [NamesakeFound()]
     assert desk.read() == status(3, "theirs")
     assert desk.seqs == [1]
 
@@ -237,7 +245,7 @@ async def test_the_status_of_an_earlier_life_that_was_put_back_is_written_over(
         await desk.publish(publisher, status(2))
         assert desk.read().inc == inc  # it may be another node's word: this is not known yet
         await publish_until_written(publisher, desk, 3)
-    assert (desk.namesakes, desk.set_back) == ([], ["set back"] * 3)
+    assert (desk.namesakes, desk.reported) == ([], [StatusSetBack()] * 3)
     assert len(desk.failed) == 3
     assert "an older status (run life3): it was restored, or is another node's" in desk.failed[0]
 

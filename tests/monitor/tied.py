@@ -8,9 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mosha.control.protocol import (
-    Update,
-)
+from mosha.core.cluster.events import ClinitLost, GroupsReported
 from mosha.monitor.clinit_link import ClinitLink, ClinitPlace
 from tests.waiting import until
 
@@ -25,24 +23,29 @@ class Tied:
     """A link that runs, and what it told: everything, changes, losses."""
 
     def __init__(self, place: ClinitPlace, limit_s: float) -> None:
-        self.full: list[Update] = []
-        self.changes: list[Update] = []
+        self.full: list[GroupsReported] = []
+        self.pids: list[int] = []  # of the clinit that reported them
+        self.changes: list[GroupsReported] = []
         self.lost = 0
         self.link = ClinitLink(
             place,
             limit_s=limit_s,
-            on_full=self.full.append,
-            on_update=self.changes.append,
-            on_lost=self._lose,
+            report=self._reported,
         )
         self.task = asyncio.ensure_future(self.link.run())
 
-    def _lose(self) -> None:
-        self.lost += 1
+    def _reported(self, event: GroupsReported | ClinitLost) -> None:
+        if isinstance(event, ClinitLost):
+            self.lost += 1
+        elif event.full:
+            self.full.append(event)
+            self.pids.append(self.link.pid)
+        else:
+            self.changes.append(event)
 
     @property
     def pid(self) -> int:
-        return self.full[-1].pid if self.full else 0
+        return self.pids[-1] if self.pids else 0
 
     async def connected(self, times: int = 1) -> None:
         """Wait until everything was told so many times."""

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import anyio
 
+from mosha.core.cluster.events import NamesakeFound, StatusSetBack
 from mosha.core.cluster.memory import Memory
 from mosha.core.cluster.namesake import HEARTBEATS, NamesakeFinding, OwnStatusFile
 from mosha.core.status import NodeState, Stamp, Status
@@ -50,9 +51,10 @@ class NamesakeError(HostError):
 class Publisher:
     """Writes the clstat of `node` for the monitor run named `run`.
 
-    `on_failed(text)`: a status could not be written; once per change of the text.
-    `on_namesake(text)`: this object never writes again. `on_set_back()`: a status of an earlier
-    run had been restored, and the current status is there again.
+    `trouble(what, text)` gets why a status could not be written ("publish"), once per change of
+    the text, or that there is a namesake ("namesake"), after which this object never writes again.
+    `report` gets that too, and that a status of an earlier run had been restored, and the current
+    one is there again.
 
     A write has `limit_s` to end; a quarter of `timeout` fits. A namesake shows itself within a few
     `heartbeat_s`. `memory`, a file on the local disk, remembers across starts where the directory
@@ -67,10 +69,9 @@ class Publisher:
         layout: Layout,
         node: int,
         run: str,
-        on_failed: Callable[[str], None],
-        on_namesake: Callable[[str], None],
         *,
-        on_set_back: Callable[[], None] = lambda: None,
+        report: Callable[[NamesakeFound | StatusSetBack], None],
+        trouble: Callable[[str, str], None],
         heartbeat_s: float = HEARTBEAT_DEFAULT_S,
         memory_file: MemoryFile | None = None,
         limit_s: float = WRITE_LIMIT_DEFAULT_S,
@@ -80,9 +81,8 @@ class Publisher:
         self._directory = layout.directory(node)
         self._node = node
         self._run = run
-        self._on_failed = on_failed
-        self._on_namesake = on_namesake
-        self._on_set_back = on_set_back
+        self._report = report
+        self._trouble = trouble
         self._heartbeat_s = heartbeat_s
         self._memory_file = memory_file
         self._limit_s = limit_s
@@ -167,7 +167,9 @@ class Publisher:
         except NamesakeError as error:
             self.namesake = str(error)
             logs.get().critical("namesake_found", node=self._node, reason=self.namesake)
-            self._on_namesake(self.namesake)
+            logs.get().info("monitor_leaving", node=self._node)
+            self._trouble("namesake", self.namesake)
+            self._report(NamesakeFound())
         except HostError as error:
             self._fail(str(error))
         except OSError as error:
@@ -177,7 +179,7 @@ class Publisher:
                 self._failure = ""
                 logs.get().info("publish_resumed", node=self._node)
             if set_back:
-                self._on_set_back()
+                self._report(StatusSetBack())
             return True
         return False
 
@@ -202,7 +204,7 @@ class Publisher:
         if text != self._failure:
             self._failure = text
             logs.get().critical("publish_failed", node=self._node, reason=text)
-            self._on_failed(text)
+            self._trouble("publish", f"cannot publish: {text}")
 
     # --- in the thread ---------------------------------------------------------------
 
