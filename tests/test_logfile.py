@@ -226,3 +226,16 @@ def test_that_it_cannot_be_written_is_said_again_when_it_comes_again(
     file.close(10.0)
     wait_until(lambda: of_stderr().lines.idle)
     assert capfd.readouterr().err.count("cannot write the log") == 2
+
+
+def test_a_disk_that_has_failed_is_left_alone_for_a_while(tmp_path: Path) -> None:
+    path = tmp_path / "gone" / "log"
+    file = LogFile(path, max_bytes=4096, keep=1, retry_s=3600.0)
+    file.write("one\n")
+    wait_until(lambda: file.lines.lost == 1)
+    path.parent.mkdir()
+    file.write("two\n")
+    wait_until(lambda: file.lines.idle)
+    assert (file.lines.lost, path.exists()) == (2, False)
+    assert file.trouble.endswith("No such file or directory")
+    file.close()

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from mosha.cli.ask import ask, remedy
+from mosha.cli.commands.shutdown import ANSWER_LIMIT_S
 from mosha.cli.exits import NoDaemonError
 from mosha.cli.settings import settings_to_ask
 from mosha.control.calls import HungDaemonError, NoAnswerError, NotAllowedError
@@ -24,6 +25,7 @@ from mosha.control.protocol import (
     MonitorRequest,
     SetWish,
 )
+from mosha.core.replication.judging import spread_limit_s
 from mosha.core.status import Verb
 from mosha.formats.hastat import Quorum
 from tests.cli.conftest import Home, Mosha
@@ -163,7 +165,7 @@ def test_a_watcher_in_an_entry_need_not_name_its_group(
     assert monitor.asked == [FailGroup(group="web", reason="reported by a watcher")]
 
 
-STALE = [node(1, "self"), node(2), node(3, "stale")]
+STALE = [node(1, "self"), node(2), node(3, "stale"), node(4, "left")]
 
 
 def test_confirm_without_a_terminal_wants_yes(mosha: Mosha, home: Home) -> None:
@@ -196,7 +198,8 @@ def test_confirm_asks_on_a_terminal_and_means_no_unless_told_yes(
     [
         (2, "node 2 is alive: it was heard 0.4 s ago"),
         (1, "node 1 is this one"),
-        (7, "there is no node 7; the nodes are 1, 2, 3"),
+        (4, "node 4 has left in an orderly way: nothing waits for a confirmation"),
+        (7, "there is no node 7; the nodes are 1, 2, 3, 4"),
     ],
 )
 def test_confirm_does_not_ask_about_a_node_that_is_not_dead(
@@ -282,6 +285,19 @@ def test_people_are_told_after_a_second_what_a_question_waits_for(
             assert (waits in capsys.readouterr().err) is told
 
 
+def test_who_edits_waits_as_long_as_the_nodes_have_time_to_agree(
+    mosha: Mosha, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spread_s = spread_limit_s(settings_to_ask(str(home.config)).timing.heartbeat_s)
+    monkeypatch.setattr("mosha.cli.commands.set.CALL_LIMIT_S", 0.2 - spread_s)
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(home.rundir / "mosha.s"))
+        deaf.listen()
+        said = mosha("set", "web", "start")
+    assert said.status == 3
+    assert "did not answer in 0.2 s" in said.err
+
+
 def test_who_confirms_without_a_quorum_is_told_that_nothing_moves_yet(home: Home) -> None:
     lost = Quorum(has=False, policy="majority", seen=1, electorate=[1, 2, 3], needed=2)
     with FakeMonitor(home.rundir, report(nodes=STALE, quorum=lost)):
@@ -303,7 +319,8 @@ def test_who_waits_for_a_shutdown_waits_until_the_monitor_is_gone(mosha: Mosha, 
         with connection:
             connection.recv(1000)
             connection.sendall(b'{"ok":true,"text":"this node has left"}\n')
-            returned.wait(0.3)  # who does not wait has returned by then
+            # Who does not wait, or no longer than without --wait, has returned by then.
+            returned.wait(ANSWER_LIMIT_S + 0.3)
             happened.append("gone")
 
     with socket.socket(socket.AF_UNIX) as listener:
@@ -311,8 +328,9 @@ def test_who_waits_for_a_shutdown_waits_until_the_monitor_is_gone(mosha: Mosha, 
         listener.listen()
         monitor = threading.Thread(target=leave)
         monitor.start()
-        assert mosha("shutdown", "--wait").status == 0
+        said = mosha("shutdown", "--wait")
         happened.append("returned")
         returned.set()
         monitor.join()
+    assert (said.status, said.out) == (0, "this node has left\n")
     assert happened == ["gone", "returned"]

@@ -388,6 +388,17 @@ def test_a_group_with_a_new_name_is_told(mosha: Mosha, tables: Home) -> None:
     assert "`mosha set web stop` first" in out
 
 
+def test_an_entry_that_goes_to_another_group_gives_none_a_new_name(
+    mosha: Mosha, tables: Home
+) -> None:
+    state = tables.rundir / "state"
+    state.mkdir()
+    (state / "cltab").write_text("web:a:start:wait:true\nweb:b:start:wait:true\n")
+    new = tables.base / "cltab.new"
+    new.write_text("web:a:start:wait:true\nshop:b:start:wait:true\n")
+    assert "takes over" not in mosha("check", str(new)).out
+
+
 def test_a_file_that_is_no_table_is_wrong_usage(mosha: Mosha, tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("# mosha\n\nAn init for a whole cluster.\n")
     said = mosha.bare("check", str(tmp_path / "README.md"))

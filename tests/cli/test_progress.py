@@ -197,18 +197,25 @@ def test_a_group_that_runs_nowhere_yet_is_not_as_wanted() -> None:
     assert judge(Goal("web"), seen(group("web")), 300) is None
 
 
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        ("mosha.cli.order.CALL_LIMIT_S", ["restart", "web", "--wait"]),
+        ("mosha.cli.commands.set.CALL_LIMIT_S", ["set", "web", "start"]),
+    ],
+)
 def test_an_answer_may_take_as_long_as_the_nodes_have_time_to_agree(
-    mosha: Mosha, home: Home, monkeypatch: pytest.MonkeyPatch
+    mosha: Mosha, home: Home, monkeypatch: pytest.MonkeyPatch, where: str, words: list[str]
 ) -> None:
     """It is not called a monitor that hangs: the remedy for that is to kill it."""
-    monkeypatch.setattr("mosha.cli.order.CALL_LIMIT_S", 0.01)
+    monkeypatch.setattr(where, 0.01)
 
     def answer(_: MonitorRequest) -> MonitorReply:
         pass_until(boottime() + 0.1)
         return MonitorReply(ok=True, text="done")
 
     with FakeMonitor(home.rundir, seen(WEB), answer):
-        assert mosha("restart", "web", "--wait").status == 0
+        assert mosha(*words).status == 0
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_what_a_dead_node_wrote_last_is_no_opinion() -> None:
 
 def test_views_that_are_several_times_older_than_the_next_was_due_are_not_believed() -> None:
     written = [view(n, every_s=1.0) for n in (1, 2, 3)]
-    found = compare(1, dict(enumerate(written, 1)), dict.fromkeys((1, 2, 3), 9.0))
+    found = compare(1, dict(enumerate(written, 1)), dict.fromkeys((1, 2, 3), 3.1))
     assert not found.as_one
     assert [(v.old, v.counts) for v in found.views] == [(True, False)] * 3
     young = compare(1, dict(enumerate(written, 1)), dict.fromkeys((1, 2, 3), 2.9))

@@ -8,11 +8,11 @@ import pytest
 
 from mosha.core.cluster.agent import Agent
 from mosha.core.cluster.ballot import Ballot
-from mosha.core.cluster.events import GroupsReported, TimePassed
-from mosha.core.cluster.flight_recorder import EVENTS_MAX, FlightRecorder
+from mosha.core.cluster.events import GroupsReported, LeaveAsked, TimePassed
+from mosha.core.cluster.flight_recorder import EVENTS_MAX, OF_THE_NODE, FlightRecorder, Handler
 from mosha.core.cluster.invariants import Invariants
 from mosha.core.cluster.node import Node, Renewal
-from mosha.core.cluster.state import GroupRecord, LogRecord, MonitorState
+from mosha.core.cluster.state import NEVER, GroupRecord, LogRecord, MonitorState
 from mosha.core.replication.node_tables import NodeTables
 from mosha.core.status import Vote
 from mosha.errors import BugError
@@ -131,13 +131,71 @@ def test_a_claim_is_raised_while_nothing_runs_under_it() -> None:
     node = story.nodes[other]
     invariants, record, state = invariants_of(node, story.now), node.state.record(G), node.state
     for term in (7, 8, None, 9):
-        record.claim = term
+        # The support of the former claim came so late that its lease had ended by then.
+        record.claim, record.lease_until = term, NEVER
         state.view.know_term(G, term or 0)
         if term is None:
             del state.claimed[G]
         else:
             state.claimed[G] = record
         invariants.check(story.now)
+        if term is not None:
+            record.lease_until = story.now - 1
+            invariants.check(story.now)
+
+
+@pytest.mark.parametrize("left", ["granted", "activated"])
+def test_neither_what_is_granted_nor_what_runs_is_claimed_anew(left: str) -> None:
+    story = owner()
+    (home,) = story.at_home()
+    node = story.nodes[home]
+    record = node.state.record(G)
+    for name in ("granted", "activated"):
+        setattr(record, name, name == left)
+    invariants = invariants_of(node, story.now)
+    _claim_again(node.state, record)
+    with pytest.raises(BugError, match="which was not released"):
+        invariants.check(story.now)
+
+
+def test_the_number_of_the_last_status_never_falls() -> None:
+    story = owner()
+    node = story.nodes[1]
+    invariants = invariants_of(node, story.now)
+    node.state.published = None
+    node.seq -= 1
+    for record in node.state.records.values():
+        record.shown_from = None
+    with pytest.raises(BugError, match="it was at status"):
+        invariants.check(story.now)
+
+
+def test_a_status_of_an_earlier_incarnation_may_have_any_number() -> None:
+    story = owner()
+    invariants, state = invariants_of(story.nodes[1], story.now), story.nodes[1].state
+    state.published = status(1, 99_999, inc=state.inc - 1)
+    invariants.check(story.now)
+
+
+def test_an_adopted_lease_may_be_longer_than_those_of_this_run() -> None:  # C7
+    story = owner()
+    (home,) = story.at_home()
+    node = story.nodes[home]
+    invariants, record = invariants_of(node, story.now), node.state.record(G)
+    record.lease_until += 10 * TIMING.lease_s
+    record.kill_at = record.lease_until + TIMING.stop_budget_s
+    invariants.check(story.now)
+
+
+def test_a_claim_that_runs_may_be_supported_late_in_a_term_that_was_voted_in() -> None:  # V2
+    story = owner()
+    (voter, *_) = {1, 2, 3} - {*story.at_home()}
+    node = story.nodes[voter]
+    record = node.state.record(G)
+    record.ballot = Ballot(None, 7)  # its vote went to the loser of the collision
+    invariants = invariants_of(node, story.now)
+    record.ballot = Ballot(_vote(voter % 3 + 1, 7), 7)
+    invariants.check(story.now)
 
 
 # --- the story of the thing ----------------------------------------------------------------
@@ -163,6 +221,19 @@ def test_a_broken_invariant_tells_what_happened_last_to_its_group() -> None:
         "LogRecord(event='group_told'",
         "LogRecord(event='tell_refused'",
     ]
+
+
+def test_what_broke_it_is_the_last_event_of_the_node_that_is_told() -> None:
+    told: list[str] = []
+    recorder = FlightRecorder(1)
+
+    def break_it(_event: object, _now: float) -> None:
+        told.append(recorder.story(1))
+
+    handlers: dict[type, Handler] = dict.fromkeys(OF_THE_NODE, break_it)
+    recorder.attach(handlers)
+    handlers[LeaveAsked](LeaveAsked(), 5.0)
+    assert told == ["; before that:\n  at 5.000: LeaveAsked()"]
 
 
 def test_what_repeats_is_one_event_and_the_last_twenty_are_kept() -> None:

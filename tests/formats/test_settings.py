@@ -378,6 +378,14 @@ def test_a_line_that_is_not_toml_hides_neither_the_others_nor_the_rules() -> Non
     assert told[3].endswith("write required = true")
 
 
+def test_an_error_that_only_follows_from_a_removed_line_is_not_told() -> None:
+    # Once the last line is removed, the text has an open bracket or quote, and ends before it.
+    told = _told("nodes = [1, 2]\nmfsbase = '''\nrundir = [1,\n")
+    assert told == [
+        "m.toml:3:13: not TOML: Expected \"'''\": 'rundir = [1,'; see https://toml.io for its rules"
+    ]
+
+
 def test_a_fencing_method_is_not_said_to_lack_what_a_broken_line_has() -> None:
     told = _told("[[fencing.methods]]\ntype = command\ncommand = /bin/off\n")
     assert [line.split(": ")[0] for line in told] == ["m.toml:2:8", "m.toml:3:11"]

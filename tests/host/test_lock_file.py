@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -16,10 +17,12 @@ from typing import ClassVar
 import pytest
 
 from mosha.control.address import answers
+from mosha.control.calls import NoAnswerError
 from mosha.control.listener import Listener
 from mosha.host import proc
 from mosha.host.clock import boot_id
 from mosha.host.lock_file import HeldError, LockFile, alone_in, holder_of
+from mosha.monitor import clinit_link
 from tests.chaos import views
 from tests.chaos.views import Views
 from tests.clinit.descriptors import open_files
@@ -110,6 +113,8 @@ def test_a_dead_process_in_a_call_that_hangs_keeps_neither_its_lock_nor_its_sock
         assert held(lock)
         assert holder_of(lock) == 0
         assert not answers(path)
+        with pytest.raises(NoAnswerError, match="is dead, but in a call that hangs"):
+            asyncio.run(clinit_link._connect_to_living(path))
         taken, listener = LockFile(lock), Listener(path)
         assert taken.passed_over == process.pid
         assert holder_of(lock) == os.getpid()

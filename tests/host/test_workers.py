@@ -57,6 +57,20 @@ async def test_all_calls_are_done_in_one_thread_that_is_not_the_loop(worker: Wor
     assert await worker.call(threading.get_ident, limit_s=LONG_S) == first
 
 
+async def test_what_was_given_up_before_its_thread_began_is_never_done(worker: Worker) -> None:
+    await worker.call(int, limit_s=LONG_S)  # its thread waits for the next call
+    done: list[int] = []
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(LONG_S)  # it does not get its turn meanwhile
+    try:
+        with pytest.raises(HungError):
+            await worker.call(done.append, 1, limit_s=0.0)
+    finally:
+        sys.setswitchinterval(before_s)
+    await worker.call(int, limit_s=LONG_S)
+    assert done == []
+
+
 async def test_a_call_for_which_there_is_no_thread_counts_as_hung_and_the_next_one_tries_again(
     worker: Worker,
 ) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from mosha.errors import HostError
+from mosha.host.lock_file import CLINIT_LOCK
 from mosha.monitor import clinit_link
 from mosha.monitor.clinit_link import living_clinit
 from tests.monitor.tied import Place, Tied, place_in
@@ -49,6 +51,12 @@ async def test_a_new_monitor_waits_for_a_living_clinit_whose_socket_was_removed(
     again = place.tie()
     await again.connected()
     assert (again.pid, started(place)) == (tied.pid, 1)
+
+
+def test_that_nobody_can_look_for_clinit_does_not_mean_that_there_is_none(tmp_path: Path) -> None:
+    (tmp_path / CLINIT_LOCK).mkdir()
+    with pytest.raises(HostError, match=f"cannot look for clinit in {tmp_path}: Is a directory"):
+        living_clinit(tmp_path)
 
 
 async def test_a_clinit_that_makes_no_socket_any_more_is_ended_and_another_one_started(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -12,13 +14,23 @@ import msgspec
 import pytest
 
 from mosha.control.listener import Listener
-from mosha.control.protocol import ClinitRequest, Hello, Lease, Message, Reply, Subscribe, Update
+from mosha.control.protocol import (
+    Ask,
+    ClinitRequest,
+    Hello,
+    Lease,
+    Message,
+    Reply,
+    Subscribe,
+    Update,
+)
 from mosha.control.server import ClientConnection, Server
 from mosha.core.cluster.node import Renewal
 from mosha.core.status import GroupState
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tell import Tell
-from tests.monitor.tied import Place, place_in
+from mosha.monitor.clinit_link import PAUSES_S
+from tests.monitor.tied import LIMIT_S, SHORT_S, Place, place_in
 from tests.waiting import until
 
 
@@ -121,6 +133,88 @@ async def test_a_clinit_that_refuses_is_told(place: Place) -> None:
         await place.untie(tied)
 
 
+async def test_a_clinit_that_refuses_again_and_again_is_asked_after_growing_pauses(
+    place: Place,
+) -> None:
+    asked_at: list[float] = []
+
+    def answer(request: ClinitRequest, _client: ClientConnection) -> list[Message]:
+        if isinstance(request, Subscribe):
+            asked_at.append(anyio.current_time())
+        return [Reply(ok=False, text="go away")]
+
+    async with made_up(place, answer):
+        tied = place.tie()
+        await until(lambda: len(asked_at) > 3)
+        await place.untie(tied)
+    pauses_s = [after - before for before, after in itertools.pairwise(asked_at)]
+    assert all(p > least - 0.001 for p, least in zip(pauses_s, PAUSES_S, strict=False)), pauses_s
+
+
+async def test_that_clinit_is_lost_is_told_once_however_often_it_is_tried_again(
+    place: Place,
+) -> None:
+    listeners: list[ClientConnection] = []
+    refused = 0
+
+    def answer(request: ClinitRequest, client: ClientConnection) -> list[Message]:
+        nonlocal refused
+        if not isinstance(request, Subscribe):
+            return [Reply(ok=True)]
+        if not listeners:
+            listeners.append(client)
+            return everything(GROUP)
+        refused += 1
+        return [Reply(ok=False, text="go away")]
+
+    async with made_up(place, answer):
+        tied = place.tie()
+        await tied.connected()
+        listeners[0].drop("as the test wants it")
+        await until(lambda: refused)
+        lost_at = tied.link.lost_at
+        await until(lambda: refused > 2)
+        assert (tied.lost, tied.link.lost_at) == (1, lost_at)
+        await place.untie(tied)
+
+
+async def test_a_clinit_that_closes_a_connection_is_alive_and_not_killed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, _number: killed.append(pid))
+    drops = [True]
+
+    def answer(request: ClinitRequest, client: ClientConnection) -> list[Message]:
+        if isinstance(request, Subscribe) and drops:
+            drops.pop()
+            client.drop("too many clients")
+            return []
+        return everything()
+
+    async with made_up(place, answer):
+        tied = place.tie()
+        await tied.connected()
+        assert (drops, killed) == ([], [])
+        await place.untie(tied)
+
+
+async def test_what_is_known_is_shown_if_clinits_answer_about_everything_makes_no_sense(
+    place: Place,
+) -> None:
+    def answer(request: ClinitRequest, client: ClientConnection) -> list[Message]:
+        if isinstance(request, Ask):
+            client.send_bytes(b'{"ok": "perhaps"}\n')
+            return []
+        return everything(GROUP)
+
+    async with made_up(place, answer):
+        tied = place.tie()
+        await tied.connected()
+        assert await tied.link.everything(LIMIT_S) == {"g": GROUP}
+        await place.untie(tied)
+
+
 async def test_groups_come_change_and_go_as_clinit_says(place: Place) -> None:
     listeners: list[ClientConnection] = []
 
@@ -162,6 +256,27 @@ async def test_a_renewal_does_not_wait_for_the_answers_to_tells(place: Place) ->
         assert not any(tell.done() for tell in tells)
         await place.untie(tied)
         assert set(await asyncio.gather(*tells)) == {None}
+
+
+async def test_a_clinit_that_answers_renewals_while_a_tell_waits_is_not_killed(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda pid, _number: killed.append(pid))
+
+    def answer(request: ClinitRequest, _client: ClientConnection) -> list[Message]:
+        if isinstance(request, Subscribe):
+            return everything(GROUP)
+        return [] if isinstance(request, Tell) else [Reply(ok=True)]
+
+    async with made_up(place, answer):
+        tied = place.tie(limit_s=SHORT_S)
+        await tied.connected()
+        tell = asyncio.ensure_future(tied.link.tell(Tell("g", "start")))
+        while not tell.done():  # it is given up, as one of many that wait
+            await tied.link.renew([Renewal("g", 7, 11.0, 12.0)])
+        assert killed == []
+        await place.untie(tied)
 
 
 async def test_without_news_of_leases_a_sign_of_life_is_asked_for(place: Place) -> None:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
 
 from mosha.formats.settings import FencingMethod, settings_from
 from mosha.host.log_stream import of_stderr
 from mosha.monitor.fencing import OUTPUT_MAX_BYTES, ShotOutcome, Stomith, shoot
-from tests.core.story import TIMING
+from tests.monitor.trouble import no_descriptor_to_be_had
 from tests.waiting import until
 
 LONG_S = 30.0
 SHORT_S = 0.3
-LONG_AGO_S = TIMING.start_grace_s + 2 * TIMING.timeout_s
 PRINT = FencingMethod(type="print")
 
 Script = Callable[[str], Path]
@@ -29,23 +28,8 @@ Script = Callable[[str], Path]
 
 @pytest.fixture
 async def no_descriptors() -> AsyncIterator[None]:
-    """Leave this process without a descriptor for anything new."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    lowest = os.dup(0)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
-    os.close(lowest)
-    taken = []
-    try:
-        while True:
-            try:
-                taken.append(os.dup(0))
-            except OSError:
-                break
+    with no_descriptor_to_be_had():
         yield
-    finally:
-        for fd in taken:
-            os.close(fd)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture
@@ -72,6 +56,11 @@ def gone(pid: int) -> bool:
     except OSError:
         return True
     return text.rpartition(")")[2].split()[0] in "ZX"
+
+
+def is_there(pid: int) -> bool:
+    """Say whether a process is there, be it as a zombie."""
+    return Path(f"/proc/{pid}").exists()
 
 
 def pids_in(path: Path, count: int) -> list[int]:
@@ -364,3 +353,47 @@ async def test_a_process_that_may_not_be_killed_spares_no_other_of_a_command(
     assert outcome.detail == f"no answer in {SHORT_S:g} s"
     for pid in pids_in(tmp_path / "pids", 2):
         await until(partial(gone, pid))
+
+
+async def test_what_could_not_be_killed_at_first_is_killed_in_another_round(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = script("echo $$ > pids; exec sleep 7772")
+    refused: list[int] = []
+    kill = os.kill
+
+    def refuse(pid: int, number: int) -> None:
+        if not refused:
+            refused.append(pid)
+            raise PermissionError
+        kill(pid, number)
+
+    monkeypatch.setattr(os, "kill", refuse)
+    outcome = await shoot(7, [command(path, limit=SHORT_S)])
+    assert outcome.detail == f"no answer in {SHORT_S:g} s"
+    assert refused == pids_in(tmp_path / "pids", 1)
+    assert gone(refused[0])
+
+
+async def test_a_monitor_that_ends_waits_for_the_command_of_its_shot(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = script("echo $$ > pids; read -r _ < gate")
+    os.mkfifo(tmp_path / "gate")
+
+    def refuse(pid: int, _number: int) -> None:
+        if not refused:
+            loop.call_soon((tmp_path / "gate").write_text, "\n")  # it ends by itself
+        refused.append(pid)
+        raise PermissionError  # as for one that sudo has made root's
+
+    refused: list[int] = []
+    loop = asyncio.get_running_loop()
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(shoot, 7, [command(path)])
+            (pid,) = await until(lambda: pids_in(tmp_path / "pids", 1))
+            monkeypatch.setattr(os, "kill", refuse)
+            scope.cancel()
+    assert set(refused) == {pid}
+    assert not is_there(pid)

@@ -19,6 +19,7 @@ from mosha.monitor import identity, startup
 from mosha.monitor.files.cluster_fs import Layout
 from mosha.monitor.identity import LOCK_FILE, NODE_FILE
 from tests.core.story import INC, START_S, Story, status
+from tests.monitor.trouble import no_descriptor_to_be_had
 
 MEMORY = Memory(inc=17, run="0a1b", electorate=(1, 2, 3), remembered=3)
 COMMAND = FencingMethod(type="command", command=("/bin/true",))
@@ -146,6 +147,15 @@ def test_what_the_next_start_must_know_is_taken_from_the_brain() -> None:
     memory = node.memory(node.next_status(START_S))
     assert (memory.inc, memory.run) == (INC, "run")
     assert (memory.electorate, memory.remembered) == ((1, 2), 5)
+
+
+def test_a_machine_that_cannot_be_told_is_not_one_without_a_name() -> None:
+    """It would count as another machine, on which nothing of the former run can be alive (N1)."""
+    with (
+        no_descriptor_to_be_had(),
+        pytest.raises(HostError, match=r"cannot read /etc/machine-id: Too many open files"),
+    ):
+        identity.machine()
 
 
 # --- incarnation and run ---------------------------------------------------------------------

@@ -173,4 +173,70 @@ FRONT: tuple[ShellMutant, ...] = (
         "",
         "cli/test_run_stderr.py::test_a_hand_over_ends_when_its_last_lines_are_written",
     ),
+    # --- limits, and what is worth telling ---
+    M(
+        "an edit waits as long as the nodes have time to agree",
+        "cli/commands/set.py",
+        "reply = ask(settings, request, answer_s)",
+        "reply = ask(settings, request)",
+        "cli/test_ask.py::test_who_edits_waits_as_long_as_the_nodes_have_time_to_agree",
+    ),
+    M(
+        "with --wait a shutdown is waited for without a limit",
+        "cli/commands/shutdown.py",
+        "connection.settimeout(None if wait else ANSWER_LIMIT_S)",
+        "connection.settimeout(ANSWER_LIMIT_S)",
+        "cli/test_ask.py::test_who_waits_for_a_shutdown_waits_until_the_monitor_is_gone",
+    ),
+    M(
+        "a node that has left needs no confirmation",
+        "cli/commands/confirm.py",
+        '    if seen.state == "left":\n',
+        "    if False:\n",
+        "cli/test_ask.py::test_confirm_does_not_ask_about_a_node_that_is_not_dead",
+    ),
+    M(
+        "a disk that has failed is left alone for a while",
+        "host/logfile.py",
+        "            self._again_at = time.monotonic() + self._retry_s\n",
+        "",
+        "test_logfile.py::test_a_disk_that_has_failed_is_left_alone_for_a_while",
+    ),
+    M(
+        "an error that only follows from a removed line is not told",
+        "formats/toml_text.py",
+        "        if at <= last:\n            return Parsed(None)\n",
+        "",
+        "formats/test_settings.py::test_an_error_that_only_follows_from_a_removed_line_is_not_told",
+    ),
+    M(
+        "a view is old when it is three times overdue",
+        "formats/views.py",
+        "(age_s or 0) > OLD_TIMES",
+        "(age_s or 0) > 2 * OLD_TIMES",
+        "cli/test_views.py::"
+        "test_views_that_are_several_times_older_than_the_next_was_due_are_not_believed",
+    ),
+    M(
+        "a file system that hangs does not hang mosha check",
+        "host/abandonable.py",
+        "asker.join(limit_s)",
+        "asker.join()",
+        "host/test_abandonable.py::test_a_question_that_hangs_is_given_up",
+    ),
+    M(
+        "mosha check ends although a question of it hangs",
+        "host/abandonable.py",
+        "answers.append(question()), daemon=True)",
+        "answers.append(question()))",
+        "host/test_abandonable.py::"
+        "test_a_question_that_hangs_does_not_keep_its_program_from_its_end",
+    ),
+    M(
+        "an entry that goes to another group gives none a new name",
+        "cli/check/files.py",
+        "if old is None or old in kept or",
+        "if old is None or",
+        "cli/test_check.py::test_an_entry_that_goes_to_another_group_gives_none_a_new_name",
+    ),
 )

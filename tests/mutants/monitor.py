@@ -246,4 +246,111 @@ MONITOR: tuple[ShellMutant, ...] = (
         "",
         "monitor/test_clinit_found.py::test_a_clinit_that_ends_meanwhile_is_not_waited_for",
     ),
+    # --- clinit that is refused, lost or not to be found ---
+    M(
+        "a clinit that ends at each start is not started as often as the machine can",
+        "monitor/clinit_link.py",
+        "failures = 0 if steady else failures + 1",
+        "failures = 0",
+        "monitor/test_clinit_link_trouble.py::"
+        "test_a_clinit_that_refuses_again_and_again_is_asked_after_growing_pauses",
+    ),
+    M(
+        "an answer of clinit that makes no sense does not end a question of a person",
+        "monitor/clinit_link.py",
+        "        except (HostError, msgspec.MsgspecError):\n            return self.groups",
+        "        except HostError:\n            return self.groups",
+        "monitor/test_clinit_link_trouble.py::"
+        "test_what_is_known_is_shown_if_clinits_answer_about_everything_makes_no_sense",
+    ),
+    M(
+        "since when clinit is lost does not move on with each attempt",
+        "monitor/clinit_link.py",
+        "                self._report(ClinitLost())\n            self._full = False\n",
+        "                self._report(ClinitLost())\n",
+        "monitor/test_clinit_link_trouble.py::"
+        "test_that_clinit_is_lost_is_told_once_however_often_it_is_tried_again",
+    ),
+    M(
+        "a clinit that closes a connection is not killed",
+        "monitor/clinit_link.py",
+        "if isinstance(error.__cause__, TimeoutError):",
+        "if error.__cause__:",
+        "monitor/test_clinit_link_trouble.py::"
+        "test_a_clinit_that_closes_a_connection_is_alive_and_not_killed",
+    ),
+    M(
+        "a clinit that answers renewals is busy and not hung",
+        "monitor/clinit_link.py",
+        "        else:\n"
+        "            self._heard_at = anyio.current_time()\n"
+        "            return reply",
+        "        else:\n            return reply",
+        "monitor/test_clinit_link_trouble.py::"
+        "test_a_clinit_that_answers_renewals_while_a_tell_waits_is_not_killed",
+    ),
+    M(
+        "that nobody can look for clinit does not mean that there is none",
+        "monitor/clinit_link.py",
+        '        raise HostError(f"cannot look for clinit in {state_dir}:'
+        ' {error.strerror}") from error',
+        "        return 0",
+        "monitor/test_clinit_found.py::"
+        "test_that_nobody_can_look_for_clinit_does_not_mean_that_there_is_none",
+    ),
+    M(
+        "a dead clinit in a call that hangs is not asked",
+        "monitor/clinit_link.py",
+        "    if dead:\n",
+        "    if False:\n",
+        "host/test_lock_file.py::"
+        "test_a_dead_process_in_a_call_that_hangs_keeps_neither_its_lock_nor_its_socket",
+    ),
+    # --- what ends, and what is said of it ---
+    M(
+        "what could not be killed at first is killed in another round",
+        "monitor/fencing.py",
+        "    for _ in range(KILL_ROUNDS_MAX):",
+        "    for _ in range(1):",
+        "monitor/test_fencing.py::"
+        "test_what_could_not_be_killed_at_first_is_killed_in_another_round",
+    ),
+    M(
+        "a monitor that ends waits for the command of its shot",
+        "monitor/fencing.py",
+        "anyio.move_on_after(DEATH_LIMIT_S, shield=True)",
+        "anyio.move_on_after(DEATH_LIMIT_S)",
+        "monitor/test_fencing.py::test_a_monitor_that_ends_waits_for_the_command_of_its_shot",
+    ),
+    M(
+        "N1: a machine that cannot be told is not one without a name",
+        "monitor/identity.py",
+        "    except FileNotFoundError:\n"
+        '        return ""\n'
+        "    except OSError as error:\n"
+        '        raise HostError(f"cannot read /etc/machine-id: {error.strerror}") from error',
+        '    except OSError:\n        return ""',
+        "monitor/test_identity.py::test_a_machine_that_cannot_be_told_is_not_one_without_a_name",
+    ),
+    M(
+        "no watchdog bites before the timeout",
+        "monitor/service_notifier.py",
+        "max(notifier.watchdog_s, state",
+        "min(notifier.watchdog_s, state",
+        "monitor/test_service_notifier.py::test_no_watchdog_bites_before_the_timeout",
+    ),
+    M(
+        "N1: who may not publish yet is ready all the same",
+        "monitor/service_notifier.py",
+        "(state.published is not None or mute)",
+        "state.published is not None",
+        "monitor/test_service_notifier.py::test_a_monitor_that_may_not_publish_yet_is_ready_too",
+    ),
+    M(
+        "what was given up before its thread began is never done",
+        "host/workers.py",
+        "                job.dropped = True  # no effect on a call that has started\n",
+        "                pass\n",
+        "host/test_workers.py::test_what_was_given_up_before_its_thread_began_is_never_done",
+    ),
 )
