@@ -3,11 +3,15 @@
 The reader of a pipe may end or stall, a terminal may be paused or closed, the file system of a
 regular file may be full or frozen (fsfreeze, a dead server). That must not affect a daemon: a
 thread does the writing (`line_queue.py`); what cannot be written is lost and counted.
+
+Several daemons share a regular file, and not all opened it at the same time or with `>>`: a stream
+appends to it, however it was opened.
 """
 
 from __future__ import annotations
 
 import atexit
+import fcntl
 import functools
 import io
 import os
@@ -40,6 +44,11 @@ class LogStream(io.TextIOBase):
         self._poll.register(fd, select.POLLOUT)
         self.lines = LineQueue(subject, self._put, max_bytes=QUEUE_MAX_BYTES)
         is_file = stat.S_ISREG(os.fstat(fd).st_mode)
+        if is_file:
+            # Without it (`2> FILE`) this process would write at an offset of its own, over what
+            # another daemon has appended since: a monitor that was restarted beside its clinit.
+            # The flag is of the open file: all that inherited this descriptor append too.
+            fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
         self._piece_bytes = FILE_PIECE_BYTES if is_file else PIECE_BYTES
         self._torn = False  # a line was written in part
 

@@ -174,3 +174,31 @@ def test_a_closed_stderr_is_as_the_null_device(home: Home, stack: ExitStack) -> 
     wait_until(node.runs, LIMIT_S)
     assert "log" not in node.problems()
     assert node.leave() == 0
+
+
+def test_a_monitor_that_is_started_again_and_its_clinit_lose_no_lines_in_a_file_of_both(
+    home: Home, stack: ExitStack
+) -> None:
+    path = home.rundir / "node.log"
+    path.parent.mkdir(exist_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+    first = os.open(path, flags)  # as `2> FILE`
+    stack.callback(os.close, first)
+    node = Node(home, first)
+    stack.callback(end_with_clinit, node, home)
+    wait_until(node.runs, LIMIT_S)
+    node.process.kill()
+    node.process.wait()
+    second = os.open(path, flags | os.O_APPEND)  # as `2>> FILE`
+    stack.callback(os.close, second)
+    again = Node(home, second)
+    stack.callback(end, again)
+
+    def events() -> list[str]:
+        return [json.loads(line)["event"] for line in path.read_text().splitlines()]
+
+    wait_until(lambda: events().count("monitor_started") == 2, LIMIT_S)
+    assert again.leave() == 0  # and clinit has written of its end by its own descriptor
+    assert events().count("monitor_started") == 2
+    assert "clinit_stopped" in events()
+    assert events()[-1] == "monitor_stopped"

@@ -207,3 +207,22 @@ def test_a_closed_descriptor_is_none_that_a_socket_can_get(closed: str) -> None:
     command = f'exec "$0" -c "$1" {closed}'
     ended = subprocess.run(["/bin/sh", "-c", command, sys.executable, program], check=False)
     assert ended.returncode == 0
+
+
+def test_streams_of_one_file_overwrite_nothing_of_each_other_however_it_was_opened(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "log"
+    opened = [os.open(path, os.O_WRONLY | os.O_CREAT | extra) for extra in (0, os.O_APPEND, 0)]
+    streams = [LogStream(fd, "stderr") for fd in opened]
+    try:
+        for round_no in range(3):
+            for number, stream in enumerate(streams):
+                stream.write(f"{'x' * (40 - 10 * number)} {round_no} of {number}\n")
+                wait_until(lambda lines=stream.lines: lines.idle)  # type: ignore[misc]
+    finally:
+        for stream, fd in zip(streams, opened, strict=True):
+            stream.drain()
+            os.close(fd)
+    told = [line.split(" ", 1)[1] for line in path.read_text().splitlines()]
+    assert told == [f"{round_no} of {number}" for round_no in range(3) for number in range(3)]
