@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from mosha.core.cluster.events import SettingsChanged
-from mosha.errors import MoshaError
+from mosha.errors import HostError, UsageError
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.settings import Settings
 from mosha.host import logs
@@ -19,7 +19,7 @@ LIVE = ("ban", "start_grace", "fencing", "log_level")
 TROUBLE = "settings"
 
 
-def refusal(error: MoshaError) -> str:
+def refusal(error: UsageError | HostError) -> str:
     """Return in one line that settings are refused: the first mistake, and how many there are."""
     first, *more = str(error).splitlines()
     many = f"{error.total} mistakes, the first: " if isinstance(error, Mistakes) and more else ""
@@ -42,7 +42,7 @@ def reload(monitor: Monitor) -> str:
         return "no settings file: only the tables were looked at"
     try:
         new = monitor.read_settings()
-    except MoshaError as error:
+    except (UsageError, HostError) as error:
         monitor.trouble(TROUBLE, refusal(error))
         raise
     monitor.trouble(TROUBLE, "")

@@ -10,7 +10,7 @@ import anyio
 from mosha.control.listener import LOOK_S
 from mosha.core.replication.table_events import StoredTablesLost
 from mosha.core.status import NodeState
-from mosha.errors import HostError, MoshaError
+from mosha.errors import HostError, UsageError
 from mosha.formats.settings import Settings
 from mosha.host import logs, notify, signals
 from mosha.host.terminal import Terminal
@@ -138,6 +138,6 @@ class _Signals:
         self._service_notifier.reloading()
         try:
             reload(self._monitor)
-        except MoshaError as error:
+        except (UsageError, HostError) as error:
             logs.get().warning("settings_refused", node=self._monitor.me, reason=str(error))
         self._service_notifier.reloaded()

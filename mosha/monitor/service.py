@@ -32,7 +32,7 @@ from mosha.core.explain import reasons
 from mosha.core.explain.why import why
 from mosha.core.explain.why_not import why_not
 from mosha.core.tables import STOP_LEVEL
-from mosha.errors import HostError, MoshaError
+from mosha.errors import HostError, UsageError
 from mosha.formats import hastat
 from mosha.formats.explanation import render_explanation
 from mosha.formats.hactl import parse_change
@@ -97,7 +97,7 @@ class Service:
             return [await self._reply(request, client)]
         except HostError as error:
             return [MonitorReply(ok=False, text=str(error), tried=True)]
-        except MoshaError as error:
+        except UsageError as error:
             return [MonitorReply(ok=False, text=str(error))]
 
     async def _reply(self, request: MonitorRequest, client: ClientConnection) -> MonitorReply:

@@ -9,9 +9,11 @@ import pytest
 
 from mosha.errors import UsageError
 from mosha.formats.settings import Settings
+from mosha.host import proc
 from mosha.monitor.files.cluster_fs import Layout
 from mosha.monitor.files.membership import Membership, own_number
 from tests.monitor.trouble import hanging, tmpfs
+from tests.waiting import wait_until
 
 # --- the own number ----------------------------------------------------------------
 
@@ -61,10 +63,12 @@ def test_a_number_that_nodes_has_not_is_refused() -> None:  # C11
 
 
 def test_a_mwhois_that_does_not_end_is_ended(tmp_path: Path) -> None:
-    command = f"echo $$ > {tmp_path}/pid; sleep 1000 & wait; echo 3"
+    command = f"sleep 1000 & echo $$ $! > {tmp_path}/pids; wait; echo 3"
     with pytest.raises(UsageError, match=r"did not end within 0\.5 s"):
         own_number(Settings(mwhois=command), limit_s=0.5)
-    assert not Path("/proc", (tmp_path / "pid").read_text(encoding="ascii").strip()).exists()
+    pids = [*map(int, (tmp_path / "pids").read_text(encoding="ascii").split())]
+    assert len(pids) == 2
+    wait_until(lambda: not any(map(proc.see, pids)))
 
 
 # --- who there is ------------------------------------------------------------------

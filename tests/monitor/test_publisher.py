@@ -230,7 +230,9 @@ async def test_another_run_in_the_own_status_stops_publishing(desk: Desk) -> Non
     assert publisher.namesake == desk.namesakes[0]
     assert desk.reported == [NamesakeFound()]
     assert desk.read() == status(3, "theirs")
-    assert desk.seqs == [1]
+    desk.put(status(1))  # even if somebody puts our own one back
+    await desk.publish(publisher, status(5))
+    assert (desk.read(), desk.seqs) == (status(1), [1])
 
 
 async def test_the_status_of_an_earlier_life_that_was_put_back_is_written_over(
@@ -451,6 +453,18 @@ async def test_a_mount_that_is_missing_at_the_next_start_is_told(
     with tmpfs(desk.base):
         await desk.publisher(memory=memory).read_former()
     assert json.loads(memory.read_bytes())["mountpoint"] == str(desk.base)
+
+
+async def test_where_it_was_mounted_is_remembered_again_after_a_loss(
+    desk: Desk, tmp_path: Path
+) -> None:
+    memory = tmp_path / "state" / "mount.json"
+    publisher = desk.publisher(memory=memory)
+    await publisher.read_former()
+    before = memory.read_bytes()
+    shutil.rmtree(memory.parent)
+    await publisher.restore()
+    assert memory.read_bytes() == before
 
 
 @pytest.mark.parametrize("text", [b"", b"[1]", b"{}", b'{"mountpoint": 1}', b"\xff"])

@@ -16,6 +16,7 @@ from mosha.control.client import NoAnswerError, open_streams
 from mosha.control.protocol import (
     AskReport,
     Confirm,
+    FailGroup,
     Follow,
     GiveOrder,
     Leave,
@@ -28,7 +29,7 @@ from mosha.core.cluster.ballot import Ballot
 from mosha.core.cluster.state import FailbackAttempt
 from mosha.core.status import NodeState, Verb, Vote
 from mosha.core.tables import Hactl, Wish
-from mosha.errors import HostError, UsageError
+from mosha.errors import BugError, HostError, UsageError
 from mosha.formats.clstat import parse_clstat
 from mosha.formats.hastat import Report, parse_hastat
 from mosha.formats.settings import Settings
@@ -37,7 +38,7 @@ from mosha.monitor.answers import answer, places
 from mosha.monitor.service import FOLLOW_EVERY_S, STRANDED
 from mosha.monitor.tables.wish_edits import Done
 from tests.core.story import TIMING, one_of_three, status
-from tests.monitor.house import House, at_home, settings
+from tests.monitor.house import House, at_home, prepared, settings, write_tables
 from tests.waiting import until
 
 
@@ -183,10 +184,11 @@ async def test_an_order_that_changes_something_says_what(house: House) -> None:
         (SetWish("g:h", "start"), "g:h"),
         (Confirm(1), "alive"),
         (Confirm(9), "never seen"),
+        (FailGroup("h", "no route"), "h does not run on node 1: there is nothing that could fail"),
     ],
 )
 async def test_what_cannot_be_done_is_refused_in_words(
-    house: House, request_: SetWish | Confirm, words: str
+    house: House, request_: SetWish | Confirm | FailGroup, words: str
 ) -> None:
     reply = await house.ask(request_)
     assert not reply.ok
@@ -228,6 +230,29 @@ async def test_a_reload_says_what_it_changed_and_what_is_wrong(
 
     house.monitor.read_settings = mistaken
     assert await house.ask(Reload()) == MonitorReply(ok=False, text="mosha.toml:3:1: unknown key")
+
+
+async def test_a_bug_that_a_request_comes_upon_is_no_refusal_but_ends_the_monitor(
+    short_dir: Path,
+) -> None:
+    def broken() -> Settings:
+        raise BugError("an invariant is broken")
+
+    write_tables(short_dir)
+    async with prepared(short_dir) as monitor:
+        house = House(monitor)
+        try:
+            await until(lambda: house.where("g") == "start DONE")
+            monitor.read_settings = broken
+            with pytest.raises(NoAnswerError):
+                await house.ask(Reload())
+            with pytest.raises(ExceptionGroup) as raised:
+                await house.task
+            assert raised.group_contains(BugError, match="an invariant")
+        finally:
+            for process in monitor.clinit._processes:
+                process.kill()
+                process.wait()
 
 
 async def test_who_follows_gets_the_report_now_and_after_every_change(house: House) -> None:

@@ -81,6 +81,16 @@ async def test_a_spoiled_file_on_the_disk_is_told_and_healed(cluster: Cluster, o
     assert not host.refused
 
 
+async def test_a_file_on_the_disk_that_cannot_be_read_is_told(cluster: Cluster, one: Host) -> None:
+    async with cluster.running():
+        pass
+    (one.state / HACTL).unlink()
+    (one.state / HACTL).mkdir()
+    one.edit("bar\n")
+    host = await again(cluster, 1)
+    assert f"{one.state / HACTL}: cannot be read: not a regular file" in host.refused
+
+
 async def test_what_cannot_be_kept_on_the_disk_is_not_in_force_until_it_can(
     cluster: Cluster,
 ) -> None:

@@ -239,4 +239,11 @@ FRONT: tuple[ShellMutant, ...] = (
         "if old is None or",
         "cli/test_check.py::test_an_entry_that_goes_to_another_group_gives_none_a_new_name",
     ),
+    M(
+        "what is still written into a rotated file is read too",
+        "cli/logs/files.py",
+        "        self._late.append(_Late(self._fd, self._splitter, time.monotonic() + LATE_S))\n",
+        "        os.close(self._fd)\n",
+        "cli/test_log_rotation.py::test_what_is_still_written_into_a_rotated_file_is_read_too",
+    ),
 )

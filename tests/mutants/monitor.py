@@ -353,4 +353,125 @@ MONITOR: tuple[ShellMutant, ...] = (
         "                pass\n",
         "host/test_workers.py::test_what_was_given_up_before_its_thread_began_is_never_done",
     ),
+    # --- requests ---
+    M(
+        "a bug that a request comes upon is no refusal",
+        "monitor/service.py",
+        "        except UsageError as error:\n",
+        "        except Exception as error:\n",
+        "monitor/test_service.py::"
+        "test_a_bug_that_a_request_comes_upon_is_no_refusal_but_ends_the_monitor",
+    ),
+    M(
+        "who has obeyed an earlier order has not obeyed this one",
+        "monitor/ordering.py",
+        "    monitor.report_event(OrderGiven(order))\n    number = state.order_number\n",
+        "    number = state.order_number\n    monitor.report_event(OrderGiven(order))\n",
+        "monitor/test_ordering.py::"
+        "test_of_the_nodes_that_an_order_concerns_those_that_did_not_obey_are_named",
+    ),
+    M(
+        "of those who have to obey the right ones are named",
+        "monitor/ordering.py",
+        '    late = ", ".join(map(str, sorted(nodes - orders.have_obeyed(state, nodes, number))))',
+        '    late = ", ".join(map(str, sorted(nodes)))',
+        "monitor/test_ordering.py::"
+        "test_of_the_nodes_that_an_order_concerns_those_that_did_not_obey_are_named",
+    ),
+    M(
+        "what does not run here cannot fail here",
+        "monitor/ordering.py",
+        "        raise UsageError(refusal)\n",
+        "        pass\n",
+        "monitor/test_service.py::test_what_cannot_be_done_is_refused_in_words",
+    ),
+    M(
+        "an edit that did not last is no success",
+        "monitor/tables/wish_edits.py",
+        "    if said != wanted:\n",
+        "    if False:\n",
+        "monitor/test_wish_edits.py::test_an_edit_that_did_not_last_is_no_success",
+    ),
+    # --- what is on the local disk ---
+    M(
+        "where it was mounted outlives a power cut",
+        "monitor/files/publisher.py",
+        'json.dumps(text).encode() + b"\\n", sync=True)',
+        'json.dumps(text).encode() + b"\\n")',
+        "monitor/test_power_cut.py::test_it_is_flushed_with_its_directory",
+    ),
+    M(
+        "where it was mounted is remembered again after a loss of the state directory",
+        "monitor/files/publisher.py",
+        "        if self._mount is not None:\n"
+        "            await self._worker.call(self._remember, self._mount, limit_s=self._limit_s)\n",
+        "",
+        "monitor/test_publisher.py::test_where_it_was_mounted_is_remembered_again_after_a_loss",
+    ),
+    M(
+        "who has found a namesake never writes again",
+        "monitor/files/publisher.py",
+        "        if self.namesake:\n            return False\n",
+        "",
+        "monitor/test_publisher.py::test_another_run_in_the_own_status_stops_publishing",
+    ),
+    M(
+        "what mwhois started ends with it",
+        "monitor/files/membership.py",
+        "            os.killpg(process.pid, signal.SIGKILL)\n",
+        "            process.kill()\n",
+        "monitor/test_membership.py::test_a_mwhois_that_does_not_end_is_ended",
+    ),
+    M(
+        "a table in force outlives a power cut",
+        "monitor/tables/store.py",
+        "write_text(text, self.path(name), sync=True)",
+        "write_text(text, self.path(name))",
+        "monitor/test_power_cut.py::"
+        "test_a_table_is_in_force_when_its_text_and_then_its_version_are_flushed",
+    ),
+    M(
+        "the version of a table in force outlives a power cut",
+        "monitor/tables/store.py",
+        "VERSIONS_FILE, data, sync=True)",
+        "VERSIONS_FILE, data)",
+        "monitor/test_power_cut.py::"
+        "test_a_table_is_in_force_when_its_text_and_then_its_version_are_flushed",
+    ),
+    M(
+        "a text that was stored before a crash is no version of the one before",
+        "monitor/tables/store.py",
+        "if noted is None or noted.digest != version.digest:",
+        "if noted is None:",
+        "monitor/test_table_disk.py::"
+        "test_a_text_that_was_stored_before_a_crash_is_no_version_of_the_one_before",
+    ),
+    M(
+        "a table in force that cannot be read is not missing",
+        "monitor/tables/ports.py",
+        '            error = f"{path}: cannot be read: {reason(failure)}"\n',
+        "            pass\n",
+        "monitor/test_table_store.py::test_a_file_on_the_disk_that_cannot_be_read_is_told",
+    ),
+    M(
+        "both texts of a merge are kept for the next one",
+        "monitor/tables/join.py",
+        "    kept.keep(name, other.text, now_ns)\n    merged",
+        "    merged",
+        "monitor/test_table_disk.py::test_both_texts_of_a_merge_are_kept_for_the_next_one",
+    ),
+    M(
+        "who may not read one of two texts may not read both",
+        "monitor/tables/join.py",
+        "newer.access.mode & older.access.mode",
+        "newer.access.mode | older.access.mode",
+        "monitor/test_table_disk.py::test_who_may_not_read_one_of_two_texts_may_not_read_both",
+    ),
+    M(
+        "of a merge the lost text is kept, not the other",
+        "monitor/tables/join.py",
+        "str(kept.keep(name, older.text, now_ns)) if lost",
+        "str(kept.keep(name, newer.text, now_ns)) if lost",
+        "monitor/test_table_disk.py::test_what_is_lost_of_a_merge_is_kept_and_its_place_is_told",
+    ),
 )
