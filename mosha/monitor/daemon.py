@@ -285,7 +285,7 @@ class Monitor:
         for task in (
             self.reader.run,
             self.watcher.run,
-            HastatFile(self).run,
+            HastatFile(self, self.publisher.open_directory).run,
         ):
             tasks.start_soon(task)
         if not self.settings.nodes:

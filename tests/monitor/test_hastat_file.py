@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from mosha.errors import HostError
 from mosha.formats import hastat
 from mosha.monitor.files.cluster_fs import Layout
 from mosha.monitor.files.hastat_file import CHANGE_SHARE, EVERY_S, REWRITES_PER_TIMEOUT, HastatFile
@@ -19,6 +21,7 @@ from tests.core.story import one_of_three
 from tests.waiting import until
 
 REWRITTEN_S = 0.5
+GONE = "it is on another mount"
 
 
 class Reporter:
@@ -31,6 +34,7 @@ class Reporter:
         self.reports = 0
         self.making_s = 0.0
         self.troubles: list[str] = []
+        self.elsewhere = False
         self._changed = asyncio.Event()
         self._node = one_of_three().nodes[1]
 
@@ -38,6 +42,16 @@ class Reporter:
         self.news += 1
         self._changed.set()
         self._changed = asyncio.Event()
+
+    @contextlib.contextmanager
+    def open_directory(self) -> Iterator[int]:
+        if self.elsewhere:
+            raise HostError(GONE)
+        fd = os.open(self.layout.directory(1), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
 
     def report(self) -> hastat.Report:
         self.reports += 1
@@ -71,7 +85,7 @@ class Reporter:
 async def reporter(tmp_path: Path) -> AsyncIterator[Reporter]:
     made = Reporter(tmp_path)
     made.layout.directory(1).mkdir(parents=True)
-    task = asyncio.ensure_future(HastatFile(made).run())
+    task = asyncio.ensure_future(HastatFile(made, made.open_directory).run())
     yield made
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -133,3 +147,18 @@ async def test_a_file_that_cannot_be_written_is_told_until_it_can(reporter: Repo
     reporter.tell()
     await until(lambda: reporter.written() == "news 2")
     await until(lambda: reporter.troubles[-1] == "")
+
+
+async def test_below_a_mount_that_is_gone_nothing_is_written_and_the_publisher_says_why(
+    reporter: Reporter,
+) -> None:
+    await until(lambda: reporter.written() == "news 0")
+    reporter.elsewhere = True
+    reports = reporter.reports
+    reporter.tell()
+    await until(lambda: reporter.reports > reports + 1)
+    assert reporter.written() == "news 0"
+    assert reporter.troubles in ([], [""])
+    reporter.elsewhere = False
+    reporter.tell()
+    await until(lambda: reporter.written() == "news 2")

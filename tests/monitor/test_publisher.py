@@ -409,6 +409,8 @@ async def test_nothing_is_written_while_the_mount_is_gone_and_all_is_well_when_i
         desk.path.parent.mkdir(parents=True)
         await desk.publish(publisher, status(3))
         assert not desk.path.exists()
+        with pytest.raises(HostError, match="nothing is written"), publisher.open_directory():
+            pass  # hastat is written there too
         (text,) = desk.failed
         assert f"was on {desk.base} (tmpfs) and is on /" in text
         mount("-t", "tmpfs", "tmpfs", desk.base)

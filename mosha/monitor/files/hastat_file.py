@@ -7,16 +7,19 @@ them: a view of many nodes and groups takes time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
 import anyio
 
+from mosha.errors import HostError
 from mosha.formats import hastat
 from mosha.host.clock import boottime
-from mosha.host.files import write_atomically
+from mosha.host.files import write_in
 from mosha.host.workers import HungError, Worker, reason
-from mosha.monitor.files.cluster_fs import Layout
+from mosha.monitor.files.cluster_fs import HASTAT, Layout
 
 # For people: no more often than they can read.
 EVERY_S = 0.2
@@ -28,6 +31,10 @@ REWRITES_PER_TIMEOUT = 4
 # And during constant changes, this share: when a thousand groups start, each view takes as long as
 # ten starts, and they all wait for it.
 CHANGE_SHARE = 0.1
+
+
+OpenDirectory = Callable[[], AbstractContextManager[int]]
+"""Opens this node's directory to write into it; raises OSError, or HostError on another mount."""
 
 
 class Reporter(Protocol):
@@ -48,10 +55,14 @@ class Reporter(Protocol):
 
 
 class HastatFile:
-    """The file hastat of one node; written in its own thread, which may hang."""
+    """The file hastat of one node; written in its own thread, which may hang.
 
-    def __init__(self, reporter: Reporter) -> None:
+    `open_directory` is the publisher's: what lies below a mount that is gone is not written into.
+    """
+
+    def __init__(self, reporter: Reporter, open_directory: OpenDirectory) -> None:
         self._reporter = reporter
+        self._open_directory = open_directory
         self._path: Path = reporter.layout.hastat(reporter.me)
         self._worker = Worker("hastat")
         self._cost_s = 0.0
@@ -77,19 +88,22 @@ class HastatFile:
         report = hastat.due_within(report, round(every_s, 3))
         try:
             rendering_s = await self._worker.call(
-                _render_and_write, self._path, report, limit_s=WRITE_LIMIT_S
+                _render_and_write, self._open_directory, report, limit_s=WRITE_LIMIT_S
             )
             self._cost_s = making_s + rendering_s
             self._reporter.trouble("hastat", "")
         except (OSError, HungError) as error:
             self._reporter.trouble("hastat", f"cannot write {self._path}: {reason(error)}")
+        except HostError:  # the mount is gone: the publisher's problem says so, once is enough
+            self._reporter.trouble("hastat", "")
         return every_s
 
 
-def _render_and_write(path: Path, report: hastat.Report) -> float:
+def _render_and_write(open_directory: OpenDirectory, report: hastat.Report) -> float:
     """Write a report; return how long making its bytes took, in seconds."""
     began = boottime()
     data = hastat.render_hastat(report)
     rendered = boottime()
-    write_atomically(path, data)
+    with open_directory() as directory:
+        write_in(directory, HASTAT, data)
     return rendered - began

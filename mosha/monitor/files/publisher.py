@@ -194,6 +194,18 @@ class Publisher:
         if self._mount is not None:
             await self._worker.call(self._remember, self._mount, limit_s=self._limit_s)
 
+    @contextlib.contextmanager
+    def open_directory(self) -> Iterator[int]:
+        """Open this node's directory to write into it, if it is still on its mount; in a thread.
+
+        Raises:
+            HostError: it is on another mount, or a mount is missing.
+            OSError: it cannot be opened.
+        """
+        with self._opened() as directory:
+            self._check_mount(directory)
+            yield directory
+
     def close(self) -> None:
         """Let the threads end."""
         self._worker.close()
@@ -282,8 +294,7 @@ class Publisher:
 
     def _write(self, data: bytes, stamp: Stamp) -> bool:
         """Write a status; return whether the file had been set back to an earlier run."""
-        with self._opened() as directory:
-            self._check_mount(directory)
+        with self.open_directory() as directory:
             set_back = self._check_own(stamp)
             write_in(directory, CLSTAT, data)
         self._last = data
