@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 import pytest
@@ -27,6 +29,7 @@ def publish(
     timeout_s: float = 60,
     voters: str = SAME,
     state: NodeState = NodeState.UP,
+    refused: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """Publish the status of a node."""
     directory = home.base / "mfs" / str(node) / "var/mosix-ha"
@@ -40,6 +43,7 @@ def publish(
         timeout_ms=round(timeout_s * 1000),
         voters=voters,
         state=state,
+        refused=refused,
     )
     (directory / "clstat").write_text(render_clstat(status))
 
@@ -156,3 +160,10 @@ def test_a_stop_that_may_take_longer_than_the_stop_budget_is_warned_of(
     assert said.status == 0
     assert ("the stop of web may take" in said.out) is bool(told)
     assert told in said.out
+
+
+def test_a_table_that_another_node_refuses_is_warned_of(mosha: Mosha, home: Home) -> None:
+    publish(home, 2, refused={"cltab": "/mfs/2/cltab:1:13: unknown mode: 'x'"})
+    said = mosha("check")
+    assert said.status == 0
+    assert "warning: node 2: node 2 refuses its cltab: /mfs/2/cltab:1:13: unknown mode" in said.out

@@ -44,7 +44,8 @@ class FileVerdict(Struct, frozen=True):
     """One file: its mistakes (`total` of them), its warnings, and its content if it has none.
 
     For settings with mistakes, `reading` has what could be read nevertheless. For a table, `rest`
-    is its content without the lines that have mistakes; those lines name the groups `doubtful`.
+    is its content without the lines that have mistakes, and `warnings` are those of the rest; the
+    lines with mistakes name the groups `doubtful`.
     """
 
     file: str
@@ -68,16 +69,31 @@ def judge(file: str, data: bytes, kind: Kind) -> FileVerdict:
     try:
         value = parse_cltab(data, file) if kind is Kind.CLTAB else parse_hactl(data, file)
     except Mistakes as found:
-        rest, doubtful = _rest(data, kind, found)
+        left, rest, doubtful = _rest(data, kind, found)
         return FileVerdict(
-            file, kind, None, found.mistakes, found.total, rest=rest, doubtful=doubtful
+            file,
+            kind,
+            None,
+            found.mistakes,
+            found.total,
+            warnings=_warnings(left, file, kind),
+            rest=rest,
+            doubtful=doubtful,
         )
-    warnings = hactl_warnings(data, file) if kind is Kind.HACTL else ()
-    return FileVerdict(file, kind, value, warnings=warnings, rest=value)
+    return FileVerdict(file, kind, value, warnings=_warnings(data, file, kind), rest=value)
 
 
-def _rest(data: bytes, kind: Kind, found: Mistakes) -> tuple[Cltab | Hactl | None, frozenset[str]]:
-    """Read a table without its lines that have mistakes; return it and the groups of these."""
+def _warnings(data: bytes, file: str, kind: Kind) -> tuple[Mistake, ...]:
+    return hactl_warnings(data, file) if kind is Kind.HACTL else ()
+
+
+def _rest(
+    data: bytes, kind: Kind, found: Mistakes
+) -> tuple[bytes, Cltab | Hactl | None, frozenset[str]]:
+    """Blank the lines of a table that have mistakes.
+
+    Return its text then, its content if it can be read, and the groups of those lines.
+    """
     lines, doubtful = data.split(b"\n"), set[str]()
     for _round in range(REST_ROUNDS_MAX):
         for number in {mistake.line for mistake in found.mistakes if mistake.line <= len(lines)}:
@@ -90,8 +106,8 @@ def _rest(data: bytes, kind: Kind, found: Mistakes) -> tuple[Cltab | Hactl | Non
         except Mistakes as more:
             found = more
         else:
-            return rest, frozenset(doubtful)
-    return None, frozenset(doubtful)
+            return left, rest, frozenset(doubtful)
+    return b"", None, frozenset(doubtful)
 
 
 REST_ROUNDS_MAX = 10

@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from mosha.cli.check.files import Finding, Level
+from mosha.cli.check.files import Finding
 from mosha.errors import UsageError
 from mosha.formats.settings import SOCKET_PATH_MAX_BYTES, Settings
 from mosha.host.abandonable import ANSWER_LIMIT_S, within
@@ -26,7 +26,7 @@ def own_node(settings: Settings) -> tuple[int | None, str]:
 
 
 def host_findings(settings: Settings, node: int | None, why_not: str) -> list[Finding]:
-    """Judge node number, membership, directories, sockets and who may write the tables."""
+    """Judge node number, membership, directories and sockets."""
     found = [_number(settings, node, why_not), _nodes(settings)]
     if len(settings.nodes) == 2:
         text = "two nodes: without the other one, neither has a quorum and both stop everything"
@@ -39,9 +39,6 @@ def host_findings(settings: Settings, node: int | None, why_not: str) -> list[Fi
         logs = (settings.log_path, beside(settings.log_path, "clinit"))
         found += [finding for path in logs for finding in _log(path)]
     found += [_socket(path) for path in (settings.socket_path, settings.monitor_socket_path)]
-    if node is not None:
-        tables = (settings.node_path(node) / name for name in ("cltab", "hactl"))
-        found += [finding for path in tables for finding in owner_findings(path)]
     return found
 
 
@@ -131,20 +128,17 @@ def _socket(path: Path) -> Finding:
     return Finding("ok", "socket", text, "")
 
 
-def owner_findings(path: Path, level: Level = "mistake") -> list[Finding]:
-    """Find a file that others can write: its commands run as mosha's user.
-
-    The monitor refuses such a table in the directory of its node.
-    """
+def owner_findings(path: Path) -> list[Finding]:
+    """Find a file that others can write: its commands run as mosha's user."""
     found = within(lambda: _stat(path), None)
     if found is None:
         return []
     if found.st_mode & (stat.S_IWOTH | stat.S_IWGRP):
         text = f"group or others can write it (mode {stat.S_IMODE(found.st_mode):04o})"
-        return [Finding(level, str(path), text, f"chmod go-w {path}")]
+        return [Finding("warning", str(path), text, f"chmod go-w {path}")]
     if found.st_uid not in (0, os.geteuid()):
         text = f"it belongs to uid {found.st_uid}, which is neither root nor mosha's user"
-        return [Finding(level, str(path), text, f"chown it to root or uid {os.geteuid()}")]
+        return [Finding("warning", str(path), text, f"chown it to root or uid {os.geteuid()}")]
     return []
 
 

@@ -1,4 +1,4 @@
-"""Compares this node's settings with what the other nodes have published.
+"""Compares this node with what the others have published: settings, and tables that they refuse.
 
 Their statuses on the cluster file system may be old, so a difference is only a warning. Whether
 another node uses this node's `rundir` is known from the socket there, and from the run whose
@@ -36,7 +36,11 @@ def peer_findings(settings: Settings, node: int) -> list[Finding]:
     found = within(lambda: _statuses(settings, nodes), nothing, READ_LIMIT_S)
     others = [status for status in found if status.node != node]
     own = next((status for status in found if status.node == node), None)
-    return [*_rundir(settings, node, own, others), *_differences(settings, others)]
+    return [
+        *_rundir(settings, node, own, others),
+        *_differences(settings, others),
+        *_refused(others),
+    ]
 
 
 def _statuses(settings: Settings, nodes: Iterable[int]) -> list[Status]:
@@ -118,3 +122,11 @@ def _differences(settings: Settings, others: list[Status]) -> Iterator[Finding]:
         if settings.nodes and status.voters not in ("", voters):
             text = f"node {status.node} has other `nodes` in mosha.toml than this node"
             yield Finding("warning", "nodes", text, remedy)
+
+
+def _refused(others: list[Status]) -> Iterator[Finding]:
+    """Find tables in the directories of other nodes that are not in force there."""
+    for status in others:
+        for name, problem in sorted(status.refused.items()):
+            text = f"node {status.node} refuses its {name}: {problem}"
+            yield Finding("warning", f"node {status.node}", text, "mend it there")

@@ -26,6 +26,7 @@ from mosha.cli.check.host import NODE_DIRECTORY, host_findings, own_node, owner_
 from mosha.cli.check.peers import peer_findings
 from mosha.cli.check.spawn import spawn_findings
 from mosha.cli.check.stops import stop_findings
+from mosha.cli.check.tables import own_table
 from mosha.cli.config import config_option, config_path, read_bytes
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
@@ -66,11 +67,12 @@ def command(
         mosha check cltab.new hactl.new
         mosha check --kind cltab draft.txt
 
-    Exit status: 0 no mistake (warnings do not count); 1 mistakes; 2 a FILE that does not exist.
+    Exit status: 0 no mistake (warnings do not count); 1 mistakes; 2 wrong usage: a FILE that
+    does not exist, is a directory, or reads like none of the three.
     """
     if files:
         judged, findings = _named(files, kind)
-        findings += [f for file in files for f in owner_findings(Path(file), "warning")]
+        findings += [f for file in files for f in owner_findings(Path(file))]
         in_use = _in_use(config)
         settings = _settings_among(judged) or in_use
     else:
@@ -80,7 +82,7 @@ def command(
     findings += _commands(judged, settings)
     if in_use is not None:
         findings += _renamed(judged, in_use)
-    tables = [item.value for item in judged if isinstance(item.value, Cltab)]
+    tables = [item.rest for item in judged if isinstance(item.rest, Cltab)]
     count = max((len(cltab.groups()) for cltab in tables), default=0)
     times = explain(settings.timing, groups=count) if settings else []
     findings += _times(settings, count)
@@ -140,7 +142,7 @@ def _own(config: str | None) -> tuple[list[FileVerdict], Settings | None, list[F
         remedy = "write one with `mosha init`, or name it with --config"
         findings.append(Finding("warning", places.CONFIG_FILE, text, remedy))
     else:
-        findings += owner_findings(path, "warning")
+        findings += owner_findings(path)
     reading = judged[0].reading if judged else None
     settings, unknown = (reading.settings, reading.unknown) if reading else (Settings(), NOTHING)
     if not unknown & {"fencing", "stomith"}:
@@ -155,11 +157,11 @@ def _own(config: str | None) -> tuple[list[FileVerdict], Settings | None, list[F
     if node is not None and there:
         findings += peer_findings(settings, node)
         for kind in (Kind.CLTAB, Kind.HACTL):
-            table = settings.node_path(node) / kind.value
-            if table.exists():
-                judged.append(_judged(table, kind.value))
+            table = own_table(settings, node, kind)
+            if isinstance(table, FileVerdict):
+                judged.append(table)
             else:
-                findings.append(Finding("warning", str(table), "is not there yet", ""))
+                findings.append(table)
     return judged, None if unknown else settings, findings
 
 
@@ -182,7 +184,7 @@ def _renamed(judged: Sequence[FileVerdict], settings: Settings) -> list[Finding]
         before = parse_cltab((settings.state_path / Kind.CLTAB.value).read_bytes(), "")
     except (OSError, Mistakes):
         return []
-    tables = [(item.value, item.file) for item in judged if isinstance(item.value, Cltab)]
+    tables = [(item.rest, item.file) for item in judged if isinstance(item.rest, Cltab)]
     return [each for after, file in tables for each in renamed_groups(before, after, file)]
 
 
