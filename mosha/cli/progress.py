@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from mosha.cli.ask import ask_report
 from mosha.core.cluster.orders import MOVED
+from mosha.core.explain.problems import ProblemKind
 from mosha.core.status import SETTLED, STOPPED, GroupLine, GroupState
 from mosha.core.tables import STOP_LEVEL
 from mosha.errors import HostError
@@ -97,6 +98,7 @@ def wait_for(settings: Settings, goal: Goal, limit_s: float) -> WaitOutcome:
             shown = mark
         if left_s <= 0:
             more = "" if now == said else f"; {now}"
+            more += f"; {view.next}" if view is not None and view.next else ""
             return WaitOutcome(False, f"{goal.group}: not reached within {limit_s:g} s{more}")
         time.sleep(LOOK_EVERY_S)
 
@@ -120,7 +122,7 @@ def follow_stop(settings: Settings, ended: Callable[[float], bool]) -> None:
 def _still_here(report: Report) -> str:
     """Return in one line which groups are not down yet on the reporting node."""
     here = [
-        f"{view.group} {item.level} {item.state}{_held_up(view.group, item)}"
+        f"{view.group} {item.level} {item.state}{_held_up(view, item)}"
         for view in report.groups
         for item in view.instances
         if item.node == report.node and GroupLine(item.level, item.state).active
@@ -130,11 +132,12 @@ def _still_here(report: Report) -> str:
     return f"node {report.node}: still here: {listed(here)}"
 
 
-def _held_up(group: str, item: Instance) -> str:
+def _held_up(view: GroupView, item: Instance) -> str:
     """Return what holds up a stop, and what to do about one that has failed."""
     what = [f"{trouble.tag} {trouble.kind}" for trouble in item.troubles]
     if (item.level, item.state) == (STOP_LEVEL, GroupState.FAILED):
-        what.append(f"to run its stop again: mosha cleanup {group} {item.node}")
+        to = "run its stop again" if view.lease_s is not None else "forget that"
+        what.append(f"to {to}: mosha cleanup {view.group} {item.node}")
     return f" ({'; '.join(what)})" if what else ""
 
 
@@ -224,7 +227,7 @@ def _stuck(view: GroupView) -> str:
     at_stop = [item for item in view.instances if item.level == STOP_LEVEL]
     ended = {item.state for item in at_stop} & SETTLED
     failed = GroupState.FAILED in ended
-    remark = view.wanted == STOP_LEVEL and not view.where and bool(ended & STOPPED)
+    remark = view.wanted == STOP_LEVEL and view.problem == ProblemKind.ENTRY and ended & STOPPED
     if not view.why or not (failed or remark):
         return ""
     return f"{view.why}; {view.next}" if view.next else view.why

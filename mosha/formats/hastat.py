@@ -148,11 +148,16 @@ class EntryState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GroupView(msgspec.Struct, frozen=True, kw_only=True):
-    """One group on all nodes. `why` is one line on why it is not as wanted, `problem` the kind."""
+    """One group on all nodes. `why` is one line on why it is not as wanted, `problem` the kind.
+
+    `where` it runs is what nodes report that are heard; nodes of `may_run` are not heard (or were
+    not confirmed yet), and may run it.
+    """
 
     group: str
     wanted: str
     where: list[int] = []
+    may_run: list[int] = []
     ok: bool
     why: str = ""
     next: str = ""

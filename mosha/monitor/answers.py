@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from mosha.core.cluster import wording
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.state import MonitorState
+from mosha.core.explain.addressees import places
 from mosha.core.replication.judging import HACTL, spread_limit_s
 from mosha.core.tables import BUILT_IN_LEVELS, STOP_LEVEL, Cltab, Wish, WishEdit
 from mosha.errors import HostError, UsageError
@@ -108,19 +109,3 @@ def _stays(wish: Wish, state: MonitorState) -> str:
         f"; it runs on node {node} and stays there, prefer= is for the next choice; "
         f"to move it now: mosha move {wish.group} {first}"
     )
-
-
-def places(state: MonitorState, group: str, *, level: str = "") -> list[int]:
-    """Return the nodes on which a group is, according to current statuses.
-
-    With `level`: only those where it is at that level; a planned group is nowhere yet.
-    """
-    lines = ((status.node, status.groups.get(group)) for status in state.view.fresh())
-    there = [
-        node
-        for node, line in lines
-        if line is not None and line.active and level in ("", line.level)
-    ]
-    report = state.report(group)
-    here = report.present and level in ("", report.level)
-    return sorted([*there, state.me] if here else there)

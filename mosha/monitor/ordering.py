@@ -6,17 +6,16 @@ import anyio
 
 from mosha.control.protocol import FailGroup, GiveOrder
 from mosha.core.cluster import orders
-from mosha.core.cluster.eligibility import may_take, on_standby
+from mosha.core.cluster.eligibility import on_standby
 from mosha.core.cluster.events import FailureReported, OrderGiven
 from mosha.core.cluster.state import MonitorState
 from mosha.core.explain import reasons
+from mosha.core.explain.addressees import concerned
 from mosha.core.replication.judging import spread_limit_s
 from mosha.core.status import Order, Verb
-from mosha.core.tables import STOP_LEVEL
 from mosha.errors import HostError, UsageError
 from mosha.formats.agreement import unknown_group
 from mosha.host.clock import boottime
-from mosha.monitor.answers import places
 from mosha.monitor.daemon import Monitor
 
 DONE = {
@@ -47,7 +46,7 @@ async def give(monitor: Monitor, request: GiveOrder) -> str:
     order = Order(Verb(request.verb), request.group, request.node)
     _check_names(state, order)
     now = boottime()
-    nodes = _concerned(state, order, now)
+    nodes = concerned(state, order, now)
     words = ALREADY if _is_so_already(state, order, nodes) else DONE
     monitor.report_event(OrderGiven(order))
     number = state.order_number
@@ -105,40 +104,3 @@ def _check_names(state: MonitorState, order: Order) -> None:
     if order.group and not reasons.is_known(state, order.group):
         doubt = unknown_group(order.group, sorted(reasons.known_groups(state)))
         raise UsageError(f"{doubt.text}; {doubt.remedy}")
-
-
-def _concerned(state: MonitorState, order: Order, now: float) -> frozenset[int]:
-    """Return the nodes that have to obey."""
-    heard = frozenset(state.view.fresh_nodes()) | {state.me}
-    group, node = order.group, order.node
-    if order.verb == Verb.CLEANUP and not node:
-        return heard
-    if order.verb in (Verb.CLEANUP, Verb.STANDBY, Verb.UNSTANDBY):
-        if node not in heard:
-            raise UsageError(f"node {node} is not heard; give the order when it is, or there")
-        return frozenset({node})
-    if state.wish_level(group) == STOP_LEVEL:
-        raise UsageError(f"hactl wants {group} stopped; to start it: mosha start {group}")
-    here = frozenset(places(state, group))
-    if not here:
-        raise UsageError(f"{group} runs nowhere; see mosha why {group}")
-    if order.verb == Verb.MOVE:
-        _check_move(state, group, node, here, now)
-    return here
-
-
-def _check_move(
-    state: MonitorState, group: str, node: int, here: frozenset[int], now: float
-) -> None:
-    wish = state.wish(group)
-    if node in here:
-        raise UsageError(f"{group} is on node {node} already")
-    if wish is not None and node and not wish.allows(node):
-        remedy = f"mosha set {group} {wish.level} only=any"
-        raise UsageError(f"only= of {group} leaves out node {node}: {remedy}")
-    others = (state.view.members | {state.me}) - here
-    able = {n for n in others if may_take(state, group, n, now)}
-    if node and node not in able:
-        raise UsageError(f"node {node} cannot take {group} now: mosha why-not {group} {node}")
-    if not able:
-        raise UsageError(f"no other node can take {group} now: mosha why {group}")

@@ -11,7 +11,9 @@ from mosha.core.cluster.refusals import refusing
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.timing import CLOCK_RATE_ERROR, kill_warning
 from mosha.core.explain import verdicts
+from mosha.core.explain.may_run import unconfirmed
 from mosha.core.explain.problems import GROUP_KINDS, ProblemKind
+from mosha.core.tables import STOP_LEVEL
 from mosha.formats import hastat
 from mosha.formats.hastat import Problem
 from mosha.formats.names import listed
@@ -96,17 +98,23 @@ def about(problem: Problem) -> str:
 
 
 def _of_quorum(state: MonitorState, groups: Iterable[hastat.GroupView]) -> Iterator[Problem]:
-    waiting = [g.group for g in groups if g.problem == ProblemKind.NO_QUORUM and not g.ok]
+    concerned = [g for g in groups if g.problem == ProblemKind.NO_QUORUM and not g.ok]
+    waiting = [g.group for g in concerned if g.wanted != STOP_LEVEL]
+    unknown = [g.group for g in concerned if g.wanted == STOP_LEVEL]
     if state.view.quorum_state is QuorumState.NO:
         text = f"no quorum: {verdicts.quorum_reason(state)}; nothing is started or fenced"
-        step = ""
         if waiting:
             many = len(waiting) != 1
             text += f"; {len(waiting)} group{'s wait' if many else ' waits'} for it: "
             text += listed(waiting)
-            step = verdicts.BRING_BACK
+        if unknown:
+            text += (
+                f"; whether nodes that are not heard still run it is not known: {listed(unknown)}"
+            )
+        step = verdicts.BRING_BACK if concerned else ""
+        subjects = [group.group for group in concerned]
         kind = ProblemKind.NO_QUORUM.value
-        yield Problem(kind=kind, subjects=waiting, text=text, next=step)
+        yield Problem(kind=kind, subjects=subjects, text=text, next=step)
 
 
 def _of_late_kills(state: MonitorState) -> Iterator[Problem]:
@@ -141,7 +149,7 @@ def _of_nodes(state: MonitorState) -> Iterator[Problem]:
 
 def _of_unconfirmed(state: MonitorState) -> Iterator[Problem]:
     """Yield the nodes whose last status may be out of date."""
-    nodes = [str(node) for node in sorted(state.view.watched()) if state.view.unconfirmed(node)]
+    nodes = [str(node) for node in unconfirmed(state)]
     if nodes:
         many = len(nodes) != 1
         text = (

@@ -94,7 +94,8 @@ def test_no_node_before_a_ban_ends_is_worth_waiting_only_within_the_limit(left_s
 
 def test_a_stop_with_a_remark_and_a_stop_that_failed_are_over() -> None:
     why = "stopped on node 2, but entry umount cannot execute"
-    view = group("web", on(2, "stop"), wanted="stop", ok=False, where=[], why=why, next="look")
+    seen_there: dict[str, object] = {"problem": "entry", "where": [], "why": why, "next": "look"}
+    view = group("web", on(2, "stop"), wanted="stop", ok=False, **seen_there)
     assert judge(Goal("web"), seen(view), 300) == WaitOutcome(
         False, f"web: not reached: {why}; look"
     )
@@ -104,6 +105,27 @@ def test_a_stop_with_a_remark_and_a_stop_that_failed_are_over() -> None:
     assert "stop entries failed" in outcome.text
     still = group("web", on(2, "stop", "STARTING"), wanted="stop", ok=False, why="still stop")
     assert judge(Goal("web"), seen(still), 300) is None
+
+
+def test_a_stop_that_other_nodes_may_not_have_heard_of_is_waited_for() -> None:
+    """A receipt, a confirmation or the node itself may still end the doubt."""
+    why = "node 2 is stale, may still run it and is not fenced"
+    stopped, stale = on(1, "stop"), on(2)
+    unseen: dict[str, object] = {"where": [], "may_run": [2], "why": why, "problem": "group"}
+    view = group("web", stopped, stale, wanted="stop", ok=False, **unseen)
+    assert judge(Goal("web"), seen(view), 300) is None
+
+
+def test_a_wait_that_ends_at_its_limit_names_the_next_step(mosha: Mosha, home: Home) -> None:
+    unseen: dict[str, object] = {"where": [], "may_run": [2], "why": "node 2 may run it"}
+    view = group("web", on(2), wanted="stop", ok=False, next="mosha confirm 2", **unseen)
+    with reel(home, view):
+        said = mosha("stop", "web", "--wait", "--limit", "0")
+    assert said.status == 1
+    assert said.err.splitlines() == [
+        "web: node 2 may run it",
+        "mosha: web: not reached within 0 s; mosha confirm 2",
+    ]
 
 
 def reel(home: Home, *views: GroupView) -> FakeMonitor:
@@ -164,13 +186,14 @@ def test_what_is_refused_is_not_waited_for(mosha: Mosha, home: Home) -> None:
 def test_a_shutdown_that_is_waited_for_says_what_is_still_here(mosha: Mosha, home: Home) -> None:
     late = [EntryTrouble(tag="w-main", kind="late", for_s=3.0)]
     shown = [
-        report(groups=[group("db", on(2)), group("web", *places)])
-        for places in (
-            [on(1, "start", "STOPPING")],
-            [on(1, "start", "STOPPING")],
-            [on(1, "start", "STOPPING", troubles=late)],
-            [on(1, "stop", "FAILED")],
-            [on(1, "stop", "DONE", claim_term=None)],
+        report(groups=[group("db", on(2)), group("web", *places, lease_s=lease_s)])
+        for lease_s, *places in (
+            (3.0, on(1, "start", "STOPPING")),
+            (2.0, on(1, "start", "STOPPING")),
+            (3.0, on(1, "start", "STOPPING", troubles=late)),
+            (3.0, on(1, "stop", "FAILED")),
+            (None, on(1, "stop", "FAILED")),
+            (None, on(1, "stop", "DONE", claim_term=None)),
         )
     ]
     with FakeMonitor(home.rundir, shown[0], reports=shown):
@@ -180,6 +203,7 @@ def test_a_shutdown_that_is_waited_for_says_what_is_still_here(mosha: Mosha, hom
         "node 1: still here: web start STOPPING",
         "node 1: still here: web start STOPPING (w-main late)",
         "node 1: still here: web stop FAILED (to run its stop again: mosha cleanup web 1)",
+        "node 1: still here: web stop FAILED (to forget that: mosha cleanup web 1)",
         "node 1: all groups are down, clinit and the monitor end",
     ]
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mosha.core.cluster import orders
 from mosha.core.cluster.fencing import FencingRules
@@ -171,6 +172,13 @@ def heard(wish: Wish, *said: Status) -> Story:
 START, STOP = Wish(G, "start"), Wish(G, "stop")
 VOTED = {G: Vote(4, 2, INC, 2)}
 
+
+def failed_stop() -> tuple[Status, Status]:
+    """Node 2 has failed to stop the group, under a claim that nodes 2 and 3 vote for."""
+    failed = at("stop", GroupState.FAILED)
+    return says(2, claims={G: 4}, groups=failed, votes=VOTED), says(3, votes=VOTED)
+
+
 SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
     # what is the case, the story, why, what to do next
     ("at home", lambda: heard(START, says(2, claims={G: 4}, groups=at("start"))), "", ""),
@@ -180,8 +188,8 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
         "",
         "",
     ),
-    ("stopped as wanted", lambda: heard(STOP), "", ""),
-    ("not in hactl and nowhere", lambda: heard(Wish("h", "start")), "", ""),
+    ("stopped as wanted", lambda: heard(STOP, says(2)), "", ""),
+    ("not in hactl and nowhere", lambda: heard(Wish("h", "start"), says(2)), "", ""),
     (
         "no tables",
         without_tables,
@@ -214,13 +222,13 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
     ),
     (
         "the stop entries failed",
-        lambda: heard(STOP, says(2, claims={G: 4}, groups=at("stop", GroupState.FAILED))),
+        lambda: heard(STOP, *failed_stop()),
         "its stop entries failed on node 2: no other node may start it",
         "repair what failed there, then: mosha cleanup g 2",
     ),
     (
         "the stop entries failed on its way elsewhere",
-        lambda: heard(START, says(2, claims={G: 4}, groups=at("stop", GroupState.FAILED))),
+        lambda: heard(START, *failed_stop()),
         "its stop entries failed on node 2: no other node may start it",
         "repair what failed there, then: mosha cleanup g 2",
     ),
@@ -430,8 +438,8 @@ def test_h5_20_every_node_that_cannot_take_a_group_has_a_reason() -> None:
 
 def test_a_failed_stop_is_said_with_the_words_of_its_entry_on_every_node() -> None:
     wrong = {(G, "umount"): Trouble("umount", TroubleKind.FAILED, text="exit 1: target is busy")}
-    failed = at("stop", GroupState.FAILED)
-    story = heard(STOP, says(2, claims={G: 4}, groups=failed, troubles=wrong))
+    owner, voter = failed_stop()
+    story = heard(STOP, replace(owner, troubles=wrong), voter)
     assert judge(state(story), G, story.now).why == (
         "its stop entries failed on node 2: no other node may start it; entry umount failed:"
         " exit 1: target is busy"
@@ -469,6 +477,6 @@ def test_h2_1_the_sum_of_the_adaptive_rule_counts_who_is_fresh(remembered: int, 
 
 
 def test_a_stopped_group_that_is_not_active_anywhere_is_as_wanted() -> None:
-    story = one_of_three(STOP)
+    story = heard(STOP, says(2))
     story.show(1, report("stop"))
     assert judge(state(story), G, story.now) == GroupVerdict(ok=True)

@@ -87,10 +87,13 @@ def make_stale(story: Story, number: int) -> None:
 def full() -> Story:
     """A story in which every part of a report says something."""
     story = owner()
+    votes = {"h": Vote(4, 3, INC, 3)}
     story.hear(
         1,
+        says(2, 3, votes={G: Vote(1, 1, INC, 2)} | votes, seen={1: Stamp(INC, 2)}),
         says(
             *(3, 3),
+            votes=votes,
             claims={"h": 4},
             groups={"h": GroupLine("stop", GroupState.FAILED)},
             bans={G: Ban(240, "entry t1: exit 1")},
@@ -542,3 +545,27 @@ def test_more_groups_than_the_times_leave_room_to_kill_are_a_problem() -> None:
     assert [(it.kind, it.text) for it in wrong if it.kind == ProblemKind.LEASE] == [
         (ProblemKind.LEASE, warning)
     ]
+
+
+def test_nodes_that_may_run_a_stopped_group_unseen_are_named_and_it_is_not_as_wanted() -> None:
+    story = one_of_three(Wish(G, "stop"))
+    story.hear(1, says(2), says(3, claims={G: 4}, groups=at("start")))
+    story.now += T + 1
+    story.miss(1, 2, 3)
+    found = report(story)
+    view = group(found)
+    assert (view.ok, view.where, view.may_run, view.problem) == (False, [], [2, 3], "no-quorum")
+    assert not of_group(found, G).as_wanted
+    (text,) = (line for line in found.problems if "no quorum" in line)
+    assert "1 group waits" not in text
+    assert text.endswith(
+        "; whether nodes that are not heard still run it is not known: g -> bring nodes back"
+    )
+
+
+def test_no_other_node_may_run_what_this_one_has_the_lease_for() -> None:
+    story = owner()
+    assert group(report(story)).may_run == []
+    story.live(0.1)
+    story.miss(1, 2, 3)
+    assert group(report(story)).may_run == []

@@ -27,6 +27,7 @@ from mosha.control.protocol import (
 from mosha.core.cluster import leaving
 from mosha.core.cluster.ballot import Ballot
 from mosha.core.cluster.state import FailbackAttempt
+from mosha.core.explain.addressees import places
 from mosha.core.status import NodeState, Verb, Vote
 from mosha.core.tables import Hactl, Wish
 from mosha.errors import BugError, HostError, UsageError
@@ -34,7 +35,7 @@ from mosha.formats.clstat import parse_clstat
 from mosha.formats.hastat import Report, parse_hastat
 from mosha.formats.settings import Settings
 from mosha.host.clock import boottime
-from mosha.monitor.answers import answer, places
+from mosha.monitor.answers import answer
 from mosha.monitor.service import FOLLOW_EVERY_S, STRANDED
 from mosha.monitor.tables.wish_edits import Done
 from tests.core.story import TIMING, one_of_three, status

@@ -246,15 +246,16 @@ def _ban_said(case: Case) -> str:
     return f"it is banned on node {case.node} for {max(left_s, 0.0):.0f} s more: {reason}"
 
 
+ONLY = Rule(
+    "only",
+    "`only=` of hactl has the node; reported only where hactl has one",
+    _allowed,
+    lambda _: "only= leaves this node out",
+    _only_said,
+    _do("mosha set {group} {level} only={only},{node}"),
+)
 PAIR = (
-    Rule(
-        "only",
-        "`only=` of hactl has the node; reported only where hactl has one",
-        _allowed,
-        lambda _: "only= leaves this node out",
-        _only_said,
-        _do("mosha set {group} {level} only={only},{node}"),
-    ),
+    ONLY,
     Rule(
         "ban",
         "the group did not fail there recently, and was not moved away",

@@ -15,6 +15,7 @@ from mosha.core.cluster.quorum import Policy, QuorumState
 from mosha.core.cluster.refusals import step_for
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
+from mosha.core.explain.may_run import Doubt, doubt
 from mosha.core.explain.problems import ProblemKind
 from mosha.core.status import GroupLine, GroupState, Trouble, TroubleKind
 from mosha.core.supervision import entries
@@ -105,7 +106,7 @@ def judge(state: MonitorState, group: str, now: float) -> GroupVerdict:
         return GroupVerdict(False, "no hactl or no cltab is in force yet", step)
     wish = state.hactl.wishes.get(group)
     if wish is None or wish.level == STOP_LEVEL:
-        return _account_of_stop(group, active, seen)
+        return _account_of_stop(state, group, active, seen)
     wanted = wish.level
     if group not in state.cltab_groups:
         remedy = f"add {group} to cltab, or take it out of hactl"
@@ -121,7 +122,7 @@ def judge(state: MonitorState, group: str, now: float) -> GroupVerdict:
         return _account_of_troubles(group, home) or GroupVerdict(True)
     if active:
         return _account_of_move(state, group, active, wanted)
-    return _account_of_nowhere(state, wish, seen, now)
+    return _account_of_nowhere(state, wish, now)
 
 
 def _arrived(line: GroupLine) -> bool:
@@ -151,39 +152,94 @@ def _told(place: GroupSighting) -> str:
 
 
 def _account_of_stop(
-    group: str, active: list[GroupSighting], seen: list[GroupSighting]
+    state: MonitorState, group: str, active: list[GroupSighting], seen: list[GroupSighting]
 ) -> GroupVerdict:
     if not active:
+        if (unseen := doubt(state, group)) is not None:
+            return of_doubt(state, group, unseen)
         wrong = [place for place in seen if place.counts and place.troubles]
         if not wrong:
             return GroupVerdict(True)
         why = f"stopped on node {wrong[0].node}, but {_told(wrong[0])}"
         step = f"check that all of it is gone there, and repair it; then: mosha cleanup {group}"
         return GroupVerdict(False, why, step, ProblemKind.ENTRY)
+    failed = next((place for place in active if _stop_has_failed(place)), None)
+    if failed is not None:
+        return _stop_failed(state, group, failed, active)
     place = active[0]
-    if place.line.level == STOP_LEVEL and place.line.state is GroupState.FAILED:
-        return _stop_failed(group, place)
     waits = f"; {_told(place)}" if place.troubles else ""
     line = f"{place.line.level} {place.line.state}"
     return GroupVerdict(False, f"still {line} on node {place.node}{waits}")
 
 
-def _stop_failed(group: str, place: GroupSighting) -> GroupVerdict:
-    failed = f"; {_told(place)}" if place.troubles else ""
+def of_doubt(state: MonitorState, group: str, unseen: Doubt) -> GroupVerdict:
+    """Return the verdict of a group that may run on nodes that are not heard."""
+    nodes, node = list(unseen.nodes), unseen.nodes[0]
+    if unseen.unconfirmed:
+        why = f"node {_names(nodes)} may run it: nothing new was read since this monitor started"
+        return GroupVerdict(False, why)
+    if unseen.without_quorum:
+        shown = [node for node in state.view.holders(group, stale_too=True) if node in nodes]
+        text, kind = _no_quorum(state)
+        return GroupVerdict(
+            False, f"{text}; node {_names(sorted(shown) or nodes)} may run it", BRING_BACK, kind
+        )
+    silent = f"node {node} {said(state.view.standing(node))}"
+    if unseen.unfenced:
+        why = f"{silent}, may still run it and is not fenced"
+        return GroupVerdict(False, why, vouch(state, node))
+    why = f"{silent}, and may run it: it has the vote of node {_names(list(unseen.voters))}"
+    return GroupVerdict(False, why, vouch(state, node) if state.fencing.required else "")
+
+
+def _no_quorum(state: MonitorState) -> tuple[str, ProblemKind]:
+    lost = state.view.quorum_state is QuorumState.NO
+    why = f"{'no quorum' if lost else 'quorum not known yet'}: {quorum_reason(state)}"
+    return why, ProblemKind.NO_QUORUM if lost else ProblemKind.GROUP
+
+
+def _stop_has_failed(place: GroupSighting) -> bool:
+    return place.line.level == STOP_LEVEL and place.line.state is GroupState.FAILED
+
+
+def _stop_failed(
+    state: MonitorState, group: str, place: GroupSighting, active: list[GroupSighting]
+) -> GroupVerdict:
+    node, wrong = place.node, f"; {_told(place)}" if place.troubles else ""
+    others = [s.node for s in active if s.node != node and s.line.level != PLAN_LEVEL]
+    if _is_granted(state, group, place) and not others:
+        return GroupVerdict(
+            False,
+            f"its stop entries failed on node {node}: no other node may start it{wrong}",
+            f"repair what failed there, then: mosha cleanup {group} {node}",
+        )
+    by_now = f"node {_names(others)} has it" if others else "another node may have it"
     return GroupVerdict(
         False,
-        f"its stop entries failed on node {place.node}: no other node may start it{failed}",
-        f"repair what failed there, then: mosha cleanup {group} {place.node}",
+        f"its stop entries failed on node {node}, whose claim is not granted any more: "
+        f"{by_now} by now{wrong}",
+        f"check by hand that nothing of it is left on node {node}, then, to forget the failure "
+        f"(it runs nothing): mosha cleanup {group} {node}",
     )
+
+
+def _is_granted(state: MonitorState, group: str, place: GroupSighting) -> bool:
+    """Say whether a claim holds a lease; of another node its votes say so."""
+    if place.claim is None:
+        return False
+    if place.node == state.me:
+        return state.record(group).granted
+    return _votes(state, group, place) >= state.view.electorate.needed
 
 
 def _account_of_move(
     state: MonitorState, group: str, active: list[GroupSighting], wanted: str
 ) -> GroupVerdict:
+    failed = next((place for place in active if _stop_has_failed(place)), None)
+    if failed is not None:
+        return _stop_failed(state, group, failed, active)
     place = max(active, key=lambda s: (s.claim or 0, s.line.level != PLAN_LEVEL))
     line = place.line
-    if line.level == STOP_LEVEL and line.state is GroupState.FAILED:
-        return _stop_failed(group, place)
     if line.level == wanted and line.state is GroupState.FAILED:
         return GroupVerdict(
             False, f"failed at {wanted} on node {place.node}; it will be stopped there"
@@ -206,19 +262,13 @@ def _votes(state: MonitorState, group: str, place: GroupSighting) -> int:
     return len(voters) + (1 if mine else 0)
 
 
-def _account_of_nowhere(
-    state: MonitorState, wish: Wish, seen: list[GroupSighting], now: float
-) -> GroupVerdict:
+def _account_of_nowhere(state: MonitorState, wish: Wish, now: float) -> GroupVerdict:
     if state.view.quorum_state is not QuorumState.YES:
-        lost = state.view.quorum_state is QuorumState.NO
-        why = f"{'no quorum' if lost else 'quorum not known yet'}: {quorum_reason(state)}"
-        kind = ProblemKind.NO_QUORUM if lost else ProblemKind.GROUP
-        return GroupVerdict(False, why, BRING_BACK, kind)
-    stale = [s for s in seen if s.standing is Standing.STALE]
-    if stale and state.fencing.required:
-        node = stale[0].node
-        text = f"node {node} {said(Standing.STALE)}, may still run it and is not fenced"
-        return GroupVerdict(False, text, vouch(state, node))
+        text, kind = _no_quorum(state)
+        return GroupVerdict(False, text, BRING_BACK, kind)
+    unseen = doubt(state, wish.group)
+    if unseen is not None and unseen.unfenced:
+        return of_doubt(state, wish.group, unseen)
     able = eligible(state, wish.group, now)
     if not able:
         text = "; ".join(f"node {n}: {why}" for n, why in not_here(state, wish.group, now).items())
@@ -234,6 +284,8 @@ def _account_of_nowhere(
         return GroupVerdict(
             False, f"others vote for node {_names(sorted(unheard))}, not heard here yet"
         )
+    if unseen is not None and unseen.voters:
+        return of_doubt(state, wish.group, unseen)
     return GroupVerdict(False, f"waiting for a claim by node {_names(sorted(able))}")
 
 

@@ -17,6 +17,7 @@ from mosha.core.cluster.group_step import facts_of
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.state import GroupRecord, MonitorState
 from mosha.core.explain import verdicts
+from mosha.core.explain.may_run import doubt
 from mosha.core.explain.reasons import (
     Explanation,
     Holds,
@@ -77,7 +78,7 @@ def _as_wanted(state: MonitorState, group: str, seen: list[GroupSighting]) -> st
 def _of_places(
     state: MonitorState, group: str, seen: list[GroupSighting], now: float
 ) -> Iterator[Reason]:
-    wanted = state.wish_level(group)
+    wanted, unseen = state.wish_level(group), doubt(state, group)
     shown = [place for place in seen if place.line.active or place.claim is not None]
     for place in shown:
         claim = f", claimed with term {place.claim}" if place.claim is not None else ""
@@ -88,11 +89,11 @@ def _of_places(
             standing = f" (node {place.node} {wording.late(missed)})"
         text = f"{place.line.level} {place.line.state} on node {place.node}{claim}{standing}"
         stands = holds(place.counts and place.line.level == wanted)
-        if not place.counts and not state.fencing.required:
+        if not place.counts and (unseen is None or place.node not in unseen.nodes):
             stands = Holds.MOOT  # its report blocks nothing
         yield Reason("place", stands, text, place.node, age_of(state, place.node, now))
     if not shown:
-        free = wanted == STOP_LEVEL
+        free = wanted == STOP_LEVEL and unseen is None
         yield Reason("place", holds(free), "no status shows it anywhere", state.me)
 
 

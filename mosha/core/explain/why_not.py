@@ -16,6 +16,7 @@ from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
 from mosha.core.explain import verdicts
+from mosha.core.explain.may_run import doubt
 from mosha.core.explain.reasons import (
     Explanation,
     Holds,
@@ -135,23 +136,31 @@ def _of_vote(state: MonitorState, group: str, node: int, now: float) -> Iterator
 
 
 def _of_holders(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
-    """Yield which node holds the group: it runs on one node only."""
-    held = False
+    """Yield which node holds the group, or may hold it unseen: it runs on one node only."""
+    held, unseen = False, doubt(state, group)
+    doubtful = [other for other in unseen.nodes if other != node] if unseen is not None else []
     for place in verdicts.sightings(state, group, now):
         if place.node == node or not (place.line.active or place.claim is not None):
             continue
-        stale = place.standing is Standing.STALE
-        if not place.counts and not (stale and state.fencing.required):
+        if not place.counts and place.node not in doubtful:
             continue
         held = True
         text = f"node {place.node} has it, {place.line.level} {place.line.state}"
-        if stale:
-            text = f"node {place.node} {said(Standing.STALE)} and may still run it"
+        if not place.counts and place.standing is not None:
+            text = f"node {place.node} {said(place.standing)} and may still run it"
             text += f" ({place.line.level})"
         yield Reason("free", Holds.NO, text, place.node, age_of(state, place.node, now))
-        if stale:
+        if place.standing is Standing.STALE:
             yield from of_fences(state, place.node, now)
-    if not held:
+    if held:
+        return
+    if doubtful:
+        text = f"node {nodes_text(doubtful)} may run it"
+        # A claim does not wait until all that was found at the start is confirmed.
+        waits = unseen is not None and not unseen.unconfirmed
+        said_by = doubtful[0] if len(doubtful) == 1 else state.me
+        yield Reason("free", Holds.NO if waits else Holds.MOOT, text, said_by)
+    else:
         yield Reason("free", Holds.YES, "no other node has it", state.me)
 
 
@@ -205,8 +214,9 @@ def _step(state: MonitorState, group: str, node: int, against: Reason, now: floa
         return verdicts.vouch(state, node)
     if against.rule == "free":
         holder = against.said_by
-        if state.view.standing(holder) is Standing.STALE and holder != state.me:
-            return verdicts.vouch(state, holder)
-        return f"to move it there: mosha move {group} {node}"
+        if holder in state.view.fresh_nodes():
+            return f"to move it there: mosha move {group} {node}"
+        unseen = doubt(state, group)
+        return verdicts.of_doubt(state, group, unseen).next if unseen is not None else ""
     level = (Case(state, group, state.me, now).wish or Wish(group, STOP_LEVEL)).level
     return _STEPS.get(against.rule, "").format(group=group, node=node, level=level)

@@ -1,0 +1,80 @@
+"""Which nodes an order of an operator concerns now, or why it is refused.
+
+`mosha.core.cluster.orders` gives and obeys orders; this is what is checked before.
+"""
+
+from __future__ import annotations
+
+from mosha.core.cluster.eligibility import ONLY, Case, may_take
+from mosha.core.cluster.state import MonitorState
+from mosha.core.explain import verdicts
+from mosha.core.explain.may_run import doubt
+from mosha.core.status import Order, Verb
+from mosha.core.tables import STOP_LEVEL
+from mosha.errors import UsageError
+
+
+def concerned(state: MonitorState, order: Order, now: float) -> frozenset[int]:
+    """Return the nodes that have to obey an order that is given now.
+
+    Raises:
+        UsageError: it is not possible now.
+    """
+    heard = frozenset(state.view.fresh_nodes()) | {state.me}
+    group, node = order.group, order.node
+    if order.verb == Verb.CLEANUP and not node:
+        return heard
+    if order.verb in (Verb.CLEANUP, Verb.STANDBY, Verb.UNSTANDBY):
+        if node not in heard:
+            raise UsageError(f"node {node} is not heard; give the order when it is, or there")
+        return frozenset({node})
+    if state.wish_level(group) == STOP_LEVEL:
+        raise UsageError(f"hactl wants {group} stopped; to start it: mosha start {group}")
+    here = frozenset(places(state, group))
+    if not here:
+        raise UsageError(_nowhere(state, group))
+    if order.verb == Verb.MOVE:
+        _check_move(state, group, node, here, now)
+    return here
+
+
+def places(state: MonitorState, group: str, *, level: str = "") -> list[int]:
+    """Return the nodes on which a group is, according to current statuses.
+
+    With `level`: only those where it is at that level; a planned group is nowhere yet.
+    """
+    lines = ((status.node, status.groups.get(group)) for status in state.view.fresh())
+    there = [
+        node
+        for node, line in lines
+        if line is not None and line.active and level in ("", line.level)
+    ]
+    report = state.report(group)
+    here = report.present and level in ("", report.level)
+    return sorted([*there, state.me] if here else there)
+
+
+def _nowhere(state: MonitorState, group: str) -> str:
+    """Return the refusal for a group that no node shows that is heard."""
+    unseen = doubt(state, group)
+    if unseen is None:
+        return f"{group} runs nowhere; see mosha why {group}"
+    verdict = verdicts.of_doubt(state, group, unseen)
+    return f"no node that is heard runs {group}: {verdict.why}; see mosha why {group}"
+
+
+def _check_move(
+    state: MonitorState, group: str, node: int, here: frozenset[int], now: float
+) -> None:
+    wish = state.wish(group)
+    if node in here:
+        raise UsageError(f"{group} is on node {node} already")
+    if wish is not None and node and not wish.allows(node):
+        remedy = ONLY.remedy(Case(state, group, node, now))
+        raise UsageError(f"only= of {group} leaves out node {node}: {remedy}")
+    others = (state.view.members | {state.me}) - here
+    able = {n for n in others if may_take(state, group, n, now)}
+    if node and node not in able:
+        raise UsageError(f"node {node} cannot take {group} now: mosha why-not {group} {node}")
+    if not able:
+        raise UsageError(f"no other node can take {group} now: mosha why {group}")

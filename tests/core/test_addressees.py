@@ -1,0 +1,63 @@
+"""Which nodes an order concerns, and why one is refused: in words that are true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from mosha.core.explain.addressees import concerned
+from mosha.core.status import Order, Verb
+from mosha.core.tables import Wish
+from mosha.errors import UsageError
+from tests.core.story import G, Story, hactl, one_of_three
+from tests.core.test_may_run import (
+    HAS_A_VOTE,
+    NO_QUORUM,
+    NOT_FENCED,
+    cut_off,
+    one_way_cut,
+    stale_owner,
+)
+from tests.core.test_verdicts import at, heard, says, state
+
+
+def refusal(story: Story, verb: Verb, node: int = 0) -> str:
+    with pytest.raises(UsageError) as refused:
+        concerned(state(story), Order(verb, G, node), story.now)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("order", [(Verb.RESTART, 0), (Verb.MOVE, 1), (Verb.MOVE, 0)])
+@pytest.mark.parametrize(
+    ("story", "why"),
+    [
+        (lambda: stale_owner(required=True), NOT_FENCED),
+        (cut_off, f"{NO_QUORUM}; node 3 may run it"),
+        (one_way_cut, HAS_A_VOTE),
+    ],
+)
+def test_a_group_that_may_run_unseen_is_not_called_to_run_nowhere(
+    story: Callable[[], Story], why: str, order: tuple[Verb, int]
+) -> None:
+    made = story()
+    state(made).hactl = hactl(Wish(G, "start"))
+    assert refusal(made, *order) == f"no node that is heard runs g: {why}; see mosha why g"
+
+
+def test_a_group_that_runs_nowhere_for_sure_is_said_to() -> None:
+    story = heard(Wish(G, "start"), says(2))
+    assert refusal(story, Verb.RESTART) == "g runs nowhere; see mosha why g"
+
+
+def test_a_node_that_only_leaves_out_is_let_in_by_a_command_that_can_be_typed() -> None:
+    story = heard(Wish(G, "start", only=(2,)), says(2, claims={G: 4}, groups=at("start")))
+    assert (
+        refusal(story, Verb.MOVE, 1) == "only= of g leaves out node 1: mosha set g start only=2,1"
+    )
+
+
+def test_an_order_concerns_the_nodes_where_the_group_runs() -> None:
+    story = one_of_three()
+    story.hear(1, says(2, claims={G: 4}, groups=at("start")), says(3))
+    assert concerned(state(story), Order(Verb.MOVE, G, 3), story.now) == {2}
