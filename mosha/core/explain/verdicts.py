@@ -213,11 +213,13 @@ def _stop_failed(
             f"its stop entries failed on node {node}: no other node may start it{wrong}",
             f"repair what failed there, then: mosha cleanup {group} {node}",
         )
-    by_now = f"node {_names(others)} has it" if others else "another node may have it"
+    by_now = "another node may have it by now"
+    if others:
+        by_now = f"node {_names(others)} has it by now"
     return GroupVerdict(
         False,
         f"its stop entries failed on node {node}, whose claim is not granted any more: "
-        f"{by_now} by now{wrong}",
+        f"{by_now}{wrong}",
         f"check by hand that nothing of it is left on node {node}, then, to forget the failure "
         f"(it runs nothing): mosha cleanup {group} {node}",
     )
