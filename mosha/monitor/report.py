@@ -13,7 +13,7 @@ from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.timing import MARGIN_WARN, margin
 from mosha.core.explain import verdicts
-from mosha.core.explain.may_run import doubt
+from mosha.core.explain.may_run import may_run
 from mosha.core.explain.problems import GROUP_KINDS, ProblemKind
 from mosha.core.status import Status, TableVersion
 from mosha.core.supervision.entries import EntryReport
@@ -184,7 +184,7 @@ def _node(state: MonitorState, node: int, now: float) -> hastat.NodeReport:
 def _group(state: MonitorState, group: str, around: HostFacts, now: float) -> hastat.GroupView:
     verdict = verdicts.judge(state, group, now)
     seen = verdicts.sightings(state, group, now)
-    record, unseen = state.record(group), doubt(state, group)
+    record, unseen = state.record(group), may_run(state, group)
     lapses = record.lease_until
     detail = around.groups.get(group)
     wish = state.hactl.wishes.get(group) if state.hactl else None

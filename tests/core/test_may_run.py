@@ -9,7 +9,7 @@ import pytest
 
 from mosha.core.cluster.fencing import FencingRules
 from mosha.core.cluster.quorum import Electorate, Policy, QuorumState
-from mosha.core.explain.may_run import Doubt, doubt
+from mosha.core.explain.may_run import Unseen, may_run
 from mosha.core.explain.problems import ProblemKind
 from mosha.core.explain.verdicts import GroupVerdict, judge
 from mosha.core.explain.why import why
@@ -85,7 +85,7 @@ def test_without_a_quorum_no_group_is_known_to_be_stopped() -> None:
     story.now += T + 1
     story.miss(1, 2, 3)
     assert verdict(story).why == f"{NO_QUORUM}; node 2, 3 may run it"
-    assert doubt(state(story), G) == Doubt((2, 3), without_quorum=True)
+    assert may_run(state(story), G) == Unseen((2, 3), without_quorum=True)
 
 
 def test_a_group_that_hactl_no_longer_names_is_not_known_to_be_stopped_either() -> None:
@@ -115,27 +115,27 @@ def test_nodes_that_have_left_run_nothing_while_their_last_status_can_be_read() 
     story.nodes[1].state.view.tried(
         3, began=story.now, now=story.now, timeout_s=T, error="no answer"
     )
-    assert doubt(state(story), G) == Doubt((3,), without_quorum=True)
+    assert may_run(state(story), G) == Unseen((3,), without_quorum=True)
 
 
 def test_a_node_that_had_left_and_has_the_vote_of_another_life_may_run_it() -> None:
     story = heard(STOP, says(2, votes={G: Vote(7, 3, INC + 5, 1)}), says(3, state=NodeState.LEFT))
-    assert doubt(state(story), G) == Doubt((3,), voters=(2,))
+    assert may_run(state(story), G) == Unseen((3,), voters=(2,))
 
 
 def test_the_vote_of_this_node_counts_too_and_one_for_itself_does_not() -> None:
     story = heard(STOP, says(2, votes={G: Vote(7, 1, INC, 1)}))
-    assert doubt(state(story), G) is None
+    assert may_run(state(story), G) is None
     story = stale_owner(required=False)
     record = state(story).record(G)
     record.ballot = type(record.ballot)(FOR_3[G], 4)
-    assert doubt(state(story), G) == Doubt((3,), voters=(1,))
+    assert may_run(state(story), G) == Unseen((3,), voters=(1,))
 
 
 def test_a_small_electorate_is_counted_by_the_voters_that_are_confirmed() -> None:
     story = heard(STOP, says(2))
     state(story).view.electorate = Electorate(Policy.ADAPTIVE, frozenset({1, 2, 3}), 3)
-    assert doubt(state(story), G) is None
+    assert may_run(state(story), G) is None
 
 
 @pytest.mark.parametrize("story", [lambda: stale_owner(required=True), cut_off, one_way_cut])

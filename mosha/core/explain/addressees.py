@@ -8,7 +8,7 @@ from __future__ import annotations
 from mosha.core.cluster.eligibility import ONLY, Case, may_take
 from mosha.core.cluster.state import MonitorState
 from mosha.core.explain import verdicts
-from mosha.core.explain.may_run import doubt
+from mosha.core.explain.may_run import may_run
 from mosha.core.status import Order, Verb
 from mosha.core.tables import STOP_LEVEL
 from mosha.errors import UsageError
@@ -56,10 +56,10 @@ def places(state: MonitorState, group: str, *, level: str = "") -> list[int]:
 
 def _nowhere(state: MonitorState, group: str) -> str:
     """Return the refusal for a group that no node shows that is heard."""
-    unseen = doubt(state, group)
+    unseen = may_run(state, group)
     if unseen is None:
         return f"{group} runs nowhere; see mosha why {group}"
-    verdict = verdicts.of_doubt(state, group, unseen)
+    verdict = verdicts.of_unseen(state, group, unseen)
     return f"no node that is heard runs {group}: {verdict.why}; see mosha why {group}"
 
 

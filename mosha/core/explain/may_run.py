@@ -18,7 +18,7 @@ from mosha.core.cluster.state import MonitorState
 from mosha.core.status import Vote
 
 
-class Doubt(Struct, frozen=True):
+class Unseen(Struct, frozen=True):
     """The nodes that may run a group, and what makes that possible.
 
     `unfenced`: it ran there, and fencing is required; `voters`: these nodes vote for a node of
@@ -33,7 +33,7 @@ class Doubt(Struct, frozen=True):
     unconfirmed: bool = False
 
 
-def doubt(state: MonitorState, group: str) -> Doubt | None:
+def may_run(state: MonitorState, group: str) -> Unseen | None:
     """Return which nodes may run the group unseen; None: it runs only where it is seen."""
     view = state.view
     if state.record(group).granted:
@@ -42,10 +42,10 @@ def doubt(state: MonitorState, group: str) -> Doubt | None:
     confirmed = {*view.fresh_nodes(), state.me}.difference(unconfirmed(state))
     if not quorum or len(confirmed & view.electorate.nodes) < view.electorate.needed:
         nodes = tuple(_unheard(state))
-        return Doubt(nodes, without_quorum=not quorum, unconfirmed=quorum) if nodes else None
+        return Unseen(nodes, without_quorum=not quorum, unconfirmed=quorum) if nodes else None
     stale = (n for n in view.holders(group, stale_too=True) if not view.speaks(n))
     if state.fencing.required and (nodes := tuple(sorted(stale))):
-        return Doubt(nodes, unfenced=True)
+        return Unseen(nodes, unfenced=True)
     backed: dict[int, list[int]] = {}
     for voter, vote in sorted(_votes(state, group)):
         if vote.node != state.me and not _accounted_for(state, vote.node, vote.inc):
@@ -53,7 +53,7 @@ def doubt(state: MonitorState, group: str) -> Doubt | None:
     if not backed:
         return None
     node = min(backed)
-    return Doubt((node,), voters=tuple(backed[node]))
+    return Unseen((node,), voters=tuple(backed[node]))
 
 
 def unconfirmed(state: MonitorState) -> list[int]:

@@ -15,7 +15,7 @@ from mosha.core.cluster.quorum import Policy, QuorumState
 from mosha.core.cluster.refusals import step_for
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
-from mosha.core.explain.may_run import Doubt, doubt
+from mosha.core.explain.may_run import Unseen, may_run
 from mosha.core.explain.problems import ProblemKind
 from mosha.core.status import GroupLine, GroupState, Trouble, TroubleKind
 from mosha.core.supervision import entries
@@ -155,8 +155,8 @@ def _account_of_stop(
     state: MonitorState, group: str, active: list[GroupSighting], seen: list[GroupSighting]
 ) -> GroupVerdict:
     if not active:
-        if (unseen := doubt(state, group)) is not None:
-            return of_doubt(state, group, unseen)
+        if (unseen := may_run(state, group)) is not None:
+            return of_unseen(state, group, unseen)
         wrong = [place for place in seen if place.counts and place.troubles]
         if not wrong:
             return GroupVerdict(True)
@@ -172,7 +172,7 @@ def _account_of_stop(
     return GroupVerdict(False, f"still {line} on node {place.node}{waits}")
 
 
-def of_doubt(state: MonitorState, group: str, unseen: Doubt) -> GroupVerdict:
+def of_unseen(state: MonitorState, group: str, unseen: Unseen) -> GroupVerdict:
     """Return the verdict of a group that may run on nodes that are not heard."""
     nodes, node = list(unseen.nodes), unseen.nodes[0]
     if unseen.unconfirmed:
@@ -268,9 +268,9 @@ def _account_of_nowhere(state: MonitorState, wish: Wish, now: float) -> GroupVer
     if state.view.quorum_state is not QuorumState.YES:
         text, kind = _no_quorum(state)
         return GroupVerdict(False, text, BRING_BACK, kind)
-    unseen = doubt(state, wish.group)
+    unseen = may_run(state, wish.group)
     if unseen is not None and unseen.unfenced:
-        return of_doubt(state, wish.group, unseen)
+        return of_unseen(state, wish.group, unseen)
     able = eligible(state, wish.group, now)
     if not able:
         text = "; ".join(f"node {n}: {why}" for n, why in not_here(state, wish.group, now).items())
@@ -287,7 +287,7 @@ def _account_of_nowhere(state: MonitorState, wish: Wish, now: float) -> GroupVer
             False, f"others vote for node {_names(sorted(unheard))}, not heard here yet"
         )
     if unseen is not None and unseen.voters:
-        return of_doubt(state, wish.group, unseen)
+        return of_unseen(state, wish.group, unseen)
     return GroupVerdict(False, f"waiting for a claim by node {_names(sorted(able))}")
 
 

@@ -17,7 +17,7 @@ from mosha.core.cluster.group_step import facts_of
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.state import GroupRecord, MonitorState
 from mosha.core.explain import verdicts
-from mosha.core.explain.may_run import doubt
+from mosha.core.explain.may_run import may_run
 from mosha.core.explain.reasons import (
     Explanation,
     Holds,
@@ -78,7 +78,7 @@ def _as_wanted(state: MonitorState, group: str, seen: list[GroupSighting]) -> st
 def _of_places(
     state: MonitorState, group: str, seen: list[GroupSighting], now: float
 ) -> Iterator[Reason]:
-    wanted, unseen = state.wish_level(group), doubt(state, group)
+    wanted, unseen = state.wish_level(group), may_run(state, group)
     shown = [place for place in seen if place.line.active or place.claim is not None]
     for place in shown:
         claim = f", claimed with term {place.claim}" if place.claim is not None else ""

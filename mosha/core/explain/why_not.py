@@ -16,7 +16,7 @@ from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
 from mosha.core.explain import verdicts
-from mosha.core.explain.may_run import doubt
+from mosha.core.explain.may_run import may_run
 from mosha.core.explain.reasons import (
     Explanation,
     Holds,
@@ -137,7 +137,7 @@ def _of_vote(state: MonitorState, group: str, node: int, now: float) -> Iterator
 
 def _of_holders(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
     """Yield which node holds the group, or may hold it unseen: it runs on one node only."""
-    held, unseen = False, doubt(state, group)
+    held, unseen = False, may_run(state, group)
     doubtful = [other for other in unseen.nodes if other != node] if unseen is not None else []
     for place in verdicts.sightings(state, group, now):
         if place.node == node or not (place.line.active or place.claim is not None):
@@ -216,7 +216,7 @@ def _step(state: MonitorState, group: str, node: int, against: Reason, now: floa
         holder = against.said_by
         if holder in state.view.fresh_nodes():
             return f"to move it there: mosha move {group} {node}"
-        unseen = doubt(state, group)
-        return verdicts.of_doubt(state, group, unseen).next if unseen is not None else ""
+        unseen = may_run(state, group)
+        return verdicts.of_unseen(state, group, unseen).next if unseen is not None else ""
     level = (Case(state, group, state.me, now).wish or Wish(group, STOP_LEVEL)).level
     return _STEPS.get(against.rule, "").format(group=group, node=node, level=level)
