@@ -44,6 +44,14 @@ def untied(d: Daemon) -> list[int]:
     return d.descendants()
 
 
+@pytest.mark.parametrize("byte", [b"\0", b"\xff"])
+def test_no_mark_is_that_of_the_clinit_around(monkeypatch: pytest.MonkeyPatch, byte: bytes) -> None:
+    monkeypatch.setattr(os, "urandom", lambda count: count * byte)
+    mark, around = marks.limit_of(marks.draw()), marks._hard_limit("self")
+    assert mark is not None
+    assert mark < (marks.HIGHEST if around is None else around)
+
+
 @pytest.mark.parametrize("way", SPAWN_WAYS)
 @pytest.mark.parametrize("also", ["nobody else", "fork server", "guard"])
 def test_what_has_cut_all_ties_ends_with_clinit(start: Start, way: str, also: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from mosha.clinit.process_groups import Sending
 from tests.clinit.conftest import Start
@@ -91,3 +94,25 @@ def test_the_leader_of_a_process_group_gets_a_signal_once() -> None:
             assert said == "1\n"
         finally:
             process.kill()
+
+
+def test_who_has_ended_by_the_signal_of_its_group_has_had_it() -> None:
+    words = ["sleep", "7783"]
+    with (
+        subprocess.Popen(words, process_group=0) as leader,
+        subprocess.Popen(words, process_group=leader.pid) as member,
+    ):
+        sending = Sending(signal.SIGTERM)
+        fds = [os.pidfd_open(process.pid) for process in (leader, member)]
+        try:
+            sending.to(leader.pid, leader.pid, fds[0])
+            if not sending.had_by(leader.pid):
+                pytest.skip("before Linux 6.9 the members of a group are signalled singly")
+            member.wait()
+            sending.to(member.pid, leader.pid, fds[1])
+            assert (leader.wait(), member.returncode) == (-signal.SIGTERM, -signal.SIGTERM)
+        finally:
+            for fd in fds:
+                os.close(fd)
+            leader.kill()
+            member.kill()

@@ -99,3 +99,20 @@ async def test_an_answer_may_be_the_end_of_all_questions() -> None:
     watches.look()
     await asyncio.sleep(0)
     assert (told, second.asked) == ([FIRST], 1)
+
+
+async def test_an_answer_may_lead_to_the_same_question() -> None:
+    told: list[Answer] = []
+    first, second = Box(), Box()
+
+    def happen(answer: Answer) -> None:
+        told.append(answer)
+        if len(told) == 1:
+            watches.ask(FIRST, second)
+
+    watches = Watches(happen, set())
+    watches.ask(FIRST, first)
+    first.empty = True
+    await until(lambda: told == [FIRST])
+    second.empty = True
+    await until(lambda: told == [FIRST, FIRST])

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
+from mosha.core.replication.judging import TABLES
 from mosha.errors import UsageError
 from mosha.formats.settings import Fencing, FencingMethod, Settings, parse_settings
 from mosha.monitor.daemon import Monitor
@@ -43,6 +44,13 @@ def test_h6_6_a_reload_that_changes_nothing_says_so(monitor: Monitor, change: Ch
 
 def test_without_a_settings_file_only_the_tables_are_looked_at(monitor: Monitor) -> None:
     assert reload(monitor) == "no settings file: only the tables were looked at"
+
+
+def test_both_tables_are_looked_at_again(monitor: Monitor) -> None:
+    tables = monitor.runtime.agent.tables
+    assert tables.idle
+    reload(monitor)
+    assert [tables.replica(name).idle for name in TABLES] == [False, False]
 
 
 def test_the_ban_and_the_grace_are_in_force_at_once(monitor: Monitor, change: Change) -> None:

@@ -383,10 +383,18 @@ def test_a_kill_that_came_too_late_is_a_problem_that_stands(late_s: float) -> No
     if found:
         assert found[0].startswith(f"group {G} was killed here 5.0 s late")
         assert "it may have run on two nodes" in found[0]
+        assert found[0].endswith(f": mosha cleanup {G} 1")
         orders.give(state, Order(Verb.CLEANUP, G, 1), story.now)
         assert report(story).problems == []
         state.reports[G] = replace(state.reports[G], killed_late_s=late_s + 1)
         assert report(story).problems, "another one is to be looked at too"
+
+
+def test_what_clinit_has_reported_is_as_old_as_its_last_word() -> None:
+    story = owner()
+    for lost_at, age_s in ((None, 0.0), (story.now - 7.0, 7.0)):
+        (here,) = group(report(story, clinit_lost_at=lost_at)).instances
+        assert (here.node, here.age_s) == (1, age_s)
 
 
 def test_what_was_there_before_this_monitor_started_is_not_vouched_for() -> None:

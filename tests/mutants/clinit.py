@@ -946,4 +946,26 @@ CLINIT: tuple[ShellMutant, ...] = (
         "",
         "clinit/test_output.py::test_of_many_runs_that_left_something_the_oldest_are_read_no_more",
     ),
+    M(
+        "an answer may lead to the same question",
+        "clinit/watches.py",
+        "                self._open.pop(answer, None)\n                self._happen(answer)",
+        "                self._happen(answer)\n                self._open.pop(answer, None)",
+        "clinit/test_watches.py::test_an_answer_may_lead_to_the_same_question",
+    ),
+    M(
+        "who has ended by the signal of its group has had it",
+        "clinit/process_groups.py",
+        "        with contextlib.suppress(ProcessLookupError):\n"
+        "            signal.pidfd_send_signal(fd, NOTHING)",
+        "        signal.pidfd_send_signal(fd, NOTHING)",
+        "clinit/test_process_groups.py::test_who_has_ended_by_the_signal_of_its_group_has_had_it",
+    ),
+    M(
+        "no mark is that of the clinit around",
+        "clinit/marks.py",
+        "highest - 1 - drawn % SPAN",
+        "highest - drawn % SPAN",
+        "clinit/test_marks.py::test_no_mark_is_that_of_the_clinit_around",
+    ),
 )

@@ -474,4 +474,33 @@ MONITOR: tuple[ShellMutant, ...] = (
         "str(kept.keep(name, newer.text, now_ns)) if lost",
         "monitor/test_table_disk.py::test_what_is_lost_of_a_merge_is_kept_and_its_place_is_told",
     ),
+    # --- what is said when ---
+    M(
+        "clinit has ended when it is gone, not when it was asked to",
+        "monitor/ports.py",
+        "        await self._monitor.clinit.shut_down()\n        self._report(ClinitEnded())\n",
+        "        self._report(ClinitEnded())\n        await self._monitor.clinit.shut_down()\n",
+        "monitor/test_ports.py::test_clinit_has_ended_when_it_is_gone_and_not_when_it_was_asked_to",
+    ),
+    M(
+        "what clinit has reported is as old as its last word",
+        "monitor/report.py",
+        "now if around.clinit_lost_at is None else around.clinit_lost_at",
+        "now",
+        "monitor/test_report.py::test_what_clinit_has_reported_is_as_old_as_its_last_word",
+    ),
+    M(
+        "the remedy for a late kill names the node",
+        "monitor/problems.py",
+        "mosha cleanup {group} {state.me}",
+        "mosha cleanup {group}",
+        "monitor/test_report.py::test_a_kill_that_came_too_late_is_a_problem_that_stands",
+    ),
+    M(
+        "a reload looks at both tables",
+        "monitor/reload.py",
+        "    monitor.look_at_tables()\n",
+        "",
+        "monitor/test_reload.py::test_both_tables_are_looked_at_again",
+    ),
 )
