@@ -222,3 +222,26 @@ def test_a_node_that_has_what_came_from_the_edit_has_the_edit() -> None:
     later = version(BAR, -5)
     (answer,) = of(AnswerEdit, desk.hears(2, later, (new, version(FOO))))
     assert answer.nodes == (1, 2)
+
+
+def test_a_node_that_has_what_is_in_force_here_by_now_has_the_edit() -> None:
+    """Its past may not reach back to the edit: older versions of mosha tell none."""
+    desk = with_foo()
+    desk.hears(2, version(FOO))
+    in_force(desk)
+    desk.hears(2, version(BAR, -5))
+    desk.fetched(seen(BAR, -5))
+    (answer,) = of(AnswerEdit, desk.stored())
+    assert (answer.nodes, answer.said) == ((1, 2), None)
+
+
+def test_a_node_that_is_not_heard_any_more_is_not_waited_for() -> None:
+    desk = with_foo()
+    for node in (2, 3):
+        desk.hears(node, version(FOO))
+    in_force(desk)
+    new = desk.in_force
+    assert new is not None
+    desk.tables.peer_has(3, {HACTL: version(FOO)}, {}, desk.now, fresh=False)
+    (answer,) = of(AnswerEdit, desk.hears(2, new))
+    assert answer.nodes == (1, 2)
