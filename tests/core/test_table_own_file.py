@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
 from mosha.core.replication import table_events as events
 from mosha.core.replication.judging import CLTAB, HACTL
 from mosha.core.replication.table_effects import ShowTable, WriteOwnTable
-from mosha.core.replication.table_texts import Access
+from mosha.core.replication.table_texts import Access, Seen
 from mosha.core.tables import Wish, WishEdit
-from tests.core.table_desk import ENTRIES, FOO, Desk, force, of, seen, with_foo
+from tests.core.table_desk import BAR, ENTRIES, FOO, Desk, force, of, seen, with_foo
 
 ODD = "foo start colour=red\n"
 
 
-def test_a_refused_text_is_left_there_as_long_as_nothing_else_comes_into_force() -> None:
+@pytest.mark.parametrize(
+    "refusable",
+    [seen(ODD, 1), replace(seen(BAR, 1), distrust="group can write it"), seen(BAR, -7200)],
+    ids=["mistakes", "distrust", "future"],
+)
+def test_a_refused_text_is_left_there_as_long_as_nothing_else_comes_into_force(
+    refusable: Seen,
+) -> None:
     desk = with_foo()
     desk.look()
-    (shown,) = desk.settled(seen(ODD, 1))
+    (shown,) = desk.settled(refusable)
     assert isinstance(shown, ShowTable)
     desk.report(events.TableShown(HACTL, desk.wall_ns))
     refused = desk.tables.now.refused
     assert HACTL in refused
     for _ in range(2):
         desk.look()
-        assert desk.found(seen(ODD, 1)) == []
+        assert desk.found(refusable) == []
     assert desk.tables.now.refused == refused
 
 
