@@ -7,10 +7,11 @@ from msgspec.structs import replace
 
 from mosha.core.replication import table_events as events
 from mosha.core.replication.judging import CLTAB, HACTL
-from mosha.core.replication.table_effects import ShowTable, WriteOwnTable
+from mosha.core.replication.lineage import Past
+from mosha.core.replication.table_effects import JoinTables, ShowTable, WriteOwnTable
 from mosha.core.replication.table_texts import Access, Seen
 from mosha.core.tables import Wish, WishEdit
-from tests.core.table_desk import BAR, ENTRIES, FOO, Desk, force, of, seen, with_foo
+from tests.core.table_desk import BAR, ENTRIES, FOO, Desk, force, of, seen, version, with_foo
 
 ODD = "foo start colour=red\n"
 
@@ -46,3 +47,37 @@ def test_an_edit_by_a_program_may_be_read_by_whom_the_file_may_be_read() -> None
         WriteOwnTable, desk.report(events.TextEdited(1, desk.wall_ns, seen("foo stop\n")))
     )
     assert write.text.access == private.access
+
+
+def overtaken(desk: Desk) -> Past:
+    """Edit the own file anew while a peer's edit of what is in force comes into force.
+
+    Returns the past of the new edit.
+    """
+    mine = desk.in_force
+    assert mine is not None
+    desk.hears(2, version(BAR, -20), (mine,))
+    desk.fetched(seen(BAR, -20))
+    desk.stored()
+    (join,) = of(JoinTables, desk.settled(seen("foo start\nbar stop\n", -10)))
+    return join.other.past
+
+
+def test_an_edit_of_an_edit_by_hand_has_it_in_its_past() -> None:
+    desk = with_foo()
+    desk.look()
+    desk.settled(seen(FOO + BAR, 1))
+    desk.stored()
+    assert overtaken(desk) == (version(FOO + BAR, 1), version(FOO))
+
+
+def test_an_edit_of_an_edit_by_a_program_has_it_in_its_past() -> None:
+    desk = with_foo()
+    desk.report(events.EditAsked(1, WishEdit(Wish("foo", "stop"), frozenset())))
+    desk.report(events.OwnTableRead(CLTAB, desk.wall_ns, seen(ENTRIES, name=CLTAB)))
+    desk.found(seen(FOO))
+    desk.report(events.TextEdited(1, desk.wall_ns, seen("foo stop\n")))
+    desk.written()
+    desk.stored()
+    new = desk.in_force
+    assert overtaken(desk) == (new, version(FOO))

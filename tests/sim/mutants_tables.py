@@ -232,4 +232,20 @@ TABLES: tuple[Mutant, ...] = (
         test="test_table_own_file.py::"
         "test_an_edit_by_a_program_may_be_read_by_whom_the_file_may_be_read",
     ),
+    Mutant(
+        "what was edited by hand is not what the next edit is made from",
+        "H4",
+        "mosha.core.replication.table_own",
+        "            self._held = new\n            record.show(new.version)  # what",
+        "            record.show(new.version)  # what",
+        test="test_table_own_file.py::test_an_edit_of_an_edit_by_hand_has_it_in_its_past",
+    ),
+    Mutant(
+        "what a program edited is not what the next edit is made from",
+        "H4",
+        "mosha.core.replication.table_own",
+        "        record.clear(record.me)\n        self._held = new\n        record.announce()",
+        "        record.clear(record.me)\n        record.announce()",
+        test="test_table_own_file.py::test_an_edit_of_an_edit_by_a_program_has_it_in_its_past",
+    ),
 )
