@@ -168,7 +168,7 @@ class EntryLoop:
         self._leader = child.pid
         self._tracker.note(self.key, child.pid)
         self._state_dir.note_session(child.pid)
-        self._output.follow(child.pid, child.stdout, child.stderr)
+        self._output.follow(child.pid, child.stdout, child.stderr, launch.term)
         self.child = child
         for number, scope in self._late_signals:
             self._send(number, scope)

@@ -46,9 +46,12 @@ class Output(Struct):
     _window: asyncio.TimerHandle | None = None
     _full: bool = False
 
-    def follow(self, pid: int, stdout: int, stderr: int) -> None:
-        """Log what comes out of these pipes from now on; they are closed at end of file."""
-        self.tail.begin()
+    def follow(self, pid: int, stdout: int, stderr: int, term: int = 0) -> None:
+        """Log what comes out of these pipes from now on; they are closed at end of file.
+
+        `term` is that of the claim under which the run was started, 0 without a monitor.
+        """
+        self.tail.begin(term)
         while len(self._pipes) + 2 > 2 * RUNS_MAX:
             self._close(self._pipes[0])
         for fd, stream in ((stdout, "stdout"), (stderr, "stderr")):

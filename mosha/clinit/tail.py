@@ -21,9 +21,17 @@ class Tail:
         self._before = b""
         self._now = b""
         self._stream = ""
+        self._term = 0
 
-    def begin(self) -> None:
-        """Begin a new run. A run that printed nothing does not displace the one before."""
+    def begin(self, term: int = 0) -> None:
+        """Begin a new run. A run that printed nothing does not displace the one before.
+
+        What was printed under another term is forgotten: the group was stopped since, and may have
+        run elsewhere. Without a monitor there is no term (0).
+        """
+        if term not in (0, self._term):
+            self._before = self._now = b""
+            self._term = term
         self._before, self._now = self._now or self._before, b""
 
     def take(self, stream: str, chunk: bytes) -> None:

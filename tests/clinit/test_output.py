@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from mosha.clinit.process_tracker import EntryKey
 from mosha.control.protocol import Hello
 from mosha.host.clock import boottime
 from tests.clinit.conftest import Start
+from tests.clinit.daemon import Daemon
 from tests.clinit.test_processes import pids_of
 from tests.waiting import pass_until, until, wait_until
 
@@ -115,6 +117,21 @@ def test_a_child_that_closes_its_output_costs_nothing(start: Start) -> None:
     pass_until(boottime() + 0.5)
     assert cpu_ticks() - before <= 10
     assert d.pid_of("a") == pid
+
+
+def _has_printed(d: Daemon, line: str) -> bool:
+    return line in d.entry("a").said
+
+
+def test_the_last_lines_are_those_of_the_claim_under_which_the_entry_runs(start: Start) -> None:
+    d = start("g:a:1:respawn:echo under $MOSHA_TOKEN; exec sleep 7120\n")
+    for term in (4, 7):
+        now = boottime()
+        d.tell("g", "1", term=term, stop_at=now + 60, kill_at=now + 90)
+        wait_until(partial(_has_printed, d, f"under {term}"))
+        assert d.entry("a").said == (f"under {term}",)
+        d.tell("g", "stop")
+        d.wait_for("stop DONE")
 
 
 def test_pipes_do_not_pile_up(start: Start) -> None:

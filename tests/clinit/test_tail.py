@@ -50,6 +50,18 @@ def test_the_lines_of_the_run_before_come_first() -> None:
     assert found.lines(1) == ("new",)
 
 
+def test_what_was_printed_under_an_earlier_claim_is_forgotten() -> None:
+    found = Tail()
+    for term, line in ((4, b"old"), (4, b"again"), (7, b"new"), (0, b"stop")):
+        found.begin(term)
+        found.take("stdout", line + b"\n")
+        if term == 4:
+            assert found.lines()[0] == "old"
+    assert found.lines() == ("new", "stop")
+    found.begin(9)
+    assert found.lines() == ()
+
+
 def test_a_line_whose_beginning_is_lost_is_left_out_unless_it_is_all_there_is() -> None:
     found = tail(("stdout", b"x" * KEPT_BYTES + b"\nlast\n"))
     assert found.lines() == ("last",)
