@@ -150,12 +150,14 @@ class EntryState(msgspec.Struct, frozen=True, kw_only=True):
 class GroupView(msgspec.Struct, frozen=True, kw_only=True):
     """One group on all nodes. `why` is one line on why it is not as wanted, `problem` the kind.
 
-    `where` it runs is what nodes report that are heard; nodes of `may_run` are not heard (or were
-    not confirmed yet), and may run it.
+    Without a line in hactl (`in_hactl`) a group is to be stopped. `where` it runs is what nodes
+    report that are heard; nodes of `may_run` are not heard (or were not confirmed yet), and may run
+    it.
     """
 
     group: str
     wanted: str
+    in_hactl: bool = True
     where: list[int] = []
     may_run: list[int] = []
     ok: bool

@@ -227,13 +227,18 @@ class Monitor:
 
     # --- for the command line --------------------------------------------------------
 
-    def report(self, groups: dict[str, GroupReport] | None = None) -> hastat.Report:
-        """Return the current view; `groups` may have more than clinit's updates."""
+    def report(
+        self, groups: dict[str, GroupReport] | None = None, *, asked: str = ""
+    ) -> hastat.Report:
+        """Return the current view; `groups` may have more than clinit's updates.
+
+        It has the group that is `asked` for, whatever is known of it.
+        """
         own, tables = self.clinit, self.runtime.agent.tables.now
         warnings = (*tables.notices, *self._remarks.on(tables.hactl, tables.cltab))
         text = (self.troubles, warnings, own.lost_at, own.no_cgroups, tables.missing)
         around = report.HostFacts(groups or own.groups, *text)
-        return report.make(self.node, around, boottime())
+        return report.make(self.node, around, boottime(), asked=asked)
 
     async def next_change(self, seen: int) -> None:
         """Wait until `news`, the number of changes so far, differs from `seen`."""

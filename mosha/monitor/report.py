@@ -38,10 +38,14 @@ class HostFacts(Struct):
     missing: Mapping[str, str] = field(default_factory=dict)
 
 
-def make(node: Node, around: HostFacts, now: float) -> hastat.Report:
-    """Return the current report; ages are as of `now` (seconds of boottime)."""
+def make(node: Node, around: HostFacts, now: float, *, asked: str = "") -> hastat.Report:
+    """Return the current report; ages are as of `now` (seconds of boottime).
+
+    A group that is `asked` for is in it though hactl does not name it and nothing of it is shown.
+    """
     state = node.state
-    groups = [_group(state, group, around, now) for group in _names(state)]
+    names = {*_names(state), asked} - {""}
+    groups = [_group(state, group, around, now) for group in sorted(names)]
     nodes = [_self(state, now), *(_node(state, peer, now) for peer in sorted(state.view.watched()))]
     refused = _refusals(state)
     room = _margin(state)
@@ -97,11 +101,11 @@ def of_group(whole: hastat.Report, group: str) -> hastat.Report:
     )
 
 
-def _names(state: MonitorState) -> list[str]:
+def _names(state: MonitorState) -> set[str]:
     wished = set(state.hactl.wishes) if state.hactl else set()
     text = {g for g, report in state.reports.items() if report.present}
     shown = {g for s in state.view.known() for g in s.groups if s.holds(g)}
-    return sorted(wished | text | shown | {g for g, s in state.records.items() if s.claim})
+    return wished | text | shown | {g for g, s in state.records.items() if s.claim}
 
 
 def _age(now: float, then: float | None) -> float:
@@ -188,13 +192,14 @@ def _group(state: MonitorState, group: str, around: HostFacts, now: float) -> ha
     lapses = record.lease_until
     detail = around.groups.get(group)
     wish = state.hactl.wishes.get(group) if state.hactl else None
-    wish = wish or Wish(group, "stop")
+    named, wish = wish is not None, wish or Wish(group, "stop")
     votes = {s.node: v.node for s in state.view.known() if (v := s.votes.get(group)) is not None}
     if record.ballot.vote is not None:
         votes[state.me] = record.ballot.vote.node
     return hastat.GroupView(
         group=group,
         wanted=wish.level,
+        in_hactl=named,
         where=[s.node for s in seen if s.counts and s.line.active],
         may_run=list(unseen.nodes) if unseen is not None else [],
         ok=verdict.ok,

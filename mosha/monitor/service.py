@@ -156,7 +156,7 @@ class Service:
         if refusal := self._unknown(group):
             return refusal
         detail = await monitor.clinit.everything(CLINIT_LIMIT_S)
-        found = report.of_group(monitor.report(detail), group)
+        found = report.of_group(monitor.report(detail, asked=group), group)
         return MonitorReply(ok=True, report=_raw(hastat.render_hastat(found)))
 
     def _unknown(self, group: str) -> MonitorReply | None:

@@ -75,8 +75,33 @@ def test_of_a_group_elsewhere_it_says_what_is_known_and_where_to_ask() -> None:
     shown = told(report(nodes=nodes, groups=[view]))
     assert shown.startswith("shop: as wanted")
     assert "2 (stale)" in shown
-    assert "node 1 has no entry of it" in shown
+    assert "node 1 reports no process of it" in shown
     assert shown.endswith("mosha status shop, on node 3")
+
+
+def test_a_stopped_group_has_no_table_without_rows() -> None:
+    view = group("shop", wanted="stop", where=[])
+    assert told(report(groups=[view])).splitlines() == [
+        *("shop: as wanted", "", "Wanted: stop", ""),
+        "node 1 reports no process of it",
+    ]
+
+
+def test_a_group_that_hactl_does_not_name_is_said_to_be_stopped_for_that() -> None:
+    view = group("shop", wanted="stop", in_hactl=False, where=[])
+    assert "Wanted: stop, since hactl does not name it" in told(report(groups=[view]))
+
+
+def test_a_group_without_a_view_is_not_called_to_run_nowhere() -> None:
+    shown = told(report(groups=[]))
+    assert shown == "shop: no table in force names it, and no node that is heard shows it"
+
+
+def test_of_an_outdated_entry_the_age_of_its_process_is_not_shown_as_that_of_the_edit() -> None:
+    late = EntryTrouble(tag="slow", kind="late", for_s=840)
+    old = EntryTrouble(tag="srv", kind="outdated", for_s=840, text="cltab has a newer definition")
+    shown = " ".join(told(report(groups=[group("shop", on(1, troubles=[old, late]))])).split())
+    assert "srv outdated: cltab has a newer definition; slow late 14m" in shown
 
 
 def test_the_command_asks_for_the_group_and_its_exit_status_is_that_of_the_group(

@@ -555,6 +555,15 @@ def test_more_groups_than_the_times_leave_room_to_kill_are_a_problem() -> None:
     ]
 
 
+def test_a_group_that_only_cltab_names_is_reported_to_those_who_ask_for_it() -> None:
+    story = one_of_three(Wish("h", "stop"))
+    story.hear(1, says(2), says(3))
+    assert [view.group for view in report(story).groups] == ["h"]
+    found = make(story.nodes[1], HostFacts(), story.now, asked=G)
+    view = group(found)
+    assert (view.ok, view.wanted, view.in_hactl) == (True, "stop", False)
+
+
 def test_nodes_that_may_run_a_stopped_group_unseen_are_named_and_it_is_not_as_wanted() -> None:
     story = one_of_three(Wish(G, "stop"))
     story.hear(1, says(2), says(3, claims={G: 4}, groups=at("start")))

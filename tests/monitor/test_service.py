@@ -72,6 +72,12 @@ async def test_a_group_alone_comes_with_its_processes_and_what_they_printed(hous
     assert entry.pid > 0
 
 
+async def test_a_group_that_only_cltab_names_has_a_view_too(house: House) -> None:
+    house.monitor.node.state.hactl = Hactl({"h": Wish("h", "stop")})
+    (view,) = report_of(await house.ask(AskReport("g"))).groups
+    assert (view.group, view.wanted, view.in_hactl) == ("g", "stop", False)
+
+
 async def test_a_group_that_nobody_knows_is_refused_with_the_one_that_may_be_meant(
     house: House,
 ) -> None:

@@ -20,14 +20,15 @@ from mosha.cli.status.layout import (
     remedy,
     table,
 )
-from mosha.formats.hastat import HEARD, EntryState, GroupView, Report
+from mosha.core.status import TroubleKind
+from mosha.formats.hastat import HEARD, EntryState, EntryTrouble, GroupView, Report
 
 
 def group_page(report: Report, name: str) -> RenderableType:
     """Lay out one group: the verdict, where it is, and its entries on the reporting node."""
     view = next((group for group in report.groups if group.group == name), None)
     if view is None:
-        return Text(f"{name}: no table in force names it, and it runs nowhere", BAD)
+        return Text(f"{name}: no table in force names it, and no node that is heard shows it", BAD)
     verdict = Text("as wanted", f"bold {GOOD}") if view.ok else Text(view.why or "NOT OK", BAD)
     parts: list[RenderableType] = [Text.assemble((f"{name}: ", TITLE), verdict)]
     if view.next:
@@ -36,7 +37,7 @@ def group_page(report: Report, name: str) -> RenderableType:
     if view.entries:
         parts += [Text(), _entries(view), *_output(view)]
     else:
-        parts += [Text(), Text(f"node {report.node} has no entry of it", OLD)]
+        parts += [Text(), Text(f"node {report.node} reports no process of it", OLD)]
     elsewhere = [i.node for i in view.instances if i.node != report.node and i.node in view.where]
     for node in elsewhere:
         more = f"its processes and what they printed: mosha status {name}, on node {node}"
@@ -44,7 +45,11 @@ def group_page(report: Report, name: str) -> RenderableType:
     return Group(*parts)
 
 
-def _places(report: Report, view: GroupView) -> Table:
+def _places(report: Report, view: GroupView) -> RenderableType:
+    wanted = view.wanted + (f", on node {_list(view.only)} only" if view.only else "")
+    wanted = f"Wanted: {wanted if view.in_hactl else 'stop, since hactl does not name it'}"
+    if not (view.instances or view.bans):
+        return Text(wanted)
     made = table("NODE", "IS AT", "HEARD", "NOT WELL")
     standings = {node.node: node for node in report.nodes}
     for instance in view.instances:
@@ -52,10 +57,7 @@ def _places(report: Report, view: GroupView) -> Table:
         heard = node is not None and node.state in HEARD
         here = " (this node)" if instance.node == report.node else ""
         doubt = "" if heard else f" ({node.state if node else 'not known'})"
-        wrong = "; ".join(
-            f"{it.tag} {it.kind} {age_text(it.for_s)}" + (f": {it.text}" if it.text else "")
-            for it in instance.troubles
-        )
+        wrong = "; ".join(map(_wrong, instance.troubles))
         made.add_row(
             f"{instance.node}{here}{doubt}",
             f"{instance.level} {instance.state}",
@@ -66,9 +68,17 @@ def _places(report: Report, view: GroupView) -> Table:
     for ban in view.bans:
         text = Text(f"banned: {ban.reason}", MOVING)
         made.add_row(str(ban.node), "-", "-", text)
-    wanted = view.wanted + (f", on node {_list(view.only)} only" if view.only else "")
-    made.title, made.title_justify, made.title_style = f"Wanted: {wanted}", "left", ""
+    made.title, made.title_justify, made.title_style = wanted, "left", ""
     return made
+
+
+def _wrong(trouble: EntryTrouble) -> str:
+    """Return what is wrong with an entry, and for how long: of an outdated one that is not known.
+
+    Its time is how long it has been running, not how old the edit is.
+    """
+    since = "" if trouble.kind == TroubleKind.OUTDATED else f" {age_text(trouble.for_s)}"
+    return f"{trouble.tag} {trouble.kind}{since}" + (f": {trouble.text}" if trouble.text else "")
 
 
 def _entries(view: GroupView) -> Table:
