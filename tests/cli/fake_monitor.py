@@ -62,6 +62,8 @@ class FakeMonitor:
                 self.report = self._reports.pop(0)
             if not self._reports:
                 self._shown.set()
+            if request.group and not any(g.group == request.group for g in self.report.groups):
+                return [MonitorReply(ok=False, text=f"no node knows group {request.group}")]
             data = msgspec.json.format(render_hastat(self.report), indent=-1)
             return [MonitorReply(ok=True, report=msgspec.Raw(data))]
         if isinstance(request, Leave) and self._reports:

@@ -114,6 +114,30 @@ def test_json_is_an_object_a_line_that_keeps_its_schema(mosha: Mosha, home: Home
     assert len(shown) == len([told for told in TOLD if told.startswith("web ")])
 
 
+@pytest.mark.parametrize(
+    ("words", "status", "told"),
+    [
+        (["--group", "nope"], 2, "no node knows group nope"),
+        (["--node", "7"], 2, "there is no node 7; nodes are 1, 2, 3"),
+        (["--group", "db"], 0, "no event is about that, as far as this monitor remembers"),
+        (["--group", "web", "--node", "1"], 0, "no event is about that"),
+        ([], 0, ""),
+    ],
+)
+def test_that_nothing_is_about_a_group_or_node_is_said(
+    mosha: Mosha, home: Home, words: list[str], status: int, told: str
+) -> None:
+    def nothing(_: MonitorRequest) -> MonitorReply:
+        few = [one for one in EVENTS if one.group == "web"]
+        return MonitorReply(ok=True, report=msgspec.Raw(render_happenings(few if words else [])))
+
+    with FakeMonitor(home.rundir, report(), nothing):
+        said = mosha("events", *words)
+    assert (said.status, said.out) == (status, "")
+    assert told in said.err
+    assert bool(said.err) is bool(told)
+
+
 def test_only_what_is_on_a_node_can_be_asked_for(mosha: Mosha, home: Home) -> None:
     with FakeMonitor(home.rundir, report(), answer):
         said = mosha("events", "--node", "1", "--node", "3")

@@ -309,6 +309,14 @@ def test_a_group_that_nobody_knows_is_a_mistake(mosha: Mosha, home: Home, a_log:
     assert mosha("logs", "--group", "db", str(a_log)).status == 0
 
 
+def test_a_node_that_does_not_exist_is_a_mistake(mosha: Mosha, home: Home, a_log: Path) -> None:
+    assert home.rundir.exists()
+    said = mosha("logs", "--node", "9", str(a_log))
+    assert (said.status, "no line is about node 9; nodes are " in said.err) == (2, True)
+    assert mosha("logs", "--node", "9", "--group", "web", str(a_log)).status == 2
+    assert mosha("logs", "--node", "1", str(a_log)).status == 0
+
+
 @pytest.mark.parametrize(
     ("color", "variables", "terminal", "coloured"),
     [

@@ -119,3 +119,18 @@ def test_another_level_is_arrived_at_too() -> None:
     made.story.now += 2
     made.story.hear(1, says(2, 4, groups=at("full")))
     assert made.look() == [Arrival(G, 2, 2, 2.0)]
+
+
+def test_a_group_that_is_only_tested_runs_nowhere_and_is_not_back() -> None:
+    made = at_two()
+    state(made.story).hactl = hactl(Wish(G, "test"))
+    assert made.look() == []
+    made.story.hear(1, says(2, 4, groups=at("test", GroupState.PASSED)))
+    assert made.look() == []
+    assert made.homes == {}
+    state(made.story).hactl = hactl(Wish(G, "start"))
+    made.look()
+    made.story.now += 3
+    made.story.hear(1, says(2, 5), says(3, 5, groups=at("start")))
+    assert made.look() == []
+    assert made.homes == {G: Home(3)}

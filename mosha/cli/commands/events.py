@@ -9,7 +9,7 @@ from datetime import datetime
 import click
 import msgspec
 
-from mosha.cli.ask import ask, no_daemon
+from mosha.cli.ask import ask, ask_report, no_daemon
 from mosha.cli.colours import color_option, wants_colours
 from mosha.cli.completion import group_option, node_option
 from mosha.cli.config import config_option
@@ -18,11 +18,12 @@ from mosha.cli.help_text import Command
 from mosha.cli.output import go_on
 from mosha.cli.settings import settings_to_ask
 from mosha.control.client import NoAnswerError, open_streams
-from mosha.control.protocol import AskEvents, MonitorReply
+from mosha.control.protocol import AskEvents, AskReport, MonitorReply
 from mosha.core.explain.transitions import ABSENT, MOVING
 from mosha.core.supervision.group import TOLD
-from mosha.errors import HostError
+from mosha.errors import HostError, UsageError
 from mosha.formats.events import ClusterEvent, parse_happenings
+from mosha.formats.names import listed
 from mosha.formats.settings import Settings
 
 _BAD = frozenset({"no", "stale", "fenced", "failed", "banned", "refused"})
@@ -57,14 +58,20 @@ def command(
         mosha events -f --group web
         mosha events -f --json | jq -r 'select(.kind == "quorum") | .to'
 
-    Exit status: 0 printed; 3 no monitor answers, or it ended while it was followed.
+    Exit status: 0 printed; 2 no node knows GROUP, or there is no node N; 3 no monitor answers, or
+    it ended while it was followed.
     """
     settings = settings_to_ask(config)
     sieve = _Sieve(frozenset(group), frozenset(node))
     printer = _Printer(colours=wants_colours(color), as_json=as_json)
     if not follow:
-        printer.show(sieve.of(_events(ask(settings, AskEvents()))))
+        found = sieve.of(_events(ask(settings, AskEvents())))
+        if not found and (group or node):
+            _check_names(settings, group, node)
+        printer.show(found)
         return AS_WANTED
+    if text := _unknown(settings, group, node):
+        click.echo(f"mosha: {text}", err=True)  # it may come
     try:
         asyncio.run(_follow(settings, sieve, printer))
     except KeyboardInterrupt:
@@ -84,6 +91,27 @@ class _Sieve:
             if (not self._groups or one.group in self._groups)
             and (not self._nodes or one.node in self._nodes or _left(one) in self._nodes)
         ]
+
+
+def _check_names(settings: Settings, groups: Iterable[str], nodes: Iterable[int]) -> None:
+    """Say that nothing is about these groups and nodes, or that they do not exist.
+
+    Raises:
+        UsageError: they do not exist.
+    """
+    if text := _unknown(settings, groups, nodes):
+        raise UsageError(text)
+    click.echo("mosha: no event is about that, as far as this monitor remembers", err=True)
+
+
+def _unknown(settings: Settings, groups: Iterable[str], nodes: Iterable[int]) -> str:
+    """Return which of these groups and nodes the monitor does not know, "" if it knows all."""
+    replies = [ask(settings, AskReport(group)) for group in groups]
+    texts = [reply.text for reply in replies if not reply.ok]
+    known = {node.node for node in ask_report(settings)[0].nodes} if nodes else set()
+    nodes_text = listed([str(node) for node in sorted(known)])
+    texts += [f"there is no node {n}; nodes are {nodes_text}" for n in sorted({*nodes} - known)]
+    return "; ".join(texts)
 
 
 def _left(one: ClusterEvent) -> int:

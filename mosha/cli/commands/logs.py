@@ -112,6 +112,8 @@ def command(
             return AS_WANTED
     if count == 0 and group:
         _check_groups(group, config)
+    if count == 0 and node:
+        _check_nodes(node, config)
     return AS_WANTED
 
 
@@ -199,4 +201,17 @@ def _check_groups(names: Sequence[str], config: str | None) -> None:
             raise UsageError(
                 f"no line is about a group {name!r}; {hint}groups of this node are"
                 f" {', '.join(known)}"
+            )
+
+
+def _check_nodes(numbers: Sequence[int], config: str | None) -> None:
+    """Complain about a node that has no line and is not in the settings."""
+    try:
+        known = load_settings(config).nodes
+    except (OSError, UsageError):
+        return  # not a node, or a log of another machine
+    for number in numbers:
+        if known and number not in known:
+            raise UsageError(
+                f"no line is about node {number}; nodes are {', '.join(map(str, known))}"
             )

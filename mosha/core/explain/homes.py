@@ -1,7 +1,8 @@
 """Where groups run, from one snapshot of the cluster to the next: moves, and how long they took.
 
-A group is at home where it has reached the level that hactl wants. It is away from when it was last
-known there until it has reached its level again, there or elsewhere, as this node sees it.
+A group is at home where it has reached the level that hactl wants; at stop, plan and test no
+service runs, and it has no home. It is away from when it was last known there until it has reached
+its level again, there or elsewhere, as this node sees it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.state import MonitorState
 from mosha.core.explain.transitions import Picture, Subject
 from mosha.core.status import STOPPED, NodeState
-from mosha.core.tables import STOP_LEVEL
+from mosha.core.tables import BUILT_IN_LEVELS
 
 ARRIVED = frozenset(map(str, STOPPED))
 """The states of a group that is at its level: DONE, PASSED."""
@@ -48,14 +49,14 @@ def follow(
 ) -> tuple[dict[str, Home], list[Arrival]]:
     """Return the homes after a snapshot, and the groups that have arrived since the one before.
 
-    A group that hactl wants stopped, or does not name, has none.
+    A group that hactl wants at a built-in level, or does not name, has none.
     """
     places = _places(seen)
     doubtful = Subject("clinit", "", state.me) in seen
     found: dict[str, Home] = {}
     arrivals = []
     for group, wish in state.hactl.wishes.items() if state.hactl else ():
-        if wish.level == STOP_LEVEL:
+        if wish.level in BUILT_IN_LEVELS:
             continue
         there = places.get((group, wish.level), [])
         if doubtful:  # its last report may no longer be true
