@@ -110,9 +110,8 @@ def command(
             if not follow:
                 raise
             return AS_WANTED
-    if count == 0 and group:
+    if count == 0:
         _check_groups(group, config)
-    if count == 0 and node:
         _check_nodes(node, config)
     return AS_WANTED
 
@@ -190,6 +189,8 @@ def _check_events(names: Sequence[str]) -> None:
 
 def _check_groups(names: Sequence[str], config: str | None) -> None:
     """Complain about a group that has no line and is not in the cltab in force."""
+    if not names:
+        return
     try:
         table = load_settings(config).state_path / "cltab"
         known = parse_cltab(table.read_bytes(), str(table)).groups()
@@ -206,6 +207,8 @@ def _check_groups(names: Sequence[str], config: str | None) -> None:
 
 def _check_nodes(numbers: Sequence[int], config: str | None) -> None:
     """Complain about a node that has no line and is not in the settings."""
+    if not numbers:
+        return
     try:
         known = load_settings(config).nodes
     except (OSError, UsageError):
