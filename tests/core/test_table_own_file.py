@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from mosha.core.replication import table_events as events
 from mosha.core.replication.judging import CLTAB, HACTL
 from mosha.core.replication.lineage import Past
-from mosha.core.replication.table_effects import JoinTables, ShowTable, WriteOwnTable
-from mosha.core.replication.table_texts import Access, Seen
+from mosha.core.replication.table_effects import JoinTables, KeepText, ShowTable, WriteOwnTable
+from mosha.core.replication.table_texts import Access, Joined, Seen
 from mosha.core.tables import Wish, WishEdit
 from tests.core.table_desk import BAR, ENTRIES, FOO, Desk, force, of, seen, version, with_foo
 
@@ -81,3 +81,21 @@ def test_an_edit_of_an_edit_by_a_program_has_it_in_its_past() -> None:
     desk.stored()
     new = desk.in_force
     assert overtaken(desk) == (new, version(FOO))
+
+
+def test_what_is_lost_of_an_edit_by_hand_is_put_aside_and_told() -> None:
+    desk = with_foo()
+    desk.look()
+    desk.settled(seen(FOO + BAR, 1))
+    desk.stored()
+    overtaken(desk)
+    in_force = desk.hactl.record.force
+    assert in_force is not None
+    joined = Joined(in_force, ("bar",), "/state/history/bar")
+    (keep,) = desk.report(events.TablesJoined(HACTL, desk.wall_ns, joined))
+    assert isinstance(keep, KeepText)
+    assert (keep.text.data, keep.fate) == (b"foo start\nbar stop\n", "discarded")
+    desk.kept()
+    desk.written()
+    (notice,) = desk.notices()
+    assert "a concurrent edit is later; it was kept as /state/history/it" in notice

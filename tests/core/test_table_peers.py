@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
+import pytest
+
 from mosha.core.replication.judging import HACTL, Found, TableAction, Verdict, judge_local
 from mosha.core.replication.table_effects import JoinTables, ReadPeerTable, StoreTable
+from mosha.core.replication.table_peers import FETCH_PAUSES_S
+from mosha.core.replication.table_record import NOTICE_S, Notice, TableRecord
 from mosha.core.replication.table_texts import Seen
+from tests.core.story import PLACES
 from tests.core.table_desk import BAR, FOO, WALL_S, Desk, force, of, seen, version, with_foo
 
 BOTH = FOO + BAR
@@ -82,3 +89,21 @@ def test_only_an_edit_of_what_the_file_had_last_is_merged() -> None:
     assert judged(Found(older)).do is TableAction.DISCARD
     assert judged(Found(edit, mistakes="no")) == Verdict(TableAction.DISCARD, "no")
     assert judged(Found(version(FOO, 15))).do is TableAction.WRITE
+
+
+def test_a_peer_whose_version_cannot_be_stored_is_not_asked_again_at_once() -> None:
+    desk = with_foo()
+    desk.hears(2, version(BAR, 5))
+    assert of(StoreTable, desk.fetched(seen(BAR, 5)))
+    assert desk.stored("No space left on device") == []
+    assert desk.wait() == pytest.approx(FETCH_PAUSES_S[0])
+    assert desk.done() == [ReadPeerTable(HACTL, 2, version(BAR, 5))]
+
+
+def test_a_notice_that_was_taken_back_ends_no_more() -> None:
+    record = TableRecord(HACTL, 1, PLACES)
+    record.at(10.0)
+    record.notice(Notice.ASIDE, "an edit was set aside")
+    assert record.due == 10.0 + NOTICE_S
+    record.notice(Notice.ASIDE, "")
+    assert record.due == math.inf

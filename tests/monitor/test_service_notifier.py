@@ -74,6 +74,13 @@ def test_no_watchdog_bites_before_the_timeout(monitor: Monitor, manager: socket.
     assert heard(manager) == ["READY=1", "WATCHDOG=1"]
 
 
+def test_a_reload_is_over_when_it_is_told_so(monitor: Monitor, manager: socket.socket) -> None:
+    notifier = notifier_of(monitor, manager, 60.0)
+    notifier.reloading()
+    notifier.reloaded()
+    assert heard(manager) == ["RELOADING=1", "READY=1"]
+
+
 @pytest.mark.parametrize(
     ("seen", "word"),
     [(QuorumState.YES, "yes"), (QuorumState.NO, "NO"), (QuorumState.UNKNOWN, "not known yet")],

@@ -503,4 +503,18 @@ MONITOR: tuple[ShellMutant, ...] = (
         "",
         "monitor/test_reload.py::test_both_tables_are_looked_at_again",
     ),
+    M(
+        "a reload is over when it is told so",
+        "monitor/service_notifier.py",
+        "self._notifier.ready(summary(self._monitor.node.state))",
+        "self._notifier.status(summary(self._monitor.node.state))",
+        "monitor/test_service_notifier.py::test_a_reload_is_over_when_it_is_told_so",
+    ),
+    M(
+        "systemctl status says that there is no quorum",
+        "monitor/service_notifier.py",
+        'QuorumState.NO: "NO"',
+        'QuorumState.NO: "yes"',
+        "monitor/test_service_notifier.py::test_the_summary_says_whether_there_is_a_quorum",
+    ),
 )

@@ -248,4 +248,29 @@ TABLES: tuple[Mutant, ...] = (
         "        record.clear(record.me)\n        record.announce()",
         test="test_table_own_file.py::test_an_edit_of_an_edit_by_a_program_has_it_in_its_past",
     ),
+    Mutant(
+        "what is lost of an edit by hand is not told",
+        "H4",
+        "mosha.core.replication.table_adoption",
+        "self._end(in_force=not event.joined.lost)",
+        "self._end(in_force=True)",
+        test="test_table_own_file.py::test_what_is_lost_of_an_edit_by_hand_is_put_aside_and_told",
+    ),
+    Mutant(
+        "a peer whose version cannot be stored is asked without end",
+        "H4",
+        "mosha.core.replication.table_peers",
+        "        else:\n            self._asked.add(self._node)\n        self._ask_next()",
+        "        self._ask_next()",
+        test="test_table_peers.py::"
+        "test_a_peer_whose_version_cannot_be_stored_is_not_asked_again_at_once",
+    ),
+    Mutant(
+        "a notice that was taken back keeps a node awake",
+        "H4",
+        "mosha.core.replication.table_record",
+        "        else:\n            self._notice_ends.pop(kind, None)\n        self.news",
+        "        self.news",
+        test="test_table_peers.py::test_a_notice_that_was_taken_back_ends_no_more",
+    ),
 )
