@@ -377,6 +377,13 @@ def test_a_file_that_others_can_write_is_told(mosha: Mosha, tables: Home) -> Non
     assert said.status == 0
 
 
+def test_a_log_file_that_may_not_be_written_is_a_mistake(mosha: Mosha, tables: Home) -> None:
+    path = "/proc/sys/kernel/ostype"  # not even root may
+    tables.config.write_text(f'{tables.config.read_text()}log_file = "{path}"\n')
+    said = mosha("check")
+    assert f"mistake: log_file: {path} is not writable for uid {os.geteuid()}" in said.out
+
+
 def test_a_group_with_a_new_name_is_told(mosha: Mosha, tables: Home) -> None:
     state = tables.rundir / "state"
     state.mkdir()

@@ -29,6 +29,11 @@ def test_an_order_to_somebody_else_is_warned_of(command: str, told: str) -> None
     assert programs_told(command) == [told]
 
 
+def test_what_is_off_hands_nothing_over() -> None:
+    parsed = parse_cltab(b"g:a:start:off:docker run --rm nginx\n", "cltab")
+    assert list(handed_findings(parsed, "cltab")) == []
+
+
 @pytest.mark.parametrize(
     "command",
     ["nginx -g 'daemon off;'", "su www -c run", "/opt/at-home/run", "echo docker", "sleep 5"],

@@ -76,6 +76,22 @@ def test_another_timeout_and_other_nodes_are_warned_of(mosha: Mosha, home: Home)
     assert "warning: nodes: node 3 has other `nodes` in mosha.toml than this node" in said.out
 
 
+def test_a_node_that_does_not_tell_its_nodes_is_no_finding(mosha: Mosha, home: Home) -> None:
+    """As those of older versions do not."""
+    publish(home, 2, voters="")
+    assert "has other `nodes`" not in mosha("check").out
+
+
+@pytest.mark.parametrize("spoil", [b"", b"{", b"[" * 5000, b"\xff"])
+def test_of_a_memory_that_cannot_be_read_nothing_is_said(
+    mosha: Mosha, home: Home, spoil: bytes
+) -> None:
+    publish(home, 1)
+    remember(home, "ffffffff")
+    (home.rundir / "state" / NODE_FILE).write_bytes(spoil)
+    assert "does not remember the last run" not in mosha("check").out
+
+
 def test_a_rundir_whose_monitor_is_another_node_is_a_mistake(mosha: Mosha, home: Home) -> None:
     publish(home, 2)
     with FakeMonitor(home.rundir, report(node=2)):

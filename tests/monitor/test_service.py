@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from mosha.control.client import NoAnswerError, open_streams
 from mosha.control.protocol import (
@@ -31,10 +32,11 @@ from mosha.core.explain.addressees import places
 from mosha.core.status import NodeState, Verb, Vote
 from mosha.core.tables import Hactl, Wish
 from mosha.errors import BugError, HostError, UsageError
-from mosha.formats.clstat import parse_clstat
+from mosha.formats.clstat import parse_clstat, render_clstat
 from mosha.formats.hastat import Report, parse_hastat
 from mosha.formats.settings import Settings
 from mosha.host.clock import boottime
+from mosha.host.files import write_atomically
 from mosha.monitor.answers import answer
 from mosha.monitor.service import FOLLOW_EVERY_S, STRANDED
 from mosha.monitor.tables.wish_edits import Done
@@ -304,6 +306,22 @@ async def test_h6_4_leaving_is_answered_when_the_node_has_left(house: House) -> 
         await open_streams(house.socket)
     last = parse_clstat(house.monitor.layout.clstat(1).read_bytes())
     assert (last.state, last.claims) == (NodeState.LEFT, {})
+
+
+async def test_a_monitor_whose_number_another_node_has_ends_with_exit_status_1(
+    house: House,
+) -> None:
+    path = house.monitor.layout.clstat(1)
+
+    def displaced() -> bool:
+        if not house.task.done():
+            mine = parse_clstat(path.read_bytes())
+            theirs = replace(mine, run="theirs", seq=mine.seq + 1000)
+            write_atomically(path, render_clstat(theirs).encode())
+        return house.task.done()
+
+    await until(displaced)
+    assert house.status == 1
 
 
 async def test_two_who_ask_to_leave_are_both_answered(house: House) -> None:

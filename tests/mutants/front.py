@@ -246,4 +246,32 @@ FRONT: tuple[ShellMutant, ...] = (
         "        os.close(self._fd)\n",
         "cli/test_log_rotation.py::test_what_is_still_written_into_a_rotated_file_is_read_too",
     ),
+    M(
+        "of a memory that cannot be read mosha check says nothing",
+        "cli/check/peers.py",
+        "RecursionError):\n        return None",
+        "RecursionError):\n        return set()",
+        "cli/test_check_peers.py::test_of_a_memory_that_cannot_be_read_nothing_is_said",
+    ),
+    M(
+        "a node that does not tell its nodes has no others",
+        "cli/check/peers.py",
+        'status.voters not in ("", voters)',
+        "status.voters != voters",
+        "cli/test_check_peers.py::test_a_node_that_does_not_tell_its_nodes_is_no_finding",
+    ),
+    M(
+        "what is off hands nothing over",
+        "cli/check/handed.py",
+        "        if entry.mode is Mode.OFF:\n            continue\n",
+        "",
+        "cli/test_check_handed.py::test_what_is_off_hands_nothing_over",
+    ),
+    M(
+        "a log file that may not be written is a mistake",
+        "cli/check/host.py",
+        "if not os.access(path, os.W_OK):",
+        "if False:",
+        "cli/test_check.py::test_a_log_file_that_may_not_be_written_is_a_mistake",
+    ),
 )

@@ -517,4 +517,12 @@ MONITOR: tuple[ShellMutant, ...] = (
         'QuorumState.NO: "yes"',
         "monitor/test_service_notifier.py::test_the_summary_says_whether_there_is_a_quorum",
     ),
+    M(
+        "a monitor whose number another node has ends with exit status 1",
+        "monitor/daemon.py",
+        "return 1 if self.node.state.displaced or self.stranded else 0",
+        "return 1 if self.stranded else 0",
+        "monitor/test_service.py::"
+        "test_a_monitor_whose_number_another_node_has_ends_with_exit_status_1",
+    ),
 )
