@@ -10,7 +10,6 @@ from mosha.core.replication.table_edits import TRIES_MAX
 from mosha.core.replication.table_effects import (
     AnswerEdit,
     EditText,
-    KeepText,
     ReadOwnTable,
     ReadPeerTable,
     StoreTable,
@@ -137,40 +136,34 @@ def test_an_edit_by_hand_between_look_and_write_is_not_written_over() -> None:
     assert answer == AnswerEdit(1, error="/mfs/1/hactl: it is being edited meanwhile; try again")
 
 
-def test_a_refused_text_is_kept_before_it_is_written_over() -> None:
+@pytest.mark.parametrize("wrong", [seen("foo\n", 1), seen(BAR, -999)])
+def test_nothing_is_written_over_a_refused_text_that_its_author_has_not_corrected_yet(
+    wrong: Seen,
+) -> None:
     desk = with_foo()
     desk.look()
-    desk.settled(seen("foo\n", 1))
+    desk.settled(wrong)
     desk.report(events.TableShown(HACTL, desk.wall_ns))
     asked(desk)
-    looked(desk, seen("foo\n", 1))
-    (keep,) = edited(desk)
-    assert isinstance(keep, KeepText)
-    assert keep.fate == "rejected"
-    (write,) = desk.kept()
-    assert isinstance(write, WriteOwnTable)
-    desk.written()
-    assert of(AnswerEdit, desk.stored())
-    assert desk.tables.now.refused == {}
+    looked(desk, wrong)
+    (answer,) = edited(desk)
+    assert isinstance(answer, AnswerEdit)
+    assert answer.error.startswith("/mfs/1/hactl is refused: ")
+    assert answer.error.endswith("written over it: correct it, or do this on another node")
+    assert desk.in_force == version(FOO)
+    assert desk.tables.now.refused
 
 
-@pytest.mark.parametrize("step", ["read", "keep", "write", "store"])
+@pytest.mark.parametrize("step", ["read", "write", "store"])
 def test_whatever_fails_is_the_answer(step: str) -> None:
     desk = with_foo()
-    file = seen("foo\n", 1) if step == "keep" else seen(FOO)
     asked(desk)
     if step == "read":
         desk.report(events.OwnTableRead(CLTAB, desk.wall_ns, seen(ENTRIES, name=CLTAB)))
         desk.report(events.OwnTableRead(HACTL, desk.wall_ns, error="EIO"))
         done = edited(desk)
-    elif step == "keep":
-        desk.report(events.OwnTableRead(CLTAB, desk.wall_ns, seen(ENTRIES, name=CLTAB)))
-        desk.settled(file)
-        desk.report(events.TableShown(HACTL, desk.wall_ns))
-        edited(desk)
-        done = desk.kept(error="EIO")
     else:
-        looked(desk, file)
+        looked(desk, seen(FOO))
         edited(desk)
         done = desk.written("EIO") if step == "write" else [*desk.written(), *desk.stored("EIO")]
     (answer,) = of(AnswerEdit, done)

@@ -193,6 +193,41 @@ def test_an_older_edit_is_kept_in_the_history_before_it_is_written_over() -> Non
     assert desk.notices() == ()
 
 
+def test_the_notice_of_an_edit_put_aside_outlives_edits_on_other_nodes() -> None:
+    desk = with_foo()
+    desk.look()
+    desk.settled(seen(BAR, 99))
+    desk.kept("/state/history/bar")
+    desk.written()
+    (notice,) = desk.notices()
+    desk.hears(2, version(BOTH, 1))
+    desk.fetched(seen(BOTH, 1))
+    desk.stored()
+    desk.settled(seen(FOO))
+    desk.written()
+    assert desk.in_force == version(BOTH, 1)
+    assert desk.notices() == (notice,)
+    desk.look()
+    desk.settled(seen(BAR, 0.5))
+    desk.stored()
+    assert desk.notices() == ()
+
+
+def test_a_file_with_what_is_in_force_is_no_old_text_when_only_its_time_is_older() -> None:
+    """The same text came into force once more on another node; this node's file was not written."""
+    desk = with_foo()
+    desk.hears(2, version(FOO, 1))
+    desk.stored()
+    assert desk.found(seen(FOO)) == []
+    assert desk.in_force == version(FOO, 1)
+    desk.hears(2, version(BOTH, 0.5))
+    desk.fetched(seen(BOTH, 0.5))
+    desk.stored()
+    (write,) = desk.found(seen(FOO))
+    assert isinstance(write, WriteOwnTable)
+    assert desk.notices() == ()
+
+
 def test_what_cannot_be_kept_is_not_written_over() -> None:
     desk = with_foo()
     desk.look()

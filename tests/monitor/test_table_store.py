@@ -17,7 +17,7 @@ from mosha.core.replication.judging import CLTAB, HACTL, NS_PER_S, version_of
 from mosha.core.replication.table_texts import Text
 from mosha.core.tables import Wish
 from mosha.errors import HostError
-from mosha.monitor.tables.store import TableStore
+from mosha.monitor.tables.store import VERSIONS_FILE, TableStore
 from tests.monitor.table_cluster import BAR, CLTAB_TEXT, FOO, Cluster, Host
 from tests.waiting import until
 
@@ -122,6 +122,35 @@ async def test_what_cannot_be_kept_is_not_written_over(cluster: Cluster, one: Ho
         one.look()
         await until(lambda: one.agrees(FOO))
         assert one.history(".discarded") == [BAR]
+
+
+def ancestral(data: str, at: int) -> Text:
+    """A version with an ancestor of its own."""
+    past = (version_of(b"ancestor of " + data.encode(), at),)
+    return Text(version_of(data.encode(), at * NS_PER_S), data.encode(), past=past)
+
+
+def test_a_version_keeps_its_ancestry_whichever_text_a_kill_leaves_there(one: Host) -> None:
+    """Without it a version would win as a whole over a concurrent edit of another group."""
+    store, path = TableStore(one.state), one.state / HACTL
+    former, new = ancestral(FOO, 1), ancestral(FOO + BAR, 2)
+    for text in (former, new):
+        store.adopt(HACTL, text, NS_PER_S)
+    for left in (former, new):
+        path.write_bytes(left.data)
+        found = store.load(HACTL)
+        assert found is not None
+        assert (found.version, found.past) == (left.version, left.past)
+
+
+def test_no_text_comes_into_force_before_its_ancestry_is_on_the_disk(one: Host) -> None:
+    store, versions = TableStore(one.state), one.state / VERSIONS_FILE
+    store.adopt(HACTL, ancestral(FOO, 1), NS_PER_S)
+    versions.unlink()
+    versions.mkdir()
+    with pytest.raises(OSError, match=VERSIONS_FILE):
+        store.adopt(HACTL, ancestral(FOO + BAR, 2), NS_PER_S)
+    assert (one.state / HACTL).read_text() == FOO
 
 
 async def test_the_history_is_bounded(one: Host) -> None:

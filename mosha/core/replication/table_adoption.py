@@ -151,7 +151,7 @@ class Adoption:
         record.force = new
         record.show(new.version)
         record.news = True
-        record.drop_former_notices()
+        record.drop_former_notices(edited_here=candidate.source is Source.OWN)
         if self._joined is not None:
             self._tell_joined(candidate, self._joined)
         version = named(new.version)

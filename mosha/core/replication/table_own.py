@@ -200,7 +200,7 @@ class OwnTable:
         record.notice(Notice.DISTRUST, self._why if nothing and verdict.why else "")
         self._quiet = seen if nothing else None
         if nothing:
-            record.agreed()
+            record.agreed(seen.version)
             self._held = record.force or self._held
             record.notice(Notice.UNWRITTEN, "")
         shown = record.force if verdict.do is TableAction.REFUSE else None
@@ -345,15 +345,19 @@ class OwnTable:
         record, seen = self._record, self._seen
         if record.force is not put.base:
             self._end_put(PutEnded())
-        elif seen is None:
+            return
+        if seen is None:
             error = " ".join(record.notices) or f"{record.path}: it is changing"
             self._end_put(PutEnded(error=error))
-        elif seen.version is None and seen.distrust:
-            self._end_put(PutEnded(error=seen.distrust))
-        elif seen.version and self._judge(seen).do not in {TableAction.NOTHING, TableAction.WRITE}:
-            self._keep(seen, "rejected")
-        else:
+            return
+        verdict = self._judge(seen)
+        if verdict.do is TableAction.REFUSE:  # whoever wrote it there is about to correct it
+            way = "nothing is written over it: correct it, or do this on another node"
+            self._end_put(PutEnded(error=f"{record.path} is refused: {verdict.why}; {way}"))
+        elif verdict.do in {TableAction.NOTHING, TableAction.WRITE}:
             self._write_put(put, seen)
+        else:
+            self._keep(seen, "discarded")
 
     def _write_put(self, put: Put, seen: Seen) -> None:
         record, draft = self._record, put.draft

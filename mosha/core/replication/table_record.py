@@ -42,11 +42,9 @@ class Notice(enum.Enum):
     LOST = "lost"  # part of one of two concurrent edits is lost
 
 
-PASSING = frozenset({Notice.ASIDE, Notice.LOST})
-"""Notices about something past: they go after NOTICE_S."""
-
-OF_ONE_VERSION = (Notice.ASIDE, Notice.EMPTIED, Notice.LOST)
-"""Notices that go when another version has come into force."""
+PASSING = (Notice.ASIDE, Notice.LOST)
+"""Notices about something past: they go after NOTICE_S, or with the next edit on this node. An edit
+on another node may be made by somebody who has not seen them."""
 
 
 class TableRefusal(Struct, frozen=True):
@@ -112,9 +110,14 @@ class TableRecord:
             self.announced = self.force
             self.news = True
 
-    def agreed(self) -> None:
-        """Record that this node's file has what is in force: any later change is an edit."""
-        self.shown = (self.force.version,) if self.force is not None else ()
+    def agreed(self, found: TableVersion | None) -> None:
+        """Record that this node's file has what is in force: any later change is an edit.
+
+        `found` is its version there, whose time may be another one: the same text came into force
+        once more on another node.
+        """
+        in_force = (self.force.version,) if self.force is not None else ()
+        self.shown = (*in_force, found) if found is not None and found not in in_force else in_force
 
     def show(self, version: TableVersion) -> None:
         """Record that this node's file may have this version without an edit."""
@@ -175,9 +178,9 @@ class TableRecord:
         if self.notice(Notice.UNWRITTEN, text):
             self.log("table_write_failed", reason=text)
 
-    def drop_former_notices(self) -> None:
-        """Remove the notices about the former version."""
-        for kind in OF_ONE_VERSION:
+    def drop_former_notices(self, *, edited_here: bool) -> None:
+        """Remove the notices about the former version; `edited_here`: those of past edits too."""
+        for kind in (Notice.EMPTIED, *(PASSING if edited_here else ())):
             self.notice(kind, "")
 
     @property

@@ -1,9 +1,9 @@
 """The tables in force on this node's local disk, and their history.
 
 STATE_DIR/cltab and STATE_DIR/hactl are in force (clinit reads the former), STATE_DIR/tables.json
-says which versions they are, and STATE_DIR/history has what was in force and what a newer
-version replaced: NAME.TIME.DIGEST[.rejected|.discarded], TIME being that of the event in UTC
-and the file's own time that of the version. Everything here blocks.
+says which versions they are or are about to be, and STATE_DIR/history has what was in force and
+what a newer version replaced: NAME.TIME.DIGEST[.rejected|.discarded], TIME being that of the event
+in UTC and the file's own time that of the version. Everything here blocks.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Self
 
 import msgspec
 from msgspec import Struct
@@ -23,6 +24,10 @@ from mosha.host.files import read_facts, write_atomically
 from mosha.monitor.tables.files import access_of, write_text
 
 VERSIONS_FILE = "tables.json"
+
+FORMER = ".former"
+"""Marks the version in VERSIONS_FILE that is in force until the text of the next one is there."""
+
 HISTORY_DIR = "history"
 
 HISTORY_MAX = 20
@@ -40,6 +45,10 @@ class _Noted(Struct, frozen=True):
     mtime_ns: int
     digest: str
     past: Past = ()
+
+    @classmethod
+    def of(cls, text: Text) -> Self:
+        return cls(text.version.mtime_ns, text.version.digest, text.past)
 
     @property
     def version(self) -> TableVersion:
@@ -60,8 +69,7 @@ class TableStore:
     def load(self, name: str) -> Text | None:
         """Return a table in force, None if there is none yet.
 
-        If the versions are lost, or belong to another text (a crash between two writes), the time
-        of the file is used.
+        If the versions are lost, or belong to other texts, the time of the file is used.
 
         Raises:
             OSError: it exists but cannot be read.
@@ -71,10 +79,11 @@ class TableStore:
         except FileNotFoundError:
             return None
         version = version_of(facts.data, facts.mtime_ns)
-        noted = self._versions().get(name)
-        if noted is None or noted.digest != version.digest:
-            return Text(version, facts.data, access_of(facts))
-        return Text(noted.version, facts.data, access_of(facts), noted.past)
+        versions = self._versions()
+        for noted in (versions.get(name), versions.get(name + FORMER)):
+            if noted is not None and noted.digest == version.digest:
+                return Text(noted.version, facts.data, access_of(facts), noted.past)
+        return Text(version, facts.data, access_of(facts))
 
     def adopted(self, name: str) -> tuple[TableVersion, ...]:
         """Return the versions of the history that were in force, oldest first.
@@ -92,10 +101,14 @@ class TableStore:
             OSError: the former one is still in force.
         """
         self.keep(name, text, now_ns)
-        write_text(text, self.path(name), sync=True)
-        noted = _Noted(text.version.mtime_ns, text.version.digest, text.past)
-        data = msgspec.json.encode({**self._versions(), name: noted})
+        noted = {name: _Noted.of(text)}
+        with contextlib.suppress(OSError):  # one that cannot be read is replaced
+            if (former := self.load(name)) is not None:
+                noted[name + FORMER] = _Noted.of(former)
+        # Before the text: without its ancestry it would win as a whole over a concurrent edit.
+        data = msgspec.json.encode({**self._versions(), **noted})
         write_atomically(self._directory / VERSIONS_FILE, data, sync=True)
+        write_text(text, self.path(name), sync=True)
 
     def keep(self, name: str, text: Text, now_ns: int) -> Path:
         """Keep a text that is in force here or elsewhere in the history; return its path.
