@@ -118,6 +118,18 @@ EXAMPLES = [
         Action.STOP_AGAIN,
     ),
     (
+        "… and another node has it by now",
+        facts(report("stop", FAILED), **LAPSED, **UNWANTED, stops_again=True, overtaken=True),
+        "stop failed, overtaken",
+        Action.FORGET,
+    ),
+    (
+        "… the lease may come back: its entries have to run before another node may take it",
+        facts(report("stop", FAILED), **LAPSED, **UNWANTED, stops_again=True),
+        "stopping",
+        Action.WAIT,
+    ),
+    (
         "… nothing failed there",
         facts(STOPS, **OWNED, **UNWANTED, stops_again=True),
         *("stopping", Action.WAIT),
@@ -272,7 +284,9 @@ def claims_possible() -> Iterator[dict[str, bool]]:
         yield {"claimed": True, "granted": True, "activated": activated, "yields": yields}
     for granted in (False, True):
         yield {"claimed": True, "granted": granted, "activated": True, "restarts": True}
-        yield {"claimed": True, "granted": granted, "activated": True, "stops_again": True}
+        for overtaken in (False, True):
+            flags = {"claimed": True, "granted": granted, "activated": True, "overtaken": overtaken}
+            yield {**flags, "stops_again": True}
     yield {"claimed": True, "granted": True, "activated": True, "gives_up": True}
     for granted, activated in ((True, True), (True, False), (False, True)):
         yield {"claimed": True, "granted": granted, "activated": activated, "superseded": True}
@@ -337,7 +351,7 @@ def test_no_combination_breaks_what_the_promise_rests_on() -> None:
                 failed = given.report.state is FAILED
                 assert failed or (given.gives_up and given.granted and given.here), given
                 assert given.claimed, given
-            case Action.WAIT | Action.STOP_AGAIN:
+            case Action.WAIT | Action.STOP_AGAIN | Action.FORGET:
                 pass
 
 
@@ -353,9 +367,13 @@ def test_what_nobody_looks_at_decides_nothing() -> None:
 
 def test_stop_is_tried_again_where_it_failed_and_nowhere_else() -> None:
     for given in possible():
-        if decide(given).do is Action.STOP_AGAIN:
+        do = decide(given).do
+        if do in {Action.STOP_AGAIN, Action.FORGET}:
             assert given.stops_again, given
             assert given.report.stop_failed, given
+            # C5: without the lease another node may run it, and nothing is cleaned up here.
+            assert given.granted is (do is Action.STOP_AGAIN), given
+            assert given.overtaken or given.granted, given
 
 
 def test_what_needs_a_lease_and_has_none_is_stopped_at_once() -> None:
@@ -386,7 +404,9 @@ def test_what_stops_is_waited_for_until_it_is_gone() -> None:
     for given in possible():
         if given.here and given.stopping and not given.pending and not given.superseded:
             again = given.stops_again and given.report.stop_failed
-            assert decide(given).do is (Action.STOP_AGAIN if again else Action.WAIT), given
+            later = Action.FORGET if given.overtaken else Action.WAIT
+            runs = Action.STOP_AGAIN if given.granted else later
+            assert decide(given).do is (runs if again else Action.WAIT), given
 
 
 def test_every_state_that_clinit_can_report_has_an_answer() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mosha.core.cluster import orders
+from mosha.core.cluster import group_step, orders
 from mosha.core.cluster.state import TOLD_LIMIT_S
 from mosha.core.status import GroupState, Order, Verb
 from mosha.core.supervision.entries import EntryReport
 from mosha.core.tables import Mode, Wish
+from mosha.core.tell import Tell
 from tests.core.story import INC, TIMING, G, Story, hactl, report
 
 LONG_S = 3 * TIMING.timeout_s
@@ -143,6 +144,25 @@ def test_cleanup_from_any_node_tries_again_what_failed_at_stop(wish: Wish) -> No
     assert orders.have_obeyed(story.nodes[issuer].state, {owner}, number)
     assert not story.nodes[owner].state.report(G).stop_failed
     assert len(story.at_home()) == (wish.level == "start")
+
+
+def test_cleanup_runs_no_stop_entries_where_another_node_has_the_group_by_now() -> None:
+    story, owner = running()
+    story.fails[owner, "stop"] = "umount: exit 1: target is busy"
+    orders.give(story.nodes[owner].state, Order(Verb.MOVE, G), story.now)
+    story.live(LONG_S)
+    state = story.nodes[owner].state
+    assert state.report(G).stop_failed
+    record = state.record(G)
+    assert record.claim is not None
+    state.view.know_term(G, record.claim + 1)
+    record.granted, record.lease_until = False, story.now - 1.0  # it was paused, and has lost it
+    record.shown_from = 10**6  # no voter echoes the claim
+    record.stops_again = True
+    step = group_step.take(state, G, story.now, 0.0)
+    assert step.row is not None
+    assert step.row.name == "stop failed, overtaken"
+    assert step.tell == Tell(G, "stop", record.claim, str(owner), story.now, story.now)
 
 
 def test_cleanup_takes_note_of_what_could_not_be_run_at_stop() -> None:

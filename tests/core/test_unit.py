@@ -12,12 +12,14 @@ from mosha.core.supervision.process_events import Scope, Signal
 from mosha.core.supervision.process_table import LIVE, ProcessState
 from mosha.core.supervision.unit import Launch
 from mosha.core.tables import STOP_LEVEL, Mode
-from mosha.core.tell import Tell
 from tests.core.unit_world import (
     World,
     entry,
     explore,
     killed_all,
+    leased,
+    owned,
+    running,
     settled,
     state_of,
     swept,
@@ -35,11 +37,6 @@ def signals(world: World) -> list[tuple[str, str]]:
 def started(world: World) -> list[str]:
     """Return the tags that the last step started."""
     return [effect.entry.tag for effect in world.effects if isinstance(effect, Launch)]
-
-
-def running(world: World) -> list[str]:
-    """Return the tags whose leader is alive."""
-    return [tag for tag, alive in world.alive.items() if alive.run]
 
 
 # --- levels and modes ------------------------------------------------------------------
@@ -349,10 +346,6 @@ def test_a_repeated_stop_or_halt_does_not_restart_the_escalation_c6_8() -> None:
 # --- deadlines ---------------------------------------------------------------------------
 
 
-def leased() -> World:
-    return world_of("g:r:start:respawn:x", "g:s:stop:wait:x").lease("start", 7, 130.0, 160.0)
-
-
 def test_a_lease_that_ends_stops_the_group_by_itself() -> None:
     world = leased().wait()
     assert world.now == 130
@@ -542,11 +535,6 @@ def test_a_signal_for_leftovers_names_their_session_only() -> None:
 
 
 # --- a claim that ran nothing ---------------------------------------------------------------
-
-
-def owned(world: World, level: str, term: int) -> World:
-    """Tell as a monitor does: with a term; `plan` and `stop` have no deadlines."""
-    return world.order(Tell("g", level, term))
 
 
 def test_a_claim_that_is_withdrawn_from_an_empty_plan_runs_no_stop_entries() -> None:

@@ -254,3 +254,17 @@ def state_of(world: World) -> str:
 def settled(world: World) -> bool:
     """Say whether the group is in a state that lasts."""
     return world.unit.group.state in (GroupState.DONE, GroupState.PASSED, GroupState.FAILED)
+
+
+def running(world: World) -> list[str]:
+    """Return the tags whose leader is alive."""
+    return [tag for tag, alive in world.alive.items() if alive.run]
+
+
+def leased() -> World:
+    return world_of("g:r:start:respawn:x", "g:s:stop:wait:x").lease("start", 7, 130.0, 160.0)
+
+
+def owned(world: World, level: str, term: int) -> World:
+    """Tell as a monitor does: with a term; `plan` and `stop` have no deadlines."""
+    return world.order(Tell("g", level, term))

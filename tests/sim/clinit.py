@@ -52,6 +52,11 @@ class Child(Struct, eq=False):
         """Whether it may not run on two nodes at the same time."""
         return self.level not in (PLAN_LEVEL, STOP_LEVEL)
 
+    @property
+    def undoing(self) -> bool:
+        """Whether it undoes what ran here, which may not run on another node yet."""
+        return self.level == STOP_LEVEL
+
 
 class _Watches(Struct):
     entries: dict[tuple[str, str], process_events.Watch] = field(default_factory=dict)
@@ -287,6 +292,8 @@ class Clinit:
             self.machine.truth.started(
                 self.machine.id, entry.group, launch.term, launch.level, clinit=self.number
             )
+        elif child.undoing:
+            self.machine.truth.undoes(self.machine.id, entry.group, launch.term, clinit=self.number)
         spawned = process_events.Spawned(launch.run, 1)
         self._soon(partial(self.feed, EntryEvent(entry.group, entry.tag, spawned)))
         verb, _, seconds = entry.command.partition(" ")
@@ -333,6 +340,8 @@ class Clinit:
         left.remove(child)
         if child.exclusive and not any(c.exclusive for c in left):
             self.machine.truth.ended(self.machine.id, child.group, clinit=self.number)
+        if child.undoing and not any(c.undoing for c in left):
+            self.machine.truth.undone(self.machine.id, child.group, clinit=self.number)
 
     def _answer(self, group: str) -> None:
         """Answer the watches of a group that are fulfilled now."""

@@ -49,7 +49,7 @@ TABLES: tuple[Mutant, ...] = (
         "an old file that was put back is written over without a word",
         "H4",
         "mosha.core.replication.table_own",
-        "            record.agreed()\n",
+        "            record.agreed(seen.version)\n",
         "",
         test="test_table_replica.py::test_who_puts_an_old_file_back_hears_that_it_was_put_aside",
     ),

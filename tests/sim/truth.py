@@ -61,6 +61,16 @@ class Truth:
         for checker in self.checkers:
             checker.ended(node, group, clinit=clinit)
 
+    def undoes(self, node: int, group: str, term: int, *, clinit: int) -> None:
+        """An entry of `stop` was started, by this clinit of the node."""
+        for checker in self.checkers:
+            checker.undoes(node, group, term, clinit=clinit)
+
+    def undone(self, node: int, group: str, *, clinit: int) -> None:
+        """The last such process of a group that one clinit had has ended on a node."""
+        for checker in self.checkers:
+            checker.undone(node, group, clinit=clinit)
+
     def landed(self, node: int, status: Status, *, late: bool = False) -> None:
         """A status is on the file system; `late`: that of a monitor which is dead."""
         for checker in self._readers:

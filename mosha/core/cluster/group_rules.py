@@ -31,6 +31,7 @@ class Action(enum.StrEnum):
     BAN = "ban"  # tell `stop` and ban this node from the group for a while
     TEST = "test"  # tell `test`
     STOP_AGAIN = "stop again"  # tell `plan`, since `stop` is told again only from another level
+    FORGET = "forget"  # tell `stop` with deadlines that have passed: its entries are not run
     GO = "go"  # tell the level that hactl wants
     PLAN = "plan"  # claim it and tell `plan`
     WAIT = "wait"  # something is in progress
@@ -50,7 +51,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     (`failback=yes`). `gives_up`: its entries have reached their failure limit here, and another
     node may take it. `restarts`: an operator has ordered a restart, which keeps the claim;
     `stops_again`: to try again what failed at `stop`.
-    `superseded`: it runs elsewhere under a higher term, and the kill was not ordered yet.
+    `superseded`: it runs elsewhere under a higher term, and the kill was not ordered yet;
+    `overtaken`: there is, or was, a claim with a higher term than this node's.
     """
 
     report: GroupReport
@@ -67,6 +69,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     rank_due: bool = False
     yields: bool = False
     superseded: bool = False
+    overtaken: bool = False
     restarts: bool = False
     stops_again: bool = False
     gives_up: bool = False
@@ -133,6 +136,10 @@ def _stop_failed_and_mended(facts: Facts) -> bool:
     return facts.stops_again and facts.stopping and facts.report.stop_failed
 
 
+def _stop_failed_and_overtaken(facts: Facts) -> bool:
+    return _stop_failed_and_mended(facts) and facts.overtaken and not facts.granted
+
+
 def _home(facts: Facts) -> bool:
     return facts.report.settled and facts.report.present and facts.report.level == facts.wanted
 
@@ -169,7 +176,8 @@ ROWS: tuple[Row, ...] = (
     Row("gone", _gone, Action.RELEASE),
     Row("runs unclaimed", lambda f: f.here and not f.claimed and not f.stopping, Action.STOP),
     Row("lost its lease", lambda f: f.activated and not f.granted and not f.stopping, Action.STOP),
-    Row("stop asked again", _stop_failed_and_mended, Action.STOP_AGAIN),
+    Row("stop failed, overtaken", _stop_failed_and_overtaken, Action.FORGET),
+    Row("stop asked again", lambda f: _stop_failed_and_mended(f) and f.granted, Action.STOP_AGAIN),
     Row("stopping", lambda f: f.here and f.stopping, Action.WAIT),
     Row("runs elsewhere", lambda f: f.pending and f.runs_elsewhere, Action.WITHDRAW),
     Row("collision", lambda f: f.pending and f.better_claim, Action.WITHDRAW),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mosha.core.cluster import ballot, giving_up, lease
 from mosha.core.cluster.ballot import Ballot, Claim
@@ -20,10 +21,10 @@ from mosha.core.cluster.candidacy import (
     wanted_level,
 )
 from mosha.core.cluster.group_rules import Action, Facts, Row, decide
+from mosha.core.cluster.group_votes import kill_at, own_claim, settle_grant, settle_vote, vote_for
 from mosha.core.cluster.orders import has_arrived, lift, obeyed
-from mosha.core.cluster.recovery import doubtful
 from mosha.core.cluster.state import NEVER, TOLD_LIMIT_S, GroupRecord, MonitorState
-from mosha.core.status import GroupState, Vote
+from mosha.core.status import GroupState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
 from mosha.core.tell import Tell
 
@@ -55,134 +56,6 @@ def take(state: MonitorState, group: str, now: float, chance: float) -> GroupSte
     return GroupStep(tell, _wake_at(state, record, now), row)
 
 
-# --- votes -----------------------------------------------------------------------------
-
-
-def settle_vote(state: MonitorState, record: GroupRecord, now: float) -> None:
-    """Release the vote if V3 allows it, then give one if V2 finds a claim for it."""
-    vote = record.ballot.vote
-    if vote is not None and (cause := _release_cause(state, record, vote)):
-        record.ballot = Ballot(None, record.ballot.voted)
-        state.log("vote_released", group=record.group, to=vote.node, term=vote.term, cause=cause)
-        state.changed()
-    if record.ballot.vote is not None or state.silent(now) or not state.clinit_known:
-        return
-    pairs = state.view.pairs()
-    claims = state.view.claims(record.group)
-    if (own := _own_claim(state, record)) is not None:
-        claims.append(own)
-    elif _runs_here(state, record):
-        return
-    allowed = [
-        claim
-        for claim in claims
-        if ballot.may_vote(record.ballot, claim, record.group, pairs)
-        and not doubtful(state, record.group, claim.node, now)
-    ]
-    chosen = ballot.choose(allowed, ranks(state, record.group, now) if len(allowed) > 1 else {})
-    if chosen is not None:
-        _vote_for(state, record, chosen)
-
-
-def _runs_here(state: MonitorState, record: GroupRecord) -> bool:
-    """Say whether this node's status shows the group active: V2 asks all nodes, this one too."""
-    report = state.report(record.group)
-    return report.present and report.level != PLAN_LEVEL
-
-
-def _release_cause(state: MonitorState, record: GroupRecord, vote: Vote) -> str:
-    if vote.node == state.me:
-        gone = state.clinit_known and record.claim != vote.term
-        return "own claim ended" if gone else ""
-    view = state.view
-    return ballot.release_cause(
-        vote,
-        record.group,
-        view.peer(vote.node),
-        view.receipts.get(vote.node),
-        fencing_required=state.fencing.required,
-    )
-
-
-def _own_claim(state: MonitorState, record: GroupRecord) -> Claim | None:
-    if record.claim is None:
-        return None
-    return Claim(state.me, state.inc, 0, record.claim, running=record.activated)
-
-
-def _vote_for(state: MonitorState, record: GroupRecord, claim: Claim) -> None:
-    vote = Vote(term=claim.term, node=claim.node, inc=claim.inc, seq=claim.seq)
-    record.ballot = Ballot(vote, max(claim.term, record.ballot.voted))
-    state.log("vote_given", group=record.group, to=claim.node, term=claim.term)
-    state.changed()
-
-
-# --- grant and lease -------------------------------------------------------------------
-
-
-def settle_grant(state: MonitorState, record: GroupRecord, now: float) -> None:
-    """Count the votes for this node's claim and move the end of its lease (C3, C4)."""
-    if record.claim is None:
-        return
-    start = lease.granted_from(_echoes(state, record, record.claim), state.view.electorate.needed)
-    if start is not None:
-        until = max(record.lease_until, start + state.timing.lease_s)
-        if until > record.lease_until:
-            record.lease_until, record.kill_at = until, None
-    granted = now < record.lease_until
-    if granted and not record.granted:
-        state.log(
-            "claim_granted", group=record.group, term=record.claim, lease_s=_left(record, now)
-        )
-        record.collisions = 0
-        state.wake((record.group,))
-    elif record.granted and not granted:
-        state.log("lease_lost", group=record.group, term=record.claim)
-        state.wake((record.group,))
-    record.granted = granted
-
-
-def kill_at(state: MonitorState, record: GroupRecord) -> float:
-    """Return when what runs under the lease is killed: clinit's deadline until it is renewed (C7).
-
-    The stop budget may be longer than in the earlier run, whose lease was longer then: their sum
-    would be more than T.
-    """
-    return (
-        record.lease_until + state.timing.stop_budget_s
-        if record.kill_at is None
-        else record.kill_at
-    )
-
-
-def _echoes(state: MonitorState, record: GroupRecord, term: int) -> list[float]:
-    """Return r of C4 for each supporter, this node among them.
-
-    The status that a supporter echoes must show the claim. Else its vote may be for an earlier
-    incarnation's claim of the same term, forgotten here: it is about to be released, since what
-    the voter has just read does not show the claim.
-    """
-    view, own, first = state.view, state.published, record.shown_from
-    times = []
-    for status in view.voters_for(record.group, state.me, term):
-        began = lease.echo_time(status, state.me, state.inc, state.writes)
-        if began is not None and first is not None and status.seen[state.me].seq >= first:
-            times.append(began)
-    if (
-        own is not None
-        and state.me in view.electorate.nodes
-        and own.claims.get(record.group) == term
-        and lease.supports(own, record.group, state.me, term)
-        and (began := state.writes.began(own.seq)) is not None
-    ):
-        times.append(began)
-    return times
-
-
-def _left(record: GroupRecord, now: float) -> float:
-    return round(record.lease_until - now, 3)
-
-
 # --- facts -----------------------------------------------------------------------------
 
 
@@ -206,6 +79,7 @@ def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
         rank_due=not claimed and now >= rank_due_at(state, record, now),
         yields=record.granted and better_home(state, group, now) is not None,
         superseded=_superseded(state, record, now),
+        overtaken=record.claim is not None and state.view.terms.get(group, 0) > record.claim,
         restarts=record.restarts is not None,
         stops_again=record.stops_again,
         gives_up=record.granted and giving_up.gives_up(state, record, now),
@@ -230,7 +104,7 @@ def _superseded(state: MonitorState, record: GroupRecord, now: float) -> bool:
 
 def _better_claim(state: MonitorState, record: GroupRecord, now: float) -> bool:
     others = state.view.claims(record.group)
-    own = _own_claim(state, record)
+    own = own_claim(state, record)
     if not others or own is None:
         return False
     for other in others:
@@ -269,8 +143,14 @@ def _carry_out(
             return None
         case Action.KILL:
             return _kill(state, record, now, row.name)
-        case Action.STOP | Action.STOP_AGAIN | Action.TEST | Action.GO:
+        case Action.STOP | Action.TEST | Action.GO:
             return _tell(state, record, _LEVELS.get(row.do, facts.wanted), now, row.name)
+        case Action.STOP_AGAIN:  # a group at rest has no deadlines: these end its entries of `stop`
+            return _leased(state, record, _tell(state, record, PLAN_LEVEL, now, row.name))
+        case Action.FORGET:
+            record.stops_again = False
+            order = _tell(state, record, STOP_LEVEL, now, row.name)
+            return replace(order, stop_at=now, kill_at=now)
         case Action.PLAN:
             _claim(state, record, now, "claim_made")
             return _tell(state, record, PLAN_LEVEL, now, row.name)
@@ -281,17 +161,18 @@ def _carry_out(
             _drop_claim(state, record, row.name, "claim_released")
             return None
         case Action.GIVE_UP | Action.WITHDRAW:
+            term = record.told_term  # of `plan`: clinit may not have reported it yet
             _drop_claim(state, record, row.name, "claim_withdrawn")
             if row.do is Action.WITHDRAW:
                 _back_off(state, record, now, chance)
             leave = facts.here and not facts.stopping
-            return _tell(state, record, STOP_LEVEL, now, row.name) if leave else None
+            return _tell(state, record, STOP_LEVEL, now, row.name, term=term) if leave else None
         case Action.BAN | Action.GIVE_WAY:
             (_ban if row.do is Action.BAN else give_way)(state, record, now)
             return _tell(state, record, STOP_LEVEL, now, row.name)
 
 
-_LEVELS = {Action.STOP: STOP_LEVEL, Action.STOP_AGAIN: PLAN_LEVEL, Action.TEST: TEST_LEVEL}
+_LEVELS = {Action.STOP: STOP_LEVEL, Action.TEST: TEST_LEVEL}
 
 
 def _restarted(state: MonitorState, record: GroupRecord) -> None:
@@ -301,22 +182,35 @@ def _restarted(state: MonitorState, record: GroupRecord) -> None:
         record.restarts = None
 
 
-def _tell(state: MonitorState, record: GroupRecord, level: str, now: float, cause: str) -> Tell:
-    term = record.claim or state.report(record.group).term
-    record.told_level, record.told_level_at = level, now
+def _tell(
+    state: MonitorState,
+    record: GroupRecord,
+    level: str,
+    now: float,
+    cause: str,
+    *,
+    term: int = 0,
+) -> Tell:
+    term = term or record.claim or state.report(record.group).term
+    record.told_level, record.told_level_at, record.told_term = level, now, term
     if level == PLAN_LEVEL:
         record.stops_again = False
     elif level == TEST_LEVEL:
         _restarted(state, record)
     state.log("group_told", group=record.group, to=level, term=term, cause=cause)
+    tell = Tell(record.group, level, term, str(state.me))
     cut_short = level == STOP_LEVEL and record.granted and record.group not in state.reports
     if level in (PLAN_LEVEL, STOP_LEVEL) and not cut_short:
-        return Tell(record.group, level, term, str(state.me))
+        return tell
     # A new clinit has no deadlines: the `stop` entries of what was cut short get the old ones.
     record.activated = True
+    return _leased(state, record, tell)
+
+
+def _leased(state: MonitorState, record: GroupRecord, tell: Tell) -> Tell:
+    """Return a tell with the deadlines of the lease."""
     record.lease_sent = record.lease_until
-    until, me = record.lease_until, str(state.me)
-    return Tell(record.group, level, term, me, until, kill_at(state, record))
+    return replace(tell, stop_at=record.lease_until, kill_at=kill_at(state, record))
 
 
 def _kill(state: MonitorState, record: GroupRecord, now: float, cause: str) -> Tell:
@@ -329,7 +223,7 @@ def _kill(state: MonitorState, record: GroupRecord, now: float, cause: str) -> T
         term=order.term,
         peer=state.view.superseded(record.group, order.term),
     )
-    return Tell(record.group, STOP_LEVEL, order.term, order.node, now, now)
+    return replace(order, stop_at=now, kill_at=now)
 
 
 def _claim(state: MonitorState, record: GroupRecord, now: float, event: str) -> None:
@@ -343,7 +237,7 @@ def _claim(state: MonitorState, record: GroupRecord, now: float, event: str) -> 
     record.kill_at = record.free_since = None
     record.ballot = Ballot(None, record.ballot.voted)
     state.log(event, group=record.group, term=term)
-    _vote_for(state, record, Claim(state.me, state.inc, 0, term, running=False))
+    vote_for(state, record, Claim(state.me, state.inc, 0, term, running=False))
 
 
 def _drop_claim(state: MonitorState, record: GroupRecord, cause: str, event: str) -> None:

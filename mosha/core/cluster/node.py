@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from mosha.core.cluster import group_step, orders, own_status, peers, recovery, shots
+from mosha.core.cluster import group_step, group_votes, orders, own_status, peers, recovery, shots
 from mosha.core.cluster.fencing import FencingRules, Shot
 from mosha.core.cluster.group_step import GroupStep
 from mosha.core.cluster.memory import Memory, memory_of
@@ -338,7 +338,7 @@ class Node:
         step = state.timing.heartbeat_s * RENEWAL_STEP
         moved = []
         for record in state.claimed.values():
-            group_step.settle_grant(state, record, now)
+            group_votes.settle_grant(state, record, now)
             moved_on = record.lease_until >= record.lease_sent + step
             if (
                 record.claim is None
@@ -348,7 +348,7 @@ class Node:
             ):
                 continue
             record.lease_sent = record.lease_until
-            kill_at = group_step.kill_at(state, record)
+            kill_at = group_votes.kill_at(state, record)
             moved.append(Renewal(record.group, record.claim, record.lease_until, kill_at))
         return moved
 

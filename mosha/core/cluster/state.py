@@ -64,6 +64,7 @@ class GroupRecord(Struct):
     kill_at: float | None = None  # of an adopted lease, until it is renewed
     told_level: str = ""
     told_level_at: float = NEVER
+    told_term: int = 0
     killed: bool = False  # the kill of what runs under this claim was ordered (G1)
     backoff_until: float = NEVER
     collisions: int = 0

@@ -7,7 +7,9 @@ The rules of this file (catalogue C4 to C7, docs/explanation/protocol.md):
 - Level `stop` is the end: its entries run, then all processes that are left of the group are
   ended, daemons of `wait` and `once` entries too, and only then `stop DONE` is shown.
 - At `stop_at` the group goes to `stop` by itself; at `kill_at` all its processes are killed, the
-  entries of `stop` too. A renewal undoes neither; a tell with new deadlines does.
+  entries of `stop` too. A renewal undoes neither; a tell with new deadlines does. Without one no
+  entry of `stop` is started under that term any more, whenever it is told: the monitor may have
+  been paused, and another node may run the group by then.
 
 The group does not know its entries: `unit.py` reports their results.
 """
@@ -139,8 +141,9 @@ class Group(Struct, frozen=True):
 
     `level` and `state` are what is shown, `wanted` is the wish. `lapsed` and `killed` say
     which deadlines have passed and not been replaced by a tell. `visit` numbers the visits
-    of states; `escalation_step` and `sweep_due` belong to the sweep. `killed_late_s` is by how much
-    its processes have outlived a `kill_at`, the longest since this clinit started.
+    of states; `escalation_step` and `sweep_due` belong to the sweep. `spent_term` is the term whose
+    `kill_at` has passed last, 0 if a tell has brought new deadlines since. `killed_late_s` is by
+    how much its processes have outlived a `kill_at`, the longest since this clinit started.
     """
 
     name: str
@@ -152,6 +155,7 @@ class Group(Struct, frozen=True):
     deadlines: Deadlines | None = None
     lapsed: bool = False
     killed: bool = False
+    spent_term: int = 0
     visit: int = 0
     since: float = 0.0
     cause: str = ""
@@ -173,6 +177,11 @@ class Group(Struct, frozen=True):
     def sweep_signal(self) -> str:
         """The current signal of the sweep."""
         return LADDER[min(self.escalation_step - 1, KILL_RUNG)]
+
+    @property
+    def spent(self) -> bool:
+        """Whether nothing may be started any more under this term, not even to clean up."""
+        return self.killed or (self.term > 0 and self.term == self.spent_term)
 
     @property
     def resting(self) -> bool:
@@ -286,7 +295,8 @@ def _noted(group: Group, event: Event, passed: str) -> Group:
         cause = group.cause if group.wanted == STOP_LEVEL else LEASE_ENDED
         return replace(group, wanted=STOP_LEVEL, cause=cause, lapsed=True)
     if passed == "kill_at":
-        return replace(group, wanted=STOP_LEVEL, cause=LEASE_KILLED, lapsed=True, killed=True)
+        group = replace(group, wanted=STOP_LEVEL, cause=LEASE_KILLED, lapsed=True, killed=True)
+        return replace(group, spent_term=group.term)
     return group
 
 
@@ -295,11 +305,13 @@ def _noted_tell(group: Group, text: Tell) -> Group:
         deadlines = Deadlines(text.stop_at, text.kill_at)
         if text.term == group.term and text.level != STOP_LEVEL:
             deadlines = _later(group.deadlines, deadlines)
-        group = replace(group, deadlines=deadlines, lapsed=False, killed=False)
+        group = replace(group, deadlines=deadlines, lapsed=False, killed=False, spent_term=0)
     if group.lapsed and text.level != STOP_LEVEL:
         # Its lease has ended and this tell has no new one: it goes on to `stop`.
         return replace(group, term=text.term, node=text.node)
-    return replace(group, wanted=text.level, term=text.term, node=text.node, cause=TOLD)
+    late = text.level == STOP_LEVEL and 0 < text.term < group.term  # of an earlier claim
+    term = group.term if late else text.term
+    return replace(group, wanted=text.level, term=term, node=text.node, cause=TOLD)
 
 
 def _later(known: Deadlines | None, text: Deadlines) -> Deadlines:

@@ -91,8 +91,9 @@ class Unit(Struct, frozen=True):
     group was being removed: it starts from scratch once that is over (C5.4).
 
     `untouched` says that nothing was launched since it was told `plan` while at rest, and
-    `barren` that it now goes to `stop` from there: then there is nothing to undo, and the owner
-    of a better claim may run already, so the entries of `stop` are not run.
+    `barren` that it now goes to `stop` from there, however often it is told that: then there is
+    nothing to undo, and the owner of a better claim may run already, so the entries of `stop` are
+    not run.
     """
 
     group: Group
@@ -122,12 +123,13 @@ def tell(
         group.level == group.wanted == STOP_LEVEL and group.state in STOPPED
     )
     untouched = (at_rest and text.level == PLAN_LEVEL) or unit.untouched
-    # By hand (without a term), `plan` and then `stop` run the entries of `stop` again.
+    # By hand (without a term), `plan` and then `stop` run the entries of `stop` again. A `stop` of
+    # an earlier claim is late: the monitor had read an old report of a clinit that was paused.
     barren = (
         unit.untouched
         and text.level == STOP_LEVEL
-        and group.level == PLAN_LEVEL
-        and text.term == group.term > 0
+        and (unit.barren or group.level == PLAN_LEVEL)
+        and 0 < text.term <= group.term
     )
     unit = replace(unit, entries=entries, untouched=untouched, barren=barren)
     unit = replace(unit, processes=_with_options_of(entries, unit.processes))
@@ -319,8 +321,8 @@ class _Work:
     def _is_wanted(self, entry: Entry) -> bool:
         """Say whether an entry is of the wanted level; `off` ones are listed to be seen (C3.12)."""
         group = self.unit.group
-        if group.wanted == STOP_LEVEL and (group.killed or self.unit.barren):
-            return False  # no time for the entries of `stop`, or nothing for them to undo
+        if group.wanted == STOP_LEVEL and (group.spent or self.unit.barren):
+            return False  # too late for the entries of `stop`, or nothing for them to undo
         return level_matches(entry.level, group.wanted)
 
     def _list_entries(self) -> None:

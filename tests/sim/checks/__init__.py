@@ -22,6 +22,12 @@ class Checker:
     def ended(self, node: int, group: str, *, clinit: int) -> None:
         """The last such process of a group that one clinit had has ended on a node."""
 
+    def undoes(self, node: int, group: str, term: int, *, clinit: int) -> None:
+        """An entry of `stop` was started, by this clinit of the node."""
+
+    def undone(self, node: int, group: str, *, clinit: int) -> None:
+        """The last such process of a group that one clinit had has ended on a node."""
+
     def landed(self, node: int, status: Status, *, late: bool) -> None:
         """A status is on the file system; `late`: that of a monitor which is dead."""
 

@@ -22,30 +22,35 @@ class Exclusion(Checker):
         self.blame_s = blame_s
         self.apart = apart
         self.running: dict[str, dict[tuple[int, int], tuple[float, int]]] = {}
+        self.undoing: dict[str, dict[tuple[int, int], tuple[float, int]]] = {}
         self.lied: dict[int, float] = {}
         self.ghosts: dict[int, float] = {}
 
     def started(self, node: int, group: str, term: int, level: str, *, clinit: int) -> None:
-        running = self.running.setdefault(group, {})
-        for (other, other_clinit), (since, other_term) in running.items():
+        self._alone(node, group, clinit, f"{group} starts at {level} on node {node} (term {term})")
+        self.running.setdefault(group, {}).setdefault((node, clinit), (self.truth.now(), term))
+
+    def undoes(self, node: int, group: str, term: int, *, clinit: int) -> None:
+        """Handle an entry of `stop`: what it undoes must not run on another node yet."""
+        self._alone(node, group, clinit, f"{group} runs `stop` on node {node} (term {term})")
+        self.undoing.setdefault(group, {}).setdefault((node, clinit), (self.truth.now(), term))
+
+    def _alone(self, node: int, group: str, clinit: int, what: str) -> None:
+        found = (*self.running.get(group, {}).items(), *self.undoing.get(group, {}).items())
+        for (other, other_clinit), (since, other_term) in found:
             if (other, other_clinit) == (node, clinit):
                 continue
             if self._ghost(node) or self._ghost(other):
                 self.truth.cover("rule overlap attributed to a clock that stood still")
-                continue
-            if self._blamed(node) or self._blamed(other):
+            elif self._blamed(node) or self._blamed(other):
                 self.truth.cover("rule overlap attributed to a lying fence")
-                continue
-            if self.apart(node, other):
+            elif self.apart(node, other):
                 self.truth.cover("rule overlap attributed to the adaptive quorum")
-                continue
-            raise self.truth.violated(
-                self.name,
-                f"{group} starts at {level} on node {node} (term {term}) while it runs on node"
-                f" {other} since {since:.4f} (term {other_term})",
-            )
-        if (node, clinit) not in running:
-            running[node, clinit] = (self.truth.now(), term)
+            else:
+                raise self.truth.violated(
+                    self.name,
+                    f"{what} while it runs on node {other} since {since:.4f} (term {other_term})",
+                )
 
     def overlapping(self, node: int) -> list[str]:
         """Return the groups that run on this node, and with a higher term on another one."""
@@ -66,6 +71,9 @@ class Exclusion(Checker):
 
     def ended(self, node: int, group: str, *, clinit: int) -> None:
         self.running.get(group, {}).pop((node, clinit), None)
+
+    def undone(self, node: int, group: str, *, clinit: int) -> None:
+        self.undoing.get(group, {}).pop((node, clinit), None)
 
     def stood_still(self, node: int) -> None:
         self.ghosts[node] = self.truth.now()
