@@ -254,8 +254,13 @@ def _standing(group: str, view: GroupView | None) -> str:
 
 
 def _places(view: GroupView | None) -> str:
-    found = view.instances if view is not None else []
-    at = [f"{item.level} {item.state} on node {item.node}" for item in found]
+    """Return where a group runs or has stopped; the last report of a dead node does not count."""
+    at = [
+        f"{item.level} {item.state} on node {item.node}"
+        for item in (view.instances if view is not None else [])
+        if view is not None
+        and (item.node in view.where or not GroupLine(item.level, item.state).active)
+    ]
     return ", ".join(at) or "on no node"
 
 

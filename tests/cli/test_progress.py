@@ -116,6 +116,13 @@ def test_a_stop_that_other_nodes_may_not_have_heard_of_is_waited_for() -> None:
     assert judge(Goal("web"), seen(view), 300) is None
 
 
+def test_the_last_report_of_a_dead_node_is_not_where_the_group_is() -> None:
+    view = group("web", on(1, "stop"), on(2), wanted="stop", where=[])
+    assert judge(Goal("web"), seen(view), 300) == WaitOutcome(True, "web: stop DONE on node 1")
+    view = group("web", on(2), wanted="stop", where=[])
+    assert judge(Goal("web"), seen(view), 300) == WaitOutcome(True, "web: on no node")
+
+
 def test_a_wait_that_ends_at_its_limit_names_the_next_step(mosha: Mosha, home: Home) -> None:
     unseen: dict[str, object] = {"where": [], "may_run": [2], "why": "node 2 may run it"}
     view = group("web", on(2), wanted="stop", ok=False, next="mosha confirm 2", **unseen)

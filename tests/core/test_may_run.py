@@ -16,7 +16,7 @@ from mosha.core.explain.why import why
 from mosha.core.explain.why_not import why_not
 from mosha.core.status import GroupLine, GroupState, NodeState, Receipt, Vote
 from mosha.core.tables import Wish
-from tests.core.story import INC, G, Story, hactl, one_of_three
+from tests.core.story import INC, G, Story, alone_again, hactl, one_of_three
 from tests.core.test_verdicts import SEE_THE_SHOTS, STOP, T, at, heard, only_3_is_stale, says, state
 
 RAN = {G: 4}
@@ -105,6 +105,15 @@ def test_what_was_found_at_the_start_does_not_count_until_it_is_confirmed() -> N
     said = "node 2, 3 may run it: nothing new was read since this monitor started"
     assert verdict(story).why == said
     story.hear(1, says(2))
+    assert verdict(story).ok
+
+
+def test_what_was_found_running_at_the_start_is_not_as_wanted_until_it_is_confirmed() -> None:
+    story = alone_again()
+    story.hear(1, says(2), says(3, claims=RAN, groups=at("start")))
+    said = "node 3 may run it: nothing new was read since this monitor started"
+    assert verdict(story) == GroupVerdict(False, said)
+    story.hear(1, says(3, 3, claims=RAN, groups=at("start")))
     assert verdict(story).ok
 
 

@@ -119,6 +119,8 @@ def judge(state: MonitorState, group: str, now: float) -> GroupVerdict:
         )
     home = [s for s in active if s.line.level == wanted and _arrived(s.line)]
     if len(home) == 1 and len(active) == 1:
+        if state.view.unconfirmed(home[0].node):
+            return _unconfirmed([home[0].node])
         return _account_of_troubles(group, home) or GroupVerdict(True)
     if active:
         return _account_of_move(state, group, active, wanted)
@@ -176,8 +178,7 @@ def of_unseen(state: MonitorState, group: str, unseen: Unseen) -> GroupVerdict:
     """Return the verdict of a group that may run on nodes that are not heard."""
     nodes, node = list(unseen.nodes), unseen.nodes[0]
     if unseen.unconfirmed:
-        why = f"node {_names(nodes)} may run it: nothing new was read since this monitor started"
-        return GroupVerdict(False, why)
+        return _unconfirmed(nodes)
     if unseen.without_quorum:
         shown = [node for node in state.view.holders(group, stale_too=True) if node in nodes]
         text, kind = _no_quorum(state)
@@ -190,6 +191,11 @@ def of_unseen(state: MonitorState, group: str, unseen: Unseen) -> GroupVerdict:
         return GroupVerdict(False, why, vouch(state, node))
     why = f"{silent}, and may run it: it has the vote of node {_names(list(unseen.voters))}"
     return GroupVerdict(False, why, vouch(state, node) if state.fencing.required else "")
+
+
+def _unconfirmed(nodes: list[int]) -> GroupVerdict:
+    why = f"node {_names(nodes)} may run it: nothing new was read since this monitor started"
+    return GroupVerdict(False, why)
 
 
 def _no_quorum(state: MonitorState) -> tuple[str, ProblemKind]:
