@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import click
 import msgspec
 
 from mosha.cli.answer import Answer
 from mosha.cli.check.form import Check
 from mosha.cli.demo.story import Summary
+from mosha.cli.main import root
 from mosha.formats.events import cluster_event_schema
 from mosha.formats.explanation import explanation_schema
 from mosha.formats.hastat import hastat_schema
@@ -39,6 +41,21 @@ def schema_of(form: type[msgspec.Struct]) -> dict[str, Any]:
     return schema
 
 
+def answering() -> list[str]:
+    """Return the commands whose --json is the monitor's answer, by their help."""
+    context = click.Context(root)
+    commands = {name: root.get_command(context, name) for name in root.list_commands(context)}
+    return [
+        name
+        for name, command in commands.items()
+        if command is not None
+        and any(getattr(param, "help", "") == ANSWER_HELP for param in command.params)
+    ]
+
+
+ANSWER_HELP = "The answer as one JSON object."
+
+
 class Form(NamedTuple):
     """A form of JSON: what prints it, its schema, and what it is in a few words."""
 
@@ -59,7 +76,7 @@ FORMS: dict[str, Form] = {
     ),
     "check": Form("mosha check", lambda: schema_of(Check), "every mistake, and times"),
     "answer": Form(
-        "mosha set, confirm, shutdown",
+        f"mosha {', '.join(answering())}",
         lambda: schema_of(Answer),
         "whether it was done, and the text",
     ),

@@ -142,7 +142,7 @@ class _Script(Command):
     default=LOG_FILE_KEEP_DEFAULT,
     help="Keep this many old files.",
 )
-@click.version_option(package_name="mosha", prog_name="clinit")
+@click.version_option(package_name="mosha", prog_name="clinit", message="%(prog)s %(version)s")
 @click.argument("words", nargs=-1, metavar="[[GROUP] LEVEL]")
 def main(**options: Any) -> None:
     """Tell a GROUP to go to a LEVEL, or run the daemon that does it.
@@ -300,6 +300,7 @@ def _be_daemon(given: _Given) -> int:
         file=file,
         journal=Journal.behind(stream.fileno(), "clinit") if given.log is None else None,
         fields={"node": int(given.node)} if given.node.isdecimal() else None,
+        beside=given.managed,
     )
     options = ClinitOptions(
         cltab=given.cltab,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -11,6 +12,8 @@ from mosha.errors import HostError, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 CONFIG_VARIABLE = "MOSHA_CONFIG"
 CONFIG_FILE = "/etc/mosha/mosha.toml"
@@ -22,12 +25,14 @@ def _of_group(ctx: click.Context, param: click.Parameter, value: str | None) -> 
     return value or ctx.find_root().params.get("config")
 
 
-config_option = click.option(
-    "--config",
-    metavar="FILE",
-    callback=_of_group,
-    help=f"The settings. Default: ${CONFIG_VARIABLE}, or {CONFIG_FILE} if there is one.",
+def _option(text: str) -> Callable[[CommandT], CommandT]:
+    return click.option("--config", metavar="FILE", callback=_of_group, help=text)
+
+
+config_option = _option(
+    f"The settings. Default: ${CONFIG_VARIABLE}, or {CONFIG_FILE} if there is one."
 )
+new_config_option = _option(f"The file to write. Default: {CONFIG_FILE}.")
 
 
 def config_path(given: str | None) -> Path | None:
@@ -61,8 +66,19 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UsageError(f"{path}: no such file") from error
+        raise UsageError(f"{path}: no such file{_named_by(path)}") from error
     except IsADirectoryError as error:
         raise UsageError(f"{path}: a directory, not a file") from error
     except OSError as error:
         raise HostError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _named_by(path: Path) -> str:
+    """Say where a name comes from that is not in the command line."""
+    from pathlib import Path  # noqa: PLC0415
+
+    named = os.environ.get(CONFIG_VARIABLE)
+    if not named or Path(named) != path:
+        return ""
+    here = "" if path.is_absolute() else " here"
+    return f"{here}; ${CONFIG_VARIABLE} names it"

@@ -20,7 +20,25 @@ SPARES = 4
 
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE})
 
+ENOUGH = 1024
+"""How many files a process may usually open (getrlimit(2), systemd.exec(5)): more than it needs."""
+
 _spares: list[int] = []
+
+
+class NoDescriptorThereError(OSError):
+    """Descriptors ran out in another process; the text names it and its limit."""
+
+    def __init__(self, name: str, pid: int) -> None:
+        text = f"{os.strerror(errno.EMFILE)}: {name} (process {pid}) "
+        try:
+            soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        except ProcessLookupError:
+            text += "has ended"
+        else:
+            text += f"may open {soft} files (hard limit {hard})"
+        remedy = f"raise its limit: prlimit --nofile={ENOUGH} --pid {pid}"
+        super().__init__(errno.EMFILE, f"{text}; {remedy}")
 
 
 def raise_limit() -> tuple[int, int]:
@@ -68,7 +86,7 @@ def with_spare(function: Callable[[], ResultT]) -> ResultT:
 def explained(error: OSError) -> str:
     """Return the text of an error; if descriptors ran out, with the limit and the remedy."""
     text = error.strerror or str(error)
-    if error.errno == errno.EMFILE:
+    if error.errno == errno.EMFILE and not isinstance(error, NoDescriptorThereError):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         return (
             f"{text}: clinit may open {soft} files (hard limit {hard}) and needs 3 for each"

@@ -51,6 +51,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mosha.clinit import forkserver
+from mosha.clinit.descriptors import NoDescriptorThereError
 from mosha.clinit.guard import Guard
 from mosha.clinit.marks import RLIMIT_LOCKS, limit_of
 from mosha.clinit.spawn_ways import IN_CGROUP
@@ -166,6 +167,8 @@ class Forker:
             pid = await self._ask(request, fds)
         finally:
             self._under_way -= 1
+        if pid == -errno.EMFILE:
+            raise NoDescriptorThereError("the fork server", self.pid)
         if pid < 0:
             raise OSError(-pid, os.strerror(-pid))
         return pid

@@ -23,9 +23,6 @@ from mosha.formats.names import NAME_RULE, NODE_RULE, is_name, nearest, node_num
 IGNORED = "a word that is ignored"
 LEFT_OUT = "prefer names a node that only leaves out"
 
-ANY_NODE = ("", ANY)
-"""What a command line may have instead of nodes; a file leaves the option out."""
-
 _OPTION_FORM = f"options are written {' '.join(option.form for option in OPTIONS)}"
 
 NODES_MAX = 1024
@@ -75,7 +72,7 @@ def hactl_warnings(data: bytes, file: str) -> tuple[Mistake, ...]:
 def parse_change(words: list[str]) -> WishEdit:
     """Parse a change of a wish from the words of a command line: GROUP LEVEL [option=value …].
 
-    `prefer=any` and `prefer=` drop the option, likewise for `only`.
+    `prefer=any` and `only=any` drop the option.
 
     Raises:
         Mistakes: columns are those of the words joined by blanks. A word that is not an option
@@ -222,7 +219,11 @@ def _read_options(
 
 
 def _nodes(number: int, value: _Word, mistakes: Findings, any_node: bool) -> tuple[int, ...]:  # noqa: FBT001 - one of the readers
-    if any_node and value.text in ANY_NODE:
+    if any_node and value.text == ANY:  # a file leaves the option out
+        return ()
+    if any_node and not value.text:
+        remedy = f"write {ANY} to drop the option; {NODE_RULE}"
+        mistakes.add(number, value.column, "", "no node after the =", remedy)
         return ()
     nodes: list[int] = []
     parts = value.text.split(",")

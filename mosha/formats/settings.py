@@ -298,7 +298,10 @@ class _Reader:
                 good[name] = rule(value)
             except rules.WrongValue as wrong:
                 text = f"{_spelled(key)} {wrong.problem}"
-                self.note(key, rules.shown(value), text, wrong.remedy)
+                if isinstance(value, dict):
+                    self.note(key, "", f"{text}, not a table", wrong.remedy)
+                else:
+                    self.note(key, rules.shown(value), text, wrong.remedy)
         return good
 
     def fencing(self, values: Mapping[str, object], good: dict[str, Any]) -> Fencing:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 
+from mosha.core.durations import number_text
 from mosha.formats.names import NODE_MAX, node_number
 
 NODES_MAX = 1024
@@ -47,7 +48,8 @@ def shown(value: object) -> str:
     if isinstance(value, int):
         return str(value) if abs(value) < 10**18 else "a huge number"
     if isinstance(value, float):
-        return f"{value:g}"
+        short = f"{value:g}"
+        return short if "e" not in short and float(short) == value else repr(value)
     if isinstance(value, dict):
         return "a table"
     return "a list" if isinstance(value, list | tuple) else type(value).__name__
@@ -116,9 +118,12 @@ def nodes(value: object) -> tuple[int, ...]:
 def seconds(value: object) -> float:
     """A number of seconds; `mosha.core.cluster.timing` checks its range."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise WrongValue("must be a number of seconds", "write it without quotes, as in 2.5")
+        how = "it without quotes" if isinstance(value, str) else "a number"
+        raise WrongValue("must be a number of seconds", f"write {how}, as in 2.5")
     if not -SECONDS_MAX <= value <= SECONDS_MAX:  # NaN too
-        raise WrongValue(f"must be a number of seconds, at most {SECONDS_MAX:g}", "86400 is a day")
+        raise WrongValue(
+            f"must be a number of seconds, at most {number_text(SECONDS_MAX)}", "86400 is a day"
+        )
     return float(value)
 
 
@@ -127,7 +132,8 @@ def whole_number(least: int, most: int) -> Callable[[object], int]:
 
     def rule(value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise WrongValue("must be a whole number", f"write it without quotes, as in {least}")
+            how = "it without quotes" if isinstance(value, str) else "a number"
+            raise WrongValue("must be a whole number", f"write {how}, as in {least}")
         if not least <= value <= most:
             raise WrongValue(f"must be {least} to {most}", "write a number within that")
         return value
@@ -138,7 +144,8 @@ def whole_number(least: int, most: int) -> Callable[[object], int]:
 def yes_or_no(value: object) -> bool:
     """True or false."""
     if not isinstance(value, bool):
-        raise WrongValue("must be true or false", "write it without quotes")
+        how = "it without quotes" if isinstance(value, str) else "true or false"
+        raise WrongValue("must be true or false", f"write {how}")
     return value
 
 

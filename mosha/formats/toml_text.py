@@ -18,6 +18,9 @@ READINGS_MAX = 10
 _AT = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _ASSIGNMENT = re.compile(r"""\s*(?:"([^"\\]+)"|'([^']+)'|([A-Za-z0-9_-]+))\s*=\s*(.*)""")
 _BARE = re.compile(r"""(?!true\b|false\b)([^\s\d"'\[{#+=-][^"'\[\]{}#]*?)\s*(?:#.*)?""")
+_CURLY_QUOTES = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb"
+"""What word processors and web pages make of the quotes of a value."""
+
 _YES_OR_NO = {"true": "true", "yes": "true", "on": "true"} | dict.fromkeys(
     ("false", "no", "off"), "false"
 )
@@ -92,4 +95,7 @@ def _remedy(text: str) -> str:
     key, value = found[1] or found[2] or found[3], bare[1]
     if value.lower() in _YES_OR_NO:
         return f"write {key} = {_YES_OR_NO[value.lower()]}"
+    straight = value.strip(_CURLY_QUOTES)
+    if straight != value:
+        return f'write straight quotes: {key} = "{straight}"'
     return f'put it in quotes: {key} = "{value}"'

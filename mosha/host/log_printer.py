@@ -37,11 +37,14 @@ def fields_of(raw: bytes) -> dict[str, Any] | None:
 
 
 class Printer:
-    """Formats lines for people. `colours`: by level, for a terminal."""
+    """Formats lines for people. `colours`: by level, for a terminal.
 
-    def __init__(self, *, colours: bool) -> None:
+    A new day gets a line, and so does the first unless it is `day` (as in 2025-11-22).
+    """
+
+    def __init__(self, *, colours: bool, day: str = "") -> None:
         self._colours = colours
-        self._day = ""
+        self._day = day
         self._second = ""  # the second that the next two belong to
         self._second_day = ""
         self._clock = ""

@@ -167,8 +167,8 @@ class _IntoFile:
 class _ForPeople:
     """Formats each event as `mosha logs` does."""
 
-    def __init__(self, *, colours: bool) -> None:
-        self._printer = Printer(colours=colours)
+    def __init__(self, *, colours: bool, day: str) -> None:
+        self._printer = Printer(colours=colours, day=day)
 
     def __call__(self, logger: WrappedLogger, name: str, event: EventDict) -> str:
         fields = structlog.processors.dict_tracebacks(logger, name, {**event})
@@ -205,6 +205,7 @@ def configure(
     file: LogFile | None = None,
     journal: Journal | None = None,
     fields: Mapping[str, object] | None = None,
+    beside: bool = False,
 ) -> None:
     """Set up logging for this process: JSON lines, or lines for people.
 
@@ -215,6 +216,7 @@ def configure(
         file: gets the JSON lines; then only lines for people go to `stream`.
         journal: gets the JSON lines instead of `stream`, with the journal's fields.
         fields: added to every line of this process.
+        beside: another process logs there already, and has printed the date for people.
     """
     out = stream or sys.stderr
     say_always(**(fields or {}))
@@ -227,7 +229,8 @@ def configure(
         chain.append(_IntoFile(file, alone=not people))
     if people:
         plain_terminal = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        chain.append(_ForPeople(colours=out.isatty() and not plain_terminal))
+        day = f"{datetime.now().astimezone():%Y-%m-%d}" if beside else ""
+        chain.append(_ForPeople(colours=out.isatty() and not plain_terminal, day=day))
     else:
         chain.append(structlog.processors.dict_tracebacks)
         plain = structlog.processors.JSONRenderer(ensure_ascii=False)

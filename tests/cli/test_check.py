@@ -275,12 +275,19 @@ def test_programs_that_could_not_run_here_are_told(mosha: Mosha, tables: Home) -
 
 
 @pytest.mark.parametrize(
-    "command", ["$PROGRAM -x", "test -e /x || exit 1", "command -v ls", "./relative", "ls *.c"]
+    "command", ["$PROGRAM -x", "test -e /x || exit 1", "command -v ls", "ls *.c"]
 )
 def test_nothing_is_said_of_programs_that_cannot_be_told(
     mosha: Mosha, tables: Home, command: str
 ) -> None:
     assert "could not run" not in _commands(mosha, tables, command)[1]
+
+
+@pytest.mark.parametrize("command", ["./app.sh --port 80", "exec bin/app 2>&1", "A=1 ./app.sh"])
+def test_a_program_with_a_relative_path_is_told(mosha: Mosha, tables: Home, command: str) -> None:
+    status, out = _commands(mosha, tables, command)
+    assert " of t0 is looked for where clinit was started; write its path from the root" in out
+    assert status == 0
 
 
 def test_a_comment_behind_a_command_is_told_where_it_is_none(mosha: Mosha, tables: Home) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from mosha import __version__
 from mosha.cli.clinit import (
     _Given,
     _open_log,
@@ -168,7 +169,7 @@ def test_h_explains_everything(run: Run) -> None:
 
 
 def test_the_version_is_that_of_mosha(run: Run) -> None:
-    assert run("--version").stdout.startswith("clinit")
+    assert run("--version").stdout == f"clinit {__version__}\n"  # in the form of mosha's
 
 
 def test_variables_of_cltab_override_the_command_line_c1_6_c1_8_c1_10(short_dir: Path) -> None:

@@ -70,6 +70,19 @@ def test_two_nodes_of_one_machine_get_run_directories_of_their_own(
     assert parse_settings(config.read_bytes(), "").rundir == place
 
 
+def test_a_rundir_of_other_settings_beside_is_noted(mosha: Mosha, short_dir: Path) -> None:
+    _status, _told, config = _init(mosha, short_dir, "--mynode", "1", "--rundir", f"{short_dir}/r")
+    first = config.rename(config.with_name("node1.toml"))
+    (config.parent / "broken.toml").write_text("rundir = /x\n")
+    words = ("--mynode", "2", "--rundir")
+    _status, told, config = _init(mosha, short_dir, *words, f"{short_dir}/r2")
+    assert "same rundir" not in told
+    config.unlink()
+    _status, told, _config = _init(mosha, short_dir, *words, f"{short_dir}/r")
+    assert f"note: {first} has the same rundir" in told
+    assert "broken.toml" not in told
+
+
 def test_what_lies_beside_the_files_of_mosha_is_passed_over(mosha: Mosha, short_dir: Path) -> None:
     _status, _told, config = _init(mosha, short_dir, "--mynode", "2")
     files = sorted(map(str, (config.parent / "examples").iterdir()))
@@ -124,6 +137,7 @@ def test_settings_that_are_named_are_looked_for_where_they_are(
     (short_dir / "m.toml").write_text("mynode = 1\n")
     said = mosha.bare(*words, "--config", str(short_dir / "m.toml"))
     assert (said.status, said.err) == (0, "")
+    assert f"  mosha check --config {short_dir}/m.toml " in said.out
     said = mosha.bare(*words, "--config", str(short_dir / "nosuch.toml"))
     assert "warning: there is no " in said.err
 

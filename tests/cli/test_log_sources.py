@@ -364,6 +364,15 @@ def test_the_journal_is_read_when_asked_for(mosha: Mosha, tmp_path: Path) -> Non
     )
 
 
+def test_a_journal_without_a_line_says_so(mosha: Mosha, journalctl: Path) -> None:
+    journalctl.write_bytes(b"")
+    said = mosha("logs", "--journal")
+    assert (said.status, said.out) == (0, "")
+    assert said.err == ("mosha: the journal has no line of mosha.service, mosha-clinit.service\n")
+    assert "of x.service at that time" in mosha("logs", "--unit", "x.service", "--since", "1h").err
+    assert mosha("logs", "--journal", "--level", "error").err == ""
+
+
 def test_a_journalctl_that_fails_is_exit_status_1_with_its_words(
     mosha: Mosha, journalctl: Path
 ) -> None:

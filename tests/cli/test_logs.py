@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,14 @@ LINES = [
 def test_a_line_reads_as_a_sentence(raw: bytes, text: str) -> None:
     (told,) = shown(raw)
     assert told[13:] == text
+
+
+def test_the_day_is_not_told_again_where_another_daemon_has_told_it() -> None:
+    line = b'{"timestamp":"2025-11-22T10:31:00Z","event":"x"}'
+    day = datetime.fromisoformat("2025-11-22T10:31:00+00:00").astimezone()
+    printer = Printer(colours=False, day=f"{day:%Y-%m-%d}")
+    assert "---" not in printer.line(line)
+    assert "---" in printer.line(line.replace(b"11-22", b"11-25"))
 
 
 def test_the_day_is_told_when_it_changes() -> None:
@@ -297,6 +306,12 @@ def test_the_last_lines_and_a_span_of_time_can_be_asked_for(
 @pytest.mark.parametrize("words", [["-n", "2"], ["--until", "10m"]])
 def test_what_follows_has_no_end(mosha: Mosha, a_log: Path, words: list[str]) -> None:
     assert mosha("logs", "-f", *words, str(a_log)).status == 2
+
+
+def test_a_span_of_time_with_its_ends_swapped_is_a_mistake(mosha: Mosha, a_log: Path) -> None:
+    said = mosha("logs", "--since", "10s", "--until", "1m", str(a_log))
+    assert said.status == 2
+    assert "nothing lies between --since 10s and --until 1m" in said.err
 
 
 def test_a_group_that_nobody_knows_is_a_mistake(mosha: Mosha, home: Home, a_log: Path) -> None:

@@ -226,6 +226,22 @@ def test_settings_that_are_named_and_missing_are_wrong_usage(mosha: Mosha, tmp_p
     assert (said.status, said.err) == (2, f"mosha: {tmp_path}/gone.toml: no such file\n")
 
 
+def test_a_missing_file_that_the_variable_names_says_where_its_name_comes_from(
+    mosha: Mosha, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOSHA_CONFIG", "no-such.toml")
+    said = mosha.bare("status")
+    told = "mosha: no-such.toml: no such file here; $MOSHA_CONFIG names it\n"
+    assert (said.status, said.err) == (2, told)
+
+
+def test_an_option_of_a_group_that_is_typed_with_dashes_is_explained(mosha: Mosha) -> None:
+    said = mosha("set", "web", "start", "--only", "3")
+    assert said.status == 2
+    assert "--only is an option of the group: write only=1,2,3, without dashes" in said.err
+    assert "no such option '--onyl'" in mosha("set", "web", "start", "--onyl", "3").err
+
+
 def test_every_mistake_of_the_settings_is_told(mosha: Mosha, home: Home) -> None:
     home.config.write_text("timeot = 1\nnodes = 'x'\nlease = 'y'\n")
     said = mosha("status")

@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from mosha.clinit import cgroups, child
+from mosha.clinit.descriptors import explained
 from mosha.clinit.forker import Forker, LostError
 from mosha.core.supervision.process_events import Exit
 from tests.clinit.test_faults import needs_cgroups
@@ -67,6 +68,8 @@ async def test_a_request_whose_descriptors_do_not_fit_is_refused_and_the_server_
         with pytest.raises(OSError, match="Too many open files") as raised:
             await child.spawn(forker, ["true"], {}, None)
         assert not isinstance(raised.value, LostError)
+        told = f"the fork server (process {first}) may open {lowest + 2} files (hard limit"
+        assert told in explained(raised.value)  # not the limit of clinit
         resource.prlimit(forker.pid, resource.RLIMIT_NOFILE, before)
         made = await child.spawn(forker, ["true"], {}, None)
         await made.died

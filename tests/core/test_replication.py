@@ -59,6 +59,20 @@ LOCAL = [
         "it is 10 s older than the version in force",
     ),
     (
+        "an edit that is a little older",
+        TableVersion(3_561_560_910_000, "new"),
+        Found(TableVersion(3_560_560_900_000, "old")),
+        TableAction.DISCARD,
+        "it is 1 s older than the version in force",
+    ),
+    (
+        "an edit that is much older",
+        TableVersion(3_561_560_910_000, "new"),
+        Found(TableVersion(1_000_000_000, "old")),
+        TableAction.DISCARD,
+        "it is 3561 s older than the version in force",
+    ),
+    (
         "another text of the same time",
         aged(10, "a"),
         Found(aged(10, "b")),

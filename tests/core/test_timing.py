@@ -76,7 +76,7 @@ def test_lease_and_stop_budget_may_use_exactly_99_percent() -> None:
         ({"lease_s": math.nan}, "lease", "it is nan s"),
         ({"stop_budget_s": 0.0}, "stop_budget", "it is 0 s"),
         ({"ban_s": -1.0}, "ban", "it is -1 s"),
-        ({"start_grace_s": 1e9}, "start_grace", "it is 1e+09 s"),
+        ({"start_grace_s": 1e9}, "start_grace", "it is 1000000000 s"),
     ],
 )
 def test_a_broken_rule_names_the_key_and_the_numbers(

@@ -281,7 +281,7 @@ def test_the_example_is_valid_and_has_no_warnings() -> None:
             "g stop prefer=2 only=2 failback=yes",
             "g start",
         ),
-        ("g start prefer= only=", "g stop prefer=2 only=2", "g start"),
+        ("g start prefer=any only=any", "g stop prefer=2 only=2", "g start"),
         ("g start prefer=2", "", "g start prefer=2"),
         ("g stop", "g start on-failure=move:3/600", "g stop on-failure=move:3/10m"),
         ("g start on-failure=stay", "g start on-failure=move:3/9s", "g start"),
@@ -295,6 +295,12 @@ def test_the_example_is_valid_and_has_no_warnings() -> None:
 def test_a_change_keeps_what_it_does_not_name(words: str, before: str, after: str) -> None:
     wish = parse_wish(before.split()) if before else None
     assert render_wish(parse_change(words.split()).applied(wish)) == after
+
+
+@pytest.mark.parametrize("option", ["prefer", "only"])
+def test_an_option_without_nodes_is_a_mistake_that_names_any(option: str) -> None:
+    with pytest.raises(Mistakes, match="no node after the =; write any to drop the option"):
+        parse_change(["g", "start", f"{option}="])
 
 
 def test_any_node_is_a_word_of_the_command_line_and_not_of_the_file() -> None:

@@ -179,12 +179,25 @@ def test_fencing_is_required_as_soon_as_something_gives_receipts() -> None:
         ("watch = []\n", 'm.toml:1:1: watch must be one of "auto", "events", "poll": \'a list\''),
         ('spawn = "vfork"\n', 'm.toml:1:1: spawn must be one of "shared", "copied", "plain"'),
         ("log_level = {}\n", "m.toml:1:1: log_level must be one of"),
+        (
+            "[timeout]\nx = 1\n",
+            "m.toml:1:2: timeout must be a number of seconds, not a table; write a number, as in",
+        ),
+        (
+            'timeout = "9"\n',
+            "m.toml:1:1: timeout must be a number of seconds: '9'; write it without",
+        ),
+        (
+            "ban = 1e7\n",
+            "m.toml:1:1: ban must lie between 0 s and 2678400 s, it is 10000000 s: '10000000.0'",
+        ),
+        ("ban = 1e10\n", "m.toml:1:1: ban must be a number of seconds, at most 1000000000: '1000"),
         ('log_file = "m.log"\n', "m.toml:1:1: log_file must be an absolute path: 'm.log'"),
         ("log_file_keep = 0\n", "m.toml:1:1: log_file_keep must be 1 to 1000: '0'"),
         ("log_file_keep = true\n", "m.toml:1:1: log_file_keep must be a whole number: 'true'"),
         (
             "log_file_max_bytes = 1e6\n",
-            "m.toml:1:1: log_file_max_bytes must be a whole number: '1e+06'; write it without",
+            "m.toml:1:1: log_file_max_bytes must be a whole number: '1000000.0'; write",
         ),
         ("mynode = 4\nnodes = [1]\n", "m.toml:1:1: mynode must be among nodes, 4 is not"),
         ("[fencing]\nrequired = 1\n", "m.toml:2:1: fencing.required must be true or false: '1'"),
@@ -364,6 +377,12 @@ def test_a_wrong_type_does_not_hide_the_rules_over_other_keys() -> None:
 def test_no_rule_is_judged_by_a_value_that_is_not_known() -> None:
     assert len(_told('timeout = "10"\nlease = 50\nheartbeat = 3\n')) == 1
     assert len(_told('lease = "36"\nheartbeat = 4\ntimeout = 10\n')) == 1
+
+
+@pytest.mark.parametrize("quoted", ["“/mfs”", "„/mfs“", "\u2018/mfs\u2019", "«/mfs»"])
+def test_the_quotes_of_a_word_processor_are_no_part_of_the_remedy(quoted: str) -> None:
+    (told,) = _told(f"mfsbase = {quoted}\n")
+    assert told.endswith('write straight quotes: mfsbase = "/mfs"')
 
 
 def test_a_line_that_is_not_toml_hides_neither_the_others_nor_the_rules() -> None:

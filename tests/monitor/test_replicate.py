@@ -14,10 +14,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from mosha.core.replication.judging import CLTAB, HACTL, NS_PER_S, TABLES, version_of
-from mosha.core.tables import Wish
+from mosha.core.tables import Cltab, Wish
 from mosha.errors import HostError, UsageError
-from mosha.formats.hactl import parse_change
-from mosha.monitor.tables.wish_edits import Done
+from mosha.formats.hactl import parse_change, parse_hactl
+from mosha.monitor.tables.wish_edits import Done, Remarks
 from tests.monitor.table_cluster import BAR, CLTAB_TEXT, FOO, Cluster, Host
 from tests.waiting import until
 
@@ -302,6 +302,12 @@ async def test_what_cltab_lacks_is_no_wish_unless_it_is_forced(cluster: Cluster,
         assert any("hactl:2: cltab has no group 'fooo'" in line for line in one.tables.warnings)
 
 
+def test_without_a_cltab_no_line_of_hactl_is_in_doubt() -> None:
+    hactl = parse_hactl(b"foo start\n", "hactl")
+    assert Remarks().on(hactl, None) == ()
+    assert Remarks().on(hactl, Cltab(())) != ()
+
+
 async def test_a_level_that_nobody_knows_is_a_problem_in_status(
     cluster: Cluster, one: Host
 ) -> None:
@@ -350,7 +356,7 @@ async def test_options_that_are_not_named_stay(cluster: Cluster, one: Host) -> N
             ("foo start only=2,3", "foo start prefer=2 only=2,3 failback=yes"),
             ("foo stop", "foo stop prefer=2 only=2,3 failback=yes"),
             ("foo start prefer=any", "foo start only=2,3 failback=yes"),
-            ("foo start only= failback=no", "foo start"),
+            ("foo start only=any failback=no", "foo start"),
         ):
             done = await one.set_wish(parse_change(words.split()))
             assert done.line == line

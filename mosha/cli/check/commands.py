@@ -52,7 +52,10 @@ def command_findings(cltab: Cltab, file: str) -> list[Finding]:
             program = argv[0]
             found += _comment(entry, argv, where)
         found += _background(entry, where)
-        if program:
+        if program and "/" in program and not program.startswith("/"):
+            text = f"{program} of {entry.tag} is looked for where clinit was started"
+            found.append(Finding("warning", where, text, "write its path from the root"))
+        elif program:
             if program not in told:
                 told[program] = why_not_run(program)
             if told[program]:

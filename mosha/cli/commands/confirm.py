@@ -37,7 +37,8 @@ def command(config: str | None, *, yes: bool, as_json: bool, node: int) -> int:
         mosha confirm 3
         mosha confirm 3 --yes
 
-    Exit status: 0 accepted; 1 refused (NODE is alive, or was never seen); 3 no monitor answers.
+    Exit status: 0 accepted; 1 refused (NODE is alive, or was never seen); 2 wrong usage, or no
+    terminal to ask on, and no --yes; 3 no monitor answers.
     """
     settings = settings_to_ask(config)
     if not yes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 
@@ -9,12 +10,12 @@ import click
 
 from mosha.cli import config as places
 from mosha.cli.completion import NodeNumber
-from mosha.cli.config import config_option
+from mosha.cli.config import new_config_option, read_bytes
 from mosha.cli.exits import AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.errors import HostError, UsageError
 from mosha.formats.names import NODE_MAX, node_number
-from mosha.formats.settings import Settings
+from mosha.formats.settings import Settings, read_settings
 from mosha.host.files import write_atomically
 from mosha.monitor.files.membership import HOST_NAME_COMMAND, own_number
 
@@ -22,7 +23,7 @@ EXECUTABLE = frozenset({"hold-address", "watch-network"})
 
 
 @click.command("init", cls=Command, short_help="A first mosha.toml for this node.")
-@config_option
+@new_config_option
 @click.option("--mfsbase", default="/mfs", show_default=True, help="The cluster file system.")
 @click.option("--nodes", default="1,2,3", show_default=True, help="All nodes of the cluster.")
 @click.option("--rundir", help="Sockets and memory of this node. Default: /var/mosix-ha.")
@@ -75,6 +76,8 @@ def command(
             f"note: its rundir is {Settings().rundir_path}; a second node on this machine needs"
             " one of its own (--rundir)"
         )
+    for other in _same_rundir(path):
+        click.echo(f"note: {other} has the same rundir; two nodes on this machine need two")
     click.echo(_next_steps(path))
     return AS_WANTED
 
@@ -94,6 +97,16 @@ def write_examples(directory: Path) -> int:
             write_atomically(target, source.read_bytes(), mode=mode)
             count += 1
     return count
+
+
+def _same_rundir(path: Path) -> Iterator[Path]:
+    """Yield the other settings beside a file that have its rundir."""
+    own = read_settings(read_bytes(path), str(path)).settings.rundir_path
+    for other in sorted(path.parent.glob("*.toml")):
+        if other != path and other.is_file():
+            reading = read_settings(read_bytes(other), str(other))
+            if "rundir" not in reading.unknown and reading.settings.rundir_path == own:
+                yield other
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -23,7 +23,6 @@ INIT_STEP = """\
 next:
   mosha init                            a first mosha.toml"""
 NEXT_STEPS = """\
-  mosha check                           the settings and tables, before anything runs
   systemctl daemon-reload
   systemctl enable --now mosha          now, and at every boot; it brings mosha-clinit along
   systemctl status mosha mosha-clinit
@@ -61,7 +60,8 @@ def command(config: str | None, *, root: str, prefix: str | None) -> int:
         click.echo(INIT_STEP)
     else:
         click.echo("next:")
-    click.echo(NEXT_STEPS)
+    check = "mosha check" if config is None else f"mosha check --config {config}"
+    click.echo(f"  {check:<37} the settings and tables, before anything runs\n{NEXT_STEPS}")
     return AS_WANTED
 
 

@@ -90,9 +90,7 @@ def command(
     Exit status: 0 read; 1 could not be read; 2 wrong usage, no such file.
     """
     _check_events(event)
-    now = datetime.now().astimezone()
-    start = moment(since, now) if since else None
-    end = last_key_of(moment(until, now)) if until else ""
+    start, end = _span(since, until)
     if follow and (end or lines is not None):
         raise UsageError("--follow waits for new lines: it takes neither --until nor --lines")
     sieve = Filter(groups=group, nodes=node, events=event, level=level)
@@ -113,7 +111,30 @@ def command(
     if count == 0:
         _check_groups(group, config)
         _check_nodes(node, config)
+    if count == 0 and not sieve.asks and lines != 0:
+        _note_empty_journal(sources, unit or UNITS, span=bool(start or end))
     return AS_WANTED
+
+
+def _span(since: str | None, until: str | None) -> tuple[datetime | None, str]:
+    """Return when to begin, and the key of the last moment, "" for no end.
+
+    Raises:
+        UsageError: they are no times, or nothing lies between them.
+    """
+    now = datetime.now().astimezone()
+    start = moment(since, now) if since else None
+    end = last_key_of(moment(until, now)) if until else ""
+    if start and end and key_of(start) > end:
+        raise UsageError(f"nothing lies between --since {since} and --until {until}: swap them")
+    return start, end
+
+
+def _note_empty_journal(sources: Sequence[LineSource], units: Sequence[str], *, span: bool) -> None:
+    """Say that the journal has nothing, if it was read: journalctl does not."""
+    if any(isinstance(source, JournalSource) for source in sources):
+        when = " at that time" if span else ""
+        click.echo(f"mosha: the journal has no line of {', '.join(units)}{when}", err=True)
 
 
 def _part(found: Iterator[list[Record]], end: str, lines: int | None) -> Iterator[list[Record]]:
@@ -183,7 +204,7 @@ def _check_events(names: Sequence[str]) -> None:
 
     for name in names:
         if name not in EVENTS and not set(name) & {"*", "?"}:
-            hint = nearest(name, EVENTS) or "see docs/reference/events.md; "
+            hint = nearest(name, EVENTS) or "the manual lists them (reference, events); "
             raise UsageError(f"no event is called {name}; {hint}claim_* selects by a prefix")
 
 

@@ -14,10 +14,27 @@ from mosha.cli.settings import settings_to_ask
 from mosha.control.calls import CALL_LIMIT_S
 from mosha.control.protocol import SetWish
 from mosha.core.replication.judging import spread_limit_s
+from mosha.core.wish_options import OPTIONS
 from mosha.formats.hactl import parse_change
 
 
-@click.command("set", cls=Command, short_help="Move a group to a level, everywhere.")
+class _Set(Command):
+    """The command; says how options of a group are written where one is mistyped as its own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the words of the command line."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            name = error.option_name.lstrip("-")
+            form = next((option.form for option in OPTIONS if option.name == name), None)
+            if form is None:
+                raise
+            problem = f"{error.option_name} is an option of the group: write {form}, without dashes"
+            raise click.UsageError(problem, ctx) from error
+
+
+@click.command("set", cls=_Set, short_help="Move a group to a level, everywhere.")
 @config_option
 @click.option("--force", is_flag=True, help="Accept a level or a node that is not known.")
 @wait_option

@@ -39,7 +39,7 @@ def command(config: str | None, *, wait: bool, as_json: bool) -> int:
         mosha shutdown --wait && systemctl poweroff
 
     Exit status: 0 under way, with --wait done; 1 refused, or ended
-    without leaving, because clinit was lost; 3 no monitor answers.
+    without leaving, because clinit was lost; 2 wrong usage; 3 no monitor answers.
     """
     reply = _leave(settings_to_ask(config), wait=wait)
     return tell_reply(reply, as_json=as_json)

@@ -43,7 +43,8 @@ def command(config: str | None, *, stop: bool) -> int:
 
     Becomes the clinit that `mosha run` would start: the same program with the same socket,
     tables and state, from the settings. `mosha run --no-clinit` waits for it. This is what
-    mosha-clinit.service runs; you do not need it by hand.
+    mosha-clinit.service runs; you do not need it by hand. It ignores SIGTERM, SIGINT, SIGQUIT
+    and SIGHUP, so that its groups end only as its monitor decides: --stop ends it.
 
     Examples:
         mosha supervise

@@ -16,6 +16,8 @@ import math
 
 from msgspec import Struct
 
+from mosha.core.durations import number_text
+
 CLOCK_RATE_ERROR = 0.01
 """By how much the rates of two nodes' clocks may differ (promise, condition 2)."""
 
@@ -190,10 +192,14 @@ def _outside(timing: Timing) -> list[tuple[str, str]]:
         ("start_grace", timing.start_grace_s, 0.0, PAUSE_MAX_S),
     )
     return [
-        (key, f"{key} must lie between {low:g} s and {high:g} s, it is {value:g} s")
+        (key, f"{key} must lie between {_text(low)} and {_text(high)}, it is {_text(value)}")
         for key, value, low, high in bounds
         if not (math.isfinite(value) and low <= value <= high)
     ]
+
+
+def _text(seconds: float) -> str:
+    return f"{number_text(seconds)} s"
 
 
 def _broken(timing: Timing) -> list[tuple[str, str]]:

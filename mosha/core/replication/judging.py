@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
+from mosha.core.durations import number_text
 from mosha.core.status import TableVersion
 from mosha.core.tables import Cltab, Hactl, Table
 
@@ -44,6 +45,9 @@ SPREAD_MIN_S = 5.0
 SPREAD_HEARTBEATS = 4
 
 DIGEST_CHARS = 16
+
+EXACT_AGE_MAX_S = 10.0
+"""Of an edit that is older by more than this, messages say the age in whole seconds."""
 
 
 class TableAction(enum.Enum):
@@ -244,4 +248,5 @@ def _older(version: TableVersion, in_force: TableVersion) -> str:
     age_s = (in_force.mtime_ns - version.mtime_ns) / NS_PER_S
     if not age_s:
         return "its time is that of the version in force, so it is not newer"
-    return f"it is {age_s:.9g} s older than the version in force"
+    age = number_text(round(age_s) if age_s >= EXACT_AGE_MAX_S else age_s)
+    return f"it is {age} s older than the version in force"

@@ -53,7 +53,10 @@ def done(answer: AnswerEdit) -> Done:
 
 
 class Remarks:
-    """What is hardly intended in hactl: groups and levels that cltab lacks. Cached."""
+    """What is hardly intended in hactl: groups and levels that cltab lacks. Cached.
+
+    Without any cltab in force there is no doubt about hactl: that is another problem.
+    """
 
     def __init__(self) -> None:
         self._of: tuple[Hactl | None, Cltab | None] = (None, None)
@@ -63,7 +66,7 @@ class Remarks:
         """Return a line for each of the first wishes in doubt, and how many follow."""
         if self._of[0] is not hactl or self._of[1] is not cltab:
             self._of = hactl, cltab
-            wishes = hactl.wishes.values() if hactl is not None else ()
+            wishes = hactl.wishes.values() if hactl is not None and cltab is not None else ()
             doubts = ((wish, _doubt(wish, cltab)) for wish in wishes)
             lines = [f"hactl:{w.line}: {d.text}; {d.remedy}" for w, d in doubts if d is not None]
             self._found = few(lines, HACTL)
