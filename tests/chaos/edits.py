@@ -68,7 +68,10 @@ class Book:
     # --- texts -----------------------------------------------------------------------
 
     def cltab(self, chance: random.Random, without: str = "") -> str:
-        """Return a table in which every group but one has its witness, and some have more."""
+        """Return a table in which every group but one has its witness, and some have more.
+
+        What undoes a group at `stop` may not be there beside what runs on another node either.
+        """
         lines = []
         for group in self.groups:
             if group == without:
@@ -83,6 +86,8 @@ class Book:
                 lines.append(f"{group}:{group}-more:start:respawn:sleep 1000\n")
             if chance.random() < 0.2:
                 lines.append(f"{group}:{group}-test:test:test:true\n")
+            if chance.random() < 0.5:
+                lines.append(f"{group}:{group}-undo:stop:test:sleep {chance.choice((0.1, 1))}\n")
         return "".join(lines)
 
     def hactl(self, chance: random.Random) -> str:

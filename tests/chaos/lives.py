@@ -17,8 +17,8 @@ from tests.chaos import kernel
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - made with a name of its own, as mkstemp does
 END_LIMIT_S = 20.0
 
-UNLEASED = frozenset({"plan", "stop"})
-"""Levels at which a node may run entries without a lease; see the promise in protocol.md."""
+UNLEASED = frozenset({"plan"})
+"""Levels at which several nodes may run entries at once; see the promise in protocol.md."""
 
 
 @dataclass(frozen=True, slots=True)

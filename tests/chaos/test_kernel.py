@@ -193,7 +193,7 @@ def test_what_stood_still_until_its_machine_was_reset_lived_until_it_did() -> No
 
 def test_a_record_that_is_not_whole_is_no_proof() -> None:
     line = "1.0 2.0 g 1 5 start 77 main of g\n"
-    record = lives.read_record(line + "3.0 4.0 g 1 5 stop 78 x\nleft\nend 2\n")
+    record = lives.read_record(line + "3.0 4.0 g 1 5 plan 78 x\nleft\nend 2\n")
     assert (only(record.ran).pid, record.left, record.unleased, record.lost) == (77, [], 1, 2)
     with pytest.raises(ValueError, match="ends with"):
         lives.read_record(line + line[:30])

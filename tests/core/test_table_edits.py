@@ -172,6 +172,19 @@ def test_whatever_fails_is_the_answer(step: str) -> None:
     assert desk.in_force == version(FOO)
 
 
+def test_an_edit_whose_write_hangs_is_answered_with_that_it_may_still_come_into_force() -> None:
+    desk = with_foo()
+    asked(desk)
+    looked(desk, seen(FOO))
+    edited(desk)
+    hung = events.OwnTableWritten(HACTL, desk.wall_ns, error="no answer", hung=True)
+    (answer,) = of(AnswerEdit, desk.report(hung))
+    assert answer.error == (
+        "/mfs/1/hactl: cannot be written: no answer; when that answers, the edit may still come"
+        " into force: see mosha status"
+    )
+
+
 def test_one_edit_begins_when_the_one_before_is_in_force() -> None:
     desk = with_foo()
     desk.hears(2, version(FOO))

@@ -70,12 +70,16 @@ class TableStored(Struct, frozen=True):
 
 
 class OwnTableWritten(Struct, frozen=True):
-    """This node's file was written, unless it had `changed` since it was read."""
+    """This node's file was written, unless it had `changed` since it was read.
+
+    `hung`: after the `error` the write may still come about.
+    """
 
     table: str
     wall_ns: int
     changed: bool = False
     error: str = ""
+    hung: bool = False
 
 
 class TableShown(Struct, frozen=True):

@@ -319,7 +319,8 @@ class OwnTable:
             raise BugError(f"{record.path}: nothing was written")
         error = f"{record.path}: cannot be written: {event.error}" if event.error else ""
         if self._put is not None:
-            self._put_written(new, error, changed=event.changed)
+            late = "; when that answers, the edit may still come into force: see mosha status"
+            self._put_written(new, error + late * event.hung, changed=event.changed)
             return
         kept, self._kept = self._kept, ""
         if error:

@@ -30,7 +30,7 @@ from mosha.core.wish_options import FIELDS
 from mosha.errors import HostError, UsageError
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.table_kinds import in_a_line, in_force_of
-from mosha.host.workers import Worker, reason
+from mosha.host.workers import HungError, Worker, reason
 from mosha.monitor.tables import files, wish_edits
 from mosha.monitor.tables.join import join
 from mosha.monitor.tables.store import TableStore
@@ -49,10 +49,14 @@ class Directories(Protocol):
 
 
 class Result(Struct, frozen=True):
-    """The result of a call in a worker, or `error`; "" on success."""
+    """The result of a call in a worker, or `error`; "" on success.
+
+    `hung`: the call has not ended, and may still have an effect.
+    """
 
     value: Any = None
     error: str = ""
+    hung: bool = False
 
 
 class TablePorts:
@@ -144,7 +148,7 @@ class TablePorts:
         try:
             return Result(await worker.call(partial(work, *args), limit_s=self._limit_s))
         except (OSError, HostError) as error:
-            return Result(error=reason(error))
+            return Result(error=reason(error), hung=isinstance(error, HungError))
 
     async def _load(self, name: str) -> None:
         path, store = self._store.path(name), self._store
@@ -197,7 +201,9 @@ class TablePorts:
         found = await self._call(self.own, files.replace_table, *words)
         changed = found.value is False
         self._report(
-            events.OwnTableWritten(order.table, self._wall_ns(), changed, error=found.error)
+            events.OwnTableWritten(
+                order.table, self._wall_ns(), changed, error=found.error, hung=found.hung
+            )
         )
 
     async def _show(self, order: effects.ShowTable) -> None:
