@@ -116,6 +116,16 @@ def test_a_removed_group_that_comes_back_starts_from_nothing_c5_4() -> None:
     assert story.line("g") == "1 DONE"
 
 
+def test_a_removed_group_that_comes_back_after_kill_at_runs_no_stop_entries() -> None:
+    undo = "g:s:stop:wait:x"
+    story = Story(G, undo).happens(Tell("g", "1", 7, "", 200.0, 230.0))
+    story.happens(table()).happens(table(G, undo))
+    story.now = 300.0
+    story.happens(GroupTimePassed(), Tell("g", "stop", 7)).ends("g", "a").empties("g")
+    assert story.started == []
+    assert story.supervisor.units["g"].group.wanted == "stop"
+
+
 def test_a_group_removed_again_forgets_that_it_was_told() -> None:
     story = Story(G).happens(Tell("g", "1")).happens(table(H), table(G), Tell("g", "1"), table(H))
     story.ends("g", "a").empties("g")

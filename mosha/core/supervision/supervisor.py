@@ -244,7 +244,7 @@ class _Work:
         self.effects.append(Gone(name))
         entries = self._cltab.entries_of(name)
         if unit.again is not None and entries:
-            fresh = Unit(groups.Group(name))
+            fresh = Unit(groups.Group(name, spent_term=unit.group.spent_term))
             self._take(units.tell(fresh, unit.again, entries, self.now, self.limits))
 
     def _put(self, unit: Unit) -> None:
