@@ -379,15 +379,12 @@ async def test_a_wish_is_set_in_the_newest_text_even_if_nobody_has_looked_at_it_
         assert one.agrees("# a moment ago\nbar start\nfoo stop\n")
 
 
-async def test_a_wish_replaces_a_refused_file_and_keeps_its_text(
-    cluster: Cluster, one: Host
-) -> None:
+async def test_a_wish_is_not_written_over_a_refused_file(cluster: Cluster, one: Host) -> None:
     async with cluster.running():
         one.edit("foo\n")
-        await one.set_wish(Wish("bar", "start"))
-        assert one.agrees(FOO + BAR)
-        assert one.history(".rejected") == ["foo\n"]
-        assert not one.refused
+        with pytest.raises(HostError, match="nothing is written over it: correct it"):
+            await one.set_wish(Wish("bar", "start"))
+        assert one.own() == "foo\n"
 
 
 async def test_wishes_set_at_once_are_all_there(cluster: Cluster, one: Host) -> None:

@@ -16,6 +16,7 @@ from mosha.cli.ask import ask_report
 from mosha.cli.check.files import Finding
 from mosha.core.cluster.memory import Memory
 from mosha.core.cluster.quorum import Electorate, Policy
+from mosha.core.durations import number_text
 from mosha.core.status import NodeState, Status
 from mosha.errors import HostError, UsageError
 from mosha.formats.clstat import UnreadableStatus, parse_clstat
@@ -89,9 +90,8 @@ def _of_state(
             " runs elsewhere still, or rundir was changed or lost"
         )
         silent_s = max(settings.timing.timeout_s, own.timeout_s)
-        then = (
-            f"put the former rundir back; else the next start publishes nothing for {silent_s:g} s"
-        )
+        silence = f"publishes nothing for {number_text(silent_s)} s"
+        then = f"put the former rundir back; else the next start {silence}"
         yield Finding("warning", "rundir", text, then)
 
 
@@ -117,7 +117,8 @@ def _differences(settings: Settings, others: list[Status]) -> Iterator[Finding]:
     remedy = "make it the same on all nodes, and restart their monitors"
     for status in others:
         if status.timeout_ms and status.timeout_s != own_s:
-            text = f"node {status.node} has timeout = {status.timeout_s:g} s, this node {own_s:g} s"
+            there = f"node {status.node} has timeout = {number_text(status.timeout_s)} s"
+            text = f"{there}, this node {number_text(own_s)} s"
             yield Finding("warning", "timeout", text, remedy)
         if settings.nodes and status.voters not in ("", voters):
             text = f"node {status.node} has other `nodes` in mosha.toml than this node"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mosha.cli.check.files import Finding
+from mosha.core.durations import number_text
 from mosha.core.tables import STOP_LEVEL, Cltab, Entry, Mode
 
 
@@ -19,11 +20,11 @@ def stop_findings(cltab: Cltab, stop_budget_s: float, file: str) -> Iterator[Fin
         parts = _parts(entries)
         total_s = sum(limit_s for _, limit_s in parts)
         if total_s > stop_budget_s:
-            told = " + ".join(f"{name} {limit_s:g} s" for name, limit_s in parts)
-            sum_of = f"{total_s:g} s ({told})" if len(parts) > 1 else told
+            told = " + ".join(f"{name} {number_text(limit_s)} s" for name, limit_s in parts)
+            sum_of = f"{number_text(total_s)} s ({told})" if len(parts) > 1 else told
             text = (
                 f"the stop of {group} may take {sum_of}, and after a lost lease it is killed when"
-                f" {stop_budget_s:g} s (stop_budget) have passed"
+                f" {number_text(stop_budget_s)} s (stop_budget) have passed"
             )
             remedy = "shorten it, or raise timeout, of which stop_budget is 0.3"
             yield Finding("warning", f"{file}:{entries[0].line}", text, remedy)

@@ -31,6 +31,7 @@ from mosha.cli.config import config_option, config_path, read_bytes
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.core.cluster.timing import TimingCheck, explain, kill_s
+from mosha.core.durations import number_text
 from mosha.core.tables import Cltab, Hactl
 from mosha.errors import UsageError
 from mosha.formats.cltab import parse_cltab
@@ -198,8 +199,8 @@ def _times(settings: Settings | None, groups: int) -> list[Finding]:
         return [Finding("warning", "times", bad[0].removeprefix("warning: "), "")]
     gone_s = timing.lease_s + timing.stop_budget_s + kill_s(groups)
     text = (
-        f"a former owner has stopped everything after {gone_s:g} s,"
-        f" before another node starts it ({timing.timeout_s:g} s)"
+        f"a former owner has stopped everything after {number_text(gone_s)} s,"
+        f" before another node starts it ({number_text(timing.timeout_s)} s)"
     )
     return [Finding("ok", "times", text, "")]
 
