@@ -22,12 +22,12 @@ DONE = {
     Verb.RESTART: "{group} is stopped and started again on node {nodes}, under the same claim",
     Verb.MOVE: "{group} leaves node {nodes}",
     Verb.CLEANUP: "what failed of {group} is forgotten on node {nodes}",
-    Verb.STANDBY: "node {nodes} is on standby: it runs nothing, and votes",
+    Verb.STANDBY: "node {nodes} is on standby: its groups leave it, and it votes",
     Verb.UNSTANDBY: "node {nodes} takes groups again",
 }
 ALREADY = {
     Verb.CLEANUP: "nothing of {group} had failed on node {nodes}: there was nothing to forget",
-    Verb.STANDBY: "node {nodes} was on standby already: it runs nothing, and votes",
+    Verb.STANDBY: "node {nodes} was on standby already: it takes no groups, and votes",
     Verb.UNSTANDBY: "node {nodes} was not on standby: it takes groups",
 }
 """The replies if an order finds things as it wants them. It is given nevertheless: the other nodes'

@@ -100,7 +100,7 @@ def test_a_node_stays_on_standby_over_a_restart_and_votes(patient: Cluster) -> N
     node = home(patient, "a")
     asker = 1 + node % 3
     assert say(patient, asker, "standby", str(node)) == (
-        *(0, f"node {node} is on standby: it runs nothing, and votes\n"),
+        *(0, f"node {node} is on standby: its groups leave it, and it votes\n"),
     )
     wait_until(lambda: all(node not in where for where in patient.places().values()))
     patient.wait_running(("a", "b"))
