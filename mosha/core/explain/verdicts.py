@@ -222,12 +222,17 @@ def _stop_failed(
     by_now = "another node may have it by now"
     if others:
         by_now = f"node {_names(others)} has it by now"
+    # Then `cleanup` runs no entries (`group_rules`: stop failed, overtaken); before, it waits.
+    overtaken = state.view.terms.get(group, 0) > (place.claim or 0)
+    effect = "it forgets the failure, and runs nothing"
+    if not overtaken:
+        effect = f"it waits until node {node} has a lease again, or another node a claim"
     return GroupVerdict(
         False,
         f"its stop entries failed on node {node}, whose claim is not granted any more: "
         f"{by_now}{wrong}",
-        f"check by hand that nothing of it is left on node {node}, then, to forget the failure "
-        f"(it runs nothing): mosha cleanup {group} {node}",
+        f"check by hand that nothing of it is left on node {node}, then: "
+        f"mosha cleanup {group} {node} ({effect})",
     )
 
 
