@@ -25,6 +25,8 @@ LEFT_OUT = "prefer names a node that only leaves out"
 
 _OPTION_FORM = f"options are written {' '.join(option.form for option in OPTIONS)}"
 
+_NO_NODE = frozenset(f"{option.name}=" for option in OPTIONS if option.kind is ValueKind.NODES)
+
 NODES_MAX = 1024
 """How many nodes one option can list."""
 
@@ -87,6 +89,10 @@ def parse_change(words: list[str]) -> WishEdit:
         problem = "not an option" if warning.problem == IGNORED else warning.problem
         remedy = _OPTION_FORM if warning.problem == IGNORED else warning.remedy
         mistakes.add(1, warning.column, warning.text, problem, remedy)
+    for word in _said(line)[2:]:
+        if word.text in _NO_NODE:
+            remedy = f"write {word.text}{ANY} to drop the option"
+            mistakes.add(1, word.column, word.text, "names no node", remedy)
     mistakes.raise_if_any()
     if wish is None:
         raise UsageError("no group given; write GROUP LEVEL [option=value ...]")
@@ -219,11 +225,8 @@ def _read_options(
 
 
 def _nodes(number: int, value: _Word, mistakes: Findings, any_node: bool) -> tuple[int, ...]:  # noqa: FBT001 - one of the readers
-    if any_node and value.text == ANY:  # a file leaves the option out
-        return ()
-    if any_node and not value.text:
-        remedy = f"write {ANY} to drop the option; {NODE_RULE}"
-        mistakes.add(number, value.column, "", "no node after the =", remedy)
+    # A file leaves the option out; of a change, nothing after the `=` is a mistake of its own.
+    if any_node and value.text in ("", ANY):
         return ()
     nodes: list[int] = []
     parts = value.text.split(",")
