@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import os
 import signal
 from collections.abc import Mapping
@@ -95,30 +96,35 @@ def _has_executed(pid: int) -> bool:
 
 
 async def spawn(
-    forker: Forker, argv: list[str], extra: Mapping[str, str], cgroup: Path | None
+    forker: Forker,
+    argv: list[str],
+    extra: Mapping[str, str],
+    cgroup: Path | None,
+    *,
+    until: float = math.inf,
 ) -> Child:
-    """Start a process in a new session, and in `cgroup` if there is one.
+    """Start a process in a new session, and in `cgroup` if there is one, before `until` (boottime).
 
     Its stdin is empty, its stdout and stderr are new pipes, its signals have their defaults.
 
     Raises:
         CommandError: the command is empty or too long.
-        OSError: the host cannot start a process now.
+        OSError: the host cannot start a process now; ETIME: `until` has passed.
     """
     if not argv:
         raise CommandError(errno.EINVAL, "the command is empty")
     async with forker.room:
-        return await _spawn(forker, argv, extra, cgroup)
+        return await _spawn(forker, argv, extra, cgroup, until)
 
 
 async def _spawn(
-    forker: Forker, argv: list[str], extra: Mapping[str, str], cgroup: Path | None
+    forker: Forker, argv: list[str], extra: Mapping[str, str], cgroup: Path | None, until: float
 ) -> Child:
     pipes: list[int] = []
     try:
         for _ in range(3):
             pipes += os.pipe2(os.O_CLOEXEC)
-        pid = await forker.spawn(argv, extra, cgroup, pipes[1::2])
+        pid = await forker.spawn(argv, extra, cgroup, pipes[1::2], until=until)
     except BaseException:
         for fd in pipes[0::2]:
             os.close(fd)

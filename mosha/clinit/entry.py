@@ -157,7 +157,9 @@ class EntryLoop:
         self._late_signals.clear()
         try:
             place = self._tracker.place(self.key)
-            child = await spawn(self._forker, argv, self._variables(launch), place)
+            child = await spawn(
+                self._forker, argv, self._variables(launch), place, until=launch.kill_at
+            )
         except OSError as error:
             self._unborn = False
             self._give_up(launch.run, error)

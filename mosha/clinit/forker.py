@@ -40,6 +40,7 @@ import asyncio
 import contextlib
 import errno
 import marshal
+import math
 import os
 import resource
 import signal
@@ -142,12 +143,19 @@ class Forker:
         return self._under_way > 0
 
     async def spawn(
-        self, argv: list[str], extra: Mapping[str, str], cgroup: Path | None, fds: list[int]
+        self,
+        argv: list[str],
+        extra: Mapping[str, str],
+        cgroup: Path | None,
+        fds: list[int],
+        *,
+        until: float = math.inf,
     ) -> int:
         """Return the pid of a new child of this process that will execute `argv`.
 
         `extra` is added to its environment; `fds` are its stdout, its stderr, and a pipe that
-        gets the reason if `argv` cannot be executed (`problem_of`). The caller closes them.
+        gets the reason if `argv` cannot be executed (`problem_of`). The caller closes them. The
+        server starts nothing from `until` (boottime) on: it may have been stopped meanwhile.
 
         Raises:
             LostError: the server ended or hung meanwhile: there may be a child.
@@ -157,7 +165,7 @@ class Forker:
         # cltab is UTF-8, whatever the locale of clinit.
         encoded = [_encoded(f"{key}={value}") for key, value in extra.items()]
         words = [_encoded(word) for word in argv]
-        request = marshal.dumps((words, encoded, os.fsencode(cgroup or "")))
+        request = marshal.dumps((words, encoded, os.fsencode(cgroup or ""), until))
         if len(request) > forkserver.REQUEST_MAX_BYTES:
             raise CommandError(errno.E2BIG, os.strerror(errno.E2BIG))
         # Until the end of this call, not only until the answer, which arrives one iteration of
@@ -169,6 +177,8 @@ class Forker:
             self._under_way -= 1
         if pid == -errno.EMFILE:
             raise NoDescriptorThereError("the fork server", self.pid)
+        if pid == -errno.ETIME:
+            raise OSError(errno.ETIME, "kill_at had passed before it was started")
         if pid < 0:
             raise OSError(-pid, os.strerror(-pid))
         return pid

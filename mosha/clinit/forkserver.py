@@ -133,14 +133,16 @@ class ForkServer:
         self._answer(WAY + marshal.dumps((self._cloner.way, self._cloner.refused)))
         return 0 if self._cloner.way else errno.ENOSYS
 
-    def _spawn(self, request: tuple[list[bytes], list[bytes], bytes], fds: list[int]) -> int:
+    def _spawn(self, request: tuple[list[bytes], list[bytes], bytes, float], fds: list[int]) -> int:
         """Return the child's pid, or a negative errno."""
         if len(fds) < FDS:  # there was no room for them here
             return -errno.EMFILE
         number = 0 if self._cloner.way else self._find_way()
         if number:
             return -number
-        argv, extra, cgroup = request
+        argv, extra, cgroup, until = request
+        if time.clock_gettime(time.CLOCK_BOOTTIME) >= until:
+            return -errno.ETIME
         variables = {word.partition(b"=")[0]: word for word in extra}
         environment = list({**self._environment, **variables}.values())
         programs = programs_of(argv[0], self._path)

@@ -9,6 +9,7 @@ from pathlib import Path
 from signal import Signals
 
 import pytest
+from msgspec.structs import replace
 
 from mosha.clinit.entry import EntryLoop
 from mosha.clinit.forker import Forker, LostError
@@ -20,6 +21,7 @@ from mosha.core.supervision.supervisor import EntryEvent
 from mosha.core.supervision.unit import Launch
 from mosha.core.tables import Entry, Mode
 from mosha.formats.spawn import COPIED
+from mosha.host.clock import boottime
 from tests.clinit.test_forkserver import dismiss, program
 
 # A server whose children get this error from each execve(2).
@@ -125,6 +127,18 @@ async def make(
 
 def launch(run: int = 1, command: str = "true") -> Launch:
     return Launch(Entry(KEY.group, KEY.tag, "1", Mode.WAIT, command), run, "1", 0, "")
+
+
+async def test_a_start_that_comes_after_kill_at_starts_nothing(
+    make: Made, told: list[EntryEvent], tmp_path: Path
+) -> None:
+    loop = make()
+    loop.order(replace(launch(command=f"touch {tmp_path / 'began'}"), kill_at=boottime()))
+    await loop.run()
+    (prevented,) = (event.event for event in told)
+    assert isinstance(prevented, SpawnPrevented)
+    assert "kill_at had passed before it was started" in prevented.reason
+    assert not (tmp_path / "began").exists()
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from mosha.clinit.forker import PROGRAM, Forker, LostError
 from mosha.core.supervision.process_events import Exit
 from mosha.formats.spawn import SHARED, SPAWN_WAYS
 from mosha.host import proc
+from mosha.host.clock import boottime
 from tests.clinit.conftest import can_make_cgroups
 from tests.waiting import until, wait_until
 
@@ -118,6 +119,18 @@ async def test_a_child_has_three_files_and_the_signals_of_a_login(
     assert int(masks["SigBlk"], 16) == 0
     assert int(masks["SigIgn"], 16) & ~C_LIBRARYS == 0
     assert await forked(forker, "cat") == (0, Exit(0), "")
+
+
+async def test_nothing_is_started_whose_kill_at_has_passed(forker: Forker, tmp_path: Path) -> None:
+    """The server was stopped, clinit killed the group, and another node may run it by now."""
+    words = ["touch", str(tmp_path / "began")]
+    with pytest.raises(OSError, match="kill_at had passed before it was started"):
+        await child.spawn(forker, words, {}, None, until=boottime())
+    made = await child.spawn(forker, ["test", "!", "-e", words[1]], {}, None, until=boottime() + 60)
+    await made.died
+    assert made.reap() == Exit(0)
+    os.close(made.stdout)
+    os.close(made.stderr)
 
 
 async def test_a_child_leads_a_session_and_dies_of_the_first_signal(forker: Forker) -> None:

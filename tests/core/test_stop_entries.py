@@ -6,8 +6,11 @@ then; and what never ran needs no cleaning up.
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
+from mosha.core.supervision.unit import Launch
 from tests.core.unit_world import leased, owned, running, state_of, world_of
 
 
@@ -25,6 +28,13 @@ def test_a_stop_entry_that_kill_at_has_ended_is_not_run_again() -> None:
     world = leased().wait().end("r", -2).later(30).end("s", -9).settle()
     world = owned(world, "stop", 7).settle()
     assert (state_of(world), running(world)) == ("stop DONE", [])
+
+
+def test_a_start_under_a_lease_is_void_from_its_kill_at_on() -> None:
+    until = [e.kill_at for e in leased().effects if isinstance(e, Launch)]
+    assert until == [160.0]
+    by_hand = world_of("g:r:1:respawn:x").tell("1")
+    assert [e.kill_at for e in by_hand.effects if isinstance(e, Launch)] == [math.inf]
 
 
 def test_after_new_deadlines_of_the_same_claim_the_stop_entries_run() -> None:

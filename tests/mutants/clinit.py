@@ -28,6 +28,20 @@ CLINIT: tuple[ShellMutant, ...] = (
         "            return\n",
         "clinit/test_pieces.py::test_an_alarm_that_rang_can_be_set_to_the_same_time_again",
     ),
+    M(
+        "C5: nothing is started whose kill_at has passed",
+        "clinit/forkserver.py",
+        "time.clock_gettime(time.CLOCK_BOOTTIME) >= until",
+        "False",
+        "clinit/test_forkserver.py::test_nothing_is_started_whose_kill_at_has_passed",
+    ),
+    M(
+        "C5: a start gets the kill_at of its lease along",
+        "clinit/entry.py",
+        ", until=launch.kill_at",
+        "",
+        "clinit/test_entry.py::test_a_start_that_comes_after_kill_at_starts_nothing",
+    ),
     # --- births and signals ---
     M(
         "C6: a signal that came while a child was being born reaches it",

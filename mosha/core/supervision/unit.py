@@ -7,6 +7,7 @@ change only by a tell to the group (C1.16, C5.6).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from msgspec import Struct, field
@@ -31,13 +32,17 @@ STEPS_MAX = 64
 
 
 class Launch(Struct, frozen=True):
-    """Start a process with this environment; the answers are those to `process_events.Spawn`."""
+    """Start a process with this environment; the answers are those to `process_events.Spawn`.
+
+    Not any more at `kill_at` (boottime): a start that was held up would come after the kill.
+    """
 
     entry: Entry
     run: int
     level: str
     term: int
     node: str
+    kill_at: float = math.inf
 
 
 class KillEverything(Struct, frozen=True):
@@ -348,4 +353,5 @@ class _Work:
     def _launch(self, spawn: Spawn) -> Launch:
         self.unit = replace(self.unit, untouched=False)
         group = self.unit.group
-        return Launch(spawn.entry, spawn.run, group.level, group.term, group.node)
+        kill_at = group.deadlines.kill_at if group.deadlines is not None else math.inf
+        return Launch(spawn.entry, spawn.run, group.level, group.term, group.node, kill_at)
