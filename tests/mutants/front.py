@@ -274,4 +274,65 @@ FRONT: tuple[ShellMutant, ...] = (
         "if False:",
         "cli/test_check.py::test_a_log_file_that_may_not_be_written_is_a_mistake",
     ),
+    # --- what is said of a group that may run unseen ---
+    M(
+        "a stale node that is not fenced may run what it ran",
+        "core/explain/may_run.py",
+        "if state.fencing.required and (nodes :=",
+        "if not state.fencing.required and (nodes :=",
+        "core/test_may_run.py::"
+        "test_a_group_is_not_stopped_while_a_node_that_is_not_heard_may_run_it",
+    ),
+    M(
+        "a silent node may run what a node that is heard votes for",
+        "core/explain/may_run.py",
+        "        if vote.node != state.me and not _accounted_for(",
+        "        if vote.node == state.me and not _accounted_for(",
+        "core/test_may_run.py::"
+        "test_a_group_is_not_stopped_while_a_node_that_is_not_heard_may_run_it",
+    ),
+    M(
+        "without a quorum nothing is known of the others",
+        "core/explain/may_run.py",
+        "unconfirmed=quorum) if nodes else None",
+        "unconfirmed=quorum) if nodes and quorum else None",
+        "core/test_may_run.py::test_without_a_quorum_no_group_is_known_to_be_stopped",
+    ),
+    M(
+        "what was found at the start does not count until it is confirmed",
+        "core/explain/may_run.py",
+        "state.me}.difference(unconfirmed(state))",
+        "state.me}",
+        "core/test_may_run.py::"
+        "test_what_was_found_at_the_start_does_not_count_until_it_is_confirmed",
+    ),
+    M(
+        "a node that had left may have come back where nothing is read",
+        "core/explain/may_run.py",
+        "        return inc <= peer.inc and (",
+        "        return inc > 0 and (",
+        "core/test_may_run.py::"
+        "test_a_node_that_had_left_and_has_the_vote_of_another_life_may_run_it",
+    ),
+    M(
+        "a group that may run unseen is not called to run nowhere",
+        "core/explain/addressees.py",
+        "    if unseen is None:\n",
+        "    if True:\n",
+        "core/test_addressees.py::test_a_group_that_may_run_unseen_is_not_called_to_run_nowhere",
+    ),
+    M(
+        "a stop that may not have reached a node is waited for",
+        "cli/progress.py",
+        "view.problem == ProblemKind.ENTRY and ended & STOPPED",
+        "bool(ended & STOPPED)",
+        "cli/test_progress.py::test_a_stop_that_other_nodes_may_not_have_heard_of_is_waited_for",
+    ),
+    M(
+        "what was printed under an earlier claim is forgotten",
+        "clinit/tail.py",
+        "        if term not in (0, self._term):",
+        "        if False:",
+        "clinit/test_tail.py::test_what_was_printed_under_an_earlier_claim_is_forgotten",
+    ),
 )
