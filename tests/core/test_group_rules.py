@@ -124,6 +124,12 @@ EXAMPLES = [
         Action.FORGET,
     ),
     (
+        "… and it has no claim",
+        facts(report("stop", FAILED), **UNWANTED, stops_again=True, overtaken=True),
+        "stop failed, overtaken",
+        Action.FORGET,
+    ),
+    (
         "… the lease may come back: its entries have to run before another node may take it",
         facts(report("stop", FAILED), **LAPSED, **UNWANTED, stops_again=True),
         "stopping",
@@ -273,8 +279,10 @@ def locals_unlike() -> tuple[GroupReport, ...]:
 
 def claims_possible() -> Iterator[dict[str, bool]]:
     """The flags as `turn.facts_of` can give them."""
+    unclaimed = {"claimed": False, "granted": False, "activated": False, "overtaken": True}
     for rank_due in (False, True):
-        yield {"claimed": False, "granted": False, "activated": False, "rank_due": rank_due}
+        yield {**unclaimed, "rank_due": rank_due}
+    yield {**unclaimed, "stops_again": True}
     names = ("runs_elsewhere", "better_claim", "overdue", "split")
     for bits in product((False, True), repeat=len(names)):
         flags = dict(zip(names, bits, strict=True))

@@ -165,6 +165,17 @@ def test_cleanup_runs_no_stop_entries_where_another_node_has_the_group_by_now() 
     assert step.tell == Tell(G, "stop", record.claim, str(owner), story.now, story.now)
 
 
+def test_cleanup_forgets_a_stop_that_failed_without_a_claim() -> None:
+    story, owner = running()
+    state = story.nodes[owner].state
+    other = others(story, owner)[0]
+    state = story.nodes[other].state
+    state.reports[G] = report("stop", alive=0, state=GroupState.FAILED, wanted="stop", term=3)
+    state.record(G).stops_again = True
+    step = group_step.take(state, G, story.now, 0.0)
+    assert step.tell == Tell(G, "stop", 3, str(other), story.now, story.now)
+
+
 def test_cleanup_takes_note_of_what_could_not_be_run_at_stop() -> None:
     story, owner = running()
     state = story.nodes[owner].state

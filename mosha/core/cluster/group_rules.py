@@ -52,7 +52,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     node may take it. `restarts`: an operator has ordered a restart, which keeps the claim;
     `stops_again`: to try again what failed at `stop`.
     `superseded`: it runs elsewhere under a higher term, and the kill was not ordered yet;
-    `overtaken`: there is, or was, a claim with a higher term than this node's.
+    `overtaken`: this node has no claim, or there is, or was, one with a higher term.
     """
 
     report: GroupReport

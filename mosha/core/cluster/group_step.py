@@ -79,7 +79,7 @@ def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
         rank_due=not claimed and now >= rank_due_at(state, record, now),
         yields=record.granted and better_home(state, group, now) is not None,
         superseded=_superseded(state, record, now),
-        overtaken=record.claim is not None and state.view.terms.get(group, 0) > record.claim,
+        overtaken=record.claim is None or state.view.terms.get(group, 0) > record.claim,
         restarts=record.restarts is not None,
         stops_again=record.stops_again,
         gives_up=record.granted and giving_up.gives_up(state, record, now),

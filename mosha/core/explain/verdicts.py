@@ -223,7 +223,7 @@ def _stop_failed(
     if others:
         by_now = f"node {_names(others)} has it by now"
     # Then `cleanup` runs no entries (`group_rules`: stop failed, overtaken); before, it waits.
-    overtaken = state.view.terms.get(group, 0) > (place.claim or 0)
+    overtaken = place.claim is None or state.view.terms.get(group, 0) > place.claim
     effect = "it forgets the failure, and runs nothing"
     if not overtaken:
         effect = f"it waits until node {node} has a lease again, or another node a claim"
