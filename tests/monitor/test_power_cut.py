@@ -47,12 +47,12 @@ def test_it_is_flushed_with_its_directory(
     assert (file.parent, directory) == (tmp_path, tmp_path)
 
 
-def test_a_table_is_in_force_when_its_text_and_then_its_version_are_flushed(
+def test_a_table_is_in_force_when_its_version_and_then_its_text_are_flushed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flushed = flushes(monkeypatch)
     TableStore(tmp_path).adopt("hactl", Text(TABLE, b"g start\n"), 8)
-    assert [path.name.split(".")[1] for path in flushed[::2]] == ["hactl", "tables"]
+    assert [path.name.split(".")[1] for path in flushed[::2]] == ["tables", "hactl"]
     assert flushed[1::2] == [tmp_path, tmp_path]
 
 

@@ -428,7 +428,7 @@ MONITOR: tuple[ShellMutant, ...] = (
         "write_text(text, self.path(name), sync=True)",
         "write_text(text, self.path(name))",
         "monitor/test_power_cut.py::"
-        "test_a_table_is_in_force_when_its_text_and_then_its_version_are_flushed",
+        "test_a_table_is_in_force_when_its_version_and_then_its_text_are_flushed",
     ),
     M(
         "the version of a table in force outlives a power cut",
@@ -436,7 +436,7 @@ MONITOR: tuple[ShellMutant, ...] = (
         "VERSIONS_FILE, data, sync=True)",
         "VERSIONS_FILE, data)",
         "monitor/test_power_cut.py::"
-        "test_a_table_is_in_force_when_its_text_and_then_its_version_are_flushed",
+        "test_a_table_is_in_force_when_its_version_and_then_its_text_are_flushed",
     ),
     M(
         "a text that was stored before a crash is no version of the one before",
