@@ -188,7 +188,9 @@ def _node(state: MonitorState, node: int, now: float) -> hastat.NodeReport:
 def _group(state: MonitorState, group: str, around: HostFacts, now: float) -> hastat.GroupView:
     verdict = verdicts.judge(state, group, now)
     seen = verdicts.sightings(state, group, now)
-    record, unseen = state.record(group), may_run(state, group)
+    record = state.record(group)
+    # Of a group that is as wanted it is known where it runs; to look at all nodes again is dear.
+    unseen = may_run(state, group) if not verdict.ok else None
     lapses = record.lease_until
     detail = around.groups.get(group)
     wish = state.hactl.wishes.get(group) if state.hactl else None
