@@ -10,7 +10,7 @@ import math
 
 import pytest
 
-from mosha.core.supervision.unit import Launch
+from mosha.core.supervision.unit import Launch, Touched
 from tests.core.unit_world import leased, owned, running, state_of, world_of
 
 
@@ -48,6 +48,16 @@ def test_a_tell_with_passed_deadlines_runs_no_stop_entries_and_forgets_that_they
     assert state_of(world) == "stop FAILED"
     world = world.lease("stop", 7, 100.0, 100.0).settle()
     assert (state_of(world), running(world)) == ("stop DONE", [])
+
+
+def test_a_stop_of_what_has_stopped_already_is_answered_with_a_report_and_nothing_else() -> None:
+    """The clinit was paused; the next claim's `plan` comes right after it, and ran nothing."""
+    world = owned(leased(), "stop", 7).end("r", -2).end("s").settle()
+    again = owned(world, "stop", 7)
+    assert (again.unit, again.effects) == (world.unit, (Touched("g"),))
+    for level, term in (("plan", 8), ("plan", 9), ("stop", 9)):
+        again = owned(again, level, term)
+    assert running(again.settle()) == []
 
 
 def test_a_claim_that_ran_nothing_runs_no_stop_entries_however_often_it_is_stopped() -> None:

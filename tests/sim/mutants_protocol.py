@@ -177,6 +177,14 @@ PROTOCOL: tuple[Mutant, ...] = (
         test="test_stop_entries.py::test_a_claim_that_ran_nothing_runs_no_stop_entries_however_often_it_is_stopped",
     ),
     Mutant(
+        "what has stopped goes to stop once more",
+        "C5",
+        "mosha.core.supervision.unit",
+        "if stopped and _is_old_stop(group, text):",
+        "if False:",
+        test="test_stop_entries.py::test_a_stop_of_what_has_stopped_already_is_answered_with_a_report_and_nothing_else",
+    ),
+    Mutant(
         "what failed at stop is cleaned up without the lease",
         "C5",
         "mosha.core.cluster.group_rules",

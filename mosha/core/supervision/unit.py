@@ -124,9 +124,10 @@ def tell(
 ) -> tuple[Unit, tuple[Effect, ...]]:
     """Move the unit to a level with these definitions; passed deadlines are handled first."""
     group = unit.group
-    at_rest = group.state is GroupState.CONFIGURED or (
-        group.level == group.wanted == STOP_LEVEL and group.state in STOPPED
-    )
+    stopped = group.level == group.wanted == STOP_LEVEL and group.state in STOPPED
+    if stopped and _is_old_stop(group, text):
+        return unit, (Touched(group.name),)
+    at_rest = group.state is GroupState.CONFIGURED or stopped
     untouched = (at_rest and text.level == PLAN_LEVEL) or unit.untouched
     # By hand (without a term), `plan` and then `stop` run the entries of `stop` again. A `stop` of
     # an earlier claim is late: the monitor had read an old report of a clinit that was paused.
@@ -142,6 +143,15 @@ def tell(
     work.group(text)
     work.time_passed()
     return work.settle()
+
+
+def _is_old_stop(group: Group, text: Tell) -> bool:
+    """Say whether a monitor says `stop` of a claim under which the group has stopped already.
+
+    It had not read that report yet. To go to `stop` once more would only take time, in which the
+    next claim's `plan` would find the group not at rest.
+    """
+    return text.level == STOP_LEVEL and 0 < text.term <= group.term and text.kill_at is None
 
 
 def feed_group(
