@@ -64,9 +64,11 @@ def test_a_claim_that_ran_nothing_runs_no_stop_entries_however_often_it_is_stopp
     """A paused clinit gets all tells at once, and then one that answers its first report."""
     planned = world_of("g:s:stop:wait:x", "g:w:start:wait:x")
     planned = owned(owned(owned(planned, "plan", 2), "stop", 2), "plan", 3)
-    for terms in ((3, 3), (3, 2), (3, 2, 3)):
+    for terms in ((3, 3), (3, 2), (3, 2, 3), (2,), (2, 3)):
         world = planned
         for term in terms:
-            world = owned(world, "stop", term).settle()
-            assert (state_of(world), running(world)) == ("stop DONE", [])
+            world = owned(world, "stop", term)
+            assert running(world) == []
+            settled = world.settle()
+            assert (state_of(settled), running(settled)) == ("stop DONE", [])
         assert world.unit.group.term == 3

@@ -150,7 +150,7 @@ PROTOCOL: tuple[Mutant, ...] = (
         "mosha.core.supervision.unit",
         "(group.spent or self.unit.barren)",
         "(group.killed or self.unit.barren)",
-        "pausemonitor,hangstop",
+        test="test_supervisor.py::test_a_removed_group_that_comes_back_after_kill_at_runs_no_stop_entries",
     ),
     Mutant(
         "the stop of a withdrawn claim is of no term",
@@ -172,8 +172,8 @@ PROTOCOL: tuple[Mutant, ...] = (
         "a late stop of an earlier claim runs stop entries",
         "C5",
         "mosha.core.supervision.unit",
-        "and 0 < text.term <= group.term",
-        "and text.term == group.term > 0",
+        "        and 0 < text.term <= group.term\n",
+        "        and text.term == group.term > 0\n",
         test="test_stop_entries.py::test_a_claim_that_ran_nothing_runs_no_stop_entries_however_often_it_is_stopped",
     ),
     Mutant(
