@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import shutil
 import subprocess
@@ -115,8 +116,7 @@ class Net:
                 if peer != node:
                     self._point(node, peer).mkdir()
                     self.mount(node, peer)
-        for pair in self.mounts:
-            wait_until(self._point(*pair).is_mount, START_LIMIT_S)
+        wait_until(self._all_are_there, START_LIMIT_S)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -203,6 +203,16 @@ class Net:
         for pair, process in list(self.mounts.items()):
             if process.poll() is not None and pair not in self.held:
                 self.mount(*pair)
+
+    def _all_are_there(self) -> bool:
+        """Mount again what was refused since its sshd did not listen yet; say if all is mounted."""
+        self.remount_dead()
+        try:
+            return all(self._point(*pair).is_mount() for pair in self.mounts)
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:  # its sshfs has just ended
+                raise
+            return False
 
     def cut(self, node: int) -> None:
         """Pull the cable of a node."""
