@@ -172,6 +172,33 @@ def test_whatever_fails_is_the_answer(step: str) -> None:
     assert desk.in_force == version(FOO)
 
 
+def test_nothing_is_written_over_an_edit_that_waits_for_the_local_disk() -> None:
+    desk = with_foo()
+    desk.look()
+    desk.settled(seen(BAR, 1))
+    desk.stored("No space left on device")
+    asked(desk)
+    looked(desk, seen(BAR, 1))
+    edits = [*desk.stored("No space left on device"), *edited(desk)]
+    (answer,) = of(AnswerEdit, edits)
+    assert "No space left on device" in answer.error
+    assert "nothing is written over it" in answer.error
+    assert of(WriteOwnTable, edits) == []
+
+
+def test_nothing_is_written_over_an_old_text_that_cannot_be_put_aside() -> None:
+    desk = with_foo()
+    desk.look()
+    desk.settled(seen(BAR, 99))
+    desk.kept(error="No space left on device")
+    asked(desk)
+    looked(desk, seen(BAR, 99))
+    edits = [*desk.kept(error="No space left on device"), *edited(desk)]
+    (answer,) = of(AnswerEdit, edits)
+    assert "older than the version in force; nothing is written over it" in answer.error
+    assert of(WriteOwnTable, edits) == []
+
+
 def test_an_edit_whose_write_hangs_is_answered_with_that_it_may_still_come_into_force() -> None:
     desk = with_foo()
     asked(desk)

@@ -8,7 +8,7 @@ A check goes through these stages, each after the first two on the answer to its
     IDLE -> READING <-> SETTLING -> SHOWING -> KEEPING -> WRITING -> IDLE
                                             -> ADOPTING            -> IDLE
 
-An edit by a program starts at KEEPING or WRITING, and ends after ADOPTING.
+An edit by a program starts at WRITING, and ends after ADOPTING.
 """
 
 from __future__ import annotations
@@ -287,14 +287,9 @@ class OwnTable:
         """Handle: a text is in the history, so it may be overwritten, or it is not."""
         self._expect(OwnStage.KEEPING)
         record, seen = self._record, self._current_seen()
-        error = ""
         if event.error:
             problem = f"{record.path}: its text cannot be kept in {record.places.history}"
-            error = f"{problem}: {event.error}; so it is left there"
-        if self._put is not None:
-            self._end_put(PutEnded(error=error)) if error else self._write_put(self._put, seen)
-        elif error:
-            record.unwritten(error)
+            record.unwritten(f"{problem}: {event.error}; so it is left there")
             self._end_look()
         else:
             self._kept = event.path
@@ -352,13 +347,12 @@ class OwnTable:
             self._end_put(PutEnded(error=error))
             return
         verdict = self._judge(seen)
-        if verdict.do is TableAction.REFUSE:  # whoever wrote it there is about to correct it
-            way = "nothing is written over it: correct it, or do this on another node"
-            self._end_put(PutEnded(error=f"{record.path} is refused: {verdict.why}; {way}"))
-        elif verdict.do in {TableAction.NOTHING, TableAction.WRITE}:
+        if verdict.do in {TableAction.NOTHING, TableAction.WRITE}:
             self._write_put(put, seen)
-        else:
-            self._keep(seen, "discarded")
+        else:  # whoever wrote it there is about to correct it, or it waits for the local disk
+            why = verdict.why or record.refused
+            way = "nothing is written over it: correct it, or do this on another node"
+            self._end_put(PutEnded(error=f"{record.path} is refused: {why}; {way}"))
 
     def _write_put(self, put: Put, seen: Seen) -> None:
         record, draft = self._record, put.draft
