@@ -37,16 +37,15 @@ lint: $(DEV_STAMP) ## ruff and mypy alone
 
 # Most tests wait for real processes: three at a time keep two cores busy. What fails is run once
 # more, alone: a process that got no CPU for seconds proves nothing, one that fails twice does.
-# By one worker and not by none: pytest-xdist adds the group to a test's name, and the failed ones
-# are known by that. The fresh worlds of the simulator are the same in both runs. What passes then is
-# listed, and more than three such tests fail the run (tests/flakes.py).
+# The fresh worlds of the simulator are the same in both runs. What passes then is listed, and more
+# than three such tests fail the run (tests/flakes.py, which names what failed).
 # What each worker would compile for itself, and each of some hundred processes, is kept.
 test: $(DEV_STAMP) ## the tests alone, in random order (ARGS='-k lease -x')
 	export PYTHONDONTWRITEBYTECODE= && \
 	export MOSHA_SIM_FIRST=$${MOSHA_SIM_FIRST:-$$(shuf -i 1000000-999999999 -n 1)} && \
+	export MOSHA_FAILED=$$(mktemp) && trap 'rm -f "$$MOSHA_FAILED"' EXIT && \
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS) || { [ $$? -eq 1 ] && \
-	    MOSHA_FAILED_BEFORE=1 $(BIN)/python -m pytest -n 1 --dist loadgroup --last-failed --last-failed-no-failures none \
-	        $(ARGS); }
+	    MOSHA_FAILED_BEFORE=1 $(BIN)/python -m pytest -n 1 --dist loadgroup "@$$MOSHA_FAILED"; }
 
 bench: $(DEV_STAMP) ## latencies, CPU and memory beside a floor measured in the same run
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -9,19 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.flakes import AGAIN, FLAKES_MAX
+from tests.flakes import AGAIN, FAILED, FLAKES_MAX
 
 ROOT = Path(__file__).parents[1]
 
 
-def ran(directory: Path, *, again: bool) -> tuple[int, str]:
-    words = ("-p", "tests.flakes", "-p", "no:randomly", "-p", "no:cacheprovider", "-n", "1")
-    environment = {name: value for name, value in os.environ.items() if name != AGAIN}
+def ran(
+    directory: Path, what: str = ".", *, again: bool, failed: Path | None = None
+) -> tuple[int, str]:
+    plugins = ("-p", "tests.flakes", "-p", "no:randomly", "-p", "no:cacheprovider")
+    words = (*plugins, "-n", "1", "--dist", "loadgroup", "--basetemp", str(directory / "tmp"))
+    environment = {n: value for n, value in os.environ.items() if n not in {AGAIN, FAILED}}
+    if failed is not None:
+        environment[FAILED] = str(failed)
     environment["PYTHONPATH"] = str(ROOT)
     if again:
         environment[AGAIN] = "1"
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *words, "-c", os.devnull, "."],
+        [sys.executable, "-m", "pytest", *words, "-c", os.devnull, what],
         cwd=directory,
         env=environment,
         capture_output=True,
@@ -42,6 +47,37 @@ def test_what_passes_alone_is_listed_and_more_than_three_fail_the_run(
     assert "failed, and passed alone" in said
     assert said.count("test_x.py::test_") == passing
     assert ("the run has failed" in said) == bool(status)
+
+
+BROKEN = """
+import os
+import pytest
+
+def test_alone():
+    assert "MOSHA_FAILED_BEFORE" in os.environ
+
+@pytest.mark.xdist_group("all")
+@pytest.mark.parametrize("word", ["a@b", "c d"])
+def test_of_a_group(word):
+    assert False
+
+def test_sound():
+    pass
+"""
+
+
+def test_what_failed_runs_again_whether_it_is_of_a_group_or_not(tmp_path: Path) -> None:
+    """A test that fails, and is left out of the second run, would make that one green."""
+    (tmp_path / "test_x.py").write_text(BROKEN, encoding="ascii")
+    failed = tmp_path / "failed"
+    code, _ = ran(tmp_path, again=False, failed=failed)
+    assert code == 1
+    names = failed.read_text(encoding="utf-8").splitlines()
+    of_group = [f"test_x.py::test_of_a_group[{word}]" for word in ("a@b", "c d")]
+    assert names == ["test_x.py::test_alone", *of_group]
+    code, said = ran(tmp_path, f"@{failed}", again=True)
+    assert code == 1
+    assert "2 failed, 1 passed" in said
 
 
 def test_a_first_run_lists_nothing(tmp_path: Path) -> None:

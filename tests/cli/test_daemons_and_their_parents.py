@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from mosha.host.lock_file import holder_of
+from mosha.monitor.identity import LOCK_FILE
 from tests.cli.conftest import Home
 from tests.cli.daemons import LIMIT_S, Started
 from tests.waiting import wait_until
@@ -73,12 +75,16 @@ def test_a_monitor_whose_terminal_is_closed_leaves_in_good_order(start: Start) -
 
 
 def test_a_monitor_in_the_background_of_a_shell_that_goes_leaves_in_good_order(
-    start: Start,
+    start: Start, home: Home
 ) -> None:
     daemon = start(terminal=True, by='"$@" & wait')
     daemon.monitor()
+    lock = home.rundir / "state" / LOCK_FILE
+    assert holder_of(lock)
     daemon.close_terminal()
-    wait_until(lambda: daemon.said("monitor_stopped"), LIMIT_S)
+    wait_until(lambda: not holder_of(lock), LIMIT_S)
+    assert daemon.said("monitor_stopped")
+    assert not daemon.answers()
 
 
 def test_sighup_on_a_terminal_that_stays_reads_the_settings_again(start: Start) -> None:
