@@ -165,6 +165,9 @@ class Status(Struct, frozen=True):
     digest of its configured nodes, "" if they are not configured. T and voters must be the same
     everywhere; a node that finds them different reports it, and waits for the longer T.
 
+    `unfinished` are orders of other nodes that are being carried out here, and do not count as
+    obeyed yet: (node that gave it, number) -> the incarnation of that node.
+
     `troubles` are entries in trouble: (group, tag) -> what is wrong.
     """
 
@@ -191,6 +194,7 @@ class Status(Struct, frozen=True):
     pasts: Mapping[str, tuple[TableVersion, ...]] = field(default_factory=dict)
     orders: Mapping[int, Order] = field(default_factory=dict)
     obeyed: Mapping[int, Stamp] = field(default_factory=dict)
+    unfinished: Mapping[tuple[int, int], int] = field(default_factory=dict)
     standby: bool = False
     troubles: Mapping[tuple[str, str], Trouble] = field(default_factory=dict)
 

@@ -183,6 +183,9 @@ def _lines(s: Status) -> list[str]:
         for number, o in sorted(s.orders.items())
     ]
     lines += [f"Mosha::Obeyed {n} inc={x.inc} seq={x.seq}" for n, x in sorted(s.obeyed.items())]
+    lines += [
+        f"Mosha::Unfinished {n} inc={i} seq={x}" for (n, x), i in sorted(s.unfinished.items())
+    ]
     lines += [f"Mosha::Refused {name} {one_line(x)}" for name, x in sorted(s.refused.items())]
     lines += entry_lines(s.troubles)
     return lines
@@ -244,6 +247,7 @@ def _status(pairs: dict[str, str], facts: dict[str, dict[Any, Any]], end: dict[s
             pasts=facts["pasts"],
             orders=facts["orders"],
             obeyed=facts["obeyed"],
+            unfinished=facts["unfinished"],
             standby=_YES_NO[pairs.get("standby", "no")],
             troubles=facts["troubles"],
         )
@@ -295,6 +299,11 @@ def _read_seen(rest: str) -> tuple[int, Stamp]:
     pairs = pairs_of(rest)
     node = node_in(rest.partition(" ")[0])
     return node, Stamp(counter_in(pairs["inc"]), counter_in(pairs["seq"]))
+
+
+def _read_unfinished(rest: str) -> tuple[tuple[int, int], int]:
+    node, stamp = _read_seen(rest)
+    return (node, stamp.seq), stamp.inc
 
 
 def _read_vote(rest: str) -> tuple[str, Vote]:
@@ -356,7 +365,7 @@ def _read_refused(rest: str) -> tuple[str, str]:
     return name_in(rest), one_line(rest.partition(" ")[2])
 
 
-_Key = str | int | tuple[str, str]
+_Key = str | int | tuple[str, str] | tuple[int, int]
 
 _READERS: dict[str, tuple[str, Callable[[str], tuple[_Key, object]]]] = {
     "Mosha::Seen": ("seen", _read_seen),
@@ -369,6 +378,7 @@ _READERS: dict[str, tuple[str, Callable[[str], tuple[_Key, object]]]] = {
     "Mosha::Table": ("tables", _read_table),
     "Mosha::Order": ("orders", _read_order),
     "Mosha::Obeyed": ("obeyed", _read_seen),
+    "Mosha::Unfinished": ("unfinished", _read_unfinished),
     "Mosha::Past": ("pasts", _read_past),
     "Mosha::Refused": ("refused", _read_refused),
     ENTRY_CLASS: ("troubles", read_entry),

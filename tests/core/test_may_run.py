@@ -194,7 +194,10 @@ def test_a_stop_that_failed_stands_in_nobodys_way_once_its_lease_is_over(
     assert found.why == (
         f"its stop entries failed on node 2, whose claim is not granted any more: {clause} by now"
     )
-    effect = "it waits until node 2 has a lease again, or another node a claim"
+    effect = (
+        "the entries run again with a lease; without one for 10 s, it forgets the failure, and"
+        " runs nothing"
+    )
     if elsewhere:
         effect = "it forgets the failure, and runs nothing"
     assert found.next == BY_HAND.format(effect=effect)

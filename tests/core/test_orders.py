@@ -51,6 +51,33 @@ def test_a_restart_is_obeyed_when_it_starts_again_and_not_before() -> None:
     assert orders.have_obeyed(state, {owner}, number)
 
 
+def test_two_restarts_at_once_are_one_and_both_are_obeyed_by_it() -> None:
+    story, owner = running()
+    numbers = {
+        n: orders.give(story.nodes[n].state, Order(Verb.RESTART, G), story.now)
+        for n in others(story, owner)
+    }
+    story.live(LONG_S)
+    for issuer, number in numbers.items():
+        assert orders.have_obeyed(story.nodes[issuer].state, {owner}, number) == {owner}
+
+
+def test_a_later_order_of_the_same_node_does_not_make_a_restart_seem_obeyed() -> None:
+    story, owner = running()
+    issuer = others(story, owner)[0]
+    state = story.nodes[issuer].state
+    restart = orders.give(state, Order(Verb.RESTART, G), story.now)
+    later = orders.give(state, Order(Verb.CLEANUP, G, owner), story.now)
+    story.write(issuer)
+    story.read(owner, issuer)
+    story.write(owner)
+    story.read(issuer, owner)
+    assert orders.have_obeyed(state, {owner}, later) == {owner}
+    assert not orders.have_obeyed(state, {owner}, restart)
+    story.live(LONG_S)
+    assert orders.have_obeyed(state, {owner}, restart) == {owner}
+
+
 def test_c7_a_report_that_is_late_is_not_taken_for_the_end_of_what_was_told() -> None:
     story, owner = running()
     brain = story.nodes[owner]
@@ -165,6 +192,24 @@ def test_cleanup_runs_no_stop_entries_where_another_node_has_the_group_by_now() 
     assert step.tell == Tell(G, "stop", record.claim, str(owner), story.now, story.now)
 
 
+def test_cleanup_forgets_a_stop_that_failed_if_no_lease_comes_back_for_t() -> None:
+    story, owner = running()
+    story.fails[owner, "stop"] = "umount: exit 1: target is busy"
+    orders.give(story.nodes[owner].state, Order(Verb.MOVE, G), story.now)
+    story.live(LONG_S)
+    state = story.nodes[owner].state
+    record = state.record(G)
+    record.granted, record.lease_until = False, story.now - 1.0
+    record.shown_from = 10**6  # no voter echoes the claim
+    orders.give(state, Order(Verb.CLEANUP, G, owner), story.now)
+    waits = group_step.take(state, G, story.now, 0.0)
+    assert waits.tell is None
+    assert waits.wake_at <= story.now + TIMING.timeout_s
+    over = story.now + TIMING.timeout_s
+    step = group_step.take(state, G, over, 0.0)
+    assert step.tell == Tell(G, "stop", record.claim or 0, str(owner), over, over)
+
+
 def test_cleanup_forgets_a_stop_that_failed_without_a_claim() -> None:
     story, owner = running()
     state = story.nodes[owner].state
@@ -212,7 +257,7 @@ def test_orders_that_stood_before_this_node_listened_are_not_for_it() -> None:
     story.write(issuer)
     restarted = story.start(owner, inc=INC + 1)
     story.read(owner, issuer)
-    assert restarted.state.record(G).restarts is None
+    assert restarted.state.record(G).restarts == ()
 
 
 def test_orders_stand_for_a_while_and_not_without_bound() -> None:
@@ -234,4 +279,4 @@ def test_what_runs_nowhere_is_restarted_by_nobody() -> None:
     story.show(idle, report("stop", GroupState.DONE, alive=0))
     number = orders.give(state, Order(Verb.RESTART, G), story.now)
     assert orders.have_obeyed(state, {idle}, number)
-    assert state.record(G).restarts is None
+    assert state.record(G).restarts == ()

@@ -24,7 +24,7 @@ from mosha.core.supervision import unit as units
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.supervision.process_events import Exit, Scope, TimedOut
 from mosha.core.supervision.supervisor import EntryEvent, Supervisor
-from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Mode
 from mosha.core.tell import Tell
 from tests.sim.disks import read_cltab
 
@@ -45,6 +45,7 @@ class Child(Struct, eq=False):
     run: int
     level: str
     leader: bool = True
+    test: bool = False
     dying: bool = False
 
     @property
@@ -286,7 +287,8 @@ class Clinit:
 
     def _launch(self, launch: units.Launch) -> None:
         entry = launch.entry
-        child = Child(entry.group, entry.tag, launch.run, launch.level)
+        test = entry.mode is Mode.TEST
+        child = Child(entry.group, entry.tag, launch.run, launch.level, test=test)
         self.children.setdefault(entry.group, []).append(child)
         if child.exclusive:
             self.machine.truth.started(
@@ -312,7 +314,7 @@ class Clinit:
         if verb == "spawn":
             daemon = Child(child.group, child.tag, child.run, child.level, leader=False)
             self.children[child.group].append(daemon)
-        failing = child.level == TEST_LEVEL and self.machine.fails_test(child.group)
+        failing = child.test and self.machine.fails_test(child.group, child.level)
         self._kill(child, 1 if failing else 0)
 
     def _signal(self, child: Child, signal: str) -> None:

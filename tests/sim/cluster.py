@@ -7,33 +7,34 @@ from functools import partial
 
 from msgspec import Struct, field
 
-from mosha.core.cluster.candidacy import in_vain
 from mosha.core.cluster.group_step import GroupStep
 from mosha.core.cluster.quorum import Electorate
 from mosha.core.cluster.state import LogRecord
-from mosha.core.replication.judging import CLTAB, HACTL, TABLES, version_of
+from mosha.core.replication.judging import CLTAB, HACTL, version_of
 from mosha.core.replication.table_texts import Text
 from mosha.core.status import SETTLED, Status
 from mosha.core.supervision.group import Group
 from mosha.core.supervision.group_report import GroupReport
-from mosha.core.tables import STOP_LEVEL
 from tests.sim import disks, edits, sayings
 from tests.sim.agenda import Agenda, chance
 from tests.sim.checks.evidence import Evidence
 from tests.sim.checks.exclusion import Exclusion
 from tests.sim.checks.leases import Leases
-from tests.sim.checks.liveness import Expected, Liveness, Seen
+from tests.sim.checks.liveness import Liveness
+from tests.sim.checks.orders import Obedience
 from tests.sim.checks.receipts import Receipts
 from tests.sim.checks.shots import Shots
 from tests.sim.checks.tables import TablesInForce
 from tests.sim.checks.terms import Terms
 from tests.sim.checks.votes import Votes
+from tests.sim.expectations import Expectations
 from tests.sim.faults import Faults
 from tests.sim.fences import Fences
 from tests.sim.files import Files, Version, Weather
 from tests.sim.machine import WALL_AT_START_S, Machine
+from tests.sim.operators import Operators
 from tests.sim.truth import Truth
-from tests.sim.world import World
+from tests.sim.world import Fault, World
 
 # How often, per timeout, everything that runs is compared with its deadline.
 LOOKS_PER_TIMEOUT = 4
@@ -68,6 +69,7 @@ class Cluster:
         self.liveness = Liveness()
         self.shots = Shots(world)
         self.evidence = Evidence()
+        self.obedience = Obedience()
         receipts = Receipts(3 * world.timing.timeout_s, self.apart, required=world.fence.required)
         self.truth = Truth(
             lambda: self.agenda.now,
@@ -81,6 +83,7 @@ class Cluster:
                 self.liveness,
                 self.shots,
                 self.evidence,
+                self.obedience,
             ],
         )
         self.truth.telling = telling
@@ -89,6 +92,8 @@ class Cluster:
         self.files = Files(world, self.weather, chance(world.seed, "files"), self.truth.cover)
         self.fences = Fences(self)
         self.machines = {node: Machine(self, node) for node in world.ids}
+        self.wrong = Expectations(self).wrong
+        self.operators = Operators(self)
         self.faults = Faults(self)
         self.electorates: dict[int, list[tuple[float, Electorate]]] = {n: [] for n in world.ids}
         self.hidden_at = -math.inf
@@ -147,13 +152,13 @@ class Cluster:
         Nothing is judged where something else keeps the node from looking, or from being heard.
         """
         monitor, life = machine.monitor, machine.life
-        if monitor is None or not monitor.ready or self._hindered(machine):
+        if monitor is None or not monitor.ready or self.hindered(machine):
             return
         looks_s = 2 * self.world.timing.heartbeat_s + 2 * self.world.lag_s + 8 * self.world.ipc_s
 
         def judge() -> None:
             same = machine.monitor is monitor and machine.life == life
-            if not same or self._hindered(machine):
+            if not same or self.hindered(machine):
                 return
             if groups := self.exclusion.overlapping(machine.id):
                 raise self.truth.violated(
@@ -163,13 +168,13 @@ class Cluster:
 
         self.agenda.at(self.agenda.now + looks_s, judge)
 
-    def _hindered(self, machine: Machine) -> bool:
+    def hindered(self, machine: Machine, besides: Fault | None = None) -> bool:
+        """Say whether something keeps a node from its work, except one fault."""
         monitor, clinit = machine.monitor, machine.clinit
         free = monitor is not None and not monitor.paused and not machine.clock.still
         obeyed = clinit is not None and not clinit.paused
-        return bool(self.weather.in_force or self.faults.current or machine.strays) or not (
-            free and obeyed
-        )
+        others = any(fault is not besides for fault in self.faults.current)
+        return bool(self.weather.in_force or others or machine.strays) or not (free and obeyed)
 
     def _watch_cold_start(self) -> None:
         first = min((fault.at for fault in self.world.faults), default=self.world.chaos_s)
@@ -208,7 +213,8 @@ class Cluster:
         return self.agenda.now - began > max(quiet_s, settled_s + quiet_s / 2)
 
     def _operate(self) -> None:
-        """Let an operator vouch for every dead node, where receipts are required."""
+        """Let operators tidy up, and vouch for every dead node where receipts are required."""
+        self.operators.tidy_up()
         if not self.world.fence.required:
             return
         for dead in self.machines.values():
@@ -228,72 +234,6 @@ class Cluster:
         """Say whether a node is up and takes part."""
         monitor = machine.monitor
         return machine.up and monitor is not None and monitor.ready and not monitor.leaving
-
-    def expected(self) -> list[Expected]:
-        """Return what shall run where, from the tables in force on a healthy node."""
-        healthy = [m for m in self.machines.values() if self.healthy(m)]
-        if 2 * len(healthy) <= self.world.nodes:
-            return []
-        hactl = disks.read_hactl(healthy[0].disk.text(HACTL) or b"")
-        cltab = disks.read_cltab(healthy[0].disk.text(CLTAB) or b"")
-        there = cltab.groups() if cltab else ()
-        wishes = {g: w for g, w in hactl.wishes.items() if g in there} if hactl else {}
-        found = []
-        for spec in self.world.groups:
-            wish = wishes.get(spec.name)
-            level = wish.level if wish else STOP_LEVEL
-            only = wish.only if wish else ()
-            allowed = [m for m in healthy if wish and (not only or m.id in only)]
-            may = frozenset(m.id for m in allowed if not self._banned(m, spec.name))
-            if wish and wish.on_failure and spec.move_after:  # it leaves where it always fails
-                may = may - frozenset(self.world.unfit) or may
-            best = None
-            if wish and wish.failback:
-                best = next((n for n in wish.prefer if n in may), None)
-                if best is not None and self._in_vain(healthy, spec.name, best):
-                    best = None
-            found.append(Expected(spec.name, level, may, best))
-        return found
-
-    def _in_vain(self, healthy: list[Machine], group: str, node: int) -> bool:
-        """Say whether who has the group gave way to a node that tried and failed."""
-        if (node, group) not in self.failed:
-            return False
-        monitors = [machine.monitor for machine in healthy if machine.monitor is not None]
-        return any(
-            in_vain(monitor.node.state, group, node, monitor.now()) is not None
-            for monitor in monitors
-            if monitor.node.state.record(group).claim is not None
-        )
-
-    @staticmethod
-    def _banned(machine: Machine, group: str) -> bool:
-        monitor = machine.monitor
-        return monitor is not None and monitor.node.state.record(group).ban_until > monitor.now()
-
-    def wrong(self) -> str:
-        """Say what is not as wanted now, "" if nothing; `nothing healthy` is wrong too."""
-        if not (expected := self.expected()):
-            return "no quorum of healthy nodes"
-        healthy = [m for m in self.machines.values() if self.healthy(m)]
-        for table in TABLES:
-            if complaint := self.tables.different({m.id: m.disk.text(table) for m in healthy}):
-                return complaint
-        for item in expected:
-            if complaint := self.liveness.wrong(item, self._seen(item.group)):
-                return complaint
-        return ""
-
-    def _seen(self, group: str) -> list[Seen]:
-        found = []
-        for machine in self.machines.values():
-            clinit = machine.clinit
-            if not machine.up or clinit is None or group not in clinit.supervisor.units:
-                continue
-            unit = clinit.supervisor.units[group].group
-            resting = unit.state == "CONFIGURED" or (unit.level, unit.state) == ("stop", "DONE")
-            found.append(Seen(machine.id, unit.level, unit.state, active=not resting))
-        return found
 
     # --- facts from the machines ---------------------------------------------------------
 
@@ -374,6 +314,7 @@ class Cluster:
         cause = f": {note.fields['cause']}" if note.event in CAUSED else ""
         if note.event in FAILURES:
             self.failed.add((node, str(note.fields["group"])))
+            self.obedience.banned(node, str(note.fields["group"]))
         self.truth.cover(disks.done_to(node, note) or f"note {note.event}{cause}")
         if self.truth.telling and self.tells_of(node) and (said := sayings.say(note)):
             self.truth.tell(f"node {node} {said}")

@@ -9,18 +9,15 @@ from collections import Counter
 
 from mosha.core.cluster.group_rules import ROWS
 from mosha.core.replication.judging import TABLES
-from tests.sim.world import FAILING, KINDS
+from tests.sim.world import FAILING, KINDS, ORDERS
 
 _DONE_TO_TABLES = ("adopt", "refuse", "fetched", "discard", "write")
 
-# Nobody gives orders in a drawn world, and no report of clinit lags: tests/core/test_orders.py.
-_UNSEEN = (
-    "restart asked",
-    "stopped to start again",
-    "stop failed, overtaken",
-    "stop asked again",
-    "told, never seen",
-)
+# No report of clinit lags: tests/core/test_orders.py.
+_UNSEEN = ("told, never seen",)
+
+# Orders that are acknowledged.
+_VERBS = ("restart", "move", "cleanup", "standby", "unstandby")
 
 EXERCISED: tuple[str, ...] = (
     *(f"row {row.name}" for row in ROWS if row.name not in _UNSEEN),
@@ -54,7 +51,10 @@ EXERCISED: tuple[str, ...] = (
     *("rule ghost looked for", "note ghost_killed"),
     *("fault service fails", "fault entry hangs"),
     *("rule test entry timed out", "rule wait entry timed out"),
-    *(f"fault {kind}" for kind in (*KINDS, *FAILING)),
+    *(f"rule {verb} {what}" for verb in _VERBS for what in ("ordered", "obeyed")),
+    *("rule order refused", "rule failure reported", "rule failure obeyed"),
+    *("fault test at stop fails", "note move_began", "note move_ended", "note standby_changed"),
+    *(f"fault {kind}" for kind in (*KINDS, *FAILING, *ORDERS)),
 )
 
 

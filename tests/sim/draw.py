@@ -14,6 +14,7 @@ from mosha.core.cluster.timing import Timing, derive, unsafe
 from tests.sim.agenda import chance
 from tests.sim.failing import with_failing_entries
 from tests.sim.fate import FORGETTING, a_fate, a_fault
+from tests.sim.ordering import with_orders
 from tests.sim.world import HIDING, KINDS, Fault, FenceSpec, GroupSpec, World
 
 # Own clock rates: two of them differ by less than the one percent of the promise.
@@ -35,7 +36,7 @@ ADAPTIVE_DEAD = 0.4
 
 def draw(seed: int, storm: tuple[str, ...] = ()) -> World:
     """Draw the world of a seed; `storm` makes it a small one with storms of these kinds."""
-    return with_failing_entries(_with_editors(_drawn(seed, storm)))
+    return with_orders(with_failing_entries(_with_editors(_drawn(seed, storm))))
 
 
 def _with_editors(world: World) -> World:
@@ -176,7 +177,7 @@ def _stormy(rng: random.Random, seed: int, kinds: tuple[str, ...]) -> World:
     )
     stop_s = rng.choice((0.0, timing.stop_budget_s * 2))
     tests_s = rng.choice((0.0, timing.heartbeat_s))
-    groups = (GroupSpec("g1", test_s=tests_s, stop_s=stop_s),)
+    groups = (GroupSpec("g1", test_s=tests_s, stop_s=stop_s, stop_test="failstop" in kinds),)
     world = World(
         seed=seed,
         nodes=nodes,

@@ -32,6 +32,8 @@ def entries_of(spec: GroupSpec) -> list[Entry]:
     entries.append(Entry(name, f"{name}s", "start", Mode.RESPAWN, "serve"))
     entries.append(Entry(name, f"{name}o", "other", Mode.RESPAWN, "serve"))
     ending("z", STOP_LEVEL, Mode.WAIT, "take 0.001")
+    if spec.stop_test:
+        ending("u", STOP_LEVEL, Mode.TEST, "take 0.001")
     return entries
 
 

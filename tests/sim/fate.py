@@ -7,7 +7,7 @@ import random
 from msgspec.structs import replace
 
 from mosha.core.cluster.timing import Timing
-from tests.sim.world import KINDS, Fault, World
+from tests.sim.world import KINDS, ORDERS, Fault, World
 
 # So many edits bring back a file of yesterday with its time, as a backup does.
 RESTORED = 0.15
@@ -70,6 +70,12 @@ def a_fault(rng: random.Random, world: World, at: float, kind: str, focus: list[
     node = rng.choice(focus)
     lasts = _lasts(rng, t)
     fault = Fault(round(at, 4), kind, round(lasts, 4), (node,))
+    return (_order if kind in ORDERS else _trouble)(rng, world, fault)
+
+
+def _trouble(rng: random.Random, world: World, fault: Fault) -> Fault:
+    """Draw what a kind needs besides."""
+    t, kind, lasts, (node,) = world.timing, fault.kind, fault.lasts, fault.nodes
     match kind:
         case "cut":
             return _cut(rng, world, fault)
@@ -101,6 +107,22 @@ def a_fault(rng: random.Random, world: World, at: float, kind: str, focus: list[
         case "confirm" | "errconfirm":
             return replace(fault, others=(rng.choice([n for n in world.ids if n != node]),))
     return fault
+
+
+def _order(rng: random.Random, world: World, fault: Fault) -> Fault:
+    """Draw whom an order is about; it is given in a moment, and so has no length."""
+    group, node = rng.choice(world.groups).name, rng.choice(world.ids)
+    match fault.kind:
+        case "standby":
+            return replace(fault, others=(node,))
+        case "failstop":
+            some = tuple(sorted(rng.sample(world.ids, rng.randint(1, world.nodes))))
+            return replace(fault, nodes=some, lasts=round(3 * fault.lasts, 4), word=group)
+        case "fail":
+            return replace(fault, nodes=world.ids, lasts=0.0, word=group)
+        case "move" | "cleanup" if rng.random() < 0.5:
+            return replace(fault, others=(node,), lasts=0.0, word=group)
+    return replace(fault, lasts=0.0, word=group)
 
 
 def _cut(rng: random.Random, world: World, fault: Fault) -> Fault:

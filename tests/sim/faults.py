@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mosha.core.replication.judging import CLTAB, HACTL, NS_PER_S
+from mosha.core.status import Order, Verb
 from tests.sim import edits
 from tests.sim.agenda import chance
 from tests.sim.world import HIDING, WEATHER, Fault
@@ -26,6 +27,7 @@ class Faults:
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.current: list[Fault] = []
+        self.begun = 0
         self._begin: dict[str, Deed] = {
             "vanish": self._vanish,
             "killmonitor": self._kill_monitor,
@@ -51,6 +53,8 @@ class Faults:
             "standstill": lambda machine, _: machine.stand_still(),
             "renode": self._renode,
             "errconfirm": self._confirm_wrongly,
+            **dict.fromkeys(("restart", "move", "cleanup", "standby"), cluster.operators.order),
+            "fail": cluster.operators.fail,
         }
         self._end: dict[str, Deed] = {
             "vanish": lambda machine, _: cluster.files.gone.discard(machine.id),
@@ -67,6 +71,7 @@ class Faults:
             "newrundir": lambda machine, _: machine.start_monitor(),
             "standstill": lambda machine, _: machine.go_on(),
             "renode": self._renode_back,
+            "standby": self._unstandby,
         }
 
     def begin(self, fault: Fault) -> None:
@@ -75,6 +80,7 @@ class Faults:
         cluster.truth.cover(f"fault {fault.kind}")
         cluster.story(f"fault {text_of(fault)}")
         self.current.append(fault)
+        self.begun += 1
         if fault.kind in HIDING:
             cluster.hidden_at = fault.at + fault.lasts
         if fault.kind in WEATHER:
@@ -208,6 +214,10 @@ class Faults:
         del fault
         if machine.id not in self.cluster.stay_dead():
             machine.boot()
+
+    def _unstandby(self, machine: Machine, fault: Fault) -> None:
+        for other in fault.others:
+            self.cluster.operators.give(machine, Order(Verb.UNSTANDBY, "", other))
 
     def _jump(self, machine: Machine, fault: Fault) -> None:
         machine.wall_jump_s += fault.amount

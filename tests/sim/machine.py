@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mosha.core.cluster.recovery import NOTHING
 from mosha.core.cluster.timing import Timing, derive
 from mosha.core.supervision.group_report import GroupReport
+from mosha.core.tables import STOP_LEVEL
 from tests.sim.agenda import EPSILON_S, Clock, chance
 from tests.sim.clinit import Clinit
 from tests.sim.disks import Disk
@@ -216,12 +217,13 @@ class Machine:
             self.monitor.inbox.append((clinit, group, report))
             self.monitor.soon(self.cluster.world.ipc_s, self.monitor.hear_clinit)
 
-    def fails_test(self, group: str) -> bool:
-        """Say whether a test of the group fails here and now."""
-        fault = self.weather.of("failtest", self.id)
+    def fails_test(self, group: str, level: str) -> bool:
+        """Say whether a test of the group at this level fails here and now."""
+        at_stop = level == STOP_LEVEL
+        fault = self.weather.of("failstop" if at_stop else "failtest", self.id)
         if fault is None or fault.word != group:
             return False
-        self.cover("fault test fails")
+        self.cover("fault test at stop fails" if at_stop else "fault test fails")
         return True
 
     def crashes(self, spec: GroupSpec) -> bool:

@@ -70,6 +70,7 @@ def _candidates(world: World) -> Iterator[World]:
         "shared": False,
         "dead": (),
         "unfit": (),
+        "resting": (),
         "fence": FenceSpec(),
     }
     for name, value in plain.items():
@@ -77,7 +78,7 @@ def _candidates(world: World) -> Iterator[World]:
             yield replace(world, **{name: value})
     for k, spec in enumerate(world.groups):
         bare = replace(spec, prefer=(), only=(), failback=False, daemon=False, test_s=0.0)
-        bare = replace(bare, limit_s=0.0, move_after=0)
+        bare = replace(bare, limit_s=0.0, move_after=0, stop_test=False)
         if bare != spec:
             yield replace(world, groups=(*world.groups[:k], bare, *world.groups[k + 1 :]))
 
@@ -106,4 +107,5 @@ def _without_last_node(world: World) -> World | None:
         faults=tuple(faults),
         dead=tuple(n for n in world.dead if n != last),
         unfit=tuple(n for n in world.unfit if n != last),
+        resting=tuple(n for n in world.resting if n != last),
     )

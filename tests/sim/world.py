@@ -41,6 +41,7 @@ class GroupSpec(Struct, frozen=True):
     limit_s: float = 0.0  # the time limit of all entries that end by themselves; 0: none
     move_after: int = 0  # `on-failure=move:N/TIME`; 0: it stays
     move_within_s: float = 600.0
+    stop_test: bool = False  # level `stop` has a test, which can fail
 
 
 class FenceSpec(Struct, frozen=True):
@@ -73,6 +74,7 @@ class World(Struct, frozen=True):
     calm_s: float = 100.0
     dead: tuple[int, ...] = ()
     unfit: tuple[int, ...] = ()  # there the services of groups with `move_after` fail, to the end
+    resting: tuple[int, ...] = ()  # on standby from the end of the faults on
     told_of: tuple[int, ...] = ()  # whose story is told; everybody's if empty
     every_state: bool = False  # each state of a group is told, not only where it comes to rest
 
@@ -133,8 +135,19 @@ FAILING: dict[str, float] = {
     "hangentry": 2,  # on `nodes`, entries of the group `word` that have a time limit never end
 }
 
+# Kinds that `ordering` draws: orders that operators or watchers give at `nodes`.
+ORDERS: dict[str, float] = {
+    "restart": 3,  # of the group `word`
+    "move": 3,  # of the group `word`, to `others` or anywhere
+    "cleanup": 2,  # of the group `word`, on `others` or everywhere
+    "fail": 2,  # a watcher says that the group `word` failed, where it runs
+    "standby": 2,  # of `others`; unstandby when it ends
+    "failstop": 3,  # tests of the group `word` at `stop` fail on `nodes`: there cleanup helps
+}
+
 # Kinds that are nothing but weather: readers and writers ask for them.
-HARMLESS = frozenset({"hangstop", "failtest", "slowlook", *FAILING})  # to what others see
+# Those that change nothing that others see.
+HARMLESS = frozenset({"hangstop", "failtest", "failstop", "slowlook", *FAILING})
 WEATHER = HARMLESS | frozenset(
     {"cut", "lag", "stale", "torn", "readerror", "hangread", "full", "hangwrite", "slow"}
 )

@@ -15,9 +15,9 @@ from mosha.formats.hactl import parse_wish
 from mosha.formats.names import NAME_RULE, is_name, nearest
 from tests.sim.edits import EDITS
 from tests.sim.fate import ERRORS
-from tests.sim.world import FAILING, KINDS, WEATHER, Fault, GroupSpec, World
+from tests.sim.world import FAILING, KINDS, ORDERS, WEATHER, Fault, GroupSpec, World
 
-ALL_KINDS = (*KINDS, *FAILING)
+ALL_KINDS = (*KINDS, *FAILING, *ORDERS)
 
 # Kinds that do nothing, or undo in the same moment what they did, unless they last.
 LASTING = WEATHER | {
@@ -28,9 +28,12 @@ LASTING = WEATHER | {
     "wallclock",
     "retime",
     "renode",
+    "standby",
 }
 # Kinds whose effect is on, or from, `others`.
-BETWEEN = frozenset({"cut", "renode", "confirm", "errconfirm"})
+BETWEEN = frozenset({"cut", "renode", "confirm", "errconfirm", "standby"})
+# Kinds whose effect may be limited to `others`.
+AIMED = frozenset({"move", "cleanup"})
 # Kinds that do nothing by an amount of 0.
 MEASURED = frozenset({"lag", "slow", "slowlook", "wallclock", "losewrites", "oldclstat", "retime"})
 CUTS = tuple(f"{how}{both}" for how in ("eio", "stale", "hang") for both in ("", " both"))
@@ -85,7 +88,7 @@ def _cltab(word: str, world: World) -> str:
 WORDS: dict[str, WordRule] = {
     "cut": one_of("word", CUTS),
     **{kind: one_of("word", words) for kind, words in ERRORS.items()},
-    **dict.fromkeys(("die", "failtest", *FAILING), _group),
+    **dict.fromkeys(("die", "failtest", *FAILING, *(ORDERS.keys() - {"standby"})), _group),
     "edit": _hactl,
     "cltab": _cltab,
 }
@@ -109,7 +112,7 @@ def _of_the_world(world: World) -> Iterator[Mistake]:
         yield Mistake("nodes", "a world has at least one node")
     if len(world.rates) != world.nodes:
         yield Mistake("rates", f"{len(world.rates)} rates for {world.nodes} nodes")
-    for name in ("dead", "unfit", "told_of"):
+    for name in ("dead", "unfit", "resting", "told_of"):
         yield from (Mistake(name, text) for text in _strangers(name, getattr(world, name), world))
     for outcome in world.fence.outcomes:
         if outcome not in OUTCOMES:
@@ -140,7 +143,7 @@ def _of_a_fault(fault: Fault, world: World) -> Iterator[str]:
         yield f"{kind} without nodes does nothing: add nodes=1"
     yield from _strangers("nodes", fault.nodes, world)
     yield from _strangers("others", fault.others, world)
-    if bool(fault.others) != (kind in BETWEEN):
+    if bool(fault.others) != (kind in BETWEEN) and kind not in AIMED:
         yield f"{kind} has no others" if fault.others else f"{kind} needs others: add others=2"
     if not fault.amount and kind in MEASURED:
         yield f"{kind} without amount does nothing: add amount=NUMBER"

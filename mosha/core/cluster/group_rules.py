@@ -52,7 +52,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     node may take it. `restarts`: an operator has ordered a restart, which keeps the claim;
     `stops_again`: to try again what failed at `stop`.
     `superseded`: it runs elsewhere under a higher term, and the kill was not ordered yet;
-    `overtaken`: this node has no claim, or there is, or was, one with a higher term.
+    `overtaken`: this node has no claim; there is, or was, one with a higher term; or no lease has
+    come back within T of an operator's cleanup.
     """
 
     report: GroupReport

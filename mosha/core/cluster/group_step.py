@@ -79,8 +79,8 @@ def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
         rank_due=not claimed and now >= rank_due_at(state, record, now),
         yields=record.granted and better_home(state, group, now) is not None,
         superseded=_superseded(state, record, now),
-        overtaken=record.claim is None or state.view.terms.get(group, 0) > record.claim,
-        restarts=record.restarts is not None,
+        overtaken=_overtaken(state, record, now),
+        restarts=bool(record.restarts),
         stops_again=record.stops_again,
         gives_up=record.granted and giving_up.gives_up(state, record, now),
     )
@@ -100,6 +100,17 @@ def _superseded(state: MonitorState, record: GroupRecord, now: float) -> bool:
     if record.killed and obeyed:
         return False
     return state.view.superseded(record.group, record.claim) is not None
+
+
+def _overtaken(state: MonitorState, record: GroupRecord, now: float) -> bool:
+    """Say whether the lease of this node's claim is over for good, as far as anybody can tell.
+
+    Voters that have released their votes do not support a claim at `stop` again. And as long as a
+    stop has failed here, no other node claims the group: without this, cleanup would never end.
+    """
+    if record.claim is None or state.view.terms.get(record.group, 0) > record.claim:
+        return True
+    return record.stops_again and now >= record.cleaned_at + state.timing.timeout_s
 
 
 def _better_claim(state: MonitorState, record: GroupRecord, now: float) -> bool:
@@ -177,9 +188,9 @@ _LEVELS = {Action.STOP: STOP_LEVEL, Action.TEST: TEST_LEVEL}
 
 def _restarted(state: MonitorState, record: GroupRecord) -> None:
     """Record that a restart was carried out, or is void without the claim."""
-    if record.restarts is not None:
-        obeyed(state, *record.restarts)
-        record.restarts = None
+    orders, record.restarts = record.restarts, ()
+    for issuer, stamp in orders:
+        obeyed(state, issuer, stamp)
 
 
 def _tell(
@@ -285,6 +296,8 @@ def _wake_at(state: MonitorState, record: GroupRecord, now: float) -> float:
     if state.silent_until is not None:
         times.append(state.silent_until)
     times += [attempt.until for attempt in record.failbacks.values()]
+    if record.stops_again:
+        times.append(record.cleaned_at + state.timing.timeout_s)
     if record.told_level:
         times.append(record.told_level_at + TOLD_LIMIT_S)
     if record.claim is not None:

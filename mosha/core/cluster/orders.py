@@ -7,7 +7,7 @@ not obey. Only the effect of an order remains: hactl is not changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from mosha.core.cluster.eligibility import may_take
 from mosha.core.cluster.state import NEVER, GroupRecord, MonitorState, StandingOrder
@@ -69,9 +69,28 @@ def obeyed(state: MonitorState, issuer: int, stamp: Stamp) -> None:
 def have_obeyed(state: MonitorState, nodes: Iterable[int], number: int) -> frozenset[int]:
     """Return which of these nodes have obeyed an order that was given here."""
     stamp = Stamp(state.inc, number)
-    statuses = {status.node: status.obeyed for status in state.view.fresh()}
-    statuses[state.me] = state.obeyed
-    return frozenset(n for n in nodes if statuses.get(n, {}).get(state.me, Stamp(0, 0)) >= stamp)
+    said = {status.node: (status.obeyed, status.unfinished) for status in state.view.fresh()}
+    said[state.me] = state.obeyed, unfinished(state)
+    return frozenset(n for n in nodes if n in said and _has_obeyed(*said[n], state.me, stamp))
+
+
+def _has_obeyed(
+    obeyed: Mapping[int, Stamp],
+    unfinished: Mapping[tuple[int, int], int],
+    issuer: int,
+    stamp: Stamp,
+) -> bool:
+    started = obeyed.get(issuer, Stamp(0, 0)) >= stamp
+    return started and unfinished.get((issuer, stamp.seq)) != stamp.inc
+
+
+def unfinished(state: MonitorState) -> dict[tuple[int, int], int]:
+    """Return the orders that are being carried out here: a later one may be obeyed before them."""
+    return {
+        (issuer, stamp.seq): stamp.inc
+        for record in state.claimed.values()
+        for issuer, stamp in record.restarts
+    }
 
 
 def has_failed(state: MonitorState, group: str, node: int) -> bool:
@@ -110,7 +129,7 @@ def _restart(state: MonitorState, group: str, issuer: int, stamp: Stamp) -> bool
     record = state.record(group)
     if not (record.granted and record.activated and state.report(group).present):
         return False
-    record.restarts = (issuer, stamp)
+    record.restarts = (*record.restarts, (issuer, stamp))[-ORDERS_MAX:]
     state.wake((group,))
     return True
 

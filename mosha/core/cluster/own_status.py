@@ -10,6 +10,7 @@ import math
 from collections.abc import Set as AbstractSet
 from itertools import islice
 
+from mosha.core.cluster.orders import unfinished
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
 from mosha.core.status import Ban, GroupLine, NodeState, Status, Term, Trouble
@@ -64,6 +65,7 @@ def compose(state: MonitorState, *, seq: int, now: float, left: bool) -> Status:
         pasts=state.pasts,
         orders={number: standing.order for number, standing in state.orders.items()},
         obeyed=dict(state.obeyed),
+        unfinished=unfinished(state),
         standby=state.standby,
         troubles=_troubles(state, now),
     )

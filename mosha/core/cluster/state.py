@@ -73,7 +73,7 @@ class GroupRecord(Struct):
     free_since: float | None = None
     failbacks: dict[int, FailbackAttempt] = field(default_factory=dict)
     moved_to: int | None = None  # the ban is a move to that node, 0: to any other
-    restarts: tuple[int, Stamp] | None = None  # the order that a restart carries out
+    restarts: tuple[tuple[int, Stamp], ...] = ()  # the orders that a restart carries out
     stops_again: bool = False  # an operator has repaired what failed at `stop`
     cleaned_at: float = NEVER  # when an operator last ran cleanup for it here
     late_seen_s: float = 0.0  # how late a kill was that an operator has acknowledged

@@ -226,7 +226,8 @@ def _stop_failed(
     overtaken = place.claim is None or state.view.terms.get(group, 0) > place.claim
     effect = "it forgets the failure, and runs nothing"
     if not overtaken:
-        effect = f"it waits until node {node} has a lease again, or another node a claim"
+        t = state.timing.timeout_s
+        effect = f"the entries run again with a lease; without one for {t:g} s, {effect}"
     return GroupVerdict(
         False,
         f"its stop entries failed on node {node}, whose claim is not granted any more: "

@@ -1,0 +1,99 @@
+"""What shall run where in the end, from the truth, and what is not so.
+
+Worked out from the tables in force on a healthy node, and from who is banned or on standby.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mosha.core.cluster.candidacy import in_vain
+from mosha.core.replication.judging import CLTAB, HACTL, TABLES
+from mosha.core.tables import STOP_LEVEL
+from tests.sim import disks
+from tests.sim.checks.liveness import Expected, Seen
+
+if TYPE_CHECKING:
+    from tests.sim.cluster import Cluster
+    from tests.sim.machine import Machine
+
+
+class Expectations:
+    """What is expected of one cluster, whenever it is asked."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+
+    def expected(self) -> list[Expected]:
+        """Return what shall run where, from the tables in force on a healthy node."""
+        healthy = self._healthy()
+        if 2 * len(healthy) <= self.cluster.world.nodes:
+            return []
+        hactl = disks.read_hactl(healthy[0].disk.text(HACTL) or b"")
+        cltab = disks.read_cltab(healthy[0].disk.text(CLTAB) or b"")
+        there = cltab.groups() if cltab else ()
+        wishes = {g: w for g, w in hactl.wishes.items() if g in there} if hactl else {}
+        found = []
+        for spec in self.cluster.world.groups:
+            wish = wishes.get(spec.name)
+            level = wish.level if wish else STOP_LEVEL
+            only = wish.only if wish else ()
+            allowed = [m for m in healthy if wish and (not only or m.id in only)]
+            may = frozenset(m.id for m in allowed if self._takes(m, spec.name))
+            if wish and wish.on_failure and spec.move_after:  # it leaves where it always fails
+                may = may - frozenset(self.cluster.world.unfit) or may
+            best = None
+            if wish and wish.failback:
+                best = next((n for n in wish.prefer if n in may), None)
+                if best is not None and self._in_vain(healthy, spec.name, best):
+                    best = None
+            found.append(Expected(spec.name, level, may, best))
+        return found
+
+    def _in_vain(self, healthy: list[Machine], group: str, node: int) -> bool:
+        """Say whether who has the group gave way to a node that tried and failed."""
+        if (node, group) not in self.cluster.failed:
+            return False
+        monitors = [machine.monitor for machine in healthy if machine.monitor is not None]
+        return any(
+            in_vain(monitor.node.state, group, node, monitor.now()) is not None
+            for monitor in monitors
+            if monitor.node.state.record(group).claim is not None
+        )
+
+    @staticmethod
+    def _takes(machine: Machine, group: str) -> bool:
+        """Say whether a node is neither banned from a group nor on standby."""
+        monitor = machine.monitor
+        if monitor is None:
+            return True
+        state = monitor.node.state
+        return not state.standby and state.record(group).ban_until <= monitor.now()
+
+    def _healthy(self) -> list[Machine]:
+        return [m for m in self.cluster.machines.values() if self.cluster.healthy(m)]
+
+    def wrong(self) -> str:
+        """Say what is not as wanted now, "" if nothing; `nothing healthy` is wrong too."""
+        if not (expected := self.expected()):
+            return "no quorum of healthy nodes"
+        healthy = self._healthy()
+        for table in TABLES:
+            texts = {m.id: m.disk.text(table) for m in healthy}
+            if complaint := self.cluster.tables.different(texts):
+                return complaint
+        for item in expected:
+            if complaint := self.cluster.liveness.wrong(item, self._seen(item.group)):
+                return complaint
+        return ""
+
+    def _seen(self, group: str) -> list[Seen]:
+        found = []
+        for machine in self.cluster.machines.values():
+            clinit = machine.clinit
+            if not machine.up or clinit is None or group not in clinit.supervisor.units:
+                continue
+            unit = clinit.supervisor.units[group].group
+            resting = unit.state == "CONFIGURED" or (unit.level, unit.state) == ("stop", "DONE")
+            found.append(Seen(machine.id, unit.level, unit.state, active=not resting))
+        return found
