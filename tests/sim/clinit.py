@@ -306,7 +306,8 @@ class Clinit:
         elif entry.options.timeout_s is not None and self.machine.hangs(spec):
             self.machine.cover("fault entry hangs")
         else:
-            self.machine.after(float(seconds), partial(self._finish, child, verb))
+            # Half of a table may be one, if its last line is cut within a command.
+            self.machine.after(float(seconds or 0), partial(self._finish, child, verb))
 
     def _finish(self, child: Child, verb: str) -> None:
         if not self.alive or child not in self.children.get(child.group, ()) or child.dying:
