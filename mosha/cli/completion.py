@@ -1,4 +1,4 @@
-"""GROUP and NODE arguments and options, and their shell completion.
+"""GROUP, TAG and NODE arguments and options, and their shell completion.
 
 The candidates come from this node's monitor. A completion that cannot ask it prints nothing: it
 would land in the middle of a command line.
@@ -7,12 +7,15 @@ would land in the middle of a command line.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from mosha.formats.names import NODE_MAX, node_number
+
+if TYPE_CHECKING:
+    from mosha.formats.hastat import Report
 
 FC = TypeVar("FC", bound=Callable[..., Any] | click.Command)
 
@@ -53,6 +56,23 @@ def group_argument() -> Callable[[FC], FC]:
     return click.argument("group", shell_complete=groups)
 
 
+def tags(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the entries in cltab of the group that was named before; for `shell_complete`."""
+    del param
+    group = ctx.params.get("group") or ""
+    found = _asked(ctx, group) if group else None
+    return (
+        [tag for view in found.groups for tag in view.tags if tag.startswith(incomplete)]
+        if found
+        else []
+    )
+
+
+def tag_argument() -> Callable[[FC], FC]:
+    """Return the argument TAG, which can be left out."""
+    return click.argument("tag", shell_complete=tags, required=False, default="")
+
+
 def node_argument(*, required: bool = True) -> Callable[[FC], FC]:
     """Return the argument NODE."""
     return click.argument("node", type=NodeNumber(), required=required)
@@ -70,6 +90,14 @@ def node_option(text: str) -> Callable[[FC], FC]:
 
 def _known(ctx: click.Context) -> tuple[list[str], list[str]]:
     """Return the groups and nodes of the cluster, both empty if the monitor does not answer."""
+    report = _asked(ctx)
+    if report is None:
+        return [], []
+    return [group.group for group in report.groups], [str(each.node) for each in report.nodes]
+
+
+def _asked(ctx: click.Context, group: str = "") -> Report | None:
+    """Return the monitor's report, of one group if it is named; None if it does not answer."""
     # Imported here: a command that is run, not completed, does not need these.
     from mosha.cli.ask import ask_report  # noqa: PLC0415
     from mosha.cli.settings import settings_to_ask  # noqa: PLC0415
@@ -77,7 +105,6 @@ def _known(ctx: click.Context) -> tuple[list[str], list[str]]:
 
     given = ctx.params.get("config") or ctx.find_root().params.get("config")
     try:
-        report, _data = ask_report(settings_to_ask(given), COMPLETION_LIMIT_S)
+        return ask_report(settings_to_ask(given), COMPLETION_LIMIT_S, group=group)[0]
     except MoshaError:
-        return [], []
-    return [group.group for group in report.groups], [str(each.node) for each in report.nodes]
+        return None

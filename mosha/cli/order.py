@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from mosha.cli.answer import see_through, tell_reply
 from mosha.cli.ask import ask, ask_report
-from mosha.cli.progress import Goal, before_move
+from mosha.cli.progress import EntryGoal, Goal, before_move
 from mosha.cli.settings import settings_to_ask
 from mosha.control.calls import CALL_LIMIT_S
-from mosha.control.protocol import GiveOrder
+from mosha.control.protocol import GiveOrder, OrderEntry
 from mosha.core.replication.judging import spread_limit_s
-from mosha.core.status import Verb
+from mosha.core.status import EntryVerb, Verb
+
+ENTRY_LIMIT_S = 25.0
+"""So long a command waits for the end of an entry: INT, TERM and KILL take 15 s by default."""
 
 
 def give(
@@ -24,4 +27,24 @@ def give(
     reply = ask(settings, order, answer_s)
     if limit_s is None:
         return tell_reply(reply, as_json=as_json)
+    return see_through(settings, reply, goal, limit_s, as_json=as_json)
+
+
+def order_entry(
+    config: str | None,
+    verb: EntryVerb,
+    group: str,
+    tag: str,
+    *,
+    limit_s: float | None,
+    as_json: bool,
+) -> int:
+    """Order something of one entry; with `limit_s` wait at most that long, and until it is well."""
+    settings = settings_to_ask(config)
+    obey_s = ENTRY_LIMIT_S if limit_s is None else limit_s
+    answer_s = CALL_LIMIT_S + spread_limit_s(settings.timing.heartbeat_s) + obey_s
+    reply = ask(settings, OrderEntry(verb, group, tag, obey_s), answer_s)
+    if limit_s is None:
+        return tell_reply(reply, as_json=as_json)
+    goal = Goal(group, entry=EntryGoal(tag, stopped=verb is EntryVerb.STOP))
     return see_through(settings, reply, goal, limit_s, as_json=as_json)

@@ -17,7 +17,14 @@ from msgspec import Struct
 from mosha.cli.ask import ask_report
 from mosha.core.cluster.orders import MOVED
 from mosha.core.explain.problems import ProblemKind
-from mosha.core.status import SETTLED, STOPPED, GroupLine, GroupState
+from mosha.core.status import (
+    DELIBERATE,
+    SETTLED,
+    STOPPED,
+    GroupLine,
+    GroupState,
+    TroubleKind,
+)
 from mosha.core.tables import STOP_LEVEL
 from mosha.errors import HostError
 from mosha.formats.hastat import GroupView, Instance, Report
@@ -49,11 +56,22 @@ class Move(Struct, frozen=True):
     term: int = 0
 
 
+class EntryGoal(Struct, frozen=True):
+    """How one entry of a group is to be where the group runs: stopped by an operator, or well."""
+
+    tag: str
+    stopped: bool = False
+
+
 class Goal(Struct, frozen=True):
-    """What to wait for: that a group is as hactl wants it, after its move if there is one."""
+    """What to wait for: that a group is as hactl wants it, after its move if there is one.
+
+    With an `entry` only that one counts.
+    """
 
     group: str
     move: Move | None = None
+    entry: EntryGoal | None = None
 
 
 class WaitOutcome(NamedTuple):
@@ -155,12 +173,14 @@ def judge(
     view = _view(report, goal.group)
     if view is None:
         return None
+    if goal.entry is not None:
+        return _judge_entry(goal.group, goal.entry, view)
     move = goal.move
     if _as_wanted(view) and not _unwell(view) and (move is None or _has_moved(move, view)):
         return WaitOutcome(True, f"{goal.group}: {_places(view)}")
     if move is not None and (back := _came_back(move, view, failed or {})):
         return WaitOutcome(False, f"{goal.group}: not moved: {back}")
-    if unwell := _unwell(view):
+    if unwell := _unwell(view, on_its_way=move is not None and not _has_moved(move, view)):
         return WaitOutcome(False, f"{goal.group}: {_places(view)}, but not well: {unwell}")
     if stuck := _stuck(view) or _banned_everywhere(view, report, left_s):
         return WaitOutcome(False, f"{goal.group}: not reached: {stuck}")
@@ -176,10 +196,27 @@ def _holds(
     return time.monotonic() - reached_at >= STEADY_S
 
 
-def _unwell(view: GroupView) -> str:
-    """Return what is wrong with a group that has arrived: a program that keeps ending."""
+def _judge_entry(group: str, goal: EntryGoal, view: GroupView) -> WaitOutcome | None:
+    here = [item for item in view.instances if item.node in view.where]
+    found = next((t for item in here for t in item.troubles if t.tag == goal.tag), None)
+    kind = found.kind if found is not None else ""
+    if not here or goal.stopped is not (kind == TroubleKind.STOPPED):
+        return None
+    if found is None or kind in DELIBERATE:
+        text = f"{group}: entry {goal.tag} {'is stopped' if goal.stopped else 'runs'}"
+        return WaitOutcome(True, f"{text}, {_places(view)}")
+    more = f": {found.text}" if found.text else ""
+    return WaitOutcome(False, f"{group}: entry {goal.tag} is not well: {kind}{more}")
+
+
+def _unwell(view: GroupView, *, on_its_way: bool = False) -> str:
+    """Return what is wrong with a group that has arrived: a program that keeps ending.
+
+    What an operator has stopped there is started elsewhere if it is `on_its_way` from there.
+    """
     home = _settled(view)
-    if home is None or all(trouble.kind == "outdated" for trouble in home.troubles):
+    minor = DELIBERATE if on_its_way else {TroubleKind.OUTDATED}
+    if home is None or all(trouble.kind in minor for trouble in home.troubles):
         return ""
     return view.why or ", ".join(f"{trouble.tag} {trouble.kind}" for trouble in home.troubles)
 

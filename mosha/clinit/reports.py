@@ -8,7 +8,7 @@ from mosha.clinit.tail import LINES_MAX
 from mosha.core.supervision.entries import EntryReport
 from mosha.core.supervision.group import Group
 from mosha.core.supervision.group_report import GroupReport
-from mosha.core.supervision.process import Process
+from mosha.core.supervision.process_record import Process
 from mosha.core.supervision.process_table import ProcessState
 from mosha.core.supervision.unit import Unit
 
@@ -67,4 +67,6 @@ def _entry_report(process: Process, said: Said, *, whole: bool) -> EntryReport:
         timed_out=process.timed_out,
         prevented=process.prevented,
         failed_at=process.failed_at,
+        held=process.held,
+        obeyed=process.obeyed,
     )

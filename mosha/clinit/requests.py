@@ -24,7 +24,7 @@ from mosha.control.protocol import (
 from mosha.control.server import ClientConnection
 from mosha.core.supervision.group import Deadlines
 from mosha.core.supervision.supervisor import Leased, ShutdownAsked, TableRead
-from mosha.core.tell import Tell
+from mosha.core.tell import EntryOrder, Tell
 from mosha.errors import BugError
 from mosha.formats.names import NAME_RULE, is_name
 from mosha.host import logs
@@ -61,6 +61,12 @@ class Requests:
             case Tell():
                 async with self._in_order:
                     return [await self._tell(request, client)]
+            case EntryOrder():
+                async with self._in_order:
+                    answer = self._engine.happen(request)
+                if answer is None:
+                    raise BugError(f"{request} got no answer")
+                return [Reply(ok=answer.ok, text=answer.text)]
             case Reread():
                 async with self._in_order:
                     return [await self.reread()]

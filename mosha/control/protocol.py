@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import msgspec
 
-from mosha.core.status import Verb
+from mosha.core.status import EntryVerb, Verb
 from mosha.core.supervision.group_report import GroupReport
-from mosha.core.tell import Tell
+from mosha.core.tell import EntryOrder, Tell
 
 PROTOCOL_VERSION = 1
 
@@ -52,10 +52,10 @@ class Shutdown(Message, tag="shutdown", tag_field="op"):
     """Halts all groups, then ends the daemon (C8.3)."""
 
 
-AnyMessage = Message | Tell
+AnyMessage = Message | Tell | EntryOrder
 """All messages; orders for groups have one type everywhere."""
 
-ClinitRequest = Hello | Tell | Lease | Reread | Ask | Subscribe | Shutdown
+ClinitRequest = Hello | Tell | EntryOrder | Lease | Reread | Ask | Subscribe | Shutdown
 
 
 # --- messages of clinit ------------------------------------------------------------
@@ -167,6 +167,19 @@ class GiveOrder(Message, tag="order", tag_field="op"):
     limit_s: float = 0.0
 
 
+class OrderEntry(Message, tag="order-entry", tag_field="op"):
+    """Orders one entry of a group to start, stop or restart where the group runs.
+
+    The reply comes when that is done, after at most `limit_s` seconds. It is a request of its own:
+    a monitor of an older version must not take it for an order for the whole group.
+    """
+
+    verb: EntryVerb
+    group: str
+    tag: str
+    limit_s: float
+
+
 class FailGroup(Message, tag="fail", tag_field="op"):
     """A watcher reports that a group has failed on this node (`mosha fail`)."""
 
@@ -184,6 +197,7 @@ MonitorRequest = (
     | Explain
     | AskEvents
     | GiveOrder
+    | OrderEntry
     | FailGroup
 )
 

@@ -28,6 +28,9 @@ from mosha.host import logs
 
 RequestT = TypeVar("RequestT")
 
+MALFORMED = "malformed request"
+"""What the refusal of an unknown request begins with: of a later version, mostly."""
+
 CHUNK_BYTES = 1 << 16
 # How often a client with a thousand requests lets others run. Not after each request: what is
 # looked up once per iteration of the loop would be looked up as often.
@@ -242,7 +245,7 @@ class Server(Generic[RequestT]):
         try:
             request = self._decoder.decode(line)
         except msgspec.MsgspecError as error:
-            self._refuse(client, f"malformed request: {error}")
+            self._refuse(client, f"{MALFORMED}: {error}")
             return False
         for message in await self._answer(request, client):
             client.send(message)

@@ -108,7 +108,12 @@ class TroubleKind(enum.StrEnum):
     LATE = "late"  # it does not end, and delays the level or the stop
     TIMED_OUT = "timed-out"  # it exceeded its time limit, and was or is being ended
     OUTDATED = "outdated"  # it runs with an older definition than cltab's
+    STOPPED = "stopped"  # an operator has stopped it, and nothing else of its group
     OTHER = "other"  # a kind of a later version
+
+
+DELIBERATE = frozenset({TroubleKind.OUTDATED, TroubleKind.STOPPED})
+"""What operators have done to entries: nothing has failed, but it is not all as the tables say."""
 
 
 class Trouble(Struct, frozen=True):
@@ -150,12 +155,36 @@ class Verb(enum.StrEnum):
     UNSTANDBY = "unstandby"
 
 
-class Order(Struct, frozen=True):
-    """`Mosha::Order`: an order of the publishing node to others. `node` 0: none is named."""
+class EntryVerb(enum.StrEnum):
+    """The orders of operators for one entry of a group, where the group runs."""
 
-    verb: str  # a later version may have others than those of Verb
+    START = "start"  # ends a stop or a pause
+    STOP = "stop"  # until it is started, or its group is started anew
+    RESTART = "restart"
+
+
+class Order(Struct, frozen=True):
+    """`Mosha::Order`: an order of the publishing node to others. `node` 0: none is named.
+
+    With a `tag` it is for one entry, and a line of its own class (`Mosha::EntryOrder`): a version
+    that does not know it must not take it for an order for the whole group.
+    """
+
+    verb: str  # a later version may have others than those of Verb and EntryVerb
     group: str = ""
     node: int = 0
+    tag: str = ""
+
+
+class EntryAnswer(Struct, frozen=True):
+    """`Mosha::EntryAnswer`: what became of an order for an entry; `inc` is of who gave it.
+
+    `ok`: it was carried out. `text` says more: that nothing was to be done, or why it was not.
+    """
+
+    inc: int
+    ok: bool
+    text: str = ""
 
 
 class Status(Struct, frozen=True):
@@ -168,7 +197,8 @@ class Status(Struct, frozen=True):
     `unfinished` are orders of other nodes that are being carried out here, and do not count as
     obeyed yet: (node that gave it, number) -> the incarnation of that node.
 
-    `troubles` are entries in trouble: (group, tag) -> what is wrong.
+    `troubles` are entries in trouble: (group, tag) -> what is wrong. `answers` are to orders for
+    entries: (node that gave it, number) -> what became of it.
     """
 
     node: int
@@ -197,6 +227,7 @@ class Status(Struct, frozen=True):
     unfinished: Mapping[tuple[int, int], int] = field(default_factory=dict)
     standby: bool = False
     troubles: Mapping[tuple[str, str], Trouble] = field(default_factory=dict)
+    answers: Mapping[tuple[int, int], EntryAnswer] = field(default_factory=dict)
 
     @property
     def stamp(self) -> Stamp:

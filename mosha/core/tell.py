@@ -1,8 +1,10 @@
-"""The order to move a group to a level: one type from the decision to the supervised group."""
+"""The orders for a group and for one of its entries: one type from the decision to who obeys."""
 
 from __future__ import annotations
 
 from msgspec import Struct
+
+from mosha.core.status import EntryVerb
 
 
 class Tell(Struct, frozen=True, omit_defaults=True, tag="tell", tag_field="op"):
@@ -20,3 +22,17 @@ class Tell(Struct, frozen=True, omit_defaults=True, tag="tell", tag_field="op"):
     node: str = ""
     stop_at: float | None = None
     kill_at: float | None = None
+
+
+class EntryOrder(Struct, frozen=True, omit_defaults=True, tag="entry", tag_field="op"):
+    """Stops, starts or restarts one entry of a group, at the level at which the group is.
+
+    It is carried out under the claim of `term` only. `order` identifies it: `EntryReport.obeyed`
+    has it when it has been carried out.
+    """
+
+    group: str
+    tag: str
+    verb: EntryVerb
+    order: str
+    term: int = 0

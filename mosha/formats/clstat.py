@@ -22,15 +22,14 @@ from mosha.core.status import (
     GroupLine,
     GroupState,
     NodeState,
-    Order,
     Receipt,
-    Stamp,
     Status,
     TableVersion,
     Term,
     Vote,
 )
 from mosha.formats.clstat_entries import ENTRY_CLASS, entry_lines, read_entry
+from mosha.formats.clstat_orders import ORDER_READERS, order_lines, read_stamp
 from mosha.formats.clstat_words import (
     WORD_MAX_CHARS,
     CounterTooLargeError,
@@ -178,14 +177,7 @@ def _lines(s: Status) -> list[str]:
         for name, past in sorted(s.pasts.items())
         if past
     ]
-    lines += [
-        f"Mosha::Order {number} verb={o.verb} node={o.node}" + (f" group={o.group}" * bool(o.group))
-        for number, o in sorted(s.orders.items())
-    ]
-    lines += [f"Mosha::Obeyed {n} inc={x.inc} seq={x.seq}" for n, x in sorted(s.obeyed.items())]
-    lines += [
-        f"Mosha::Unfinished {n} inc={i} seq={x}" for (n, x), i in sorted(s.unfinished.items())
-    ]
+    lines += order_lines(s)
     lines += [f"Mosha::Refused {name} {one_line(x)}" for name, x in sorted(s.refused.items())]
     lines += entry_lines(s.troubles)
     return lines
@@ -250,6 +242,7 @@ def _status(pairs: dict[str, str], facts: dict[str, dict[Any, Any]], end: dict[s
             unfinished=facts["unfinished"],
             standby=_YES_NO[pairs.get("standby", "no")],
             troubles=facts["troubles"],
+            answers=facts["answers"],
         )
     except (ValueError, LookupError) as error:
         raise MalformedStatus(f"Mosha::Node: {_story(error)}") from error
@@ -293,17 +286,6 @@ def _fact(line: str) -> tuple[str, _Key, object] | None:
 
 
 _remembered = functools.lru_cache(LINES_REMEMBERED_MAX)(_fact)
-
-
-def _read_seen(rest: str) -> tuple[int, Stamp]:
-    pairs = pairs_of(rest)
-    node = node_in(rest.partition(" ")[0])
-    return node, Stamp(counter_in(pairs["inc"]), counter_in(pairs["seq"]))
-
-
-def _read_unfinished(rest: str) -> tuple[tuple[int, int], int]:
-    node, stamp = _read_seen(rest)
-    return (node, stamp.seq), stamp.inc
 
 
 def _read_vote(rest: str) -> tuple[str, Vote]:
@@ -354,13 +336,6 @@ def _read_past(rest: str) -> tuple[str, tuple[TableVersion, ...]]:
     return name_in(rest), tuple(TableVersion(mtime_in(t), word_in(d)) for t, _, d in versions)
 
 
-def _read_order(rest: str) -> tuple[int, Order]:
-    pairs = pairs_of(rest)
-    group = name_in(pairs["group"]) if "group" in pairs else ""
-    number = counter_in(rest.partition(" ")[0])
-    return number, Order(word_in(pairs["verb"]), group, number_in(pairs["node"]))
-
-
 def _read_refused(rest: str) -> tuple[str, str]:
     return name_in(rest), one_line(rest.partition(" ")[2])
 
@@ -368,7 +343,7 @@ def _read_refused(rest: str) -> tuple[str, str]:
 _Key = str | int | tuple[str, str] | tuple[int, int]
 
 _READERS: dict[str, tuple[str, Callable[[str], tuple[_Key, object]]]] = {
-    "Mosha::Seen": ("seen", _read_seen),
+    "Mosha::Seen": ("seen", read_stamp),
     "Mosha::Vote": ("votes", _read_vote),
     "Mosha::Term": ("terms", _read_term),
     "Mosha::Claim": ("claims", _read_claim),
@@ -376,11 +351,9 @@ _READERS: dict[str, tuple[str, Callable[[str], tuple[_Key, object]]]] = {
     "Mosha::Ban": ("bans", _read_ban),
     "Mosha::Fenced": ("fenced", _read_fenced),
     "Mosha::Table": ("tables", _read_table),
-    "Mosha::Order": ("orders", _read_order),
-    "Mosha::Obeyed": ("obeyed", _read_seen),
-    "Mosha::Unfinished": ("unfinished", _read_unfinished),
     "Mosha::Past": ("pasts", _read_past),
     "Mosha::Refused": ("refused", _read_refused),
     ENTRY_CLASS: ("troubles", read_entry),
+    **ORDER_READERS,
 }
 """The class of a line -> the field of Status that it goes into, and its parser."""

@@ -86,8 +86,9 @@ class EntryTrouble(msgspec.Struct, frozen=True, kw_only=True):
     `kind` is one of unable (its program could not be executed), retrying (its host could not start
     it, and tries again), pausing (it respawned too rapidly), failing (it keeps failing), late (it
     does not end, and delays the level or the stop), timed-out (it exceeded its time limit),
-    outdated (it runs with an older definition than cltab's), other. `text` is its last exit or
-    error and the last line that it printed; `for_s` is how long it has been in its state.
+    outdated (it runs with an older definition than cltab's), stopped (by an operator), other.
+    `text` is its last exit or error and the last line that it printed; `for_s` is how long it has
+    been in its state.
     """
 
     tag: str
@@ -152,7 +153,7 @@ class GroupView(msgspec.Struct, frozen=True, kw_only=True):
 
     Without a line in hactl (`in_hactl`) a group is to be stopped. `where` it runs is what nodes
     report that are heard; nodes of `may_run` are not heard (or were not confirmed yet), and may run
-    it.
+    it. `tags` are its entries in cltab, in a report about this group alone.
     """
 
     group: str
@@ -176,6 +177,7 @@ class GroupView(msgspec.Struct, frozen=True, kw_only=True):
     only: list[int] = []
     failback: bool = False
     on_failure: str = "stay"
+    tags: list[str] = []
 
 
 class ShotReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -162,13 +162,22 @@ class ClinitLink:
 
         On a separate connection: updates on the other one carry as few lines as possible.
         """
-        try:
-            async with await connect(self._place.socket) as client:
-                reply = await client.request(Ask(), limit_s)
-        except (HostError, msgspec.MsgspecError):
+        reply = await self.apart(Ask(), limit_s)
+        if reply is None:
             return self.groups
         found = reply.update.groups if reply.update is not None else ()
         return {group.group: group for group in found}
+
+    async def apart(self, request: ClinitRequest, limit_s: float) -> Reply | None:
+        """Send one request on a separate connection; None if there is no reply to it.
+
+        A clinit of an older version ends a connection on which it gets an unknown request.
+        """
+        try:
+            async with await connect(self._place.socket) as client:
+                return await client.request(request, limit_s)
+        except (HostError, msgspec.MsgspecError):
+            return None
 
     async def shut_down(self) -> None:
         """End clinit and wait until it is gone, unless systemd starts and ends it."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import anyio
 
-from mosha.control.protocol import FailGroup, GiveOrder
-from mosha.core.cluster import orders
+from mosha.control.protocol import FailGroup, GiveOrder, OrderEntry
+from mosha.core.cluster import entry_orders, orders
 from mosha.core.cluster.eligibility import on_standby
 from mosha.core.cluster.events import FailureReported, OrderGiven
 from mosha.core.cluster.state import MonitorState
 from mosha.core.explain import reasons
 from mosha.core.explain.addressees import concerned
 from mosha.core.replication.judging import spread_limit_s
-from mosha.core.status import Order, Verb
+from mosha.core.status import EntryVerb, Order, Verb
 from mosha.errors import HostError, UsageError
 from mosha.formats.agreement import unknown_group
 from mosha.host.clock import boottime
@@ -33,6 +33,23 @@ ALREADY = {
 """The replies if an order finds things as it wants them. It is given nevertheless: the other nodes'
 statuses may be out of date.
 """
+
+
+ENTRY_DONE = {
+    EntryVerb.START: "entry {tag} of {group} is started on node {nodes}",
+    EntryVerb.STOP: (
+        "entry {tag} of {group} is stopped on node {nodes} until it is started (mosha start"
+        " {group} {tag}), or its group is started anew"
+    ),
+    EntryVerb.RESTART: "entry {tag} of {group} is stopped and started again on node {nodes}",
+}
+
+
+async def given(monitor: Monitor, request: GiveOrder | OrderEntry) -> str:
+    """Give an order to a group, a node or an entry, and return its result, or raise as they do."""
+    if isinstance(request, OrderEntry):
+        return await give_to_entry(monitor, request)
+    return await give(monitor, request)
 
 
 async def give(monitor: Monitor, request: GiveOrder) -> str:
@@ -70,6 +87,41 @@ async def give(monitor: Monitor, request: GiveOrder) -> str:
         f"node {late} has not obeyed within {limit_s:g} s: it does not hear this node, or its "
         "version of mosha does not support orders"
     )
+
+
+async def give_to_entry(monitor: Monitor, request: OrderEntry) -> str:
+    """Order something of one entry of a group, and return what came of it.
+
+    Raises:
+        UsageError: it is not possible now, or was refused where the group runs.
+        HostError: it was not carried out in time.
+    """
+    state = monitor.node.state
+    order = Order(request.verb, request.group, tag=request.tag)
+    _check_names(state, order)
+    nodes = concerned(state, order, boottime())
+    monitor.report_event(OrderGiven(order))
+    number = state.order_number
+    found = {node: entry_orders.answer_to(state, node, number) for node in nodes}
+    with anyio.move_on_after(request.limit_s):
+        while None in found.values():
+            seen = monitor.news
+            with anyio.move_on_after(state.timing.heartbeat_s):
+                await monitor.next_change(seen)
+            found = {node: entry_orders.answer_to(state, node, number) for node in nodes}
+    where = ", ".join(map(str, sorted(nodes)))
+    for node, answer in sorted(found.items()):
+        if answer is not None and not answer.ok:
+            raise UsageError(f"by node {node}: {answer.text}")
+    if late := ", ".join(str(node) for node in sorted(nodes) if found[node] is None):
+        raise HostError(
+            f"node {late} has not obeyed within {request.limit_s:g} s: the entry is still ending"
+            f" (mosha status {request.group}, there), or the node does not hear this one, or its"
+            " version of mosha does not support orders for entries"
+        )
+    said = next((answer.text for answer in found.values() if answer and answer.text), "")
+    done = ENTRY_DONE[request.verb]
+    return said or done.format(tag=request.tag, group=request.group, nodes=where)
 
 
 def failed(monitor: Monitor, request: FailGroup) -> str:

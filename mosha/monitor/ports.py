@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from anyio.abc import TaskGroup
 
+from mosha.control.server import MALFORMED
 from mosha.core.cluster import effects
 from mosha.core.cluster.events import (
     ClinitEnded,
+    EntryOrderAnswered,
     Event,
     LeasesRenewed,
     ShotEnded,
@@ -21,13 +23,20 @@ from mosha.core.cluster.events import (
 )
 from mosha.core.cluster.shots import FenceOrder
 from mosha.core.cluster.state import LogRecord
-from mosha.core.tell import Tell
+from mosha.core.tell import EntryOrder, Tell
 from mosha.monitor import fencing, log_records
 from mosha.monitor.tables.ports import TablePorts
 from mosha.monitor.tells import Tells
 
 if TYPE_CHECKING:
     from mosha.monitor.daemon import Monitor
+
+
+ENTRY_ORDER_LIMIT_S = 10.0
+"""clinit replies at once; one that reads a cltab on a slow disk gets some time."""
+
+
+OLD_CLINIT = "its clinit is of an older version, which has no orders for entries"
 
 
 class Ports:
@@ -60,6 +69,7 @@ class Ports:
             effects.ReadStatus: monitor.reader.read,
             effects.WriteStatus: lambda order: self._start(self._write, order),
             Tell: self._tells.tell,
+            EntryOrder: lambda order: self._start(self._order_entry, order),
             effects.RenewLeases: lambda order: self._start(self._renew, order),
             FenceOrder: lambda order: self._start(self._shoot, order),
             LogRecord: lambda note: log_records.write(monitor.log, note),
@@ -89,6 +99,12 @@ class Ports:
     async def _renew(self, order: effects.RenewLeases) -> None:
         await self._monitor.clinit.renew(order.renewals)
         self._report(LeasesRenewed())
+
+    async def _order_entry(self, order: EntryOrder) -> None:
+        reply = await self._monitor.clinit.apart(order, ENTRY_ORDER_LIMIT_S)
+        ok, text = (reply.ok, reply.text) if reply is not None else (None, "")
+        text = OLD_CLINIT if text.startswith(MALFORMED) else text
+        self._report(EntryOrderAnswered(order, ok, text))
 
     async def _shoot(self, order: FenceOrder) -> None:
         monitor = self._monitor

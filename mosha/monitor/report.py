@@ -46,6 +46,7 @@ def make(node: Node, around: HostFacts, now: float, *, asked: str = "") -> hasta
     state = node.state
     names = {*_names(state), asked} - {""}
     groups = [_group(state, group, around, now) for group in sorted(names)]
+    groups = [_with_tags(state, view) if view.group == asked else view for view in groups]
     nodes = [_self(state, now), *(_node(state, peer, now) for peer in sorted(state.view.watched()))]
     refused = _refusals(state)
     room = _margin(state)
@@ -225,6 +226,11 @@ def _group(state: MonitorState, group: str, around: HostFacts, now: float) -> ha
         failback=wish.failback,
         on_failure=str(wish.on_failure or STAY),
     )
+
+
+def _with_tags(state: MonitorState, view: hastat.GroupView) -> hastat.GroupView:
+    entries = state.defined.get(view.group, ()) if state.defined is not None else ()
+    return msgspec.structs.replace(view, tags=[entry.tag for entry in entries])
 
 
 def _entry(entry: EntryReport, now: float) -> hastat.EntryState:

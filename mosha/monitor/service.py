@@ -22,6 +22,7 @@ from mosha.control.protocol import (
     Message,
     MonitorReply,
     MonitorRequest,
+    OrderEntry,
     Reload,
     SetWish,
 )
@@ -117,8 +118,8 @@ class Service:
                     monitor.report_event(DeathConfirmed(request.node))
                 text = refusal or f"node {request.node} counts as dead from now on"
                 return MonitorReply(ok=not refusal, text=text)
-            case GiveOrder():
-                return MonitorReply(ok=True, text=await ordering.give(monitor, request))
+            case GiveOrder() | OrderEntry():
+                return MonitorReply(ok=True, text=await ordering.given(monitor, request))
             case FailGroup():
                 return MonitorReply(ok=True, text=ordering.failed(monitor, request))
             case Reload():

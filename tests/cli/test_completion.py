@@ -6,11 +6,11 @@ import click
 import pytest
 from click.shell_completion import ShellComplete
 
-from mosha.cli.completion import NodeNumber, groups
+from mosha.cli.completion import NodeNumber, groups, tags
 from mosha.cli.main import COMMANDS, root
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
-from tests.cli.reports import report
+from tests.cli.reports import group, on, report
 
 
 def proposed(words: list[str], incomplete: str) -> list[str]:
@@ -58,6 +58,15 @@ def test_groups_and_nodes_of_the_cluster_are_completed(
     assert proposed(line, incomplete) == []  # nobody to ask
 
 
+def test_the_entries_of_a_group_are_completed(home: Home) -> None:
+    view = group("web", on(1), tags=["web-ip", "web-nginx"])
+    for verb in ("start", "stop", "restart"):
+        line = [verb, "--config", str(home.config), "web"]
+        with FakeMonitor(home.rundir, report(groups=[view])):
+            assert proposed(line, "web-n") == ["web-nginx"]
+        assert proposed(line, "") == []  # nobody to ask
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_group_and_node_of_a_command_is_completed(command: str) -> None:
     """A command that is added later too: found by the names of its parameters."""
@@ -68,6 +77,8 @@ def test_every_group_and_node_of_a_command_is_completed(command: str) -> None:
             assert isinstance(param.type, NodeNumber)
         elif param.name == "group":
             assert param._custom_shell_complete is groups
+        elif param.name == "tag":
+            assert param._custom_shell_complete is tags
 
 
 @pytest.mark.parametrize("word", ["x", "0", "65536", "007", ""])

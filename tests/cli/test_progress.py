@@ -7,7 +7,7 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from mosha.cli.progress import Goal, Move, WaitOutcome, before_move, judge
+from mosha.cli.progress import EntryGoal, Goal, Move, WaitOutcome, before_move, judge
 from mosha.control.protocol import MonitorReply, MonitorRequest
 from mosha.formats.hastat import BanReport, EntryTrouble, GroupView, Report
 from mosha.host.clock import boottime
@@ -275,3 +275,37 @@ def test_what_dies_as_soon_as_it_is_started_has_not_come_about(mosha: Mosha, hom
         said = mosha("start", "web", "--wait")
     assert said.status == 1
     assert "start DONE on node 1, but not well: entry app cannot execute" in said.err
+
+
+STOPPED = EntryTrouble(tag="app", kind="stopped")
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+@pytest.mark.parametrize(
+    ("troubles", "reached"),
+    [
+        ([], {False: (True, "web: entry app runs, start DONE on node 1"), True: None}),
+        (
+            [EntryTrouble(tag="db", kind="failing")],
+            {False: (True, "web: entry app runs, start DONE on node 1"), True: None},
+        ),
+        ([STOPPED], {False: None, True: (True, "web: entry app is stopped, start DONE on node 1")}),
+        (
+            [EntryTrouble(tag="app", kind="failing", text="exit 1")],
+            {False: (False, "web: entry app is not well: failing: exit 1"), True: None},
+        ),
+    ],
+)
+def test_of_an_order_for_an_entry_only_that_entry_counts(
+    troubles: list[EntryTrouble], reached: dict[bool, tuple[bool, str] | None], *, stopped: bool
+) -> None:
+    view = group("web", on(1, troubles=troubles), ok=not troubles)
+    goal = Goal("web", entry=EntryGoal("app", stopped=stopped))
+    assert judge(goal, seen(view), 300) == reached[stopped]
+
+
+def test_a_group_that_moves_away_from_its_stopped_entry_is_waited_for() -> None:
+    here = group("web", on(1, troubles=[STOPPED]), ok=False)
+    assert judge(of_move(2), seen(here), 300) is None
+    outcome = judge(Goal("web"), seen(here), 300)
+    assert outcome == WaitOutcome(False, "web: start DONE on node 1, but not well: app stopped")

@@ -22,7 +22,7 @@ from mosha.core.supervision.entries import (
     troubles_text,
 )
 from mosha.core.supervision.failures import STEADY_S
-from mosha.core.supervision.process import Process, advance, new_process
+from mosha.core.supervision.process import advance
 from mosha.core.supervision.process_events import (
     Exit,
     Exited,
@@ -31,6 +31,7 @@ from mosha.core.supervision.process_events import (
     Started,
     StopAsked,
 )
+from mosha.core.supervision.process_record import Process, new_process
 from mosha.core.tables import Cltab, Entry, Mode, Wish
 from tests.core.story import G, Story, hactl, one_of_three, report, status
 

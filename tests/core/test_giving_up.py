@@ -13,7 +13,7 @@ from mosha.core.explain.why import why
 from mosha.core.status import GroupState, Order, Verb
 from mosha.core.supervision.entries import EntryReport
 from mosha.core.supervision.failures import REMEMBERED_MAX
-from mosha.core.supervision.process import Process, advance, new_process
+from mosha.core.supervision.process import advance
 from mosha.core.supervision.process_events import (
     AlarmRang,
     Exit,
@@ -22,6 +22,7 @@ from mosha.core.supervision.process_events import (
     Started,
     StopAsked,
 )
+from mosha.core.supervision.process_record import Process, new_process
 from mosha.core.supervision.process_table import ProcessState
 from mosha.core.tables import Mode, MoveAfter, Wish
 from tests.core.story import START_S, TIMING, G, Story, hactl, report

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mosha.core.escalation import Limits
-from mosha.core.status import GroupState
+from mosha.core.status import EntryVerb, GroupState
 from mosha.core.supervision import group as groups
 from mosha.core.supervision import group_table, process_table
 from mosha.core.supervision import process as processes
@@ -34,6 +34,7 @@ EDITED = (
 )
 HASTY = ("g:r:1:respawn:x", "g:o:1:off:x")
 LIMITED = ("g:t:1:test(timeout=20s):x", "g:w:1:wait(timeout=20s,stop=TERM/30s):x")
+ORDERED = ("g:w:1:wait:x", "g:r:1:respawn:x", "g:o:1:once(timeout=20s):x", "g:s:stop:once:x")
 TESTS = ("g:p:1:test:x", "g:q:1:test:x")
 WORLDS_MAX = 6000
 
@@ -47,6 +48,15 @@ SPARE_PROCESS = {
     (state, trigger)
     for state in set(ProcessState) - LIVE
     for trigger in (process_table.EntryTrigger.STOP, process_table.EntryTrigger.KILL)
+} | {
+    # `entry_refusals` refuses these orders: a test says whether the group may run here.
+    (state, trigger)
+    for state in (ProcessState.PASSED, ProcessState.FAILED, ProcessState.OFF)
+    for trigger in (
+        process_table.EntryTrigger.STOP_ORDERED,
+        process_table.EntryTrigger.START_ORDERED,
+        process_table.EntryTrigger.RESTART_ORDERED,
+    )
 }
 
 
@@ -102,6 +112,14 @@ def moves(world: World) -> Iterator[tuple[str, World]]:
     yield from fates(world)
 
 
+def ordered(world: World) -> Iterator[tuple[str, World]]:
+    """Yield what can happen, and what operators order for single entries."""
+    yield from hasty(world)
+    for tag in world.unit.processes:
+        for verb in EntryVerb:
+            yield f"{verb} {tag}", world.order_entry(tag, verb)
+
+
 def hasty(world: World) -> Iterator[tuple[str, World]]:
     """Yield what can happen to an entry that has come back too often already."""
     hurried = {
@@ -123,6 +141,7 @@ def taken() -> Iterator[tuple[Taken, Taken]]:
         explore(world_of(*HASTY), hasty, WORLDS_MAX // 6)
         explore(world_of(*LIMITED), moves, WORLDS_MAX // 6)
         explore(world_of(*TESTS), moves, WORLDS_MAX // 6)
+        explore(world_of(*ORDERED), ordered, WORLDS_MAX // 3)
         yield of_groups, of_processes
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mosha.core.cluster import group_step, orders
+from mosha.core.cluster.entry_orders import ORDER_MIN_S
 from mosha.core.cluster.state import TOLD_LIMIT_S
 from mosha.core.status import GroupState, Order, Verb
 from mosha.core.supervision.entries import EntryReport
@@ -267,7 +268,7 @@ def test_orders_stand_for_a_while_and_not_without_bound() -> None:
         number = orders.give(brain.state, Order(Verb.CLEANUP, G), story.now)
     assert number == 2 * orders.ORDERS_MAX
     assert len(brain.next_status(story.now).orders) == orders.ORDERS_MAX
-    later = story.now + max(orders.ORDER_MIN_S, LONG_S)
+    later = story.now + max(ORDER_MIN_S, LONG_S)
     assert brain.next_status(later).orders == {}
     assert orders.give(brain.state, Order(Verb.CLEANUP, G), later) == number + 1
 

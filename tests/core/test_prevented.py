@@ -6,7 +6,7 @@ import pytest
 
 from mosha.core.escalation import Limits
 from mosha.core.status import TroubleKind
-from mosha.core.supervision.process import Process, advance, new_process
+from mosha.core.supervision.process import advance
 from mosha.core.supervision.process_events import (
     AlarmRang,
     Emptied,
@@ -24,6 +24,7 @@ from mosha.core.supervision.process_events import (
     StopAsked,
     Watch,
 )
+from mosha.core.supervision.process_record import Process, new_process
 from mosha.core.supervision.process_table import ProcessState
 from mosha.core.tables import STOP_LEVEL
 from tests.core.test_time_limits import told_of

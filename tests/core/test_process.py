@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from mosha.core.escalation import Limits, ladder_step
-from mosha.core.supervision.process import Process, advance, new_process
+from mosha.core.supervision.process import advance
 from mosha.core.supervision.process_events import (
     AlarmRang,
     Effect,
@@ -17,6 +17,7 @@ from mosha.core.supervision.process_events import (
     Exit,
     Exited,
     KillAsked,
+    RestartOrdered,
     Scope,
     Signal,
     Spawn,
@@ -24,10 +25,13 @@ from mosha.core.supervision.process_events import (
     SpawnFailed,
     SpawnPrevented,
     Started,
+    StartOrdered,
     StopAsked,
+    StopOrdered,
     Throttled,
     Watch,
 )
+from mosha.core.supervision.process_record import Process, new_process
 from mosha.core.supervision.process_table import FINISHED, LIVE, TABLE, EntryTrigger, ProcessState
 from mosha.core.tables import Mode
 from mosha.errors import BugError
@@ -206,6 +210,8 @@ def answers(process: Process) -> list[Event]:
             Emptied(run, Scope.SESSION),
             Emptied(run, Scope.ENTRY),
         ]
+    number = len(process.ordered + process.obeyed)
+    events += [order(f"{number}") for order in (StopOrdered, StartOrdered, RestartOrdered)]
     if process.state is ProcessState.WAITING:
         events.append(Started(process.run + 1))
     return events
@@ -217,7 +223,7 @@ def answers(process: Process) -> list[Event]:
 )
 def test_no_order_of_events_is_a_bug(mode: str) -> None:
     start = process_of(mode)
-    seen = {(start.state, start.leader, start.rapid_restarts, start.escalation_step)}
+    seen = {(start.state, start.then, start.leader, start.rapid_restarts, start.escalation_step)}
     queue = [(start, 0.0)]
     rows: set[tuple[ProcessState, EntryTrigger]] = set()
     while queue:
@@ -226,7 +232,8 @@ def test_no_order_of_events_is_a_bug(mode: str) -> None:
             at = max(now, process.due or now) if isinstance(event, AlarmRang) else now
             result, effects = advance(process, event, at, LIMITS)
             spawned = any(isinstance(effect, Spawn) for effect in effects)
-            assert not (spawned and process.leader and not isinstance(event, Exited | SpawnFailed))
+            ended = isinstance(event, Exited | SpawnFailed | SpawnPrevented)
+            assert not (spawned and process.leader and not ended)
             assert (
                 result.state not in LIVE
                 or result.leader
@@ -235,6 +242,7 @@ def test_no_order_of_events_is_a_bug(mode: str) -> None:
             )
             key = (
                 result.state,
+                result.then,
                 result.leader,
                 result.rapid_restarts,
                 min(result.escalation_step, 4),

@@ -8,7 +8,7 @@ from mosha.clinit.reports import group_report
 from mosha.core.escalation import Limits
 from mosha.core.status import TroubleKind
 from mosha.core.supervision.entries import trouble_text, troubles
-from mosha.core.supervision.process import Process, advance, new_process
+from mosha.core.supervision.process import advance
 from mosha.core.supervision.process_events import (
     AlarmRang,
     Emptied,
@@ -22,6 +22,7 @@ from mosha.core.supervision.process_events import (
     StopAsked,
     TimedOut,
 )
+from mosha.core.supervision.process_record import Process, new_process
 from mosha.core.supervision.process_table import ProcessState
 from mosha.core.tables import STOP_LEVEL
 from tests.core.unit_world import World, entry, state_of, world_of

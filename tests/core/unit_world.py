@@ -14,10 +14,11 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mosha.core.escalation import Limits
-from mosha.core.status import GroupState
+from mosha.core.status import EntryVerb, GroupState
 from mosha.core.supervision import group as groups
 from mosha.core.supervision import process_events
 from mosha.core.supervision import unit as units
+from mosha.core.supervision.entry_refusals import EntryReply
 from mosha.core.supervision.group import Group, GroupEmptied, HaltAsked, Shown
 from mosha.core.supervision.process_events import (
     Emptied,
@@ -31,7 +32,7 @@ from mosha.core.supervision.process_events import (
 )
 from mosha.core.supervision.unit import KillEverything, Launch, SignalLeft, Unit, WatchLeft
 from mosha.core.tables import Entry, Mode
-from mosha.core.tell import Tell
+from mosha.core.tell import EntryOrder, Tell
 from mosha.formats.entry_options import read_mode
 
 LIMITS = Limits()
@@ -71,6 +72,7 @@ class World(Struct, frozen=True):
     now: float = 100.0
     shown: tuple[str, ...] = ()
     effects: tuple[units.Effect, ...] = ()
+    reply: EntryReply = EntryReply(True)
 
     def of(self, tag: str) -> Alive:
         return self.alive.get(tag, NOTHING)
@@ -85,6 +87,15 @@ class World(Struct, frozen=True):
     def order(self, told: Tell, entries: tuple[Entry, ...] | None = None) -> World:
         entries = self.unit.entries if entries is None else entries
         return self._after(units.tell(self.unit, told, entries, self.now, LIMITS))
+
+    def order_entry(self, tag: str, verb: EntryVerb, term: int | None = None) -> World:
+        """Order something of one entry, under the term of the group if none is named."""
+        process = self.unit.processes.get(tag)
+        number = len(process.ordered + process.obeyed) if process is not None else 0
+        term = self.unit.group.term if term is None else term
+        order = EntryOrder(self.unit.group.name, tag, verb, f"{verb}.{number}", term)
+        unit, effects, reply = units.order_entry(self.unit, order, self.now, LIMITS)
+        return replace(self._after((unit, effects)), reply=reply)
 
     def halt(self, cause: str = "shutdown") -> World:
         return self._after(units.feed_group(self.unit, HaltAsked(cause), self.now, LIMITS))
@@ -192,7 +203,7 @@ def key_of(world: World) -> object:
     """Return what two worlds have in common that go on in the same way."""
     group = world.unit.group
     processes = tuple(
-        (tag, p.state, p.leader, min(p.escalation_step, 3), p.rapid_restarts, p.due is None)
+        (tag, p.state, p.then, p.leader, min(p.escalation_step, 3), p.rapid_restarts, p.due is None)
         for tag, p in world.unit.processes.items()
     )
     alive = tuple(

@@ -10,6 +10,8 @@ from mosha.core.escalation import SIGNALS, EscalationStep
 from mosha.core.replication.lineage import PAST_MAX
 from mosha.core.status import (
     Ban,
+    EntryAnswer,
+    EntryVerb,
     GroupLine,
     GroupState,
     NodeState,
@@ -130,6 +132,11 @@ statuses = st.builds(
     fenced=st.dictionaries(nodes, st.builds(Receipt, numbers, words), max_size=3),
     tables=mappings(st.builds(TableVersion, st.integers(-(10**15), 10**19), words)),
     refused=mappings(free_texts),
+    answers=st.dictionaries(
+        st.tuples(nodes, numbers),
+        st.builds(EntryAnswer, numbers, st.booleans(), free_texts),
+        max_size=3,
+    ),
     troubles=st.dictionaries(
         names,
         st.builds(
@@ -149,6 +156,12 @@ statuses = st.builds(
             st.sampled_from([*(verb.value for verb in Verb), "of-a-later-version"]),
             st.just("") | names,
             st.integers(0, 65_535),
+        )
+        | st.builds(
+            Order,
+            st.sampled_from([*(verb.value for verb in EntryVerb), "of-a-later-version"]),
+            names,
+            tag=names,
         ),
         max_size=3,
     ),

@@ -5,9 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import anyio
+import pytest
 
+from mosha.control.listener import Listener
+from mosha.control.protocol import ClinitRequest, Message, Reply
+from mosha.control.server import ClientConnection, Server
 from mosha.core.cluster.effects import EndClinit
-from mosha.core.cluster.events import ClinitEnded, Event
+from mosha.core.cluster.events import ClinitEnded, EntryOrderAnswered, Event
+from mosha.core.status import EntryVerb
+from mosha.core.tell import EntryOrder
+from mosha.monitor.ports import OLD_CLINIT
 from tests.monitor.house import at_home, prepared
 from tests.waiting import until
 
@@ -41,3 +48,36 @@ async def test_clinit_has_ended_when_it_is_gone_and_not_when_it_was_asked_to(
         monitor.clinit._over.set()
         await until(lambda: told)
         assert told == [ClinitEnded()]
+
+
+@pytest.mark.parametrize(
+    ("reply", "ok", "text"),
+    [
+        (Reply(ok=True, text="done"), True, "done"),
+        (Reply(ok=False, text="g is stopping"), False, "g is stopping"),
+        (Reply(ok=False, text="malformed request: Invalid value 'entry'"), False, OLD_CLINIT),
+        (None, None, ""),
+    ],
+)
+async def test_what_clinit_replies_to_an_order_for_an_entry_is_reported(
+    short_dir: Path, reply: Reply | None, *, ok: bool | None, text: str
+) -> None:
+    told: list[Event] = []
+    order = EntryOrder("g", "t1", EntryVerb.STOP, "1.1.1", 7)
+    async with prepared(short_dir) as monitor, anyio.create_task_group() as tasks:
+        path = monitor.settings.socket_path
+        if reply is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+
+            async def answer(_request: ClinitRequest, _client: ClientConnection) -> list[Message]:
+                return [reply]
+
+            server: Server[ClinitRequest] = Server(Listener(path), ClinitRequest, answer)
+            tasks.start_soon(server.run)
+        ports = monitor._ports
+        ports._report = told.append
+        ports.open(tasks)
+        ports.table()[EntryOrder](order)
+        await until(lambda: told)
+        assert told == [EntryOrderAnswered(order, ok, text)]
+        tasks.cancel_scope.cancel()

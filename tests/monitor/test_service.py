@@ -22,6 +22,7 @@ from mosha.control.protocol import (
     GiveOrder,
     Leave,
     MonitorReply,
+    OrderEntry,
     Reload,
     SetWish,
 )
@@ -29,7 +30,7 @@ from mosha.core.cluster import leaving
 from mosha.core.cluster.ballot import Ballot
 from mosha.core.cluster.state import FailbackAttempt
 from mosha.core.explain.addressees import places
-from mosha.core.status import NodeState, Verb, Vote
+from mosha.core.status import EntryVerb, NodeState, Verb, Vote
 from mosha.core.tables import Hactl, Wish
 from mosha.errors import BugError, HostError, UsageError
 from mosha.formats.clstat import parse_clstat, render_clstat
@@ -204,6 +205,48 @@ async def test_what_cannot_be_done_is_refused_in_words(
     reply = await house.ask(request_)
     assert not reply.ok
     assert words in reply.text
+
+
+async def test_an_order_for_an_entry_is_answered_when_it_was_carried_out(house: House) -> None:
+    await until(lambda: house.where("g") == "start DONE")
+    stop, start = (OrderEntry(verb, "g", "t1", 20.0) for verb in (EntryVerb.STOP, EntryVerb.START))
+    reply = await house.ask(stop)
+    assert (reply.ok, reply.text.partition(",")[0]) == (
+        True,
+        "entry t1 of g is stopped on node 1 until it is started (mosha start g t1)",
+    )
+    (entry,) = house.monitor.clinit.groups["g"].entries
+    assert (entry.state, entry.held) == ("stopped", True)
+    (view,) = report_of(await house.ask(AskReport("g"))).groups
+    assert (view.ok, view.problem, view.tags) == (False, "stopped", ["t1"])
+    assert (await house.ask(stop)).text == "entry t1 of g was stopped already"
+    assert (await house.ask(start)).text == "entry t1 of g is started on node 1"
+    assert (await house.ask(start)).text.startswith("entry t1 of g was not stopped")
+
+
+@pytest.mark.parametrize(
+    ("group", "tag", "words"),
+    [
+        ("g", "t9", "g has no entry 't9'; its entries are t1"),
+        ("h", "t2", "hactl wants h stopped; to start it: mosha start h"),
+        ("nonsense", "t1", "cltab has no group 'nonsense'; its groups are g, h"),
+    ],
+)
+async def test_an_order_for_an_entry_that_is_not_there_is_refused(
+    house: House, group: str, tag: str, words: str
+) -> None:
+    reply = await house.ask(OrderEntry(EntryVerb.RESTART, group, tag, 20.0))
+    assert (reply.ok, reply.tried, reply.text[: len(words)]) == (False, False, words)
+
+
+async def test_an_entry_that_does_not_end_in_time_is_not_called_stopped(house: House) -> None:
+    pid = await until(lambda: house.monitor.clinit.groups["g"].entries[0].pid)
+    os.kill(pid, signal.SIGSTOP)  # INT waits until it goes on
+    reply = await house.ask(OrderEntry(EntryVerb.STOP, "g", "t1", 0.3))
+    os.kill(pid, signal.SIGCONT)
+    assert (reply.ok, reply.tried) == (False, True)
+    assert "node 1 has not obeyed within 0.3 s: the entry is still ending" in reply.text
+    await until(lambda: house.monitor.clinit.groups["g"].entries[0].state == "stopped")
 
 
 async def test_what_hactl_wants_stopped_is_not_restarted(house: House) -> None:

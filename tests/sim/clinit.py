@@ -25,7 +25,7 @@ from mosha.core.supervision.group_report import GroupReport
 from mosha.core.supervision.process_events import Exit, Scope, TimedOut
 from mosha.core.supervision.supervisor import EntryEvent, Supervisor
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Mode
-from mosha.core.tell import Tell
+from mosha.core.tell import EntryOrder, Tell
 from tests.sim.disks import read_cltab
 
 if TYPE_CHECKING:
@@ -120,6 +120,12 @@ class Clinit:
         self.feed(tell)
         return self._refusal
 
+    def order_entry(self, order: EntryOrder) -> str:
+        """Take an order for an entry; return why it was refused, "" if not."""
+        self._refusal = ""
+        self.feed(order)
+        return self._refusal
+
     def renew(self, renewals: Sequence[Renewal]) -> None:
         """Take renewed deadlines."""
         leases = {r.group: (r.term, groups.Deadlines(r.stop_at, r.kill_at)) for r in renewals}
@@ -142,8 +148,9 @@ class Clinit:
     def _local(self, name: str) -> GroupReport:
         unit = self.supervisor.units[name]
         group, deadlines = unit.group, unit.group.deadlines
-        moves = self.specs[name].move_after > 0
-        report = group_report(unit, group, 0, lambda _tag, _lines: ()) if moves else None
+        ordered = any(process.ordered or process.obeyed for process in unit.processes.values())
+        whole = ordered or self.specs[name].move_after > 0
+        report = group_report(unit, group, 0, lambda _tag, _lines: ()) if whole else None
         return GroupReport(
             group=name,
             level=group.level,

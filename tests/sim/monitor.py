@@ -18,6 +18,7 @@ from mosha.core.cluster.agent import Agent
 from mosha.core.cluster.events import (
     ClinitEnded,
     ClinitLost,
+    EntryOrderAnswered,
     Event,
     FileChanged,
     GroupsReported,
@@ -35,7 +36,7 @@ from mosha.core.cluster.shots import FenceOrder
 from mosha.core.cluster.state import LogRecord
 from mosha.core.replication.node_tables import NodeTables
 from mosha.core.supervision.group_report import GroupReport
-from mosha.core.tell import Tell
+from mosha.core.tell import EntryOrder, Tell
 from mosha.monitor.runtime import Runtime
 from tests.sim.agenda import EPSILON_S
 from tests.sim.checks.shots import Shooter
@@ -146,6 +147,7 @@ class Monitor:
             effects.EndClinit: self._end_clinit,
             effects.EndMonitor: self._left,
             Tell: self._tell,
+            EntryOrder: self._order_entry,
             FenceOrder: self._shoot,
             LogRecord: partial(self.cluster.noted, self.machine.id),
             effects.LookAround: ignore,
@@ -292,6 +294,18 @@ class Monitor:
 
     def _answered(self, order: Tell, refusal: str) -> None:
         answer = TellAnswered(order.group, order.level, refusal)
+        self.soon(self.world.ipc_s, partial(self.report, answer))
+
+    def _order_entry(self, order: EntryOrder) -> None:
+        self.machine.after(self.world.ipc_s, partial(self._entry_order_arrives, order))
+
+    def _entry_order_arrives(self, order: EntryOrder) -> None:
+        clinit = self.machine.clinit
+        refusal = None
+        if clinit is not None and clinit.alive and not (self._connecting or clinit.paused):
+            refusal = clinit.order_entry(order)
+        ok = None if refusal is None else not refusal
+        answer = EntryOrderAnswered(order, ok, refusal or "")
         self.soon(self.world.ipc_s, partial(self.report, answer))
 
     def _renew(self, order: effects.RenewLeases) -> None:

@@ -20,7 +20,7 @@ from mosha.cli.status.layout import (
     remedy,
     table,
 )
-from mosha.core.status import TroubleKind
+from mosha.core.status import DELIBERATE, TroubleKind
 from mosha.formats.hastat import HEARD, EntryState, EntryTrouble, GroupView, Report
 
 
@@ -62,7 +62,7 @@ def _places(report: Report, view: GroupView) -> RenderableType:
             f"{instance.node}{here}{doubt}",
             f"{instance.level} {instance.state}",
             age_text(instance.age_s),
-            Text(wrong or "-", BAD if wrong else OLD),
+            Text(wrong or "-", _trouble_style(instance.troubles)),
             style="" if heard else OLD,
         )
     for ban in view.bans:
@@ -70,6 +70,12 @@ def _places(report: Report, view: GroupView) -> RenderableType:
         made.add_row(str(ban.node), "-", "-", text)
     made.title, made.title_justify, made.title_style = wanted, "left", ""
     return made
+
+
+def _trouble_style(found: list[EntryTrouble]) -> str:
+    if not found:
+        return OLD
+    return MOVING if all(trouble.kind in DELIBERATE for trouble in found) else BAD
 
 
 def _wrong(trouble: EntryTrouble) -> str:

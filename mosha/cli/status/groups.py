@@ -12,7 +12,7 @@ from rich.text import Text
 
 from mosha.cli.status.layout import BAD, GOOD, MOVING, OLD, TITLE, Grid, age_text
 from mosha.cli.status.nodes import PRESENT, standing, timely
-from mosha.core.status import SETTLED, GroupLine, GroupState
+from mosha.core.status import DELIBERATE, SETTLED, GroupLine, GroupState
 from mosha.core.tables import STOP_LEVEL
 from mosha.formats.hastat import GroupView, Instance, NodeReport, Report
 
@@ -145,7 +145,7 @@ def _style(group: GroupView, instance: Instance, node: NodeReport | None) -> str
     if instance.state is GroupState.FAILED:
         return BAD
     if instance.troubles:
-        return MOVING if all(it.kind == "outdated" for it in instance.troubles) else BAD
+        return MOVING if all(it.kind in DELIBERATE for it in instance.troubles) else BAD
     if instance.state not in (GroupState.DONE, GroupState.PASSED) or not timely(node):
         return MOVING
     if instance.level == STOP_LEVEL:

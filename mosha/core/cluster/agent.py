@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-from mosha.core.cluster import events, orders, recovery
+from mosha.core.cluster import entry_orders, events, orders, recovery
 from mosha.core.cluster.effects import (
     Announce,
     Effect,
@@ -77,6 +77,7 @@ class Agent:
             events.ClinitLost: self._clinit_lost,
             events.ClinitEnded: self._clinit_ended,
             events.TellAnswered: self._tell_answered,
+            events.EntryOrderAnswered: self._entry_order_answered,
             events.LeasesRenewed: self._leases_renewed,
             events.ShotEnded: self._shot_ended,
             events.DeathConfirmed: self._death_confirmed,
@@ -102,6 +103,9 @@ class Agent:
         state = self._state
         if state.dirty or state.log_records or state.to_step:
             self._show(now)
+        if state.to_clinit:
+            self._effects += state.to_clinit
+            state.to_clinit = []
         if not self._effects:
             return NOTHING
         effects, self._effects = self._effects, []
@@ -285,6 +289,9 @@ class Agent:
         if event.refusal:
             self.node.tell_refused(event.group, event.level, event.refusal, now)
         self._steps.answered(event.group)
+
+    def _entry_order_answered(self, event: events.EntryOrderAnswered, now: float) -> None:
+        entry_orders.replied(self._state, event.order, ok=event.ok, text=event.text, now=now)
 
     def _leases_renewed(self, event: events.LeasesRenewed, now: float) -> None:
         del event, now

@@ -2,7 +2,8 @@
 
 A tell (`core.tell.Tell`), a shot (`shots.FenceOrder`) and a log line (`state.LogRecord`) are
 effects too. Those that have an outcome are answered by one event each: a read by `StatusRead` or
-`ReadFailed`, a write by `StatusWritten` or `WriteFailed`, a tell by `TellAnswered`, renewals by
+`ReadFailed`, a write by `StatusWritten` or `WriteFailed`, a tell by `TellAnswered`, an
+order for an entry by `EntryOrderAnswered`, renewals by
 `LeasesRenewed`, a shot by `ShotEnded`, the end of clinit by `ClinitEnded`. The work on tables is
 in `table_effects`.
 """
@@ -17,7 +18,7 @@ from mosha.core.cluster.shots import FenceOrder
 from mosha.core.cluster.state import LogRecord
 from mosha.core.replication.table_effects import TableEffect
 from mosha.core.status import Status
-from mosha.core.tell import Tell
+from mosha.core.tell import EntryOrder, Tell
 
 
 class ReadStatus(Struct, frozen=True):
@@ -76,6 +77,7 @@ Effect = (
     ReadStatus
     | WriteStatus
     | Tell
+    | EntryOrder
     | RenewLeases
     | FenceOrder
     | LogRecord

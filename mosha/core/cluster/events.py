@@ -15,6 +15,7 @@ from mosha.core.cluster.timing import Timing
 from mosha.core.replication.table_events import TableEvent
 from mosha.core.status import Order, Status
 from mosha.core.supervision.group_report import GroupReport
+from mosha.core.tell import EntryOrder
 
 # --- the file system -------------------------------------------------------------------
 
@@ -104,6 +105,14 @@ class TellAnswered(Struct, frozen=True):
     refusal: str = ""
 
 
+class EntryOrderAnswered(Struct, frozen=True):
+    """clinit has replied to an order for an entry; `ok` None: there is no clinit to reply."""
+
+    order: EntryOrder
+    ok: bool | None
+    text: str = ""
+
+
 class LeasesRenewed(Struct, frozen=True):
     """The ordered renewals have been sent, or there is no clinit to send them to."""
 
@@ -170,6 +179,7 @@ Event = (
     | ClinitLost
     | ClinitEnded
     | TellAnswered
+    | EntryOrderAnswered
     | LeasesRenewed
     | ShotEnded
     | DeathConfirmed

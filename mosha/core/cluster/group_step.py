@@ -10,7 +10,7 @@ import math
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mosha.core.cluster import ballot, giving_up, lease
+from mosha.core.cluster import ballot, entry_orders, giving_up, lease
 from mosha.core.cluster.ballot import Ballot, Claim
 from mosha.core.cluster.candidacy import (
     better_home,
@@ -48,6 +48,8 @@ def take(state: MonitorState, group: str, now: float, chance: float) -> GroupSte
     if record.ban_until != NEVER and (now >= record.ban_until or has_arrived(state, record, now)):
         lift(state, record)
     follow_failbacks(state, record, now)
+    if state.entry_orders:
+        entry_orders.settle(state, group, now)
     if not state.clinit_known:
         return GroupStep(None, math.inf, None)
     facts = facts_of(state, record, now)

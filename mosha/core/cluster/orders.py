@@ -2,7 +2,8 @@
 
 An order is in the status of the node where it was given, for a while; each node that it concerns
 obeys it once, and acknowledges it in its status. Older versions of mosha skip both lines, and do
-not obey. Only the effect of an order remains: hactl is not changed.
+not obey. Only the effect of an order remains: hactl is not changed. Those for single entries are
+carried out by `entry_orders`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mosha.core.cluster.eligibility import may_take
+from mosha.core.cluster.entry_orders import ORDER_MIN_S, drop_old_answers, pass_on
 from mosha.core.cluster.state import NEVER, GroupRecord, MonitorState, StandingOrder
-from mosha.core.status import GroupState, NodeState, Order, Stamp, Status, Verb
-
-ORDER_MIN_S = 30.0
-"""How long an order stands at least: each node reads every other once per heartbeat."""
+from mosha.core.status import DELIBERATE, GroupState, NodeState, Order, Stamp, Status, Verb
 
 MOVED = "moved "
 """The prefix of the reason of a ban that is a move."""
@@ -31,14 +30,16 @@ def give(state: MonitorState, order: Order, now: float) -> int:
     state.orders[number] = StandingOrder(order, until)
     while len(state.orders) > ORDERS_MAX:
         del state.orders[min(state.orders)]
-    state.log("order_given", verb=order.verb, group=order.group, to=order.node)
+    names = {"tag": order.tag} if order.tag else {}
+    state.log("order_given", verb=order.verb, group=order.group, **names, to=order.node)
     _obey(state, order, state.me, Stamp(state.inc, number), now)
     state.changed()
     return number
 
 
 def drop_old(state: MonitorState, now: float) -> None:
-    """Drop the orders that have stood long enough."""
+    """Drop the orders that have stood long enough, and answers to such."""
+    drop_old_answers(state, now)
     for number in [n for n, standing in state.orders.items() if standing.until <= now]:
         del state.orders[number]
 
@@ -104,13 +105,20 @@ def has_failed(state: MonitorState, group: str, node: int) -> bool:
         return False
     line = status.groups.get(group)
     failed = line is not None and line.state is GroupState.FAILED
-    return failed or group in status.bans or bool(status.troubles_of(group))
+    return (
+        failed
+        or group in status.bans
+        or any(trouble.kind not in DELIBERATE for trouble in status.troubles_of(group))
+    )
 
 
 # --- what each order does ------------------------------------------------------------------
 
 
 def _obey(state: MonitorState, order: Order, issuer: int, stamp: Stamp, now: float) -> None:
+    if order.tag:
+        pass_on(state, order, issuer, stamp, now)  # answered when it is carried out
+        return
     match order.verb:
         case Verb.RESTART:
             if _restart(state, order.group, issuer, stamp):

@@ -68,6 +68,7 @@ def compose(state: MonitorState, *, seq: int, now: float, left: bool) -> Status:
         unfinished=unfinished(state),
         standby=state.standby,
         troubles=_troubles(state, now),
+        answers={key: standing.answer for key, standing in state.answers.items()},
     )
 
 

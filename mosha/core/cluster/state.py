@@ -19,10 +19,11 @@ from mosha.core.cluster.lease import Writes
 from mosha.core.cluster.timing import Timing
 from mosha.core.cluster.view import View
 from mosha.core.replication.lineage import Past
-from mosha.core.status import NodeState, Order, Stamp, Status, TableVersion, Trouble
+from mosha.core.status import EntryAnswer, NodeState, Order, Stamp, Status, TableVersion, Trouble
 from mosha.core.supervision import entries
 from mosha.core.supervision.group_report import ABSENT, GroupReport
 from mosha.core.tables import STOP_LEVEL, Entry, Hactl, Wish
+from mosha.core.tell import EntryOrder
 
 NEVER = -math.inf
 # A level told to clinit that it never reports was lost on the way: decide again after this.
@@ -46,6 +47,29 @@ class StandingOrder(NamedTuple):
     """An order that was given here, and until when it stands."""
 
     order: Order
+    until: float
+
+
+class WaitingEntryOrder(Struct):
+    """An order for an entry that clinit was given here; `reply` is its reply, None before that.
+
+    `inc` is of who gave it, `name` is what clinit reports when it has been carried out, `term` and
+    `level` are those of the group then: with others it is void.
+    """
+
+    inc: int
+    group: str
+    tag: str
+    name: str
+    term: int
+    level: str
+    reply: str | None = None
+
+
+class StandingAnswer(NamedTuple):
+    """What became of an order for an entry, and until when that is published."""
+
+    answer: EntryAnswer
     until: float
 
 
@@ -136,6 +160,9 @@ class MonitorState(Struct):
     order_number: int = 0
     taken: dict[int, Stamp] = field(default_factory=dict)
     obeyed: dict[int, Stamp] = field(default_factory=dict)
+    entry_orders: dict[tuple[int, int], WaitingEntryOrder] = field(default_factory=dict)
+    answers: dict[tuple[int, int], StandingAnswer] = field(default_factory=dict)
+    to_clinit: list[EntryOrder] = field(default_factory=list)
     standby: bool = False
     log_records: list[LogRecord] = field(default_factory=list)
     to_step: set[str] = field(default_factory=set)

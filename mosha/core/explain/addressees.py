@@ -9,8 +9,9 @@ from mosha.core.cluster.eligibility import ONLY, Case, may_take
 from mosha.core.cluster.state import MonitorState
 from mosha.core.explain import verdicts
 from mosha.core.explain.may_run import may_run
-from mosha.core.status import Order, Verb
-from mosha.core.tables import STOP_LEVEL
+from mosha.core.status import EntryVerb, Order, Verb
+from mosha.core.supervision.entry_refusals import by_mode, other_level, unknown_entry
+from mosha.core.tables import STOP_LEVEL, level_matches
 from mosha.errors import UsageError
 
 
@@ -33,6 +34,8 @@ def concerned(state: MonitorState, order: Order, now: float) -> frozenset[int]:
     here = frozenset(places(state, group))
     if not here:
         raise UsageError(_nowhere(state, group))
+    if order.tag:
+        return _of_entry(state, order, here)
     if order.verb == Verb.MOVE:
         _check_move(state, group, node, here, now)
     return here
@@ -61,6 +64,24 @@ def _nowhere(state: MonitorState, group: str) -> str:
         return f"{group} runs nowhere; see mosha why {group}"
     verdict = verdicts.of_unseen(state, group, unseen)
     return f"no node that is heard runs {group}: {verdict.why}; see mosha why {group}"
+
+
+def _of_entry(state: MonitorState, order: Order, here: frozenset[int]) -> frozenset[int]:
+    """Return the nodes on which the group is at its level; refuse what cltab here rules out."""
+    group, level = order.group, state.wish_level(order.group)
+    entries = state.defined.get(group, ()) if state.defined is not None else ()
+    entry = next((entry for entry in entries if entry.tag == order.tag), None)
+    if entry is None and entries:
+        raise UsageError(unknown_entry(group, order.tag, [entry.tag for entry in entries]))
+    if entry is not None and not level_matches(entry.level, level):
+        raise UsageError(other_level(entry, level))
+    if entry is not None and (refusal := by_mode(entry, EntryVerb(order.verb))):
+        raise UsageError(refusal)
+    there = frozenset(places(state, group, level=level))
+    if not there:
+        nodes = ", ".join(map(str, sorted(here)))
+        raise UsageError(f"{group} is on its way to {level} on node {nodes}; see mosha why {group}")
+    return there
 
 
 def _check_move(

@@ -22,11 +22,14 @@ class ProblemKind(enum.StrEnum):
     GROUP = "group"  # it is not where hactl wants it
     ENTRY = "entry"  # the group is at its level, but one of its entries is in trouble
     OUTDATED = "outdated"  # the group runs with an outdated cltab
+    STOPPED = "stopped"  # an operator has stopped an entry of a group that runs
     TABLE_REFUSED = "table-refused"
     TABLE_REMARK = "table-remark"
     LEASE = "lease"  # its renewal takes too long
     NO_CGROUPS = "no-cgroups"  # a process that hides from its group may be overlooked
 
 
-GROUP_KINDS = frozenset({ProblemKind.GROUP, ProblemKind.ENTRY, ProblemKind.OUTDATED})
+GROUP_KINDS = frozenset(
+    {ProblemKind.GROUP, ProblemKind.ENTRY, ProblemKind.OUTDATED, ProblemKind.STOPPED}
+)
 """The kinds whose text does not name its subjects: these are groups."""

@@ -17,7 +17,7 @@ from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
 from mosha.core.explain.may_run import Unseen, may_run
 from mosha.core.explain.problems import ProblemKind
-from mosha.core.status import GroupLine, GroupState, Trouble, TroubleKind
+from mosha.core.status import DELIBERATE, GroupLine, GroupState, Trouble, TroubleKind
 from mosha.core.supervision import entries
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Wish
 
@@ -145,6 +145,10 @@ def _account_of_troubles(group: str, places: list[GroupSighting]) -> GroupVerdic
         step = f"to apply the new one: mosha restart {group}"
         return GroupVerdict(False, why, step, ProblemKind.OUTDATED)
     why = f"{place.line.level} {place.line.state} on node {place.node}, but {_told(place)}"
+    stopped = [trouble.tag for trouble in place.troubles if trouble.kind is TroubleKind.STOPPED]
+    if all(trouble.kind in DELIBERATE for trouble in place.troubles):
+        step = "to start it: " + "; ".join(f"mosha start {group} {tag}" for tag in stopped)
+        return GroupVerdict(False, why, step, ProblemKind.STOPPED)
     step = f"repair it; its output: mosha status {group}, on that node"
     return GroupVerdict(False, why, step, ProblemKind.ENTRY)
 

@@ -39,8 +39,9 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     `state` is one of waiting, running, pausing (respawn throttle), retrying (the host could not
     start it, and tries again each second), clearing (the leader is dead, what it left behind is
     being ended), stopping, timed-out (it is being ended because it took too long), done, passed,
-    failed, off. `until` is when a pause ends. `exit` is the last exit as text (`exit 3`, `signal
-    9`, `cannot execute: …`, `timed out after 10 s`), empty if it has not exited yet.
+    failed, off, stopped (by an operator). `until` is when a pause ends. `exit` is the last exit as
+    text (`exit 3`, `signal 9`, `cannot execute: …`, `timed out after 10 s`), empty if it has not
+    exited yet.
 
     `command` is the one that it was started with, "" if clinit is of a version that does not
     report it; `since` is when its state or its run last changed, in seconds of boottime; `error`
@@ -49,7 +50,8 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     `limit_s` is how long a run may take, None without limit, and `timed_out` says that the last
     one took longer; `failed_at` lists the recent failures of a respawn entry, in seconds of
     boottime, oldest first. `said` are the last lines it printed, oldest first: a few of entries in
-    trouble, more of all entries in the reply to `Ask`.
+    trouble, more of all entries in the reply to `Ask`. `held`: an operator has stopped it, or it is
+    being stopped for that; `obeyed` are the last operators' orders for it that were carried out.
     """
 
     tag: str
@@ -68,6 +70,8 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     timed_out: bool = False
     prevented: bool = False
     failed_at: tuple[float, ...] = ()
+    held: bool = False
+    obeyed: tuple[str, ...] = ()
 
     @property
     def restarts(self) -> int:
@@ -109,6 +113,8 @@ def _trouble(entry: EntryReport, now: float) -> Trouble | None:
     told = entry.error or entry.exit
     if kind is TroubleKind.LATE:
         told = "" if entry.limit_s is None else f"its time limit is {entry.limit_s:g} s"
+    if kind is TroubleKind.STOPPED:
+        return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)))
     if kind is TroubleKind.RETRYING:  # its output is that of an earlier run
         return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), entry.error)
     last = entry.said[-1] if entry.said else ""
@@ -120,6 +126,9 @@ def _kind(entry: EntryReport, now: float) -> TroubleKind | None:
     if entry.state == ProcessState.FAILED:
         return TroubleKind.FAILED
     state, waited_for = entry.state, entry.mode in (Mode.WAIT, Mode.TEST)
+    late_to_stop = state == ProcessState.STOPPING and entry.for_s(now) > LATE_TO_STOP_S
+    if entry.held and not late_to_stop:
+        return TroubleKind.STOPPED
     if state == ProcessState.TIMED_OUT or (state == ProcessState.DONE and entry.timed_out):
         return TroubleKind.TIMED_OUT
     if entry.error and state not in (ProcessState.STOPPING, ProcessState.WAITING):
@@ -134,9 +143,7 @@ def _kind(entry: EntryReport, now: float) -> TroubleKind | None:
         return TroubleKind.FAILING if entry.for_s(now) < STEADY_S else None
     if state == ProcessState.RUNNING and waited_for and entry.for_s(now) > LATE_S:
         return TroubleKind.LATE
-    if state == ProcessState.STOPPING and entry.for_s(now) > LATE_TO_STOP_S:
-        return TroubleKind.LATE
-    return None
+    return TroubleKind.LATE if late_to_stop else None
 
 
 def _outdated(
@@ -179,6 +186,8 @@ def trouble_text(trouble: Trouble) -> str:
             return f"entry {tag} keeps failing, {again}{told}"
         case TroubleKind.FAILED:
             return f"entry {tag} failed{told}"
+        case TroubleKind.STOPPED:
+            return f"entry {tag} is stopped by an operator"
         case TroubleKind.LATE:
             return f"entry {tag} has not ended for {trouble.for_s} s{told}"
     return f"entry {tag}{told}"

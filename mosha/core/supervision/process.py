@@ -12,15 +12,16 @@ The rules of this file (catalogue C3, C6; docs/explanation/architecture.md):
 - A stop sends INT, TERM and KILL in turn and repeats KILL as long as anything is alive. Only time
   moves it on: no second stop, and no other exit (C6.7, C6.8).
 - "Ended" means that no process of the entry is left, not that its leader is dead.
+- An operator can stop, start and restart an entry by itself. That is no failure and not the work of
+  the throttle: the entry starts afresh. What its group orders comes first: an entry that the group
+  ends is not started again by an operator's order.
 """
 
 from __future__ import annotations
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from mosha.core.escalation import Limits, kill_rung, ladder_step
-from mosha.core.supervision.failures import in_a_row, remembered
 from mosha.core.supervision.process_events import (
     AlarmRang,
     Effect,
@@ -29,6 +30,7 @@ from mosha.core.supervision.process_events import (
     Exit,
     Exited,
     KillAsked,
+    RestartOrdered,
     Retried,
     Scope,
     Signal,
@@ -37,56 +39,27 @@ from mosha.core.supervision.process_events import (
     SpawnFailed,
     SpawnPrevented,
     Started,
+    StartOrdered,
     StopAsked,
+    StopOrdered,
     Throttled,
     TimedOut,
     Watch,
 )
+from mosha.core.supervision.process_record import (
+    ORDERS_REMEMBERED_MAX,
+    Process,
+    Then,
+    afresh,
+    failed,
+    noted,
+    rested,
+)
 from mosha.core.supervision.process_table import ENDING, TABLE, EntryTrigger, ProcessState
-from mosha.core.tables import Entry, Mode
+from mosha.core.tables import Mode
 from mosha.errors import BugError
 
 # --- the machine ---------------------------------------------------------------------
-
-
-class Process(Struct, frozen=True):
-    """An entry of a group and its state.
-
-    `run` is the number of its last run, `escalation_step` how many signals its stop has sent, `due`
-    when time moves it on, `rapid_restarts` the respawn counter of C3.9, `leader` whether the run's
-    leader is alive.
-
-    For reports: `since` is when the state or the run last changed; `exit`, `said` are of the last
-    run that ended; `error` is why the last run could not be executed, "" if it was; `failures`
-    counts the consecutive runs that failed within `failures.STEADY_S` of their start; `timed_out`:
-    the last run exceeded its time limit; `prevented`: the host could not start it. `failed_at`
-    lists the recent failures of a respawn entry: a run failed, or the entry had to pause although
-    its runs succeeded.
-    """
-
-    entry: Entry
-    state: ProcessState = ProcessState.WAITING
-    run: int = 0
-    pid: int = 0
-    leader: bool = False
-    starts: int = 0
-    last_start: float | None = None
-    rapid_restarts: int = 0
-    escalation_step: int = 0
-    due: float | None = None
-    exit: str = ""
-    since: float | None = None
-    said: str = ""
-    error: str = ""
-    failures: int = 0
-    timed_out: bool = False
-    prevented: bool = False
-    failed_at: tuple[float, ...] = ()
-
-
-def new_process(entry: Entry) -> Process:
-    """Return an entry that waits to be started, or is off (C3.12)."""
-    return Process(entry, ProcessState.OFF if entry.mode is Mode.OFF else ProcessState.WAITING)
 
 
 def advance(
@@ -101,7 +74,7 @@ def advance(
     """
     if _is_late(process, event):
         return process, ()
-    before, process = process, _noted(process, event, now)
+    before, process = process, noted(process, event, now)
     trigger = _read(process, event, now, limits)
     if trigger is None:
         return process, ()
@@ -109,6 +82,9 @@ def advance(
     if state is None:
         raise BugError(f"{trigger} by {event} at {now} has no row for {process}")
     process, effects = _enter(process, state, trigger, now, limits)
+    if process.ordered and process.state not in _NOT_YET:
+        obeyed = (*process.obeyed, *process.ordered)[-ORDERS_REMEMBERED_MAX:]
+        process = replace(process, ordered=(), obeyed=obeyed)
     if _is_news(before, process):
         process = replace(process, since=now)
     if isinstance(event, SpawnPrevented) and process.state in _PREVENTED_IN:
@@ -118,6 +94,8 @@ def advance(
 
 
 _PREVENTED_IN = (ProcessState.RETRYING, ProcessState.CLEARING)
+_NOT_YET = (ProcessState.STOPPING, ProcessState.WAITING, ProcessState.CLEARING)
+"""The states in which operators' orders wait."""
 
 
 def _is_news(before: Process, process: Process) -> bool:
@@ -132,6 +110,9 @@ def _is_late(process: Process, event: Event) -> bool:
             return run != process.run or not process.leader
         case Emptied(run, scope):
             return run != process.run or process.leader or scope is not _awaited(process)
+        case StopOrdered(order) | StartOrdered(order) | RestartOrdered(order):
+            ended = process.state is ProcessState.STOPPING and process.then is Then.WAIT
+            return ended or order in process.ordered or order in process.obeyed
     return False
 
 
@@ -146,67 +127,18 @@ def _cleared(process: Process) -> Scope:
     return Scope.ENTRY if process.prevented else Scope.SESSION
 
 
-def _noted(process: Process, event: Event, now: float) -> Process:
-    match event:
-        case Started(run):
-            return replace(process, run=run)
-        case Spawned(_, pid):
-            return replace(process, pid=pid, error="", prevented=False)
-        case SpawnPrevented(_, reason):
-            return _unstarted(process, reason)
-        case SpawnFailed() | Exited() if process.timed_out:  # however it ends, it took too long
-            process = _counted(process, now, well=False)
-            return replace(process, leader=False, pid=0, said=_said(event))
-        case SpawnFailed(_, reason):
-            process = _counted(process, now, well=False)
-            process = replace(process, leader=False, pid=0, exit=reason, said="")
-            return replace(process, error=reason, prevented=False)
-        case Exited(_, ended, _, _, said):
-            process = _counted(process, now, well=ended.well)
-            return replace(process, leader=False, pid=0, exit=str(ended), said=said)
-    return process
-
-
-def _unstarted(process: Process, reason: str) -> Process:
-    """Return the entry without its last run, which does not count as one."""
-    ended = "" if process.timed_out else process.exit
-    return replace(
-        process,
-        leader=False,
-        pid=0,
-        starts=process.starts - 1,
-        last_start=None,
-        exit=ended,
-        error=reason,
-        timed_out=False,
-        prevented=True,
-    )
-
-
-def _said(event: SpawnFailed | Exited) -> str:
-    return event.said if isinstance(event, Exited) else ""
-
-
-def _counted(process: Process, now: float, *, well: bool) -> Process:
-    """Count the end of a run if it is a failure; a run that was being stopped is not."""
-    if well or process.state is ProcessState.STOPPING:
-        return replace(process, failures=0)
-    process = replace(process, failures=in_a_row(process.failures, process.last_start, now))
-    return _failed(process, now) if process.entry.mode is Mode.RESPAWN else process
-
-
-def _failed(process: Process, now: float) -> Process:
-    return replace(process, failed_at=remembered(process.failed_at, now))
+_MEANINGS: dict[type, EntryTrigger] = {
+    Started: EntryTrigger.START,
+    StopAsked: EntryTrigger.STOP,
+    KillAsked: EntryTrigger.KILL,
+    StopOrdered: EntryTrigger.STOP_ORDERED,
+    StartOrdered: EntryTrigger.START_ORDERED,
+    RestartOrdered: EntryTrigger.RESTART_ORDERED,
+}
 
 
 def _read(process: Process, event: Event, now: float, limits: Limits) -> EntryTrigger | None:
     match event:
-        case Started():
-            return EntryTrigger.START
-        case StopAsked():
-            return EntryTrigger.STOP
-        case KillAsked():
-            return EntryTrigger.KILL
         case AlarmRang():
             if process.due is None or now < process.due:
                 return None
@@ -220,11 +152,11 @@ def _read(process: Process, event: Event, now: float, limits: Limits) -> EntryTr
             return _read_end(process, Exited(run, Exit(127), elsewhere=left), limits)
         case SpawnPrevented(_, _, lost, left):
             if process.state is ProcessState.STOPPING:
-                return EntryTrigger.LEADER_DEAD if lost or left else EntryTrigger.GONE
+                return EntryTrigger.LEADER_DEAD if lost or left else _when_gone(process)
             return EntryTrigger.LOSE if lost else EntryTrigger.RETRY
         case Exited():
             return _read_end(process, event, limits)
-    return None
+    return _MEANINGS.get(type(event))
 
 
 def _read_end(process: Process, event: Exited, limits: Limits) -> EntryTrigger:
@@ -242,8 +174,15 @@ def _read_end(process: Process, event: Exited, limits: Limits) -> EntryTrigger:
 def _when_gone(process: Process) -> EntryTrigger:
     """Return the trigger for "nothing is left" of what was being ended."""
     if process.state is ProcessState.STOPPING:
-        return EntryTrigger.GONE
+        return _GONE[process.then]
     return EntryTrigger.FAIL if process.entry.mode is Mode.TEST else EntryTrigger.FINISH
+
+
+_GONE = {
+    Then.WAIT: EntryTrigger.GONE,
+    Then.STAY: EntryTrigger.GONE_FOR_GOOD,
+    Then.START: EntryTrigger.GONE_TO_START,
+}
 
 
 def _after_death(process: Process, limits: Limits) -> EntryTrigger:
@@ -253,20 +192,24 @@ def _after_death(process: Process, limits: Limits) -> EntryTrigger:
 def _enter(
     process: Process, state: ProcessState, trigger: EntryTrigger, now: float, limits: Limits
 ) -> tuple[Process, tuple[Effect, ...]]:
+    stays = state is process.state and state is not ProcessState.STOPPING
+    if stays and trigger is EntryTrigger.START_ORDERED:
+        return replace(process, rapid_restarts=0), ()
     match state, trigger:
         case ProcessState.RUNNING, _:
+            process = afresh(process) if trigger in _AFRESH else process
             run = process.run + (trigger is not EntryTrigger.START)
             return _run(replace(process, run=run), now, limits)
         case ProcessState.PAUSING, _:
             until = now + limits.pause_s
-            process = process if process.failures else _failed(process, now)
+            process = process if process.failures else failed(process, now)
             process = replace(process, state=state, due=until)
             return process, (Throttled(process.entry, until),)
         case ProcessState.RETRYING, _:
             return replace(process, state=state, due=now + limits.retry_s), ()
         case ProcessState.CLEARING, _:
             return _clear(process, trigger, now, limits)
-        case ProcessState.STOPPING, EntryTrigger.STOP | EntryTrigger.KILL:
+        case ProcessState.STOPPING, trigger if trigger in _THEN:
             return _stop(process, trigger, now, limits)
         case ProcessState.TIMED_OUT, EntryTrigger.TIME_OUT:
             return _time_out(process, now, limits)
@@ -274,11 +217,17 @@ def _enter(
             return _signal(process, now, limits)
         case ProcessState.STOPPING | ProcessState.TIMED_OUT, EntryTrigger.LEADER_DEAD:
             return process, (Watch(process.entry, process.run, Scope.ENTRY),)
-        case ProcessState.WAITING, _:  # leaving resets the counter of C3.9 (C3.11)
-            process = replace(process, rapid_restarts=0, last_start=None, failed_at=())
-            process = replace(process, state=state, due=None, escalation_step=0)
-            return replace(process, error="", prevented=False) if process.prevented else process, ()
+        case ((ProcessState.WAITING | ProcessState.STOPPED), _):
+            process = replace(rested(process), state=state, due=None, escalation_step=0)
+            return replace(process, then=Then.WAIT), ()
     return replace(process, state=state, due=None), ()
+
+
+_AFRESH = (
+    EntryTrigger.GONE_TO_START,
+    EntryTrigger.START_ORDERED,
+    EntryTrigger.RESTART_ORDERED,
+)
 
 
 def _run(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[Effect, ...]]:
@@ -322,13 +271,25 @@ def _clear(
     )
 
 
+_THEN = {
+    EntryTrigger.STOP: Then.WAIT,
+    EntryTrigger.KILL: Then.WAIT,
+    EntryTrigger.STOP_ORDERED: Then.STAY,
+    EntryTrigger.START_ORDERED: Then.START,
+    EntryTrigger.RESTART_ORDERED: Then.START,
+}
+"""What stops an entry -> what follows when it has ended."""
+
+
 def _stop(
     process: Process, trigger: EntryTrigger, now: float, limits: Limits
 ) -> tuple[Process, tuple[Effect, ...]]:
-    if trigger is EntryTrigger.STOP and process.state in ENDING:
+    then = _THEN[trigger]
+    process = replace(process, then=then, ordered=process.ordered if then is not Then.WAIT else ())
+    if trigger is not EntryTrigger.KILL and process.state in ENDING:
         return replace(process, state=ProcessState.STOPPING), ()
     effects: tuple[Effect, ...] = ()
-    if process.state is ProcessState.CLEARING:
+    if process.state not in ENDING and not process.leader:
         effects = (Watch(process.entry, process.run, Scope.ENTRY),)
     last = kill_rung(limits, process.entry.options.stop)
     escalation_step = max(process.escalation_step, last) if trigger is EntryTrigger.KILL else 0

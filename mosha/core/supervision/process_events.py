@@ -102,6 +102,24 @@ class KillAsked(Struct, frozen=True):
     """End the entry at once (`kill_at`)."""
 
 
+class StopOrdered(Struct, frozen=True):
+    """An operator wants the entry ended, and not started again; `order` identifies the order."""
+
+    order: str
+
+
+class StartOrdered(Struct, frozen=True):
+    """An operator wants the entry to run, whatever keeps it from that."""
+
+    order: str
+
+
+class RestartOrdered(Struct, frozen=True):
+    """An operator wants the entry ended and started anew."""
+
+    order: str
+
+
 class AlarmRang(Struct, frozen=True):
     """Time has passed; `due` may or may not have come."""
 
@@ -115,6 +133,9 @@ Event = (
     | Emptied
     | StopAsked
     | KillAsked
+    | StopOrdered
+    | StartOrdered
+    | RestartOrdered
     | AlarmRang
 )
 

@@ -19,6 +19,7 @@ class ProcessState(enum.StrEnum):
     PASSED = "passed"
     FAILED = "failed"
     OFF = "off"
+    STOPPED = "stopped"  # by an operator, until it is ordered to start or its group starts anew
 
 
 FINISHED = frozenset({ProcessState.DONE, ProcessState.PASSED, ProcessState.FAILED})
@@ -55,6 +56,11 @@ class EntryTrigger(enum.Enum):
     TIME_OUT = enum.auto()
     LEADER_DEAD = enum.auto()
     GONE = enum.auto()
+    GONE_FOR_GOOD = enum.auto()
+    GONE_TO_START = enum.auto()
+    STOP_ORDERED = enum.auto()
+    START_ORDERED = enum.auto()
+    RESTART_ORDERED = enum.auto()
 
 
 _S = ProcessState
@@ -109,4 +115,45 @@ TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
     (_S.FAILED, _T.KILL): _S.FAILED,
     (_S.OFF, _T.STOP): _S.OFF,
     (_S.OFF, _T.KILL): _S.OFF,
+    (_S.STOPPED, _T.STOP): _S.STOPPED,
+    (_S.STOPPED, _T.KILL): _S.STOPPED,
+    # What an operator orders for this entry alone. Of PASSED, FAILED and OFF see `entry_refusals`.
+    (_S.STOPPING, _T.GONE_FOR_GOOD): _S.STOPPED,
+    (_S.STOPPING, _T.GONE_TO_START): _S.RUNNING,
+    (_S.WAITING, _T.STOP_ORDERED): _S.STOPPED,
+    (_S.RUNNING, _T.STOP_ORDERED): _S.STOPPING,
+    (_S.PAUSING, _T.STOP_ORDERED): _S.STOPPING,  # something that left its session may be alive
+    (_S.RETRYING, _T.STOP_ORDERED): _S.STOPPING,
+    (_S.CLEARING, _T.STOP_ORDERED): _S.STOPPING,
+    (_S.STOPPING, _T.STOP_ORDERED): _S.STOPPING,  # the escalation goes on as it was
+    (_S.TIMED_OUT, _T.STOP_ORDERED): _S.STOPPING,
+    (_S.DONE, _T.STOP_ORDERED): _S.STOPPING,  # a daemon that it left behind may be alive
+    (_S.PASSED, _T.STOP_ORDERED): _S.PASSED,
+    (_S.FAILED, _T.STOP_ORDERED): _S.FAILED,
+    (_S.OFF, _T.STOP_ORDERED): _S.OFF,
+    (_S.STOPPED, _T.STOP_ORDERED): _S.STOPPED,
+    (_S.WAITING, _T.START_ORDERED): _S.WAITING,  # its turn comes
+    (_S.RUNNING, _T.START_ORDERED): _S.RUNNING,
+    (_S.PAUSING, _T.START_ORDERED): _S.RUNNING,
+    (_S.RETRYING, _T.START_ORDERED): _S.RUNNING,
+    (_S.CLEARING, _T.START_ORDERED): _S.CLEARING,  # it is started again as soon as it is clear
+    (_S.STOPPING, _T.START_ORDERED): _S.STOPPING,  # ended first, then started
+    (_S.TIMED_OUT, _T.START_ORDERED): _S.TIMED_OUT,
+    (_S.DONE, _T.START_ORDERED): _S.DONE,
+    (_S.PASSED, _T.START_ORDERED): _S.PASSED,
+    (_S.FAILED, _T.START_ORDERED): _S.FAILED,
+    (_S.OFF, _T.START_ORDERED): _S.OFF,
+    (_S.STOPPED, _T.START_ORDERED): _S.RUNNING,
+    (_S.WAITING, _T.RESTART_ORDERED): _S.WAITING,
+    (_S.RUNNING, _T.RESTART_ORDERED): _S.STOPPING,
+    (_S.PAUSING, _T.RESTART_ORDERED): _S.STOPPING,
+    (_S.RETRYING, _T.RESTART_ORDERED): _S.STOPPING,
+    (_S.CLEARING, _T.RESTART_ORDERED): _S.STOPPING,
+    (_S.STOPPING, _T.RESTART_ORDERED): _S.STOPPING,
+    (_S.TIMED_OUT, _T.RESTART_ORDERED): _S.STOPPING,
+    (_S.DONE, _T.RESTART_ORDERED): _S.STOPPING,
+    (_S.PASSED, _T.RESTART_ORDERED): _S.PASSED,
+    (_S.FAILED, _T.RESTART_ORDERED): _S.FAILED,
+    (_S.OFF, _T.RESTART_ORDERED): _S.OFF,
+    (_S.STOPPED, _T.RESTART_ORDERED): _S.RUNNING,
 }

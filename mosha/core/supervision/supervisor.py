@@ -19,7 +19,7 @@ from mosha.core.supervision import unit as units
 from mosha.core.supervision.group import Deadlines
 from mosha.core.supervision.unit import Unit
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Cltab
-from mosha.core.tell import Tell
+from mosha.core.tell import EntryOrder, Tell
 
 STARTED_TEXT = "level transition started"
 HALTING_TEXT = "all groups halting"
@@ -54,6 +54,7 @@ class ShutdownAsked(Struct, frozen=True):
 
 Event = (
     Tell
+    | EntryOrder
     | TableRead
     | Leased
     | EntryEvent
@@ -66,7 +67,7 @@ Event = (
 
 
 class TellReply(Struct, frozen=True):
-    """The reply to a tell or a shutdown (texts of C4.1)."""
+    """The reply to a tell, an order for an entry or a shutdown (texts of C4.1)."""
 
     ok: bool
     text: str
@@ -126,6 +127,8 @@ def step(supervisor: Supervisor, event: Event, now: float) -> tuple[Supervisor, 
     match event:
         case Tell():
             work.tell(event)
+        case EntryOrder():
+            work.order_entry(event)
         case TableRead(cltab):
             work.read_table(cltab)
         case Leased(leases):
@@ -191,6 +194,18 @@ class _Work:
             self._put(replace(unit, again=told))
             return
         self._take(units.tell(unit, told, entries, self.now, self.limits))
+
+    def order_entry(self, order: EntryOrder) -> None:
+        unit = self.units.get(order.group)
+        if unit is None or unit.removed or self._halting:
+            text = HALTING_TEXT if self._halting else f"{order.group} does not run here"
+            self.effects.append(TellReply(ok=False, text=text))
+        elif self._before.managed and unit.group.deadlines is None:
+            self.effects.append(TellReply(ok=False, text=f"{order.group} has no lease"))
+        else:
+            after, effects, reply = units.order_entry(unit, order, self.now, self.limits)
+            self.effects.append(TellReply(reply.ok, reply.text))
+            self._take((after, effects))
 
     def _tell_removed(self, text: Tell) -> None:
         """Answer a tell for a group that cltab does not have: one that is ending obeys a stop."""

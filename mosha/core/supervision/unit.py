@@ -14,17 +14,18 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mosha.core.escalation import Limits
-from mosha.core.status import STOPPED, GroupState
+from mosha.core.status import STOPPED, EntryVerb, GroupState
+from mosha.core.supervision import entry_refusals, process_events
 from mosha.core.supervision import group as groups
 from mosha.core.supervision import process as processes
-from mosha.core.supervision import process_events
+from mosha.core.supervision.entry_refusals import EntryReply
 from mosha.core.supervision.group import Group, Sweep
 from mosha.core.supervision.group_table import EntriesOrder
-from mosha.core.supervision.process import Process
 from mosha.core.supervision.process_events import Spawn
+from mosha.core.supervision.process_record import Process, new_process
 from mosha.core.supervision.process_table import FINISHED, LIVE, ProcessState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Entry, Mode, level_matches
-from mosha.core.tell import Tell
+from mosha.core.tell import EntryOrder, Tell
 from mosha.errors import BugError
 
 STEPS_MAX = 64
@@ -152,6 +153,31 @@ def _is_old_stop(group: Group, text: Tell) -> bool:
     next claim's `plan` would find the group not at rest.
     """
     return text.level == STOP_LEVEL and 0 < text.term <= group.term and text.kill_at is None
+
+
+def order_entry(
+    unit: Unit, order: EntryOrder, now: float, limits: Limits
+) -> tuple[Unit, tuple[Effect, ...], EntryReply]:
+    """Order an entry to start, stop or restart; passed deadlines are handled first.
+
+    Refused are orders under another term, for a group that is not at the level wanted, and for an
+    entry that is not of this level or whose mode forbids it.
+    """
+    work = _Work(unit, now, limits)
+    work.time_passed()
+    group, process = work.unit.group, work.unit.processes.get(order.tag)
+    refusal = entry_refusals.refusal(group, unit.entries, process, order)
+    if process is None or refusal:
+        return *work.settle(), EntryReply(False, refusal)
+    work.process(order.tag, _ORDERS[order.verb](order.order))
+    return *work.settle(), EntryReply(True, entry_refusals.nothing_to_do(process, order.verb))
+
+
+_ORDERS: Mapping[EntryVerb, Callable[[str], process_events.Event]] = {
+    EntryVerb.START: process_events.StartOrdered,
+    EntryVerb.STOP: process_events.StopOrdered,
+    EntryVerb.RESTART: process_events.RestartOrdered,
+}
 
 
 def feed_group(
@@ -341,11 +367,13 @@ class _Work:
         return level_matches(entry.level, group.wanted)
 
     def _list_entries(self) -> None:
-        kept = {p.entry.tag: p for p in self._all() if not self._leaves(p)}
+        # What an operator has stopped is started again with its group.
+        stay = (p for p in self._all() if p.state is not ProcessState.STOPPED)
+        kept = {p.entry.tag: p for p in stay if not self._leaves(p)}
         listed = {
             entry.tag: replace(kept[entry.tag], entry=entry)
             if entry.tag in kept
-            else processes.new_process(entry)
+            else new_process(entry)
             for entry in self.unit.entries
             if self._is_wanted(entry)
         }

@@ -1,0 +1,156 @@
+"""An entry of a group as its machine has it, and what is noted of its runs and orders.
+
+`process` is the machine: what an event does to an entry. Here is what an event says about it.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from mosha.core.supervision.failures import in_a_row, remembered
+from mosha.core.supervision.process_events import (
+    Event,
+    Exited,
+    RestartOrdered,
+    Spawned,
+    SpawnFailed,
+    SpawnPrevented,
+    Started,
+    StartOrdered,
+    StopOrdered,
+)
+from mosha.core.supervision.process_table import ProcessState
+from mosha.core.tables import Entry, Mode
+
+ORDERS_REMEMBERED_MAX = 16
+"""So many operators' orders of an entry are remembered as carried out, and so many can wait."""
+
+
+class Then(enum.Enum):
+    """What follows when an entry that is being stopped has ended."""
+
+    WAIT = enum.auto()  # for its group: the group has ended it
+    STAY = enum.auto()  # stopped, as an operator ordered
+    START = enum.auto()  # again, as an operator ordered
+
+
+class Process(Struct, frozen=True):
+    """An entry of a group and its state.
+
+    `run` is the number of its last run, `escalation_step` how many signals its stop has sent, `due`
+    when time moves it on, `rapid_restarts` the respawn counter of C3.9, `leader` whether the run's
+    leader is alive. `then` belongs to STOPPING; `ordered` are operators' orders that wait to be
+    carried out, `obeyed` the last ones that were.
+
+    For reports: `since` is when the state or the run last changed; `exit`, `said` are of the last
+    run that ended; `error` is why the last run could not be executed, "" if it was; `failures`
+    counts the consecutive runs that failed within `failures.STEADY_S` of their start; `timed_out`:
+    the last run exceeded its time limit; `prevented`: the host could not start it. `failed_at`
+    lists the recent failures of a respawn entry: a run failed, or the entry had to pause although
+    its runs succeeded.
+    """
+
+    entry: Entry
+    state: ProcessState = ProcessState.WAITING
+    run: int = 0
+    pid: int = 0
+    leader: bool = False
+    starts: int = 0
+    last_start: float | None = None
+    rapid_restarts: int = 0
+    escalation_step: int = 0
+    due: float | None = None
+    exit: str = ""
+    since: float | None = None
+    said: str = ""
+    error: str = ""
+    failures: int = 0
+    timed_out: bool = False
+    prevented: bool = False
+    failed_at: tuple[float, ...] = ()
+    then: Then = Then.WAIT
+    ordered: tuple[str, ...] = ()
+    obeyed: tuple[str, ...] = ()
+
+    @property
+    def held(self) -> bool:
+        """Whether it has been stopped by an operator, or is being stopped to stay so."""
+        stopping = self.state is ProcessState.STOPPING and self.then is Then.STAY
+        return stopping or self.state is ProcessState.STOPPED
+
+
+def new_process(entry: Entry) -> Process:
+    """Return an entry that waits to be started, or is off (C3.12)."""
+    return Process(entry, ProcessState.OFF if entry.mode is Mode.OFF else ProcessState.WAITING)
+
+
+def noted(process: Process, event: Event, now: float) -> Process:
+    """Return the entry with what an event says about its run, or orders; its state stays."""
+    match event:
+        case Started(run):
+            return replace(process, run=run)
+        case Spawned(_, pid):
+            return replace(process, pid=pid, error="", prevented=False)
+        case SpawnPrevented(_, reason):
+            return _unstarted(process, reason)
+        case SpawnFailed() | Exited() if process.timed_out:  # however it ends, it took too long
+            process = _counted(process, now, well=False)
+            return replace(process, leader=False, pid=0, said=_said(event))
+        case SpawnFailed(_, reason):
+            process = _counted(process, now, well=False)
+            process = replace(process, leader=False, pid=0, exit=reason, said="")
+            return replace(process, error=reason, prevented=False)
+        case Exited(_, ended, _, _, said):
+            process = _counted(process, now, well=ended.well)
+            return replace(process, leader=False, pid=0, exit=str(ended), said=said)
+        case StopOrdered(order) | StartOrdered(order) | RestartOrdered(order):
+            waiting = (*process.ordered, order)[-ORDERS_REMEMBERED_MAX:]
+            return replace(process, ordered=waiting)
+    return process
+
+
+def _unstarted(process: Process, reason: str) -> Process:
+    """Return the entry without its last run, which does not count as one."""
+    ended = "" if process.timed_out else process.exit
+    return replace(
+        process,
+        leader=False,
+        pid=0,
+        starts=process.starts - 1,
+        last_start=None,
+        exit=ended,
+        error=reason,
+        timed_out=False,
+        prevented=True,
+    )
+
+
+def _said(event: SpawnFailed | Exited) -> str:
+    return event.said if isinstance(event, Exited) else ""
+
+
+def _counted(process: Process, now: float, *, well: bool) -> Process:
+    """Count the end of a run if it is a failure; a run that was being stopped is not."""
+    if well or process.state is ProcessState.STOPPING:
+        return replace(process, failures=0)
+    process = replace(process, failures=in_a_row(process.failures, process.last_start, now))
+    return failed(process, now) if process.entry.mode is Mode.RESPAWN else process
+
+
+def failed(process: Process, now: float) -> Process:
+    """Return the entry with one more recent failure."""
+    return replace(process, failed_at=remembered(process.failed_at, now))
+
+
+def rested(process: Process) -> Process:
+    """Return the entry without the counter of C3.9: leaving resets it (C3.11)."""
+    process = replace(process, rapid_restarts=0, last_start=None, failed_at=())
+    return replace(process, error="", prevented=False) if process.prevented else process
+
+
+def afresh(process: Process) -> Process:
+    """Return an entry that an operator starts as if it had never run: it has no failures."""
+    return replace(rested(process), then=Then.WAIT, starts=0, failures=0, error="")

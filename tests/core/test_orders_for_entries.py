@@ -1,0 +1,280 @@
+"""Orders for single entries on their way: given anywhere, obeyed where the group runs, answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from msgspec.structs import replace
+
+from mosha.core.cluster import entry_orders, orders
+from mosha.core.explain import verdicts
+from mosha.core.explain.addressees import concerned
+from mosha.core.explain.problems import ProblemKind
+from mosha.core.explain.why import why
+from mosha.core.status import EntryAnswer, EntryVerb, GroupState, Order, Trouble, TroubleKind
+from mosha.core.supervision.entries import EntryReport
+from mosha.core.supervision.group_report import GroupReport
+from mosha.core.tables import Cltab, Mode
+from mosha.core.tell import EntryOrder
+from mosha.errors import UsageError
+from tests.core.story import INC, TIMING, G, Story, report
+from tests.core.unit_world import entry
+
+LONG_S = 3 * TIMING.timeout_s
+STOP = EntryVerb.STOP
+CLTAB = Cltab(
+    (
+        entry("g:r:start:respawn:x"),
+        entry("g:t:test:test:x"),
+        entry("g:w:start:wait:x"),
+        entry("g:f:start:off:x"),
+    )
+)
+
+
+class Scene:
+    """Three nodes, one of which runs the group; another one gives the order."""
+
+    def __init__(self) -> None:
+        self.story = Story()
+        self.story.live(LONG_S)
+        (self.owner,) = self.story.at_home()
+        self.issuer = min(self.story.ids - {self.owner})
+        for node in self.story.nodes.values():
+            node.cltab_adopted(CLTAB)
+
+    @property
+    def there(self) -> list[EntryOrder]:
+        """What the owner has passed on to its clinit."""
+        return self.story.nodes[self.owner].state.to_clinit
+
+    def give(self, verb: EntryVerb = STOP, tag: str = "r") -> int:
+        """Give the order, and let it arrive; return its number."""
+        state = self.story.nodes[self.issuer].state
+        number = orders.give(state, Order(verb, G, tag=tag), self.story.now)
+        self.story.write(self.issuer)
+        self.story.read(self.owner, self.issuer)
+        return number
+
+    def reply(self, *, ok: bool | None = True, text: str = "") -> None:
+        state = self.story.nodes[self.owner].state
+        (order,) = self.there
+        entry_orders.replied(state, order, ok=ok, text=text, now=self.story.now)
+
+    def report(self, *obeyed: str) -> None:
+        """Let clinit report the group with what it has obeyed."""
+        known = self.story.clinits[self.owner][G]
+        shown = EntryReport("r", Mode.RESPAWN, "stopped", held=True, obeyed=obeyed)
+        others = EntryReport("w", Mode.WAIT, "done"), EntryReport("f", Mode.OFF, "off")
+        self.show(replace(known, entries=(shown, *others)))
+
+    def show(self, shown: GroupReport) -> None:
+        self.story.show(self.owner, shown)
+        self.story.step(self.owner)
+
+    def answer(self, number: int) -> EntryAnswer | None:
+        """What the issuer reads in the status of the owner."""
+        self.story.write(self.owner)
+        self.story.read(self.issuer, self.owner)
+        return entry_orders.answer_to(self.story.nodes[self.issuer].state, self.owner, number)
+
+
+def test_an_order_is_obeyed_where_the_group_runs_under_its_claim_and_once() -> None:
+    scene = Scene()
+    number = scene.give()
+    term = scene.story.nodes[scene.owner].state.record(G).claim
+    assert term is not None
+    assert scene.there == [
+        EntryOrder(G, "r", STOP, f"{scene.issuer}.{INC}.{number}", term),
+    ]
+    scene.story.write(scene.issuer)
+    scene.story.read(scene.owner, scene.issuer)
+    assert len(scene.there) == 1
+    third = min(scene.story.ids - {scene.owner, scene.issuer})
+    scene.story.read(third, scene.issuer)
+    assert scene.story.nodes[third].state.to_clinit == []
+
+
+@pytest.mark.parametrize("report_first", [False, True])
+def test_an_order_is_answered_when_clinit_has_carried_it_out(*, report_first: bool) -> None:
+    scene = Scene()
+    number = scene.give()
+    name = f"{scene.issuer}.{INC}.{number}"
+    steps: list[Callable[[], None]] = [scene.reply, partial(scene.report, name)]
+    for step in reversed(steps) if report_first else steps:
+        assert scene.answer(number) is None
+        step()
+    scene.story.step(scene.owner)
+    assert scene.answer(number) == EntryAnswer(INC, ok=True)
+
+
+def test_what_clinit_says_to_an_order_arrives_where_it_was_given() -> None:
+    scene = Scene()
+    number = scene.give()
+    scene.reply(ok=False, text="g is stopping or has stopped")
+    assert scene.answer(number) == EntryAnswer(INC, ok=False, text="g is stopping or has stopped")
+    (note,) = (
+        n for n in scene.story.nodes[scene.owner].take_notes() if n.event == "entry_order_refused"
+    )
+    assert note.fields["reason"] == "g is stopping or has stopped"
+
+
+def test_an_order_that_got_no_reply_was_perhaps_carried_out() -> None:
+    scene = Scene()
+    number = scene.give()
+    scene.reply(ok=None)
+    assert scene.answer(number) == EntryAnswer(INC, ok=False, text=entry_orders.NO_REPLY)
+
+
+@pytest.mark.parametrize("change", ["level", "term", "gone"])
+def test_an_order_is_void_when_its_group_was_stopped_or_started_anew(change: str) -> None:
+    scene = Scene()
+    number = scene.give()
+    scene.reply()
+    scene.report()
+    assert scene.answer(number) is None
+    known = scene.story.clinits[scene.owner][G]
+    match change:
+        case "level":
+            scene.show(replace(known, wanted="stop", state=GroupState.STOPPING))
+        case "term":
+            scene.show(replace(known, term=known.term + 1))
+        case "gone":
+            scene.story.nodes[scene.owner].clinit_dropped(G)
+            scene.story.step(scene.owner)
+    assert scene.answer(number) == EntryAnswer(INC, ok=False, text=entry_orders.VOID)
+
+
+def test_an_order_for_another_entry_or_of_another_time_is_not_taken_for_this_one() -> None:
+    scene = Scene()
+    number = scene.give()
+    scene.reply()
+    scene.report(f"{scene.issuer}.{INC - 1}.{number}", f"{scene.owner}.{INC}.{number}")
+    assert scene.answer(number) is None
+
+
+def test_without_a_lease_or_clinit_an_order_is_refused_at_once() -> None:
+    scene = Scene()
+    state = scene.story.nodes[scene.owner].state
+    state.record(G).granted = False
+    number = scene.give()
+    assert scene.there == []
+    assert scene.answer(number) == EntryAnswer(
+        INC, ok=False, text=f"g has no lease on node {scene.owner}"
+    )
+    scene = Scene()
+    scene.story.nodes[scene.owner].clinit_lost()
+    found = scene.answer(scene.give())
+    assert found is not None
+    assert (found.ok, scene.there) == (False, [])
+
+
+def test_an_order_of_a_later_version_is_answered_by_nobody() -> None:
+    scene = Scene()
+    state = scene.story.nodes[scene.issuer].state
+    number = orders.give(state, Order("signal", G, tag="r"), scene.story.now)
+    scene.story.write(scene.issuer)
+    scene.story.read(scene.owner, scene.issuer)
+    assert scene.there == []
+    assert scene.answer(number) is None
+
+
+def test_a_later_order_does_not_answer_an_earlier_one() -> None:
+    scene = Scene()
+    number = scene.give()
+    later = scene.give(EntryVerb.RESTART)
+    state = scene.story.nodes[scene.owner].state
+    entry_orders.replied(state, scene.there[1], ok=True, text="", now=scene.story.now)
+    scene.report(f"{scene.issuer}.{INC}.{later}")
+    assert scene.answer(number) is None
+    assert scene.answer(later) == EntryAnswer(INC, ok=True)
+
+
+def test_answers_stand_for_a_while_and_not_without_bound() -> None:
+    scene = Scene()
+    state = scene.story.nodes[scene.owner].state
+    state.record(G).granted = False
+    for _ in range(2 * entry_orders.ENTRY_ORDERS_MAX):
+        number = scene.give()
+    assert len(state.answers) == entry_orders.ENTRY_ORDERS_MAX
+    assert scene.answer(number) is not None
+    state.record(G).granted = True
+    for _ in range(2 * entry_orders.ENTRY_ORDERS_MAX):
+        scene.give()
+    assert len(state.entry_orders) == entry_orders.ENTRY_ORDERS_MAX
+    scene.story.now += max(entry_orders.ORDER_MIN_S, 2 * TIMING.timeout_s)
+    scene.story.write(scene.owner)
+    assert not scene.story.files[scene.owner].answers
+
+
+# --- before it is given ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verb", "tag", "words"),
+    [
+        (STOP, "x", "g has no entry 'x'; its entries are r, t, w, f"),
+        (STOP, "t", "entry t is for level test, and g is at start"),
+        (EntryVerb.START, "f", "entry f is off in cltab"),
+        (STOP, "w", "entry w is a wait entry"),
+    ],
+)
+def test_what_cltab_rules_out_is_refused_before_it_is_given(
+    verb: EntryVerb, tag: str, words: str
+) -> None:
+    scene = Scene()
+    state = scene.story.nodes[scene.issuer].state
+    with pytest.raises(UsageError, match=words):
+        concerned(state, Order(verb, G, tag=tag), scene.story.now)
+    there = concerned(state, Order(EntryVerb.RESTART, G, tag="r"), scene.story.now)
+    assert there == {scene.owner}
+
+
+def test_the_entry_of_a_group_that_is_not_there_yet_is_refused() -> None:
+    scene = Scene()
+    scene.story.show(scene.owner, report("test", GroupState.STARTING))
+    state = scene.story.nodes[scene.owner].state
+    with pytest.raises(UsageError, match=f"g is on its way to start on node {scene.owner}"):
+        concerned(state, Order(STOP, G, tag="r"), scene.story.now)
+
+
+# --- what is said of it ----------------------------------------------------------------
+
+
+def test_a_group_with_a_stopped_entry_is_not_as_wanted_and_the_way_back_is_named() -> None:
+    scene = Scene()
+    scene.report()
+    scene.answer(0)
+    for node in (scene.owner, scene.issuer):
+        state = scene.story.nodes[node].state
+        verdict = verdicts.judge(state, G, scene.story.now)
+        assert verdict.kind is ProblemKind.STOPPED
+        assert verdict.why.endswith("but entry r is stopped by an operator")
+        assert verdict.next == "to start it: mosha start g r"
+        found = why(state, G, scene.story.now, 0.0)
+        assert (found.ok, found.next) == (False, verdict.next)
+        assert not orders.has_failed(state, G, scene.owner)
+
+
+def test_an_entry_that_has_failed_counts_for_more_than_one_that_was_stopped() -> None:
+    scene = Scene()
+    known = scene.story.clinits[scene.owner][G]
+    wrong = (
+        EntryReport("r", Mode.RESPAWN, "stopped", held=True),
+        EntryReport("q", Mode.RESPAWN, "pausing"),
+    )
+    scene.show(replace(known, entries=wrong))
+    verdict = verdicts.judge(scene.story.nodes[scene.owner].state, G, scene.story.now)
+    assert verdict.kind is ProblemKind.ENTRY
+    assert "entry r is stopped by an operator; entry q respawns too rapidly" in verdict.why
+
+
+def test_of_other_nodes_a_stopped_entry_is_known_by_their_status() -> None:
+    scene = Scene()
+    scene.report()
+    scene.story.write(scene.owner)
+    assert scene.story.files[scene.owner].troubles == {
+        (G, "r"): Trouble("r", TroubleKind.STOPPED),
+    }
