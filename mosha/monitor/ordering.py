@@ -12,7 +12,7 @@ from mosha.core.cluster.state import MonitorState
 from mosha.core.explain import reasons
 from mosha.core.explain.addressees import concerned
 from mosha.core.replication.judging import spread_limit_s
-from mosha.core.status import EntryVerb, Order, Verb
+from mosha.core.status import EntryAnswer, EntryVerb, Order, Verb
 from mosha.errors import HostError, UsageError
 from mosha.formats.agreement import unknown_group
 from mosha.host.clock import boottime
@@ -100,15 +100,19 @@ async def give_to_entry(monitor: Monitor, request: OrderEntry) -> str:
     order = Order(request.verb, request.group, tag=request.tag)
     _check_names(state, order)
     nodes = concerned(state, order, boottime())
+
+    def answers() -> dict[int, EntryAnswer | None]:
+        return {node: entry_orders.answer_to(state, node, mine) for node in nodes}
+
     monitor.report_event(OrderGiven(order))
-    number = state.order_number
-    found = {node: entry_orders.answer_to(state, node, number) for node in nodes}
+    mine = state.order_number
+    found = answers()
     with anyio.move_on_after(request.limit_s):
         while None in found.values():
             seen = monitor.news
             with anyio.move_on_after(state.timing.heartbeat_s):
                 await monitor.next_change(seen)
-            found = {node: entry_orders.answer_to(state, node, number) for node in nodes}
+            found = answers()
     where = ", ".join(map(str, sorted(nodes)))
     for node, answer in sorted(found.items()):
         if answer is not None and not answer.ok:

@@ -9,14 +9,25 @@ from mosha.clinit.reports import group_report
 from mosha.core.status import EntryVerb, GroupState, TroubleKind
 from mosha.core.supervision import entries
 from mosha.core.supervision.group import GroupTimePassed
-from mosha.core.supervision.process_events import Scope, Signal, Watch
-from mosha.core.supervision.process_record import Process
+from mosha.core.supervision.process import advance
+from mosha.core.supervision.process_events import (
+    Event,
+    RestartOrdered,
+    Scope,
+    Signal,
+    Started,
+    StartOrdered,
+    StopAsked,
+    StopOrdered,
+    Watch,
+)
+from mosha.core.supervision.process_record import Process, new_process
 from mosha.core.supervision.process_table import ProcessState
 from mosha.core.supervision.supervisor import Supervisor, TellReply, step
 from mosha.core.supervision.unit import Launch
 from mosha.core.tables import Cltab
 from mosha.core.tell import EntryOrder, Tell
-from tests.core.unit_world import World, entry, leased, running, state_of, world_of
+from tests.core.unit_world import LIMITS, World, entry, leased, running, state_of, world_of
 
 START, STOP, RESTART = EntryVerb.START, EntryVerb.STOP, EntryVerb.RESTART
 LINES = ("g:r:1:respawn:x", "g:q:1:respawn:y", "g:o:1:once:z")
@@ -235,6 +246,13 @@ def test_what_its_group_ends_is_not_started_by_an_operators_order(verb: EntryVer
     assert running(world) == []
     assert world.alive["r"].run == 0
     assert state_of(world) in {"stop DONE", "stop CHECKING"}
+
+
+@pytest.mark.parametrize("order", [RestartOrdered("1"), StartOrdered("1"), StopOrdered("1")])
+def test_an_entry_that_its_group_ends_takes_no_order(order: Event) -> None:
+    started, _ = advance(new_process(entry("g:r:1:respawn:x")), Started(1), 100.0, LIMITS)
+    ending, _ = advance(started, StopAsked(), 100.0, LIMITS)
+    assert advance(ending, order, 101.0, LIMITS) == (ending, ())
 
 
 def test_nothing_is_started_when_the_lease_has_ended_meanwhile() -> None:

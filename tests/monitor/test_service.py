@@ -239,6 +239,13 @@ async def test_an_order_for_an_entry_that_is_not_there_is_refused(
     assert (reply.ok, reply.tried, reply.text[: len(words)]) == (False, False, words)
 
 
+async def test_what_clinit_refuses_of_an_entry_is_said_with_its_node(house: House) -> None:
+    house.monitor.node.state.defined = None  # then it is clinit that knows the entries
+    reply = await house.ask(OrderEntry(EntryVerb.RESTART, "g", "t9", 20.0))
+    words = "by node 1: g has no entry 't9'; its entries are t1"
+    assert (reply.ok, reply.tried, reply.text) == (False, False, words)
+
+
 async def test_an_entry_that_does_not_end_in_time_is_not_called_stopped(house: House) -> None:
     pid = await until(lambda: house.monitor.clinit.groups["g"].entries[0].pid)
     os.kill(pid, signal.SIGSTOP)  # INT waits until it goes on

@@ -258,8 +258,8 @@ MONITOR: tuple[ShellMutant, ...] = (
     M(
         "an answer of clinit that makes no sense does not end a question of a person",
         "monitor/clinit_link.py",
-        "        except (HostError, msgspec.MsgspecError):\n            return self.groups",
-        "        except HostError:\n            return self.groups",
+        "        except (HostError, msgspec.MsgspecError):\n            return None\n",
+        "        except HostError:\n            return None\n",
         "monitor/test_clinit_link_trouble.py::"
         "test_what_is_known_is_shown_if_clinits_answer_about_everything_makes_no_sense",
     ),
@@ -377,6 +377,27 @@ MONITOR: tuple[ShellMutant, ...] = (
         '    late = ", ".join(map(str, sorted(nodes)))',
         "monitor/test_ordering.py::"
         "test_of_the_nodes_that_an_order_concerns_those_that_did_not_obey_are_named",
+    ),
+    M(
+        "an order for an entry that was refused where the group runs was not carried out",
+        "monitor/ordering.py",
+        "        if answer is not None and not answer.ok:\n",
+        "        if False:\n",
+        "monitor/test_service.py::test_what_clinit_refuses_of_an_entry_is_said_with_its_node",
+    ),
+    M(
+        "an order for an entry that nobody has answered was not carried out",
+        "monitor/ordering.py",
+        "for node in sorted(nodes) if found[node] is None",
+        "for node in ()",
+        "monitor/test_service.py::test_an_entry_that_does_not_end_in_time_is_not_called_stopped",
+    ),
+    M(
+        "a clinit of an older version is named where it does not know an order",
+        "monitor/ports.py",
+        "text = OLD_CLINIT if text.startswith(MALFORMED) else text",
+        "text = text or OLD_CLINIT",
+        "monitor/test_ports.py::test_what_clinit_replies_to_an_order_for_an_entry_is_reported",
     ),
     M(
         "what does not run here cannot fail here",

@@ -55,4 +55,91 @@ OPERATIONS: tuple[Mutant, ...] = (
         "return False",
         storm="failstop,cut,cleanup",
     ),
+    # --- orders for single entries ---
+    Mutant(
+        "an operator's order starts what its group ends",
+        "orders",
+        "mosha.core.supervision.process",
+        "            ended = process.state is ProcessState.STOPPING and process.then is Then.WAIT",
+        "            ended = False",
+        test="test_entry_orders.py::test_an_entry_that_its_group_ends_takes_no_order",
+    ),
+    Mutant(
+        "an operator's restart is the work of the throttle",
+        "orders",
+        "mosha.core.supervision.process",
+        "process = afresh(process) if trigger in _AFRESH else process",
+        "process = replace(process, then=Then.WAIT)",
+        test="test_entry_orders.py::test_a_restart_is_no_failure_and_not_the_work_of_the_throttle",
+    ),
+    Mutant(
+        "an order for an entry is obeyed before it is carried out",
+        "orders",
+        "mosha.core.supervision.process",
+        "if process.ordered and process.state not in _NOT_YET:",
+        "if process.ordered:",
+        test="test_entry_orders.py::"
+        "test_an_order_is_obeyed_when_it_has_been_carried_out_and_not_before",
+    ),
+    Mutant(
+        "an entry is started again beside what it left",
+        "orders",
+        "mosha.core.supervision.process",
+        "if process.state not in ENDING and not process.leader:",
+        "if process.state is ProcessState.CLEARING:",
+        test="test_entry_orders.py::"
+        "test_what_has_ended_by_itself_runs_once_more_without_what_it_left",
+    ),
+    Mutant(
+        "an order of another term is obeyed",
+        "orders",
+        "mosha.core.supervision.entry_refusals",
+        "    if order.term != group.term:\n",
+        "    if False:\n",
+        test="test_entry_orders.py::test_an_order_under_another_term_is_refused",
+    ),
+    Mutant(
+        "an order is obeyed after stop_at",
+        "orders",
+        "mosha.core.supervision.unit",
+        "    work.time_passed()\n    group, process = work",
+        "    group, process = work",
+        test="test_entry_orders.py::"
+        "test_an_order_after_a_deadline_that_nobody_has_noticed_yet_is_refused",
+    ),
+    Mutant(
+        "an entry stays stopped when its group starts anew",
+        "orders",
+        "mosha.core.supervision.unit",
+        "if p.state is not ProcessState.STOPPED)",
+        "if p.state)",
+        test="test_entry_orders.py::test_a_stop_of_an_entry_ends_with_the_next_tell_to_its_group",
+    ),
+    Mutant(
+        "an order for an entry without a lease",
+        "orders",
+        "mosha.core.cluster.entry_orders",
+        "if record.claim is None or not (record.granted and record.activated):",
+        "if record.claim is None:",
+        test="test_orders_for_entries.py::"
+        "test_without_a_lease_or_clinit_an_order_is_refused_at_once",
+    ),
+    Mutant(
+        "an order for an entry waits for ever",
+        "orders",
+        "mosha.core.cluster.entry_orders",
+        "elif (report.term, report.wanted) != (waits.term, waits.level):",
+        "elif False:",
+        test="test_orders_for_entries.py::"
+        "test_an_order_is_void_when_its_group_was_stopped_or_started_anew",
+    ),
+    Mutant(
+        "a stopped entry is as wanted",
+        "orders",
+        "mosha.core.explain.verdicts",
+        "return GroupVerdict(False, why, step, ProblemKind.STOPPED)",
+        "return GroupVerdict(True)",
+        test="test_orders_for_entries.py::"
+        "test_a_group_with_a_stopped_entry_is_not_as_wanted_and_the_way_back_is_named",
+    ),
 )
