@@ -203,7 +203,7 @@ def _judge_entry(group: str, goal: EntryGoal, view: GroupView) -> WaitOutcome | 
     if not here or goal.stopped is not (kind == TroubleKind.STOPPED):
         return None
     if found is None or kind in DELIBERATE:
-        text = f"{group}: entry {goal.tag} {'is stopped' if goal.stopped else 'runs'}"
+        text = f"{group}: entry {goal.tag} {'is stopped' if goal.stopped else 'is well'}"
         return WaitOutcome(True, f"{text}, {_places(view)}")
     more = f": {found.text}" if found.text else ""
     return WaitOutcome(False, f"{group}: entry {goal.tag} is not well: {kind}{more}")

@@ -267,6 +267,7 @@ def _verb(storm: Storm, fault: Fault) -> None:
     chance = random.Random(fault.salt)  # noqa: S311 - faults, not secrets
     group, node = chance.choice(storm.world.groups), chance.choice(list(storm.machines))
     words = {
+        "restart_entry": ["restart", group, f"{group}-main"],
         "move": ["move", group, *([str(node)] if chance.random() < 0.7 else [])],
         "standby": ["standby", str(node)],
         "fail": ["fail", group, "--reason", "chaos"],

@@ -152,7 +152,7 @@ HOST_WEIGHTS: dict[str, int] = {
 NET_WEIGHTS = {"cut_cable": 8, "kill_sshfs": 5, "kill_sshd": 3}
 DISK_WEIGHTS = {"log_full": 2, "log_frozen": 3}
 PIDS_WEIGHTS = {"no_threads": 2}
-VERBS = ("restart", "move", "standby", "fail", "cleanup", "start", "stop")
+VERBS = ("restart", "restart_entry", "move", "standby", "fail", "cleanup", "start", "stop")
 LOGS = ("pipe", "disk", "disk-setting", "file", "pipe")
 """Where the log of a node goes: stderr into a pipe, onto a disk of its own or into a plain file, or
 the setting `log_file` onto such a disk."""

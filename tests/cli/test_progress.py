@@ -284,10 +284,10 @@ STOPPED = EntryTrouble(tag="app", kind="stopped")
 @pytest.mark.parametrize(
     ("troubles", "reached"),
     [
-        ([], {False: (True, "web: entry app runs, start DONE on node 1"), True: None}),
+        ([], {False: (True, "web: entry app is well, start DONE on node 1"), True: None}),
         (
             [EntryTrouble(tag="db", kind="failing")],
-            {False: (True, "web: entry app runs, start DONE on node 1"), True: None},
+            {False: (True, "web: entry app is well, start DONE on node 1"), True: None},
         ),
         ([STOPPED], {False: None, True: (True, "web: entry app is stopped, start DONE on node 1")}),
         (

@@ -58,7 +58,7 @@ def test_one_entry_is_restarted_stopped_and_started_from_any_node(patient: Clust
     assert status is not None
     old = set(patient.nodes[owner].pids()["web"])
     said = f"entry web-a of web is stopped and started again on node {owner}\n"
-    said += f"web: entry web-a runs, start DONE on node {owner}\n"
+    said += f"web: entry web-a is well, start DONE on node {owner}\n"
     assert say(patient, asker, "restart", "web", "web-a", "--wait") == (0, said)
     wait_until(partial(pid_of, patient, owner, "web-a"))
     assert pid_of(patient, owner, "web-a") != before["web-a"]

@@ -291,6 +291,7 @@ class Agent:
         self._steps.answered(event.group)
 
     def _entry_order_answered(self, event: events.EntryOrderAnswered, now: float) -> None:
+        self._recorder.record(event.order.group, now, event)
         entry_orders.replied(self._state, event.order, ok=event.ok, text=event.text, now=now)
 
     def _leases_renewed(self, event: events.LeasesRenewed, now: float) -> None:
