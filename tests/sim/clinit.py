@@ -3,7 +3,7 @@
 A command is `take SECONDS` (ends well after that), `spawn SECONDS` (the same, and leaves a
 daemon behind) or `serve` (never ends by itself). Faults make the first two hang, where a time limit
 ends them, and the last one fail again and again. Children obey INT and TERM after the stop
-time of their group, unless a fault makes them deaf; SIGKILL ends them at once.
+time of their group, unless a fault makes them deaf; SIGKILL ends them, most often at once.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from mosha.core.supervision import unit as units
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.supervision.process_events import Exit, Scope, TimedOut
 from mosha.core.supervision.supervisor import EntryEvent, Supervisor
-from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Mode
+from mosha.core.tables import Mode
 from mosha.core.tell import EntryOrder, Tell
+from tests.sim import children as kids
+from tests.sim.children import Child
 from tests.sim.disks import read_cltab
 
 if TYPE_CHECKING:
@@ -35,28 +37,6 @@ if TYPE_CHECKING:
 
 CRASH_S = 0.01
 """So long a service lives that fails again and again."""
-
-
-class Child(Struct, eq=False):
-    """One process; `leader` is false for the daemon that a `spawn` left behind."""
-
-    group: str
-    tag: str
-    run: int
-    level: str
-    leader: bool = True
-    test: bool = False
-    dying: bool = False
-
-    @property
-    def exclusive(self) -> bool:
-        """Whether it may not run on two nodes at the same time."""
-        return self.level not in (PLAN_LEVEL, STOP_LEVEL)
-
-    @property
-    def undoing(self) -> bool:
-        """Whether it undoes what ran here, which may not run on another node yet."""
-        return self.level == STOP_LEVEL
 
 
 class _Watches(Struct):
@@ -75,6 +55,7 @@ class Clinit:
         self.children: dict[str, list[Child]] = {}
         self.alive = True
         self.paused = False
+        self.condemned: set[str] = set()  # groups with processes that have outlived a kill
         self._late: list[Callable[[], None]] = []
         self._monitor: Monitor | None = None
         self._free_at = 0.0
@@ -149,7 +130,8 @@ class Clinit:
         unit = self.supervisor.units[name]
         group, deadlines = unit.group, unit.group.deadlines
         ordered = any(process.ordered or process.obeyed for process in unit.processes.values())
-        whole = ordered or self.specs[name].move_after > 0
+        moves = self.specs[name].move_after > 0
+        whole = ordered or moves or name in self.condemned
         report = group_report(unit, group, 0, lambda _tag, _lines: ()) if whole else None
         return GroupReport(
             group=name,
@@ -166,12 +148,35 @@ class Clinit:
 
     # --- faults ----------------------------------------------------------------------
 
-    def end(self) -> None:
-        """End clinit; its processes end with it (cgroup, parent-death signal)."""
+    def end(self, *, power: bool = False) -> None:
+        """End clinit; its processes are killed with it (cgroup, parent-death signal)."""
         self.alive = False
         for children in self.children.values():
             for child in tuple(children):
-                self._remove(child)
+                if power:
+                    self._remove(child)
+                else:
+                    self._send_kill(child)
+
+    @property
+    def lingers(self) -> bool:
+        """Whether clinit has ended, and processes of it have not."""
+        return not self.alive and any(self.children.values())
+
+    def survivors(self) -> dict[str, float]:
+        """Return the groups of which something has outlived a kill, and for how long its entry."""
+        found = {
+            group: kids.condemned_since(self.children[group]) for group in sorted(self.condemned)
+        }
+        now = self.machine.now
+        return {group: now - at for group, at in found.items() if at is not None}
+
+    def outlived(self, group: str) -> bool:
+        """Say whether nothing is left of a group but what has outlived its kill."""
+        unit = self.supervisor.units.get(group)
+        deadlines = unit.group.deadlines if unit is not None else None
+        kill_at = deadlines.kill_at if deadlines is not None else None
+        return kids.only_condemned(self.children.get(group, ()), kill_at)
 
     def pause(self) -> None:
         """Stop the process; a watchdog resets the machine if a kill_at passes meanwhile."""
@@ -317,7 +322,9 @@ class Clinit:
             self.machine.after(float(seconds or 0), partial(self._finish, child, verb))
 
     def _finish(self, child: Child, verb: str) -> None:
-        if not self.alive or child not in self.children.get(child.group, ()) or child.dying:
+        if not self.alive or child not in self.children.get(child.group, ()):
+            return
+        if child.dying or child.killed:
             return
         if verb == "spawn":
             daemon = Child(child.group, child.tag, child.run, child.level, leader=False)
@@ -327,7 +334,9 @@ class Clinit:
 
     def _signal(self, child: Child, signal: str) -> None:
         if signal == "KILL":
-            self._kill(child, -9)
+            self._send_kill(child)
+        elif child.killed or kids.refuses(self.machine, child):
+            return
         elif self.machine.weather.of("hangstop", self.machine.id) is not None:
             self.machine.cover("fault process ignores signals")
         elif not child.dying:
@@ -335,10 +344,28 @@ class Clinit:
             stop_s = self.specs[child.group].stop_s
             self.machine.after(stop_s, partial(self._kill, child, -2))
 
+    def _send_kill(self, child: Child) -> None:
+        """Send SIGKILL; one process that does not get it, or takes its time, delays no other."""
+        if child.killed:
+            return
+        if child.condemned_at is None:
+            child.condemned_at = self.machine.now
+        fails = self.alive and kids.refuses(self.machine, child)
+        child.killed = not fails
+        takes_s = 0.0 if fails else kids.dies_in_s(self.machine)
+        if fails or takes_s:
+            self.condemned.add(child.group)
+        if takes_s:
+            self.machine.after(takes_s, partial(self._kill, child, -9))
+        elif not fails:
+            self._kill(child, -9)
+
     def _kill(self, child: Child, code: int) -> None:
-        if not self.alive or child not in self.children.get(child.group, ()):
+        if child not in self.children.get(child.group, ()):
             return
         self._remove(child)
+        if not self.alive:
+            return
         if child.leader:
             elsewhere = any(c.tag == child.tag for c in self.children[child.group])
             exited = process_events.Exited(child.run, Exit(code), elsewhere=elsewhere)

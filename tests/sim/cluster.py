@@ -24,9 +24,11 @@ from tests.sim.checks.liveness import Liveness
 from tests.sim.checks.orders import Obedience
 from tests.sim.checks.receipts import Receipts
 from tests.sim.checks.shots import Shots
+from tests.sim.checks.survivors import Survivors
 from tests.sim.checks.tables import TablesInForce
 from tests.sim.checks.terms import Terms
 from tests.sim.checks.votes import Votes
+from tests.sim.dying import overruns
 from tests.sim.expectations import Expectations
 from tests.sim.faults import Faults
 from tests.sim.fences import Fences
@@ -63,13 +65,14 @@ class Cluster:
     def __init__(self, world: World, *, telling: bool = False) -> None:
         self.world = world
         self.agenda = Agenda()
-        self.exclusion = Exclusion(3 * world.timing.timeout_s, self.apart)
+        self.exclusion = Exclusion(3 * world.timing.timeout_s, self.apart, self.outlived)
         self.leases = Leases()
         self.tables = TablesInForce()
         self.liveness = Liveness()
         self.shots = Shots(world)
         self.evidence = Evidence()
         self.obedience = Obedience()
+        self.survivors = Survivors(world.timing.heartbeat_s)
         receipts = Receipts(3 * world.timing.timeout_s, self.apart, required=world.fence.required)
         self.truth = Truth(
             lambda: self.agenda.now,
@@ -84,6 +87,7 @@ class Cluster:
                 self.shots,
                 self.evidence,
                 self.obedience,
+                self.survivors,
             ],
         )
         self.truth.telling = telling
@@ -97,6 +101,7 @@ class Cluster:
         self.faults = Faults(self)
         self.electorates: dict[int, list[tuple[float, Electorate]]] = {n: [] for n in world.ids}
         self.hidden_at = -math.inf
+        self.overrun = overruns(world)
         self.failed: set[tuple[int, str]] = set()
         self.calm = False
         self.outcome = Outcome()
@@ -142,7 +147,8 @@ class Cluster:
                 for name, unit in clinit.supervisor.units.items():
                     deadlines = unit.group.deadlines
                     kill_at = deadlines.kill_at if deadlines else None
-                    self.leases.look(machine.id, clinit.number, name, kill_at, machine.now)
+                    if not clinit.outlived(name):
+                        self.leases.look(machine.id, clinit.number, name, kill_at, machine.now)
         step = self.world.timing.timeout_s / LOOKS_PER_TIMEOUT
         self.agenda.at(self.agenda.now + step, self._look)
 
@@ -273,6 +279,10 @@ class Cluster:
         kept = self.files.kept[node]
         status = self.files.parse(kept[-1].text) if kept else None
         return status.inc if status else 0
+
+    def outlived(self, node: int, clinit: int, group: str) -> bool:
+        """Say whether what a node has of a group has outlived its kill beyond the arithmetic."""
+        return self.overrun and self.machines[node].outlived(clinit, group)
 
     def in_force(self, node: int, table: str, text: bytes) -> None:
         """A node has a table in force."""

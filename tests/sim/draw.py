@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from mosha.core.cluster.timing import Timing, derive, unsafe
 from tests.sim.agenda import chance
+from tests.sim.dying import with_slow_deaths
 from tests.sim.failing import with_failing_entries
 from tests.sim.fate import FORGETTING, a_fate, a_fault
 from tests.sim.ordering import with_orders
@@ -36,7 +37,8 @@ ADAPTIVE_DEAD = 0.4
 
 def draw(seed: int, storm: tuple[str, ...] = ()) -> World:
     """Draw the world of a seed; `storm` makes it a small one with storms of these kinds."""
-    return with_orders(with_failing_entries(_with_editors(_drawn(seed, storm))))
+    world = with_failing_entries(_with_editors(_drawn(seed, storm)))
+    return with_slow_deaths(with_orders(world))
 
 
 def _with_editors(world: World) -> World:

@@ -79,7 +79,7 @@ def _trouble(rng: random.Random, world: World, fault: Fault) -> Fault:
     match kind:
         case "cut":
             return _cut(rng, world, fault)
-        case "lag" | "slow" | "wallclock" | "slowlook" | "retime":
+        case "lag" | "slow" | "slowkill" | "wallclock" | "slowlook" | "retime":
             return replace(fault, amount=round(_amount(rng, t, kind), 4))
         case "readerror" | "full":
             return replace(fault, word=rng.choice(ERRORS[kind]))
@@ -90,7 +90,7 @@ def _trouble(rng: random.Random, world: World, fault: Fault) -> Fault:
         case "killmonitor" | "killclinit" | "crash" | "wipe" | "losestate" | "newrundir":
             quick = rng.random() < 0.5
             return replace(fault, lasts=round(t.heartbeat_s * 0.3 if quick else lasts, 4))
-        case "die":
+        case "die" | "nosignal":
             return replace(fault, word=rng.choice(world.groups).name)
         case "failtest" | "crashloop" | "hangentry":
             some = tuple(sorted(rng.sample(world.ids, rng.randint(1, world.nodes))))
@@ -142,7 +142,7 @@ def _amount(rng: random.Random, t: Timing, kind: str) -> float:
         return rng.choice((0.25, 0.5, 2.0))
     if kind == "slowlook":
         return t.timeout_s * rng.choice((0.05, 0.3, 1.0))
-    if kind == "lag":
+    if kind in ("lag", "slowkill"):
         return t.timeout_s * rng.choice((0.1, 0.3, 1.0))
     return t.heartbeat_s * rng.choice((0.05, 0.5, 2.0))
 

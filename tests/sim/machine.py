@@ -45,6 +45,7 @@ class Machine:
         self.nodes = frozenset(cluster.world.ids)
         self.timing = cluster.world.timing
         self.strays: list[Clinit] = []
+        self.ended: list[Clinit] = []  # those that have left processes behind
         self._clinits = 0
         self._late: list[Callable[[], None]] = []
 
@@ -116,10 +117,11 @@ class Machine:
         if not self.up:
             return
         self.kill_monitor()
-        self.end_clinit()
-        for stray in self.strays:
-            stray.end()
+        for clinit in self.clinits():
+            clinit.end(power=True)
+        self.clinit = None
         self.strays.clear()
+        self.ended.clear()
         self._late.clear()
         self.clock.still = False
         self.up = False
@@ -181,6 +183,8 @@ class Machine:
         """End clinit, and all that it has."""
         if self.clinit is not None:
             self.clinit.end()
+            if self.clinit.lingers:
+                self.ended.append(self.clinit)
             self.clinit = None
 
     def running_clinit(self) -> Clinit:
@@ -192,7 +196,17 @@ class Machine:
 
     def clinits(self) -> list[Clinit]:
         """Return all that run on this machine, the one of its monitor first."""
-        return [*([self.clinit] if self.clinit is not None else []), *self.strays]
+        return [*([self.clinit] if self.clinit is not None else []), *self.strays, *self.ended]
+
+    def may_start_clinit(self) -> bool:
+        """Say whether all processes of former ones have ended: else another one does not start."""
+        if self.ended:
+            self.ended = [clinit for clinit in self.ended if clinit.lingers]
+        return not self.ended
+
+    def outlived(self, number: int, group: str) -> bool:
+        """Say whether one of its clinits has nothing of a group but what has outlived its kill."""
+        return any(it.number == number and it.outlived(group) for it in self.clinits())
 
     def leave(self, until: float) -> None:
         """Leave in an orderly way, and come back."""

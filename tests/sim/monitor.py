@@ -235,6 +235,10 @@ class Monitor:
         self.soon(self.world.ipc_s * 2, self._connected)
 
     def _connected(self) -> None:
+        if not self.machine.may_start_clinit():
+            self.machine.cover("fault clinit waits for what is left of a former one")
+            self.soon(self.timing.heartbeat_s, self._connected)
+            return
         clinit = self.machine.running_clinit()
         if clinit.paused:
             self.soon(self.timing.heartbeat_s, self._connected)

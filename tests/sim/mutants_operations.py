@@ -142,4 +142,21 @@ OPERATIONS: tuple[Mutant, ...] = (
         test="test_orders_for_entries.py::"
         "test_a_group_with_a_stopped_entry_is_not_as_wanted_and_the_way_back_is_named",
     ),
+    # --- kills that take time, and signals that fail ---
+    Mutant(
+        "what has got its kill counts as gone",
+        "C7",
+        "mosha.core.supervision.group_report",
+        "        if self.alive:\n            return True\n",
+        "        if self.cause == 'lease ended: killed':\n            return False\n",
+        storm="slowkill,cut",
+    ),
+    Mutant(
+        "a kill that failed counts as sent",
+        "C6",
+        "mosha.core.escalation",
+        "return KILL, min(limits.kill_again_s + more_s, limits.kill_again_max_s)",
+        "return KILL, min(limits.kill_again_s + more_s, limits.kill_again_max_s) * 1e9",
+        storm="nosignal,cut",
+    ),
 )

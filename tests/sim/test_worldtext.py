@@ -12,7 +12,7 @@ from tests.sim import story
 from tests.sim.draw import draw
 from tests.sim.mutants import MUTANTS
 from tests.sim.mutants import find as find_mutant
-from tests.sim.world import FAILING, KINDS, ORDERS, WEATHER
+from tests.sim.world import DYING, FAILING, KINDS, ORDERS, WEATHER
 from tests.sim.worldrules import (
     ALL_KINDS,
     BETWEEN,
@@ -116,7 +116,7 @@ def test_each_kind_of_fault_can_be_written(kind: str) -> None:
 
 
 def test_the_rules_are_about_kinds_that_there_are() -> None:
-    assert LASTING | BETWEEN | MEASURED | {*WORDS} <= {*KINDS, *FAILING, *ORDERS}
+    assert LASTING | BETWEEN | MEASURED | {*WORDS} <= {*KINDS, *FAILING, *ORDERS, *DYING}
     assert WEATHER <= LASTING
 
 

@@ -156,6 +156,9 @@ class Writer:
         """Remember what a status shows on the local disk, then write it (V4b)."""
         monitor = self.monitor
         monitor.cluster.evidence.says(monitor, order.status)
+        clinit = monitor.machine.clinit
+        if clinit is not None and clinit.condemned and monitor.ready:
+            monitor.cluster.survivors.says(order.status, clinit.survivors())
         if order.memory != self._kept:
             monitor.machine.disk.memory = self._kept = order.memory
         self._thread.call(partial(self._begin, order.status), self._limit_s, WriteFailed)

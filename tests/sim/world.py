@@ -145,9 +145,15 @@ ORDERS: dict[str, float] = {
     "failstop": 3,  # tests of the group `word` at `stop` fail on `nodes`: there cleanup helps
 }
 
+# Kinds that `dying` draws: processes that SIGKILL does not end at once.
+DYING: dict[str, float] = {
+    "slowkill": 3,  # on `nodes` a process takes up to `amount` seconds to be gone
+    "nosignal": 1,  # on `nodes`, signals to the service of the group `word` fail
+}
+
 # Kinds that are nothing but weather: readers and writers ask for them.
 # Those that change nothing that others see.
-HARMLESS = frozenset({"hangstop", "failtest", "failstop", "slowlook", *FAILING})
+HARMLESS = frozenset({"hangstop", "failtest", "failstop", "slowlook", *FAILING, *DYING})
 WEATHER = HARMLESS | frozenset(
     {"cut", "lag", "stale", "torn", "readerror", "hangread", "full", "hangwrite", "slow"}
 )

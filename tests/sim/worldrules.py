@@ -15,9 +15,9 @@ from mosha.formats.hactl import parse_wish
 from mosha.formats.names import NAME_RULE, is_name, nearest
 from tests.sim.edits import EDITS
 from tests.sim.fate import ERRORS
-from tests.sim.world import FAILING, KINDS, ORDERS, WEATHER, Fault, GroupSpec, World
+from tests.sim.world import DYING, FAILING, KINDS, ORDERS, WEATHER, Fault, GroupSpec, World
 
-ALL_KINDS = (*KINDS, *FAILING, *ORDERS)
+ALL_KINDS = (*KINDS, *FAILING, *ORDERS, *DYING)
 
 # Kinds that do nothing, or undo in the same moment what they did, unless they last.
 LASTING = WEATHER | {
@@ -35,7 +35,9 @@ BETWEEN = frozenset({"cut", "renode", "confirm", "errconfirm", "standby"})
 # Kinds whose effect may be limited to `others`.
 AIMED = frozenset({"move", "cleanup"})
 # Kinds that do nothing by an amount of 0.
-MEASURED = frozenset({"lag", "slow", "slowlook", "wallclock", "losewrites", "oldclstat", "retime"})
+MEASURED = frozenset(
+    {"lag", "slow", "slowlook", "slowkill", "wallclock", "losewrites", "oldclstat", "retime"}
+)
 CUTS = tuple(f"{how}{both}" for how in ("eio", "stale", "hang") for both in ("", " both"))
 LEVELS = ("start", "stop", "other")
 OUTCOMES = ("works", "fails", "hangs", "lies", "print")
@@ -88,7 +90,9 @@ def _cltab(word: str, world: World) -> str:
 WORDS: dict[str, WordRule] = {
     "cut": one_of("word", CUTS),
     **{kind: one_of("word", words) for kind, words in ERRORS.items()},
-    **dict.fromkeys(("die", "failtest", *FAILING, *(ORDERS.keys() - {"standby"})), _group),
+    **dict.fromkeys(
+        ("die", "failtest", "nosignal", *FAILING, *(ORDERS.keys() - {"standby"})), _group
+    ),
     "edit": _hactl,
     "cltab": _cltab,
 }

@@ -4,6 +4,8 @@ If a fence said "done" about a node that lives, overlap with that node is the fe
 it is counted and attributed, for as long as what ran there at that time may still run. The
 adaptive quorum promises less (H2.3): where nodes that live were hidden from each other, so
 that two of them count with electorates that need not share a voter, the overlap is its fault.
+A process that is alive long after its SIGKILL, longer than the arithmetic of the times allows, or
+that cannot be sent one, overlaps by its own fault, if nothing else of its group is left there.
 """
 
 from __future__ import annotations
@@ -18,8 +20,14 @@ class Exclusion(Checker):
 
     name = "exclusion"
 
-    def __init__(self, blame_s: float, apart: Callable[[int, int], bool]) -> None:
+    def __init__(
+        self,
+        blame_s: float,
+        apart: Callable[[int, int], bool],
+        outlived: Callable[[int, int, str], bool],
+    ) -> None:
         self.blame_s = blame_s
+        self.outlived = outlived
         self.apart = apart
         self.running: dict[str, dict[tuple[int, int], tuple[float, int]]] = {}
         self.undoing: dict[str, dict[tuple[int, int], tuple[float, int]]] = {}
@@ -40,7 +48,9 @@ class Exclusion(Checker):
         for (other, other_clinit), (since, other_term) in found:
             if (other, other_clinit) == (node, clinit):
                 continue
-            if self._ghost(node) or self._ghost(other):
+            if self.outlived(other, other_clinit, group):
+                self.truth.cover("rule overlap attributed to a process that outlived its kill")
+            elif self._ghost(node) or self._ghost(other):
                 self.truth.cover("rule overlap attributed to a clock that stood still")
             elif self._blamed(node) or self._blamed(other):
                 self.truth.cover("rule overlap attributed to a lying fence")
@@ -57,8 +67,10 @@ class Exclusion(Checker):
         return [
             group
             for group, running in self.running.items()
-            for (here, _), (_, term) in running.items()
-            if here == node and any(o != node and t > term for (o, _), (_, t) in running.items())
+            for (here, clinit), (_, term) in running.items()
+            if here == node
+            and any(o != node and t > term for (o, _), (_, t) in running.items())
+            and not self.outlived(node, clinit, group)
         ]
 
     def _ghost(self, node: int) -> bool:
