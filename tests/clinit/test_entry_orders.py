@@ -54,14 +54,13 @@ def test_what_has_ended_by_itself_leaves_nothing_when_it_is_stopped_or_runs_agai
 
 
 def test_a_stopped_process_is_not_started_again_before_it_has_ended(start_in: Start) -> None:
-    d = start_in("g:a:1:respawn:sleep 7821\n")
+    d = start_in("g:a:1:respawn(stop=TERM/60s):sleep 7821\n")
     d.tell("g", "1")
     leader = d.pid_of("a")
     os.kill(leader, signal.SIGSTOP)
     assert order(d, "a", EntryVerb.RESTART).ok
     wait_until(lambda: d.entry("a").state == "stopping")
     assert d.entry("a").pid == leader
-    # SIGKILL, in the end, or that it goes on.
     os.kill(leader, signal.SIGCONT)
     wait_until(lambda: d.pid_of("a") != leader)
     assert not is_alive(leader)
