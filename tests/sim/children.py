@@ -31,6 +31,7 @@ class Child(Struct, eq=False):
     tag: str
     run: int
     level: str
+    term: int = 0
     leader: bool = True
     test: bool = False
     dying: bool = False

@@ -24,19 +24,15 @@ from mosha.core.supervision import unit as units
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.supervision.process_events import Exit, Scope, TimedOut
 from mosha.core.supervision.supervisor import EntryEvent, Supervisor
-from mosha.core.tables import Mode
 from mosha.core.tell import EntryOrder, Tell
 from tests.sim import children as kids
+from tests.sim import launching
 from tests.sim.children import Child
 from tests.sim.disks import read_cltab
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
     from tests.sim.monitor import Monitor
-
-
-CRASH_S = 0.01
-"""So long a service lives that fails again and again."""
 
 
 class _Watches(Struct):
@@ -156,7 +152,7 @@ class Clinit:
                 if power:
                     self._remove(child)
                 else:
-                    self._send_kill(child)
+                    self.send_kill(child)
 
     @property
     def lingers(self) -> bool:
@@ -211,7 +207,7 @@ class Clinit:
     def die(self, group: str) -> None:
         """Let a process of a group die by itself."""
         for child in tuple(self.children.get(group, ()))[:1]:
-            self._kill(child, 1)
+            self.kill(child, 1)
 
     # --- the supervisor --------------------------------------------------------------
 
@@ -251,15 +247,15 @@ class Clinit:
     def _do(self, effect: sup.Effect, touched: dict[str, None]) -> None:
         match effect:
             case units.Launch():
-                self._launch(effect)
+                launching.launch(self, effect)
             case process_events.Signal() | units.KillEverything() | units.SignalLeft():
                 self._send(effect)
             case process_events.Watch(entry):
                 self._watches.entries[entry.group, entry.tag] = effect
-                self._soon(partial(self._answer, entry.group))
+                self.soon(partial(self._answer, entry.group))
             case units.WatchLeft(group):
                 self._watches.left[group] = effect
-                self._soon(partial(self._answer, group))
+                self.soon(partial(self._answer, group))
             case groups.Shown(_, after):
                 touched[after.name] = None
                 self.machine.cluster.shown(self.machine.id, after)
@@ -294,34 +290,12 @@ class Clinit:
 
     # --- children --------------------------------------------------------------------
 
-    def _soon(self, act: Callable[[], None]) -> None:
+    def soon(self, act: Callable[[], None]) -> None:
+        """Do something next, in this life of the machine."""
         self.machine.after(0.0, act)
 
-    def _launch(self, launch: units.Launch) -> None:
-        entry = launch.entry
-        test = entry.mode is Mode.TEST
-        child = Child(entry.group, entry.tag, launch.run, launch.level, test=test)
-        self.children.setdefault(entry.group, []).append(child)
-        if child.exclusive:
-            self.machine.truth.started(
-                self.machine.id, entry.group, launch.term, launch.level, clinit=self.number
-            )
-        elif child.undoing:
-            self.machine.truth.undoes(self.machine.id, entry.group, launch.term, clinit=self.number)
-        spawned = process_events.Spawned(launch.run, 1)
-        self._soon(partial(self.feed, EntryEvent(entry.group, entry.tag, spawned)))
-        verb, _, seconds = entry.command.partition(" ")
-        spec = self.specs[entry.group]
-        if verb == "serve":
-            if self.machine.crashes(spec):
-                self.machine.after(CRASH_S, partial(self._kill, child, 1))
-        elif entry.options.timeout_s is not None and self.machine.hangs(spec):
-            self.machine.cover("fault entry hangs")
-        else:
-            # Half of a table may be one, if its last line is cut within a command.
-            self.machine.after(float(seconds or 0), partial(self._finish, child, verb))
-
-    def _finish(self, child: Child, verb: str) -> None:
+    def finish(self, child: Child, verb: str) -> None:
+        """End a process that has done its work."""
         if not self.alive or child not in self.children.get(child.group, ()):
             return
         if child.dying or child.killed:
@@ -330,11 +304,13 @@ class Clinit:
             daemon = Child(child.group, child.tag, child.run, child.level, leader=False)
             self.children[child.group].append(daemon)
         failing = child.test and self.machine.fails_test(child.group, child.level)
-        self._kill(child, 1 if failing else 0)
+        if child.test and not failing:
+            self.machine.cluster.runs.passed(self.machine.id, child.group, child.term)
+        self.kill(child, 1 if failing else 0)
 
     def _signal(self, child: Child, signal: str) -> None:
         if signal == "KILL":
-            self._send_kill(child)
+            self.send_kill(child)
         elif child.killed or kids.refuses(self.machine, child):
             return
         elif self.machine.weather.of("hangstop", self.machine.id) is not None:
@@ -342,9 +318,9 @@ class Clinit:
         elif not child.dying:
             child.dying = True
             stop_s = self.specs[child.group].stop_s
-            self.machine.after(stop_s, partial(self._kill, child, -2))
+            self.machine.after(stop_s, partial(self.kill, child, -2))
 
-    def _send_kill(self, child: Child) -> None:
+    def send_kill(self, child: Child) -> None:
         """Send SIGKILL; one process that does not get it, or takes its time, delays no other."""
         if child.killed:
             return
@@ -356,11 +332,12 @@ class Clinit:
         if fails or takes_s:
             self.condemned.add(child.group)
         if takes_s:
-            self.machine.after(takes_s, partial(self._kill, child, -9))
+            self.machine.after(takes_s, partial(self.kill, child, -9))
         elif not fails:
-            self._kill(child, -9)
+            self.kill(child, -9)
 
-    def _kill(self, child: Child, code: int) -> None:
+    def kill(self, child: Child, code: int) -> None:
+        """End a process that is there, and report what its entry and others wait for."""
         if child not in self.children.get(child.group, ()):
             return
         self._remove(child)
@@ -369,8 +346,8 @@ class Clinit:
         if child.leader:
             elsewhere = any(c.tag == child.tag for c in self.children[child.group])
             exited = process_events.Exited(child.run, Exit(code), elsewhere=elsewhere)
-            self._soon(partial(self.feed, EntryEvent(child.group, child.tag, exited)))
-        self._soon(partial(self._answer, child.group))
+            self.soon(partial(self.feed, EntryEvent(child.group, child.tag, exited)))
+        self.soon(partial(self._answer, child.group))
 
     def _remove(self, child: Child) -> None:
         left = self.children[child.group]

@@ -23,6 +23,7 @@ from tests.sim.checks.leases import Leases
 from tests.sim.checks.liveness import Liveness
 from tests.sim.checks.orders import Obedience
 from tests.sim.checks.receipts import Receipts
+from tests.sim.checks.runs import Runs
 from tests.sim.checks.shots import Shots
 from tests.sim.checks.survivors import Survivors
 from tests.sim.checks.tables import TablesInForce
@@ -72,6 +73,7 @@ class Cluster:
         self.shots = Shots(world)
         self.evidence = Evidence()
         self.obedience = Obedience()
+        self.runs = Runs()
         self.survivors = Survivors(world.timing.heartbeat_s)
         receipts = Receipts(3 * world.timing.timeout_s, self.apart, required=world.fence.required)
         self.truth = Truth(
@@ -88,6 +90,7 @@ class Cluster:
                 self.evidence,
                 self.obedience,
                 self.survivors,
+                self.runs,
             ],
         )
         self.truth.telling = telling

@@ -9,7 +9,8 @@ from collections import Counter
 
 from mosha.core.cluster.group_rules import ROWS
 from mosha.core.replication.judging import TABLES
-from tests.sim.world import DYING, FAILING, KINDS, ORDERS
+from tests.sim.fate import START_FAILURES
+from tests.sim.world import DYING, FAILING, KINDS, ORDERS, STARTING
 
 _DONE_TO_TABLES = ("adopt", "refuse", "fetched", "discard", "write")
 
@@ -49,6 +50,7 @@ EXERCISED: tuple[str, ...] = (
     *("note timeout_kept", "note status_withheld", "note writes_lost"),
     *("rule operator erred", "rule overlap attributed to a clock that stood still"),
     *("rule ghost looked for", "note ghost_killed"),
+    *(f"fault start {how}" for how in START_FAILURES),
     *("fault kill takes time", "fault signal fails", "rule outlived a kill, and shown"),
     "rule outlived a kill, and said to be late",
     "fault clinit waits for what is left of a former one",
@@ -58,7 +60,7 @@ EXERCISED: tuple[str, ...] = (
     *(f"rule {verb} {what}" for verb in _VERBS for what in ("ordered", "obeyed")),
     *("rule order refused", "rule failure reported", "rule failure obeyed"),
     *("fault test at stop fails", "note move_began", "note move_ended", "note standby_changed"),
-    *(f"fault {kind}" for kind in (*KINDS, *FAILING, *ORDERS, *DYING)),
+    *(f"fault {kind}" for kind in (*KINDS, *FAILING, *ORDERS, *DYING, *STARTING)),
 )
 
 

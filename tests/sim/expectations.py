@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mosha.core.cluster.candidacy import in_vain
 from mosha.core.replication.judging import CLTAB, HACTL, TABLES
+from mosha.core.status import GroupLine
 from mosha.core.tables import STOP_LEVEL
 from tests.sim import disks
 from tests.sim.checks.liveness import Expected, Seen
@@ -94,6 +95,6 @@ class Expectations:
             if not machine.up or clinit is None or group not in clinit.supervisor.units:
                 continue
             unit = clinit.supervisor.units[group].group
-            resting = unit.state == "CONFIGURED" or (unit.level, unit.state) == ("stop", "DONE")
+            resting = not GroupLine(unit.level, unit.state).active
             found.append(Seen(machine.id, unit.level, unit.state, active=not resting))
         return found

@@ -15,7 +15,12 @@ RESTORED = 0.15
 CONCURRENT = 0.4
 # What loses what a node remembers of itself. Those that forget are a minority: terms survive.
 FORGETTING = frozenset({"wipe", "losedir", "losestate", "newrundir"})
-ERRORS = {"readerror": ("EIO", "ESTALE", "ENOENT"), "full": ("ENOSPC", "EIO")}
+START_FAILURES = ("prevented", "lost", "missing")
+ERRORS = {
+    "readerror": ("EIO", "ESTALE", "ENOENT"),
+    "full": ("ENOSPC", "EIO"),
+    "nostart": START_FAILURES,
+}
 
 
 def a_fate(rng: random.Random, world: World) -> tuple[Fault, ...]:
@@ -81,7 +86,7 @@ def _trouble(rng: random.Random, world: World, fault: Fault) -> Fault:
             return _cut(rng, world, fault)
         case "lag" | "slow" | "slowkill" | "wallclock" | "slowlook" | "retime":
             return replace(fault, amount=round(_amount(rng, t, kind), 4))
-        case "readerror" | "full":
+        case "readerror" | "full" | "nostart":
             return replace(fault, word=rng.choice(ERRORS[kind]))
         case "losewrites" | "oldclstat":
             quick = rng.random() < 0.5

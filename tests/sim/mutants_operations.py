@@ -159,4 +159,22 @@ OPERATIONS: tuple[Mutant, ...] = (
         "return KILL, min(limits.kill_again_s + more_s, limits.kill_again_max_s) * 1e9",
         storm="nosignal,cut",
     ),
+    # --- starts that fail ---
+    Mutant(
+        "a test that could not be started has passed",
+        "C3",
+        "mosha.core.supervision.process",
+        "return EntryTrigger.LOSE if lost else EntryTrigger.RETRY",
+        "test = process.entry.mode is Mode.TEST\n            "
+        "return EntryTrigger.LOSE if lost else EntryTrigger.PASS if test else EntryTrigger.RETRY",
+        storm="nostart,crash,fail",
+    ),
+    Mutant(
+        "what was lost at its start is started again at once",
+        "C3",
+        "mosha.core.supervision.process",
+        "return EntryTrigger.LOSE if lost else EntryTrigger.RETRY",
+        "return EntryTrigger.RETRY",
+        storm="nostart,slowkill,crash",
+    ),
 )

@@ -12,7 +12,7 @@ from tests.sim import story
 from tests.sim.draw import draw
 from tests.sim.mutants import MUTANTS
 from tests.sim.mutants import find as find_mutant
-from tests.sim.world import DYING, FAILING, KINDS, ORDERS, WEATHER
+from tests.sim.world import DYING, FAILING, KINDS, ORDERS, STARTING, WEATHER
 from tests.sim.worldrules import (
     ALL_KINDS,
     BETWEEN,
@@ -105,7 +105,7 @@ def test_all_mistakes_are_named_at_once() -> None:
 
 @pytest.mark.parametrize("kind", sorted(ALL_KINDS))
 def test_each_kind_of_fault_can_be_written(kind: str) -> None:
-    words = {"cut": "stale_both", "readerror": "EIO", "full": "ENOSPC"}
+    words = {"cut": "stale_both", "readerror": "EIO", "full": "ENOSPC", "nostart": "lost"}
     words |= {"edit": "g1_start_prefer=2", "cltab": "g1_changed"}
     line = f"at 1.0 {kind} nodes=1"
     line += f" word={words.get(kind, 'g1')}" if kind in WORDS else ""
@@ -116,7 +116,7 @@ def test_each_kind_of_fault_can_be_written(kind: str) -> None:
 
 
 def test_the_rules_are_about_kinds_that_there_are() -> None:
-    assert LASTING | BETWEEN | MEASURED | {*WORDS} <= {*KINDS, *FAILING, *ORDERS, *DYING}
+    assert LASTING | BETWEEN | MEASURED | {*WORDS} <= {*KINDS, *FAILING, *ORDERS, *DYING, *STARTING}
     assert WEATHER <= LASTING
 
 

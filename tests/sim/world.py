@@ -151,9 +151,14 @@ DYING: dict[str, float] = {
     "nosignal": 1,  # on `nodes`, signals to the service of the group `word` fail
 }
 
+# Kinds that `starting` draws: hosts on which nothing can be started.
+STARTING: dict[str, float] = {
+    "nostart": 1,  # on `nodes`; word: prevented (EAGAIN), lost (perhaps it did start), missing
+}
+
 # Kinds that are nothing but weather: readers and writers ask for them.
 # Those that change nothing that others see.
-HARMLESS = frozenset({"hangstop", "failtest", "failstop", "slowlook", *FAILING, *DYING})
+HARMLESS = frozenset({"hangstop", "failtest", "failstop", "slowlook", *FAILING, *DYING, *STARTING})
 WEATHER = HARMLESS | frozenset(
     {"cut", "lag", "stale", "torn", "readerror", "hangread", "full", "hangwrite", "slow"}
 )

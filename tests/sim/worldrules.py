@@ -15,9 +15,19 @@ from mosha.formats.hactl import parse_wish
 from mosha.formats.names import NAME_RULE, is_name, nearest
 from tests.sim.edits import EDITS
 from tests.sim.fate import ERRORS
-from tests.sim.world import DYING, FAILING, KINDS, ORDERS, WEATHER, Fault, GroupSpec, World
+from tests.sim.world import (
+    DYING,
+    FAILING,
+    KINDS,
+    ORDERS,
+    STARTING,
+    WEATHER,
+    Fault,
+    GroupSpec,
+    World,
+)
 
-ALL_KINDS = (*KINDS, *FAILING, *ORDERS, *DYING)
+ALL_KINDS = (*KINDS, *FAILING, *ORDERS, *DYING, *STARTING)
 
 # Kinds that do nothing, or undo in the same moment what they did, unless they last.
 LASTING = WEATHER | {

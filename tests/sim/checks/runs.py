@@ -1,0 +1,33 @@
+"""An entry has one run at a time, and nothing starts under a claim before its tests have passed."""
+
+from __future__ import annotations
+
+from mosha.core.tables import TEST_LEVEL
+from tests.sim.checks import Checker
+
+
+class Runs(Checker):
+    """The runs of each entry, and which claims have passed the tests of their group."""
+
+    name = "runs"
+
+    def __init__(self) -> None:
+        self._passed: set[tuple[int, str, int]] = set()
+
+    def passed(self, node: int, group: str, term: int) -> None:
+        """Take in that a test of a group has passed."""
+        self._passed.add((node, group, term))
+
+    def launched(self, node: int, group: str, tag: str, *, beside: int | None) -> None:
+        """Judge a run of an entry; `beside` is one whose leader is alive."""
+        if beside is not None:
+            raise self.truth.violated(
+                self.name, f"{tag} of {group} is started on node {node} beside its run {beside}"
+            )
+
+    def needs_test(self, node: int, group: str, term: int, level: str) -> None:
+        """Judge a start at a level, under a claim of a group that has tests."""
+        if level != TEST_LEVEL and (node, group, term) not in self._passed:
+            raise self.truth.violated(
+                self.name, f"{group} starts at {level} on node {node} untested (term {term})"
+            )
