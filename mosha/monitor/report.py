@@ -22,6 +22,12 @@ from mosha.core.tables import STAY, Wish
 from mosha.formats import hastat
 from mosha.monitor.problems import problems, sentence
 
+ALL_VOTES_MAX = 100_000
+"""With more votes than this, those for groups that are as wanted are left out of the report.
+
+A thousand nodes and groups have a million votes, which say what `where` says.
+"""
+
 
 class HostFacts(Struct):
     """What the shell knows besides the core: clinit's details, and troubles of the host.
@@ -38,6 +44,14 @@ class HostFacts(Struct):
     missing: Mapping[str, str] = field(default_factory=dict)
 
 
+class _Surroundings(Struct, frozen=True):
+    """What all groups of one report have in common."""
+
+    host: HostFacts
+    survey: verdicts.Survey
+    all_votes: bool
+
+
 def make(node: Node, around: HostFacts, now: float, *, asked: str = "") -> hastat.Report:
     """Return the current report; ages are as of `now` (seconds of boottime).
 
@@ -45,7 +59,9 @@ def make(node: Node, around: HostFacts, now: float, *, asked: str = "") -> hasta
     """
     state = node.state
     names = {*_names(state), asked} - {""}
-    groups = [_group(state, group, around, now) for group in sorted(names)]
+    all_votes = len(names) * len(state.view.electorate.nodes) <= ALL_VOTES_MAX
+    known = _Surroundings(around, verdicts.survey(state, now), all_votes)
+    groups = [_group(state, group, known, now) for group in sorted(names)]
     groups = [_with_tags(state, view) if view.group == asked else view for view in groups]
     nodes = [_self(state, now), *(_node(state, peer, now) for peer in sorted(state.view.watched()))]
     refused = _refusals(state)
@@ -186,19 +202,25 @@ def _node(state: MonitorState, node: int, now: float) -> hastat.NodeReport:
     )
 
 
-def _group(state: MonitorState, group: str, around: HostFacts, now: float) -> hastat.GroupView:
-    verdict = verdicts.judge(state, group, now)
+def _votes(state: MonitorState, group: str) -> dict[int, int]:
+    """Return whom each node votes for, as far as known."""
+    votes = {s.node: v.node for s in state.view.known() if (v := s.votes.get(group)) is not None}
+    own = state.record(group).ballot.vote
+    if own is not None:
+        votes[state.me] = own.node
+    return dict(sorted(votes.items()))
+
+
+def _group(state: MonitorState, group: str, around: _Surroundings, now: float) -> hastat.GroupView:
+    verdict = verdicts.judge(state, group, now, around.survey)
     seen = verdicts.sightings(state, group, now)
     record = state.record(group)
-    # Of a group that is as wanted it is known where it runs; to look at all nodes again is dear.
-    unseen = may_run(state, group) if not verdict.ok else None
+    # Of a group that is as wanted it is known where it runs.
+    unseen = may_run(state, group, around.survey.heard) if not verdict.ok else None
     lapses = record.lease_until
-    detail = around.groups.get(group)
+    detail = around.host.groups.get(group)
     wish = state.hactl.wishes.get(group) if state.hactl else None
     named, wish = wish is not None, wish or Wish(group, "stop")
-    votes = {s.node: v.node for s in state.view.known() if (v := s.votes.get(group)) is not None}
-    if record.ballot.vote is not None:
-        votes[state.me] = record.ballot.vote.node
     return hastat.GroupView(
         group=group,
         wanted=wish.level,
@@ -209,12 +231,12 @@ def _group(state: MonitorState, group: str, around: HostFacts, now: float) -> ha
         why=verdict.why,
         next=verdict.next,
         problem=verdict.kind.value if verdict.kind is not None else "",
-        instances=[_instance(state, sighting, around, now) for sighting in seen],
+        instances=[_instance(state, sighting, around.host, now) for sighting in seen],
         term=state.view.terms.get(group, 0),
         lease_s=round(lapses - now, 3) if record.granted and lapses > now else None,
-        votes=dict(sorted(votes.items())),
+        votes=_votes(state, group) if around.all_votes or not verdict.ok else {},
         bans=_bans(state, group, now),
-        not_here=verdicts.not_here(state, group, now),
+        not_here=verdicts.not_here(state, group, now, around.survey),
         throttled=[
             hastat.Throttle(tag=entry.tag, left_s=round(entry.until - now, 3))
             for entry in (detail.entries if detail else ())
@@ -282,9 +304,9 @@ def _bans(state: MonitorState, group: str, now: float) -> list[hastat.BanReport]
     if record.ban_until > now:
         left_s = round(record.ban_until - now, 1)
         bans.append(hastat.BanReport(node=state.me, left_s=left_s, reason=record.ban_reason))
-    for status in state.view.fresh():
+    for status in state.view.mentioning(group):
         ban = status.bans.get(group)
-        if ban is not None:
+        if ban is not None and state.view.speaks(status.node):
             bans.append(
                 hastat.BanReport(node=status.node, left_s=float(ban.left_s), reason=ban.reason)
             )

@@ -32,6 +32,7 @@ from tests.bench import (
     idle,
     logs,
     machine,
+    peers,
     respawn,
     screens,
     starting,
@@ -53,6 +54,7 @@ BENCHES: dict[str, tuple[Callable[[Plan], list[Figure]], str]] = {
     "screen": (screens.run, "mosha status --watch, as it is looked at"),
     "logs": (logs.run, "mosha logs: three nodes by time, over rotations"),
     "brain": (brain.run, "the decisions of one node in a big cluster"),
+    "peers": (peers.run, "one monitor among hundreds of nodes and groups"),
     "watch": (watching.run, "watchfiles: what hearing of changes costs"),
 }
 

@@ -301,8 +301,8 @@ FRONT: tuple[ShellMutant, ...] = (
     M(
         "what was found at the start does not count until it is confirmed",
         "core/explain/may_run.py",
-        "state.me}.difference(unconfirmed(state))",
-        "state.me}",
+        "fresh.difference(unconfirmed(state))",
+        "fresh",
         "core/test_may_run.py::"
         "test_what_was_found_at_the_start_does_not_count_until_it_is_confirmed",
     ),

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 
 from mosha.core.cluster import placement
-from mosha.core.cluster.eligibility import NODE, Case, able_nodes, broken, eligible, may_take
+from mosha.core.cluster.eligibility import NODE, Case, broken, eligible, may_take, node_rules
 from mosha.core.cluster.placement import Free
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import FailbackAttempt, GroupRecord, MonitorState
@@ -149,13 +149,13 @@ def follow_failbacks(state: MonitorState, record: GroupRecord, now: float) -> No
 def joint_plan(state: MonitorState, now: float) -> dict[str, tuple[int, ...]]:
     """Return the rankings of all free groups, computed once per change of the view."""
     if state.plan is None:
-        frees, able = [], able_nodes(state, now)
+        frees, rules = [], node_rules(state, now)
         for group, wish in (state.hactl.wishes if state.hactl else {}).items():
             record = state.record(group)
             held = state.view.holders(group, stale_too=state.fencing.required)
             if state.wish(group) is None or wish.level == STOP_LEVEL or held or record.claim:
                 continue
-            frees.append(Free(wish, eligible(state, group, now, able)))
+            frees.append(Free(wish, eligible(state, group, now, rules)))
         state.plan = placement.place(frees, loads(state))
     return state.plan
 

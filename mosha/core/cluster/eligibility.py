@@ -7,7 +7,7 @@ which one does not, and what to do about it. A rule of `NODE` is about a node an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -267,6 +267,13 @@ PAIR = (
 )
 
 
+class NodeRules(Struct, frozen=True):
+    """The nodes that may take groups, and for each other member the first rule that is broken."""
+
+    able: frozenset[int]
+    kept: Mapping[int, Rule]
+
+
 # --- questions ---------------------------------------------------------------------------------
 
 
@@ -287,14 +294,27 @@ def may_take(state: MonitorState, group: str, node: int, now: float) -> bool:
 
 
 def eligible(
-    state: MonitorState, group: str, now: float, able: Iterable[int] | None = None
+    state: MonitorState, group: str, now: float, rules: NodeRules | None = None
 ) -> frozenset[int]:
-    """Return the nodes that may take a group; `able` are those of `able_nodes`, if known."""
+    """Return the nodes that may take a group; `rules` are those of `node_rules`, if known."""
     if broken(Case(state, group, state.me, now), GROUP) is not None:
         return frozenset()
-    nodes = able_nodes(state, now) if able is None else able
+    able = (rules or node_rules(state, now)).able
+    return able - _kept_from(state, group, able, now).keys()
+
+
+def _kept_from(
+    state: MonitorState, group: str, nodes: frozenset[int], now: float
+) -> dict[int, Rule]:
+    """Return which of these nodes a rule about the pair keeps from a group.
+
+    Without `only=` it can be a ban alone, and that is in a status that mentions the group.
+    """
+    wish = state.hactl.wishes.get(group) if state.hactl else None
+    if wish is None or not wish.only:
+        nodes &= {state.me, *(status.node for status in state.view.mentioning(group))}
     cases = (Case(state, group, node, now) for node in nodes)
-    return frozenset(case.node for case in cases if broken(case, PAIR) is None)
+    return {case.node: rule for case in cases if (rule := broken(case, PAIR)) is not None}
 
 
 def on_standby(state: MonitorState, node: int) -> bool:
@@ -305,10 +325,12 @@ def on_standby(state: MonitorState, node: int) -> bool:
     return status is not None and status.standby
 
 
-def able_nodes(state: MonitorState, now: float) -> list[int]:
-    """Return the nodes that may take any group: computed once for all groups."""
-    nodes = (*state.view.members, state.me)
-    return [node for node in nodes if broken(Case(state, "", node, now), NODE) is None]
+def node_rules(state: MonitorState, now: float) -> NodeRules:
+    """Apply the rules about a node to this node and to each member, once for all groups."""
+    nodes = sorted({*state.view.members, state.me})
+    found = {node: broken(Case(state, "", node, now), NODE) for node in nodes}
+    kept = {node: rule for node, rule in found.items() if rule is not None}
+    return NodeRules(frozenset(found.keys() - kept.keys()), kept)
 
 
 def unwanted_because(state: MonitorState, group: str, now: float) -> str:
@@ -318,15 +340,17 @@ def unwanted_because(state: MonitorState, group: str, now: float) -> str:
     return "" if rule is None else rule.why(case)
 
 
-def obstacles(state: MonitorState, group: str, now: float) -> dict[int, tuple[Case, Rule]]:
+def obstacles(
+    state: MonitorState, group: str, now: float, rules: NodeRules | None = None
+) -> dict[int, tuple[Case, Rule]]:
     """Return for each node that may not take the group the first rule that does not hold.
 
-    A rule about the group itself is reported for this node only.
+    A rule about the group itself is reported for this node only. `rules`: as for `eligible`.
     """
-    found = {}
-    for node in sorted({*state.view.members, state.me}):
-        case = Case(state, group, node, now)
-        rule = broken(case, ALL if node == state.me else (*NODE, *PAIR))
+    everywhere = rules or node_rules(state, now)
+    found = {**everywhere.kept, **_kept_from(state, group, everywhere.able, now)}
+    if state.me in everywhere.able:
+        rule = broken(Case(state, group, state.me, now), GROUP)
         if rule is not None:
-            found[node] = (case, rule)
-    return found
+            found[state.me] = rule
+    return {node: (Case(state, group, node, now), found[node]) for node in sorted(found)}

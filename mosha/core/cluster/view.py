@@ -8,7 +8,7 @@ long an echo takes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, KeysView, Mapping
 
 from mosha.core.cluster import lease, peers
 from mosha.core.cluster.ballot import Claim, claim_of, runs_in
@@ -37,6 +37,7 @@ class View:
         self.roundtrips: dict[int, float] = {}
         self.terms: dict[str, int] = {}
         self._peers: dict[int, Peer] = {}
+        self._mentions: dict[str, set[int]] = {}
         self._echoed: dict[int, int] = {}
         self._looked: dict[int, float] = {}
         self._trips: dict[int, deque[float]] = {}
@@ -56,6 +57,7 @@ class View:
         if after is before:
             return False
         self._peers[status.node] = after
+        self._mention(before.status, status)
         self._know_terms(before.status, status)
         for node, receipt in status.fenced.items():
             self.receipt(node, receipt)
@@ -65,6 +67,16 @@ class View:
             if status.inc > known.inc or not left_behind:
                 del self.receipts[status.node]  # R1: it is alive, whatever others report
         return True
+
+    def _mention(self, old: Status | None, new: Status) -> None:
+        """Remember which groups a status is about; most are the same as in the one before."""
+        if old is not None and _tables_of_groups(old) == _tables_of_groups(new):
+            return
+        before, after = _groups_in(old) if old is not None else frozenset(), _groups_in(new)
+        for group in before - after:
+            self._mentions[group].discard(new.node)
+        for group in after - before:
+            self._mentions.setdefault(group, set()).add(new.node)
 
     def _know_terms(self, old: Status | None, new: Status) -> None:
         """Remember the terms of a status; most are the same as in the one before."""
@@ -228,6 +240,15 @@ class View:
         """Return the newest status of every peer, however old."""
         return [peer.status for peer in self._peers.values() if peer.status is not None]
 
+    def mentioning(self, group: str) -> list[Status]:
+        """Return the newest statuses, however old, that show, claim or ban a group, by node.
+
+        Most statuses are about few groups: in a big cluster this is what makes a question about
+        one group cheap. Votes and terms do not count.
+        """
+        peers = (self._peers[node] for node in sorted(self._mentions.get(group, ())))
+        return [peer.status for peer in peers if peer.status is not None]
+
     def pairs(self) -> list[tuple[Peer, Receipt | None]]:
         """Return all peers with their receipts, as `ballot.may_vote` wants them."""
         return [(peer, self.receipts.get(node)) for node, peer in self._peers.items()]
@@ -238,10 +259,9 @@ class View:
 
     def claims(self, group: str) -> list[Claim]:
         """Return the claims for a group in fresh statuses."""
-        # What most statuses lack is checked first, here and in the next two.
         return [
             claim
-            for status in self.known()
+            for status in self.mentioning(group)
             if (claim := claim_of(status, group)) is not None and self.speaks(status.node)
         ]
 
@@ -254,7 +274,7 @@ class View:
         counted = {Standing.FRESH, Standing.LEAVING} | ({Standing.STALE} if stale_too else set())
         return [
             status.node
-            for status in self.known()
+            for status in self.mentioning(group)
             if status.holds(group) and self.standing(status.node) in counted
         ]
 
@@ -262,7 +282,7 @@ class View:
         """Return the fresh nodes that show the group active at more than `plan`."""
         return [
             status.node
-            for status in self.known()
+            for status in self.mentioning(group)
             if runs_in(status, group) and self.speaks(status.node)
         ]
 
@@ -271,7 +291,7 @@ class View:
 
         At a level that needs a lease: a planner, and a planner that stops, may be wrong (G1).
         """
-        for status in self.known():
+        for status in self.mentioning(group):
             claim = claim_of(status, group)
             above = claim is not None and claim.running and claim.term > term
             if above and self.speaks(status.node):
@@ -309,3 +329,18 @@ class View:
     def seen(self) -> dict[int, Stamp]:
         """Return the stamps of the newest statuses, for the `Mosha::Seen` lines."""
         return {status.node: status.stamp for status in self.known()}
+
+
+def _tables_of_groups(status: Status) -> tuple[KeysView[object], ...]:
+    """Return the names in the parts of a status that `_groups_in` is made of."""
+    return (
+        status.claims.keys(),
+        status.groups.keys(),
+        status.bans.keys(),
+        status.troubles.keys(),
+    )
+
+
+def _groups_in(status: Status) -> frozenset[str]:
+    troubled = (group for group, _ in status.troubles)
+    return frozenset((*status.claims, *status.groups, *status.bans, *troubled))

@@ -33,15 +33,32 @@ class Unseen(Struct, frozen=True):
     unconfirmed: bool = False
 
 
-def may_run(state: MonitorState, group: str) -> Unseen | None:
+class Heard(Struct, frozen=True):
+    """What is known of the nodes, whatever the group: made once for many groups.
+
+    `confirmed`: those that are fresh and have published something since this monitor started;
+    `unheard`: those of which it is not known what they run.
+    """
+
+    confirmed: frozenset[int]
+    unheard: tuple[int, ...]
+
+
+def heard(state: MonitorState) -> Heard:
+    """Return what is known of the nodes now."""
+    fresh = frozenset((*state.view.fresh_nodes(), state.me))
+    return Heard(fresh.difference(unconfirmed(state)), tuple(_unheard(state)))
+
+
+def may_run(state: MonitorState, group: str, known: Heard | None = None) -> Unseen | None:
     """Return which nodes may run the group unseen; None: it runs only where it is seen."""
     view = state.view
     if state.record(group).granted:
         return None  # the lease of this node keeps all others from it
+    known = known or heard(state)
     quorum = view.quorum_state is QuorumState.YES
-    confirmed = {*view.fresh_nodes(), state.me}.difference(unconfirmed(state))
-    if not quorum or len(confirmed & view.electorate.nodes) < view.electorate.needed:
-        nodes = tuple(_unheard(state))
+    if not quorum or len(known.confirmed & view.electorate.nodes) < view.electorate.needed:
+        nodes = known.unheard
         return Unseen(nodes, without_quorum=not quorum, unconfirmed=quorum) if nodes else None
     stale = (n for n in view.holders(group, stale_too=True) if not view.speaks(n))
     if state.fencing.required and (nodes := tuple(sorted(stale))):

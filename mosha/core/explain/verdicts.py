@@ -9,13 +9,13 @@ from __future__ import annotations
 from msgspec import Struct
 
 from mosha.core.cluster import candidacy
-from mosha.core.cluster.eligibility import eligible, obstacles
+from mosha.core.cluster.eligibility import NodeRules, eligible, node_rules, obstacles
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import Policy, QuorumState
 from mosha.core.cluster.refusals import step_for
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
-from mosha.core.explain.may_run import Unseen, may_run
+from mosha.core.explain.may_run import Heard, Unseen, heard, may_run
 from mosha.core.explain.problems import ProblemKind
 from mosha.core.status import DELIBERATE, GroupLine, GroupState, Trouble, TroubleKind
 from mosha.core.supervision import entries
@@ -53,6 +53,18 @@ class GroupSighting(Struct, frozen=True):
         return self.standing in (None, Standing.FRESH, Standing.LEAVING)
 
 
+class Survey(Struct, frozen=True):
+    """What is the same for all groups at one moment: to judge many groups it is made once."""
+
+    rules: NodeRules
+    heard: Heard
+
+
+def survey(state: MonitorState, now: float) -> Survey:
+    """Return what is known of the nodes now."""
+    return Survey(node_rules(state, now), heard(state))
+
+
 def sightings(state: MonitorState, group: str, now: float) -> list[GroupSighting]:
     """Return what all statuses report about a group, this node's included."""
     found = []
@@ -62,7 +74,7 @@ def sightings(state: MonitorState, group: str, now: float) -> list[GroupSighting
         shown = state.report(group)
         line = GroupLine(shown.level, shown.state)
         found.append(GroupSighting(state.me, line, claim, None, state.troubles(group, now)))
-    for status in state.view.known():
+    for status in state.view.mentioning(group):
         standing = state.view.standing(status.node)
         wrong = status.troubles_of(group) if status.troubles else ()
         if wrong or status.holds(group):
@@ -91,13 +103,19 @@ def quorum_reason(state: MonitorState) -> str:
     return f"{seen} of {len(electorate.nodes)} nodes fresh, {needed} needed{tail}"
 
 
-def not_here(state: MonitorState, group: str, now: float) -> dict[int, str]:
+def not_here(
+    state: MonitorState, group: str, now: float, around: Survey | None = None
+) -> dict[int, str]:
     """Return for each node that may not take the group now why not."""
-    return {node: rule.why(case) for node, (case, rule) in obstacles(state, group, now).items()}
+    found = obstacles(state, group, now, around.rules if around else None)
+    return {node: rule.why(case) for node, (case, rule) in found.items()}
 
 
-def judge(state: MonitorState, group: str, now: float) -> GroupVerdict:
+def judge(
+    state: MonitorState, group: str, now: float, around: Survey | None = None
+) -> GroupVerdict:
     """Say whether the group is as hactl wants it, else why not and what to do."""
+    around = around or survey(state, now)
     seen = sightings(state, group, now)
     active = [s for s in seen if s.counts and (s.line.active or s.claim is not None)]
     if state.hactl is None or state.cltab_groups is None:
@@ -106,7 +124,7 @@ def judge(state: MonitorState, group: str, now: float) -> GroupVerdict:
         return GroupVerdict(False, "no hactl or no cltab is in force yet", step)
     wish = state.hactl.wishes.get(group)
     if wish is None or wish.level == STOP_LEVEL:
-        return _account_of_stop(state, group, active, seen)
+        return _account_of_stop(state, group, active, seen, around)
     wanted = wish.level
     if group not in state.cltab_groups:
         remedy = f"add {group} to cltab, or take it out of hactl"
@@ -124,7 +142,7 @@ def judge(state: MonitorState, group: str, now: float) -> GroupVerdict:
         return _account_of_troubles(group, home) or GroupVerdict(True)
     if active:
         return _account_of_move(state, group, active, wanted)
-    return _account_of_nowhere(state, wish, now)
+    return _account_of_nowhere(state, wish, now, around)
 
 
 def _arrived(line: GroupLine) -> bool:
@@ -158,10 +176,14 @@ def _told(place: GroupSighting) -> str:
 
 
 def _account_of_stop(
-    state: MonitorState, group: str, active: list[GroupSighting], seen: list[GroupSighting]
+    state: MonitorState,
+    group: str,
+    active: list[GroupSighting],
+    seen: list[GroupSighting],
+    around: Survey,
 ) -> GroupVerdict:
     if not active:
-        if (unseen := may_run(state, group)) is not None:
+        if (unseen := may_run(state, group, around.heard)) is not None:
             return of_unseen(state, group, unseen)
         wrong = [place for place in seen if place.counts and place.troubles]
         if not wrong:
@@ -280,16 +302,19 @@ def _votes(state: MonitorState, group: str, place: GroupSighting) -> int:
     return len(voters) + (1 if mine else 0)
 
 
-def _account_of_nowhere(state: MonitorState, wish: Wish, now: float) -> GroupVerdict:
+def _account_of_nowhere(
+    state: MonitorState, wish: Wish, now: float, around: Survey
+) -> GroupVerdict:
     if state.view.quorum_state is not QuorumState.YES:
         text, kind = _no_quorum(state)
         return GroupVerdict(False, text, BRING_BACK, kind)
-    unseen = may_run(state, wish.group)
+    unseen = may_run(state, wish.group, around.heard)
     if unseen is not None and unseen.unfenced:
         return of_unseen(state, wish.group, unseen)
-    able = eligible(state, wish.group, now)
+    able = eligible(state, wish.group, now, around.rules)
     if not able:
-        text = "; ".join(f"node {n}: {why}" for n, why in not_here(state, wish.group, now).items())
+        reasons = not_here(state, wish.group, now, around)
+        text = "; ".join(f"node {n}: {why}" for n, why in reasons.items())
         return GroupVerdict(False, f"no node can run it: {text}", _remedy(state, wish.group, now))
     if state.silent(now) and able == {state.me}:
         left = (state.silent_until or now) - now
