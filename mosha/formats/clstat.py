@@ -11,31 +11,30 @@ Equal statuses are rendered equally: every class is sorted.
 
 from __future__ import annotations
 
-import functools
+import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mosha.core.replication.lineage import PAST_MAX
+from msgspec import Struct
+
 from mosha.core.status import (
-    Ban,
     GroupLine,
-    GroupState,
     NodeState,
-    Receipt,
+    Stamp,
     Status,
-    TableVersion,
-    Term,
-    Vote,
 )
-from mosha.formats.clstat_entries import ENTRY_CLASS, entry_lines, read_entry
-from mosha.formats.clstat_orders import ORDER_READERS, order_lines, read_stamp
+from mosha.formats.clstat_entries import entry_lines
+from mosha.formats.clstat_lines import (
+    GROUP_CLASS,
+    READERS,
+    SEEN_CLASS,
+    STATES,
+    fact_in,
+)
+from mosha.formats.clstat_orders import order_lines, read_stamp
 from mosha.formats.clstat_words import (
     WORD_MAX_CHARS,
-    CounterTooLargeError,
-    counter_in,
-    mtime_in,
-    name_in,
     node_in,
     number_in,
     own_counter_in,
@@ -43,7 +42,7 @@ from mosha.formats.clstat_words import (
     word_in,
 )
 from mosha.formats.mistakes import FILE_MAX_BYTES
-from mosha.formats.names import is_name, one_line
+from mosha.formats.names import one_line
 
 VERSIONS_PER_MAJOR = 1000
 """`version` divided by this is the major: readers of one major understand each other."""
@@ -51,19 +50,11 @@ VERSIONS_PER_MAJOR = 1000
 CLSTAT_MAX_BYTES = FILE_MAX_BYTES
 """A status of 1000 nodes and 1000 groups takes about 100 kB."""
 
-LINES_REMEMBERED_MAX = 4096
-"""Most lines were parsed before: in the previous status, or in those of other nodes.
-
-In a cluster of 100 nodes with 100 groups this makes reading several times faster, and the statuses
-share their votes and terms. A full cache takes 2 MB.
-"""
-
-LINE_REMEMBERED_MAX_CHARS = 200
-"""A longer line is a reason or a refusal; a peer must not fill our memory with those."""
-
 _NODE_PREFIX = "Mosha::Node "
-_GROUP_CLASS = "Cluster::Init::Group"
-_STATES = {state.value: state for state in GroupState}
+_SEEN_LINE = f"\n{SEEN_CLASS} ".encode()
+_ECHO_LINES = re.compile(
+    rf"(?:{SEEN_CLASS} [1-9][0-9]{{0,3}} inc=[0-9]{{1,18}} seq=[0-9]{{1,18}}\n)*"
+)
 _NODE_STATES = {state.value: state for state in NodeState}
 _YES_NO = {"yes": True, "no": False}
 
@@ -91,6 +82,23 @@ def render_clstat(status: Status) -> str:
     return f"{text}Mosha::End seq={status.seq} crc32={crc:08x}\n"
 
 
+class Parsed(Struct, frozen=True):
+    """A status, its text, and where the part begins that mostly stays the same until the next one.
+
+    `rest_at`: after the lines of the node and of its echoes; 0 if the text is not ordered like
+    that.
+    """
+
+    status: Status
+    data: bytes
+    rest_at: int = 0
+
+    @property
+    def rest(self) -> bytes:
+        """The part that mostly stays the same, without the end line."""
+        return self.data[self.rest_at : self.data.rfind(b"\nMosha::End ") + 1]
+
+
 def parse_clstat(data: bytes) -> Status:
     """Parse the status of a node.
 
@@ -99,28 +107,84 @@ def parse_clstat(data: bytes) -> Status:
         ForeignStatus: no line of ours (the original's clstat), or another major version.
         MalformedStatus: complete, but invalid.
     """
+    return parse_next(data).status
+
+
+def parse_next(data: bytes, last: Parsed | None = None) -> Parsed:
+    """Parse the status of a node; what is as in the `last` one is taken from there.
+
+    From heartbeat to heartbeat the echoes change; votes, terms and groups rarely do, and in a big
+    cluster they are most of the text. Errors as of `parse_clstat`.
+    """
     if len(data) > CLSTAT_MAX_BYTES:
         raise MalformedStatus(f"too big: {len(data)} bytes, at most {CLSTAT_MAX_BYTES}")
     body, end = _sealed(data)
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise MalformedStatus(f"not UTF-8 at byte {error.start}") from error
+    cut = body.find(b"\n", body.rfind(_SEEN_LINE) + 1) + 1
+    head, rest = _decoded(body[:cut]), body[cut:]
     node: dict[str, str] = {}
-    facts: dict[str, dict[Any, Any]] = {table: {} for table, _ in _READERS.values()}
-    for number, line in enumerate(text.split("\n"), 1):
+    first, _, echoes = head.partition("\n")
+    seen = _echoes(echoes)
+    if seen is None or not first.startswith(_NODE_PREFIX):
+        facts = _facts(head + _decoded(rest, cut), 1, node)
+        return Parsed(_status(node, facts, end), data)
+    _facts(first, 1, node)
+    if last is not None and last.rest_at and last.rest == rest:
+        facts = {table: getattr(last.status, table) for table, _ in READERS.values()}
+    else:
+        facts = _facts(_decoded(rest, cut), head.count("\n") + 1, node)
+    facts["seen"] = seen
+    return Parsed(_status(node, facts, end), data, cut)
+
+
+def _decoded(part: bytes, start: int = 0) -> str:
+    """Return a part of the text that begins at byte `start`."""
+    try:
+        return part.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedStatus(f"not UTF-8 at byte {start + error.start}") from error
+
+
+class _Echoes(Mapping[int, Stamp]):
+    """The echoes of a status, parsed when asked for: a node asks for its own alone."""
+
+    def __init__(self, text: str) -> None:
+        self._text = "\n" + text
+
+    def __getitem__(self, node: int) -> Stamp:
+        begin = self._text.rfind(f"\n{SEEN_CLASS} {node} ")
+        if begin < 0:
+            raise KeyError(node)
+        line = self._text[begin + 1 : self._text.index("\n", begin + 1)]
+        return read_stamp(line.partition(" ")[2])[1]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(dict.fromkeys(int(line.split(" ")[1]) for line in self._text.splitlines()[1:]))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _echoes(text: str) -> _Echoes | None:
+    """Return what lines of echoes say; None unless all lines are such, in their usual form."""
+    return None if _ECHO_LINES.fullmatch(text) is None else _Echoes(text)
+
+
+def _facts(text: str, number: int, node: dict[str, str]) -> dict[str, Any]:
+    """Parse lines of which the first has this number, and add what they say of their node."""
+    facts: dict[str, Any] = {table: {} for table, _ in READERS.values()}
+    for line_number, line in enumerate(text.split("\n"), number):
         try:
             if line.startswith(_NODE_PREFIX):
-                node = _read_node(line, node)
-            elif fact := (_remembered if len(line) <= LINE_REMEMBERED_MAX_CHARS else _fact)(line):
+                node.update(_read_node(line, node))
+            elif fact := fact_in(line):
                 table, key, value = fact
                 facts[table][key] = value
         except UnreadableStatus:
             raise
         except (ValueError, LookupError) as error:
             told = _story(error)
-            raise MalformedStatus(f"line {number}: {told}: {one_line(line)}") from error
-    return _status(node, facts, end)
+            raise MalformedStatus(f"line {line_number}: {told}: {one_line(line)}") from error
+    return facts
 
 
 def parse_original(data: bytes) -> dict[str, GroupLine]:
@@ -132,15 +196,15 @@ def parse_original(data: bytes) -> dict[str, GroupLine]:
     groups: dict[str, GroupLine] = {}
     for line in data[:CLSTAT_MAX_BYTES].decode("utf-8", "replace").split("\n"):
         words = line.split(None, 4)
-        if len(words) >= 4 and words[0] == _GROUP_CLASS and words[3] in _STATES:
-            groups[words[1]] = GroupLine(words[2], _STATES[words[3]])
+        if len(words) >= 4 and words[0] == GROUP_CLASS and words[3] in STATES:
+            groups[words[1]] = GroupLine(words[2], STATES[words[3]])
     return groups
 
 
 def render_groups(groups: Mapping[str, GroupLine]) -> str:
     """Return the clstat of a clinit without a monitor: group lines only (C7.1)."""
     return "".join(
-        f"{_GROUP_CLASS} {group} {line.level} {line.state}\n"
+        f"{GROUP_CLASS} {group} {line.level} {line.state}\n"
         for group, line in sorted(groups.items())
     )
 
@@ -155,14 +219,14 @@ def _lines(s: Status) -> list[str]:
     rules += f" heartbeat_ms={s.heartbeat_ms}" if s.heartbeat_ms else ""
     rules += " standby=yes" * s.standby
     lines = [f"{node} state={s.state} version={s.version} quorum={quorum} {rules}"]
-    lines += [f"Mosha::Seen {n} inc={x.inc} seq={x.seq}" for n, x in sorted(s.seen.items())]
+    lines += [f"{SEEN_CLASS} {n} inc={x.inc} seq={x.seq}" for n, x in sorted(s.seen.items())]
     lines += [
         f"Mosha::Vote {g} term={v.term} node={v.node} inc={v.inc} seq={v.seq}"
         for g, v in sorted(s.votes.items())
     ]
     lines += [f"Mosha::Term {g} {t.known} voted={t.voted}" for g, t in sorted(s.terms.items())]
     lines += [f"Mosha::Claim {g} term={term}" for g, term in sorted(s.claims.items())]
-    lines += [f"{_GROUP_CLASS} {g} {x.level} {x.state}" for g, x in sorted(s.groups.items())]
+    lines += [f"{GROUP_CLASS} {g} {x.level} {x.state}" for g, x in sorted(s.groups.items())]
     lines += [f"Mosha::Ban {g} {b.left_s} {one_line(b.reason)}" for g, b in sorted(s.bans.items())]
     lines += [
         f"Mosha::Fenced {n} inc={r.inc} method={_one_word(r.method)}"
@@ -209,7 +273,7 @@ def _sealed(data: bytes) -> tuple[bytes, dict[str, str]]:
     return body, end
 
 
-def _status(pairs: dict[str, str], facts: dict[str, dict[Any, Any]], end: dict[str, str]) -> Status:
+def _status(pairs: dict[str, str], facts: dict[str, Any], end: dict[str, str]) -> Status:
     if not pairs:
         raise MalformedStatus("no Mosha::Node line")
     if end.get("seq") != pairs["seq"]:
@@ -267,93 +331,3 @@ def _read_node(line: str, former: dict[str, str]) -> dict[str, str]:
     pairs["Mosha::Node"] = rest.partition(" ")[0]
     pairs.setdefault("seq", "")
     return pairs
-
-
-def _fact(line: str) -> tuple[str, _Key, object] | None:
-    """Return a line's fact as (field of Status, key, value), None if the line is skipped.
-
-    Unknown classes and impossibly large counters are skipped.
-    """
-    kind, _, rest = line.partition(" ")
-    known = _READERS.get(kind)
-    if known is None:
-        return None
-    table, reader = known
-    try:
-        return (table, *reader(rest))
-    except CounterTooLargeError:
-        return None
-
-
-_remembered = functools.lru_cache(LINES_REMEMBERED_MAX)(_fact)
-
-
-def _read_vote(rest: str) -> tuple[str, Vote]:
-    pairs = pairs_of(rest)
-    return name_in(rest), Vote(
-        counter_in(pairs["term"]),
-        node_in(pairs["node"]),
-        counter_in(pairs["inc"]),
-        counter_in(pairs["seq"]),
-    )
-
-
-def _read_term(rest: str) -> tuple[str, Term]:
-    voted = pairs_of(rest).get("voted", "0")
-    return name_in(rest), Term(counter_in(rest.split(" ", 2)[1]), counter_in(voted))
-
-
-def _read_claim(rest: str) -> tuple[str, int]:
-    return name_in(rest), counter_in(pairs_of(rest)["term"])
-
-
-def _read_group(rest: str) -> tuple[str, GroupLine]:
-    words = rest.split(" ", 3)
-    if not is_name(words[1]):
-        raise ValueError("not a level")
-    return name_in(rest), GroupLine(words[1], _STATES[words[2]])
-
-
-def _read_ban(rest: str) -> tuple[str, Ban]:
-    words = rest.split(" ", 2)
-    reason = words[2] if len(words) == 3 else ""
-    return name_in(rest), Ban(number_in(words[1]), one_line(reason))
-
-
-def _read_fenced(rest: str) -> tuple[int, Receipt]:
-    pairs = pairs_of(rest)
-    receipt = Receipt(counter_in(pairs["inc"]), word_in(pairs["method"]))
-    return node_in(rest.partition(" ")[0]), receipt
-
-
-def _read_table(rest: str) -> tuple[str, TableVersion]:
-    pairs = pairs_of(rest)
-    return name_in(rest), TableVersion(mtime_in(pairs["mtime_ns"]), word_in(pairs["digest"]))
-
-
-def _read_past(rest: str) -> tuple[str, tuple[TableVersion, ...]]:
-    versions = (word.partition(".") for word in rest.split()[1 : PAST_MAX + 1])
-    return name_in(rest), tuple(TableVersion(mtime_in(t), word_in(d)) for t, _, d in versions)
-
-
-def _read_refused(rest: str) -> tuple[str, str]:
-    return name_in(rest), one_line(rest.partition(" ")[2])
-
-
-_Key = str | int | tuple[str, str] | tuple[int, int]
-
-_READERS: dict[str, tuple[str, Callable[[str], tuple[_Key, object]]]] = {
-    "Mosha::Seen": ("seen", read_stamp),
-    "Mosha::Vote": ("votes", _read_vote),
-    "Mosha::Term": ("terms", _read_term),
-    "Mosha::Claim": ("claims", _read_claim),
-    _GROUP_CLASS: ("groups", _read_group),
-    "Mosha::Ban": ("bans", _read_ban),
-    "Mosha::Fenced": ("fenced", _read_fenced),
-    "Mosha::Table": ("tables", _read_table),
-    "Mosha::Past": ("pasts", _read_past),
-    "Mosha::Refused": ("refused", _read_refused),
-    ENTRY_CLASS: ("troubles", read_entry),
-    **ORDER_READERS,
-}
-"""The class of a line -> the field of Status that it goes into, and its parser."""

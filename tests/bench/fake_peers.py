@@ -32,6 +32,7 @@ class FakePeers:
         self.seq = 100
         self._seen_at: dict[int, bytes] = {}
         self._real: Status | None = None
+        self._votes: dict[str, Vote] = {}
         self._tail_of_votes = b""
         self._paths = {n: base / str(n) / "var/mosix-ha" / "clstat" for n in range(1, nodes + 1)}
         for path in self._paths.values():
@@ -49,7 +50,10 @@ class FakePeers:
         if real := self._real:
             seen = {REAL: Stamp(real.inc, real.seq)}
             for group, term in real.claims.items():
-                votes[group] = Vote(term, REAL, real.inc, real.seq)
+                given = self._votes.get(group)
+                if given is None or (given.term, given.inc) != (term, real.inc):
+                    self._votes[group] = Vote(term, REAL, real.inc, real.seq)
+                votes[group] = self._votes[group]
         terms = {group: Term(vote.term, vote.term) for group, vote in votes.items()}
         shared = Status(REAL + 1, INC, "0", "0", 0, seen=seen, votes=votes, terms=terms)
         lines = render_clstat(shared).encode().splitlines(keepends=True)

@@ -9,7 +9,7 @@ import pytest
 
 from mosha.core.replication.lineage import PAST_MAX
 from mosha.core.status import GroupState, NodeState, Status, Trouble, TroubleKind
-from mosha.formats import clstat
+from mosha.formats import clstat_lines
 from mosha.formats.clstat import parse_clstat, render_clstat
 from mosha.formats.cltab import parse_cltab, parse_variables
 from mosha.formats.hastat import GroupView, Instance, render_perl
@@ -32,10 +32,10 @@ def test_of_a_past_no_more_is_read_than_a_node_would_write() -> None:
 
 def test_a_long_line_takes_no_room_in_the_memory_of_lines() -> None:
     parse_clstat(with_line(f"Mosha::Ban g 5 {'x' * 300}"))
-    before = clstat._remembered.cache_info()
+    before = clstat_lines._remembered.cache_info()
     for letter in "abc":
         parse_clstat(with_line(f"Mosha::Ban g 5 {letter * 300}"))
-    after = clstat._remembered.cache_info()
+    after = clstat_lines._remembered.cache_info()
     assert (after.misses, after.currsize) == (before.misses, before.currsize)
 
 

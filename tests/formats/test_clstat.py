@@ -32,6 +32,7 @@ from mosha.formats.clstat import (
     TornStatus,
     UnreadableStatus,
     parse_clstat,
+    parse_next,
     parse_original,
     render_clstat,
     render_groups,
@@ -102,6 +103,18 @@ def test_the_readers_of_the_original_take_the_group_lines() -> None:
 @given(statuses)
 def test_what_is_written_is_read_back(status: Status) -> None:
     assert parse_clstat(render_clstat(status).encode()) == status
+
+
+@given(statuses, statuses, statuses)
+def test_a_status_is_read_the_same_whatever_was_read_before_it(
+    first: Status, second: Status, echoing: Status
+) -> None:
+    after = replace(first, seq=first.seq + 1, seen=echoing.seen)
+    for later in (second, first, after):
+        text = render_clstat(later).encode()
+        read = parse_next(text, parse_next(render_clstat(first).encode())).status
+        assert read == parse_clstat(text)
+        assert dict(read.seen) == dict(later.seen)
 
 
 def _reversed(mapping: Mapping[K, V]) -> dict[K, V]:

@@ -46,6 +46,10 @@ class Cluster:
         status = Status(node=node, inc=1, run="r", boot="b", seq=seq)
         write_atomically(path, render_clstat(status).encode() if data is None else data)
 
+    def seqs(self, node: int) -> list[int]:
+        """Return the numbers of the statuses of a node that were reported."""
+        return [event.status.seq for event in self.of(node) if isinstance(event, StatusRead)]
+
     @asynccontextmanager
     async def reading(self, *nodes: int, watch: WatchMode = "auto") -> AsyncIterator[StatusReader]:
         reader = StatusReader(self.layout, self.seen.append, watch=watch)
@@ -169,10 +173,21 @@ async def test_members_come_and_go(cluster: Cluster) -> None:
         await cluster.read(reader, 2)
         reader.watch([3])
         await cluster.read(reader, 3)
-        await until(lambda: threads() == ["reader of node 3"])
         reader.watch([2, 3])
         await cluster.read(reader, 2)
     await until(lambda: not threads())
+
+
+async def test_local_nodes_are_read_in_one_thread_together(cluster: Cluster) -> None:
+    nodes = (2, 3, 4)
+    async with cluster.reading(*nodes) as reader:
+        for seq in (1, 2):
+            for node in nodes:
+                cluster.write(node, seq)
+                reader.read(ReadStatus(node, LIMIT_S))
+            await until(lambda: all(cluster.seqs(node)[-1:] == [seq] for node in nodes))  # noqa: B023
+        await until(lambda: threads() == ["reader of local nodes"])
+        assert all(cluster.seqs(node) == [1, 2] for node in nodes)
 
 
 # --- what hangs --------------------------------------------------------------------
@@ -189,6 +204,27 @@ async def test_a_hung_peer_is_reported_each_time_and_costs_only_itself(cluster: 
                 assert isinstance(await cluster.read(reader, 3), StatusRead)
             hang.close()
             assert isinstance(await cluster.read(reader, 2), StatusRead)
+
+
+@pytest.mark.root("to make a file hang")
+async def test_a_peer_that_hangs_later_keeps_no_other_from_being_read(cluster: Cluster) -> None:
+    nodes = (2, 3, 4)
+    for node in nodes:
+        cluster.write(node, 1)
+    async with cluster.reading(*nodes) as reader:
+        for node in nodes:
+            await cluster.read(reader, node)
+        with hanging(cluster.layout.clstat(3)):
+            for seq in (2, 3, 4):
+                before = len(cluster.of(3))
+                for node in nodes:
+                    if node != 3:
+                        cluster.write(node, seq)
+                    reader.read(ReadStatus(node, SHORT_S if node == 3 else LIMIT_S))
+                await until(lambda: len(cluster.of(3)) > before)  # noqa: B023
+                assert cluster.of(3)[-1] == ReadFailed(3, cluster.of(3)[-1].error, hung=True)  # type: ignore[union-attr]
+                await until(lambda: all(cluster.seqs(n)[-1] == seq for n in (2, 4)))  # noqa: B023
+        assert isinstance(await cluster.read(reader, 3), StatusRead)
 
 
 @pytest.mark.root("to make a file hang")

@@ -47,9 +47,23 @@ MONITOR: tuple[ShellMutant, ...] = (
     M(
         "a status of another node is not taken for that of this one",
         "monitor/files/reader.py",
-        "if status.node != node:",
+        "if parsed.status.node != node:",
         "if False:",
         "monitor/test_reader.py::test_a_status_in_the_directory_of_another_node_is_not_taken",
+    ),
+    M(
+        "what is read together and hangs is read again, each by itself",
+        "monitor/files/reader.py",
+        "for peer in (*peers, *self._shared_orders):",
+        "for peer in self._shared_orders:",
+        "monitor/test_reader.py::test_a_peer_that_hangs_later_keeps_no_other_from_being_read",
+    ),
+    M(
+        "what is taken from the status before is what has the same text",
+        "formats/clstat.py",
+        "if last is not None and last.rest_at and last.rest == rest:",
+        "if last is not None and last.rest_at:",
+        "formats/test_clstat.py::test_a_status_is_read_the_same_whatever_was_read_before_it",
     ),
     M(
         "O3: a process that was stopped does not take its own pause for a hang",
