@@ -82,7 +82,7 @@ def render_clstat(status: Status) -> str:
     return f"{text}Mosha::End seq={status.seq} crc32={crc:08x}\n"
 
 
-class Parsed(Struct, frozen=True):
+class ParsedStatus(Struct, frozen=True):
     """A status, its text, and where the part begins that mostly stays the same until the next one.
 
     `rest_at`: after the lines of the node and of its echoes; 0 if the text is not ordered like
@@ -110,7 +110,7 @@ def parse_clstat(data: bytes) -> Status:
     return parse_next(data).status
 
 
-def parse_next(data: bytes, last: Parsed | None = None) -> Parsed:
+def parse_next(data: bytes, last: ParsedStatus | None = None) -> ParsedStatus:
     """Parse the status of a node; what is as in the `last` one is taken from there.
 
     From heartbeat to heartbeat the echoes change; votes, terms and groups rarely do, and in a big
@@ -126,14 +126,14 @@ def parse_next(data: bytes, last: Parsed | None = None) -> Parsed:
     seen = _echoes(echoes)
     if seen is None or not first.startswith(_NODE_PREFIX):
         facts = _facts(head + _decoded(rest, cut), 1, node)
-        return Parsed(_status(node, facts, end), data)
+        return ParsedStatus(_status(node, facts, end), data)
     _facts(first, 1, node)
     if last is not None and last.rest_at and last.rest == rest:
         facts = {table: getattr(last.status, table) for table, _ in READERS.values()}
     else:
         facts = _facts(_decoded(rest, cut), head.count("\n") + 1, node)
     facts["seen"] = seen
-    return Parsed(_status(node, facts, end), data, cut)
+    return ParsedStatus(_status(node, facts, end), data, cut)
 
 
 def _decoded(part: bytes, start: int = 0) -> str:

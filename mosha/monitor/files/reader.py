@@ -21,7 +21,7 @@ from mosha.core.cluster.events import Event, ReadFailed, StatusRead
 from mosha.core.cluster.peers import NO_CLSTAT
 from mosha.formats.clstat import (
     CLSTAT_MAX_BYTES,
-    Parsed,
+    ParsedStatus,
     TornStatus,
     UnreadableStatus,
     parse_next,
@@ -55,7 +55,7 @@ class _Reading(Struct, frozen=True):
     """
 
     data: bytes
-    parsed: Parsed | None
+    parsed: ParsedStatus | None
     error: str
     remote: bool
     torn: bool = False
