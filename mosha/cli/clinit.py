@@ -15,7 +15,7 @@ from mosha.cli import output
 from mosha.cli.exits import AS_WANTED, NO_DAEMON, NOT_AS_WANTED, WRONG_USAGE, show_mistyped
 from mosha.cli.gc_tuning import end, kept
 from mosha.cli.help_text import Command
-from mosha.errors import HostError, UsageError
+from mosha.errors import HostError, UsageError, used_up
 from mosha.formats.log_limits import (
     LOG_FILE_KEEP_DEFAULT,
     LOG_FILE_MAX_BYTES_DEFAULT,
@@ -168,6 +168,11 @@ def main(**options: Any) -> None:
         _fail(f"{error}; {_remedy(error)}", NO_DAEMON)
     except HostError as error:
         _fail(str(error), NOT_AS_WANTED)
+    except OSError as error:
+        shortage = used_up(error)
+        if shortage is None:
+            raise
+        _fail(str(shortage), NOT_AS_WANTED)
     else:
         end(status)
 

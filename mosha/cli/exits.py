@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from mosha.errors import BugError, HostError, MoshaError, UsageError
+from mosha.errors import BugError, HostError, MoshaError, UsageError, used_up
 
 AS_WANTED = 0
 NOT_AS_WANTED = 1
@@ -39,8 +39,13 @@ def exit_status_of(command: Callable[[], object]) -> int:
         raise
     except MoshaError as error:
         return _told([error])
+    except OSError as error:
+        shortage = used_up(error)
+        if shortage is None:
+            raise
+        return _told([shortage])
     except ExceptionGroup as group:
-        errors = _leaves(group)
+        errors = [used_up(error) or error for error in _leaves(group)]
         if any(
             not isinstance(error, MoshaError) or isinstance(error, BugError) for error in errors
         ):

@@ -302,14 +302,21 @@ class ClinitLink:
                     raise HostError(f"no answer {START_LIMIT_S:g} s after its start") from None
 
     def _start(self) -> subprocess.Popen[bytes]:
-        """Start clinit. Not with asyncio, whose subprocesses are killed when the loop ends."""
+        """Start clinit. Not with asyncio, whose subprocesses are killed when the loop ends.
+
+        Raises:
+            HostError: the host starts no process now (no memory, pids.max, no descriptor).
+        """
         place = self._place
         logs.get().info("clinit_starting", socket=str(place.socket))
         # Ended processes are reaped here, so that no zombie stays.
         self._processes = [process for process in self._processes if process.poll() is None]
-        process = subprocess.Popen(
-            place.command(), stdin=subprocess.DEVNULL, start_new_session=True
-        )
+        try:
+            process = subprocess.Popen(
+                place.command(), stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        except OSError as error:
+            raise HostError(f"cannot start clinit: {error.strerror}") from error
         self._processes.append(process)
         return process
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -316,3 +317,24 @@ def test_only_after_a_shutdown_a_daemon_may_be_gone(tmp_path: Path) -> None:
     _print_groups(tmp_path / "s", may_be_gone=True)
     with pytest.raises(HostError, match="no daemon answers"):
         _print_groups(tmp_path / "s", may_be_gone=False)
+
+
+@pytest.mark.parametrize("limit", range(7, 13))
+def test_a_daemon_that_lacks_descriptors_at_its_start_says_so_in_one_line(
+    short_dir: Path, limit: int
+) -> None:
+    (short_dir / "cltab").write_text("g:t:start:respawn:sleep 1000\n")
+    words = ["-c", f"{short_dir}/cltab", "-s", f"{short_dir}/s", "--cgroup", "none"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mosha.cli.clinit", "-d", *words],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    last = done.stderr.splitlines()[-1]
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert last.startswith("clinit: ")
+    assert "Too many open files" in last

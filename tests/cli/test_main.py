@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import importlib
 import subprocess
 import sys
@@ -137,6 +138,29 @@ def test_several_errors_of_the_host_at_once_are_their_messages(
         raise ExceptionGroup("tasks", [inner, BugError("impossible")])
 
     with pytest.raises(ExceptionGroup):
+        exit_status_of(break_down)
+
+
+def test_what_the_host_has_used_up_is_one_line_wherever_it_is_missed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    missing = OSError(errno.EMFILE, "Too many open files", "/proc/1/stat")
+    text = "mosha: the host has used up what is needed: Too many open files (/proc/1/stat)\n"
+
+    def fail() -> None:
+        raise missing
+
+    def fail_in_a_task() -> None:
+        raise ExceptionGroup("tasks", [missing])
+
+    for failure in (fail, fail_in_a_task):
+        assert exit_status_of(failure) == 1
+        assert capsys.readouterr().err == text
+
+    def break_down() -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output error"):
         exit_status_of(break_down)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from mosha.control.protocol import Reply
 from mosha.core.cluster.node import Renewal
@@ -237,5 +238,18 @@ async def test_a_clinit_that_cannot_start_is_told_and_tried_again(place: Place) 
     assert await tied.link.tell(Tell("g", "start")) is None
     (place.directory / "state").unlink()
     (place.directory / "state").mkdir()
+    await tied.connected()
+    assert tied.link.trouble == ""
+
+
+async def test_a_host_that_starts_no_process_is_reported_and_asked_again(place: Place) -> None:
+    too_long = replace(place.clinit, cltab=Path("/" + "x" * 200_000))  # E2BIG, as EAGAIN would be
+    tied = Tied(too_long, STEP_S)
+    place.tied.append(tied)
+    await until(lambda: tied.link.trouble)
+    assert (
+        tied.link.trouble == "clinit does not answer: cannot start clinit: Argument list too long"
+    )
+    tied.link._place = place.clinit
     await tied.connected()
     assert tied.link.trouble == ""

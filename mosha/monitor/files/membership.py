@@ -15,7 +15,7 @@ from typing import TypeVar, TypeVarTuple
 import anyio
 from msgspec import Struct
 
-from mosha.errors import UsageError
+from mosha.errors import HostError, UsageError
 from mosha.formats.names import NODE_MAX, NODE_RULE, node_number, one_line
 from mosha.formats.settings import Settings
 from mosha.host import logs
@@ -46,6 +46,7 @@ def own_number(settings: Settings, limit_s: float = MWHOIS_LIMIT_S) -> int:
 
     Raises:
         UsageError: the number cannot be determined, or it is not among `nodes`.
+        HostError: the host starts no process now.
     """
     if settings.mynode is not None:
         return settings.mynode
@@ -85,13 +86,17 @@ def _source(settings: Settings) -> str:
 
 def _output(command: str, limit_s: float) -> tuple[str, str]:
     """Return what a command line writes to stdout and stderr, whatever its exit status."""
-    with subprocess.Popen(
-        ["/bin/sh", "-c", command],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    ) as process:
+    try:
+        started = subprocess.Popen(
+            ["/bin/sh", "-c", command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise HostError(f"cannot run mwhois ({command!r}): {error.strerror}") from error
+    with started as process:
         try:
             text, complained = process.communicate(timeout=limit_s)
         except subprocess.TimeoutExpired as error:
