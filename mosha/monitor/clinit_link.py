@@ -16,11 +16,9 @@ import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
 
 import anyio
 import msgspec
-from msgspec import Struct
 
 from mosha.control.client import Client, NoAnswerError, connect, subscribe
 from mosha.control.protocol import (
@@ -38,13 +36,9 @@ from mosha.core.cluster.node import Renewal
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tell import Tell
 from mosha.errors import HostError
-from mosha.formats.settings import Settings
-from mosha.formats.spawn import SPAWN_WAYS
 from mosha.host import logs, proc
 from mosha.host.clock import boottime
-from mosha.host.lock_file import CLINIT_LOCK, holder_of
-from mosha.host.programs import command_of
-from mosha.monitor.files.cluster_fs import CLTAB
+from mosha.monitor.clinit_place import ClinitPlace, living_clinit
 
 START_LIMIT_S = 10.0
 START_POLL_S = 0.02
@@ -61,37 +55,6 @@ STEADY_S = 60.0
 GRACE_S = 0.5
 # A clinit that answered a moment ago is alive.
 SIGN_OF_LIFE_S = 0.9
-
-
-class ClinitPlace(Struct, frozen=True):
-    """Where clinit runs: its socket, the cltab in force, its state directory."""
-
-    socket: Path
-    cltab: Path
-    state_dir: Path
-    node: int
-    spawn: str = SPAWN_WAYS[0]
-    debug: bool = False
-
-    @classmethod
-    def of(cls, settings: Settings, node: int) -> Self:
-        """Return the place of a node's clinit."""
-        state = settings.state_path
-        places = (settings.socket_path, state / CLTAB, state, node)
-        return cls(*places, spawn=settings.spawn, debug=settings.log_level == "debug")
-
-    def command(self) -> list[str]:
-        """Return the command line of the clinit there; it logs as this process does."""
-        log_file = logs.file_in_force()
-        return [
-            *command_of("mosha.cli.clinit"),
-            *("-d", "--managed"),
-            *("-c", str(self.cltab), "-s", str(self.socket)),
-            *("--state-dir", str(self.state_dir), "--node", str(self.node)),
-            *(("--spawn", self.spawn) if self.spawn != SPAWN_WAYS[0] else ()),
-            *(log_file.words() if log_file else ()),
-            *logs.words(debug=self.debug),
-        ]
 
 
 class ClinitLink:
@@ -302,21 +265,10 @@ class ClinitLink:
                     raise HostError(f"no answer {START_LIMIT_S:g} s after its start") from None
 
     def _start(self) -> subprocess.Popen[bytes]:
-        """Start clinit. Not with asyncio, whose subprocesses are killed when the loop ends.
-
-        Raises:
-            HostError: the host starts no process now (no memory, pids.max, no descriptor).
-        """
-        place = self._place
-        logs.get().info("clinit_starting", socket=str(place.socket))
+        logs.get().info("clinit_starting", socket=str(self._place.socket))
         # Ended processes are reaped here, so that no zombie stays.
         self._processes = [process for process in self._processes if process.poll() is None]
-        try:
-            process = subprocess.Popen(
-                place.command(), stdin=subprocess.DEVNULL, start_new_session=True
-            )
-        except OSError as error:
-            raise HostError(f"cannot start clinit: {error.strerror}") from error
+        process = self._place.start()
         self._processes.append(process)
         return process
 
@@ -379,18 +331,6 @@ async def _connect_to_living(path: Path) -> Client:
         await client.close()
         raise NoAnswerError(f"clinit {pid} is dead, but in a call that hangs")
     return client
-
-
-def living_clinit(state_dir: Path) -> int:
-    """Return the clinit that has locked its state directory, 0 if there is none.
-
-    Raises:
-        HostError: it cannot be determined.
-    """
-    try:
-        return holder_of(state_dir / CLINIT_LOCK)
-    except OSError as error:
-        raise HostError(f"cannot look for clinit in {state_dir}: {error.strerror}") from error
 
 
 async def _ended(pid: int) -> None:

@@ -35,7 +35,8 @@ from mosha.host import logs
 from mosha.host.clock import boottime
 from mosha.host.lock_file import LockFile
 from mosha.monitor import fencing, identity, report, startup
-from mosha.monitor.clinit_link import ClinitLink, ClinitPlace
+from mosha.monitor.clinit_link import ClinitLink
+from mosha.monitor.clinit_place import ClinitPlace
 from mosha.monitor.files.cluster_fs import CLSTAT, Layout
 from mosha.monitor.files.hastat_file import HastatFile
 from mosha.monitor.files.membership import Membership

@@ -19,7 +19,7 @@ import pytest
 from mosha.control.calls import NoAnswerError, call
 from mosha.control.protocol import Shutdown
 from mosha.host import proc
-from mosha.monitor.clinit_link import living_clinit
+from mosha.monitor.clinit_place import living_clinit
 from tests.cli.conftest import Home
 from tests.waiting import wait_until
 

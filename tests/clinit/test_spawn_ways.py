@@ -21,7 +21,7 @@ from mosha.clinit.forker import Forker
 from mosha.core.supervision.process_events import Exit
 from mosha.formats.settings import Settings, settings_from
 from mosha.formats.spawn import COPIED, PLAIN, SHARED
-from mosha.monitor.clinit_link import ClinitPlace
+from mosha.monitor.clinit_place import ClinitPlace
 from tests.clinit.conftest import Start
 from tests.clinit.test_forkserver import dismiss, forked, program, status_of
 from tests.waiting import until

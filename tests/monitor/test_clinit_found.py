@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from mosha.errors import HostError
 from mosha.host.lock_file import CLINIT_LOCK
 from mosha.monitor import clinit_link
-from mosha.monitor.clinit_link import living_clinit
+from mosha.monitor.clinit_place import living_clinit
 from tests.monitor.tied import Place, Tied, place_in
 from tests.waiting import until
 

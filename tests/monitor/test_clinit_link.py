@@ -107,7 +107,8 @@ def test_clinit_survives_a_monitor_that_ends_with_an_error(short_dir: Path) -> N
     (short_dir / "state").mkdir()
     program = (
         "import asyncio, sys\nfrom pathlib import Path\n"
-        "from mosha.monitor.clinit_link import ClinitLink, ClinitPlace\n"
+        "from mosha.monitor.clinit_link import ClinitLink\n"
+        "from mosha.monitor.clinit_place import ClinitPlace\n"
         "async def main():\n"
         "    d = Path(sys.argv[1])\n"
         "    place = ClinitPlace(d / 'clinit.s', d / 'cltab', d / 'state', 1)\n"

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mosha.core.cluster.events import ClinitLost, GroupsReported
-from mosha.monitor.clinit_link import ClinitLink, ClinitPlace
+from mosha.monitor.clinit_link import ClinitLink
+from mosha.monitor.clinit_place import ClinitPlace
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
