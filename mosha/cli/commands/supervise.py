@@ -19,12 +19,8 @@ from mosha.control.protocol import Hello, Shutdown
 from mosha.errors import HostError
 from mosha.formats.settings import Settings
 from mosha.host import notify
-from mosha.monitor.clinit_link import (
-    RESTORE_LOOKS,
-    RESTORE_POLL_S,
-    ClinitPlace,
-    living_clinit,
-)
+from mosha.monitor.clinit_link import RESTORE_LOOKS, RESTORE_POLL_S
+from mosha.monitor.clinit_place import ClinitPlace, living_clinit
 from mosha.monitor.files.membership import own_number
 
 # A machine that stalls for a moment must not cost all services.
