@@ -8,14 +8,14 @@ FRONT: tuple[ShellMutant, ...] = (
     # --- files of peers and people ---
     M(
         "of a past no more is read than a node would write",
-        "formats/clstat.py",
+        "formats/clstat_lines.py",
         "rest.split()[1 : PAST_MAX + 1]",
         "rest.split()[1:]",
         "formats/test_bounds.py::test_of_a_past_no_more_is_read_than_a_node_would_write",
     ),
     M(
         "a peer does not fill the memory of lines",
-        "formats/clstat.py",
+        "formats/clstat_lines.py",
         "if len(line) <= LINE_REMEMBERED_MAX_CHARS else _fact)",
         "if line else _fact)",
         "formats/test_bounds.py::test_a_long_line_takes_no_room_in_the_memory_of_lines",

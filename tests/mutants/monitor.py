@@ -305,7 +305,7 @@ MONITOR: tuple[ShellMutant, ...] = (
     ),
     M(
         "that nobody can look for clinit does not mean that there is none",
-        "monitor/clinit_link.py",
+        "monitor/clinit_place.py",
         '        raise HostError(f"cannot look for clinit in {state_dir}:'
         ' {error.strerror}") from error',
         "        return 0",
