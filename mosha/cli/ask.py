@@ -14,7 +14,14 @@ from mosha.control.calls import (
     NotAllowedError,
     call_for,
 )
-from mosha.control.protocol import AskEvents, AskReport, Explain, MonitorReply, MonitorRequest
+from mosha.control.protocol import (
+    MALFORMED,
+    AskEvents,
+    AskReport,
+    Explain,
+    MonitorReply,
+    MonitorRequest,
+)
 from mosha.errors import HostError, UsageError
 from mosha.formats.hastat import Report, UnreadableReport, parse_hastat
 from mosha.formats.settings import Settings
@@ -33,7 +40,8 @@ def ask(settings: Settings, request: MonitorRequest, limit_s: float = CALL_LIMIT
 
     Raises:
         NoDaemonError: no monitor answers within `limit_s`.
-        HostError: its socket cannot be used, or its reply cannot be parsed.
+        HostError: its socket cannot be used, its reply cannot be parsed, or it does not know such a
+            request.
     """
     path = settings.monitor_socket_path
 
@@ -43,9 +51,15 @@ def ask(settings: Settings, request: MonitorRequest, limit_s: float = CALL_LIMIT
 
     asked = on_wait if isinstance(request, QUESTIONS) else None
     try:
-        return call_for(path, request, MonitorReply, limit_s, asked)
+        reply = call_for(path, request, MonitorReply, limit_s, asked)
     except NoAnswerError as error:
         raise no_daemon(path, error) from error
+    if not reply.ok and reply.text.startswith(MALFORMED):
+        raise HostError(
+            "the monitor of this node is of an older version, which does not know this request:"
+            f" start it again in the new one, as in upgrade.md ({reply.text})"
+        )
+    return reply
 
 
 def no_daemon(path: Path, error: Exception) -> NoDaemonError:

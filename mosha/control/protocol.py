@@ -16,6 +16,9 @@ from mosha.core.tell import EntryOrder, Tell
 
 PROTOCOL_VERSION = 1
 
+MALFORMED = "malformed request"
+"""What the refusal of an unknown request begins with: of a later version, mostly."""
+
 
 class Message(msgspec.Struct, omit_defaults=True):
     """The base of all messages."""

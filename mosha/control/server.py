@@ -22,14 +22,11 @@ from msgspec import Struct
 
 from mosha.control.address import peer_of
 from mosha.control.listener import LOOK_S, Listener
-from mosha.control.protocol import Message, Reply
+from mosha.control.protocol import MALFORMED, Message, Reply
 from mosha.errors import HostError, UsageError
 from mosha.host import logs
 
 RequestT = TypeVar("RequestT")
-
-MALFORMED = "malformed request"
-"""What the refusal of an unknown request begins with: of a later version, mostly."""
 
 CHUNK_BYTES = 1 << 16
 # How often a client with a thousand requests lets others run. Not after each request: what is

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from anyio.abc import TaskGroup
 
-from mosha.control.server import MALFORMED
+from mosha.control.protocol import MALFORMED
 from mosha.core.cluster import effects
 from mosha.core.cluster.events import (
     ClinitEnded,

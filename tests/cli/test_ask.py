@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from mosha.cli.ask import ask, remedy
 from mosha.cli.commands.shutdown import ANSWER_LIMIT_S
 from mosha.cli.exits import NoDaemonError
+from mosha.cli.order import ENTRY_LIMIT_S
 from mosha.cli.settings import settings_to_ask
 from mosha.control.calls import HungDaemonError, NoAnswerError, NotAllowedError
 from mosha.control.protocol import (
@@ -23,10 +24,11 @@ from mosha.control.protocol import (
     Leave,
     MonitorReply,
     MonitorRequest,
+    OrderEntry,
     SetWish,
 )
 from mosha.core.replication.judging import spread_limit_s
-from mosha.core.status import Verb
+from mosha.core.status import EntryVerb, Verb
 from mosha.formats.hastat import Quorum
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
@@ -49,6 +51,9 @@ COMMANDS = [
     (["start", "web"], SetWish(group="web", level="")),
     (["stop", "web"], SetWish(group="web", level="stop")),
     (["restart", "web"], GiveOrder(verb=Verb.RESTART, group="web")),
+    (["restart", "web", "a"], OrderEntry(EntryVerb.RESTART, "web", "a", ENTRY_LIMIT_S)),
+    (["stop", "web", "a"], OrderEntry(EntryVerb.STOP, "web", "a", ENTRY_LIMIT_S)),
+    (["start", "web", "a"], OrderEntry(EntryVerb.START, "web", "a", ENTRY_LIMIT_S)),
     (["move", "web", "3"], GiveOrder(verb=Verb.MOVE, group="web", node=3)),
     (["move", "web"], GiveOrder(verb=Verb.MOVE, group="web")),
     (["cleanup", "web"], GiveOrder(verb=Verb.CLEANUP, group="web")),
@@ -82,6 +87,16 @@ def test_a_refusal_is_exit_status_1_with_its_reason(
     with FakeMonitor(home.rundir, report(), refuse):
         said = mosha(*words)
     assert (said.status, said.out, said.err) == (1, "", "mosha: refused: not now\n")
+
+
+def test_a_monitor_of_an_older_version_is_said_to_be_that(mosha: Mosha, home: Home) -> None:
+    def answer(_: MonitorRequest) -> MonitorReply:
+        return MonitorReply(ok=False, text="malformed request: Invalid value 'order-entry'")
+
+    with FakeMonitor(home.rundir, report(), answer):
+        said = mosha("restart", "web", "a")
+    assert said.status == 1
+    assert "the monitor of this node is of an older version" in " ".join(said.err.split())
 
 
 def test_what_was_tried_is_not_called_refused(mosha: Mosha, home: Home) -> None:

@@ -28,7 +28,7 @@ from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
 from tests.cli.reports import TABLES, group, node, on, report
 
-GREEN, GREY, RED = "\033[32m", "\033[90m", "\033[1;31m"
+GREEN, GREY, RED, YELLOW = "\033[32m", "\033[90m", "\033[1;31m", "\033[33m"
 
 
 def told(shown: Report, width: int = 80, *, colours: bool = False) -> str:
@@ -265,6 +265,14 @@ def test_a_dead_service_is_red_and_said_in_its_cell() -> None:
     shown = report(groups=[group("shop", dead, ok=False, why="it is dead")])
     assert "start DONE, s pausing 0.4s" in told(shown)
     assert f"{RED}start DONE, s pausing" in told(shown, colours=True)
+
+
+def test_what_an_operator_has_stopped_is_marked_and_not_called_failed() -> None:
+    stopped, pausing = (EntryTrouble(tag="s", kind=kind) for kind in ("stopped", "pausing"))
+    shown = report(groups=[group("db", on(2, troubles=[stopped]), ok=False)])
+    assert f"{YELLOW}start DONE, s stopped" in told(shown, colours=True)
+    both = report(groups=[group("db", on(2, troubles=[stopped, pausing]), ok=False)])
+    assert f"{RED}start DONE, s stopped +1" in told(both, colours=True)
 
 
 def test_many_nodes_get_a_word_a_cell_and_a_great_many_a_list() -> None:
