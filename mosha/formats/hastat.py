@@ -154,7 +154,7 @@ class GroupView(msgspec.Struct, frozen=True, kw_only=True):
     Without a line in hactl (`in_hactl`) a group is to be stopped. `where` it runs is what nodes
     report that are heard; nodes of `may_run` are not heard (or were not confirmed yet), and may run
     it. `tags` are its entries in cltab, in a report about this group alone. `votes` is left out of
-    a group that is as wanted where nodes times groups are more than 100 000.
+    a group that is as wanted where nodes times groups are more than 20 000.
     """
 
     group: str

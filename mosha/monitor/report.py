@@ -22,7 +22,7 @@ from mosha.core.tables import STAY, Wish
 from mosha.formats import hastat
 from mosha.monitor.problems import problems, sentence
 
-ALL_VOTES_MAX = 100_000
+ALL_VOTES_MAX = 20_000
 """With more votes than this, those for groups that are as wanted are left out of the report.
 
 A thousand nodes and groups have a million votes, which say what `where` says.
