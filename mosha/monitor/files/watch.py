@@ -151,9 +151,8 @@ class Watcher:
             if mounts is not self._mounts:
                 self._mounts = mounts
                 self._watched = {}  # a watch does not survive its mount
-            targets = await self._worker.call(
-                _scan, self._directories, self._base, self._mode, limit_s=SCAN_LIMIT_S
-            )
+            where = (self._directories, self._base, self._mode)
+            targets = await self._worker.call(_scan, *where, self._watched, limit_s=SCAN_LIMIT_S)
         except (OSError, HungError):  # checked again later; this is only an acceleration
             return False
         if targets == self._watched and not self._failing:
@@ -295,15 +294,19 @@ class _WatchThread:
         return path == self._ignored or is_temporary(path.rpartition("/")[2])
 
 
-def _scan(directories: Iterable[Path], base: Path, mode: WatchMode) -> Targets:
+def _scan(directories: Iterable[Path], base: Path, mode: WatchMode, watched: Targets) -> Targets:
     """Return what exists and can be watched; runs in the thread.
 
     For a missing directory, the nearest existing parent, down from `base`. In mode `auto` remote
-    file systems are left out: no events come from there.
+    file systems are left out: no events come from there. What is still where it was when it was
+    `watched`, under the same mounts, is not examined again.
     """
     found: Targets = {}
     for directory in directories:
         path = directory
+        if path in watched and _identity(path) == watched[path]:
+            found[path] = watched[path]
+            continue
         while path == directory or path.is_relative_to(base):
             if mode == "auto" and file_system_at(path).remote:
                 break
@@ -318,3 +321,12 @@ def _scan(directories: Iterable[Path], base: Path, mode: WatchMode) -> Targets:
                 found[path] = (facts.st_dev, facts.st_ino)
             break
     return found
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return device and inode of what is there, None if it cannot be determined."""
+    try:
+        facts = os.stat(path)  # noqa: PTH116 - of each node at each heartbeat
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
