@@ -17,6 +17,7 @@ from mosha.core.status import (
     GroupLine,
     GroupState,
     NodeState,
+    Order,
     Receipt,
     Stamp,
     Status,
@@ -173,6 +174,18 @@ def test_a_line_that_is_no_entry_is_malformed(line: str) -> None:
         parse_clstat(sealed(f"{NODE}Mosha::Entry {line}\n"))
 
 
+def test_an_order_for_an_entry_is_no_line_that_an_older_version_takes_for_one_for_its_group() -> (
+    None
+):
+    """It skips the word `tag=`, and acknowledges verbs that it does not know."""
+    orders = {1: Order("restart", "g", tag="t"), 2: Order("restart", "g")}
+    lines = render_clstat(replace(parse_clstat(sealed(NODE)), orders=orders)).splitlines()
+    assert [line for line in lines if line.startswith("Mosha::Order ")] == [
+        "Mosha::Order 2 verb=restart node=0 group=g"
+    ]
+    assert "Mosha::EntryOrder 1 verb=restart group=g tag=t" in lines
+
+
 def test_a_fencing_method_becomes_one_word() -> None:
     status = replace(FULL, fenced={3: Receipt(1, "rack power switch")})
     assert parse_clstat(render_clstat(status).encode()).fenced[3].method == "rack-power-switch"
@@ -210,6 +223,9 @@ def test_lines_and_words_of_later_versions_are_skipped() -> None:
         "Mosha::Claim g term={}",
         "Mosha::Fenced 1 inc={} method=x",
         "Mosha::Order {} verb=move node=1 group=g",
+        "Mosha::EntryOrder {} verb=stop group=g tag=t",
+        "Mosha::EntryAnswer 1 inc={} seq=1 ok=yes",
+        "Mosha::EntryAnswer 1 inc=1 seq={} ok=no it is a test",
         "Mosha::Obeyed 1 inc={} seq=1",
     ],
 )
@@ -320,6 +336,10 @@ def test_another_major_version_is_foreign_whatever_its_other_lines_mean() -> Non
         "Mosha::Term g",
         "Mosha::Term g x",
         "Mosha::Claim g",
+        "Mosha::EntryOrder 1 verb=stop group=g",
+        "Mosha::EntryOrder 1 verb=stop group=g tag=a/b",
+        "Mosha::EntryAnswer 1 inc=1 seq=1",
+        "Mosha::EntryAnswer x inc=1 seq=1 ok=yes",
         "Mosha::Claim g term=" + "9" * 5000,
         "Cluster::Init::Group g start",
         "Cluster::Init::Group g start DON",
