@@ -261,6 +261,8 @@ class Clinit:
                 self.machine.cluster.shown(self.machine.id, after)
             case sup.TellReply(ok=False, text=text):
                 self._refusal = text
+            case sup.Halted():
+                self.soon(partial(self.machine.clinit_halted, self))
             case sup.Gone(group):
                 self.machine.report(self, group, None)
             case TimedOut(entry):

@@ -133,6 +133,7 @@ class Cluster:
         rng = chance(self.world.seed, "boot")
         if self.world.adaptive:
             self.truth.cover("rule world with the adaptive quorum")
+        self.faults.keep_out()
         mtime_ns = int((WALL_AT_START_S - 86_400) * 1e9)
         for machine in self.machines.values():
             for name, first in ((CLTAB, edits.first_cltab), (HACTL, edits.first_hactl)):

@@ -10,7 +10,7 @@ from collections import Counter
 from mosha.core.cluster.group_rules import ROWS
 from mosha.core.replication.judging import TABLES
 from tests.sim.fate import START_FAILURES
-from tests.sim.world import DYING, FAILING, KINDS, ORDERS, STARTING
+from tests.sim.world import CHANGING, DYING, FAILING, KINDS, ORDERS, STARTING
 
 _DONE_TO_TABLES = ("adopt", "refuse", "fetched", "discard", "write")
 
@@ -51,6 +51,7 @@ EXERCISED: tuple[str, ...] = (
     *("rule operator erred", "rule overlap attributed to a clock that stood still"),
     *("rule ghost looked for", "note ghost_killed"),
     *(f"fault start {how}" for how in START_FAILURES),
+    "rule clinit halted",
     *("fault kill takes time", "fault signal fails", "rule outlived a kill, and shown"),
     "rule outlived a kill, and said to be late",
     "fault clinit waits for what is left of a former one",
@@ -60,7 +61,7 @@ EXERCISED: tuple[str, ...] = (
     *(f"rule {verb} {what}" for verb in _VERBS for what in ("ordered", "obeyed")),
     *("rule order refused", "rule failure reported", "rule failure obeyed"),
     *("fault test at stop fails", "note move_began", "note move_ended", "note standby_changed"),
-    *(f"fault {kind}" for kind in (*KINDS, *FAILING, *ORDERS, *DYING, *STARTING)),
+    *(f"fault {kind}" for kind in (*KINDS, *FAILING, *ORDERS, *DYING, *STARTING, *CHANGING)),
 )
 
 

@@ -107,7 +107,7 @@ def _trouble(rng: random.Random, world: World, fault: Fault) -> Fault:
             how = rng.choice(("changed", "grown", "gone", "back", "back"))
             word = f"{rng.choice(world.groups).name} {how}"
             return replace(fault, word=word, amount=_age(rng))
-        case "renode":
+        case "renode" | "join":
             return replace(fault, nodes=world.ids, others=(node,), lasts=round(3 * lasts, 4))
         case "confirm" | "errconfirm":
             return replace(fault, others=(rng.choice([n for n in world.ids if n != node]),))

@@ -33,6 +33,8 @@ class Faults:
             "killmonitor": self._kill_monitor,
             "pausemonitor": self._pause_monitor,
             "killclinit": lambda machine, _: machine.kill_clinit(),
+            "stopclinit": lambda machine, _: machine.stop_clinit(),
+            "join": self._join,
             "pauseclinit": self._pause_clinit,
             "crash": lambda machine, _: machine.crash(),
             "wipe": self._wipe,
@@ -72,6 +74,7 @@ class Faults:
             "standstill": lambda machine, _: machine.go_on(),
             "renode": self._renode_back,
             "standby": self._unstandby,
+            "join": self._joined,
         }
 
     def begin(self, fault: Fault) -> None:
@@ -209,6 +212,23 @@ class Faults:
 
         step_s = fault.lasts / (2 * self.cluster.world.nodes)
         self.cluster.agenda.at(self.cluster.agenda.now + machine.id * step_s, restart)
+
+    def keep_out(self) -> None:
+        """Let nobody know of those that will join, from the start."""
+        for fault in self.cluster.world.faults:
+            if fault.kind == "join":
+                for machine in self.cluster.machines.values():
+                    machine.joins = machine.joins or machine.id in fault.others
+                    machine.nodes -= set(fault.others)
+
+    def _join(self, machine: Machine, fault: Fault) -> None:
+        """Add a node to the list of one node after the other; it boots when that is done."""
+        self._relist(machine, fault, frozenset(self.cluster.world.ids))
+
+    def _joined(self, machine: Machine, fault: Fault) -> None:
+        if machine.id in fault.others:
+            machine.joins, machine.nodes = False, frozenset(self.cluster.world.ids)
+            self._boot(machine, fault)
 
     def _boot(self, machine: Machine, fault: Fault) -> None:
         del fault

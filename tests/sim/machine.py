@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mosha.core.cluster.recovery import NOTHING
 from mosha.core.cluster.timing import Timing, derive
 from mosha.core.supervision.group_report import GroupReport
+from mosha.core.supervision.supervisor import ShutdownAsked
 from mosha.core.tables import STOP_LEVEL
 from tests.sim.agenda import EPSILON_S, Clock, chance
 from tests.sim.clinit import Clinit
@@ -36,6 +37,7 @@ class Machine:
         self.disk = Disk()
         self.wall_jump_s = 0.0
         self.up = False
+        self.joins = False  # it is not part of the cluster yet
         self.life = 0
         self.boots = 0
         self.clinit: Clinit | None = None
@@ -103,7 +105,7 @@ class Machine:
 
     def boot(self) -> None:
         """Come up: a new boottime, a new clinit, a new monitor."""
-        if self.up:
+        if self.up or self.joins:
             return
         self.up = True
         self.boots += 1
@@ -178,6 +180,17 @@ class Machine:
         self.end_clinit()
         if self.monitor is not None:
             self.monitor.soon(self.cluster.world.ipc_s, self.monitor.clinit_lost)
+
+    def stop_clinit(self) -> None:
+        """SIGTERM to clinit: it halts its groups, and ends when nothing is left of them."""
+        if self.clinit is not None and self.clinit.alive:
+            self.clinit.feed(ShutdownAsked())
+
+    def clinit_halted(self, clinit: Clinit) -> None:
+        """Take in that clinit has nothing left to do."""
+        self.cover("rule clinit halted")
+        if clinit is self.clinit:
+            self.kill_clinit()
 
     def end_clinit(self) -> None:
         """End clinit, and all that it has."""

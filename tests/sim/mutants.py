@@ -71,7 +71,7 @@ def _brief(told: str) -> str:
     match what.split():
         case ["seed", count]:
             checker = f"checker {rest.split(':')[0].split()[-1]}"
-            by = "an invariant of the product" if rest.startswith("node ") else checker
+            by = checker if rest[:1].isdigit() else "an invariant of the product"
             return f"{by} within {count} {'seed' if count == '1' else 'seeds'}"
         case ["scenario", name]:
             words = rest.split()

@@ -177,4 +177,13 @@ OPERATIONS: tuple[Mutant, ...] = (
         "return EntryTrigger.RETRY",
         storm="nostart,slowkill,crash",
     ),
+    # --- changes of a cluster that runs ---
+    Mutant(
+        "a clinit that halts obeys",
+        "C4",
+        "mosha.core.supervision.supervisor",
+        "        if self._halting:\n            self.effects.append(TellReply",
+        "        if False:\n            self.effects.append(TellReply",
+        storm="stopclinit,hangstop",
+    ),
 )

@@ -12,7 +12,7 @@ from tests.sim import story
 from tests.sim.draw import draw
 from tests.sim.mutants import MUTANTS
 from tests.sim.mutants import find as find_mutant
-from tests.sim.world import DYING, FAILING, KINDS, ORDERS, STARTING, WEATHER
+from tests.sim.world import CHANGING, DYING, FAILING, KINDS, ORDERS, STARTING, WEATHER
 from tests.sim.worldrules import (
     ALL_KINDS,
     BETWEEN,
@@ -116,7 +116,8 @@ def test_each_kind_of_fault_can_be_written(kind: str) -> None:
 
 
 def test_the_rules_are_about_kinds_that_there_are() -> None:
-    assert LASTING | BETWEEN | MEASURED | {*WORDS} <= {*KINDS, *FAILING, *ORDERS, *DYING, *STARTING}
+    drawn = {*KINDS, *FAILING, *ORDERS, *DYING, *STARTING, *CHANGING}
+    assert LASTING | BETWEEN | MEASURED | {*WORDS} <= drawn == {*ALL_KINDS}
     assert WEATHER <= LASTING
 
 

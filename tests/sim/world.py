@@ -156,6 +156,12 @@ STARTING: dict[str, float] = {
     "nostart": 1,  # on `nodes`; word: prevented (EAGAIN), lost (perhaps it did start), missing
 }
 
+# Kinds that `changing` draws: what administrators do to a cluster that runs.
+CHANGING: dict[str, float] = {
+    "stopclinit": 2,  # clinit ends in an orderly way, as at an upgrade, and is started again
+    "join": 1,  # `others`, of which nobody knew, is added to the list of all nodes, then boots
+}
+
 # Kinds that are nothing but weather: readers and writers ask for them.
 # Those that change nothing that others see.
 HARMLESS = frozenset({"hangstop", "failtest", "failstop", "slowlook", *FAILING, *DYING, *STARTING})

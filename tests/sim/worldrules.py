@@ -16,6 +16,7 @@ from mosha.formats.names import NAME_RULE, is_name, nearest
 from tests.sim.edits import EDITS
 from tests.sim.fate import ERRORS
 from tests.sim.world import (
+    CHANGING,
     DYING,
     FAILING,
     KINDS,
@@ -27,7 +28,7 @@ from tests.sim.world import (
     World,
 )
 
-ALL_KINDS = (*KINDS, *FAILING, *ORDERS, *DYING, *STARTING)
+ALL_KINDS = (*KINDS, *FAILING, *ORDERS, *DYING, *STARTING, *CHANGING)
 
 # Kinds that do nothing, or undo in the same moment what they did, unless they last.
 LASTING = WEATHER | {
@@ -39,9 +40,10 @@ LASTING = WEATHER | {
     "retime",
     "renode",
     "standby",
+    "join",
 }
 # Kinds whose effect is on, or from, `others`.
-BETWEEN = frozenset({"cut", "renode", "confirm", "errconfirm", "standby"})
+BETWEEN = frozenset({"cut", "renode", "confirm", "errconfirm", "standby", "join"})
 # Kinds whose effect may be limited to `others`.
 AIMED = frozenset({"move", "cleanup"})
 # Kinds that do nothing by an amount of 0.
