@@ -75,6 +75,11 @@ EXAMPLES = [
         *("stopped to start again", Action.TEST),
     ),
     (
+        "… not if another node had it meanwhile",
+        facts(report("stop"), **OWNED, restarts=True, overtaken=True),
+        *("gone", Action.RELEASE),
+    ),
+    (
         "… not without its lease",
         facts(report("stop"), **LAPSED, restarts=True),
         "gone",
@@ -120,6 +125,12 @@ EXAMPLES = [
     (
         "… and another node has it by now",
         facts(report("stop", FAILED), **LAPSED, **UNWANTED, stops_again=True, overtaken=True),
+        "stop failed, overtaken",
+        Action.FORGET,
+    ),
+    (
+        "… and another node had it meanwhile, though the lease has come back",
+        facts(report("stop", FAILED), **OWNED, stops_again=True, overtaken=True),
         "stop failed, overtaken",
         Action.FORGET,
     ),
@@ -291,10 +302,9 @@ def claims_possible() -> Iterator[dict[str, bool]]:
     for activated, yields in product((False, True), repeat=2):
         yield {"claimed": True, "granted": True, "activated": activated, "yields": yields}
     for granted in (False, True):
-        yield {"claimed": True, "granted": granted, "activated": True, "restarts": True}
-        for overtaken in (False, True):
+        for overtaken, order in product((False, True), ("restarts", "stops_again")):
             flags = {"claimed": True, "granted": granted, "activated": True, "overtaken": overtaken}
-            yield {**flags, "stops_again": True}
+            yield {**flags, order: True}
     yield {"claimed": True, "granted": True, "activated": True, "gives_up": True}
     for granted, activated in ((True, True), (True, False), (False, True)):
         yield {"claimed": True, "granted": granted, "activated": activated, "superseded": True}
@@ -380,8 +390,15 @@ def test_stop_is_tried_again_where_it_failed_and_nowhere_else() -> None:
             assert given.stops_again, given
             assert given.report.stop_failed, given
             # C5: without the lease another node may run it, and nothing is cleaned up here.
-            assert given.granted is (do is Action.STOP_AGAIN), given
-            assert given.overtaken or given.granted, given
+            assert given.granted or do is Action.FORGET, given
+            # C2: nothing starts under a term below one under which it may have run elsewhere.
+            assert given.overtaken is (do is Action.FORGET), given
+
+
+def test_nothing_starts_under_a_claim_that_was_overtaken() -> None:
+    for given in possible():
+        if given.overtaken and not given.here:
+            assert decide(given).do is not Action.TEST, given
 
 
 def test_what_needs_a_lease_and_has_none_is_stopped_at_once() -> None:
@@ -412,9 +429,9 @@ def test_what_stops_is_waited_for_until_it_is_gone() -> None:
     for given in possible():
         if given.here and given.stopping and not given.pending and not given.superseded:
             again = given.stops_again and given.report.stop_failed
-            later = Action.FORGET if given.overtaken else Action.WAIT
-            runs = Action.STOP_AGAIN if given.granted else later
-            assert decide(given).do is (runs if again else Action.WAIT), given
+            runs = Action.STOP_AGAIN if given.granted else Action.WAIT
+            mended = Action.FORGET if given.overtaken else runs
+            assert decide(given).do is (mended if again else Action.WAIT), given
 
 
 def test_every_state_that_clinit_can_report_has_an_answer() -> None:

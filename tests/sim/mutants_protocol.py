@@ -193,6 +193,22 @@ PROTOCOL: tuple[Mutant, ...] = (
         test="test_group_rules.py::test_stop_is_tried_again_where_it_failed_and_nowhere_else",
     ),
     Mutant(
+        "what was overtaken starts again after a cleanup",
+        "C2",
+        "mosha.core.cluster.group_rules",
+        "return _stop_failed_and_mended(facts) and facts.overtaken",
+        "return _stop_failed_and_mended(facts) and facts.overtaken and not facts.granted",
+        scenario="a-claim-that-was-overtaken-starts-nothing",
+    ),
+    Mutant(
+        "what was overtaken starts again after a restart",
+        "C2",
+        "mosha.core.cluster.group_rules",
+        "valid = self.activated and self.granted and not self.overtaken",
+        "valid = self.activated and self.granted",
+        test="test_group_rules.py::test_nothing_starts_under_a_claim_that_was_overtaken",
+    ),
+    Mutant(
         "clinit ignores kill_at",
         "C5",
         "mosha.core.supervision.group_table",

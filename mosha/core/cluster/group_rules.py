@@ -52,7 +52,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     node may take it. `restarts`: an operator has ordered a restart, which keeps the claim;
     `stops_again`: to try again what failed at `stop`.
     `superseded`: it runs elsewhere under a higher term, and the kill was not ordered yet;
-    `overtaken`: this node has no claim; there is, or was, one with a higher term; or no lease has
+    `overtaken`: this node has no claim; there is, or was, one with a higher term, under which the
+    group may have run elsewhere (C2: nothing starts under the lower one any more); or no lease has
     come back within T of an operator's cleanup.
     """
 
@@ -102,7 +103,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     @property
     def kept(self) -> bool:
         """Whether the claim is kept although all is gone: the group starts again under it."""
-        return self.restarts and self.activated and self.granted and self.wanted != STOP_LEVEL
+        valid = self.activated and self.granted and not self.overtaken
+        return self.restarts and valid and self.wanted != STOP_LEVEL
 
     @property
     def pending(self) -> bool:
@@ -138,7 +140,7 @@ def _stop_failed_and_mended(facts: Facts) -> bool:
 
 
 def _stop_failed_and_overtaken(facts: Facts) -> bool:
-    return _stop_failed_and_mended(facts) and facts.overtaken and not facts.granted
+    return _stop_failed_and_mended(facts) and facts.overtaken
 
 
 def _home(facts: Facts) -> bool:

@@ -112,7 +112,8 @@ def _overtaken(state: MonitorState, record: GroupRecord, now: float) -> bool:
     """
     if record.claim is None or state.view.terms.get(record.group, 0) > record.claim:
         return True
-    return record.stops_again and now >= record.cleaned_at + state.timing.timeout_s
+    waited = now >= record.cleaned_at + state.timing.timeout_s
+    return record.stops_again and not record.granted and waited
 
 
 def _better_claim(state: MonitorState, record: GroupRecord, now: float) -> bool:
