@@ -151,7 +151,7 @@ class Cluster:
                 for name, unit in clinit.supervisor.units.items():
                     deadlines = unit.group.deadlines
                     kill_at = deadlines.kill_at if deadlines else None
-                    if not clinit.outlived(name):
+                    if not (clinit.condemned and clinit.outlived(name)):
                         self.leases.look(machine.id, clinit.number, name, kill_at, machine.now)
         step = self.world.timing.timeout_s / LOOKS_PER_TIMEOUT
         self.agenda.at(self.agenda.now + step, self._look)

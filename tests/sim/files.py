@@ -11,9 +11,10 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mosha.core.status import Status
-from mosha.formats.clstat import UnreadableStatus, parse_clstat
+from mosha.formats.clstat import ParsedStatus, UnreadableStatus, parse_next
 from tests.sim.world import Fault, World
 
 VERSIONS_KEPT = 24
@@ -99,6 +100,7 @@ class Files:
         self._number = 0
         self._seen: dict[tuple[int, int], Version | None] = {}
         self._parsed: dict[bytes, Status | None] = {}
+        self._latest: dict[bytes, ParsedStatus] = {}
 
     def land(self, node: int, text: str) -> Version:
         """Replace a node's file; who sees it when is the business of `lag`."""
@@ -208,8 +210,12 @@ class Files:
             return self._parsed[text]
         if len(self._parsed) > PARSED_MAX:
             self._parsed.clear()
+        status: Status | None
         try:
-            status: Status | None = parse_clstat(text)
+            writer = text.split(b" ", 2)[1] if text.startswith(b"Mosha::Node ") else b""
+            found = self._latest[writer] = parse_next(text, self._latest.get(writer))
+            # All readers share it, and each asks for its echo again and again.
+            status = replace(found.status, seen=dict(found.status.seen))
         except UnreadableStatus:
             status = None
         self._parsed[text] = status
