@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from mosha.core.cluster import group_step, orders
 from mosha.core.cluster.entry_orders import ORDER_MIN_S
 from mosha.core.cluster.state import TOLD_LIMIT_S
-from mosha.core.status import GroupState, Order, Verb
+from mosha.core.status import GroupState, Order, Receipt, Verb
 from mosha.core.supervision.entries import EntryReport
 from mosha.core.tables import Mode, Wish
 from mosha.core.tell import Tell
@@ -50,6 +51,24 @@ def test_a_restart_is_obeyed_when_it_starts_again_and_not_before() -> None:
     assert not orders.have_obeyed(state, {owner}, number)
     story.live(LONG_S)
     assert orders.have_obeyed(state, {owner}, number)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_orders_are_obeyed_once_also_if_their_node_begins_a_new_incarnation(*, own: bool) -> None:
+    story, owner = running()
+    issuer = owner if own else others(story, owner)[0]
+    giver = story.nodes[issuer]
+    number = orders.give(giver.state, Order(Verb.RESTART, G), story.now)
+    story.nodes[owner].take_notes()
+    story.live(6.0)
+    receipt = Receipt(giver.state.inc, "operator")  # somebody calls dead who lives
+    said = story.nodes[others(story, issuer)[0]].next_status(story.now)
+    story.hear(issuer, replace(said, fenced={issuer: receipt}))
+    assert giver.state.inc > receipt.inc
+    story.live(12.0)
+    told = [n.fields["to"] for n in story.nodes[owner].take_notes() if n.event == "group_told"]
+    assert told == ["stop", "test", "start"]
+    assert orders.have_obeyed(giver.state, {owner}, number) == {owner}
 
 
 def test_two_restarts_at_once_are_one_and_both_are_obeyed_by_it() -> None:

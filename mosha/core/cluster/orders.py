@@ -51,6 +51,8 @@ def hear(state: MonitorState, old: Status | None, new: Status, now: float) -> No
     """
     if not new.orders:
         return
+    if old is not None and old.inc < new.inc and old.run == new.run:
+        go_on_counting(state, new.node, old.inc, new.inc)
     taken = state.taken.get(new.node, Stamp(0, 0))
     for number, order in sorted(new.orders.items()):
         stamp = Stamp(new.inc, number)
@@ -58,6 +60,25 @@ def hear(state: MonitorState, old: Status | None, new: Status, now: float) -> No
             state.taken[new.node] = stamp
             if old is not None:
                 _obey(state, order, new.node, stamp, now)
+
+
+def go_on_counting(state: MonitorState, issuer: int, before: int, inc: int) -> None:
+    """Handle: a node has begun a new incarnation while it runs; its orders are those of before.
+
+    Else each of them that still stands would be obeyed again, and what was obeyed would not count.
+    """
+
+    def renewed(stamp: Stamp) -> Stamp:
+        return Stamp(inc, stamp.seq) if stamp.inc == before else stamp
+
+    for known in (state.taken, state.obeyed):
+        if issuer in known:
+            known[issuer] = renewed(known[issuer])
+    for record in state.claimed.values():
+        record.restarts = tuple(
+            (node, renewed(stamp) if node == issuer else stamp) for node, stamp in record.restarts
+        )
+    state.changed()
 
 
 def obeyed(state: MonitorState, issuer: int, stamp: Stamp) -> None:
