@@ -22,7 +22,7 @@ CONFIG_FILE = "/etc/mosha/mosha.toml"
 def _of_group(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Treat `mosha --config FILE status` as `mosha status --config FILE`."""
     del param
-    return value or ctx.find_root().params.get("config")
+    return ctx.find_root().params.get("config") if value is None else value
 
 
 def _option(text: str) -> Callable[[CommandT], CommandT]:

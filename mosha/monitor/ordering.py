@@ -97,6 +97,8 @@ async def give_to_entry(monitor: Monitor, request: OrderEntry) -> str:
         HostError: it was not carried out in time.
     """
     state = monitor.node.state
+    if not request.tag:  # without one it would be an order for the whole group
+        raise UsageError(f"which entry of {request.group}? its tag is empty")
     order = Order(request.verb, request.group, tag=request.tag)
     _check_names(state, order)
     nodes = concerned(state, order, boottime())

@@ -13,8 +13,11 @@ from click.testing import CliRunner
 from mosha.cli import config as config_module
 from mosha.cli.exits import NoDaemonError, exit_status_of
 from mosha.cli.main import COMMANDS, entry, module_of, root
+from mosha.control.protocol import FailGroup
 from mosha.errors import BugError, HostError, MoshaError, UsageError
 from tests.cli.conftest import Home, Mosha
+from tests.cli.fake_monitor import FakeMonitor
+from tests.cli.reports import report
 
 
 def loaded_by(*words: str) -> set[str]:
@@ -186,6 +189,44 @@ def test_wrong_usage_is_exit_status_2(mosha: Mosha, words: list[str]) -> None:
     assert said.status == 2
     assert said.err
     assert not said.out
+
+
+def test_no_argument_and_no_option_of_any_command_may_be_empty(mosha: Mosha, home: Home) -> None:
+    """As in `mosha stop web "$tag"`: it must not stop all of web."""
+    found = 0
+    with FakeMonitor(home.rundir, report()) as monitor:
+        for name in COMMANDS:
+            command = root.get_command(click.Context(root), name)
+            assert command is not None
+            arguments = [p for p in command.params if isinstance(p, click.Argument)]
+            words = [arg.name or "" for arg in arguments]
+            for at in range(len(arguments)):
+                given = ["2" if word == "node" else word for word in words[:at]]
+                said = mosha(name, *given, "")
+                assert said.status == 2, (name, at)
+                found += 1
+            for param in command.params:
+                if isinstance(param, click.Option) and not (param.is_flag or param.count):
+                    said = mosha.bare(name, *given_to(command), param.opts[-1], "")
+                    assert said.status == 2 or param.name == "reason", (name, param.opts)
+                    found += 1
+        assert not monitor.asked or all(isinstance(each, FailGroup) for each in monitor.asked)
+    assert found > 40
+    said = mosha("stop", "web", "")
+    assert said.err.splitlines()[-1] == "mosha: empty TAG: is a variable not set?"
+    assert mosha.bare("--config", "", "status").status == 2
+
+
+def given_to(command: click.Command) -> list[str]:
+    """Return what a command needs before its options."""
+    needed = [p for p in command.params if isinstance(p, click.Argument) and p.required]
+    return ["2" if arg.name == "node" else "start" for arg in needed]
+
+
+def test_a_watcher_without_words_still_reports_a_failure(mosha: Mosha, home: Home) -> None:
+    with FakeMonitor(home.rundir, report()) as monitor:
+        assert mosha("fail", "web", "--reason", "").status == 0
+    assert monitor.asked == [FailGroup(group="web", reason="reported by a watcher")]
 
 
 def test_a_mistyped_command_gets_a_proposal(mosha: Mosha) -> None:

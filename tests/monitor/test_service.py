@@ -228,6 +228,7 @@ async def test_an_order_for_an_entry_is_answered_when_it_was_carried_out(house: 
     ("group", "tag", "words"),
     [
         ("g", "t9", "g has no entry 't9'; its entries are t1"),
+        ("g", "", "which entry of g? its tag is empty"),
         ("h", "t2", "hactl wants h stopped; to start it: mosha start h"),
         ("nonsense", "t1", "cltab has no group 'nonsense'; its groups are g, h"),
     ],

@@ -17,7 +17,13 @@ from mosha.formats.names import one_line
 REASON = "reported by a watcher"
 
 
-@click.command("fail", cls=Command, short_help="Report that a group has failed on this node.")
+class _Fail(Command):
+    """The command: a watcher that has no words for a failure still reports it."""
+
+    may_be_empty = frozenset({"reason"})
+
+
+@click.command("fail", cls=_Fail, short_help="Report that a group has failed on this node.")
 @config_option
 @click.option("--reason", default=REASON, show_default=True, help="Why, for status and log.")
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
