@@ -153,6 +153,7 @@ NET_WEIGHTS = {"cut_cable": 8, "kill_sshfs": 5, "kill_sshd": 3}
 DISK_WEIGHTS = {"log_full": 2, "log_frozen": 3}
 PIDS_WEIGHTS = {"no_threads": 2}
 VERBS = ("restart", "restart_entry", "move", "standby", "fail", "cleanup", "start", "stop")
+TURNS = 3
 LOGS = ("pipe", "disk", "disk-setting", "file", "pipe")
 """Where the log of a node goes: stderr into a pipe, onto a disk of its own or into a plain file, or
 the setting `log_file` onto such a disk."""
@@ -195,8 +196,8 @@ def make_faults(world: World, seconds: float) -> list[Fault]:
     chance = random.Random(f"faults {world.seed}")  # noqa: S311 - faults, not secrets
     weights = kinds(world)
     names, shares = list(weights), list(weights.values())
-    # Every kind has its turn in a long run, however the dice fall.
-    turns = sorted(names, key=lambda _name: chance.random())
+    # Every kind has its turns in a long run, however the dice fall: one may find nothing to do.
+    turns = sorted(names * TURNS, key=lambda _name: chance.random())
     faults: list[Fault] = []
     paused = dict.fromkeys(range(1, world.nodes + 1), -100.0)
     at = 0.0
