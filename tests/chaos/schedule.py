@@ -197,7 +197,8 @@ def make_faults(world: World, seconds: float) -> list[Fault]:
     weights = kinds(world)
     names, shares = list(weights), list(weights.values())
     # Every kind has its turns in a long run, however the dice fall: one may find nothing to do.
-    turns = sorted(names * TURNS, key=lambda _name: chance.random())
+    rounds = (sorted(names, key=lambda _name: chance.random()) for _ in range(TURNS))
+    turns = [name for names_once in rounds for name in names_once]
     faults: list[Fault] = []
     paused = dict.fromkeys(range(1, world.nodes + 1), -100.0)
     at = 0.0

@@ -13,7 +13,15 @@ from mosha.core.explain import verdicts
 from mosha.core.explain.addressees import concerned
 from mosha.core.explain.problems import ProblemKind
 from mosha.core.explain.why import why
-from mosha.core.status import EntryAnswer, EntryVerb, GroupState, Order, Trouble, TroubleKind
+from mosha.core.status import (
+    EntryAnswer,
+    EntryVerb,
+    GroupState,
+    Order,
+    Receipt,
+    Trouble,
+    TroubleKind,
+)
 from mosha.core.supervision.entries import EntryReport
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tables import Cltab, Mode
@@ -108,6 +116,29 @@ def test_an_order_is_answered_when_clinit_has_carried_it_out(*, report_first: bo
         step()
     scene.story.step(scene.owner)
     assert scene.answer(number) == EntryAnswer(INC, ok=True)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_an_order_is_answered_also_if_its_node_begins_a_new_incarnation(*, answered: bool) -> None:
+    scene = Scene()
+    number = scene.give()
+    name = scene.there[0].order
+    scene.reply(text="done")
+    if answered:
+        scene.report(name)
+    giver = scene.story.nodes[scene.issuer]
+    receipt = Receipt(giver.state.inc, "operator")  # somebody calls dead who lives
+    said = scene.story.nodes[scene.owner].next_status(scene.story.now)
+    scene.story.hear(scene.issuer, replace(said, fenced={scene.issuer: receipt}))
+    assert giver.state.inc > receipt.inc
+    scene.story.write(scene.issuer)
+    scene.story.read(scene.owner, scene.issuer)
+    if not answered:
+        scene.report(name)
+    answer = scene.answer(number)
+    assert answer is not None
+    assert (answer.ok, answer.text) == (True, "done")
+    assert len(scene.there) == 1
 
 
 def test_what_clinit_says_to_an_order_arrives_where_it_was_given() -> None:

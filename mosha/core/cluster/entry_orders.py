@@ -8,6 +8,8 @@ refused or void. Older versions skip both lines, and do not answer.
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from mosha.core.cluster.state import MonitorState, StandingAnswer, WaitingEntryOrder
 from mosha.core.status import EntryAnswer, EntryVerb, Order, Stamp
 from mosha.core.tell import EntryOrder
@@ -72,6 +74,20 @@ def settle(state: MonitorState, group: str, now: float) -> None:
                 _answer(state, key, now, ok=True, text=waits.reply)
         elif (report.term, report.wanted) != (waits.term, waits.level):
             _answer(state, key, now, ok=False, text=VOID)
+
+
+def go_on_counting(state: MonitorState, issuer: int, before: int, inc: int) -> None:
+    """Handle: a node has begun a new incarnation while it runs, and its orders are those of before.
+
+    It looks for answers to orders of its present incarnation.
+    """
+    for (node, _), waits in state.entry_orders.items():
+        if node == issuer and waits.inc == before:
+            waits.inc = inc
+    for key, standing in tuple(state.answers.items()):
+        if key[0] == issuer and standing.answer.inc == before:
+            answer = replace(standing.answer, inc=inc)
+            state.answers[key] = standing._replace(answer=answer)
 
 
 def drop_old_answers(state: MonitorState, now: float) -> None:

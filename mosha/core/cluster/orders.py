@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from mosha.core.cluster import entry_orders
 from mosha.core.cluster.eligibility import may_take
 from mosha.core.cluster.entry_orders import ORDER_MIN_S, drop_old_answers, pass_on
 from mosha.core.cluster.state import NEVER, GroupRecord, MonitorState, StandingOrder
@@ -78,6 +79,7 @@ def go_on_counting(state: MonitorState, issuer: int, before: int, inc: int) -> N
         record.restarts = tuple(
             (node, renewed(stamp) if node == issuer else stamp) for node, stamp in record.restarts
         )
+    entry_orders.go_on_counting(state, issuer, before, inc)
     state.changed()
 
 
