@@ -14,7 +14,7 @@ from mosha.cli import config as config_module
 from mosha.cli.exits import NoDaemonError, exit_status_of
 from mosha.cli.main import COMMANDS, entry, module_of, root
 from mosha.control.protocol import FailGroup
-from mosha.errors import BugError, HostError, MoshaError, UsageError
+from mosha.errors import BugError, HostError, MoshaError, UsageError, used_up
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
 from tests.cli.reports import report
@@ -142,6 +142,12 @@ def test_several_errors_of_the_host_at_once_are_their_messages(
 
     with pytest.raises(ExceptionGroup):
         exit_status_of(break_down)
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM])
+def test_descriptors_processes_and_memory_can_be_used_up(code: int) -> None:
+    shortage = used_up(OSError(code, "none left"))
+    assert str(shortage) == "the host has used up what is needed: none left"
 
 
 def test_what_the_host_has_used_up_is_one_line_wherever_it_is_missed(

@@ -7,8 +7,10 @@ import json
 import pytest
 from msgspec.structs import replace
 
+from mosha.cli import order
 from mosha.cli.progress import EntryGoal, Goal, Move, WaitOutcome, before_move, judge
-from mosha.control.protocol import MonitorReply, MonitorRequest
+from mosha.control.protocol import MonitorReply, MonitorRequest, OrderEntry
+from mosha.core.status import EntryVerb
 from mosha.formats.hastat import BanReport, EntryTrouble, GroupView, Report
 from mosha.host.clock import boottime
 from tests.cli.conftest import Home, Mosha
@@ -302,6 +304,35 @@ def test_of_an_order_for_an_entry_only_that_entry_counts(
     view = group("web", on(1, troubles=troubles), ok=not troubles)
     goal = Goal("web", entry=EntryGoal("app", stopped=stopped))
     assert judge(goal, seen(view), 300) == reached[stopped]
+
+
+def test_an_entry_of_a_group_that_runs_nowhere_is_not_called_well() -> None:
+    assert judge(Goal("web", entry=EntryGoal("app")), seen(NOWHERE), 300) is None
+
+
+@pytest.mark.parametrize("verb", EntryVerb)
+def test_who_waits_for_an_entry_gives_the_monitor_so_long_and_knows_what_for(
+    home: Home, monkeypatch: pytest.MonkeyPatch, verb: EntryVerb
+) -> None:
+    asked: list[tuple[MonitorRequest, float]] = []
+    goals: list[Goal] = []
+
+    def ask(_settings: object, request: MonitorRequest, limit_s: float) -> MonitorReply:
+        asked.append((request, limit_s))
+        return MonitorReply(ok=True, text="done")
+
+    def see_through(_settings: object, _reply: object, goal: Goal, *_: object, **__: object) -> int:
+        goals.append(goal)
+        return 0
+
+    monkeypatch.setattr(order, "ask", ask)
+    monkeypatch.setattr(order, "see_through", see_through)
+    config = str(home.config)
+    assert order.order_entry(config, verb, "web", "app", limit_s=90.0, as_json=False) == 0
+    ((request, answer_s),) = asked
+    assert request == OrderEntry(verb, "web", "app", 90.0)
+    assert answer_s > 90.0
+    assert goals == [Goal("web", entry=EntryGoal("app", stopped=verb is EntryVerb.STOP))]
 
 
 def test_a_group_that_moves_away_from_its_stopped_entry_is_waited_for() -> None:

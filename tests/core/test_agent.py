@@ -39,9 +39,9 @@ from mosha.core.replication.node_tables import NodeTables
 from mosha.core.replication.table_effects import ReadOwnTable, ReadPeerTable
 from mosha.core.replication.table_events import OwnTableRead, PeerTableRead, TableLoaded
 from mosha.core.replication.table_texts import Seen
-from mosha.core.status import NodeState, Stamp, TableVersion
+from mosha.core.status import EntryVerb, NodeState, Stamp, TableVersion
 from mosha.core.tables import Cltab, Entry, Mode
-from mosha.core.tell import Tell
+from mosha.core.tell import EntryOrder, Tell
 from mosha.errors import BugError
 from tests.core.story import INC, PLACES, TIMING, G, Story, one_of_three, report, status
 
@@ -120,6 +120,15 @@ def test_nothing_is_due_before_clinit_has_said_what_it_has() -> None:
     assert of(effects.WatchNodes, done) == [effects.WatchNodes(frozenset({2, 3}))]
     assert nodes_read(done) == [2, 3]
     assert len(of(effects.WriteStatus, done)) == 1
+
+
+def test_an_order_for_an_entry_is_given_to_clinit_once() -> None:
+    life = Life()
+    life.open()
+    order = EntryOrder(G, "r", EntryVerb.STOP, "2.1.1", 1)
+    life.story.nodes[1].state.to_clinit.append(order)
+    done = [*life.report(FileChanged(2)), *life.report(FileChanged(3))]
+    assert of(EntryOrder, done) == [order]
 
 
 def test_what_no_agent_knows_is_a_bug() -> None:

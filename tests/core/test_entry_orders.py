@@ -21,7 +21,7 @@ from mosha.core.supervision.process_events import (
     StopOrdered,
     Watch,
 )
-from mosha.core.supervision.process_record import Process, new_process
+from mosha.core.supervision.process_record import ORDERS_REMEMBERED_MAX, Process, new_process
 from mosha.core.supervision.process_table import ProcessState
 from mosha.core.supervision.supervisor import Supervisor, TellReply, step
 from mosha.core.supervision.unit import Launch
@@ -119,6 +119,7 @@ def test_restarts_that_are_ordered_while_one_is_under_way_are_one() -> None:
 def test_an_order_that_comes_twice_is_obeyed_once() -> None:
     world = home()
     order = EntryOrder("g", "r", RESTART, "1.100.1", TERM)
+    assert of(stepped(stepped(world, order), order), "r").ordered == ("1.100.1",)
     unit = stepped(world, order).end("r", -2)
     again = stepped(unit, order)
     assert of(again, "r") == of(unit, "r")
@@ -196,17 +197,47 @@ def test_a_start_that_comes_while_it_is_being_stopped_starts_it_when_it_has_ende
 
 @pytest.mark.parametrize("verb", [START, RESTART])
 def test_an_entry_that_pauses_is_started_at_once(verb: EntryVerb) -> None:
-    world = hurried(home()).order_entry("r", verb).settle()
+    world = hurried(home()).order_entry("r", verb)
+    assert world.reply == (True, "")
+    world = world.settle()
     assert "r" in running(world)
-    assert (of(world, "r").rapid_restarts, of(world, "r").failed_at) == (0, ())
+    now = of(world, "r")
+    assert (now.rapid_restarts, now.failures, now.failed_at) == (0, 0, ())
     assert of(world.end("r", 1), "r").state is ProcessState.RUNNING
+
+
+def test_a_start_of_what_runs_ends_the_haste_of_its_throttle() -> None:
+    world = home().end("r", 1).end("r", 1)
+    assert of(world, "r").rapid_restarts == 2
+    assert of(world.order_entry("r", START), "r").rapid_restarts == 0
+
+
+def test_a_start_of_what_is_being_cleared_is_obeyed_when_it_runs() -> None:
+    world = home().end("r", 1, in_session=True).order_entry("r", START)
+    assert of(world, "r").state is ProcessState.CLEARING
+    assert of(world, "r").obeyed == ()
+    assert of(world.vanish("r").settle(), "r").obeyed == ("start.0",)
+
+
+def test_the_last_orders_are_remembered_and_not_without_bound() -> None:
+    process = of(home(), "r")
+    for number in range(2 * ORDERS_REMEMBERED_MAX):
+        process, _ = advance(process, StartOrdered(f"1.1.{number}"), 100.0, LIMITS)
+    kept = range(ORDERS_REMEMBERED_MAX, 2 * ORDERS_REMEMBERED_MAX)
+    assert process.obeyed == tuple(f"1.1.{number}" for number in kept)
+    process, _ = advance(process, RestartOrdered("2.1.0"), 100.0, LIMITS)
+    for number in range(2 * ORDERS_REMEMBERED_MAX):
+        process, _ = advance(process, RestartOrdered(f"1.2.{number}"), 100.0, LIMITS)
+    assert process.ordered == tuple(f"1.2.{number}" for number in kept)
 
 
 @pytest.mark.parametrize("verb", [START, RESTART])
 def test_an_entry_that_the_host_could_not_start_is_tried_at_once(verb: EntryVerb) -> None:
     world = home().prevent("r")
     assert of(world, "r").state is ProcessState.RETRYING
-    world = world.order_entry("r", verb).settle()
+    world = world.order_entry("r", verb)
+    assert world.reply == (True, "")
+    world = world.settle()
     assert "r" in running(world)
     assert (of(world, "r").error, of(world, "r").prevented) == ("", False)
 
@@ -248,6 +279,15 @@ def test_what_its_group_ends_is_not_started_by_an_operators_order(verb: EntryVer
     assert state_of(world) in {"stop DONE", "stop CHECKING"}
 
 
+def test_an_order_is_not_obeyed_by_what_its_group_does_with_the_entry() -> None:
+    world = home("g:r:1:respawn:x").order_entry("r", RESTART)
+    told = Tell("g", "1", TERM, "", 1000.0, 2000.0)
+    world = world.order(told, (entry("g:r:1:respawn:changed", 1),)).end("r", -2).settle()
+    assert "r" in running(world)
+    assert of(world, "r").entry.command == "changed"
+    assert (of(world, "r").ordered, of(world, "r").obeyed) == ((), ())
+
+
 @pytest.mark.parametrize("order", [RestartOrdered("1"), StartOrdered("1"), StopOrdered("1")])
 def test_an_entry_that_its_group_ends_takes_no_order(order: Event) -> None:
     started, _ = advance(new_process(entry("g:r:1:respawn:x")), Started(1), 100.0, LIMITS)
@@ -286,6 +326,15 @@ def test_a_group_that_is_not_at_its_level_takes_no_order() -> None:
     assert "has not started yet" in planned.order_entry("r", STOP).reply.text
     ended = leased().order(Tell("g", "stop", TERM))
     assert "is stopping" in ended.order_entry("r", START).reply.text
+
+
+def test_a_group_that_ends_what_cltab_has_no_more_takes_no_order_though_its_level_stays() -> None:
+    world = home()
+    told = Tell("g", "1", TERM, "", 1000.0, 2000.0)
+    world = world.order(told, tuple(e for e in world.unit.entries if e.tag != "q"))
+    assert (world.unit.group.level, world.unit.group.wanted) == ("1", "1")
+    refused = world.order_entry("r", RESTART).reply
+    assert refused == (False, "g is on its way to 1: wait until it is there")
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,12 @@ def test_a_small_electorate_is_counted_by_the_voters_that_are_confirmed() -> Non
     assert may_run(state(story), G) is None
 
 
+def test_who_has_no_vote_confirms_no_quorum() -> None:
+    story = heard(STOP, says(2))
+    state(story).view.electorate = Electorate(Policy.MAJORITY, frozenset({1, 3}))
+    assert may_run(state(story), G) == Unseen((3,), unconfirmed=True)
+
+
 @pytest.mark.parametrize("story", [lambda: stale_owner(required=True), cut_off, one_way_cut])
 def test_why_and_why_not_do_not_call_it_free_either(story: Callable[[], Story]) -> None:
     made = story()

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from mosha.core.cluster import group_step, orders
 from mosha.core.cluster.entry_orders import ORDER_MIN_S
 from mosha.core.cluster.state import TOLD_LIMIT_S
-from mosha.core.status import GroupState, Order, Receipt, Verb
+from mosha.core.status import GroupState, Order, Receipt, Stamp, Verb
 from mosha.core.supervision.entries import EntryReport
 from mosha.core.tables import Mode, Wish
 from mosha.core.tell import Tell
@@ -96,6 +96,24 @@ def test_a_later_order_of_the_same_node_does_not_make_a_restart_seem_obeyed() ->
     assert not orders.have_obeyed(state, {owner}, restart)
     story.live(LONG_S)
     assert orders.have_obeyed(state, {owner}, restart) == {owner}
+
+
+def test_what_is_under_way_for_an_earlier_life_of_the_node_is_another_order() -> None:
+    story, owner = running()
+    issuer = others(story, owner)[0]
+    state = story.nodes[issuer].state
+    number = orders.give(state, Order(Verb.CLEANUP, G, owner), story.now)
+    for inc, obeyed in ((state.inc - 1, {owner}), (state.inc, set())):
+        known = state.view.peer(owner).status
+        assert known is not None
+        said = replace(
+            known,
+            seq=known.seq + 1,
+            obeyed={issuer: Stamp(state.inc, number)},
+            unfinished={(issuer, number): inc},
+        )
+        story.hear(issuer, said)
+        assert orders.have_obeyed(state, {owner}, number) == obeyed
 
 
 def test_c7_a_report_that_is_late_is_not_taken_for_the_end_of_what_was_told() -> None:

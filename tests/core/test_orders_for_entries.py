@@ -74,9 +74,9 @@ class Scene:
     def report(self, *obeyed: str) -> None:
         """Let clinit report the group with what it has obeyed."""
         known = self.story.clinits[self.owner][G]
-        shown = EntryReport("r", Mode.RESPAWN, "stopped", held=True, obeyed=obeyed)
+        shown = EntryReport("r", Mode.RESPAWN, "stopped", exit="signal 2", held=True, obeyed=obeyed)
         others = EntryReport("w", Mode.WAIT, "done"), EntryReport("f", Mode.OFF, "off")
-        self.show(replace(known, entries=(shown, *others)))
+        self.show(replace(known, entries=(*others, shown)))
 
     def show(self, shown: GroupReport) -> None:
         self.story.show(self.owner, shown)
@@ -102,7 +102,8 @@ def test_an_order_is_obeyed_where_the_group_runs_under_its_claim_and_once() -> N
     assert len(scene.there) == 1
     third = min(scene.story.ids - {scene.owner, scene.issuer})
     scene.story.read(third, scene.issuer)
-    assert scene.story.nodes[third].state.to_clinit == []
+    state = scene.story.nodes[third].state
+    assert (state.to_clinit, state.answers) == ([], {})
 
 
 @pytest.mark.parametrize("report_first", [False, True])
@@ -141,15 +142,44 @@ def test_an_order_is_answered_also_if_its_node_begins_a_new_incarnation(*, answe
     assert len(scene.there) == 1
 
 
+def test_an_order_that_was_carried_out_before_its_reply_is_answered_without_another_report() -> (
+    None
+):
+    scene = Scene()
+    scene.report(f"{scene.issuer}.{INC}.{scene.give()}")
+    state = scene.story.nodes[scene.owner].state
+    state.to_step.clear()
+    scene.reply()
+    assert state.to_step == {G}
+
+
+def test_what_becomes_of_another_group_is_no_answer() -> None:
+    scene = Scene()
+    number = scene.give()
+    entry_orders.settle(scene.story.nodes[scene.owner].state, "another", scene.story.now)
+    assert scene.answer(number) is None
+
+
 def test_what_clinit_says_to_an_order_arrives_where_it_was_given() -> None:
     scene = Scene()
     number = scene.give()
+    scene.story.nodes[scene.owner].state.dirty = False
     scene.reply(ok=False, text="g is stopping or has stopped")
+    assert scene.story.nodes[scene.owner].state.dirty
     assert scene.answer(number) == EntryAnswer(INC, ok=False, text="g is stopping or has stopped")
     (note,) = (
         n for n in scene.story.nodes[scene.owner].take_notes() if n.event == "entry_order_refused"
     )
     assert note.fields["reason"] == "g is stopping or has stopped"
+
+
+def test_an_answer_to_an_earlier_life_of_the_node_is_none() -> None:
+    scene = Scene()
+    number = scene.give()
+    scene.reply(ok=False, text="no")
+    assert scene.answer(number) is not None
+    scene.story.nodes[scene.issuer].state.inc += 1
+    assert scene.answer(number) is None
 
 
 def test_an_order_that_got_no_reply_was_perhaps_carried_out() -> None:
@@ -235,7 +265,10 @@ def test_answers_stand_for_a_while_and_not_without_bound() -> None:
     for _ in range(2 * entry_orders.ENTRY_ORDERS_MAX):
         scene.give()
     assert len(state.entry_orders) == entry_orders.ENTRY_ORDERS_MAX
-    scene.story.now += max(entry_orders.ORDER_MIN_S, 2 * TIMING.timeout_s)
+    scene.story.now += max(entry_orders.ORDER_MIN_S, 2 * TIMING.timeout_s) - 1.0
+    scene.story.write(scene.owner)
+    assert scene.story.files[scene.owner].answers
+    scene.story.now += 1.0
     scene.story.write(scene.owner)
     assert not scene.story.files[scene.owner].answers
 
@@ -300,6 +333,20 @@ def test_an_entry_that_has_failed_counts_for_more_than_one_that_was_stopped() ->
     verdict = verdicts.judge(scene.story.nodes[scene.owner].state, G, scene.story.now)
     assert verdict.kind is ProblemKind.ENTRY
     assert "entry r is stopped by an operator; entry q respawns too rapidly" in verdict.why
+
+
+def test_only_what_was_stopped_is_to_be_started() -> None:
+    scene = Scene()
+    known = scene.story.clinits[scene.owner][G]
+    changed = (
+        EntryReport("r", Mode.RESPAWN, "stopped", held=True, command="x"),
+        EntryReport("w", Mode.WAIT, "running", command="another"),
+    )
+    scene.show(replace(known, entries=changed))
+    state = scene.story.nodes[scene.owner].state
+    kinds = {trouble.kind for trouble in state.troubles(G, scene.story.now)}
+    assert kinds == {TroubleKind.STOPPED, TroubleKind.OUTDATED}
+    assert verdicts.judge(state, G, scene.story.now).next == "to start it: mosha start g r"
 
 
 def test_of_other_nodes_a_stopped_entry_is_known_by_their_status() -> None:

@@ -451,7 +451,10 @@ def test_a_node_that_was_never_heard_from_has_a_reason_too() -> None:
 
 
 def test_a_table_that_is_not_in_force_is_the_reason_and_not_the_other_one() -> None:
-    assert not_here(state(without_cltab()), G, 1000.0) == {1: "no cltab is in force"}
+    here = state(without_cltab())
+    assert not_here(here, G, 1000.0) == {1: "no cltab is in force"}
+    here.standby = True
+    assert not_here(here, G, 1000.0) == {1: "on standby"}
 
 
 def test_who_could_take_it_has_none() -> None:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from mosha.core.status import (
     Ban,
+    EntryAnswer,
     GroupLine,
     GroupState,
     NodeState,
@@ -118,6 +119,28 @@ def test_a_status_is_read_the_same_whatever_was_read_before_it(
         assert dict(read.seen) == dict(later.seen)
 
 
+def test_of_a_status_that_differs_in_its_echoes_alone_only_those_are_parsed() -> None:
+    first = parse_next(render_clstat(FULL).encode())
+    later = replace(FULL, seq=FULL.seq + 1, seen={1: Stamp(1763790000, 885)})
+    read = parse_next(render_clstat(later).encode(), first).status
+    assert read == later
+    assert read.votes is first.status.votes
+
+
+def test_what_is_above_the_echoes_of_another_writer_is_not_taken_for_what_is_below_them() -> None:
+    echoes_and_rest = "Mosha::Seen 1 inc=3 seq=4\nMosha::Claim g term=5\n"
+    first = parse_next(sealed(f"{NODE}Mosha::Term g 4\n{echoes_and_rest}"))
+    read = parse_next(sealed(f"{NODE}{echoes_and_rest}"), first).status
+    assert (read.claims, read.terms) == ({"g": 5}, {})
+
+
+def test_what_another_writer_puts_above_the_line_of_the_node_counts_too() -> None:
+    for first in ("Mosha::Term g 4\n", "Mosha::Seen 2 inc=1 seq=1\n"):
+        read = parse_clstat(sealed(f"{first}Mosha::Seen 1 inc=3 seq=4\n{NODE}"))
+        assert read.terms or read.seen[2] == Stamp(1, 1)
+        assert read.seen[1] == Stamp(3, 4)
+
+
 def _reversed(mapping: Mapping[K, V]) -> dict[K, V]:
     return dict(reversed(list(mapping.items())))
 
@@ -138,6 +161,17 @@ def test_equal_statuses_are_written_equally(status: Status) -> None:
         troubles=_reversed(status.troubles),
     )
     assert render_clstat(other) == render_clstat(status)
+
+
+def test_the_text_of_an_answer_says_nothing_of_the_order_that_it_is_to() -> None:
+    answers = {(3, 7): EntryAnswer(5, ok=True, text="ok=no inc=6 seq=8")}
+    status = replace(FULL, answers=answers)
+    assert parse_clstat(render_clstat(status).encode()).answers == answers
+
+
+def test_an_answer_of_a_later_kind_is_not_taken_for_a_yes() -> None:
+    read = parse_clstat(sealed(f"{NODE}Mosha::EntryAnswer 3 inc=5 seq=7 ok=partly half of it\n"))
+    assert read.answers == {(3, 7): EntryAnswer(5, ok=False, text="half of it")}
 
 
 def test_free_text_is_made_one_bounded_line() -> None:
@@ -245,6 +279,14 @@ def test_one_more_than_the_farthest_that_is_read_is_still_read_of_its_node() -> 
         beyond = NODE.replace(far, f"{far[:4]}{NUMBER_MAX + 1}")
         with pytest.raises(MalformedStatus, match="at most"):
             parse_clstat(sealed(beyond, NUMBER_MAX + 1 if far == "seq=7" else 7))
+
+
+def test_of_two_echoes_of_a_node_the_last_counts() -> None:
+    text = (
+        f"{NODE}Mosha::Seen 1 inc=3 seq=4\nMosha::Seen 12 inc=2 seq=2\nMosha::Seen 1 inc=3 seq=9\n"
+    )
+    seen = parse_clstat(sealed(text)).seen
+    assert (seen[1], list(seen), len(seen)) == (Stamp(3, 9), [1, 12], 2)
 
 
 def test_the_form_without_later_words_is_read() -> None:
@@ -375,10 +417,14 @@ def test_a_sealed_status_with_a_wrong_node_line_is_malformed(old: str, new: str)
         parse_clstat(sealed(NODE.replace(old, new)))
 
 
-def test_a_sealed_status_that_is_not_utf_8_is_malformed() -> None:
-    body = NODE.encode() + b"Mosha::Refused cltab \xff\n"
+@pytest.mark.parametrize(
+    "before", ["", "Mosha::Seen 1 inc=3 seq=4\n", "Mosha::Term g 4\nMosha::Seen 1 inc=3 seq=4\n"]
+)
+def test_a_sealed_status_that_is_not_utf_8_is_malformed(before: str) -> None:
+    text = f"{NODE}{before}Mosha::Refused cltab ".encode()
+    body = text + b"\xff\n"
     data = body + f"Mosha::End seq=7 crc32={zlib.crc32(body):08x}\n".encode()
-    with pytest.raises(MalformedStatus, match="not UTF-8"):
+    with pytest.raises(MalformedStatus, match=f"not UTF-8 at byte {len(text)}$"):
         parse_clstat(data)
 
 

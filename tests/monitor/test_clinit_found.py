@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,9 +13,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from mosha.errors import HostError
+from mosha.formats.settings import Settings
 from mosha.host.lock_file import CLINIT_LOCK
 from mosha.monitor import clinit_link
-from mosha.monitor.clinit_place import living_clinit
+from mosha.monitor.clinit_place import ClinitPlace, living_clinit
 from tests.monitor.tied import Place, Tied, place_in
 from tests.waiting import until
 
@@ -51,6 +53,20 @@ async def test_a_new_monitor_waits_for_a_living_clinit_whose_socket_was_removed(
     again = place.tie()
     await again.connected()
     assert (again.pid, started(place)) == (tied.pid, 1)
+
+
+def test_clinit_gets_no_signal_of_the_terminal_of_its_monitor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[dict[str, object]] = []
+    monkeypatch.setattr(subprocess, "Popen", lambda _, **how: started.append(how))
+    ClinitPlace(tmp_path / "s", tmp_path / "cltab", tmp_path, 1).start()
+    assert started == [{"stdin": subprocess.DEVNULL, "start_new_session": True}]
+
+
+def test_clinit_logs_as_much_as_its_monitor() -> None:
+    assert ClinitPlace.of(Settings(log_level="debug"), 1).debug
+    assert not ClinitPlace.of(Settings(), 1).debug
 
 
 def test_that_nobody_can_look_for_clinit_does_not_mean_that_there_is_none(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import errno
 import json
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from mosha.errors import UsageError
+from mosha.errors import HostError, UsageError
 from mosha.formats.settings import Settings
 from mosha.host import proc
 from mosha.monitor.files.cluster_fs import Layout
@@ -54,6 +56,15 @@ def test_the_first_digits_of_mwhois_are_the_number(command: str, number: int) ->
 def test_without_a_number_the_message_says_what_to_write(command: str, story: str) -> None:
     with pytest.raises(UsageError, match=r"mwhois.*" + story + r".*write mynode = N"):
         own_number(Settings(mwhois=command))
+
+
+def test_a_host_that_starts_no_mwhois_is_to_blame(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, "none left")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(HostError, match=r"^cannot run mwhois \('echo 2'\): none left$"):
+        own_number(Settings(mwhois="echo 2"))
 
 
 def test_a_number_that_nodes_has_not_is_refused() -> None:  # C11

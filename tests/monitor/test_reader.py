@@ -7,22 +7,29 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from mosha.core.cluster.effects import ReadStatus
 from mosha.core.cluster.events import Event, ReadFailed, StatusRead
+from mosha.core.cluster.peers import NO_CLSTAT
 from mosha.core.status import Status
 from mosha.formats.clstat import CLSTAT_MAX_BYTES, render_clstat
-from mosha.host.files import write_atomically
+from mosha.host.files import read_facts, write_atomically
+from mosha.host.mounts import MountFacts, Mounts
+from mosha.host.workers import Worker
+from mosha.monitor.files import reader as reader_module
 from mosha.monitor.files.cluster_fs import Layout
-from mosha.monitor.files.reader import StatusReader, WatchMode
+from mosha.monitor.files.reader import SHARED_LIMIT_SHARE, StatusReader, WatchMode
 from tests.monitor.trouble import hanging, no_thread_to_be_had
 from tests.waiting import until
 
 LIMIT_S = 30.0
 SHORT_S = 0.1
+LATER_S = 1.0
 
 
 @dataclass
@@ -168,6 +175,9 @@ def threads() -> list[str]:
     return [t.name for t in threading.enumerate() if t.name.startswith("reader of")]
 
 
+TOGETHER = "reader of local nodes"
+
+
 async def test_members_come_and_go(cluster: Cluster) -> None:
     async with cluster.reading(2) as reader:
         await cluster.read(reader, 2)
@@ -186,8 +196,138 @@ async def test_local_nodes_are_read_in_one_thread_together(cluster: Cluster) -> 
                 cluster.write(node, seq)
                 reader.read(ReadStatus(node, LIMIT_S))
             await until(lambda: all(cluster.seqs(node)[-1:] == [seq] for node in nodes))  # noqa: B023
-        await until(lambda: threads() == ["reader of local nodes"])
+        await until(lambda: threads() == [TOGETHER])
         assert all(cluster.seqs(node) == [1, 2] for node in nodes)
+
+
+@pytest.fixture
+def together(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The limits of all reads of several nodes together."""
+    limits: list[float] = []
+    call = Worker.call
+
+    async def noted(self: Worker, *arguments: Any, limit_s: float) -> Any:
+        if self.name == TOGETHER:
+            limits.append(limit_s)
+        return await call(self, *arguments, limit_s=limit_s)
+
+    monkeypatch.setattr(Worker, "call", noted)
+    return limits
+
+
+async def test_what_is_read_together_has_a_share_of_its_shortest_limit(
+    cluster: Cluster, together: list[float]
+) -> None:
+    async with cluster.reading(2, 3) as reader:
+        for node in (2, 3):
+            cluster.write(node, 1)
+            await cluster.read(reader, node)
+        reader.read(ReadStatus(2, LIMIT_S))
+        reader.read(ReadStatus(3, 2 * LIMIT_S))
+        await until(lambda: cluster.seqs(2) == cluster.seqs(3) == [1, 1])
+    assert together == [LIMIT_S * SHARED_LIMIT_SHARE]
+
+
+async def test_a_node_that_goes_away_while_it_is_read_is_not_reported(cluster: Cluster) -> None:
+    async with cluster.reading(2, 3) as reader:
+        for node in (2, 3):
+            cluster.write(node, 1)
+            await cluster.read(reader, node)
+        for node in (2, 3):
+            reader.read(ReadStatus(node, LIMIT_S))
+        reader.watch([3])
+        await until(lambda: cluster.seqs(3) == [1, 1])
+    assert cluster.seqs(2) == [1]
+
+
+async def test_bytes_that_stay_torn_are_torn_each_time(cluster: Cluster) -> None:
+    cluster.write(2, 0, data=b"Mosha::Node 2 inc=1 ru")
+    async with cluster.reading(2) as reader:
+        first = await cluster.failure(reader, 2)
+        assert first.torn
+        assert await cluster.failure(reader, 2) == first
+
+
+async def test_an_empty_file_is_torn_also_where_there_was_none(cluster: Cluster) -> None:
+    async with cluster.reading(2) as reader:
+        assert (await cluster.failure(reader, 2)).error == NO_CLSTAT
+        cluster.write(2, 0, data=b"")
+        assert (await cluster.failure(reader, 2)).torn
+
+
+# --- where events do not arrive ----------------------------------------------------
+
+
+class FileSystem:
+    """What the reader takes the file system of all nodes for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        self.remounted("ext4")
+
+    def remounted(self, fstype: str) -> None:
+        self.is_now(fstype)
+        mounts = Mounts("")
+        self._monkeypatch.setattr(reader_module, "read_mounts", lambda: mounts)
+
+    def is_now(self, fstype: str) -> None:
+        facts = MountFacts(device=0, fstype=fstype, mountpoint="/mfs")
+        self._monkeypatch.setattr(reader_module, "file_system_at", lambda _: facts)
+
+
+@pytest.fixture
+def file_system(monkeypatch: pytest.MonkeyPatch) -> FileSystem:
+    return FileSystem(monkeypatch)
+
+
+async def test_remote_nodes_have_a_thread_each_whatever_is_found_there(
+    cluster: Cluster, file_system: FileSystem
+) -> None:
+    file_system.remounted("nfs4")
+    cluster.write(2, 1)
+    cluster.layout.directory(3).mkdir(parents=True)
+    os.mkfifo(cluster.layout.clstat(3))
+    cluster.write(4, 1)
+    async with cluster.reading(2, 3, 4) as reader:
+        for _ in range(2):
+            assert (await cluster.read(reader, 2)).polled
+            await cluster.read(reader, 4)
+        cluster.layout.clstat(4).unlink()
+        os.mkfifo(cluster.layout.clstat(4))
+        for _ in range(2):
+            assert (await cluster.failure(reader, 4)).polled
+        assert TOGETHER not in threads()
+
+
+async def test_a_node_whose_file_system_is_mounted_anew_is_looked_at_again(
+    cluster: Cluster, file_system: FileSystem
+) -> None:
+    cluster.write(2, 1)
+    async with cluster.reading(2) as reader:
+        assert not (await cluster.read(reader, 2)).polled
+        file_system.remounted("nfs4")
+        assert (await cluster.read(reader, 2)).polled
+
+
+async def test_a_node_on_another_device_is_looked_at_again(
+    cluster: Cluster, file_system: FileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.write(2, 1)
+    async with cluster.reading(2) as reader:
+        assert not (await cluster.read(reader, 2)).polled
+        file_system.is_now("nfs4")
+        facts = replace(read_facts(cluster.layout.clstat(2), CLSTAT_MAX_BYTES), device=-2)
+        monkeypatch.setattr(reader_module, "read_facts", lambda *_: facts)
+        assert (await cluster.read(reader, 2)).polled
+
+
+async def test_where_a_status_is_missing_it_is_known_anew_whether_events_arrive(
+    cluster: Cluster, file_system: FileSystem
+) -> None:
+    async with cluster.reading(2) as reader:
+        assert not (await cluster.failure(reader, 2)).polled
+        file_system.is_now("nfs4")
+        assert (await cluster.failure(reader, 2)).polled
 
 
 # --- what hangs --------------------------------------------------------------------
@@ -225,6 +365,27 @@ async def test_a_peer_that_hangs_later_keeps_no_other_from_being_read(cluster: C
                 assert cluster.of(3)[-1] == ReadFailed(3, cluster.of(3)[-1].error, hung=True)  # type: ignore[union-attr]
                 await until(lambda: all(cluster.seqs(n)[-1] == seq for n in (2, 4)))  # noqa: B023
         assert isinstance(await cluster.read(reader, 3), StatusRead)
+
+
+@pytest.mark.root("to make a file hang")
+async def test_what_is_ordered_during_a_hang_is_read_once_and_later_all_are_read_together(
+    cluster: Cluster, together: list[float]
+) -> None:
+    nodes = (2, 3, 4)
+    async with cluster.reading(*nodes) as reader:
+        for node in nodes:
+            cluster.write(node, 1)
+            await cluster.read(reader, node)
+        with hanging(cluster.layout.clstat(3)):
+            reader.read(ReadStatus(3, LATER_S))
+            await until(lambda: TOGETHER in threads())
+            reader.read(ReadStatus(2, LIMIT_S))
+            await until(lambda: len(cluster.of(2)) == len(cluster.of(3)) == 2)
+        for times in (3, 4):
+            for node in nodes:
+                await cluster.read(reader, node)
+            assert [len(cluster.of(node)) for node in nodes] == [times, times, times - 1]
+        assert together[-1] == LIMIT_S * SHARED_LIMIT_SHARE
 
 
 @pytest.mark.root("to make a file hang")

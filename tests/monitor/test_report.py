@@ -30,7 +30,7 @@ from mosha.core.status import (
 )
 from mosha.core.supervision.entries import EntryReport
 from mosha.core.supervision.group_report import GroupReport
-from mosha.core.tables import Mode, Wish
+from mosha.core.tables import Cltab, Entry, Mode, Wish
 from mosha.formats.hastat import (
     GroupView,
     NodeReport,
@@ -39,6 +39,7 @@ from mosha.formats.hastat import (
     parse_hastat,
     render_hastat,
 )
+from mosha.monitor import report as report_module
 from mosha.monitor.problems import problems
 from mosha.monitor.report import HostFacts, make, of_group
 from tests.core.story import INC, START_S, TIMING, G, Story, hactl, one_of_three, status
@@ -309,6 +310,19 @@ def test_a_group_at_home_is_shown_with_its_owner_term_lease_and_votes() -> None:
     assert found.prefer == [1]
 
 
+@pytest.mark.parametrize(("votes_max", "all_votes"), [(3, True), (2, False)])
+def test_with_too_many_votes_those_for_groups_that_are_as_wanted_are_left_out(
+    monkeypatch: pytest.MonkeyPatch, votes_max: int, *, all_votes: bool
+) -> None:
+    monkeypatch.setattr(report_module, "ALL_VOTES_MAX", votes_max)
+    story = owner()
+    votes = {1: 1, 2: 1}
+    assert group(report(story)).votes == (votes if all_votes else {})
+    story.adopt_tables(1, hactl(Wish(G, "other")))
+    assert not group(report(story)).ok
+    assert group(report(story)).votes == votes
+
+
 def test_a_lease_that_has_run_out_is_not_shown_before_the_brain_has_noticed() -> None:
     story = owner()
     story.now += TIMING.lease_s + 0.1
@@ -562,6 +576,21 @@ def test_a_group_that_only_cltab_names_is_reported_to_those_who_ask_for_it() -> 
     found = make(story.nodes[1], HostFacts(), story.now, asked=G)
     view = group(found)
     assert (view.ok, view.wanted, view.in_hactl) == (True, "stop", False)
+
+
+def test_the_entries_of_a_group_are_listed_for_those_who_ask_for_it() -> None:
+    story = full()
+    entries = tuple(Entry(g, tag, "start", Mode.WAIT, "x") for g, tag in ((G, "a"), ("h", "b")))
+    story.nodes[1].cltab_adopted(Cltab(entries))
+    found = make(story.nodes[1], HostFacts(), story.now, asked=G)
+    assert {view.group: view.tags for view in found.groups} == {G: ["a"], "far": [], "h": []}
+
+
+def test_the_ban_of_a_node_that_is_not_heard_any_more_is_not_shown() -> None:
+    story = full()
+    assert [ban.node for ban in group(report(story)).bans] == [3]
+    make_stale(story, 3)
+    assert group(report(story)).bans == []
 
 
 def test_nodes_that_may_run_a_stopped_group_unseen_are_named_and_it_is_not_as_wanted() -> None:

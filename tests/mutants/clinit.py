@@ -982,4 +982,49 @@ CLINIT: tuple[ShellMutant, ...] = (
         "highest - drawn % SPAN",
         "clinit/test_marks.py::test_no_mark_is_that_of_the_clinit_around",
     ),
+    # --- orders for single entries ---
+    M(
+        "a group that ends some of its entries takes no order for another",
+        "core/supervision/entry_refusals.py",
+        "group.state in _UNDER_WAY or group.level != group.wanted",
+        "group.level != group.wanted",
+        "core/test_entry_orders.py::"
+        "test_a_group_that_ends_what_cltab_has_no_more_takes_no_order_though_its_level_stays",
+    ),
+    M(
+        "a start of what the host could not start does something",
+        "core/supervision/entry_refusals.py",
+        "(ProcessState.PAUSING, ProcessState.RETRYING)",
+        "(ProcessState.PAUSING,)",
+        "core/test_entry_orders.py::"
+        "test_an_entry_that_the_host_could_not_start_is_tried_at_once[start]",
+    ),
+    M(
+        "a start of what is being cleared is obeyed when it runs",
+        "core/supervision/process.py",
+        "ProcessState.WAITING, ProcessState.CLEARING)\n",
+        "ProcessState.WAITING)\n",
+        "core/test_entry_orders.py::test_a_start_of_what_is_being_cleared_is_obeyed_when_it_runs",
+    ),
+    M(
+        "the last orders of an entry are remembered and not the first",
+        "core/supervision/process.py",
+        "(*process.obeyed, *process.ordered)[-ORDERS_REMEMBERED_MAX:]",
+        "(*process.obeyed, *process.ordered)[:ORDERS_REMEMBERED_MAX]",
+        "core/test_entry_orders.py::test_the_last_orders_are_remembered_and_not_without_bound",
+    ),
+    M(
+        "a start of what runs ends the haste of its throttle",
+        "core/supervision/process.py",
+        "        return replace(process, rapid_restarts=0), ()\n",
+        "        return process, ()\n",
+        "core/test_entry_orders.py::test_a_start_of_what_runs_ends_the_haste_of_its_throttle",
+    ),
+    M(
+        "what an operator starts has no failures",
+        "core/supervision/process_record.py",
+        "then=Then.WAIT, starts=0, failures=0,",
+        "then=Then.WAIT, starts=0,",
+        "core/test_entry_orders.py::test_an_entry_that_pauses_is_started_at_once[start]",
+    ),
 )

@@ -335,4 +335,96 @@ FRONT: tuple[ShellMutant, ...] = (
         "        if False:",
         "clinit/test_tail.py::test_what_was_printed_under_an_earlier_claim_is_forgotten",
     ),
+    M(
+        "who has no vote confirms no quorum",
+        "core/explain/may_run.py",
+        "len(known.confirmed & view.electorate.nodes)",
+        "len(known.confirmed)",
+        "core/test_may_run.py::test_who_has_no_vote_confirms_no_quorum",
+    ),
+    M(
+        "of what keeps this node from a group the node itself is told first",
+        "core/cluster/eligibility.py",
+        "    if state.me in everywhere.able:\n        rule = ",
+        "    if True:\n        rule = ",
+        "core/test_verdicts.py::"
+        "test_a_table_that_is_not_in_force_is_the_reason_and_not_the_other_one",
+    ),
+    M(
+        "only what was stopped is to be started",
+        "core/explain/verdicts.py",
+        "for trouble in place.troubles if trouble.kind is TroubleKind.STOPPED]",
+        "for trouble in place.troubles]",
+        "core/test_orders_for_entries.py::test_only_what_was_stopped_is_to_be_started",
+    ),
+    # --- orders for single entries ---
+    M(
+        "who waits for an entry waits for the monitor, too",
+        "cli/order.py",
+        "spread_limit_s(settings.timing.heartbeat_s) + obey_s",
+        "spread_limit_s(settings.timing.heartbeat_s)",
+        "cli/test_progress.py::"
+        "test_who_waits_for_an_entry_gives_the_monitor_so_long_and_knows_what_for",
+    ),
+    M(
+        "the monitor waits as long for an entry as its command",
+        "cli/order.py",
+        "obey_s = ENTRY_LIMIT_S if limit_s is None else limit_s",
+        "obey_s = ENTRY_LIMIT_S",
+        "cli/test_progress.py::"
+        "test_who_waits_for_an_entry_gives_the_monitor_so_long_and_knows_what_for",
+    ),
+    M(
+        "an entry that is to stop is waited for until it has",
+        "cli/order.py",
+        "stopped=verb is EntryVerb.STOP",
+        "stopped=False",
+        "cli/test_progress.py::"
+        "test_who_waits_for_an_entry_gives_the_monitor_so_long_and_knows_what_for",
+    ),
+    M(
+        "an entry of a group that runs nowhere is not well",
+        "cli/progress.py",
+        "if not here or goal.stopped is not",
+        "if goal.stopped is not",
+        "cli/test_progress.py::test_an_entry_of_a_group_that_runs_nowhere_is_not_called_well",
+    ),
+    M(
+        "a host without processes is no bug",
+        "errors.py",
+        "errno.EAGAIN, ",
+        "",
+        "cli/test_main.py::test_descriptors_processes_and_memory_can_be_used_up",
+    ),
+    # --- what a report leaves out ---
+    M(
+        "of a group that is not as wanted the votes are always shown",
+        "monitor/report.py",
+        "if around.all_votes or not verdict.ok else {}",
+        "if around.all_votes else {}",
+        "monitor/test_report.py::"
+        "test_with_too_many_votes_those_for_groups_that_are_as_wanted_are_left_out",
+    ),
+    M(
+        "votes are counted by groups and nodes",
+        "monitor/report.py",
+        "len(names) * len(state.view.electorate.nodes) <=",
+        "len(names) <=",
+        "monitor/test_report.py::"
+        "test_with_too_many_votes_those_for_groups_that_are_as_wanted_are_left_out",
+    ),
+    M(
+        "the ban of a node that is silent is not shown",
+        "monitor/report.py",
+        "if ban is not None and state.view.speaks(status.node):",
+        "if ban is not None:",
+        "monitor/test_report.py::test_the_ban_of_a_node_that_is_not_heard_any_more_is_not_shown",
+    ),
+    M(
+        "entries are listed of the group that was asked for alone",
+        "monitor/report.py",
+        "if view.group == asked else view",
+        "if True else view",
+        "monitor/test_report.py::test_the_entries_of_a_group_are_listed_for_those_who_ask_for_it",
+    ),
 )

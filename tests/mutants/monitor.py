@@ -560,4 +560,238 @@ MONITOR: tuple[ShellMutant, ...] = (
         "monitor/test_service.py::"
         "test_a_monitor_whose_number_another_node_has_ends_with_exit_status_1",
     ),
+    # --- what is read together, and what is taken from the status before ---
+    M(
+        "what was ordered during a hang is not read together with nothing",
+        "monitor/files/reader.py",
+        "                self._shared_orders = []\n                self._shared_ordered.clear()\n",
+        "                self._shared_orders = []\n",
+        "monitor/test_reader.py::"
+        "test_what_is_ordered_during_a_hang_is_read_once_and_later_all_are_read_together",
+    ),
+    M(
+        "what was ordered during a hang is read once",
+        "monitor/files/reader.py",
+        "                self._shared_orders = []\n                self._shared_ordered.clear()\n",
+        "                self._shared_ordered.clear()\n",
+        "monitor/test_reader.py::"
+        "test_what_is_ordered_during_a_hang_is_read_once_and_later_all_are_read_together",
+    ),
+    M(
+        "after a hang local nodes are read together again",
+        "monitor/files/reader.py",
+        "            self._shared_hangs = self._shared.busy is not None\n",
+        "            pass\n",
+        "monitor/test_reader.py::"
+        "test_what_is_ordered_during_a_hang_is_read_once_and_later_all_are_read_together",
+    ),
+    M(
+        "what is read together leaves time to be read by itself",
+        "monitor/files/reader.py",
+        " * SHARED_LIMIT_SHARE\n",
+        "\n",
+        "monitor/test_reader.py::test_what_is_read_together_has_a_share_of_its_shortest_limit",
+    ),
+    M(
+        "the shortest limit of what is read together counts",
+        "monitor/files/reader.py",
+        "limit_s = min(peer.limit_s",
+        "limit_s = max(peer.limit_s",
+        "monitor/test_reader.py::test_what_is_read_together_has_a_share_of_its_shortest_limit",
+    ),
+    M(
+        "of a node that went away nothing is reported",
+        "monitor/files/reader.py",
+        "if self._peers.get(peer.node) is peer:",
+        "if True:",
+        "monitor/test_reader.py::test_a_node_that_goes_away_while_it_is_read_is_not_reported",
+    ),
+    M(
+        "a remote node that hangs delays no other",
+        "monitor/files/reader.py",
+        "found is not None and not found.remote",
+        "found is not None",
+        "monitor/test_reader.py::test_remote_nodes_have_a_thread_each_whatever_is_found_there",
+    ),
+    M(
+        "a remote node that cannot be read is still remote",
+        "monitor/files/reader.py",
+        '{error.strerror}", remote)',
+        '{error.strerror}", False)',
+        "monitor/test_reader.py::test_remote_nodes_have_a_thread_each_whatever_is_found_there",
+    ),
+    M(
+        "a node on another file system than before is polled",
+        "monitor/files/reader.py",
+        "last.mounts is not mounts or ",
+        "",
+        "monitor/test_reader.py::test_a_node_whose_file_system_is_mounted_anew_is_looked_at_again",
+    ),
+    M(
+        "a node on another device than before is polled",
+        "monitor/files/reader.py",
+        "or last.device != facts.device:",
+        "or False:",
+        "monitor/test_reader.py::test_a_node_on_another_device_is_looked_at_again",
+    ),
+    M(
+        "where a status is missing on another file system it is polled",
+        "monitor/files/reader.py",
+        "NO_CLSTAT, file_system_at(path.parent).remote)",
+        "NO_CLSTAT, remote)",
+        "monitor/test_reader.py::"
+        "test_where_a_status_is_missing_it_is_known_anew_whether_events_arrive",
+    ),
+    M(
+        "the same torn bytes are torn each time",
+        "monitor/files/reader.py",
+        "parsed=last.parsed, error=last.error, torn=last.torn)",
+        "parsed=last.parsed, error=last.error)",
+        "monitor/test_reader.py::test_bytes_that_stay_torn_are_torn_each_time",
+    ),
+    M(
+        "an empty file is torn and not missing",
+        "monitor/files/reader.py",
+        "last is not None and facts.data and facts.data == last.data",
+        "last is not None and facts.data == last.data",
+        "monitor/test_reader.py::test_an_empty_file_is_torn_also_where_there_was_none",
+    ),
+    M(
+        "a directory is watched only where it still is what it was",
+        "monitor/files/watch.py",
+        "if path in watched and _identity(path) == watched[path]:",
+        "if path in watched:",
+        "monitor/test_watch.py::"
+        "test_a_tree_that_was_moved_away_is_found_out_within_a_heartbeat[direct]",
+    ),
+    M(
+        "what stays the same from status to status is not parsed again",
+        "formats/clstat.py",
+        'self.data.rfind(b"\\nMosha::End ") + 1]',
+        'self.data.rfind(b"\\nMosha::End ")]',
+        "formats/test_clstat.py::"
+        "test_of_a_status_that_differs_in_its_echoes_alone_only_those_are_parsed",
+    ),
+    M(
+        "what is taken from the status before is all below the echoes",
+        "formats/clstat.py",
+        "return ParsedStatus(_status(node, facts, end), data)\n",
+        "return ParsedStatus(_status(node, facts, end), data, cut)\n",
+        "formats/test_clstat.py::"
+        "test_what_is_above_the_echoes_of_another_writer_is_not_taken_for_what_is_below_them",
+    ),
+    M(
+        "what is above the line of the node counts",
+        "formats/clstat.py",
+        "if seen is None or not first.startswith(_NODE_PREFIX):",
+        "if seen is None:",
+        "formats/test_clstat.py::"
+        "test_what_another_writer_puts_above_the_line_of_the_node_counts_too",
+    ),
+    M(
+        "of two echoes of a node the last counts",
+        "formats/clstat.py",
+        "begin = self._text.rfind(",
+        "begin = self._text.find(",
+        "formats/test_clstat.py::test_of_two_echoes_of_a_node_the_last_counts",
+    ),
+    M(
+        "a group that only an entry in trouble mentions is found",
+        "core/cluster/view.py",
+        "        status.troubles.keys(),\n",
+        "",
+        "core/test_view.py::"
+        "test_a_status_that_is_about_another_group_than_before_mentions_that_one[troubles]",
+    ),
+    # --- orders for entries ---
+    M(
+        "an order for an entry is given to clinit once",
+        "core/cluster/agent.py",
+        "            state.to_clinit = []\n",
+        "",
+        "core/test_agent.py::test_an_order_for_an_entry_is_given_to_clinit_once",
+    ),
+    M(
+        "an order that was carried out before its reply is answered at once",
+        "core/cluster/entry_orders.py",
+        "        state.wake((order.group,))  # its report may have come before\n",
+        "",
+        "core/test_orders_for_entries.py::"
+        "test_an_order_that_was_carried_out_before_its_reply_is_answered_without_another_report",
+    ),
+    M(
+        "an order for an entry is not void by what another group does",
+        "core/cluster/entry_orders.py",
+        "        if waits.group != group:\n            continue\n",
+        "",
+        "core/test_orders_for_entries.py::test_what_becomes_of_another_group_is_no_answer",
+    ),
+    M(
+        "an answer to an order of an earlier life is none",
+        "core/cluster/entry_orders.py",
+        "return found if found is not None and found.inc == state.inc else None",
+        "return found",
+        "core/test_orders_for_entries.py::test_an_answer_to_an_earlier_life_of_the_node_is_none",
+    ),
+    M(
+        "an answer stands until all have read it",
+        "core/cluster/entry_orders.py",
+        "now + max(ORDER_MIN_S, 2",
+        "now + min(ORDER_MIN_S, 2",
+        "core/test_orders_for_entries.py::test_answers_stand_for_a_while_and_not_without_bound",
+    ),
+    M(
+        "an answer is published at once",
+        "core/cluster/entry_orders.py",
+        "    state.changed()\n",
+        "",
+        "core/test_orders_for_entries.py::"
+        "test_what_clinit_says_to_an_order_arrives_where_it_was_given",
+    ),
+    M(
+        "what has obeyed is the entry that was ordered to",
+        "core/cluster/entry_orders.py",
+        "if entry.tag == waits.tag), None)",
+        "if entry.tag), None)",
+        "core/test_orders_for_entries.py::"
+        "test_an_order_is_answered_when_clinit_has_carried_it_out[False]",
+    ),
+    M(
+        "only where the group is an order for its entry is answered",
+        "core/cluster/entry_orders.py",
+        "if not report.present or order.verb not in VERBS:",
+        "if order.verb not in VERBS:",
+        "core/test_orders_for_entries.py::"
+        "test_an_order_is_obeyed_where_the_group_runs_under_its_claim_and_once",
+    ),
+    M(
+        "what is under way for an earlier life of a node is another order",
+        "core/cluster/orders.py",
+        "unfinished.get((issuer, stamp.seq)) != stamp.inc",
+        "(issuer, stamp.seq) not in unfinished",
+        "core/test_orders.py::"
+        "test_what_is_under_way_for_an_earlier_life_of_the_node_is_another_order",
+    ),
+    # --- what cannot be started ---
+    M(
+        "clinit gets no signal of the terminal of its monitor",
+        "monitor/clinit_place.py",
+        "stdin=subprocess.DEVNULL, start_new_session=True",
+        "stdin=subprocess.DEVNULL",
+        "monitor/test_clinit_found.py::test_clinit_gets_no_signal_of_the_terminal_of_its_monitor",
+    ),
+    M(
+        "clinit logs as much as its monitor",
+        "monitor/clinit_place.py",
+        'debug=settings.log_level == "debug")',
+        "debug=False)",
+        "monitor/test_clinit_found.py::test_clinit_logs_as_much_as_its_monitor",
+    ),
+    M(
+        "a host that starts no mwhois is to blame",
+        "monitor/files/membership.py",
+        '        raise HostError(f"cannot run mwhois ({command!r}): {error.strerror}") from error',
+        "        raise",
+        "monitor/test_membership.py::test_a_host_that_starts_no_mwhois_is_to_blame",
+    ),
 )
