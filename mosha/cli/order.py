@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import queue
+import threading
+
 from mosha.cli.answer import see_through, tell_reply
 from mosha.cli.ask import ask, ask_report
-from mosha.cli.progress import EntryGoal, Goal, before_move
+from mosha.cli.progress import EntryGoal, Goal, before_move, follow_order
 from mosha.cli.settings import settings_to_ask
 from mosha.control.calls import CALL_LIMIT_S
-from mosha.control.protocol import GiveOrder, OrderEntry
+from mosha.control.protocol import GiveOrder, MonitorReply, OrderEntry
 from mosha.core.replication.judging import spread_limit_s
 from mosha.core.status import EntryVerb, Verb
+from mosha.errors import MoshaError
+from mosha.formats.settings import Settings
 
 ENTRY_LIMIT_S = 25.0
 """So long a command waits for the end of an entry: INT, TERM and KILL take 15 s by default."""
@@ -43,8 +48,31 @@ def order_entry(
     settings = settings_to_ask(config)
     obey_s = ENTRY_LIMIT_S if limit_s is None else limit_s
     answer_s = CALL_LIMIT_S + spread_limit_s(settings.timing.heartbeat_s) + obey_s
-    reply = ask(settings, OrderEntry(verb, group, tag, obey_s), answer_s)
+    order = OrderEntry(verb, group, tag, obey_s)
     if limit_s is None:
-        return tell_reply(reply, as_json=as_json)
+        return tell_reply(ask(settings, order, answer_s), as_json=as_json)
+    reply = _ask_and_follow(settings, order, answer_s)
     goal = Goal(group, entry=EntryGoal(tag, stopped=verb is EntryVerb.STOP))
     return see_through(settings, reply, goal, limit_s, as_json=as_json)
+
+
+def _ask_and_follow(settings: Settings, order: OrderEntry, answer_s: float) -> MonitorReply:
+    """Send an order, and print what delays it until the reply comes, which may take minutes."""
+    replies: queue.SimpleQueue[MonitorReply | MoshaError] = queue.SimpleQueue()
+    answered = threading.Event()
+
+    def send() -> None:
+        try:
+            replies.put(ask(settings, order, answer_s))
+        except MoshaError as error:
+            replies.put(error)
+        finally:
+            answered.set()
+
+    # A daemon: an interrupt ends the command, whatever the thread waits for.
+    threading.Thread(target=send, daemon=True).start()
+    follow_order(settings, order.group, answered.wait)
+    reply = replies.get()
+    if isinstance(reply, MoshaError):
+        raise reply
+    return reply

@@ -16,6 +16,8 @@ from msgspec import Struct
 
 from mosha.cli.ask import ask_report
 from mosha.core.cluster.orders import MOVED
+from mosha.core.cluster.peers import Standing
+from mosha.core.cluster.wording import late, said
 from mosha.core.explain.problems import ProblemKind
 from mosha.core.status import (
     DELIBERATE,
@@ -25,6 +27,7 @@ from mosha.core.status import (
     GroupState,
     TroubleKind,
 )
+from mosha.core.supervision.entries import BEING_RESTARTED, PER_GROUP_MAX
 from mosha.core.tables import STOP_LEVEL
 from mosha.errors import HostError
 from mosha.formats.hastat import GroupView, Instance, Report
@@ -126,15 +129,43 @@ def follow_stop(settings: Settings, ended: Callable[[float], bool]) -> None:
 
     `ended` waits for at most that many seconds, and returns whether the node has ended.
     """
+    _follow(settings, ended, _still_here)
+
+
+def follow_order(settings: Settings, group: str, ended: Callable[[float], bool]) -> None:
+    """Print what delays an order for an entry of a group, a line per change, as `follow_stop`."""
+    _follow(settings, ended, lambda report: _delay(report, group))
+
+
+def _delay(report: Report, group: str) -> str:
+    """Return in one line what is not as it should be where a group is, "" if all is."""
+    view = _view(report, group)
+    if view is None:
+        return ""
+    at = {item.node for item in view.instances}
+    nodes = [each for each in report.nodes if each.node in at and each.node != report.node]
+    found = [f"node {each.node} {late(each.late)}" for each in nodes if each.late]
+    silent = [each.node for each in nodes if each.state == "stale"]
+    found += [f"node {node} {said(Standing.STALE)}" for node in silent]
+    found += [_standing(group, view)] if not view.ok else []
+    return "; ".join(found)
+
+
+def _follow(
+    settings: Settings, ended: Callable[[float], bool], line: Callable[[Report], str]
+) -> None:
+    """Print what `line` makes of the report, a line per change, until it has `ended`."""
     shown = ""
     while not ended(LOOK_EVERY_S):
         try:
             report, _ = ask_report(settings, STOP_LOOK_LIMIT_S)
         except HostError:  # it is ending, or no longer answers: `ended` knows
             continue
-        now = _still_here(report)
-        if now != shown:
-            click.echo(shown := now, err=True)
+        now = line(report)
+        mark = _COUNTED.sub("#", now)
+        if now and mark != shown:
+            click.echo(now, err=True)
+        shown = mark
 
 
 def _still_here(report: Report) -> str:
@@ -159,7 +190,7 @@ def _held_up(view: GroupView, item: Instance) -> str:
     return f" ({'; '.join(what)})" if what else ""
 
 
-_COUNTED = re.compile(r"\d+(\.\d+)?(?= s\b| of \d+ votes| restarts?\b)")
+_COUNTED = re.compile(r"\d+(\.\d+)?(?= s\b| of \d+ votes| restarts?\b| heartbeats?\b)")
 """Numbers that count up or down while nothing else changes."""
 
 
@@ -200,13 +231,28 @@ def _judge_entry(group: str, goal: EntryGoal, view: GroupView) -> WaitOutcome | 
     here = [item for item in view.instances if item.node in view.where]
     found = next((t for item in here for t in item.troubles if t.tag == goal.tag), None)
     kind = found.kind if found is not None else ""
-    if not here or goal.stopped is not (kind == TroubleKind.STOPPED):
+    if not here or (found is not None and found.text == BEING_RESTARTED):
         return None
+    if goal.stopped is not (kind == TroubleKind.STOPPED):
+        return _overruled(group, goal, view, here)
     if found is None or kind in DELIBERATE:
         text = f"{group}: entry {goal.tag} {'is stopped' if goal.stopped else 'is well'}"
         return WaitOutcome(True, f"{text}, {_places(view)}")
     more = f": {found.text}" if found.text else ""
     return WaitOutcome(False, f"{group}: entry {goal.tag} is not well: {kind}{more}")
+
+
+def _overruled(
+    group: str, goal: EntryGoal, view: GroupView, here: list[Instance]
+) -> WaitOutcome | None:
+    """Return that an entry is not as it was ordered, though the order was obeyed."""
+    if not goal.stopped:
+        text = f"entry {goal.tag} was stopped meanwhile, by a later order"
+        return WaitOutcome(False, f"{group}: {text}; to start it: mosha start {group} {goal.tag}")
+    if any(len(item.troubles) >= PER_GROUP_MAX for item in here):  # it may be one of "more entries"
+        return WaitOutcome(True, f"{group}: entry {goal.tag} is stopped, {_places(view)}")
+    text = f"entry {goal.tag} was started meanwhile, by a later order or with its group"
+    return WaitOutcome(False, f"{group}: {text}; {_places(view)}")
 
 
 def _unwell(view: GroupView, *, on_its_way: bool = False) -> str:

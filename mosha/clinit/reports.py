@@ -68,5 +68,6 @@ def _entry_report(process: Process, said: Said, *, whole: bool) -> EntryReport:
         prevented=process.prevented,
         failed_at=process.failed_at,
         held=process.held,
+        restarting=process.restarting,
         obeyed=process.obeyed,
     )

@@ -9,7 +9,7 @@ from mosha.core.cluster import entry_orders, orders
 from mosha.core.cluster.eligibility import on_standby
 from mosha.core.cluster.events import FailureReported, OrderGiven
 from mosha.core.cluster.state import MonitorState
-from mosha.core.explain import reasons
+from mosha.core.explain import reasons, unanswered
 from mosha.core.explain.addressees import concerned
 from mosha.core.replication.judging import spread_limit_s
 from mosha.core.status import EntryAnswer, EntryVerb, Order, Verb
@@ -102,32 +102,47 @@ async def give_to_entry(monitor: Monitor, request: OrderEntry) -> str:
     order = Order(request.verb, request.group, tag=request.tag)
     _check_names(state, order)
     nodes = concerned(state, order, boottime())
+    runs = {node: unanswered.run_of(state, node) for node in nodes}
+    monitor.report_event(OrderGiven(order))
+    mine = state.order_number
 
     def answers() -> dict[int, EntryAnswer | None]:
         return {node: entry_orders.answer_to(state, node, mine) for node in nodes}
 
-    monitor.report_event(OrderGiven(order))
-    mine = state.order_number
-    found = answers()
+    def losses() -> dict[int, str]:
+        waiting = [node for node, answer in answers().items() if answer is None]
+        found = {n: unanswered.loss(state, order, n, mine, runs[n]) for n in waiting}
+        return {node: text for node, text in found.items() if text}
+
     with anyio.move_on_after(request.limit_s):
-        while None in found.values():
+        while None in answers().values() and not losses():
             seen = monitor.news
             with anyio.move_on_after(state.timing.heartbeat_s):
                 await monitor.next_change(seen)
-            found = answers()
-    where = ", ".join(map(str, sorted(nodes)))
+    found = answers()
     for node, answer in sorted(found.items()):
         if answer is not None and not answer.ok:
             raise UsageError(f"by node {node}: {answer.text}")
-    if late := ", ".join(str(node) for node in sorted(nodes) if found[node] is None):
-        raise HostError(
-            f"node {late} has not obeyed within {request.limit_s:g} s: the entry is still ending"
-            f" (mosha status {request.group}, there), or the node does not hear this one, or its"
-            " version of mosha does not support orders for entries"
-        )
+    if lost := losses():
+        raise HostError(_lost(order, lost))
+    late = [node for node in sorted(nodes) if found[node] is None]
+    if late:
+        text = "; ".join(unanswered.delay(state, order, node) for node in late)
+        where = ", ".join(map(str, late))
+        stands = "; the order still stands" if mine in state.orders else ""
+        raise HostError(f"node {where} has not obeyed within {request.limit_s:g} s: {text}{stands}")
     said = next((answer.text for answer in found.values() if answer and answer.text), "")
-    done = ENTRY_DONE[request.verb]
-    return said or done.format(tag=request.tag, group=request.group, nodes=where)
+    where = ", ".join(map(str, sorted(nodes)))
+    return said or ENTRY_DONE[request.verb].format(tag=order.tag, group=order.group, nodes=where)
+
+
+def _lost(order: Order, lost: dict[int, str]) -> str:
+    """Return that nodes will not answer an order for an entry any more, and what to do."""
+    nodes, facts = ", ".join(map(str, sorted(lost))), "; ".join(lost.values())
+    return (
+        f"{facts}; node {nodes} has not confirmed that it obeyed: see mosha status {order.group},"
+        f" and if need be again: mosha {order.verb} {order.group} {order.tag}"
+    )
 
 
 def failed(monitor: Monitor, request: FailGroup) -> str:

@@ -12,7 +12,14 @@ from typing import Self
 import msgspec
 
 from mosha.control.listener import Listener
-from mosha.control.protocol import AskReport, Leave, Message, MonitorReply, MonitorRequest
+from mosha.control.protocol import (
+    AskReport,
+    Leave,
+    Message,
+    MonitorReply,
+    MonitorRequest,
+    OrderEntry,
+)
 from mosha.control.server import ClientConnection, Server
 from mosha.formats.hastat import Report, render_hastat
 
@@ -23,7 +30,8 @@ class FakeMonitor:
     """Listens at `rundir/mosha.s` while it is a context; `asked` holds every request.
 
     `answer` returns the reply to what is not a question for the report; None closes the
-    connection without one. `reports` are shown one after the other instead of `report`, the last
+    connection without one; an order for an entry is answered when all reports have been shown.
+    `reports` are shown one after the other instead of `report`, the last
     one for ever. It leaves when all have been shown; having agreed to leave it ends, as a monitor
     does.
     """
@@ -66,7 +74,7 @@ class FakeMonitor:
                 return [MonitorReply(ok=False, text=f"no node knows group {request.group}")]
             data = msgspec.json.format(render_hastat(self.report), indent=-1)
             return [MonitorReply(ok=True, report=msgspec.Raw(data))]
-        if isinstance(request, Leave) and self._reports:
+        if isinstance(request, Leave | OrderEntry) and self._reports:
             await self._shown.wait()
         reply = self._answer(request)
         if reply is None:

@@ -11,6 +11,7 @@ from mosha.cli import order
 from mosha.cli.progress import EntryGoal, Goal, Move, WaitOutcome, before_move, judge
 from mosha.control.protocol import MonitorReply, MonitorRequest, OrderEntry
 from mosha.core.status import EntryVerb
+from mosha.core.supervision.entries import BEING_RESTARTED, PER_GROUP_MAX
 from mosha.formats.hastat import BanReport, EntryTrouble, GroupView, Report
 from mosha.host.clock import boottime
 from tests.cli.conftest import Home, Mosha
@@ -282,28 +283,36 @@ def test_what_dies_as_soon_as_it_is_started_has_not_come_about(mosha: Mosha, hom
 STOPPED = EntryTrouble(tag="app", kind="stopped")
 
 
-@pytest.mark.parametrize("stopped", [False, True])
+WELL = (True, "web: entry app is well, start DONE on node 1")
+STARTED = "entry app was started meanwhile, by a later order or with its group"
+OVERRULED = (False, f"web: {STARTED}; start DONE on node 1")
+HALTED = "web: entry app was stopped meanwhile, by a later order; to start it: mosha start web app"
+FAILING = EntryTrouble(tag="app", kind="failing", text="exit 1")
+RESTARTING = EntryTrouble(tag="app", kind="stopped", text=BEING_RESTARTED)
+MANY = [EntryTrouble(tag=f"a{number}", kind="failing") for number in range(PER_GROUP_MAX)]
+AMONG_THEM = (True, "web: entry app is stopped, start DONE on node 1")
+
+
 @pytest.mark.parametrize(
-    ("troubles", "reached"),
+    ("troubles", "started", "stopped"),
     [
-        ([], {False: (True, "web: entry app is well, start DONE on node 1"), True: None}),
-        (
-            [EntryTrouble(tag="db", kind="failing")],
-            {False: (True, "web: entry app is well, start DONE on node 1"), True: None},
-        ),
-        ([STOPPED], {False: None, True: (True, "web: entry app is stopped, start DONE on node 1")}),
-        (
-            [EntryTrouble(tag="app", kind="failing", text="exit 1")],
-            {False: (False, "web: entry app is not well: failing: exit 1"), True: None},
-        ),
+        ([], WELL, OVERRULED),
+        ([EntryTrouble(tag="db", kind="failing")], WELL, OVERRULED),
+        ([STOPPED], (False, HALTED), AMONG_THEM),
+        ([FAILING], (False, "web: entry app is not well: failing: exit 1"), OVERRULED),
+        ([RESTARTING], None, None),
+        (MANY, WELL, AMONG_THEM),
     ],
 )
-def test_of_an_order_for_an_entry_only_that_entry_counts(
-    troubles: list[EntryTrouble], reached: dict[bool, tuple[bool, str] | None], *, stopped: bool
+def test_of_an_order_for_an_entry_only_that_entry_counts_and_a_later_order_ends_the_wait(
+    troubles: list[EntryTrouble],
+    started: tuple[bool, str] | None,
+    stopped: tuple[bool, str] | None,
 ) -> None:
     view = group("web", on(1, troubles=troubles), ok=not troubles)
-    goal = Goal("web", entry=EntryGoal("app", stopped=stopped))
-    assert judge(goal, seen(view), 300) == reached[stopped]
+    for wants_stop, outcome in ((False, started), (True, stopped)):
+        goal = Goal("web", entry=EntryGoal("app", stopped=wants_stop))
+        assert judge(goal, seen(view), 300) == outcome
 
 
 def test_an_entry_of_a_group_that_runs_nowhere_is_not_called_well() -> None:
@@ -340,3 +349,26 @@ def test_a_group_that_moves_away_from_its_stopped_entry_is_waited_for() -> None:
     assert judge(of_move(2), seen(here), 300) is None
     outcome = judge(Goal("web"), seen(here), 300)
     assert outcome == WaitOutcome(False, "web: start DONE on node 1, but not well: app stopped")
+
+
+def test_what_delays_an_order_for_an_entry_is_said_until_it_is_answered(
+    mosha: Mosha, home: Home
+) -> None:
+    """The reply is that it cannot be carried out any more: the command ends with it."""
+    told = group("web", on(2), ok=True)
+    shown = [
+        report(nodes=[node(1, "self"), node(2, **({"state": "fresh"} | fields))], groups=[told])
+        for fields in ({}, {"late": 2}, {"late": 3}, {"state": "stale"})
+    ]
+
+    def answer(_: MonitorRequest) -> MonitorReply:
+        return MonitorReply(ok=False, text="node 2 is stale", tried=True)
+
+    with FakeMonitor(home.rundir, shown[0], answer, shown):
+        said = mosha("stop", "web", "app", "--wait")
+    assert (said.status, said.out) == (1, "")
+    assert said.err.splitlines() == [
+        "node 2 is late: 2 heartbeats missed",
+        "node 2 is stale",
+        "mosha: node 2 is stale",
+    ]

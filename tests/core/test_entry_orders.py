@@ -374,11 +374,14 @@ def test_a_supervisor_refuses_what_has_no_lease_and_what_it_does_not_have(
 
 
 def test_an_entry_that_was_stopped_is_no_failure_and_not_as_wanted() -> None:
-    for world in (home().order_entry("r", STOP), stopped(home())):
+    for world, words in (
+        (home().order_entry("r", STOP), "is being stopped by an operator"),
+        (stopped(home()), "is stopped by an operator"),
+    ):
         shown = group_report(world.unit, world.unit.group, 1, lambda _tag, _lines: ())
         (found,) = entries.troubles(shown.entries, "1", GroupState.DONE, None, world.now)
         assert (found.tag, found.kind) == ("r", TroubleKind.STOPPED)
-        assert entries.trouble_text(found) == "entry r is stopped by an operator"
+        assert entries.trouble_text(found) == f"entry r {words}"
 
 
 def test_a_stop_that_does_not_end_is_shown_as_such() -> None:
@@ -389,8 +392,17 @@ def test_a_stop_that_does_not_end_is_shown_as_such() -> None:
     assert found.kind is TroubleKind.LATE
 
 
-def test_an_entry_that_restarts_is_not_in_trouble() -> None:
-    world = home().order_entry("r", RESTART)
-    for now in (world, world.end("r", -2)):
-        shown = group_report(now.unit, now.unit.group, 1, lambda _tag, _lines: ())
-        assert entries.troubles(shown.entries, "1", GroupState.DONE, None, now.now) == ()
+@pytest.mark.parametrize("verbs", [(RESTART,), (STOP, START)])
+def test_an_entry_that_is_ended_to_be_started_again_is_not_as_wanted_until_it_is(
+    verbs: tuple[EntryVerb, ...],
+) -> None:
+    world = home()
+    for verb in verbs:
+        world = world.order_entry("r", verb)
+    shown = group_report(world.unit, world.unit.group, 1, lambda _tag, _lines: ())
+    (found,) = entries.troubles(shown.entries, "1", GroupState.DONE, None, world.now)
+    assert (found.tag, found.kind) == ("r", TroubleKind.STOPPED)
+    assert entries.trouble_text(found) == "entry r is being restarted by an operator"
+    world = world.end("r", -2)
+    shown = group_report(world.unit, world.unit.group, 1, lambda _tag, _lines: ())
+    assert entries.troubles(shown.entries, "1", GroupState.DONE, None, world.now) == ()

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from mosha.core.cluster import entry_orders, orders
-from mosha.core.explain import verdicts
+from mosha.core.explain import unanswered, verdicts
 from mosha.core.explain.addressees import concerned
 from mosha.core.explain.problems import ProblemKind
 from mosha.core.explain.why import why
@@ -271,6 +271,34 @@ def test_answers_stand_for_a_while_and_not_without_bound() -> None:
     scene.story.now += 1.0
     scene.story.write(scene.owner)
     assert not scene.story.files[scene.owner].answers
+
+
+# --- not answered ----------------------------------------------------------------------
+
+
+def test_an_order_that_will_not_be_answered_is_over_and_says_why() -> None:
+    scene = Scene()
+    number, order = scene.give(), Order(STOP, G, tag="r")
+    state, owner = scene.story.nodes[scene.issuer].state, scene.owner
+    run = unanswered.run_of(state, owner)
+
+    def loss(since: str = run) -> str:
+        return unanswered.loss(state, order, owner, number, since)
+
+    assert loss() == "", "it may still be answered"
+    assert loss("an earlier run") == f"the monitor of node {owner} has started anew"
+    standing = state.orders.pop(number)
+    assert loss() == f"node {owner} has not answered while the order stood"
+    scene.report()  # it is being stopped there
+    scene.answer(number)
+    assert loss() == "", "it takes long to end"
+    state.orders[number] = standing
+    scene.show(replace(scene.story.clinits[owner][G], level="stop", wanted="stop"))
+    scene.answer(number)
+    third = min(scene.story.ids - {owner, scene.issuer})
+    assert loss() == "", "it runs nowhere yet"
+    state.view.find_members(frozenset({third, state.me}))
+    assert loss().startswith(f"node {owner} is "), "it is not heard any more"
 
 
 # --- before it is given ----------------------------------------------------------------

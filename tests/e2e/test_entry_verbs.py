@@ -57,9 +57,10 @@ def test_one_entry_is_restarted_stopped_and_started_from_any_node(patient: Clust
     status = patient.nodes[owner].status()
     assert status is not None
     old = set(patient.nodes[owner].pids()["web"])
-    said = f"entry web-a of web is stopped and started again on node {owner}\n"
-    said += f"web: entry web-a is well, start DONE on node {owner}\n"
-    assert say(patient, asker, "restart", "web", "web-a", "--wait") == (0, said)
+    words = f"entry web-a of web is stopped and started again on node {owner}\n"
+    words += f"web: entry web-a is well, start DONE on node {owner}\n"
+    status_code, said = say(patient, asker, "restart", "web", "web-a", "--wait")
+    assert (status_code, said.endswith(words)) == (0, True), said  # what delays it comes before
     wait_until(partial(pid_of, patient, owner, "web-a"))
     assert pid_of(patient, owner, "web-a") != before["web-a"]
     assert pid_of(patient, owner, "web-b") == before["web-b"]

@@ -251,6 +251,8 @@ async def test_an_entry_that_does_not_end_in_time_is_not_called_stopped(house: H
     pid = await until(lambda: house.monitor.clinit.groups["g"].entries[0].pid)
     os.kill(pid, signal.SIGSTOP)  # INT waits until it goes on
     reply = await house.ask(OrderEntry(EntryVerb.STOP, "g", "t1", 0.3))
+    (view,) = report_of(await house.ask(AskReport("g"))).groups
+    assert (view.ok, view.problem) == (False, "stopped"), "from when it is obeyed"
     os.kill(pid, signal.SIGCONT)
     assert (reply.ok, reply.tried) == (False, True)
     assert "node 1 has not obeyed within 0.3 s: the entry is still ending" in reply.text

@@ -353,8 +353,8 @@ FRONT: tuple[ShellMutant, ...] = (
     M(
         "only what was stopped is to be started",
         "core/explain/verdicts.py",
-        "for trouble in place.troubles if trouble.kind is TroubleKind.STOPPED]",
-        "for trouble in place.troubles]",
+        "if trouble.kind is TroubleKind.STOPPED and trouble.text !=",
+        "if trouble.text !=",
         "core/test_orders_for_entries.py::test_only_what_was_stopped_is_to_be_started",
     ),
     # --- orders for single entries ---
@@ -385,8 +385,8 @@ FRONT: tuple[ShellMutant, ...] = (
     M(
         "an entry of a group that runs nowhere is not well",
         "cli/progress.py",
-        "if not here or goal.stopped is not",
-        "if goal.stopped is not",
+        "if not here or (found is not None",
+        "if (found is not None",
         "cli/test_progress.py::test_an_entry_of_a_group_that_runs_nowhere_is_not_called_well",
     ),
     M(

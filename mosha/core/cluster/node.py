@@ -145,7 +145,6 @@ class Node:
         """Start a new incarnation: others know a later one, or believe this one dead."""
         state = self.state
         state.log("incarnation_raised", **{"from": state.inc, "to": inc})
-        orders.go_on_counting(state, state.me, state.inc, inc)
         state.inc = inc
         state.writes.clear()
         if state.silent_until is not None and state.doubt_until == NEVER:
@@ -197,7 +196,7 @@ class Node:
             record.told_level = ""
         before = state.reports.get(report.group)
         state.reports[report.group] = report
-        if before is None or own_status.line_of(before) != own_status.line_of(report):
+        if before is None or own_status.is_news(before, report):
             state.changed()
         state.wake((report.group,))
 

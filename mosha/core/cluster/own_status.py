@@ -29,6 +29,16 @@ def line_of(report: GroupReport) -> GroupLine:
     return GroupLine(report.level, report.state)
 
 
+def is_news(before: GroupReport, report: GroupReport) -> bool:
+    """Say whether the other nodes are to know at once what clinit reports anew of a group."""
+    return (line_of(before), _ordered(before)) != (line_of(report), _ordered(report))
+
+
+def _ordered(report: GroupReport) -> list[tuple[str, bool, bool]]:
+    """Return the entries that an operator has stopped, or restarts."""
+    return [(e.tag, e.held, e.restarting) for e in report.entries if e.held or e.restarting]
+
+
 def compose(state: MonitorState, *, seq: int, now: float, left: bool) -> Status:
     """Make status number `seq`; `left` says that the node has gone (V4)."""
     records = sorted(state.records.values(), key=lambda record: record.group)

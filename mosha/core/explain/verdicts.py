@@ -163,12 +163,22 @@ def _account_of_troubles(group: str, places: list[GroupSighting]) -> GroupVerdic
         step = f"to apply the new one: mosha restart {group}"
         return GroupVerdict(False, why, step, ProblemKind.OUTDATED)
     why = f"{place.line.level} {place.line.state} on node {place.node}, but {_told(place)}"
-    stopped = [trouble.tag for trouble in place.troubles if trouble.kind is TroubleKind.STOPPED]
+    stopped = _stopped(place)
     if all(trouble.kind in DELIBERATE for trouble in place.troubles):
-        step = "to start it: " + "; ".join(f"mosha start {group} {tag}" for tag in stopped)
+        step = "; ".join(f"mosha start {group} {tag}" for tag in stopped)
+        step = f"to start it: {step}" if step else ""
         return GroupVerdict(False, why, step, ProblemKind.STOPPED)
     step = f"repair it; its output: mosha status {group}, on that node"
     return GroupVerdict(False, why, step, ProblemKind.ENTRY)
+
+
+def _stopped(place: GroupSighting) -> list[str]:
+    """Return the entries that operators have stopped, without those that are restarted."""
+    return [
+        trouble.tag
+        for trouble in place.troubles
+        if trouble.kind is TroubleKind.STOPPED and trouble.text != entries.BEING_RESTARTED
+    ]
 
 
 def _told(place: GroupSighting) -> str:

@@ -29,6 +29,10 @@ LATE_TO_STOP_S = 20.0
 NOT_FOUND = frozenset({"exit 126", "exit 127"})
 """With these a shell reports that it could not execute its command (POSIX, 2.8.2)."""
 
+BEING_STOPPED = "is being stopped by an operator"
+BEING_RESTARTED = "is being restarted by an operator"
+"""What is more to say of `TroubleKind.STOPPED` until it has ended; it is in the line of clstat."""
+
 PER_GROUP_MAX = 4
 """How many entries of a group are published: the first ones explain the rest."""
 
@@ -51,7 +55,8 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     one took longer; `failed_at` lists the recent failures of a respawn entry, in seconds of
     boottime, oldest first. `said` are the last lines it printed, oldest first: a few of entries in
     trouble, more of all entries in the reply to `Ask`. `held`: an operator has stopped it, or it is
-    being stopped for that; `obeyed` are the last operators' orders for it that were carried out.
+    being stopped for that; `restarting`: it is being stopped for an operator, to be started again;
+    `obeyed` are the last operators' orders for it that were carried out.
     """
 
     tag: str
@@ -71,6 +76,7 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     prevented: bool = False
     failed_at: tuple[float, ...] = ()
     held: bool = False
+    restarting: bool = False
     obeyed: tuple[str, ...] = ()
 
     @property
@@ -114,7 +120,9 @@ def _trouble(entry: EntryReport, now: float) -> Trouble | None:
     if kind is TroubleKind.LATE:
         told = "" if entry.limit_s is None else f"its time limit is {entry.limit_s:g} s"
     if kind is TroubleKind.STOPPED:
-        return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)))
+        text = BEING_RESTARTED if entry.restarting else ""
+        text = text or (BEING_STOPPED if entry.state == ProcessState.STOPPING else "")
+        return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), text)
     if kind is TroubleKind.RETRYING:  # its output is that of an earlier run
         return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), entry.error)
     last = entry.said[-1] if entry.said else ""
@@ -127,7 +135,7 @@ def _kind(entry: EntryReport, now: float) -> TroubleKind | None:
         return TroubleKind.FAILED
     state, waited_for = entry.state, entry.mode in (Mode.WAIT, Mode.TEST)
     late_to_stop = state == ProcessState.STOPPING and entry.for_s(now) > LATE_TO_STOP_S
-    if entry.held and not late_to_stop:
+    if (entry.held or entry.restarting) and not late_to_stop:
         return TroubleKind.STOPPED
     if state == ProcessState.TIMED_OUT or (state == ProcessState.DONE and entry.timed_out):
         return TroubleKind.TIMED_OUT
@@ -187,7 +195,7 @@ def trouble_text(trouble: Trouble) -> str:
         case TroubleKind.FAILED:
             return f"entry {tag} failed{told}"
         case TroubleKind.STOPPED:
-            return f"entry {tag} is stopped by an operator"
+            return f"entry {tag} {text or 'is stopped by an operator'}"
         case TroubleKind.LATE:
             return f"entry {tag} has not ended for {trouble.for_s} s{told}"
     return f"entry {tag}{told}"

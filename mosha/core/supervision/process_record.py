@@ -81,6 +81,11 @@ class Process(Struct, frozen=True):
         stopping = self.state is ProcessState.STOPPING and self.then is Then.STAY
         return stopping or self.state is ProcessState.STOPPED
 
+    @property
+    def restarting(self) -> bool:
+        """Whether it is being stopped to be started again, as an operator ordered."""
+        return self.state is ProcessState.STOPPING and self.then is Then.START
+
 
 def new_process(entry: Entry) -> Process:
     """Return an entry that waits to be started, or is off (C3.12)."""

@@ -1,0 +1,62 @@
+"""What is known of an operator's order for an entry that a node has not answered.
+
+Most orders are answered within seconds. One that cannot be carried out any more is over, and who
+gave it reads why; it decides nothing.
+"""
+
+from __future__ import annotations
+
+from mosha.core.cluster.state import MonitorState
+from mosha.core.cluster.wording import late, said
+from mosha.core.explain.addressees import places
+from mosha.core.status import Order, TroubleKind
+
+
+def loss(state: MonitorState, order: Order, node: int, number: int, run: str) -> str:
+    """Return why a node will not answer an order that was given here, "" while it may.
+
+    `number` is that of the order, `run` that of the node when it was given. An answer that this
+    node has not read is lost too: whether it was obeyed is not known then.
+    """
+    group = order.group
+    if node != state.me:
+        if not state.view.speaks(node):
+            return f"node {node} {said(state.view.standing(node))}"
+        if run_of(state, node) != run:
+            return f"the monitor of node {node} has started anew"
+        elsewhere = places(state, group, level=state.wish_level(group))
+        if elsewhere and node not in places(state, group):
+            return f"{group} runs on node {', '.join(map(str, elsewhere))} now"
+    if number not in state.orders and not is_ending(state, order, node):
+        return f"node {node} has not answered while the order stood"
+    return ""
+
+
+def run_of(state: MonitorState, node: int) -> str:
+    """Return the run of a node's monitor, "" if it was never read."""
+    status = state.view.peer(node).status
+    return status.run if status is not None else ""
+
+
+def is_ending(state: MonitorState, order: Order, node: int) -> bool:
+    """Say whether a node reports that the entry of an order is being stopped, or does not end."""
+    status = state.view.peer(node).status
+    found = status.troubles_of(order.group) if status is not None else ()
+    if node == state.me:
+        return any(waits.tag == order.tag for waits in state.entry_orders.values())
+    kinds = (TroubleKind.STOPPED, TroubleKind.LATE)
+    return any(trouble.tag == order.tag and trouble.kind in kinds for trouble in found)
+
+
+def delay(state: MonitorState, order: Order, node: int) -> str:
+    """Return what keeps a node that may still answer from it, as far as known."""
+    if is_ending(state, order, node):
+        return f"the entry is still ending: mosha status {order.group}, there"
+    if node != state.me and (
+        missed := state.view.heartbeats_missed(node, state.timing.heartbeat_s)
+    ):
+        return f"node {node} {late(missed)}"
+    return (
+        "the entry is still ending, or the node does not hear this one, or its version of mosha"
+        f" does not support orders for entries: mosha status {order.group}, there"
+    )
