@@ -165,6 +165,16 @@ def test_an_entry_that_has_not_had_its_turn_is_started_in_its_turn() -> None:
 # --- stop and start --------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("verb", [START, RESTART])
+def test_an_entry_that_was_stopped_before_its_turn_waits_for_it_again(verb: EntryVerb) -> None:
+    world = home("g:w:1:wait:mount", "g:r:1:respawn:x")
+    world = world.order_entry("r", STOP).order_entry("r", verb)
+    assert launched(world) == []
+    assert of(world, "r").state is ProcessState.WAITING
+    world = world.end("w", 0)
+    assert launched(world) == ["r"]
+
+
 def test_a_stopped_entry_stays_so_until_it_is_started() -> None:
     world = stopped(home())
     assert of(world, "r").state is ProcessState.STOPPED

@@ -7,6 +7,14 @@ from tests.mutants.mutant import M, ShellMutant
 CLINIT: tuple[ShellMutant, ...] = (
     # --- deadlines ---
     M(
+        "an entry that was stopped before its turn waits for it again",
+        "core/supervision/unit.py",
+        "if waits and self.unit.group.state is not GroupState.STARTING:",
+        "if waits:",
+        "core/test_entry_orders.py::"
+        "test_an_entry_that_was_stopped_before_its_turn_waits_for_it_again",
+    ),
+    M(
         "C5: the alarm is of the clock that goes on while the machine sleeps",
         "clinit/alarm.py",
         "timerfd_create(time.CLOCK_BOOTTIME,",

@@ -143,7 +143,7 @@ TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
     (_S.PASSED, _T.START_ORDERED): _S.PASSED,
     (_S.FAILED, _T.START_ORDERED): _S.FAILED,
     (_S.OFF, _T.START_ORDERED): _S.OFF,
-    (_S.STOPPED, _T.START_ORDERED): _S.RUNNING,
+    (_S.STOPPED, _T.START_ORDERED): _S.WAITING,  # for its turn, which may be now
     (_S.WAITING, _T.RESTART_ORDERED): _S.WAITING,
     (_S.RUNNING, _T.RESTART_ORDERED): _S.STOPPING,
     (_S.PAUSING, _T.RESTART_ORDERED): _S.STOPPING,
@@ -155,5 +155,5 @@ TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
     (_S.PASSED, _T.RESTART_ORDERED): _S.PASSED,
     (_S.FAILED, _T.RESTART_ORDERED): _S.FAILED,
     (_S.OFF, _T.RESTART_ORDERED): _S.OFF,
-    (_S.STOPPED, _T.RESTART_ORDERED): _S.RUNNING,
+    (_S.STOPPED, _T.RESTART_ORDERED): _S.WAITING,
 }

@@ -170,6 +170,7 @@ def order_entry(
     if process is None or refusal:
         return *work.settle(), EntryReply(False, refusal)
     work.process(order.tag, _ORDERS[order.verb](order.order))
+    work.start_out_of_turn(order.tag)
     return *work.settle(), EntryReply(True, entry_refusals.nothing_to_do(process, order.verb))
 
 
@@ -252,6 +253,12 @@ class _Work:
             self.effects.append(self._launch(effect) if isinstance(effect, Spawn) else effect)
         if process is not before and not isinstance(event, process_events.Started):
             self.effects.append(Touched(self.unit.group.name))
+
+    def start_out_of_turn(self, tag: str) -> None:
+        """Start an entry that waits although all of its level have had their turn."""
+        waits = self.unit.processes[tag].state is ProcessState.WAITING
+        if waits and self.unit.group.state is not GroupState.STARTING:
+            self.process(tag, process_events.Started(self.unit.runs + 1))
 
     def time_passed(self) -> None:
         for _ in range(STEPS_MAX):
