@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -90,6 +91,24 @@ class Process(Struct, frozen=True):
 def new_process(entry: Entry) -> Process:
     """Return an entry that waits to be started, or is off (C3.12)."""
     return Process(entry, ProcessState.OFF if entry.mode is Mode.OFF else ProcessState.WAITING)
+
+
+def with_options_of(
+    entries: tuple[Entry, ...], known: Mapping[str, Process]
+) -> Mapping[str, Process]:
+    """Adopt new options for entries whose definition is unchanged: a stop uses the current ones."""
+    defined = {entry.tag: entry for entry in entries}
+    return {
+        tag: replace(process, entry=replace(process.entry, options=defined[tag].options))
+        if tag in defined and is_run_as(process.entry, defined[tag])
+        else process
+        for tag, process in known.items()
+    }
+
+
+def is_run_as(entry: Entry, defined: Entry) -> bool:
+    """Say whether what runs as `entry` also matches `defined`."""
+    return (entry.command, entry.mode) == (defined.command, defined.mode)
 
 
 def noted(process: Process, event: Event, now: float) -> Process:

@@ -22,7 +22,12 @@ from mosha.core.supervision.entry_refusals import EntryReply
 from mosha.core.supervision.group import Group, Sweep
 from mosha.core.supervision.group_table import EntriesOrder
 from mosha.core.supervision.process_events import Spawn
-from mosha.core.supervision.process_record import Process, new_process
+from mosha.core.supervision.process_record import (
+    Process,
+    is_run_as,
+    new_process,
+    with_options_of,
+)
 from mosha.core.supervision.process_table import FINISHED, LIVE, ProcessState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Entry, Mode, level_matches
 from mosha.core.tell import EntryOrder, Tell
@@ -139,7 +144,7 @@ def tell(
         and 0 < text.term <= group.term
     )
     unit = replace(unit, entries=entries, untouched=untouched, barren=barren)
-    unit = replace(unit, processes=_with_options_of(entries, unit.processes))
+    unit = replace(unit, processes=with_options_of(entries, unit.processes))
     work = _Work(unit, now, limits)
     work.group(text)
     work.time_passed()
@@ -205,24 +210,6 @@ def pass_time(unit: Unit, now: float, limits: Limits) -> tuple[Unit, tuple[Effec
     work = _Work(unit, now, limits)
     work.time_passed()
     return work.settle()
-
-
-def _with_options_of(
-    entries: tuple[Entry, ...], known: Mapping[str, Process]
-) -> Mapping[str, Process]:
-    """Adopt new options for entries whose definition is unchanged: a stop uses the current ones."""
-    defined = {entry.tag: entry for entry in entries}
-    return {
-        tag: replace(process, entry=replace(process.entry, options=defined[tag].options))
-        if tag in defined and _is_run_as(process.entry, defined[tag])
-        else process
-        for tag, process in known.items()
-    }
-
-
-def _is_run_as(entry: Entry, defined: Entry) -> bool:
-    """Say whether what runs as `entry` also matches `defined`."""
-    return (entry.command, entry.mode) == (defined.command, defined.mode)
 
 
 class _Work:
@@ -358,7 +345,7 @@ class _Work:
     def _leaves(self, process: Process) -> bool:
         """Say whether an entry does not belong to the wanted level as it is now (C4.7, C5)."""
         entry = self._definition(process.entry.tag)
-        changed = entry is None or not _is_run_as(process.entry, entry)
+        changed = entry is None or not is_run_as(process.entry, entry)
         return changed or entry is None or not self._is_wanted(entry)
 
     def _definition(self, tag: str) -> Entry | None:
