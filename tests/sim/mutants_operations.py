@@ -51,7 +51,7 @@ OPERATIONS: tuple[Mutant, ...] = (
         "a stop that failed waits for a lease for ever",
         "orders",
         "mosha.core.cluster.group_step",
-        "return record.stops_again and now >= record.cleaned_at + state.timing.timeout_s",
+        "return record.stops_again and not record.granted and waited",
         "return False",
         storm="failstop,cut,cleanup",
     ),
