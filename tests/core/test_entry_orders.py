@@ -23,7 +23,7 @@ from mosha.core.supervision.process_events import (
 )
 from mosha.core.supervision.process_record import ORDERS_REMEMBERED_MAX, Process, new_process
 from mosha.core.supervision.process_table import ProcessState
-from mosha.core.supervision.supervisor import Supervisor, TellReply, step
+from mosha.core.supervision.supervisor import HALTING_TEXT, Supervisor, TellReply, step
 from mosha.core.supervision.unit import Launch
 from mosha.core.tables import Cltab
 from mosha.core.tell import EntryOrder, Tell
@@ -378,6 +378,12 @@ def test_a_supervisor_refuses_what_has_no_lease_and_what_it_does_not_have(
     after, effects = step(supervisor, EntryOrder("g", "r", START, "1.1.1"), 100.0)
     assert effects == (TellReply(ok=False, text=words),)
     assert after.units == supervisor.units
+
+
+def test_a_supervisor_that_halts_says_so() -> None:
+    halting = Supervisor(units={"g": home().unit}, halting=True)
+    _, effects = step(halting, EntryOrder("g", "r", START, "1.1.1", TERM), 100.0)
+    assert TellReply(ok=False, text=HALTING_TEXT) in effects
 
 
 # --- what is shown ---------------------------------------------------------------------

@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from mosha.core.cluster import group_step, orders
 from mosha.core.cluster.entry_orders import ORDER_MIN_S
-from mosha.core.cluster.state import TOLD_LIMIT_S
-from mosha.core.status import GroupState, Order, Receipt, Stamp, Verb
+from mosha.core.cluster.state import TOLD_LIMIT_S, StandingAnswer, WaitingEntryOrder
+from mosha.core.status import EntryAnswer, GroupState, Order, Receipt, Stamp, Verb
 from mosha.core.supervision.entries import EntryReport
 from mosha.core.tables import Mode, Wish
 from mosha.core.tell import Tell
@@ -69,6 +69,40 @@ def test_orders_are_obeyed_once_also_if_their_node_begins_a_new_incarnation(*, o
     told = [n.fields["to"] for n in story.nodes[owner].take_notes() if n.event == "group_told"]
     assert told == ["stop", "test", "start"]
     assert orders.have_obeyed(giver.state, {owner}, number) == {owner}
+
+
+def test_orders_of_another_life_and_of_other_nodes_stay_what_they_are() -> None:
+    story, owner = running()
+    state = story.nodes[owner].state
+    issuer, other = others(story, owner)
+    record = state.record(G)
+    record.restarts = tuple((node, Stamp(INC, 1)) for node in (issuer, other))
+    for key, inc in {(issuer, 1): INC, (issuer, 2): INC - 1, (other, 1): INC}.items():
+        state.entry_orders[key] = WaitingEntryOrder(inc, G, "r", f"{key}", 1, "start")
+        state.answers[key] = StandingAnswer(EntryAnswer(inc, ok=True), story.now)
+    state.taken[issuer] = Stamp(INC - 1, 7)
+    state.dirty = False
+    orders.go_on_counting(state, issuer, INC, INC + 5)
+    assert record.restarts == ((issuer, Stamp(INC + 5, 1)), (other, Stamp(INC, 1)))
+    now = {(issuer, 1): INC + 5, (issuer, 2): INC - 1, (other, 1): INC}
+    assert {key: waits.inc for key, waits in state.entry_orders.items()} == now
+    assert {key: standing.answer.inc for key, standing in state.answers.items()} == now
+    assert state.taken[issuer] == Stamp(INC - 1, 7)
+    assert state.dirty
+
+
+def test_a_monitor_that_was_started_again_gives_orders_of_its_own() -> None:
+    story, owner = running()
+    state = story.nodes[owner].state
+    issuer = others(story, owner)[0]
+    said = state.view.peer(issuer).status
+    assert said is not None
+    given = {1: Order(Verb.RESTART, G)}
+    story.hear(owner, replace(said, seq=said.seq + 1, orders=given))
+    orders.obeyed(state, issuer, Stamp(INC, 1))
+    state.record(G).restarts = ()
+    story.hear(owner, replace(said, inc=INC + 5, run="another", seq=1, orders=given))
+    assert state.record(G).restarts == ((issuer, Stamp(INC + 5, 1)),)
 
 
 def test_two_restarts_at_once_are_one_and_both_are_obeyed_by_it() -> None:
