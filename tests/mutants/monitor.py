@@ -851,4 +851,12 @@ MONITOR: tuple[ShellMutant, ...] = (
         "    entry_orders.go_on_counting(state, issuer, before, inc)\n",
         "core/test_orders.py::test_orders_of_another_life_and_of_other_nodes_stay_what_they_are",
     ),
+    M(
+        "the own orders go on in a new incarnation",
+        "core/cluster/node.py",
+        "        orders.go_on_counting(state, state.me, state.inc, inc)\n",
+        "",
+        "core/test_orders.py::"
+        "test_orders_are_obeyed_once_also_if_their_node_begins_a_new_incarnation[True]",
+    ),
 )

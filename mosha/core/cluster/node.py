@@ -145,6 +145,7 @@ class Node:
         """Start a new incarnation: others know a later one, or believe this one dead."""
         state = self.state
         state.log("incarnation_raised", **{"from": state.inc, "to": inc})
+        orders.go_on_counting(state, state.me, state.inc, inc)
         state.inc = inc
         state.writes.clear()
         if state.silent_until is not None and state.doubt_until == NEVER:
