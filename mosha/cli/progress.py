@@ -212,7 +212,10 @@ def judge(
     if move is not None and (back := _came_back(move, view, failed or {})):
         return WaitOutcome(False, f"{goal.group}: not moved: {back}")
     if unwell := _unwell(view, on_its_way=move is not None and not _has_moved(move, view)):
-        return WaitOutcome(False, f"{goal.group}: {_places(view)}, but not well: {unwell}")
+        places = f"{_places(view)}, but"
+        text = unwell if unwell.startswith(places) else f"{places} not well: {unwell}"
+        more = f"; {view.next}" if view.problem == ProblemKind.STOPPED and view.next else ""
+        return WaitOutcome(False, f"{goal.group}: {text}{more}")
     if stuck := _stuck(view) or _banned_everywhere(view, report, left_s):
         return WaitOutcome(False, f"{goal.group}: not reached: {stuck}")
     return None
@@ -231,7 +234,7 @@ def _judge_entry(group: str, goal: EntryGoal, view: GroupView) -> WaitOutcome | 
     here = [item for item in view.instances if item.node in view.where]
     found = next((t for item in here for t in item.troubles if t.tag == goal.tag), None)
     kind = found.kind if found is not None else ""
-    if not here or (found is not None and found.text == BEING_RESTARTED):
+    if not here or (found is not None and found.text.startswith(BEING_RESTARTED)):
         return None
     if goal.stopped is not (kind == TroubleKind.STOPPED):
         return _overruled(group, goal, view, here)

@@ -10,11 +10,14 @@ from mosha.core.cluster import wording
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.state import MonitorState
 from mosha.core.explain.addressees import places
+from mosha.core.explain.verdicts import sightings
 from mosha.core.replication.judging import HACTL, spread_limit_s
+from mosha.core.status import TroubleKind
 from mosha.core.tables import BUILT_IN_LEVELS, STOP_LEVEL, Cltab, Wish, WishEdit
 from mosha.errors import HostError, UsageError
 from mosha.formats.agreement import against_nodes, listed, unknown_group
 from mosha.formats.hactl import LEFT_OUT
+from mosha.host.clock import boottime
 from mosha.monitor.tables.wish_edits import Done
 
 USUAL_LEVEL = "start"
@@ -74,7 +77,19 @@ def answer(done: Done, wish: Wish, state: MonitorState) -> str:
         why = "; ".join(f"node {node} {_lacks(state, node)}" for node in others)
         text += f"; on no other node: {why}; if this one dies now, the edit is lost"
         raise HostError(text + _contradicts(wish) + _stays(wish, state))
-    return text + _contradicts(wish) + _stays(wish, state)
+    return text + _contradicts(wish) + _stays(wish, state) + _stopped(wish, state)
+
+
+def _stopped(wish: Wish, state: MonitorState) -> str:
+    """Return that entries stay stopped, where people may expect that they start, or ""."""
+    here = places(state, wish.group, level=wish.level)
+    if wish.level == STOP_LEVEL or not here:
+        return ""
+    found = [place for place in sightings(state, wish.group, boottime()) if place.node in here]
+    seen = [trouble for place in found for trouble in place.troubles]
+    tags = [trouble.tag for trouble in seen if trouble.kind is TroubleKind.STOPPED]
+    starts = ", ".join(f"mosha start {wish.group} {tag}" for tag in tags)
+    return f"; an operator has stopped entries of it, which stay so: {starts}" if tags else ""
 
 
 def _lacks(state: MonitorState, node: int) -> str:

@@ -11,8 +11,10 @@ from mosha.core.cluster.events import FailureReported, OrderGiven
 from mosha.core.cluster.state import MonitorState
 from mosha.core.explain import reasons, unanswered
 from mosha.core.explain.addressees import concerned
+from mosha.core.explain.verdicts import sightings
 from mosha.core.replication.judging import spread_limit_s
 from mosha.core.status import EntryAnswer, EntryVerb, Order, Verb
+from mosha.core.supervision.entries import is_outdated
 from mosha.errors import HostError, UsageError
 from mosha.formats.agreement import unknown_group
 from mosha.host.clock import boottime
@@ -133,7 +135,20 @@ async def give_to_entry(monitor: Monitor, request: OrderEntry) -> str:
         raise HostError(f"node {where} has not obeyed within {request.limit_s:g} s: {text}{stands}")
     said = next((answer.text for answer in found.values() if answer and answer.text), "")
     where = ", ".join(map(str, sorted(nodes)))
-    return said or ENTRY_DONE[request.verb].format(tag=order.tag, group=order.group, nodes=where)
+    done = said or ENTRY_DONE[request.verb].format(tag=order.tag, group=order.group, nodes=where)
+    return done + _older(state, order, nodes)
+
+
+def _older(state: MonitorState, order: Order, nodes: frozenset[int]) -> str:
+    """Return that an entry runs as an older cltab had it: an order for it does not change that."""
+    seen = [place for place in sightings(state, order.group, boottime()) if place.node in nodes]
+    found = [trouble for place in seen for trouble in place.troubles if trouble.tag == order.tag]
+    if not any(map(is_outdated, found)):
+        return ""
+    return (
+        "; it is the definition that it was started with, and cltab is newer: to apply that: mosha"
+        f" restart {order.group}"
+    )
 
 
 def _lost(order: Order, lost: dict[int, str]) -> str:

@@ -264,6 +264,14 @@ def test_a_group_that_has_arrived_and_is_not_well_is_no_success(kind: str, why: 
     )
 
 
+def test_what_was_stopped_is_said_once_with_the_way_back() -> None:
+    why = "start DONE on node 1, but entry app is stopped by an operator"
+    back: dict[str, object] = {"why": why, "problem": "stopped", "next": "mosha start web app"}
+    view = group("web", on(1, troubles=[STOPPED]), ok=False, **back)
+    told = f"web: {why}; mosha start web app"
+    assert judge(Goal("web"), seen(view), 300) == WaitOutcome(False, told)
+
+
 def test_one_that_runs_as_an_older_cltab_had_it_has_come_about() -> None:
     view = group("web", on(1, troubles=[EntryTrouble(tag="app", kind="outdated")]))
     outcome = judge(Goal("web"), seen(view), 300)

@@ -350,6 +350,29 @@ def test_a_group_with_a_stopped_entry_is_not_as_wanted_and_the_way_back_is_named
         assert not orders.has_failed(state, G, scene.owner)
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("g:r:start:respawn:newer", "cltab has a newer definition"),
+        ("g:r:other:respawn:x", "cltab no longer has it at start"),
+    ],
+)
+def test_the_way_back_of_a_stopped_entry_that_cltab_has_no_longer_is_a_restart_of_its_group(
+    line: str, words: str
+) -> None:
+    scene = Scene()
+    scene.story.nodes[scene.owner].cltab_adopted(Cltab((entry(line),)))
+    known = scene.story.clinits[scene.owner][G]
+    shown = EntryReport("r", Mode.RESPAWN, "stopped", held=True, command="x")
+    scene.show(replace(known, entries=(shown,)))
+    scene.answer(0)
+    for node in (scene.owner, scene.issuer):
+        verdict = verdicts.judge(scene.story.nodes[node].state, G, scene.story.now)
+        assert verdict.kind is ProblemKind.STOPPED
+        assert verdict.why.endswith(f"but entry r is stopped by an operator; {words}")
+        assert verdict.next == "to run what cltab has now: mosha restart g"
+
+
 def test_an_entry_that_has_failed_counts_for_more_than_one_that_was_stopped() -> None:
     scene = Scene()
     known = scene.story.clinits[scene.owner][G]

@@ -220,6 +220,8 @@ async def test_an_order_for_an_entry_is_answered_when_it_was_carried_out(house: 
     (view,) = report_of(await house.ask(AskReport("g"))).groups
     assert (view.ok, view.problem, view.tags) == (False, "stopped", ["t1"])
     assert (await house.ask(stop)).text == "entry t1 of g was stopped already"
+    hint = "an operator has stopped entries of it, which stay so: mosha start g t1"
+    assert (await house.ask(SetWish("g", ""))).text.endswith(hint)
     assert (await house.ask(start)).text == "entry t1 of g is started on node 1"
     assert (await house.ask(start)).text.startswith("entry t1 of g was not stopped")
 

@@ -167,6 +167,9 @@ def _account_of_troubles(group: str, places: list[GroupSighting]) -> GroupVerdic
     if all(trouble.kind in DELIBERATE for trouble in place.troubles):
         step = "; ".join(f"mosha start {group} {tag}" for tag in stopped)
         step = f"to start it: {step}" if step else ""
+        if any(t.tag in stopped and entries.is_outdated(t) for t in place.troubles):
+            # Alone it is started with the older definition, or not at all.
+            step = f"to run what cltab has now: mosha restart {group}"
         return GroupVerdict(False, why, step, ProblemKind.STOPPED)
     step = f"repair it; its output: mosha status {group}, on that node"
     return GroupVerdict(False, why, step, ProblemKind.ENTRY)
@@ -177,7 +180,8 @@ def _stopped(place: GroupSighting) -> list[str]:
     return [
         trouble.tag
         for trouble in place.troubles
-        if trouble.kind is TroubleKind.STOPPED and trouble.text != entries.BEING_RESTARTED
+        if trouble.kind is TroubleKind.STOPPED
+        and not trouble.text.startswith(entries.BEING_RESTARTED)
     ]
 
 

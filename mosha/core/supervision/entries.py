@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mosha.core.status import SETTLED, GroupState, Trouble, TroubleKind
 from mosha.core.supervision.failures import STEADY_S
@@ -29,9 +30,10 @@ LATE_TO_STOP_S = 20.0
 NOT_FOUND = frozenset({"exit 126", "exit 127"})
 """With these a shell reports that it could not execute its command (POSIX, 2.8.2)."""
 
+STOPPED = "is stopped by an operator"
 BEING_STOPPED = "is being stopped by an operator"
 BEING_RESTARTED = "is being restarted by an operator"
-"""What is more to say of `TroubleKind.STOPPED` until it has ended; it is in the line of clstat."""
+"""What is said of `TroubleKind.STOPPED`: in clstat where it is not just `STOPPED`."""
 
 PER_GROUP_MAX = 4
 """How many entries of a group are published: the first ones explain the rest."""
@@ -106,10 +108,25 @@ def troubles(
         now: seconds of boottime.
     """
     wrong = [trouble for entry in found if (trouble := _trouble(entry, now)) is not None]
+    if defined is None or state not in SETTLED or level in (PLAN_LEVEL, STOP_LEVEL):
+        return tuple(wrong)
     named = {trouble.tag for trouble in wrong}
-    if defined is not None and state in SETTLED and level not in (PLAN_LEVEL, STOP_LEVEL):
-        wrong += [t for t in _outdated(found, level, defined, now) if t.tag not in named]
-    return tuple(wrong)
+    old = {trouble.tag: trouble for trouble in _outdated(found, level, defined, now)}
+    wrong = [_with_its_definition(trouble, old.get(trouble.tag)) for trouble in wrong]
+    return (*wrong, *(trouble for trouble in old.values() if trouble.tag not in named))
+
+
+def _with_its_definition(trouble: Trouble, outdated: Trouble | None) -> Trouble:
+    """Return a trouble; of what is stopped also that `mosha start` does not start cltab's entry."""
+    if outdated is None or trouble.kind is not TroubleKind.STOPPED:
+        return trouble
+    return replace(trouble, text=f"{trouble.text or STOPPED}; {outdated.text}")
+
+
+def is_outdated(trouble: Trouble) -> bool:
+    """Say whether an entry is not as cltab has it; a stopped one is both."""
+    stopped = trouble.kind is TroubleKind.STOPPED
+    return trouble.kind is TroubleKind.OUTDATED or (stopped and "; " in trouble.text)
 
 
 def _trouble(entry: EntryReport, now: float) -> Trouble | None:
@@ -195,7 +212,7 @@ def trouble_text(trouble: Trouble) -> str:
         case TroubleKind.FAILED:
             return f"entry {tag} failed{told}"
         case TroubleKind.STOPPED:
-            return f"entry {tag} {text or 'is stopped by an operator'}"
+            return f"entry {tag} {text or STOPPED}"
         case TroubleKind.LATE:
             return f"entry {tag} has not ended for {trouble.for_s} s{told}"
     return f"entry {tag}{told}"
