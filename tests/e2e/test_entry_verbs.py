@@ -134,3 +134,16 @@ def test_what_cannot_be_ordered_is_refused_and_what_is_not_heard_is_not_called_d
     assert say(patient, asker, "stop", "web", "--wait")[0] == 0
     status, said = say(patient, asker, "restart", "web", "web-b")
     assert (status, "to start it: mosha start web" in said) == (1, True)
+
+
+def test_an_order_whose_node_goes_silent_ends_the_wait_and_says_so(patient: Cluster) -> None:
+    owner = started(patient)
+    asker = 1 + owner % 3
+    patient.nodes[owner].signal(signal.SIGSTOP)
+    try:
+        status, said = say(patient, asker, "restart", "web", "web-b", "--wait", "--limit", "100")
+    finally:
+        patient.nodes[owner].signal(signal.SIGCONT)
+    assert status == 1
+    assert f"node {owner} is late: " in said
+    assert f"mosha: node {owner} is stale; node {owner} has not confirmed that it obeyed" in said
