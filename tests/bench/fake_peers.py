@@ -32,6 +32,7 @@ class FakePeers:
         self.seq = 100
         self._seen_at: dict[int, bytes] = {}
         self._real: Status | None = None
+        self._changed = -1
         self._votes: dict[str, Vote] = {}
         self._tail_of_votes = b""
         self._paths = {n: base / str(n) / "var/mosix-ha" / "clstat" for n in range(1, nodes + 1)}
@@ -39,12 +40,19 @@ class FakePeers:
             path.parent.mkdir(parents=True, exist_ok=True)
 
     def begin(self) -> None:
-        """Begin a heartbeat: look at what the real node says, and let all others count on."""
+        """Begin a heartbeat: let all count on."""
         self.seq += 1
-        with contextlib.suppress(OSError, UnreadableStatus):
-            self._real = parse_clstat(self._paths[REAL].read_bytes())
         echoes = [f"Mosha::Seen {n} inc={INC} seq={self.seq - 1}\n".encode() for n in self.numbers]
         self._seen_at = dict(zip(self.numbers, echoes, strict=True))
+
+    def _look(self) -> None:
+        """Read the real node's status if it has changed, and vote for what it claims."""
+        with contextlib.suppress(OSError, UnreadableStatus):
+            changed = self._paths[REAL].stat().st_mtime_ns
+            if changed == self._changed:
+                return
+            self._real = parse_clstat(self._paths[REAL].read_bytes())
+            self._changed = changed
         votes = {self.groups[n - 1]: Vote(1, n, INC, 5) for n in self.numbers}
         seen = {}
         if real := self._real:
@@ -61,6 +69,7 @@ class FakePeers:
 
     def write(self, node: int) -> None:
         """Replace the status of one node."""
+        self._look()
         group, line = self.groups[node - 1], GroupLine("start", GroupState.DONE)
         status = Status(
             node, INC, f"{node:08x}", "77de02c1", self.seq, claims={group: 1}, groups={group: line}
