@@ -27,7 +27,7 @@ from mosha.core.status import (
     GroupState,
     TroubleKind,
 )
-from mosha.core.supervision.entries import BEING_RESTARTED, PER_GROUP_MAX
+from mosha.core.supervision.entries import BEING_RESTARTED, PUBLISHED_PER_GROUP_MAX
 from mosha.core.tables import STOP_LEVEL
 from mosha.errors import HostError
 from mosha.formats.hastat import GroupView, Instance, Report
@@ -205,7 +205,7 @@ def judge(
     if view is None:
         return None
     if goal.entry is not None:
-        return _judge_entry(goal.group, goal.entry, view)
+        return _judge_entry(goal.group, goal.entry, view, report.node)
     move = goal.move
     if _as_wanted(view) and not _unwell(view) and (move is None or _has_moved(move, view)):
         return WaitOutcome(True, f"{goal.group}: {_places(view)}")
@@ -230,14 +230,18 @@ def _holds(
     return time.monotonic() - reached_at >= STEADY_S
 
 
-def _judge_entry(group: str, goal: EntryGoal, view: GroupView) -> WaitOutcome | None:
+def _judge_entry(group: str, goal: EntryGoal, view: GroupView, me: int) -> WaitOutcome | None:
     here = [item for item in view.instances if item.node in view.where]
+    is_cut = any(_is_cut(item) for item in here if item.node != me)
     found = next((t for item in here for t in item.troubles if t.tag == goal.tag), None)
     kind = found.kind if found is not None else ""
     if not here or (found is not None and found.text.startswith(BEING_RESTARTED)):
         return None
     if goal.stopped is not (kind == TroubleKind.STOPPED):
-        return _overruled(group, goal, view, here)
+        return _overruled(group, goal, view, is_cut=is_cut)
+    if found is None and not goal.stopped and is_cut:
+        text = f"whether entry {goal.tag} is well is not known here: too many others are not"
+        return WaitOutcome(False, f"{group}: {text} ({_places(view)}); there: mosha status {group}")
     if found is None or kind in DELIBERATE:
         text = f"{group}: entry {goal.tag} {'is stopped' if goal.stopped else 'is well'}"
         return WaitOutcome(True, f"{text}, {_places(view)}")
@@ -245,14 +249,17 @@ def _judge_entry(group: str, goal: EntryGoal, view: GroupView) -> WaitOutcome | 
     return WaitOutcome(False, f"{group}: entry {goal.tag} is not well: {kind}{more}")
 
 
-def _overruled(
-    group: str, goal: EntryGoal, view: GroupView, here: list[Instance]
-) -> WaitOutcome | None:
+def _is_cut(place: Instance) -> bool:
+    """Say whether a node may not have published all entries of a group that are in trouble."""
+    return len(place.troubles) >= PUBLISHED_PER_GROUP_MAX
+
+
+def _overruled(group: str, goal: EntryGoal, view: GroupView, *, is_cut: bool) -> WaitOutcome | None:
     """Return that an entry is not as it was ordered, though the order was obeyed."""
     if not goal.stopped:
         text = f"entry {goal.tag} was stopped meanwhile, by a later order"
         return WaitOutcome(False, f"{group}: {text}; to start it: mosha start {group} {goal.tag}")
-    if any(len(item.troubles) >= PER_GROUP_MAX for item in here):  # it may be one of "more entries"
+    if is_cut:  # it may be one of those that are not published
         return WaitOutcome(True, f"{group}: entry {goal.tag} is stopped, {_places(view)}")
     text = f"entry {goal.tag} was started meanwhile, by a later order or with its group"
     return WaitOutcome(False, f"{group}: {text}; {_places(view)}")

@@ -11,7 +11,7 @@ from mosha.cli import order
 from mosha.cli.progress import EntryGoal, Goal, Move, WaitOutcome, before_move, judge
 from mosha.control.protocol import MonitorReply, MonitorRequest, OrderEntry
 from mosha.core.status import EntryVerb
-from mosha.core.supervision.entries import BEING_RESTARTED, PER_GROUP_MAX
+from mosha.core.supervision.entries import BEING_RESTARTED, PUBLISHED_PER_GROUP_MAX
 from mosha.formats.hastat import BanReport, EntryTrouble, GroupView, Report
 from mosha.host.clock import boottime
 from tests.cli.conftest import Home, Mosha
@@ -297,7 +297,11 @@ OVERRULED = (False, f"web: {STARTED}; start DONE on node 1")
 HALTED = "web: entry app was stopped meanwhile, by a later order; to start it: mosha start web app"
 FAILING = EntryTrouble(tag="app", kind="failing", text="exit 1")
 RESTARTING = EntryTrouble(tag="app", kind="stopped", text=BEING_RESTARTED)
-MANY = [EntryTrouble(tag=f"a{number}", kind="failing") for number in range(PER_GROUP_MAX)]
+MANY = [EntryTrouble(tag=f"a{number}", kind="failing") for number in range(PUBLISHED_PER_GROUP_MAX)]
+UNKNOWN = (
+    "web: whether entry app is well is not known here: too many others are not (start DONE on"
+    " node 1); there: mosha status web"
+)
 AMONG_THEM = (True, "web: entry app is stopped, start DONE on node 1")
 
 
@@ -309,7 +313,7 @@ AMONG_THEM = (True, "web: entry app is stopped, start DONE on node 1")
         ([STOPPED], (False, HALTED), AMONG_THEM),
         ([FAILING], (False, "web: entry app is not well: failing: exit 1"), OVERRULED),
         ([RESTARTING], None, None),
-        (MANY, WELL, AMONG_THEM),
+        (MANY, (False, UNKNOWN), AMONG_THEM),
     ],
 )
 def test_of_an_order_for_an_entry_only_that_entry_counts_and_a_later_order_ends_the_wait(
@@ -320,7 +324,12 @@ def test_of_an_order_for_an_entry_only_that_entry_counts_and_a_later_order_ends_
     view = group("web", on(1, troubles=troubles), ok=not troubles)
     for wants_stop, outcome in ((False, started), (True, stopped)):
         goal = Goal("web", entry=EntryGoal("app", stopped=wants_stop))
-        assert judge(goal, seen(view), 300) == outcome
+        assert judge(goal, replace(seen(view), node=2), 300) == outcome
+
+
+def test_of_its_own_entries_a_node_knows_all() -> None:
+    view = group("web", on(1, troubles=MANY), ok=False)
+    assert judge(Goal("web", entry=EntryGoal("app")), replace(seen(view), node=1), 300) == WELL
 
 
 def test_an_entry_of_a_group_that_runs_nowhere_is_not_called_well() -> None:

@@ -16,6 +16,7 @@ from mosha.core.supervision.entries import (
     LATE_S,
     LATE_TO_STOP_S,
     PER_GROUP_MAX,
+    PUBLISHED_PER_GROUP_MAX,
     EntryReport,
     trouble_text,
     troubles,
@@ -238,11 +239,14 @@ def test_why_says_of_each_entry_here_how_it_is() -> None:
 
 def test_what_a_node_publishes_of_its_bad_luck_is_bounded() -> None:
     story = one_of_three()
-    many = [EntryReport(f"t{n}", Mode.RESPAWN, "pausing") for n in range(9)]
+    stopped = [EntryReport(f"s{n}", Mode.RESPAWN, "stopped", held=True) for n in range(9)]
+    many = stopped + [EntryReport(f"t{n}", Mode.RESPAWN, "pausing") for n in range(9)]
     shown = report("start", GroupState.DONE, wanted="start", alive=1)
     plain = as_dict(shown) | {"entries": tuple(many)}
     locals_ = [type(shown)(**(plain | {"group": f"g{n}"})) for n in range(99)]
     story.nodes[1].clinit_answered(locals_, story.now)
     found = published(story)
     assert len(found) == TROUBLES_MAX
-    assert len([tag for group, tag in found if group == "g0"]) == PER_GROUP_MAX
+    tags = [tag for group, tag in found if group == "g0"]
+    assert len(tags) == PUBLISHED_PER_GROUP_MAX
+    assert {f"t{n}" for n in range(9)} < set(tags), "what failed goes first"

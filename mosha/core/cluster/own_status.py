@@ -13,8 +13,8 @@ from itertools import islice
 from mosha.core.cluster.orders import unfinished
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
-from mosha.core.status import Ban, GroupLine, NodeState, Status, Term, Trouble
-from mosha.core.supervision.entries import PER_GROUP_MAX
+from mosha.core.status import DELIBERATE, Ban, GroupLine, NodeState, Status, Term, Trouble
+from mosha.core.supervision.entries import PUBLISHED_PER_GROUP_MAX
 from mosha.core.supervision.group_report import GroupReport
 
 TROUBLES_MAX = 64
@@ -83,13 +83,12 @@ def compose(state: MonitorState, *, seq: int, now: float, left: bool) -> Status:
 
 
 def _troubles(state: MonitorState, now: float) -> dict[tuple[str, str], Trouble]:
-    """Return the troubles of entries here to publish, bounded."""
-    found = {
-        (group, trouble.tag): trouble
-        for group, report in sorted(state.reports.items())
-        if report.entries
-        for trouble in state.troubles(group, now)[:PER_GROUP_MAX]
-    }
+    """Return the troubles of entries here to publish, bounded: what operators did comes last."""
+    found: dict[tuple[str, str], Trouble] = {}
+    for group, report in sorted(state.reports.items()):
+        if report.entries:
+            wrong = sorted(state.troubles(group, now), key=lambda it: it.kind in DELIBERATE)
+            found |= {(group, it.tag): it for it in wrong[:PUBLISHED_PER_GROUP_MAX]}
     return dict(islice(found.items(), TROUBLES_MAX))
 
 

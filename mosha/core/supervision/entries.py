@@ -36,7 +36,10 @@ BEING_RESTARTED = "is being restarted by an operator"
 """What is said of `TroubleKind.STOPPED`: in clstat where it is not just `STOPPED`."""
 
 PER_GROUP_MAX = 4
-"""How many entries of a group are published: the first ones explain the rest."""
+"""So many entries in trouble of a group are put into words; of the others it is said how many."""
+
+PUBLISHED_PER_GROUP_MAX = 16
+"""So many entries in trouble of a group are in the status of a node, those that failed first."""
 
 
 class EntryReport(Struct, frozen=True, omit_defaults=True):
