@@ -12,7 +12,8 @@ from msgspec import Struct
 from mosha.core.cluster.timing import Timing
 from tests.docs_pages import DOCS, ROOT
 from tests.sim import story, worldtext
-from tests.sim.world import FAILING, KINDS, Fault, FenceSpec, GroupSpec, World
+from tests.sim.world import Fault, FenceSpec, GroupSpec, World
+from tests.sim.worldrules import ALL_KINDS
 
 PAGE = (DOCS / "contributing.md").read_text(encoding="utf-8")
 
@@ -36,7 +37,7 @@ def test_every_path_of_the_page_is_there(path: str) -> None:
 def test_every_fault_of_the_simulator_is_explained_and_no_other() -> None:
     rows = PAGE.partition("| fault |")[2].partition("## ")[0].splitlines()[2:]
     firsts = (row.split("|")[1] for row in rows if row.startswith("|"))
-    assert sorted(re.findall(r"`(\w+)`", " ".join(firsts))) == sorted({**KINDS, **FAILING})
+    assert sorted(re.findall(r"`(\w+)`", " ".join(firsts))) == sorted(ALL_KINDS)
 
 
 # How the table of lines writes what a world has once or several times.

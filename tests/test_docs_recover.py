@@ -43,7 +43,15 @@ COMPLAINERS = (
 
 NOT_COMPLAINTS = (
     # threads and tasks
-    *("publisher of node", "reader of node", "tables of node", "look at node", "fence ", "own "),
+    *(
+        "publisher of node",
+        "reader of node",
+        "reader of local nodes",
+        "tables of node",
+        "look at node",
+        "fence ",
+        "own ",
+    ),
     *("tables in force", " of peers", "own tables"),
     # only in the log
     "its file shows another text",

@@ -73,11 +73,20 @@ async def give(monitor: Monitor, request: GiveOrder) -> str:
     if order.verb == Verb.RESTART and not request.wait:
         return text
     limit_s = request.limit_s or None if request.wait else spread_limit_s(state.timing.heartbeat_s)
+    runs = {node: unanswered.run_of(state, node) for node in nodes}
+
+    def losses() -> dict[int, str]:
+        waiting = nodes - orders.have_obeyed(state, nodes, number) if request.wait else ()
+        found = {n: unanswered.loss(state, order, n, number, runs[n]) for n in waiting}
+        return {node: why for node, why in found.items() if why}
+
     with anyio.move_on_after(limit_s):
-        while not nodes <= orders.have_obeyed(state, nodes, number):
+        while not nodes <= orders.have_obeyed(state, nodes, number) and not losses():
             seen = monitor.news
             with anyio.move_on_after(state.timing.heartbeat_s):
                 await monitor.next_change(seen)
+        if lost := losses():
+            raise HostError(_lost(order, lost))
         return text
     late = ", ".join(map(str, sorted(nodes - orders.have_obeyed(state, nodes, number))))
     if request.wait:
@@ -152,11 +161,12 @@ def _older(state: MonitorState, order: Order, nodes: frozenset[int]) -> str:
 
 
 def _lost(order: Order, lost: dict[int, str]) -> str:
-    """Return that nodes will not answer an order for an entry any more, and what to do."""
+    """Return that nodes will not answer an order any more, and what to do."""
     nodes, facts = ", ".join(map(str, sorted(lost))), "; ".join(lost.values())
+    again = f"mosha {order.verb} {order.group} {order.tag}".rstrip()
     return (
         f"{facts}; node {nodes} has not confirmed that it obeyed: see mosha status {order.group},"
-        f" and if need be again: mosha {order.verb} {order.group} {order.tag}"
+        f" and if need be again: {again}"
     )
 
 

@@ -65,7 +65,12 @@ class Started:
             before = ["setsid", "--ctty", *before]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*before, *words], stdin=stdin, stdout=log, stderr=log, cwd=directory
+                # As a terminal gives it, also if these tests run under nohup.
+                ["/usr/bin/env", "--default-signal=HUP", *before, *words],
+                stdin=stdin,
+                stdout=log,
+                stderr=log,
+                cwd=directory,
             )
         if self._terminal:
             os.close(stdin)

@@ -1,4 +1,4 @@
-"""What is known of an operator's order for an entry that a node has not answered.
+"""What is known of an operator's order that a node has not answered.
 
 Most orders are answered within seconds. One that cannot be carried out any more is over, and who
 gave it reads why; it decides nothing.
@@ -27,7 +27,9 @@ def loss(state: MonitorState, order: Order, node: int, number: int, run: str) ->
         elsewhere = places(state, group, level=state.wish_level(group))
         if elsewhere and node not in places(state, group):
             return f"{group} runs on node {', '.join(map(str, elsewhere))} now"
-    if number not in state.orders and not is_ending(state, order, node):
+    # A restart of a whole group may take longer than its order stands.
+    expired = order.tag and number not in state.orders
+    if expired and not is_ending(state, order, node):
         return f"node {node} has not answered while the order stood"
     return ""
 
