@@ -25,7 +25,7 @@ from mosha.formats.toml_text import parse_toml
 # The standard TOML parser is quadratic in the length of a line of dotted keys: these bounds keep
 # the worst file below a second.
 SETTINGS_MAX_BYTES = 64 << 10
-SETTINGS_LINE_MAX_BYTES = 4 << 10
+SETTINGS_LINE_MAX_BYTES = 8 << 10
 
 SOCKET_PATH_MAX_BYTES = 107
 """The 108 bytes of a unix socket address, less the final zero."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mosha.errors import UsageError
 from mosha.formats.mistakes import Mistakes
+from mosha.formats.names import NODE_MAX
 from mosha.formats.settings import (
     Fencing,
     FencingMethod,
@@ -19,6 +20,7 @@ from mosha.formats.settings import (
     read_settings,
     settings_from,
 )
+from mosha.formats.settings_rules import NODES_MAX
 from tests.formats.strategies import damaged
 
 EXAMPLE = Path(__file__).parents[2] / "conf" / "mosha.toml"
@@ -132,6 +134,11 @@ def test_sockets_are_in_rundir_unless_said_otherwise() -> None:
 def test_the_log_goes_to_stderr_unless_a_file_is_named() -> None:
     assert Settings().log_path is None
     assert _settings('log_file = "/var/log/m.log"').log_path == Path("/var/log/m.log")
+
+
+def test_as_many_nodes_as_there_may_be_fit_in_one_line() -> None:
+    numbers = list(range(NODE_MAX - NODES_MAX + 1, NODE_MAX + 1))
+    assert _settings(f"nodes = {numbers}\n").nodes == tuple(numbers)
 
 
 def test_a_majority_is_the_policy_where_the_nodes_are_known() -> None:
@@ -250,7 +257,7 @@ def test_fencing_is_required_as_soon_as_something_gives_receipts() -> None:
         ("a = " + "[" * 3000 + "\n", "m.toml: nested too deeply"),
         (b"a = '\xff'\n", "m.toml:1:6: not UTF-8"),
         (b"a = 1\0\n", "m.toml:1:6: a NUL byte"),
-        ("# " + "x" * 5000 + "\n", "m.toml:1:1: the line is too long: 5002 bytes"),
+        ("# " + "x" * 9000 + "\n", "m.toml:1:1: the line is too long: 9002 bytes"),
         ("# x\n" * 20_000, "m.toml:16385:1: the file is too big: 80000 bytes; at most 65536"),
     ],
 )
