@@ -125,11 +125,23 @@ def test_a_process_that_dies_is_respawned_on_the_same_node(patient: Cluster) -> 
     assert patient.places() == places
 
 
+def may_claim(node: Node) -> bool:
+    """Say whether a node has read all others, and is silent no more."""
+    report = node.report() if node.answers() else None
+    return report is not None and all(
+        not each.silent and each.state in ("self", "fresh") for each in report.nodes
+    )
+
+
 def test_a_group_that_fails_its_test_seeks_another_node(patient: Cluster) -> None:
     only_two = f"picky:picky-test:test:test:test $MOSHA_NODE = 2\n"  # noqa: F541 - looks alike
     service = f"picky:picky-main:start:respawn:{patient.service()}\n"
-    patient.write_tables(("a",), cltab=only_two + service, hactl="picky start prefer=1,3,2\n")
+    patient.write_tables(("a",), cltab=only_two + service, hactl="picky stop\n")
     patient.start()
+    patient.wait_running(("a",))
+    wait_until(lambda: all(may_claim(node) for node in patient.nodes.values()))
+    wishes = "a start\npicky start prefer=1,3,2\n"
+    (patient.nodes[1].directory / "hactl").write_text(wishes)
     _, places = patient.wait_running(("picky",))
     assert places["picky"] == [2]
     group = next(g for g in patient.nodes[2].report().groups if g.group == "picky")
