@@ -364,7 +364,11 @@ async def test_a_peer_that_hangs_later_keeps_no_other_from_being_read(cluster: C
                 await until(lambda: len(cluster.of(3)) > before)  # noqa: B023
                 assert cluster.of(3)[-1] == ReadFailed(3, cluster.of(3)[-1].error, hung=True)  # type: ignore[union-attr]
                 await until(lambda: all(cluster.seqs(n)[-1] == seq for n in (2, 4)))  # noqa: B023
+        await until(lambda: reader._shared.busy is None)
+        together = {node for node in nodes if reader._shares(reader._peers[node])}
+        assert together == {2, 4}, "what hung gets little time, and by itself, until it answers"
         assert isinstance(await cluster.read(reader, 3), StatusRead)
+        assert reader._shares(reader._peers[3])
 
 
 @pytest.mark.root("to make a file hang")

@@ -52,6 +52,13 @@ MONITOR: tuple[ShellMutant, ...] = (
         "monitor/test_reader.py::test_a_status_in_the_directory_of_another_node_is_not_taken",
     ),
     M(
+        "what hung is read by itself until it answers",
+        "monitor/files/reader.py",
+        "known_as_local and not peer.hung and not self._shared_hangs",
+        "known_as_local and not self._shared_hangs",
+        "monitor/test_reader.py::test_a_peer_that_hangs_later_keeps_no_other_from_being_read",
+    ),
+    M(
         "what is read together and hangs is read again, each by itself",
         "monitor/files/reader.py",
         "for peer in (*peers, *self._shared_orders):",

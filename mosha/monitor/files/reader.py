@@ -46,6 +46,7 @@ class _Peer(Struct):
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     limit_s: float = 0.0
     reading: _Reading | None = None
+    hung: bool = False
 
 
 class _Reading(Struct, frozen=True):
@@ -69,7 +70,8 @@ class StatusReader:
     The reported status is the same object as before if the bytes are the same. A peer that was
     found on a local file system is read in one thread together with the others of that kind: to
     hand over to a thread and back costs more than to read. If that thread hangs, each of them is
-    read in a thread of its own, as those on remote file systems always are.
+    read in a thread of its own, as those on remote file systems always are; one that hung there
+    stays by itself until it answers.
     """
 
     def __init__(
@@ -135,7 +137,8 @@ class StatusReader:
         if self._shared_hangs:
             self._shared_hangs = self._shared.busy is not None
         found = peer.reading
-        return not self._shared_hangs and found is not None and not found.remote
+        known_as_local = found is not None and not found.remote
+        return known_as_local and not peer.hung and not self._shared_hangs
 
     async def _follow_shared(self) -> None:
         while True:
@@ -175,7 +178,9 @@ class StatusReader:
         except NoThreadError as problem:
             return ReadFailed(peer.node, str(problem))
         except HungError as problem:
+            peer.hung = True  # it gets little time, and the others shall not have as little
             return ReadFailed(peer.node, str(problem), hung=True)
+        peer.hung = False
         return self._read(peer, found)
 
     def _read(self, peer: _Peer, found: _Reading) -> Event:
