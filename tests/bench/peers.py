@@ -66,26 +66,13 @@ def _measure(
             aim=cpu_aim,
             parts={"RSS MB": costs.rss_mb, "threads": costs.threads},
         ),
-        Figure(
-            bench="peers",
-            what=f"from its start until it runs its group and sees all, {where}",
-            unit="s",
-            value=ready_s,
-            aim=ready_aim,
-        ),
-        Figure(
-            bench="peers",
-            what=f"mosha status, {where}",
-            unit="ms",
-            value=answer_s * 1000,
-            aim=ANSWER_AIM,
-        ),
-        Figure(
-            bench="peers",
-            what=f"SIGTERM until it has left, {where}",
-            unit="ms",
-            value=leave_s * 1000,
-            aim=LEAVE_AIM,
+        *(
+            Figure("peers", f"{what}, {where}", unit, value, aim=aim)
+            for what, unit, value, aim in (
+                ("from its start until it runs its group and sees all", "s", ready_s, ready_aim),
+                ("mosha status", "ms", answer_s * 1000, ANSWER_AIM),
+                ("SIGTERM until it has left", "ms", leave_s * 1000, LEAVE_AIM),
+            )
         ),
     ]
 
