@@ -3,8 +3,9 @@
 `python -m tests.chaos.passthrough SOURCE MOUNTPOINT SEED`. It stands for the way over which
 one node sees the directories of all, one number each. Commands come as JSON lines on stdin:
 `{"id": 7, "peer": 2, "kind": "freeze"}` begins a fault on the directory of node 2, and
-`{"id": 7, "end": true}` ends it. Each is answered with its number. When stdin ends, the
-file system is unmounted and the process goes, frozen calls or not.
+`{"id": 7, "end": true}` ends it. Each is answered with its number, and `{"id": 7, "held": true}`
+with how many calls wait for the end of that fault. When stdin ends, the file system is unmounted
+and the process goes, frozen calls or not.
 
 Kinds (`amount` in seconds or as told):
 
@@ -52,13 +53,17 @@ class Version:
 
 @dataclass(slots=True)
 class Fault:
-    """One fault that is going on; `snapshot` is what a stale view shows."""
+    """One fault that is going on.
+
+    `snapshot` is what a stale view shows, `held` how many calls have met a freeze.
+    """
 
     peer: int
     kind: str
     amount: float = 0.0
     over: threading.Event = field(default_factory=threading.Event)
     snapshot: dict[str, Version] = field(default_factory=dict)
+    held: int = 0
 
 
 @dataclass(slots=True)
@@ -102,6 +107,10 @@ class View:
         if fault is not None:
             fault.over.set()
 
+    def held(self, number: int) -> int:
+        """Return how many calls a freeze holds."""
+        return self._faults[number].held
+
     def _snapshot(self, peer: int) -> Iterator[tuple[str, Version]]:
         for path in (self._source / str(peer)).rglob("*"):
             try:
@@ -119,6 +128,8 @@ class View:
             if fault.kind == "delay":
                 fault.over.wait(self._chance.uniform(0.0, fault.amount))
             elif fault.kind == "freeze":
+                with self._lock:
+                    fault.held += 1
                 fault.over.wait()
             elif fault.kind == "fail" and (writes or fault.amount != errno.ENOSPC):
                 raise OSError(int(fault.amount), os.strerror(int(fault.amount)))
@@ -309,13 +320,15 @@ def _obey(view: View, mountpoint: str) -> None:
     """Carry out commands until there are no more; then nothing of this shall stay."""
     for line in sys.stdin:
         command = json.loads(line)
-        number = command["id"]
+        answer = number = command["id"]
         if "end" in command:
             view.end(number)
+        elif "held" in command:
+            answer = view.held(number)
         else:
             amount = command.get("amount", 0.0)
             view.begin(number, Fault(command["peer"], command["kind"], amount))
-        sys.stdout.write(f"{number}\n")
+        sys.stdout.write(f"{answer}\n")
         sys.stdout.flush()
     ctypes.CDLL(None).umount2(os.fsencode(mountpoint), MNT_DETACH)
     os._exit(0)  # the kernel ends the frozen calls of whoever waits, since the device closes

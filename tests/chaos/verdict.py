@@ -78,6 +78,9 @@ EXPLAINED: dict[str, tuple[str, ...]] = {
 }
 """Events of level warning and above that only these faults explain."""
 
+TRACEBACK_LINES = 40
+"""How many lines from the first one of a traceback on are shown."""
+
 TEARING = ("log_gone", "log_full", "log_frozen")
 
 PLAIN = ("mosha: cannot publish in ", "STOMITH node ")
@@ -238,12 +241,16 @@ def odd_lines(
         expected |= {"stop_blocked"}  # one that ends has no environment by which to know it
     torn = any(exercised[kind] for kind in TEARING)
     for number, machine in machines.items():
-        for line in (line for path in machine.logs for line in path.read_bytes().splitlines()):
+        lines = [line for path in machine.logs for line in path.read_bytes().splitlines()]
+        for at, line in enumerate(lines):
             text = line.decode(errors="replace")
             try:
                 event = msgspec.json.decode(line)
             except msgspec.DecodeError:
-                if not text.startswith(PLAIN) and (not torn or "Traceback" in text):
+                if "Traceback" in text:
+                    whole = b"\n".join(lines[at : at + TRACEBACK_LINES]).decode(errors="replace")
+                    odd.append(f"log of node {number}: {whole}")
+                elif not torn and not text.startswith(PLAIN):
                     odd.append(f"log of node {number}: {text[:300]}")
                 continue
             if not isinstance(event, dict):  # a piece of a torn line

@@ -45,20 +45,25 @@ class View:
     point: Path
     process: subprocess.Popen[str]
 
-    def _command(self, **words: object) -> None:
+    def _command(self, **words: object) -> int:
         assert isinstance(self.process.stdin, IO) or self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(words) + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
-        if answer.strip() != str(words["id"]):
+        if not answer.strip().isdecimal():
             raise RuntimeError(f"the view of node {self.node} is gone: {answer!r}")
+        return int(answer)
 
     def begin(self, number: int, peer: int, kind: str, amount: float) -> None:
         self._command(id=number, peer=peer, kind=kind, amount=amount)
 
     def end(self, number: int) -> None:
         self._command(id=number, end=True)
+
+    def held(self, number: int) -> int:
+        """Return how many calls a freeze holds: the kernel gives none of them up any more."""
+        return self._command(id=number, held=True)
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from mosha.host.clock import boot_id
 from mosha.host.lock_file import HeldError, LockFile, alone_in, holder_of
 from mosha.monitor import clinit_link
 from tests.chaos import views
-from tests.chaos.views import Views
+from tests.chaos.views import View, Views
 from tests.clinit.descriptors import open_files
 from tests.waiting import wait_until
 
@@ -62,8 +62,8 @@ def daemon(
 
 
 @contextlib.contextmanager
-def frozen_mount(directory: Path) -> Iterator[tuple[Path, Callable[[], None]]]:
-    """A path on a mount on which every call hangs, and what ends them all."""
+def frozen_mount(directory: Path) -> Iterator[tuple[Path, View]]:
+    """A path on a mount on which every call hangs until the freeze ends."""
     if reason := views.missing():
         pytest.skip(reason)
     source, base = directory / "source", directory / "mounts"
@@ -73,15 +73,9 @@ def frozen_mount(directory: Path) -> Iterator[tuple[Path, Callable[[], None]]]:
     view = mounts.nodes[1]
     try:
         view.begin(FREEZE, NODE, "freeze", 0.0)
-        yield view.point / str(NODE) / "file", lambda: view.end(FREEZE)
+        yield view.point / str(NODE) / "file", view
     finally:
         mounts.close()
-
-
-def hangs(pid: int) -> bool:
-    """Say whether a thread waits for a file system in user space (proc(5): wchan)."""
-    paths = Path(f"/proc/{pid}/task").glob("*/wchan")
-    return any(path.read_text() == "request_wait_answer" for path in paths)
 
 
 def held(path: Path) -> bool:
@@ -99,17 +93,16 @@ def test_a_dead_process_in_a_call_that_hangs_keeps_neither_its_lock_nor_its_sock
 ) -> None:
     lock, path = short_dir / "lock", short_dir / "s"
     with (
-        frozen_mount(short_dir) as (hanging, thaw),
-        daemon(lock, path, hanging, thaw=thaw) as process,
+        frozen_mount(short_dir) as (hanging, view),
+        daemon(lock, path, hanging, thaw=lambda: view.end(FREEZE)) as process,
     ):
-        wait_until(lambda: hangs(process.pid))
+        wait_until(lambda: view.held(FREEZE) > 0)
         with pytest.raises(HeldError):
             LockFile(lock)
         assert not proc.is_dying(process.pid)
         process.kill()
         wait_until(lambda: process.poll() is not None or proc.is_dying(process.pid))
-        if process.poll() is not None:  # else it is not even a zombie: it is still there
-            pytest.skip("the file system had not taken the request yet: it could be killed")
+        assert process.poll() is None  # it is not even a zombie: it is still there
         assert held(lock)
         assert holder_of(lock) == 0
         assert not answers(path)
@@ -129,10 +122,10 @@ def test_an_orderly_end_lets_go_of_lock_and_socket_before_a_thread_that_hangs(
 ) -> None:
     lock, path = short_dir / "lock", short_dir / "s"
     with (
-        frozen_mount(short_dir) as (hanging, thaw),
-        daemon(lock, path, hanging, thaw=thaw) as process,
+        frozen_mount(short_dir) as (hanging, view),
+        daemon(lock, path, hanging, thaw=lambda: view.end(FREEZE)) as process,
     ):
-        wait_until(lambda: hangs(process.pid))
+        wait_until(lambda: view.held(FREEZE) > 0)
         assert process.stdin is not None
         process.stdin.close()
         wait_until(lambda: not held(lock))
