@@ -13,6 +13,7 @@ import anyio
 
 from mosha.formats.settings import Settings, settings_from
 from mosha.host import logs
+from mosha.host.loop_room import require_loop_room
 from mosha.monitor.fencing import Stomith
 from mosha.monitor.run import run_monitor
 
@@ -49,4 +50,5 @@ class HA:
         async def run() -> int:
             return await run_monitor(self.settings, stomith=self.stomith)
 
+        require_loop_room()
         return anyio.run(run)

@@ -291,6 +291,7 @@ def _be_daemon(given: _Given) -> int:
         from mosha.host.journal import Journal  # noqa: PLC0415
         from mosha.host.log_stream import LogStream, take_stderr  # noqa: PLC0415
         from mosha.host.logfile import LogFile  # noqa: PLC0415
+        from mosha.host.loop_room import require_loop_room  # noqa: PLC0415
 
     stream = take_stderr()
     if given.log is not None:
@@ -318,6 +319,7 @@ def _be_daemon(given: _Given) -> int:
         spawn=given.spawn,
     )
     try:
+        require_loop_room()
         return asyncio.run(run_clinit(options))
     finally:
         if file is not None:

@@ -16,6 +16,7 @@ from mosha.host import logs
 from mosha.host.journal import Journal
 from mosha.host.log_stream import take_stderr
 from mosha.host.logfile import LogFile
+from mosha.host.loop_room import require_loop_room
 from mosha.monitor.run import HAND_OVER_SIGNAL, run_monitor
 
 
@@ -67,6 +68,7 @@ def command(config: str | None, *, debug: bool = False, no_clinit: bool = False)
         )
 
     try:
+        require_loop_room()
         status = anyio.run(run)
     finally:
         if file is not None:
