@@ -278,9 +278,10 @@ class Clinit:
     ) -> None:
         match effect:
             case process_events.Signal(entry, run, signal, scope):
+                # Of the whole entry: what former runs have left behind, too.
                 for child in tuple(self.children.get(entry.group, ())):
-                    mine = child.tag == entry.tag and child.run == run
-                    if mine and (child.leader or scope is Scope.ENTRY):
+                    mine = scope is Scope.ENTRY or (child.leader and child.run == run)
+                    if mine and child.tag == entry.tag:
                         self._signal(child, signal)
             case units.KillEverything(group):
                 for child in tuple(self.children.get(group, ())):
