@@ -100,6 +100,7 @@ EVENTS: dict[str, str] = {
     "peer_changed": "a peer became fresh, stale, left, fenced …",
     "members_changed": "nodes were discovered or have left the membership",
     "electorate_changed": "other nodes vote: discovered ones, or those up for T (adaptive quorum)",
+    "outsiders_found": "nodes that are not in `nodes` publish on the same cluster file system",
     "quorum_changed": "this node sees a quorum, or no longer does",
     # the monitor's groups
     "claim_made": "this node claims a group (C2)",

@@ -181,14 +181,14 @@ def _of_node(state: MonitorState, node: int) -> tuple[ProblemKind, str] | None:
 
 def _of_settings(state: MonitorState) -> Iterator[Problem]:
     """Yield settings that differ on another node and must be the same for safety."""
-    own_ms, voters = round(state.timing.timeout_s * 1000), state.view.electorate.digest
+    own_ms = round(state.timing.timeout_s * 1000)
     for status in state.view.fresh():
         kind, subjects = ProblemKind.SETTINGS_DIFFER.value, [str(status.node)]
         if status.timeout_ms not in (0, own_ms):
             there, here = f"{status.timeout_s:g} s", f"{state.timing.timeout_s:g} s"
             text = f"node {status.node} has timeout = {there}, this node {here}"
             yield Problem(kind=kind, subjects=subjects, text=text)
-        if voters and status.voters not in ("", voters):
+        if state.view.has_other_voters(status):
             text = f"node {status.node} has other `nodes` in mosha.toml than this node"
             yield Problem(kind=kind, subjects=subjects, text=text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 from collections.abc import Callable
 
@@ -17,6 +18,7 @@ from mosha.host.terminal import Terminal
 from mosha.monitor.daemon import Monitor
 from mosha.monitor.fencing import Stomith
 from mosha.monitor.files.membership import own_number
+from mosha.monitor.files.outsiders import OutsiderWatch
 from mosha.monitor.reload import reload
 from mosha.monitor.service import Service, farewell
 from mosha.monitor.service_notifier import ServiceNotifier
@@ -71,11 +73,21 @@ async def _live(monitor: Monitor, service_notifier: ServiceNotifier, terminal: T
         tasks.start_soon(orders.obey)
         tasks.start_soon(service.run)
         tasks.start_soon(_keep_state, monitor)
+        tasks.start_soon(_watch_outsiders, monitor)
         status = await monitor.run()
         service_notifier.stopping("handing over" if orders.handing_over else farewell(monitor))
         await service.flush()
         tasks.cancel_scope.cancel()
     return -HAND_OVER_SIGNAL if orders.handing_over else status
+
+
+async def _watch_outsiders(monitor: Monitor) -> None:
+    """Watch for nodes that publish here and are not in `nodes`; without a list none is outside."""
+    if monitor.settings.nodes:
+        timeout_s = monitor.settings.timing.timeout_s
+        report = functools.partial(monitor.trouble, "outsiders")
+        members = frozenset({monitor.me, *monitor.settings.nodes})
+        await OutsiderWatch(monitor.layout, members, report, timeout_s=timeout_s).run()
 
 
 async def _keep_state(monitor: Monitor) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,6 +16,7 @@ from mosha.core.cluster.memory import Memory
 from mosha.core.cluster.quorum import Electorate, Policy
 from mosha.core.status import NodeState, Status
 from mosha.formats.clstat import render_clstat
+from mosha.host.files import write_atomically
 from mosha.monitor.identity import NODE_FILE
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
@@ -30,6 +34,8 @@ def publish(
     voters: str = SAME,
     state: NodeState = NodeState.UP,
     refused: Mapping[str, str] = MappingProxyType({}),
+    seq: int = 1,
+    heartbeat_s: float = 0,
 ) -> None:
     """Publish the status of a node."""
     directory = home.base / "mfs" / str(node) / "var/mosix-ha"
@@ -39,13 +45,37 @@ def publish(
         inc=1_763_800_000,
         run=f"{node:08x}",
         boot="77de02c1",
-        seq=1,
+        seq=seq,
+        heartbeat_ms=round(heartbeat_s * 1000),
         timeout_ms=round(timeout_s * 1000),
         voters=voters,
         state=state,
         refused=refused,
     )
-    (directory / "clstat").write_text(render_clstat(status))
+    write_atomically(directory / "clstat", render_clstat(status).encode(), sync=False)
+
+
+@contextmanager
+def publishing(home: Home, *nodes: int) -> Iterator[None]:
+    """Publish statuses of these nodes, one after the other, as live nodes do."""
+    ended = threading.Event()
+
+    def publish_all() -> None:
+        for seq in itertools.count(1):
+            for node in nodes:
+                publish(home, node, seq=seq)
+            if ended.wait(0.02):
+                break
+
+    publisher = threading.Thread(target=publish_all)
+    for node in nodes:
+        publish(home, node, seq=0)
+    publisher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        publisher.join()
 
 
 def remember(home: Home, run: str, former: str = "") -> None:
@@ -145,6 +175,49 @@ def test_what_cannot_be_read_of_others_stops_no_check(
     said = mosha("check")
     assert said.status == 0
     assert "node 2" not in said.out
+
+
+# --- nodes that publish and are not in `nodes` ----------------------------------------------
+
+
+@pytest.fixture
+def alone(home: Home) -> None:
+    home.config.write_text(home.config.read_text().replace("[1, 2, 3]", "[1]"))
+
+
+@pytest.mark.usefixtures("alone")
+def test_nodes_that_publish_and_are_not_in_nodes_are_a_mistake(mosha: Mosha, home: Home) -> None:
+    publish(home, 1)
+    with publishing(home, 2, 3):
+        said = mosha("check")
+    assert said.status == 1
+    told = (
+        f"mistake: nodes: nodes 2, 3 publish in {home.base}/mfs and are not in `nodes` here: a"
+        " group may run here and there at once; make `nodes` the same on all of them"
+    )
+    assert told in said.out
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_node_that_was_taken_out_and_left_is_no_finding(mosha: Mosha, home: Home) -> None:
+    publish(home, 2, state=NodeState.LEFT)
+    assert "node 2" not in mosha("check").out
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_node_that_was_taken_out_and_had_died_is_a_warning(mosha: Mosha, home: Home) -> None:
+    publish(home, 3, heartbeat_s=0.1)
+    (home.base / "mfs/4/var/mosix-ha").mkdir(parents=True)
+    (home.base / "mfs/5/var/mosix-ha/clstat").mkdir(parents=True)
+    said = mosha("check")
+    assert said.status == 0
+    told = (
+        "warning: nodes: node 3, which is not among them, has not left and publishes nothing now;"
+        f" if it is gone for good, remove {home.base}/mfs/3"
+    )
+    assert told in said.out
+    assert "node 4" not in said.out
+    assert "node 5" not in said.out
 
 
 # --- the time that stops may take -----------------------------------------------------------

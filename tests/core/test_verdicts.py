@@ -257,6 +257,19 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
         "",
     ),
     (
+        "on several nodes, of which one has other nodes in mosha.toml",
+        lambda: heard(
+            START,
+            says(2, claims={G: 4}, groups=at("start"), voters="0badcafe"),
+            says(3, claims={G: 5}, groups=at("start")),
+        ),
+        (
+            "on several nodes: 2, 3; node 2 has other `nodes` in mosha.toml than this node, so each"
+            " may have a granted claim, and none stops"
+        ),
+        "end it on all of them but one, then make `nodes` the same everywhere",
+    ),
+    (
         "on its way, with a planner beside it",
         lambda: heard(
             START,

@@ -2,11 +2,14 @@
 
 Their statuses on the cluster file system may be old, so a difference is only a warning. Whether
 another node uses this node's `rundir` is known from the socket there, and from the run whose
-memory is stored there.
+memory is stored there. That a node outside `nodes` is alive is known when it publishes while this
+looks.
 """
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -24,10 +27,23 @@ from mosha.formats.settings import Settings
 from mosha.host.abandonable import within
 from mosha.host.files import read_file
 from mosha.monitor.files.cluster_fs import Layout
+from mosha.monitor.files.outsiders import (
+    REMEDY,
+    Outsider,
+    account,
+    publishing,
+    read_outsiders,
+)
 from mosha.monitor.identity import NODE_FILE
 
 ASK_LIMIT_S = 1.0
 READ_LIMIT_S = 2.0
+
+WATCH_HEARTBEATS = 1.5
+"""A node that is alive publishes once per heartbeat."""
+
+WATCH_MAX_S = 10.0
+WATCH_STEP_S = 0.2
 
 
 def peer_findings(settings: Settings, node: int) -> list[Finding]:
@@ -41,6 +57,7 @@ def peer_findings(settings: Settings, node: int) -> list[Finding]:
         *_rundir(settings, node, own, others),
         *_differences(settings, others),
         *_refused(others),
+        *_outsiders(settings, nodes),
     ]
 
 
@@ -131,3 +148,39 @@ def _refused(others: list[Status]) -> Iterator[Finding]:
         for name, problem in sorted(status.refused.items()):
             text = f"node {status.node} refuses its {name}: {problem}"
             yield Finding("warning", f"node {status.node}", text, "mend it there")
+
+
+def _outsiders(settings: Settings, nodes: set[int]) -> Iterator[Finding]:
+    """Find nodes that publish in mfsbase and are not in `nodes`; it takes a heartbeat of theirs.
+
+    Whoever has left in an orderly way is none. One that neither left nor publishes has crashed, or
+    was taken out after it had died: it may come back, but nothing is wrong yet.
+    """
+    if not settings.nodes:
+        return
+    layout = Layout(Path(settings.mfsbase), settings.varpath)
+    before, alive = _look(layout, nodes), set[int]()
+    own_s = settings.timing.heartbeat_s
+    heartbeats_s = [seen.status.heartbeat_ms / 1000 or own_s for seen in before.values()]
+    until = time.monotonic() + min(WATCH_HEARTBEATS * max(heartbeats_s, default=0), WATCH_MAX_S)
+    while before.keys() - alive and time.monotonic() < until:
+        time.sleep(WATCH_STEP_S)
+        alive.update(publishing(before, _look(layout, nodes)))
+    if alive:
+        yield Finding("mistake", "nodes", account(sorted(alive), layout), REMEDY)
+    for node in sorted(before.keys() - alive):
+        text = f"node {node}, which is not among them, has not left and publishes nothing now"
+        remedy = f"if it is gone for good, remove {layout.mfsbase / str(node)}"
+        yield Finding("warning", "nodes", text, f"{remedy}; if not, add it to `nodes` everywhere")
+
+
+def _look(layout: Layout, nodes: set[int]) -> dict[int, Outsider]:
+    """Return the outsiders that could be read in time."""
+    found: dict[int, Outsider] = {}
+
+    def read() -> None:
+        with contextlib.suppress(OSError):  # mfsbase itself was judged before
+            read_outsiders(layout, nodes, found)
+
+    within(read, None, READ_LIMIT_S)
+    return dict(found)

@@ -236,6 +236,14 @@ class View:
             if status is not None:
                 yield status
 
+    def has_other_voters(self, status: Status) -> bool:
+        """Say whether a node has published other voters than this node's: both may get a majority.
+
+        False where one of them does not tell, as with the adaptive rule.
+        """
+        own = self.electorate.digest
+        return bool(own) and status.voters not in ("", own)
+
     def known(self) -> list[Status]:
         """Return the newest status of every peer, however old."""
         return [peer.status for peer in self._peers.values() if peer.status is not None]

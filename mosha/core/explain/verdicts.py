@@ -303,10 +303,24 @@ def _account_of_move(
         votes = min(_votes(state, group, place), needed)
         return GroupVerdict(False, f"planned on node {place.node}: {votes} of {needed} votes")
     if len(active) > 1 and all(s.line.level != PLAN_LEVEL for s in active):
-        where = _names([s.node for s in active])
-        return GroupVerdict(False, f"on several nodes: {where}; those without a granted claim stop")
+        return _on_several(state, {s.node for s in active})
     waits = f"; {_told(place)}" if place.troubles else ""
     return GroupVerdict(False, f"{line.level} {line.state} on node {place.node}, on its way{waits}")
+
+
+def _on_several(state: MonitorState, nodes: set[int]) -> GroupVerdict:
+    """Return which of them stop: of nodes with other voters each may have a granted claim."""
+    where = _names(sorted(nodes))
+    view = state.view
+    unlike = [s.node for s in view.fresh() if s.node in nodes and view.has_other_voters(s)]
+    if not unlike:
+        return GroupVerdict(False, f"on several nodes: {where}; those without a granted claim stop")
+    return GroupVerdict(
+        False,
+        f"on several nodes: {where}; node {_names(unlike)} has other `nodes` in mosha.toml than"
+        " this node, so each may have a granted claim, and none stops",
+        "end it on all of them but one, then make `nodes` the same everywhere",
+    )
 
 
 def _votes(state: MonitorState, group: str, place: GroupSighting) -> int:
