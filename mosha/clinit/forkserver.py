@@ -27,6 +27,7 @@ import errno
 import gc
 import marshal
 import os
+import resource
 import sys
 import time
 
@@ -172,6 +173,7 @@ class ForkServer:
         By the limit first, which a process cannot remove; then by the environment, for processes
         that changed their limits: reading it may wait for a process that hangs.
         """
+        _open_files_again()
         if self._tree:
             until_quiet(self._kill_tree)
             return
@@ -216,9 +218,13 @@ def until_quiet(kill: Callable[[], bool]) -> None:
 
 
 def _kill_each(is_ours: Callable[[int], bool]) -> bool:
-    """Kill all our processes except this one; return whether there was any."""
+    """Kill all our processes except this one; return whether there was any, or may be."""
     found = False
-    for name in os.listdir("/proc"):  # noqa: PTH208
+    try:
+        names = os.listdir("/proc")  # noqa: PTH208
+    except OSError:  # no descriptor, or no memory: there may be some
+        return True
+    for name in names:
         if not name.isdecimal() or int(name) == os.getpid():
             continue
         try:
@@ -228,6 +234,12 @@ def _kill_each(is_ours: Callable[[int], bool]) -> bool:
         except OSError:
             continue  # gone, or not ours
     return found
+
+
+def _open_files_again() -> None:
+    """Raise the limit of open files, which somebody may have lowered: each look needs one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def take_no_privilege() -> None:

@@ -12,6 +12,7 @@ import re
 import resource
 import shutil
 import signal
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -24,6 +25,7 @@ from tests.chaos.edits import Wish
 from tests.chaos.machines import Machine
 from tests.chaos.schedule import Fault
 from tests.chaos.sinks import Disk, Pipe
+from tests.monitor.trouble import mount, unmount
 
 if TYPE_CHECKING:
     from tests.chaos.storm import Storm
@@ -64,13 +66,19 @@ def _open_files(pid: int) -> int:
 
 
 def _no_threads(storm: Storm, fault: Fault) -> None:
-    """Leave a node no more threads and processes than it has, and `amount`."""
+    """Leave a node no more threads and processes than it has, and `amount`.
+
+    Then something is mounted: every monitor makes its watches anew.
+    """
     machine = storm.machines[fault.node]
     assert machine.pids is not None
     limit = machine.pids / "pids.max"
     now = int((machine.pids / "pids.current").read_text())
     storm.done(fault, now)
     limit.write_text(f"{now + int(fault.amount)}\n")
+    with tempfile.TemporaryDirectory() as point:
+        mount("-t", "tmpfs", "tmpfs", point)
+        unmount(Path(point))
 
     def end() -> None:
         limit.write_text(f"{NO_LIMIT}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from pathlib import Path
 
@@ -59,6 +60,24 @@ def test_clinit_and_guard_killed_at_once_leave_nothing(start_in: Start) -> None:
     d.wait()
     wait_until(lambda: not any(map(is_alive, mine)))
     wait_until(lambda: not is_alive(server))
+
+
+def test_a_fork_server_that_may_open_nothing_is_still_a_guard(start_in: Start) -> None:
+    d = start_in("g:a:1:wait:setsid -f sleep 7706 >/dev/null 2>&1 </dev/null\n")
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    wait_until(lambda: d.group().alive == 1)
+    mine = d.descendants()
+    server, guard = d.fork_server(), wait_until(d.guard)
+    _, hard = resource.prlimit(server, resource.RLIMIT_NOFILE)
+    resource.prlimit(server, resource.RLIMIT_NOFILE, (3, hard))
+    d.signal(signal.SIGSTOP)  # so that it starts no other guard
+    for pid in (guard, d.pid):
+        os.kill(pid, signal.SIGKILL)
+    d.wait()
+    wait_until(lambda: not any(map(is_alive, mine)))
+    wait_until(lambda: not is_alive(server))
+    assert "Traceback" not in (d.base / "log").read_text()
 
 
 def test_the_guard_has_no_name_by_which_the_daemons_are_killed(start_in: Start) -> None:

@@ -108,6 +108,7 @@ class Story:
         self.clinits: dict[int, dict[str, GroupReport]] = {}
         self.cuts: set[tuple[int, int]] = set()
         self.fails: dict[tuple[int, str], str] = {}
+        self.slow: set[int] = set()  # nodes on which a stop takes until `stopped`
         self._heartbeats: dict[int, float] = {}
         for node in sorted(self.ids):
             self.clinits[node] = {}
@@ -192,6 +193,9 @@ class Story:
         word = self.fails.get((node, tell.level))
         known = self.clinits[node].get(tell.group)
         gone = tell.level == STOP_LEVEL
+        if gone and node in self.slow and known is not None and known.alive:
+            self.show(node, replace(known, wanted=STOP_LEVEL, state=GroupState.STOPPING))
+            return
         self.show(
             node,
             GroupReport(
@@ -206,6 +210,12 @@ class Story:
                 cause=word or "tell",
             ),
         )
+
+    def stopped(self, node: int, group: str = G) -> None:
+        """Let a slow stop be over."""
+        known = self.clinits[node][group]
+        assert known.state is GroupState.STOPPING
+        self.show(node, replace(known, level=STOP_LEVEL, state=GroupState.DONE, alive=0))
 
     def show(self, node: int, shown: GroupReport) -> None:
         """Let clinit report a group."""

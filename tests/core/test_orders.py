@@ -196,6 +196,22 @@ def test_a_move_leaves_nothing_behind(*, named: bool) -> None:
     assert story.at_home() != [owner], "it stays"
 
 
+@pytest.mark.parametrize("ban_s", [TIMING.ban_s, 0.0])
+def test_a_move_whose_stop_takes_longer_than_a_ban_is_no_return(ban_s: float) -> None:
+    story, owner = running()
+    for node in story.nodes.values():
+        node.state.timing = replace(node.state.timing, ban_s=ban_s)
+    target = others(story, owner)[1]
+    story.slow.add(owner)
+    orders.give(story.nodes[owner].state, Order(Verb.MOVE, G, target), story.now)
+    story.live(2 * TIMING.ban_s)
+    assert TIMING.ban_s > TIMING.timeout_s
+    assert story.clinits[owner][G].alive, "still being stopped"
+    story.stopped(owner)
+    story.live(LONG_S)
+    assert story.at_home() == [target]
+
+
 def test_a_move_to_a_node_that_cannot_run_it_comes_back() -> None:
     story, owner = running(Wish(G, "start", only=(1, 2)))
     target = 3 - owner

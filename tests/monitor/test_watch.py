@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import requires
@@ -23,8 +23,13 @@ from mosha.monitor.files import watch
 from mosha.monitor.files.cluster_fs import Layout
 from mosha.monitor.files.reader import WatchMode
 from mosha.monitor.files.watch import EAR, Watcher
-from mosha.monitor.files.watch_source import DirectSource, source_here
-from tests.monitor.trouble import mount, tmpfs, unmount
+from mosha.monitor.files.watch_source import (
+    ChangeSource,
+    DirectSource,
+    PublicSource,
+    source_here,
+)
+from tests.monitor.trouble import mount, no_thread_to_be_had, tmpfs, unmount
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -387,6 +392,15 @@ async def test_in_a_hurry_it_looks_more_often_and_then_no_more(
         watcher.hurry()
         await until(lambda: watch.HURRY_STEP_MS in steps)
         await until(lambda: steps[-1] == watch.STEP_MAX_MS)
+
+
+@pytest.mark.parametrize("source", [DirectSource, PublicSource])
+def test_without_a_free_thread_no_source_is_made(
+    tmp_path: Path, source: Callable[..., ChangeSource]
+) -> None:
+    """Notify, the library below, would end the whole process."""
+    with no_thread_to_be_had(), pytest.raises(RuntimeError, match="can't start new thread"):
+        source([str(tmp_path)], 1, threading.Event())
 
 
 class Stranger:

@@ -22,7 +22,7 @@ from mosha.core.cluster.candidacy import (
 )
 from mosha.core.cluster.group_rules import Action, Facts, Row, decide
 from mosha.core.cluster.group_votes import kill_at, own_claim, settle_grant, settle_vote, vote_for
-from mosha.core.cluster.orders import has_arrived, lift, obeyed
+from mosha.core.cluster.orders import has_arrived, hold_move, lift, obeyed
 from mosha.core.cluster.state import NEVER, TOLD_LIMIT_S, GroupRecord, MonitorState
 from mosha.core.status import GroupState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
@@ -45,6 +45,7 @@ def take(state: MonitorState, group: str, now: float, chance: float) -> GroupSte
     record = state.record(group)
     settle_vote(state, record, now)
     settle_grant(state, record, now)
+    hold_move(state, record, now)
     if record.ban_until != NEVER and (now >= record.ban_until or has_arrived(state, record, now)):
         lift(state, record)
     follow_failbacks(state, record, now)

@@ -172,14 +172,30 @@ def _move(state: MonitorState, order: Order, now: float) -> None:
         _end_ban(state, order.group)
     elif order.node or record.claim is not None:
         to = f"to node {order.node}" if order.node else "away"
-        record.ban_until, record.ban_reason = (
-            now + state.timing.ban_s,
-            f"{MOVED}{to} by an operator",
-        )
+        record.ban_until = now + _move_limit_s(state)
+        record.ban_reason = f"{MOVED}{to} by an operator"
         record.moved_to = order.node
         state.log("move_began", group=record.group, to=order.node, reason=record.ban_reason)
         state.changed()
     state.wake((order.group,))
+
+
+def hold_move(state: MonitorState, record: GroupRecord, now: float) -> None:
+    """Count the ban of a move from the end of its stop, however long that takes.
+
+    Else a group whose stop takes longer than a ban returned to the node that it was to leave.
+    """
+    if record.moved_to is None or record.ban_until <= now:
+        return
+    lines = (status.groups.get(record.group) for status in state.view.fresh())
+    states = {state.report(record.group).state, *(line.state for line in lines if line)}
+    if GroupState.STOPPING in states:
+        record.ban_until = now + _move_limit_s(state)
+
+
+def _move_limit_s(state: MonitorState) -> float:
+    """Return how long others have to take a moved group: also where a failure is no ban."""
+    return max(state.timing.ban_s, state.timing.timeout_s)
 
 
 def has_arrived(state: MonitorState, record: GroupRecord, now: float) -> bool:

@@ -36,11 +36,14 @@ class ChangeSource(Protocol):
         """Release its kernel resources."""
 
 
+THREADS_TRIED = 3
+"""One is what notify needs; others on this host may take one between the trial and its start."""
+
 MakeSource = Callable[[Iterable[str], int, threading.Event], ChangeSource]
 """Makes a source from paths, the initial step (in ms), and the event that stops it.
 
-Raises OSError if a path does not exist or inotify refuses, RuntimeError if watchfiles refuses; or
-the first `wait` does.
+Raises OSError if a path does not exist or inotify refuses, RuntimeError if watchfiles refuses or
+there is no free thread; or the first `wait` does.
 """
 
 
@@ -53,6 +56,7 @@ class DirectSource:
         from watchfiles._rust_notify import RustNotify  # noqa: PLC0415
 
         self._stop = stop
+        require_threads()
         # No debug output, no polling, not recursive; unreadable directories were left out before.
         self._notify = RustNotify(list(paths), False, False, 0, False, False)
 
@@ -70,6 +74,7 @@ class PublicSource:
     """The public function of watchfiles; its step cannot be changed."""
 
     def __init__(self, paths: Iterable[str], step_ms: int, stop: threading.Event) -> None:
+        require_threads()  # for the first `wait`
         self._batches = watchfiles.watch(
             *paths,
             watch_filter=None,
@@ -91,6 +96,28 @@ class PublicSource:
     def close(self) -> None:
         """See `ChangeSource`."""
         self._batches.close()
+
+
+def require_threads() -> None:
+    """Make sure that this process can start threads.
+
+    The library below watchfiles, notify, starts one for each source, takes no notice if it cannot,
+    and then ends the whole process (a panic within a panic: SIGABRT).
+
+    Raises:
+        RuntimeError: no thread can be started.
+    """
+    end = threading.Event()
+    begun: list[threading.Thread] = []
+    try:
+        for _ in range(THREADS_TRIED):
+            thread = threading.Thread(target=end.wait, daemon=True)
+            thread.start()
+            begun.append(thread)
+    finally:
+        end.set()
+        for thread in begun:
+            thread.join()
 
 
 def source_here() -> tuple[MakeSource, str]:
