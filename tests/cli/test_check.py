@@ -469,3 +469,25 @@ def test_a_directory_on_a_full_file_system_is_a_mistake(tmp_path: Path) -> None:
             (point / "file").write_bytes(b"x" * (1 << 20))
         found = _directory("rundir", point / "run", Path("/"))
     assert (found.level, "is full" in found.text) == ("mistake", True)
+
+
+def test_a_run_directory_on_the_cluster_file_system_is_warned_of(mosha: Mosha, home: Home) -> None:
+    (home.base / "link").symlink_to(home.base / "mfs")
+    rundir = home.base / "link" / "run"
+    home.config.write_text(home.config.read_text().replace(str(home.rundir), str(rundir)))
+    said = mosha("check")
+    assert said.status == 0
+    told = (
+        f"warning: rundir: {rundir} is below mfsbase ({home.base}/mfs), on the cluster file system:"
+        " it must be local, and survive a reboot; put it on a local disk"
+    )
+    assert told in said.out
+
+
+def test_a_run_directory_in_memory_is_warned_of(mosha: Mosha, home: Home) -> None:
+    with tmpfs(home.base / "memory") as point:
+        rundir = point / "node1"
+        home.config.write_text(home.config.read_text().replace(str(home.rundir), str(rundir)))
+        said = mosha("check")
+    assert said.status == 0
+    assert f"warning: rundir: {rundir} is on a tmpfs, which a reboot empties" in said.out

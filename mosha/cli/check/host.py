@@ -16,6 +16,9 @@ from mosha.monitor.files.membership import number_command, own_number
 
 NODE_DIRECTORY = "node directory"
 
+IN_MEMORY = frozenset({"tmpfs", "ramfs", "devtmpfs"})
+"""Types of file systems that a reboot empties."""
+
 
 def own_node(settings: Settings) -> tuple[int | None, str]:
     """Return this node's number, or None and why it cannot be determined (H1.1)."""
@@ -33,7 +36,7 @@ def host_findings(settings: Settings, node: int | None, why_not: str) -> list[Fi
         found.append(Finding("warning", "nodes", text, "add a third node, if only to vote"))
     if node is not None:
         found.append(_node_directory(settings, node))
-    found.append(_directory("rundir", settings.rundir_path, Path("/")))
+    found.append(_rundir(settings.rundir_path, Path(settings.mfsbase)))
     if settings.log_path is not None:
         found.append(_directory("log_file", settings.log_path.parent, Path("/")))
         logs = (settings.log_path, beside(settings.log_path, "clinit"))
@@ -80,6 +83,27 @@ def _lonely(base: Path, node: int, others: list[int]) -> bool:
     root = read_mounts().of("/").identity
     here = file_system_at(base / str(node), fresh=True).identity
     return here == root and not any((base / str(other)).exists() for other in others)
+
+
+def _rundir(path: Path, mfsbase: Path) -> Finding:
+    """Judge the run directory, which is of this machine alone and must outlive a reboot."""
+    found = _directory("rundir", path, Path("/"))
+    where = within(lambda: _wrong_file_system(path, mfsbase), "") if found.level == "ok" else ""
+    if not where:
+        return found
+    text = f"{path} is {where}: it must be local, and survive a reboot"
+    return Finding("warning", "rundir", text, "put it on a local disk")
+
+
+def _wrong_file_system(path: Path, mfsbase: Path) -> str:
+    """Return where a path is that is no place on a local disk, "" if it may be on one."""
+    if path.resolve().is_relative_to(mfsbase.resolve()):
+        return f"below mfsbase ({mfsbase}), on the cluster file system"
+    facts = file_system_at(path, fresh=True)
+    # A cluster on one machine that is all in memory is one to try things out.
+    if facts.fstype in IN_MEMORY and facts.identity != file_system_at(mfsbase).identity:
+        return f"on a {facts.fstype}, which a reboot empties"
+    return f"on {facts.mountpoint} ({facts.fstype}), which is not local" if facts.remote else ""
 
 
 def _log(path: Path) -> list[Finding]:
