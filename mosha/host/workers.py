@@ -176,6 +176,8 @@ def _serve(jobs: queue.SimpleQueue[_Job[object] | None]) -> None:
 
 def reason(error: Exception) -> str:
     """Return why a call failed, in words that stay the same for the same failure."""
+    if isinstance(error, NoThreadError):
+        return "no thread can be started (pids.max, TasksMax=, ulimit -u)"
     if isinstance(error, HungError):
         return "no answer from the file system"
     if isinstance(error, OSError) and error.strerror:

@@ -15,6 +15,9 @@ from mosha.core.supervision.process_events import (
     RestartOrdered,
     Scope,
     Signal,
+    Spawned,
+    SpawnFailed,
+    SpawnPrevented,
     Started,
     StartOrdered,
     StopAsked,
@@ -114,6 +117,18 @@ def test_restarts_that_are_ordered_while_one_is_under_way_are_one() -> None:
     world = world.end("r", -2)
     assert launched(world) == ["r"]
     assert of(world, "r").obeyed == ("restart.0", "restart.1")
+
+
+def test_a_start_is_obeyed_when_there_is_a_process_or_it_is_known_why_there_is_none() -> None:
+    order = StartOrdered("1.100.1")
+    started, _ = advance(new_process(entry("g:r:1:respawn:x")), Started(1), 0.0, LIMITS)
+    started, _ = advance(started, order, 0.0, LIMITS)
+    assert (started.ordered, started.obeyed) == (("1.100.1",), ())
+    born, _ = advance(started, Spawned(1, 4711), 0.0, LIMITS)
+    assert (born.ordered, born.obeyed, born.error) == ((), ("1.100.1",), "")
+    for failed in (SpawnFailed(1, "cannot execute: x"), SpawnPrevented(1, "no process")):
+        unborn, _ = advance(started, failed, 0.0, LIMITS)
+        assert (unborn.ordered, unborn.obeyed, unborn.error) == ((), ("1.100.1",), failed.reason)
 
 
 def test_an_order_that_comes_twice_is_obeyed_once() -> None:

@@ -119,6 +119,18 @@ def test_an_order_is_answered_when_clinit_has_carried_it_out(*, report_first: bo
     assert scene.answer(number) == EntryAnswer(INC, ok=True)
 
 
+def test_a_start_that_clinit_could_not_carry_out_is_answered_with_the_reason() -> None:
+    scene = Scene()
+    number = scene.give(EntryVerb.RESTART)
+    scene.reply(text="started")
+    known = scene.story.clinits[scene.owner][G]
+    obeyed = (f"{scene.issuer}.{INC}.{number}",)
+    error = "could not be started: Resource temporarily unavailable; it is tried again"
+    shown = EntryReport("r", Mode.RESPAWN, "retrying", error=error, prevented=True, obeyed=obeyed)
+    scene.show(replace(known, entries=(shown,)))
+    assert scene.answer(number) == EntryAnswer(INC, ok=False, text=f"entry r of {G} {error}")
+
+
 @pytest.mark.parametrize("answered", [False, True])
 def test_an_order_is_answered_also_if_its_node_begins_a_new_incarnation(*, answered: bool) -> None:
     scene = Scene()

@@ -248,5 +248,7 @@ def test_the_reason_of_a_call_that_hung_is_the_same_each_time() -> None:
     for seconds in ("1.2", "3.4"):
         error = HungError(f"reader of node 3: no answer for {seconds} s")
         assert reason(error) == "no answer from the file system"
+    unstarted = NoThreadError("reader of node 3: can't start new thread")
+    assert reason(unstarted).startswith("no thread can be started")
     assert reason(FileNotFoundError(2, "No such file")) == "No such file"
     assert reason(HostError("in words")) == "in words"

@@ -70,7 +70,12 @@ def settle(state: MonitorState, group: str, now: float) -> None:
             continue
         entry = next((entry for entry in report.entries if entry.tag == waits.tag), None)
         if entry is not None and waits.name in entry.obeyed:
-            if waits.reply is not None:
+            if waits.reply is None:
+                continue
+            if entry.error:
+                text = f"entry {waits.tag} of {group} {entry.error}"
+                _answer(state, key, now, ok=False, text=text)
+            else:
                 _answer(state, key, now, ok=True, text=waits.reply)
         elif (report.term, report.wanted) != (waits.term, waits.level):
             _answer(state, key, now, ok=False, text=VOID)
