@@ -251,6 +251,26 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
         "",
     ),
     (
+        "planned by a node that does not hear its owner, which has its votes",
+        lambda: heard(
+            START,
+            says(2, claims={G: 4}, groups=at("start"), votes={G: Vote(4, 2, INC, 2)}),
+            says(3, claims={G: 5}, groups=at("plan"), votes={G: Vote(4, 2, INC, 2)}),
+        ),
+        "",
+        "",
+    ),
+    (
+        "planned by another node, while its owner has no majority any more",
+        lambda: heard(
+            START,
+            says(2, claims={G: 4}, groups=at("start"), votes={G: Vote(4, 2, INC, 2)}),
+            says(3, claims={G: 5}, groups=at("plan"), votes={G: Vote(5, 3, INC, 2)}),
+        ),
+        "planned on node 3: 1 of 2 votes",
+        "",
+    ),
+    (
         "on several nodes",
         lambda: heard(START, says(2, claims={G: 4}, groups=at("start")), says(3, groups=at("2"))),
         "on several nodes: 2, 3; those without a granted claim stop",

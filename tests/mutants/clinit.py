@@ -172,6 +172,13 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/test_marks.py::test_what_has_cut_all_ties_ends_with_clinit[guard-plain]",
     ),
     M(
+        "a fork server that may open nothing ends nothing",
+        "clinit/forkserver.py",
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))\n",
+        "    pass\n",
+        "clinit/test_guard.py::test_a_fork_server_that_may_open_nothing_is_still_a_guard[session]",
+    ),
+    M(
         "so does the second guard",
         "clinit/guard.py",
         'case $limited in *"/$pid/"*) ours=1 ;; esac',

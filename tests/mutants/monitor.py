@@ -866,4 +866,34 @@ MONITOR: tuple[ShellMutant, ...] = (
         "core/test_orders.py::"
         "test_orders_are_obeyed_once_also_if_their_node_begins_a_new_incarnation[True]",
     ),
+    M(
+        "a source of events is made without a free thread, which ends the process",
+        "monitor/files/watch_source.py",
+        "        require_threads()\n        # No debug",
+        "        # No debug",
+        "monitor/test_watch.py::test_without_a_free_thread_no_source_is_made[DirectSource]",
+    ),
+    M(
+        "a start that failed is answered as one",
+        "core/cluster/entry_orders.py",
+        "            if entry.error:\n",
+        "            if False:\n",
+        "core/test_orders_for_entries.py::"
+        "test_a_start_that_clinit_could_not_carry_out_is_answered_with_the_reason",
+    ),
+    M(
+        "the ban of a move is counted from the order",
+        "core/cluster/group_step.py",
+        "    hold_move(state, record, now)\n",
+        "",
+        "core/test_orders.py::test_a_move_whose_stop_takes_longer_than_a_ban_is_no_return",
+    ),
+    M(
+        "a plan without votes hides that a group is as wanted",
+        "core/explain/verdicts.py",
+        "return not others or (plans and _is_granted(state, group, home))",
+        "return not others",
+        "core/test_verdicts.py::test_each_situation_has_its_sentence_and_its_next_step"
+        "[planned by a node that does not hear its owner, which has its votes]",
+    ),
 )

@@ -76,10 +76,19 @@ OPERATIONS: tuple[Mutant, ...] = (
         "an order for an entry is obeyed before it is carried out",
         "orders",
         "mosha.core.supervision.process",
-        "if process.ordered and process.state not in _NOT_YET:",
-        "if process.ordered:",
+        "return process.state in _NOT_YET or (unborn",
+        "return (unborn",
         test="test_entry_orders.py::"
         "test_an_order_is_obeyed_when_it_has_been_carried_out_and_not_before",
+    ),
+    Mutant(
+        "a start is obeyed before there is a process",
+        "orders",
+        "mosha.core.supervision.process",
+        "return process.state in _NOT_YET or (unborn and not isinstance(event, SpawnFailed))",
+        "return process.state in _NOT_YET",
+        test="test_entry_orders.py::"
+        "test_a_start_is_obeyed_when_there_is_a_process_or_it_is_known_why_there_is_none",
     ),
     Mutant(
         "an entry is started again beside what it left",

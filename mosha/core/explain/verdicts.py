@@ -136,13 +136,25 @@ def judge(
             False, f"clinit of node {state.me} does not answer; this is its last report"
         )
     home = [s for s in active if s.line.level == wanted and _arrived(s.line)]
-    if len(home) == 1 and len(active) == 1:
+    if len(home) == 1 and _alone(state, group, home[0], active):
         if state.view.unconfirmed(home[0].node):
             return _unconfirmed([home[0].node])
         return _account_of_troubles(group, home) or GroupVerdict(True)
     if active:
         return _account_of_move(state, group, active, wanted)
     return _account_of_nowhere(state, wish, now, around)
+
+
+def _alone(
+    state: MonitorState, group: str, home: GroupSighting, active: list[GroupSighting]
+) -> bool:
+    """Say whether nothing but plans is elsewhere, which come to nothing while it has its lease.
+
+    A node that does not hear the owner claims its group; those that do hear it vote for the owner.
+    """
+    others = [place for place in active if place is not home]
+    plans = all(place.line.level == PLAN_LEVEL for place in others)
+    return not others or (plans and _is_granted(state, group, home))
 
 
 def _arrived(line: GroupLine) -> bool:
