@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
@@ -25,6 +26,7 @@ from mosha.control.protocol import (
 from mosha.errors import HostError, UsageError
 from mosha.formats.hastat import Report, UnreadableReport, parse_hastat
 from mosha.formats.settings import Settings
+from mosha.host.proc import is_stopped
 
 SYSTEMD = Path("/run/systemd/system")
 UNIT_PLACES = tuple(map(Path, ("/etc/systemd/system", "/usr/lib/systemd/system")))
@@ -36,7 +38,8 @@ def ask(settings: Settings, request: MonitorRequest, limit_s: float = CALL_LIMIT
     """Send one request to the monitor and return its reply, which may be a refusal.
 
     A query is answered at once; if it is not, a line on stderr says what this command waits for.
-    An order may take longer.
+    An order may take longer, but not be given to a monitor that is stopped (SIGSTOP): it drops what
+    it finds of a client that has gone.
 
     Raises:
         NoDaemonError: no monitor answers within `limit_s`.
@@ -49,9 +52,15 @@ def ask(settings: Settings, request: MonitorRequest, limit_s: float = CALL_LIMIT
         who = f"the monitor (process {pid})" if pid else f"the monitor at {path}"
         click.echo(f"mosha: {who} does not answer; waiting for up to {limit_s:g} s", err=True)
 
-    asked = on_wait if isinstance(request, QUESTIONS) else None
+    def on_delay(pid: int) -> None:
+        with contextlib.suppress(OSError):
+            if pid and is_stopped(pid):
+                text = f"the monitor at {path} is stopped, and the order was not given"
+                raise HungDaemonError(text, pid, stopped=True)
+
+    delayed = on_wait if isinstance(request, QUESTIONS) else on_delay
     try:
-        reply = call_for(path, request, MonitorReply, limit_s, asked)
+        reply = call_for(path, request, MonitorReply, limit_s, delayed)
     except NoAnswerError as error:
         raise no_daemon(path, error) from error
     if not reply.ok and reply.text.startswith(MALFORMED):

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import math
 import os
+import select
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
@@ -61,11 +62,19 @@ class ClientConnection:
         self.heard_at = math.inf  # when the current request had arrived, by the same clock
         self._writer = writer
         self._limits = limits
+        self._hang_up = select.poll()
+        # POLLHUP alone, which is reported unasked; not if the client only sends no more (shutdown).
+        self._hang_up.register(writer.get_extra_info("socket"), 0)
 
     @property
     def gone(self) -> bool:
         """Whether the connection is closed."""
         return self._writer.is_closing()
+
+    @property
+    def hung_up(self) -> bool:
+        """Whether the client has closed its end: nobody waits for an answer any more."""
+        return bool(self._hang_up.poll(0))
 
     @property
     def unsent_bytes(self) -> int:
@@ -235,7 +244,13 @@ class Server(Generic[RequestT]):
         return []
 
     async def _obey(self, line: bytes, client: ClientConnection) -> bool:
-        """Answer a request; return whether to go on with the next one."""
+        """Answer a request; return whether to go on with the next one.
+
+        Who has gone away takes the requests along: one that this process finds when it goes on
+        after a stop may be minutes old.
+        """
+        if client.hung_up:
+            return False
         if len(line) > self._limits.request_max_bytes:
             self._refuse(client, f"request longer than {self._limits.request_max_bytes} bytes")
             return False

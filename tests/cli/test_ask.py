@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -30,6 +32,7 @@ from mosha.control.protocol import (
 from mosha.core.replication.judging import spread_limit_s
 from mosha.core.status import EntryVerb, Verb
 from mosha.formats.hastat import Quorum
+from mosha.host import proc
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
 from tests.cli.reports import node, report
@@ -298,6 +301,22 @@ def test_people_are_told_after_a_second_what_a_question_waits_for(
                 ask(settings, request, 1.1)
             waits = f"the monitor (process {os.getpid()}) does not answer; waiting for up to 1.1 s"
             assert (waits in capsys.readouterr().err) is told
+
+
+def test_an_order_is_not_given_to_a_monitor_that_is_stopped(home: Home) -> None:
+    path = home.rundir / "mosha.s"
+    words = f"import socket; s = socket.socket(socket.AF_UNIX); s.bind({str(path)!r}); s.listen()"
+    stopped = f"{words}; import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"
+    with subprocess.Popen([sys.executable, "-c", stopped]) as process:
+        try:
+            wait_until(lambda: proc.is_stopped(process.pid))
+            settings = settings_to_ask(str(home.config))
+            with pytest.raises(NoDaemonError) as caught:
+                ask(settings, GiveOrder(verb=Verb.RESTART), 600.0)
+        finally:
+            process.kill()
+    assert "is stopped, and the order was not given" in str(caught.value)
+    assert f"kill -CONT {process.pid}" in str(caught.value)
 
 
 def test_who_edits_waits_as_long_as_the_nodes_have_time_to_agree(

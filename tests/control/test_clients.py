@@ -45,6 +45,29 @@ async def test_requests_that_came_together_were_heard_at_one_time(path: Path) ->
     await asyncio.wait({task})
 
 
+async def test_of_a_client_that_has_gone_nothing_is_obeyed(path: Path) -> None:
+    asked: list[ClinitRequest] = []
+
+    async def answer(request: ClinitRequest, _: ClientConnection) -> Sequence[Message]:
+        asked.append(request)
+        return [Reply(ok=True)]
+
+    server: Server[ClinitRequest] = Server(Listener(path), ClinitRequest, answer)
+    with socket.socket(socket.AF_UNIX) as gone, socket.socket(socket.AF_UNIX) as mute:
+        for client in (gone, mute):  # both before the server gets its turn
+            client.connect(str(path))
+            client.sendall(b'{"op":"hello"}\n')
+        gone.close()
+        mute.shutdown(socket.SHUT_WR)
+        task = asyncio.create_task(server.run())
+        loop = asyncio.get_running_loop()
+        mute.setblocking(False)
+        assert b'"ok":true' in await loop.sock_recv(mute, 1000)
+    assert len(asked) == 1
+    task.cancel()
+    await asyncio.wait({task})
+
+
 async def test_of_a_client_that_is_dropped_nothing_more_is_obeyed(path: Path) -> None:
     asked: list[ClinitRequest] = []
 
