@@ -68,7 +68,7 @@ MONITOR: tuple[ShellMutant, ...] = (
     M(
         "what is taken from the status before is what has the same text",
         "formats/clstat.py",
-        "if last is not None and last.rest_at and last.rest == rest:",
+        "if last is not None and last.rest_at and _is_from(data, cut, sealed, last.rest):",
         "if last is not None and last.rest_at:",
         "formats/test_clstat.py::test_a_status_is_read_the_same_whatever_was_read_before_it",
     ),
