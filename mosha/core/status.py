@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from msgspec import Struct, field
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class Stamp(NamedTuple):
@@ -185,6 +188,14 @@ class EntryAnswer(Struct, frozen=True):
     inc: int
     ok: bool
     text: str = ""
+
+
+def same(first: Mapping[K, V], second: Mapping[K, V]) -> bool:
+    """Say whether two parts of statuses are equal.
+
+    Of two successive statuses they are mostly one object, which `==` of two dicts does not look at.
+    """
+    return first is second or first == second
 
 
 class Status(Struct, frozen=True):

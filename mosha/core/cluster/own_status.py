@@ -13,7 +13,16 @@ from itertools import islice
 from mosha.core.cluster.orders import unfinished
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
-from mosha.core.status import DELIBERATE, Ban, GroupLine, NodeState, Status, Term, Trouble
+from mosha.core.status import (
+    DELIBERATE,
+    Ban,
+    GroupLine,
+    NodeState,
+    Status,
+    Term,
+    Trouble,
+    same,
+)
 from mosha.core.supervision.entries import PUBLISHED_PER_GROUP_MAX
 from mosha.core.supervision.group_report import GroupReport
 
@@ -103,15 +112,15 @@ def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
         or old.inc != new.inc
         or old.state is not new.state
         or old.quorum is not new.quorum
-        or old.fenced != new.fenced
+        or not same(old.fenced, new.fenced)
         or old.standby is not new.standby
     ):
         return None
     if (
-        old.claims == new.claims
-        and old.groups == new.groups
-        and old.votes == new.votes
-        and old.terms == new.terms
+        same(old.claims, new.claims)
+        and same(old.groups, new.groups)
+        and same(old.votes, new.votes)
+        and same(old.terms, new.terms)
         and not (old.bans or new.bans)
     ):
         return NOTHING
@@ -123,6 +132,6 @@ def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
     )
     found = old.bans.keys() ^ new.bans.keys()
     for before, after in pairs:
-        if before != after:
+        if not same(before, after):
             found |= {g for g in before.keys() | after.keys() if before.get(g) != after.get(g)}
     return found

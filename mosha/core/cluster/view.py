@@ -14,7 +14,7 @@ from mosha.core.cluster import lease, peers
 from mosha.core.cluster.ballot import Claim, claim_of, runs_in
 from mosha.core.cluster.peers import Peer, Standing
 from mosha.core.cluster.quorum import Electorate, Policy, QuorumState, follow, judge
-from mosha.core.status import Receipt, Stamp, Status
+from mosha.core.status import Receipt, Stamp, Status, same
 
 # The worst of the last echoes counts: one good echo does not end a bad period, and a healed cut is
 # forgotten after as many heartbeats.
@@ -80,13 +80,13 @@ class View:
 
     def _know_terms(self, old: Status | None, new: Status) -> None:
         """Remember the terms of a status; most are the same as in the one before."""
-        if old is None or old.terms != new.terms:
+        if old is None or not same(old.terms, new.terms):
             for group, term in new.terms.items():
                 self.know_term(group, term.known)
-        if old is None or old.claims != new.claims:
+        if old is None or not same(old.claims, new.claims):
             for group, number in new.claims.items():
                 self.know_term(group, number)
-        if old is None or old.votes != new.votes:
+        if old is None or not same(old.votes, new.votes):
             for group, vote in new.votes.items():
                 self.know_term(group, vote.term)
 
