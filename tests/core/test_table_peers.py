@@ -16,6 +16,7 @@ from tests.core.table_desk import BAR, FOO, WALL_S, Desk, force, of, seen, versi
 
 BOTH = FOO + BAR
 NOW_NS = WALL_S * 10**9
+OTHER = {HACTL: version(BAR, 5)}
 
 
 def test_a_peer_that_has_been_read_is_not_asked_last_any_more() -> None:
@@ -28,6 +29,13 @@ def test_a_peer_that_has_been_read_is_not_asked_last_any_more() -> None:
         desk.hears(node, version(BOTH, 1))
     desk.fetched(seen(BAR, 5))
     assert of(ReadPeerTable, desk.stored()) == [ReadPeerTable(HACTL, 2, version(BOTH, 1))]
+
+
+def test_only_a_peer_with_another_version_is_thought_about_again_when_it_says_the_same() -> None:
+    desk = with_foo()
+    for versions, again in (({}, False), (desk.tables.now.versions, False), (OTHER, True)):
+        news = [desk.tables.peer_has(2, versions, {}, desk.now, fresh=True) for _ in range(2)]
+        assert news == [True, again]
 
 
 def test_a_text_does_not_get_the_past_of_the_next_one() -> None:

@@ -108,8 +108,9 @@ class NodeTables:
         Returns whether anything can follow from that.
         """
         said = (versions, pasts, fresh)
-        if node == self.me or (self._said.get(node) == said and versions == self._in_force):
-            return False  # it has what is in force here, and had it before
+        in_force = not versions or versions == self._in_force
+        if node == self.me or (self._said.get(node) == said and in_force):
+            return False  # it has nothing, or what is in force here, and it was so before
         self._said[node] = said
         (self._edits.heard.add if fresh else self._edits.heard.discard)(node)
         for name, replica in self._replicas.items():
