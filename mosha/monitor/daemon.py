@@ -42,7 +42,7 @@ from mosha.monitor.files.hastat_file import HastatFile
 from mosha.monitor.files.membership import Membership
 from mosha.monitor.files.publisher import Publisher
 from mosha.monitor.files.reader import StatusReader
-from mosha.monitor.files.watch import Watcher
+from mosha.monitor.files.watch import NAMES, Watcher
 from mosha.monitor.loop_clock import LoopClock
 from mosha.monitor.memory_file import MemoryFile
 from mosha.monitor.ports import Ports
@@ -110,7 +110,7 @@ class Monitor:
         self.tables = self._ports.tables
         self._runs = False
         self._ended = asyncio.Event()
-        self._directories: dict[Path, int] = {}
+        self._files: dict[str, tuple[int, str]] = {}
 
     async def prepare(self) -> None:
         """Do everything that comes before the first status, tables included.
@@ -174,9 +174,14 @@ class Monitor:
 
     def watch(self, peers: frozenset[int]) -> None:
         """Watch and read the files of these nodes from now on, and of this one."""
-        self._directories = {self.layout.directory(node): node for node in {*peers, self.me}}
+        directories = {self.layout.directory(node): node for node in {*peers, self.me}}
+        self._files = {
+            str(directory / name): (node, name)
+            for directory, node in directories.items()
+            for name in NAMES
+        }
         self.reader.watch(peers)
-        self.watcher.set_directories(tuple(self._directories))
+        self.watcher.set_directories(directories)
 
     # --- changes -----------------------------------------------------------------------
 
@@ -220,10 +225,10 @@ class Monitor:
 
     def on_file_changed(self, path: Path) -> None:
         """Handle a change of a file in a node's directory: read it."""
-        node = self._directories.get(path.parent)
-        if node == self.me and path.name in TABLES:
-            self.report_event(OwnTableChanged(path.name))
-        elif node is not None and node != self.me and path.name == CLSTAT:
+        node, name = self._files.get(str(path), (0, ""))
+        if node == self.me and name in TABLES:
+            self.report_event(OwnTableChanged(name))
+        elif node not in (0, self.me) and name == CLSTAT:
             self.report_event(FileChanged(node))
 
     # --- for the command line --------------------------------------------------------

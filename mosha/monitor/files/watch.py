@@ -93,6 +93,8 @@ class Watcher:
         self._mounts: Mounts | None = None
         self._watched: Targets = {}
         self._names: dict[str, tuple[Path, ...]] = {}  # a watched directory, under all its names
+        # What most events are about, ready made: a path is slow to make and to compare.
+        self._files: dict[str, tuple[Path, ...]] = {}
         self._ear: _WatchThread | None = None
         self._hurry_until = 0.0
         self._failing = False
@@ -175,7 +177,7 @@ class Watcher:
     def _follow(self, targets: Targets) -> None:
         """Watch these directories from now on, and no others."""
         ear, self._ear = self._ear, None
-        self._watched, self._names = {}, {}
+        self._watched, self._names, self._files = {}, {}, {}
         try:
             if targets:
                 # One name per directory: of two, inotify would keep only the last.
@@ -190,9 +192,15 @@ class Watcher:
                 )
                 self._ear.hurry_until = self._hurry_until
                 self._watched = targets
-                self._names = {
-                    name: tuple(path for path in targets if targets[path] == identity)
-                    for identity, name in paths.items()
+                names: dict[tuple[int, int], list[Path]] = {}
+                for path, identity in targets.items():
+                    names.setdefault(identity, []).append(path)
+                self._names = {paths[identity]: tuple(found) for identity, found in names.items()}
+                self._files = {
+                    f"{directory}/{name}": tuple(path / name for path in found)
+                    for directory, found in self._names.items()
+                    if self._directories.issuperset(found)
+                    for name in NAMES
                 }
         finally:
             if ear is not None:
@@ -218,8 +226,11 @@ class Watcher:
             logs.get().warning("watch_failed", count=count, reason=str(error))
 
     def _tell(self, batch: Batch) -> None:
-        changed: set[Path] = set()
-        for change, text in batch:
+        changed: list[Path] = []
+        for change, text in sorted(batch):
+            if text in self._files:
+                changed += self._files[text]
+                continue
             parent, _, name = text.rpartition("/")
             if change == Change.deleted and text in self._names:
                 for path in self._names.pop(text):
@@ -230,8 +241,8 @@ class Watcher:
                 if directory not in self._directories:
                     self._wake.set()  # a parent of a missing one
                 elif name in NAMES:
-                    changed.add(directory / name)
-        for path in sorted(changed):
+                    changed.append(directory / name)
+        for path in dict.fromkeys(changed):
             self._on_change(path)
 
     def _tell_all(self, directories: Iterable[Path]) -> None:
