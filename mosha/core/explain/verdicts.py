@@ -322,8 +322,7 @@ def _account_of_move(
 
 def _on_several(state: MonitorState, nodes: set[int]) -> GroupVerdict:
     """Return which of them stop: of nodes with other voters each may have a granted claim."""
-    where = _names(sorted(nodes))
-    view = state.view
+    where, view = _names(sorted(nodes)), state.view
     unlike = [s.node for s in view.fresh() if s.node in nodes and view.has_other_voters(s)]
     if not unlike:
         return GroupVerdict(False, f"on several nodes: {where}; those without a granted claim stop")
