@@ -48,7 +48,7 @@ def group_report(
 
 
 def _entry_report(process: Process, said: Said, *, whole: bool) -> EntryReport:
-    failed = process.failures > 0 or process.state in _FAILED
+    failed = process.failures + process.daemonized > 0 or process.state in _FAILED
     lines = LINES_MAX if whole else SAID_OF_FAILED_MAX
     return EntryReport(
         tag=process.entry.tag,
@@ -62,6 +62,7 @@ def _entry_report(process: Process, said: Said, *, whole: bool) -> EntryReport:
         since=process.since,
         error=process.error,
         failures=process.failures,
+        daemonized=process.daemonized,
         said=said(process.entry.tag, lines) if whole or failed else (),
         limit_s=process.entry.options.timeout_s,
         timed_out=process.timed_out,

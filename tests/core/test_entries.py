@@ -22,7 +22,7 @@ from mosha.core.supervision.entries import (
     troubles,
     troubles_text,
 )
-from mosha.core.supervision.failures import STEADY_S
+from mosha.core.supervision.failures import DAEMONIZED_S, STEADY_S
 from mosha.core.supervision.process import advance
 from mosha.core.supervision.process_events import (
     Exit,
@@ -66,6 +66,9 @@ def kinds(*found: EntryReport, level: str = "start", state: str = "DONE") -> lis
         (entry(failures=FAILURES_MIN, since=NOW - 5), "failing"),
         (entry(failures=FAILURES_MIN, since=NOW - STEADY_S), None),
         (entry(state="clearing", failures=FAILURES_MIN), "failing"),
+        (entry(daemonized=FAILURES_MIN - 1, exit="exit 0", since=NOW), None),
+        (entry(daemonized=FAILURES_MIN, exit="exit 0", since=NOW), "failing"),
+        (entry(state="clearing", daemonized=FAILURES_MIN, exit="exit 0"), "failing"),
         (entry(error="cannot execute: x: No such file or directory"), "unable"),
         (entry(state="pausing", error="cannot execute: x: No such file"), "unable"),
         (entry("once", "done", error="cannot execute: x: No such file"), "unable"),
@@ -116,6 +119,17 @@ def test_it_is_said_with_the_last_words_of_the_program() -> None:
     )
 
 
+def test_of_one_that_went_into_the_background_the_cause_is_said() -> None:
+    found = entry(
+        state="pausing", starts=7, exit="exit 0", daemonized=6, said=("Address already in use",)
+    )
+    (trouble,) = troubles((found,), "start", GroupState.DONE, None, NOW)
+    assert trouble_text(trouble) == (
+        "entry d respawns too rapidly and pauses, 6 restarts: exit 0: it went into the background;"
+        " run it in the foreground: Address already in use"
+    )
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "told"),
     [
@@ -157,6 +171,18 @@ def test_failures_in_a_row_are_counted_until_a_run_is_steady_or_ends_well() -> N
         counted.append(process.failures)
     assert counted == [1, 2, 1, 2, 0, 1]
     assert (process.exit, process.said, process.since) == ("exit 1", "so it goes", now)
+
+
+def test_runs_that_end_well_at_once_and_leave_processes_went_into_the_background() -> None:
+    process, _ = advance(new_process(defined()), Started(1), 0.0, LIMITS)
+    now, counted = 0.0, []
+    runs = ((0, 0.1, True), (0, 2, True), (0, DAEMONIZED_S, True), (0, 2, True), (0, 2, False))
+    for code, for_s, left in (*runs, (1, 2, True), (0, 2, True)):
+        process, _ = advance(process, Spawned(process.run, 17), now, LIMITS)
+        now += for_s
+        process, _ = advance(process, Exited(process.run, Exit(code), elsewhere=left), now, LIMITS)
+        counted.append(process.daemonized)
+    assert counted == [1, 2, 0, 1, 0, 0, 1]
 
 
 def test_a_run_that_cannot_be_executed_is_a_failure_with_its_error_until_one_can() -> None:

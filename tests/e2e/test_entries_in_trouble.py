@@ -18,6 +18,7 @@ DEAD = {
     "missing": ("respawn:/no/such/program", "cannot execute: /no/such/program: No such file"),
     "once": ("once:/no/such/program", "cannot execute: /no/such/program: No such file"),
     "wait": ("wait:/no/such/program", "cannot execute: /no/such/program: No such file"),
+    "daemon": ("respawn:setsid -f sleep 1000", "it went into the background; run it in the fore"),
     "shell": ("wait:no-such-program; exit", "no-such-program: not found"),
 }
 

@@ -35,6 +35,9 @@ BEING_STOPPED = "is being stopped by an operator"
 BEING_RESTARTED = "is being restarted by an operator"
 """What is said of `TroubleKind.STOPPED`: in clstat where it is not just `STOPPED`."""
 
+DAEMONIZED = "it went into the background; run it in the foreground"
+"""What is said of `EntryReport.daemonized`."""
+
 PER_GROUP_MAX = 4
 """So many entries in trouble of a group are put into words; of the others it is said how many."""
 
@@ -55,7 +58,8 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     `command` is the one that it was started with, "" if clinit is of a version that does not
     report it; `since` is when its state or its run last changed, in seconds of boottime; `error`
     is why the last run could not be executed, empty if it was, and `prevented` says that the host
-    was the reason; `failures` counts the consecutive runs that failed soon after their start;
+    was the reason; `failures` counts the consecutive runs that failed soon after their start,
+    `daemonized` those that ended well at once and left processes (0 if clinit does not report it);
     `limit_s` is how long a run may take, None without limit, and `timed_out` says that the last
     one took longer; `failed_at` lists the recent failures of a respawn entry, in seconds of
     boottime, oldest first. `said` are the last lines it printed, oldest first: a few of entries in
@@ -83,6 +87,7 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     held: bool = False
     restarting: bool = False
     obeyed: tuple[str, ...] = ()
+    daemonized: int = 0
 
     @property
     def restarts(self) -> int:
@@ -146,7 +151,7 @@ def _trouble(entry: EntryReport, now: float) -> Trouble | None:
     if kind is TroubleKind.RETRYING:  # its output is that of an earlier run
         return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), entry.error)
     last = entry.said[-1] if entry.said else ""
-    text = ": ".join(filter(None, (told, last)))
+    text = ": ".join(filter(None, (told, DAEMONIZED if entry.daemonized else "", last)))
     return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), text)
 
 
@@ -165,9 +170,10 @@ def _kind(entry: EntryReport, now: float) -> TroubleKind | None:
         return TroubleKind.UNABLE
     if state == ProcessState.PAUSING:
         return TroubleKind.PAUSING
-    if entry.failures >= FAILURES_MIN and state == ProcessState.CLEARING:
+    failing = max(entry.failures, entry.daemonized) >= FAILURES_MIN
+    if failing and state == ProcessState.CLEARING:
         return TroubleKind.FAILING
-    if state == ProcessState.RUNNING and entry.failures >= FAILURES_MIN:
+    if failing and state == ProcessState.RUNNING:
         return TroubleKind.FAILING if entry.for_s(now) < STEADY_S else None
     if state == ProcessState.RUNNING and waited_for and entry.for_s(now) > LATE_S:
         return TroubleKind.LATE

@@ -5,6 +5,9 @@ from __future__ import annotations
 STEADY_S = 60.0
 """A run that lasted this long had started properly: a later failure starts a new count."""
 
+DAEMONIZED_S = 5.0
+"""A program that goes into the background has done so by then, and its parent has ended well."""
+
 REMEMBERED_MAX = 20
 """How many failures of an entry are remembered: the limit of `on-failure=` in hactl."""
 

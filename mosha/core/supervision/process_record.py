@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mosha.core.supervision.failures import in_a_row, remembered
+from mosha.core.supervision.failures import DAEMONIZED_S, in_a_row, remembered
 from mosha.core.supervision.process_events import (
     Event,
     Exited,
@@ -48,10 +48,11 @@ class Process(Struct, frozen=True):
 
     For reports: `since` is when the state or the run last changed; `exit`, `said` are of the last
     run that ended; `error` is why the last run could not be executed, "" if it was; `failures`
-    counts the consecutive runs that failed within `failures.STEADY_S` of their start; `timed_out`:
-    the last run exceeded its time limit; `prevented`: the host could not start it. `failed_at`
-    lists the recent failures of a respawn entry: a run failed, or the entry had to pause although
-    its runs succeeded.
+    counts the consecutive runs that failed within `failures.STEADY_S` of their start; `daemonized`
+    those of a respawn entry that ended well within `DAEMONIZED_S` and left processes: they went
+    into the background; `timed_out`: the last run exceeded its time limit; `prevented`: the host
+    could not start it. `failed_at` lists the recent failures of a respawn entry: a run failed, or
+    the entry had to pause although its runs succeeded.
     """
 
     entry: Entry
@@ -69,6 +70,7 @@ class Process(Struct, frozen=True):
     said: str = ""
     error: str = ""
     failures: int = 0
+    daemonized: int = 0
     timed_out: bool = False
     prevented: bool = False
     failed_at: tuple[float, ...] = ()
@@ -128,7 +130,9 @@ def noted(process: Process, event: Event, now: float) -> Process:
             process = replace(process, leader=False, pid=0, exit=reason, said="")
             return replace(process, error=reason, prevented=False)
         case Exited(_, ended, _, _, said):
+            daemonized = process.daemonized + 1 if _daemonized(process, event, now) else 0
             process = _counted(process, now, well=ended.well)
+            process = replace(process, daemonized=daemonized)
             return replace(process, leader=False, pid=0, exit=str(ended), said=said)
         case StopOrdered(order) | StartOrdered(order) | RestartOrdered(order):
             waiting = (*process.ordered, order)[-ORDERS_REMEMBERED_MAX:]
@@ -164,6 +168,14 @@ def _counted(process: Process, now: float, *, well: bool) -> Process:
     return failed(process, now) if process.entry.mode is Mode.RESPAWN else process
 
 
+def _daemonized(process: Process, event: Exited, now: float) -> bool:
+    """Say whether a run went into the background, where clinit cannot see it end."""
+    soon = process.last_start is not None and now - process.last_start < DAEMONIZED_S
+    ended = event.exit.well and process.state is ProcessState.RUNNING
+    left = event.in_session or event.elsewhere
+    return process.entry.mode is Mode.RESPAWN and soon and ended and left
+
+
 def failed(process: Process, now: float) -> Process:
     """Return the entry with one more recent failure."""
     return replace(process, failed_at=remembered(process.failed_at, now))
@@ -177,4 +189,4 @@ def rested(process: Process) -> Process:
 
 def afresh(process: Process) -> Process:
     """Return an entry that an operator starts as if it had never run: it has no failures."""
-    return replace(rested(process), then=Then.WAIT, starts=0, failures=0, error="")
+    return replace(rested(process), then=Then.WAIT, starts=0, failures=0, daemonized=0, error="")
