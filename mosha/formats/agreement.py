@@ -30,7 +30,7 @@ def against_cltab(wish: Wish, cltab: Cltab) -> Doubt | None:
     if wish.level == STOP_LEVEL:
         return None
     if not cltab.entries_of(wish.group):  # H4.6
-        return unknown_group(wish.group, cltab.groups())
+        return line_without_group(wish.group, cltab.groups())
     if cltab.has_level(wish.group, wish.level):
         return None
     levels = tuple(dict.fromkeys(entry.level for entry in cltab.entries_of(wish.group)))
@@ -43,6 +43,12 @@ def unknown_group(group: str, known: Collection[str]) -> Doubt:
     """Return the doubt that cltab lacks a group, with the one that may be meant."""
     remedy = f"{nearest(group, known)}its groups are {listed(sorted(known))}"
     return Doubt(True, f"cltab has no group {group!r}", remedy)
+
+
+def line_without_group(group: str, known: Collection[str]) -> Doubt:
+    """Return the doubt about a line of hactl whose group cltab lacks: a typing error, or a rest."""
+    grave, text, remedy = unknown_group(group, known)
+    return Doubt(grave, text, f"{remedy}; add it to cltab, or take its line out of hactl")
 
 
 def against_nodes(wish: Wish, nodes: Collection[int]) -> Iterator[Doubt]:

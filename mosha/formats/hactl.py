@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 
 from mosha.core.replication.judging import HACTL
 from mosha.core.supervision.failures import REMEMBERED_MAX
-from mosha.core.tables import STAY, Hactl, MoveAfter, Wish, WishEdit
+from mosha.core.tables import STAY, STOP_LEVEL, Hactl, MoveAfter, Wish, WishEdit
 from mosha.core.wish_options import ANY, NAMES, OPTIONS, ValueKind, option_words
 from mosha.errors import UsageError
 from mosha.formats.durations import SPAN_RULE, seconds_in
 from mosha.formats.mistakes import BLANKS, Findings, Mistake, readable_lines
 from mosha.formats.names import NAME_RULE, NODE_RULE, is_name, nearest, node_number
 
+NO_BLANKS = "write it without blanks"
 IGNORED = "a word that is ignored"
 LEFT_OUT = "prefer names a node that only leaves out"
 
@@ -89,8 +90,9 @@ def parse_change(words: list[str]) -> WishEdit:
         problem = "not an option" if warning.problem == IGNORED else warning.problem
         remedy = _OPTION_FORM if warning.problem == IGNORED else warning.remedy
         mistakes.add(1, warning.column, warning.text, problem, remedy)
+    known = {mistake.column for mistake in mistakes.mistakes}
     for word in _said(line)[2:]:
-        if word.text in _NO_NODE:
+        if word.text in _NO_NODE and word.column not in known:
             remedy = f"write {word.text}{ANY} to drop the option"
             mistakes.add(1, word.column, word.text, "names no node", remedy)
     mistakes.raise_if_any()
@@ -178,8 +180,10 @@ def _read_wish(
     before = mistakes.total
     group = words[0]
     if len(words) == 1:  # H4.4
-        guess = group.text.partition(":")[0] or "GROUP"
-        remedy = f"write '{guess} start', or '{guess} stop', with a blank between"
+        first, _, level = group.text.replace(":", "=", 1).partition("=")
+        guess, level = first or "GROUP", level if is_name(level) else "start"
+        others = f", or '{guess} stop'" if level != STOP_LEVEL else ""
+        remedy = f"write '{guess} {level}'{others}, with a blank between"
         mistakes.add(number, group.column, group.text, "group without level", remedy)
         return None
     for kind, word in (("group", group), ("level", words[1])):
@@ -209,10 +213,12 @@ def _read_options(
 ) -> dict[str, _Word]:
     """Return the value of each option with its column; values are not checked yet."""
     options: dict[str, _Word] = {}
-    for word in words:
+    for word in _without_spaced(number, words, mistakes):
         key, equals, value = word.text.partition("=")
         if not equals:  # H4.3, HC-07
             remedy = "remove it, or put a '#' before it"
+            if word.text.startswith(","):
+                remedy = f"{NO_BLANKS}, or {remedy}"
             warnings.add(number, word.column, word.text, IGNORED, remedy)
         elif key not in NAMES:
             remedy = f"{nearest(key, NAMES)}the options are {', '.join(NAMES)}"
@@ -222,6 +228,40 @@ def _read_options(
         else:
             options[key] = _Word(value, word.column + len(key) + 1)
     return options
+
+
+def _without_spaced(number: int, words: list[_Word], mistakes: Findings) -> list[_Word]:
+    """Return the words without options that have blanks around their `=` or `,`: mistakes.
+
+    A list that goes on with a word `,3` is none: that word was always ignored.
+    """
+    left: list[_Word] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        joined, parts = word.text, [word.text]
+        while (
+            rest
+            and joined.partition("=")[0] in NAMES
+            and _goes_on(joined, rest[0].text, spaced=len(parts) > 1)
+        ):
+            parts.append(rest.pop(0).text)
+            joined += parts[-1]
+        if len(parts) == 1:
+            left.append(word)
+        else:
+            text, problem = " ".join(parts), "blanks within an option"
+            mistakes.add(number, word.column, text, problem, f"{NO_BLANKS}: {joined}")
+    return left
+
+
+def _goes_on(joined: str, following: str, *, spaced: bool) -> bool:
+    """Say whether a word belongs to the option before it; `spaced`: another one does already."""
+    if "=" not in joined:
+        return following.startswith("=")
+    if following in NAMES or "=" in following:
+        return False
+    return joined.endswith(("=", ",")) or (spaced and following.startswith(","))
 
 
 def _nodes(number: int, value: _Word, mistakes: Findings, any_node: bool) -> tuple[int, ...]:  # noqa: FBT001 - one of the readers

@@ -432,6 +432,7 @@ def test_one_mistake_does_not_hide_the_others_behind_it(mosha: Mosha, tmp_path: 
     assert said.status == 1
     assert "no such mode" in said.out or "unknown mode" in said.out
     assert f"{hactl}:2: cltab has no group 'foo'" in said.out
+    assert "; add it to cltab, or take its line out of hactl" in said.out
     assert "hands its work to systemctl" in said.out
     assert "no group 'web'" not in said.out  # its line is there, and has a mistake
     assert "no group 'mail'" not in said.out

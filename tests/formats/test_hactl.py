@@ -88,6 +88,28 @@ def test_options_say_where_a_group_shall_run() -> None:
             id="HC-10 a colon instead of a blank",
         ),
         pytest.param(
+            "g=start\nh=stop\ni=\n",
+            [
+                "hactl:1:1: group without level: 'g=start'; write 'g start', or 'g stop', with",
+                "hactl:2:1: group without level: 'h=stop'; write 'h stop', with a blank",
+                "hactl:3:1: group without level: 'i='; write 'i start', or 'i stop', with a blank",
+            ],
+            id="an equals sign instead of a blank",
+        ),
+        pytest.param(
+            "a start prefer = 2\nb start only= 1, 2 ,3 failback =yes\nc start prefer=2, 3 x\n"
+            "d start prefer = only=1\ne start prefer=\n",
+            [
+                "hactl:1:9: blanks within an option: 'prefer = 2'; write it without blanks: prefer",
+                "hactl:2:9: blanks within an option: 'only= 1, 2 ,3'; write it without blanks: onl",
+                "hactl:2:23: blanks within an option: 'failback =yes'; write it without blanks: fa",
+                "hactl:3:9: blanks within an option: 'prefer=2, 3'; write it without blanks: pref",
+                "hactl:4:9: blanks within an option: 'prefer ='; write it without blanks: prefer=",
+                "hactl:5:16: not a node number; a node is a number from 1 to 65535",
+            ],
+            id="blanks around = and ,",
+        ),
+        pytest.param(
             "g start foo=1 prefr=2\n",
             [
                 "hactl:1:9: unknown option: 'foo=1'; the options are prefer, only, failback, on-",

@@ -299,7 +299,11 @@ async def test_what_cltab_lacks_is_no_wish_unless_it_is_forced(cluster: Cluster,
         await one.set_wish(Wish("fooo", "start"), force=True)
         await one.set_wish(Wish("fooo", "stop"))  # hactl has it
         assert one.agrees("foo start\nfooo stop\n")
-        assert any("hactl:2: cltab has no group 'fooo'" in line for line in one.tables.warnings)
+        (line,) = Remarks().on(one.tables.hactl, one.tables.cltab)
+        assert line == (
+            "hactl:2: cltab has no group 'fooo'; did you mean 'foo'? its groups are bar, foo; add"
+            " it to cltab, or take its line out of hactl"
+        )
 
 
 def test_without_a_cltab_no_line_of_hactl_is_in_doubt() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 from msgspec import Struct
 
 from mosha.core.replication.judging import HACTL
@@ -9,7 +11,12 @@ from mosha.core.replication.table_effects import AnswerEdit, EditText
 from mosha.core.replication.table_texts import Seen
 from mosha.core.tables import STOP_LEVEL, Cltab, Hactl, Wish
 from mosha.errors import HostError, UsageError
-from mosha.formats.agreement import Doubt, against_cltab, unknown_group
+from mosha.formats.agreement import (
+    Doubt,
+    against_cltab,
+    line_without_group,
+    unknown_group,
+)
 from mosha.formats.hactl import render_wish, set_wish
 from mosha.formats.table_kinds import draft_of, few
 
@@ -67,7 +74,7 @@ class Remarks:
         if self._of[0] is not hactl or self._of[1] is not cltab:
             self._of = hactl, cltab
             wishes = hactl.wishes.values() if hactl is not None and cltab is not None else ()
-            doubts = ((wish, _doubt(wish, cltab)) for wish in wishes)
+            doubts = ((wish, _doubt(wish, cltab, line_without_group)) for wish in wishes)
             lines = [f"hactl:{w.line}: {d.text}; {d.remedy}" for w, d in doubts if d is not None]
             self._found = few(lines, HACTL)
         return self._found
@@ -81,8 +88,12 @@ def _check(wish: Wish, before: Wish | None, cltab: Cltab | None) -> None:
         raise UsageError(f"{doubt.text}; {doubt.remedy}")
 
 
-def _doubt(wish: Wish, cltab: Cltab | None) -> Doubt | None:
+def _doubt(
+    wish: Wish,
+    cltab: Cltab | None,
+    unknown: Callable[[str, Collection[str]], Doubt] = unknown_group,
+) -> Doubt | None:
     groups = cltab.groups() if cltab is not None else ()
     if wish.group not in groups:
-        return unknown_group(wish.group, groups)
+        return unknown(wish.group, groups)
     return against_cltab(wish, cltab) if cltab is not None else None
