@@ -9,7 +9,8 @@ import shlex
 from collections.abc import Callable, Mapping
 
 from mosha.core.durations import number_text
-from mosha.formats.names import NODE_MAX, node_number
+from mosha.formats.durations import seconds_in
+from mosha.formats.names import NODE_MAX, nearest, node_number
 
 NODES_MAX = 1024
 """How many nodes a cluster may list; a status has a line for each."""
@@ -69,7 +70,9 @@ def absolute_path(value: object) -> str:
     """A path from the root."""
     path = text(value)
     if not path.startswith("/"):
-        raise WrongValue("must be an absolute path", f'write "/{path}" or another full path')
+        # What a shell or a working directory would make of it is not known here.
+        guess = f'"/{path}" or another' if path[0] not in "~.$" else "the"
+        raise WrongValue("must be an absolute path", f"write {guess} full path")
     return path
 
 
@@ -118,13 +121,21 @@ def nodes(value: object) -> tuple[int, ...]:
 def seconds(value: object) -> float:
     """A number of seconds; `mosha.core.cluster.timing` checks its range."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        how = "it without quotes" if isinstance(value, str) else "a number"
-        raise WrongValue("must be a number of seconds", f"write {how}, as in 2.5")
+        raise WrongValue("must be a number of seconds", _seconds_remedy(value))
     if not -SECONDS_MAX <= value <= SECONDS_MAX:  # NaN too
         raise WrongValue(
             f"must be a number of seconds, at most {number_text(SECONDS_MAX)}", "86400 is a day"
         )
     return float(value)
+
+
+def _seconds_remedy(value: object) -> str:
+    if not isinstance(value, str):
+        return "write a number, as in 2.5"
+    try:
+        return f"write it without quotes or a unit: {number_text(seconds_in(value))}"
+    except ValueError:
+        return "write it without quotes, as in 2.5"
 
 
 def whole_number(least: int, most: int) -> Callable[[object], int]:
@@ -155,7 +166,9 @@ def one_of(words: tuple[str, ...]) -> Callable[[object], str]:
     def rule(value: object) -> str:
         if value not in words:
             quoted = ", ".join(f'"{word}"' for word in words)
-            raise WrongValue(f"must be one of {quoted}", f'write one of them, as in "{words[0]}"')
+            meant = nearest(value, words) if isinstance(value, str) else ""
+            remedy = meant.strip() or f'write one of them, as in "{words[0]}"'
+            raise WrongValue(f"must be one of {quoted}", remedy)
         return str(value)
 
     return rule

@@ -10,6 +10,8 @@ import re
 import tomllib
 from typing import Any, NamedTuple
 
+from mosha.core.durations import number_text
+from mosha.formats.durations import seconds_in
 from mosha.formats.mistakes import Findings
 
 READINGS_MAX = 10
@@ -18,6 +20,7 @@ READINGS_MAX = 10
 _AT = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 _ASSIGNMENT = re.compile(r"""\s*(?:"([^"\\]+)"|'([^']+)'|([A-Za-z0-9_-]+))\s*=\s*(.*)""")
 _BARE = re.compile(r"""(?!true\b|false\b)([^\s\d"'\[{#+=-][^"'\[\]{}#]*?)\s*(?:#.*)?""")
+_SPAN = re.compile(r"(\d[\d.]*[smhdw])\s*(?:#.*)?")
 _CURLY_QUOTES = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u201b\u00ab\u00bb"
 """What word processors and web pages make of the quotes of a value."""
 
@@ -89,6 +92,9 @@ def _place(error: ValueError, texts: list[str]) -> tuple[str, int, int]:
 def _remedy(text: str) -> str:
     """Return what to write instead, where a value was written without its quotes."""
     found = _ASSIGNMENT.fullmatch(text)
+    span = _SPAN.fullmatch(found[4]) if found else None
+    if found and span:
+        return _span_remedy(found[1] or found[2] or found[3], span[1])
     bare = _BARE.fullmatch(found[4]) if found else None
     if found is None or bare is None:
         return TOML_REMEDY
@@ -99,3 +105,12 @@ def _remedy(text: str) -> str:
     if straight != value:
         return f'write straight quotes: {key} = "{straight}"'
     return f'put it in quotes: {key} = "{value}"'
+
+
+def _span_remedy(key: str, span: str) -> str:
+    """Return what to write for a time with its unit: mosha.toml has seconds."""
+    try:
+        seconds = seconds_in(span)
+    except ValueError:
+        return TOML_REMEDY
+    return f"write seconds, without a unit: {key} = {number_text(seconds)}"

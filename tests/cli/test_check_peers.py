@@ -106,6 +106,21 @@ def test_another_timeout_and_other_nodes_are_warned_of(mosha: Mosha, home: Home)
     assert "warning: nodes: node 3 has other `nodes` in mosha.toml than this node" in said.out
 
 
+@pytest.mark.parametrize("wrong", ['timeout = "5s"', "timeout = 5s", 'quorum = "most"'])
+def test_a_setting_that_has_a_mistake_is_not_compared(mosha: Mosha, home: Home, wrong: str) -> None:
+    home.config.write_text(f"{wrong}\n{home.config.read_text()}")
+    publish(home, 1)
+    publish(home, 2, timeout_s=60 if "quorum" in wrong else 30)
+    publish(home, 3, voters=FEWER if "quorum" in wrong else SAME)
+    remember(home, "ffffffff")
+    out = mosha("check").out
+    assert "1 mistake, " in out
+    assert "has timeout" not in out
+    assert "has other `nodes`" not in out
+    silent = "60 s" if "quorum" in wrong else "`timeout`"
+    assert f"else the next start publishes nothing for {silent}" in out
+
+
 def test_a_node_that_does_not_tell_its_nodes_is_no_finding(mosha: Mosha, home: Home) -> None:
     """As those of older versions do not."""
     publish(home, 2, voters="")

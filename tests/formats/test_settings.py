@@ -178,6 +178,13 @@ def test_fencing_is_required_as_soon_as_something_gives_receipts() -> None:
             'mfsbase = "mfs"\n',
             "m.toml:1:1: mfsbase must be an absolute path: 'mfs'; write \"/mfs\"",
         ),
+        *(
+            (
+                f'rundir = "{path}"\n',
+                f"m.toml:1:1: rundir must be an absolute path: '{path}'; write the full path",
+            )
+            for path in ("~/x", "./x", "../x", "$HOME/x")
+        ),
         ('mfsbase = ""\n', "m.toml:1:1: mfsbase must be a string that is not empty"),
         ('mfsbase = "/a\\nb"\n', "m.toml:1:1: mfsbase must be an ordinary string"),
         ('varpath = "/v"\n', "m.toml:1:1: varpath must be a path below the directory of a node"),
@@ -266,6 +273,22 @@ def test_a_mistake_names_place_key_rule_and_remedy(text: str | bytes, told: str)
     assert len(found) == 1
     assert found[0].startswith(told)
     assert "; " in found[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('timeout = "5s"\n', "'5s'; write it without quotes or a unit: 5"),
+        ('timeout = "5 m"\n', "'5 m'; write it without quotes, as in 2.5"),
+        ("timeout = 1.5m # x\n", "1.5m # x'; write seconds, without a unit: timeout = 90"),
+        ("timeout = 5.5.5s\n", "see https://toml.io for its rules"),
+        ('log_level = "INFO"\n', "'INFO'; did you mean 'info'?"),
+        ('log_level = "loud"\n', "'loud'; write one of them, as in \"debug\""),
+    ],
+)
+def test_a_remedy_is_what_was_meant_where_that_is_known(text: str, told: str) -> None:
+    (found,) = _told(text)
+    assert told in found
 
 
 @pytest.mark.parametrize(

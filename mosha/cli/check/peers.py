@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -39,6 +39,8 @@ from mosha.monitor.identity import NODE_FILE
 ASK_LIMIT_S = 1.0
 READ_LIMIT_S = 2.0
 
+REMEDY_FOR_RUNDIR = "give this node a rundir of its own"
+
 WATCH_HEARTBEATS = 1.5
 """A node that is alive publishes once per heartbeat."""
 
@@ -46,16 +48,19 @@ WATCH_MAX_S = 10.0
 WATCH_STEP_S = 0.2
 
 
-def peer_findings(settings: Settings, node: int) -> list[Finding]:
-    """Compare this node's settings with what the others have published."""
+def peer_findings(settings: Settings, node: int, unknown: Collection[str] = ()) -> list[Finding]:
+    """Compare this node's settings with what the others have published.
+
+    The keys in `unknown` have mistakes: what they are is not known, and not compared.
+    """
     nothing: list[Status] = []
     nodes = {node, *settings.nodes}
     found = within(lambda: _statuses(settings, nodes), nothing, READ_LIMIT_S)
     others = [status for status in found if status.node != node]
     own = next((status for status in found if status.node == node), None)
     return [
-        *_rundir(settings, node, own, others),
-        *_differences(settings, others),
+        *_rundir(settings, node, own, others, unknown),
+        *_differences(settings, others, unknown),
         *_refused(others),
         *_outsiders(settings, nodes),
     ]
@@ -74,24 +79,31 @@ def _statuses(settings: Settings, nodes: Iterable[int]) -> list[Status]:
 
 
 def _rundir(
-    settings: Settings, node: int, own: Status | None, others: list[Status]
+    settings: Settings,
+    node: int,
+    own: Status | None,
+    others: list[Status],
+    unknown: Collection[str],
 ) -> Iterator[Finding]:
     """Find another node in the run directory, or this node's state in another directory."""
-    remedy = "give this node a rundir of its own"
     try:
         report, _ = ask_report(settings, ASK_LIMIT_S)
     except (HostError, UsageError):
         runs = _remembered(settings)
         if runs is not None:
-            yield from _of_state(settings, runs, own, others, f"else {remedy}")
+            yield from _of_state(settings, runs, own, others, unknown)
         return
     if report.node != node:
         text = f"{settings.rundir_path} is that of node {report.node}, whose monitor runs"
-        yield Finding("mistake", "rundir", text, remedy)
+        yield Finding("mistake", "rundir", text, REMEDY_FOR_RUNDIR)
 
 
 def _of_state(
-    settings: Settings, runs: set[str], own: Status | None, others: list[Status], remedy: str
+    settings: Settings,
+    runs: set[str],
+    own: Status | None,
+    others: list[Status],
+    unknown: Collection[str],
 ) -> Iterator[Finding]:
     """Compare the runs remembered here with those that have published."""
     for status in others:
@@ -100,14 +112,15 @@ def _of_state(
                 f"{settings.rundir_path} has the state of node {status.node}; if this machine was"
                 f" that node before, remove {settings.state_path}"
             )
-            yield Finding("warning", "rundir", text, remedy)
+            yield Finding("warning", "rundir", text, f"else {REMEDY_FOR_RUNDIR}")
     if own is not None and own.state is not NodeState.LEFT and own.run not in runs:
         text = (
             f"{settings.rundir_path} does not remember the last run of node {own.node}: its monitor"
             " runs elsewhere still, or rundir was changed or lost"
         )
         silent_s = max(settings.timing.timeout_s, own.timeout_s)
-        silence = f"publishes nothing for {number_text(silent_s)} s"
+        for_s = "`timeout`" if "timeout" in unknown else f"{number_text(silent_s)} s"
+        silence = f"publishes nothing for {for_s}"
         then = f"put the former rundir back; else the next start {silence}"
         yield Finding("warning", "rundir", text, then)
 
@@ -127,17 +140,19 @@ def _remembered(settings: Settings) -> set[str] | None:
     return {memory.run, memory.former_run} - {""}
 
 
-def _differences(settings: Settings, others: list[Status]) -> Iterator[Finding]:
+def _differences(
+    settings: Settings, others: list[Status], unknown: Collection[str]
+) -> Iterator[Finding]:
     """Find differences in what must be the same on all nodes for safety: `timeout` and `nodes`."""
     own_s = settings.timing.timeout_s
     voters = Electorate(Policy(settings.quorum_policy), frozenset(settings.nodes)).digest
     remedy = "make it the same on all nodes, and restart their monitors"
     for status in others:
-        if status.timeout_ms and status.timeout_s != own_s:
+        if "timeout" not in unknown and status.timeout_ms and status.timeout_s != own_s:
             there = f"node {status.node} has timeout = {number_text(status.timeout_s)} s"
             text = f"{there}, this node {number_text(own_s)} s"
             yield Finding("warning", "timeout", text, remedy)
-        if settings.nodes and status.voters not in ("", voters):
+        if "quorum" not in unknown and settings.nodes and status.voters not in ("", voters):
             text = f"node {status.node} has other `nodes` in mosha.toml than this node"
             yield Finding("warning", "nodes", text, remedy)
 

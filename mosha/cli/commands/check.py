@@ -156,7 +156,7 @@ def _own(config: str | None) -> tuple[list[FileVerdict], Settings | None, list[F
     # A bad directory was reported already, and looking into it might hang.
     there = {f.level for f in findings if f.where == NODE_DIRECTORY} <= {"ok", "warning"}
     if node is not None and there:
-        findings += peer_findings(settings, node)
+        findings += peer_findings(settings, node, unknown)
         for kind in (Kind.CLTAB, Kind.HACTL):
             table = own_table(settings, node, kind)
             if isinstance(table, FileVerdict):
