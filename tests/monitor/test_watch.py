@@ -95,7 +95,7 @@ def either(request: pytest.FixtureRequest, tree: Tree, monkeypatch: pytest.Monke
 async def test_a_directory_that_begins_to_be_watched_counts_as_changed(either: Tree) -> None:
     either.make(2, 3)
     async with either.watched(2, 3):
-        await until(lambda: len(either.reported) == 6)
+        await until(lambda: len(set(either.reported)) == 6)
         assert set(either.reported) >= {either.layout.hactl(2), either.layout.clstat(3)}
 
 
@@ -212,11 +212,12 @@ async def test_one_directory_under_two_names_is_told_under_both(tree: Tree) -> N
     tree.make(2)
     (tree.base / "3").symlink_to(tree.base / "2")
     async with tree.watched(2, 3):
-        await until(lambda: len(tree.reported) == 6)
+        await until(lambda: len(set(tree.reported)) == 6)
         tree.reported.clear()
         write_atomically(tree.layout.clstat(2), b"x")
-        await until(lambda: len(tree.reported) == 2)
-        assert set(tree.reported) == {tree.layout.clstat(2), tree.layout.clstat(3)}
+        # Not these alone: when another test mounts something, all are told.
+        both = {tree.layout.clstat(2), tree.layout.clstat(3)}
+        await until(lambda: both <= set(tree.reported))
 
 
 async def test_cancelled_it_ends_at_once_and_so_does_its_thread(either: Tree) -> None:
