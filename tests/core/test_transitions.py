@@ -90,6 +90,16 @@ def test_a_move_by_an_operator_is_no_ban() -> None:
     reason = f"{MOVED}to node 3 by an operator"
     found = changes(story, lambda: story.hear(1, says(2, bans={G: Ban(240, reason)})))
     assert found == [Transition("ban", G, 2, ABSENT, MOVING, reason)]
+    found = changes(story, lambda: story.hear(1, says(2, 3)))
+    assert found == [Transition("ban", G, 2, MOVING, ABSENT, "not done: it is not on node 3")]
+
+
+def test_a_move_that_has_arrived_is_just_over() -> None:
+    story = one_of_three()
+    reason = f"{MOVED}to node 3 by an operator"
+    story.hear(1, says(2, bans={G: Ban(240, reason)}), says(3, groups=at("start")))
+    found = changes(story, lambda: story.hear(1, says(2, 3)))
+    assert found == [Transition("ban", G, 2, MOVING, ABSENT, "")]
 
 
 def test_bans_refused_tables_and_shots_are_events_too() -> None:

@@ -163,8 +163,6 @@ def sentence(one: ClusterEvent) -> str:
         return text
     # With a cause the group did not end by itself: its node has gone.
     after = "gone" if one.cause else _ENDED.get(one.kind, "gone")
-    if one.before == MOVING:
-        after = "the move is over"
     change = one.after if one.after != ABSENT else after
     if one.before != ABSENT and (one.after != ABSENT or one.kind == "group"):
         change = f"{one.before} -> {change}"
@@ -182,6 +180,10 @@ def _of_a_whole(one: ClusterEvent) -> str:
         if one.before == one.after:
             return f"{one.group} is back on node {one.node}, {away}"
         return f"{one.group} moved {one.before} -> {one.after}, {away}"
+    if MOVING in (one.before, one.after):  # of each node but the destination, wherever it runs
+        over = " no longer: the move is over" if one.before == MOVING else ""
+        cause = f" ({one.cause})" if one.cause else ""
+        return f"{one.group}: node {one.node} leaves it to others{over}{cause}"
     if one.kind == "monitor":
         return f"monitor of node {one.node} started: what it did not see is not here"
     if one.kind == "clinit" and ABSENT not in (one.before, one.after):

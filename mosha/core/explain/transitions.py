@@ -7,6 +7,7 @@ its first snapshot is not an event.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -19,7 +20,9 @@ from mosha.core.explain import verdicts
 from mosha.core.status import Status
 
 MOVING = "moves away"
-"""A ban that is a move by an operator."""
+"""A ban that is a move by an operator: each node but the destination has it."""
+
+_DESTINATION = re.compile(rf"{MOVED}to node ([0-9]+) ")
 
 ABSENT = "-"
 """The value of a group on a node that does not report it."""
@@ -140,7 +143,7 @@ def transitions(before: Picture, after: Picture) -> list[Transition]:
             *subject,
             before=before.get(subject, _NONE).value,
             after=after.get(subject, _NONE).value,
-            cause=_cause(subject, after),
+            cause=_cause(subject, after) or _not_done(subject, before, after),
         )
         for subject in sorted(changed, key=lambda item: (_ORDER.index(item.kind), *item))
     ]
@@ -153,6 +156,16 @@ def _cause(subject: Subject, after: Picture) -> str:
     node = after.get(Subject("node", "", subject.node), _NONE).value
     gone = subject.kind in _OF_A_STATUS and node in (Standing.LEFT, Standing.FENCED)
     return f"node {subject.node} is {node}" if gone else ""
+
+
+def _not_done(subject: Subject, before: Picture, after: Picture) -> str:
+    """Return that a move is over and the group is not where it was moved to, else ""."""
+    fact = before.get(subject, _NONE)
+    found = _DESTINATION.match(fact.cause) if fact.value == MOVING else None
+    if found is None or subject in after:
+        return ""
+    there = Subject("group", subject.group, int(found[1]))
+    return "" if there in after else f"not done: it is not on node {found[1]}"
 
 
 _OF_A_STATUS = frozenset({"group", "ban", "entry", "table"})
