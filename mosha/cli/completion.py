@@ -70,7 +70,19 @@ def tags(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[st
 
 def tag_argument() -> Callable[[FC], FC]:
     """Return the argument TAG, which can be left out."""
-    return click.argument("tag", shell_complete=tags, required=False, default="")
+    return click.argument(
+        "tag", shell_complete=tags, required=False, default="", callback=_no_option
+    )
+
+
+def _no_option(ctx: click.Context, param: click.Parameter, tag: str) -> str:
+    """Return the tag; an option of hactl in its place belongs to another command."""
+    del param
+    if "=" in tag:
+        group = ctx.params.get("group") or "GROUP"
+        how = f"mosha set {group} start {tag}"
+        raise click.UsageError(f"{tag} is an option of the group, not a tag; write {how}", ctx)
+    return tag
 
 
 def node_argument(*, required: bool = True) -> Callable[[FC], FC]:

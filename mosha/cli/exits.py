@@ -63,9 +63,10 @@ def show_mistyped(error: click.ClickException, program: str) -> None:
 
 
 def _told(errors: Sequence[Exception]) -> int:
-    """Print each message once; return the exit status of the first."""
+    """Print each message once, in lines of their own; return the exit status of the first."""
     for text in dict.fromkeys(map(str, errors)):
-        click.echo(f"mosha: {text}", err=True)
+        for line in text.split("\n"):
+            click.echo(f"mosha: {line}", err=True)
     return status_of_error(errors[0])
 
 

@@ -18,6 +18,7 @@ from mosha.cli.ask import ask_report
 from mosha.core.cluster.orders import MOVED
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.wording import late, said
+from mosha.core.durations import span_text
 from mosha.core.explain.problems import ProblemKind
 from mosha.core.status import (
     DELIBERATE,
@@ -30,6 +31,7 @@ from mosha.core.status import (
 from mosha.core.supervision.entries import BEING_RESTARTED, PUBLISHED_PER_GROUP_MAX
 from mosha.core.tables import STOP_LEVEL
 from mosha.errors import HostError
+from mosha.formats.durations import SPAN_RULE, seconds_in
 from mosha.formats.hastat import GroupView, Instance, Report
 from mosha.formats.names import listed
 from mosha.formats.settings import Settings
@@ -39,14 +41,32 @@ STOP_LOOK_LIMIT_S = 1.0
 # A program that cannot be executed, or that ends at once, has failed by then.
 STEADY_S = 1.0
 WAIT_LIMIT_S = 300.0
+
+
+class _Span(click.ParamType[float]):
+    """A span of time as in hactl, in seconds; 0 too."""
+
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the seconds; the error says how a time is written."""
+        text = str(value)
+        try:
+            return 0.0 if text in ("0", "0s") else seconds_in(text)
+        except ValueError:
+            self.fail(f"{text!r}: {SPAN_RULE}", param, ctx)
+
+
 wait_option = click.option("--wait", is_flag=True, help="Return only when it has taken effect.")
 limit_option = click.option(
     "--limit",
     "limit_s",
-    type=click.FloatRange(0.0, 86_400.0),
-    default=WAIT_LIMIT_S,
+    type=_Span(),
+    default=span_text(WAIT_LIMIT_S),
     show_default=True,
-    metavar="SECONDS",
+    metavar="TIME",
     help="How long --wait waits at most; it ends earlier if the goal cannot be reached.",
 )
 

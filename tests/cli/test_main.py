@@ -330,6 +330,7 @@ def test_every_mistake_of_the_settings_is_told(mosha: Mosha, home: Home) -> None
         ["move"],
         ["set", "web", "start", "--limit", "x"],
         ["set", "we b", "start"],
+        ["start", "web", "prefer=2"],
         ["logs", "/no/such/file"],
         ["confirm", "3"],
         ["check", "/no/such/file"],
@@ -340,7 +341,41 @@ def test_what_is_wrong_is_said_behind_the_name_of_the_program(
 ) -> None:
     assert entry(words) == 2
     err = capsys.readouterr().err
-    *before, last = [line for line in err.splitlines() if not line.startswith("command line:")]
+    *lines, last = err.splitlines()
+    before = [line for line in lines if not line.startswith("mosha: command line:")]
     assert last.startswith("mosha: ")
     assert "Error:" not in err
     assert not before or before[0].startswith("Usage: ")
+
+
+def test_every_line_of_a_message_begins_with_the_name_of_the_program(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert entry(["set", "web", "start", "prefer=x", "2"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.startswith("mosha: command line:1:") for line in lines] == [True, True]
+
+
+def test_an_option_of_hactl_where_a_tag_belongs_is_wrong_usage_that_says_where_it_goes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for verb in ("start", "stop", "restart"):
+        assert entry([verb, "shop", "prefer=2"]) == 2
+        assert "not a tag; write mosha set shop start prefer=2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "limit_s"), [("0", 0.0), ("90", 90.0), ("5m", 300.0), ("1.5s", 1.5), ("1h", 3600.0)]
+)
+def test_a_limit_is_written_as_all_times_are(text: str, limit_s: float) -> None:
+    context = importlib.import_module(module_of("start")).command.make_context(
+        "start", ["web", "--limit", text]
+    )
+    assert context.params["limit_s"] == limit_s
+
+
+def test_a_limit_that_is_no_time_says_how_times_are_written(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert entry(["start", "web", "--limit", "5x"]) == 2
+    assert "'5x': a time is written 30s, 2m or 1h" in capsys.readouterr().err
