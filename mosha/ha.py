@@ -14,7 +14,7 @@ import anyio
 from mosha.formats.settings import Settings, settings_from
 from mosha.host import logs
 from mosha.host.loop_room import require_loop_room
-from mosha.monitor.fencing import Stomith
+from mosha.monitor.fence_callable import Stomith
 from mosha.monitor.run import run_monitor
 
 

@@ -18,7 +18,7 @@ from mosha.core.cluster.eligibility import ALL
 from mosha.core.replication.judging import TABLES
 from mosha.core.tables import Mode
 from mosha.core.wish_options import NAMES
-from mosha.formats import settings
+from mosha.formats import fencing_methods, settings
 from mosha.formats.clstat import parse_clstat
 from mosha.formats.cltab import VARIABLES, parse_cltab
 from mosha.formats.hactl import hactl_warnings, parse_hactl
@@ -211,8 +211,8 @@ def documented_settings() -> dict[str, str]:
 
 def test_every_setting_is_documented_and_no_other() -> None:
     known = set(settings._RULES) - {"fencing"}
-    known |= {f"fencing.{key}" for key in settings._FENCING_RULES}
-    known |= set(settings._METHOD_RULES)
+    known |= {f"fencing.{key}" for key in fencing_methods.FENCING_RULES}
+    known |= set(fencing_methods.METHOD_RULES)
     assert set(documented_settings()) == known
 
 

@@ -45,7 +45,7 @@ _PURE_STDLIB = frozenset(
 # Text to data and back needs parsers, and paths as values; still no I/O.
 PURE_IMPORTS: Mapping[str, frozenset[str]] = {
     "core": _PURE_STDLIB | {"msgspec"},
-    "formats": _PURE_STDLIB | {"json", "msgspec", "pathlib", "shlex", "tomllib"},
+    "formats": _PURE_STDLIB | {"json", "msgspec", "pathlib", "shlex", "tomllib", "xml"},
 }
 _IO_NAMES = frozenset({"open", "print", "input", "exec", "eval"})
 _IO_METHODS = frozenset(

@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 from anyio.abc import TaskStatus
 
-from mosha.clinit import cgroups, marks
+from mosha.clinit import cgroups
 from mosha.clinit.cgroup_tracker import CgroupTracker
 from mosha.clinit.child_steps import function
 from mosha.clinit.clstat import ClstatFile
@@ -33,7 +33,7 @@ from mosha.control.protocol import ClinitRequest
 from mosha.control.server import Server
 from mosha.core.supervision.supervisor import Supervisor
 from mosha.errors import HostError
-from mosha.host import logs, notify, signals
+from mosha.host import logs, marks, notify, signals
 from mosha.host.abandonable import Abandonable
 from mosha.host.terminal import Terminal
 

@@ -54,11 +54,11 @@ from pathlib import Path
 from mosha.clinit import forkserver
 from mosha.clinit.descriptors import NoDescriptorThereError
 from mosha.clinit.guard import Guard
-from mosha.clinit.marks import RLIMIT_LOCKS, limit_of
 from mosha.clinit.spawn_ways import IN_CGROUP
 from mosha.errors import HostError
 from mosha.formats.spawn import PLAIN, SHARED, SPAWN_WAYS
 from mosha.host import logs
+from mosha.host.marks import RLIMIT_LOCKS, limit_of
 from mosha.host.programs import source_of
 
 PROGRAM = source_of("mosha.clinit.forkserver")

@@ -39,8 +39,8 @@ from mosha.clinit.child_steps import (
     function,
     sigprocmask,
 )
-from mosha.clinit.marks import QUIET_LOOKS, has_limit, limit_of
 from mosha.clinit.spawn_ways import Cloner
+from mosha.host.marks import QUIET_LOOKS, has_limit, limit_of
 
 TYPE_CHECKING = False  # as in typing, which the fork server can do without
 if TYPE_CHECKING:

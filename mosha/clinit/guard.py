@@ -5,7 +5,7 @@ of either hits both. So this one is a shell that shares nothing with them: it re
 clinit holds, and if that closes without a dismissal, it kills.
 
 With cgroups its stdout is the tree's `cgroup.kill`. Without, the shell looks in /proc for the mark
-of this clinit (`marks.py`), in limits and environments, and for the sessions and orphans that
+of this clinit (`host/marks.py`), in limits and environments, and for the sessions and orphans that
 clinit has reported. It ignores all signals of a terminal or an administrator except SIGKILL; if it
 dies that is logged, and another one is started.
 """
@@ -19,8 +19,8 @@ import signal
 import subprocess
 from pathlib import Path
 
-from mosha.clinit.marks import limit_of
 from mosha.host import logs, proc
+from mosha.host.marks import limit_of
 
 SHELL = "/bin/sh"
 RETRY_S = 1.0

@@ -4,7 +4,7 @@ The state directory has
 
 - `lock`, locked by the running clinit, so that two never share a state directory;
 - `children.json`: boot id, pid and start time of clinit, the mark that its children have
-  (`marks.py`), and its cgroup;
+  (`host/marks.py`), and its cgroup;
 - without a cgroup also `sessions`: a line with session and start time for each leader.
 
 A new clinit ends what it finds before it answers or starts anything. The mark and the cgroup
@@ -26,9 +26,9 @@ from pathlib import Path
 
 import msgspec
 
-from mosha.clinit import cgroups, marks, trees
+from mosha.clinit import cgroups, trees
 from mosha.errors import HostError
-from mosha.host import logs, proc
+from mosha.host import logs, marks, proc
 from mosha.host.abandonable import Abandonable
 from mosha.host.clock import boot_id
 from mosha.host.files import write_atomically

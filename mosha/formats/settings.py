@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import msgspec
 
 from mosha.core.cluster import timing as times
 from mosha.formats import log_limits
 from mosha.formats import settings_rules as rules
+from mosha.formats.fencing_methods import Fencing, read_fencing
+from mosha.formats.key_tables import KeyTables
 from mosha.formats.mistakes import Findings, Mistake, Mistakes, readable_lines
-from mosha.formats.names import nearest
 from mosha.formats.spawn import SPAWN_WAYS
 from mosha.formats.toml_places import KeyPlaces
-from mosha.formats.toml_places import Path as Key
 from mosha.formats.toml_text import parse_toml
 
 # The standard TOML parser is quadratic in the length of a line of dotted keys: these bounds keep
@@ -32,43 +32,6 @@ SOCKET_PATH_MAX_BYTES = 107
 
 CLINIT_SOCKET = "clinit.s"
 MONITOR_SOCKET = "mosha.s"
-
-FENCING_LIMIT_DEFAULT_S = 30.0
-"""Power switches answer within seconds; a hung one must not delay the next method."""
-
-
-class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to shoot a node. `command` gets the node number as its last argument.
-
-    It is a program and its arguments; a command line was split when the settings were read.
-    `limit` is in seconds.
-    """
-
-    type: Literal["print", "command"] = "print"
-    command: tuple[str, ...] = ()
-    limit: float = FENCING_LIMIT_DEFAULT_S
-
-    @property
-    def gives_receipts(self) -> bool:
-        """Whether its success proves that the node is dead."""
-        return self.type != "print"
-
-
-class Fencing(msgspec.Struct, frozen=True, kw_only=True):
-    """The fencing methods in the order of trying; the default one only prints (H3.6)."""
-
-    methods: tuple[FencingMethod, ...] = (FencingMethod(),)
-    required: bool | None = None
-
-    def is_required(self, *, with_callable: bool = False) -> bool:
-        """Say whether a stale node's groups wait for a receipt (docs/reference/fencing.md).
-
-        If nothing is set: as soon as some method gives receipts. `with_callable` says
-        that the Python API adds one.
-        """
-        if self.required is not None:
-            return self.required
-        return with_callable or any(method.gives_receipts for method in self.methods)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,12 +143,6 @@ _RULES: dict[str, rules.Rule] = {
     "log_file_keep": rules.whole_number(1, log_limits.LOG_FILES_MAX),
     "fencing": rules.table,
 }
-_FENCING_RULES: dict[str, rules.Rule] = {"methods": rules.tables, "required": rules.yes_or_no}
-_METHOD_RULES: dict[str, rules.Rule] = {
-    "type": rules.one_of(("print", "command")),
-    "command": rules.command,
-    "limit": rules.seconds,
-}
 
 # What a time is derived from or compared with: where to point if its key is not set.
 _SOURCES = {
@@ -262,109 +219,39 @@ def _settings(
     values: Mapping[str, object], findings: Findings, places: KeyPlaces, broken: frozenset[str]
 ) -> tuple[Settings, frozenset[str]]:
     """Return the settings, and the keys whose values are not known, `broken` among them."""
-    reader = _Reader(findings, places, broken)
-    good = reader.table((), values, _RULES)
+    tables = KeyTables(findings, places, broken)
+    good = tables.table((), values, _RULES)
     unknown = broken | (values.keys() & _RULES.keys()) - good.keys()
-    fencing = reader.fencing(values, good)
+    fencing = read_fencing(tables, values, good)
     settings = Settings(**good, fencing=fencing)
-    reader.whole(settings, values, unknown)
+    _check_whole(tables, settings, values, unknown)
     return settings, unknown
 
 
-class _Reader:
-    """Checks tables of values by their rules and collects mistakes."""
-
-    def __init__(self, findings: Findings, places: KeyPlaces, broken: frozenset[str]) -> None:
-        self._findings = findings
-        self._places = places
-        self._broken = broken
-
-    def note(self, key: Key, shown: str, problem: str, remedy: str) -> None:
-        line, column = self._places.of(key)
-        self._findings.add(line, column, shown, problem, remedy)
-
-    def table(
-        self, at: Key, values: Mapping[str, object], known: Mapping[str, rules.Rule]
-    ) -> dict[str, Any]:
-        good: dict[str, Any] = {}
-        for name, value in values.items():
-            key = (*at, name)
-            rule = known.get(name)
-            if rule is None:
-                remedy = nearest(name, known) or f"the keys here are {', '.join(known)}"
-                self.note(key, name, "unknown key", remedy.strip())
-                continue
-            try:
-                good[name] = rule(value)
-            except rules.WrongValue as wrong:
-                text = f"{_spelled(key)} {wrong.problem}"
-                if isinstance(value, dict):
-                    self.note(key, "", f"{text}, not a table", wrong.remedy)
-                else:
-                    self.note(key, rules.shown(value), text, wrong.remedy)
-        return good
-
-    def fencing(self, values: Mapping[str, object], good: dict[str, Any]) -> Fencing:
-        """Parse [fencing] and the original's `stomith`, which is one command."""
-        stomith = good.pop("stomith", None)
-        rest = self.table(("fencing",), good.pop("fencing", {}), _FENCING_RULES)
-        raw = rest.get("methods", [])
-        methods = [self._method(("fencing", "methods", i), m) for i, m in enumerate(raw)]
-        if stomith is not None:
-            if raw:
-                problem = "stomith and fencing.methods are both set"
-                self.note(("stomith",), rules.shown(values["stomith"]), problem, "keep one of them")
-            methods = [FencingMethod(type="command", command=stomith)]
-        return Fencing(methods=tuple(methods) or (FencingMethod(),), required=rest.get("required"))
-
-    def _method(self, at: Key, values: Mapping[str, object]) -> FencingMethod:
-        good = self.table(at, values, _METHOD_RULES)
-        # A missing key may be in a broken line.
-        missing = {"type", "command"} - values.keys() - self._broken
-        if "type" in missing:
-            remedy = 'write type = "command" or type = "print"'
-            self.note(at, "", "a fencing method has no type", remedy)
-        if good.get("type") == "command" and "command" in missing:
-            remedy = 'write command = "/path/of/program"'
-            self.note(at, "", "a fencing method of type command has no command", remedy)
-        if good.get("type") == "print" and "command" in values:
-            key = (*at, "command")
-            self.note(key, "", "type print takes no command", 'write type = "command"')
-        limit = good.get("limit", FENCING_LIMIT_DEFAULT_S)
-        if limit <= 0:
-            key, text = (*at, "limit"), f"{limit:g}"
-            self.note(key, text, "limit must be more than 0 seconds", "write limit = 30")
-        return FencingMethod(**good)
-
-    def whole(
-        self, settings: Settings, values: Mapping[str, object], unknown: frozenset[str]
-    ) -> None:
-        """Check rules about several values, as far as those are known."""
-        if settings.mynode and settings.nodes and settings.mynode not in settings.nodes:
-            problem = f"mynode must be among nodes, {settings.mynode} is not"
-            self.note(("mynode",), str(settings.mynode), problem, "add it to nodes")
-        broken = dict(times.unsafe(settings.timing))
-        for name, rule in broken.items():
-            sources = _SOURCES.get(name, ())
-            if unknown & {name, *sources, *_MEASURED_AGAINST.get(name, ())}:
-                continue
-            if name not in values and any(source in broken for source in sources):
-                continue  # it only follows from a mistake that is reported anyway
-            key = next((key for key in (name, *sources) if key in values), name)
-            shown = rules.shown(values[key]) if key in values else ""
-            remedy = f"change {' or '.join((name, *sources))}, or leave the defaults"
-            self.note((key,), shown, rule, remedy)
-        if unknown & {"varpath", "rundir", "socket"}:
-            return
-        for path in (settings.socket_path, settings.monitor_socket_path):
-            size = len(str(path).encode("utf-8", "surrogateescape"))
-            if size > SOCKET_PATH_MAX_BYTES:
-                own = "socket" if settings.socket and path == settings.socket_path else "rundir"
-                key = own if own in values else "varpath"
-                problem = f"the path of a socket has {size} bytes, at most {SOCKET_PATH_MAX_BYTES}"
-                self.note((key,), str(path), problem, f"set {own} to a shorter path")
-
-
-def _spelled(key: Key) -> str:
-    names = (f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in key)
-    return "".join(names).lstrip(".")
+def _check_whole(
+    tables: KeyTables, settings: Settings, values: Mapping[str, object], unknown: frozenset[str]
+) -> None:
+    """Check rules about several values, as far as those are known."""
+    if settings.mynode and settings.nodes and settings.mynode not in settings.nodes:
+        problem = f"mynode must be among nodes, {settings.mynode} is not"
+        tables.note(("mynode",), str(settings.mynode), problem, "add it to nodes")
+    broken = dict(times.unsafe(settings.timing))
+    for name, rule in broken.items():
+        sources = _SOURCES.get(name, ())
+        if unknown & {name, *sources, *_MEASURED_AGAINST.get(name, ())}:
+            continue
+        if name not in values and any(source in broken for source in sources):
+            continue  # it only follows from a mistake that is reported anyway
+        key = next((key for key in (name, *sources) if key in values), name)
+        shown = rules.shown(values[key]) if key in values else ""
+        remedy = f"change {' or '.join((name, *sources))}, or leave the defaults"
+        tables.note((key,), shown, rule, remedy)
+    if unknown & {"varpath", "rundir", "socket"}:
+        return
+    for path in (settings.socket_path, settings.monitor_socket_path):
+        size = len(str(path).encode("utf-8", "surrogateescape"))
+        if size > SOCKET_PATH_MAX_BYTES:
+            own = "socket" if settings.socket and path == settings.socket_path else "rundir"
+            key = own if own in values else "varpath"
+            problem = f"the path of a socket has {size} bytes, at most {SOCKET_PATH_MAX_BYTES}"
+            tables.note((key,), str(path), problem, f"set {own} to a shorter path")

@@ -25,7 +25,7 @@ class KeyPlaces:
         for number, line in lines:
             header = _HEADER.fullmatch(line)
             if header:
-                table = tuple(part.strip() for part in header[2].split("."))
+                table = _table(header[2], counts)
                 self._places.setdefault(table, (number, header.start(2) + 1))
                 if header[1] == "[[":
                     index = counts.get(table, 0)
@@ -45,3 +45,13 @@ class KeyPlaces:
                 return self._places[path]
             path = path[:-1]
         return (0, 0)
+
+
+def _table(header: str, counts: dict[Path, int]) -> Path:
+    """Return the table of a header; one below an array of tables belongs to its latest."""
+    table: Path = ()
+    for part in header.split("."):
+        if table in counts:
+            table = (*table, counts[table] - 1)
+        table = (*table, part.strip())
+    return table

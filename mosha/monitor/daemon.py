@@ -34,9 +34,10 @@ from mosha.formats.settings import Settings
 from mosha.host import logs
 from mosha.host.clock import boottime
 from mosha.host.lock_file import LockFile
-from mosha.monitor import fencing, identity, report, startup
+from mosha.monitor import identity, report, startup
 from mosha.monitor.clinit_link import ClinitLink
 from mosha.monitor.clinit_place import ClinitPlace
+from mosha.monitor.fence_callable import Stomith
 from mosha.monitor.files.cluster_fs import CLSTAT, Layout
 from mosha.monitor.files.hastat_file import HastatFile
 from mosha.monitor.files.membership import Membership
@@ -72,7 +73,7 @@ class Monitor:
         self,
         settings: Settings,
         me: int,
-        on_stomith: fencing.Stomith | None = None,
+        on_stomith: Stomith | None = None,
         *,
         starts_clinit: bool = True,
     ) -> None:

@@ -16,7 +16,7 @@ from mosha.formats.settings import Settings
 from mosha.host import logs, notify, signals
 from mosha.host.terminal import Terminal
 from mosha.monitor.daemon import Monitor
-from mosha.monitor.fencing import Stomith
+from mosha.monitor.fence_callable import Stomith
 from mosha.monitor.files.membership import own_number
 from mosha.monitor.files.outsiders import OutsiderWatch
 from mosha.monitor.reload import reload

@@ -22,12 +22,12 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from mosha.clinit.daemon import run_clinit
-from mosha.clinit.marks import RLIMIT_LOCKS
 from mosha.clinit.options import ClinitOptions
 from mosha.core.escalation import Limits
 from mosha.errors import MoshaError
 from mosha.host import logs
 from mosha.host.log_stream import of_stderr
+from mosha.host.marks import RLIMIT_LOCKS
 from tests import seccomp
 
 CONTEXT = multiprocessing.get_context("forkserver")

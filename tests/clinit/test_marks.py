@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from mosha.clinit import child_steps, marks
+from mosha.clinit import child_steps
 from mosha.clinit.forkserver import until_quiet
 from mosha.clinit.state_dir import _end
 from mosha.formats.spawn import SHARED, SPAWN_WAYS
-from mosha.host import proc
+from mosha.host import marks, proc
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon, is_alive
 from tests.waiting import wait_until
@@ -146,7 +146,7 @@ def test_a_mark_is_a_limit_of_which_no_other_mark_is_one() -> None:
 def test_a_mark_inside_another_is_lower_for_nobody_but_root_raises_a_limit() -> None:
     outer = 2 * marks.SPAN
     text = (
-        f"import resource; from mosha.clinit import marks;"
+        f"import resource; from mosha.host import marks;"
         f" resource.setrlimit(marks.RLIMIT_LOCKS, ({outer}, {outer})); print(marks.draw())"
     )
     command = [sys.executable, "-c", text]

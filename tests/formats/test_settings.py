@@ -10,16 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosha.errors import UsageError
+from mosha.formats.fencing_methods import Fencing, FencingMethod
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.names import NODE_MAX
-from mosha.formats.settings import (
-    Fencing,
-    FencingMethod,
-    Settings,
-    parse_settings,
-    read_settings,
-    settings_from,
-)
+from mosha.formats.settings import Settings, parse_settings, read_settings, settings_from
 from mosha.formats.settings_rules import NODES_MAX
 from tests.formats.strategies import damaged
 
@@ -220,8 +214,8 @@ def test_fencing_is_required_as_soon_as_something_gives_receipts() -> None:
         ("[fencing]\nrequird = true\n", "m.toml:2:1: unknown key: 'requird'; did you mean 'requ"),
         ("[fenzing]\n", "m.toml:1:2: unknown key: 'fenzing'; did you mean 'fencing'?"),
         (
-            '[[fencing.methods]]\ntype = "print"\n[[fencing.methods]]\ntype = "agent"\n',
-            'm.toml:4:1: fencing.methods[2].type must be one of "print", "command": \'agent\'',
+            '[[fencing.methods]]\ntype = "print"\n[[fencing.methods]]\ntype = "gun"\n',
+            'm.toml:4:1: fencing.methods[2].type must be one of "print", "command", "agent": ',
         ),
         ("[[fencing.methods]]\n", "m.toml:1:3: a fencing method has no type; write type ="),
         ('[[fencing.methods]]\ntype = "command"\n', "m.toml:1:3: a fencing method of type command"),

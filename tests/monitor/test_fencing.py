@@ -13,9 +13,13 @@ from pathlib import Path
 import anyio
 import pytest
 
-from mosha.formats.settings import FencingMethod, settings_from
+from mosha.formats.fencing_methods import FencingMethod
+from mosha.formats.settings import settings_from
+from mosha.host.killable import OUTPUT_MAX_BYTES
 from mosha.host.log_stream import of_stderr
-from mosha.monitor.fencing import OUTPUT_MAX_BYTES, ShotOutcome, Stomith, shoot
+from mosha.monitor.fence_callable import Stomith
+from mosha.monitor.fence_outcome import ShotOutcome
+from mosha.monitor.fencing import shoot
 from tests.monitor.trouble import no_descriptor_to_be_had
 from tests.waiting import until
 

@@ -14,7 +14,8 @@ import pytest
 from mosha.core.cluster.memory import Memory
 from mosha.core.cluster.quorum import Electorate, Policy
 from mosha.errors import HostError, UsageError
-from mosha.formats.settings import Fencing, FencingMethod, Settings
+from mosha.formats.fencing_methods import Fencing, FencingMethod
+from mosha.formats.settings import Settings
 from mosha.monitor import identity, startup
 from mosha.monitor.files.cluster_fs import Layout
 from mosha.monitor.identity import LOCK_FILE, NODE_FILE

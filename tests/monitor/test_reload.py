@@ -11,7 +11,8 @@ import structlog
 
 from mosha.core.replication.judging import TABLES
 from mosha.errors import UsageError
-from mosha.formats.settings import Fencing, FencingMethod, Settings, parse_settings
+from mosha.formats.fencing_methods import Fencing, FencingMethod
+from mosha.formats.settings import Settings, parse_settings
 from mosha.monitor.daemon import Monitor
 from mosha.monitor.reload import LIVE, reload
 from tests.monitor.house import prepared, settings

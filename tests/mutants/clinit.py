@@ -194,7 +194,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "the mark of a clinit inside another one can be set",
-        "clinit/marks.py",
+        "host/marks.py",
         "HIGHEST if hard is None else min(hard, HIGHEST)",
         "HIGHEST",
         "clinit/test_marks.py::"
@@ -202,7 +202,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "the dead have no mark: a guard need not wait for their burial",
-        "clinit/marks.py",
+        "host/marks.py",
         " and not _is_dead(pid)",
         "",
         "clinit/test_marks.py::test_the_dead_and_strangers_have_no_mark",
@@ -992,7 +992,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "no mark is that of the clinit around",
-        "clinit/marks.py",
+        "host/marks.py",
         "highest - 1 - drawn % SPAN",
         "highest - drawn % SPAN",
         "clinit/test_marks.py::test_no_mark_is_that_of_the_clinit_around",

@@ -127,9 +127,9 @@ MONITOR: tuple[ShellMutant, ...] = (
     # --- fencing ---
     M(
         "only exit 0 is a receipt",
-        "monitor/fencing.py",
-        "    if status == 0:\n",
-        "    if status >= 0:\n",
+        "monitor/fence_command.py",
+        "    if ended.status == 0:\n",
+        "    if ended.status >= 0:\n",
         "monitor/test_fencing.py::test_any_other_end_of_a_command_is_a_failure_with_its_words",
     ),
     M(
@@ -139,6 +139,66 @@ MONITOR: tuple[ShellMutant, ...] = (
         'Outcome("receipt", "print")',
         "monitor/test_fencing.py::"
         "test_print_writes_the_originals_line_to_stderr_and_proves_nothing",
+    ),
+    # --- fence agents ---
+    M(
+        "a status that does not say off proves nothing",
+        "monitor/fence_agent.py",
+        "    return answer.status == OFF_STATUS and _SAYS_OFF",
+        "    return answer.status is not None and _SAYS_OFF",
+        "monitor/test_fence_agent.py::test_exit_2_counts_only_with_the_word_on_a_line_of_its_own",
+    ),
+    M(
+        "exit 2 of a program that could not be read proves nothing",
+        "monitor/fence_agent.py",
+        "_SAYS_OFF.search(text) is not None",
+        "text is not None",
+        "monitor/test_fence_agent.py::test_no_other_status_is_a_receipt",
+    ),
+    M(
+        "an off that failed proves nothing, whatever status says",
+        "monitor/fence_agent.py",
+        "        if ordered.status != 0:\n",
+        "        if ordered.status is None:\n",
+        "monitor/test_fence_agent.py::"
+        "test_a_shot_whose_off_failed_is_no_receipt_and_status_is_not_asked",
+    ),
+    M(
+        "what an agent leaves behind is ended with it",
+        "monitor/fence_agent.py",
+        "kills_rest=True",
+        "kills_rest=False",
+        "monitor/test_fence_agent.py::"
+        "test_a_child_that_stays_and_holds_the_output_is_ended_with_its_agent",
+    ),
+    M(
+        "what has cut all ties is found by its mark",
+        "host/killable.py",
+        "found = {pid for pid in young if self._has_mark(pid)}",
+        "found: set[int] = set()",
+        "monitor/test_fence_agent.py::"
+        "test_an_agent_that_hangs_is_killed_with_what_has_cut_all_ties",
+    ),
+    M(
+        "a file of secrets that others may use is refused",
+        "host/secret_file.py",
+        "    if facts.mode & _OTHERS:",
+        "    if facts.mode & 0:",
+        "monitor/test_fence_agent.py::test_a_file_of_secrets_that_others_may_use_is_refused",
+    ),
+    M(
+        "no part of a password is left where the output was cut",
+        "host/masking.py",
+        "        start = self.reach if cut else 0",
+        "        start = 0",
+        "monitor/test_fence_agent.py::test_no_part_of_a_password_is_left_where_the_output_was_cut",
+    ),
+    M(
+        "two nodes at one plug are a mistake",
+        "formats/fencing_methods.py",
+        "plugs & its_plugs",
+        "False",
+        "formats/test_fencing_methods.py::test_nodes_at_the_same_device_and_plug_are_a_mistake",
     ),
     # --- what is remembered ---
     M(
@@ -215,7 +275,7 @@ MONITOR: tuple[ShellMutant, ...] = (
     ),
     M(
         "a process that may not be killed spares no other of a command",
-        "monitor/fencing.py",
+        "host/killable.py",
         "with contextlib.suppress(ProcessLookupError, PermissionError):",
         "with contextlib.suppress(ProcessLookupError):",
         "monitor/test_fencing.py::"
@@ -223,7 +283,7 @@ MONITOR: tuple[ShellMutant, ...] = (
     ),
     M(
         "nothing but True is a proof",
-        "monitor/fencing.py",
+        "monitor/fence_callable.py",
         '"receipt" if value is True else "no receipt"',
         '"receipt" if value else "no receipt"',
         "monitor/test_fencing.py::test_only_true_of_a_callable_is_a_receipt",
@@ -330,7 +390,7 @@ MONITOR: tuple[ShellMutant, ...] = (
     # --- what ends, and what is said of it ---
     M(
         "what could not be killed at first is killed in another round",
-        "monitor/fencing.py",
+        "host/killable.py",
         "    for _ in range(KILL_ROUNDS_MAX):",
         "    for _ in range(1):",
         "monitor/test_fencing.py::"
@@ -338,7 +398,7 @@ MONITOR: tuple[ShellMutant, ...] = (
     ),
     M(
         "a monitor that ends waits for the command of its shot",
-        "monitor/fencing.py",
+        "host/killable.py",
         "anyio.move_on_after(DEATH_LIMIT_S, shield=True)",
         "anyio.move_on_after(DEATH_LIMIT_S)",
         "monitor/test_fencing.py::test_a_monitor_that_ends_waits_for_the_command_of_its_shot",

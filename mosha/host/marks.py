@@ -1,11 +1,11 @@
-"""The mark of one run of clinit, which all descendants of its children carry.
+"""The mark of one run of clinit, or of one shot, which all descendants of its children carry.
 
-A mark is 16 hexadecimal digits. Children have it in their environment (MOSHA_RUN), and without
-cgroups also as their limit of file locks (RLIMIT_LOCKS). A limit is inherited by each fork and kept
-across each exec, so a daemon with its own session, an empty environment and a dead parent still has
-it. Linux has ignored this limit since 2.4.25 (getrlimit(2)): any number means the same, and no
-program has a reason to change it. Setting it takes no privilege, and any user may read it, without
-waiting for the process as with its environment (/proc/PID/limits, proc(5)).
+A mark is 16 hexadecimal digits. Children of clinit have it in their environment (MOSHA_RUN), and
+without cgroups also as their limit of file locks (RLIMIT_LOCKS). A limit is inherited by each fork
+and kept across each exec, so a daemon with its own session, an empty environment and a dead parent
+still has it. Linux has ignored this limit since 2.4.25 (getrlimit(2)): any number means the same,
+and no program has a reason to change it. Setting it takes no privilege, and any user may read it,
+without waiting for the process as with its environment (/proc/PID/limits, proc(5)).
 
 Part of the fork server: it imports next to nothing.
 """

@@ -1,0 +1,256 @@
+"""The table [fencing] of mosha.toml: the methods in the order of trying, and what each needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any, Literal
+
+import msgspec
+
+from mosha.formats import settings_rules as rules
+from mosha.formats.fence_options import (
+    OPTIONS_MAX,
+    PLUG_NAMES,
+    device_of,
+    is_secret,
+    option,
+    same_option,
+)
+from mosha.formats.key_tables import KeyTables, spelled
+from mosha.formats.toml_places import Path as Key
+
+FENCING_LIMIT_DEFAULT_S = 30.0
+"""Power switches answer within seconds; a hung one must not delay the next method."""
+
+AGENT_LIMIT_DEFAULT_S = 60.0
+"""An agent waits 5 s for a login, 3 s for a reply and 20 s for the power, and is asked twice."""
+
+RETRIES_DEFAULT = 1
+"""Management cards refuse a session now and then."""
+
+RETRIES_MAX = 10
+
+
+class FenceTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """What an agent needs to know of one node: its plug, options and secrets, each may be empty."""
+
+    plug: str = ""
+    options: dict[str, str] = {}
+    secrets: str = ""
+
+
+class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to shoot a node. `command` gets the node number as its last argument.
+
+    It is a program and its arguments; a command line was split when the settings were read.
+    `agent` is a program of the package fence-agents, by its name or its path; its `options` are
+    those of every node, `secrets` is the path of a file with more of them. `limit` is in seconds,
+    for an agent for each of its 1 + `retries` attempts.
+    """
+
+    type: Literal["print", "command", "agent"] = "print"
+    command: tuple[str, ...] = ()
+    limit: float = FENCING_LIMIT_DEFAULT_S
+    agent: str = ""
+    options: dict[str, str] = {}
+    targets: dict[int, FenceTarget] = {}
+    secrets: str = ""
+    retries: int = RETRIES_DEFAULT
+
+    @property
+    def gives_receipts(self) -> bool:
+        """Whether its success proves that the node is dead."""
+        return self.type != "print"
+
+    def reaches(self, node: int) -> bool:
+        """Say whether it is meant for this node."""
+        return self.type != "agent" or node in self.targets
+
+
+class Fencing(msgspec.Struct, frozen=True, kw_only=True):
+    """The fencing methods in the order of trying; the default one only prints (H3.6)."""
+
+    methods: tuple[FencingMethod, ...] = (FencingMethod(),)
+    required: bool | None = None
+
+    def is_required(self, *, with_callable: bool = False) -> bool:
+        """Say whether a stale node's groups wait for a receipt (docs/reference/fencing.md).
+
+        If nothing is set: as soon as some method gives receipts. `with_callable` says
+        that the Python API adds one.
+        """
+        if self.required is not None:
+            return self.required
+        return with_callable or any(method.gives_receipts for method in self.methods)
+
+
+def _agent(value: object) -> str:
+    """The name of a program, or its path."""
+    name = rules.text(value)
+    if "/" in name and not name.startswith("/"):
+        raise rules.WrongValue("must be a name or an absolute path", 'write "fence_ipmilan"')
+    return name
+
+
+FENCING_RULES: dict[str, rules.Rule] = {"methods": rules.tables, "required": rules.yes_or_no}
+METHOD_RULES: dict[str, rules.Rule] = {
+    "type": rules.one_of(("print", "command", "agent")),
+    "command": rules.command,
+    "limit": rules.seconds,
+    "agent": _agent,
+    "options": rules.table,
+    "targets": rules.table,
+    "secrets": rules.absolute_path,
+    "retries": rules.whole_number(0, RETRIES_MAX),
+}
+# A print with a limit is odd, but was never refused.
+_KEYS_OF: Mapping[str, frozenset[str]] = {
+    "print": frozenset({"type", "limit"}),
+    "command": frozenset({"type", "limit", "command"}),
+    "agent": frozenset(METHOD_RULES) - {"command"},
+}
+_NEEDED: Mapping[str, Mapping[str, str]] = {
+    "print": {},
+    "command": {"command": 'write command = "/path/of/program"'},
+    "agent": {
+        "agent": 'write agent = "fence_ipmilan", or another of the package fence-agents',
+        "targets": 'write targets = {1 = "the plug of node 1", 2 = {ip = "the address for 2"}}',
+    },
+}
+# Without a key it takes one from corosync, which is not there.
+_NEEDS_KEY = "fence_scsi"
+
+
+def read_fencing(tables: KeyTables, values: Mapping[str, object], good: dict[str, Any]) -> Fencing:
+    """Parse [fencing] and the original's `stomith`, which is one command."""
+    stomith = good.pop("stomith", None)
+    rest = tables.table(("fencing",), good.pop("fencing", {}), FENCING_RULES)
+    raw = rest.get("methods", [])
+    methods = [_method(tables, ("fencing", "methods", i), m) for i, m in enumerate(raw)]
+    if stomith is not None:
+        if raw:
+            problem = "stomith and fencing.methods are both set"
+            tables.note(("stomith",), rules.shown(values["stomith"]), problem, "keep one of them")
+        methods = [FencingMethod(type="command", command=stomith)]
+    return Fencing(methods=tuple(methods) or (FencingMethod(),), required=rest.get("required"))
+
+
+def _method(tables: KeyTables, at: Key, values: Mapping[str, object]) -> FencingMethod:
+    good = tables.table(at, values, METHOD_RULES)
+    # A missing key may be in a broken line.
+    missing = METHOD_RULES.keys() - values.keys() - tables.broken
+    if "type" in missing:
+        remedy = 'write type = "agent", type = "command" or type = "print"'
+        tables.note(at, "", "a fencing method has no type", remedy)
+    kind = good.get("type", "")
+    for key, remedy in _NEEDED.get(kind, {}).items():
+        if key in missing:
+            problem = f"a fencing method of type {kind} has no {key}"
+            tables.note(at, "", problem, remedy)
+    for key in good.keys() - _KEYS_OF.get(kind, good.keys()):
+        other = next(name for name, keys in _KEYS_OF.items() if key in keys)
+        remedy = f'write type = "{other}"'
+        tables.note((*at, key), "", f"type {kind} takes no {key}", remedy)
+    limit = good.get("limit", FENCING_LIMIT_DEFAULT_S)
+    if limit <= 0:
+        tables.note(
+            (*at, "limit"), f"{limit:g}", "limit must be more than 0 seconds", "write limit = 30"
+        )
+    if kind == "agent":
+        good.setdefault("limit", AGENT_LIMIT_DEFAULT_S)
+    good["options"] = _options(tables, (*at, "options"), good.get("options", {}))
+    good["targets"] = _targets(tables, (*at, "targets"), good.get("targets", {}))
+    method = FencingMethod(**good)
+    _note_missing_keys(tables, at, method)
+    _note_shared(tables, at, method)
+    return method
+
+
+def _options(tables: KeyTables, at: Key, values: Mapping[str, object]) -> dict[str, str]:
+    """Return the options of all nodes."""
+    for name in PLUG_NAMES:
+        if name in values:
+            remedy = f'write targets = {{1 = "the {name} of node 1"}}'
+            tables.note((*at, name), "", f"{name} cannot be the same for every node", remedy)
+    rest = {name: value for name, value in values.items() if name not in PLUG_NAMES}
+    return _passed(tables, at, rest)
+
+
+def _targets(tables: KeyTables, at: Key, values: Mapping[str, object]) -> dict[int, FenceTarget]:
+    """Return what is special for each node: a string is short for its plug."""
+    found: dict[int, FenceTarget] = {}
+    for name, value in values.items():
+        key = (*at, name)
+        number = int(name) if str(name).isdecimal() else name
+        try:
+            node = rules.node(number)
+        except rules.WrongValue as wrong:
+            tables.note(
+                key, str(name), f"{spelled(at)} has a key that {wrong.problem}", wrong.remedy
+            )
+            continue
+        if not isinstance(value, Mapping):
+            value = {"plug": value}  # noqa: PLW2901 - what it is short for
+        rest = dict(value)
+        given = [rest.pop(plug) for plug in PLUG_NAMES if plug in rest]
+        if len(given) > 1:
+            tables.note(key, "", "plug and port are two names of one option", "keep plug")
+        secrets = (
+            tables.table(key, {"secrets": rest.pop("secrets")}, METHOD_RULES)
+            if ("secrets" in rest)
+            else {}
+        )
+        plug = _passed(tables, key, {"plug": given[0]}).get("plug", "") if given else ""
+        options = _passed(tables, key, rest)
+        found[node] = FenceTarget(plug=plug, options=options, **secrets)
+    return found
+
+
+def _passed(tables: KeyTables, at: Key, values: Mapping[str, object]) -> dict[str, str]:
+    """Return the options that can be passed to an agent; no mistake shows a value."""
+    good: dict[str, str] = {}
+    if len(values) > OPTIONS_MAX:
+        tables.note(at, "", f"has more than {OPTIONS_MAX} options", "remove some")
+        return good
+    for name, value in values.items():
+        key = (*at, name)
+        try:
+            text = option(name, value)
+        except rules.WrongValue as wrong:
+            tables.note(key, "", f"{spelled(key)} {wrong.problem}", wrong.remedy)
+            continue
+        if is_secret(name):
+            problem = f"{spelled(key)} is a secret, and others may read this file"
+            remedy = f'write {name}=… into a file of mode 600, and secrets = "/path/of/the/file"'
+            tables.note(key, "", problem, remedy)
+        good[name] = text
+    return good
+
+
+def _note_missing_keys(tables: KeyTables, at: Key, method: FencingMethod) -> None:
+    if PurePath(method.agent).name != _NEEDS_KEY:
+        return
+    for node, target in method.targets.items():
+        names = {same_option(name) for name in (*method.options, *target.options)}
+        if "key" not in names:
+            problem = f"{_NEEDS_KEY} needs the key of node {node}: without, it asks corosync"
+            remedy = f'write targets = {{{node} = {{key = "…", devices = "…"}}}}'
+            tables.note((*at, "targets", str(node)), "", problem, remedy)
+
+
+def _note_shared(tables: KeyTables, at: Key, method: FencingMethod) -> None:
+    """Note nodes that have the same device and plug: a shot at one would hit the other too."""
+    known: list[tuple[int, Mapping[str, str], frozenset[str]]] = []
+    for node, target in method.targets.items():
+        options = {**method.options, **target.options}
+        device = device_of(options)
+        separator = options.get("plug_separator", ",")
+        plugs = frozenset(part.strip() for part in target.plug.split(separator))
+        for other, its_device, its_plugs in known:
+            if device == its_device and ("key" in device or plugs & its_plugs):
+                where = f"plug {target.plug}" if target.plug else "device"
+                problem = f"nodes {other} and {node} are at the same {where}"
+                remedy = "write what is different: the plug, the address or the key"
+                tables.note((*at, "targets", str(node)), "", problem, remedy)
+        known.append((node, device, plugs))

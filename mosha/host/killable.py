@@ -1,0 +1,200 @@
+"""Runs a program that may hang, and kills it with all that it has started.
+
+What a program has started is found by its mark (`marks.py`), which a process keeps through a fork,
+an exec, a session of its own and an empty environment; for the moment before the mark is set, and
+where it may not be set, also by its session and by its descent. So no cgroup is needed, which a
+monitor below systemd could not make. What can still get away: a process that left its session and
+lost its parent in the first milliseconds.
+
+Everything is bounded: the time, the output, and the rounds of killing. The input is a file in
+memory: a program that never reads it blocks nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from subprocess import DEVNULL
+from typing import Self
+
+import anyio
+from msgspec import Struct
+
+from mosha.host import marks, proc
+from mosha.host.clock import boottime
+
+OUTPUT_MAX_BYTES = 2000
+PIPE_BYTES = 1 << 16
+# Processes may fork while they are being killed; nothing outruns this many rounds.
+KILL_ROUNDS_MAX = 20
+# A process that hangs in the kernel does not die; do not wait for it.
+DEATH_LIMIT_S = 2.0
+
+
+class RunEnded(Struct, frozen=True):
+    """How a program ended, and the last of its output (stdout and stderr).
+
+    `status` is its exit status, minus the number of a signal, or None if it was killed because it
+    was late. `cut` is how many bytes came before `output`.
+    """
+
+    status: int | None
+    output: bytes
+    cut: int
+    took_s: float
+
+
+async def run(
+    words: Sequence[str],
+    *,
+    limit_s: float,
+    given: bytes | None = None,
+    environment: Mapping[str, str] | None = None,
+    output_max_bytes: int = OUTPUT_MAX_BYTES,
+    with_stderr: bool = True,
+    kills_rest: bool = False,
+) -> RunEnded:
+    """Run a program for at most `limit_s`; then, or if this is cancelled, it is killed.
+
+    `given` is its standard input, empty if None. `kills_rest`: what it leaves behind is killed
+    too when it has ended by itself.
+
+    Raises:
+        OSError: it cannot be run.
+        ValueError: likewise, because of an argument (a NUL byte).
+    """
+    began = boottime()
+    with _Tail(output_max_bytes) as tail, _input(given) as stdin:
+        process = await asyncio.create_subprocess_exec(
+            *words,
+            stdin=stdin,
+            stdout=tail.writer,
+            stderr=tail.writer if with_stderr else DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+        family = _Family(process.pid)
+        status = None
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(limit_s):
+                    status = await process.wait()
+        finally:
+            if process.returncode is None:  # it hangs, or its caller is leaving
+                family.kill()
+                with anyio.move_on_after(DEATH_LIMIT_S, shield=True):
+                    await process.wait()
+            elif kills_rest:
+                family.kill_marked()
+        tail.take()
+        return RunEnded(status, bytes(tail.read), tail.cut, boottime() - began)
+
+
+@contextlib.contextmanager
+def _input(given: bytes | None) -> Iterator[int]:
+    if given is None:
+        yield DEVNULL
+        return
+    # Not a pipe: one that nobody reads would have to be waited for.
+    fd = os.memfd_create("input", os.MFD_CLOEXEC)
+    try:
+        os.write(fd, given)
+        os.lseek(fd, 0, os.SEEK_SET)
+        yield fd
+    finally:
+        os.close(fd)
+
+
+class _Tail:
+    """A pipe that is drained as it fills, and the last of what was read.
+
+    The end of a program is not the end of this pipe: what it left running in the background may
+    hold it open for ever. So it is not asyncio's pipe.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.read = bytearray()
+        self.cut = 0
+        self._max_bytes = max_bytes
+        self._reader, self.writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        self._loop = asyncio.get_running_loop()
+
+    def __enter__(self) -> Self:
+        self._loop.add_reader(self._reader, self.take)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.remove_reader(self._reader)
+        os.close(self._reader)
+        os.close(self.writer)
+
+    def take(self) -> None:
+        # One read of a pipe's full capacity empties it.
+        with contextlib.suppress(BlockingIOError):
+            self.read += os.read(self._reader, PIPE_BYTES)
+            over = max(0, len(self.read) - self._max_bytes)
+            self.cut += over
+            del self.read[:over]
+
+
+class _Family:
+    """A program that has just been started, and all that it starts."""
+
+    def __init__(self, leader: int) -> None:
+        self._leader = leader
+        self._since = 0
+        self._limit: int | None = None
+        with contextlib.suppress(OSError):  # it cannot be read: then all processes are looked at
+            self._since = proc.started(leader) or 0
+        # Gone already; or it may not be set, for a program with the setuid bit.
+        with contextlib.suppress(OSError):
+            limit = marks.limit_of(marks.draw())
+            if limit is not None:
+                resource.prlimit(leader, marks.RLIMIT_LOCKS, (limit, limit))
+                self._limit = limit
+
+    def kill(self) -> None:
+        """Kill the leader, which has not been waited for yet, and all the others."""
+        self._kill_rounds(of_leader=True)
+
+    def kill_marked(self) -> None:
+        """Kill what a leader has left that is gone; its number may be that of another process."""
+        if self._limit is not None:
+            self._kill_rounds(of_leader=False)
+
+    def _kill_rounds(self, *, of_leader: bool) -> None:
+        killed: set[int] = set()  # they may hang in the kernel for long before they are gone
+        quiet = 0
+        for _ in range(KILL_ROUNDS_MAX):
+            pids = self._members(of_leader=of_leader) - killed
+            quiet = 0 if pids else quiet + 1
+            if quiet == marks.QUIET_LOOKS:
+                return
+            for pid in pids:
+                # Gone already, or another user's: go on with the others.
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+                    killed.add(pid)
+
+    def _members(self, *, of_leader: bool) -> set[int]:
+        """Return the live processes of the family; no older process is among them."""
+        try:
+            seen = proc.see_all()
+        except OSError:  # no descriptor is left: the leader at least
+            return {self._leader} if of_leader else set()
+        young = {pid: one for pid, one in seen.items() if one.start >= self._since}
+        found = {pid for pid in young if self._has_mark(pid)}
+        if of_leader:
+            found |= {pid for pid, one in young.items() if one.session == self._leader}
+            found |= {one.pid for one in proc.descendants(self._leader, young)}
+        return found - {os.getpid()}
+
+    def _has_mark(self, pid: int) -> bool:
+        with contextlib.suppress(OSError):  # gone, or hidden
+            return self._limit is not None and marks.has_limit(pid, self._limit)
+        return False

@@ -1,0 +1,198 @@
+"""The fencing method `agent`: any program of the package fence-agents, unchanged.
+
+What they have in common (lib/fencing.py.py and doc/FenceAgentAPI.md of fence-agents): options are
+`key=value` lines on standard input, read only if there is no argument; every failure is exit 1; the
+action `status` exits with 2 if the power is off, and prints it. A receipt is a `status` that says
+off after an `off` that said it had succeeded, both within the limit of one attempt. Exit 2 alone
+does not do: a shell and Python end so when they cannot read their program.
+
+The action `reboot` is not used: it exits with 0 too when the power did not come on again, and a
+machine that comes back is no proof that it went. The environment is empty but for the paths: with
+PCMK_service an agent would wait without limits.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+
+import anyio
+from msgspec import Struct
+
+from mosha.formats.fence_options import (
+    PLUG_NAMES,
+    SECRETS_MAX_BYTES,
+    parse_secrets,
+    same_option,
+)
+from mosha.formats.fencing_methods import FencingMethod
+from mosha.formats.mistakes import Mistakes
+from mosha.host import killable
+from mosha.host.clock import boottime
+from mosha.host.killable import RunEnded
+from mosha.host.masking import Mask
+from mosha.host.secret_file import read_secret
+from mosha.monitor.fence_outcome import ShotOutcome, how_ended, one_line, why_not_started
+
+SYSTEM_DIRECTORIES = ("/usr/sbin", "/sbin")
+"""Where packages put agents; they are not in the PATH of every service."""
+
+STATUS_PAUSE_S = 1.0
+"""Management cards take a second for an answer, and dislike to be asked faster."""
+
+SHOWN_MAX_BYTES = 500
+"""How much of what an agent wrote is shown of each action; the cause is in the last line."""
+
+OFF_STATUS = 2
+_SAYS_OFF = re.compile(r"^\s*(status\s*[:=]?\s*)?off\.?\s*$", re.IGNORECASE | re.MULTILINE)
+
+
+class Prepared(Struct, frozen=True):
+    """An agent and all that it gets for one node, except the action."""
+
+    path: str
+    options: dict[str, str]
+    mask: Mask
+
+
+def search_path() -> str:
+    """Return the directories in which agents are searched, and their PATH."""
+    own = [place for place in os.environ.get("PATH", os.defpath).split(":") if place]
+    return ":".join([*own, *(place for place in SYSTEM_DIRECTORIES if place not in own)])
+
+
+def find_agent(agent: str) -> str | None:
+    """Return the path of an agent, None if there is none."""
+    return agent if agent.startswith("/") else shutil.which(agent, path=search_path())
+
+
+def agent_environment() -> dict[str, str]:
+    """Return the whole environment of an agent."""
+    return {
+        "PATH": search_path(),
+        "HOME": os.environ.get("HOME", "/"),
+        "LANG": "C.UTF-8",
+    }
+
+
+def secrets_of(method: FencingMethod, node: int) -> dict[str, str]:
+    """Return the secrets of a method for a node, read from their files.
+
+    Raises:
+        OSError: a file cannot be read, or others may read it.
+        Mistakes: of a file, without its text.
+    """
+    found: dict[str, str] = {}
+    for name in (method.secrets, method.targets[node].secrets):
+        if name:
+            found |= parse_secrets(read_secret(Path(name), SECRETS_MAX_BYTES), name)
+    return found
+
+
+def options_of(method: FencingMethod, node: int, secrets: Mapping[str, str]) -> dict[str, str]:
+    """Return the options for a node: what is set for it alone goes before what is set for all."""
+    target = method.targets[node]
+    found: dict[str, tuple[str, str]] = {}
+    for options in (method.options, target.options, secrets):
+        found |= {same_option(name): (name, value) for name, value in options.items()}
+    return dict(found.values())
+
+
+async def shoot_by_agent(node: int, method: FencingMethod) -> ShotOutcome:
+    """Switch a node off with a fence agent, and make sure that it is off."""
+    name = PurePath(method.agent).name
+    try:
+        agent = _prepare(node, method)
+    except Mistakes as mistakes:
+        return ShotOutcome("failed", name, str(mistakes.mistakes[0]))
+    except OSError as error:
+        return ShotOutcome("failed", name, f"{error.filename}: {error.strerror}")
+    if isinstance(agent, str):
+        return ShotOutcome("failed", name, agent)
+    failures: list[str] = []
+    for _ in range(1 + method.retries):
+        proven, text = await _attempt(agent, method.limit)
+        if proven:
+            return ShotOutcome("receipt", name, text)
+        failures.append(text)
+    if len(failures) > 1:
+        failures = [f"attempt {number}: {text}" for number, text in enumerate(failures, 1)]
+    return ShotOutcome("failed", name, "; ".join(failures))
+
+
+def _prepare(node: int, method: FencingMethod) -> Prepared | str:
+    """Return what is needed to shoot a node, or why it cannot be shot."""
+    target = method.targets.get(node)
+    if target is None:
+        return f"targets has no node {node}"
+    path = find_agent(method.agent)
+    if path is None:
+        return f"there is no {method.agent} in {search_path()}"
+    secrets = secrets_of(method, node)
+    options = options_of(method, node, secrets)
+    users = [value for name, value in options.items() if name in ("username", "login")]
+    if target.plug:
+        # An agent ignores the name that it does not know.
+        options |= dict.fromkeys(PLUG_NAMES, target.plug)
+    return Prepared(path, options, Mask(secrets.values(), users))
+
+
+async def _attempt(agent: Prepared, limit_s: float) -> tuple[bool, str]:
+    """Order `off` and ask for the `status` until it says off; return whether it did, and a text."""
+    until = boottime() + limit_s
+    try:
+        ordered = await ask(agent, "off", limit_s)
+        text = _told(agent, "off", ordered, limit_s)
+        if ordered.status != 0:
+            return False, text
+        asked, last = 0, ""
+        while True:
+            asked += 1
+            left_s = until - boottime()
+            answer = await ask(agent, "status", left_s) if left_s > 0 else None
+            if answer is None or answer.status is None:
+                return False, f"{text}; status did not say off in {limit_s:g} s{last}"
+            if is_off(answer):
+                return True, f"{text}; {_told(agent, 'status', answer, limit_s)}"
+            last = f", asked {asked} times: {_told(agent, 'status', answer, limit_s)}"
+            await anyio.sleep(min(STATUS_PAUSE_S, max(0.0, until - boottime())))
+    except (OSError, ValueError) as error:
+        return False, why_not_started(error)
+
+
+async def ask(agent: Prepared, action: str, limit_s: float) -> RunEnded:
+    """Run an agent for one action; nothing that it started is left when it has ended.
+
+    Raises:
+        OSError: it cannot be run.
+        ValueError: likewise.
+    """
+    lines = [f"{name}={value}\n" for name, value in agent.options.items()]
+    # Last, for the last of two lines counts.
+    lines.append(f"action={action}\n")
+    return await killable.run(
+        [agent.path],
+        limit_s=limit_s,
+        given="".join(lines).encode(),
+        environment=agent_environment(),
+        output_max_bytes=SHOWN_MAX_BYTES + agent.mask.reach,
+        kills_rest=True,
+    )
+
+
+def is_off(answer: RunEnded) -> bool:
+    """Say whether the answer to `status` proves that the power is off."""
+    text = answer.output.decode("utf-8", "replace")
+    return answer.status == OFF_STATUS and _SAYS_OFF.search(text) is not None
+
+
+def _told(agent: Prepared, action: str, ended: RunEnded, limit_s: float) -> str:
+    """Return in words how an action ended, with the end of what the agent wrote."""
+    how = how_ended(ended.status, limit_s)
+    if ended.status is not None:
+        how = f"{how} in {ended.took_s:.1f} s"
+    output = one_line(agent.mask.of(ended.output, cut=ended.cut > 0))
+    return f"{action}: {how}: {output}".rstrip(": ")

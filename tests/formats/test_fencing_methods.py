@@ -1,0 +1,235 @@
+"""[[fencing.methods]] of type agent: what is read, and every mistake with its line and remedy."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mosha.formats import fence_options
+from mosha.formats.fencing_methods import FenceTarget, Fencing, FencingMethod
+from mosha.formats.mistakes import Mistakes
+from mosha.formats.settings import parse_settings, settings_from
+from mosha.formats.settings_rules import WrongValue
+
+HEAD = '[[fencing.methods]]\ntype = "agent"\nagent = "fence_x"\n'
+
+
+def told(text: str) -> str:
+    with pytest.raises(Mistakes) as caught:
+        parse_settings(text.encode(), "m.toml")
+    return str(caught.value)
+
+
+def methods(text: str) -> tuple[FencingMethod, ...]:
+    return parse_settings(text.encode(), "m.toml").fencing.methods
+
+
+def test_all_keys_of_an_agent_are_read() -> None:
+    text = """
+        [[fencing.methods]]
+        type = "agent"
+        agent = "fence_apc"
+        options = {ip = "pdu", "power-wait" = 3, ssl = true, lanplus = false, ratio = 1.5}
+        secrets = "/etc/mosha/apc.secret"
+        limit = 20
+        retries = 3
+        [fencing.methods.targets]
+        1 = "outlet 3"
+        2 = {plug = "4", ipport = 24, secrets = "/etc/mosha/2.secret"}
+        [fencing.methods.targets.3]
+        port = "5"
+        [[fencing.methods]]
+        type = "print"
+    """
+    agent, last = methods(text)
+    assert agent == FencingMethod(
+        type="agent",
+        agent="fence_apc",
+        options={"ip": "pdu", "power-wait": "3", "ssl": "1", "lanplus": "0", "ratio": "1.5"},
+        targets={
+            1: FenceTarget(plug="outlet 3"),
+            2: FenceTarget(plug="4", options={"ipport": "24"}, secrets="/etc/mosha/2.secret"),
+            3: FenceTarget(plug="5"),
+        },
+        secrets="/etc/mosha/apc.secret",
+        limit=20.0,
+        retries=3,
+    )
+    assert last == FencingMethod()
+    assert Fencing(methods=(agent, last)).is_required()
+    assert agent.reaches(3)
+    assert not agent.reaches(4)
+
+
+def test_an_agent_has_more_time_by_default_and_one_retry() -> None:
+    (method,) = methods(f'{HEAD}targets = {{1 = "a"}}\n')
+    assert (method.limit, method.retries) == (60.0, 1)
+
+
+@pytest.mark.parametrize(
+    ("rest", "expected"),
+    [
+        ("", "m.toml:1:3: a fencing method of type agent has no targets; write targets = {1 ="),
+        ('targets = "x"', "m.toml:4:1: fencing.methods[1].targets must be a table: 'x'"),
+        ('targets = {x = "a"}', "targets has a key that must be a node number, 1 to 65535: 'x'"),
+        ('targets = {0 = "a"}', "targets has a key that must be a node number"),
+        ("targets = {1 = []}", "m.toml:4:1: fencing.methods[1].targets.1.plug must be a string"),
+        (
+            '[fencing.methods.targets]\n1 = "a"\n2 = " b"',
+            "m.toml:6:1: fencing.methods[1].targets.2.plug begins or ends with a blank, which",
+        ),
+        (
+            "[fencing.methods.targets.2]\nmode = '\"a b\"'",
+            "m.toml:5:1: fencing.methods[1].targets.2.mode is in double quotes, which agents",
+        ),
+        ('targets = {1 = {plug = "a", port = "a"}}', "plug and port are two names of one option"),
+        ('targets = {1 = {plug = "a", action = "on"}}', "targets.1.action is set by mosha: off,"),
+        ('targets = {1 = {secrets = "x"}}', "targets.1.secrets must be an absolute path: 'x'"),
+        ('options = {plug = "a"}', "plug cannot be the same for every node; write targets = {1 ="),
+        ('options = {port = "a"}', "port cannot be the same for every node; write targets = {1 ="),
+        ('options = {option = "on"}', "options.option is an old name of action, which mosha sets"),
+        ('options = {method = "cycle"}', "options.method must be onoff: a cycle proves nothing"),
+        ("options = {missing-as-off = false}", "options.missing-as-off calls a plug off that does"),
+        ('options = {"a b" = 1}', "options.a b is no name of an option"),
+        ('options = {a = "x\\ny"}', "options.a must be an ordinary string; write it printable, on"),
+        ('options = {a = ""}', "options.a must be a string that is not empty"),
+        ("options = {a = [1]}", "options.a must be a string that is not empty"),
+        ("options = 1", "m.toml:4:1: fencing.methods[1].options must be a table"),
+        ('secrets = "x.secret"', "m.toml:4:1: fencing.methods[1].secrets must be an absolute path"),
+        ("retries = 11", "m.toml:4:1: fencing.methods[1].retries must be 0 to 10"),
+        ("retries = -1", "m.toml:4:1: fencing.methods[1].retries must be 0 to 10"),
+        ("limit = 0", "m.toml:4:1: limit must be more than 0 seconds"),
+        ('command = "x"', 'm.toml:4:1: type agent takes no command; write type = "command"'),
+    ],
+)
+def test_every_mistake_has_its_line_and_a_remedy(rest: str, expected: str) -> None:
+    assert expected in told(f"{HEAD}{rest}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('type = "agent"\ntargets = {1 = "a"}', "a fencing method of type agent has no agent"),
+        ('type = "agent"\nagent = "./x"', "agent must be a name or an absolute path: './x'"),
+        ('type = "print"\nagent = "x"', 'type print takes no agent; write type = "agent"'),
+        ('type = "command"\ncommand = "x"\nretries = 1', "type command takes no retries"),
+    ],
+)
+def test_keys_of_another_type_are_mistakes(text: str, expected: str) -> None:
+    assert expected in told(f"[[fencing.methods]]\n{text}\n")
+
+
+@pytest.mark.parametrize(
+    "name", ["passwd", "password", "snmp_priv_passwd", "apikey", "token", "secret-key", "community"]
+)
+def test_a_secret_in_mosha_toml_is_a_mistake_that_does_not_show_it(name: str) -> None:
+    for place in (f'options = {{{name} = "hunter2"}}', f'targets = {{1 = {{{name} = "hunter2"}}}}'):
+        text = told(f"{HEAD}{place}\n")
+        assert f"{name} is a secret, and others may read this file; write {name}=… into" in text
+        assert "hunter2" not in text
+
+
+def test_no_mistake_about_an_option_shows_its_value() -> None:
+    text = told(f"{HEAD}options = {{password = ' hunter2', mode = '\"hunter2\"'}}\n")
+    assert "hunter2" not in text
+
+
+@pytest.mark.parametrize("name", ["passwd_script", "password_script", "token_file", "username"])
+def test_what_only_names_a_secret_may_be_in_mosha_toml(name: str) -> None:
+    (method,) = methods(f'{HEAD}options = {{{name} = "/x"}}\ntargets = {{1 = "a"}}\n')
+    assert method.options == {name: "/x"}
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [
+        ('{1 = "a", 2 = "a"}', "nodes 1 and 2 are at the same plug a"),
+        ('{1 = "a,b", 2 = "c, b"}', "nodes 1 and 2 are at the same plug c, b"),
+        ('{1 = {plug = "a", delay = 5}, 2 = "a"}', "nodes 1 and 2 are at the same plug a"),
+        ('{1 = {port = "a"}, 2 = {plug = "a"}}', "nodes 1 and 2 are at the same plug a"),
+        ('{1 = {ip = "x"}, 2 = {ipaddr = "x"}}', "nodes 1 and 2 are at the same device"),
+        ("{1 = {}, 2 = {}}", "nodes 1 and 2 are at the same device"),
+        ('{1 = {key = "a"}, 2 = {key = "a", plug = "n2"}}', "nodes 1 and 2 are at the same"),
+    ],
+)
+def test_nodes_at_the_same_device_and_plug_are_a_mistake(targets: str, expected: str) -> None:
+    text = told(f"{HEAD}targets = {targets}\n")
+    assert expected in text
+    assert text.startswith("m.toml:4:1: ")
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        '{1 = "a", 2 = "b"}',
+        '{1 = {ip = "x", plug = "a"}, 2 = {ip = "y", plug = "a"}}',
+        '{1 = {ip = "x"}, 2 = {ip = "y"}}',
+        '{1 = {key = "a"}, 2 = {key = "b"}}',
+        '{1 = {plug = "a,b", plug_separator = ";"}, 2 = {plug = "a", plug_separator = ";"}}',
+    ],
+)
+def test_nodes_at_different_plugs_or_devices_are_none(targets: str) -> None:
+    assert methods(f"{HEAD}targets = {targets}\n")
+
+
+def test_fence_scsi_needs_a_key_for_each_node() -> None:
+    text = '[[fencing.methods]]\ntype = "agent"\nagent = "/usr/sbin/fence_scsi"\n'
+    assert "fence_scsi needs the key of node 2" in told(
+        f'{text}targets = {{1 = {{key = "a"}}, 2 = "n2"}}\n'
+    )
+
+
+def test_the_python_api_has_the_same_rules() -> None:
+    table = {"type": "agent", "agent": "fence_x", "targets": {1: "a", "2": {"plug": "b"}}}
+    settings = settings_from({"fencing": {"methods": [table]}}, "HA()")
+    assert set(settings.fencing.methods[0].targets) == {1, 2}
+
+
+# --- the file of secrets ------------------------------------------------------------------
+
+
+def test_a_file_of_secrets_has_options_and_comments() -> None:
+    data = b"# the switch\n\npassword=a = b#c\r\nusername=fence\n"
+    assert fence_options.parse_secrets(data, "s") == {"password": "a = b#c", "username": "fence"}
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b'password="hunter2"', "s:1:1: password is in double quotes, which agents remove; remove"),
+        (b"password= hunter2", "s:1:1: password begins or ends with a blank, which agents remove;"),
+        (b"password=hunter2 ", "s:1:1: password begins or ends with a blank, which agents remove;"),
+        (b"\nhunter2", "s:2:1: the line is no key=value; write password=…, one option a line"),
+        (b"hun ter2=x", "s:1:1: the key is no name of an option"),
+        (b"plug=hunter2", "s:1:1: plug is no secret; write it under targets"),
+        (b"action=hunter2", "s:1:1: action is set by mosha"),
+        (b"method=hunter2", "s:1:1: method must be onoff"),
+        (b"password=hunter2\xff", "s:1:1: not UTF-8; save the file as UTF-8"),
+        (b"password=hunter2\x00", "s:1:1: password must be an ordinary string"),
+        (b"password=" + b"hunter2" * 3000, "s: the file is too big: 21009 bytes"),
+    ],
+)
+def test_a_mistake_in_a_file_of_secrets_never_shows_its_text(data: bytes, expected: str) -> None:
+    with pytest.raises(Mistakes) as caught:
+        fence_options.parse_secrets(data, "s")
+    assert expected in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert "ter2" not in str(caught.value)
+
+
+def as_an_agent_reads(line: str) -> tuple[str, str]:
+    """What _parse_input_stdin of fence-agents 4.12 makes of a line."""
+    line = line.strip()
+    name, _, value = line.partition("=")
+    quoted = len(value) > 1 and value.startswith('"') and value.endswith('"')
+    return name, value[1:-1] if quoted else value
+
+
+@given(st.text(max_size=20))
+def test_what_is_not_refused_arrives_as_it_was_written(value: str) -> None:
+    try:
+        text = fence_options.option("a", value)
+    except WrongValue:
+        return
+    assert as_an_agent_reads(f"a={text}\n") == ("a", value)

@@ -1,0 +1,374 @@
+"""Shots by fence agents: what is a receipt, every way to fail, and what nobody may see."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mosha.formats.fencing_methods import FencingMethod
+from mosha.formats.settings import settings_from
+from mosha.host.killable import RunEnded
+from mosha.monitor import fence_agent
+from mosha.monitor.fence_outcome import ShotOutcome
+from mosha.monitor.fencing import shoot
+from tests import fence_switch
+from tests.monitor.test_fencing import gone, pids_in
+from tests.waiting import until
+
+LONG_S = 60.0
+SHORT_S = 2.0
+PHRASE = 'it\'s "S\\3cret" & <so> 100%'
+
+Method = Callable[..., FencingMethod]
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    """A place where the plugs of nodes 1 to 3 are on."""
+    for plug in ("p1", "p2", "p3"):
+        (tmp_path / plug).write_text("on")
+    os.mkfifo(tmp_path / "gate")
+    return tmp_path
+
+
+@pytest.fixture
+def method(room: Path) -> Method:
+    """Make a method for the switch of tests, with options of mosha.toml."""
+    path = fence_switch.installed(room)
+
+    def make(mode: str = "good", **more: object) -> FencingMethod:
+        options = {"room": str(room), "mode": mode}
+        table = {
+            "type": "agent",
+            "agent": str(path),
+            "options": options,
+            "targets": {"1": "p1", "2": {"plug": "p2", "lanplus": True}, "3": {"port": "p3"}},
+            "limit": SHORT_S,
+            "retries": 0,
+            **more,
+        }
+        (made,) = settings_from({"fencing": {"methods": [table]}}, "test").fencing.methods
+        return made
+
+    return make
+
+
+@pytest.fixture
+def secret(room: Path) -> Path:
+    path = room / "x.secret"
+    path.write_text(f"# of the switch\n\nusername=fence\npassword={PHRASE}\n")
+    path.chmod(0o600)
+    (room / "password").write_text(PHRASE)
+    return path
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def asked(room: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (room / "asked").read_text().splitlines()]
+
+
+def actions(room: Path) -> list[str]:
+    return [one["options"]["action"] for one in asked(room)]
+
+
+# --- what is a receipt --------------------------------------------------------------------
+
+
+async def test_off_and_then_a_status_that_says_off_is_a_receipt(room: Path, method: Method) -> None:
+    outcome = await shoot(2, [method(limit=LONG_S)])
+    assert (outcome.outcome, outcome.method) == ("receipt", "fence_switch")
+    assert [(room / plug).read_text() for plug in ("p1", "p2", "p3")] == ["on", "off", "on"]
+    assert actions(room) == ["off", "status"]
+
+
+async def test_a_shot_says_each_action_its_duration_and_the_end_of_its_output(
+    method: Method,
+) -> None:
+    said = (await shoot(2, [method(limit=LONG_S)])).detail
+    off, _, status = said.partition("; ")
+    assert off.startswith("off: exit 0 in ")
+    assert off.endswith(" s: Success: Powered OFF")
+    assert status.startswith("status: exit 2 in ")
+    assert status.endswith(" s: Status: OFF")
+
+
+async def test_a_machine_that_was_off_before_gives_a_receipt(room: Path, method: Method) -> None:
+    (room / "p2").write_text("off")
+    assert (await shoot(2, [method(limit=LONG_S)])).outcome == "receipt"
+
+
+async def test_status_is_asked_until_it_says_off(room: Path, method: Method) -> None:
+    assert (await shoot(2, [method("late", limit=LONG_S)])).outcome == "receipt"
+    assert actions(room) == ["off", "status", "status", "status"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        ("lies", "Status: ON"),
+        ("unsure", "status: exit 1 in "),
+        ("silent_two", "status: exit 2 in "),
+        ("garbage", "status: exit 2 in "),
+    ],
+)
+async def test_no_other_status_is_a_receipt(method: Method, mode: str, told: str) -> None:
+    outcome = await shoot(2, [method(mode)])
+    assert outcome.outcome == "failed"
+    assert "status did not say off in 2 s, asked " in outcome.detail
+    assert told in outcome.detail
+
+
+@pytest.mark.parametrize(
+    ("output", "says_off"),
+    [
+        ("Status: OFF\n", True),
+        ("noise\nstatus: off\nmore", True),
+        ("OFF", True),
+        ("Status: ON\n", False),
+        ("", False),
+        ("invalid choice: 'status' (choose from on, off)\n", False),
+        ("usage: fence_x [-h] --action {on,\n    off}\n", False),
+        ("Failed: Timed out waiting to power OFF\n", False),
+        ("can't open file '/opt/off': [Errno 5] Input/output error", False),
+    ],
+)
+def test_exit_2_counts_only_with_the_word_on_a_line_of_its_own(
+    output: str, *, says_off: bool
+) -> None:
+    def answer(status: int | None) -> RunEnded:
+        return RunEnded(status, output.encode(), 0, 0.1)
+
+    assert fence_agent.is_off(answer(2)) == says_off
+    assert not any(fence_agent.is_off(answer(status)) for status in (0, 1, 3, -9, None))
+
+
+async def test_a_shot_whose_off_failed_is_no_receipt_and_status_is_not_asked(
+    room: Path, method: Method
+) -> None:
+    outcome = await shoot(2, [method("at_second_try")])
+    assert outcome.outcome == "failed"
+    assert outcome.detail.startswith("off: exit 1 in ")
+    assert outcome.detail.endswith(": no free session")
+    assert actions(room) == ["off"]
+
+
+async def test_a_failed_attempt_is_repeated_with_its_own_limit(room: Path, method: Method) -> None:
+    outcome = await shoot(2, [method("at_second_try", retries=1, limit=LONG_S)])
+    assert outcome.outcome == "receipt"
+    assert actions(room) == ["off", "off", "status"]
+
+
+async def test_all_failed_attempts_are_told(method: Method) -> None:
+    outcome = await shoot(2, [method("lies", retries=1, limit=0.5)])
+    assert outcome.detail.startswith("attempt 1: ")
+    assert "; attempt 2: " in outcome.detail
+
+
+async def test_a_node_without_a_target_is_not_shot(room: Path, method: Method) -> None:
+    outcome = await shoot(4, [method()])
+    assert outcome == ShotOutcome("failed", "fence_switch", "targets has no node 4")
+    assert not (room / "asked").exists()
+
+
+async def test_after_a_failed_agent_the_next_method_is_tried(method: Method) -> None:
+    command = FencingMethod(type="command", command=("/bin/true",))
+    assert (await shoot(4, [method(), command])).outcome == "receipt"
+
+
+# --- what an agent gets -------------------------------------------------------------------
+
+
+async def test_options_come_on_standard_input_and_nowhere_else(
+    room: Path, method: Method, secret: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PCMK_service", "pacemaker-fenced")
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    outcome = await shoot(2, [method("with_password", secrets=str(secret), limit=LONG_S)])
+    assert outcome.outcome == "receipt", outcome.detail
+    first, second = asked(room)
+    assert first["options"] == {
+        "room": str(room),
+        "mode": "with_password",
+        "lanplus": "1",
+        "username": "fence",
+        "password": PHRASE,
+        "plug": "p2",
+        "port": "p2",
+        "action": "off",
+    }
+    assert second["options"] == {**first["options"], "action": "status"}
+    assert first["arguments"] == []
+    assert set(first["environment"]) <= {"PATH", "HOME", "LANG", "LC_CTYPE"}
+    assert first["environment"]["PATH"] == "/usr/bin:/bin:/usr/sbin:/sbin"
+
+
+async def test_a_plug_may_have_its_old_name(room: Path, method: Method) -> None:
+    assert (await shoot(3, [method(limit=LONG_S)])).outcome == "receipt"
+    assert (room / "p3").read_text() == "off"
+
+
+async def test_what_is_set_for_one_node_goes_before_what_is_set_for_all(
+    room: Path, method: Method
+) -> None:
+    targets = {"1": {"plug": "p1", "power-wait": 3}, "2": {"plug": "p2"}}
+    options = {"room": str(room), "power_wait": 1}
+    made = method(targets=targets, options=options, limit=LONG_S)
+    await shoot(1, [made])
+    await shoot(2, [made])
+    got = [[name for name in one["options"] if "wait" in name] for one in asked(room)]
+    assert got == [["power-wait"], ["power-wait"], ["power_wait"], ["power_wait"]]
+
+
+async def test_an_agent_is_searched_where_packages_put_it(
+    room: Path, method: Method, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{room}:/usr/bin:/bin")
+    assert (await shoot(2, [method(agent="fence_switch", limit=LONG_S)])).outcome == "receipt"
+    missing = await shoot(2, [method(agent="fence_nothing")])
+    assert missing.detail.startswith("there is no fence_nothing in ")
+    assert missing.detail.endswith(":/usr/sbin:/sbin")
+
+
+async def test_an_agent_that_cannot_be_run_is_a_failure(room: Path, method: Method) -> None:
+    (room / "plain").write_text("no program")
+    plain = await shoot(2, [method(agent=f"{room}/plain")])
+    assert plain == ShotOutcome("failed", "plain", "cannot run it: Permission denied")
+    missing = await shoot(2, [method(agent=f"{room}/missing")])
+    assert missing.detail == "cannot run it: No such file or directory"
+
+
+@pytest.mark.parametrize("text", ["raise SystemExit(0)", "import time; time.sleep(1000)"])
+async def test_an_agent_that_never_reads_its_options_blocks_nobody(
+    room: Path, method: Method, text: str
+) -> None:
+    path = fence_switch.installed(room, "fence_deaf", text)
+    options = {f"option{number}": "x" * 4000 for number in range(90)}  # no pipe holds as much
+    outcome = await shoot(2, [method(agent=str(path), options=options, limit=0.5)])
+    assert outcome.outcome == "failed"
+    assert "in 0.5 s" in outcome.detail
+
+
+# --- what an agent leaves -----------------------------------------------------------------
+
+
+async def test_an_agent_that_hangs_is_killed_with_what_has_cut_all_ties(
+    room: Path, method: Method
+) -> None:
+    outcome = await shoot(2, [method("hangs")])
+    assert outcome.detail == "off: no answer in 2 s"
+    (pid,) = await until(lambda: pids_in(room / "pids", 1))
+    await until(partial(gone, pid))
+
+
+async def test_a_child_that_stays_and_holds_the_output_is_ended_with_its_agent(
+    room: Path, method: Method
+) -> None:
+    outcome = await shoot(2, [method("stays", limit=LONG_S)])
+    assert outcome.outcome == "receipt", outcome.detail
+    for pid in map(int, (room / "pids").read_text().split()):
+        await until(partial(gone, pid))
+
+
+async def test_a_shot_that_is_cancelled_leaves_nothing(room: Path, method: Method) -> None:
+    task = asyncio.ensure_future(shoot(2, [method("hangs", limit=LONG_S)]))
+    (pid,) = await until(lambda: pids_in(room / "pids", 1))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await until(partial(gone, pid))
+
+
+async def test_an_agent_that_floods_is_cut_and_still_understood(method: Method) -> None:
+    outcome = await shoot(2, [method("flood", limit=LONG_S)])
+    assert outcome.outcome == "receipt"
+    assert outcome.detail.endswith("x Status: OFF")
+    assert len(outcome.detail) < 2 * fence_agent.SHOWN_MAX_BYTES + 100
+
+
+async def test_garbage_is_shown_without_control_characters(method: Method) -> None:
+    detail = (await shoot(2, [method("garbage")])).detail
+    assert detail.isprintable()
+
+
+# --- secrets ------------------------------------------------------------------------------
+
+
+async def test_a_wrong_password_fails_with_the_words_of_the_agent_but_not_the_password(
+    room: Path, method: Method, secret: Path
+) -> None:
+    (room / "password").write_text("another")
+    outcome = await shoot(2, [method("with_password", secrets=str(secret))])
+    assert outcome.outcome == "failed"
+    assert outcome.detail.endswith("Unable to connect/login as *** with '***'")
+    assert "cret" not in outcome.detail
+
+
+async def test_a_password_that_was_changed_is_used_at_the_next_shot(
+    room: Path, method: Method, secret: Path
+) -> None:
+    made = method("with_password", secrets=str(secret), limit=LONG_S)
+    (room / "password").write_text("another")
+    assert (await shoot(2, [made])).outcome == "failed"
+    write(secret, "password=another\n")
+    assert (await shoot(2, [made])).outcome == "receipt"
+
+
+async def test_no_part_of_a_password_is_left_where_the_output_was_cut(
+    method: Method, secret: Path
+) -> None:
+    outcome = await shoot(2, [method("half_a_secret", secrets=str(secret))])
+    assert outcome.outcome == "failed"
+    assert set(outcome.detail.rpartition(" s: ")[2]) == {"*"}
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o622])
+async def test_a_file_of_secrets_that_others_may_use_is_refused(
+    room: Path, method: Method, secret: Path, mode: int
+) -> None:
+    os.chmod(secret, mode)  # noqa: PTH101 - no event loop is held up
+    outcome = await shoot(2, [method(secrets=str(secret))])
+    told = f"{secret}: others may use it (mode {mode:03o}): chmod 600 {secret}"
+    assert outcome == ShotOutcome("failed", "fence_switch", told)
+    assert not (room / "asked").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+async def test_a_file_of_secrets_of_somebody_else_is_refused(method: Method, secret: Path) -> None:
+    os.chown(secret, 65534, 65534)
+    outcome = await shoot(2, [method(secrets=str(secret))])
+    assert outcome.detail == f"{secret}: it belongs to uid 65534: chown root {secret}"
+
+
+async def test_a_missing_file_of_secrets_is_a_failed_shot(room: Path, method: Method) -> None:
+    outcome = await shoot(2, [method(secrets=f"{room}/none")])
+    assert outcome.detail == f"{room}/none: No such file or directory"
+
+
+async def test_a_mistake_in_a_file_of_secrets_is_told_without_its_text(
+    method: Method, secret: Path
+) -> None:
+    write(secret, 'username=fence\npassword="hunter2"\n')
+    outcome = await shoot(2, [method(secrets=str(secret))])
+    assert outcome.detail.startswith(f"{secret}:2:1: password is in double quotes, which agents")
+    assert "hunter2" not in outcome.detail
+
+
+async def test_a_node_may_have_secrets_of_its_own(room: Path, method: Method, secret: Path) -> None:
+    own = room / "2.secret"
+    own.touch(0o600)
+    own.write_text("password=of node 2\n")
+    targets = {"1": "p1", "2": {"plug": "p2", "secrets": str(own)}}
+    made = method("with_password", secrets=str(secret), targets=targets, limit=LONG_S)
+    assert (await shoot(1, [made])).outcome == "receipt"
+    (room / "password").write_text("of node 2")
+    assert (await shoot(2, [made])).outcome == "receipt"
