@@ -492,3 +492,14 @@ def test_a_run_directory_in_memory_is_warned_of(mosha: Mosha, home: Home) -> Non
         said = mosha("check")
     assert said.status == 0
     assert f"warning: rundir: {rundir} is on a tmpfs, which a reboot empties" in said.out
+
+
+def test_a_missing_directory_of_the_log_is_a_mistake(mosha: Mosha, home: Home) -> None:
+    settings = home.config.read_text()
+    for directory, missing in ((home.base / "logs", True), (home.rundir, False)):
+        home.config.write_text(f'log_file = "{directory}/mosha.log"\n{settings}')
+        said = mosha("check")
+        told = f"mistake: log_file: {directory} does not exist: there would be no log; mkdir -p "
+        assert (said.status == 1, told in said.out) == (missing, missing)
+    home.rundir.rmdir()
+    assert mosha("check").status == 0  # `mosha run` makes it

@@ -38,7 +38,7 @@ def host_findings(settings: Settings, node: int | None, why_not: str) -> list[Fi
         found.append(_node_directory(settings, node))
     found.append(_rundir(settings.rundir_path, Path(settings.mfsbase)))
     if settings.log_path is not None:
-        found.append(_directory("log_file", settings.log_path.parent, Path("/")))
+        found.append(_log_directory(settings.log_path.parent, settings.rundir_path))
         logs = (settings.log_path, beside(settings.log_path, "clinit"))
         found += [finding for path in logs for finding in _log(path)]
     found += [_socket(path) for path in (settings.socket_path, settings.monitor_socket_path)]
@@ -104,6 +104,17 @@ def _wrong_file_system(path: Path, mfsbase: Path) -> str:
     if facts.fstype in IN_MEMORY and facts.identity != file_system_at(mfsbase).identity:
         return f"on a {facts.fstype}, which a reboot empties"
     return f"on {facts.mountpoint} ({facts.fstype}), which is not local" if facts.remote else ""
+
+
+def _log_directory(path: Path, rundir: Path) -> Finding:
+    """Judge the directory of the log, which nobody makes unless the run directory is in it."""
+    found = _directory("log_file", path, Path("/"))
+    if found.level != "ok" or rundir.is_relative_to(path):
+        return found
+    if within(path.is_dir, True):
+        return found
+    text = f"{path} does not exist: there would be no log"
+    return Finding("mistake", "log_file", text, f"mkdir -p {path}")
 
 
 def _log(path: Path) -> list[Finding]:
