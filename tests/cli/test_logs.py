@@ -261,6 +261,14 @@ def test_nothing_to_read_on_a_terminal_is_wrong_usage_and_not_a_long_wait() -> N
     assert "mosha logs FILE" in screen.seen
 
 
+def test_a_log_file_that_is_not_there_yet_is_named(mosha: Mosha, home: Home) -> None:
+    with home.config.open("a", encoding="utf-8") as file:
+        file.write(f'log_file = "{home.rundir}/none.log"\n')
+    said = mosha("logs")
+    assert said.status == 2
+    assert f"nothing to read: {home.rundir}/none.log (log_file) is not there yet" in said.err
+
+
 # --- what and how much is asked for ----------------------------------------------------------
 
 

@@ -57,6 +57,13 @@ def test_a_node_that_only_leaves_out_is_let_in_by_a_command_that_can_be_typed() 
     )
 
 
+def test_of_a_group_that_cltab_has_no_more_no_start_is_advised() -> None:
+    story = one_of_three()
+    story.nodes[1].state.cltab_groups = frozenset()
+    with pytest.raises(UsageError, match=f"cltab has no group {G} any more"):
+        concerned(story.nodes[1].state, Order(Verb.RESTART, G), story.now)
+
+
 def test_an_order_concerns_the_nodes_where_the_group_runs() -> None:
     story = one_of_three()
     story.hear(1, says(2, claims={G: 4}, groups=at("start")), says(3))

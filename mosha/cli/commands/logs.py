@@ -182,6 +182,8 @@ def _sources(
             return
         read_journal = journal_knows(UNITS)
         if not read_journal:
+            if (named := load_settings(config).log_path) is not None:
+                raise UsageError(f"nothing to read: {named} (log_file) is not there yet")
             raise UsageError(
                 "nothing to read: name a file (mosha logs FILE), set log_file in mosha.toml,"
                 " or send lines (journalctl -u mosha -o json | mosha logs -)"

@@ -29,6 +29,9 @@ def concerned(state: MonitorState, order: Order, now: float) -> frozenset[int]:
         if node not in heard:
             raise UsageError(f"node {node} is not heard; give the order when it is, or there")
         return frozenset({node})
+    wish = state.hactl.wishes.get(group) if state.hactl is not None else None
+    if wish is not None and state.cltab_groups is not None and group not in state.cltab_groups:
+        raise UsageError(f"cltab has no group {group} any more: it is stopped")
     if state.wish_level(group) == STOP_LEVEL:
         raise UsageError(f"hactl wants {group} stopped; to start it: mosha start {group}")
     here = frozenset(places(state, group))
