@@ -200,6 +200,20 @@ MONITOR: tuple[ShellMutant, ...] = (
         "False",
         "formats/test_fencing_methods.py::test_nodes_at_the_same_device_and_plug_are_a_mistake",
     ),
+    M(
+        "metadata with a document type is refused, so no entity is expanded",
+        "formats/fence_metadata.py",
+        "    parser.StartDoctypeDeclHandler = _refuse\n",
+        "",
+        "formats/test_fence_metadata.py::test_what_is_no_metadata_is_refused",
+    ),
+    M(
+        "a node that no method can shoot is a mistake",
+        "cli/check/fence_agents.py",
+        "    if methods and missed:",
+        "    if methods and not missed:",
+        "cli/test_check_fence_agents.py::test_a_node_that_no_method_can_shoot_is_a_mistake",
+    ),
     # --- what is remembered ---
     M(
         "V4b: after a write that may have landed nothing is taken for kept",

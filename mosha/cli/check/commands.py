@@ -77,7 +77,7 @@ def fencing_findings(settings: Settings, where: str) -> Iterator[Finding]:
             "required = true, and no method gives a receipt: after each death the groups wait"
             " for `mosha confirm NODE`"
         )
-        yield Finding("warning", where, text, 'add a method of type "command"')
+        yield Finding("warning", where, text, 'add a method of type "agent" or "command"')
 
 
 def level_findings(cltab: Cltab, hactl: Hactl | None, file: str) -> Iterator[Finding]:

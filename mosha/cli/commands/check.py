@@ -10,6 +10,7 @@ import msgspec
 
 from mosha.cli import config as places
 from mosha.cli.check.commands import command_findings, fencing_findings, level_findings
+from mosha.cli.check.fence_agents import agent_findings
 from mosha.cli.check.files import (
     FileVerdict,
     Finding,
@@ -61,7 +62,8 @@ def command(
     Without FILE it checks what this node uses: its settings, both tables in its directory,
     their commands and those of fencing, whether its directories, sockets and node number are
     usable, and whether the other nodes, as far as they can be read, have the same settings.
-    Nothing is changed, and no command is run except `mwhois`.
+    Nothing is changed, and no command is run except `mwhois`, and fence agents for their
+    metadata.
 
     Examples:
         mosha check
@@ -148,6 +150,8 @@ def _own(config: str | None) -> tuple[list[FileVerdict], Settings | None, list[F
     settings, unknown = (reading.settings, reading.unknown) if reading else (Settings(), NOTHING)
     if not unknown & {"fencing", "stomith"}:
         findings += fencing_findings(settings, "fencing")
+        nodes = () if "nodes" in unknown else settings.nodes
+        findings += agent_findings(settings.fencing, nodes, "fencing")
     if unknown & PLACES:
         return judged, None, findings
     node, why_not = own_node(settings)

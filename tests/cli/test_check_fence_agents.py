@@ -1,0 +1,207 @@
+"""`mosha check` of fence agents: what it finds by their metadata, and what it never shows."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mosha.cli.check import fence_agents
+from tests import fence_switch
+from tests.cli.conftest import Home, Mosha, Said
+from tests.cli.test_check import CLTAB
+
+ROOM = 'options = {room = "/room"}'
+TARGETS = 'targets = {1 = "p1", 2 = "p2", 3 = "p3"}'
+
+Check = Callable[..., Said]
+
+
+@pytest.fixture
+def check(mosha: Mosha, home: Home) -> Check:
+    """Check a node whose fencing method is an agent, the switch of the tests or another text."""
+    (home.tables / "cltab").write_text(CLTAB)
+    (home.tables / "hactl").write_text("web start prefer=2\ndb stop\n")
+    own = home.config.read_text()
+
+    def run(*lines: str, agent: str = "", text: str = "") -> Said:
+        path = agent or fence_switch.installed(home.base, text=text)
+        method = "\n".join(['[[fencing.methods]]\ntype = "agent"', f'agent = "{path}"', *lines])
+        home.config.write_text(f"{own}{method}\n")
+        return mosha("check")
+
+    return run
+
+
+def described(change: Callable[[str], str]) -> str:
+    """Return an agent with other metadata."""
+    return f"print({change(fence_switch.METADATA)!r})"
+
+
+def test_an_agent_without_mistakes_is_ok(check: Check) -> None:
+    said = check(ROOM, TARGETS)
+    assert "0 mistakes, 0 warnings" in said.out
+    assert said.status == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            'room = "/r", usrname = "x"',
+            (
+                "mistake: fencing: method 1 (fence_switch): it has no option usrname; did you mean"
+                " 'username'?\n"
+            ),
+        ),
+        (
+            'room = "/r", colour = "red"',
+            "it has no option colour; see what it has: action=metadata",
+        ),
+        (
+            'room = "/r", login = "x"',
+            (
+                "warning: fencing: method 1 (fence_switch): its option login is deprecated; write"
+                " username\n"
+            ),
+        ),
+        ('mode = "good"', "it requires the option room; write room under options or targets, or"),
+        ('room = "/r", power-wait = "soon"', "its option power-wait has a wrong value; write a s"),
+        ('room = "/r", lanplus = "maybe"', "its option lanplus has a wrong value; write a boolean"),
+        ('room = "/r", ssl = "maybe"', "its option ssl has a wrong value; write no or yes\n"),
+    ],
+)
+def test_options_are_compared_with_the_metadata(check: Check, options: str, told: str) -> None:
+    said = check(f"options = {{{options}}}", TARGETS)
+    assert told in said.out
+    assert said.out.count("fencing: method 1") == 1
+    assert said.status == ("mistake:" in said.out)
+
+
+def test_a_deprecated_name_of_a_required_option_is_enough(check: Check) -> None:
+    text = described(lambda it: it.replace('"username" required="0"', '"username" required="1"'))
+    said = check('options = {room = "/r", login = "x"}', TARGETS, text=text)
+    assert "its option login is deprecated; write username" in said.out
+    assert said.status == 0
+
+
+def test_options_of_one_node_are_checked_too(check: Check) -> None:
+    said = check(ROOM, 'targets = {1 = {plug = "p1", colour = 1}, 2 = "p2", 3 = "p3"}')
+    assert "it has no option colour" in said.out
+
+
+def test_a_node_without_a_plug_is_a_mistake(check: Check) -> None:
+    said = check(ROOM, 'targets = {1 = {mode = "good"}, 2 = "p2", 3 = "p3"}')
+    assert "node 1 has no plug, which it requires; write targets = {1 = " in said.out
+
+
+def test_a_plug_for_an_agent_without_plugs_is_a_mistake(check: Check) -> None:
+    def without(text: str) -> str:
+        lines = text.splitlines(keepends=True)
+        return "".join(line for line in lines if "plug" not in line and "port" not in line)
+
+    said = check(ROOM, TARGETS, text=described(without))
+    assert "it has no plugs, node 1 has the plug 'p1'; write its address" in said.out
+
+
+def test_a_node_that_no_method_can_shoot_is_a_mistake(check: Check) -> None:
+    said = check(ROOM, 'targets = {1 = "p1"}')
+    assert "mistake: fencing: no method can shoot nodes 2, 3; write targets = {2 = …}" in said.out
+    other = '[[fencing.methods]]\ntype = "command"\ncommand = "/bin/true"'
+    assert "no method can shoot" not in check(ROOM, 'targets = {1 = "p1"}', other).out
+
+
+def test_a_program_that_is_not_there_is_a_mistake(check: Check, home: Home) -> None:
+    said = check(ROOM, TARGETS, agent="fence_nothing")
+    assert "method 1 (fence_nothing): could not run on this machine: it is not in " in said.out
+    assert "; install the package fence-agents, or mend the name\n" in said.out
+    said = check(ROOM, TARGETS, agent=f"{home.base}/none")
+    assert f"could not run on this machine: there is no {home.base}/none" in said.out
+    assert said.status == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("raise SystemExit(1)", "exit 1"),
+        ("print('hello')", "no XML: syntax error: line 1, column 0"),
+        ("print('<!DOCTYPE a><resource-agent/>')", "it has a document type, which no agent needs"),
+        ("print('x' * 3_000_000)", "more than 262144 bytes"),
+        ("import os; os.kill(os.getpid(), 9)", "exit -9"),
+    ],
+)
+def test_a_program_that_is_no_agent_is_a_mistake(check: Check, text: str, reason: str) -> None:
+    said = check(ROOM, TARGETS, text=text)
+    assert f"does not describe itself (action=metadata): {reason}" in said.out
+    assert said.status == 1
+
+
+def test_an_agent_that_hangs_is_given_up(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fence_agents, "METADATA_LIMIT_S", 0.5)
+    began = time.monotonic()
+    said = check(ROOM, TARGETS, text="import signal; signal.pause()")
+    assert "does not describe itself (action=metadata): no answer in 0.5 s" in said.out
+    assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize(
+    ("actions", "level", "told"),
+    [
+        (("status",), "mistake", "it has no action status: it can prove nothing"),
+        (("off", "status"), "mistake", "it has no action off and no action status: it can prove"),
+        (("reboot",), "warning", "it cuts a node off its storage or network: the node itself runs"),
+    ],
+)
+def test_an_agent_whose_success_says_less_is_told(
+    check: Check, actions: tuple[str, ...], level: str, told: str
+) -> None:
+    def without(text: str) -> str:
+        for action in actions:
+            text = text.replace(f'<action name="{action}"/>', "")
+        return text
+
+    said = check(ROOM, TARGETS, text=described(without))
+    assert f"{level}: fencing: method 1 (fence_switch): {told}" in said.out
+
+
+# --- secrets ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def secret(home: Home) -> Path:
+    path = home.base / "x.secret"
+    path.touch(0o600)
+    path.write_text("password=hunter2\n")
+    return path
+
+
+def test_options_of_a_file_of_secrets_are_checked_and_never_shown(
+    check: Check, secret: Path
+) -> None:
+    assert check(ROOM, TARGETS, f'secrets = "{secret}"').status == 0
+    secret.write_text("pasword=hunter2\nssl=hunter2\n")
+    said = check(ROOM, TARGETS, f'secrets = "{secret}"')
+    assert "it has no option pasword; did you mean 'password'?" in said.out
+    assert "its option ssl has a wrong value; write no or yes" in said.out
+    assert "hunter2" not in said.out
+
+
+def test_a_file_of_secrets_that_would_be_refused_is_a_mistake(check: Check, secret: Path) -> None:
+    secret.chmod(0o644)
+    said = check(ROOM, TARGETS, f'secrets = "{secret}"')
+    assert f"{secret}: others may use it (mode 644): chmod 600 {secret}" in said.out
+    assert said.status == 1
+    secret.unlink()
+    said = check(ROOM, TARGETS, f'secrets = "{secret}"')
+    assert f"mistake: fencing: method 1 (fence_switch): {secret}: No such file" in said.out
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_of_secrets_that_only_root_can_read_is_a_warning(check: Check, secret: Path) -> None:
+    secret.chmod(0)
+    assert (
+        "Permission denied; check it as root" in check(ROOM, TARGETS, f'secrets = "{secret}"').out
+    )

@@ -1,0 +1,67 @@
+"""The metadata of fence agents: what is read, and what is refused."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mosha.formats.fence_metadata import METADATA_MAX_BYTES, MetadataError, parse_metadata
+from tests import fence_switch
+
+BOMB = """<?xml version="1.0"?>
+<!DOCTYPE resource-agent [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>
+<resource-agent name="&b;"/>"""
+
+
+def test_options_and_actions_are_read() -> None:
+    metadata = parse_metadata(fence_switch.METADATA.encode())
+    assert metadata.actions == {"on", "off", "reboot", "status", "monitor", "metadata"}
+    options = metadata.options
+    assert (options["room"].required, options["mode"].required) == (True, False)
+    assert (options["login"].deprecated, options["username"].deprecated) == (True, False)
+    assert options["ssl"].kind == "select"
+    assert options["ssl"].choices == {"yes", "no"}
+    assert options["power_wait"].kind == "second"
+    assert metadata.newer("login") == "username"
+    assert metadata.newer("room") == ""
+
+
+def test_names_with_a_hyphen_are_those_with_an_underscore() -> None:
+    text = (
+        '<resource-agent><parameter name="auth_url" obsoletes="auth-url"/>'
+        '<parameter name="auth-url" deprecated="1"/>'
+        '<parameter name="key_file" obsoletes="identity"/></resource-agent>'
+    )
+    metadata = parse_metadata(text.encode())
+    assert set(metadata.options) == {"auth_url", "key_file"}
+    assert metadata.newer("auth-url") == ""
+    assert metadata.newer("identity") == "key_file"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "no XML: no element found"),
+        (b"unavailable\n", "no XML: syntax error"),
+        (b"<resource-agent>", "no XML: no element found"),
+        (b"<html></html>", "the XML is of html, not of a resource-agent"),
+        (BOMB.encode(), "it has a document type, which no agent needs"),
+        (BOMB.encode("utf-16"), "it has a document type, which no agent needs"),
+        (b"<!DOCTYPE x><resource-agent/>", "it has a document type, which no agent needs"),
+        (b"<resource-agent/>" + b" " * METADATA_MAX_BYTES, f"more than {METADATA_MAX_BYTES} bytes"),
+    ],
+)
+def test_what_is_no_metadata_is_refused(data: bytes, reason: str) -> None:
+    with pytest.raises(MetadataError, match=reason):
+        parse_metadata(data)
+
+
+@given(st.binary(max_size=200) | st.text(alphabet='<>/="&; parmetresouc-agn', max_size=200))
+def test_no_text_ends_the_reading_otherwise(data: bytes | str) -> None:
+    actions: frozenset[str] = frozenset()
+    with contextlib.suppress(MetadataError):
+        actions = parse_metadata(data if isinstance(data, bytes) else data.encode()).actions
+    assert "" not in actions or b"action" in (data if isinstance(data, bytes) else data.encode())
