@@ -22,6 +22,7 @@ from click.testing import CliRunner
 from mosha.cli.clinit import main as clinit_command
 from mosha.cli.main import COMMANDS
 from mosha.cli.main import root as mosha_command
+from mosha.cli.scripts import PAGES
 from mosha.core.cluster.timing import explain
 from mosha.core.status import (
     Ban,
@@ -81,6 +82,11 @@ def _part(name: str) -> str:
 
 
 def _help(words: str) -> str:
+    """Return what `mosha … --help` or `clinit -h` prints on 80 columns, as a block of a page."""
+    return _fenced(_help_page(words))
+
+
+def _help_page(words: str) -> str:
     """Return what `mosha … --help` or `clinit -h` prints on 80 columns."""
     program, *rest = words.split()
     command: click.Command = clinit_command if program == "clinit" else mosha_command
@@ -89,7 +95,12 @@ def _help(words: str) -> str:
     )
     if result.exit_code:
         raise ValueError(f"{words}: {result.output}")
-    return _fenced(result.output)
+    return result.output
+
+
+def script_pages() -> dict[Path, str]:
+    """Return the pages that the scripts print without click, by their files."""
+    return {Path(PAGES, f"{name}.txt"): _help_page(name) for name in ("mosha", "clinit")}
 
 
 def _commands(argument: str) -> str:
@@ -432,7 +443,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rewrite", action="store_true", help="make the pages current")
     options = parser.parse_args(arguments)
     wanted = {page: refreshed(page.read_text(encoding="utf-8")) for page in pages()}
-    wanted |= docs_schemas.schema_files()
+    wanted |= docs_schemas.schema_files() | script_pages()
     stale = [
         page
         for page, text in wanted.items()

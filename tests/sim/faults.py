@@ -226,9 +226,17 @@ class Faults:
         self._relist(machine, fault, frozenset(self.cluster.world.ids))
 
     def _joined(self, machine: Machine, fault: Fault) -> None:
+        """Boot the node that joins; one that stood still gets the new list when it goes on."""
+        everyone = frozenset(self.cluster.world.ids)
         if machine.id in fault.others:
-            machine.joins, machine.nodes = False, frozenset(self.cluster.world.ids)
+            machine.joins, machine.nodes = False, everyone
             self._boot(machine, fault)
+        elif machine.nodes != everyone:
+            machine.nodes = everyone
+            if machine.clock.still:
+                machine.defer(machine.restart_monitor)
+            else:
+                machine.restart_monitor()
 
     def _boot(self, machine: Machine, fault: Fault) -> None:
         del fault
