@@ -8,6 +8,7 @@ fail.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -84,6 +85,15 @@ def with_password(action: str, plug: Path, options: dict[str, str]) -> int:
         user = options.get("username", "")
         print(f"Unable to connect/login as {user} with {given!r}", file=sys.stderr)
         return FAILED
+    return good(action, plug, options)
+
+
+def kills(action: str, plug: Path, options: dict[str, str]) -> int:
+    """Be the power of a real node: its processes are those in the file of the plug's pids."""
+    if action == "off":
+        for pid in plug.with_name(f"{plug.name}.pids").read_text().split():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
     return good(action, plug, options)
 
 
@@ -170,7 +180,7 @@ Mode = Callable[[str, Path, dict[str, str]], int]
 MODES: dict[str, Mode] = {
     mode.__name__: mode
     for mode in (
-        *(good, with_password, lies, silent_two, unsure, late, at_second_try),
+        *(good, with_password, kills, lies, silent_two, unsure, late, at_second_try),
         *(flood, garbage, stays, hangs, half_a_secret),
     )
 }

@@ -46,6 +46,9 @@ STATUS_PAUSE_S = 1.0
 SHOWN_MAX_BYTES = 500
 """How much of what an agent wrote is shown of each action; the cause is in the last line."""
 
+DETAIL_MAX_CHARS = 2000
+"""How much is shown of a shot with many attempts: the last of it."""
+
 OFF_STATUS = 2
 _SAYS_OFF = re.compile(r"^\s*(status\s*[:=]?\s*)?off\.?\s*$", re.IGNORECASE | re.MULTILINE)
 
@@ -120,7 +123,9 @@ async def shoot_by_agent(node: int, method: FencingMethod) -> ShotOutcome:
         failures.append(text)
     if len(failures) > 1:
         failures = [f"attempt {number}: {text}" for number, text in enumerate(failures, 1)]
-    return ShotOutcome("failed", name, "; ".join(failures))
+    detail = "; ".join(failures)
+    short = detail if len(detail) <= DETAIL_MAX_CHARS else f"… {detail[-DETAIL_MAX_CHARS:]}"
+    return ShotOutcome("failed", name, short)
 
 
 def _prepare(node: int, method: FencingMethod) -> Prepared | str:

@@ -174,6 +174,14 @@ async def test_all_failed_attempts_are_told(method: Method) -> None:
     assert "; attempt 2: " in outcome.detail
 
 
+async def test_many_failures_are_cut_to_the_last_ones(room: Path, method: Method) -> None:
+    path = fence_switch.installed(room, "fence_chatty", "print('x' * 400); raise SystemExit(1)")
+    outcome = await shoot(2, [method(agent=str(path), retries=9, limit=LONG_S)])
+    assert outcome.detail.startswith("… xx")
+    assert "; attempt 10: off: exit 1 in " in outcome.detail
+    assert len(outcome.detail) == fence_agent.DETAIL_MAX_CHARS + len("… ")
+
+
 async def test_a_node_without_a_target_is_not_shot(room: Path, method: Method) -> None:
     outcome = await shoot(4, [method()])
     assert outcome == ShotOutcome("failed", "fence_switch", "targets has no node 4")
