@@ -105,6 +105,52 @@ def test_a_monitor_that_was_started_again_gives_orders_of_its_own() -> None:
     assert state.record(G).restarts == ((issuer, Stamp(INC + 5, 1)),)
 
 
+def test_an_order_of_before_a_monitors_restart_is_not_obeyed_by_a_later_one() -> None:
+    story, owner = running()
+    issuer = others(story, owner)[0]
+    giver = story.nodes[issuer].state
+    restart = orders.give(giver, Order(Verb.RESTART, G), story.now)
+    story.write(issuer)
+    story.start(owner)  # it has not read that yet
+    story.live(2 * TIMING.heartbeat_s)
+    standby = orders.give(giver, Order(Verb.STANDBY, "", issuer), story.now)
+    story.live(LONG_S)
+    assert orders.have_obeyed(giver, {owner}, standby) == {owner}
+    assert not orders.have_obeyed(giver, {owner}, restart)
+    story.live(LONG_S)
+    assert not giver.orders
+    assert not orders.have_obeyed(giver, {owner}, restart), "now that it stands no longer"
+
+
+def test_orders_that_are_passed_over_are_remembered_and_not_without_bound() -> None:
+    story, owner = running()
+    issuer = others(story, owner)[0]
+    said = story.nodes[issuer].next_status(story.now)
+    for inc, numbers in ((INC, range(1, orders.ORDERS_MAX + 3)), (INC + 1, range(1, 3))):
+        story.start(owner)
+        state = story.nodes[owner].state
+        given = {number: Order(Verb.RESTART, G) for number in numbers}
+        story.hear(owner, replace(said, inc=inc, orders=given))
+        assert set(state.passed_over) == {(issuer, n) for n in numbers[-orders.ORDERS_MAX :]}
+    orders.hear(state, None, replace(said, inc=INC + 2, orders={1: Order(Verb.RESTART, G)}), 0.0)
+    assert state.passed_over == {(issuer, 1): INC + 2}
+
+
+def test_a_restart_waits_for_the_grant_of_a_claim_that_is_gone_on_with() -> None:
+    story, owner = running()
+    state = story.nodes[owner].state
+    record = state.record(G)
+    record.granted = False
+    order = Order(Verb.RESTART, G)
+    number = orders.give(state, order, story.now)
+    assert not orders.have_obeyed(state, {owner}, number)
+    story.nodes[owner].take_notes()
+    story.live(LONG_S)
+    told = [n.fields["to"] for n in story.nodes[owner].take_notes() if n.event == "group_told"]
+    assert told == ["stop", "test", "start"]
+    assert orders.have_obeyed(state, {owner}, number) == {owner}
+
+
 def test_two_restarts_at_once_are_one_and_both_are_obeyed_by_it() -> None:
     story, owner = running()
     numbers = {

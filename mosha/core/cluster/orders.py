@@ -48,7 +48,8 @@ def drop_old(state: MonitorState, now: float) -> None:
 def hear(state: MonitorState, old: Status | None, new: Status, now: float) -> None:
     """Obey the orders in a peer's status that were not obeyed yet.
 
-    Orders that already stood when this node first reads the peer are not for it.
+    Those that already stood when this node first reads the peer are not for it, or for an earlier
+    life of it: whether that has obeyed them is not known, so a later order does not say so either.
     """
     if not new.orders:
         return
@@ -59,8 +60,20 @@ def hear(state: MonitorState, old: Status | None, new: Status, now: float) -> No
         stamp = Stamp(new.inc, number)
         if stamp > taken:
             state.taken[new.node] = stamp
-            if old is not None:
+            if old is None:
+                _pass_over(state, new.node, stamp)
+            else:
                 _obey(state, order, new.node, stamp, now)
+
+
+def _pass_over(state: MonitorState, issuer: int, stamp: Stamp) -> None:
+    """Record that an order was not obeyed here, for as long as somebody may ask."""
+    former = [key for key, inc in state.passed_over.items() if key[0] == issuer and inc < stamp.inc]
+    for key in former:
+        del state.passed_over[key]
+    state.passed_over[issuer, stamp.seq] = stamp.inc
+    while len(state.passed_over) > ORDERS_MAX:
+        del state.passed_over[next(iter(state.passed_over))]
 
 
 def go_on_counting(state: MonitorState, issuer: int, before: int, inc: int) -> None:
@@ -75,6 +88,10 @@ def go_on_counting(state: MonitorState, issuer: int, before: int, inc: int) -> N
     for known in (state.taken, state.obeyed):
         if issuer in known:
             known[issuer] = renewed(known[issuer])
+    state.passed_over = {
+        key: inc if key[0] == issuer and of == before else of
+        for key, of in state.passed_over.items()
+    }
     for record in state.claimed.values():
         record.restarts = tuple(
             (node, renewed(stamp) if node == issuer else stamp) for node, stamp in record.restarts
@@ -109,12 +126,16 @@ def _has_obeyed(
 
 
 def unfinished(state: MonitorState) -> dict[tuple[int, int], int]:
-    """Return the orders that are being carried out here: a later one may be obeyed before them."""
-    return {
+    """Return the orders that are being carried out here, or were passed over.
+
+    A later one may be obeyed before them, or without them.
+    """
+    restarts = {
         (issuer, stamp.seq): stamp.inc
         for record in state.claimed.values()
         for issuer, stamp in record.restarts
     }
+    return {**state.passed_over, **restarts}
 
 
 def has_failed(state: MonitorState, group: str, node: int) -> bool:
@@ -156,9 +177,13 @@ def _obey(state: MonitorState, order: Order, issuer: int, stamp: Stamp, now: flo
 
 
 def _restart(state: MonitorState, group: str, issuer: int, stamp: Stamp) -> bool:
-    """Stop a group that runs here and start it again under its claim."""
+    """Stop a group that runs here and start it again under its claim.
+
+    If the claim is not granted at the moment, as after a restart of this monitor, the order waits
+    until it is, or until the claim is gone.
+    """
     record = state.record(group)
-    if not (record.granted and record.activated and state.report(group).present):
+    if record.claim is None or not state.report(group).present:
         return False
     record.restarts = (*record.restarts, (issuer, stamp))[-ORDERS_MAX:]
     state.wake((group,))

@@ -159,6 +159,8 @@ class MonitorState(Struct):
     orders: dict[int, StandingOrder] = field(default_factory=dict)
     order_number: int = 0
     taken: dict[int, Stamp] = field(default_factory=dict)
+    # The orders, by issuer and number, that stood before this monitor: the incarnation each is of.
+    passed_over: dict[tuple[int, int], int] = field(default_factory=dict)
     obeyed: dict[int, Stamp] = field(default_factory=dict)
     entry_orders: dict[tuple[int, int], WaitingEntryOrder] = field(default_factory=dict)
     answers: dict[tuple[int, int], StandingAnswer] = field(default_factory=dict)
