@@ -46,6 +46,7 @@ def test_no_promise_is_broken_in_the_fixed_worlds_and_every_rule_is_exercised() 
 @pytest.mark.parametrize(
     "part", [pytest.param(part, marks=side_by_side(part)) for part in range(FRESH_TESTS)]
 )
+@pytest.mark.timeout(300)
 def test_no_promise_is_broken_in_fresh_worlds(part: int) -> None:
     first = int(os.environ[FRESH_SEED]) + part * FRESH_EACH
     summary = run_seeds(first, FRESH_EACH)
