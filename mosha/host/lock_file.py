@@ -80,7 +80,12 @@ class LockFile:
             return False
         self.path.parent.mkdir(parents=True, exist_ok=True)
         former = self._fd
-        self._fd, _ = _take(self.path, wait=False)
+        try:
+            self._fd, _ = _take(self.path, wait=False)
+        except HeldError:
+            if self.is_there():  # put back meanwhile: this process has it
+                return False
+            raise
         os.close(former)
         return True
 

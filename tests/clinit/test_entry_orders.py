@@ -8,6 +8,7 @@ import signal
 from mosha.control.protocol import Reply
 from mosha.core.status import EntryVerb
 from mosha.core.tell import EntryOrder
+from mosha.host import proc
 from mosha.host.clock import boottime
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon, is_alive
@@ -58,6 +59,8 @@ def test_a_stopped_process_is_not_started_again_before_it_has_ended(start_in: St
     d.tell("g", "1")
     leader = d.pid_of("a")
     os.kill(leader, signal.SIGSTOP)
+    # Of two signals that are pending, TERM would be taken first: its number is lower.
+    wait_until(lambda: proc.is_stopped(leader))
     assert order(d, "a", EntryVerb.RESTART).ok
     wait_until(lambda: d.entry("a").state == "stopping")
     assert d.entry("a").pid == leader

@@ -190,6 +190,24 @@ def test_a_lock_that_was_removed_is_made_again_with_its_directory(tmp_path: Path
     assert not held(path)
 
 
+class AwayForAMoment(LockFile):
+    """A lock whose directory is away when it is looked for, and back before it is made again."""
+
+    looks = 0
+
+    def is_there(self) -> bool:
+        self.looks += 1
+        return self.looks > 1 and super().is_there()
+
+
+def test_a_lock_that_is_put_back_while_it_is_made_again_is_still_held(tmp_path: Path) -> None:
+    lock = AwayForAMoment(tmp_path / "lock")
+    assert not lock.restore()
+    assert lock.looks == 2
+    assert held(lock.path)
+    lock.close()
+
+
 def test_a_lock_that_somebody_else_has_made_meanwhile_is_his(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     lock = LockFile(path)
