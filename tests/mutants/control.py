@@ -141,8 +141,8 @@ CONTROL: tuple[ShellMutant, ...] = (
     M(
         "to make a lock again takes no descriptor",
         "host/lock_file.py",
-        "        self._fd, _ = _take(self.path, wait=False)\n        os.close(former)",
-        "        self._fd, _ = _take(self.path, wait=False)",
+        "        os.close(former)\n",
+        "",
         "host/test_lock_file.py::test_to_make_a_lock_again_takes_no_descriptor",
     ),
     M(
