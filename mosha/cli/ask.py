@@ -38,8 +38,8 @@ def ask(settings: Settings, request: MonitorRequest, limit_s: float = CALL_LIMIT
     """Send one request to the monitor and return its reply, which may be a refusal.
 
     A query is answered at once; if it is not, a line on stderr says what this command waits for.
-    An order may take longer, but not be given to a monitor that is stopped (SIGSTOP): it drops what
-    it finds of a client that has gone.
+    An order may take longer, but nobody waits for a monitor that is stopped (SIGSTOP): when it goes
+    on it drops what it then finds of a client that has gone.
 
     Raises:
         NoDaemonError: no monitor answers within `limit_s`.
@@ -55,7 +55,7 @@ def ask(settings: Settings, request: MonitorRequest, limit_s: float = CALL_LIMIT
     def on_delay(pid: int) -> None:
         with contextlib.suppress(OSError):
             if pid and is_stopped(pid):
-                text = f"the monitor at {path} is stopped, and the order was not given"
+                text = f"the monitor at {path} is stopped: it drops the order unless it had read it"
                 raise HungDaemonError(text, pid, stopped=True)
 
     delayed = on_wait if isinstance(request, QUESTIONS) else on_delay

@@ -205,8 +205,9 @@ class Status(Struct, frozen=True):
     digest of its configured nodes, "" if they are not configured. T and voters must be the same
     everywhere; a node that finds them different reports it, and waits for the longer T.
 
-    `unfinished` are orders of other nodes that are being carried out here, and do not count as
-    obeyed yet: (node that gave it, number) -> the incarnation of that node.
+    `unfinished` are orders of other nodes that are being carried out here, or that this monitor
+    found when it started and passed over; they do not count as obeyed although a later one does:
+    (node that gave it, number) -> the incarnation of that node.
 
     `troubles` are entries in trouble: (group, tag) -> what is wrong. `answers` are to orders for
     entries: (node that gave it, number) -> what became of it.

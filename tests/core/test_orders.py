@@ -78,7 +78,7 @@ def test_orders_of_another_life_and_of_other_nodes_stay_what_they_are() -> None:
     record = state.record(G)
     record.restarts = tuple((node, Stamp(INC, 1)) for node in (issuer, other))
     for key, inc in {(issuer, 1): INC, (issuer, 2): INC - 1, (other, 1): INC}.items():
-        state.entry_orders[key] = WaitingEntryOrder(inc, G, "r", f"{key}", 1, "start")
+        state.entry_orders[key] = WaitingEntryOrder(inc, "stop", G, "r", f"{key}", 1, "start")
         state.answers[key] = StandingAnswer(EntryAnswer(inc, ok=True), story.now)
     state.taken[issuer] = Stamp(INC - 1, 7)
     state.dirty = False

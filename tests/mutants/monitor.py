@@ -950,7 +950,7 @@ MONITOR: tuple[ShellMutant, ...] = (
     M(
         "a start that failed is answered as one",
         "core/cluster/entry_orders.py",
-        "            if entry.error:\n",
+        "            if entry.error and waits.verb != EntryVerb.STOP:\n",
         "            if False:\n",
         "core/test_orders_for_entries.py::"
         "test_a_start_that_clinit_could_not_carry_out_is_answered_with_the_reason",

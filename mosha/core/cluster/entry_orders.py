@@ -32,7 +32,7 @@ def pass_on(state: MonitorState, order: Order, issuer: int, stamp: Stamp, now: f
         return
     key, name = (issuer, stamp.seq), f"{issuer}.{stamp.inc}.{stamp.seq}"
     state.entry_orders[key] = WaitingEntryOrder(
-        stamp.inc, order.group, order.tag, name, report.term, report.wanted
+        stamp.inc, order.verb, order.group, order.tag, name, report.term, report.wanted
     )
     while len(state.entry_orders) > ENTRY_ORDERS_MAX:
         del state.entry_orders[next(iter(state.entry_orders))]
@@ -72,7 +72,7 @@ def settle(state: MonitorState, group: str, now: float) -> None:
         if entry is not None and waits.name in entry.obeyed:
             if waits.reply is None:
                 continue
-            if entry.error:
+            if entry.error and waits.verb != EntryVerb.STOP:
                 text = f"entry {waits.tag} of {group} {entry.error}"
                 _answer(state, key, now, ok=False, text=text)
             else:

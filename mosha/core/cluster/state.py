@@ -58,6 +58,7 @@ class WaitingEntryOrder(Struct):
     """
 
     inc: int
+    verb: str
     group: str
     tag: str
     name: str
