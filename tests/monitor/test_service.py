@@ -36,6 +36,7 @@ from mosha.errors import BugError, HostError, UsageError
 from mosha.formats.clstat import parse_clstat, render_clstat
 from mosha.formats.hastat import Report, parse_hastat
 from mosha.formats.settings import Settings
+from mosha.host import proc
 from mosha.host.clock import boottime
 from mosha.host.files import write_atomically
 from mosha.monitor.answers import answer
@@ -252,6 +253,7 @@ async def test_what_clinit_refuses_of_an_entry_is_said_with_its_node(house: Hous
 async def test_an_entry_that_does_not_end_in_time_is_not_called_stopped(house: House) -> None:
     pid = await until(lambda: house.monitor.clinit.groups["g"].entries[0].pid)
     os.kill(pid, signal.SIGSTOP)  # INT waits until it goes on
+    await until(lambda: proc.is_stopped(pid))  # of two that are pending INT would be taken first
     reply = await house.ask(OrderEntry(EntryVerb.STOP, "g", "t1", 0.3))
     (view,) = report_of(await house.ask(AskReport("g"))).groups
     assert (view.ok, view.problem) == (False, "stopped"), "from when it is obeyed"
