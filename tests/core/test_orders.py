@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from mosha.core.cluster import group_step, orders
 from mosha.core.cluster.entry_orders import ORDER_MIN_S
 from mosha.core.cluster.state import TOLD_LIMIT_S, StandingAnswer, WaitingEntryOrder
+from mosha.core.explain import unanswered
 from mosha.core.status import EntryAnswer, GroupState, Order, Receipt, Stamp, Verb
 from mosha.core.supervision.entries import EntryReport
 from mosha.core.tables import Mode, Wish
@@ -120,6 +121,58 @@ def test_an_order_of_before_a_monitors_restart_is_not_obeyed_by_a_later_one() ->
     story.live(LONG_S)
     assert not giver.orders
     assert not orders.have_obeyed(giver, {owner}, restart), "now that it stands no longer"
+
+
+def test_an_order_that_stood_while_its_node_was_not_heard_is_not_obeyed_by_a_later_one() -> None:
+    story, owner = running()
+    issuer = others(story, owner)[0]
+    giver = story.nodes[issuer].state
+    first = orders.give(giver, Order(Verb.CLEANUP, G, owner), story.now)
+    story.live(2 * TIMING.heartbeat_s)
+    run = unanswered.run_of(giver, owner)
+    order = Order(Verb.RESTART, G)
+    restart = orders.give(giver, order, story.now)
+    assert not unanswered.loss(giver, order, owner, restart, run)
+    orders.drop_old(giver, story.now + max(ORDER_MIN_S, LONG_S))  # nobody has heard it
+    why = f"node {owner} has not answered while the order stood"
+    assert unanswered.loss(giver, order, owner, restart, run) == why
+    later = orders.give(giver, Order(Verb.CLEANUP, G, owner), story.now)
+    story.live(2 * TIMING.heartbeat_s)
+    assert [orders.have_obeyed(giver, {owner}, it) for it in (first, restart, later)] == [
+        {owner},
+        set(),
+        {owner},
+    ]
+
+
+def test_a_restart_under_way_is_waited_for_when_its_order_stands_no_longer() -> None:
+    story, owner = running()
+    issuer = others(story, owner)[0]
+    order = Order(Verb.RESTART, G)
+    for node in (issuer, owner):
+        state = story.nodes[node].state
+        number = orders.give(state, order, story.now)
+        run = unanswered.run_of(state, owner)
+        story.write(node)
+        story.read(owner, issuer)
+        story.write(owner)
+        story.read(issuer, owner)
+        orders.drop_old(state, story.now + max(ORDER_MIN_S, LONG_S))
+        assert number not in state.orders
+        assert not unanswered.loss(state, order, owner, number, run)
+
+
+def test_numbers_that_nobody_counts_to_cost_nothing() -> None:
+    story, owner = running()
+    issuer = others(story, owner)[0]
+    state = story.nodes[owner].state
+    said = state.view.peer(issuer).status
+    assert said is not None
+    last = 10**17
+    given = {1: Order(Verb.CLEANUP, G, issuer), last: Order(Verb.CLEANUP, G, issuer)}
+    story.hear(owner, replace(said, seq=said.seq + 1, orders=given))
+    missed = {(issuer, last - back) for back in range(1, orders.ORDERS_MAX + 1)}
+    assert set(state.passed_over) == missed
 
 
 def test_orders_that_are_passed_over_are_remembered_and_not_without_bound() -> None:

@@ -24,6 +24,15 @@ OPERATIONS: tuple[Mutant, ...] = (
         "test_a_later_order_of_the_same_node_does_not_make_a_restart_seem_obeyed",
     ),
     Mutant(
+        "an order that was not heard seems obeyed",
+        "orders",
+        "mosha.core.cluster.orders",
+        "*range(max(first, last - ORDERS_MAX), last)",
+        "",
+        test="test_orders.py::"
+        "test_an_order_that_stood_while_its_node_was_not_heard_is_not_obeyed_by_a_later_one",
+    ),
+    Mutant(
         "a node on standby takes groups",
         "orders",
         "mosha.core.cluster.eligibility",

@@ -50,17 +50,20 @@ def hear(state: MonitorState, old: Status | None, new: Status, now: float) -> No
 
     Those that already stood when this node first reads the peer are not for it, or for an earlier
     life of it: whether that has obeyed them is not known, so a later order does not say so either.
+    Nor does it say so of those that stand no longer when this node hears the peer again.
     """
     if not new.orders:
         return
     if old is not None and old.inc < new.inc and old.run == new.run:
         go_on_counting(state, new.node, old.inc, new.inc)
     taken = state.taken.get(new.node, Stamp(0, 0))
-    for number, order in sorted(new.orders.items()):
-        stamp = Stamp(new.inc, number)
+    last = max(new.orders)
+    first = taken.seq + 1 if taken.inc == new.inc else 1
+    for number in sorted({*new.orders, *range(max(first, last - ORDERS_MAX), last)}):
+        stamp, order = Stamp(new.inc, number), new.orders.get(number)
         if stamp > taken:
             state.taken[new.node] = stamp
-            if old is None:
+            if order is None or old is None:
                 _pass_over(state, new.node, stamp)
             else:
                 _obey(state, order, new.node, stamp, now)

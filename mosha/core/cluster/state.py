@@ -160,7 +160,8 @@ class MonitorState(Struct):
     orders: dict[int, StandingOrder] = field(default_factory=dict)
     order_number: int = 0
     taken: dict[int, Stamp] = field(default_factory=dict)
-    # The orders, by issuer and number, that stood before this monitor: the incarnation each is of.
+    # The orders, by issuer and number, that stood before this monitor, or that it has not heard in
+    # time: the incarnation each is of.
     passed_over: dict[tuple[int, int], int] = field(default_factory=dict)
     obeyed: dict[int, Stamp] = field(default_factory=dict)
     entry_orders: dict[tuple[int, int], WaitingEntryOrder] = field(default_factory=dict)

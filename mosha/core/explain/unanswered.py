@@ -6,6 +6,7 @@ gave it reads why; it decides nothing.
 
 from __future__ import annotations
 
+from mosha.core.cluster import orders
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import late, said
 from mosha.core.explain.addressees import places
@@ -27,11 +28,21 @@ def loss(state: MonitorState, order: Order, node: int, number: int, run: str) ->
         elsewhere = places(state, group, level=state.wish_level(group))
         if elsewhere and node not in places(state, group):
             return f"{group} runs on node {', '.join(map(str, elsewhere))} now"
-    # A restart of a whole group may take longer than its order stands.
-    expired = order.tag and number not in state.orders
-    if expired and not is_ending(state, order, node):
+    if number not in state.orders and not _is_under_way(state, order, node, number):
         return f"node {node} has not answered while the order stood"
     return ""
+
+
+def _is_under_way(state: MonitorState, order: Order, node: int, number: int) -> bool:
+    """Say whether a node still carries out an order that stands no longer."""
+    if order.tag:
+        return is_ending(state, order, node)
+    # A restart of a whole group may take longer than its order stands.
+    status = state.view.peer(node).status
+    unfinished = status.unfinished if status is not None else {}
+    if node == state.me:
+        unfinished = orders.unfinished(state)
+    return unfinished.get((state.me, number)) == state.inc
 
 
 def run_of(state: MonitorState, node: int) -> str:
