@@ -93,11 +93,37 @@ class Ban(Struct, frozen=True):
     reason: str
 
 
+class Grade(enum.IntEnum):
+    """On what evidence a node counts as dead; the higher, the better."""
+
+    LEASE_ELAPSED = 0  # nobody shot it: it was not heard from for T
+    OPERATOR_SAID_SO = 1
+    COMMAND_SAID_SO = 2  # what was run reported success, and that is all there is
+    OFF_CONFIRMED = 3  # its device was asked again, and said that the power is off
+
+    @property
+    def text(self) -> str:
+        """Its name in files and messages, as in `off-confirmed`."""
+        return self.name.lower().replace("_", "-")
+
+
+GRADES = {grade.text: grade for grade in Grade}
+
+
+OPERATOR = "operator"
+"""The method of the receipt that `mosha confirm` gives."""
+
+
 class Receipt(Struct, frozen=True):
-    """`Mosha::Fenced`: a node is known to be dead up to this incarnation."""
+    """`Mosha::Fenced`: a node is known to be dead up to this incarnation, on this evidence."""
 
     inc: int
     method: str
+    grade: Grade = Grade.COMMAND_SAID_SO
+
+    def covers(self, inc: int, required: Grade) -> bool:
+        """Say whether it proves the death of an incarnation to those who require this grade."""
+        return self.inc >= inc and self.grade >= required
 
 
 class TroubleKind(enum.StrEnum):

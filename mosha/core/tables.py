@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from mosha.core.durations import span_text
 from mosha.core.escalation import Schedule
+from mosha.core.status import Grade
 
 STOP_LEVEL = "stop"
 PLAN_LEVEL = "plan"
@@ -136,7 +137,11 @@ STAY = "stay"
 
 
 class Wish(Struct, frozen=True):
-    """One line of hactl: the wanted level of a group, and where. `on_failure` None: it stays."""
+    """One line of hactl: the wanted level of a group, and where.
+
+    `on_failure` None: it stays. `fence` is the evidence on which a node counts as dead, None: as
+    `fencing.required` says.
+    """
 
     group: str
     level: str
@@ -145,6 +150,7 @@ class Wish(Struct, frozen=True):
     failback: bool = False
     line: int = 0
     on_failure: MoveAfter | None = None
+    fence: Grade | None = None
 
     def allows(self, node: int) -> bool:
         """Say whether the wish lets the group run on `node` (`only=`)."""

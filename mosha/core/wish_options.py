@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 
 from mosha.core.tables import STAY, Wish
 
+AS_SET = "as-set"
+"""What stands for the evidence of a death that mosha.toml asks for."""
+
 ANY = "any"
 """What stands for no node at all where an option is written out."""
 
@@ -23,6 +26,7 @@ class ValueKind(enum.Enum):
     NODES = enum.auto()
     YES_NO = enum.auto()
     MOVE_AFTER = enum.auto()
+    GRADE = enum.auto()
 
 
 class WishOption(NamedTuple):
@@ -81,6 +85,18 @@ OPTIONS: tuple[WishOption, ...] = (
         "what happens when [entries fail](#on-failure) on the node where the group runs: they are"
         " restarted there, however often (`stay`); or, after three failures within ten minutes, the"
         " group moves",
+    ),
+    WishOption(
+        "fence",
+        "fence",
+        ValueKind.GRADE,
+        lambda value: AS_SET if value is None else value.text,
+        AS_SET,
+        "fence=off-confirmed",
+        "on what [evidence](fencing.md#receipts) a node that is not heard counts as dead, so that"
+        " the group may start elsewhere: `off-confirmed`, `command-said-so`, `operator-said-so`,"
+        " each also met by a better one, or `lease-elapsed`: `timeout` has passed. `as-set`:"
+        " `fencing.required` of mosha.toml decides",
     ),
 )
 

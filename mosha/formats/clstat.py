@@ -259,7 +259,7 @@ def _lines(s: Status) -> list[str]:
     lines += [f"{GROUP_CLASS} {g} {x.level} {x.state}" for g, x in sorted(s.groups.items())]
     lines += [f"Mosha::Ban {g} {b.left_s} {one_line(b.reason)}" for g, b in sorted(s.bans.items())]
     lines += [
-        f"Mosha::Fenced {n} inc={r.inc} method={_one_word(r.method)}"
+        f"Mosha::Fenced {n} inc={r.inc} method={_one_word(r.method)} grade={r.grade.text}"
         for n, r in sorted(s.fenced.items())
     ]
     lines += [

@@ -7,7 +7,10 @@ from collections.abc import Callable
 
 from mosha.core.replication.lineage import PAST_MAX
 from mosha.core.status import (
+    GRADES,
+    OPERATOR,
     Ban,
+    Grade,
     GroupLine,
     GroupState,
     Receipt,
@@ -104,8 +107,12 @@ def _read_ban(rest: str) -> tuple[str, Ban]:
 
 def _read_fenced(rest: str) -> tuple[int, Receipt]:
     pairs = pairs_of(rest)
-    receipt = Receipt(counter_in(pairs["inc"]), word_in(pairs["method"]))
-    return node_in(rest.partition(" ")[0]), receipt
+    method = word_in(pairs["method"])
+    # Older versions publish none, later ones may have others.
+    least = Grade.OPERATOR_SAID_SO
+    former = least if method == OPERATOR else Grade.COMMAND_SAID_SO
+    grade = GRADES.get(pairs["grade"], least) if "grade" in pairs else former
+    return node_in(rest.partition(" ")[0]), Receipt(counter_in(pairs["inc"]), method, grade)
 
 
 def _read_table(rest: str) -> tuple[str, TableVersion]:

@@ -37,6 +37,11 @@ class AgentMetadata(Struct, frozen=True):
     options: dict[str, AgentOption]
     actions: frozenset[str]
 
+    @property
+    def switches_power(self) -> bool:
+        """Whether `off` switches a machine off; else it cuts it off its storage or network."""
+        return "reboot" in self.actions
+
     def newer(self, name: str) -> str:
         """Return the name that has taken the place of a deprecated one, "" if there is none."""
         plain = same_option(name)

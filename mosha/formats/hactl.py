@@ -1,8 +1,9 @@
 """hactl: which group is to run at which level, and where (catalogue H4.3).
 
-A line is ``group level [prefer=2,3] [only=1,2,3] [failback=yes|no] [on-failure=move:3/10m]``. A
-`#` at the beginning of a word makes the rest of the line a comment. The last line for a group wins.
-Words after the level that are not options were always ignored; they still are, with a warning.
+A line is ``group level [prefer=2,3] [only=1,2,3] [failback=yes|no] [on-failure=move:3/10m]
+[fence=off-confirmed]``. A `#` at the beginning of a word makes the rest of the line a comment. The
+last line for a group wins. Words after the level that are not options were always ignored; they
+still are, with a warning.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from mosha.core.replication.judging import HACTL
+from mosha.core.status import GRADES, Grade
 from mosha.core.supervision.failures import REMEMBERED_MAX
 from mosha.core.tables import STAY, STOP_LEVEL, Hactl, MoveAfter, Wish, WishEdit
-from mosha.core.wish_options import ANY, NAMES, OPTIONS, ValueKind, option_words
+from mosha.core.wish_options import ANY, AS_SET, NAMES, OPTIONS, ValueKind, option_words
 from mosha.errors import UsageError
 from mosha.formats.durations import SPAN_RULE, seconds_in
 from mosha.formats.mistakes import BLANKS, Findings, Mistake, readable_lines
@@ -313,10 +315,23 @@ def _on_failure(
     return MoveAfter(int(found[1]), within_s)
 
 
+def _grade(
+    number: int,
+    value: _Word,
+    mistakes: Findings,
+    _any_node: bool,  # noqa: FBT001 - one of the readers
+) -> Grade | None:
+    if value.text not in (AS_SET, *GRADES):
+        remedy = f"{nearest(value.text, GRADES)}write one of {', '.join((*GRADES, AS_SET))}"
+        mistakes.add(number, value.column, value.text, "not the evidence of a death", remedy)
+    return GRADES.get(value.text)
+
+
 READERS: Mapping[ValueKind, Callable[[int, _Word, Findings, bool], Any]] = {
     ValueKind.NODES: _nodes,
     ValueKind.YES_NO: _yes_no,
     ValueKind.MOVE_AFTER: _on_failure,
+    ValueKind.GRADE: _grade,
 }
 """Line number, value, where mistakes go, whether `any` may stand for no node -> the value."""
 

@@ -182,12 +182,13 @@ class GroupView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShotReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One use of a fencing method against a node."""
+    """One use of a fencing method against a node; `grade` is that of its receipt, "" without."""
 
     node: int
     inc: int
     method: str
     outcome: str
+    grade: str = ""
     detail: str = ""
     age_s: float
 

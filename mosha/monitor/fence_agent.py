@@ -22,6 +22,13 @@ from pathlib import Path, PurePath
 import anyio
 from msgspec import Struct
 
+from mosha.core.status import Grade
+from mosha.formats.fence_metadata import (
+    METADATA_MAX_BYTES,
+    AgentMetadata,
+    MetadataError,
+    parse_metadata,
+)
 from mosha.formats.fence_options import (
     PLUG_NAMES,
     SECRETS_MAX_BYTES,
@@ -51,6 +58,10 @@ DETAIL_MAX_CHARS = 2000
 
 OFF_STATUS = 2
 _SAYS_OFF = re.compile(r"^\s*(status\s*[:=]?\s*)?off\.?\s*$", re.IGNORECASE | re.MULTILINE)
+
+
+METADATA_LIMIT_S = 10.0
+"""An agent imports the library of its cloud before it says anything."""
 
 
 class Prepared(Struct, frozen=True):
@@ -119,7 +130,7 @@ async def shoot_by_agent(node: int, method: FencingMethod) -> ShotOutcome:
     for _ in range(1 + method.retries):
         proven, text = await _attempt(agent, method.limit)
         if proven:
-            return ShotOutcome("receipt", name, text)
+            return ShotOutcome("receipt", name, text, await _grade(agent))
         failures.append(text)
     if len(failures) > 1:
         failures = [f"attempt {number}: {text}" for number, text in enumerate(failures, 1)]
@@ -186,6 +197,44 @@ async def ask(agent: Prepared, action: str, limit_s: float) -> RunEnded:
         output_max_bytes=SHOWN_MAX_BYTES + agent.mask.reach,
         kills_rest=True,
     )
+
+
+async def metadata_of(path: str) -> AgentMetadata:
+    """Ask an agent for its metadata, which needs no device.
+
+    Raises:
+        MetadataError: it cannot be run, fails, is late, or prints something else.
+    """
+    try:
+        ended = await killable.run(
+            [path],
+            limit_s=METADATA_LIMIT_S,
+            given=b"action=metadata\n",
+            environment=agent_environment(),
+            output_max_bytes=METADATA_MAX_BYTES,
+            with_stderr=False,
+            kills_rest=True,
+        )
+    except OSError as error:
+        raise MetadataError(error.strerror or str(error)) from error
+    except ValueError as error:
+        raise MetadataError(str(error)) from error
+    if ended.status is None:
+        raise MetadataError(f"no answer in {METADATA_LIMIT_S:g} s")
+    if ended.status != 0:
+        raise MetadataError(f"exit {ended.status}")
+    if ended.cut:
+        raise MetadataError(f"more than {METADATA_MAX_BYTES} bytes")
+    return parse_metadata(ended.output)
+
+
+async def _grade(agent: Prepared) -> Grade:
+    """Return what a `status` that says off proves: storage that is cut off is no power off."""
+    try:
+        switches_power = (await metadata_of(agent.path)).switches_power
+    except MetadataError:
+        switches_power = False
+    return Grade.OFF_CONFIRMED if switches_power else Grade.COMMAND_SAID_SO
 
 
 def is_off(answer: RunEnded) -> bool:

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 
+from mosha.core.status import Grade
 from mosha.host.workers import HungError, NoThreadError, Worker
 from mosha.monitor.fence_outcome import ShotOutcome
 
@@ -35,4 +36,6 @@ async def shoot_by_callable(node: int, stomith: Stomith, limit_s: float) -> Shot
         worker.close()
     if value is False:
         return ShotOutcome("failed", name, "it returned False")
-    return ShotOutcome("receipt" if value is True else "no receipt", name)
+    if value is True:
+        return ShotOutcome("receipt", name, "", Grade.COMMAND_SAID_SO)
+    return ShotOutcome("no receipt", name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mosha.core.status import Grade
 from mosha.formats.fencing_methods import FencingMethod
 from mosha.host import killable
 from mosha.monitor.fence_outcome import ShotOutcome, how_ended, one_line, why_not_started
@@ -20,6 +21,6 @@ async def shoot_by_command(node: int, method: FencingMethod) -> ShotOutcome:
         return ShotOutcome("failed", name, how_ended(None, method.limit))
     detail = one_line(ended.output)
     if ended.status == 0:
-        return ShotOutcome("receipt", name, detail)
+        return ShotOutcome("receipt", name, detail, Grade.COMMAND_SAID_SO)
     how = how_ended(ended.status, method.limit)
     return ShotOutcome("failed", name, f"{how}: {detail}".rstrip(": "))

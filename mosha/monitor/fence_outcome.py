@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from mosha.core.status import Grade
 from mosha.formats.letters import whole
 
 
 class ShotOutcome(Struct, frozen=True):
-    """How a shot ended: `receipt`, `no receipt` or `failed`, by which method, its output."""
+    """How a shot ended: `receipt`, `no receipt` or `failed`, by which method, its output.
+
+    `grade` is that of the receipt.
+    """
 
     outcome: str
     method: str
     detail: str = ""
+    grade: Grade = Grade.LEASE_ELAPSED
 
 
 def one_line(output: bytes) -> str:

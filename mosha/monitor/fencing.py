@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mosha.core.status import Grade
 from mosha.formats.fencing_methods import FencingMethod
 from mosha.host.log_stream import of_stderr
 from mosha.monitor.fence_agent import shoot_by_agent
@@ -24,17 +25,19 @@ async def shoot(
     methods: Sequence[FencingMethod],
     stomith: Stomith | None = None,
     *,
+    required: Grade = Grade.OPERATOR_SAID_SO,
     callable_limit_s: float = CALLABLE_LIMIT_S,
 ) -> ShotOutcome:
-    """Try the methods in order until one gives a receipt; a callable comes first.
+    """Try the methods in order until one gives a receipt as required; a callable comes first.
 
-    Returns the receipt, else all failures as one, else the message that was sent.
+    Returns the best receipt, else all failures as one, else the message that was sent. If a
+    receipt is not as required, and another method has failed, the shot has: it is tried again.
     """
     outcomes: list[ShotOutcome] = []
     if stomith is not None:
         outcomes.append(await shoot_by_callable(node, stomith, callable_limit_s))
     for method in methods:
-        if outcomes and outcomes[-1].outcome == "receipt":
+        if outcomes and outcomes[-1].outcome == "receipt" and outcomes[-1].grade >= required:
             break
         if method.type == "agent":
             outcomes.append(await shoot_by_agent(node, method))
@@ -42,14 +45,27 @@ async def shoot(
             outcomes.append(await shoot_by_command(node, method))
         else:
             outcomes.append(_print(node))
-    if outcomes and outcomes[-1].outcome == "receipt":
-        return outcomes[-1]
+    receipts = [outcome for outcome in outcomes if outcome.outcome == "receipt"]
     failed = [outcome for outcome in outcomes if outcome.outcome == "failed"]
+    if receipts:
+        best = max(receipts, key=lambda outcome: outcome.grade)
+        return best if best.grade >= required else _short(best, required, failed)
     if len(failed) > 1:
-        text = "; ".join(f"{outcome.method}: {outcome.detail}" for outcome in failed)
-        return ShotOutcome("failed", "all", text)
+        return ShotOutcome("failed", "all", _listed(failed))
     none = ShotOutcome("failed", "none", "no method is set")
     return [*failed, *outcomes][0] if outcomes else none
+
+
+def _listed(failed: Sequence[ShotOutcome]) -> str:
+    return "; ".join(f"{outcome.method}: {outcome.detail}" for outcome in failed)
+
+
+def _short(best: ShotOutcome, required: Grade, failed: Sequence[ShotOutcome]) -> ShotOutcome:
+    """Return a receipt that does not do for all, and why there is no better one."""
+    told = [f"{best.method}: {best.grade.text}"] + ([best.detail] if best.detail else [])
+    told.append(f"not {required.text}: {_listed(failed) or 'no method gives that'}")
+    outcome = "failed" if failed else "receipt"
+    return ShotOutcome(outcome, best.method, "; ".join(told), best.grade)
 
 
 def _print(node: int) -> ShotOutcome:

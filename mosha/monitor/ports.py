@@ -21,7 +21,7 @@ from mosha.core.cluster.events import (
     StatusWritten,
     WriteFailed,
 )
-from mosha.core.cluster.shots import FenceOrder
+from mosha.core.cluster.fencing import FenceOrder
 from mosha.core.cluster.state import LogRecord
 from mosha.core.tell import EntryOrder, Tell
 from mosha.monitor import fencing, log_records
@@ -109,8 +109,10 @@ class Ports:
     async def _shoot(self, order: FenceOrder) -> None:
         monitor = self._monitor
         methods = monitor.settings.fencing.methods
-        ended = await fencing.shoot(order.node, methods, monitor.on_stomith)
-        self._report(ShotEnded(order, ended.outcome, ended.method, ended.detail))
+        ended = await fencing.shoot(
+            order.node, methods, monitor.on_stomith, required=order.required
+        )
+        self._report(ShotEnded(order, ended.outcome, ended.method, ended.detail, ended.grade))
 
     async def _end_clinit(self) -> None:
         await self._monitor.clinit.shut_down()

@@ -172,7 +172,8 @@ def _of_node(state: MonitorState, node: int) -> tuple[ProblemKind, str] | None:
         why = f": {peer.error}" if peer.error else ""
         return ProblemKind.NODE_NEVER_HEARD, f"node {node} {said}{why}"
     if standing is Standing.FENCED:
-        text = f"node {node} {said} ({state.view.receipts[node].method})"
+        receipt = state.view.receipts[node]
+        text = f"node {node} {said} ({receipt.method}, {receipt.grade.text})"
         return ProblemKind.NODE_FENCED, text
     if late := state.view.heartbeats_missed(node, state.timing.heartbeat_s):
         return ProblemKind.NODE_LATE, f"node {node} {wording.late(late)}"

@@ -15,7 +15,7 @@ from mosha.core.cluster.timing import MARGIN_WARN, margin
 from mosha.core.explain import verdicts
 from mosha.core.explain.may_run import may_run
 from mosha.core.explain.problems import GROUP_KINDS, ProblemKind
-from mosha.core.status import Status, TableVersion
+from mosha.core.status import Grade, Status, TableVersion
 from mosha.core.supervision.entries import EntryReport
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tables import STAY, Wish
@@ -88,6 +88,7 @@ def make(node: Node, around: HostFacts, now: float, *, asked: str = "") -> hasta
                 inc=shot.inc,
                 method=shot.method,
                 outcome=shot.outcome,
+                grade="" if shot.grade is Grade.LEASE_ELAPSED else shot.grade.text,
                 detail=shot.detail,
                 age_s=_age(now, shot.at),
             )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mosha.cli.check import fence_agents
+from mosha.monitor import fence_agent
 from tests import fence_switch
 from tests.cli.conftest import Home, Mosha, Said
 from tests.cli.test_check import CLTAB
@@ -140,7 +140,7 @@ def test_a_program_that_is_no_agent_is_a_mistake(check: Check, text: str, reason
 
 
 def test_an_agent_that_hangs_is_given_up(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fence_agents, "METADATA_LIMIT_S", 0.5)
+    monkeypatch.setattr(fence_agent, "METADATA_LIMIT_S", 0.5)
     began = time.monotonic()
     said = check(ROOM, TARGETS, text="import signal; signal.pause()")
     assert "does not describe itself (action=metadata): no answer in 0.5 s" in said.out

@@ -30,16 +30,15 @@ from mosha.core.cluster.events import (
     TimePassed,
     WriteFailed,
 )
-from mosha.core.cluster.fencing import FencingRules
+from mosha.core.cluster.fencing import FenceOrder, FencingRules
 from mosha.core.cluster.pace import GATHER_S
 from mosha.core.cluster.peers import Standing
-from mosha.core.cluster.shots import FenceOrder
 from mosha.core.replication.judging import CLTAB, HACTL, NS_PER_S
 from mosha.core.replication.node_tables import NodeTables
 from mosha.core.replication.table_effects import ReadOwnTable, ReadPeerTable
 from mosha.core.replication.table_events import OwnTableRead, PeerTableRead, TableLoaded
 from mosha.core.replication.table_texts import Seen
-from mosha.core.status import EntryVerb, NodeState, Stamp, TableVersion
+from mosha.core.status import EntryVerb, Grade, NodeState, Stamp, TableVersion
 from mosha.core.tables import Cltab, Entry, Mode
 from mosha.core.tell import EntryOrder, Tell
 from mosha.errors import BugError
@@ -357,7 +356,7 @@ def test_a_shot_is_ordered_once_and_its_end_taken_in() -> None:
     life.hears(2)
     shots = of(FenceOrder, life.act() + life.wait(H))
     assert shots == [FenceOrder(3, INC)]
-    life.report(ShotEnded(shots[0], "receipt", "test"))
+    life.report(ShotEnded(shots[0], "receipt", "test", "", Grade.COMMAND_SAID_SO))
     assert life.agent.node.state.view.standing(3) is Standing.FENCED
 
 

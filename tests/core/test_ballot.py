@@ -20,7 +20,7 @@ from mosha.core.cluster.ballot import (
     runs_in,
 )
 from mosha.core.cluster.peers import Peer, heard, tried
-from mosha.core.status import GroupLine, GroupState, NodeState, Receipt, Stamp, Vote
+from mosha.core.status import Grade, GroupLine, GroupState, NodeState, Receipt, Stamp, Vote
 from tests.core.story import INC, G, status
 
 T = 10.0
@@ -171,6 +171,7 @@ def test_all_voters_with_the_same_view_choose_the_same_claim(
 # --- V3 ------------------------------------------------------------------------------------
 
 
+ELAPSED, ANY = Grade.LEASE_ELAPSED, Grade.OPERATOR_SAID_SO
 KEPT = ""
 WITHDRAWN = "claim withdrawn"
 FENCED = "claimant fenced"
@@ -178,32 +179,50 @@ SILENT = "claimant not heard from"
 
 RELEASES = [
     # (a) a newer status of the claimant no longer shows that claim
-    ("still shown", peer(2, 8, claims={G: 5}), None, False, KEPT),
-    ("gone from a newer status", peer(2, 8), None, False, WITHDRAWN),
-    ("another term in a newer status", peer(2, 8, claims={G: 6}), None, False, WITHDRAWN),
-    ("gone in a new incarnation", peer(2, 1, inc=INC + 1), None, False, WITHDRAWN),
-    ("shown in a new incarnation", peer(2, 1, inc=INC + 1, claims={G: 5}), None, False, KEPT),
+    ("still shown", peer(2, 8, claims={G: 5}), None, ELAPSED, KEPT),
+    ("gone from a newer status", peer(2, 8), None, ELAPSED, WITHDRAWN),
+    ("another term in a newer status", peer(2, 8, claims={G: 6}), None, ELAPSED, WITHDRAWN),
+    ("gone in a new incarnation", peer(2, 1, inc=INC + 1), None, ELAPSED, WITHDRAWN),
+    ("shown in a new incarnation", peer(2, 1, inc=INC + 1, claims={G: 5}), None, ELAPSED, KEPT),
     # … and an older one says nothing: after a restart it may be read first
-    ("gone from the very status voted on", peer(2, 7), None, False, KEPT),
-    ("not yet in an older status", peer(2, 6), None, False, KEPT),
-    ("not yet in an older incarnation", peer(2, 99, inc=INC - 1), None, False, KEPT),
-    ("gone when the node left", peer(2, 8, state=NodeState.LEFT), None, False, WITHDRAWN),
+    ("gone from the very status voted on", peer(2, 7), None, ELAPSED, KEPT),
+    ("not yet in an older status", peer(2, 6), None, ELAPSED, KEPT),
+    ("not yet in an older incarnation", peer(2, 99, inc=INC - 1), None, ELAPSED, KEPT),
+    ("gone when the node left", peer(2, 8, state=NodeState.LEFT), None, ELAPSED, WITHDRAWN),
     # (b) a receipt
-    ("a receipt", peer(2, 8, claims={G: 5}), Receipt(INC, "x"), True, FENCED),
-    ("a receipt, never read", Peer(2), Receipt(INC, "x"), True, FENCED),
-    ("a receipt of an earlier life", peer(2, 8, claims={G: 5}), Receipt(INC - 1, "x"), True, KEPT),
+    ("a receipt", peer(2, 8, claims={G: 5}), Receipt(INC, "x"), ANY, FENCED),
+    ("a receipt, never read", Peer(2), Receipt(INC, "x"), ANY, FENCED),
+    ("a receipt of an earlier life", peer(2, 8, claims={G: 5}), Receipt(INC - 1, "x"), ANY, KEPT),
     (
         "a receipt of the life before the one that shows the claim",
         peer(2, 1, inc=INC + 1, claims={G: 5}),
         Receipt(INC, "x"),
-        True,
+        ANY,
         KEPT,
     ),
-    # (c) not heard from for T, where fencing is not required
-    ("silent", peer(2, 7, quiet=True, claims={G: 5}), None, False, SILENT),
-    ("silent, a receipt is required", peer(2, 7, quiet=True, claims={G: 5}), None, True, KEPT),
-    ("never read, not yet silent", Peer(2), None, False, KEPT),
-    ("never read, silent", Peer(2, heard_at=0.0, stale_since=11.0), None, False, SILENT),
+    # … of the grade that the group asks for, or a better one
+    *(
+        (
+            f"{given.text} where {asked.text} is asked for",
+            Peer(2),
+            Receipt(INC, "x", given),
+            asked,
+            cause,
+        )
+        for asked, given, cause in (
+            (Grade.OFF_CONFIRMED, Grade.OFF_CONFIRMED, FENCED),
+            (Grade.OFF_CONFIRMED, Grade.COMMAND_SAID_SO, KEPT),
+            (Grade.COMMAND_SAID_SO, Grade.OFF_CONFIRMED, FENCED),
+            (Grade.COMMAND_SAID_SO, Grade.OPERATOR_SAID_SO, KEPT),
+            (Grade.OPERATOR_SAID_SO, Grade.OPERATOR_SAID_SO, FENCED),
+            (Grade.LEASE_ELAPSED, Grade.OPERATOR_SAID_SO, FENCED),
+        )
+    ),
+    # (c) not heard from for T, where no receipt is asked for
+    ("silent", peer(2, 7, quiet=True, claims={G: 5}), None, ELAPSED, SILENT),
+    ("silent, a receipt is required", peer(2, 7, quiet=True, claims={G: 5}), None, ANY, KEPT),
+    ("never read, not yet silent", Peer(2), None, ELAPSED, KEPT),
+    ("never read, silent", Peer(2, heard_at=0.0, stale_since=11.0), None, ELAPSED, SILENT),
 ]
 
 
@@ -213,9 +232,9 @@ RELEASES = [
     ids=[row[0] for row in RELEASES],
 )
 def test_v3_a_vote_is_released_for_these_causes_and_no_other(
-    *, candidate: Peer, receipt: Receipt | None, required: bool, cause: str
+    *, candidate: Peer, receipt: Receipt | None, required: Grade, cause: str
 ) -> None:
-    assert release_cause(VOTE, G, candidate, receipt, fencing_required=required) == cause
+    assert release_cause(VOTE, G, candidate, receipt, required=required) == cause
 
 
 STATUSES = st.builds(
@@ -231,7 +250,7 @@ STATUSES = st.builds(
 def test_v3_with_fencing_required_silence_alone_releases_nothing(
     candidate: Peer, receipt: Receipt | None
 ) -> None:
-    cause = release_cause(VOTE, G, candidate, receipt, fencing_required=True)
+    cause = release_cause(VOTE, G, candidate, receipt, required=ANY)
     assert candidate.status is not None
     withdrawn = candidate.status.stamp > VOTE.stamp and candidate.status.claims.get(G) != 5
     fenced = receipt is not None and receipt.inc >= max(VOTE.inc, candidate.inc)

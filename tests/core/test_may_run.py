@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mosha.core.cluster.fencing import FencingRules
 from mosha.core.cluster.quorum import Electorate, Policy, QuorumState
@@ -14,7 +15,7 @@ from mosha.core.explain.problems import ProblemKind
 from mosha.core.explain.verdicts import GroupVerdict, judge
 from mosha.core.explain.why import why
 from mosha.core.explain.why_not import why_not
-from mosha.core.status import GroupLine, GroupState, NodeState, Receipt, Vote
+from mosha.core.status import Grade, GroupLine, GroupState, NodeState, Receipt, Vote
 from mosha.core.tables import Wish
 from tests.core.story import INC, G, Story, alone_again, hactl, one_of_three
 from tests.core.test_verdicts import SEE_THE_SHOTS, STOP, T, at, heard, only_3_is_stale, says, state
@@ -78,6 +79,52 @@ def test_a_receipt_makes_a_stop_certain() -> None:
     story = stale_owner(required=True)
     story.hear(1, says(2, 10, fenced={3: Receipt(INC, "ipmi")}))
     assert verdict(story).ok
+
+
+WEAK = Receipt(INC, "cmd", Grade.COMMAND_SAID_SO)
+
+
+def short(grade: Grade, *receipts: Receipt) -> Story:
+    """Node 3 ran the group, of which hactl asks for this evidence of a death, and was fenced."""
+    story = stale_owner(required=False)
+    state(story).hactl = hactl(replace(STOP, fence=grade))
+    for seq, receipt in enumerate(receipts, 10):
+        story.hear(1, says(2, seq, fenced={3: receipt}))
+    return story
+
+
+def test_a_receipt_that_is_not_as_the_group_asks_leaves_it_open() -> None:
+    story = short(Grade.OFF_CONFIRMED, WEAK)
+    assert may_run(state(story), G) == Unseen((3,), unfenced=True)
+    said = "node 3 is fenced (command-said-so), which is not enough: fence=off-confirmed in hactl"
+    step = f"{SEE_THE_SHOTS.partition('mosha confirm')[0]}mosha set g stop fence=command-said-so"
+    assert verdict(story) == GroupVerdict(False, said, step, ProblemKind.GROUP)
+    assert verdict(short(Grade.OFF_CONFIRMED, WEAK, Receipt(INC, "x", Grade.OFF_CONFIRMED))).ok
+
+
+def test_what_an_operator_says_may_not_be_enough_and_then_the_step_is_told() -> None:
+    step = verdict(short(Grade.OFF_CONFIRMED)).next
+    assert step.endswith(": mosha confirm 3, then mosha set g stop fence=operator-said-so")
+    assert verdict(short(Grade.OPERATOR_SAID_SO)).next.endswith(": mosha confirm 3")
+
+
+def test_a_vote_for_a_node_whose_receipt_is_not_as_asked_leaves_it_open() -> None:
+    story = stale_owner(required=False)
+    story.hear(1, says(2, 10, votes=FOR_3, fenced={3: WEAK}))
+    assert may_run(state(story), G) is None
+    state(story).hactl = hactl(replace(STOP, fence=Grade.OFF_CONFIRMED))
+    story.hear(1, says(2, 11, votes={"h": Vote(4, 3, INC, 2)}, fenced={3: WEAK}))
+    assert may_run(state(story), "h") is None
+    state(story).hactl = hactl(Wish("h", "stop", fence=Grade.OFF_CONFIRMED))
+    assert may_run(state(story), "h") == Unseen((3,), voters=(2,))
+
+
+def test_why_says_that_the_receipt_is_not_enough() -> None:
+    story = short(Grade.OFF_CONFIRMED, WEAK)
+    told = [r.said for r in why(state(story), G, story.now, 0.0).reasons if r.rule == "receipt"]
+    assert told == [
+        "node 3 is fenced, and g waits for a better receipt (fence=off-confirmed in hactl)"
+    ]
 
 
 def test_without_a_quorum_no_group_is_known_to_be_stopped() -> None:

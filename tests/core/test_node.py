@@ -11,6 +11,7 @@ import pytest
 from mosha.core.cluster.node import RENEWAL_STEP, Node
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.status import (
+    Grade,
     GroupLine,
     GroupState,
     NodeState,
@@ -119,7 +120,7 @@ def test_a_torn_read_leaves_the_earlier_reading() -> None:  # O1
     story = one_of_three()
     story.hear(1, says(2, 2, claims={"h": 3}))
     brain(story).peer_read(2, None, began=story.now, now=story.now, error="torn")
-    assert brain(story).state.view.holders("h", stale_too=False) == [2]
+    assert brain(story).state.view.holders("h", Grade.LEASE_ELAPSED) == [2]
     assert brain(story).state.view.peer(2).error == "torn"
 
 

@@ -9,22 +9,26 @@ from typing import Any
 import pytest
 
 from mosha.core.cluster.ballot import Ballot
-from mosha.core.cluster.fencing import FencingRules
+from mosha.core.cluster.events import ShotEnded
+from mosha.core.cluster.fencing import FenceOrder, FencingRules
 from mosha.core.cluster.node import Node
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
-from mosha.core.cluster.shots import FenceOrder
 from mosha.core.status import (
+    OPERATOR,
+    Grade,
     NodeState,
     Receipt,
     Stamp,
     Status,
     Vote,
 )
-from tests.core.story import INC, TIMING, G, Story, one_of_three, status
+from mosha.core.tables import Wish
+from tests.core.story import INC, TIMING, G, Story, hactl, one_of_three, status
 
 T, L, D = TIMING.timeout_s, TIMING.lease_s, TIMING.stop_budget_s
 GRACE_S = TIMING.start_grace_s
+CONFIRMED = Receipt(INC, OPERATOR, Grade.OPERATOR_SAID_SO)
 
 
 def brain(story: Story) -> Node:
@@ -67,10 +71,10 @@ def test_a_shot_that_ends_after_a_later_one_was_forgotten_ends_nothing_else() ->
     story.now += L
     story.hear(1, says(2, 5))
     (later,) = ordered(story)
-    brain(story).shot(later, outcome="receipt", method="ipmi", detail="", now=story.now)
+    brain(story).shot(ShotEnded(later, "receipt", "ipmi", "", Grade.COMMAND_SAID_SO), story.now)
     story.hear(1, says(3, 2, inc=INC + 1))
     assert later.node not in brain(story).state.shots
-    brain(story).shot(hanging, outcome="failed", method="ipmi", detail="", now=story.now)
+    brain(story).shot(ShotEnded(hanging, "failed", "ipmi", ""), story.now)
     assert "fence_ended" in events(story)
 
 
@@ -142,7 +146,7 @@ def test_a_receipt_is_published_and_frees_the_groups() -> None:
     story = with_a_stale_node(rules=FencingRules(required=True))
     (order,) = ordered(story)
     brain(story).take_to_step()
-    brain(story).shot(order, outcome="receipt", method="ipmi", detail="off", now=story.now)
+    brain(story).shot(ShotEnded(order, "receipt", "ipmi", "off", Grade.COMMAND_SAID_SO), story.now)
     assert brain(story).state.view.standing(3) is Standing.FENCED
     assert G in brain(story).take_to_step()
     assert brain(story).next_status(story.now).fenced == {3: Receipt(INC, "ipmi")}
@@ -152,17 +156,109 @@ def test_a_receipt_is_published_and_frees_the_groups() -> None:
 def test_any_other_outcome_proves_nothing(outcome: str) -> None:
     story = with_a_stale_node()
     (order,) = ordered(story)
-    brain(story).shot(order, outcome=outcome, method="m", detail="d", now=story.now)
+    brain(story).shot(ShotEnded(order, outcome, "m", "d"), story.now)
     assert brain(story).state.view.standing(3) is Standing.STALE
     shot = brain(story).state.shots[3]
     assert (shot.outcome, shot.method, shot.detail) == (outcome, "m", "d")
+
+
+def shot_and(story: Story, asked: Grade, *receipts: Receipt) -> Node:
+    """Hactl asks for this grade, and node 2 tells node 1 of these receipts for node 3."""
+    node = brain(story)
+    node.state.hactl = hactl(Wish(G, "start", fence=asked))
+    node.state.record(G)
+    for seq, receipt in enumerate(receipts, 10):
+        story.hear(1, says(2, seq, fenced={3: receipt}))
+    return node
+
+
+def owner_is_stale() -> Story:
+    """Node 3 ran the group and is stale."""
+    story = one_of_three(rules=FencingRules(required=True, retry_s=30.0))
+    story.hear(1, says(3, 2, claims={G: 4}))
+    story.now += GRACE_S + T + 1
+    story.hear(1, says(2, 2))
+    story.miss(1, 3)
+    return story
+
+
+WEAK, SURE = Receipt(INC, "cmd", Grade.COMMAND_SAID_SO), Receipt(INC, "ipmi", Grade.OFF_CONFIRMED)
+
+
+@pytest.mark.parametrize(
+    ("asked", "receipts", "holders"),
+    [
+        (Grade.OFF_CONFIRMED, [], [3]),
+        (Grade.OFF_CONFIRMED, [WEAK], [3]),
+        (Grade.OFF_CONFIRMED, [WEAK, SURE], []),
+        (Grade.OFF_CONFIRMED, [SURE, WEAK], []),
+        (Grade.COMMAND_SAID_SO, [WEAK], []),
+        (Grade.LEASE_ELAPSED, [], []),
+    ],
+)
+def test_a_node_is_dead_for_a_group_on_the_evidence_that_the_group_asks_for(
+    asked: Grade, receipts: list[Receipt], holders: list[int]
+) -> None:
+    node = shot_and(owner_is_stale(), asked, *receipts)
+    assert node.state.view.holders(G, node.state.required_grade(G)) == holders
+
+
+def test_what_a_group_does_not_say_fencing_required_says() -> None:
+    state = brain(owner_is_stale()).state
+    assert state.required_grade("not in hactl") is Grade.OPERATOR_SAID_SO
+    state.fencing = FencingRules(required=False)
+    assert state.required_grade("not in hactl") is Grade.LEASE_ELAPSED
+
+
+def test_a_receipt_of_a_later_life_counts_though_it_is_worth_less() -> None:
+    story = one_of_three()
+    later = Receipt(INC + 1, "cmd", Grade.OPERATOR_SAID_SO)
+    for seq, receipt in enumerate((SURE, later, SURE), 2):
+        story.hear(1, says(2, seq, fenced={7: receipt}))
+    assert brain(story).state.view.receipts[7] == later
+
+
+def test_a_shot_is_for_what_the_groups_of_the_victim_ask_for() -> None:
+    story = owner_is_stale()
+    shot_and(story, Grade.OFF_CONFIRMED)
+    assert ordered(story) == [FenceOrder(3, INC, Grade.OFF_CONFIRMED)]
+
+
+def test_a_shot_is_for_what_a_group_asks_for_that_has_this_nodes_vote_for_the_victim() -> None:
+    story = with_a_stale_node(rules=FencingRules(required=True))
+    node = shot_and(story, Grade.OFF_CONFIRMED)
+    node.state.record(G).ballot = Ballot(Vote(4, 3, INC, 1))
+    assert ordered(story) == [FenceOrder(3, INC, Grade.OFF_CONFIRMED)]
+
+
+def test_a_node_whose_receipt_does_not_do_is_shot_again_if_there_may_be_a_better_one() -> None:
+    story = owner_is_stale()
+    node = shot_and(story, Grade.OFF_CONFIRMED)
+    (order,) = ordered(story)
+    node.shot(ShotEnded(order, "failed", "cmd", "", Grade.COMMAND_SAID_SO), story.now)
+    assert node.state.view.standing(3) is Standing.FENCED
+    assert node.fence_orders(story.now) == ([], story.now + 30.0)
+    story.now += 30.0
+    story.hear(1, says(2, 3))
+    assert ordered(story) == [order]
+    node.shot(ShotEnded(order, "receipt", "ipmi", "", Grade.OFF_CONFIRMED), story.now)
+    assert node.fence_orders(story.now) == ([], math.inf)
+    assert node.state.view.holders(G, Grade.OFF_CONFIRMED) == []
+
+
+def test_a_node_whose_receipt_does_not_do_is_not_shot_again_for_nothing() -> None:
+    story = owner_is_stale()
+    node = shot_and(story, Grade.OFF_CONFIRMED)
+    (order,) = ordered(story)
+    node.shot(ShotEnded(order, "receipt", "cmd", "", Grade.COMMAND_SAID_SO), story.now)
+    assert node.fence_orders(story.now) == ([], math.inf)
 
 
 def test_a_failed_shot_is_tried_again_after_a_while() -> None:
     rules = FencingRules(required=True, retry_s=30.0)
     story = with_a_stale_node(rules=rules)
     (order,) = ordered(story)
-    brain(story).shot(order, outcome="failed", method="m", detail="", now=story.now)
+    brain(story).shot(ShotEnded(order, "failed", "m", ""), story.now)
     assert brain(story).fence_orders(story.now) == ([], story.now + 30.0)
     story.now += 30.0
     story.hear(1, says(2, 3))
@@ -172,7 +268,7 @@ def test_a_failed_shot_is_tried_again_after_a_while() -> None:
 def test_a_node_that_lives_again_needs_another_receipt() -> None:
     story = with_a_stale_node()
     (order,) = ordered(story)
-    brain(story).shot(order, outcome="receipt", method="ipmi", detail="", now=story.now)
+    brain(story).shot(ShotEnded(order, "receipt", "ipmi", "", Grade.COMMAND_SAID_SO), story.now)
     story.hear(1, says(3, 1, inc=INC + 1))
     assert brain(story).state.view.standing(3) is Standing.FRESH
     story.hear(1, says(2, 3, fenced={3: Receipt(INC, "ipmi")}))  # old news
@@ -201,9 +297,9 @@ def test_the_end_of_a_shot_at_a_former_life_says_nothing_of_the_present_one() ->
     story.miss(1, 3)
     (second,) = ordered(story)
     assert second == FenceOrder(3, INC + 1)
-    brain(story).shot(first, outcome="failed", method="m", detail="", now=story.now)
+    brain(story).shot(ShotEnded(first, "failed", "m", ""), story.now)
     assert brain(story).state.shots[3].outcome == "running"
-    brain(story).shot(first, outcome="receipt", method="m", detail="", now=story.now)
+    brain(story).shot(ShotEnded(first, "receipt", "m", "", Grade.COMMAND_SAID_SO), story.now)
     assert brain(story).state.view.standing(3) is Standing.STALE
 
 
@@ -213,7 +309,7 @@ def test_the_end_of_a_shot_at_a_former_life_says_nothing_of_the_present_one() ->
 def test_confirm_counts_a_stale_node_as_dead() -> None:
     story = with_a_stale_node(rules=FencingRules(required=True))
     assert brain(story).confirmed(3) == ""
-    assert brain(story).next_status(story.now).fenced == {3: Receipt(INC, "operator")}
+    assert brain(story).next_status(story.now).fenced == {3: CONFIRMED}
 
 
 def test_confirm_is_refused_where_there_is_no_quorum() -> None:
@@ -246,4 +342,4 @@ def test_confirm_of_one_node_is_no_receipt_for_what_is_known_of_another() -> Non
     story = with_a_stale_node()
     brain(story).state.record("h").ballot = Ballot(Vote(1, 2, INC + 50, 1))
     assert brain(story).confirmed(3) == ""
-    assert brain(story).next_status(story.now).fenced == {3: Receipt(INC, "operator")}
+    assert brain(story).next_status(story.now).fenced == {3: CONFIRMED}

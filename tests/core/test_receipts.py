@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from mosha.core.cluster.fencing import FencingRules
+from mosha.core.cluster.events import ShotEnded
+from mosha.core.cluster.fencing import FenceOrder, FencingRules
 from mosha.core.cluster.peers import Standing
-from mosha.core.cluster.shots import FenceOrder
-from mosha.core.status import GroupState, Receipt, Vote
+from mosha.core.status import Grade, GroupState, Receipt, Vote
 from tests.core.owner import T, at, brain, causes, record, says
 from tests.core.story import INC, G, Story, one_of_three, status
 
@@ -79,7 +79,7 @@ def test_r1_a_node_that_was_shot_and_lives_is_shot_again_when_it_is_missed_again
     story.now += 10.0  # a lease after the quorum was seen again
     story.hear(1, says(2, 3))
     assert brain(story).fence_orders(story.now)[0] == [order]
-    brain(story).shot(order, outcome="receipt", method="m", detail="", now=story.now)
+    brain(story).shot(ShotEnded(order, "receipt", "m", "", Grade.COMMAND_SAID_SO), story.now)
     story.hear(1, says(3, 3))
     assert standing(story) is Standing.FRESH
     story.now += T + 0.01
@@ -97,7 +97,7 @@ def test_r1_a_shot_at_a_node_that_was_heard_meanwhile_is_repeated_later() -> Non
     story.hear(1, says(2, 3))
     (order,) = brain(story).fence_orders(story.now)[0]
     story.hear(1, says(3, 3))  # and dies now
-    brain(story).shot(order, outcome="receipt", method="m", detail="", now=story.now)
+    brain(story).shot(ShotEnded(order, "receipt", "m", "", Grade.COMMAND_SAID_SO), story.now)
     assert standing(story) is Standing.FRESH
     story.now += T + 0.01
     story.miss(1, 3)

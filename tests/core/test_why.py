@@ -6,15 +6,17 @@ import copy
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from mosha.core.cluster import orders
 from mosha.core.cluster.eligibility import wish_text
+from mosha.core.cluster.events import ShotEnded
 from mosha.core.cluster.state import MonitorState
 from mosha.core.explain.reasons import Explanation, Holds, Reason, is_known, known_groups
 from mosha.core.explain.verdicts import judge
 from mosha.core.explain.why import UNDER_WAY, why
 from mosha.core.explain.why_not import why_not
-from mosha.core.status import Ban, NodeState, Receipt, TableVersion, Vote
+from mosha.core.status import Ban, Grade, NodeState, Receipt, TableVersion, Vote
 from mosha.core.tables import MoveAfter, Wish
 from tests.core.story import INC, G, Story, hactl, one_of_three
 from tests.core.test_verdicts import (
@@ -143,7 +145,7 @@ def test_an_own_claim_tells_of_its_lease_and_votes() -> None:
             "others vote for node 3, which this node has not heard",
         ),
         (silent_alone, "silence", "this node does not vote for 7.0 s more after its start (V5)"),
-        (stale_owner, "receipt", "node 3 is stale, and its groups wait for a receipt"),
+        (stale_owner, "receipt", "node 3 is stale, and g waits for a receipt"),
         (banned_everywhere, "candidate", "node 1 cannot take it: banned here: clinit: no such"),
         (banned_everywhere, "place", "no status shows it anywhere"),
     ],
@@ -183,9 +185,7 @@ def test_a_shot_has_its_outcome_and_age() -> None:
     story.hear(1, says(2, 20))
     story.miss(1, 3)
     orders, _ = story.nodes[1].fence_orders(story.now)
-    story.nodes[1].shot(
-        orders[0], outcome="failed", method="command", detail="exit 1", now=story.now
-    )
+    story.nodes[1].shot(ShotEnded(orders[0], "failed", "command", "exit 1"), story.now)
     story.now += 2.0
     (shot,) = reasons(of(story), "shot")
     assert shot == Reason(
@@ -382,7 +382,7 @@ def test_a_receipt_is_mentioned() -> None:
     story = stale_owner()
     state(story).view.receipt(3, Receipt(INC, "operator"))
     (fence,) = reasons(against(story, 3), "fence")
-    assert fence.said == "node 3 is dead, says a receipt (operator)"
+    assert fence.said == "node 3 is dead, says a receipt (operator, command-said-so)"
 
 
 # --- what is known ---------------------------------------------------------------------------
@@ -395,7 +395,9 @@ def test_a_group_is_known_by_a_table_or_a_status() -> None:
 
 
 def test_a_wish_is_told_with_the_options_that_stand_at_their_defaults() -> None:
-    assert wish_text(Wish(G, "start")) == "start prefer=any only=any failback=no on-failure=stay"
+    said = "start prefer=any only=any failback=no on-failure=stay fence=as-set"
+    assert wish_text(Wish(G, "start")) == said
     moves = MoveAfter(3, 600.0)
     full = Wish(G, "start", prefer=(2, 3), only=(2, 3, 4), failback=True, on_failure=moves)
-    assert wish_text(full) == "start prefer=2,3 only=2,3,4 failback=yes on-failure=move:3/10m"
+    said = "start prefer=2,3 only=2,3,4 failback=yes on-failure=move:3/10m fence=off-confirmed"
+    assert wish_text(replace(full, fence=Grade.OFF_CONFIRMED)) == said

@@ -12,6 +12,7 @@ from mosha.core.status import (
     Ban,
     EntryAnswer,
     EntryVerb,
+    Grade,
     GroupLine,
     GroupState,
     NodeState,
@@ -129,7 +130,9 @@ statuses = st.builds(
     claims=mappings(numbers),
     groups=mappings(group_lines),
     bans=mappings(st.builds(Ban, st.integers(0, 10**9), free_texts)),
-    fenced=st.dictionaries(nodes, st.builds(Receipt, numbers, words), max_size=3),
+    fenced=st.dictionaries(
+        nodes, st.builds(Receipt, numbers, words, st.sampled_from(Grade)), max_size=3
+    ),
     tables=mappings(st.builds(TableVersion, st.integers(-(10**15), 10**19), words)),
     refused=mappings(free_texts),
     answers=st.dictionaries(

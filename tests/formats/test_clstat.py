@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from mosha.core.status import (
     Ban,
     EntryAnswer,
+    Grade,
     GroupLine,
     GroupState,
     NodeState,
@@ -60,7 +61,7 @@ FULL = Status(
     claims={"baz": 9},
     groups={"baz": GroupLine("start", GroupState.DONE)},
     bans={"bad": Ban(240, "test entry bad1 exited 1")},
-    fenced={3: Receipt(1763700000, "ipmi")},
+    fenced={3: Receipt(1763700000, "ipmi", Grade.OFF_CONFIRMED)},
     tables={"hactl": TableVersion(1763700000123456789, "0a1b2c")},
     refused={"cltab": "cltab:3:1: unknown mode: 'x'"},
     troubles={
@@ -80,7 +81,7 @@ Mosha::Term foo 17 voted=17
 Mosha::Claim baz term=9
 Cluster::Init::Group baz start DONE
 Mosha::Ban bad 240 test entry bad1 exited 1
-Mosha::Fenced 3 inc=1763700000 method=ipmi
+Mosha::Fenced 3 inc=1763700000 method=ipmi grade=off-confirmed
 Mosha::Table hactl mtime_ns=1763700000123456789 digest=0a1b2c
 Mosha::Refused cltab cltab:3:1: unknown mode: 'x'
 Mosha::Entry foo c late restarts=0 for_s=42
@@ -223,6 +224,23 @@ def test_an_order_for_an_entry_is_no_line_that_an_older_version_takes_for_one_fo
 def test_a_fencing_method_becomes_one_word() -> None:
     status = replace(FULL, fenced={3: Receipt(1, "rack power switch")})
     assert parse_clstat(render_clstat(status).encode()).fenced[3].method == "rack-power-switch"
+
+
+@pytest.mark.parametrize(
+    ("words", "grade"),
+    [
+        ("method=ipmi", Grade.COMMAND_SAID_SO),
+        ("method=operator", Grade.OPERATOR_SAID_SO),
+        ("method=ipmi grade=off-confirmed later=yes", Grade.OFF_CONFIRMED),
+        ("method=ipmi grade=lease-elapsed", Grade.LEASE_ELAPSED),
+        ("method=ipmi grade=seen-to-burn", Grade.OPERATOR_SAID_SO),
+    ],
+)
+def test_a_receipt_of_another_version_is_worth_no_more_than_it_says(
+    words: str, grade: Grade
+) -> None:
+    status = parse_clstat(sealed(f"{NODE}Mosha::Fenced 3 inc=5 {words}\n"))
+    assert status.fenced[3].grade is grade
 
 
 def test_the_shortest_status_is_two_lines() -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from mosha.core.status import Grade
 from mosha.core.tables import Hactl, MoveAfter, Wish
 from mosha.errors import UsageError
 from mosha.formats.hactl import (
@@ -142,6 +143,14 @@ def test_options_say_where_a_group_shall_run() -> None:
             id="what is no answer to failures",
         ),
         pytest.param(
+            "a start fence=off\nb start fence=\n",
+            [
+                "hactl:1:15: not the evidence of a death: 'off'; write one of lease-elapsed, oper",
+                "hactl:2:15: not the evidence of a death; write one of lease-elapsed",
+            ],
+            id="what is no evidence of a death",
+        ),
+        pytest.param(
             "g start only=2,2 prefer=1 prefer=3\n",
             [
                 "hactl:1:16: the node is listed twice: '2'; list it once",
@@ -197,6 +206,11 @@ def test_what_shall_follow_on_failures_is_read() -> None:
     table = parse_hactl(b"g start on-failure=move:3/10m\nh start on-failure=stay\n", "hactl")
     assert table.wishes["g"].on_failure == MoveAfter(3, 600.0)
     assert table.wishes["h"].on_failure is None
+
+
+def test_the_evidence_that_a_group_asks_for_is_read() -> None:
+    table = parse_hactl(b"g start fence=off-confirmed\nh start fence=as-set\n", "hactl")
+    assert (table.wishes["g"].fence, table.wishes["h"].fence) == (Grade.OFF_CONFIRMED, None)
 
 
 def test_a_command_line_is_read_as_a_line_but_without_leniency() -> None:
@@ -307,6 +321,8 @@ def test_the_example_is_valid_and_has_no_warnings() -> None:
         ("g start prefer=2", "", "g start prefer=2"),
         ("g stop", "g start on-failure=move:3/600", "g stop on-failure=move:3/10m"),
         ("g start on-failure=stay", "g start on-failure=move:3/9s", "g start"),
+        ("g stop", "g start fence=off-confirmed", "g stop fence=off-confirmed"),
+        ("g start fence=as-set", "g start fence=off-confirmed", "g start"),
         (
             "g start on-failure=move:1/90s",
             "g stop only=1,2",

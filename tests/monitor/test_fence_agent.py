@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mosha.core.status import Grade
 from mosha.formats.fencing_methods import FencingMethod
 from mosha.formats.settings import settings_from
 from mosha.host.killable import RunEnded
@@ -22,6 +23,7 @@ from tests import fence_switch
 from tests.monitor.test_fencing import gone, pids_in
 from tests.waiting import until
 
+SWITCH = Path(fence_switch.__file__).read_text(encoding="utf-8")
 LONG_S = 60.0
 SHORT_S = 2.0
 PHRASE = 'it\'s "S\\3cret" & <so> 100%'
@@ -89,6 +91,15 @@ async def test_off_and_then_a_status_that_says_off_is_a_receipt(room: Path, meth
     assert (outcome.outcome, outcome.method) == ("receipt", "fence_switch")
     assert [(room / plug).read_text() for plug in ("p1", "p2", "p3")] == ["on", "off", "on"]
     assert actions(room) == ["off", "status"]
+
+
+async def test_only_power_that_is_off_is_confirmed(room: Path, method: Method) -> None:
+    assert (await shoot(2, [method(limit=LONG_S)])).grade is Grade.OFF_CONFIRMED
+    for change in ('<action name="reboot"/>', "</resource-agent>"):
+        write(room / "p2", "on")
+        agent = fence_switch.installed(room, "fence_storage", SWITCH.replace(change, ""))
+        outcome = await shoot(2, [method(agent=str(agent), limit=LONG_S)])
+        assert (outcome.outcome, outcome.grade) == ("receipt", Grade.COMMAND_SAID_SO)
 
 
 async def test_a_shot_says_each_action_its_duration_and_the_end_of_its_output(

@@ -13,6 +13,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from mosha.core.status import Grade
 from mosha.formats.fencing_methods import FencingMethod
 from mosha.formats.settings import settings_from
 from mosha.host.killable import OUTPUT_MAX_BYTES
@@ -28,6 +29,10 @@ SHORT_S = 0.3
 PRINT = FencingMethod(type="print")
 
 Script = Callable[[str], Path]
+
+
+def receipt(method: str, detail: str = "", grade: Grade = Grade.COMMAND_SAID_SO) -> ShotOutcome:
+    return ShotOutcome("receipt", method, detail, grade)
 
 
 @pytest.fixture
@@ -92,7 +97,22 @@ async def test_a_command_gets_the_node_as_its_last_argument_and_exit_0_is_a_rece
 ) -> None:
     path = script('echo "$@"; echo "   powered   off" >&2')
     outcome = await shoot(7, [command(path, "--off")])
-    assert outcome == ShotOutcome("receipt", str(path), "--off 7 powered off")
+    assert outcome == receipt(str(path), "--off 7 powered off")
+
+
+async def test_the_methods_go_on_until_one_proves_what_is_required(script: Script) -> None:
+    sure = Grade.OFF_CONFIRMED
+    weak, fails = command(script("echo done")), command(script("echo no route; exit 1"))
+    assert (await shoot(7, [weak, fails])).grade is Grade.COMMAND_SAID_SO
+    outcome = await shoot(7, [weak, fails], required=sure)
+    assert (outcome.outcome, outcome.grade) == ("failed", Grade.COMMAND_SAID_SO)
+    assert outcome.detail == (
+        f"{weak.command[0]}: command-said-so; done; not off-confirmed:"
+        f" {fails.command[0]}: exit 1: no route"
+    )
+    outcome = await shoot(7, [weak, PRINT], required=sure)
+    assert (outcome.outcome, outcome.grade) == ("receipt", Grade.COMMAND_SAID_SO)
+    assert outcome.detail.endswith("; done; not off-confirmed: no method gives that")
 
 
 async def test_a_command_may_be_one_line_of_text(script: Script) -> None:
@@ -183,7 +203,7 @@ async def test_the_exit_decides_although_something_in_the_background_holds_the_o
     path = script("echo off; sleep 1000 & echo $! > pids; exit 0")
     try:
         outcome = await shoot(7, [command(path)])
-        assert outcome == ShotOutcome("receipt", str(path), "off")
+        assert outcome == receipt(str(path), "off")
     finally:
         os.kill(int((tmp_path / "pids").read_text()), 9)
 
@@ -234,16 +254,16 @@ def is_late(_node: int) -> object:
 
 
 CALLABLES: list[tuple[str, Stomith, ShotOutcome]] = [
-    ("True", lambda _: True, ShotOutcome("receipt", "<lambda>")),
+    ("True", lambda _: True, receipt("<lambda>")),
     ("False", lambda _: False, ShotOutcome("failed", "<lambda>", "it returned False")),
     ("None: the original's callback", lambda _: None, ShotOutcome("no receipt", "<lambda>")),
     ("something true is no proof", lambda _: 1, ShotOutcome("no receipt", "<lambda>")),
     ("raising", refuses, ShotOutcome("failed", "refuses", "OSError: [Errno 113] no route to host")),
     ("leaving", leaves, ShotOutcome("failed", "leaves", "SystemExit: cannot go on")),
     ("its own time-out", is_late, ShotOutcome("failed", "is_late", "TimeoutError")),
-    ("a coroutine function", told_off, ShotOutcome("receipt", "told_off")),
-    ("one with an argument", partial(told_off), ShotOutcome("receipt", "callable")),
-    ("a callable object", Switch(), ShotOutcome("receipt", "callable")),
+    ("a coroutine function", told_off, receipt("told_off")),
+    ("one with an argument", partial(told_off), receipt("callable")),
+    ("a callable object", Switch(), receipt("callable")),
 ]
 
 
@@ -304,7 +324,7 @@ async def test_methods_are_tried_in_their_order_until_one_gives_a_receipt(
     fails = command(script("echo a >> order; exit 1"))
     works = command(script("echo b >> order"))
     outcome = await shoot(7, [PRINT, fails, works, PRINT])
-    assert outcome == ShotOutcome("receipt", works.command[0])
+    assert outcome == receipt(works.command[0])
     assert (tmp_path / "order").read_text() == "a\nb\n"
     await until(lambda: of_stderr().lines.idle)
     assert capfd.readouterr().err == "STOMITH node 7\n"

@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from mosha.core.cluster import orders
+from mosha.core.cluster.events import ShotEnded
 from mosha.core.cluster.quorum import Electorate, Policy
 from mosha.core.cluster.timing import CLOCK_RATE_ERROR, KILL_BASE_S, KILL_PER_GROUP_S, kill_warning
 from mosha.core.explain.problems import ProblemKind
@@ -263,7 +264,7 @@ def test_every_shot_is_shown_with_its_outcome_and_its_age() -> None:
     make_stale(story, 3)
     (order,), _ = story.nodes[1].fence_orders(story.now)
     story.now += 2.0
-    story.nodes[1].shot(order, outcome="failed", method="ipmi", detail="exit 1", now=story.now)
+    story.nodes[1].shot(ShotEnded(order, "failed", "ipmi", "exit 1"), story.now)
     story.now += 3.0
     (shot,) = report(story).shots
     told = (shot.node, shot.inc, shot.method, shot.outcome, shot.detail, shot.age_s)
@@ -504,7 +505,7 @@ def test_a_dead_rack_is_one_line() -> None:
 
 
 def test_nodes_that_were_never_heard_from_or_are_fenced_are_told() -> None:
-    assert report(fenced()).problems[0] == "node 3 is fenced (ipmi)"
+    assert report(fenced()).problems[0] == "node 3 is fenced (ipmi, command-said-so)"
     story = Story()
     story.nodes[1].peer_read(2, None, began=story.now, now=story.now, error="no clstat")
     story.miss(1, 3)

@@ -278,10 +278,17 @@ FRONT: tuple[ShellMutant, ...] = (
     M(
         "a stale node that is not fenced may run what it ran",
         "core/explain/may_run.py",
-        "if state.fencing.required and (nodes :=",
-        "if not state.fencing.required and (nodes :=",
+        "    if nodes := tuple(sorted(silent)):",
+        "    if (nodes := tuple(sorted(silent))) and not nodes:",
         "core/test_may_run.py::"
         "test_a_group_is_not_stopped_while_a_node_that_is_not_heard_may_run_it",
+    ),
+    M(
+        "a node that was fenced may run a group that asks for a better receipt",
+        "core/explain/may_run.py",
+        "receipt is not None and receipt.grade < required:",
+        "receipt is None:",
+        "core/test_may_run.py::test_a_vote_for_a_node_whose_receipt_is_not_as_asked_leaves_it_open",
     ),
     M(
         "a silent node may run what a node that is heard votes for",

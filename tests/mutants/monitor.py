@@ -140,6 +140,42 @@ MONITOR: tuple[ShellMutant, ...] = (
         "monitor/test_fencing.py::"
         "test_print_writes_the_originals_line_to_stderr_and_proves_nothing",
     ),
+    # --- the grades of receipts ---
+    M(
+        "storage that is cut off is not a power that is off",
+        "monitor/fence_agent.py",
+        "return Grade.OFF_CONFIRMED if switches_power else Grade.COMMAND_SAID_SO",
+        "return Grade.OFF_CONFIRMED",
+        "monitor/test_fence_agent.py::test_only_power_that_is_off_is_confirmed",
+    ),
+    M(
+        "an agent that does not describe itself confirms nothing",
+        "monitor/fence_agent.py",
+        "        switches_power = False\n",
+        "        switches_power = True\n",
+        "monitor/test_fence_agent.py::test_only_power_that_is_off_is_confirmed",
+    ),
+    M(
+        "a method that proves too little is not the last",
+        "monitor/fencing.py",
+        "and outcomes[-1].grade >= required:",
+        "and outcomes[-1].grade <= required:",
+        "monitor/test_fencing.py::test_the_methods_go_on_until_one_proves_what_is_required",
+    ),
+    M(
+        "a shot that proves too little and whose other method failed has failed",
+        "monitor/fencing.py",
+        'outcome = "failed" if failed else "receipt"',
+        'outcome = "receipt"',
+        "monitor/test_fencing.py::test_the_methods_go_on_until_one_proves_what_is_required",
+    ),
+    M(
+        "an unknown grade of a later version is the least that a receipt can have",
+        "formats/clstat_lines.py",
+        'GRADES.get(pairs["grade"], least)',
+        'GRADES.get(pairs["grade"], Grade.OFF_CONFIRMED)',
+        "formats/test_clstat.py::test_a_receipt_of_another_version_is_worth_no_more_than_it_says",
+    ),
     # --- fence agents ---
     M(
         "a status that does not say off proves nothing",
@@ -166,8 +202,8 @@ MONITOR: tuple[ShellMutant, ...] = (
     M(
         "what an agent leaves behind is ended with it",
         "monitor/fence_agent.py",
-        "kills_rest=True",
-        "kills_rest=False",
+        "output_max_bytes=SHOWN_MAX_BYTES + agent.mask.reach,\n        kills_rest=True",
+        "output_max_bytes=SHOWN_MAX_BYTES + agent.mask.reach,\n        kills_rest=False",
         "monitor/test_fence_agent.py::"
         "test_a_child_that_stays_and_holds_the_output_is_ended_with_its_agent",
     ),
@@ -298,8 +334,8 @@ MONITOR: tuple[ShellMutant, ...] = (
     M(
         "nothing but True is a proof",
         "monitor/fence_callable.py",
-        '"receipt" if value is True else "no receipt"',
-        '"receipt" if value else "no receipt"',
+        "    if value is True:\n",
+        "    if value:\n",
         "monitor/test_fencing.py::test_only_true_of_a_callable_is_a_receipt",
     ),
     M(

@@ -12,7 +12,7 @@ from mosha.core.cluster.quorum import Electorate
 from mosha.core.cluster.state import LogRecord
 from mosha.core.replication.judging import CLTAB, HACTL, version_of
 from mosha.core.replication.table_texts import Text
-from mosha.core.status import SETTLED, Status
+from mosha.core.status import SETTLED, Grade, Status
 from mosha.core.supervision.group import Group
 from mosha.core.supervision.group_report import GroupReport
 from tests.sim import disks, edits, sayings
@@ -37,7 +37,7 @@ from tests.sim.files import Files, Version, Weather
 from tests.sim.machine import WALL_AT_START_S, Machine
 from tests.sim.operators import Operators
 from tests.sim.truth import Truth
-from tests.sim.world import Fault, World
+from tests.sim.world import Fault, World, asked_grade
 
 # How often, per timeout, everything that runs is compared with its deadline.
 LOOKS_PER_TIMEOUT = 4
@@ -75,7 +75,8 @@ class Cluster:
         self.obedience = Obedience()
         self.runs = Runs()
         self.survivors = Survivors(world.timing.heartbeat_s)
-        receipts = Receipts(3 * world.timing.timeout_s, self.apart, required=world.fence.required)
+        self.asked_grades = {it.name: asked_grade(world.fence, it) for it in world.groups}
+        receipts = Receipts(3 * world.timing.timeout_s, self.apart, self.asked_grades)
         self.truth = Truth(
             lambda: self.agenda.now,
             [
@@ -225,7 +226,7 @@ class Cluster:
     def _operate(self) -> None:
         """Let operators tidy up, and vouch for every dead node where receipts are required."""
         self.operators.tidy_up()
-        if not self.world.fence.required:
+        if all(asked is Grade.LEASE_ELAPSED for asked in self.asked_grades.values()):
             return
         for dead in self.machines.values():
             if dead.up or dead.id not in self.stay_dead():

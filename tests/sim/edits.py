@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 
+from msgspec.structs import replace
+
 from mosha.core.replication.judging import CLTAB, HACTL
+from mosha.core.status import GRADES
 from mosha.core.tables import STOP_LEVEL, TEST_LEVEL, Cltab, Entry, Mode, MoveAfter, Options
 from mosha.formats.cltab import render_cltab
 from mosha.formats.hactl import parse_wish, set_wish
@@ -53,13 +57,21 @@ def first_hactl(specs: Iterable[GroupSpec]) -> bytes:
         words += ["failback=yes"] if spec.failback else []
         if spec.move_after:
             words.append(f"on-failure={MoveAfter(spec.move_after, spec.move_within_s)}")
+        words += [f"fence={spec.fence}"] if spec.fence else []
         lines.append(" ".join(words) + "\n")
     return "".join(lines).encode()
 
 
 def edited_hactl(text: bytes, word: str) -> bytes:
-    """Return a hactl with another wish for a group: `g1 stop`, `g1 start prefer=2`."""
-    return set_wish(text.decode(), parse_wish(word.split())).encode()
+    """Return a hactl with another wish for a group: `g1 stop`, `g1 start prefer=2`.
+
+    Its `fence=` stays: the checker of receipts goes by the first one.
+    """
+    wish = parse_wish(word.split())
+    kept = re.search(
+        rf"^\s*{re.escape(wish.group)} .*\bfence=([a-z-]+)", text.decode(), re.MULTILINE
+    )
+    return set_wish(text.decode(), replace(wish, fence=GRADES[kept[1]] if kept else None)).encode()
 
 
 def edited_cltab(text: bytes, word: str, specs: Sequence[GroupSpec]) -> bytes:

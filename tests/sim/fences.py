@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from mosha.core.cluster import shots
-from mosha.core.cluster.events import DeathConfirmed
-from mosha.core.cluster.shots import FenceOrder
+from mosha.core.cluster.events import DeathConfirmed, ShotEnded
+from mosha.core.cluster.fencing import FenceOrder
+from mosha.core.status import Grade
 from tests.sim.agenda import chance
 
 if TYPE_CHECKING:
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 # A shot machine comes back after this many heartbeats, like one that was reset.
 RESET_HEARTBEATS = 10.0
 HANGS_HEARTBEATS = 20.0
+
+TOLD = {
+    "works": ("receipt", Grade.OFF_CONFIRMED),
+    "weak": ("receipt", Grade.COMMAND_SAID_SO),
+    "lies": ("receipt", Grade.OFF_CONFIRMED),
+    "print": ("no receipt", Grade.LEASE_ELAPSED),
+}
+"""What a monitor is told of a shot; any other has failed."""
 
 
 class Fences:
@@ -41,16 +50,18 @@ class Fences:
         if self.cluster.tells_of(monitor.machine.id):
             self.cluster.story(f"node {monitor.machine.id} shoots node {order.node}: {outcome}")
         takes_s = spec.takes_s * (0.5 + self.rng.random())
-        told = {"works": "receipt", "lies": "receipt", "print": "no receipt"}
+        told, grade = TOLD.get(outcome, ("failed", Grade.LEASE_ELAPSED))
+        if outcome == "weak" and order.required > grade:
+            told = "failed"  # it proves something, and not enough
         if outcome == "hangs":
             takes_s += self.cluster.world.timing.heartbeat_s * HANGS_HEARTBEATS
         machine = self.cluster.machines[order.node]
-        if outcome == "works":
+        if outcome in ("works", "weak"):
             at = self.cluster.agenda.now + takes_s * self.rng.random()
             self.cluster.agenda.at(at, partial(self._reset, machine))
         self.cluster.agenda.at(
             self.cluster.agenda.now + takes_s,
-            partial(self._end, monitor, order, told.get(outcome, "failed"), outcome),
+            partial(self._end, monitor, ShotEnded(order, told, "sim", "", grade), outcome),
         )
 
     def _reset(self, machine: Machine) -> None:
@@ -59,11 +70,11 @@ class Fences:
             reset_s = self.cluster.world.timing.heartbeat_s * RESET_HEARTBEATS
             self.cluster.agenda.at(self.cluster.agenda.now + reset_s, machine.boot)
 
-    def _end(self, monitor: Monitor, order: FenceOrder, told: str, outcome: str) -> None:
-        if told == "receipt":
-            truth = self.cluster.truth
-            truth.receipt(order.node, order.inc, honest=outcome != "lies")
-        monitor.soon(0.0, partial(monitor.shot, order, told))
+    def _end(self, monitor: Monitor, ended: ShotEnded, outcome: str) -> None:
+        if ended.grade is not Grade.LEASE_ELAPSED:
+            order, truth = ended.order, self.cluster.truth
+            truth.receipt(order.node, order.inc, ended.grade, honest=outcome != "lies")
+        monitor.soon(0.0, partial(monitor.report, ended))
 
     def confirm_wrongly(self, at: Machine, other: Machine, until: float) -> None:
         """Let an operator vouch for a node that he has not looked at, until that is taken."""
@@ -76,7 +87,8 @@ class Fences:
         if self._confirmed(at.monitor, other.id):
             self.cluster.truth.cover("rule operator erred")
             inc = self.cluster.newest_inc(other.id)
-            self.cluster.truth.receipt(other.id, inc, honest=not other.up)
+            operator = Grade.OPERATOR_SAID_SO
+            self.cluster.truth.receipt(other.id, inc, operator, honest=not other.up)
 
     def confirm(self, at: Machine, dead: Machine) -> bool:
         """Let an honest operator vouch for a node; he looks first whether it is dead."""
@@ -92,7 +104,7 @@ class Fences:
         confirmed = self._confirmed(at.monitor, dead.id)
         if confirmed:
             self.cluster.truth.cover("rule operator confirmed")
-            self.cluster.truth.receipt(dead.id, inc, honest=True)
+            self.cluster.truth.receipt(dead.id, inc, Grade.OPERATOR_SAID_SO, honest=True)
         return confirmed
 
     @staticmethod

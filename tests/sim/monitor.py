@@ -24,15 +24,13 @@ from mosha.core.cluster.events import (
     GroupsReported,
     LeasesRenewed,
     LeaveAsked,
-    ShotEnded,
     TellAnswered,
 )
-from mosha.core.cluster.fencing import FencingRules
+from mosha.core.cluster.fencing import FenceOrder, FencingRules
 from mosha.core.cluster.group_step import GroupStep
 from mosha.core.cluster.node import Node
 from mosha.core.cluster.quorum import Electorate, Policy
 from mosha.core.cluster.recovery import Startup
-from mosha.core.cluster.shots import FenceOrder
 from mosha.core.cluster.state import LogRecord
 from mosha.core.replication.node_tables import NodeTables
 from mosha.core.supervision.group_report import GroupReport
@@ -348,7 +346,3 @@ class Monitor:
         by = Shooter(self.began_s, self.timing.timeout_s, self.nodes)
         self.cluster.shots.ordered(self.machine.id, order.node, by)
         self.cluster.fences.shoot(self, order)
-
-    def shot(self, order: FenceOrder, outcome: str) -> None:
-        """Hear what a shot came to."""
-        self.report(ShotEnded(order, outcome, "sim"))

@@ -154,8 +154,8 @@ CLUSTER: tuple[Mutant, ...] = (
         "a receipt of an earlier life counts",
         "V3",
         "mosha.core.cluster.ballot",
-        "receipt.inc >= max(vote.inc, candidate.inc)",
-        "True",
+        "receipt.covers(max(vote.inc, candidate.inc), required)",
+        "receipt.covers(0, required)",
         test="test_ballot.py::test_v3_a_vote_is_released_for_these_causes_and_no_other",
     ),
     Mutant(
@@ -186,9 +186,40 @@ CLUSTER: tuple[Mutant, ...] = (
         "receipts not required",
         "fencing",
         "mosha.core.cluster.ballot",
-        "if not fencing_required and candidate.stale_since is not None:",
+        "if required is Grade.LEASE_ELAPSED and candidate.stale_since is not None:",
         "if candidate.stale_since is not None:",
-        more=(("mosha.core.cluster.view", "({Standing.STALE} if stale_too else set())", "set()"),),
+        more=(
+            (
+                "mosha.core.cluster.view",
+                "            return required is not Grade.LEASE_ELAPSED\n",
+                "            return False\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "the grade of a receipt does not matter",
+        "fencing",
+        "mosha.core.status",
+        "return self.inc >= inc and self.grade >= required",
+        "return self.inc >= inc",
+        scenario="receipt-of-a-lower-grade",
+    ),
+    Mutant(
+        "a receipt does not matter",
+        "fencing",
+        "mosha.core.status",
+        "return self.inc >= inc and self.grade >= required",
+        "return self.inc >= inc or self.grade >= required",
+        test="test_ballot.py::test_v3_a_vote_is_released_for_these_causes_and_no_other",
+    ),
+    Mutant(
+        "a node whose receipt does not do is shot no more",
+        "fencing",
+        "mosha.core.cluster.shots",
+        "receipt.grade < _required(state, node)",
+        "False",
+        test="test_node_fencing.py::"
+        "test_a_node_whose_receipt_does_not_do_is_shot_again_if_there_may_be_a_better_one",
     ),
     Mutant(
         "shot without a majority",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from mosha.core.status import Status
+from mosha.core.status import Grade, Status
 from tests.sim.checks import Checker
 
 Clock = Callable[[], float]
@@ -91,7 +91,7 @@ class Truth:
         for checker in self.checkers:
             checker.killed(node)
 
-    def receipt(self, node: int, inc: int, *, honest: bool) -> None:
+    def receipt(self, node: int, inc: int, grade: Grade, *, honest: bool) -> None:
         """Somebody says that a node is dead up to an incarnation, rightly or not."""
         for checker in self.checkers:
-            checker.receipt(node, inc, honest=honest)
+            checker.receipt(node, inc, grade, honest=honest)

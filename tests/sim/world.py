@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from mosha.core.cluster.timing import Timing
+from mosha.core.status import GRADES, Grade
 
 
 class Fault(Struct, frozen=True):
@@ -42,14 +43,25 @@ class GroupSpec(Struct, frozen=True):
     move_after: int = 0  # `on-failure=move:N/TIME`; 0: it stays
     move_within_s: float = 600.0
     stop_test: bool = False  # level `stop` has a test, which can fail
+    fence: str = ""  # `fence=` of hactl
 
 
 class FenceSpec(Struct, frozen=True):
-    """What shots come to: weights of works, fails, hangs, lies, print; and how long they take."""
+    """What shots come to: weights of the outcomes; and how long they take.
+
+    works, weak (it works, and proves less), fails, hangs, lies, print.
+    """
 
     required: bool = False
     outcomes: tuple[str, ...] = ("print",)
     takes_s: float = 0.1
+
+
+def asked_grade(spec: FenceSpec, group: GroupSpec) -> Grade:
+    """Return what evidence of a death a group asks for."""
+    if group.fence:
+        return GRADES[group.fence]
+    return Grade.OPERATOR_SAID_SO if spec.required else Grade.LEASE_ELAPSED
 
 
 class World(Struct, frozen=True):

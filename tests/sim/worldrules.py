@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from mosha.core.status import GRADES
 from mosha.errors import UsageError
 from mosha.formats.hactl import parse_wish
 from mosha.formats.names import NAME_RULE, is_name, nearest
@@ -52,7 +53,7 @@ MEASURED = frozenset(
 )
 CUTS = tuple(f"{how}{both}" for how in ("eio", "stale", "hang") for both in ("", " both"))
 LEVELS = ("start", "stop", "other")
-OUTCOMES = ("works", "fails", "hangs", "lies", "print")
+OUTCOMES = ("works", "weak", "fails", "hangs", "lies", "print")
 
 # What a fault's word must be: problem and remedy, "" if it is that.
 WordRule = Callable[[str, World], str]
@@ -142,6 +143,8 @@ def _of_a_group(group: GroupSpec, world: World) -> Iterator[str]:
         yield f"not the name of a group: {group.name!r}; {NAME_RULE}"
     if group.level not in LEVELS:
         yield unknown("level", group.level, LEVELS)
+    if group.fence and group.fence not in GRADES:
+        yield unknown("fence", group.fence, GRADES)
     yield from _strangers("prefer", group.prefer, world)
     yield from _strangers("only", group.only, world)
 

@@ -13,27 +13,21 @@ from pathlib import PurePath
 from mosha.cli.check.commands import why_not_run
 from mosha.cli.check.files import Finding, Level
 from mosha.formats.fence_metadata import (
-    METADATA_MAX_BYTES,
     AgentMetadata,
     AgentOption,
     MetadataError,
-    parse_metadata,
 )
 from mosha.formats.fence_options import PLUG_NAMES, same_option
 from mosha.formats.fencing_methods import Fencing, FencingMethod
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.names import nearest
-from mosha.host import killable
 from mosha.monitor.fence_agent import (
-    agent_environment,
     find_agent,
+    metadata_of,
     options_of,
     search_path,
     secrets_of,
 )
-
-METADATA_LIMIT_S = 10.0
-"""An agent imports the library of its cloud before it says anything."""
 
 NEEDED_ACTIONS = ("off", "status")
 
@@ -71,40 +65,13 @@ def _of_method(method: FencingMethod) -> Iterator[_Said]:
         yield "mistake", f"could not run on this machine: {problem}", "install it, or mend the path"
         return
     try:
-        metadata = asyncio.run(_metadata(path))
-    except (OSError, ValueError, MetadataError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        text = f"does not describe itself (action=metadata): {reason}"
+        metadata = asyncio.run(metadata_of(path))
+    except MetadataError as error:
+        text = f"does not describe itself (action=metadata): {error}"
         yield "mistake", text, "see what it needs; only a fence agent can be a method of type agent"
         return
     yield from _of_actions(metadata)
     yield from _once(_of_node(method, node, metadata) for node in sorted(method.targets))
-
-
-async def _metadata(path: str) -> AgentMetadata:
-    """Ask an agent for its metadata, which needs no device.
-
-    Raises:
-        OSError: it cannot be run.
-        ValueError: it fails, or is late.
-        MetadataError: what it prints is none.
-    """
-    ended = await killable.run(
-        [path],
-        limit_s=METADATA_LIMIT_S,
-        given=b"action=metadata\n",
-        environment=agent_environment(),
-        output_max_bytes=METADATA_MAX_BYTES,
-        with_stderr=False,
-        kills_rest=True,
-    )
-    if ended.status is None:
-        raise ValueError(f"no answer in {METADATA_LIMIT_S:g} s")
-    if ended.status != 0:
-        raise ValueError(f"exit {ended.status}")
-    if ended.cut:
-        raise MetadataError(f"more than {METADATA_MAX_BYTES} bytes")
-    return parse_metadata(ended.output)
 
 
 def _once(findings: Iterator[Iterator[_Said]]) -> Iterator[_Said]:
@@ -122,7 +89,7 @@ def _of_actions(metadata: AgentMetadata) -> Iterator[_Said]:
     if missing:
         text = f"it has no action {' and no action '.join(missing)}: it can prove nothing"
         yield "mistake", text, "use another agent, or a command that makes sure"
-    elif "reboot" not in metadata.actions:
+    elif not metadata.switches_power:
         text = "it cuts a node off its storage or network: the node itself runs on"
         yield "warning", text, "use it only for groups that need nothing but that storage"
 

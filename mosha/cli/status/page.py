@@ -155,8 +155,9 @@ def _pausing(report: Report) -> list[Text]:
 def _shots(report: Report) -> list[Text]:
     return [
         Text(
-            f"node {shot.node}: {shot.method or 'no method yet'}, {shot.outcome or 'under way'},"
-            f" {age_text(shot.age_s)} ago" + (f": {shot.detail}" if shot.detail else "")
+            f"node {shot.node}: {shot.method or 'no method yet'},"
+            f" {', '.join(filter(None, (shot.outcome, shot.grade)))}, {age_text(shot.age_s)} ago"
+            + (f": {shot.detail}" if shot.detail else "")
         )
         for shot in report.shots
     ]

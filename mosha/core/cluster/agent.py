@@ -301,13 +301,7 @@ class Agent:
     # --- fencing and people ------------------------------------------------------------
 
     def _shot_ended(self, event: events.ShotEnded, now: float) -> None:
-        self.node.shot(
-            event.order,
-            outcome=event.outcome,
-            method=event.method,
-            detail=event.detail,
-            now=now,
-        )
+        self.node.shot(event, now)
 
     def _death_confirmed(self, event: events.DeathConfirmed, now: float) -> None:
         del now

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from mosha.core.cluster.peers import Peer, speaks
-from mosha.core.status import Receipt, Status, Vote
+from mosha.core.status import Grade, Receipt, Status, Vote
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL
 
 
@@ -55,20 +55,20 @@ def release_cause(
     candidate: Peer,
     receipt: Receipt | None,
     *,
-    fencing_required: bool,
+    required: Grade,
 ) -> str:
     """Return why the vote for another node may be released (V3), or "".
 
     (a) a status newer than the one voted on no longer shows the claim; (b) a receipt that
-    covers every known incarnation; (c) fencing is not required and the claimant was not heard
-    from for T, which only `peers.tried` can find.
+    covers every known incarnation, of the `required` grade or a better one; (c) no receipt is
+    required and the claimant was not heard from for T, which only `peers.tried` can find.
     """
     status = candidate.status
     if status is not None and status.stamp > vote.stamp and status.claims.get(group) != vote.term:
         return "claim withdrawn"
-    if receipt is not None and receipt.inc >= max(vote.inc, candidate.inc):
+    if receipt is not None and receipt.covers(max(vote.inc, candidate.inc), required):
         return "claimant fenced"
-    if not fencing_required and candidate.stale_since is not None:
+    if required is Grade.LEASE_ELAPSED and candidate.stale_since is not None:
         return "claimant not heard from"
     return ""
 

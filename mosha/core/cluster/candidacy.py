@@ -42,7 +42,7 @@ def rank_due_at(state: MonitorState, record: GroupRecord, now: float) -> float:
     """
     group = record.group
     view = state.view
-    free = not view.holders(group, stale_too=state.fencing.required)
+    free = not view.holders(group, state.required_grade(group))
     if not free or not may_take(state, group, state.me, now) or state.report(group).present:
         record.free_since = None
         return math.inf
@@ -152,7 +152,7 @@ def joint_plan(state: MonitorState, now: float) -> dict[str, tuple[int, ...]]:
         frees, rules = [], node_rules(state, now)
         for group, wish in (state.hactl.wishes if state.hactl else {}).items():
             record = state.record(group)
-            held = state.view.holders(group, stale_too=state.fencing.required)
+            held = state.view.holders(group, state.required_grade(group))
             if state.wish(group) is None or wish.level == STOP_LEVEL or held or record.claim:
                 continue
             frees.append(Free(wish, eligible(state, group, now, rules)))

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from mosha.core.cluster.fencing import FenceOrder
 from mosha.core.cluster.memory import Memory
 from mosha.core.cluster.node import Renewal
-from mosha.core.cluster.shots import FenceOrder
 from mosha.core.cluster.state import LogRecord
 from mosha.core.replication.table_effects import TableEffect
 from mosha.core.status import Status

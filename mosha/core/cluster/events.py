@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from mosha.core.cluster.fencing import FencingRules
-from mosha.core.cluster.shots import FenceOrder
+from mosha.core.cluster.fencing import FenceOrder, FencingRules
 from mosha.core.cluster.timing import Timing
 from mosha.core.replication.table_events import TableEvent
-from mosha.core.status import Order, Status
+from mosha.core.status import Grade, Order, Status
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tell import EntryOrder
 
@@ -121,12 +120,16 @@ class LeasesRenewed(Struct, frozen=True):
 
 
 class ShotEnded(Struct, frozen=True):
-    """A shot has ended: with a `receipt`, `no receipt`, or it `failed`."""
+    """A shot has ended: with a `receipt` as required, `no receipt`, or it `failed`.
+
+    `grade` is that of its receipt; one that failed may have one of a lower grade than required.
+    """
 
     order: FenceOrder
     outcome: str
     method: str
     detail: str = ""
+    grade: Grade = Grade.LEASE_ELAPSED
 
 
 class DeathConfirmed(Struct, frozen=True):

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from mosha.core.cluster.peers import Peer
+from mosha.core.status import Grade
 
 
 class FencingRules(Struct, frozen=True):
@@ -22,10 +23,18 @@ class FencingRules(Struct, frozen=True):
     retry_s: float = 30.0
 
 
+class FenceOrder(Struct, frozen=True):
+    """An order to shoot a stale node in this incarnation, for a receipt of the `required` grade."""
+
+    node: int
+    inc: int
+    required: Grade = Grade.OPERATOR_SAID_SO
+
+
 class Shot(Struct, frozen=True):
     """The last shot at one incarnation of a node: when it was ordered and how it ended.
 
-    `outcome` is `running`, `receipt`, `no receipt` or `failed`.
+    `outcome` is `running`, `receipt`, `no receipt` or `failed`; `grade` is that of the receipt.
     """
 
     node: int
@@ -34,6 +43,7 @@ class Shot(Struct, frozen=True):
     outcome: str = "running"
     method: str = ""
     detail: str = ""
+    grade: Grade = Grade.LEASE_ELAPSED
 
 
 def witnesses(fresh: Iterable[Peer], victim: Peer, now: float, timeout_s: float) -> frozenset[int]:

@@ -59,7 +59,7 @@ def _release_cause(state: MonitorState, record: GroupRecord, vote: Vote) -> str:
         record.group,
         view.peer(vote.node),
         view.receipts.get(vote.node),
-        fencing_required=state.fencing.required,
+        required=state.required_grade(record.group),
     )
 
 

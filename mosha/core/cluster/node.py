@@ -13,17 +13,17 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from mosha.core.cluster import group_step, group_votes, orders, own_status, peers, recovery, shots
-from mosha.core.cluster.fencing import FencingRules, Shot
+from mosha.core.cluster.events import ShotEnded
+from mosha.core.cluster.fencing import FenceOrder, FencingRules
 from mosha.core.cluster.group_step import GroupStep
 from mosha.core.cluster.memory import Memory, memory_of
 from mosha.core.cluster.quorum import Electorate, Policy, QuorumState
 from mosha.core.cluster.recovery import Startup
-from mosha.core.cluster.shots import FenceOrder
 from mosha.core.cluster.state import NEVER, LogRecord, MonitorState
 from mosha.core.cluster.timing import Timing
 from mosha.core.cluster.view import View
 from mosha.core.replication.lineage import Past
-from mosha.core.status import NodeState, Receipt, Status, TableVersion
+from mosha.core.status import OPERATOR, Grade, NodeState, Receipt, Status, TableVersion
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tables import STOP_LEVEL, Cltab, Entry, Hactl
 
@@ -297,19 +297,15 @@ class Node:
             return [], math.inf
         return shots.orders(self.state, self._quorum_since, now)
 
-    def shot(
-        self, order: FenceOrder, *, outcome: str, method: str, detail: str, now: float
-    ) -> None:
+    def shot(self, ended: ShotEnded, now: float) -> None:
         """Handle the end of a shot: `receipt`, `no receipt` or `failed`."""
-        state = self.state
-        known = state.shots.get(order.node)  # None: a later shot has ended and been forgotten (R1)
-        if known is not None and known.inc == order.inc:  # else it came back and is shot again
-            state.shots[order.node] = Shot(order.node, order.inc, now, outcome, method, detail)
-        state.log("fence_ended", peer=order.node, outcome=outcome, method=method, detail=detail)
-        if outcome == "receipt":
-            self._believe_dead(order.node, Receipt(order.inc, method))
-            if order.node not in state.view.receipts:
-                shots.forget(state, order.node)
+        shots.ended(self.state, ended, now)
+        if ended.grade is Grade.LEASE_ELAPSED:
+            return
+        victim, inc = ended.order.node, ended.order.inc
+        self._believe_dead(victim, Receipt(inc, ended.method, ended.grade))
+        if victim not in self.state.view.receipts:
+            shots.forget(self.state, victim)
 
     def confirmed(self, node: int) -> str:
         """Handle the operator's confirmation of a node's death; return why it is refused, or ""."""
@@ -317,7 +313,7 @@ class Node:
         inc, refusal = shots.confirmable(state, node)
         if refusal:
             return refusal
-        self._believe_dead(node, Receipt(inc, "operator"))
+        self._believe_dead(node, Receipt(inc, OPERATOR, Grade.OPERATOR_SAID_SO))
         state.log("fence_confirmed", peer=node, inc=inc)
         return ""
 

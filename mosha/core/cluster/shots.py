@@ -7,25 +7,17 @@ from __future__ import annotations
 
 import math
 
-from msgspec import Struct
-
 from mosha.core.cluster import fencing
-from mosha.core.cluster.fencing import Shot
-from mosha.core.cluster.peers import Peer
+from mosha.core.cluster.events import ShotEnded
+from mosha.core.cluster.fencing import FenceOrder, Shot
+from mosha.core.cluster.peers import Peer, Standing
 from mosha.core.cluster.quorum import QuorumState
-from mosha.core.cluster.state import MonitorState
-from mosha.core.status import NodeState
+from mosha.core.cluster.state import GroupRecord, MonitorState
+from mosha.core.status import Grade, NodeState
 
 # Before a shot a majority has to be heard again; how often that is checked, in heartbeats.
 WITNESS_STEP = 0.25
 RUNNING = Shot(0, 0, 0.0)
-
-
-class FenceOrder(Struct, frozen=True):
-    """An order to shoot a stale node in this incarnation."""
-
-    node: int
-    inc: int
 
 
 def orders(state: MonitorState, quorum_since: float, now: float) -> tuple[list[FenceOrder], float]:
@@ -38,7 +30,7 @@ def orders(state: MonitorState, quorum_since: float, now: float) -> tuple[list[F
         return [], math.inf
     fresh = [*state.view.fresh_nodes(), state.me]
     found, again = [], math.inf
-    for victim in state.view.stale():
+    for victim in _victims(state):
         due = fencing.shoot_at(
             victim,
             me=state.me,
@@ -61,8 +53,29 @@ def orders(state: MonitorState, quorum_since: float, now: float) -> tuple[list[F
             continue
         state.shots[victim.node] = Shot(victim.node, victim.inc, now)
         state.log("fence_ordered", peer=victim.node, inc=victim.inc)
-        found.append(FenceOrder(victim.node, victim.inc))
+        found.append(FenceOrder(victim.node, victim.inc, _required(state, victim.node)))
     return found, again
+
+
+def _victims(state: MonitorState) -> list[Peer]:
+    """Return the stale nodes, and those whose receipt does not do for all that they hold."""
+    short = [
+        state.view.peer(node)
+        for node, receipt in sorted(state.view.receipts.items())
+        if state.view.standing(node) is Standing.FENCED and receipt.grade < _required(state, node)
+    ]
+    return [*state.view.stale(), *(peer for peer in short if peer.stale_since is not None)]
+
+
+def _required(state: MonitorState, node: int) -> Grade:
+    """Return what receipt will do for all groups that a node holds, or may hold by its votes."""
+    held = {g for g in state.records if node in state.view.holders(g, Grade.OFF_CONFIRMED)}
+    held |= {g for g, record in state.records.items() if _votes_for(record, node)}
+    return max([Grade.OPERATOR_SAID_SO, *(state.required_grade(group) for group in held)])
+
+
+def _votes_for(record: GroupRecord, node: int) -> bool:
+    return record.ballot.vote is not None and record.ballot.vote.node == node
 
 
 def _majority_since(state: MonitorState, victim: Peer, fresh: list[int], now: float) -> bool:
@@ -70,6 +83,18 @@ def _majority_since(state: MonitorState, victim: Peer, fresh: list[int], now: fl
     heard = (state.view.peer(node) for node in fresh)
     seen = fencing.witnesses(heard, victim, now, state.timing.timeout_s) | {state.me}
     return len(seen & state.view.electorate.nodes) >= state.view.electorate.needed
+
+
+def ended(state: MonitorState, end: ShotEnded, now: float) -> None:
+    """Record what a shot has come to."""
+    victim, inc = end.order.node, end.order.inc
+    known = state.shots.get(victim)  # None: a later shot has ended and been forgotten (R1)
+    if known is not None and known.inc == inc:  # else it came back and is shot again
+        shot = Shot(victim, inc, now, end.outcome, end.method, end.detail, end.grade)
+        state.shots[victim] = shot
+    graded = {} if end.grade is Grade.LEASE_ELAPSED else {"grade": end.grade.text}
+    told: dict[str, object] = {"outcome": end.outcome, "method": end.method, **graded}
+    state.log("fence_ended", peer=victim, inc=inc, **told, detail=end.detail)
 
 
 def forget(state: MonitorState, node: int) -> None:

@@ -19,7 +19,16 @@ from mosha.core.cluster.lease import Writes
 from mosha.core.cluster.timing import Timing
 from mosha.core.cluster.view import View
 from mosha.core.replication.lineage import Past
-from mosha.core.status import EntryAnswer, NodeState, Order, Stamp, Status, TableVersion, Trouble
+from mosha.core.status import (
+    EntryAnswer,
+    Grade,
+    NodeState,
+    Order,
+    Stamp,
+    Status,
+    TableVersion,
+    Trouble,
+)
 from mosha.core.supervision import entries
 from mosha.core.supervision.group_report import ABSENT, GroupReport
 from mosha.core.tables import STOP_LEVEL, Entry, Hactl, Wish
@@ -189,6 +198,13 @@ class MonitorState(Struct):
         if self.hactl is None or self.cltab_groups is None or group not in self.cltab_groups:
             return None
         return self.hactl.wishes.get(group)
+
+    def required_grade(self, group: str) -> Grade:
+        """Return on what evidence a node counts as dead, as far as this group is concerned."""
+        wish = self.hactl.wishes.get(group) if self.hactl is not None else None
+        if wish is not None and wish.fence is not None:
+            return wish.fence
+        return Grade.OPERATOR_SAID_SO if self.fencing.required else Grade.LEASE_ELAPSED
 
     def wish_level(self, group: str) -> str:
         """Return the level wanted for a group, `stop` where cltab or hactl lack it."""

@@ -14,7 +14,7 @@ from mosha.core.cluster import lease, peers
 from mosha.core.cluster.ballot import Claim, claim_of, runs_in
 from mosha.core.cluster.peers import Peer, Standing
 from mosha.core.cluster.quorum import Electorate, Policy, QuorumState, follow, judge
-from mosha.core.status import Receipt, Stamp, Status, same
+from mosha.core.status import Grade, Receipt, Stamp, Status, same
 
 # The worst of the last echoes counts: one good echo does not end a bad period, and a healed cut is
 # forgotten after as many heartbeats.
@@ -118,7 +118,7 @@ class View:
         to be read for T first, because a recovered vote names it.
         """
         known, peer = self.receipts.get(node), self.peer(node)
-        old_news = known is not None and known.inc >= receipt.inc
+        old_news = known is not None and (known.inc, known.grade) >= (receipt.inc, receipt.grade)
         heard = peer.heard_at is not None and (peer.status is not None or not own)
         fresh = heard and peer.stale_since is None
         if node != self.me and not old_news and not fresh and peer.inc <= receipt.inc:
@@ -273,18 +273,24 @@ class View:
             if (claim := claim_of(status, group)) is not None and self.speaks(status.node)
         ]
 
-    def holders(self, group: str, *, stale_too: bool) -> list[int]:
+    def holders(self, group: str, required: Grade) -> list[int]:
         """Return the nodes whose status claims a group or shows it active (C1).
 
-        `stale_too` counts the stale ones not fenced: with `fencing.required` their groups
-        may not move.
+        One that is not heard counts until there is evidence of its death of the `required` grade.
         """
-        counted = {Standing.FRESH, Standing.LEAVING} | ({Standing.STALE} if stale_too else set())
         return [
             status.node
             for status in self.mentioning(group)
-            if status.holds(group) and self.standing(status.node) in counted
+            if status.holds(group) and self._counts(status, required)
         ]
+
+    def _counts(self, status: Status, required: Grade) -> bool:
+        standing = self.standing(status.node)
+        if standing is Standing.FENCED:
+            return not self.receipts[status.node].covers(status.inc, required)
+        if standing is Standing.STALE:
+            return required is not Grade.LEASE_ELAPSED
+        return standing in (Standing.FRESH, Standing.LEAVING)
 
     def runners(self, group: str) -> list[int]:
         """Return the fresh nodes that show the group active at more than `plan`."""

@@ -2,8 +2,8 @@
 
 A node that is not heard may run what it ran, or what it has started since. On the side of a
 majority its lease is over (docs/explanation/protocol.md, C4 and V3) unless a node that is heard
-still votes for it; with `fencing.required` it counts as running until there is a receipt. Without a
-quorum nothing is known of the others.
+still votes for it; where a group asks for a receipt it counts as running until there is one.
+Without a quorum nothing is known of the others.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from msgspec import Struct
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
-from mosha.core.status import Vote
+from mosha.core.status import Grade, Vote
 
 
 class Unseen(Struct, frozen=True):
     """The nodes that may run a group, and what makes that possible.
 
-    `unfenced`: it ran there, and fencing is required; `voters`: these nodes vote for a node of
-    `nodes`; `without_quorum`: this node knows nothing of the others; `unconfirmed`: there is a
-    quorum only by what nodes had published before this monitor started.
+    `unfenced`: it ran there, and there is no receipt as the group asks for; `voters`: these nodes
+    vote for a node of `nodes`; `without_quorum`: this node knows nothing of the others;
+    `unconfirmed`: there is a quorum only by what nodes had published before this monitor started.
     """
 
     nodes: tuple[int, ...]
@@ -60,12 +60,13 @@ def may_run(state: MonitorState, group: str, known: Heard | None = None) -> Unse
     if not quorum or len(known.confirmed & view.electorate.nodes) < view.electorate.needed:
         nodes = known.unheard
         return Unseen(nodes, without_quorum=not quorum, unconfirmed=quorum) if nodes else None
-    stale = (n for n in view.holders(group, stale_too=True) if not view.speaks(n))
-    if state.fencing.required and (nodes := tuple(sorted(stale))):
+    required = state.required_grade(group)
+    silent = (node for node in view.holders(group, required) if not view.speaks(node))
+    if nodes := tuple(sorted(silent)):
         return Unseen(nodes, unfenced=True)
     backed: dict[int, list[int]] = {}
     for voter, vote in sorted(_votes(state, group)):
-        if vote.node != state.me and not _accounted_for(state, vote.node, vote.inc):
+        if vote.node != state.me and not _accounted_for(state, vote.node, vote.inc, required):
             backed.setdefault(vote.node, []).append(voter)
     if not backed:
         return None
@@ -82,7 +83,9 @@ def _unheard(state: MonitorState) -> Iterator[int]:
     """Yield the nodes of which it is not known what they run."""
     view = state.view
     for node in sorted((view.watched() | view.electorate.nodes) - {state.me}):
-        if view.unconfirmed(node) or not _accounted_for(state, node, view.peer(node).inc):
+        if view.unconfirmed(node) or not _accounted_for(
+            state, node, view.peer(node).inc, Grade.LEASE_ELAPSED
+        ):
             yield node
 
 
@@ -96,12 +99,17 @@ def _votes(state: MonitorState, group: str) -> Iterator[tuple[int, Vote]]:
             yield status.node, status.votes[group]
 
 
-def _accounted_for(state: MonitorState, node: int, inc: int) -> bool:
+def _accounted_for(state: MonitorState, node: int, inc: int, required: Grade) -> bool:
     """Say whether incarnation `inc` of a node is heard, or is known to have ended.
+
+    By a receipt of the `required` grade, if it was fenced.
 
     A node that had left or was fenced may have come back where this node cannot read.
     """
     peer, standing = state.view.peer(node), state.view.standing(node)
+    receipt = state.view.receipts.get(node)
+    if standing is Standing.FENCED and receipt is not None and receipt.grade < required:
+        return False
     if standing in (Standing.LEFT, Standing.FENCED):
         return inc <= peer.inc and (not peer.error or state.view.quorum_state is QuorumState.YES)
     return state.view.speaks(node)

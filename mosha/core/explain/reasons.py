@@ -21,6 +21,8 @@ from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
 from mosha.core.explain import verdicts
+from mosha.core.explain.deaths import asked_by
+from mosha.core.status import Grade
 from mosha.core.tables import STOP_LEVEL
 
 FORMAT = 1
@@ -140,11 +142,11 @@ def of_quorum(state: MonitorState) -> Reason:
     return Reason("quorum", holds(quorum_state is QuorumState.YES), text, state.me)
 
 
-def of_fences(state: MonitorState, node: int, now: float) -> Iterator[Reason]:
-    """Yield what is known about the death of a node: the receipt, the last shot."""
+def of_fences(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
+    """Yield what is known about the death of a node, and whether that is enough for a group."""
     receipt = state.view.receipts.get(node)
     if receipt is not None:
-        text = f"node {node} is dead, says a receipt ({receipt.method})"
+        text = f"node {node} is dead, says a receipt ({receipt.method}, {receipt.grade.text})"
         yield Reason("fence", Holds.YES, text, state.me)
     shot = state.shots.get(node)
     if shot is not None:
@@ -153,12 +155,14 @@ def of_fences(state: MonitorState, node: int, now: float) -> Iterator[Reason]:
         text = f"node {node} was shot{by}, outcome {shot.outcome}{more}"
         done = shot.outcome == "receipt"
         yield Reason("shot", holds(done), text, state.me, round(now - shot.at, 3))
-    if receipt is None and state.view.standing(node) is Standing.STALE:
-        needed = state.fencing.required
-        stale = f"node {node} {said(Standing.STALE)}"
-        text = f"{stale}, and its groups wait for a receipt (fencing.required)"
-        if not needed:
-            text = f"{stale}; no receipt is asked for (fencing.required is off)"
+    required = state.required_grade(group)
+    short = receipt is not None and receipt.grade < required
+    if short or (receipt is None and state.view.standing(node) is Standing.STALE):
+        needed = required is not Grade.LEASE_ELAPSED
+        waits = f"{group} waits for a {'better ' * short}receipt"
+        text = f"node {node} {said(state.view.standing(node))}"
+        text += f", and {waits}" if needed else "; no receipt is asked for"
+        text += f" ({asked_by(state, group)})"
         yield Reason("receipt", holds(not needed), text, state.me, age_of(state, node, now))
 
 

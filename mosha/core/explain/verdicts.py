@@ -15,9 +15,10 @@ from mosha.core.cluster.quorum import Policy, QuorumState
 from mosha.core.cluster.refusals import step_for
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
+from mosha.core.explain import deaths
 from mosha.core.explain.may_run import Heard, Unseen, heard, may_run
 from mosha.core.explain.problems import ProblemKind
-from mosha.core.status import DELIBERATE, GroupLine, GroupState, Trouble, TroubleKind
+from mosha.core.status import DELIBERATE, Grade, GroupLine, GroupState, Trouble, TroubleKind
 from mosha.core.supervision import entries
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Wish
 
@@ -232,17 +233,19 @@ def of_unseen(state: MonitorState, group: str, unseen: Unseen) -> GroupVerdict:
     if unseen.unconfirmed:
         return _unconfirmed(nodes)
     if unseen.without_quorum:
-        shown = [node for node in state.view.holders(group, stale_too=True) if node in nodes]
+        held = state.view.holders(group, Grade.OFF_CONFIRMED)
+        shown = [node for node in held if node in nodes]
         text, kind = _no_quorum(state)
         return GroupVerdict(
             False, f"{text}; node {_names(sorted(shown) or nodes)} may run it", BRING_BACK, kind
         )
-    silent = f"node {node} {said(state.view.standing(node))}"
     if unseen.unfenced:
-        why = f"{silent}, may still run it and is not fenced"
-        return GroupVerdict(False, why, vouch(state, node))
+        return GroupVerdict(
+            False, deaths.not_dead_enough(state, group, node), deaths.vouch(state, group, node)
+        )
+    silent = f"node {node} {said(state.view.standing(node))}"
     why = f"{silent}, and may run it: it has the vote of node {_names(list(unseen.voters))}"
-    return GroupVerdict(False, why, vouch(state, node) if state.fencing.required else "")
+    return GroupVerdict(False, why, _vouch_if_asked(state, group, node))
 
 
 def _unconfirmed(nodes: list[int]) -> GroupVerdict:
@@ -361,7 +364,7 @@ def _account_of_nowhere(
     vote = state.record(wish.group).ballot.vote
     if vote is not None and vote.node != state.me and not state.view.speaks(vote.node):
         why = f"the vote of this node is with node {vote.node}, which is not heard from"
-        return GroupVerdict(False, why, vouch(state, vote.node) if state.fencing.required else "")
+        return GroupVerdict(False, why, _vouch_if_asked(state, wish.group, vote.node))
     if unheard := candidacy.awaited(state, wish.group):
         return GroupVerdict(
             False, f"others vote for node {_names(sorted(unheard))}, not heard here yet"
@@ -371,15 +374,10 @@ def _account_of_nowhere(
     return GroupVerdict(False, f"waiting for a claim by node {_names(sorted(able))}")
 
 
-def vouch(state: MonitorState, node: int) -> str:
-    """Return what to do about a node that is not fenced: shots are listed on the node that shot."""
-    sure = f"if you are sure that node {node} is off: mosha confirm {node}"
-    others = sorted(state.view.fresh_nodes())
-    if node in state.shots:
-        return f"see the shots; {sure}"
-    if not others:
-        return f"it was not shot from here; {sure}"
-    return f"see the shots of node {_names(others)} (mosha status there); {sure}"
+def _vouch_if_asked(state: MonitorState, group: str, node: int) -> str:
+    """Return what to do about a node whose death a group asks evidence of, else ""."""
+    asks = state.required_grade(group) is not Grade.LEASE_ELAPSED
+    return deaths.vouch(state, group, node) if asks else ""
 
 
 def _remedy(state: MonitorState, group: str, now: float) -> str:

@@ -7,7 +7,7 @@ that of `verdicts.judge`, which `mosha status` shows too.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -53,7 +53,7 @@ def why(state: MonitorState, group: str, now: float, wall_s: float) -> Explanati
         *_of_votes(state, group, seen, now),
         *_of_lease(state, state.record(group), now),
         *_of_own_limits(state, state.record(group), now),
-        *(item for place in seen if place.node != state.me for item in _of_dead(state, place, now)),
+        *_of_dead(state, group, seen, now),
         _of_turn(state, group, now),
     )
     text = _as_wanted(state, group, seen) if verdict.ok else verdict.why
@@ -206,9 +206,12 @@ def _of_own_limits(state: MonitorState, record: GroupRecord, now: float) -> Iter
         yield Reason("unheard", Holds.NO, text, state.me)
 
 
-def _of_dead(state: MonitorState, place: GroupSighting, now: float) -> Iterator[Reason]:
-    if place.standing in (Standing.STALE, Standing.FENCED):
-        yield from of_fences(state, place.node, now)
+def _of_dead(
+    state: MonitorState, group: str, seen: Sequence[GroupSighting], now: float
+) -> Iterator[Reason]:
+    for place in seen:
+        if place.node != state.me and place.standing in (Standing.STALE, Standing.FENCED):
+            yield from of_fences(state, group, place.node, now)
 
 
 # --- what this node does next --------------------------------------------------------------------

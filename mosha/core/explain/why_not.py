@@ -15,7 +15,7 @@ from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
-from mosha.core.explain import verdicts
+from mosha.core.explain import deaths, verdicts
 from mosha.core.explain.may_run import may_run
 from mosha.core.explain.reasons import (
     Explanation,
@@ -30,6 +30,7 @@ from mosha.core.explain.reasons import (
     of_wish,
     ranking,
 )
+from mosha.core.status import Grade
 from mosha.core.tables import STOP_LEVEL, Wish
 
 
@@ -71,7 +72,7 @@ def _of_node(state: MonitorState, group: str, node: int, now: float) -> Iterator
     if not rules["number"].holds(case):
         yield as_reason(rules["number"], case, state.me, age_s)
     yield as_reason(rules["node"], case, state.me, age_s)
-    yield from of_fences(state, node, now)
+    yield from of_fences(state, group, node, now)
     if case.status is not None:
         yield as_reason(rules["standby"], case, node, age_s)
     if node != state.me and case.status is not None:
@@ -130,7 +131,9 @@ def _of_vote(state: MonitorState, group: str, node: int, now: float) -> Iterator
     elif vote.node != node:
         text = f"node {node} has given its vote to node {vote.node}, term {vote.term}"
         # A vote for the node that runs it is not a separate obstacle: the group is not free.
-        running = vote.node in state.view.holders(group, stale_too=True) or vote.node == state.me
+        running = (
+            vote.node in state.view.holders(group, Grade.OFF_CONFIRMED) or vote.node == state.me
+        )
         stands = Holds.MOOT if running else Holds.NO
         yield Reason("vote", stands, text, node, age_of(state, node, now))
 
@@ -151,7 +154,7 @@ def _of_holders(state: MonitorState, group: str, node: int, now: float) -> Itera
             text += f" ({place.line.level})"
         yield Reason("free", Holds.NO, text, place.node, age_of(state, place.node, now))
         if place.standing is Standing.STALE:
-            yield from of_fences(state, place.node, now)
+            yield from of_fences(state, group, place.node, now)
     if held:
         return
     if doubtful:
@@ -211,7 +214,7 @@ def _step(state: MonitorState, group: str, node: int, against: Reason, now: floa
         if rule.name == against.rule:
             return rule.remedy(Case(state, group, node, now))
     if against.rule in {"receipt", "shot"}:
-        return verdicts.vouch(state, node)
+        return deaths.vouch(state, group, node)
     if against.rule == "free":
         holder = against.said_by
         if holder in state.view.fresh_nodes():

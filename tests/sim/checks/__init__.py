@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mosha.core.status import Status
+from mosha.core.status import Grade, Status
 
 if TYPE_CHECKING:
     from tests.sim.truth import Truth
@@ -40,5 +40,5 @@ class Checker:
     def killed(self, node: int) -> None:
         """A machine is down."""
 
-    def receipt(self, node: int, inc: int, *, honest: bool) -> None:
+    def receipt(self, node: int, inc: int, grade: Grade, *, honest: bool) -> None:
         """Somebody says that a node is dead."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mosha.core.status import Grade
 from tests.sim.checks import Checker
 
 
@@ -90,7 +91,7 @@ class Exclusion(Checker):
     def stood_still(self, node: int) -> None:
         self.ghosts[node] = self.truth.now()
 
-    def receipt(self, node: int, inc: int, *, honest: bool) -> None:
-        del inc
+    def receipt(self, node: int, inc: int, grade: Grade, *, honest: bool) -> None:
+        del inc, grade
         if not honest:
             self.lied[node] = self.truth.now()

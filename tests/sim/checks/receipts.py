@@ -1,4 +1,6 @@
-"""No receipt, no start: where receipts are required, a silent owner's groups do not move.
+"""No receipt, no start: where a group asks for receipts, it does not move from a silent owner.
+
+A receipt has to be of the grade that the group asks for, or better.
 
 An owner's hold is over when a later status of it has said so, or its death is certified. What
 counts are the statuses that landed, not what anybody has read. A cluster in which a voter
@@ -9,11 +11,11 @@ that count with electorates which need not share a voter is that of the adaptive
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
-from mosha.core.status import Stamp, Status
+from mosha.core.status import Grade, Receipt, Stamp, Status
 from tests.sim.checks import Checker
 
 
@@ -31,23 +33,24 @@ class Receipts(Checker):
     name = "receipts"
 
     def __init__(
-        self, blame_s: float, apart: Callable[[int, int], bool], *, required: bool
+        self, blame_s: float, apart: Callable[[int, int], bool], asked: Mapping[str, Grade]
     ) -> None:
         self.blame_s = blame_s
         self.apart = apart
-        self.required = required
+        self.asked = asked
         self.owners: dict[str, Owner] = {}
         self.inc: dict[int, int] = {}
         self.newest: dict[int, Stamp] = {}
-        self.dead: dict[int, int] = {}
+        self.dead: dict[int, list[Receipt]] = {}
         self.lied: dict[int, float] = {}
 
     def started(self, node: int, group: str, term: int, level: str, *, clinit: int) -> None:
         del clinit
         owner = self.owners.get(group)
-        if self.required and owner is not None and owner.node != node:
+        asked = self.asked[group]
+        if asked is not Grade.LEASE_ELAPSED and owner is not None and owner.node != node:
             blamed = self.truth.now() - self.lied.get(node, float("-inf")) < self.blame_s
-            if self.dead.get(owner.node, -1) >= owner.inc:
+            if any(known.covers(owner.inc, asked) for known in self.dead.get(owner.node, ())):
                 self.truth.cover("rule started after a receipt")
             elif self.apart(node, owner.node):
                 self.truth.cover("rule missing receipt attributed to the adaptive quorum")
@@ -74,7 +77,7 @@ class Receipts(Checker):
     def stood_still(self, node: int) -> None:
         self.lied[node] = self.truth.now()
 
-    def receipt(self, node: int, inc: int, *, honest: bool) -> None:
-        self.dead[node] = max(inc, self.dead.get(node, -1))
+    def receipt(self, node: int, inc: int, grade: Grade, *, honest: bool) -> None:
+        self.dead.setdefault(node, []).append(Receipt(inc, "", grade))
         if not honest:
             self.lied[node] = self.truth.now()

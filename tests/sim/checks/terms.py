@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mosha.core.status import Grade
 from tests.sim.checks import Checker
 
 
@@ -42,7 +43,7 @@ class Terms(Checker):
     def stood_still(self, node: int) -> None:
         self.lied[node] = self.truth.now()
 
-    def receipt(self, node: int, inc: int, *, honest: bool) -> None:
-        del inc
+    def receipt(self, node: int, inc: int, grade: Grade, *, honest: bool) -> None:
+        del inc, grade
         if not honest:
             self.lied[node] = self.truth.now()
