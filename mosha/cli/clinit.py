@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 DEFAULT_CLTAB = "/etc/cltab"
 DEFAULT_SOCKET = "/var/run/clinit/clinit.s"
 DEFAULT_CLSTAT = "/var/run/clinit/clstat"
-PATHS = ("cltab", "socket", "clstat", "state_dir", "log_file")  # of the options
+PATHS = ("cltab", "socket", "clstat", "state_dir", "watchdog", "log_file")  # of the options
 # Longer than the daemon waits for a cltab on a file system that hangs.
 CALL_LIMIT_S = 20.0
 # "Re-read" in the original's documentation (C4.14), and in its script.
@@ -56,6 +56,8 @@ class _Given(NamedTuple):
     debug: bool
     node: str
     spawn: str
+    watchdog: Path | None
+    watchdog_timeout: int
     words: tuple[str, ...]
     log_file: Path | None
     log_max_bytes: int
@@ -124,6 +126,18 @@ class _Script(Command):
     type=click.Choice(SPAWN_WAYS),
     default=SPAWN_WAYS[0],
     help="With -d: how to start processes, if that works here; else the next of these.",
+)
+@click.option(
+    "--watchdog",
+    type=click.Path(),
+    help="With -d: arm this watchdog device, and feed it while deadlines are kept.",
+)
+@click.option(
+    "--watchdog-timeout",
+    type=click.IntRange(1, 3600),
+    default=10,
+    show_default=True,
+    help="Its time-out, at most, in seconds.",
 )
 @click.option(
     "--log-file",
@@ -317,6 +331,8 @@ def _be_daemon(given: _Given) -> int:
         managed=given.managed,
         node=given.node,
         spawn=given.spawn,
+        watchdog=given.watchdog,
+        watchdog_timeout_s=given.watchdog_timeout,
     )
     try:
         require_loop_room()

@@ -25,8 +25,10 @@ from mosha.clinit.reaper import Reaper
 from mosha.clinit.requests import Requests
 from mosha.clinit.session_tracker import SessionTracker
 from mosha.clinit.state_dir import StateDir
+from mosha.clinit.state_keeper import keep_state
 from mosha.clinit.systemd import service_notifier
 from mosha.clinit.table import TableFile
+from mosha.clinit.watchdog import arm
 from mosha.control.address import refuse_taken
 from mosha.control.listener import Listener
 from mosha.control.protocol import ClinitRequest
@@ -36,6 +38,7 @@ from mosha.errors import HostError
 from mosha.host import logs, marks, notify, signals
 from mosha.host.abandonable import Abandonable
 from mosha.host.terminal import Terminal
+from mosha.host.watchdog_device import OpenWatchdog, WatchdogDevice
 
 NO_CGROUP = "none"
 NO_CGROUPS = "what cuts all ties to its group may be overlooked when that is stopped"
@@ -44,10 +47,10 @@ NOT_KNOWN = "not known yet"  # the host was short of a resource when it was trie
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-async def run_clinit(options: ClinitOptions) -> int:
+async def run_clinit(options: ClinitOptions, open_watchdog: OpenWatchdog = WatchdogDevice) -> int:
     """Run clinit until it is shut down; return the exit status.
 
-    If anything else ends it, its children end with it.
+    If anything else ends it, its children end with it, and a watchdog stays armed.
 
     Raises:
         UsageError: a path cannot be used.
@@ -71,10 +74,15 @@ async def run_clinit(options: ClinitOptions) -> int:
     if isinstance(tracker, SessionTracker):
         tracker.forker = forker
     faults = Faults(forker.give_up)
+    watchdog = None
     try:
+        if options.watchdog is not None:
+            watchdog = await arm(options.watchdog, options.watchdog_timeout_s, open_watchdog)
         await _begin_to_serve(forker)
         supervisor = Supervisor(limits=options.limits, managed=options.managed)
         engine = Engine(tracker, state_dir, supervisor, forker, faults)
+        if watchdog is not None:
+            watchdog.watch(engine)
         await _live(
             *(options, listener, forker, engine, state_dir), notifier=notifier, terminal=terminal
         )
@@ -82,6 +90,9 @@ async def run_clinit(options: ClinitOptions) -> int:
         forker.give_up()
         raise _sole(error) from error
     notifier.stopping("all groups have halted")
+    if watchdog is not None:
+        watchdog.end(engine.left())
+    engine.close()
     forker.dismiss()
     tracker.close()
     state_dir.close()
@@ -128,7 +139,7 @@ async def _live(
             tasks.start_soon(clstat.run)
         await tasks.start(partial(_obey_signals, requests, terminal, managed=options.managed))
         tasks.start_soon(server.run)
-        tasks.start_soon(engine.keep_state)
+        tasks.start_soon(keep_state, state_dir, engine)
         tasks.start_soon(service_notifier, engine, notifier)
         if options.managed:
             tasks.start_soon(_leave_a_lost_place, options, state_dir, engine, requests)
@@ -138,7 +149,6 @@ async def _live(
         await server.flush()
         reaper.close()
         tasks.cancel_scope.cancel()
-    engine.close()
     if clstat is not None:
         await clstat.remove()
 
@@ -148,7 +158,7 @@ async def _leave_a_lost_place(
 ) -> None:
     """End when idle and another clinit has taken the place: its RUNDIR was replaced.
 
-    Files that were only removed are made again (`Engine.keep_state`), long before this check.
+    Files that were only removed are made again (`state_keeper.py`), long before this check.
     """
     looking = Abandonable("the state directory")
     while True:

@@ -26,7 +26,6 @@ from mosha.clinit.state_dir import StateDir
 from mosha.clinit.subscribers import Subscribers
 from mosha.clinit.time_slices import TimeSlices
 from mosha.clinit.watches import Watches
-from mosha.control.listener import LOOK_S
 from mosha.control.protocol import Update
 from mosha.core.cluster.timing import kill_s
 from mosha.core.escalation import KILL
@@ -34,6 +33,7 @@ from mosha.core.status import SETTLED, GroupLine
 from mosha.core.supervision import process_events
 from mosha.core.supervision.group import Group, GroupEmptied, GroupTimePassed, LeaseEnded, Shown
 from mosha.core.supervision.group_report import GroupReport
+from mosha.core.supervision.overdue import overdue
 from mosha.core.supervision.supervisor import (
     Effect,
     EntryEvent,
@@ -45,7 +45,7 @@ from mosha.core.supervision.supervisor import (
     step,
 )
 from mosha.core.supervision.unit import KillEverything, Launch, SignalLeft, Touched, Unit, WatchLeft
-from mosha.errors import HostError
+from mosha.core.watchdog import ArmedWatchdog
 from mosha.host import logs
 from mosha.host.clock import boottime
 
@@ -65,6 +65,7 @@ class Engine:
         self.halted = asyncio.Event()
         self.news = Subscribers(self.report)
         self.on_change: Callable[[], None] = lambda: None
+        self.watchdog: ArmedWatchdog | None = None
         self._tasks: TaskGroup
         self._tracker = tracker
         self._state_dir = state_dir
@@ -158,28 +159,6 @@ class Engine:
         """The pids that are reaped by their entries."""
         return self._forker.leaders
 
-    async def keep_state(self) -> None:
-        """Check periodically that the state directory still exists, and make it again if not.
-
-        From it the next clinit learns that this one runs, and what this one left behind.
-        """
-        trouble = ""
-        while True:
-            await asyncio.sleep(LOOK_S)
-            try:
-                if await self._state_dir.restore():
-                    logs.get().warning("state_restored", path=str(self._state_dir.path))
-                    for leader in self.leaders:
-                        self._state_dir.note_session(leader)
-            except (HostError, OSError) as error:
-                if trouble != str(error):
-                    logs.get().error(
-                        "state_lost", path=str(self._state_dir.path), reason=str(error)
-                    )
-                trouble = str(error)
-            else:
-                trouble = ""
-
     # --- reports ---------------------------------------------------------------------
 
     def lines(self) -> dict[str, GroupLine]:
@@ -211,14 +190,27 @@ class Engine:
             no_cgroups=self._tracker.no_cgroups,
             spawn=self._forker.way,
             spawn_refused=self._forker.refused,
+            watchdog=self.watchdog,
         )
 
     def _report(self, unit: Unit, group: Group, *, whole: bool = False) -> GroupReport:
         """Report a unit, with its group as it was at the time of the report."""
+        said = partial(self._said, group.name)
+        return group_report(unit, group, self._alive(group.name), said, whole=whole)
+
+    def _alive(self, group: str) -> int:
         # A leader may have left its cgroup, and one that is being cloned is not in one yet.
-        leaders = sum(loop.occupied for loop in self._of(group.name).values())
-        alive = max(self._tracker.alive(group.name), leaders)
-        return group_report(unit, group, alive, partial(self._said, group.name), whole=whole)
+        leaders = sum(loop.occupied for loop in self._of(group).values())
+        return max(self._tracker.alive(group), leaders)
+
+    def left(self) -> list[str]:
+        """Return the groups of which a process may be alive."""
+        return [name for name in self.supervisor.units if self._alive(name)]
+
+    def outliving(self, after_s: float) -> list[str]:
+        """Return the groups of which a process is alive that long after `kill_at`."""
+        late = overdue(self.supervisor.units, boottime(), after_s)
+        return [name for name in late if self._alive(name)]
 
     def _said(self, group: str, tag: str, lines: int) -> tuple[str, ...]:
         loop = self._of(group).get(tag)

@@ -12,6 +12,8 @@ from mosha.formats.spawn import SPAWN_WAYS
 DEFAULT_CLTAB = Path("/etc/cltab")
 DEFAULT_SOCKET = Path("/var/run/clinit/clinit.s")
 DEFAULT_STATE_DIR = Path("/var/run/clinit/state")
+WATCHDOG_TIMEOUT_DEFAULT_S = 10
+"""Of a clinit alone, which has no leases; under mosha it follows from `timeout`."""
 
 
 class ClinitOptions(Struct, frozen=True):
@@ -21,7 +23,8 @@ class ClinitOptions(Struct, frozen=True):
     in; `none` disables cgroups. `managed` means that a monitor started it: then only the monitor
     ends it (H6.3), and a mistake in cltab keeps the last good entries in force instead of refusing
     every tell (docs/explanation/architecture.md). `spawn` is the way to start processes that is
-    tried first, of `SPAWN_WAYS`.
+    tried first, of `SPAWN_WAYS`. `watchdog` is the watchdog device to arm, None for none, and
+    `watchdog_timeout_s` the longest time-out that it may have.
     """
 
     cltab: Path = DEFAULT_CLTAB
@@ -32,6 +35,8 @@ class ClinitOptions(Struct, frozen=True):
     managed: bool = False
     node: str = ""
     spawn: str = SPAWN_WAYS[0]
+    watchdog: Path | None = None
+    watchdog_timeout_s: int = WATCHDOG_TIMEOUT_DEFAULT_S
     limits: Limits = field(default_factory=Limits)
     # Nodes of the original consider a clstat older than 60 s stale (C7.6).
     heartbeat_s: float = 30.0

@@ -13,6 +13,7 @@ import msgspec
 from mosha.core.status import EntryVerb, Verb
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tell import EntryOrder, Tell
+from mosha.core.watchdog import ArmedWatchdog
 
 PROTOCOL_VERSION = 1
 
@@ -70,6 +71,7 @@ class Update(Message):
     In the first one `full` is true and `groups` is everything; `no_cgroups` says why this clinit
     has none, empty if it has, or was started without. `spawn` is how it starts processes
     (docs/reference/clinit.md), `spawn_refused` which ways it tried before, and why they failed.
+    `watchdog` is the armed watchdog; None in the first one means that there is none.
     """
 
     groups: tuple[GroupReport, ...] = ()
@@ -81,6 +83,7 @@ class Update(Message):
     no_cgroups: str = ""
     spawn: str = ""
     spawn_refused: str = ""
+    watchdog: ArmedWatchdog | None = None
 
 
 class Reply(Message):

@@ -218,6 +218,14 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     stop_budget_s: float
 
 
+class WatchdogReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The watchdog that clinit of the reporting node has armed; `fed`: it will not reset that."""
+
+    device: str
+    timeout_s: float
+    fed: bool
+
+
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """One problem. `subjects` are all groups or nodes that it is about.
 
@@ -250,6 +258,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     refused: list[Refusal] = []
     margin: Margin = Margin()
     timing: Times
+    watchdog: WatchdogReport | None = None
     problems: list[str] = []
     problem_list: list[Problem] = []
 

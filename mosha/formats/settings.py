@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from mosha.core import watchdog as watchdogs
 from mosha.core.cluster import timing as times
 from mosha.formats import log_limits
 from mosha.formats import settings_rules as rules
@@ -59,6 +60,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     quorum: Literal["majority", "adaptive"] | None = None
     watch: Literal["auto", "events", "poll"] = "auto"
     spawn: Literal["shared", "copied", "plain"] = "shared"
+    watchdog: str = ""
+    watchdog_timeout: int | None = None
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
     log_file: str = ""
     log_file_max_bytes: int = log_limits.LOG_FILE_MAX_BYTES_DEFAULT
@@ -83,6 +86,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def quorum_policy(self) -> Literal["majority", "adaptive"]:
         """The policy in force: a majority needs `nodes`, to know of what."""
         return self.quorum or ("majority" if self.nodes else "adaptive")
+
+    @property
+    def watchdog_s(self) -> int:
+        """The longest time-out that the watchdog may have, in seconds; 0 if none fits."""
+        return self.watchdog_timeout or watchdogs.longest_timeout_s(self.timing)
 
     @property
     def rundir_path(self) -> Path:
@@ -135,6 +143,10 @@ _RULES: dict[str, rules.Rule] = {
     "quorum": rules.one_of(rules.QUORUM_POLICIES),
     "watch": rules.one_of(rules.WATCHES),
     "spawn": rules.one_of(SPAWN_WAYS),
+    "watchdog": rules.path_or_nothing,
+    "watchdog_timeout": rules.whole_number(
+        watchdogs.WATCHDOG_TIMEOUT_MIN_S, watchdogs.WATCHDOG_TIMEOUT_MAX_S
+    ),
     "log_level": rules.one_of(rules.LOG_LEVELS),
     "log_file": rules.path_or_nothing,
     "log_file_max_bytes": rules.whole_number(
@@ -156,6 +168,10 @@ _SOURCES = {
 _MEASURED_AGAINST = {
     "heartbeat": ("lease", "stop_budget"),
 }
+
+
+# What the time-out of a watchdog follows from.
+_WATCHDOG_TIMES = frozenset({"watchdog_timeout", "timeout", "lease", "stop_budget"})
 
 
 class SettingsReading(NamedTuple):
@@ -246,6 +262,8 @@ def _check_whole(
         shown = rules.shown(values[key]) if key in values else ""
         remedy = f"change {' or '.join((name, *sources))}, or leave the defaults"
         tables.note((key,), shown, rule, remedy)
+    if not broken and not unknown & {"watchdog", *_WATCHDOG_TIMES}:
+        _check_watchdog(tables, settings)
     if unknown & {"varpath", "rundir", "socket"}:
         return
     for path in (settings.socket_path, settings.monitor_socket_path):
@@ -255,3 +273,18 @@ def _check_whole(
             key = own if own in values else "varpath"
             problem = f"the path of a socket has {size} bytes, at most {SOCKET_PATH_MAX_BYTES}"
             tables.note((key,), str(path), problem, f"set {own} to a shorter path")
+
+
+def _check_watchdog(tables: KeyTables, settings: Settings) -> None:
+    """Check that the watchdog has a time-out; one that is set may be too long for the promise."""
+    if settings.watchdog and not settings.watchdog_s:
+        problem = (
+            "no watchdog fits: lease + stop_budget + the kill leave less than a second before"
+            " 0.99 timeout, in which it could reset a machine whose clinit hangs"
+        )
+        remedy = watchdogs.remedy(settings.timing)
+        tables.note(("watchdog",), settings.watchdog, problem, remedy)
+    if settings.watchdog_timeout is not None and not settings.watchdog:
+        shown = str(settings.watchdog_timeout)
+        problem = "watchdog_timeout is set, and there is no watchdog"
+        tables.note(("watchdog_timeout",), shown, problem, 'write watchdog = "/dev/watchdog"')

@@ -35,6 +35,7 @@ from mosha.core.cluster.events import ClinitLost, GroupsReported
 from mosha.core.cluster.node import Renewal
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tell import Tell
+from mosha.core.watchdog import ArmedWatchdog
 from mosha.errors import HostError
 from mosha.host import logs, proc
 from mosha.host.clock import boottime
@@ -75,6 +76,7 @@ class ClinitLink:
         self.groups: dict[str, GroupReport] = {}
         self.cltab_errors: tuple[str, ...] = ()
         self.no_cgroups = ""
+        self.watchdog: ArmedWatchdog | None = None
         self.trouble = ""
         self._place = place
         self._limit_s = limit_s
@@ -209,6 +211,9 @@ class ClinitLink:
             self._full = True
             self.trouble = ""
             self.no_cgroups = update.no_cgroups
+            self.watchdog = update.watchdog
+        elif update.watchdog is not None:
+            self.watchdog = update.watchdog
         for group in update.groups:
             self.groups[group.group] = group
         for name in update.gone:

@@ -18,7 +18,10 @@ from mosha.monitor.files.cluster_fs import CLTAB
 
 
 class ClinitPlace(Struct, frozen=True):
-    """Where clinit runs: its socket, the cltab in force, its state directory."""
+    """Where clinit runs: its socket, the cltab in force, its state directory; and how it runs.
+
+    `watchdog` is the watchdog device to arm, "" for none; `watchdog_s` its longest time-out.
+    """
 
     socket: Path
     cltab: Path
@@ -26,13 +29,21 @@ class ClinitPlace(Struct, frozen=True):
     node: int
     spawn: str = SPAWN_WAYS[0]
     debug: bool = False
+    watchdog: str = ""
+    watchdog_s: int = 0
 
     @classmethod
     def of(cls, settings: Settings, node: int) -> Self:
         """Return the place of a node's clinit."""
         state = settings.state_path
         places = (settings.socket_path, state / CLTAB, state, node)
-        return cls(*places, spawn=settings.spawn, debug=settings.log_level == "debug")
+        return cls(
+            *places,
+            spawn=settings.spawn,
+            debug=settings.log_level == "debug",
+            watchdog=settings.watchdog,
+            watchdog_s=settings.watchdog_s,
+        )
 
     def command(self) -> list[str]:
         """Return the command line of the clinit there; it logs as this process does."""
@@ -43,9 +54,15 @@ class ClinitPlace(Struct, frozen=True):
             *("-c", str(self.cltab), "-s", str(self.socket)),
             *("--state-dir", str(self.state_dir), "--node", str(self.node)),
             *(("--spawn", self.spawn) if self.spawn != SPAWN_WAYS[0] else ()),
+            *self._watchdog_words(),
             *(log_file.words() if log_file else ()),
             *logs.words(debug=self.debug),
         ]
+
+    def _watchdog_words(self) -> tuple[str, ...]:
+        if not self.watchdog:
+            return ()
+        return ("--watchdog", self.watchdog, "--watchdog-timeout", str(self.watchdog_s))
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start clinit. Not with asyncio, whose subprocesses are killed when the loop ends.

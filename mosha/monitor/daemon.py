@@ -14,6 +14,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from mosha import __version__
+from mosha.core import watchdog as watchdogs
 from mosha.core.cluster import recovery
 from mosha.core.cluster.agent import Agent
 from mosha.core.cluster.events import (
@@ -119,6 +120,7 @@ class Monitor:
         Raises:
             UsageError, HostError: as in `startup`; a namesake is alive; a mount is missing.
         """
+        startup.check_watchdog(self.settings)
         self.lock = startup.prepare_directories(self.settings)
         memory = identity.load(self.settings.state_path)
         members = frozenset(self.settings.nodes) or await self.membership.poll()
@@ -197,8 +199,15 @@ class Monitor:
     def troubles(self) -> list[str]:
         """What is wrong with this host now."""
         of_past = recovery.troubles(self.node.state, boottime())
-        others = filter(None, [self.clinit.trouble, logs.trouble()])
+        others = filter(None, [self.clinit.trouble, self._watchdog_trouble, logs.trouble()])
         return [*self._troubles.values(), *of_past, *others]
+
+    @property
+    def _watchdog_trouble(self) -> str:
+        if not self.clinit.connected:  # then that is the trouble
+            return ""
+        wanted, timeout_s = self.settings.watchdog, self.settings.watchdog_s
+        return watchdogs.trouble(wanted, timeout_s, self.clinit.watchdog)
 
     def trouble(self, what: str, text: str) -> None:
         """Remember or (with an empty text) forget something wrong with this host."""
@@ -244,7 +253,7 @@ class Monitor:
         own, tables = self.clinit, self.runtime.agent.tables.now
         warnings = (*tables.notices, *self._remarks.on(tables.hactl, tables.cltab))
         text = (self.troubles, warnings, own.lost_at, own.no_cgroups, tables.missing)
-        around = report.HostFacts(groups or own.groups, *text)
+        around = report.HostFacts(groups or own.groups, *text, watchdog=own.watchdog)
         return report.make(self.node, around, boottime(), asked=asked)
 
     async def next_change(self, seen: int) -> None:

@@ -19,6 +19,7 @@ from mosha.core.status import Grade, Status, TableVersion
 from mosha.core.supervision.entries import EntryReport
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tables import STAY, Wish
+from mosha.core.watchdog import ArmedWatchdog
 from mosha.formats import hastat
 from mosha.monitor.problems import problems, sentence
 
@@ -42,6 +43,7 @@ class HostFacts(Struct):
     clinit_lost_at: float | None = None
     no_cgroups: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
+    watchdog: ArmedWatchdog | None = None
 
 
 class _Surroundings(Struct, frozen=True):
@@ -102,6 +104,7 @@ def make(node: Node, around: HostFacts, now: float, *, asked: str = "") -> hasta
             lease_s=state.timing.lease_s,
             stop_budget_s=state.timing.stop_budget_s,
         ),
+        watchdog=_watchdog(around.watchdog),
         problems=[sentence(problem) for problem in wrong],
         problem_list=wrong,
     )
@@ -322,6 +325,13 @@ def _refusals(state: MonitorState) -> list[hastat.Refusal]:
         for node, files in sorted(said, key=lambda pair: pair[0])
         for file, text in sorted(files.items())
     ]
+
+
+def _watchdog(armed: ArmedWatchdog | None) -> hastat.WatchdogReport | None:
+    if armed is None:
+        return None
+    fed = not armed.trouble
+    return hastat.WatchdogReport(device=armed.device, timeout_s=float(armed.timeout_s), fed=fed)
 
 
 def _margin(state: MonitorState) -> hastat.Margin:

@@ -5,15 +5,19 @@ The order is the original's (H6.1), with the checks that it lacked. Nothing is p
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mosha.core.cluster.fencing import FencingRules
 from mosha.core.cluster.memory import Memory
 from mosha.core.cluster.node import Node
 from mosha.core.cluster.quorum import Electorate, Policy
 from mosha.core.cluster.recovery import Startup
 from mosha.core.status import Status
+from mosha.errors import HostError
 from mosha.formats.settings import Settings
 from mosha.host import clock
 from mosha.host.lock_file import LockFile
+from mosha.host.watchdog_device import why_no_watchdog
 from mosha.host.workers import Worker
 from mosha.monitor import identity
 from mosha.monitor.files.cluster_fs import Layout
@@ -29,6 +33,17 @@ def prepare_directories(settings: Settings) -> LockFile:
     identity.prepare(settings.rundir_path, "the run directory (rundir)")
     identity.prepare(settings.state_path, "the state directory")
     return identity.lock(settings.state_path)
+
+
+def check_watchdog(settings: Settings) -> None:
+    """Check that the watchdog that is set may be one; clinit, which arms it, finds out the rest.
+
+    Raises:
+        HostError: it does not exist, or is no character device.
+    """
+    problem = why_no_watchdog(Path(settings.watchdog)) if settings.watchdog else ""
+    if problem:
+        raise HostError(f"watchdog: {problem}; correct watchdog in mosha.toml, or remove it")
 
 
 async def check_place(layout: Layout, me: int, limit_s: float) -> None:

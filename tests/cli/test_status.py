@@ -22,6 +22,7 @@ from mosha.formats.hastat import (
     ShotReport,
     TableSeen,
     Throttle,
+    WatchdogReport,
     hastat_schema,
 )
 from tests.cli.conftest import Home, Mosha
@@ -110,6 +111,12 @@ DEGRADED = report(
         Problem(kind="group", subjects=["web"], text="test STARTING on node 1, on its way"),
     ],
 )
+
+
+@pytest.mark.parametrize(("fed", "word"), [(True, "fed"), (False, "NOT FED")])
+def test_an_armed_watchdog_has_a_line(fed: bool, word: str) -> None:  # noqa: FBT001 - a column
+    armed = WatchdogReport(device="/dev/watchdog", timeout_s=5.0, fed=fed)
+    assert f"\nWatchdog: /dev/watchdog, armed, 5 s, {word}" in told(report(watchdog=armed))
 
 
 def test_a_problem_while_all_groups_are_well_is_no_contradiction() -> None:

@@ -29,12 +29,13 @@ from mosha.host import logs
 from mosha.host.log_stream import of_stderr
 from mosha.host.marks import RLIMIT_LOCKS
 from tests import seccomp
+from tests.clinit.fake_watchdog import FakeWatchdog
 
 CONTEXT = multiprocessing.get_context("forkserver")
 TEMPORARY = -100
 """The priority at which `multiprocessing` removes its temporary directory."""
 
-PATHS = ("cltab", "socket", "clstat", "state_dir")
+PATHS = ("cltab", "socket", "clstat", "state_dir", "watchdog")
 
 
 @contextlib.contextmanager
@@ -86,7 +87,7 @@ def _run(text: str) -> int:
     if refused:
         seccomp.refuse(seccomp.CLONE3, refused)
     try:
-        return asyncio.run(run_clinit(ClinitOptions(**options)))
+        return asyncio.run(run_clinit(ClinitOptions(**options), FakeWatchdog))
     except MoshaError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1

@@ -38,11 +38,15 @@ from tests.waiting import until
 
 
 class CountingTracker:
-    """A tracker of nothing that counts what it is asked; a group of `fails` refuses."""
+    """A tracker of nothing that counts what it is asked; a group of `fails` refuses.
+
+    No kill ends the process of a group of `stuck`.
+    """
 
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.fails: set[str] = set()
+        self.stuck: set[str] = set()
         self.no_cgroups = ""
 
     def place(self, key: EntryKey) -> Path | None:
@@ -69,7 +73,7 @@ class CountingTracker:
 
     def is_group_empty(self, group: str, spared: frozenset[str]) -> bool:
         self.calls.append(f"empty? {group} {len(spared)}")
-        return True
+        return group not in self.stuck
 
     def kill_group(self, group: str) -> None:
         self.calls.append(f"kill {group}")
@@ -78,7 +82,7 @@ class CountingTracker:
 
     def alive(self, group: str) -> int:
         self.calls.append(f"alive? {group}")
-        return 0
+        return int(group in self.stuck)
 
     def forget(self, group: str) -> None:
         self.calls.append(f"forget {group}")

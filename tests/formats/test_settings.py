@@ -65,6 +65,8 @@ def test_all_keys_are_read() -> None:
         quorum = "adaptive"
         watch = "poll"
         spawn = "plain"
+        watchdog = "/dev/watchdog1"
+        watchdog_timeout = 7
         log_level = "debug"
         log_file = "/var/log/m.log"
         log_file_max_bytes = 5000
@@ -102,6 +104,8 @@ def test_all_keys_are_read() -> None:
         quorum="adaptive",
         watch="poll",
         spawn="plain",
+        watchdog="/dev/watchdog1",
+        watchdog_timeout=7,
         log_level="debug",
         log_file="/var/log/m.log",
         log_file_max_bytes=5000,
@@ -115,6 +119,13 @@ def test_times_are_derived_from_the_timeout() -> None:
     assert timing.heartbeat_s == pytest.approx(0.2)
     assert timing.lease_s == 1.0
     assert timing.stop_budget_s == pytest.approx(0.6)
+
+
+def test_the_time_out_of_a_watchdog_follows_from_the_times_unless_it_is_set() -> None:
+    assert _settings('watchdog = "/dev/w"\n').watchdog_s == 5
+    assert _settings('timeout = 10\nstop_budget = 2\nwatchdog = "/dev/w"\n').watchdog_s == 1
+    # Its operator knows that the machine may be reset later than others start its groups.
+    assert _settings('timeout = 10\nwatchdog = "/dev/w"\nwatchdog_timeout = 30\n').watchdog_s == 30
 
 
 def test_sockets_are_in_rundir_unless_said_otherwise() -> None:
@@ -187,6 +198,19 @@ def test_fencing_is_required_as_soon_as_something_gives_receipts() -> None:
         ("watch = []\n", 'm.toml:1:1: watch must be one of "auto", "events", "poll": \'a list\''),
         ('spawn = "vfork"\n', 'm.toml:1:1: spawn must be one of "shared", "copied", "plain"'),
         ("log_level = {}\n", "m.toml:1:1: log_level must be one of"),
+        ('watchdog = "dev/w"\n', "m.toml:1:1: watchdog must be an absolute path"),
+        (
+            'watchdog = "/dev/w"\nwatchdog_timeout = 0\n',
+            "m.toml:2:1: watchdog_timeout must be 1 to 3600: '0'",
+        ),
+        (
+            "watchdog_timeout = 5\n",
+            "m.toml:1:1: watchdog_timeout is set, and there is no watchdog: '5'; write watchdog =",
+        ),
+        (
+            'timeout = 10\nwatchdog = "/dev/w"\n',
+            "m.toml:2:1: no watchdog fits: lease + stop_budget + the kill leave less than a second",
+        ),
         (
             "[timeout]\nx = 1\n",
             "m.toml:1:2: timeout must be a number of seconds, not a table; write a number, as in",

@@ -591,8 +591,8 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "a leader that left its box counts as alive",
         "clinit/engine.py",
-        "alive = max(self._tracker.alive(group.name), leaders)",
-        "alive = self._tracker.alive(group.name)",
+        "return max(self._tracker.alive(group), leaders)",
+        "return self._tracker.alive(group)",
         "clinit/test_faults.py::"
         "test_a_leader_that_leaves_its_cgroup_is_ended_all_the_same[kill_at]",
     ),
@@ -651,26 +651,26 @@ CLINIT: tuple[ShellMutant, ...] = (
     # --- the state directory ---
     M(
         "a state directory that was lost has the sessions again",
-        "clinit/engine.py",
-        "                    for leader in self.leaders:\n"
-        "                        self._state_dir.note_session(leader)\n",
+        "clinit/state_keeper.py",
+        "                for leader in engine.leaders:\n"
+        "                    state_dir.note_session(leader)\n",
         "",
         "clinit/test_lost_state.py::"
         "test_a_lost_state_directory_is_made_again_with_all_that_the_next_clinit_needs[session]",
     ),
     M(
         "each trouble with the state directory is logged",
-        "clinit/engine.py",
-        "                if trouble != str(error):\n                    logs",
-        "                if not trouble:\n                    logs",
+        "clinit/state_keeper.py",
+        "            if trouble != str(error):\n                logs",
+        "            if not trouble:\n                logs",
         "clinit/test_lost_state.py::"
         "test_each_trouble_with_the_state_directory_is_logged_once_and_again_when_it_returns",
     ),
     M(
         "a trouble with the state directory that returns is logged again",
-        "clinit/engine.py",
-        '            else:\n                trouble = ""',
-        "            else:\n                pass",
+        "clinit/state_keeper.py",
+        '        else:\n            trouble = ""',
+        "        else:\n            pass",
         "clinit/test_lost_state.py::"
         "test_each_trouble_with_the_state_directory_is_logged_once_and_again_when_it_returns",
     ),

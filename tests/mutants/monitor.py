@@ -900,8 +900,8 @@ MONITOR: tuple[ShellMutant, ...] = (
     M(
         "clinit logs as much as its monitor",
         "monitor/clinit_place.py",
-        'debug=settings.log_level == "debug")',
-        "debug=False)",
+        'debug=settings.log_level == "debug",',
+        "debug=False,",
         "monitor/test_clinit_found.py::test_clinit_logs_as_much_as_its_monitor",
     ),
     M(

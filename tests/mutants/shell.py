@@ -10,5 +10,6 @@ from tests.mutants.clinit import CLINIT
 from tests.mutants.control import CONTROL
 from tests.mutants.front import FRONT
 from tests.mutants.monitor import MONITOR
+from tests.mutants.watchdog import WATCHDOG
 
-SHELL = (*CLINIT, *MONITOR, *CONTROL, *FRONT)
+SHELL = (*CLINIT, *WATCHDOG, *MONITOR, *CONTROL, *FRONT)

@@ -28,12 +28,14 @@ from mosha.cli.check.peers import peer_findings
 from mosha.cli.check.spawn import spawn_findings
 from mosha.cli.check.stops import stop_findings
 from mosha.cli.check.tables import own_table
+from mosha.cli.check.watchdog import watchdog_findings
 from mosha.cli.config import config_option, config_path, read_bytes
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.core.cluster.timing import TimingCheck, explain, kill_s
 from mosha.core.durations import number_text
 from mosha.core.tables import Cltab, Hactl
+from mosha.core.watchdog import reset_lines
 from mosha.errors import UsageError
 from mosha.formats.cltab import parse_cltab
 from mosha.formats.mistakes import Mistakes
@@ -87,7 +89,7 @@ def command(
         findings += _renamed(judged, in_use)
     tables = [item.rest for item in judged if isinstance(item.rest, Cltab)]
     count = max((len(cltab.groups()) for cltab in tables), default=0)
-    times = explain(settings.timing, groups=count) if settings else []
+    times = _arithmetic(settings, count) if settings else []
     findings += _times(settings, count)
     if as_json:
         click.echo(msgspec.json.encode(form_of(judged, findings, times)))
@@ -157,6 +159,8 @@ def _own(config: str | None) -> tuple[list[FileVerdict], Settings | None, list[F
     node, why_not = own_node(settings)
     findings += host_findings(settings, node, why_not)
     findings += spawn_findings(settings)
+    if not unknown & {"watchdog", "watchdog_timeout", "timeout", "lease", "stop_budget"}:
+        findings += watchdog_findings(settings)
     # A bad directory was reported already, and looking into it might hang.
     there = {f.level for f in findings if f.where == NODE_DIRECTORY} <= {"ok", "warning"}
     if node is not None and there:
@@ -193,12 +197,19 @@ def _renamed(judged: Sequence[FileVerdict], settings: Settings) -> list[Finding]
     return [each for after, file in tables for each in renamed_groups(before, after, file)]
 
 
+def _arithmetic(settings: Settings, groups: int) -> list[TimingCheck]:
+    lines = explain(settings.timing, groups=groups)
+    if not settings.watchdog:
+        return lines
+    return [*lines, *reset_lines(settings.timing, groups, settings.watchdog_s)]
+
+
 def _times(settings: Settings | None, groups: int) -> list[Finding]:
     """Return the timing as one finding: ok, or what to look at."""
     if settings is None:
         return []
     timing = settings.timing
-    bad = [line.verdict for line in explain(timing, groups=groups) if line.verdict != "ok"]
+    bad = [line.verdict for line in _arithmetic(settings, groups) if line.verdict != "ok"]
     if bad:
         return [Finding("warning", "times", bad[0].removeprefix("warning: "), "")]
     gone_s = timing.lease_s + timing.stop_budget_s + kill_s(groups)

@@ -112,3 +112,13 @@ def lease_line(report: Report) -> Text:
         text += f" (round trip {margin.roundtrip_s * 1000:.0f} ms)"
     style = MOVING if margin.warning else ""
     return Text.assemble(("Lease:  ", TITLE), (f"{report.timing.lease_s:g} s, {text}", style))
+
+
+def watchdog_line(report: Report) -> Text:
+    """Return the armed watchdog and its time-out; empty if there is none."""
+    armed = report.watchdog
+    if armed is None:
+        return Text()
+    fed = "fed" if armed.fed else "NOT FED"
+    text = f"{armed.device}, armed, {armed.timeout_s:g} s, {fed}"
+    return Text.assemble(("Watchdog: ", TITLE), (text, "" if armed.fed else BAD))

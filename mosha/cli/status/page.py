@@ -26,7 +26,7 @@ from mosha.cli.status.layout import (
     remedy,
     wrong,
 )
-from mosha.cli.status.nodes import lease_line, nodes_grid, quorum_line
+from mosha.cli.status.nodes import lease_line, nodes_grid, quorum_line, watchdog_line
 from mosha.core.explain.problems import GROUP_KINDS, ProblemKind
 from mosha.formats.hastat import Report
 from mosha.formats.names import listed
@@ -42,6 +42,8 @@ def page(report: Report, width: int) -> RenderableType:
     parts += [Text(), nodes_grid(report).for_page(width), Text(), quorum_line(report)]
     if lease := lease_line(report):
         parts.append(lease)
+    if watchdog := watchdog_line(report):
+        parts.append(watchdog)
     for title, lines in sections(report):
         parts += [Text(), title, *map(plain, lines)]
     return Group(*parts)
