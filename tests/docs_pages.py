@@ -190,6 +190,15 @@ def sample() -> hastat.Report:
                 node=3, inc=1_763_790_000, method="print", outcome="no receipt", age_s=2.9
             )
         ],
+        fencing=[
+            hastat.FencingReport(
+                node=2,
+                number=1,
+                method="fence_ipmilan",
+                good_at="2025-11-22T09:58:11.402193+00:00",
+                good_age_s=1011.718,
+            )
+        ],
         margin=hastat.Margin(lease_margin=7.19, roundtrip_s=0.0113),
         timing=hastat.Times(timeout_s=60.0, heartbeat_s=5.0, lease_s=36.0, stop_budget_s=18.0),
         problems=["node 3 is stale: nothing new for 60.1 s when it was declared stale"],

@@ -16,6 +16,7 @@ from mosha.cli.demo.story import Summary
 from mosha.cli.main import root
 from mosha.formats.events import cluster_event_schema
 from mosha.formats.explanation import explanation_schema
+from mosha.formats.fence_tests import FenceTests
 from mosha.formats.hastat import hastat_schema
 from mosha.formats.views import views_schema
 
@@ -75,6 +76,11 @@ FORMS: dict[str, Form] = {
         "one line of [the log](events.md); an object a line",
     ),
     "check": Form("mosha check", lambda: schema_of(Check), "every mistake, and times"),
+    "fence-tests": Form(
+        "mosha fence --test",
+        lambda: schema_of(FenceTests),
+        "[tests of fencing](fencing.md#tests)",
+    ),
     "answer": Form(
         f"mosha {', '.join(answering())}",
         lambda: schema_of(Answer),

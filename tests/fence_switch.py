@@ -2,8 +2,8 @@
 
 Only the standard library: it is run as a program of its own (`installed`). In the directory of its
 option `room` there is a file for each plug, which says `on` or `off`; a file `password`, if one is
-needed; and `asked`, a line of JSON for each time that it was run. The option `mode` names a way to
-fail.
+needed; a file `list`, if it is to list something else than its plugs; and `asked`, a line of JSON
+for each time that it was run. The option `mode` names a way to fail.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ METADATA = """<?xml version="1.0" ?>
 <option value="yes"/><option value="no"/></content></parameter>
 </parameters>
 <actions><action name="on" automatic="0"/><action name="off"/><action name="reboot"/>
-<action name="status"/><action name="monitor"/><action name="metadata"/></actions>
+<action name="status"/><action name="list"/><action name="monitor"/><action name="metadata"/>
+</actions>
 </resource-agent>
 """
 
@@ -75,6 +76,11 @@ def good(action: str, plug: Path, _options: dict[str, str]) -> int:
     if action == "off":
         plug.write_text("off")
         print("Success: Powered OFF")
+    if action == "list":
+        written = plug.with_name("list")
+        plugs = (each.name for each in sorted(plug.parent.glob("p[0-9]")))
+        text = written.read_text() if written.exists() else ",\n".join([*plugs, ""])
+        print(text, end="")
     return 0
 
 
@@ -169,6 +175,22 @@ def hangs(action: str, plug: Path, options: dict[str, str]) -> int:
     return 0
 
 
+def lists_nothing(action: str, plug: Path, options: dict[str, str]) -> int:
+    """Fail to list."""
+    if action == "list":
+        print("too many machines", file=sys.stderr)
+        return FAILED
+    return good(action, plug, options)
+
+
+def at_second_monitor(action: str, plug: Path, options: dict[str, str]) -> int:
+    """Refuse the first session."""
+    if action == "monitor" and (plug.parent / "asked").read_text().count('"monitor"') == 1:
+        print("no free session", file=sys.stderr)
+        return FAILED
+    return good(action, plug, options)
+
+
 def half_a_secret(_action: str, _plug: Path, options: dict[str, str]) -> int:
     """Write the password over and over, more than is kept, and fail."""
     print(options["password"] * 10_000 + options["password"][:-1], end="")
@@ -181,7 +203,7 @@ MODES: dict[str, Mode] = {
     mode.__name__: mode
     for mode in (
         *(good, with_password, kills, lies, silent_two, unsure, late, at_second_try),
-        *(flood, garbage, stays, hangs, half_a_secret),
+        *(flood, garbage, stays, hangs, half_a_secret, lists_nothing, at_second_monitor),
     )
 }
 

@@ -38,6 +38,7 @@ COMMANDS = {
     "unstandby": "Let a node on standby run groups again.",
     "why": "Why a group is where it is, rule by rule.",
     "why-not": "What keeps a group from a node.",
+    "fence": "Test whether fencing would work.",
     "views": "Where nodes disagree about each other.",
     "events": "What changes in the cluster, as it happens.",
     "logs": "The log, for people.",

@@ -186,6 +186,25 @@ class OrderEntry(Message, tag="order-entry", tag_field="op"):
     limit_s: float
 
 
+class AskFenceNodes(Message, tag="fence-nodes", tag_field="op"):
+    """Asks which nodes fencing methods can shoot, and how long their tests may take.
+
+    With a `node` (not 0) it is about that one only; an unknown one is refused. The reply's `report`
+    is a list of `formats.fence_tests.FenceNode`.
+    """
+
+    node: int = 0
+
+
+class RunFenceTest(Message, tag="fence-test", tag_field="op"):
+    """Tests all fencing methods for a node, without a shot (`mosha fence --test`).
+
+    The reply comes when that is done; its `report` is a list of `formats.fence_tests.FenceTest`.
+    """
+
+    node: int
+
+
 class FailGroup(Message, tag="fail", tag_field="op"):
     """A watcher reports that a group has failed on this node (`mosha fail`)."""
 
@@ -205,6 +224,8 @@ MonitorRequest = (
     | GiveOrder
     | OrderEntry
     | FailGroup
+    | AskFenceNodes
+    | RunFenceTest
 )
 
 

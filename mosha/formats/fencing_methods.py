@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, Literal
 
@@ -12,11 +12,11 @@ from mosha.formats import settings_rules as rules
 from mosha.formats.fence_options import (
     OPTIONS_MAX,
     PLUG_NAMES,
-    device_of,
     is_secret,
     option,
     same_option,
 )
+from mosha.formats.fence_outlets import OutletMap, outlets_of
 from mosha.formats.key_tables import KeyTables, spelled
 from mosha.formats.toml_places import Path as Key
 
@@ -31,6 +31,11 @@ RETRIES_DEFAULT = 1
 
 RETRIES_MAX = 10
 
+TEST_EVERY_DEFAULT_S = 3600.0
+"""A wrong password or a broken card is known within the hour, and no device minds so few tests."""
+
+TEST_EVERY_MIN_S = 1.0
+
 
 class FenceTarget(msgspec.Struct, frozen=True, kw_only=True):
     """What an agent needs to know of one node: its plug, options and secrets, each may be empty."""
@@ -43,7 +48,8 @@ class FenceTarget(msgspec.Struct, frozen=True, kw_only=True):
 class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
     """One way to shoot a node. `command` gets the node number as its last argument.
 
-    It is a program and its arguments; a command line was split when the settings were read.
+    It is a program and its arguments; a command line was split when the settings were read. `test`
+    is another one, which finds out whether `command` would work, without a shot.
     `agent` is a program of the package fence-agents, by its name or its path; its `options` are
     those of every node, `secrets` is the path of a file with more of them. `limit` is in seconds,
     for an agent for each of its 1 + `retries` attempts.
@@ -51,6 +57,7 @@ class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
 
     type: Literal["print", "command", "agent"] = "print"
     command: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
     limit: float = FENCING_LIMIT_DEFAULT_S
     agent: str = ""
     options: dict[str, str] = {}
@@ -63,16 +70,25 @@ class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
         """Whether its success proves that the node is dead."""
         return self.type != "print"
 
+    @property
+    def can_be_tested(self) -> bool:
+        """Whether it is known without a shot if it would work."""
+        return self.type == "agent" or bool(self.test)
+
     def reaches(self, node: int) -> bool:
         """Say whether it is meant for this node."""
         return self.type != "agent" or node in self.targets
 
 
 class Fencing(msgspec.Struct, frozen=True, kw_only=True):
-    """The fencing methods in the order of trying; the default one only prints (H3.6)."""
+    """The fencing methods in the order of trying; the default one only prints (H3.6).
+
+    They are tested every `test_every` seconds, those that can be; 0 is never.
+    """
 
     methods: tuple[FencingMethod, ...] = (FencingMethod(),)
     required: bool | None = None
+    test_every: float = TEST_EVERY_DEFAULT_S
 
     def is_required(self, *, with_callable: bool = False) -> bool:
         """Say whether a stale node's groups wait for a receipt (docs/reference/fencing.md).
@@ -93,10 +109,24 @@ def _agent(value: object) -> str:
     return name
 
 
-FENCING_RULES: dict[str, rules.Rule] = {"methods": rules.tables, "required": rules.yes_or_no}
+def _test_every(value: object) -> float:
+    """A number of seconds; 0 is never."""
+    every_s = rules.seconds(value)
+    if every_s != 0 and every_s < TEST_EVERY_MIN_S:
+        problem = f"must be 0 or at least {TEST_EVERY_MIN_S:g} seconds"
+        raise rules.WrongValue(problem, "write 3600, or 0 for no tests")
+    return every_s
+
+
+FENCING_RULES: dict[str, rules.Rule] = {
+    "methods": rules.tables,
+    "required": rules.yes_or_no,
+    "test_every": _test_every,
+}
 METHOD_RULES: dict[str, rules.Rule] = {
     "type": rules.one_of(("print", "command", "agent")),
     "command": rules.command,
+    "test": rules.command,
     "limit": rules.seconds,
     "agent": _agent,
     "options": rules.table,
@@ -107,8 +137,8 @@ METHOD_RULES: dict[str, rules.Rule] = {
 # A print with a limit is odd, but was never refused.
 _KEYS_OF: Mapping[str, frozenset[str]] = {
     "print": frozenset({"type", "limit"}),
-    "command": frozenset({"type", "limit", "command"}),
-    "agent": frozenset(METHOD_RULES) - {"command"},
+    "command": frozenset({"type", "limit", "command", "test"}),
+    "agent": frozenset(METHOD_RULES) - {"command", "test"},
 }
 _NEEDED: Mapping[str, Mapping[str, str]] = {
     "print": {},
@@ -118,6 +148,8 @@ _NEEDED: Mapping[str, Mapping[str, str]] = {
         "targets": 'write targets = {1 = "the plug of node 1", 2 = {ip = "the address for 2"}}',
     },
 }
+SHARED_REMEDY = "write what is different: the plug, the address or the key"
+
 # Without a key it takes one from corosync, which is not there.
 _NEEDS_KEY = "fence_scsi"
 
@@ -128,12 +160,14 @@ def read_fencing(tables: KeyTables, values: Mapping[str, object], good: dict[str
     rest = tables.table(("fencing",), good.pop("fencing", {}), FENCING_RULES)
     raw = rest.get("methods", [])
     methods = [_method(tables, ("fencing", "methods", i), m) for i, m in enumerate(raw)]
+    _note_shared(tables, methods)
     if stomith is not None:
         if raw:
             problem = "stomith and fencing.methods are both set"
             tables.note(("stomith",), rules.shown(values["stomith"]), problem, "keep one of them")
         methods = [FencingMethod(type="command", command=stomith)]
-    return Fencing(methods=tuple(methods) or (FencingMethod(),), required=rest.get("required"))
+    chosen = {name: rest[name] for name in ("required", "test_every") if name in rest}
+    return Fencing(methods=tuple(methods) or (FencingMethod(),), **chosen)
 
 
 def _method(tables: KeyTables, at: Key, values: Mapping[str, object]) -> FencingMethod:
@@ -163,7 +197,6 @@ def _method(tables: KeyTables, at: Key, values: Mapping[str, object]) -> Fencing
     good["targets"] = _targets(tables, (*at, "targets"), good.get("targets", {}))
     method = FencingMethod(**good)
     _note_missing_keys(tables, at, method)
-    _note_shared(tables, at, method)
     return method
 
 
@@ -239,18 +272,20 @@ def _note_missing_keys(tables: KeyTables, at: Key, method: FencingMethod) -> Non
             tables.note((*at, "targets", str(node)), "", problem, remedy)
 
 
-def _note_shared(tables: KeyTables, at: Key, method: FencingMethod) -> None:
-    """Note nodes that have the same device and plug: a shot at one would hit the other too."""
-    known: list[tuple[int, Mapping[str, str], frozenset[str]]] = []
-    for node, target in method.targets.items():
-        options = {**method.options, **target.options}
-        device = device_of(options)
-        separator = options.get("plug_separator", ",")
-        plugs = frozenset(part.strip() for part in target.plug.split(separator))
-        for other, its_device, its_plugs in known:
-            if device == its_device and ("key" in device or plugs & its_plugs):
+def _note_shared(tables: KeyTables, methods: Sequence[FencingMethod]) -> None:
+    """Note nodes that have the same device and plug: a shot at one would hit the other too.
+
+    The files of secrets are not read here: with other secrets it may be another device.
+    """
+    known = OutletMap()
+    for index, method in enumerate(methods):
+        for node, target in method.targets.items():
+            outlets = outlets_of(method.agent, {**method.options, **target.options}, target.plug)
+            secrets = (method.secrets, target.secrets)
+            other = known.other(node, outlets, secrets)
+            if other is not None:
                 where = f"plug {target.plug}" if target.plug else "device"
                 problem = f"nodes {other} and {node} are at the same {where}"
-                remedy = "write what is different: the plug, the address or the key"
-                tables.note((*at, "targets", str(node)), "", problem, remedy)
-        known.append((node, device, plugs))
+                at = ("fencing", "methods", index, "targets", str(node))
+                tables.note(at, "", problem, SHARED_REMEDY)
+            known.add(node, outlets, secrets)

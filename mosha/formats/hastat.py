@@ -193,6 +193,23 @@ class ShotReport(msgspec.Struct, frozen=True, kw_only=True):
     age_s: float
 
 
+class FencingReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The tests of one fencing method for one node, by the reporting node.
+
+    `number` is the place of the method in mosha.toml. `good_at` is when a test was last good (UTC,
+    ISO 8601); `failure` is why the last one failed, empty if it was good; `overdue`: none was good
+    for three times `fencing.test_every`.
+    """
+
+    node: int
+    number: int
+    method: str
+    good_at: str | None = None
+    good_age_s: float | None = None
+    failure: str = ""
+    overdue: bool = False
+
+
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     """A file that a node refuses, and its mistakes."""
 
@@ -255,6 +272,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     nodes: list[NodeReport] = []
     groups: list[GroupView] = []
     shots: list[ShotReport] = []
+    fencing: list[FencingReport] = []
     refused: list[Refusal] = []
     margin: Margin = Margin()
     timing: Times

@@ -39,6 +39,7 @@ from mosha.monitor import identity, report, startup
 from mosha.monitor.clinit_link import ClinitLink
 from mosha.monitor.clinit_place import ClinitPlace
 from mosha.monitor.fence_callable import Stomith
+from mosha.monitor.fence_schedule import FenceSchedule
 from mosha.monitor.files.cluster_fs import CLSTAT, Layout
 from mosha.monitor.files.hastat_file import HastatFile
 from mosha.monitor.files.membership import Membership
@@ -108,6 +109,7 @@ class Monitor:
         self._tables_known = asyncio.Event()
         self._remarks = Remarks()
         self._clock = LoopClock()
+        self.fence_schedule = FenceSchedule(self)
         self._ports = Ports(self)
         self.tables = self._ports.tables
         self._runs = False
@@ -253,7 +255,8 @@ class Monitor:
         own, tables = self.clinit, self.runtime.agent.tables.now
         warnings = (*tables.notices, *self._remarks.on(tables.hactl, tables.cltab))
         text = (self.troubles, warnings, own.lost_at, own.no_cgroups, tables.missing)
-        around = report.HostFacts(groups or own.groups, *text, watchdog=own.watchdog)
+        around = report.HostFacts(groups or own.groups, *text)
+        around.watchdog, around.fencing = own.watchdog, self.fence_schedule.report()
         return report.make(self.node, around, boottime(), asked=asked)
 
     async def next_change(self, seen: int) -> None:
@@ -307,6 +310,7 @@ class Monitor:
             self.reader.run,
             self.watcher.run,
             HastatFile(self, self.publisher.open_directory).run,
+            self.fence_schedule.run,
         ):
             tasks.start_soon(task)
         if not self.settings.nodes:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 
 import anyio
@@ -35,6 +35,7 @@ from mosha.formats.fence_options import (
     parse_secrets,
     same_option,
 )
+from mosha.formats.fence_outlets import Outlets, outlets_of
 from mosha.formats.fencing_methods import FencingMethod
 from mosha.formats.mistakes import Mistakes
 from mosha.host import killable
@@ -56,12 +57,12 @@ SHOWN_MAX_BYTES = 500
 DETAIL_MAX_CHARS = 2000
 """How much is shown of a shot with many attempts: the last of it."""
 
-OFF_STATUS = 2
-_SAYS_OFF = re.compile(r"^\s*(status\s*[:=]?\s*)?off\.?\s*$", re.IGNORECASE | re.MULTILINE)
-
-
 METADATA_LIMIT_S = 10.0
 """An agent imports the library of its cloud before it says anything."""
+
+ON_STATUS, OFF_STATUS = 0, 2
+_SAYS_ON = re.compile(r"^\s*(status\s*[:=]?\s*)?on\.?\s*$", re.IGNORECASE | re.MULTILINE)
+_SAYS_OFF = re.compile(r"^\s*(status\s*[:=]?\s*)?off\.?\s*$", re.IGNORECASE | re.MULTILINE)
 
 
 class Prepared(Struct, frozen=True):
@@ -115,15 +116,30 @@ def options_of(method: FencingMethod, node: int, secrets: Mapping[str, str]) -> 
     return dict(found.values())
 
 
+def outlets_in(methods: Iterable[FencingMethod]) -> Iterator[tuple[int, Outlets, tuple[str, str]]]:
+    """Yield each node, its outlets and its files of secrets, for each agent.
+
+    Not those whose secrets are refused: it is not known which device theirs is.
+    """
+    for method in methods:
+        known: dict[str, Mapping[str, str] | None] = {}
+        for node, target in method.targets.items():
+            if target.secrets not in known:
+                try:
+                    known[target.secrets] = secrets_of(method, node)
+                except (OSError, Mistakes):  # that node's own test says why
+                    known[target.secrets] = None
+            secrets = known[target.secrets]
+            if secrets is not None:
+                options = options_of(method, node, secrets)
+                outlets = outlets_of(method.agent, options, target.plug)
+                yield node, outlets, (method.secrets, target.secrets)
+
+
 async def shoot_by_agent(node: int, method: FencingMethod) -> ShotOutcome:
     """Switch a node off with a fence agent, and make sure that it is off."""
     name = PurePath(method.agent).name
-    try:
-        agent = _prepare(node, method)
-    except Mistakes as mistakes:
-        return ShotOutcome("failed", name, str(mistakes.mistakes[0]))
-    except OSError as error:
-        return ShotOutcome("failed", name, f"{error.filename}: {error.strerror}")
+    agent = prepared(node, method)
     if isinstance(agent, str):
         return ShotOutcome("failed", name, agent)
     failures: list[str] = []
@@ -139,8 +155,17 @@ async def shoot_by_agent(node: int, method: FencingMethod) -> ShotOutcome:
     return ShotOutcome("failed", name, short)
 
 
-def _prepare(node: int, method: FencingMethod) -> Prepared | str:
+def prepared(node: int, method: FencingMethod) -> Prepared | str:
     """Return what is needed to shoot a node, or why it cannot be shot."""
+    try:
+        return _prepare(node, method)
+    except Mistakes as mistakes:
+        return str(mistakes.mistakes[0])
+    except OSError as error:
+        return f"{error.filename}: {error.strerror}"
+
+
+def _prepare(node: int, method: FencingMethod) -> Prepared | str:
     target = method.targets.get(node)
     if target is None:
         return f"targets has no node {node}"
@@ -161,7 +186,7 @@ async def _attempt(agent: Prepared, limit_s: float) -> tuple[bool, str]:
     until = boottime() + limit_s
     try:
         ordered = await ask(agent, "off", limit_s)
-        text = _told(agent, "off", ordered, limit_s)
+        text = told(agent, "off", ordered, limit_s)
         if ordered.status != 0:
             return False, text
         asked, last = 0, ""
@@ -172,14 +197,21 @@ async def _attempt(agent: Prepared, limit_s: float) -> tuple[bool, str]:
             if answer is None or answer.status is None:
                 return False, f"{text}; status did not say off in {limit_s:g} s{last}"
             if is_off(answer):
-                return True, f"{text}; {_told(agent, 'status', answer, limit_s)}"
-            last = f", asked {asked} times: {_told(agent, 'status', answer, limit_s)}"
+                return True, f"{text}; {told(agent, 'status', answer, limit_s)}"
+            last = f", asked {asked} times: {told(agent, 'status', answer, limit_s)}"
             await anyio.sleep(min(STATUS_PAUSE_S, max(0.0, until - boottime())))
     except (OSError, ValueError) as error:
         return False, why_not_started(error)
 
 
-async def ask(agent: Prepared, action: str, limit_s: float) -> RunEnded:
+async def ask(
+    agent: Prepared,
+    action: str,
+    limit_s: float,
+    *,
+    shown_max_bytes: int = SHOWN_MAX_BYTES,
+    with_stderr: bool = True,
+) -> RunEnded:
     """Run an agent for one action; nothing that it started is left when it has ended.
 
     Raises:
@@ -194,7 +226,8 @@ async def ask(agent: Prepared, action: str, limit_s: float) -> RunEnded:
         limit_s=limit_s,
         given="".join(lines).encode(),
         environment=agent_environment(),
-        output_max_bytes=SHOWN_MAX_BYTES + agent.mask.reach,
+        output_max_bytes=shown_max_bytes + agent.mask.reach,
+        with_stderr=with_stderr,
         kills_rest=True,
     )
 
@@ -205,26 +238,18 @@ async def metadata_of(path: str) -> AgentMetadata:
     Raises:
         MetadataError: it cannot be run, fails, is late, or prints something else.
     """
+    agent = Prepared(path, {}, Mask(()))
+    limit_s, most = METADATA_LIMIT_S, METADATA_MAX_BYTES
     try:
-        ended = await killable.run(
-            [path],
-            limit_s=METADATA_LIMIT_S,
-            given=b"action=metadata\n",
-            environment=agent_environment(),
-            output_max_bytes=METADATA_MAX_BYTES,
-            with_stderr=False,
-            kills_rest=True,
-        )
+        ended = await ask(agent, "metadata", limit_s, shown_max_bytes=most, with_stderr=False)
     except OSError as error:
         raise MetadataError(error.strerror or str(error)) from error
     except ValueError as error:
         raise MetadataError(str(error)) from error
-    if ended.status is None:
-        raise MetadataError(f"no answer in {METADATA_LIMIT_S:g} s")
     if ended.status != 0:
-        raise MetadataError(f"exit {ended.status}")
+        raise MetadataError(how_ended(ended.status, limit_s))
     if ended.cut:
-        raise MetadataError(f"more than {METADATA_MAX_BYTES} bytes")
+        raise MetadataError(f"more than {most} bytes")
     return parse_metadata(ended.output)
 
 
@@ -243,7 +268,13 @@ def is_off(answer: RunEnded) -> bool:
     return answer.status == OFF_STATUS and _SAYS_OFF.search(text) is not None
 
 
-def _told(agent: Prepared, action: str, ended: RunEnded, limit_s: float) -> str:
+def is_on(answer: RunEnded) -> bool:
+    """Say whether the answer to `status` is that the power is on."""
+    text = answer.output.decode("utf-8", "replace")
+    return answer.status == ON_STATUS and _SAYS_ON.search(text) is not None
+
+
+def told(agent: Prepared, action: str, ended: RunEnded, limit_s: float) -> str:
     """Return in words how an action ended, with the end of what the agent wrote."""
     how = how_ended(ended.status, limit_s)
     if ended.status is not None:

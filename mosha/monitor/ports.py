@@ -109,9 +109,10 @@ class Ports:
     async def _shoot(self, order: FenceOrder) -> None:
         monitor = self._monitor
         methods = monitor.settings.fencing.methods
-        ended = await fencing.shoot(
-            order.node, methods, monitor.on_stomith, required=order.required
-        )
+        async with monitor.fence_schedule.shooting():
+            ended = await fencing.shoot(
+                order.node, methods, monitor.on_stomith, required=order.required
+            )
         self._report(ShotEnded(order, ended.outcome, ended.method, ended.detail, ended.grade))
 
     async def _end_clinit(self) -> None:

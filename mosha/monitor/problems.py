@@ -23,6 +23,9 @@ CGROUP_REMEDY = (
     " cgroup v2 (Delegate=yes in its unit)"
 )
 
+OVERDUE_AFTER = 3
+"""A test is late when none was good for so many intervals."""
+
 ALIKE_MIN = 4
 """This many stale nodes are one line: a dead rack needs no list of reasons."""
 
@@ -37,12 +40,14 @@ def problems(
     margin_warning: str,
     no_cgroups: str,
     missing: Mapping[str, str],
+    fencing: Sequence[hastat.FencingReport],
 ) -> list[Problem]:
     """Return what is wrong, most important first.
 
     `troubles` are those of the host, `warnings` remarks about the tables; `groups` have their
     reasons; also given are the `refused` files, the warning about the margin, why clinit has no
-    cgroups ("" if it has), and the paths of tables that are `missing` here.
+    cgroups ("" if it has), the paths of tables that are `missing` here, and what the tests of
+    `fencing` came to.
     """
     here = [str(state.me)]
     return [
@@ -50,6 +55,7 @@ def problems(
         *_of_quorum(state, groups),
         *_of_nodes(state),
         *_of_unconfirmed(state),
+        *_of_fencing(fencing),
         *_of_settings(state),
         *_of_late_kills(state),
         *_of_groups(groups),
@@ -178,6 +184,23 @@ def _of_node(state: MonitorState, node: int) -> tuple[ProblemKind, str] | None:
     if late := state.view.heartbeats_missed(node, state.timing.heartbeat_s):
         return ProblemKind.NODE_LATE, f"node {node} {wording.late(late)}"
     return None
+
+
+def _of_fencing(tested: Sequence[hastat.FencingReport]) -> Iterator[Problem]:
+    """Yield the methods whose tests fail or are overdue: one problem for all nodes of a method."""
+    alike: dict[tuple[bool, int, str], list[hastat.FencingReport]] = {}
+    for test in tested:
+        if test.failure or test.overdue:
+            alike.setdefault((not test.failure, test.number, test.method), []).append(test)
+    for (overdue, number, method), tests in sorted(alike.items(), key=lambda item: item[0]):
+        nodes = [str(test.node) for test in tests]
+        many = len(nodes) != 1
+        whom = f"node{'s' * many} {listed(nodes)} by method {number} ({method})"
+        text = f"the test of fencing {whom} failed: {tests[0].failure}"
+        if overdue:
+            text = f"no test of fencing {whom} was good for {OVERDUE_AFTER} times test_every"
+        step = "mosha fence --test" if many else f"mosha fence --test {nodes[0]}"
+        yield Problem(kind=ProblemKind.FENCING.value, subjects=nodes, text=text, next=step)
 
 
 def _of_settings(state: MonitorState) -> Iterator[Problem]:

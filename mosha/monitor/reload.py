@@ -66,4 +66,6 @@ def _apply(monitor: Monitor, new: Settings, live: list[str]) -> None:
     monitor.settings = msgspec.structs.replace(monitor.settings, **values)
     if "log_level" in live:
         logs.configure(people=logs.for_people(), level=new.log_level, file=logs.file_in_force())
+    if "fencing" in live:
+        monitor.fence_schedule.settings_changed()
     monitor.report_event(SettingsChanged(monitor.settings.timing, monitor.fencing_rules()))

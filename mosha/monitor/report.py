@@ -34,7 +34,7 @@ class HostFacts(Struct):
     """What the shell knows besides the core: clinit's details, and troubles of the host.
 
     `clinit_lost_at` is when clinit was last heard (boottime), None while it answers. `missing` has
-    the path of each table that this node lacks.
+    the path of each table that this node lacks; `fencing` is what its tests came to.
     """
 
     groups: Mapping[str, GroupReport] = field(default_factory=dict)
@@ -44,6 +44,7 @@ class HostFacts(Struct):
     no_cgroups: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
     watchdog: ArmedWatchdog | None = None
+    fencing: Sequence[hastat.FencingReport] = ()
 
 
 class _Surroundings(Struct, frozen=True):
@@ -77,6 +78,7 @@ def make(node: Node, around: HostFacts, now: float, *, asked: str = "") -> hasta
         margin_warning=room.warning,
         no_cgroups=around.no_cgroups,
         missing=around.missing,
+        fencing=around.fencing,
     )
     return hastat.Report(
         node=state.me,
@@ -96,6 +98,7 @@ def make(node: Node, around: HostFacts, now: float, *, asked: str = "") -> hasta
             )
             for shot in state.shots.values()
         ],
+        fencing=list(around.fencing),
         refused=refused,
         margin=room,
         timing=hastat.Times(

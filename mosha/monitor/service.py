@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from mosha.control.listener import Listener
 from mosha.control.protocol import (
     AskEvents,
+    AskFenceNodes,
     AskReport,
     Confirm,
     Explain,
@@ -24,6 +25,7 @@ from mosha.control.protocol import (
     MonitorRequest,
     OrderEntry,
     Reload,
+    RunFenceTest,
     SetWish,
 )
 from mosha.control.server import ClientConnection, Server
@@ -113,11 +115,7 @@ class Service:
             case SetWish():
                 return MonitorReply(ok=True, text=await self._set(request))
             case Confirm():
-                refusal = shots.confirmable(monitor.node.state, request.node)[1]
-                if not refusal:
-                    monitor.report_event(DeathConfirmed(request.node))
-                text = refusal or f"node {request.node} counts as dead from now on"
-                return MonitorReply(ok=not refusal, text=text)
+                return self._confirm(request.node)
             case GiveOrder() | OrderEntry():
                 return MonitorReply(ok=True, text=await ordering.given(monitor, request))
             case FailGroup():
@@ -128,11 +126,28 @@ class Service:
                 return self._explanation(request)
             case AskEvents():
                 return self._events(request, client)
+            case AskFenceNodes() | RunFenceTest():
+                return await self._fencing(request)
             case Leave():
                 monitor.leave()
                 await monitor.left()
                 ok = not monitor.stranded
                 return MonitorReply(ok=ok, text=farewell(monitor), tried=not ok)
+
+    def _confirm(self, node: int) -> MonitorReply:
+        refusal = shots.confirmable(self._monitor.node.state, node)[1]
+        if not refusal:
+            self._monitor.report_event(DeathConfirmed(node))
+        text = refusal or f"node {node} counts as dead from now on"
+        return MonitorReply(ok=not refusal, text=text)
+
+    async def _fencing(self, request: AskFenceNodes | RunFenceTest) -> MonitorReply:
+        schedule = self._monitor.fence_schedule
+        if isinstance(request, AskFenceNodes):
+            data = msgspec.json.encode(schedule.nodes(request.node))
+        else:
+            data = msgspec.json.encode(await schedule.test(request.node))
+        return MonitorReply(ok=True, report=msgspec.Raw(data))
 
     async def _set(self, request: SetWish) -> str:
         monitor, state = self._monitor, self._monitor.node.state

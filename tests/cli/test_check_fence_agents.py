@@ -130,7 +130,7 @@ def test_a_program_that_is_not_there_is_a_mistake(check: Check, home: Home) -> N
         ("print('hello')", "no XML: syntax error: line 1, column 0"),
         ("print('<!DOCTYPE a><resource-agent/>')", "it has a document type, which no agent needs"),
         ("print('x' * 3_000_000)", "more than 262144 bytes"),
-        ("import os; os.kill(os.getpid(), 9)", "exit -9"),
+        ("import os; os.kill(os.getpid(), 9)", "signal 9"),
     ],
 )
 def test_a_program_that_is_no_agent_is_a_mistake(check: Check, text: str, reason: str) -> None:
@@ -187,6 +187,27 @@ def test_options_of_a_file_of_secrets_are_checked_and_never_shown(
     assert "it has no option pasword; did you mean 'password'?" in said.out
     assert "its option ssl has a wrong value; write no or yes" in said.out
     assert "hunter2" not in said.out
+
+
+def test_two_nodes_at_one_plug_by_different_files_of_secrets_are_a_mistake(
+    check: Check, home: Home, secret: Path
+) -> None:
+    other = home.base / "y.secret"
+    other.touch(0o600)
+    other.write_text("username=else\npassword=hunter3\n")
+    more = (
+        f'[[fencing.methods]]\ntype = "agent"\nagent = "{home.base}/fence_switch"\n{ROOM}\n'
+        f'targets = {{2 = "p1", 3 = "p3"}}\nsecrets = "{other}"'
+    )
+    said = check(ROOM, 'targets = {1 = "p1"}', f'secrets = "{secret}"', more)
+    assert (
+        "mistake: fencing: nodes 1 and 2 are at the same plug of fence_switch; write what is"
+        " different: the plug, the address or the key\n"
+    ) in said.out
+    assert said.status == 1
+    other.write_text("room=/another\npassword=hunter3\n")
+    said = check(ROOM, 'targets = {1 = "p1"}', f'secrets = "{secret}"', more)
+    assert "at the same plug" not in said.out
 
 
 def test_a_file_of_secrets_that_would_be_refused_is_a_mistake(check: Check, secret: Path) -> None:

@@ -42,6 +42,7 @@ def test_commands_are_completed() -> None:
         (["cleanup", "web"], "", ["1", "2", "3"]),
         (["standby"], "", ["1", "2", "3"]),
         (["unstandby"], "2", ["2"]),
+        (["fence", "--test"], "", ["1", "2", "3"]),
         (["why-not", "web"], "", ["1", "2", "3"]),
         (["confirm"], "3", ["3"]),
         (["logs", "--group"], "", ["db", "web"]),

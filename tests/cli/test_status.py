@@ -3,7 +3,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from typing import Literal
+from typing import Any, Literal
 
 import jsonschema
 import pytest
@@ -14,6 +14,7 @@ from mosha.cli.status.page import page
 from mosha.formats.hastat import (
     BanReport,
     EntryTrouble,
+    FencingReport,
     Margin,
     Problem,
     Quorum,
@@ -117,6 +118,40 @@ DEGRADED = report(
 def test_an_armed_watchdog_has_a_line(fed: bool, word: str) -> None:  # noqa: FBT001 - a column
     armed = WatchdogReport(device="/dev/watchdog", timeout_s=5.0, fed=fed)
     assert f"\nWatchdog: /dev/watchdog, armed, 5 s, {word}" in told(report(watchdog=armed))
+
+
+def fencing(node: int, **fields: Any) -> FencingReport:
+    plain: dict[str, Any] = {"number": 1, "method": "fence_x", "good_age_s": 1970.7}
+    plain["good_at"] = "2025-11-22T09:58:11.4+00:00"
+    return FencingReport(node=node, **(plain | fields))
+
+
+def test_the_last_good_test_of_each_fencing_method_is_shown_for_each_node() -> None:
+    shown = report(
+        fencing=[
+            fencing(1),
+            fencing(2, failure="status: exit 1 in 0.1 s: no"),
+            fencing(3, good_at=None, good_age_s=None),
+            fencing(3, number=2, method="/bin/off", good_at=None, good_age_s=None, failure="no"),
+        ]
+    )
+    assert told(shown).partition("Fencing\n")[2] == (
+        "  node 1: method 1 (fence_x), last good test at 09:58:11, 33m ago\n"
+        "  node 2: method 1 (fence_x), FAILED, last good test at 09:58:11, 33m ago\n"
+        "  node 3: method 1 (fence_x), not tested yet\n"
+        "  node 3: method 2 (/bin/off), FAILED, never good"
+    )
+
+
+def test_of_many_tests_of_fencing_only_those_that_failed_have_a_line() -> None:
+    tests = [fencing(node, good_age_s=60.0 * node) for node in range(1, 30)]
+    tests[4] = fencing(5, failure="no", good_age_s=9000.0)
+    tests[5] = fencing(6, overdue=True, good_age_s=9000.0)
+    assert told(report(fencing=tests)).partition("Fencing\n")[2] == (
+        "  node 5: method 1 (fence_x), FAILED, last good test at 09:58:11, 2h ago\n"
+        "  node 6: method 1 (fence_x), last good test at 09:58:11, 2h ago\n"
+        "  27 more are good, the oldest test 29m ago"
+    )
 
 
 def test_a_problem_while_all_groups_are_well_is_no_contradiction() -> None:

@@ -18,7 +18,7 @@ BOMB = """<?xml version="1.0"?>
 
 def test_options_and_actions_are_read() -> None:
     metadata = parse_metadata(fence_switch.METADATA.encode())
-    assert metadata.actions == {"on", "off", "reboot", "status", "monitor", "metadata"}
+    assert metadata.actions == {"on", "off", "reboot", "status", "monitor", "list", "metadata"}
     options = metadata.options
     assert (options["room"].required, options["mode"].required) == (True, False)
     assert (options["login"].deprecated, options["username"].deprecated) == (True, False)

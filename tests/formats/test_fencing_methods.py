@@ -173,6 +173,78 @@ def test_nodes_at_different_plugs_or_devices_are_none(targets: str) -> None:
     assert methods(f"{HEAD}targets = {targets}\n")
 
 
+TWO = """\
+[[fencing.methods]]
+type = "agent"
+agent = "fence_x"
+targets = {{1 = "a"}}
+[[fencing.methods]]
+type = "agent"
+agent = "{agent}"
+{rest}
+"""
+
+
+@pytest.mark.parametrize("agent", ["fence_x", "/usr/sbin/fence_x"])
+def test_nodes_at_the_same_plug_in_two_methods_are_a_mistake(agent: str) -> None:
+    text = told(TWO.format(agent=agent, rest='targets = {1 = "a", 2 = {plug = "a", delay = 5}}'))
+    assert text == (
+        "m.toml:8:1: nodes 1 and 2 are at the same plug a; write what is different: the plug, the"
+        " address or the key"
+    )
+
+
+@pytest.mark.parametrize(
+    ("agent", "rest"),
+    [
+        ("fence_x", 'targets = {1 = "a", 2 = "b"}'),
+        ("fence_y", 'targets = {2 = "a"}'),
+        ("fence_x", 'targets = {2 = "a"}\noptions = {ip = "y"}'),
+        # The files may name the device: mosha check reads them.
+        ("fence_x", 'targets = {2 = "a"}\nsecrets = "/y"'),
+        ("fence_x", 'targets = {2 = {plug = "a", secrets = "/y"}}'),
+    ],
+)
+def test_other_plugs_agents_devices_or_secrets_in_two_methods_are_none(
+    agent: str, rest: str
+) -> None:
+    assert len(methods(TWO.format(agent=agent, rest=rest))) == 2
+
+
+def test_a_command_may_have_a_test_and_others_may_not() -> None:
+    text = '[[fencing.methods]]\ntype = "command"\ncommand = "/bin/off"\n'
+    (method,) = methods(f"{text}test = \"/bin/ask 'a b'\"\n")
+    assert (method.test, method.can_be_tested) == (("/bin/ask", "a b"), True)
+    assert not methods(text)[0].can_be_tested
+    assert not FencingMethod().can_be_tested
+    assert methods(f'{HEAD}targets = {{1 = "a"}}\n')[0].can_be_tested
+    expected = 'm.toml:5:1: type agent takes no test; write type = "command"'
+    assert told(f'{HEAD}targets = {{1 = "a"}}\ntest = "/bin/ask"\n') == expected
+
+
+@pytest.mark.parametrize(("value", "every_s"), [("0", 0.0), ("1", 1.0), ("60.5", 60.5)])
+def test_how_often_methods_are_tested_can_be_set(value: str, every_s: float) -> None:
+    settings = parse_settings(f"[fencing]\ntest_every = {value}\n".encode(), "m.toml")
+    assert settings.fencing.test_every == every_s
+    assert Fencing().test_every == 3600.0
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("-1", "m.toml:2:1: fencing.test_every must be 0 or at least 1 seconds: '-1'; write 3600,"),
+        ("0.5", "fencing.test_every must be 0 or at least 1 seconds: '0.5'"),
+        (
+            '"1h"',
+            "fencing.test_every must be a number of seconds: '1h'; write it without quotes or a",
+        ),
+        ("nan", "fencing.test_every must be a number of seconds, at most 1000000000"),
+    ],
+)
+def test_other_intervals_of_tests_are_refused(value: str, expected: str) -> None:
+    assert expected in told(f"[fencing]\ntest_every = {value}\n")
+
+
 def test_fence_scsi_needs_a_key_for_each_node() -> None:
     text = '[[fencing.methods]]\ntype = "agent"\nagent = "/usr/sbin/fence_scsi"\n'
     assert "fence_scsi needs the key of node 2" in told(

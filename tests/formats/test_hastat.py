@@ -14,6 +14,7 @@ from mosha.core.status import GroupState
 from mosha.formats.hastat import (
     BanReport,
     EntryState,
+    FencingReport,
     GroupView,
     Instance,
     Margin,
@@ -107,6 +108,10 @@ FULL = Report(
             only=[1, 2],
             failback=True,
         )
+    ],
+    fencing=[
+        FencingReport(node=2, number=1, method="fence_x", good_at="2025-11-22T10:15:03+00:00"),
+        FencingReport(node=3, number=2, method="x", failure="status: exit 1", overdue=True),
     ],
     shots=[ShotReport(node=2, inc=17, method="print", outcome="printed", detail="", age_s=3.0)],
     refused=[Refusal(file="hactl", node=2, text="hactl:1:1: group without level: 'g'")],

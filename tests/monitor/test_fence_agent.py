@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mosha.core.status import Grade
 from mosha.formats.fencing_methods import FencingMethod
-from mosha.formats.settings import settings_from
 from mosha.host.killable import RunEnded
 from mosha.monitor import fence_agent
 from mosha.monitor.fence_outcome import ShotOutcome
 from mosha.monitor.fencing import shoot
 from tests import fence_switch
+from tests.monitor.switch_room import actions, asked, furnish, switch_method
 from tests.monitor.test_fencing import gone, pids_in
 from tests.waiting import until
 
 SWITCH = Path(fence_switch.__file__).read_text(encoding="utf-8")
 LONG_S = 60.0
-SHORT_S = 2.0
 PHRASE = 'it\'s "S\\3cret" & <so> 100%'
 
 Method = Callable[..., FencingMethod]
@@ -34,32 +31,13 @@ Method = Callable[..., FencingMethod]
 @pytest.fixture
 def room(tmp_path: Path) -> Path:
     """A place where the plugs of nodes 1 to 3 are on."""
-    for plug in ("p1", "p2", "p3"):
-        (tmp_path / plug).write_text("on")
-    os.mkfifo(tmp_path / "gate")
-    return tmp_path
+    return furnish(tmp_path)
 
 
 @pytest.fixture
 def method(room: Path) -> Method:
     """Make a method for the switch of tests, with options of mosha.toml."""
-    path = fence_switch.installed(room)
-
-    def make(mode: str = "good", **more: object) -> FencingMethod:
-        options = {"room": str(room), "mode": mode}
-        table = {
-            "type": "agent",
-            "agent": str(path),
-            "options": options,
-            "targets": {"1": "p1", "2": {"plug": "p2", "lanplus": True}, "3": {"port": "p3"}},
-            "limit": SHORT_S,
-            "retries": 0,
-            **more,
-        }
-        (made,) = settings_from({"fencing": {"methods": [table]}}, "test").fencing.methods
-        return made
-
-    return make
+    return partial(switch_method, room)
 
 
 @pytest.fixture
@@ -73,14 +51,6 @@ def secret(room: Path) -> Path:
 
 def write(path: Path, text: str) -> None:
     path.write_text(text)
-
-
-def asked(room: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (room / "asked").read_text().splitlines()]
-
-
-def actions(room: Path) -> list[str]:
-    return [one["options"]["action"] for one in asked(room)]
 
 
 # --- what is a receipt --------------------------------------------------------------------

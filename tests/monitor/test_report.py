@@ -564,6 +564,7 @@ def test_more_groups_than_the_times_leave_room_to_kill_are_a_problem() -> None:
         margin_warning="",
         no_cgroups="",
         missing={},
+        fencing=(),
     )
     assert [(it.kind, it.text) for it in wrong if it.kind == ProblemKind.LEASE] == [
         (ProblemKind.LEASE, warning)

@@ -202,8 +202,8 @@ MONITOR: tuple[ShellMutant, ...] = (
     M(
         "what an agent leaves behind is ended with it",
         "monitor/fence_agent.py",
-        "output_max_bytes=SHOWN_MAX_BYTES + agent.mask.reach,\n        kills_rest=True",
-        "output_max_bytes=SHOWN_MAX_BYTES + agent.mask.reach,\n        kills_rest=False",
+        "kills_rest=True",
+        "kills_rest=False",
         "monitor/test_fence_agent.py::"
         "test_a_child_that_stays_and_holds_the_output_is_ended_with_its_agent",
     ),
@@ -231,10 +231,56 @@ MONITOR: tuple[ShellMutant, ...] = (
     ),
     M(
         "two nodes at one plug are a mistake",
-        "formats/fencing_methods.py",
-        "plugs & its_plugs",
-        "False",
+        "formats/fence_outlets.py",
+        "for other in found if other != node",
+        "for other in found if other == node - 1000",
         "formats/test_fencing_methods.py::test_nodes_at_the_same_device_and_plug_are_a_mistake",
+    ),
+    M(
+        "a plug that is off while its node is alive is that of another machine",
+        "monitor/fence_test.py",
+        "        if is_off(answer) and await",
+        "        if not is_off(answer) and await",
+        "monitor/test_fence_test.py::"
+        "test_the_plug_of_a_node_that_is_alive_and_off_is_that_of_another_machine",
+    ),
+    M(
+        "a status that exits with 0 has to say on",
+        "monitor/fence_agent.py",
+        "_SAYS_ON.search(text) is not None",
+        "text is not None",
+        "monitor/test_fence_test.py::"
+        "test_a_status_that_exits_with_0_and_does_not_say_on_is_a_failure",
+    ),
+    M(
+        "a plug has to be in the list of its device",
+        "monitor/fence_test.py",
+        "        if listed_plug(plug, listed) is None:\n",
+        "        if not listed:\n",
+        "monitor/test_fence_test.py::test_a_plug_has_to_be_in_the_list_of_its_device_for_one_node",
+    ),
+    M(
+        "a node is alive if it is heard after its plug was off",
+        "monitor/fence_schedule.py",
+        "        since = boottime() + state.timing.heartbeat_s\n",
+        "        since = 0.0\n",
+        "monitor/test_fence_schedule.py::test_a_node_is_alive_when_it_is_heard_later",
+    ),
+    M(
+        "a shot ends the test that is running",
+        "monitor/fence_schedule.py",
+        "            self._running.cancel()\n",
+        "            pass\n",
+        "monitor/test_fence_schedule.py::"
+        "test_a_shot_ends_the_test_that_is_running_and_lets_none_begin",
+    ),
+    M(
+        "no test begins during a shot",
+        "monitor/fence_schedule.py",
+        "            if self._shots:\n",
+        "            if self._shots < 0:\n",
+        "monitor/test_fence_schedule.py::"
+        "test_a_shot_ends_the_test_that_is_running_and_lets_none_begin",
     ),
     M(
         "metadata with a document type is refused, so no entity is expanded",

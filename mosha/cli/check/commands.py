@@ -68,10 +68,11 @@ def fencing_findings(settings: Settings, where: str) -> Iterator[Finding]:
     """Judge whether this machine could shoot, and whether anything proves that it did."""
     fencing = settings.fencing
     for number, method in enumerate(fencing.methods, 1):
-        problem = why_not_run(method.command[0]) if method.command else ""
-        if problem:
-            text = f"method {number} could not run on this machine: {problem}"
-            yield Finding("mistake", where, text, "install it, or mend the command")
+        for what, words in (("", method.command), ("the test of ", method.test)):
+            problem = why_not_run(words[0]) if words else ""
+            if problem:
+                text = f"{what}method {number} could not run on this machine: {problem}"
+                yield Finding("mistake", where, text, "install it, or mend the command")
     if fencing.required and not any(method.gives_receipts for method in fencing.methods):
         text = (
             "required = true, and no method gives a receipt: after each death the groups wait"

@@ -12,19 +12,17 @@ from pathlib import PurePath
 
 from mosha.cli.check.commands import why_not_run
 from mosha.cli.check.files import Finding, Level
-from mosha.formats.fence_metadata import (
-    AgentMetadata,
-    AgentOption,
-    MetadataError,
-)
+from mosha.formats.fence_metadata import AgentMetadata, AgentOption, MetadataError
 from mosha.formats.fence_options import PLUG_NAMES, same_option
-from mosha.formats.fencing_methods import Fencing, FencingMethod
+from mosha.formats.fence_outlets import OutletMap
+from mosha.formats.fencing_methods import SHARED_REMEDY, Fencing, FencingMethod
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.names import nearest
 from mosha.monitor.fence_agent import (
     find_agent,
     metadata_of,
     options_of,
+    outlets_in,
     search_path,
     secrets_of,
 )
@@ -42,12 +40,28 @@ def agent_findings(fencing: Fencing, nodes: Sequence[int], where: str) -> Iterat
             name = f"method {number} ({PurePath(method.agent).name})"
             for level, text, remedy in _of_method(method):
                 yield Finding(level, where, f"{name}: {text}", remedy)
+    for text in _shared(fencing.methods):
+        yield Finding("mistake", where, text, SHARED_REMEDY)
     methods = [method for method in fencing.methods if method.gives_receipts]
     missed = [node for node in nodes if not any(method.reaches(node) for method in methods)]
     if methods and missed:
         listed = ", ".join(map(str, missed))
         text = f"no method can shoot node{'s' * (len(missed) > 1)} {listed}"
         yield Finding("mistake", where, text, f"write targets = {{{missed[0]} = …}}")
+
+
+def _shared(methods: Sequence[FencingMethod]) -> Iterator[str]:
+    """Yield which nodes have the same outlet by different files of secrets.
+
+    With the same files it was a mistake when the settings were read.
+    """
+    known: dict[tuple[str, str], OutletMap] = {}
+    for node, outlets, secrets in outlets_in(methods):
+        for its_secrets, its_outlets in known.items():
+            other = its_outlets.other(node, outlets)
+            if other is not None and its_secrets != secrets:
+                yield f"nodes {other} and {node} are at the same plug of {outlets.agent}"
+        known.setdefault(secrets, OutletMap()).add(node, outlets)
 
 
 _Said = tuple[Level, str, str]

@@ -28,10 +28,13 @@ from mosha.cli.status.layout import (
 )
 from mosha.cli.status.nodes import lease_line, nodes_grid, quorum_line, watchdog_line
 from mosha.core.explain.problems import GROUP_KINDS, ProblemKind
-from mosha.formats.hastat import Report
+from mosha.formats.hastat import FencingReport, Report
 from mosha.formats.names import listed
 
 NO_QUORUM = ProblemKind.NO_QUORUM
+
+FENCING_LINES_MAX = 10
+"""Of a bigger cluster, methods whose tests are good are one line."""
 
 
 def page(report: Report, width: int) -> RenderableType:
@@ -55,6 +58,7 @@ def sections(report: Report) -> Iterator[tuple[Text, list[Text]]]:
         ("Refused files", _refused(report)),
         ("Bans", _bans(report)),
         ("Pausing", _pausing(report)),
+        ("Fencing", _fencing(report)),
         ("Shots", _shots(report)),
     ):
         if lines:
@@ -152,6 +156,30 @@ def _pausing(report: Report) -> list[Text]:
         for pause in group.throttled
         if (left := age_text(pause.left_s))
     ]
+
+
+def _fencing(report: Report) -> list[Text]:
+    """Return when each method was last good for each node; of many only those that are not."""
+    bad = [test for test in report.fencing if test.failure or test.overdue]
+    good = [test for test in report.fencing if test not in bad]
+    shown = report.fencing if len(report.fencing) <= FENCING_LINES_MAX else bad
+    lines = [
+        Text(f"node {test.node}: method {test.number} ({test.method}), {_tested(test)}")
+        for test in shown
+    ]
+    if shown is bad:
+        oldest = max((test.good_age_s or 0.0 for test in good), default=0.0)
+        lines.append(Text(f"{len(good)} more are good, the oldest test {age_text(oldest)} ago"))
+    return lines
+
+
+def _tested(test: FencingReport) -> str:
+    when = "never good"
+    if test.good_at is not None:
+        when = f"last good test at {_clock(test.good_at)}, {age_text(test.good_age_s)} ago"
+    elif not test.failure:
+        when = "not tested yet"
+    return f"FAILED, {when}" if test.failure else when
 
 
 def _shots(report: Report) -> list[Text]:

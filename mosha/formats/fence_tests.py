@@ -1,0 +1,117 @@
+"""What tests of fencing come to: as `mosha fence --test --json` prints it, and on the disk."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+FORMAT = 1
+
+TestedAs = Literal["good", "failed", "untested"]
+
+
+class FenceTest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a test of one method for one node has come to.
+
+    `number` is the place of the method in mosha.toml, 0 for the callable of the Python API; some
+    methods cannot be tested without a shot.
+    """
+
+    node: int
+    number: int
+    method: str
+    outcome: TestedAs
+    text: str
+
+    @property
+    def key(self) -> tuple[int, int, str]:
+        """The node, and the method."""
+        return self.node, self.number, self.method
+
+
+class FenceTests(msgspec.Struct, frozen=True, kw_only=True):
+    """All tests of one call of `mosha fence --test`; `ok`: none of them failed."""
+
+    ok: bool
+    tests: list[FenceTest]
+
+
+class FenceNode(msgspec.Struct, frozen=True, kw_only=True):
+    """A node that fencing methods can shoot; its tests take at most `limit_s` seconds."""
+
+    node: int
+    limit_s: float
+
+
+class FenceRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What is remembered of the tests of one method for one node.
+
+    `good_at` is when it was last good, in seconds of the epoch, None if that is not known;
+    `failure` is why the last test failed, "" if it was good.
+    """
+
+    node: int
+    number: int
+    method: str
+    good_at: float | None = None
+    failure: str = ""
+
+    @property
+    def key(self) -> tuple[int, int, str]:
+        """The node, and the method."""
+        return self.node, self.number, self.method
+
+
+class _Kept(msgspec.Struct, kw_only=True):
+    format: int
+    tests: list[FenceRecord]
+
+
+_TESTS = msgspec.json.Decoder(list[FenceTest])
+_NODES = msgspec.json.Decoder(list[FenceNode])
+_KEPT = msgspec.json.Decoder(_Kept)
+
+
+def parse_tests(data: bytes) -> list[FenceTest]:
+    """Parse the tests that a monitor has made.
+
+    Raises:
+        ValueError: it is no list of tests.
+    """
+    try:
+        return _TESTS.decode(data)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from error
+
+
+def parse_nodes(data: bytes) -> list[FenceNode]:
+    """Parse the nodes that a monitor can test.
+
+    Raises:
+        ValueError: it is no list of nodes.
+    """
+    try:
+        return _NODES.decode(data)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from error
+
+
+def render_records(records: list[FenceRecord]) -> bytes:
+    """Return what is remembered of tests as JSON."""
+    return msgspec.json.encode(_Kept(format=FORMAT, tests=records)) + b"\n"
+
+
+def parse_records(data: bytes) -> list[FenceRecord]:
+    """Parse what is remembered of tests.
+
+    Raises:
+        ValueError: torn, not JSON, or another format.
+    """
+    try:
+        kept = _KEPT.decode(data)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from error
+    if kept.format != FORMAT:
+        raise ValueError(f"format {kept.format}, this mosha reads format {FORMAT}")
+    return kept.tests

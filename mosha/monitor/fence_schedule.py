@@ -1,0 +1,264 @@
+"""When fencing is tested: from time to time by itself, and when an operator wants to know.
+
+One test at a time; a shot goes before: it ends the test that is running, for a device may have one
+session only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import random
+import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import anyio
+
+from mosha.core.cluster.peers import Standing
+from mosha.errors import HostError, UsageError
+from mosha.formats import hastat
+from mosha.formats.fence_tests import FenceNode, FenceRecord, FenceTest
+from mosha.formats.names import listed
+from mosha.formats.settings import Settings
+from mosha.host.clock import boottime
+from mosha.monitor import fence_test
+from mosha.monitor.fence_records import FenceRecords, Key
+from mosha.monitor.problems import OVERDUE_AFTER
+
+if TYPE_CHECKING:
+    from mosha.monitor.daemon import Monitor
+
+QUIET_S = 60.0
+"""Nodes start together, and devices are asked by all of them: not in the first minute."""
+
+SPREAD_MAX_S = 600.0
+"""Over this time the first tests of the nodes are spread."""
+
+SPREAD_SHARE = 0.2
+"""Later ones come up to this share of their interval sooner."""
+
+BREAK_OFF_LIMIT_S = 3.0
+"""A shot waits no longer for the end of a test: it is killed, and may hang in the kernel."""
+
+AFTER_SHOT_S = 30.0
+
+
+class ShotUnderWayError(HostError):
+    """A shot is under way, or has ended the test."""
+
+
+class FenceSchedule:
+    """The tests of one monitor. It is the witness of which nodes are alive."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.me = monitor.me
+        self.began = boottime()
+        self.records = FenceRecords(monitor.me, monitor.settings.state_path)
+        self._monitor = monitor
+        self._turn = asyncio.Lock()
+        self._running = anyio.CancelScope()
+        self._shots = 0
+        self._settings_changed = asyncio.Event()
+
+    # --- what can be tested ------------------------------------------------------------
+
+    def nodes(self, node: int = 0) -> list[FenceNode]:
+        """Return the nodes that can be shot and how long their tests may take; or this one alone.
+
+        Raises:
+            UsageError: there is no such node.
+        """
+        methods = self._monitor.settings.fencing.methods
+        if node and node not in self._known() and not any(node in m.targets for m in methods):
+            known = listed([str(other) for other in sorted(self._known())])
+            raise UsageError(f"there is no node {node}; the nodes are {known}")
+        found = [node] if node else self._reached()
+        limits = [fence_test.limit_s(each, methods) for each in found]
+        # A test of another node may be running.
+        wait_s = max((fence_test.limit_s(each, methods) for each in self._reached()), default=0.0)
+        return [
+            FenceNode(node=each, limit_s=limit_s + wait_s + self._hearing_s)
+            for each, limit_s in zip(found, limits, strict=True)
+        ]
+
+    def _known(self) -> set[int]:
+        view = self._monitor.node.state.view
+        return {self.me, *view.members, *view.electorate.nodes}
+
+    def _reached(self) -> list[int]:
+        known, methods = self._known(), self._monitor.settings.fencing.methods
+        targets = {node for method in methods for node in method.targets}
+        everywhere = any(method.type != "agent" for method in methods)
+        everywhere |= self._monitor.on_stomith is not None
+        return sorted(targets | known if everywhere else targets)
+
+    def _keys(self) -> list[Key]:
+        """Return what is tested: each node with each method that could shoot it."""
+        methods = self._monitor.settings.fencing.methods
+        return [
+            (node, number, fence_test.method_name(method))
+            for number, method in enumerate(methods, 1)
+            for node in (sorted(method.targets) or self._reached())
+            if method.type != "print"
+        ]
+
+    # --- one test ----------------------------------------------------------------------
+
+    async def test(self, node: int) -> list[FenceTest]:
+        """Test all methods for a node, when the tests before are done.
+
+        Raises:
+            ShotUnderWayError: this node is shooting, or began to while it tested.
+        """
+        monitor = self._monitor
+        async with self._turn:
+            if self._shots:
+                raise ShotUnderWayError("a shot is under way: test when it has ended")
+            tests = None
+            with anyio.CancelScope() as self._running:
+                tests = await fence_test.run_tests(
+                    node,
+                    monitor.settings.fencing.methods,
+                    self,
+                    with_callable=monitor.on_stomith is not None,
+                )
+        if tests is None:
+            raise ShotUnderWayError("a shot had to be fired, and ended the test: test again")
+        if await self.records.add(tests):
+            monitor.announce()
+        return tests
+
+    @contextlib.asynccontextmanager
+    async def shooting(self) -> AsyncIterator[None]:
+        """End the test that is running, and let none begin within."""
+        self._shots += 1
+        try:
+            self._running.cancel()
+            with anyio.move_on_after(BREAK_OFF_LIMIT_S):
+                async with self._turn:
+                    pass
+            yield
+        finally:
+            self._shots -= 1
+
+    # --- for the report ------------------------------------------------------------------
+
+    def report(self) -> list[hastat.FencingReport]:
+        """Return the last good test of each method for each node, and why a test failed."""
+        methods = self._monitor.settings.fencing.methods
+        known = {record.key: record for record in self.records}
+        now = time.time()
+        return [
+            self._reported(key, known.get(key), now)
+            for key in self._keys()
+            if key in known or methods[key[1] - 1].can_be_tested
+        ]
+
+    def _reported(self, key: Key, record: FenceRecord | None, now: float) -> hastat.FencingReport:
+        node, number, method = key
+        good_at = record.good_at if record is not None else None
+        age_s = None if good_at is None else max(0.0, now - good_at)
+        # The wall clock may jump, at the start above all.
+        not_good_s = min(boottime() - self.began, math.inf if age_s is None else age_s)
+        return hastat.FencingReport(
+            node=node,
+            number=number,
+            method=method,
+            good_at=None if good_at is None else datetime.fromtimestamp(good_at, UTC).isoformat(),
+            good_age_s=None if age_s is None else round(age_s, 3),
+            failure=record.failure if record is not None else "",
+            overdue=not_good_s > OVERDUE_AFTER * self.every_s,
+        )
+
+    # --- from time to time ---------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Test all nodes every `fencing.test_every` seconds, until cancelled."""
+        await self.records.load(self._keys())
+        pause_s = first_pause_s(self.every_s, _chance())
+        while True:
+            with anyio.move_on_after(pause_s):
+                await self._settings_changed.wait()
+            if self._settings_changed.is_set():
+                self._settings_changed.clear()
+                self.records.prune(self._keys())
+                pause_s = first_pause_s(self.every_s, _chance())
+            else:
+                await self._round()
+                pause_s = next_pause_s(self.every_s, _chance())
+
+    def settings_changed(self) -> None:
+        """Test soon what is new in the settings, and forget what is gone."""
+        self._settings_changed.set()
+
+    @property
+    def every_s(self) -> float:
+        """How often tests are made by themselves, in seconds; infinity if they are not."""
+        return every_s(self._monitor.settings)
+
+    async def _round(self) -> None:
+        self.records.prune(self._keys())
+        for node in self._reached():
+            while True:
+                try:
+                    await self.test(node)
+                except ShotUnderWayError:
+                    await anyio.sleep(AFTER_SHOT_S)
+                else:
+                    break
+
+    # --- who is alive ----------------------------------------------------------------------
+
+    @property
+    def _hearing_s(self) -> float:
+        """How long it takes at most until a node is heard again, or is stale."""
+        timing = self._monitor.settings.timing
+        return 2 * timing.timeout_s
+
+    def is_fresh(self, node: int) -> bool:
+        """Say whether a node is heard, or is this one."""
+        return node == self.me or self._monitor.node.state.view.standing(node) is Standing.FRESH
+
+    async def is_heard_again(self, node: int) -> bool:
+        """Wait until a node is heard once more, or no longer fresh; return whether it is heard.
+
+        By a status that was first read more than a heartbeat later: an earlier one may have been
+        written before.
+        """
+        state = self._monitor.node.state
+        since = boottime() + state.timing.heartbeat_s
+        while self.is_fresh(node):
+            if node == self.me or (state.view.peer(node).heard_at or 0.0) > since:
+                return True
+            await anyio.sleep(state.timing.heartbeat_s / 2)
+        return False
+
+
+def every_s(settings: Settings) -> float:
+    """Return how often fencing is tested by itself, in seconds; infinity if it is not."""
+    fencing = settings.fencing
+    if not fencing.test_every or not any(method.can_be_tested for method in fencing.methods):
+        return math.inf
+    return fencing.test_every
+
+
+def first_pause_s(every_s: float, chance: float) -> float:
+    """Return how long to wait for the first tests, in seconds.
+
+    `chance` in [0, 1) spreads those of the nodes.
+    """
+    if math.isinf(every_s):
+        return every_s
+    return min(every_s, QUIET_S) + min(every_s, SPREAD_MAX_S) * chance
+
+
+def next_pause_s(every_s: float, chance: float) -> float:
+    """Return how long to wait for the next tests, with the same `chance`."""
+    return every_s if math.isinf(every_s) else every_s * (1 - SPREAD_SHARE * chance)
+
+
+def _chance() -> float:
+    return random.random()  # noqa: S311 - not a secret

@@ -1,0 +1,235 @@
+"""Tests whether fencing methods would work for a node: all that a shot needs, but the shot.
+
+An agent is run with the options and secrets of a shot: `monitor` says whether the device can be
+reached, `status` whether it knows the plug, and `list`, where there is one, whether the plug is
+listed, for this node alone. A plug that is off while its node is alive is that of another machine.
+A command has a `test` of its own, or cannot be tested.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Protocol
+
+from msgspec import Struct
+
+from mosha.formats.fence_metadata import AgentMetadata, MetadataError
+from mosha.formats.fence_outlets import (
+    SEPARATOR,
+    OutletMap,
+    Outlets,
+    listed_plug,
+    outlets_of,
+    parse_outlets,
+)
+from mosha.formats.fence_tests import FenceTest, TestedAs
+from mosha.formats.fencing_methods import FencingMethod
+from mosha.host import killable
+from mosha.monitor.fence_agent import (
+    METADATA_LIMIT_S,
+    Prepared,
+    ask,
+    is_off,
+    is_on,
+    metadata_of,
+    outlets_in,
+    prepared,
+    told,
+)
+from mosha.monitor.fence_outcome import how_ended, one_line, why_not_started
+
+LIST_MAX_BYTES = 1 << 20
+"""A cloud of ten thousand machines lists less."""
+
+ACTIONS_MAX = 3
+"""monitor, status, list: each has the limit of an attempt."""
+
+CALLABLE = "callable"
+
+OF_ANOTHER = "the plug is that of another machine"
+NOT_REGISTERED = "its key is not registered at the device, or is that of another machine"
+HITS_BOTH = "a shot would hit both"
+
+
+class Witness(Protocol):
+    """Knows which nodes are alive."""
+
+    me: int
+
+    def is_fresh(self, node: int) -> bool:
+        """Say whether a node is heard, or is this one."""
+
+    async def is_heard_again(self, node: int) -> bool:
+        """Wait until a node is heard once more, or no longer fresh; return whether it is heard."""
+
+
+class _Said(Struct, frozen=True):
+    """What a test has come to, and whether another attempt may come to something else."""
+
+    outcome: TestedAs
+    text: str
+    again: bool = False
+
+
+def limit_s(node: int, methods: Sequence[FencingMethod]) -> float:
+    """Return how long the tests of a node may take, in seconds."""
+    return sum(_limit_s(method) for method in methods if method.reaches(node))
+
+
+def _limit_s(method: FencingMethod) -> float:
+    if method.type == "agent":
+        return METADATA_LIMIT_S + (1 + method.retries) * ACTIONS_MAX * method.limit
+    return method.limit
+
+
+async def run_tests(
+    node: int,
+    methods: Sequence[FencingMethod],
+    witness: Witness,
+    *,
+    with_callable: bool = False,
+) -> list[FenceTest]:
+    """Test all methods that could shoot a node, in their order; a callable comes first."""
+    found = [_of_callable(node)] if with_callable else []
+    for number, method in enumerate(methods, 1):
+        if not method.reaches(node):
+            continue
+        name = method_name(method)
+        if method.type == "agent":
+            said = await _AgentTest(node, method, methods, witness).run()
+        elif method.type == "command":
+            said = await _test_command(node, method)
+        else:
+            said = _Said("untested", "it only prints a line for an operator")
+        found.append(
+            FenceTest(node=node, number=number, method=name, outcome=said.outcome, text=said.text)
+        )
+    return found
+
+
+def method_name(method: FencingMethod) -> str:
+    """Return the name of a method: of its agent or command, as shots have it."""
+    if method.type == "agent":
+        return PurePath(method.agent).name
+    return method.command[0] if method.command else method.type
+
+
+def _of_callable(node: int) -> FenceTest:
+    text = "a callable of the Python API cannot be tested without a shot"
+    return FenceTest(node=node, number=0, method=CALLABLE, outcome="untested", text=text)
+
+
+async def _test_command(node: int, method: FencingMethod) -> _Said:
+    program = method.command[0]
+    if shutil.which(program) is None:
+        return _Said("failed", f"there is no {program} that can be executed")
+    if not method.test:
+        text = f"it cannot be tested without a shot: it has no test; {program} can be executed"
+        return _Said("untested", text)
+    try:
+        words = (*method.test, str(node))
+        ended = await killable.run(words, limit_s=method.limit, kills_rest=True)
+    except (OSError, ValueError) as error:
+        return _Said("failed", f"test: {why_not_started(error)}")
+    text = f"test: {how_ended(ended.status, method.limit)}: {one_line(ended.output)}".rstrip(": ")
+    return _Said("good" if ended.status == 0 else "failed", text)
+
+
+class _AgentTest:
+    """The test of one agent for one node."""
+
+    def __init__(
+        self,
+        node: int,
+        method: FencingMethod,
+        methods: Sequence[FencingMethod],
+        witness: Witness,
+    ) -> None:
+        self._node, self._method, self._methods = node, method, methods
+        self._witness = witness
+
+    async def run(self) -> _Said:
+        """Make the test; what a shot would try again is tried again here."""
+        node, method = self._node, self._method
+        agent = prepared(node, method)
+        if isinstance(agent, str):
+            return _Said("failed", agent)
+        try:
+            metadata = await metadata_of(agent.path)
+        except MetadataError as error:
+            text = f"it does not describe itself (action=metadata): {error}"
+            return _Said("failed", text)
+        said = await self._attempt(agent, metadata)
+        for _ in range(method.retries):
+            if not said.again:
+                break
+            said = await self._attempt(agent, metadata)
+        return said
+
+    async def _attempt(self, agent: Prepared, metadata: AgentMetadata) -> _Said:
+        try:
+            return await self._asked(agent, metadata)
+        except (OSError, ValueError) as error:
+            return _Said("failed", why_not_started(error))
+
+    async def _asked(self, agent: Prepared, metadata: AgentMetadata) -> _Said:
+        limit = self._method.limit
+        if "monitor" in metadata.actions:
+            ended = await ask(agent, "monitor", limit)
+            if ended.status != 0:
+                return _Said("failed", told(agent, "monitor", ended, limit), again=True)
+        answer = await ask(agent, "status", limit)
+        if not is_on(answer) and not is_off(answer):
+            return _Said("failed", told(agent, "status", answer, limit), again=True)
+        if is_off(answer) and await self._witness.is_heard_again(self._node):
+            why = OF_ANOTHER if metadata.switches_power else NOT_REGISTERED
+            return _Said("failed", f"{self._heard()}, but status says OFF: {why}")
+        said = f"status says {'ON' if is_on(answer) else 'OFF'}, {self._heard()}"
+        own = outlets_of(self._method.agent, agent.options, self._method.targets[self._node].plug)
+        placed = outlets_in(self._methods)
+        others = [(node, outlets) for node, outlets, _ in placed if node != self._node]
+        if (other := _sharing(own, others)) is not None:
+            return _Said("failed", f"node {other} is at the same plug: {HITS_BOTH}")
+        if "list" not in metadata.actions:
+            return _Said("good", said)
+        ended = await ask(agent, "list", limit, shown_max_bytes=LIST_MAX_BYTES, with_stderr=False)
+        if ended.status != 0 or ended.cut:
+            how = "it is too long" if ended.cut else how_ended(ended.status, limit)
+            return _Said("good", f"{said}; its list of plugs could not be compared: {how}")
+        separator = agent.options.get("separator", SEPARATOR)
+        listed = parse_outlets(ended.output.decode("utf-8", "replace"), separator)
+        return _compared(own, others, listed, said) if listed else _Said("good", said)
+
+    def _heard(self) -> str:
+        """Return in words whether the node is alive."""
+        if self._node == self._witness.me:
+            return f"node {self._node} is this one"
+        heard = "is" if self._witness.is_fresh(self._node) else "is not"
+        return f"node {self._node} {heard} heard"
+
+
+def _sharing(own: Outlets, others: Iterable[tuple[int, Outlets]]) -> int | None:
+    """Return another node that a shot at these outlets would hit, None if there is none."""
+    known = OutletMap()
+    for node, outlets in others:
+        known.add(node, outlets)
+    return known.other(0, own)
+
+
+def _compared(
+    own: Outlets, others: Iterable[tuple[int, Outlets]], listed: Mapping[str, str], said: str
+) -> _Said:
+    """Compare the plugs of a node with those that the device lists, by plug or by alias."""
+    for plug in sorted(own.plugs):
+        if listed_plug(plug, listed) is None:
+            return _Said("failed", f"{said}; the device does not list the plug {plug!r}")
+    meant = frozenset(listed_plug(plug, listed) for plug in own.plugs)
+    for node, outlets in others:
+        theirs = {plug: listed_plug(plug, listed) for plug in outlets.plugs}
+        same = [plug for plug in sorted(theirs) if theirs[plug] in meant]
+        if outlets.same_device(own) and same:
+            text = f"plug {same[0]!r} of node {node} is the same by the list: {HITS_BOTH}"
+            return _Said("failed", text)
+    return _Said("good", f"{said}; its plug is listed")
