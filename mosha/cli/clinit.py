@@ -58,6 +58,9 @@ class _Given(NamedTuple):
     spawn: str
     watchdog: Path | None
     watchdog_timeout: int
+    self_fence: str
+    self_fence_after: float
+    on_stop_failure: str
     words: tuple[str, ...]
     log_file: Path | None
     log_max_bytes: int
@@ -138,6 +141,25 @@ class _Script(Command):
     default=10,
     show_default=True,
     help="Its time-out, at most, in seconds.",
+)
+@click.option(
+    "--self-fence",
+    default="off",
+    show_default=True,
+    help="With -d: if a group cannot be ended: `sysrq` reboots at once; or a command.",
+)
+@click.option(
+    "--self-fence-after",
+    type=click.FloatRange(0.0),
+    default=0.0,
+    help="How many seconds after kill_at, at least.",
+)
+@click.option(
+    "--on-stop-failure",
+    type=click.Choice(["hold", "fence"]),
+    default="hold",
+    show_default=True,
+    help="`fence`: --self-fence counts for stops that have failed too.",
 )
 @click.option(
     "--log-file",
@@ -333,6 +355,9 @@ def _be_daemon(given: _Given) -> int:
         spawn=given.spawn,
         watchdog=given.watchdog,
         watchdog_timeout_s=given.watchdog_timeout,
+        self_fence=given.self_fence,
+        self_fence_after_s=given.self_fence_after,
+        on_stop_failure=given.on_stop_failure,
     )
     try:
         require_loop_room()

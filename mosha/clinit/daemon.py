@@ -23,6 +23,7 @@ from mosha.clinit.forker import Forker
 from mosha.clinit.options import ClinitOptions
 from mosha.clinit.reaper import Reaper
 from mosha.clinit.requests import Requests
+from mosha.clinit.self_fence import self_fence_of
 from mosha.clinit.session_tracker import SessionTracker
 from mosha.clinit.state_dir import StateDir
 from mosha.clinit.state_keeper import keep_state
@@ -128,6 +129,8 @@ async def _live(
     async with anyio.create_task_group() as tasks:
         engine.start(tasks)
         tasks.start_soon(engine.faults.raise_first)
+        if (self_fence := self_fence_of(options, engine, forker.leaders)) is not None:
+            tasks.start_soon(self_fence.run)
         gc.freeze()  # imported modules are never garbage: do not scan them again
         reaper = Reaper(engine, forker)
         await requests.reread()

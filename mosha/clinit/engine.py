@@ -29,7 +29,7 @@ from mosha.clinit.watches import Watches
 from mosha.control.protocol import Update
 from mosha.core.cluster.timing import kill_s
 from mosha.core.escalation import KILL
-from mosha.core.status import SETTLED, GroupLine
+from mosha.core.status import SETTLED, GroupLine, GroupState
 from mosha.core.supervision import process_events
 from mosha.core.supervision.group import Group, GroupEmptied, GroupTimePassed, LeaseEnded, Shown
 from mosha.core.supervision.group_report import GroupReport
@@ -45,6 +45,7 @@ from mosha.core.supervision.supervisor import (
     step,
 )
 from mosha.core.supervision.unit import KillEverything, Launch, SignalLeft, Touched, Unit, WatchLeft
+from mosha.core.tables import STOP_LEVEL
 from mosha.core.watchdog import ArmedWatchdog
 from mosha.host import logs
 from mosha.host.clock import boottime
@@ -65,6 +66,7 @@ class Engine:
         self.halted = asyncio.Event()
         self.news = Subscribers(self.report)
         self.on_change: Callable[[], None] = lambda: None
+        self.on_danger: Callable[[], None] = lambda: None  # see `self_fence.py`
         self.watchdog: ArmedWatchdog | None = None
         self._tasks: TaskGroup
         self._tracker = tracker
@@ -121,6 +123,8 @@ class Engine:
             self.supervisor, effects = step(self.supervisor, self._events.popleft(), boottime())
             killed = {effect.group for effect in effects if isinstance(effect, KillEverything)}
             self._kill(killed)
+            if killed:
+                self.on_danger()
             # Nothing ordered earlier may start after the kill: all that was put off is dropped.
             self._urgent = self._urgent or bool(killed)
             for effect in effects:
@@ -196,21 +200,22 @@ class Engine:
     def _report(self, unit: Unit, group: Group, *, whole: bool = False) -> GroupReport:
         """Report a unit, with its group as it was at the time of the report."""
         said = partial(self._said, group.name)
-        return group_report(unit, group, self._alive(group.name), said, whole=whole)
+        return group_report(unit, group, self.alive(group.name), said, whole=whole)
 
-    def _alive(self, group: str) -> int:
+    def alive(self, group: str) -> int:
+        """Return how many processes of a group may be alive."""
         # A leader may have left its cgroup, and one that is being cloned is not in one yet.
         leaders = sum(loop.occupied for loop in self._of(group).values())
         return max(self._tracker.alive(group), leaders)
 
     def left(self) -> list[str]:
         """Return the groups of which a process may be alive."""
-        return [name for name in self.supervisor.units if self._alive(name)]
+        return [name for name in self.supervisor.units if self.alive(name)]
 
     def outliving(self, after_s: float) -> list[str]:
         """Return the groups of which a process is alive that long after `kill_at`."""
         late = overdue(self.supervisor.units, boottime(), after_s)
-        return [name for name in late if self._alive(name)]
+        return [name for name in late if self.alive(name)]
 
     def _said(self, group: str, tag: str, lines: int) -> tuple[str, ...]:
         loop = self._of(group).get(tag)
@@ -333,6 +338,8 @@ class Engine:
     def _show(self, shown: Shown) -> None:
         before, after = shown.before, shown.after
         self.on_change()
+        if (after.level, after.state) == (STOP_LEVEL, GroupState.FAILED):
+            self.on_danger()
         # A group that leaves cltab with nothing alive ends and is gone in one step: there is
         # nothing to report, and `Gone` follows.
         unit = self.supervisor.units.get(after.name)

@@ -14,6 +14,7 @@ import msgspec
 
 from mosha.core import watchdog as watchdogs
 from mosha.core.cluster import timing as times
+from mosha.core.self_fencing import OFF, STOP_FAILURES
 from mosha.formats import log_limits
 from mosha.formats import settings_rules as rules
 from mosha.formats.fencing_methods import Fencing, read_fencing
@@ -62,6 +63,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     spawn: Literal["shared", "copied", "plain"] = "shared"
     watchdog: str = ""
     watchdog_timeout: int | None = None
+    self_fence: str = OFF
+    on_stop_failure: Literal["hold", "fence"] = "hold"
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
     log_file: str = ""
     log_file_max_bytes: int = log_limits.LOG_FILE_MAX_BYTES_DEFAULT
@@ -147,6 +150,8 @@ _RULES: dict[str, rules.Rule] = {
     "watchdog_timeout": rules.whole_number(
         watchdogs.WATCHDOG_TIMEOUT_MIN_S, watchdogs.WATCHDOG_TIMEOUT_MAX_S
     ),
+    "self_fence": rules.self_fence,
+    "on_stop_failure": rules.one_of(STOP_FAILURES),
     "log_level": rules.one_of(rules.LOG_LEVELS),
     "log_file": rules.path_or_nothing,
     "log_file_max_bytes": rules.whole_number(

@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Callable, Mapping
 
 from mosha.core.durations import number_text
+from mosha.core.self_fencing import OFF, SYSRQ
 from mosha.formats.durations import seconds_in
 from mosha.formats.names import NODE_MAX, nearest, node_number
 
@@ -209,6 +210,25 @@ def command(value: object) -> tuple[str, ...]:
     if words[0].startswith("#"):
         raise WrongValue("is a comment and names no program", "remove the line, or the '#'")
     return words
+
+
+def self_fence(value: object) -> str:
+    """How a node fences itself: a word, or a command line whose program has a path from the root.
+
+    So a misspelt word is not taken for a command.
+    """
+    words = (OFF, SYSRQ)
+    if isinstance(value, str) and value in words:
+        return value
+    line = command(value)
+    if not line[0].startswith("/"):
+        quoted = ", ".join(f'"{word}"' for word in words)
+        meant = nearest(line[0], words).strip()
+        raise WrongValue(
+            f"must be one of {quoted}, or a command with a path from the root",
+            meant or 'write "/usr/bin/systemctl reboot --force --force"',
+        )
+    return shlex.join(line)
 
 
 def _split(line: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import contextlib
 import os
 import resource
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from subprocess import DEVNULL
 from typing import Self
 
@@ -57,11 +57,12 @@ async def run(
     output_max_bytes: int = OUTPUT_MAX_BYTES,
     with_stderr: bool = True,
     kills_rest: bool = False,
+    on_start: Callable[[int], None] | None = None,
 ) -> RunEnded:
     """Run a program for at most `limit_s`; then, or if this is cancelled, it is killed.
 
     `given` is its standard input, empty if None. `kills_rest`: what it leaves behind is killed
-    too when it has ended by itself.
+    too when it has ended by itself. `on_start` gets its pid.
 
     Raises:
         OSError: it cannot be run.
@@ -77,6 +78,8 @@ async def run(
             env=environment,
             start_new_session=True,
         )
+        if on_start is not None:
+            on_start(process.pid)
         family = _Family(process.pid)
         status = None
         try:

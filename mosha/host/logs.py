@@ -78,6 +78,8 @@ EVENTS: dict[str, str] = {
     "watchdog_disarmed": "clinit ends with nothing left, and has disarmed the watchdog",
     "watchdog_left_armed": "clinit ends with something left: the watchdog resets the machine",
     "watchdog_failed": "the watchdog cannot be disarmed: it resets the machine after its time-out",
+    "self_fence": "this node cannot end a group and fences itself now: how, and why",
+    "self_fence_ended": "this node is still there after it fenced itself: what that came to",
     "lease_ended": "a deadline of a group passed, late_s seconds ago: the stop or kill begins",
     "output": "a line that a process of an entry wrote (fields tag, pid, stream, text)",
     "output_dropped": "lines were dropped: of a flooding process, or not accepted by the log",

@@ -8,6 +8,7 @@ from typing import Self
 
 from msgspec import Struct
 
+from mosha.core.self_fencing import HOLD, OFF, fence_after_s
 from mosha.errors import HostError
 from mosha.formats.settings import Settings
 from mosha.formats.spawn import SPAWN_WAYS
@@ -20,7 +21,8 @@ from mosha.monitor.files.cluster_fs import CLTAB
 class ClinitPlace(Struct, frozen=True):
     """Where clinit runs: its socket, the cltab in force, its state directory; and how it runs.
 
-    `watchdog` is the watchdog device to arm, "" for none; `watchdog_s` its longest time-out.
+    `watchdog` is the watchdog device to arm, "" for none; `watchdog_s` its longest time-out. The
+    last three say what this node does about a group that it cannot end (`core.self_fencing`).
     """
 
     socket: Path
@@ -31,6 +33,9 @@ class ClinitPlace(Struct, frozen=True):
     debug: bool = False
     watchdog: str = ""
     watchdog_s: int = 0
+    self_fence: str = OFF
+    self_fence_after_s: float = 0.0
+    on_stop_failure: str = HOLD
 
     @classmethod
     def of(cls, settings: Settings, node: int) -> Self:
@@ -43,6 +48,9 @@ class ClinitPlace(Struct, frozen=True):
             debug=settings.log_level == "debug",
             watchdog=settings.watchdog,
             watchdog_s=settings.watchdog_s,
+            self_fence=settings.self_fence,
+            self_fence_after_s=fence_after_s(settings.timing),
+            on_stop_failure=settings.on_stop_failure,
         )
 
     def command(self) -> list[str]:
@@ -55,6 +63,7 @@ class ClinitPlace(Struct, frozen=True):
             *("--state-dir", str(self.state_dir), "--node", str(self.node)),
             *(("--spawn", self.spawn) if self.spawn != SPAWN_WAYS[0] else ()),
             *self._watchdog_words(),
+            *self._self_fence_words(),
             *(log_file.words() if log_file else ()),
             *logs.words(debug=self.debug),
         ]
@@ -63,6 +72,15 @@ class ClinitPlace(Struct, frozen=True):
         if not self.watchdog:
             return ()
         return ("--watchdog", self.watchdog, "--watchdog-timeout", str(self.watchdog_s))
+
+    def _self_fence_words(self) -> tuple[str, ...]:
+        if self.self_fence == OFF:
+            return ()
+        return (
+            *("--self-fence", self.self_fence),
+            *("--self-fence-after", f"{self.self_fence_after_s:.3f}"),
+            *("--on-stop-failure", self.on_stop_failure),
+        )
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start clinit. Not with asyncio, whose subprocesses are killed when the loop ends.

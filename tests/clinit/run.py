@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from mosha.clinit.daemon import run_clinit
-from mosha.clinit.options import ClinitOptions
+from mosha.clinit.options import SYSRQ_TRIGGER, ClinitOptions
 from mosha.core.escalation import Limits
 from mosha.errors import MoshaError
 from mosha.host import logs
@@ -35,7 +35,7 @@ CONTEXT = multiprocessing.get_context("forkserver")
 TEMPORARY = -100
 """The priority at which `multiprocessing` removes its temporary directory."""
 
-PATHS = ("cltab", "socket", "clstat", "state_dir", "watchdog")
+PATHS = ("cltab", "socket", "clstat", "state_dir", "watchdog", "sysrq_trigger")
 
 
 @contextlib.contextmanager
@@ -77,6 +77,8 @@ def _run(text: str) -> int:
         )
     if locks := given.pop("file_locks", 0):
         resource.setrlimit(RLIMIT_LOCKS, (locks, locks))
+    # Not the machine that the tests run on.
+    assert given.setdefault("sysrq_trigger", os.devnull) != str(SYSRQ_TRIGGER)
     options: dict[str, Any] = {k: Path(v) if v and k in PATHS else v for k, v in given.items()}
     options["limits"] = Limits(**given.get("limits", {}))
     # Written at once and not by a thread: what has happened is in the log when a test looks.

@@ -17,6 +17,9 @@ from mosha.formats.settings import Settings, parse_settings, read_settings, sett
 from mosha.formats.settings_rules import NODES_MAX
 from tests.formats.strategies import damaged
 
+_SELF_FENCE = (
+    'm.toml:1:1: self_fence must be one of "off", "sysrq", or a command with a path from the root'
+)
 EXAMPLE = Path(__file__).parents[2] / "conf" / "mosha.toml"
 
 
@@ -67,6 +70,8 @@ def test_all_keys_are_read() -> None:
         spawn = "plain"
         watchdog = "/dev/watchdog1"
         watchdog_timeout = 7
+        self_fence = ["/bin/off", "my self"]
+        on_stop_failure = "fence"
         log_level = "debug"
         log_file = "/var/log/m.log"
         log_file_max_bytes = 5000
@@ -106,6 +111,8 @@ def test_all_keys_are_read() -> None:
         spawn="plain",
         watchdog="/dev/watchdog1",
         watchdog_timeout=7,
+        self_fence="/bin/off 'my self'",
+        on_stop_failure="fence",
         log_level="debug",
         log_file="/var/log/m.log",
         log_file_max_bytes=5000,
@@ -198,6 +205,16 @@ def test_fencing_is_required_as_soon_as_something_gives_receipts() -> None:
         ("watch = []\n", 'm.toml:1:1: watch must be one of "auto", "events", "poll": \'a list\''),
         ('spawn = "vfork"\n', 'm.toml:1:1: spawn must be one of "shared", "copied", "plain"'),
         ("log_level = {}\n", "m.toml:1:1: log_level must be one of"),
+        (
+            'self_fence = "sysreq"\n',
+            f"{_SELF_FENCE}: 'sysreq'; did you mean 'sysrq'?",
+        ),
+        (
+            'self_fence = "reboot -f"\n',
+            f"{_SELF_FENCE}: 'reboot -f'; write \"/usr/bin/systemctl reboot",
+        ),
+        ("self_fence = false\n", "m.toml:1:1: self_fence must be a string or a list of strings"),
+        ('on_stop_failure = "hod"\n', 'm.toml:1:1: on_stop_failure must be one of "hold", "fence"'),
         ('watchdog = "dev/w"\n', "m.toml:1:1: watchdog must be an absolute path"),
         (
             'watchdog = "/dev/w"\nwatchdog_timeout = 0\n',

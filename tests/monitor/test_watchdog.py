@@ -32,6 +32,17 @@ def test_clinit_is_started_with_the_watchdog_and_the_longest_time_out(tmp_path: 
     assert "--watchdog" not in " ".join(ClinitPlace.of(settings(tmp_path), 1).command())
 
 
+def test_clinit_is_started_with_what_it_does_about_a_group_that_it_cannot_end(
+    tmp_path: Path,
+) -> None:
+    made = settings(tmp_path, timeout=60.0, self_fence="/bin/off -f", on_stop_failure="fence")
+    words = ClinitPlace.of(made, 1).command()
+    at = words.index("--self-fence")
+    told = ["--self-fence", "/bin/off -f", "--self-fence-after", "2.700"]
+    assert words[at : at + 6] == [*told, "--on-stop-failure", "fence"]
+    assert "--self-fence" not in ClinitPlace.of(settings(tmp_path), 1).command()
+
+
 async def test_what_clinit_says_of_its_watchdog_is_in_the_status(short_dir: Path) -> None:
     async with at_home(short_dir) as house:
         monitor = house.monitor

@@ -1,10 +1,11 @@
-"""Mutants of the watchdog: when it is fed, when it is disarmed, and what is refused."""
+"""Mutants of a node that fences itself: by its watchdog, by a reboot, by a command."""
 
 from __future__ import annotations
 
 from tests.mutants.mutant import M, ShellMutant
 
 TESTS = "clinit/test_watchdog.py::"
+FENCE_TESTS = "clinit/test_self_fence.py::"
 
 WATCHDOG: tuple[ShellMutant, ...] = (
     M(
@@ -107,5 +108,70 @@ WATCHDOG: tuple[ShellMutant, ...] = (
         "        startup.check_watchdog(self.settings)\n",
         "",
         "monitor/test_watchdog.py::test_a_monitor_does_not_start_without_the_watchdog_that_is_set",
+    ),
+    # --- self_fence ---
+    M(
+        "a group of which nothing is alive costs no machine",
+        "clinit/self_fence.py",
+        "            elif self._engine.alive(group.name):\n",
+        "            else:\n",
+        f"{FENCE_TESTS}test_what_is_known_to_be_gone_is_no_reason",
+    ),
+    M(
+        "a process has some time to die after kill_at",
+        "core/supervision/overdue.py",
+        "StuckGroup(name, group.deadlines.kill_at + after_s, outlives=True)",
+        "StuckGroup(name, group.deadlines.kill_at, outlives=True)",
+        f"{FENCE_TESTS}test_a_node_reboots_some_time_after_a_kill_that_did_not_work",
+    ),
+    M(
+        "SIGKILL has its time where it came late",
+        "clinit/self_fence.py",
+        "        return max(group.since, ",
+        "        return min(group.since, ",
+        f"{FENCE_TESTS}test_a_late_kill_has_its_time_before_the_machine_is_given_up",
+    ),
+    M(
+        "a kill at kill_at is looked after",
+        "clinit/engine.py",
+        "            if killed:\n                self.on_danger()\n",
+        "",
+        f"{FENCE_TESTS}test_a_node_reboots_some_time_after_a_kill_that_did_not_work",
+    ),
+    M(
+        "a failed stop is held unless the settings say otherwise",
+        "core/supervision/overdue.py",
+        "elif with_failed_stops and (",
+        "elif (",
+        "core/test_overdue.py::test_a_failed_stop_is_held_unless_it_is_to_end_the_machine",
+    ),
+    M(
+        "a stop that has failed is heard of",
+        "clinit/engine.py",
+        "        if (after.level, after.state) == (STOP_LEVEL, GroupState.FAILED):\n"
+        "            self.on_danger()\n",
+        "",
+        f"{FENCE_TESTS}test_a_living_clinit_fences_its_node_for_a_failed_stop_if_told_to",
+    ),
+    M(
+        "a machine that is still there is fenced again",
+        "clinit/self_fence.py",
+        "                    await asyncio.sleep(self._again_s)\n",
+        "                    return\n",
+        f"{FENCE_TESTS}test_a_machine_that_is_still_there_is_fenced_again",
+    ),
+    M(
+        "clinit does not reap the process of a command as an orphan",
+        "clinit/self_fence.py",
+        "            self._leaders.add(pid)\n",
+        "",
+        f"{FENCE_TESTS}test_the_process_of_a_command_is_reaped_by_nobody_else",
+    ),
+    M(
+        "a misspelt word is no command",
+        "formats/settings_rules.py",
+        '    if not line[0].startswith("/"):\n',
+        "    if False:\n",
+        "formats/test_settings.py::test_a_mistake_names_place_key_rule_and_remedy",
     ),
 )

@@ -25,6 +25,7 @@ from mosha.cli.check.form import form_of, number_of
 from mosha.cli.check.handed import handed_findings
 from mosha.cli.check.host import NODE_DIRECTORY, host_findings, own_node, owner_findings
 from mosha.cli.check.peers import peer_findings
+from mosha.cli.check.self_fence import self_fence_findings
 from mosha.cli.check.spawn import spawn_findings
 from mosha.cli.check.stops import stop_findings
 from mosha.cli.check.tables import own_table
@@ -34,6 +35,7 @@ from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.core.cluster.timing import TimingCheck, explain, kill_s
 from mosha.core.durations import number_text
+from mosha.core.self_fencing import OFF, fence_lines
 from mosha.core.tables import Cltab, Hactl
 from mosha.core.watchdog import reset_lines
 from mosha.errors import UsageError
@@ -161,6 +163,8 @@ def _own(config: str | None) -> tuple[list[FileVerdict], Settings | None, list[F
     findings += spawn_findings(settings)
     if not unknown & {"watchdog", "watchdog_timeout", "timeout", "lease", "stop_budget"}:
         findings += watchdog_findings(settings)
+    if not unknown & {"self_fence", "on_stop_failure"}:
+        findings += self_fence_findings(settings)
     # A bad directory was reported already, and looking into it might hang.
     there = {f.level for f in findings if f.where == NODE_DIRECTORY} <= {"ok", "warning"}
     if node is not None and there:
@@ -199,9 +203,11 @@ def _renamed(judged: Sequence[FileVerdict], settings: Settings) -> list[Finding]
 
 def _arithmetic(settings: Settings, groups: int) -> list[TimingCheck]:
     lines = explain(settings.timing, groups=groups)
-    if not settings.watchdog:
-        return lines
-    return [*lines, *reset_lines(settings.timing, groups, settings.watchdog_s)]
+    if settings.watchdog:
+        lines += reset_lines(settings.timing, groups, settings.watchdog_s)
+    if settings.self_fence != OFF:
+        lines += fence_lines(settings.timing, groups)
+    return lines
 
 
 def _times(settings: Settings | None, groups: int) -> list[Finding]:
