@@ -23,6 +23,7 @@ from mosha.formats import hastat
 from mosha.formats.fence_tests import FenceNode, FenceRecord, FenceTest
 from mosha.formats.names import listed
 from mosha.formats.settings import Settings
+from mosha.host.abandonable import Abandonable
 from mosha.host.clock import boottime
 from mosha.monitor import fence_test
 from mosha.monitor.fence_records import FenceRecords, Key
@@ -58,6 +59,7 @@ class FenceSchedule:
         self.began = boottime()
         self.records = FenceRecords(monitor.me, monitor.settings.state_path)
         self._monitor = monitor
+        self._files = Abandonable("the programs and secrets of fencing")
         self._turn = asyncio.Lock()
         self._running = anyio.CancelScope()
         self._shots = 0
@@ -76,13 +78,12 @@ class FenceSchedule:
             known = listed([str(other) for other in sorted(self._known())])
             raise UsageError(f"there is no node {node}; the nodes are {known}")
         found = [node] if node else self._reached()
-        limits = [fence_test.limit_s(each, methods) for each in found]
+        # Until a node is heard again, or is stale.
+        hearing_s = 2 * self._monitor.settings.timing.timeout_s
+        limits = {it: fence_test.limit_s(it, methods, hearing_s) for it in self._reached()}
         # A test of another node may be running.
-        wait_s = max((fence_test.limit_s(each, methods) for each in self._reached()), default=0.0)
-        return [
-            FenceNode(node=each, limit_s=limit_s + wait_s + self._hearing_s)
-            for each, limit_s in zip(found, limits, strict=True)
-        ]
+        wait_s = max(limits.values(), default=0.0)
+        return [FenceNode(node=it, limit_s=wait_s + limits.get(it, 0.0)) for it in found]
 
     def _known(self) -> set[int]:
         view = self._monitor.node.state.view
@@ -123,6 +124,7 @@ class FenceSchedule:
                     node,
                     monitor.settings.fencing.methods,
                     self,
+                    self._files,
                     with_callable=monitor.on_stomith is not None,
                 )
         if tests is None:
@@ -153,7 +155,7 @@ class FenceSchedule:
         now = time.time()
         return [
             self._reported(key, known.get(key), now)
-            for key in self._keys()
+            for key in sorted(self._keys())
             if key in known or methods[key[1] - 1].can_be_tested
         ]
 
@@ -211,12 +213,6 @@ class FenceSchedule:
                     break
 
     # --- who is alive ----------------------------------------------------------------------
-
-    @property
-    def _hearing_s(self) -> float:
-        """How long it takes at most until a node is heard again, or is stale."""
-        timing = self._monitor.settings.timing
-        return 2 * timing.timeout_s
 
     def is_fresh(self, node: int) -> bool:
         """Say whether a node is heard, or is this one."""

@@ -4,12 +4,16 @@ An agent is run with the options and secrets of a shot: `monitor` says whether t
 reached, `status` whether it knows the plug, and `list`, where there is one, whether the plug is
 listed, for this node alone. A plug that is off while its node is alive is that of another machine.
 A command has a `test` of its own, or cannot be tested.
+
+Programs and files of secrets are first looked at in a thread: a test must not hold up a monitor
+whose file system hangs.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import PurePath
 from typing import Protocol
 
@@ -27,6 +31,7 @@ from mosha.formats.fence_outlets import (
 from mosha.formats.fence_tests import FenceTest, TestedAs
 from mosha.formats.fencing_methods import FencingMethod
 from mosha.host import killable
+from mosha.host.abandonable import Abandonable
 from mosha.monitor.fence_agent import (
     METADATA_LIMIT_S,
     Prepared,
@@ -45,6 +50,9 @@ LIST_MAX_BYTES = 1 << 20
 
 ACTIONS_MAX = 3
 """monitor, status, list: each has the limit of an attempt."""
+
+LOOK_LIMIT_S = 5.0
+"""A healthy file system shows programs and secrets within milliseconds."""
 
 CALLABLE = "callable"
 
@@ -65,6 +73,10 @@ class Witness(Protocol):
         """Wait until a node is heard once more, or no longer fresh; return whether it is heard."""
 
 
+_Placed = Sequence[tuple[int, Outlets]]
+"""The outlets of other nodes."""
+
+
 class _Said(Struct, frozen=True):
     """What a test has come to, and whether another attempt may come to something else."""
 
@@ -73,34 +85,42 @@ class _Said(Struct, frozen=True):
     again: bool = False
 
 
-def limit_s(node: int, methods: Sequence[FencingMethod]) -> float:
-    """Return how long the tests of a node may take, in seconds."""
-    return sum(_limit_s(method) for method in methods if method.reaches(node))
+def limit_s(node: int, methods: Sequence[FencingMethod], hearing_s: float) -> float:
+    """Return how long the tests of a node may take, in seconds.
+
+    `hearing_s` is how long it may take until a node is heard again, or is not fresh.
+    """
+    return sum(_limit_s(method, hearing_s) for method in methods if method.reaches(node))
 
 
-def _limit_s(method: FencingMethod) -> float:
+def _limit_s(method: FencingMethod, hearing_s: float) -> float:
     if method.type == "agent":
-        return METADATA_LIMIT_S + (1 + method.retries) * ACTIONS_MAX * method.limit
-    return method.limit
+        asking_s = (1 + method.retries) * ACTIONS_MAX * method.limit
+        return LOOK_LIMIT_S + METADATA_LIMIT_S + asking_s + hearing_s
+    return LOOK_LIMIT_S + method.limit
 
 
 async def run_tests(
     node: int,
     methods: Sequence[FencingMethod],
     witness: Witness,
+    files: Abandonable,
     *,
     with_callable: bool = False,
 ) -> list[FenceTest]:
-    """Test all methods that could shoot a node, in their order; a callable comes first."""
+    """Test all methods that could shoot a node, in their order; a callable comes first.
+
+    `files` is the thread that looks at programs and secrets.
+    """
     found = [_of_callable(node)] if with_callable else []
     for number, method in enumerate(methods, 1):
         if not method.reaches(node):
             continue
         name = method_name(method)
         if method.type == "agent":
-            said = await _AgentTest(node, method, methods, witness).run()
+            said = await _AgentTest(node, method, methods, witness).run(files)
         elif method.type == "command":
-            said = await _test_command(node, method)
+            said = await _test_command(node, method, files)
         else:
             said = _Said("untested", "it only prints a line for an operator")
         found.append(
@@ -117,17 +137,29 @@ def method_name(method: FencingMethod) -> str:
 
 
 def _of_callable(node: int) -> FenceTest:
-    text = "a callable of the Python API cannot be tested without a shot"
+    text = "only a shot would tell: it is a callable of the Python API"
     return FenceTest(node=node, number=0, method=CALLABLE, outcome="untested", text=text)
 
 
-async def _test_command(node: int, method: FencingMethod) -> _Said:
+def _why_not_executed(*programs: str) -> str:
+    """Return which of these programs cannot be executed, "" if all can."""
+    missing = next((program for program in programs if shutil.which(program) is None), "")
+    return missing and f"there is no {missing} that can be executed"
+
+
+async def _test_command(node: int, method: FencingMethod, files: Abandonable) -> _Said:
     program = method.command[0]
-    if shutil.which(program) is None:
-        return _Said("failed", f"there is no {program} that can be executed")
+    look = partial(_why_not_executed, program, *method.test[:1])
+    try:
+        missing = await files.run(look, LOOK_LIMIT_S)
+    except OSError as error:  # the thread: the look itself has no errors
+        missing = str(error)
+    if missing:
+        return _Said("failed", missing)
     if not method.test:
-        text = f"it cannot be tested without a shot: it has no test; {program} can be executed"
-        return _Said("untested", text)
+        return _Said(
+            "untested", f"only a shot would tell: no test is set; {program} can be executed"
+        )
     try:
         words = (*method.test, str(node))
         ended = await killable.run(words, limit_s=method.limit, kills_rest=True)
@@ -150,10 +182,12 @@ class _AgentTest:
         self._node, self._method, self._methods = node, method, methods
         self._witness = witness
 
-    async def run(self) -> _Said:
+    async def run(self, files: Abandonable) -> _Said:
         """Make the test; what a shot would try again is tried again here."""
-        node, method = self._node, self._method
-        agent = prepared(node, method)
+        try:
+            agent, others = await files.run(self._look, LOOK_LIMIT_S)
+        except OSError as error:
+            return _Said("failed", str(error))
         if isinstance(agent, str):
             return _Said("failed", agent)
         try:
@@ -161,20 +195,28 @@ class _AgentTest:
         except MetadataError as error:
             text = f"it does not describe itself (action=metadata): {error}"
             return _Said("failed", text)
-        said = await self._attempt(agent, metadata)
-        for _ in range(method.retries):
+        said = await self._attempt(agent, metadata, others)
+        for _ in range(self._method.retries):
             if not said.again:
                 break
-            said = await self._attempt(agent, metadata)
+            said = await self._attempt(agent, metadata, others)
         return said
 
-    async def _attempt(self, agent: Prepared, metadata: AgentMetadata) -> _Said:
+    def _look(self) -> tuple[Prepared | str, _Placed]:
+        """Return the agent, or why it cannot be run, and the outlets of the other nodes."""
+        agent = prepared(self._node, self._method)
+        if isinstance(agent, Prepared):
+            agent = _why_not_executed(agent.path) or agent
+        placed = outlets_in(self._methods)
+        return agent, [(node, outlets) for node, outlets, _ in placed if node != self._node]
+
+    async def _attempt(self, agent: Prepared, metadata: AgentMetadata, others: _Placed) -> _Said:
         try:
-            return await self._asked(agent, metadata)
+            return await self._asked(agent, metadata, others)
         except (OSError, ValueError) as error:
             return _Said("failed", why_not_started(error))
 
-    async def _asked(self, agent: Prepared, metadata: AgentMetadata) -> _Said:
+    async def _asked(self, agent: Prepared, metadata: AgentMetadata, others: _Placed) -> _Said:
         limit = self._method.limit
         if "monitor" in metadata.actions:
             ended = await ask(agent, "monitor", limit)
@@ -188,8 +230,6 @@ class _AgentTest:
             return _Said("failed", f"{self._heard()}, but status says OFF: {why}")
         said = f"status says {'ON' if is_on(answer) else 'OFF'}, {self._heard()}"
         own = outlets_of(self._method.agent, agent.options, self._method.targets[self._node].plug)
-        placed = outlets_in(self._methods)
-        others = [(node, outlets) for node, outlets, _ in placed if node != self._node]
         if (other := _sharing(own, others)) is not None:
             return _Said("failed", f"node {other} is at the same plug: {HITS_BOTH}")
         if "list" not in metadata.actions:
@@ -210,7 +250,7 @@ class _AgentTest:
         return f"node {self._node} {heard} heard"
 
 
-def _sharing(own: Outlets, others: Iterable[tuple[int, Outlets]]) -> int | None:
+def _sharing(own: Outlets, others: _Placed) -> int | None:
     """Return another node that a shot at these outlets would hit, None if there is none."""
     known = OutletMap()
     for node, outlets in others:
@@ -218,9 +258,7 @@ def _sharing(own: Outlets, others: Iterable[tuple[int, Outlets]]) -> int | None:
     return known.other(0, own)
 
 
-def _compared(
-    own: Outlets, others: Iterable[tuple[int, Outlets]], listed: Mapping[str, str], said: str
-) -> _Said:
+def _compared(own: Outlets, others: _Placed, listed: Mapping[str, str], said: str) -> _Said:
     """Compare the plugs of a node with those that the device lists, by plug or by alias."""
     for plug in sorted(own.plugs):
         if listed_plug(plug, listed) is None:

@@ -13,7 +13,10 @@ from mosha.formats.fence_metadata import parse_metadata
 from mosha.formats.fencing_methods import Fencing, FencingMethod
 from mosha.formats.settings import settings_from
 from mosha.host import killable
+from mosha.host.abandonable import Abandonable
+from mosha.monitor import fence_test
 from mosha.monitor.fence_agent import SYSTEM_DIRECTORIES, agent_environment
+from mosha.monitor.fence_test import OF_ANOTHER
 from mosha.monitor.fencing import shoot
 
 LIMIT_S = 60.0
@@ -141,6 +144,18 @@ def test_what_acknowledges_by_hand_is_no_agent() -> None:
     assert "does not describe itself (action=metadata): exit 1" in told
 
 
+class Witness:
+    """Node 1 alone."""
+
+    me = 1
+
+    def is_fresh(self, node: int) -> bool:
+        return node == self.me
+
+    async def is_heard_again(self, node: int) -> bool:
+        return node == self.me
+
+
 @pytest.mark.skipif("fence_dummy" not in AGENTS, reason="there is no fence_dummy here")
 class TestFenceDummy:
     """The dummy of the package: a file has its power; or it fails."""
@@ -166,6 +181,29 @@ class TestFenceDummy:
         outcome = await shoot(1, [dummy(options=options, targets={"1": "p"}, limit=LIMIT_S)])
         assert outcome.outcome == "failed"
         assert outcome.detail.startswith("off: exit 1 in ")
+
+    @pytest.mark.parametrize(
+        ("power", "outcome", "text"),
+        [
+            ("on", "good", "status says ON, node 1 is this one"),
+            ("off", "failed", f"node 1 is this one, but status says OFF: {OF_ANOTHER}"),
+        ],
+    )
+    async def test_it_is_tested_without_a_shot(
+        self, tmp_path: Path, power: str, outcome: str, text: str
+    ) -> None:
+        status = tmp_path / "status"
+        status.write_text(power)
+        method = dummy(options={"status_file": str(status)}, limit=LIMIT_S)
+        (test,) = await fence_test.run_tests(1, [method], Witness(), Abandonable("files"))
+        assert (test.outcome, test.text) == (outcome, text)
+        assert status.read_text() == power
+
+    async def test_what_may_be_asked_and_not_be_switched_off_is_good(self) -> None:
+        """As docs/reference/fencing.md says: only a shot proves that `off` is allowed."""
+        method = dummy(options={"type": "fail"}, targets={"1": "p"}, limit=LIMIT_S)
+        (test,) = await fence_test.run_tests(1, [method], Witness(), Abandonable("files"))
+        assert test.outcome == "good"
 
     async def test_one_that_sleeps_longer_than_the_limit_is_killed(self, tmp_path: Path) -> None:
         options = {"status_file": str(tmp_path / "status"), "delay": 1000}

@@ -257,6 +257,26 @@ async def test_a_failure_is_a_problem_with_the_words_of_the_agent_until_it_is_re
     assert problems(monitor) == []
 
 
+async def test_the_report_is_sorted_by_node_and_has_what_can_be_tested(
+    monitor: Monitor, room: Path
+) -> None:
+    command = FencingMethod(type="command", command=("/bin/true",))
+    bad = FencingMethod(type="command", command=(f"{room}/none",))
+    tested = replace(command, test=("/bin/true",))
+    agent = switch_method(room, targets={"1": "p1", "2": "p2"}, limit=LONG_S)
+    schedule = use(monitor, agent, tested, command, bad, FencingMethod())
+    await schedule.test(2)
+    found = monitor.report().fencing
+    assert [(it.node, it.number, it.good_at is not None, it.failure) for it in found] == [
+        (1, 1, False, ""),
+        (1, 2, False, ""),
+        (2, 1, True, ""),
+        (2, 2, True, ""),
+        (2, 4, False, f"there is no {room}/none that can be executed"),
+        (3, 2, False, ""),
+    ]
+
+
 async def test_a_test_that_was_not_good_for_long_is_a_problem(monitor: Monitor, room: Path) -> None:
     schedule = use(monitor, switch_method(room, limit=LONG_S), test_every=EVERY_S)
     assert problems(monitor) == []

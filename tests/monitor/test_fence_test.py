@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from mosha.formats.fence_tests import FenceTest
 from mosha.formats.fencing_methods import FencingMethod
 from mosha.formats.settings import settings_from
+from mosha.host.abandonable import Abandonable
 from mosha.monitor import fence_test
 from mosha.monitor.fence_agent import METADATA_LIMIT_S
 from mosha.monitor.fence_test import HITS_BOTH, LIST_MAX_BYTES
@@ -21,6 +23,7 @@ from tests.monitor.test_fencing import gone, pids_in
 from tests.waiting import until
 
 LONG_S = 60.0
+FILES = Abandonable("the files of these tests")
 PHRASE = 'it\'s "S\\3cret"'
 
 
@@ -56,7 +59,7 @@ def secret(room: Path) -> Path:
 
 async def probe(node: int, *methods: FencingMethod, alive: tuple[int, ...] = (2, 3)) -> FenceTest:
     """Return the only test of a node."""
-    (test,) = await fence_test.run_tests(node, methods, Others(*alive))
+    (test,) = await fence_test.run_tests(node, methods, Others(*alive), FILES)
     return test
 
 
@@ -135,7 +138,7 @@ async def test_the_plug_of_a_node_that_is_alive_and_off_is_that_of_another_machi
 async def test_a_node_that_was_just_switched_off_is_no_failure(room: Path) -> None:
     (room / "p2").write_text("off")
     witness = Others()
-    (test,) = await fence_test.run_tests(2, [switch_method(room, limit=LONG_S)], witness)
+    (test,) = await fence_test.run_tests(2, [switch_method(room, limit=LONG_S)], witness, FILES)
     assert (test.outcome, witness.waited) == ("good", [2])
 
 
@@ -234,11 +237,27 @@ async def test_a_program_that_is_no_agent_is_a_failure(room: Path) -> None:
         "failed: it does not describe itself (action=metadata): no XML: "
     )
     missing = await said(2, switch_method(room, agent=f"{room}/missing"))
-    assert missing == (
-        "failed: it does not describe itself (action=metadata): No such file or directory"
-    )
+    assert missing == (f"failed: there is no {room}/missing that can be executed")
     unknown = await said(2, switch_method(room, agent="fence_nothing"))
     assert unknown.startswith("failed: there is no fence_nothing in ")
+
+
+async def test_a_file_of_secrets_that_hangs_is_a_failure_and_holds_up_nobody(
+    room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fence_test, "LOOK_LIMIT_S", 0.2)
+    gate = threading.Event()
+    files = Abandonable("what hangs")
+    try:
+        with pytest.raises(OSError, match="does not answer"):
+            await files.run(gate.wait, 0.0)
+        methods = [switch_method(room), command(command="/bin/true", test="/bin/true")]
+        tests = await fence_test.run_tests(2, methods, Others(), files)
+    finally:
+        gate.set()
+    assert [test.outcome for test in tests] == ["failed", "failed"]
+    assert all("the file system does not answer: what hangs" in test.text for test in tests)
+    assert asked(room) == []
 
 
 # --- plugs -------------------------------------------------------------------------------
@@ -294,7 +313,7 @@ async def test_two_nodes_at_one_plug_by_other_secrets_are_a_failure(
 
 async def test_a_node_with_its_plug_in_two_methods_is_none(room: Path) -> None:
     method = switch_method(room, limit=LONG_S)
-    tests = await fence_test.run_tests(2, [method, method], Others(2, 3))
+    tests = await fence_test.run_tests(2, [method, method], Others(2, 3), FILES)
     assert [(test.number, test.outcome) for test in tests] == [(1, "good"), (2, "good")]
 
 
@@ -316,7 +335,7 @@ async def test_a_command_is_tested_by_its_test_with_the_node_as_last_argument() 
     ("test", "expected"),
     [
         (["/bin/sh", "-c", "echo no card >&2; exit 7"], "failed: test: exit 7: no card"),
-        (["/nowhere/test"], "failed: test: cannot run it: No such file or directory"),
+        (["/nowhere/test"], "failed: there is no /nowhere/test that can be executed"),
         (["/bin/sh", "-c", "read -r _ < gate; exit $?"], "failed: test: no answer in 0.5 s"),
     ],
 )
@@ -330,7 +349,7 @@ async def test_a_test_that_fails_says_how(
 
 async def test_a_command_without_a_test_says_that_it_cannot_be_tested() -> None:
     assert await said(2, command(command="/bin/true")) == (
-        "untested: it cannot be tested without a shot: it has no test; /bin/true can be executed"
+        "untested: only a shot would tell: no test is set; /bin/true can be executed"
     )
 
 
@@ -341,18 +360,19 @@ async def test_a_command_that_cannot_be_executed_is_a_failure(room: Path) -> Non
 
 
 async def test_what_only_prints_or_is_a_callable_cannot_be_tested() -> None:
-    tests = await fence_test.run_tests(2, [FencingMethod()], Others(), with_callable=True)
+    tests = await fence_test.run_tests(2, [FencingMethod()], Others(), FILES, with_callable=True)
     assert [(test.number, test.method, test.outcome, test.text) for test in tests] == [
-        (0, "callable", "untested", "a callable of the Python API cannot be tested without a shot"),
+        (0, "callable", "untested", "only a shot would tell: it is a callable of the Python API"),
         (1, "print", "untested", "it only prints a line for an operator"),
     ]
 
 
 async def test_a_method_that_is_not_for_a_node_is_not_tested(room: Path) -> None:
-    assert await fence_test.run_tests(4, [switch_method(room)], Others()) == []
+    assert await fence_test.run_tests(4, [switch_method(room)], Others(), FILES) == []
 
 
 def test_the_time_of_tests_is_bounded_by_the_limits_of_their_methods(room: Path) -> None:
     methods = [switch_method(room, limit=5, retries=1), command(command="/bin/true", limit=7)]
-    assert fence_test.limit_s(2, methods) == METADATA_LIMIT_S + 2 * 3 * 5 + 7
-    assert fence_test.limit_s(4, methods) == 7
+    looks_s = METADATA_LIMIT_S + 2 * fence_test.LOOK_LIMIT_S
+    assert fence_test.limit_s(2, methods, 100) == looks_s + 2 * 3 * 5 + 100 + 7
+    assert fence_test.limit_s(4, methods, 100) == fence_test.LOOK_LIMIT_S + 7
