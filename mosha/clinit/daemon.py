@@ -89,6 +89,8 @@ async def run_clinit(options: ClinitOptions, open_watchdog: OpenWatchdog = Watch
         )
     except BaseException as error:
         forker.give_up()
+        if watchdog is not None:
+            watchdog.give_up()
         raise _sole(error) from error
     notifier.stopping("all groups have halted")
     if watchdog is not None:

@@ -7,9 +7,9 @@ The watchdog does: it resets the machine when it was not fed for its time-out. S
   hangs, so does the feeding;
 - it is not fed while a process has outlived `kill_at` by more than K: a kill that does not work
   (state D, a process that may not be signalled) ends with the machine, unless it works after all;
-- it is disarmed only by an orderly end with no process of any group left. Whatever else ends clinit
-  leaves it armed: then the next clinit has to open it within the time-out. That one first ends what
-  this one left (`state_dir.py`).
+- it is disarmed only by an orderly end with no process of any group left, or if the start fails
+  before there can be any. Whatever else ends clinit leaves it armed: then the next clinit has to
+  open it within the time-out. That one first ends what this one left (`state_dir.py`).
 
 A watchdog that was asked for and cannot be armed ends the start of clinit: groups whose operator
 counts on one must not run without. One that fails later is reported, but ends nothing.
@@ -136,6 +136,16 @@ class Watchdog:
             return
         _disarm(self._device, Path(self.armed.device))
         logs.get().info("watchdog_disarmed", **names)
+
+    def give_up(self) -> None:
+        """Stop feeding: clinit ends by an error. Disarm it only if no group can have run.
+
+        A clinit that cannot start must not reset the machine again and again.
+        """
+        if self._engine is None:
+            self.end([])
+        elif self._timer is not None:
+            self._timer.cancel()
 
     def _go_on(self) -> None:
         # First: an error of the engine must not end with another feed.

@@ -21,7 +21,7 @@ SHARE = 0.5
 def fence_after_s(timing: Timing) -> float:
     """Return how long after `kill_at` a node that has processes left of a group fences itself.
 
-    It is at least K of no group; clinit adds K of those that it has.
+    clinit waits at least K, which depends on its groups.
     """
     left_s = timing.timeout_s * (1 - CLOCK_RATE_ERROR) - timing.lease_s - timing.stop_budget_s
     return max(0.0, left_s * SHARE)

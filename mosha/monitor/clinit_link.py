@@ -103,6 +103,11 @@ class ClinitLink:
         """Whether clinit can be asked now."""
         return self._client is not None
 
+    @property
+    def reported(self) -> bool:
+        """Whether clinit has reported everything since the connection was made."""
+        return self._full
+
     async def known(self) -> None:
         """Wait for clinit's first full update."""
         await self._known.wait()
@@ -171,6 +176,7 @@ class ClinitLink:
                 self.lost_at = boottime()
                 self._report(ClinitLost())
             self._full = False
+            self.watchdog = None
             if not self._ending:
                 steady = anyio.current_time() - started > STEADY_S
                 failures = 0 if steady else failures + 1

@@ -206,7 +206,7 @@ class Monitor:
 
     @property
     def _watchdog_trouble(self) -> str:
-        if not self.clinit.connected:  # then that is the trouble
+        if not self.clinit.reported:  # a clinit that does not answer is a trouble of its own
             return ""
         wanted, timeout_s = self.settings.watchdog, self.settings.watchdog_s
         return watchdogs.trouble(wanted, timeout_s, self.clinit.watchdog)

@@ -265,8 +265,8 @@ def with_watchdog(start: Start, file: Path) -> Daemon:
     return d
 
 
-def test_an_orderly_end_disarms_it(start: Start, file: Path) -> None:
-    d = with_watchdog(start, file)
+def test_an_orderly_end_disarms_it(start_in: Start, file: Path) -> None:
+    d = with_watchdog(start_in, file)
     assert d.shut_down().ok
     assert d.wait() == 0
     assert text(file).startswith("o.")
@@ -309,6 +309,24 @@ def links_of(pid: int) -> set[Path]:
         with contextlib.suppress(FileNotFoundError):  # closed meanwhile
             found.add(fd.readlink())
     return found
+
+
+async def test_an_error_before_any_group_could_run_disarms_it(file: Path, fed: Fed) -> None:
+    watchdog, _ = await fed.arm(file, 1)
+    watchdog.give_up()
+    assert text(file).endswith("V")
+
+
+async def test_an_error_later_on_leaves_it_armed(tmp_path: Path, file: Path, fed: Fed) -> None:
+    async with engine_of(tmp_path / "s", 1, managed=False) as (engine, _, _):
+        watchdog, _ = await fed.arm(file, 1)
+        watchdog.watch(engine)
+        watchdog.give_up()
+        before = text(file)
+        pass_until(boottime() + 0.3)
+        await asyncio.sleep(0)
+        assert text(file) == before
+        assert "V" not in before
 
 
 def test_without_its_watchdog_clinit_does_not_start(daemon: Daemon) -> None:

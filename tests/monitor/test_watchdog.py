@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from mosha.errors import HostError
 from mosha.formats.hastat import WatchdogReport
 from mosha.monitor.clinit_place import ClinitPlace
 from tests.monitor.house import at_home, prepared, settings
+from tests.waiting import until
 
 ARMED = ArmedWatchdog("/dev/watchdog", 5)
 
@@ -62,3 +65,9 @@ async def test_what_clinit_says_of_its_watchdog_is_in_the_status(short_dir: Path
         assert report.watchdog is not None
         assert not report.watchdog.fed
         assert trouble in report.problems
+        monitor.settings = replace(monitor.settings, watchdog="", watchdog_timeout=None)
+        monitor.clinit._take(Update(watchdog=ARMED))
+        os.kill(monitor.clinit.pid, signal.SIGKILL)
+        await until(lambda: not monitor.clinit.reported)
+        assert monitor.report().watchdog is None  # of a clinit that is gone nothing is known
+        await until(lambda: monitor.clinit.reported)

@@ -47,6 +47,20 @@ WATCHDOG: tuple[ShellMutant, ...] = (
         f"{TESTS}test_it_stays_armed_if_a_process_of_any_group_is_left",
     ),
     M(
+        "an error later on leaves it armed",
+        "clinit/watchdog.py",
+        "        if self._engine is None:\n            self.end([])\n",
+        "        if True:\n            self.end([])\n",
+        f"{TESTS}test_an_error_later_on_leaves_it_armed",
+    ),
+    M(
+        "of the watchdog of a clinit that is gone nothing is said",
+        "monitor/clinit_link.py",
+        "            self.watchdog = None\n",
+        "            pass\n",
+        "monitor/test_watchdog.py::test_what_clinit_says_of_its_watchdog_is_in_the_status",
+    ),
+    M(
         "an orderly end disarms it",
         "clinit/daemon.py",
         "        watchdog.end(engine.left())\n",
