@@ -15,7 +15,8 @@ class FenceTest(msgspec.Struct, frozen=True, kw_only=True):
     """What a test of one method for one node has come to.
 
     `number` is the place of the method in mosha.toml, 0 for the callable of the Python API; some
-    methods cannot be tested without a shot.
+    methods cannot be tested without a shot. Not `answered`: it failed since the device did not
+    answer as it should.
     """
 
     node: int
@@ -23,6 +24,7 @@ class FenceTest(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     outcome: TestedAs
     text: str
+    answered: bool = True
 
     @property
     def key(self) -> tuple[int, int, str]:
@@ -48,7 +50,7 @@ class FenceRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What is remembered of the tests of one method for one node.
 
     `good_at` is when it was last good, in seconds of the epoch, None if that is not known;
-    `failure` is why the last test failed, "" if it was good.
+    `failure` is why the last test failed, "" if it was good. `answered` as in a test.
     """
 
     node: int
@@ -56,6 +58,7 @@ class FenceRecord(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     good_at: float | None = None
     failure: str = ""
+    answered: bool = True
 
     @property
     def key(self) -> tuple[int, int, str]:

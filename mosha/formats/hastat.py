@@ -197,8 +197,8 @@ class FencingReport(msgspec.Struct, frozen=True, kw_only=True):
     """The tests of one fencing method for one node, by the reporting node.
 
     `number` is the place of the method in mosha.toml. `good_at` is when a test was last good (UTC,
-    ISO 8601); `failure` is why the last one failed, empty if it was good; `overdue`: none was good
-    for three times `fencing.test_every`.
+    ISO 8601); `failure` is why the last one failed, empty if it was good, not `answered`: since the
+    device did not answer; `overdue`: none was good for three times `fencing.test_every`.
     """
 
     node: int
@@ -207,6 +207,7 @@ class FencingReport(msgspec.Struct, frozen=True, kw_only=True):
     good_at: str | None = None
     good_age_s: float | None = None
     failure: str = ""
+    answered: bool = True
     overdue: bool = False
 
 

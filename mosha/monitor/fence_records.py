@@ -72,7 +72,12 @@ class FenceRecords:
         if test.outcome == "good":
             good_at, failure = time.time(), ""
         self._known[test.key] = FenceRecord(
-            node=node, number=number, method=method, good_at=good_at, failure=failure
+            node=node,
+            number=number,
+            method=method,
+            good_at=good_at,
+            failure=failure,
+            answered=test.answered,
         )
         failed_before = before is not None and bool(before.failure)
         if failure and not failed_before:

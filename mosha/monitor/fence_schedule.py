@@ -172,6 +172,7 @@ class FenceSchedule:
             good_at=None if good_at is None else datetime.fromtimestamp(good_at, UTC).isoformat(),
             good_age_s=None if age_s is None else round(age_s, 3),
             failure=record.failure if record is not None else "",
+            answered=record is None or record.answered,
             overdue=not_good_s > OVERDUE_AFTER * self.every_s,
         )
 

@@ -58,6 +58,7 @@ CALLABLE = "callable"
 
 OF_ANOTHER = "the plug is that of another machine"
 NOT_REGISTERED = "its key is not registered at the device, or is that of another machine"
+OWN_DEVICE = "others shoot this node: see whether it answers them"
 HITS_BOTH = "a shot would hit both"
 
 
@@ -78,11 +79,11 @@ _Placed = Sequence[tuple[int, Outlets]]
 
 
 class _Said(Struct, frozen=True):
-    """What a test has come to, and whether another attempt may come to something else."""
+    """What a test has come to; not `answered`: the device may answer at another attempt."""
 
     outcome: TestedAs
     text: str
-    again: bool = False
+    answered: bool = True
 
 
 def limit_s(node: int, methods: Sequence[FencingMethod], hearing_s: float) -> float:
@@ -124,7 +125,14 @@ async def run_tests(
         else:
             said = _Said("untested", "it only prints a line for an operator")
         found.append(
-            FenceTest(node=node, number=number, method=name, outcome=said.outcome, text=said.text)
+            FenceTest(
+                node=node,
+                number=number,
+                method=name,
+                outcome=said.outcome,
+                text=said.text,
+                answered=said.answered,
+            )
         )
     return found
 
@@ -197,7 +205,7 @@ class _AgentTest:
             return _Said("failed", text)
         said = await self._attempt(agent, metadata, others)
         for _ in range(self._method.retries):
-            if not said.again:
+            if said.answered:
                 break
             said = await self._attempt(agent, metadata, others)
         return said
@@ -221,10 +229,10 @@ class _AgentTest:
         if "monitor" in metadata.actions:
             ended = await ask(agent, "monitor", limit)
             if ended.status != 0:
-                return _Said("failed", told(agent, "monitor", ended, limit), again=True)
+                return self._unanswered(told(agent, "monitor", ended, limit))
         answer = await ask(agent, "status", limit)
         if not is_on(answer) and not is_off(answer):
-            return _Said("failed", told(agent, "status", answer, limit), again=True)
+            return self._unanswered(told(agent, "status", answer, limit))
         if is_off(answer) and await self._witness.is_heard_again(self._node):
             why = OF_ANOTHER if metadata.switches_power else NOT_REGISTERED
             return _Said("failed", f"{self._heard()}, but status says OFF: {why}")
@@ -241,6 +249,11 @@ class _AgentTest:
         separator = agent.options.get("separator", SEPARATOR)
         listed = parse_outlets(ended.output.decode("utf-8", "replace"), separator)
         return _compared(own, others, listed, said) if listed else _Said("good", said)
+
+    def _unanswered(self, text: str) -> _Said:
+        if self._node == self._witness.me:
+            text = f"{text}; {OWN_DEVICE}"
+        return _Said("failed", text, answered=False)
 
     def _heard(self) -> str:
         """Return in words whether the node is alive."""

@@ -55,7 +55,7 @@ def problems(
         *_of_quorum(state, groups),
         *_of_nodes(state),
         *_of_unconfirmed(state),
-        *_of_fencing(fencing),
+        *_of_fencing(state.me, fencing),
         *_of_settings(state),
         *_of_late_kills(state),
         *_of_groups(groups),
@@ -186,10 +186,16 @@ def _of_node(state: MonitorState, node: int) -> tuple[ProblemKind, str] | None:
     return None
 
 
-def _of_fencing(tested: Sequence[hastat.FencingReport]) -> Iterator[Problem]:
-    """Yield the methods whose tests fail or are overdue: one problem for all nodes of a method."""
+def _of_fencing(me: int, tested: Sequence[hastat.FencingReport]) -> Iterator[Problem]:
+    """Yield the methods whose tests fail or are overdue: one problem for all nodes of a method.
+
+    A node is not shot by itself: its own device need not answer it, and many that share its network
+    port do not.
+    """
     alike: dict[tuple[bool, int, str], list[hastat.FencingReport]] = {}
     for test in tested:
+        if test.node == me and not test.answered:
+            continue
         if test.failure or test.overdue:
             alike.setdefault((not test.failure, test.number, test.method), []).append(test)
     for (overdue, number, method), tests in sorted(alike.items(), key=lambda item: item[0]):

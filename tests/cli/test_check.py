@@ -320,6 +320,11 @@ def test_a_table_that_stops_everything_is_told(mosha: Mosha, tables: Home, text:
     ("settings", "told", "status"),
     [
         ('stomith = "/no/such/power-off"', "mistake: fencing: method 1 could not run", 1),
+        (
+            '[[fencing.methods]]\ntype = "command"\ncommand = "/bin/true"\ntest = "/no/such/ask"',
+            "mistake: fencing: the test of method 1 could not run on this machine: there is no",
+            1,
+        ),
         ("[fencing]\nrequired = true", "warning: fencing: required = true, and no method", 0),
         ('stomith = "/bin/true"', "ok: times", 0),
     ],

@@ -257,6 +257,21 @@ async def test_a_failure_is_a_problem_with_the_words_of_the_agent_until_it_is_re
     assert problems(monitor) == []
 
 
+async def test_a_device_that_does_not_answer_its_own_node_is_no_problem_there(
+    monitor: Monitor, room: Path
+) -> None:
+    schedule = use(monitor, switch_method(room, "unsure", targets=PLAIN, limit=LONG_S))
+    await schedule.test(1)
+    assert [it.failure != "" for it in monitor.report().fencing] == [True, False, False]
+    assert problems(monitor) == []
+    await schedule.test(2)
+    assert [step for _, step in problems(monitor)] == ["mosha fence --test 2"]
+    use(monitor, switch_method(room, targets=PLAIN, limit=LONG_S))
+    (room / "p1").write_text("off")
+    await schedule.test(1)
+    assert [step for _, step in problems(monitor)] == ["mosha fence --test"]
+
+
 async def test_the_report_is_sorted_by_node_and_has_what_can_be_tested(
     monitor: Monitor, room: Path
 ) -> None:

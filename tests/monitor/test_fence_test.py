@@ -186,6 +186,16 @@ async def test_a_wrong_password_fails_with_the_words_of_the_agent_and_is_not_sho
     assert actions(room) == ["monitor"]
 
 
+async def test_a_node_is_told_that_its_own_device_has_to_answer_the_others(room: Path) -> None:
+    test = await probe(1, switch_method(room, "unsure", limit=LONG_S))
+    assert (test.outcome, test.answered) == ("failed", False)
+    assert test.text.endswith(
+        "Status: OFF, or not; others shoot this node: see whether it answers them"
+    )
+    (room / "p1").write_text("off")
+    assert (await probe(1, switch_method(room, limit=LONG_S))).answered
+
+
 async def test_an_agent_that_hangs_is_killed_with_what_it_has_started(room: Path) -> None:
     assert await said(2, switch_method(room, "hangs")) == "failed: monitor: no answer in 2 s"
     (pid,) = await until(lambda: pids_in(room / "pids", 1))
