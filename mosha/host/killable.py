@@ -17,7 +17,10 @@ import contextlib
 import os
 import resource
 import signal
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from pathlib import Path
 from subprocess import DEVNULL
 from typing import Self
 
@@ -33,6 +36,40 @@ PIPE_BYTES = 1 << 16
 KILL_ROUNDS_MAX = 20
 # A process that hangs in the kernel does not die; do not wait for it.
 DEATH_LIMIT_S = 2.0
+
+
+KIN: ContextVar[int] = ContextVar("kin", default=0)
+"""What the programs that are started from here are marked with: `inherit` sets it."""
+
+
+def inherit(directory: Path) -> int:
+    """Kill what programs of a former process are left, and mark those of this one in the same way.
+
+    `directory` is what only one process at a time works for. A process that was killed could not
+    kill what it had started. Return how many were found.
+    """
+    kin = kin_of_directory(directory)
+    KIN.set(kin)
+    return len(_kill_rounds(lambda: {pid for pid in _all_pids() if is_kin(pid, kin)}))
+
+
+def _all_pids() -> list[int]:
+    try:
+        return list(proc.see_all())
+    except OSError:  # no descriptor is left
+        return []
+
+
+def kin_of_directory(directory: Path) -> int:
+    """Return the kin of the marks of who works for a directory."""
+    return zlib.crc32(os.fsencode(directory.absolute())) or 1
+
+
+def is_kin(pid: int, kin: int) -> bool:
+    """Say whether a process was started with a mark of this kin, or descends from one."""
+    with contextlib.suppress(OSError):  # gone, or hidden
+        return marks.kin_of(pid) == kin
+    return False
 
 
 class RunEnded(Struct, frozen=True):
@@ -145,6 +182,23 @@ class _Tail:
             del self.read[:over]
 
 
+def _kill_rounds(members: Callable[[], set[int]]) -> set[int]:
+    """Kill processes until no more are found, and return which were."""
+    killed: set[int] = set()  # they may hang in the kernel for long before they are gone
+    quiet = 0
+    for _ in range(KILL_ROUNDS_MAX):
+        pids = members() - killed - {os.getpid()}
+        quiet = 0 if pids else quiet + 1
+        if quiet == marks.QUIET_LOOKS:
+            break
+        for pid in pids:
+            # Gone already, or another user's: go on with the others.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+    return killed
+
+
 class _Family:
     """A program that has just been started, and all that it starts."""
 
@@ -156,33 +210,19 @@ class _Family:
             self._since = proc.started(leader) or 0
         # Gone already; or it may not be set, for a program with the setuid bit.
         with contextlib.suppress(OSError):
-            limit = marks.limit_of(marks.draw())
+            limit = marks.limit_of(marks.draw(KIN.get()))
             if limit is not None:
                 resource.prlimit(leader, marks.RLIMIT_LOCKS, (limit, limit))
                 self._limit = limit
 
     def kill(self) -> None:
         """Kill the leader, which has not been waited for yet, and all the others."""
-        self._kill_rounds(of_leader=True)
+        _kill_rounds(lambda: self._members(of_leader=True))
 
     def kill_marked(self) -> None:
         """Kill what a leader has left that is gone; its number may be that of another process."""
         if self._limit is not None:
-            self._kill_rounds(of_leader=False)
-
-    def _kill_rounds(self, *, of_leader: bool) -> None:
-        killed: set[int] = set()  # they may hang in the kernel for long before they are gone
-        quiet = 0
-        for _ in range(KILL_ROUNDS_MAX):
-            pids = self._members(of_leader=of_leader) - killed
-            quiet = 0 if pids else quiet + 1
-            if quiet == marks.QUIET_LOOKS:
-                return
-            for pid in pids:
-                # Gone already, or another user's: go on with the others.
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
-                    killed.add(pid)
+            _kill_rounds(lambda: self._members(of_leader=False))
 
     def _members(self, *, of_leader: bool) -> set[int]:
         """Return the live processes of the family; no older process is among them."""
@@ -195,7 +235,7 @@ class _Family:
         if of_leader:
             found |= {pid for pid, one in young.items() if one.session == self._leader}
             found |= {one.pid for one in proc.descendants(self._leader, young)}
-        return found - {os.getpid()}
+        return found
 
     def _has_mark(self, pid: int) -> bool:
         with contextlib.suppress(OSError):  # gone, or hidden

@@ -134,6 +134,7 @@ EVENTS: dict[str, str] = {
     "receipt_refuted": "a node that a receipt declared dead was heard: the receipt is void (R1)",
     "fence_test_failed": "a fencing method would not work for a node, and why (field peer)",
     "fence_test_passed": "a fencing method that had failed its test for a node passes it again",
+    "shots_ended": "what the fencing methods of a killed monitor had left running was killed",
     "fence_confirmed": "an operator confirmed that a node is dead",
     "status_failed": "the clstat of a clinit without a monitor could not be written",
     # what the monitor does with files

@@ -23,6 +23,9 @@ HIGHEST = 1 << 62
 SPAN = 1 << 48
 """Limits can only be lowered: how far at most a mark is below that of an enclosing clinit."""
 
+KIN_BITS = 16
+"""How much of a mark tells two of one kin apart."""
+
 QUIET_LOOKS = 2
 """A process may fork behind a scan of all processes and be gone before the scan reaches it: only
 this many scans in a row without a find mean that nothing is left."""
@@ -34,14 +37,34 @@ _ZOMBIES = (b"Z", b"X", b"x")
 _STATE, _THREADS = 0, 17
 
 
-def draw() -> str:
-    """Return a new mark, usable as a limit of this process's children if possible."""
-    hard = _hard_limit("self")
-    highest = HIGHEST if hard is None else min(hard, HIGHEST)
+def draw(kin: int = 0) -> str:
+    """Return a new mark, usable as a limit of this process's children if possible.
+
+    Marks of one `kin`, a number below 2**32 that is not 0, can be told from others (`kin_of`).
+    """
+    highest = _highest()
     drawn = int.from_bytes(os.urandom(8), "big")
     if highest < 2 * SPAN:  # it would not be unique, nor could it be set
         return f"{drawn | 1 << 63:016x}"
+    if kin:
+        drawn = kin << KIN_BITS | drawn % (1 << KIN_BITS)
     return f"{highest - 1 - drawn % SPAN:016x}"
+
+
+def _highest() -> int:
+    hard = _hard_limit("self")
+    return HIGHEST if hard is None else min(hard, HIGHEST)
+
+
+def kin_of(pid: int) -> int:
+    """Return the kin of the mark of a live process, 0 if it has no mark that this one could draw.
+
+    Raises:
+        OSError: it is gone, or cannot be read.
+    """
+    limit = _hard_limit(pid)
+    drawn = _highest() - 1 - limit if limit is not None else SPAN
+    return 0 if not 0 <= drawn < SPAN or _is_dead(pid) else drawn >> KIN_BITS
 
 
 def limit_of(mark: str) -> int | None:

@@ -56,6 +56,9 @@ STEADY_S = 60.0
 GRACE_S = 0.5
 # A clinit that answered a moment ago is alive.
 SIGN_OF_LIFE_S = 0.9
+KEEP_S = 60.0
+"""A connection that is idle for longer is used: clinit ends one after some minutes (`server`), and
+the next tell would be lost, which may come after days."""
 
 
 class ClinitLink:
@@ -88,7 +91,7 @@ class ClinitLink:
         self._pulse: Client | None = None
         self._scope = anyio.CancelScope()
         self.pid = 0
-        self._asked_at = self._heard_at = -math.inf
+        self._asked_at = self._heard_at = self._told_at = -math.inf
         self._killed = 0
         self._full = False
         self._ending = False
@@ -114,6 +117,7 @@ class ClinitLink:
 
     async def tell(self, message: Tell) -> Reply | None:
         """Tell a level; None if clinit does not answer (it is being started again)."""
+        self._told_at = anyio.current_time()
         return await self._ask(self._client, message)
 
     async def renew(self, renewals: Sequence[Renewal]) -> None:
@@ -154,7 +158,11 @@ class ClinitLink:
         self._ending = True
         if not self._starts:
             return
-        await self._ask(self._client, Shutdown())
+        reply = await self._ask(self._client, Shutdown())
+        if reply is None:  # that connection broke, which need not be the end of clinit
+            reply = await self.apart(Shutdown(), 2 * self._limit_s + GRACE_S)
+        if reply is None and living_clinit(self._place.state_dir) == self.pid:
+            self._kill()  # no group is left, and it would be waited for without end
         await self._over.wait()
         if self.pid:
             await _ended(self.pid)
@@ -205,9 +213,20 @@ class ClinitLink:
             if self._ending:  # the end came while it was being started
                 await client.request(Shutdown(), limit_s)
                 return
-            async with subscribe(self._place.socket, Subscribe(), limit_s) as updates:
-                async for update in updates:
-                    self._take(update)
+            keeping = asyncio.ensure_future(self._keep(client))
+            try:
+                async with subscribe(self._place.socket, Subscribe(), limit_s) as updates:
+                    async for update in updates:
+                        self._take(update)
+            finally:
+                keeping.cancel()
+
+    async def _keep(self, client: Client) -> None:
+        """Use the connection for tells before it has been idle for too long."""
+        while True:
+            await anyio.sleep(KEEP_S)
+            if anyio.current_time() - self._told_at >= KEEP_S:
+                await self._ask(client, Hello())
 
     def _take(self, update: Update) -> None:
         self._heard_at = anyio.current_time()

@@ -32,7 +32,7 @@ from mosha.core.status import NodeState
 from mosha.core.supervision.group_report import GroupReport
 from mosha.formats import hastat
 from mosha.formats.settings import Settings
-from mosha.host import logs
+from mosha.host import killable, logs
 from mosha.host.clock import boottime
 from mosha.host.lock_file import LockFile
 from mosha.monitor import identity, report, startup
@@ -124,6 +124,8 @@ class Monitor:
         """
         startup.check_watchdog(self.settings)
         self.lock = startup.prepare_directories(self.settings)
+        if left := killable.inherit(self.settings.state_path):
+            self.log.warning("shots_ended", count=left)
         memory = identity.load(self.settings.state_path)
         members = frozenset(self.settings.nodes) or await self.membership.poll()
         run, timing = identity.new_run(), self.settings.timing

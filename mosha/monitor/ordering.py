@@ -28,7 +28,8 @@ DONE = {
     Verb.UNSTANDBY: "node {nodes} takes groups again",
 }
 ALREADY = {
-    Verb.CLEANUP: "nothing of {group} had failed on node {nodes}: there was nothing to forget",
+    Verb.CLEANUP: "nothing of {group} is known here to have failed on node {nodes}; what had is"
+    " forgotten",
     Verb.STANDBY: "node {nodes} was on standby already: it takes no groups, and votes",
     Verb.UNSTANDBY: "node {nodes} was not on standby: it takes groups",
 }

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from anyio.abc import TaskGroup
 
 from mosha.control.protocol import MALFORMED
-from mosha.core.cluster import effects
+from mosha.core.cluster import effects, shots
 from mosha.core.cluster.events import (
     ClinitEnded,
     EntryOrderAnswered,
@@ -25,6 +26,7 @@ from mosha.core.cluster.fencing import FenceOrder
 from mosha.core.cluster.state import LogRecord
 from mosha.core.tell import EntryOrder, Tell
 from mosha.monitor import fencing, log_records
+from mosha.monitor.fence_outcome import ShotOutcome
 from mosha.monitor.tables.ports import TablePorts
 from mosha.monitor.tells import Tells
 
@@ -107,12 +109,22 @@ class Ports:
         self._report(EntryOrderAnswered(order, ok, text))
 
     async def _shoot(self, order: FenceOrder) -> None:
+        """Shoot a node; what runs is killed, and no other method begins, once it is heard again."""
         monitor = self._monitor
         methods = monitor.settings.fencing.methods
-        async with monitor.fence_schedule.shooting():
+        ended = ShotOutcome("failed", "none", f"given up: node {order.node} is heard again")
+        async with monitor.fence_schedule.shooting(), anyio.create_task_group() as tasks:
+
+            async def give_up() -> None:
+                while not shots.is_void(monitor.node.state, order):
+                    await monitor.next_change(monitor.news)
+                tasks.cancel_scope.cancel()
+
+            tasks.start_soon(give_up)
             ended = await fencing.shoot(
                 order.node, methods, monitor.on_stomith, required=order.required
             )
+            tasks.cancel_scope.cancel()
         self._report(ShotEnded(order, ended.outcome, ended.method, ended.detail, ended.grade))
 
     async def _end_clinit(self) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
+from mosha.core.cluster import orders
+from mosha.core.explain import unanswered
 from mosha.core.explain.addressees import concerned
-from mosha.core.status import Order, Verb
+from mosha.core.status import GroupLine, GroupState, Order, Verb
 from mosha.core.tables import Wish
 from mosha.errors import UsageError
 from tests.core.story import G, Story, hactl, one_of_three
@@ -43,6 +45,25 @@ def test_a_group_that_may_run_unseen_is_not_called_to_run_nowhere(
     made = story()
     state(made).hactl = hactl(Wish(G, "start"))
     assert refusal(made, *order) == f"no node that is heard runs g: {why}; see mosha why g"
+
+
+def test_what_has_failed_at_stop_is_not_called_restarted_and_the_remedy_is_told() -> None:
+    failed = {G: GroupLine("stop", GroupState.FAILED)}
+    story = heard(Wish(G, "start"), says(2, claims={G: 4}, groups=failed))
+    said = refusal(story, Verb.RESTART)
+    assert said.startswith("g cannot be restarted: its stop entries failed on node 2")
+    assert "mosha cleanup g 2" in said
+
+
+def test_a_restart_whose_stop_fails_is_waited_for_no_longer() -> None:
+    story = heard(Wish(G, "start"), says(2, claims={G: 4}, groups=at("start")))
+    order = Order(Verb.RESTART, G)
+    number = orders.give(state(story), order, story.now)
+    run = unanswered.run_of(state(story), 2)
+    assert not unanswered.loss(state(story), order, 2, number, run)
+    story.hear(1, says(2, 9, claims={G: 4}, groups={G: GroupLine("stop", GroupState.FAILED)}))
+    said = "its stop entries failed on node 2: repair that, then mosha cleanup g"
+    assert unanswered.loss(state(story), order, 2, number, run) == said
 
 
 def test_a_group_that_runs_nowhere_for_sure_is_said_to() -> None:

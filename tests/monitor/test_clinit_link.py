@@ -19,6 +19,7 @@ from mosha.control.protocol import Reply
 from mosha.core.cluster.node import Renewal
 from mosha.core.tell import Tell
 from mosha.host.clock import boottime
+from mosha.monitor import clinit_link
 from tests.monitor.tied import CLTAB, ROOT, SHORT_S, STEP_S, Place, Tied, place_in
 from tests.waiting import until
 
@@ -208,6 +209,33 @@ async def test_shutting_down_ends_clinit_and_waits_until_it_is_gone(place: Place
     assert tied.link._processes[0].poll() == 0
     await tied.task
     assert (len(tied.full), tied.lost) == (1, 0)
+
+
+async def test_the_connection_for_tells_is_used_before_clinit_ends_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clinit_link, "KEEP_S", 0.01)
+    tied = place.tie()
+    await tied.connected()
+    before = tied.link._asked_at
+    await until(lambda: tied.link._asked_at > before)
+    assert tied.link.connected
+    told = tied.link._told_at
+    await start_g(tied)
+    assert tied.link._told_at > told
+
+
+async def test_shutting_down_ends_clinit_though_the_connection_for_tells_has_ended(
+    place: Place,
+) -> None:
+    tied = place.tie()
+    await tied.connected()
+    process = await start_g(tied)
+    assert tied.link._client is not None
+    await tied.link._client.close()
+    await tied.link.shut_down()
+    assert not alive(process)
+    assert tied.link._processes[0].poll() == 0
 
 
 async def test_shutting_down_while_clinit_is_being_started_ends_it_all_the_same(

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from mosha.control.listener import Listener
 from mosha.control.protocol import ClinitRequest, Message, Reply
 from mosha.control.server import ClientConnection, Server
 from mosha.core.cluster.effects import EndClinit
-from mosha.core.cluster.events import ClinitEnded, EntryOrderAnswered, Event
+from mosha.core.cluster.events import ClinitEnded, EntryOrderAnswered, Event, ShotEnded
+from mosha.core.cluster.fencing import FenceOrder
 from mosha.core.status import EntryVerb
 from mosha.core.tell import EntryOrder
+from mosha.formats.fencing_methods import Fencing, FencingMethod
+from mosha.host.clock import boottime
 from mosha.monitor.ports import OLD_CLINIT
+from tests.core.story import INC, status
 from tests.monitor.house import at_home, prepared
 from tests.waiting import until
 
@@ -80,4 +86,37 @@ async def test_what_clinit_replies_to_an_order_for_an_entry_is_reported(
         ports.table()[EntryOrder](order)
         await until(lambda: told)
         assert told == [EntryOrderAnswered(order, ok, text)]
+        tasks.cancel_scope.cancel()
+
+
+async def test_a_shot_is_given_up_and_its_command_killed_when_the_victim_is_heard_again(
+    short_dir: Path,
+) -> None:
+    """Else the next attempt would switch off a node that runs groups again."""
+    told: list[Event] = []
+    begun, second = short_dir / "begun", short_dir / "second"
+    methods = [
+        FencingMethod(type="command", command=("/bin/sh", "-c", f"echo $$ > {begun}; sleep 600")),
+        FencingMethod(type="command", command=("/bin/sh", "-c", f"echo $$ > {second}")),
+    ]
+    fencing = Fencing(methods=tuple(methods))
+    async with prepared(short_dir, nodes=[1, 2]) as monitor, anyio.create_task_group() as tasks:
+        monitor.settings = replace(monitor.settings, fencing=fencing)
+        ports = monitor._ports
+        ports._report = told.append
+        ports.open(tasks)
+        order = FenceOrder(2, INC)
+        ports.table()[FenceOrder](order)
+        await until(lambda: begun.exists() and begun.read_text().strip())
+        pid = int(begun.read_text())
+        now = boottime()
+        monitor.node.peer_read(2, status(2, 5), began=now, now=now)
+        monitor.announce()
+        await until(lambda: told)
+        (ended,) = told
+        assert isinstance(ended, ShotEnded)
+        assert (ended.outcome, ended.detail) == ("failed", "given up: node 2 is heard again")
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+        assert not second.exists()
         tasks.cancel_scope.cancel()

@@ -140,6 +140,37 @@ MONITOR: tuple[ShellMutant, ...] = (
         "monitor/test_fencing.py::"
         "test_print_writes_the_originals_line_to_stderr_and_proves_nothing",
     ),
+    # --- what a shot and a tell outlive ---
+    M(
+        "a shot is given up when its victim is heard again",
+        "monitor/ports.py",
+        "                while not shots.is_void(monitor.node.state, order):",
+        "                while True:",
+        "monitor/test_ports.py::"
+        "test_a_shot_is_given_up_and_its_command_killed_when_the_victim_is_heard_again",
+    ),
+    M(
+        "what a killed monitor's programs have left is found by its successor",
+        "host/killable.py",
+        "marks.draw(KIN.get())",
+        "marks.draw()",
+        "host/test_killable.py::test_what_a_killed_process_had_started_is_killed_by_its_successor",
+    ),
+    M(
+        "the connection for tells does not end by being idle",
+        "monitor/clinit_link.py",
+        "                await self._ask(client, Hello())",
+        "                pass",
+        "monitor/test_clinit_link.py::test_the_connection_for_tells_is_used_before_clinit_ends_it",
+    ),
+    M(
+        "clinit is told to end also where that connection has ended",
+        "monitor/clinit_link.py",
+        "            reply = await self.apart(Shutdown(), 2 * self._limit_s + GRACE_S)",
+        "            reply = None",
+        "monitor/test_clinit_link.py::"
+        "test_shutting_down_ends_clinit_though_the_connection_for_tells_has_ended",
+    ),
     # --- the grades of receipts ---
     M(
         "storage that is cut off is not a power that is off",

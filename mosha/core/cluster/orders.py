@@ -241,7 +241,8 @@ def has_arrived(state: MonitorState, record: GroupRecord, now: float) -> bool:
 
 def fail_refusal(state: MonitorState, group: str) -> str:
     """Return why a failure of a group cannot be reported here, or ""."""
-    if state.record(group).claim is None or not state.report(group).present:
+    report = state.report(group)
+    if state.record(group).claim is None or not report.present or report.stop_failed:
         return f"{group} does not run on node {state.me}: there is nothing that could fail"
     return ""
 

@@ -97,6 +97,11 @@ def ended(state: MonitorState, end: ShotEnded, now: float) -> None:
     state.log("fence_ended", peer=victim, inc=inc, **told, detail=end.detail)
 
 
+def is_void(state: MonitorState, order: FenceOrder) -> bool:
+    """Say whether a shot that is under way must not go on: its victim is heard again."""
+    return state.view.speaks(order.node)
+
+
 def forget(state: MonitorState, node: int) -> None:
     """Forget a shot whose receipt is void, since the node was heard meanwhile (R1)."""
     if state.shots.get(node, RUNNING).outcome != RUNNING.outcome:

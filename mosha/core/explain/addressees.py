@@ -9,7 +9,7 @@ from mosha.core.cluster.eligibility import ONLY, Case, may_take
 from mosha.core.cluster.state import MonitorState
 from mosha.core.explain import verdicts
 from mosha.core.explain.may_run import may_run
-from mosha.core.status import EntryVerb, Order, Verb
+from mosha.core.status import EntryVerb, GroupState, Order, Verb
 from mosha.core.supervision.entry_refusals import by_mode, other_level, unknown_entry
 from mosha.core.tables import STOP_LEVEL, level_matches
 from mosha.errors import UsageError
@@ -39,6 +39,9 @@ def concerned(state: MonitorState, order: Order, now: float) -> frozenset[int]:
         raise UsageError(_nowhere(state, group))
     if order.tag:
         return _of_entry(state, order, here)
+    if order.verb == Verb.RESTART and any(stop_has_failed(state, group, it) for it in here):
+        verdict = verdicts.judge(state, group, now)
+        raise UsageError(f"{group} cannot be restarted: {verdict.why}; {verdict.next}")
     if order.verb == Verb.MOVE:
         _check_move(state, group, node, here, now)
     return here
@@ -58,6 +61,15 @@ def places(state: MonitorState, group: str, *, level: str = "") -> list[int]:
     report = state.report(group)
     here = report.present and level in ("", report.level)
     return sorted([*there, state.me] if here else there)
+
+
+def stop_has_failed(state: MonitorState, group: str, node: int) -> bool:
+    """Say whether a group has failed at `stop` on a node, as far as known here."""
+    if node == state.me:
+        return state.report(group).stop_failed
+    status = state.view.peer(node).status
+    line = status.groups.get(group) if status is not None else None
+    return line is not None and (line.level, line.state) == (STOP_LEVEL, GroupState.FAILED)
 
 
 def _nowhere(state: MonitorState, group: str) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from mosha.core.cluster import orders
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import late, said
-from mosha.core.explain.addressees import places
-from mosha.core.status import Order, TroubleKind
+from mosha.core.explain.addressees import places, stop_has_failed
+from mosha.core.status import Order, TroubleKind, Verb
 
 
 def loss(state: MonitorState, order: Order, node: int, number: int, run: str) -> str:
@@ -28,6 +28,8 @@ def loss(state: MonitorState, order: Order, node: int, number: int, run: str) ->
         elsewhere = places(state, group, level=state.wish_level(group))
         if elsewhere and node not in places(state, group):
             return f"{group} runs on node {', '.join(map(str, elsewhere))} now"
+    if order.verb == Verb.RESTART and not order.tag and stop_has_failed(state, group, node):
+        return f"its stop entries failed on node {node}: repair that, then mosha cleanup {group}"
     if number not in state.orders and not _is_under_way(state, order, node, number):
         return f"node {node} has not answered while the order stood"
     return ""
