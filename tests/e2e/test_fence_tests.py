@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mosha.cli.main import entry
 from tests import fence_switch
 from tests.e2e.cluster import Cluster
+from tests.e2e.conftest import PATIENT_S
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from tests.e2e.cluster import Node
 
 GROUPS = ("a",)
+TIMEOUT_S = 6.0
+"""No node is stale for a moment because the machine is busy: then a plug that is off is good."""
+
+LIMIT_S = 60.0
 MOVED = "the plug is that of another machine"
 
 
@@ -41,7 +46,8 @@ def problems(node: Node) -> list[str]:
 def test_an_operator_tests_fencing_on_a_node_of_the_cluster(
     short_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Cluster(short_dir, extra=switch(short_dir, 0, 1, 2, 3)) as cluster:
+    extra = switch(short_dir, 0, 1, 2, 3)
+    with Cluster(short_dir, timeout_s=TIMEOUT_S, extra=extra) as cluster:
         cluster.write_tables(GROUPS)
         cluster.start()
         cluster.wait_running(GROUPS)
@@ -77,7 +83,8 @@ def test_an_operator_tests_fencing_on_a_node_of_the_cluster(
 def test_fencing_is_tested_from_time_to_time_and_a_failure_is_a_problem_of_status(
     short_dir: Path,
 ) -> None:
-    with Cluster(short_dir, extra=switch(short_dir, 4, 2)) as cluster:
+    extra = f"heartbeat = 0.2\n{switch(short_dir, 6, 2)}"
+    with Cluster(short_dir, timeout_s=PATIENT_S, extra=extra) as cluster:
         cluster.write_tables(GROUPS)
         cluster.start()
         cluster.wait_running(GROUPS)
@@ -87,10 +94,10 @@ def test_fencing_is_tested_from_time_to_time_and_a_failure_is_a_problem_of_statu
             reports = [node.report().fencing for node in nodes]
             return all([bool(it.good_at) for it in tests] == [True] for tests in reports)
 
-        wait_until(all_good)
+        wait_until(all_good, LIMIT_S)
         (short_dir / "p2").write_text("off")
         for node in nodes:
-            (text,) = wait_until(lambda node=node: problems(node))  # type: ignore[misc]
+            (text,) = wait_until(lambda node=node: problems(node), LIMIT_S)  # type: ignore[misc]
             assert text.startswith("the test of fencing node 2 by method 1 (fence_switch) failed: ")
             assert text.endswith(f"but status says OFF: {MOVED}")
             (event,) = wait_until(lambda node=node: node.events("fence_test_failed"))  # type: ignore[misc]
@@ -100,7 +107,7 @@ def test_fencing_is_tested_from_time_to_time_and_a_failure_is_a_problem_of_statu
         restarted.start()
         wait_until(lambda: restarted.answers() and problems(restarted))
         (short_dir / "p2").write_text("on")
-        wait_until(lambda: not any(problems(node) for node in nodes))
+        wait_until(lambda: not any(problems(node) for node in nodes), LIMIT_S)
         wait_until(lambda: all(node.events("fence_test_passed") for node in nodes))
         for node in nodes:
             # The monitor that was restarted has read from its disk that it was told already.
