@@ -15,7 +15,7 @@ SEED      ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv demo demo-web check lint test bench sim mutants chaos compat pythons aarch64 docs lock clean
+.PHONY: help venv demo demo-web check lint test bench sim mutants chaos compat pythons aarch64 watchdog docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ pythons: $(DEV_STAMP) ## the quick part of the tests with each Python from 3.11 
 
 aarch64: $(DEV_STAMP) ## clinit on an emulated aarch64 machine (Debian: qemu-system-arm, cpio)
 	$(BIN)/python -m tests.portability.aarch64
+
+watchdog: $(DEV_STAMP) ## clinit with the watchdogs of emulated machines (Debian: qemu-system-x86, cpio)
+	$(BIN)/python -m tests.portability.watchdog
 
 docs: $(DEV_STAMP) ## the manual as a site (build/site) and as man pages (build/man)
 	rm -rf build/site build/man

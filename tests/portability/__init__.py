@@ -1,1 +1,1 @@
-"""The same code with other interpreters (`make pythons`), on another processor (`make aarch64`)."""
+"""The same code elsewhere: other interpreters, another processor, machines that are reset."""
