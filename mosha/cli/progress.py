@@ -43,7 +43,7 @@ STEADY_S = 1.0
 WAIT_LIMIT_S = 300.0
 
 
-class _Span(click.ParamType[float]):
+class Span(click.ParamType[float]):
     """A span of time as in hactl, in seconds; 0 too."""
 
     name = "time"
@@ -63,7 +63,7 @@ wait_option = click.option("--wait", is_flag=True, help="Return only when it has
 limit_option = click.option(
     "--limit",
     "limit_s",
-    type=_Span(),
+    type=Span(),
     default=span_text(WAIT_LIMIT_S),
     show_default=True,
     metavar="TIME",

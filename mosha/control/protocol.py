@@ -125,6 +125,19 @@ class Confirm(Message, tag="confirm", tag_field="op"):
     node: int
 
 
+class ShootNode(Message, tag="fence", tag_field="op"):
+    """The operator orders a node to be shot, from here (`mosha fence NODE`)."""
+
+    node: int
+
+
+class DisarmAll(Message, tag="disarm", tag_field="op"):
+    """No node is shot for so many seconds, 0: fencing is armed again (`mosha disarm`, `arm`)."""
+
+    for_s: float
+    reason: str = ""
+
+
 class Leave(Message, tag="leave", tag_field="op"):
     """Orderly stop of this node: all groups, then clinit, then the monitor (`mosha shutdown`).
 
@@ -216,6 +229,8 @@ MonitorRequest = (
     AskReport
     | SetWish
     | Confirm
+    | ShootNode
+    | DisarmAll
     | Leave
     | Reload
     | Follow

@@ -126,6 +126,24 @@ class Receipt(Struct, frozen=True):
         return self.inc >= inc and self.grade >= required
 
 
+class ShotLine(Struct, frozen=True):
+    """`Mosha::Shot`: this node shoots an incarnation of a node, or is about to (`aiming`)."""
+
+    inc: int
+    outcome: str
+
+
+class Disarm(Struct, frozen=True):
+    """`Mosha::Disarm`: no node is shot for so many seconds (0: it has ended), by whose order.
+
+    The order with the greatest number counts; of two, that of the greater node.
+    """
+
+    node: int
+    left_s: int
+    reason: str
+
+
 class TroubleKind(enum.StrEnum):
     """What is wrong with an entry of a group."""
 
@@ -237,6 +255,9 @@ class Status(Struct, frozen=True):
 
     `troubles` are entries in trouble: (group, tag) -> what is wrong. `answers` are to orders for
     entries: (node that gave it, number) -> what became of it.
+
+    `shots` are those under way; `disarms` has the order that counts, by its number; `probations`
+    are nodes that may own nothing, and for how many seconds.
     """
 
     node: int
@@ -264,8 +285,12 @@ class Status(Struct, frozen=True):
     obeyed: Mapping[int, Stamp] = field(default_factory=dict)
     unfinished: Mapping[tuple[int, int], int] = field(default_factory=dict)
     standby: bool = False
+    witness: bool = False
     troubles: Mapping[tuple[str, str], Trouble] = field(default_factory=dict)
     answers: Mapping[tuple[int, int], EntryAnswer] = field(default_factory=dict)
+    shots: Mapping[int, ShotLine] = field(default_factory=dict)
+    disarms: Mapping[int, Disarm] = field(default_factory=dict)
+    probations: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def stamp(self) -> Stamp:

@@ -25,6 +25,7 @@ from mosha.core.status import (
     Status,
 )
 from mosha.formats.clstat_entries import entry_lines
+from mosha.formats.clstat_fencing import fencing_lines
 from mosha.formats.clstat_lines import (
     GROUP_CLASS,
     READERS,
@@ -34,7 +35,6 @@ from mosha.formats.clstat_lines import (
 )
 from mosha.formats.clstat_orders import order_lines
 from mosha.formats.clstat_words import (
-    WORD_MAX_CHARS,
     node_in,
     number_in,
     own_counter_in,
@@ -247,7 +247,7 @@ def _lines(s: Status) -> list[str]:
     node = f"Mosha::Node {s.node} inc={s.inc} run={s.run} boot={s.boot} seq={s.seq}"
     rules = f"timeout_ms={s.timeout_ms}" + (f" voters={s.voters}" if s.voters else "")
     rules += f" heartbeat_ms={s.heartbeat_ms}" if s.heartbeat_ms else ""
-    rules += " standby=yes" * s.standby
+    rules += " standby=yes" * s.standby + " witness=yes" * s.witness
     lines = [f"{node} state={s.state} version={s.version} quorum={quorum} {rules}"]
     lines += [f"{SEEN_CLASS} {n} inc={x.inc} seq={x.seq}" for n, x in sorted(s.seen.items())]
     lines += [
@@ -258,10 +258,7 @@ def _lines(s: Status) -> list[str]:
     lines += [f"Mosha::Claim {g} term={term}" for g, term in sorted(s.claims.items())]
     lines += [f"{GROUP_CLASS} {g} {x.level} {x.state}" for g, x in sorted(s.groups.items())]
     lines += [f"Mosha::Ban {g} {b.left_s} {one_line(b.reason)}" for g, b in sorted(s.bans.items())]
-    lines += [
-        f"Mosha::Fenced {n} inc={r.inc} method={_one_word(r.method)} grade={r.grade.text}"
-        for n, r in sorted(s.fenced.items())
-    ]
+    lines += fencing_lines(s)
     lines += [
         f"Mosha::Table {name} mtime_ns={t.mtime_ns} digest={t.digest}"
         for name, t in sorted(s.tables.items())
@@ -275,10 +272,6 @@ def _lines(s: Status) -> list[str]:
     lines += [f"Mosha::Refused {name} {one_line(x)}" for name, x in sorted(s.refused.items())]
     lines += entry_lines(s.troubles)
     return lines
-
-
-def _one_word(text: str) -> str:
-    return "-".join(one_line(text)[:WORD_MAX_CHARS].split())
 
 
 # --- reading -----------------------------------------------------------------------
@@ -333,7 +326,11 @@ def _status(pairs: dict[str, str], facts: dict[str, Any], end: dict[str, str]) -
             orders=facts["orders"],
             obeyed=facts["obeyed"],
             unfinished=facts["unfinished"],
+            shots=facts["shots"],
+            disarms=facts["disarms"],
+            probations=facts["probations"],
             standby=_YES_NO[pairs.get("standby", "no")],
+            witness=_YES_NO[pairs.get("witness", "no")],
             troubles=facts["troubles"],
             answers=facts["answers"],
         )

@@ -7,18 +7,15 @@ from collections.abc import Callable
 
 from mosha.core.replication.lineage import PAST_MAX
 from mosha.core.status import (
-    GRADES,
-    OPERATOR,
     Ban,
-    Grade,
     GroupLine,
     GroupState,
-    Receipt,
     TableVersion,
     Term,
     Vote,
 )
 from mosha.formats.clstat_entries import ENTRY_CLASS, read_entry
+from mosha.formats.clstat_fencing import FENCING_READERS
 from mosha.formats.clstat_orders import ORDER_READERS, read_stamp
 from mosha.formats.clstat_words import (
     CounterTooLargeError,
@@ -105,16 +102,6 @@ def _read_ban(rest: str) -> tuple[str, Ban]:
     return name_in(rest), Ban(number_in(words[1]), one_line(reason))
 
 
-def _read_fenced(rest: str) -> tuple[int, Receipt]:
-    pairs = pairs_of(rest)
-    method = word_in(pairs["method"])
-    # Older versions publish none, later ones may have others.
-    least = Grade.OPERATOR_SAID_SO
-    former = least if method == OPERATOR else Grade.COMMAND_SAID_SO
-    grade = GRADES.get(pairs["grade"], least) if "grade" in pairs else former
-    return node_in(rest.partition(" ")[0]), Receipt(counter_in(pairs["inc"]), method, grade)
-
-
 def _read_table(rest: str) -> tuple[str, TableVersion]:
     pairs = pairs_of(rest)
     return name_in(rest), TableVersion(mtime_in(pairs["mtime_ns"]), word_in(pairs["digest"]))
@@ -138,11 +125,11 @@ READERS: dict[str, tuple[str, Callable[[str], tuple[_Key, object]]]] = {
     "Mosha::Claim": ("claims", _read_claim),
     GROUP_CLASS: ("groups", _read_group),
     "Mosha::Ban": ("bans", _read_ban),
-    "Mosha::Fenced": ("fenced", _read_fenced),
     "Mosha::Table": ("tables", _read_table),
     "Mosha::Past": ("pasts", _read_past),
     "Mosha::Refused": ("refused", _read_refused),
     ENTRY_CLASS: ("troubles", read_entry),
+    **FENCING_READERS,
     **ORDER_READERS,
 }
 """The class of a line -> the field of Status that it goes into, and its parser."""

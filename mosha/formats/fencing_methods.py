@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from mosha.core.cluster.fencing import PROBATION_DEFAULT, TIE_BREAK_DEFAULT_S
 from mosha.formats import settings_rules as rules
 from mosha.formats.fence_options import (
     OPTIONS_MAX,
@@ -80,15 +81,26 @@ class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
         return self.type != "agent" or node in self.targets
 
 
+PROBATION_MAX = 100
+
+
 class Fencing(msgspec.Struct, frozen=True, kw_only=True):
     """The fencing methods in the order of trying; the default one only prints (H3.6).
 
-    They are tested every `test_every` seconds, those that can be; 0 is never.
+    They are tested every `test_every` seconds, those that can be; 0 is never. `tie_break` is in
+    seconds; `probation`: after so many deaths within an hour a node owns nothing, 0: never.
     """
 
     methods: tuple[FencingMethod, ...] = (FencingMethod(),)
     required: bool | None = None
     test_every: float = TEST_EVERY_DEFAULT_S
+    tie_break: float = TIE_BREAK_DEFAULT_S
+    probation: int = PROBATION_DEFAULT
+
+    @property
+    def shot_limit_s(self) -> float:
+        """How long a shot takes at most, with all methods and attempts."""
+        return sum(method.limit * (1 + method.retries) for method in self.methods)
 
     def is_required(self, *, with_callable: bool = False) -> bool:
         """Say whether a stale node's groups wait for a receipt (docs/reference/fencing.md).
@@ -122,6 +134,8 @@ FENCING_RULES: dict[str, rules.Rule] = {
     "methods": rules.tables,
     "required": rules.yes_or_no,
     "test_every": _test_every,
+    "tie_break": rules.seconds,
+    "probation": rules.whole_number(0, PROBATION_MAX),
 }
 METHOD_RULES: dict[str, rules.Rule] = {
     "type": rules.one_of(("print", "command", "agent")),

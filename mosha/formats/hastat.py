@@ -46,7 +46,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     """One node. `error` is why it could not be read last time, empty if it could.
 
     `late`: it is still fresh, but this many of its heartbeats were missed; 0 if it is on time.
-    `standby`: it runs nothing until `mosha unstandby`.
+    `standby`: it runs nothing until `mosha unstandby`. `witness`: it never runs anything.
     Not `confirmed`: its status was there when this monitor started, and may be old.
     """
 
@@ -66,6 +66,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     load: int = 0
     late: int = 0
     standby: bool = False
+    witness: bool = False
     confirmed: bool = True
 
 

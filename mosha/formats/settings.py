@@ -36,6 +36,10 @@ CLINIT_SOCKET = "clinit.s"
 MONITOR_SOCKET = "mosha.s"
 
 
+MEMBER, WITNESS = "member", "witness"
+"""The roles of a node: it may own groups, or it only votes."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings as written; None and empty strings are resolved by the properties.
 
@@ -59,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     plan_limit: float | None = None
     start_grace: float = times.START_GRACE_DEFAULT_S
     quorum: Literal["majority", "adaptive"] | None = None
+    role: Literal["member", "witness"] = "member"
     watch: Literal["auto", "events", "poll"] = "auto"
     spawn: Literal["shared", "copied", "plain"] = "shared"
     watchdog: str = ""
@@ -144,6 +149,7 @@ _RULES: dict[str, rules.Rule] = {
     "plan_limit": rules.seconds,
     "start_grace": rules.seconds,
     "quorum": rules.one_of(rules.QUORUM_POLICIES),
+    "role": rules.one_of((MEMBER, WITNESS)),
     "watch": rules.one_of(rules.WATCHES),
     "spawn": rules.one_of(SPAWN_WAYS),
     "watchdog": rules.path_or_nothing,

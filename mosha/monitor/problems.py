@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from mosha.core.cluster import wording
 from mosha.core.cluster.peers import Peer, Standing
@@ -10,6 +11,7 @@ from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.refusals import refusing
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.timing import CLOCK_RATE_ERROR, kill_warning
+from mosha.core.durations import span_text
 from mosha.core.explain import verdicts
 from mosha.core.explain.may_run import unconfirmed
 from mosha.core.explain.problems import GROUP_KINDS, ProblemKind
@@ -17,6 +19,7 @@ from mosha.core.tables import STOP_LEVEL
 from mosha.formats import hastat
 from mosha.formats.hastat import Problem
 from mosha.formats.names import listed
+from mosha.host.clock import boottime
 
 CGROUP_REMEDY = (
     "what cuts all ties to its group may be overlooked or end another's: give clinit a writable"
@@ -25,6 +28,18 @@ CGROUP_REMEDY = (
 
 OVERDUE_AFTER = 3
 """A test is late when none was good for so many intervals."""
+
+HELD: Mapping[str, Callable[[str, str], str]] = {
+    "brake": lambda nodes, others: (
+        f"node {nodes} is not shot: so many went silent at the same time ({others}) that the"
+        " file system, a switch or this node is more likely at fault"
+    ),
+    "budget": lambda nodes, others: (
+        f"node {nodes} is not shot: within ten minutes a minority of the nodes was shot already"
+        f" ({others})"
+    ),
+}
+"""What is said of each kind of hold (`core.cluster.restraint`)."""
 
 ALIKE_MIN = 4
 """This many stale nodes are one line: a dead rack needs no list of reasons."""
@@ -55,6 +70,7 @@ def problems(
         *_of_quorum(state, groups),
         *_of_nodes(state),
         *_of_unconfirmed(state),
+        *_of_restraint(state),
         *_of_fencing(state.me, fencing),
         *_of_settings(state),
         *_of_late_kills(state),
@@ -153,6 +169,23 @@ def _of_nodes(state: MonitorState) -> Iterator[Problem]:
             yield Problem(kind=kind.value, subjects=[str(node)], text=text)
 
 
+def _of_restraint(state: MonitorState) -> Iterator[Problem]:
+    """Yield what holds shots back here."""
+    disarmed, now = state.disarmed, boottime()
+    if disarmed is not None and now < disarmed.until:
+        left = span_text(math.ceil(disarmed.until - now))
+        text = f"fencing is disarmed for {left} more, from node {disarmed.node}: {disarmed.reason}"
+        kind = ProblemKind.FENCING_HELD.value
+        yield Problem(kind=kind, subjects=[str(disarmed.node)], text=text, next="mosha arm")
+    for kind, words in HELD.items():
+        nodes = [str(node) for node, hold in state.holds.items() if hold.kind == kind]
+        if nodes:
+            others = next(hold.nodes for hold in state.holds.values() if hold.kind == kind)
+            text = words(listed(nodes), listed([str(node) for node in others]))
+            step = f"look what is wrong; to have it shot all the same: mosha fence {nodes[0]}"
+            yield Problem(kind=ProblemKind.FENCING_HELD.value, subjects=nodes, text=text, next=step)
+
+
 def _of_unconfirmed(state: MonitorState) -> Iterator[Problem]:
     """Yield the nodes whose last status may be out of date."""
     nodes = [str(node) for node in unconfirmed(state)]
@@ -173,7 +206,9 @@ def _of_node(state: MonitorState, node: int) -> tuple[ProblemKind, str] | None:
         news = f"nothing new for {_silence_s(peer):.1f} s when it was declared stale"
         if not peer.advanced:
             news = "nothing new since this monitor started"
-        return ProblemKind.NODE_STALE, f"node {node} {said}: {news}{why}"
+        aims = [status.node for status in state.view.fresh() if node in status.shots]
+        shot = f"; node {listed([str(by) for by in aims])} shoots it" if aims else ""
+        return ProblemKind.NODE_STALE, f"node {node} {said}: {news}{why}{shot}"
     if standing is Standing.NEVER and peer.looked_at:
         why = f": {peer.error}" if peer.error else ""
         return ProblemKind.NODE_NEVER_HEARD, f"node {node} {said}{why}"

@@ -179,6 +179,7 @@ def _self(state: MonitorState, now: float) -> hastat.NodeReport:
         tables=_tables(state.tables),  # what is in force, published or not
         load=_load(own) if own else 0,
         standby=state.standby,
+        witness=state.witness,
     )
 
 
@@ -204,7 +205,8 @@ def _node(state: MonitorState, node: int, now: float) -> hastat.NodeReport:
         tables=_tables(status.tables),
         load=_load(status),
         late=state.view.heartbeats_missed(node, state.timing.heartbeat_s),
-        standby=status.standby,
+        standby=status.standby and not status.witness,
+        witness=status.witness,
         confirmed=not state.view.unconfirmed(node),
     )
 
@@ -342,7 +344,7 @@ def _margin(state: MonitorState) -> hastat.Margin:
     voters = [node for node in view.electorate.nodes & view.roundtrips.keys() if view.speaks(node)]
     trips = sorted(view.roundtrips[node] for node in voters)
     # The lease waits for the q-th supporter, this node being the first.
-    place = view.electorate.needed - 2
+    place = view.needed - 2
     trip = trips[place] if 0 <= place < len(trips) else None
     factor = margin(state.timing, trip)
     warning = ""

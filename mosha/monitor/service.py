@@ -15,6 +15,7 @@ from mosha.control.protocol import (
     AskFenceNodes,
     AskReport,
     Confirm,
+    DisarmAll,
     Explain,
     FailGroup,
     Follow,
@@ -27,10 +28,9 @@ from mosha.control.protocol import (
     Reload,
     RunFenceTest,
     SetWish,
+    ShootNode,
 )
 from mosha.control.server import ClientConnection, Server
-from mosha.core.cluster import shots
-from mosha.core.cluster.events import DeathConfirmed
 from mosha.core.explain import reasons
 from mosha.core.explain.why import why
 from mosha.core.explain.why_not import why_not
@@ -41,7 +41,7 @@ from mosha.formats.explanation import render_explanation
 from mosha.formats.hactl import parse_change
 from mosha.formats.names import nearest
 from mosha.host.clock import boottime
-from mosha.monitor import ordering, report
+from mosha.monitor import fence_requests, ordering, report
 from mosha.monitor.answers import answer, check_nodes, with_level
 from mosha.monitor.daemon import Monitor
 from mosha.monitor.event_file import EventFile
@@ -114,8 +114,8 @@ class Service:
                 return self._report()
             case SetWish():
                 return MonitorReply(ok=True, text=await self._set(request))
-            case Confirm():
-                return self._confirm(request.node)
+            case Confirm() | ShootNode() | DisarmAll():
+                return await fence_requests.answer(monitor, request)
             case GiveOrder() | OrderEntry():
                 return MonitorReply(ok=True, text=await ordering.given(monitor, request))
             case FailGroup():
@@ -133,13 +133,6 @@ class Service:
                 await monitor.left()
                 ok = not monitor.stranded
                 return MonitorReply(ok=ok, text=farewell(monitor), tried=not ok)
-
-    def _confirm(self, node: int) -> MonitorReply:
-        refusal = shots.confirmable(self._monitor.node.state, node)[1]
-        if not refusal:
-            self._monitor.report_event(DeathConfirmed(node))
-        text = refusal or f"node {node} counts as dead from now on"
-        return MonitorReply(ok=not refusal, text=text)
 
     async def _fencing(self, request: AskFenceNodes | RunFenceTest) -> MonitorReply:
         schedule = self._monitor.fence_schedule

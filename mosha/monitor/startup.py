@@ -14,7 +14,7 @@ from mosha.core.cluster.quorum import Electorate, Policy
 from mosha.core.cluster.recovery import Startup
 from mosha.core.status import Status
 from mosha.errors import HostError
-from mosha.formats.settings import Settings
+from mosha.formats.settings import WITNESS, Settings
 from mosha.host import clock
 from mosha.host.lock_file import LockFile
 from mosha.host.watchdog_device import why_no_watchdog
@@ -73,7 +73,12 @@ def electorate(settings: Settings, memory: Memory, found: frozenset[int]) -> Ele
 
 def fencing_rules(settings: Settings, *, with_callable: bool) -> FencingRules:
     """Return the fencing rules from the settings and the Python API."""
-    return FencingRules(required=settings.fencing.is_required(with_callable=with_callable))
+    fencing = settings.fencing
+    return FencingRules(
+        required=fencing.is_required(with_callable=with_callable),
+        tie_break_s=fencing.tie_break,
+        probation=fencing.probation,
+    )
 
 
 def make_node(
@@ -97,10 +102,12 @@ def make_node(
         former=former,
         memory=memory,
     )
-    return Node(
+    node = Node(
         startup,
         settings.timing,
         rules=rules,
         electorate=electorate(settings, memory, members | {me}),
         members=members,
     )
+    node.state.witness = settings.role == WITNESS
+    return node

@@ -119,7 +119,7 @@ def test_without_test_nothing_is_done(mosha: Mosha, home: Home) -> None:
     with FakeMonitor(home.rundir, report()) as monitor:
         said = mosha("fence")
     assert said.status == 2
-    assert said.err.endswith("mosha: say what to do: mosha fence --test [NODE]\n")
+    assert said.err.endswith("mosha: say which node to shoot, or: mosha fence --test\n")
     assert monitor.asked == []
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from mosha.core.cluster.fencing import FencingRules
+from mosha.core.cluster.fencing import FenceOrder, FencingRules
 from mosha.core.cluster.group_step import GroupStep
 from mosha.core.cluster.memory import Memory
 from mosha.core.cluster.node import Node
@@ -165,6 +165,12 @@ class Story:
             self.files[node] = made
             self.nodes[node].wrote(made, began=self.now)
 
+    def shots(self, node: int) -> list[FenceOrder]:
+        """Return whom a node shoots now; that it aims at them is written first."""
+        found, _ = self.nodes[node].fence_orders(self.now)
+        self.write(node)
+        return [*found, *self.nodes[node].fence_orders(self.now)[0]]
+
     def read(self, reader: int, *writers: int) -> None:
         """Let a node look at what others have published last."""
         for writer in writers:
@@ -260,7 +266,8 @@ class Story:
                     ended = replace(
                         held, level=STOP_LEVEL, wanted=STOP_LEVEL, alive=0, state=GroupState.DONE
                     )
-                    self.show(node, ended)
+                    # What is at rest has no deadlines: a later plan must not have these.
+                    self.show(node, replace(ended, stop_at=None, kill_at=None))
 
     # --- what is seen ------------------------------------------------------------------
 

@@ -346,7 +346,7 @@ def test_orders_leave_before_the_lines_that_tell_of_them() -> None:
 def test_a_shot_is_ordered_once_and_its_end_taken_in() -> None:
     story = one_of_three(rules=FencingRules(required=True))
     life = Life(story)
-    life.open()
+    life.written(life.open())
     life.hears(3)
     life.story.now += TIMING.start_grace_s + T + 1
     life.hears(2)
@@ -354,7 +354,9 @@ def test_a_shot_is_ordered_once_and_its_end_taken_in() -> None:
     life.report(ReadFailed(3, "EIO"))
     life.report(FileChanged(2))
     life.hears(2)
-    shots = of(FenceOrder, life.act() + life.wait(H))
+    done = life.act() + life.wait(H)
+    assert of(FenceOrder, done) == [], "it is not shown yet"
+    shots = of(FenceOrder, (*life.written(done), *life.act()))
     assert shots == [FenceOrder(3, INC)]
     life.report(ShotEnded(shots[0], "receipt", "test", "", Grade.COMMAND_SAID_SO))
     assert life.agent.node.state.view.standing(3) is Standing.FENCED

@@ -125,7 +125,7 @@ def test_c1_with_fencing_required_a_stale_nodes_groups_wait_for_a_receipt() -> N
     story.hear(1, says(2, 2))
     story.miss(1, 3)
     assert not claims(story)
-    assert brain(story).confirmed(3) == ""
+    assert brain(story).confirmed(3, story.now) == ""
     assert claims(story)
 
 

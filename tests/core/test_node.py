@@ -189,7 +189,7 @@ WAKES: dict[str, Callable[[Story], object]] = {
     "a group that is gone": lambda s: brain(s).clinit_dropped(G),
     "a namesake": lambda s: brain(s).displaced(),
     "leaving": lambda s: brain(s).leave(),
-    "a death that was confirmed": lambda s: brain(s)._believe_dead(3, Receipt(INC, "x")),
+    "a death that was confirmed": lambda s: brain(s)._deaths._believe(3, Receipt(INC, "x"), s.now),
     "members": lambda s: brain(s).members_found(frozenset({1, 2})),
     "a claim": lambda s: s.hear(1, says(2, 2, claims={G: 1})),
 }

@@ -57,7 +57,7 @@ def with_a_stale_node(*, rules: FencingRules | None = None, grace: bool = True) 
 
 
 def ordered(story: Story) -> list[FenceOrder]:
-    return brain(story).fence_orders(story.now)[0]
+    return story.shots(1)
 
 
 def test_a_shot_that_ends_after_a_later_one_was_forgotten_ends_nothing_else() -> None:
@@ -98,7 +98,7 @@ HARMLESS: dict[str, Callable[[Story], object]] = {
     "it is fenced already": lambda s: s.hear(1, says(2, 3, fenced={3: Receipt(INC, "x")})),
     "this node leaves": lambda s: brain(s).leave(),
     "this node is displaced": lambda s: brain(s).displaced(),
-    "an operator vouched for it": lambda s: brain(s).confirmed(3),
+    "an operator vouched for it": lambda s: brain(s).confirmed(3, s.now),
 }
 
 
@@ -129,7 +129,27 @@ def test_o4_nobody_is_shot_by_who_may_be_cut_off_from_all_others_too() -> None:
     story.miss(1, 3)  # a second later node 2 will be missed just so
     assert brain(story).state.view.quorum_state is QuorumState.YES
     assert ordered(story) == []
-    story.hear(1, says(2, 4))  # it was not the same cut
+    story.hear(1, says(2, 4))  # it was not the same cut, or that is over now
+    assert ordered(story) == []
+    story.now += L
+    story.hear(1, says(2, 5))
+    assert ordered(story) == [FenceOrder(3, INC)]
+
+
+def test_o4_nobody_is_shot_before_a_lease_has_passed_since_a_majority_was_heard_again() -> None:
+    """Node 1 was cut off: node 3 is as well as node 2, which was only heard first."""
+    story = one_of_three()
+    story.hear(1, says(2, 2), says(3, 2))
+    story.now += GRACE_S + T + 1
+    story.miss(1, 2, 3)
+    assert ordered(story) == []
+    story.hear(1, says(2, 3))
+    assert ordered(story) == []
+    story.now += L - 0.1
+    story.hear(1, says(2, 4))
+    assert ordered(story) == []
+    story.now += 0.2
+    story.hear(1, says(2, 5))
     assert ordered(story) == [FenceOrder(3, INC)]
 
 
@@ -308,7 +328,7 @@ def test_the_end_of_a_shot_at_a_former_life_says_nothing_of_the_present_one() ->
 
 def test_confirm_counts_a_stale_node_as_dead() -> None:
     story = with_a_stale_node(rules=FencingRules(required=True))
-    assert brain(story).confirmed(3) == ""
+    assert brain(story).confirmed(3, story.now) == ""
     assert brain(story).next_status(story.now).fenced == {3: CONFIRMED}
 
 
@@ -317,14 +337,14 @@ def test_confirm_is_refused_where_there_is_no_quorum() -> None:
     story = with_a_stale_node(rules=FencingRules(required=True))
     story.now += T + 1
     story.miss(1, 2, 3)
-    assert "this node sees no quorum" in brain(story).confirmed(3)
+    assert "this node sees no quorum" in brain(story).confirmed(3, story.now)
     assert brain(story).next_status(story.now).fenced == {}
 
 
 @pytest.mark.parametrize(("node", "word"), [(1, "alive"), (2, "alive"), (9, "never seen")])
 def test_confirm_is_refused_for_who_lives_or_was_never_seen(node: int, word: str) -> None:
     story = with_a_stale_node()
-    assert word in brain(story).confirmed(node)
+    assert word in brain(story).confirmed(node, story.now)
     assert brain(story).next_status(story.now).fenced == {}
 
 
@@ -333,7 +353,7 @@ def test_confirm_covers_a_node_that_is_known_by_a_former_vote_only() -> None:
     story.files[1] = status(1, 9, votes={G: Vote(5, 3, INC + 7, 1)})
     story.start(1)
     story.hear(1, status(2, 1))
-    assert brain(story).confirmed(3) == ""
+    assert brain(story).confirmed(3, story.now) == ""
     story.step(1)
     assert brain(story).state.record(G).ballot.vote is None
 
@@ -341,5 +361,5 @@ def test_confirm_covers_a_node_that_is_known_by_a_former_vote_only() -> None:
 def test_confirm_of_one_node_is_no_receipt_for_what_is_known_of_another() -> None:
     story = with_a_stale_node()
     brain(story).state.record("h").ballot = Ballot(Vote(1, 2, INC + 50, 1))
-    assert brain(story).confirmed(3) == ""
+    assert brain(story).confirmed(3, story.now) == ""
     assert brain(story).next_status(story.now).fenced == {3: CONFIRMED}

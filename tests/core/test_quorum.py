@@ -26,13 +26,15 @@ SERIES = {
     "HQ-09": "10 -5 6 10",
 }
 
+GONE: frozenset[int] = frozenset()
+
 
 @pytest.mark.parametrize("series", SERIES.values(), ids=SERIES.keys())
 def test_h2_1_fewer_than_six_tenths_of_those_seen_last_are_no_quorum(series: str) -> None:
     electorate = Electorate(Policy.ADAPTIVE, frozenset())
     for step in series.split():
         seen, lost = frozenset(range(abs(int(step)))), step.startswith("-")
-        quorum_state, after = judge(electorate, seen, complete=True)
+        quorum_state, after = judge(electorate, seen, GONE, complete=True)
         assert quorum_state is (QuorumState.NO if lost else QuorumState.YES), step
         electorate = after if lost else follow(after, seen)
         assert lost or electorate == Electorate(Policy.ADAPTIVE, seen, len(seen))
@@ -43,7 +45,7 @@ def test_h2_3_nodes_that_are_missed_one_after_the_other_are_missed_together() ->
     electorate = Electorate(Policy.ADAPTIVE, frozenset(range(5)), remembered=5)
     sights = []
     for seen in (4, 3, 2):
-        quorum_state, electorate = judge(electorate, frozenset(range(seen)), complete=True)
+        quorum_state, electorate = judge(electorate, frozenset(range(seen)), GONE, complete=True)
         sights.append(quorum_state)
     assert sights == [QuorumState.YES, QuorumState.YES, QuorumState.NO]
     assert electorate.nodes == frozenset(range(5))
@@ -51,7 +53,7 @@ def test_h2_3_nodes_that_are_missed_one_after_the_other_are_missed_together() ->
 
 def test_a_greater_number_counts_at_once_beside_those_that_are_missed() -> None:
     electorate = Electorate(Policy.ADAPTIVE, frozenset({1, 2, 3}), remembered=3)
-    quorum_state, after = judge(electorate, frozenset({1, 2, 4, 5}), complete=True)
+    quorum_state, after = judge(electorate, frozenset({1, 2, 4, 5}), GONE, complete=True)
     assert quorum_state is QuorumState.YES
     assert after == Electorate(Policy.ADAPTIVE, frozenset({1, 2, 3, 4, 5}), remembered=4)
 
@@ -80,12 +82,15 @@ def test_h2_3_an_adaptive_electorate_follows_who_has_been_up_for_t() -> None:
 def test_h2_4_the_remembered_number_outlives_a_restart() -> None:
     # The original began at 0 again: a restarted monitor alone had a quorum.
     restarted = Electorate(Policy.ADAPTIVE, frozenset({1, 2, 3}), remembered=3)
-    assert judge(restarted, frozenset({1}), complete=True)[0] is QuorumState.NO
+    assert judge(restarted, frozenset({1}), GONE, complete=True)[0] is QuorumState.NO
 
 
 def test_the_adaptive_rule_waits_until_everybody_was_looked_at() -> None:
     electorate = Electorate(Policy.ADAPTIVE, frozenset({1, 2, 3}), remembered=3)
-    assert judge(electorate, frozenset({1, 2}), complete=False) == (QuorumState.UNKNOWN, electorate)
+    assert judge(electorate, frozenset({1, 2}), GONE, complete=False) == (
+        QuorumState.UNKNOWN,
+        electorate,
+    )
 
 
 # --- majority ----------------------------------------------------------------------------
@@ -120,11 +125,14 @@ def test_a_majority_of_the_electorate_has_to_be_fresh(
     *, up: set[int], complete: bool, expected: QuorumState
 ) -> None:
     electorate = Electorate(Policy.MAJORITY, frozenset({1, 2, 3}))
-    assert judge(electorate, frozenset(up), complete=complete) == (expected, electorate)
+    assert judge(electorate, frozenset(up), GONE, complete=complete) == (
+        expected,
+        electorate,
+    )
 
 
 @given(st.sets(st.integers(1, 5)), st.sets(st.integers(1, 5)))
 def test_two_halves_never_both_have_a_majority(one: set[int], other: set[int]) -> None:
     electorate = Electorate(Policy.MAJORITY, frozenset(range(1, 6)))
-    sights = [judge(electorate, frozenset(up), complete=True)[0] for up in (one, other - one)]
+    sights = [judge(electorate, frozenset(up), GONE, complete=True)[0] for up in (one, other - one)]
     assert sights.count(QuorumState.YES) <= 1

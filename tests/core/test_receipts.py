@@ -78,31 +78,37 @@ def test_r1_a_node_that_was_shot_and_lives_is_shot_again_when_it_is_missed_again
     order = FenceOrder(3, INC)
     story.now += 10.0  # a lease after the quorum was seen again
     story.hear(1, says(2, 3))
-    assert brain(story).fence_orders(story.now)[0] == [order]
+    assert story.shots(1) == [order]
     brain(story).shot(ShotEnded(order, "receipt", "m", "", Grade.COMMAND_SAID_SO), story.now)
     story.hear(1, says(3, 3))
     assert standing(story) is Standing.FRESH
     story.now += T + 0.01
     story.miss(1, 3)
     story.hear(1, says(2, 4))
-    assert brain(story).fence_orders(story.now)[0] == [order]
+    assert story.shots(1) == [order]
 
 
-def test_r1_a_shot_at_a_node_that_was_heard_meanwhile_is_repeated_later() -> None:
+@pytest.mark.parametrize("news", [True, False])
+def test_r1_a_shot_at_a_node_that_was_heard_meanwhile_counts_if_nothing_is_heard_since(
+    *, news: bool
+) -> None:
     story = hears_the_owner()
     story.now += 100.0
     story.miss(1, 3)
     story.hear(1, says(2, 2))
     story.now += 10.0
     story.hear(1, says(2, 3))
-    (order,) = brain(story).fence_orders(story.now)[0]
-    story.hear(1, says(3, 3))  # and dies now
+    (order,) = story.shots(1)
+    story.hear(1, says(3, 3))  # and dies now, or not
     brain(story).shot(ShotEnded(order, "receipt", "m", "", Grade.COMMAND_SAID_SO), story.now)
     assert standing(story) is Standing.FRESH
+    if news:
+        story.hear(1, says(3, 4))
     story.now += T + 0.01
     story.miss(1, 3)
     story.hear(1, says(2, 4))
-    assert brain(story).fence_orders(story.now)[0] == [order]
+    assert standing(story) is (Standing.STALE if news else Standing.FENCED)
+    assert story.shots(1) == [order] * news
 
 
 def born_with_a_receipt() -> Story:
@@ -152,7 +158,7 @@ def test_r1_two_owners_are_not_made_by_a_receipt_that_is_not_true() -> None:
     deaf, third = sorted(story.ids - {owner})
     story.cuts = {(deaf, owner)}
     story.live(T + 2)
-    assert story.nodes[deaf].confirmed(owner) == ""
+    assert story.nodes[deaf].confirmed(owner, story.now) == ""
     story.live(T)  # the third one hears the owner all the time
     assert story.at_home() == [owner]
     assert story.nodes[third].state.record(G).ballot.vote is not None

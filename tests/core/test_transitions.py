@@ -49,7 +49,7 @@ def test_entries_and_tables_of_a_stale_node_are_what_they_were_and_go_with_it() 
     story.hear(1, says(3, troubles=wrong, refused={"hactl": "no"}))
     found = changes(story, lambda: only_3_is_stale(story))
     assert found == [Transition("node", "", 3, "fresh", "stale", "")]
-    found = changes(story, lambda: story.nodes[1].confirmed(3))
+    found = changes(story, lambda: story.nodes[1].confirmed(3, story.now))
     assert [(t.kind, t.after, t.cause) for t in found] == [
         ("node", "fenced", ""),
         ("table", ABSENT, "node 3 is fenced"),
@@ -61,7 +61,7 @@ def test_the_groups_of_a_fenced_node_are_gone_because_of_that() -> None:
     story = one_of_three()
     story.hear(1, says(3, groups=at("start")))
     only_3_is_stale(story)
-    found = changes(story, lambda: story.nodes[1].confirmed(3))
+    found = changes(story, lambda: story.nodes[1].confirmed(3, story.now))
     assert found == [
         Transition("node", "", 3, "stale", "fenced", ""),
         Transition("group", G, 3, "start DONE", ABSENT, "node 3 is fenced"),
@@ -117,7 +117,7 @@ def test_bans_refused_tables_and_shots_are_events_too() -> None:
     story.now += 11
     story.hear(1, says(2, 21))
     story.miss(1, 3)
-    found = changes(story, lambda: story.nodes[1].fence_orders(story.now))
+    found = changes(story, lambda: story.shots(1))
     assert found == [Transition("shot", "", 3, ABSENT, "running", "")]
 
 

@@ -184,7 +184,7 @@ def test_a_shot_has_its_outcome_and_age() -> None:
     story.now += 30
     story.hear(1, says(2, 20))
     story.miss(1, 3)
-    orders, _ = story.nodes[1].fence_orders(story.now)
+    orders = story.shots(1)
     story.nodes[1].shot(ShotEnded(orders[0], "failed", "command", "exit 1"), story.now)
     story.now += 2.0
     (shot,) = reasons(of(story), "shot")
@@ -224,7 +224,7 @@ def test_a_node_whose_clinit_does_not_answer_does_nothing() -> None:
 def fenced() -> Story:
     story = one_of_three()
     only_3_is_stale(story)
-    story.nodes[1].confirmed(3)
+    story.nodes[1].confirmed(3, story.now)
     return story
 
 

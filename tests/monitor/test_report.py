@@ -262,7 +262,7 @@ def test_every_shot_is_shown_with_its_outcome_and_its_age() -> None:
     story.hear(1, says(3))
     story.now += TIMING.start_grace_s
     make_stale(story, 3)
-    (order,), _ = story.nodes[1].fence_orders(story.now)
+    (order,) = story.shots(1)
     story.now += 2.0
     story.nodes[1].shot(ShotEnded(order, "failed", "ipmi", "exit 1"), story.now)
     story.now += 3.0

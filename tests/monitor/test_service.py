@@ -164,7 +164,7 @@ async def test_what_is_only_planned_does_not_run_and_stay(house: House) -> None:
 @pytest.mark.parametrize(
     ("order", "words"),
     [
-        (GiveOrder(Verb.CLEANUP, "g"), "nothing of g had failed on node 1: there was nothing to"),
+        (GiveOrder(Verb.CLEANUP, "g"), "nothing of g is known here to have failed on node 1; wha"),
         (GiveOrder(Verb.UNSTANDBY, node=1), "node 1 was not on standby: it takes groups"),
     ],
 )

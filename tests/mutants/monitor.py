@@ -202,7 +202,7 @@ MONITOR: tuple[ShellMutant, ...] = (
     ),
     M(
         "an unknown grade of a later version is the least that a receipt can have",
-        "formats/clstat_lines.py",
+        "formats/clstat_fencing.py",
         'GRADES.get(pairs["grade"], least)',
         'GRADES.get(pairs["grade"], Grade.OFF_CONFIRMED)',
         "formats/test_clstat.py::test_a_receipt_of_another_version_is_worth_no_more_than_it_says",

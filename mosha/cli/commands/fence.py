@@ -1,12 +1,14 @@
-"""`mosha fence --test`: finds out whether fencing would work, without a shot."""
+"""`mosha fence`: has a node shot, or, with `--test`, finds out whether that would work."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import click
 import msgspec
 
+from mosha.cli.answer import tell_reply
 from mosha.cli.ask import ask
 from mosha.cli.completion import node_argument
 from mosha.cli.config import config_option
@@ -15,38 +17,51 @@ from mosha.cli.help_text import Command
 from mosha.cli.output import go_on
 from mosha.cli.settings import settings_to_ask
 from mosha.control.calls import CALL_LIMIT_S
-from mosha.control.protocol import AskFenceNodes, RunFenceTest
+from mosha.control.protocol import AskFenceNodes, RunFenceTest, ShootNode
 from mosha.errors import HostError, UsageError
 from mosha.formats.fence_tests import FenceTest, FenceTests, parse_nodes, parse_tests
 from mosha.formats.settings import Settings
 
+AIM_LIMIT_S = 10.0
+"""A shot is published before it is fired."""
+
 WORDS = {"good": "good", "failed": "FAILED", "untested": "not tested"}
 
 
-@click.command("fence", cls=Command, short_help="Test whether fencing would work.")
+@click.command(
+    "fence", cls=Command, short_help="Have a node shot, or test whether that would work."
+)
 @config_option
 @click.option("--test", "is_test", is_flag=True, help="Test it. Nothing is switched off.")
-@click.option("--json", "as_json", is_flag=True, help="All tests as one JSON object.")
+@click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
+@click.option("--json", "as_json", is_flag=True, help="The answer, or all tests, as one object.")
 @node_argument(required=False)
-def command(config: str | None, *, is_test: bool, as_json: bool, node: int | None) -> int:
-    """Test whether fencing would work.
+def command(
+    config: str | None, *, is_test: bool, yes: bool, as_json: bool, node: int | None
+) -> int:
+    """Have a node shot, or test whether that would work.
 
-    The monitor of this node tests each method of mosha.toml that could shoot NODE, or, without
-    NODE, each node that a method can shoot, dead or alive. A fence agent is run with the options
-    and secrets of a shot: `monitor`, `status`, and `list` where it has that. The test fails if
-    there is no answer, if the plug of a node that is alive is off, if the device does not list the
-    plug, or if two nodes have the same one. A command is tested by its `test`. A line says what
-    cannot be tested without a shot.
+    Without `--test` this node shoots NODE now, dead or alive, whatever holds other shots back
+    (`mosha disarm`, the brake, the budget). All that runs there ends at once. A node that was
+    still heard counts as dead when it has been silent for `timeout`.
+
+    With `--test` nothing is switched off: the monitor of this node tests each method of mosha.toml
+    that could shoot NODE, or, without NODE, each node that a method can shoot, dead or alive. A
+    fence agent is run with the options and secrets of a shot: `monitor`, `status`, and `list` where
+    it has that. The test fails if there is no answer, if the plug of a node that is alive is off,
+    if the device does not list the plug, or if two nodes have the same one. A command is tested by
+    its `test`. A line says what cannot be tested without a shot.
 
     Examples:
         mosha fence --test
         mosha fence --test 3
+        mosha fence 3
 
-    Exit status: 0 no test failed; 1 one failed, or a shot is under way; 2 wrong usage; 3 no
-    monitor answers.
+    Exit status: 0 the node is off, no test failed; 1 refused, the shot or a test failed, or a shot
+    is under way; 2 wrong usage, or no terminal to ask on, and no --yes; 3 no monitor answers.
     """
     if not is_test:
-        raise click.UsageError("say what to do: mosha fence --test [NODE]")
+        return _shoot(config, node, yes=yes, as_json=as_json)
     found: list[FenceTest] = []
     for test in _tests(settings_to_ask(config), node or 0):
         found.append(test)
@@ -60,6 +75,20 @@ def command(config: str | None, *, is_test: bool, as_json: bool, node: int | Non
         whom = f"node {node}" if node else "any node"
         click.echo(f"mosha: no fencing method can shoot {whom}", err=True)
     return AS_WANTED if ok else NOT_AS_WANTED
+
+
+def _shoot(config: str | None, node: int | None, *, yes: bool, as_json: bool) -> int:
+    if node is None:
+        raise click.UsageError("say which node to shoot, or: mosha fence --test")
+    settings = settings_to_ask(config)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(f"no terminal to ask on: to have node {node} shot, use --yes")
+        if not click.confirm(f"Switch off node {node}, and all that runs there, now?", err=True):
+            click.echo("mosha: nothing was shot", err=True)
+            return NOT_AS_WANTED
+    limit_s = settings.fencing.shot_limit_s + AIM_LIMIT_S + CALL_LIMIT_S
+    return tell_reply(ask(settings, ShootNode(node), limit_s), as_json=as_json)
 
 
 def _tests(settings: Settings, node: int) -> Iterator[FenceTest]:

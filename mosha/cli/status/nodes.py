@@ -82,6 +82,8 @@ def _remarks(node: NodeReport, own: NodeReport | None) -> Iterable[str]:
         yield f"{node.late} heartbeats missed"
     if node.standby:
         yield "on standby"
+    if node.witness:
+        yield "witness"
     if node.silent:
         yield "does not vote yet"
     if node.refused:

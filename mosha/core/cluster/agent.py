@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-from mosha.core.cluster import entry_orders, events, orders, recovery
+from mosha.core.cluster import arming, entry_orders, events, orders, recovery, shots
 from mosha.core.cluster.effects import (
     Announce,
     Effect,
@@ -81,6 +81,8 @@ class Agent:
             events.LeasesRenewed: self._leases_renewed,
             events.ShotEnded: self._shot_ended,
             events.DeathConfirmed: self._death_confirmed,
+            events.FenceAsked: self._fence_asked,
+            events.DisarmAsked: lambda it, now: arming.order(self._state, it.for_s, it.reason, now),
             events.OrderGiven: self._order_given,
             events.FailureReported: self._failure_reported,
             events.SettingsChanged: self._settings_changed,
@@ -200,6 +202,7 @@ class Agent:
         if self.node.state.claimed:
             self._renewing.want()
         self._publishing_over(now)
+        self._fence_at = -math.inf if shots.aims(self._state) else self._fence_at  # shown now
 
     def _write_failed(self, event: events.WriteFailed, now: float) -> None:
         del event  # leases run out by themselves; the next heartbeat tries again
@@ -304,9 +307,12 @@ class Agent:
         self.node.shot(event, now)
 
     def _death_confirmed(self, event: events.DeathConfirmed, now: float) -> None:
-        del now
-        if refusal := self.node.confirmed(event.node):
+        if refusal := self.node.confirmed(event.node, now):
             raise BugError(f"a confirmation that is refused was reported: {refusal}")
+
+    def _fence_asked(self, event: events.FenceAsked, _now: float) -> None:
+        if refusal := self.node.fence_asked(event.node):
+            raise BugError(f"a shot that is refused was reported: {refusal}")
 
     def _order_given(self, event: events.OrderGiven, now: float) -> None:
         self._recorder.record(event.order.group or self._state.me, now, event)

@@ -75,7 +75,7 @@ def awaited(state: MonitorState, group: str) -> frozenset[int]:
     electorate, supported = state.view.electorate, state.view.unheard(group)
     unheard = frozenset(supported)
     held = len(supported) + len(unheard & electorate.nodes)  # each votes for itself too
-    return frozenset() if len(electorate.nodes) - held >= electorate.needed else unheard
+    return frozenset() if len(electorate.nodes) - held >= state.view.needed else unheard
 
 
 def short_wait_s(state: MonitorState) -> float:

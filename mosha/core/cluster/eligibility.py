@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
+from mosha.core.cluster import probation
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.refusals import step_for
@@ -115,6 +116,14 @@ def _sees_quorum(case: Case) -> bool:
     return case.status is not None and case.status.quorum
 
 
+def _probation_said(case: Case) -> str:
+    left_s = probation.on_probation(case.state, case.node, case.now)
+    if not left_s:
+        return f"node {case.node} is not on probation"
+    times = f"{case.state.fencing.probation} times within an hour"
+    return f"node {case.node} was found dead {times}: on probation for {left_s} s more"
+
+
 NODE = (
     Rule(
         "number",
@@ -139,6 +148,15 @@ NODE = (
         lambda _: "on standby",
         lambda c: f"node {c.node} is {'' if on_standby(c.state, c.node) else 'not '}on standby",
         _do("mosha unstandby {node}"),
+    ),
+    Rule(
+        "probation",
+        "the node was not found dead too often lately (`fencing.probation`); reported only where it"
+        " was",
+        lambda c: not probation.on_probation(c.state, c.node, c.now),
+        lambda _: "on probation: found dead too often",
+        _probation_said,
+        _do("look at node {node}; its probation ends by itself"),
     ),
     Rule(
         "quorum",
@@ -320,7 +338,7 @@ def _kept_from(
 def on_standby(state: MonitorState, node: int) -> bool:
     """Say whether a node is on standby, as far as known here."""
     if node == state.me:
-        return state.standby
+        return state.standby or state.witness
     status = state.view.peer(node).status
     return status is not None and status.standby
 

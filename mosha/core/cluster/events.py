@@ -132,6 +132,19 @@ class ShotEnded(Struct, frozen=True):
     grade: Grade = Grade.LEASE_ELAPSED
 
 
+class FenceAsked(Struct, frozen=True):
+    """An operator orders a node to be shot (`shots.fenceable` was checked before)."""
+
+    node: int
+
+
+class DisarmAsked(Struct, frozen=True):
+    """An operator disarms all nodes for so many seconds, 0: arms them again."""
+
+    for_s: float
+    reason: str
+
+
 class DeathConfirmed(Struct, frozen=True):
     """An operator confirmed the death of a node (`shots.confirmable` was checked before)."""
 
@@ -186,6 +199,8 @@ Event = (
     | LeasesRenewed
     | ShotEnded
     | DeathConfirmed
+    | FenceAsked
+    | DisarmAsked
     | OrderGiven
     | FailureReported
     | SettingsChanged

@@ -14,36 +14,57 @@ from msgspec import Struct
 from mosha.core.cluster.peers import Peer
 from mosha.core.status import Grade
 
+TIE_BREAK_DEFAULT_S = 15.0
+PROBATION_DEFAULT = 3
+
+AIMING, RUNNING = "aiming", "running"
+
 
 class FencingRules(Struct, frozen=True):
-    """`required`: a stale node's groups wait for a receipt. The other fields delay shots."""
+    """`required`: a stale node's groups wait for a receipt. The fields in seconds delay shots.
+
+    `tie_break_s`: how much longer that half of an even cluster waits which has less to lose.
+    `probation`: after so many deaths within an hour a node owns nothing; 0: never.
+    """
 
     required: bool = False
     takeover_s: float = 5.0
     retry_s: float = 30.0
+    tie_break_s: float = TIE_BREAK_DEFAULT_S
+    probation: int = PROBATION_DEFAULT
 
 
 class FenceOrder(Struct, frozen=True):
-    """An order to shoot a stale node in this incarnation, for a receipt of the `required` grade."""
+    """An order to shoot a stale node in this incarnation, for a receipt of the `required` grade.
+
+    `asked`: an operator has ordered it; the node may be well.
+    """
 
     node: int
     inc: int
     required: Grade = Grade.OPERATOR_SAID_SO
+    asked: bool = False
 
 
 class Shot(Struct, frozen=True):
     """The last shot at one incarnation of a node: when it was ordered and how it ended.
 
-    `outcome` is `running`, `receipt`, `no receipt` or `failed`; `grade` is that of the receipt.
+    `outcome` is `aiming` (it is published first), `running`, `receipt`, `no receipt` or `failed`;
+    `grade` is that of the receipt.
     """
 
     node: int
     inc: int
     at: float
-    outcome: str = "running"
+    outcome: str = RUNNING
     method: str = ""
     detail: str = ""
     grade: Grade = Grade.LEASE_ELAPSED
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it is to come, or has not ended."""
+        return self.outcome in (AIMING, RUNNING)
 
 
 def witnesses(fresh: Iterable[Peer], victim: Peer, now: float, timeout_s: float) -> frozenset[int]:
@@ -96,7 +117,7 @@ def shoot_at(
     # All nodes wait for the same moment, and from then on each for its rank.
     begins = max(started_at + start_grace_s, healed_at, victim.stale_since)
     due = begins + position * rules.takeover_s
-    if last is None or last.inc < victim.inc:
+    if last is None or last.inc < victim.inc or last.outcome == AIMING:
         return due
     if last.outcome == "failed":
         return max(due, last.at + rules.retry_s)

@@ -124,7 +124,7 @@ def _better_claim(state: MonitorState, record: GroupRecord, now: float) -> bool:
         return False
     for other in others:
         votes = len(state.view.voters_for(record.group, other.node, other.term))
-        if votes >= state.view.electorate.needed:
+        if votes >= state.view.needed:
             return True
     return ballot.choose([own, *others], ranks(state, record.group, now)) is not own
 
@@ -144,7 +144,7 @@ def _votes_split(state: MonitorState, record: GroupRecord) -> bool:
             spent += 1
         else:
             support += 1  # it may still vote for this claim
-    return spent > 0 and support < state.view.electorate.needed
+    return spent > 0 and support < state.view.needed
 
 
 # --- actions -------------------------------------------------------------------------------

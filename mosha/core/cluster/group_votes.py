@@ -85,7 +85,7 @@ def settle_grant(state: MonitorState, record: GroupRecord, now: float) -> None:
     """Count the votes for this node's claim and move the end of its lease (C3, C4)."""
     if record.claim is None:
         return
-    start = lease.granted_from(_echoes(state, record, record.claim), state.view.electorate.needed)
+    start = lease.granted_from(_echoes(state, record, record.claim), state.view.needed)
     if start is not None:
         until = max(record.lease_until, start + state.timing.lease_s)
         if until > record.lease_until:

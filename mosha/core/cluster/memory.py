@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 
 from mosha.core.cluster.state import MonitorState
-from mosha.core.status import Receipt, Stamp, Status, Term, Vote
+from mosha.core.status import NodeState, Receipt, Stamp, Status, Term, Vote
 
 SEQ_STEP = 4096
 """Status numbers are remembered in blocks, so that heartbeats need no write of the memory."""
@@ -24,7 +24,9 @@ class Memory(Struct, frozen=True, omit_defaults=True):
 
     `run` names the run that wrote it, `former_run` the one before. `seq` is an upper bound of the
     statuses of `inc`, `landed` says that one of them is known to have been published. `boot` and
-    `machine` say where it was written; older versions of mosha wrote neither.
+    `machine` say where it was written; older versions of mosha wrote neither. `life_inc` is the
+    incarnation in which this node's life began (E1), `left` says that it has ended, `gone` are the
+    voters that were gone for certain.
     """
 
     inc: int = 0
@@ -42,6 +44,9 @@ class Memory(Struct, frozen=True, omit_defaults=True):
     claims: Mapping[str, int] = field(default_factory=dict)
     fenced: Mapping[int, Receipt] = field(default_factory=dict)
     standby: bool = False
+    life_inc: int = 0
+    left: bool = False
+    gone: tuple[int, ...] = ()
 
     @property
     def bound(self) -> Stamp:
@@ -78,4 +83,7 @@ def memory_of(state: MonitorState, status: Status) -> Memory:
         claims=status.claims,
         fenced=status.fenced,
         standby=state.standby,
+        life_inc=state.view.life_inc,
+        left=status.state is NodeState.LEFT,
+        gone=tuple(sorted(state.view.gone)),
     )

@@ -12,7 +12,18 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from mosha.core.cluster import group_step, group_votes, orders, own_status, peers, recovery, shots
+from mosha.core.cluster import (
+    arming,
+    group_step,
+    group_votes,
+    orders,
+    own_status,
+    peers,
+    recovery,
+    shots,
+)
+from mosha.core.cluster.candidacy import loads
+from mosha.core.cluster.death_book import DeathBook
 from mosha.core.cluster.events import ShotEnded
 from mosha.core.cluster.fencing import FenceOrder, FencingRules
 from mosha.core.cluster.group_step import GroupStep
@@ -23,7 +34,7 @@ from mosha.core.cluster.state import NEVER, LogRecord, MonitorState
 from mosha.core.cluster.timing import Timing
 from mosha.core.cluster.view import View
 from mosha.core.replication.lineage import Past
-from mosha.core.status import OPERATOR, Grade, NodeState, Receipt, Status, TableVersion
+from mosha.core.status import NodeState, Status, TableVersion
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tables import STOP_LEVEL, Cltab, Entry, Hactl
 
@@ -69,6 +80,7 @@ class Node:
         self._settled = False
         self._quorum_since = math.inf
         self._voters = electorate.nodes
+        self._deaths = DeathBook(self.state, self._judge_quorum)
         recovery.recover(self.state, startup)
         recovery.look_for_traces(self.state, startup.now)
 
@@ -86,13 +98,14 @@ class Node:
         news = status is not None and view.heard(status, now)
         self._read_at = now
         view.tried(node, began=began, now=now, timeout_s=state.timeout_s(now), error=error)
+        self._deaths.peer_tried(node, now)
         if news and status is not None:
             view.echo(status, state.inc, state.writes, now)
             self._notice(before, status, now)
         if state.stranger:
             recovery.look_for_traces(state, now)
         if view.receipts != receipts:
-            self._receipts_changed(receipts)
+            self._deaths.receipts_changed(receipts, now)
         after = view.standing(node)
         if after is not standing:
             state.log("peer_changed", peer=node, **{"from": standing, "to": after})
@@ -102,27 +115,17 @@ class Node:
         self._settled = now - state.started_at >= state.timing.timeout_s
         if after is not standing or not before.looked_at or view.quorum_state is _UNKNOWN:
             self._judge_quorum()
-        if view.quorum_state is not _YES:
+        if view.quorum_state is not _YES and not view.is_half:
             self._quorum_since = math.inf
         elif self._quorum_since == math.inf:
             self._quorum_since = now
-
-    def _receipts_changed(self, before: Mapping[int, Receipt]) -> None:
-        """Update what depends on receipts that were added or dropped (R1)."""
-        state = self.state
-        for node in before.keys() - state.view.receipts.keys():
-            if state.view.peer(node).inc <= before[node].inc:
-                state.log("receipt_refuted", peer=node, inc=before[node].inc)
-            shots.forget(state, node)  # it may be shot again when it goes silent again
-        state.changed()
-        self._judge_quorum()
-        state.wake_all()
 
     def _notice(self, before: peers.Peer, status: Status, now: float) -> None:
         state, old = self.state, before.status
         if old is None or status.inc > old.inc:
             state.changed()  # O5: a new incarnation wants its echo
         orders.hear(state, old, status, now)
+        arming.hear(state, status, now)
         changed = own_status.differences(old, status)
         if changed or changed is None:
             for group in (*status.claims, *status.groups, *status.votes):
@@ -299,29 +302,15 @@ class Node:
 
     def shot(self, ended: ShotEnded, now: float) -> None:
         """Handle the end of a shot: `receipt`, `no receipt` or `failed`."""
-        shots.ended(self.state, ended, now)
-        if ended.grade is Grade.LEASE_ELAPSED:
-            return
-        victim, inc = ended.order.node, ended.order.inc
-        self._believe_dead(victim, Receipt(inc, ended.method, ended.grade))
-        if victim not in self.state.view.receipts:
-            shots.forget(self.state, victim)
+        self._deaths.shot(ended, now)
 
-    def confirmed(self, node: int) -> str:
+    def fence_asked(self, node: int) -> str:
+        """Handle an operator's order to shoot a node; return why it is refused, or ""."""
+        return self._deaths.fence_asked(node)
+
+    def confirmed(self, node: int, now: float) -> str:
         """Handle the operator's confirmation of a node's death; return why it is refused, or ""."""
-        state = self.state
-        inc, refusal = shots.confirmable(state, node)
-        if refusal:
-            return refusal
-        self._believe_dead(node, Receipt(inc, OPERATOR, Grade.OPERATOR_SAID_SO))
-        state.log("fence_confirmed", peer=node, inc=inc)
-        return ""
-
-    def _believe_dead(self, node: int, receipt: Receipt) -> None:
-        self.state.view.receipt(node, receipt, own=True)
-        self.state.changed()
-        self._judge_quorum()
-        self.state.wake_all()
+        return self._deaths.confirmed(node, now)
 
     # --- orders ----------------------------------------------------------------------
 
@@ -379,6 +368,16 @@ class Node:
         """Return what must be on the local disk before a status may be published (V4b)."""
         return memory_of(self.state, status)
 
+    def _remember_whole(self) -> None:
+        """Remember what each node has while all are heard: it breaks a tie between two halves."""
+        state, view = self.state, self.state.view
+        others = view.electorate.nodes - {state.me}
+        if not view.electorate.half:
+            return
+        heartbeat_s = state.timing.heartbeat_s
+        if all(view.speaks(n) and not view.heartbeats_missed(n, heartbeat_s) for n in others):
+            state.whole = loads(state)
+
     def next_status(self, now: float, *, left: bool = False) -> Status:
         """Make the status to write now, with the next number.
 
@@ -388,6 +387,7 @@ class Node:
         self.seq += 1
         orders.drop_old(state, now)
         state.dirty = False
+        self._remember_whole()
         for record in state.claimed.values():
             if record.shown_from is None:
                 record.shown_from = self.seq

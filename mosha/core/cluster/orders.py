@@ -286,7 +286,7 @@ def lift(state: MonitorState, record: GroupRecord) -> None:
 
 def stand_by(state: MonitorState, *, on: bool) -> None:
     """Put this node on standby (run nothing, keep voting), or end that."""
-    if state.standby is not on and state.node_state is NodeState.UP:
+    if state.standby is not on and not state.witness and state.node_state is NodeState.UP:
         state.standby = on
         state.log("standby_changed", to="standby" if on else "up")
         state.changed()

@@ -10,6 +10,7 @@ import math
 from collections.abc import Set as AbstractSet
 from itertools import islice
 
+from mosha.core.cluster import arming, probation
 from mosha.core.cluster.orders import unfinished
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
@@ -18,6 +19,7 @@ from mosha.core.status import (
     Ban,
     GroupLine,
     NodeState,
+    ShotLine,
     Status,
     Term,
     Trouble,
@@ -79,13 +81,21 @@ def compose(state: MonitorState, *, seq: int, now: float, left: bool) -> Status:
             if s.ban_until > now
         },
         fenced=dict(state.view.receipts),
+        shots={
+            node: ShotLine(shot.inc, shot.outcome)
+            for node, shot in state.shots.items()
+            if shot.under_way
+        },
+        disarms=arming.published(state, now),
+        probations=probation.own(state, now),
         tables=state.tables,
         refused=state.refused,
         pasts=state.pasts,
         orders={number: standing.order for number, standing in state.orders.items()},
         obeyed=dict(state.obeyed),
         unfinished=unfinished(state),
-        standby=state.standby,
+        standby=state.standby or state.witness,
+        witness=state.witness,
         troubles=_troubles(state, now),
         answers={key: standing.answer for key, standing in state.answers.items()},
     )
@@ -114,6 +124,7 @@ def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
         or old.quorum is not new.quorum
         or not same(old.fenced, new.fenced)
         or old.standby is not new.standby
+        or old.probations.keys() != new.probations.keys()
     ):
         return None
     if (

@@ -6,6 +6,10 @@ quorum, anything else becomes the new number: a greater one at once, a smaller o
 lasted for T. The delay is needed because nodes behind the same cut go missing one by one, and
 each loss alone would be small enough. The rule follows a cluster that shrinks slowly, so it
 cannot exclude that two halves shrink separately (H2.3): set `nodes`.
+
+Of an even number of voters one half is enough if every node of the other is gone for certain (E1):
+two majorities share a voter, and so do a majority and a half; two halves exclude each other since a
+node of one must be gone for the other to count. `View` says who is gone.
 """
 
 from __future__ import annotations
@@ -49,6 +53,12 @@ class Electorate(Struct, frozen=True):
         """q: how many votes grant a claim, a majority of the electorate."""
         return len(self.nodes) // 2 + 1
 
+    @property
+    def half(self) -> int:
+        """Half of the electorate, 0 if it has none: an odd number, or one that may change."""
+        even = self.policy is Policy.MAJORITY and len(self.nodes) % 2 == 0
+        return len(self.nodes) // 2 if even else 0
+
 
 @lru_cache(maxsize=8)
 def _digest(nodes: frozenset[int]) -> str:
@@ -57,13 +67,14 @@ def _digest(nodes: frozenset[int]) -> str:
 
 
 def judge(
-    electorate: Electorate, up: frozenset[int], *, complete: bool
+    electorate: Electorate, up: frozenset[int], gone: frozenset[int], *, complete: bool
 ) -> tuple[QuorumState, Electorate]:
     """Judge quorum from the nodes that are up, this one included.
 
     Args:
         electorate: which nodes vote, and what is remembered.
         up: fresh nodes, and this one.
+        gone: voters that are gone for certain (E1).
         complete: whether each node was tried at least once since the start; before that a
             lack of nodes proves nothing.
 
@@ -71,7 +82,9 @@ def judge(
         The quorum state, and the electorate from now on (the adaptive rule lets it grow at once).
     """
     if electorate.policy is Policy.MAJORITY:
-        if len(up & electorate.nodes) >= electorate.needed:
+        seen = up & electorate.nodes
+        rest_is_gone = len(seen) == electorate.half and electorate.nodes - seen <= gone
+        if len(seen) >= electorate.needed or (seen and rest_is_gone):
             return QuorumState.YES, electorate
         return (QuorumState.NO if complete else QuorumState.UNKNOWN), electorate
     if not complete:

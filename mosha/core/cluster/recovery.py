@@ -68,9 +68,13 @@ def recover(state: MonitorState, startup: Startup) -> None:
     state.former_bound = max(state.former_stamp, memory.bound)
     state.inc = max(state.inc, state.former_bound.inc + 1)
     state.born_inc = state.inc
+    goes_on = here and memory.life_inc and not memory.left
+    state.view.life_inc = memory.life_inc if goes_on else state.inc
+    state.view.gone_before = frozenset(memory.gone if goes_on else ())
     if former is not None:
         state.view.remembered(former.fenced)
     state.view.remembered(memory.fenced)
+    state.deaths.note(state.view.receipts, NEVER)
     _recover_ballots(state, memory, former, now)
 
 

@@ -1,70 +1,80 @@
-"""Which nodes this node shoots now, and whose death may be confirmed: rules O4 and H3.6.
+"""Which nodes this node shoots now: rules O4 and H3.6, and what holds a shot back.
 
-`core.cluster.fencing` says when a node may be shot; this asks it for all stale nodes.
+`core.cluster.fencing` says when a node may be shot; this asks it for all nodes that are to be. A
+shot is published first, so that one node at a time shoots another, and everybody sees which.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import NamedTuple
 
-from mosha.core.cluster import fencing
+from mosha.core.cluster import arming, fencing, restraint
 from mosha.core.cluster.events import ShotEnded
-from mosha.core.cluster.fencing import FenceOrder, Shot
+from mosha.core.cluster.fencing import AIMING, RUNNING, FenceOrder, Shot
 from mosha.core.cluster.peers import Peer, Standing
 from mosha.core.cluster.quorum import QuorumState
-from mosha.core.cluster.state import GroupRecord, MonitorState
+from mosha.core.cluster.state import GroupRecord, Hold, MonitorState
 from mosha.core.status import Grade, NodeState
 
 # Before a shot a majority has to be heard again; how often that is checked, in heartbeats.
 WITNESS_STEP = 0.25
-RUNNING = Shot(0, 0, 0.0)
+NO_SHOT = Shot(0, 0, 0.0)
+
+
+class _Victim(NamedTuple):
+    peer: Peer
+    asked: bool
 
 
 def orders(state: MonitorState, quorum_since: float, now: float) -> tuple[list[FenceOrder], float]:
     """Return which nodes to shoot now, and when to ask again (infinity: not by time alone)."""
-    if (
-        state.view.quorum_state is not QuorumState.YES
-        or state.node_state is not NodeState.UP
-        or state.displaced
-    ):
-        return [], math.inf
-    fresh = [*state.view.fresh_nodes(), state.me]
-    found, again = [], math.inf
-    for victim in _victims(state):
-        due = fencing.shoot_at(
-            victim,
-            me=state.me,
-            fresh=fresh,
-            started_at=state.started_at,
-            start_grace_s=state.timing.start_grace_s,
-            # Found stale while this node heard no majority, it may be as healthy as those that
-            # were heard again first. A healthy node is heard within a lease.
-            healed_at=quorum_since + state.timing.lease_s,
-            rules=state.fencing,
-            last=state.shots.get(victim.node),
-        )
-        if due is None:
-            continue
-        if now < due:
-            again = min(again, due)
-            continue
-        if not _majority_since(state, victim, fresh, now):
-            again = min(again, now + state.timing.heartbeat_s * WITNESS_STEP)
-            continue
-        state.shots[victim.node] = Shot(victim.node, victim.inc, now)
-        state.log("fence_ordered", peer=victim.node, inc=victim.inc)
-        found.append(FenceOrder(victim.node, victim.inc, _required(state, victim.node)))
+    again = arming.armed_at(state, now)
+    found: list[FenceOrder] = []
+    aimed_at: set[int] = set()
+    holds: dict[int, Hold] = {}
+    if may_shoot(state):
+        for victim in _victims(state):
+            node = victim.peer.node
+            at = _wait_until(state, victim, quorum_since, now, holds)
+            if at > now:
+                again = min(again, at)
+            elif _is_shown(state, victim.peer):
+                aimed_at.add(node)
+                state.asked.discard(node)
+                state.shots[node] = Shot(node, victim.peer.inc, now)
+                state.log("fence_ordered", peer=node, inc=victim.peer.inc)
+                found.append(
+                    FenceOrder(node, victim.peer.inc, _required(state, node), victim.asked)
+                )
+            else:
+                aimed_at.add(node)
+                _aim(state, victim.peer, now)
+    _lower(state, aimed_at)
+    _note_holds(state, holds)
     return found, again
 
 
-def _victims(state: MonitorState) -> list[Peer]:
-    """Return the stale nodes, and those whose receipt does not do for all that they hold."""
-    short = [
-        state.view.peer(node)
-        for node, receipt in sorted(state.view.receipts.items())
-        if state.view.standing(node) is Standing.FENCED and receipt.grade < _required(state, node)
-    ]
-    return [*state.view.stale(), *(peer for peer in short if peer.stale_since is not None)]
+def may_shoot(state: MonitorState) -> bool:
+    """Say whether this node may shoot anybody: it sees a quorum, or half of an even cluster."""
+    enough = state.view.quorum_state is QuorumState.YES or state.view.is_half
+    return enough and state.node_state is NodeState.UP and not state.displaced
+
+
+def _victims(state: MonitorState) -> Iterator[_Victim]:
+    """Yield the stale nodes, those whose receipt does not do, and those that an operator named."""
+    view = state.view
+    named = set(state.asked)
+    for node in sorted(named):
+        yield _Victim(view.peer(node), asked=True)
+    for peer in view.stale():
+        if peer.node not in named:
+            yield _Victim(peer, asked=False)
+    for node, receipt in sorted(view.receipts.items()):
+        silent = view.standing(node) is Standing.FENCED and view.peer(node).stale_since is not None
+        if silent and node not in named and receipt.grade < _required(state, node):
+            yield _Victim(view.peer(node), asked=False)
 
 
 def _required(state: MonitorState, node: int) -> Grade:
@@ -78,11 +88,126 @@ def _votes_for(record: GroupRecord, node: int) -> bool:
     return record.ballot.vote is not None and record.ballot.vote.node == node
 
 
-def _majority_since(state: MonitorState, victim: Peer, fresh: list[int], now: float) -> bool:
-    """Say whether a majority, including this node, was heard since a node went stale (O4)."""
-    heard = (state.view.peer(node) for node in fresh)
+# --- when ----------------------------------------------------------------------------------
+
+
+def _wait_until(
+    state: MonitorState, victim: _Victim, quorum_since: float, now: float, holds: dict[int, Hold]
+) -> float:
+    """Return when to ask again about a victim: `now` if it is to be shot, infinity: not by time."""
+    step = now + state.timing.heartbeat_s * WITNESS_STEP
+    if not victim.asked:
+        due = _due(state, victim.peer, quorum_since, now)
+        if due > now:
+            return due
+        if together := restraint.braked(state, victim.peer, now):
+            holds[victim.peer.node] = Hold("brake", together)
+            return step
+        if lately := restraint.spent(state, victim.peer.node, now):
+            holds[victim.peer.node] = Hold("budget", lately)
+            return max(step, restraint.ease_at(state))
+        if not _enough_since(state, victim.peer, now):
+            return step
+    return step if _other_shooter(state, victim.peer) else now
+
+
+def _due(state: MonitorState, victim: Peer, quorum_since: float, now: float) -> float:
+    if arming.is_disarmed(state, now):
+        return math.inf
+    due = fencing.shoot_at(
+        victim,
+        me=state.me,
+        fresh=[*state.view.fresh_nodes(), state.me],
+        started_at=state.started_at,
+        start_grace_s=state.timing.start_grace_s,
+        # Found stale while this node heard no majority, it may be as healthy as those that
+        # were heard again first. A healthy node is heard within a lease.
+        healed_at=quorum_since + state.timing.lease_s,
+        rules=state.fencing,
+        last=state.shots.get(victim.node),
+    )
+    if due is None:
+        return math.inf
+    return due + _tie_break_s(state)
+
+
+def _tie_break_s(state: MonitorState) -> float:
+    """Return how much longer this half of an even cluster waits: 0 if it has more to lose.
+
+    Each half knows how many groups either had when all nodes were heard last.
+    """
+    if state.view.quorum_state is QuorumState.YES:
+        return 0.0
+    voters = state.view.electorate.nodes
+    ours = voters & {*state.view.fresh_nodes(), state.me}
+    theirs = voters - ours
+
+    def worth(half: frozenset[int]) -> tuple[int, int]:
+        return sum(state.whole.get(node, 0) for node in half), -min(half)
+
+    return 0.0 if worth(ours) > worth(theirs) else state.fencing.tie_break_s
+
+
+def _enough_since(state: MonitorState, victim: Peer, now: float) -> bool:
+    """Say whether a majority (or half), with this node, was heard since a node went stale (O4)."""
+    view = state.view
+    heard = (view.peer(node) for node in view.fresh_nodes())
     seen = fencing.witnesses(heard, victim, now, state.timing.timeout_s) | {state.me}
-    return len(seen & state.view.electorate.nodes) >= state.view.electorate.needed
+    half = view.quorum_state is not QuorumState.YES
+    needed = len(view.electorate.nodes) // 2 if half else view.needed
+    return len(seen & view.electorate.nodes) >= needed
+
+
+def _other_shooter(state: MonitorState, victim: Peer) -> int | None:
+    """Return the node that shoots this one already; of two that aim, the lower one does."""
+    for status in state.view.fresh():
+        line = status.shots.get(victim.node)
+        if line is None or line.inc != victim.inc or status.node == victim.node:
+            continue
+        if line.outcome == RUNNING or status.node < state.me:
+            return status.node
+    return None
+
+
+# --- a shot is shown before it is fired ------------------------------------------------------
+
+
+def _aim(state: MonitorState, victim: Peer, now: float) -> None:
+    shot = state.shots.get(victim.node)
+    if shot is None or (shot.inc, shot.outcome) != (victim.inc, AIMING):
+        state.shots[victim.node] = Shot(victim.node, victim.inc, now, AIMING)
+        state.changed()
+
+
+def _is_shown(state: MonitorState, victim: Peer) -> bool:
+    """Say whether this node's status, as it is on the file system, shows that it aims."""
+    shot, own = state.shots.get(victim.node), state.published
+    line = own.shots.get(victim.node) if own is not None else None
+    aims = shot is not None and (shot.inc, shot.outcome) == (victim.inc, AIMING)
+    return aims and line is not None and line.inc == victim.inc
+
+
+def _lower(state: MonitorState, aimed_at: set[int]) -> None:
+    """Forget the aims at nodes that are not to be shot any more."""
+    for node, shot in tuple(state.shots.items()):
+        if shot.outcome == AIMING and node not in aimed_at:
+            del state.shots[node]
+            state.changed()
+
+
+def aims(state: MonitorState) -> bool:
+    """Say whether a shot waits for this node's status to be written."""
+    return any(shot.outcome == AIMING for shot in state.shots.values())
+
+
+def _note_holds(state: MonitorState, holds: dict[int, Hold]) -> None:
+    for node, hold in holds.items():
+        if state.holds.get(node) != hold:
+            state.log("fencing_held", peer=node, reason=hold.kind, nodes=list(hold.nodes))
+    state.holds = holds
+
+
+# --- what came of it -------------------------------------------------------------------------
 
 
 def ended(state: MonitorState, end: ShotEnded, now: float) -> None:
@@ -92,6 +217,7 @@ def ended(state: MonitorState, end: ShotEnded, now: float) -> None:
     if known is not None and known.inc == inc:  # else it came back and is shot again
         shot = Shot(victim, inc, now, end.outcome, end.method, end.detail, end.grade)
         state.shots[victim] = shot
+        state.changed()
     graded = {} if end.grade is Grade.LEASE_ELAPSED else {"grade": end.grade.text}
     told: dict[str, object] = {"outcome": end.outcome, "method": end.method, **graded}
     state.log("fence_ended", peer=victim, inc=inc, **told, detail=end.detail)
@@ -99,13 +225,16 @@ def ended(state: MonitorState, end: ShotEnded, now: float) -> None:
 
 def is_void(state: MonitorState, order: FenceOrder) -> bool:
     """Say whether a shot that is under way must not go on: its victim is heard again."""
-    return state.view.speaks(order.node)
+    return not order.asked and state.view.speaks(order.node)
 
 
 def forget(state: MonitorState, node: int) -> None:
     """Forget a shot whose receipt is void, since the node was heard meanwhile (R1)."""
-    if state.shots.get(node, RUNNING).outcome != RUNNING.outcome:
-        del state.shots[node]
+    if not state.shots.get(node, NO_SHOT).under_way:
+        state.shots.pop(node, None)
+
+
+# --- what an operator may do -----------------------------------------------------------------
 
 
 def confirmable(state: MonitorState, node: int) -> tuple[int, str]:
@@ -114,10 +243,28 @@ def confirmable(state: MonitorState, node: int) -> tuple[int, str]:
         return 0, f"node {node} is alive: its status is fresh; stop it before you confirm"
     votes = (record.ballot.vote for record in state.records.values())
     incs = [vote.inc for vote in votes if vote is not None and vote.node == node]
+    receipt = state.view.receipts.get(node)
+    incs.append(receipt.inc if receipt is not None else 0)  # of before this monitor's start
     inc = max([state.view.peer(node).inc, *incs])
-    if inc == 0:
+    # Half of an even cluster that was started alone waits for this word (E1).
+    if inc == 0 and not (state.view.is_half and node in state.view.electorate.nodes):
         return 0, f"node {node} was never seen: there is nothing to confirm"
-    if state.view.quorum_state is not QuorumState.YES:  # it may be healthy and run its groups
-        why = "it may be the one that is cut off; ask where there is one"
-        return 0, f"this node sees no quorum: {why}"
-    return inc, ""
+    return inc, _without_quorum(state)
+
+
+def fenceable(state: MonitorState, node: int) -> str:
+    """Return why an operator may not have a node shot from here, or ""."""
+    if node == state.me:
+        return f"node {node} does not shoot itself: ask another node"
+    if state.view.peer(node).inc == 0:
+        return f"node {node} was never seen: mosha does not know whom it would shoot"
+    if state.displaced or state.node_state is not NodeState.UP:
+        return "this node is leaving: ask another one"
+    return _without_quorum(state)
+
+
+def _without_quorum(state: MonitorState) -> str:
+    if state.view.quorum_state is QuorumState.YES or state.view.is_half:
+        return ""
+    why = "it may be the one that is cut off; ask where there is one"  # and run its groups
+    return f"this node sees no quorum: {why}"

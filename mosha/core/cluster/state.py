@@ -14,6 +14,7 @@ from typing import NamedTuple
 from msgspec import Struct, field
 
 from mosha.core.cluster.ballot import Ballot
+from mosha.core.cluster.deaths import Deaths
 from mosha.core.cluster.fencing import FencingRules, Shot
 from mosha.core.cluster.lease import Writes
 from mosha.core.cluster.timing import Timing
@@ -24,6 +25,7 @@ from mosha.core.status import (
     Grade,
     NodeState,
     Order,
+    Receipt,
     Stamp,
     Status,
     TableVersion,
@@ -81,6 +83,22 @@ class StandingAnswer(NamedTuple):
 
     answer: EntryAnswer
     until: float
+
+
+class Disarmed(NamedTuple):
+    """The newest order to disarm that is known here; `until` when it does, seconds of boottime."""
+
+    number: int
+    node: int
+    until: float
+    reason: str
+
+
+class Hold(NamedTuple):
+    """Why a stale node is not shot now: `kind` is brake or budget, and the nodes that count."""
+
+    kind: str
+    nodes: tuple[int, ...]
 
 
 class GroupRecord(Struct):
@@ -163,6 +181,17 @@ class MonitorState(Struct):
     writes: Writes = field(default_factory=Writes)
     published: Status | None = None
     shots: dict[int, Shot] = field(default_factory=dict)
+    holds: dict[int, Hold] = field(default_factory=dict)
+    braked: tuple[int, ...] = ()  # they went silent together
+    brake_until: float = NEVER
+    asked: set[int] = field(default_factory=set)  # an operator has ordered them to be shot
+    # Receipts of nodes that were heard when they were shot: they count once those are stale.
+    pending: dict[int, tuple[Receipt, Stamp]] = field(default_factory=dict)
+    deaths: Deaths = field(default_factory=Deaths)
+    disarmed: Disarmed | None = None
+    disarm_told: bool = False
+    whole: dict[int, int] = field(default_factory=dict)  # how many groups each node had then
+    witness: bool = False
     tables: dict[str, TableVersion] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     pasts: Mapping[str, Past] = field(default_factory=dict)

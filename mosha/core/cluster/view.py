@@ -41,8 +41,14 @@ class View:
         self._echoed: dict[int, int] = {}
         self._looked: dict[int, float] = {}
         self._trips: dict[int, deque[float]] = {}
+        self._judges: set[int] = set()  # who keeps nodes on probation
         self._up: frozenset[int] = frozenset()
         self._up_since = 0.0
+        self.life_inc = 0  # in which this life began (E1): after it left, or its machine stopped
+        self.gone = self.gone_before = frozenset[int]()  # voters that are, or were in this life
+        self._certified: set[int] = set()  # this run has had them shot, or an operator's word
+        self.is_half = False  # exactly half of the voters are heard, with this node
+        self._other_half_gone = False
 
     # --- facts -----------------------------------------------------------------
 
@@ -59,6 +65,7 @@ class View:
         self._peers[status.node] = after
         self._mention(before.status, status)
         self._know_terms(before.status, status)
+        (self._judges.add if status.probations else self._judges.discard)(status.node)
         for node, receipt in status.fenced.items():
             self.receipt(node, receipt)
         known = self.receipts.get(status.node)
@@ -66,6 +73,7 @@ class View:
             left_behind = before.status is None and status.node in self._remembered
             if status.inc > known.inc or not left_behind:
                 del self.receipts[status.node]  # R1: it is alive, whatever others report
+                self._certified.discard(status.node)
         return True
 
     def _mention(self, old: Status | None, new: Status) -> None:
@@ -114,14 +122,18 @@ class View:
     def receipt(self, node: int, receipt: Receipt, *, own: bool = False) -> None:
         """Handle a receipt: a node is dead up to an incarnation, unless it is fresh here (R1).
 
-        `own`: this node issued it. One from another node does not count either while the node has
-        to be read for T first, because a recovered vote names it.
+        `own`: this node issued it. Another's does not count either while the node has to be read
+        for T first, because a recovered vote names it.
         """
         known, peer = self.receipts.get(node), self.peer(node)
         old_news = known is not None and (known.inc, known.grade) >= (receipt.inc, receipt.grade)
         heard = peer.heard_at is not None and (peer.status is not None or not own)
         fresh = heard and peer.stale_since is None
-        if node != self.me and not old_news and not fresh and peer.inc <= receipt.inc:
+        if node == self.me or fresh or peer.inc > receipt.inc:
+            return
+        if own:
+            self._certified.add(node)
+        if not old_news:
             self.receipts[node] = receipt
             self._remembered.discard(node)
 
@@ -162,7 +174,7 @@ class View:
         return self.members | self._peers.keys()
 
     def find_members(self, found: frozenset[int]) -> None:
-        """Handle: these nodes exist; used where no configuration names the nodes."""
+        """Handle: these nodes exist, where no configuration names them."""
         self.members = found - {self.me}
 
     def judge_quorum(self, *, settled: bool) -> bool:
@@ -172,12 +184,31 @@ class View:
         first; until then too few nodes mean "unknown", not "lost".
         """
         up = frozenset(self.fresh_nodes()) | {self.me}
+        half, voters = self.electorate.half, self.electorate.nodes
+        self.is_half = half > 0 and self.me in voters and len(up & voters) == half
+        self.gone = frozenset(node for node in voters if half and self._is_gone(node))
+        self._other_half_gone = half > 0 and len(voters - self.gone) == half
         looked = all(self.peer(node).looked_at for node in self.members)
         complete = looked and (settled or self.electorate.policy is Policy.ADAPTIVE)
-        quorum_state, electorate = judge(self.electorate, up, complete=complete)
+        quorum_state, electorate = judge(self.electorate, up, self.gone, complete=complete)
         changed = quorum_state is not self.quorum_state
         self.quorum_state, self.electorate = quorum_state, electorate
         return changed
+
+    def _is_gone(self, node: int) -> bool:
+        """Say whether a node is gone for certain, and went after this node's life began (E1).
+
+        What is known of an earlier end proves nothing: it may have come back where none can read.
+        """
+        if node in self._certified and node in self.receipts:
+            return True
+        status = self.peer(node).status
+        if status is None:
+            return node in self.gone_before
+        if self.standing(node) not in (Standing.FENCED, Standing.LEFT):
+            return False
+        echo = status.seen.get(self.me)
+        return echo is not None and echo.inc >= self.life_inc
 
     def follow(self, now: float, timeout_s: float) -> None:
         """Let the adaptive electorate follow the set of nodes that has been up for `timeout_s`.
@@ -194,6 +225,11 @@ class View:
 
     # --- questions -------------------------------------------------------------
 
+    @property
+    def needed(self) -> int:
+        """How many votes grant a claim: a majority, or half if the other half is gone (E1)."""
+        return self.electorate.half if self._other_half_gone else self.electorate.needed
+
     def standing(self, node: int) -> Standing:
         """Return how this node sees a node."""
         return peers.standing(self.peer(node), self.receipts.get(node))
@@ -205,8 +241,7 @@ class View:
     def unconfirmed(self, node: int) -> bool:
         """Say whether a fresh node has published nothing since this monitor first read it.
 
-        Its age counts from the first read (O2), so nothing is decided too early; but how old that
-        status was then is not known here.
+        How old its status was then is not known here, though its age counts from then on (O2).
         """
         return self.speaks(node) and not self.peer(node).advanced
 
@@ -272,6 +307,11 @@ class View:
             for status in self.mentioning(group)
             if (claim := claim_of(status, group)) is not None and self.speaks(status.node)
         ]
+
+    def probation_of(self, node: int) -> int:
+        """Return for how many seconds nodes that are heard keep one on probation."""
+        known = (self._peers[judge].status for judge in self._judges if self.speaks(judge))
+        return max((s.probations.get(node, 0) for s in known if s is not None), default=0)
 
     def holders(self, group: str, required: Grade) -> list[int]:
         """Return the nodes whose status claims a group or shows it active (C1).

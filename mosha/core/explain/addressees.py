@@ -28,6 +28,8 @@ def concerned(state: MonitorState, order: Order, now: float) -> frozenset[int]:
     if order.verb in (Verb.CLEANUP, Verb.STANDBY, Verb.UNSTANDBY):
         if node not in heard:
             raise UsageError(f"node {node} is not heard; give the order when it is, or there")
+        if order.verb == Verb.UNSTANDBY and _is_witness(state, node):
+            raise UsageError(f'node {node} is a witness: it only votes (role = "witness")')
         return frozenset({node})
     wish = state.hactl.wishes.get(group) if state.hactl is not None else None
     if wish is not None and state.cltab_groups is not None and group not in state.cltab_groups:
@@ -45,6 +47,11 @@ def concerned(state: MonitorState, order: Order, now: float) -> frozenset[int]:
     if order.verb == Verb.MOVE:
         _check_move(state, group, node, here, now)
     return here
+
+
+def _is_witness(state: MonitorState, node: int) -> bool:
+    status = state.view.peer(node).status
+    return state.witness if node == state.me else status is not None and status.witness
 
 
 def places(state: MonitorState, group: str, *, level: str = "") -> list[int]:

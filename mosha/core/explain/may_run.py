@@ -57,7 +57,7 @@ def may_run(state: MonitorState, group: str, known: Heard | None = None) -> Unse
         return None  # the lease of this node keeps all others from it
     known = known or heard(state)
     quorum = view.quorum_state is QuorumState.YES
-    if not quorum or len(known.confirmed & view.electorate.nodes) < view.electorate.needed:
+    if not quorum or len(known.confirmed & view.electorate.nodes) < view.needed:
         nodes = known.unheard
         return Unseen(nodes, without_quorum=not quorum, unconfirmed=quorum) if nodes else None
     required = state.required_grade(group)

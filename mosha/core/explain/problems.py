@@ -19,6 +19,7 @@ class ProblemKind(enum.StrEnum):
     NODE_UNCONFIRMED = "node-unconfirmed"  # no new status since this monitor started
     NODE_FENCED = "node-fenced"
     FENCING = "fencing"  # a method failed its test, or was not tested for long
+    FENCING_HELD = "fencing-held"  # stale nodes are not shot: disarmed, the brake, the budget
     SETTINGS_DIFFER = "settings-differ"  # settings that must be the same on all nodes are not
     GROUP = "group"  # it is not where hactl wants it
     ENTRY = "entry"  # the group is at its level, but one of its entries is in trouble

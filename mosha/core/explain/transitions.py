@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from mosha.core.cluster.fencing import AIMING
 from mosha.core.cluster.orders import MOVED
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.state import MonitorState
@@ -80,6 +81,8 @@ def snapshot(state: MonitorState) -> dict[Subject, Fact]:
     found.update(_groups(state))
     found.update(_entries(state))
     for shot in state.shots.values():
+        if shot.outcome == AIMING:
+            continue
         outcome = f"{shot.outcome} ({shot.method})" if shot.method else shot.outcome
         found[Subject("shot", "", shot.node)] = Fact(outcome, shot.detail)
     refused = [(state.me, state.refused), *((s.node, s.refused) for s in _counted(state))]

@@ -90,7 +90,7 @@ def quorum_sum(state: MonitorState) -> tuple[int, int]:
     electorate, up = state.view.electorate, {*state.view.fresh_nodes(), state.me}
     if electorate.policy is Policy.ADAPTIVE:
         return len(up), -(-6 * electorate.remembered // 10)
-    return len(up & electorate.nodes), electorate.needed
+    return len(up & electorate.nodes), state.view.needed
 
 
 def quorum_reason(state: MonitorState) -> str:
@@ -298,7 +298,7 @@ def _is_granted(state: MonitorState, group: str, place: GroupSighting) -> bool:
         return False
     if place.node == state.me:
         return state.record(group).granted
-    return _votes(state, group, place) >= state.view.electorate.needed
+    return _votes(state, group, place) >= state.view.needed
 
 
 def _account_of_move(
@@ -314,7 +314,7 @@ def _account_of_move(
             False, f"failed at {wanted} on node {place.node}; it will be stopped there"
         )
     if line.level == PLAN_LEVEL and place.claim is not None:
-        needed = state.view.electorate.needed
+        needed = state.view.needed
         votes = min(_votes(state, group, place), needed)
         return GroupVerdict(False, f"planned on node {place.node}: {votes} of {needed} votes")
     if len(active) > 1 and all(s.line.level != PLAN_LEVEL for s in active):

@@ -162,7 +162,7 @@ def _of_votes(
             if (vote.node, vote.term) == (place.node, place.claim)
             and node in state.view.electorate.nodes
         )
-        needed = state.view.electorate.needed
+        needed = state.view.needed
         claim = f"the claim of node {place.node}, term {place.claim}"
         text = f"{claim}, has {len(mine)} votes, {needed} needed"
         stands = holds(len(mine) >= needed) if place.counts else Holds.MOOT

@@ -16,6 +16,8 @@ from tests.sim.world import World
 
 # T of a slow clock.
 PART_OF_T = 0.99
+LONG_SILENT = 0.6
+"""A node that was not heard for this part of T counts as silent, whatever the clocks."""
 
 
 class Shooter(NamedTuple):
@@ -34,11 +36,45 @@ class Shots(Checker):
     def __init__(self, world: World) -> None:
         self.world = world
         self.heard: dict[tuple[int, int], float] = {}
+        self.before: dict[tuple[int, int], float] = {}
         self.left: set[tuple[int, int]] = set()
+        self.shown: dict[int, Status] = {}
+
+    def landed(self, node: int, status: Status, *, late: bool) -> None:
+        if not late:
+            self.shown[node] = status
+
+    def _judge_restraint(self, shooter: int, victim: int, by: Shooter) -> None:
+        """A shot is shown before, and not fired while disarmed, nor where many went silent."""
+        now, shown = self.truth.now(), self.shown.get(shooter)
+        if shown is None or victim not in shown.shots:
+            raise self.truth.violated(
+                self.name, f"node {shooter} shoots node {victim}, and its status does not show it"
+            )
+        if any(it.left_s for it in shown.disarms.values()):
+            raise self.truth.violated(
+                self.name, f"node {shooter} shoots node {victim}, and says that it is disarmed"
+            )
+        at = self.heard.get((shooter, victim), 0.0)
+        together = [
+            node
+            for node in by.nodes - {shooter}
+            if (shooter, node) in self.heard
+            and (shooter, node) not in self.left
+            and node not in shown.fenced
+            and now - (heard := self.heard[shooter, node]) > by.timeout_s * LONG_SILENT
+            and abs(heard - at) < by.timeout_s * PART_OF_T
+            and self.before.get((shooter, node), -1.0) > by.began_s
+        ]
+        if len(together) >= max(2, -(-len(by.nodes) // 3)):
+            raise self.truth.violated(
+                self.name, f"node {shooter} shoots node {victim}; all silent together: {together}"
+            )
 
     def hears(self, reader: int, status: Status) -> None:
         """Take in that a node reads news of another."""
         link = (reader, status.node)
+        self.before[link] = self.heard.get(link, -1.0)  # the first one proves no life
         self.heard[link] = self.truth.now()
         if status.state is NodeState.LEFT:
             self.left.add(link)
@@ -53,6 +89,7 @@ class Shots(Checker):
                 self.name,
                 f"node {shooter} shoots node {victim} {now - by.began_s:.3f} s after its start",
             )
+        self._judge_restraint(shooter, victim, by)
         if (shooter, victim) in self.left:
             raise self.truth.violated(
                 self.name, f"node {shooter} shoots node {victim}, which said that it had left"
@@ -61,8 +98,10 @@ class Shots(Checker):
             return  # it has a majority of those it counts with, which nobody else may count
         missed = self.heard.get((shooter, victim), 0.0) + by.timeout_s * PART_OF_T
         hears = [n for n in by.nodes if self.heard.get((shooter, n), -1.0) >= missed]
-        if len(set(hears) - {shooter, victim}) + 1 < len(by.nodes) // 2 + 1:
+        count = len(set(hears) - {shooter, victim}) + 1
+        if 2 * count < len(by.nodes):
             raise self.truth.violated(
                 self.name, f"node {shooter} shoots node {victim} and hears only {hears}"
             )
-        self.truth.cover("rule shot with a majority")
+        half = 2 * count == len(by.nodes)
+        self.truth.cover(f"rule shot {'by half of the nodes' if half else 'with a majority'}")

@@ -1,0 +1,26 @@
+"""Nodes that were found dead too often may watch and vote, and not own (probation).
+
+Each node counts the receipts that it has heard of, one for each incarnation of the victim, and
+publishes whom it keeps on probation: the victim itself remembers nothing of its deaths.
+"""
+
+from __future__ import annotations
+
+import math
+
+from mosha.core.cluster.state import MonitorState
+
+
+def own(state: MonitorState, now: float) -> dict[int, int]:
+    """Return whom this node keeps on probation, and for how many seconds more."""
+    count = state.fencing.probation
+    ends = {node: state.deaths.until(node, count) for node in state.deaths.latest()}
+    return {node: math.ceil(end - now) for node, end in sorted(ends.items()) if end > now}
+
+
+def on_probation(state: MonitorState, node: int, now: float) -> int:
+    """Return for how many seconds a node may own nothing, as far as anybody who is heard says."""
+    if not state.fencing.probation:
+        return 0
+    until = state.deaths.until(node, state.fencing.probation)
+    return max(math.ceil(until - now), 0) if until > now else state.view.probation_of(node)

@@ -1,0 +1,86 @@
+"""What keeps this node from shooting although a node is stale: the brake, and the budget.
+
+The **brake**: nodes that went silent together are not shot. It is more likely that the file system,
+a switch or this node is at fault than that so many machines failed at one moment. The **budget**:
+within a window at most a minority of the electorate is shot. Both hold until nodes are heard again,
+or an operator decides (`mosha fence`, `mosha confirm`).
+"""
+
+from __future__ import annotations
+
+from mosha.core.cluster.fencing import AIMING
+from mosha.core.cluster.peers import Peer, Standing
+from mosha.core.cluster.state import MonitorState
+
+BRAKE_MIN = 2
+BRAKE_SHARE = 3
+"""The brake takes at least so many nodes, and at least all nodes divided by this."""
+
+SILENT_SHARE = 0.5
+"""Who was not heard for this part of T is silent: healthy nodes were heard long since."""
+
+WINDOW_S = 600.0
+"""The budget is for this time: longer than a machine takes to come back."""
+
+
+def braked(state: MonitorState, victim: Peer, now: float) -> tuple[int, ...]:
+    """Return the nodes for whose sake a victim is not shot, itself among them; () if it may be.
+
+    When some of them are heard again, the others get the time in which a healthy node is heard.
+    """
+    together = crowd(state, victim, now)
+    if together:
+        state.braked, state.brake_until = together, now + state.timing.lease_s
+    elif now < state.brake_until and victim.node in state.braked:
+        return state.braked
+    return together
+
+
+def crowd(state: MonitorState, victim: Peer, now: float) -> tuple[int, ...]:
+    """Return the nodes that went silent together with one, itself among them; () if too few."""
+    together = [node for node in _silent(state, now) if _with(state, victim, node, now)]
+    least = max(BRAKE_MIN, -(-len(_all(state)) // BRAKE_SHARE))
+    return tuple(sorted(together)) if len(together) >= least else ()
+
+
+def _all(state: MonitorState) -> frozenset[int]:
+    """Return all nodes: an adaptive electorate lacks those that have been silent for long."""
+    return state.view.electorate.nodes | state.view.members | {state.me}
+
+
+def _silent(state: MonitorState, now: float) -> list[int]:
+    """Return the nodes that are not heard now, without those known to have left or to be dead."""
+    view, limit_s = state.view, state.timeout_s(now) * SILENT_SHARE
+    gone = (Standing.LEFT, Standing.FENCED, Standing.NEVER)
+    found = []
+    for node in _all(state) - {state.me}:
+        peer = view.peer(node)
+        if peer.heard_at is None or not peer.advanced or view.standing(node) in gone:
+            continue
+        if peer.stale_since is not None or now - peer.heard_at > limit_s:
+            found.append(node)
+    return found
+
+
+def _with(state: MonitorState, victim: Peer, node: int, now: float) -> bool:
+    """Say whether a silent node was last heard at about the same time as the victim."""
+    heard_at, other = victim.heard_at, state.view.peer(node).heard_at
+    if heard_at is None or other is None:
+        return False
+    return abs(heard_at - other) <= state.timeout_s(now)
+
+
+def spent(state: MonitorState, victim: int, now: float) -> tuple[int, ...]:
+    """Return the nodes that were shot lately if one more would be too many, else ()."""
+    lately = {node for node, at in state.deaths.latest().items() if now - at < WINDOW_S}
+    fired = (shot for shot in state.shots.values() if shot.outcome != AIMING)
+    lately |= {shot.node for shot in fired if now - shot.at < WINDOW_S}
+    lately -= {victim}
+    most = max(1, (len(state.view.electorate.nodes) - 1) // 2)
+    return tuple(sorted(lately)) if len(lately) >= most else ()
+
+
+def ease_at(state: MonitorState) -> float:
+    """Return when the budget may have room again (seconds of boottime)."""
+    times = [*state.deaths.latest().values(), *(shot.at for shot in state.shots.values())]
+    return min(times, default=0.0) + WINDOW_S

@@ -1,0 +1,82 @@
+"""The lines of clstat about fencing: receipts, shots under way, what holds shots back.
+
+- `Mosha::Fenced NODE inc=N method=WORD grade=GRADE`: a receipt: that node is dead.
+- `Mosha::Shot NODE inc=N state=aiming|running`: this node shoots that one, or is about to.
+- `Mosha::Disarm NUMBER node=NODE left_s=SECONDS REASON`: no node is shot for so long.
+- `Mosha::Probation NODE SECONDS`: that node may own nothing for so long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mosha.core.status import GRADES, OPERATOR, Disarm, Grade, Receipt, ShotLine, Status
+from mosha.formats.clstat_words import (
+    WORD_MAX_CHARS,
+    counter_in,
+    node_in,
+    number_in,
+    pairs_of,
+    word_in,
+)
+from mosha.formats.names import one_line
+
+
+def fencing_lines(s: Status) -> list[str]:
+    """Return the lines of a status about fencing, each class by node or by number."""
+    return [
+        *(
+            f"Mosha::Fenced {n} inc={r.inc} method={_one_word(r.method)} grade={r.grade.text}"
+            for n, r in sorted(s.fenced.items())
+        ),
+        *(f"Mosha::Shot {n} inc={x.inc} state={x.outcome}" for n, x in sorted(s.shots.items())),
+        *(
+            f"Mosha::Disarm {n} node={d.node} left_s={d.left_s} {one_line(d.reason)}".rstrip()
+            for n, d in sorted(s.disarms.items())
+        ),
+        *(f"Mosha::Probation {n} {left_s}" for n, left_s in sorted(s.probations.items())),
+    ]
+
+
+def _one_word(text: str) -> str:
+    return "-".join(one_line(text)[:WORD_MAX_CHARS].split())
+
+
+def _read_fenced(rest: str) -> tuple[int, Receipt]:
+    pairs = pairs_of(rest)
+    method = word_in(pairs["method"])
+    # Older versions publish none, later ones may have others.
+    least = Grade.OPERATOR_SAID_SO
+    former = least if method == OPERATOR else Grade.COMMAND_SAID_SO
+    grade = GRADES.get(pairs["grade"], least) if "grade" in pairs else former
+    return _node(rest), Receipt(counter_in(pairs["inc"]), method, grade)
+
+
+def _read_shot(rest: str) -> tuple[int, ShotLine]:
+    pairs = pairs_of(rest)
+    return _node(rest), ShotLine(counter_in(pairs["inc"]), word_in(pairs["state"]))
+
+
+def _read_disarm(rest: str) -> tuple[int, Disarm]:
+    words = rest.split(" ", 3)
+    pairs = pairs_of(" ".join(words[:3]))
+    reason = one_line(words[3]) if len(words) > 3 else ""
+    disarm = Disarm(node_in(pairs["node"]), number_in(pairs["left_s"]), reason)
+    return counter_in(words[0]), disarm
+
+
+def _read_probation(rest: str) -> tuple[int, int]:
+    return _node(rest), number_in(rest.split(" ")[1])
+
+
+def _node(rest: str) -> int:
+    return node_in(rest.partition(" ")[0])
+
+
+FENCING_READERS: dict[str, tuple[str, Callable[[str], tuple[int, object]]]] = {
+    "Mosha::Fenced": ("fenced", _read_fenced),
+    "Mosha::Shot": ("shots", _read_shot),
+    "Mosha::Disarm": ("disarms", _read_disarm),
+    "Mosha::Probation": ("probations", _read_probation),
+}
+"""The class of a line -> the field of Status that it goes into, and its parser."""

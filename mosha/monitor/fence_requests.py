@@ -1,0 +1,74 @@
+"""What operators ask about fencing: to confirm a death, to shoot a node, to shoot none for now."""
+
+from __future__ import annotations
+
+import anyio
+
+from mosha.control.protocol import Confirm, DisarmAll, MonitorReply, ShootNode
+from mosha.core.cluster import shots
+from mosha.core.cluster.events import DeathConfirmed, DisarmAsked, FenceAsked
+from mosha.core.cluster.fencing import Shot
+from mosha.core.durations import span_text
+from mosha.host.clock import boottime
+from mosha.monitor.daemon import Monitor
+
+AIM_LIMIT_S = 10.0
+"""A shot is published before it is fired: so long a file system may take."""
+
+DISARM_MAX_S = 7 * 86_400.0
+
+
+async def answer(monitor: Monitor, request: Confirm | ShootNode | DisarmAll) -> MonitorReply:
+    """Carry out a request, and say what came of it."""
+    if isinstance(request, Confirm):
+        return _confirm(monitor, request.node)
+    if isinstance(request, ShootNode):
+        return await _fence(monitor, request.node)
+    return _disarm(monitor, request)
+
+
+def _confirm(monitor: Monitor, node: int) -> MonitorReply:
+    refusal = shots.confirmable(monitor.node.state, node)[1]
+    if not refusal:
+        monitor.report_event(DeathConfirmed(node))
+    text = refusal or f"node {node} counts as dead from now on"
+    return MonitorReply(ok=not refusal, text=text)
+
+
+async def _fence(monitor: Monitor, node: int) -> MonitorReply:
+    state, fencing = monitor.node.state, monitor.settings.fencing
+    if refusal := shots.fenceable(state, node):
+        return MonitorReply(ok=False, text=refusal)
+    began = boottime()
+    monitor.report_event(FenceAsked(node))
+
+    def ended() -> Shot | None:
+        shot = state.shots.get(node)
+        return shot if shot is not None and shot.at >= began and not shot.under_way else None
+
+    with anyio.move_on_after(AIM_LIMIT_S + fencing.shot_limit_s):
+        while ended() is None:
+            await monitor.next_change(monitor.news)
+    shot = ended()
+    if shot is None:
+        text = f"what came of the shot at node {node} is not known yet; see mosha status"
+        return MonitorReply(ok=False, text=text, tried=True)
+    detail = f": {shot.detail}" if shot.detail else ""
+    if shot.outcome == "receipt":
+        text = f"node {node} was shot: {shot.method}, {shot.grade.text}{detail}"
+        if state.view.speaks(node):
+            text += "; it counts as dead once it has not been heard from for timeout"
+        return MonitorReply(ok=True, text=text)
+    text = f"the shot at node {node} came to: {shot.outcome} ({shot.method}{detail})"
+    return MonitorReply(ok=False, text=text, tried=True)
+
+
+def _disarm(monitor: Monitor, request: DisarmAll) -> MonitorReply:
+    if not 0 <= request.for_s <= DISARM_MAX_S:
+        text = f"write a time of at most {span_text(DISARM_MAX_S)}"
+        return MonitorReply(ok=False, text=text)
+    monitor.report_event(DisarmAsked(request.for_s, request.reason))
+    text = "fencing is armed: stale nodes are shot again"
+    if request.for_s:
+        text = f"no node is shot for {span_text(request.for_s)}; it ends by itself, or: mosha arm"
+    return MonitorReply(ok=True, text=text)
