@@ -8,11 +8,12 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
-from mosha.cli.ask import ask, remedy
+from mosha.cli.ask import ask, has_unit, remedy
 from mosha.cli.commands.shutdown import ANSWER_LIMIT_S
 from mosha.cli.exits import NoDaemonError
 from mosha.cli.order import ENTRY_LIMIT_S
@@ -317,6 +318,40 @@ def test_nobody_waits_for_a_stopped_monitor_to_read_an_order(home: Home) -> None
             process.kill()
     assert "is stopped: it drops the order unless it had read it" in str(caught.value)
     assert f"kill -CONT {process.pid}" in str(caught.value)
+
+
+def test_a_unit_is_found_in_any_of_its_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = (tmp_path / "etc", tmp_path / "lib")
+    monkeypatch.setattr("mosha.cli.ask.SYSTEMD", tmp_path)
+    monkeypatch.setattr("mosha.cli.ask.UNIT_PLACES", places)
+    assert not has_unit()
+    places[1].mkdir()
+    (places[1] / "mosha.service").touch()
+    assert has_unit()
+
+
+def test_a_monitor_that_ends_while_it_is_asked_is_not_stopped(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_: int) -> bool:
+        raise ProcessLookupError
+
+    monkeypatch.setattr("mosha.cli.ask.is_stopped", gone)
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.bind(str(home.rundir / "mosha.s"))
+        deaf.listen()
+        settings = settings_to_ask(str(home.config))
+        monkeypatch.setattr("mosha.control.calls.is_stopped", lambda _: False)
+        with pytest.raises(NoDaemonError, match=r"did not answer in 1\.1 s"):
+            ask(settings, GiveOrder(verb=Verb.RESTART), 1.1)
+
+
+def test_who_waits_for_an_entry_hears_that_there_is_no_monitor(mosha: Mosha) -> None:
+    said = mosha("restart", "web", "web-a", "--wait")
+    assert said.status == 3
+    assert "no daemon answers at " in said.err
 
 
 def test_who_edits_waits_as_long_as_the_nodes_have_time_to_agree(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,8 @@ from mosha.monitor import fence_agent
 from tests import fence_switch
 from tests.cli.conftest import Home, Mosha, Said
 from tests.cli.test_check import CLTAB
+from tests.monitor.test_fencing import gone
+from tests.waiting import wait_until
 
 ROOM = 'options = {room = "/room"}'
 TARGETS = 'targets = {1 = "p1", 2 = "p2", 3 = "p3"}'
@@ -88,6 +93,23 @@ def test_a_deprecated_name_of_a_required_option_is_enough(check: Check) -> None:
     assert said.status == 0
 
 
+def test_a_required_option_that_is_deprecated_need_not_be_given(check: Check) -> None:
+    text = described(lambda it: it.replace('"login" required="0"', '"login" required="1"'))
+    said = check(ROOM, TARGETS, text=text)
+    assert "0 mistakes, 0 warnings" in said.out
+
+
+def test_a_deprecated_option_without_a_newer_name_is_to_be_removed(check: Check) -> None:
+    text = described(lambda it: it.replace(' obsoletes="login"', ""))
+    said = check('options = {room = "/r", login = "x"}', TARGETS, text=text)
+    assert "its option login is deprecated; remove it\n" in said.out
+
+
+@pytest.mark.parametrize("options", ["power_wait = -1", 'lanplus = "Yes"'])
+def test_what_agents_take_is_no_mistake(check: Check, options: str) -> None:
+    assert check(f'options = {{room = "/r", {options}}}', TARGETS).status == 0
+
+
 def test_options_of_one_node_are_checked_too(check: Check) -> None:
     said = check(ROOM, 'targets = {1 = {plug = "p1", colour = 1}, 2 = "p2", 3 = "p3"}')
     assert "it has no option colour" in said.out
@@ -96,6 +118,13 @@ def test_options_of_one_node_are_checked_too(check: Check) -> None:
 def test_a_node_without_a_plug_is_a_mistake(check: Check) -> None:
     said = check(ROOM, 'targets = {1 = {mode = "good"}, 2 = "p2", 3 = "p3"}')
     assert "node 1 has no plug, which it requires; write targets = {1 = " in said.out
+
+
+def test_a_key_takes_the_place_of_a_plug(check: Check) -> None:
+    key = '<parameter name="key" required="0"><content type="string"/></parameter></parameters>'
+    text = described(lambda it: it.replace("</parameters>", key))
+    said = check(ROOM, 'targets = {1 = {key = "a"}, 2 = "p2", 3 = "p3"}', text=text)
+    assert said.status == 0, said.out
 
 
 def test_a_plug_for_an_agent_without_plugs_is_a_mistake(check: Check) -> None:
@@ -112,6 +141,8 @@ def test_a_node_that_no_method_can_shoot_is_a_mistake(check: Check) -> None:
     assert "mistake: fencing: no method can shoot nodes 2, 3; write targets = {2 = …}" in said.out
     other = '[[fencing.methods]]\ntype = "command"\ncommand = "/bin/true"'
     assert "no method can shoot" not in check(ROOM, 'targets = {1 = "p1"}', other).out
+    printed = check(ROOM, 'targets = {1 = "p1"}', '[[fencing.methods]]\ntype = "print"').out
+    assert "no method can shoot nodes 2, 3" in printed
 
 
 def test_a_program_that_is_not_there_is_a_mistake(check: Check, home: Home) -> None:
@@ -137,6 +168,34 @@ def test_a_program_that_is_no_agent_is_a_mistake(check: Check, text: str, reason
     said = check(ROOM, TARGETS, text=text)
     assert f"does not describe itself (action=metadata): {reason}" in said.out
     assert said.status == 1
+
+
+def test_what_an_agent_says_beside_its_metadata_is_not_read(check: Check) -> None:
+    text = f"import sys; print('old library', file=sys.stderr)\n{described(str)}"
+    assert check(ROOM, TARGETS, text=text).status == 0
+
+
+def test_an_agent_is_asked_in_the_environment_of_a_shot(
+    check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PCMK_service", "pacemaker-fenced")
+    text = f"import os\nassert 'PCMK_service' not in os.environ\n{described(str)}"
+    assert check(ROOM, TARGETS, text=text).status == 0
+
+
+def test_what_an_agent_leaves_behind_is_ended(check: Check, home: Home) -> None:
+    text = (
+        "import subprocess\n"
+        "child = subprocess.Popen(['/bin/sleep', '1000'], start_new_session=True)\n"
+        f"open('{home.base}/pid', 'w').write(str(child.pid))\n{described(str)}"
+    )
+    assert check(ROOM, TARGETS, text=text).status == 0
+    pid = int((home.base / "pid").read_text())
+    try:
+        wait_until(partial(gone, pid))
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_an_agent_that_hangs_is_given_up(check: Check, monkeypatch: pytest.MonkeyPatch) -> None:

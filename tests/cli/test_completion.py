@@ -33,6 +33,7 @@ def test_commands_are_completed() -> None:
         (["why"], "d", ["db"]),
         (["start"], "", ["db", "web"]),
         (["stop"], "w", ["web"]),
+        (["move", ""], "", ["1", "2", "3"]),
         (["status"], "w", ["web"]),
         (["move"], "w", ["web"]),
         (["restart"], "d", ["db"]),

@@ -373,3 +373,15 @@ def test_colours_are_for_terminals_and_for_those_who_want_them(
         )
         told = done.stdout
     assert ("\x1b[" in told) == coloured
+
+
+def test_an_interrupt_ends_well_only_what_was_followed(
+    mosha: Mosha, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mosha.cli.commands.logs._print", interrupted)
+    path = tmp_path / "log"
+    path.write_text("")
+    assert [mosha("logs", *words, str(path)).status for words in ((), ("-f",))] == [1, 0]

@@ -218,8 +218,9 @@ def test_no_argument_and_no_option_of_any_command_may_be_empty(mosha: Mosha, hom
                     found += 1
         assert not monitor.asked or all(isinstance(each, FailGroup) for each in monitor.asked)
     assert found > 40
-    said = mosha("stop", "web", "")
-    assert said.err.splitlines()[-1] == "mosha: empty TAG: is a variable not set?"
+    for blank in ("", " \t"):
+        said = mosha("stop", "web", blank)
+        assert said.err.splitlines()[-1] == "mosha: empty TAG: is a variable not set?"
     assert mosha.bare("--config", "", "status").status == 2
 
 

@@ -22,12 +22,15 @@ class Run:
 
     def __init__(self, home: Home, *words: str) -> None:
         home.config.write_text(home.config.read_text().replace("[1, 2, 3]", "[1]"))
-        (home.tables / "cltab").write_text("web:w:start:wait:true\n")
+        self.told = home.base / "told"
+        command = f'echo "$MOSHA_CONFIG" > {self.told}'
+        (home.tables / "cltab").write_text(f"web:w:start:wait:{command}\n")
         (home.tables / "hactl").write_text("web start\n")
         self.log = home.base / "log"
         with self.log.open("wb") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "mosha.cli.main", *words, "--config", str(home.config)],
+                [sys.executable, "-m", "mosha.cli.main", *words, "--config", home.config.name],
+                cwd=home.config.parent,
                 stderr=file,
                 stdout=subprocess.PIPE,
                 stdin=subprocess.DEVNULL,
@@ -64,6 +67,12 @@ def test_the_log_is_json_lines_where_no_terminal_is_and_sigterm_ends_it_well(run
     lines = [json.loads(line) for line in run.log.read_text().splitlines()]
     assert all({"event", "level", "timestamp"} <= line.keys() for line in lines)
     assert "monitor_stopped" in [line["event"] for line in lines]
+
+
+@pytest.mark.parametrize("run", [["run"]], indirect=True)
+def test_what_it_starts_finds_the_same_settings(run: Run, home: Home) -> None:
+    wait_until(lambda: run.said('"start DONE"'), LIMIT_S)
+    assert run.told.read_text() == f"{home.config}\n"
 
 
 @pytest.mark.parametrize("run", [["run", "--debug"]], indirect=True)

@@ -21,7 +21,9 @@ def run(*words: str, stdout: int = subprocess.PIPE, **variables: str) -> tuple[i
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=subprocess.PIPE,
-        env={**os.environ, **variables},
+        # What is written at once leaves nothing to be written at the end.
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        | variables,
         text=True,
         check=False,
     )

@@ -14,9 +14,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from mosha.clinit import cgroups
+from mosha.clinit import guard as guard_module
 from mosha.clinit.cgroup_tracker import CgroupTracker
 from mosha.clinit.guard import Guard
 from mosha.clinit.process_tracker import EntryKey
+from tests.clinit.descriptors import open_files
 from tests.clinit.test_faults import needs_cgroups
 from tests.waiting import until, wait_until
 
@@ -69,6 +71,22 @@ async def test_one_that_replaces_another_knows_its_sessions_but_those_that_are_g
     await asyncio.to_thread(buried, guard.pid)
     assert watched.wait() == -signal.SIGKILL
     assert (forgotten.poll(), unknown.poll()) == (None, None)
+
+
+async def test_guards_that_are_replaced_keep_no_descriptor(
+    guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guard_module, "RETRY_S", 0.01)
+    before = open_files()
+    for _ in range(2):
+        await replaced(guard)
+    assert open_files() == before
+
+
+async def replaced(guard: Guard) -> None:
+    former = guard.pid
+    os.kill(former, signal.SIGKILL)
+    await until(lambda: guard.pid != former)
 
 
 async def test_a_session_that_is_gone_is_forgotten_by_the_guard_that_knew_it(

@@ -198,6 +198,16 @@ async def test_requests_are_taken_apart_however_they_come(path: Path) -> None:
             writer.close()
 
 
+async def test_a_request_may_begin_in_the_piece_that_ends_another(path: Path) -> None:
+    async with echo(path):
+        reader, writer = await raw(path, b'{"op":"hello"}\n{"op":"hel')
+        async with asyncio.timeout(LIMIT_S):
+            assert b'"ok":true' in await reader.readline()
+            writer.write(b'lo"}\n')
+            assert b'"ok":true' in await reader.readline()
+        writer.close()
+
+
 async def test_the_sense_before_the_nonsense_is_answered(path: Path) -> None:
     async with echo(path):
         reader, writer = await raw(path, b'{"op":"hello"}\nnonsense\n{"op":"hello"}\n')

@@ -9,7 +9,7 @@ import pytest
 from mosha.core.cluster import orders
 from mosha.core.explain import unanswered
 from mosha.core.explain.addressees import concerned
-from mosha.core.status import GroupLine, GroupState, Order, Verb
+from mosha.core.status import Ban, GroupLine, GroupState, Order, Verb
 from mosha.core.tables import Wish
 from mosha.errors import UsageError
 from tests.core.story import G, Story, hactl, one_of_three
@@ -89,3 +89,19 @@ def test_an_order_concerns_the_nodes_where_the_group_runs() -> None:
     story = one_of_three()
     story.hear(1, says(2, claims={G: 4}, groups=at("start")), says(3))
     assert concerned(state(story), Order(Verb.MOVE, G, 3), story.now) == {2}
+
+
+@pytest.mark.parametrize("verb", [Verb.CLEANUP, Verb.STANDBY, Verb.UNSTANDBY])
+def test_a_node_that_is_not_heard_gets_no_order(verb: Verb) -> None:
+    story = stale_owner(required=True)
+    told = "node 3 is not heard; give the order when it is, or there"
+    assert refusal(story, verb, 3) == told
+    assert concerned(state(story), Order(verb, G, 2), story.now) == {2}
+
+
+def test_a_group_is_not_moved_to_a_node_that_cannot_take_it() -> None:
+    story = one_of_three()
+    here = says(2, claims={G: 4}, groups=at("start"))
+    story.hear(1, here, says(3, bans={G: Ban(60, "no route")}))
+    assert refusal(story, Verb.MOVE, 3) == "node 3 cannot take g now: mosha why-not g 3"
+    assert concerned(state(story), Order(Verb.MOVE, G), story.now) == {2}

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from msgspec.structs import replace
 
 from mosha.core.cluster import group_step, orders
 from mosha.core.cluster.entry_orders import ORDER_MIN_S
-from mosha.core.cluster.state import TOLD_LIMIT_S, StandingAnswer, WaitingEntryOrder
+from mosha.core.cluster.state import (
+    TOLD_LIMIT_S,
+    FailbackAttempt,
+    StandingAnswer,
+    WaitingEntryOrder,
+)
 from mosha.core.explain import unanswered
-from mosha.core.status import EntryAnswer, GroupState, Order, Receipt, Stamp, Verb
+from mosha.core.status import (
+    Ban,
+    EntryAnswer,
+    EntryVerb,
+    GroupState,
+    NodeState,
+    Order,
+    Receipt,
+    Stamp,
+    Trouble,
+    TroubleKind,
+    Verb,
+)
 from mosha.core.supervision.entries import EntryReport
 from mosha.core.tables import Mode, Wish
 from mosha.core.tell import Tell
@@ -81,6 +100,7 @@ def test_orders_of_another_life_and_of_other_nodes_stay_what_they_are() -> None:
     for key, inc in {(issuer, 1): INC, (issuer, 2): INC - 1, (other, 1): INC}.items():
         state.entry_orders[key] = WaitingEntryOrder(inc, "stop", G, "r", f"{key}", 1, "start")
         state.answers[key] = StandingAnswer(EntryAnswer(inc, ok=True), story.now)
+        state.passed_over[key] = inc
     state.taken[issuer] = Stamp(INC - 1, 7)
     state.dirty = False
     orders.go_on_counting(state, issuer, INC, INC + 5)
@@ -88,6 +108,7 @@ def test_orders_of_another_life_and_of_other_nodes_stay_what_they_are() -> None:
     now = {(issuer, 1): INC + 5, (issuer, 2): INC - 1, (other, 1): INC}
     assert {key: waits.inc for key, waits in state.entry_orders.items()} == now
     assert {key: standing.answer.inc for key, standing in state.answers.items()} == now
+    assert state.passed_over == now
     assert state.taken[issuer] == Stamp(INC - 1, 7)
     assert state.dirty
 
@@ -168,9 +189,14 @@ def test_numbers_that_nobody_counts_to_cost_nothing() -> None:
     state = story.nodes[owner].state
     said = state.view.peer(issuer).status
     assert said is not None
-    last = 10**17
+    last = 100_000
     given = {1: Order(Verb.CLEANUP, G, issuer), last: Order(Verb.CLEANUP, G, issuer)}
-    story.hear(owner, replace(said, seq=said.seq + 1, orders=given))
+    tracemalloc.start()
+    try:
+        story.hear(owner, replace(said, seq=said.seq + 1, orders=given))
+        assert tracemalloc.get_traced_memory()[1] < last  # less than a byte for each
+    finally:
+        tracemalloc.stop()
     missed = {(issuer, last - back) for back in range(1, orders.ORDERS_MAX + 1)}
     assert set(state.passed_over) == missed
 
@@ -185,8 +211,23 @@ def test_orders_that_are_passed_over_are_remembered_and_not_without_bound() -> N
         given = {number: Order(Verb.RESTART, G) for number in numbers}
         story.hear(owner, replace(said, inc=inc, orders=given))
         assert set(state.passed_over) == {(issuer, n) for n in numbers[-orders.ORDERS_MAX :]}
+    other = others(story, owner)[1]
+    state.passed_over[other, 7] = INC
     orders.hear(state, None, replace(said, inc=INC + 2, orders={1: Order(Verb.RESTART, G)}), 0.0)
-    assert state.passed_over == {(issuer, 1): INC + 2}
+    assert state.passed_over == {(other, 7): INC, (issuer, 1): INC + 2}
+
+
+def test_orders_of_another_life_that_were_not_heard_are_passed_over() -> None:
+    story, owner = running()
+    issuer = others(story, owner)[0]
+    state = story.nodes[owner].state
+    said = state.view.peer(issuer).status
+    assert said is not None
+    order = Order(Verb.CLEANUP, G, issuer)
+    story.hear(owner, replace(said, seq=said.seq + 1, orders={9: order}))
+    inc = said.inc + 1
+    story.hear(owner, replace(said, inc=inc, run="another", orders={3: order}))
+    assert state.passed_over == {(issuer, 1): inc, (issuer, 2): inc}
 
 
 def test_a_restart_waits_for_the_grant_of_a_claim_that_is_gone_on_with() -> None:
@@ -459,6 +500,14 @@ def test_orders_stand_for_a_while_and_not_without_bound() -> None:
     assert orders.give(brain.state, Order(Verb.CLEANUP, G), later) == number + 1
 
 
+def test_orders_stand_until_every_node_that_is_not_stale_has_read_them() -> None:
+    story, owner = running()
+    state = story.nodes[owner].state
+    state.timing = replace(state.timing, timeout_s=2 * ORDER_MIN_S)
+    number = orders.give(state, Order(Verb.CLEANUP, G), story.now)
+    assert state.orders[number].until == story.now + 4 * ORDER_MIN_S
+
+
 def test_what_runs_nowhere_is_restarted_by_nobody() -> None:
     story, owner = running()
     idle = others(story, owner)[0]
@@ -467,3 +516,91 @@ def test_what_runs_nowhere_is_restarted_by_nobody() -> None:
     number = orders.give(state, Order(Verb.RESTART, G), story.now)
     assert orders.have_obeyed(state, {idle}, number)
     assert state.record(G).restarts == ()
+
+
+def test_a_failure_that_is_reported_during_a_move_is_a_ban_like_any_other() -> None:
+    story, owner = running()
+    state = story.nodes[owner].state
+    orders.give(state, Order(Verb.MOVE, G), story.now)
+    assert state.record(G).moved_to == 0
+    orders.fail(state, G, "no route", story.now)
+    record = state.record(G)
+    assert (record.moved_to, record.ban_reason) == (None, "no route")
+    assert record.ban_until == story.now + state.timing.ban_s
+
+
+def test_cleanup_forgets_failbacks_in_vain_and_kills_that_came_too_late() -> None:
+    story, owner = running()
+    state = story.nodes[owner].state
+    state.record(G).failbacks[2] = FailbackAttempt(1)
+    assert orders.has_failed(state, G, owner)
+    orders.give(state, Order(Verb.CLEANUP, G, owner), story.now)
+    assert not orders.has_failed(state, G, owner)
+    story.show(owner, report("start", killed_late_s=1.5))
+    assert orders.has_failed(state, G, owner)
+    orders.give(state, Order(Verb.CLEANUP, G, owner), story.now)
+    assert not orders.has_failed(state, G, owner)
+
+
+def test_a_node_that_leaves_goes_on_no_standby() -> None:
+    story, owner = running()
+    state = story.nodes[owner].state
+    state.node_state = NodeState.LEAVING
+    orders.give(state, Order(Verb.STANDBY, "", owner), story.now)
+    assert not state.standby
+
+
+def test_of_too_many_restarts_the_last_ones_are_waited_for() -> None:
+    story, owner = running()
+    state = story.nodes[owner].state
+    for _ in range(orders.ORDERS_MAX + 1):
+        number = orders.give(state, Order(Verb.RESTART, G), story.now)
+    assert [stamp.seq for _, stamp in state.record(G).restarts][-1] == number
+    assert not orders.have_obeyed(state, {owner}, number)
+
+
+def test_a_ban_on_another_node_is_to_be_forgotten() -> None:
+    story, owner = running()
+    idle = others(story, owner)[0]
+    state = story.nodes[idle].state
+    said = state.view.peer(owner).status
+    assert said is not None
+    assert not orders.has_failed(state, G, owner)
+    story.hear(idle, replace(said, seq=said.seq + 1, bans={G: Ban(60_000, "no route")}))
+    assert orders.has_failed(state, G, owner)
+
+
+def test_a_group_that_nobody_else_may_take_is_not_kept_from_its_node_by_a_move() -> None:
+    story, owner = running(Wish(G, "start", only=(1,)))
+    state = story.nodes[owner].state
+    orders.give(state, Order(Verb.MOVE, G), story.now)
+    assert orders.has_arrived(state, state.record(G), story.now)
+
+
+def test_what_a_node_does_for_an_earlier_life_is_not_waited_for() -> None:
+    story, owner = running()
+    issuer = others(story, owner)[0]
+    giver, order = story.nodes[issuer].state, Order(Verb.RESTART, G)
+    number, run = orders.give(giver, order, story.now), unanswered.run_of(giver, owner)
+    orders.drop_old(giver, story.now + max(ORDER_MIN_S, LONG_S))
+    said = giver.view.peer(owner).status
+    assert said is not None
+    why = f"node {owner} has not answered while the order stood"
+    for back, told in ((1, why), (0, "")):
+        under_way = {(issuer, number): giver.inc - back}
+        story.hear(issuer, replace(said, seq=said.seq + 2 - back, unfinished=under_way))
+        assert unanswered.loss(giver, order, owner, number, run) == told
+
+
+def test_an_entry_that_does_not_end_is_ending() -> None:
+    story, owner = running()
+    issuer = others(story, owner)[0]
+    giver, order = story.nodes[issuer].state, Order(EntryVerb.STOP, G, tag="t")
+    said = giver.view.peer(owner).status
+    assert said is not None
+    for seq, (kind, ending) in enumerate(
+        ((TroubleKind.FAILING, False), (TroubleKind.LATE, True), (TroubleKind.STOPPED, True)), 1
+    ):
+        troubles = {(G, "t"): Trouble("t", kind)}
+        story.hear(issuer, replace(said, seq=said.seq + seq, troubles=troubles))
+        assert unanswered.is_ending(giver, order, owner) is ending

@@ -196,6 +196,17 @@ def test_a_mistake_is_told_with_place_text_and_remedy(text: str, told: list[str]
     assert _told(text) == told
 
 
+def test_columns_count_from_the_beginning_of_the_line() -> None:
+    told = _told(" ::a:b\n  ::: foo:bar\ng:t:1: test(tiemout=1s):x\n")
+    places = ["cltab:1:2", "cltab:2:6", "cltab:3:13"]
+    assert [line.partition(": ")[0] for line in told] == places
+
+
+def test_a_list_of_levels_may_be_longer_than_a_name() -> None:
+    told = _told(f"g:t:{'a,' * 100}a b:wait:x\n")
+    assert told[0].startswith("cltab:1:5: not the name of a level: ")
+
+
 def test_all_mistakes_of_a_file_are_told_at_once() -> None:
     told = _told(b"g:t:1:wiat:x\nok:ok:1:wait:x\n\xff\n:::foo:x\ng:t:1:wait:x\nshort\n")
     assert [line.split(": ", 1)[0] for line in told] == [

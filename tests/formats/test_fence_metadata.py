@@ -31,14 +31,24 @@ def test_options_and_actions_are_read() -> None:
 
 def test_names_with_a_hyphen_are_those_with_an_underscore() -> None:
     text = (
-        '<resource-agent><parameter name="auth_url" obsoletes="auth-url"/>'
-        '<parameter name="auth-url" deprecated="1"/>'
+        '<resource-agent><parameter name="auth-url" deprecated="1"/>'
+        '<parameter name="auth_url" obsoletes="auth-url"/>'
         '<parameter name="key_file" obsoletes="identity"/></resource-agent>'
     )
     metadata = parse_metadata(text.encode())
     assert set(metadata.options) == {"auth_url", "key_file"}
     assert metadata.newer("auth-url") == ""
     assert metadata.newer("identity") == "key_file"
+
+
+def test_each_option_has_its_own_type_and_choices() -> None:
+    metadata = parse_metadata(
+        b'<resource-agent><parameter name="a"><content type="select"><option value="x"/></content>'
+        b'</parameter><parameter name="b"><content type="select"><option value="y"/></content>'
+        b'</parameter><parameter name="c"/></resource-agent>'
+    )
+    assert [metadata.options[name].choices for name in "abc"] == [{"x"}, {"y"}, set()]
+    assert [metadata.options[name].kind for name in "abc"] == ["select", "select", "string"]
 
 
 @pytest.mark.parametrize(

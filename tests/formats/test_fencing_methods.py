@@ -89,6 +89,7 @@ def test_an_agent_has_more_time_by_default_and_one_retry() -> None:
         ('options = {plug = "a"}', "plug cannot be the same for every node; write targets = {1 ="),
         ('options = {port = "a"}', "port cannot be the same for every node; write targets = {1 ="),
         ('options = {option = "on"}', "options.option is an old name of action, which mosha sets"),
+        ("options = {Missing_As_Off = 1}", "options.Missing_As_Off calls a plug off that does not"),
         ('options = {method = "cycle"}', "options.method must be onoff: a cycle proves nothing"),
         ("options = {missing-as-off = false}", "options.missing-as-off calls a plug off that does"),
         ('options = {"a b" = 1}', "options.a b is no name of an option"),
@@ -121,7 +122,17 @@ def test_keys_of_another_type_are_mistakes(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["passwd", "password", "snmp_priv_passwd", "apikey", "token", "secret-key", "community"]
+    "name",
+    [
+        "passwd",
+        "password",
+        "snmp_priv_passwd",
+        "apikey",
+        "token",
+        "secret-key",
+        "community",
+        "Password",
+    ],
 )
 def test_a_secret_in_mosha_toml_is_a_mistake_that_does_not_show_it(name: str) -> None:
     for place in (f'options = {{{name} = "hunter2"}}', f'targets = {{1 = {{{name} = "hunter2"}}}}'):
@@ -146,6 +157,7 @@ def test_what_only_names_a_secret_may_be_in_mosha_toml(name: str) -> None:
     [
         ('{1 = "a", 2 = "a"}', "nodes 1 and 2 are at the same plug a"),
         ('{1 = "a,b", 2 = "c, b"}', "nodes 1 and 2 are at the same plug c, b"),
+        ('{1 = "a", 2 = "b", 3 = "a"}', "nodes 1 and 3 are at the same plug a"),
         ('{1 = {plug = "a", delay = 5}, 2 = "a"}', "nodes 1 and 2 are at the same plug a"),
         ('{1 = {port = "a"}, 2 = {plug = "a"}}', "nodes 1 and 2 are at the same plug a"),
         ('{1 = {ip = "x"}, 2 = {ipaddr = "x"}}', "nodes 1 and 2 are at the same device"),
@@ -171,6 +183,13 @@ def test_nodes_at_the_same_device_and_plug_are_a_mistake(targets: str, expected:
 )
 def test_nodes_at_different_plugs_or_devices_are_none(targets: str) -> None:
     assert methods(f"{HEAD}targets = {targets}\n")
+
+
+def test_the_device_of_a_node_goes_before_that_of_all() -> None:
+    options, plugs = 'options = {ip = "x"}', '2 = "a", 3 = {ip = "z", plug = "a"}'
+    assert methods(f'{HEAD}{options}\ntargets = {{1 = {{ip = "y", plug = "a"}}, {plugs}}}\n')
+    text = told(f'{HEAD}{options}\ntargets = {{1 = {{ip = "x", plug = "a"}}, {plugs}}}\n')
+    assert "nodes 1 and 2 are at the same plug a" in text
 
 
 TWO = """\
@@ -262,7 +281,7 @@ def test_the_python_api_has_the_same_rules() -> None:
 
 
 def test_a_file_of_secrets_has_options_and_comments() -> None:
-    data = b"# the switch\n\npassword=a = b#c\r\nusername=fence\n"
+    data = b"# the switch\n\n \t\npassword=a = b#c\r\nusername=fence\n"
     assert fence_options.parse_secrets(data, "s") == {"password": "a = b#c", "username": "fence"}
 
 

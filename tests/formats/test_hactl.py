@@ -182,6 +182,9 @@ def test_a_mistake_in_an_overridden_line_is_told_too() -> None:
 def test_too_many_nodes_are_refused() -> None:
     many = ",".join(map(str, range(1, 1026)))
     assert "1025 nodes" in _told(f"g start only={many}\n")[0]
+    most = tuple(range(1, 1025))
+    text = f"g start only={','.join(map(str, most))}\n"
+    assert parse_hactl(text.encode(), "hactl").wishes["g"].only == most
 
 
 def test_ignored_words_and_doubled_groups_are_warned_about() -> None:  # HC-07, HC-08
@@ -199,6 +202,7 @@ def test_ignored_words_and_doubled_groups_are_warned_about() -> None:  # HC-07, 
     assert _warned("g start only=1 on-failure=move:3/10m\n") == [
         f"{alone}; name another node in only=, or drop one"
     ]
+    assert _warned("g start only=1,2 on-failure=move:3/10m\n") == []
     assert _warned("g start # c\n") == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -218,6 +219,51 @@ def test_a_lock_that_somebody_else_has_made_meanwhile_is_his(tmp_path: Path) -> 
     other.close()
     assert lock.restore()
     lock.close()
+
+
+def test_to_ask_for_a_lock_of_somebody_else_takes_no_descriptor(tmp_path: Path) -> None:
+    """A monitor asks every second."""
+    path = tmp_path / "lock"
+    lock = LockFile(path)
+    path.unlink()
+    other = LockFile(path)
+    before = open_files()
+    for _ in range(3):
+        with pytest.raises(HeldError):
+            lock.restore()
+    assert open_files() == before
+    other.close()
+    lock.close()
+
+
+def test_a_lock_that_cannot_be_looked_at_is_not_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = LockFile(tmp_path / "lock")
+
+    def refuse(_path: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "lstat", refuse)
+        with pytest.raises(OSError, match="Input/output error"):
+            lock.restore()
+    assert not lock.restore()
+    lock.close()
+
+
+def test_nobody_else_can_open_a_lock_and_it_is_no_link(tmp_path: Path) -> None:
+    """Who can open it can hold it."""
+    former = os.umask(0)
+    try:
+        LockFile(tmp_path / "lock").close()
+    finally:
+        os.umask(former)
+    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        LockFile(tmp_path / "link")
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_living_daemon_does_not_wait_for_others_in_the_directory(tmp_path: Path) -> None:

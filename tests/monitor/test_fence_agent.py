@@ -17,6 +17,7 @@ from mosha.monitor import fence_agent
 from mosha.monitor.fence_outcome import ShotOutcome
 from mosha.monitor.fencing import shoot
 from tests import fence_switch
+from tests.clinit.descriptors import open_files
 from tests.monitor.switch_room import actions, asked, furnish, switch_method
 from tests.monitor.test_fencing import gone, pids_in
 from tests.waiting import until
@@ -143,6 +144,23 @@ async def test_a_shot_whose_off_failed_is_no_receipt_and_status_is_not_asked(
     assert actions(room) == ["off"]
 
 
+async def test_off_and_status_have_one_limit_together(
+    method: Method, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[tuple[str, float]] = []
+
+    async def ask(_agent: fence_agent.Prepared, action: str, limit_s: float) -> RunEnded:
+        limits.append((action, limit_s))
+        return RunEnded(0, b"Status: ON", 0, 7.0)
+
+    monkeypatch.setattr(fence_agent, "ask", ask)
+    monkeypatch.setattr(fence_agent, "boottime", lambda: 100.0 + 7 * len(limits))
+    monkeypatch.setattr(fence_agent, "STATUS_PAUSE_S", 0.0)
+    outcome = await shoot(2, [method(limit=20)])
+    assert outcome.outcome == "failed"
+    assert limits == [("off", 20.0), ("status", 13.0), ("status", 6.0)]
+
+
 async def test_a_failed_attempt_is_repeated_with_its_own_limit(room: Path, method: Method) -> None:
     outcome = await shoot(2, [method("at_second_try", retries=1, limit=LONG_S)])
     assert outcome.outcome == "receipt"
@@ -197,8 +215,16 @@ async def test_options_come_on_standard_input_and_nowhere_else(
     }
     assert second["options"] == {**first["options"], "action": "status"}
     assert first["arguments"] == []
-    assert set(first["environment"]) <= {"PATH", "HOME", "LANG", "LC_CTYPE"}
+    assert set(first["environment"]) - {"LC_CTYPE"} == {"PATH", "HOME", "LANG"}
     assert first["environment"]["PATH"] == "/usr/bin:/bin:/usr/sbin:/sbin"
+
+
+async def test_a_secret_goes_before_an_option_of_the_same_name(
+    room: Path, method: Method, secret: Path
+) -> None:
+    options = {"room": str(room), "username": "nobody"}
+    await shoot(2, [method(options=options, secrets=str(secret), limit=LONG_S)])
+    assert [one["options"]["username"] for one in asked(room)] == ["fence", "fence"]
 
 
 async def test_a_plug_may_have_its_old_name(room: Path, method: Method) -> None:
@@ -226,6 +252,16 @@ async def test_an_agent_is_searched_where_packages_put_it(
     missing = await shoot(2, [method(agent="fence_nothing")])
     assert missing.detail.startswith("there is no fence_nothing in ")
     assert missing.detail.endswith(":/usr/sbin:/sbin")
+
+
+async def test_no_agent_is_searched_in_the_working_directory(
+    room: Path, method: Method, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(room)  # where there is a fence_switch
+    monkeypatch.setenv("PATH", ":/usr/bin::/bin:")
+    outcome = await shoot(2, [method(agent="fence_switch")])
+    told = "there is no fence_switch in /usr/bin:/bin:/usr/sbin:/sbin"
+    assert outcome == ShotOutcome("failed", "fence_switch", told)
 
 
 async def test_an_agent_that_cannot_be_run_is_a_failure(room: Path, method: Method) -> None:
@@ -277,6 +313,14 @@ async def test_a_shot_that_is_cancelled_leaves_nothing(room: Path, method: Metho
     await until(partial(gone, pid))
 
 
+async def test_a_shot_keeps_no_descriptor(method: Method) -> None:
+    await shoot(2, [method(limit=LONG_S)])  # what the loop itself opens, it keeps
+    before = open_files()
+    for _ in range(2):
+        assert (await shoot(2, [method(limit=LONG_S)])).outcome == "receipt"
+    assert open_files() == before
+
+
 async def test_an_agent_that_floods_is_cut_and_still_understood(method: Method) -> None:
     outcome = await shoot(2, [method("flood", limit=LONG_S)])
     assert outcome.outcome == "receipt"
@@ -300,6 +344,31 @@ async def test_a_wrong_password_fails_with_the_words_of_the_agent_but_not_the_pa
     assert outcome.outcome == "failed"
     assert outcome.detail.endswith("Unable to connect/login as *** with '***'")
     assert "cret" not in outcome.detail
+
+
+@pytest.mark.parametrize("name", ["username", "login"])
+async def test_a_password_with_its_user_in_base64_is_not_shown(
+    room: Path, method: Method, secret: Path, name: str
+) -> None:
+    text = (
+        "import base64, sys; given = dict(line.strip().partition('=')[::2] for line in sys.stdin);"
+        f" pair = given['{name}'] + ':' + given['password'];"
+        " print('Authorization: Basic ' + base64.b64encode(pair.encode()).decode());"
+        " raise SystemExit(1)"
+    )
+    path = fence_switch.installed(room, "fence_http", text)
+    write(secret, "password=hunter2\n")
+    options = {name: "fence"}
+    outcome = await shoot(2, [method(agent=str(path), options=options, secrets=str(secret))])
+    assert outcome.detail.endswith(": Authorization: Basic ***")
+
+
+async def test_with_a_secret_no_less_is_shown_of_an_output_that_was_cut(
+    method: Method, secret: Path
+) -> None:
+    outcome = await shoot(2, [method("flood", secrets=str(secret), limit=LONG_S)])
+    shown = outcome.detail.partition("; ")[0].rpartition(" s: ")[2]
+    assert len(shown) == fence_agent.SHOWN_MAX_BYTES - len("\n")
 
 
 async def test_a_password_that_was_changed_is_used_at_the_next_shot(

@@ -19,9 +19,9 @@ from mosha.formats.settings import settings_from
 from mosha.host.killable import OUTPUT_MAX_BYTES
 from mosha.host.log_stream import of_stderr
 from mosha.monitor.fence_callable import Stomith
-from mosha.monitor.fence_outcome import ShotOutcome
+from mosha.monitor.fence_outcome import ShotOutcome, one_line
 from mosha.monitor.fencing import shoot
-from tests.monitor.trouble import no_descriptor_to_be_had
+from tests.monitor.trouble import no_descriptor_to_be_had, no_thread_to_be_had
 from tests.waiting import until
 
 LONG_S = 30.0
@@ -181,8 +181,9 @@ async def test_a_command_that_hangs_is_killed_with_its_whole_session(
     assert (outcome.outcome, outcome.detail) == ("failed", "no answer in 0.3 s")
     pids = [int(word) for word in (tmp_path / "pids").read_text().split()]
     assert pids
-    assert [pid for pid in pids if not gone(pid)] == []
-    assert sleepers(tmp_path) == []
+    for pid in pids:
+        await until(partial(gone, pid))
+    await until(lambda: not sleepers(tmp_path))
 
 
 def sleepers(directory: Path) -> list[str]:
@@ -208,6 +209,11 @@ async def test_the_exit_decides_although_something_in_the_background_holds_the_o
         os.kill(int((tmp_path / "pids").read_text()), 9)
 
 
+def test_of_a_letter_that_was_cut_nothing_is_shown() -> None:
+    text = "ü ausgeschaltet ü".encode()
+    assert one_line(text[1:-1]) == "ausgeschaltet"
+
+
 async def test_a_command_that_floods_is_cut_and_not_kept_in_memory(script: Script) -> None:
     # Far more than a pipe holds: it has to be read while the command runs.
     path = script("head -c 3000000 /dev/zero | tr '\\0' 'x'; echo; echo the end; exit 1")
@@ -223,7 +229,8 @@ async def test_a_shot_that_is_cancelled_leaves_no_process(script: Script, tmp_pa
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert [pid for pid in pids if not gone(pid)] == []
+    for pid in pids:
+        await until(partial(gone, pid))
 
 
 # --- the callable of the Python API -------------------------------------------------------
@@ -308,6 +315,13 @@ async def test_a_coroutine_that_hangs_is_cancelled() -> None:
     outcome = await shoot(7, [], hangs, callable_limit_s=SHORT_S)
     assert outcome == ShotOutcome("failed", "hangs", "no answer in 0.3 s")
     assert cancelled == [7]
+
+
+async def test_a_callable_for_which_there_is_no_thread_has_failed_for_that_reason() -> None:
+    with no_thread_to_be_had():
+        outcome = await shoot(7, [], lambda _: True)
+    told = "stomith of node 7: can't start new thread"
+    assert outcome == ShotOutcome("failed", "<lambda>", told)
 
 
 async def test_no_thread_is_left_after_a_shot() -> None:

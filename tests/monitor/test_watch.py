@@ -30,7 +30,7 @@ from mosha.monitor.files.watch_source import (
     source_here,
 )
 from tests.monitor.trouble import mount, no_thread_to_be_had, tmpfs, unmount
-from tests.waiting import until
+from tests.waiting import until, wait_until
 
 ROOT = Path(__file__).parents[2]
 # Whatever is heard within a test is heard by events: nothing else comes in this time.
@@ -402,6 +402,38 @@ def test_without_a_free_thread_no_source_is_made(
     """Notify, the library below, would end the whole process."""
     with no_thread_to_be_had(), pytest.raises(RuntimeError, match="can't start new thread"):
         source([str(tmp_path)], 1, threading.Event())
+
+
+@pytest.mark.parametrize("make", [DirectSource, PublicSource])
+def test_a_source_tells_nothing_of_what_is_below_a_directory(
+    tmp_path: Path, make: Callable[..., ChangeSource]
+) -> None:
+    below = tmp_path / "below"
+    below.mkdir()
+    stop = threading.Event()
+    source = make([str(tmp_path)], 10, stop)
+    seen: set[Path] = set()
+
+    def write() -> None:
+        number = 0
+        while not stop.wait(0.02):
+            number += 1
+            for directory in (below, tmp_path):
+                (directory / str(number)).touch()
+
+    def have_two_come() -> bool:  # while the first one was written, nobody may have watched yet
+        seen.update(Path(path) for _, path in source.wait(10, 100))
+        return len([path for path in seen if path.parent == tmp_path]) > 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        wait_until(have_two_come)
+    finally:
+        stop.set()
+        writer.join()
+        source.close()
+    assert [path for path in seen if path.parent == below] == []
 
 
 class Stranger:
