@@ -136,7 +136,7 @@ EVENTS: dict[str, str] = {
     "fence_test_passed": "a fencing method that had failed its test for a node passes it again",
     "shots_ended": "what the fencing methods of a killed monitor had left running was killed",
     "fence_asked": "an operator ordered a node to be shot",
-    "fencing_held": "a stale node is not shot: the brake or the budget (fields reason, nodes)",
+    "fencing_held": "a stale node is not shot: heard by others, brake, budget (field reason)",
     "fencing_disarmed": "no node is shot for a while: `mosha disarm`",
     "fencing_armed": "stale nodes are shot again",
     "fence_confirmed": "an operator confirmed that a node is dead",

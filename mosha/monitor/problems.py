@@ -30,6 +30,10 @@ OVERDUE_AFTER = 3
 """A test is late when none was good for so many intervals."""
 
 HELD: Mapping[str, Callable[[str, str], str]] = {
+    "heard": lambda nodes, others: (
+        f"node {nodes} is not shot: node {others} still hears it, and may give it a majority; this"
+        " node does not see what it writes"
+    ),
     "brake": lambda nodes, others: (
         f"node {nodes} is not shot: so many went silent at the same time ({others}) that the"
         " file system, a switch or this node is more likely at fault"

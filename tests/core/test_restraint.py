@@ -165,6 +165,28 @@ def test_of_three_one_is_no_crowd() -> None:
     assert victims(silent(3, of=(1, 2, 3))) == [3]
 
 
+# --- others hear it --------------------------------------------------------------------------
+
+
+def test_a_node_that_a_majority_hears_is_not_shot_by_one_that_does_not() -> None:
+    story = silent(3, of=(1, 2, 3))
+    for seq in range(10, 16):
+        story.hear(1, says(2, seq, seen={1: Stamp(INC, 1), 3: Stamp(INC, seq)}))
+        story.miss(1, 3)
+        assert victims(story) == []
+        assert one(story).state.holds == {3: Hold("heard", (2,))}
+        story.now += T / 2
+    story.now += T  # the echo goes on no more
+    story.hear(1, says(2, 16, seen={1: Stamp(INC, 1), 3: Stamp(INC, 15)}))
+    assert victims(story) == [3]
+
+
+def test_a_node_that_less_than_a_majority_hears_has_no_lease_and_is_shot() -> None:
+    story = silent(5)
+    story.hear(1, says(4, 9, seen={1: Stamp(INC, 1), 5: Stamp(INC, 7)}))
+    assert victims(story) == [5]
+
+
 # --- the budget ------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from mosha.control.protocol import Confirm
+from mosha.control.protocol import Confirm, DisarmAll, ShootNode
 from tests import fence_switch
 from tests.e2e.cluster import Cluster
 from tests.waiting import wait_until
@@ -188,4 +188,32 @@ def test_an_agent_that_lies_moves_nothing_until_an_operator_confirms(short_dir: 
                 os.kill(pid, signal.SIGKILL)
         assert cluster.nodes[others[0]].ask(Confirm(node=victim)).ok
         cluster.wait_running(GROUPS, *others)
+        assert cluster.overlaps() == []
+
+
+def test_while_disarmed_only_an_operator_has_a_node_shot(short_dir: Path) -> None:
+    with Cluster(short_dir, extra=switch(short_dir, "kills")) as cluster:
+        cluster.write_tables(GROUPS)
+        cluster.start()
+        _, places = cluster.wait_running(GROUPS)
+        (victim,) = places["a"]
+        others = [number for number in cluster.nodes if number != victim]
+        assert cluster.nodes[victim].ask(DisarmAll(600.0, "a switch is replaced")).ok
+
+        def told(text: str) -> bool:
+            reports = [cluster.nodes[number].report() for number in others]
+            return all(any(text in line for line in report.problems) for report in reports)
+
+        wait_until(lambda: told(f"from node {victim}: a switch is replaced"))
+        freeze(cluster.nodes[victim], short_dir / f"p{victim}.pids")
+        wait_until(lambda: told(f"node {victim} is stale"))
+        wait_until(lambda: told("is not fenced"))
+        assert [cluster.nodes[number].report().shots for number in others] == [[], []]
+        assert "a" not in cluster.places(*others)
+        reply = cluster.nodes[others[0]].ask(ShootNode(victim))
+        assert reply.text.startswith(f"node {victim} was shot: fence_switch, off-confirmed: off: ")
+        assert reply.ok
+        cluster.wait_running(GROUPS, *others)
+        assert cluster.nodes[others[1]].ask(DisarmAll(0.0)).ok
+        wait_until(lambda: not told("disarmed"))
         assert cluster.overlaps() == []

@@ -246,6 +246,15 @@ CLUSTER: tuple[Mutant, ...] = (
         test="test_restraint.py::test_a_node_that_another_one_shoots_is_not_shot_too",
     ),
     Mutant(
+        "who is heard by a majority is shot by another",
+        "fencing",
+        "mosha.core.cluster.shots",
+        "if hearing := restraint.heard_by(state, victim.peer, now):",
+        "if hearing := ():",
+        test="test_restraint.py::"
+        "test_a_node_that_a_majority_hears_is_not_shot_by_one_that_does_not",
+    ),
+    Mutant(
         "the brake is off",
         "fencing",
         "mosha.core.cluster.shots",

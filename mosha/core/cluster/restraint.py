@@ -2,8 +2,9 @@
 
 The **brake**: nodes that went silent together are not shot. It is more likely that the file system,
 a switch or this node is at fault than that so many machines failed at one moment. The **budget**:
-within a window at most a minority of the electorate is shot. Both hold until nodes are heard again,
-or an operator decides (`mosha fence`, `mosha confirm`).
+within a window at most a minority of the electorate is shot. And a node that a majority hears is
+not shot by one that does not. All hold until that is no longer so, or an operator decides (`mosha
+fence`, `mosha confirm`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from mosha.core.cluster.fencing import AIMING
 from mosha.core.cluster.peers import Peer, Standing
 from mosha.core.cluster.state import MonitorState
+from mosha.core.status import Stamp
 
 BRAKE_MIN = 2
 BRAKE_SHARE = 3
@@ -68,6 +70,27 @@ def _with(state: MonitorState, victim: Peer, node: int, now: float) -> bool:
     if heard_at is None or other is None:
         return False
     return abs(heard_at - other) <= state.timeout_s(now)
+
+
+def heard_by(state: MonitorState, victim: Peer, now: float) -> tuple[int, ...]:
+    """Return the nodes that hear a victim which this node does not, if it may run groups with them.
+
+    Their echoes of it go on. With a majority it keeps its leases: it is this node that is cut off
+    from it. Less than that has no lease, and may be shot.
+    """
+    known = victim.status.stamp if victim.status is not None else Stamp(0, 0)
+    hearing = []
+    for status in state.view.fresh():
+        echo = status.seen.get(victim.node)
+        if echo is None or echo <= known:
+            continue
+        link = victim.node, status.node
+        if link not in state.echoes or echo > state.echoes[link][0]:
+            state.echoes[link] = echo, now
+        if now - state.echoes[link][1] < state.timeout_s(now):
+            hearing.append(status.node)
+    voters = state.view.electorate.nodes & {*hearing, victim.node}
+    return tuple(sorted(hearing)) if len(voters) >= state.view.electorate.needed else ()
 
 
 def spent(state: MonitorState, victim: int, now: float) -> tuple[int, ...]:

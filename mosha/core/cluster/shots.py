@@ -100,6 +100,9 @@ def _wait_until(
         due = _due(state, victim.peer, quorum_since, now)
         if due > now:
             return due
+        if hearing := restraint.heard_by(state, victim.peer, now):
+            holds[victim.peer.node] = Hold("heard", hearing)
+            return step
         if together := restraint.braked(state, victim.peer, now):
             holds[victim.peer.node] = Hold("brake", together)
             return step

@@ -95,7 +95,7 @@ class Disarmed(NamedTuple):
 
 
 class Hold(NamedTuple):
-    """Why a stale node is not shot now: `kind` is brake or budget, and the nodes that count."""
+    """Why a stale node is not shot now: `kind` is heard, brake or budget; the nodes that count."""
 
     kind: str
     nodes: tuple[int, ...]
@@ -184,6 +184,7 @@ class MonitorState(Struct):
     holds: dict[int, Hold] = field(default_factory=dict)
     braked: tuple[int, ...] = ()  # they went silent together
     brake_until: float = NEVER
+    echoes: dict[tuple[int, int], tuple[Stamp, float]] = field(default_factory=dict)
     asked: set[int] = field(default_factory=set)  # an operator has ordered them to be shot
     # Receipts of nodes that were heard when they were shot: they count once those are stale.
     pending: dict[int, tuple[Receipt, Stamp]] = field(default_factory=dict)
