@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 import msgspec
+from msgspec.structs import replace
 
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.progress import Goal, wait_for
@@ -48,7 +49,8 @@ def see_through(
         return tell_reply(reply, as_json=as_json)
     if not as_json:
         tell(reply.text, ok=True, as_json=False)
-    outcome = wait_for(settings, goal, limit_s)
+    ordered = replace(goal, level=reply.level or goal.level)
+    outcome = wait_for(settings, ordered, limit_s)
     if as_json:
         return tell(f"{reply.text}; {outcome.text}", ok=outcome.reached, as_json=True)
     click.echo(outcome.text if outcome.reached else f"mosha: {outcome.text}", err=True)

@@ -1,7 +1,8 @@
 """Waits until a group is where a command wants it, and prints the progress meanwhile.
 
-It waits no longer than makes sense: a move that came back, a stop that failed and a ban that ends
-after the limit do not resolve themselves meanwhile, and the answer says what is in the way.
+It waits no longer than makes sense: a move that came back, a stop that failed, a ban that ends
+after the limit and a later edit of hactl do not resolve themselves meanwhile, and the answer says
+what is in the way.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import click
 from msgspec import Struct
 
 from mosha.cli.ask import ask_report
+from mosha.cli.overruled import overruled
 from mosha.core.cluster.orders import MOVED
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.wording import late, said
@@ -87,12 +89,14 @@ class EntryGoal(Struct, frozen=True):
 
 
 class Goal(Struct, frozen=True):
-    """What to wait for: that a group is as hactl wants it, after its move if there is one.
+    """What to wait for: that a group is at `level`, after its move if there is one.
 
-    With an `entry` only that one counts.
+    With an `entry` only that one counts. `level` is what hactl said when the order was given: if
+    it says something else later, the goal is not reached. "" (not known): whatever it says.
     """
 
     group: str
+    level: str = ""
     move: Move | None = None
     entry: EntryGoal | None = None
 
@@ -108,9 +112,9 @@ def before_move(report: Report, group: str, node: int) -> Goal:
     """Return the goal of a move to `node` (0: to any other) that is ordered after `report`."""
     view = _view(report, group)
     if view is None:
-        return Goal(group, Move(node))
+        return Goal(group, move=Move(node))
     terms = [item.claim_term or 0 for item in view.instances]
-    return Goal(group, Move(node, tuple(view.where), max(terms, default=0)))
+    return Goal(group, move=Move(node, tuple(view.where), max(terms, default=0)))
 
 
 def wait_for(settings: Settings, goal: Goal, limit_s: float) -> WaitOutcome:
@@ -222,6 +226,8 @@ def judge(
     `failed` has the reason of each ban that was seen meanwhile. None: it may still get there.
     """
     view = _view(report, goal.group)
+    if later := overruled(goal.level, view):
+        return WaitOutcome(False, f"{goal.group}: not reached: {later}; {_places(view)}")
     if view is None:
         return None
     if goal.entry is not None:

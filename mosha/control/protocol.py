@@ -248,10 +248,12 @@ class MonitorReply(Message):
     """The monitor's reply; `report` is raw JSON: what was requested (hastat, mostly).
 
     It is empty where none was requested: msgspec cannot decode a union of raw JSON and null. Not
-    `ok` but `tried`: it was not refused but failed, and `text` says how.
+    `ok` but `tried`: it was not refused but failed, and `text` says how. `level` is that of hactl
+    for the group of a wish or an order, at the moment when that was accepted.
     """
 
     ok: bool
     text: str = ""
     report: msgspec.Raw = msgspec.Raw()
     tried: bool = False
+    level: str = ""

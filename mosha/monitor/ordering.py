@@ -15,6 +15,7 @@ from mosha.core.explain.verdicts import sightings
 from mosha.core.replication.judging import spread_limit_s
 from mosha.core.status import EntryAnswer, EntryVerb, Order, Verb
 from mosha.core.supervision.entries import is_outdated
+from mosha.core.tables import STOP_LEVEL
 from mosha.errors import HostError, UsageError
 from mosha.formats.agreement import unknown_group
 from mosha.host.clock import boottime
@@ -88,7 +89,7 @@ async def give(monitor: Monitor, request: GiveOrder) -> str:
                 await monitor.next_change(seen)
         if lost := losses():
             raise HostError(_lost(order, lost))
-        return text
+        return _unclaimed(state, order, nodes) or text
     late = ", ".join(map(str, sorted(nodes - orders.have_obeyed(state, nodes, number))))
     if request.wait:
         raise HostError(
@@ -159,6 +160,35 @@ def _older(state: MonitorState, order: Order, nodes: frozenset[int]) -> str:
         "; it is the definition that it was started with, and cltab is newer: to apply that: mosha"
         f" restart {order.group}"
     )
+
+
+def _unclaimed(state: MonitorState, order: Order, nodes: frozenset[int]) -> str:
+    """Return that a restart that was obeyed came to nothing, as the claim it needs has ended.
+
+    Raises:
+        HostError: the group is to be stopped by now: it will not start again.
+    """
+    ended = [] if order.tag else sorted(node for node in nodes if not _claims(state, order, node))
+    if order.verb != Verb.RESTART or not ended:
+        return ""
+    where = ", ".join(map(str, ended))
+    if state.wish_level(order.group) == STOP_LEVEL:
+        raise HostError(
+            f"{order.group} is not started again: its claim on node {where} has ended, and hactl"
+            f" was changed meanwhile: it is to be stopped; to start it: mosha start {order.group}"
+        )
+    return (
+        f"the claim of {order.group} on node {where} ended during its restart: it starts as soon"
+        f" as a node claims it; what is in the way: mosha why {order.group}"
+    )
+
+
+def _claims(state: MonitorState, order: Order, node: int) -> bool:
+    """Say whether a node claims the group of an order, as far as known here."""
+    if node == state.me:
+        return state.record(order.group).claim is not None
+    status = state.view.peer(node).status
+    return status is not None and order.group in status.claims
 
 
 def _lost(order: Order, lost: dict[int, str]) -> str:

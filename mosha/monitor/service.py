@@ -113,11 +113,13 @@ class Service:
                 self._followers.add(client)
                 return self._report()
             case SetWish():
-                return MonitorReply(ok=True, text=await self._set(request))
+                return await self._set(request)
             case Confirm() | ShootNode() | DisarmAll():
                 return await fence_requests.answer(monitor, request)
             case GiveOrder() | OrderEntry():
-                return MonitorReply(ok=True, text=await ordering.given(monitor, request))
+                level = monitor.node.state.wish_level(request.group)
+                text = await ordering.given(monitor, request)
+                return MonitorReply(ok=True, text=text, level=level)
             case FailGroup():
                 return MonitorReply(ok=True, text=ordering.failed(monitor, request))
             case Reload():
@@ -142,7 +144,7 @@ class Service:
             data = msgspec.json.encode(await schedule.test(request.node))
         return MonitorReply(ok=True, report=msgspec.Raw(data))
 
-    async def _set(self, request: SetWish) -> str:
+    async def _set(self, request: SetWish) -> MonitorReply:
         monitor, state = self._monitor, self._monitor.node.state
         # For the parser, a level that is still to be determined is one that every group may have.
         change = parse_change([request.group, request.level or STOP_LEVEL, *request.options])
@@ -154,7 +156,8 @@ class Service:
         if not request.force:
             check_nodes(change.wish, state.view.members | {state.me} | state.view.electorate.nodes)
         done = await monitor.tables.set_wish(change, force=request.force)
-        return answer(done, change.applied(before), state)
+        wish = change.applied(before)
+        return MonitorReply(ok=True, text=answer(done, wish, state), level=wish.level)
 
     def _report(self) -> MonitorReply:
         return MonitorReply(ok=True, report=_raw(hastat.render_hastat(self._monitor.report())))

@@ -36,7 +36,7 @@ from mosha.formats.hastat import Quorum
 from mosha.host import proc
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
-from tests.cli.reports import node, report
+from tests.cli.reports import group, node, report
 from tests.cli.terminal import Terminal
 from tests.waiting import wait_until
 
@@ -160,7 +160,8 @@ def test_a_mistyped_wish_is_wrong_usage_and_asks_nobody(
 
 
 def test_who_waits_hears_how_it_goes_and_whether_it_came_about(mosha: Mosha, home: Home) -> None:
-    with FakeMonitor(home.rundir, report()) as monitor:
+    known = report(groups=[*report().groups, group("new", ok=False)])
+    with FakeMonitor(home.rundir, known) as monitor:
         said = mosha("start", "web", "--wait")
         assert (said.status, said.out, said.err) == (0, "done\n", "web: start DONE on node 1\n")
         said = mosha("set", "new", "start", "--wait", "--limit", "0")

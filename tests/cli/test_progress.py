@@ -35,7 +35,7 @@ def of_move(to: int) -> Goal:
 
 
 def test_the_goal_of_a_move_knows_where_the_group_was() -> None:
-    assert of_move(2) == Goal("web", Move(2, where=(1,), term=3))
+    assert of_move(2) == Goal("web", move=Move(2, where=(1,), term=3))
 
 
 @pytest.mark.parametrize("to", [0, 2])
@@ -182,6 +182,53 @@ def test_programs_get_one_object_that_is_true_in_the_end(
     assert said.status == status
     (line,) = said.out.splitlines()
     assert json.loads(line)["ok"] is (status == 0)
+
+
+STARTED_AGAIN = group("web", on(1, "stop"), on(2), where=[2])
+HALTED_NOW = group("web", on(1, "stop"), wanted="stop", where=[])
+ERASED = replace(HALTED_NOW, in_hactl=False)
+GONE = "hactl was changed meanwhile and no longer names it"
+IS_STARTED = (STARTED_AGAIN, "hactl was changed meanwhile and wants it at start now, not stopped")
+IS_STOPPED = (HALTED_NOW, "hactl was changed meanwhile and wants it stopped now, not at start")
+IS_ERASED = (ERASED, GONE)
+
+
+@pytest.mark.parametrize(
+    ("words", "level", "later"),
+    [
+        (["stop", "web"], "", IS_STARTED),
+        (["set", "web", "stop"], "", IS_STARTED),
+        (["start", "web"], "start", IS_STOPPED),
+        (["start", "web"], "start", IS_ERASED),
+        (["set", "web", "start"], "", IS_STOPPED),
+        (["move", "web", "2"], "start", IS_STOPPED),
+        (["restart", "web"], "start", IS_STOPPED),
+        (["start", "web", "app"], "start", IS_STOPPED),
+        (["stop", "web", "app"], "start", IS_ERASED),
+    ],
+)
+def test_another_goal_than_what_was_ordered_is_never_called_reached(
+    mosha: Mosha, home: Home, words: list[str], level: str, later: tuple[GroupView, str]
+) -> None:
+    """As `mosha stop db --wait && fsck` would check a disk that is in use."""
+    now, told = later
+
+    def accept(_: MonitorRequest) -> MonitorReply:
+        return MonitorReply(ok=True, text="done", level=level)
+
+    with FakeMonitor(home.rundir, seen(now), accept):
+        said = mosha(*words, "--wait")
+    assert said.status == 1
+    assert said.err.splitlines()[-1].startswith(f"mosha: web: not reached: {told}; ")
+
+
+def test_a_group_that_is_erased_from_hactl_while_it_stops_is_stopped_as_ordered() -> None:
+    goal = Goal("web", "stop")
+    assert judge(goal, seen(ERASED), 300) == WaitOutcome(True, "web: stop DONE on node 1")
+    assert judge(goal, report(groups=[]), 300) is None
+    assert judge(Goal("web", "start"), report(groups=[]), 300) == WaitOutcome(
+        False, f"web: not reached: {GONE}; on no node"
+    )
 
 
 def test_what_is_refused_is_not_waited_for(mosha: Mosha, home: Home) -> None:

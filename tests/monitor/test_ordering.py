@@ -21,6 +21,7 @@ from mosha.core.status import (
     Status,
     Verb,
 )
+from mosha.core.tables import Hactl, Wish
 from mosha.errors import HostError
 from mosha.host.clock import boottime
 from mosha.monitor import ordering
@@ -142,3 +143,27 @@ async def test_whether_a_node_is_on_standby_is_asked_of_that_node(monitor: Monit
     hear(monitor, status(2, 2, obeyed={1: Stamp(state.inc, 99)}))
     reply = await end_of(await given(monitor, GiveOrder(Verb.STANDBY, node=2)))
     assert reply == "node 2 is on standby: its groups leave it, and it votes"
+
+
+@pytest.mark.parametrize(
+    ("level", "claims", "told"),
+    [
+        ("start", {"g": 4}, "g is stopped and started again on node 2, under the same claim"),
+        ("start", {}, "the claim of g on node 2 ended during its restart: it starts as soon as"),
+        ("stop", {}, "g is not started again: its claim on node 2 has ended, and hactl was"),
+    ],
+)
+async def test_a_restart_whose_claim_has_ended_is_not_called_a_restart(
+    monitor: Monitor, level: str, claims: dict[str, int], told: str
+) -> None:
+    """Whoever ends the claim acknowledges the order, which is void without it."""
+    task = await given(monitor, RESTART)
+    state = monitor.node.state
+    state.hactl = Hactl({"g": Wish("g", level)})
+    obeyed = {1: Stamp(state.inc, state.order_number)}
+    hear(monitor, status(2, 2, claims=claims, groups={"g": RUNS} if claims else {}, obeyed=obeyed))
+    if level == "start":
+        assert (await end_of(task)).startswith(told)
+        return
+    with pytest.raises(HostError, match=f"^{told}"):
+        await end_of(task)

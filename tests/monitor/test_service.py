@@ -99,6 +99,7 @@ async def test_a_wish_is_carried_out_and_stays_in_hactl(house: House) -> None:
     reply = await house.ask(SetWish("h", "start", ("prefer=1",)))
     assert reply.ok
     assert "h" in reply.text
+    assert reply.level == "start"
     await until(lambda: house.where("h") == "start DONE")
     assert "h start prefer=1" in house.monitor.layout.hactl(1).read_text()
     assert (await house.ask(SetWish("g", "stop"))).ok
@@ -261,6 +262,12 @@ async def test_an_entry_that_does_not_end_in_time_is_not_called_stopped(house: H
     assert (reply.ok, reply.tried) == (False, True)
     assert "node 1 has not obeyed within 0.3 s: the entry is still ending" in reply.text
     await until(lambda: house.monitor.clinit.groups["g"].entries[0].state == "stopped")
+
+
+async def test_the_answer_to_an_order_has_the_level_that_it_was_given_for(house: House) -> None:
+    assert (await house.ask(SetWish("g", ""))).level == "start"
+    assert (await house.ask(GiveOrder(Verb.RESTART, "g", wait=True, limit_s=20))).level == "start"
+    assert (await house.ask(SetWish("g", "stop"))).level == "stop"
 
 
 async def test_what_hactl_wants_stopped_is_not_restarted(house: House) -> None:

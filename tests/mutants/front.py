@@ -125,6 +125,20 @@ FRONT: tuple[ShellMutant, ...] = (
         "cli/test_progress.py::test_a_group_that_runs_nowhere_yet_is_not_as_wanted",
     ),
     M(
+        "another goal than what was ordered is not reached",
+        "cli/overruled.py",
+        "if not level or (view is not None and view.wanted == level):",
+        "if True:",
+        "cli/test_progress.py::test_another_goal_than_what_was_ordered_is_never_called_reached",
+    ),
+    M(
+        "what was ordered is the level that the monitor accepted",
+        "cli/answer.py",
+        "level=reply.level or goal.level",
+        "level=goal.level",
+        "cli/test_progress.py::test_another_goal_than_what_was_ordered_is_never_called_reached",
+    ),
+    M(
         "an answer may take as long as the nodes have time to agree",
         "cli/order.py",
         "answer_s = CALL_LIMIT_S + spread_limit_s(settings.timing.heartbeat_s) + (limit_s or 0.0)",

@@ -587,6 +587,13 @@ MONITOR: tuple[ShellMutant, ...] = (
         "test_of_the_nodes_that_an_order_concerns_those_that_did_not_obey_are_named",
     ),
     M(
+        "a restart whose claim has ended is no restart",
+        "monitor/ordering.py",
+        "        return _unclaimed(state, order, nodes) or text\n",
+        "        return text\n",
+        "monitor/test_ordering.py::test_a_restart_whose_claim_has_ended_is_not_called_a_restart",
+    ),
+    M(
         "an order for an entry that was refused where the group runs was not carried out",
         "monitor/ordering.py",
         "        if answer is not None and not answer.ok:\n",

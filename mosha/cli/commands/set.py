@@ -88,4 +88,6 @@ def edit_wish(config: str | None, request: SetWish, *, limit_s: float | None, as
     reply = ask(settings, request, answer_s)
     if limit_s is None:
         return tell_reply(reply, as_json=as_json)
-    return see_through(settings, reply, Goal(request.group), limit_s, as_json=as_json)
+    return see_through(
+        settings, reply, Goal(request.group, request.level), limit_s, as_json=as_json
+    )
