@@ -76,6 +76,13 @@ class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it is known without a shot if it would work."""
         return self.type == "agent" or bool(self.test)
 
+    @property
+    def shot_limit_s(self) -> float:
+        """How long it takes at most, with all attempts."""
+        if self.type == "print":
+            return 0.0
+        return self.limit * (1 + self.retries if self.type == "agent" else 1)
+
     def reaches(self, node: int) -> bool:
         """Say whether it is meant for this node."""
         return self.type != "agent" or node in self.targets
@@ -100,7 +107,7 @@ class Fencing(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def shot_limit_s(self) -> float:
         """How long a shot takes at most, with all methods and attempts."""
-        return sum(method.limit * (1 + method.retries) for method in self.methods)
+        return sum(method.shot_limit_s for method in self.methods)
 
     def is_required(self, *, with_callable: bool = False) -> bool:
         """Say whether a stale node's groups wait for a receipt (docs/reference/fencing.md).
@@ -180,7 +187,7 @@ def read_fencing(tables: KeyTables, values: Mapping[str, object], good: dict[str
             problem = "stomith and fencing.methods are both set"
             tables.note(("stomith",), rules.shown(values["stomith"]), problem, "keep one of them")
         methods = [FencingMethod(type="command", command=stomith)]
-    chosen = {name: rest[name] for name in ("required", "test_every") if name in rest}
+    chosen = {name: rest[name] for name in FENCING_RULES if name in rest and name != "methods"}
     return Fencing(methods=tuple(methods) or (FencingMethod(),), **chosen)
 
 

@@ -378,6 +378,22 @@ def test_two_nodes_are_told_to_need_a_third(mosha: Mosha, home: Home) -> None:
     assert "warning: nodes: two nodes: without the other one" in mosha("check").out
 
 
+@pytest.mark.usefixtures("tables")
+def test_an_even_number_of_nodes_is_told_what_it_costs(mosha: Mosha, home: Home) -> None:
+    text = home.config.read_text().replace("[1, 2, 3]", "[1, 2]")
+    method = '[[fencing.methods]]\ntype = "command"\ncommand = "/bin/true"\nlimit = 20\n'
+    home.config.write_text(f"{text}{method}")
+    said = mosha("check").out
+    assert "two nodes: when one dies the other stops everything until its shot has" in said
+    assert "tie_break is 15 s, and a shot may take 20 s: halves that lose each other may" in said
+    home.config.write_text(f"{text}[fencing]\ntie_break = 20\n{method}")
+    assert "tie_break" not in mosha("check").out
+    home.config.write_text(home.config.read_text().replace("[1, 2]", "[1, 2, 3]"))
+    assert "two nodes" not in mosha("check").out
+    home.config.write_text(home.config.read_text().replace("[1, 2, 3]", "[1, 2, 3, 4]"))
+    assert "two nodes" not in mosha("check").out
+
+
 def test_a_file_that_others_can_write_is_told(mosha: Mosha, tables: Home) -> None:
     tables.config.chmod(0o666)
     assert "mosha.toml: group or others can write it (mode 0666)" in mosha("check").out

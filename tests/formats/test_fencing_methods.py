@@ -324,3 +324,19 @@ def test_what_is_not_refused_arrives_as_it_was_written(value: str) -> None:
     except WrongValue:
         return
     assert as_an_agent_reads(f"a={text}\n") == ("a", value)
+
+
+def test_each_key_of_fencing_is_taken_over() -> None:
+    said = {"required": True, "test_every": 0, "tie_break": 40, "probation": 0}
+    fencing = settings_from({"fencing": said}, "test").fencing
+    assert (fencing.required, fencing.test_every) == (True, 0.0)
+    assert (fencing.tie_break, fencing.probation) == (40.0, 0)
+
+
+def test_a_shot_takes_no_longer_than_its_methods_and_attempts() -> None:
+    methods = (
+        FencingMethod(type="print", limit=9.0),
+        FencingMethod(type="command", command=("x",), limit=20.0, retries=5),
+        FencingMethod(type="agent", agent="x", limit=30.0, retries=2),
+    )
+    assert Fencing(methods=methods).shot_limit_s == 20.0 + 3 * 30.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from mosha.cli.check.files import Finding
@@ -31,9 +32,7 @@ def own_node(settings: Settings) -> tuple[int | None, str]:
 def host_findings(settings: Settings, node: int | None, why_not: str) -> list[Finding]:
     """Judge node number, membership, directories and sockets."""
     found = [_number(settings, node, why_not), _nodes(settings)]
-    if len(settings.nodes) == 2:
-        text = "two nodes: without the other one, neither has a quorum and both stop everything"
-        found.append(Finding("warning", "nodes", text, "add a third node, if only to vote"))
+    found += _even(settings)
     if node is not None:
         found.append(_node_directory(settings, node))
     found.append(_rundir(settings.rundir_path, Path(settings.mfsbase)))
@@ -43,6 +42,28 @@ def host_findings(settings: Settings, node: int | None, why_not: str) -> list[Fi
         found += [finding for path in logs for finding in _log(path)]
     found += [_socket(path) for path in (settings.socket_path, settings.monitor_socket_path)]
     return found
+
+
+def _even(settings: Settings) -> Iterator[Finding]:
+    """Warn of what an even number of nodes costs (docs/reference/fencing.md)."""
+    count, fencing = len(settings.nodes), settings.fencing
+    if count == 0 or count % 2:
+        return
+    proves = fencing.is_required() and any(method.gives_receipts for method in fencing.methods)
+    witness = "add a node that only votes"
+    if count == 2:
+        text = "two nodes: without the other one, neither has a quorum and both stop everything"
+        if proves:
+            text = (
+                "two nodes: when one dies the other stops everything until its shot has succeeded"
+            )
+        yield Finding("warning", "nodes", text, f'{witness} (role = "witness")')
+    if proves and fencing.tie_break < fencing.shot_limit_s:
+        text = (
+            f"tie_break is {fencing.tie_break:g} s, and a shot may take {fencing.shot_limit_s:g} s:"
+            " halves that lose each other may both be shot"
+        )
+        yield Finding("warning", "fencing", text, f"lengthen it, or {witness}")
 
 
 def _number(settings: Settings, node: int | None, why_not: str) -> Finding:
