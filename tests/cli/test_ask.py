@@ -349,6 +349,7 @@ def test_a_monitor_that_ends_while_it_is_asked_is_not_stopped(
             ask(settings, GiveOrder(verb=Verb.RESTART), 1.1)
 
 
+@pytest.mark.timeout(30)
 def test_who_waits_for_an_entry_hears_that_there_is_no_monitor(mosha: Mosha) -> None:
     said = mosha("restart", "web", "web-a", "--wait")
     assert said.status == 3

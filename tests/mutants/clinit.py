@@ -872,6 +872,20 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/test_forkserver_alone.py::"
         "test_a_request_whose_descriptors_do_not_fit_is_refused_and_the_server_lives",
     ),
+    M(
+        "second guards that are replaced keep no descriptor",
+        "clinit/guard.py",
+        "            for fd in (theirs, kill):\n",
+        "            for fd in (theirs,):\n",
+        "clinit/test_guard_alone.py::test_guards_that_are_replaced_keep_no_descriptor",
+    ),
+    M(
+        "nor do they keep hold of the former one",
+        "clinit/guard.py",
+        "            os.close(self._exit)\n",
+        "",
+        "clinit/test_guard_alone.py::test_guards_that_are_replaced_keep_no_descriptor",
+    ),
     # --- cltab, news, output, turns ---
     M(
         "a look answers no tell that came after it had begun",

@@ -152,6 +152,20 @@ CONTROL: tuple[ShellMutant, ...] = (
         "",
         "host/test_lock_file.py::test_nothing_of_a_former_holder_stays_in_the_file",
     ),
+    M(
+        "to ask for a lock of somebody else takes no descriptor",
+        "host/lock_file.py",
+        "    except BlockingIOError:\n        os.close(fd)\n",
+        "    except BlockingIOError:\n",
+        "host/test_lock_file.py::test_to_ask_for_a_lock_of_somebody_else_takes_no_descriptor",
+    ),
+    M(
+        "a lock is no link to a file elsewhere",
+        "host/lock_file.py",
+        " | os.O_NOFOLLOW\n    fd = os.open(path, flags, MODE)",
+        "\n    fd = os.open(path, flags, MODE)",
+        "host/test_lock_file.py::test_nobody_else_can_open_a_lock_and_it_is_no_link",
+    ),
     # --- the log and /proc ---
     M(
         "as much as you like passes through the log",
@@ -218,5 +232,12 @@ CONTROL: tuple[ShellMutant, ...] = (
         "            if fd is None:\n                raise HeldError(path, 0)",
         "            if fd is None:\n                fd = os.open(path, os.O_RDWR)",
         "host/test_lock_file.py::test_of_two_that_pass_over_the_same_lock_one_has_it",
+    ),
+    M(
+        "a request may begin in the piece that ends another one",
+        "control/server.py",
+        "                begun[:] = rest\n",
+        "                begun.clear()\n",
+        "control/test_sockets.py::test_a_request_may_begin_in_the_piece_that_ends_another",
     ),
 )

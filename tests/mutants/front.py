@@ -417,6 +417,13 @@ FRONT: tuple[ShellMutant, ...] = (
         "",
         "cli/test_main.py::test_descriptors_processes_and_memory_can_be_used_up",
     ),
+    M(
+        "who waits for an entry does not wait for a monitor that is not there",
+        "cli/order.py",
+        "        finally:\n            answered.set()\n",
+        "        else:\n            answered.set()\n",
+        "cli/test_ask.py::test_who_waits_for_an_entry_hears_that_there_is_no_monitor",
+    ),
     # --- what a report leaves out ---
     M(
         "of a group that is not as wanted the votes are always shown",
