@@ -20,6 +20,7 @@ from mosha.host.lock_file import LockFile
 from mosha.host.watchdog_device import why_no_watchdog
 from mosha.host.workers import Worker
 from mosha.monitor import identity
+from mosha.monitor.clinit_place import living_clinit
 from mosha.monitor.files.cluster_fs import Layout
 
 
@@ -81,6 +82,14 @@ def fencing_rules(settings: Settings, *, with_callable: bool) -> FencingRules:
     )
 
 
+def _clinit_lives(settings: Settings) -> bool:
+    """Say whether the clinit of an earlier run is there; what is not known counts as no."""
+    try:
+        return bool(living_clinit(settings.state_path))
+    except HostError:
+        return False
+
+
 def make_node(
     settings: Settings,
     me: int,
@@ -101,6 +110,7 @@ def make_node(
         machine=identity.machine(),
         former=former,
         memory=memory,
+        clinit_lives=_clinit_lives(settings),
     )
     node = Node(
         startup,

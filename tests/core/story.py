@@ -116,7 +116,15 @@ class Story:
 
     # --- machines ----------------------------------------------------------------------
 
-    def start(self, node: int, *, boot: str = "boot", inc: int = INC, knows: bool = True) -> Node:
+    def start(
+        self,
+        node: int,
+        *,
+        boot: str = "boot",
+        inc: int = INC,
+        knows: bool = True,
+        clinit_lives: bool = True,
+    ) -> Node:
         """Start a monitor; `knows` is whether it finds its own clstat and its memory of before.
 
         A clstat that a test made up is remembered as one of this machine and boot, no more.
@@ -126,7 +134,14 @@ class Story:
         if former is not None and not memory.run:
             memory = Memory(boot="boot", run=former.run, inc=former.inc - 1)
         startup = Startup(
-            me=node, inc=inc, run="run", boot=boot, now=self.now, former=former, memory=memory
+            me=node,
+            inc=inc,
+            run="run",
+            boot=boot,
+            now=self.now,
+            former=former,
+            memory=memory,
+            clinit_lives=clinit_lives,
         )
         electorate = Electorate(self.policy, self.ids)
         timing = self.timings.get(node, TIMING)

@@ -123,6 +123,7 @@ class Monitor:
             now=machine.now,
             former=former,
             memory=machine.disk.memory,
+            clinit_lives=machine.clinit is not None and machine.clinit.alive,
         )
         electorate = Electorate(policy, ids)
         if world.adaptive and machine.disk.electorate is not None:

@@ -326,7 +326,7 @@ CLUSTER: tuple[Mutant, ...] = (
         "return echo is not None and echo.inc >= self.life_inc",
         "return True",
         test="test_even_splits.py::"
-        "test_a_receipt_that_is_remembered_from_before_a_reboot_does_not_make_a_half_enough",
+        "test_a_receipt_that_is_remembered_from_before_its_own_death_does_not_make_a_half_enough",
         more=(
             (
                 "mosha.core.cluster.view",
@@ -334,6 +334,15 @@ CLUSTER: tuple[Mutant, ...] = (
                 "            return node in self.receipts\n",
             ),
         ),
+    ),
+    Mutant(
+        "a node whose clinit has ended lives on",
+        "E1",
+        "mosha.core.cluster.recovery",
+        "goes_on = here and startup.clinit_lives and memory.life_inc",
+        "goes_on = here and memory.life_inc",
+        test="test_even_splits.py::"
+        "test_a_receipt_that_is_remembered_from_before_its_own_death_does_not_make_a_half_enough",
     ),
     Mutant(
         "a node that left before this one started makes half enough",

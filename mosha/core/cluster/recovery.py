@@ -35,7 +35,7 @@ class Startup(Struct, frozen=True, kw_only=True):
     `inc` is greater than any incarnation of this node that the shell knows (persisted, wall
     clock); `boot` and `run` as published; `machine` identifies the machine, "" if it has no id.
     `former` is this node's clstat of an earlier run, if complete, `memory` what the local disk
-    has.
+    has; `clinit_lives`: that of the former run is still there, so the node did not end with it.
     """
 
     me: int
@@ -46,6 +46,7 @@ class Startup(Struct, frozen=True, kw_only=True):
     machine: str = ""
     former: Status | None = None
     memory: Memory = NOTHING
+    clinit_lives: bool = False
 
 
 def recover(state: MonitorState, startup: Startup) -> None:
@@ -68,7 +69,7 @@ def recover(state: MonitorState, startup: Startup) -> None:
     state.former_bound = max(state.former_stamp, memory.bound)
     state.inc = max(state.inc, state.former_bound.inc + 1)
     state.born_inc = state.inc
-    goes_on = here and memory.life_inc and not memory.left
+    goes_on = here and startup.clinit_lives and memory.life_inc and not memory.left
     state.view.life_inc = memory.life_inc if goes_on else state.inc
     state.view.gone_before = frozenset(memory.gone if goes_on else ())
     if former is not None:
