@@ -40,7 +40,10 @@ OTHER_RULES = {
     "unheard": ("why", "nodes that others vote for and that this node has not heard yet (C1)"),
     "free": ("why-not", "no other node has the group, or may still run it (C1)"),
     "fence": ("both", "for dead nodes: the receipt (R1)"),
-    "shot": ("both", "the last shot at a node, and its outcome"),
+    "shot": (
+        "both",
+        "the last shot at a node, and its outcome; `NO` only while a receipt is awaited",
+    ),
     "receipt": ("both", "for stale nodes: whether a receipt is awaited"),
     "rank": ("why-not", "the node is the first choice among those that could take it"),
     "failback": (

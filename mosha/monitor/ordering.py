@@ -10,7 +10,7 @@ from mosha.core.cluster.eligibility import on_standby
 from mosha.core.cluster.events import FailureReported, OrderGiven
 from mosha.core.cluster.state import MonitorState
 from mosha.core.explain import reasons, unanswered
-from mosha.core.explain.addressees import concerned
+from mosha.core.explain.addressees import concerned, unreached
 from mosha.core.explain.verdicts import sightings
 from mosha.core.replication.judging import spread_limit_s
 from mosha.core.status import EntryAnswer, EntryVerb, Order, Verb
@@ -72,6 +72,7 @@ async def give(monitor: Monitor, request: GiveOrder) -> str:
     monitor.report_event(OrderGiven(order))
     number = state.order_number
     text = words[Verb(order.verb)].format(group=order.group, nodes=", ".join(map(str, nodes)))
+    text += unreached(state, order, nodes)
     if order.verb == Verb.RESTART and not request.wait:
         return text
     limit_s = request.limit_s or None if request.wait else spread_limit_s(state.timing.heartbeat_s)

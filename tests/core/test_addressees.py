@@ -8,7 +8,7 @@ import pytest
 
 from mosha.core.cluster import orders
 from mosha.core.explain import unanswered
-from mosha.core.explain.addressees import concerned
+from mosha.core.explain.addressees import concerned, unreached
 from mosha.core.status import Ban, GroupLine, GroupState, Order, Verb
 from mosha.core.tables import Wish
 from mosha.errors import UsageError
@@ -21,7 +21,7 @@ from tests.core.test_may_run import (
     one_way_cut,
     stale_owner,
 )
-from tests.core.test_verdicts import at, heard, says, state
+from tests.core.test_verdicts import at, heard, only_3_is_stale, says, state
 
 
 def refusal(story: Story, verb: Verb, node: int = 0) -> str:
@@ -83,6 +83,21 @@ def test_of_a_group_that_cltab_has_no_more_no_start_is_advised() -> None:
     story.nodes[1].state.cltab_groups = frozenset()
     with pytest.raises(UsageError, match=f"cltab has no group {G} any more"):
         concerned(story.nodes[1].state, Order(Verb.RESTART, G), story.now)
+
+
+def test_a_cleanup_of_all_nodes_names_those_that_it_does_not_reach() -> None:
+    story = heard(Wish(G, "start"), says(2), says(3, bans={G: Ban(240, "entry t1: exit 1")}))
+    order = Order(Verb.CLEANUP, G)
+    assert unreached(state(story), order, concerned(state(story), order, story.now)) == ""
+    only_3_is_stale(story)
+    reached = concerned(state(story), order, story.now)
+    assert reached == {1, 2}
+    assert unreached(state(story), order, reached) == (
+        "; not reached: node 3 is stale (failed on node 3, by the last status);"
+        " when they are heard again: mosha cleanup g"
+    )
+    assert unreached(state(story), Order(Verb.CLEANUP, G, 2), frozenset({2})) == ""
+    assert unreached(state(story), Order(Verb.MOVE, G, 2), reached) == ""
 
 
 def test_an_order_concerns_the_nodes_where_the_group_runs() -> None:

@@ -151,9 +151,38 @@ def refused_hactl_elsewhere() -> Story:
 
 
 def all_on_standby() -> Story:
-    story = one_of_three()
+    return _all_on_standby()
+
+
+def _all_on_standby(wish: Wish | None = None) -> Story:
+    story = one_of_three(wish)
     story.hear(1, says(2, standby=True), says(3, standby=True))
     orders.stand_by(state(story), on=True)
+    return story
+
+
+def only_node_is_gone_others_on_standby() -> Story:
+    story = only_node_is_gone()
+    story.hear(1, says(2, 10, standby=True))
+    orders.stand_by(state(story), on=True)
+    return story
+
+
+def only_node_is_on_probation() -> Story:
+    rules = FencingRules(probation=1)
+    story = one_of_three(Wish(G, "start", only=(3,)), rules=rules)
+    story.hear(1, says(2, probations={3: 60}), says(3))
+    return story
+
+
+def with_a_witness(story: Story) -> Story:
+    state(story).witness = True
+    return story
+
+
+def banned_here(story: Story) -> Story:
+    record = state(story).record(G)
+    record.ban_until, record.ban_reason = story.now + 20, "entry t1: exit 1"
     return story
 
 
@@ -342,6 +371,42 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
         all_on_standby,
         "no node can run it: node 1: on standby; node 2: on standby; node 3: on standby",
         "mosha unstandby 1",
+    ),
+    (
+        "all are on standby, and only= has node 3",
+        lambda: _all_on_standby(Wish(G, "start", only=(3,))),
+        "no node can run it: node 1: on standby; node 2: on standby; node 3: on standby",
+        "mosha unstandby 3",
+    ),
+    (
+        "others than the only node are on standby",
+        only_node_is_gone_others_on_standby,
+        (
+            "no node can run it: node 1: on standby; node 2: on standby; "
+            "node 3: stale: not heard from for longer than timeout"
+        ),
+        "bring one of the nodes of only= back, or change hactl",
+    ),
+    (
+        "all are on standby, and node 1 is a witness",
+        lambda: with_a_witness(all_on_standby()),
+        "no node can run it: node 1: on standby; node 2: on standby; node 3: on standby",
+        "mosha unstandby 2",
+    ),
+    (
+        "the only node is on probation",
+        only_node_is_on_probation,
+        (
+            "no node can run it: node 1: only= leaves this node out; "
+            "node 2: only= leaves this node out; node 3: on probation: found dead too often"
+        ),
+        "look at node 3; its probation ends by itself",
+    ),
+    (
+        "all are on standby, and it has failed on node 1",
+        lambda: banned_here(all_on_standby()),
+        "no node can run it: node 1: on standby; node 2: on standby; node 3: on standby",
+        "mosha unstandby 2",
     ),
     (
         "everybody leaves",

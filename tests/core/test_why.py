@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from mosha.core.cluster import orders
 from mosha.core.cluster.eligibility import wish_text
 from mosha.core.cluster.events import ShotEnded
+from mosha.core.cluster.fencing import FencingRules, Shot
 from mosha.core.cluster.state import MonitorState
 from mosha.core.explain.reasons import Explanation, Holds, Reason, is_known, known_groups
 from mosha.core.explain.verdicts import judge
@@ -20,6 +21,7 @@ from mosha.core.status import Ban, Grade, NodeState, Receipt, TableVersion, Vote
 from mosha.core.tables import MoveAfter, Wish
 from tests.core.story import INC, G, Story, hactl, one_of_three
 from tests.core.test_verdicts import (
+    REQUIRED,
     SITUATIONS,
     START,
     STOP,
@@ -191,6 +193,39 @@ def test_a_shot_has_its_outcome_and_age() -> None:
     assert shot == Reason(
         "shot", Holds.NO, "node 3 was shot by command, outcome failed: exit 1", 1, 2.0
     )
+
+
+def shot_in_vain(story: Story) -> Story:
+    """The story, and node 3 was shot without a receipt."""
+    shot = Shot(3, INC, story.now - 1, "no receipt", "print")
+    state(story).shots[3] = shot
+    return story
+
+
+def test_a_shot_at_a_node_that_is_heard_again_keeps_nobody_waiting() -> None:
+    """As its remedy is to confirm that a node is dead that is well, and may run the group."""
+    at_2 = says(2, claims={G: 4}, groups=at("start"))
+    back = shot_in_vain(heard(START, at_2, says(3, standby=True)))
+    assert [reason.holds for reason in reasons(against(back, 3), "shot")] == [Holds.MOOT]
+    assert against(back, 3).verdict == "node 3 is on standby"
+    required = one_of_three(rules=REQUIRED)
+    required.hear(1, at_2, says(3))
+    found = against(shot_in_vain(required), 3)
+    assert (found.verdict, found.next) == (
+        "node 2 has it, start DONE",
+        "to move it there: mosha move g 3",
+    )
+
+
+@pytest.mark.parametrize(("rules", "stands"), [(REQUIRED, Holds.NO), (FencingRules(), Holds.MOOT)])
+def test_a_shot_at_a_stale_node_stands_in_the_way_only_where_a_receipt_is_asked_for(
+    rules: FencingRules, stands: Holds
+) -> None:
+    story = one_of_three(rules=rules)
+    story.hear(1, says(3, claims={G: 4}, groups=at("start")))
+    only_3_is_stale(story)
+    (shot,) = reasons(of(shot_in_vain(story)), "shot")
+    assert shot.holds is stands
 
 
 def test_what_a_stale_node_says_holds_up_nobody_where_no_receipt_is_asked_for() -> None:

@@ -134,7 +134,10 @@ async def test_an_order_for_the_failures_of_one_node_or_all_says_whether_there_w
     failed = {"g": GroupLine("start", GroupState.FAILED)}
     hear(monitor, status(2, 2, groups=failed, obeyed={1: Stamp(state.inc, 99)}))
     reply = await end_of(await given(monitor, GiveOrder(Verb.CLEANUP, "g")))
-    assert reply == "what failed of g is forgotten on node 1, 2"
+    assert reply == (
+        "what failed of g is forgotten on node 1, 2; not reached: node 3 was never heard from;"
+        " when they are heard again: mosha cleanup g"
+    )
 
 
 async def test_whether_a_node_is_on_standby_is_asked_of_that_node(monitor: Monitor) -> None:

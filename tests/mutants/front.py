@@ -372,6 +372,28 @@ FRONT: tuple[ShellMutant, ...] = (
         "test_a_table_that_is_not_in_force_is_the_reason_and_not_the_other_one",
     ),
     M(
+        "a shot at a node that is heard again keeps nobody waiting",
+        "core/explain/reasons.py",
+        "unproved = Holds.NO if awaited and needed else Holds.MOOT",
+        "unproved = Holds.NO",
+        "core/test_why.py::test_a_shot_at_a_node_that_is_heard_again_keeps_nobody_waiting",
+    ),
+    M(
+        "the end of a standby helps only a node that only= has",
+        "core/explain/remedies.py",
+        "if rule.name == name and wish.allows(case.node) and",
+        "if rule.name == name and",
+        "core/test_verdicts.py::test_each_situation_has_its_sentence_and_its_next_step",
+    ),
+    M(
+        "who is not heard does not get a cleanup, and is named",
+        "monitor/ordering.py",
+        "    text += unreached(state, order, nodes)\n",
+        "",
+        "monitor/test_ordering.py::"
+        "test_an_order_for_the_failures_of_one_node_or_all_says_whether_there_were_any",
+    ),
+    M(
         "only what was stopped is to be started",
         "core/explain/verdicts.py",
         "        if trouble.kind is TroubleKind.STOPPED\n        and not",

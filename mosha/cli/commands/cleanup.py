@@ -22,7 +22,8 @@ def command(config: str | None, *, as_json: bool, group: str, node: int | None) 
 
     Lifts the bans of GROUP, on NODE or on all nodes, and the pauses after a failback that failed
     (failback=yes). Where its `stop` entries failed, its `plan` and `stop` are run again. First
-    repair what failed: if it fails again, it is banned again.
+    repair what failed: if it fails again, it is banned again. Nodes that are not heard do not get
+    the order; the answer names them.
 
     Examples:
         mosha cleanup web

@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 from mosha.core.cluster.eligibility import ONLY, Case, may_take
+from mosha.core.cluster.orders import has_failed
 from mosha.core.cluster.state import MonitorState
+from mosha.core.cluster.wording import said
 from mosha.core.explain import verdicts
 from mosha.core.explain.may_run import may_run
+from mosha.core.explain.remedies import is_witness
 from mosha.core.status import EntryVerb, GroupState, Order, Verb
 from mosha.core.supervision.entry_refusals import by_mode, other_level, unknown_entry
 from mosha.core.tables import STOP_LEVEL, level_matches
@@ -28,7 +31,7 @@ def concerned(state: MonitorState, order: Order, now: float) -> frozenset[int]:
     if order.verb in (Verb.CLEANUP, Verb.STANDBY, Verb.UNSTANDBY):
         if node not in heard:
             raise UsageError(f"node {node} is not heard; give the order when it is, or there")
-        if order.verb == Verb.UNSTANDBY and _is_witness(state, node):
+        if order.verb == Verb.UNSTANDBY and is_witness(state, node):
             raise UsageError(f'node {node} is a witness: it only votes (role = "witness")')
         return frozenset({node})
     wish = state.hactl.wishes.get(group) if state.hactl is not None else None
@@ -49,9 +52,19 @@ def concerned(state: MonitorState, order: Order, now: float) -> frozenset[int]:
     return here
 
 
-def _is_witness(state: MonitorState, node: int) -> bool:
-    status = state.view.peer(node).status
-    return state.witness if node == state.me else status is not None and status.witness
+def unreached(state: MonitorState, order: Order, nodes: frozenset[int]) -> str:
+    """Return which members an order for all nodes does not reach as they are not heard, else ""."""
+    if order.verb != Verb.CLEANUP or order.node:
+        return ""
+    others = sorted(state.view.members - nodes)
+    failed = [node for node in others if has_failed(state, order.group, node)]
+    silent = [f"node {node} {said(state.view.standing(node))}" for node in others]
+    if not silent:
+        return ""
+    text = f"; not reached: {', '.join(silent)}"
+    if failed:
+        text += f" (failed on node {', '.join(map(str, failed))}, by the last status)"
+    return f"{text}; when they are heard again: mosha cleanup {order.group}"
 
 
 def places(state: MonitorState, group: str, *, level: str = "") -> list[int]:

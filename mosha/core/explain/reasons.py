@@ -144,7 +144,10 @@ def of_quorum(state: MonitorState) -> Reason:
 
 def of_fences(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
     """Yield what is known about the death of a node, and whether that is enough for a group."""
-    receipt = state.view.receipts.get(node)
+    receipt, required = state.view.receipts.get(node), state.required_grade(group)
+    needed = required is not Grade.LEASE_ELAPSED
+    short = receipt is not None and receipt.grade < required
+    awaited = short or (receipt is None and state.view.standing(node) is Standing.STALE)
     if receipt is not None:
         text = f"node {node} is dead, says a receipt ({receipt.method}, {receipt.grade.text})"
         yield Reason("fence", Holds.YES, text, state.me)
@@ -153,12 +156,11 @@ def of_fences(state: MonitorState, group: str, node: int, now: float) -> Iterato
         by = f" by {shot.method}" if shot.method else ""
         more = f": {shot.detail}" if shot.detail else ""
         text = f"node {node} was shot{by}, outcome {shot.outcome}{more}"
-        done = shot.outcome == "receipt"
-        yield Reason("shot", holds(done), text, state.me, round(now - shot.at, 3))
-    required = state.required_grade(group)
-    short = receipt is not None and receipt.grade < required
-    if short or (receipt is None and state.view.standing(node) is Standing.STALE):
-        needed = required is not Grade.LEASE_ELAPSED
+        # Of a node that is heard again, and where the lease suffices, it keeps nobody waiting.
+        unproved = Holds.NO if awaited and needed else Holds.MOOT
+        stands = Holds.YES if shot.outcome == "receipt" else unproved
+        yield Reason("shot", stands, text, state.me, round(now - shot.at, 3))
+    if awaited:
         waits = f"{group} waits for a {'better ' * short}receipt"
         text = f"node {node} {said(state.view.standing(node))}"
         text += f", and {waits}" if needed else "; no receipt is asked for"

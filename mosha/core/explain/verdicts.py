@@ -18,6 +18,7 @@ from mosha.core.cluster.wording import said
 from mosha.core.explain import deaths
 from mosha.core.explain.may_run import Heard, Unseen, heard, may_run
 from mosha.core.explain.problems import ProblemKind
+from mosha.core.explain.remedies import remedy_of
 from mosha.core.status import DELIBERATE, Grade, GroupLine, GroupState, Trouble, TroubleKind
 from mosha.core.supervision import entries
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Wish
@@ -357,7 +358,7 @@ def _account_of_nowhere(
     if not able:
         reasons = not_here(state, wish.group, now, around)
         text = "; ".join(f"node {n}: {why}" for n, why in reasons.items())
-        return GroupVerdict(False, f"no node can run it: {text}", _remedy(state, wish.group, now))
+        return GroupVerdict(False, f"no node can run it: {text}", remedy_of(state, wish, now))
     if state.silent(now) and able == {state.me}:
         left = (state.silent_until or now) - now
         return GroupVerdict(False, f"this node keeps silent for {left:.0f} s after its start (V5)")
@@ -378,20 +379,6 @@ def _vouch_if_asked(state: MonitorState, group: str, node: int) -> str:
     """Return what to do about a node whose death a group asks evidence of, else ""."""
     asks = state.required_grade(group) is not Grade.LEASE_ELAPSED
     return deaths.vouch(state, group, node) if asks else ""
-
-
-def _remedy(state: MonitorState, group: str, now: float) -> str:
-    """Return the cheapest remedy: what keeps the nodes that are up from taking the group."""
-    against = reversed(obstacles(state, group, now).values())
-    found = {rule.name: (case, rule) for case, rule in against}
-    if "ban" in found:
-        return f"repair what failed; each ban ends by itself, or at once: mosha cleanup {group}"
-    if "standby" in found:
-        case, rule = found["standby"]
-        return rule.remedy(case)
-    if "only" in found:
-        return "bring one of the nodes of only= back, or change hactl"
-    return "bring a node back"
 
 
 def _names(nodes: list[int]) -> str:

@@ -1,0 +1,34 @@
+"""What to do about a group that no node may take."""
+
+from __future__ import annotations
+
+from mosha.core.cluster.eligibility import PAIR, broken, obstacles
+from mosha.core.cluster.state import MonitorState
+from mosha.core.tables import Wish
+
+
+def is_witness(state: MonitorState, node: int) -> bool:
+    """Say whether a node only votes (`role = "witness"`), as far as known here."""
+    status = state.view.peer(node).status
+    return state.witness if node == state.me else status is not None and status.witness
+
+
+def remedy_of(state: MonitorState, wish: Wish, now: float) -> str:
+    """Return the cheapest remedy: what keeps the nodes that are up from taking the group."""
+    against = obstacles(state, wish.group, now).values()
+    if any(rule.name == "ban" for _, rule in against):
+        return (
+            f"repair what failed; each ban ends by itself, or at once: mosha cleanup {wish.group}"
+        )
+    # To end it helps only a node that `only=` has; one without a ban is better.
+    for name in ("standby", "probation"):
+        found = [
+            (broken(case, PAIR) is not None, rule.remedy(case))
+            for case, rule in against
+            if rule.name == name and wish.allows(case.node) and not is_witness(state, case.node)
+        ]
+        if found:
+            return min(found, key=lambda one: one[0])[1]
+    if wish.only:
+        return "bring one of the nodes of only= back, or change hactl"
+    return "bring a node back"
