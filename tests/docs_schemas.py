@@ -12,6 +12,7 @@ import msgspec
 
 from mosha.cli.answer import Answer
 from mosha.cli.check.form import Check
+from mosha.cli.commands.drill import Drill
 from mosha.cli.demo.story import Summary
 from mosha.cli.main import root
 from mosha.formats.events import cluster_event_schema
@@ -80,6 +81,9 @@ FORMS: dict[str, Form] = {
         "mosha fence --test",
         lambda: schema_of(FenceTests),
         "[tests of fencing](fencing.md#tests)",
+    ),
+    "drill": Form(
+        "mosha drill", lambda: schema_of(Drill), "each [step](mosha.md#mosha-drill) and its time"
     ),
     "answer": Form(
         f"mosha {', '.join(answering())}",

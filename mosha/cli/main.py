@@ -39,6 +39,7 @@ COMMANDS = {
     "why": "Why a group is where it is, rule by rule.",
     "why-not": "What keeps a group from a node.",
     "fence": "Have a node shot, or test whether that would work.",
+    "drill": "Rehearse the death of a node.",
     "disarm": "Let no node be shot for a while.",
     "arm": "Let stale nodes be shot again.",
     "views": "Where nodes disagree about each other.",

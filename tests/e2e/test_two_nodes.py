@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 from tests.e2e.cluster import Cluster
@@ -117,4 +119,39 @@ def test_with_a_witness_a_cut_between_the_two_others_costs_nothing(short_dir: Pa
         assert {number: node.pids() for number, node in cluster.nodes.items()} == pids
         cuts.heal(1, 2)
         wait_until(lambda: all(node.report().quorum.seen == 3 for node in cluster.nodes.values()))
+        assert cluster.overlaps() == []
+
+
+def test_a_drill_drains_a_node_has_it_shot_and_waits_for_its_return(short_dir: Path) -> None:
+    with Cluster(short_dir, extra=switch(short_dir, "kills")) as cluster:
+        cluster.write_tables(GROUPS)
+        cluster.start()
+        _, places = cluster.wait_running(GROUPS)
+        (node,) = places["a"]
+        asked = next(number for number in cluster.nodes if number != node)
+        note_pids(cluster, short_dir)
+        words = [
+            sys.executable,
+            "-m",
+            "mosha.cli.main",
+            "drill",
+            "--yes",
+            "--limit",
+            "60s",
+            "--json",
+        ]
+        words += ["--config", str(cluster.nodes[asked].config), str(node)]
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as drill:
+            wait_until(lambda: is_down(cluster.nodes[node]) or drill.poll() is not None)
+            reboot(cluster.nodes[node])
+            out, _ = drill.communicate()
+        said = json.loads(out)
+        assert [step["step"] for step in said["steps"] if step["ok"]] == [
+            "standby",
+            "drained",
+            "shot",
+            "returned",
+            "unstandby",
+        ]
+        assert drill.returncode == 0
         assert cluster.overlaps() == []

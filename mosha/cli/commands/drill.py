@@ -1,0 +1,149 @@
+"""`mosha drill`: drains a node, has it shot, waits for its return, and scores each step."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import click
+import msgspec
+
+from mosha.cli.ask import ask, ask_report
+from mosha.cli.completion import node_argument
+from mosha.cli.config import config_option
+from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
+from mosha.cli.help_text import Command
+from mosha.cli.output import go_on
+from mosha.cli.progress import Span
+from mosha.cli.settings import settings_to_ask
+from mosha.control.calls import CALL_LIMIT_S
+from mosha.control.protocol import GiveOrder, MonitorReply, MonitorRequest, ShootNode
+from mosha.core.replication.judging import spread_limit_s
+from mosha.core.status import Verb
+from mosha.errors import UsageError
+from mosha.formats.hastat import NodeReport, Report
+from mosha.formats.settings import Settings
+
+LOOK_S = 0.2
+AIM_LIMIT_S = 10.0
+LIMIT_TEXT = "10m"
+
+
+class DrillStep(msgspec.Struct, frozen=True):
+    """One step: whether it succeeded, how many seconds it took, and what it came to."""
+
+    step: str
+    ok: bool
+    took_s: float
+    text: str
+
+
+class Drill(msgspec.Struct, frozen=True):
+    """All steps of a drill, as `--json` prints them."""
+
+    ok: bool
+    node: int
+    steps: list[DrillStep]
+
+
+@click.command("drill", cls=Command, short_help="Rehearse the death of a node.")
+@config_option
+@click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
+@click.option(
+    "--limit",
+    "limit_s",
+    type=Span(),
+    default=LIMIT_TEXT,
+    show_default=True,
+    metavar="TIME",
+    help="How long its groups may take to leave, and the node to return.",
+)
+@click.option("--json", "as_json", is_flag=True, help="All steps as one JSON object.")
+@node_argument()
+def command(config: str | None, *, yes: bool, limit_s: float, as_json: bool, node: int) -> int:
+    """Rehearse the death of a node.
+
+    Puts NODE on standby and waits until its groups run elsewhere; has it shot from this node; waits
+    until it has started again and is heard; and ends its standby. Each step is a line with its
+    time. The machine has to start by itself after a shot, or you switch it on. If a step fails the
+    drill ends there, and NODE stays as it is.
+
+    Examples:
+        mosha drill 3
+
+    Exit status: 0 all steps succeeded; 1 one did not; 2 wrong usage, or no terminal to ask on, and
+    no --yes; 3 no monitor answers.
+    """
+    settings = settings_to_ask(config)
+    before = _node(ask_report(settings)[0], node)
+    if not yes:
+        if not sys.stdin.isatty():
+            raise UsageError(f"no terminal to ask on: to have node {node} shot, use --yes")
+        if not click.confirm(f"Drain node {node}, and switch it off?", err=True):
+            click.echo("mosha: nothing was done", err=True)
+            return NOT_AS_WANTED
+    steps = _Steps(settings, node, limit_s, quiet=as_json)
+    ok = (
+        steps.order("standby", GiveOrder(verb=Verb.STANDBY, node=node))
+        and steps.wait("drained", lambda it: it.load == 0, "it has no groups any more")
+        and steps.order("shot", ShootNode(node), settings.fencing.shot_limit_s + AIM_LIMIT_S)
+        and steps.wait("returned", lambda it: _is_back(it, before), "it is heard again")
+        and steps.order("unstandby", GiveOrder(verb=Verb.UNSTANDBY, node=node))
+    )
+    if as_json:
+        click.echo(msgspec.json.encode(Drill(ok, node, steps.done)))
+    return AS_WANTED if ok else NOT_AS_WANTED
+
+
+def _node(report: Report, node: int) -> NodeReport:
+    """Return a node that can be drilled from here.
+
+    Raises:
+        UsageError: it is this one, or not heard.
+    """
+    if node == report.node:
+        raise UsageError(f"node {node} is this one: ask another node")
+    found = next((each for each in report.nodes if each.node == node), None)
+    if found is None or found.state != "fresh":
+        raise UsageError(f"node {node} is not heard: a drill is for a node that is well")
+    return found
+
+
+def _is_back(now: NodeReport, before: NodeReport) -> bool:
+    """Say whether a later life of the node is heard."""
+    return now.state == "fresh" and now.inc > before.inc and now.run != before.run
+
+
+class _Steps:
+    """The steps that were done, each printed when it ends."""
+
+    def __init__(self, settings: Settings, node: int, limit_s: float, *, quiet: bool) -> None:
+        self.done: list[DrillStep] = []
+        self._settings, self._node, self._limit_s = settings, node, limit_s
+        self._quiet = quiet
+
+    def order(self, step: str, request: MonitorRequest, more_s: float = 0.0) -> bool:
+        """Send an order, and record what came of it."""
+        began = time.monotonic()
+        limit_s = CALL_LIMIT_S + spread_limit_s(self._settings.timing.heartbeat_s) + more_s
+        reply: MonitorReply = ask(self._settings, request, limit_s)
+        return self._ended(step, began, reply.text, ok=reply.ok)
+
+    def wait(self, step: str, reached: Callable[[NodeReport], bool], text: str) -> bool:
+        """Wait until the node is so, and record it."""
+        began = time.monotonic()
+        while time.monotonic() - began < self._limit_s:
+            nodes = ask_report(self._settings)[0].nodes
+            if any(reached(each) for each in nodes if each.node == self._node):
+                return self._ended(step, began, text, ok=True)
+            time.sleep(LOOK_S)
+        return self._ended(step, began, f"not within {self._limit_s:g} s", ok=False)
+
+    def _ended(self, step: str, began: float, text: str, *, ok: bool) -> bool:
+        done = DrillStep(step, ok, round(time.monotonic() - began, 3), text)
+        self.done.append(done)
+        if not self._quiet:
+            click.echo(f"{'ok' if ok else 'FAILED':6} {step:9} {done.took_s:6.1f} s  {text}")
+            go_on()
+        return ok
