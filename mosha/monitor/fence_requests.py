@@ -5,25 +5,31 @@ from __future__ import annotations
 import anyio
 
 from mosha.control.protocol import Confirm, DisarmAll, MonitorReply, ShootNode
+from mosha.control.server import ClientConnection
 from mosha.core.cluster import shots
-from mosha.core.cluster.events import DeathConfirmed, DisarmAsked, FenceAsked
+from mosha.core.cluster.events import DeathConfirmed, DisarmAsked, FenceAsked, FenceWithdrawn
 from mosha.core.cluster.fencing import Shot
 from mosha.core.durations import span_text
 from mosha.host.clock import boottime
 from mosha.monitor.daemon import Monitor
 
 AIM_LIMIT_S = 10.0
-"""A shot is published before it is fired: so long a file system may take."""
+"""How much longer than its methods a shot may take, to be published and to be reported."""
+
+LOOK_S = 0.2
+"""How often it is looked whether who asked is still there."""
 
 DISARM_MAX_S = 7 * 86_400.0
 
 
-async def answer(monitor: Monitor, request: Confirm | ShootNode | DisarmAll) -> MonitorReply:
+async def answer(
+    monitor: Monitor, request: Confirm | ShootNode | DisarmAll, client: ClientConnection
+) -> MonitorReply:
     """Carry out a request, and say what came of it."""
     if isinstance(request, Confirm):
         return _confirm(monitor, request.node)
     if isinstance(request, ShootNode):
-        return await _fence(monitor, request.node)
+        return await _fence(monitor, request.node, client)
     return _disarm(monitor, request)
 
 
@@ -35,7 +41,7 @@ def _confirm(monitor: Monitor, node: int) -> MonitorReply:
     return MonitorReply(ok=not refusal, text=text)
 
 
-async def _fence(monitor: Monitor, node: int) -> MonitorReply:
+async def _fence(monitor: Monitor, node: int, client: ClientConnection) -> MonitorReply:
     state, fencing = monitor.node.state, monitor.settings.fencing
     if refusal := shots.fenceable(state, node):
         return MonitorReply(ok=False, text=refusal)
@@ -46,7 +52,19 @@ async def _fence(monitor: Monitor, node: int) -> MonitorReply:
         shot = state.shots.get(node)
         return shot if shot is not None and shot.at >= began and not shot.under_way else None
 
-    with anyio.move_on_after(AIM_LIMIT_S + fencing.shot_limit_s):
+    def waits() -> bool:
+        """Say whether it is still to begin; one that has begun is not in the hands of a client."""
+        return node in state.asked and not client.hung_up
+
+    with anyio.move_on_after(shots.ASKED_S):
+        while waits() and ended() is None:
+            with anyio.move_on_after(LOOK_S):
+                await monitor.next_change(monitor.news)
+    if node in state.asked:
+        monitor.report_event(FenceWithdrawn(node))
+        text = f"node {node} was not shot: another node shoots it, or this one cannot publish"
+        return MonitorReply(ok=False, text=text)
+    with anyio.move_on_after(fencing.shot_limit_s + AIM_LIMIT_S):
         while ended() is None:
             await monitor.next_change(monitor.news)
     shot = ended()

@@ -25,6 +25,7 @@ from mosha.core.cluster.events import (
 from mosha.core.cluster.fencing import FenceOrder
 from mosha.core.cluster.state import LogRecord
 from mosha.core.tell import EntryOrder, Tell
+from mosha.host.clock import boottime
 from mosha.monitor import fencing, log_records
 from mosha.monitor.fence_outcome import ShotOutcome
 from mosha.monitor.tables.ports import TablePorts
@@ -112,12 +113,14 @@ class Ports:
         """Shoot a node; what runs is killed, and no other method begins, once it is heard again."""
         monitor = self._monitor
         methods = monitor.settings.fencing.methods
-        ended = ShotOutcome("failed", "none", f"given up: node {order.node} is heard again")
+        ended = ShotOutcome("failed", "none", "given up")
         async with monitor.fence_schedule.shooting(), anyio.create_task_group() as tasks:
 
             async def give_up() -> None:
-                while not shots.is_void(monitor.node.state, order):
+                nonlocal ended
+                while not (why := shots.is_void(monitor.node.state, order, boottime())):
                     await monitor.next_change(monitor.news)
+                ended = ShotOutcome("failed", "none", f"given up: {why}")
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(give_up)

@@ -115,7 +115,7 @@ class Service:
             case SetWish():
                 return await self._set(request)
             case Confirm() | ShootNode() | DisarmAll():
-                return await fence_requests.answer(monitor, request)
+                return await fence_requests.answer(monitor, request, client)
             case GiveOrder() | OrderEntry():
                 level = monitor.node.state.wish_level(request.group)
                 text = await ordering.given(monitor, request)

@@ -9,7 +9,7 @@ from mosha.core.cluster.fencing import FenceOrder, FencingRules
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.status import Grade, NodeState
 from mosha.core.tables import Wish
-from tests.core.story import TIMING, G, Story, hactl
+from tests.core.story import INC, TIMING, G, Story, hactl
 
 T = TIMING.timeout_s
 LONG_S = 3 * T
@@ -140,6 +140,21 @@ def test_one_of_two_that_is_started_alone_waits_for_the_other_or_for_an_operator
     assert story.nodes[1].confirmed(2, story.now) == ""
     story.live(LONG_S)
     assert story.at_home() == [1]
+
+
+def test_what_echoes_a_forgotten_life_does_not_make_a_half_enough() -> None:
+    """The state of node 1 is lost, and its clock is behind: its incarnation is an old one."""
+    story = two()
+    gone = story.nodes[2]
+    gone.leave()
+    story.files[2] = gone.next_status(story.now, left=True)
+    del story.nodes[2], story.files[1], story.memories[1]
+    story.clinits[1] = {}
+    story.start(1, boot="anew", inc=3, knows=False, clinit_lives=False)
+    story.live(3 * LONG_S)
+    assert story.nodes[1].state.inc > INC
+    assert not has_quorum(story, 1)
+    assert story.owners() == []
 
 
 def test_the_monitor_of_the_one_that_goes_on_may_be_started_again() -> None:

@@ -9,12 +9,13 @@ import pytest
 
 from mosha.core.cluster import arming, probation, restraint, shots
 from mosha.core.cluster.deaths import KEPT_S
-from mosha.core.cluster.eligibility import may_take
+from mosha.core.cluster.eligibility import Case, may_take, obstacles
 from mosha.core.cluster.events import ShotEnded
 from mosha.core.cluster.fencing import FenceOrder, FencingRules
 from mosha.core.cluster.node import Node
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.state import Hold
+from mosha.core.explain.why_not import why_not
 from mosha.core.status import Disarm, Grade, NodeState, Receipt, ShotLine, Stamp, Status
 from tests.core.story import INC, TIMING, G, Story, status
 
@@ -261,22 +262,50 @@ def test_who_hears_of_it_is_disarmed_too_and_armed_by_a_later_order() -> None:
 def test_an_operator_may_have_a_node_shot_that_nothing_else_would_shoot() -> None:
     story = silent(4, 5)
     arming.order(one(story).state, 60.0, "", story.now)
-    assert one(story).fence_asked(5) == ""
+    assert one(story).fence_asked(5, story.now) == ""
     assert story.shots(1) == [FenceOrder(5, INC, asked=True)]
     assert victims(story) == []
 
 
 def test_a_node_that_lives_is_shot_by_order_and_dead_when_it_is_silent_for_t() -> None:
     story = silent(of=(1, 2, 3))
-    assert one(story).fence_asked(3) == ""
+    assert one(story).fence_asked(3, story.now) == ""
     (order,) = story.shots(1)
-    assert not shots.is_void(one(story).state, order), "it is meant although it is heard"
+    assert not shots.is_void(one(story).state, order, story.now), "it is meant although it is heard"
     one(story).shot(ShotEnded(order, "receipt", "m", "", Grade.OFF_CONFIRMED), story.now)
     view = one(story).state.view
     assert view.standing(3) is Standing.FRESH
     missed(story, (3,), [2], 9)
     assert view.standing(3) is Standing.FENCED
     assert victims(story) == []
+
+
+@pytest.mark.parametrize("how", ["time", "another life", "another shooter, then time"])
+def test_an_order_to_shoot_that_could_not_begin_is_void(how: str) -> None:
+    story = silent(of=(1, 2, 3))
+    assert one(story).fence_asked(3, story.now) == ""
+    if how == "another life":
+        story.hear(1, says(3, 1, inc=INC + 1))
+    elif how == "time":
+        story.now += shots.ASKED_S
+    else:
+        story.hear(1, says(2, 9, shots={3: ShotLine(INC, "running")}))
+        assert victims(story) == []
+        story.now += shots.ASKED_S
+        story.hear(1, says(2, 10))
+    assert victims(story) == []
+
+
+def test_a_shot_under_way_goes_on_until_its_victim_is_heard_or_fencing_is_disarmed() -> None:
+    story = silent(5)
+    (order,) = story.shots(1)
+    state = one(story).state
+    assert shots.is_void(state, order, story.now) == ""
+    arming.order(state, 60.0, "", story.now)
+    assert shots.is_void(state, order, story.now) == "fencing is disarmed"
+    arming.order(state, 0.0, "", story.now)
+    story.hear(1, says(5, 9))
+    assert shots.is_void(state, order, story.now) == "node 5 is heard again"
 
 
 @pytest.mark.parametrize(
@@ -321,3 +350,16 @@ def test_what_others_say_of_probation_counts_also_for_this_node() -> None:
     assert not may_take(state, G, 1, story.now)
     story.hear(1, says(2, 10))
     assert may_take(state, G, 1, story.now)
+
+
+def test_a_witness_owns_nothing_and_is_not_told_to_end_its_standby() -> None:
+    story = silent()
+    state = one(story).state
+    story.hear(1, says(2, 9, standby=True, witness=True))
+    assert not may_take(state, G, 2, story.now)
+    (told,) = [r for r in why_not(state, G, 2, story.now, 0.0).reasons if r.rule == "standby"]
+    assert told.said == "node 2 is a witness: it only votes"
+    assert why_not(state, G, 2, story.now, 0.0).next == "let another node take it"
+    assert obstacles(state, G, story.now)[2][1].why(Case(state, G, 2, story.now)) == (
+        "a witness: it only votes"
+    )

@@ -390,7 +390,10 @@ SITUATIONS: list[tuple[str, Callable[[], Story], str, str]] = [
     (
         "all are on standby, and node 1 is a witness",
         lambda: with_a_witness(all_on_standby()),
-        "no node can run it: node 1: on standby; node 2: on standby; node 3: on standby",
+        (
+            "no node can run it: node 1: a witness: it only votes; node 2: on standby;"
+            " node 3: on standby"
+        ),
         "mosha unstandby 2",
     ),
     (

@@ -144,8 +144,8 @@ MONITOR: tuple[ShellMutant, ...] = (
     M(
         "a shot is given up when its victim is heard again",
         "monitor/ports.py",
-        "                while not shots.is_void(monitor.node.state, order):",
-        "                while True:",
+        "while not (why := shots.is_void(monitor.node.state, order, boottime())):",
+        "while not (why := ''):",
         "monitor/test_ports.py::"
         "test_a_shot_is_given_up_and_its_command_killed_when_the_victim_is_heard_again",
     ),

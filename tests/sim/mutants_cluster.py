@@ -336,6 +336,31 @@ CLUSTER: tuple[Mutant, ...] = (
         ),
     ),
     Mutant(
+        "what echoes a forgotten life makes half enough",
+        "E1",
+        "mosha.core.cluster.node",
+        "        state.view.life_inc = inc ",
+        "        inc ",
+        test="test_even_splits.py::test_what_echoes_a_forgotten_life_does_not_make_a_half_enough",
+    ),
+    Mutant(
+        "an order to shoot stands for ever",
+        "fencing",
+        "mosha.core.cluster.shots",
+        "if now >= asked.until]",
+        "if now < 0]",
+        test="test_restraint.py::test_an_order_to_shoot_that_could_not_begin_is_void",
+    ),
+    Mutant(
+        "a shot goes on while disarmed",
+        "fencing",
+        "mosha.core.cluster.shots",
+        '        return "fencing is disarmed"\n',
+        '        return ""\n',
+        test="test_restraint.py::"
+        "test_a_shot_under_way_goes_on_until_its_victim_is_heard_or_fencing_is_disarmed",
+    ),
+    Mutant(
         "a node whose clinit has ended lives on",
         "E1",
         "mosha.core.cluster.recovery",

@@ -82,6 +82,7 @@ class Agent:
             events.ShotEnded: self._shot_ended,
             events.DeathConfirmed: self._death_confirmed,
             events.FenceAsked: self._fence_asked,
+            events.FenceWithdrawn: lambda it, _: shots.withdraw(self._state, it.node),
             events.DisarmAsked: lambda it, now: arming.order(self._state, it.for_s, it.reason, now),
             events.OrderGiven: self._order_given,
             events.FailureReported: self._failure_reported,
@@ -136,11 +137,7 @@ class Agent:
         )
 
     def check(self, now: float) -> None:
-        """Look whether all that must hold does (`invariants`): tests do so after every event.
-
-        Raises:
-            BugError: something does not.
-        """
+        """Look whether all that must hold does, as tests do; raises BugError if it does not."""
         self._invariants.check(now)
 
     def _show(self, now: float) -> None:
@@ -202,7 +199,8 @@ class Agent:
         if self.node.state.claimed:
             self._renewing.want()
         self._publishing_over(now)
-        self._fence_at = -math.inf if shots.aims(self._state) else self._fence_at  # shown now
+        if shots.aims(self._state):  # it is shown now
+            self._fence_at = -math.inf
 
     def _write_failed(self, event: events.WriteFailed, now: float) -> None:
         del event  # leases run out by themselves; the next heartbeat tries again
@@ -310,8 +308,8 @@ class Agent:
         if refusal := self.node.confirmed(event.node, now):
             raise BugError(f"a confirmation that is refused was reported: {refusal}")
 
-    def _fence_asked(self, event: events.FenceAsked, _now: float) -> None:
-        if refusal := self.node.fence_asked(event.node):
+    def _fence_asked(self, event: events.FenceAsked, now: float) -> None:
+        if refusal := self.node.fence_asked(event.node, now):
             raise BugError(f"a shot that is refused was reported: {refusal}")
 
     def _order_given(self, event: events.OrderGiven, now: float) -> None:

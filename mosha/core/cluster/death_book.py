@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from mosha.core.cluster import shots
 from mosha.core.cluster.events import ShotEnded
-from mosha.core.cluster.state import MonitorState
+from mosha.core.cluster.state import Asked, MonitorState
 from mosha.core.status import OPERATOR, Grade, Receipt
 
 
@@ -60,12 +60,13 @@ class DeathBook:
             del state.pending[node]
             self._believe(node, receipt, now)
 
-    def fence_asked(self, node: int) -> str:
+    def fence_asked(self, node: int, now: float) -> str:
         """Handle an operator's order to shoot a node; return why it is refused, or ""."""
-        refusal = shots.fenceable(self._state, node)
+        state = self._state
+        refusal = shots.fenceable(state, node)
         if not refusal:
-            self._state.asked.add(node)
-            self._state.log("fence_asked", peer=node)
+            state.asked[node] = Asked(state.view.peer(node).inc, now + shots.ASKED_S)
+            state.log("fence_asked", peer=node)
         return refusal
 
     def confirmed(self, node: int, now: float) -> str:

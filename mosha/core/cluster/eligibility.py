@@ -116,6 +116,12 @@ def _sees_quorum(case: Case) -> bool:
     return case.status is not None and case.status.quorum
 
 
+def _standby_said(case: Case) -> str:
+    if is_witness(case.state, case.node):
+        return f"node {case.node} is a witness: it only votes"
+    return f"node {case.node} is {'' if on_standby(case.state, case.node) else 'not '}on standby"
+
+
 def _probation_said(case: Case) -> str:
     left_s = probation.on_probation(case.state, case.node, case.now)
     if not left_s:
@@ -145,9 +151,13 @@ NODE = (
         "standby",
         "the node is not on standby (`mosha standby`, `mosha unstandby`)",
         lambda c: not on_standby(c.state, c.node),
-        lambda _: "on standby",
-        lambda c: f"node {c.node} is {'' if on_standby(c.state, c.node) else 'not '}on standby",
-        _do("mosha unstandby {node}"),
+        lambda c: "a witness: it only votes" if is_witness(c.state, c.node) else "on standby",
+        _standby_said,
+        lambda c: (
+            "let another node take it"
+            if is_witness(c.state, c.node)
+            else _do("mosha unstandby {node}")(c)
+        ),
     ),
     Rule(
         "probation",
@@ -333,6 +343,14 @@ def _kept_from(
         nodes &= {state.me, *(status.node for status in state.view.mentioning(group))}
     cases = (Case(state, group, node, now) for node in nodes)
     return {case.node: rule for case in cases if (rule := broken(case, PAIR)) is not None}
+
+
+def is_witness(state: MonitorState, node: int) -> bool:
+    """Say whether a node only votes (`role = "witness"`), as far as known here."""
+    if node == state.me:
+        return state.witness
+    status = state.view.peer(node).status
+    return status is not None and status.witness
 
 
 def on_standby(state: MonitorState, node: int) -> bool:

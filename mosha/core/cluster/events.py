@@ -138,6 +138,12 @@ class FenceAsked(Struct, frozen=True):
     node: int
 
 
+class FenceWithdrawn(Struct, frozen=True):
+    """Whoever ordered a node to be shot has gone, or waits no longer: it is not begun any more."""
+
+    node: int
+
+
 class DisarmAsked(Struct, frozen=True):
     """An operator disarms all nodes for so many seconds, 0: arms them again."""
 
@@ -200,6 +206,7 @@ Event = (
     | ShotEnded
     | DeathConfirmed
     | FenceAsked
+    | FenceWithdrawn
     | DisarmAsked
     | OrderGiven
     | FailureReported

@@ -150,10 +150,12 @@ class Node:
         state.log("incarnation_raised", **{"from": state.inc, "to": inc})
         orders.go_on_counting(state, state.me, state.inc, inc)
         state.inc = inc
+        state.view.life_inc = inc  # what others knew of before may be of a life that is forgotten
         state.writes.clear()
         if state.silent_until is not None and state.doubt_until == NEVER:
             state.doubts.clear()
         state.changed()
+        self._judge_quorum()
 
     def members_found(self, found: frozenset[int]) -> None:
         """Handle: these nodes exist; used where no configuration names the nodes."""
@@ -304,9 +306,9 @@ class Node:
         """Handle the end of a shot: `receipt`, `no receipt` or `failed`."""
         self._deaths.shot(ended, now)
 
-    def fence_asked(self, node: int) -> str:
+    def fence_asked(self, node: int, now: float) -> str:
         """Handle an operator's order to shoot a node; return why it is refused, or ""."""
-        return self._deaths.fence_asked(node)
+        return self._deaths.fence_asked(node, now)
 
     def confirmed(self, node: int, now: float) -> str:
         """Handle the operator's confirmation of a node's death; return why it is refused, or ""."""

@@ -21,6 +21,8 @@ from mosha.core.status import Grade, NodeState
 # Before a shot a majority has to be heard again; how often that is checked, in heartbeats.
 WITNESS_STEP = 0.25
 NO_SHOT = Shot(0, 0, 0.0)
+ASKED_S = 10.0
+"""An operator's order to shoot is void if it could not begin for so long: he has been told."""
 
 
 class _Victim(NamedTuple):
@@ -34,6 +36,8 @@ def orders(state: MonitorState, quorum_since: float, now: float) -> tuple[list[F
     found: list[FenceOrder] = []
     aimed_at: set[int] = set()
     holds: dict[int, Hold] = {}
+    for node in [node for node, asked in state.asked.items() if now >= asked.until]:
+        del state.asked[node]
     if may_shoot(state):
         for victim in _victims(state):
             node = victim.peer.node
@@ -42,7 +46,7 @@ def orders(state: MonitorState, quorum_since: float, now: float) -> tuple[list[F
                 again = min(again, at)
             elif _is_shown(state, victim.peer):
                 aimed_at.add(node)
-                state.asked.discard(node)
+                state.asked.pop(node, None)
                 state.shots[node] = Shot(node, victim.peer.inc, now)
                 state.log("fence_ordered", peer=node, inc=victim.peer.inc)
                 found.append(
@@ -65,7 +69,7 @@ def may_shoot(state: MonitorState) -> bool:
 def _victims(state: MonitorState) -> Iterator[_Victim]:
     """Yield the stale nodes, those whose receipt does not do, and those that an operator named."""
     view = state.view
-    named = set(state.asked)
+    named = {n for n, asked in state.asked.items() if asked.inc == view.peer(n).inc}
     for node in sorted(named):
         yield _Victim(view.peer(node), asked=True)
     for peer in view.stale():
@@ -226,9 +230,18 @@ def ended(state: MonitorState, end: ShotEnded, now: float) -> None:
     state.log("fence_ended", peer=victim, inc=inc, **told, detail=end.detail)
 
 
-def is_void(state: MonitorState, order: FenceOrder) -> bool:
-    """Say whether a shot that is under way must not go on: its victim is heard again."""
-    return not order.asked and state.view.speaks(order.node)
+def is_void(state: MonitorState, order: FenceOrder, now: float) -> str:
+    """Return why a shot that is under way must not go on, "" if it may."""
+    if order.asked:
+        return ""
+    if arming.is_disarmed(state, now):
+        return "fencing is disarmed"
+    return f"node {order.node} is heard again" if state.view.speaks(order.node) else ""
+
+
+def withdraw(state: MonitorState, node: int) -> None:
+    """Forget an operator's order to shoot a node that has not begun."""
+    state.asked.pop(node, None)
 
 
 def forget(state: MonitorState, node: int) -> None:

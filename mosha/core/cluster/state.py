@@ -94,6 +94,13 @@ class Disarmed(NamedTuple):
     reason: str
 
 
+class Asked(NamedTuple):
+    """An operator's order to shoot an incarnation of a node, void after `until` (boottime)."""
+
+    inc: int
+    until: float
+
+
 class Hold(NamedTuple):
     """Why a stale node is not shot now: `kind` is heard, brake or budget; the nodes that count."""
 
@@ -185,7 +192,7 @@ class MonitorState(Struct):
     braked: tuple[int, ...] = ()  # they went silent together
     brake_until: float = NEVER
     echoes: dict[tuple[int, int], tuple[Stamp, float]] = field(default_factory=dict)
-    asked: set[int] = field(default_factory=set)  # an operator has ordered them to be shot
+    asked: dict[int, Asked] = field(default_factory=dict)  # an operator has them shot
     # Receipts of nodes that were heard when they were shot: they count once those are stale.
     pending: dict[int, tuple[Receipt, Stamp]] = field(default_factory=dict)
     deaths: Deaths = field(default_factory=Deaths)

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-from mosha.core.cluster.eligibility import ONLY, Case, may_take
+from mosha.core.cluster.eligibility import ONLY, Case, is_witness, may_take
 from mosha.core.cluster.orders import has_failed
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
 from mosha.core.explain import verdicts
 from mosha.core.explain.may_run import may_run
-from mosha.core.explain.remedies import is_witness
 from mosha.core.status import EntryVerb, GroupState, Order, Verb
 from mosha.core.supervision.entry_refusals import by_mode, other_level, unknown_entry
 from mosha.core.tables import STOP_LEVEL, level_matches

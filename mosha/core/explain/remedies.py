@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from mosha.core.cluster.eligibility import PAIR, broken, obstacles
+from mosha.core.cluster.eligibility import PAIR, broken, is_witness, obstacles
 from mosha.core.cluster.state import MonitorState
 from mosha.core.tables import Wish
-
-
-def is_witness(state: MonitorState, node: int) -> bool:
-    """Say whether a node only votes (`role = "witness"`), as far as known here."""
-    status = state.view.peer(node).status
-    return state.witness if node == state.me else status is not None and status.witness
 
 
 def remedy_of(state: MonitorState, wish: Wish, now: float) -> str:
