@@ -9,6 +9,7 @@ from mosha.control.server import ClientConnection
 from mosha.core.cluster import shots
 from mosha.core.cluster.events import DeathConfirmed, DisarmAsked, FenceAsked, FenceWithdrawn
 from mosha.core.cluster.fencing import Shot
+from mosha.core.cluster.state import MonitorState
 from mosha.core.durations import span_text
 from mosha.host.clock import boottime
 from mosha.monitor.daemon import Monitor
@@ -42,43 +43,56 @@ def _confirm(monitor: Monitor, node: int) -> MonitorReply:
 
 
 async def _fence(monitor: Monitor, node: int, client: ClientConnection) -> MonitorReply:
-    state, fencing = monitor.node.state, monitor.settings.fencing
+    state, began = monitor.node.state, boottime()
     if refusal := shots.fenceable(state, node):
         return MonitorReply(ok=False, text=refusal)
-    began = boottime()
     monitor.report_event(FenceAsked(node))
 
-    def ended() -> Shot | None:
-        shot = state.shots.get(node)
-        return shot if shot is not None and shot.at >= began and not shot.under_way else None
-
-    def waits() -> bool:
-        """Say whether it is still to begin; one that has begun is not in the hands of a client."""
-        return node in state.asked and not client.hung_up
+    def shot() -> Shot | None:
+        """Return the shot that was asked for, once it has begun."""
+        found = state.shots.get(node)
+        return found if found is not None and found.at >= began else None
 
     with anyio.move_on_after(shots.ASKED_S):
-        while waits() and ended() is None:
+        # One that has begun is not in the hands of a client any more.
+        while node in state.asked and not client.hung_up:
             with anyio.move_on_after(LOOK_S):
                 await monitor.next_change(monitor.news)
     if node in state.asked:
         monitor.report_event(FenceWithdrawn(node))
         text = f"node {node} was not shot: another node shoots it, or this one cannot publish"
         return MonitorReply(ok=False, text=text)
-    with anyio.move_on_after(fencing.shot_limit_s + AIM_LIMIT_S):
-        while ended() is None:
+    if shot() is None:
+        return MonitorReply(
+            ok=False, text=f"node {node} was not shot from here: {_now(state, node)}"
+        )
+    with anyio.move_on_after(monitor.settings.fencing.shot_limit_s + AIM_LIMIT_S):
+        while (found := shot()) is not None and found.under_way:
             await monitor.next_change(monitor.news)
-    shot = ended()
-    if shot is None:
+    return _told(state, node, shot())
+
+
+def _now(state: MonitorState, node: int) -> str:
+    """Return why an order to shoot a node has become void."""
+    receipt = state.view.receipts.get(node)
+    if receipt is not None:
+        return f"it counts as dead by now ({receipt.method}, {receipt.grade.text})"
+    return "it has started again meanwhile, or another node shoots it"
+
+
+def _told(state: MonitorState, node: int, shot: Shot | None) -> MonitorReply:
+    """Return what a shot has come to."""
+    if shot is None or shot.under_way:
         text = f"what came of the shot at node {node} is not known yet; see mosha status"
         return MonitorReply(ok=False, text=text, tried=True)
     detail = f": {shot.detail}" if shot.detail else ""
-    if shot.outcome == "receipt":
-        text = f"node {node} was shot: {shot.method}, {shot.grade.text}{detail}"
-        if state.view.speaks(node):
-            text += "; it counts as dead once it has not been heard from for timeout"
-        return MonitorReply(ok=True, text=text)
-    text = f"the shot at node {node} came to: {shot.outcome} ({shot.method}{detail})"
-    return MonitorReply(ok=False, text=text, tried=True)
+    if shot.outcome != "receipt":
+        text = f"the shot at node {node} came to: {shot.outcome} ({shot.method}{detail})"
+        return MonitorReply(ok=False, text=text, tried=True)
+    text = f"node {node} was shot: {shot.method}, {shot.grade.text}{detail}"
+    if state.view.speaks(node):
+        text += "; it counts as dead once it has not been heard from for timeout"
+    return MonitorReply(ok=True, text=text)
 
 
 def _disarm(monitor: Monitor, request: DisarmAll) -> MonitorReply:

@@ -14,7 +14,7 @@ from mosha.core.cluster.events import ShotEnded
 from mosha.core.cluster.fencing import FenceOrder, FencingRules
 from mosha.core.cluster.node import Node
 from mosha.core.cluster.peers import Standing
-from mosha.core.cluster.state import Hold
+from mosha.core.cluster.state import Asked, Hold
 from mosha.core.explain.why_not import why_not
 from mosha.core.status import Disarm, Grade, NodeState, Receipt, ShotLine, Stamp, Status
 from tests.core.story import INC, TIMING, G, Story, status
@@ -256,6 +256,16 @@ def test_who_hears_of_it_is_disarmed_too_and_armed_by_a_later_order() -> None:
     assert not arming.is_disarmed(state, story.now), "node 2 has not heard of it yet"
 
 
+def test_a_monitor_that_is_started_again_while_it_hears_nobody_is_disarmed_still() -> None:
+    story = silent(5)
+    arming.order(one(story).state, 60.0, "switch 3 is replaced", story.now)
+    story.write(1)
+    again = story.start(1, inc=INC + 1)
+    assert arming.is_disarmed(again.state, story.now + 59.0)
+    assert again.next_status(story.now).disarms == {1: Disarm(1, 60, "switch 3 is replaced")}
+    assert not arming.is_disarmed(again.state, story.now + 60.0)
+
+
 # --- an operator has a node shot -------------------------------------------------------------
 
 
@@ -280,12 +290,19 @@ def test_a_node_that_lives_is_shot_by_order_and_dead_when_it_is_silent_for_t() -
     assert victims(story) == []
 
 
-@pytest.mark.parametrize("how", ["time", "another life", "another shooter, then time"])
+@pytest.mark.parametrize("how", ["time", "another life", "dead", "another shooter, then time"])
 def test_an_order_to_shoot_that_could_not_begin_is_void(how: str) -> None:
     story = silent(of=(1, 2, 3))
     assert one(story).fence_asked(3, story.now) == ""
     if how == "another life":
         story.hear(1, says(3, 1, inc=INC + 1))
+    elif how == "dead":
+        story.now += T + 1
+        story.miss(1, 3)
+        story.hear(1, says(2, 9, fenced={3: Receipt(INC, "m", Grade.OFF_CONFIRMED)}))
+        assert "counts as dead already" in shots.fenceable(one(story).state, 3)
+        state = one(story).state
+        state.asked[3] = Asked(INC, story.now + shots.ASKED_S)
     elif how == "time":
         story.now += shots.ASKED_S
     else:

@@ -347,9 +347,26 @@ CLUSTER: tuple[Mutant, ...] = (
         "an order to shoot stands for ever",
         "fencing",
         "mosha.core.cluster.shots",
-        "if now >= asked.until]",
-        "if now < 0]",
+        "if now >= asked.until or dead or inc != asked.inc:",
+        "if dead or inc != asked.inc:",
         test="test_restraint.py::test_an_order_to_shoot_that_could_not_begin_is_void",
+    ),
+    Mutant(
+        "an order to shoot outlives its victim",
+        "fencing",
+        "mosha.core.cluster.shots",
+        "if now >= asked.until or dead or inc != asked.inc:",
+        "if now >= asked.until:",
+        test="test_restraint.py::test_an_order_to_shoot_that_could_not_begin_is_void",
+    ),
+    Mutant(
+        "disarming ends with the monitor",
+        "fencing",
+        "mosha.core.cluster.recovery",
+        "        arming.recover(state, former, now)\n",
+        "",
+        test="test_restraint.py::"
+        "test_a_monitor_that_is_started_again_while_it_hears_nobody_is_disarmed_still",
     ),
     Mutant(
         "a shot goes on while disarmed",

@@ -19,6 +19,12 @@ def order(state: MonitorState, for_s: float, reason: str, now: float) -> None:
     _take(state, Disarmed(number, state.me, now + for_s, reason), now)
 
 
+def recover(state: MonitorState, former: Status, now: float) -> None:
+    """Go on with what this node published before it was started again; its time stood still."""
+    for number, said in former.disarms.items():
+        _take(state, Disarmed(number, said.node, now + said.left_s, said.reason), now)
+
+
 def hear(state: MonitorState, status: Status, now: float) -> None:
     """Take over a later order than the one that is known here."""
     known = state.disarmed

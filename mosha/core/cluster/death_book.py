@@ -9,6 +9,8 @@ from mosha.core.cluster.events import ShotEnded
 from mosha.core.cluster.state import Asked, MonitorState
 from mosha.core.status import OPERATOR, Grade, Receipt
 
+PENDING_PER_TIMEOUT = 2.0
+
 
 class DeathBook:
     """Takes receipts in and drops them; `judge_quorum` is asked after each change."""
@@ -39,21 +41,22 @@ class DeathBook:
         if victim in state.view.receipts:
             return
         if status is not None and status.inc == receipt.inc and state.view.speaks(victim):
-            state.pending[victim] = receipt, status.stamp  # an operator had a node shot that lives
+            # What it wrote before may still be read for a while.
+            state.pending[victim] = receipt, now + PENDING_PER_TIMEOUT * state.timeout_s(now)
         else:
             shots.forget(state, victim)
 
     def peer_tried(self, node: int, now: float) -> None:
         """Handle: an attempt to read a node was completed.
 
-        The receipt of a node that was heard when it was shot counts once it has gone silent (R1). A
-        later status refutes it.
+        The receipt of a node that was heard when it was shot counts once it has gone silent (R1),
+        if that is soon. A later life refutes it.
         """
         state = self._state
         if node not in state.pending:
             return
-        peer, (receipt, stamp) = state.view.peer(node), state.pending[node]
-        if peer.status is None or peer.status.stamp != stamp:
+        peer, (receipt, until) = state.view.peer(node), state.pending[node]
+        if now > until or peer.inc > receipt.inc:
             del state.pending[node]
             shots.forget(state, node)
         elif peer.stale_since is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from mosha.core.cluster import arming
 from mosha.core.cluster.ballot import Ballot
 from mosha.core.cluster.memory import Memory
 from mosha.core.cluster.state import NEVER, MonitorState
@@ -74,6 +75,7 @@ def recover(state: MonitorState, startup: Startup) -> None:
     state.view.gone_before = frozenset(memory.gone if goes_on else ())
     if former is not None:
         state.view.remembered(former.fenced)
+        arming.recover(state, former, now)
     state.view.remembered(memory.fenced)
     state.deaths.note(state.view.receipts, NEVER)
     _recover_ballots(state, memory, former, now)

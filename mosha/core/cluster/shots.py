@@ -36,8 +36,7 @@ def orders(state: MonitorState, quorum_since: float, now: float) -> tuple[list[F
     found: list[FenceOrder] = []
     aimed_at: set[int] = set()
     holds: dict[int, Hold] = {}
-    for node in [node for node, asked in state.asked.items() if now >= asked.until]:
-        del state.asked[node]
+    _drop_void_orders(state, now)
     if may_shoot(state):
         for victim in _victims(state):
             node = victim.peer.node
@@ -60,6 +59,15 @@ def orders(state: MonitorState, quorum_since: float, now: float) -> tuple[list[F
     return found, again
 
 
+def _drop_void_orders(state: MonitorState, now: float) -> None:
+    """Forget operators' orders that could not begin, or whose victim is dead, or back, by now."""
+    for node, asked in tuple(state.asked.items()):
+        receipt, inc = state.view.receipts.get(node), state.view.peer(node).inc
+        dead = receipt is not None and receipt.inc >= asked.inc
+        if now >= asked.until or dead or inc != asked.inc:
+            del state.asked[node]
+
+
 def may_shoot(state: MonitorState) -> bool:
     """Say whether this node may shoot anybody: it sees a quorum, or half of an even cluster."""
     enough = state.view.quorum_state is QuorumState.YES or state.view.is_half
@@ -69,7 +77,7 @@ def may_shoot(state: MonitorState) -> bool:
 def _victims(state: MonitorState) -> Iterator[_Victim]:
     """Yield the stale nodes, those whose receipt does not do, and those that an operator named."""
     view = state.view
-    named = {n for n, asked in state.asked.items() if asked.inc == view.peer(n).inc}
+    named = state.asked.keys()
     for node in sorted(named):
         yield _Victim(view.peer(node), asked=True)
     for peer in view.stale():
@@ -274,6 +282,8 @@ def fenceable(state: MonitorState, node: int) -> str:
         return f"node {node} does not shoot itself: ask another node"
     if state.view.peer(node).inc == 0:
         return f"node {node} was never seen: mosha does not know whom it would shoot"
+    if state.view.standing(node) is Standing.FENCED:
+        return f"node {node} counts as dead already ({state.view.receipts[node].grade.text})"
     if state.displaced or state.node_state is not NodeState.UP:
         return "this node is leaving: ask another one"
     return _without_quorum(state)

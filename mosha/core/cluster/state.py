@@ -193,8 +193,8 @@ class MonitorState(Struct):
     brake_until: float = NEVER
     echoes: dict[tuple[int, int], tuple[Stamp, float]] = field(default_factory=dict)
     asked: dict[int, Asked] = field(default_factory=dict)  # an operator has them shot
-    # Receipts of nodes that were heard when they were shot: they count once those are stale.
-    pending: dict[int, tuple[Receipt, Stamp]] = field(default_factory=dict)
+    # Receipts of nodes that were heard when they were shot, and until when they may still count.
+    pending: dict[int, tuple[Receipt, float]] = field(default_factory=dict)
     deaths: Deaths = field(default_factory=Deaths)
     disarmed: Disarmed | None = None
     disarm_told: bool = False
