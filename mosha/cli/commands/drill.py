@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from mosha.cli.ask import ask, ask_report
+from mosha.cli.commands.fence import BEGIN_LIMIT_S
 from mosha.cli.completion import node_argument
 from mosha.cli.config import config_option
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
@@ -26,7 +27,6 @@ from mosha.formats.hastat import NodeReport, Report
 from mosha.formats.settings import Settings
 
 LOOK_S = 0.2
-AIM_LIMIT_S = 10.0
 LIMIT_TEXT = "10m"
 
 
@@ -87,7 +87,7 @@ def command(config: str | None, *, yes: bool, limit_s: float, as_json: bool, nod
     ok = (
         steps.order("standby", GiveOrder(verb=Verb.STANDBY, node=node))
         and steps.wait("drained", lambda it: it.load == 0, "it has no groups any more")
-        and steps.order("shot", ShootNode(node), settings.fencing.shot_limit_s + AIM_LIMIT_S)
+        and steps.order("shot", ShootNode(node), settings.fencing.shot_limit_s + BEGIN_LIMIT_S)
         and steps.wait("returned", lambda it: _is_back(it, before), "it is heard again")
         and steps.order("unstandby", GiveOrder(verb=Verb.UNSTANDBY, node=node))
     )

@@ -22,8 +22,8 @@ from mosha.errors import HostError, UsageError
 from mosha.formats.fence_tests import FenceTest, FenceTests, parse_nodes, parse_tests
 from mosha.formats.settings import Settings
 
-AIM_LIMIT_S = 10.0
-"""A shot is published before it is fired."""
+BEGIN_LIMIT_S = 20.0
+"""So long the monitor takes at most to begin a shot, and to report its end."""
 
 WORDS = {"good": "good", "failed": "FAILED", "untested": "not tested"}
 
@@ -87,7 +87,7 @@ def _shoot(config: str | None, node: int | None, *, yes: bool, as_json: bool) ->
         if not click.confirm(f"Switch off node {node}, and all that runs there, now?", err=True):
             click.echo("mosha: nothing was shot", err=True)
             return NOT_AS_WANTED
-    limit_s = settings.fencing.shot_limit_s + AIM_LIMIT_S + CALL_LIMIT_S
+    limit_s = settings.fencing.shot_limit_s + BEGIN_LIMIT_S + CALL_LIMIT_S
     return tell_reply(ask(settings, ShootNode(node), limit_s), as_json=as_json)
 
 
