@@ -21,7 +21,6 @@ from mosha.core.status import (
     EntryAnswer,
     EntryVerb,
     GroupState,
-    NodeState,
     Order,
     Receipt,
     Stamp,
@@ -478,6 +477,19 @@ def test_a_node_on_standby_runs_nothing_and_votes() -> None:
     assert not story.files[owner].standby
 
 
+def test_a_node_that_leaves_remembers_that_it_is_to_be_on_standby() -> None:
+    story, owner = running()
+    issuer = others(story, owner)[0]
+    leaving = story.nodes[owner]
+    leaving.leave()
+    number = orders.give(story.nodes[issuer].state, Order(Verb.STANDBY, "", owner), story.now)
+    story.write(issuer)
+    story.read(owner, issuer)
+    made = leaving.next_status(story.now, left=True)
+    assert made.obeyed[issuer] == Stamp(INC, number)
+    assert leaving.memory(made).standby
+
+
 def test_orders_that_stood_before_this_node_listened_are_not_for_it() -> None:
     story, owner = running()
     issuer = others(story, owner)[0]
@@ -540,14 +552,6 @@ def test_cleanup_forgets_failbacks_in_vain_and_kills_that_came_too_late() -> Non
     assert orders.has_failed(state, G, owner)
     orders.give(state, Order(Verb.CLEANUP, G, owner), story.now)
     assert not orders.has_failed(state, G, owner)
-
-
-def test_a_node_that_leaves_goes_on_no_standby() -> None:
-    story, owner = running()
-    state = story.nodes[owner].state
-    state.node_state = NodeState.LEAVING
-    orders.give(state, Order(Verb.STANDBY, "", owner), story.now)
-    assert not state.standby
 
 
 def test_of_too_many_restarts_the_last_ones_are_waited_for() -> None:

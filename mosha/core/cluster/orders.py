@@ -14,7 +14,7 @@ from mosha.core.cluster import entry_orders
 from mosha.core.cluster.eligibility import may_take
 from mosha.core.cluster.entry_orders import ORDER_MIN_S, drop_old_answers, pass_on
 from mosha.core.cluster.state import NEVER, GroupRecord, MonitorState, StandingOrder
-from mosha.core.status import DELIBERATE, GroupState, NodeState, Order, Stamp, Status, Verb
+from mosha.core.status import DELIBERATE, GroupState, Order, Stamp, Status, Verb
 
 MOVED = "moved "
 """The prefix of the reason of a ban that is a move."""
@@ -285,8 +285,8 @@ def lift(state: MonitorState, record: GroupRecord) -> None:
 
 
 def stand_by(state: MonitorState, *, on: bool) -> None:
-    """Put this node on standby (run nothing, keep voting), or end that."""
-    if state.standby is not on and not state.witness and state.node_state is NodeState.UP:
+    """Put this node on standby (run nothing, keep voting), or end that; also while it leaves."""
+    if state.standby is not on and not state.witness:
         state.standby = on
         state.log("standby_changed", to="standby" if on else "up")
         state.changed()
