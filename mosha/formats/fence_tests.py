@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
 FORMAT = 1
+
+T = TypeVar("T")
 
 TestedAs = Literal["good", "failed", "untested"]
 
@@ -76,16 +78,20 @@ _NODES = msgspec.json.Decoder(list[FenceNode])
 _KEPT = msgspec.json.Decoder(_Kept)
 
 
+def _decoded(decoder: msgspec.json.Decoder[T], data: bytes) -> T:
+    try:
+        return decoder.decode(data)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)) from error
+
+
 def parse_tests(data: bytes) -> list[FenceTest]:
     """Parse the tests that a monitor has made.
 
     Raises:
         ValueError: it is no list of tests.
     """
-    try:
-        return _TESTS.decode(data)
-    except msgspec.MsgspecError as error:
-        raise ValueError(str(error)) from error
+    return _decoded(_TESTS, data)
 
 
 def parse_nodes(data: bytes) -> list[FenceNode]:
@@ -94,10 +100,7 @@ def parse_nodes(data: bytes) -> list[FenceNode]:
     Raises:
         ValueError: it is no list of nodes.
     """
-    try:
-        return _NODES.decode(data)
-    except msgspec.MsgspecError as error:
-        raise ValueError(str(error)) from error
+    return _decoded(_NODES, data)
 
 
 def render_records(records: list[FenceRecord]) -> bytes:
@@ -111,10 +114,7 @@ def parse_records(data: bytes) -> list[FenceRecord]:
     Raises:
         ValueError: torn, not JSON, or another format.
     """
-    try:
-        kept = _KEPT.decode(data)
-    except msgspec.MsgspecError as error:
-        raise ValueError(str(error)) from error
+    kept = _decoded(_KEPT, data)
     if kept.format != FORMAT:
         raise ValueError(f"format {kept.format}, this mosha reads format {FORMAT}")
     return kept.tests

@@ -14,9 +14,6 @@ from mosha.core.durations import span_text
 from mosha.host.clock import boottime
 from mosha.monitor.daemon import Monitor
 
-AIM_LIMIT_S = 10.0
-"""How much longer than its methods a shot may take, to be published and to be reported."""
-
 LOOK_S = 0.2
 """How often it is looked whether who asked is still there."""
 
@@ -66,7 +63,7 @@ async def _fence(monitor: Monitor, node: int, client: ClientConnection) -> Monit
         return MonitorReply(
             ok=False, text=f"node {node} was not shot from here: {_now(state, node)}"
         )
-    with anyio.move_on_after(monitor.settings.fencing.shot_limit_s + AIM_LIMIT_S):
+    with anyio.move_on_after(monitor.settings.fencing.shot_limit_s + shots.REPORTED_S):
         while (found := shot()) is not None and found.under_way:
             await monitor.next_change(monitor.news)
     return _told(state, node, shot())

@@ -88,11 +88,7 @@ def test_the_processes_of_a_killed_clinit_are_gone_and_run_again_somewhere(
 
 def test_where_fencing_is_required_nothing_moves_without_a_receipt(short_dir: Path) -> None:
     with Cluster(short_dir, extra="[fencing]\nrequired = true\n") as cluster:
-        cluster.write_tables(GROUPS)
-        cluster.start()
-        _, places = cluster.wait_running(GROUPS)
-        (victim,) = places["a"]
-        others = [number for number in cluster.nodes if number != victim]
+        victim, others = victim_and_others(cluster)
         cluster.nodes[victim].kill()
         watcher = cluster.nodes[others[0]]
 
@@ -116,17 +112,22 @@ def test_a_fence_command_gets_the_number_and_its_success_moves_the_groups(
     fence.chmod(0o755)
     extra = f'start_grace = 0.1\nstomith = "{fence}"\n'
     with Cluster(short_dir, extra=extra) as cluster:
-        cluster.write_tables(GROUPS)
-        cluster.start()
-        _, places = cluster.wait_running(GROUPS)
-        (victim,) = places["a"]
-        others = [number for number in cluster.nodes if number != victim]
+        victim, others = victim_and_others(cluster)
         cluster.nodes[victim].kill()
         cluster.wait_running(GROUPS, *others)
         assert shots.read_text().split() == [str(victim)], "one shot, by one node"
         states = {n.node: n.state for n in cluster.nodes[others[0]].report().nodes}
         assert states[victim] == "fenced"
         assert cluster.overlaps() == []
+
+
+def victim_and_others(cluster: Cluster) -> tuple[int, list[int]]:
+    """Start all nodes; return the one that runs group `a`, and the others."""
+    cluster.write_tables(GROUPS)
+    cluster.start()
+    _, places = cluster.wait_running(GROUPS)
+    (victim,) = places["a"]
+    return victim, [number for number in cluster.nodes if number != victim]
 
 
 def switch(directory: Path, mode: str) -> str:
@@ -153,11 +154,7 @@ def freeze(node: Node, pids: Path) -> None:
 
 def test_a_half_dead_node_is_shot_by_an_agent_and_its_groups_move(short_dir: Path) -> None:
     with Cluster(short_dir, extra=switch(short_dir, "kills")) as cluster:
-        cluster.write_tables(GROUPS)
-        cluster.start()
-        _, places = cluster.wait_running(GROUPS)
-        (victim,) = places["a"]
-        others = [number for number in cluster.nodes if number != victim]
+        victim, others = victim_and_others(cluster)
         freeze(cluster.nodes[victim], short_dir / f"p{victim}.pids")
         cluster.wait_running(GROUPS, *others)
         assert (short_dir / f"p{victim}").read_text() == "off"
@@ -169,11 +166,7 @@ def test_a_half_dead_node_is_shot_by_an_agent_and_its_groups_move(short_dir: Pat
 
 def test_an_agent_that_lies_moves_nothing_until_an_operator_confirms(short_dir: Path) -> None:
     with Cluster(short_dir, extra=switch(short_dir, "lies")) as cluster:
-        cluster.write_tables(GROUPS)
-        cluster.start()
-        _, places = cluster.wait_running(GROUPS)
-        (victim,) = places["a"]
-        others = [number for number in cluster.nodes if number != victim]
+        victim, others = victim_and_others(cluster)
         pids = short_dir / f"p{victim}.pids"
         freeze(cluster.nodes[victim], pids)
 
@@ -193,11 +186,7 @@ def test_an_agent_that_lies_moves_nothing_until_an_operator_confirms(short_dir: 
 
 def test_while_disarmed_only_an_operator_has_a_node_shot(short_dir: Path) -> None:
     with Cluster(short_dir, extra=switch(short_dir, "kills")) as cluster:
-        cluster.write_tables(GROUPS)
-        cluster.start()
-        _, places = cluster.wait_running(GROUPS)
-        (victim,) = places["a"]
-        others = [number for number in cluster.nodes if number != victim]
+        victim, others = victim_and_others(cluster)
         assert cluster.nodes[victim].ask(DisarmAll(600.0, "a switch is replaced")).ok
 
         def told(text: str) -> bool:

@@ -363,7 +363,7 @@ CLUSTER: tuple[Mutant, ...] = (
         "disarming ends with the monitor",
         "fencing",
         "mosha.core.cluster.recovery",
-        "        arming.recover(state, former, now)\n",
+        "        arming.hear(state, former, now)\n",
         "",
         test="test_restraint.py::"
         "test_a_monitor_that_is_started_again_while_it_hears_nobody_is_disarmed_still",

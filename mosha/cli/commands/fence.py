@@ -18,11 +18,12 @@ from mosha.cli.output import go_on
 from mosha.cli.settings import settings_to_ask
 from mosha.control.calls import CALL_LIMIT_S
 from mosha.control.protocol import AskFenceNodes, RunFenceTest, ShootNode
+from mosha.core.cluster import shots
 from mosha.errors import HostError, UsageError
 from mosha.formats.fence_tests import FenceTest, FenceTests, parse_nodes, parse_tests
 from mosha.formats.settings import Settings
 
-BEGIN_LIMIT_S = 20.0
+BEGIN_LIMIT_S = shots.ASKED_S + shots.REPORTED_S
 """So long the monitor takes at most to begin a shot, and to report its end."""
 
 WORDS = {"good": "good", "failed": "FAILED", "untested": "not tested"}

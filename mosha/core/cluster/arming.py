@@ -19,14 +19,11 @@ def order(state: MonitorState, for_s: float, reason: str, now: float) -> None:
     _take(state, Disarmed(number, state.me, now + for_s, reason), now)
 
 
-def recover(state: MonitorState, former: Status, now: float) -> None:
-    """Go on with what this node published before it was started again; its time stood still."""
-    for number, said in former.disarms.items():
-        _take(state, Disarmed(number, said.node, now + said.left_s, said.reason), now)
-
-
 def hear(state: MonitorState, status: Status, now: float) -> None:
-    """Take over a later order than the one that is known here."""
+    """Take over a later order than the one that is known here.
+
+    Also of this node's own status of before a restart: its time stood still meanwhile.
+    """
     known = state.disarmed
     for number, said in status.disarms.items():
         if known is None or (number, said.node) > (known.number, known.node):

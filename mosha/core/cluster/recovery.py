@@ -75,7 +75,7 @@ def recover(state: MonitorState, startup: Startup) -> None:
     state.view.gone_before = frozenset(memory.gone if goes_on else ())
     if former is not None:
         state.view.remembered(former.fenced)
-        arming.recover(state, former, now)
+        arming.hear(state, former, now)
     state.view.remembered(memory.fenced)
     state.deaths.note(state.view.receipts, NEVER)
     _recover_ballots(state, memory, former, now)

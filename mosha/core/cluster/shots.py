@@ -23,6 +23,8 @@ WITNESS_STEP = 0.25
 NO_SHOT = Shot(0, 0, 0.0)
 ASKED_S = 10.0
 """An operator's order to shoot is void if it could not begin for so long: he has been told."""
+REPORTED_S = 10.0
+"""How much longer than its methods a shot may take until its end is known."""
 
 
 class _Victim(NamedTuple):
