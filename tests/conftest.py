@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
-import random
 import shutil
 import signal
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # No deadline: two cores may be busy with something else. A failing example can be replayed.
-# Each suite has other examples; fifty of each property at a time are enough.
+# Each commit has other examples (`seed_of_commit`); fifty of each property at a time are enough.
 hypothesis.settings.register_profile(
     "mosha",
     deadline=None,
@@ -34,16 +34,21 @@ hypothesis.settings.load_profile("mosha")
 SESSION = pytest.StashKey[Session]()
 TMP_PATHS = "t"
 KEPT = "kept"  # what a worker tells at its end: the directory of which it left the files
-# The first of the fresh seeds of the simulator: of one session, whichever worker runs them.
+# The first of the fresh seeds of the simulator, for every worker.
 FRESH_SEED = "MOSHA_SIM_FIRST"
 
 
+@pytest.hookimpl(tryfirst=True)  # before hypothesis and pytest-randomly read their options
 def pytest_configure(config: pytest.Config) -> None:
     # A shell starts what goes into the background with SIGINT ignored, and children inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if not os.environ.get(FRESH_SEED):
-        os.environ[FRESH_SEED] = str(random.SystemRandom().randrange(10**6, 10**9))
+        os.environ[FRESH_SEED] = str(seed_of_commit())
+    if config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = os.environ[FRESH_SEED]
+    if getattr(config.option, "randomly_seed", None) == "default":
+        config.option.randomly_seed = int(os.environ[FRESH_SEED])  # the order of the tests
     config.pluginmanager.register(flakes)
     session = Session()
     session.begin()
@@ -53,7 +58,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header() -> str:
-    return f"simulator: fresh seeds from {os.environ[FRESH_SEED]} on (to repeat: {FRESH_SEED}=…)"
+    return f"simulator: fresh seeds from {os.environ[FRESH_SEED]} on (others: {FRESH_SEED}=…)"
+
+
+def seed_of_commit() -> int:
+    """Return a number that is the same for the same commit and another for each: chance, repeated.
+
+    What chance finds in CI is found wherever that commit is tested. 10**6 without a commit.
+    """
+    asked = ["git", "rev-parse", "--verify", "--quiet", "HEAD^{tree}"]
+    here = Path(__file__).parent
+    try:
+        tree = subprocess.run(asked, cwd=here, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return 10**6
+    return 10**6 + int(tree[:12], 16) % 10**9
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-xdist has put the groups into the names

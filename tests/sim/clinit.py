@@ -52,6 +52,7 @@ class Clinit:
         self.alive = True
         self.paused = False
         self.condemned: set[str] = set()  # groups with processes that have outlived a kill
+        self._told_at: dict[str, float] = {}  # when a group was last told something; own clock
         self._late: list[Callable[[], None]] = []
         self._monitor: Monitor | None = None
         self._free_at = 0.0
@@ -172,6 +173,8 @@ class Clinit:
         unit = self.supervisor.units.get(group)
         deadlines = unit.group.deadlines if unit is not None else None
         kill_at = deadlines.kill_at if deadlines is not None else None
+        if kill_at is not None:  # a tell that ends a group at once arrives after that moment
+            kill_at = max(kill_at, self._told_at.get(group, kill_at))
         return kids.only_condemned(self.children.get(group, ()), kill_at)
 
     def pause(self) -> None:
@@ -219,6 +222,8 @@ class Clinit:
             self._late.append(partial(self.feed, event))
             return
         now = self.machine.now
+        if isinstance(event, Tell):
+            self._told_at[event.group] = now
         self.supervisor, effects = sup.step(self.supervisor, event, now)
         touched: dict[str, None] = {}
         for effect in effects:
