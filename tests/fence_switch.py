@@ -144,6 +144,16 @@ def at_second_try(action: str, plug: Path, options: dict[str, str]) -> int:
     return good(action, plug, options)
 
 
+def at_second_off(action: str, plug: Path, options: dict[str, str]) -> int:
+    """Refuse the first order for this plug."""
+    mark = plug.with_name(f"{plug.name}.refused")
+    if action == "off" and not mark.exists():
+        mark.touch()
+        print("no free session", file=sys.stderr)
+        return FAILED
+    return good(action, plug, options)
+
+
 def flood(action: str, plug: Path, options: dict[str, str]) -> int:
     """Write far more than a pipe holds."""
     print("x" * FLOOD_BYTES)
@@ -204,6 +214,7 @@ MODES: dict[str, Mode] = {
     for mode in (
         *(good, with_password, kills, lies, silent_two, unsure, late, at_second_try),
         *(flood, garbage, stays, hangs, half_a_secret, lists_nothing, at_second_monitor),
+        at_second_off,
     )
 }
 

@@ -1,4 +1,4 @@
-"""The table [fencing] of mosha.toml: the methods in the order of trying, and what each needs."""
+"""The table [fencing] of mosha.toml: the methods, their levels, and what each needs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from mosha.formats.fence_options import (
 )
 from mosha.formats.fence_outlets import OutletMap, outlets_of
 from mosha.formats.key_tables import KeyTables, spelled
+from mosha.formats.names import listed
 from mosha.formats.toml_places import Path as Key
 
 FENCING_LIMIT_DEFAULT_S = 30.0
@@ -53,7 +54,7 @@ class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
     is another one, which finds out whether `command` would work, without a shot.
     `agent` is a program of the package fence-agents, by its name or its path; its `options` are
     those of every node, `secrets` is the path of a file with more of them. `limit` is in seconds,
-    for an agent for each of its 1 + `retries` attempts.
+    for an agent for each of its 1 + `retries` attempts. `level` as in `Level`; 0: it is alone.
     """
 
     type: Literal["print", "command", "agent"] = "print"
@@ -65,6 +66,14 @@ class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
     targets: dict[int, FenceTarget] = {}
     secrets: str = ""
     retries: int = RETRIES_DEFAULT
+    level: int = 0
+
+    @property
+    def name(self) -> str:
+        """Its name as shots have it: that of its agent or command."""
+        if self.type == "agent":
+            return PurePath(self.agent).name
+        return self.command[0] if self.command else self.type
 
     @property
     def gives_receipts(self) -> bool:
@@ -77,18 +86,45 @@ class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
         return self.type == "agent" or bool(self.test)
 
     @property
-    def shot_limit_s(self) -> float:
-        """How long it takes at most, with all attempts."""
-        if self.type == "print":
-            return 0.0
-        return self.limit * (1 + self.retries if self.type == "agent" else 1)
+    def attempts(self) -> int:
+        """How often it is tried at most."""
+        return 1 + self.retries if self.type == "agent" else 1
 
     def reaches(self, node: int) -> bool:
         """Say whether it is meant for this node."""
         return self.type != "agent" or node in self.targets
 
 
+class Level(msgspec.Struct, frozen=True):
+    """Methods that must all succeed: the devices of one node that only together switch it off.
+
+    Such as two power supplies. Each has its number, the place in mosha.toml, from 1.
+    """
+
+    methods: tuple[tuple[int, FencingMethod], ...]
+
+    @property
+    def attempts(self) -> int:
+        """How often it is tried at most, all of its devices each time."""
+        return max(method.attempts for _, method in self.methods)
+
+    @property
+    def shot_limit_s(self) -> float:
+        """How long it takes at most, with all attempts."""
+        limits = (method.limit for _, method in self.methods if method.type != "print")
+        return self.attempts * sum(limits)
+
+
+def levels_of(methods: Sequence[FencingMethod]) -> tuple[Level, ...]:
+    """Return the levels in the order of trying: by number; without one each method is a level."""
+    found: dict[int, list[tuple[int, FencingMethod]]] = {}
+    for number, method in enumerate(methods, 1):
+        found.setdefault(method.level or number, []).append((number, method))
+    return tuple(Level(tuple(found[level])) for level in sorted(found))
+
+
 PROBATION_MAX = 100
+LEVEL_MAX = rules.TABLES_MAX
 
 
 class Fencing(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,8 +142,8 @@ class Fencing(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def shot_limit_s(self) -> float:
-        """How long a shot takes at most, with all methods and attempts."""
-        return sum(method.shot_limit_s for method in self.methods)
+        """How long a shot takes at most, with all levels and attempts."""
+        return sum(level.shot_limit_s for level in levels_of(self.methods))
 
     def is_required(self, *, with_callable: bool = False) -> bool:
         """Say whether a stale node's groups wait for a receipt (docs/reference/fencing.md).
@@ -154,11 +190,12 @@ METHOD_RULES: dict[str, rules.Rule] = {
     "targets": rules.table,
     "secrets": rules.absolute_path,
     "retries": rules.whole_number(0, RETRIES_MAX),
+    "level": rules.whole_number(1, LEVEL_MAX),
 }
 # A print with a limit is odd, but was never refused.
 _KEYS_OF: Mapping[str, frozenset[str]] = {
-    "print": frozenset({"type", "limit"}),
-    "command": frozenset({"type", "limit", "command", "test"}),
+    "print": frozenset({"type", "limit", "level"}),
+    "command": frozenset({"type", "limit", "level", "command", "test"}),
     "agent": frozenset(METHOD_RULES) - {"command", "test"},
 }
 _NEEDED: Mapping[str, Mapping[str, str]] = {
@@ -182,6 +219,7 @@ def read_fencing(tables: KeyTables, values: Mapping[str, object], good: dict[str
     raw = rest.get("methods", [])
     methods = [_method(tables, ("fencing", "methods", i), m) for i, m in enumerate(raw)]
     _note_shared(tables, methods)
+    _note_levels(tables, methods)
     if stomith is not None:
         if raw:
             problem = "stomith and fencing.methods are both set"
@@ -291,6 +329,28 @@ def _note_missing_keys(tables: KeyTables, at: Key, method: FencingMethod) -> Non
             problem = f"{_NEEDS_KEY} needs the key of node {node}: without, it asks corosync"
             remedy = f'write targets = {{{node} = {{key = "…", devices = "…"}}}}'
             tables.note((*at, "targets", str(node)), "", problem, remedy)
+
+
+def _note_levels(tables: KeyTables, methods: Sequence[FencingMethod]) -> None:
+    """Note levels that could never succeed, or would take half of a power supply for all of it."""
+    some = any(method.level for method in methods)
+    for index, method in enumerate(methods):
+        if some and not method.level and "level" not in tables.broken:
+            problem = "a fencing method has no level, and others have one"
+            tables.note(("fencing", "methods", index), "", problem, "write level = …")
+    for level in levels_of(methods) if some else ():
+        reached = {node for _, method in level.methods for node in method.targets}
+        for number, method in level.methods if len(level.methods) > 1 else ():
+            at = ("fencing", "methods", number - 1)
+            if method.type == "print":
+                problem = "a method of type print proves nothing, so its level never succeeds"
+                tables.note((*at, "level"), "", problem, "give it a level of its own")
+            missed = sorted(node for node in reached if not method.reaches(node))
+            if missed:
+                nodes = listed([f"node {node}" for node in missed])
+                problem = f"targets lacks {nodes}, which another method of level {method.level} has"
+                remedy = "the methods of a level must have the same nodes: all their devices"
+                tables.note((*at, "targets"), "", problem, remedy)
 
 
 def _note_shared(tables: KeyTables, methods: Sequence[FencingMethod]) -> None:

@@ -16,8 +16,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path, PurePath
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 
 import anyio
 from msgspec import Struct
@@ -138,21 +138,34 @@ def outlets_in(methods: Iterable[FencingMethod]) -> Iterator[tuple[int, Outlets,
 
 async def shoot_by_agent(node: int, method: FencingMethod) -> ShotOutcome:
     """Switch a node off with a fence agent, and make sure that it is off."""
-    name = PurePath(method.agent).name
     agent = prepared(node, method)
     if isinstance(agent, str):
-        return ShotOutcome("failed", name, agent)
+        return ShotOutcome("failed", method.name, agent)
+
+    async def attempt() -> tuple[bool, str]:
+        shot = AgentShot(agent, method.limit)
+        return await shot.switched() and await shot.confirmed(), shot.text
+
+    proven, detail = await attempted(method.attempts, attempt)
+    if not proven:
+        return ShotOutcome("failed", method.name, detail)
+    return ShotOutcome("receipt", method.name, detail, await grade_of(agent))
+
+
+async def attempted(
+    attempts: int, attempt: Callable[[], Awaitable[tuple[bool, str]]]
+) -> tuple[bool, str]:
+    """Make attempts until one succeeds; return whether one did, and its text, or all failures."""
     failures: list[str] = []
-    for _ in range(1 + method.retries):
-        proven, text = await _attempt(agent, method.limit)
+    for _ in range(attempts):
+        proven, text = await attempt()
         if proven:
-            return ShotOutcome("receipt", name, text, await _grade(agent))
+            return True, text
         failures.append(text)
     if len(failures) > 1:
         failures = [f"attempt {number}: {text}" for number, text in enumerate(failures, 1)]
     detail = "; ".join(failures)
-    short = detail if len(detail) <= DETAIL_MAX_CHARS else f"… {detail[-DETAIL_MAX_CHARS:]}"
-    return ShotOutcome("failed", name, short)
+    return False, detail if len(detail) <= DETAIL_MAX_CHARS else f"… {detail[-DETAIL_MAX_CHARS:]}"
 
 
 def prepared(node: int, method: FencingMethod) -> Prepared | str:
@@ -181,27 +194,50 @@ def _prepare(node: int, method: FencingMethod) -> Prepared | str:
     return Prepared(path, options, Mask(secrets.values(), users))
 
 
-async def _attempt(agent: Prepared, limit_s: float) -> tuple[bool, str]:
-    """Order `off` and ask for the `status` until it says off; return whether it did, and a text."""
-    until = boottime() + limit_s
-    try:
-        ordered = await ask(agent, "off", limit_s)
-        text = told(agent, "off", ordered, limit_s)
-        if ordered.status != 0:
-            return False, text
+class AgentShot:
+    """One attempt to switch a node off: the order, later the proof, both within `limit_s`.
+
+    Time that passes between the two does not count. `text` is what came of it so far.
+    """
+
+    def __init__(self, agent: Prepared, limit_s: float) -> None:
+        self.text = ""
+        self._agent = agent
+        self._limit_s = self._left_s = limit_s
+
+    async def switched(self) -> bool:
+        """Order `off`; return whether the agent says that it succeeded."""
+        began = boottime()
+        try:
+            ordered = await ask(self._agent, "off", self._limit_s)
+        except (OSError, ValueError) as error:
+            self.text = why_not_started(error)
+            return False
+        self._left_s = self._limit_s - (boottime() - began)
+        self.text = told(self._agent, "off", ordered, self._limit_s)
+        return ordered.status == 0
+
+    async def confirmed(self) -> bool:
+        """Ask for the `status` until it says off; return whether it did."""
+        agent, limit_s = self._agent, self._limit_s
+        until = boottime() + self._left_s
         asked, last = 0, ""
-        while True:
-            asked += 1
-            left_s = until - boottime()
-            answer = await ask(agent, "status", left_s) if left_s > 0 else None
-            if answer is None or answer.status is None:
-                return False, f"{text}; status did not say off in {limit_s:g} s{last}"
-            if is_off(answer):
-                return True, f"{text}; {told(agent, 'status', answer, limit_s)}"
-            last = f", asked {asked} times: {told(agent, 'status', answer, limit_s)}"
-            await anyio.sleep(min(STATUS_PAUSE_S, max(0.0, until - boottime())))
-    except (OSError, ValueError) as error:
-        return False, why_not_started(error)
+        try:
+            while True:
+                asked += 1
+                left_s = until - boottime()
+                answer = await ask(agent, "status", left_s) if left_s > 0 else None
+                if answer is None or answer.status is None:
+                    self.text += f"; status did not say off in {limit_s:g} s{last}"
+                    return False
+                if is_off(answer):
+                    self.text += f"; {told(agent, 'status', answer, limit_s)}"
+                    return True
+                last = f", asked {asked} times: {told(agent, 'status', answer, limit_s)}"
+                await anyio.sleep(min(STATUS_PAUSE_S, max(0.0, until - boottime())))
+        except (OSError, ValueError) as error:
+            self.text = why_not_started(error)
+            return False
 
 
 async def ask(
@@ -253,7 +289,7 @@ async def metadata_of(path: str) -> AgentMetadata:
     return parse_metadata(ended.output)
 
 
-async def _grade(agent: Prepared) -> Grade:
+async def grade_of(agent: Prepared) -> Grade:
     """Return what a `status` that says off proves: storage that is cut off is no power off."""
     try:
         switches_power = (await metadata_of(agent.path)).switches_power

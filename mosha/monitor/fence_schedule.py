@@ -100,7 +100,7 @@ class FenceSchedule:
         """Return what is tested: each node with each method that could shoot it."""
         methods = self._monitor.settings.fencing.methods
         return [
-            (node, number, fence_test.method_name(method))
+            (node, number, method.name)
             for number, method in enumerate(methods, 1)
             for node in (sorted(method.targets) or self._reached())
             if method.type != "print"

@@ -14,7 +14,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import PurePath
 from typing import Protocol
 
 from msgspec import Struct
@@ -57,6 +56,7 @@ LOOK_LIMIT_S = 5.0
 CALLABLE = "callable"
 
 OF_ANOTHER = "the plug is that of another machine"
+OF_ANOTHER_OR_LOST = f"it runs on its other devices alone, or {OF_ANOTHER}"
 NOT_REGISTERED = "its key is not registered at the device, or is that of another machine"
 OWN_DEVICE = "others shoot this node: see whether it answers them"
 HITS_BOTH = "a shot would hit both"
@@ -117,7 +117,6 @@ async def run_tests(
     for number, method in enumerate(methods, 1):
         if not method.reaches(node):
             continue
-        name = method_name(method)
         if method.type == "agent":
             said = await _AgentTest(node, method, methods, witness).run(files)
         elif method.type == "command":
@@ -128,20 +127,13 @@ async def run_tests(
             FenceTest(
                 node=node,
                 number=number,
-                method=name,
+                method=method.name,
                 outcome=said.outcome,
                 text=said.text,
                 answered=said.answered,
             )
         )
     return found
-
-
-def method_name(method: FencingMethod) -> str:
-    """Return the name of a method: of its agent or command, as shots have it."""
-    if method.type == "agent":
-        return PurePath(method.agent).name
-    return method.command[0] if method.command else method.type
 
 
 def _of_callable(node: int) -> FenceTest:
@@ -234,8 +226,7 @@ class _AgentTest:
         if not is_on(answer) and not is_off(answer):
             return self._unanswered(told(agent, "status", answer, limit))
         if is_off(answer) and await self._witness.is_heard_again(self._node):
-            why = OF_ANOTHER if metadata.switches_power else NOT_REGISTERED
-            return _Said("failed", f"{self._heard()}, but status says OFF: {why}")
+            return _Said("failed", f"{self._heard()}, but status says OFF: {self._why(metadata)}")
         said = f"status says {'ON' if is_on(answer) else 'OFF'}, {self._heard()}"
         own = outlets_of(self._method.agent, agent.options, self._method.targets[self._node].plug)
         if (other := _sharing(own, others)) is not None:
@@ -249,6 +240,14 @@ class _AgentTest:
         separator = agent.options.get("separator", SEPARATOR)
         listed = parse_outlets(ended.output.decode("utf-8", "replace"), separator)
         return _compared(own, others, listed, said) if listed else _Said("good", said)
+
+    def _why(self, metadata: AgentMetadata) -> str:
+        """Return in words why the device of a node that is alive may be off."""
+        if not metadata.switches_power:
+            return NOT_REGISTERED
+        level = self._method.level
+        shared = level and sum(method.level == level for method in self._methods) > 1
+        return OF_ANOTHER_OR_LOST if shared else OF_ANOTHER
 
     def _unanswered(self, text: str) -> _Said:
         if self._node == self._witness.me:

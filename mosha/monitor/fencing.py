@@ -1,10 +1,11 @@
-"""Fencing: carries out an order to shoot a node, method after method (docs/reference/fencing.md).
+"""Fencing: carries out an order to shoot a node, level after level (docs/reference/fencing.md).
 
 `print` writes the original's line `STOMITH node N` to stderr and proves nothing. `command`
 gets the node number as its last argument and proves the death by exit status 0. `agent` runs a
 program of the package fence-agents: `off`, then `status` until that says off. A callable
 (Python API) gets the number too: True proves the death, False and exceptions are failures,
-anything else means that a message was sent. Each has its time limit.
+anything else means that a message was sent. Each has its time limit. Of a level of several methods
+all have to succeed (`fence_level`).
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mosha.core.status import Grade
-from mosha.formats.fencing_methods import FencingMethod
+from mosha.formats.fencing_methods import FencingMethod, Level, levels_of
 from mosha.host.log_stream import of_stderr
 from mosha.monitor.fence_agent import shoot_by_agent
 from mosha.monitor.fence_callable import CALLABLE_LIMIT_S, Stomith, shoot_by_callable
 from mosha.monitor.fence_command import shoot_by_command
+from mosha.monitor.fence_level import shoot_by_level
 from mosha.monitor.fence_outcome import ShotOutcome
 
 
@@ -28,7 +30,7 @@ async def shoot(
     required: Grade = Grade.OPERATOR_SAID_SO,
     callable_limit_s: float = CALLABLE_LIMIT_S,
 ) -> ShotOutcome:
-    """Try the methods in order until one gives a receipt as required; a callable comes first.
+    """Try the levels in order until one gives a receipt as required; a callable comes first.
 
     Returns the best receipt, else all failures as one, else the message that was sent. If a
     receipt is not as required, and another method has failed, the shot has: it is tried again.
@@ -36,15 +38,10 @@ async def shoot(
     outcomes: list[ShotOutcome] = []
     if stomith is not None:
         outcomes.append(await shoot_by_callable(node, stomith, callable_limit_s))
-    for method in methods:
+    for level in levels_of(methods):
         if outcomes and outcomes[-1].outcome == "receipt" and outcomes[-1].grade >= required:
             break
-        if method.type == "agent":
-            outcomes.append(await shoot_by_agent(node, method))
-        elif method.type == "command":
-            outcomes.append(await shoot_by_command(node, method))
-        else:
-            outcomes.append(_print(node))
+        outcomes.append(await _shoot_by(node, level))
     receipts = [outcome for outcome in outcomes if outcome.outcome == "receipt"]
     failed = [outcome for outcome in outcomes if outcome.outcome == "failed"]
     if receipts:
@@ -54,6 +51,17 @@ async def shoot(
         return ShotOutcome("failed", "all", _listed(failed))
     none = ShotOutcome("failed", "none", "no method is set")
     return [*failed, *outcomes][0] if outcomes else none
+
+
+async def _shoot_by(node: int, level: Level) -> ShotOutcome:
+    if len(level.methods) > 1:
+        return await shoot_by_level(node, level)
+    ((_, method),) = level.methods
+    if method.type == "agent":
+        return await shoot_by_agent(node, method)
+    if method.type == "command":
+        return await shoot_by_command(node, method)
+    return _print(node)
 
 
 def _listed(failed: Sequence[ShotOutcome]) -> str:

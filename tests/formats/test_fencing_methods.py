@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosha.formats import fence_options
-from mosha.formats.fencing_methods import FenceTarget, Fencing, FencingMethod
+from mosha.formats.fencing_methods import FenceTarget, Fencing, FencingMethod, levels_of
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.settings import parse_settings, settings_from
 from mosha.formats.settings_rules import WrongValue
@@ -340,3 +340,65 @@ def test_a_shot_takes_no_longer_than_its_methods_and_attempts() -> None:
         FencingMethod(type="agent", agent="x", limit=30.0, retries=2),
     )
     assert Fencing(methods=methods).shot_limit_s == 20.0 + 3 * 30.0
+    level = tuple(FencingMethod(type="agent", agent=n, limit=9.0, level=1) for n in "ab")
+    assert Fencing(methods=level).shot_limit_s == 2 * (9.0 + 9.0)
+
+
+# --- levels -------------------------------------------------------------------------------
+
+
+def method_lines(*lines: str) -> str:
+    return "\n".join(["[[fencing.methods]]", *lines, ""])
+
+
+def supply(targets: str, more: str = "level = 1") -> str:
+    return method_lines('type = "agent"', 'agent = "fence_apc"', f"targets = {{{targets}}}", more)
+
+
+def test_methods_of_one_level_are_taken_together_in_the_order_of_levels() -> None:
+    text = supply('1 = "1"', "level = 2") + supply('1 = "2"') + supply('1 = "3"', "level = 2")
+    levels = levels_of(methods(text))
+    assert [[number for number, _ in level.methods] for level in levels] == [[2], [1, 3]]
+
+
+def test_without_levels_each_method_is_one() -> None:
+    levels = levels_of([FencingMethod(), FencingMethod(), FencingMethod()])
+    assert [[number for number, _ in level.methods] for level in levels] == [[1], [2], [3]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            supply('1 = "1"') + supply('1 = "2"', ""),
+            "m.toml:6:3: a fencing method has no level, and others have one; write level = …",
+        ),
+        (
+            supply('1 = "1", 2 = "2"') + supply('1 = "3"'),
+            (
+                "m.toml:9:1: targets lacks node 2, which another method of level 1 has; the"
+                " methods of a level must have the same nodes: all their devices"
+            ),
+        ),
+        (
+            supply('1 = "1"') + method_lines('type = "print"', "level = 1"),
+            (
+                "m.toml:8:1: a method of type print proves nothing, so its level never"
+                " succeeds; give it a level of its own"
+            ),
+        ),
+        (supply('1 = "1"', "level = 0"), "level must be 1 to 20"),
+        (supply('1 = "1"', 'level = "a"'), "level must be a whole number"),
+    ],
+)
+def test_a_level_that_could_not_be_right_is_a_mistake(text: str, expected: str) -> None:
+    assert expected in told(text)
+
+
+def test_a_command_or_a_line_may_be_a_level_of_its_own() -> None:
+    text = (
+        supply('1 = "1"')
+        + method_lines('type = "command"', 'command = "/bin/x"', "level = 2")
+        + method_lines('type = "print"', "level = 3")
+    )
+    assert len(methods(text)) == 3

@@ -194,6 +194,36 @@ MONITOR: tuple[ShellMutant, ...] = (
         "monitor/test_fencing.py::test_the_methods_go_on_until_one_proves_what_is_required",
     ),
     M(
+        "a level proves no more than the least of its devices",
+        "monitor/fence_level.py",
+        "min(grades)",
+        "max(grades)",
+        "monitor/test_fence_level.py::test_the_grade_of_a_level_is_the_lowest_of_its_methods",
+    ),
+    M(
+        "a level has failed if a device refuses",
+        "monitor/fence_level.py",
+        "            good, said[device.label] = await shot.switched(), shot.text\n",
+        '            said[device.label] = (await shot.switched() and "") or shot.text\n'
+        "            good = True\n",
+        "monitor/test_fence_level.py::"
+        "test_a_device_that_refuses_fails_its_level_and_is_named_first",
+    ),
+    M(
+        "a level has failed if a device does not say off",
+        "monitor/fence_level.py",
+        "        good, said[label] = await shot.confirmed(), shot.text\n",
+        "        good, said[label] = await shot.confirmed() or True, shot.text\n",
+        "monitor/test_fence_level.py::test_a_device_that_does_not_say_off_fails_its_level",
+    ),
+    M(
+        "the methods of a level have the same nodes",
+        "formats/fencing_methods.py",
+        "            if missed:\n",
+        "            if missed and False:\n",
+        "formats/test_fencing_methods.py::test_a_level_that_could_not_be_right_is_a_mistake",
+    ),
+    M(
         "a shot that proves too little and whose other method failed has failed",
         "monitor/fencing.py",
         'outcome = "failed" if failed else "receipt"',
@@ -225,8 +255,8 @@ MONITOR: tuple[ShellMutant, ...] = (
     M(
         "an off that failed proves nothing, whatever status says",
         "monitor/fence_agent.py",
-        "        if ordered.status != 0:\n",
-        "        if ordered.status is None:\n",
+        "        return ordered.status == 0\n",
+        "        return ordered.status is not None\n",
         "monitor/test_fence_agent.py::"
         "test_a_shot_whose_off_failed_is_no_receipt_and_status_is_not_asked",
     ),

@@ -1,0 +1,70 @@
+"""A level of several methods: the devices of one node that only together switch it off.
+
+First each gets its `off`, then each has to prove it, so that there is a moment at which all of them
+are off. Nothing is switched on in between. If one device cannot be used or refuses, those after it
+are left alone: the node would run on.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from mosha.core.status import Grade
+from mosha.formats.fencing_methods import FencingMethod, Level
+from mosha.monitor.fence_agent import AgentShot, Prepared, attempted, grade_of, prepared
+from mosha.monitor.fence_command import shoot_by_command
+from mosha.monitor.fence_outcome import ShotOutcome
+
+
+class _Device(Struct):
+    """One method of the level; `agent` is None for a command."""
+
+    label: str
+    method: FencingMethod
+    agent: Prepared | None
+
+
+async def shoot_by_level(node: int, level: Level) -> ShotOutcome:
+    """Switch a node off with all devices of a level; the grade is the lowest of theirs."""
+    name = "+".join(method.name for _, method in level.methods)
+    devices: list[_Device] = []
+    for number, method in level.methods:
+        label = f"method {number} ({method.name})"
+        agent = prepared(node, method) if method.type == "agent" else None
+        if isinstance(agent, str):
+            return ShotOutcome("failed", name, f"{label}: failed: {agent}")
+        devices.append(_Device(label, method, agent))
+    proven, detail = await attempted(level.attempts, lambda: _attempt(node, devices))
+    if not proven:
+        return ShotOutcome("failed", name, detail)
+    agents = [device.agent for device in devices]
+    grades = [await grade_of(it) if it is not None else Grade.COMMAND_SAID_SO for it in agents]
+    return ShotOutcome("receipt", name, detail, min(grades))
+
+
+async def _attempt(node: int, devices: list[_Device]) -> tuple[bool, str]:
+    """Order `off` of all devices, then ask for all proofs; return whether all have succeeded."""
+    said: dict[str, str] = {}
+    shots: list[tuple[str, AgentShot]] = []
+    for device in devices:
+        if device.agent is None:  # which proves its success by itself
+            outcome = await shoot_by_command(node, device.method)
+            good, said[device.label] = outcome.outcome == "receipt", outcome.detail
+        else:
+            shot = AgentShot(device.agent, device.method.limit)
+            shots.append((device.label, shot))
+            good, said[device.label] = await shot.switched(), shot.text
+        if not good:
+            return False, _told(said, failed=device.label)
+    for label, shot in shots:
+        good, said[label] = await shot.confirmed(), shot.text
+        if not good:
+            return False, _told(said, failed=label)
+    return True, _told(said)
+
+
+def _told(said: dict[str, str], failed: str = "") -> str:
+    """Return what came of each device so far; the one that failed comes first."""
+    labels = sorted(said, key=lambda label: label != failed)
+    how = {failed: "failed: "}
+    return "; ".join(f"{label}: {how.get(label, '')}{said[label]}".rstrip(": ") for label in labels)
