@@ -3,7 +3,8 @@
 Only the standard library: it is run as a program of its own (`installed`). In the directory of its
 option `room` there is a file for each plug, which says `on` or `off`; a file `password`, if one is
 needed; a file `list`, if it is to list something else than its plugs; and `asked`, a line of JSON
-for each time that it was run. The option `mode` names a way to fail.
+for each time that it was run. A file `PLUG.pids` has the processes that need the power of a plug:
+they are killed when it is switched off. The option `mode` names a way to fail.
 """
 
 from __future__ import annotations
@@ -67,6 +68,15 @@ def main() -> int:
     return mode(action, room / options["plug"], options)
 
 
+def switch_off(plug: Path) -> None:
+    """Cut the power, and end all that needs it."""
+    needing = plug.with_name(f"{plug.name}.pids")
+    for pid in needing.read_text().split() if needing.exists() else ():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    plug.write_text("off")
+
+
 def good(action: str, plug: Path, _options: dict[str, str]) -> int:
     """Do what is asked for."""
     if action == "status":
@@ -74,7 +84,7 @@ def good(action: str, plug: Path, _options: dict[str, str]) -> int:
         print(f"Status: {power.upper()}")
         return OFF if power == "off" else ON
     if action == "off":
-        plug.write_text("off")
+        switch_off(plug)
         print("Success: Powered OFF")
     if action == "list":
         written = plug.with_name("list")
@@ -91,15 +101,6 @@ def with_password(action: str, plug: Path, options: dict[str, str]) -> int:
         user = options.get("username", "")
         print(f"Unable to connect/login as {user} with {given!r}", file=sys.stderr)
         return FAILED
-    return good(action, plug, options)
-
-
-def kills(action: str, plug: Path, options: dict[str, str]) -> int:
-    """Be the power of a real node: its processes are those in the file of the plug's pids."""
-    if action == "off":
-        for pid in plug.with_name(f"{plug.name}.pids").read_text().split():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGKILL)
     return good(action, plug, options)
 
 
@@ -160,11 +161,17 @@ def flood(action: str, plug: Path, options: dict[str, str]) -> int:
     return good(action, plug, options)
 
 
+def chokes(_action: str, _plug: Path, _options: dict[str, str]) -> int:
+    """Write far more than a pipe holds, and fail."""
+    print("no such plug\n" * (FLOOD_BYTES // 13))
+    return FAILED
+
+
 def garbage(action: str, plug: Path, _options: dict[str, str]) -> int:
     """Write what is no text, and exit with 2 at each status."""
     sys.stdout.buffer.write(bytes(range(256)) * 8)
     if action == "off":
-        plug.write_text("off")
+        switch_off(plug)
     return OFF if action == "status" else 0
 
 
@@ -212,7 +219,7 @@ Mode = Callable[[str, Path, dict[str, str]], int]
 MODES: dict[str, Mode] = {
     mode.__name__: mode
     for mode in (
-        *(good, with_password, kills, lies, silent_two, unsure, late, at_second_try),
+        *(good, with_password, chokes, lies, silent_two, unsure, late, at_second_try),
         *(flood, garbage, stays, hangs, half_a_secret, lists_nothing, at_second_monitor),
         at_second_off,
     )

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import signal
 from typing import TYPE_CHECKING
 
 from mosha.control.protocol import Confirm, DisarmAll, ShootNode
-from tests import fence_switch
 from tests.e2e.cluster import Cluster
+from tests.e2e.power import GROUPS, freeze, note_power, switch, victim_and_others
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.e2e.cluster import Node
-
-GROUPS = ("a", "b", "c")
 
 
 def test_a_killed_monitor_leaves_its_groups_alone_and_the_next_one_adopts_them(
@@ -121,71 +115,8 @@ def test_a_fence_command_gets_the_number_and_its_success_moves_the_groups(
         assert cluster.overlaps() == []
 
 
-def victim_and_others(cluster: Cluster) -> tuple[int, list[int]]:
-    """Start all nodes; return the one that runs group `a`, and the others."""
-    cluster.write_tables(GROUPS)
-    cluster.start()
-    _, places = cluster.wait_running(GROUPS)
-    (victim,) = places["a"]
-    return victim, [number for number in cluster.nodes if number != victim]
-
-
-def switch(directory: Path, mode: str) -> str:
-    """Install a fence agent for three nodes that are on; return the settings for it."""
-    path = fence_switch.installed(directory)
-    for number in (1, 2, 3):
-        (directory / f"p{number}").write_text("on")
-    return (
-        "start_grace = 0.1\n"
-        f'[[fencing.methods]]\ntype = "agent"\nagent = "{path}"\nretries = 0\nlimit = 2\n'
-        f'options = {{room = "{directory}", mode = "{mode}"}}\n'
-        'targets = {1 = "p1", 2 = "p2", 3 = "p3"}\n'
-    )
-
-
-def freeze(node: Node, pids: Path) -> None:
-    """Stop monitor and clinit of a node, whose groups run on; note all of it for its power."""
-    assert node.monitor is not None
-    clinit = node.clinit_pid()
-    pids.write_text(" ".join(map(str, {node.monitor.pid, clinit, *node.processes()})))
-    node.signal(signal.SIGSTOP)
-    os.kill(clinit, signal.SIGSTOP)
-
-
-def test_a_half_dead_node_is_shot_by_an_agent_and_its_groups_move(short_dir: Path) -> None:
-    with Cluster(short_dir, extra=switch(short_dir, "kills")) as cluster:
-        victim, others = victim_and_others(cluster)
-        freeze(cluster.nodes[victim], short_dir / f"p{victim}.pids")
-        cluster.wait_running(GROUPS, *others)
-        assert (short_dir / f"p{victim}").read_text() == "off"
-        (shot,) = [shot for number in others for shot in cluster.nodes[number].report().shots]
-        assert (shot.node, shot.method, shot.outcome) == (victim, "fence_switch", "receipt")
-        assert "off: exit 0 in " in shot.detail
-        assert cluster.overlaps() == []
-
-
-def test_an_agent_that_lies_moves_nothing_until_an_operator_confirms(short_dir: Path) -> None:
-    with Cluster(short_dir, extra=switch(short_dir, "lies")) as cluster:
-        victim, others = victim_and_others(cluster)
-        pids = short_dir / f"p{victim}.pids"
-        freeze(cluster.nodes[victim], pids)
-
-        def failed() -> str:
-            shots = [shot for number in others for shot in cluster.nodes[number].report().shots]
-            return next((shot.detail for shot in shots if shot.outcome == "failed"), "")
-
-        assert "status did not say off in 2 s" in wait_until(failed)
-        assert "a" not in cluster.places(*others)
-        for pid in map(int, pids.read_text().split()):  # somebody pulls the plug
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        assert cluster.nodes[others[0]].ask(Confirm(node=victim)).ok
-        cluster.wait_running(GROUPS, *others)
-        assert cluster.overlaps() == []
-
-
 def test_while_disarmed_only_an_operator_has_a_node_shot(short_dir: Path) -> None:
-    with Cluster(short_dir, extra=switch(short_dir, "kills")) as cluster:
+    with Cluster(short_dir, extra=switch(short_dir, "good")) as cluster:
         victim, others = victim_and_others(cluster)
         assert cluster.nodes[victim].ask(DisarmAll(600.0, "a switch is replaced")).ok
 
@@ -194,7 +125,8 @@ def test_while_disarmed_only_an_operator_has_a_node_shot(short_dir: Path) -> Non
             return all(any(text in line for line in report.problems) for report in reports)
 
         wait_until(lambda: told(f"from node {victim}: a switch is replaced"))
-        freeze(cluster.nodes[victim], short_dir / f"p{victim}.pids")
+        note_power(cluster)
+        freeze(cluster.nodes[victim])
         wait_until(lambda: told(f"node {victim} is stale"))
         wait_until(lambda: told("is not fenced"))
         assert [cluster.nodes[number].report().shots for number in others] == [[], []]

@@ -8,74 +8,18 @@ import sys
 from typing import TYPE_CHECKING
 
 from tests.e2e.cluster import Cluster
-from tests.e2e.test_half_dead_nodes import GROUPS, switch
+from tests.e2e.cuts import Cuts
+from tests.e2e.power import GROUPS, is_down, note_power, reboot, says, switch
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.e2e.cluster import Node
-
-
-class Cuts:
-    """Lets each node see the others' directories through links of its own, which can be cut."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        for number, node in cluster.nodes.items():
-            view = self._view(number)
-            view.mkdir()
-            for other in cluster.nodes:
-                self._link(number, other)
-            text = node.config.read_text()
-            assert str(cluster.base / "mfs") in text
-            node.config.write_text(text.replace(str(cluster.base / "mfs"), str(view)))
-
-    def _view(self, number: int) -> Path:
-        return self._cluster.base / f"view{number}"
-
-    def _link(self, number: int, other: int) -> None:
-        (self._view(number) / str(other)).symlink_to(self._cluster.base / "mfs" / str(other))
-
-    def cut(self, one: int, other: int) -> None:
-        """Let two nodes see each other no more."""
-        (self._view(one) / str(other)).unlink()
-        (self._view(other) / str(one)).unlink()
-
-    def heal(self, one: int, other: int) -> None:
-        """Let them see each other again."""
-        self._link(one, other)
-        self._link(other, one)
-
-
-def note_pids(cluster: Cluster, directory: Path) -> None:
-    """Let the fence agent know what belongs to each node's power."""
-    for number, node in cluster.nodes.items():
-        assert node.monitor is not None
-        pids = {node.monitor.pid, node.clinit_pid(), *node.processes()}
-        (directory / f"p{number}.pids").write_text(" ".join(map(str, pids)))
-
-
-def says(node: Node, text: str) -> bool:
-    """Say whether the status of a node has such a problem."""
-    return node.answers() and any(text in problem for problem in node.report().problems)
-
-
-def is_down(node: Node) -> bool:
-    return node.monitor is not None and node.monitor.poll() is not None
-
-
-def reboot(node: Node) -> None:
-    """Start a node whose machine was reset: its memory is of another boot."""
-    path = node.rundir / "state" / "node.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"boot": "0badb007"}))
-    node.start()
-
 
 def test_of_two_nodes_that_lose_each_other_one_survives_and_the_other_waits(
     short_dir: Path,
 ) -> None:
-    extra = switch(short_dir, "kills") + "[fencing]\ntie_break = 4.0\n"
+    extra = switch(short_dir, "good") + "[fencing]\ntie_break = 4.0\n"
     with Cluster(short_dir, size=2, extra=extra) as cluster:
         cuts = Cuts(cluster)
         cluster.write_tables(["a"])
@@ -83,7 +27,7 @@ def test_of_two_nodes_that_lose_each_other_one_survives_and_the_other_waits(
         _, places = cluster.wait_running(["a"])
         (winner,) = places["a"]
         loser = 3 - winner
-        note_pids(cluster, short_dir)
+        note_power(cluster)
         cuts.cut(1, 2)
         wait_until(lambda: is_down(cluster.nodes[loser]))
         cluster.wait_running(["a"], winner)
@@ -100,7 +44,7 @@ def test_of_two_nodes_that_lose_each_other_one_survives_and_the_other_waits(
 
 
 def test_with_a_witness_a_cut_between_the_two_others_costs_nothing(short_dir: Path) -> None:
-    with Cluster(short_dir, extra=switch(short_dir, "kills")) as cluster:
+    with Cluster(short_dir, extra=switch(short_dir, "good")) as cluster:
         witness = cluster.nodes[3]
         witness.config.write_text('role = "witness"\n' + witness.config.read_text())
         cuts = Cuts(cluster)
@@ -108,7 +52,7 @@ def test_with_a_witness_a_cut_between_the_two_others_costs_nothing(short_dir: Pa
         cluster.start()
         _, places = cluster.wait_running(GROUPS)
         assert 3 not in {node for nodes in places.values() for node in nodes}
-        note_pids(cluster, short_dir)
+        note_power(cluster)
         pids = {number: node.pids() for number, node in cluster.nodes.items()}
         cuts.cut(1, 2)
 
@@ -122,14 +66,44 @@ def test_with_a_witness_a_cut_between_the_two_others_costs_nothing(short_dir: Pa
         assert cluster.overlaps() == []
 
 
+def test_with_a_witness_a_node_that_is_cut_off_is_shot_and_waits_when_it_is_back(
+    short_dir: Path,
+) -> None:
+    with Cluster(short_dir, extra=switch(short_dir, "good")) as cluster:
+        witness = cluster.nodes[3]
+        witness.config.write_text('role = "witness"\n' + witness.config.read_text())
+        cuts = Cuts(cluster)
+        cluster.write_tables(["a"])
+        cluster.start()
+        _, places = cluster.wait_running(["a"])
+        (loser,) = places["a"]
+        winner = 3 - loser
+        note_power(cluster)
+        cuts.cut(1, 2)
+        cuts.cut(loser, 3)
+        wait_until(lambda: is_down(cluster.nodes[loser]))
+        cluster.wait_running(["a"], winner)
+        reboot(cluster.nodes[loser])
+        wait_until(lambda: says(cluster.nodes[loser], "no quorum"))
+        assert cluster.places(loser) == {}
+        assert cluster.nodes[loser].report().shots == []
+        cuts.heal(1, 2)
+        cuts.heal(loser, 3)
+        wait_until(lambda: all(node.report().quorum.seen == 3 for node in cluster.nodes.values()))
+        cluster.wait_running(["a"], winner)
+        assert [it.state for it in cluster.nodes[3].report().nodes if it.witness] == ["self"]
+        assert not is_down(cluster.nodes[winner])
+        assert cluster.overlaps() == []
+
+
 def test_a_drill_drains_a_node_has_it_shot_and_waits_for_its_return(short_dir: Path) -> None:
-    with Cluster(short_dir, extra=switch(short_dir, "kills")) as cluster:
+    with Cluster(short_dir, extra=switch(short_dir, "good")) as cluster:
         cluster.write_tables(GROUPS)
         cluster.start()
         _, places = cluster.wait_running(GROUPS)
         (node,) = places["a"]
         asked = next(number for number in cluster.nodes if number != node)
-        note_pids(cluster, short_dir)
+        note_power(cluster)
         words = [
             sys.executable,
             "-m",
