@@ -29,6 +29,10 @@ _NOT_SECRET = ("_script", "_file")
 _REFUSED: Mapping[str, tuple[str, str]] = {
     "action": ("is set by mosha: off, then status", "remove it"),
     "option": ("is an old name of action, which mosha sets", "remove it"),
+    "delay": (
+        "is a matter of the node: while an agent waits, its limit runs",
+        "write delays = {1 = 20} under [fencing]",
+    ),
     "missing_as_off": (
         "calls a plug off that does not exist: a misspelt one would be a receipt",
         "remove it",

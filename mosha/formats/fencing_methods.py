@@ -10,15 +10,10 @@ import msgspec
 
 from mosha.core.cluster.fencing import PROBATION_DEFAULT, TIE_BREAK_DEFAULT_S
 from mosha.formats import settings_rules as rules
-from mosha.formats.fence_options import (
-    OPTIONS_MAX,
-    PLUG_NAMES,
-    is_secret,
-    option,
-    same_option,
-)
+from mosha.formats.fence_options import same_option
 from mosha.formats.fence_outlets import OutletMap, outlets_of
-from mosha.formats.key_tables import KeyTables, spelled
+from mosha.formats.fence_targets import FenceTarget, nodes_in, read_options, read_targets
+from mosha.formats.key_tables import KeyTables
 from mosha.formats.names import listed
 from mosha.formats.toml_places import Path as Key
 
@@ -37,14 +32,6 @@ TEST_EVERY_DEFAULT_S = 3600.0
 """A wrong password or a broken card is known within the hour, and no device minds so few tests."""
 
 TEST_EVERY_MIN_S = 1.0
-
-
-class FenceTarget(msgspec.Struct, frozen=True, kw_only=True):
-    """What an agent needs to know of one node: its plug, options and secrets, each may be empty."""
-
-    plug: str = ""
-    options: dict[str, str] = {}
-    secrets: str = ""
 
 
 class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,18 +113,23 @@ def levels_of(methods: Sequence[FencingMethod]) -> tuple[Level, ...]:
 PROBATION_MAX = 100
 LEVEL_MAX = rules.TABLES_MAX
 
+DELAY_MAX_S = 600.0
+"""Groups wait for the shot; a kernel dump of a large machine takes minutes."""
+
 
 class Fencing(msgspec.Struct, frozen=True, kw_only=True):
     """The fencing methods in the order of trying; the default one only prints (H3.6).
 
-    They are tested every `test_every` seconds, those that can be; 0 is never. `tie_break` is in
-    seconds; `probation`: after so many deaths within an hour a node owns nothing, 0: never.
+    They are tested every `test_every` seconds, those that can be; 0 is never. `tie_break` and the
+    `delays` of nodes are in seconds; `probation`: after so many deaths within an hour a node owns
+    nothing, 0: never.
     """
 
     methods: tuple[FencingMethod, ...] = (FencingMethod(),)
     required: bool | None = None
     test_every: float = TEST_EVERY_DEFAULT_S
     tie_break: float = TIE_BREAK_DEFAULT_S
+    delays: dict[int, float] = {}
     probation: int = PROBATION_DEFAULT
 
     @property
@@ -164,6 +156,14 @@ def _agent(value: object) -> str:
     return name
 
 
+def _delay(value: object) -> float:
+    """A number of seconds, not so long that nobody would be shot."""
+    delay_s = rules.seconds(value)
+    if not 0 <= delay_s <= DELAY_MAX_S:
+        raise rules.WrongValue(f"must be 0 to {DELAY_MAX_S:g} seconds", "write 20")
+    return delay_s
+
+
 def _test_every(value: object) -> float:
     """A number of seconds; 0 is never."""
     every_s = rules.seconds(value)
@@ -178,6 +178,7 @@ FENCING_RULES: dict[str, rules.Rule] = {
     "required": rules.yes_or_no,
     "test_every": _test_every,
     "tie_break": rules.seconds,
+    "delays": rules.table,
     "probation": rules.whole_number(0, PROBATION_MAX),
 }
 METHOD_RULES: dict[str, rules.Rule] = {
@@ -225,6 +226,7 @@ def read_fencing(tables: KeyTables, values: Mapping[str, object], good: dict[str
             problem = "stomith and fencing.methods are both set"
             tables.note(("stomith",), rules.shown(values["stomith"]), problem, "keep one of them")
         methods = [FencingMethod(type="command", command=stomith)]
+    rest["delays"] = _delays(tables, rest.get("delays", {}))
     chosen = {name: rest[name] for name in FENCING_RULES if name in rest and name != "methods"}
     return Fencing(methods=tuple(methods) or (FencingMethod(),), **chosen)
 
@@ -252,72 +254,21 @@ def _method(tables: KeyTables, at: Key, values: Mapping[str, object]) -> Fencing
         )
     if kind == "agent":
         good.setdefault("limit", AGENT_LIMIT_DEFAULT_S)
-    good["options"] = _options(tables, (*at, "options"), good.get("options", {}))
-    good["targets"] = _targets(tables, (*at, "targets"), good.get("targets", {}))
+    good["options"] = read_options(tables, (*at, "options"), good.get("options", {}))
+    good["targets"] = read_targets(tables, (*at, "targets"), good.get("targets", {}))
     method = FencingMethod(**good)
     _note_missing_keys(tables, at, method)
     return method
 
 
-def _options(tables: KeyTables, at: Key, values: Mapping[str, object]) -> dict[str, str]:
-    """Return the options of all nodes."""
-    for name in PLUG_NAMES:
-        if name in values:
-            remedy = f'write targets = {{1 = "the {name} of node 1"}}'
-            tables.note((*at, name), "", f"{name} cannot be the same for every node", remedy)
-    rest = {name: value for name, value in values.items() if name not in PLUG_NAMES}
-    return _passed(tables, at, rest)
-
-
-def _targets(tables: KeyTables, at: Key, values: Mapping[str, object]) -> dict[int, FenceTarget]:
-    """Return what is special for each node: a string is short for its plug."""
-    found: dict[int, FenceTarget] = {}
-    for name, value in values.items():
-        key = (*at, name)
-        number = int(name) if str(name).isdecimal() else name
-        try:
-            node = rules.node(number)
-        except rules.WrongValue as wrong:
-            tables.note(
-                key, str(name), f"{spelled(at)} has a key that {wrong.problem}", wrong.remedy
-            )
-            continue
-        if not isinstance(value, Mapping):
-            value = {"plug": value}  # noqa: PLW2901 - what it is short for
-        rest = dict(value)
-        given = [rest.pop(plug) for plug in PLUG_NAMES if plug in rest]
-        if len(given) > 1:
-            tables.note(key, "", "plug and port are two names of one option", "keep plug")
-        secrets = (
-            tables.table(key, {"secrets": rest.pop("secrets")}, METHOD_RULES)
-            if ("secrets" in rest)
-            else {}
-        )
-        plug = _passed(tables, key, {"plug": given[0]}).get("plug", "") if given else ""
-        options = _passed(tables, key, rest)
-        found[node] = FenceTarget(plug=plug, options=options, **secrets)
+def _delays(tables: KeyTables, values: Mapping[str, object]) -> dict[int, float]:
+    """Return how much longer a node is spared, in seconds."""
+    at = ("fencing", "delays")
+    found: dict[int, float] = {}
+    for node, name, value in nodes_in(tables, at, values):
+        good = tables.table(at, {name: value}, {name: _delay})
+        found |= {node: good[name]} if good else {}
     return found
-
-
-def _passed(tables: KeyTables, at: Key, values: Mapping[str, object]) -> dict[str, str]:
-    """Return the options that can be passed to an agent; no mistake shows a value."""
-    good: dict[str, str] = {}
-    if len(values) > OPTIONS_MAX:
-        tables.note(at, "", f"has more than {OPTIONS_MAX} options", "remove some")
-        return good
-    for name, value in values.items():
-        key = (*at, name)
-        try:
-            text = option(name, value)
-        except rules.WrongValue as wrong:
-            tables.note(key, "", f"{spelled(key)} {wrong.problem}", wrong.remedy)
-            continue
-        if is_secret(name):
-            problem = f"{spelled(key)} is a secret, and others may read this file"
-            remedy = f'write {name}=… into a file of mode 600, and secrets = "/path/of/the/file"'
-            tables.note(key, "", problem, remedy)
-        good[name] = text
-    return good
 
 
 def _note_missing_keys(tables: KeyTables, at: Key, method: FencingMethod) -> None:

@@ -78,6 +78,7 @@ def fencing_rules(settings: Settings, *, with_callable: bool) -> FencingRules:
     return FencingRules(
         required=fencing.is_required(with_callable=with_callable),
         tie_break_s=fencing.tie_break,
+        delays=fencing.delays,
         probation=fencing.probation,
     )
 

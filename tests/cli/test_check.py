@@ -388,6 +388,16 @@ def test_an_even_number_of_nodes_is_told_what_it_costs(mosha: Mosha, home: Home)
     assert "tie_break is 15 s, and a shot may take 20 s: halves that lose each other may" in said
     home.config.write_text(f"{text}[fencing]\ntie_break = 20\n{method}")
     assert "tie_break" not in mosha("check").out
+    for delays, expected in (
+        ("{1 = 5, 2 = 5}", "warning: fencing: delays are the same for all nodes: every shot is"),
+        ("{1 = 21}", "warning: fencing: delays spare node 1 for 21 s, longer than tie_break (20 s"),
+        ("{9 = 5}", "mistake: fencing: delays has node 9, which is not in nodes; correct the num"),
+        ("{1 = 5}", ""),
+    ):
+        home.config.write_text(f"{text}[fencing]\ntie_break = 20\ndelays = {delays}\n{method}")
+        said = mosha("check").out
+        assert expected in said
+        assert ("delays" in said) == bool(expected)
     home.config.write_text(home.config.read_text().replace("[1, 2]", "[1, 2, 3]"))
     assert "two nodes" not in mosha("check").out
     home.config.write_text(home.config.read_text().replace("[1, 2, 3]", "[1, 2, 3, 4]"))

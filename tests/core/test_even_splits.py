@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from mosha.core.cluster.events import ShotEnded
 from mosha.core.cluster.fencing import FenceOrder, FencingRules
+from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.status import Grade, NodeState
 from mosha.core.tables import Wish
@@ -69,6 +71,36 @@ def test_of_two_equals_the_lower_one_shoots_first() -> None:
     story.live(T + 2 * TIMING.heartbeat_s)
     assert story.shots(2) == []
     assert story.shots(1)
+
+
+def test_of_two_the_one_with_a_delay_wins_whoever_has_more_to_lose() -> None:
+    rules = replace(RULES, delays={2: 3.0})
+    story = Story((1, 2), wishes=hactl(Wish(G, "start", prefer=(1,))), rules=rules)
+    story.live(TIMING.start_grace_s + LONG_S)
+    assert story.at_home() == [1]
+    cut(story, 1, 2)
+    story.live(T + 2 * TIMING.heartbeat_s)
+    assert story.shots(2) == [FenceOrder(1, 100, Grade.OPERATOR_SAID_SO)]
+    waited = shoots(story, 1, LONG_S)
+    assert waited is not None
+    assert waited >= rules.tie_break_s + rules.delays[2] - 3 * TIMING.heartbeat_s
+
+
+def test_a_node_that_is_heard_again_during_its_delay_is_not_shot() -> None:
+    story = Story((1, 2, 3), rules=replace(RULES, delays={3: 2 * T}))
+    story.live(TIMING.start_grace_s + LONG_S)
+    cut(story, 1, 3)
+    cut(story, 2, 3)
+    story.live(T + 2 * TIMING.heartbeat_s)
+    assert story.nodes[1].state.view.standing(3) is Standing.STALE
+    story.cuts = set()
+    assert shoots(story, 1, 3 * T) is None
+    assert not story.nodes[1].state.shots, "it has not even aimed"
+    cut(story, 1, 3)
+    cut(story, 2, 3)
+    waited = shoots(story, 1, 2 * LONG_S)
+    assert waited is not None
+    assert waited >= 3 * T
 
 
 def test_the_one_that_shot_the_other_goes_on_alone() -> None:

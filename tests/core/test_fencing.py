@@ -24,6 +24,7 @@ def due(
     started_at: float = 0.0,
     healed_at: float = 0.0,
     last: Shot | None = None,
+    rules: FencingRules = RULES,
 ) -> float | None:
     return shoot_at(
         victim,
@@ -32,7 +33,7 @@ def due(
         started_at=started_at,
         start_grace_s=GRACE_S,
         healed_at=healed_at,
-        rules=RULES,
+        rules=rules,
         last=last,
     )
 
@@ -51,6 +52,13 @@ def test_the_lowest_fresh_node_shoots_and_the_next_ones_take_over_later(
     me: int, fresh: tuple[int, ...], at: float
 ) -> None:
     assert due(me=me, fresh=fresh) == at
+
+
+def test_a_node_with_a_delay_is_spared_for_so_long_by_each_shooter() -> None:
+    rules = replace(RULES, delays={4: 20.0, 1: 90.0})
+    assert due(rules=rules) == 1020.0
+    assert due(me=2, rules=rules) == 1025.0
+    assert due(victim=replace(VICTIM, node=3), rules=rules) == 1000.0
 
 
 @given(st.sets(st.integers(1, 20), min_size=2), st.sampled_from((0.0, 2000.0)), st.booleans())

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mosha.formats import fence_options
-from mosha.formats.fencing_methods import FenceTarget, Fencing, FencingMethod, levels_of
+from mosha.formats.fence_targets import FenceTarget
+from mosha.formats.fencing_methods import Fencing, FencingMethod, levels_of
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.settings import parse_settings, settings_from
 from mosha.formats.settings_rules import WrongValue
@@ -206,7 +207,7 @@ agent = "{agent}"
 
 @pytest.mark.parametrize("agent", ["fence_x", "/usr/sbin/fence_x"])
 def test_nodes_at_the_same_plug_in_two_methods_are_a_mistake(agent: str) -> None:
-    text = told(TWO.format(agent=agent, rest='targets = {1 = "a", 2 = {plug = "a", delay = 5}}'))
+    text = told(TWO.format(agent=agent, rest='targets = {1 = "a", 2 = {plug = "a", quiet = 5}}'))
     assert text == (
         "m.toml:8:1: nodes 1 and 2 are at the same plug a; write what is different: the plug, the"
         " address or the key"
@@ -342,6 +343,33 @@ def test_a_shot_takes_no_longer_than_its_methods_and_attempts() -> None:
     assert Fencing(methods=methods).shot_limit_s == 20.0 + 3 * 30.0
     level = tuple(FencingMethod(type="agent", agent=n, limit=9.0, level=1) for n in "ab")
     assert Fencing(methods=level).shot_limit_s == 2 * (9.0 + 9.0)
+
+
+# --- delays -------------------------------------------------------------------------------
+
+
+def test_a_node_may_be_spared_for_some_time() -> None:
+    text = "[fencing]\ndelays = {1 = 20, 3 = 0.5}\n"
+    assert parse_settings(text.encode(), "m.toml").fencing.delays == {1: 20.0, 3: 0.5}
+
+
+@pytest.mark.parametrize(
+    ("delays", "expected"),
+    [
+        ("{1 = -1}", "m.toml:2:1: fencing.delays.1 must be 0 to 600 seconds: '-1'; write 20"),
+        ("{1 = 601}", "fencing.delays.1 must be 0 to 600 seconds: '601'; write 20"),
+        ('{1 = "5s"}', "fencing.delays.1 must be a number of seconds: '5s'; write it without qu"),
+        ("{node1 = 5}", "fencing.delays has a key that must be a node number, 1 to 65535: 'node1'"),
+        ("5", "fencing.delays must be a table: '5'; write it"),
+    ],
+)
+def test_any_other_delay_is_a_mistake(delays: str, expected: str) -> None:
+    assert expected in told(f"[fencing]\ndelays = {delays}\n")
+
+
+def test_the_delay_of_an_agent_is_refused_for_that_of_the_node() -> None:
+    said = told(f'{HEAD}targets = {{1 = "p"}}\noptions = {{delay = 5}}\n')
+    assert "while an agent waits, its limit runs; write delays = {1 = 20} under [fencing]" in said
 
 
 # --- levels -------------------------------------------------------------------------------

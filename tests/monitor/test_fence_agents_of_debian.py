@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from mosha.cli.check import fence_agents
 from mosha.formats.fence_metadata import parse_metadata
@@ -88,7 +89,7 @@ async def test_the_metadata_of_each_agent_is_read(name: str) -> None:
         (
             "fence_apc",
             {"ip": "pdu"},
-            {"delay": 5},
+            {"power_wait": 5},
             [
                 (
                     "mistake: method 1 (fence_apc): node 1 has no plug, which it requires; write"
@@ -206,6 +207,6 @@ class TestFenceDummy:
         assert test.outcome == "good"
 
     async def test_one_that_sleeps_longer_than_the_limit_is_killed(self, tmp_path: Path) -> None:
-        options = {"status_file": str(tmp_path / "status"), "delay": 1000}
-        outcome = await shoot(1, [dummy(options=options, limit=1.0)])
+        sleepy = {"status_file": str(tmp_path / "status"), "delay": "1000"}  # refused as a setting
+        outcome = await shoot(1, [replace(dummy(limit=1.0), options=sleepy)])
         assert outcome.detail == "off: no answer in 1 s"

@@ -404,6 +404,22 @@ CLUSTER: tuple[Mutant, ...] = (
         test="test_even_splits.py::test_of_two_equals_the_lower_one_shoots_first",
     ),
     Mutant(
+        "a delay does not decide which half shoots first",
+        "E1",
+        "mosha.core.cluster.shots",
+        "        return spared_s, sum(",
+        "        return 0.0 * spared_s, sum(",
+        test="test_even_splits.py::test_of_two_the_one_with_a_delay_wins_whoever_has_more_to_lose",
+    ),
+    Mutant(
+        "a node with a delay is shot at once",
+        "H3.6",
+        "mosha.core.cluster.fencing",
+        "rules.delays.get(victim.node, 0.0)",
+        "0.0",
+        test="test_fencing.py::test_a_node_with_a_delay_is_spared_for_so_long_by_each_shooter",
+    ),
+    Mutant(
         "shot before the healed are heard",
         "O4",
         "mosha.core.cluster.shots",

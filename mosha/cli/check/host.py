@@ -33,6 +33,7 @@ def host_findings(settings: Settings, node: int | None, why_not: str) -> list[Fi
     """Judge node number, membership, directories and sockets."""
     found = [_number(settings, node, why_not), _nodes(settings)]
     found += _even(settings)
+    found += _unknown_delays(settings)
     if node is not None:
         found.append(_node_directory(settings, node))
     found.append(_rundir(settings.rundir_path, Path(settings.mfsbase)))
@@ -64,6 +65,29 @@ def _even(settings: Settings) -> Iterator[Finding]:
             " halves that lose each other may both be shot"
         )
         yield Finding("warning", "fencing", text, f"lengthen it, or {witness}")
+    yield from _delays(settings)
+
+
+def _delays(settings: Settings) -> Iterator[Finding]:
+    """Warn of delays that decide nothing between the halves, or cost more than they decide."""
+    delays, tie_break = settings.fencing.delays, settings.fencing.tie_break
+    if len({delays.get(node, 0.0) for node in settings.nodes}) == 1 and any(delays.values()):
+        text = "delays are the same for all nodes: every shot is late, and no node wins by it"
+        yield Finding("warning", "fencing", text, "give a delay to the node that is to win alone")
+    for node, delay_s in sorted(delays.items()):
+        if delay_s > tie_break:
+            text = (
+                f"delays spare node {node} for {delay_s:g} s, longer than tie_break ({tie_break:g}"
+                " s): when it dies its groups wait for that, and it wins by less too"
+            )
+            yield Finding("warning", "fencing", text, "shorten it")
+
+
+def _unknown_delays(settings: Settings) -> Iterator[Finding]:
+    for node in sorted(settings.fencing.delays.keys() - set(settings.nodes)):
+        if settings.nodes:
+            text = f"delays has node {node}, which is not in nodes"
+            yield Finding("mistake", "fencing", text, "correct the number, or remove it")
 
 
 def _number(settings: Settings, node: int | None, why_not: str) -> Finding:

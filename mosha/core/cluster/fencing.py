@@ -7,9 +7,9 @@ first `start_grace_s` after its start, or at a node that it has not seen alive s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from mosha.core.cluster.peers import Peer
 from mosha.core.status import Grade
@@ -24,6 +24,7 @@ class FencingRules(Struct, frozen=True):
     """`required`: a stale node's groups wait for a receipt. The fields in seconds delay shots.
 
     `tie_break_s`: how much longer that half of an even cluster waits which has less to lose.
+    `delays`: how many seconds longer than others these nodes are spared.
     `probation`: after so many deaths within an hour a node owns nothing; 0: never.
     """
 
@@ -31,6 +32,7 @@ class FencingRules(Struct, frozen=True):
     takeover_s: float = 5.0
     retry_s: float = 30.0
     tie_break_s: float = TIE_BREAK_DEFAULT_S
+    delays: Mapping[int, float] = field(default_factory=dict)
     probation: int = PROBATION_DEFAULT
 
 
@@ -116,7 +118,7 @@ def shoot_at(
     position = sorted(fresh).index(me)
     # All nodes wait for the same moment, and from then on each for its rank.
     begins = max(started_at + start_grace_s, healed_at, victim.stale_since)
-    due = begins + position * rules.takeover_s
+    due = begins + rules.delays.get(victim.node, 0.0) + position * rules.takeover_s
     if last is None or last.inc < victim.inc or last.outcome == AIMING:
         return due
     if last.outcome == "failed":

@@ -151,7 +151,8 @@ def _due(state: MonitorState, victim: Peer, quorum_since: float, now: float) -> 
 def _tie_break_s(state: MonitorState) -> float:
     """Return how much longer this half of an even cluster waits: 0 if it has more to lose.
 
-    Each half knows how many groups either had when all nodes were heard last.
+    That is the half of the node with the longest delay, else that with more groups: each half knows
+    how many either had when all nodes were heard last.
     """
     if state.view.quorum_state is QuorumState.YES:
         return 0.0
@@ -159,8 +160,9 @@ def _tie_break_s(state: MonitorState) -> float:
     ours = voters & {*state.view.fresh_nodes(), state.me}
     theirs = voters - ours
 
-    def worth(half: frozenset[int]) -> tuple[int, int]:
-        return sum(state.whole.get(node, 0) for node in half), -min(half)
+    def worth(half: frozenset[int]) -> tuple[float, int, int]:
+        spared_s = max(state.fencing.delays.get(node, 0.0) for node in half)
+        return spared_s, sum(state.whole.get(node, 0) for node in half), -min(half)
 
     return 0.0 if worth(ours) > worth(theirs) else state.fencing.tie_break_s
 
