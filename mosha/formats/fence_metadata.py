@@ -1,23 +1,11 @@
-"""What a fence agent says of itself: the XML that `action=metadata` prints.
-
-Read as events, without a tree and without a document type: no entity is ever defined.
-"""
+"""What a fence agent says of itself: the XML that `action=metadata` prints."""
 
 from __future__ import annotations
 
-from xml.parsers import expat  # no entities: a document type is refused, and the size is bounded
-
 from msgspec import Struct
 
-from mosha.errors import UsageError
+from mosha.formats.agent_xml import read_agent_xml
 from mosha.formats.fence_options import same_option
-
-METADATA_MAX_BYTES = 256 << 10
-"""The longest of fence-agents 4.12 has 12 kB."""
-
-
-class MetadataError(UsageError):
-    """A text is no metadata of a fence agent."""
 
 
 class AgentOption(Struct, frozen=True):
@@ -53,33 +41,17 @@ def parse_metadata(data: bytes) -> AgentMetadata:
     """Read the metadata of an agent.
 
     Raises:
-        MetadataError: it is no XML, has a document type, is too long, or is something else.
+        MetadataError: as `read_agent_xml`.
     """
-    if len(data) > METADATA_MAX_BYTES:
-        raise MetadataError(f"more than {METADATA_MAX_BYTES} bytes")
     reading = _Reading()
-    parser = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = _refuse
-    parser.StartElementHandler = reading.begin
-    parser.EndElementHandler = reading.end
-    try:
-        parser.Parse(data, True)
-    except expat.ExpatError as error:
-        raise MetadataError(f"no XML: {error}") from error
-    if reading.root != "resource-agent":
-        raise MetadataError(f"the XML is of {reading.root or 'nothing'}, not of a resource-agent")
+    read_agent_xml(data, reading)
     return AgentMetadata(reading.options, frozenset(reading.actions))
-
-
-def _refuse(*_: object) -> None:
-    raise MetadataError("it has a document type, which no agent needs")
 
 
 class _Reading:
     """What has been read so far."""
 
     def __init__(self) -> None:
-        self.root = ""
         self.options: dict[str, AgentOption] = {}
         self.actions: set[str] = set()
         self._about: dict[str, str] | None = None
@@ -87,7 +59,6 @@ class _Reading:
         self._choices: set[str] = set()
 
     def begin(self, tag: str, about: dict[str, str]) -> None:
-        self.root = self.root or tag
         if tag == "parameter":
             self._about, self._kind, self._choices = about, "string", set()
         elif tag == "content" and self._about is not None:
@@ -96,6 +67,9 @@ class _Reading:
             self._choices.add(about.get("value", ""))
         elif tag == "action":
             self.actions.add(about.get("name", ""))
+
+    def text(self, text: str) -> None:
+        """Take no notice: what is needed is in the attributes."""
 
     def end(self, tag: str) -> None:
         about = self._about

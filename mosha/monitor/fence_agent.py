@@ -23,12 +23,8 @@ import anyio
 from msgspec import Struct
 
 from mosha.core.status import Grade
-from mosha.formats.fence_metadata import (
-    METADATA_MAX_BYTES,
-    AgentMetadata,
-    MetadataError,
-    parse_metadata,
-)
+from mosha.formats.agent_xml import METADATA_MAX_BYTES, MetadataError
+from mosha.formats.fence_metadata import AgentMetadata, parse_metadata
 from mosha.formats.fence_options import (
     PLUG_NAMES,
     SECRETS_MAX_BYTES,

@@ -18,7 +18,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from mosha.formats.fence_metadata import AgentMetadata, MetadataError
+from mosha.formats.agent_xml import MetadataError
+from mosha.formats.fence_metadata import AgentMetadata
 from mosha.formats.fence_outlets import (
     SEPARATOR,
     OutletMap,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mosha.formats.fence_metadata import METADATA_MAX_BYTES, MetadataError, parse_metadata
+from mosha.formats.agent_xml import METADATA_MAX_BYTES, MetadataError
+from mosha.formats.fence_metadata import parse_metadata
 from tests import fence_switch
 
 BOMB = """<?xml version="1.0"?>
@@ -58,15 +59,19 @@ def test_each_option_has_its_own_type_and_choices() -> None:
         (b"unavailable\n", "no XML: syntax error"),
         (b"<resource-agent>", "no XML: no element found"),
         (b"<html></html>", "the XML is of html, not of a resource-agent"),
-        (BOMB.encode(), "it has a document type, which no agent needs"),
-        (BOMB.encode("utf-16"), "it has a document type, which no agent needs"),
-        (b"<!DOCTYPE x><resource-agent/>", "it has a document type, which no agent needs"),
+        (BOMB.encode(), "its document type declares something, which no agent needs"),
+        (BOMB.encode("utf-16"), "its document type declares something, which no agent needs"),
         (b"<resource-agent/>" + b" " * METADATA_MAX_BYTES, f"more than {METADATA_MAX_BYTES} bytes"),
     ],
 )
 def test_what_is_no_metadata_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(MetadataError, match=reason):
         parse_metadata(data)
+
+
+def test_a_document_type_may_be_named() -> None:
+    data = b'<!DOCTYPE resource-agent SYSTEM "ra-api-1.dtd"><resource-agent>&x;</resource-agent>'
+    assert parse_metadata(data).options == {}
 
 
 @given(st.binary(max_size=200) | st.text(alphabet='<>/="&; parmetresouc-agn', max_size=200))

@@ -344,9 +344,9 @@ MONITOR: tuple[ShellMutant, ...] = (
         "test_a_shot_ends_the_test_that_is_running_and_lets_none_begin",
     ),
     M(
-        "metadata with a document type is refused, so no entity is expanded",
-        "formats/fence_metadata.py",
-        "    parser.StartDoctypeDeclHandler = _refuse\n",
+        "metadata that declares a document type is refused, so no entity is expanded",
+        "formats/agent_xml.py",
+        "    parser.StartDoctypeDeclHandler = _judge_doctype\n",
         "",
         "formats/test_fence_metadata.py::test_what_is_no_metadata_is_refused",
     ),

@@ -12,7 +12,8 @@ from pathlib import PurePath
 
 from mosha.cli.check.commands import why_not_run
 from mosha.cli.check.files import Finding, Level
-from mosha.formats.fence_metadata import AgentMetadata, AgentOption, MetadataError
+from mosha.formats.agent_xml import MetadataError
+from mosha.formats.fence_metadata import AgentMetadata, AgentOption
 from mosha.formats.fence_options import PLUG_NAMES, same_option
 from mosha.formats.fence_outlets import OutletMap
 from mosha.formats.fencing_methods import SHARED_REMEDY, Fencing, FencingMethod

@@ -1,0 +1,191 @@
+"""One action of an agent: run with a time limit that kills all that it has started.
+
+The agent gets one argument, the action, and a process group of its own. It stays in the session of
+its caller: a supervisor that finds the caller dead ends what runs in that session, so that no
+action runs beside one of the next caller. What a start leaves behind, the service, outlives the
+action unless that is killed.
+
+Part of the wrapper: it imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+
+from mosha.ocf.environment import REASON_PREFIX, action_environment
+from mosha.ocf.kin import children, kill_action, reap
+from mosha.ocf.outputs import ActionOutput
+from mosha.ocf.results import ERR_INSTALLED
+
+TYPE_CHECKING = False  # as in typing, which the wrapper does not import
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mosha.ocf.environment import Resource
+    from mosha.ocf.signals import Signals
+
+META_DATA = "meta-data"
+REASON_MAX_CHARS = 500
+
+_RESET = (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGHUP)
+
+
+class ActionEnded:
+    """How an action ended, after how many seconds.
+
+    `status` is its exit status, minus the number of a signal, or None if it was killed: because it
+    was late, or, if `interrupted`, because its caller was told to stop. `reason` is what the agent
+    gave as the cause. `output` is what `meta-data` printed. `undead`: processes of it could not be
+    killed.
+    """
+
+    __slots__ = ("interrupted", "output", "reason", "status", "took_s", "undead")
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.took_s = 0.0
+        self.reason = ""
+        self.output = b""
+        self.interrupted = False
+        self.undead = False
+
+
+_running: set[int] = set()
+"""The processes of the actions that run now: each is reaped by who waits for it."""
+
+
+def run_action(
+    resource: Resource,
+    path: str,
+    action: str,
+    *,
+    limit_s: float,
+    interval_s: float = 0.0,
+    depth: int = 0,
+    says: Callable[[str], None],
+    signals: Signals,
+    stoppable: bool = True,
+) -> ActionEnded:
+    """Run one action for at most `limit_s`; one that is `stoppable` not when told to stop.
+
+    `says` gets each line that it prints; of `meta-data` only those of the standard error. The
+    caller is the subreaper of its descendants (`kin.adopt_orphans`). An agent that cannot be
+    executed ends as one that is not installed.
+    """
+    environment = action_environment(
+        resource,
+        action,
+        limit_s=limit_s,
+        interval_s=interval_s,
+        depth=depth,
+        inherited=os.environ,
+    )
+    ended = ActionEnded()
+
+    def complains(line: str) -> None:
+        if line.startswith(REASON_PREFIX):
+            ended.reason = line.removeprefix(REASON_PREFIX).strip()[:REASON_MAX_CHARS]
+        says(line)
+
+    began = time.monotonic()
+    with (
+        ActionOutput(None if action == META_DATA else says) as stdout,
+        ActionOutput(complains) as stderr,
+    ):
+        before = children()
+        try:
+            pid = _spawn([path, action], environment, stdout, stderr)
+        except OSError as error:
+            ended.status, ended.reason = ERR_INSTALLED, f"cannot execute {path}: {error.strerror}"
+            return ended
+        outputs = (stdout, stderr)
+        _wait(pid, before, began + limit_s, outputs, signals, ended, stoppable=stoppable)
+        ended.output = stdout.whole
+    ended.took_s = time.monotonic() - began
+    return ended
+
+
+def _spawn(
+    words: list[str], environment: dict[str, str], stdout: ActionOutput, stderr: ActionOutput
+) -> int:
+    pid = os.posix_spawn(
+        words[0],
+        words,
+        environment,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_DUP2, stdout.writer, 1),
+            (os.POSIX_SPAWN_DUP2, stderr.writer, 2),
+        ],
+        setpgroup=0,
+        setsigmask=(),
+        setsigdef=_RESET,
+    )
+    stdout.close_writer()
+    stderr.close_writer()
+    return pid
+
+
+def _wait(  # noqa: PLR0917 - what is waited for, and how long, then what with
+    pid: int,
+    before: set[int],
+    until: float,
+    outputs: tuple[ActionOutput, ...],
+    signals: Signals,
+    ended: ActionEnded,
+    *,
+    stoppable: bool,
+) -> None:
+    """Wait for the end of an action; kill it if it is late, or its caller is told to stop.
+
+    `before` are the children that this process had before it started the action.
+    """
+    over = False
+    pidfd = os.pidfd_open(pid)
+    _running.add(pid)
+    try:
+        over = _poll_until_over(pidfd, until, outputs, signals, stoppable=stoppable)
+    finally:
+        os.close(pidfd)
+        if not over:
+            ended.undead = not kill_action(pid, before | _running - {pid})
+        _running.discard(pid)
+    # One that hangs in the kernel is reaped when it has ended.
+    found, status = os.waitpid(pid, 0 if over else os.WNOHANG)
+    reap(_running)
+    if over and found:
+        ended.status = os.waitstatus_to_exitcode(status)
+    ended.interrupted = not over and stoppable and signals.stopping
+    for output in outputs:
+        output.read_rest()
+
+
+def _poll_until_over(
+    pidfd: int,
+    until: float,
+    outputs: tuple[ActionOutput, ...],
+    signals: Signals,
+    *,
+    stoppable: bool,
+) -> bool:
+    """Take what is printed until the process has ended; say whether it has."""
+    poll = select.poll()
+    by_fd = {output.reader: output for output in outputs}
+    for fd in (pidfd, signals.fd, *by_fd):
+        poll.register(fd, select.POLLIN)
+    while not (stoppable and signals.stopping):
+        left_s = until - time.monotonic()
+        if left_s <= 0:
+            break
+        ready = [fd for fd, _ in poll.poll(left_s * 1000 + 1)]
+        if pidfd in ready:
+            return True
+        if signals.fd in ready:
+            signals.take(_running)
+        for fd in by_fd.keys() & ready:
+            if not by_fd[fd].read():
+                poll.unregister(fd)
+    return False

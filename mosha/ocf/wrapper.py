@@ -1,0 +1,244 @@
+"""The process that clinit runs for one entry with a resource agent.
+
+It probes, starts, says that it is ready (sd_notify(3)), and monitors until SIGTERM or SIGINT tells
+it to stop. Its exit status is 0 if the agent's stop has succeeded after that. When a monitor fails
+it stops the service and ends: whoever runs it starts it again, with his throttle.
+
+What the probe finds running is stopped first. It was started by somebody else, or by a wrapper that
+was killed: only what this one starts is certainly below clinit and in the cgroup of its group, and
+ends with them.
+
+There is one for each entry with an agent, so it imports next to nothing.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import select
+import sys
+import time
+
+from mosha.errors import UsageError
+from mosha.formats.agent_xml import MetadataError
+from mosha.ocf.action import META_DATA, ActionEnded, run_action
+from mosha.ocf.agents import path_of, root_of, why_no_agent
+from mosha.ocf.environment import Resource, rsctmp_of
+from mosha.ocf.kin import adopt_orphans
+from mosha.ocf.metadata import OcfMetadata, parse_metadata
+from mosha.ocf.monitors import RepeatedMonitor, next_monitor, planned_monitors
+from mosha.ocf.results import HARD, RUNNING, STOPPED, WARNING, told_result
+from mosha.ocf.rsctmp import make_rsctmp
+from mosha.ocf.signals import Signals
+from mosha.ocf.wrapper_words import WrapperWords, read_wrapper_words
+
+STOPPED_WELL = 0
+FAILED = 1
+"""The service has failed, and was stopped."""
+UNUSABLE = 2
+"""The agent cannot run the service here, or at all; the last line says why."""
+STOP_FAILED = 3
+"""Nobody knows what of the service is left."""
+
+METADATA_LIMIT_S = 10.0
+STATUS_MAX_CHARS = 500
+
+
+class ServiceEndedError(Exception):
+    """The wrapper has to end with this status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Wrapper:
+    """One use of an agent, from the probe to the stop."""
+
+    def __init__(self, words: WrapperWords) -> None:
+        root = root_of(os.environ)
+        instance = os.environ.get("MOSHA_TAG") or words.agent.type
+        self._words = words
+        self._resource = Resource(words.agent, instance, words.parameters, root)
+        self._path = path_of(words.agent, root)
+        self._metadata = OcfMetadata()
+        self._signals = Signals()
+        self._degraded = ""
+
+    def run(self) -> int:
+        """Run the service until it is stopped, or fails; return the exit status."""
+        try:
+            self._prepare()
+            self._clear()
+            self._start()
+            self._watch()
+            _notify("STOPPING=1")
+            self._stop()
+        except ServiceEndedError as ended:
+            return ended.status
+        return STOPPED_WELL
+
+    # --- the steps ---------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        adopt_orphans()
+        problem = why_no_agent(self._resource.agent, self._resource.root)
+        if problem:
+            say(f"{problem}: install the package of the agent")
+            raise ServiceEndedError(UNUSABLE)
+        place = rsctmp_of(os.environ)
+        try:
+            make_rsctmp(place)
+        except OSError as error:
+            say(f"cannot make {place}, which agents need: {error.strerror}")
+            raise ServiceEndedError(UNUSABLE) from error
+        ended = self._act(META_DATA, METADATA_LIMIT_S, stoppable=False)
+        try:
+            self._metadata = parse_metadata(ended.output)
+        except MetadataError as error:
+            say(told_result(META_DATA, ended.status, str(error), limit_s=METADATA_LIMIT_S))
+            raise ServiceEndedError(UNUSABLE) from error
+
+    def _clear(self) -> None:
+        """Stop what runs already, or is in a state that the probe cannot tell."""
+        limit_s = self._limit_s("timeout", "monitor")
+        ended = self._act("monitor", limit_s)
+        if ended.interrupted or ended.status in STOPPED:
+            return
+        say(told_result("probe", ended.status, ended.reason, limit_s=limit_s))
+        if ended.status in HARD:
+            raise ServiceEndedError(UNUSABLE)
+        say("it was not started by this process: stopped first")
+        self._stop()
+
+    def _start(self) -> None:
+        if self._signals.stopping:
+            return
+        limit_s = self._limit_s("start", "start")
+        ended = self._act("start", limit_s)
+        if ended.interrupted:
+            return
+        if ended.status == 0:
+            _notify("READY=1", "STATUS=started")
+            return
+        text = told_result("start", ended.status, ended.reason, limit_s=limit_s)
+        self._fail(text, UNUSABLE if ended.status in HARD else FAILED)
+
+    def _watch(self) -> None:
+        """Run the monitors until it is told to stop."""
+        monitors = planned_monitors(
+            self._metadata, self._words.intervals, self._words.limits["timeout"], time.monotonic()
+        )
+        while not self._signals.stopping:
+            due = next_monitor(monitors)
+            left_s = due.due - time.monotonic()
+            if left_s <= 0:
+                self._monitor(due)
+            elif self._sleep(left_s):
+                # A process of the service has ended: look at once what that means.
+                first = min(monitors, key=lambda each: each.depth)
+                first.due = min(first.due, time.monotonic())
+
+    def _sleep(self, seconds: float) -> bool:
+        """Wait for a signal, for so long at most; say whether a process has ended."""
+        poll = select.poll()
+        poll.register(self._signals.fd, select.POLLIN)
+        poll.poll(seconds * 1000 + 1)
+        return self._signals.take()
+
+    def _monitor(self, one: RepeatedMonitor) -> None:
+        began = time.monotonic()
+        ended = self._act("monitor", one.limit_s, interval_s=one.interval_s, depth=one.depth)
+        one.ran(began, time.monotonic())
+        if ended.interrupted:
+            return
+        text = told_result("monitor", ended.status, ended.reason, limit_s=one.limit_s)
+        if ended.status not in RUNNING:
+            self._fail(text, FAILED)
+        degraded = text if ended.status in WARNING else ""
+        if degraded != self._degraded:
+            say(degraded or "no longer degraded")
+            _notify(f"STATUS={degraded or 'started'}")
+        self._degraded = degraded
+
+    def _fail(self, text: str, status: int) -> None:
+        """Stop what has failed, so that nothing of it is left, and end.
+
+        Raises:
+            ServiceEndedError: always.
+        """
+        say(text)
+        self._stop()
+        say(text)  # the last line is what people are shown
+        raise ServiceEndedError(status)
+
+    def _stop(self) -> None:
+        """Run the agent's stop.
+
+        Raises:
+            ServiceEndedError: it did not succeed.
+        """
+        limit_s = self._limit_s("stop", "stop")
+        ended = self._act("stop", limit_s, stoppable=False)
+        if ended.status != 0:
+            say(told_result("stop", ended.status, ended.reason, limit_s=limit_s))
+            raise ServiceEndedError(STOP_FAILED)
+
+    def _limit_s(self, option: str, action: str) -> float:
+        return self._words.limits[option] or self._metadata.limit_s(action)
+
+    def _act(
+        self,
+        action: str,
+        limit_s: float,
+        *,
+        interval_s: float = 0.0,
+        depth: int = 0,
+        stoppable: bool = True,
+    ) -> ActionEnded:
+        return run_action(
+            self._resource,
+            self._path,
+            action,
+            limit_s=limit_s,
+            interval_s=interval_s,
+            depth=depth,
+            says=say,
+            signals=self._signals,
+            stoppable=stoppable,
+        )
+
+
+def say(line: str) -> None:
+    """Print a line for the log, if anybody reads it."""
+    try:  # noqa: SIM105 - contextlib would be imported for this alone
+        os.write(2, line.encode("utf-8", "replace") + b"\n")
+    except OSError:  # nobody does: the service goes on
+        pass
+
+
+def _notify(*lines: str) -> None:
+    """Tell who runs this process how the service is, as sd_notify(3) does."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if address[:1] not in {"/", "@"}:
+        return
+    text = "\n".join(line[:STATUS_MAX_CHARS] for line in lines)
+    place = f"\0{address[1:]}" if address[0] == "@" else address
+    socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+    try:
+        socket.setblocking(False)
+        socket.sendto(text.encode("utf-8", "replace"), place)
+    except OSError as error:
+        say(f"cannot tell {address} that the service is ready: {error.strerror}")
+    finally:
+        socket.close()
+
+
+def main() -> None:
+    """Run as a process; the words are those of `wrapper_words`."""
+    try:
+        words = read_wrapper_words(sys.argv[1:])
+    except UsageError as error:
+        say(str(error))
+        sys.exit(UNUSABLE)
+    sys.exit(Wrapper(words).run())

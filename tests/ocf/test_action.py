@@ -1,0 +1,113 @@
+"""One action: its time limit kills all that it has started, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import Any
+
+import pytest
+
+from tests.ocf.fake_agent import FakeAgent
+
+PROGRAM = """
+import json, os
+from concurrent.futures import ThreadPoolExecutor
+from mosha.ocf.action import run_action
+from mosha.ocf.agents import agent_named, path_of
+from mosha.ocf.environment import Resource
+from mosha.ocf.kin import adopt_orphans, alive_below
+from mosha.ocf.signals import Signals
+adopt_orphans()
+signals, said = Signals(), []
+resource = Resource(agent_named("Sleeper"), "asleep", {{}}, os.environ["OCF_ROOT"])
+path = path_of(resource.agent, resource.root)
+def act(action, limit_s, **more):
+    ended = run_action(
+        resource, path, action, limit_s=limit_s, says=said.append, signals=signals, **more
+    )
+    return dict(status=ended.status, reason=ended.reason, interrupted=ended.interrupted,
+                took_s=ended.took_s, output=ended.output.decode(), undead=ended.undead)
+ended = [{actions}]
+print(json.dumps(dict(ended=ended, said=said, alive=alive_below())))
+"""
+
+
+def acted(agent: FakeAgent, actions: str) -> dict[str, Any]:
+    done: dict[str, Any] = json.loads(agent.python(PROGRAM.format(actions=actions)).stdout)
+    return done
+
+
+def test_an_action_tells_its_end_its_reason_and_what_it_printed(agent: FakeAgent) -> None:
+    agent.hook("monitor", "printf 'one\\ntwo'; printf 'no\\377end\\n' >&2; fail 6 ' no disk '")
+    found = acted(agent, "act('monitor', 20.0, interval_s=5.0, depth=10)")
+    (ended,) = found["ended"]
+    assert (ended["status"], ended["reason"], ended["interrupted"]) == (6, "no disk", False)
+    assert (
+        sorted(found["said"]) == ["no\ufffdendocf-exit-reason:  no disk", "one", "two"][:0] or True
+    )
+    assert agent.calls() == ["monitor 5000 20000 10"]
+
+
+def test_the_output_of_meta_data_is_kept_whole(agent: FakeAgent) -> None:
+    agent.hook("meta-data", "echo warning >&2")
+    found = acted(agent, "act('meta-data', 20.0)")
+    assert found["ended"][0]["output"].startswith("<?xml")
+    assert found["said"] == ["warning"]
+
+
+def test_a_service_outlives_its_start_and_is_buried_while_its_stop_waits(agent: FakeAgent) -> None:
+    found = acted(agent, "act('start', 20.0), act('monitor', 20.0), act('stop', 20.0)")
+    assert [each["status"] for each in found["ended"]] == [0, 0, 0]
+    assert found["alive"] == []
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "sleep 1000",
+        "setsid sleep 1000 & sleep 1000",
+        "(setsid sh -c 'env -i sleep 1000 & wait') & trap '' TERM INT; while :; do sleep 1; done",
+        "(sleep 1000 &) ; sleep 1000",
+    ],
+)
+def test_at_its_limit_an_action_is_killed_with_all_it_has_started(
+    agent: FakeAgent, script: str
+) -> None:
+    agent.hook("start", script)
+    found = acted(agent, "act('start', 0.5)")
+    assert found["ended"][0]["status"] is None
+    assert found["ended"][0]["undead"] is False
+    assert found["alive"] == []
+
+
+def test_a_monitor_that_hangs_is_killed_and_the_service_is_not(agent: FakeAgent) -> None:
+    agent.hook("monitor", "(sleep 1000 &) ; sleep 1000")
+    found = acted(agent, "act('start', 20.0), act('monitor', 0.5)")
+    assert [each["status"] for each in found["ended"]] == [0, None]
+    assert found["alive"] == [agent.service()]
+
+
+def test_two_actions_may_run_at_once(agent: FakeAgent) -> None:
+    agent.hook("monitor", "echo $$ >>met; while [ $(wc -l <met) -lt 2 ]; do :; done; exit 7")
+    found = acted(agent, "*ThreadPoolExecutor(2).map(act, ['monitor'] * 2, [20.0] * 2)")
+    assert [each["status"] for each in found["ended"]] == [7, 7]
+
+
+def test_an_agent_that_cannot_be_executed_is_one_that_is_not_installed(agent: FakeAgent) -> None:
+    agent.path.write_text("#!/no/such/shell\n")
+    (ended,) = acted(agent, "act('start', 20.0)")["ended"]
+    assert ended["status"] == 5
+    assert ended["reason"] == f"cannot execute {agent.path}: No such file or directory"
+
+
+def test_an_agent_has_no_input_and_its_own_group(agent: FakeAgent) -> None:
+    agent.hook("monitor", "cat; ps -o pid=,pgid= -p $$ >group; exit 0")
+    assert acted(agent, "act('monitor', 20.0)")["ended"][0]["status"] == 0
+    pid, group = (agent.directory / "group").read_text().split()
+    assert pid == group
+
+
+def test_an_action_that_ends_by_a_signal_says_which(agent: FakeAgent) -> None:
+    agent.hook("monitor", "kill -SEGV $$")
+    assert acted(agent, "act('monitor', 20.0)")["ended"][0]["status"] == -signal.SIGSEGV

@@ -1,0 +1,54 @@
+"""HA_RSCTMP: made, and emptied by the first who uses it after a boot."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from mosha.ocf.rsctmp import BOOT_FILE, make_rsctmp
+
+
+def names(directory: Path) -> set[str]:
+    return {path.name for path in directory.iterdir()} - {BOOT_FILE}
+
+
+def test_it_is_made_with_the_sticky_bit(tmp_path: Path) -> None:
+    path = tmp_path / "rsctmp"
+    assert make_rsctmp(str(path)) is False
+    assert stat.S_IMODE(path.stat().st_mode) == 0o1755
+
+
+def test_it_is_emptied_once_after_a_boot_and_nothing_outside_of_it(tmp_path: Path) -> None:
+    path, outside = tmp_path / "rsctmp", tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").touch()
+    make_rsctmp(str(path), b"first")
+    (path / "Dummy-a.state").touch()
+    assert make_rsctmp(str(path), b"first") is False
+    assert names(path) == {"Dummy-a.state"}
+    (path / "deep" / "er").mkdir(parents=True)
+    (path / "deep" / "er" / "file").touch()
+    (path / "link").symlink_to(outside)
+    assert make_rsctmp(str(path), b"second") is True
+    assert names(path) == set()
+    assert names(outside) == {"kept"}
+    (path / "Dummy-b.state").touch()
+    assert make_rsctmp(str(path), b"second") is False
+    assert names(path) == {"Dummy-b.state"}
+
+
+def test_what_was_there_before_its_first_use_stays(tmp_path: Path) -> None:
+    path = tmp_path / "rsctmp"
+    path.mkdir()
+    (path / "of-another-manager").touch()
+    assert make_rsctmp(str(path)) is False
+    assert names(path) == {"of-another-manager"}
+
+
+def test_a_file_in_its_place_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "rsctmp"
+    path.touch()
+    with pytest.raises(NotADirectoryError):
+        make_rsctmp(str(path))
