@@ -66,7 +66,7 @@ def a_case() -> Case:
     story = one_of_three(Wish(G, "start", only=(1,)))
     node, began = story.nodes[1], story.now
     bans = {G: Ban(240, "test entry probe: exit 3")}
-    last = status(OTHER_NODE, 5, standby=True, quorum=False, bans=bans)
+    last = status(OTHER_NODE, 5, standby=True, cut_off=True, quorum=False, bans=bans)
     node.peer_read(OTHER_NODE, last, began=began, now=began)
     later = began + TIMING.timeout_s + 1
     node.peer_read(OTHER_NODE, None, began=later, now=later)

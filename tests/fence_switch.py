@@ -86,6 +86,9 @@ def good(action: str, plug: Path, _options: dict[str, str]) -> int:
     if action == "off":
         switch_off(plug)
         print("Success: Powered OFF")
+    if action == "on":
+        plug.write_text("on")
+        print("Success: Powered ON")
     if action == "list":
         written = plug.with_name("list")
         plugs = (each.name for each in sorted(plug.parent.glob("p[0-9]")))
@@ -108,6 +111,14 @@ def lies(action: str, plug: Path, options: dict[str, str]) -> int:
     """Say that it has switched off, and do not."""
     if action == "off":
         print("Success: Powered OFF")
+        return 0
+    return good(action, plug, options)
+
+
+def lies_on(action: str, plug: Path, options: dict[str, str]) -> int:
+    """Say that it has switched on, and do not."""
+    if action == "on":
+        print("Success: Powered ON")
         return 0
     return good(action, plug, options)
 
@@ -222,6 +233,7 @@ MODES: dict[str, Mode] = {
         *(good, with_password, chokes, lies, silent_two, unsure, late, at_second_try),
         *(flood, garbage, stays, hangs, half_a_secret, lists_nothing, at_second_monitor),
         at_second_off,
+        lies_on,
     )
 }
 

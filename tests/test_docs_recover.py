@@ -37,7 +37,7 @@ COMPLAINERS = (
         "core/replication/table_own",
         "core/replication/table_peers",
     ),
-    "core/replication/table_record",
+    *("core/replication/table_record", "monitor/unfence"),
 )
 """The modules whose words become problems, reasons and remedies of `mosha status`."""
 
@@ -51,6 +51,7 @@ NOT_COMPLAINTS = (
         "look at node",
         "fence ",
         "own ",
+        "the programs and secrets of",
     ),
     *("tables in force", " of peers", "own tables"),
     # only in the log

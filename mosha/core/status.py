@@ -257,7 +257,8 @@ class Status(Struct, frozen=True):
     entries: (node that gave it, number) -> what became of it.
 
     `shots` are those under way; `disarms` has the order that counts, by its number; `probations`
-    are nodes that may own nothing, and for how many seconds.
+    are nodes that may own nothing, and for how many seconds. `cut_off`: its storage does not let
+    this node in; older versions take that for `standby`.
     """
 
     node: int
@@ -286,6 +287,7 @@ class Status(Struct, frozen=True):
     unfinished: Mapping[tuple[int, int], int] = field(default_factory=dict)
     standby: bool = False
     witness: bool = False
+    cut_off: bool = False
     troubles: Mapping[tuple[str, str], Trouble] = field(default_factory=dict)
     answers: Mapping[tuple[int, int], EntryAnswer] = field(default_factory=dict)
     shots: Mapping[int, ShotLine] = field(default_factory=dict)

@@ -247,7 +247,7 @@ def _lines(s: Status) -> list[str]:
     node = f"Mosha::Node {s.node} inc={s.inc} run={s.run} boot={s.boot} seq={s.seq}"
     rules = f"timeout_ms={s.timeout_ms}" + (f" voters={s.voters}" if s.voters else "")
     rules += f" heartbeat_ms={s.heartbeat_ms}" if s.heartbeat_ms else ""
-    rules += " standby=yes" * s.standby + " witness=yes" * s.witness
+    rules += " standby=yes" * s.standby + " witness=yes" * s.witness + " cutoff=yes" * s.cut_off
     lines = [f"{node} state={s.state} version={s.version} quorum={quorum} {rules}"]
     lines += [f"{SEEN_CLASS} {n} inc={x.inc} seq={x.seq}" for n, x in sorted(s.seen.items())]
     lines += [
@@ -331,6 +331,7 @@ def _status(pairs: dict[str, str], facts: dict[str, Any], end: dict[str, str]) -
             probations=facts["probations"],
             standby=_YES_NO[pairs.get("standby", "no")],
             witness=_YES_NO[pairs.get("witness", "no")],
+            cut_off=_YES_NO[pairs.get("cutoff", "no")],
             troubles=facts["troubles"],
             answers=facts["answers"],
         )

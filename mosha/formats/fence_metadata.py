@@ -24,6 +24,8 @@ class AgentMetadata(Struct, frozen=True):
 
     options: dict[str, AgentOption]
     actions: frozenset[str]
+    unfences: bool = False
+    """Whether it wants `on` to be run before a node uses its storage (`automatic`)."""
 
     @property
     def switches_power(self) -> bool:
@@ -45,7 +47,7 @@ def parse_metadata(data: bytes) -> AgentMetadata:
     """
     reading = _Reading()
     read_agent_xml(data, reading)
-    return AgentMetadata(reading.options, frozenset(reading.actions))
+    return AgentMetadata(reading.options, frozenset(reading.actions), reading.unfences)
 
 
 class _Reading:
@@ -54,6 +56,7 @@ class _Reading:
     def __init__(self) -> None:
         self.options: dict[str, AgentOption] = {}
         self.actions: set[str] = set()
+        self.unfences = False
         self._about: dict[str, str] | None = None
         self._kind = "string"
         self._choices: set[str] = set()
@@ -67,6 +70,7 @@ class _Reading:
             self._choices.add(about.get("value", ""))
         elif tag == "action":
             self.actions.add(about.get("name", ""))
+            self.unfences |= about.get("name") == "on" and about.get("automatic") == "1"
 
     def text(self, text: str) -> None:
         """Take no notice: what is needed is in the attributes."""

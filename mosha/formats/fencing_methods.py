@@ -42,6 +42,7 @@ class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
     `agent` is a program of the package fence-agents, by its name or its path; its `options` are
     those of every node, `secrets` is the path of a file with more of them. `limit` is in seconds,
     for an agent for each of its 1 + `retries` attempts. `level` as in `Level`; 0: it is alone.
+    `unfence`: a node has the agent let it in to the storage again, by the action `on`.
     """
 
     type: Literal["print", "command", "agent"] = "print"
@@ -54,6 +55,7 @@ class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
     secrets: str = ""
     retries: int = RETRIES_DEFAULT
     level: int = 0
+    unfence: bool = False
 
     @property
     def name(self) -> str:
@@ -192,6 +194,7 @@ METHOD_RULES: dict[str, rules.Rule] = {
     "secrets": rules.absolute_path,
     "retries": rules.whole_number(0, RETRIES_MAX),
     "level": rules.whole_number(1, LEVEL_MAX),
+    "unfence": rules.yes_or_no,
 }
 # A print with a limit is odd, but was never refused.
 _KEYS_OF: Mapping[str, frozenset[str]] = {

@@ -135,6 +135,8 @@ EVENTS: dict[str, str] = {
     "fence_test_failed": "a fencing method would not work for a node, and why (field peer)",
     "fence_test_passed": "a fencing method that had failed its test for a node passes it again",
     "shots_ended": "what the fencing methods of a killed monitor had left running was killed",
+    "unfenced": "this node had itself let in to its storage again (`unfence`)",
+    "unfence_failed": "the storage does not let this node in, and why; it claims nothing",
     "fence_asked": "an operator ordered a node to be shot",
     "fencing_held": "a stale node is not shot: heard by others, brake, budget (field reason)",
     "fencing_disarmed": "no node is shot for a while: `mosha disarm`",

@@ -51,6 +51,7 @@ from mosha.monitor.memory_file import MemoryFile
 from mosha.monitor.ports import Ports
 from mosha.monitor.runtime import Runtime
 from mosha.monitor.tables.wish_edits import Remarks
+from mosha.monitor.unfence import Unfencing
 
 # clinit answers within milliseconds; if it is silent this long it counts as hung.
 CLINIT_LIMIT_MIN_S = 3.0
@@ -313,6 +314,7 @@ class Monitor:
             self.watcher.run,
             HastatFile(self, self.publisher.open_directory).run,
             self.fence_schedule.run,
+            Unfencing(self).run,
         ):
             tasks.start_soon(task)
         if not self.settings.nodes:

@@ -57,7 +57,7 @@ LOOK_LIMIT_S = 5.0
 CALLABLE = "callable"
 
 OF_ANOTHER = "the plug is that of another machine"
-OF_ANOTHER_OR_LOST = f"it runs on its other devices alone, or {OF_ANOTHER}"
+OF_ANOTHER_OR_LOST = "it runs on its other devices alone, or the plug is that of another machine"
 NOT_REGISTERED = "its key is not registered at the device, or is that of another machine"
 OWN_DEVICE = "others shoot this node: see whether it answers them"
 HITS_BOTH = "a shot would hit both"

@@ -6,8 +6,8 @@ import anyio
 
 from mosha.control.protocol import FailGroup, GiveOrder, OrderEntry
 from mosha.core.cluster import entry_orders, orders
-from mosha.core.cluster.eligibility import on_standby
 from mosha.core.cluster.events import FailureReported, OrderGiven
+from mosha.core.cluster.standby import on_standby
 from mosha.core.cluster.state import MonitorState
 from mosha.core.explain import reasons, unanswered
 from mosha.core.explain.addressees import concerned, unreached

@@ -205,7 +205,7 @@ def _node(state: MonitorState, node: int, now: float) -> hastat.NodeReport:
         tables=_tables(status.tables),
         load=_load(status),
         late=state.view.heartbeats_missed(node, state.timing.heartbeat_s),
-        standby=status.standby and not status.witness,
+        standby=status.standby and not (status.witness or status.cut_off),
         witness=status.witness,
         confirmed=not state.view.unconfirmed(node),
     )

@@ -80,6 +80,7 @@ def fencing_rules(settings: Settings, *, with_callable: bool) -> FencingRules:
         tie_break_s=fencing.tie_break,
         delays=fencing.delays,
         probation=fencing.probation,
+        unfences=any(method.unfence for method in fencing.methods),
     )
 
 

@@ -229,6 +229,41 @@ def test_an_agent_whose_success_says_less_is_told(
     assert f"{level}: fencing: method 1 (fence_switch): {told}" in said.out
 
 
+@pytest.mark.parametrize(
+    ("lines", "change", "told"),
+    [
+        (
+            (),
+            ("storage",),
+            "warning: fencing: method 1 (fence_switch): a node that it has cut off st",
+        ),
+        (("unfence = true",), ("storage",), ""),
+        (
+            ("unfence = true",),
+            (),
+            "mistake: fencing: method 1 (fence_switch): it switches power: a n",
+        ),
+        (
+            ("unfence = true",),
+            ("storage", "no on"),
+            "mistake: fencing: method 1 (fence_switch): it has no action on, which unfence",
+        ),
+    ],
+)
+def test_an_agent_that_cuts_off_has_to_let_in_again(
+    check: Check, lines: tuple[str, ...], change: tuple[str, ...], told: str
+) -> None:
+    def changed(text: str) -> str:
+        if "storage" in change:
+            text = text.replace('<action name="reboot"/>', "")
+            text = text.replace('name="on" automatic="0"', 'name="on" automatic="1"')
+        return text.replace('<action name="on" automatic="1"/>', "") if "no on" in change else text
+
+    said = check(ROOM, TARGETS, *lines, text=described(changed))
+    assert told in said.out
+    assert ("unfence" in said.out) == bool(told)
+
+
 # --- secrets ------------------------------------------------------------------------------
 
 

@@ -30,6 +30,21 @@ def test_options_and_actions_are_read() -> None:
     assert metadata.newer("room") == ""
 
 
+@pytest.mark.parametrize(
+    ("action", "unfences"),
+    [
+        ('name="on" on_target="1" automatic="1"', True),
+        ('name="on" automatic="1"', True),
+        ('name="on" automatic="0"', False),
+        ('name="on"', False),
+        ('name="off" automatic="1"', False),
+    ],
+)
+def test_an_agent_says_whether_it_has_to_let_nodes_in(action: str, *, unfences: bool) -> None:
+    text = f"<resource-agent><actions><action {action}/></actions></resource-agent>"
+    assert parse_metadata(text.encode()).unfences is unfences
+
+
 def test_names_with_a_hyphen_are_those_with_an_underscore() -> None:
     text = (
         '<resource-agent><parameter name="auth-url" deprecated="1"/>'

@@ -110,7 +110,11 @@ async def test_the_metadata_of_each_agent_is_read(name: str) -> None:
                     "warning: method 1 (fence_scsi): it cuts a node off its storage or network: the"
                     " node itself runs on; use it only for groups that need nothing but that"
                     " storage"
-                )
+                ),
+                (
+                    "warning: method 1 (fence_scsi): a node that it has cut off stays so: nobody"
+                    " has it let in again (on); write unfence = true"
+                ),
             ],
         ),
         (

@@ -194,6 +194,20 @@ MONITOR: tuple[ShellMutant, ...] = (
         "monitor/test_fencing.py::test_the_methods_go_on_until_one_proves_what_is_required",
     ),
     M(
+        "on waits for what may be alive",
+        "monitor/unfence.py",
+        "if busy := self._busy():",
+        "if busy := '':",
+        "monitor/test_unfence.py::test_on_waits_until_no_process_of_a_group_is_here",
+    ),
+    M(
+        "an on is not believed without a status that says on",
+        "monitor/unfence.py",
+        "        if not is_on(answer):\n            return f",
+        "        if False:\n            return f",
+        "monitor/test_unfence.py::test_an_on_that_is_not_confirmed_is_a_failure",
+    ),
+    M(
         "a level proves no more than the least of its devices",
         "monitor/fence_level.py",
         "min(grades)",

@@ -86,6 +86,7 @@ def _of_method(method: FencingMethod) -> Iterator[_Said]:
         yield "mistake", text, "see what it needs; only a fence agent can be a method of type agent"
         return
     yield from _of_actions(metadata)
+    yield from _of_unfencing(method, metadata)
     yield from _once(_of_node(method, node, metadata) for node in sorted(method.targets))
 
 
@@ -107,6 +108,18 @@ def _of_actions(metadata: AgentMetadata) -> Iterator[_Said]:
     elif not metadata.switches_power:
         text = "it cuts a node off its storage or network: the node itself runs on"
         yield "warning", text, "use it only for groups that need nothing but that storage"
+
+
+def _of_unfencing(method: FencingMethod, metadata: AgentMetadata) -> Iterator[_Said]:
+    if not method.unfence:
+        if metadata.unfences and not metadata.switches_power:
+            text = "a node that it has cut off stays so: nobody has it let in again (on)"
+            yield "warning", text, "write unfence = true"
+    elif metadata.switches_power:
+        text = "it switches power: a node that runs needs no unfence"
+        yield "mistake", text, "remove unfence"
+    elif "on" not in metadata.actions:
+        yield "mistake", "it has no action on, which unfence needs", "remove unfence"
 
 
 def _of_node(method: FencingMethod, node: int, metadata: AgentMetadata) -> Iterator[_Said]:

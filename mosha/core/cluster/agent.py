@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-from mosha.core.cluster import arming, entry_orders, events, orders, recovery, shots
+from mosha.core.cluster import access, arming, entry_orders, events, orders, recovery, shots
 from mosha.core.cluster.effects import (
     Announce,
     Effect,
@@ -80,6 +80,7 @@ class Agent:
             events.EntryOrderAnswered: self._entry_order_answered,
             events.LeasesRenewed: self._leases_renewed,
             events.ShotEnded: self._shot_ended,
+            events.StorageAnswered: lambda it, _: access.answered(self._state, it),
             events.DeathConfirmed: self._death_confirmed,
             events.FenceAsked: self._fence_asked,
             events.FenceWithdrawn: lambda it, _: shots.withdraw(self._state, it.node),

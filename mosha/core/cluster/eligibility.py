@@ -15,6 +15,7 @@ from mosha.core.cluster import probation
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.refusals import step_for
+from mosha.core.cluster.standby import is_let_in, is_witness, on_standby
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import explained
 from mosha.core.status import NodeState, Status
@@ -122,6 +123,17 @@ def _standby_said(case: Case) -> str:
     return f"node {case.node} is {'' if on_standby(case.state, case.node) else 'not '}on standby"
 
 
+def _let_in(case: Case) -> bool:
+    return is_let_in(case.state, case.node, case.group)
+
+
+def _storage_said(case: Case) -> str:
+    if _let_in(case):
+        return f"the storage of node {case.node} lets it in"
+    why = f": {case.state.cut_off}" if case.mine else ""
+    return f"node {case.node} is cut off from its storage{why}"
+
+
 def _probation_said(case: Case) -> str:
     left_s = probation.on_probation(case.state, case.node, case.now)
     if not left_s:
@@ -146,6 +158,15 @@ NODE = (
         _not_up,
         _up_said,
         _bring_up,
+    ),
+    Rule(
+        "storage",
+        "the storage lets the node in, where fence agents can cut it off (`unfence`); reported only"
+        " where it does not",
+        _let_in,
+        lambda _: "cut off from its storage",
+        _storage_said,
+        _do("see mosha status on node {node}: why its storage does not let it in"),
     ),
     Rule(
         "standby",
@@ -343,22 +364,6 @@ def _kept_from(
         nodes &= {state.me, *(status.node for status in state.view.mentioning(group))}
     cases = (Case(state, group, node, now) for node in nodes)
     return {case.node: rule for case in cases if (rule := broken(case, PAIR)) is not None}
-
-
-def is_witness(state: MonitorState, node: int) -> bool:
-    """Say whether a node only votes (`role = "witness"`), as far as known here."""
-    if node == state.me:
-        return state.witness
-    status = state.view.peer(node).status
-    return status is not None and status.witness
-
-
-def on_standby(state: MonitorState, node: int) -> bool:
-    """Say whether a node is on standby, as far as known here."""
-    if node == state.me:
-        return state.standby or state.witness
-    status = state.view.peer(node).status
-    return status is not None and status.standby
 
 
 def node_rules(state: MonitorState, now: float) -> NodeRules:

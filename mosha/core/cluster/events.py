@@ -151,6 +151,13 @@ class DisarmAsked(Struct, frozen=True):
     reason: str
 
 
+class StorageAnswered(Struct, frozen=True):
+    """The storage has said whether this incarnation may use it; `refusal`: why not, "" if so."""
+
+    inc: int
+    refusal: str = ""
+
+
 class DeathConfirmed(Struct, frozen=True):
     """An operator confirmed the death of a node (`shots.confirmable` was checked before)."""
 
@@ -204,6 +211,7 @@ Event = (
     | EntryOrderAnswered
     | LeasesRenewed
     | ShotEnded
+    | StorageAnswered
     | DeathConfirmed
     | FenceAsked
     | FenceWithdrawn

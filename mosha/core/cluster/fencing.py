@@ -25,7 +25,8 @@ class FencingRules(Struct, frozen=True):
 
     `tie_break_s`: how much longer that half of an even cluster waits which has less to lose.
     `delays`: how many seconds longer than others these nodes are spared.
-    `probation`: after so many deaths within an hour a node owns nothing; 0: never.
+    `probation`: after so many deaths within an hour a node owns nothing; 0: never. `unfences`: a
+    node that was shot has to be let in to its storage again (`access`).
     """
 
     required: bool = False
@@ -34,6 +35,7 @@ class FencingRules(Struct, frozen=True):
     tie_break_s: float = TIE_BREAK_DEFAULT_S
     delays: Mapping[int, float] = field(default_factory=dict)
     probation: int = PROBATION_DEFAULT
+    unfences: bool = False
 
 
 class FenceOrder(Struct, frozen=True):

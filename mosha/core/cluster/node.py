@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from mosha.core.cluster import (
+    access,
     arming,
     group_step,
     group_votes,
@@ -73,6 +74,7 @@ class Node:
             started_at=startup.now,
             timing=timing,
             fencing=rules,
+            cut_off=access.at_start(rules),
             view=View(startup.me, electorate, members),
         )
         self._read_at = startup.now
@@ -142,6 +144,7 @@ class Node:
         if echo is not None and recovery.hear_of_self(state, echo, now, self.seq):
             self._raise_inc(echo.inc + 1)
         if receipt is not None and receipt.inc >= state.inc:
+            access.lost(state)
             self._raise_inc(receipt.inc + 1)
 
     def _raise_inc(self, inc: int) -> None:

@@ -94,8 +94,9 @@ def compose(state: MonitorState, *, seq: int, now: float, left: bool) -> Status:
         orders={number: standing.order for number, standing in state.orders.items()},
         obeyed=dict(state.obeyed),
         unfinished=unfinished(state),
-        standby=state.standby or state.witness,
+        standby=state.standby or state.witness or bool(state.cut_off),
         witness=state.witness,
+        cut_off=bool(state.cut_off),
         troubles=_troubles(state, now),
         answers={key: standing.answer for key, standing in state.answers.items()},
     )
@@ -124,6 +125,7 @@ def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
         or old.quorum is not new.quorum
         or not same(old.fenced, new.fenced)
         or old.standby is not new.standby
+        or old.cut_off is not new.cut_off
         or old.probations.keys() != new.probations.keys()
     ):
         return None

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from mosha.core.cluster.eligibility import ONLY, Case, is_witness, may_take
+from mosha.core.cluster.eligibility import ONLY, Case, may_take
 from mosha.core.cluster.orders import has_failed
+from mosha.core.cluster.standby import is_witness
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
 from mosha.core.explain import verdicts

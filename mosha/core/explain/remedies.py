@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mosha.core.cluster.eligibility import PAIR, broken, is_witness, obstacles
+from mosha.core.cluster.eligibility import PAIR, broken, obstacles
+from mosha.core.cluster.standby import is_witness
 from mosha.core.cluster.state import MonitorState
 from mosha.core.tables import Wish
 
@@ -15,7 +16,7 @@ def remedy_of(state: MonitorState, wish: Wish, now: float) -> str:
             f"repair what failed; each ban ends by itself, or at once: mosha cleanup {wish.group}"
         )
     # To end it helps only a node that `only=` has; one without a ban is better.
-    for name in ("standby", "probation"):
+    for name in ("standby", "storage", "probation"):
         found = [
             (broken(case, PAIR) is not None, rule.remedy(case))
             for case, rule in against

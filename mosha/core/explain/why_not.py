@@ -73,8 +73,12 @@ def _of_node(state: MonitorState, group: str, node: int, now: float) -> Iterator
         yield as_reason(rules["number"], case, state.me, age_s)
     yield as_reason(rules["node"], case, state.me, age_s)
     yield from of_fences(state, group, node, now)
-    if case.status is not None:
+    if not rules["storage"].holds(case):
+        yield as_reason(rules["storage"], case, node, age_s)
+    elif case.status is not None:
         yield as_reason(rules["standby"], case, node, age_s)
+    if not rules["probation"].holds(case):
+        yield as_reason(rules["probation"], case, state.me, age_s)
     if node != state.me and case.status is not None:
         yield as_reason(rules["quorum"], case, node, age_s)
     if node == state.me or state.view.quorum_state is not QuorumState.YES:
