@@ -32,9 +32,8 @@ from mosha.host import logs, marks, proc
 from mosha.host.abandonable import Abandonable
 from mosha.host.clock import boot_id
 from mosha.host.files import write_atomically
-from mosha.host.lock_file import CLINIT_LOCK, HeldError, LockFile
+from mosha.host.lock_file import CLINIT_LOCK, CLINIT_RECORD, HeldError, LockFile
 
-RECORD = "children.json"
 SESSIONS = "sessions"
 STEP_S = 0.01
 WRITE_LIMIT_S = 2.0
@@ -115,9 +114,10 @@ class StateDir:
                 self._sessions = _create(self.path / SESSIONS)
             # Private: a process that knows the mark could keep the next clinit from starting.
             data = msgspec.json.encode(record) + b"\n"
-            write_atomically(self.path / RECORD, data, mode=0o600)
+            write_atomically(self.path / CLINIT_RECORD, data, mode=0o600)
         except OSError as error:
-            raise HostError(f"cannot write {self.path / RECORD}: {error.strerror}") from error
+            path = self.path / CLINIT_RECORD
+            raise HostError(f"cannot write {path}: {error.strerror}") from error
 
     async def restore(self) -> bool:
         """Make the directory and its files again if its lock was removed; return whether it was.
@@ -184,7 +184,7 @@ class StateDir:
         """Remove the record: all children have ended."""
         with contextlib.suppress(OSError):  # do not remove another clinit's record
             if self.is_own():
-                for name in (RECORD, SESSIONS):
+                for name in (CLINIT_RECORD, SESSIONS):
                     (self.path / name).unlink(missing_ok=True)
         idle = self._writing is None or self._writing.done()
         if self._sessions is not None and idle:  # else a thread has it, until clinit is gone
@@ -193,7 +193,7 @@ class StateDir:
 
     def _read(self) -> StateRecord | None:
         try:
-            record = msgspec.json.decode((self.path / RECORD).read_bytes(), type=StateRecord)
+            record = msgspec.json.decode((self.path / CLINIT_RECORD).read_bytes(), type=StateRecord)
         except (OSError, msgspec.MsgspecError):
             return None
         return record if record.boot == boot_id() else None  # nothing survives a boot

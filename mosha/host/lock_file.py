@@ -23,6 +23,9 @@ from mosha.host.clock import boot_id
 CLINIT_LOCK = "lock"
 """The lock of a clinit in its state directory, where a monitor finds it without its socket."""
 
+CLINIT_RECORD = "children.json"
+"""What a clinit notes there of itself, and removes when it ends with nothing left behind."""
+
 HOLDER_MAX_BYTES = 200
 MODE = 0o600
 

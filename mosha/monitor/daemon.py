@@ -48,6 +48,7 @@ from mosha.monitor.files.reader import StatusReader
 from mosha.monitor.files.watch import NAMES, Watcher
 from mosha.monitor.loop_clock import LoopClock
 from mosha.monitor.memory_file import MemoryFile
+from mosha.monitor.no_clinit import NoClinit, needs_clinit
 from mosha.monitor.ports import Ports
 from mosha.monitor.runtime import Runtime
 from mosha.monitor.tables.wish_edits import Remarks
@@ -85,12 +86,14 @@ class Monitor:
         self.log = logs.get().bind(node=me)
         self.layout = Layout(Path(settings.mfsbase), settings.varpath)
         timing = settings.timing
-        self.clinit = ClinitLink(
-            ClinitPlace.of(settings, me),
-            limit_s=max(timing.stop_budget_s, CLINIT_LIMIT_MIN_S),
-            report=self.report_event,
-            starts=starts_clinit,
-        )
+        self.clinit: ClinitLink | NoClinit = NoClinit(self.report_event)
+        if needs_clinit(settings):
+            self.clinit = ClinitLink(
+                ClinitPlace.of(settings, me),
+                limit_s=max(timing.stop_budget_s, CLINIT_LIMIT_MIN_S),
+                report=self.report_event,
+                starts=starts_clinit,
+            )
         self.reader = StatusReader(self.layout, self.report_event, watch=settings.watch)
         self.watcher = Watcher(
             self.on_file_changed,

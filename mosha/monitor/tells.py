@@ -12,6 +12,7 @@ from collections.abc import Callable
 from mosha.core.cluster.events import Event, TellAnswered
 from mosha.core.tell import Tell
 from mosha.monitor.clinit_link import ClinitLink
+from mosha.monitor.no_clinit import NoClinit
 
 Start = Callable[..., None]
 """Starts a task: a coroutine function and its arguments."""
@@ -20,7 +21,9 @@ Start = Callable[..., None]
 class Tells:
     """The coroutines of all groups of one node."""
 
-    def __init__(self, clinit: ClinitLink, start: Start, report: Callable[[Event], None]) -> None:
+    def __init__(
+        self, clinit: ClinitLink | NoClinit, start: Start, report: Callable[[Event], None]
+    ) -> None:
         self._clinit = clinit
         self._start = start
         self._report = report

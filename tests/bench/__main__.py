@@ -29,6 +29,7 @@ from tests.bench import (
     coldstart,
     crowds,
     failover,
+    half_dead,
     idle,
     logs,
     machine,
@@ -39,6 +40,7 @@ from tests.bench import (
     status,
     stopping,
     watching,
+    witness,
 )
 from tests.bench.figures import Figure, Plan
 
@@ -48,7 +50,9 @@ BENCHES: dict[str, tuple[Callable[[Plan], list[Figure]], str]] = {
     "stop": (stopping.run, "1000 entries stopped, and who has to wait meanwhile"),
     "crowd": (crowds.run, "a thousand groups at once: a busy clinit is not a hung one"),
     "failover": (failover.run, "a node dies, a node leaves"),
+    "halfdead": (half_dead.run, "a node freezes, is shot, and its groups move"),
     "coldstart": (coldstart.run, "three nodes and ten groups from nothing"),
+    "witness": (witness.run, "a node that only votes"),
     "idle": (idle.run, "CPU and memory with nothing to do"),
     "status": (status.run, "mosha status, and the texts of a status"),
     "screen": (screens.run, "mosha status --watch, as it is looked at"),

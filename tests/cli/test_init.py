@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mosha.cli.commands.install_units import unit_text
+from mosha.cli.commands.install_units import start_units, unit_text
+from mosha.errors import HostError
 from mosha.formats.settings import parse_settings
 from tests.cli.conftest import Mosha
 
@@ -120,6 +122,51 @@ def test_a_host_without_a_number_in_its_name_needs_mynode(mosha: Mosha, short_di
     assert "or give --mynode N" in said
 
 
+def test_a_witness_has_its_role_and_needs_no_tables(mosha: Mosha, short_dir: Path) -> None:
+    status, told, config = _init(mosha, short_dir, "--mynode", "3", "--witness")
+    assert status == 0, told
+    assert parse_settings(config.read_bytes(), "").role == "witness"
+    assert "cltab" not in told
+    assert parse_settings(config.read_bytes().replace(b"role", b"# role"), "").role == "member"
+
+
+def test_to_start_a_node_a_mosha_to_start_is_needed_before_anything_is_written(
+    mosha: Mosha, short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(short_dir))
+    status, told, config = _init(mosha, short_dir, "--mynode", "3", "--start")
+    assert status == 2
+    assert f"there is no {short_dir}/bin/mosha to start" in told
+    assert not config.exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "asked", "told"),
+    [
+        ("exit 0", ["daemon-reload", "enable --now mosha.service"], ""),
+        ("exit 3", ["daemon-reload"], "systemctl daemon-reload failed with status 3; see "),
+        (None, [], "there is no systemctl here: start `mosha run` with "),
+    ],
+)
+def test_the_units_are_started_with_systemctl(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str | None,
+    asked: list[str],
+    told: str,
+) -> None:
+    log = tmp_path / "asked"
+    log.touch()
+    if script is not None:
+        path = tmp_path / "systemctl"
+        path.write_text(f'#!/bin/sh\necho "$*" >> {log}\n{script}\n')
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HostError, match=told) if told else contextlib.nullcontext():
+        start_units()
+    assert log.read_text().splitlines() == asked
+
+
 # --- units -------------------------------------------------------------------------------
 
 
@@ -147,6 +194,32 @@ def test_a_unit_is_not_started_again_for_ever_without_settings(name: str) -> Non
     text = unit_text(name, Path("/usr/bin/mosha"), Path("/srv/mosha.toml"))
     assert "AssertPathExists=/srv/mosha.toml\n" in text
     assert "Environment=MOSHA_CONFIG=/srv/mosha.toml\n" in text
+
+
+@pytest.mark.parametrize(
+    ("more", "units"),
+    [
+        ('role = "witness"', ["mosha.service"]),
+        ('role = "witness"\nwatchdog = "/dev/watchdog"', ["mosha-clinit.service", "mosha.service"]),
+        ('role = "member"', ["mosha-clinit.service", "mosha.service"]),
+    ],
+)
+def test_a_witness_has_a_unit_for_its_monitor_alone(
+    mosha: Mosha, tmp_path: Path, more: str, units: list[str]
+) -> None:
+    config = tmp_path / "m.toml"
+    config.write_text(f"mynode = 3\n{more}\n")
+    root = tmp_path / "root"
+    words = ("--root", str(root), "--prefix", "/usr", "--config", str(config))
+    said = mosha.bare("install-units", *words)
+    assert (said.status, said.err) == (0, "")
+    found = {path.name: path.read_text() for path in (root / "etc/systemd/system").iterdir()}
+    assert sorted(found) == units
+    text = found["mosha.service"]
+    assert ("clinit" in said.out, "--no-clinit" in text, "Wants=mosha-clinit" in text) == (
+        (len(units) == 2,) * 3
+    )
+    assert "Wants=network-online.target\n" in text.replace("mosha-clinit.service ", "")
 
 
 def test_mosha_is_a_module_that_runs() -> None:

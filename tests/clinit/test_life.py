@@ -11,12 +11,11 @@ import pytest
 from mosha.clinit.daemon import _make_tracker
 from mosha.clinit.options import ClinitOptions
 from mosha.clinit.session_tracker import SessionTracker
-from mosha.clinit.state_dir import RECORD
 from mosha.control.calls import call
 from mosha.control.protocol import Hello
 from mosha.errors import HostError
 from mosha.host.clock import boottime
-from mosha.host.lock_file import CLINIT_LOCK, LockFile
+from mosha.host.lock_file import CLINIT_LOCK, CLINIT_RECORD, LockFile
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon, is_alive
 from tests.clinit.test_processes import DOUBLE_FORK, pids_of
@@ -226,7 +225,7 @@ def test_what_a_killed_daemon_left_ends_before_the_next_one_answers_c8_9(
 def test_a_damaged_record_does_not_keep_it_from_starting(daemon: Daemon, text: str) -> None:
     state = daemon.base / "state"
     state.mkdir()
-    (state / RECORD).write_text(text, encoding="latin-1")
+    (state / CLINIT_RECORD).write_text(text, encoding="latin-1")
     daemon.write_cltab("")
     assert daemon.start().answers()
 
@@ -240,10 +239,10 @@ def test_a_managed_clinit_whose_place_is_anothers_ends_when_it_has_no_work(
     pid = d.pid_of("a")
     (daemon.base / "new").mkdir()
     lock = LockFile(daemon.base / "new" / CLINIT_LOCK)  # as of the clinit that is there now
-    (daemon.base / "new" / RECORD).write_text("{}")
+    (daemon.base / "new" / CLINIT_RECORD).write_text("{}")
     (daemon.base / "state").rename(daemon.base / "state.old")
     (daemon.base / "new").rename(daemon.base / "state")
-    record = daemon.base / "state" / RECORD
+    record = daemon.base / "state" / CLINIT_RECORD
     assert d.wait() == 0
     lock.close()
     assert not is_alive(pid)

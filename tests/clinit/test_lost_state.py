@@ -7,9 +7,9 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from mosha.clinit.state_dir import RECORD, SESSIONS
+from mosha.clinit.state_dir import SESSIONS
 from mosha.host.clock import boottime
-from mosha.host.lock_file import CLINIT_LOCK, LockFile, holder_of
+from mosha.host.lock_file import CLINIT_LOCK, CLINIT_RECORD, LockFile, holder_of
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon
 from tests.waiting import wait_until
@@ -100,8 +100,8 @@ def test_an_ending_clinit_leaves_the_record_of_another_one_alone(start: Start) -
     state.rename(d.base / "old")
     state.mkdir()
     other = LockFile(state / CLINIT_LOCK)
-    (state / RECORD).write_text("{}")
+    (state / CLINIT_RECORD).write_text("{}")
     d.shut_down()
     assert d.wait() == 0
-    assert (state / RECORD).read_text() == "{}"
+    assert (state / CLINIT_RECORD).read_text() == "{}"
     other.close()

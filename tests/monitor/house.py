@@ -18,6 +18,7 @@ import msgspec
 from mosha.control.client import Connection, open_streams
 from mosha.control.protocol import Message, MonitorReply
 from mosha.formats.settings import Settings
+from mosha.monitor.clinit_link import ClinitLink
 from mosha.monitor.daemon import Monitor
 from mosha.monitor.service import Service
 from tests.waiting import until
@@ -38,6 +39,12 @@ def settings(directory: Path, **more: Any) -> Settings:
         "timeout": TIMEOUT_S,
     }
     return msgspec.structs.replace(Settings(), **(given | more))
+
+
+def link(monitor: Monitor) -> ClinitLink:
+    """Return the link to clinit of a node that has one."""
+    assert isinstance(monitor.clinit, ClinitLink)
+    return monitor.clinit
 
 
 def write_tables(directory: Path, cltab: str = CLTAB, hactl: str = HACTL) -> None:
@@ -107,5 +114,5 @@ async def at_home(directory: Path, **more: Any) -> AsyncIterator[House]:
         finally:
             monitor.leave()
             await house.task
-            for process in monitor.clinit._processes:
+            for process in link(monitor)._processes:
                 process.wait()

@@ -21,7 +21,7 @@ from mosha.formats.fencing_methods import Fencing, FencingMethod
 from mosha.host.clock import boottime
 from mosha.monitor.ports import OLD_CLINIT
 from tests.core.story import INC, status
-from tests.monitor.house import at_home, prepared
+from tests.monitor.house import at_home, link, prepared
 from tests.waiting import until
 
 
@@ -48,10 +48,10 @@ async def test_clinit_has_ended_when_it_is_gone_and_not_when_it_was_asked_to(
         ports._report = told.append
         ports.open(tasks)
         ports.table()[EndClinit](EndClinit())
-        await until(lambda: monitor.clinit._ending)
+        await until(lambda: link(monitor)._ending)
         await anyio.wait_all_tasks_blocked()
         assert told == []
-        monitor.clinit._over.set()
+        link(monitor)._over.set()
         await until(lambda: told)
         assert told == [ClinitEnded()]
 

@@ -43,7 +43,7 @@ from mosha.monitor.answers import answer
 from mosha.monitor.service import FOLLOW_EVERY_S, STRANDED
 from mosha.monitor.tables.wish_edits import Done
 from tests.core.story import TIMING, one_of_three, status
-from tests.monitor.house import House, at_home, prepared, settings, write_tables
+from tests.monitor.house import House, at_home, link, prepared, settings, write_tables
 from tests.waiting import until
 
 
@@ -325,7 +325,7 @@ async def test_a_bug_that_a_request_comes_upon_is_no_refusal_but_ends_the_monito
                 await house.task
             assert raised.group_contains(BugError, match="an invariant")
         finally:
-            for process in monitor.clinit._processes:
+            for process in link(monitor)._processes:
                 process.kill()
                 process.wait()
 
@@ -401,7 +401,7 @@ async def test_who_leaves_does_not_wait_for_ever_for_a_clinit_that_is_gone(
 ) -> None:
     monkeypatch.setattr(leaving, "WITHOUT_CLINIT_S", 0.2)
     monitor = house.monitor
-    monitor.clinit._starts = False  # systemd does, but not while it stops the monitor
+    link(monitor)._starts = False  # systemd does, but not while it stops the monitor
     os.kill(monitor.clinit.pid, signal.SIGKILL)
     await until(lambda: monitor.clinit.lost_at is not None)
     assert await house.ask(Leave()) == MonitorReply(ok=False, text=STRANDED, tried=True)

@@ -14,7 +14,7 @@ from mosha.core.watchdog import ArmedWatchdog
 from mosha.errors import HostError
 from mosha.formats.hastat import WatchdogReport
 from mosha.monitor.clinit_place import ClinitPlace
-from tests.monitor.house import at_home, prepared, settings
+from tests.monitor.house import at_home, link, prepared, settings
 from tests.waiting import until
 
 ARMED = ArmedWatchdog("/dev/watchdog", 5)
@@ -54,11 +54,11 @@ async def test_what_clinit_says_of_its_watchdog_is_in_the_status(short_dir: Path
         monitor.settings = replace(monitor.settings, watchdog="/dev/watchdog", watchdog_timeout=5)
         (trouble,) = monitor.troubles
         assert trouble.startswith("the watchdog /dev/watchdog is not armed; ")
-        monitor.clinit._take(Update(watchdog=ARMED))
+        link(monitor)._take(Update(watchdog=ARMED))
         assert not monitor.troubles
         found = monitor.report().watchdog
         assert found == WatchdogReport(device="/dev/watchdog", timeout_s=5.0, fed=True)
-        monitor.clinit._take(Update(watchdog=replace(ARMED, trouble="why")))
+        link(monitor)._take(Update(watchdog=replace(ARMED, trouble="why")))
         (trouble,) = monitor.troubles
         assert trouble.startswith("the watchdog /dev/watchdog is not fed: why; ")
         report = monitor.report()
@@ -66,7 +66,7 @@ async def test_what_clinit_says_of_its_watchdog_is_in_the_status(short_dir: Path
         assert not report.watchdog.fed
         assert trouble in report.problems
         monitor.settings = replace(monitor.settings, watchdog="", watchdog_timeout=None)
-        monitor.clinit._take(Update(watchdog=ARMED))
+        link(monitor)._take(Update(watchdog=ARMED))
         os.kill(monitor.clinit.pid, signal.SIGKILL)
         await until(lambda: not monitor.clinit.reported)
         assert monitor.report().watchdog is None  # of a clinit that is gone nothing is known

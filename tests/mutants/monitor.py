@@ -1334,4 +1334,19 @@ MONITOR: tuple[ShellMutant, ...] = (
         "                now = {}\n",
         "monitor/test_outsiders.py::test_a_look_that_fails_changes_nothing",
     ),
+    # --- a witness ---
+    M(
+        "a node that was a member keeps the clinit that may have left something",
+        "monitor/no_clinit.py",
+        "bool(claims) or _ran_here(settings.state_path)",
+        "bool(claims)",
+        "monitor/test_no_clinit.py::test_only_a_witness_with_nothing_left_of_a_former_life_does_without",
+    ),
+    M(
+        "and so does one that remembers a claim of this boot",
+        "monitor/no_clinit.py",
+        "return bool(claims) or",
+        "return",
+        "monitor/test_no_clinit.py::test_only_a_witness_with_nothing_left_of_a_former_life_does_without",
+    ),
 )

@@ -94,6 +94,24 @@ def test_the_groups_live_below_clinit_and_inherit_neither_its_line_to_systemd_no
     assert node.machine.show(CLINIT, "OOMScoreAdjust") == "-950"
 
 
+def test_one_command_makes_a_machine_a_witness_that_runs(node: Node) -> None:
+    machine = node.machine
+    machine.get("systemctl", "disable", "--now", MONITOR)
+    wait_until(lambda: node.state(CLINIT) == "inactive", LIMIT_S)
+    units = [f"/etc/systemd/system/{unit}" for unit in (MONITOR, CLINIT)]
+    machine.do("rm", "-f", SETTINGS, *units)
+    said = machine.get("mosha", "init", "--witness", "--nodes", "1", "--mynode", "1", "--start")
+    assert "started" in said
+    (itself,) = node.report()["nodes"]
+    assert (itself["state"], itself["witness"]) == ("self", True)
+    assert machine.show(MONITOR, "UnitFileState") == "enabled"
+    assert machine.show(CLINIT, "LoadState") == "not-found"
+    tasks = machine.show(MONITOR, "ControlGroup")
+    pids = (Path("/sys/fs/cgroup") / tasks[1:] / "cgroup.procs").as_posix()
+    assert machine.get("cat", pids).split() == [str(node.pid(MONITOR))]
+    assert node.services() == {}
+
+
 # --- restart means stay ------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from mosha.cli import config as places
+from mosha.cli.commands.install_units import program_to_start, start_units, write_units
 from mosha.cli.completion import NodeNumber
 from mosha.cli.config import new_config_option, read_bytes
 from mosha.cli.exits import AS_WANTED
@@ -19,6 +20,10 @@ from mosha.formats.settings import Settings, read_settings
 from mosha.host.files import write_atomically
 from mosha.monitor.files.membership import HOST_NAME_COMMAND, own_number
 
+ROLE = """
+# This node votes, and never runs a group. The settings of the others have no such line.
+role = "witness"
+"""
 EXECUTABLE = frozenset({"hold-address", "watch-network"})
 
 
@@ -32,23 +37,34 @@ EXECUTABLE = frozenset({"hold-address", "watch-network"})
     type=NodeNumber(),
     help="The number of this node. Default: the digits in the name of the host.",
 )
+@click.option("--witness", is_flag=True, help="This node only votes, and never runs a group.")
+@click.option("--start", is_flag=True, help="Install the units too, and start them (systemd).")
 def command(
-    config: str | None, *, mfsbase: str, nodes: str, rundir: str | None, mynode: int | None
+    config: str | None,
+    *,
+    mfsbase: str,
+    nodes: str,
+    rundir: str | None,
+    mynode: int | None,
+    witness: bool,
+    start: bool,
 ) -> int:
     """A first mosha.toml for this node.
 
     Writes the settings that each cluster needs, and `examples` beside them: a cltab, a hactl,
-    a mosha.toml with every setting explained, and the scripts of the how-to guides. Nothing is
-    started, and no existing file is replaced. Each node on the same machine needs its own
-    --rundir, on a local disk.
+    a mosha.toml with every setting explained, and the scripts of the how-to guides. No existing
+    file is replaced, and nothing is started without --start, which does what `mosha install-units`
+    and `systemctl enable --now mosha` do. Each node on the same machine needs its own --rundir, on
+    a local disk.
 
     Examples:
         mosha init
         mosha init --nodes 1,2,3,4,5 --mfsbase /srv/cluster
         mosha init --mynode 2 --config ./node2.toml --rundir ./run2
+        mosha init --witness --start
 
-    Exit status: 0 written; 1 could not be written; 2 it exists already, an option is wrong (no such
-    --mfsbase), or this node has no number.
+    Exit status: 0 written, and with --start running; 1 could not be written, or does not start; 2
+    it exists already, an option is wrong (no such --mfsbase), or this node has no number.
     """
     path = Path(config or places.CONFIG_FILE)
     numbers = _numbers(nodes)
@@ -61,24 +77,25 @@ def command(
             " with --mfsbase"
         )
     path = path.absolute()
+    program = program_to_start() if start else None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         examples = path.parent / "examples"
-        text = _settings_text(base, numbers, mynode, rundir)
+        text = _settings_text(base, numbers, mynode, rundir) + ROLE * witness
         count = write_examples(examples)
         write_atomically(path, text.encode())
     except OSError as error:
         raise HostError(f"cannot write {path}: {error.strerror}") from error
     click.echo(f"written {path}")
     click.echo(f"written {examples}/" if count else f"kept {examples}/, it existed")
-    if rundir is None and path != Path(places.CONFIG_FILE):
-        click.echo(
-            f"note: its rundir is {Settings().rundir_path}; a second node on this machine needs"
-            " one of its own (--rundir)"
-        )
-    for other in _same_rundir(path):
-        click.echo(f"note: {other} has the same rundir; two nodes on this machine need two")
-    click.echo(_next_steps(path))
+    for note in _notes(path, rundir):
+        click.echo(f"note: {note}")
+    if program is not None:
+        write_units(Path("/"), program, path)
+        start_units()
+        click.echo("started: mosha status shows this node")
+    else:
+        click.echo(_next_steps(path, witness=witness))
     return AS_WANTED
 
 
@@ -97,6 +114,17 @@ def write_examples(directory: Path) -> int:
             write_atomically(target, source.read_bytes(), mode=mode)
             count += 1
     return count
+
+
+def _notes(path: Path, rundir: str | None) -> Iterator[str]:
+    """Yield what a second node on this machine needs to be told."""
+    if rundir is None and path != Path(places.CONFIG_FILE):
+        yield (
+            f"its rundir is {Settings().rundir_path}; a second node on this machine needs"
+            " one of its own (--rundir)"
+        )
+    for other in _same_rundir(path):
+        yield f"{other} has the same rundir; two nodes on this machine need two"
 
 
 def _same_rundir(path: Path) -> Iterator[Path]:
@@ -169,11 +197,12 @@ def _quoted(path: Path) -> str:
     return str(path).replace("\\", "\\\\").replace('"', '\\"')
 
 
-def _next_steps(path: Path) -> str:
+def _next_steps(path: Path, *, witness: bool) -> str:
     named = "" if path == Path(places.CONFIG_FILE) else f" --config {path}"
+    tables = "\n  write cltab and hactl, as in examples, into the directory that check names"
     return (
         "next:\n"
         f"  mosha check{named}\n"
-        f"  mosha install-units{named}    with systemd; or: mosha run{named}\n"
-        "  write cltab and hactl, as in examples, into the directory that check names"
+        f"  mosha install-units{named}    with systemd; or: mosha run{named}"
+        f"{'' if witness else tables}"
     )
