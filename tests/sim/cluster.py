@@ -22,6 +22,7 @@ from tests.sim.checks.exclusion import Exclusion
 from tests.sim.checks.leases import Leases
 from tests.sim.checks.liveness import Liveness
 from tests.sim.checks.orders import Obedience
+from tests.sim.checks.probation import Probation
 from tests.sim.checks.receipts import Receipts
 from tests.sim.checks.runs import Runs
 from tests.sim.checks.shots import Shots
@@ -73,6 +74,7 @@ class Cluster:
         self.shots = Shots(world)
         self.evidence = Evidence()
         self.obedience = Obedience()
+        self.probation = Probation(world.timing.timeout_s, counts=world.fence.probation > 0)
         self.runs = Runs()
         self.survivors = Survivors(world.timing.heartbeat_s)
         self.asked_grades = {it.name: asked_grade(world.fence, it) for it in world.groups}
@@ -90,6 +92,7 @@ class Cluster:
                 self.shots,
                 self.evidence,
                 self.obedience,
+                self.probation,
                 self.survivors,
                 self.runs,
             ],
@@ -330,6 +333,8 @@ class Cluster:
         if note.event in FAILURES:
             self.failed.add((node, str(note.fields["group"])))
             self.obedience.banned(node, str(note.fields["group"]))
+        if note.event == "claim_made":
+            self.probation.claimed(node, str(note.fields["group"]))
         self.truth.cover(disks.done_to(node, note) or f"note {note.event}{cause}")
         if self.truth.telling and self.tells_of(node) and (said := sayings.say(note)):
             self.truth.tell(f"node {node} {said}")

@@ -10,7 +10,7 @@ from collections import Counter
 from mosha.core.cluster.group_rules import ROWS
 from mosha.core.replication.judging import TABLES
 from tests.sim.fate import START_FAILURES
-from tests.sim.world import CHANGING, DYING, FAILING, KINDS, ORDERS, STARTING
+from tests.sim.worldrules import ALL_KINDS
 
 _DONE_TO_TABLES = ("adopt", "refuse", "fetched", "discard", "write")
 
@@ -62,7 +62,10 @@ EXERCISED: tuple[str, ...] = (
     *(f"rule {verb} {what}" for verb in _VERBS for what in ("ordered", "obeyed")),
     *("rule order refused", "rule failure reported", "rule failure obeyed"),
     *("fault test at stop fails", "note move_began", "note move_ended", "note standby_changed"),
-    *(f"fault {kind}" for kind in (*KINDS, *FAILING, *ORDERS, *DYING, *STARTING, *CHANGING)),
+    *("note fencing_disarmed", "note fencing_armed", "rule shot while disarmed, by order"),
+    *("rule ordered to shoot", "rule order to shoot refused", "rule order to shoot withdrawn"),
+    *("rule shot by order", "rule shot given up", "rule heard to be on probation"),
+    *(f"fault {kind}" for kind in ALL_KINDS),
 )
 
 

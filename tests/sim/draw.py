@@ -16,6 +16,7 @@ from tests.sim.changing import with_changes
 from tests.sim.dying import with_slow_deaths
 from tests.sim.failing import with_failing_entries
 from tests.sim.fate import FORGETTING, a_fate, a_fault
+from tests.sim.fencing_orders import with_fencing_orders
 from tests.sim.graded import with_grades
 from tests.sim.ordering import with_orders
 from tests.sim.starting import with_failing_starts
@@ -42,7 +43,7 @@ def draw(seed: int, storm: tuple[str, ...] = ()) -> World:
     """Draw the world of a seed; `storm` makes it a small one with storms of these kinds."""
     world = with_failing_entries(_with_editors(_drawn(seed, storm)))
     world = with_changes(with_failing_starts(with_slow_deaths(with_orders(world))))
-    return with_grades(world)
+    return with_fencing_orders(with_grades(world))
 
 
 def _with_editors(world: World) -> World:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
@@ -62,16 +61,14 @@ def first_hactl(specs: Iterable[GroupSpec]) -> bytes:
     return "".join(lines).encode()
 
 
-def edited_hactl(text: bytes, word: str) -> bytes:
+def edited_hactl(text: bytes, word: str, specs: Sequence[GroupSpec]) -> bytes:
     """Return a hactl with another wish for a group: `g1 stop`, `g1 start prefer=2`.
 
-    Its `fence=` stays: the checker of receipts goes by the first one.
+    Its `fence=` stays, also where half a file lies: the checker of receipts goes by the first one.
     """
     wish = parse_wish(word.split())
-    kept = re.search(
-        rf"^\s*{re.escape(wish.group)} .*\bfence=([a-z-]+)", text.decode(), re.MULTILINE
-    )
-    return set_wish(text.decode(), replace(wish, fence=GRADES[kept[1]] if kept else None)).encode()
+    kept = next(spec.fence for spec in specs if spec.name == wish.group)
+    return set_wish(text.decode(), replace(wish, fence=GRADES[kept] if kept else None)).encode()
 
 
 def edited_cltab(text: bytes, word: str, specs: Sequence[GroupSpec]) -> bytes:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mosha.core.cluster import probation
 from mosha.core.cluster.candidacy import in_vain
 from mosha.core.replication.judging import CLTAB, HACTL, TABLES
 from mosha.core.status import GroupLine
@@ -64,12 +65,13 @@ class Expectations:
 
     @staticmethod
     def _takes(machine: Machine, group: str) -> bool:
-        """Say whether a node is neither banned from a group nor on standby."""
+        """Say whether a node is neither banned from a group nor on standby nor on probation."""
         monitor = machine.monitor
         if monitor is None:
             return True
         state = monitor.node.state
-        return not state.standby and state.record(group).ban_until <= monitor.now()
+        free = state.record(group).ban_until <= monitor.now() and not state.standby
+        return free and not probation.on_probation(state, machine.id, monitor.now())
 
     def _healthy(self) -> list[Machine]:
         return [m for m in self.cluster.machines.values() if self.cluster.healthy(m)]

@@ -7,7 +7,7 @@ import random
 from msgspec.structs import replace
 
 from mosha.core.cluster.timing import Timing
-from tests.sim.world import KINDS, ORDERS, Fault, World
+from tests.sim.world import FENCING_ORDERS, KINDS, ORDERS, Fault, World
 
 # So many edits bring back a file of yesterday with its time, as a backup does.
 RESTORED = 0.15
@@ -75,7 +75,8 @@ def a_fault(rng: random.Random, world: World, at: float, kind: str, focus: list[
     node = rng.choice(focus)
     lasts = _lasts(rng, t)
     fault = Fault(round(at, 4), kind, round(lasts, 4), (node,))
-    return (_order if kind in ORDERS else _trouble)(rng, world, fault)
+    draw = _order if kind in ORDERS else _trouble
+    return (_fencing_order if kind in FENCING_ORDERS else draw)(rng, world, fault)
 
 
 def _trouble(rng: random.Random, world: World, fault: Fault) -> Fault:
@@ -128,6 +129,19 @@ def _order(rng: random.Random, world: World, fault: Fault) -> Fault:
         case "move" | "cleanup" if rng.random() < 0.5:
             return replace(fault, others=(node,), lasts=0.0, word=group)
     return replace(fault, lasts=0.0, word=group)
+
+
+def _fencing_order(rng: random.Random, world: World, fault: Fault) -> Fault:
+    """Draw what an operator orders about shots, in a moment."""
+    given = replace(fault, lasts=0.0)
+    match fault.kind:
+        case "shoot":
+            return replace(
+                given, others=(rng.choice([n for n in world.ids if n not in fault.nodes]),)
+            )
+        case "disarm":
+            return replace(given, amount=fault.lasts)
+    return given
 
 
 def _cut(rng: random.Random, world: World, fault: Fault) -> Fault:

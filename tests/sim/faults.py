@@ -57,6 +57,8 @@ class Faults:
             "errconfirm": self._confirm_wrongly,
             **dict.fromkeys(("restart", "move", "cleanup", "standby"), cluster.operators.order),
             "fail": cluster.operators.fail,
+            "shoot": cluster.operators.shoot,
+            **dict.fromkeys(("disarm", "arm"), cluster.operators.disarm),
         }
         self._end: dict[str, Deed] = {
             "vanish": lambda machine, _: cluster.files.gone.discard(machine.id),
@@ -260,7 +262,9 @@ class Faults:
     def _edit(self, machine: Machine, fault: Fault) -> None:
         """Edit hactl in the node's own directory, at the time of its wall clock or before."""
         before = machine.disk.tables[HACTL].file
-        text = edits.edited_hactl(before[0] if before else b"", fault.word)
+        text = edits.edited_hactl(
+            before[0] if before else b"", fault.word, self.cluster.world.groups
+        )
         self._save(machine, HACTL, text, age_s=fault.amount)
 
     def _edit_cltab(self, machine: Machine, fault: Fault) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from mosha.core.cluster import shots
@@ -31,6 +32,15 @@ TOLD = {
 """What a monitor is told of a shot; any other has failed."""
 
 
+class _Shot(Struct, eq=False):
+    """A shot under way, what its monitor will be told, and what it comes to in truth."""
+
+    monitor: Monitor
+    ended: ShotEnded
+    outcome: str
+    given_up: bool = False
+
+
 class Fences:
     """The fences of one cluster: they work, fail, hang, lie or only print a line."""
 
@@ -55,26 +65,34 @@ class Fences:
             told = "failed"  # it proves something, and not enough
         if outcome == "hangs":
             takes_s += self.cluster.world.timing.heartbeat_s * HANGS_HEARTBEATS
-        machine = self.cluster.machines[order.node]
+        shot = _Shot(monitor, ShotEnded(order, told, "sim", "", grade), outcome)
         if outcome in ("works", "weak"):
             at = self.cluster.agenda.now + takes_s * self.rng.random()
-            self.cluster.agenda.at(at, partial(self._reset, machine))
-        self.cluster.agenda.at(
-            self.cluster.agenda.now + takes_s,
-            partial(self._end, monitor, ShotEnded(order, told, "sim", "", grade), outcome),
-        )
+            self.cluster.agenda.at(at, partial(self._reset, shot))
+        self.cluster.agenda.at(self.cluster.agenda.now + takes_s, partial(self._end, shot))
 
-    def _reset(self, machine: Machine) -> None:
+    def _reset(self, shot: _Shot) -> None:
+        """Reset the victim, unless the monitor ends the shot; that of a dead monitor goes on."""
+        monitor, order = shot.monitor, shot.ended.order
+        works = monitor.alive and not monitor.paused and not monitor.clock.still
+        if works and shots.is_void(monitor.node.state, order, monitor.now()):
+            self.cluster.truth.cover("rule shot given up")
+            shot.given_up = True
+            return
+        machine = self.cluster.machines[order.node]
         machine.crash()
         if machine.id not in self.cluster.stay_dead():
             reset_s = self.cluster.world.timing.heartbeat_s * RESET_HEARTBEATS
             self.cluster.agenda.at(self.cluster.agenda.now + reset_s, machine.boot)
 
-    def _end(self, monitor: Monitor, ended: ShotEnded, outcome: str) -> None:
-        if ended.grade is not Grade.LEASE_ELAPSED:
+    def _end(self, shot: _Shot) -> None:
+        ended = shot.ended
+        if shot.given_up:
+            ended = replace(ended, outcome="failed", grade=Grade.LEASE_ELAPSED)
+        elif ended.grade is not Grade.LEASE_ELAPSED:
             order, truth = ended.order, self.cluster.truth
-            truth.receipt(order.node, order.inc, ended.grade, honest=outcome != "lies")
-        monitor.soon(0.0, partial(monitor.report, ended))
+            truth.receipt(order.node, order.inc, ended.grade, honest=shot.outcome != "lies")
+        shot.monitor.soon(0.0, partial(shot.monitor.report, ended))
 
     def confirm_wrongly(self, at: Machine, other: Machine, until: float) -> None:
         """Let an operator vouch for a node that he has not looked at, until that is taken."""

@@ -100,6 +100,7 @@ class Monitor:
 
     def _born(self) -> Node:
         machine, world = self.machine, self.world
+        self.cluster.probation.born(machine.id)
         former = self.cluster.files.own(machine.id)
         if former is not None:
             machine.cover("rule born with a former life")
@@ -114,6 +115,7 @@ class Monitor:
             required=fence.required,
             takeover_s=world.timing.heartbeat_s * 2,
             retry_s=world.timing.heartbeat_s * 4,
+            probation=fence.probation,
         )
         startup = Startup(
             me=machine.id,
@@ -345,5 +347,5 @@ class Monitor:
 
     def _shoot(self, order: FenceOrder) -> None:
         by = Shooter(self.began_s, self.timing.timeout_s, self.nodes)
-        self.cluster.shots.ordered(self.machine.id, order.node, by)
+        self.cluster.shots.ordered(self.machine.id, order, by)
         self.cluster.fences.shoot(self, order)

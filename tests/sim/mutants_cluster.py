@@ -170,8 +170,8 @@ CLUSTER: tuple[Mutant, ...] = (
         "all shoot at once",
         "fencing",
         "mosha.core.cluster.fencing",
-        "due = begins + position * rules.takeover_s",
-        "due = begins",
+        " + position * rules.takeover_s",
+        "",
         scenario="node-dies",
     ),
     Mutant(

@@ -8,8 +8,14 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mosha.core.cluster import orders
-from mosha.core.cluster.events import FailureReported, OrderGiven
+from mosha.core.cluster import orders, shots
+from mosha.core.cluster.events import (
+    DisarmAsked,
+    FailureReported,
+    FenceAsked,
+    FenceWithdrawn,
+    OrderGiven,
+)
 from mosha.core.explain.addressees import concerned
 from mosha.core.status import Order, Stamp, Verb
 from mosha.core.tables import STOP_LEVEL
@@ -73,6 +79,32 @@ class Operators:
 
         wait_s = OBEYED_HEARTBEATS * at.timing.heartbeat_s
         self.cluster.agenda.at(self.cluster.agenda.now + wait_s, judge)
+
+    def shoot(self, at: Machine, fault: Fault) -> None:
+        """Order a node to be shot, and wait as long as `mosha fence` does for it to begin."""
+        monitor, (victim,) = at.monitor, fault.others
+        if monitor is None or not self._listens(at):
+            return
+        state = monitor.node.state
+        if shots.fenceable(state, victim):
+            at.cover("rule order to shoot refused")
+            return
+        at.cover("rule ordered to shoot")
+        self.cluster.shots.asked(at.id, victim, state.view.peer(victim).inc)
+        monitor.handle(partial(monitor.report, FenceAsked(victim)))
+
+        def give_up() -> None:
+            if victim in state.asked:
+                at.cover("rule order to shoot withdrawn")
+                monitor.report(FenceWithdrawn(victim))
+
+        monitor.soon(shots.ASKED_S, give_up)
+
+    def disarm(self, at: Machine, fault: Fault) -> None:
+        """Disarm all nodes for a time, or arm them."""
+        if at.monitor is not None and self._listens(at):
+            asked = DisarmAsked(fault.amount, "the world says so")
+            at.monitor.handle(partial(at.monitor.report, asked))
 
     def tidy_up(self) -> None:
         """Do what operators do when all faults are over: cleanup, and standby as the world says."""

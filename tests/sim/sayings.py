@@ -26,6 +26,8 @@ SAYINGS: dict[str, str] = {
     "writes_lost": "notices: {reason}",
     "silence_ended": "is silent no more",
     "incarnation_raised": "begins a new incarnation",
+    "fencing_disarmed": "hears that nobody is to be shot for {left_s} s: node {peer} says so",
+    "fencing_armed": "hears that nodes are shot again",
     "fence_ordered": "orders node {peer} to be shot",
     "fence_ended": "hears of the shot at node {peer}: {outcome}",
     "receipt_refuted": "hears node {peer}, whose death was vouched for",

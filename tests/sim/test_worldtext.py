@@ -12,7 +12,16 @@ from tests.sim import story
 from tests.sim.draw import draw
 from tests.sim.mutants import MUTANTS
 from tests.sim.mutants import find as find_mutant
-from tests.sim.world import CHANGING, DYING, FAILING, KINDS, ORDERS, STARTING, WEATHER
+from tests.sim.world import (
+    CHANGING,
+    DYING,
+    FAILING,
+    FENCING_ORDERS,
+    KINDS,
+    ORDERS,
+    STARTING,
+    WEATHER,
+)
 from tests.sim.worldrules import (
     ALL_KINDS,
     BETWEEN,
@@ -116,7 +125,7 @@ def test_each_kind_of_fault_can_be_written(kind: str) -> None:
 
 
 def test_the_rules_are_about_kinds_that_there_are() -> None:
-    drawn = {*KINDS, *FAILING, *ORDERS, *DYING, *STARTING, *CHANGING}
+    drawn = {*KINDS, *FAILING, *ORDERS, *FENCING_ORDERS, *DYING, *STARTING, *CHANGING}
     assert LASTING | BETWEEN | MEASURED | {*WORDS} <= drawn == {*ALL_KINDS}
     assert WEATHER <= LASTING
 

@@ -140,6 +140,7 @@ class PeerReader:
         if stamp > self._newest:
             self._newest = stamp
             self.monitor.cluster.shots.hears(self.me, status)
+            self.monitor.cluster.probation.hears(self.me, status)
             self.monitor.cluster.evidence.hears(self.monitor, status.node, stamp)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from mosha.core.cluster.fencing import PROBATION_DEFAULT
 from mosha.core.cluster.timing import Timing
 from mosha.core.status import GRADES, Grade
 
@@ -55,6 +56,7 @@ class FenceSpec(Struct, frozen=True):
     required: bool = False
     outcomes: tuple[str, ...] = ("print",)
     takes_s: float = 0.1
+    probation: int = PROBATION_DEFAULT
 
 
 def asked_grade(spec: FenceSpec, group: GroupSpec) -> Grade:
@@ -166,6 +168,13 @@ DYING: dict[str, float] = {
 # Kinds that `starting` draws: hosts on which nothing can be started.
 STARTING: dict[str, float] = {
     "nostart": 1,  # on `nodes`; word: prevented (EAGAIN), lost (perhaps it did start), missing
+}
+
+# Kinds that `fencing_orders` draws: what operators at `nodes` order about shots.
+FENCING_ORDERS: dict[str, float] = {
+    "shoot": 3,  # `others`, whoever they are, if that is not refused
+    "disarm": 2,  # all nodes, for `amount` seconds
+    "arm": 1,  # all nodes
 }
 
 # Kinds that `changing` draws: what administrators do to a cluster that runs.

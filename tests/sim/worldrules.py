@@ -20,6 +20,7 @@ from tests.sim.world import (
     CHANGING,
     DYING,
     FAILING,
+    FENCING_ORDERS,
     KINDS,
     ORDERS,
     STARTING,
@@ -29,7 +30,7 @@ from tests.sim.world import (
     World,
 )
 
-ALL_KINDS = (*KINDS, *FAILING, *ORDERS, *DYING, *STARTING, *CHANGING)
+ALL_KINDS = (*KINDS, *FAILING, *ORDERS, *FENCING_ORDERS, *DYING, *STARTING, *CHANGING)
 
 # Kinds that do nothing, or undo in the same moment what they did, unless they last.
 LASTING = WEATHER | {
@@ -44,12 +45,15 @@ LASTING = WEATHER | {
     "join",
 }
 # Kinds whose effect is on, or from, `others`.
-BETWEEN = frozenset({"cut", "renode", "confirm", "errconfirm", "standby", "join"})
+BETWEEN = frozenset({"cut", "renode", "confirm", "errconfirm", "standby", "join", "shoot"})
 # Kinds whose effect may be limited to `others`.
 AIMED = frozenset({"move", "cleanup"})
 # Kinds that do nothing by an amount of 0.
 MEASURED = frozenset(
-    {"lag", "slow", "slowlook", "slowkill", "wallclock", "losewrites", "oldclstat", "retime"}
+    {
+        *("lag", "slow", "slowlook", "slowkill", "wallclock", "losewrites", "oldclstat"),
+        *("retime", "disarm"),
+    }
 )
 CUTS = tuple(f"{how}{both}" for how in ("eio", "stale", "hang") for both in ("", " both"))
 LEVELS = ("start", "stop", "other")

@@ -1,6 +1,7 @@
 """Who may shoot: one that hears a majority (O4), and not right after its own start (H3.6).
 
-Nobody is shot that said it had left.
+Nobody is shot that said it had left, and nobody while fencing is disarmed. An operator may have a
+node shot all the same: that begins while he waits for it, at the life of it that he saw, or never.
 
 What a node "hears" is the truth: when it last read something new of each of the others. Those
 count whom it heard later than T after the victim: what cut off the victim did not cut off them.
@@ -10,6 +11,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from mosha.core.cluster.fencing import FenceOrder
+from mosha.core.cluster.shots import ASKED_S
 from mosha.core.status import NodeState, Status
 from tests.sim.checks import Checker
 from tests.sim.world import World
@@ -28,6 +31,15 @@ class Shooter(NamedTuple):
     nodes: frozenset[int]
 
 
+class Disarmed(NamedTuple):
+    """What a node has heard of disarming, from whom it counts, until when, and when it heard."""
+
+    number: int
+    node: int
+    until: float
+    at: float
+
+
 class Shots(Checker):
     """A shot comes from a node that hears a majority and is past its grace time."""
 
@@ -39,21 +51,46 @@ class Shots(Checker):
         self.before: dict[tuple[int, int], float] = {}
         self.left: set[tuple[int, int]] = set()
         self.shown: dict[int, Status] = {}
+        self.disarmed: dict[int, Disarmed] = {}
+        self._asked: dict[tuple[int, int], tuple[int, float]] = {}
 
     def landed(self, node: int, status: Status, *, late: bool) -> None:
         if not late:
             self.shown[node] = status
+            self._hear_of_disarming(node, status)
 
-    def _judge_restraint(self, shooter: int, victim: int, by: Shooter) -> None:
-        """A shot is shown before, and not fired while disarmed, nor where many went silent."""
-        now, shown = self.truth.now(), self.shown.get(shooter)
-        if shown is None or victim not in shown.shots:
+    def asked(self, shooter: int, victim: int, inc: int) -> None:
+        """Take in that an operator orders a node to be shot, in the life that he saw."""
+        self._asked[shooter, victim] = inc, self.truth.now()
+
+    def _hear_of_disarming(self, reader: int, status: Status) -> None:
+        now = self.truth.now()
+        for number, said in status.disarms.items():
+            left_s = (said.left_s - 1) * PART_OF_T  # it is rounded up, and late
+            found = Disarmed(number, said.node, now + left_s, now)
+            if found[:2] > self.disarmed.get(reader, found)[:2] or reader not in self.disarmed:
+                self.disarmed[reader] = found
+
+    def _judge_asked(self, shooter: int, order: FenceOrder) -> None:
+        """A shot by order begins while somebody waits for it, at the life that he saw."""
+        inc, at = self._asked.pop((shooter, order.node), (0, 0.0))
+        if order.inc != inc or self.truth.now() - at > ASKED_S / PART_OF_T + self.world.ipc_s:
             raise self.truth.violated(
-                self.name, f"node {shooter} shoots node {victim}, and its status does not show it"
+                self.name, f"node {shooter} shoots {order.node}, life {order.inc}, unasked"
             )
-        if any(it.left_s for it in shown.disarms.values()):
+        self.truth.cover("rule shot by order")
+        disarmed = self.disarmed.get(shooter)
+        if disarmed is not None and self.truth.now() < disarmed.until:
+            self.truth.cover("rule shot while disarmed, by order")
+
+    def _judge_restraint(self, shooter: int, victim: int, by: Shooter, shown: Status) -> None:
+        """A shot is not fired while disarmed, nor where many went silent."""
+        now = self.truth.now()
+        disarmed = self.disarmed.get(shooter)
+        if disarmed is not None and by.began_s <= disarmed.at and now < disarmed.until:
             raise self.truth.violated(
-                self.name, f"node {shooter} shoots node {victim}, and says that it is disarmed"
+                self.name,
+                f"node {shooter} shoots node {victim}, and node {disarmed.node} has disarmed it",
             )
         at = self.heard.get((shooter, victim), 0.0)
         together = [
@@ -76,20 +113,29 @@ class Shots(Checker):
         link = (reader, status.node)
         self.before[link] = self.heard.get(link, -1.0)  # the first one proves no life
         self.heard[link] = self.truth.now()
+        self._hear_of_disarming(reader, status)
         if status.state is NodeState.LEFT:
             self.left.add(link)
         else:
             self.left.discard(link)
 
-    def ordered(self, shooter: int, victim: int, by: Shooter) -> None:
+    def ordered(self, shooter: int, order: FenceOrder, by: Shooter) -> None:
         """Judge the order of a shot, by what the shooter's monitor counts with."""
-        timing, now = self.world.timing, self.truth.now()
+        timing, now, victim = self.world.timing, self.truth.now(), order.node
+        shown = self.shown.get(shooter)
+        if shown is None or victim not in shown.shots:
+            raise self.truth.violated(
+                self.name, f"node {shooter} shoots node {victim}, and its status does not show it"
+            )
+        if order.asked:
+            self._judge_asked(shooter, order)
+            return
         if now - by.began_s < timing.start_grace_s * 0.99:
             raise self.truth.violated(
                 self.name,
                 f"node {shooter} shoots node {victim} {now - by.began_s:.3f} s after its start",
             )
-        self._judge_restraint(shooter, victim, by)
+        self._judge_restraint(shooter, victim, by, shown)
         if (shooter, victim) in self.left:
             raise self.truth.violated(
                 self.name, f"node {shooter} shoots node {victim}, which said that it had left"
