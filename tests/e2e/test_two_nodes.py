@@ -12,6 +12,8 @@ from tests.e2e.cuts import Cuts
 from tests.e2e.power import GROUPS, is_down, note_power, reboot, says, switch
 from tests.waiting import wait_until
 
+HOME_1 = "a start prefer=1\n"
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -130,4 +132,29 @@ def test_a_drill_drains_a_node_has_it_shot_and_waits_for_its_return(short_dir: P
             "unstandby",
         ]
         assert drill.returncode == 0
+        assert cluster.overlaps() == []
+
+
+def test_of_two_nodes_the_one_with_a_delay_wins_by_both_supplies_of_the_other(
+    short_dir: Path,
+) -> None:
+    first = switch(short_dir, "good", nodes=2)
+    targets = 'targets = {1 = "q1", 2 = "q2"}'
+    second = first[first.index("[[") : first.index("targets")] + targets + "\nlevel = 1\n"
+    for number in (1, 2):
+        (short_dir / f"q{number}").write_text("on")
+    rest = "[fencing]\ntie_break = 4.0\ndelays = {2 = 1.0}\n"
+    with Cluster(short_dir, size=2, extra=f"{first}level = 1\n{second}{rest}") as cluster:
+        cuts = Cuts(cluster)
+        cluster.write_tables([], cltab=f"a:m:start:respawn:{cluster.service()}\n", hactl=HOME_1)
+        cluster.start()
+        cluster.wait_running(["a"], 1)
+        note_power(cluster)
+        cuts.cut(1, 2)
+        wait_until(lambda: is_down(cluster.nodes[1]))
+        cluster.wait_running(["a"], 2)
+        assert [(short_dir / name).read_text() for name in ("p1", "q1")] == ["off", "off"]
+        assert not is_down(cluster.nodes[2])
+        (shot,) = [it for it in cluster.nodes[2].report().shots if it.node == 1]
+        assert (shot.method, shot.grade) == ("fence_switch+fence_switch", "off-confirmed")
         assert cluster.overlaps() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mosha.core.cluster import access
 from mosha.core.cluster.events import GroupsReported
 from mosha.formats.fencing_methods import Fencing, FencingMethod
 from mosha.monitor.daemon import Monitor
+from mosha.monitor.fence_agent import search_path
 from mosha.monitor.unfence import Unfencing
 from tests.core.story import report
 from tests.monitor.house import prepared
@@ -145,3 +147,16 @@ async def test_it_is_asked_again_when_the_node_was_declared_dead(
         monitor.announce()
         await until(lambda: not monitor.node.state.cut_off)
     assert actions(room) == ["status", "status", "on", "status"]
+
+
+@pytest.mark.skipif(
+    shutil.which("fence_dummy", path=search_path()) is None, reason="there is no fence_dummy here"
+)
+async def test_the_dummy_of_fence_agents_lets_a_node_in(monitor: Monitor, tmp_path: Path) -> None:
+    status = tmp_path / "status"
+    status.write_text("off")
+    options = {"status_file": str(status)}
+    dummy = storage(tmp_path, agent="fence_dummy", options=options, targets={"1": {}})
+    async with unfencing(monitor, dummy):
+        await until(lambda: not monitor.node.state.cut_off)
+    assert status.read_text() == "on"
