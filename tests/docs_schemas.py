@@ -20,6 +20,7 @@ from mosha.formats.explanation import explanation_schema
 from mosha.formats.fence_tests import FenceTests
 from mosha.formats.hastat import hastat_schema
 from mosha.formats.views import views_schema
+from mosha.ocf.forms import OcfInfo, OcfList, OcfTest
 
 REFERENCE = Path(__file__).parent.parent / "docs" / "reference"
 
@@ -85,6 +86,13 @@ FORMS: dict[str, Form] = {
     "drill": Form(
         "mosha drill", lambda: schema_of(Drill), "each [step](mosha.md#mosha-drill) and its time"
     ),
+    "ocf-list": Form(
+        "mosha ocf list",
+        lambda: schema_of(OcfList),
+        "[agents](mosha.md#mosha-ocf), and what they are",
+    ),
+    "ocf-info": Form("mosha ocf info", lambda: schema_of(OcfInfo), "what an agent says of itself"),
+    "ocf-test": Form("mosha ocf test", lambda: schema_of(OcfTest), "each step of a test"),
     "answer": Form(
         f"mosha {', '.join(answering())}",
         lambda: schema_of(Answer),

@@ -47,6 +47,7 @@ COMMANDS = {
     "logs": "The log, for people.",
     "confirm": "Vouch that a node is dead.",
     "shutdown": "Stop this node in an orderly way.",
+    "ocf": "Resource agents: list, explain and test them.",
     "install-units": "The units for systemd.",
     "supervise": "The supervisor of this node, for a service manager.",
     "demo": "A cluster on this machine loses a node.",

@@ -15,6 +15,7 @@ import select
 import signal
 import time
 
+from mosha.ocf.agents import path_of
 from mosha.ocf.environment import REASON_PREFIX, action_environment
 from mosha.ocf.kin import children, kill_action, reap
 from mosha.ocf.outputs import ActionOutput
@@ -59,7 +60,6 @@ _running: set[int] = set()
 
 def run_action(
     resource: Resource,
-    path: str,
     action: str,
     *,
     limit_s: float,
@@ -83,29 +83,92 @@ def run_action(
         depth=depth,
         inherited=os.environ,
     )
-    ended = ActionEnded()
+    begun = BegunAction(resource, action, environment, says)
+    return begun.end(limit_s, signals, stoppable=stoppable)
 
-    def complains(line: str) -> None:
-        if line.startswith(REASON_PREFIX):
-            ended.reason = line.removeprefix(REASON_PREFIX).strip()[:REASON_MAX_CHARS]
-        says(line)
 
-    began = time.monotonic()
-    with (
-        ActionOutput(None if action == META_DATA else says) as stdout,
-        ActionOutput(complains) as stderr,
-    ):
-        before = children()
+class BegunAction:
+    """An action that has been started; `end` waits for its end. Several may run at once."""
+
+    def __init__(
+        self,
+        resource: Resource,
+        action: str,
+        environment: dict[str, str],
+        says: Callable[[str], None],
+    ) -> None:
+        self._ended = ActionEnded()
+        self._says = says
+        self._stdout = ActionOutput(None if action == META_DATA else says)
+        self._stderr = ActionOutput(self._complain)
+        self._began = time.monotonic()
+        self._before = children()
+        self._pid = 0
+        path = path_of(resource.agent, resource.root)
         try:
-            pid = _spawn([path, action], environment, stdout, stderr)
+            self._pid = _spawn([path, action], environment, self._stdout, self._stderr)
+            _running.add(self._pid)
         except OSError as error:
-            ended.status, ended.reason = ERR_INSTALLED, f"cannot execute {path}: {error.strerror}"
-            return ended
-        outputs = (stdout, stderr)
-        _wait(pid, before, began + limit_s, outputs, signals, ended, stoppable=stoppable)
-        ended.output = stdout.whole
-    ended.took_s = time.monotonic() - began
-    return ended
+            self._ended.status = ERR_INSTALLED
+            self._ended.reason = f"cannot execute {path}: {error.strerror}"
+
+    def end(self, limit_s: float, signals: Signals, *, stoppable: bool) -> ActionEnded:
+        """Wait for the end, and kill it if it is late, or its caller is told to stop."""
+        ended = self._ended
+        with self._stdout, self._stderr:
+            if self._pid:
+                self._wait(self._began + limit_s, signals, stoppable=stoppable)
+            self._stdout.read_rest()
+            self._stderr.read_rest()
+        ended.output = self._stdout.whole
+        ended.took_s = time.monotonic() - self._began
+        return ended
+
+    def _complain(self, line: str) -> None:
+        if line.startswith(REASON_PREFIX):
+            reason = line.removeprefix(REASON_PREFIX).strip()
+            self._ended.reason = reason[:REASON_MAX_CHARS]
+        self._says(line)
+
+    def _wait(self, until: float, signals: Signals, *, stoppable: bool) -> None:
+        pid, ended = self._pid, self._ended
+        over = False
+        pidfd = os.pidfd_open(pid)
+        try:
+            over = self._poll_until_over(pidfd, until, signals, stoppable=stoppable)
+        finally:
+            os.close(pidfd)
+            if not over:
+                ended.undead = not kill_action(pid, self._before | _running - {pid})
+            _running.discard(pid)
+        # One that hangs in the kernel is reaped when it has ended.
+        found, status = os.waitpid(pid, 0 if over else os.WNOHANG)
+        reap(_running)
+        if over and found:
+            ended.status = os.waitstatus_to_exitcode(status)
+        ended.interrupted = not over and stoppable and signals.stopping
+
+    def _poll_until_over(
+        self, pidfd: int, until: float, signals: Signals, *, stoppable: bool
+    ) -> bool:
+        """Take what is printed until the process has ended; say whether it has."""
+        poll = select.poll()
+        by_fd = {output.reader: output for output in (self._stdout, self._stderr)}
+        for fd in (pidfd, signals.fd, *by_fd):
+            poll.register(fd, select.POLLIN)
+        while not (stoppable and signals.stopping):
+            left_s = until - time.monotonic()
+            if left_s <= 0:
+                break
+            ready = [fd for fd, _ in poll.poll(left_s * 1000 + 1)]
+            if pidfd in ready:
+                return True
+            if signals.fd in ready:
+                signals.take(_running)
+            for fd in by_fd.keys() & ready:
+                if not by_fd[fd].read():
+                    poll.unregister(fd)
+        return False
 
 
 def _spawn(
@@ -127,65 +190,3 @@ def _spawn(
     stdout.close_writer()
     stderr.close_writer()
     return pid
-
-
-def _wait(  # noqa: PLR0917 - what is waited for, and how long, then what with
-    pid: int,
-    before: set[int],
-    until: float,
-    outputs: tuple[ActionOutput, ...],
-    signals: Signals,
-    ended: ActionEnded,
-    *,
-    stoppable: bool,
-) -> None:
-    """Wait for the end of an action; kill it if it is late, or its caller is told to stop.
-
-    `before` are the children that this process had before it started the action.
-    """
-    over = False
-    pidfd = os.pidfd_open(pid)
-    _running.add(pid)
-    try:
-        over = _poll_until_over(pidfd, until, outputs, signals, stoppable=stoppable)
-    finally:
-        os.close(pidfd)
-        if not over:
-            ended.undead = not kill_action(pid, before | _running - {pid})
-        _running.discard(pid)
-    # One that hangs in the kernel is reaped when it has ended.
-    found, status = os.waitpid(pid, 0 if over else os.WNOHANG)
-    reap(_running)
-    if over and found:
-        ended.status = os.waitstatus_to_exitcode(status)
-    ended.interrupted = not over and stoppable and signals.stopping
-    for output in outputs:
-        output.read_rest()
-
-
-def _poll_until_over(
-    pidfd: int,
-    until: float,
-    outputs: tuple[ActionOutput, ...],
-    signals: Signals,
-    *,
-    stoppable: bool,
-) -> bool:
-    """Take what is printed until the process has ended; say whether it has."""
-    poll = select.poll()
-    by_fd = {output.reader: output for output in outputs}
-    for fd in (pidfd, signals.fd, *by_fd):
-        poll.register(fd, select.POLLIN)
-    while not (stoppable and signals.stopping):
-        left_s = until - time.monotonic()
-        if left_s <= 0:
-            break
-        ready = [fd for fd, _ in poll.poll(left_s * 1000 + 1)]
-        if pidfd in ready:
-            return True
-        if signals.fd in ready:
-            signals.take(_running)
-        for fd in by_fd.keys() & ready:
-            if not by_fd[fd].read():
-                poll.unregister(fd)
-    return False

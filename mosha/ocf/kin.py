@@ -33,6 +33,7 @@ PAUSE_S = 0.01
 _PR_SET_CHILD_SUBREAPER = 36
 _STATE, _PARENT = 0, 1
 _DEAD = (b"Z", b"X", b"x")
+_GONE = (FileNotFoundError, ProcessLookupError)
 _STAT_MAX_BYTES = 4096
 _CHILDREN_BYTES = 1 << 20
 """A whole list: a smaller piece could end within a number."""
@@ -79,7 +80,7 @@ def children() -> set[int]:
     for thread in os.listdir("/proc/self/task"):  # noqa: PTH208 - pathlib would be the biggest
         try:
             fd = os.open(f"/proc/self/task/{thread}/children", os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN, or the thread has ended
+        except _GONE:  # a kernel without CONFIG_PROC_CHILDREN, or the thread has ended
             me = os.getpid()
             return {kin.pid for kin in _all().values() if kin.parent == me}
         try:
@@ -150,11 +151,11 @@ def _see(pid: int) -> Kin | None:
     """Return a process, None if it is gone (proc_pid_stat(5))."""
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except _GONE:
         return None
     try:
         fields = os.read(fd, _STAT_MAX_BYTES).rpartition(b") ")[2].split()
-    except ProcessLookupError:
+    except _GONE:
         return None
     finally:
         os.close(fd)

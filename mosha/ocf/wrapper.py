@@ -22,7 +22,7 @@ import time
 from mosha.errors import UsageError
 from mosha.formats.agent_xml import MetadataError
 from mosha.ocf.action import META_DATA, ActionEnded, run_action
-from mosha.ocf.agents import path_of, root_of, why_no_agent
+from mosha.ocf.agents import root_of, why_no_agent
 from mosha.ocf.environment import Resource, rsctmp_of
 from mosha.ocf.kin import adopt_orphans
 from mosha.ocf.metadata import OcfMetadata, parse_metadata
@@ -60,7 +60,6 @@ class Wrapper:
         instance = os.environ.get("MOSHA_TAG") or words.agent.type
         self._words = words
         self._resource = Resource(words.agent, instance, words.parameters, root)
-        self._path = path_of(words.agent, root)
         self._metadata = OcfMetadata()
         self._signals = Signals()
         self._degraded = ""
@@ -198,7 +197,6 @@ class Wrapper:
     ) -> ActionEnded:
         return run_action(
             self._resource,
-            self._path,
             action,
             limit_s=limit_s,
             interval_s=interval_s,

@@ -30,7 +30,10 @@ runs() { [ -f service ] && kill -0 "$(cat service)" 2>/dev/null; }
 [ ! -f "hooks/$1" ] || . "./hooks/$1"
 case $1 in
 meta-data) cat metadata ;;
-start) runs || { sleep 1000 >/dev/null 2>&1 & echo $! >service; } ;;
+start)
+    exec 9>lock; flock 9
+    runs || { sleep 1000 >/dev/null 2>&1 9>&- & echo $! >service; }
+    ;;
 stop)
     if runs; then kill "$(cat service)"; while runs; do :; done; fi
     rm -f service

@@ -12,20 +12,22 @@ from tests.ocf.fake_agent import FakeAgent
 
 PROGRAM = """
 import json, os
-from concurrent.futures import ThreadPoolExecutor
-from mosha.ocf.action import run_action
-from mosha.ocf.agents import agent_named, path_of
+from mosha.ocf.action import BegunAction, run_action
+from mosha.ocf.agents import agent_named
 from mosha.ocf.environment import Resource
 from mosha.ocf.kin import adopt_orphans, alive_below
 from mosha.ocf.signals import Signals
 adopt_orphans()
 signals, said = Signals(), []
 resource = Resource(agent_named("Sleeper"), "asleep", {{}}, os.environ["OCF_ROOT"])
-path = path_of(resource.agent, resource.root)
 def act(action, limit_s, **more):
-    ended = run_action(
-        resource, path, action, limit_s=limit_s, says=said.append, signals=signals, **more
-    )
+    return told(run_action(
+        resource, action, limit_s=limit_s, says=said.append, signals=signals, **more
+    ))
+def both(action, limit_s):
+    begun = [BegunAction(resource, action, dict(os.environ), said.append) for _ in range(2)]
+    return [told(each.end(limit_s, signals, stoppable=True)) for each in begun]
+def told(ended):
     return dict(status=ended.status, reason=ended.reason, interrupted=ended.interrupted,
                 took_s=ended.took_s, output=ended.output.decode(), undead=ended.undead)
 ended = [{actions}]
@@ -90,7 +92,7 @@ def test_a_monitor_that_hangs_is_killed_and_the_service_is_not(agent: FakeAgent)
 
 def test_two_actions_may_run_at_once(agent: FakeAgent) -> None:
     agent.hook("monitor", "echo $$ >>met; while [ $(wc -l <met) -lt 2 ]; do :; done; exit 7")
-    found = acted(agent, "*ThreadPoolExecutor(2).map(act, ['monitor'] * 2, [20.0] * 2)")
+    found = acted(agent, "*both('monitor', 20.0)")
     assert [each["status"] for each in found["ended"]] == [7, 7]
 
 
