@@ -76,6 +76,10 @@ class CgroupTracker:
         alive = [s for pid in pids if (s := session_of(pid)) is not None]
         return Leftovers(leader in alive, any(session != leader for session in alive))
 
+    def is_of(self, key: EntryKey, pid: int) -> bool:
+        """See `ProcessTracker.is_of`."""
+        return pid in cgroups.pids(self._path(key))
+
     def signal(self, key: EntryKey, leader: int, scope: Scope, number: Signals) -> list[int]:
         """See `ProcessTracker.signal`."""
         path = self._path(key)

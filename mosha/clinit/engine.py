@@ -17,6 +17,7 @@ from signal import Signals
 from anyio.abc import TaskGroup
 
 from mosha.clinit.alarm import Alarm
+from mosha.clinit.effect_log import log_effect
 from mosha.clinit.entry import EntryLoop
 from mosha.clinit.faults import Faults
 from mosha.clinit.forker import Forker
@@ -200,7 +201,8 @@ class Engine:
     def _report(self, unit: Unit, group: Group, *, whole: bool = False) -> GroupReport:
         """Report a unit, with its group as it was at the time of the report."""
         said = partial(self._said, group.name)
-        return group_report(unit, group, self.alive(group.name), said, whole=whole)
+        status = {tag: loop.watch.status for tag, loop in self._of(group.name).items()}
+        return group_report(unit, group, self.alive(group.name), said, status, whole=whole)
 
     def alive(self, group: str) -> int:
         """Return how many processes of a group may be alive."""
@@ -294,30 +296,14 @@ class Engine:
                 self._show(effect)
             case Touched(group):
                 self.news.touch([group])
-            case process_events.Signal(entry, _, name, scope) if pids:
-                names = {"group": entry.group, "tag": entry.tag, "signal": name}
-                if scope is process_events.Scope.SESSION:
-                    logs.get().info("leftover_ended", **names, pids=pids)
-                else:
-                    logs.get().info("entry_signalled", **names, pids=pids)
-            case SignalLeft(group, name) if pids:
-                logs.get().info("leftover_ended", group=group, signal=name, pids=pids)
-            case process_events.Throttled(entry, until):
-                pause_s = round(until - boottime())
-                text = f"{entry.tag} respawning too rapidly: sleeping {pause_s} seconds"  # C3.9
-                logs.get().warning("entry_throttled", group=entry.group, tag=entry.tag, text=text)
-            case process_events.Retried(entry, reason):
-                names = {"group": entry.group, "tag": entry.tag}
-                logs.get().error("entry_not_started", **names, reason=reason)
-            case process_events.TimedOut(entry, limit_s):
-                names = {"group": entry.group, "tag": entry.tag}
-                logs.get().warning("entry_timed_out", **names, limit_s=limit_s)
             case LeaseEnded():
                 self._tell_lease_ended(effect)
             case Gone(group):
                 self.on_change()
                 if not self._late or group not in self.supervisor.units:
                     self.news.tell(Update(gone=(group,)))
+            case _:
+                log_effect(effect, pids)
 
     def _tell_lease_ended(self, ended: LeaseEnded) -> None:
         """Log a passed deadline; a kill later than the timing allows may mean two owners."""
@@ -378,6 +364,7 @@ class Engine:
                 self._forker,
                 self._slices,
                 self.happen,
+                self.news.touch,
             )
         return loops[tag]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from signal import Signals
 
@@ -15,6 +15,7 @@ from mosha.clinit.descriptors import explained
 from mosha.clinit.forker import CommandError, Forker, LostError
 from mosha.clinit.output import Output
 from mosha.clinit.process_tracker import EntryKey, ProcessTracker
+from mosha.clinit.run_watch import RunWatch
 from mosha.clinit.state_dir import StateDir
 from mosha.clinit.time_slices import TimeSlices
 from mosha.clinit.unexecuted import why_unexecuted
@@ -50,10 +51,13 @@ class EntryLoop:
         forker: Forker,
         slices: TimeSlices,
         happen: Callable[[EntryEvent], object],
+        touch: Callable[[Iterable[str]], object],
     ) -> None:
+        """Report what happens to `happen`, and groups of which a report has news to `touch`."""
         self.key = key
         self.running = False
         self.child: Child | None = None
+        self.watch = RunWatch(key, tracker, happen, touch)
         self._leader = 0
         self._unborn = False
         self._lost = False
@@ -148,20 +152,21 @@ class EntryLoop:
             return False
 
     def close(self) -> None:
-        """Close the pipes."""
+        """Close the pipes, and the socket on which its processes notify."""
         self._output.close()
+        self.watch.end()
 
     async def _spawn(self, launch: Launch) -> Child | None:
         argv = argv_of(launch.entry.command)
         self._unborn = True
         self._late_signals.clear()
         try:
+            variables = self.watch.begin(launch) | self._variables(launch)
             place = self._tracker.place(self.key)
-            child = await spawn(
-                self._forker, argv, self._variables(launch), place, until=launch.kill_at
-            )
+            child = await spawn(self._forker, argv, variables, place, until=launch.kill_at)
         except OSError as error:
             self._unborn = False
+            self.watch.end()
             self._give_up(launch.run, error)
             return None
         finally:
@@ -197,7 +202,7 @@ class EntryLoop:
 
     async def _wait_for_end(self, child: Child, launch: Launch) -> None:
         started = boottime()
-        await child.died
+        await self.watch.until_dead(child, launch)
         ran_s = round(boottime() - started, 3)
         number = await child.executed
         program = argv_of(launch.entry.command)[0]
@@ -207,6 +212,7 @@ class EntryLoop:
     def _take_leave(self, child: Child, launch: Launch, ran_s: float, why: str) -> None:
         ended = child.reap()
         self.child = None
+        self.watch.end()
         self._output.drain(child.pid)
         left = self._tracker.left_by(self.key, child.pid)
         if child.executed.result() in PREVENTING:

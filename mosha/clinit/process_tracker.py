@@ -48,6 +48,12 @@ class ProcessTracker(Protocol):
     def left_by(self, key: EntryKey, leader: int) -> Leftovers:
         """Return what the leader, which is dead and reaped, left behind."""
 
+    def is_of(self, key: EntryKey, pid: int) -> bool:
+        """Say whether a process is alive and belongs to an entry.
+
+        Raises OSError if that is not known.
+        """
+
     def signal(self, key: EntryKey, leader: int, scope: Scope, number: Signals) -> list[int]:
         """Signal an entry's processes and return their pids."""
 

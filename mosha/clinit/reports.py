@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from mosha.clinit.tail import LINES_MAX
 from mosha.core.supervision.entries import EntryReport
@@ -22,10 +23,17 @@ Said = Callable[[str, int], tuple[str, ...]]
 
 
 def group_report(
-    unit: Unit, group: Group, alive: int, said: Said, *, whole: bool = False
+    unit: Unit,
+    group: Group,
+    alive: int,
+    said: Said,
+    status: Mapping[str, str] = MappingProxyType({}),
+    *,
+    whole: bool = False,
 ) -> GroupReport:
     """Report a unit, with its group as it was at the time of the report (`group`).
 
+    `status` is what entries say of themselves, by tag.
     `whole`: everything was requested, so it has the last lines of all entries.
     """
     deadlines = group.deadlines
@@ -42,12 +50,13 @@ def group_report(
         cause=group.cause,
         killed_late_s=round(group.killed_late_s, 3),
         entries=tuple(
-            _entry_report(process, said, whole=whole) for process in unit.processes.values()
+            _entry_report(process, said, status.get(tag, ""), whole=whole)
+            for tag, process in unit.processes.items()
         ),
     )
 
 
-def _entry_report(process: Process, said: Said, *, whole: bool) -> EntryReport:
+def _entry_report(process: Process, said: Said, status: str, *, whole: bool) -> EntryReport:
     failed = process.failures + process.daemonized > 0 or process.state in _FAILED
     lines = LINES_MAX if whole else SAID_OF_FAILED_MAX
     return EntryReport(
@@ -64,11 +73,13 @@ def _entry_report(process: Process, said: Said, *, whole: bool) -> EntryReport:
         failures=process.failures,
         daemonized=process.daemonized,
         said=said(process.entry.tag, lines) if whole or failed else (),
-        limit_s=process.entry.options.timeout_s,
+        limit_s=process.entry.limit_s,
         timed_out=process.timed_out,
         prevented=process.prevented,
         failed_at=process.failed_at,
         held=process.held,
         restarting=process.restarting,
         obeyed=process.obeyed,
+        ready=not process.awaited,
+        status=status,
     )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from signal import Signals
 from typing import NamedTuple
@@ -26,6 +26,7 @@ from mosha.clinit.descriptors import explained, with_spare
 from mosha.clinit.forker import Forker
 from mosha.clinit.process_groups import Sending
 from mosha.clinit.process_tracker import EntryKey, Leftovers
+from mosha.clinit.session_look import Look, maybe_of, of_group
 from mosha.core.supervision.process_events import Scope
 from mosha.host import logs, proc
 from mosha.host.proc import LiveProcess
@@ -42,29 +43,6 @@ COUNTING_SHARE = 0.1
 # At the end all are killed and waited for; only a hung kernel makes that last.
 CLOSE_ROUNDS_MAX = 100
 CLOSE_PAUSE_S = 0.01
-
-
-class _Look(NamedTuple):
-    """The children at one moment: leaders and orphans by entry, and unassigned ones.
-
-    Leaders may have ended meanwhile: checking a thousand takes longer than all the rest, and most
-    questions are about one entry.
-    """
-
-    listed: frozenset[int]
-    leaders: Mapping[str, Mapping[EntryKey, set[int]]]  # group -> entry
-    orphans: Mapping[EntryKey, list[int]]
-    nobodys: list[AdoptedProcess]
-
-    def of(self, key: EntryKey) -> list[int]:
-        """Return the children of an entry."""
-        leaders = self.leaders.get(key.group, {}).get(key, ())
-        return [*(pid for pid in leaders if pid in self.listed), *self.orphans.get(key, ())]
-
-    def keys(self, group: str) -> set[EntryKey]:
-        """Return the entries of a group that may have children."""
-        orphaned = {key for key in self.orphans if key.group == group}
-        return orphaned | self.leaders.get(group, {}).keys()
 
 
 class _Count(NamedTuple):
@@ -88,8 +66,8 @@ class SessionTracker:
         self._swept: set[str] = set()
         self._blamed: set[tuple[str, int]] = set()
         self._counts: dict[str, _Count] = {}
-        self._doomed: list[tuple[Callable[[_Look], list[int]], set[int]]] = []
-        self._look: _Look | None = None
+        self._doomed: list[tuple[Callable[[Look], list[int]], set[int]]] = []
+        self._look: Look | None = None
         self._proven_dead: frozenset[int] | None = None
         self._proven_all = False
 
@@ -125,6 +103,13 @@ class SessionTracker:
             if not entries:
                 del self._by_group[key.group]
 
+    def is_of(self, key: EntryKey, pid: int) -> bool:
+        """See `ProcessTracker.is_of`."""
+        return any(
+            pid in {child, *(seen.pid for seen in self._family.below(child))}
+            for child in self._of(key)
+        )
+
     def signal(self, key: EntryKey, leader: int, scope: Scope, number: Signals) -> list[int]:
         """See `ProcessTracker.signal`."""
         if scope is Scope.SESSION:
@@ -150,7 +135,7 @@ class SessionTracker:
         return self._send(
             number,
             lambda look: [
-                *_of_group(look, group, spared),
+                *of_group(look, group, spared),
                 *(one.pid for one in look.nobodys if self._is_only(one, group)),
             ],
         )
@@ -158,7 +143,7 @@ class SessionTracker:
     def is_group_empty(self, group: str, spared: frozenset[str]) -> bool:
         """See `ProcessTracker.is_group_empty`."""
         empty = self._is_empty(
-            lambda look: [*_of_group(look, group, spared), *_maybe_of(look, group)]
+            lambda look: [*of_group(look, group, spared), *maybe_of(look, group)]
         )
         if empty and not spared:
             self._present.discard(group)
@@ -176,7 +161,7 @@ class SessionTracker:
         count = self._counts.get(group)
         if count is None or count.until < time.monotonic():
             count = self._counts[group] = self._count(group)
-        if self._is_empty(lambda look: [*_of_group(look, group), *_maybe_of(look, group)]):
+        if self._is_empty(lambda look: [*of_group(look, group), *maybe_of(look, group)]):
             return 0
         return max(1, count.number)
 
@@ -217,7 +202,7 @@ class SessionTracker:
         if self.forker:
             self.forker.guard.unwatch(leader)
 
-    def _looked(self) -> _Look:
+    def _looked(self) -> Look:
         """Return the listing of this iteration of the loop."""
         if self._look is None:
             self._proven_dead, self._proven_all = None, False
@@ -228,7 +213,7 @@ class SessionTracker:
     def _look_again(self) -> None:
         self._look = None
 
-    def _look_now(self) -> _Look:
+    def _look_now(self) -> Look:
         listed = frozenset(self._family.children())
         others = listed - self._leaders.keys() - self._staff()
         orphans: dict[EntryKey, list[int]] = {}
@@ -246,13 +231,13 @@ class SessionTracker:
             if one.key is not None:
                 orphans.setdefault(one.key, []).append(one.pid)
         nobodys = [one for one in adopted.values() if one.key is None]
-        return _Look(listed, self._by_group, orphans, nobodys)
+        return Look(listed, self._by_group, orphans, nobodys)
 
     def _of_session(self, pid: int) -> EntryKey | None:
         session = proc.session_of(pid)
         return None if session is None else self._sessions.get(session)
 
-    def _is_empty(self, chosen: Callable[[_Look], list[int]]) -> bool:
+    def _is_empty(self, chosen: Callable[[Look], list[int]]) -> bool:
         """Say whether all that is chosen had ended at a moment that is proven (`descendants.py`).
 
         One proof serves all questions of an iteration: what ends later counts as alive until the
@@ -277,7 +262,7 @@ class SessionTracker:
     def _of(self, key: EntryKey) -> list[int]:
         return [pid for pid in self._looked().of(key) if not self._family.is_dead(pid)]
 
-    def _in_session(self, look: _Look, key: EntryKey, leader: int) -> list[int]:
+    def _in_session(self, look: Look, key: EntryKey, leader: int) -> list[int]:
         """Return the children of an entry with a process in its leader's session."""
         return [pid for pid in look.of(key) if leader in self._sessions_from(pid)]
 
@@ -290,7 +275,7 @@ class SessionTracker:
     def _count(self, group: str) -> _Count:
         began = time.monotonic()
         look = self._looked()
-        number = len(_maybe_of(look, group))
+        number = len(maybe_of(look, group))
         for key in look.keys(group):
             pids = self._of(key)
             below = [seen for pid in pids for seen in self._family.below(pid)]
@@ -305,9 +290,9 @@ class SessionTracker:
         """Say whether it can belong only to this group or to others that are being ended."""
         return one.may_be_of(group) and not one.fresh and one.suspects <= self._swept
 
-    def _killed_with(self, look: _Look, group: str) -> list[int]:
+    def _killed_with(self, look: Look, group: str) -> list[int]:
         nobodys = [one.pid for one in look.nobodys if one.may_be_of(group) and not one.fresh]
-        return [*_of_group(look, group), *nobodys]
+        return [*of_group(look, group), *nobodys]
 
     def _blame(self, group: str) -> None:
         """Log once what keeps the stop of a group from completing."""
@@ -324,7 +309,7 @@ class SessionTracker:
 
     # --- signalling ------------------------------------------------------------------
 
-    def _send(self, number: Signals, chosen: Callable[[_Look], list[int]]) -> list[int]:
+    def _send(self, number: Signals, chosen: Callable[[Look], list[int]]) -> list[int]:
         """Signal these children and all their descendants; return their pids."""
         sent: set[int] = set()
         self._send_round(number, chosen(self._looked()), sent)
@@ -384,12 +369,3 @@ class SessionTracker:
                 sent.add(pid)
         except OSError as error:
             failed[pid] = explained(error)
-
-
-def _of_group(look: _Look, group: str, spared: frozenset[str] = frozenset()) -> list[int]:
-    entries = [key for key in look.keys(group) if key.tag not in spared]
-    return [pid for key in entries for pid in look.of(key)]
-
-
-def _maybe_of(look: _Look, group: str) -> list[int]:
-    return [one.pid for one in look.nobodys if one.may_be_of(group)]

@@ -55,15 +55,35 @@ def level_matches(level_field: str, level: str) -> bool:
     return level_field.isdecimal() and len(level) == 1 and level in level_field
 
 
+class ReadyKind(enum.StrEnum):
+    """By what a run is known to be ready."""
+
+    NOTIFY = "notify"  # it says so, sd_notify(3)
+    PORT = "port"  # something listens on a TCP port
+    PIDFILE = "pidfile"  # a file has the pid of one of its processes
+
+
+class Readiness(Struct, frozen=True):
+    """By what a run of an entry is known to be ready: of a `port`, or of the file at a `path`."""
+
+    kind: ReadyKind
+    port: int = 0
+    path: str = ""
+
+
 class Options(Struct, frozen=True):
     """The options in the parentheses after a mode; None for those not given.
 
     `timeout_s`: how long a run may take. `stop`: the signals of a stop and the waits after them.
-    Both are about the supervision of a process, not the process: a change restarts nothing.
+    `ready`: by what a run is known to be ready. `start_s`: how long it may take until then.
+    All are about the supervision of a process, not the process: a change restarts nothing that is
+    ready.
     """
 
     timeout_s: float | None = None
     stop: Schedule | None = None
+    ready: Readiness | None = None
+    start_s: float | None = None
 
 
 NO_OPTIONS = Options()
@@ -79,6 +99,16 @@ class Entry(Struct, frozen=True):
     command: str
     line: int = 0
     options: Options = NO_OPTIONS
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a run of it counts as started only once it is ready."""
+        return self.mode is Mode.RESPAWN and self.options.ready is not None
+
+    @property
+    def limit_s(self) -> float | None:
+        """How long a run may take, or take to be ready; None: for ever."""
+        return self.options.start_s if self.awaited else self.options.timeout_s
 
     def runs_at(self, level: str) -> bool:
         """Say whether the entry is to run at `level`; an `off` entry never is (C3.12)."""

@@ -2,7 +2,8 @@
 
 `test(timeout=10s)`, `respawn(stop=TERM/30s)`: names and values with commas between. `OPTIONS`
 defines them all: each row says how an option is parsed, written and explained, and which field of
-`core.tables.Options` it fills. A value has no colon, comma or parenthesis.
+`core.tables.Options` it fills. A value has no colon, comma or parenthesis; what has parts separates
+them by slashes, as in `stop=TERM/30s` and `ready=port/8080`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 
 from mosha.core.durations import span_text
 from mosha.core.escalation import KILL, SIGNALS, EscalationStep, Limits, Schedule, default_schedule
-from mosha.core.tables import Mode, Options
+from mosha.core.tables import Mode, Options, Readiness, ReadyKind
 from mosha.formats.durations import SPAN_RULE, seconds_in
 from mosha.formats.mistakes import BLANKS
 from mosha.formats.names import nearest
@@ -21,8 +22,14 @@ RUNGS_MAX = 8
 """A stop that needs more signals than this is a script."""
 
 
+PORT_MAX = 65535
+
+
 class Option(NamedTuple):
-    """One option; `read` raises ValueError with the problem, `rule` says what would be right."""
+    """One option; `read` raises ValueError with the problem, `rule` says what would be right.
+
+    `needs` is the field of another option without which it would do nothing.
+    """
 
     name: str
     form: str
@@ -32,6 +39,15 @@ class Option(NamedTuple):
     rule: str
     default: str
     meaning: str
+    needs: str = ""
+
+
+class _Given(NamedTuple):
+    """An option as it is written in a mode field, and what was read from it."""
+
+    value: object
+    word: str
+    at: int
 
 
 class OptionMistake(NamedTuple):
@@ -71,6 +87,33 @@ def _schedule_text(schedule: Schedule) -> str:
     return steps or KILL
 
 
+def _read_readiness(text: str) -> Readiness:
+    """Parse `notify`, `port/8080` or `pidfile/run/x.pid`, where the path begins with its slash."""
+    word, slash, rest = text.partition("/")
+    kind = word.rstrip(BLANKS)
+    if kind == ReadyKind.NOTIFY and not slash:
+        return Readiness(ReadyKind.NOTIFY)
+    if kind == ReadyKind.PORT:
+        number = rest.strip(BLANKS)
+        if not (number.isascii() and number.isdecimal() and 0 < int(number) <= PORT_MAX):
+            raise ValueError(f"not a port: {number}" if number else "no port")
+        return Readiness(ReadyKind.PORT, port=int(number))
+    if kind == ReadyKind.PIDFILE:
+        if not rest:
+            raise ValueError("no path")
+        return Readiness(ReadyKind.PIDFILE, path=f"/{rest}")
+    raise ValueError(f"not a way to be ready: {text}")
+
+
+def _readiness_text(ready: Readiness) -> str:
+    match ready.kind:
+        case ReadyKind.PORT:
+            return f"{ready.kind}/{ready.port}"
+        case ReadyKind.PIDFILE:
+            return f"{ready.kind}{ready.path}"
+    return ready.kind.value
+
+
 _ENDING = (Mode.WAIT, Mode.ONCE, Mode.TEST)
 
 OPTIONS: dict[str, Option] = {
@@ -95,6 +138,30 @@ OPTIONS: dict[str, Option] = {
         f"`{_schedule_text(default_schedule(Limits()))}`",
         "the signals of a stop, each with the time to wait after it; SIGKILL follows, and is"
         " repeated. `stop=KILL` sends nothing else",
+    ),
+    "ready": Option(
+        "ready",
+        "ready=HOW",
+        (Mode.RESPAWN,),
+        _read_readiness,
+        _readiness_text,
+        "write ready=notify, ready=port/8080, or ready=pidfile/run/x.pid for the file /run/x.pid",
+        "none: it counts as started at once",
+        "when it [counts as started](#when-an-entry-is-ready), so that the next entry may follow:"
+        " `notify`, when it says so; `port/8080`, when something listens on this TCP port;"
+        " `pidfile/run/x.pid`, when the file /run/x.pid has the pid of one of its processes",
+    ),
+    "start_s": Option(
+        "start",
+        "start=TIME",
+        (Mode.RESPAWN,),
+        seconds_in,
+        span_text,
+        SPAN_RULE,
+        "none: it may take for ever",
+        "a run that takes longer to be ready is stopped by the signals of `stop`, has failed, and"
+        " is started again",
+        needs="ready",
     ),
 }
 """Field of `core.tables.Options` -> the option that fills it, in the order of writing.
@@ -121,9 +188,11 @@ def read_mode(text: str) -> tuple[Mode, Options] | list[OptionMistake]:
     if not rest.endswith(")"):
         remedy = f"write {mode}(NAME=VALUE,...): a value has no ':' and no ')'"
         return [OptionMistake(len(word), text[len(word) :], "no ')' after the options", remedy)]
-    values: dict[str, object] = {}
-    wrong_ones = list(_read_options(mode, rest[:-1], len(word) + 1, values))
-    return wrong_ones or (mode, Options(**values))  # type: ignore[arg-type]
+    given: dict[str, _Given] = {}
+    wrong_ones = list(_read_options(mode, rest[:-1], len(word) + 1, given))
+    wrong_ones = wrong_ones or list(_useless(given))
+    values: dict[str, Any] = {field: option.value for field, option in given.items()}
+    return wrong_ones or (mode, Options(**values))
 
 
 def mode_text(mode: Mode, options: Options) -> str:
@@ -137,9 +206,9 @@ def mode_text(mode: Mode, options: Options) -> str:
 
 
 def _read_options(
-    mode: Mode, text: str, at: int, values: dict[str, object]
+    mode: Mode, text: str, at: int, given: dict[str, _Given]
 ) -> Iterator[OptionMistake]:
-    """Put valid options into `values`; yield mistakes."""
+    """Put valid options into `given`; yield mistakes."""
     for part in text.split(","):
         word, place = part.strip(BLANKS), at + len(part) - len(part.lstrip(BLANKS))
         at += len(part) + 1
@@ -151,18 +220,28 @@ def _read_options(
         elif mode not in (*option.modes, Mode.OFF):
             remedy = f"{name} is for {', '.join(option.modes)}"
             yield OptionMistake(place, word, f"{name} is not an option of {mode}", remedy)
-        elif _FIELDS[name] in values:
+        elif _FIELDS[name] in given:
             yield OptionMistake(place, word, f"{name} is given twice", "keep one")
         else:
             try:
-                values[_FIELDS[name]] = option.read(value)
+                given[_FIELDS[name]] = _Given(option.read(value), word, place)
             except ValueError as error:
                 yield OptionMistake(place, word, str(error), option.rule)
 
 
+def _useless(given: dict[str, _Given]) -> Iterator[OptionMistake]:
+    """Yield options that do nothing without another one that is not given."""
+    for field, (_, word, place) in given.items():
+        option = OPTIONS[field]
+        if option.needs and option.needs not in given:
+            needed = OPTIONS[option.needs]
+            problem = f"{option.name} does nothing without {needed.name}"
+            yield OptionMistake(place, word, problem, f"add {needed.form}, or take it out")
+
+
 def _unreadable(mode: Mode, word: str, place: int, option: Option | None) -> OptionMistake:
-    forms = [o.form for o in OPTIONS.values() if mode in (*o.modes, Mode.OFF)]
-    known = f"the options of {mode} are {' and '.join(forms)}"
+    names = [o.name for o in OPTIONS.values() if mode in (*o.modes, Mode.OFF)]
+    known = f"the options of {mode} are {', '.join(names)}"
     if option is not None:
         return OptionMistake(place, word, f"{option.name} has no value", f"write {option.form}")
     name = word.partition("=")[0].rstrip(BLANKS)

@@ -86,8 +86,9 @@ class EntryTrouble(msgspec.Struct, frozen=True, kw_only=True):
 
     `kind` is one of unable (its program could not be executed), retrying (its host could not start
     it, and tries again), pausing (it respawned too rapidly), failing (it keeps failing), late (it
-    does not end, and delays the level or the stop), timed-out (it exceeded its time limit),
-    outdated (it runs with an older definition than cltab's), stopped (by an operator), other.
+    does not end, and delays the level or the stop), unready (it runs and is not ready), timed-out
+    (it exceeded its time limit), outdated (it runs with an older definition than cltab's), stopped
+    (by an operator), other.
     `text` is its last exit or error and the last line that it printed; `for_s` is how long it has
     been in its state.
     """
@@ -129,10 +130,11 @@ class Throttle(msgspec.Struct, frozen=True, kw_only=True):
 class EntryState(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of a group on the reporting node.
 
-    `for_s` is how long it has been in its state; `exit` is its last exit, `error` why it could not
-    be executed last; `failures` counts the consecutive runs that failed soon after their start;
-    `command` is the one that it was started with. `said` are the last lines it printed, oldest
-    first: of those that failed, and in `mosha status GROUP` of all.
+    `state` is starting for a run that is not ready (`ready=`); `status` is what it says of itself
+    (sd_notify). `for_s` is how long it has been in its state; `exit` is its last exit, `error` why
+    it could not be executed last; `failures` counts the consecutive runs that failed soon after
+    their start; `command` is the one that it was started with. `said` are the last lines it
+    printed, oldest first: of those that failed, and in `mosha status GROUP` of all.
     """
 
     tag: str
@@ -147,6 +149,7 @@ class EntryState(msgspec.Struct, frozen=True, kw_only=True):
     error: str = ""
     command: str = ""
     said: list[str] = []
+    status: str = ""
 
 
 class GroupView(msgspec.Struct, frozen=True, kw_only=True):

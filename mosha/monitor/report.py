@@ -268,7 +268,7 @@ def _entry(entry: EntryReport, now: float) -> hastat.EntryState:
     return hastat.EntryState(
         tag=entry.tag,
         mode=entry.mode.value,
-        state=entry.state,
+        state=entry.shown_state,
         pid=entry.pid,
         starts=entry.starts,
         exit=entry.exit,
@@ -278,6 +278,7 @@ def _entry(entry: EntryReport, now: float) -> hastat.EntryState:
         error=entry.error,
         command=entry.command,
         said=list(entry.said),
+        status=entry.status,
     )
 
 

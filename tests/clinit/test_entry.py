@@ -55,6 +55,10 @@ class Box:
         assert (key, bool(leader)) == (KEY, True)
         return Leftovers(in_session=False, elsewhere=not self.empty)
 
+    def is_of(self, key: EntryKey, pid: int) -> bool:
+        assert key == KEY
+        return pid == 0
+
     def signal(self, key: EntryKey, leader: int, scope: Scope, number: Signals) -> list[int]:
         assert key == KEY
         self.sent.append(f"{number.name} {scope.value} of {leader}")
@@ -109,12 +113,15 @@ async def make(
     """Make the loop of `KEY`, whose fork server may be changed."""
     forkers: list[Forker] = []
     loops: list[EntryLoop] = []
+    touched: list[str] = []
     state = StateDir(tmp_path / "state")
 
     def loop(change: str = "") -> EntryLoop:
         monkeypatch.setattr("mosha.clinit.forker.PROGRAM", program(change))
         forkers.append(Forker(dict(os.environ), "mark", None, first_way=COPIED))
-        loops.append(EntryLoop(KEY, box, state, forkers[-1], TimeSlices(), told.append))
+        loops.append(
+            EntryLoop(KEY, box, state, forkers[-1], TimeSlices(), told.append, touched.extend)
+        )
         return loops[-1]
 
     yield loop

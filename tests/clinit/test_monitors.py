@@ -58,6 +58,9 @@ class CountingTracker:
     def left_by(self, key: EntryKey, leader: int) -> Leftovers:
         raise AssertionError((key, leader))
 
+    def is_of(self, key: EntryKey, pid: int) -> bool:
+        raise AssertionError((key, pid))
+
     def signal(self, key: EntryKey, leader: int, scope: Scope, number: Signals) -> list[int]:
         raise AssertionError((key, leader, scope, number))
 

@@ -151,7 +151,10 @@ async def test_what_a_lost_fork_server_made_is_dead_before_the_next_try(
         made.forker = forker
     state_dir = StateDir(short_dir / "state")
     told: list[EntryEvent] = []
-    loop = EntryLoop(EntryKey("g", "a"), made, state_dir, forker, TimeSlices(), told.append)
+    touched: list[str] = []
+    loop = EntryLoop(
+        EntryKey("g", "a"), made, state_dir, forker, TimeSlices(), told.append, touched.extend
+    )
     try:
         await forker.ready.wait()
         first = forker.pid

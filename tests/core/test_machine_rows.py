@@ -35,6 +35,10 @@ EDITED = (
 HASTY = ("g:r:1:respawn:x", "g:o:1:off:x")
 LIMITED = ("g:t:1:test(timeout=20s):x", "g:w:1:wait(timeout=20s,stop=TERM/30s):x")
 ORDERED = ("g:w:1:wait:x", "g:r:1:respawn:x", "g:o:1:once(timeout=20s):x", "g:s:stop:once:x")
+AWAITED = (
+    "g:w:1:respawn(ready=notify,start=20s):x",
+    "g:r:1:respawn(ready=notify,start=0.5s,stop=KILL):x",
+)
 TESTS = ("g:p:1:test:x", "g:q:1:test:x")
 WORLDS_MAX = 6000
 
@@ -120,6 +124,14 @@ def ordered(world: World) -> Iterator[tuple[str, World]]:
             yield f"{verb} {tag}", world.order_entry(tag, verb)
 
 
+def awaited(world: World) -> Iterator[tuple[str, World]]:
+    """Yield what can happen, in time or too late, to entries that have to become ready."""
+    yield from hasty(world)
+    for tag, alive in world.alive.items():
+        if alive.run:
+            yield f"{tag} is ready", world.ready(tag)
+
+
 def hasty(world: World) -> Iterator[tuple[str, World]]:
     """Yield what can happen to an entry that has come back too often already."""
     hurried = {
@@ -141,6 +153,7 @@ def taken() -> Iterator[tuple[Taken, Taken]]:
         explore(world_of(*HASTY), hasty, WORLDS_MAX // 6)
         explore(world_of(*LIMITED), moves, WORLDS_MAX // 6)
         explore(world_of(*TESTS), moves, WORLDS_MAX // 6)
+        explore(world_of(*AWAITED), awaited, WORLDS_MAX // 6)
         explore(world_of(*ORDERED), ordered, WORLDS_MAX // 3)
         yield of_groups, of_processes
 

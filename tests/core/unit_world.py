@@ -21,6 +21,7 @@ from mosha.core.supervision import unit as units
 from mosha.core.supervision.entry_refusals import EntryReply
 from mosha.core.supervision.group import Group, GroupEmptied, HaltAsked, Shown
 from mosha.core.supervision.process_events import (
+    BecameReady,
     Emptied,
     Exit,
     Exited,
@@ -113,6 +114,10 @@ class World(Struct, frozen=True):
     def group(self, event: groups.Event) -> World:
         return self._after(units.feed_group(self.unit, event, self.now, LIMITS))
 
+    def ready(self, tag: str) -> World:
+        """Let the run of an entry be ready."""
+        return self._feed(tag, BecameReady(self.of(tag).run))
+
     def end(
         self, tag: str, code: int = 0, *, in_session: bool = False, elsewhere: bool = False
     ) -> World:
@@ -203,7 +208,10 @@ def key_of(world: World) -> object:
     """Return what two worlds have in common that go on in the same way."""
     group = world.unit.group
     processes = tuple(
-        (tag, p.state, p.then, p.leader, min(p.escalation_step, 3), p.rapid_restarts, p.due is None)
+        (
+            *(tag, p.state, p.then, p.leader, p.ready, min(p.escalation_step, 3)),
+            *(p.rapid_restarts, p.due is None),
+        )
         for tag, p in world.unit.processes.items()
     )
     alive = tuple(

@@ -28,9 +28,19 @@ from mosha.core.status import (
     Vote,
 )
 from mosha.core.supervision.failures import REMEMBERED_MAX
-from mosha.core.tables import Cltab, Entry, Hactl, Mode, MoveAfter, Options, Wish
+from mosha.core.tables import (
+    Cltab,
+    Entry,
+    Hactl,
+    Mode,
+    MoveAfter,
+    Options,
+    Readiness,
+    ReadyKind,
+    Wish,
+)
 from mosha.formats.clstat_words import COUNTED_MAX
-from mosha.formats.entry_options import OPTIONS, RUNGS_MAX
+from mosha.formats.entry_options import OPTIONS, PORT_MAX, RUNGS_MAX
 from mosha.formats.names import is_name, one_line
 
 T = TypeVar("T")
@@ -58,10 +68,28 @@ spans = st.integers(1, 31 * 86_400_000).map(lambda ms: ms / 1000) | st.sampled_f
 schedules = st.lists(st.builds(EscalationStep, st.sampled_from(SIGNALS), spans), max_size=RUNGS_MAX)
 
 
+paths = (
+    st.text("ab./ -_", min_size=1, max_size=12)
+    .map(lambda text: f"/{text.strip()}")
+    .filter(lambda text: len(text) > 1)
+)
+readiness = (
+    st.just(Readiness(ReadyKind.NOTIFY))
+    | st.integers(1, PORT_MAX).map(lambda port: Readiness(ReadyKind.PORT, port=port))
+    | paths.map(lambda path: Readiness(ReadyKind.PIDFILE, path=path))
+)
+
+
 @st.composite
 def options(draw: st.DrawFn, mode: Mode) -> Options:
     """Options that an entry of this mode may have."""
-    found = Options(timeout_s=draw(st.none() | spans), stop=draw(st.none() | schedules.map(tuple)))
+    ready = draw(st.none() | readiness)
+    found = Options(
+        timeout_s=draw(st.none() | spans),
+        stop=draw(st.none() | schedules.map(tuple)),
+        ready=ready,
+        start_s=draw(st.none() | spans) if ready is not None else None,
+    )
     fits = [f for f, option in OPTIONS.items() if mode in (*option.modes, Mode.OFF)]
     return Options(**{field: getattr(found, field) for field in fits})
 

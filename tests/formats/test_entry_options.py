@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from mosha.core.durations import span_text
 from mosha.core.escalation import EscalationStep
-from mosha.core.tables import Mode, Options
+from mosha.core.tables import Mode, Options, Readiness, ReadyKind
 from mosha.formats.durations import SPAN_RULE, seconds_in
 from mosha.formats.entry_options import OPTIONS, mode_text, read_mode
 from tests.formats.strategies import spans
 
+NOTIFY = Options(ready=Readiness(ReadyKind.NOTIFY))
 LIMIT, TERM_30 = Options(timeout_s=10.0), Options(stop=(EscalationStep("TERM", 30.0),))
 
 
@@ -37,6 +38,20 @@ LIMIT, TERM_30 = Options(timeout_s=10.0), Options(stop=(EscalationStep("TERM", 3
             "test(timeout=1h,stop=QUIT/1m/TERM/5s)",
         ),
         ("off(timeout=10s)", Mode.OFF, LIMIT, "off(timeout=10s)"),
+        ("respawn(ready=notify)", Mode.RESPAWN, NOTIFY, "respawn(ready=notify)"),
+        (
+            "respawn(start=30, ready = port / 8080)",
+            Mode.RESPAWN,
+            Options(ready=Readiness(ReadyKind.PORT, port=8080), start_s=30.0),
+            "respawn(ready=port/8080,start=30s)",
+        ),
+        (
+            "respawn(ready=pidfile/run/my d.pid)",
+            Mode.RESPAWN,
+            Options(ready=Readiness(ReadyKind.PIDFILE, path="/run/my d.pid")),
+            "respawn(ready=pidfile/run/my d.pid)",
+        ),
+        ("off(ready=notify)", Mode.OFF, NOTIFY, "off(ready=notify)"),
     ],
 )
 def test_a_mode_is_read_with_its_options_and_written_again(
@@ -47,7 +62,7 @@ def test_a_mode_is_read_with_its_options_and_written_again(
     assert read_mode(written) == (mode, options)
 
 
-_STOP_RULE = OPTIONS["stop"].rule
+_STOP_RULE, _READY_RULE = OPTIONS["stop"].rule, OPTIONS["ready"].rule
 
 
 @pytest.mark.parametrize(
@@ -55,7 +70,7 @@ _STOP_RULE = OPTIONS["stop"].rule
     [
         ("test(timeot=10)", "5 unknown option: did you mean 'timeout'?"),
         ("test(timeout=10,timeout=20)", "16 timeout is given twice: keep one"),
-        ("test(timeout=10,)", "16 an empty option: the options of test are timeout=TIME and stop="),
+        ("test(timeout=10,)", "16 an empty option: the options of test are timeout, stop"),
         ("test()", "5 an empty option"),
         ("test(timeout)", "5 timeout has no value: write timeout=TIME"),
         ("test(timeout=)", "5 timeout has no value: write timeout=TIME"),
@@ -76,6 +91,16 @@ _STOP_RULE = OPTIONS["stop"].rule
         ("respawn(stop=STOP/9s)", f"8 not a signal that asks a process to end: STOP: {_STOP_RULE}"),
         (f"respawn(stop={'INT/1/' * 9}KILL)", "8 9 signals, at most 8 are sent before KILL"),
         ("respawn(stop=TERM", "7 no ')' after the options: write respawn(NAME=VALUE,...)"),
+        ("wait(ready=notify)", "5 ready is not an option of wait: ready is for respawn"),
+        ("respawn(ready=yes)", f"8 not a way to be ready: yes: {_READY_RULE}"),
+        ("respawn(ready=notify/1)", f"8 not a way to be ready: notify/1: {_READY_RULE}"),
+        ("respawn(ready=port)", f"8 no port: {_READY_RULE}"),
+        ("respawn(ready=port/http)", f"8 not a port: http: {_READY_RULE}"),
+        ("respawn(ready=port/0)", f"8 not a port: 0: {_READY_RULE}"),
+        ("respawn(ready=port/65536)", f"8 not a port: 65536: {_READY_RULE}"),
+        ("respawn(ready=port/٨)", f"8 not a port: ٨: {_READY_RULE}"),
+        ("respawn(ready=pidfile)", f"8 no path: {_READY_RULE}"),
+        ("respawn(stop=KILL, start=9s)", "19 start does nothing without ready: add ready=HOW, or"),
         ("tset(timeout=9)", "0 unknown mode: did you mean 'test'? the modes are"),
         ("(timeout=9)", "0 unknown mode: the modes are"),
     ],

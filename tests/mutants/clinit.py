@@ -50,6 +50,42 @@ CLINIT: tuple[ShellMutant, ...] = (
         "",
         "clinit/test_entry.py::test_a_start_that_comes_after_kill_at_starts_nothing",
     ),
+    # --- ready ---
+    M(
+        "what a process of another entry says to the socket is not believed",
+        "clinit/run_watch.py",
+        "if refusal:",
+        "if False:",
+        "clinit/test_ready.py::test_a_process_of_another_entry_is_not_believed_either",
+    ),
+    M(
+        "descriptors that come with a message are closed: who waits at a barrier goes on",
+        "clinit/notify_socket.py",
+        "                for fd in fds:\n                    os.close(fd)\n",
+        "                pass\n",
+        "clinit/test_ready.py::test_who_asks_for_a_barrier_is_answered",
+    ),
+    M(
+        "what a run says of itself is forgotten with it",
+        "clinit/run_watch.py",
+        'self.status, self._leader, self._refused = "", 0, False',
+        "self._leader, self._refused = 0, False",
+        "clinit/test_ready.py::test_what_a_run_says_is_forgotten_with_it",
+    ),
+    M(
+        "an old pid file of somebody else does not count",
+        "clinit/readiness.py",
+        "return is_own(pid)",
+        "return pid > 0",
+        "clinit/test_ready.py::test_a_pid_file_counts_if_it_names_a_process_of_the_entry",
+    ),
+    M(
+        "a socket that is bound and does not listen is not ready",
+        "clinit/readiness.py",
+        "if state != LISTEN:",
+        "if False:",
+        "clinit/test_ready.py::test_a_connection_from_a_port_is_no_socket_that_listens",
+    ),
     # --- births and signals ---
     M(
         "C6: a signal that came while a child was being born reaches it",
@@ -260,16 +296,16 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "what belongs to nobody counts for every group that it may be of",
         "clinit/session_tracker.py",
-        "lambda look: [*_of_group(look, group, spared), *_maybe_of(look, group)]",
-        "lambda look: [*_of_group(look, group, spared)]",
+        "lambda look: [*of_group(look, group, spared), *maybe_of(look, group)]",
+        "lambda look: [*of_group(look, group, spared)]",
         "clinit/test_session_tracker.py::"
         "test_a_nameless_daemon_that_may_be_anothers_keeps_a_stop_from_its_end",
     ),
     M(
         "at kill_at it is killed",
         "clinit/session_tracker.py",
-        "return [*_of_group(look, group), *nobodys]",
-        "return [*_of_group(look, group)]",
+        "return [*of_group(look, group), *nobodys]",
+        "return [*of_group(look, group)]",
         "clinit/test_session_tracker.py::"
         "test_a_nameless_daemon_is_killed_at_the_kill_at_of_a_group_it_may_be_of",
     ),

@@ -22,11 +22,11 @@ from mosha.core.supervision import process_events
 from mosha.core.supervision import supervisor as sup
 from mosha.core.supervision import unit as units
 from mosha.core.supervision.group_report import GroupReport
-from mosha.core.supervision.process_events import Exit, Scope, TimedOut
+from mosha.core.supervision.process_events import Exit, NotReady, Ready, Scope, TimedOut
 from mosha.core.supervision.supervisor import EntryEvent, Supervisor
 from mosha.core.tell import EntryOrder, Tell
 from tests.sim import children as kids
-from tests.sim import launching
+from tests.sim import launching, readying
 from tests.sim.children import Child
 from tests.sim.disks import read_cltab
 
@@ -51,6 +51,7 @@ class Clinit:
         self.children: dict[str, list[Child]] = {}
         self.alive = True
         self.paused = False
+        self.been_ready: set[str] = set()  # groups whose service has been, since they started
         self.condemned: set[str] = set()  # groups with processes that have outlived a kill
         self._told_at: dict[str, float] = {}  # when a group was last told something; own clock
         self._late: list[Callable[[], None]] = []
@@ -263,6 +264,7 @@ class Clinit:
                 self.soon(partial(self._answer, group))
             case groups.Shown(_, after):
                 touched[after.name] = None
+                readying.shown(self, after)
                 self.machine.cluster.shown(self.machine.id, after)
             case sup.TellReply(ok=False, text=text):
                 self._refusal = text
@@ -270,8 +272,16 @@ class Clinit:
                 self.soon(partial(self.machine.clinit_halted, self))
             case sup.Gone(group):
                 self.machine.report(self, group, None)
+            case _:
+                self._hear(effect, touched)
+
+    def _hear(self, effect: sup.Effect, touched: dict[str, None]) -> None:
+        """Take in what only reports and coverage are about."""
+        match effect:
             case TimedOut(entry):
                 self.machine.cover(f"rule {entry.mode.value} entry timed out")
+            case NotReady() | Ready():
+                self.machine.cover(readying.RULES[type(effect)])
             case units.Touched(group):
                 touched[group] = None
             case groups.LeaseEnded(group, deadline):

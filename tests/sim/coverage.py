@@ -66,6 +66,7 @@ EXERCISED: tuple[str, ...] = (
     *("rule ordered to shoot", "rule order to shoot refused", "rule order to shoot withdrawn"),
     *("rule shot by order", "rule shot given up", "rule heard to be on probation"),
     *(f"fault {kind}" for kind in ALL_KINDS),
+    *("fault service not ready", "rule service not ready in time", "rule service ready"),
 )
 
 

@@ -12,6 +12,7 @@ from mosha.core.tables import STOP_LEVEL, TEST_LEVEL, Cltab, Entry, Mode, MoveAf
 from mosha.formats.cltab import render_cltab
 from mosha.formats.hactl import parse_wish, set_wish
 from tests.sim.disks import read_cltab
+from tests.sim.readying import options_of
 from tests.sim.world import GroupSpec
 
 # Texts that are no table; nothing of them may ever be in force.
@@ -32,12 +33,19 @@ def entries_of(spec: GroupSpec) -> list[Entry]:
         ending("t", TEST_LEVEL, Mode.TEST, f"take {spec.test_s}")
     if spec.start_s or spec.daemon:
         ending("w", "start", Mode.WAIT, f"{'spawn' if spec.daemon else 'take'} {spec.start_s}")
-    entries.append(Entry(name, f"{name}s", "start", Mode.RESPAWN, "serve"))
+    entries.append(_service(spec, "serve"))
+    if spec.ready_s:
+        ending("n", "start", Mode.ONCE, "take 0.01")
     entries.append(Entry(name, f"{name}o", "other", Mode.RESPAWN, "serve"))
     ending("z", STOP_LEVEL, Mode.WAIT, "take 0.001")
     if spec.stop_test:
         ending("u", STOP_LEVEL, Mode.TEST, "take 0.001")
     return entries
+
+
+def _service(spec: GroupSpec, command: str) -> Entry:
+    tag, options = f"{spec.name}s", options_of(spec)
+    return Entry(spec.name, tag, "start", Mode.RESPAWN, command, options=options)
 
 
 def first_cltab(specs: Iterable[GroupSpec]) -> bytes:
@@ -89,8 +97,10 @@ def _changed(entries: list[Entry], spec: GroupSpec) -> list[Entry]:
     """Give the service another command: it is another process after the next tell (C5.2)."""
     anew = any(entry.command == "serve anew" for entry in entries)
     command = "serve" if anew else "serve anew"
-    service = Entry(spec.name, f"{spec.name}s", "start", Mode.RESPAWN, command)
-    return [entry for entry in entries if entry.tag != service.tag] + [service]
+    service = _service(spec, command)
+    places = {entry.tag: place for place, entry in enumerate(entries)}
+    place = places.get(service.tag, len(entries))
+    return [*entries[:place], service, *entries[place + 1 :]]
 
 
 def _grown(entries: list[Entry], spec: GroupSpec) -> list[Entry]:

@@ -9,6 +9,7 @@ from mosha.core.supervision import process_events
 from mosha.core.supervision.supervisor import EntryEvent
 from mosha.core.supervision.unit import Launch
 from mosha.core.tables import TEST_LEVEL, Mode
+from tests.sim import readying
 from tests.sim.children import Child
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def launch(clinit: Clinit, order: Launch) -> None:
     verb, _, seconds = entry.command.partition(" ")
     spec = clinit.specs[entry.group]
     if verb == "serve":
+        if entry.awaited:
+            readying.becomes_ready(clinit, child)
         if machine.crashes(spec):
             machine.after(CRASH_S, partial(clinit.kill, child, 1))
     elif entry.options.timeout_s is not None and machine.hangs(spec):
@@ -49,6 +52,7 @@ def _appear(clinit: Clinit, order: Launch) -> Child:
     beside = next((it.run for it in left if it.leader and it.tag == entry.tag), None)
     runs = machine.cluster.runs
     runs.launched(machine.id, entry.group, entry.tag, beside=beside)
+    readying.launched(clinit, entry, order.level)
     test = entry.mode is Mode.TEST
     child = Child(entry.group, entry.tag, order.run, order.level, order.term, test=test)
     left.append(child)

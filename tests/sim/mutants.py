@@ -22,11 +22,12 @@ from tests.sim.__main__ import main as simulate
 from tests.sim.mutant import Mutant
 from tests.sim.mutants_agent import AGENT
 from tests.sim.mutants_cluster import CLUSTER
+from tests.sim.mutants_entries import ENTRIES
 from tests.sim.mutants_operations import OPERATIONS
 from tests.sim.mutants_protocol import PROTOCOL
 from tests.sim.mutants_tables import TABLES
 
-MUTANTS = (*PROTOCOL, *AGENT, *CLUSTER, *TABLES, *OPERATIONS)
+MUTANTS = (*PROTOCOL, *AGENT, *CLUSTER, *TABLES, *OPERATIONS, *ENTRIES)
 # What the last whole hunt said, for the manual: `make mutants ARGS=--rewrite`.
 KILLED = Path(__file__).parent / "mutants-killed.txt"
 NOTICED = ("seed ", "scenario ", "test ", "explored: ")

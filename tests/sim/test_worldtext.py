@@ -19,6 +19,7 @@ from tests.sim.world import (
     FENCING_ORDERS,
     KINDS,
     ORDERS,
+    READYING,
     STARTING,
     WEATHER,
 )
@@ -125,7 +126,7 @@ def test_each_kind_of_fault_can_be_written(kind: str) -> None:
 
 
 def test_the_rules_are_about_kinds_that_there_are() -> None:
-    drawn = {*KINDS, *FAILING, *ORDERS, *FENCING_ORDERS, *DYING, *STARTING, *CHANGING}
+    drawn = {*KINDS, *FAILING, *ORDERS, *FENCING_ORDERS, *DYING, *STARTING, *READYING, *CHANGING}
     assert LASTING | BETWEEN | MEASURED | {*WORDS} <= drawn == {*ALL_KINDS}
     assert WEATHER <= LASTING
 

@@ -45,6 +45,8 @@ class GroupSpec(Struct, frozen=True):
     move_within_s: float = 600.0
     stop_test: bool = False  # level `stop` has a test, which can fail
     fence: str = ""  # `fence=` of hactl
+    ready_s: float = 0.0  # how long a run of its service takes to be ready; 0: it is not awaited
+    ready_limit_s: float = 0.0  # `start=` of it; 0: none
 
 
 class FenceSpec(Struct, frozen=True):
@@ -177,6 +179,11 @@ FENCING_ORDERS: dict[str, float] = {
     "arm": 1,  # all nodes
 }
 
+# Kinds that `readying` draws: services that are not ready.
+READYING: dict[str, float] = {
+    "unready": 1,  # on `nodes`, runs of the service of the group `word` are not ready
+}
+
 # Kinds that `changing` draws: what administrators do to a cluster that runs.
 CHANGING: dict[str, float] = {
     "stopclinit": 2,  # clinit ends in an orderly way, as at an upgrade, and is started again
@@ -185,7 +192,9 @@ CHANGING: dict[str, float] = {
 
 # Kinds that are nothing but weather: readers and writers ask for them.
 # Those that change nothing that others see.
-HARMLESS = frozenset({"hangstop", "failtest", "failstop", "slowlook", *FAILING, *DYING, *STARTING})
+HARMLESS = frozenset(
+    {"hangstop", "failtest", "failstop", "slowlook", *FAILING, *DYING, *STARTING, *READYING}
+)
 WEATHER = HARMLESS | frozenset(
     {"cut", "lag", "stale", "torn", "readerror", "hangread", "full", "hangwrite", "slow"}
 )

@@ -23,6 +23,7 @@ from tests.sim.world import (
     FENCING_ORDERS,
     KINDS,
     ORDERS,
+    READYING,
     STARTING,
     WEATHER,
     Fault,
@@ -30,7 +31,7 @@ from tests.sim.world import (
     World,
 )
 
-ALL_KINDS = (*KINDS, *FAILING, *ORDERS, *FENCING_ORDERS, *DYING, *STARTING, *CHANGING)
+ALL_KINDS = (*KINDS, *FAILING, *ORDERS, *FENCING_ORDERS, *DYING, *STARTING, *READYING, *CHANGING)
 
 # Kinds that do nothing, or undo in the same moment what they did, unless they last.
 LASTING = WEATHER | {
@@ -108,7 +109,8 @@ WORDS: dict[str, WordRule] = {
     "cut": one_of("word", CUTS),
     **{kind: one_of("word", words) for kind, words in ERRORS.items()},
     **dict.fromkeys(
-        ("die", "failtest", "nosignal", *FAILING, *(ORDERS.keys() - {"standby"})), _group
+        ("die", "failtest", "nosignal", *FAILING, *READYING, *(ORDERS.keys() - {"standby"})),
+        _group,
     ),
     "edit": _hactl,
     "cltab": _cltab,
@@ -149,6 +151,8 @@ def _of_a_group(group: GroupSpec, world: World) -> Iterator[str]:
         yield unknown("level", group.level, LEVELS)
     if group.fence and group.fence not in GRADES:
         yield unknown("fence", group.fence, GRADES)
+    if group.ready_limit_s and not group.ready_s:
+        yield "ready_limit_s does nothing without ready_s"
     yield from _strangers("prefer", group.prefer, world)
     yield from _strangers("only", group.only, world)
 

@@ -115,6 +115,8 @@ def _output(view: GroupView) -> Iterator[RenderableType]:
             continue
         yield Text()
         yield Text.assemble((entry.tag, TITLE), f": {entry.command}")
+        if entry.status:
+            yield plain(f"status: {entry.status}")
         for line in entry.said:
             yield plain(line)
 

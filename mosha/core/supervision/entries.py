@@ -22,7 +22,7 @@ FAILURES_MIN = 3
 """One failure can be an operator's `kill`; this many in a row are a program that does not work."""
 
 LATE_S = 10.0
-"""An entry that starts or tests for longer is reported: most take less than a second."""
+"""An entry that starts, tests or becomes ready for longer is reported: most take a second."""
 
 LATE_TO_STOP_S = 20.0
 """Longer than INT, TERM and KILL take by default: what is left does not die from signals."""
@@ -34,6 +34,9 @@ STOPPED = "is stopped by an operator"
 BEING_STOPPED = "is being stopped by an operator"
 BEING_RESTARTED = "is being restarted by an operator"
 """What is said of `TroubleKind.STOPPED`: in clstat where it is not just `STOPPED`."""
+
+STARTING = "starting"
+"""The state of a run that is not ready yet (`ready=`)."""
 
 DAEMONIZED = "it went into the background; run it in the foreground"
 """What is said of `EntryReport.daemonized`."""
@@ -60,12 +63,14 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     is why the last run could not be executed, empty if it was, and `prevented` says that the host
     was the reason; `failures` counts the consecutive runs that failed soon after their start,
     `daemonized` those that ended well at once and left processes (0 if clinit does not report it);
-    `limit_s` is how long a run may take, None without limit, and `timed_out` says that the last
-    one took longer; `failed_at` lists the recent failures of a respawn entry, in seconds of
-    boottime, oldest first. `said` are the last lines it printed, oldest first: a few of entries in
-    trouble, more of all entries in the reply to `Ask`. `held`: an operator has stopped it, or it is
-    being stopped for that; `restarting`: it is being stopped for an operator, to be started again;
-    `obeyed` are the last operators' orders for it that were carried out.
+    `limit_s` is how long a run may take (a respawn entry: to be ready), None without limit, and
+    `timed_out` says that the last one took longer; `ready` is false while a run does not count as
+    started (`ready=`), and `status` is what it says of itself (sd_notify); `failed_at` lists the
+    recent failures of a respawn entry, in seconds of boottime, oldest first. `said` are the last
+    lines it printed, oldest first: a few of entries in trouble, more of all entries in the reply to
+    `Ask`. `held`: an operator has stopped it, or it is being stopped for that; `restarting`: it is
+    being stopped for an operator, to be started again; `obeyed` are the last operators' orders for
+    it that were carried out.
     """
 
     tag: str
@@ -88,11 +93,18 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     restarting: bool = False
     obeyed: tuple[str, ...] = ()
     daemonized: int = 0
+    ready: bool = True
+    status: str = ""
 
     @property
     def restarts(self) -> int:
         """How often it was restarted."""
         return max(0, self.starts - 1)
+
+    @property
+    def shown_state(self) -> str:
+        """Its state as people are shown it: a run that is not ready is starting."""
+        return self.state if self.ready or self.state != ProcessState.RUNNING else STARTING
 
     def for_s(self, now: float) -> float:
         """Return how long it has been in its state, 0 if not known."""
@@ -142,7 +154,7 @@ def _trouble(entry: EntryReport, now: float) -> Trouble | None:
     if kind is None:
         return None
     told = entry.error or entry.exit
-    if kind is TroubleKind.LATE:
+    if kind in (TroubleKind.LATE, TroubleKind.UNREADY):
         told = "" if entry.limit_s is None else f"its time limit is {entry.limit_s:g} s"
     if kind is TroubleKind.STOPPED:
         text = BEING_RESTARTED if entry.restarting else ""
@@ -151,6 +163,8 @@ def _trouble(entry: EntryReport, now: float) -> Trouble | None:
     if kind is TroubleKind.RETRYING:  # its output is that of an earlier run
         return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), entry.error)
     last = entry.said[-1] if entry.said else ""
+    if kind is TroubleKind.UNREADY:
+        last = entry.status or last
     text = ": ".join(filter(None, (told, DAEMONIZED if entry.daemonized else "", last)))
     return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), text)
 
@@ -177,6 +191,8 @@ def _kind(entry: EntryReport, now: float) -> TroubleKind | None:
         return TroubleKind.FAILING if entry.for_s(now) < STEADY_S else None
     if state == ProcessState.RUNNING and waited_for and entry.for_s(now) > LATE_S:
         return TroubleKind.LATE
+    if state == ProcessState.RUNNING and not entry.ready and entry.for_s(now) > LATE_S:
+        return TroubleKind.UNREADY
     return TroubleKind.LATE if late_to_stop else None
 
 
@@ -222,6 +238,8 @@ def trouble_text(trouble: Trouble) -> str:
             return f"entry {tag} failed{told}"
         case TroubleKind.STOPPED:
             return f"entry {tag} {text or STOPPED}"
+        case TroubleKind.UNREADY:
+            return f"entry {tag} is not ready after {trouble.for_s} s{told}"
         case TroubleKind.LATE:
             return f"entry {tag} has not ended for {trouble.for_s} s{told}"
     return f"entry {tag}{told}"

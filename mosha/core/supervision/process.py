@@ -8,7 +8,8 @@ The rules of this file (catalogue C3, C6; docs/explanation/architecture.md):
   leader left in its session is ended first.
 - What the host could not start has not failed: it is tried again each second, whatever its mode;
   this counts neither as a run nor for the throttle.
-- A run that exceeds its time limit is ended as by a stop, and counts as failed.
+- A run that exceeds its time limit is ended as by a stop, and counts as failed; so does one of a
+  respawn entry that is not ready in time (`ready=`, `start=`), which is then started again.
 - A stop sends INT, TERM and KILL in turn and repeats KILL as long as anything is alive. Only time
   moves it on: no second stop, and no other exit (C6.7, C6.8).
 - "Ended" means that no process of the entry is left, not that its leader is dead.
@@ -24,12 +25,15 @@ from msgspec.structs import replace
 from mosha.core.escalation import Limits, kill_rung, ladder_step
 from mosha.core.supervision.process_events import (
     AlarmRang,
+    BecameReady,
     Effect,
     Emptied,
     Event,
     Exit,
     Exited,
     KillAsked,
+    NotReady,
+    Ready,
     RestartOrdered,
     Retried,
     Scope,
@@ -122,6 +126,9 @@ def _is_late(process: Process, event: Event) -> bool:
     match event:
         case Spawned(run) | SpawnFailed(run) | SpawnPrevented(run) | Exited(run):
             return run != process.run or not process.leader
+        case BecameReady(run):
+            running = process.state is ProcessState.RUNNING and process.leader
+            return run != process.run or not running or process.ready
         case Emptied(run, scope):
             return run != process.run or process.leader or scope is not _awaited(process)
         case StopOrdered(order) | StartOrdered(order) | RestartOrdered(order):
@@ -143,6 +150,7 @@ def _cleared(process: Process) -> Scope:
 
 _MEANINGS: dict[type, EntryTrigger] = {
     Started: EntryTrigger.START,
+    BecameReady: EntryTrigger.READY,
     StopAsked: EntryTrigger.STOP,
     KillAsked: EntryTrigger.KILL,
     StopOrdered: EntryTrigger.STOP_ORDERED,
@@ -160,13 +168,13 @@ def _read(process: Process, event: Event, now: float, limits: Limits) -> EntryTr
             return EntryTrigger.TIME_OUT if running else EntryTrigger.ALARM
         case Emptied():
             if process.state in ENDING:
-                return _when_gone(process)
+                return _when_gone(process, limits)
             return EntryTrigger.RETRY if process.prevented else _after_death(process, limits)
         case SpawnFailed(run, _, left):
             return _read_end(process, Exited(run, Exit(127), elsewhere=left), limits)
         case SpawnPrevented(_, _, lost, left):
             if process.state is ProcessState.STOPPING:
-                return EntryTrigger.LEADER_DEAD if lost or left else _when_gone(process)
+                return EntryTrigger.LEADER_DEAD if lost or left else _when_gone(process, limits)
             return EntryTrigger.LOSE if lost else EntryTrigger.RETRY
         case Exited():
             return _read_end(process, event, limits)
@@ -176,7 +184,7 @@ def _read(process: Process, event: Event, now: float, limits: Limits) -> EntryTr
 def _read_end(process: Process, event: Exited, limits: Limits) -> EntryTrigger:
     if process.state in ENDING:
         left = event.in_session or event.elsewhere
-        return EntryTrigger.LEADER_DEAD if left else _when_gone(process)
+        return EntryTrigger.LEADER_DEAD if left else _when_gone(process, limits)
     match process.entry.mode:
         case Mode.RESPAWN:
             return EntryTrigger.CLEAR if event.in_session else _after_death(process, limits)
@@ -185,10 +193,12 @@ def _read_end(process: Process, event: Exited, limits: Limits) -> EntryTrigger:
     return EntryTrigger.FINISH
 
 
-def _when_gone(process: Process) -> EntryTrigger:
+def _when_gone(process: Process, limits: Limits) -> EntryTrigger:
     """Return the trigger for "nothing is left" of what was being ended."""
     if process.state is ProcessState.STOPPING:
         return _GONE[process.then]
+    if process.entry.mode is Mode.RESPAWN:
+        return _after_death(process, limits)
     return EntryTrigger.FAIL if process.entry.mode is Mode.TEST else EntryTrigger.FINISH
 
 
@@ -210,6 +220,9 @@ def _enter(
     if stays and trigger is EntryTrigger.START_ORDERED:
         return replace(process, rapid_restarts=0), ()
     match state, trigger:
+        case ProcessState.RUNNING, EntryTrigger.READY:
+            after_s = now - (process.last_start if process.last_start is not None else now)
+            return replace(process, due=None), (Ready(process.entry, after_s),)
         case ProcessState.RUNNING, _:
             process = afresh(process) if trigger in _AFRESH else process
             run = process.run + (trigger is not EntryTrigger.START)
@@ -249,11 +262,12 @@ def _run(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[E
     if process.last_start is not None:
         since_s = now - process.last_start
         rapid_restarts += (since_s < limits.haste_s) - (since_s > limits.haste_s)
-    limit_s = process.entry.options.timeout_s
+    limit_s = process.entry.limit_s
     process = replace(
         process,
         state=ProcessState.RUNNING,
         leader=True,
+        ready=not process.entry.awaited,
         starts=process.starts + 1,
         last_start=now,
         rapid_restarts=max(0, rapid_restarts),
@@ -313,8 +327,9 @@ def _stop(
 
 
 def _time_out(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[Effect, ...]]:
-    limit_s = process.entry.options.timeout_s or 0.0
-    text = f"timed out after {limit_s:g} s"
+    limit_s = process.entry.limit_s or 0.0
+    awaited = process.entry.awaited
+    text = f"not ready within {limit_s:g} s" if awaited else f"timed out after {limit_s:g} s"
     process = replace(
         process,
         state=ProcessState.TIMED_OUT,
@@ -325,7 +340,8 @@ def _time_out(process: Process, now: float, limits: Limits) -> tuple[Process, tu
         error="",
     )
     process, signals = _signal(process, now, limits)
-    return process, (TimedOut(process.entry, limit_s), *signals)
+    late = NotReady(process.entry, limit_s) if awaited else TimedOut(process.entry, limit_s)
+    return process, (late, *signals)
 
 
 def _signal(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[Effect, ...]]:

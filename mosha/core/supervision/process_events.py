@@ -87,6 +87,12 @@ class Exited(Struct, frozen=True):
     said: str = ""
 
 
+class BecameReady(Struct, frozen=True):
+    """The run is ready: from now on it counts as started."""
+
+    run: int
+
+
 class Emptied(Struct, frozen=True):
     """No process of the run is left in this scope."""
 
@@ -130,6 +136,7 @@ Event = (
     | SpawnFailed
     | SpawnPrevented
     | Exited
+    | BecameReady
     | Emptied
     | StopAsked
     | KillAsked
@@ -187,4 +194,18 @@ class TimedOut(Struct, frozen=True):
     limit_s: float
 
 
-Effect = Spawn | Signal | Watch | Throttled | Retried | TimedOut
+class Ready(Struct, frozen=True):
+    """Report that a run of the entry is ready, and how many seconds after its start."""
+
+    entry: Entry
+    after_s: float
+
+
+class NotReady(Struct, frozen=True):
+    """Report that a run was not ready within its limit (seconds) and is being ended."""
+
+    entry: Entry
+    limit_s: float
+
+
+Effect = Spawn | Signal | Watch | Throttled | Retried | TimedOut | Ready | NotReady

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from mosha.core.supervision.failures import DAEMONIZED_S, in_a_row, remembered
 from mosha.core.supervision.process_events import (
+    BecameReady,
     Event,
     Exited,
     RestartOrdered,
@@ -43,8 +44,8 @@ class Process(Struct, frozen=True):
 
     `run` is the number of its last run, `escalation_step` how many signals its stop has sent, `due`
     when time moves it on, `rapid_restarts` the respawn counter of C3.9, `leader` whether the run's
-    leader is alive. `then` belongs to STOPPING; `ordered` are operators' orders that wait to be
-    carried out, `obeyed` the last ones that were.
+    leader is alive, `ready` whether the run counts as started. `then` belongs to STOPPING;
+    `ordered` are operators' orders that wait to be carried out, `obeyed` the last ones that were.
 
     For reports: `since` is when the state or the run last changed; `exit`, `said` are of the last
     run that ended; `error` is why the last run could not be executed, "" if it was; `failures`
@@ -60,6 +61,7 @@ class Process(Struct, frozen=True):
     run: int = 0
     pid: int = 0
     leader: bool = False
+    ready: bool = False
     starts: int = 0
     last_start: float | None = None
     rapid_restarts: int = 0
@@ -77,6 +79,11 @@ class Process(Struct, frozen=True):
     then: Then = Then.WAIT
     ordered: tuple[str, ...] = ()
     obeyed: tuple[str, ...] = ()
+
+    @property
+    def awaited(self) -> bool:
+        """Whether it is not ready, and what comes after it waits until it is."""
+        return self.entry.awaited and not self.ready
 
     @property
     def held(self) -> bool:
@@ -102,15 +109,17 @@ def with_options_of(
     defined = {entry.tag: entry for entry in entries}
     return {
         tag: replace(process, entry=replace(process.entry, options=defined[tag].options))
-        if tag in defined and is_run_as(process.entry, defined[tag])
+        if tag in defined and is_run_as(process, defined[tag])
         else process
         for tag, process in known.items()
     }
 
 
-def is_run_as(entry: Entry, defined: Entry) -> bool:
-    """Say whether what runs as `entry` also matches `defined`."""
-    return (entry.command, entry.mode) == (defined.command, defined.mode)
+def is_run_as(process: Process, defined: Entry) -> bool:
+    """Say whether what runs also matches `defined`; a run that is awaited, also by what."""
+    entry = process.entry
+    same = (entry.command, entry.mode) == (defined.command, defined.mode)
+    return same and (not process.awaited or entry.options.ready == defined.options.ready)
 
 
 def noted(process: Process, event: Event, now: float) -> Process:
@@ -120,20 +129,22 @@ def noted(process: Process, event: Event, now: float) -> Process:
             return replace(process, run=run)
         case Spawned(_, pid):
             return replace(process, pid=pid, error="", prevented=False)
+        case BecameReady():
+            return replace(process, ready=True)
         case SpawnPrevented(_, reason):
             return _unstarted(process, reason)
         case SpawnFailed() | Exited() if process.timed_out:  # however it ends, it took too long
             process = _counted(process, now, well=False)
-            return replace(process, leader=False, pid=0, said=_said(event))
+            return replace(_without_leader(process), said=_said(event))
         case SpawnFailed(_, reason):
-            process = _counted(process, now, well=False)
-            process = replace(process, leader=False, pid=0, exit=reason, said="")
-            return replace(process, error=reason, prevented=False)
+            process = _without_leader(_counted(process, now, well=False))
+            return replace(process, exit=reason, said="", error=reason, prevented=False)
         case Exited(_, ended, _, _, said):
             daemonized = process.daemonized + 1 if _daemonized(process, event, now) else 0
-            process = _counted(process, now, well=ended.well)
-            process = replace(process, daemonized=daemonized)
-            return replace(process, leader=False, pid=0, exit=str(ended), said=said)
+            early = process.awaited and process.state is ProcessState.RUNNING
+            process = _counted(process, now, well=ended.well and not early)
+            text = f"{ended} before it was ready" if early else str(ended)
+            return replace(_without_leader(process), daemonized=daemonized, exit=text, said=said)
         case StopOrdered(order) | StartOrdered(order) | RestartOrdered(order):
             waiting = (*process.ordered, order)[-ORDERS_REMEMBERED_MAX:]
             return replace(process, ordered=waiting)
@@ -144,9 +155,7 @@ def _unstarted(process: Process, reason: str) -> Process:
     """Return the entry without its last run, which does not count as one."""
     ended = "" if process.timed_out else process.exit
     return replace(
-        process,
-        leader=False,
-        pid=0,
+        _without_leader(process),
         starts=process.starts - 1,
         last_start=None,
         exit=ended,
@@ -154,6 +163,10 @@ def _unstarted(process: Process, reason: str) -> Process:
         timed_out=False,
         prevented=True,
     )
+
+
+def _without_leader(process: Process) -> Process:
+    return replace(process, leader=False, pid=0, ready=False)
 
 
 def _said(event: SpawnFailed | Exited) -> str:

@@ -14,7 +14,7 @@ class ProcessState(enum.StrEnum):
     RETRYING = "retrying"  # its host could not start it, and tries again soon
     CLEARING = "clearing"  # the leader is dead, what it left behind is being ended
     STOPPING = "stopping"
-    TIMED_OUT = "timed-out"  # it exceeded its time limit, and is being ended
+    TIMED_OUT = "timed-out"  # it exceeded its time limit, or was not ready, and is being ended
     DONE = "done"
     PASSED = "passed"
     FAILED = "failed"
@@ -54,6 +54,7 @@ class EntryTrigger(enum.Enum):
     KILL = enum.auto()
     ALARM = enum.auto()
     TIME_OUT = enum.auto()
+    READY = enum.auto()
     LEADER_DEAD = enum.auto()
     GONE = enum.auto()
     GONE_FOR_GOOD = enum.auto()
@@ -80,6 +81,7 @@ TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
     (_S.RUNNING, _T.RETRY): _S.RETRYING,
     (_S.RUNNING, _T.LOSE): _S.CLEARING,
     (_S.RUNNING, _T.TIME_OUT): _S.TIMED_OUT,
+    (_S.RUNNING, _T.READY): _S.RUNNING,
     (_S.RUNNING, _T.STOP): _S.STOPPING,
     (_S.RUNNING, _T.KILL): _S.STOPPING,
     (_S.PAUSING, _T.ALARM): _S.RUNNING,
@@ -105,6 +107,8 @@ TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
     (_S.TIMED_OUT, _T.LOSE): _S.CLEARING,
     (_S.TIMED_OUT, _T.FINISH): _S.DONE,
     (_S.TIMED_OUT, _T.FAIL): _S.FAILED,
+    (_S.TIMED_OUT, _T.RESPAWN): _S.RUNNING,  # it was not ready in time
+    (_S.TIMED_OUT, _T.PAUSE): _S.PAUSING,
     (_S.TIMED_OUT, _T.STOP): _S.STOPPING,  # the escalation goes on as it was
     (_S.TIMED_OUT, _T.KILL): _S.STOPPING,
     (_S.DONE, _T.STOP): _S.DONE,

@@ -86,6 +86,8 @@ Effect = (
     | process_events.Throttled
     | process_events.Retried
     | process_events.TimedOut
+    | process_events.Ready
+    | process_events.NotReady
     | KillEverything
     | SignalLeft
     | WatchLeft
@@ -345,7 +347,7 @@ class _Work:
     def _leaves(self, process: Process) -> bool:
         """Say whether an entry does not belong to the wanted level as it is now (C4.7, C5)."""
         entry = self._definition(process.entry.tag)
-        changed = entry is None or not is_run_as(process.entry, entry)
+        changed = entry is None or not is_run_as(process, entry)
         return changed or entry is None or not self._is_wanted(entry)
 
     def _definition(self, tag: str) -> Entry | None:
@@ -378,7 +380,8 @@ class _Work:
         for process in self._all():
             if process.state is ProcessState.WAITING:
                 self.process(process.entry.tag, process_events.Started(self.unit.runs + 1))
-            if process.entry.mode in (Mode.WAIT, Mode.TEST) and process.state not in FINISHED:
+            ends = process.entry.mode in (Mode.WAIT, Mode.TEST)
+            if process.awaited or (ends and process.state not in FINISHED):
                 return False
         return True
 

@@ -1,4 +1,7 @@
-"""An entry has one run at a time, and nothing starts under a claim before its tests have passed."""
+"""An entry has one run at a time, and nothing starts before what it has to wait for.
+
+That is, under a claim, the tests of its group; and at a level, what is before it and not ready.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,13 @@ class Runs(Checker):
         if beside is not None:
             raise self.truth.violated(
                 self.name, f"{tag} of {group} is started on node {node} beside its run {beside}"
+            )
+
+    def needs_ready(self, node: int, group: str, what: str, *, ready: bool) -> None:
+        """Judge what waits until the service of a group has been ready."""
+        if not ready:
+            raise self.truth.violated(
+                self.name, f"{group} {what} on node {node} before its service is ready"
             )
 
     def needs_test(self, node: int, group: str, term: int, level: str) -> None:

@@ -1,0 +1,122 @@
+"""Notices when the runs of one entry are ready, and what they say of themselves.
+
+`ready=` of cltab says what is awaited. What a run says comes by its socket (`notify_socket.py`);
+a port and a pid file are looked at (`readiness.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import anyio
+
+from mosha.clinit.child import Child
+from mosha.clinit.descriptors import explained
+from mosha.clinit.notify_socket import Notification, NotifySocket
+from mosha.clinit.process_tracker import EntryKey, ProcessTracker
+from mosha.clinit.readiness import until_ready
+from mosha.core.supervision.process_events import BecameReady
+from mosha.core.supervision.supervisor import EntryEvent
+from mosha.core.supervision.unit import Launch
+from mosha.core.tables import Readiness, ReadyKind
+from mosha.host import logs
+from mosha.host.abandonable import Abandonable
+from mosha.host.notify import SOCKET_VARIABLE
+
+
+class RunWatch:
+    """Watches one run after the other.
+
+    `status` is what the run says that it does, "" if it says nothing.
+    """
+
+    def __init__(
+        self,
+        key: EntryKey,
+        tracker: ProcessTracker,
+        happen: Callable[[EntryEvent], object],
+        touch: Callable[[Iterable[str]], object],
+    ) -> None:
+        """Report that a run is ready to `happen`, and a new `status` to `touch`."""
+        self.status = ""
+        self._key = key
+        self._tracker = tracker
+        self._happen = happen
+        self._touch = touch
+        self._socket: NotifySocket | None = None
+        self._refused = False
+        self._leader = 0
+        self._pid_file = Abandonable(f"the pid file of {key.tag}")
+
+    def begin(self, launch: Launch) -> dict[str, str]:
+        """Get ready for a run; return what it needs in its environment.
+
+        Raises:
+            OSError: it is to have a socket, and none can be made now.
+        """
+        self.end()
+        awaited = _awaited(launch)
+        if awaited is None or awaited.kind is not ReadyKind.NOTIFY:
+            return {}
+        self._socket = NotifySocket(partial(self._hear, launch.run))
+        return {SOCKET_VARIABLE: self._socket.address}
+
+    async def until_dead(self, child: Child, launch: Launch) -> None:
+        """Return when the leader of a run has ended; watch it until then."""
+        self._leader = child.pid
+        awaited = _awaited(launch)
+        if awaited is None or awaited.kind is ReadyKind.NOTIFY:
+            await child.died
+            return
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._look, child, launch.run, awaited)
+            await child.died
+            tasks.cancel_scope.cancel()
+
+    def end(self) -> None:
+        """Hear no more of a run."""
+        self.status, self._leader, self._refused = "", 0, False
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    async def _look(self, child: Child, run: int, awaited: Readiness) -> None:
+        # Shielded: if this is cancelled, what `child` waits for is not.
+        if await asyncio.shield(child.executed) == 0:
+            await until_ready(awaited, self._is_own, self._pid_file)
+            self._tell_ready(run)
+
+    def _is_own(self, pid: int) -> bool:
+        """Say whether a process belongs to the entry: its leader does even outside its cgroup.
+
+        Raises:
+            OSError: that is not known.
+        """
+        return pid > 0 and (pid == self._leader or self._tracker.is_of(self._key, pid))
+
+    def _hear(self, run: int, sender: int, notification: Notification) -> None:
+        """Believe what a process of the entry says; of another, log the first one."""
+        try:
+            refusal = "" if self._is_own(sender) else "it is not a process of the entry"
+        except OSError as error:
+            refusal = explained(error)
+        if refusal:
+            if not self._refused:
+                names = {"group": self._key.group, "tag": self._key.tag}
+                logs.get().warning("notification_refused", **names, pid=sender, reason=refusal)
+            self._refused = True
+            return
+        if notification.status is not None and notification.status != self.status:
+            self.status = notification.status
+            self._touch([self._key.group])
+        if notification.ready:
+            self._tell_ready(run)
+
+    def _tell_ready(self, run: int) -> None:
+        self._happen(EntryEvent(self._key.group, self._key.tag, BecameReady(run)))
+
+
+def _awaited(launch: Launch) -> Readiness | None:
+    return launch.entry.options.ready if launch.entry.awaited else None

@@ -1,0 +1,79 @@
+"""Breaks of the rules of entries: when one counts as started."""
+
+from __future__ import annotations
+
+from tests.sim.mutant import Mutant
+
+ENTRIES: tuple[Mutant, ...] = (
+    Mutant(
+        "what comes next does not wait until a service is ready",
+        "C3",
+        "mosha.core.supervision.unit",
+        "if process.awaited or (ends and process.state not in FINISHED):",
+        "if ends and process.state not in FINISHED:",
+    ),
+    Mutant(
+        "a service may take for ever to be ready",
+        "C3",
+        "mosha.core.tables",
+        "return self.options.start_s if self.awaited else self.options.timeout_s",
+        "return self.options.timeout_s",
+        scenario="a-service-that-is-not-ready-moves",
+    ),
+    Mutant(
+        "a service that is not ready in time has not failed",
+        "placement",
+        "mosha.core.supervision.process_record",
+        "process = _counted(process, now, well=False)\n"
+        "            return replace(_without_leader(process), said=_said(event))",
+        "return replace(_without_leader(process), said=_said(event))",
+        scenario="a-service-that-is-not-ready-moves",
+    ),
+    Mutant(
+        "a service that is ready is ended at its limit",
+        "C3",
+        "mosha.core.supervision.process",
+        "return replace(process, due=None), (Ready(process.entry, after_s),)",
+        "return process, (Ready(process.entry, after_s),)",
+        scenario="a-service-that-is-not-ready-moves",
+    ),
+    Mutant(
+        "an end before it was ready is no failure",
+        "placement",
+        "mosha.core.supervision.process_record",
+        "well=ended.well and not early",
+        "well=ended.well",
+        test="test_ready.py::test_an_end_before_it_was_ready_is_a_failure_whatever_its_exit",
+    ),
+    Mutant(
+        "a run is ready because the one before it was",
+        "C3",
+        "mosha.core.supervision.process",
+        "ready=not process.entry.awaited,",
+        "ready=process.ready or not process.entry.awaited,",
+        test="test_ready.py::test_a_run_that_has_ended_is_not_ready_and_neither_is_the_next",
+        more=(
+            (
+                "mosha.core.supervision.process_record",
+                "return replace(process, leader=False, pid=0, ready=False)",
+                "return replace(process, leader=False, pid=0)",
+            ),
+        ),
+    ),
+    Mutant(
+        "a run is ready because an earlier one says so",
+        "C3",
+        "mosha.core.supervision.process",
+        "return run != process.run or not running or process.ready",
+        "return not running or process.ready",
+        test="test_ready.py::test_what_another_run_says_is_not_heard",
+    ),
+    Mutant(
+        "a run that waits in vain keeps its ready= for ever",
+        "C5",
+        "mosha.core.supervision.process_record",
+        "return same and (not process.awaited or entry.options.ready == defined.options.ready)",
+        "return same",
+        test="test_ready.py::test_a_new_ready_restarts_a_run_that_is_awaited",
+    ),
+)
