@@ -306,7 +306,8 @@ class Engine:
                 log_effect(effect, pids)
 
     def _tell_lease_ended(self, ended: LeaseEnded) -> None:
-        """Log a passed deadline; a kill later than the timing allows may mean two owners."""
+        """Report a passed deadline; a kill later than the timing allows may mean two owners."""
+        self.news.touch([ended.group])
         late_s = round(ended.late_s, 3)
         names = {"group": ended.group, "deadline": ended.deadline, "late_s": late_s}
         if ended.deadline == "kill_at" and ended.late_s > kill_s(len(self.supervisor.units)):

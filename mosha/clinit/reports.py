@@ -49,6 +49,7 @@ def group_report(
         since=group.since,
         cause=group.cause,
         killed_late_s=round(group.killed_late_s, 3),
+        killed=group.killed,
         entries=tuple(
             _entry_report(process, said, status.get(tag, ""), whole=whole)
             for tag, process in unit.processes.items()

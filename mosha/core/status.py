@@ -127,7 +127,7 @@ class Receipt(Struct, frozen=True):
 
 
 class ShotLine(Struct, frozen=True):
-    """`Mosha::Shot`: this node shoots an incarnation of a node, or is about to (`aiming`)."""
+    """`Mosha::Shot`: this node shoots an incarnation of a node, is about to, or has (`fencing`)."""
 
     inc: int
     outcome: str
@@ -142,6 +142,13 @@ class Disarm(Struct, frozen=True):
     node: int
     left_s: int
     reason: str
+
+
+class Unended(Struct, frozen=True):
+    """`Mosha::Unended`: a group that this node cannot end; `asks`: it asks to be shot for it."""
+
+    reason: str
+    asks: bool = False
 
 
 class TroubleKind(enum.StrEnum):
@@ -257,6 +264,8 @@ class Status(Struct, frozen=True):
     `troubles` are entries in trouble: (group, tag) -> what is wrong. `answers` are to orders for
     entries: (node that gave it, number) -> what became of it.
 
+    `unended` are the groups that the node cannot end.
+
     `shots` are those under way; `disarms` has the order that counts, by its number; `probations`
     are nodes that may own nothing, and for how many seconds. `cut_off`: its storage does not let
     this node in; older versions take that for `standby`.
@@ -294,6 +303,7 @@ class Status(Struct, frozen=True):
     shots: Mapping[int, ShotLine] = field(default_factory=dict)
     disarms: Mapping[int, Disarm] = field(default_factory=dict)
     probations: Mapping[int, int] = field(default_factory=dict)
+    unended: Mapping[str, Unended] = field(default_factory=dict)
 
     @property
     def stamp(self) -> Stamp:
@@ -304,6 +314,11 @@ class Status(Struct, frozen=True):
     def timeout_s(self) -> float:
         """The T of its node in seconds, 0 if not published."""
         return self.timeout_ms / 1000
+
+    @property
+    def asks_to_be_shot(self) -> bool:
+        """Whether its node cannot end a group, and asks to be shot for it (F1)."""
+        return any(it.asks for it in self.unended.values())
 
     def troubles_of(self, group: str) -> tuple[Trouble, ...]:
         """Return what is wrong with the entries of a group on this node."""

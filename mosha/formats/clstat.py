@@ -329,6 +329,7 @@ def _status(pairs: dict[str, str], facts: dict[str, Any], end: dict[str, str]) -
             shots=facts["shots"],
             disarms=facts["disarms"],
             probations=facts["probations"],
+            unended=facts["unended"],
             standby=_YES_NO[pairs.get("standby", "no")],
             witness=_YES_NO[pairs.get("witness", "no")],
             cut_off=_YES_NO[pairs.get("cutoff", "no")],

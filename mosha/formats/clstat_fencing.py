@@ -1,19 +1,22 @@
 """The lines of clstat about fencing: receipts, shots under way, what holds shots back.
 
 - `Mosha::Fenced NODE inc=N method=WORD grade=GRADE`: a receipt: that node is dead.
-- `Mosha::Shot NODE inc=N state=aiming|running`: this node shoots that one, or is about to.
+- `Mosha::Shot NODE inc=N state=aiming|running|shot`: this node is about to shoot that one, does, or
+  has, and its receipt does not count yet.
 - `Mosha::Disarm NUMBER node=NODE left_s=SECONDS REASON`: no node is shot for so long.
 - `Mosha::Probation NODE SECONDS`: that node may own nothing for so long.
+- `Mosha::Unended GROUP asks=yes|no REASON`: this node cannot end that group.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from mosha.core.status import GRADES, OPERATOR, Disarm, Grade, Receipt, ShotLine, Status
+from mosha.core.status import GRADES, OPERATOR, Disarm, Grade, Receipt, ShotLine, Status, Unended
 from mosha.formats.clstat_words import (
     WORD_MAX_CHARS,
     counter_in,
+    name_in,
     node_in,
     number_in,
     pairs_of,
@@ -35,6 +38,10 @@ def fencing_lines(s: Status) -> list[str]:
             for n, d in sorted(s.disarms.items())
         ),
         *(f"Mosha::Probation {n} {left_s}" for n, left_s in sorted(s.probations.items())),
+        *(
+            f"Mosha::Unended {g} asks={'yes' if u.asks else 'no'} {one_line(u.reason)}".rstrip()
+            for g, u in sorted(s.unended.items())
+        ),
     ]
 
 
@@ -69,14 +76,21 @@ def _read_probation(rest: str) -> tuple[int, int]:
     return _node(rest), number_in(rest.split(" ")[1])
 
 
+def _read_unended(rest: str) -> tuple[str, Unended]:
+    words = rest.split(" ", 2)
+    reason = one_line(words[2]) if len(words) > 2 else ""
+    return name_in(rest), Unended(reason, asks=pairs_of(words[1])["asks"] == "yes")
+
+
 def _node(rest: str) -> int:
     return node_in(rest.partition(" ")[0])
 
 
-FENCING_READERS: dict[str, tuple[str, Callable[[str], tuple[int, object]]]] = {
+FENCING_READERS: dict[str, tuple[str, Callable[[str], tuple[int | str, object]]]] = {
     "Mosha::Fenced": ("fenced", _read_fenced),
     "Mosha::Shot": ("shots", _read_shot),
     "Mosha::Disarm": ("disarms", _read_disarm),
     "Mosha::Probation": ("probations", _read_probation),
+    "Mosha::Unended": ("unended", _read_unended),
 }
 """The class of a line -> the field of Status that it goes into, and its parser."""

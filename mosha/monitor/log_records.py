@@ -21,6 +21,7 @@ LEVELS = {
     "fence_confirmed": "warning",
     "fence_asked": "warning",
     "fencing_held": "warning",
+    "group_unended": "critical",
     "fencing_disarmed": "warning",
     "group_banned": "warning",
     "tell_refused": "error",

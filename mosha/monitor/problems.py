@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 
-from mosha.core.cluster import wording
+from mosha.core.cluster import shot_requests, wording
+from mosha.core.cluster.fencing import SHOT
 from mosha.core.cluster.peers import Peer, Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.refusals import refusing
@@ -37,6 +39,10 @@ HELD: Mapping[str, Callable[[str, str], str]] = {
     "brake": lambda nodes, others: (
         f"node {nodes} is not shot: so many went silent at the same time ({others}) that the"
         " file system, a switch or this node is more likely at fault"
+    ),
+    "asking": lambda nodes, others: (
+        f"node {nodes} is not shot: so many ask for it at the same time ({others}) that what they"
+        " share is more likely at fault, such as a storage"
     ),
     "budget": lambda nodes, others: (
         f"node {nodes} is not shot: within ten minutes a minority of the nodes was shot already"
@@ -73,6 +79,7 @@ def problems(
         *(Problem(kind=ProblemKind.HOST.value, subjects=here, text=text) for text in troubles),
         *_of_quorum(state, groups),
         *_of_nodes(state),
+        *_of_unended(state),
         *_of_unconfirmed(state),
         *_of_restraint(state),
         *_of_fencing(state.me, fencing),
@@ -190,6 +197,30 @@ def _of_restraint(state: MonitorState) -> Iterator[Problem]:
             yield Problem(kind=ProblemKind.FENCING_HELD.value, subjects=nodes, text=text, next=step)
 
 
+def _of_unended(state: MonitorState) -> Iterator[Problem]:
+    """Yield the nodes that cannot end a group; a failed stop is a problem of the group anyway."""
+    said = {status.node: status.unended for status in state.view.fresh()}
+    for node, groups in sorted({**said, state.me: state.unended}.items()):
+        asks = any(it.asks for it in groups.values())
+        found = {g: it for g, it in groups.items() if asks or it.reason != shot_requests.FAILED}
+        for group, it in islice(found.items(), 1):
+            more = f"; it asks to be shot{_shooters(state, node)}" if asks else ""
+            text = f"node {node} cannot end {listed(list(found))}: {it.reason}{more}"
+            step = f"repair or reset it; or, if nothing is left of it: mosha cleanup {group} {node}"
+            kind, subjects = ProblemKind.NODE_UNABLE.value, [str(node)]
+            yield Problem(kind=kind, subjects=subjects, text=text, next=step)
+
+
+def _shooters(state: MonitorState, node: int) -> str:
+    """Return who shoots a node, as the end of a sentence."""
+    shown = ((status.node, status.shots.get(node)) for status in state.view.fresh())
+    found = [by for by, line in shown if line is not None and line.outcome != SHOT]
+    own = state.shots.get(node)
+    if own is not None and own.under_way:
+        found.append(state.me)
+    return f"; node {listed([str(by) for by in sorted(found)])} shoots it" if found else ""
+
+
 def _of_unconfirmed(state: MonitorState) -> Iterator[Problem]:
     """Yield the nodes whose last status may be out of date."""
     nodes = [str(node) for node in unconfirmed(state)]
@@ -210,8 +241,7 @@ def _of_node(state: MonitorState, node: int) -> tuple[ProblemKind, str] | None:
         news = f"nothing new for {_silence_s(peer):.1f} s when it was declared stale"
         if not peer.advanced:
             news = "nothing new since this monitor started"
-        aims = [status.node for status in state.view.fresh() if node in status.shots]
-        shot = f"; node {listed([str(by) for by in aims])} shoots it" if aims else ""
+        shot = _shooters(state, node)
         return ProblemKind.NODE_STALE, f"node {node} {said}: {news}{why}{shot}"
     if standing is Standing.NEVER and peer.looked_at:
         why = f": {peer.error}" if peer.error else ""

@@ -12,6 +12,7 @@ from mosha.core.cluster.memory import Memory
 from mosha.core.cluster.node import Node
 from mosha.core.cluster.quorum import Electorate, Policy
 from mosha.core.cluster.recovery import Startup
+from mosha.core.self_fencing import FENCE
 from mosha.core.status import Status
 from mosha.errors import HostError
 from mosha.formats.settings import WITNESS, Settings
@@ -81,6 +82,7 @@ def fencing_rules(settings: Settings, *, with_callable: bool) -> FencingRules:
         delays=fencing.delays,
         probation=fencing.probation,
         unfences=any(method.unfence for method in fencing.methods),
+        ask_for_shots=settings.on_stop_failure == FENCE,
     )
 
 

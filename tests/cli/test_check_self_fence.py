@@ -51,8 +51,16 @@ def test_a_command_that_could_not_run_here_is_a_mistake() -> None:
 
 def test_failed_stops_that_nothing_follows_are_warned_of() -> None:
     (found,) = self_fence_findings(settings(on_stop_failure="fence"))
-    assert found.level == "warning"
+    assert (found.level, found.where) == ("warning", "on_stop_failure")
     assert 'does nothing while self_fence is "off"' in found.text
+
+
+def test_a_node_without_self_fence_may_ask_others() -> None:
+    (found,) = self_fence_findings(settings(on_stop_failure="fence", stomith="/bin/true"))
+    assert (found.level, found.text) == (
+        "ok",
+        "with a group that cannot be ended, this node asks to be shot",
+    )
 
 
 def test_its_time_is_printed_with_the_others(mosha: Mosha, home: Home) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from mosha.control.protocol import Confirm, DisarmAll, ShootNode
+from mosha.control.protocol import Confirm, DisarmAll, GiveOrder, ShootNode
+from mosha.core.status import Verb
 from tests.e2e.cluster import Cluster
 from tests.e2e.power import GROUPS, freeze, note_power, switch, victim_and_others
 from tests.waiting import wait_until
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_a_killed_monitor_leaves_its_groups_alone_and_the_next_one_adopts_them(
@@ -137,4 +135,33 @@ def test_while_disarmed_only_an_operator_has_a_node_shot(short_dir: Path) -> Non
         cluster.wait_running(GROUPS, *others)
         assert cluster.nodes[others[1]].ask(DisarmAll(0.0)).ok
         wait_until(lambda: not told("disarmed"))
+        assert cluster.overlaps() == []
+
+
+def test_a_node_whose_stop_fails_asks_and_is_shot_and_its_groups_move(short_dir: Path) -> None:
+    stuck = short_dir / "stuck"
+    checks = f"a:a-chk:stop:test:test ! -e {stuck}$MOSHA_NODE\n"
+    with Cluster(
+        short_dir, extra='on_stop_failure = "fence"\n' + switch(short_dir, "good")
+    ) as cluster:
+        cluster.write_tables(GROUPS, cltab=checks)
+        cluster.start()
+        _, places = cluster.wait_running(GROUPS)
+        (victim,) = places["a"]
+        others = [number for number in cluster.nodes if number != victim]
+        node = cluster.nodes[victim]
+        note_power(cluster)
+        Path(f"{stuck}{victim}").touch()
+        assert node.ask(GiveOrder(Verb.MOVE, "a")).ok
+        watcher = cluster.nodes[others[0]]
+
+        def told() -> bool:
+            return any(f"node {victim} cannot end a" in line for line in watcher.report().problems)
+
+        wait_until(told)
+        cluster.wait_running(GROUPS, *others)
+        shot = [shot for number in others for shot in cluster.nodes[number].report().shots]
+        assert [(it.node, it.outcome) for it in shot] == [(victim, "receipt")]
+        ordered = [e for n in others for e in cluster.nodes[n].events("fence_ordered")]
+        assert [event["reason"] for event in ordered] == ["it asks to be shot"]
         assert cluster.overlaps() == []

@@ -140,7 +140,9 @@ class Clinit:
             alive=len(self.children.get(name, ())),
             stop_at=deadlines.stop_at if deadlines else None,
             kill_at=deadlines.kill_at if deadlines else None,
+            since=group.since,
             cause=group.cause,
+            killed=group.killed,
             entries=report.entries if report is not None else (),
         )
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from mosha.core.cluster.timing import Timing, derive, unsafe
 from tests.sim.agenda import chance
+from tests.sim.asking import with_requests
 from tests.sim.changing import with_changes
 from tests.sim.dying import with_slow_deaths
 from tests.sim.failing import with_failing_entries
@@ -44,7 +45,7 @@ def draw(seed: int, storm: tuple[str, ...] = ()) -> World:
     """Draw the world of a seed; `storm` makes it a small one with storms of these kinds."""
     world = with_failing_entries(_with_editors(_drawn(seed, storm)))
     world = with_changes(with_failing_starts(with_slow_deaths(with_orders(world))))
-    return with_awaited_services(with_fencing_orders(with_grades(world)))
+    return with_requests(with_awaited_services(with_fencing_orders(with_grades(world))))
 
 
 def _with_editors(world: World) -> World:

@@ -116,6 +116,7 @@ class Monitor:
             takeover_s=world.timing.heartbeat_s * 2,
             retry_s=world.timing.heartbeat_s * 4,
             probation=fence.probation,
+            ask_for_shots=fence.ask,
         )
         startup = Startup(
             me=machine.id,

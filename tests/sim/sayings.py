@@ -29,6 +29,8 @@ SAYINGS: dict[str, str] = {
     "fencing_disarmed": "hears that nobody is to be shot for {left_s} s: node {peer} says so",
     "fencing_armed": "hears that nodes are shot again",
     "fence_ordered": "orders node {peer} to be shot",
+    "group_unended": "cannot end {group}: {reason}; asks to be shot: {asks}",
+    "group_ended_after_all": "can end {group} after all",
     "fence_ended": "hears of the shot at node {peer}: {outcome}",
     "receipt_refuted": "hears node {peer}, whose death was vouched for",
     "fence_confirmed": "is told by its operator that node {peer} is dead",

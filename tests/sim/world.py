@@ -52,13 +52,15 @@ class GroupSpec(Struct, frozen=True):
 class FenceSpec(Struct, frozen=True):
     """What shots come to: weights of the outcomes; and how long they take.
 
-    works, weak (it works, and proves less), fails, hangs, lies, print.
+    works, weak (it works, and proves less), fails, hangs, lies, print. `ask`: a node that cannot
+    end a group asks to be shot.
     """
 
     required: bool = False
     outcomes: tuple[str, ...] = ("print",)
     takes_s: float = 0.1
     probation: int = PROBATION_DEFAULT
+    ask: bool = False
 
 
 def asked_grade(spec: FenceSpec, group: GroupSpec) -> Grade:

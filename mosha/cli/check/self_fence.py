@@ -21,8 +21,7 @@ def self_fence_findings(settings: Settings, trigger: Path = SYSRQ_TRIGGER) -> It
     how, fences_stops = settings.self_fence, settings.on_stop_failure == FENCE
     if how == OFF:
         if fences_stops:
-            text = 'on_stop_failure = "fence" does nothing while self_fence is "off"'
-            yield Finding("warning", WHERE, text, 'write self_fence = "sysrq", or a command')
+            yield _asking(settings)
         return
     problem = _why_not(trigger) if how == SYSRQ else why_not_run(shlex.split(how)[0])
     if problem:
@@ -31,6 +30,17 @@ def self_fence_findings(settings: Settings, trigger: Path = SYSRQ_TRIGGER) -> It
         return
     text = f"a group that cannot be ended{' or stopped' * fences_stops} ends this machine: {how}"
     yield Finding("ok", WHERE, text, "")
+
+
+def _asking(settings: Settings) -> Finding:
+    """Judge a node that asks others to shoot it, and does nothing itself."""
+    where = "on_stop_failure"
+    if any(method.gives_receipts for method in settings.fencing.methods):
+        text = "with a group that cannot be ended, this node asks to be shot"
+        return Finding("ok", where, text, "")
+    text = '"fence" does nothing while self_fence is "off" and no fencing method gives receipts'
+    remedy = 'write self_fence = "sysrq", or a command, or a fencing method'
+    return Finding("warning", where, text, remedy)
 
 
 def _why_not(trigger: Path) -> str:

@@ -58,6 +58,7 @@ class DeathBook:
         peer, (receipt, until) = state.view.peer(node), state.pending[node]
         if now > until or peer.inc > receipt.inc:
             del state.pending[node]
+            state.changed()
             shots.forget(state, node)
         elif peer.stale_since is not None:
             del state.pending[node]

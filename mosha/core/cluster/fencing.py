@@ -18,6 +18,8 @@ TIE_BREAK_DEFAULT_S = 15.0
 PROBATION_DEFAULT = 3
 
 AIMING, RUNNING = "aiming", "running"
+SHOT = "shot"
+"""Published of a shot with a receipt that does not count yet: its victim was still heard (R1)."""
 
 
 class FencingRules(Struct, frozen=True):
@@ -27,6 +29,7 @@ class FencingRules(Struct, frozen=True):
     `delays`: how many seconds longer than others these nodes are spared.
     `probation`: after so many deaths within an hour a node owns nothing; 0: never. `unfences`: a
     node that was shot has to be let in to its storage again (`access`).
+    `ask_for_shots`: if this node cannot end a group, it asks to be shot (`on_stop_failure`).
     """
 
     required: bool = False
@@ -36,18 +39,21 @@ class FencingRules(Struct, frozen=True):
     delays: Mapping[int, float] = field(default_factory=dict)
     probation: int = PROBATION_DEFAULT
     unfences: bool = False
+    ask_for_shots: bool = False
 
 
 class FenceOrder(Struct, frozen=True):
-    """An order to shoot a stale node in this incarnation, for a receipt of the `required` grade.
+    """An order to shoot a node in this incarnation, for a receipt of the `required` grade.
 
-    `asked`: an operator has ordered it; the node may be well.
+    The node is stale, except where an operator has ordered it (`asked`) or the node itself asks for
+    it (`requested`).
     """
 
     node: int
     inc: int
     required: Grade = Grade.OPERATOR_SAID_SO
     asked: bool = False
+    requested: bool = False
 
 
 class Shot(Struct, frozen=True):
@@ -99,27 +105,30 @@ def shoot_at(
     healed_at: float,
     rules: FencingRules,
     last: Shot | None,
+    requested_at: float | None = None,
 ) -> float | None:
-    """Return when this node is to shoot a stale peer, None if not.
+    """Return when this node is to shoot a peer that is stale, or asks for it; None if not.
 
     Args:
-        victim: the peer; must be stale.
+        victim: the peer.
         me: this node.
-        fresh: the nodes that are fresh, this one included, in any order.
+        fresh: the nodes that are fresh, this one included and the victim not, in any order.
         started_at: when this monitor started, seconds of boottime.
         start_grace_s: no shot in this time after the start (H3.6).
         healed_at: no shot before; by then healthy nodes were heard again after a cut (O4).
         rules: the delays.
         last: this node's last shot at that node, if any.
+        requested_at: since when a node that is not stale asks to be shot, if it does (F1).
 
     A shot that failed is tried again; a message that proves nothing is sent once for each
     incarnation of the victim.
     """
-    if victim.stale_since is None or not victim.advanced:
+    since = requested_at if victim.stale_since is None else victim.stale_since
+    if since is None or not victim.advanced:
         return None
     position = sorted(fresh).index(me)
     # All nodes wait for the same moment, and from then on each for its rank.
-    begins = max(started_at + start_grace_s, healed_at, victim.stale_since)
+    begins = max(started_at + start_grace_s, healed_at, since)
     due = begins + rules.delays.get(victim.node, 0.0) + position * rules.takeover_s
     if last is None or last.inc < victim.inc or last.outcome == AIMING:
         return due

@@ -21,6 +21,7 @@ from mosha.core.cluster import (
     own_status,
     peers,
     recovery,
+    shot_requests,
     shots,
 )
 from mosha.core.cluster.candidacy import loads
@@ -128,6 +129,7 @@ class Node:
             state.changed()  # O5: a new incarnation wants its echo
         orders.hear(state, old, status, now)
         arming.hear(state, status, now)
+        shot_requests.hear(state, status, now)
         changed = own_status.differences(old, status)
         if changed or changed is None:
             for group in (*status.claims, *status.groups, *status.votes):
@@ -384,13 +386,11 @@ class Node:
             state.whole = loads(state)
 
     def next_status(self, now: float, *, left: bool = False) -> Status:
-        """Make the status to write now, with the next number.
-
-        `left` makes it the last one: the node has gone, votes and terms are kept (V4).
-        """
+        """Make the next status to write; `left`: the last one, votes and terms are kept (V4)."""
         state = self.state
         self.seq += 1
         orders.drop_old(state, now)
+        shot_requests.note_own(state, now)
         state.dirty = False
         self._remember_whole()
         for record in state.claimed.values():

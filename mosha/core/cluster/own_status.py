@@ -10,7 +10,7 @@ import math
 from collections.abc import Set as AbstractSet
 from itertools import islice
 
-from mosha.core.cluster import arming, probation
+from mosha.core.cluster import arming, probation, shots
 from mosha.core.cluster.orders import unfinished
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
@@ -19,7 +19,6 @@ from mosha.core.status import (
     Ban,
     GroupLine,
     NodeState,
-    ShotLine,
     Status,
     Term,
     Trouble,
@@ -81,13 +80,10 @@ def compose(state: MonitorState, *, seq: int, now: float, left: bool) -> Status:
             if s.ban_until > now
         },
         fenced=dict(state.view.receipts),
-        shots={
-            node: ShotLine(shot.inc, shot.outcome)
-            for node, shot in state.shots.items()
-            if shot.under_way
-        },
+        shots=shots.published(state),
         disarms=arming.published(state, now),
         probations=probation.own(state, now),
+        unended=state.unended,
         tables=state.tables,
         refused=state.refused,
         pasts=state.pasts,
@@ -127,6 +123,7 @@ def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
         or old.standby is not new.standby
         or old.cut_off is not new.cut_off
         or old.probations.keys() != new.probations.keys()
+        or old.unended != new.unended
     ):
         return None
     if (

@@ -3,14 +3,16 @@
 The **brake**: nodes that went silent together are not shot. It is more likely that the file system,
 a switch or this node is at fault than that so many machines failed at one moment. The **budget**:
 within a window at most a minority of the electorate is shot. And a node that a majority hears is
-not shot by one that does not. All hold until that is no longer so, or an operator decides (`mosha
-fence`, `mosha confirm`).
+not shot by one that does not. Nor are nodes that ask to be shot together (F1): it is more likely
+that what they share is at fault, such as a storage. All hold until that is no longer so, or an
+operator decides (`mosha fence`, `mosha confirm`).
 """
 
 from __future__ import annotations
 
 from mosha.core.cluster.fencing import AIMING
 from mosha.core.cluster.peers import Peer, Standing
+from mosha.core.cluster.shot_requests import asks
 from mosha.core.cluster.state import MonitorState
 from mosha.core.status import Stamp
 
@@ -41,8 +43,11 @@ def braked(state: MonitorState, victim: Peer, now: float) -> tuple[int, ...]:
 def crowd(state: MonitorState, victim: Peer, now: float) -> tuple[int, ...]:
     """Return the nodes that went silent together with one, itself among them; () if too few."""
     together = [node for node in _silent(state, now) if _with(state, victim, node, now)]
-    least = max(BRAKE_MIN, -(-len(_all(state)) // BRAKE_SHARE))
-    return tuple(sorted(together)) if len(together) >= least else ()
+    return tuple(sorted(together)) if len(together) >= _brake_from(state) else ()
+
+
+def _brake_from(state: MonitorState) -> int:
+    return max(BRAKE_MIN, -(-len(_all(state)) // BRAKE_SHARE))
 
 
 def _all(state: MonitorState) -> frozenset[int]:
@@ -70,6 +75,12 @@ def _with(state: MonitorState, victim: Peer, node: int, now: float) -> bool:
     if heard_at is None or other is None:
         return False
     return abs(heard_at - other) <= state.timeout_s(now)
+
+
+def asking(state: MonitorState) -> tuple[int, ...]:
+    """Return the nodes that ask to be shot if they are so many that the brake holds, else ()."""
+    nodes = sorted(node for node in state.view.fresh_nodes() if asks(state.view.peer(node)))
+    return tuple(nodes) if len(nodes) >= _brake_from(state) else ()
 
 
 def heard_by(state: MonitorState, victim: Peer, now: float) -> tuple[int, ...]:

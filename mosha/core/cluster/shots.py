@@ -10,13 +10,13 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mosha.core.cluster import arming, fencing, restraint
+from mosha.core.cluster import arming, fencing, restraint, shot_requests
 from mosha.core.cluster.events import ShotEnded
-from mosha.core.cluster.fencing import AIMING, RUNNING, FenceOrder, Shot
+from mosha.core.cluster.fencing import AIMING, RUNNING, SHOT, FenceOrder, Shot
 from mosha.core.cluster.peers import Peer, Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import GroupRecord, Hold, MonitorState
-from mosha.core.status import Grade, NodeState
+from mosha.core.status import Grade, NodeState, ShotLine
 
 # Before a shot a majority has to be heard again; how often that is checked, in heartbeats.
 WITNESS_STEP = 0.25
@@ -28,8 +28,11 @@ REPORTED_S = 10.0
 
 
 class _Victim(NamedTuple):
+    """A node that may be shot: an operator has `asked` for it, or it has `requested` it (F1)."""
+
     peer: Peer
-    asked: bool
+    asked: bool = False
+    requested: bool = False
 
 
 def orders(state: MonitorState, quorum_since: float, now: float) -> tuple[list[FenceOrder], float]:
@@ -49,16 +52,21 @@ def orders(state: MonitorState, quorum_since: float, now: float) -> tuple[list[F
                 aimed_at.add(node)
                 state.asked.pop(node, None)
                 state.shots[node] = Shot(node, victim.peer.inc, now)
-                state.log("fence_ordered", peer=node, inc=victim.peer.inc)
-                found.append(
-                    FenceOrder(node, victim.peer.inc, _required(state, node), victim.asked)
-                )
+                found.append(_fire(state, victim))
             else:
                 aimed_at.add(node)
                 _aim(state, victim.peer, now)
     _lower(state, aimed_at)
     _note_holds(state, holds)
     return found, again
+
+
+def _fire(state: MonitorState, victim: _Victim) -> FenceOrder:
+    node, inc = victim.peer.node, victim.peer.inc
+    why = {"reason": "it asks to be shot"} if victim.requested else {}
+    state.log("fence_ordered", peer=node, inc=inc, **why)
+    required = _required(state, node)
+    return FenceOrder(node, inc, required, asked=victim.asked, requested=victim.requested)
 
 
 def _drop_void_orders(state: MonitorState, now: float) -> None:
@@ -77,18 +85,21 @@ def may_shoot(state: MonitorState) -> bool:
 
 
 def _victims(state: MonitorState) -> Iterator[_Victim]:
-    """Yield the stale nodes, those whose receipt does not do, and those that an operator named."""
+    """Yield nodes that an operator named, are stale, ask for it, or whose receipt does not do."""
     view = state.view
     named = state.asked.keys()
     for node in sorted(named):
         yield _Victim(view.peer(node), asked=True)
     for peer in view.stale():
         if peer.node not in named:
-            yield _Victim(peer, asked=False)
+            yield _Victim(peer)
+    for peer in shot_requests.asking(state):
+        if peer.node not in named:
+            yield _Victim(peer, requested=True)
     for node, receipt in sorted(view.receipts.items()):
         silent = view.standing(node) is Standing.FENCED and view.peer(node).stale_since is not None
         if silent and node not in named and receipt.grade < _required(state, node):
-            yield _Victim(view.peer(node), asked=False)
+            yield _Victim(view.peer(node))
 
 
 def _required(state: MonitorState, node: int) -> Grade:
@@ -114,16 +125,20 @@ def _wait_until(
         due = _due(state, victim.peer, quorum_since, now)
         if due > now:
             return due
-        if hearing := restraint.heard_by(state, victim.peer, now):
+        asks = shot_requests.asks(victim.peer)
+        if not asks and (hearing := restraint.heard_by(state, victim.peer, now)):
             holds[victim.peer.node] = Hold("heard", hearing)
             return step
         if together := restraint.braked(state, victim.peer, now):
             holds[victim.peer.node] = Hold("brake", together)
             return step
+        if victim.requested and (alike := restraint.asking(state)):
+            holds[victim.peer.node] = Hold("asking", alike)
+            return step
         if lately := restraint.spent(state, victim.peer.node, now):
             holds[victim.peer.node] = Hold("budget", lately)
             return max(step, restraint.ease_at(state))
-        if not _enough_since(state, victim.peer, now):
+        if not _enough_since(state, victim, now):
             return step
     return step if _other_shooter(state, victim.peer) else now
 
@@ -131,10 +146,11 @@ def _wait_until(
 def _due(state: MonitorState, victim: Peer, quorum_since: float, now: float) -> float:
     if arming.is_disarmed(state, now):
         return math.inf
+    request = state.requests.get(victim.node)
     due = fencing.shoot_at(
         victim,
         me=state.me,
-        fresh=[*state.view.fresh_nodes(), state.me],
+        fresh=[*(n for n in state.view.fresh_nodes() if n != victim.node), state.me],
         started_at=state.started_at,
         start_grace_s=state.timing.start_grace_s,
         # Found stale while this node heard no majority, it may be as healthy as those that
@@ -142,6 +158,7 @@ def _due(state: MonitorState, victim: Peer, quorum_since: float, now: float) -> 
         healed_at=quorum_since + state.timing.lease_s,
         rules=state.fencing,
         last=state.shots.get(victim.node),
+        requested_at=request.since if request is not None else None,
     )
     if due is None:
         return math.inf
@@ -167,9 +184,11 @@ def _tie_break_s(state: MonitorState) -> float:
     return 0.0 if worth(ours) > worth(theirs) else state.fencing.tie_break_s
 
 
-def _enough_since(state: MonitorState, victim: Peer, now: float) -> bool:
+def _enough_since(state: MonitorState, found: _Victim, now: float) -> bool:
     """Say whether a majority (or half), with this node, was heard since a node went stale (O4)."""
-    view = state.view
+    view, victim = state.view, found.peer
+    if found.requested:
+        return shot_requests.suffice(state, victim, now)
     heard = (view.peer(node) for node in view.fresh_nodes())
     seen = fencing.witnesses(heard, victim, now, state.timing.timeout_s) | {state.me}
     half = view.quorum_state is not QuorumState.YES
@@ -178,12 +197,12 @@ def _enough_since(state: MonitorState, victim: Peer, now: float) -> bool:
 
 
 def _other_shooter(state: MonitorState, victim: Peer) -> int | None:
-    """Return the node that shoots this one already; of two that aim, the lower one does."""
+    """Return the node that shoots this one, or has; of two that aim, the lower one does."""
     for status in state.view.fresh():
         line = status.shots.get(victim.node)
         if line is None or line.inc != victim.inc or status.node == victim.node:
             continue
-        if line.outcome == RUNNING or status.node < state.me:
+        if line.outcome in (RUNNING, SHOT) or status.node < state.me:
             return status.node
     return None
 
@@ -212,6 +231,12 @@ def _lower(state: MonitorState, aimed_at: set[int]) -> None:
         if shot.outcome == AIMING and node not in aimed_at:
             del state.shots[node]
             state.changed()
+
+
+def published(state: MonitorState) -> dict[int, ShotLine]:
+    """Return what this node shows of its shots: those under way, or whose receipt is to count."""
+    lines = {n: ShotLine(it.inc, it.outcome) for n, it in state.shots.items() if it.under_way}
+    return lines | {n: ShotLine(it.inc, SHOT) for n, (it, _) in state.pending.items()}
 
 
 def aims(state: MonitorState) -> bool:
@@ -248,6 +273,8 @@ def is_void(state: MonitorState, order: FenceOrder, now: float) -> str:
         return ""
     if arming.is_disarmed(state, now):
         return "fencing is disarmed"
+    if order.requested and state.view.speaks(order.node):
+        return shot_requests.is_void(state, order.node, order.inc)
     return f"node {order.node} is heard again" if state.view.speaks(order.node) else ""
 
 

@@ -30,6 +30,7 @@ from mosha.core.status import (
     Status,
     TableVersion,
     Trouble,
+    Unended,
 )
 from mosha.core.supervision import entries
 from mosha.core.supervision.group_report import ABSENT, GroupReport
@@ -101,8 +102,15 @@ class Asked(NamedTuple):
     until: float
 
 
+class ShotRequest(NamedTuple):
+    """Since when an incarnation of a node asks to be shot (seconds of boottime, heard here)."""
+
+    inc: int
+    since: float
+
+
 class Hold(NamedTuple):
-    """Why a stale node is not shot now: `kind` is heard, brake or budget; the nodes that count."""
+    """Why a node is not shot: `kind` is heard, brake, asking or budget; the nodes that count."""
 
     kind: str
     nodes: tuple[int, ...]
@@ -193,6 +201,8 @@ class MonitorState(Struct):
     brake_until: float = NEVER
     echoes: dict[tuple[int, int], tuple[Stamp, float]] = field(default_factory=dict)
     asked: dict[int, Asked] = field(default_factory=dict)  # an operator has them shot
+    requests: dict[int, ShotRequest] = field(default_factory=dict)  # nodes that ask to be shot
+    unended: dict[str, Unended] = field(default_factory=dict)  # groups that this node cannot end
     # Receipts of nodes that were heard when they were shot, and until when they may still count.
     pending: dict[int, tuple[Receipt, float]] = field(default_factory=dict)
     deaths: Deaths = field(default_factory=Deaths)

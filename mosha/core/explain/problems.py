@@ -18,6 +18,7 @@ class ProblemKind(enum.StrEnum):
     NODE_LATE = "node-late"
     NODE_UNCONFIRMED = "node-unconfirmed"  # no new status since this monitor started
     NODE_FENCED = "node-fenced"
+    NODE_UNABLE = "node-unable"  # it cannot end a group, and may ask to be shot for it
     FENCING = "fencing"  # a method failed its test, or was not tested for long
     FENCING_HELD = "fencing-held"  # stale nodes are not shot: disarmed, the brake, the budget
     SETTINGS_DIFFER = "settings-differ"  # settings that must be the same on all nodes are not

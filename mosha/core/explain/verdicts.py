@@ -268,6 +268,7 @@ def _stop_failed(
     state: MonitorState, group: str, place: GroupSighting, active: list[GroupSighting]
 ) -> GroupVerdict:
     node, wrong = place.node, f"; {_told(place)}" if place.troubles else ""
+    wrong += _asks_to_be_shot(state, group, place)
     others = [s.node for s in active if s.node != node and s.line.level != PLAN_LEVEL]
     if _is_granted(state, group, place) and not others:
         return GroupVerdict(
@@ -321,7 +322,16 @@ def _account_of_move(
     if len(active) > 1 and all(s.line.level != PLAN_LEVEL for s in active):
         return _on_several(state, {s.node for s in active})
     waits = f"; {_told(place)}" if place.troubles else ""
+    waits += _asks_to_be_shot(state, group, place)
     return GroupVerdict(False, f"{line.level} {line.state} on node {place.node}, on its way{waits}")
+
+
+def _asks_to_be_shot(state: MonitorState, group: str, place: GroupSighting) -> str:
+    """Return that a node cannot end a group and asks to be shot for it (F1), "" if not so."""
+    status = state.view.peer(place.node).status
+    said = state.unended if place.node == state.me else status.unended if status else {}
+    found = said.get(group)
+    return f"; node {place.node} asks to be shot for it" if found and found.asks else ""
 
 
 def _on_several(state: MonitorState, nodes: set[int]) -> GroupVerdict:

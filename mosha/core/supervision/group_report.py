@@ -17,7 +17,8 @@ class GroupReport(Struct, frozen=True, omit_defaults=True):
     be alive, double-forked ones too; 0 means that none is left. `cause` says in one line why it
     last changed (`tell`, `lease ended`, `test entry t1: exit 1` …), `since` when its level or
     state did. Times are seconds of boottime. `killed_late_s` is by how much a `kill_at` was
-    missed, the longest since clinit started.
+    missed, the longest since clinit started. `killed`: its `kill_at` has passed, and it has not
+    come to rest since.
     """
 
     group: str
@@ -32,6 +33,7 @@ class GroupReport(Struct, frozen=True, omit_defaults=True):
     cause: str = ""
     entries: tuple[EntryReport, ...] = ()
     killed_late_s: float = 0.0
+    killed: bool = False
 
     @property
     def present(self) -> bool:

@@ -1,7 +1,8 @@
 """Who may shoot: one that hears a majority (O4), and not right after its own start (H3.6).
 
-Nobody is shot that said it had left, and nobody while fencing is disarmed. An operator may have a
-node shot all the same: that begins while he waits for it, at the life of it that he saw, or never.
+Nobody is shot that said it had left, nor, where it was not silent, that does not ask for it (F1);
+and nobody while fencing is disarmed. An operator may have a node shot all the same: that begins
+while he waits for it, at the life of it that he saw, or never.
 
 What a node "hears" is the truth: when it last read something new of each of the others. Those
 count whom it heard later than T after the victim: what cut off the victim did not cut off them.
@@ -50,6 +51,7 @@ class Shots(Checker):
         self.heard: dict[tuple[int, int], float] = {}
         self.before: dict[tuple[int, int], float] = {}
         self.left: set[tuple[int, int]] = set()
+        self.asks: set[tuple[int, int]] = set()
         self.shown: dict[int, Status] = {}
         self.disarmed: dict[int, Disarmed] = {}
         self._asked: dict[tuple[int, int], tuple[int, float]] = {}
@@ -118,6 +120,25 @@ class Shots(Checker):
             self.left.add(link)
         else:
             self.left.discard(link)
+        (self.asks.add if status.asks_to_be_shot else self.asks.discard)(link)
+
+    def _judge_request(self, shooter: int, victim: int, by: Shooter) -> None:
+        """A node that is heard is shot only if it asks, and few others do."""
+        if (shooter, victim) not in self.asks:
+            raise self.truth.violated(
+                self.name, f"node {shooter} shoots node {victim}, which does not ask for it"
+            )
+        now, limit_s = self.truth.now(), by.timeout_s * LONG_SILENT
+        asking = [
+            node
+            for node in by.nodes
+            if (shooter, node) in self.asks and now - self.heard[shooter, node] < limit_s
+        ]
+        if len(asking) >= max(2, -(-len(by.nodes) // 3)):
+            raise self.truth.violated(
+                self.name, f"node {shooter} shoots node {victim}; all ask for it: {asking}"
+            )
+        self.truth.cover("rule shot that was asked for")
 
     def ordered(self, shooter: int, order: FenceOrder, by: Shooter) -> None:
         """Judge the order of a shot, by what the shooter's monitor counts with."""
@@ -140,9 +161,13 @@ class Shots(Checker):
             raise self.truth.violated(
                 self.name, f"node {shooter} shoots node {victim}, which said that it had left"
             )
+        if order.requested:
+            self._judge_request(shooter, victim, by)
         if self.world.adaptive:
             return  # it has a majority of those it counts with, which nobody else may count
         missed = self.heard.get((shooter, victim), 0.0) + by.timeout_s * PART_OF_T
+        if order.requested:
+            missed = now - by.timeout_s / PART_OF_T
         hears = [n for n in by.nodes if self.heard.get((shooter, n), -1.0) >= missed]
         count = len(set(hears) - {shooter, victim}) + 1
         if 2 * count < len(by.nodes):
