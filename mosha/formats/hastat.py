@@ -47,6 +47,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
 
     `late`: it is still fresh, but this many of its heartbeats were missed; 0 if it is on time.
     `standby`: it runs nothing until `mosha unstandby`. `witness`: it never runs anything.
+    `cut_off`: its storage does not let it in, and it claims nothing.
     Not `confirmed`: its status was there when this monitor started, and may be old.
     """
 
@@ -67,6 +68,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     late: int = 0
     standby: bool = False
     witness: bool = False
+    cut_off: bool = False
     confirmed: bool = True
 
 

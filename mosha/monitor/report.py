@@ -180,6 +180,7 @@ def _self(state: MonitorState, now: float) -> hastat.NodeReport:
         load=_load(own) if own else 0,
         standby=state.standby,
         witness=state.witness,
+        cut_off=bool(state.cut_off),
     )
 
 
@@ -207,6 +208,7 @@ def _node(state: MonitorState, node: int, now: float) -> hastat.NodeReport:
         late=state.view.heartbeats_missed(node, state.timing.heartbeat_s),
         standby=status.standby and not (status.witness or status.cut_off),
         witness=status.witness,
+        cut_off=status.cut_off,
         confirmed=not state.view.unconfirmed(node),
     )
 

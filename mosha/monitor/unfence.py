@@ -60,6 +60,8 @@ class Unfencing:
     async def _ask_all(self) -> str:
         """Have all methods let this node in; return why one did not, "" if all did."""
         me = self._monitor.me
+        if self._monitor.node.state.witness:  # it has no groups that could use the storage
+            return ""
         for method in self._monitor.settings.fencing.methods:
             if not method.unfence or me not in method.targets:
                 continue

@@ -12,13 +12,15 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
+from mosha.cli.status.nodes import nodes_in_words
 from mosha.core.cluster import access
 from mosha.core.cluster.events import GroupsReported
 from mosha.formats.fencing_methods import Fencing, FencingMethod
+from mosha.host.clock import boottime
 from mosha.monitor.daemon import Monitor
 from mosha.monitor.fence_agent import search_path
 from mosha.monitor.unfence import Unfencing
-from tests.core.story import report
+from tests.core.story import report, status
 from tests.monitor.house import prepared
 from tests.monitor.switch_room import actions, furnish, switch_method
 from tests.waiting import until
@@ -83,6 +85,25 @@ async def test_other_methods_and_those_of_other_nodes_are_not_asked(
     async with unfencing(monitor, switch_method(room), others, FencingMethod()):
         await until(lambda: not monitor.node.state.cut_off)
     assert actions(room) == []
+
+
+async def test_a_witness_needs_no_storage(monitor: Monitor, room: Path) -> None:
+    power(room, "off")
+    monitor.node.state.witness = True
+    async with unfencing(monitor, storage(room)):
+        await until(lambda: not monitor.node.state.cut_off)
+    assert actions(room) == []
+
+
+async def test_the_page_of_status_says_who_is_cut_off(monitor: Monitor) -> None:
+    monitor.report_event(GroupsReported(full=True))
+    monitor.node.state.cut_off = access.NOT_ASKED
+    seen = status(2, timeout_ms=2000, standby=True, cut_off=True)
+    monitor.node.peer_read(2, seen, began=boottime(), now=boottime())
+    found = {node.node: node for node in monitor.report().nodes}
+    assert [found[node].cut_off for node in (1, 2, 3)] == [True, True, False]
+    assert not found[2].standby
+    assert "cut off from its storage" in nodes_in_words(monitor.report(), 1000).plain
 
 
 async def test_a_failure_is_a_problem_and_is_tried_again(monitor: Monitor, room: Path) -> None:

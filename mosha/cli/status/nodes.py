@@ -84,6 +84,8 @@ def _remarks(node: NodeReport, own: NodeReport | None) -> Iterable[str]:
         yield "on standby"
     if node.witness:
         yield "witness"
+    if node.cut_off:
+        yield "cut off from its storage"
     if node.silent:
         yield "does not vote yet"
     if node.refused:

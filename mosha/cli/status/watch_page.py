@@ -113,7 +113,10 @@ def shape(report: Report) -> object:
             for view in report.groups
         ],
         [
-            (n.node, n.state, bool(n.late), n.standby, n.confirmed, n.silent, n.error, n.refused)
+            (
+                *(n.node, n.state, bool(n.late), n.standby, n.cut_off, n.confirmed),
+                *(n.silent, n.error, n.refused),
+            )
             for n in report.nodes
         ],
         [(shot.node, shot.method, shot.outcome) for shot in report.shots],
