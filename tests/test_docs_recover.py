@@ -37,7 +37,7 @@ COMPLAINERS = (
         "core/replication/table_own",
         "core/replication/table_peers",
     ),
-    *("core/replication/table_record", "monitor/unfence"),
+    *("core/replication/table_record", "monitor/unfence", "monitor/own_reset"),
 )
 """The modules whose words become problems, reasons and remedies of `mosha status`."""
 

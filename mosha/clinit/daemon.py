@@ -23,6 +23,7 @@ from mosha.clinit.forker import Forker
 from mosha.clinit.options import ClinitOptions
 from mosha.clinit.reaper import Reaper
 from mosha.clinit.requests import Requests
+from mosha.clinit.reset_note import ResetNote, reset_note_of
 from mosha.clinit.self_fence import self_fence_of
 from mosha.clinit.session_tracker import SessionTracker
 from mosha.clinit.state_dir import StateDir
@@ -82,10 +83,14 @@ async def run_clinit(options: ClinitOptions, open_watchdog: OpenWatchdog = Watch
         await _begin_to_serve(forker)
         supervisor = Supervisor(limits=options.limits, managed=options.managed)
         engine = Engine(tracker, state_dir, supervisor, forker, faults)
+        note = reset_note_of(options)
         if watchdog is not None:
-            watchdog.watch(engine)
+            watchdog.watch(engine, note)
         await _live(
-            *(options, listener, forker, engine, state_dir), notifier=notifier, terminal=terminal
+            *(options, listener, forker, engine, state_dir),
+            note=note,
+            notifier=notifier,
+            terminal=terminal,
         )
     except BaseException as error:
         forker.give_up()
@@ -120,6 +125,7 @@ async def _live(
     engine: Engine,
     state_dir: StateDir,
     *,
+    note: ResetNote | None,
     notifier: notify.Notifier,
     terminal: Terminal,
 ) -> None:
@@ -131,7 +137,7 @@ async def _live(
     async with anyio.create_task_group() as tasks:
         engine.start(tasks)
         tasks.start_soon(engine.faults.raise_first)
-        if (self_fence := self_fence_of(options, engine, forker.leaders)) is not None:
+        if (self_fence := self_fence_of(options, engine, forker.leaders, note)) is not None:
             tasks.start_soon(self_fence.run)
         gc.freeze()  # imported modules are never garbage: do not scan them again
         reaper = Reaper(engine, forker)

@@ -21,6 +21,7 @@ import anyio
 
 from mosha.clinit.engine import Engine
 from mosha.clinit.options import ClinitOptions
+from mosha.clinit.reset_note import ResetNote
 from mosha.core.cluster.timing import kill_s
 from mosha.core.self_fencing import FENCE, OFF, SYSRQ
 from mosha.core.supervision.overdue import StuckGroup, stuck_groups
@@ -33,6 +34,10 @@ AGAIN_S = 30.0
 LOOK_S = 0.05
 # A thread writes the log, and a reboot does not wait for it.
 LOG_S = 0.05
+NOTE_S = 0.2
+NOTE_SHARE = 0.25
+"""A reboot waits for its note on the disk at most so long, and for no more than this part of what
+was waited for after `kill_at`."""
 
 
 class SelfFence:
@@ -43,13 +48,16 @@ class SelfFence:
         engine: Engine,
         options: ClinitOptions,
         leaders: set[int],
+        note: ResetNote,
         again_s: float = AGAIN_S,
     ) -> None:
         """Look at the groups of `engine`; the process of a command is among `leaders` meanwhile.
 
-        Those are not reaped by clinit (`reaper.py`). What had no effect is done again after
-        `again_s`.
+        Those are not reaped by clinit (`reaper.py`). `note` says why on the disk. What had no
+        effect is done again after `again_s`.
         """
+        self._note = note
+        self._noted = False
         self._again_s = again_s
         self._engine = engine
         self._how = options.self_fence
@@ -76,6 +84,9 @@ class SelfFence:
                 if reason:
                     await self._fence(reason)
                     await asyncio.sleep(self._again_s)
+            if self._noted:
+                self._note.withdraw()
+                self._noted = False
             self._danger.clear()
 
     async def _pause(self, seconds: float) -> None:
@@ -108,7 +119,10 @@ class SelfFence:
 
     async def _fence(self, reason: str) -> None:
         logs.get().critical("self_fence", how=self._how, reason=reason)
+        self._note.put(self._how, reason, [group.name for group in self._stuck()])
+        self._noted = True
         await asyncio.sleep(LOG_S)
+        await self._note.settle(min(NOTE_S, self._after_s * NOTE_SHARE))
         try:
             text = _press(self._sysrq) if self._how == SYSRQ else await self._run()
         except (OSError, ValueError) as error:
@@ -134,11 +148,13 @@ class SelfFence:
         return f"exit {ended.status}: {said}".removesuffix(": ")
 
 
-def self_fence_of(options: ClinitOptions, engine: Engine, leaders: set[int]) -> SelfFence | None:
+def self_fence_of(
+    options: ClinitOptions, engine: Engine, leaders: set[int], note: ResetNote | None
+) -> SelfFence | None:
     """Return what fences this node, told of each danger by the engine; None if it never does."""
-    if options.self_fence == OFF:
+    if options.self_fence == OFF or note is None:
         return None
-    made = SelfFence(engine, options, leaders)
+    made = SelfFence(engine, options, leaders, note)
     engine.on_danger = made.look
     return made
 

@@ -24,12 +24,14 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from mosha.clinit.engine import Engine
+from mosha.clinit.reset_note import ResetNote
 from mosha.control.protocol import Update
 from mosha.core.cluster.timing import kill_s
 from mosha.core.supervision.group import GroupTimePassed
 from mosha.core.watchdog import WATCHDOG_TIMEOUT_MIN_S, ArmedWatchdog
 from mosha.errors import HostError
 from mosha.formats.names import listed
+from mosha.formats.self_reset import WATCHDOG
 from mosha.host import logs
 from mosha.host.clock import boottime
 from mosha.host.watchdog_device import OpenWatchdog, WatchdogPort
@@ -117,12 +119,14 @@ class Watchdog:
         self.armed = armed
         self._device = device
         self._engine: Engine | None = None
+        self._note: ResetNote | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._go_on()
 
-    def watch(self, engine: Engine) -> None:
-        """Feed only as long as the deadlines of this engine's groups are kept."""
+    def watch(self, engine: Engine, note: ResetNote | None = None) -> None:
+        """Feed only as long as the deadlines of this engine's groups are kept; else `note` it."""
         self._engine = engine
+        self._note = note
         engine.watchdog = self.armed
 
     def end(self, left: list[str]) -> None:
@@ -165,8 +169,11 @@ class Watchdog:
         if engine is None:
             return ""
         engine.happen(GroupTimePassed())
-        left = engine.outliving(kill_s(len(engine.supervisor.units)))
+        left = self._outliving(engine)
         return f"processes of {listed(left)} have outlived kill_at" if left else ""
+
+    def _outliving(self, engine: Engine) -> list[str]:
+        return engine.outliving(kill_s(len(engine.supervisor.units)))
 
     def _tell(self, reason: str) -> None:
         if reason == self.armed.trouble:
@@ -178,5 +185,9 @@ class Watchdog:
         else:
             logs.get().warning("watchdog_fed_again", **names)
         if self._engine is not None:
+            if self._note is not None and reason:
+                self._note.put(WATCHDOG, reason, self._outliving(self._engine))
+            elif self._note is not None:
+                self._note.withdraw()
             self._engine.watchdog = self.armed
             self._engine.news.tell(Update(watchdog=self.armed))

@@ -11,7 +11,17 @@ from mosha.core.explain.transitions import Transition
 FORMAT = 1
 
 Kind = Literal[
-    "quorum", "node", "monitor", "clinit", "shot", "table", "ban", "entry", "group", "move"
+    "quorum",
+    "node",
+    "monitor",
+    "clinit",
+    "shot",
+    "table",
+    "ban",
+    "entry",
+    "group",
+    "move",
+    "reset",
 ]
 
 
@@ -23,7 +33,7 @@ class ClusterEvent(
     `seq` counts the node's events, across restarts of its monitor. `kind` says what `from` and `to`
     are: for a node its standing; for a group its level and state on `node`, `-` for none; for a
     move the nodes, with `away_s` as the time that the group ran on none; for a replaced clinit the
-    processes.
+    processes; for a reset of the node by itself how it was done.
     """
 
     format: int = FORMAT

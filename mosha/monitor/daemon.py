@@ -31,11 +31,12 @@ from mosha.core.replication.table_events import OwnTableChanged
 from mosha.core.status import NodeState
 from mosha.core.supervision.group_report import GroupReport
 from mosha.formats import hastat
+from mosha.formats.self_reset import SelfReset
 from mosha.formats.settings import Settings
 from mosha.host import killable, logs
 from mosha.host.clock import boottime
 from mosha.host.lock_file import LockFile
-from mosha.monitor import identity, report, startup
+from mosha.monitor import identity, own_reset, report, startup
 from mosha.monitor.clinit_link import ClinitLink
 from mosha.monitor.clinit_place import ClinitPlace
 from mosha.monitor.fence_callable import Stomith
@@ -119,6 +120,7 @@ class Monitor:
         self._runs = False
         self._ended = asyncio.Event()
         self._files: dict[str, tuple[int, str]] = {}
+        self.own_reset: SelfReset | None = None
 
     async def prepare(self) -> None:
         """Do everything that comes before the first status, tables included.
@@ -131,6 +133,7 @@ class Monitor:
         if left := killable.inherit(self.settings.state_path):
             self.log.warning("shots_ended", count=left)
         memory = identity.load(self.settings.state_path)
+        self.own_reset = own_reset.load(self.settings.state_path)
         members = frozenset(self.settings.nodes) or await self.membership.poll()
         run, timing = identity.new_run(), self.settings.timing
         self.publisher = Publisher(

@@ -11,10 +11,13 @@ from mosha.core.cluster.state import MonitorState
 from mosha.core.explain.homes import Arrival, Home, follow
 from mosha.core.explain.transitions import ABSENT, Picture, Transition, snapshot, transitions
 from mosha.formats.events import ClusterEvent, cluster_event, render_happenings
+from mosha.formats.self_reset import SelfReset
 from mosha.host.clock import boottime
 
 KEPT_MAX = 1000
 """Some minutes in the worst case, days of an ordinary cluster; the log has the rest."""
+
+RESET = "reset"
 
 LOOK_MIN_S = 0.02
 LOOK_SHARE = 0.05
@@ -33,10 +36,16 @@ class EventHistory:
         self._tell: list[Callable[[bytes], bool]] = []
         self.pause_s = LOOK_MIN_S
 
-    def go_on(self, me: int, kept: Sequence[ClusterEvent]) -> None:
-        """Continue after an earlier monitor's events: what happened in between is not known."""
+    def go_on(self, me: int, kept: Sequence[ClusterEvent], reset: SelfReset | None = None) -> None:
+        """Continue after an earlier monitor's events: what happened in between is not known.
+
+        Only of a `reset` of this node there is a note.
+        """
         self._kept.extendleft(reversed(kept[-KEPT_MAX:]))
         self.seq += max((one.seq for one in kept), default=0)
+        if reset is not None and (RESET, reset.time) not in {(one.kind, one.time) for one in kept}:
+            seen = Transition(RESET, "", me, before=ABSENT, after=reset.how, cause=reset.reason)
+            self._add(me, [seen], reset.time)
         self._add(me, [Transition("monitor", "", me, before=ABSENT, after="started", cause="")])
 
     def look(self, state: MonitorState, clinit_pid: int = 0) -> None:
@@ -58,12 +67,12 @@ class EventHistory:
             was, now = f"process {self._clinit_pid}", f"process {pid}"
             yield Transition("clinit", "", me, before=was, after=now, cause="")
 
-    def _add(self, me: int, seen: Iterable[Transition]) -> None:
-        stamp = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
+    def _add(self, me: int, seen: Iterable[Transition], stamp: str = "") -> None:
+        now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds")
         found: list[ClusterEvent] = []
         for transition in seen:
             self.seq += 1
-            found.append(cluster_event(transition, seq=self.seq, time=stamp, said_by=me))
+            found.append(cluster_event(transition, seq=self.seq, time=stamp or now, said_by=me))
         self._kept.extend(found)
         if found and self._tell:
             data = render_happenings(found)

@@ -15,6 +15,7 @@ from mosha.errors import HostError, UsageError
 from mosha.formats.settings import Settings
 from mosha.host import logs, notify, signals
 from mosha.host.terminal import Terminal
+from mosha.monitor import own_reset
 from mosha.monitor.daemon import Monitor
 from mosha.monitor.fence_callable import Stomith
 from mosha.monitor.files.membership import own_number
@@ -74,6 +75,7 @@ async def _live(monitor: Monitor, service_notifier: ServiceNotifier, terminal: T
         tasks.start_soon(service.run)
         tasks.start_soon(_keep_state, monitor)
         tasks.start_soon(_watch_outsiders, monitor)
+        tasks.start_soon(own_reset.tell, monitor)
         status = await monitor.run()
         service_notifier.stopping("handing over" if orders.handing_over else farewell(monitor))
         await service.flush()

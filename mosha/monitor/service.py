@@ -204,7 +204,7 @@ class Service:
     async def _chronicling(self) -> None:
         """Record transitions as they happen; idle otherwise."""
         monitor = self._monitor
-        self._event_history.go_on(monitor.me, await self._history.load())
+        self._event_history.go_on(monitor.me, await self._history.load(), monitor.own_reset)
         while True:
             seen = monitor.news
             self._event_history.look(monitor.node.state, monitor.clinit.pid)

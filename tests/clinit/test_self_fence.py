@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import shlex
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
+import pytest
 from structlog.testing import capture_logs
 
 from mosha.clinit.engine import Engine
 from mosha.clinit.options import ClinitOptions
+from mosha.clinit.reset_note import ResetNote, reset_note_of
 from mosha.clinit.self_fence import SelfFence, self_fence_of
 from mosha.core.cluster.timing import kill_s
 from mosha.core.supervision.group import Deadlines
 from mosha.core.supervision.overdue import StuckGroup
 from mosha.core.supervision.supervisor import Leased
 from mosha.core.tell import Tell
-from mosha.host.clock import boottime
+from mosha.formats.self_reset import (
+    SELF_RESET_FILE,
+    SelfReset,
+    parse_self_reset,
+    render_self_reset,
+)
+from mosha.host.clock import boot_id, boottime
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import is_alive
 from tests.clinit.test_monitors import CountingTracker, engine_of
@@ -54,7 +64,8 @@ async def place(tmp_path: Path, again_s: float = 30.0, **options: Any) -> AsyncI
         "self_fence_after_s": 0.3,
     }
     async with engine_of(tmp_path / "s", 1, managed=False) as (engine, tracker, _):
-        fence = SelfFence(engine, ClinitOptions(**(given | options)), set(), again_s)
+        note = ResetNote(tmp_path)
+        fence = SelfFence(engine, ClinitOptions(**(given | options)), set(), note, again_s)
         engine.on_danger = fence.look
         now = boottime()
         engine.happen(Tell("g0", "start", 1, "", now + 60, now + 90))
@@ -77,6 +88,69 @@ async def test_a_node_reboots_some_time_after_a_kill_that_did_not_work(tmp_path:
     (told,) = [line for line in lines if line["event"] == "self_fence"]
     assert told["log_level"] == "critical"
     assert told["reason"] == "processes of g0 have outlived kill_at"
+
+
+async def test_before_the_reboot_it_is_on_the_disk_who_why_and_when(tmp_path: Path) -> None:
+    async with place(tmp_path) as here:
+        here.lose(boottime() - 0.1)
+        await until(here.pressed)
+        note = parse_self_reset((tmp_path / SELF_RESET_FILE).read_bytes())
+    assert (note.boot, note.how, note.groups) == (boot_id(), "sysrq", ("g0",))
+    assert note.reason == "processes of g0 have outlived kill_at"
+    assert datetime.fromisoformat(note.time) <= datetime.now(UTC)
+
+
+async def test_a_disk_that_does_not_answer_delays_no_reboot(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "gate")
+    async with place(tmp_path) as here:
+        note = here.fence._note
+        held = asyncio.ensure_future(note._file.run((tmp_path / "gate").read_bytes, 60.0))
+        try:
+            await until(lambda: note._file.busy)
+            here.lose(boottime() - 0.1)
+            await until(here.pressed)
+            assert not (tmp_path / SELF_RESET_FILE).exists()
+        finally:
+            (tmp_path / "gate").write_bytes(b"")
+            await held
+        await until((tmp_path / SELF_RESET_FILE).exists)
+
+
+async def test_what_has_ended_after_all_is_not_told_of(tmp_path: Path) -> None:
+    async with place(tmp_path, again_s=0.01) as here:
+        here.lose(boottime() - 0.1)
+        await until((tmp_path / SELF_RESET_FILE).exists)
+        here.tracker.stuck.clear()
+        await until(lambda: not (tmp_path / SELF_RESET_FILE).exists())
+
+
+@pytest.mark.parametrize(
+    ("text", "stays"),
+    [
+        (render_self_reset(SelfReset(boot=boot_id(), time="t", how="h", reason="r")), False),
+        (render_self_reset(SelfReset(boot="other", time="t", how="h", reason="r")), True),
+        (b"{", False),
+    ],
+)
+async def test_a_note_of_this_boot_was_followed_by_no_reset(
+    tmp_path: Path, text: bytes, *, stays: bool
+) -> None:
+    path = tmp_path / SELF_RESET_FILE
+    path.write_bytes(text)
+    note = reset_note_of(ClinitOptions(state_dir=tmp_path, self_fence="sysrq"))
+    assert note is not None
+    assert await note.settle(30.0) is not stays
+    assert path.exists() is stays
+    assert reset_note_of(ClinitOptions(state_dir=tmp_path)) is None
+
+
+async def test_a_note_that_cannot_be_written_is_logged_once(tmp_path: Path) -> None:
+    note = ResetNote(tmp_path / "missing")
+    with capture_logs() as lines:
+        note.put("sysrq", "why", ["g"])
+        assert not await note.settle(30.0)
+    (line,) = lines
+    assert (line["event"], line["reason"]) == ("memory_failed", "No such file or directory")
 
 
 async def test_a_process_that_dies_in_its_time_costs_no_machine(tmp_path: Path) -> None:
@@ -161,8 +235,10 @@ async def test_the_process_of_a_command_is_reaped_by_nobody_else(tmp_path: Path)
 
 async def test_off_hears_of_no_danger(tmp_path: Path) -> None:
     async with place(tmp_path) as here:
-        assert self_fence_of(ClinitOptions(), here.engine, set()) is None
-        assert self_fence_of(ClinitOptions(self_fence="/bin/true"), here.engine, set()) is not None
+        note = ResetNote(tmp_path)
+        assert self_fence_of(ClinitOptions(), here.engine, set(), note) is None
+        fences = ClinitOptions(self_fence="/bin/true")
+        assert self_fence_of(fences, here.engine, set(), note) is not None
 
 
 def test_a_living_clinit_fences_its_node_for_a_failed_stop_if_told_to(

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from mosha.clinit.reset_note import ResetNote
 from mosha.clinit.watchdog import Watchdog, arm
 from mosha.core.supervision.group import Deadlines, GroupTimePassed
 from mosha.core.supervision.supervisor import Leased
 from mosha.core.tell import Tell
 from mosha.core.watchdog import ArmedWatchdog
 from mosha.errors import HostError
+from mosha.formats.self_reset import SELF_RESET_FILE, parse_self_reset
 from mosha.host.clock import boottime
 from mosha.host.watchdog_device import (
     WatchdogAbility,
@@ -154,7 +156,7 @@ async def test_it_is_not_fed_while_a_process_outlives_kill_at(
 ) -> None:
     async with engine_of(tmp_path / "s", 2, managed=False) as (engine, tracker, _):
         watchdog, _ = await fed.arm(file, 1)
-        watchdog.watch(engine)
+        watchdog.watch(engine, ResetNote(tmp_path))
         now = boottime()
         for group in ("g0", "g1"):
             engine.happen(Tell(group, "start", 1, "", now + 60, now + 90))
@@ -163,12 +165,16 @@ async def test_it_is_not_fed_while_a_process_outlives_kill_at(
         await until(lambda: watchdog.armed.trouble)
         assert watchdog.armed.trouble == "processes of g0 have outlived kill_at"
         assert engine.watchdog == watchdog.armed  # what the monitor is told
+        await until((tmp_path / SELF_RESET_FILE).exists)
+        note = parse_self_reset((tmp_path / SELF_RESET_FILE).read_bytes())
+        assert (note.how, note.reason, note.groups) == ("watchdog", watchdog.armed.trouble, ("g0",))
         before, looks = text(file), tracker.calls.count("alive? g0")
         await until(lambda: tracker.calls.count("alive? g0") >= looks + 2)  # feeds were due
         assert text(file) == before
         tracker.stuck.clear()
         await until(lambda: not watchdog.armed.trouble)
         assert len(text(file)) > len(before)
+        await until(lambda: not (tmp_path / SELF_RESET_FILE).exists())
 
 
 async def test_the_engine_does_what_is_due_before_each_feed(

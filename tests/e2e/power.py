@@ -8,6 +8,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from mosha.formats.self_reset import SELF_RESET_FILE
 from tests import fence_switch
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def is_down(node: Node) -> bool:
 
 def reboot(node: Node) -> None:
     """Start a node whose machine was reset: its memory is of another boot."""
-    path = node.rundir / "state" / "node.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"boot": "0badb007"}))
+    state = node.rundir / "state"
+    for path in (state / "node.json", state / SELF_RESET_FILE):
+        if path.exists():
+            path.write_text(json.dumps(json.loads(path.read_text()) | {"boot": "0badb007"}))
     node.start()

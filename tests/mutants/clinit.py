@@ -1092,4 +1092,26 @@ CLINIT: tuple[ShellMutant, ...] = (
         "then=Then.WAIT, starts=0,",
         "core/test_entry_orders.py::test_an_entry_that_pauses_is_started_at_once[start]",
     ),
+    # --- the note of a reset ---
+    M(
+        "a disk that hangs delays no reset",
+        "clinit/self_fence.py",
+        "settle(min(NOTE_S, self._after_s * NOTE_SHARE))",
+        "settle(60.0)",
+        "clinit/test_self_fence.py::test_a_disk_that_does_not_answer_delays_no_reboot",
+    ),
+    M(
+        "a reset that was not needed is not told of",
+        "clinit/self_fence.py",
+        "                self._note.withdraw()\n",
+        "                pass\n",
+        "clinit/test_self_fence.py::test_what_has_ended_after_all_is_not_told_of",
+    ),
+    M(
+        "nor one that did not come",
+        "clinit/reset_note.py",
+        ".boot == boot_id()",
+        ".boot != boot_id()",
+        "clinit/test_self_fence.py::test_a_note_of_this_boot_was_followed_by_no_reset",
+    ),
 )

@@ -21,7 +21,7 @@ WATCHDOG: tuple[ShellMutant, ...] = (
     M(
         "it is not fed while something outlives kill_at",
         "clinit/watchdog.py",
-        "left = engine.outliving(kill_s(len(engine.supervisor.units)))",
+        "left = self._outliving(engine)",
         "left = list[str]()",
         f"{TESTS}test_it_is_not_fed_while_a_process_outlives_kill_at",
     ),

@@ -186,6 +186,8 @@ def _of_a_whole(one: ClusterEvent) -> str:
         return f"{one.group}: node {one.node} leaves it to others{over}{cause}"
     if one.kind == "monitor":
         return f"monitor of node {one.node} started: what it did not see is not here"
+    if one.kind == "reset":
+        return f"node {one.node} reset itself ({one.after}): {one.cause}"
     if one.kind == "clinit" and ABSENT not in (one.before, one.after):
         return f"clinit of node {one.node} ended and was started again"
     return ""
