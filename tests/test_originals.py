@@ -7,14 +7,21 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from tests.e2e.cluster import Cluster
+from mosha.core.status import GroupLine, GroupState
+from mosha.formats.clstat import parse_clstat, render_clstat
+from tests.e2e.cluster import Cluster, Node
 from tests.waiting import wait_until
 
 CLINIT = [sys.executable, "-m", "mosha.cli.clinit"]
+
+HEARTBEATS = 10
+"""Of the owner, while it reads what has to leave it cold."""
 
 CLTAB = """\
 web:shell:1:wait:/no/such/program; true
@@ -105,4 +112,67 @@ def test_h5_24_another_hactl_stops_all_old_groups_and_starts_the_new_ones(short_
         hactl.write_text("c start\nd start\n")
         cluster.wait_running(["c", "d"])
         wait_until(lambda: set(cluster.places()) == {"c", "d"} and cluster.witness.exists())
+        assert cluster.overlaps() == []
+
+
+def fail_over(cluster: Cluster) -> tuple[Node, Node, bytes]:
+    """End the owner of group `a` like a crash of its daemons; return it, the next one, its file."""
+    cluster.write_tables(["a"])
+    cluster.start()
+    _, places = cluster.wait_running(["a"])
+    (number,) = places["a"]
+    dead = cluster.nodes[number]
+    left_over = (dead.directory / "clstat").read_bytes()
+    dead.kill()
+    others = [other for other in cluster.nodes if other != number]
+    _, places = cluster.wait_running(["a"], *others)
+    return dead, cluster.nodes[places["a"][0]], left_over
+
+
+def published(node: Node) -> int:
+    """Return the number of a node's last status."""
+    status = node.status()
+    return status.seq if status is not None else 0
+
+
+def test_h3_7_h3_8_a_dead_node_is_replaced_and_what_it_left_stops_nothing_however_new(
+    short_dir: Path,
+) -> None:
+    with Cluster(short_dir) as cluster:
+        dead, owner, left_over = fail_over(cluster)
+        before, seq = wait_until(lambda: owner.pids()["a"]), published(owner)
+
+        def written_often() -> bool:
+            (dead.directory / "clstat").write_bytes(left_over)  # its time is now
+            return published(owner) > seq + HEARTBEATS
+
+        wait_until(written_often)
+        assert owner.pids()["a"] == before
+        states = {it.node: it.state for it in owner.report().nodes}
+        assert states[dead.number] == "stale"
+        assert cluster.overlaps() == []
+
+
+def test_h5_14_a_node_that_runs_a_group_does_not_stop_it_for_one_that_only_plans_it(
+    short_dir: Path,
+) -> None:
+    with Cluster(short_dir) as cluster:
+        dead, owner, left_over = fail_over(cluster)
+        before = wait_until(lambda: owner.pids()["a"])
+        last = parse_clstat(left_over)
+        term = max(last.terms["a"].known, owner.report().groups[0].instances[0].claim_term or 0)
+        numbers = count(last.seq + 1000)
+
+        def plans() -> bool:
+            """Publish that it plans the group, and say whether the owner has read it."""
+            line = GroupLine("plan", GroupState.DONE)
+            now = replace(last, seq=next(numbers), groups={"a": line}, claims={"a": term + 1})
+            (dead.directory / "clstat").write_text(render_clstat(now))
+            (view,) = owner.report().groups
+            return any((it.node, it.level) == (dead.number, "plan") for it in view.instances)
+
+        wait_until(plans)
+        seq = published(owner)
+        wait_until(lambda: plans() and published(owner) > seq + HEARTBEATS)
+        assert owner.pids()["a"] == before
         assert cluster.overlaps() == []
