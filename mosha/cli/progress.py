@@ -16,7 +16,7 @@ import click
 from msgspec import Struct
 
 from mosha.cli.ask import ask_report
-from mosha.cli.overruled import overruled
+from mosha.cli.overruled import knows_all, overruled
 from mosha.core.cluster.orders import MOVED
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.wording import late, said
@@ -228,6 +228,8 @@ def judge(
     view = _view(report, goal.group)
     if later := overruled(goal.level, view):
         return WaitOutcome(False, f"{goal.group}: not reached: {later}; {_places(view)}")
+    if view is None and goal.level == STOP_LEVEL and knows_all(report):
+        return WaitOutcome(True, f"{goal.group}: on no node, and no table names it any more")
     if view is None:
         return None
     if goal.entry is not None:

@@ -49,6 +49,7 @@ SEEN = [
     Transition("move", "web", 3, "2", "3", "", 5.2),
     Transition("move", "web", 2, "2", "2", "", 0.0),
     Transition("clinit", "", 1, "process 7", "process 9", ""),
+    Transition("reset", "", 1, "-", "sysrq", "processes of web have outlived kill_at"),
     Transition("monitor", "", 1, "-", "started", ""),
 ]
 TOLD = [
@@ -75,6 +76,7 @@ TOLD = [
     "web moved 2 -> 3, away 5.2 s",
     "web is back on node 2, away 0.0 s",
     "clinit of node 1 ended and was started again",
+    "node 1 reset itself (sysrq): processes of web have outlived kill_at",
     "monitor of node 1 started: what it did not see is not here",
 ]
 EVENTS: list[ClusterEvent] = [
@@ -147,20 +149,36 @@ def test_only_what_is_on_a_node_can_be_asked_for(mosha: Mosha, home: Home) -> No
         TOLD[0],
         TOLD[1],
         TOLD[3],
-        *(told for told in TOLD[4:] if re.match("(clinit|monitor) of node 1|web moved", told)),
+        *(
+            told
+            for told in TOLD[4:]
+            if re.match("(clinit|monitor) of node 1|node 1 reset|web moved", told)
+        ),
     ]
+
+
+@pytest.mark.parametrize(("lines", "told"), [("0", []), ("2", TOLD[-2:]), ("999", TOLD)])
+def test_of_the_events_so_far_only_the_last_may_be_asked_for(
+    mosha: Mosha, home: Home, lines: str, told: list[str]
+) -> None:
+    with FakeMonitor(home.rundir, report(), answer):
+        said = mosha("events", "-n", lines)
+        followed = mosha("events", "-n", "1", "--node", "3")
+    assert [line.partition(" ")[2] for line in said.out.splitlines()[1:]] == told
+    assert followed.out.splitlines()[1].endswith("web moved 2 -> 3, away 5.2 s")
 
 
 def test_a_monitor_that_goes_away_while_it_is_followed_is_exit_status_3(
     home: Home, tmp_path: Path
 ) -> None:
-    words = ["events", "-f", "--config", str(home.config)]
+    words = ["events", "-f", "-n", "1", "--config", str(home.config)]
     out = tmp_path / "out"
     with out.open("wb") as file, FakeMonitor(home.rundir, report(), answer):
         process = subprocess.Popen(
             [sys.executable, "-m", "mosha.cli.main", *words], stdout=file, stderr=subprocess.PIPE
         )
         wait_until(lambda: TOLD[-1] in out.read_text())
+        assert TOLD[0] not in out.read_text()
     _, err = process.communicate(timeout=20)
     assert process.returncode == 3
     assert b"the monitor went away" in err

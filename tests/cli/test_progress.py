@@ -12,7 +12,7 @@ from mosha.cli.progress import EntryGoal, Goal, Move, WaitOutcome, before_move, 
 from mosha.control.protocol import MonitorReply, MonitorRequest, OrderEntry
 from mosha.core.status import EntryVerb
 from mosha.core.supervision.entries import BEING_RESTARTED, PUBLISHED_PER_GROUP_MAX
-from mosha.formats.hastat import BanReport, EntryTrouble, GroupView, Report
+from mosha.formats.hastat import BanReport, EntryTrouble, GroupView, Problem, Report
 from mosha.host.clock import boottime
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
@@ -108,6 +108,28 @@ def test_a_stop_with_a_remark_and_a_stop_that_failed_are_over() -> None:
     assert "stop entries failed" in outcome.text
     still = group("web", on(2, "stop", "STARTING"), wanted="stop", ok=False, why="still stop")
     assert judge(Goal("web"), seen(still), 300) is None
+
+
+def test_a_group_that_was_erased_while_it_was_stopped_has_stopped() -> None:
+    erased = report(groups=[])
+    told = "web: on no node, and no table names it any more"
+    assert judge(Goal("web", "stop"), erased, 300) == WaitOutcome(True, told)
+    assert judge(Goal("web"), erased, 300) is None
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"nodes": [node(1, "self"), node(2), node(3, "stale")]},
+        {"nodes": [node(1, "self"), node(2), node(3, confirmed=False)]},
+        {"quorum": replace(report().quorum, has=False)},
+        {"problem_list": [Problem(kind="host", subjects=["1"], text="clinit does not answer")]},
+    ],
+)
+def test_a_group_that_nobody_names_may_run_where_a_monitor_does_not_look(
+    more: dict[str, object],
+) -> None:
+    assert judge(Goal("web", "stop"), report(groups=[], **more), 300) is None
 
 
 def test_a_stop_that_other_nodes_may_not_have_heard_of_is_waited_for() -> None:
@@ -225,7 +247,6 @@ def test_another_goal_than_what_was_ordered_is_never_called_reached(
 def test_a_group_that_is_erased_from_hactl_while_it_stops_is_stopped_as_ordered() -> None:
     goal = Goal("web", "stop")
     assert judge(goal, seen(ERASED), 300) == WaitOutcome(True, "web: stop DONE on node 1")
-    assert judge(goal, report(groups=[]), 300) is None
     assert judge(Goal("web", "start"), report(groups=[]), 300) == WaitOutcome(
         False, f"web: not reached: {GONE}; on no node"
     )

@@ -267,6 +267,13 @@ def banned_on_2() -> Story:
     return heard(START, says(2, bans={G: Ban(240, "entry t1: exit 1")}))
 
 
+def vote_for_a_silent_node() -> Story:
+    story = one_of_three()
+    only_3_is_stale(story)
+    story.hear(1, says(2, 10, votes={G: Vote(3, 3, INC, 1)}))
+    return story
+
+
 NOT_THERE: list[tuple[str, Callable[[], Story], int, str, str]] = [
     (
         "it runs elsewhere",
@@ -352,11 +359,18 @@ NOT_THERE: list[tuple[str, Callable[[], Story], int, str, str]] = [
         SEE_THE_SHOTS,
     ),
     (
-        "its vote is with a node that is gone",
+        "its vote is with a node that is heard",
         lambda: heard(START, says(2, votes={G: Vote(3, 3, INC, 1)})),
         2,
         "node 2 has given its vote to node 3, term 3",
-        "wait for the node that has the vote",
+        "wait: node 3 is heard, and takes the group or releases the vote",
+    ),
+    (
+        "its vote is with a node that is gone",
+        vote_for_a_silent_node,
+        2,
+        "node 2 has given its vote to node 3, term 3",
+        "wait until node 3 is heard, or, if it is off: mosha confirm 3",
     ),
 ]
 

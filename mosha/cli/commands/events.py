@@ -34,6 +34,7 @@ _BAD = frozenset({"no", "stale", "fenced", "failed", "banned", "refused"})
 @click.option("-f", "--follow", is_flag=True, help="Keep printing new events, until Ctrl-C.")
 @group_option("Only this group.")
 @node_option("Only what is on node N.")
+@click.option("-n", "--lines", type=click.IntRange(0), metavar="N", help="Only the last N.")
 @color_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def command(
@@ -42,6 +43,7 @@ def command(
     follow: bool,
     group: tuple[str, ...],
     node: tuple[int, ...],
+    lines: int | None,
     color: str,
     as_json: bool,
 ) -> int:
@@ -55,6 +57,7 @@ def command(
 
     Examples:
         mosha events
+        mosha events -n 20
         mosha events -f --group web
         mosha events -f --json | jq -r 'select(.kind == "quorum") | .to'
 
@@ -68,12 +71,12 @@ def command(
         found = sieve.of(_events(ask(settings, AskEvents())))
         if not found and (group or node):
             _check_names(settings, group, node)
-        printer.show(found)
+        printer.show(_last(found, lines))
         return AS_WANTED
     if text := _unknown(settings, group, node):
         click.echo(f"mosha: {text}", err=True)  # it may come
     try:
-        asyncio.run(_follow(settings, sieve, printer))
+        asyncio.run(_follow(settings, sieve, printer, lines))
     except KeyboardInterrupt:
         return AS_WANTED
     click.echo("mosha: the monitor went away", err=True)
@@ -202,8 +205,13 @@ def _events(reply: MonitorReply) -> list[ClusterEvent]:
         raise HostError(f"the monitor's events cannot be read: {error}") from error
 
 
-async def _follow(settings: Settings, sieve: _Sieve, printer: _Printer) -> None:
-    """Print the events so far and all that follow, until the monitor ends."""
+def _last(found: list[ClusterEvent], lines: int | None) -> list[ClusterEvent]:
+    """Return the last so many events, all if none are asked for."""
+    return found if lines is None else found[max(len(found) - lines, 0) :]
+
+
+async def _follow(settings: Settings, sieve: _Sieve, printer: _Printer, lines: int | None) -> None:
+    """Print the last events so far and all that follow, until the monitor ends."""
     path = settings.monitor_socket_path
     try:
         reader, writer = await open_streams(path)
@@ -214,7 +222,8 @@ async def _follow(settings: Settings, sieve: _Sieve, printer: _Printer) -> None:
         writer.write(msgspec.json.encode(AskEvents(follow=True)) + b"\n")
         while True:
             line = await reader.readuntil(b"\n")
-            printer.show(sieve.of(_events(decoder.decode(line))))
+            printer.show(_last(sieve.of(_events(decoder.decode(line))), lines))
+            lines = None  # what comes from now on is new
     except (ConnectionError, asyncio.IncompleteReadError):
         return
     finally:

@@ -30,7 +30,7 @@ from mosha.core.explain.reasons import (
     of_wish,
     ranking,
 )
-from mosha.core.status import Grade
+from mosha.core.status import Grade, Vote
 from mosha.core.tables import STOP_LEVEL, Wish
 
 
@@ -122,12 +122,18 @@ def _of_pair(state: MonitorState, group: str, node: int, now: float) -> Iterator
 # --- the group -----------------------------------------------------------------------------------
 
 
+def _vote_of(state: MonitorState, group: str, node: int, now: float) -> Vote | None:
+    """Return the vote that a node has given, as far as known here."""
+    if node == state.me:
+        return state.record(group).ballot.vote
+    status = Case(state, "", node, now).status
+    return status.votes.get(group) if status is not None else None
+
+
 def _of_vote(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
     """Yield which node has the vote of the node: C1 requires a free one."""
     status = Case(state, "", node, now).status
-    vote = state.record(group).ballot.vote if node == state.me else None
-    if node != state.me and status is not None:
-        vote = status.votes.get(group)
+    vote = _vote_of(state, group, node, now)
     if status is None and node != state.me:
         return  # not reported by any node
     if vote is None:
@@ -206,17 +212,27 @@ _STEPS = {
     "member": "add node {node} to `nodes` in mosha.toml on all nodes",
     "quorum": "bring nodes back",
     "silence": "wait until it votes",
-    "vote": "wait for the node that has the vote, or, if it is off: mosha confirm NODE",
     "rank": "mosha set {group} {level} prefer={node}",
     "failback": "repair what failed there; a restart of its monitor (no group notices) or an edit"
     " of a table ends the pause",
 }
 
 
+def _step_of_vote(state: MonitorState, vote: Vote | None) -> str:
+    """Return what to do about a vote for another node: only one that is silent may be dead."""
+    if vote is None:
+        return "wait until the vote is free"
+    if vote.node == state.me or state.view.speaks(vote.node):
+        return f"wait: node {vote.node} is heard, and takes the group or releases the vote"
+    return f"wait until node {vote.node} is heard, or, if it is off: mosha confirm {vote.node}"
+
+
 def _step(state: MonitorState, group: str, node: int, against: Reason, now: float) -> str:
     for rule in ALL:
         if rule.name == against.rule:
             return rule.remedy(Case(state, group, node, now))
+    if against.rule == "vote":
+        return _step_of_vote(state, _vote_of(state, group, node, now))
     if against.rule in {"receipt", "shot"}:
         return deaths.vouch(state, group, node)
     if against.rule == "free":
