@@ -37,8 +37,10 @@ async def shoot_by_level(node: int, level: Level) -> ShotOutcome:
     proven, detail = await attempted(level.attempts, lambda: _attempt(node, devices))
     if not proven:
         return ShotOutcome("failed", name, detail)
-    agents = [device.agent for device in devices]
-    grades = [await grade_of(it) if it is not None else Grade.COMMAND_SAID_SO for it in agents]
+    agents = {device.agent.path: device.agent for device in devices if device.agent is not None}
+    grades = [await grade_of(agent) for agent in agents.values()]  # each program is asked once
+    if any(device.agent is None for device in devices):
+        grades.append(Grade.COMMAND_SAID_SO)
     return ShotOutcome("receipt", name, detail, min(grades))
 
 

@@ -1,9 +1,9 @@
 """Lets this node in to its storage again: the action `on` of fence agents that cut nodes off.
 
 A node does it itself (`on_target` of an agent's metadata), whenever it is not known whether it may
-use its storage: after the start of its monitor, and after it was declared dead. `status` is asked
-first. `on` waits until clinit has no process of any group here: one that was cut off might go on
-writing. Until the storage says that it lets the node in, the core claims nothing.
+use its storage (`core.cluster.access`). `status` is asked first. `on` waits until clinit has no
+process of any group here: one that was cut off might go on writing. Until the storage says that it
+lets the node in, the core claims nothing.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class Unfencing:
         while True:
             while not monitor.node.state.cut_off:
                 await monitor.next_change(monitor.news)
-            inc = monitor.node.state.inc
+            doubt = monitor.node.state.storage_doubts
             refusal = await self._ask_all()
             self._show(refusal)
-            monitor.report_event(StorageAnswered(inc, refusal))
+            monitor.report_event(StorageAnswered(doubt, refusal))
             if refusal:
                 await anyio.sleep(self._retry_s)
 

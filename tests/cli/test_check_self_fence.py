@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from mosha.cli.check.self_fence import self_fence_findings
+from mosha.formats.fencing_methods import Fencing
 from mosha.formats.settings import Settings, settings_from
 from tests.cli.conftest import Home, Mosha
 
@@ -61,6 +63,16 @@ def test_a_node_without_self_fence_may_ask_others() -> None:
         "ok",
         "with a group that cannot be ended, this node asks to be shot",
     )
+
+
+def test_to_be_cut_off_from_storage_is_no_end_of_a_node() -> None:
+    (method,) = settings(stomith="/bin/true").fencing.methods
+    storage = replace(method, unfence=True)
+    for methods, level in (((storage,), "warning"), ((storage, method), "ok")):
+        made = replace(settings(on_stop_failure="fence"), fencing=Fencing(methods=methods))
+        (found,) = self_fence_findings(made)
+        assert found.level == level
+    assert "is only cut off from its storage" not in found.text
 
 
 def test_its_time_is_printed_with_the_others(mosha: Mosha, home: Home) -> None:

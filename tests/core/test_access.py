@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mosha.core.cluster import access
 from mosha.core.cluster.eligibility import Case, broken
 from mosha.core.cluster.events import StorageAnswered
 from mosha.core.cluster.fencing import FencingRules
-from mosha.core.status import Grade, Receipt
+from mosha.core.status import Grade, Receipt, ShotLine
 from mosha.core.tables import Wish
 from tests.core.story import INC, TIMING, G, Story, hactl, status
 
@@ -17,7 +19,7 @@ RULES = FencingRules(unfences=True)
 def let_in(story: Story, *nodes: int, refusal: str = "") -> None:
     for node in nodes:
         state = story.nodes[node].state
-        access.answered(state, StorageAnswered(state.inc, refusal))
+        access.answered(state, StorageAnswered(state.storage_doubts, refusal))
 
 
 def three() -> Story:
@@ -80,11 +82,36 @@ def test_a_node_that_was_declared_dead_asks_again_before_it_claims() -> None:
     assert node.state.cut_off == access.NOT_ASKED
 
 
-def test_an_answer_for_an_earlier_life_counts_for_nothing() -> None:
+@pytest.mark.parametrize("outcome", ["running", "shot", "aiming"])
+def test_a_node_that_outlives_a_shot_asks_again_when_that_is_over(outcome: str) -> None:
+    story = three()
+    let_in(story, 1, 2, 3)
+    state = story.nodes[1].state
+    story.hear(1, status(2, seq=9998, shots={1: ShotLine(state.inc, outcome)}))
+    assert state.cut_off == "", "to ask now would work against the shot"
+    story.hear(1, status(2, seq=9999))
+    assert state.cut_off == access.NOT_ASKED
+
+
+def test_shots_at_others_and_shots_where_nothing_cuts_off_are_no_doubt() -> None:
+    story = three()
+    let_in(story, 1, 2, 3)
+    state = story.nodes[1].state
+    story.hear(1, status(2, seq=9990, shots={3: ShotLine(INC, "running")}))
+    story.hear(1, status(2, seq=9991))
+    assert state.cut_off == ""
+    state.fencing = FencingRules()
+    story.hear(1, status(2, seq=9992, shots={1: ShotLine(INC, "running")}))
+    story.hear(1, status(2, seq=9993))
+    assert state.cut_off == ""
+
+
+def test_an_answer_from_before_the_latest_doubt_counts_for_nothing() -> None:
     story = three()
     state = story.nodes[1].state
-    access.answered(state, StorageAnswered(state.inc - 1))
+    asked = state.storage_doubts
+    access.doubt(state)
+    access.answered(state, StorageAnswered(asked))
     assert state.cut_off == access.NOT_ASKED
-    access.answered(state, StorageAnswered(state.inc))
+    access.answered(state, StorageAnswered(state.storage_doubts))
     assert state.cut_off == ""
-    assert state.inc == INC

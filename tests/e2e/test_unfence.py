@@ -28,7 +28,7 @@ def test_a_node_that_was_shot_is_let_in_before_it_owns_a_group_again(short_dir: 
         cluster.write_tables(GROUPS)
         cluster.start()
         _, places = cluster.wait_running(GROUPS)
-        assert [orders(short_dir, number) for number in (1, 2, 3)] == [["on"]] * 3
+        wait_until(lambda: [orders(short_dir, number) for number in (1, 2, 3)] == [["on"]] * 3)
         (victim,) = places["a"]
         node = cluster.nodes[victim]
         note_power(cluster)

@@ -164,7 +164,7 @@ async def test_it_is_asked_again_when_the_node_was_declared_dead(
     async with unfencing(monitor, storage(room)):
         await until(lambda: not monitor.node.state.cut_off)
         power(room, "off")
-        access.lost(monitor.node.state)
+        access.doubt(monitor.node.state)
         monitor.announce()
         await until(lambda: not monitor.node.state.cut_off)
     assert actions(room) == ["status", "status", "on", "status"]

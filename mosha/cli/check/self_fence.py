@@ -35,7 +35,11 @@ def self_fence_findings(settings: Settings, trigger: Path = SYSRQ_TRIGGER) -> It
 def _asking(settings: Settings) -> Finding:
     """Judge a node that asks others to shoot it, and does nothing itself."""
     where = "on_stop_failure"
-    if any(method.gives_receipts for method in settings.fencing.methods):
+    methods = [method for method in settings.fencing.methods if method.gives_receipts]
+    if methods and all(method.unfence for method in methods):
+        text = "a node that asks to be shot is only cut off from its storage, and is still heard"
+        return Finding("warning", where, text, 'write self_fence = "sysrq", or a command')
+    if methods:
         text = "with a group that cannot be ended, this node asks to be shot"
         return Finding("ok", where, text, "")
     text = '"fence" does nothing while self_fence is "off" and no fencing method gives receipts'

@@ -152,9 +152,12 @@ class DisarmAsked(Struct, frozen=True):
 
 
 class StorageAnswered(Struct, frozen=True):
-    """The storage has said whether this incarnation may use it; `refusal`: why not, "" if so."""
+    """The storage has said whether this node may use it; `refusal`: why not, "" if so.
 
-    inc: int
+    `doubt` is the number of the doubt that it was asked for, `MonitorState.storage_doubts`.
+    """
+
+    doubt: int
     refusal: str = ""
 
 

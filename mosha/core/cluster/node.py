@@ -129,6 +129,7 @@ class Node:
             state.changed()  # O5: a new incarnation wants its echo
         orders.hear(state, old, status, now)
         arming.hear(state, status, now)
+        access.hear(state, old, status)
         shot_requests.hear(state, status, now)
         changed = own_status.differences(old, status)
         if changed or changed is None:
@@ -146,7 +147,7 @@ class Node:
         if echo is not None and recovery.hear_of_self(state, echo, now, self.seq):
             self._raise_inc(echo.inc + 1)
         if receipt is not None and receipt.inc >= state.inc:
-            access.lost(state)
+            access.doubt(state)
             self._raise_inc(receipt.inc + 1)
 
     def _raise_inc(self, inc: int) -> None:

@@ -211,6 +211,7 @@ class MonitorState(Struct):
     whole: dict[int, int] = field(default_factory=dict)  # how many groups each node had then
     witness: bool = False
     cut_off: str = ""  # why this node may not use its storage (yet)
+    storage_doubts: int = 0
     tables: dict[str, TableVersion] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     pasts: Mapping[str, Past] = field(default_factory=dict)
