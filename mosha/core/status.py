@@ -264,7 +264,8 @@ class Status(Struct, frozen=True):
     `troubles` are entries in trouble: (group, tag) -> what is wrong. `answers` are to orders for
     entries: (node that gave it, number) -> what became of it.
 
-    `unended` are the groups that the node cannot end.
+    `unended` are the groups that the node cannot end. `pills` are orders to incarnations of other
+    nodes to end all their groups, `digested` those that were obeyed here, by who gave them.
 
     `shots` are those under way; `disarms` has the order that counts, by its number; `probations`
     are nodes that may own nothing, and for how many seconds. `cut_off`: its storage does not let
@@ -304,6 +305,8 @@ class Status(Struct, frozen=True):
     disarms: Mapping[int, Disarm] = field(default_factory=dict)
     probations: Mapping[int, int] = field(default_factory=dict)
     unended: Mapping[str, Unended] = field(default_factory=dict)
+    pills: Mapping[int, int] = field(default_factory=dict)
+    digested: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def stamp(self) -> Stamp:

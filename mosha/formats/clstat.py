@@ -330,6 +330,8 @@ def _status(pairs: dict[str, str], facts: dict[str, Any], end: dict[str, str]) -
             disarms=facts["disarms"],
             probations=facts["probations"],
             unended=facts["unended"],
+            pills=facts["pills"],
+            digested=facts["digested"],
             standby=_YES_NO[pairs.get("standby", "no")],
             witness=_YES_NO[pairs.get("witness", "no")],
             cut_off=_YES_NO[pairs.get("cutoff", "no")],

@@ -5,6 +5,8 @@
   has, and its receipt does not count yet.
 - `Mosha::Disarm NUMBER node=NODE left_s=SECONDS REASON`: no node is shot for so long.
 - `Mosha::Probation NODE SECONDS`: that node may own nothing for so long.
+- `Mosha::Pill NODE inc=N`: that incarnation of that node is to end all its groups at once.
+- `Mosha::Digested NODE inc=N`: by the order of NODE this incarnation of this node has done so.
 - `Mosha::Unended GROUP asks=yes|no REASON`: this node cannot end that group.
 """
 
@@ -42,6 +44,8 @@ def fencing_lines(s: Status) -> list[str]:
             f"Mosha::Unended {g} asks={'yes' if u.asks else 'no'} {one_line(u.reason)}".rstrip()
             for g, u in sorted(s.unended.items())
         ),
+        *(f"Mosha::Pill {n} inc={inc}" for n, inc in sorted(s.pills.items())),
+        *(f"Mosha::Digested {n} inc={inc}" for n, inc in sorted(s.digested.items())),
     ]
 
 
@@ -76,6 +80,10 @@ def _read_probation(rest: str) -> tuple[int, int]:
     return _node(rest), number_in(rest.split(" ")[1])
 
 
+def _read_inc(rest: str) -> tuple[int, int]:
+    return _node(rest), counter_in(pairs_of(rest)["inc"])
+
+
 def _read_unended(rest: str) -> tuple[str, Unended]:
     words = rest.split(" ", 2)
     reason = one_line(words[2]) if len(words) > 2 else ""
@@ -92,5 +100,7 @@ FENCING_READERS: dict[str, tuple[str, Callable[[str], tuple[int | str, object]]]
     "Mosha::Disarm": ("disarms", _read_disarm),
     "Mosha::Probation": ("probations", _read_probation),
     "Mosha::Unended": ("unended", _read_unended),
+    "Mosha::Pill": ("pills", _read_inc),
+    "Mosha::Digested": ("digested", _read_inc),
 }
 """The class of a line -> the field of Status that it goes into, and its parser."""

@@ -45,7 +45,7 @@ class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
     `unfence`: a node has the agent let it in to the storage again, by the action `on`.
     """
 
-    type: Literal["print", "command", "agent"] = "print"
+    type: Literal["print", "command", "agent", "poison"] = "print"
     command: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
     limit: float = FENCING_LIMIT_DEFAULT_S
@@ -66,8 +66,8 @@ class FencingMethod(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def gives_receipts(self) -> bool:
-        """Whether its success proves that the node is dead."""
-        return self.type != "print"
+        """Whether it can prove that a node which is not heard is dead."""
+        return self.type not in ("print", "poison")
 
     @property
     def can_be_tested(self) -> bool:
@@ -184,7 +184,7 @@ FENCING_RULES: dict[str, rules.Rule] = {
     "probation": rules.whole_number(0, PROBATION_MAX),
 }
 METHOD_RULES: dict[str, rules.Rule] = {
-    "type": rules.one_of(("print", "command", "agent")),
+    "type": rules.one_of(("print", "command", "agent", "poison")),
     "command": rules.command,
     "test": rules.command,
     "limit": rules.seconds,
@@ -199,11 +199,13 @@ METHOD_RULES: dict[str, rules.Rule] = {
 # A print with a limit is odd, but was never refused.
 _KEYS_OF: Mapping[str, frozenset[str]] = {
     "print": frozenset({"type", "limit", "level"}),
+    "poison": frozenset({"type", "limit"}),
     "command": frozenset({"type", "limit", "level", "command", "test"}),
     "agent": frozenset(METHOD_RULES) - {"command", "test"},
 }
 _NEEDED: Mapping[str, Mapping[str, str]] = {
     "print": {},
+    "poison": {},
     "command": {"command": 'write command = "/path/of/program"'},
     "agent": {
         "agent": 'write agent = "fence_ipmilan", or another of the package fence-agents',
@@ -239,7 +241,7 @@ def _method(tables: KeyTables, at: Key, values: Mapping[str, object]) -> Fencing
     # A missing key may be in a broken line.
     missing = METHOD_RULES.keys() - values.keys() - tables.broken
     if "type" in missing:
-        remedy = 'write type = "agent", type = "command" or type = "print"'
+        remedy = 'write type = "agent", "command", "poison" or "print"'
         tables.note(at, "", "a fencing method has no type", remedy)
     kind = good.get("type", "")
     for key, remedy in _NEEDED.get(kind, {}).items():

@@ -87,7 +87,7 @@ def _told(state: MonitorState, node: int, shot: Shot | None) -> MonitorReply:
         text = f"the shot at node {node} came to: {shot.outcome} ({shot.method}{detail})"
         return MonitorReply(ok=False, text=text, tried=True)
     text = f"node {node} was shot: {shot.method}, {shot.grade.text}{detail}"
-    if state.view.speaks(node):
+    if state.view.speaks(node) and state.view.peer(node).inc == shot.inc:
         text += "; it counts as dead once it has not been heard from for timeout"
     return MonitorReply(ok=True, text=text)
 

@@ -102,6 +102,12 @@ def _limit_s(method: FencingMethod, hearing_s: float) -> float:
     return LOOK_LIMIT_S + method.limit
 
 
+_UNTESTED = {
+    "print": "it only prints a line for an operator",
+    "poison": "it is an order to a node that lives: only a shot would tell",
+}
+
+
 async def run_tests(
     node: int,
     methods: Sequence[FencingMethod],
@@ -123,7 +129,7 @@ async def run_tests(
         elif method.type == "command":
             said = await _test_command(node, method, files)
         else:
-            said = _Said("untested", "it only prints a line for an operator")
+            said = _Said("untested", _UNTESTED[method.type])
         found.append(
             FenceTest(
                 node=node,

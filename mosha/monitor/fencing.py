@@ -4,8 +4,9 @@
 gets the node number as its last argument and proves the death by exit status 0. `agent` runs a
 program of the package fence-agents: `off`, then `status` until that says off. A callable
 (Python API) gets the number too: True proves the death, False and exceptions are failures,
-anything else means that a message was sent. Each has its time limit. Of a level of several methods
-all have to succeed (`fence_level`).
+anything else means that a message was sent. `poison` is an order in this node's status
+(`fence_poison`). Each has its time limit. Of a level of several methods all have to succeed
+(`fence_level`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from mosha.monitor.fence_callable import CALLABLE_LIMIT_S, Stomith, shoot_by_cal
 from mosha.monitor.fence_command import shoot_by_command
 from mosha.monitor.fence_level import shoot_by_level
 from mosha.monitor.fence_outcome import ShotOutcome
+from mosha.monitor.fence_poison import Pill
 
 
 async def shoot(
@@ -29,6 +31,7 @@ async def shoot(
     *,
     required: Grade = Grade.OPERATOR_SAID_SO,
     callable_limit_s: float = CALLABLE_LIMIT_S,
+    pill: Pill | None = None,
 ) -> ShotOutcome:
     """Try the levels in order until one gives a receipt as required; a callable comes first.
 
@@ -41,7 +44,7 @@ async def shoot(
     for level in levels_of(methods):
         if outcomes and outcomes[-1].outcome == "receipt" and outcomes[-1].grade >= required:
             break
-        outcomes.append(await _shoot_by(node, level))
+        outcomes.append(await _shoot_by(node, level, pill))
     receipts = [outcome for outcome in outcomes if outcome.outcome == "receipt"]
     failed = [outcome for outcome in outcomes if outcome.outcome == "failed"]
     if receipts:
@@ -53,7 +56,7 @@ async def shoot(
     return [*failed, *outcomes][0] if outcomes else none
 
 
-async def _shoot_by(node: int, level: Level) -> ShotOutcome:
+async def _shoot_by(node: int, level: Level, pill: Pill | None) -> ShotOutcome:
     if len(level.methods) > 1:
         return await shoot_by_level(node, level)
     ((_, method),) = level.methods
@@ -61,6 +64,8 @@ async def _shoot_by(node: int, level: Level) -> ShotOutcome:
         return await shoot_by_agent(node, method)
     if method.type == "command":
         return await shoot_by_command(node, method)
+    if method.type == "poison" and pill is not None:
+        return await pill.give(method.limit)
     return _print(node)
 
 

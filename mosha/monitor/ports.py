@@ -28,6 +28,7 @@ from mosha.core.tell import EntryOrder, Tell
 from mosha.host.clock import boottime
 from mosha.monitor import fencing, log_records
 from mosha.monitor.fence_outcome import ShotOutcome
+from mosha.monitor.fence_poison import Pill
 from mosha.monitor.tables.ports import TablePorts
 from mosha.monitor.tells import Tells
 
@@ -125,7 +126,11 @@ class Ports:
 
             tasks.start_soon(give_up)
             ended = await fencing.shoot(
-                order.node, methods, monitor.on_stomith, required=order.required
+                order.node,
+                methods,
+                monitor.on_stomith,
+                required=order.required,
+                pill=Pill(monitor, order),
             )
             tasks.cancel_scope.cancel()
         self._report(ShotEnded(order, ended.outcome, ended.method, ended.detail, ended.grade))

@@ -165,3 +165,27 @@ def test_a_node_whose_stop_fails_asks_and_is_shot_and_its_groups_move(short_dir:
         ordered = [e for n in others for e in cluster.nodes[n].events("fence_ordered")]
         assert [event["reason"] for event in ordered] == ["it asks to be shot"]
         assert cluster.overlaps() == []
+
+
+def test_a_living_node_obeys_a_poison_pill_and_goes_on_with_a_new_incarnation(
+    short_dir: Path,
+) -> None:
+    pill = '[[fencing.methods]]\ntype = "poison"\nlimit = 20\n'
+    with Cluster(short_dir, extra="start_grace = 0.1\n" + pill) as cluster:
+        victim, others = victim_and_others(cluster)
+        node = cluster.nodes[victim]
+        before, status = node.pids()["a"], node.status()
+        assert status is not None
+        reply = cluster.nodes[others[0]].ask(ShootNode(victim))
+        assert reply.ok
+        assert reply.text == (
+            f"node {victim} was shot: poison, command-said-so: it has ended all its groups, and"
+            " begun a new incarnation"
+        )
+        cluster.wait_running(GROUPS)
+        after = node.status()
+        assert after is not None
+        assert (after.inc > status.inc, after.digested) == (True, {others[0]: status.inc})
+        assert not before & node.pids().get("a", set())
+        assert len(node.events("pill_acknowledged")) == 1
+        assert cluster.overlaps() == []

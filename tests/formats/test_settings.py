@@ -256,7 +256,7 @@ def test_fencing_is_required_as_soon_as_something_gives_receipts() -> None:
         ("[fenzing]\n", "m.toml:1:2: unknown key: 'fenzing'; did you mean 'fencing'?"),
         (
             '[[fencing.methods]]\ntype = "print"\n[[fencing.methods]]\ntype = "gun"\n',
-            'm.toml:4:1: fencing.methods[2].type must be one of "print", "command", "agent": ',
+            'm.toml:4:1: fencing.methods[2].type must be one of "print", "command", "agent", ',
         ),
         ("[[fencing.methods]]\n", "m.toml:1:3: a fencing method has no type; write type ="),
         ('[[fencing.methods]]\ntype = "command"\n', "m.toml:1:3: a fencing method of type command"),

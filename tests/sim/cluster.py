@@ -22,6 +22,7 @@ from tests.sim.checks.exclusion import Exclusion
 from tests.sim.checks.leases import Leases
 from tests.sim.checks.liveness import Liveness
 from tests.sim.checks.orders import Obedience
+from tests.sim.checks.pills import Pills
 from tests.sim.checks.probation import Probation
 from tests.sim.checks.receipts import Receipts
 from tests.sim.checks.runs import Runs
@@ -85,6 +86,7 @@ class Cluster:
                 self.exclusion,
                 Terms(3 * world.timing.timeout_s, self.apart),
                 Votes(),
+                Pills(),
                 self.leases,
                 receipts,
                 self.tables,

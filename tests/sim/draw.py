@@ -20,6 +20,7 @@ from tests.sim.fate import FORGETTING, a_fate, a_fault
 from tests.sim.fencing_orders import with_fencing_orders
 from tests.sim.graded import with_grades
 from tests.sim.ordering import with_orders
+from tests.sim.pills import with_pills
 from tests.sim.readying import with_awaited_services
 from tests.sim.starting import with_failing_starts
 from tests.sim.world import HIDING, KINDS, Fault, FenceSpec, GroupSpec, World
@@ -45,7 +46,8 @@ def draw(seed: int, storm: tuple[str, ...] = ()) -> World:
     """Draw the world of a seed; `storm` makes it a small one with storms of these kinds."""
     world = with_failing_entries(_with_editors(_drawn(seed, storm)))
     world = with_changes(with_failing_starts(with_slow_deaths(with_orders(world))))
-    return with_requests(with_awaited_services(with_fencing_orders(with_grades(world))))
+    world = with_awaited_services(with_fencing_orders(with_grades(world)))
+    return with_pills(with_requests(world))
 
 
 def _with_editors(world: World) -> World:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mosha.core.cluster import shots
-from mosha.core.cluster.events import DeathConfirmed, ShotEnded
+from mosha.core.cluster import poison, shots
+from mosha.core.cluster.events import DeathConfirmed, PillOrdered, PillWithdrawn, ShotEnded
 from mosha.core.cluster.fencing import FenceOrder
 from mosha.core.status import Grade
 from tests.sim.agenda import chance
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 # A shot machine comes back after this many heartbeats, like one that was reset.
 RESET_HEARTBEATS = 10.0
 HANGS_HEARTBEATS = 20.0
+# How often it is looked whether a poison pill was acknowledged, in heartbeats.
+PILL_LOOK = 0.25
 
 TOLD = {
     "works": ("receipt", Grade.OFF_CONFIRMED),
     "weak": ("receipt", Grade.COMMAND_SAID_SO),
     "lies": ("receipt", Grade.OFF_CONFIRMED),
     "print": ("no receipt", Grade.LEASE_ELAPSED),
+    "poison": ("no receipt", Grade.LEASE_ELAPSED),
 }
 """What a monitor is told of a shot; any other has failed."""
 
@@ -66,10 +69,38 @@ class Fences:
         if outcome == "hangs":
             takes_s += self.cluster.world.timing.heartbeat_s * HANGS_HEARTBEATS
         shot = _Shot(monitor, ShotEnded(order, told, "sim", "", grade), outcome)
+        if outcome == "poison" and not order.requested:
+            monitor.soon(0.0, partial(monitor.report, PillOrdered(order.node, order.inc)))
+            until = self.cluster.agenda.now + HANGS_HEARTBEATS * self._heartbeat_s
+            self.cluster.agenda.at(self.cluster.agenda.now, partial(self._wait, shot, until))
+            return
         if outcome in ("works", "weak"):
             at = self.cluster.agenda.now + takes_s * self.rng.random()
             self.cluster.agenda.at(at, partial(self._reset, shot))
         self.cluster.agenda.at(self.cluster.agenda.now + takes_s, partial(self._end, shot))
+
+    @property
+    def _heartbeat_s(self) -> float:
+        return self.cluster.world.timing.heartbeat_s
+
+    def _wait(self, shot: _Shot, until: float) -> None:
+        """Let a monitor wait until its order is acknowledged, void or too old (F2)."""
+        monitor, order, now = shot.monitor, shot.ended.order, self.cluster.agenda.now
+        if not monitor.alive:
+            return
+        state = monitor.node.state
+        said = poison.acknowledged(state, order.node, order.inc)
+        if not said and not shots.is_void(state, order, monitor.now()) and now < until:
+            later = now + self._heartbeat_s * PILL_LOOK
+            self.cluster.agenda.at(later, partial(self._wait, shot, until))
+            return
+        if said:
+            grade = Grade.COMMAND_SAID_SO
+            told = "receipt" if order.required <= grade else "failed"
+            shot.ended = ShotEnded(order, told, "poison", "", grade)
+            self.cluster.truth.cover("rule pill acknowledged")
+        monitor.soon(0.0, partial(monitor.report, PillWithdrawn(order.node)))
+        self._end(shot)
 
     def _reset(self, shot: _Shot) -> None:
         """Reset the victim, unless the monitor ends the shot; that of a dead monitor goes on."""

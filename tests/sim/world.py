@@ -52,8 +52,8 @@ class GroupSpec(Struct, frozen=True):
 class FenceSpec(Struct, frozen=True):
     """What shots come to: weights of the outcomes; and how long they take.
 
-    works, weak (it works, and proves less), fails, hangs, lies, print. `ask`: a node that cannot
-    end a group asks to be shot.
+    works, weak (it works, and proves less), fails, hangs, lies, print, poison (F2). `ask`: a node
+    that cannot end a group asks to be shot.
     """
 
     required: bool = False

@@ -58,7 +58,7 @@ MEASURED = frozenset(
 )
 CUTS = tuple(f"{how}{both}" for how in ("eio", "stale", "hang") for both in ("", " both"))
 LEVELS = ("start", "stop", "other")
-OUTCOMES = ("works", "weak", "fails", "hangs", "lies", "print")
+OUTCOMES = ("works", "weak", "fails", "hangs", "lies", "print", "poison")
 
 # What a fault's word must be: problem and remedy, "" if it is that.
 WordRule = Callable[[str, World], str]

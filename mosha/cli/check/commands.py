@@ -17,6 +17,7 @@ from pathlib import Path
 
 from mosha.cli.check.files import Finding
 from mosha.clinit.command import SHELL, SHELL_WORDS, argv_of
+from mosha.core.self_fencing import OFF
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL, Cltab, Entry, Hactl, Mode
 from mosha.formats.settings import Settings
 from mosha.host.abandonable import within
@@ -79,6 +80,24 @@ def fencing_findings(settings: Settings, where: str) -> Iterator[Finding]:
             " for `mosha confirm NODE`"
         )
         yield Finding("warning", where, text, 'add a method of type "agent" or "command"')
+    yield from _pill_findings(settings, where)
+
+
+def _pill_findings(settings: Settings, where: str) -> Iterator[Finding]:
+    """Say what a poison pill does not do (docs/reference/fencing.md)."""
+    methods = settings.fencing.methods
+    if not any(method.type == "poison" for method in methods):
+        return
+    if not any(method.gives_receipts for method in methods):
+        text = "poison is the only method that ends anything, and a silent node does not obey it"
+        remedy = "add a method for silent nodes"
+        if not settings.watchdog:
+            remedy += ", or a watchdog, which resets one that hangs"
+        yield Finding("warning", where, text, remedy)
+    if settings.self_fence == OFF:
+        text = "who obeys a poison pill runs no stop entries, and is not restarted"
+        remedy = 'write self_fence = "sysrq", so that one that cannot end a group reboots'
+        yield Finding("warning", where, text, remedy)
 
 
 def level_findings(cltab: Cltab, hactl: Hactl | None, file: str) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
-from mosha.core.cluster import access, arming, entry_orders, events, orders, recovery, shots
+from mosha.core.cluster import access, arming, entry_orders, events, orders, poison, recovery, shots
 from mosha.core.cluster.effects import (
     Announce,
     Effect,
@@ -78,12 +78,14 @@ class Agent:
             events.ClinitEnded: self._clinit_ended,
             events.TellAnswered: self._tell_answered,
             events.EntryOrderAnswered: self._entry_order_answered,
-            events.LeasesRenewed: self._leases_renewed,
+            events.LeasesRenewed: lambda _, __: self._renewing.over(),
             events.ShotEnded: self._shot_ended,
             events.StorageAnswered: lambda it, _: access.answered(self._state, it),
             events.DeathConfirmed: self._death_confirmed,
             events.FenceAsked: self._fence_asked,
             events.FenceWithdrawn: lambda it, _: shots.withdraw(self._state, it.node),
+            events.PillOrdered: lambda it, _: poison.order(self._state, it.node, it.inc),
+            events.PillWithdrawn: lambda it, _: poison.withdraw(self._state, it.node),
             events.DisarmAsked: lambda it, now: arming.order(self._state, it.for_s, it.reason, now),
             events.OrderGiven: self._order_given,
             events.FailureReported: self._failure_reported,
@@ -295,10 +297,6 @@ class Agent:
     def _entry_order_answered(self, event: events.EntryOrderAnswered, now: float) -> None:
         self._recorder.record(event.order.group, now, event)
         entry_orders.replied(self._state, event.order, ok=event.ok, text=event.text, now=now)
-
-    def _leases_renewed(self, event: events.LeasesRenewed, now: float) -> None:
-        del event, now
-        self._renewing.over()
 
     # --- fencing and people ------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from mosha.core.cluster import shots
+from mosha.core.cluster import poison, shots
 from mosha.core.cluster.events import ShotEnded
 from mosha.core.cluster.state import Asked, MonitorState
 from mosha.core.status import OPERATOR, Grade, Receipt
@@ -43,7 +43,7 @@ class DeathBook:
         if status is not None and status.inc == receipt.inc and state.view.speaks(victim):
             # What it wrote before may still be read for a while.
             state.pending[victim] = receipt, now + PENDING_PER_TIMEOUT * state.timeout_s(now)
-        else:
+        elif not poison.acknowledged(state, victim, receipt.inc):
             shots.forget(state, victim)
 
     def peer_tried(self, node: int, now: float) -> None:

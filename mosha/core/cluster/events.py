@@ -144,6 +144,19 @@ class FenceWithdrawn(Struct, frozen=True):
     node: int
 
 
+class PillOrdered(Struct, frozen=True):
+    """A shot by poison pill has begun: an incarnation of a node is to end all its groups (F2)."""
+
+    node: int
+    inc: int
+
+
+class PillWithdrawn(Struct, frozen=True):
+    """A shot by poison pill has ended, in whatever way."""
+
+    node: int
+
+
 class DisarmAsked(Struct, frozen=True):
     """An operator disarms all nodes for so many seconds, 0: arms them again."""
 
@@ -218,6 +231,8 @@ Event = (
     | DeathConfirmed
     | FenceAsked
     | FenceWithdrawn
+    | PillOrdered
+    | PillWithdrawn
     | DisarmAsked
     | OrderGiven
     | FailureReported

@@ -69,7 +69,7 @@ def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
     pending = claimed and not record.activated and not record.granted
     return Facts(
         report=state.report(group),
-        wanted=wanted_level(state, record, now),
+        wanted=STOP_LEVEL if state.swallowing else wanted_level(state, record, now),
         claimed=claimed,
         granted=record.granted,
         activated=record.activated,
@@ -90,10 +90,10 @@ def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
 
 
 def _superseded(state: MonitorState, record: GroupRecord, now: float) -> bool:
-    """Say whether what runs here belongs to a superseded owner and must be killed (G1).
+    """Say whether what runs here must be killed at once: of a superseded owner (G1), or by F2.
 
-    Only a machine whose clock stopped gets here: a paused virtual machine, a process restored
-    from a checkpoint. There is no time for the escalation.
+    Only a machine whose clock stopped is superseded: a paused virtual machine, a process restored
+    from a checkpoint. There is no time for the escalation. A stop that has failed stays as it is.
     """
     if record.claim is None or not (record.activated or record.granted):
         return False
@@ -102,6 +102,8 @@ def _superseded(state: MonitorState, record: GroupRecord, now: float) -> bool:
     obeyed = STOP_LEVEL in (record.told_level_now(now), state.report(record.group).wanted)
     if record.killed and obeyed:
         return False
+    if state.swallowing:
+        return not state.report(record.group).stop_failed
     return state.view.superseded(record.group, record.claim) is not None
 
 
@@ -229,15 +231,14 @@ def _leased(state: MonitorState, record: GroupRecord, tell: Tell) -> Tell:
 
 
 def _kill(state: MonitorState, record: GroupRecord, now: float, cause: str) -> Tell:
-    """Tell clinit `stop` with both deadlines passed: the whole group is killed at once."""
+    """Tell clinit `stop` with both deadlines passed: the whole group is killed at once (G1, F2)."""
     order = _tell(state, record, STOP_LEVEL, now, cause)
     record.killed = True
-    state.log(
-        "ghost_killed",
-        group=record.group,
-        term=order.term,
-        peer=state.view.superseded(record.group, order.term),
-    )
+    group, term = record.group, order.term
+    if state.swallowing:
+        state.log("pill_killed", group=group, term=term, peer=min(state.swallowing))
+    else:
+        state.log("ghost_killed", group=group, term=term, peer=state.view.superseded(group, term))
     return replace(order, stop_at=now, kill_at=now)
 
 

@@ -20,11 +20,11 @@ from mosha.core.cluster import (
     orders,
     own_status,
     peers,
+    poison,
     recovery,
     shot_requests,
     shots,
 )
-from mosha.core.cluster.candidacy import loads
 from mosha.core.cluster.death_book import DeathBook
 from mosha.core.cluster.events import ShotEnded
 from mosha.core.cluster.fencing import FenceOrder, FencingRules
@@ -131,6 +131,7 @@ class Node:
         arming.hear(state, status, now)
         access.hear(state, old, status)
         shot_requests.hear(state, status, now)
+        poison.hear(state, status, now)
         changed = own_status.differences(old, status)
         if changed or changed is None:
             for group in (*status.claims, *status.groups, *status.votes):
@@ -376,24 +377,17 @@ class Node:
         """Return what must be on the local disk before a status may be published (V4b)."""
         return memory_of(self.state, status)
 
-    def _remember_whole(self) -> None:
-        """Remember what each node has while all are heard: it breaks a tie between two halves."""
-        state, view = self.state, self.state.view
-        others = view.electorate.nodes - {state.me}
-        if not view.electorate.half:
-            return
-        heartbeat_s = state.timing.heartbeat_s
-        if all(view.speaks(n) and not view.heartbeats_missed(n, heartbeat_s) for n in others):
-            state.whole = loads(state)
-
     def next_status(self, now: float, *, left: bool = False) -> Status:
         """Make the next status to write; `left`: the last one, votes and terms are kept (V4)."""
         state = self.state
         self.seq += 1
         orders.drop_old(state, now)
         shot_requests.note_own(state, now)
+        if poison.is_digested(state, now):
+            self._raise_inc(state.inc + 1)
+            poison.acknowledge(state)
         state.dirty = False
-        self._remember_whole()
+        shots.remember_whole(state)
         for record in state.claimed.values():
             if record.shown_from is None:
                 record.shown_from = self.seq

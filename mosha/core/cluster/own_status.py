@@ -84,6 +84,8 @@ def compose(state: MonitorState, *, seq: int, now: float, left: bool) -> Status:
         disarms=arming.published(state, now),
         probations=probation.own(state, now),
         unended=state.unended,
+        pills=dict(state.pills),
+        digested=dict(state.digested),
         tables=state.tables,
         refused=state.refused,
         pasts=state.pasts,
@@ -124,6 +126,7 @@ def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
         or old.cut_off is not new.cut_off
         or old.probations.keys() != new.probations.keys()
         or old.unended != new.unended
+        or old.digested != new.digested
     ):
         return None
     if (

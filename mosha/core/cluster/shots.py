@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mosha.core.cluster import arming, fencing, restraint, shot_requests
+from mosha.core.cluster import arming, fencing, poison, restraint, shot_requests
+from mosha.core.cluster.candidacy import loads
 from mosha.core.cluster.events import ShotEnded
 from mosha.core.cluster.fencing import AIMING, RUNNING, SHOT, FenceOrder, Shot
 from mosha.core.cluster.peers import Peer, Standing
@@ -251,6 +252,16 @@ def _note_holds(state: MonitorState, holds: dict[int, Hold]) -> None:
     state.holds = holds
 
 
+def remember_whole(state: MonitorState) -> None:
+    """Remember what each node has while all are heard: it breaks a tie between two halves."""
+    view, heartbeat_s = state.view, state.timing.heartbeat_s
+    others = view.electorate.nodes - {state.me}
+    if not view.electorate.half:
+        return
+    if all(view.speaks(n) and not view.heartbeats_missed(n, heartbeat_s) for n in others):
+        state.whole = loads(state)
+
+
 # --- what came of it -------------------------------------------------------------------------
 
 
@@ -269,7 +280,7 @@ def ended(state: MonitorState, end: ShotEnded, now: float) -> None:
 
 def is_void(state: MonitorState, order: FenceOrder, now: float) -> str:
     """Return why a shot that is under way must not go on, "" if it may."""
-    if order.asked:
+    if order.asked or poison.acknowledged(state, order.node, order.inc):
         return ""
     if arming.is_disarmed(state, now):
         return "fencing is disarmed"
