@@ -23,6 +23,7 @@ from mosha.formats.clstat import parse_clstat
 from mosha.formats.cltab import VARIABLES, parse_cltab
 from mosha.formats.hactl import hactl_warnings, parse_hactl
 from mosha.formats.settings import Settings, parse_settings
+from mosha.ocf.agents import OCF_ROOT, installed_agents
 from tests import docs_console, docs_pages, docs_rules, docs_schemas
 from tests.docs_pages import ROOT, pages
 from tests.systemd.machine import missing_here
@@ -162,6 +163,9 @@ def test_the_files_of_conf_are_right() -> None:
     assert parse_settings((CONF / "mosha.toml").read_bytes(), "mosha.toml").nodes == (1, 2, 3)
 
 
+RESOURCE_AGENTS = docs_pages.DOCS / "how-to" / "resource-agents.md"
+
+
 def console_pages() -> list[Path]:
     """Return the pages with commands to run."""
     return [page for page in pages() if docs_console.steps_of(text_of(page))]
@@ -171,6 +175,8 @@ def console_pages() -> list[Path]:
 def test_the_commands_of_a_page_print_what_it_says(page: Path, short_dir: Path) -> None:
     if page == newcomer.ONE_MACHINE and os.geteuid() == 0 and not missing_here():
         pytest.skip("typed word by word on a clean machine: tests/tutorial/test_one_machine.py")
+    if page == RESOURCE_AGENTS and (os.geteuid() or not installed_agents(OCF_ROOT)):
+        pytest.skip("needs root and the package resource-agents")
     with docs_console.Shell(short_dir) as shell:
         for step in docs_console.steps_of(text_of(page)):
             if step.in_tests:

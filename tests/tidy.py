@@ -27,7 +27,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "formats": frozenset({"formats", "core", "errors"}),
     "control": _CONTROL,
     "ocf": frozenset({"ocf", "formats", "core"}) | _LEAVES,
-    "clinit": _CONTROL | {"clinit"},
+    "clinit": _CONTROL | {"clinit", "ocf"},
     "monitor": _CONTROL | {"monitor"},
     "cli": _ALL,
     "ha": _CONTROL | {"monitor"},

@@ -1,4 +1,4 @@
-"""Turns the command of an entry into the words to execute.
+"""Turns an entry into the words to execute.
 
 A command without shell characters is executed directly, else by `sh -c` (C3.14; the
 characters are those of Perl's exec, which the original used).
@@ -8,7 +8,13 @@ from __future__ import annotations
 
 import re
 
+from mosha.core.tables import Entry, Mode
+from mosha.formats.ocf_command import ocf_words
+from mosha.host.programs import command_of
+from mosha.ocf.wrapper_words import wrapper_words
+
 SHELL = "/bin/sh"
+WRAPPER = "mosha.ocf.wrapper"
 
 _SHELL_CHARACTERS = re.compile(r"[$&*(){}\[\]'\";\\|?<>~`\n]")
 _ASSIGNMENT = re.compile(r"[A-Za-z0-9_]+=")
@@ -46,3 +52,20 @@ def argv_of(command: str) -> list[str]:
         or words[0] in SHELL_WORDS
     )
     return [SHELL, "-c", command] if needs_shell else words
+
+
+def words_of(entry: Entry) -> list[str]:
+    """Return the words to execute for an entry; an agent is run by a process of mosha."""
+    if entry.mode is not Mode.OCF and not entry.stops:
+        return argv_of(entry.command)
+    options = entry.options
+    words = wrapper_words(
+        ocf_words(entry.command),
+        instance=entry.stops or entry.tag,
+        stop_only=bool(entry.stops),
+        start_s=options.start_s,
+        stop_s=None if options.stop is None else sum(step.wait_s for step in options.stop),
+        timeout_s=options.timeout_s,
+        intervals=((0, options.interval_s or 0.0), *(options.depths or ())),
+    )
+    return [*command_of(WRAPPER), *words]

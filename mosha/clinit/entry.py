@@ -10,7 +10,7 @@ from signal import Signals
 
 from mosha.clinit import cgroups
 from mosha.clinit.child import Child, spawn
-from mosha.clinit.command import argv_of
+from mosha.clinit.command import words_of
 from mosha.clinit.descriptors import explained
 from mosha.clinit.forker import CommandError, Forker, LostError
 from mosha.clinit.output import Output
@@ -130,6 +130,9 @@ class EntryLoop:
 
     def _send(self, number: Signals, scope: Scope) -> list[int]:
         """Signal the processes in the entry's cgroup, and its leader even if it has left."""
+        if scope is Scope.LEADER:
+            signalled = self.child is not None and self._signal_leader(number)
+            return [self._leader] if signalled else []
         pids = self._tracker.signal(self.key, self._leader, scope, number)
         inside = self.child is None or self.child.pid in pids or scope is not Scope.ENTRY
         if self.child is not None and not inside and self._signal_leader(number):
@@ -157,7 +160,7 @@ class EntryLoop:
         self.watch.end()
 
     async def _spawn(self, launch: Launch) -> Child | None:
-        argv = argv_of(launch.entry.command)
+        argv = words_of(launch.entry)
         self._unborn = True
         self._late_signals.clear()
         try:
@@ -205,7 +208,7 @@ class EntryLoop:
         await self.watch.until_dead(child, launch)
         ran_s = round(boottime() - started, 3)
         number = await child.executed
-        program = argv_of(launch.entry.command)[0]
+        program = words_of(launch.entry)[0]
         why = await why_unexecuted(program, number, self._looking) if number else ""
         await self._slices.do(partial(self._take_leave, child, launch, ran_s, why))
 

@@ -119,4 +119,4 @@ class RunWatch:
 
 
 def _awaited(launch: Launch) -> Readiness | None:
-    return launch.entry.options.ready if launch.entry.awaited else None
+    return launch.entry.readiness

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mosha.core.durations import span_text
-from mosha.core.escalation import Schedule
+from mosha.core.escalation import EscalationStep, Schedule
 from mosha.core.status import Grade
 
 STOP_LEVEL = "stop"
@@ -38,6 +38,7 @@ class Mode(enum.StrEnum):
     ONCE = "once"
     RESPAWN = "respawn"
     TEST = "test"
+    OCF = "ocf"
     OFF = "off"
 
 
@@ -76,21 +77,27 @@ class Options(Struct, frozen=True):
 
     `timeout_s`: how long a run may take. `stop`: the signals of a stop and the waits after them.
     `ready`: by what a run is known to be ready. `start_s`: how long it may take until then.
-    All are about the supervision of a process, not the process: a change restarts nothing that is
-    ready.
+    `interval_s`: from one monitor of an agent to the next. `depths`: deeper monitors, and their
+    intervals. All are about the supervision of a process, not the process: a change restarts
+    nothing that is ready.
     """
 
     timeout_s: float | None = None
     stop: Schedule | None = None
     ready: Readiness | None = None
     start_s: float | None = None
+    interval_s: float | None = None
+    depths: tuple[tuple[int, float], ...] | None = None
 
 
 NO_OPTIONS = Options()
 
 
 class Entry(Struct, frozen=True):
-    """One line of cltab: a command of a group, at the levels of its level field."""
+    """One line of cltab: a command of a group, at the levels of its level field.
+
+    `stops` is the tag of the `ocf` entry whose agent this one stops at level `stop` (`agent_stop`).
+    """
 
     group: str
     tag: str
@@ -99,20 +106,65 @@ class Entry(Struct, frozen=True):
     command: str
     line: int = 0
     options: Options = NO_OPTIONS
+    stops: str = ""
+
+    @property
+    def respawns(self) -> bool:
+        """Whether it is started again whenever it ends."""
+        return self.mode in RESPAWNING
+
+    @property
+    def readiness(self) -> Readiness | None:
+        """By what a run of it is known to be ready; None: it counts as started at once."""
+        if self.mode is Mode.OCF:
+            return Readiness(ReadyKind.NOTIFY)
+        return self.options.ready if self.mode is Mode.RESPAWN else None
 
     @property
     def awaited(self) -> bool:
         """Whether a run of it counts as started only once it is ready."""
-        return self.mode is Mode.RESPAWN and self.options.ready is not None
+        return self.readiness is not None
 
     @property
     def limit_s(self) -> float | None:
-        """How long a run may take, or take to be ready; None: for ever."""
+        """How long a run may take, or take to be ready; None: for ever.
+
+        What runs an agent has its own limits, and keeps to them.
+        """
+        if self.mode is Mode.OCF or self.stops:
+            return None
         return self.options.start_s if self.awaited else self.options.timeout_s
+
+    @property
+    def stop_schedule(self) -> Schedule | None:
+        """The signals of its stop, None for the usual ones."""
+        usual = AGENT_STOP if self.mode is Mode.OCF else None
+        return self.options.stop if self.options.stop is not None else usual
 
     def runs_at(self, level: str) -> bool:
         """Say whether the entry is to run at `level`; an `off` entry never is (C3.12)."""
         return self.mode is not Mode.OFF and level_matches(self.level, level)
+
+
+RESPAWNING = frozenset({Mode.RESPAWN, Mode.OCF})
+
+AGENT_STOP: Schedule = (EscalationStep("TERM", 3600.0),)
+"""The stop of what runs an agent. It ends by itself when the agent's own limit has passed, which is
+shorter: no agent of resource-agents asks for more than half an hour."""
+
+AGENT_STOP_TAG = ".stop"
+"""What the tag of an agent's entry ends with at level `stop`."""
+
+
+def agent_stop(entry: Entry) -> Entry:
+    """Return the entry that stops the agent of an `ocf` entry at level `stop`.
+
+    It is a test: the group has stopped only if each agent was seen to stop what it had started. A
+    mount, an address or a volume does not end with the processes of the group.
+    """
+    return replace(
+        entry, tag=entry.tag + AGENT_STOP_TAG, level=STOP_LEVEL, mode=Mode.TEST, stops=entry.tag
+    )
 
 
 class Cltab(Struct, frozen=True, dict=True):
@@ -130,7 +182,7 @@ class Cltab(Struct, frozen=True, dict=True):
         return tuple(self._by_group)
 
     def entries_of(self, group: str) -> tuple[Entry, ...]:
-        """Return the entries of one group in file order."""
+        """Return the entries of one group in file order; then the stops of agents, last first."""
         return self._by_group.get(group, ())
 
     @functools.cached_property
@@ -139,6 +191,9 @@ class Cltab(Struct, frozen=True, dict=True):
         found: dict[str, list[Entry]] = {}
         for entry in self.entries:
             found.setdefault(entry.group, []).append(entry)
+        for entries in found.values():
+            agents = [entry for entry in entries if entry.mode is Mode.OCF]
+            entries.extend(map(agent_stop, reversed(agents)))
         return {group: tuple(entries) for group, entries in found.items()}
 
     def has_level(self, group: str, level: str) -> bool:

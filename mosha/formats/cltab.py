@@ -10,16 +10,26 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mosha.core.tables import STOP_LEVEL, Cltab, Entry, Mode, Options
+from mosha.core.tables import (
+    AGENT_STOP_TAG,
+    RESPAWNING,
+    STOP_LEVEL,
+    Cltab,
+    Entry,
+    Mode,
+    Options,
+)
 from mosha.formats.entry_options import mode_text, read_mode
 from mosha.formats.mistakes import BLANKS, FILE_MAX_BYTES, Findings, readable_lines
 from mosha.formats.names import NAME_MAX_CHARS, NAME_RULE, is_name, nearest
+from mosha.formats.ocf_command import FORM, ocf_words
 
 VARIABLES = ("socket", "clstat", "log")
 """The variables that a cltab can set; any other name could redirect the parser (C1.7)."""
 
 _FIELDS = ("group", "tag", "level", "mode", "command")
 _FORM = "write group:tag:level:mode:command"
+_ENDING_RULE = "use wait, once or test there"
 _VARIABLE_FORM = "write :::NAME:VALUE, where NAME is socket, clstat or log"
 
 
@@ -127,12 +137,35 @@ def _read_entry(
         return None
     group, tag, level, _, command = (field.text for field in fields)
     mode, options = how
-    if mode is Mode.RESPAWN and STOP_LEVEL in _tidy_level(level).split(","):
-        problem = "a respawn entry at level stop would never end"
+    if mode in RESPAWNING and STOP_LEVEL in _tidy_level(level).split(","):
+        which = "an ocf" if mode is Mode.OCF else "a respawn"
+        problem = f"{which} entry at level stop would never end"
         column, text = fields[3].column, fields[3].text
-        findings.add(number, column, text, problem, "use wait, once or test there")
+        remedy = "its agent is stopped there anyway" if mode is Mode.OCF else _ENDING_RULE
+        findings.add(number, column, text, problem, remedy)
+        return None
+    if mode is Mode.OCF and not _judge_agent(number, fields, first_lines, findings):
         return None
     return Entry(group, tag, _tidy_level(level), mode, command, number, options)
+
+
+def _judge_agent(
+    number: int, fields: list[_Field], first_lines: dict[str, int], findings: Findings
+) -> bool:
+    """Judge the command of an agent, and the tag that its stop will have."""
+    before = findings.total
+    tag, command = fields[1], fields[4]
+    try:
+        ocf_words(command.text)
+    except ValueError as error:
+        findings.add(number, command.column, command.text, str(error), FORM)
+    stop = tag.text + AGENT_STOP_TAG
+    if not is_name(stop):
+        remedy = f"a tag of an ocf entry has at most {NAME_MAX_CHARS - len(AGENT_STOP_TAG)}"
+        findings.add(number, tag.column, tag.text, "the tag is too long", remedy)
+    else:
+        _note_tag(number, _Field("tag", stop, tag.column), first_lines, findings)
+    return findings.total == before
 
 
 def _read_mode(number: int, field: _Field, findings: Findings) -> tuple[Mode, Options] | None:

@@ -23,6 +23,7 @@ RUNGS_MAX = 8
 
 
 PORT_MAX = 65535
+DEPTH_MAX, DEPTHS_MAX = 999, 4
 
 
 class Option(NamedTuple):
@@ -114,30 +115,56 @@ def _readiness_text(ready: Readiness) -> str:
     return ready.kind.value
 
 
+def _read_depths(text: str) -> tuple[tuple[int, float], ...]:
+    """Parse `10/1m/20/5m`: depths, each with the time from one monitor to the next."""
+    words = [word.strip(BLANKS) for word in text.split("/")]
+    if len(words) % 2:
+        raise ValueError(f"no time after {words[-1]}" if words[-1] else "no depth")
+    if len(words) > 2 * DEPTHS_MAX:
+        raise ValueError(f"{len(words) // 2} depths, at most {DEPTHS_MAX} are monitored")
+    found: dict[int, float] = {}
+    for word, interval in zip(words[::2], words[1::2], strict=True):
+        if not (word.isascii() and word.isdecimal() and 0 < int(word) <= DEPTH_MAX):
+            raise ValueError(f"not a depth: {word}")
+        if int(word) in found:
+            raise ValueError(f"depth {word} is given twice")
+        try:
+            found[int(word)] = seconds_in(interval)
+        except ValueError as error:
+            raise ValueError(f"not a time after {word}: {interval}") from error
+    return tuple(found.items())
+
+
+def _depths_text(depths: tuple[tuple[int, float], ...]) -> str:
+    return "/".join(f"{depth}/{span_text(interval_s)}" for depth, interval_s in depths)
+
+
 _ENDING = (Mode.WAIT, Mode.ONCE, Mode.TEST)
 
 OPTIONS: dict[str, Option] = {
     "timeout_s": Option(
         "timeout",
         "timeout=TIME",
-        _ENDING,
+        (*_ENDING, Mode.OCF),
         seconds_in,
         span_text,
         SPAN_RULE,
         "none: it may run for ever",
-        "a run that takes longer is stopped by the signals of `stop` and has failed",
+        "a run that takes longer is stopped by the signals of `stop` and has failed. Of `ocf`: the"
+        " limit of each monitor",
     ),
     "stop": Option(
         "stop",
         "stop=SIGNAL/TIME/...",
-        (*_ENDING, Mode.RESPAWN),
+        (*_ENDING, Mode.RESPAWN, Mode.OCF),
         _read_schedule,
         _schedule_text,
         f"write signals, each with the time to wait after it: stop=TERM/30s; {KILL} comes last by"
         f" itself; the signals are {', '.join(SIGNALS)}",
         f"`{_schedule_text(default_schedule(Limits()))}`",
         "the signals of a stop, each with the time to wait after it; SIGKILL follows, and is"
-        " repeated. `stop=KILL` sends nothing else",
+        " repeated. `stop=KILL` sends nothing else. Of `ocf`: `stop=TERM/2m` limits the agent's"
+        " stop",
     ),
     "ready": Option(
         "ready",
@@ -154,14 +181,35 @@ OPTIONS: dict[str, Option] = {
     "start_s": Option(
         "start",
         "start=TIME",
-        (Mode.RESPAWN,),
+        (Mode.RESPAWN, Mode.OCF),
         seconds_in,
         span_text,
         SPAN_RULE,
         "none: it may take for ever",
         "a run that takes longer to be ready is stopped by the signals of `stop`, has failed, and"
-        " is started again",
+        " is started again. Of `ocf`: the limit of the agent's start",
         needs="ready",
+    ),
+    "interval_s": Option(
+        "interval",
+        "interval=TIME",
+        (Mode.OCF,),
+        seconds_in,
+        span_text,
+        SPAN_RULE,
+        "as the agent says",
+        "the time from one monitor to the next",
+    ),
+    "depths": Option(
+        "depth",
+        "depth=N/TIME/...",
+        (Mode.OCF,),
+        _read_depths,
+        _depths_text,
+        "write depths, each with the time between two monitors: depth=10/1m/20/5m",
+        "none",
+        "deeper monitors, each with the time from one to the next; what they do is in `mosha ocf"
+        " info`",
     ),
 }
 """Field of `core.tables.Options` -> the option that fills it, in the order of writing.
@@ -190,7 +238,7 @@ def read_mode(text: str) -> tuple[Mode, Options] | list[OptionMistake]:
         return [OptionMistake(len(word), text[len(word) :], "no ')' after the options", remedy)]
     given: dict[str, _Given] = {}
     wrong_ones = list(_read_options(mode, rest[:-1], len(word) + 1, given))
-    wrong_ones = wrong_ones or list(_useless(given))
+    wrong_ones = wrong_ones or list(_useless(mode, given))
     values: dict[str, Any] = {field: option.value for field, option in given.items()}
     return wrong_ones or (mode, Options(**values))
 
@@ -229,12 +277,12 @@ def _read_options(
                 yield OptionMistake(place, word, str(error), option.rule)
 
 
-def _useless(given: dict[str, _Given]) -> Iterator[OptionMistake]:
+def _useless(mode: Mode, given: dict[str, _Given]) -> Iterator[OptionMistake]:
     """Yield options that do nothing without another one that is not given."""
     for field, (_, word, place) in given.items():
         option = OPTIONS[field]
-        if option.needs and option.needs not in given:
-            needed = OPTIONS[option.needs]
+        needed = OPTIONS.get(option.needs)
+        if needed is not None and mode in (*needed.modes, Mode.OFF) and option.needs not in given:
             problem = f"{option.name} does nothing without {needed.name}"
             yield OptionMistake(place, word, problem, f"add {needed.form}, or take it out")
 

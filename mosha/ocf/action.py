@@ -71,7 +71,7 @@ def run_action(
 ) -> ActionEnded:
     """Run one action for at most `limit_s`; one that is `stoppable` not when told to stop.
 
-    `says` gets each line that it prints; of `meta-data` only those of the standard error. The
+    `says` gets each line that it prints except its reason; of `meta-data` not its output. The
     caller is the subreaper of its descendants (`kin.adopt_orphans`). An agent that cannot be
     executed ends as one that is not installed.
     """
@@ -128,7 +128,8 @@ class BegunAction:
         if line.startswith(REASON_PREFIX):
             reason = line.removeprefix(REASON_PREFIX).strip()
             self._ended.reason = reason[:REASON_MAX_CHARS]
-        self._says(line)
+        else:
+            self._says(line)
 
     def _wait(self, until: float, signals: Signals, *, stoppable: bool) -> None:
         pid, ended = self._pid, self._ended

@@ -15,6 +15,8 @@ from mosha.ocf.metadata import OcfMetadata, OcfParameter
 BOOLEANS = frozenset({"1", "0", "yes", "no", "on", "off", "true", "false"})
 """What ocf-shellfuncs takes for true, and what people write for the opposite."""
 
+_EXAMPLES = {"boolean": "true or false", "integer": "a whole number"}
+
 
 class ParameterFinding(Struct, frozen=True):
     """What is wrong with a parameter; one that is not `grave` may be meant."""
@@ -35,8 +37,8 @@ def parameter_findings(
             remedy = f"{nearest(name, metadata.parameters)}see mosha ocf info {metadata.name}"
             yield ParameterFinding(name, f"it has no parameter {name}", remedy)
         elif not fits(value, known):
-            text = f"its parameter {name} is {value!r}, and should be a {known.kind}"
-            yield ParameterFinding(name, text, f"write a {known.kind}", grave=False)
+            text = f"its parameter {name} is {value!r}, and should be of kind {known.kind}"
+            yield ParameterFinding(name, text, f"write {_EXAMPLES[known.kind]}", grave=False)
         elif known.deprecated:
             text = f"its parameter {name} is deprecated"
             yield ParameterFinding(name, text, f"see mosha ocf info {metadata.name}", grave=False)

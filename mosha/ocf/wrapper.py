@@ -2,7 +2,8 @@
 
 It probes, starts, says that it is ready (sd_notify(3)), and monitors until SIGTERM or SIGINT tells
 it to stop. Its exit status is 0 if the agent's stop has succeeded after that. When a monitor fails
-it stops the service and ends: whoever runs it starts it again, with his throttle.
+it stops the service and ends: whoever runs it starts it again, with his throttle. If told
+`--stop-only` it stops the service, makes sure that it is stopped, and ends.
 
 What the probe finds running is stopped first. It was started by somebody else, or by a wrapper that
 was killed: only what this one starts is certainly below clinit and in the cgroup of its group, and
@@ -57,7 +58,7 @@ class Wrapper:
 
     def __init__(self, words: WrapperWords) -> None:
         root = root_of(os.environ)
-        instance = os.environ.get("MOSHA_TAG") or words.agent.type
+        instance = words.instance or words.agent.type
         self._words = words
         self._resource = Resource(words.agent, instance, words.parameters, root)
         self._metadata = OcfMetadata()
@@ -68,6 +69,9 @@ class Wrapper:
         """Run the service until it is stopped, or fails; return the exit status."""
         try:
             self._prepare()
+            if self._words.stop_only:
+                self._stop_for_good()
+                return STOPPED_WELL
             self._clear()
             self._start()
             self._watch()
@@ -181,6 +185,19 @@ class Wrapper:
         ended = self._act("stop", limit_s, stoppable=False)
         if ended.status != 0:
             say(told_result("stop", ended.status, ended.reason, limit_s=limit_s))
+            raise ServiceEndedError(STOP_FAILED)
+
+    def _stop_for_good(self) -> None:
+        """Stop the service, and make sure that it is: a stop may lie.
+
+        Raises:
+            ServiceEndedError: it is not stopped.
+        """
+        self._stop()
+        limit_s = self._limit_s("timeout", "monitor")
+        ended = self._act("monitor", limit_s, stoppable=False)
+        if ended.status not in STOPPED:
+            say(told_result("probe after stop", ended.status, ended.reason, limit_s=limit_s))
             raise ServiceEndedError(STOP_FAILED)
 
     def _limit_s(self, option: str, action: str) -> float:

@@ -40,7 +40,7 @@ from mosha.core.tables import (
     Wish,
 )
 from mosha.formats.clstat_words import COUNTED_MAX
-from mosha.formats.entry_options import OPTIONS, PORT_MAX, RUNGS_MAX
+from mosha.formats.entry_options import DEPTH_MAX, DEPTHS_MAX, OPTIONS, PORT_MAX, RUNGS_MAX
 from mosha.formats.names import is_name, one_line
 
 T = TypeVar("T")
@@ -80,6 +80,13 @@ readiness = (
 )
 
 
+depths = st.dictionaries(st.integers(1, DEPTH_MAX), spans, min_size=1, max_size=DEPTHS_MAX).map(
+    lambda found: tuple(found.items())
+)
+
+AGENTS = ("Dummy", "linbit:drbd drbd_resource=r0", "Filesystem options='a b' directory=\"/s\"")
+
+
 @st.composite
 def options(draw: st.DrawFn, mode: Mode) -> Options:
     """Options that an entry of this mode may have."""
@@ -88,7 +95,9 @@ def options(draw: st.DrawFn, mode: Mode) -> Options:
         timeout_s=draw(st.none() | spans),
         stop=draw(st.none() | schedules.map(tuple)),
         ready=ready,
-        start_s=draw(st.none() | spans) if ready is not None else None,
+        start_s=draw(st.none() | spans) if ready is not None or mode is Mode.OCF else None,
+        interval_s=draw(st.none() | spans),
+        depths=draw(st.none() | depths),
     )
     fits = [f for f, option in OPTIONS.items() if mode in (*option.modes, Mode.OFF)]
     return Options(**{field: getattr(found, field) for field in fits})
@@ -108,7 +117,7 @@ def cltabs(draw: st.DrawFn) -> Cltab:
             tag,
             draw(levels),
             mode,
-            draw(one_liners),
+            draw(st.sampled_from(AGENTS) if mode is Mode.OCF else one_liners),
             len(variables) + line,
             draw(options(mode)),
         )

@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from mosha.core.durations import span_text
 from mosha.core.escalation import EscalationStep
 from mosha.core.tables import Mode, Options, Readiness, ReadyKind
+from mosha.formats.cltab import parse_cltab
 from mosha.formats.durations import SPAN_RULE, seconds_in
 from mosha.formats.entry_options import OPTIONS, mode_text, read_mode
+from mosha.formats.mistakes import Mistakes
+from mosha.formats.ocf_command import ocf_words
 from tests.formats.strategies import spans
 
 NOTIFY = Options(ready=Readiness(ReadyKind.NOTIFY))
@@ -136,3 +139,30 @@ def test_no_text_crashes_the_reader_of_modes(text: str) -> None:
 def test_every_option_is_in_the_table_once() -> None:
     assert tuple(OPTIONS) == Options.__struct_fields__
     assert len({option.name for option in OPTIONS.values()}) == len(OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("g:a:1:ocf(depth=10):x", "1:11: no time after 10: 'depth=10'"),
+        ("g:a:1:ocf(depth=0/1m):x", "1:11: not a depth: 0: 'depth=0/1m'"),
+        ("g:a:1:ocf(depth=9/1m/9/2m):x", "1:11: depth 9 is given twice: 'depth=9/1m/9/2m'"),
+        ("g:a:1:ocf(ready=notify):x", "1:11: ready is not an option of ocf: 'ready=notify'"),
+        ("g:a:1:respawn(interval=1s):x", "1:15: interval is not an option of respawn"),
+        ("g:a:1:ocf:Dummy 'x", '1:11: not words: no closing quotation: "Dummy \'x"'),
+        ("g:a:1:ocf:a/b x=1", "1:11: not the name of a resource agent: a/b: 'a/b x=1'"),
+        ("g:a:1:ocf:Dummy state", "1:11: not a parameter: state: 'Dummy state'"),
+        ("g:a:1:ocf:Dummy s=1 s=2", "1:11: the parameter s is given twice: 'Dummy s=1 s=2'"),
+        ("g:a:stop:ocf:Dummy", "1:10: an ocf entry at level stop would never end: 'ocf'"),
+        ("g:a:1:ocf:Dummy\ng:a.stop:1:once:x", "2:3: entry has duplicate tag: a.stop (first in"),
+        (f"g:{'a' * 196}:1:ocf:Dummy", "1:3: the tag is too long"),
+    ],
+)
+def test_a_mistake_in_an_entry_with_an_agent_is_told_with_its_place(line: str, told: str) -> None:
+    with pytest.raises(Mistakes) as mistakes:
+        parse_cltab(f"{line}\n".encode(), "cltab")
+    assert str(mistakes.value).startswith(f"cltab:{told}")
+
+
+def test_an_agent_and_its_parameters_are_words_without_their_quotes() -> None:
+    assert ocf_words("linbit:drbd a='b c' d= e=f\\ g") == ["linbit:drbd", "a=b c", "d=", "e=f g"]

@@ -105,12 +105,12 @@ class FakeAgent:
                 os.kill(pid, signal.SIGKILL)
         return not pids
 
-    def processes(self) -> list[int]:
-        """Return all live processes of the agent and of its wrapper."""
+    def processes(self, having: str = MARK) -> list[int]:
+        """Return all live processes of the agent and of its wrapper, or those with a variable."""
         found = []
         for pid in (int(it.name) for it in Path("/proc").iterdir() if it.name.isdigit()):
             seen = read_process(pid)
-            if seen is not None and seen[0].get(MARK) == str(self.directory):
+            if seen is not None and seen[0].get(MARK) == str(self.directory) and having in seen[0]:
                 found.append(pid)
         return found
 
@@ -118,7 +118,6 @@ class FakeAgent:
         return {
             **os.environ,
             MARK: str(self.directory),
-            "MOSHA_TAG": "asleep",
             "OCF_ROOT": str(self.root),
             "HA_RSCTMP": str(self.directory / "rsctmp"),
             "NOTIFY_SOCKET": str(self.address),
@@ -145,7 +144,7 @@ class FakeAgent:
     def wrapped(self, *words: str) -> subprocess.Popen[str]:
         """Run the wrapper, with the words of its command line before the agent."""
         return subprocess.Popen(
-            [*command_of("mosha.ocf.wrapper"), *words, "Sleeper", "state=x"],
+            [*command_of("mosha.ocf.wrapper"), "--instance=asleep", *words, "Sleeper", "state=x"],
             cwd=self.directory,
             env=self.environment(),
             stderr=subprocess.PIPE,

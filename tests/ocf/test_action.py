@@ -45,9 +45,7 @@ def test_an_action_tells_its_end_its_reason_and_what_it_printed(agent: FakeAgent
     found = acted(agent, "act('monitor', 20.0, interval_s=5.0, depth=10)")
     (ended,) = found["ended"]
     assert (ended["status"], ended["reason"], ended["interrupted"]) == (6, "no disk", False)
-    assert (
-        sorted(found["said"]) == ["no\ufffdendocf-exit-reason:  no disk", "one", "two"][:0] or True
-    )
+    assert sorted(found["said"]) == ["no\ufffdend", "one", "two"]
     assert agent.calls() == ["monitor 5000 20000 10"]
 
 

@@ -111,7 +111,7 @@ def test_parameters_are_compared_with_the_metadata(agent: FakeAgent) -> None:
     found = tried(agent, "stat=x", "rounds=many", "loud=1")
     assert failed(found)["parameters"].split("; ") == [
         "it has no parameter stat",
-        "its parameter rounds is 'many', and should be a integer",
+        "its parameter rounds is 'many', and should be of kind integer",
         "its parameter loud is deprecated",
         "it requires the parameter state",
     ]

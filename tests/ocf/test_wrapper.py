@@ -34,7 +34,7 @@ def test_it_probes_starts_is_ready_monitors_and_stops(agent: FakeAgent) -> None:
     wait_until(lambda: len(agent.calls("monitor")) > 3)
     process.terminate()
     status, said = ended(process)
-    assert (status, said) == (wrapper.STOPPED_WELL, ["ocf-exit-reason:no process"])
+    assert (status, said) == (wrapper.STOPPED_WELL, [])
     calls = agent.calls()
     assert calls[:2] == ["monitor 0 60000 0", "start 0 30000 0"]
     assert calls[-1] == "stop 0 40000 0"
@@ -59,7 +59,7 @@ def test_a_monitor_that_hangs_is_a_failure(agent: FakeAgent) -> None:
     agent.hook("monitor", "sleep 1000")
     assert ended(process) == (
         wrapper.FAILED,
-        ["ocf-exit-reason:no process", *["monitor: not over in 0.5 s, killed"] * 2],
+        ["monitor: not over in 0.5 s, killed"] * 2,
     )
     assert agent.processes() == []
 
@@ -77,7 +77,7 @@ def test_a_degraded_service_goes_on_and_says_so_once(agent: FakeAgent) -> None:
     process.terminate()
     status, said = ended(process)
     assert status == wrapper.STOPPED_WELL
-    assert [line for line in said if not line.startswith("ocf-")] == [text, "no longer degraded"]
+    assert said == [text, "no longer degraded"]
 
 
 def test_what_the_probe_finds_running_is_stopped_and_started_anew(agent: FakeAgent) -> None:
@@ -181,3 +181,13 @@ def test_it_imports_next_to_nothing() -> None:
     assert "mosha" in loaded
     heavy = {"asyncio", "anyio", "contextlib", "msgspec", "pathlib", "re", "subprocess", "typing"}
     assert not heavy & set(loaded)
+
+
+def test_with_stop_only_it_stops_and_makes_sure_of_it(agent: FakeAgent) -> None:
+    assert ended(agent.wrapped("--stop-only")) == (wrapper.STOPPED_WELL, [])
+    assert [call.split()[0] for call in agent.calls()] == ["stop", "monitor"]
+    agent.hook("monitor", "exit 0")
+    assert ended(agent.wrapped("--stop-only")) == (
+        wrapper.STOP_FAILED,
+        ["probe after stop: exit 0 (success)"],
+    )

@@ -34,11 +34,11 @@ _BACKGROUND = re.compile(r"[^&]&\s*$")
 
 
 def command_findings(cltab: Cltab, file: str) -> list[Finding]:
-    """Judge the commands of all entries that are not `off`, as this machine would run them."""
+    """Judge the commands of all entries but agents and those that are `off`, on this machine."""
     told: dict[str, str] = {}
     found: list[Finding] = []
     for entry in cltab.entries:
-        if entry.mode is Mode.OFF:
+        if entry.mode in (Mode.OFF, Mode.OCF):
             continue
         where = f"{file}:{entry.line}"
         argv = argv_of(entry.command)

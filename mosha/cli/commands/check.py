@@ -24,6 +24,7 @@ from mosha.cli.check.files import (
 from mosha.cli.check.form import form_of, number_of
 from mosha.cli.check.handed import handed_findings
 from mosha.cli.check.host import NODE_DIRECTORY, host_findings, own_node, owner_findings
+from mosha.cli.check.ocf_agents import ocf_findings
 from mosha.cli.check.peers import peer_findings
 from mosha.cli.check.self_fence import self_fence_findings
 from mosha.cli.check.spawn import spawn_findings
@@ -66,8 +67,8 @@ def command(
     Without FILE it checks what this node uses: its settings, both tables in its directory,
     their commands and those of fencing, whether its directories, sockets and node number are
     usable, and whether the other nodes, as far as they can be read, have the same settings.
-    Nothing is changed, and no command is run except `mwhois`, and fence agents for their
-    metadata.
+    Nothing is changed, and no command is run except `mwhois`, and fence agents and resource
+    agents for their metadata.
 
     Examples:
         mosha check
@@ -186,6 +187,7 @@ def _commands(judged: Sequence[FileVerdict], settings: Settings | None) -> list[
             found += level_findings(item.rest, hactl, item.file)
             found += command_findings(item.rest, item.file)
             found += handed_findings(item.rest, item.file)
+            found += ocf_findings(item.rest, hactl, settings, item.file)
             if settings is not None:
                 found += stop_findings(item.rest, settings.timing.stop_budget_s, item.file)
     return found

@@ -39,7 +39,7 @@ _MARKS = {"good": "ok", "failed": "FAILED", "skipped": "skipped"}
 @click.command("ocf", cls=Command, short_help="Resource agents: list, explain and test them.")
 @config_option
 @click.option("-v", "--verbose", is_flag=True, help="With test: print what the agent prints too.")
-@click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 @click.argument("what", type=click.Choice(["list", "info", "test"]))
 @click.argument("agent", required=False)
 @click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from mosha.core.escalation import Limits, kill_rung, ladder_step
+from mosha.core.escalation import KILL, Limits, kill_rung, ladder_step
 from mosha.core.supervision.process_events import (
     AlarmRang,
     BecameReady,
@@ -185,11 +185,10 @@ def _read_end(process: Process, event: Exited, limits: Limits) -> EntryTrigger:
     if process.state in ENDING:
         left = event.in_session or event.elsewhere
         return EntryTrigger.LEADER_DEAD if left else _when_gone(process, limits)
-    match process.entry.mode:
-        case Mode.RESPAWN:
-            return EntryTrigger.CLEAR if event.in_session else _after_death(process, limits)
-        case Mode.TEST:
-            return EntryTrigger.PASS if event.exit.well else EntryTrigger.FAIL
+    if process.entry.respawns:
+        return EntryTrigger.CLEAR if event.in_session else _after_death(process, limits)
+    if process.entry.mode is Mode.TEST:
+        return EntryTrigger.PASS if event.exit.well else EntryTrigger.FAIL
     return EntryTrigger.FINISH
 
 
@@ -197,7 +196,7 @@ def _when_gone(process: Process, limits: Limits) -> EntryTrigger:
     """Return the trigger for "nothing is left" of what was being ended."""
     if process.state is ProcessState.STOPPING:
         return _GONE[process.then]
-    if process.entry.mode is Mode.RESPAWN:
+    if process.entry.respawns:
         return _after_death(process, limits)
     return EntryTrigger.FAIL if process.entry.mode is Mode.TEST else EntryTrigger.FINISH
 
@@ -243,7 +242,7 @@ def _enter(
         case ProcessState.STOPPING | ProcessState.TIMED_OUT, EntryTrigger.ALARM:
             return _signal(process, now, limits)
         case ProcessState.STOPPING | ProcessState.TIMED_OUT, EntryTrigger.LEADER_DEAD:
-            return process, (Watch(process.entry, process.run, Scope.ENTRY),)
+            return _leader_gone(process, now, limits)
         case ((ProcessState.WAITING | ProcessState.STOPPED), _):
             process = replace(rested(process), state=state, due=None, escalation_step=0)
             return replace(process, then=Then.WAIT), ()
@@ -283,10 +282,10 @@ def _clear(
 ) -> tuple[Process, tuple[Effect, ...]]:
     entry, run = process.entry, process.run
     if trigger is EntryTrigger.ALARM:
-        name, next_s = ladder_step(process.escalation_step, limits, entry.options.stop)
+        name, next_s = ladder_step(process.escalation_step, limits, entry.stop_schedule)
         again = replace(process, due=now + next_s, escalation_step=process.escalation_step + 1)
         return again, (Signal(entry, run, name, _cleared(process)),)
-    escalation_step = kill_rung(limits, entry.options.stop)
+    escalation_step = kill_rung(limits, entry.stop_schedule)
     due = now + limits.clear_to_kill_s
     process = replace(
         process, state=ProcessState.CLEARING, due=due, escalation_step=escalation_step
@@ -319,7 +318,7 @@ def _stop(
     effects: tuple[Effect, ...] = ()
     if process.state not in ENDING and not process.leader:
         effects = (Watch(process.entry, process.run, Scope.ENTRY),)
-    last = kill_rung(limits, process.entry.options.stop)
+    last = kill_rung(limits, process.entry.stop_schedule)
     escalation_step = max(process.escalation_step, last) if trigger is EntryTrigger.KILL else 0
     process = replace(process, state=ProcessState.STOPPING, escalation_step=escalation_step)
     process, signals = _signal(process, now, limits)
@@ -344,9 +343,25 @@ def _time_out(process: Process, now: float, limits: Limits) -> tuple[Process, tu
     return process, (late, *signals)
 
 
+def _leader_gone(
+    process: Process, now: float, limits: Limits
+) -> tuple[Process, tuple[Effect, ...]]:
+    """Wait for what the leader has left; what an agent's stop has left is ended soon."""
+    entry, run = process.entry, process.run
+    watch = Watch(entry, run, Scope.ENTRY)
+    last = kill_rung(limits, entry.stop_schedule)
+    if entry.mode is not Mode.OCF or process.escalation_step > last:
+        return process, (watch,)
+    process = replace(process, escalation_step=last, due=now + limits.clear_to_kill_s)
+    return process, (Signal(entry, run, "TERM", Scope.ENTRY), watch)
+
+
 def _signal(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[Effect, ...]]:
-    name, next_s = ladder_step(process.escalation_step, limits, process.entry.options.stop)
-    signal = Signal(process.entry, process.run, name, Scope.ENTRY)
+    name, next_s = ladder_step(process.escalation_step, limits, process.entry.stop_schedule)
+    # What runs an agent stops the service itself: what else is in the entry belongs to that.
+    alone = process.entry.mode is Mode.OCF and process.leader and name != KILL
+    scope = Scope.LEADER if alone else Scope.ENTRY
+    signal = Signal(process.entry, process.run, name, scope)
     return replace(process, escalation_step=process.escalation_step + 1, due=now + next_s), (
         signal,
     )

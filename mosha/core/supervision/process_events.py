@@ -15,6 +15,7 @@ from mosha.core.tables import Entry
 class Scope(enum.StrEnum):
     """How much of an entry is meant."""
 
+    LEADER = "leader"  # the run's leader alone
     SESSION = "session"  # the session of the run's leader
     ENTRY = "entry"  # that, and everything the entry's processes started elsewhere
 

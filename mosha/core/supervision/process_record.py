@@ -178,7 +178,7 @@ def _counted(process: Process, now: float, *, well: bool) -> Process:
     if well or process.state is ProcessState.STOPPING:
         return replace(process, failures=0)
     process = replace(process, failures=in_a_row(process.failures, process.last_start, now))
-    return failed(process, now) if process.entry.mode is Mode.RESPAWN else process
+    return failed(process, now) if process.entry.respawns else process
 
 
 def _daemonized(process: Process, event: Exited, now: float) -> bool:

@@ -29,6 +29,7 @@ from mosha.core.supervision.process_record import (
     with_options_of,
 )
 from mosha.core.supervision.process_table import FINISHED, LIVE, ProcessState
+from mosha.core.supervision.stop_order import stopped_first, stopped_next
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Entry, Mode, level_matches
 from mosha.core.tell import EntryOrder, Tell
 from mosha.errors import BugError
@@ -272,6 +273,7 @@ class _Work:
         group = self.unit.group
         match group.state:
             case GroupState.STOPPING:
+                self._stop_next(self._leaves)
                 return None if self._leaving() else groups.LeaversGone()
             case GroupState.DUMPING:
                 return groups.EntriesListed()
@@ -280,6 +282,7 @@ class _Work:
             case GroupState.CHECKING:
                 return self._next_check()
             case GroupState.HALTING if group.sweep is Sweep.NOT_YET:
+                self._stop_next(lambda _: True)
                 live = any(process.state in LIVE for process in self._all())
                 return None if live else groups.LeaversGone()
         return None
@@ -289,8 +292,7 @@ class _Work:
         if group.level != STOP_LEVEL or group.sweep is Sweep.FINISHED:
             return self._judge()
         ending = any(
-            process.state in LIVE and process.entry.mode is not Mode.RESPAWN
-            for process in self._all()
+            process.state in LIVE and not process.entry.respawns for process in self._all()
         )
         return None if ending or group.sweep is Sweep.UNDER_WAY else groups.EntriesEnded()
 
@@ -310,12 +312,14 @@ class _Work:
         group = self.unit.group
         match order:
             case EntriesOrder.STOP_LEAVERS:
-                self._each_live(process_events.StopAsked(), self._leaves)
+                self._stop(self._leaves)
             case EntriesOrder.STOP_ALL:
-                self._each_live(process_events.StopAsked(), lambda _: True)
+                self._stop(lambda _: True)
             case EntriesOrder.KILL_ALL:
                 self.effects.append(KillEverything(group.name))
-                self._each_live(process_events.KillAsked(), lambda _: True)
+                for process in self._all():
+                    if process.state in LIVE:
+                        self.process(process.entry.tag, process_events.KillAsked())
             case EntriesOrder.LIST_ENTRIES:
                 self._list_entries()
             case EntriesOrder.SWEEP | EntriesOrder.SWEEP_ON:
@@ -331,10 +335,14 @@ class _Work:
         changed = {**self.unit.processes, process.entry.tag: process}
         self.unit = replace(self.unit, processes=changed, runs=max(self.unit.runs, process.run))
 
-    def _each_live(self, event: process_events.Event, chosen: Callable[[Process], bool]) -> None:
-        for process in self._all():
-            if process.state in LIVE and chosen(process):
-                self.process(process.entry.tag, event)
+    def _stop(self, chosen: Callable[[Process], bool]) -> None:
+        for tag in stopped_first(self._all(), chosen):
+            self.process(tag, process_events.StopAsked())
+
+    def _stop_next(self, chosen: Callable[[Process], bool]) -> None:
+        tag = stopped_next(self._all(), chosen)
+        if tag is not None:
+            self.process(tag, process_events.StopAsked())
 
     def _leaving(self) -> bool:
         """Say whether any entry is alive that has to end before the wanted level starts."""

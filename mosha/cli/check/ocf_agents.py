@@ -1,0 +1,82 @@
+"""Checks the entries of mode `ocf`; their agents are run for their metadata and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+
+from mosha.cli.check.files import Finding, Level
+from mosha.core.status import Grade
+from mosha.core.tables import Cltab, Entry, Hactl, Mode
+from mosha.formats.agent_xml import MetadataError
+from mosha.formats.ocf_command import ocf_words
+from mosha.formats.settings import Settings
+from mosha.ocf.agents import AgentName, agent_named, root_of, why_no_agent
+from mosha.ocf.describe import describe
+from mosha.ocf.lasting import lasting_effect
+from mosha.ocf.metadata import OcfMetadata
+from mosha.ocf.parameters import parameter_findings
+from mosha.ocf.wrapper_words import parameters_in
+
+
+def ocf_findings(
+    cltab: Cltab, hactl: Hactl | None, settings: Settings | None, file: str
+) -> Iterator[Finding]:
+    """Judge the agents of all entries of mode `ocf`, as this machine has them."""
+    root = root_of(os.environ)
+    known: dict[str, OcfMetadata | str] = {}
+    for entry in cltab.entries:
+        if entry.mode is not Mode.OCF:
+            continue
+        where = f"{file}:{entry.line}"
+        name, *words = ocf_words(entry.command)
+        agent = agent_named(name)
+        if name not in known:
+            known[name] = _described(agent, root)
+        metadata = known[name]
+        if isinstance(metadata, str):
+            text = f"{entry.tag} could not run on this machine: {metadata}"
+            yield Finding("warning", where, text, "install its package, or mend the name")
+        else:
+            for level, text, remedy in _of_parameters(metadata, words):
+                yield Finding(level, where, f"{entry.tag} ({agent}): {text}", remedy)
+        if settings is not None and _may_be_left(entry, hactl, settings):
+            yield from _of_what_lasts(entry, agent, where)
+
+
+def _described(agent: AgentName, root: str) -> OcfMetadata | str:
+    """Return what an agent says of itself, or why it says nothing."""
+    problem = why_no_agent(agent, root)
+    if problem:
+        return problem
+    try:
+        return asyncio.run(describe(agent, root))
+    except MetadataError as error:
+        return f"{agent} does not describe itself: {error}"
+
+
+def _of_parameters(metadata: OcfMetadata, words: list[str]) -> Iterator[tuple[Level, str, str]]:
+    for found in parameter_findings(metadata, parameters_in(words)):
+        yield "mistake" if found.grave else "warning", found.text, found.remedy
+
+
+def _may_be_left(entry: Entry, hactl: Hactl | None, settings: Settings) -> bool:
+    """Say whether another node may start the group without evidence that this one is dead."""
+    wish = hactl.wishes.get(entry.group) if hactl is not None else None
+    if wish is None:
+        return False
+    if wish.fence is not None:
+        return wish.fence is Grade.LEASE_ELAPSED
+    return not settings.fencing.is_required()
+
+
+def _of_what_lasts(entry: Entry, agent: AgentName, where: str) -> Iterator[Finding]:
+    effect = lasting_effect(agent.type)
+    if effect:
+        text = (
+            f"{effect} of {entry.tag} ({agent}) does not end with the processes of {entry.group}:"
+            " where a stop is cut short, it stays, and another node may start the group"
+        )
+        remedy = f"write fence=off-confirmed on the line of {entry.group} in hactl"
+        yield Finding("warning", where, text, remedy)

@@ -1,0 +1,39 @@
+"""In which order the entries of a group are stopped.
+
+All at the same time, but for agents: each is stopped when all that was started after it is gone.
+What uses a mount or an address ends before that does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mosha.core.supervision.process_record import Process, Then
+from mosha.core.supervision.process_table import LIVE, ProcessState
+from mosha.core.tables import Mode
+
+
+def stopped_first(
+    processes: Sequence[Process], chosen: Callable[[Process], bool]
+) -> tuple[str, ...]:
+    """Return the tags of what is stopped at once of all that is chosen, in the given order.
+
+    `processes` are in the order of the file, which is that of starting.
+    """
+    found: list[str] = []
+    for process in reversed(processes):
+        if process.state in LIVE and chosen(process):
+            if found and process.entry.mode is Mode.OCF:
+                continue
+            found.append(process.entry.tag)
+    return tuple(reversed(found))
+
+
+def stopped_next(processes: Sequence[Process], chosen: Callable[[Process], bool]) -> str | None:
+    """Return the tag of what is stopped now that others may have ended; None: nothing."""
+    for process in reversed(processes):
+        if process.state is ProcessState.STOPPING and process.then is Then.WAIT:
+            return None
+        if process.state in LIVE and chosen(process):
+            return process.entry.tag
+    return None

@@ -1,0 +1,102 @@
+"""Entries with a resource agent in a real clinit: ready, monitored, started again, stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from multiprocessing import forkserver
+from pathlib import Path
+
+import pytest
+
+from tests.clinit.conftest import Start
+from tests.ocf.fake_agent import FakeAgent
+from tests.waiting import wait_until
+
+TABLE = "g:a:1:ocf(interval=1h):Sleeper state=x 'rounds=1'\ng:b:1:respawn:exec sleep 7401\n"
+
+
+@pytest.fixture
+def agent(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAgent]:
+    """The agent that the clinit of a test finds; it works in a directory of its own."""
+    forkserver.ensure_running()  # it is not to get the environment of one test
+    directory = short_dir / "agent"
+    directory.mkdir()
+    with FakeAgent(directory) as made:
+        made.path.write_text(made.path.read_text().replace("\n", f"\ncd {directory}\n", 1))
+        for name, value in made.environment().items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+def verbs(agent: FakeAgent) -> list[str]:
+    return [call.split()[0] for call in agent.calls()]
+
+
+def test_a_group_with_an_agent_starts_and_stops(agent: FakeAgent, start_in: Start) -> None:
+    agent.hook("start", "while ! test -e go; do sleep 0.02; done")
+    d = start_in(TABLE)
+    d.tell("g", "1")
+    wait_until(lambda: "start" in verbs(agent))
+    assert (d.group().state, d.entry("b").pid) == ("STARTING", 0)
+    (agent.directory / "go").touch()
+    d.wait_for("1 DONE")
+    assert agent.service()
+    d.tell("g", "stop")
+    d.wait_for("stop PASSED")
+    assert verbs(agent) == ["monitor", "start", "stop", "stop", "monitor"]
+    assert agent.processes("OCF_RESOURCE_INSTANCE") == []
+
+
+def test_a_service_that_dies_is_started_again(agent: FakeAgent, start_in: Start) -> None:
+    d = start_in(TABLE)
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    first = agent.service()
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: verbs(agent).count("start") == 2)
+    wait_until(lambda: d.entry("a").ready)
+    assert agent.service() != first
+    assert verbs(agent) == ["monitor", "start", "monitor", "stop", "monitor", "start"]
+    assert d.entry("a").said[-1] == "monitor: exit 7 (not running): no process"
+    assert d.entry("b").starts == 1
+
+
+def test_the_service_is_not_signalled_but_stopped(agent: FakeAgent, start_in: Start) -> None:
+    agent.hook("stop", "runs && touch alive-at-stop")
+    d = start_in(TABLE)
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    d.tell("g", "stop")
+    d.wait_for("stop PASSED")
+    assert (agent.directory / "alive-at-stop").exists()
+
+
+def test_a_stop_that_fails_fails_the_group_and_says_why(agent: FakeAgent, start_in: Start) -> None:
+    d = start_in(TABLE)
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    agent.hook("stop", "fail 1 'target is busy'")
+    d.tell("g", "stop")
+    d.wait_for("stop FAILED")
+    assert d.group().cause == ("test entry a.stop: exit 3: stop: exit 1 (error): target is busy")
+    agent.unhook("stop")
+    d.tell("g", "plan")
+    d.wait_for("plan DONE")
+    d.tell("g", "stop")
+    d.wait_for("stop PASSED")
+
+
+def test_a_killed_wrapper_is_followed_by_one_that_stops_first(
+    agent: FakeAgent, start_in: Start
+) -> None:
+    agent.hook("start", "setsid true")
+    d = start_in(TABLE)
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    os.kill(d.entry("a").pid, signal.SIGKILL)
+    wait_until(lambda: verbs(agent).count("start") == 2)
+    wait_until(lambda: d.entry("a").ready)
+    assert verbs(agent)[:2] == ["monitor", "start"]
+    assert verbs(agent)[2] == "monitor"

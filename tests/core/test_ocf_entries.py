@@ -1,0 +1,154 @@
+"""Entries of mode `ocf` in the machines: who is signalled, in which order they stop, and the test
+at level `stop` that says whether they have.
+"""
+
+from __future__ import annotations
+
+from mosha.core.escalation import Limits
+from mosha.core.status import EntryVerb
+from mosha.core.supervision.group import Group
+from mosha.core.supervision.process import advance
+from mosha.core.supervision.process_events import (
+    AlarmRang,
+    BecameReady,
+    Emptied,
+    Exit,
+    Exited,
+    KillAsked,
+    Scope,
+    Signal,
+    Spawned,
+    Started,
+    StopAsked,
+    Watch,
+)
+from mosha.core.supervision.process_record import Process, new_process
+from mosha.core.supervision.process_table import ProcessState
+from mosha.core.supervision.unit import Unit
+from mosha.core.tables import Cltab, Mode
+from mosha.formats.cltab import parse_cltab
+from tests.core.unit_world import World, entry, killed_all, running, state_of
+
+LIMITS = Limits()
+AGENT = "g:a:1:ocf:Dummy"
+TABLE = b"""\
+g:disk:1:ocf:Filesystem device=/dev/x directory=/srv
+g:ip:1:ocf:IPaddr2 ip=192.0.2.1
+g:web:1:respawn:nginx
+g:clean:stop:wait:true
+"""
+
+
+def cltab() -> Cltab:
+    return parse_cltab(TABLE, "cltab")
+
+
+def started(text: str = AGENT) -> Process:
+    """Return an agent's entry whose first run is ready."""
+    process, _ = advance(new_process(entry(text)), Started(1), 100.0, LIMITS)
+    process, _ = advance(process, Spawned(1, 7), 100.0, LIMITS)
+    return advance(process, BecameReady(1), 101.0, LIMITS)[0]
+
+
+def test_an_agent_is_started_when_it_says_so_and_started_again_when_it_ends() -> None:
+    process, _ = advance(new_process(entry(AGENT)), Started(1), 100.0, LIMITS)
+    assert (process.awaited, process.due) == (True, None)
+    process = started()
+    assert not process.awaited
+    process, _ = advance(process, Exited(1, Exit(1)), 200.0, LIMITS)
+    assert (process.state, process.run, process.failed_at) == (ProcessState.RUNNING, 2, (200.0,))
+
+
+def test_a_stop_signals_the_leader_alone_and_leaves_the_rest_to_it() -> None:
+    process, effects = advance(started(), StopAsked(), 200.0, LIMITS)
+    assert effects == (Signal(process.entry, 1, "TERM", Scope.LEADER),)
+    assert process.due == 3800.0
+    limited = started("g:a:1:ocf(stop=TERM/2m):Dummy")
+    assert advance(limited, StopAsked(), 200.0, LIMITS)[0].due == 320.0
+
+
+def test_what_the_stop_of_an_agent_has_left_is_ended_at_once() -> None:
+    process, _ = advance(started(), StopAsked(), 200.0, LIMITS)
+    process, effects = advance(process, Exited(1, Exit(0), elsewhere=True), 210.0, LIMITS)
+    entry = process.entry
+    assert effects == (Signal(entry, 1, "TERM", Scope.ENTRY), Watch(entry, 1, Scope.ENTRY))
+    assert process.due == 211.0
+    process, effects = advance(process, AlarmRang(), 211.0, LIMITS)
+    assert effects == (Signal(entry, 1, "KILL", Scope.ENTRY),)
+    process, _ = advance(process, Emptied(1, Scope.ENTRY), 211.5, LIMITS)
+    assert process.state is ProcessState.WAITING
+
+
+def test_a_kill_is_for_all_of_it() -> None:
+    process, effects = advance(started(), KillAsked(), 200.0, LIMITS)
+    assert effects == (Signal(process.entry, 1, "KILL", Scope.ENTRY),)
+    process, effects = advance(process, Exited(1, Exit(-9), elsewhere=True), 200.1, LIMITS)
+    assert effects == (Watch(process.entry, 1, Scope.ENTRY),)
+
+
+def test_each_agent_has_a_test_at_stop_the_last_one_first() -> None:
+    table = cltab()
+    assert len(table.entries) == 4
+    *_, ip, disk = table.entries_of("g")
+    assert [(each.tag, each.mode, each.level, each.stops) for each in (ip, disk)] == [
+        ("ip.stop", Mode.TEST, "stop", "ip"),
+        ("disk.stop", Mode.TEST, "stop", "disk"),
+    ]
+    assert disk.command == "Filesystem device=/dev/x directory=/srv"
+
+
+def at_level_1() -> World:
+    world = World(Unit(Group("g"), cltab().entries_of("g"))).tell("1")
+    assert running(world) == ["disk"]
+    world = world.ready("disk")
+    assert running(world) == ["disk", "ip"], "the next one waits until it is ready"
+    world = world.ready("ip")
+    assert state_of(world) == "1 DONE"
+    return world
+
+
+def stopping(world: World) -> list[str]:
+    found = world.unit.processes.values()
+    return [p.entry.tag for p in found if p.state is ProcessState.STOPPING]
+
+
+def test_agents_stop_in_reverse_order_after_what_was_started_after_them() -> None:
+    world = at_level_1().tell("stop")
+    for tag in ("web", "ip", "disk"):
+        assert stopping(world) == [tag]
+        world = world.end(tag).settle()
+    assert list(world.unit.processes) == ["clean", "ip.stop", "disk.stop"]
+
+
+def test_an_agent_that_an_operator_stops_too_is_waited_for_no_longer_than_it_takes() -> None:
+    world = at_level_1().order_entry("ip", EntryVerb.STOP).tell("stop")
+    assert stopping(world) == ["ip", "web"]
+    world = world.end("ip").settle()
+    assert stopping(world) == ["web"]
+    world = world.end("web").settle()
+    assert stopping(world) == ["disk"]
+
+
+def test_an_agent_that_is_not_seen_to_stop_fails_the_stop() -> None:
+    world = at_level_1().tell("stop")
+    for tag in ("web", "ip", "disk", "clean", "ip.stop"):
+        world = world.end(tag).settle()
+    assert running(world) == ["disk.stop"]
+    world = world.end("disk.stop", 3).settle()
+    assert state_of(world) == "stop FAILED"
+    assert world.unit.group.cause == "test entry disk.stop: exit 3"
+
+
+def test_a_halt_stops_agents_in_the_same_order() -> None:
+    world = at_level_1().halt()
+    for tag in ("web", "ip", "disk"):
+        assert stopping(world) == [tag]
+        world = world.end(tag).settle()
+    assert state_of(world) == "1 CONFIGURED"
+
+
+def test_a_kill_spares_none_and_waits_for_no_turn() -> None:
+    world = World(Unit(Group("g"), cltab().entries_of("g"))).lease("1", 7, 130.0, 160.0)
+    world = world.ready("disk").ready("ip").later(65.0)
+    assert killed_all(world)
+    assert sorted(stopping(world)) == ["disk", "ip", "web"]
