@@ -10,12 +10,14 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from mosha.clinit.child_steps import EXEC_FAILED, problem_of
+from mosha.clinit.attributes import Resolved
+from mosha.clinit.child_steps import EXEC_FAILED, problem_of, step_of
 from mosha.clinit.forker import CommandError, Forker, LostError
 from mosha.core.supervision.process_events import Exit
 from mosha.errors import BugError
 from mosha.host import proc
 
+AS_CLINIT = Resolved()
 TROUBLE_MAX_BYTES = 1 << 16
 """More than a pipe holds: 64 bytes for each directory of PATH."""
 
@@ -23,9 +25,10 @@ TROUBLE_MAX_BYTES = 1 << 16
 class Child:
     """A started process: its pid, and the pipes with its output.
 
-    `executed` becomes 0 when it executes its command, or the number of the error if it
-    cannot; `died` is done when it has ended. Its pid is its own, and among the `leaders`, until
-    `reap`. After that `unborn` says that it ended before it executed anything.
+    `executed` becomes 0 when it executes its command, or the number of the error if it cannot;
+    `failed_step` is the system call that failed, with its first argument. `died` is done when it
+    has ended. Its pid is its own, and among the `leaders`, until `reap`. After that `unborn` says
+    that it ended before it executed anything.
     """
 
     def __init__(self, pid: int, stdout: int, stderr: int, trouble: int, leaders: set[int]) -> None:
@@ -34,6 +37,7 @@ class Child:
         self.stdout = stdout
         self.stderr = stderr
         self.executed: asyncio.Future[int] = loop.create_future()
+        self.failed_step = ("", 0)
         self.died: asyncio.Future[None] = loop.create_future()
         self.unborn = False
         self._reaped = False
@@ -60,7 +64,9 @@ class Child:
 
     def _hear(self) -> None:
         """Read the pipe: it closes on exec; anything before that is an error."""
-        number = problem_of(os.read(self._trouble, TROUBLE_MAX_BYTES))
+        written = os.read(self._trouble, TROUBLE_MAX_BYTES)
+        number = problem_of(written)
+        self.failed_step = step_of(written) if number else self.failed_step
         asyncio.get_running_loop().remove_reader(self._trouble)
         os.close(self._trouble)
         self.executed.set_result(number)
@@ -100,12 +106,14 @@ async def spawn(
     argv: list[str],
     extra: Mapping[str, str],
     cgroup: Path | None,
+    resolved: Resolved = AS_CLINIT,
     *,
     until: float = math.inf,
 ) -> Child:
     """Start a process in a new session, and in `cgroup` if there is one, before `until` (boottime).
 
-    Its stdin is empty, its stdout and stderr are new pipes, its signals have their defaults.
+    It becomes what is `resolved` of its attributes. Its stdin is empty, its stdout and stderr are
+    new pipes, its signals have their defaults.
 
     Raises:
         CommandError: the command is empty or too long.
@@ -114,17 +122,26 @@ async def spawn(
     if not argv:
         raise CommandError(errno.EINVAL, "the command is empty")
     async with forker.room:
-        return await _spawn(forker, argv, extra, cgroup, until)
+        return await _spawn(forker, argv, extra, cgroup, resolved, until)
 
 
-async def _spawn(
-    forker: Forker, argv: list[str], extra: Mapping[str, str], cgroup: Path | None, until: float
+async def _spawn(  # noqa: PLR0917 - as `spawn`
+    forker: Forker,
+    argv: list[str],
+    extra: Mapping[str, str],
+    cgroup: Path | None,
+    resolved: Resolved,
+    until: float,
 ) -> Child:
     pipes: list[int] = []
     try:
         for _ in range(3):
             pipes += os.pipe2(os.O_CLOEXEC)
-        pid = await forker.spawn(argv, extra, cgroup, pipes[1::2], until=until)
+        if resolved.uid is not None and os.geteuid() == 0:
+            for fd in pipes[1:4:2]:  # or it could not open its own /dev/stdout
+                os.fchown(fd, resolved.uid, -1)
+        wanted = resolved.wanted or None
+        pid = await forker.spawn(argv, extra, cgroup, pipes[1::2], until=until, wanted=wanted)
     except BaseException:
         for fd in pipes[0::2]:
             os.close(fd)

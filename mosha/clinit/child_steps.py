@@ -42,7 +42,7 @@ RESULT_AT = 56
 _POINTER_BYTES = ctypes.sizeof(ctypes.c_void_p)
 _PAGE_BYTES = 4096
 SIGKILL, SIG_SETMASK = 9, 2
-_PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG = 1
 _SIGSET_BYTES = 8
 _READ_EXECUTE, _MAP_PRIVATE = 0x5, 0x2
 _MAP_FAILED = ctypes.c_void_p(-1).value
@@ -74,11 +74,20 @@ NATIVE = (
 )
 NUMBERS = {
     "write": 1,
+    "open": 2,
+    "close": 3,
     "rt_sigprocmask": 14,
     "execve": 59,
+    "chdir": 80,
+    "umask": 95,
     "getppid": 110,
     "setsid": 112,
+    "setgroups": 116,
+    "setresuid": 117,
+    "setresgid": 119,
+    "setpriority": 141,
     "prctl": 157,
+    "setrlimit": 160,
     "exit_group": 231,
     "dup3": 292,
 }
@@ -90,6 +99,7 @@ Step = tuple[str, tuple[int, ...], int, int]
 GIVEN_UP: Step = ("exit_group", (EXEC_FAILED,), NEVER, 0)
 
 _INT, _SIZE, _POINTER = ctypes.c_int, ctypes.c_size_t, ctypes.c_void_p
+_UINT = ctypes.c_uint
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -111,6 +121,15 @@ _FUNCTIONS: dict[str, tuple[Callable[..., int], int]] = {
     "prctl": (function("prctl", _INT, _INT, ctypes.c_ulong), 2),
     "exit_group": (function("_exit", None, _INT), 1),
     "dup3": (function("dup3", _INT, _INT, _INT, _INT), 3),
+    "open": (function("open", _INT, _POINTER, _INT), 2),
+    "close": (function("close", _INT, _INT), 1),
+    "chdir": (function("chdir", _INT, _POINTER), 1),
+    "umask": (function("umask", _UINT, _UINT), 1),
+    "setgroups": (function("setgroups", _INT, _SIZE, _POINTER), 2),
+    "setresuid": (function("setresuid", _INT, _UINT, _UINT, _UINT), 3),
+    "setresgid": (function("setresgid", _INT, _UINT, _UINT, _UINT), 3),
+    "setpriority": (function("setpriority", _INT, _INT, _UINT, _INT), 3),
+    "setrlimit": (function("setrlimit", _INT, _INT, _POINTER), 2),
 }
 _NO_SIGNALS = ctypes.create_string_buffer(128)
 _ITSELF = ctypes.create_string_buffer(b"0")  # "0" in cgroup.procs moves the process that writes it
@@ -165,7 +184,7 @@ def first_steps(parent: int, stdout: int, stderr: int, entrance: int) -> list[St
     signals = ctypes.addressof(_NO_SIGNALS)
     enter = ("write", (entrance, ctypes.addressof(_ITSELF), 1), 1, 1)
     return [
-        ("prctl", (_PR_SET_PDEATHSIG, SIGKILL), NEVER, 0),
+        ("prctl", (PR_SET_PDEATHSIG, SIGKILL), NEVER, 0),
         ("getppid", (), parent, 1),  # if clinit died earlier, no signal will come
         GIVEN_UP,
         *((enter, GIVEN_UP) if entrance >= 0 else ()),
@@ -174,6 +193,20 @@ def first_steps(parent: int, stdout: int, stderr: int, entrance: int) -> list[St
         ("dup3", (stderr, 2, 0), NEVER, 0),
         ("rt_sigprocmask", (SIG_SETMASK, signals, 0, _SIGSET_BYTES), NEVER, 0),
     ]
+
+
+class Preparation:
+    """What a child does before its exec as its entry wants it: steps, and the memory they point to.
+
+    Each is a call, its arguments, and the result without which the child gives up, or None.
+    `private`: the memory of who started the child must not be shared while these steps are taken.
+    """
+
+    private = False
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[str, tuple[int, ...], int | None]] = []
+        self.kept: list[object] = []
 
 
 class Script:
@@ -189,21 +222,35 @@ class Script:
         argv: list[bytes],
         environment: list[bytes],
         trouble: int,
+        *,
+        preparation: Preparation | None = None,
     ) -> None:
         """Write the steps: the first steps, then an exec of the first of `programs` that exists.
 
-        `trouble` is where the child writes why the exec failed, see `problem_of`.
+        `trouble` is where the child writes why the exec failed, or a step of the preparation that
+        comes between, see `problem_of` and `step_of`.
         """
+        self.preparation = preparation
+        between = preparation.steps if preparation is not None else []
+        before = len(first) + sum(1 if result is None else 3 for _, _, result in between)
         values: list[bytes | None] = [*argv, None, *environment, None]
         shell, environ = len(values), len(argv) + 1
         for program in programs:
             values += (SHELL, program, *argv[1:], None)
         self._strings = strings = Strings(values)
         count = len(programs)
-        self._memory = bytearray((len(first) + 4 * count + 2) * STEP_BYTES)
+        self._memory = bytearray((before + 4 * count + 2) * STEP_BYTES)
         self._first = ctypes.c_char.from_buffer(self._memory)
         self.address = ctypes.addressof(self._first)
-        rows = self.address + len(first) * STEP_BYTES
+        rows = self.address + before * STEP_BYTES
+        prepare: list[Step] = []
+        for call, arguments, result in between:
+            row = self.address + (len(first) + len(prepare)) * STEP_BYTES
+            if result is None:
+                prepare.append((call, arguments, NEVER, 0))
+                continue
+            fail: Step = ("write", (trouble, row, STEP_BYTES), NEVER, 0)
+            prepare += ((call, arguments, result, 2), fail, GIVEN_UP)
         execs: list[Step] = []
         by_shell: list[Step] = []
         for at in range(count):
@@ -219,7 +266,7 @@ class Script:
                 GIVEN_UP,
             )
         tell: Step = ("write", (trouble, rows, count * STEP_BYTES), NEVER, 0)
-        self.steps = [*first, *execs, tell, GIVEN_UP, *by_shell]
+        self.steps = [*first, *prepare, *execs, tell, GIVEN_UP, *by_shell]
         self._write()
         self._in_use = ctypes.c_int(1)
         self.in_use = ctypes.addressof(self._in_use)
@@ -256,6 +303,12 @@ def take_steps(script: Script) -> None:
         os._exit(EXEC_FAILED)
 
 
+def step_of(written: bytes) -> tuple[str, int]:
+    """Return the call that failed, and its first argument, from what the child wrote."""
+    number, argument = struct.unpack_from("2q", written)
+    return next(call for call, known in NUMBERS.items() if known == number), argument
+
+
 def problem_of(written: bytes) -> int:
     """Return the errno of a failed exec, from what the child wrote.
 
@@ -264,7 +317,8 @@ def problem_of(written: bytes) -> int:
     """
     found = errno.ENOENT if written else 0
     for at in range(RESULT_AT, len(written), STEP_BYTES):
-        number: int = -struct.unpack_from("q", written, at)[0]
+        result: int = struct.unpack_from("q", written, at)[0]
+        number = -result if result < 0 else errno.EIO  # it did what it should not have done
         if number not in (errno.ENOENT, errno.ENOTDIR):
             return number
     return found

@@ -9,7 +9,8 @@ from functools import partial
 from signal import Signals
 
 from mosha.clinit import cgroups
-from mosha.clinit.child import Child, spawn
+from mosha.clinit.attributes import LOOK_LIMIT_S, Resolved, resolve, why_not_prepared
+from mosha.clinit.child import AS_CLINIT, Child, spawn
 from mosha.clinit.command import words_of
 from mosha.clinit.descriptors import explained
 from mosha.clinit.forker import CommandError, Forker, LostError
@@ -65,6 +66,7 @@ class EntryLoop:
         self._order: Launch | None = None
         self._output = Output(key)
         self._looking = Abandonable(f"the program of {key.tag}")
+        self._looking_up = Abandonable(f"the user or files of {key.tag}")
         self._tracker = tracker
         self._state_dir = state_dir
         self._forker = forker
@@ -164,9 +166,13 @@ class EntryLoop:
         self._unborn = True
         self._late_signals.clear()
         try:
-            variables = self.watch.begin(launch) | self._variables(launch)
+            resolved = await self._resolved(launch)
+            more = self.watch.begin(launch) | self._variables(launch)
             place = self._tracker.place(self.key)
-            child = await spawn(self._forker, argv, variables, place, until=launch.kill_at)
+            variables = resolved.variables | more
+            child = await spawn(
+                self._forker, argv, variables, place, resolved, until=launch.kill_at
+            )
         except OSError as error:
             self._unborn = False
             self.watch.end()
@@ -184,6 +190,18 @@ class EntryLoop:
             self._send(number, scope)
         child.executed.add_done_callback(lambda number: self._begin(child, launch, number.result()))
         return child
+
+    async def _resolved(self, launch: Launch) -> Resolved:
+        """Return what the attributes of the entry are on this host.
+
+        Raises:
+            CommandError: something of them does not exist here.
+            OSError: that is not known in time.
+        """
+        attributes = launch.entry.options.process
+        if attributes is None:
+            return AS_CLINIT
+        return await self._looking_up.run(partial(resolve, attributes), LOOK_LIMIT_S)
 
     def _give_up(self, run: int, error: OSError) -> None:
         """Report that there is no process, and make sure that there is none."""
@@ -208,9 +226,16 @@ class EntryLoop:
         await self.watch.until_dead(child, launch)
         ran_s = round(boottime() - started, 3)
         number = await child.executed
-        program = words_of(launch.entry)[0]
-        why = await why_unexecuted(program, number, self._looking) if number else ""
+        why = await self._why_not(child, launch, number) if number else ""
         await self._slices.do(partial(self._take_leave, child, launch, ran_s, why))
+
+    async def _why_not(self, child: Child, launch: Launch, number: int) -> str:
+        """Return why a child did not execute its command."""
+        attributes = launch.entry.options.process
+        if attributes is not None and child.failed_step[0] != "execve":
+            return why_not_prepared(attributes, child.failed_step, number)
+        program = words_of(launch.entry)[0]
+        return await why_unexecuted(program, number, self._looking)
 
     def _take_leave(self, child: Child, launch: Launch, ran_s: float, why: str) -> None:
         ended = child.reap()

@@ -50,6 +50,7 @@ import sys
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mosha.clinit import forkserver
 from mosha.clinit.descriptors import NoDescriptorThereError
@@ -150,12 +151,14 @@ class Forker:
         fds: list[int],
         *,
         until: float = math.inf,
+        wanted: dict[str, Any] | None = None,
     ) -> int:
         """Return the pid of a new child of this process that will execute `argv`.
 
         `extra` is added to its environment; `fds` are its stdout, its stderr, and a pipe that
         gets the reason if `argv` cannot be executed (`problem_of`). The caller closes them. The
         server starts nothing from `until` (boottime) on: it may have been stopped meanwhile.
+        `wanted` is what the child is to become before, see `preparing.py`.
 
         Raises:
             LostError: the server ended or hung meanwhile: there may be a child.
@@ -165,7 +168,7 @@ class Forker:
         # cltab is UTF-8, whatever the locale of clinit.
         encoded = [_encoded(f"{key}={value}") for key, value in extra.items()]
         words = [_encoded(word) for word in argv]
-        request = marshal.dumps((words, encoded, os.fsencode(cgroup or ""), until))
+        request = marshal.dumps((words, encoded, os.fsencode(cgroup or ""), until, wanted))
         if len(request) > forkserver.REQUEST_MAX_BYTES:
             raise CommandError(errno.E2BIG, os.strerror(errno.E2BIG))
         # Until the end of this call, not only until the answer, which arrives one iteration of

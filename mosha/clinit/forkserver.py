@@ -39,12 +39,14 @@ from mosha.clinit.child_steps import (
     function,
     sigprocmask,
 )
+from mosha.clinit.preparing import prepared
 from mosha.clinit.spawn_ways import Cloner
 from mosha.host.marks import QUIET_LOOKS, has_limit, limit_of
 
 TYPE_CHECKING = False  # as in typing, which the fork server can do without
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 REQUEST_MAX_BYTES = 1 << 17
 FDS = 3  # stdout, stderr, and the pipe for the error of a failed exec
@@ -134,14 +136,18 @@ class ForkServer:
         self._answer(WAY + marshal.dumps((self._cloner.way, self._cloner.refused)))
         return 0 if self._cloner.way else errno.ENOSYS
 
-    def _spawn(self, request: tuple[list[bytes], list[bytes], bytes, float], fds: list[int]) -> int:
+    def _spawn(
+        self,
+        request: tuple[list[bytes], list[bytes], bytes, float, dict[str, Any] | None],
+        fds: list[int],
+    ) -> int:
         """Return the child's pid, or a negative errno."""
         if len(fds) < FDS:  # there was no room for them here
             return -errno.EMFILE
         number = 0 if self._cloner.way else self._find_way()
         if number:
             return -number
-        argv, extra, cgroup, until = request
+        argv, extra, cgroup, until, wanted = request
         if time.clock_gettime(time.CLOCK_BOOTTIME) >= until:
             return -errno.ETIME
         variables = {word.partition(b"=")[0]: word for word in extra}
@@ -153,7 +159,8 @@ class ForkServer:
                 place = self._open(cgroup)
             entrance = -1 if self._cloner.into_cgroup else place
             first = first_steps(self._parent, fds[0], fds[1], entrance)
-            script = Script(first, programs, argv, environment, fds[2])
+            preparation = prepared(wanted, self._parent) if wanted else None
+            script = Script(first, programs, argv, environment, fds[2], preparation=preparation)
             return self._cloner.clone(script, place)
         except OSError as error:
             return -(error.errno or errno.EIO)

@@ -83,4 +83,5 @@ def _entry_report(process: Process, said: Said, status: str, *, whole: bool) -> 
         obeyed=process.obeyed,
         ready=not process.awaited,
         status=status,
+        attributes=process.entry.options.process,
     )

@@ -116,8 +116,10 @@ class Cloner:
             OSError: none was started; after an error of `UNAVAILABLE` find the way again.
         """
         cgroup = place if self.into_cgroup else -1
+        private = script.preparation is not None and script.preparation.private
+        way = COPIED if self.way == SHARED and private else self.way
         try:
-            return self._made(self.way, script, CloneArguments(flags=CLONE_PARENT), cgroup)
+            return self._made(way, script, CloneArguments(flags=CLONE_PARENT), cgroup)
         except OSError as error:
             if error.errno in UNAVAILABLE:
                 self.way = ""

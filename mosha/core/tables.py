@@ -72,14 +72,43 @@ class Readiness(Struct, frozen=True):
     path: str = ""
 
 
+class ResourceLimit(Struct, frozen=True):
+    """A limit of getrlimit(2), soft and hard; None is no limit."""
+
+    soft: int | None
+    hard: int | None
+
+
+class ProcessAttributes(Struct, frozen=True, omit_defaults=True):
+    """What a process has from its start, beside its command; None for what is not given.
+
+    `user` and `group` are names or numbers, `directory` is its working directory and `envfile` a
+    file with variables. `oom` is its oom_score_adj of proc(5). Limits of sizes are in bytes.
+    """
+
+    user: str | None = None
+    group: str | None = None
+    directory: str | None = None
+    envfile: str | None = None
+    umask: int | None = None
+    nice: int | None = None
+    oom: int | None = None
+    nofile: ResourceLimit | None = None
+    nproc: ResourceLimit | None = None
+    core: ResourceLimit | None = None
+    memlock: ResourceLimit | None = None
+    stack: ResourceLimit | None = None
+
+
 class Options(Struct, frozen=True):
     """The options in the parentheses after a mode; None for those not given.
 
     `timeout_s`: how long a run may take. `stop`: the signals of a stop and the waits after them.
     `ready`: by what a run is known to be ready. `start_s`: how long it may take until then.
     `interval_s`: from one monitor of an agent to the next. `depths`: deeper monitors, and their
-    intervals. All are about the supervision of a process, not the process: a change restarts
-    nothing that is ready.
+    intervals. These are about the supervision of a process: a change restarts nothing that is
+    ready. `process` is what the process itself has; it is None if it is as clinit starts every
+    other.
     """
 
     timeout_s: float | None = None
@@ -88,6 +117,7 @@ class Options(Struct, frozen=True):
     start_s: float | None = None
     interval_s: float | None = None
     depths: tuple[tuple[int, float], ...] | None = None
+    process: ProcessAttributes | None = None
 
 
 NO_OPTIONS = Options()
@@ -119,6 +149,11 @@ class Entry(Struct, frozen=True):
         if self.mode is Mode.OCF:
             return Readiness(ReadyKind.NOTIFY)
         return self.options.ready if self.mode is Mode.RESPAWN else None
+
+    @property
+    def definition(self) -> tuple[str, Mode, ProcessAttributes | None]:
+        """What a process is started by: with another one it is another process."""
+        return self.command, self.mode, self.options.process
 
     @property
     def awaited(self) -> bool:

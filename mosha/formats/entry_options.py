@@ -8,15 +8,17 @@ them by slashes, as in `stop=TERM/30s` and `ready=port/8080`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from mosha.core.durations import span_text
 from mosha.core.escalation import KILL, SIGNALS, EscalationStep, Limits, Schedule, default_schedule
-from mosha.core.tables import Mode, Options, Readiness, ReadyKind
+from mosha.core.tables import Mode, Options, ProcessAttributes, Readiness, ReadyKind
 from mosha.formats.durations import SPAN_RULE, seconds_in
 from mosha.formats.mistakes import BLANKS
 from mosha.formats.names import nearest
+from mosha.formats.option import ALL, ENDING, Option
+from mosha.formats.process_options import PROCESS_OPTIONS
 
 RUNGS_MAX = 8
 """A stop that needs more signals than this is a script."""
@@ -24,23 +26,6 @@ RUNGS_MAX = 8
 
 PORT_MAX = 65535
 DEPTH_MAX, DEPTHS_MAX = 999, 4
-
-
-class Option(NamedTuple):
-    """One option; `read` raises ValueError with the problem, `rule` says what would be right.
-
-    `needs` is the field of another option without which it would do nothing.
-    """
-
-    name: str
-    form: str
-    modes: tuple[Mode, ...]
-    read: Callable[[str], object]
-    write: Callable[[Any], str]
-    rule: str
-    default: str
-    meaning: str
-    needs: str = ""
 
 
 class _Given(NamedTuple):
@@ -139,13 +124,11 @@ def _depths_text(depths: tuple[tuple[int, float], ...]) -> str:
     return "/".join(f"{depth}/{span_text(interval_s)}" for depth, interval_s in depths)
 
 
-_ENDING = (Mode.WAIT, Mode.ONCE, Mode.TEST)
-
 OPTIONS: dict[str, Option] = {
     "timeout_s": Option(
         "timeout",
         "timeout=TIME",
-        (*_ENDING, Mode.OCF),
+        (*ENDING, Mode.OCF),
         seconds_in,
         span_text,
         SPAN_RULE,
@@ -156,7 +139,7 @@ OPTIONS: dict[str, Option] = {
     "stop": Option(
         "stop",
         "stop=SIGNAL/TIME/...",
-        (*_ENDING, Mode.RESPAWN, Mode.OCF),
+        (*ALL, Mode.OCF),
         _read_schedule,
         _schedule_text,
         f"write signals, each with the time to wait after it: stop=TERM/30s; {KILL} comes last by"
@@ -211,8 +194,10 @@ OPTIONS: dict[str, Option] = {
         "deeper monitors, each with the time from one to the next; what they do is in `mosha ocf"
         " info`",
     ),
+    **PROCESS_OPTIONS,
 }
-"""Field of `core.tables.Options` -> the option that fills it, in the order of writing.
+"""Field -> the option that fills it, in the order of writing: of `core.tables.Options`, then of the
+`ProcessAttributes` in it.
 
 An entry that is `off` may have any of them: it had them before it was turned off.
 """
@@ -239,8 +224,7 @@ def read_mode(text: str) -> tuple[Mode, Options] | list[OptionMistake]:
     given: dict[str, _Given] = {}
     wrong_ones = list(_read_options(mode, rest[:-1], len(word) + 1, given))
     wrong_ones = wrong_ones or list(_useless(mode, given))
-    values: dict[str, Any] = {field: option.value for field, option in given.items()}
-    return wrong_ones or (mode, Options(**values))
+    return wrong_ones or (mode, _options(given))
 
 
 def mode_text(mode: Mode, options: Options) -> str:
@@ -248,9 +232,20 @@ def mode_text(mode: Mode, options: Options) -> str:
     text = [
         f"{option.name}={option.write(value)}"
         for field, option in OPTIONS.items()
-        if (value := getattr(options, field)) is not None
+        if (value := value_of(options, field)) is not None
     ]
     return f"{mode}({','.join(text)})" if text else mode.value
+
+
+def value_of(options: Options, field: str) -> Any:
+    """Return the value of an option by its field in `OPTIONS`, None if it is not given."""
+    return getattr(options.process if field in PROCESS_OPTIONS else options, field, None)
+
+
+def _options(given: dict[str, _Given]) -> Options:
+    values: dict[str, Any] = {field: option.value for field, option in given.items()}
+    own = {field: values.pop(field) for field in tuple(values) if field in PROCESS_OPTIONS}
+    return Options(**values, process=ProcessAttributes(**own) if own else None)
 
 
 def _read_options(

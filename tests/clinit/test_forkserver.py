@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from mosha.clinit import cgroups, child, child_steps, forkserver
+from mosha.clinit.attributes import Resolved
 from mosha.clinit.forker import PROGRAM, Forker, LostError
 from mosha.core.supervision.process_events import Exit
 from mosha.formats.spawn import SHARED, SPAWN_WAYS
@@ -56,9 +57,11 @@ def program(change: str) -> str:
     return f"{path} import mosha.clinit.forkserver as s; {change or 'pass'}; from {begin}"
 
 
-async def forked(forker: Forker, *argv: str, **extra: str) -> tuple[int, Exit, str]:
+async def forked(
+    forker: Forker, *argv: str, who: Resolved = child.AS_CLINIT, **extra: str
+) -> tuple[int, Exit, str]:
     """Execute a command and return the error number, its exit and its stdout."""
-    made = await child.spawn(forker, list(argv), extra, None)
+    made = await child.spawn(forker, list(argv), extra, None, who)
     await made.died
     ended = made.reap()
     output = os.read(made.stdout, 1 << 16).decode()
@@ -105,6 +108,17 @@ async def test_variables_are_added_or_replaced_for_one_child_alone(forker: Forke
     said = "echo $X$Y; env | grep -c ^X="
     assert (await forked(forker, "sh", "-c", said, X="1", Y="2"))[2] == "12\n1\n"
     assert (await forked(forker, "sh", "-c", said))[2] == "base\n1\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+@pytest.mark.parametrize("groups", [(), (54323, 54324)])
+async def test_a_child_is_who_it_is_to_be_and_has_those_groups_alone(
+    forker: Forker, groups: tuple[int, ...]
+) -> None:
+    who = Resolved({"uid": 54321, "gid": 54322, "groups": groups})
+    said = await forked(forker, "grep", "-E", "^(Uid|Gid|Groups)", "/proc/self/status", who=who)
+    words = [line.split()[1:] for line in said[2].splitlines()]
+    assert words == [["54321"] * 4, ["54322"] * 4, [*map(str, groups)]]
 
 
 async def test_a_child_has_three_files_and_the_signals_of_a_login(

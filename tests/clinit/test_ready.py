@@ -51,8 +51,8 @@ def test_the_next_entry_waits_until_a_process_says_that_it_is_ready(
 ) -> None:
     d = start_in(
         f"g:d:1:respawn(ready=notify):while ! test -e {{OUT}}.go; do sleep 0.02; done;"
-        f" {says} 'STATUS=serving 3 of 4' READY=1; exec sleep 7301\n"
-        "g:e:1:respawn:echo e >> {OUT}; exec sleep 7302\n"
+        f" {says} 'STATUS=serving 3 of 4' READY=1; exec sleep 8301\n"
+        "g:e:1:respawn:echo e >> {OUT}; exec sleep 8302\n"
     )
     d.tell("g", "1")
     d.wait_for("1 STARTING")
@@ -69,14 +69,14 @@ def test_the_next_entry_waits_until_a_process_says_that_it_is_ready(
 
 
 def test_who_asks_for_a_barrier_is_answered(start: Start, says: str) -> None:
-    d = start(f"g:d:1:respawn(ready=notify):{says} && echo on >> {{OUT}}; exec sleep 7303\n")
+    d = start(f"g:d:1:respawn(ready=notify):{says} && echo on >> {{OUT}}; exec sleep 8303\n")
     d.tell("g", "1")
     wait_until(lambda: d.lines() == ["on"])
 
 
 def test_what_others_say_is_not_believed_and_logged_once(start_in: Start) -> None:
     d = start_in(
-        f"g:d:1:respawn(ready=notify):echo ${SOCKET_VARIABLE} >> {{OUT}}; exec sleep 7304\n"
+        f"g:d:1:respawn(ready=notify):echo ${SOCKET_VARIABLE} >> {{OUT}}; exec sleep 8304\n"
     )
     d.tell("g", "1")
     wait_until(lambda: len(d.lines()) == 1)
@@ -92,8 +92,8 @@ def test_what_others_say_is_not_believed_and_logged_once(start_in: Start) -> Non
 
 def test_a_process_of_another_entry_is_not_believed_either(start_in: Start, says: str) -> None:
     d = start_in(
-        f"g:d:1:respawn(ready=notify):echo ${SOCKET_VARIABLE} >> {{OUT}}; exec sleep 7305\n"
-        f"h:e:1:respawn:NOTIFY_SOCKET=$(cat {{OUT}}) {says} READY=1; exec sleep 7306\n"
+        f"g:d:1:respawn(ready=notify):echo ${SOCKET_VARIABLE} >> {{OUT}}; exec sleep 8305\n"
+        f"h:e:1:respawn:NOTIFY_SOCKET=$(cat {{OUT}}) {says} READY=1; exec sleep 8306\n"
     )
     d.tell("g", "1")
     wait_until(lambda: len(d.lines()) == 1)
@@ -104,8 +104,8 @@ def test_a_process_of_another_entry_is_not_believed_either(start_in: Start, says
 
 def test_only_who_is_to_notify_has_a_socket(start: Start) -> None:
     d = start(
-        "g:d:1:respawn:env >> {OUT}; exec sleep 7307\n"
-        "g:t:1:respawn(ready=port/9):env >> {OUT}; exec sleep 7308\n"
+        "g:d:1:respawn:env >> {OUT}; exec sleep 8307\n"
+        "g:t:1:respawn(ready=port/9):env >> {OUT}; exec sleep 8308\n"
     )
     d.tell("g", "1")
     wait_until(lambda: sum(line.startswith("MOSHA_TAG=") for line in d.lines()) == 2)
@@ -116,7 +116,7 @@ def test_it_is_ready_when_something_listens_on_the_port(start: Start) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        d = start(f"g:d:1:respawn(ready=port/{port}):exec sleep 7309\ng:e:1:once:true\n")
+        d = start(f"g:d:1:respawn(ready=port/{port}):exec sleep 8309\ng:e:1:once:true\n")
         d.tell("g", "1")
         wait_until(lambda: d.entry("d").pid > 0)
         assert d.group().state == "STARTING"
@@ -136,7 +136,7 @@ def test_a_connection_from_a_port_is_no_socket_that_listens() -> None:
 def test_a_pid_file_counts_if_it_names_a_process_of_the_entry(start_in: Start) -> None:
     d = start_in(
         "g:d:1:respawn(ready=pidfile{OUT}.pid):"
-        "sleep 7310 & while ! test -e {OUT}.go; do sleep 0.02; done; echo $! > {OUT}.pid; wait\n"
+        "sleep 8310 & while ! test -e {OUT}.go; do sleep 0.02; done; echo $! > {OUT}.pid; wait\n"
     )
     file, go = (d.out.with_name(f"{d.out.name}.{end}") for end in ("pid", "go"))
     file.write_text("1\n")  # an old one, of somebody else
@@ -150,7 +150,7 @@ def test_a_pid_file_counts_if_it_names_a_process_of_the_entry(start_in: Start) -
 
 @pytest.mark.parametrize("way", ["notify", "port/9", "pidfile{OUT}.pid"])
 def test_who_is_not_ready_in_time_is_ended_and_started_again(start_in: Start, way: str) -> None:
-    d = start_in(f"g:d:1:respawn(ready={way},start=0.4s):echo up >> {{OUT}}; sleep 7311\n")
+    d = start_in(f"g:d:1:respawn(ready={way},start=0.4s):echo up >> {{OUT}}; sleep 8311\n")
     d.tell("g", "1")
     wait_until(lambda: len(d.lines()) > 1)
     assert d.entry("d").exit == "not ready within 0.4 s"
@@ -164,8 +164,8 @@ def test_who_is_not_ready_in_time_is_ended_and_started_again(start_in: Start, wa
 
 def test_what_a_run_says_is_forgotten_with_it(start: Start, says: str) -> None:
     d = start(
-        f"g:d:1:respawn(ready=notify):if test -e {{OUT}}; then echo 2 >> {{OUT}}; exec sleep 7312;"
-        f" fi; touch {{OUT}}; {says} READY=1 STATUS=first; exec sleep 7313\n"
+        f"g:d:1:respawn(ready=notify):if test -e {{OUT}}; then echo 2 >> {{OUT}}; exec sleep 8312;"
+        f" fi; touch {{OUT}}; {says} READY=1 STATUS=first; exec sleep 8313\n"
     )
     d.tell("g", "1")
     d.wait_for("1 DONE")

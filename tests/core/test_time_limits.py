@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from mosha.clinit.reports import group_report
 from mosha.core.escalation import Limits
@@ -221,3 +222,24 @@ def test_what_cltab_has_otherwise_is_stopped_as_it_was_started() -> None:
     world = world_of("g:r:1:respawn(stop=QUIT/1m):x").tell("1")
     another = (entry("g:r:1:respawn(stop=HUP/1m):y", 1),)
     assert signals(world.tell("1", another).effects) == ["QUIT"]
+
+
+# --- what the process itself has -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", ["(user=a)", "(user=b,nice=5)", ""])
+def test_another_attribute_of_the_process_restarts_it(options: str) -> None:
+    world = world_of("g:r:1:respawn(user=b):x").tell("1")
+    another = (entry(f"g:r:1:respawn{options}:x", 1),)
+    assert state_of(world.tell("1", another)) == "1 STOPPING"
+    assert running(world.tell("1", another).end("r", -2)) == ["r"]
+    same = world.tell("1", (entry("g:r:1:respawn(user=b,stop=KILL):x", 1),))
+    assert (state_of(same), same.unit.processes["r"].starts) == ("1 DONE", 1)
+
+
+def test_an_attribute_that_cltab_has_otherwise_by_now_is_said() -> None:
+    world = world_of("g:r:1:respawn(umask=022):x").tell("1")
+    assert told_of(world) == []
+    unit = replace(world.unit, entries=(entry("g:r:1:respawn(umask=027):x", 1),))
+    newer = "entry r: cltab has a newer definition"
+    assert told_of(replace(world, unit=unit)) == [(TroubleKind.OUTDATED, newer)]

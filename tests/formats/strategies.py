@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from hypothesis import strategies as st
 
@@ -35,13 +35,16 @@ from mosha.core.tables import (
     Mode,
     MoveAfter,
     Options,
+    ProcessAttributes,
     Readiness,
     ReadyKind,
+    ResourceLimit,
     Wish,
 )
 from mosha.formats.clstat_words import COUNTED_MAX
 from mosha.formats.entry_options import DEPTH_MAX, DEPTHS_MAX, OPTIONS, PORT_MAX, RUNGS_MAX
 from mosha.formats.names import is_name, one_line
+from mosha.formats.process_options import ID_MAX, NICE, NUMBER_MAX, OOM
 
 T = TypeVar("T")
 
@@ -80,6 +83,33 @@ readiness = (
 )
 
 
+sizes = st.integers(0, NUMBER_MAX)
+limits = (
+    st.lists(sizes, min_size=2, max_size=2).map(lambda pair: ResourceLimit(*sorted(pair)))
+    | sizes.map(lambda size: ResourceLimit(size, None))
+    | st.just(ResourceLimit(None, None))
+)
+
+
+def _attributes(given: dict[str, Any]) -> ProcessAttributes | None:
+    return ProcessAttributes(**given) if given else None
+
+
+accounts = st.integers(0, ID_MAX).map(str) | st.sampled_from(["www-data", "_x", "a.b$"])
+attributes = st.fixed_dictionaries(
+    {},
+    optional={
+        "user": accounts,
+        "group": accounts,
+        "directory": paths,
+        "envfile": paths,
+        "umask": st.integers(0, 0o777),
+        "nice": st.integers(*NICE),
+        "oom": st.integers(*OOM),
+        **dict.fromkeys(("nofile", "nproc", "core", "memlock", "stack"), limits),
+    },
+).map(_attributes)
+
 depths = st.dictionaries(st.integers(1, DEPTH_MAX), spans, min_size=1, max_size=DEPTHS_MAX).map(
     lambda found: tuple(found.items())
 )
@@ -99,8 +129,10 @@ def options(draw: st.DrawFn, mode: Mode) -> Options:
         interval_s=draw(st.none() | spans),
         depths=draw(st.none() | depths),
     )
-    fits = [f for f, option in OPTIONS.items() if mode in (*option.modes, Mode.OFF)]
-    return Options(**{field: getattr(found, field) for field in fits})
+    own = [field for field in Options.__struct_fields__ if field != "process"]
+    fits = [field for field in own if mode in (*OPTIONS[field].modes, Mode.OFF)]
+    given = {field: getattr(found, field) for field in fits}
+    return Options(**given, process=draw(attributes) if mode is not Mode.OCF else None)
 
 
 @st.composite

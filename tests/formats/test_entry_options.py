@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mosha.core.durations import span_text
 from mosha.core.escalation import EscalationStep
-from mosha.core.tables import Mode, Options, Readiness, ReadyKind
+from mosha.core.tables import (
+    Mode,
+    Options,
+    ProcessAttributes,
+    Readiness,
+    ReadyKind,
+    ResourceLimit,
+)
 from mosha.formats.cltab import parse_cltab
 from mosha.formats.durations import SPAN_RULE, seconds_in
 from mosha.formats.entry_options import OPTIONS, mode_text, read_mode
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.ocf_command import ocf_words
 from tests.formats.strategies import spans
+
+
+def of_process(**attributes: Any) -> Options:
+    """Return options that are about the process only."""
+    return Options(process=ProcessAttributes(**attributes))
+
 
 NOTIFY = Options(ready=Readiness(ReadyKind.NOTIFY))
 LIMIT, TERM_30 = Options(timeout_s=10.0), Options(stop=(EscalationStep("TERM", 30.0),))
@@ -55,6 +70,32 @@ LIMIT, TERM_30 = Options(timeout_s=10.0), Options(stop=(EscalationStep("TERM", 3
             "respawn(ready=pidfile/run/my d.pid)",
         ),
         ("off(ready=notify)", Mode.OFF, NOTIFY, "off(ready=notify)"),
+        (
+            "once(user=www-data,group=0033,dir=/srv/web,envfile=/etc/web,umask=0027)",
+            Mode.ONCE,
+            of_process(
+                user="www-data", group="33", directory="/srv/web", envfile="/etc/web", umask=0o27
+            ),
+            "once(user=www-data,group=33,dir=/srv/web,envfile=/etc/web,umask=027)",
+        ),
+        (
+            "test(nice=-5,oom=+500,nofile=65536,core=unlimited,memlock=1 / 64M)",
+            Mode.TEST,
+            of_process(
+                nice=-5,
+                oom=500,
+                nofile=ResourceLimit(65536, 65536),
+                core=ResourceLimit(None, None),
+                memlock=ResourceLimit(1, 64 << 20),
+            ),
+            "test(nice=-5,oom=500,nofile=64K,core=unlimited,memlock=1/64M)",
+        ),
+        (
+            "respawn(nproc=10/unlimited,stack=0)",
+            Mode.RESPAWN,
+            of_process(nproc=ResourceLimit(10, None), stack=ResourceLimit(0, 0)),
+            "respawn(nproc=10/unlimited,stack=0)",
+        ),
     ],
 )
 def test_a_mode_is_read_with_its_options_and_written_again(
@@ -104,6 +145,18 @@ _STOP_RULE, _READY_RULE = OPTIONS["stop"].rule, OPTIONS["ready"].rule
         ("respawn(ready=port/٨)", f"8 not a port: ٨: {_READY_RULE}"),
         ("respawn(ready=pidfile)", f"8 no path: {_READY_RULE}"),
         ("respawn(stop=KILL, start=9s)", "19 start does nothing without ready: add ready=HOW, or"),
+        ("wait(user=a b)", "5 not a name or number: a b: write the name or the number of a user"),
+        ("wait(user=4294967295)", "5 the number is too great: 4294967295: write the name"),
+        ("wait(dir=srv)", "5 the path does not begin with /: srv: write its path from the root"),
+        ("wait(umask=27)", "5 not a umask: 27: write three octal digits: umask=027"),
+        ("wait(umask=028)", "5 not a umask: 028: write three octal digits: umask=027"),
+        ("wait(nice=20)", "5 not a number from -20 to 19: 20: write nice=10 for less"),
+        ("wait(oom=1e3)", "5 not a number from -1000 to 1000: 1e3: write oom=500"),
+        ("wait(nofile=many)", "5 not a limit: many: write a number, with K, M or G"),
+        ("wait(nofile=2/1)", "5 the soft limit is above the hard one: 2/1: write"),
+        ("wait(nofile=unlimited/1)", "5 the soft limit is above the hard one: unlimited/1: write"),
+        ("wait(nofile=1/2/3)", "5 more than a soft and a hard limit: write"),
+        ("wait(core=9999999999G)", "5 not a limit: 9999999999G: write"),
         ("tset(timeout=9)", "0 unknown mode: did you mean 'test'? the modes are"),
         ("(timeout=9)", "0 unknown mode: the modes are"),
     ],
@@ -137,7 +190,8 @@ def test_no_text_crashes_the_reader_of_modes(text: str) -> None:
 
 
 def test_every_option_is_in_the_table_once() -> None:
-    assert tuple(OPTIONS) == Options.__struct_fields__
+    supervision = tuple(field for field in Options.__struct_fields__ if field != "process")
+    assert tuple(OPTIONS) == (*supervision, *ProcessAttributes.__struct_fields__)
     assert len({option.name for option in OPTIONS.values()}) == len(OPTIONS)
 
 

@@ -86,6 +86,44 @@ CLINIT: tuple[ShellMutant, ...] = (
         "if False:",
         "clinit/test_ready.py::test_a_connection_from_a_port_is_no_socket_that_listens",
     ),
+    # --- what a process has ---
+    M(
+        "who becomes another user has none of the groups of root",
+        "clinit/preparing.py",
+        'if "groups" in wanted:',
+        "if False:",
+        "clinit/test_forkserver.py::test_a_child_is_who_it_is_to_be_and_has_those_groups_alone",
+    ),
+    M(
+        "who becomes another user still dies with clinit",
+        "clinit/preparing.py",
+        '("prctl", (PR_SET_PDEATHSIG, SIGKILL), None),',
+        "",
+        "clinit/test_attributes.py::test_who_became_another_user_dies_with_clinit[shared]",
+    ),
+    M(
+        "the OOM score of a process is not that of the fork server",
+        "clinit/spawn_ways.py",
+        "way = COPIED if self.way == SHARED and private else self.way",
+        "way = self.way",
+        "clinit/test_attributes.py::"
+        "test_an_ordinary_process_has_its_limits_its_mask_its_priority_and_its_place[shared]",
+    ),
+    M(
+        "another user can open its own /dev/stdout",
+        "clinit/child.py",
+        "os.fchown(fd, resolved.uid, -1)",
+        "pass",
+        "clinit/test_attributes.py::"
+        "test_another_user_has_its_groups_its_variables_and_its_output[shared]",
+    ),
+    M(
+        "a step that fails keeps the command from being executed",
+        "clinit/child_steps.py",
+        "prepare += ((call, arguments, result, 2), fail, GIVEN_UP)",
+        "prepare += ((call, arguments, result, 0), (call, arguments, result, 0), GIVEN_UP)[:1]",
+        "clinit/test_attributes.py::test_what_cannot_be_is_said_and_the_command_is_not_executed",
+    ),
     # --- births and signals ---
     M(
         "C6: a signal that came while a child was being born reaches it",
@@ -267,8 +305,8 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "C7: a child dies with clinit",
         "clinit/child_steps.py",
-        '("prctl", (_PR_SET_PDEATHSIG, SIGKILL), NEVER, 0)',
-        '("prctl", (_PR_SET_PDEATHSIG, 0), NEVER, 0)',
+        '("prctl", (PR_SET_PDEATHSIG, SIGKILL), NEVER, 0)',
+        '("prctl", (PR_SET_PDEATHSIG, 0), NEVER, 0)',
         "clinit/test_forkserver.py::test_a_child_dies_with_its_parent_even_without_the_server",
     ),
     M(

@@ -1,4 +1,4 @@
-"""Breaks of the rules of entries: when one counts as started."""
+"""Breaks of the rules of entries: when one counts as started, and what restarts it."""
 
 from __future__ import annotations
 
@@ -72,8 +72,16 @@ ENTRIES: tuple[Mutant, ...] = (
         "a run that waits in vain keeps its ready= for ever",
         "C5",
         "mosha.core.supervision.process_record",
-        "return same and (not process.awaited or entry.options.ready == defined.options.ready)",
+        "return same and (ready or not process.awaited)",
         "return same",
         test="test_ready.py::test_a_new_ready_restarts_a_run_that_is_awaited",
+    ),
+    Mutant(
+        "a process keeps the user that it was started as",
+        "C5",
+        "mosha.core.tables",
+        "return self.command, self.mode, self.options.process",
+        "return self.command, self.mode, None",
+        test="test_time_limits.py::test_another_attribute_of_the_process_restarts_it",
     ),
 )

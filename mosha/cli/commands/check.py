@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from mosha.cli import config as places
+from mosha.cli.check.attributes import attribute_findings
 from mosha.cli.check.commands import command_findings, fencing_findings, level_findings
 from mosha.cli.check.fence_agents import agent_findings
 from mosha.cli.check.files import (
@@ -186,6 +187,7 @@ def _commands(judged: Sequence[FileVerdict], settings: Settings | None) -> list[
         if isinstance(item.rest, Cltab):
             found += level_findings(item.rest, hactl, item.file)
             found += command_findings(item.rest, item.file)
+            found += attribute_findings(item.rest, item.file)
             found += handed_findings(item.rest, item.file)
             found += ocf_findings(item.rest, hactl, settings, item.file)
             if settings is not None:

@@ -16,7 +16,14 @@ from msgspec.structs import replace
 from mosha.core.status import SETTLED, GroupState, Trouble, TroubleKind
 from mosha.core.supervision.failures import STEADY_S
 from mosha.core.supervision.process_table import ProcessState
-from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Entry, Mode, level_matches
+from mosha.core.tables import (
+    PLAN_LEVEL,
+    STOP_LEVEL,
+    Entry,
+    Mode,
+    ProcessAttributes,
+    level_matches,
+)
 
 FAILURES_MIN = 3
 """One failure can be an operator's `kill`; this many in a row are a program that does not work."""
@@ -58,19 +65,19 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     text (`exit 3`, `signal 9`, `cannot execute: …`, `timed out after 10 s`), empty if it has not
     exited yet.
 
-    `command` is the one that it was started with, "" if clinit is of a version that does not
-    report it; `since` is when its state or its run last changed, in seconds of boottime; `error`
-    is why the last run could not be executed, empty if it was, and `prevented` says that the host
-    was the reason; `failures` counts the consecutive runs that failed soon after their start,
-    `daemonized` those that ended well at once and left processes (0 if clinit does not report it);
-    `limit_s` is how long a run may take (a respawn entry: to be ready), None without limit, and
-    `timed_out` says that the last one took longer; `ready` is false while a run does not count as
-    started (`ready=`), and `status` is what it says of itself (sd_notify); `failed_at` lists the
-    recent failures of a respawn entry, in seconds of boottime, oldest first. `said` are the last
-    lines it printed, oldest first: a few of entries in trouble, more of all entries in the reply to
-    `Ask`. `held`: an operator has stopped it, or it is being stopped for that; `restarting`: it is
-    being stopped for an operator, to be started again; `obeyed` are the last operators' orders for
-    it that were carried out.
+    `command` and `attributes` (`user=` …) are those that it was started with, "" if clinit is of a
+    version that does not report it; `since` is when its state or its run last changed, in seconds
+    of boottime; `error` is why the last run could not be executed, empty if it was, and `prevented`
+    says that the host was the reason; `failures` counts the consecutive runs that failed soon after
+    their start, `daemonized` those that ended well at once and left processes (0 if clinit does not
+    report it); `limit_s` is how long a run may take (a respawn entry: to be ready), None without
+    limit, and `timed_out` says that the last one took longer; `ready` is false while a run does not
+    count as started (`ready=`), and `status` is what it says of itself (sd_notify); `failed_at`
+    lists the recent failures of a respawn entry, in seconds of boottime, oldest first. `said` are
+    the last lines it printed, oldest first: a few of entries in trouble, more of all entries in the
+    reply to `Ask`. `held`: an operator has stopped it, or it is being stopped for that;
+    `restarting`: it is being stopped for an operator, to be started again; `obeyed` are the last
+    operators' orders for it that were carried out.
     """
 
     tag: str
@@ -95,6 +102,7 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     daemonized: int = 0
     ready: bool = True
     status: str = ""
+    attributes: ProcessAttributes | None = None
 
     @property
     def restarts(self) -> int:
@@ -196,6 +204,10 @@ def _kind(entry: EntryReport, now: float) -> TroubleKind | None:
     return TroubleKind.LATE if late_to_stop else None
 
 
+def _definition(entry: EntryReport) -> tuple[object, ...]:
+    return entry.command, entry.mode, entry.attributes
+
+
 def _outdated(
     found: Sequence[EntryReport], level: str, defined: Sequence[Entry], now: float
 ) -> Iterator[Trouble]:
@@ -205,7 +217,7 @@ def _outdated(
         there = wanted.pop(entry.tag, None)
         if there is None:
             text = f"cltab no longer has it at {level}"
-        elif entry.command and (entry.command, entry.mode) != (there.command, there.mode):
+        elif entry.command and _definition(entry) != there.definition:
             text = "cltab has a newer definition"
         else:
             continue

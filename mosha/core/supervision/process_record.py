@@ -117,9 +117,9 @@ def with_options_of(
 
 def is_run_as(process: Process, defined: Entry) -> bool:
     """Say whether what runs also matches `defined`; a run that is awaited, also by what."""
-    entry = process.entry
-    same = (entry.command, entry.mode) == (defined.command, defined.mode)
-    return same and (not process.awaited or entry.options.ready == defined.options.ready)
+    same = process.entry.definition == defined.definition
+    ready = process.entry.options.ready == defined.options.ready
+    return same and (ready or not process.awaited)
 
 
 def noted(process: Process, event: Event, now: float) -> Process:
