@@ -18,6 +18,7 @@ from mosha.ocf import results
 from mosha.ocf.action import ActionEnded, BegunAction, run_action
 from mosha.ocf.environment import Resource, action_environment
 from mosha.ocf.kin import alive_below, reap
+from mosha.ocf.lasting import lasting_effect
 from mosha.ocf.leftovers import kernel_state, left_since
 from mosha.ocf.metadata import OcfMetadata
 from mosha.ocf.parameters import parameter_findings
@@ -124,7 +125,9 @@ class Trial:
             return
         for depth in self._metadata.depths() or [0]:
             name = f"monitor, depth {depth}" if depth else "monitor"
-            self._act("monitor", name, results.RUNNING, interval_s=INTERVAL_S, depth=depth)
+            # A deeper monitor may need parameters that nobody has given.
+            wanted = results.RUNNING | ({results.ERR_CONFIGURED} if depth else set())
+            self._act("monitor", name, wanted, interval_s=INTERVAL_S, depth=depth)
         self._act("monitor", "probe while it runs", results.RUNNING)
         self._act("start", "start what runs", _OK)
         self._at_once("monitor", results.RUNNING, all)
@@ -139,8 +142,12 @@ class Trial:
     def _die(self) -> None:
         """Kill the processes of the service: a monitor has to find that."""
         pids = alive_below()
-        if not pids:
-            self._note("killed underneath", "skipped", "it has no process below this one")
+        effect = lasting_effect(self._resource.agent.type)
+        if effect or not pids:
+            text = (
+                f"it is {effect}, not a process" if effect else "it has no process below this one"
+            )
+            self._note("killed underneath", "skipped", text)
             return
         self._kill(pids)
         dead = frozenset(results.MEANINGS) - results.RUNNING
