@@ -32,6 +32,7 @@ from mosha.core.status import (
     TroubleKind,
     Vote,
 )
+from mosha.core.supervision.entries import BEING_RESTARTED
 from mosha.core.tables import Wish
 from tests.core.story import INC, TIMING, G, Story, alone_again, hactl, one_of_three, report, status
 
@@ -584,3 +585,28 @@ def test_a_stopped_group_that_is_not_active_anywhere_is_as_wanted() -> None:
     story = heard(STOP, says(2))
     story.show(1, report("stop"))
     assert judge(state(story), G, story.now) == GroupVerdict(ok=True)
+
+
+# --- entries in trouble on the way -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("level", "trouble", "step"),
+    [
+        ("start", Trouble("d", TroubleKind.FAILING), "repair it; its output: mosha status g, on"),
+        ("start", Trouble("d", TroubleKind.UNREADY), "repair it; its output: mosha status g, on"),
+        ("start", Trouble("d", TroubleKind.STOPPED), "to start it: mosha start g d"),
+        ("start", Trouble("d", TroubleKind.STOPPED, text=BEING_RESTARTED), ""),
+        ("start", Trouble("d", TroubleKind.LATE), ""),
+        ("test", Trouble("d", TroubleKind.FAILING), ""),
+    ],
+)
+def test_a_group_that_waits_for_an_entry_says_what_to_do_about_it(
+    level: str, trouble: Trouble, step: str
+) -> None:
+    owner = says(2, claims={G: 4}, groups=at(level, GroupState.STARTING))
+    story = heard(START, replace(owner, troubles={(G, "d"): trouble}), says(3))
+    verdict = judge(state(story), G, story.now)
+    assert verdict.why.startswith(f"{level} STARTING on node 2, on its way; entry d ")
+    assert verdict.next.startswith(step)
+    assert bool(verdict.next) is bool(step)

@@ -155,8 +155,8 @@ OPERATIONS: tuple[Mutant, ...] = (
         "a stopped entry is as wanted",
         "orders",
         "mosha.core.explain.verdicts",
-        "return GroupVerdict(False, why, step, ProblemKind.STOPPED)",
-        "return GroupVerdict(True)",
+        "return GroupVerdict(False, why, next_step(group, place.troubles), kind)",
+        "return GroupVerdict(deliberate, why, next_step(group, place.troubles), kind)",
         test="test_orders_for_entries.py::"
         "test_a_group_with_a_stopped_entry_is_not_as_wanted_and_the_way_back_is_named",
     ),

@@ -16,6 +16,7 @@ from mosha.core.cluster.refusals import step_for
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
 from mosha.core.explain import deaths
+from mosha.core.explain.entry_steps import next_step
 from mosha.core.explain.may_run import Heard, Unseen, heard, may_run
 from mosha.core.explain.problems import ProblemKind
 from mosha.core.explain.remedies import remedy_of
@@ -177,26 +178,9 @@ def _account_of_troubles(group: str, places: list[GroupSighting]) -> GroupVerdic
         step = f"to apply the new one: mosha restart {group}"
         return GroupVerdict(False, why, step, ProblemKind.OUTDATED)
     why = f"{place.line.level} {place.line.state} on node {place.node}, but {_told(place)}"
-    stopped = _stopped(place)
-    if all(trouble.kind in DELIBERATE for trouble in place.troubles):
-        step = "; ".join(f"mosha start {group} {tag}" for tag in stopped)
-        step = f"to start it: {step}" if step else ""
-        if any(t.tag in stopped and entries.is_outdated(t) for t in place.troubles):
-            # Alone it is started with the older definition, or not at all.
-            step = f"to run what cltab has now: mosha restart {group}"
-        return GroupVerdict(False, why, step, ProblemKind.STOPPED)
-    step = f"repair it; its output: mosha status {group}, on that node"
-    return GroupVerdict(False, why, step, ProblemKind.ENTRY)
-
-
-def _stopped(place: GroupSighting) -> list[str]:
-    """Return the entries that operators have stopped, without those that are restarted."""
-    return [
-        trouble.tag
-        for trouble in place.troubles
-        if trouble.kind is TroubleKind.STOPPED
-        and not trouble.text.startswith(entries.BEING_RESTARTED)
-    ]
+    deliberate = all(trouble.kind in DELIBERATE for trouble in place.troubles)
+    kind = ProblemKind.STOPPED if deliberate else ProblemKind.ENTRY
+    return GroupVerdict(False, why, next_step(group, place.troubles), kind)
 
 
 def _told(place: GroupSighting) -> str:
@@ -323,7 +307,10 @@ def _account_of_move(
         return _on_several(state, {s.node for s in active})
     waits = f"; {_told(place)}" if place.troubles else ""
     waits += _asks_to_be_shot(state, group, place)
-    return GroupVerdict(False, f"{line.level} {line.state} on node {place.node}, on its way{waits}")
+    why = f"{line.level} {line.state} on node {place.node}, on its way{waits}"
+    takes_long = all(trouble.kind is TroubleKind.LATE for trouble in place.troubles)
+    waited = takes_long or line.level != wanted
+    return GroupVerdict(False, why, "" if waited else next_step(group, place.troubles))
 
 
 def _asks_to_be_shot(state: MonitorState, group: str, place: GroupSighting) -> str:

@@ -1,0 +1,26 @@
+"""What to do about entries in trouble: start what was stopped, repair what fails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mosha.core.status import DELIBERATE, Trouble, TroubleKind
+from mosha.core.supervision import entries
+
+
+def next_step(group: str, troubles: Sequence[Trouble]) -> str:
+    """Return the next step for a group with entries in trouble, "" if it is only to wait."""
+    if any(trouble.kind not in DELIBERATE for trouble in troubles):
+        return f"repair it; its output: mosha status {group}, on that node"
+    stopped = [trouble for trouble in troubles if _is_to_be_started(trouble)]
+    if any(entries.is_outdated(trouble) for trouble in stopped):
+        # Alone it is started with the older definition, or not at all.
+        return f"to run what cltab has now: mosha restart {group}"
+    step = "; ".join(f"mosha start {group} {trouble.tag}" for trouble in stopped)
+    return f"to start it: {step}" if step else ""
+
+
+def _is_to_be_started(trouble: Trouble) -> bool:
+    """Say whether an operator has stopped an entry, and not to restart it."""
+    restarted = trouble.text.startswith(entries.BEING_RESTARTED)
+    return trouble.kind is TroubleKind.STOPPED and not restarted
