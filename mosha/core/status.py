@@ -268,7 +268,8 @@ class Status(Struct, frozen=True):
     nodes to end all their groups, `digested` those that were obeyed here, by who gave them.
 
     `shots` are those under way; `disarms` has the order that counts, by its number; `probations`
-    are nodes that may own nothing, and for how many seconds. `cut_off`: its storage does not let
+    are nodes that may own nothing, and for how many seconds; `deaths` are nodes that were shot or
+    found dead lately, and how many seconds ago. `cut_off`: its storage does not let
     this node in; older versions take that for `standby`.
     """
 
@@ -304,6 +305,7 @@ class Status(Struct, frozen=True):
     shots: Mapping[int, ShotLine] = field(default_factory=dict)
     disarms: Mapping[int, Disarm] = field(default_factory=dict)
     probations: Mapping[int, int] = field(default_factory=dict)
+    deaths: Mapping[int, int] = field(default_factory=dict)
     unended: Mapping[str, Unended] = field(default_factory=dict)
     pills: Mapping[int, int] = field(default_factory=dict)
     digested: Mapping[int, int] = field(default_factory=dict)

@@ -329,6 +329,7 @@ def _status(pairs: dict[str, str], facts: dict[str, Any], end: dict[str, str]) -
             shots=facts["shots"],
             disarms=facts["disarms"],
             probations=facts["probations"],
+            deaths=facts["deaths"],
             unended=facts["unended"],
             pills=facts["pills"],
             digested=facts["digested"],

@@ -7,6 +7,7 @@
 - `Mosha::Probation NODE SECONDS`: that node may own nothing for so long.
 - `Mosha::Pill NODE inc=N`: that incarnation of that node is to end all its groups at once.
 - `Mosha::Digested NODE inc=N`: by the order of NODE this incarnation of this node has done so.
+- `Mosha::Death NODE SECONDS`: that node was shot or found dead so long ago.
 - `Mosha::Unended GROUP asks=yes|no REASON`: this node cannot end that group.
 """
 
@@ -40,6 +41,7 @@ def fencing_lines(s: Status) -> list[str]:
             for n, d in sorted(s.disarms.items())
         ),
         *(f"Mosha::Probation {n} {left_s}" for n, left_s in sorted(s.probations.items())),
+        *(f"Mosha::Death {n} {ago_s}" for n, ago_s in sorted(s.deaths.items())),
         *(
             f"Mosha::Unended {g} asks={'yes' if u.asks else 'no'} {one_line(u.reason)}".rstrip()
             for g, u in sorted(s.unended.items())
@@ -76,7 +78,7 @@ def _read_disarm(rest: str) -> tuple[int, Disarm]:
     return counter_in(words[0]), disarm
 
 
-def _read_probation(rest: str) -> tuple[int, int]:
+def _read_seconds(rest: str) -> tuple[int, int]:
     return _node(rest), number_in(rest.split(" ")[1])
 
 
@@ -98,7 +100,8 @@ FENCING_READERS: dict[str, tuple[str, Callable[[str], tuple[int | str, object]]]
     "Mosha::Fenced": ("fenced", _read_fenced),
     "Mosha::Shot": ("shots", _read_shot),
     "Mosha::Disarm": ("disarms", _read_disarm),
-    "Mosha::Probation": ("probations", _read_probation),
+    "Mosha::Probation": ("probations", _read_seconds),
+    "Mosha::Death": ("deaths", _read_seconds),
     "Mosha::Unended": ("unended", _read_unended),
     "Mosha::Pill": ("pills", _read_inc),
     "Mosha::Digested": ("digested", _read_inc),

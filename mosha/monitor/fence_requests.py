@@ -13,6 +13,7 @@ from mosha.core.cluster.state import MonitorState
 from mosha.core.durations import span_text
 from mosha.host.clock import boottime
 from mosha.monitor.daemon import Monitor
+from mosha.monitor.fence_callable import GOES_ON, goes_on
 
 LOOK_S = 0.2
 """How often it is looked whether who asked is still there."""
@@ -100,4 +101,6 @@ def _disarm(monitor: Monitor, request: DisarmAll) -> MonitorReply:
     text = "fencing is armed: stale nodes are shot again"
     if request.for_s:
         text = f"no node is shot for {span_text(request.for_s)}; it ends by itself, or: mosha arm"
+        if goes_on(monitor.on_stomith):
+            text += f"; a shot of this node had begun, and {GOES_ON}"
     return MonitorReply(ok=True, text=text)

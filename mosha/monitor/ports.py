@@ -27,6 +27,7 @@ from mosha.core.cluster.state import LogRecord
 from mosha.core.tell import EntryOrder, Tell
 from mosha.host.clock import boottime
 from mosha.monitor import fencing, log_records
+from mosha.monitor.fence_callable import GOES_ON, goes_on
 from mosha.monitor.fence_outcome import ShotOutcome
 from mosha.monitor.fence_poison import Pill
 from mosha.monitor.tables.ports import TablePorts
@@ -121,7 +122,8 @@ class Ports:
                 nonlocal ended
                 while not (why := shots.is_void(monitor.node.state, order, boottime())):
                     await monitor.next_change(monitor.news)
-                ended = ShotOutcome("failed", "none", f"given up: {why}")
+                more = f"; {GOES_ON}" if goes_on(monitor.on_stomith) else ""
+                ended = ShotOutcome("failed", "none", f"given up: {why}{more}")
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(give_up)

@@ -116,6 +116,14 @@ def test_an_aim_is_lowered_when_the_node_is_heard_again() -> None:
     assert one(story).next_status(story.now).shots == {}
 
 
+def all_have_read(story: Story, *others: int) -> list[FenceOrder]:
+    """Let node 1 aim and publish it, the others read that, and return whom it shoots then."""
+    found = story.shots(1)
+    seen = {1: story.files[1].stamp}
+    story.hear(1, *(says(node, 50, seen=seen) for node in others))
+    return [*found, *story.shots(1)]
+
+
 # --- the brake -------------------------------------------------------------------------------
 
 
@@ -224,6 +232,47 @@ def test_receipts_of_others_count_for_the_budget_and_those_of_an_earlier_run_do_
     assert restraint.spent(state, 4, story.now) == (), "it is one of them"
 
 
+def test_who_was_shot_itself_hears_from_others_that_the_budget_is_spent() -> None:
+    story = silent(5)
+    story.hear(1, says(2, 4, deaths={1: 30, 3: int(restraint.WINDOW_S) - 10}), says(3, 4))
+    state = one(story).state
+    assert restraint.spent(state, 5, story.now) == (1, 3)
+    assert restraint.ease_at(state, story.now) == story.now + 10
+    assert victims(story) == []
+    assert one(story).next_status(story.now).deaths == {}, "it does not pass on what it was told"
+    story.now += 11
+    story.hear(1, says(2, 5, deaths={1: 41, 3: int(restraint.WINDOW_S) + 1}))
+    assert restraint.spent(state, 5, story.now) == ()
+
+
+def test_deaths_are_published_with_their_age_until_the_budget_has_room_again() -> None:
+    story = silent(5)
+    shoot(story, 5)
+    story.now += 7.5
+    assert one(story).next_status(story.now).deaths == {5: 7}
+    story.now += restraint.WINDOW_S
+    assert one(story).next_status(story.now).deaths == {}
+
+
+@pytest.mark.parametrize("boot", ["boot", "another boot"])
+def test_a_monitor_that_is_started_again_goes_on_with_the_budget_and_with_probation(
+    boot: str,
+) -> None:
+    story = silent()
+    for count in range(RULES.probation):
+        one(story).state.deaths.note({5: Receipt(INC - 9 + count, "m")}, story.now)
+    story.now += 5.0
+    story.write(1)
+    again = story.start(1, inc=INC + 1, boot=boot)
+    told = again.next_status(story.now)
+    if boot == "boot":
+        assert (told.deaths, told.probations) == ({5: 5}, story.files[1].probations)
+        assert told.probations != {}
+        assert probation.on_probation(again.state, 5, story.now) == told.probations[5]
+    else:  # who knows how long ago that was: the others tell
+        assert (told.deaths, told.probations) == ({}, {})
+
+
 # --- disarmed --------------------------------------------------------------------------------
 
 
@@ -273,14 +322,14 @@ def test_an_operator_may_have_a_node_shot_that_nothing_else_would_shoot() -> Non
     story = silent(4, 5)
     arming.order(one(story).state, 60.0, "", story.now)
     assert one(story).fence_asked(5, story.now) == ""
-    assert story.shots(1) == [FenceOrder(5, INC, asked=True)]
+    assert all_have_read(story, 2, 3) == [FenceOrder(5, INC, asked=True)]
     assert victims(story) == []
 
 
 def test_a_node_that_lives_is_shot_by_order_and_dead_when_it_is_silent_for_t() -> None:
     story = silent(of=(1, 2, 3))
     assert one(story).fence_asked(3, story.now) == ""
-    (order,) = story.shots(1)
+    (order,) = all_have_read(story, 2)
     assert not shots.is_void(one(story).state, order, story.now), "it is meant although it is heard"
     one(story).shot(ShotEnded(order, "receipt", "m", "", Grade.OFF_CONFIRMED), story.now)
     view = one(story).state.view
@@ -290,7 +339,44 @@ def test_a_node_that_lives_is_shot_by_order_and_dead_when_it_is_silent_for_t() -
     assert victims(story) == []
 
 
-@pytest.mark.parametrize("how", ["time", "another life", "dead", "another shooter, then time"])
+def test_an_order_to_shoot_waits_until_all_others_have_read_of_it() -> None:
+    # Two operators may give it at one moment, on two nodes.
+    story = silent(of=(1, 2, 3))
+    assert one(story).fence_asked(3, story.now) == ""
+    assert story.shots(1) == []
+    found, again = one(story).fence_orders(story.now)
+    assert (found, again) == ([], story.now + STEP_S)
+    shown = story.files[1].stamp
+    story.hear(1, says(3, 9, seen={1: shown}))
+    assert story.shots(1) == [], "the victim is not asked"
+    aims = {3: ShotLine(INC, "aiming")}
+    story.hear(1, says(2, 9, seen={1: Stamp(INC, shown.seq - 1)}, shots=aims))
+    assert story.shots(1) == []
+    story.hear(1, says(2, 10, seen={1: shown}, shots=aims))
+    assert story.shots(1) == [FenceOrder(3, INC, asked=True)], "node 1 is the lower one"
+
+
+def test_of_two_orders_to_shoot_one_node_the_higher_shooter_gives_way() -> None:
+    story = Story((1, 2, 3), rules=RULES)
+    story.write(1, 2, 3)
+    for _ in range(2):
+        for reader in (1, 2):
+            story.read(reader, *({1, 2, 3} - {reader}))
+        story.now += 1.0
+        story.write(1, 2, 3)
+    fired: list[int] = []
+    for node in (1, 2):
+        assert story.nodes[node].fence_asked(3, story.now) == ""
+    for _ in range(4):
+        fired += [node for node in (1, 2) if story.shots(node)]
+        story.now += 0.1
+        story.write(1, 2)
+        story.read(1, 2)
+        story.read(2, 1)
+    assert fired == [1]
+
+
+@pytest.mark.parametrize("how", ["time", "another life", "dead", "pending", "another shooter"])
 def test_an_order_to_shoot_that_could_not_begin_is_void(how: str) -> None:
     story = silent(of=(1, 2, 3))
     assert one(story).fence_asked(3, story.now) == ""
@@ -303,6 +389,8 @@ def test_an_order_to_shoot_that_could_not_begin_is_void(how: str) -> None:
         assert "counts as dead already" in shots.fenceable(one(story).state, 3)
         state = one(story).state
         state.asked[3] = Asked(INC, story.now + shots.ASKED_S)
+    elif how == "pending":
+        one(story).state.pending[3] = Receipt(INC, "m", Grade.OFF_CONFIRMED), math.inf
     elif how == "time":
         story.now += shots.ASKED_S
     else:
@@ -310,7 +398,8 @@ def test_an_order_to_shoot_that_could_not_begin_is_void(how: str) -> None:
         assert victims(story) == []
         story.now += shots.ASKED_S
         story.hear(1, says(2, 10))
-    assert victims(story) == []
+    assert all_have_read(story, 2) == []
+    assert one(story).state.asked == {}
 
 
 def test_a_shot_under_way_goes_on_until_its_victim_is_heard_or_fencing_is_disarmed() -> None:

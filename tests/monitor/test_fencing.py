@@ -260,6 +260,31 @@ def is_late(_node: int) -> object:
     raise TimeoutError
 
 
+def is_cancelled(_node: int) -> object:
+    raise asyncio.CancelledError
+
+
+def is_interrupted(_node: int) -> object:
+    raise KeyboardInterrupt
+
+
+async def awaits_what_was_cancelled(_node: int) -> None:
+    task = asyncio.ensure_future(asyncio.Event().wait())
+    task.cancel()
+    await task
+
+
+async def cancels_itself(_node: int) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(0)
+
+
+async def is_interrupted_later(_node: int) -> None:
+    raise KeyboardInterrupt
+
+
 CALLABLES: list[tuple[str, Stomith, ShotOutcome]] = [
     ("True", lambda _: True, receipt("<lambda>")),
     ("False", lambda _: False, ShotOutcome("failed", "<lambda>", "it returned False")),
@@ -268,6 +293,16 @@ CALLABLES: list[tuple[str, Stomith, ShotOutcome]] = [
     ("raising", refuses, ShotOutcome("failed", "refuses", "OSError: [Errno 113] no route to host")),
     ("leaving", leaves, ShotOutcome("failed", "leaves", "SystemExit: cannot go on")),
     ("its own time-out", is_late, ShotOutcome("failed", "is_late", "TimeoutError")),
+    *(
+        (f"{it.__name__}: nobody else is", it, ShotOutcome("failed", it.__name__, error))
+        for it, error in (
+            (is_cancelled, "CancelledError"),
+            (is_interrupted, "KeyboardInterrupt"),
+            (awaits_what_was_cancelled, "CancelledError"),
+            (cancels_itself, "CancelledError"),
+            (is_interrupted_later, "KeyboardInterrupt"),
+        )
+    ),
     ("a coroutine function", told_off, receipt("told_off")),
     ("one with an argument", partial(told_off), receipt("callable")),
     ("a callable object", Switch(), receipt("callable")),

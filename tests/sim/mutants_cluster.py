@@ -233,8 +233,8 @@ CLUSTER: tuple[Mutant, ...] = (
         "a shot is not shown before",
         "fencing",
         "mosha.core.cluster.shots",
-        "            elif _is_shown(state, victim.peer):\n",
-        "            elif True:\n",
+        "            if not _is_shown(state, victim.peer):\n",
+        "            if False:\n",
         scenario="half-dead-node-and-stomith",
     ),
     Mutant(
@@ -494,6 +494,32 @@ CLUSTER: tuple[Mutant, ...] = (
         "        state.view.life_inc = inc ",
         "        inc ",
         test="test_even_splits.py::test_what_echoes_a_forgotten_life_does_not_make_a_half_enough",
+    ),
+    Mutant(
+        "an order to shoot does not wait until it is read",
+        "fencing",
+        "mosha.core.cluster.shots",
+        "victim.asked and not _is_read(state, node)",
+        "False",
+        test="test_restraint.py::test_of_two_orders_to_shoot_one_node_the_higher_shooter_gives_way",
+    ),
+    Mutant(
+        "who was shot knows nothing of the budget",
+        "fencing",
+        "mosha.core.cluster.restraint",
+        "            if now - at < WINDOW_S:\n                found[node] = at\n",
+        "",
+        test="test_restraint.py::"
+        "test_who_was_shot_itself_hears_from_others_that_the_budget_is_spent",
+    ),
+    Mutant(
+        "a monitor that is started again forgets probation",
+        "fencing",
+        "mosha.core.cluster.recovery",
+        "            state.deaths.resume(former, now)\n",
+        "            pass\n",
+        test="test_restraint.py::"
+        "test_a_monitor_that_is_started_again_goes_on_with_the_budget_and_with_probation",
     ),
     Mutant(
         "an order to shoot stands for ever",

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 
 from msgspec import Struct, field
 
-from mosha.core.status import Receipt
+from mosha.core.status import Receipt, Status
 
 KEPT_S = 3600.0
 """Probation looks back so far."""
 
 
 class Deaths(Struct):
-    """When which incarnations of other nodes were found dead, seconds of boottime."""
+    """When which incarnations of other nodes were found dead, seconds of boottime.
+
+    Of what happened before this monitor started its own status tells: `last` when each node was
+    last found dead, `kept` until when it is on probation.
+    """
 
     of: dict[int, dict[int, float]] = field(default_factory=dict)
+    last: dict[int, float] = field(default_factory=dict)
+    kept: dict[int, float] = field(default_factory=dict)
+
+    def resume(self, former: Status, now: float) -> None:
+        """Go on with what this node's former status says: as if no time had passed since."""
+        self.last = {node: now - ago_s for node, ago_s in former.deaths.items()}
+        self.kept = {node: now + left_s for node, left_s in former.probations.items()}
 
     def note(self, receipts: Mapping[int, Receipt], now: float) -> None:
         """Take in the receipts that stand; each counts when it is first heard of."""
@@ -29,9 +41,18 @@ class Deaths(Struct):
 
     def latest(self) -> dict[int, float]:
         """Return when each node was last found dead."""
-        return {node: max(times.values()) for node, times in self.of.items() if times}
+        found = dict(self.last)
+        for node, times in self.of.items():
+            found[node] = max([*times.values(), found.get(node, -math.inf)])
+        return found
 
     def until(self, node: int, count: int) -> float:
         """Return when a node has less than `count` deaths within an hour again."""
         times = sorted(self.of.get(node, {}).values(), reverse=True)
-        return times[count - 1] + KEPT_S if 0 < count <= len(times) else -math.inf
+        own = times[count - 1] + KEPT_S if 0 < count <= len(times) else -math.inf
+        return max(own, self.kept.get(node, -math.inf))
+
+    @property
+    def nodes(self) -> AbstractSet[int]:
+        """The nodes of whose deaths anything is known."""
+        return self.of.keys() | self.kept.keys()

@@ -10,7 +10,7 @@ import math
 from collections.abc import Set as AbstractSet
 from itertools import islice
 
-from mosha.core.cluster import arming, probation, shots
+from mosha.core.cluster import arming, probation, restraint, shots
 from mosha.core.cluster.orders import unfinished
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
@@ -83,6 +83,7 @@ def compose(state: MonitorState, *, seq: int, now: float, left: bool) -> Status:
         shots=shots.published(state),
         disarms=arming.published(state, now),
         probations=probation.own(state, now),
+        deaths=restraint.deaths_seen(state, now),
         unended=state.unended,
         pills=dict(state.pills),
         digested=dict(state.digested),
@@ -125,6 +126,7 @@ def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
         or old.standby is not new.standby
         or old.cut_off is not new.cut_off
         or old.probations.keys() != new.probations.keys()
+        or old.deaths.keys() != new.deaths.keys()
         or old.unended != new.unended
         or old.digested != new.digested
     ):

@@ -14,7 +14,7 @@ from mosha.core.cluster.state import MonitorState
 def own(state: MonitorState, now: float) -> dict[int, int]:
     """Return whom this node keeps on probation, and for how many seconds more."""
     count = state.fencing.probation
-    ends = {node: state.deaths.until(node, count) for node in state.deaths.latest()}
+    ends = {node: state.deaths.until(node, count) for node in state.deaths.nodes}
     return {node: math.ceil(end - now) for node, end in sorted(ends.items()) if end > now}
 
 

@@ -76,6 +76,8 @@ def recover(state: MonitorState, startup: Startup) -> None:
     if former is not None:
         state.view.remembered(former.fenced)
         arming.hear(state, former, now)
+        if former.boot == startup.boot:  # else it is of who knows when
+            state.deaths.resume(former, now)
     state.view.remembered(memory.fenced)
     state.deaths.note(state.view.receipts, NEVER)
     _recover_ballots(state, memory, former, now)

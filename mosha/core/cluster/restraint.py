@@ -10,6 +10,8 @@ operator decides (`mosha fence`, `mosha confirm`).
 
 from __future__ import annotations
 
+import math
+
 from mosha.core.cluster.fencing import AIMING
 from mosha.core.cluster.peers import Peer, Standing
 from mosha.core.cluster.shot_requests import asks
@@ -106,15 +108,42 @@ def heard_by(state: MonitorState, victim: Peer, now: float) -> tuple[int, ...]:
 
 def spent(state: MonitorState, victim: int, now: float) -> tuple[int, ...]:
     """Return the nodes that were shot lately if one more would be too many, else ()."""
-    lately = {node for node, at in state.deaths.latest().items() if now - at < WINDOW_S}
-    fired = (shot for shot in state.shots.values() if shot.outcome != AIMING)
-    lately |= {shot.node for shot in fired if now - shot.at < WINDOW_S}
-    lately -= {victim}
+    lately = _lately(state, now).keys() - {victim}
     most = max(1, (len(state.view.electorate.nodes) - 1) // 2)
     return tuple(sorted(lately)) if len(lately) >= most else ()
 
 
-def ease_at(state: MonitorState) -> float:
+def ease_at(state: MonitorState, now: float) -> float:
     """Return when the budget may have room again (seconds of boottime)."""
-    times = [*state.deaths.latest().values(), *(shot.at for shot in state.shots.values())]
-    return min(times, default=0.0) + WINDOW_S
+    return min(_lately(state, now).values(), default=now) + WINDOW_S
+
+
+def deaths_seen(state: MonitorState, now: float) -> dict[int, int]:
+    """Return how many seconds ago this node shot others, or heard of their deaths, for its status.
+
+    Not what others publish: each of two would hear it from the other, a little later each time.
+    """
+    return {node: int(now - at) for node, at in sorted(_seen_here(state, now).items())}
+
+
+def _lately(state: MonitorState, now: float) -> dict[int, float]:
+    """Return when each node was last shot or found dead within the window, by anybody heard.
+
+    A node that was shot knows nothing of it, and a restarted monitor little: the others say so.
+    """
+    found = _seen_here(state, now)
+    for status in state.view.fresh():
+        heard_at = state.view.peer(status.node).heard_at or now
+        for node, ago_s in status.deaths.items():
+            at = max(heard_at - ago_s, found.get(node, -math.inf))
+            if now - at < WINDOW_S:
+                found[node] = at
+    return found
+
+
+def _seen_here(state: MonitorState, now: float) -> dict[int, float]:
+    found = {node: at for node, at in state.deaths.latest().items() if now - at < WINDOW_S}
+    for shot in state.shots.values():
+        if shot.outcome != AIMING and now - shot.at < WINDOW_S:
+            found[shot.node] = max(shot.at, found.get(shot.node, shot.at))
+    return found

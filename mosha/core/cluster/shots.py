@@ -17,11 +17,12 @@ from mosha.core.cluster.fencing import AIMING, RUNNING, SHOT, FenceOrder, Shot
 from mosha.core.cluster.peers import Peer, Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import GroupRecord, Hold, MonitorState
-from mosha.core.status import Grade, NodeState, ShotLine
+from mosha.core.status import Grade, NodeState, ShotLine, Stamp
 
 # Before a shot a majority has to be heard again; how often that is checked, in heartbeats.
 WITNESS_STEP = 0.25
 NO_SHOT = Shot(0, 0, 0.0)
+NEVER_READ = Stamp(0, 0)
 ASKED_S = 10.0
 """An operator's order to shoot is void if it could not begin for so long: he has been told."""
 REPORTED_S = 10.0
@@ -49,14 +50,16 @@ def orders(state: MonitorState, quorum_since: float, now: float) -> tuple[list[F
             at = _wait_until(state, victim, quorum_since, now, holds)
             if at > now:
                 again = min(again, at)
-            elif _is_shown(state, victim.peer):
-                aimed_at.add(node)
+                continue
+            aimed_at.add(node)
+            if not _is_shown(state, victim.peer):
+                _aim(state, victim.peer, now)
+            elif victim.asked and not _is_read(state, node):
+                again = min(again, now + state.timing.heartbeat_s * WITNESS_STEP)
+            else:
                 state.asked.pop(node, None)
                 state.shots[node] = Shot(node, victim.peer.inc, now)
                 found.append(_fire(state, victim))
-            else:
-                aimed_at.add(node)
-                _aim(state, victim.peer, now)
     _lower(state, aimed_at)
     _note_holds(state, holds)
     return found, again
@@ -73,7 +76,8 @@ def _fire(state: MonitorState, victim: _Victim) -> FenceOrder:
 def _drop_void_orders(state: MonitorState, now: float) -> None:
     """Forget operators' orders that could not begin, or whose victim is dead, or back, by now."""
     for node, asked in tuple(state.asked.items()):
-        receipt, inc = state.view.receipts.get(node), state.view.peer(node).inc
+        pending = state.pending[node][0] if node in state.pending else None
+        receipt, inc = state.view.receipts.get(node, pending), state.view.peer(node).inc
         dead = receipt is not None and receipt.inc >= asked.inc
         if now >= asked.until or dead or inc != asked.inc:
             del state.asked[node]
@@ -138,7 +142,7 @@ def _wait_until(
             return step
         if lately := restraint.spent(state, victim.peer.node, now):
             holds[victim.peer.node] = Hold("budget", lately)
-            return max(step, restraint.ease_at(state))
+            return max(step, restraint.ease_at(state, now))
         if not _enough_since(state, victim, now):
             return step
     return step if _other_shooter(state, victim.peer) else now
@@ -224,6 +228,21 @@ def _is_shown(state: MonitorState, victim: Peer) -> bool:
     line = own.shots.get(victim.node) if own is not None else None
     aims = shot is not None and (shot.inc, shot.outcome) == (victim.inc, AIMING)
     return aims and line is not None and line.inc == victim.inc
+
+
+def _is_read(state: MonitorState, node: int) -> bool:
+    """Say whether all who are heard have read that this node aims, as an operator has ordered.
+
+    Two may be ordered at one moment, on two nodes. Who has read of this aim shows its own, if it
+    has one, in what it writes after; and of two that aim the lower one shoots.
+    """
+    asked, own = state.asked[node], state.published
+    if asked.shown is None and own is not None:
+        asked = state.asked[node] = asked._replace(shown=own.stamp)
+    others = (status for status in state.view.fresh() if status.node != node)
+    return asked.shown is not None and all(
+        status.seen.get(state.me, NEVER_READ) >= asked.shown for status in others
+    )
 
 
 def _lower(state: MonitorState, aimed_at: set[int]) -> None:

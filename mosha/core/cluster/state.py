@@ -96,10 +96,14 @@ class Disarmed(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """An operator's order to shoot an incarnation of a node, void after `until` (boottime)."""
+    """An operator's order to shoot an incarnation of a node, void after `until` (boottime).
+
+    `shown`: the first status of this node, as it is on the file system, that shows its aim.
+    """
 
     inc: int
     until: float
+    shown: Stamp | None = None
 
 
 class ShotRequest(NamedTuple):
