@@ -31,6 +31,21 @@ def within(
     return answers[0] if answers else otherwise
 
 
+async def ask(subject: str, question: Callable[[], ResultT], limit_s: float) -> ResultT:
+    """Ask a file system something, for whoever asks it of this subject.
+
+    Raises:
+        NotRespondingError: as `Abandonable.run`.
+        OSError: likewise.
+    """
+    asker = _ASKERS.setdefault(subject, Abandonable(subject))
+    try:
+        return await asker.run(question, limit_s)
+    finally:
+        if not asker.busy and _ASKERS.get(subject) is asker:
+            del _ASKERS[subject]
+
+
 class NotRespondingError(OSError):
     """The file system does not answer; or it did not the last time, and still does not."""
 
@@ -77,3 +92,7 @@ class Abandonable:
             if not self._waiting and worker.busy is None:
                 worker.close()
                 self._worker = None
+
+
+_ASKERS: dict[str, Abandonable] = {}
+"""Those of `ask` that are asked something, or hang."""

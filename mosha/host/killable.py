@@ -7,19 +7,24 @@ monitor below systemd could not make. What can still get away: a process that le
 lost its parent in the first milliseconds.
 
 Everything is bounded: the time, the output, and the rounds of killing. The input is a file in
-memory: a program that never reads it blocks nobody.
+memory: a program that never reads it blocks nobody. Whoever starts a program waits in the kernel
+until it is there, with the whole process; so a thread reads the beginning of it first, and a file
+system that does not answer is an error.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import resource
+import shutil
 import signal
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import Self
@@ -27,11 +32,12 @@ from typing import Self
 import anyio
 from msgspec import Struct
 
-from mosha.host import marks, proc
+from mosha.host import abandonable, marks, proc
 from mosha.host.clock import boottime
 
 OUTPUT_MAX_BYTES = 2000
 PIPE_BYTES = 1 << 16
+LINE_MAX_BYTES = 256
 # Processes may fork while they are being killed; nothing outruns this many rounds.
 KILL_ROUNDS_MAX = 20
 # A process that hangs in the kernel does not die; do not wait for it.
@@ -106,6 +112,8 @@ async def run(
         ValueError: likewise, because of an argument (a NUL byte).
     """
     began = boottime()
+    look = partial(_look, words[0], (environment or os.environ).get("PATH"))
+    await abandonable.ask(words[0], look, min(limit_s, abandonable.ANSWER_LIMIT_S))
     with _Tail(output_max_bytes) as tail, _input(given) as stdin:
         process = await asyncio.create_subprocess_exec(
             *words,
@@ -132,6 +140,31 @@ async def run(
                 family.kill_marked()
         tail.take()
         return RunEnded(status, bytes(tail.read), tail.cut, boottime() - began)
+
+
+def _look(program: str, path: str | None) -> None:
+    """Read the beginning of a program, and of its interpreter, as the kernel will.
+
+    Raises:
+        OSError: there is none.
+    """
+    found = program if "/" in program else shutil.which(program, path=path)
+    if found is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), program)
+    line = _first_line(Path(found))
+    if line.startswith(b"#!") and (words := line[2:].split()):
+        _first_line(Path(os.fsdecode(words[0])))
+
+
+def _first_line(program: Path) -> bytes:
+    """Return the beginning of a program; of what only the kernel may judge, nothing."""
+    if program.exists() and not program.is_file():
+        return b""
+    try:
+        with program.open("rb") as file:
+            return file.readline(LINE_MAX_BYTES)
+    except PermissionError:  # it may be executable all the same
+        return b""
 
 
 @contextlib.contextmanager

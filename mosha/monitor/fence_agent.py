@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -34,7 +35,7 @@ from mosha.formats.fence_options import (
 from mosha.formats.fence_outlets import Outlets, outlets_of
 from mosha.formats.fencing_methods import FencingMethod
 from mosha.formats.mistakes import Mistakes
-from mosha.host import killable
+from mosha.host import abandonable, killable
 from mosha.host.clock import boottime
 from mosha.host.killable import RunEnded
 from mosha.host.masking import Mask
@@ -52,6 +53,9 @@ SHOWN_MAX_BYTES = 500
 
 DETAIL_MAX_CHARS = 2000
 """How much is shown of a shot with many attempts: the last of it."""
+
+FILES_LIMIT_S = 5.0
+"""A shot does not wait longer for the file system of an agent and its secrets."""
 
 METADATA_LIMIT_S = 10.0
 """An agent imports the library of its cloud before it says anything."""
@@ -134,7 +138,7 @@ def outlets_in(methods: Iterable[FencingMethod]) -> Iterator[tuple[int, Outlets,
 
 async def shoot_by_agent(node: int, method: FencingMethod) -> ShotOutcome:
     """Switch a node off with a fence agent, and make sure that it is off."""
-    agent = prepared(node, method)
+    agent = await prepared_in_time(node, method)
     if isinstance(agent, str):
         return ShotOutcome("failed", method.name, agent)
 
@@ -164,8 +168,17 @@ async def attempted(
     return False, detail if len(detail) <= DETAIL_MAX_CHARS else f"… {detail[-DETAIL_MAX_CHARS:]}"
 
 
+async def prepared_in_time(node: int, method: FencingMethod) -> Prepared | str:
+    """Return what is needed to shoot a node, or why it cannot be shot: files may hang."""
+    subject = f"the program and secrets of {method.name}"
+    try:
+        return await abandonable.ask(subject, partial(prepared, node, method), FILES_LIMIT_S)
+    except OSError as error:
+        return str(error)
+
+
 def prepared(node: int, method: FencingMethod) -> Prepared | str:
-    """Return what is needed to shoot a node, or why it cannot be shot."""
+    """Return what is needed to shoot a node, or why it cannot be shot; in a thread."""
     try:
         return _prepare(node, method)
     except Mistakes as mistakes:

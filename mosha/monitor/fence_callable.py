@@ -41,10 +41,9 @@ async def shoot_by_callable(node: int, stomith: Stomith, limit_s: float) -> Shot
                 value = await _awaited(value)
     except NoThreadError as error:
         return ShotOutcome("failed", name, str(error))
-    except HungError:
-        return ShotOutcome("failed", name, f"no answer in {limit_s:g} s; {GOES_ON}")
-    except TimeoutError:
-        return ShotOutcome("failed", name, f"no answer in {limit_s:g} s")
+    except (HungError, TimeoutError):
+        more = f"; {GOES_ON}" if worker.busy is not None else ""
+        return ShotOutcome("failed", name, f"no answer in {limit_s:g} s{more}")
     finally:
         worker.close()
     if isinstance(value, _Raised):

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from mosha.core.status import Grade
 from mosha.formats.fencing_methods import FencingMethod, Level
-from mosha.monitor.fence_agent import AgentShot, Prepared, attempted, grade_of, prepared
+from mosha.monitor.fence_agent import AgentShot, Prepared, attempted, grade_of, prepared_in_time
 from mosha.monitor.fence_command import shoot_by_command
 from mosha.monitor.fence_outcome import ShotOutcome
 
@@ -30,7 +30,7 @@ async def shoot_by_level(node: int, level: Level) -> ShotOutcome:
     devices: list[_Device] = []
     for number, method in level.methods:
         label = f"method {number} ({method.name})"
-        agent = prepared(node, method) if method.type == "agent" else None
+        agent = await prepared_in_time(node, method) if method.type == "agent" else None
         if isinstance(agent, str):
             return ShotOutcome("failed", name, f"{label}: failed: {agent}")
         devices.append(_Device(label, method, agent))

@@ -35,5 +35,5 @@ def how_ended(status: int | None, limit_s: float) -> str:
 
 def why_not_started(error: OSError | ValueError) -> str:
     """Return why a program could not be run; a ValueError is an argument with a NUL byte."""
-    reason = error.strerror if isinstance(error, OSError) else str(error)
+    reason = (isinstance(error, OSError) and error.strerror) or str(error)
     return f"cannot run it: {reason}"

@@ -386,7 +386,9 @@ def test_an_order_to_shoot_that_could_not_begin_is_void(how: str) -> None:
         story.now += T + 1
         story.miss(1, 3)
         story.hear(1, says(2, 9, fenced={3: Receipt(INC, "m", Grade.OFF_CONFIRMED)}))
-        assert "counts as dead already" in shots.fenceable(one(story).state, 3)
+        assert (
+            shots.fenceable(one(story).state, 3) == "node 3 counts as dead already (off-confirmed)"
+        )
         state = one(story).state
         state.asked[3] = Asked(INC, story.now + shots.ASKED_S)
     elif how == "pending":
@@ -410,8 +412,25 @@ def test_a_shot_under_way_goes_on_until_its_victim_is_heard_or_fencing_is_disarm
     arming.order(state, 60.0, "", story.now)
     assert shots.is_void(state, order, story.now) == "fencing is disarmed"
     arming.order(state, 0.0, "", story.now)
+    newer = {1: Stamp(INC, 1), 5: Stamp(INC, 9)}
+    story.hear(1, says(2, 9, seen=newer))
+    assert shots.is_void(state, order, story.now) == "", "with that one it has no majority"
+    story.hear(1, says(3, 9, seen=newer))
+    told = "node 5 is heard by a majority again (nodes 2, 3)"
+    assert shots.is_void(state, order, story.now) == told
     story.hear(1, says(5, 9))
     assert shots.is_void(state, order, story.now) == "node 5 is heard again"
+
+
+def test_a_node_that_was_confirmed_in_haste_may_still_be_shot_by_order() -> None:
+    story = silent(3, of=(1, 2, 3))
+    assert one(story).confirmed(3, story.now) == ""
+    assert one(story).fence_asked(3, story.now) == ""
+    assert all_have_read(story, 2) == [FenceOrder(3, INC, asked=True)]
+    assert one(story).fence_asked(3, story.now) == ""
+    story.hear(1, says(2, 60, fenced={3: Receipt(INC, "m", Grade.COMMAND_SAID_SO)}))
+    assert one(story).fence_orders(story.now)[0] == []
+    assert one(story).state.asked == {}, "another has shot it meanwhile"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from mosha.host import killable, marks, proc
+from mosha.host.abandonable import NotRespondingError
 from mosha.host.killable import inherit
 from tests.clinit.descriptors import open_files
 from tests.monitor.test_fencing import gone, pids_in
@@ -54,6 +56,37 @@ def orphan(tmp_path: Path) -> Iterator[int]:
         yield pid
     finally:
         _inherited(tmp_path)
+
+
+async def test_a_program_on_a_file_system_that_does_not_answer_stops_no_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr(killable, "_first_line", lambda _: answers.wait() and b"")
+    path = tmp_path / "program"
+    for reason in ("within 0.3 s", "does not answer"):
+        with pytest.raises(NotRespondingError, match=reason):
+            await killable.run([str(path)], limit_s=SHORT_S)
+    answers.set()
+    assert (await killable.run(["true"], limit_s=LONG_S)).status == 0
+
+
+async def test_of_a_program_what_only_the_kernel_may_judge_is_left_to_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for program, error in (
+        (pipe, PermissionError),
+        (tmp_path, PermissionError),
+        (tmp_path / "none", FileNotFoundError),
+        (Path("no-such-program"), FileNotFoundError),
+    ):
+        with pytest.raises(error):
+            await killable.run([str(program)], limit_s=LONG_S)
+    lost = tmp_path / "lost"
+    lost.write_text("#!/no/such/shell\n")
+    lost.chmod(0o755)
+    with pytest.raises(FileNotFoundError):
+        await killable.run([str(lost)], limit_s=LONG_S)
 
 
 def _inherited(directory: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from mosha.core.status import Grade
 from mosha.formats.fencing_methods import FencingMethod
+from mosha.host import abandonable
 from mosha.host.killable import RunEnded
 from mosha.monitor import fence_agent
 from mosha.monitor.fence_outcome import ShotOutcome
@@ -410,6 +412,24 @@ async def test_a_file_of_secrets_of_somebody_else_is_refused(method: Method, sec
 async def test_a_missing_file_of_secrets_is_a_failed_shot(room: Path, method: Method) -> None:
     outcome = await shoot(2, [method(secrets=f"{room}/none")])
     assert outcome.detail == f"{room}/none: No such file or directory"
+
+
+@pytest.mark.parametrize("of", ["one method", "a level"])
+async def test_secrets_that_are_not_answered_for_are_a_failed_shot(
+    of: str, method: Method, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    monkeypatch.setattr(fence_agent, "read_secret", lambda *_: answers.wait() and b"")
+    monkeypatch.setattr(fence_agent, "FILES_LIMIT_S", 0.2)
+    level = {"level": 1} if of == "a level" else {}
+    methods = [method(secrets="/none", **level)] * (2 if level else 1)
+    try:
+        outcome = await shoot(2, methods)
+    finally:
+        answers.set()
+        await until(lambda: not any(asker.busy for asker in abandonable._ASKERS.values()))
+    assert outcome.outcome == "failed"
+    assert "does not answer within 0.2 s: the program and secrets of fence_" in outcome.detail
 
 
 async def test_a_mistake_in_a_file_of_secrets_is_told_without_its_text(

@@ -18,6 +18,7 @@ from mosha.formats.fencing_methods import FencingMethod
 from mosha.formats.settings import settings_from
 from mosha.host.killable import OUTPUT_MAX_BYTES
 from mosha.host.log_stream import of_stderr
+from mosha.monitor import fence_callable
 from mosha.monitor.fence_callable import Stomith
 from mosha.monitor.fence_outcome import ShotOutcome, one_line
 from mosha.monitor.fencing import shoot
@@ -335,7 +336,25 @@ def gate() -> Iterator[threading.Event]:
 
 async def test_a_callable_that_hangs_is_given_up(gate: threading.Event) -> None:
     outcome = await shoot(7, [], lambda _: gate.wait(), callable_limit_s=SHORT_S)
-    assert outcome == ShotOutcome("failed", "<lambda>", "no answer in 0.3 s")
+    told = "no answer in 0.3 s; its call goes on: a thread cannot be ended"
+    assert outcome == ShotOutcome("failed", "<lambda>", told)
+
+
+async def test_no_call_begins_before_the_one_before_has_returned(gate: threading.Event) -> None:
+    calls: list[int] = []
+
+    def hangs(node: int) -> bool:
+        calls.append(node)
+        return gate.wait()
+
+    await shoot(7, [], hangs, callable_limit_s=SHORT_S)
+    assert fence_callable.goes_on(hangs)
+    again = await shoot(8, [], hangs, callable_limit_s=SHORT_S)
+    assert again == ShotOutcome("failed", "hangs", "an earlier call has not returned")
+    gate.set()
+    await until(lambda: not fence_callable.goes_on(hangs))
+    assert (await shoot(9, [], hangs)).outcome == "receipt"
+    assert calls == [7, 9]
 
 
 async def test_a_coroutine_that_hangs_is_cancelled() -> None:

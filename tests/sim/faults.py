@@ -286,7 +286,7 @@ class Faults:
         world, agenda = self.cluster.world, self.cluster.agenda
 
         def whole() -> None:
-            self.cluster.tables.whole(machine.id, table)
+            self.cluster.tables.whole(machine.id, table, text)
             self._write(machine, table, text, age_s)
 
         if not world.editor_s or age_s:

@@ -63,6 +63,11 @@ def test_a_process_is_killed_late_if_clinit_hears_late_of_its_end() -> None:
     assert run_world(draw(656694023), Summary()) == ""
 
 
+def test_half_a_table_of_one_editor_may_be_the_whole_of_another() -> None:
+    # Seed 962691082 was a false alarm: both wrote a cltab without its only group.
+    assert run_world(draw(962691082), Summary()) == ""
+
+
 def test_no_fault_begins_when_the_faults_are_over() -> None:
     # Seed 771000480 was a false alarm: a pause begun after `end_all` had a watchdog reset a
     # machine that nobody booted again.

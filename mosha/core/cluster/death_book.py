@@ -69,7 +69,8 @@ class DeathBook:
         state = self._state
         refusal = shots.fenceable(state, node)
         if not refusal:
-            state.asked[node] = Asked(state.view.peer(node).inc, now + shots.ASKED_S)
+            inc, known = state.view.peer(node).inc, shots.grade_known(state, node)
+            state.asked[node] = Asked(inc, now + shots.ASKED_S, known)
             state.log("fence_asked", peer=node)
         return refusal
 

@@ -78,7 +78,7 @@ def _drop_void_orders(state: MonitorState, now: float) -> None:
     for node, asked in tuple(state.asked.items()):
         pending = state.pending[node][0] if node in state.pending else None
         receipt, inc = state.view.receipts.get(node, pending), state.view.peer(node).inc
-        dead = receipt is not None and receipt.inc >= asked.inc
+        dead = receipt is not None and receipt.inc >= asked.inc and receipt.grade > asked.known
         if now >= asked.until or dead or inc != asked.inc:
             del state.asked[node]
 
@@ -305,7 +305,11 @@ def is_void(state: MonitorState, order: FenceOrder, now: float) -> str:
         return "fencing is disarmed"
     if order.requested and state.view.speaks(order.node):
         return shot_requests.is_void(state, order.node, order.inc)
-    return f"node {order.node} is heard again" if state.view.speaks(order.node) else ""
+    if state.view.speaks(order.node):
+        return f"node {order.node} is heard again"
+    hearing = restraint.heard_by(state, state.view.peer(order.node), now)
+    others = ", ".join(map(str, hearing))
+    return f"node {order.node} is heard by a majority again (nodes {others})" if hearing else ""
 
 
 def withdraw(state: MonitorState, node: int) -> None:
@@ -337,14 +341,20 @@ def confirmable(state: MonitorState, node: int) -> tuple[int, str]:
     return inc, _without_quorum(state)
 
 
+def grade_known(state: MonitorState, node: int) -> Grade:
+    """Return what is known of a node's death: an order to shoot it is for more than that."""
+    receipt = state.view.receipts.get(node)
+    return receipt.grade if receipt is not None else Grade.LEASE_ELAPSED
+
+
 def fenceable(state: MonitorState, node: int) -> str:
     """Return why an operator may not have a node shot from here, or ""."""
     if node == state.me:
         return f"node {node} does not shoot itself: ask another node"
     if state.view.peer(node).inc == 0:
         return f"node {node} was never seen: mosha does not know whom it would shoot"
-    if state.view.standing(node) is Standing.FENCED:
-        return f"node {node} counts as dead already ({state.view.receipts[node].grade.text})"
+    if grade_known(state, node) is Grade.OFF_CONFIRMED:
+        return f"node {node} counts as dead already ({Grade.OFF_CONFIRMED.text})"
     if state.displaced or state.node_state is not NodeState.UP:
         return "this node is leaving: ask another one"
     return _without_quorum(state)

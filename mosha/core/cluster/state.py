@@ -98,11 +98,13 @@ class Disarmed(NamedTuple):
 class Asked(NamedTuple):
     """An operator's order to shoot an incarnation of a node, void after `until` (boottime).
 
-    `shown`: the first status of this node, as it is on the file system, that shows its aim.
+    `known` is what was known of its death then. `shown`: the first status of this node, as it is
+    on the file system, that shows its aim.
     """
 
     inc: int
     until: float
+    known: Grade = Grade.LEASE_ELAPSED
     shown: Stamp | None = None
 
 
