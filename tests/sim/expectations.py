@@ -49,7 +49,8 @@ class Expectations:
                 best = next((n for n in wish.prefer if n in may), None)
                 if best is not None and self._in_vain(healthy, spec.name, best):
                     best = None
-            found.append(Expected(spec.name, level, may, best))
+            fails = spec.move_after and spec.ready_s and may <= {*self.cluster.world.unfit}
+            found.append(Expected(spec.name, level, may, best, starts_for_ever=bool(fails)))
         return found
 
     def _in_vain(self, healthy: list[Machine], group: str, node: int) -> bool:

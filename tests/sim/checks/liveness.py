@@ -12,12 +12,16 @@ from tests.sim.checks import Checker
 
 
 class Expected(Struct, frozen=True):
-    """Where a group may run (healthy, allowed, not banned), at which level; where it should."""
+    """Where a group may run (healthy, allowed, not banned), at which level; where it should.
+
+    `starts_for_ever`: its service fails wherever it may run, before it is ready.
+    """
 
     group: str
     level: str
     may: frozenset[int]
     best: int | None = None
+    starts_for_ever: bool = False
 
 
 class Seen(Struct, frozen=True):
@@ -41,7 +45,8 @@ class Liveness(Checker):
             # At most at `plan`, for a group that nobody may run.
             running = [it.node for it in active if it.level != "plan"]
             return f"{expected.group} runs on {running}, it shall not" if running else ""
-        home = [it for it in active if it.level == expected.level and it.state in SETTLED]
+        well = {*SETTLED, GroupState.STARTING} if expected.starts_for_ever else SETTLED
+        home = [it for it in active if it.level == expected.level and it.state in well]
         if len(active) != 1 or len(home) != 1:
             return f"{expected.group} shall be at {expected.level} once: {active}"
         node = home[0].node
