@@ -395,9 +395,9 @@ FRONT: tuple[ShellMutant, ...] = (
     ),
     M(
         "only what was stopped is to be started",
-        "core/explain/verdicts.py",
-        "        if trouble.kind is TroubleKind.STOPPED\n        and not",
-        "        if not",
+        "core/explain/entry_steps.py",
+        "trouble.kind is TroubleKind.STOPPED and not restarted",
+        "not restarted",
         "core/test_orders_for_entries.py::test_only_what_was_stopped_is_to_be_started",
     ),
     # --- orders for single entries ---

@@ -347,6 +347,6 @@ class Monitor:
             self.report(FileChanged(node))
 
     def _shoot(self, order: FenceOrder) -> None:
-        by = Shooter(self.began_s, self.timing.timeout_s, self.nodes)
+        by = Shooter(self.began_s, self.timing.timeout_s, self.nodes, self.now())
         self.cluster.shots.ordered(self.machine.id, order, by)
         self.cluster.fences.shoot(self, order)

@@ -90,7 +90,7 @@ class Operators:
             at.cover("rule order to shoot refused")
             return
         at.cover("rule ordered to shoot")
-        self.cluster.shots.asked(at.id, victim, state.view.peer(victim).inc)
+        self.cluster.shots.asked(at.id, victim, state.view.peer(victim).inc, monitor.now())
         monitor.handle(partial(monitor.report, FenceAsked(victim)))
 
         def give_up() -> None:

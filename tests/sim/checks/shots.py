@@ -25,11 +25,15 @@ LONG_SILENT = 0.6
 
 
 class Shooter(NamedTuple):
-    """When the monitor of a shooter was started, and which times and nodes it counts with."""
+    """When the monitor of a shooter was started, and which times and nodes it counts with.
+
+    `now` is by its own clock.
+    """
 
     began_s: float
     timeout_s: float
     nodes: frozenset[int]
+    now: float
 
 
 class Disarmed(NamedTuple):
@@ -61,9 +65,12 @@ class Shots(Checker):
             self.shown[node] = status
             self._hear_of_disarming(node, status)
 
-    def asked(self, shooter: int, victim: int, inc: int) -> None:
-        """Take in that an operator orders a node to be shot, in the life that he saw."""
-        self._asked[shooter, victim] = inc, self.truth.now()
+    def asked(self, shooter: int, victim: int, inc: int, now: float) -> None:
+        """Take in that an operator orders a node to be shot, in the life that he saw.
+
+        `now` is by the clock of the shooter: where it stands still, he waits as long.
+        """
+        self._asked[shooter, victim] = inc, now
 
     def _hear_of_disarming(self, reader: int, status: Status) -> None:
         now = self.truth.now()
@@ -73,10 +80,10 @@ class Shots(Checker):
             if found[:2] > self.disarmed.get(reader, found)[:2] or reader not in self.disarmed:
                 self.disarmed[reader] = found
 
-    def _judge_asked(self, shooter: int, order: FenceOrder) -> None:
+    def _judge_asked(self, shooter: int, order: FenceOrder, by: Shooter) -> None:
         """A shot by order begins while somebody waits for it, at the life that he saw."""
         inc, at = self._asked.pop((shooter, order.node), (0, 0.0))
-        if order.inc != inc or self.truth.now() - at > ASKED_S / PART_OF_T + self.world.ipc_s:
+        if order.inc != inc or by.now - at > ASKED_S + self.world.ipc_s:
             raise self.truth.violated(
                 self.name, f"node {shooter} shoots {order.node}, life {order.inc}, unasked"
             )
@@ -149,7 +156,7 @@ class Shots(Checker):
                 self.name, f"node {shooter} shoots node {victim}, and its status does not show it"
             )
         if order.asked:
-            self._judge_asked(shooter, order)
+            self._judge_asked(shooter, order, by)
             return
         if now - by.began_s < timing.start_grace_s * 0.99:
             raise self.truth.violated(
