@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from mosha.core.durations import span_text
 from mosha.core.escalation import EscalationStep, Schedule
+from mosha.core.lasting import lasting_effect
 from mosha.core.status import Grade
 
 STOP_LEVEL = "stop"
@@ -142,6 +143,12 @@ class Entry(Struct, frozen=True):
     def respawns(self) -> bool:
         """Whether it is started again whenever it ends."""
         return self.mode in RESPAWNING
+
+    @property
+    def lasts(self) -> bool:
+        """Whether what it has done may outlive all processes of its group."""
+        agent = self.command.split(maxsplit=1)[0].strip("'\"") if self.mode is Mode.OCF else ""
+        return lasting_effect(agent.rpartition(":")[2]) != ""
 
     @property
     def readiness(self) -> Readiness | None:

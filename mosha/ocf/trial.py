@@ -14,11 +14,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from msgspec import Struct
 
+from mosha.core.lasting import lasting_effect
 from mosha.ocf import results
 from mosha.ocf.action import ActionEnded, BegunAction, run_action
 from mosha.ocf.environment import Resource, action_environment
 from mosha.ocf.kin import alive_below, reap
-from mosha.ocf.lasting import lasting_effect
 from mosha.ocf.leftovers import kernel_state, left_since
 from mosha.ocf.metadata import OcfMetadata
 from mosha.ocf.parameters import parameter_findings

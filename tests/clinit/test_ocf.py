@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mosha.host.clock import boottime
 from tests.clinit.conftest import Start
 from tests.ocf.fake_agent import FakeAgent
 from tests.waiting import wait_until
@@ -100,3 +101,23 @@ def test_a_killed_wrapper_is_followed_by_one_that_stops_first(
     wait_until(lambda: d.entry("a").ready)
     assert verbs(agent)[:2] == ["monitor", "start"]
     assert verbs(agent)[2] == "monitor"
+
+
+def test_a_kill_before_the_stop_of_a_mount_is_no_stop(agent: FakeAgent, start_in: Start) -> None:
+    agent.path.rename(agent.path.with_name("Filesystem"))
+    d = start_in("g:a:1:ocf(interval=1h):Filesystem state=x\n")
+    until = boottime() + 3600.0
+    d.tell("g", "1", term=4, stop_at=until, kill_at=until)
+    d.wait_for("1 DONE")
+    agent.hook("stop", "sleep 1000")
+    now = boottime()
+    d.tell("g", "stop", term=4, stop_at=now, kill_at=now + 0.5)
+    d.wait_for("stop FAILED")
+    assert d.group().cause == "killed before its agents had stopped: a"
+    assert agent.processes("OCF_RESOURCE_INSTANCE") == []
+    agent.unhook("stop")
+    until = boottime() + 3600.0
+    d.tell("g", "plan", term=5, stop_at=until, kill_at=until)
+    d.wait_for("plan DONE")
+    d.tell("g", "stop", term=5, stop_at=until, kill_at=until)
+    d.wait_for("stop PASSED")

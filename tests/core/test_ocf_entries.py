@@ -4,9 +4,12 @@ at level `stop` that says whether they have.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mosha.core.escalation import Limits
 from mosha.core.status import EntryVerb
 from mosha.core.supervision.group import Group
+from mosha.core.supervision.overdue import stuck_groups
 from mosha.core.supervision.process import advance
 from mosha.core.supervision.process_events import (
     AlarmRang,
@@ -27,7 +30,7 @@ from mosha.core.supervision.process_table import ProcessState
 from mosha.core.supervision.unit import Unit
 from mosha.core.tables import Cltab, Mode
 from mosha.formats.cltab import parse_cltab
-from tests.core.unit_world import World, entry, killed_all, running, state_of
+from tests.core.unit_world import World, entry, explore, killed_all, running, state_of
 
 LIMITS = Limits()
 AGENT = "g:a:1:ocf:Dummy"
@@ -152,3 +155,91 @@ def test_a_kill_spares_none_and_waits_for_no_turn() -> None:
     world = world.ready("disk").ready("ip").later(65.0)
     assert killed_all(world)
     assert sorted(stopping(world)) == ["disk", "ip", "web"]
+
+
+# --- what a kill does not undo ---------------------------------------------------------------
+
+LATE = "killed before its agents had stopped: disk, ip"
+
+
+def leased() -> World:
+    """Return the group at level 1 under a lease of term 7: until 130, killed at 160."""
+    world = World(Unit(Group("g"), cltab().entries_of("g"))).lease("1", 7, 130.0, 160.0)
+    return world.ready("disk").ready("ip")
+
+
+def killed(world: World) -> World:
+    """Let the lease and its stop budget end, and all processes with them."""
+    world = world.later(35.0).later(30.0)
+    assert killed_all(world)
+    for tag in running(world):
+        world = world.end(tag, -9)
+    return world.settle()
+
+
+def test_a_group_whose_agents_were_killed_before_their_stop_has_not_stopped() -> None:
+    world = killed(leased())
+    assert (state_of(world), world.unit.group.cause) == ("stop FAILED", LATE)
+    (stuck,) = stuck_groups({"g": world.unit}, after_s=1.0, with_failed_stops=True)
+    assert (stuck.name, stuck.outlives) == ("g", False), "on_stop_failure applies"
+
+
+def test_an_agent_that_has_stopped_in_time_needs_no_proof_after_the_kill() -> None:
+    world = leased().later(35.0)
+    for tag in ("web", "ip"):
+        world = world.end(tag).settle()
+    world = world.end("disk", 3).settle()
+    assert running(world) == ["clean"]
+    world = world.later(30.0).end("clean", -9).settle()
+    assert state_of(world) == "stop FAILED"
+    assert world.unit.group.cause == "killed before its agents had stopped: disk"
+
+
+def test_what_was_proven_before_the_kill_is_stopped() -> None:
+    world = leased().later(35.0)
+    for tag in ("web", "ip", "disk"):
+        world = world.end(tag).settle()
+    world = world.later(30.0).end("clean", -9).settle()
+    assert state_of(world) == "stop DONE"
+
+
+def test_an_agent_of_processes_alone_ends_with_them() -> None:
+    world = World(Unit(Group("g"), (entry("g:a:1:ocf:nginx"),))).lease("1", 7, 130.0, 160.0)
+    assert state_of(killed(world.ready("a"))) == "stop DONE"
+
+
+def test_a_stop_under_a_new_lease_proves_it() -> None:
+    world = killed(leased()).lease("plan", 8, 330.0, 360.0)
+    world = world.lease("stop", 8, 330.0, 360.0)
+    for tag in ("clean", "ip.stop", "disk.stop"):
+        assert running(world) == [tag]
+        world = world.end(tag).settle()
+    assert state_of(world) == "stop DONE"
+    assert world.unit.unproven == frozenset()
+
+
+def test_what_is_mended_and_overtaken_is_forgotten() -> None:
+    world = killed(leased())
+    world = world.lease("stop", 7, 1.0, 1.0).settle()
+    assert state_of(world) == "stop DONE"
+    assert running(world) == []
+
+
+def test_no_order_of_events_loses_sight_of_an_agent() -> None:
+    start = World(Unit(Group("g"), cltab().entries_of("g")))
+
+    def moves(world: World) -> Iterator[tuple[str, World]]:
+        yield "lease", world.lease("1", 7, 130.0, 160.0)
+        yield "stop", world.tell("stop")
+        yield "wait", world.wait()
+        for tag in running(world):
+            yield f"end {tag}", world.end(tag).settle()
+            yield f"fail {tag}", world.end(tag, 1).settle()
+            yield f"ready {tag}", world.ready(tag)
+
+    for world in explore(start, moves, 3000):
+        unit = world.unit
+        alive = {tag for tag in running(world) if tag in ("disk", "ip")}
+        assert alive <= unit.unproven
+        if state_of(world) == "stop DONE" and not unit.barren:
+            assert not unit.unproven

@@ -84,4 +84,39 @@ ENTRIES: tuple[Mutant, ...] = (
         "return self.command, self.mode, None",
         test="test_time_limits.py::test_another_attribute_of_the_process_restarts_it",
     ),
+    Mutant(
+        "a group whose mounts were killed has stopped",
+        "C5",
+        "mosha.core.supervision.unit",
+        "return judged(self._all(), self.unit.unproven if spent else frozenset())",
+        "return judged(self._all(), frozenset())",
+        test="test_ocf_entries.py::"
+        "test_a_group_whose_agents_were_killed_before_their_stop_has_not_stopped",
+    ),
+    Mutant(
+        "an agent has stopped because its process has ended",
+        "C5",
+        "mosha.core.supervision.level_result",
+        "if stopped and isinstance(event, Exited) and event.exit.well:",
+        "if stopped and isinstance(event, Exited):",
+        test="test_ocf_entries.py::"
+        "test_an_agent_that_has_stopped_in_time_needs_no_proof_after_the_kill",
+    ),
+    Mutant(
+        "a mount goes before what uses it has ended",
+        "C4",
+        "mosha.core.supervision.stop_order",
+        "if found and process.entry.mode is Mode.OCF:",
+        "if found and process.entry.mode is Mode.OFF:",
+        test="test_ocf_entries.py::"
+        "test_agents_stop_in_reverse_order_after_what_was_started_after_them",
+    ),
+    Mutant(
+        "a service is signalled before its agent stops it",
+        "C6",
+        "mosha.core.supervision.process",
+        "alone = process.entry.mode is Mode.OCF and process.leader and name != KILL",
+        "alone = False",
+        test="test_ocf_entries.py::test_a_stop_signals_the_leader_alone_and_leaves_the_rest_to_it",
+    ),
 )

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 
 from mosha.cli.check.files import Finding, Level
+from mosha.core.lasting import lasting_effect
 from mosha.core.status import Grade
 from mosha.core.tables import Cltab, Entry, Hactl, Mode
 from mosha.formats.agent_xml import MetadataError
@@ -14,7 +15,6 @@ from mosha.formats.ocf_command import ocf_words
 from mosha.formats.settings import Settings
 from mosha.ocf.agents import AgentName, agent_named, root_of, why_no_agent
 from mosha.ocf.describe import describe
-from mosha.ocf.lasting import lasting_effect
 from mosha.ocf.metadata import OcfMetadata
 from mosha.ocf.parameters import parameter_findings
 from mosha.ocf.wrapper_words import parameters_in

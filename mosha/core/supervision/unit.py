@@ -21,6 +21,7 @@ from mosha.core.supervision import process as processes
 from mosha.core.supervision.entry_refusals import EntryReply
 from mosha.core.supervision.group import Group, Sweep
 from mosha.core.supervision.group_table import EntriesOrder
+from mosha.core.supervision.level_result import judged, launched, proven, unforgotten
 from mosha.core.supervision.process_events import Spawn
 from mosha.core.supervision.process_record import (
     Process,
@@ -107,7 +108,7 @@ class Unit(Struct, frozen=True):
     `untouched` says that nothing was launched since it was told `plan` while at rest, and
     `barren` that it now goes to `stop` from there, however often it is told that: then there is
     nothing to undo, and the owner of a better claim may run already, so the entries of `stop` are
-    not run.
+    not run. `unproven` are agents that were not seen to stop (`level_result`).
     """
 
     group: Group
@@ -118,6 +119,7 @@ class Unit(Struct, frozen=True):
     again: Tell | None = None
     untouched: bool = False
     barren: bool = False
+    unproven: frozenset[str] = frozenset()
 
     @property
     def due(self) -> float | None:
@@ -146,7 +148,8 @@ def tell(
         and (unit.barren or group.level == PLAN_LEVEL)
         and 0 < text.term <= group.term
     )
-    unit = replace(unit, entries=entries, untouched=untouched, barren=barren)
+    unproven = unforgotten(unit.unproven, group, text, now)
+    unit = replace(unit, entries=entries, untouched=untouched, barren=barren, unproven=unproven)
     unit = replace(unit, processes=with_options_of(entries, unit.processes))
     work = _Work(unit, now, limits)
     work.group(text)
@@ -239,6 +242,8 @@ class _Work:
         before = self.unit.processes[tag]
         process, effects = processes.advance(before, event, self.now, self.limits)
         self._put(process)
+        unproven = proven(self.unit.unproven, before, event, process)
+        self.unit = replace(self.unit, unproven=unproven)
         for effect in effects:
             self.effects.append(self._launch(effect) if isinstance(effect, Spawn) else effect)
         if process is not before and not isinstance(event, process_events.Started):
@@ -297,16 +302,8 @@ class _Work:
         return None if ending or group.sweep is Sweep.UNDER_WAY else groups.EntriesEnded()
 
     def _judge(self) -> groups.LevelJudged:
-        """Return the result of the level (C3.5)."""
-        states = {p.state for p in self._all() if p.state is not ProcessState.OFF}
-        if ProcessState.FAILED in states:
-            failed = next(p for p in self._all() if p.state is ProcessState.FAILED)
-            reason = f"test entry {failed.entry.tag}: {failed.exit}"
-            reason += f": {failed.said}" if failed.said else ""
-            return groups.LevelJudged(GroupState.FAILED, reason)
-        if states == {ProcessState.PASSED}:
-            return groups.LevelJudged(GroupState.PASSED)
-        return groups.LevelJudged(GroupState.DONE)
+        spent = self.unit.group.level == STOP_LEVEL and self.unit.group.spent
+        return judged(self._all(), self.unit.unproven if spent else frozenset())
 
     def _obey(self, order: EntriesOrder) -> None:
         group = self.unit.group
@@ -394,7 +391,8 @@ class _Work:
         return True
 
     def _launch(self, spawn: Spawn) -> Launch:
-        self.unit = replace(self.unit, untouched=False)
+        unproven = launched(self.unit.unproven, spawn.entry)
+        self.unit = replace(self.unit, untouched=False, unproven=unproven)
         group = self.unit.group
         kill_at = group.deadlines.kill_at if group.deadlines is not None else math.inf
         return Launch(spawn.entry, spawn.run, group.level, group.term, group.node, kill_at)
