@@ -30,6 +30,10 @@ def log_effect(effect: Effect, pids: list[int]) -> None:
             logs.get().warning("entry_timed_out", **_names(entry), limit_s=limit_s)
         case process_events.NotReady(entry, limit_s):
             logs.get().warning("entry_not_ready", **_names(entry), limit_s=limit_s)
+        case process_events.Unhealthy(entry, failures):
+            logs.get().warning("monitor_failed", **_names(entry), failures=failures)
+        case process_events.Healthy(entry):
+            logs.get().info("monitor_recovered", **_names(entry))
         case process_events.Ready(entry, after_s):
             logs.get().info("entry_ready", **_names(entry), after_s=round(after_s, 3))
 

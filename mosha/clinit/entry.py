@@ -30,6 +30,7 @@ from mosha.core.supervision.process_events import (
 )
 from mosha.core.supervision.supervisor import EntryEvent
 from mosha.core.supervision.unit import Launch
+from mosha.core.tables import Mode
 from mosha.host import logs
 from mosha.host.abandonable import Abandonable
 from mosha.host.clock import boottime
@@ -219,7 +220,11 @@ class EntryLoop:
     def _begin(self, child: Child, launch: Launch, problem: int) -> None:
         if problem == 0:
             self._tell(Spawned(launch.run, child.pid))
-            logs.get().info("entry_started", **self._names(), pid=child.pid, level=launch.level)
+            facts = {**self._names(), "pid": child.pid, "level": launch.level}
+            if launch.entry.mode is Mode.MONITOR:
+                logs.get().debug("entry_started", **facts)
+            else:
+                logs.get().info("entry_started", **facts)
 
     async def _wait_for_end(self, child: Child, launch: Launch) -> None:
         started = boottime()
@@ -255,10 +260,14 @@ class EntryLoop:
         said = self._output.tail.last_line
         self._tell(Exited(launch.run, ended, left.in_session, left.elsewhere, said))
         # After the next run has started: a log line costs a tenth of a start.
-        asyncio.get_running_loop().call_soon(self._log_exit, child.pid, ended, ran_s)
+        asyncio.get_running_loop().call_soon(self._log_exit, launch, child.pid, ended, ran_s)
 
-    def _log_exit(self, pid: int, ended: Exit, ran_s: float) -> None:
-        logs.get().info("entry_exited", **self._names(), pid=pid, status=str(ended), ran_s=ran_s)
+    def _log_exit(self, launch: Launch, pid: int, ended: Exit, ran_s: float) -> None:
+        facts = {**self._names(), "pid": pid, "status": str(ended), "ran_s": ran_s}
+        if launch.entry.mode is Mode.MONITOR:
+            logs.get().debug("entry_exited", **facts)
+        else:
+            logs.get().info("entry_exited", **facts)
 
     def _fail(self, run: int, problem: str) -> None:
         reason = f"cannot execute: {problem}"

@@ -84,4 +84,5 @@ def _entry_report(process: Process, said: Said, status: str, *, whole: bool) -> 
         ready=not process.awaited,
         status=status,
         attributes=process.entry.options.process,
+        failures_max=process.entry.failures_max,
     )

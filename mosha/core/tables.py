@@ -40,6 +40,7 @@ class Mode(enum.StrEnum):
     RESPAWN = "respawn"
     TEST = "test"
     OCF = "ocf"
+    MONITOR = "monitor"
     OFF = "off"
 
 
@@ -106,10 +107,10 @@ class Options(Struct, frozen=True):
 
     `timeout_s`: how long a run may take. `stop`: the signals of a stop and the waits after them.
     `ready`: by what a run is known to be ready. `start_s`: how long it may take until then.
-    `interval_s`: from one monitor of an agent to the next. `depths`: deeper monitors, and their
-    intervals. These are about the supervision of a process: a change restarts nothing that is
-    ready. `process` is what the process itself has; it is None if it is as clinit starts every
-    other.
+    `interval_s`: from one monitor to the next. `depths`: deeper monitors of an agent, and their
+    intervals. `failures`: how many monitors in a row have to fail. These are about the supervision
+    of a process: a change restarts nothing that is ready. `process` is what the process itself
+    has; it is None if it is as clinit starts every other.
     """
 
     timeout_s: float | None = None
@@ -118,6 +119,7 @@ class Options(Struct, frozen=True):
     start_s: float | None = None
     interval_s: float | None = None
     depths: tuple[tuple[int, float], ...] | None = None
+    failures: int | None = None
     process: ProcessAttributes | None = None
 
 
@@ -175,7 +177,23 @@ class Entry(Struct, frozen=True):
         """
         if self.mode is Mode.OCF or self.stops:
             return None
-        return self.options.start_s if self.awaited else self.options.timeout_s
+        usual = MONITOR_LIMIT_S if self.mode is Mode.MONITOR else None
+        limit_s = self.options.start_s if self.awaited else self.options.timeout_s
+        return usual if limit_s is None else limit_s
+
+    @property
+    def interval_s(self) -> float:
+        """How long it takes from one start of a monitor to the next."""
+        interval_s = self.options.interval_s
+        wanted_s = MONITOR_INTERVAL_S if interval_s is None else interval_s
+        return max(MONITOR_INTERVAL_MIN_S, wanted_s)
+
+    @property
+    def failures_max(self) -> int:
+        """How many runs of a monitor have to fail in a row; 0 for other entries."""
+        if self.mode is not Mode.MONITOR:
+            return 0
+        return self.options.failures or MONITOR_FAILURES
 
     @property
     def stop_schedule(self) -> Schedule | None:
@@ -188,7 +206,14 @@ class Entry(Struct, frozen=True):
         return self.mode is not Mode.OFF and level_matches(self.level, level)
 
 
-RESPAWNING = frozenset({Mode.RESPAWN, Mode.OCF})
+RESPAWNING = frozenset({Mode.RESPAWN, Mode.OCF, Mode.MONITOR})
+
+MONITOR_INTERVAL_S, MONITOR_LIMIT_S, MONITOR_FAILURES = 10.0, 10.0, 3
+"""What a monitor has unless its options say otherwise: a check costs little, and one that fails or
+hangs once proves little."""
+
+MONITOR_INTERVAL_MIN_S = 1.0
+"""A monitor is not run more often: it costs as much as a start."""
 
 AGENT_STOP: Schedule = (EscalationStep("TERM", 3600.0),)
 """The stop of what runs an agent. It ends by itself when the agent's own limit has passed, which is

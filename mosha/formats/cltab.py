@@ -138,7 +138,7 @@ def _read_entry(
     group, tag, level, _, command = (field.text for field in fields)
     mode, options = how
     if mode in RESPAWNING and STOP_LEVEL in _tidy_level(level).split(","):
-        which = "an ocf" if mode is Mode.OCF else "a respawn"
+        which = "an ocf" if mode is Mode.OCF else f"a {mode}"
         problem = f"{which} entry at level stop would never end"
         column, text = fields[3].column, fields[3].text
         remedy = "its agent is stopped there anyway" if mode is Mode.OCF else _ENDING_RULE

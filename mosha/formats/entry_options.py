@@ -26,6 +26,7 @@ RUNGS_MAX = 8
 
 PORT_MAX = 65535
 DEPTH_MAX, DEPTHS_MAX = 999, 4
+FAILURES_MAX = 1000
 
 
 class _Given(NamedTuple):
@@ -124,22 +125,28 @@ def _depths_text(depths: tuple[tuple[int, float], ...]) -> str:
     return "/".join(f"{depth}/{span_text(interval_s)}" for depth, interval_s in depths)
 
 
+def _read_failures(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) <= FAILURES_MAX):
+        raise ValueError(f"not a number of failures: {text}")
+    return int(text)
+
+
 OPTIONS: dict[str, Option] = {
     "timeout_s": Option(
         "timeout",
         "timeout=TIME",
-        (*ENDING, Mode.OCF),
+        (*ENDING, Mode.OCF, Mode.MONITOR),
         seconds_in,
         span_text,
         SPAN_RULE,
-        "none: it may run for ever",
+        "none: it may run for ever; of `monitor` 10s",
         "a run that takes longer is stopped by the signals of `stop` and has failed. Of `ocf`: the"
         " limit of each monitor",
     ),
     "stop": Option(
         "stop",
         "stop=SIGNAL/TIME/...",
-        (*ALL, Mode.OCF),
+        (*ALL, Mode.OCF, Mode.MONITOR),
         _read_schedule,
         _schedule_text,
         f"write signals, each with the time to wait after it: stop=TERM/30s; {KILL} comes last by"
@@ -176,12 +183,12 @@ OPTIONS: dict[str, Option] = {
     "interval_s": Option(
         "interval",
         "interval=TIME",
-        (Mode.OCF,),
+        (Mode.OCF, Mode.MONITOR),
         seconds_in,
         span_text,
         SPAN_RULE,
-        "as the agent says",
-        "the time from one monitor to the next",
+        "as the agent says; of `monitor` 10s",
+        "the time from one monitor to the next; of `monitor` at least 1 s",
     ),
     "depths": Option(
         "depth",
@@ -193,6 +200,16 @@ OPTIONS: dict[str, Option] = {
         "none",
         "deeper monitors, each with the time from one to the next; what they do is in `mosha ocf"
         " info`",
+    ),
+    "failures": Option(
+        "failures",
+        "failures=N",
+        (Mode.MONITOR,),
+        _read_failures,
+        str,
+        f"write a number from 1 to {FAILURES_MAX}",
+        "3",
+        "so many runs in a row have to fail before the group counts as [unhealthy](#monitors)",
     ),
     **PROCESS_OPTIONS,
 }

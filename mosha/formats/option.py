@@ -9,6 +9,7 @@ from mosha.core.tables import Mode
 
 ENDING = (Mode.WAIT, Mode.ONCE, Mode.TEST)
 ALL = (*ENDING, Mode.RESPAWN)
+COMMANDS = (*ALL, Mode.MONITOR)
 
 
 class Option(NamedTuple):

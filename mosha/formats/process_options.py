@@ -10,7 +10,7 @@ import re
 
 from mosha.core.tables import ResourceLimit
 from mosha.formats.mistakes import BLANKS
-from mosha.formats.option import ALL, Option
+from mosha.formats.option import COMMANDS, Option
 
 ID_MAX = 2**32 - 2
 """The greatest user or group; the next one means "unchanged" to setresuid(2)."""
@@ -103,13 +103,13 @@ _LIMIT_RULE = f"write a number, with K, M or G if you like, or {UNLIMITED}; or S
 
 def _account(name: str, meaning: str) -> Option:
     rule = f"write the name or the number of a {name}"
-    return Option(name, f"{name}=NAME", ALL, _read_account, str, rule, _AS_CLINIT, meaning)
+    return Option(name, f"{name}=NAME", COMMANDS, _read_account, str, rule, _AS_CLINIT, meaning)
 
 
 def _limit(name: str, meaning: str) -> Option:
     text = f"{meaning}; one number, or `SOFT/HARD`"
     form = f"{name}=LIMIT"
-    return Option(name, form, ALL, _read_limit, limit_text, _LIMIT_RULE, _AS_CLINIT, text)
+    return Option(name, form, COMMANDS, _read_limit, limit_text, _LIMIT_RULE, _AS_CLINIT, text)
 
 
 PROCESS_OPTIONS: dict[str, Option] = {
@@ -122,7 +122,7 @@ PROCESS_OPTIONS: dict[str, Option] = {
     "directory": Option(
         "dir",
         "dir=PATH",
-        ALL,
+        COMMANDS,
         _read_path,
         str,
         _PATH_RULE,
@@ -132,7 +132,7 @@ PROCESS_OPTIONS: dict[str, Option] = {
     "envfile": Option(
         "envfile",
         "envfile=PATH",
-        ALL,
+        COMMANDS,
         _read_path,
         str,
         _PATH_RULE,
@@ -142,7 +142,7 @@ PROCESS_OPTIONS: dict[str, Option] = {
     "umask": Option(
         "umask",
         "umask=NNN",
-        ALL,
+        COMMANDS,
         _read_umask,
         lambda mask: f"{mask:03o}",
         "write three octal digits: umask=027",
@@ -152,7 +152,7 @@ PROCESS_OPTIONS: dict[str, Option] = {
     "nice": Option(
         "nice",
         "nice=N",
-        ALL,
+        COMMANDS,
         _read_nice,
         str,
         "write nice=10 for less, nice=-5 for more of the processor",
@@ -162,7 +162,7 @@ PROCESS_OPTIONS: dict[str, Option] = {
     "oom": Option(
         "oom",
         "oom=N",
-        ALL,
+        COMMANDS,
         _read_oom,
         str,
         "write oom=500 for what may be killed first, oom=-500 for what is to live",

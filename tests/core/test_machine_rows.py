@@ -39,6 +39,7 @@ AWAITED = (
     "g:w:1:respawn(ready=notify,start=20s):x",
     "g:r:1:respawn(ready=notify,start=0.5s,stop=KILL):x",
 )
+MONITORED = ("g:w:1:monitor(failures=2):x", "g:r:1:respawn:x", "g:s:stop:once:x")
 TESTS = ("g:p:1:test:x", "g:q:1:test:x")
 WORLDS_MAX = 6000
 
@@ -153,6 +154,7 @@ def taken() -> Iterator[tuple[Taken, Taken]]:
         explore(world_of(*HASTY), hasty, WORLDS_MAX // 6)
         explore(world_of(*LIMITED), moves, WORLDS_MAX // 6)
         explore(world_of(*TESTS), moves, WORLDS_MAX // 6)
+        explore(world_of(*MONITORED), ordered, WORLDS_MAX // 6)
         explore(world_of(*AWAITED), awaited, WORLDS_MAX // 6)
         explore(world_of(*ORDERED), ordered, WORLDS_MAX // 3)
         yield of_groups, of_processes

@@ -11,6 +11,7 @@ from mosha.core.escalation import Limits, ladder_step
 from mosha.core.supervision.process import advance
 from mosha.core.supervision.process_events import (
     AlarmRang,
+    BecameReady,
     Effect,
     Emptied,
     Event,
@@ -201,6 +202,7 @@ def answers(process: Process) -> list[Event]:
     for run in {process.run, process.run - 1, process.run + 1}:
         events += [
             Spawned(run, 4711),
+            BecameReady(run),
             SpawnFailed(run, "no"),
             SpawnPrevented(run, "no"),
             SpawnPrevented(run, "no", lost=True),
@@ -219,11 +221,17 @@ def answers(process: Process) -> list[Event]:
 
 @pytest.mark.parametrize(
     "mode",
-    [*Mode, "wait(timeout=2s)", "once(timeout=2s,stop=TERM/3s)", "test(timeout=2s,stop=KILL)"],
+    [
+        *Mode,
+        "wait(timeout=2s)",
+        "once(timeout=2s,stop=TERM/3s)",
+        "test(timeout=2s,stop=KILL)",
+        "respawn(ready=notify,start=2s)",
+    ],
 )
 def test_no_order_of_events_is_a_bug(mode: str) -> None:
     start = process_of(mode)
-    seen = {(start.state, start.then, start.leader, start.rapid_restarts, start.escalation_step)}
+    seen = {(start.state, start.then, start.leader, start.rapid_restarts, start.ready, 0)}
     queue = [(start, 0.0)]
     rows: set[tuple[ProcessState, EntryTrigger]] = set()
     while queue:
@@ -245,6 +253,7 @@ def test_no_order_of_events_is_a_bug(mode: str) -> None:
                 result.then,
                 result.leader,
                 result.rapid_restarts,
+                result.ready,
                 min(result.escalation_step, 4),
             )
             if key not in seen:
@@ -252,9 +261,15 @@ def test_no_order_of_events_is_a_bug(mode: str) -> None:
                 queue.append((result, at))
     states = {state for state, *_ in seen}
     assert rows <= set(TABLE)
-    assert (ProcessState.TIMED_OUT in states) is ("timeout" in mode)
+    limited = "timeout" in mode or "start" in mode or mode == Mode.MONITOR
+    assert (ProcessState.TIMED_OUT in states) is limited
+    never = {*FINISHED, ProcessState.OFF}
     if mode in (Mode.RESPAWN, Mode.OCF):
-        assert states == set(ProcessState) - FINISHED - {ProcessState.OFF, ProcessState.TIMED_OUT}
+        assert states == set(ProcessState) - never - {ProcessState.TIMED_OUT, ProcessState.IDLE}
+    elif mode.startswith("respawn"):
+        assert states == set(ProcessState) - never - {ProcessState.IDLE}
+    elif mode == Mode.MONITOR:
+        assert states == set(ProcessState) - never - {ProcessState.PAUSING}
     elif mode == Mode.OFF:
         assert states == {ProcessState.OFF}
     else:

@@ -42,7 +42,14 @@ from mosha.core.tables import (
     Wish,
 )
 from mosha.formats.clstat_words import COUNTED_MAX
-from mosha.formats.entry_options import DEPTH_MAX, DEPTHS_MAX, OPTIONS, PORT_MAX, RUNGS_MAX
+from mosha.formats.entry_options import (
+    DEPTH_MAX,
+    DEPTHS_MAX,
+    FAILURES_MAX,
+    OPTIONS,
+    PORT_MAX,
+    RUNGS_MAX,
+)
 from mosha.formats.names import is_name, one_line
 from mosha.formats.process_options import ID_MAX, NICE, NUMBER_MAX, OOM
 
@@ -128,6 +135,7 @@ def options(draw: st.DrawFn, mode: Mode) -> Options:
         start_s=draw(st.none() | spans) if ready is not None or mode is Mode.OCF else None,
         interval_s=draw(st.none() | spans),
         depths=draw(st.none() | depths),
+        failures=draw(st.none() | st.integers(1, FAILURES_MAX)),
     )
     own = [field for field in Options.__struct_fields__ if field != "process"]
     fits = [field for field in own if mode in (*OPTIONS[field].modes, Mode.OFF)]

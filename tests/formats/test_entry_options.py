@@ -71,6 +71,12 @@ LIMIT, TERM_30 = Options(timeout_s=10.0), Options(stop=(EscalationStep("TERM", 3
         ),
         ("off(ready=notify)", Mode.OFF, NOTIFY, "off(ready=notify)"),
         (
+            "monitor(interval=10,timeout=5,failures=3)",
+            Mode.MONITOR,
+            Options(timeout_s=5.0, interval_s=10.0, failures=3),
+            "monitor(timeout=5s,interval=10s,failures=3)",
+        ),
+        (
             "once(user=www-data,group=0033,dir=/srv/web,envfile=/etc/web,umask=0027)",
             Mode.ONCE,
             of_process(
@@ -157,6 +163,9 @@ _STOP_RULE, _READY_RULE = OPTIONS["stop"].rule, OPTIONS["ready"].rule
         ("wait(nofile=unlimited/1)", "5 the soft limit is above the hard one: unlimited/1: write"),
         ("wait(nofile=1/2/3)", "5 more than a soft and a hard limit: write"),
         ("wait(core=9999999999G)", "5 not a limit: 9999999999G: write"),
+        ("monitor(failures=0)", "8 not a number of failures: 0: write a number from 1 to 1000"),
+        ("monitor(ready=notify)", "8 ready is not an option of monitor: ready is for respawn"),
+        ("test(failures=2)", "5 failures is not an option of test: failures is for monitor"),
         ("tset(timeout=9)", "0 unknown mode: did you mean 'test'? the modes are"),
         ("(timeout=9)", "0 unknown mode: the modes are"),
     ],

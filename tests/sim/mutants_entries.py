@@ -16,8 +16,8 @@ ENTRIES: tuple[Mutant, ...] = (
         "a service may take for ever to be ready",
         "C3",
         "mosha.core.tables",
-        "return self.options.start_s if self.awaited else self.options.timeout_s",
-        "return self.options.timeout_s",
+        "limit_s = self.options.start_s if self.awaited else self.options.timeout_s",
+        "limit_s = self.options.timeout_s",
         scenario="a-service-that-is-not-ready-moves",
     ),
     Mutant(
@@ -75,6 +75,15 @@ ENTRIES: tuple[Mutant, ...] = (
         "return same and (ready or not process.awaited)",
         "return same",
         test="test_ready.py::test_a_new_ready_restarts_a_run_that_is_awaited",
+    ),
+    Mutant(
+        "a monitor that fails is no failure of its group",
+        "placement",
+        "mosha.core.supervision.process_record",
+        "return failed(process, now) if process.failures % most == 0 else process",
+        "return process",
+        test="test_monitor_entries.py::"
+        "test_so_many_failures_in_a_row_are_one_failure_of_the_group_and_so_are_as_many_more",
     ),
     Mutant(
         "a process keeps the user that it was started as",

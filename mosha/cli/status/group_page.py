@@ -105,7 +105,7 @@ def _entries(view: GroupView) -> Table:
 def _style(entry: EntryState) -> str:
     if entry.error or entry.failures or entry.state in {"pausing", "timed-out", "failed"}:
         return BAD
-    return GOOD if entry.state in {"running", "done", "passed"} else MOVING
+    return GOOD if entry.state in {"running", "idle", "done", "passed"} else MOVING
 
 
 def _output(view: GroupView) -> Iterator[RenderableType]:

@@ -77,7 +77,8 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     the last lines it printed, oldest first: a few of entries in trouble, more of all entries in the
     reply to `Ask`. `held`: an operator has stopped it, or it is being stopped for that;
     `restarting`: it is being stopped for an operator, to be started again; `obeyed` are the last
-    operators' orders for it that were carried out.
+    operators' orders for it that were carried out; `failures_max` is how many runs of a monitor
+    have to fail in a row, 0 of others.
     """
 
     tag: str
@@ -103,11 +104,12 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     ready: bool = True
     status: str = ""
     attributes: ProcessAttributes | None = None
+    failures_max: int = 0
 
     @property
     def restarts(self) -> int:
-        """How often it was restarted."""
-        return max(0, self.starts - 1)
+        """How often it was restarted; a monitor is only run again."""
+        return max(0, self.starts - 1) if self.mode is not Mode.MONITOR else 0
 
     @property
     def shown_state(self) -> str:
@@ -184,6 +186,9 @@ def _kind(entry: EntryReport, now: float) -> TroubleKind | None:
     late_to_stop = state == ProcessState.STOPPING and entry.for_s(now) > LATE_TO_STOP_S
     if (entry.held or entry.restarting) and not late_to_stop:
         return TroubleKind.STOPPED
+    if entry.mode is Mode.MONITOR and not entry.prevented and not late_to_stop:
+        fails = entry.failures >= entry.failures_max and state != ProcessState.WAITING
+        return TroubleKind.UNHEALTHY if fails else None
     if state == ProcessState.TIMED_OUT or (state == ProcessState.DONE and entry.timed_out):
         return TroubleKind.TIMED_OUT
     if entry.error and state not in (ProcessState.STOPPING, ProcessState.WAITING):
@@ -250,6 +255,8 @@ def trouble_text(trouble: Trouble) -> str:
             return f"entry {tag} failed{told}"
         case TroubleKind.STOPPED:
             return f"entry {tag} {text or STOPPED}"
+        case TroubleKind.UNHEALTHY:
+            return f"monitor {tag} fails{told}"
         case TroubleKind.UNREADY:
             return f"entry {tag} is not ready after {trouble.for_s} s{told}"
         case TroubleKind.LATE:

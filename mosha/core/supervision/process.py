@@ -10,6 +10,8 @@ The rules of this file (catalogue C3, C6; docs/explanation/architecture.md):
   this counts neither as a run nor for the throttle.
 - A run that exceeds its time limit is ended as by a stop, and counts as failed; so does one of a
   respawn entry that is not ready in time (`ready=`, `start=`), which is then started again.
+- A monitor is run again and again, `interval` from start to start. As many failures in a row as its
+  option says are one failure of its group, and so are as many more.
 - A stop sends INT, TERM and KILL in turn and repeats KILL as long as anything is alive. Only time
   moves it on: no second stop, and no other exit (C6.7, C6.8).
 - "Ended" means that no process of the entry is left, not that its leader is dead.
@@ -31,6 +33,7 @@ from mosha.core.supervision.process_events import (
     Event,
     Exit,
     Exited,
+    Healthy,
     KillAsked,
     NotReady,
     Ready,
@@ -48,6 +51,7 @@ from mosha.core.supervision.process_events import (
     StopOrdered,
     Throttled,
     TimedOut,
+    Unhealthy,
     Watch,
 )
 from mosha.core.supervision.process_record import (
@@ -92,7 +96,18 @@ def advance(
     if isinstance(event, SpawnPrevented) and process.state in _PREVENTED_IN:
         again = before.prevented and before.error == event.reason
         effects = effects if again else (Retried(process.entry, event.reason), *effects)
-    return process, effects
+    return process, (*effects, *_health(before, process))
+
+
+def _health(before: Process, process: Process) -> tuple[Effect, ...]:
+    """Return what the end of a run of a monitor says of its group, if it is news."""
+    most, stopping = process.entry.failures_max, process.state is ProcessState.STOPPING
+    if not most or stopping or before.failures == process.failures:
+        return ()
+    if process.failures and process.failures % most == 0:
+        return (Unhealthy(process.entry, process.failures),)
+    well = process.failures == 0 and before.failures >= most
+    return (Healthy(process.entry),) if well else ()
 
 
 _PREVENTED_IN = (ProcessState.RETRYING, ProcessState.CLEARING)
@@ -209,6 +224,8 @@ _GONE = {
 
 
 def _after_death(process: Process, limits: Limits) -> EntryTrigger:
+    if process.entry.mode is Mode.MONITOR:
+        return EntryTrigger.REST
     return EntryTrigger.PAUSE if process.rapid_restarts > limits.haste_max else EntryTrigger.RESPAWN
 
 
@@ -231,8 +248,8 @@ def _enter(
             process = process if process.failures else failed(process, now)
             process = replace(process, state=state, due=until)
             return process, (Throttled(process.entry, until),)
-        case ProcessState.RETRYING, _:
-            return replace(process, state=state, due=now + limits.retry_s), ()
+        case ((ProcessState.RETRYING | ProcessState.IDLE), _):
+            return replace(process, state=state, due=_again_at(process, state, now, limits)), ()
         case ProcessState.CLEARING, _:
             return _clear(process, trigger, now, limits)
         case ProcessState.STOPPING, trigger if trigger in _THEN:
@@ -247,6 +264,12 @@ def _enter(
             process = replace(rested(process), state=state, due=None, escalation_step=0)
             return replace(process, then=Then.WAIT), ()
     return replace(process, state=state, due=None), ()
+
+
+def _again_at(process: Process, state: ProcessState, now: float, limits: Limits) -> float:
+    if state is ProcessState.RETRYING or process.last_start is None:
+        return now + limits.retry_s
+    return max(now, process.last_start + process.entry.interval_s)
 
 
 _AFRESH = (

@@ -209,4 +209,20 @@ class NotReady(Struct, frozen=True):
     limit_s: float
 
 
-Effect = Spawn | Signal | Watch | Throttled | Retried | TimedOut | Ready | NotReady
+class Unhealthy(Struct, frozen=True):
+    """Report that a monitor has failed so often in a row: a failure of its group."""
+
+    entry: Entry
+    failures: int
+
+
+class Healthy(Struct, frozen=True):
+    """Report that a monitor that had reported its group unhealthy has succeeded."""
+
+    entry: Entry
+
+
+Report = Throttled | Retried | TimedOut | Ready | NotReady | Unhealthy | Healthy
+"""What is reported and asks for nothing."""
+
+Effect = Spawn | Signal | Watch | Report

@@ -177,6 +177,9 @@ def _counted(process: Process, now: float, *, well: bool) -> Process:
     """Count the end of a run if it is a failure; a run that was being stopped is not."""
     if well or process.state is ProcessState.STOPPING:
         return replace(process, failures=0)
+    if most := process.entry.failures_max:
+        process = replace(process, failures=process.failures + 1)
+        return failed(process, now) if process.failures % most == 0 else process
     process = replace(process, failures=in_a_row(process.failures, process.last_start, now))
     return failed(process, now) if process.entry.respawns else process
 

@@ -12,6 +12,7 @@ class ProcessState(enum.StrEnum):
     RUNNING = "running"
     PAUSING = "pausing"  # respawned too rapidly
     RETRYING = "retrying"  # its host could not start it, and tries again soon
+    IDLE = "idle"  # a monitor between two runs
     CLEARING = "clearing"  # the leader is dead, what it left behind is being ended
     STOPPING = "stopping"
     TIMED_OUT = "timed-out"  # it exceeded its time limit, or was not ready, and is being ended
@@ -31,6 +32,7 @@ LIVE = frozenset(
         ProcessState.RUNNING,
         ProcessState.PAUSING,
         ProcessState.RETRYING,
+        ProcessState.IDLE,
         ProcessState.CLEARING,
         ProcessState.STOPPING,
         ProcessState.TIMED_OUT,
@@ -55,6 +57,7 @@ class EntryTrigger(enum.Enum):
     ALARM = enum.auto()
     TIME_OUT = enum.auto()
     READY = enum.auto()
+    REST = enum.auto()
     LEADER_DEAD = enum.auto()
     GONE = enum.auto()
     GONE_FOR_GOOD = enum.auto()
@@ -90,6 +93,12 @@ TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
     (_S.RETRYING, _T.ALARM): _S.RUNNING,
     (_S.RETRYING, _T.STOP): _S.WAITING,
     (_S.RETRYING, _T.KILL): _S.WAITING,
+    (_S.RUNNING, _T.REST): _S.IDLE,
+    (_S.IDLE, _T.ALARM): _S.RUNNING,
+    (_S.IDLE, _T.STOP): _S.WAITING,
+    (_S.IDLE, _T.KILL): _S.WAITING,
+    (_S.CLEARING, _T.REST): _S.IDLE,
+    (_S.TIMED_OUT, _T.REST): _S.IDLE,
     (_S.CLEARING, _T.ALARM): _S.CLEARING,
     (_S.CLEARING, _T.RETRY): _S.RETRYING,
     (_S.CLEARING, _T.RESPAWN): _S.RUNNING,
@@ -128,6 +137,7 @@ TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
     (_S.RUNNING, _T.STOP_ORDERED): _S.STOPPING,
     (_S.PAUSING, _T.STOP_ORDERED): _S.STOPPING,  # something that left its session may be alive
     (_S.RETRYING, _T.STOP_ORDERED): _S.STOPPING,
+    (_S.IDLE, _T.STOP_ORDERED): _S.STOPPING,
     (_S.CLEARING, _T.STOP_ORDERED): _S.STOPPING,
     (_S.STOPPING, _T.STOP_ORDERED): _S.STOPPING,  # the escalation goes on as it was
     (_S.TIMED_OUT, _T.STOP_ORDERED): _S.STOPPING,
@@ -140,6 +150,7 @@ TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
     (_S.RUNNING, _T.START_ORDERED): _S.RUNNING,
     (_S.PAUSING, _T.START_ORDERED): _S.RUNNING,
     (_S.RETRYING, _T.START_ORDERED): _S.RUNNING,
+    (_S.IDLE, _T.START_ORDERED): _S.IDLE,
     (_S.CLEARING, _T.START_ORDERED): _S.CLEARING,  # it is started again as soon as it is clear
     (_S.STOPPING, _T.START_ORDERED): _S.STOPPING,  # ended first, then started
     (_S.TIMED_OUT, _T.START_ORDERED): _S.TIMED_OUT,
@@ -152,6 +163,7 @@ TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
     (_S.RUNNING, _T.RESTART_ORDERED): _S.STOPPING,
     (_S.PAUSING, _T.RESTART_ORDERED): _S.STOPPING,
     (_S.RETRYING, _T.RESTART_ORDERED): _S.STOPPING,
+    (_S.IDLE, _T.RESTART_ORDERED): _S.STOPPING,
     (_S.CLEARING, _T.RESTART_ORDERED): _S.STOPPING,
     (_S.STOPPING, _T.RESTART_ORDERED): _S.STOPPING,
     (_S.TIMED_OUT, _T.RESTART_ORDERED): _S.STOPPING,

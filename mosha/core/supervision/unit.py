@@ -85,11 +85,7 @@ Effect = (
     Launch
     | process_events.Signal
     | process_events.Watch
-    | process_events.Throttled
-    | process_events.Retried
-    | process_events.TimedOut
-    | process_events.Ready
-    | process_events.NotReady
+    | process_events.Report
     | KillEverything
     | SignalLeft
     | WatchLeft
