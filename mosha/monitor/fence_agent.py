@@ -19,6 +19,7 @@ import shutil
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import anyio
 from msgspec import Struct
@@ -40,7 +41,13 @@ from mosha.host.clock import boottime
 from mosha.host.killable import RunEnded
 from mosha.host.masking import Mask
 from mosha.host.secret_file import read_secret
-from mosha.monitor.fence_outcome import ShotOutcome, how_ended, one_line, why_not_started
+from mosha.monitor.fence_outcome import (
+    ShotOutcome,
+    how_ended,
+    is_unknown,
+    one_line,
+    why_not_started,
+)
 
 SYSTEM_DIRECTORIES = ("/usr/sbin", "/sbin")
 """Where packages put agents; they are not in the PATH of every service."""
@@ -62,7 +69,17 @@ METADATA_LIMIT_S = 10.0
 
 ON_STATUS, OFF_STATUS = 0, 2
 _SAYS_ON = re.compile(r"^\s*(status\s*[:=]?\s*)?on\.?\s*$", re.IGNORECASE | re.MULTILINE)
+_WAITED_FOR_OFF = re.compile(r"timed out waiting to power off", re.IGNORECASE)
+"""An agent's `off` fails with this after it has ordered it (EC_WAITING_OFF of fencing.py)."""
 _SAYS_OFF = re.compile(r"^\s*(status\s*[:=]?\s*)?off\.?\s*$", re.IGNORECASE | re.MULTILINE)
+
+
+class Attempt(NamedTuple):
+    """What an attempt to shoot a node has come to; `may_be_off`: also if it is not proven."""
+
+    proven: bool
+    text: str
+    may_be_off: bool
 
 
 class Prepared(Struct, frozen=True):
@@ -142,30 +159,32 @@ async def shoot_by_agent(node: int, method: FencingMethod) -> ShotOutcome:
     if isinstance(agent, str):
         return ShotOutcome("failed", method.name, agent)
 
-    async def attempt() -> tuple[bool, str]:
+    async def attempt() -> Attempt:
         shot = AgentShot(agent, method.limit)
-        return await shot.switched() and await shot.confirmed(), shot.text
+        proven = await shot.switched() and await shot.confirmed()
+        return Attempt(proven, shot.text, shot.may_be_off)
 
-    proven, detail = await attempted(method.attempts, attempt)
+    proven, detail, may_be_off = await attempted(method.attempts, attempt)
     if not proven:
-        return ShotOutcome("failed", method.name, detail)
+        return ShotOutcome("failed", method.name, detail, may_be_off=may_be_off)
     return ShotOutcome("receipt", method.name, detail, await grade_of(agent))
 
 
-async def attempted(
-    attempts: int, attempt: Callable[[], Awaitable[tuple[bool, str]]]
-) -> tuple[bool, str]:
-    """Make attempts until one succeeds; return whether one did, and its text, or all failures."""
+async def attempted(attempts: int, attempt: Callable[[], Awaitable[Attempt]]) -> Attempt:
+    """Make attempts until one succeeds; return that, or all failures as one."""
     failures: list[str] = []
+    may_be_off = False
     for _ in range(attempts):
-        proven, text = await attempt()
-        if proven:
-            return True, text
-        failures.append(text)
+        made = await attempt()
+        if made.proven:
+            return made
+        failures.append(made.text)
+        may_be_off |= made.may_be_off
     if len(failures) > 1:
         failures = [f"attempt {number}: {text}" for number, text in enumerate(failures, 1)]
     detail = "; ".join(failures)
-    return False, detail if len(detail) <= DETAIL_MAX_CHARS else f"… {detail[-DETAIL_MAX_CHARS:]}"
+    shown = detail if len(detail) <= DETAIL_MAX_CHARS else f"… {detail[-DETAIL_MAX_CHARS:]}"
+    return Attempt(False, shown, may_be_off)
 
 
 async def prepared_in_time(node: int, method: FencingMethod) -> Prepared | str:
@@ -206,11 +225,13 @@ def _prepare(node: int, method: FencingMethod) -> Prepared | str:
 class AgentShot:
     """One attempt to switch a node off: the order, later the proof, both within `limit_s`.
 
-    Time that passes between the two does not count. `text` is what came of it so far.
+    Time that passes between the two does not count. `text` is what came of it so far, and
+    `may_be_off` whether the device may have done something by then.
     """
 
     def __init__(self, agent: Prepared, limit_s: float) -> None:
         self.text = ""
+        self.may_be_off = False
         self._agent = agent
         self._limit_s = self._left_s = limit_s
 
@@ -224,6 +245,11 @@ class AgentShot:
             return False
         self._left_s = self._limit_s - (boottime() - began)
         self.text = told(self._agent, "off", ordered, self._limit_s)
+        self.may_be_off = (
+            ordered.status == 0
+            or is_unknown(ordered.status)
+            or _WAITED_FOR_OFF.search(self.text) is not None
+        )
         return ordered.status == 0
 
     async def confirmed(self) -> bool:

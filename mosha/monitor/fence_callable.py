@@ -43,7 +43,7 @@ async def shoot_by_callable(node: int, stomith: Stomith, limit_s: float) -> Shot
         return ShotOutcome("failed", name, str(error))
     except (HungError, TimeoutError):
         more = f"; {GOES_ON}" if worker.busy is not None else ""
-        return ShotOutcome("failed", name, f"no answer in {limit_s:g} s{more}")
+        return ShotOutcome("failed", name, f"no answer in {limit_s:g} s{more}", may_be_off=True)
     finally:
         worker.close()
     if isinstance(value, _Raised):

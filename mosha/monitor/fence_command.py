@@ -5,7 +5,13 @@ from __future__ import annotations
 from mosha.core.status import Grade
 from mosha.formats.fencing_methods import FencingMethod
 from mosha.host import killable
-from mosha.monitor.fence_outcome import ShotOutcome, how_ended, one_line, why_not_started
+from mosha.monitor.fence_outcome import (
+    ShotOutcome,
+    how_ended,
+    is_unknown,
+    one_line,
+    why_not_started,
+)
 
 
 async def shoot_by_command(node: int, method: FencingMethod) -> ShotOutcome:
@@ -18,9 +24,10 @@ async def shoot_by_command(node: int, method: FencingMethod) -> ShotOutcome:
     except (OSError, ValueError) as error:
         return ShotOutcome("failed", name, why_not_started(error))
     if ended.status is None:
-        return ShotOutcome("failed", name, how_ended(None, method.limit))
+        return ShotOutcome("failed", name, how_ended(None, method.limit), may_be_off=True)
     detail = one_line(ended.output)
     if ended.status == 0:
         return ShotOutcome("receipt", name, detail, Grade.COMMAND_SAID_SO)
     how = how_ended(ended.status, method.limit)
-    return ShotOutcome("failed", name, f"{how}: {detail}".rstrip(": "))
+    text, unknown = f"{how}: {detail}".rstrip(": "), is_unknown(ended.status)
+    return ShotOutcome("failed", name, text, may_be_off=unknown)

@@ -11,13 +11,15 @@ from mosha.formats.letters import whole
 class ShotOutcome(Struct, frozen=True):
     """How a shot ended: `receipt`, `no receipt` or `failed`, by which method, its output.
 
-    `grade` is that of the receipt.
+    `grade` is that of the receipt. `may_be_off`: it has failed, and may all the same have switched
+    something off.
     """
 
     outcome: str
     method: str
     detail: str = ""
     grade: Grade = Grade.LEASE_ELAPSED
+    may_be_off: bool = False
 
 
 def one_line(output: bytes) -> str:
@@ -31,6 +33,11 @@ def how_ended(status: int | None, limit_s: float) -> str:
     if status is None:
         return f"no answer in {limit_s:g} s"
     return f"signal {-status}" if status < 0 else f"exit {status}"
+
+
+def is_unknown(status: int | None) -> bool:
+    """Say whether a program did not come to its own end: nobody knows what it has done."""
+    return status is None or status < 0
 
 
 def why_not_started(error: OSError | ValueError) -> str:

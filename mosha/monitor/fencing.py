@@ -51,7 +51,8 @@ async def shoot(
         best = max(receipts, key=lambda outcome: outcome.grade)
         return best if best.grade >= required else _short(best, required, failed)
     if len(failed) > 1:
-        return ShotOutcome("failed", "all", _listed(failed))
+        may_be_off = any(outcome.may_be_off for outcome in failed)
+        return ShotOutcome("failed", "all", _listed(failed), may_be_off=may_be_off)
     none = ShotOutcome("failed", "none", "no method is set")
     return [*failed, *outcomes][0] if outcomes else none
 

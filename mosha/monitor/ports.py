@@ -123,7 +123,8 @@ class Ports:
                 while not (why := shots.is_void(monitor.node.state, order, boottime())):
                     await monitor.next_change(monitor.news)
                 more = f"; {GOES_ON}" if goes_on(monitor.on_stomith) else ""
-                ended = ShotOutcome("failed", "none", f"given up: {why}{more}")
+                text = f"given up: {why}{more}"
+                ended = ShotOutcome("failed", "none", text, may_be_off=True)
                 tasks.cancel_scope.cancel()
 
             tasks.start_soon(give_up)
@@ -135,7 +136,16 @@ class Ports:
                 pill=Pill(monitor, order),
             )
             tasks.cancel_scope.cancel()
-        self._report(ShotEnded(order, ended.outcome, ended.method, ended.detail, ended.grade))
+        self._report(
+            ShotEnded(
+                order,
+                ended.outcome,
+                ended.method,
+                ended.detail,
+                ended.grade,
+                may_be_off=ended.may_be_off,
+            )
+        )
 
     async def _end_clinit(self) -> None:
         await self._monitor.clinit.shut_down()

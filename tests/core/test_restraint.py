@@ -222,6 +222,43 @@ def test_at_most_a_minority_is_shot_within_a_while() -> None:
     assert victims(story) == [3]
 
 
+@pytest.mark.parametrize(
+    ("outcome", "more", "counts"),
+    [
+        ("failed", {}, False),
+        ("failed", {"may_be_off": True}, True),
+        ("failed", {"grade": Grade.COMMAND_SAID_SO}, True),
+        ("no receipt", {}, True),
+        ("receipt", {"grade": Grade.OFF_CONFIRMED}, True),
+    ],
+)
+def test_a_shot_counts_for_the_budget_if_something_may_have_been_switched_off(
+    outcome: str, more: dict[str, Any], *, counts: bool
+) -> None:
+    story = silent(3, of=(1, 2, 3))
+    assert victims(story) == [3]
+    state = one(story).state
+    assert restraint.spent(state, 2, story.now) == (3,), "it is running"
+    one(story).shot(ShotEnded(FenceOrder(3, INC), outcome, "m", "", **more), story.now)
+    story.hear(1, says(3, 9), says(3, 10))
+    story.now += T
+    assert restraint.spent(state, 2, story.now) == ((3,) if counts else ())
+    assert one(story).next_status(story.now).deaths == ({3: T} if counts else {})
+
+
+def test_a_shot_counts_for_the_budget_also_if_its_victim_lives_on() -> None:
+    story = silent(of=(1, 2, 3))
+    assert one(story).fence_asked(3, story.now) == ""
+    (order,) = all_have_read(story, 2, 3)
+    one(story).shot(ShotEnded(order, "receipt", "m", "", Grade.OFF_CONFIRMED), story.now)
+    state = one(story).state
+    for seq in range(60, 66):
+        story.now += T / 2
+        story.hear(1, says(2, seq), says(3, seq))
+    assert (state.pending, state.shots) == ({}, {}), "that receipt is void"
+    assert restraint.spent(state, 2, story.now) == (3,)
+
+
 def test_receipts_of_others_count_for_the_budget_and_those_of_an_earlier_run_do_not() -> None:
     story = silent(5)
     state = one(story).state

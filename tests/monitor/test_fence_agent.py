@@ -285,6 +285,32 @@ async def test_an_agent_that_never_reads_its_options_blocks_nobody(
     assert "in 0.5 s" in outcome.detail
 
 
+WAITS_FOR_OFF = """
+import sys
+if "action=off" in sys.stdin.read():
+    print("Failed: Timed out waiting to power OFF", file=sys.stderr)
+    raise SystemExit(1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "limit_s", "may_be_off"),
+    [
+        ("raise SystemExit(1)", LONG_S, False),
+        (WAITS_FOR_OFF, LONG_S, True),
+        ("import os; os.kill(os.getpid(), 9)", LONG_S, True),
+        ("import time; time.sleep(1000)", 0.5, True),
+        ("raise SystemExit(0)", 0.5, True),
+    ],
+)
+async def test_a_failed_shot_may_have_switched_something_off_unless_off_itself_has_failed(
+    room: Path, method: Method, text: str, limit_s: float, *, may_be_off: bool
+) -> None:
+    path = fence_switch.installed(room, "fence_broken", text)
+    outcome = await shoot(2, [method(agent=str(path), limit=limit_s)])
+    assert (outcome.outcome, outcome.may_be_off) == ("failed", may_be_off)
+
+
 # --- what an agent leaves -----------------------------------------------------------------
 
 

@@ -55,6 +55,7 @@ async def test_all_devices_are_switched_off_before_any_is_asked(room: Path) -> N
 async def test_a_device_that_refuses_fails_its_level_and_is_named_first(room: Path) -> None:
     outcome = await shoot(2, [supply(room, "p1"), supply(room, "p2", "with_password")])
     assert (outcome.outcome, outcome.method) == ("failed", BOTH)
+    assert outcome.may_be_off, "one of two supplies is"
     assert outcome.detail.startswith("method 2 (fence_switch): failed: off: exit 1 in ")
     assert "; method 1 (fence_switch): off: exit 0 in " in outcome.detail
     assert "status" not in actions(room)
@@ -62,7 +63,8 @@ async def test_a_device_that_refuses_fails_its_level_and_is_named_first(room: Pa
 
 async def test_after_a_device_that_refuses_the_others_are_left_alone(room: Path) -> None:
     (room / "password").write_text("secret")
-    await shoot(2, [supply(room, "p1", "with_password"), supply(room, "p2")])
+    outcome = await shoot(2, [supply(room, "p1", "with_password"), supply(room, "p2")])
+    assert not outcome.may_be_off
     assert [(room / plug).read_text() for plug in ("p1", "p2")] == ["on", "on"]
 
 

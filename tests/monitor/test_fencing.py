@@ -337,7 +337,7 @@ def gate() -> Iterator[threading.Event]:
 async def test_a_callable_that_hangs_is_given_up(gate: threading.Event) -> None:
     outcome = await shoot(7, [], lambda _: gate.wait(), callable_limit_s=SHORT_S)
     told = "no answer in 0.3 s; its call goes on: a thread cannot be ended"
-    assert outcome == ShotOutcome("failed", "<lambda>", told)
+    assert outcome == ShotOutcome("failed", "<lambda>", told, may_be_off=True)
 
 
 async def test_no_call_begins_before_the_one_before_has_returned(gate: threading.Event) -> None:
@@ -367,7 +367,7 @@ async def test_a_coroutine_that_hangs_is_cancelled() -> None:
             cancelled.append(node)
 
     outcome = await shoot(7, [], hangs, callable_limit_s=SHORT_S)
-    assert outcome == ShotOutcome("failed", "hangs", "no answer in 0.3 s")
+    assert outcome == ShotOutcome("failed", "hangs", "no answer in 0.3 s", may_be_off=True)
     assert cancelled == [7]
 
 
@@ -415,6 +415,23 @@ async def test_all_failures_are_told(script: Script) -> None:
     one, two = script("exit 1"), script("exit 2")
     outcome = await shoot(7, [command(one), command(two)])
     assert outcome == ShotOutcome("failed", "all", f"{one}: exit 1; {two}: exit 2")
+
+
+@pytest.mark.parametrize(
+    ("lines", "limit_s", "may_be_off"),
+    [
+        (["exit 1"], LONG_S, False),
+        (["kill -9 $$"], LONG_S, True),
+        (["exec sleep 1000"], SHORT_S, True),
+        (["exit 1", "kill -9 $$"], LONG_S, True),
+    ],
+)
+async def test_a_failed_command_that_has_not_ended_itself_may_have_switched_something_off(
+    script: Script, lines: list[str], limit_s: float, *, may_be_off: bool
+) -> None:
+    methods = [command(script(line), limit=limit_s) for line in lines]
+    outcome = await shoot(7, methods)
+    assert (outcome.outcome, outcome.may_be_off) == ("failed", may_be_off)
 
 
 async def test_without_any_method_a_shot_fails() -> None:

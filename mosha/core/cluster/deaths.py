@@ -1,4 +1,4 @@
-"""Which nodes were found dead, and when: the memory behind the budget of shots and probation."""
+"""Which nodes were shot or found dead, and when: the memory behind the budget and probation."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ KEPT_S = 3600.0
 class Deaths(Struct):
     """When which incarnations of other nodes were found dead, seconds of boottime.
 
-    Of what happened before this monitor started its own status tells: `last` when each node was
-    last found dead, `kept` until when it is on probation.
+    `last` is when each node was last shot: also one that lives on, for something was switched off.
+    Of what happened before this monitor started its own status tells: `last` then, and `kept` until
+    when a node is on probation.
     """
 
     of: dict[int, dict[int, float]] = field(default_factory=dict)
@@ -30,6 +31,10 @@ class Deaths(Struct):
         self.last = {node: now - ago_s for node, ago_s in former.deaths.items()}
         self.kept = {node: now + left_s for node, left_s in former.probations.items()}
 
+    def shot(self, node: int, now: float) -> None:
+        """Take in that a node was shot, or something else in its place."""
+        self.last[node] = now
+
     def note(self, receipts: Mapping[int, Receipt], now: float) -> None:
         """Take in the receipts that stand; each counts when it is first heard of."""
         for node, receipt in receipts.items():
@@ -40,7 +45,7 @@ class Deaths(Struct):
                     del known[inc]
 
     def latest(self) -> dict[int, float]:
-        """Return when each node was last found dead."""
+        """Return when each node was last shot or found dead."""
         found = dict(self.last)
         for node, times in self.of.items():
             found[node] = max([*times.values(), found.get(node, -math.inf)])

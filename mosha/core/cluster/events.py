@@ -122,7 +122,8 @@ class LeasesRenewed(Struct, frozen=True):
 class ShotEnded(Struct, frozen=True):
     """A shot has ended: with a `receipt` as required, `no receipt`, or it `failed`.
 
-    `grade` is that of its receipt; one that failed may have one of a lower grade than required.
+    `grade` is that of its receipt; one that failed may have one of a lower grade than required, or
+    none, and all the same have switched something off (`may_be_off`).
     """
 
     order: FenceOrder
@@ -130,6 +131,12 @@ class ShotEnded(Struct, frozen=True):
     method: str
     detail: str = ""
     grade: Grade = Grade.LEASE_ELAPSED
+    may_be_off: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it counts for the budget: somebody may have been shot."""
+        return self.outcome != "failed" or self.grade > Grade.LEASE_ELAPSED or self.may_be_off
 
 
 class FenceAsked(Struct, frozen=True):

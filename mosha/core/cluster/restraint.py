@@ -2,17 +2,18 @@
 
 The **brake**: nodes that went silent together are not shot. It is more likely that the file system,
 a switch or this node is at fault than that so many machines failed at one moment. The **budget**:
-within a window at most a minority of the electorate is shot. And a node that a majority hears is
-not shot by one that does not. Nor are nodes that ask to be shot together (F1): it is more likely
-that what they share is at fault, such as a storage. All hold until that is no longer so, or an
-operator decides (`mosha fence`, `mosha confirm`).
+within a window at most a minority of the electorate is shot, whatever becomes of the victims. A
+shot that has failed and has switched nothing off, as far as its methods say, does not count. And a
+node that a majority hears is not shot by one that does not. Nor are nodes that ask to be shot
+together (F1): it is more likely that what they share is at fault, such as a storage. All hold until
+that is no longer so, or an operator decides (`mosha fence`, `mosha confirm`).
 """
 
 from __future__ import annotations
 
 import math
 
-from mosha.core.cluster.fencing import AIMING
+from mosha.core.cluster.fencing import RUNNING
 from mosha.core.cluster.peers import Peer, Standing
 from mosha.core.cluster.shot_requests import asks
 from mosha.core.cluster.state import MonitorState
@@ -143,7 +144,5 @@ def _lately(state: MonitorState, now: float) -> dict[int, float]:
 
 def _seen_here(state: MonitorState, now: float) -> dict[int, float]:
     found = {node: at for node, at in state.deaths.latest().items() if now - at < WINDOW_S}
-    for shot in state.shots.values():
-        if shot.outcome != AIMING and now - shot.at < WINDOW_S:
-            found[shot.node] = max(shot.at, found.get(shot.node, shot.at))
+    found |= {node: shot.at for node, shot in state.shots.items() if shot.outcome == RUNNING}
     return found

@@ -292,6 +292,8 @@ def ended(state: MonitorState, end: ShotEnded, now: float) -> None:
         shot = Shot(victim, inc, now, end.outcome, end.method, end.detail, end.grade)
         state.shots[victim] = shot
         state.changed()
+    if end.counts:
+        state.deaths.shot(victim, now)
     graded = {} if end.grade is Grade.LEASE_ELAPSED else {"grade": end.grade.text}
     told: dict[str, object] = {"outcome": end.outcome, "method": end.method, **graded}
     state.log("fence_ended", peer=victim, inc=inc, **told, detail=end.detail)
