@@ -10,6 +10,7 @@ from tests.mutants.clinit import CLINIT
 from tests.mutants.control import CONTROL
 from tests.mutants.front import FRONT
 from tests.mutants.monitor import MONITOR
+from tests.mutants.ocf import OCF
 from tests.mutants.watchdog import WATCHDOG
 
-SHELL = (*CLINIT, *WATCHDOG, *MONITOR, *CONTROL, *FRONT)
+SHELL = (*CLINIT, *WATCHDOG, *MONITOR, *CONTROL, *FRONT, *OCF)
