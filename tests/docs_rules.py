@@ -42,7 +42,10 @@ OTHER_RULES = {
     "fence": ("both", "for dead nodes: the receipt (R1)"),
     "shot": (
         "both",
-        "the last shot at a node, and its outcome; `NO` only while a receipt is awaited",
+        (
+            "the last shot of this node at it and its outcome, or why there is none; `NO` only"
+            " while a receipt is awaited"
+        ),
     ),
     "receipt": ("both", "for stale nodes: whether a receipt is awaited"),
     "rank": ("why-not", "the node is the first choice among those that could take it"),

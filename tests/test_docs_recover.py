@@ -17,6 +17,12 @@ PAGE = DOCS / "how-to" / "recover.md"
 # --- what is printed is on the page ---------------------------------------------------------
 COMPLAINERS = (
     *("core/cluster/candidacy", "core/explain/verdicts", "core/replication/judging"),
+    *(
+        "core/explain/deaths",
+        "core/explain/quorate",
+        "core/explain/shooting",
+        "core/explain/unended",
+    ),
     *("monitor/startup", "monitor/clinit_link", "monitor/daemon", "monitor/files/hastat_file"),
     *(
         "monitor/identity",

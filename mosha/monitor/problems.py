@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from mosha.core.cluster import shot_requests, wording
-from mosha.core.cluster.fencing import SHOT
 from mosha.core.cluster.peers import Peer, Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.refusals import refusing
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.timing import CLOCK_RATE_ERROR, kill_warning
-from mosha.core.durations import span_text
-from mosha.core.explain import verdicts
+from mosha.core.explain import quorate, shooting, unended
 from mosha.core.explain.may_run import unconfirmed
 from mosha.core.explain.problems import GROUP_KINDS, ProblemKind
 from mosha.core.tables import STOP_LEVEL
 from mosha.formats import hastat
 from mosha.formats.hastat import Problem
 from mosha.formats.names import listed
-from mosha.host.clock import boottime
 
 CGROUP_REMEDY = (
     "what cuts all ties to its group may be overlooked or end another's: give clinit a writable"
@@ -31,26 +27,6 @@ CGROUP_REMEDY = (
 OVERDUE_AFTER = 3
 """A test is late when none was good for so many intervals."""
 
-HELD: Mapping[str, Callable[[str, str], str]] = {
-    "heard": lambda nodes, others: (
-        f"node {nodes} is not shot: node {others} still hears it, and may give it a majority; this"
-        " node does not see what it writes"
-    ),
-    "brake": lambda nodes, others: (
-        f"node {nodes} is not shot: so many went silent at the same time ({others}) that the"
-        " file system, a switch or this node is more likely at fault"
-    ),
-    "asking": lambda nodes, others: (
-        f"node {nodes} is not shot: so many ask for it at the same time ({others}) that what they"
-        " share is more likely at fault, such as a storage"
-    ),
-    "budget": lambda nodes, others: (
-        f"node {nodes} is not shot: within ten minutes a minority of the nodes was shot already"
-        f" ({others})"
-    ),
-}
-"""What is said of each kind of hold (`core.cluster.restraint`)."""
-
 ALIKE_MIN = 4
 """This many stale nodes are one line: a dead rack needs no list of reasons."""
 
@@ -59,6 +35,7 @@ def problems(
     state: MonitorState,
     groups: Sequence[hastat.GroupView],
     refused: Sequence[hastat.Refusal],
+    now: float,
     *,
     troubles: Sequence[str],
     warnings: Sequence[str],
@@ -67,7 +44,7 @@ def problems(
     missing: Mapping[str, str],
     fencing: Sequence[hastat.FencingReport],
 ) -> list[Problem]:
-    """Return what is wrong, most important first.
+    """Return what is wrong at `now` (seconds of boottime), most important first.
 
     `troubles` are those of the host, `warnings` remarks about the tables; `groups` have their
     reasons; also given are the `refused` files, the warning about the margin, why clinit has no
@@ -77,23 +54,16 @@ def problems(
     here = [str(state.me)]
     return [
         *(Problem(kind=ProblemKind.HOST.value, subjects=here, text=text) for text in troubles),
-        *_of_quorum(state, groups),
+        *_of_quorum(state, groups, now),
         *_of_nodes(state),
-        *_of_unended(state),
+        *_of_unended(state, now),
         *_of_unconfirmed(state),
-        *_of_restraint(state),
+        *_of_restraint(state, now),
         *_of_fencing(state.me, fencing),
         *_of_settings(state),
         *_of_late_kills(state),
         *_of_groups(groups),
-        *(
-            Problem(
-                kind=ProblemKind.TABLE_REFUSED.value,
-                subjects=[item.file],
-                text=f"{item.file} on node {item.node} is refused: {item.text}",
-            )
-            for item in refused
-        ),
+        *map(_of_refusal, refused),
         *(
             Problem(kind=ProblemKind.LEASE.value, subjects=here, text=text)
             for text in filter(None, [margin_warning, kill_warning(state.timing, len(groups))])
@@ -130,12 +100,21 @@ def about(problem: Problem) -> str:
     return f"group{'s' * (len(problem.subjects) != 1)} {listed(problem.subjects)}: "
 
 
-def _of_quorum(state: MonitorState, groups: Iterable[hastat.GroupView]) -> Iterator[Problem]:
+def _of_refusal(it: hastat.Refusal) -> Problem:
+    text = f"{it.file} on node {it.node} is refused: {it.text}"
+    return Problem(kind=ProblemKind.TABLE_REFUSED.value, subjects=[it.file], text=text)
+
+
+def _of_quorum(
+    state: MonitorState, groups: Iterable[hastat.GroupView], now: float
+) -> Iterator[Problem]:
     concerned = [g for g in groups if g.problem == ProblemKind.NO_QUORUM and not g.ok]
     waiting = [g.group for g in concerned if g.wanted != STOP_LEVEL]
     unknown = [g.group for g in concerned if g.wanted == STOP_LEVEL]
     if state.view.quorum_state is QuorumState.NO:
-        text = f"no quorum: {verdicts.quorum_reason(state)}; nothing is started or fenced"
+        waits = quorate.of_half(state, now)
+        nothing = f"nothing is started; {waits}" if waits else "nothing is started or fenced"
+        text = f"no quorum: {quorate.reason(state)}; {nothing}"
         if waiting:
             many = len(waiting) != 1
             text += f"; {len(waiting)} group{'s wait' if many else ' waits'} for it: "
@@ -144,7 +123,7 @@ def _of_quorum(state: MonitorState, groups: Iterable[hastat.GroupView]) -> Itera
             text += (
                 f"; whether nodes that are not heard still run it is not known: {listed(unknown)}"
             )
-        step = verdicts.BRING_BACK if concerned else ""
+        step = quorate.remedy(state, now) if concerned else ""
         subjects = [group.group for group in concerned]
         kind = ProblemKind.NO_QUORUM.value
         yield Problem(kind=kind, subjects=subjects, text=text, next=step)
@@ -180,45 +159,38 @@ def _of_nodes(state: MonitorState) -> Iterator[Problem]:
             yield Problem(kind=kind.value, subjects=[str(node)], text=text)
 
 
-def _of_restraint(state: MonitorState) -> Iterator[Problem]:
+def _of_restraint(state: MonitorState, now: float) -> Iterator[Problem]:
     """Yield what holds shots back here."""
-    disarmed, now = state.disarmed, boottime()
-    if disarmed is not None and now < disarmed.until:
-        left = span_text(math.ceil(disarmed.until - now))
-        text = f"fencing is disarmed for {left} more, from node {disarmed.node}: {disarmed.reason}"
-        kind = ProblemKind.FENCING_HELD.value
-        yield Problem(kind=kind, subjects=[str(disarmed.node)], text=text, next="mosha arm")
-    for kind, words in HELD.items():
+    if state.disarmed is not None and (text := shooting.disarmed(state, now)):
+        kind, subjects = ProblemKind.FENCING_HELD.value, [str(state.disarmed.node)]
+        yield Problem(kind=kind, subjects=subjects, text=text, next="mosha arm")
+    for kind, words in shooting.HELD.items():
         nodes = [str(node) for node, hold in state.holds.items() if hold.kind == kind]
         if nodes:
             others = next(hold.nodes for hold in state.holds.values() if hold.kind == kind)
-            text = words(listed(nodes), listed([str(node) for node in others]))
-            step = f"look what is wrong; to have it shot all the same: mosha fence {nodes[0]}"
+            text = f"node {listed(nodes)} is not shot: {words(shooting.names(others))}"
+            step = f"{shooting.LOOK} mosha fence {nodes[0]}"
             yield Problem(kind=ProblemKind.FENCING_HELD.value, subjects=nodes, text=text, next=step)
 
 
-def _of_unended(state: MonitorState) -> Iterator[Problem]:
+def _of_unended(state: MonitorState, now: float) -> Iterator[Problem]:
     """Yield the nodes that cannot end a group; a failed stop is a problem of the group anyway."""
     said = {status.node: status.unended for status in state.view.fresh()}
     for node, groups in sorted({**said, state.me: state.unended}.items()):
         asks = any(it.asks for it in groups.values())
         found = {g: it for g, it in groups.items() if asks or it.reason != shot_requests.FAILED}
         for group, it in islice(found.items(), 1):
-            more = f"; it asks to be shot{_shooters(state, node)}" if asks else ""
+            more = f"; it asks to be shot{unended.shot(state, node, now)}" if asks else ""
             text = f"node {node} cannot end {listed(list(found))}: {it.reason}{more}"
-            step = f"repair or reset it; or, if nothing is left of it: mosha cleanup {group} {node}"
+            step = unended.of_node(state, group, node, now, asks=asks)
             kind, subjects = ProblemKind.NODE_UNABLE.value, [str(node)]
             yield Problem(kind=kind, subjects=subjects, text=text, next=step)
 
 
 def _shooters(state: MonitorState, node: int) -> str:
     """Return who shoots a node, as the end of a sentence."""
-    shown = ((status.node, status.shots.get(node)) for status in state.view.fresh())
-    found = [by for by, line in shown if line is not None and line.outcome != SHOT]
-    own = state.shots.get(node)
-    if own is not None and own.under_way:
-        found.append(state.me)
-    return f"; node {listed([str(by) for by in sorted(found)])} shoots it" if found else ""
+    found = shooting.shooters(state, node)
+    return f"; node {shooting.names(found)} shoots it" if found else ""
 
 
 def _of_unconfirmed(state: MonitorState) -> Iterator[Problem]:

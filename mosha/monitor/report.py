@@ -12,7 +12,7 @@ from mosha.core.cluster.node import Node
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.timing import MARGIN_WARN, margin
-from mosha.core.explain import verdicts
+from mosha.core.explain import quorate, verdicts
 from mosha.core.explain.may_run import may_run
 from mosha.core.explain.problems import GROUP_KINDS, ProblemKind
 from mosha.core.status import Grade, Status, TableVersion
@@ -73,6 +73,7 @@ def make(node: Node, around: HostFacts, now: float, *, asked: str = "") -> hasta
         state,
         groups,
         refused,
+        now,
         troubles=around.troubles,
         warnings=around.warnings,
         margin_warning=room.warning,
@@ -138,7 +139,7 @@ def _age(now: float, then: float | None) -> float:
 
 def _quorum(state: MonitorState) -> hastat.Quorum:
     view = state.view
-    seen, needed = verdicts.quorum_sum(state)
+    seen, needed = quorate.count(state)
     awaited = [str(node) for node in sorted(view.members) if view.unconfirmed(node)]
     return hastat.Quorum(
         has=view.quorum_state is QuorumState.YES,
@@ -146,7 +147,7 @@ def _quorum(state: MonitorState) -> hastat.Quorum:
         seen=seen,
         electorate=sorted(view.electorate.nodes),
         needed=needed,
-        reason=verdicts.quorum_reason(state)
+        reason=quorate.reason(state)
         + (f"; not confirmed yet: {', '.join(awaited)}" if awaited else ""),
     )
 

@@ -52,7 +52,8 @@ def verdict(story: Story) -> GroupVerdict:
     return judge(state(story), G, story.now)
 
 
-NOT_FENCED = "node 3 is stale, may still run it and is not fenced"
+JUST_STARTED = "this monitor has just started, and shoots nobody for 9s more"
+NOT_FENCED = f"node 3 is stale, may still run it and is not fenced: {JUST_STARTED}"
 NO_QUORUM = "no quorum: 1 of 3 nodes fresh, 2 needed; not fresh: 2, 3"
 HAS_A_VOTE = "node 3 is stale, and may run it: it has the vote of node 2"
 
@@ -97,6 +98,7 @@ def test_a_receipt_that_is_not_as_the_group_asks_leaves_it_open() -> None:
     story = short(Grade.OFF_CONFIRMED, WEAK)
     assert may_run(state(story), G) == Unseen((3,), unfenced=True)
     said = "node 3 is fenced (command-said-so), which is not enough: fence=off-confirmed in hactl"
+    said += f"; {JUST_STARTED}"
     step = f"{SEE_THE_SHOTS.partition('mosha confirm')[0]}mosha set g stop fence=command-said-so"
     assert verdict(story) == GroupVerdict(False, said, step, ProblemKind.GROUP)
     assert verdict(short(Grade.OFF_CONFIRMED, WEAK, Receipt(INC, "x", Grade.OFF_CONFIRMED))).ok

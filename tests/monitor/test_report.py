@@ -474,6 +474,24 @@ def test_a_lost_quorum_comes_first_then_the_nodes_then_the_groups() -> None:
     ]
 
 
+def test_half_of_a_cluster_says_what_it_waits_for_and_not_that_nobody_is_fenced() -> None:
+    story = Story((1, 2))
+    story.write(1)
+    story.hear(1, says(2, 1))
+    story.hear(1, says(2))
+    story.now += TIMING.start_grace_s
+    story.miss(1, 2)
+    failed = ShotEnded(story.shots(1)[0], "failed", "ipmi", "Unable to connect/login")
+    story.nodes[1].shot(failed, story.now)
+    assert report(story).problems[0] == (
+        "no quorum: 1 of 2 nodes fresh, 2 needed; not fresh: 2; nothing is started; this half goes"
+        " on alone when node 2 is certainly off: the shot failed (ipmi): Unable to connect/login;"
+        " 1 group waits for it: g -> repair what failed; the shot is repeated by itself, at once"
+        " by mosha fence 2; or bring node 2 back; if you are sure that node 2 is off: mosha"
+        " confirm 2"
+    )
+
+
 def test_a_hundred_groups_without_quorum_are_one_problem_with_few_names() -> None:
     story = one_of_three()
     names = [f"g{number:03d}" for number in range(100)]
@@ -559,6 +577,7 @@ def test_more_groups_than_the_times_leave_room_to_kill_are_a_problem() -> None:
         story.nodes[1].state,
         [view] * (most + 2),
         (),
+        START_S,
         troubles=(),
         warnings=(),
         margin_warning="",

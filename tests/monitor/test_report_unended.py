@@ -19,6 +19,9 @@ from tests.core.story import INC, G, Story, one_of_three, status
 STOPPING = {G: GroupLine("start", GroupState.STOPPING)}
 
 
+STARTED = "this monitor has just started, and shoots nobody for 20s more"
+
+
 def says(node: int, seq: int = 2, **more: Any) -> Status:
     return status(node, seq, **({"seen": {1: Stamp(INC, 1)}} | more))
 
@@ -39,8 +42,8 @@ def unable(story: Story) -> list[Problem]:
     ("reason", "asks", "text"),
     [
         (OUTLIVED, False, f"node 2 cannot end g: {OUTLIVED}"),
-        (OUTLIVED, True, f"node 2 cannot end g: {OUTLIVED}; it asks to be shot"),
-        (FAILED, True, f"node 2 cannot end g: {FAILED}; it asks to be shot"),
+        (OUTLIVED, True, f"node 2 cannot end g: {OUTLIVED}; it asks to be shot: {STARTED}"),
+        (FAILED, True, f"node 2 cannot end g: {FAILED}; it asks to be shot: {STARTED}"),
     ],
 )
 def test_a_node_that_cannot_end_a_group_is_a_problem(reason: str, text: str, *, asks: bool) -> None:
@@ -58,13 +61,15 @@ def test_who_shoots_is_told_with_it() -> None:
     story.nodes[1].state.shots[2] = Shot(2, INC, story.now)
     story.hear(1, says(3, 3, shots={2: ShotLine(INC, "shot")}))
     (problem,) = unable(story)
-    assert problem.text.endswith("; it asks to be shot; node 1 shoots it")
+    assert problem.text.endswith("; it asks to be shot: node 1 shoots it")
 
 
 def test_the_group_says_that_a_shot_is_asked_for() -> None:
-    found = make(stuck(OUTLIVED, asks=True).nodes[1], HostFacts(), 0.0)
+    story = stuck(OUTLIVED, asks=True)
+    found = make(story.nodes[1], HostFacts(), story.now)
     (group,) = (group for group in found.groups if group.group == G)
-    assert group.why.endswith("on its way; node 2 asks to be shot for it")
+    cannot = f"it cannot be ended there: {OUTLIVED}"
+    assert group.why.endswith(f"; {cannot}; node 2 asks to be shot for it: {STARTED}")
 
 
 def test_nodes_that_ask_together_are_said_to_be_spared() -> None:

@@ -374,7 +374,7 @@ FRONT: tuple[ShellMutant, ...] = (
     M(
         "a shot at a node that is heard again keeps nobody waiting",
         "core/explain/reasons.py",
-        "unproved = Holds.NO if awaited and needed else Holds.MOOT",
+        "unproved = Holds.NO if awaited else Holds.MOOT",
         "unproved = Holds.NO",
         "core/test_why.py::test_a_shot_at_a_node_that_is_heard_again_keeps_nobody_waiting",
     ),

@@ -41,12 +41,13 @@ def concerned(state: MonitorState, order: Order, now: float) -> frozenset[int]:
         raise UsageError(f"hactl wants {group} stopped; to start it: mosha start {group}")
     here = frozenset(places(state, group))
     if not here:
-        raise UsageError(_nowhere(state, group))
+        raise UsageError(_nowhere(state, group, now))
     if order.tag:
         return _of_entry(state, order, here)
-    if order.verb == Verb.RESTART and any(stop_has_failed(state, group, it) for it in here):
+    done = {Verb.RESTART: "restarted", Verb.MOVE: "moved"}.get(Verb(order.verb))
+    if done and any(stop_has_failed(state, group, it) for it in here):
         verdict = verdicts.judge(state, group, now)
-        raise UsageError(f"{group} cannot be restarted: {verdict.why}; {verdict.next}")
+        raise UsageError(f"{group} cannot be {done}: {verdict.why}; {verdict.next}")
     if order.verb == Verb.MOVE:
         _check_move(state, group, node, here, now)
     return here
@@ -92,12 +93,12 @@ def stop_has_failed(state: MonitorState, group: str, node: int) -> bool:
     return line is not None and (line.level, line.state) == (STOP_LEVEL, GroupState.FAILED)
 
 
-def _nowhere(state: MonitorState, group: str) -> str:
+def _nowhere(state: MonitorState, group: str, now: float) -> str:
     """Return the refusal for a group that no node shows that is heard."""
     unseen = may_run(state, group)
     if unseen is None:
         return f"{group} runs nowhere; see mosha why {group}"
-    verdict = verdicts.of_unseen(state, group, unseen)
+    verdict = verdicts.of_unseen(state, group, unseen, now)
     return f"no node that is heard runs {group}: {verdict.why}; see mosha why {group}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
+from mosha.core.explain import shooting
 from mosha.core.status import Grade
 
 
@@ -15,25 +16,24 @@ def asked_by(state: MonitorState, group: str) -> str:
     return "fencing.required" if state.fencing.required else "fencing.required is off"
 
 
-def not_dead_enough(state: MonitorState, group: str, node: int) -> str:
-    """Return in a clause why a node that is not heard may still run a group."""
+def not_dead_enough(state: MonitorState, group: str, node: int, now: float) -> str:
+    """Return in a clause why a node that is not heard may still run a group, and is not shot."""
     receipt = state.view.receipts.get(node)
     silent = f"node {node} {said(state.view.standing(node))}"
+    shots = shooting.account(state, node, now).said
     if receipt is None:
-        return f"{silent}, may still run it and is not fenced"
-    return f"{silent} ({receipt.grade.text}), which is not enough: {asked_by(state, group)}"
+        text, joint = f"{silent}, may still run it and is not fenced", ": "
+    else:
+        asked = asked_by(state, group)
+        text, joint = f"{silent} ({receipt.grade.text}), which is not enough: {asked}", "; "
+    return f"{text}{joint}{shots}" if shots else text
 
 
-def vouch(state: MonitorState, group: str, node: int) -> str:
-    """Return what to do about a node that is not fenced: shots are listed on the node that shot."""
+def vouch(state: MonitorState, group: str, node: int, now: float) -> str:
+    """Return what to do about a node that is not fenced; to vouch for its death comes last."""
+    step = shooting.account(state, node, now).next
     sure = f"if you are sure that node {node} is off: {_way_out(state, group, node)}"
-    others = sorted(state.view.fresh_nodes())
-    if node in state.shots:
-        return f"see the shots; {sure}"
-    if not others:
-        return f"it was not shot from here; {sure}"
-    names = ", ".join(map(str, others))
-    return f"see the shots of node {names} (mosha status there); {sure}"
+    return f"{step}; {sure}" if step else sure
 
 
 def _way_out(state: MonitorState, group: str, node: int) -> str:

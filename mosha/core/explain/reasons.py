@@ -20,7 +20,7 @@ from mosha.core.cluster.placement import Free
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
-from mosha.core.explain import verdicts
+from mosha.core.explain import quorate, shooting
 from mosha.core.explain.deaths import asked_by
 from mosha.core.status import Grade
 from mosha.core.tables import STOP_LEVEL
@@ -130,16 +130,10 @@ def as_reason(rule: Rule, case: Case, said_by: int, age_s: float | None = None) 
     return Reason(rule.name, holds(rule.holds(case)), rule.said(case), said_by, age_s)
 
 
-def of_quorum(state: MonitorState) -> Reason:
-    """Return whether this node sees a quorum, and by what count."""
-    quorum_state = state.view.quorum_state
-    word = {
-        QuorumState.YES: "a quorum",
-        QuorumState.NO: "no quorum",
-        QuorumState.UNKNOWN: "quorum not known yet",
-    }
-    text = f"{word[quorum_state]}: {verdicts.quorum_reason(state)}"
-    return Reason("quorum", holds(quorum_state is QuorumState.YES), text, state.me)
+def of_quorum(state: MonitorState, now: float) -> Reason:
+    """Return whether this node sees a quorum, by what count, and what half of a cluster awaits."""
+    stands = holds(state.view.quorum_state is QuorumState.YES)
+    return Reason("quorum", stands, quorate.said(state, now), state.me)
 
 
 def of_fences(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
@@ -151,21 +145,34 @@ def of_fences(state: MonitorState, group: str, node: int, now: float) -> Iterato
     if receipt is not None:
         text = f"node {node} is dead, says a receipt ({receipt.method}, {receipt.grade.text})"
         yield Reason("fence", Holds.YES, text, state.me)
-    shot = state.shots.get(node)
-    if shot is not None:
-        by = f" by {shot.method}" if shot.method else ""
-        more = f": {shot.detail}" if shot.detail else ""
-        text = f"node {node} was shot{by}, outcome {shot.outcome}{more}"
-        # Of a node that is heard again, and where the lease suffices, it keeps nobody waiting.
-        unproved = Holds.NO if awaited and needed else Holds.MOOT
-        stands = Holds.YES if shot.outcome == "receipt" else unproved
-        yield Reason("shot", stands, text, state.me, round(now - shot.at, 3))
+    yield from of_shots(state, node, now, awaited=awaited and needed)
     if awaited:
         waits = f"{group} waits for a {'better ' * short}receipt"
         text = f"node {node} {said(state.view.standing(node))}"
         text += f", and {waits}" if needed else "; no receipt is asked for"
         text += f" ({asked_by(state, group)})"
         yield Reason("receipt", holds(not needed), text, state.me, age_of(state, node, now))
+
+
+def of_shots(state: MonitorState, node: int, now: float, *, awaited: bool) -> Iterator[Reason]:
+    """Yield the last shot of this node at another, and why it is not shot where that is `awaited`.
+
+    Of a node that is heard again, and where the lease suffices, no shot keeps anybody waiting.
+    """
+    unproved = Holds.NO if awaited else Holds.MOOT
+    shot = state.shots.get(node)
+    if shot is not None:
+        by = f" by {shot.method}" if shot.method else ""
+        more = f": {shot.detail}" if shot.detail else ""
+        text = f"node {node} was shot{by}, outcome {shot.outcome}{more}"
+        stands = Holds.YES if shot.outcome == "receipt" else unproved
+        yield Reason("shot", stands, text, state.me, round(now - shot.at, 3))
+    if not awaited:
+        return
+    if reason := shooting.held(state, node, now):
+        yield Reason("shot", Holds.NO, f"node {node} is not shot: {reason}", state.me)
+    elif shot is None and (account := shooting.account(state, node, now).said):
+        yield Reason("shot", Holds.NO, f"node {node}: {account}", state.me)
 
 
 def ranking(state: MonitorState, group: str, now: float) -> tuple[int, ...]:

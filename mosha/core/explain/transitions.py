@@ -17,7 +17,7 @@ from mosha.core.cluster.fencing import AIMING
 from mosha.core.cluster.orders import MOVED
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.state import MonitorState
-from mosha.core.explain import verdicts
+from mosha.core.explain import quorate
 from mosha.core.status import Status
 
 MOVING = "moves away"
@@ -68,7 +68,7 @@ class Transition(Struct, frozen=True):
 def snapshot(state: MonitorState) -> dict[Subject, Fact]:
     """Return all current facts that people follow."""
     found: dict[Subject, Fact] = {}
-    quorum_state = Fact(state.view.quorum_state.value, verdicts.quorum_reason(state))
+    quorum_state = Fact(state.view.quorum_state.value, quorate.reason(state))
     found[Subject("quorum", "", state.me)] = quorum_state
     found[Subject("node", "", state.me)] = Fact(state.node_state.value)
     for node in state.view.watched():

@@ -11,11 +11,11 @@ from msgspec import Struct
 from mosha.core.cluster import candidacy
 from mosha.core.cluster.eligibility import NodeRules, eligible, node_rules, obstacles
 from mosha.core.cluster.peers import Standing
-from mosha.core.cluster.quorum import Policy, QuorumState
+from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.refusals import step_for
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
-from mosha.core.explain import deaths
+from mosha.core.explain import deaths, quorate, unended
 from mosha.core.explain.entry_steps import next_step
 from mosha.core.explain.may_run import Heard, Unseen, heard, may_run
 from mosha.core.explain.problems import ProblemKind
@@ -23,8 +23,6 @@ from mosha.core.explain.remedies import remedy_of
 from mosha.core.status import DELIBERATE, Grade, GroupLine, GroupState, Trouble, TroubleKind
 from mosha.core.supervision import entries
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Wish
-
-BRING_BACK = "bring nodes back"
 
 
 class GroupVerdict(Struct, frozen=True):
@@ -61,11 +59,12 @@ class Survey(Struct, frozen=True):
 
     rules: NodeRules
     heard: Heard
+    now: float
 
 
 def survey(state: MonitorState, now: float) -> Survey:
     """Return what is known of the nodes now."""
-    return Survey(node_rules(state, now), heard(state))
+    return Survey(node_rules(state, now), heard(state), now)
 
 
 def sightings(state: MonitorState, group: str, now: float) -> list[GroupSighting]:
@@ -85,25 +84,6 @@ def sightings(state: MonitorState, group: str, now: float) -> list[GroupSighting
             claim = status.claims.get(group)
             found.append(GroupSighting(status.node, line, claim, standing, wrong))
     return sorted(found, key=lambda sighting: sighting.node)
-
-
-def quorum_sum(state: MonitorState) -> tuple[int, int]:
-    """Return how many nodes count as seen, and how many are needed, by the policy in force."""
-    electorate, up = state.view.electorate, {*state.view.fresh_nodes(), state.me}
-    if electorate.policy is Policy.ADAPTIVE:
-        return len(up), -(-6 * electorate.remembered // 10)
-    return len(up & electorate.nodes), state.view.needed
-
-
-def quorum_reason(state: MonitorState) -> str:
-    """Return in one line how the quorum is judged now."""
-    electorate = state.view.electorate
-    seen, needed = quorum_sum(state)
-    if electorate.policy is Policy.ADAPTIVE:
-        return f"{seen} nodes fresh; at least {needed} of the last {electorate.remembered}"
-    missing = sorted(electorate.nodes - {*state.view.fresh_nodes(), state.me})
-    tail = f"; not fresh: {_names(missing)}" if missing else ""
-    return f"{seen} of {len(electorate.nodes)} nodes fresh, {needed} needed{tail}"
 
 
 def not_here(
@@ -144,7 +124,7 @@ def judge(
             return _unconfirmed([home[0].node])
         return _account_of_troubles(group, home) or GroupVerdict(True)
     if active:
-        return _account_of_move(state, group, active, wanted)
+        return _account_of_move(state, group, active, wanted, now)
     return _account_of_nowhere(state, wish, now, around)
 
 
@@ -196,7 +176,7 @@ def _account_of_stop(
 ) -> GroupVerdict:
     if not active:
         if (unseen := may_run(state, group, around.heard)) is not None:
-            return of_unseen(state, group, unseen)
+            return of_unseen(state, group, unseen, around.now)
         wrong = [place for place in seen if place.counts and place.troubles]
         if not wrong:
             return GroupVerdict(True)
@@ -205,14 +185,16 @@ def _account_of_stop(
         return GroupVerdict(False, why, step, ProblemKind.ENTRY)
     failed = next((place for place in active if _stop_has_failed(place)), None)
     if failed is not None:
-        return _stop_failed(state, group, failed, active)
+        return _stop_failed(state, group, failed, active, around.now)
     place = active[0]
     waits = f"; {_told(place)}" if place.troubles else ""
     line = f"{place.line.level} {place.line.state}"
-    return GroupVerdict(False, f"still {line} on node {place.node}{waits}")
+    waits += unended.clause(state, group, place.node, around.now)
+    step = unended.remedy(state, group, place.node, around.now)
+    return GroupVerdict(False, f"still {line} on node {place.node}{waits}", step)
 
 
-def of_unseen(state: MonitorState, group: str, unseen: Unseen) -> GroupVerdict:
+def of_unseen(state: MonitorState, group: str, unseen: Unseen, now: float) -> GroupVerdict:
     """Return the verdict of a group that may run on nodes that are not heard."""
     nodes, node = list(unseen.nodes), unseen.nodes[0]
     if unseen.unconfirmed:
@@ -220,17 +202,14 @@ def of_unseen(state: MonitorState, group: str, unseen: Unseen) -> GroupVerdict:
     if unseen.without_quorum:
         held = state.view.holders(group, Grade.OFF_CONFIRMED)
         shown = [node for node in held if node in nodes]
-        text, kind = _no_quorum(state)
-        return GroupVerdict(
-            False, f"{text}; node {_names(sorted(shown) or nodes)} may run it", BRING_BACK, kind
-        )
+        may = f"; node {_names(sorted(shown) or nodes)} may run it"
+        return _without_quorum(state, now, may)
     if unseen.unfenced:
-        return GroupVerdict(
-            False, deaths.not_dead_enough(state, group, node), deaths.vouch(state, group, node)
-        )
+        why = deaths.not_dead_enough(state, group, node, now)
+        return GroupVerdict(False, why, deaths.vouch(state, group, node, now))
     silent = f"node {node} {said(state.view.standing(node))}"
     why = f"{silent}, and may run it: it has the vote of node {_names(list(unseen.voters))}"
-    return GroupVerdict(False, why, _vouch_if_asked(state, group, node))
+    return GroupVerdict(False, why, _vouch_if_asked(state, group, node, now))
 
 
 def _unconfirmed(nodes: list[int]) -> GroupVerdict:
@@ -238,10 +217,10 @@ def _unconfirmed(nodes: list[int]) -> GroupVerdict:
     return GroupVerdict(False, why)
 
 
-def _no_quorum(state: MonitorState) -> tuple[str, ProblemKind]:
+def _without_quorum(state: MonitorState, now: float, more: str = "") -> GroupVerdict:
     lost = state.view.quorum_state is QuorumState.NO
-    why = f"{'no quorum' if lost else 'quorum not known yet'}: {quorum_reason(state)}"
-    return why, ProblemKind.NO_QUORUM if lost else ProblemKind.GROUP
+    kind = ProblemKind.NO_QUORUM if lost else ProblemKind.GROUP
+    return GroupVerdict(False, quorate.said(state, now) + more, quorate.remedy(state, now), kind)
 
 
 def _stop_has_failed(place: GroupSighting) -> bool:
@@ -249,10 +228,10 @@ def _stop_has_failed(place: GroupSighting) -> bool:
 
 
 def _stop_failed(
-    state: MonitorState, group: str, place: GroupSighting, active: list[GroupSighting]
+    state: MonitorState, group: str, place: GroupSighting, active: list[GroupSighting], now: float
 ) -> GroupVerdict:
     node, wrong = place.node, f"; {_told(place)}" if place.troubles else ""
-    wrong += _asks_to_be_shot(state, group, place)
+    wrong += unended.clause(state, group, node, now)
     others = [s.node for s in active if s.node != node and s.line.level != PLAN_LEVEL]
     if _is_granted(state, group, place) and not others:
         return GroupVerdict(
@@ -288,11 +267,11 @@ def _is_granted(state: MonitorState, group: str, place: GroupSighting) -> bool:
 
 
 def _account_of_move(
-    state: MonitorState, group: str, active: list[GroupSighting], wanted: str
+    state: MonitorState, group: str, active: list[GroupSighting], wanted: str, now: float
 ) -> GroupVerdict:
     failed = next((place for place in active if _stop_has_failed(place)), None)
     if failed is not None:
-        return _stop_failed(state, group, failed, active)
+        return _stop_failed(state, group, failed, active, now)
     place = max(active, key=lambda s: (s.claim or 0, s.line.level != PLAN_LEVEL))
     line = place.line
     if line.level == wanted and line.state is GroupState.FAILED:
@@ -306,19 +285,13 @@ def _account_of_move(
     if len(active) > 1 and all(s.line.level != PLAN_LEVEL for s in active):
         return _on_several(state, {s.node for s in active})
     waits = f"; {_told(place)}" if place.troubles else ""
-    waits += _asks_to_be_shot(state, group, place)
+    waits += unended.clause(state, group, place.node, now)
     why = f"{line.level} {line.state} on node {place.node}, on its way{waits}"
+    if step := unended.remedy(state, group, place.node, now):
+        return GroupVerdict(False, why, step)
     takes_long = all(trouble.kind is TroubleKind.LATE for trouble in place.troubles)
     waited = takes_long or line.level != wanted
     return GroupVerdict(False, why, "" if waited else next_step(group, place.troubles))
-
-
-def _asks_to_be_shot(state: MonitorState, group: str, place: GroupSighting) -> str:
-    """Return that a node cannot end a group and asks to be shot for it (F1), "" if not so."""
-    status = state.view.peer(place.node).status
-    said = state.unended if place.node == state.me else status.unended if status else {}
-    found = said.get(group)
-    return f"; node {place.node} asks to be shot for it" if found and found.asks else ""
 
 
 def _on_several(state: MonitorState, nodes: set[int]) -> GroupVerdict:
@@ -346,11 +319,10 @@ def _account_of_nowhere(
     state: MonitorState, wish: Wish, now: float, around: Survey
 ) -> GroupVerdict:
     if state.view.quorum_state is not QuorumState.YES:
-        text, kind = _no_quorum(state)
-        return GroupVerdict(False, text, BRING_BACK, kind)
+        return _without_quorum(state, now)
     unseen = may_run(state, wish.group, around.heard)
     if unseen is not None and unseen.unfenced:
-        return of_unseen(state, wish.group, unseen)
+        return of_unseen(state, wish.group, unseen, now)
     able = eligible(state, wish.group, now, around.rules)
     if not able:
         reasons = not_here(state, wish.group, now, around)
@@ -362,20 +334,20 @@ def _account_of_nowhere(
     vote = state.record(wish.group).ballot.vote
     if vote is not None and vote.node != state.me and not state.view.speaks(vote.node):
         why = f"the vote of this node is with node {vote.node}, which is not heard from"
-        return GroupVerdict(False, why, _vouch_if_asked(state, wish.group, vote.node))
+        return GroupVerdict(False, why, _vouch_if_asked(state, wish.group, vote.node, now))
     if unheard := candidacy.awaited(state, wish.group):
         return GroupVerdict(
             False, f"others vote for node {_names(sorted(unheard))}, not heard here yet"
         )
     if unseen is not None and unseen.voters:
-        return of_unseen(state, wish.group, unseen)
+        return of_unseen(state, wish.group, unseen, now)
     return GroupVerdict(False, f"waiting for a claim by node {_names(sorted(able))}")
 
 
-def _vouch_if_asked(state: MonitorState, group: str, node: int) -> str:
+def _vouch_if_asked(state: MonitorState, group: str, node: int, now: float) -> str:
     """Return what to do about a node whose death a group asks evidence of, else ""."""
     asks = state.required_grade(group) is not Grade.LEASE_ELAPSED
-    return deaths.vouch(state, group, node) if asks else ""
+    return deaths.vouch(state, group, node, now) if asks else ""
 
 
 def _names(nodes: list[int]) -> str:

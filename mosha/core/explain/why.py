@@ -16,7 +16,7 @@ from mosha.core.cluster.candidacy import awaited, rank_due_at
 from mosha.core.cluster.group_step import facts_of
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.state import GroupRecord, MonitorState
-from mosha.core.explain import verdicts
+from mosha.core.explain import unended, verdicts
 from mosha.core.explain.may_run import may_run
 from mosha.core.explain.reasons import (
     Explanation,
@@ -26,6 +26,7 @@ from mosha.core.explain.reasons import (
     holds,
     of_fences,
     of_quorum,
+    of_shots,
     of_tables,
     of_wish,
     ranking,
@@ -45,7 +46,7 @@ def why(state: MonitorState, group: str, now: float, wall_s: float) -> Explanati
     reasons = (
         *of_tables(state, wall_s),
         *of_wish(state, group, now),
-        of_quorum(state),
+        of_quorum(state, now),
         *_of_places(state, group, seen, now),
         *(item for place in seen if place.counts for item in _of_entries(state, place, group, now)),
         *_of_failures(state, group, seen, now),
@@ -209,9 +210,12 @@ def _of_own_limits(state: MonitorState, record: GroupRecord, now: float) -> Iter
 def _of_dead(
     state: MonitorState, group: str, seen: Sequence[GroupSighting], now: float
 ) -> Iterator[Reason]:
+    """Yield what is known of the deaths of the nodes that have it, and of shots they ask for."""
     for place in seen:
         if place.node != state.me and place.standing in (Standing.STALE, Standing.FENCED):
             yield from of_fences(state, group, place.node, now)
+        elif (it := unended.found(state, group, place.node)) is not None and it.asks:
+            yield from of_shots(state, place.node, now, awaited=True)
 
 
 # --- what this node does next --------------------------------------------------------------------

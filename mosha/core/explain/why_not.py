@@ -15,7 +15,8 @@ from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
-from mosha.core.explain import deaths, verdicts
+from mosha.core.explain import deaths, quorate, unended, verdicts
+from mosha.core.explain.addressees import stop_has_failed
 from mosha.core.explain.may_run import may_run
 from mosha.core.explain.reasons import (
     Explanation,
@@ -82,7 +83,7 @@ def _of_node(state: MonitorState, group: str, node: int, now: float) -> Iterator
     if node != state.me and case.status is not None:
         yield as_reason(rules["quorum"], case, node, age_s)
     if node == state.me or state.view.quorum_state is not QuorumState.YES:
-        yield of_quorum(state)
+        yield of_quorum(state, now)
     if node == state.me and state.silent(now):
         left_s = (state.silent_until or now) - now
         text = f"node {node} does not vote for {left_s:.1f} s more after its start (V5)"
@@ -210,7 +211,6 @@ def _of_failback(state: MonitorState, group: str, node: int, now: float) -> Iter
 
 _STEPS = {
     "member": "add node {node} to `nodes` in mosha.toml on all nodes",
-    "quorum": "bring nodes back",
     "silence": "wait until it votes",
     "rank": "mosha set {group} {level} prefer={node}",
     "failback": "repair what failed there; a restart of its monitor (no group notices) or an edit"
@@ -228,18 +228,24 @@ def _step_of_vote(state: MonitorState, vote: Vote | None) -> str:
 
 
 def _step(state: MonitorState, group: str, node: int, against: Reason, now: float) -> str:
+    if against.rule == "quorum" and against.said_by == state.me:
+        return quorate.remedy(state, now)
     for rule in ALL:
         if rule.name == against.rule:
             return rule.remedy(Case(state, group, node, now))
     if against.rule == "vote":
         return _step_of_vote(state, _vote_of(state, group, node, now))
     if against.rule in {"receipt", "shot"}:
-        return deaths.vouch(state, group, node)
+        return deaths.vouch(state, group, node, now)
     if against.rule == "free":
         holder = against.said_by
+        if stop_has_failed(state, group, holder):
+            return verdicts.judge(state, group, now).next
+        if step := unended.remedy(state, group, holder, now):
+            return step
         if holder in state.view.fresh_nodes():
             return f"to move it there: mosha move {group} {node}"
         unseen = may_run(state, group)
-        return verdicts.of_unseen(state, group, unseen).next if unseen is not None else ""
+        return verdicts.of_unseen(state, group, unseen, now).next if unseen is not None else ""
     level = (Case(state, group, state.me, now).wish or Wish(group, STOP_LEVEL)).level
     return _STEPS.get(against.rule, "").format(group=group, node=node, level=level)
