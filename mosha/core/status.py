@@ -266,7 +266,7 @@ class Status(Struct, frozen=True):
     entries: (node that gave it, number) -> what became of it.
 
     `unended` are the groups that the node cannot end. `pills` are orders to incarnations of other
-    nodes to end all their groups, `digested` those that were obeyed here, by who gave them.
+    nodes to end all their groups, `pills_obeyed` those that were obeyed here, by who gave them.
 
     `shots` are those under way; `disarms` has the order that counts, by its number; `probations`
     are nodes that may own nothing, and for how many seconds; `deaths` are nodes that were shot or
@@ -309,7 +309,7 @@ class Status(Struct, frozen=True):
     deaths: Mapping[int, int] = field(default_factory=dict)
     unended: Mapping[str, Unended] = field(default_factory=dict)
     pills: Mapping[int, int] = field(default_factory=dict)
-    digested: Mapping[int, int] = field(default_factory=dict)
+    pills_obeyed: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def stamp(self) -> Stamp:

@@ -332,7 +332,7 @@ def _status(pairs: dict[str, str], facts: dict[str, Any], end: dict[str, str]) -
             deaths=facts["deaths"],
             unended=facts["unended"],
             pills=facts["pills"],
-            digested=facts["digested"],
+            pills_obeyed=facts["pills_obeyed"],
             standby=_YES_NO[pairs.get("standby", "no")],
             witness=_YES_NO[pairs.get("witness", "no")],
             cut_off=_YES_NO[pairs.get("cutoff", "no")],

@@ -6,7 +6,7 @@
 - `Mosha::Disarm NUMBER node=NODE left_s=SECONDS REASON`: no node is shot for so long.
 - `Mosha::Probation NODE SECONDS`: that node may own nothing for so long.
 - `Mosha::Pill NODE inc=N`: that incarnation of that node is to end all its groups at once.
-- `Mosha::Digested NODE inc=N`: by the order of NODE this incarnation of this node has done so.
+- `Mosha::PillObeyed NODE inc=N`: by the order of NODE this incarnation of this node has done so.
 - `Mosha::Death NODE SECONDS`: that node was shot or found dead so long ago.
 - `Mosha::Unended GROUP asks=yes|no REASON`: this node cannot end that group.
 """
@@ -47,7 +47,7 @@ def fencing_lines(s: Status) -> list[str]:
             for g, u in sorted(s.unended.items())
         ),
         *(f"Mosha::Pill {n} inc={inc}" for n, inc in sorted(s.pills.items())),
-        *(f"Mosha::Digested {n} inc={inc}" for n, inc in sorted(s.digested.items())),
+        *(f"Mosha::PillObeyed {n} inc={inc}" for n, inc in sorted(s.pills_obeyed.items())),
     ]
 
 
@@ -104,6 +104,6 @@ FENCING_READERS: dict[str, tuple[str, Callable[[str], tuple[int | str, object]]]
     "Mosha::Death": ("deaths", _read_seconds),
     "Mosha::Unended": ("unended", _read_unended),
     "Mosha::Pill": ("pills", _read_inc),
-    "Mosha::Digested": ("digested", _read_inc),
+    "Mosha::PillObeyed": ("pills_obeyed", _read_inc),
 }
 """The class of a line -> the field of Status that it goes into, and its parser."""

@@ -82,6 +82,10 @@ class Attempt(NamedTuple):
     may_be_off: bool
 
 
+_SWITCH_POWER: set[str] = set()
+"""The agents that have said, when they were asked last, that they switch power."""
+
+
 class Prepared(Struct, frozen=True):
     """An agent and all that it gets for one node, except the action."""
 
@@ -321,15 +325,17 @@ async def metadata_of(path: str) -> AgentMetadata:
         raise MetadataError(how_ended(ended.status, limit_s))
     if ended.cut:
         raise MetadataError(f"more than {most} bytes")
-    return parse_metadata(ended.output)
+    metadata = parse_metadata(ended.output)
+    (_SWITCH_POWER.add if metadata.switches_power else _SWITCH_POWER.discard)(path)
+    return metadata
 
 
 async def grade_of(agent: Prepared) -> Grade:
     """Return what a `status` that says off proves: storage that is cut off is no power off."""
     try:
         switches_power = (await metadata_of(agent.path)).switches_power
-    except MetadataError:
-        switches_power = False
+    except MetadataError:  # perhaps this time only: its tests have asked before
+        switches_power = agent.path in _SWITCH_POWER
     return Grade.OFF_CONFIRMED if switches_power else Grade.COMMAND_SAID_SO
 
 

@@ -33,7 +33,7 @@ async def answer(
 
 
 def _confirm(monitor: Monitor, node: int) -> MonitorReply:
-    refusal = shots.confirmable(monitor.node.state, node)[1]
+    refusal = shots.confirmable(monitor.node.state, node, boottime())[1]
     if not refusal:
         monitor.report_event(DeathConfirmed(node))
     text = refusal or f"node {node} counts as dead from now on"

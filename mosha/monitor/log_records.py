@@ -22,7 +22,7 @@ LEVELS = {
     "fence_asked": "warning",
     "fencing_held": "warning",
     "group_unended": "critical",
-    "pill_swallowed": "critical",
+    "pill_taken": "critical",
     "pill_killed": "critical",
     "pill_acknowledged": "warning",
     "fencing_disarmed": "warning",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from mosha.core.cluster import poison, shots
+from mosha.core.cluster.eligibility import NODE, Case
 from mosha.core.cluster.events import ShotEnded
 from mosha.core.cluster.fencing import FenceOrder, Shot
 from mosha.core.cluster.node import Node
 from mosha.core.status import Grade, GroupState, Stamp, Status, Vote
 from mosha.core.tables import STOP_LEVEL
-from tests.core.story import INC, G, Story, one_of_three, report, status
+from tests.core.story import INC, TIMING, G, Story, one_of_three, report, status
 
 ORDER = FenceOrder(2, INC, asked=True)
 
@@ -48,25 +51,62 @@ def test_who_obeys_kills_at_once_and_acknowledges_when_nothing_is_left() -> None
     assert tell is not None
     assert (tell.level, tell.stop_at, tell.kill_at) == (STOP_LEVEL, story.now, story.now)
     story.write(1)
-    assert (story.files[1].inc, story.files[1].digested) == (INC, {}), "a process is left"
+    assert (story.files[1].inc, story.files[1].pills_obeyed) == (INC, {}), "a process is left"
     assert story.step(1).tell is None, "it is killed once"
     story.stopped(1)
     story.write(1)
     assert story.files[1].claims == {G: 1}, "the claim is not released yet"
-    assert story.files[1].digested == {}
+    assert story.files[1].pills_obeyed == {}
     story.step(1)
     story.write(1)
     said = story.files[1]
-    assert (said.inc, said.claims, said.digested) == (INC + 1, {}, {2: INC})
+    assert (said.inc, said.claims, said.pills_obeyed) == (INC + 1, {}, {2: INC})
     events = [note.event for note in one(story).take_notes()]
-    for event in ("pill_swallowed", "pill_killed", "pill_acknowledged"):
+    for event in ("pill_taken", "pill_killed", "pill_acknowledged"):
         assert events.count(event) == 1
+
+
+@pytest.mark.parametrize("how", ["its status says so", "it is not heard"])
+def test_an_order_that_is_over_before_all_is_ended_is_not_obeyed_any_more(how: str) -> None:
+    # A group whose stop has failed keeps its claim: the node would take no other for ever.
+    story = owner()
+    story.hear(1, says(2, pills={1: INC}))
+    fails = report(STOP_LEVEL, GroupState.FAILED, alive=1)
+    story.show(1, fails)
+    story.write(1)
+    case = Case(one(story).state, "h", 1, story.now)
+    said = [rule.said(case) for rule in NODE if rule.name == "standby"]
+    assert said == ["node 1 ends all its groups, by order of node 2 (poison)"]
+    assert story.files[1].standby, "the others take the groups"
+    if how == "it is not heard":
+        story.now += TIMING.timeout_s + 1
+        story.miss(1, 2)
+    else:
+        story.hear(1, says(2, 4))
+    story.write(1)
+    assert (story.files[1].inc, story.files[1].standby) == (INC, False)
+    assert [note.event for note in one(story).take_notes()].count("pill_withdrawn") == 1
+
+
+def test_the_first_status_of_a_new_incarnation_wakes_all_groups() -> None:
+    # Else one that waited for it would never be claimed.
+    story = one_of_three()
+    story.step(1, G)
+    story.write(1)
+    one(story).state.to_step.clear()
+    story.hear(1, says(2, pills={1: INC}))
+    story.step(1, G)
+    made = one(story).next_status(story.now)
+    assert made.inc == INC + 1
+    one(story).state.to_step.clear()
+    one(story).wrote(made, began=story.now)
+    assert G in one(story).state.to_step
 
 
 def test_an_order_for_another_incarnation_is_not_obeyed() -> None:
     story = owner()
     story.hear(1, says(2, pills={1: INC - 1, 3: INC}), says(3, pills={1: INC + 1}))
-    assert one(story).state.swallowing == {}
+    assert one(story).state.pills_taken == {}
     assert story.step(1).tell is None
 
 
@@ -94,7 +134,7 @@ def test_without_clinit_nothing_is_acknowledged() -> None:
     one(story).clinit_lost()
     story.hear(1, says(2, pills={1: INC}))
     story.write(1)
-    assert story.files[1].digested == {}
+    assert story.files[1].pills_obeyed == {}
 
 
 def test_a_failed_stop_stays_and_is_not_acknowledged() -> None:
@@ -103,7 +143,7 @@ def test_a_failed_stop_stays_and_is_not_acknowledged() -> None:
     story.hear(1, says(2, pills={1: INC}))
     assert story.step(1).tell is None
     story.write(1)
-    assert (story.files[1].claims, story.files[1].digested) == ({G: 1}, {})
+    assert (story.files[1].claims, story.files[1].pills_obeyed) == ({G: 1}, {})
 
 
 def test_a_monitor_that_is_restarted_is_not_meant_any_more() -> None:
@@ -113,9 +153,9 @@ def test_a_monitor_that_is_restarted_is_not_meant_any_more() -> None:
     story.write(1)
     story.start(1, inc=INC + 1)
     story.hear(1, says(2, 4, pills={1: INC}))
-    assert one(story).state.swallowing == {}
+    assert one(story).state.pills_taken == {}
     story.write(1)
-    assert story.files[1].digested == {}
+    assert story.files[1].pills_obeyed == {}
 
 
 # --- the shooter -------------------------------------------------------------------------------
@@ -134,7 +174,7 @@ def test_the_order_is_shown_until_it_is_withdrawn() -> None:
 def test_an_acknowledgement_counts_for_the_incarnation_that_it_names() -> None:
     story = one_of_three()
     state = one(story).state
-    story.hear(1, says(2, 1, inc=INC + 2, digested={1: INC + 1}))
+    story.hear(1, says(2, 1, inc=INC + 2, pills_obeyed={1: INC + 1}))
     assert not poison.acknowledged(state, 2, INC)
     assert poison.acknowledged(state, 2, INC + 1)
     assert not poison.acknowledged(state, 3, INC)
@@ -145,7 +185,7 @@ def test_the_new_incarnation_is_no_reason_to_give_the_shot_up() -> None:
     state = one(story).state
     order = FenceOrder(2, INC)
     assert shots.is_void(state, order, story.now)
-    story.hear(1, says(2, 1, inc=INC + 1, digested={1: INC}))
+    story.hear(1, says(2, 1, inc=INC + 1, pills_obeyed={1: INC}))
     assert shots.is_void(state, order, story.now) == ""
 
 
@@ -153,7 +193,7 @@ def test_a_shot_that_was_acknowledged_is_shown_and_its_receipt_does_not_stand() 
     story = one_of_three()
     state = one(story).state
     state.shots[2] = Shot(2, INC, story.now)
-    story.hear(1, says(2, 1, inc=INC + 1, digested={1: INC}))
+    story.hear(1, says(2, 1, inc=INC + 1, pills_obeyed={1: INC}))
     grade = Grade.COMMAND_SAID_SO
     one(story).shot(ShotEnded(ORDER, "receipt", "poison", "", grade), story.now)
     assert (state.shots[2].outcome, state.shots[2].method) == ("receipt", "poison")

@@ -484,6 +484,16 @@ def test_without_a_quorum_no_order_to_shoot_is_taken() -> None:
     assert "sees no quorum" in shots.fenceable(one(silent(2, 3, 4, 5)).state, 5)
 
 
+def test_a_node_that_a_majority_hears_is_not_confirmed_dead_by_one_that_does_not() -> None:
+    story = silent(5)
+    state = one(story).state
+    assert shots.confirmable(state, 5, story.now) == (INC, "")
+    newer = {1: Stamp(INC, 1), 5: Stamp(INC, 9)}
+    story.hear(1, says(2, 9, seen=newer), says(3, 9, seen=newer))
+    told = "node 5 is alive: nodes 2, 3 hear it; stop it before you confirm"
+    assert shots.confirmable(state, 5, story.now) == (0, told)
+
+
 # --- probation -------------------------------------------------------------------------------
 
 

@@ -185,7 +185,7 @@ def test_a_living_node_obeys_a_poison_pill_and_goes_on_with_a_new_incarnation(
         cluster.wait_running(GROUPS)
         after = node.status()
         assert after is not None
-        assert (after.inc > status.inc, after.digested) == (True, {others[0]: status.inc})
+        assert (after.inc > status.inc, after.pills_obeyed) == (True, {others[0]: status.inc})
         assert not before & node.pids().get("a", set())
         assert len(node.events("pill_acknowledged")) == 1
         assert cluster.overlaps() == []

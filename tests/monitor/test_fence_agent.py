@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mosha.core.status import Grade
+from mosha.formats.agent_xml import MetadataError
 from mosha.formats.fencing_methods import FencingMethod
 from mosha.host import abandonable
 from mosha.host.killable import RunEnded
@@ -309,6 +310,18 @@ async def test_a_failed_shot_may_have_switched_something_off_unless_off_itself_h
     path = fence_switch.installed(room, "fence_broken", text)
     outcome = await shoot(2, [method(agent=str(path), limit=limit_s)])
     assert (outcome.outcome, outcome.may_be_off) == ("failed", may_be_off)
+
+
+async def test_an_agent_that_describes_itself_no_more_is_known_from_before(
+    room: Path, method: Method
+) -> None:
+    agent = fence_switch.installed(room)
+    assert (await fence_agent.metadata_of(str(agent))).switches_power
+    agent.write_text(agent.read_text().replace('"metadata"', '"no-metadata"'))
+    with pytest.raises(MetadataError):
+        await fence_agent.metadata_of(str(agent))
+    (room / "p2").write_text("on")
+    assert (await shoot(2, [method(limit=LONG_S)])).grade is Grade.OFF_CONFIRMED
 
 
 # --- what an agent leaves -----------------------------------------------------------------

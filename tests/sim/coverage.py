@@ -45,7 +45,7 @@ EXERCISED: tuple[str, ...] = (
     *("fault fence lies", "fault fence weak", "fault test fails", "fault reordered"),
     *("note fencing_held", "rule shot by half of the nodes"),
     *("note group_unended", "note group_ended_after_all", "rule shot that was asked for"),
-    *("note pill_swallowed", "note pill_killed", "note pill_acknowledged"),
+    *("note pill_taken", "note pill_killed", "note pill_acknowledged"),
     *("fault fence poison", "rule pill acknowledged"),
     "fault version held back by a cut",
     *("fault write of a killed monitor landed", "fault tell of a killed monitor"),

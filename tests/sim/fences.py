@@ -160,7 +160,7 @@ class Fences:
     def _confirmed(monitor: Monitor, node: int) -> bool:
         """Report that an operator vouches for a death, if that is not refused."""
         busy = monitor.agenda.now < monitor.busy_until  # it would be judged again when it is heard
-        if busy or shots.confirmable(monitor.node.state, node)[1]:
+        if busy or shots.confirmable(monitor.node.state, node, monitor.now())[1]:
             return False
         monitor.handle(partial(monitor.report, DeathConfirmed(node)))
         return True

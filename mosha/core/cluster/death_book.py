@@ -77,7 +77,7 @@ class DeathBook:
     def confirmed(self, node: int, now: float) -> str:
         """Handle the operator's confirmation of a node's death; return why it is refused, or ""."""
         state = self._state
-        inc, refusal = shots.confirmable(state, node)
+        inc, refusal = shots.confirmable(state, node, now)
         if refusal:
             return refusal
         self._believe(node, Receipt(inc, OPERATOR, Grade.OPERATOR_SAID_SO), now)

@@ -120,6 +120,9 @@ def _sees_quorum(case: Case) -> bool:
 def _standby_said(case: Case) -> str:
     if is_witness(case.state, case.node):
         return f"node {case.node} is a witness: it only votes"
+    if case.mine and case.state.pills_taken:
+        nodes = ", ".join(map(str, sorted(case.state.pills_taken)))
+        return f"node {case.node} ends all its groups, by order of node {nodes} (poison)"
     return f"node {case.node} is {'' if on_standby(case.state, case.node) else 'not '}on standby"
 
 

@@ -69,7 +69,7 @@ def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
     pending = claimed and not record.activated and not record.granted
     return Facts(
         report=state.report(group),
-        wanted=STOP_LEVEL if state.swallowing else wanted_level(state, record, now),
+        wanted=STOP_LEVEL if state.pills_taken else wanted_level(state, record, now),
         claimed=claimed,
         granted=record.granted,
         activated=record.activated,
@@ -102,7 +102,7 @@ def _superseded(state: MonitorState, record: GroupRecord, now: float) -> bool:
     obeyed = STOP_LEVEL in (record.told_level_now(now), state.report(record.group).wanted)
     if record.killed and obeyed:
         return False
-    if state.swallowing:
+    if state.pills_taken:
         return not state.report(record.group).stop_failed
     return state.view.superseded(record.group, record.claim) is not None
 
@@ -235,8 +235,8 @@ def _kill(state: MonitorState, record: GroupRecord, now: float, cause: str) -> T
     order = _tell(state, record, STOP_LEVEL, now, cause)
     record.killed = True
     group, term = record.group, order.term
-    if state.swallowing:
-        state.log("pill_killed", group=group, term=term, peer=min(state.swallowing))
+    if state.pills_taken:
+        state.log("pill_killed", group=group, term=term, peer=min(state.pills_taken))
     else:
         state.log("ghost_killed", group=group, term=term, peer=state.view.superseded(group, term))
     return replace(order, stop_at=now, kill_at=now)

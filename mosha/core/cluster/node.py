@@ -280,7 +280,7 @@ class Node:
             self._voters = state.view.electorate.nodes
             state.log("electorate_changed", nodes=sorted(self._voters))
             state.wake_all()
-        first = state.published is None
+        first = state.published is None or state.published.inc != status.inc
         state.published = status
         waiting = [group for group, record in state.claimed.items() if not record.granted]
         state.wake(state.records if first else waiting)
@@ -383,7 +383,7 @@ class Node:
         self.seq += 1
         orders.drop_old(state, now)
         shot_requests.note_own(state, now)
-        if poison.is_digested(state, now):
+        if poison.is_obeyed(state, now):
             self._raise_inc(state.inc + 1)
             poison.acknowledge(state)
         state.dirty = False

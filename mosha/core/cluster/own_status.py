@@ -10,7 +10,7 @@ import math
 from collections.abc import Set as AbstractSet
 from itertools import islice
 
-from mosha.core.cluster import arming, probation, restraint, shots
+from mosha.core.cluster import arming, probation, restraint, shots, standby
 from mosha.core.cluster.orders import unfinished
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
@@ -86,14 +86,14 @@ def compose(state: MonitorState, *, seq: int, now: float, left: bool) -> Status:
         deaths=restraint.deaths_seen(state, now),
         unended=state.unended,
         pills=dict(state.pills),
-        digested=dict(state.digested),
+        pills_obeyed=dict(state.pills_obeyed),
         tables=state.tables,
         refused=state.refused,
         pasts=state.pasts,
         orders={number: standing.order for number, standing in state.orders.items()},
         obeyed=dict(state.obeyed),
         unfinished=unfinished(state),
-        standby=state.standby or state.witness or bool(state.cut_off),
+        standby=standby.on_standby(state, state.me) or bool(state.cut_off),
         witness=state.witness,
         cut_off=bool(state.cut_off),
         troubles=_troubles(state, now),
@@ -128,7 +128,7 @@ def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
         or old.probations.keys() != new.probations.keys()
         or old.deaths.keys() != new.deaths.keys()
         or old.unended != new.unended
-        or old.digested != new.digested
+        or old.pills_obeyed != new.pills_obeyed
     ):
         return None
     if (

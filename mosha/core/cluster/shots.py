@@ -328,10 +328,13 @@ def forget(state: MonitorState, node: int) -> None:
 # --- what an operator may do -----------------------------------------------------------------
 
 
-def confirmable(state: MonitorState, node: int) -> tuple[int, str]:
+def confirmable(state: MonitorState, node: int, now: float) -> tuple[int, str]:
     """Return up to which incarnation an operator may confirm a node's death, or why not."""
     if node == state.me or state.view.speaks(node):
         return 0, f"node {node} is alive: its status is fresh; stop it before you confirm"
+    if hearing := restraint.heard_by(state, state.view.peer(node), now):
+        nodes = ", ".join(map(str, hearing))
+        return 0, f"node {node} is alive: nodes {nodes} hear it; stop it before you confirm"
     votes = (record.ballot.vote for record in state.records.values())
     incs = [vote.inc for vote in votes if vote is not None and vote.node == node]
     receipt = state.view.receipts.get(node)

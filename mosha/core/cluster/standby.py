@@ -1,4 +1,8 @@
-"""Which nodes take no group although they are well: witnesses, on standby, cut off from storage."""
+"""Which nodes take no group although they are well.
+
+Witnesses; who is on standby, or ends all its groups by order of another node (F2), which publishes
+the same; and who is cut off from its storage.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ def is_witness(state: MonitorState, node: int) -> bool:
 def on_standby(state: MonitorState, node: int) -> bool:
     """Say whether a node is on standby, as far as known here."""
     if node == state.me:
-        return state.standby or state.witness
+        return state.standby or state.witness or bool(state.pills_taken)
     status = state.view.peer(node).status
     return status is not None and status.standby
 

@@ -211,8 +211,8 @@ class MonitorState(Struct):
     unended: dict[str, Unended] = field(default_factory=dict)  # groups that this node cannot end
     # Poison pills (F2): given here to incarnations of others; being obeyed here, and obeyed.
     pills: dict[int, int] = field(default_factory=dict)
-    swallowing: dict[int, int] = field(default_factory=dict)
-    digested: dict[int, int] = field(default_factory=dict)
+    pills_taken: dict[int, int] = field(default_factory=dict)
+    pills_obeyed: dict[int, int] = field(default_factory=dict)
     # Receipts of nodes that were heard when they were shot, and until when they may still count.
     pending: dict[int, tuple[Receipt, float]] = field(default_factory=dict)
     deaths: Deaths = field(default_factory=Deaths)

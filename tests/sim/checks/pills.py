@@ -32,7 +32,7 @@ class Pills(Checker):
     def landed(self, node: int, status: Status, *, late: bool) -> None:
         if late:
             return
-        for inc in status.digested.values():
+        for inc in status.pills_obeyed.values():
             if inc >= status.inc:
                 raise self.truth.violated(
                     self.name, f"node {node} acknowledges the end of {inc}, and goes on with it"
