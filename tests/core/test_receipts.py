@@ -161,7 +161,9 @@ def test_r1_two_owners_are_not_made_by_a_receipt_that_is_not_true() -> None:
     deaf, third = sorted(story.ids - {owner})
     story.cuts = {(deaf, owner)}
     story.live(T + 2)
-    assert story.nodes[deaf].confirmed(owner, story.now) == ""
+    shot = FenceOrder(owner, story.nodes[deaf].state.view.peer(owner).inc)
+    lie = ShotEnded(shot, "receipt", "m", "", Grade.OFF_CONFIRMED)
+    story.nodes[deaf].shot(lie, story.now)
     story.live(T)  # the third one hears the owner all the time
     assert story.at_home() == [owner]
     assert story.nodes[third].state.record(G).ballot.vote is not None

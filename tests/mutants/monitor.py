@@ -182,7 +182,7 @@ MONITOR: tuple[ShellMutant, ...] = (
     M(
         "an agent that does not describe itself confirms nothing",
         "monitor/fence_agent.py",
-        "        switches_power = False\n",
+        "        switches_power = agent.path in _SWITCH_POWER\n",
         "        switches_power = True\n",
         "monitor/test_fence_agent.py::test_only_power_that_is_off_is_confirmed",
     ),

@@ -357,6 +357,7 @@ CLUSTER: tuple[Mutant, ...] = (
         "wanted=STOP_LEVEL if state.pills_taken else wanted_level(state, record, now),",
         "wanted=wanted_level(state, record, now),",
         test="test_poison.py::test_who_obeys_claims_nothing",
+        more=(("mosha.core.cluster.standby", " or bool(state.pills_taken)", ""),),
     ),
     Mutant(
         "a pill stops groups in good order",
