@@ -142,6 +142,7 @@ EVENTS: dict[str, str] = {
     "shots_ended": "what the fencing methods of a killed monitor had left running was killed",
     "unfenced": "this node had itself let in to its storage again (`unfence`)",
     "unfence_failed": "the storage does not let this node in, and why; it claims nothing",
+    "shot_outlived": "a node is heard although its device said that it is off (field peer)",
     "fence_asked": "an operator ordered a node to be shot",
     "fencing_held": "a node is not shot: heard by others, brake, asking, budget (field reason)",
     "pill_taken": "a node orders this one to end all its groups at once (F2)",

@@ -18,6 +18,7 @@ LEVELS = {
     "receipt_refuted": "critical",
     "fence_ordered": "critical",
     "fence_ended": "critical",
+    "shot_outlived": "critical",
     "fence_confirmed": "warning",
     "fence_asked": "warning",
     "fencing_held": "warning",

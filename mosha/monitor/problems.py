@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -14,6 +15,7 @@ from mosha.core.cluster.timing import CLOCK_RATE_ERROR, kill_warning
 from mosha.core.explain import quorate, shooting, unended
 from mosha.core.explain.may_run import unconfirmed
 from mosha.core.explain.problems import GROUP_KINDS, ProblemKind
+from mosha.core.status import Grade
 from mosha.core.tables import STOP_LEVEL
 from mosha.formats import hastat
 from mosha.formats.hastat import Problem
@@ -59,7 +61,7 @@ def problems(
         *_of_unended(state, now),
         *_of_unconfirmed(state),
         *_of_restraint(state, now),
-        *_of_fencing(state.me, fencing),
+        *_of_fencing(state, now, fencing),
         *_of_settings(state),
         *_of_late_kills(state),
         *_of_groups(groups),
@@ -227,15 +229,37 @@ def _of_node(state: MonitorState, node: int) -> tuple[ProblemKind, str] | None:
     return None
 
 
-def _of_fencing(me: int, tested: Sequence[hastat.FencingReport]) -> Iterator[Problem]:
-    """Yield the methods whose tests fail or are overdue: one problem for all nodes of a method.
+def _of_outlived(state: MonitorState, now: float) -> Iterator[Problem]:
+    """Yield the nodes that are heard although this node has shot them, with a receipt."""
+    for node, (receipt, at, _) in sorted(state.outlived.items()):
+        peer = state.view.peer(node)
+        if peer.inc != receipt.inc or peer.status is None or not state.view.speaks(node):
+            continue
+        why = "the plug is that of another machine"
+        if receipt.grade is not Grade.OFF_CONFIRMED:
+            if peer.status.cut_off:  # from its storage: that is what the shot was for
+                continue
+            why = f"{why}, or this method does not end a node"
+        clock = time.strftime("%H:%M:%S", time.localtime(time.time() - (now - at)))
+        how = f"{receipt.method}, {receipt.grade.text}"
+        text = f"node {node} was shot at {clock} ({how}) and is still heard: {why}"
+        step = f"correct it, then on this node: systemctl reload mosha; mosha fence --test {node}"
+        kind = ProblemKind.SHOT_OUTLIVED.value
+        yield Problem(kind=kind, subjects=[str(node)], text=text, next=step)
+
+
+def _of_fencing(
+    state: MonitorState, now: float, tested: Sequence[hastat.FencingReport]
+) -> Iterator[Problem]:
+    """Yield wrong plugs, and the methods whose tests fail or are overdue, one for all its nodes.
 
     A node is not shot by itself: its own device need not answer it, and many that share its network
     port do not.
     """
+    yield from _of_outlived(state, now)
     alike: dict[tuple[bool, int, str], list[hastat.FencingReport]] = {}
     for test in tested:
-        if test.node == me and not test.answered:
+        if test.node == state.me and not test.answered:
             continue
         if test.failure or test.overdue:
             alike.setdefault((not test.failure, test.number, test.method), []).append(test)

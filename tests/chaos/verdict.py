@@ -25,7 +25,7 @@ EXPECTED = frozenset(
         *("table_refused", "table_discarded", "table_fetch_failed", "table_write_failed"),
         *("cltab_refused", "group_banned", "entry_throttled", "leftover_ended", "orphan_ended"),
         *("lease_ended", "entry_signalled", "entry_exited", "fence_ordered", "fence_ended"),
-        *("fence_test_failed", "unfence_failed", "group_unended"),
+        *("fence_test_failed", "unfence_failed", "group_unended", "shot_outlived"),
         *("pill_taken", "pill_killed", "pill_acknowledged", "pill_withdrawn"),
         # A view that lags shows the last words of a dead node after the receipt (R1): it waits.
         "receipt_refuted",

@@ -8,7 +8,7 @@ import pytest
 from mosha.cli.commands import drill
 from mosha.control.protocol import GiveOrder, MonitorReply, MonitorRequest, ShootNode
 from mosha.core.status import Verb
-from mosha.formats.hastat import Report
+from mosha.formats.hastat import Problem, Report
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
 from tests.cli.reports import node, report
@@ -103,3 +103,16 @@ def test_what_is_refused(mosha: Mosha, home: Home, words: tuple[str, ...], why: 
     assert why in said.err
     assert said.status == 2
     assert orders(monitor) == []
+
+
+def test_a_node_that_outlives_its_shot_fails_the_drill_at_once(mosha: Mosha, home: Home) -> None:
+    text = "node 3 was shot at 11:47:47 (fence_x, off-confirmed) and is still heard"
+    of_2 = Problem(kind="shot-outlived", subjects=["2"], text="node 2 was shot")
+    of_3 = Problem(kind="shot-outlived", subjects=["3"], text=text)
+    life = [msgspec.structs.replace(seen(), problem_list=it) for it in ([of_2], [of_2, of_3])]
+    with FakeMonitor(home.rundir, seen(), reports=[seen(), seen(), *life]) as monitor:
+        said = mosha("drill", "--yes", "3")
+    assert said.out.splitlines()[-1].startswith("FAILED returned ")
+    assert said.out.splitlines()[-1].endswith(text)
+    assert orders(monitor) == ORDERS[:2]
+    assert said.status == 1

@@ -14,7 +14,7 @@ from mosha.core.cluster.events import ShotEnded
 from mosha.core.cluster.fencing import FenceOrder, FencingRules
 from mosha.core.cluster.node import Node
 from mosha.core.cluster.peers import Standing
-from mosha.core.cluster.state import Asked, Hold
+from mosha.core.cluster.state import Asked, Hold, PendingReceipt
 from mosha.core.explain.why_not import why_not
 from mosha.core.status import Disarm, Grade, NodeState, Receipt, ShotLine, Stamp, Status
 from tests.core.story import INC, TIMING, G, Story, status
@@ -429,7 +429,8 @@ def test_an_order_to_shoot_that_could_not_begin_is_void(how: str) -> None:
         state = one(story).state
         state.asked[3] = Asked(INC, story.now + shots.ASKED_S)
     elif how == "pending":
-        one(story).state.pending[3] = Receipt(INC, "m", Grade.OFF_CONFIRMED), math.inf
+        receipt = Receipt(INC, "m", Grade.OFF_CONFIRMED)
+        one(story).state.pending[3] = PendingReceipt(receipt, story.now, math.inf)
     elif how == "time":
         story.now += shots.ASKED_S
     else:

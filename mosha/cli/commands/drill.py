@@ -20,6 +20,7 @@ from mosha.cli.progress import Span
 from mosha.cli.settings import settings_to_ask
 from mosha.control.calls import CALL_LIMIT_S
 from mosha.control.protocol import GiveOrder, MonitorReply, MonitorRequest, ShootNode
+from mosha.core.explain.problems import ProblemKind
 from mosha.core.replication.judging import spread_limit_s
 from mosha.core.status import Verb
 from mosha.errors import UsageError
@@ -110,6 +111,13 @@ def _node(report: Report, node: int) -> NodeReport:
     return found
 
 
+def _outlived(report: Report, node: int) -> str:
+    """Return in words that a node has outlived its shot, "" if it has not."""
+    kind, subjects = ProblemKind.SHOT_OUTLIVED.value, [str(node)]
+    found = (it for it in report.problem_list if (it.kind, it.subjects) == (kind, subjects))
+    return next((it.text for it in found), "")
+
+
 def _is_back(now: NodeReport, before: NodeReport) -> bool:
     """Say whether a later life of the node is heard."""
     return now.state == "fresh" and now.inc > before.inc and now.run != before.run
@@ -134,9 +142,11 @@ class _Steps:
         """Wait until the node is so, and record it."""
         began = time.monotonic()
         while time.monotonic() - began < self._limit_s:
-            nodes = ask_report(self._settings)[0].nodes
-            if any(reached(each) for each in nodes if each.node == self._node):
+            report = ask_report(self._settings)[0]
+            if any(reached(each) for each in report.nodes if each.node == self._node):
                 return self._ended(step, began, text, ok=True)
+            if outlived := _outlived(report, self._node):
+                return self._ended(step, began, outlived, ok=False)
             time.sleep(LOOK_S)
         return self._ended(step, began, f"not within {self._limit_s:g} s", ok=False)
 

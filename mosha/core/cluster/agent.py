@@ -323,6 +323,7 @@ class Agent:
         del now
         state = self.node.state
         state.timing, state.fencing = event.timing, event.fencing
+        state.outlived.clear()  # an operator has corrected it
         state.wake_all()
 
     def _leave_asked(self, event: events.LeaveAsked, now: float) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 
 from mosha.core.cluster import poison, shots
 from mosha.core.cluster.events import ShotEnded
-from mosha.core.cluster.state import Asked, MonitorState
+from mosha.core.cluster.lease import echo_time
+from mosha.core.cluster.peers import Peer
+from mosha.core.cluster.state import Asked, MonitorState, PendingReceipt
 from mosha.core.status import OPERATOR, Grade, Receipt
 
 PENDING_PER_TIMEOUT = 2.0
@@ -33,6 +35,7 @@ class DeathBook:
         """Handle the end of a shot."""
         state, victim = self._state, ended.order.node
         shots.ended(state, ended, now)
+        state.outlived.pop(victim, None)
         if ended.grade is Grade.LEASE_ELAPSED:
             return
         receipt = Receipt(ended.order.inc, ended.method, ended.grade)
@@ -42,7 +45,8 @@ class DeathBook:
             return
         if status is not None and status.inc == receipt.inc and state.view.speaks(victim):
             # What it wrote before may still be read for a while.
-            state.pending[victim] = receipt, now + PENDING_PER_TIMEOUT * state.timeout_s(now)
+            until = now + PENDING_PER_TIMEOUT * state.timeout_s(now)
+            state.pending[victim] = PendingReceipt(receipt, now, until)
         elif not poison.acknowledged(state, victim, receipt.inc):
             shots.forget(state, victim)
 
@@ -50,19 +54,41 @@ class DeathBook:
         """Handle: an attempt to read a node was completed.
 
         The receipt of a node that was heard when it was shot counts once it has gone silent (R1),
-        if that is soon. A later life refutes it.
+        if that is soon. A later life refutes it, and so does a sign that it lived on after its
+        device had said that it is off.
         """
         state = self._state
         if node not in state.pending:
             return
-        peer, (receipt, until) = state.view.peer(node), state.pending[node]
-        if now > until or peer.inc > receipt.inc:
+        peer, pending = state.view.peer(node), state.pending[node]
+        receipt = pending.receipt
+        if peer.inc == receipt.inc and node not in state.outlived:
+            self._note_life(peer, pending, now)
+        lied = node in state.outlived and receipt.grade is Grade.OFF_CONFIRMED
+        silent = peer.stale_since is not None
+        if now > pending.until or peer.inc > receipt.inc or (silent and lied):
             del state.pending[node]
             state.changed()
             shots.forget(state, node)
-        elif peer.stale_since is not None:
+        elif silent:
             del state.pending[node]
             self._believe(node, receipt, now)
+
+    def _note_life(self, peer: Peer, pending: PendingReceipt, now: float) -> None:
+        """Note that a node has outlived a shot, if it is sure.
+
+        It has read what this node wrote after the device had said that it is off; or it is heard
+        all the time. What is not said to be off may be heard for a while.
+        """
+        state, receipt = self._state, pending.receipt
+        read = None
+        if peer.status is not None and receipt.grade is Grade.OFF_CONFIRMED:
+            read = echo_time(peer.status, state.me, state.inc, state.writes)
+        heard_on = now > pending.until and state.view.speaks(peer.node)
+        if heard_on or (read is not None and read > pending.at):
+            state.outlived[peer.node] = pending
+            method, grade = receipt.method, receipt.grade.text
+            state.log("shot_outlived", peer=peer.node, inc=receipt.inc, method=method, grade=grade)
 
     def fence_asked(self, node: int, now: float) -> str:
         """Handle an operator's order to shoot a node; return why it is refused, or ""."""

@@ -76,7 +76,7 @@ def _fire(state: MonitorState, victim: _Victim) -> FenceOrder:
 def _drop_void_orders(state: MonitorState, now: float) -> None:
     """Forget operators' orders that could not begin, or whose victim is dead, or back, by now."""
     for node, asked in tuple(state.asked.items()):
-        pending = state.pending[node][0] if node in state.pending else None
+        pending = state.pending[node].receipt if node in state.pending else None
         receipt, inc = state.view.receipts.get(node, pending), state.view.peer(node).inc
         dead = receipt is not None and receipt.inc >= asked.inc and receipt.grade > asked.known
         if now >= asked.until or dead or inc != asked.inc:
@@ -256,7 +256,7 @@ def _lower(state: MonitorState, aimed_at: set[int]) -> None:
 def published(state: MonitorState) -> dict[int, ShotLine]:
     """Return what this node shows of its shots: those under way, or whose receipt is to count."""
     lines = {n: ShotLine(it.inc, it.outcome) for n, it in state.shots.items() if it.under_way}
-    return lines | {n: ShotLine(it.inc, SHOT) for n, (it, _) in state.pending.items()}
+    return lines | {n: ShotLine(it.receipt.inc, SHOT) for n, it in state.pending.items()}
 
 
 def aims(state: MonitorState) -> bool:

@@ -115,6 +115,14 @@ class ShotRequest(NamedTuple):
     since: float
 
 
+class PendingReceipt(NamedTuple):
+    """A receipt of a node that was heard when it was shot `at`, and until when it may count."""
+
+    receipt: Receipt
+    at: float
+    until: float
+
+
 class Hold(NamedTuple):
     """Why a node is not shot: `kind` is heard, brake, asking or budget; the nodes that count."""
 
@@ -213,8 +221,8 @@ class MonitorState(Struct):
     pills: dict[int, int] = field(default_factory=dict)
     pills_taken: dict[int, int] = field(default_factory=dict)
     pills_obeyed: dict[int, int] = field(default_factory=dict)
-    # Receipts of nodes that were heard when they were shot, and until when they may still count.
-    pending: dict[int, tuple[Receipt, float]] = field(default_factory=dict)
+    pending: dict[int, PendingReceipt] = field(default_factory=dict)
+    outlived: dict[int, PendingReceipt] = field(default_factory=dict)  # whose victim lives on
     deaths: Deaths = field(default_factory=Deaths)
     disarmed: Disarmed | None = None
     disarm_told: bool = False

@@ -20,6 +20,7 @@ class ProblemKind(enum.StrEnum):
     NODE_FENCED = "node-fenced"
     NODE_UNABLE = "node-unable"  # it cannot end a group, and may ask to be shot for it
     FENCING = "fencing"  # a method failed its test, or was not tested for long
+    SHOT_OUTLIVED = "shot-outlived"  # a node is heard although a shot at it had a receipt
     FENCING_HELD = "fencing-held"  # stale nodes are not shot: disarmed, the brake, the budget
     SETTINGS_DIFFER = "settings-differ"  # settings that must be the same on all nodes are not
     GROUP = "group"  # it is not where hactl wants it
