@@ -265,8 +265,9 @@ class Status(Struct, frozen=True):
     `troubles` are entries in trouble: (group, tag) -> what is wrong. `answers` are to orders for
     entries: (node that gave it, number) -> what became of it.
 
-    `unended` are the groups that the node cannot end. `pills` are orders to incarnations of other
-    nodes to end all their groups, `pills_obeyed` those that were obeyed here, by who gave them.
+    `unended` are the groups that the node cannot end, `late_kills` those that it ended too late, by
+    how many milliseconds. `pills` are orders to incarnations of other nodes to end all their
+    groups, `pills_obeyed` those that were obeyed here, by who gave them.
 
     `shots` are those under way; `disarms` has the order that counts, by its number; `probations`
     are nodes that may own nothing, and for how many seconds; `deaths` are nodes that were shot or
@@ -310,6 +311,7 @@ class Status(Struct, frozen=True):
     unended: Mapping[str, Unended] = field(default_factory=dict)
     pills: Mapping[int, int] = field(default_factory=dict)
     pills_obeyed: Mapping[int, int] = field(default_factory=dict)
+    late_kills: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def stamp(self) -> Stamp:

@@ -333,6 +333,7 @@ def _status(pairs: dict[str, str], facts: dict[str, Any], end: dict[str, str]) -
             unended=facts["unended"],
             pills=facts["pills"],
             pills_obeyed=facts["pills_obeyed"],
+            late_kills=facts["late_kills"],
             standby=_YES_NO[pairs.get("standby", "no")],
             witness=_YES_NO[pairs.get("witness", "no")],
             cut_off=_YES_NO[pairs.get("cutoff", "no")],

@@ -9,6 +9,7 @@
 - `Mosha::PillObeyed NODE inc=N`: by the order of NODE this incarnation of this node has done so.
 - `Mosha::Death NODE SECONDS`: that node was shot or found dead so long ago.
 - `Mosha::Unended GROUP asks=yes|no REASON`: this node cannot end that group.
+- `Mosha::LateKill GROUP MILLISECONDS`: this node ended that group too late by so much.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def fencing_lines(s: Status) -> list[str]:
             f"Mosha::Unended {g} asks={'yes' if u.asks else 'no'} {one_line(u.reason)}".rstrip()
             for g, u in sorted(s.unended.items())
         ),
+        *(f"Mosha::LateKill {g} {late_ms}" for g, late_ms in sorted(s.late_kills.items())),
         *(f"Mosha::Pill {n} inc={inc}" for n, inc in sorted(s.pills.items())),
         *(f"Mosha::PillObeyed {n} inc={inc}" for n, inc in sorted(s.pills_obeyed.items())),
     ]
@@ -92,6 +94,10 @@ def _read_unended(rest: str) -> tuple[str, Unended]:
     return name_in(rest), Unended(reason, asks=pairs_of(words[1])["asks"] == "yes")
 
 
+def _read_late_kill(rest: str) -> tuple[str, int]:
+    return name_in(rest), number_in(rest.split(" ")[1])
+
+
 def _node(rest: str) -> int:
     return node_in(rest.partition(" ")[0])
 
@@ -103,6 +109,7 @@ FENCING_READERS: dict[str, tuple[str, Callable[[str], tuple[int | str, object]]]
     "Mosha::Probation": ("probations", _read_seconds),
     "Mosha::Death": ("deaths", _read_seconds),
     "Mosha::Unended": ("unended", _read_unended),
+    "Mosha::LateKill": ("late_kills", _read_late_kill),
     "Mosha::Pill": ("pills", _read_inc),
     "Mosha::PillObeyed": ("pills_obeyed", _read_inc),
 }

@@ -6,12 +6,12 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from mosha.core.cluster import shot_requests, wording
+from mosha.core.cluster import late_kills, shot_requests, wording
 from mosha.core.cluster.peers import Peer, Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.refusals import refusing
 from mosha.core.cluster.state import MonitorState
-from mosha.core.cluster.timing import CLOCK_RATE_ERROR, kill_warning
+from mosha.core.cluster.timing import kill_warning
 from mosha.core.explain import quorate, shooting, unended
 from mosha.core.explain.may_run import unconfirmed
 from mosha.core.explain.problems import GROUP_KINDS, ProblemKind
@@ -55,6 +55,7 @@ def problems(
     """
     here = [str(state.me)]
     return [
+        *_of_late_kills(state),  # data may be damaged: nothing is more important
         *(Problem(kind=ProblemKind.HOST.value, subjects=here, text=text) for text in troubles),
         *_of_quorum(state, groups, now),
         *_of_nodes(state),
@@ -63,7 +64,6 @@ def problems(
         *_of_restraint(state, now),
         *_of_fencing(state, now, fencing),
         *_of_settings(state),
-        *_of_late_kills(state),
         *_of_groups(groups),
         *map(_of_refusal, refused),
         *(
@@ -133,18 +133,18 @@ def _of_quorum(
 
 def _of_late_kills(state: MonitorState) -> Iterator[Problem]:
     """Yield groups killed so late after `kill_at` that another node may have run them too."""
-    timing = state.timing
-    slack_s = timing.timeout_s * (1 - CLOCK_RATE_ERROR) - timing.lease_s - timing.stop_budget_s
-    for group, report in sorted(state.reports.items()):
-        late_s = report.killed_late_s
-        if late_s > max(slack_s, state.record(group).late_seen_s):
+    room_s = late_kills.room_s(state.timing)
+    said = {status.node: status.late_kills for status in state.view.fresh()}
+    for node, groups in sorted({**said, state.me: late_kills.own(state)}.items()):
+        for group, late_ms in sorted(groups.items()):
+            late_s = late_ms / late_kills.MS_PER_S
             text = (
-                f"group {group} was killed here {late_s:.1f} s late (it may be {slack_s:.2g} s): it"
-                " may have run on two nodes; look at its data"
+                f"group {group} was killed {late_s:.1f} s late on node {node}"
+                f" (it may be {room_s:.2g} s): it may have run on two nodes; look at its data"
             )
-            step = f"this stands until you say that you have: mosha cleanup {group} {state.me}"
-            here = [str(state.me)]
-            yield Problem(kind=ProblemKind.LEASE.value, subjects=here, text=text, next=step)
+            step = f"this stands until you say that you have: mosha cleanup {group} {node}"
+            kind, subjects = ProblemKind.LEASE.value, [str(node)]
+            yield Problem(kind=kind, subjects=subjects, text=text, next=step)
 
 
 def _of_nodes(state: MonitorState) -> Iterator[Problem]:

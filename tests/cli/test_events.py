@@ -30,6 +30,12 @@ SEEN = [
     Transition("node", "", 3, "fresh", "stale", "no answer\nfor 3 s"),
     Transition("node", "", 2, "-", "fresh", ""),
     Transition("shot", "", 3, "-", "running", ""),
+    Transition("fencing", "", 1, "armed", "disarmed", "from node 2: switch 3 is replaced"),
+    Transition("fencing", "", 1, "disarmed", "armed", ""),
+    Transition("hold", "", 3, "-", "held back: budget", "a minority was shot (2)"),
+    Transition("hold", "", 3, "held back: budget", "-", ""),
+    Transition("late-kill", "web", 2, "-", "killed too late", "it may have run on two nodes"),
+    Transition("late-kill", "web", 2, "killed too late", "-", ""),
     Transition("table", "hactl", 2, "-", "refused", "hactl:1:1: no"),
     Transition("table", "hactl", 2, "refused", "-", ""),
     Transition("ban", "web", 2, "-", "banned", "exit 1"),
@@ -57,6 +63,12 @@ TOLD = [
     "node 3: fresh -> stale (no answer for 3 s)",
     "node 2: fresh",
     "node 3 shot: running",
+    "fencing: armed -> disarmed (from node 2: switch 3 is replaced)",
+    "fencing: disarmed -> armed",
+    "shots at node 3: held back: budget (a minority was shot (2))",
+    "shots at node 3: not held back any more",
+    "web on node 2: killed too late (it may have run on two nodes)",
+    "web on node 2: its late kill was looked at",
     "hactl on node 2: refused (hactl:1:1: no)",
     "hactl on node 2: taken again",
     "web on node 2: banned (exit 1)",
@@ -152,7 +164,9 @@ def test_only_what_is_on_a_node_can_be_asked_for(mosha: Mosha, home: Home) -> No
         *(
             told
             for told in TOLD[4:]
-            if re.match("(clinit|monitor) of node 1|node 1 reset|web moved", told)
+            if re.match(
+                "(clinit|monitor) of node 1|node 1 reset|web moved|fencing|shots at node 3", told
+            )
         ),
     ]
 

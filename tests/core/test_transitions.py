@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from mosha.core.cluster.orders import MOVED
 from mosha.core.cluster.quorum import QuorumState
+from mosha.core.cluster.state import Hold
 from mosha.core.explain.transitions import ABSENT, MOVING, Transition, snapshot, transitions
-from mosha.core.status import Ban, NodeState, Trouble, TroubleKind
-from tests.core.story import G, Story, one_of_three
+from mosha.core.status import Ban, Disarm, Grade, NodeState, Receipt, Trouble, TroubleKind
+from tests.core.story import INC, G, Story, one_of_three
 from tests.core.test_verdicts import at, only_3_is_stale, says, state, without_quorum
 
 
@@ -51,7 +52,7 @@ def test_entries_and_tables_of_a_stale_node_are_what_they_were_and_go_with_it() 
     assert found == [Transition("node", "", 3, "fresh", "stale", "")]
     found = changes(story, lambda: story.nodes[1].confirmed(3, story.now))
     assert [(t.kind, t.after, t.cause) for t in found] == [
-        ("node", "fenced", ""),
+        ("node", "fenced", "confirmed by an operator"),
         ("table", ABSENT, "node 3 is fenced"),
         ("entry", ABSENT, "node 3 is fenced"),
     ]
@@ -63,7 +64,7 @@ def test_the_groups_of_a_fenced_node_are_gone_because_of_that() -> None:
     only_3_is_stale(story)
     found = changes(story, lambda: story.nodes[1].confirmed(3, story.now))
     assert found == [
-        Transition("node", "", 3, "stale", "fenced", ""),
+        Transition("node", "", 3, "stale", "fenced", "confirmed by an operator"),
         Transition("group", G, 3, "start DONE", ABSENT, "node 3 is fenced"),
     ]
 
@@ -119,6 +120,46 @@ def test_bans_refused_tables_and_shots_are_events_too() -> None:
     story.miss(1, 3)
     found = changes(story, lambda: story.shots(1))
     assert found == [Transition("shot", "", 3, ABSENT, "running", "")]
+
+
+def test_who_disarms_fencing_and_that_it_is_armed_again_are_events() -> None:
+    story = one_of_three()
+    told = says(2, 9, disarms={1: Disarm(2, 30, "switch 3 is replaced")})
+    found = changes(story, lambda: story.hear(1, told))
+    cause = "from node 2: switch 3 is replaced"
+    assert found == [Transition("fencing", "", 1, "armed", "disarmed", cause)]
+
+    def ends() -> None:
+        story.now += 31
+        story.nodes[1].fence_orders(story.now)
+
+    assert changes(story, ends) == [Transition("fencing", "", 1, "disarmed", "armed", "")]
+
+
+def test_that_shots_are_held_back_is_an_event_and_that_they_are_not_any_more() -> None:
+    story = one_of_three()
+    found = changes(story, lambda: state(story).holds.update({3: Hold("budget", (2,))}))
+    cause = "within ten minutes a minority of the nodes was shot already (2)"
+    assert found == [Transition("hold", "", 3, ABSENT, "held back: budget", cause)]
+    found = changes(story, state(story).holds.clear)
+    assert found == [Transition("hold", "", 3, "held back: budget", ABSENT, "")]
+
+
+def test_a_node_is_fenced_by_a_method_or_by_an_operator() -> None:
+    story = one_of_three()
+    only_3_is_stale(story)
+    proof = {3: Receipt(INC, "fence_apc", Grade.OFF_CONFIRMED)}
+    found = changes(story, lambda: story.hear(1, says(2, 20, fenced=proof)))
+    assert found == [Transition("node", "", 3, "stale", "fenced", "fence_apc, off-confirmed")]
+
+
+def test_a_kill_that_came_too_late_on_another_node_is_an_event_until_it_was_looked_at() -> None:
+    story = one_of_three()
+    found = changes(story, lambda: story.hear(1, says(2, 7, late_kills={G: 4000})))
+    late = ("killed too late", "it may have run on two nodes")
+    assert found == [Transition("late-kill", G, 2, ABSENT, *late)]
+    found = changes(story, lambda: story.hear(1, says(2, 8)))
+    assert found == [Transition("late-kill", G, 2, "killed too late", ABSENT, "")]
 
 
 def test_a_clinit_that_dies_and_one_that_answers_again_are_events() -> None:

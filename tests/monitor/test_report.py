@@ -396,13 +396,30 @@ def test_a_kill_that_came_too_late_is_a_problem_that_stands(late_s: float) -> No
     slack_s = 0.99 * T - TIMING.lease_s - TIMING.stop_budget_s
     assert bool(found) is (late_s > slack_s)
     if found:
-        assert found[0].startswith(f"group {G} was killed here 5.0 s late")
+        assert found[0].startswith(f"group {G} was killed 5.0 s late on node 1")
         assert "it may have run on two nodes" in found[0]
         assert found[0].endswith(f": mosha cleanup {G} 1")
         orders.give(state, Order(Verb.CLEANUP, G, 1), story.now)
         assert report(story).problems == []
         state.reports[G] = replace(state.reports[G], killed_late_s=late_s + 1)
         assert report(story).problems, "another one is to be looked at too"
+
+
+def test_a_kill_that_came_too_late_is_shown_by_every_node_before_all_else() -> None:
+    story = owner()
+    state = story.nodes[1].state
+    state.reports[G] = replace(state.reports[G], killed_late_s=4.0)
+    assert story.nodes[1].next_status(story.now).late_kills == {G: 4000}
+    record = state.record(G)
+    record.late_seen_s = 4.0
+    assert story.nodes[1].next_status(story.now).late_kills == {}
+    story.hear(1, says(2, 9, late_kills={"h": 3600}))
+    found = report(story, troubles=["the disk is full"])
+    assert found.problems[0] == (
+        "group h was killed 3.6 s late on node 2 (it may be 0.9 s): it may have run on two nodes;"
+        " look at its data -> this stands until you say that you have: mosha cleanup h 2"
+    )
+    assert found.problem_list[0].subjects == ["2"]
 
 
 def test_what_clinit_has_reported_is_as_old_as_its_last_word() -> None:

@@ -17,8 +17,6 @@ from mosha.monitor.report import HostFacts, make
 from tests.core.story import INC, G, Story, one_of_three, status
 
 STOPPING = {G: GroupLine("start", GroupState.STOPPING)}
-
-
 STARTED = "this monitor has just started, and shoots nobody for 20s more"
 
 
@@ -85,3 +83,9 @@ def test_what_a_status_says_of_it_can_be_read_back() -> None:
     assert f"Mosha::Unended web asks=yes {OUTLIVED}\n" in text
     found = parse_clstat(text.encode())
     assert (found.unended, found.asks_to_be_shot) == (said, True)
+
+
+def test_what_a_status_says_of_groups_that_were_killed_too_late_can_be_read_back() -> None:
+    text = render_clstat(says(2, late_kills={"db": 4000, "web": 351}))
+    assert "Mosha::LateKill db 4000\nMosha::LateKill web 351\n" in text
+    assert parse_clstat(text.encode()).late_kills == {"db": 4000, "web": 351}

@@ -885,8 +885,8 @@ MONITOR: tuple[ShellMutant, ...] = (
     M(
         "the remedy for a late kill names the node",
         "monitor/problems.py",
-        "mosha cleanup {group} {state.me}",
-        "mosha cleanup {group}",
+        "you have: mosha cleanup {group} {node}",
+        "you have: mosha cleanup {group}",
         "monitor/test_report.py::test_a_kill_that_came_too_late_is_a_problem_that_stands",
     ),
     M(

@@ -155,6 +155,8 @@ _ENDED = {
     "table": "taken again",
     "clinit": "answers again",
     "entry": "all entries are well",
+    "hold": "not held back any more",
+    "late-kill": "its late kill was looked at",
     "group": "stopped",
 }
 """What it means that a fact no longer holds."""
@@ -171,7 +173,8 @@ def sentence(one: ClusterEvent) -> str:
         change = f"{one.before} -> {change}"
     cause = "" if one.cause == TOLD else " ".join(one.cause.split())
     subject = {"quorum": "quorum", "node": f"node {one.node}", "shot": f"node {one.node} shot"}
-    subject["clinit"] = f"clinit of node {one.node}"
+    subject |= {"clinit": f"clinit of node {one.node}", "fencing": "fencing"}
+    subject["hold"] = f"shots at node {one.node}"
     place = subject.get(one.kind, f"{one.group} on node {one.node}")
     return f"{place}: {change}" + (f" ({cause})" if cause else "")
 

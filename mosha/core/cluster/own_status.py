@@ -10,7 +10,7 @@ import math
 from collections.abc import Set as AbstractSet
 from itertools import islice
 
-from mosha.core.cluster import arming, probation, restraint, shots, standby
+from mosha.core.cluster import arming, late_kills, probation, restraint, shots, standby
 from mosha.core.cluster.orders import unfinished
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
@@ -85,6 +85,7 @@ def compose(state: MonitorState, *, seq: int, now: float, left: bool) -> Status:
         probations=probation.own(state, now),
         deaths=restraint.deaths_seen(state, now),
         unended=state.unended,
+        late_kills=late_kills.own(state),
         pills=dict(state.pills),
         pills_obeyed=dict(state.pills_obeyed),
         tables=state.tables,
@@ -128,6 +129,7 @@ def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
         or old.probations.keys() != new.probations.keys()
         or old.deaths.keys() != new.deaths.keys()
         or old.unended != new.unended
+        or old.late_kills != new.late_kills
         or old.pills_obeyed != new.pills_obeyed
     ):
         return None

@@ -1,8 +1,8 @@
 """What has changed in the cluster, as one node sees it: the events of `mosha events`.
 
 `snapshot` records the facts that people follow: the standing of each node, each group on each
-node, quorum, shots, bans and refused tables. Two snapshots make transitions. What a node knew at
-its first snapshot is not an event.
+node, quorum, fencing and shots, late kills, bans and refused tables. Two snapshots make
+transitions. What a node knew at its first snapshot is not an event.
 """
 
 from __future__ import annotations
@@ -17,20 +17,23 @@ from mosha.core.cluster.fencing import AIMING
 from mosha.core.cluster.orders import MOVED
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.state import MonitorState
-from mosha.core.explain import quorate
-from mosha.core.status import Status
+from mosha.core.explain import quorate, shooting
+from mosha.core.status import OPERATOR, Status
 
 MOVING = "moves away"
 """A ban that is a move by an operator: each node but the destination has it."""
 
 _DESTINATION = re.compile(rf"{MOVED}to node ([0-9]+) ")
 
+TWICE = "it may have run on two nodes"
+"""What a late kill means."""
+
 ABSENT = "-"
 """The value of a group on a node that does not report it."""
 
 
 class Subject(NamedTuple):
-    """What a fact is about: `kind` is quorum, node, clinit, shot, table, ban, entry or group.
+    """What a fact is about: `kind` is one of `_ORDER`.
 
     There are also transitions of the kinds move (`core/explain/homes.py`) and monitor.
     """
@@ -74,22 +77,44 @@ def snapshot(state: MonitorState) -> dict[Subject, Fact]:
     for node in state.view.watched():
         standing = state.view.standing(node)
         if standing is not Standing.NEVER:
-            found[Subject("node", "", node)] = Fact(standing.value, state.view.peer(node).error)
+            found[Subject("node", "", node)] = Fact(standing.value, _of_standing(state, node))
     # Nothing is published before clinit has answered for the first time.
     if state.published is not None and not state.clinit_known:
         found[Subject("clinit", "", state.me)] = Fact("does not answer")
     found.update(_groups(state))
     found.update(_entries(state))
-    for shot in state.shots.values():
-        if shot.outcome == AIMING:
-            continue
-        outcome = f"{shot.outcome} ({shot.method})" if shot.method else shot.outcome
-        found[Subject("shot", "", shot.node)] = Fact(outcome, shot.detail)
+    found.update(_fencing(state))
     refused = [(state.me, state.refused), *((s.node, s.refused) for s in _counted(state))]
     for node, files in refused:
         for file, text in files.items():
             found[Subject("table", file, node)] = Fact("refused", text)
     return found
+
+
+def _of_standing(state: MonitorState, node: int) -> str:
+    """Return why a node has its standing: by what receipt it is dead, or why it cannot be read."""
+    receipt = state.view.receipts.get(node)
+    if receipt is None or state.view.standing(node) is not Standing.FENCED:
+        return state.view.peer(node).error
+    if receipt.method == OPERATOR:
+        return "confirmed by an operator"
+    return f"{receipt.method}, {receipt.grade.text}"
+
+
+def _fencing(state: MonitorState) -> Iterator[tuple[Subject, Fact]]:
+    """Yield whether fencing is armed, which shots are held back, and those of this node."""
+    order = state.disarmed
+    fact = Fact("armed")
+    if order is not None and state.disarm_told:
+        fact = Fact("disarmed", f"from node {order.node}: {order.reason}")
+    yield Subject("fencing", "", state.me), fact
+    for node, hold in state.holds.items():
+        reason = shooting.HELD[hold.kind](shooting.names(hold.nodes))
+        yield Subject("hold", "", node), Fact(f"held back: {hold.kind}", reason)
+    for shot in state.shots.values():
+        if shot.outcome != AIMING:
+            outcome = f"{shot.outcome} ({shot.method})" if shot.method else shot.outcome
+            yield Subject("shot", "", shot.node), Fact(outcome, shot.detail)
 
 
 _COUNTED = frozenset({Standing.FRESH, Standing.LEAVING, Standing.STALE})
@@ -128,6 +153,8 @@ def _entries(state: MonitorState) -> Iterator[tuple[Subject, Fact]]:
     """Yield the groups with entries in trouble, as their nodes report."""
     own = [state.published] if state.published is not None else []
     for status in (*own, *_counted(state)):
+        for group in status.late_kills:
+            yield Subject("late-kill", group, status.node), Fact("killed too late", TWICE)
         for group in sorted({group for group, _ in status.troubles}):
             wrong = status.troubles_of(group)
             value = ", ".join(f"{trouble.tag} {trouble.kind}" for trouble in wrong)
@@ -171,8 +198,11 @@ def _not_done(subject: Subject, before: Picture, after: Picture) -> str:
     return "" if there in after else f"not done: it is not on node {found[1]}"
 
 
-_OF_A_STATUS = frozenset({"group", "ban", "entry", "table"})
+_OF_A_STATUS = frozenset({"group", "ban", "entry", "late-kill", "table"})
 """What a node reports about itself: it goes with the node, which is not an end of trouble."""
 
 _NONE = Fact(ABSENT)
-_ORDER = ("quorum", "node", "clinit", "shot", "table", "ban", "entry", "group")
+_ORDER = (
+    *("quorum", "node", "clinit", "fencing", "hold", "shot"),
+    *("table", "ban", "late-kill", "entry", "group"),
+)
