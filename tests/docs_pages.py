@@ -354,6 +354,9 @@ web start perfer=2
 web start prefer=2,2
 web start failback=maybe
 web start on-failure=move:3
+web start on-failure=move:3/10m,stop
+web start on-failure=restart:3/10m,stop,move
+web start on-failure=restart:3/10m,move:2
 web start only=1 only=2
 """
 

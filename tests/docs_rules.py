@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mosha.core.cluster.eligibility import ALL, GROUP, Case
+from mosha.core.cluster.eligibility import ALL, GROUP
+from mosha.core.cluster.eligibility_rule import Case
 from mosha.core.status import Ban
 from mosha.core.tables import Wish
 from tests.core.story import TIMING, G, one_of_three, status
@@ -22,10 +23,11 @@ OTHER_RULES = {
     "failures": (
         "why",
         (
-            "only with [`on-failure=move:N/TIME`](hactl.md#on-failure): how often its entries have"
-            " failed on this node within that time, what the next failure will do (which node would"
-            " take the group, or that it stays), and when the oldest failure is forgotten. A node"
-            " that does not run the group names the node that counts"
+            "only with [`on-failure=`](hactl.md#on-failure): how often its entries have failed on"
+            " this node within that time, how often it was moved, what the next failure will do"
+            " (which node would take the group, that it stays, or that it is stopped for good), and"
+            " when the oldest and the last failure and move are forgotten. A node that does not run"
+            " the group names the node that counts"
         ),
     ),
     "candidate": ("why", "each node that could take it, by rank, or why it could not"),
@@ -73,6 +75,8 @@ def a_case() -> Case:
     node.peer_read(OTHER_NODE, last, began=began, now=began)
     later = began + TIMING.timeout_s + 1
     node.peer_read(OTHER_NODE, None, began=later, now=later)
+    reason = "failed 4 times in 10m (on-failure=restart:3/10m,stop), last entry webd: exit 1"
+    node.peer_read(3, status(3, 9, exhausted={G: reason}), began=later, now=later)
     return Case(node.state, G, OTHER_NODE, later)
 
 

@@ -269,6 +269,10 @@ class Status(Struct, frozen=True):
     how many milliseconds. `pills` are orders to incarnations of other nodes to end all their
     groups, `pills_obeyed` those that were obeyed here, by who gave them.
 
+    `given_up`: how many seconds ago the node gave up a group that failed too often there, the
+    oldest first, where hactl counts that. `exhausted`: groups whose failures have used up
+    `on-failure=`, and why; they are stopped, and stay claimed.
+
     `shots` are those under way; `disarms` has the order that counts, by its number; `probations`
     are nodes that may own nothing, and for how many seconds; `deaths` are nodes that were shot or
     found dead lately, and how many seconds ago. `cut_off`: its storage does not let
@@ -309,6 +313,8 @@ class Status(Struct, frozen=True):
     probations: Mapping[int, int] = field(default_factory=dict)
     deaths: Mapping[int, int] = field(default_factory=dict)
     unended: Mapping[str, Unended] = field(default_factory=dict)
+    given_up: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    exhausted: Mapping[str, str] = field(default_factory=dict)
     pills: Mapping[int, int] = field(default_factory=dict)
     pills_obeyed: Mapping[int, int] = field(default_factory=dict)
     late_kills: Mapping[str, int] = field(default_factory=dict)

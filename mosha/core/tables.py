@@ -14,8 +14,8 @@ from typing import Protocol
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mosha.core.durations import span_text
 from mosha.core.escalation import EscalationStep, Schedule
+from mosha.core.ladder import Ladder
 from mosha.core.lasting import lasting_effect
 from mosha.core.status import Grade
 
@@ -273,17 +273,6 @@ class Cltab(Struct, frozen=True, dict=True):
         return any(level_matches(entry.level, level) for entry in self.entries_of(group))
 
 
-class MoveAfter(Struct, frozen=True):
-    """After how many failures on one node, within what time, a group goes to another node."""
-
-    failures: int
-    within_s: float
-
-    def __str__(self) -> str:
-        """Return it as hactl has it, `move:3/10m`."""
-        return f"move:{self.failures}/{span_text(self.within_s)}"
-
-
 STAY = "stay"
 """The value in hactl for a group that stays on its node, however often its entries fail."""
 
@@ -301,7 +290,7 @@ class Wish(Struct, frozen=True):
     only: tuple[int, ...] = ()
     failback: bool = False
     line: int = 0
-    on_failure: MoveAfter | None = None
+    on_failure: Ladder | None = None
     fence: Grade | None = None
 
     def allows(self, node: int) -> bool:

@@ -25,7 +25,7 @@ class ValueKind(enum.Enum):
 
     NODES = enum.auto()
     YES_NO = enum.auto()
-    MOVE_AFTER = enum.auto()
+    LADDER = enum.auto()
     GRADE = enum.auto()
 
 
@@ -78,13 +78,14 @@ OPTIONS: tuple[WishOption, ...] = (
     WishOption(
         "on-failure",
         "on_failure",
-        ValueKind.MOVE_AFTER,
+        ValueKind.LADDER,
         lambda value: str(value or STAY),
         STAY,
-        "on-failure=move:3/10m",
+        "on-failure=restart:3/10m,move:2/1h,stop",
         "what happens when [entries fail](#on-failure) on the node where the group runs: they are"
-        " restarted there, however often (`stay`); or, after three failures within ten minutes, the"
-        " group moves",
+        " restarted there, however often (`stay`); or three times within ten minutes, then the"
+        " group moves, twice within an hour, then it is stopped. `move:3/10m` is short for"
+        " `restart:2/10m,move`",
     ),
     WishOption(
         "fence",

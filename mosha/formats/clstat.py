@@ -25,6 +25,7 @@ from mosha.core.status import (
     Status,
 )
 from mosha.formats.clstat_entries import entry_lines
+from mosha.formats.clstat_failures import failure_lines
 from mosha.formats.clstat_fencing import fencing_lines
 from mosha.formats.clstat_lines import (
     GROUP_CLASS,
@@ -258,6 +259,7 @@ def _lines(s: Status) -> list[str]:
     lines += [f"Mosha::Claim {g} term={term}" for g, term in sorted(s.claims.items())]
     lines += [f"{GROUP_CLASS} {g} {x.level} {x.state}" for g, x in sorted(s.groups.items())]
     lines += [f"Mosha::Ban {g} {b.left_s} {one_line(b.reason)}" for g, b in sorted(s.bans.items())]
+    lines += failure_lines(s)
     lines += fencing_lines(s)
     lines += [
         f"Mosha::Table {name} mtime_ns={t.mtime_ns} digest={t.digest}"
@@ -331,6 +333,8 @@ def _status(pairs: dict[str, str], facts: dict[str, Any], end: dict[str, str]) -
             probations=facts["probations"],
             deaths=facts["deaths"],
             unended=facts["unended"],
+            given_up=facts["given_up"],
+            exhausted=facts["exhausted"],
             pills=facts["pills"],
             pills_obeyed=facts["pills_obeyed"],
             late_kills=facts["late_kills"],

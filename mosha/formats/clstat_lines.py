@@ -15,6 +15,7 @@ from mosha.core.status import (
     Vote,
 )
 from mosha.formats.clstat_entries import ENTRY_CLASS, read_entry
+from mosha.formats.clstat_failures import FAILURE_READERS
 from mosha.formats.clstat_fencing import FENCING_READERS
 from mosha.formats.clstat_orders import ORDER_READERS, read_stamp
 from mosha.formats.clstat_words import (
@@ -129,6 +130,7 @@ READERS: dict[str, tuple[str, Callable[[str], tuple[_Key, object]]]] = {
     "Mosha::Past": ("pasts", _read_past),
     "Mosha::Refused": ("refused", _read_refused),
     ENTRY_CLASS: ("troubles", read_entry),
+    **FAILURE_READERS,
     **FENCING_READERS,
     **ORDER_READERS,
 }

@@ -1,9 +1,9 @@
 """hactl: which group is to run at which level, and where (catalogue H4.3).
 
-A line is ``group level [prefer=2,3] [only=1,2,3] [failback=yes|no] [on-failure=move:3/10m]
-[fence=off-confirmed]``. A `#` at the beginning of a word makes the rest of the line a comment. The
-last line for a group wins. Words after the level that are not options were always ignored; they
-still are, with a warning.
+A line is ``group level [prefer=2,3] [only=1,2,3] [failback=yes|no]
+[on-failure=restart:3/10m,move:2/1h,stop] [fence=off-confirmed]``. A `#` at the beginning of a word
+makes the rest of the line a comment. The last line for a group wins. Words after the level that are
+not options were always ignored; they still are, with a warning.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from mosha.core.ladder import Ladder
 from mosha.core.replication.judging import HACTL
 from mosha.core.status import GRADES, Grade
-from mosha.core.supervision.failures import REMEMBERED_MAX
-from mosha.core.tables import STAY, STOP_LEVEL, Hactl, MoveAfter, Wish, WishEdit
+from mosha.core.tables import STOP_LEVEL, Hactl, Wish, WishEdit
 from mosha.core.wish_options import ANY, AS_SET, NAMES, OPTIONS, ValueKind, option_words
 from mosha.errors import UsageError
-from mosha.formats.durations import SPAN_RULE, seconds_in
+from mosha.formats.ladder import LadderMistake, read_ladder
 from mosha.formats.mistakes import BLANKS, Findings, Mistake, readable_lines
 from mosha.formats.names import NAME_RULE, NODE_RULE, is_name, nearest, node_number
 
@@ -35,10 +35,6 @@ NODES_MAX = 1024
 
 _WORD = re.compile(rf"[^{BLANKS}]+")
 _YES_NO = {"yes": True, "no": False}
-_MOVE = re.compile(r"move:([0-9]{1,4})/(.+)")
-_MOVE_RULE = (
-    f"write {STAY} or move:N/TIME, as in move:3/10m: N is 1 to {REMEMBERED_MAX}, {SPAN_RULE}"
-)
 
 
 class _Word(NamedTuple):
@@ -203,7 +199,12 @@ def _read_wish(
     if wish.only and not set(wish.prefer) <= set(wish.only):
         at = options["prefer"]
         warnings.add(number, at.column, at.text, LEFT_OUT, "name it in only=, too, or in neither")
-    if wish.on_failure is not None and len(wish.only) == 1:
+    ladder = wish.on_failure
+    if ladder is not None and ladder.moves == 0 and not ladder.stops:
+        at = options["on-failure"]
+        problem = "nothing follows the restarts: the group stays, as with stay"
+        warnings.add(number, at.column, at.text, problem, "add move, stop or both")
+    if ladder is not None and ladder.moves != 0 and len(wish.only) == 1:
         at = options["on-failure"]
         problem = "only= leaves no other node to move to"
         warnings.add(number, at.column, at.text, problem, "name another node in only=, or drop one")
@@ -300,19 +301,13 @@ def _on_failure(
     value: _Word,
     mistakes: Findings,
     _any_node: bool,  # noqa: FBT001 - one of the readers
-) -> MoveAfter | None:
-    if value.text == STAY:
+) -> Ladder | None:
+    found = read_ladder(value.text)
+    if isinstance(found, LadderMistake):
+        column = value.column + found.place
+        mistakes.add(number, column, found.word, found.problem, found.remedy)
         return None
-    found = _MOVE.fullmatch(value.text)
-    try:
-        within_s = seconds_in(found[2]) if found else 0.0
-    except ValueError:
-        within_s = 0.0
-    if found is None or not within_s or not 1 <= int(found[1]) <= REMEMBERED_MAX:
-        problem = f"neither {STAY} nor move:N/TIME"
-        mistakes.add(number, value.column, value.text, problem, _MOVE_RULE)
-        return None
-    return MoveAfter(int(found[1]), within_s)
+    return found
 
 
 def _grade(
@@ -330,7 +325,7 @@ def _grade(
 READERS: Mapping[ValueKind, Callable[[int, _Word, Findings, bool], Any]] = {
     ValueKind.NODES: _nodes,
     ValueKind.YES_NO: _yes_no,
-    ValueKind.MOVE_AFTER: _on_failure,
+    ValueKind.LADDER: _on_failure,
     ValueKind.GRADE: _grade,
 }
 """Line number, value, where mistakes go, whether `any` may stand for no node -> the value."""

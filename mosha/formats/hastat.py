@@ -185,6 +185,7 @@ class GroupView(msgspec.Struct, frozen=True, kw_only=True):
     only: list[int] = []
     failback: bool = False
     on_failure: str = "stay"
+    next_failure: str = ""
     tags: list[str] = []
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Struct, field
 
+from mosha.core.cluster import giving_up
 from mosha.core.cluster.node import Node
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
@@ -230,6 +231,7 @@ def _group(state: MonitorState, group: str, around: _Surroundings, now: float) -
     # Of a group that is as wanted it is known where it runs.
     unseen = may_run(state, group, around.survey.heard) if not verdict.ok else None
     lapses = record.lease_until
+    counts = record.claim is not None and not record.exhausted
     detail = around.host.groups.get(group)
     wish = state.hactl.wishes.get(group) if state.hactl else None
     named, wish = wish is not None, wish or Wish(group, "stop")
@@ -259,6 +261,7 @@ def _group(state: MonitorState, group: str, around: _Surroundings, now: float) -
         only=list(wish.only),
         failback=wish.failback,
         on_failure=str(wish.on_failure or STAY),
+        next_failure=giving_up.prediction(state, record, now) if counts else "",
     )
 
 

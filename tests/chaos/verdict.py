@@ -23,7 +23,14 @@ EXPECTED = frozenset(
     {
         *("publish_failed", "clinit_hung", "clinit_failed", "quorum_changed", "lease_lost"),
         *("table_refused", "table_discarded", "table_fetch_failed", "table_write_failed"),
-        *("cltab_refused", "group_banned", "entry_throttled", "leftover_ended", "orphan_ended"),
+        *(
+            "cltab_refused",
+            "group_banned",
+            "group_exhausted",
+            "entry_throttled",
+            "leftover_ended",
+            "orphan_ended",
+        ),
         *("lease_ended", "entry_signalled", "entry_exited", "fence_ordered", "fence_ended"),
         *("fence_test_failed", "unfence_failed", "group_unended", "shot_outlived"),
         *("pill_taken", "pill_killed", "pill_acknowledged", "pill_withdrawn"),

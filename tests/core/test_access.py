@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mosha.core.cluster import access
-from mosha.core.cluster.eligibility import Case, broken
+from mosha.core.cluster.eligibility import broken
+from mosha.core.cluster.eligibility_rule import Case
 from mosha.core.cluster.events import StorageAnswered
 from mosha.core.cluster.fencing import FencingRules
 from mosha.core.status import Grade, Receipt, ShotLine

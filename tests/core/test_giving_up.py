@@ -10,6 +10,7 @@ from mosha.core.cluster.state import GroupRecord, MonitorState
 from mosha.core.escalation import Limits
 from mosha.core.explain.reasons import Holds, Reason
 from mosha.core.explain.why import why
+from mosha.core.ladder import move_after
 from mosha.core.status import GroupState, Order, Verb
 from mosha.core.supervision.entries import EntryReport
 from mosha.core.supervision.failures import REMEMBERED_MAX
@@ -24,11 +25,11 @@ from mosha.core.supervision.process_events import (
 )
 from mosha.core.supervision.process_record import Process, new_process
 from mosha.core.supervision.process_table import ProcessState
-from mosha.core.tables import Mode, MoveAfter, Wish
+from mosha.core.tables import Mode, Wish
 from tests.core.story import START_S, TIMING, G, Story, hactl, report
 from tests.core.unit_world import entry
 
-MOVES = Wish(G, "start", prefer=(1, 2), on_failure=MoveAfter(3, 600.0))
+MOVES = Wish(G, "start", prefer=(1, 2), on_failure=move_after(3, 600.0))
 LIMITS = Limits()
 
 
@@ -123,7 +124,7 @@ def test_after_so_many_failures_within_the_time_another_node_takes_it() -> None:
 def test_with_failback_it_comes_back_when_the_ban_is_over_and_may_fail_there_again(
     *, failback: bool
 ) -> None:
-    wish = Wish(G, "start", prefer=(1, 2), failback=failback, on_failure=MoveAfter(1, 600.0))
+    wish = Wish(G, "start", prefer=(1, 2), failback=failback, on_failure=move_after(1, 600.0))
     story = running(wish)
     for _ in range(2):
         fails(story, failing(story.now - START_S))
@@ -156,7 +157,7 @@ def test_a_group_that_fails_while_it_starts_moves_as_well() -> None:
         pytest.param(Wish(G, "start", prefer=(1,)), (1.0, 2.0, 3.0, 4.0), id="stay, the default"),
         pytest.param(MOVES, (-550.0, 2.0, 3.0), id="one was too long ago"),
         pytest.param(
-            Wish(G, "start", only=(1,), on_failure=MoveAfter(3, 600.0)),
+            Wish(G, "start", only=(1,), on_failure=move_after(3, 600.0)),
             (1.0, 2.0, 3.0),
             id="no other node may have it",
         ),
@@ -229,7 +230,7 @@ def test_why_says_what_the_next_failure_does_and_it_does_it() -> None:
     (next_one,) = said(story, 1)
     assert next_one.said == (
         "2 of 3 failures in 10m on node 1; the next one moves it to node 2;"
-        " the oldest is forgotten in 590 s (on-failure=move:3/10m)"
+        " the oldest is forgotten in 590 s, the last in 595 s (on-failure=move:3/10m)"
     )
     fails(story, failing(90.0, 95.0, 99.0))
     story.live(10.0)
@@ -237,7 +238,7 @@ def test_why_says_what_the_next_failure_does_and_it_does_it() -> None:
 
 
 def test_why_says_that_it_stays_where_no_other_node_may_have_it() -> None:
-    story = running(Wish(G, "start", only=(1,), on_failure=MoveAfter(1, 60.0)))
+    story = running(Wish(G, "start", only=(1,), on_failure=move_after(1, 60.0)))
     fails(story, failing(99.0))
     (reason,) = said(story, 1)
     assert reason.holds is Holds.NO
@@ -261,7 +262,7 @@ def test_why_says_nothing_of_failures_where_hactl_says_nothing() -> None:
 def test_the_ban_lasts_until_the_failures_are_forgotten_or_as_any_other(
     within_s: float, left_s: float
 ) -> None:
-    story = running(Wish(G, "start", prefer=(1, 2), on_failure=MoveAfter(1, within_s)))
+    story = running(Wish(G, "start", prefer=(1, 2), on_failure=move_after(1, within_s)))
     fails(story, failing(99.0))
     story.live(1.0)
     assert story.files[1].bans[G].left_s == pytest.approx(left_s, abs=2.0)

@@ -199,6 +199,36 @@ EXAMPLES = [
         facts(report("start", STARTING), **OWNED, gives_up=True),
         *(AGAIN, Action.BAN),
     ),
+    (
+        "nothing is left to try",
+        facts(report("start"), **OWNED, exhausts=True),
+        "nothing left to try",
+        Action.EXHAUST,
+    ),
+    (
+        "… and it is stopped",
+        facts(report("stop"), **OWNED, **UNWANTED, exhausted=True),
+        "stopped for good",
+        Action.WAIT,
+    ),
+    (
+        "… and waits though the lease is lost",
+        facts(report("stop"), **LAPSED, **UNWANTED, exhausted=True),
+        "stopped for good",
+        Action.WAIT,
+    ),
+    (
+        "… and its claim is of a monitor before",
+        facts(ABSENT, **CLAIMED, **UNWANTED, exhausted=True),
+        "stopped for good",
+        Action.WAIT,
+    ),
+    (
+        "… and its stop has failed",
+        facts(report("stop", FAILED), **OWNED, **UNWANTED, exhausted=True),
+        "stopping",
+        Action.WAIT,
+    ),
     ("… and stops already", facts(STOPS, **OWNED, gives_up=True), "stopping", Action.WAIT),
     ("… and lost its lease", facts(report("start"), **LAPSED, gives_up=True), LOST, Action.STOP),
     ("failback", facts(report("start"), **OWNED, yields=True), "gives way", Action.GIVE_WAY),
@@ -306,6 +336,9 @@ def claims_possible() -> Iterator[dict[str, bool]]:
             flags = {"claimed": True, "granted": granted, "activated": True, "overtaken": overtaken}
             yield {**flags, order: True}
     yield {"claimed": True, "granted": True, "activated": True, "gives_up": True}
+    yield {"claimed": True, "granted": True, "activated": True, "exhausts": True}
+    for granted in (False, True):
+        yield {"claimed": True, "granted": granted, "activated": True, "exhausted": True}
     for granted, activated in ((True, True), (True, False), (False, True)):
         yield {"claimed": True, "granted": granted, "activated": activated, "superseded": True}
 

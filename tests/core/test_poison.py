@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from mosha.core.cluster import poison, shots
-from mosha.core.cluster.eligibility import NODE, Case
+from mosha.core.cluster.eligibility import NODE
+from mosha.core.cluster.eligibility_rule import Case
 from mosha.core.cluster.events import ShotEnded
 from mosha.core.cluster.fencing import FenceOrder, Shot
 from mosha.core.cluster.node import Node

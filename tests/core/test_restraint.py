@@ -9,7 +9,8 @@ import pytest
 
 from mosha.core.cluster import arming, probation, restraint, shots
 from mosha.core.cluster.deaths import KEPT_S
-from mosha.core.cluster.eligibility import Case, may_take, obstacles
+from mosha.core.cluster.eligibility import may_take, obstacles
+from mosha.core.cluster.eligibility_rule import Case
 from mosha.core.cluster.events import ShotEnded
 from mosha.core.cluster.fencing import FenceOrder, FencingRules
 from mosha.core.cluster.node import Node

@@ -17,8 +17,9 @@ from mosha.core.explain.reasons import Explanation, Holds, Reason, is_known, kno
 from mosha.core.explain.verdicts import judge
 from mosha.core.explain.why import UNDER_WAY, why
 from mosha.core.explain.why_not import why_not
+from mosha.core.ladder import move_after
 from mosha.core.status import Ban, Grade, NodeState, Receipt, TableVersion, Vote
-from mosha.core.tables import MoveAfter, Wish
+from mosha.core.tables import Wish
 from tests.core.story import INC, G, Story, hactl, one_of_three
 from tests.core.test_verdicts import (
     REQUIRED,
@@ -446,7 +447,7 @@ def test_a_group_is_known_by_a_table_or_a_status() -> None:
 def test_a_wish_is_told_with_the_options_that_stand_at_their_defaults() -> None:
     said = "start prefer=any only=any failback=no on-failure=stay fence=as-set"
     assert wish_text(Wish(G, "start")) == said
-    moves = MoveAfter(3, 600.0)
+    moves = move_after(3, 600.0)
     full = Wish(G, "start", prefer=(2, 3), only=(2, 3, 4), failback=True, on_failure=moves)
     said = "start prefer=2,3 only=2,3,4 failback=yes on-failure=move:3/10m fence=off-confirmed"
     assert wish_text(replace(full, fence=Grade.OFF_CONFIRMED)) == said

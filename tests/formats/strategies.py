@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 from mosha.core.escalation import SIGNALS, EscalationStep
+from mosha.core.ladder import Ladder
 from mosha.core.replication.lineage import PAST_MAX
 from mosha.core.status import (
     Ban,
@@ -33,7 +34,6 @@ from mosha.core.tables import (
     Entry,
     Hactl,
     Mode,
-    MoveAfter,
     Options,
     ProcessAttributes,
     Readiness,
@@ -173,6 +173,18 @@ def hactls(draw: st.DrawFn) -> Hactl:
     return Hactl({group: draw(wishes(group, line)) for line, group in enumerate(groups, 1)})
 
 
+ladders = st.builds(
+    Ladder, st.integers(0, REMEMBERED_MAX - 1), spans, st.none() | st.just(0), stops=st.booleans()
+) | st.builds(
+    Ladder,
+    st.integers(0, REMEMBERED_MAX - 1),
+    spans,
+    st.integers(1, REMEMBERED_MAX),
+    spans,
+    st.booleans(),
+)
+
+
 def wishes(group: str, line: int = 0) -> st.SearchStrategy[Wish]:
     some = st.lists(nodes, unique=True, max_size=4).map(tuple)
     return st.builds(
@@ -183,7 +195,7 @@ def wishes(group: str, line: int = 0) -> st.SearchStrategy[Wish]:
         only=some,
         failback=st.booleans(),
         line=st.just(line),
-        on_failure=st.none() | st.builds(MoveAfter, st.integers(1, REMEMBERED_MAX), spans),
+        on_failure=st.none() | ladders,
     )
 
 
@@ -207,6 +219,10 @@ statuses = st.builds(
     claims=mappings(numbers),
     groups=mappings(group_lines),
     bans=mappings(st.builds(Ban, st.integers(0, 10**9), free_texts)),
+    given_up=mappings(
+        st.lists(st.integers(0, 10**9), min_size=1, max_size=REMEMBERED_MAX).map(tuple)
+    ),
+    exhausted=mappings(free_texts),
     fenced=st.dictionaries(
         nodes, st.builds(Receipt, numbers, words, st.sampled_from(Grade)), max_size=3
     ),

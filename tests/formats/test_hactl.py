@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from mosha.core.ladder import Ladder, move_after
 from mosha.core.status import Grade
-from mosha.core.tables import Hactl, MoveAfter, Wish
+from mosha.core.tables import Hactl, Wish
 from mosha.errors import UsageError
 from mosha.formats.hactl import (
     hactl_warnings,
@@ -133,14 +134,33 @@ def test_options_say_where_a_group_shall_run() -> None:
             "a start on-failure=move\nb start on-failure=move:0/9m on-failure=stay\n"
             "c start on-failure=move:21/9m\nd start on-failure=move:3/0\ne start on-failure=stop\n",
             [
-                "hactl:1:20: neither stay nor move:N/TIME: 'move'; write stay or move:N",
-                "hactl:2:20: neither stay nor move:N/TIME: 'move:0/9m'; write stay or",
+                "hactl:1:20: neither stay, move:N/TIME nor restart:N/TIME: 'move'; write stay, or",
+                "hactl:2:20: neither stay, move:N/TIME nor restart:N/TIME: 'move:0/9m'; write",
                 "hactl:2:30: on-failure is given twice: 'on-failure=stay'; keep one",
-                "hactl:3:20: neither stay nor move:N/TIME: 'move:21/9m'; write stay or",
-                "hactl:4:20: neither stay nor move:N/TIME: 'move:3/0'; write stay or",
-                "hactl:5:20: neither stay nor move:N/TIME: 'stop'; write stay or",
+                "hactl:3:20: neither stay, move:N/TIME nor restart:N/TIME: 'move:21/9m'; write",
+                "hactl:4:20: neither stay, move:N/TIME nor restart:N/TIME: 'move:3/0'; write",
+                "hactl:5:20: neither stay, move:N/TIME nor restart:N/TIME: 'stop'; write stay",
             ],
             id="what is no answer to failures",
+        ),
+        pytest.param(
+            "a start on-failure=restart:20/9m\nb start on-failure=restart:1/9m,move:0/1h\n"
+            "c start on-failure=restart:1/9m,stop,move\nd start on-failure=move:3/9m,stop\n"
+            "e start on-failure=restart:1/9m,move,move:1/1h\nf start on-failure=restart:1/9m,\n"
+            "g start on-failure=restart:1/9m,restart:2/9m\n"
+            "h start on-failure=restart:1/9m, stop\ni start on-failure=restart:1/9m,move,halt\n",
+            [
+                "hactl:1:20: neither stay, move:N/TIME nor restart:N/TIME: 'restart:20/9m'; write",
+                "hactl:2:33: neither move, move:N/TIME nor stop: 'move:0/1h'; write stay, or",
+                "hactl:3:33: a rung in the wrong place: 'stop'; the rungs are restart:N/TIME, then",
+                "hactl:4:30: nothing may follow move:N/TIME at the beginning: 'stop'; write resta",
+                "hactl:5:38: a rung in the wrong place: 'move:1/1h'; the rungs are",
+                "hactl:6:33: neither move, move:N/TIME nor stop; write stay",
+                "hactl:7:33: a rung in the wrong place: 'restart:2/9m'; the rungs are",
+                "hactl:8:9: blanks within an option: 'on-failure=restart:1/9m, stop'; write it",
+                "hactl:9:38: neither move, move:N/TIME nor stop: 'halt'; write stay",
+            ],
+            id="what is no ladder",
         ),
         pytest.param(
             "a start fence=off\nb start fence=\n",
@@ -203,13 +223,36 @@ def test_ignored_words_and_doubled_groups_are_warned_about() -> None:  # HC-07, 
         f"{alone}; name another node in only=, or drop one"
     ]
     assert _warned("g start only=1,2 on-failure=move:3/10m\n") == []
+    assert _warned("g start only=1 on-failure=restart:3/10m,stop\n") == []
+    nothing = "hactl:1:20: nothing follows the restarts: the group stays, as with stay"
+    assert _warned("g start on-failure=restart:3/10m\n") == [
+        f"{nothing}: 'restart:3/10m'; add move, stop or both"
+    ]
     assert _warned("g start # c\n") == []
 
 
 def test_what_shall_follow_on_failures_is_read() -> None:
     table = parse_hactl(b"g start on-failure=move:3/10m\nh start on-failure=stay\n", "hactl")
-    assert table.wishes["g"].on_failure == MoveAfter(3, 600.0)
+    assert table.wishes["g"].on_failure == move_after(3, 600.0)
     assert table.wishes["h"].on_failure is None
+
+
+@pytest.mark.parametrize(
+    ("text", "ladder", "written"),
+    [
+        ("restart:3/10m,move:2/1h,stop", Ladder(3, 600.0, 2, 3600.0, stops=True), None),
+        ("restart:3/10m,move,stop", Ladder(3, 600.0, None, stops=True), None),
+        ("restart:3/10m,move:2/90s", Ladder(3, 600.0, 2, 90.0), None),
+        ("restart:0/600,stop", Ladder(0, 600.0, 0, stops=True), "restart:0/10m,stop"),
+        ("restart:3/10m", Ladder(3, 600.0, 0), None),
+        ("restart:2/10m,move", move_after(3, 600.0), "move:3/10m"),
+        ("move:1/9s", Ladder(0, 9.0), None),
+    ],
+)
+def test_a_ladder_is_read_and_written(text: str, ladder: Ladder, written: str | None) -> None:
+    table = parse_hactl(f"g start on-failure={text}\n".encode(), "hactl")
+    assert table.wishes["g"].on_failure == ladder
+    assert str(ladder) == (written or text)
 
 
 def test_the_evidence_that_a_group_asks_for_is_read() -> None:

@@ -19,6 +19,7 @@ from tests.sim import disks, edits, sayings
 from tests.sim.agenda import Agenda, chance
 from tests.sim.checks.evidence import Evidence
 from tests.sim.checks.exclusion import Exclusion
+from tests.sim.checks.ladders import Ladders
 from tests.sim.checks.leases import Leases
 from tests.sim.checks.liveness import Liveness
 from tests.sim.checks.orders import Obedience
@@ -36,6 +37,7 @@ from tests.sim.expectations import Expectations
 from tests.sim.faults import Faults
 from tests.sim.fences import Fences
 from tests.sim.files import Files, Version, Weather
+from tests.sim.ladders import ladder_of
 from tests.sim.machine import WALL_AT_START_S, Machine
 from tests.sim.operators import Operators
 from tests.sim.truth import Truth
@@ -77,6 +79,12 @@ class Cluster:
         self.obedience = Obedience()
         self.probation = Probation(world.timing.timeout_s, counts=world.fence.probation > 0)
         self.runs = Runs()
+        found = {spec.name: ladder_of(spec) for spec in world.groups}
+        self.ladders = Ladders(
+            {group: ladder for group, ladder in found.items() if ladder is not None},
+            lambda: self.faults.disturbed_at,
+            3 * world.timing.timeout_s,
+        )
         self.survivors = Survivors(world.timing.heartbeat_s)
         self.asked_grades = {it.name: asked_grade(world.fence, it) for it in world.groups}
         receipts = Receipts(3 * world.timing.timeout_s, self.apart, self.asked_grades)
@@ -97,6 +105,7 @@ class Cluster:
                 self.probation,
                 self.survivors,
                 self.runs,
+                self.ladders,
             ],
         )
         self.truth.telling = telling
@@ -335,16 +344,18 @@ class Cluster:
         if note.event in FAILURES:
             self.failed.add((node, str(note.fields["group"])))
             self.obedience.banned(node, str(note.fields["group"]))
+        self.ladders.noted(node, note)
         if note.event == "claim_made":
             self.probation.claimed(node, str(note.fields["group"]))
         self.truth.cover(disks.done_to(node, note) or f"note {note.event}{cause}")
         if self.truth.telling and self.tells_of(node) and (said := sayings.say(note)):
             self.truth.tell(f"node {node} {said}")
 
-    def stepped(self, step: GroupStep) -> None:
+    def stepped(self, node: int, group: str, step: GroupStep, *, granted: bool) -> None:
         """Count the row of the table that decided a step."""
         if step.row is not None:
             self.truth.counts[f"row {step.row.name}"] += 1
+            self.ladders.stepped(node, group, step.row, granted=granted)
 
     def note_local(self, node: int, report: GroupReport | None) -> None:
         """Tell what a monitor hears of clinit."""

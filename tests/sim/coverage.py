@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 
 from mosha.core.cluster.group_rules import ROWS
+from mosha.core.ladder import Rung
 from mosha.core.replication.judging import TABLES
 from tests.sim.fate import START_FAILURES
 from tests.sim.worldrules import ALL_KINDS
@@ -27,6 +28,8 @@ EXERCISED: tuple[str, ...] = (
     *("note vote_released: claimant fenced", "note vote_released: own claim ended"),
     *("note group_adopted", "note group_banned", "note fence_ordered", "note fence_ended"),
     *("note incarnation_raised", "note electorate_changed", "note clinit_lost"),
+    *("note group_exhausted", "note group_freed", "rule move that counts"),
+    *(f"rule failure predicted: {rung.name.lower()}" for rung in Rung),
     "note tell_refused",
     "note silence_ended: all nodes have echoed this incarnation",
     *("rule stop_at enforced by clinit", "rule kill_at enforced by clinit", "rule watchdog"),

@@ -8,10 +8,11 @@ from msgspec.structs import replace
 
 from mosha.core.replication.judging import CLTAB, HACTL
 from mosha.core.status import GRADES
-from mosha.core.tables import STOP_LEVEL, TEST_LEVEL, Cltab, Entry, Mode, MoveAfter, Options
+from mosha.core.tables import STOP_LEVEL, TEST_LEVEL, Cltab, Entry, Mode, Options
 from mosha.formats.cltab import render_cltab
 from mosha.formats.hactl import parse_wish, set_wish
 from tests.sim.disks import read_cltab
+from tests.sim.ladders import ladder_of
 from tests.sim.readying import options_of
 from tests.sim.world import GroupSpec
 
@@ -62,8 +63,8 @@ def first_hactl(specs: Iterable[GroupSpec]) -> bytes:
         words += [f"prefer={','.join(map(str, spec.prefer))}"] if spec.prefer else []
         words += [f"only={','.join(map(str, spec.only))}"] if spec.only else []
         words += ["failback=yes"] if spec.failback else []
-        if spec.move_after:
-            words.append(f"on-failure={MoveAfter(spec.move_after, spec.move_within_s)}")
+        if (ladder := ladder_of(spec)) is not None:
+            words.append(f"on-failure={ladder}")
         words += [f"fence={spec.fence}"] if spec.fence else []
         lines.append(" ".join(words) + "\n")
     return "".join(lines).encode()

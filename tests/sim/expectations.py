@@ -42,8 +42,11 @@ class Expectations:
             only = wish.only if wish else ()
             allowed = [m for m in healthy if wish and (not only or m.id in only)]
             may = frozenset(m.id for m in allowed if self._takes(m, spec.name))
-            if wish and wish.on_failure and spec.move_after:  # it leaves where it always fails
+            ladder = wish.on_failure if wish else None
+            if ladder is not None and ladder.moves is None:  # it leaves where it always fails
                 may = may - frozenset(self.cluster.world.unfit) or may
+            if any(self._stopped_for_good(m, spec.name) for m in healthy):
+                level = STOP_LEVEL
             best = None
             if wish and wish.failback:
                 best = next((n for n in wish.prefer if n in may), None)
@@ -63,6 +66,11 @@ class Expectations:
             for monitor in monitors
             if monitor.node.state.record(group).claim is not None
         )
+
+    @staticmethod
+    def _stopped_for_good(machine: Machine, group: str) -> bool:
+        monitor = machine.monitor
+        return monitor is not None and monitor.node.state.record(group).exhausted != ""
 
     @staticmethod
     def _takes(machine: Machine, group: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from mosha.core.replication.judging import CLTAB, HACTL, NS_PER_S
 from mosha.core.status import Order, Verb
 from tests.sim import edits
 from tests.sim.agenda import chance
-from tests.sim.world import HIDING, WEATHER, Fault
+from tests.sim.world import HARMLESS, HIDING, WEATHER, Fault
 
 if TYPE_CHECKING:
     from tests.sim.cluster import Cluster
@@ -28,6 +29,7 @@ class Faults:
         self.cluster = cluster
         self.current: list[Fault] = []
         self.begun = 0
+        self.disturbed_at = -math.inf  # until then something was wrong besides failing processes
         self._begin: dict[str, Deed] = {
             "vanish": self._vanish,
             "killmonitor": self._kill_monitor,
@@ -86,6 +88,8 @@ class Faults:
         cluster.story(f"fault {text_of(fault)}")
         self.current.append(fault)
         self.begun += 1
+        if fault.kind not in HARMLESS:
+            self.disturbed_at = max(self.disturbed_at, fault.at + fault.lasts)
         if fault.kind in HIDING:
             cluster.hidden_at = fault.at + fault.lasts
         if fault.kind in WEATHER:
@@ -116,6 +120,7 @@ class Faults:
 
     def end_all(self) -> None:
         """End all faults; some nodes stay dead, all others come back."""
+        self.disturbed_at = self.cluster.agenda.now
         for fault in tuple(self.current):
             self.end(fault)
         for machine in self.cluster.machines.values():

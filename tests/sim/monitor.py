@@ -36,6 +36,7 @@ from mosha.core.replication.node_tables import NodeTables
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tell import EntryOrder, Tell
 from mosha.monitor.runtime import Runtime
+from tests.sim import ladders
 from tests.sim.agenda import EPSILON_S
 from tests.sim.checks.shots import Shooter
 from tests.sim.disks import TableDoors
@@ -59,12 +60,12 @@ class ThrashingError(AssertionError):
 class CountedNode(Node):
     """A node whose steps the simulator counts, row by row."""
 
-    counted: Callable[[GroupStep], None]
+    counted: Callable[..., None]
 
     def step(self, group: str, now: float, chance: float) -> GroupStep:
         """Take a step of one group."""
         step = super().step(group, now, chance)
-        self.counted(step)
+        self.counted(self.state.me, group, step, granted=self.state.record(group).granted)
         return step
 
 
@@ -283,6 +284,7 @@ class Monitor:
             self.machine.cover("rule group dropped by clinit")
             self.report(GroupsReported(gone=(group,)))
         else:
+            ladders.foresee(self, report)
             self.report(GroupsReported((report,)))
 
     def _tell(self, order: Tell) -> None:

@@ -18,6 +18,8 @@ SAYINGS: dict[str, str] = {
     "move_began": "is told to let {group} move: {reason}",
     "move_ended": "may take {group} again, which was moved",
     "group_banned": "bans itself from {group}: {reason}",
+    "group_exhausted": "stops {group} for good: {reason}",
+    "group_freed": "lets {group} be started again",
     "peer_changed": "finds node {peer} {to}",
     "electorate_changed": "counts with the nodes {nodes} from now on",
     "quorum_changed": "sees a quorum: {to}",

@@ -43,6 +43,9 @@ class GroupSpec(Struct, frozen=True):
     limit_s: float = 0.0  # the time limit of all entries that end by themselves; 0: none
     move_after: int = 0  # `on-failure=move:N/TIME`; 0: it stays
     move_within_s: float = 600.0
+    moves: int = -1  # at most so many moves; -1: without a limit
+    moves_within_s: float = 1200.0
+    stops: bool = False  # then it is stopped for good
     stop_test: bool = False  # level `stop` has a test, which can fail
     fence: str = ""  # `fence=` of hactl
     ready_s: float = 0.0  # how long a run of its service takes to be ready; 0: it is not awaited

@@ -66,6 +66,8 @@ def command(
         only=1,2        no other nodes; only=any: all
         failback=yes    back to a preferred node as soon as it has returned
         on-failure=move:3/10m   to another node after 3 failures in 10 min
+        on-failure=restart:3/10m,move:2/1h,stop
+                        3 restarts in 10 min, 2 moves in 1 h, then a stop
 
     Examples:
         mosha set web start

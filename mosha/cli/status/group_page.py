@@ -34,6 +34,8 @@ def group_page(report: Report, name: str) -> RenderableType:
     if view.next:
         parts.append(remedy(view.next, GAP))
     parts += [Text(), _places(report, view)]
+    if view.next_failure:
+        parts += [Text(), plain(f"Failures: {view.next_failure}")]
     if view.entries:
         parts += [Text(), _entries(view), *_output(view)]
     else:

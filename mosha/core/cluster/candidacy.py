@@ -9,7 +9,8 @@ import math
 from collections.abc import Mapping
 
 from mosha.core.cluster import placement
-from mosha.core.cluster.eligibility import NODE, Case, broken, eligible, may_take, node_rules
+from mosha.core.cluster.eligibility import NODE, broken, eligible, may_take, node_rules
+from mosha.core.cluster.eligibility_rule import Case
 from mosha.core.cluster.placement import Free
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import FailbackAttempt, GroupRecord, MonitorState

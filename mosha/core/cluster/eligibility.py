@@ -7,82 +7,21 @@ which one does not, and what to do about it. A rule of `NODE` is about a node an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from mosha.core.cluster import probation
+from mosha.core.cluster import exhaustion, probation
+from mosha.core.cluster.eligibility_rule import Case, Rule, do
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.refusals import step_for
 from mosha.core.cluster.standby import is_let_in, is_witness, on_standby
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import explained
-from mosha.core.status import NodeState, Status
+from mosha.core.status import NodeState
 from mosha.core.tables import STOP_LEVEL, Wish
 from mosha.core.wish_options import option_words
-
-
-class Case(Struct, frozen=True):
-    """A group and a node that may or may not take it, according to `state` at `now`."""
-
-    state: MonitorState
-    group: str
-    node: int
-    now: float
-
-    @property
-    def mine(self) -> bool:
-        """Whether it is this node."""
-        return self.node == self.state.me
-
-    @property
-    def status(self) -> Status | None:
-        """The node's newest status that was read here."""
-        return self.state.published if self.mine else self.state.view.peer(self.node).status
-
-    @property
-    def wish(self) -> Wish | None:
-        """The line of hactl, whether cltab has the group or not."""
-        return self.state.hactl.wishes.get(self.group) if self.state.hactl else None
-
-    @property
-    def ban(self) -> tuple[float, str] | None:
-        """For how many more seconds the node is banned from the group and why, None if not."""
-        if self.mine:
-            record = self.state.records.get(self.group)
-            if record is None or self.now >= record.ban_until:
-                return None
-            return record.ban_until - self.now, record.ban_reason
-        status = self.status
-        ban = status.bans.get(self.group) if status is not None else None
-        return None if ban is None else (ban.left_s, ban.reason)
-
-
-class Rule(Struct, frozen=True):
-    """A rule: whether it holds, why not (a clause), how it stands (a sentence), and a remedy.
-
-    `about` is what it checks, for the manual (docs/reference/why.md).
-    """
-
-    name: str
-    about: str
-    holds: Callable[[Case], bool]
-    why: Callable[[Case], str]
-    said: Callable[[Case], str]
-    remedy: Callable[[Case], str]
-
-
-def _do(step: str) -> Callable[[Case], str]:
-    """Return a remedy: a text with the placeholders node, group, level and only."""
-
-    def remedy(case: Case) -> str:
-        wish = case.wish or Wish(case.group, STOP_LEVEL)
-        only = ",".join(map(str, wish.only))
-        return step.format(group=case.group, node=case.node, level=wish.level, only=only)
-
-    return remedy
-
 
 # --- a node and any group ----------------------------------------------------------------------
 
@@ -152,7 +91,7 @@ NODE = (
         lambda c: not (c.mine and c.state.displaced),
         lambda _: "another node uses this node's number",
         lambda c: f"another node uses number {c.node}",
-        _do("give each node its own number, and start the monitor of node {node} again"),
+        do("give each node its own number, and start the monitor of node {node} again"),
     ),
     Rule(
         "node",
@@ -169,7 +108,7 @@ NODE = (
         _let_in,
         lambda _: "cut off from its storage",
         _storage_said,
-        _do("see mosha status on node {node}: why its storage does not let it in"),
+        do("see mosha status on node {node}: why its storage does not let it in"),
     ),
     Rule(
         "standby",
@@ -180,7 +119,7 @@ NODE = (
         lambda c: (
             "let another node take it"
             if is_witness(c.state, c.node)
-            else _do("mosha unstandby {node}")(c)
+            else do("mosha unstandby {node}")(c)
         ),
     ),
     Rule(
@@ -190,7 +129,7 @@ NODE = (
         lambda c: not probation.on_probation(c.state, c.node, c.now),
         lambda _: "on probation: found dead too often",
         _probation_said,
-        _do("look at node {node}; its probation ends by itself"),
+        do("look at node {node}; its probation ends by itself"),
     ),
     Rule(
         "quorum",
@@ -198,7 +137,7 @@ NODE = (
         _sees_quorum,
         lambda c: "no quorum" if c.mine else "sees no quorum",
         lambda c: f"node {c.node} sees {'a' if _sees_quorum(c) else 'no'} quorum",
-        _do("bring nodes back"),
+        do("bring nodes back"),
     ),
 )
 
@@ -234,7 +173,7 @@ ENTRIES = Rule(
     _has_entries,
     lambda _: "not in cltab",
     lambda c: f"cltab has {'entries' if _has_entries(c) else 'no entry'} of it",
-    _do("add entries of {group} to cltab"),
+    do("add entries of {group} to cltab"),
 )
 WISH = Rule(
     "wish",
@@ -242,7 +181,16 @@ WISH = Rule(
     lambda c: _level(c) != STOP_LEVEL,
     lambda c: "not in hactl" if c.wish is None else _STOP,
     _wish_said,
-    _do("mosha set {group} start"),
+    do("mosha set {group} start"),
+)
+EXHAUSTED = Rule(
+    "exhausted",
+    "the failures of the group have not used up `on-failure=`, else it is stopped until an operator"
+    " cleans up; reported only where they have",
+    lambda c: exhaustion.found(c.state, c.group) is None,
+    lambda c: exhaustion.said(c.state, c.group),
+    lambda c: exhaustion.said(c.state, c.group) or "on-failure= is not used up",
+    do(exhaustion.REMEDY),
 )
 
 GROUP = (
@@ -265,6 +213,7 @@ GROUP = (
     ),
     ENTRIES,
     WISH,
+    EXHAUSTED,
 )
 
 
@@ -304,7 +253,7 @@ ONLY = Rule(
     _allowed,
     lambda _: "only= leaves this node out",
     _only_said,
-    _do("mosha set {group} {level} only={only},{node}"),
+    do("mosha set {group} {level} only={only},{node}"),
 )
 PAIR = (
     ONLY,
@@ -314,7 +263,7 @@ PAIR = (
         lambda c: c.ban is None,
         _banned,
         _ban_said,
-        _do("repair what failed there; the ban ends by itself, or: mosha cleanup {group} {node}"),
+        do("repair what failed there; the ban ends by itself, or: mosha cleanup {group} {node}"),
     ),
 )
 

@@ -1,14 +1,21 @@
-"""When a node gives up a group that keeps failing on it: `on-failure=move:N/TIME` of hactl.
+"""When a node gives up a group that keeps failing on it: the ladder of `on-failure=` of hactl.
 
 clinit remembers when the respawn entries of a group failed (`core.supervision.failures`), so
-nothing is lost when the monitor restarts. After N failures within TIME, if another node may take
-the group, this node stops it and bans itself as after a failed test, and the next node takes it.
-The ban lasts until the failures are forgotten, if that is longer: else it could end before the
-group was tried on all nodes, and the group would cycle for ever among those where it fails. Where
-there is no other node the group stays, and is started again as without the option.
+nothing is lost when the monitor restarts. After too many failures within the time, if another node
+may take the group, this node stops it and bans itself as after a failed test, and the next node
+takes it. The ban lasts until the failures are forgotten, if that is longer: else it could end
+before the group was tried on all nodes, and the group would cycle for ever among those where it
+fails.
+
+Where hactl counts the moves, each node publishes when it gave the group up, and the owner counts
+those of all nodes. They are never passed on, or their ages would grow. Where there is no other
+node, or no move is left, the group is stopped for good (`exhaustion`), or stays if hactl does not
+say so.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -16,9 +23,12 @@ from mosha.core.cluster import placement
 from mosha.core.cluster.candidacy import loads
 from mosha.core.cluster.eligibility import eligible
 from mosha.core.cluster.placement import Free
-from mosha.core.cluster.state import GroupRecord, MonitorState
+from mosha.core.cluster.state import NEVER, GroupRecord, MonitorState
 from mosha.core.durations import span_text
+from mosha.core.ladder import Ladder, Rung
+from mosha.core.status import Status
 from mosha.core.supervision.entries import EntryReport
+from mosha.core.supervision.failures import remembered
 from mosha.core.tables import STOP_LEVEL
 
 
@@ -29,12 +39,18 @@ class Tally(Struct, frozen=True):
     entry: EntryReport | None = None
 
 
+def ladder_of(state: MonitorState, group: str) -> Ladder | None:
+    """Return what hactl wants after failures, None if the group just stays."""
+    wish = state.wish(group)
+    return wish.on_failure if wish is not None else None
+
+
 def tally(state: MonitorState, record: GroupRecord, now: float) -> Tally:
     """Count the failures that `on-failure=` considers; none for `stay`."""
-    wish = state.wish(record.group)
-    if wish is None or wish.on_failure is None:
+    ladder = ladder_of(state, record.group)
+    if ladder is None:
         return Tally()
-    since = max(now - wish.on_failure.within_s, record.cleaned_at)
+    since = max(now - ladder.within_s, record.cleaned_at)
     found = sorted(
         ((at, entry) for entry in state.report(record.group).entries for at in entry.failed_at),
         key=lambda failure: failure[0],
@@ -43,13 +59,20 @@ def tally(state: MonitorState, record: GroupRecord, now: float) -> Tally:
     return Tally(tuple(at for at, _ in counted), counted[-1][1]) if counted else Tally()
 
 
-def gives_up(state: MonitorState, record: GroupRecord, now: float) -> bool:
-    """Say whether the group has reached its failure limit here and another node may take it."""
-    wish = state.wish(record.group)
-    if wish is None or wish.on_failure is None:
-        return False
-    failures = len(tally(state, record, now).failed_at)
-    return failures >= wish.on_failure.failures and bool(others(state, record.group, now))
+def reached(state: MonitorState, record: GroupRecord, now: float) -> Rung:
+    """Return the rung that the failures of a group have got it to."""
+    ladder = ladder_of(state, record.group)
+    if ladder is None or len(tally(state, record, now).failed_at) < ladder.failures:
+        return Rung.STAY
+    return following(state, record, ladder, now)
+
+
+def following(state: MonitorState, record: GroupRecord, ladder: Ladder, now: float) -> Rung:
+    """Return what follows when the group is not restarted in place any more."""
+    used_up = ladder.moves is not None and len(moved_at(state, record, now)) >= ladder.moves
+    if not used_up and others(state, record.group, now):
+        return Rung.MOVE
+    return Rung.STOP if ladder.stops else Rung.STAY
 
 
 def others(state: MonitorState, group: str, now: float) -> tuple[int, ...]:
@@ -61,43 +84,121 @@ def others(state: MonitorState, group: str, now: float) -> tuple[int, ...]:
     return placement.ranking(Free(wish, able), loads(state, without=group))
 
 
+# --- the moves of the whole cluster --------------------------------------------------------
+
+
+def note(record: GroupRecord, now: float) -> None:
+    """Remember that this node gives the group up now."""
+    record.gave_up_at = remembered(record.gave_up_at, now)
+
+
+def moved_at(state: MonitorState, record: GroupRecord, now: float) -> list[float]:
+    """Return when nodes gave the group up, as far as that counts, oldest first."""
+    ladder = ladder_of(state, record.group)
+    if ladder is None or not ladder.moves:
+        return []
+    times = list(record.gave_up_at)
+    for status in state.view.mentioning(record.group):
+        heard_at = state.view.peer(status.node).heard_at
+        if heard_at is not None:
+            times += [heard_at - age_s for age_s in status.given_up.get(record.group, ())]
+    return sorted(at for at in times if at > now - ladder.moves_within_s)
+
+
+def ease_at(state: MonitorState, record: GroupRecord, now: float) -> float:
+    """Return when a move is forgotten that keeps the group from another one, else NEVER."""
+    ladder = ladder_of(state, record.group)
+    if ladder is None or not ladder.moves or ladder.stops or not record.granted:
+        return NEVER
+    return min(moved_at(state, record, now), default=NEVER) + ladder.moves_within_s
+
+
+def published(state: MonitorState, now: float) -> Mapping[str, tuple[int, ...]]:
+    """Return how many seconds ago this node gave groups up, where hactl counts that."""
+    found = {}
+    for group, record in state.records.items():
+        ladder = ladder_of(state, group) if record.gave_up_at else None
+        if ladder is not None and ladder.moves:
+            since = now - ladder.moves_within_s
+            if ages := tuple(int(now - at) for at in record.gave_up_at if at > since):
+                found[group] = ages
+    return found
+
+
+def recover(state: MonitorState, former: Status, now: float) -> None:
+    """Go on counting what the earlier monitor of this boot has published."""
+    for group, ages in former.given_up.items():
+        state.record(group).gave_up_at = tuple(now - age_s for age_s in ages)
+
+
+# --- what is said about it -------------------------------------------------------------------
+
+
 def reason(state: MonitorState, record: GroupRecord, now: float) -> str:
-    """Return why the group is given up here, as the reason of a ban."""
-    found, wish = tally(state, record, now), state.wish(record.group)
-    if found.entry is None or wish is None or wish.on_failure is None:
+    """Return why the group is given up here, as the reason of a ban or of a stop for good."""
+    found, ladder = tally(state, record, now), ladder_of(state, record.group)
+    if found.entry is None or ladder is None:
         return ""
     entry = found.entry
     last = ": ".join(filter(None, (entry.error or entry.exit, *entry.said[-1:])))
-    count = len(found.failed_at)
-    text = f"failed {count} time{'s' * (count != 1)} in {span_text(wish.on_failure.within_s)}"
-    text += f" (on-failure={wish.on_failure}), last entry {entry.tag}"
+    text = f"failed {_times(len(found.failed_at))} in {span_text(ladder.within_s)}"
+    if moves := moved_at(state, record, now):
+        text += f", moved {_times(len(moves))} in {span_text(ladder.moves_within_s)}"
+    text += f" (on-failure={ladder}), last entry {entry.tag}"
     return f"{text}: {last}" if last else text
+
+
+def _times(count: int) -> str:
+    return f"{count} time{'s' * (count != 1)}"
 
 
 def ban_s(state: MonitorState, record: GroupRecord) -> float:
     """Return for how long this node is banned from a group that it gives up."""
-    wish = state.wish(record.group)
-    within_s = wish.on_failure.within_s if wish is not None and wish.on_failure is not None else 0.0
-    return max(state.timing.ban_s, within_s)
+    ladder = ladder_of(state, record.group)
+    return max(state.timing.ban_s, ladder.within_s if ladder is not None else 0.0)
 
 
 def prediction(state: MonitorState, record: GroupRecord, now: float) -> str:
     """Return what the next failure of an entry will do; "" without `on-failure=` in hactl."""
-    wish = state.wish(record.group)
-    if wish is None or wish.on_failure is None:
+    ladder = ladder_of(state, record.group)
+    if ladder is None:
         return ""
-    limit, failed_at = wish.on_failure, tally(state, record, now).failed_at
-    count, able = len(failed_at), others(state, record.group, now)
-    text = f"{count} of {limit.failures} failures in {span_text(limit.within_s)} on node {state.me}"
-    missing = limit.failures - count
-    if not able:
-        text += "; no other node may have it: it stays, however often it fails"
-    elif missing > 1:
-        text += f"; it moves to node {able[0]} after {missing} more"
-    else:
-        text += f"; the next one moves it to node {able[0]}" * (missing == 1)
-        text += f"; it moves to node {able[0]} now" * (missing < 1)
+    failed_at, moves = tally(state, record, now).failed_at, moved_at(state, record, now)
+    count = len(failed_at)
+    text = f"{count} of {ladder.failures} failures in {span_text(ladder.within_s)}"
+    text += f" on node {state.me}"
+    if ladder.moves:
+        text += f", {len(moves)} of {ladder.moves} moves in {span_text(ladder.moves_within_s)}"
+    text += f"; {_what_follows(state, record, ladder, ladder.failures - count, now)}"
     if failed_at:
-        left_s = failed_at[0] + limit.within_s - now
-        text += f"; the oldest is forgotten in {left_s:.0f} s"
-    return f"{text} (on-failure={limit})"
+        text += f"; {_forgotten('', failed_at, ladder.within_s, now)}"
+    if moves:
+        text += f"; {_forgotten(' move', moves, ladder.moves_within_s, now)}"
+    return f"{text} (on-failure={ladder})"
+
+
+def _what_follows(
+    state: MonitorState, record: GroupRecord, ladder: Ladder, missing: int, now: float
+) -> str:
+    able = others(state, record.group, now)
+    match following(state, record, ladder, now):
+        case Rung.MOVE:
+            does, is_done = f"moves it to node {able[0]}", f"moves to node {able[0]}"
+        case Rung.STOP:
+            does, is_done = "stops it for good", "is stopped for good"
+        case Rung.STAY:
+            cause = "it has moved often enough" if able else "no other node may have it"
+            cause = "nothing else is to follow" if ladder.moves == 0 else cause
+            return f"{cause}: it stays, however often it fails"
+    if missing > 1:
+        return f"it {is_done} after {missing} more"
+    return f"the next one {does}" if missing == 1 else f"it {is_done} now"
+
+
+def _forgotten(
+    what: str, times: tuple[float, ...] | list[float], within_s: float, now: float
+) -> str:
+    """Return when the oldest and the last of them are forgotten."""
+    first_s, last_s = times[0] + within_s - now, times[-1] + within_s - now
+    text = f"the oldest{what} is forgotten in {first_s:.0f} s"
+    return text + f", the last in {last_s:.0f} s" * (len(times) > 1)

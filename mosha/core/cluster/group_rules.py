@@ -32,6 +32,7 @@ class Action(enum.StrEnum):
     TEST = "test"  # tell `test`
     STOP_AGAIN = "stop again"  # tell `plan`, since `stop` is told again only from another level
     FORGET = "forget"  # tell `stop` with deadlines that have passed: its entries are not run
+    EXHAUST = "exhaust"  # tell `stop` and keep the claim: it is stopped for good
     GO = "go"  # tell the level that hactl wants
     PLAN = "plan"  # claim it and tell `plan`
     WAIT = "wait"  # something is in progress
@@ -49,7 +50,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     limit has passed) and `split` are about a claim that is not granted; `rank_due`: C1 holds and
     the rank's time has come. `yields`: a better node waits to take the group back
     (`failback=yes`). `gives_up`: its entries have reached their failure limit here, and another
-    node may take it. `restarts`: an operator has ordered a restart, which keeps the claim;
+    node may take it; `exhausts`: nothing is left but to stop it for good; `exhausted`: that was
+    done, and keeps the claim. `restarts`: an operator has ordered a restart, which keeps the claim;
     `stops_again`: to try again what failed at `stop`.
     `superseded`: it runs elsewhere under a higher term, and the kill was not ordered yet;
     `overtaken`: this node has no claim; there is, or was, one with a higher term, under which the
@@ -75,6 +77,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     restarts: bool = False
     stops_again: bool = False
     gives_up: bool = False
+    exhausts: bool = False
+    exhausted: bool = False
 
     @property
     def here(self) -> bool:
@@ -126,6 +130,10 @@ def _unwanted(facts: Facts) -> bool:
     return facts.wanted == STOP_LEVEL
 
 
+def _claim_not_wanted(facts: Facts) -> bool:
+    return _unwanted(facts) and facts.pending and not facts.exhausted
+
+
 def _failed(facts: Facts) -> bool:
     report = facts.report
     return (
@@ -162,7 +170,7 @@ class Row(Struct, frozen=True):
 
 ROWS: tuple[Row, ...] = (
     Row("superseded", lambda f: f.superseded and f.here, Action.KILL),
-    Row("claim not wanted", lambda f: _unwanted(f) and f.pending, Action.GIVE_UP),
+    Row("claim not wanted", _claim_not_wanted, Action.GIVE_UP),
     Row("not wanted", lambda f: _unwanted(f) and f.here and not f.stopping, Action.STOP),
     Row("cut short", lambda f: f.cut_short and f.told_level == "", Action.STOP),
     Row("restart asked", lambda f: f.kept and f.here and not f.stopping, Action.STOP),
@@ -176,6 +184,7 @@ ROWS: tuple[Row, ...] = (
         lambda f: f.unanswered and not f.here and f.told_level == "",
         Action.STOP,
     ),
+    Row("stopped for good", lambda f: f.exhausted and not f.here, Action.WAIT),
     Row("gone", _gone, Action.RELEASE),
     Row("runs unclaimed", lambda f: f.here and not f.claimed and not f.stopping, Action.STOP),
     Row("lost its lease", lambda f: f.activated and not f.granted and not f.stopping, Action.STOP),
@@ -189,6 +198,7 @@ ROWS: tuple[Row, ...] = (
     Row("told, not seen yet", lambda f: f.told_level != "", Action.WAIT),
     Row("failed", _failed, Action.BAN),
     Row("fails again and again", lambda f: f.granted and f.here and f.gives_up, Action.BAN),
+    Row("nothing left to try", lambda f: f.granted and f.here and f.exhausts, Action.EXHAUST),
     Row("gives way", lambda f: f.granted and f.yields and _home(f), Action.GIVE_WAY),
     Row("at home", lambda f: f.granted and _home(f), Action.REST),
     Row("passed its tests", lambda f: f.granted and _tested(f), Action.GO),

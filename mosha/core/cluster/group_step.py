@@ -10,7 +10,7 @@ import math
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mosha.core.cluster import ballot, entry_orders, giving_up, lease
+from mosha.core.cluster import ballot, entry_orders, exhaustion, giving_up, lease
 from mosha.core.cluster.ballot import Ballot, Claim
 from mosha.core.cluster.candidacy import (
     better_home,
@@ -24,6 +24,7 @@ from mosha.core.cluster.group_rules import Action, Facts, Row, decide
 from mosha.core.cluster.group_votes import kill_at, own_claim, settle_grant, settle_vote, vote_for
 from mosha.core.cluster.orders import has_arrived, hold_move, lift, obeyed
 from mosha.core.cluster.state import NEVER, TOLD_LIMIT_S, GroupRecord, MonitorState
+from mosha.core.ladder import Rung
 from mosha.core.status import GroupState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
 from mosha.core.tell import Tell
@@ -48,6 +49,7 @@ def take(state: MonitorState, group: str, now: float, chance: float) -> GroupSte
     hold_move(state, record, now)
     if record.ban_until != NEVER and (now >= record.ban_until or has_arrived(state, record, now)):
         lift(state, record)
+    exhaustion.settle(state, record)
     follow_failbacks(state, record, now)
     if state.entry_orders:
         entry_orders.settle(state, group, now)
@@ -67,6 +69,7 @@ def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
     group = record.group
     claimed = record.claim is not None
     pending = claimed and not record.activated and not record.granted
+    rung = giving_up.reached(state, record, now) if record.granted else Rung.STAY
     return Facts(
         report=state.report(group),
         wanted=STOP_LEVEL if state.pills_taken else wanted_level(state, record, now),
@@ -85,7 +88,9 @@ def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
         overtaken=_overtaken(state, record, now),
         restarts=bool(record.restarts),
         stops_again=record.stops_again,
-        gives_up=record.granted and giving_up.gives_up(state, record, now),
+        gives_up=rung is Rung.MOVE,
+        exhausts=rung is Rung.STOP,
+        exhausted=record.exhausted != "",
     )
 
 
@@ -184,8 +189,8 @@ def _carry_out(
                 _back_off(state, record, now, chance)
             leave = facts.here and not facts.stopping
             return _tell(state, record, STOP_LEVEL, now, row.name, term=term) if leave else None
-        case Action.BAN | Action.GIVE_WAY:
-            (_ban if row.do is Action.BAN else give_way)(state, record, now)
+        case Action.BAN | Action.EXHAUST | Action.GIVE_WAY:
+            _LEAVING[row.do](state, record, now)
             return _tell(state, record, STOP_LEVEL, now, row.name)
 
 
@@ -284,10 +289,19 @@ def _ban(state: MonitorState, record: GroupRecord, now: float) -> None:
     reason = report.cause or "failed"
     if report.state is not GroupState.FAILED:
         ban_s, reason = giving_up.ban_s(state, record), giving_up.reason(state, record, now)
+        giving_up.note(record, now)
     record.ban_until = now + ban_s
     record.ban_reason, record.moved_to = reason, None
     state.log("group_banned", group=record.group, reason=record.ban_reason, ban_s=ban_s)
     state.changed()
+
+
+def _exhaust(state: MonitorState, record: GroupRecord, now: float) -> None:
+    exhaustion.begin(state, record, giving_up.reason(state, record, now))
+
+
+_LEAVING = {Action.BAN: _ban, Action.EXHAUST: _exhaust, Action.GIVE_WAY: give_way}
+"""What is remembered when a group is stopped here, as its failures or a better node have it."""
 
 
 def _wake_at(state: MonitorState, record: GroupRecord, now: float) -> float:
@@ -296,6 +310,7 @@ def _wake_at(state: MonitorState, record: GroupRecord, now: float) -> float:
         state.doubt_until,
         record.ban_until,
         record.backoff_until,
+        giving_up.ease_at(state, record, now),
         rank_due_at(state, record, now),
     ]
     if state.silent_until is not None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mosha.core.cluster import entry_orders
+from mosha.core.cluster import entry_orders, exhaustion
 from mosha.core.cluster.eligibility import may_take
 from mosha.core.cluster.entry_orders import ORDER_MIN_S, drop_old_answers, pass_on
 from mosha.core.cluster.state import NEVER, GroupRecord, MonitorState, StandingOrder
@@ -154,7 +154,7 @@ def has_failed(state: MonitorState, group: str, node: int) -> bool:
     failed = line is not None and line.state is GroupState.FAILED
     return (
         failed
-        or group in status.bans
+        or group in {*status.bans, *status.given_up, *status.exhausted}
         or any(trouble.kind not in DELIBERATE for trouble in status.troubles_of(group))
     )
 
@@ -261,6 +261,8 @@ def _cleanup(state: MonitorState, group: str, now: float) -> None:
     record, report = state.record(group), state.report(group)
     record.stops_again = report.stop_failed
     record.cleaned_at, record.late_seen_s = now, report.killed_late_s
+    record.gave_up_at = ()
+    exhaustion.end(state, record)
     state.changed()
     _end_ban(state, group)
 

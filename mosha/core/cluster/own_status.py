@@ -10,7 +10,16 @@ import math
 from collections.abc import Set as AbstractSet
 from itertools import islice
 
-from mosha.core.cluster import arming, late_kills, probation, restraint, shots, standby
+from mosha.core.cluster import (
+    arming,
+    exhaustion,
+    giving_up,
+    late_kills,
+    probation,
+    restraint,
+    shots,
+    standby,
+)
 from mosha.core.cluster.orders import unfinished
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
@@ -86,6 +95,8 @@ def compose(state: MonitorState, *, seq: int, now: float, left: bool) -> Status:
         deaths=restraint.deaths_seen(state, now),
         unended=state.unended,
         late_kills=late_kills.own(state),
+        given_up=giving_up.published(state, now),
+        exhausted=exhaustion.published(state),
         pills=dict(state.pills),
         pills_obeyed=dict(state.pills_obeyed),
         tables=state.tables,
@@ -139,6 +150,7 @@ def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
         and same(old.votes, new.votes)
         and same(old.terms, new.terms)
         and not (old.bans or new.bans)
+        and same(old.exhausted, new.exhausted)
     ):
         return NOTHING
     pairs = (
@@ -146,6 +158,7 @@ def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
         (old.groups, new.groups),
         (old.votes, new.votes),
         (old.terms, new.terms),
+        (old.exhausted, new.exhausted),
     )
     found = old.bans.keys() ^ new.bans.keys()
     for before, after in pairs:

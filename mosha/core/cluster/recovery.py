@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from mosha.core.cluster import arming
+from mosha.core.cluster import arming, exhaustion, giving_up
 from mosha.core.cluster.ballot import Ballot
 from mosha.core.cluster.memory import Memory
 from mosha.core.cluster.state import NEVER, MonitorState
@@ -81,6 +81,9 @@ def recover(state: MonitorState, startup: Startup) -> None:
     state.view.remembered(memory.fenced)
     state.deaths.note(state.view.receipts, NEVER)
     _recover_ballots(state, memory, former, now)
+    if former is not None and known and former.boot == startup.boot:
+        giving_up.recover(state, former, now)
+        exhaustion.recover(state, former, now)
 
 
 def _keep_timeout(state: MonitorState, memory: Memory, former: Status | None, now: float) -> None:

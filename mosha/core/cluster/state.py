@@ -154,6 +154,8 @@ class GroupRecord(Struct):
     free_since: float | None = None
     failbacks: dict[int, FailbackAttempt] = field(default_factory=dict)
     moved_to: int | None = None  # the ban is a move to that node, 0: to any other
+    gave_up_at: tuple[float, ...] = ()  # when this node did so, because of failures
+    exhausted: str = ""  # why the group is stopped for good here
     restarts: tuple[tuple[int, Stamp], ...] = ()  # the orders that a restart carries out
     stops_again: bool = False  # an operator has repaired what failed at `stop`
     cleaned_at: float = NEVER  # when an operator last ran cleanup for it here

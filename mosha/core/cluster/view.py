@@ -8,10 +8,11 @@ long an echo takes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, KeysView, Mapping
+from collections.abc import Iterator, Mapping
 
 from mosha.core.cluster import lease, peers
 from mosha.core.cluster.ballot import Claim, claim_of, runs_in
+from mosha.core.cluster.mentions import groups_in, parts_about_groups
 from mosha.core.cluster.peers import Peer, Standing
 from mosha.core.cluster.quorum import Electorate, Policy, QuorumState, follow, judge
 from mosha.core.status import Grade, Receipt, Stamp, Status, same
@@ -78,9 +79,9 @@ class View:
 
     def _mention(self, old: Status | None, new: Status) -> None:
         """Remember which groups a status is about; most are the same as in the one before."""
-        if old is not None and _tables_of_groups(old) == _tables_of_groups(new):
+        if old is not None and parts_about_groups(old) == parts_about_groups(new):
             return
-        before, after = _groups_in(old) if old is not None else frozenset(), _groups_in(new)
+        before, after = groups_in(old) if old is not None else frozenset(), groups_in(new)
         for group in before - after:
             self._mentions[group].discard(new.node)
         for group in after - before:
@@ -383,18 +384,3 @@ class View:
     def seen(self) -> dict[int, Stamp]:
         """Return the stamps of the newest statuses, for the `Mosha::Seen` lines."""
         return {status.node: status.stamp for status in self.known()}
-
-
-def _tables_of_groups(status: Status) -> tuple[KeysView[object], ...]:
-    """Return the names in the parts of a status that `_groups_in` is made of."""
-    return (
-        status.claims.keys(),
-        status.groups.keys(),
-        status.bans.keys(),
-        status.troubles.keys(),
-    )
-
-
-def _groups_in(status: Status) -> frozenset[str]:
-    troubled = (group for group, _ in status.troubles)
-    return frozenset((*status.claims, *status.groups, *status.bans, *troubled))

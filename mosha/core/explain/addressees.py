@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from mosha.core.cluster.eligibility import ONLY, Case, may_take
+from mosha.core.cluster.eligibility import ONLY, may_take
+from mosha.core.cluster.eligibility_rule import Case
 from mosha.core.cluster.orders import has_failed
 from mosha.core.cluster.standby import is_witness
 from mosha.core.cluster.state import MonitorState

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from mosha.core.cluster import placement
+from mosha.core.cluster import exhaustion, placement
 from mosha.core.cluster.candidacy import loads
-from mosha.core.cluster.eligibility import ENTRIES, WISH, Case, Rule, eligible
+from mosha.core.cluster.eligibility import ENTRIES, EXHAUSTED, WISH, eligible
+from mosha.core.cluster.eligibility_rule import Case, Rule
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.placement import Free
 from mosha.core.cluster.quorum import QuorumState
@@ -117,12 +118,14 @@ def of_tables(state: MonitorState, wall_s: float) -> Iterator[Reason]:
 
 
 def of_wish(state: MonitorState, group: str, now: float) -> Iterator[Reason]:
-    """Yield what hactl wants, with its options, and whether cltab has the group."""
+    """Yield what hactl wants, whether cltab has the group, and whether it is stopped for good."""
     case = Case(state, group, state.me, now)
     if state.hactl is not None:
         yield as_reason(WISH, case, state.me)
     if state.cltab_groups is not None:
         yield as_reason(ENTRIES, case, state.me)
+    if (known := exhaustion.found(state, group)) is not None:
+        yield as_reason(EXHAUSTED, case, known[0], age_of(state, known[0], now))
 
 
 def as_reason(rule: Rule, case: Case, said_by: int, age_s: float | None = None) -> Reason:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from mosha.core.cluster import candidacy
+from mosha.core.cluster import candidacy, exhaustion
 from mosha.core.cluster.eligibility import NodeRules, eligible, node_rules, obstacles
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
@@ -114,6 +114,9 @@ def judge(
         return GroupVerdict(
             False, f"hactl wants it at {wanted}, but cltab has no group {group}", remedy
         )
+    if exhaustion.found(state, group) and not any(map(_stop_has_failed, active)):
+        step = exhaustion.REMEDY.format(group=group)
+        return GroupVerdict(False, exhaustion.said(state, group), step)
     if not state.clinit_known and any(place.node == state.me for place in active):
         return GroupVerdict(
             False, f"clinit of node {state.me} does not answer; this is its last report"

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from mosha.core.cluster import giving_up, group_rules, wording
+from mosha.core.cluster import exhaustion, giving_up, group_rules, wording
 from mosha.core.cluster.candidacy import awaited, rank_due_at
 from mosha.core.cluster.group_step import facts_of
 from mosha.core.cluster.peers import Standing
@@ -120,7 +120,7 @@ def _of_failures(
 ) -> Iterator[Reason]:
     """Yield what the next failure of an entry will do, if hactl has `on-failure=`."""
     record, wish = state.record(group), state.wish(group)
-    if wish is None or wish.on_failure is None:
+    if wish is None or wish.on_failure is None or exhaustion.found(state, group):
         return
     if record.claim is not None:
         few = len(giving_up.tally(state, record, now).failed_at) < wish.on_failure.failures

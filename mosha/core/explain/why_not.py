@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mosha.core.cluster.candidacy import in_vain
-from mosha.core.cluster.eligibility import ALL, NODE, PAIR, Case
+from mosha.core.cluster.eligibility import ALL, NODE, PAIR
+from mosha.core.cluster.eligibility_rule import Case
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
