@@ -6,21 +6,29 @@ import msgspec
 import pytest
 
 from mosha.cli.commands import drill
+from mosha.cli.drill_checks import without_quorum
 from mosha.control.protocol import GiveOrder, MonitorReply, MonitorRequest, ShootNode
 from mosha.core.status import Verb
-from mosha.formats.hastat import Problem, Report
-from tests.cli.conftest import Home, Mosha
+from mosha.formats.hastat import GroupView, Problem, Quorum, Report
+from tests.cli.conftest import Home, Mosha, Said
 from tests.cli.fake_monitor import FakeMonitor
-from tests.cli.reports import node, report
+from tests.cli.reports import group, node, on, report
+from tests.cli.terminal import Terminal
 from tests.cli.test_json_forms import assert_form
+from tests.waiting import wait_until
 
 ORDERS = [GiveOrder(verb=Verb.STANDBY, node=3), ShootNode(3), GiveOrder(Verb.UNSTANDBY, node=3)]
 
 
 def seen(**of_3: object) -> Report:
+    """Show the groups of the plain report, none of them on node 3, which may have any load."""
     third = {"inc": 5, "run": "aa", "load": 0} | of_3
     state = str(third.pop("state", "fresh"))
     return report(nodes=[node(1, "self"), node(2), node(3, state, **third)])
+
+
+def placed(*groups: GroupView) -> Report:
+    return msgspec.structs.replace(seen(), groups=list(groups))
 
 
 LIFE = (
@@ -87,6 +95,119 @@ def test_a_node_that_does_not_come_back_in_time_stays_on_standby(mosha: Mosha, h
     assert "not within 1 s" in said.out
     assert orders(monitor) == ORDERS[:2]
     assert said.status == 1
+
+
+def steps_of(said: Said) -> list[list[str]]:
+    return [line.split()[:2] for line in said.out.splitlines()]
+
+
+def test_it_shoots_when_each_group_is_at_its_level_on_another_node(
+    mosha: Mosha, home: Home
+) -> None:
+    life = [
+        placed(group("db", on(3))),
+        placed(group("db", on(3, "stop", "STOPPING"))),
+        placed(group("db", ok=False)),  # it has stopped, and nobody has claimed it yet
+        placed(group("db", on(2, "plan", "STARTING"), ok=False)),
+        placed(group("db", on(2, state="STARTING"), ok=False)),
+    ]
+    shown: list[int] = []
+
+    def answer(request: MonitorRequest) -> MonitorReply:
+        if isinstance(request, ShootNode):
+            shown.append(len(monitor.asked))
+            return MonitorReply(ok=False, text="that is enough")
+        return MonitorReply(ok=True, text="done")
+
+    after = placed(group("db", on(2)))
+    with FakeMonitor(home.rundir, after, answer, [*life, after]) as monitor:
+        said = mosha("drill", "--yes", "3")
+    assert steps_of(said) == [["ok", "standby"], ["ok", "drained"], ["FAILED", "shot"]]
+    # One report before the order, and all others before the shot.
+    assert shown == [len(life) + 3]
+
+
+def test_it_does_not_shoot_while_a_group_runs_nowhere(mosha: Mosha, home: Home) -> None:
+    life = [placed(group("db", on(3))), placed(group("db", ok=False))]
+    with FakeMonitor(home.rundir, seen(), reports=life) as monitor:
+        said = mosha("drill", "--yes", "--limit", "0.3s", "3")
+    assert steps_of(said) == [["ok", "standby"], ["FAILED", "drained"]]
+    assert "not within 0.3 s: not at their level on another node: db: mosha why db" in said.out
+    assert orders(monitor) == ORDERS[:1]
+    assert said.status == 1
+
+
+def test_a_group_that_no_other_node_may_take_is_said_before_anything_is_done(
+    mosha: Mosha, home: Home
+) -> None:
+    why = {1: "banned here: its test failed", 2: "only= leaves this node out"}
+    before = placed(group("mail", on(3), not_here=why), group("db", on(3), not_here={1: "no"}))
+    with FakeMonitor(home.rundir, before) as monitor:
+        said = mosha("drill", "--yes", "3")
+    assert said.out == (
+        "FAILED checked      0.0 s  mail would run nowhere: no other node may take it: banned here:"
+        " its test failed; only= leaves this node out\n"
+    )
+    assert orders(monitor) == []
+    assert said.status == 1
+
+
+def voters(seen: int, *states: str, policy: str = "majority") -> Report:
+    nodes = [node(number, state) for number, state in enumerate(states, 1)]
+    electorate = list(range(1, len(states) + 1))
+    needed = len(states) // 2 + 1
+    quorum = Quorum(has=True, policy=policy, seen=seen, electorate=electorate, needed=needed)
+    return report(nodes=nodes, quorum=quorum, groups=[])
+
+
+@pytest.mark.parametrize(
+    ("before", "left"),
+    [
+        (voters(3, "self", "fresh", "fresh"), ""),
+        (voters(2, "self", "left", "fresh"), "1 of 3 nodes are left, 2 are needed"),
+        (voters(2, "self", "fresh"), ""),  # half of two, and the other half is shot
+        (voters(3, "self", "left", "fresh", "fresh"), ""),
+        (voters(3, "self", "stale", "fresh", "fresh"), "2 of 4 nodes are left, 3 are needed"),
+        (voters(2, "self", "fresh", policy="adaptive"), "1 of 2 nodes are left, 2 are needed"),
+    ],
+)
+def test_a_node_that_the_quorum_needs_is_not_drilled_by_yes(
+    mosha: Mosha, home: Home, before: Report, left: str
+) -> None:
+    number = before.nodes[-1].node
+    assert without_quorum(before, number) == (
+        f"without node {number} only {left}: all groups stop" if left else ""
+    )
+    with FakeMonitor(home.rundir, before) as monitor:
+        said = mosha("drill", "--yes", "--limit", "0s", str(number))
+    assert ("FAILED checked" in said.out) == bool(left)
+    assert (orders(monitor) == []) == bool(left)
+
+
+@pytest.mark.parametrize("command", ["drill", "fence"])
+def test_who_is_asked_is_told_what_it_costs(home: Home, command: str) -> None:
+    with FakeMonitor(home.rundir, voters(2, "self", "left", "fresh")) as monitor:
+        screen = Terminal(command, "3", "--config", str(home.config))
+        try:
+            wait_until(lambda: screen.has("without node 3 only 1 of 3 nodes are left", "[y/N]"))
+            screen.type("n\n")
+        finally:
+            assert screen.exit_status() == 1
+    assert orders(monitor) == []
+
+
+def test_who_agrees_has_a_group_stand_still_for_the_drill(home: Home) -> None:
+    before = placed(group("mail", on(3), not_here={1: "no", 2: "no"}))
+    life = [before, placed(group("mail", ok=False)), *LIFE]
+    with FakeMonitor(home.rundir, seen(), reports=life) as monitor:
+        screen = Terminal("drill", "3", "--config", str(home.config))
+        try:
+            wait_until(lambda: screen.has("mail would run nowhere", "[y/N]"))
+            screen.type("y\n")
+            wait_until(lambda: screen.has("ok unstandby"))
+        finally:
+            assert screen.exit_status() == 0
+    assert orders(monitor) == ORDERS
 
 
 @pytest.mark.parametrize(

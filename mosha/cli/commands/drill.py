@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import click
 import msgspec
@@ -13,6 +13,7 @@ from mosha.cli.ask import ask, ask_report
 from mosha.cli.commands.fence import BEGIN_LIMIT_S
 from mosha.cli.completion import node_argument
 from mosha.cli.config import config_option
+from mosha.cli.drill_checks import concerns, homeless, owned, waits_for
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.cli.output import go_on
@@ -65,10 +66,13 @@ class Drill(msgspec.Struct, frozen=True):
 def command(config: str | None, *, yes: bool, limit_s: float, as_json: bool, node: int) -> int:
     """Rehearse the death of a node.
 
-    Puts NODE on standby and waits until its groups run elsewhere; has it shot from this node; waits
-    until it has started again and is heard; and ends its standby. Each step is a line with its
-    time. The machine has to start by itself after a shot, or you switch it on. If a step fails the
-    drill ends there, and NODE stays as it is.
+    Puts NODE on standby and waits until each of its groups is at its level on another node; has it
+    shot from this node; waits until it has started again and is heard; and ends its standby. Each
+    step is a line with its time. The machine has to start by itself after a shot, or you switch it
+    on. If a step fails the drill ends there, and NODE stays as it is.
+
+    If no other node may take one of its groups, or there is no quorum without NODE, the drill says
+    so before it asks; with --yes it fails before anything is done.
 
     Examples:
         mosha drill 3
@@ -77,24 +81,56 @@ def command(config: str | None, *, yes: bool, limit_s: float, as_json: bool, nod
     no --yes; 3 no monitor answers.
     """
     settings = settings_to_ask(config)
-    before = _node(ask_report(settings)[0], node)
-    if not yes:
-        if not sys.stdin.isatty():
-            raise UsageError(f"no terminal to ask on: to have node {node} shot, use --yes")
-        if not click.confirm(f"Drain node {node}, and switch it off?", err=True):
-            click.echo("mosha: nothing was done", err=True)
-            return NOT_AS_WANTED
+    report = ask_report(settings)[0]
+    before = _node(report, node)
     steps = _Steps(settings, node, limit_s, quiet=as_json)
-    ok = (
-        steps.order("standby", GiveOrder(verb=Verb.STANDBY, node=node))
-        and steps.wait("drained", lambda it: it.load == 0, "it has no groups any more")
-        and steps.order("shot", ShootNode(node), settings.fencing.shot_limit_s + BEGIN_LIMIT_S)
-        and steps.wait("returned", lambda it: _is_back(it, before), "it is heard again")
-        and steps.order("unstandby", GiveOrder(verb=Verb.UNSTANDBY, node=node))
-    )
+    against = list(concerns(report, node))
+    if yes and against:
+        ok = steps.ended("checked", time.monotonic(), "; ".join(against), ok=False)
+    elif yes or _is_agreed(node, against):
+        ok = _rehearse(steps, before, report)
+    else:
+        return NOT_AS_WANTED
     if as_json:
         click.echo(msgspec.json.encode(Drill(ok, node, steps.done)))
     return AS_WANTED if ok else NOT_AS_WANTED
+
+
+def _is_agreed(node: int, against: Sequence[str]) -> bool:
+    """Ask whether to begin, having said what speaks against it.
+
+    Raises:
+        UsageError: there is no terminal to ask on.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(f"no terminal to ask on: to have node {node} shot, use --yes")
+    for text in against:
+        click.echo(f"mosha: {text}", err=True)
+    if not click.confirm(f"Drain node {node}, and switch it off?", err=True):
+        click.echo("mosha: nothing was done", err=True)
+        return False
+    return True
+
+
+def _rehearse(steps: _Steps, before: NodeReport, report: Report) -> bool:
+    """Do all steps until one fails. Groups that can run nowhere else need only leave the node."""
+    node = before.node
+    moving = owned(report, node) - homeless(report, node).keys()
+
+    def undrained(now: Report) -> str:
+        return waits_for(now, node, moving)
+
+    def away(now: Report) -> str:
+        is_back = any(_is_back(it, before) for it in now.nodes if it.node == node)
+        return "" if is_back else f"node {node} was not heard of after a restart"
+
+    return (
+        steps.order("standby", GiveOrder(verb=Verb.STANDBY, node=node))
+        and steps.wait("drained", undrained, "its groups run elsewhere")
+        and steps.order("shot", ShootNode(node), steps.shot_limit_s)
+        and steps.wait("returned", away, "it is heard again")
+        and steps.order("unstandby", GiveOrder(verb=Verb.UNSTANDBY, node=node))
+    )
 
 
 def _node(report: Report, node: int) -> NodeReport:
@@ -136,21 +172,29 @@ class _Steps:
         began = time.monotonic()
         limit_s = CALL_LIMIT_S + spread_limit_s(self._settings.timing.heartbeat_s) + more_s
         reply: MonitorReply = ask(self._settings, request, limit_s)
-        return self._ended(step, began, reply.text, ok=reply.ok)
+        return self.ended(step, began, reply.text, ok=reply.ok)
 
-    def wait(self, step: str, reached: Callable[[NodeReport], bool], text: str) -> bool:
-        """Wait until the node is so, and record it."""
+    @property
+    def shot_limit_s(self) -> float:
+        """How long a shot takes at most, from its order to its report."""
+        return self._settings.fencing.shot_limit_s + BEGIN_LIMIT_S
+
+    def wait(self, step: str, lacking: Callable[[Report], str], text: str) -> bool:
+        """Wait until nothing is lacking in the report, and record it."""
         began = time.monotonic()
-        while time.monotonic() - began < self._limit_s:
+        while True:
             report = ask_report(self._settings)[0]
-            if any(reached(each) for each in report.nodes if each.node == self._node):
-                return self._ended(step, began, text, ok=True)
+            if not (missing := lacking(report)):
+                return self.ended(step, began, text, ok=True)
             if outlived := _outlived(report, self._node):
-                return self._ended(step, began, outlived, ok=False)
+                return self.ended(step, began, outlived, ok=False)
+            if time.monotonic() - began >= self._limit_s:
+                late = f"not within {self._limit_s:g} s: {missing}"
+                return self.ended(step, began, late, ok=False)
             time.sleep(LOOK_S)
-        return self._ended(step, began, f"not within {self._limit_s:g} s", ok=False)
 
-    def _ended(self, step: str, began: float, text: str, *, ok: bool) -> bool:
+    def ended(self, step: str, began: float, text: str, *, ok: bool) -> bool:
+        """Record a step that ends now, and print it."""
         done = DrillStep(step, ok, round(time.monotonic() - began, 3), text)
         self.done.append(done)
         if not self._quiet:

@@ -9,9 +9,10 @@ import click
 import msgspec
 
 from mosha.cli.answer import tell_reply
-from mosha.cli.ask import ask
+from mosha.cli.ask import ask, ask_report
 from mosha.cli.completion import node_argument
 from mosha.cli.config import config_option
+from mosha.cli.drill_checks import without_quorum
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.cli.output import go_on
@@ -44,7 +45,8 @@ def command(
 
     Without `--test` this node shoots NODE now, dead or alive, whatever holds other shots back
     (`mosha disarm`, the brake, the budget). All that runs there ends at once. A node that was
-    still heard counts as dead when it has been silent for `timeout`.
+    still heard counts as dead when it has been silent for `timeout`. If there is no quorum without
+    NODE, the question says so.
 
     With `--test` nothing is switched off: the monitor of this node tests each method of mosha.toml
     that could shoot NODE, or, without NODE, each node that a method can shoot, dead or alive. A
@@ -85,6 +87,8 @@ def _shoot(config: str | None, node: int | None, *, yes: bool, as_json: bool) ->
     if not yes:
         if not sys.stdin.isatty():
             raise UsageError(f"no terminal to ask on: to have node {node} shot, use --yes")
+        if text := without_quorum(ask_report(settings)[0], node):
+            click.echo(f"mosha: {text}", err=True)
         if not click.confirm(f"Switch off node {node}, and all that runs there, now?", err=True):
             click.echo("mosha: nothing was shot", err=True)
             return NOT_AS_WANTED
