@@ -320,6 +320,7 @@ class Monitor:
             self.watcher.run,
             HastatFile(self, self.publisher.open_directory).run,
             self.fence_schedule.run,
+            self.fence_schedule.run_after_shots,
             Unfencing(self).run,
         ):
             tasks.start_soon(task)

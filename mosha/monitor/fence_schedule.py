@@ -1,4 +1,4 @@
-"""When fencing is tested: from time to time by itself, and when an operator wants to know.
+"""When fencing is tested: from time to time, after a shot that failed, and when somebody asks.
 
 One test at a time; a shot goes before: it ends the test that is running, for a device may have one
 session only.
@@ -11,11 +11,12 @@ import contextlib
 import math
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import anyio
+from msgspec.structs import replace
 
 from mosha.core.cluster.peers import Standing
 from mosha.errors import HostError, UsageError
@@ -26,6 +27,7 @@ from mosha.formats.settings import Settings
 from mosha.host.abandonable import Abandonable
 from mosha.host.clock import boottime
 from mosha.monitor import fence_test
+from mosha.monitor.fence_poison import NAME as POISON
 from mosha.monitor.fence_records import FenceRecords, Key
 from mosha.monitor.problems import OVERDUE_AFTER
 
@@ -64,6 +66,9 @@ class FenceSchedule:
         self._running = anyio.CancelScope()
         self._shots = 0
         self._settings_changed = asyncio.Event()
+        # The last shot at these nodes has failed, and why: tested now, or when they are heard.
+        self._failed: dict[int, str] = {}
+        self._unheard: dict[int, str] = {}
 
     # --- what can be tested ------------------------------------------------------------
 
@@ -212,6 +217,48 @@ class FenceSchedule:
                     await anyio.sleep(AFTER_SHOT_S)
                 else:
                     break
+
+    # --- after a shot ----------------------------------------------------------------------
+
+    def shot_ended(self, node: int, failure: str) -> None:
+        """Note that a shot at a node has ended; `failure` is why it failed, "" if it did not."""
+        self._unheard.pop(node, None)
+        self._failed.pop(node, None)
+        if failure and self._monitor.settings.fencing.test_every:
+            self._failed[node] = failure
+
+    async def run_after_shots(self) -> None:
+        """Test a node when a shot at it has failed, and again once it is heard, until cancelled.
+
+        As long as it is not heard, a power supply that is off is no failure.
+        """
+        while True:
+            while (node := self._due()) is None:
+                await self._monitor.next_change(self._monitor.news)
+            failure = self._failed.get(node) or self._unheard[node]
+            is_heard = self.is_fresh(node)
+            try:
+                tests = await self.test(node)
+            except ShotUnderWayError:
+                continue
+            self._failed.pop(node, None)
+            self._unheard.pop(node, None)
+            if not is_heard:
+                self._unheard[node] = failure
+            elif all(test.outcome == "untested" for test in tests):
+                await self._note_untested(tests, failure)
+
+    def _due(self) -> int | None:
+        heard = (node for node in self._unheard if self.is_fresh(node))
+        return None if self._shots else next(iter((*self._failed, *heard)), None)
+
+    async def _note_untested(self, tests: Sequence[FenceTest], failure: str) -> None:
+        """Keep a failed shot in the place of a test that cannot be made, until somebody asks."""
+        keys = self._keys()
+        found = [test for test in tests if test.key in keys and test.method != POISON][:1]
+        text = f"the shot failed: {failure}"
+        if await self.records.add([replace(it, outcome="failed", text=text) for it in found]):
+            self._monitor.announce()
 
     # --- who is alive ----------------------------------------------------------------------
 

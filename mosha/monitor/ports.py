@@ -136,6 +136,8 @@ class Ports:
                 pill=Pill(monitor, order),
             )
             tasks.cancel_scope.cancel()
+        failure = (ended.detail or ended.method) if ended.outcome == "failed" else ""
+        monitor.fence_schedule.shot_ended(order.node, failure)
         self._report(
             ShotEnded(
                 order,

@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio.abc import TaskGroup
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -215,6 +216,86 @@ async def test_new_settings_are_tested_soon_and_what_is_gone_is_forgotten(
         assert "fencing" in reload(monitor)
         await until(lambda: [record.key[:2] for record in schedule.records] == [(1, 2), (2, 2)])
         tasks.cancel_scope.cancel()
+
+
+# --- after a shot ----------------------------------------------------------------------------
+
+
+async def after_shots(monitor: Monitor, tasks: TaskGroup, failure: str) -> None:
+    """Let a shot at node 2 have ended so, while the monitor tests after shots."""
+    tasks.start_soon(monitor.fence_schedule.run_after_shots)
+    async with monitor.fence_schedule.shooting():
+        pass
+    monitor.fence_schedule.shot_ended(2, failure)
+    monitor.announce()
+
+
+def hear(monitor: Monitor, seq: int, at: float) -> None:
+    monitor.node.state.view.heard(status(2, seq), at)
+    monitor.announce()
+
+
+async def test_a_shot_that_failed_is_followed_by_a_test_and_by_one_when_its_node_is_heard(
+    monitor: Monitor, room: Path
+) -> None:
+    (room / "p2").write_text("off")  # one of two power supplies, say
+    schedule = use(monitor, switch_method(room, limit=LONG_S))
+    async with anyio.create_task_group() as tasks:
+        await after_shots(monitor, tasks, "method 2: no answer")
+        await until(lambda: list(schedule.records))
+        assert problems(monitor) == [], "it is off, and not heard"
+        began = boottime()
+        hear(monitor, 5, began)
+        await until(lambda: actions(room).count("status") == 2)
+        hear(monitor, 6, began + 5 * monitor.node.state.timing.heartbeat_s)
+        await until(lambda: problems(monitor))
+        tasks.cancel_scope.cancel()
+    ((text, step),) = problems(monitor)
+    assert "failed: node 2 is heard, but status says OFF: the plug is" in text
+    assert step == "mosha fence --test 2"
+    assert actions(room).count("status") == 2
+
+
+async def test_a_failed_shot_by_what_cannot_be_tested_is_a_problem_until_somebody_asks(
+    monitor: Monitor,
+) -> None:
+    schedule = use(monitor, FencingMethod(type="command", command=("/bin/false",)))
+    async with anyio.create_task_group() as tasks:
+        await after_shots(monitor, tasks, "exit 1: outlet 3 does not answer")
+        await until(lambda: schedule._unheard)
+        assert problems(monitor) == [], "the node itself is a problem"
+        hear(monitor, 5, boottime())
+        await until(lambda: problems(monitor))
+        tasks.cancel_scope.cancel()
+    failure = "the shot failed: exit 1: outlet 3 does not answer"
+    text = f"the test of fencing node 2 by method 1 (/bin/false) failed: {failure}"
+    assert problems(monitor) == [(text, "mosha fence --test 2")]
+    await schedule.test(2)
+    assert problems(monitor) == []
+
+
+@pytest.mark.parametrize(("failure", "every_s"), [("", 3600.0), ("no answer", 0.0)])
+async def test_after_a_shot_that_succeeded_or_without_tests_by_itself_nothing_is_tested(
+    monitor: Monitor, room: Path, failure: str, every_s: float
+) -> None:
+    use(monitor, switch_method(room, limit=LONG_S), test_every=every_s)
+    async with anyio.create_task_group() as tasks:
+        await after_shots(monitor, tasks, failure)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    assert actions(room) == []
+
+
+async def test_the_monitor_learns_from_its_shot_that_a_test_is_due(monitor: Monitor) -> None:
+    schedule = use(monitor, FencingMethod(type="command", command=("/bin/false",), limit=LONG_S))
+    async with anyio.create_task_group() as tasks:
+        ports = monitor._ports
+        ended: list[object] = []
+        ports._report = ended.append
+        ports.open(tasks)
+        ports.table()[FenceOrder](FenceOrder(2, 1, asked=True))
+        await until(lambda: ended)
+    assert schedule._failed == {2: "exit 1"}
 
 
 # --- what is remembered ------------------------------------------------------------------------
