@@ -93,6 +93,11 @@ class Level(msgspec.Struct, frozen=True):
     methods: tuple[tuple[int, FencingMethod], ...]
 
     @property
+    def name(self) -> str:
+        """The names of its methods."""
+        return "+".join(method.name for _, method in self.methods)
+
+    @property
     def attempts(self) -> int:
         """How often it is tried at most, all of its devices each time."""
         return max(method.attempts for _, method in self.methods)

@@ -27,9 +27,14 @@ class _Raised(NamedTuple):
     error: BaseException
 
 
+def name_of(stomith: Stomith) -> str:
+    """Return what a callable is called where methods are named."""
+    return str(getattr(stomith, "__name__", "callable"))
+
+
 async def shoot_by_callable(node: int, stomith: Stomith, limit_s: float) -> ShotOutcome:
     """Call the user's function in its own thread; an awaitable result is awaited here."""
-    name = getattr(stomith, "__name__", "callable")
+    name = name_of(stomith)
     if goes_on(stomith):
         return ShotOutcome("failed", name, "an earlier call has not returned")
     worker = Worker(f"stomith of node {node}")

@@ -33,7 +33,7 @@ class _Device(Struct):
 
 async def shoot_by_level(node: int, level: Level) -> ShotOutcome:
     """Switch a node off with all devices of a level; the grade is the lowest of theirs."""
-    name = "+".join(method.name for _, method in level.methods)
+    name = level.name
     devices: list[_Device] = []
     for number, method in level.methods:
         label = f"method {number} ({method.name})"

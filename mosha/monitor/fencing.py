@@ -11,13 +11,13 @@ anything else means that a message was sent. `poison` is an order in this node's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mosha.core.status import Grade
 from mosha.formats.fencing_methods import FencingMethod, Level, levels_of
 from mosha.host.log_stream import of_stderr
 from mosha.monitor.fence_agent import shoot_by_agent
-from mosha.monitor.fence_callable import CALLABLE_LIMIT_S, Stomith, shoot_by_callable
+from mosha.monitor.fence_callable import CALLABLE_LIMIT_S, Stomith, name_of, shoot_by_callable
 from mosha.monitor.fence_command import shoot_by_command
 from mosha.monitor.fence_level import shoot_by_level
 from mosha.monitor.fence_outcome import ShotOutcome
@@ -32,18 +32,23 @@ async def shoot(
     required: Grade = Grade.OPERATOR_SAID_SO,
     callable_limit_s: float = CALLABLE_LIMIT_S,
     pill: Pill | None = None,
+    begun: Callable[[str, str], object] = lambda *_: None,
 ) -> ShotOutcome:
     """Try the levels in order until one gives a receipt as required; a callable comes first.
+
+    `begun` is called with the name of each method or level before it, and what failed so far.
 
     Returns the best receipt, else all failures as one, else the message that was sent. If a
     receipt is not as required, and another method has failed, the shot has: it is tried again.
     """
     outcomes: list[ShotOutcome] = []
     if stomith is not None:
+        begun(name_of(stomith), "")
         outcomes.append(await shoot_by_callable(node, stomith, callable_limit_s))
     for level in levels_of(methods):
         if outcomes and outcomes[-1].outcome == "receipt" and outcomes[-1].grade >= required:
             break
+        begun(level.name, _listed([it for it in outcomes if it.outcome == "failed"]))
         outcomes.append(await _shoot_by(node, level, pill))
     receipts = [outcome for outcome in outcomes if outcome.outcome == "receipt"]
     failed = [outcome for outcome in outcomes if outcome.outcome == "failed"]

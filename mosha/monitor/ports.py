@@ -18,6 +18,7 @@ from mosha.core.cluster.events import (
     EntryOrderAnswered,
     Event,
     LeasesRenewed,
+    MethodBegun,
     ShotEnded,
     StatusWritten,
     WriteFailed,
@@ -134,6 +135,7 @@ class Ports:
                 monitor.on_stomith,
                 required=order.required,
                 pill=Pill(monitor, order),
+                begun=lambda method, failed: self._report(MethodBegun(order, method, failed)),
             )
             tasks.cancel_scope.cancel()
         failure = (ended.detail or ended.method) if ended.outcome == "failed" else ""

@@ -6,11 +6,12 @@ import io
 import json
 
 import jsonschema
+from msgspec.structs import replace
 from rich.console import Console
 
 from mosha.cli.status.group_page import group_page
 from mosha.control.protocol import AskReport
-from mosha.formats.hastat import EntryState, EntryTrouble, Report, hastat_schema
+from mosha.formats.hastat import EntryState, EntryTrouble, Report, ShotReport, hastat_schema
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import FakeMonitor
 from tests.cli.reports import group, node, on, report
@@ -43,6 +44,28 @@ def here() -> Report:
     place = on(1, troubles=[trouble])
     view = group("shop", place, ok=False, why="it is dead", next="mend it", entries=[DEAD, ALIVE])
     return report(groups=[view])
+
+
+def test_the_shots_that_a_group_waits_for_are_on_its_page() -> None:
+    shots = [
+        ShotReport(
+            node=2, inc=5, method="fence_apc", outcome="failed", age_s=12, detail="no answer"
+        ),
+        ShotReport(node=3, inc=5, method="fence_apc", outcome="running", age_s=1),
+    ]
+    view = group("shop", ok=False, why="it waits for a receipt", may_run=[2])
+    waiting = replace(report(groups=[view]), shots=shots)
+    assert told(waiting).endswith("Shots\n  node 2: fence_apc, failed, 12s ago: no answer")
+    well = replace(waiting, groups=[group("shop", on(1), ok=True, may_run=[2])])
+    assert "Shots" not in told(well)
+
+
+def test_without_a_quorum_the_shots_at_silent_nodes_are_on_the_page_of_each_group() -> None:
+    shots = [ShotReport(node=2, inc=5, method="fence_apc", outcome="running", age_s=1)]
+    view = group("shop", ok=False, why="no quorum")
+    found = report(groups=[view], nodes=[node(1, "self"), node(2, "stale")])
+    half = replace(found, shots=shots, quorum=replace(found.quorum, has=False))
+    assert told(half).endswith("Shots\n  node 2: fence_apc, running, 1.0s ago")
 
 
 PAGE = """\

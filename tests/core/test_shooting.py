@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mosha.core.cluster import arming
-from mosha.core.cluster.events import ShotEnded
+from mosha.core.cluster import arming, shots
+from mosha.core.cluster.events import MethodBegun, ShotEnded
 from mosha.core.cluster.fencing import AIMING, RUNNING, SHOT, Shot
 from mosha.core.cluster.shot_requests import FAILED, OUTLIVED
 from mosha.core.cluster.state import Hold
@@ -69,6 +69,18 @@ def explained(story: Story) -> tuple[Explanation, Explanation]:
     return why(state, G, story.now, 0.0), why_not(state, G, 1, story.now, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("left_s", "told_left"), [(1741, "30m"), (121, "3m"), (119.5, "2m"), (3, "3s")]
+)
+def test_how_long_fencing_is_disarmed_is_told_in_minutes_if_that_is_long(
+    left_s: float, told_left: str
+) -> None:
+    story = owner_gone(5)
+    arming.order(one(story).state, left_s, REASON, story.now)
+    said = shooting.disarmed(one(story).state, story.now)
+    assert said == f"fencing is disarmed for {told_left} more, from node 1: {REASON}"
+
+
 def hold_budget(story: Story) -> None:
     one(story).state.holds = {5: Hold("budget", (3, 4))}
 
@@ -116,6 +128,19 @@ def test_what_held_a_shot_back_is_not_told_when_an_operator_has_it_shot() -> Non
     one(story).state.shots[5] = Shot(5, INC, story.now)
     assert told(story)[0].endswith("is not fenced: node 1 shoots it")
     assert shooting.held(one(story).state, 5, story.now) == ""
+
+
+def test_a_running_shot_names_the_method_that_it_waits_for_and_what_failed_before() -> None:
+    story = owner_gone(5)
+    (order,) = story.shots(1)
+    state = one(story).state
+    shots.begun(state, MethodBegun(order, "fence_apc", "ipmi: no answer"))
+    assert told(story)[0].endswith("is not fenced: node 1 shoots it (fence_apc)")
+    shot = state.shots[5]
+    assert (shot.outcome, shot.method, shot.detail) == (RUNNING, "fence_apc", "ipmi: no answer")
+    one(story).shot(ShotEnded(order, "failed", "all", "two"), story.now)
+    shots.begun(state, MethodBegun(order, "late"))
+    assert state.shots[5].method == "all", "it is over"
 
 
 def test_a_shot_that_failed_is_told_with_what_to_do_about_it() -> None:

@@ -506,3 +506,14 @@ async def test_a_monitor_that_ends_waits_for_the_command_of_its_shot(
             scope.cancel()
     assert set(refused) == {pid}
     assert not is_there(pid)
+
+
+async def test_each_method_is_told_of_before_it_begins_with_what_failed_so_far() -> None:
+    told: list[tuple[str, str]] = []
+    methods = [command("false"), command("true")]
+    await shoot(3, methods, lambda _: False, begun=lambda *it: told.append(it))
+    assert told == [
+        ("<lambda>", ""),
+        (methods[0].name, "<lambda>: it returned False"),
+        (methods[1].name, "<lambda>: it returned False; false: exit 1"),
+    ]

@@ -20,6 +20,7 @@ from mosha.cli.status.layout import (
     remedy,
     table,
 )
+from mosha.cli.status.page import shot_lines
 from mosha.core.status import DELIBERATE, TroubleKind
 from mosha.formats.hastat import HEARD, EntryState, EntryTrouble, GroupView, Report
 
@@ -44,7 +45,19 @@ def group_page(report: Report, name: str) -> RenderableType:
     for node in elsewhere:
         more = f"its processes and what they printed: mosha status {name}, on node {node}"
         parts.append(Text(more, MOVING))
+    if not view.ok and (shots := _shots_of(report, view)):
+        parts += [Text(), Text("Shots", TITLE), *map(plain, shots)]
     return Group(*parts)
+
+
+def _shots_of(report: Report, view: GroupView) -> list[Text]:
+    """Return the shots at nodes that have the group, may run it, or leave half of a cluster alone.
+
+    The last are those that are not heard while there is no quorum.
+    """
+    silent = {} if report.quorum.has else {it.node for it in report.nodes if it.state not in HEARD}
+    there = {instance.node for instance in view.instances}
+    return shot_lines(report, there | {*view.may_run, *silent})
 
 
 def _places(report: Report, view: GroupView) -> RenderableType:

@@ -5,7 +5,7 @@ Problems come first, in words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -59,7 +59,7 @@ def sections(report: Report) -> Iterator[tuple[Text, list[Text]]]:
         ("Bans", _bans(report)),
         ("Pausing", _pausing(report)),
         ("Fencing", _fencing(report)),
-        ("Shots", _shots(report)),
+        ("Shots", shot_lines(report)),
     ):
         if lines:
             yield Text(title, TITLE), lines
@@ -182,7 +182,8 @@ def _tested(test: FencingReport) -> str:
     return f"FAILED, {when}" if test.failure else when
 
 
-def _shots(report: Report) -> list[Text]:
+def shot_lines(report: Report, nodes: Container[int] | None = None) -> list[Text]:
+    """Return the shots of the reporting node, with `nodes` only those at these."""
     return [
         Text(
             f"node {shot.node}: {shot.method or 'no method yet'},"
@@ -190,6 +191,7 @@ def _shots(report: Report) -> list[Text]:
             + (f": {shot.detail}" if shot.detail else "")
         )
         for shot in report.shots
+        if nodes is None or shot.node in nodes
     ]
 
 

@@ -79,6 +79,7 @@ class Agent:
             events.TellAnswered: self._tell_answered,
             events.EntryOrderAnswered: self._entry_order_answered,
             events.LeasesRenewed: lambda _, __: self._renewing.over(),
+            events.MethodBegun: lambda it, _: shots.begun(self._state, it),
             events.ShotEnded: self._shot_ended,
             events.StorageAnswered: lambda it, _: access.answered(self._state, it),
             events.DeathConfirmed: self._death_confirmed,

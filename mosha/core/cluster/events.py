@@ -119,6 +119,14 @@ class LeasesRenewed(Struct, frozen=True):
 # --- fencing, people, time -------------------------------------------------------------
 
 
+class MethodBegun(Struct, frozen=True):
+    """A shot has come to a method, or a level of methods; `detail` is what failed before it."""
+
+    order: FenceOrder
+    method: str
+    detail: str = ""
+
+
 class ShotEnded(Struct, frozen=True):
     """A shot has ended: with a `receipt` as required, `no receipt`, or it `failed`.
 
@@ -233,6 +241,7 @@ Event = (
     | TellAnswered
     | EntryOrderAnswered
     | LeasesRenewed
+    | MethodBegun
     | ShotEnded
     | StorageAnswered
     | DeathConfirmed

@@ -10,9 +10,11 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from mosha.core.cluster import arming, fencing, poison, restraint, shot_requests
 from mosha.core.cluster.candidacy import loads
-from mosha.core.cluster.events import ShotEnded
+from mosha.core.cluster.events import MethodBegun, ShotEnded
 from mosha.core.cluster.fencing import AIMING, RUNNING, SHOT, FenceOrder, Shot
 from mosha.core.cluster.peers import Peer, Standing
 from mosha.core.cluster.quorum import QuorumState
@@ -282,6 +284,14 @@ def remember_whole(state: MonitorState) -> None:
 
 
 # --- what came of it -------------------------------------------------------------------------
+
+
+def begun(state: MonitorState, event: MethodBegun) -> None:
+    """Note which method a shot waits for, for people to see."""
+    known = state.shots.get(event.order.node)
+    if known is not None and (known.inc, known.outcome) == (event.order.inc, RUNNING):
+        shot = replace(known, method=event.method, detail=event.detail)
+        state.shots[event.order.node] = shot
 
 
 def ended(state: MonitorState, end: ShotEnded, now: float) -> None:

@@ -36,6 +36,9 @@ HELD: Mapping[str, Callable[[str], str]] = {
 LOOK = "look what is wrong; to have it shot all the same:"
 """What to do about a hold; the order to shoot follows."""
 
+MINUTES_FROM_S = 120
+"""From here on, how long something lasts is told in minutes: a text need not change each second."""
+
 
 class Account(NamedTuple):
     """What is to be said of the shots at a node: a clause, and what to do; "" for nothing."""
@@ -67,7 +70,7 @@ def disarmed(state: MonitorState, now: float) -> str:
     found = state.disarmed
     if found is None or not arming.is_disarmed(state, now):
         return ""
-    left = span_text(math.ceil(found.until - now))
+    left = _left(found.until - now)
     return f"fencing is disarmed for {left} more, from node {found.node}: {found.reason}"
 
 
@@ -84,12 +87,20 @@ def names(nodes: tuple[int, ...] | list[int]) -> str:
     return ", ".join(map(str, nodes))
 
 
+def _left(seconds: float) -> str:
+    """Return how much longer something lasts: in whole minutes if that is long."""
+    step = 1 if seconds < MINUTES_FROM_S else 60
+    return span_text(math.ceil(seconds / step) * step)
+
+
 def _under_way(state: MonitorState, node: int) -> Account | None:
     by = shooters(state, node)
     if by:
         others = [other for other in by if other != state.me]
         there = f"; see the shots of node {names(others)} (mosha status there)" if others else ""
-        return Account(f"node {names(by)} shoots it", f"wait for the shot{there}")
+        own = state.shots.get(node)
+        method = f" ({own.method})" if state.me in by and own is not None and own.method else ""
+        return Account(f"node {names(by)} shoots it{method}", f"wait for the shot{there}")
     lines = (status.shots.get(node) for status in state.view.fresh())
     if node in state.pending or any(line is not None and line.outcome == SHOT for line in lines):
         said = "it was shot, and counts as dead when it has been silent for timeout"
@@ -121,6 +132,6 @@ def _not_yet(state: MonitorState, node: int, now: float) -> Account:
         said = "this monitor has not heard it since its start, and does not shoot it"
         return Account(said, step or (f"to have it shot: mosha fence {node}" if peer.inc else ""))
     if now < grace_until:
-        left = span_text(math.ceil(grace_until - now))
+        left = _left(grace_until - now)
         return Account(f"this monitor has just started, and shoots nobody for {left} more", step)
     return Account("", step or "it was not shot from here")
