@@ -154,6 +154,22 @@ def test_of_many_tests_of_fencing_only_those_that_failed_have_a_line() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("good", "untested", "lines"),
+    [
+        (0, 21, ["  21 are not tested yet"]),
+        (20, 1, ["  20 more are good, the oldest test 33m ago", "  1 is not tested yet"]),
+        (21, 0, ["  21 more are good, the oldest test 33m ago"]),
+    ],
+)
+def test_what_was_never_tested_does_not_count_as_good(
+    good: int, untested: int, lines: list[str]
+) -> None:
+    tests = [fencing(number) for number in range(good)]
+    tests += [fencing(100 + number, good_at=None, good_age_s=None) for number in range(untested)]
+    assert told(report(fencing=tests)).partition("Fencing\n")[2].splitlines() == lines
+
+
 def test_a_problem_while_all_groups_are_well_is_no_contradiction() -> None:
     text = "hactl on node 3 is refused: hactl:1:1: no"
     problem = Problem(kind="table-refused", subjects=["hactl"], text=text)

@@ -34,7 +34,7 @@ from mosha.formats.names import listed
 NO_QUORUM = ProblemKind.NO_QUORUM
 
 FENCING_LINES_MAX = 10
-"""Of a bigger cluster, methods whose tests are good are one line."""
+"""Of a bigger cluster, methods whose tests are good are one line, and those without a test."""
 
 
 def page(report: Report, width: int) -> RenderableType:
@@ -159,17 +159,21 @@ def _pausing(report: Report) -> list[Text]:
 
 
 def _fencing(report: Report) -> list[Text]:
-    """Return when each method was last good for each node; of many only those that are not."""
+    """Return when each method was last good for each node; of many only those that failed."""
     bad = [test for test in report.fencing if test.failure or test.overdue]
-    good = [test for test in report.fencing if test not in bad]
+    well = [test for test in report.fencing if not (test.failure or test.overdue)]
+    ages_s = [test.good_age_s or 0.0 for test in well if test.good_at is not None]
+    untested = len(well) - len(ages_s)
     shown = report.fencing if len(report.fencing) <= FENCING_LINES_MAX else bad
     lines = [
         Text(f"node {test.node}: method {test.number} ({test.method}), {_tested(test)}")
         for test in shown
     ]
-    if shown is bad:
-        oldest = max((test.good_age_s or 0.0 for test in good), default=0.0)
-        lines.append(Text(f"{len(good)} more are good, the oldest test {age_text(oldest)} ago"))
+    if shown is bad and ages_s:
+        oldest = age_text(max(ages_s))
+        lines.append(Text(f"{len(ages_s)} more are good, the oldest test {oldest} ago"))
+    if shown is bad and untested:
+        lines.append(Text(f"{untested} {'is' if untested == 1 else 'are'} not tested yet"))
     return lines
 
 
