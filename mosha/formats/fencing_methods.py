@@ -204,7 +204,7 @@ METHOD_RULES: dict[str, rules.Rule] = {
 # A print with a limit is odd, but was never refused.
 _KEYS_OF: Mapping[str, frozenset[str]] = {
     "print": frozenset({"type", "limit", "level"}),
-    "poison": frozenset({"type", "limit"}),
+    "poison": frozenset({"type", "limit", "level"}),
     "command": frozenset({"type", "limit", "level", "command", "test"}),
     "agent": frozenset(METHOD_RULES) - {"command", "test"},
 }
@@ -218,6 +218,12 @@ _NEEDED: Mapping[str, Mapping[str, str]] = {
     },
 }
 SHARED_REMEDY = "write what is different: the plug, the address or the key"
+
+_ALONE: Mapping[str, str] = {
+    "print": "a method of type print proves nothing, so its level never succeeds",
+    "poison": "a method of type poison is no device, so it cannot be in a level with others",
+}
+"""The types that have a level of their own, and why."""
 
 # Without a key it takes one from corosync, which is not there.
 _NEEDS_KEY = "fence_scsi"
@@ -303,9 +309,8 @@ def _note_levels(tables: KeyTables, methods: Sequence[FencingMethod]) -> None:
         reached = {node for _, method in level.methods for node in method.targets}
         for number, method in level.methods if len(level.methods) > 1 else ():
             at = ("fencing", "methods", number - 1)
-            if method.type == "print":
-                problem = "a method of type print proves nothing, so its level never succeeds"
-                tables.note((*at, "level"), "", problem, "give it a level of its own")
+            if alone := _ALONE.get(method.type):
+                tables.note((*at, "level"), "", alone, "give it a level of its own")
             missed = sorted(node for node in reached if not method.reaches(node))
             if missed:
                 nodes = listed([f"node {node}" for node in missed])

@@ -415,6 +415,13 @@ def test_without_levels_each_method_is_one() -> None:
                 " succeeds; give it a level of its own"
             ),
         ),
+        (
+            supply('1 = "1"') + method_lines('type = "poison"', "level = 1"),
+            (
+                "m.toml:8:1: a method of type poison is no device, so it cannot be in a level with"
+                " others; give it a level of its own"
+            ),
+        ),
         (supply('1 = "1"', "level = 0"), "level must be 1 to 20"),
         (supply('1 = "1"', 'level = "a"'), "level must be a whole number"),
     ],
@@ -423,10 +430,16 @@ def test_a_level_that_could_not_be_right_is_a_mistake(text: str, expected: str) 
     assert expected in told(text)
 
 
-def test_a_command_or_a_line_may_be_a_level_of_its_own() -> None:
+def test_a_command_a_line_or_a_pill_may_be_a_level_of_its_own() -> None:
     text = (
         supply('1 = "1"')
         + method_lines('type = "command"', 'command = "/bin/x"', "level = 2")
-        + method_lines('type = "print"', "level = 3")
+        + method_lines('type = "poison"', "level = 3")
+        + method_lines('type = "print"', "level = 4")
     )
-    assert len(methods(text)) == 3
+    assert [[it.type for _, it in level.methods] for level in levels_of(methods(text))] == [
+        ["agent"],
+        ["command"],
+        ["poison"],
+        ["print"],
+    ]
