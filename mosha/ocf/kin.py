@@ -56,8 +56,10 @@ def adopt_orphans() -> None:
     Raises:
         OSError: the kernel refuses.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
+    word = ctypes.c_ulong
+    kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, word, word, word, word, use_errno=True)
+    prctl = kind(("prctl", ctypes.CDLL(None, use_errno=True)))
+    if prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
 

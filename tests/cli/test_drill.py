@@ -7,7 +7,7 @@ import pytest
 
 from mosha.cli.commands import drill
 from mosha.cli.drill_checks import without_quorum
-from mosha.control.protocol import GiveOrder, MonitorReply, MonitorRequest, ShootNode
+from mosha.control.protocol import AskReport, GiveOrder, MonitorReply, MonitorRequest, ShootNode
 from mosha.core.status import Verb
 from mosha.formats.hastat import GroupView, Problem, Quorum, Report
 from tests.cli.conftest import Home, Mosha, Said
@@ -39,6 +39,7 @@ LIFE = (
     seen(state="stale"),
     seen(state="fenced"),
     seen(inc=6, run="aa"),  # its monitor has only raised its incarnation
+    seen(state="stale", inc=7, run="bb"),  # it has died again at once
     seen(inc=7, run="bb"),
 )
 
@@ -67,6 +68,10 @@ def test_a_node_is_drained_shot_and_back(mosha: Mosha, home: Home) -> None:
     ]
     assert "so be it: ShootNode" in said.out
     assert orders(monitor) == ORDERS
+    looks = [isinstance(one, AskReport) for one in monitor.asked]
+    steps = [number for number, one in enumerate(monitor.asked) if one in ORDERS]
+    counts = [sum(looks[:step]) for step in steps]
+    assert counts == [1, 4, 9], "shot when it has no group, and taken back when it has a new life"
     assert said.status == 0
 
 
@@ -215,11 +220,13 @@ def test_who_agrees_has_a_group_stand_still_for_the_drill(home: Home) -> None:
     [
         (("--yes", "1"), "node 1 is this one: ask another node"),
         (("--yes", "9"), "node 9 is not heard: a drill is for a node that is well"),
+        (("--yes", "2"), "node 2 is not heard: a drill is for a node that is well"),
         (("3",), "no terminal to ask on: to have node 3 shot, use --yes"),
     ],
 )
 def test_what_is_refused(mosha: Mosha, home: Home, words: tuple[str, ...], why: str) -> None:
-    with FakeMonitor(home.rundir, seen()) as monitor:
+    nodes = [node(1, "self"), node(2, "stale"), node(3)]
+    with FakeMonitor(home.rundir, report(nodes=nodes)) as monitor:
         said = mosha("drill", *words)
     assert why in said.err
     assert said.status == 2
@@ -237,3 +244,21 @@ def test_a_node_that_outlives_its_shot_fails_the_drill_at_once(mosha: Mosha, hom
     assert said.out.splitlines()[-1].endswith(text)
     assert orders(monitor) == ORDERS[:2]
     assert said.status == 1
+
+
+@pytest.mark.parametrize(("typed", "status", "count"), [("y", 1, 2), ("n", 1, 0), ("", 1, 0)])
+def test_it_asks_on_a_terminal_and_means_no_unless_told_yes(
+    home: Home, typed: str, status: int, count: int
+) -> None:
+    def answer(request: MonitorRequest) -> MonitorReply:
+        return MonitorReply(ok=not isinstance(request, ShootNode), text="no route")
+
+    with FakeMonitor(home.rundir, seen(), answer) as monitor:
+        screen = Terminal("drill", "3", "--config", str(home.config))
+        try:
+            wait_until(lambda: screen.shows("Drain node 3, and switch it off?"))
+            screen.type(f"{typed}\n")
+        finally:
+            ended = screen.exit_status()
+    assert ended == status
+    assert orders(monitor) == ORDERS[:count]

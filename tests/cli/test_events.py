@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import jsonschema
@@ -196,6 +199,47 @@ def test_a_monitor_that_goes_away_while_it_is_followed_is_exit_status_3(
     _, err = process.communicate(timeout=20)
     assert process.returncode == 3
     assert b"the monitor went away" in err
+
+
+def test_only_of_what_was_before_a_follower_sees_the_last(mosha: Mosha, home: Home) -> None:
+    def batch(found: list[ClusterEvent]) -> bytes:
+        reply = MonitorReply(ok=True, report=msgspec.Raw(render_happenings(found)))
+        return msgspec.json.encode(reply) + b"\n"
+
+    def tell(listener: socket.socket) -> None:
+        line, _ = listener.accept()
+        with line:
+            line.recv(4096)
+            line.sendall(batch(EVENTS[:3]) + batch(EVENTS[3:6]) + batch(EVENTS[6:8]))
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(home.rundir / "mosha.s"))
+        listener.listen()
+        teller = threading.Thread(target=tell, args=[listener])
+        teller.start()
+        said = mosha("events", "-f", "-n", "1")
+        teller.join()
+    assert [line.partition(" ")[2] for line in said.out.splitlines()[1:]] == TOLD[2:8]
+    assert said.status == 3
+
+
+def test_the_time_of_an_event_is_that_of_this_place(
+    mosha: Mosha, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "UTC-3")
+    time.tzset()
+    late = msgspec.structs.replace(EVENTS[0], time="2025-11-22T22:31:02.005+00:00")
+
+    def one(_: MonitorRequest) -> MonitorReply:
+        return MonitorReply(ok=True, report=msgspec.Raw(render_happenings([late])))
+
+    try:
+        with FakeMonitor(home.rundir, report(), one):
+            said = mosha("events")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert said.out == f"--- 2025-11-23\n01:31:02.005 {TOLD[0]}\n"
 
 
 def test_without_a_monitor_it_is_exit_status_3(mosha: Mosha) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from mosha.control.calls import CALL_LIMIT_S
 from mosha.control.protocol import AskFenceNodes, MonitorReply, MonitorRequest, RunFenceTest
 from mosha.formats.fence_tests import FenceNode, FenceTest, FenceTests, TestedAs
+from mosha.formats.settings import Settings
 from tests.cli.conftest import Home, Mosha
 from tests.cli.fake_monitor import Answer, FakeMonitor
 from tests.cli.reports import report
@@ -113,6 +115,21 @@ def test_an_answer_that_makes_no_sense_is_told(mosha: Mosha, home: Home) -> None
         said = mosha("fence", "--test")
     assert said.status == 1
     assert said.err.startswith("mosha: the monitor's answer cannot be read: Expected `array`")
+
+
+def test_each_test_has_the_time_that_the_monitor_says(
+    mosha: Mosha, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tests = monitor_with(one(1))
+    limits: list[float] = []
+
+    def ask(_: Settings, request: MonitorRequest, limit_s: float = 0.0) -> MonitorReply | None:
+        limits.append(limit_s)
+        return tests(request)
+
+    monkeypatch.setattr("mosha.cli.commands.fence.ask", ask)
+    assert mosha("fence", "--test", "1").status == 0
+    assert limits == [0.0, 5.0 + CALL_LIMIT_S]
 
 
 def test_without_test_nothing_is_done(mosha: Mosha, home: Home) -> None:

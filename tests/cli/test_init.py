@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from mosha.cli.commands import init, install_units
 from mosha.cli.commands.install_units import start_units, unit_text
-from mosha.errors import HostError
+from mosha.errors import HostError, UsageError
 from mosha.formats.settings import parse_settings
 from tests.cli.conftest import Mosha
 
@@ -165,6 +166,41 @@ def test_the_units_are_started_with_systemctl(
     with pytest.raises(HostError, match=told) if told else contextlib.nullcontext():
         start_units()
     assert log.read_text().splitlines() == asked
+
+
+def test_a_systemctl_that_hangs_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "gate")
+    path = tmp_path / "systemctl"
+    path.write_text(f"#!/bin/sh\nread -r _ < {tmp_path}/gate\n")
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(install_units, "SYSTEMCTL_LIMIT_S", 0.2)
+    with pytest.raises(HostError, match=r"daemon-reload took longer than 0\.2 s; see systemctl"):
+        start_units()
+
+
+def test_the_units_that_are_started_have_the_settings_that_were_written(
+    mosha: Mosha, short_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Path] = []
+    monkeypatch.setattr(init, "write_units", lambda *given: started.append(given[2]))
+    monkeypatch.setattr(init, "start_units", lambda: None)
+    status, told, config = _init(mosha, short_dir, "--mynode", "2", "--start")
+    assert (status, started) == (0, [config]), told
+    assert "started: mosha status shows this node" in told
+
+
+@pytest.mark.parametrize("name", ["a b", "a\tb", "a;b", "a$b"])
+def test_a_path_that_a_unit_cannot_have_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="not for a unit"):
+        unit_text("mosha.service", Path("/usr/bin/mosha"), Path(f"/srv/{name}.toml"))
+
+
+def test_a_percent_sign_is_no_specifier_of_a_unit() -> None:
+    text = unit_text("mosha.service", Path("/usr/bin/mosha"), Path("/srv/%h.toml"))
+    assert "MOSHA_CONFIG=/srv/%%h.toml\n" in text
 
 
 # --- units -------------------------------------------------------------------------------

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from mosha.clinit.notify_socket import STATUS_MAX_CHARS, Notification, read_notification
+from mosha.clinit.notify_socket import (
+    MESSAGE_MAX_BYTES,
+    STATUS_MAX_CHARS,
+    Notification,
+    NotifySocket,
+    read_notification,
+)
+from mosha.clinit.process_tracker import EntryKey, ProcessTracker
 from mosha.clinit.readiness import listens
+from mosha.clinit.run_watch import RunWatch
 from mosha.host.notify import SOCKET_VARIABLE
 from tests.clinit.conftest import Start
 from tests.clinit.daemon import Daemon
-from tests.waiting import wait_until
+from tests.waiting import until, wait_until
 
 # Says its arguments, a line each, and waits until that has been handled: as systemd-notify does, it
 # sends one end of a pipe with BARRIER=1, and the other one ends when that is closed.
@@ -148,7 +161,7 @@ def test_a_pid_file_counts_if_it_names_a_process_of_the_entry(start_in: Start) -
     assert ready(d, "d")
 
 
-@pytest.mark.parametrize("way", ["notify", "port/9", "pidfile{OUT}.pid"])
+@pytest.mark.parametrize("way", ["notify", "port/9", "pidfile{OUT}.pid", "pidfile{OUT}/no.pid"])
 def test_who_is_not_ready_in_time_is_ended_and_started_again(start_in: Start, way: str) -> None:
     d = start_in(f"g:d:1:respawn(ready={way},start=0.4s):echo up >> {{OUT}}; sleep 8311\n")
     d.tell("g", "1")
@@ -173,6 +186,38 @@ def test_what_a_run_says_is_forgotten_with_it(start: Start, says: str) -> None:
     os.kill(d.pid_of("d"), signal.SIGKILL)
     wait_until(lambda: d.lines() == ["2"])
     assert (ready(d, "d"), d.entry("d").status) == (False, "")
+
+
+@contextlib.contextmanager
+def heard_by(heard: list[Notification]) -> Iterator[tuple[NotifySocket, socket.socket]]:
+    """Yield a socket of a run, and one that is connected to it."""
+    made = NotifySocket(lambda _, notification: heard.append(notification))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as line, contextlib.closing(made):
+        line.connect(f"\0{made.address[1:]}")
+        yield made, line
+
+
+async def test_of_a_message_that_is_too_long_nothing_is_used() -> None:
+    heard: list[Notification] = []
+    with heard_by(heard) as (_, line):
+        line.send(b"READY=1\n" + b"x" * MESSAGE_MAX_BYTES)
+        line.send(b"STATUS=short")
+        await until(lambda: heard)
+    assert heard == [Notification(status="short")]
+
+
+async def test_whose_message_it_is_has_to_be_known() -> None:
+    class Tracker:
+        def is_of(self, _key: EntryKey, _pid: int) -> bool:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    events: list[object] = []
+    tracker = cast("ProcessTracker", Tracker())
+    watch = RunWatch(EntryKey("g", "d"), tracker, events.append, events.append)
+    with capture_logs() as lines:
+        watch._hear(1, os.getpid(), Notification(ready=True, status="mine"))
+    assert (events, watch.status) == ([], "")
+    assert [line["event"] for line in lines] == ["notification_refused"]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
+from mosha.clinit import self_fence
 from mosha.clinit.engine import Engine
 from mosha.clinit.options import ClinitOptions
 from mosha.clinit.reset_note import ResetNote, reset_note_of
@@ -181,6 +182,18 @@ async def test_a_late_kill_has_its_time_before_the_machine_is_given_up(tmp_path:
         assert here.fence._since(failed) == before - 60
 
 
+async def test_a_second_danger_shortens_no_time_of_the_first(tmp_path: Path) -> None:
+    """It ends the wait of the first one, which has to be begun again."""
+    async with place(tmp_path, self_fence_after_s=3600.0) as here:
+        here.lose(boottime() - 0.1)
+        await until(here.fence._stuck)
+        here.fence.look()
+        await until(lambda: not here.fence._danger.is_set())  # it has looked, and waits again
+        assert here.engine.alive("g0")
+        assert not here.fence._reason()
+        assert not here.pressed()
+
+
 async def test_new_deadlines_of_the_own_claim_are_no_reason(tmp_path: Path) -> None:
     async with place(tmp_path, self_fence_after_s=0.0) as here:
         here.lose(boottime() - 0.1)
@@ -231,6 +244,22 @@ async def test_the_process_of_a_command_is_reaped_by_nobody_else(tmp_path: Path)
         await until(lambda: here.fence._leaders)
         (pid,) = here.fence._leaders
         assert is_alive(pid)
+
+
+async def test_a_command_that_hangs_is_killed_and_it_is_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(self_fence, "COMMAND_LIMIT_S", 0.2)
+    fifo, out = tmp_path / "fifo", tmp_path / "out"
+    os.mkfifo(fifo)
+    line = shlex.join(["/bin/sh", "-c", f"echo $$ >> {out}; read x < {fifo}"])
+    with capture_logs() as lines:
+        async with place(tmp_path, again_s=0.1, self_fence=line) as here:
+            here.lose(boottime() - 0.5)
+            await until(lambda: len(out.read_text().split()) > 1 if out.exists() else False)
+    told = [line for line in lines if line["event"] == "self_fence_ended"]
+    assert told[0]["result"] == "it was killed after 0.2 s"
+    assert not is_alive(int(out.read_text().split()[0]))
 
 
 async def test_off_hears_of_no_danger(tmp_path: Path) -> None:

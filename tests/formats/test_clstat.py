@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from mosha.core.status import (
     Ban,
+    Disarm,
     EntryAnswer,
     Grade,
     GroupLine,
@@ -27,6 +28,7 @@ from mosha.core.status import (
     Term,
     Trouble,
     TroubleKind,
+    Unended,
     Vote,
 )
 from mosha.formats.clstat import (
@@ -40,7 +42,7 @@ from mosha.formats.clstat import (
     render_clstat,
     render_groups,
 )
-from mosha.formats.clstat_words import COUNTED_MAX, NUMBER_MAX
+from mosha.formats.clstat_words import COUNTED_MAX, NUMBER_MAX, WORD_MAX_CHARS
 from tests.formats.strategies import damaged, group_lines, mappings, names, statuses
 
 K = TypeVar("K")
@@ -183,6 +185,10 @@ def test_free_text_is_made_one_bounded_line() -> None:
     assert read.bans["g"].reason.startswith("line 1 Mosha::Claim evil term=99 [2Jxxx")
     assert len(read.bans["g"].reason) == 200
     assert read.refused["hactl"] == ""
+    fencing = replace(FULL, disarms={7: Disarm(2, 60, odd)}, unended={"g": Unended(odd)})
+    read = parse_clstat(render_clstat(fencing).encode())
+    assert read.claims == {"baz": 9}
+    assert {len(read.disarms[7].reason), len(read.unended["g"].reason)} == {200}
 
 
 @pytest.mark.parametrize(
@@ -224,6 +230,13 @@ def test_an_order_for_an_entry_is_no_line_that_an_older_version_takes_for_one_fo
 def test_a_fencing_method_becomes_one_word() -> None:
     status = replace(FULL, fenced={3: Receipt(1, "rack power switch")})
     assert parse_clstat(render_clstat(status).encode()).fenced[3].method == "rack-power-switch"
+
+
+def test_the_long_path_of_a_command_does_not_make_its_node_unreadable() -> None:
+    path = "/opt/" + "x" * 2 * WORD_MAX_CHARS
+    status = replace(FULL, fenced={3: Receipt(1, path)})
+    read = parse_clstat(render_clstat(status).encode())
+    assert read.fenced[3].method == path[:WORD_MAX_CHARS]
 
 
 @pytest.mark.parametrize(

@@ -270,6 +270,7 @@ def test_fence_scsi_needs_a_key_for_each_node() -> None:
     assert "fence_scsi needs the key of node 2" in told(
         f'{text}targets = {{1 = {{key = "a"}}, 2 = "n2"}}\n'
     )
+    assert methods(f'{text}targets = {{1 = {{key = "a"}}, 2 = {{key = "b"}}}}\n')
 
 
 def test_the_python_api_has_the_same_rules() -> None:
@@ -349,8 +350,8 @@ def test_a_shot_takes_no_longer_than_its_methods_and_attempts() -> None:
 
 
 def test_a_node_may_be_spared_for_some_time() -> None:
-    text = "[fencing]\ndelays = {1 = 20, 3 = 0.5}\n"
-    assert parse_settings(text.encode(), "m.toml").fencing.delays == {1: 20.0, 3: 0.5}
+    text = "[fencing]\ndelays = {1 = 20, 2 = 0, 3 = 0.5}\n"
+    assert parse_settings(text.encode(), "m.toml").fencing.delays == {1: 20.0, 2: 0.0, 3: 0.5}
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,11 @@ async def test_a_device_that_cannot_be_used_leaves_all_of_them_on(room: Path) ->
     assert actions(room) == []
 
 
+async def test_the_limit_of_a_device_does_not_run_while_another_is_ordered(room: Path) -> None:
+    outcome = await shoot(2, [supply(room, "p1", limit=2.0), command("sleep 2.5")])
+    assert (outcome.outcome, actions(room)[:2]) == ("receipt", ["off", "status"])
+
+
 async def test_the_grade_of_a_level_is_the_lowest_of_its_methods(room: Path) -> None:
     text = SWITCH.replace('<action name="reboot"/>', "")
     storage = fence_switch.installed(room, "fence_storage", text)

@@ -23,6 +23,7 @@ from mosha.errors import UsageError
 from mosha.formats.fence_tests import FenceRecord, parse_records, render_records
 from mosha.formats.fencing_methods import Fencing, FencingMethod
 from mosha.host.clock import boottime
+from mosha.monitor import fence_schedule
 from mosha.monitor.daemon import Monitor
 from mosha.monitor.fence_records import RECORDS_FILE, FenceRecords
 from mosha.monitor.fence_schedule import (
@@ -85,6 +86,7 @@ async def test_a_shot_ends_the_test_that_is_running_and_lets_none_begin(
     running = asyncio.ensure_future(schedule.test(2))
     (pid,) = await until(lambda: pids_in(room / "pids", 1))
     waiting = asyncio.ensure_future(schedule.test(3))
+    await asyncio.sleep(0)  # it has begun, and waits for its turn
     async with schedule.shooting():
         assert gone(pid)
         for task in (running, waiting):
@@ -96,6 +98,15 @@ async def test_a_shot_ends_the_test_that_is_running_and_lets_none_begin(
     assert list(schedule.records) == []
     use(monitor, switch_method(room, limit=LONG_S))
     assert [test.outcome for test in await schedule.test(3)] == ["good"]
+
+
+async def test_a_shot_does_not_wait_for_a_test_that_hangs_in_the_kernel(
+    monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fence_schedule, "BREAK_OFF_LIMIT_S", 0.05)
+    schedule = monitor.fence_schedule
+    async with schedule._turn, asyncio.timeout(LONG_S), schedule.shooting():
+        assert schedule._turn.locked()
 
 
 async def test_the_order_to_shoot_ends_a_test(monitor: Monitor, room: Path) -> None:

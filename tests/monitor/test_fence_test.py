@@ -93,6 +93,12 @@ async def test_an_agent_that_answers_is_good_and_switches_nothing(room: Path) ->
     assert [(room / plug).read_text() for plug in ("p1", "p2", "p3")] == ["on", "on", "on"]
 
 
+async def test_a_method_keeps_its_number_where_others_do_not_reach_the_node(room: Path) -> None:
+    others = switch_method(room, targets={"3": "p3"})
+    test = await probe(2, others, switch_method(room, limit=LONG_S, targets={"2": "p2"}))
+    assert (test.number, test.outcome) == (2, "good")
+
+
 async def test_a_test_has_the_options_and_secrets_of_a_shot(room: Path, secret: Path) -> None:
     method = switch_method(room, "with_password", secrets=str(secret), limit=LONG_S)
     assert (await probe(2, method)).outcome == "good"

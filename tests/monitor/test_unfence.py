@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -85,6 +86,36 @@ async def test_other_methods_and_those_of_other_nodes_are_not_asked(
     async with unfencing(monitor, switch_method(room), others, FencingMethod()):
         await until(lambda: not monitor.node.state.cut_off)
     assert actions(room) == []
+
+
+async def test_every_method_that_lets_this_node_in_is_asked(monitor: Monitor, room: Path) -> None:
+    power(room, "off")
+    others = storage(room, targets={"2": "p2"})
+    async with unfencing(monitor, FencingMethod(), others, storage(room)):
+        await until(lambda: not monitor.node.state.cut_off)
+    assert actions(room) == ["status", "on", "status"]
+    missing = storage(room, agent="fence_nothing")
+    async with unfencing(monitor, missing, storage(room)):
+        await until(lambda: "there is no fence_nothing in" in monitor.node.state.cut_off)
+
+
+async def test_an_answer_is_of_the_doubt_that_it_was_asked_for(
+    monitor: Monitor, room: Path
+) -> None:
+    """Who is cut off while the storage answers asks again."""
+    monitor.node.state.fencing = replace(monitor.node.state.fencing, unfences=True)
+    agent = room / "slow"
+    agent.write_text(f"#!/bin/sh\necho x >>{room}/begun; cat {room}/wait; echo 'Status: ON'\n")
+    agent.chmod(0o755)
+    os.mkfifo(room / "wait")
+    async with unfencing(monitor, storage(room, agent=str(agent))):
+        await until((room / "begun").exists)
+        access.doubt(monitor.node.state)
+        (room / "wait").write_text("")
+        await until(lambda: (room / "begun").read_text().count("x") > 1)
+        assert monitor.node.state.cut_off
+        (room / "wait").write_text("")
+        await until(lambda: not monitor.node.state.cut_off)
 
 
 async def test_a_witness_needs_no_storage(monitor: Monitor, room: Path) -> None:

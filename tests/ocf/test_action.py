@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from typing import Any
 
 import pytest
 
+from mosha.formats.agent_xml import METADATA_MAX_BYTES
+from mosha.ocf.action import REASON_MAX_CHARS
+from mosha.ocf.outputs import KEPT_MAX_BYTES, LINE_MAX_BYTES, ActionOutput
 from tests.ocf.fake_agent import FakeAgent
 
 PROGRAM = """
@@ -30,8 +34,10 @@ def both(action, limit_s):
 def told(ended):
     return dict(status=ended.status, reason=ended.reason, interrupted=ended.interrupted,
                 took_s=ended.took_s, output=ended.output.decode(), undead=ended.undead)
+fds = len(os.listdir("/proc/self/fd"))
 ended = [{actions}]
-print(json.dumps(dict(ended=ended, said=said, alive=alive_below())))
+more = len(os.listdir("/proc/self/fd")) - fds
+print(json.dumps(dict(ended=ended, said=said, alive=alive_below(), more=more)))
 """
 
 
@@ -47,6 +53,49 @@ def test_an_action_tells_its_end_its_reason_and_what_it_printed(agent: FakeAgent
     assert (ended["status"], ended["reason"], ended["interrupted"]) == (6, "no disk", False)
     assert sorted(found["said"]) == ["no\ufffdend", "one", "two"]
     assert agent.calls() == ["monitor 5000 20000 10"]
+
+
+def test_of_no_action_a_descriptor_is_left(agent: FakeAgent) -> None:
+    """The wrapper of a service runs a monitor every few seconds, for months."""
+    agent.hook("stop", "sleep 1000")
+    found = acted(agent, "act('start', 20.0), act('monitor', 20.0), act('stop', 0.5)")
+    assert [each["status"] for each in found["ended"]] == [0, 0, None]
+    assert found["more"] == 0
+    agent.path.write_text("#!/no/such/shell\n")
+    assert acted(agent, "act('start', 20.0)")["more"] == 0
+
+
+def test_a_line_without_end_is_not_kept() -> None:
+    said: list[str] = []
+    with ActionOutput(said.append) as output:
+        os.write(output.writer, b"x" * (LINE_MAX_BYTES + 1))
+        assert output.read()
+        assert said == ["x" * LINE_MAX_BYTES]
+
+
+def test_an_output_without_end_is_kept_as_far_as_it_may_be_metadata(agent: FakeAgent) -> None:
+    agent.hook("meta-data", "yes | head -c 2000000; exit 0")
+    (ended,) = acted(agent, "act('meta-data', 20.0)")["ended"]
+    assert len(ended["output"]) == KEPT_MAX_BYTES > METADATA_MAX_BYTES
+
+
+def test_a_reason_without_end_is_cut(agent: FakeAgent) -> None:
+    agent.hook("monitor", f"fail 1 \"$(head -c {2 * REASON_MAX_CHARS} /dev/zero | tr '\\0' x)\"")
+    (ended,) = acted(agent, "act('monitor', 20.0)")["ended"]
+    assert ended["reason"] == "x" * REASON_MAX_CHARS
+
+
+def test_an_agent_does_not_ignore_what_its_caller_ignores(agent: FakeAgent) -> None:
+    """Python ignores SIGPIPE, and a wrapper may have been started with SIGHUP ignored."""
+    agent.hook("monitor", "grep SigIgn /proc/self/status >ignored; exit 0")
+    program = PROGRAM.replace(
+        "signals, said",
+        "import signal\nsignal.signal(1, signal.SIG_IGN)\n\
+signals, said",
+    )
+    agent.python(program.format(actions="act('monitor', 20.0)"))
+    ignored = int((agent.directory / "ignored").read_text().split()[1], 16)
+    assert not ignored & sum(1 << number - 1 for number in (1, 2, 13, 15, 17))
 
 
 def test_the_output_of_meta_data_is_kept_whole(agent: FakeAgent) -> None:

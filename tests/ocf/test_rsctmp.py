@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -45,6 +48,23 @@ def test_what_was_there_before_its_first_use_stays(tmp_path: Path) -> None:
     (path / "of-another-manager").touch()
     assert make_rsctmp(str(path)) is False
     assert names(path) == {"of-another-manager"}
+
+
+def test_who_comes_meanwhile_waits_until_it_is_emptied(tmp_path: Path) -> None:
+    path = tmp_path / "rsctmp"
+    make_rsctmp(str(path), b"first")
+    directory = os.open(path, os.O_RDONLY)
+    fcntl.flock(directory, fcntl.LOCK_EX)  # as another one that empties it
+    second = threading.Thread(target=make_rsctmp, args=[str(path), b"second"])
+    second.start()
+    (path / "of-the-other").touch()
+    second.join(0.2)
+    waits = second.is_alive()
+    (path / BOOT_FILE).write_bytes(b"second")
+    os.close(directory)
+    second.join()
+    assert waits
+    assert names(path) == {"of-the-other"}
 
 
 def test_a_file_in_its_place_is_an_error(tmp_path: Path) -> None:

@@ -151,6 +151,39 @@ def test_told_to_stop_it_does_not_wait_for_what_it_does(agent: FakeAgent, action
     assert agent.processes() == []
 
 
+def test_a_service_goes_on_though_nobody_reads_what_is_said(agent: FakeAgent) -> None:
+    process = agent.wrapped(OFTEN)
+    ready(agent)
+    assert process.stderr is not None
+    process.stderr.close()
+    agent.hook("monitor", "exit 190")
+    assert agent.heard().startswith("STATUS=monitor: exit 190 (running, degraded)")
+    agent.unhook("monitor")
+    assert agent.heard() == "STATUS=started"
+    process.terminate()
+    assert process.wait(LIMIT_S) == wrapper.STOPPED_WELL
+    assert agent.calls()[-1].startswith("stop ")
+
+
+def test_a_service_goes_on_though_nobody_hears_that_it_is_ready(agent: FakeAgent) -> None:
+    agent.notified.close()
+    process = agent.wrapped(OFTEN)
+    wait_until(lambda: len(agent.calls("monitor")) > 1)
+    process.terminate()
+    status, said = ended(process)
+    assert status == wrapper.STOPPED_WELL
+    assert f"cannot tell {agent.address} that the service is ready: Connection refused" in said
+
+
+def test_a_signal_to_stop_is_not_forgotten_for_a_later_one(agent: FakeAgent) -> None:
+    program = (
+        "import os, signal\nfrom mosha.ocf.signals import Signals\nsignals = Signals()\n"
+        "for number in (signal.SIGTERM, signal.SIGCHLD):\n"
+        "    os.kill(os.getpid(), number)\n    signals.take()\nprint(signals.stopping)\n"
+    )
+    assert agent.python(program).stdout == "True\n"
+
+
 def test_an_agent_that_is_not_there_is_named(agent: FakeAgent) -> None:
     agent.path.unlink()
     assert ended(agent.wrapped()) == (
