@@ -1055,7 +1055,7 @@ MONITOR: tuple[ShellMutant, ...] = (
     ),
     M(
         "a group that only an entry in trouble mentions is found",
-        "core/cluster/view.py",
+        "core/cluster/mentions.py",
         "        status.troubles.keys(),\n",
         "",
         "core/test_view.py::"
