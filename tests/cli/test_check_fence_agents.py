@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from mosha.core.status import Status
+from mosha.formats.clstat import render_clstat
 from mosha.monitor import fence_agent
 from tests import fence_switch
 from tests.cli.conftest import Home, Mosha, Said
@@ -32,10 +34,10 @@ def check(mosha: Mosha, home: Home) -> Check:
     (home.tables / "hactl").write_text("web start prefer=2\ndb stop\n")
     own = home.config.read_text()
 
-    def run(*lines: str, agent: str = "", text: str = "") -> Said:
+    def run(*lines: str, agent: str = "", text: str = "", before: str = "") -> Said:
         path = agent or fence_switch.installed(home.base, text=text)
         method = "\n".join(['[[fencing.methods]]\ntype = "agent"', f'agent = "{path}"', *lines])
-        home.config.write_text(f"{own}{method}\n")
+        home.config.write_text(f"{before}{own}{method}\n")
         return mosha("check")
 
     return run
@@ -143,6 +145,22 @@ def test_a_node_that_no_method_can_shoot_is_a_mistake(check: Check) -> None:
     assert "no method can shoot" not in check(ROOM, 'targets = {1 = "p1"}', other).out
     printed = check(ROOM, 'targets = {1 = "p1"}', '[[fencing.methods]]\ntype = "print"').out
     assert "no method can shoot nodes 2, 3" in printed
+
+
+@pytest.mark.parametrize("member", [2, 3])
+def test_a_witness_needs_no_method_that_can_shoot_it(check: Check, home: Home, member: int) -> None:
+    for node in (2, 3):
+        said = Status(node=node, inc=1, run="r", boot="b", seq=1, witness=node != member)
+        directory = home.base / f"mfs/{node}/var/mosix-ha"
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "clstat").write_text(render_clstat(said))
+    told = f"mistake: fencing: no method can shoot node {member}; write targets = {{{member} = …}}"
+    assert told in check(ROOM, 'targets = {1 = "p1"}').out
+
+
+def test_a_witness_needs_none_before_it_has_published_anything(check: Check) -> None:
+    said = check(ROOM, 'targets = {2 = "p2", 3 = "p3"}', before='role = "witness"\n')
+    assert "no method can shoot" not in said.out
 
 
 def test_a_program_that_is_not_there_is_a_mistake(check: Check, home: Home) -> None:

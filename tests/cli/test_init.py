@@ -127,6 +127,7 @@ def test_a_witness_has_its_role_and_needs_no_tables(mosha: Mosha, short_dir: Pat
     status, told, config = _init(mosha, short_dir, "--mynode", "3", "--witness")
     assert status == 0, told
     assert parse_settings(config.read_bytes(), "").role == "witness"
+    assert "Copy their [fencing] too" in config.read_text()
     assert "cltab" not in told
     assert parse_settings(config.read_bytes().replace(b"role", b"# role"), "").role == "member"
 

@@ -23,7 +23,7 @@ from mosha.core.durations import number_text
 from mosha.core.status import NodeState, Status
 from mosha.errors import HostError, UsageError
 from mosha.formats.clstat import UnreadableStatus, parse_clstat
-from mosha.formats.settings import Settings
+from mosha.formats.settings import WITNESS, Settings
 from mosha.host.abandonable import within
 from mosha.host.files import read_file
 from mosha.monitor.files.cluster_fs import Layout
@@ -64,6 +64,14 @@ def peer_findings(settings: Settings, node: int, unknown: Collection[str] = ()) 
         *_refused(others),
         *_outsiders(settings, nodes),
     ]
+
+
+def witnesses(settings: Settings, node: int | None) -> frozenset[int]:
+    """Return the nodes that only vote: of others as far as they have published it."""
+    nothing: list[Status] = []
+    found = within(lambda: _statuses(settings, settings.nodes), nothing, READ_LIMIT_S)
+    own = [node] if node is not None and settings.role == WITNESS else []
+    return frozenset([*own, *(status.node for status in found if status.witness)])
 
 
 def _statuses(settings: Settings, nodes: Iterable[int]) -> list[Status]:

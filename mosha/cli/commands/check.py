@@ -26,7 +26,7 @@ from mosha.cli.check.form import form_of, number_of
 from mosha.cli.check.handed import handed_findings
 from mosha.cli.check.host import NODE_DIRECTORY, host_findings, own_node, owner_findings
 from mosha.cli.check.ocf_agents import ocf_findings
-from mosha.cli.check.peers import peer_findings
+from mosha.cli.check.peers import peer_findings, witnesses
 from mosha.cli.check.self_fence import self_fence_findings
 from mosha.cli.check.spawn import spawn_findings
 from mosha.cli.check.stops import stop_findings
@@ -157,6 +157,8 @@ def _own(config: str | None) -> tuple[list[FileVerdict], Settings | None, list[F
     if not unknown & {"fencing", "stomith"}:
         findings += fencing_findings(settings, "fencing")
         nodes = () if "nodes" in unknown else settings.nodes
+        if settings.fencing.methods and not unknown & PLACES:
+            nodes = tuple(sorted({*nodes} - witnesses(settings, own_node(settings)[0])))
         findings += agent_findings(settings.fencing, nodes, "fencing")
     if unknown & PLACES:
         return judged, None, findings

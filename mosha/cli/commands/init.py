@@ -23,6 +23,9 @@ from mosha.monitor.files.membership import HOST_NAME_COMMAND, own_number
 ROLE = """
 # This node votes, and never runs a group. The settings of the others have no such line.
 role = "witness"
+
+# Make `timeout` that of the other nodes. Copy their [fencing] too, with the programs and files
+# that it names: a witness shoots as any other node does. Without methods it only prints a line.
 """
 EXECUTABLE = frozenset({"hold-address", "watch-network"})
 
