@@ -369,12 +369,18 @@ def test_who_edits_waits_as_long_as_the_nodes_have_time_to_agree(
     assert "did not answer in 0.2 s" in said.err
 
 
-def test_who_confirms_without_a_quorum_is_told_that_nothing_moves_yet(home: Home) -> None:
-    lost = Quorum(has=False, policy="majority", seen=1, electorate=[1, 2, 3], needed=2)
+@pytest.mark.parametrize(
+    ("voters", "note"),
+    [([1, 2, 3], "note: this node has no quorum"), ([1, 3], "note: this half goes on alone when")],
+)
+def test_who_confirms_without_a_quorum_is_told_what_moves(
+    home: Home, voters: list[int], note: str
+) -> None:
+    lost = Quorum(has=False, policy="majority", seen=1, electorate=voters, needed=2)
     with FakeMonitor(home.rundir, report(nodes=STALE, quorum=lost)):
         screen = Terminal("confirm", "3", "--config", str(home.config))
         try:
-            wait_until(lambda: screen.shows("note: this node has no quorum"))
+            wait_until(lambda: screen.shows(note))
             wait_until(lambda: screen.shows("Is node 3 switched off"))
             screen.type("n\n")
         finally:

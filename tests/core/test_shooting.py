@@ -148,7 +148,7 @@ def test_a_shot_that_failed_is_told_with_what_to_do_about_it() -> None:
     end(story, "failed", "Unable to connect/login")
     assert told(story) == (
         f"{NOT_FENCED}: the shot failed (ipmi): Unable to connect/login",
-        "repair what failed; the shot is repeated by itself, at once by mosha fence 5; " + SURE,
+        "repair the fencing; the shot is repeated by itself, at once by mosha fence 5; " + SURE,
     )
 
 
@@ -244,7 +244,7 @@ def test_a_failed_stop_keeps_a_group_from_moving_and_its_remedy_is_told_everywhe
 
 def test_processes_that_do_not_end_have_their_remedy_on_the_line_of_the_group() -> None:
     story = stuck(owner_gone(), OUTLIVED, asks=False)
-    remedy = "repair or reset it; or, if nothing is left of it: mosha cleanup g 5"
+    remedy = "repair or reset node 5; or, if nothing is left of it: mosha cleanup g 5"
     assert told(story) == (
         f"stop STOPPING on node 5, on its way; it cannot be ended there: {OUTLIVED}",
         remedy,
@@ -300,7 +300,7 @@ def test_half_of_a_cluster_whose_shot_failed_names_the_shot_and_the_confirmation
     story.now += RULES.tie_break_s
     end(story, "failed", "Unable to connect/login")
     said = f"{NO_QUORUM}; {ALONE}: the shot failed (ipmi): Unable to connect/login"
-    step = f"repair what failed; the shot is repeated by itself, at once by mosha fence 2; {BACK}"
+    step = f"repair the fencing; the shot is repeated by itself, at once by mosha fence 2; {BACK}"
     assert told(story) == (said, step)
     for found in explained(story):
         assert (found.verdict, found.next) == (said, step)

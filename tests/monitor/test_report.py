@@ -503,7 +503,7 @@ def test_half_of_a_cluster_says_what_it_waits_for_and_not_that_nobody_is_fenced(
     assert report(story).problems[0] == (
         "no quorum: 1 of 2 nodes fresh, 2 needed; not fresh: 2; nothing is started; this half goes"
         " on alone when node 2 is certainly off: the shot failed (ipmi): Unable to connect/login;"
-        " 1 group waits for it: g -> repair what failed; the shot is repeated by itself, at once"
+        " 1 group waits for it: g -> repair the fencing; the shot is repeated by itself, at once"
         " by mosha fence 2; or bring node 2 back; if you are sure that node 2 is off: mosha"
         " confirm 2"
     )

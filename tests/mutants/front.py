@@ -100,7 +100,7 @@ FRONT: tuple[ShellMutant, ...] = (
         "cli/commands/confirm.py",
         "        if not report.quorum.has:\n            click.echo(",
         "        if False:\n            click.echo(",
-        "cli/test_ask.py::test_who_confirms_without_a_quorum_is_told_that_nothing_moves_yet",
+        "cli/test_ask.py::test_who_confirms_without_a_quorum_is_told_what_moves",
     ),
     M(
         "who waits for a shutdown waits until the monitor is gone",

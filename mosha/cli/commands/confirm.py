@@ -15,6 +15,7 @@ from mosha.cli.help_text import Command
 from mosha.cli.settings import settings_to_ask
 from mosha.control.protocol import Confirm
 from mosha.core.cluster.peers import Standing
+from mosha.core.cluster.quorum import Policy
 from mosha.core.cluster.wording import said
 from mosha.errors import UsageError
 from mosha.formats.hastat import Report
@@ -49,16 +50,22 @@ def command(config: str | None, *, yes: bool, as_json: bool, node: int) -> int:
         if problem:
             return tell(problem, ok=False, as_json=as_json)
         if not report.quorum.has:
-            click.echo(
-                "note: this node has no quorum; what is confirmed here moves nothing until it has",
-                err=True,
-            )
+            click.echo(f"note: {_effect(report)}", err=True)
         question = f"Is node {node} switched off, and nothing of it running any more?"
         if not click.confirm(question, err=True):
             click.echo("mosha: nothing was confirmed", err=True)
             return NOT_AS_WANTED
     reply = ask(settings, Confirm(node=node))
     return tell_reply(reply, as_json=as_json)
+
+
+def _effect(report: Report) -> str:
+    """Return what a confirmation does without a quorum: half of an even cluster goes on alone."""
+    quorum = report.quorum
+    if quorum.policy == Policy.MAJORITY and 2 * quorum.seen == len(quorum.electorate):
+        more = "if one of them runs after all, groups run twice"
+        return f"this half goes on alone when every node of the other is certainly off; {more}"
+    return "this node has no quorum; what is confirmed here moves nothing until it has"
 
 
 def _not_to_confirm(report: Report, node: int) -> str:

@@ -113,7 +113,7 @@ def _of_own_shot(state: MonitorState, node: int) -> Account | None:
     if shot is None:
         return None
     if shot.outcome == "failed":
-        step = f"repair what failed; the shot is repeated by itself, at once by mosha fence {node}"
+        step = f"repair the fencing; the shot is repeated by itself, at once by mosha fence {node}"
         return Account(f"the shot failed ({shot.method}): {shot.detail}", step)
     if shot.outcome == "no receipt":
         return Account(f"the shot proves nothing ({shot.method})", "look at the machine")

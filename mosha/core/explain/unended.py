@@ -43,6 +43,8 @@ def remedy(state: MonitorState, group: str, node: int, now: float) -> str:
 
 def of_node(state: MonitorState, group: str, node: int, now: float, *, asks: bool) -> str:
     """Return what to do about a node that cannot end a group: if it `asks`, first its shot."""
-    step = f"repair or reset it; or, if nothing is left of it: mosha cleanup {group} {node}"
+    step = (
+        f"repair or reset node {node}; or, if nothing is left of it: mosha cleanup {group} {node}"
+    )
     first = shooting.account(state, node, now).next if asks else ""
     return f"{first}; {step}" if first else step
