@@ -13,6 +13,7 @@ FORMAT = 1
 Kind = Literal[
     "quorum",
     "node",
+    "probation",
     "monitor",
     "clinit",
     "fencing",

@@ -47,7 +47,8 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
 
     `late`: it is still fresh, but this many of its heartbeats were missed; 0 if it is on time.
     `standby`: it runs nothing until `mosha unstandby`. `witness`: it never runs anything.
-    `cut_off`: its storage does not let it in, and it claims nothing.
+    `cut_off`: its storage does not let it in, and it claims nothing. `probation_s`: found dead too
+    often, it owns no group for so many seconds more; 0 if it is not on probation.
     Not `confirmed`: its status was there when this monitor started, and may be old.
     """
 
@@ -69,6 +70,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     standby: bool = False
     witness: bool = False
     cut_off: bool = False
+    probation_s: int = 0
     confirmed: bool = True
 
 

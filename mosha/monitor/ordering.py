@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 
 from mosha.control.protocol import FailGroup, GiveOrder, OrderEntry
-from mosha.core.cluster import entry_orders, orders
+from mosha.core.cluster import entry_orders, orders, probation
 from mosha.core.cluster.events import FailureReported, OrderGiven
 from mosha.core.cluster.standby import on_standby
 from mosha.core.cluster.state import MonitorState
@@ -73,6 +73,8 @@ async def give(monitor: Monitor, request: GiveOrder) -> str:
     number = state.order_number
     text = words[Verb(order.verb)].format(group=order.group, nodes=", ".join(map(str, nodes)))
     text += unreached(state, order, nodes)
+    if order.verb == Verb.UNSTANDBY and (left_s := probation.on_probation(state, order.node, now)):
+        text += f", but none until its probation ends, in {probation.left_text(left_s)}"
     if order.verb == Verb.RESTART and not request.wait:
         return text
     limit_s = request.limit_s or None if request.wait else spread_limit_s(state.timing.heartbeat_s)

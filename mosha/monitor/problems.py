@@ -6,10 +6,11 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from mosha.core.cluster import late_kills, shot_requests, wording
+from mosha.core.cluster import late_kills, probation, shot_requests, wording
 from mosha.core.cluster.peers import Peer, Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.refusals import refusing
+from mosha.core.cluster.standby import is_witness
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.timing import kill_warning
 from mosha.core.explain import quorate, shooting, unended
@@ -59,6 +60,7 @@ def problems(
         *(Problem(kind=ProblemKind.HOST.value, subjects=here, text=text) for text in troubles),
         *_of_quorum(state, groups, now),
         *_of_nodes(state),
+        *_of_probation(state, now),
         *_of_unended(state, now),
         *_of_unconfirmed(state),
         *_of_restraint(state, now),
@@ -159,6 +161,20 @@ def _of_nodes(state: MonitorState) -> Iterator[Problem]:
         if found is not None and not (len(stale) >= ALIKE_MIN and node in stale):
             kind, text = found
             yield Problem(kind=kind.value, subjects=[str(node)], text=text)
+
+
+def _of_probation(state: MonitorState, now: float) -> Iterator[Problem]:
+    """Yield the nodes that are heard and may own nothing for a while."""
+    heard = {state.me, *(status.node for status in state.view.fresh())}
+    for node, left_s in probation.kept(state, now).items():
+        if node in heard and not is_witness(state, node):
+            text = (
+                f"node {node} is on probation for {probation.left_text(left_s)} more, and owns no"
+                f" group: it was found dead {state.fencing.probation} times within an hour"
+            )
+            step = f"look why node {node} died; its probation ends by itself"
+            kind, subjects = ProblemKind.NODE_PROBATION.value, [str(node)]
+            yield Problem(kind=kind, subjects=subjects, text=text, next=step)
 
 
 def _of_restraint(state: MonitorState, now: float) -> Iterator[Problem]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Struct, field
 
-from mosha.core.cluster import giving_up
+from mosha.core.cluster import giving_up, probation
 from mosha.core.cluster.node import Node
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
@@ -68,6 +68,8 @@ def make(node: Node, around: HostFacts, now: float, *, asked: str = "") -> hasta
     groups = [_group(state, group, known, now) for group in sorted(names)]
     groups = [_with_tags(state, view) if view.group == asked else view for view in groups]
     nodes = [_self(state, now), *(_node(state, peer, now) for peer in sorted(state.view.watched()))]
+    kept = probation.kept(state, now)
+    nodes = [msgspec.structs.replace(it, probation_s=kept.get(it.node, 0)) for it in nodes]
     refused = _refusals(state)
     room = _margin(state)
     wrong = problems(

@@ -37,6 +37,8 @@ SEEN = [
     Transition("fencing", "", 1, "disarmed", "armed", ""),
     Transition("hold", "", 3, "-", "held back: budget", "a minority was shot (2)"),
     Transition("hold", "", 3, "held back: budget", "-", ""),
+    Transition("probation", "", 3, "-", "on probation", "found dead 3 times"),
+    Transition("probation", "", 3, "on probation", "-", ""),
     Transition("late-kill", "web", 2, "-", "killed too late", "it may have run on two nodes"),
     Transition("late-kill", "web", 2, "killed too late", "-", ""),
     Transition("table", "hactl", 2, "-", "refused", "hactl:1:1: no"),
@@ -70,6 +72,8 @@ TOLD = [
     "fencing: disarmed -> armed",
     "shots at node 3: held back: budget (a minority was shot (2))",
     "shots at node 3: not held back any more",
+    "node 3: on probation (found dead 3 times)",
+    "node 3: its probation is over",
     "web on node 2: killed too late (it may have run on two nodes)",
     "web on node 2: its late kill was looked at",
     "hactl on node 2: refused (hactl:1:1: no)",
@@ -168,7 +172,8 @@ def test_only_what_is_on_a_node_can_be_asked_for(mosha: Mosha, home: Home) -> No
             told
             for told in TOLD[4:]
             if re.match(
-                "(clinit|monitor) of node 1|node 1 reset|web moved|fencing|shots at node 3", told
+                "(clinit|monitor) of node 1|node 1 reset|web moved|fencing|shots at node 3|node 3:",
+                told,
             )
         ),
     ]

@@ -154,6 +154,11 @@ def test_of_many_tests_of_fencing_only_those_that_failed_have_a_line() -> None:
     )
 
 
+def test_a_node_on_probation_has_a_remark() -> None:
+    shown = told(report(nodes=[node(1, "self"), node(2, probation_s=3500)]))
+    assert re.search(r"^ *2 +fresh .* on probation for 59m$", shown, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("good", "untested", "lines"),
     [

@@ -145,6 +145,16 @@ def test_that_shots_are_held_back_is_an_event_and_that_they_are_not_any_more() -
     assert found == [Transition("hold", "", 3, "held back: budget", ABSENT, "")]
 
 
+def test_that_a_node_is_on_probation_is_an_event_and_its_end_too() -> None:
+    story = one_of_three()
+    found = changes(story, lambda: story.hear(1, says(2, 9, probations={3: 60, 2: 5}), says(3)))
+    cause = "found dead 3 times within an hour, it owns no group"
+    both = [Transition("probation", "", node, ABSENT, "on probation", cause) for node in (2, 3)]
+    assert found == both
+    over = changes(story, lambda: story.hear(1, says(2, 10, probations={2: 4}), says(3)))
+    assert over == [Transition("probation", "", 3, "on probation", ABSENT, "")]
+
+
 def test_a_node_is_fenced_by_a_method_or_by_an_operator() -> None:
     story = one_of_three()
     only_3_is_stale(story)

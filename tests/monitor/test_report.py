@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from mosha.core.cluster import orders
 from mosha.core.cluster.events import ShotEnded
+from mosha.core.cluster.fencing import FencingRules
 from mosha.core.cluster.quorum import Electorate, Policy
 from mosha.core.cluster.timing import CLOCK_RATE_ERROR, KILL_BASE_S, KILL_PER_GROUP_S, kill_warning
 from mosha.core.explain.problems import ProblemKind
@@ -35,6 +36,7 @@ from mosha.core.tables import Cltab, Entry, Mode, Wish
 from mosha.formats.hastat import (
     GroupView,
     NodeReport,
+    Problem,
     Report,
     hastat_schema,
     parse_hastat,
@@ -548,6 +550,24 @@ def test_nodes_that_were_never_heard_from_or_are_fenced_are_told() -> None:
         "node 2 was never heard from: no clstat",
         "node 3 was never heard from",
     ]
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_node_on_probation_is_a_problem_on_every_node(number: int) -> None:
+    story = one_of_three()
+    story.hear(1, says(2, probations={number: 3541}), says(3))
+    found = report(story)
+    assert {it.node: it.probation_s for it in found.nodes if it.probation_s} == {number: 3541}
+    problem = Problem(
+        kind="node-probation",
+        subjects=[str(number)],
+        text=f"node {number} is on probation for 1h more, and owns no group: it was found dead 3"
+        " times within an hour",
+        next=f"look why node {number} died; its probation ends by itself",
+    )
+    assert [it for it in found.problem_list if it.kind != "group"] == [problem]
+    story.nodes[1].state.fencing = FencingRules(probation=0)
+    assert [it.kind for it in report(story).problem_list] == ["group"]
 
 
 def test_who_left_in_an_orderly_way_is_no_problem() -> None:

@@ -182,6 +182,9 @@ async def test_an_order_that_changes_something_says_what(house: House) -> None:
     )
     assert "already" in (await house.ask(GiveOrder(Verb.STANDBY, node=1))).text
     assert (await house.ask(GiveOrder(Verb.UNSTANDBY, node=1))).text == "node 1 takes groups again"
+    house.monitor.node.state.deaths.kept[1] = boottime() + 3540
+    told = (await house.ask(GiveOrder(Verb.UNSTANDBY, node=1))).text
+    assert told.endswith("it takes groups, but none until its probation ends, in 59m")
     house.monitor.node.state.record("h").failbacks[2] = FailbackAttempt(1)
     told = (await house.ask(GiveOrder(Verb.CLEANUP, "h"))).text
     assert told == "what failed of h is forgotten on node 1"

@@ -156,6 +156,7 @@ _ENDED = {
     "clinit": "answers again",
     "entry": "all entries are well",
     "hold": "not held back any more",
+    "probation": "its probation is over",
     "late-kill": "its late kill was looked at",
     "group": "stopped",
 }
@@ -174,6 +175,7 @@ def sentence(one: ClusterEvent) -> str:
     cause = "" if one.cause == TOLD else " ".join(one.cause.split())
     subject = {"quorum": "quorum", "node": f"node {one.node}", "shot": f"node {one.node} shot"}
     subject |= {"clinit": f"clinit of node {one.node}", "fencing": "fencing"}
+    subject["probation"] = f"node {one.node}"
     subject["hold"] = f"shots at node {one.node}"
     place = subject.get(one.kind, f"{one.group} on node {one.node}")
     return f"{place}: {change}" + (f" ({cause})" if cause else "")

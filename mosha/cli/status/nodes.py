@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from rich.text import Text
 
 from mosha.cli.status.layout import BAD, GOOD, MOVING, OLD, TITLE, Grid, age_text
+from mosha.core.cluster.probation import left_text
 from mosha.core.cluster.wording import WORDING
 from mosha.formats.hastat import NodeReport, Report
 
@@ -82,6 +83,8 @@ def _remarks(node: NodeReport, own: NodeReport | None) -> Iterable[str]:
         yield f"{node.late} heartbeats missed"
     if node.standby:
         yield "on standby"
+    if node.probation_s:
+        yield f"on probation for {left_text(node.probation_s)}"
     if node.witness:
         yield "witness"
     if node.cut_off:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from mosha.core.cluster.state import MonitorState
+from mosha.core.durations import UNITS_S, span_text
 
 
 def own(state: MonitorState, now: float) -> dict[int, int]:
@@ -24,3 +25,16 @@ def on_probation(state: MonitorState, node: int, now: float) -> int:
         return 0
     until = state.deaths.until(node, state.fencing.probation)
     return max(math.ceil(until - now), 0) if until > now else state.view.probation_of(node)
+
+
+def kept(state: MonitorState, now: float) -> dict[int, int]:
+    """Return all nodes that may own nothing, and for how many seconds more."""
+    told = {node for status in state.view.fresh() for node in status.probations}
+    left_s = {n: on_probation(state, n, now) for n in sorted(told | state.deaths.nodes)}
+    return {node: each_s for node, each_s in left_s.items() if each_s}
+
+
+def left_text(left_s: int) -> str:
+    """Return what is left of a probation for people: in whole minutes."""
+    minute_s = UNITS_S["m"]
+    return span_text(math.ceil(left_s / minute_s) * minute_s)

@@ -18,6 +18,7 @@ class ProblemKind(enum.StrEnum):
     NODE_LATE = "node-late"
     NODE_UNCONFIRMED = "node-unconfirmed"  # no new status since this monitor started
     NODE_FENCED = "node-fenced"
+    NODE_PROBATION = "node-probation"  # found dead too often, it owns no group for a while
     NODE_UNABLE = "node-unable"  # it cannot end a group, and may ask to be shot for it
     FENCING = "fencing"  # a method failed its test, or was not tested for long
     SHOT_OUTLIVED = "shot-outlived"  # a node is heard although a shot at it had a receipt

@@ -78,6 +78,7 @@ def snapshot(state: MonitorState) -> dict[Subject, Fact]:
         standing = state.view.standing(node)
         if standing is not Standing.NEVER:
             found[Subject("node", "", node)] = Fact(standing.value, _of_standing(state, node))
+    found.update(_probations(state))
     # Nothing is published before clinit has answered for the first time.
     if state.published is not None and not state.clinit_known:
         found[Subject("clinit", "", state.me)] = Fact("does not answer")
@@ -89,6 +90,15 @@ def snapshot(state: MonitorState) -> dict[Subject, Fact]:
         for file, text in files.items():
             found[Subject("table", file, node)] = Fact("refused", text)
     return found
+
+
+def _probations(state: MonitorState) -> Iterator[tuple[Subject, Fact]]:
+    """Yield the nodes that may own nothing for a while, as this node or one that is heard says."""
+    own = [state.published] if state.published is not None else []
+    judges = (*own, *state.view.fresh()) if state.fencing.probation else ()
+    for node in {node for status in judges for node in status.probations}:
+        times = f"found dead {state.fencing.probation} times within an hour, it owns no group"
+        yield Subject("probation", "", node), Fact("on probation", times)
 
 
 def _of_standing(state: MonitorState, node: int) -> str:
@@ -203,6 +213,6 @@ _OF_A_STATUS = frozenset({"group", "ban", "entry", "late-kill", "table"})
 
 _NONE = Fact(ABSENT)
 _ORDER = (
-    *("quorum", "node", "clinit", "fencing", "hold", "shot"),
+    *("quorum", "node", "probation", "clinit", "fencing", "hold", "shot"),
     *("table", "ban", "late-kill", "entry", "group"),
 )
