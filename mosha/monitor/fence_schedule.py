@@ -227,6 +227,11 @@ class FenceSchedule:
         if failure and self._monitor.settings.fencing.test_every:
             self._failed[node] = failure
 
+    def test_soon(self, node: int) -> None:
+        """Have a node tested: what the last test said is no longer so."""
+        self._failed.setdefault(node, "")
+        self._monitor.announce()
+
     async def run_after_shots(self) -> None:
         """Test a node when a shot at it has failed, and again once it is heard, until cancelled.
 
@@ -235,7 +240,7 @@ class FenceSchedule:
         while True:
             while (node := self._due()) is None:
                 await self._monitor.next_change(self._monitor.news)
-            failure = self._failed.get(node) or self._unheard[node]
+            failure = self._failed.get(node) or self._unheard.get(node, "")
             is_heard = self.is_fresh(node)
             try:
                 tests = await self.test(node)
@@ -245,7 +250,7 @@ class FenceSchedule:
             self._unheard.pop(node, None)
             if not is_heard:
                 self._unheard[node] = failure
-            elif all(test.outcome == "untested" for test in tests):
+            elif failure and all(test.outcome == "untested" for test in tests):
                 await self._note_untested(tests, failure)
 
     def _due(self) -> int | None:

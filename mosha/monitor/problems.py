@@ -156,6 +156,7 @@ def _of_nodes(state: MonitorState) -> Iterator[Problem]:
         subjects = [str(node) for node in stale]
         text = f"{len(stale)} nodes are stale: {listed(subjects)}"
         yield Problem(kind=ProblemKind.NODE_STALE.value, subjects=subjects, text=text)
+    yield from _of_storage(state)
     for node in watched:
         found = _of_node(state, node)
         if found is not None and not (len(stale) >= ALIKE_MIN and node in stale):
@@ -175,6 +176,18 @@ def _of_probation(state: MonitorState, now: float) -> Iterator[Problem]:
             step = f"look why node {node} died; its probation ends by itself"
             kind, subjects = ProblemKind.NODE_PROBATION.value, [str(node)]
             yield Problem(kind=kind, subjects=subjects, text=text, next=step)
+
+
+def _of_storage(state: MonitorState) -> Iterator[Problem]:
+    """Yield the other nodes that their storage does not let in; the node itself says why."""
+    nodes = [str(it.node) for it in state.view.fresh() if it.cut_off and it.node != state.me]
+    if nodes:
+        many = len(nodes) != 1
+        whom = f"node{'s' * many} {listed(nodes)} {'are' if many else 'is'}"
+        text = f"{whom} cut off from {'their' if many else 'its'} storage, and can take no group"
+        step = f"mosha status on node {nodes[0]} says why"
+        kind = ProblemKind.NODE_CUT_OFF.value
+        yield Problem(kind=kind, subjects=nodes, text=text, next=step)
 
 
 def _of_restraint(state: MonitorState, now: float) -> Iterator[Problem]:

@@ -45,6 +45,8 @@ class Unfencing:
                 await monitor.next_change(monitor.news)
             doubt = monitor.node.state.storage_doubts
             refusal = await self._ask_all()
+            if not refusal:
+                self._test_again()
             self._show(refusal)
             monitor.report_event(StorageAnswered(doubt, refusal))
             if refusal:
@@ -56,6 +58,12 @@ class Unfencing:
         self._refusal = refusal
         text = f"this node claims no group: its storage does not let it in: {refusal}"
         self._monitor.trouble("storage", text if refusal else "")
+
+    def _test_again(self) -> None:
+        """Replace what a test of this node said while it was cut off."""
+        schedule, me = self._monitor.fence_schedule, self._monitor.me
+        if any(it.node == me and it.failure for it in schedule.records):
+            schedule.test_soon(me)
 
     async def _ask_all(self) -> str:
         """Have all methods let this node in; return why one did not, "" if all did."""

@@ -1,4 +1,4 @@
-"""A node that outlives a shot whose device said off: what is believed, and what status says."""
+"""What status says of a node that outlives a shot, and of one that its storage does not let in."""
 
 from __future__ import annotations
 
@@ -110,3 +110,22 @@ def test_it_is_over_with_a_later_life_or_another_shot(how: str) -> None:
         ended = ShotEnded(FenceOrder(3, INC, asked=True), "receipt", "fence_x", "", OFF)
         story.nodes[1].shot(ended, story.now)
     assert problems(story) == []
+
+
+@pytest.mark.parametrize(
+    ("cut_off", "text"),
+    [
+        ((), None),
+        ((2,), "node 2 is cut off from its storage, and can take no group"),
+        ((2, 3), "nodes 2, 3 are cut off from their storage, and can take no group"),
+    ],
+)
+def test_a_node_that_is_cut_off_from_its_storage_is_a_problem_on_the_others(
+    cut_off: tuple[int, ...], text: str | None
+) -> None:
+    story = Story((1, 2, 3))
+    story.write(1)
+    story.hear(1, *(says(node, 1, cut_off=node in cut_off) for node in (2, 3)))
+    found = make(story.nodes[1], HostFacts(), story.now).problem_list
+    told = [(it.text, it.next) for it in found if it.kind == ProblemKind.NODE_CUT_OFF]
+    assert told == ([(text, "mosha status on node 2 says why")] if text else [])

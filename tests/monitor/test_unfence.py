@@ -57,6 +57,24 @@ async def monitor(short_dir: Path) -> AsyncIterator[Monitor]:
         yield made
 
 
+async def test_a_test_that_failed_while_it_was_cut_off_is_repeated_when_it_is_let_in(
+    monitor: Monitor, room: Path
+) -> None:
+    method = storage(room)
+    monitor.settings = replace(monitor.settings, fencing=Fencing(methods=(method,)))
+    (room / "p1").write_text("off")
+    (failed,) = await monitor.fence_schedule.test(1)
+    assert failed.outcome == "failed"
+    testing = asyncio.ensure_future(monitor.fence_schedule.run_after_shots())
+    try:
+        async with unfencing(monitor, method):
+            await until(lambda: not monitor.node.state.cut_off)
+            await until(lambda: all(not it.failure for it in monitor.fence_schedule.records))
+    finally:
+        testing.cancel()
+    assert [it for it in monitor.report().problem_list if it.kind == "fencing"] == []
+
+
 def storage(room: Path, mode: str = "good", **more: object) -> FencingMethod:
     return switch_method(room, mode, unfence=True, limit=LONG_S, **more)
 

@@ -20,6 +20,7 @@ class ProblemKind(enum.StrEnum):
     NODE_FENCED = "node-fenced"
     NODE_PROBATION = "node-probation"  # found dead too often, it owns no group for a while
     NODE_UNABLE = "node-unable"  # it cannot end a group, and may ask to be shot for it
+    NODE_CUT_OFF = "node-cut-off"  # its storage does not let it in, so it can own no group
     FENCING = "fencing"  # a method failed its test, or was not tested for long
     SHOT_OUTLIVED = "shot-outlived"  # a node is heard although a shot at it had a receipt
     FENCING_HELD = "fencing-held"  # stale nodes are not shot: disarmed, the brake, the budget
