@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from mosha.core.cluster.quorum import Policy
 from mosha.core.status import STOPPED
 from mosha.core.tables import STOP_LEVEL
+from mosha.formats.fencing_methods import Fencing, levels_of
 from mosha.formats.hastat import HEARD, GroupView, Report
 from mosha.formats.names import listed
 
@@ -48,11 +49,17 @@ def without_quorum(report: Report, node: int) -> str:
     return f"without node {node} only {count} are left, {quorum.needed} are needed: all groups stop"
 
 
-def concerns(report: Report, node: int) -> Iterator[str]:
-    """Yield why a drill of a node would do harm, each in one sentence."""
+def concerns(report: Report, fencing: Fencing, node: int) -> Iterator[str]:
+    """Yield why a drill of a node would do harm or fail, each in one sentence."""
     for group, why in homeless(report, node).items():
         yield f"{group} would run nowhere: no other node may take it: {why}"
     if text := without_quorum(report, node):
+        yield text
+    for test in report.fencing:
+        if test.node == node and test.failure:
+            whom = f"node {node} by method {test.number} ({test.method})"
+            yield f"the test of fencing {whom} failed: {test.failure}"
+    if text := _without_restart(fencing, node):
         yield text
 
 
@@ -69,6 +76,17 @@ def waits_for(report: Report, node: int, groups: set[str]) -> str:
         return f"not at their level on another node: {listed(away)}: mosha why {away[0]}"
     busy = any(each.load for each in report.nodes if each.node == node)
     return f"node {node} still has groups" if busy else ""
+
+
+def _without_restart(fencing: Fencing, node: int) -> str:
+    """Return in one sentence that a pill is tried first, which a node that is well digests."""
+    for level in levels_of(fencing.methods):
+        for number, method in level.methods:
+            if method.type == "poison":
+                return f"method {number} (poison) restarts nothing, and a drill waits for a restart"
+            if method.gives_receipts and method.reaches(node):
+                return ""
+    return ""
 
 
 def _is_wanted(view: GroupView) -> bool:

@@ -9,7 +9,7 @@ from mosha.cli.commands import drill
 from mosha.cli.drill_checks import without_quorum
 from mosha.control.protocol import AskReport, GiveOrder, MonitorReply, MonitorRequest, ShootNode
 from mosha.core.status import Verb
-from mosha.formats.hastat import GroupView, Problem, Quorum, Report
+from mosha.formats.hastat import FencingReport, GroupView, Problem, Quorum, Report
 from tests.cli.conftest import Home, Mosha, Said
 from tests.cli.fake_monitor import FakeMonitor
 from tests.cli.reports import group, node, on, report
@@ -98,6 +98,7 @@ def test_a_node_that_does_not_come_back_in_time_stays_on_standby(mosha: Mosha, h
         said = mosha("drill", "--yes", "--limit", "1s", "3")
     assert "FAILED returned " in said.out
     assert "not within 1 s" in said.out
+    assert said.err == f"mosha: {LEFT}\n"
     assert orders(monitor) == ORDERS[:2]
     assert said.status == 1
 
@@ -187,6 +188,78 @@ def test_a_node_that_the_quorum_needs_is_not_drilled_by_yes(
         said = mosha("drill", "--yes", "--limit", "0s", str(number))
     assert ("FAILED checked" in said.out) == bool(left)
     assert (orders(monitor) == []) == bool(left)
+
+
+LEFT = "node 3 stays on standby until: mosha unstandby 3"
+
+
+def test_who_interrupts_it_is_told_what_it_leaves(home: Home) -> None:
+    with FakeMonitor(home.rundir, seen(load=1)) as monitor:
+        screen = Terminal("drill", "--yes", "3", "--config", str(home.config))
+        try:
+            wait_until(lambda: screen.has("ok standby") and monitor.asked[-1] == AskReport())
+            screen.type("\x03")
+            wait_until(lambda: screen.has("FAILED drained", "broken off", LEFT))
+        finally:
+            assert screen.exit_status() == 1
+    assert orders(monitor) == ORDERS[:1]
+
+
+def test_a_shot_that_was_broken_off_may_go_on(mosha: Mosha, home: Home) -> None:
+    def answer(request: MonitorRequest) -> MonitorReply | None:
+        return None if isinstance(request, ShootNode) else MonitorReply(ok=True, text="done")
+
+    with FakeMonitor(home.rundir, seen(), answer):
+        said = mosha("drill", "--yes", "--json", "3")
+    # The monitor of this test logs in the same process.
+    found = msgspec.json.decode(said.out.splitlines()[-1], type=drill.Drill)
+    assert found.steps[-1].text == "broken off"
+    assert found.left == f"if the shot has begun, it goes on: mosha status; {LEFT}"
+    assert said.status == 3
+
+
+def test_what_speaks_against_it_later_ends_it_before_the_shot(mosha: Mosha, home: Home) -> None:
+    first = voters(3, "self", "fresh", "fresh")
+    then = voters(2, "self", "left", "fresh")
+    with FakeMonitor(home.rundir, first, reports=[first, then]) as monitor:
+        said = mosha("drill", "--yes", "3")
+    assert steps_of(said) == [["ok", "standby"], ["ok", "drained"], ["FAILED", "checked"]]
+    assert orders(monitor) == ORDERS[:1]
+    assert LEFT in said.err
+
+
+POISON = '[[fencing.methods]]\ntype = "poison"\n'
+COMMAND = '[[fencing.methods]]\ntype = "command"\ncommand = "/bin/false"\n'
+
+
+@pytest.mark.parametrize(
+    ("methods", "told"),
+    [
+        (COMMAND + POISON, ""),
+        (POISON + COMMAND, "method 1 (poison) restarts nothing"),
+        ('[[fencing.methods]]\ntype = "print"\n' + POISON, "method 2 (poison) restarts nothing"),
+    ],
+)
+def test_a_pill_is_no_drill(mosha: Mosha, home: Home, methods: str, told: str) -> None:
+    home.config.write_text(home.config.read_text() + methods)
+    with FakeMonitor(home.rundir, seen()) as monitor:
+        said = mosha("drill", "--yes", "--limit", "0s", "3")
+    assert ("FAILED checked" in said.out) == bool(told)
+    assert told in said.out
+    assert (orders(monitor) == []) == bool(told)
+
+
+def test_a_node_whose_test_failed_is_not_drilled_by_yes(mosha: Mosha, home: Home) -> None:
+    tests = [
+        FencingReport(node=2, number=1, method="fence_x", failure="no"),
+        FencingReport(node=3, number=1, method="fence_x", failure="it is another machine"),
+    ]
+    before = msgspec.structs.replace(seen(), fencing=tests)
+    with FakeMonitor(home.rundir, before) as monitor:
+        said = mosha("drill", "--yes", "3")
+    told = "the test of fencing node 3 by method 1 (fence_x) failed: it is another machine"
+    assert said.out.rstrip() == f"FAILED checked      0.0 s  {told}"
+    assert (said.err, orders(monitor)) == ("", [])
 
 
 @pytest.mark.parametrize("command", ["drill", "fence"])

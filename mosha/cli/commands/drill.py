@@ -42,11 +42,12 @@ class DrillStep(msgspec.Struct, frozen=True):
 
 
 class Drill(msgspec.Struct, frozen=True):
-    """All steps of a drill, as `--json` prints them."""
+    """All steps of a drill, as `--json` prints them; `left` is what it leaves to be done."""
 
     ok: bool
     node: int
     steps: list[DrillStep]
+    left: str = ""
 
 
 @click.command("drill", cls=Command, short_help="Rehearse the death of a node.")
@@ -69,10 +70,12 @@ def command(config: str | None, *, yes: bool, limit_s: float, as_json: bool, nod
     Puts NODE on standby and waits until each of its groups is at its level on another node; has it
     shot from this node; waits until it has started again and is heard; and ends its standby. Each
     step is a line with its time. The machine has to start by itself after a shot, or you switch it
-    on. If a step fails the drill ends there, and NODE stays as it is.
+    on. If a step fails, or you interrupt it, the drill ends there, and says what it leaves: NODE
+    stays on standby, and a shot that has begun goes on.
 
-    If no other node may take one of its groups, or there is no quorum without NODE, the drill says
-    so before it asks; with --yes it fails before anything is done.
+    What speaks against it is said before it asks; with --yes the drill fails before anything is
+    done. That is: no other node may take one of its groups; there is no quorum without NODE; its
+    last test of fencing failed; or it would be shot by poison, which restarts nothing.
 
     Examples:
         mosha drill 3
@@ -83,16 +86,20 @@ def command(config: str | None, *, yes: bool, limit_s: float, as_json: bool, nod
     settings = settings_to_ask(config)
     report = ask_report(settings)[0]
     before = _node(report, node)
-    steps = _Steps(settings, node, limit_s, quiet=as_json)
-    against = list(concerns(report, node))
-    if yes and against:
-        ok = steps.ended("checked", time.monotonic(), "; ".join(against), ok=False)
-    elif yes or _is_agreed(node, against):
-        ok = _rehearse(steps, before, report)
-    else:
+    steps = _Steps(settings, report, node, limit_s, quiet=as_json)
+    against = list(concerns(report, settings.fencing, node))
+    if not (yes or _is_agreed(node, against)):
         return NOT_AS_WANTED
-    if as_json:
-        click.echo(msgspec.json.encode(Drill(ok, node, steps.done)))
+    agreed = [] if yes else against
+    ok = False
+    try:
+        ok = steps.check(agreed) and _rehearse(steps, before, report, agreed)
+    finally:
+        left = steps.left()
+        if as_json:
+            click.echo(msgspec.json.encode(Drill(ok, node, steps.done, left)))
+        elif left:
+            click.echo(f"mosha: {left}", err=True)
     return AS_WANTED if ok else NOT_AS_WANTED
 
 
@@ -112,7 +119,7 @@ def _is_agreed(node: int, against: Sequence[str]) -> bool:
     return True
 
 
-def _rehearse(steps: _Steps, before: NodeReport, report: Report) -> bool:
+def _rehearse(steps: _Steps, before: NodeReport, report: Report, agreed: Sequence[str]) -> bool:
     """Do all steps until one fails. Groups that can run nowhere else need only leave the node."""
     node = before.node
     moving = owned(report, node) - homeless(report, node).keys()
@@ -127,6 +134,7 @@ def _rehearse(steps: _Steps, before: NodeReport, report: Report) -> bool:
     return (
         steps.order("standby", GiveOrder(verb=Verb.STANDBY, node=node))
         and steps.wait("drained", undrained, "its groups run elsewhere")
+        and steps.check(agreed)
         and steps.order("shot", ShootNode(node), steps.shot_limit_s)
         and steps.wait("returned", away, "it is heard again")
         and steps.order("unstandby", GiveOrder(verb=Verb.UNSTANDBY, node=node))
@@ -162,14 +170,42 @@ def _is_back(now: NodeReport, before: NodeReport) -> bool:
 class _Steps:
     """The steps that were done, each printed when it ends."""
 
-    def __init__(self, settings: Settings, node: int, limit_s: float, *, quiet: bool) -> None:
+    def __init__(
+        self, settings: Settings, report: Report, node: int, limit_s: float, *, quiet: bool
+    ) -> None:
         self.done: list[DrillStep] = []
+        self._report = report  # the newest one
         self._settings, self._node, self._limit_s = settings, node, limit_s
         self._quiet = quiet
+        self._running: tuple[str, float] | None = None
+        self._begun: set[str] = set()
+
+    def check(self, agreed: Sequence[str]) -> bool:
+        """Say whether nothing speaks against it but what was agreed to; else record a failure."""
+        began = time.monotonic()
+        against = concerns(self._report, self._settings.fencing, self._node)
+        new = [text for text in against if text not in agreed]
+        return not new or self.ended("checked", began, "; ".join(new), ok=False)
+
+    def left(self) -> str:
+        """End what was broken off, and return what is left to be done; "" if nothing is."""
+        step = self._running[0] if self._running else ""
+        if self._running:
+            self.ended(*self._running, "broken off", ok=False)
+        ended = any(it.step == "unstandby" and it.ok for it in self.done)
+        if "standby" not in self._begun or ended:
+            return ""
+        shot = "if the shot has begun, it goes on: mosha status; " if step == "shot" else ""
+        return f"{shot}node {self._node} stays on standby until: mosha unstandby {self._node}"
+
+    def _begins(self, step: str) -> float:
+        self._begun.add(step)
+        self._running = (step, time.monotonic())
+        return self._running[1]
 
     def order(self, step: str, request: MonitorRequest, more_s: float = 0.0) -> bool:
         """Send an order, and record what came of it."""
-        began = time.monotonic()
+        began = self._begins(step)
         limit_s = CALL_LIMIT_S + spread_limit_s(self._settings.timing.heartbeat_s) + more_s
         reply: MonitorReply = ask(self._settings, request, limit_s)
         return self.ended(step, began, reply.text, ok=reply.ok)
@@ -181,9 +217,9 @@ class _Steps:
 
     def wait(self, step: str, lacking: Callable[[Report], str], text: str) -> bool:
         """Wait until nothing is lacking in the report, and record it."""
-        began = time.monotonic()
+        began = self._begins(step)
         while True:
-            report = ask_report(self._settings)[0]
+            self._report = report = ask_report(self._settings)[0]
             if not (missing := lacking(report)):
                 return self.ended(step, began, text, ok=True)
             if outlived := _outlived(report, self._node):
@@ -197,6 +233,7 @@ class _Steps:
         """Record a step that ends now, and print it."""
         done = DrillStep(step, ok, round(time.monotonic() - began, 3), text)
         self.done.append(done)
+        self._running = None
         if not self._quiet:
             click.echo(f"{'ok' if ok else 'FAILED':6} {step:9} {done.took_s:6.1f} s  {text}")
             go_on()
