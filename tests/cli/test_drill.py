@@ -149,7 +149,7 @@ def test_a_group_that_no_other_node_may_take_is_said_before_anything_is_done(
     why = {1: "banned here: its test failed", 2: "only= leaves this node out"}
     before = placed(group("mail", on(3), not_here=why), group("db", on(3), not_here={1: "no"}))
     with FakeMonitor(home.rundir, before) as monitor:
-        said = mosha("drill", "--yes", "3")
+        said = mosha("drill", "--yes", "--limit", "0s", "3")
     assert said.out == (
         "FAILED checked      0.0 s  mail would run nowhere: no other node may take it: banned here:"
         " its test failed; only= leaves this node out\n"
@@ -222,7 +222,7 @@ def test_what_speaks_against_it_later_ends_it_before_the_shot(mosha: Mosha, home
     first = voters(3, "self", "fresh", "fresh")
     then = voters(2, "self", "left", "fresh")
     with FakeMonitor(home.rundir, first, reports=[first, then]) as monitor:
-        said = mosha("drill", "--yes", "3")
+        said = mosha("drill", "--yes", "--limit", "0s", "3")
     assert steps_of(said) == [["ok", "standby"], ["ok", "drained"], ["FAILED", "checked"]]
     assert orders(monitor) == ORDERS[:1]
     assert LEFT in said.err
@@ -256,7 +256,7 @@ def test_a_node_whose_test_failed_is_not_drilled_by_yes(mosha: Mosha, home: Home
     ]
     before = msgspec.structs.replace(seen(), fencing=tests)
     with FakeMonitor(home.rundir, before) as monitor:
-        said = mosha("drill", "--yes", "3")
+        said = mosha("drill", "--yes", "--limit", "0s", "3")
     told = "the test of fencing node 3 by method 1 (fence_x) failed: it is another machine"
     assert said.out.rstrip() == f"FAILED checked      0.0 s  {told}"
     assert (said.err, orders(monitor)) == ("", [])

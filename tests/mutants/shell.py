@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from tests.mutants.clinit import CLINIT
 from tests.mutants.control import CONTROL
+from tests.mutants.drill import DRILL
 from tests.mutants.front import FRONT
 from tests.mutants.monitor import MONITOR
 from tests.mutants.ocf import OCF
 from tests.mutants.watchdog import WATCHDOG
 
-SHELL = (*CLINIT, *WATCHDOG, *MONITOR, *CONTROL, *FRONT, *OCF)
+SHELL = (*CLINIT, *WATCHDOG, *MONITOR, *CONTROL, *FRONT, *DRILL, *OCF)
