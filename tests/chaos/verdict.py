@@ -32,7 +32,7 @@ EXPECTED = frozenset(
             "orphan_ended",
         ),
         *("lease_ended", "entry_signalled", "entry_exited", "fence_ordered", "fence_ended"),
-        *("fence_test_failed", "unfence_failed", "group_unended", "shot_outlived"),
+        *("fence_test_failed", "unfence_failed", "group_unended", "shot_outlived", "fencing_held"),
         *("pill_taken", "pill_killed", "pill_acknowledged", "pill_withdrawn"),
         # A view that lags shows the last words of a dead node after the receipt (R1): it waits.
         "receipt_refuted",
@@ -51,7 +51,7 @@ EXPECTED = frozenset(
 
 _PLACE = (
     *("socket_restored", "socket_lost", "state_restored"),
-    *("fencing_held", "shots_ended", "lock_passed_over", "clinit_unreachable", "place_lost"),
+    *("shots_ended", "lock_passed_over", "clinit_unreachable", "place_lost"),
 )
 
 EXPLAINED: dict[str, tuple[str, ...]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mosha.control.calls import CALL_LIMIT_S
-from mosha.control.protocol import DisarmAll, MonitorReply, MonitorRequest, ShootNode
+from mosha.control.protocol import AskReport, DisarmAll, MonitorReply, MonitorRequest, ShootNode
 from mosha.core.cluster import shots
 from mosha.formats.settings import Settings
 from tests.cli.conftest import Home, Mosha
@@ -72,7 +72,7 @@ def test_on_a_terminal_a_node_is_shot_only_by_who_says_yes(
         finally:
             ended = screen.exit_status()
     assert ended == status
-    assert monitor.asked == asked
+    assert [it for it in monitor.asked if not isinstance(it, AskReport)] == asked
 
 
 @pytest.mark.parametrize(

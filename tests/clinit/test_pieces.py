@@ -132,13 +132,15 @@ async def test_a_file_that_comes_back_at_the_last_moment_is_free() -> None:
 
 async def test_what_was_cancelled_is_waited_for() -> None:
     files, hang, order = Abandonable("x"), threading.Event(), []
+    begun = threading.Event()  # what has not begun is not done any more
 
     def first() -> None:
+        begun.set()
         hang.wait()
         order.append(1)
 
     task = asyncio.create_task(files.run(first, 10))
-    await until(lambda: files.busy)
+    await until(begun.is_set)
     task.cancel()
     second = asyncio.create_task(files.run(lambda: order.append(2), 10))
     hang.set()

@@ -13,7 +13,13 @@ from mosha.control.listener import Listener
 from mosha.control.protocol import ClinitRequest, Message, Reply
 from mosha.control.server import ClientConnection, Server
 from mosha.core.cluster.effects import EndClinit
-from mosha.core.cluster.events import ClinitEnded, EntryOrderAnswered, Event, ShotEnded
+from mosha.core.cluster.events import (
+    ClinitEnded,
+    EntryOrderAnswered,
+    Event,
+    MethodBegun,
+    ShotEnded,
+)
 from mosha.core.cluster.fencing import FenceOrder
 from mosha.core.status import EntryVerb
 from mosha.core.tell import EntryOrder
@@ -112,8 +118,9 @@ async def test_a_shot_is_given_up_and_its_command_killed_when_the_victim_is_hear
         now = boottime()
         monitor.node.peer_read(2, status(2, 5), began=now, now=now)
         monitor.announce()
-        await until(lambda: told)
-        (ended,) = told
+        await until(lambda: told and isinstance(told[-1], ShotEnded))
+        begun_by, ended = told
+        assert isinstance(begun_by, MethodBegun)
         assert isinstance(ended, ShotEnded)
         assert (ended.outcome, ended.detail) == ("failed", "given up: node 2 is heard again")
         with pytest.raises(ProcessLookupError):
