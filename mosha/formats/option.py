@@ -10,6 +10,8 @@ from mosha.core.tables import Mode
 ENDING = (Mode.WAIT, Mode.ONCE, Mode.TEST)
 ALL = (*ENDING, Mode.RESPAWN)
 COMMANDS = (*ALL, Mode.MONITOR)
+PROCESSES = (*COMMANDS, Mode.OCF)
+"""What has a process of its own: what an agent starts inherits what its process has."""
 
 
 class Option(NamedTuple):

@@ -1,7 +1,7 @@
 """The options of an entry that are about the process itself: `user=`, `dir=`, `nofile=` ….
 
 One of them that changes restarts the entry, as its command does. `clinit/attributes.py` applies
-them.
+them. Agents run as root: a service takes another user by a parameter of its agent.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 
 from mosha.core.tables import ResourceLimit
 from mosha.formats.mistakes import BLANKS
-from mosha.formats.option import COMMANDS, Option
+from mosha.formats.option import COMMANDS, PROCESSES, Option
 
 ID_MAX = 2**32 - 2
 """The greatest user or group; the next one means "unchanged" to setresuid(2)."""
@@ -109,7 +109,7 @@ def _account(name: str, meaning: str) -> Option:
 def _limit(name: str, meaning: str) -> Option:
     text = f"{meaning}; one number, or `SOFT/HARD`"
     form = f"{name}=LIMIT"
-    return Option(name, form, COMMANDS, _read_limit, limit_text, _LIMIT_RULE, _AS_CLINIT, text)
+    return Option(name, form, PROCESSES, _read_limit, limit_text, _LIMIT_RULE, _AS_CLINIT, text)
 
 
 PROCESS_OPTIONS: dict[str, Option] = {
@@ -122,7 +122,7 @@ PROCESS_OPTIONS: dict[str, Option] = {
     "directory": Option(
         "dir",
         "dir=PATH",
-        COMMANDS,
+        PROCESSES,
         _read_path,
         str,
         _PATH_RULE,
@@ -132,7 +132,7 @@ PROCESS_OPTIONS: dict[str, Option] = {
     "envfile": Option(
         "envfile",
         "envfile=PATH",
-        COMMANDS,
+        PROCESSES,
         _read_path,
         str,
         _PATH_RULE,
@@ -142,7 +142,7 @@ PROCESS_OPTIONS: dict[str, Option] = {
     "umask": Option(
         "umask",
         "umask=NNN",
-        COMMANDS,
+        PROCESSES,
         _read_umask,
         lambda mask: f"{mask:03o}",
         "write three octal digits: umask=027",
@@ -152,7 +152,7 @@ PROCESS_OPTIONS: dict[str, Option] = {
     "nice": Option(
         "nice",
         "nice=N",
-        COMMANDS,
+        PROCESSES,
         _read_nice,
         str,
         "write nice=10 for less, nice=-5 for more of the processor",
@@ -162,7 +162,7 @@ PROCESS_OPTIONS: dict[str, Option] = {
     "oom": Option(
         "oom",
         "oom=N",
-        COMMANDS,
+        PROCESSES,
         _read_oom,
         str,
         "write oom=500 for what may be killed first, oom=-500 for what is to live",

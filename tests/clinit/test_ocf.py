@@ -50,6 +50,24 @@ def test_a_group_with_an_agent_starts_and_stops(agent: FakeAgent, start_in: Star
     assert agent.processes("OCF_RESOURCE_INSTANCE") == []
 
 
+def test_what_the_entry_is_given_the_agent_has_at_start_and_at_stop(
+    agent: FakeAgent, start_in: Start
+) -> None:
+    variables = agent.directory / "variables"
+    variables.write_text("COLOUR=red\n")
+    told = "echo $(ulimit -n) $(umask) $(nice) $(cat /proc/self/oom_score_adj) $COLOUR"
+    for action in ("start", "stop"):
+        agent.hook(action, f"{told} >> told")
+    options = f"nofile=100,umask=027,nice=5,oom=300,dir={agent.directory},envfile={variables}"
+    d = start_in(f"g:a:1:ocf(interval=1h,{options}):Sleeper state=x\n")
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    d.tell("g", "stop")
+    d.wait_for("stop PASSED")
+    lines = (agent.directory / "told").read_text().splitlines()
+    assert lines == ["100 0027 5 300 red"] * 3, "start, stop, and the stop at level stop"
+
+
 def test_a_service_that_dies_is_started_again(agent: FakeAgent, start_in: Start) -> None:
     d = start_in(TABLE)
     d.tell("g", "1")

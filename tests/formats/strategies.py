@@ -102,6 +102,16 @@ def _attributes(given: dict[str, Any]) -> ProcessAttributes | None:
     return ProcessAttributes(**given) if given else None
 
 
+def _of_mode(mode: Mode, process: ProcessAttributes | None) -> ProcessAttributes | None:
+    if process is None:
+        return None
+    given = {field: getattr(process, field) for field in ProcessAttributes.__struct_fields__}
+    fits = {field for field in given if mode in (*OPTIONS[field].modes, Mode.OFF)}
+    return _attributes(
+        {it: value for it, value in given.items() if it in fits and value is not None}
+    )
+
+
 accounts = st.integers(0, ID_MAX).map(str) | st.sampled_from(["www-data", "_x", "a.b$"])
 attributes = st.fixed_dictionaries(
     {},
@@ -140,7 +150,7 @@ def options(draw: st.DrawFn, mode: Mode) -> Options:
     own = [field for field in Options.__struct_fields__ if field != "process"]
     fits = [field for field in own if mode in (*OPTIONS[field].modes, Mode.OFF)]
     given = {field: getattr(found, field) for field in fits}
-    return Options(**given, process=draw(attributes) if mode is not Mode.OCF else None)
+    return Options(**given, process=_of_mode(mode, draw(attributes)))
 
 
 @st.composite
