@@ -38,7 +38,7 @@ from mosha.core.status import (
     Vote,
 )
 from mosha.core.wish_options import OPTIONS as WISH_OPTIONS
-from mosha.formats import hastat
+from mosha.formats import hastat, hastat_perl
 from mosha.formats.clstat import render_clstat
 from mosha.formats.cltab import parse_cltab
 from mosha.formats.entry_options import OPTIONS
@@ -140,7 +140,7 @@ def _hastat(argument: str) -> str:
         return _fields()
     if argument == "json":
         return _fenced(hastat.render_hastat(sample()).decode(), "json")
-    return _fenced(hastat.render_perl(sample()), "perl")
+    return _fenced(hastat_perl.render_perl(sample()), "perl")
 
 
 def sample() -> hastat.Report:
@@ -358,6 +358,18 @@ web start on-failure=move:3/10m,stop
 web start on-failure=restart:3/10m,stop,move
 web start on-failure=restart:3/10m,move:2
 web start only=1 only=2
+web start after=db,,db weight=-1
+web start after=web
+db start with=web apart=store priority=high
+mail start on=all prefer=1
+"""
+
+HACTL_CONTRADICTIONS = """\
+web start after=db
+db start with=store
+store start after=web
+mail start with=list only=1,2
+list start apart=mail only=3
 """
 
 SETTINGS_MISTAKES = """\
@@ -379,6 +391,7 @@ type = "command"
 _READERS: dict[str, tuple[str, Callable[[bytes, str], object]]] = {
     "cltab": (CLTAB_MISTAKES, parse_cltab),
     "hactl": (HACTL_MISTAKES, parse_hactl),
+    "hactl contradictions": (HACTL_CONTRADICTIONS, parse_hactl),
     "mosha.toml": (SETTINGS_MISTAKES, parse_settings),
 }
 
@@ -387,7 +400,7 @@ def _mistakes(file: str) -> str:
     """Return a file full of mistakes, and what its reader says of it."""
     text, read = _READERS[file]
     try:
-        read(text.encode(), file)
+        read(text.encode(), file.partition(" ")[0])
     except Mistakes as mistakes:
         return f"{_fenced(text, 'text')}\n\nis answered with\n\n{_fenced(str(mistakes))}"
     raise ValueError(f"no mistake in the mistakes of {file}")

@@ -37,7 +37,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
 
 _PURE_STDLIB = frozenset(
     {
-        *("__future__", "bisect", "collections", "difflib", "enum", "functools"),
+        *("__future__", "bisect", "collections", "difflib", "enum", "functools", "graphlib"),
         *("hashlib", "heapq", "itertools", "math", "operator", "re", "string", "textwrap"),
         *("types", "typing", "zlib"),
     }

@@ -281,7 +281,8 @@ class Wish(Struct, frozen=True):
     """One line of hactl: the wanted level of a group, and where.
 
     `on_failure` None: it stays. `fence` is the evidence on which a node counts as dead, None: as
-    `fencing.required` says.
+    `fencing.required` says. `after`, `with_` and `apart` name other groups. `weight` has the unit
+    of a node's capacity. `on_all`: it has an instance on each node.
     """
 
     group: str
@@ -292,6 +293,12 @@ class Wish(Struct, frozen=True):
     line: int = 0
     on_failure: Ladder | None = None
     fence: Grade | None = None
+    after: tuple[str, ...] = ()
+    with_: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
+    priority: int = 0
+    weight: int = 1
+    on_all: bool = False
 
     def allows(self, node: int) -> bool:
         """Say whether the wish lets the group run on `node` (`only=`)."""

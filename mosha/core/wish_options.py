@@ -19,6 +19,12 @@ AS_SET = "as-set"
 ANY = "any"
 """What stands for no node at all where an option is written out."""
 
+NONE = "none"
+"""What stands for no group at all where an option is written out."""
+
+ALL, ONE = "all", "one"
+"""On how many nodes a group runs."""
+
 
 class ValueKind(enum.Enum):
     """How the value of an option is read."""
@@ -27,6 +33,10 @@ class ValueKind(enum.Enum):
     YES_NO = enum.auto()
     LADDER = enum.auto()
     GRADE = enum.auto()
+    GROUPS = enum.auto()
+    PRIORITY = enum.auto()
+    WEIGHT = enum.auto()
+    INSTANCES = enum.auto()
 
 
 class WishOption(NamedTuple):
@@ -43,6 +53,10 @@ class WishOption(NamedTuple):
 
 def _nodes(nodes: tuple[int, ...]) -> str:
     return ",".join(map(str, nodes)) or ANY
+
+
+def _groups(groups: tuple[str, ...]) -> str:
+    return ",".join(groups) or NONE
 
 
 OPTIONS: tuple[WishOption, ...] = (
@@ -98,6 +112,62 @@ OPTIONS: tuple[WishOption, ...] = (
         " the group may start elsewhere: `off-confirmed`, `command-said-so`, `operator-said-so`,"
         " each also met by a better one, or `lease-elapsed`: `timeout` has passed. `as-set`:"
         " `fencing.required` of mosha.toml decides",
+    ),
+    WishOption(
+        "after",
+        "after",
+        ValueKind.GROUPS,
+        _groups,
+        NONE,
+        "after=db,cache",
+        "the group starts only once each of [these groups](#groups-that-relate) is at its level"
+        " somewhere, and stops before them",
+    ),
+    WishOption(
+        "with",
+        "with_",
+        ValueKind.GROUPS,
+        _groups,
+        NONE,
+        "with=db",
+        "on the node of [these groups](#groups-that-relate), and nowhere else; it follows them",
+    ),
+    WishOption(
+        "apart",
+        "apart",
+        ValueKind.GROUPS,
+        _groups,
+        NONE,
+        "apart=mail",
+        "on no node that runs one of [these groups](#groups-that-relate), and the reverse",
+    ),
+    WishOption(
+        "priority",
+        "priority",
+        ValueKind.PRIORITY,
+        str,
+        "0",
+        "priority=10",
+        "groups with a higher number are placed first. From -1000 to 1000",
+    ),
+    WishOption(
+        "weight",
+        "weight",
+        ValueKind.WEIGHT,
+        str,
+        "1",
+        "weight=2048",
+        "how much of the `capacity` of a node the group takes, in any unit, such as megabytes. From"
+        " 0 to 1000000",
+    ),
+    WishOption(
+        "on",
+        "on_all",
+        ValueKind.INSTANCES,
+        lambda value: ALL if value else ONE,
+        ONE,
+        "on=all",
+        "`all`: one instance on each node, or on each node of `only=`; otherwise on one node",
     ),
 )
 

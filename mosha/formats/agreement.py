@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from mosha.core.tables import BUILT_IN_LEVELS, STOP_LEVEL, Cltab, Wish
+from mosha.formats.hactl_relations import RELATIONS
 from mosha.formats.names import nearest
 
 NAMES_SHOWN_MAX = 10
@@ -49,6 +50,16 @@ def line_without_group(group: str, known: Collection[str]) -> Doubt:
     """Return the doubt about a line of hactl whose group cltab lacks: a typing error, or a rest."""
     grave, text, remedy = unknown_group(group, known)
     return Doubt(grave, text, f"{remedy}; add it to cltab, or take its line out of hactl")
+
+
+def unknown_relation(wish: Wish, known: Collection[str]) -> Doubt | None:
+    """Return the doubt about a group that a wish relates to and hactl lacks, if there is one."""
+    for relation, related in RELATIONS.items():
+        for group in related(wish):
+            if group not in known:
+                text = f"{relation}= of {wish.group} names {group}, which hactl does not have"
+                return Doubt(False, text, f"{nearest(group, known)}set that one first")
+    return None
 
 
 def against_nodes(wish: Wish, nodes: Collection[int]) -> Iterator[Doubt]:

@@ -1,26 +1,22 @@
 """hactl: which group is to run at which level, and where (catalogue H4.3).
 
-A line is ``group level [prefer=2,3] [only=1,2,3] [failback=yes|no]
-[on-failure=restart:3/10m,move:2/1h,stop] [fence=off-confirmed]``. A `#` at the beginning of a word
-makes the rest of the line a comment. The last line for a group wins. Words after the level that are
-not options were always ignored; they still are, with a warning.
+A line is ``group level [option=value …]``; `core.wish_options` has the options. A `#` at the
+beginning of a word makes the rest of the line a comment. The last line for a group wins. Words
+after the level that are not options were always ignored; they still are, with a warning.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
 
-from mosha.core.ladder import Ladder
 from mosha.core.replication.judging import HACTL
-from mosha.core.status import GRADES, Grade
 from mosha.core.tables import STOP_LEVEL, Hactl, Wish, WishEdit
-from mosha.core.wish_options import ANY, AS_SET, NAMES, OPTIONS, ValueKind, option_words
+from mosha.core.wish_options import ANY, NAMES, NONE, OPTIONS, ValueKind, option_words
 from mosha.errors import UsageError
-from mosha.formats.ladder import LadderMistake, read_ladder
+from mosha.formats.hactl_relations import Line, check_line, check_table
+from mosha.formats.hactl_values import READERS, Word
 from mosha.formats.mistakes import BLANKS, Findings, Mistake, readable_lines
-from mosha.formats.names import NAME_RULE, NODE_RULE, is_name, nearest, node_number
+from mosha.formats.names import NAME_RULE, is_name, nearest
 
 NO_BLANKS = "write it without blanks"
 IGNORED = "a word that is ignored"
@@ -28,18 +24,10 @@ LEFT_OUT = "prefer names a node that only leaves out"
 
 _OPTION_FORM = f"options are written {' '.join(option.form for option in OPTIONS)}"
 
-_NO_NODE = frozenset(f"{option.name}=" for option in OPTIONS if option.kind is ValueKind.NODES)
-
-NODES_MAX = 1024
-"""How many nodes one option can list."""
+_LISTS = {ValueKind.NODES: ("node", ANY), ValueKind.GROUPS: ("group", NONE)}
+_EMPTY = {f"{option.name}=": _LISTS[option.kind] for option in OPTIONS if option.kind in _LISTS}
 
 _WORD = re.compile(rf"[^{BLANKS}]+")
-_YES_NO = {"yes": True, "no": False}
-
-
-class _Word(NamedTuple):
-    text: str
-    column: int
 
 
 def parse_hactl(data: bytes, file: str) -> Hactl:
@@ -83,21 +71,24 @@ def parse_change(words: list[str]) -> WishEdit:
     mistakes, warnings = Findings("command line"), Findings("command line")
     if not words or line.lstrip(BLANKS).startswith("#"):
         mistakes.add(1, 1, line, "no group", "write GROUP LEVEL [option=value ...]")
-    wish = _read_wish(1, line, mistakes, warnings, any_node=True)
+    found = _read_line(1, line, mistakes, warnings, any_node=True)
     for warning in warnings.mistakes:
         problem = "not an option" if warning.problem == IGNORED else warning.problem
         remedy = _OPTION_FORM if warning.problem == IGNORED else warning.remedy
         mistakes.add(1, warning.column, warning.text, problem, remedy)
     known = {mistake.column for mistake in mistakes.mistakes}
     for word in _said(line)[2:]:
-        if word.text in _NO_NODE and word.column not in known:
-            remedy = f"write {word.text}{ANY} to drop the option"
-            mistakes.add(1, word.column, word.text, "names no node", remedy)
+        if word.text in _EMPTY and word.column not in known:
+            kind, dropped = _EMPTY[word.text]
+            remedy = f"write {word.text}{dropped} to drop the option"
+            mistakes.add(1, word.column, word.text, f"names no {kind}", remedy)
     mistakes.raise_if_any()
-    if wish is None:
+    if found is None:
         raise UsageError("no group given; write GROUP LEVEL [option=value ...]")
     said = {word.text.partition("=")[0] for word in _said(line)[2:]}
-    return WishEdit(wish, frozenset(option.field for option in OPTIONS if option.name in said))
+    return WishEdit(
+        found.wish, frozenset(option.field for option in OPTIONS if option.name in said)
+    )
 
 
 def parse_wish(words: list[str]) -> Wish:
@@ -144,8 +135,8 @@ def _append(text: str, line: str) -> str:
 
 def _replace(line: str, wish: Wish) -> str:
     mistakes = Findings("")
-    said = _read_wish(wish.line, line, mistakes, mistakes)
-    if said == wish and not mistakes.total:
+    said = _read_line(wish.line, line, mistakes, mistakes)
+    if said is not None and said.wish == wish and not mistakes.total:
         return line
     body = line.rstrip(BLANKS)
     blanks_before = body[: len(body) - len(body.lstrip(BLANKS))]
@@ -156,22 +147,24 @@ def _replace(line: str, wish: Wish) -> str:
 
 
 def _read(data: bytes, mistakes: Findings, warnings: Findings) -> dict[str, Wish]:
-    wishes: dict[str, Wish] = {}
-    for number, line in readable_lines(data, mistakes):
-        wish = _read_wish(number, line, mistakes, warnings)
-        if wish is None:
+    lines: dict[str, Line] = {}
+    for number, text in readable_lines(data, mistakes):
+        line = _read_line(number, text, mistakes, warnings)
+        if line is None:
             continue
-        earlier = wishes.pop(wish.group, None)
+        group = line.wish.group
+        earlier = lines.pop(group, None)
         if earlier is not None:
-            problem = f"this line wins over line {earlier.line} of the same group"
-            warnings.add(number, 1, wish.group, problem, "keep one line for each group")
-        wishes[wish.group] = wish
-    return wishes
+            problem = f"this line wins over line {earlier.wish.line} of the same group"
+            warnings.add(number, 1, group, problem, "keep one line for each group")
+        lines[group] = line
+    check_table(lines, mistakes, warnings)
+    return {group: line.wish for group, line in lines.items()}
 
 
-def _read_wish(
+def _read_line(
     number: int, line: str, mistakes: Findings, warnings: Findings, *, any_node: bool = False
-) -> Wish | None:
+) -> Line | None:
     words = _said(line)
     if not words:
         return None
@@ -195,7 +188,17 @@ def _read_wish(
     }
     if mistakes.total > before:
         return None
-    wish = Wish(group.text, words[1].text, line=number, **values)
+    found = Line(Wish(group.text, words[1].text, line=number, **values), options)
+    check_line(found, mistakes)
+    if mistakes.total > before:
+        return None
+    _warn(found, warnings)
+    return found
+
+
+def _warn(line: Line, warnings: Findings) -> None:
+    """Add what is allowed in a line but hardly intended."""
+    wish, number, options = line.wish, line.wish.line, line.options
     if wish.only and not set(wish.prefer) <= set(wish.only):
         at = options["prefer"]
         warnings.add(number, at.column, at.text, LEFT_OUT, "name it in only=, too, or in neither")
@@ -204,18 +207,21 @@ def _read_wish(
         at = options["on-failure"]
         problem = "nothing follows the restarts: the group stays, as with stay"
         warnings.add(number, at.column, at.text, problem, "add move, stop or both")
-    if ladder is not None and ladder.moves != 0 and len(wish.only) == 1:
+    if ladder is not None and ladder.moves != 0 and wish.on_all:
+        at = options["on-failure"]
+        problem = "with on=all there is no other node to move to"
+        warnings.add(number, at.column, at.text, problem, "write restart:N/TIME,stop")
+    elif ladder is not None and ladder.moves != 0 and len(wish.only) == 1:
         at = options["on-failure"]
         problem = "only= leaves no other node to move to"
         warnings.add(number, at.column, at.text, problem, "name another node in only=, or drop one")
-    return wish
 
 
 def _read_options(
-    number: int, words: list[_Word], mistakes: Findings, warnings: Findings
-) -> dict[str, _Word]:
+    number: int, words: list[Word], mistakes: Findings, warnings: Findings
+) -> dict[str, Word]:
     """Return the value of each option with its column; values are not checked yet."""
-    options: dict[str, _Word] = {}
+    options: dict[str, Word] = {}
     for word in _without_spaced(number, words, mistakes):
         key, equals, value = word.text.partition("=")
         if not equals:  # H4.3, HC-07
@@ -229,16 +235,16 @@ def _read_options(
         elif key in options:
             mistakes.add(number, word.column, word.text, f"{key} is given twice", "keep one")
         else:
-            options[key] = _Word(value, word.column + len(key) + 1)
+            options[key] = Word(value, word.column + len(key) + 1)
     return options
 
 
-def _without_spaced(number: int, words: list[_Word], mistakes: Findings) -> list[_Word]:
+def _without_spaced(number: int, words: list[Word], mistakes: Findings) -> list[Word]:
     """Return the words without options that have blanks around their `=` or `,`: mistakes.
 
     A list that goes on with a word `,3` is none: that word was always ignored.
     """
-    left: list[_Word] = []
+    left: list[Word] = []
     rest = list(words)
     while rest:
         word = rest.pop(0)
@@ -267,75 +273,11 @@ def _goes_on(joined: str, following: str, *, spaced: bool) -> bool:
     return joined.endswith(("=", ",")) or (spaced and following.startswith(","))
 
 
-def _nodes(number: int, value: _Word, mistakes: Findings, any_node: bool) -> tuple[int, ...]:  # noqa: FBT001 - one of the readers
-    # A file leaves the option out; of a change, nothing after the `=` is a mistake of its own.
-    if any_node and value.text in ("", ANY):
-        return ()
-    nodes: list[int] = []
-    parts = value.text.split(",")
-    if len(parts) > NODES_MAX:
-        problem, remedy = f"{len(parts)} nodes", f"list at most {NODES_MAX} nodes"
-        mistakes.add(number, value.column, value.text, problem, remedy)
-        return ()
-    column = value.column
-    for part in parts:
-        node = node_number(part)
-        if node is None:
-            mistakes.add(number, column, part or value.text, "not a node number", NODE_RULE)
-        elif node in nodes:
-            mistakes.add(number, column, part, "the node is listed twice", "list it once")
-        else:
-            nodes.append(node)
-        column += len(part) + 1
-    return tuple(nodes)
+def _words(line: str) -> list[Word]:
+    return [Word(found.group(), found.start() + 1) for found in _WORD.finditer(line)]
 
 
-def _yes_no(number: int, value: _Word, mistakes: Findings, _any_node: bool) -> bool:  # noqa: FBT001 - one of the readers
-    if value.text not in _YES_NO:
-        mistakes.add(number, value.column, value.text, "neither yes nor no", "write yes or no")
-    return _YES_NO.get(value.text, False)
-
-
-def _on_failure(
-    number: int,
-    value: _Word,
-    mistakes: Findings,
-    _any_node: bool,  # noqa: FBT001 - one of the readers
-) -> Ladder | None:
-    found = read_ladder(value.text)
-    if isinstance(found, LadderMistake):
-        column = value.column + found.place
-        mistakes.add(number, column, found.word, found.problem, found.remedy)
-        return None
-    return found
-
-
-def _grade(
-    number: int,
-    value: _Word,
-    mistakes: Findings,
-    _any_node: bool,  # noqa: FBT001 - one of the readers
-) -> Grade | None:
-    if value.text not in (AS_SET, *GRADES):
-        remedy = f"{nearest(value.text, GRADES)}write one of {', '.join((*GRADES, AS_SET))}"
-        mistakes.add(number, value.column, value.text, "not the evidence of a death", remedy)
-    return GRADES.get(value.text)
-
-
-READERS: Mapping[ValueKind, Callable[[int, _Word, Findings, bool], Any]] = {
-    ValueKind.NODES: _nodes,
-    ValueKind.YES_NO: _yes_no,
-    ValueKind.LADDER: _on_failure,
-    ValueKind.GRADE: _grade,
-}
-"""Line number, value, where mistakes go, whether `any` may stand for no node -> the value."""
-
-
-def _words(line: str) -> list[_Word]:
-    return [_Word(found.group(), found.start() + 1) for found in _WORD.finditer(line)]
-
-
-def _said(line: str) -> list[_Word]:
+def _said(line: str) -> list[Word]:
     """Return the words of a line before its comment."""
     words = _words(line)
     for index, word in enumerate(words):

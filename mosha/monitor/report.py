@@ -263,6 +263,12 @@ def _group(state: MonitorState, group: str, around: _Surroundings, now: float) -
         only=list(wish.only),
         failback=wish.failback,
         on_failure=str(wish.on_failure or STAY),
+        after=list(wish.after),
+        with_=list(wish.with_),
+        apart=list(wish.apart),
+        priority=wish.priority,
+        weight=wish.weight,
+        on_all=wish.on_all,
         next_failure=giving_up.prediction(state, record, now) if counts else "",
     )
 

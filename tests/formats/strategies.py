@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mosha.core.escalation import SIGNALS, EscalationStep
 from mosha.core.ladder import Ladder
@@ -50,6 +51,7 @@ from mosha.formats.entry_options import (
     PORT_MAX,
     RUNGS_MAX,
 )
+from mosha.formats.hactl_values import PRIORITIES, WEIGHTS
 from mosha.formats.names import is_name, one_line
 from mosha.formats.process_options import ID_MAX, NICE, NUMBER_MAX, OOM
 
@@ -180,7 +182,15 @@ def cltabs(draw: st.DrawFn) -> Cltab:
 @st.composite
 def hactls(draw: st.DrawFn) -> Hactl:
     groups = draw(st.lists(names, unique=True, max_size=8))
-    return Hactl({group: draw(wishes(group, line)) for line, group in enumerate(groups, 1)})
+    found = {group: draw(wishes(group, line)) for line, group in enumerate(groups, 1)}
+    relation = draw(st.sampled_from(["with_", "apart"]))
+    for at, group in enumerate(groups[1:], 1):
+        after, related = (draw(st.lists(st.sampled_from(groups[:at]), unique=True)) for _ in "ab")
+        some = {"after": tuple(after), relation: tuple(related), "only": ()}
+        found[group] = replace(found[group], on_all=False, **some)
+    if groups:
+        found[groups[0]] = replace(found[groups[0]], on_all=False, only=())
+    return Hactl(found)
 
 
 ladders = st.builds(
@@ -195,6 +205,9 @@ ladders = st.builds(
 )
 
 
+_unknown = st.lists(names.map("of-no-line-{}".format), unique=True, max_size=3).map(tuple)
+
+
 def wishes(group: str, line: int = 0) -> st.SearchStrategy[Wish]:
     some = st.lists(nodes, unique=True, max_size=4).map(tuple)
     return st.builds(
@@ -206,7 +219,12 @@ def wishes(group: str, line: int = 0) -> st.SearchStrategy[Wish]:
         failback=st.booleans(),
         line=st.just(line),
         on_failure=st.none() | ladders,
-    )
+        after=_unknown,
+        with_=_unknown,
+        apart=_unknown,
+        priority=st.integers(*PRIORITIES),
+        weight=st.integers(*WEIGHTS),
+    ) | st.builds(Wish, group=st.just(group), level=names, line=st.just(line), on_all=st.just(True))
 
 
 group_lines = st.builds(GroupLine, level=names, state=st.sampled_from(GroupState))

@@ -12,7 +12,8 @@ from mosha.core.status import GroupState, NodeState, Status, Trouble, TroubleKin
 from mosha.formats import clstat_lines
 from mosha.formats.clstat import parse_clstat, render_clstat
 from mosha.formats.cltab import parse_cltab, parse_variables
-from mosha.formats.hastat import GroupView, Instance, render_perl
+from mosha.formats.hastat import GroupView, Instance
+from mosha.formats.hastat_perl import render_perl
 from mosha.formats.mistakes import FILE_MAX_BYTES, Mistakes
 from tests.formats.test_hastat import FULL
 

@@ -31,8 +31,8 @@ from mosha.formats.hastat import (
     hastat_schema,
     parse_hastat,
     render_hastat,
-    render_perl,
 )
+from mosha.formats.hastat_perl import render_perl
 from tests.formats.strategies import damaged
 
 QUORUM = Quorum(has=True, policy="majority", seen=2, electorate=[1, 2, 3], needed=2)

@@ -36,7 +36,7 @@ class _Set(Command):
 
 @click.command("set", cls=_Set, short_help="Move a group to a level, everywhere.")
 @config_option
-@click.option("--force", is_flag=True, help="Accept a level or a node that is not known.")
+@click.option("--force", is_flag=True, help="Accept a level, a node or a group that is not known.")
 @wait_option
 @limit_option
 @click.option("--json", "as_json", is_flag=True, help="The answer as one JSON object.")
@@ -68,6 +68,12 @@ def command(
         on-failure=move:3/10m   to another node after 3 failures in 10 min
         on-failure=restart:3/10m,move:2/1h,stop
                         3 restarts in 10 min, 2 moves in 1 h, then a stop
+        after=db        once group db is at its level; after=none: at once
+        with=db         on the node of group db
+        apart=db        not on the node of group db
+        priority=10     before groups with a lower priority
+        weight=2048     takes so much of the capacity of its node
+        on=all          an instance on each node
 
     Examples:
         mosha set web start

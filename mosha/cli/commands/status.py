@@ -11,7 +11,8 @@ from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.cli.settings import settings_to_ask
 from mosha.errors import UsageError
-from mosha.formats.hastat import render_hastat, render_perl
+from mosha.formats.hastat import render_hastat
+from mosha.formats.hastat_perl import render_perl
 
 
 @click.command("status", cls=Command, short_help="What runs where, what is wrong, and what to do.")

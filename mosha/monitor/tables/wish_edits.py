@@ -16,6 +16,7 @@ from mosha.formats.agreement import (
     against_cltab,
     line_without_group,
     unknown_group,
+    unknown_relation,
 )
 from mosha.formats.hactl import render_wish, set_wish
 from mosha.formats.table_kinds import draft_of, few
@@ -33,12 +34,14 @@ def edited(order: EditText) -> Seen:
     """Return the text in force with the change applied; the same text if nothing changes.
 
     Raises:
-        UsageError: cltab in force lacks the group or the level; the edited text is invalid.
+        UsageError: cltab in force lacks the group or the level, or hactl a group that is named; the
+            edited text is invalid.
     """
     hactl = order.hactl.table if order.hactl is not None else None
     before = hactl.wishes.get(order.change.wish.group) if isinstance(hactl, Hactl) else None
     if not order.force:
         _check(order.change.wish, before, order.cltab)
+        _refuse(unknown_relation(order.change.wish, hactl.names() if hactl is not None else ()))
     data = order.hactl.data if order.hactl is not None else b""
     text = set_wish(data.decode("utf-8"), order.change.applied(before))
     return draft_of(HACTL, text.encode("utf-8"))
@@ -84,6 +87,10 @@ def _check(wish: Wish, before: Wish | None, cltab: Cltab | None) -> None:
     doubt = _doubt(wish, cltab)
     if wish.level == STOP_LEVEL and (cltab is None or before is not None):
         doubt = None  # `stop` may be a way to end it, and needs nothing from cltab
+    _refuse(doubt)
+
+
+def _refuse(doubt: Doubt | None) -> None:
     if doubt is not None:
         raise UsageError(f"{doubt.text}; {doubt.remedy}")
 
