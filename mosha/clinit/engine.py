@@ -201,8 +201,8 @@ class Engine:
     def _report(self, unit: Unit, group: Group, *, whole: bool = False) -> GroupReport:
         """Report a unit, with its group as it was at the time of the report."""
         said = partial(self._said, group.name)
-        status = {tag: loop.watch.status for tag, loop in self._of(group.name).items()}
-        return group_report(unit, group, self.alive(group.name), said, status, whole=whole)
+        notified = {tag: loop.watch.said for tag, loop in self._of(group.name).items()}
+        return group_report(unit, group, self.alive(group.name), said, notified, whole=whole)
 
     def alive(self, group: str) -> int:
         """Return how many processes of a group may be alive."""

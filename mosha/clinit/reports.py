@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from mosha.clinit.notify_socket import Notification
 from mosha.clinit.tail import LINES_MAX
 from mosha.core.supervision.entries import EntryReport
 from mosha.core.supervision.group import Group
@@ -27,13 +28,13 @@ def group_report(
     group: Group,
     alive: int,
     said: Said,
-    status: Mapping[str, str] = MappingProxyType({}),
+    notified: Mapping[str, Notification] = MappingProxyType({}),
     *,
     whole: bool = False,
 ) -> GroupReport:
     """Report a unit, with its group as it was at the time of the report (`group`).
 
-    `status` is what entries say of themselves, by tag.
+    `notified` has what entries say of themselves, by tag.
     `whole`: everything was requested, so it has the last lines of all entries.
     """
     deadlines = group.deadlines
@@ -51,13 +52,15 @@ def group_report(
         killed_late_s=round(group.killed_late_s, 3),
         killed=group.killed,
         entries=tuple(
-            _entry_report(process, said, status.get(tag, ""), whole=whole)
+            _entry_report(process, said, notified.get(tag, Notification()), whole=whole)
             for tag, process in unit.processes.items()
         ),
     )
 
 
-def _entry_report(process: Process, said: Said, status: str, *, whole: bool) -> EntryReport:
+def _entry_report(
+    process: Process, said: Said, notified: Notification, *, whole: bool
+) -> EntryReport:
     failed = process.failures + process.daemonized > 0 or process.state in _FAILED
     lines = LINES_MAX if whole else SAID_OF_FAILED_MAX
     return EntryReport(
@@ -82,7 +85,9 @@ def _entry_report(process: Process, said: Said, status: str, *, whole: bool) -> 
         restarting=process.restarting,
         obeyed=process.obeyed,
         ready=not process.awaited,
-        status=status,
+        status=notified.status or "",
+        degraded=notified.degraded,
         attributes=process.entry.options.process,
         failures_max=process.entry.failures_max,
+        severity=process.severity,
     )

@@ -29,7 +29,7 @@ from mosha.host.notify import SOCKET_VARIABLE
 class RunWatch:
     """Watches one run after the other.
 
-    `status` is what the run says that it does, "" if it says nothing.
+    `said` is the last that the run has said of itself.
     """
 
     def __init__(
@@ -39,8 +39,8 @@ class RunWatch:
         happen: Callable[[EntryEvent], object],
         touch: Callable[[Iterable[str]], object],
     ) -> None:
-        """Report that a run is ready to `happen`, and a new `status` to `touch`."""
-        self.status = ""
+        """Report that a run is ready to `happen`, and a new status to `touch`."""
+        self.said = Notification()
         self._key = key
         self._tracker = tracker
         self._happen = happen
@@ -77,7 +77,7 @@ class RunWatch:
 
     def end(self) -> None:
         """Hear no more of a run."""
-        self.status, self._leader, self._refused = "", 0, False
+        self.said, self._leader, self._refused = Notification(), 0, False
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -108,8 +108,8 @@ class RunWatch:
                 logs.get().warning("notification_refused", **names, pid=sender, reason=refusal)
             self._refused = True
             return
-        if notification.status is not None and notification.status != self.status:
-            self.status = notification.status
+        if notification.status is not None and notification.status != self.said.status:
+            self.said = notification
             self._touch([self._key.group])
         if notification.ready:
             self._tell_ready(run)

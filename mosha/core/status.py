@@ -161,6 +161,7 @@ class TroubleKind(enum.StrEnum):
     FAILED = "failed"  # it had to succeed, and the group has failed because of it
     LATE = "late"  # it does not end, and delays the level or the stop
     UNHEALTHY = "unhealthy"  # it is a monitor, and has failed several times in a row
+    DEGRADED = "degraded"  # its agent says that it works, and that something is wrong with it
     UNREADY = "unready"  # it is not ready, and delays the level, or what it serves
     TIMED_OUT = "timed-out"  # it exceeded its time limit, and was or is being ended
     OUTDATED = "outdated"  # it runs with an older definition than cltab's

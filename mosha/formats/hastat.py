@@ -86,9 +86,9 @@ class EntryTrouble(msgspec.Struct, frozen=True, kw_only=True):
     `kind` is one of unable (its program could not be executed), retrying (its host could not start
     it, and tries again), pausing (it respawned too rapidly), failing (it keeps failing), late (it
     does not end, and delays the level or the stop), unready (it runs and is not ready),
-    unhealthy (a monitor has failed several times in a row), timed-out
-    (it exceeded its time limit), outdated (it runs with an older definition than cltab's), stopped
-    (by an operator), other.
+    unhealthy (a monitor has failed several times in a row), degraded (its agent says that it works,
+    and that something is wrong with it), timed-out (it exceeded its time limit), outdated (it runs
+    with an older definition than cltab's), stopped (by an operator), other.
     `text` is its last exit or error and the last line that it printed; `for_s` is how long it has
     been in its state.
     """

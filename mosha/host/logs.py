@@ -129,7 +129,7 @@ EVENTS: dict[str, str] = {
     "group_told": "clinit is told a level for a group, and which row asked for it",
     "group_adopted": "a group that was running already goes on under its claim",
     "group_banned": "a group failed here: this node is banned from it for a while",
-    "group_exhausted": "its failures have used up `on-failure=`: the group is stopped for good",
+    "group_exhausted": "a group is stopped for good: too many failures, or it can run nowhere",
     "group_freed": "a group that was stopped for good may be started again",
     "move_began": "an operator moves the group: this node is banned from it until it has arrived",
     "move_ended": "the group has arrived where an operator moved it, or cannot run there",

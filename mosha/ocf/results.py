@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from mosha.core.agent_exits import FAILED, UNUSABLE_ANYWHERE, UNUSABLE_HERE
+
 SUCCESS = 0
 ERR_GENERIC = 1
 ERR_ARGS = 2
@@ -44,6 +46,16 @@ STOPPED = frozenset({NOT_RUNNING, ERR_INSTALLED})
 
 HARD = frozenset({ERR_ARGS, ERR_UNIMPLEMENTED, ERR_PERM, ERR_INSTALLED, ERR_CONFIGURED})
 """To try again on this node is in vain until somebody has changed something."""
+
+
+def exit_after(action: str, status: int | None) -> int:
+    """Return the exit status of the wrapper after an action that has failed (`core.agent_exits`).
+
+    A monitor that the agent does not have says nothing of the service.
+    """
+    if status not in HARD or (action, status) == ("monitor", ERR_UNIMPLEMENTED):
+        return FAILED
+    return UNUSABLE_ANYWHERE if status == ERR_CONFIGURED else UNUSABLE_HERE
 
 
 def told_result(action: str, status: int | None, reason: str = "", *, limit_s: float = 0.0) -> str:

@@ -1,9 +1,9 @@
 """The process that clinit runs for one entry with a resource agent.
 
 It probes, starts, says that it is ready (sd_notify(3)), and monitors until SIGTERM or SIGINT tells
-it to stop. Its exit status is 0 if the agent's stop has succeeded after that. When a monitor fails
-it stops the service and ends: whoever runs it starts it again, with his throttle. If told
-`--stop-only` it stops the service, makes sure that it is stopped, and ends.
+it to stop. Its exit status (`core.agent_exits`) is 0 if the agent's stop has succeeded after that.
+When a monitor fails it stops the service and ends: whoever runs it starts it again, with his
+throttle. If told `--stop-only` it stops the service, makes sure that it is stopped, and ends.
 
 What the probe finds running is stopped first. It was started by somebody else, or by a wrapper that
 was killed: only what this one starts is certainly below clinit and in the cgroup of its group, and
@@ -20,6 +20,7 @@ import select
 import sys
 import time
 
+from mosha.core.agent_exits import FAILED, STOP_FAILED, STOPPED_WELL, UNUSABLE_HERE
 from mosha.errors import UsageError
 from mosha.formats.agent_xml import MetadataError
 from mosha.ocf.action import META_DATA, ActionEnded, run_action
@@ -28,18 +29,10 @@ from mosha.ocf.environment import Resource, rsctmp_of
 from mosha.ocf.kin import adopt_orphans
 from mosha.ocf.metadata import OcfMetadata, parse_metadata
 from mosha.ocf.monitors import RepeatedMonitor, next_monitor, planned_monitors
-from mosha.ocf.results import HARD, RUNNING, STOPPED, WARNING, told_result
+from mosha.ocf.results import HARD, RUNNING, STOPPED, WARNING, exit_after, told_result
 from mosha.ocf.rsctmp import make_rsctmp
 from mosha.ocf.signals import Signals
 from mosha.ocf.wrapper_words import WrapperWords, read_wrapper_words
-
-STOPPED_WELL = 0
-FAILED = 1
-"""The service has failed, and was stopped."""
-UNUSABLE = 2
-"""The agent cannot run the service here, or at all; the last line says why."""
-STOP_FAILED = 3
-"""Nobody knows what of the service is left."""
 
 METADATA_LIMIT_S = 10.0
 STATUS_MAX_CHARS = 500
@@ -88,19 +81,20 @@ class Wrapper:
         problem = why_no_agent(self._resource.agent, self._resource.root)
         if problem:
             say(f"{problem}: install the package of the agent")
-            raise ServiceEndedError(UNUSABLE)
+            raise ServiceEndedError(UNUSABLE_HERE)
         place = rsctmp_of(os.environ)
         try:
             make_rsctmp(place)
         except OSError as error:
             say(f"cannot make {place}, which agents need: {error.strerror}")
-            raise ServiceEndedError(UNUSABLE) from error
+            raise ServiceEndedError(UNUSABLE_HERE) from error
         ended = self._act(META_DATA, METADATA_LIMIT_S, stoppable=False)
         try:
             self._metadata = parse_metadata(ended.output)
         except MetadataError as error:
             say(told_result(META_DATA, ended.status, str(error), limit_s=METADATA_LIMIT_S))
-            raise ServiceEndedError(UNUSABLE) from error
+            cut = ended.status is None or ended.status < 0
+            raise ServiceEndedError(FAILED if cut else UNUSABLE_HERE) from error
 
     def _clear(self) -> None:
         """Stop what runs already, or is in a state that the probe cannot tell."""
@@ -110,7 +104,7 @@ class Wrapper:
             return
         say(told_result("probe", ended.status, ended.reason, limit_s=limit_s))
         if ended.status in HARD:
-            raise ServiceEndedError(UNUSABLE)
+            raise ServiceEndedError(exit_after("probe", ended.status))
         say("it was not started by this process: stopped first")
         self._stop()
 
@@ -125,7 +119,7 @@ class Wrapper:
             _notify("READY=1", "STATUS=started")
             return
         text = told_result("start", ended.status, ended.reason, limit_s=limit_s)
-        self._fail(text, UNUSABLE if ended.status in HARD else FAILED)
+        self._fail(text, exit_after("start", ended.status))
 
     def _watch(self) -> None:
         """Run the monitors until it is told to stop."""
@@ -157,23 +151,27 @@ class Wrapper:
             return
         text = told_result("monitor", ended.status, ended.reason, limit_s=one.limit_s)
         if ended.status not in RUNNING:
-            self._fail(text, FAILED)
+            self._fail(text, exit_after("monitor", ended.status))
         degraded = text if ended.status in WARNING else ""
         if degraded != self._degraded:
             say(degraded or "no longer degraded")
-            _notify(f"STATUS={degraded or 'started'}")
+            _notify(f"STATUS={degraded or 'started'}", *(["X_DEGRADED=1"] if degraded else []))
         self._degraded = degraded
 
     def _fail(self, text: str, status: int) -> None:
         """Stop what has failed, so that nothing of it is left, and end.
 
+        An agent that refuses to start refuses to stop, too: that says no more than its start.
+
         Raises:
             ServiceEndedError: always.
         """
         say(text)
-        self._stop()
+        stopped = self._try_to_stop()
+        if stopped not in {0, *HARD}:
+            raise ServiceEndedError(STOP_FAILED)
         say(text)  # the last line is what people are shown
-        raise ServiceEndedError(status)
+        raise ServiceEndedError(max(status, exit_after("stop", stopped) if stopped else status))
 
     def _stop(self) -> None:
         """Run the agent's stop.
@@ -181,19 +179,27 @@ class Wrapper:
         Raises:
             ServiceEndedError: it did not succeed.
         """
+        if self._try_to_stop() != 0:
+            raise ServiceEndedError(STOP_FAILED)
+
+    def _try_to_stop(self) -> int | None:
+        """Run the agent's stop, and return how it ended, as `ActionEnded.status`."""
         limit_s = self._limit_s("stop", "stop")
         ended = self._act("stop", limit_s, stoppable=False)
         if ended.status != 0:
             say(told_result("stop", ended.status, ended.reason, limit_s=limit_s))
-            raise ServiceEndedError(STOP_FAILED)
+        return ended.status
 
     def _stop_for_good(self) -> None:
         """Stop the service, and make sure that it is: a stop may lie.
 
+        Of an agent that refuses to stop, whose program is missing here, say, the probe decides.
+
         Raises:
             ServiceEndedError: it is not stopped.
         """
-        self._stop()
+        if self._try_to_stop() not in {0, *HARD}:
+            raise ServiceEndedError(STOP_FAILED)
         limit_s = self._limit_s("timeout", "monitor")
         ended = self._act("monitor", limit_s, stoppable=False)
         if ended.status not in STOPPED:
@@ -255,5 +261,5 @@ def main() -> None:
         words = read_wrapper_words(sys.argv[1:])
     except UsageError as error:
         say(str(error))
-        sys.exit(UNUSABLE)
+        sys.exit(UNUSABLE_HERE)
     sys.exit(Wrapper(words).run())

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mosha.core.status import GroupState
+from mosha.core.supervision.entries import trouble_text, troubles
 from mosha.host.clock import boottime
 from tests.clinit.conftest import Start
 from tests.ocf.fake_agent import FakeAgent
@@ -105,6 +107,37 @@ def test_a_stop_that_fails_fails_the_group_and_says_why(agent: FakeAgent, start_
     d.wait_for("plan DONE")
     d.tell("g", "stop")
     d.wait_for("stop PASSED")
+
+
+def test_an_agent_that_cannot_run_here_fails_its_group_at_once(
+    agent: FakeAgent, start_in: Start
+) -> None:
+    agent.hook("start", "fail 5 'no sleep here'")
+    d = start_in(TABLE)
+    d.tell("g", "1")
+    d.wait_for("1 FAILED")
+    why = "entry a: start: exit 5 (a program is missing on this node): no sleep here"
+    assert d.group().cause == why
+    assert verbs(agent) == ["monitor", "start", "stop"], "it is not tried again"
+    assert (d.entry("a").severity, d.entry("b").starts) == ("hard", 0)
+    agent.unhook("start")
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+
+
+def test_a_degraded_service_is_reported_until_a_monitor_finds_it_well(
+    agent: FakeAgent, start_in: Start
+) -> None:
+    agent.hook("monitor", "test -e service && fail 190 'one leg is lost'")
+    d = start_in(TABLE.replace("interval=1h", "interval=1s"))
+    d.tell("g", "1")
+    wait_until(lambda: d.entry("a").degraded)
+    assert d.entry("a").status == "monitor: exit 190 (running, degraded): one leg is lost"
+    (trouble,) = troubles(d.group().entries, "1", GroupState.DONE, None, boottime())
+    assert trouble_text(trouble) == f"entry a is degraded: {d.entry('a').status}"
+    agent.unhook("monitor")
+    wait_until(lambda: not d.entry("a").degraded)
+    assert troubles(d.group().entries, "1", GroupState.DONE, None, boottime()) == ()
 
 
 def test_a_killed_wrapper_is_followed_by_one_that_stops_first(

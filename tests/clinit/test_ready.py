@@ -216,7 +216,7 @@ async def test_whose_message_it_is_has_to_be_known() -> None:
     watch = RunWatch(EntryKey("g", "d"), tracker, events.append, events.append)
     with capture_logs() as lines:
         watch._hear(1, os.getpid(), Notification(ready=True, status="mine"))
-    assert (events, watch.status) == ([], "")
+    assert (events, watch.said.status) == ([], None)
     assert [line["event"] for line in lines] == ["notification_refused"]
 
 

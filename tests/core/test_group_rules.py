@@ -189,6 +189,21 @@ EXAMPLES = [
     ("H5.19 failed at its level", facts(report("start", FAILED), **OWNED), "failed", Action.BAN),
     ("a failed plan", facts(report("plan", FAILED), **CLAIMED), "failed", Action.BAN),
     (
+        "an agent that no node can run",
+        facts(report("start", FAILED), nowhere=True, **OWNED),
+        *("can run nowhere", Action.EXHAUST),
+    ),
+    (
+        "… whose lease is lost meanwhile",
+        facts(report("start", FAILED), nowhere=True, **LAPSED),
+        *(LOST, Action.STOP),
+    ),
+    (
+        "… and stops already",
+        facts(report("stop", FAILED), nowhere=True, **OWNED),
+        *("stopping", Action.WAIT),
+    ),
+    (
         "it fails here again and again",
         facts(report("start"), **OWNED, gives_up=True),
         AGAIN,
@@ -337,6 +352,7 @@ def claims_possible() -> Iterator[dict[str, bool]]:
             yield {**flags, order: True}
     yield {"claimed": True, "granted": True, "activated": True, "gives_up": True}
     yield {"claimed": True, "granted": True, "activated": True, "exhausts": True}
+    yield {"claimed": True, "granted": True, "activated": True, "nowhere": True}
     for granted in (False, True):
         yield {"claimed": True, "granted": granted, "activated": True, "exhausted": True}
     for granted, activated in ((True, True), (True, False), (False, True)):

@@ -12,6 +12,7 @@ from mosha.core.explain.why_not import why_not
 from mosha.core.ladder import Ladder
 from mosha.core.status import GroupState, NodeState, Order, Verb
 from mosha.core.supervision.entries import EntryReport
+from mosha.core.supervision.failures import Severity
 from mosha.core.supervision.process_table import ProcessState
 from mosha.core.tables import Mode, Wish
 from tests.core.story import G, Story, hactl, report
@@ -148,6 +149,44 @@ def test_a_step_is_due_when_the_oldest_move_is_forgotten() -> None:
     story.live(10.0)
     state, record = seat_of(story, 2)
     assert giving_up.ease_at(state, record, story.now) == pytest.approx(story.now + 110.0, abs=2.0)
+
+
+# --- what an agent says of other nodes -----------------------------------------------------------
+
+WHY = "entry fs: start: exit 6 (wrong parameters on any node): no device"
+
+
+def refuses(story: Story, severity: Severity, why: str = WHY) -> None:
+    """Let an agent say that it cannot run its service, here or anywhere."""
+    (home,) = story.at_home()
+    held = story.clinits[home][G]
+    entry = EntryReport("fs", Mode.OCF, ProcessState.FAILED, severity=severity)
+    until = {"stop_at": held.stop_at, "kill_at": held.kill_at}
+    shown = {"term": held.term, "cause": why, "entries": (entry,)}
+    made = report("start", GroupState.FAILED, **shown, **until)
+    story.clinits[home][G] = made
+    story.nodes[home].clinit_changed(made)
+
+
+def test_a_group_that_can_run_nowhere_is_stopped_for_good_at_once() -> None:
+    story = running(Wish(G, "start", prefer=(1, 2, 3)))
+    refuses(story, Severity.FATAL)
+    story.live(100.0)
+    assert (story.at_home(), exhausted(story)) == ([], [1])
+    assert story.files[1].exhausted[G] == WHY
+    assert story.files[1].bans == {}
+    verdict = judge(story.nodes[2].state, G, story.now)
+    assert verdict.why == f"stopped for good on node 1: {WHY}"
+    assert verdict.next == f"repair what failed, then: mosha cleanup {G}"
+
+
+def test_a_group_whose_agent_cannot_run_here_moves_at_once_with_its_reason() -> None:
+    story = running(Wish(G, "start", prefer=(1, 2, 3)))
+    refuses(story, Severity.HARD, "entry fs: start: exit 5 (a program is missing on this node)")
+    story.live(10.0)
+    assert (story.at_home(), exhausted(story)) == ([2], [])
+    reason = story.files[1].bans[G].reason
+    assert reason == "entry fs: start: exit 5 (a program is missing on this node)"
 
 
 # --- stopped where nothing else is left --------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from msgspec.structs import replace
 
+from mosha.core.agent_exits import UNUSABLE_HERE
 from mosha.core.escalation import Limits
 from mosha.core.status import EntryVerb, GroupState
 from mosha.core.supervision import group as groups
@@ -40,6 +41,7 @@ AWAITED = (
     "g:r:1:respawn(ready=notify,start=0.5s,stop=KILL):x",
 )
 MONITORED = ("g:w:1:monitor(failures=2):x", "g:r:1:respawn:x", "g:s:stop:once:x")
+AGENTS = ("g:a:1:ocf:Dummy", "g:r:1:respawn:x")
 TESTS = ("g:p:1:test:x", "g:q:1:test:x")
 WORLDS_MAX = 6000
 
@@ -133,6 +135,18 @@ def awaited(world: World) -> Iterator[tuple[str, World]]:
             yield f"{tag} is ready", world.ready(tag)
 
 
+def refused(world: World) -> Iterator[tuple[str, World]]:
+    """Yield what can happen to agents, which may be in vain here, or become so."""
+    yield from awaited(world)
+    for tag, alive in world.alive.items():
+        if alive.run:
+            yield f"{tag} is in vain", world.end(tag, UNUSABLE_HERE)
+            yield (
+                f"{tag} is in vain, and leaves something",
+                world.end(tag, UNUSABLE_HERE, in_session=True),
+            )
+
+
 def hasty(world: World) -> Iterator[tuple[str, World]]:
     """Yield what can happen to an entry that has come back too often already."""
     hurried = {
@@ -156,6 +170,7 @@ def taken() -> Iterator[tuple[Taken, Taken]]:
         explore(world_of(*TESTS), moves, WORLDS_MAX // 6)
         explore(world_of(*MONITORED), ordered, WORLDS_MAX // 6)
         explore(world_of(*AWAITED), awaited, WORLDS_MAX // 6)
+        explore(world_of(*AGENTS), refused, WORLDS_MAX // 6)
         explore(world_of(*ORDERED), ordered, WORLDS_MAX // 3)
         yield of_groups, of_processes
 

@@ -6,8 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
+
+from mosha.core.agent_exits import UNUSABLE_ANYWHERE, UNUSABLE_HERE
 from mosha.core.escalation import Limits
 from mosha.core.status import EntryVerb
+from mosha.core.supervision.agent_traces import unproven
+from mosha.core.supervision.failures import Severity
 from mosha.core.supervision.group import Group
 from mosha.core.supervision.overdue import stuck_groups
 from mosha.core.supervision.process import advance
@@ -157,6 +162,98 @@ def test_a_kill_spares_none_and_waits_for_no_turn() -> None:
     assert sorted(stopping(world)) == ["disk", "ip", "web"]
 
 
+# --- what is in vain here, or anywhere ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "severity"), [(UNUSABLE_HERE, Severity.HARD), (UNUSABLE_ANYWHERE, Severity.FATAL)]
+)
+def test_an_agent_that_is_in_vain_fails_the_level_at_once_and_is_not_started_again(
+    code: int, severity: Severity
+) -> None:
+    world = World(Unit(Group("g"), cltab().entries_of("g"))).tell("1").ready("disk")
+    world = world.end("ip", code)
+    assert state_of(world) == "1 FAILED"
+    cause = f"entry ip: exit {code} before it was ready"
+    assert (running(world), world.unit.group.cause) == (["disk"], cause)
+    process = world.unit.processes["ip"]
+    assert (process.severity, process.in_vain, process.starts) == (severity, True, 1)
+    assert world.unit.processes["web"].starts == 0, "what comes next needs it"
+    assert running(world.later(1000.0)) == ["disk"]
+
+
+def test_a_soft_failure_is_tried_again() -> None:
+    world = World(Unit(Group("g"), cltab().entries_of("g"))).tell("1")
+    for code in (1, 3, 7, -9):
+        world = world.end("disk", code)
+        assert (state_of(world), running(world)) == ("1 STARTING", ["disk"])
+
+
+def test_a_group_at_its_level_fails_when_an_agent_can_run_its_service_no_longer() -> None:
+    world = at_level_1().end("ip", UNUSABLE_HERE)
+    assert state_of(world) == "1 FAILED"
+    assert running(world) == ["disk", "web"], "the rest is stopped with the group"
+
+
+def test_what_it_has_left_is_ended_before_it_has_failed() -> None:
+    world = at_level_1().end("ip", UNUSABLE_HERE, in_session=True)
+    assert (state_of(world), world.unit.processes["ip"].state) == ("1 DONE", ProcessState.CLEARING)
+    world = world.vanish("ip").settle()
+    assert (state_of(world), world.unit.processes["ip"].state) == ("1 FAILED", ProcessState.FAILED)
+
+
+def test_other_entries_have_no_exit_status_that_means_more() -> None:
+    world = World(Unit(Group("g"), (entry("g:a:1:respawn:x"),))).tell("1")
+    world = world.end("a", UNUSABLE_ANYWHERE)
+    assert (state_of(world), running(world)) == ("1 DONE", ["a"])
+
+
+def test_it_is_tried_again_when_the_group_is_told_its_level_again() -> None:
+    world = World(Unit(Group("g"), cltab().entries_of("g"))).tell("1").end("disk", UNUSABLE_HERE)
+    world = world.tell("1")
+    assert (state_of(world), running(world)) == ("1 STARTING", ["disk"])
+    assert state_of(world.ready("disk").ready("ip")) == "1 DONE"
+
+
+def test_an_order_for_an_agent_that_is_in_vain_is_refused_with_its_reason() -> None:
+    world = World(Unit(Group("g"), cltab().entries_of("g"))).tell("1").end("disk", UNUSABLE_HERE)
+    for verb in EntryVerb:
+        reply = world.order_entry("disk", verb).reply
+        assert (reply.ok, reply.text[:40]) == (False, "entry disk cannot run here, and its grou")
+
+
+def test_an_agent_that_refused_to_start_is_not_asked_to_stop() -> None:
+    world = World(Unit(Group("g"), cltab().entries_of("g"))).tell("1").ready("disk")
+    world = world.end("ip", UNUSABLE_HERE).tell("stop").end("disk").settle()
+    assert list(world.unit.processes) == ["clean", "disk.stop"]
+    world = world.end("clean").end("disk.stop").settle()
+    assert state_of(world) == "stop DONE"
+
+
+def test_an_agent_that_has_run_is_asked_to_stop_although_it_is_in_vain_now() -> None:
+    world = at_level_1().end("ip", UNUSABLE_HERE).tell("stop")
+    for tag in ("web", "disk"):
+        world = world.end(tag).settle()
+    assert list(world.unit.processes) == ["clean", "ip.stop", "disk.stop"]
+
+
+def test_an_agent_that_runs_for_all_that_is_known_is_asked_to_stop_too() -> None:
+    world = World(Unit(Group("g"), cltab().entries_of("g"))).tell("1").ready("disk")
+    world = world.end("ip", -9).end("ip", UNUSABLE_HERE).tell("stop").end("disk").settle()
+    assert list(world.unit.processes) == ["clean", "ip.stop", "disk.stop"]
+
+
+def test_what_could_not_be_executed_has_made_nothing() -> None:
+    world = World(Unit(Group("g"), cltab().entries_of("g"))).tell("1")
+    assert [each.tag for each in unproven(world.unit.traces)] == ["disk"]
+    for tag, after in (("disk", world.fail("disk")), ("disk", world.prevent("disk"))):
+        known = {each.tag for each in unproven(after.unit.traces)}
+        launched = after.unit.processes[tag].state is ProcessState.RUNNING
+        assert known == ({tag} if launched else set())
+    lost = world.prevent("disk", lost=True)
+    assert [each.tag for each in unproven(lost.unit.traces)] == ["disk"]
+
+
 # --- what a kill does not undo ---------------------------------------------------------------
 
 LATE = "killed before its agents had stopped: disk, ip"
@@ -215,7 +312,7 @@ def test_a_stop_under_a_new_lease_proves_it() -> None:
         assert running(world) == [tag]
         world = world.end(tag).settle()
     assert state_of(world) == "stop DONE"
-    assert world.unit.unproven == frozenset()
+    assert not unproven(world.unit.traces)
 
 
 def test_what_is_mended_and_overtaken_is_forgotten() -> None:
@@ -240,6 +337,7 @@ def test_no_order_of_events_loses_sight_of_an_agent() -> None:
     for world in explore(start, moves, 3000):
         unit = world.unit
         alive = {tag for tag in running(world) if tag in ("disk", "ip")}
-        assert alive <= unit.unproven
+        traced = {each.tag for each in unproven(unit.traces)}
+        assert alive <= traced
         if state_of(world) == "stop DONE" and not unit.barren:
-            assert not unit.unproven
+            assert not traced

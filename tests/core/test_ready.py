@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mosha.clinit.notify_socket import Notification
 from mosha.clinit.reports import group_report
 from mosha.core.escalation import Limits
 from mosha.core.status import EntryVerb, TroubleKind
@@ -223,7 +224,9 @@ def test_a_new_start_is_that_of_the_next_run() -> None:
 def told_of(world: World, later_s: float, status: str = "") -> list[tuple[TroubleKind, str]]:
     """Return what a node tells of the entries, from the report that clinit makes of them."""
     unit, now = world.unit, world.now + later_s
-    report = group_report(unit, unit.group, 0, lambda _tag, _lines: (), {"d": status})
+    report = group_report(
+        unit, unit.group, 0, lambda _tag, _lines: (), {"d": Notification(status=status)}
+    )
     found = troubles(report.entries, unit.group.level, unit.group.state, unit.entries, now)
     return [(trouble.kind, trouble_text(trouble)) for trouble in found]
 

@@ -225,7 +225,8 @@ def key_of(world: World) -> object:
     )
     deadlines = group.deadlines and (group.lapsed, group.killed)
     shown = (group.level, group.state, group.wanted, group.sweep, min(group.escalation_step, 3))
-    return processes, alive, asked, deadlines, shown, world.unit.unproven
+    traces = tuple((tag, it.trace) for tag, it in world.unit.traces.items())
+    return processes, alive, asked, deadlines, shown, traces
 
 
 Moves = Callable[[World], Iterator[tuple[str, World]]]

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
+from mosha.core import agent_exits
 from mosha.host.programs import PACKAGES
-from mosha.ocf import wrapper
 from tests.ocf.fake_agent import FakeAgent
 from tests.waiting import LIMIT_S, wait_until
 
@@ -34,7 +34,7 @@ def test_it_probes_starts_is_ready_monitors_and_stops(agent: FakeAgent) -> None:
     wait_until(lambda: len(agent.calls("monitor")) > 3)
     process.terminate()
     status, said = ended(process)
-    assert (status, said) == (wrapper.STOPPED_WELL, [])
+    assert (status, said) == (agent_exits.STOPPED_WELL, [])
     calls = agent.calls()
     assert calls[:2] == ["monitor 0 60000 0", "start 0 30000 0"]
     assert calls[-1] == "stop 0 40000 0"
@@ -48,7 +48,7 @@ def test_a_service_whose_process_dies_is_found_dead_at_once(agent: FakeAgent) ->
     ready(agent)
     os.kill(agent.service(), signal.SIGKILL)
     status, said = ended(process)
-    assert status == wrapper.FAILED
+    assert status == agent_exits.FAILED
     assert said[-1] == "monitor: exit 7 (not running): no process"
     assert agent.calls()[-1].startswith("stop "), "nothing of it is left"
 
@@ -58,7 +58,7 @@ def test_a_monitor_that_hangs_is_a_failure(agent: FakeAgent) -> None:
     ready(agent)
     agent.hook("monitor", "sleep 1000")
     assert ended(process) == (
-        wrapper.FAILED,
+        agent_exits.FAILED,
         ["monitor: not over in 0.5 s, killed"] * 2,
     )
     assert agent.processes() == []
@@ -69,14 +69,14 @@ def test_a_degraded_service_goes_on_and_says_so_once(agent: FakeAgent) -> None:
     ready(agent)
     agent.hook("monitor", "fail 190 'one leg is lost'")
     text = "monitor: exit 190 (running, degraded): one leg is lost"
-    assert agent.heard() == f"STATUS={text}"
+    assert agent.heard() == f"STATUS={text}\nX_DEGRADED=1"
     count = len(agent.calls("monitor"))
     wait_until(lambda: len(agent.calls("monitor")) > count + 1)
     agent.unhook("monitor")
     assert agent.heard() == "STATUS=started"
     process.terminate()
     status, said = ended(process)
-    assert status == wrapper.STOPPED_WELL
+    assert status == agent_exits.STOPPED_WELL
     assert said == [text, "no longer degraded"]
 
 
@@ -95,31 +95,89 @@ def test_what_the_probe_finds_running_is_stopped_and_started_anew(agent: FakeAge
     assert agent.service() != left
     second.terminate()
     status, said = ended(second)
-    assert status == wrapper.STOPPED_WELL
+    assert status == agent_exits.STOPPED_WELL
     assert said == ["probe: exit 0 (success)", "it was not started by this process: stopped first"]
 
 
 def test_a_start_that_fails_is_followed_by_a_stop(agent: FakeAgent) -> None:
     agent.hook("start", "fail 1 'the port is taken'")
     status, said = ended(agent.wrapped())
-    assert (status, said[-1]) == (wrapper.FAILED, "start: exit 1 (error): the port is taken")
+    assert (status, said[-1]) == (agent_exits.FAILED, "start: exit 1 (error): the port is taken")
     assert [call.split()[0] for call in agent.calls()] == ["monitor", "start", "stop"]
 
 
 def test_a_start_that_hangs_is_killed_and_stopped(agent: FakeAgent) -> None:
     agent.hook("start", "(setsid sleep 1000 &) ; sleep 1000")
     status, said = ended(agent.wrapped("--start=0.5"))
-    assert (status, said[-1]) == (wrapper.FAILED, "start: not over in 0.5 s, killed")
+    assert (status, said[-1]) == (agent_exits.FAILED, "start: not over in 0.5 s, killed")
     assert agent.processes() == []
 
 
-@pytest.mark.parametrize("code", [2, 3, 4, 5, 6])
-def test_what_is_in_vain_on_this_node_has_a_status_of_its_own(agent: FakeAgent, code: int) -> None:
+HERE, ANYWHERE = agent_exits.UNUSABLE_HERE, agent_exits.UNUSABLE_ANYWHERE
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [(2, HERE), (3, HERE), (4, HERE), (5, HERE), (6, ANYWHERE)]
+)
+def test_what_is_in_vain_here_or_anywhere_has_a_status_of_its_own(
+    agent: FakeAgent, code: int, expected: int
+) -> None:
     agent.hook("start", f"fail {code} 'no licence'")
     status, said = ended(agent.wrapped())
-    assert status == wrapper.UNUSABLE
+    assert status == expected
     assert said[-1].startswith(f"start: exit {code} (")
     assert said[-1].endswith("): no licence")
+
+
+def test_an_agent_that_refuses_its_stop_too_says_no_more_than_with_its_start(
+    agent: FakeAgent,
+) -> None:
+    for action in ("start", "stop"):
+        agent.hook(action, "fail 6 'no device'")
+    text = "exit 6 (wrong parameters on any node): no device"
+    assert ended(agent.wrapped()) == (
+        agent_exits.UNUSABLE_ANYWHERE,
+        [f"start: {text}", f"stop: {text}", f"start: {text}"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "expected", "actions"),
+    [
+        (4, agent_exits.UNUSABLE_HERE, ["monitor"]),
+        (6, agent_exits.UNUSABLE_ANYWHERE, ["monitor"]),
+        (1, agent_exits.FAILED, ["monitor", "stop", "start", "stop"]),
+        (5, agent_exits.FAILED, ["monitor", "start", "stop"]),
+    ],
+)
+def test_what_a_probe_says_of_this_node_is_believed(
+    agent: FakeAgent, code: int, expected: int, actions: list[str]
+) -> None:
+    agent.hook("monitor", f"fail {code} 'so it is'")
+    agent.hook("start", "fail 1 'it was tried'")
+    assert ended(agent.wrapped())[0] == expected
+    assert [call.split()[0] for call in agent.calls()] == actions
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"), [(1, 1), (2, HERE), (3, 1), (4, HERE), (5, HERE), (6, ANYWHERE), (7, 1)]
+)
+def test_what_a_monitor_says_of_a_service_that_runs_decides_what_follows(
+    agent: FakeAgent, code: int, expected: int
+) -> None:
+    process = agent.wrapped(OFTEN)
+    ready(agent)
+    agent.hook("monitor", f"exit {code}")
+    status, said = ended(process)
+    assert (status, said[-1].startswith(f"monitor: exit {code} (")) == (expected, True)
+    assert agent.calls()[-1].startswith("stop ")
+
+
+def test_a_stop_that_fails_after_a_failure_is_what_is_told(agent: FakeAgent) -> None:
+    agent.hook("start", "fail 6 'no device'")
+    agent.hook("stop", "fail 1 'target is busy'")
+    status, said = ended(agent.wrapped())
+    assert (status, said[-1]) == (agent_exits.STOP_FAILED, "stop: exit 1 (error): target is busy")
 
 
 def test_a_stop_that_fails_has_a_status_of_its_own(agent: FakeAgent) -> None:
@@ -128,7 +186,7 @@ def test_a_stop_that_fails_has_a_status_of_its_own(agent: FakeAgent) -> None:
     agent.hook("stop", "fail 1 'target is busy'")
     process.terminate()
     status, said = ended(process)
-    assert (status, said[-1]) == (wrapper.STOP_FAILED, "stop: exit 1 (error): target is busy")
+    assert (status, said[-1]) == (agent_exits.STOP_FAILED, "stop: exit 1 (error): target is busy")
 
 
 def test_a_stop_that_hangs_is_killed_and_has_failed(agent: FakeAgent) -> None:
@@ -137,7 +195,7 @@ def test_a_stop_that_hangs_is_killed_and_has_failed(agent: FakeAgent) -> None:
     agent.hook("stop", "sleep 1000")
     process.terminate()
     status, said = ended(process)
-    assert (status, said[-1]) == (wrapper.STOP_FAILED, "stop: not over in 0.5 s, killed")
+    assert (status, said[-1]) == (agent_exits.STOP_FAILED, "stop: not over in 0.5 s, killed")
 
 
 @pytest.mark.parametrize("action", ["start", "monitor"])
@@ -146,7 +204,7 @@ def test_told_to_stop_it_does_not_wait_for_what_it_does(agent: FakeAgent, action
     process = agent.wrapped("--start=3600", "--timeout=3600")
     wait_until(lambda: agent.calls(action))
     process.send_signal(signal.SIGINT)
-    assert ended(process)[0] == wrapper.STOPPED_WELL
+    assert ended(process)[0] == agent_exits.STOPPED_WELL
     assert agent.calls()[-1].startswith("stop ")
     assert agent.processes() == []
 
@@ -161,7 +219,7 @@ def test_a_service_goes_on_though_nobody_reads_what_is_said(agent: FakeAgent) ->
     agent.unhook("monitor")
     assert agent.heard() == "STATUS=started"
     process.terminate()
-    assert process.wait(LIMIT_S) == wrapper.STOPPED_WELL
+    assert process.wait(LIMIT_S) == agent_exits.STOPPED_WELL
     assert agent.calls()[-1].startswith("stop ")
 
 
@@ -171,7 +229,7 @@ def test_a_service_goes_on_though_nobody_hears_that_it_is_ready(agent: FakeAgent
     wait_until(lambda: len(agent.calls("monitor")) > 1)
     process.terminate()
     status, said = ended(process)
-    assert status == wrapper.STOPPED_WELL
+    assert status == agent_exits.STOPPED_WELL
     assert f"cannot tell {agent.address} that the service is ready: Connection refused" in said
 
 
@@ -187,7 +245,7 @@ def test_a_signal_to_stop_is_not_forgotten_for_a_later_one(agent: FakeAgent) -> 
 def test_an_agent_that_is_not_there_is_named(agent: FakeAgent) -> None:
     agent.path.unlink()
     assert ended(agent.wrapped()) == (
-        wrapper.UNUSABLE,
+        agent_exits.UNUSABLE_HERE,
         [f"there is no {agent.path}: install the package of the agent"],
     )
 
@@ -195,13 +253,21 @@ def test_an_agent_that_is_not_there_is_named(agent: FakeAgent) -> None:
 def test_an_agent_that_does_not_describe_itself_is_not_run(agent: FakeAgent) -> None:
     agent.hook("meta-data", "exit 1")
     status, said = ended(agent.wrapped())
-    assert status == wrapper.UNUSABLE
+    assert status == agent_exits.UNUSABLE_HERE
     assert said == ["meta-data: exit 1 (error): no XML: no element found: line 1, column 0"]
     assert agent.calls() == []
 
 
+def test_an_agent_that_is_killed_before_it_has_described_itself_is_tried_again(
+    agent: FakeAgent,
+) -> None:
+    agent.hook("meta-data", "kill -9 $$")
+    status, said = ended(agent.wrapped())
+    assert (status, said[0].startswith("meta-data: signal 9")) == (agent_exits.FAILED, True)
+
+
 def test_a_word_that_is_no_parameter_is_wrong_usage(agent: FakeAgent) -> None:
-    assert ended(agent.wrapped("--begin=1"))[0] == wrapper.UNUSABLE
+    assert ended(agent.wrapped("--begin=1"))[0] == agent_exits.UNUSABLE_HERE
 
 
 def test_it_imports_next_to_nothing() -> None:
@@ -217,10 +283,21 @@ def test_it_imports_next_to_nothing() -> None:
 
 
 def test_with_stop_only_it_stops_and_makes_sure_of_it(agent: FakeAgent) -> None:
-    assert ended(agent.wrapped("--stop-only")) == (wrapper.STOPPED_WELL, [])
+    assert ended(agent.wrapped("--stop-only")) == (agent_exits.STOPPED_WELL, [])
     assert [call.split()[0] for call in agent.calls()] == ["stop", "monitor"]
     agent.hook("monitor", "exit 0")
     assert ended(agent.wrapped("--stop-only")) == (
-        wrapper.STOP_FAILED,
+        agent_exits.STOP_FAILED,
         ["probe after stop: exit 0 (success)"],
     )
+
+
+def test_with_stop_only_the_probe_decides_of_an_agent_that_refuses_to_stop(
+    agent: FakeAgent,
+) -> None:
+    agent.hook("stop", "fail 5 'no program'")
+    assert ended(agent.wrapped("--stop-only"))[0] == agent_exits.STOPPED_WELL
+    agent.hook("monitor", "fail 4 'not for you'")
+    status, said = ended(agent.wrapped("--stop-only"))
+    assert status == agent_exits.STOP_FAILED
+    assert said[-1].endswith("(no permission on this node): not for you")

@@ -97,19 +97,54 @@ ENTRIES: tuple[Mutant, ...] = (
         "a group whose mounts were killed has stopped",
         "C5",
         "mosha.core.supervision.unit",
-        "return judged(self._all(), self.unit.unproven if spent else frozenset())",
-        "return judged(self._all(), frozenset())",
+        "return judged(self._all(), agent_traces.unproven(self.unit.traces) if spent else ())",
+        "return judged(self._all(), ())",
         test="test_ocf_entries.py::"
         "test_a_group_whose_agents_were_killed_before_their_stop_has_not_stopped",
     ),
     Mutant(
         "an agent has stopped because its process has ended",
         "C5",
-        "mosha.core.supervision.level_result",
-        "if stopped and isinstance(event, Exited) and event.exit.well:",
-        "if stopped and isinstance(event, Exited):",
+        "mosha.core.supervision.agent_traces",
+        "case Exited(_, ended) if ended.well and before.state is ProcessState.STOPPING:",
+        "case Exited(_, ended) if before.state is ProcessState.STOPPING:",
         test="test_ocf_entries.py::"
         "test_an_agent_that_has_stopped_in_time_needs_no_proof_after_the_kill",
+    ),
+    Mutant(
+        "an agent that has run may refuse its stop",
+        "C5",
+        "mosha.core.supervision.agent_traces",
+        "    clean = entry.tag not in traces or refused(traces, entry.tag)",
+        "    clean = True",
+        test="test_ocf_entries.py::"
+        "test_an_agent_that_runs_for_all_that_is_known_is_asked_to_stop_too",
+    ),
+    Mutant(
+        "an agent that cannot run here is tried for ever",
+        "C3",
+        "mosha.core.supervision.process",
+        "    if process.severity is not Severity.SOFT:",
+        "    if process.severity is Severity.FATAL:",
+        test="test_ocf_entries.py::"
+        "test_an_agent_that_is_in_vain_fails_the_level_at_once_and_is_not_started_again",
+    ),
+    Mutant(
+        "what needs an agent that cannot run here is started",
+        "C3",
+        "mosha.core.supervision.unit",
+        "            if process.in_vain:\n                return True",
+        "            if process.in_vain:\n                continue",
+        test="test_ocf_entries.py::"
+        "test_an_agent_that_is_in_vain_fails_the_level_at_once_and_is_not_started_again",
+    ),
+    Mutant(
+        "what can run nowhere is tried on every node",
+        "placement",
+        "mosha.core.cluster.group_rules",
+        "lambda f: f.granted and _failed(f) and f.nowhere, Action.EXHAUST)",
+        "lambda f: f.granted and _failed(f) and False, Action.EXHAUST)",
+        test="test_ladder.py::test_a_group_that_can_run_nowhere_is_stopped_for_good_at_once",
     ),
     Mutant(
         "a mount goes before what uses it has ended",

@@ -129,8 +129,8 @@ OPERATIONS: tuple[Mutant, ...] = (
         "an entry stays stopped when its group starts anew",
         "orders",
         "mosha.core.supervision.unit",
-        "if p.state is not ProcessState.STOPPED)",
-        "if p.state)",
+        "if not (p.state is ProcessState.STOPPED or p.in_vain))",
+        "if not p.in_vain)",
         test="test_entry_orders.py::test_a_stop_of_an_entry_ends_with_the_next_tell_to_its_group",
     ),
     Mutant(

@@ -1,9 +1,10 @@
-"""A group whose failures have used up `on-failure=` of hactl: it is stopped, and stays so.
+"""A group that is stopped for good: its failures have used up `on-failure=` of hactl.
 
-It stays claimed where it failed last, and the node publishes that, so that no other node starts
-it. An operator ends that (`mosha cleanup`, or level `stop` in hactl). It ends as well with the
-node: when it leaves, when it is known to be dead, or when others have claimed the group because it
-was not heard. A restart of the monitor does not end it (`recover`).
+Or an agent of it has said that it can run its service on no node. The group stays claimed where it
+failed last, and the node publishes that, so that no other node starts it. An operator ends that
+(`mosha cleanup`, or level `stop` in hactl). It ends as well with the node: when it leaves, when it
+is known to be dead, or when others have claimed the group because it was not heard. A restart of
+the monitor does not end it (`recover`).
 """
 
 from __future__ import annotations

@@ -51,7 +51,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     the rank's time has come. `yields`: a better node waits to take the group back
     (`failback=yes`). `gives_up`: its entries have reached their failure limit here, and another
     node may take it; `exhausts`: nothing is left but to stop it for good; `exhausted`: that was
-    done, and keeps the claim. `restarts`: an operator has ordered a restart, which keeps the claim;
+    done, and keeps the claim. `nowhere`: one of its agents cannot run its service on any node.
+    `restarts`: an operator has ordered a restart, which keeps the claim;
     `stops_again`: to try again what failed at `stop`.
     `superseded`: it runs elsewhere under a higher term, and the kill was not ordered yet;
     `overtaken`: this node has no claim; there is, or was, one with a higher term, under which the
@@ -79,6 +80,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     gives_up: bool = False
     exhausts: bool = False
     exhausted: bool = False
+    nowhere: bool = False
 
     @property
     def here(self) -> bool:
@@ -196,6 +198,7 @@ ROWS: tuple[Row, ...] = (
     Row("not granted in time", lambda f: f.pending and f.overdue, Action.WITHDRAW),
     Row("votes split", lambda f: f.pending and f.split, Action.RAISE),
     Row("told, not seen yet", lambda f: f.told_level != "", Action.WAIT),
+    Row("can run nowhere", lambda f: f.granted and _failed(f) and f.nowhere, Action.EXHAUST),
     Row("failed", _failed, Action.BAN),
     Row("fails again and again", lambda f: f.granted and f.here and f.gives_up, Action.BAN),
     Row("nothing left to try", lambda f: f.granted and f.here and f.exhausts, Action.EXHAUST),

@@ -91,6 +91,7 @@ def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
         gives_up=rung is Rung.MOVE,
         exhausts=rung is Rung.STOP,
         exhausted=record.exhausted != "",
+        nowhere=state.report(group).fatal,
     )
 
 
@@ -297,7 +298,9 @@ def _ban(state: MonitorState, record: GroupRecord, now: float) -> None:
 
 
 def _exhaust(state: MonitorState, record: GroupRecord, now: float) -> None:
-    exhaustion.begin(state, record, giving_up.reason(state, record, now))
+    report = state.report(record.group)
+    reason = report.cause if report.fatal else giving_up.reason(state, record, now)
+    exhaustion.begin(state, record, reason)
 
 
 _LEAVING = {Action.BAN: _ban, Action.EXHAUST: _exhaust, Action.GIVE_WAY: give_way}

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from mosha.core.status import SETTLED, GroupState, Trouble, TroubleKind
-from mosha.core.supervision.failures import STEADY_S
+from mosha.core.supervision.failures import STEADY_S, Severity
 from mosha.core.supervision.process_table import ProcessState
 from mosha.core.tables import (
     PLAN_LEVEL,
@@ -78,7 +78,9 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     reply to `Ask`. `held`: an operator has stopped it, or it is being stopped for that;
     `restarting`: it is being stopped for an operator, to be started again; `obeyed` are the last
     operators' orders for it that were carried out; `failures_max` is how many runs of a monitor
-    have to fail in a row, 0 of others.
+    have to fail in a row, 0 of others. `severity` is how grave the last failure of an agent was:
+    `hard` if it cannot run its service here, `fatal` if on no node. `degraded`: its agent
+    says that it works, and that something is wrong with it; `status` says what.
     """
 
     tag: str
@@ -105,6 +107,8 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     status: str = ""
     attributes: ProcessAttributes | None = None
     failures_max: int = 0
+    severity: Severity = Severity.SOFT
+    degraded: bool = False
 
     @property
     def restarts(self) -> int:
@@ -163,13 +167,16 @@ def _trouble(entry: EntryReport, now: float) -> Trouble | None:
     kind = _kind(entry, now)
     if kind is None:
         return None
-    told = entry.error or entry.exit
+    # The exit status of what runs an agent says less than its last line.
+    told = entry.error or (entry.exit if entry.severity is Severity.SOFT else "")
     if kind in (TroubleKind.LATE, TroubleKind.UNREADY):
         told = "" if entry.limit_s is None else f"its time limit is {entry.limit_s:g} s"
     if kind is TroubleKind.STOPPED:
         text = BEING_RESTARTED if entry.restarting else ""
         text = text or (BEING_STOPPED if entry.state == ProcessState.STOPPING else "")
         return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), text)
+    if kind is TroubleKind.DEGRADED:
+        return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), entry.status)
     if kind is TroubleKind.RETRYING:  # its output is that of an earlier run
         return Trouble(entry.tag, kind, entry.restarts, int(entry.for_s(now)), entry.error)
     last = entry.said[-1] if entry.said else ""
@@ -182,7 +189,7 @@ def _trouble(entry: EntryReport, now: float) -> Trouble | None:
 def _kind(entry: EntryReport, now: float) -> TroubleKind | None:
     if entry.state == ProcessState.FAILED:
         return TroubleKind.FAILED
-    state, waited_for = entry.state, entry.mode in (Mode.WAIT, Mode.TEST)
+    state = entry.state
     late_to_stop = state == ProcessState.STOPPING and entry.for_s(now) > LATE_TO_STOP_S
     if (entry.held or entry.restarting) and not late_to_stop:
         return TroubleKind.STOPPED
@@ -197,6 +204,14 @@ def _kind(entry: EntryReport, now: float) -> TroubleKind | None:
         return TroubleKind.UNABLE
     if state == ProcessState.PAUSING:
         return TroubleKind.PAUSING
+    return TroubleKind.LATE if late_to_stop else _kind_of_run(entry, now)
+
+
+def _kind_of_run(entry: EntryReport, now: float) -> TroubleKind | None:
+    """Return what is wrong with a run that goes on, or with those before it."""
+    state, waited_for = entry.state, entry.mode in (Mode.WAIT, Mode.TEST)
+    if entry.degraded and state == ProcessState.RUNNING:
+        return TroubleKind.DEGRADED
     failing = max(entry.failures, entry.daemonized) >= FAILURES_MIN
     if failing and state == ProcessState.CLEARING:
         return TroubleKind.FAILING
@@ -206,7 +221,7 @@ def _kind(entry: EntryReport, now: float) -> TroubleKind | None:
         return TroubleKind.LATE
     if state == ProcessState.RUNNING and not entry.ready and entry.for_s(now) > LATE_S:
         return TroubleKind.UNREADY
-    return TroubleKind.LATE if late_to_stop else None
+    return None
 
 
 def _definition(entry: EntryReport) -> tuple[object, ...]:
@@ -257,6 +272,8 @@ def trouble_text(trouble: Trouble) -> str:
             return f"entry {tag} {text or STOPPED}"
         case TroubleKind.UNHEALTHY:
             return f"monitor {tag} fails{told}"
+        case TroubleKind.DEGRADED:
+            return f"entry {tag} is degraded{told}"
         case TroubleKind.UNREADY:
             return f"entry {tag} is not ready after {trouble.for_s} s{told}"
         case TroubleKind.LATE:

@@ -67,6 +67,8 @@ def refusal(
     """
     if against := _by_group(group, order):
         return against
+    if process is not None and process.in_vain:
+        return f"entry {order.tag} cannot run here, and its group has failed: {process.said}"
     if process is not None:
         return by_mode(process.entry, order.verb)
     known = {entry.tag: entry for entry in entries}

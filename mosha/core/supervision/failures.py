@@ -1,6 +1,28 @@
-"""Which exits of a process are failures, and how long they are remembered."""
+"""Which exits of a process are failures, how grave they are, and how long they are remembered."""
 
 from __future__ import annotations
+
+import enum
+
+from mosha.core.agent_exits import UNUSABLE_ANYWHERE, UNUSABLE_HERE
+from mosha.core.tables import Mode
+
+
+class Severity(enum.StrEnum):
+    """What a failure says of another attempt, in the words of Pacemaker."""
+
+    SOFT = "soft"  # it may succeed
+    HARD = "hard"  # it is in vain on this node
+    FATAL = "fatal"  # it is in vain on every node
+
+
+_SEVERITIES = {UNUSABLE_HERE: Severity.HARD, UNUSABLE_ANYWHERE: Severity.FATAL}
+
+
+def severity_of(mode: Mode, code: int) -> Severity:
+    """Return how grave the end of a run is; only what runs an agent can tell."""
+    return _SEVERITIES.get(code, Severity.SOFT) if mode is Mode.OCF else Severity.SOFT
+
 
 STEADY_S = 60.0
 """A run that lasted this long had started properly: a later failure starts a new count."""

@@ -6,6 +6,8 @@ from msgspec import Struct
 
 from mosha.core.status import SETTLED, STOPPED, GroupState
 from mosha.core.supervision.entries import EntryReport
+from mosha.core.supervision.failures import Severity
+from mosha.core.supervision.process_table import ProcessState
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL
 
 
@@ -51,6 +53,14 @@ class GroupReport(Struct, frozen=True, omit_defaults=True):
     def stop_failed(self) -> bool:
         """Whether its `stop` entries have failed: it did not end in good order."""
         return (self.level, self.state) == (STOP_LEVEL, GroupState.FAILED)
+
+    @property
+    def fatal(self) -> bool:
+        """Whether an agent of it has said that it can run its service on no node."""
+        return any(
+            entry.severity is Severity.FATAL and entry.state == ProcessState.FAILED
+            for entry in self.entries
+        )
 
     @property
     def settled(self) -> bool:

@@ -62,6 +62,7 @@ TABLE: dict[tuple[GroupState, GroupTrigger], GroupState] = {
     (_G.DONE, _T.LAPSE): _G.STOPPING,
     (_G.DONE, _T.KILL): _G.STOPPING,
     (_G.DONE, _T.HALT): _G.HALTING,
+    (_G.DONE, _T.FAIL): _G.FAILED,  # an agent cannot run its service here any more
     (_G.PASSED, _T.TELL): _G.STOPPING,
     (_G.PASSED, _T.LAPSE): _G.STOPPING,
     (_G.PASSED, _T.KILL): _G.STOPPING,

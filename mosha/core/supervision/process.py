@@ -10,6 +10,7 @@ The rules of this file (catalogue C3, C6; docs/explanation/architecture.md):
   this counts neither as a run nor for the throttle.
 - A run that exceeds its time limit is ended as by a stop, and counts as failed; so does one of a
   respawn entry that is not ready in time (`ready=`, `start=`), which is then started again.
+- An agent that says that it cannot run its service here has failed, and is not started again.
 - A monitor is run again and again, `interval` from start to start. As many failures in a row as its
   option says are one failure of its group, and so are as many more.
 - A stop sends INT, TERM and KILL in turn and repeats KILL as long as anything is alive. Only time
@@ -25,6 +26,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from mosha.core.escalation import KILL, Limits, kill_rung, ladder_step
+from mosha.core.supervision.failures import Severity
 from mosha.core.supervision.process_events import (
     AlarmRang,
     BecameReady,
@@ -226,6 +228,8 @@ _GONE = {
 def _after_death(process: Process, limits: Limits) -> EntryTrigger:
     if process.entry.mode is Mode.MONITOR:
         return EntryTrigger.REST
+    if process.severity is not Severity.SOFT:
+        return EntryTrigger.FAIL
     return EntryTrigger.PAUSE if process.rapid_restarts > limits.haste_max else EntryTrigger.RESPAWN
 
 
@@ -296,6 +300,7 @@ def _run(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[E
         escalation_step=0,
         due=None if limit_s is None else now + limit_s,
         timed_out=False,
+        severity=Severity.SOFT,
     )
     return process, (Spawn(process.entry, process.run),)
 

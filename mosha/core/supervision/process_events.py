@@ -6,9 +6,11 @@ Events are facts reported by the code that runs the processes; effects are order
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
+from mosha.core.status import EntryVerb
 from mosha.core.tables import Entry
 
 
@@ -125,6 +127,14 @@ class RestartOrdered(Struct, frozen=True):
     """An operator wants the entry ended and started anew."""
 
     order: str
+
+
+ORDERED: Mapping[EntryVerb, Callable[[str], StopOrdered | StartOrdered | RestartOrdered]] = {
+    EntryVerb.START: StartOrdered,
+    EntryVerb.STOP: StopOrdered,
+    EntryVerb.RESTART: RestartOrdered,
+}
+"""What an operator says of an entry -> the event, which is made with the order's name."""
 
 
 class AlarmRang(Struct, frozen=True):

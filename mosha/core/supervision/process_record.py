@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mosha.core.supervision.failures import DAEMONIZED_S, in_a_row, remembered
+from mosha.core.supervision.failures import (
+    DAEMONIZED_S,
+    Severity,
+    in_a_row,
+    remembered,
+    severity_of,
+)
 from mosha.core.supervision.process_events import (
     BecameReady,
     Event,
@@ -53,7 +59,8 @@ class Process(Struct, frozen=True):
     those of a respawn entry that ended well within `DAEMONIZED_S` and left processes: they went
     into the background; `timed_out`: the last run exceeded its time limit; `prevented`: the host
     could not start it. `failed_at` lists the recent failures of a respawn entry: a run failed, or
-    the entry had to pause although its runs succeeded.
+    the entry had to pause although its runs succeeded. `severity` is how grave the end of the last
+    run was: what is not soft is not started again.
     """
 
     entry: Entry
@@ -76,6 +83,7 @@ class Process(Struct, frozen=True):
     timed_out: bool = False
     prevented: bool = False
     failed_at: tuple[float, ...] = ()
+    severity: Severity = Severity.SOFT
     then: Then = Then.WAIT
     ordered: tuple[str, ...] = ()
     obeyed: tuple[str, ...] = ()
@@ -84,6 +92,11 @@ class Process(Struct, frozen=True):
     def awaited(self) -> bool:
         """Whether it is not ready, and what comes after it waits until it is."""
         return self.entry.awaited and not self.ready
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether it is an agent that cannot run its service here: what comes next needs it."""
+        return self.state is ProcessState.FAILED and self.severity is not Severity.SOFT
 
     @property
     def held(self) -> bool:
@@ -144,6 +157,8 @@ def noted(process: Process, event: Event, now: float) -> Process:
             early = process.awaited and process.state is ProcessState.RUNNING
             process = _counted(process, now, well=ended.well and not early)
             text = f"{ended} before it was ready" if early else str(ended)
+            if process.state is ProcessState.RUNNING:
+                process = replace(process, severity=severity_of(process.entry.mode, ended.code))
             return replace(_without_leader(process), daemonized=daemonized, exit=text, said=said)
         case StopOrdered(order) | StartOrdered(order) | RestartOrdered(order):
             waiting = (*process.ordered, order)[-ORDERS_REMEMBERED_MAX:]

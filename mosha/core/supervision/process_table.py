@@ -103,6 +103,7 @@ TABLE: dict[tuple[ProcessState, EntryTrigger], ProcessState] = {
     (_S.CLEARING, _T.RETRY): _S.RETRYING,
     (_S.CLEARING, _T.RESPAWN): _S.RUNNING,
     (_S.CLEARING, _T.PAUSE): _S.PAUSING,
+    (_S.CLEARING, _T.FAIL): _S.FAILED,  # an agent, which is in vain here
     (_S.CLEARING, _T.STOP): _S.STOPPING,
     (_S.CLEARING, _T.KILL): _S.STOPPING,
     (_S.STOPPING, _T.ALARM): _S.STOPPING,

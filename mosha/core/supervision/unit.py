@@ -14,14 +14,14 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mosha.core.escalation import Limits
-from mosha.core.status import STOPPED, EntryVerb, GroupState
-from mosha.core.supervision import entry_refusals, process_events
+from mosha.core.status import STOPPED, GroupState
+from mosha.core.supervision import agent_traces, entry_refusals, process_events
 from mosha.core.supervision import group as groups
 from mosha.core.supervision import process as processes
 from mosha.core.supervision.entry_refusals import EntryReply
 from mosha.core.supervision.group import Group, Sweep
 from mosha.core.supervision.group_table import EntriesOrder
-from mosha.core.supervision.level_result import judged, launched, proven, unforgotten
+from mosha.core.supervision.level_result import judged
 from mosha.core.supervision.process_events import Spawn
 from mosha.core.supervision.process_record import (
     Process,
@@ -104,7 +104,7 @@ class Unit(Struct, frozen=True):
     `untouched` says that nothing was launched since it was told `plan` while at rest, and
     `barren` that it now goes to `stop` from there, however often it is told that: then there is
     nothing to undo, and the owner of a better claim may run already, so the entries of `stop` are
-    not run. `unproven` are agents that were not seen to stop (`level_result`).
+    not run. `traces` are those of agents that were not seen to stop.
     """
 
     group: Group
@@ -115,7 +115,7 @@ class Unit(Struct, frozen=True):
     again: Tell | None = None
     untouched: bool = False
     barren: bool = False
-    unproven: frozenset[str] = frozenset()
+    traces: agent_traces.Traces = field(default_factory=dict)
 
     @property
     def due(self) -> float | None:
@@ -144,8 +144,8 @@ def tell(
         and (unit.barren or group.level == PLAN_LEVEL)
         and 0 < text.term <= group.term
     )
-    unproven = unforgotten(unit.unproven, group, text, now)
-    unit = replace(unit, entries=entries, untouched=untouched, barren=barren, unproven=unproven)
+    traces = agent_traces.unforgotten(unit.traces, group, text, now)
+    unit = replace(unit, entries=entries, untouched=untouched, barren=barren, traces=traces)
     unit = replace(unit, processes=with_options_of(entries, unit.processes))
     work = _Work(unit, now, limits)
     work.group(text)
@@ -176,16 +176,9 @@ def order_entry(
     refusal = entry_refusals.refusal(group, unit.entries, process, order)
     if process is None or refusal:
         return *work.settle(), EntryReply(False, refusal)
-    work.process(order.tag, _ORDERS[order.verb](order.order))
+    work.process(order.tag, process_events.ORDERED[order.verb](order.order))
     work.start_out_of_turn(order.tag)
     return *work.settle(), EntryReply(True, entry_refusals.nothing_to_do(process, order.verb))
-
-
-_ORDERS: Mapping[EntryVerb, Callable[[str], process_events.Event]] = {
-    EntryVerb.START: process_events.StartOrdered,
-    EntryVerb.STOP: process_events.StopOrdered,
-    EntryVerb.RESTART: process_events.RestartOrdered,
-}
 
 
 def feed_group(
@@ -238,8 +231,8 @@ class _Work:
         before = self.unit.processes[tag]
         process, effects = processes.advance(before, event, self.now, self.limits)
         self._put(process)
-        unproven = proven(self.unit.unproven, before, event, process)
-        self.unit = replace(self.unit, unproven=unproven)
+        traces = agent_traces.followed(self.unit.traces, before, event, process)
+        self.unit = replace(self.unit, traces=traces)
         for effect in effects:
             self.effects.append(self._launch(effect) if isinstance(effect, Spawn) else effect)
         if process is not before and not isinstance(event, process_events.Started):
@@ -282,6 +275,8 @@ class _Work:
                 return groups.EntriesStarted() if self._all_started() else None
             case GroupState.CHECKING:
                 return self._next_check()
+            case GroupState.DONE:
+                return self._judge() if any(p.in_vain for p in self._all()) else None
             case GroupState.HALTING if group.sweep is Sweep.NOT_YET:
                 self._stop_next(lambda _: True)
                 live = any(process.state in LIVE for process in self._all())
@@ -299,7 +294,7 @@ class _Work:
 
     def _judge(self) -> groups.LevelJudged:
         spent = self.unit.group.level == STOP_LEVEL and self.unit.group.spent
-        return judged(self._all(), self.unit.unproven if spent else frozenset())
+        return judged(self._all(), agent_traces.unproven(self.unit.traces) if spent else ())
 
     def _obey(self, order: EntriesOrder) -> None:
         group = self.unit.group
@@ -361,11 +356,13 @@ class _Work:
         group = self.unit.group
         if group.wanted == STOP_LEVEL and (group.spent or self.unit.barren):
             return False  # too late for the entries of `stop`, or nothing for them to undo
+        if entry.stops and agent_traces.refused(self.unit.traces, entry.stops):
+            return False
         return level_matches(entry.level, group.wanted)
 
     def _list_entries(self) -> None:
-        # What an operator has stopped is started again with its group.
-        stay = (p for p in self._all() if p.state is not ProcessState.STOPPED)
+        # What an operator has stopped is started again with its group, and so is a failed agent.
+        stay = (p for p in self._all() if not (p.state is ProcessState.STOPPED or p.in_vain))
         kept = {p.entry.tag: p for p in stay if not self._leaves(p)}
         listed = {
             entry.tag: replace(kept[entry.tag], entry=entry)
@@ -379,6 +376,8 @@ class _Work:
     def _all_started(self) -> bool:
         """Start what can be started now, in file order; say whether that was all (C3.1, C3.2)."""
         for process in self._all():
+            if process.in_vain:
+                return True  # what comes after it needs it: the level has failed
             if process.state is ProcessState.WAITING:
                 self.process(process.entry.tag, process_events.Started(self.unit.runs + 1))
             ends = process.entry.mode in (Mode.WAIT, Mode.TEST)
@@ -387,8 +386,8 @@ class _Work:
         return True
 
     def _launch(self, spawn: Spawn) -> Launch:
-        unproven = launched(self.unit.unproven, spawn.entry)
-        self.unit = replace(self.unit, untouched=False, unproven=unproven)
+        traces = agent_traces.launched(self.unit.traces, spawn.entry)
+        self.unit = replace(self.unit, untouched=False, traces=traces)
         group = self.unit.group
         kill_at = group.deadlines.kill_at if group.deadlines is not None else math.inf
         return Launch(spawn.entry, spawn.run, group.level, group.term, group.node, kill_at)
