@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -23,6 +23,15 @@ STOP_LEVEL = "stop"
 PLAN_LEVEL = "plan"
 TEST_LEVEL = "test"
 BUILT_IN_LEVELS = (STOP_LEVEL, PLAN_LEVEL, TEST_LEVEL)
+
+
+INSTANCE_MARK = "@"
+"""Stands between the name of a group and the node of its instance (`core.instances`)."""
+
+
+def single(group: str) -> str:
+    """Return the group in the tables that an instance is of; any other group is its own."""
+    return group.partition(INSTANCE_MARK)[0]
 
 
 class Table(Protocol):
@@ -234,6 +243,11 @@ def agent_stop(entry: Entry) -> Entry:
     )
 
 
+def entries_under(group: str, entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Return entries of a group as those of one of its instances."""
+    return tuple(replace(entry, group=group) for entry in entries)
+
+
 class Cltab(Struct, frozen=True, dict=True):
     """All entries of a cltab in file order, which is start order (C1.18)."""
 
@@ -249,8 +263,12 @@ class Cltab(Struct, frozen=True, dict=True):
         return tuple(self._by_group)
 
     def entries_of(self, group: str) -> tuple[Entry, ...]:
-        """Return the entries of one group in file order; then the stops of agents, last first."""
-        return self._by_group.get(group, ())
+        """Return the entries of one group in file order; then the stops of agents, last first.
+
+        Those of an instance are the entries of its group.
+        """
+        entries = self._by_group.get(single(group), ())
+        return entries if INSTANCE_MARK not in group else entries_under(group, entries)
 
     @functools.cached_property
     def _by_group(self) -> Mapping[str, tuple[Entry, ...]]:

@@ -6,6 +6,9 @@ half a write, or the right length with zeros in it. That is distinguished from a
 complete but wrong, and from one of another program. Readers skip unknown classes and trailing
 words, so versions of the same major can be mixed.
 
+A line about an instance of a group (`dns@3`) has its mark behind the class as well:
+`Mosha::Vote@ dns@3 …`.
+
 Equal statuses are rendered equally: every class is sorted.
 """
 
@@ -24,6 +27,7 @@ from mosha.core.status import (
     Stamp,
     Status,
 )
+from mosha.core.tables import INSTANCE_MARK
 from mosha.formats.clstat_entries import entry_lines
 from mosha.formats.clstat_failures import failure_lines
 from mosha.formats.clstat_fencing import fencing_lines
@@ -60,6 +64,12 @@ _ECHO_LINES = re.compile(
 _TABLES = tuple(dict.fromkeys(table for table, _ in READERS.values()))
 """The fields of Status that lines go into."""
 
+# Older versions skip a class that they do not know: they would take the name for a mistake.
+_ABOUT_INSTANCE = re.compile(
+    rf"^([A-Z]\S+) (?=[^ \n]+{INSTANCE_MARK}|[0-9]+ verb=[^\n]* group=[^ \n]+{INSTANCE_MARK})",
+    re.MULTILINE,
+)
+
 _NODE_STATES = {state.value: state for state in NodeState}
 _YES_NO = {"yes": True, "no": False}
 
@@ -83,6 +93,8 @@ class MalformedStatus(UnreadableStatus):
 def render_clstat(status: Status) -> str:
     """Return a status as text. Free text (reasons, refusals) becomes one line (`one_line`)."""
     text = "\n".join(_lines(status)) + "\n"
+    if INSTANCE_MARK in text:
+        text = _ABOUT_INSTANCE.sub(rf"\1{INSTANCE_MARK} ", text)
     crc = zlib.crc32(text.encode())
     return f"{text}Mosha::End seq={status.seq} crc32={crc:08x}\n"
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from mosha.core.status import Trouble, TroubleKind
-from mosha.formats.names import is_name, one_line
+from mosha.formats.names import is_group_name, is_name, one_line
 
 ENTRY_CLASS = "Mosha::Entry"
 
@@ -40,7 +40,7 @@ def read_entry(rest: str) -> tuple[tuple[str, str], Trouble]:
         ValueError: it is not such a line.
     """
     found = _LINE.fullmatch(rest)
-    if found is None or not (is_name(found["group"]) and is_name(found["tag"])):
+    if found is None or not (is_group_name(found["group"]) and is_name(found["tag"])):
         raise ValueError("not an entry of a group")
     kind = TroubleKind(found["kind"]) if found["kind"] in _KINDS else TroubleKind.OTHER
     restarts, for_s = int(found["restarts"] or 0), int(found["for_s"] or 0)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from mosha.core.status import Status
 from mosha.core.supervision.failures import REMEMBERED_MAX
-from mosha.formats.clstat_words import name_in, number_in
+from mosha.formats.clstat_words import group_in, number_in
 from mosha.formats.names import one_line
 
 
@@ -27,11 +27,11 @@ def failure_lines(s: Status) -> list[str]:
 
 def _read_given_up(rest: str) -> tuple[str, tuple[int, ...]]:
     ages = rest.split(" ")[1 : REMEMBERED_MAX + 1]
-    return name_in(rest), tuple(number_in(age) for age in ages)
+    return group_in(rest), tuple(number_in(age) for age in ages)
 
 
 def _read_exhausted(rest: str) -> tuple[str, str]:
-    return name_in(rest), one_line(rest.partition(" ")[2])
+    return group_in(rest), one_line(rest.partition(" ")[2])
 
 
 FAILURE_READERS: dict[str, tuple[str, Callable[[str], tuple[str, object]]]] = {

@@ -20,7 +20,7 @@ from mosha.core.status import GRADES, OPERATOR, Disarm, Grade, Receipt, ShotLine
 from mosha.formats.clstat_words import (
     WORD_MAX_CHARS,
     counter_in,
-    name_in,
+    group_in,
     node_in,
     number_in,
     pairs_of,
@@ -91,11 +91,11 @@ def _read_inc(rest: str) -> tuple[int, int]:
 def _read_unended(rest: str) -> tuple[str, Unended]:
     words = rest.split(" ", 2)
     reason = one_line(words[2]) if len(words) > 2 else ""
-    return name_in(rest), Unended(reason, asks=pairs_of(words[1])["asks"] == "yes")
+    return group_in(rest), Unended(reason, asks=pairs_of(words[1])["asks"] == "yes")
 
 
 def _read_late_kill(rest: str) -> tuple[str, int]:
-    return name_in(rest), number_in(rest.split(" ")[1])
+    return group_in(rest), number_in(rest.split(" ")[1])
 
 
 def _node(rest: str) -> int:

@@ -14,6 +14,7 @@ from mosha.core.status import (
     Term,
     Vote,
 )
+from mosha.core.tables import INSTANCE_MARK
 from mosha.formats.clstat_entries import ENTRY_CLASS, read_entry
 from mosha.formats.clstat_failures import FAILURE_READERS
 from mosha.formats.clstat_fencing import FENCING_READERS
@@ -21,6 +22,7 @@ from mosha.formats.clstat_orders import ORDER_READERS, read_stamp
 from mosha.formats.clstat_words import (
     CounterTooLargeError,
     counter_in,
+    group_in,
     mtime_in,
     name_in,
     node_in,
@@ -47,7 +49,7 @@ STATES = {state.value: state for state in GroupState}
 
 def _fact(line: str) -> tuple[str, _Key, object] | None:
     kind, _, rest = line.partition(" ")
-    known = READERS.get(kind)
+    known = READERS.get(kind.removesuffix(INSTANCE_MARK))
     if known is None:
         return None
     table, reader = known
@@ -73,7 +75,7 @@ def fact_in(line: str) -> tuple[str, _Key, object] | None:
 
 def _read_vote(rest: str) -> tuple[str, Vote]:
     pairs = pairs_of(rest)
-    return name_in(rest), Vote(
+    return group_in(rest), Vote(
         counter_in(pairs["term"]),
         node_in(pairs["node"]),
         counter_in(pairs["inc"]),
@@ -83,24 +85,24 @@ def _read_vote(rest: str) -> tuple[str, Vote]:
 
 def _read_term(rest: str) -> tuple[str, Term]:
     voted = pairs_of(rest).get("voted", "0")
-    return name_in(rest), Term(counter_in(rest.split(" ", 2)[1]), counter_in(voted))
+    return group_in(rest), Term(counter_in(rest.split(" ", 2)[1]), counter_in(voted))
 
 
 def _read_claim(rest: str) -> tuple[str, int]:
-    return name_in(rest), counter_in(pairs_of(rest)["term"])
+    return group_in(rest), counter_in(pairs_of(rest)["term"])
 
 
 def _read_group(rest: str) -> tuple[str, GroupLine]:
     words = rest.split(" ", 3)
     if not is_name(words[1]):
         raise ValueError("not a level")
-    return name_in(rest), GroupLine(words[1], STATES[words[2]])
+    return group_in(rest), GroupLine(words[1], STATES[words[2]])
 
 
 def _read_ban(rest: str) -> tuple[str, Ban]:
     words = rest.split(" ", 2)
     reason = words[2] if len(words) == 3 else ""
-    return name_in(rest), Ban(number_in(words[1]), one_line(reason))
+    return group_in(rest), Ban(number_in(words[1]), one_line(reason))
 
 
 def _read_table(rest: str) -> tuple[str, TableVersion]:

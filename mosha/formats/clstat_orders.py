@@ -14,6 +14,7 @@ from collections.abc import Callable
 from mosha.core.status import EntryAnswer, Order, Stamp, Status
 from mosha.formats.clstat_words import (
     counter_in,
+    group_in,
     name_in,
     node_in,
     number_in,
@@ -61,14 +62,14 @@ def _read_unfinished(rest: str) -> tuple[tuple[int, int], int]:
 
 def _read_order(rest: str) -> tuple[int, Order]:
     pairs = pairs_of(rest)
-    group = name_in(pairs["group"]) if "group" in pairs else ""
+    group = group_in(pairs["group"]) if "group" in pairs else ""
     number = counter_in(rest.partition(" ")[0])
     return number, Order(word_in(pairs["verb"]), group, number_in(pairs["node"]))
 
 
 def _read_entry_order(rest: str) -> tuple[int, Order]:
     pairs = pairs_of(rest)
-    group, tag = name_in(pairs["group"]), name_in(pairs["tag"])
+    group, tag = group_in(pairs["group"]), name_in(pairs["tag"])
     return counter_in(rest.partition(" ")[0]), Order(word_in(pairs["verb"]), group, tag=tag)
 
 

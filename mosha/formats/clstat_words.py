@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mosha.formats.names import NODE_MAX, is_name
+from mosha.formats.names import NODE_MAX, is_group_name, is_name
 
 DIGITS_MAX = 20
 """The longest number that is read: nanoseconds since 1970 have 19 digits."""
@@ -37,6 +37,14 @@ def name_in(rest: str) -> str:
     if not is_name(name):
         raise ValueError("not a name")
     return name
+
+
+def group_in(rest: str) -> str:
+    """Return the group that a line begins with, or instance of one; ValueError if there is none."""
+    group = rest.partition(" ")[0]
+    if not is_group_name(group):
+        raise ValueError("not a group")
+    return group
 
 
 def node_in(text: str) -> int:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from mosha.core.tables import INSTANCE_MARK
+
 NAME_MAX_CHARS = 200
 """A group name becomes part of its cgroup's file name, which has at most 255 bytes."""
 
@@ -33,6 +35,12 @@ LISTED_MAX = 8
 def is_name(text: str) -> bool:
     """Say whether `text` can name a group, a tag or a level."""
     return _NAME.fullmatch(text) is not None
+
+
+def is_group_name(text: str) -> bool:
+    """Say whether `text` can name a group of a table, or an instance of one, such as `dns@3`."""
+    group, mark, node = text.partition(INSTANCE_MARK)
+    return is_name(group) and (not mark or node_number(node) is not None)
 
 
 def node_number(text: str) -> int | None:

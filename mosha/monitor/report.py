@@ -274,7 +274,7 @@ def _group(state: MonitorState, group: str, around: _Surroundings, now: float) -
 
 
 def _with_tags(state: MonitorState, view: hastat.GroupView) -> hastat.GroupView:
-    entries = state.defined.get(view.group, ()) if state.defined is not None else ()
+    entries = state.entries_of(view.group) or ()
     return msgspec.structs.replace(view, tags=[entry.tag for entry in entries])
 
 

@@ -22,7 +22,7 @@ from mosha.core.cluster.timing import Timing, derive
 from mosha.core.replication.table_texts import Places
 from mosha.core.status import GroupState, Stamp, Status
 from mosha.core.supervision.group_report import GroupReport
-from mosha.core.tables import STOP_LEVEL, Hactl, Wish
+from mosha.core.tables import STOP_LEVEL, Hactl, Wish, single
 from mosha.core.tell import Tell
 
 TIMING = derive(10.0, ban_s=30.0, start_grace_s=20.0)
@@ -304,3 +304,5 @@ class Story:
         groups = {group for held in self.clinits.values() for group in held}
         for group in groups:
             assert len(self.owners(group)) <= 1, f"{group} runs on {self.owners(group)}"
+            beside = self.owners(single(group)) if single(group) != group else []
+            assert not (beside and self.owners(group)), f"{group} runs beside {single(group)}"

@@ -126,6 +126,19 @@ def test_a_removed_group_that_comes_back_after_kill_at_runs_no_stop_entries() ->
     assert story.supervisor.units["g"].group.wanted == "stop"
 
 
+def test_an_instance_has_the_entries_of_its_group_and_goes_with_it() -> None:
+    story = Story(G, H).happens(Tell("g@3", "1"))
+    assert story.answer.ok
+    unit = story.supervisor.units["g@3"]
+    assert [(entry.group, entry.tag) for entry in unit.entries] == [("g@3", "a")]
+    story.happens(table(G))
+    assert story.line("g@3") == "1 DONE"
+    story.happens(table(H))
+    assert story.line("g@3") == "1 HALTING"
+    story.ends("g@3", "a").empties("g@3")
+    assert Gone("g@3") in story.effects
+
+
 def test_a_group_removed_again_forgets_that_it_was_told() -> None:
     story = Story(G).happens(Tell("g", "1")).happens(table(H), table(G), Tell("g", "1"), table(H))
     story.ends("g", "a").empties("g")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mosha.core.escalation import SIGNALS, EscalationStep
+from mosha.core.instances import instance
 from mosha.core.ladder import Ladder
 from mosha.core.replication.lineage import PAST_MAX
 from mosha.core.status import (
@@ -59,6 +60,7 @@ T = TypeVar("T")
 
 names = st.text("abzAZ019_.-", min_size=1, max_size=12).filter(is_name)
 nodes = st.integers(1, 65_535)
+group_names = names | st.builds(instance, names, nodes)
 numbers = st.integers(0, COUNTED_MAX - 1)
 words = st.text("0123456789abcdef", min_size=1, max_size=32)
 free_texts = st.text(max_size=300).map(one_line)
@@ -72,6 +74,10 @@ one_liners = (
 
 def mappings(values: st.SearchStrategy[T]) -> st.SearchStrategy[dict[str, T]]:
     return st.dictionaries(names, values, max_size=5)
+
+
+def by_group(values: st.SearchStrategy[T]) -> st.SearchStrategy[dict[str, T]]:
+    return st.dictionaries(group_names, values, max_size=5)
 
 
 spans = st.integers(1, 31 * 86_400_000).map(lambda ms: ms / 1000) | st.sampled_from(
@@ -242,15 +248,15 @@ statuses = st.builds(
     heartbeat_ms=st.integers(0, 10**9),
     voters=st.sampled_from(["", "1c291ca3"]),
     seen=st.dictionaries(nodes, st.builds(Stamp, numbers, numbers), max_size=5),
-    votes=mappings(st.builds(Vote, numbers, nodes, numbers, numbers)),
-    terms=mappings(st.builds(Term, numbers, numbers)),
-    claims=mappings(numbers),
-    groups=mappings(group_lines),
-    bans=mappings(st.builds(Ban, st.integers(0, 10**9), free_texts)),
-    given_up=mappings(
+    votes=by_group(st.builds(Vote, numbers, nodes, numbers, numbers)),
+    terms=by_group(st.builds(Term, numbers, numbers)),
+    claims=by_group(numbers),
+    groups=by_group(group_lines),
+    bans=by_group(st.builds(Ban, st.integers(0, 10**9), free_texts)),
+    given_up=by_group(
         st.lists(st.integers(0, 10**9), min_size=1, max_size=REMEMBERED_MAX).map(tuple)
     ),
-    exhausted=mappings(free_texts),
+    exhausted=by_group(free_texts),
     fenced=st.dictionaries(
         nodes, st.builds(Receipt, numbers, words, st.sampled_from(Grade)), max_size=3
     ),
@@ -262,7 +268,7 @@ statuses = st.builds(
         max_size=3,
     ),
     troubles=st.dictionaries(
-        names,
+        group_names,
         st.builds(
             Trouble,
             names,
@@ -278,13 +284,13 @@ statuses = st.builds(
         st.builds(
             Order,
             st.sampled_from([*(verb.value for verb in Verb), "of-a-later-version"]),
-            st.just("") | names,
+            st.just("") | group_names,
             st.integers(0, 65_535),
         )
         | st.builds(
             Order,
             st.sampled_from([*(verb.value for verb in EntryVerb), "of-a-later-version"]),
-            names,
+            group_names,
             tag=names,
         ),
         max_size=3,

@@ -227,6 +227,24 @@ def test_an_order_for_an_entry_is_no_line_that_an_older_version_takes_for_one_fo
     assert "Mosha::EntryOrder 1 verb=restart group=g tag=t" in lines
 
 
+def test_an_older_version_skips_the_lines_about_instances_and_reads_the_others() -> None:
+    status = replace(
+        parse_clstat(sealed(NODE)),
+        votes={"dns": Vote(4, 2, 1, 1), "dns@3": Vote(5, 3, 1, 1)},
+        groups={"dns@1": DONE},
+        bans={"dns": Ban(3, "said by a@b")},
+        troubles={("dns@1", "d"): Trouble("d", TroubleKind.LATE, 0, 1)},
+        orders={1: Order("restart", "dns@2"), 2: Order("start", "dns@2", tag="d")},
+    )
+    lines = render_clstat(status).splitlines()
+    classes = {line.partition(" ")[0] for line in lines if "dns@" in line}
+    expected = {"Vote", "Entry", "Order", "EntryOrder"}
+    assert classes == {*(f"Mosha::{it}@" for it in expected), "Cluster::Init::Group@"}
+    assert "Mosha::Vote dns term=4 node=2 inc=1 seq=1" in lines
+    assert "Mosha::Ban dns 3 said by a@b" in lines
+    assert parse_clstat(render_clstat(status).encode()) == status
+
+
 def test_a_fencing_method_becomes_one_word() -> None:
     status = replace(FULL, fenced={3: Receipt(1, "rack power switch")})
     assert parse_clstat(render_clstat(status).encode()).fenced[3].method == "rack-power-switch"

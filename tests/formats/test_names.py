@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mosha.formats.names import (
     FREE_TEXT_MAX_CHARS,
     NAME_MAX_CHARS,
+    is_group_name,
     is_name,
     nearest,
     node_number,
@@ -26,6 +27,11 @@ def test_a_name_has_letters_digits_and_three_signs(name: str) -> None:
 )
 def test_anything_else_is_no_name(text: str) -> None:  # C7.9
     assert not is_name(text)
+
+
+def test_a_group_or_an_instance_of_it_on_a_node_can_be_named() -> None:
+    assert all(map(is_group_name, ("dns", "dns@3", "a.c@65535")))
+    assert not any(map(is_group_name, ("@3", "dns@", "dns@x", "dns@0", "dns@03", "dns@1@2")))
 
 
 @pytest.mark.parametrize(("text", "node"), [("1", 1), ("65535", 65_535), ("42", 42)])

@@ -4,6 +4,8 @@ From a warm cluster (all have heard each other, node 1 may own the group or not)
 steps up to a depth is tried on the real brains: publish, read the newest or the version
 before, restart a monitor, lose a machine with its disk, let time pass. Processes are the
 worst there can be: they end at `kill_at` and not before. States met before are not tried again.
+With `--mixed` node 1 has a table with the group on one node, the others one with `on=all`, and each
+may be edited: an instance beside the single group breaks it.
 `python -m tests.sim.explore --nodes 3 --depth 7` prints how many there were.
 """
 
@@ -34,11 +36,12 @@ TIMING = derive(10.0, lease_s=6.0, stop_budget_s=3.9, start_grace_s=0.0)
 # Two ticks are within a lease, four are beyond T.
 TICK_S = 2.6
 ROUNDS_MAX = 20
-WISHES = Hactl({GROUP: Wish(GROUP, "start", prefer=(1,))})
+ONCE = Hactl({GROUP: Wish(GROUP, "start", prefer=(1,))})
+EVERYWHERE = Hactl({GROUP: Wish(GROUP, "start", on_all=True)})
 
 
 class BrokenError(AssertionError):
-    """Two nodes run the group; the message is the schedule that leads there."""
+    """Two nodes run what excludes each other; the message is the schedule that leads there."""
 
 
 class Step(Struct, frozen=True):
@@ -61,27 +64,39 @@ class Scene(Struct):
     nodes: dict[int, Node]
     now: float = 1000.0
     files: dict[int, list[Status]] = field(default_factory=dict)
-    reports: dict[int, GroupReport] = field(default_factory=dict)
+    reports: dict[int, dict[str, GroupReport]] = field(default_factory=dict)
     memories: dict[int, Memory] = field(default_factory=dict)
+    wishes: dict[int, Hactl] = field(default_factory=dict)
     lives: int = 0
+    edits: int = 0
 
-    def running(self) -> list[int]:
-        """Return the nodes where processes of the group are alive."""
-        return [node for node, report in self.reports.items() if report.alive]
+    def running(self) -> list[tuple[int, str]]:
+        """Return the nodes where processes are alive, and of which group or instance."""
+        return [
+            (node, report.group)
+            for node, reports in self.reports.items()
+            for report in reports.values()
+            if report.alive
+        ]
+
+    def is_broken(self) -> bool:
+        """Say whether what excludes each other runs: the group twice, or beside an instance."""
+        running = self.running()
+        return len(running) > 1 and any(group == GROUP for _, group in running)
 
 
 def born(
-    node: int, count: int, now: float, life: int, former: Status | None, *, memory: Memory = NOTHING
+    node: int, life: int, scene: Scene, former: Status | None, *, memory: Memory = NOTHING
 ) -> Node:
     """Return the brain of a node at the start of a monitor."""
-    ids = frozenset(range(1, count + 1))
+    ids = frozenset(scene.wishes)
     brain = Node(
         Startup(
             me=node,
             inc=100 + life,
             run=f"r{life}",
             boot="b",
-            now=now,
+            now=scene.now,
             former=former,
             memory=memory,
         ),
@@ -90,17 +105,17 @@ def born(
         electorate=Electorate(Policy.MAJORITY, ids),
         members=ids,
     )
-    brain.tables_adopted(WISHES, frozenset({GROUP}), {}, {})
+    brain.tables_adopted(scene.wishes[node], frozenset({GROUP}), {}, {})
     return brain
 
 
-def warm(count: int, *, owned: bool) -> Scene:
+def warm(count: int, *, owned: bool, mixed: bool = False) -> Scene:
     """Return a cluster in which all have heard each other, and node 1 may own the group."""
-    scene = Scene({})
-    for node in range(1, count + 1):
-        scene.nodes[node] = born(node, count, scene.now, 0, None)
+    ids = range(1, count + 1)
+    scene = Scene({}, wishes={it: EVERYWHERE if mixed and it > 1 else ONCE for it in ids})
+    for node in ids:
+        scene.nodes[node] = born(node, 0, scene, None)
         scene.nodes[node].clinit_answered([], scene.now)
-    ids = tuple(scene.nodes)
     for _ in range(8 if owned else 2):
         for node in ids:
             take(scene, Step("publish", node))
@@ -111,7 +126,7 @@ def warm(count: int, *, owned: bool) -> Scene:
     return scene
 
 
-def steps(scene: Scene, deaths: int) -> Iterator[Step]:
+def steps(scene: Scene, deaths: int, edits: int = 0) -> Iterator[Step]:
     """Yield what can happen next; what would change nothing is left out."""
     for node, brain in scene.nodes.items():
         writes = brain.dirty or brain.state.published is None or scene.now > _written_at(brain)
@@ -130,6 +145,8 @@ def steps(scene: Scene, deaths: int) -> Iterator[Step]:
         if scene.lives < deaths:
             yield Step("restart", node)
             yield Step("wipe", node)
+        if scene.edits < edits:
+            yield Step("edit", node)
     yield Step("tick")
 
 
@@ -159,6 +176,11 @@ def take(scene: Scene, step: Step) -> None:
             brain.peer_read(step.other, status, began=scene.now, now=scene.now)
         case "restart" | "wipe":
             _begin_again(scene, step)
+        case "edit" if brain is not None:
+            scene.edits += 1
+            before = scene.wishes[step.node]
+            scene.wishes[step.node] = ONCE if before is EVERYWHERE else EVERYWHERE
+            brain.tables_adopted(scene.wishes[step.node], frozenset({GROUP}), {}, {})
     if step.node:
         _settle(scene, step.node)
 
@@ -173,44 +195,47 @@ def _begin_again(scene: Scene, step: Step) -> None:
         former = None
         scene.memories.pop(node, None)
     memory = scene.memories.get(node, NOTHING)
-    brain = born(node, len(scene.nodes), scene.now, scene.lives, former, memory=memory)
+    brain = born(node, scene.lives, scene, former, memory=memory)
     scene.nodes[node] = brain
-    report = scene.reports.get(node)
-    brain.clinit_answered([report] if report else [], scene.now)
+    brain.clinit_answered(scene.reports.get(node, {}).values(), scene.now)
 
 
 def _settle(scene: Scene, node: int) -> None:
     """Take steps and carry out tells until nothing is asked for any more."""
     brain = scene.nodes[node]
-    brain.state.wake((GROUP,))
+    brain.state.wake_all()
     for _ in range(ROUNDS_MAX):
-        if not brain.take_to_step():
+        groups = brain.take_to_step()
+        if not groups:
             break
-        step = brain.step(GROUP, scene.now, 0.5)
-        if step.tell is not None:
-            _tell(scene, node, step.tell)
+        for group in sorted(groups):
+            step = brain.step(group, scene.now, 0.5)
+            if step.tell is not None:
+                _tell(scene, node, step.tell)
     for renewal in brain.renewals(scene.now):
-        report = scene.reports[node]
+        reports = scene.reports[node]
+        report = reports[renewal.group]
         if report.term == renewal.term and report.alive and report.wanted != STOP_LEVEL:
             kill_at, stop_at = renewal.kill_at, renewal.stop_at
-            scene.reports[node] = replace(report, stop_at=stop_at, kill_at=kill_at)
+            reports[renewal.group] = replace(report, stop_at=stop_at, kill_at=kill_at)
     brain.take_notes()
 
 
 def _tell(scene: Scene, node: int, tell: Tell) -> None:
-    report = scene.reports.get(node, GroupReport(GROUP, "", GroupState.CONFIGURED, wanted=""))
+    group, reports = tell.group, scene.reports.setdefault(node, {})
+    report = reports.get(group, GroupReport(group, "", GroupState.CONFIGURED, wanted=""))
     if tell.level == STOP_LEVEL:
         if report.alive:  # it will not go before it must
             report = replace(report, wanted=STOP_LEVEL, state=GroupState.STOPPING)
         else:
             report = GroupReport(
-                GROUP, STOP_LEVEL, GroupState.DONE, wanted=STOP_LEVEL, term=tell.term
+                group, STOP_LEVEL, GroupState.DONE, wanted=STOP_LEVEL, term=tell.term
             )
     elif tell.level == PLAN_LEVEL:
-        report = GroupReport(GROUP, PLAN_LEVEL, GroupState.DONE, wanted=PLAN_LEVEL, term=tell.term)
+        report = GroupReport(group, PLAN_LEVEL, GroupState.DONE, wanted=PLAN_LEVEL, term=tell.term)
     elif tell.stop_at is not None and tell.stop_at > scene.now:
         report = GroupReport(
-            GROUP,
+            group,
             tell.level,
             GroupState.DONE,
             wanted=tell.level,
@@ -219,39 +244,42 @@ def _tell(scene: Scene, node: int, tell: Tell) -> None:
             stop_at=tell.stop_at,
             kill_at=tell.kill_at,
         )
-    scene.reports[node] = report
+    reports[group] = report
     scene.nodes[node].clinit_changed(report)
 
 
 def _deadlines(scene: Scene, node: int) -> None:
-    report = scene.reports.get(node)
-    if report is None or not report.alive or report.stop_at is None or report.kill_at is None:
-        return
-    if scene.now >= report.kill_at:
-        gone = GroupReport(GROUP, STOP_LEVEL, GroupState.DONE, wanted=STOP_LEVEL, term=report.term)
-        scene.reports[node] = gone
-    elif scene.now >= report.stop_at:
-        scene.reports[node] = replace(report, wanted=STOP_LEVEL, state=GroupState.STOPPING)
-    if scene.reports[node] is not report:
-        scene.nodes[node].clinit_changed(scene.reports[node])
+    reports = scene.reports.get(node, {})
+    for group, report in reports.items():
+        if not report.alive or report.stop_at is None or report.kill_at is None:
+            continue
+        if scene.now >= report.kill_at:
+            gone = GroupReport(
+                group, STOP_LEVEL, GroupState.DONE, wanted=STOP_LEVEL, term=report.term
+            )
+            reports[group] = gone
+        elif scene.now >= report.stop_at:
+            reports[group] = replace(report, wanted=STOP_LEVEL, state=GroupState.STOPPING)
+        if reports[group] is not report:
+            scene.nodes[node].clinit_changed(reports[group])
 
 
-def explore(count: int, depth: int, *, owned: bool, deaths: int = 1) -> int:
+def explore(count: int, depth: int, *, owned: bool, deaths: int = 1, mixed: bool = False) -> int:
     """Try every schedule; return the number of different states.
 
     Raises:
-        BrokenError: two nodes ran the group at the same time.
+        BrokenError: two nodes ran the group at the same time, or one beside an instance.
     """
-    first = pickle.dumps(warm(count, owned=owned))
+    first, edits = pickle.dumps(warm(count, owned=owned, mixed=mixed)), 1 if mixed else 0
     seen = {hashlib.blake2b(first, digest_size=12).digest()}
     level: list[tuple[bytes, tuple[Step, ...]]] = [(first, ())]
     for _ in range(depth):
         following = []
         for frozen, path in level:
-            for step in steps(pickle.loads(frozen), deaths):  # noqa: S301 - our own
+            for step in steps(pickle.loads(frozen), deaths, edits):  # noqa: S301 - our own
                 scene = pickle.loads(frozen)  # noqa: S301 - our own
                 take(scene, step)
-                if len(scene.running()) > 1:
+                if scene.is_broken():
                     raise BrokenError(" ".join(map(str, (*path, step))))
                 after = pickle.dumps(scene)
                 key = hashlib.blake2b(after, digest_size=12).digest()
@@ -268,10 +296,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--nodes", type=int, default=2)
     parser.add_argument("--depth", type=int, default=6)
     parser.add_argument("--deaths", type=int, default=1, help="restarts and wipes, at most")
+    parser.add_argument("--mixed", action="store_true", help="tables with and without on=all")
     options = parser.parse_args(arguments)
     for owned in (False, True):
         try:
-            states = explore(options.nodes, options.depth, owned=owned, deaths=options.deaths)
+            states = explore(
+                options.nodes,
+                options.depth,
+                owned=owned,
+                deaths=options.deaths,
+                mixed=options.mixed,
+            )
         except BrokenError as error:
             sys.stdout.write(f"explored: broken by {error}\n")
             return 1

@@ -220,8 +220,8 @@ PROTOCOL: tuple[Mutant, ...] = (
         "term not increased",
         "C2",
         "mosha.core.cluster.group_step",
-        "term = 1 + max(state.view.terms.get(record.group, 0), record.ballot.voted)",
-        "term = max(1, state.view.terms.get(record.group, 0), record.ballot.voted)",
+        "term = 1 + max(rivals.known_term(state, record.group), rivals.voted(state, record.group))",
+        "term = max(1, rivals.known_term(state, record.group), rivals.voted(state, record.group))",
         "cut,crash",
     ),
     Mutant(

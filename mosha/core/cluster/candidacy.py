@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from mosha.core.cluster import placement
+from mosha.core.cluster import placement, rivals
 from mosha.core.cluster.eligibility import NODE, broken, eligible, may_take, node_rules
 from mosha.core.cluster.eligibility_rule import Case
 from mosha.core.cluster.placement import Free
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import FailbackAttempt, GroupRecord, MonitorState
+from mosha.core.instances import node_of
 from mosha.core.status import GroupLine, GroupState
 from mosha.core.tables import STOP_LEVEL, Wish
 
@@ -43,7 +44,7 @@ def rank_due_at(state: MonitorState, record: GroupRecord, now: float) -> float:
     """
     group = record.group
     view = state.view
-    free = not view.holders(group, state.required_grade(group))
+    free = not rivals.holders(state, group) and not rivals.excluded(state, group)
     if not free or not may_take(state, group, state.me, now) or state.report(group).present:
         record.free_since = None
         return math.inf
@@ -59,7 +60,7 @@ def rank_due_at(state: MonitorState, record: GroupRecord, now: float) -> float:
         return math.inf
     if record.free_since is None:
         record.free_since = now
-    order = joint_plan(state, now).get(group, ())
+    order = (state.me,) if node_of(group) else joint_plan(state, now).get(group, ())
     if state.me not in order:
         return math.inf
     due = record.free_since + order.index(state.me) * short_wait_s(state)
@@ -148,12 +149,17 @@ def follow_failbacks(state: MonitorState, record: GroupRecord, now: float) -> No
 
 
 def joint_plan(state: MonitorState, now: float) -> dict[str, tuple[int, ...]]:
-    """Return the rankings of all free groups, computed once per change of the view."""
+    """Return the rankings of all free groups, computed once per change of the view.
+
+    Instances have no choice of nodes.
+    """
     if state.plan is None:
         frees, rules = [], node_rules(state, now)
         for group, wish in (state.hactl.wishes if state.hactl else {}).items():
             record = state.record(group)
-            held = state.view.holders(group, state.required_grade(group))
+            if node_of(group):
+                continue
+            held = rivals.holders(state, group) or rivals.excluded(state, group)
             if state.wish(group) is None or wish.level == STOP_LEVEL or held or record.claim:
                 continue
             frees.append(Free(wish, eligible(state, group, now, rules)))

@@ -146,8 +146,7 @@ NODE = (
 
 
 def _has_entries(case: Case) -> bool:
-    groups = case.state.cltab_groups
-    return groups is None or case.group in groups
+    return case.state.cltab_groups is None or case.state.has_entries(case.group)
 
 
 def _level(case: Case) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mosha.core.cluster import rivals
 from mosha.core.cluster.state import GroupRecord, MonitorState
 from mosha.core.status import NodeState, Status
 from mosha.core.tables import STOP_LEVEL
@@ -48,7 +49,7 @@ def settle(state: MonitorState, record: GroupRecord) -> None:
     """End it where it holds no longer."""
     if not record.exhausted:
         return
-    claim, known = record.claim, state.view.terms.get(record.group, 0)
+    claim, known = record.claim, rivals.known_term(state, record.group)
     in_force = state.hactl is not None and state.cltab_groups is not None
     unwanted = in_force and state.wish_level(record.group) == STOP_LEVEL
     up = state.node_state is NodeState.UP

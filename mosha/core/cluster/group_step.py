@@ -10,7 +10,7 @@ import math
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mosha.core.cluster import ballot, entry_orders, exhaustion, giving_up, lease
+from mosha.core.cluster import ballot, entry_orders, exhaustion, giving_up, lease, rivals
 from mosha.core.cluster.ballot import Ballot, Claim
 from mosha.core.cluster.candidacy import (
     better_home,
@@ -78,7 +78,7 @@ def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
         activated=record.activated,
         told_level=record.told_level_now(now),
         unshown=record.told_level != "",
-        runs_elsewhere=pending and bool(state.view.runners(group)),
+        runs_elsewhere=pending and (bool(state.view.runners(group)) or rivals.runs(state, group)),
         better_claim=pending and _better_claim(state, record, now),
         overdue=pending and now >= record.claimed_at + state.timing.plan_limit_s,
         split=pending and _votes_split(state, record),
@@ -110,7 +110,7 @@ def _superseded(state: MonitorState, record: GroupRecord, now: float) -> bool:
         return False
     if state.pills_taken:
         return not state.report(record.group).stop_failed
-    return state.view.superseded(record.group, record.claim) is not None
+    return rivals.successor(state, record.group, record.claim) is not None
 
 
 def _overtaken(state: MonitorState, record: GroupRecord, now: float) -> bool:
@@ -119,7 +119,7 @@ def _overtaken(state: MonitorState, record: GroupRecord, now: float) -> bool:
     Voters that have released their votes do not support a claim at `stop` again. And as long as a
     stop has failed here, no other node claims the group: without this, cleanup would never end.
     """
-    if record.claim is None or state.view.terms.get(record.group, 0) > record.claim:
+    if record.claim is None or rivals.known_term(state, record.group) > record.claim:
         return True
     waited = now >= record.cleaned_at + state.timing.timeout_s
     return record.stops_again and not record.granted and waited
@@ -142,13 +142,14 @@ def _votes_split(state: MonitorState, record: GroupRecord) -> bool:
     support, spent = 1, 0
     if record.claim is None:
         return False
+    names = (record.group, *rivals.rivals(state, record.group))
     for status in state.view.fresh():
         if status.node not in state.view.electorate.nodes:
             continue
-        term = status.terms.get(record.group)
+        voted = max((status.terms[it].voted for it in names if it in status.terms), default=0)
         if lease.supports(status, record.group, state.me, record.claim):
             support += 1
-        elif record.group not in status.votes and term is not None and term.voted >= record.claim:
+        elif record.group not in status.votes and voted >= record.claim:
             spent += 1
         else:
             support += 1  # it may still vote for this claim
@@ -244,13 +245,13 @@ def _kill(state: MonitorState, record: GroupRecord, now: float, cause: str) -> T
     if state.pills_taken:
         state.log("pill_killed", group=group, term=term, peer=min(state.pills_taken))
     else:
-        state.log("ghost_killed", group=group, term=term, peer=state.view.superseded(group, term))
+        state.log("ghost_killed", group=group, term=term, peer=rivals.successor(state, group, term))
     return replace(order, stop_at=now, kill_at=now)
 
 
 def _claim(state: MonitorState, record: GroupRecord, now: float, event: str) -> None:
     """Claim the group with a term above all known ones, and vote for the claim (C2)."""
-    term = 1 + max(state.view.terms.get(record.group, 0), record.ballot.voted)
+    term = 1 + max(rivals.known_term(state, record.group), rivals.voted(state, record.group))
     state.view.know_term(record.group, term)
     record.claim, record.claimed_at, record.shown_from = term, now, None
     state.claimed[record.group] = record

@@ -6,7 +6,7 @@ step (`group_step`), and of a renewal (`node`).
 
 from __future__ import annotations
 
-from mosha.core.cluster import ballot, lease
+from mosha.core.cluster import ballot, lease, rivals
 from mosha.core.cluster.ballot import Ballot, Claim
 from mosha.core.cluster.candidacy import ranks
 from mosha.core.cluster.recovery import doubtful
@@ -18,14 +18,18 @@ from mosha.core.tables import PLAN_LEVEL
 
 
 def settle_vote(state: MonitorState, record: GroupRecord, now: float) -> None:
-    """Release the vote if V3 allows it, then give one if V2 finds a claim for it."""
+    """Release the vote if V3 allows it, then give one if V1 and V2 allow it."""
     vote = record.ballot.vote
     if vote is not None and (cause := _release_cause(state, record, vote)):
         record.ballot = Ballot(None, record.ballot.voted)
         state.log("vote_released", group=record.group, to=vote.node, term=vote.term, cause=cause)
         state.changed()
+        state.wake(rivals.rivals(state, record.group))
     if record.ballot.vote is not None or state.silent(now) or not state.clinit_known:
         return
+    if rivals.excluded(state, record.group) or rivals.runs(state, record.group):
+        return
+    cast = Ballot(None, rivals.voted(state, record.group))
     pairs = state.view.pairs()
     claims = state.view.claims(record.group)
     if (own := own_claim(state, record)) is not None:
@@ -35,7 +39,7 @@ def settle_vote(state: MonitorState, record: GroupRecord, now: float) -> None:
     allowed = [
         claim
         for claim in claims
-        if ballot.may_vote(record.ballot, claim, record.group, pairs)
+        if ballot.may_vote(cast, claim, record.group, pairs)
         and not doubtful(state, record.group, claim.node, now)
     ]
     chosen = ballot.choose(allowed, ranks(state, record.group, now) if len(allowed) > 1 else {})

@@ -15,6 +15,7 @@ from operator import attrgetter
 from mosha.core.cluster.ballot import Ballot
 from mosha.core.cluster.flight_recorder import FlightRecorder
 from mosha.core.cluster.node import Node
+from mosha.core.cluster.rivals import rivals
 from mosha.core.cluster.state import NEVER, GroupRecord
 from mosha.errors import BugError
 
@@ -65,7 +66,8 @@ class Invariants:
         looked, former = _looked_at(record), self._groups.get(record.group, _NEW)
         if looked == former:
             return
-        for broken in (*self._broken(record, now), *_fallen(looked, former)):
+        found = (*self._broken(record, now), *self._beside_rivals(record))
+        for broken in (*found, *_fallen(looked, former)):
             about = f"node {self._state.me}, group {record.group}"
             self._break(record.group, f"{about}: {broken}; it is {record}", now)
         self._groups[record.group] = looked
@@ -121,6 +123,16 @@ class Invariants:
             yield f"its lease ends {record.lease_until - now:.3f} s from now"  # C4
         if record.shown_from is not None and record.shown_from > seq:
             yield f"its claim is shown from status {record.shown_from}, the last one is {seq}"
+
+    def _beside_rivals(self, record: GroupRecord) -> Iterator[str]:
+        vote = record.ballot.vote
+        for rival in map(self._state.records.get, rivals(self._state, record.group)):
+            if rival is None:
+                continue
+            if vote is not None and rival.ballot.vote is not None:
+                yield f"it votes for node {vote.node}, and also votes for {rival.group}"  # V1
+            if record.claim is not None and rival.claim is not None:
+                yield f"it claims it, and also claims {rival.group}"  # C1
 
     def _break(self, about: str | int, text: str, now: float) -> None:
         for line in self._state.log_records:

@@ -22,6 +22,7 @@ from mosha.core.cluster import (
     peers,
     poison,
     recovery,
+    rivals,
     shot_requests,
     shots,
 )
@@ -125,6 +126,8 @@ class Node:
 
     def _notice(self, before: peers.Peer, status: Status, now: float) -> None:
         state, old = self.state, before.status
+        if old is None or old.witness is not status.witness:
+            rivals.place_instances(self.state)
         if old is None or status.inc > old.inc:
             state.changed()  # O5: a new incarnation wants its echo
         orders.hear(state, old, status, now)
@@ -173,6 +176,7 @@ class Node:
         if view.electorate.policy is Policy.MAJORITY:
             grown = view.electorate.nodes | found
             view.electorate = Electorate(Policy.MAJORITY, grown, view.electorate.remembered)
+        rivals.place_instances(self.state)
         self.state.log("members_changed", nodes=sorted(found))
         self._judge_quorum()
         self.state.wake_all()
@@ -250,11 +254,10 @@ class Node:
         """Handle: these tables are in force, None where there is none yet, and their ancestry."""
         state = self.state
         edited = dict(versions) != state.tables
-        state.hactl, state.cltab_groups = hactl, cltab_groups
+        state.written, state.cltab_groups = hactl, cltab_groups
+        rivals.place_instances(self.state)
         state.tables, state.refused = dict(versions), dict(refused)
         state.pasts = dict(pasts or {})
-        for group in hactl.wishes if hactl else ():
-            state.record(group)
         if edited:
             for record in state.records.values():
                 record.failbacks.clear()  # an edit of a table may have repaired what failed

@@ -8,6 +8,8 @@ that it does not find publishes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from msgspec import Struct
 
 from mosha.core.cluster import arming, exhaustion, giving_up
@@ -20,7 +22,6 @@ from mosha.core.supervision.group_report import GroupReport
 from mosha.core.tables import PLAN_LEVEL
 
 NOTHING = Memory()
-NEVER_VOTED = Term(0)
 
 CLSTAT_LOST = "this node's clstat is older than what it has published: its medium lost writes"
 CLSTAT_SET_BACK = (
@@ -80,7 +81,7 @@ def recover(state: MonitorState, startup: Startup) -> None:
             state.deaths.resume(former, now)
     state.view.remembered(memory.fenced)
     state.deaths.note(state.view.receipts, NEVER)
-    _recover_ballots(state, memory, former, now)
+    _recover_ballots(state, memory, former, now, until)
     if former is not None and known and former.boot == startup.boot:
         giving_up.recover(state, former, now)
         exhaustion.recover(state, former, now)
@@ -188,7 +189,7 @@ def troubles(state: MonitorState, now: float) -> list[str]:
 
 
 def _recover_ballots(
-    state: MonitorState, memory: Memory, former: Status | None, now: float
+    state: MonitorState, memory: Memory, former: Status | None, now: float, until: float
 ) -> None:
     """Combine the votes, terms and claims of the local memory and of this node's clstat."""
     terms: dict[str, Term] = {}
@@ -211,13 +212,38 @@ def _recover_ballots(
     for group, term in terms.items():
         state.view.know_term(group, term.known)
         state.record(group).ballot = Ballot(None, term.voted)
-    for group, vote in votes.items():
-        if any(vote.term < part.terms.get(group, NEVER_VOTED).voted for part in parts):
-            continue  # a vote in a higher term was given since: this one had been released before
+    for group in [*votes, *terms]:
+        state.view.instances.know(group)
+    for group, vote in _bound(state, votes, parts, until).items():
         record = state.record(group)
         record.ballot = Ballot(vote, max(vote.term, record.ballot.voted))
         state.view.know_term(group, vote.term)
         state.view.recovered(vote.node, now)
+
+
+def _bound(
+    state: MonitorState, votes: Mapping[str, Vote], parts: Iterable[Memory | Status], until: float
+) -> dict[str, Vote]:
+    """Return those of the recovered votes that this node is still bound to.
+
+    A vote in a lower term than one for the group or a rival had been released before. If one record
+    has a vote and the other a vote for a rival in the same term, it is not known which of them was
+    released: this node is bound to neither, and silent for T.
+    """
+    voted: dict[str, int] = {}
+    for part in parts:
+        for group, term in part.terms.items():
+            voted[group] = max(voted.get(group, 0), term.voted)
+    bound = {}
+    for group, vote in votes.items():
+        rivals = state.view.instances.rivals(group)
+        if any(vote.term < voted.get(name, 0) for name in (group, *rivals)):
+            continue
+        if not any(name in votes and votes[name].term == vote.term for name in rivals):
+            bound[group] = vote
+        elif state.view.electorate.nodes - {state.me}:
+            state.silent_until = max(until, state.silent_until or NEVER)
+    return bound
 
 
 def adopt(state: MonitorState, report: GroupReport, now: float) -> None:
@@ -272,10 +298,12 @@ def doubtful(state: MonitorState, group: str, node: int, now: float) -> bool:
     """Say whether a claim of a node other than `node` may rely on a vote forgotten here."""
     if now >= state.doubt_until:
         return False
+    rivals = state.view.instances.rivals(group)
     for other, claims in state.doubts.items():
-        if other == node or group not in claims:
-            continue
+        shown = {name for name in rivals if name in claims}
+        if group in claims and other != node:
+            shown.add(group)
         status = state.view.peer(other).status
-        if status is None or status.claims.get(group) == claims[group]:
+        if shown and (status is None or any(status.claims.get(it) == claims[it] for it in shown)):
             return True
     return False

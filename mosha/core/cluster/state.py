@@ -34,7 +34,7 @@ from mosha.core.status import (
 )
 from mosha.core.supervision import entries
 from mosha.core.supervision.group_report import ABSENT, GroupReport
-from mosha.core.tables import STOP_LEVEL, Entry, Hactl, Wish
+from mosha.core.tables import STOP_LEVEL, Entry, Hactl, Wish, entries_under, single
 from mosha.core.tell import EntryOrder
 
 NEVER = -math.inf
@@ -202,7 +202,8 @@ class MonitorState(Struct):
     born_inc: int = 0
     clinit_known: bool = False
     displaced: bool = False
-    hactl: Hactl | None = None
+    written: Hactl | None = None  # the hactl in force
+    hactl: Hactl | None = None  # with an instance on each node where it says on=all
     cltab_groups: frozenset[str] | None = None
     defined: Mapping[str, tuple[Entry, ...]] | None = None
     records: dict[str, GroupRecord] = field(default_factory=dict)
@@ -256,6 +257,7 @@ class MonitorState(Struct):
         found = self.records.get(group)
         if found is None:
             found = self.records[group] = GroupRecord(group)
+            self.view.instances.know(group)
         return found
 
     def report(self, group: str) -> GroupReport:
@@ -264,13 +266,29 @@ class MonitorState(Struct):
 
     def wish(self, group: str) -> Wish | None:
         """Return the wish for a group that is in hactl and in cltab."""
-        if self.hactl is None or self.cltab_groups is None or group not in self.cltab_groups:
+        if self.hactl is None or not self.has_entries(group):
             return None
         return self.hactl.wishes.get(group)
+
+    def has_entries(self, group: str) -> bool:
+        """Say whether a cltab is in force that has the group, or the one it is an instance of."""
+        return self.cltab_groups is not None and single(group) in self.cltab_groups
+
+    def entries_of(self, group: str) -> tuple[Entry, ...] | None:
+        """Return the entries of a group in the cltab in force, None if none is or it has none."""
+        entries = self.defined.get(single(group)) if self.defined is not None else None
+        return entries and entries_under(group, entries)
+
+    def is_on_all(self, group: str) -> bool:
+        """Say whether hactl has an instance of the group on each node."""
+        wish = self.written.wishes.get(group) if self.written is not None else None
+        return wish is not None and wish.on_all
 
     def required_grade(self, group: str) -> Grade:
         """Return on what evidence a node counts as dead, as far as this group is concerned."""
         wish = self.hactl.wishes.get(group) if self.hactl is not None else None
+        if wish is None and self.written is not None:  # of an older table, or a rival
+            wish = self.written.wishes.get(single(group))
         if wish is not None and wish.fence is not None:
             return wish.fence
         return Grade.OPERATOR_SAID_SO if self.fencing.required else Grade.LEASE_ELAPSED
@@ -288,7 +306,7 @@ class MonitorState(Struct):
         record = self.records.get(group)
         if report.stopped and record is not None and record.cleaned_at > report.since:
             return ()
-        defined = self.defined.get(group) if self.defined is not None else None
+        defined = self.entries_of(group)
         return entries.troubles(report.entries, report.level, report.state, defined, now)
 
     def timeout_s(self, now: float) -> float:
@@ -307,12 +325,15 @@ class MonitorState(Struct):
 
     def wake(self, groups: Iterable[str]) -> None:
         """Ask for a step of these groups; the joint placement is computed again."""
-        self.to_step.update(groups)
+        for group in groups:
+            self.to_step.add(group)
+            self.to_step.update(self.view.instances.rivals(group))
         self.plan = None
 
     def wake_all(self) -> None:
         """Ask for a step of every group."""
-        self.wake(self.records)
+        self.to_step.update(self.records)
+        self.plan = None
 
     def changed(self) -> None:
         """Mark this node's status as changed: it is published at once (O5)."""

@@ -15,6 +15,7 @@ from mosha.core.cluster.ballot import Claim, claim_of, runs_in
 from mosha.core.cluster.mentions import groups_in, parts_about_groups
 from mosha.core.cluster.peers import Peer, Standing
 from mosha.core.cluster.quorum import Electorate, Policy, QuorumState, follow, judge
+from mosha.core.instances import KnownInstances
 from mosha.core.status import Grade, Receipt, Stamp, Status, same
 
 # The worst of the last echoes counts: one good echo does not end a bad period, and a healed cut is
@@ -39,6 +40,7 @@ class View:
         self.terms: dict[str, int] = {}
         self._peers: dict[int, Peer] = {}
         self._mentions: dict[str, set[int]] = {}
+        self.instances = KnownInstances()
         self._echoed: dict[int, int] = {}
         self._looked: dict[int, float] = {}
         self._trips: dict[int, deque[float]] = {}
@@ -86,6 +88,7 @@ class View:
             self._mentions[group].discard(new.node)
         for group in after - before:
             self._mentions.setdefault(group, set()).add(new.node)
+            self.instances.know(group)
 
     def _know_terms(self, old: Status | None, new: Status) -> None:
         """Remember the terms of a status; most are the same as in the one before."""
@@ -150,6 +153,7 @@ class View:
         """Remember the highest term seen anywhere for a group (C2)."""
         if term > self.terms.get(group, 0):
             self.terms[group] = term
+            self.instances.know(group)
 
     def echo(self, status: Status, inc: int, writes: lease.Writes, now: float) -> None:
         """Measure write -> echo from a status just read, once for each of this node's writes."""

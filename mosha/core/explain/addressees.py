@@ -36,7 +36,7 @@ def concerned(state: MonitorState, order: Order, now: float) -> frozenset[int]:
             raise UsageError(f'node {node} is a witness: it only votes (role = "witness")')
         return frozenset({node})
     wish = state.hactl.wishes.get(group) if state.hactl is not None else None
-    if wish is not None and state.cltab_groups is not None and group not in state.cltab_groups:
+    if wish is not None and state.cltab_groups is not None and not state.has_entries(group):
         raise UsageError(f"cltab has no group {group} any more: it is stopped")
     if state.wish_level(group) == STOP_LEVEL:
         raise UsageError(f"hactl wants {group} stopped; to start it: mosha start {group}")
@@ -106,7 +106,7 @@ def _nowhere(state: MonitorState, group: str, now: float) -> str:
 def _of_entry(state: MonitorState, order: Order, here: frozenset[int]) -> frozenset[int]:
     """Return the nodes on which the group is at its level; refuse what cltab here rules out."""
     group, level = order.group, state.wish_level(order.group)
-    entries = state.defined.get(group, ()) if state.defined is not None else ()
+    entries = state.entries_of(group) or ()
     entry = next((entry for entry in entries if entry.tag == order.tag), None)
     if entry is None and entries:
         raise UsageError(unknown_entry(group, order.tag, [entry.tag for entry in entries]))

@@ -109,7 +109,7 @@ def judge(
     if wish is None or wish.level == STOP_LEVEL:
         return _account_of_stop(state, group, active, seen, around)
     wanted = wish.level
-    if group not in state.cltab_groups:
+    if not state.has_entries(group):
         remedy = f"add {group} to cltab, or take it out of hactl"
         return GroupVerdict(
             False, f"hactl wants it at {wanted}, but cltab has no group {group}", remedy

@@ -18,7 +18,7 @@ from mosha.core.supervision import process_events
 from mosha.core.supervision import unit as units
 from mosha.core.supervision.group import Deadlines
 from mosha.core.supervision.unit import Unit
-from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Cltab
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Cltab, single
 from mosha.core.tell import EntryOrder, Tell
 
 STARTED_TEXT = "level transition started"
@@ -219,7 +219,8 @@ class _Work:
     def read_table(self, cltab: Cltab) -> None:
         """Put a cltab in force; groups that are no longer in it are ended (C5.4)."""
         self._cltab = cltab
-        for name in sorted(self.units.keys() - set(cltab.groups())):
+        known = set(cltab.groups())
+        for name in sorted(name for name in self.units if single(name) not in known):
             unit = self.units[name]
             self._put(replace(unit, removed=True, again=None))
             self.feed(name, groups.HaltAsked(groups.REMOVED))

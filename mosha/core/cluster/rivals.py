@@ -1,0 +1,68 @@
+"""Instances of the groups with `on=all`, and what excludes what: V1, V2, C1 and C2 across names.
+
+An instance `dns@3` and the single group `dns` are rivals: where one is claimed, voted for or alive,
+the other is not. Two instances of a group are no rivals. Names decide that, never a table: a node
+may have an older one, or none.
+"""
+
+from __future__ import annotations
+
+from mosha.core.cluster.standby import is_witness
+from mosha.core.cluster.state import MonitorState
+from mosha.core.instances import expanded
+
+
+def place_instances(state: MonitorState) -> None:
+    """Find out which nodes have an instance of the groups with `on=all`: all but witnesses."""
+    if state.written is None:
+        state.hactl = None
+        return
+    nodes = state.view.members | {state.me}
+    state.hactl = expanded(state.written, (it for it in nodes if not is_witness(state, it)))
+    for group in state.hactl.wishes:
+        state.record(group)
+
+
+def rivals(state: MonitorState, group: str) -> tuple[str, ...]:
+    """Return the names that this one excludes on all nodes."""
+    return state.view.instances.rivals(group)
+
+
+def holders(state: MonitorState, group: str) -> list[int]:
+    """Return the nodes that hold a group or a rival, as far as that counts (C1)."""
+    required = state.required_grade(group)
+    names = (group, *rivals(state, group))
+    return [node for name in names for node in state.view.holders(name, required)]
+
+
+def excluded(state: MonitorState, group: str) -> bool:
+    """Say whether this node has, claims or votes for a rival of a group (V1, C1)."""
+    for rival in rivals(state, group):
+        record = state.records.get(rival)
+        if state.report(rival).present:
+            return True
+        if record is not None and (record.claim is not None or record.ballot.vote is not None):
+            return True
+    return False
+
+
+def runs(state: MonitorState, group: str) -> bool:
+    """Say whether a fresh status of another node shows a rival of a group active (V2)."""
+    return any(map(state.view.runners, rivals(state, group)))
+
+
+def known_term(state: MonitorState, group: str) -> int:
+    """Return the highest term known of a group and its rivals (C2)."""
+    return max(state.view.terms.get(name, 0) for name in (group, *rivals(state, group)))
+
+
+def voted(state: MonitorState, group: str) -> int:
+    """Return the highest term in which this node has voted for a group or a rival (V2)."""
+    records = (state.records.get(name) for name in (group, *rivals(state, group)))
+    return max((record.ballot.voted for record in records if record is not None), default=0)
+
+
+def successor(state: MonitorState, group: str, term: int) -> int | None:
+    """Return the fresh node where a group or a rival runs under a higher term, if any (G1)."""
+    names = (group, *rivals(state, group))
+    return next(filter(None, (state.view.superseded(name, term) for name in names)), None)
