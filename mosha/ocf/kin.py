@@ -17,7 +17,7 @@ import time
 
 TYPE_CHECKING = False  # as in typing, which the wrapper does not import
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
 ROUNDS_MAX = 50
 """Processes may fork while they are being killed; nothing outruns this many rounds."""
@@ -103,19 +103,28 @@ def kill_action(leader: int, before: Collection[int]) -> bool:
 
     `before` are the children that this process had before. What is left alive hangs in the kernel.
     """
+    return _kill_all(lambda: [kin.pid for kin in _of_action(leader, before) if not kin.dead])
+
+
+def kill_below() -> bool:
+    """Kill all descendants of this process; say if none is left alive."""
+    return _kill_all(alive_below)
+
+
+def _kill_all(alive: Callable[[], list[int]]) -> bool:
     quiet = 0
     until = time.monotonic() + DEATH_LIMIT_S
     for _ in range(ROUNDS_MAX):
-        alive = [kin for kin in _of_action(leader, before) if not kin.dead]
-        quiet = 0 if alive else quiet + 1
+        pids = alive()
+        quiet = 0 if pids else quiet + 1
         if quiet == QUIET_ROUNDS:
             return True
-        for kin in alive:
+        for pid in pids:
             try:
-                os.kill(kin.pid, signal.SIGKILL)
+                os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        if alive:
+        if pids:
             if time.monotonic() > until:
                 return False
             time.sleep(PAUSE_S)

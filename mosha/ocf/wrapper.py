@@ -26,7 +26,7 @@ from mosha.formats.agent_xml import MetadataError
 from mosha.ocf.action import META_DATA, ActionEnded, run_action
 from mosha.ocf.agents import root_of, why_no_agent
 from mosha.ocf.environment import Resource, rsctmp_of
-from mosha.ocf.kin import adopt_orphans
+from mosha.ocf.kin import adopt_orphans, alive_below, kill_below
 from mosha.ocf.metadata import OcfMetadata, parse_metadata
 from mosha.ocf.monitors import RepeatedMonitor, next_monitor, planned_monitors
 from mosha.ocf.results import HARD, RUNNING, STOPPED, WARNING, exit_after, told_result
@@ -168,6 +168,7 @@ class Wrapper:
         """
         say(text)
         stopped = self._try_to_stop()
+        _end_rest()
         if stopped not in {0, *HARD}:
             raise ServiceEndedError(STOP_FAILED)
         say(text)  # the last line is what people are shown
@@ -228,6 +229,19 @@ class Wrapper:
             signals=self._signals,
             stoppable=stoppable,
         )
+
+
+def _end_rest() -> None:
+    """Kill the processes that the agent's stop has left: they would be in the way of a new start.
+
+    A service that is frozen, or has lost its first process, has some that no agent finds.
+    """
+    left = alive_below()
+    if left:
+        gone = kill_below()
+        say(f"killed, as its stop had left them: processes {', '.join(map(str, left))}")
+        if not gone:
+            say("some of them hang in the kernel")
 
 
 def say(line: str) -> None:

@@ -68,7 +68,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "what a run says of itself is forgotten with it",
         "clinit/run_watch.py",
-        'self.status, self._leader, self._refused = "", 0, False',
+        "self.said, self._leader, self._refused = Notification(), 0, False",
         "self._leader, self._refused = 0, False",
         "clinit/test_ready.py::test_what_a_run_says_is_forgotten_with_it",
     ),

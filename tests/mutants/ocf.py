@@ -18,9 +18,16 @@ OCF: tuple[ShellMutant, ...] = (
     M(
         "what has failed is stopped before it is started again",
         "ocf/wrapper.py",
-        "        say(text)\n        self._stop()\n",
-        "        say(text)\n",
+        "        stopped = self._try_to_stop()\n        _end_rest()\n",
+        "        stopped = None if not text else 0\n        _end_rest()\n",
         f"{WRAPPER}test_a_start_that_fails_is_followed_by_a_stop",
+    ),
+    M(
+        "what a stop leaves is not in the way of a new start",
+        "ocf/wrapper.py",
+        "        stopped = self._try_to_stop()\n        _end_rest()\n",
+        "        stopped = self._try_to_stop()\n",
+        f"{WRAPPER}test_what_the_stop_of_a_failed_service_leaves_is_killed",
     ),
     M(
         "a stop may lie",

@@ -198,6 +198,27 @@ def test_a_stop_that_hangs_is_killed_and_has_failed(agent: FakeAgent) -> None:
     assert (status, said[-1]) == (agent_exits.STOP_FAILED, "stop: not over in 0.5 s, killed")
 
 
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        ("rm -f service; exit 0", agent_exits.FAILED),
+        ("fail 1 'no answer'", agent_exits.STOP_FAILED),
+    ],
+)
+def test_what_the_stop_of_a_failed_service_leaves_is_killed(
+    agent: FakeAgent, script: str, status: int
+) -> None:
+    agent.hook("stop", script)
+    process = agent.wrapped(OFTEN)
+    ready(agent)
+    left = agent.service()
+    agent.hook("monitor", "fail 1 'it does not answer'")
+    found, said = ended(process)
+    assert found == status
+    assert f"killed, as its stop had left them: processes {left}" in said
+    assert agent.processes() == []
+
+
 @pytest.mark.parametrize("action", ["start", "monitor"])
 def test_told_to_stop_it_does_not_wait_for_what_it_does(agent: FakeAgent, action: str) -> None:
     agent.hook(action, "sleep 1000")
