@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from mosha.core.cluster.eligibility import ALL, GROUP
 from mosha.core.cluster.eligibility_rule import Case
-from mosha.core.status import Ban
+from mosha.core.status import Ban, GroupLine, GroupState
 from mosha.core.tables import Wish
-from tests.core.story import TIMING, G, one_of_three, status
+from tests.core.story import TIMING, G, hactl, one_of_three, status
 
 OTHER_NODE = 2
 BOTH = frozenset(rule.name for rule in GROUP) | {"quorum"}
@@ -68,15 +68,28 @@ OTHER_RULES = {
 
 def a_case() -> Case:
     """Node 2 as node 1 knows it, where nothing speaks for giving it the group."""
-    story = one_of_three(Wish(G, "start", only=(1,)))
+    wish = Wish(G, "start", only=(1,), after=("db",), with_=("disk",), apart=("mail",))
+    story = one_of_three(wish)
+    story.wishes = hactl(wish, *(Wish(name, "start") for name in ("db", "disk", "mail")))
+    story.adopt_tables(1)
     node, began = story.nodes[1], story.now
     bans = {G: Ban(240, "test entry probe: exit 3")}
-    last = status(OTHER_NODE, 5, standby=True, cut_off=True, quorum=False, bans=bans)
+    last = status(
+        OTHER_NODE,
+        5,
+        standby=True,
+        cut_off=True,
+        quorum=False,
+        bans=bans,
+        claims={"mail": 3},
+    )
     node.peer_read(OTHER_NODE, last, began=began, now=began)
     later = began + TIMING.timeout_s + 1
     node.peer_read(OTHER_NODE, None, began=later, now=later)
     reason = "failed 4 times in 10m (on-failure=restart:3/10m,stop), last entry webd: exit 1"
-    node.peer_read(3, status(3, 9, exhausted={G: reason}), began=later, now=later)
+    groups = {"db": GroupLine("test", GroupState.STARTING)}
+    third = status(3, 9, exhausted={G: reason}, claims={"db": 4}, groups=groups)
+    node.peer_read(3, third, began=later, now=later)
     return Case(node.state, G, OTHER_NODE, later)
 
 

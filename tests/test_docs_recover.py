@@ -16,10 +16,16 @@ PAGE = DOCS / "how-to" / "recover.md"
 
 # --- what is printed is on the page ---------------------------------------------------------
 COMPLAINERS = (
-    *("core/cluster/candidacy", "core/explain/verdicts", "core/replication/judging"),
+    *(
+        "core/cluster/candidacy",
+        "core/cluster/relations",
+        "core/explain/verdicts",
+        "core/replication/judging",
+    ),
     *(
         "core/explain/deaths",
         "core/explain/quorate",
+        "core/explain/related",
         "core/explain/shooting",
         "core/explain/unended",
     ),

@@ -319,6 +319,7 @@ class Status(Struct, frozen=True):
     pills: Mapping[int, int] = field(default_factory=dict)
     pills_obeyed: Mapping[int, int] = field(default_factory=dict)
     late_kills: Mapping[str, int] = field(default_factory=dict)
+    leaving: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def stamp(self) -> Stamp:

@@ -39,6 +39,7 @@ from mosha.formats.clstat_lines import (
     fact_in,
 )
 from mosha.formats.clstat_orders import order_lines
+from mosha.formats.clstat_relations import relation_lines
 from mosha.formats.clstat_words import (
     node_in,
     number_in,
@@ -272,6 +273,7 @@ def _lines(s: Status) -> list[str]:
     lines += [f"{GROUP_CLASS} {g} {x.level} {x.state}" for g, x in sorted(s.groups.items())]
     lines += [f"Mosha::Ban {g} {b.left_s} {one_line(b.reason)}" for g, b in sorted(s.bans.items())]
     lines += failure_lines(s)
+    lines += relation_lines(s)
     lines += fencing_lines(s)
     lines += [
         f"Mosha::Table {name} mtime_ns={t.mtime_ns} digest={t.digest}"
@@ -350,6 +352,7 @@ def _status(pairs: dict[str, str], facts: dict[str, Any], end: dict[str, str]) -
             pills=facts["pills"],
             pills_obeyed=facts["pills_obeyed"],
             late_kills=facts["late_kills"],
+            leaving=facts["leaving"],
             standby=_YES_NO[pairs.get("standby", "no")],
             witness=_YES_NO[pairs.get("witness", "no")],
             cut_off=_YES_NO[pairs.get("cutoff", "no")],

@@ -19,6 +19,7 @@ from mosha.formats.clstat_entries import ENTRY_CLASS, read_entry
 from mosha.formats.clstat_failures import FAILURE_READERS
 from mosha.formats.clstat_fencing import FENCING_READERS
 from mosha.formats.clstat_orders import ORDER_READERS, read_stamp
+from mosha.formats.clstat_relations import RELATION_READERS
 from mosha.formats.clstat_words import (
     CounterTooLargeError,
     counter_in,
@@ -135,5 +136,6 @@ READERS: dict[str, tuple[str, Callable[[str], tuple[_Key, object]]]] = {
     **FAILURE_READERS,
     **FENCING_READERS,
     **ORDER_READERS,
+    **RELATION_READERS,
 }
 """The class of a line -> the field of Status that it goes into, and its parser."""

@@ -246,6 +246,27 @@ EXAMPLES = [
     ),
     ("… and stops already", facts(STOPS, **OWNED, gives_up=True), "stopping", Action.WAIT),
     ("… and lost its lease", facts(report("start"), **LAPSED, gives_up=True), LOST, Action.STOP),
+    (
+        "those after it run",
+        facts(report("start"), **OWNED, **UNWANTED, held=True),
+        *("held back", Action.HOLD),
+    ),
+    (
+        "… and it is to go to another level",
+        facts(report("2"), **OWNED, held=True),
+        *("held back", Action.HOLD),
+    ),
+    (
+        "… and a restart was ordered",
+        facts(report("start"), **OWNED, restarts=True, held=True),
+        *("held back", Action.HOLD),
+    ),
+    ("… and it may stay", facts(report("start"), **OWNED, held=True), "at home", Action.REST),
+    (
+        "what it comes after is not there",
+        facts(report("test", PASSED), **OWNED, waits=True),
+        *("waits to go on", Action.WAIT),
+    ),
     ("failback", facts(report("start"), **OWNED, yields=True), "gives way", Action.GIVE_WAY),
     (
         "no failback in the middle of a start",
@@ -353,6 +374,9 @@ def claims_possible() -> Iterator[dict[str, bool]]:
     yield {"claimed": True, "granted": True, "activated": True, "gives_up": True}
     yield {"claimed": True, "granted": True, "activated": True, "exhausts": True}
     yield {"claimed": True, "granted": True, "activated": True, "nowhere": True}
+    for reason in ("restarts", "yields", "gives_up", "exhausts", "waits"):
+        owned = {"claimed": True, "granted": True, "activated": True}
+        yield {**owned, "held": reason != "waits", reason: True}
     for granted in (False, True):
         yield {"claimed": True, "granted": granted, "activated": True, "exhausted": True}
     for granted, activated in ((True, True), (True, False), (False, True)):
@@ -384,6 +408,7 @@ def test_nothing_a_turn_can_meet_is_left_without_an_answer() -> None:
 def test_no_combination_breaks_what_the_promise_rests_on() -> None:
     for given, _ in imaginable():
         do = decide(given).do
+        assert given.held or do is not Action.HOLD, given
         match do:
             case Action.TEST | Action.GO:  # C5
                 assert given.granted, given
@@ -420,6 +445,12 @@ def test_no_combination_breaks_what_the_promise_rests_on() -> None:
                 assert given.claimed, given
             case Action.WAIT | Action.STOP_AGAIN | Action.FORGET:
                 pass
+
+
+def test_nothing_goes_on_from_its_tests_before_what_it_comes_after() -> None:
+    for given in possible():
+        if given.waits and given.report.level == TEST_LEVEL and given.told_level == "":
+            assert decide(given).do is not Action.GO, given
 
 
 def test_what_nobody_looks_at_decides_nothing() -> None:
@@ -463,7 +494,8 @@ def test_what_needs_a_lease_and_has_none_is_stopped_at_once() -> None:
 def test_what_is_not_wanted_here_is_stopped_whatever_else_is_the_case() -> None:
     for given in possible():
         if given.wanted == STOP_LEVEL and given.here and not given.stopping:
-            assert decide(given).do in {Action.STOP, Action.GIVE_UP, Action.KILL}, given
+            waits = {Action.HOLD} if given.held and given.granted else set()
+            assert decide(given).do in {Action.STOP, Action.GIVE_UP, Action.KILL} | waits, given
         if given.wanted == STOP_LEVEL:
             assert decide(given).do not in {
                 Action.TEST,

@@ -257,6 +257,7 @@ statuses = st.builds(
         st.lists(st.integers(0, 10**9), min_size=1, max_size=REMEMBERED_MAX).map(tuple)
     ),
     exhausted=by_group(free_texts),
+    leaving=by_group(free_texts),
     fenced=st.dictionaries(
         nodes, st.builds(Receipt, numbers, words, st.sampled_from(Grade)), max_size=3
     ),

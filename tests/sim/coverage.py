@@ -16,7 +16,8 @@ from tests.sim.worldrules import ALL_KINDS
 _DONE_TO_TABLES = ("adopt", "refuse", "fetched", "discard", "write")
 
 # No report of clinit lags: tests/core/test_orders.py. No entry is an agent: test_ladder.py there.
-_UNSEEN = ("told, never seen", "can run nowhere")
+# Groups that relate: test_relations.py.
+_UNSEEN = ("told, never seen", "can run nowhere", "held back", "waits to go on")
 
 # Orders that are acknowledged.
 _VERBS = ("restart", "move", "cleanup", "standby", "unstandby")

@@ -163,7 +163,7 @@ def joint_plan(state: MonitorState, now: float) -> dict[str, tuple[int, ...]]:
             if state.wish(group) is None or wish.level == STOP_LEVEL or held or record.claim:
                 continue
             frees.append(Free(wish, eligible(state, group, now, rules)))
-        state.plan = placement.place(frees, loads(state))
+        state.plan = placement.place(frees, loads(state), state.relations.apart)
     return state.plan
 
 

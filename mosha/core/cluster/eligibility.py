@@ -16,6 +16,7 @@ from mosha.core.cluster.eligibility_rule import Case, Rule, do
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.refusals import step_for
+from mosha.core.cluster.relation_rules import AFTER, APART, with_rule
 from mosha.core.cluster.standby import is_let_in, is_witness, on_standby
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import explained
@@ -192,6 +193,7 @@ EXHAUSTED = Rule(
     do(exhaustion.REMEDY),
 )
 
+
 GROUP = (
     Rule(
         "cltab",
@@ -213,6 +215,7 @@ GROUP = (
     ENTRIES,
     WISH,
     EXHAUSTED,
+    AFTER,
 )
 
 
@@ -254,8 +257,12 @@ ONLY = Rule(
     _only_said,
     do("mosha set {group} {level} only={only},{node}"),
 )
+
+
 PAIR = (
     ONLY,
+    with_rule(lambda case: broken(case)),  # noqa: PLW0108 - it is defined below
+    APART,
     Rule(
         "ban",
         "the group did not fail there recently, and was not moved away",
@@ -308,11 +315,14 @@ def _kept_from(
 ) -> dict[int, Rule]:
     """Return which of these nodes a rule about the pair keeps from a group.
 
-    Without `only=` it can be a ban alone, and that is in a status that mentions the group.
+    Without `only=` and `with=` it can be a ban or another group alone, and that is in a status that
+    mentions one of them.
     """
     wish = state.hactl.wishes.get(group) if state.hactl else None
-    if wish is None or not wish.only:
-        nodes &= {state.me, *(status.node for status in state.view.mentioning(group))}
+    if wish is None or not (wish.only or wish.with_):
+        named = (group, *state.relations.apart.get(group, ()))
+        told = (status.node for name in named for status in state.view.mentioning(name))
+        nodes &= {state.me, *told}
     cases = (Case(state, group, node, now) for node in nodes)
     return {case.node: rule for case in cases if (rule := broken(case, PAIR)) is not None}
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from mosha.core.status import GroupState
 from mosha.core.supervision.group_report import ABSENT, GroupReport
-from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
+from mosha.core.tables import BUILT_IN_LEVELS, PLAN_LEVEL, STOP_LEVEL, TEST_LEVEL
 from mosha.errors import BugError
 
 
@@ -22,6 +22,7 @@ class Action(enum.StrEnum):
     """The action of a step."""
 
     KILL = "kill"  # tell `stop` with deadlines that have passed (G1)
+    HOLD = "hold"  # publish that it is about to leave its level: others have to stop first
     STOP = "stop"  # tell `stop`; keep the claim until nothing is alive (C7)
     RELEASE = "release"  # nothing is left here: drop the claim
     GIVE_WAY = "give way"  # tell `stop` for a better node, and remember which one
@@ -52,8 +53,9 @@ class Facts(Struct, frozen=True, kw_only=True):
     (`failback=yes`). `gives_up`: its entries have reached their failure limit here, and another
     node may take it; `exhausts`: nothing is left but to stop it for good; `exhausted`: that was
     done, and keeps the claim. `nowhere`: one of its agents cannot run its service on any node.
-    `restarts`: an operator has ordered a restart, which keeps the claim;
-    `stops_again`: to try again what failed at `stop`.
+    `held`: those after it (`after=`) run, and have to stop first;
+    `waits`: what it comes after is not at its level. `restarts`: an operator has ordered a restart,
+    which keeps the claim; `stops_again`: to try again what failed at `stop`.
     `superseded`: it runs elsewhere under a higher term, and the kill was not ordered yet;
     `overtaken`: this node has no claim; there is, or was, one with a higher term, under which the
     group may have run elsewhere (C2: nothing starts under the lower one any more); or no lease has
@@ -81,6 +83,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     exhausts: bool = False
     exhausted: bool = False
     nowhere: bool = False
+    held: bool = False
+    waits: bool = False
 
     @property
     def here(self) -> bool:
@@ -157,6 +161,21 @@ def _home(facts: Facts) -> bool:
     return facts.report.settled and facts.report.present and facts.report.level == facts.wanted
 
 
+def _held_back(facts: Facts) -> bool:
+    """Say whether it has to wait although a row below would take it from its level.
+
+    It runs at its level under its lease: nothing forces it to stop.
+    """
+    report = facts.report
+    at_level = report.settled and report.present and report.state is not GroupState.FAILED
+    if not (facts.held and facts.granted and at_level and facts.told_level == ""):
+        return False
+    if report.level in BUILT_IN_LEVELS:
+        return False
+    deliberate = facts.kept or facts.gives_up or facts.exhausts or facts.yields
+    return deliberate or report.level != facts.wanted
+
+
 def _gone(facts: Facts) -> bool:
     left = facts.here or facts.cut_short or facts.unanswered
     return facts.claimed and facts.stopping and not left
@@ -172,6 +191,7 @@ class Row(Struct, frozen=True):
 
 ROWS: tuple[Row, ...] = (
     Row("superseded", lambda f: f.superseded and f.here, Action.KILL),
+    Row("held back", _held_back, Action.HOLD),
     Row("claim not wanted", _claim_not_wanted, Action.GIVE_UP),
     Row("not wanted", lambda f: _unwanted(f) and f.here and not f.stopping, Action.STOP),
     Row("cut short", lambda f: f.cut_short and f.told_level == "", Action.STOP),
@@ -204,6 +224,7 @@ ROWS: tuple[Row, ...] = (
     Row("nothing left to try", lambda f: f.granted and f.here and f.exhausts, Action.EXHAUST),
     Row("gives way", lambda f: f.granted and f.yields and _home(f), Action.GIVE_WAY),
     Row("at home", lambda f: f.granted and _home(f), Action.REST),
+    Row("waits to go on", lambda f: f.granted and _tested(f) and f.waits, Action.WAIT),
     Row("passed its tests", lambda f: f.granted and _tested(f), Action.GO),
     Row("planned and granted", lambda f: f.granted and _planned(f), Action.TEST),
     Row("at another level", lambda f: f.granted and f.here and f.report.settled, Action.GO),

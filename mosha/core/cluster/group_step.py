@@ -10,7 +10,15 @@ import math
 from msgspec import Struct
 from msgspec.structs import replace
 
-from mosha.core.cluster import ballot, entry_orders, exhaustion, giving_up, lease, rivals
+from mosha.core.cluster import (
+    ballot,
+    entry_orders,
+    exhaustion,
+    giving_up,
+    lease,
+    relations,
+    rivals,
+)
 from mosha.core.cluster.ballot import Ballot, Claim
 from mosha.core.cluster.candidacy import (
     better_home,
@@ -44,6 +52,7 @@ class GroupStep(Struct, frozen=True):
 def take(state: MonitorState, group: str, now: float, chance: float) -> GroupStep:
     """Take a step of a group at `now`; `chance` is a number in [0, 1) for the back-off."""
     record = state.record(group)
+    relations.settle(state, record)
     settle_vote(state, record, now)
     settle_grant(state, record, now)
     hold_move(state, record, now)
@@ -57,7 +66,10 @@ def take(state: MonitorState, group: str, now: float, chance: float) -> GroupSte
         return GroupStep(None, math.inf, None)
     facts = facts_of(state, record, now)
     row = decide(facts)
+    _relate(state, record, row, facts, now)
     tell = _carry_out(state, record, row, facts, now=now, chance=chance)
+    if tell is not None:
+        state.wake_concerned(group)
     return GroupStep(tell, _wake_at(state, record, now), row)
 
 
@@ -92,6 +104,8 @@ def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
         exhausts=rung is Rung.STOP,
         exhausted=record.exhausted != "",
         nowhere=state.report(group).fatal,
+        held=relations.held(state, record, now),
+        waits=record.granted and relations.awaited(state, group) != "",
     )
 
 
@@ -159,11 +173,22 @@ def _votes_split(state: MonitorState, record: GroupRecord) -> bool:
 # --- actions -------------------------------------------------------------------------------
 
 
+def _relate(state: MonitorState, record: GroupRecord, row: Row, facts: Facts, now: float) -> None:
+    """Keep what the groups that relate to this one go by."""
+    match row.do:
+        case Action.HOLD:
+            relations.hold(state, record, decide(replace(facts, held=False)).name, now)
+        case Action.GO:
+            relations.bind(state, record)
+        case Action.REST | Action.TEST:
+            relations.stay(state, record)
+
+
 def _carry_out(
     state: MonitorState, record: GroupRecord, row: Row, facts: Facts, *, now: float, chance: float
 ) -> Tell | None:
     match row.do:
-        case Action.WAIT | Action.REST:
+        case Action.WAIT | Action.REST | Action.HOLD:
             return None
         case Action.KILL:
             return _kill(state, record, now, row.name)
@@ -266,6 +291,7 @@ def _claim(state: MonitorState, record: GroupRecord, now: float, event: str) -> 
 def _drop_claim(state: MonitorState, record: GroupRecord, cause: str, event: str) -> None:
     state.log(event, group=record.group, term=record.claim, cause=cause)
     _restarted(state, record)
+    relations.stay(state, record)
     record.claim = record.shown_from = record.kill_at = None
     state.claimed.pop(record.group, None)
     record.activated = record.granted = record.killed = False
@@ -322,6 +348,8 @@ def _wake_at(state: MonitorState, record: GroupRecord, now: float) -> float:
     times += [attempt.until for attempt in record.failbacks.values()]
     if record.stops_again:
         times.append(record.cleaned_at + state.timing.timeout_s)
+    if record.leaving:
+        times.append(record.leaving_since + relations.HOLD_LIMIT_S)
     if record.told_level:
         times.append(record.told_level_at + TOLD_LIMIT_S)
     if record.claim is not None:

@@ -211,13 +211,14 @@ def _move(state: MonitorState, order: Order, now: float) -> None:
 def hold_move(state: MonitorState, record: GroupRecord, now: float) -> None:
     """Count the ban of a move from the end of its stop, however long that takes.
 
-    Else a group whose stop takes longer than a ban returned to the node that it was to leave.
+    What has to stop first (`after=`) counts too. Else a group whose stop takes longer than a ban
+    returned to the node that it was to leave.
     """
     if record.moved_to is None or record.ban_until <= now:
         return
     lines = (status.groups.get(record.group) for status in state.view.fresh())
     states = {state.report(record.group).state, *(line.state for line in lines if line)}
-    if GroupState.STOPPING in states:
+    if GroupState.STOPPING in states or record.leaving:
         record.ban_until = now + _move_limit_s(state)
 
 

@@ -16,6 +16,7 @@ from mosha.core.cluster import (
     giving_up,
     late_kills,
     probation,
+    relations,
     restraint,
     shots,
     standby,
@@ -97,6 +98,7 @@ def compose(state: MonitorState, *, seq: int, now: float, left: bool) -> Status:
         late_kills=late_kills.own(state),
         given_up=giving_up.published(state, now),
         exhausted=exhaustion.published(state),
+        leaving=relations.leaving(state),
         pills=dict(state.pills),
         pills_obeyed=dict(state.pills_obeyed),
         tables=state.tables,
@@ -151,6 +153,7 @@ def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
         and same(old.terms, new.terms)
         and not (old.bans or new.bans)
         and same(old.exhausted, new.exhausted)
+        and same(old.leaving, new.leaving)
     ):
         return NOTHING
     pairs = (
@@ -159,6 +162,7 @@ def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
         (old.votes, new.votes),
         (old.terms, new.terms),
         (old.exhausted, new.exhausted),
+        (old.leaving, new.leaving),
     )
     found = old.bans.keys() ^ new.bans.keys()
     for before, after in pairs:

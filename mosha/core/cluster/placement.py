@@ -2,7 +2,8 @@
 
 Eligible nodes are ranked by `prefer`, then by fewest groups, then by a hash of group and
 node. Groups that are free at the same time are placed one after the other, by name, each
-counted where it would go: nodes with the same view then claim different groups at once.
+counted where it would go: nodes with the same view then claim different groups at once. A node
+where a group would go that must not run beside it (`apart=`) comes last.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from mosha.core.tables import Wish
+
+NOTHING: Mapping[str, tuple[str, ...]] = {}
 
 
 class Free(Struct, frozen=True):
@@ -36,12 +39,21 @@ def ranking(free: Free, loads: Mapping[int, int]) -> tuple[int, ...]:
     return tuple(sorted(free.eligible, key=key))
 
 
-def place(frees: Iterable[Free], loads: Mapping[int, int]) -> dict[str, tuple[int, ...]]:
-    """Return for each free group the ranking of its nodes, all groups placed together."""
+def place(
+    frees: Iterable[Free],
+    loads: Mapping[int, int],
+    apart: Mapping[str, tuple[str, ...]] = NOTHING,
+) -> dict[str, tuple[int, ...]]:
+    """Return for each free group the ranking of its nodes, all groups placed together.
+
+    `apart`: the groups that each must not run beside.
+    """
     counts = dict(loads)
     plan: dict[str, tuple[int, ...]] = {}
     for free in sorted(frees, key=lambda item: item.wish.group):
         order = ranking(free, counts)
+        if taken := {plan[other][0] for other in apart.get(free.wish.group, ()) if plan.get(other)}:
+            order = tuple(sorted(order, key=taken.__contains__))
         plan[free.wish.group] = order
         if order:
             counts[order[0]] = counts.get(order[0], 0) + 1

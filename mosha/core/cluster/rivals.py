@@ -7,6 +7,7 @@ may have an older one, or none.
 
 from __future__ import annotations
 
+from mosha.core.cluster.relation_graph import NO_RELATIONS, graph_of
 from mosha.core.cluster.standby import is_witness
 from mosha.core.cluster.state import MonitorState
 from mosha.core.instances import expanded
@@ -15,10 +16,11 @@ from mosha.core.instances import expanded
 def place_instances(state: MonitorState) -> None:
     """Find out which nodes have an instance of the groups with `on=all`: all but witnesses."""
     if state.written is None:
-        state.hactl = None
+        state.hactl, state.relations = None, NO_RELATIONS
         return
     nodes = state.view.members | {state.me}
     state.hactl = expanded(state.written, (it for it in nodes if not is_witness(state, it)))
+    state.relations = graph_of(state.hactl)
     for group in state.hactl.wishes:
         state.record(group)
 

@@ -17,6 +17,7 @@ from mosha.core.cluster.ballot import Ballot
 from mosha.core.cluster.deaths import Deaths
 from mosha.core.cluster.fencing import FencingRules, Shot
 from mosha.core.cluster.lease import Writes
+from mosha.core.cluster.relation_graph import NO_RELATIONS, RelationGraph
 from mosha.core.cluster.timing import Timing
 from mosha.core.cluster.view import View
 from mosha.core.replication.lineage import Past
@@ -130,6 +131,13 @@ class Hold(NamedTuple):
     nodes: tuple[int, ...]
 
 
+class Binding(NamedTuple):
+    """What a group with `after=` runs after: the node and the term of that other group."""
+
+    node: int
+    term: int
+
+
 class GroupRecord(Struct):
     """This node's record of one group. Times are seconds of boottime."""
 
@@ -159,6 +167,9 @@ class GroupRecord(Struct):
     restarts: tuple[tuple[int, Stamp], ...] = ()  # the orders that a restart carries out
     stops_again: bool = False  # an operator has repaired what failed at `stop`
     cleaned_at: float = NEVER  # when an operator last ran cleanup for it here
+    bound: dict[str, Binding] = field(default_factory=dict)  # what it came after (`after=`)
+    leaving: str = ""  # why it is about to leave its level, when those after it have stopped
+    leaving_since: float = NEVER
     late_seen_s: float = 0.0  # how late a kill was that an operator has acknowledged
 
     def told_level_now(self, now: float) -> str:
@@ -205,6 +216,7 @@ class MonitorState(Struct):
     written: Hactl | None = None  # the hactl in force
     hactl: Hactl | None = None  # with an instance on each node where it says on=all
     cltab_groups: frozenset[str] | None = None
+    relations: RelationGraph = NO_RELATIONS
     defined: Mapping[str, tuple[Entry, ...]] | None = None
     records: dict[str, GroupRecord] = field(default_factory=dict)
     # Those of `records` that have a claim.
@@ -324,11 +336,19 @@ class MonitorState(Struct):
         self.log_records.append(LogRecord(event, fields))
 
     def wake(self, groups: Iterable[str]) -> None:
-        """Ask for a step of these groups; the joint placement is computed again."""
+        """Ask for a step of these groups and of those that relate to them.
+
+        The joint placement is computed again.
+        """
         for group in groups:
             self.to_step.add(group)
             self.to_step.update(self.view.instances.rivals(group))
+            self.wake_concerned(group)
         self.plan = None
+
+    def wake_concerned(self, group: str) -> None:
+        """Ask for a step of the groups that relate to this one."""
+        self.to_step.update(self.relations.concerned.get(group, ()))
 
     def wake_all(self) -> None:
         """Ask for a step of every group."""

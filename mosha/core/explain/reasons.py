@@ -19,6 +19,7 @@ from mosha.core.cluster.eligibility_rule import Case, Rule
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.placement import Free
 from mosha.core.cluster.quorum import QuorumState
+from mosha.core.cluster.relation_rules import AFTER
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
 from mosha.core.explain import quorate, shooting
@@ -124,6 +125,8 @@ def of_wish(state: MonitorState, group: str, now: float) -> Iterator[Reason]:
         yield as_reason(WISH, case, state.me)
     if state.cltab_groups is not None:
         yield as_reason(ENTRIES, case, state.me)
+    if case.wish is not None and case.wish.after:
+        yield as_reason(AFTER, case, state.me)
     if (known := exhaustion.found(state, group)) is not None:
         yield as_reason(EXHAUSTED, case, known[0], age_of(state, known[0], now))
 

@@ -10,7 +10,7 @@ from mosha.core.tables import Wish
 
 def remedy_of(state: MonitorState, wish: Wish, now: float) -> str:
     """Return the cheapest remedy: what keeps the nodes that are up from taking the group."""
-    against = obstacles(state, wish.group, now).values()
+    against = list(obstacles(state, wish.group, now).values())
     if any(rule.name == "ban" for _, rule in against):
         return (
             f"repair what failed; each ban ends by itself, or at once: mosha cleanup {wish.group}"
@@ -24,6 +24,9 @@ def remedy_of(state: MonitorState, wish: Wish, now: float) -> str:
         ]
         if found:
             return min(found, key=lambda one: one[0])[1]
+    for case, rule in against:
+        if rule.name in {"with", "apart"}:
+            return rule.remedy(case)
     if wish.only:
         return "bring one of the nodes of only= back, or change hactl"
     return "bring a node back"

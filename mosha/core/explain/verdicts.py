@@ -15,7 +15,7 @@ from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.refusals import step_for
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
-from mosha.core.explain import deaths, quorate, unended
+from mosha.core.explain import deaths, quorate, related, unended
 from mosha.core.explain.entry_steps import next_step
 from mosha.core.explain.may_run import Heard, Unseen, heard, may_run
 from mosha.core.explain.problems import ProblemKind
@@ -125,6 +125,9 @@ def judge(
     if len(home) == 1 and _alone(state, group, home[0], active):
         if state.view.unconfirmed(home[0].node):
             return _unconfirmed([home[0].node])
+        if (held := related.before_stop(state, group, home[0].node)).why:
+            line = f"{home[0].line.level} {home[0].line.state} on node {home[0].node}"
+            return GroupVerdict(False, f"{line}, to be stopped there: {held.why}", held.next)
         return _account_of_troubles(group, home) or GroupVerdict(True)
     if active:
         return _account_of_move(state, group, active, wanted, now)
@@ -193,7 +196,9 @@ def _account_of_stop(
     waits = f"; {_told(place)}" if place.troubles else ""
     line = f"{place.line.level} {place.line.state}"
     waits += unended.clause(state, group, place.node, around.now)
-    step = unended.remedy(state, group, place.node, around.now)
+    held = related.before_stop(state, group, place.node)
+    waits += f"; {held.why}" if held.why else ""
+    step = unended.remedy(state, group, place.node, around.now) or held.next
     return GroupVerdict(False, f"still {line} on node {place.node}{waits}", step)
 
 
@@ -289,8 +294,10 @@ def _account_of_move(
         return _on_several(state, {s.node for s in active})
     waits = f"; {_told(place)}" if place.troubles else ""
     waits += unended.clause(state, group, place.node, now)
+    awaited = related.before_start(state, group)
+    waits += f"; {awaited.why}" if awaited.why else ""
     why = f"{line.level} {line.state} on node {place.node}, on its way{waits}"
-    if step := unended.remedy(state, group, place.node, now):
+    if step := unended.remedy(state, group, place.node, now) or awaited.next:
         return GroupVerdict(False, why, step)
     takes_long = all(trouble.kind is TroubleKind.LATE for trouble in place.troubles)
     waited = takes_long or line.level != wanted
@@ -326,6 +333,8 @@ def _account_of_nowhere(
     unseen = may_run(state, wish.group, around.heard)
     if unseen is not None and unseen.unfenced:
         return of_unseen(state, wish.group, unseen, now)
+    if (awaited := related.before_start(state, wish.group)).why:
+        return GroupVerdict(False, awaited.why, awaited.next)
     able = eligible(state, wish.group, now, around.rules)
     if not able:
         reasons = not_here(state, wish.group, now, around)

@@ -113,9 +113,11 @@ def _of_other_tables(state: MonitorState, node: int, now: float) -> Iterator[Rea
 def _of_pair(state: MonitorState, group: str, node: int, now: float) -> Iterator[Reason]:
     """Yield whether hactl and the node itself allow it to take the group."""
     case = Case(state, group, node, now)
-    wish = case.wish
+    wish = case.wish or Wish(group, STOP_LEVEL)
+    apart = state.relations.apart.get(group, ())
+    asked = {"only": wish.only, "with": wish.with_, "apart": apart}
     for rule in PAIR:
-        if rule.name == "only" and wish is not None and wish.only:
+        if asked.get(rule.name):
             yield as_reason(rule, case, state.me)
         elif rule.name == "ban" and case.status is not None:
             yield as_reason(rule, case, node, age_of(state, node, now))

@@ -1,0 +1,315 @@
+"""Groups that relate: `after`, `with`, `apart`, and the reverse order of stopping (relations)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from msgspec.structs import replace
+
+from mosha.core.cluster import orders
+from mosha.core.cluster.relation_graph import NO_RELATIONS, graph_of
+from mosha.core.cluster.relations import HOLD_LIMIT_S
+from mosha.core.status import GroupState, Order, Verb
+from mosha.core.tables import Hactl, Wish
+from tests.core.story import TIMING, Story, hactl
+
+DB, WEB = "db", "web"
+T = TIMING.timeout_s
+SETTLED_S = 2.0
+
+
+def told(*wishes: Wish, nodes: Iterable[int] = (1, 2, 3)) -> Story:
+    """Nodes that hear each other, with these wishes in force, some time after their start."""
+    story = Story(nodes, wishes=hactl(*wishes))
+    story.live(3 * T)
+    return story
+
+
+def edit(story: Story, *wishes: Wish) -> None:
+    story.wishes = Hactl({**story.wishes.wishes, **{wish.group: wish for wish in wishes}})
+    for node in story.nodes:
+        story.adopt_tables(node)
+
+
+def order(story: Story, verb: Verb, group: str = "", *, on: int = 1, node: int = 0) -> None:
+    orders.give(story.nodes[on].state, Order(verb, group, node), story.now)
+
+
+def level_of(story: Story, group: str) -> str:
+    levels = [
+        held[group].level
+        for held in story.clinits.values()
+        if group in held and held[group].present
+    ]
+    return levels[0] if levels else "nowhere"
+
+
+ORDERED = (Wish(DB, "start", prefer=(1,)), Wish(WEB, "start", prefer=(2,), after=(DB,)))
+
+
+# --- after ---------------------------------------------------------------------------------------
+
+
+def test_a_group_starts_once_what_it_comes_after_is_at_its_level() -> None:
+    story = told(*ORDERED)
+    assert (story.at_home(DB), story.at_home(WEB)) == ([1], [2])
+
+
+def test_it_is_not_claimed_before() -> None:
+    story = told(Wish(DB, "stop"), ORDERED[1])
+    assert story.owners(WEB) == []
+    assert not any(WEB in brain.state.claimed for brain in story.nodes.values())
+    edit(story, ORDERED[0])
+    story.live(SETTLED_S)
+    assert (story.at_home(DB), story.at_home(WEB)) == ([1], [2])
+
+
+def test_a_stop_in_good_order_stops_first_what_comes_after() -> None:
+    story = told(*ORDERED)
+    story.slow.add(2)
+    edit(story, replace(ORDERED[0], level="stop"))
+    story.live(SETTLED_S)
+    assert story.clinits[2][WEB].state is GroupState.STOPPING
+    assert story.owners(DB) == [1]
+    story.stopped(2, WEB)
+    story.live(SETTLED_S)
+    assert (story.owners(DB), story.owners(WEB)) == ([], [])
+
+
+@pytest.mark.parametrize("verb", [Verb.RESTART, Verb.MOVE])
+def test_so_do_a_restart_and_a_move_and_all_starts_again(verb: Verb) -> None:
+    story = told(*ORDERED)
+    before = story.clinits[2][WEB].term
+    story.slow.add(2)
+    order(story, verb, DB, on=1)
+    story.live(SETTLED_S)
+    assert story.clinits[2][WEB].state is GroupState.STOPPING
+    assert story.at_home(DB) == [1]
+    story.slow.clear()
+    story.stopped(2, WEB)
+    story.live(2 * T)
+    assert len(story.at_home(DB)) == len(story.at_home(WEB)) == 1
+    assert (story.at_home(DB) == [1]) is (verb is Verb.RESTART)
+    (node,) = story.at_home(WEB)
+    assert story.clinits[node][WEB].term > before
+
+
+def test_a_node_that_leaves_keeps_the_order() -> None:
+    story = told(*ORDERED)
+    story.slow.add(2)
+    story.nodes[1].leave()
+    story.live(SETTLED_S)
+    assert story.owners(DB) == [1]
+    story.slow.clear()
+    story.stopped(2, WEB)
+    story.live(SETTLED_S)
+    assert story.nodes[1].halted()
+
+
+def test_a_stop_waits_no_longer_than_its_limit() -> None:
+    story = told(*ORDERED)
+    story.slow.add(2)
+    edit(story, replace(ORDERED[0], level="stop"))
+    story.live(HOLD_LIMIT_S - 1.0)
+    assert story.owners(DB) == [1]
+    story.live(SETTLED_S)
+    assert story.owners(DB) == []
+
+
+def test_a_stop_does_not_wait_for_a_node_that_is_not_heard() -> None:
+    story = told(*ORDERED)
+    story.cuts |= {(1, 2), (3, 2)}
+    story.live(T + SETTLED_S)
+    edit(story, replace(ORDERED[0], level="stop"))
+    story.live(SETTLED_S)
+    assert story.owners(DB) == []
+
+
+def test_a_lost_lease_waits_for_nothing() -> None:
+    story = told(*ORDERED)
+    story.slow.add(2)
+    story.cuts |= {(1, 2), (1, 3), (2, 1), (3, 1)}
+    story.live(T)
+    assert story.owners(DB) == []
+
+
+def test_what_has_failed_at_stop_holds_nothing_back() -> None:
+    story = told(*ORDERED)
+    story.fails[2, "stop"] = "exit 1"
+    edit(story, replace(ORDERED[0], level="stop"))
+    story.live(SETTLED_S)
+    assert story.owners(DB) == []
+
+
+def test_a_node_that_is_not_heard_says_nothing_until_the_group_is_seen_elsewhere() -> None:
+    story = told(*ORDERED)
+    term = story.clinits[2][WEB].term
+    story.die(1)
+    story.live(T - 1.0)
+    assert story.clinits[2][WEB].term == term
+    assert story.at_home(WEB) == [2]
+    story.live(2 * T)
+    assert (story.at_home(DB), len(story.at_home(WEB))) == ([3], 1)
+    assert max(held[WEB].term for held in story.clinits.values() if WEB in held) > term
+
+
+def test_a_restart_of_the_monitor_stops_nothing() -> None:
+    story = told(*ORDERED)
+    terms = story.clinits[1][DB].term, story.clinits[2][WEB].term
+    for node in (2, 1):
+        story.start(node, inc=200)
+        story.live(SETTLED_S)
+    assert (story.clinits[1][DB].term, story.clinits[2][WEB].term) == terms
+    assert story.nodes[2].state.record(WEB).bound[DB] == (1, terms[0])
+
+
+def test_an_edit_binds_what_runs_and_stops_what_may_not_run() -> None:
+    story = told(Wish(DB, "start", prefer=(1,)), Wish(WEB, "start", prefer=(2,)))
+    term = story.clinits[2][WEB].term
+    edit(story, ORDERED[1])
+    story.live(SETTLED_S)
+    assert (story.at_home(WEB), story.clinits[2][WEB].term) == ([2], term)
+    story = told(Wish(DB, "stop"), Wish(WEB, "start", prefer=(2,)))
+    edit(story, ORDERED[1])
+    story.live(SETTLED_S)
+    assert story.owners(WEB) == []
+
+
+def test_a_chain_stops_from_its_end() -> None:
+    story = told(*ORDERED, Wish("front", "start", prefer=(3,), after=(WEB,)))
+    assert story.at_home("front") == [3]
+    story.slow |= {2, 3}
+    edit(story, replace(ORDERED[0], level="stop"))
+    story.live(SETTLED_S)
+    assert (story.owners(DB), story.owners(WEB)) == ([1], [2])
+    story.stopped(3, "front")
+    story.live(SETTLED_S)
+    assert story.owners(DB) == [1]
+    assert story.clinits[2][WEB].state is GroupState.STOPPING
+    story.stopped(2, WEB)
+    story.live(SETTLED_S)
+    assert story.owners(DB) == []
+
+
+# --- with ----------------------------------------------------------------------------------------
+
+TOGETHER = (Wish(DB, "start", prefer=(1,)), Wish(WEB, "start", prefer=(3,), with_=(DB,)))
+
+
+def test_a_group_runs_where_the_one_it_is_with_runs_and_follows_it() -> None:
+    story = told(*TOGETHER)
+    assert story.at_home(WEB) == story.at_home(DB) == [1]
+    order(story, Verb.MOVE, DB, node=2)
+    story.live(2 * T)
+    assert story.at_home(WEB) == story.at_home(DB) == [2]
+
+
+def test_it_does_not_run_where_it_may_not_and_starts_nowhere_else() -> None:
+    story = told(TOGETHER[0], Wish(WEB, "start", only=(2, 3), with_=(DB,)))
+    assert (story.at_home(DB), story.owners(WEB)) == ([1], [])
+
+
+def test_it_stops_when_the_other_is_not_to_run_here_any_more() -> None:
+    story = told(*TOGETHER)
+    edit(story, replace(TOGETHER[0], level="stop"))
+    story.step(1, WEB)
+    assert story.owners(WEB) == []
+
+
+def test_a_restart_of_the_monitor_leaves_both_running() -> None:
+    story = told(*TOGETHER)
+    terms = [story.clinits[1][group].term for group in (DB, WEB)]
+    story.start(1, inc=200)
+    story.live(SETTLED_S)
+    assert [story.clinits[1][group].term for group in (DB, WEB)] == terms
+
+
+def test_a_restart_of_the_one_leaves_the_other_running() -> None:
+    story = told(*TOGETHER)
+    term = story.clinits[1][WEB].term
+    order(story, Verb.RESTART, DB)
+    story.live(SETTLED_S)
+    assert (story.at_home(WEB), story.clinits[1][WEB].term) == ([1], term)
+
+
+# --- on=all --------------------------------------------------------------------------------------
+
+
+def test_a_group_comes_after_the_instance_of_its_own_node() -> None:
+    every = Wish(DB, "start", on_all=True, only=(2, 3))
+    story = told(every, Wish(WEB, "start", prefer=(2,), after=(DB,), with_=(DB,)))
+    assert story.at_home(WEB) == [2]
+    assert story.nodes[2].state.record(WEB).bound.keys() == {f"{DB}@2"}
+    story.slow.add(2)
+    story.nodes[2].leave()
+    story.live(SETTLED_S)
+    assert story.owners(f"{DB}@2") == [2]
+    assert story.clinits[2][WEB].state is GroupState.STOPPING
+    story.slow.clear()
+    story.stopped(2, WEB)
+    story.live(2 * T)
+    assert (story.at_home(WEB), story.owners(f"{DB}@2")) == ([3], [])
+
+
+def test_each_instance_comes_after_a_single_group() -> None:
+    story = told(Wish(DB, "stop"), Wish(WEB, "start", on_all=True, after=(DB,)))
+    assert [story.owners(f"{WEB}@{node}") for node in (1, 2, 3)] == [[], [], []]
+    edit(story, ORDERED[0])
+    story.live(SETTLED_S)
+    assert [story.owners(f"{WEB}@{node}") for node in (1, 2, 3)] == [[1], [2], [3]]
+
+
+# --- apart ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("says", [DB, WEB])
+def test_two_groups_apart_never_share_a_node(says: str) -> None:
+    wishes = {
+        group: Wish(group, "start", prefer=(1,), apart=((DB, WEB)[says == DB],) * (says == group))
+        for group in (DB, WEB)
+    }
+    story = told(*wishes.values())
+    assert len(story.at_home(DB)) == len(story.at_home(WEB)) == 1
+    assert story.at_home(DB) != story.at_home(WEB)
+
+
+def test_a_group_waits_where_only_the_node_of_the_other_is_left() -> None:
+    story = told(Wish(DB, "start", only=(1,)), Wish(WEB, "start", only=(1,), apart=(DB,)))
+    assert (story.at_home(DB), story.owners(WEB)) == ([1], [])
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "stays"),
+    [
+        (Wish(DB, "start"), Wish(WEB, "start", apart=(DB,)), DB),
+        (Wish(DB, "start", apart=(WEB,)), Wish(WEB, "start"), WEB),
+        (Wish(DB, "start", apart=(WEB,)), Wish(WEB, "start", apart=(DB,)), DB),
+        (Wish(DB, "start"), Wish(WEB, "start", apart=(DB,), priority=1), WEB),
+    ],
+)
+def test_of_two_that_are_on_one_node_one_leaves(one: Wish, two: Wish, stays: str) -> None:
+    story = told(Wish(DB, "start", prefer=(1,)), Wish(WEB, "start", prefer=(1,)))
+    assert story.at_home(DB) == story.at_home(WEB) == [1]
+    edit(story, one, two)
+    story.live(T)
+    assert story.at_home(stays) == [1]
+    leaves = DB if stays == WEB else WEB
+    assert story.at_home(leaves) in ([2], [3])
+
+
+# --- the graph -----------------------------------------------------------------------------------
+
+
+def test_a_table_without_relations_has_the_empty_graph() -> None:
+    assert graph_of(hactl(Wish(DB, "start"), Wish(WEB, "start"))) is NO_RELATIONS
+
+
+def test_a_change_of_a_group_concerns_only_those_that_relate_to_it() -> None:
+    graph = graph_of(
+        hactl(
+            Wish("a", "start"), Wish("b", "start", after=("a",)), Wish("c", "start", with_=("b",))
+        )
+    )
+    assert graph.concerned == {"a": {"b"}, "b": {"a", "c"}}
+    assert graph.dependants == {"a": ("b",)}
