@@ -35,7 +35,7 @@ from mosha.control.address import refuse_taken
 from mosha.control.listener import Listener
 from mosha.control.protocol import ClinitRequest
 from mosha.control.server import Server
-from mosha.core.supervision.supervisor import Supervisor
+from mosha.core.supervision.supervisor import Recovered, Supervisor
 from mosha.errors import HostError
 from mosha.host import logs, marks, notify, signals
 from mosha.host.abandonable import Abandonable
@@ -142,6 +142,11 @@ async def _live(
         gc.freeze()  # imported modules are never garbage: do not scan them again
         reaper = Reaper(engine, forker)
         await requests.reread()
+        for group, agents in tuple(state_dir.agents.read().items()):
+            logs.get().warning(
+                "agents_recovered", group=group, tags=[entry.tag for entry in agents]
+            )
+            engine.happen(Recovered(group, agents))
         if options.clstat is not None:
             clstat = ClstatFile(
                 options.clstat, engine.lines, options.heartbeat_s, options.file_limit_s

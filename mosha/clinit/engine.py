@@ -32,6 +32,7 @@ from mosha.core.cluster.timing import kill_s
 from mosha.core.escalation import KILL
 from mosha.core.status import SETTLED, GroupLine, GroupState
 from mosha.core.supervision import process_events
+from mosha.core.supervision.agent_traces import Remember
 from mosha.core.supervision.group import Group, GroupEmptied, GroupTimePassed, LeaseEnded, Shown
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.supervision.overdue import overdue
@@ -279,6 +280,8 @@ class Engine:
             case WatchLeft(group, visit, spared):
                 answer_left = GroupEmptied(group, visit)
                 self._watch(group).ask(answer_left, lambda: self._is_left_empty(group, spared))
+            case Remember(group, agents):
+                self._state_dir.agents.note(group, agents)
             case Gone(group):  # here: a later effect of this round may bring it back
                 self._forget(group)
             case Halted():

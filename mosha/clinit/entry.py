@@ -167,6 +167,8 @@ class EntryLoop:
         self._unborn = True
         self._late_signals.clear()
         try:
+            if launch.entry.lasts:
+                await self._state_dir.agents.written()
             resolved = await self._resolved(launch)
             more = self.watch.begin(launch) | self._variables(launch)
             place = self._tracker.place(self.key)

@@ -5,7 +5,8 @@ The state directory has
 - `lock`, locked by the running clinit, so that two never share a state directory;
 - `children.json`: boot id, pid and start time of clinit, the mark that its children have
   (`host/marks.py`), and its cgroup;
-- without a cgroup also `sessions`: a line with session and start time for each leader.
+- without a cgroup also `sessions`: a line with session and start time for each leader;
+- `agents.json`: agents that were not seen to stop (`agents_left.py`). It stays when clinit ends.
 
 A new clinit ends what it finds before it answers or starts anything. The mark and the cgroup
 are random names of one run of clinit: no other process can have them. Cgroups are found without
@@ -27,6 +28,7 @@ from pathlib import Path
 import msgspec
 
 from mosha.clinit import cgroups, trees
+from mosha.clinit.agents_left import AgentsLeft
 from mosha.errors import HostError
 from mosha.host import logs, marks, proc
 from mosha.host.abandonable import Abandonable
@@ -62,6 +64,7 @@ class StateDir:
         """
         self.path = path
         self.place = trees.place_of(path)
+        self.agents = AgentsLeft(path)
         self._sessions: int | None = None
         self._noted: tuple[str, Path | None] = ("", None)
         self._unwritten: list[bytes] = []
@@ -141,6 +144,7 @@ class StateDir:
         try:
             self._lock.restore()
             self.write(*self._noted)
+            self.agents.write()
         except HostError as error:
             raise OSError(errno.EBUSY, str(error)) from error
         if former is not None:
@@ -184,6 +188,8 @@ class StateDir:
         """Remove the record: all children have ended."""
         with contextlib.suppress(OSError):  # do not remove another clinit's record
             if self.is_own():
+                if self.agents.idle:  # what is in it is left; else a thread writes it
+                    self.agents.write()
                 for name in (CLINIT_RECORD, SESSIONS):
                     (self.path / name).unlink(missing_ok=True)
         idle = self._writing is None or self._writing.done()

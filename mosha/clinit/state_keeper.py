@@ -19,6 +19,7 @@ async def keep_state(state_dir: StateDir, engine: Engine) -> None:
     trouble = ""
     while True:
         await asyncio.sleep(LOOK_S)
+        state_dir.agents.write_soon()
         try:
             if await state_dir.restore():
                 logs.get().warning("state_restored", path=str(state_dir.path))

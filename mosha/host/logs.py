@@ -72,6 +72,8 @@ EVENTS: dict[str, str] = {
     "terminal_closed": "the terminal a daemon was started on was closed: it ends in good order",
     "place_lost": "another clinit has this one's state directory, and this one is idle: it ends",
     "orphan_ended": "processes that an earlier clinit left behind were ended at the start",
+    "agents_recovered": "agents that an earlier clinit did not see to stop are stopped first",
+    "agents_forgotten": "which agents an earlier clinit has left cannot be read, and why",
     "stop_blocked": "a process that cannot be assigned to a group keeps a stop from completing",
     "guard_failed": "the second guard is gone; another one is started, every second if need be",
     "spawn_degraded": "the best way to start processes does not work here, and what that costs",

@@ -51,7 +51,7 @@ EXPECTED = frozenset(
 
 _PLACE = (
     *("socket_restored", "socket_lost", "state_restored"),
-    *("shots_ended", "lock_passed_over", "clinit_unreachable", "place_lost"),
+    *("agents_recovered", "shots_ended", "lock_passed_over", "clinit_unreachable", "place_lost"),
 )
 
 EXPLAINED: dict[str, tuple[str, ...]] = {

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from mosha.clinit.agents_left import AGENTS
 from mosha.core.status import GroupState
 from mosha.core.supervision.entries import trouble_text, troubles
-from mosha.host.clock import boottime
+from mosha.host.clock import boot_id, boottime
 from tests.clinit.conftest import Start
 from tests.ocf.fake_agent import FakeAgent
 from tests.waiting import wait_until
@@ -31,6 +32,19 @@ def agent(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAgen
         for name, value in made.environment().items():
             monkeypatch.setenv(name, value)
         yield made
+
+
+MOUNT = "g:a:1:ocf(interval=1h):Filesystem state=x\n"
+
+
+@pytest.fixture
+def mount(agent: FakeAgent) -> FakeAgent:
+    """An agent that is known to make what no kill undoes, and makes a file."""
+    agent.path.rename(agent.path.with_name("Filesystem"))
+    agent.hook("start", "touch made; exit 0")
+    agent.hook("stop", "rm -f made; exit 0")
+    agent.hook("monitor", "test -e made || exit 7; exit 0")
+    return agent
 
 
 def verbs(agent: FakeAgent) -> list[str]:
@@ -172,3 +186,80 @@ def test_a_kill_before_the_stop_of_a_mount_is_no_stop(agent: FakeAgent, start_in
     d.wait_for("plan DONE")
     d.tell("g", "stop", term=5, stop_at=until, kill_at=until)
     d.wait_for("stop PASSED")
+
+
+def test_what_a_killed_clinit_has_left_is_stopped_by_the_next_one(
+    mount: FakeAgent, start_in: Start
+) -> None:
+    d = start_in(MOUNT)
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    d.kill()
+    assert (mount.directory / "made").exists()
+    mount.hook("stop", "while ! test -e go; do sleep 0.02; done; rm -f made; exit 0")
+    d.start()
+    report = d.group()
+    assert (report.level, report.state, report.present) == ("stop", "STARTING", True)
+    (mount.directory / "go").touch()
+    wait_until(lambda: "g" not in d.groups())
+    assert not (mount.directory / "made").exists()
+    assert verbs(mount)[-2:] == ["stop", "monitor"]
+    assert not (d.base / "state" / AGENTS).exists()
+    (line,) = d.log("agents_recovered")
+    assert (line["group"], line["tags"]) == ("g", ["a"])
+
+
+def test_what_the_next_clinit_cannot_stop_has_not_stopped(
+    mount: FakeAgent, start_in: Start
+) -> None:
+    d = start_in(MOUNT)
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    d.kill()
+    mount.hook("stop", "fail 1 'target is busy'")
+    d.start()
+    d.wait_for("stop FAILED")
+    assert d.group().cause == "test entry a.stop: exit 3: stop: exit 1 (error): target is busy"
+    d.shut_down()
+    d.wait()
+    d.start()
+    d.wait_for("stop FAILED")
+
+
+def test_nothing_that_lasts_is_started_as_long_as_it_cannot_be_remembered(
+    mount: FakeAgent, start_in: Start
+) -> None:
+    d = start_in(MOUNT)
+    record = d.base / "state" / AGENTS
+    record.mkdir()
+    d.tell("g", "1")
+    wait_until(lambda: d.entry("a").error)
+    assert f"could not be started: cannot write {record}" in d.entry("a").error
+    assert verbs(mount) == []
+    record.rmdir()
+    d.wait_for("1 DONE")
+    assert record.exists()
+
+
+@pytest.mark.usefixtures("mount")
+def test_what_an_earlier_boot_has_left_is_of_no_account(start_in: Start) -> None:
+    d = start_in(MOUNT)
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    d.kill()
+    record = d.base / "state" / AGENTS
+    record.write_text(record.read_text().replace(boot_id(), "another boot"))
+    d.start()
+    assert d.groups() == {}
+
+
+@pytest.mark.usefixtures("mount")
+def test_a_record_that_cannot_be_read_is_reported(start_in: Start) -> None:
+    d = start_in(MOUNT)
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    d.kill()
+    (d.base / "state" / AGENTS).write_text("{")
+    d.start()
+    (line,) = d.log("agents_forgotten")
+    assert "truncated" in line["reason"]

@@ -21,6 +21,7 @@ from mosha.core.supervision import group as groups
 from mosha.core.supervision import process_events
 from mosha.core.supervision import supervisor as sup
 from mosha.core.supervision import unit as units
+from mosha.core.supervision.agent_traces import Remember
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.supervision.process_events import Exit, NotReady, Ready, Scope, TimedOut
 from mosha.core.supervision.supervisor import EntryEvent, Supervisor
@@ -62,6 +63,10 @@ class Clinit:
         self._table: bytes | None = None
         self._refusal = ""
         self._reread()
+        self._agents_left = machine.agents_left
+        for group, agents in sorted(self._agents_left.items()):
+            if agents:
+                self.feed(sup.Recovered(group, agents))
 
     # --- what the monitor asks -------------------------------------------------------
 
@@ -272,6 +277,8 @@ class Clinit:
                 self._refusal = text
             case sup.Halted():
                 self.soon(partial(self.machine.clinit_halted, self))
+            case Remember(group, agents):
+                self._agents_left[group] = agents
             case sup.Gone(group):
                 self.machine.report(self, group, None)
             case _:

@@ -10,7 +10,7 @@ from mosha.core.cluster.recovery import NOTHING
 from mosha.core.cluster.timing import Timing, derive
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.supervision.supervisor import ShutdownAsked
-from mosha.core.tables import STOP_LEVEL
+from mosha.core.tables import STOP_LEVEL, Entry
 from tests.sim.agenda import EPSILON_S, Clock, chance
 from tests.sim.clinit import Clinit
 from tests.sim.disks import Disk
@@ -48,6 +48,7 @@ class Machine:
         self.timing = cluster.world.timing
         self.strays: list[Clinit] = []
         self.ended: list[Clinit] = []  # those that have left processes behind
+        self.agents_left: dict[str, tuple[Entry, ...]] = {}  # what clinit remembers in its place
         self._clinits = 0
         self._late: list[Callable[[], None]] = []
 
@@ -124,6 +125,7 @@ class Machine:
         self.clinit = None
         self.strays.clear()
         self.ended.clear()
+        self.agents_left = {}
         self._late.clear()
         self.clock.still = False
         self.up = False
@@ -147,7 +149,7 @@ class Machine:
             shelf.lose()
         if clinit and self.clinit is not None:
             self.strays.append(self.clinit)
-            self.clinit = None
+            self.clinit, self.agents_left = None, {}
         self.truth.forgot(self.id)
 
     def retime(self, factor: float) -> None:

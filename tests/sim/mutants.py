@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest  # noqa: F401 - for those who are forked
 
 from mosha.errors import UsageError
-from mosha.formats.names import nearest
 from tests.sim.__main__ import main as simulate
 from tests.sim.mutant import Mutant
 from tests.sim.mutants_agent import AGENT
@@ -42,6 +41,8 @@ def find(name: str) -> Mutant:
     """
     known = {mutant.name: mutant for mutant in MUTANTS}
     if name not in known:
+        from mosha.formats.names import nearest  # noqa: PLC0415 - it imports the core
+
         hint = nearest(name, known) or "tests/sim/mutants-killed.txt lists them"
         raise UsageError(f"there is no mutant {name!r}: {hint}".rstrip())
     return known[name]

@@ -147,6 +147,32 @@ ENTRIES: tuple[Mutant, ...] = (
         test="test_ladder.py::test_a_group_that_can_run_nowhere_is_stopped_for_good_at_once",
     ),
     Mutant(
+        "what a killed clinit has left is gone when its cltab lacks it",
+        "C7",
+        "mosha.core.supervision.supervisor",
+        "            if unit.recovers:\n                continue",
+        "            if unit.removed:\n                continue",
+        test="test_recovered_agents.py::"
+        "test_a_group_that_cltab_does_not_have_is_stopped_too_and_can_be_given_up",
+    ),
+    Mutant(
+        "an agent is remembered when it runs already",
+        "C7",
+        "mosha.core.supervision.unit",
+        "self.effects += agent_traces.news(self.unit.group.name, self.unit.traces, traces)",
+        "self.effects += () if len(traces) > len(self.unit.traces) else"
+        " agent_traces.news(self.unit.group.name, self.unit.traces, traces)",
+        test="test_recovered_agents.py::test_what_has_to_be_remembered_is_said_before_it_is_started",
+    ),
+    Mutant(
+        "an agent whose entry has left cltab is forgotten",
+        "C7",
+        "mosha.core.supervision.unit",
+        "    entries += agent_traces.stops_of_others(unit.traces, entries)",
+        "",
+        test="test_recovered_agents.py::test_an_agent_that_cltab_has_lost_is_stopped_with_its_group",
+    ),
+    Mutant(
         "a mount goes before what uses it has ended",
         "C4",
         "mosha.core.supervision.stop_order",

@@ -11,7 +11,7 @@ that too.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from msgspec import Struct
 
@@ -27,7 +27,7 @@ from mosha.core.supervision.process_events import (
 )
 from mosha.core.supervision.process_record import Process
 from mosha.core.supervision.process_table import ProcessState
-from mosha.core.tables import STOP_LEVEL, Entry, Mode
+from mosha.core.tables import STOP_LEVEL, Entry, Mode, agent_stop
 from mosha.core.tell import Tell
 
 
@@ -46,6 +46,16 @@ class AgentTrace(Struct, frozen=True):
     trace: Trace
 
 
+class Remember(Struct, frozen=True):
+    """Remember for a later supervisor that these agents of a group were not seen to stop.
+
+    It is remembered before one of them is started.
+    """
+
+    group: str
+    agents: tuple[Entry, ...]
+
+
 Traces = Mapping[str, AgentTrace]
 """The agents that were launched and not seen to stop, by the tags of their entries."""
 
@@ -56,9 +66,27 @@ def unproven(traces: Traces) -> tuple[Entry, ...]:
     return tuple(entry for entry in found if entry.lasts)
 
 
+def left_behind(agents: Iterable[Entry]) -> Traces:
+    """Return the traces of agents that an earlier supervisor has left."""
+    return {entry.tag: AgentTrace(entry, Trace.STARTED) for entry in agents}
+
+
+def stops_of_others(traces: Traces, entries: Collection[Entry]) -> tuple[Entry, ...]:
+    """Return the tests at level `stop` of agents that are no longer among the entries."""
+    known = {entry.tag for entry in entries}
+    others = (entry for entry in unproven(traces) if agent_stop(entry).tag not in known)
+    return tuple(map(agent_stop, reversed([*others])))
+
+
 def refused(traces: Traces, tag: str) -> bool:
     """Say whether an agent has refused to start, so that there is nothing to stop."""
     return tag in traces and traces[tag].trace is Trace.REFUSED
+
+
+def news(group: str, before: Traces, after: Traces) -> tuple[Remember, ...]:
+    """Return what is to be remembered of a group now, if that is not what was before."""
+    agents = unproven(after)
+    return () if agents == unproven(before) else (Remember(group, agents),)
 
 
 def launched(traces: Traces, entry: Entry) -> Traces:

@@ -12,13 +12,14 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mosha.core.escalation import Limits
-from mosha.core.status import GroupState
+from mosha.core.status import STOPPED, GroupState
 from mosha.core.supervision import group as groups
 from mosha.core.supervision import process_events
 from mosha.core.supervision import unit as units
+from mosha.core.supervision.agent_traces import left_behind, unproven
 from mosha.core.supervision.group import Deadlines
 from mosha.core.supervision.unit import Unit
-from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Cltab, single
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Cltab, Entry, agent_stop, single
 from mosha.core.tell import EntryOrder, Tell
 
 STARTED_TEXT = "level transition started"
@@ -48,6 +49,13 @@ class EntryEvent(Struct, frozen=True):
     event: process_events.Event
 
 
+class Recovered(Struct, frozen=True):
+    """An earlier supervisor of this boot has left agents of a group that were not seen to stop."""
+
+    group: str
+    agents: tuple[Entry, ...]
+
+
 class ShutdownAsked(Struct, frozen=True):
     """End all groups, then the daemon."""
 
@@ -60,6 +68,7 @@ Event = (
     | EntryEvent
     | groups.GroupEmptied
     | groups.GroupTimePassed
+    | Recovered
     | ShutdownAsked
 )
 
@@ -140,6 +149,8 @@ def step(supervisor: Supervisor, event: Event, now: float) -> tuple[Supervisor, 
             work.feed(group, event)
         case groups.GroupTimePassed():
             work.pass_time()
+        case Recovered(group, agents):
+            work.recover(group, agents)
         case ShutdownAsked():
             work.shut_down()
     after = work.result()
@@ -177,11 +188,15 @@ class _Work:
         if self._halting:
             self.effects.append(TellReply(ok=False, text=HALTING_TEXT))  # C4.21
             return
+        unit = self.units.get(told.group, Unit(groups.Group(told.group)))
         entries = self._cltab.entries_of(told.group)
+        if entries:
+            unit = replace(unit, recovers=False)
+        elif unit.recovers:
+            entries = unit.entries
         if not entries:
             self._tell_removed(told)
             return
-        unit = self.units.get(told.group, Unit(groups.Group(told.group)))
         if self._before.managed and _lacks_lease(unit, told):
             text = (
                 f"{told.group} {told.level} needs a lease, which only the monitor can give;"
@@ -222,8 +237,16 @@ class _Work:
         known = set(cltab.groups())
         for name in sorted(name for name in self.units if single(name) not in known):
             unit = self.units[name]
+            if unit.recovers:
+                continue
             self._put(replace(unit, removed=True, again=None))
             self.feed(name, groups.HaltAsked(groups.REMOVED))
+
+    def recover(self, group: str, agents: tuple[Entry, ...]) -> None:
+        """Stop agents of which something may be left, as at level `stop`, and nothing else."""
+        stops = tuple(map(agent_stop, reversed(agents)))
+        left = Unit(groups.Group(group), traces=left_behind(agents), recovers=True)
+        self._take(units.tell(left, Tell(group, STOP_LEVEL), stops, self.now, self.limits))
 
     def shut_down(self) -> None:
         self.effects.append(TellReply(ok=True, text=HALTING_TEXT))
@@ -250,7 +273,7 @@ class _Work:
     def _take(self, result: tuple[Unit, tuple[units.Effect, ...]]) -> None:
         unit, effects = result
         self.effects += effects
-        if not unit.removed or unit.group.state is not GroupState.CONFIGURED:
+        if not _is_over(unit):
             self._put(unit)
             return
         name = unit.group.name
@@ -260,8 +283,10 @@ class _Work:
         self.effects.append(Gone(name))
         entries = self._cltab.entries_of(name)
         if unit.again is not None and entries:
-            fresh = Unit(groups.Group(name, spent_term=unit.group.spent_term))
+            fresh = Unit(groups.Group(name, spent_term=unit.group.spent_term), traces=unit.traces)
             self._take(units.tell(fresh, unit.again, entries, self.now, self.limits))
+        elif (left := unproven(unit.traces)) and not self._halting:
+            self.recover(name, left)
 
     def _put(self, unit: Unit) -> None:
         name, due = unit.group.name, unit.due
@@ -278,6 +303,14 @@ class _Work:
             self._mine = dict(self.units), dict(self.dues)
             self.units, self.dues = self._mine
         return self._mine
+
+
+def _is_over(unit: Unit) -> bool:
+    """Say whether nothing is to be known of a group any more."""
+    group = unit.group
+    if unit.recovers and not unproven(unit.traces):
+        return group.level == STOP_LEVEL and group.state in STOPPED
+    return unit.removed and group.state is GroupState.CONFIGURED
 
 
 def _lacks_lease(unit: Unit, text: Tell) -> bool:

@@ -42,7 +42,7 @@ STEPS_MAX = 64
 class Launch(Struct, frozen=True):
     """Start a process with this environment; the answers are those to `process_events.Spawn`.
 
-    Not any more at `kill_at` (boottime): a start that was held up would come after the kill.
+    Not at `kill_at` (boottime) any more: a start that was held up would come after the kill.
     """
 
     entry: Entry
@@ -92,6 +92,7 @@ Effect = (
     | Touched
     | groups.Shown
     | groups.LeaseEnded
+    | agent_traces.Remember
 )
 
 
@@ -104,7 +105,8 @@ class Unit(Struct, frozen=True):
     `untouched` says that nothing was launched since it was told `plan` while at rest, and
     `barren` that it now goes to `stop` from there, however often it is told that: then there is
     nothing to undo, and the owner of a better claim may run already, so the entries of `stop` are
-    not run. `traces` are those of agents that were not seen to stop.
+    not run. `traces` are those of agents that were not seen to stop; it `recovers` if an earlier
+    supervisor has left them: it is gone as soon as they have stopped.
     """
 
     group: Group
@@ -116,6 +118,7 @@ class Unit(Struct, frozen=True):
     untouched: bool = False
     barren: bool = False
     traces: agent_traces.Traces = field(default_factory=dict)
+    recovers: bool = False
 
     @property
     def due(self) -> float | None:
@@ -144,10 +147,11 @@ def tell(
         and (unit.barren or group.level == PLAN_LEVEL)
         and 0 < text.term <= group.term
     )
-    traces = agent_traces.unforgotten(unit.traces, group, text, now)
-    unit = replace(unit, entries=entries, untouched=untouched, barren=barren, traces=traces)
-    unit = replace(unit, processes=with_options_of(entries, unit.processes))
+    entries += agent_traces.stops_of_others(unit.traces, entries)
+    processes = with_options_of(entries, unit.processes)
+    unit = replace(unit, entries=entries, processes=processes, untouched=untouched, barren=barren)
     work = _Work(unit, now, limits)
+    work.trace(agent_traces.unforgotten(unit.traces, group, text, now))
     work.group(text)
     work.time_passed()
     return work.settle()
@@ -231,12 +235,16 @@ class _Work:
         before = self.unit.processes[tag]
         process, effects = processes.advance(before, event, self.now, self.limits)
         self._put(process)
-        traces = agent_traces.followed(self.unit.traces, before, event, process)
-        self.unit = replace(self.unit, traces=traces)
+        self.trace(agent_traces.followed(self.unit.traces, before, event, process))
         for effect in effects:
             self.effects.append(self._launch(effect) if isinstance(effect, Spawn) else effect)
         if process is not before and not isinstance(event, process_events.Started):
             self.effects.append(Touched(self.unit.group.name))
+
+    def trace(self, traces: agent_traces.Traces) -> None:
+        if traces is not self.unit.traces:
+            self.effects += agent_traces.news(self.unit.group.name, self.unit.traces, traces)
+            self.unit = replace(self.unit, traces=traces)
 
     def start_out_of_turn(self, tag: str) -> None:
         """Start an entry that waits although all of its level have had their turn."""
@@ -356,9 +364,8 @@ class _Work:
         group = self.unit.group
         if group.wanted == STOP_LEVEL and (group.spent or self.unit.barren):
             return False  # too late for the entries of `stop`, or nothing for them to undo
-        if entry.stops and agent_traces.refused(self.unit.traces, entry.stops):
-            return False
-        return level_matches(entry.level, group.wanted)
+        refused = entry.stops and agent_traces.refused(self.unit.traces, entry.stops)
+        return not refused and level_matches(entry.level, group.wanted)
 
     def _list_entries(self) -> None:
         # What an operator has stopped is started again with its group, and so is a failed agent.
@@ -386,8 +393,8 @@ class _Work:
         return True
 
     def _launch(self, spawn: Spawn) -> Launch:
-        traces = agent_traces.launched(self.unit.traces, spawn.entry)
-        self.unit = replace(self.unit, untouched=False, traces=traces)
+        self.unit = replace(self.unit, untouched=False)
+        self.trace(agent_traces.launched(self.unit.traces, spawn.entry))
         group = self.unit.group
         kill_at = group.deadlines.kill_at if group.deadlines is not None else math.inf
         return Launch(spawn.entry, spawn.run, group.level, group.term, group.node, kill_at)
