@@ -20,14 +20,18 @@ OTHER_RULES = {
     "hactl refused": ("both", "the same for hactl"),
     "place": ("why", "where the group is, according to every status that shows it (C1)"),
     "entry": ("why", "each entry on this node, and those of other nodes that have a problem"),
+    "restarts": (
+        "why",
+        "how often a node has restarted the group in place because a monitor failed, and why last",
+    ),
     "failures": (
         "why",
         (
-            "only with [`on-failure=`](hactl.md#on-failure): how often its entries have failed on"
-            " this node within that time, how often it was moved, what the next failure will do"
-            " (which node would take the group, that it stays, or that it is stopped for good), and"
-            " when the oldest and the last failure and move are forgotten. A node that does not run"
-            " the group names the node that counts"
+            "only with [`on-failure=`](hactl.md#on-failure) or a monitor: how often its "
+            "entries have failed on this node within that time, how often it was moved, what "
+            "the next failure will do (which node would take the group, that it stays, or "
+            "that it is stopped for good), and when the oldest and the last failure and move "
+            "are forgotten. A node that does not run the group names the node that counts"
         ),
     ),
     "candidate": ("why", "each node that could take it, by rank, or why it could not"),

@@ -14,6 +14,11 @@ def span_text(seconds: float) -> str:
     return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
 
 
+def times_text(count: int) -> str:
+    """Return how often something happened: `1 time`, `3 times`."""
+    return f"{count} time{'s' * (count != 1)}"
+
+
 def number_text(value: float) -> str:
     """Return a number for people: to the thousandth, without an exponent unless absurd."""
     if value and not _SMALLEST <= abs(value) < _GREATEST:  # infinite, or not a number, too

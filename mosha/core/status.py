@@ -187,6 +187,20 @@ class Trouble(Struct, frozen=True):
     text: str = ""
 
 
+class Restarts(Struct, frozen=True):
+    """`Mosha::Restarted`: how often a node restarted a group in place since it is claimed there.
+
+    `age_s`: how many seconds ago it did so last, at `level`; `failed`: how many seconds ago the
+    group failed before that, the oldest first, as far as hactl counts it.
+    """
+
+    count: int
+    age_s: int
+    level: str
+    failed: tuple[int, ...] = ()
+    reason: str = ""
+
+
 class TableVersion(Struct, frozen=True):
     """`Mosha::Table`: the version of cltab or hactl in force on a node.
 
@@ -272,7 +286,8 @@ class Status(Struct, frozen=True):
 
     `given_up`: how many seconds ago the node gave up a group that failed too often there, the
     oldest first, where hactl counts that. `exhausted`: groups whose failures have used up
-    `on-failure=`, and why; they are stopped, and stay claimed.
+    `on-failure=`, and why; they are stopped, and stay claimed. `restarts`: groups that were
+    restarted in place because a monitor failed.
 
     `shots` are those under way; `disarms` has the order that counts, by its number; `probations`
     are nodes that may own nothing, and for how many seconds; `deaths` are nodes that were shot or
@@ -316,6 +331,7 @@ class Status(Struct, frozen=True):
     unended: Mapping[str, Unended] = field(default_factory=dict)
     given_up: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     exhausted: Mapping[str, str] = field(default_factory=dict)
+    restarts: Mapping[str, Restarts] = field(default_factory=dict)
     pills: Mapping[int, int] = field(default_factory=dict)
     pills_obeyed: Mapping[int, int] = field(default_factory=dict)
     late_kills: Mapping[str, int] = field(default_factory=dict)

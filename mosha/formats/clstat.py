@@ -349,6 +349,7 @@ def _status(pairs: dict[str, str], facts: dict[str, Any], end: dict[str, str]) -
             unended=facts["unended"],
             given_up=facts["given_up"],
             exhausted=facts["exhausted"],
+            restarts=facts["restarts"],
             pills=facts["pills"],
             pills_obeyed=facts["pills_obeyed"],
             late_kills=facts["late_kills"],

@@ -133,6 +133,7 @@ EVENTS: dict[str, str] = {
     "group_banned": "a group failed here: this node is banned from it for a while",
     "group_exhausted": "a group is stopped for good: too many failures, or it can run nowhere",
     "group_held": "its stop waits until the groups with `after=` it have stopped",
+    "group_restarted": "its monitor fails: the group is restarted in place (fields reason, count)",
     "group_freed": "a group that was stopped for good may be started again",
     "move_began": "an operator moves the group: this node is banned from it until it has arrived",
     "move_ended": "the group has arrived where an operator moved it, or cannot run there",

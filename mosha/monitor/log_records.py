@@ -28,6 +28,7 @@ LEVELS = {
     "pill_acknowledged": "warning",
     "fencing_disarmed": "warning",
     "group_banned": "warning",
+    "group_restarted": "warning",
     "group_exhausted": "error",
     "tell_refused": "error",
     "clinit_lost": "error",

@@ -26,6 +26,7 @@ EXPECTED = frozenset(
         *(
             "cltab_refused",
             "group_banned",
+            "group_restarted",
             "group_exhausted",
             "entry_throttled",
             "leftover_ended",

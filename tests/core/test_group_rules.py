@@ -221,6 +221,25 @@ EXAMPLES = [
         Action.EXHAUST,
     ),
     (
+        "it cannot run here, and its moves are used up",
+        facts(report("test", FAILED), **OWNED, spent=True),
+        "failed once too often",
+        Action.EXHAUST,
+    ),
+    ("… while it can", facts(report("start"), **OWNED, spent=True), "at home", Action.REST),
+    (
+        "a monitor fails",
+        facts(report("start"), **OWNED, ill=True),
+        "its monitor fails",
+        Action.RESTART,
+    ),
+    (
+        "… once more than it is restarted",
+        facts(report("start"), **OWNED, ill=True, gives_up=True),
+        AGAIN,
+        Action.BAN,
+    ),
+    (
         "… and it is stopped",
         facts(report("stop"), **OWNED, **UNWANTED, exhausted=True),
         "stopped for good",
@@ -372,11 +391,11 @@ def claims_possible() -> Iterator[dict[str, bool]]:
             flags = {"claimed": True, "granted": granted, "activated": True, "overtaken": overtaken}
             yield {**flags, order: True}
     yield {"claimed": True, "granted": True, "activated": True, "gives_up": True}
-    yield {"claimed": True, "granted": True, "activated": True, "exhausts": True}
-    yield {"claimed": True, "granted": True, "activated": True, "nowhere": True}
-    for reason in ("restarts", "yields", "gives_up", "exhausts", "waits"):
+    for reason in ("restarts", "yields", "gives_up", "exhausts", "ill", "waits"):
         owned = {"claimed": True, "granted": True, "activated": True}
         yield {**owned, "held": reason != "waits", reason: True}
+    for name in ("exhausts", "nowhere", "spent", "ill"):
+        yield {"claimed": True, "granted": True, "activated": True, name: True}
     for granted in (False, True):
         yield {"claimed": True, "granted": granted, "activated": True, "exhausted": True}
     for granted, activated in ((True, True), (True, False), (False, True)):

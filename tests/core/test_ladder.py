@@ -217,6 +217,67 @@ def test_where_nothing_follows_the_restarts_it_stays() -> None:
     assert (story.at_home(), exhausted(story)) == ([1], [])
 
 
+# --- failed tests and levels are moves ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", ["test", "start"])
+def test_a_group_that_can_run_nowhere_is_stopped_when_its_moves_are_used_up(level: str) -> None:
+    story = Story(wishes=hactl(WISH))
+    cause = f"{level} entry probe: exit 1"
+    story.fails |= {(node, level): cause for node in story.nodes}
+    story.live(30.0)
+    assert (story.at_home(), exhausted(story)) == ([], [3])
+    told = f"{cause}, moved 2 times in 15m (on-failure={BRIEF})"
+    assert story.files[3].exhausted[G] == told
+    assert story.files[1].bans[G].reason == f"{cause} (on-failure={BRIEF})"
+    story.fails.clear()
+    orders.give(story.nodes[2].state, Order(Verb.CLEANUP, G), story.now)
+    story.live(10.0)
+    assert story.at_home() == [1]
+
+
+@pytest.mark.parametrize(
+    "ladder",
+    [
+        pytest.param(None, id="stay"),
+        pytest.param(Ladder(1, WITHIN_S, 0, stops=True), id="never moved"),
+        pytest.param(Ladder(1, WITHIN_S, None, stops=True), id="moves are not counted"),
+        pytest.param(Ladder(1, WITHIN_S, 2, MOVES_S), id="no stop"),
+    ],
+)
+def test_where_hactl_counts_no_moves_or_has_no_stop_a_failed_test_only_bans(
+    ladder: Ladder | None,
+) -> None:
+    story = Story(wishes=hactl(Wish(G, "start", on_failure=ladder)))
+    story.fails |= {(node, "test"): "no disk" for node in story.nodes}
+    story.live(100.0)
+    assert exhausted(story) == []
+    story.fails.clear()
+    story.live(40.0)
+    assert len(story.at_home()) == 1
+
+
+def test_a_failed_test_and_failures_of_entries_are_moves_together() -> None:
+    story = running()
+    story.fails[2, "test"] = "no disk"
+    fails(story, 2)
+    story.live(10.0)
+    assert story.at_home() == [3]
+    assert [len(story.files[node].given_up[G]) for node in (1, 2)] == [1, 1]
+    fails(story, 2)
+    story.live(10.0)
+    assert exhausted(story) == [3]
+
+
+def test_what_a_watcher_says_is_no_move() -> None:
+    story = running()
+    for home in (1, 2):
+        orders.fail(story.nodes[home].state, G, "no answer", story.now)
+        story.live(10.0)
+    assert story.at_home() == [3]
+    assert all(file.given_up == {} for file in story.files.values())
+
+
 # --- until an operator, or the end of its node -------------------------------------------------
 
 

@@ -21,6 +21,7 @@ from mosha.core.status import (
     NodeState,
     Order,
     Receipt,
+    Restarts,
     Stamp,
     Status,
     TableVersion,
@@ -258,6 +259,16 @@ statuses = st.builds(
     ),
     exhausted=by_group(free_texts),
     leaving=by_group(free_texts),
+    restarts=by_group(
+        st.builds(
+            Restarts,
+            st.integers(0, 10**9),
+            st.integers(0, 10**9),
+            names,
+            st.lists(st.integers(0, 10**9), max_size=REMEMBERED_MAX).map(tuple),
+            free_texts,
+        )
+    ),
     fenced=st.dictionaries(
         nodes, st.builds(Receipt, numbers, words, st.sampled_from(Grade)), max_size=3
     ),

@@ -37,6 +37,7 @@ class Child(Struct, eq=False):
     dying: bool = False
     condemned_at: float | None = None
     killed: bool = False
+    born: float = 0.0  # true seconds
 
     @property
     def exclusive(self) -> bool:

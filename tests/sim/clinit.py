@@ -27,7 +27,7 @@ from mosha.core.supervision.process_events import Exit, NotReady, Ready, Scope, 
 from mosha.core.supervision.supervisor import EntryEvent, Supervisor
 from mosha.core.tell import EntryOrder, Tell
 from tests.sim import children as kids
-from tests.sim import launching, readying
+from tests.sim import launching, monitoring, readying
 from tests.sim.children import Child
 from tests.sim.disks import read_cltab
 
@@ -133,8 +133,8 @@ class Clinit:
         unit = self.supervisor.units[name]
         group, deadlines = unit.group, unit.group.deadlines
         ordered = any(process.ordered or process.obeyed for process in unit.processes.values())
-        moves = self.specs[name].move_after > 0
-        whole = ordered or moves or name in self.condemned
+        spec = self.specs[name]
+        whole = ordered or spec.move_after > 0 or spec.monitor_s > 0 or name in self.condemned
         report = group_report(unit, group, 0, lambda _tag, _lines: ()) if whole else None
         return GroupReport(
             group=name,
@@ -331,6 +331,7 @@ class Clinit:
             daemon = Child(child.group, child.tag, child.run, child.level, leader=False)
             self.children[child.group].append(daemon)
         failing = child.test and self.machine.fails_test(child.group, child.level)
+        failing |= verb == monitoring.LOOK and not monitoring.finds_it_well(self, child.group)
         if child.test and not failing:
             self.machine.cluster.runs.passed(self.machine.id, child.group, child.term)
         self.kill(child, 1 if failing else 0)
@@ -338,7 +339,7 @@ class Clinit:
     def _signal(self, child: Child, signal: str) -> None:
         if signal == "KILL":
             self.send_kill(child)
-        elif child.killed or kids.refuses(self.machine, child):
+        elif child.killed or monitoring.ignores(self.machine, child):
             return
         elif self.machine.weather.of("hangstop", self.machine.id) is not None:
             self.machine.cover("fault process ignores signals")

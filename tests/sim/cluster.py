@@ -365,7 +365,8 @@ class Cluster:
             self.truth.tell(f"node {node}: {report.group} is at {report.level} {report.state}")
 
     def shown(self, node: int, group: Group) -> None:
-        """Tell each state that clinit shows, where the world asks for them."""
+        """Take in each state that clinit shows, and tell it where the world asks for that."""
+        self.ladders.shown(node, group)
         if self.world.every_state and self.tells_of(node):
             self.truth.tell(f"node {node}: {group.name} {group.level} {group.state}")
 

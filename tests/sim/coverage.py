@@ -31,6 +31,8 @@ EXERCISED: tuple[str, ...] = (
     *("note incarnation_raised", "note electorate_changed", "note clinit_lost"),
     *("note group_exhausted", "note group_freed", "rule move that counts"),
     *(f"rule failure predicted: {rung.name.lower()}" for rung in Rung),
+    *("rule failure predicted: restart", "note group_restarted", "fault service hangs"),
+    "rule restart that counts",
     "note tell_refused",
     "note silence_ended: all nodes have echoed this incarnation",
     *("rule stop_at enforced by clinit", "rule kill_at enforced by clinit", "rule watchdog"),

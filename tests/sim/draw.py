@@ -20,6 +20,7 @@ from tests.sim.fate import FORGETTING, a_fate, a_fault
 from tests.sim.fencing_orders import with_fencing_orders
 from tests.sim.graded import with_grades
 from tests.sim.ladders import with_ladders
+from tests.sim.monitoring import with_monitors
 from tests.sim.ordering import with_orders
 from tests.sim.pills import with_pills
 from tests.sim.readying import with_awaited_services
@@ -48,7 +49,7 @@ def draw(seed: int, storm: tuple[str, ...] = ()) -> World:
     world = with_failing_entries(_with_editors(_drawn(seed, storm)))
     world = with_changes(with_failing_starts(with_slow_deaths(with_orders(world))))
     world = with_awaited_services(with_fencing_orders(with_grades(world)))
-    return with_ladders(with_pills(with_requests(world)))
+    return with_ladders(with_monitors(with_pills(with_requests(world))))
 
 
 def _with_editors(world: World) -> World:

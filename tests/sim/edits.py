@@ -13,6 +13,7 @@ from mosha.formats.cltab import render_cltab
 from mosha.formats.hactl import parse_wish, set_wish
 from tests.sim.disks import read_cltab
 from tests.sim.ladders import ladder_of
+from tests.sim.monitoring import monitor_of
 from tests.sim.readying import options_of
 from tests.sim.world import GroupSpec
 
@@ -35,6 +36,8 @@ def entries_of(spec: GroupSpec) -> list[Entry]:
     if spec.start_s or spec.daemon:
         ending("w", "start", Mode.WAIT, f"{'spawn' if spec.daemon else 'take'} {spec.start_s}")
     entries.append(_service(spec, "serve"))
+    if spec.monitor_s:
+        entries.append(monitor_of(spec))
     if spec.ready_s:
         ending("n", "start", Mode.ONCE, "take 0.01")
     entries.append(Entry(name, f"{name}o", "other", Mode.RESPAWN, "serve"))

@@ -98,7 +98,7 @@ def _trouble(rng: random.Random, world: World, fault: Fault) -> Fault:
             return replace(fault, lasts=round(t.heartbeat_s * 0.3 if quick else lasts, 4))
         case "die" | "nosignal":
             return replace(fault, word=rng.choice(world.groups).name)
-        case "failtest" | "crashloop" | "hangentry" | "unready":
+        case "failtest" | "crashloop" | "hangentry" | "unready" | "hang" | "accuse" | "excuse":
             some = tuple(sorted(rng.sample(world.ids, rng.randint(1, world.nodes))))
             word = rng.choice(world.groups).name
             return replace(fault, nodes=some, lasts=round(3 * lasts, 4), word=word)

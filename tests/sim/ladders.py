@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from mosha.core.cluster.restarting import PAUSE_S
 from mosha.core.explain.why import why
 from mosha.core.ladder import Ladder
+from mosha.core.status import GroupState
 from mosha.core.supervision.group_report import GroupReport
 from tests.sim.agenda import chance
+from tests.sim.checks.ladders import Restarting
 from tests.sim.world import GroupSpec, World
 
 if TYPE_CHECKING:
@@ -59,4 +62,15 @@ def foresee(monitor: Monitor, report: GroupReport) -> None:
     if len(new) == 1 and state.record(group).claim is not None:
         reasons = why(state, group, monitor.now(), 0.0).reasons
         said = [it.said for it in reasons if it.rule == "failures" and it.said_by == me]
-    monitor.cluster.ladders.foresees(me, group, said[:1])
+    foreseen = said[0] if said else ""
+    monitor.cluster.ladders.foresees(me, group, foreseen, restarts=_restarts(monitor, report))
+
+
+def _restarts(monitor: Monitor, report: GroupReport) -> Restarting:
+    """Say whether a monitor that fails has the group restarted, unless another rung is reached."""
+    ill = any(entry.unhealthy for entry in report.entries)
+    home = report.state is GroupState.DONE
+    if not ill or not home or report.level != monitor.node.state.wish_level(report.group):
+        return Restarting.NO
+    steady = monitor.now() >= report.since + PAUSE_S
+    return Restarting.YES if steady else Restarting.COUNTED

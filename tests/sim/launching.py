@@ -55,6 +55,7 @@ def _appear(clinit: Clinit, order: Launch) -> Child:
     readying.launched(clinit, entry, order.level)
     test = entry.mode is Mode.TEST
     child = Child(entry.group, entry.tag, order.run, order.level, order.term, test=test)
+    child.born = machine.agenda.now
     left.append(child)
     if child.exclusive:
         if clinit.specs[entry.group].test_s and _has_tests(clinit, entry.group):

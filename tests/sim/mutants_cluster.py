@@ -104,8 +104,8 @@ CLUSTER: tuple[Mutant, ...] = (
         "a group is given up though nobody else may have it",
         "placement",
         "mosha.core.cluster.giving_up",
-        "if not used_up and others(state, record.group, now):",
-        "if not used_up:",
+        "if not _used_up(state, record, ladder, now) and others(state, record.group, now):",
+        "if not _used_up(state, record, ladder, now):",
         test="test_giving_up.py::test_it_stays",
     ),
     # --- quorum ---

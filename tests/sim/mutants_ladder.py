@@ -6,7 +6,9 @@ from tests.sim.mutant import Mutant
 
 GIVING_UP = "mosha.core.cluster.giving_up"
 EXHAUSTION = "mosha.core.cluster.exhaustion"
+RESTARTING = "mosha.core.cluster.restarting"
 TO_ITS_END = "a-ladder-to-its-end"
+MONITORED = "a-monitor-that-fails"
 
 LADDER: tuple[Mutant, ...] = (
     Mutant(
@@ -144,5 +146,85 @@ LADDER: tuple[Mutant, ...] = (
         "claim is None or known > claim:",
         "claim is None:",
         test="test_ladder.py::test_who_was_cut_off_and_overtaken_has_stopped_nothing_for_good_any_more",
+    ),
+    # --- monitors and tests ---
+    Mutant(
+        "a monitor that fails restarts nothing",
+        "ladder",
+        "mosha.core.cluster.group_rules",
+        "f.granted and f.ill and _home(f), Action.RESTART)",
+        "f.granted and f.ill and False, Action.RESTART)",
+        scenario=MONITORED,
+    ),
+    Mutant(
+        "a monitor restarts a group that starts",
+        "ladder",
+        RESTARTING,
+        "if report.state is not GroupState.DONE or report.level",
+        "if report.level",
+        more=(
+            (
+                "mosha.core.cluster.group_rules",
+                "f.granted and f.ill and _home(f), Action.RESTART)",
+                "f.granted and f.ill, Action.RESTART)",
+            ),
+        ),
+        test="test_restarting.py::test_it_is_left_alone_while_it_starts_or_stops_and_where_an_operator_stopped_the_monitor",
+    ),
+    Mutant(
+        "a restart in place forgets the failures before it",
+        "ladder",
+        RESTARTING,
+        "    return found.failed_at\n",
+        "    return ()\n",
+        scenario=MONITORED,
+    ),
+    Mutant(
+        "restarts that nothing counts follow each other at once",
+        "ladder",
+        RESTARTING,
+        "return since if counted else since + PAUSE_S",
+        "return since",
+        storm="accuse",
+    ),
+    Mutant(
+        "a restart in place is not published",
+        "ladder",
+        RESTARTING,
+        "if (found := record.in_place) is not None",
+        "if (found := record.in_place) is not None and False",
+        test="test_restarting.py::test_a_monitor_of_this_node_that_is_restarted_goes_on_counting",
+    ),
+    Mutant(
+        "an operator's restart forgets no failures",
+        "ladder",
+        "mosha.core.cluster.group_step",
+        "        record.in_place = None  # an operator begins anew\n",
+        "        pass\n",
+        test="test_restarting.py::test_a_restart_by_an_operator_and_cleanup_begin_anew",
+    ),
+    Mutant(
+        "cleanup forgets no failures before a restart in place",
+        "ladder",
+        "mosha.core.cluster.orders",
+        "    record.in_place = None\n",
+        "",
+        test="test_restarting.py::test_a_restart_by_an_operator_and_cleanup_begin_anew",
+    ),
+    Mutant(
+        "a failed test is no move",
+        "ladder",
+        GIVING_UP,
+        "return ladder is not None and bool(ladder.moves)",
+        "return False",
+        scenario=MONITORED,
+    ),
+    Mutant(
+        "what can run nowhere is never stopped for good",
+        "ladder",
+        "mosha.core.cluster.group_rules",
+        "f.granted and f.spent and _failed(f), Action.EXHAUST)",
+        "f.granted and f.spent and _failed(f), Action.BAN)",
+        scenario=MONITORED,
     ),
 )

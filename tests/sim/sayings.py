@@ -18,6 +18,7 @@ SAYINGS: dict[str, str] = {
     "move_began": "is told to let {group} move: {reason}",
     "move_ended": "may take {group} again, which was moved",
     "group_banned": "bans itself from {group}: {reason}",
+    "group_restarted": "restarts {group} in place: {reason}",
     "group_exhausted": "stops {group} for good: {reason}",
     "group_freed": "lets {group} be started again",
     "peer_changed": "finds node {peer} {to}",

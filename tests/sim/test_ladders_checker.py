@@ -7,8 +7,10 @@ import pytest
 from mosha.core.cluster.group_rules import ROWS, Row
 from mosha.core.cluster.state import LogRecord
 from mosha.core.ladder import Ladder
+from mosha.core.status import GroupState, Verb
+from mosha.core.supervision.group import Group
 from tests.core.story import status
-from tests.sim.checks.ladders import Ladders
+from tests.sim.checks.ladders import Ladders, Restarting
 from tests.sim.truth import Truth, Violation
 
 G = "g1"
@@ -20,10 +22,13 @@ class Clock:
     now = 100.0
 
 
-def watched() -> tuple[Ladders, Clock]:
+LADDER = Ladder(0, 60.0, 1, 600.0, stops=True)
+
+
+def watched(ladder: Ladder | None = LADDER) -> tuple[Ladders, Clock]:
     """Return the checker of a world that nothing has disturbed since 10 s."""
     clock = Clock()
-    found = Ladders({G: Ladder(0, 60.0, 1, 600.0, stops=True)}, lambda: 10.0, 5.0)
+    found = Ladders({G: ladder} if ladder is not None else {}, lambda: 10.0, 5.0)
     Truth(lambda: clock.now, [found])
     return found, clock
 
@@ -41,16 +46,16 @@ GIVEN_UP = note("group_banned", reason="failed 1 time in 1m (on-failure=restart:
 
 def test_what_why_has_not_predicted_is_a_violation() -> None:
     checker, _ = watched()
-    checker.foresees(1, G, ["0 of 1 failures; the next one moves it to node 2"])
+    checker.foresees(1, G, "0 of 1 failures; the next one moves it to node 2")
     with pytest.raises(Violation, match="nothing left to try; why had said: 0 of 1"):
         checker.stepped(1, G, row("nothing left to try"), granted=True)
 
 
 def test_what_why_has_predicted_is_none_and_nor_is_a_later_step() -> None:
     checker, clock = watched()
-    checker.foresees(1, G, ["0 of 1 failures; the next one moves it to node 2"])
+    checker.foresees(1, G, "0 of 1 failures; the next one moves it to node 2")
     checker.stepped(1, G, row("fails again and again"), granted=True)
-    checker.foresees(1, G, ["0 of 1 failures; the next one moves it to node 2"])
+    checker.foresees(1, G, "0 of 1 failures; the next one moves it to node 2")
     clock.now += 1.0
     checker.stepped(1, G, row("at home"), granted=True)
 
@@ -86,3 +91,65 @@ def test_a_start_of_what_was_freed_is_none() -> None:
     checker = stopped_for_good()
     checker.noted(2, note("group_freed"))
     checker.started(1, G, 7, "start", clinit=1)
+
+
+# --- restarts in place -----------------------------------------------------------------------
+
+BEFORE = "it moves after 2 more, before that a monitor that fails has it restarted in place at once"
+STAYS = "a monitor that fails has it restarted in place, at most once a minute (on-failure=stay)"
+RESTARTED = note("group_restarted", term=3, reason="monitor ok failed 3 times in a row")
+
+
+@pytest.mark.parametrize(
+    ("said", "restarts", "done"),
+    [
+        (BEFORE, Restarting.COUNTED, "its monitor fails"),
+        (BEFORE, Restarting.NO, "at home"),
+        (STAYS, Restarting.YES, "its monitor fails"),
+        (STAYS, Restarting.COUNTED, "at home"),
+        (STAYS, Restarting.NO, "in transition"),
+    ],
+)
+def test_a_restart_is_predicted_where_why_says_that_a_monitor_has_it_restarted(
+    said: str, restarts: Restarting, done: str
+) -> None:
+    checker, _ = watched()
+    checker.foresees(1, G, said, restarts=restarts)
+    checker.stepped(1, G, row(done), granted=True)
+    other = "at home" if done == "its monitor fails" else "its monitor fails"
+    checker.foresees(1, G, said, restarts=restarts)
+    with pytest.raises(Violation, match="why had said"):
+        checker.stepped(1, G, row(other), granted=True)
+
+
+def arrived(checker: Ladders) -> None:
+    checker.shown(1, Group(G, "start", GroupState.DONE))
+
+
+def test_more_restarts_than_hactl_counts_are_a_violation_unless_it_has_run_for_a_minute() -> None:
+    checker, clock = watched(Ladder(1, 600.0))
+    arrived(checker)
+    checker.noted(1, RESTARTED)
+    clock.now += 10.0
+    arrived(checker)
+    with pytest.raises(Violation, match=r"node 1 restarts g1 .* as it did at \[100.0\]"):
+        checker.noted(1, RESTARTED)
+    clock.now += 60.0
+    checker.noted(1, RESTARTED)
+
+
+def test_restarts_under_another_claim_or_before_an_operators_word_are_counted_apart() -> None:
+    for between in (note("order_given", verb=Verb.RESTART), note("order_given", verb=Verb.CLEANUP)):
+        checker, _ = watched(Ladder(1, 600.0))
+        arrived(checker)
+        checker.noted(1, RESTARTED)
+        checker.noted(2, between)
+        checker.noted(1, RESTARTED)
+        checker.noted(1, note("group_restarted", term=4, reason="monitor ok"))
+
+
+def test_without_a_ladder_no_restart_comes_within_a_minute() -> None:
+    checker, _ = watched(None)
+    arrived(checker)
+    with pytest.raises(Violation, match="node 1 restarts g1"):
+        checker.noted(1, RESTARTED)

@@ -23,9 +23,10 @@ FIXED = (
     *(7055, 7282),  # processes outlive their kills
     *(59, 68, 120, 475, 523, 533, 796),  # orders about shots: withdrawn, given up
     *(1, 26, 53, 123, 139),  # nodes that ask to be shot
+    *(79, 101),  # nodes on probation
 )
 # What chance comes upon in one world of a thousand has a world of its own.
-DIRECTED = ("a-tell-of-a-dead-monitor",)
+DIRECTED = ("a-tell-of-a-dead-monitor", "a-monitor-that-fails")
 FRESH_TESTS, FRESH_EACH = 6, 50
 REPLAY = f"replay with: {story.command_of('tests.sim')} --seed SEED"
 

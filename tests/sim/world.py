@@ -50,6 +50,8 @@ class GroupSpec(Struct, frozen=True):
     fence: str = ""  # `fence=` of hactl
     ready_s: float = 0.0  # how long a run of its service takes to be ready; 0: it is not awaited
     ready_limit_s: float = 0.0  # `start=` of it; 0: none
+    monitor_s: float = 0.0  # the interval of its monitor; 0: it has none
+    monitor_failures: int = 1  # so many runs of it have to fail in a row
 
 
 class FenceSpec(Struct, frozen=True):
@@ -189,6 +191,13 @@ READYING: dict[str, float] = {
     "unready": 1,  # on `nodes`, runs of the service of the group `word` are not ready
 }
 
+# Kinds that `monitoring` draws: services of the group `word` that hang, monitors of it that lie.
+MONITORING: dict[str, float] = {
+    "hang": 2,  # on `nodes`, what runs of the service now hangs until it is started again
+    "accuse": 2,  # on `nodes`, its monitor fails, whatever the service does
+    "excuse": 1,  # on `nodes`, its monitor succeeds, whatever the service does
+}
+
 # Kinds that `changing` draws: what administrators do to a cluster that runs.
 CHANGING: dict[str, float] = {
     "stopclinit": 2,  # clinit ends in an orderly way, as at an upgrade, and is started again
@@ -198,7 +207,17 @@ CHANGING: dict[str, float] = {
 # Kinds that are nothing but weather: readers and writers ask for them.
 # Those that change nothing that others see.
 HARMLESS = frozenset(
-    {"hangstop", "failtest", "failstop", "slowlook", *FAILING, *DYING, *STARTING, *READYING}
+    {
+        "hangstop",
+        "failtest",
+        "failstop",
+        "slowlook",
+        *FAILING,
+        *DYING,
+        *STARTING,
+        *READYING,
+        *MONITORING,
+    }
 )
 WEATHER = HARMLESS | frozenset(
     {"cut", "lag", "stale", "torn", "readerror", "hangread", "full", "hangwrite", "slow"}

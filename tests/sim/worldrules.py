@@ -22,6 +22,7 @@ from tests.sim.world import (
     FAILING,
     FENCING_ORDERS,
     KINDS,
+    MONITORING,
     ORDERS,
     READYING,
     STARTING,
@@ -31,7 +32,10 @@ from tests.sim.world import (
     World,
 )
 
-ALL_KINDS = (*KINDS, *FAILING, *ORDERS, *FENCING_ORDERS, *DYING, *STARTING, *READYING, *CHANGING)
+ALL_KINDS = (
+    *(*KINDS, *FAILING, *ORDERS, *FENCING_ORDERS),
+    *(*DYING, *STARTING, *READYING, *MONITORING, *CHANGING),
+)
 
 # Kinds that do nothing, or undo in the same moment what they did, unless they last.
 LASTING = WEATHER | {
@@ -109,7 +113,10 @@ WORDS: dict[str, WordRule] = {
     "cut": one_of("word", CUTS),
     **{kind: one_of("word", words) for kind, words in ERRORS.items()},
     **dict.fromkeys(
-        ("die", "failtest", "nosignal", *FAILING, *READYING, *(ORDERS.keys() - {"standby"})),
+        (
+            *("die", "failtest", "nosignal", *FAILING, *READYING, *MONITORING),
+            *(ORDERS.keys() - {"standby"}),
+        ),
         _group,
     ),
     "edit": _hactl,
@@ -153,6 +160,8 @@ def _of_a_group(group: GroupSpec, world: World) -> Iterator[str]:
         yield unknown("fence", group.fence, GRADES)
     if group.ready_limit_s and not group.ready_s:
         yield "ready_limit_s does nothing without ready_s"
+    if group.monitor_failures < 1:
+        yield f"monitor_failures is {group.monitor_failures}: at least 1 run has to fail"
     yield from _strangers("prefer", group.prefer, world)
     yield from _strangers("only", group.only, world)
 

@@ -37,6 +37,8 @@ def group_page(report: Report, name: str) -> RenderableType:
     parts += [Text(), _places(report, view)]
     if view.next_failure:
         parts += [Text(), plain(f"Failures: {view.next_failure}")]
+    if view.restarted:
+        parts += [Text(), plain(f"Restarts: {view.restarted}")]
     if view.entries:
         parts += [Text(), _entries(view), *_output(view)]
     else:

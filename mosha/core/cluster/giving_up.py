@@ -19,21 +19,24 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from mosha.core.cluster import placement
+from mosha.core.cluster import placement, restarting
 from mosha.core.cluster.candidacy import loads
 from mosha.core.cluster.eligibility import eligible
 from mosha.core.cluster.placement import Free
 from mosha.core.cluster.state import NEVER, GroupRecord, MonitorState
-from mosha.core.durations import span_text
+from mosha.core.durations import span_text, times_text
 from mosha.core.ladder import Ladder, Rung
-from mosha.core.status import Status
+from mosha.core.status import GroupState, Status
 from mosha.core.supervision.entries import EntryReport
 from mosha.core.supervision.failures import remembered
 from mosha.core.tables import STOP_LEVEL
 
 
 class Tally(Struct, frozen=True):
-    """The failures of a group that count here: their times, oldest first, and the last entry."""
+    """When a group failed, as far as that counts here, oldest first; and the entry that did last.
+
+    None if that was before a restart in place.
+    """
 
     failed_at: tuple[float, ...] = ()
     entry: EntryReport | None = None
@@ -56,7 +59,9 @@ def tally(state: MonitorState, record: GroupRecord, now: float) -> Tally:
         key=lambda failure: failure[0],
     )
     counted = [(at, entry) for at, entry in found if at > since]
-    return Tally(tuple(at for at, _ in counted), counted[-1][1]) if counted else Tally()
+    own = [at for at, _ in counted]
+    before = {at for at in restarting.carried(state, record) if at > since}.difference(own)
+    return Tally(tuple(sorted((*before, *own))), counted[-1][1] if counted else None)
 
 
 def reached(state: MonitorState, record: GroupRecord, now: float) -> Rung:
@@ -69,10 +74,37 @@ def reached(state: MonitorState, record: GroupRecord, now: float) -> Rung:
 
 def following(state: MonitorState, record: GroupRecord, ladder: Ladder, now: float) -> Rung:
     """Return what follows when the group is not restarted in place any more."""
-    used_up = ladder.moves is not None and len(moved_at(state, record, now)) >= ladder.moves
-    if not used_up and others(state, record.group, now):
+    if not _used_up(state, record, ladder, now) and others(state, record.group, now):
         return Rung.MOVE
     return Rung.STOP if ladder.stops else Rung.STAY
+
+
+def _used_up(state: MonitorState, record: GroupRecord, ladder: Ladder, now: float) -> bool:
+    return ladder.moves is not None and len(moved_at(state, record, now)) >= ladder.moves
+
+
+def counts(state: MonitorState, group: str) -> bool:
+    """Say whether hactl counts the moves of a group: then a failed test or level is one, too."""
+    ladder = ladder_of(state, group)
+    return ladder is not None and bool(ladder.moves)
+
+
+def spent(state: MonitorState, record: GroupRecord, now: float) -> bool:
+    """Say whether a failed test or level stops the group for good: its moves are used up."""
+    ladder = ladder_of(state, record.group)
+    if ladder is None or not (ladder.moves and ladder.stops and record.granted):
+        return False
+    return _used_up(state, record, ladder, now)
+
+
+def restart_at(state: MonitorState, record: GroupRecord, now: float) -> float:
+    """Return when the group is restarted in place because a monitor fails; infinity: not at all."""
+    if restarting.failing(state, record.group) is None:
+        return restarting.NOT_AT_ALL
+    ladder = ladder_of(state, record.group)
+    failures = len(tally(state, record, now).failed_at)
+    counted = ladder is not None and 0 < failures < ladder.failures
+    return restarting.due_at(state, record.group, counted=counted)
 
 
 def others(state: MonitorState, group: str, now: float) -> tuple[int, ...]:
@@ -137,19 +169,20 @@ def recover(state: MonitorState, former: Status, now: float) -> None:
 def reason(state: MonitorState, record: GroupRecord, now: float) -> str:
     """Return why the group is given up here, as the reason of a ban or of a stop for good."""
     found, ladder = tally(state, record, now), ladder_of(state, record.group)
-    if found.entry is None or ladder is None:
+    if ladder is None:
         return ""
-    entry = found.entry
-    last = ": ".join(filter(None, (entry.error or entry.exit, *entry.said[-1:])))
-    text = f"failed {_times(len(found.failed_at))} in {span_text(ladder.within_s)}"
+    report, entry = state.report(record.group), found.entry
+    failed = report.state is GroupState.FAILED
+    text = report.cause or "failed"
+    if not failed:
+        text = f"failed {times_text(len(found.failed_at))} in {span_text(ladder.within_s)}"
     if moves := moved_at(state, record, now):
-        text += f", moved {_times(len(moves))} in {span_text(ladder.moves_within_s)}"
-    text += f" (on-failure={ladder}), last entry {entry.tag}"
-    return f"{text}: {last}" if last else text
-
-
-def _times(count: int) -> str:
-    return f"{count} time{'s' * (count != 1)}"
+        text += f", moved {times_text(len(moves))} in {span_text(ladder.moves_within_s)}"
+    text += f" (on-failure={ladder})"
+    if failed or entry is None:
+        return text
+    last = filter(None, (entry.error or entry.exit, *entry.said[-1:]))
+    return ": ".join((f"{text}, last entry {entry.tag}", *last))
 
 
 def ban_s(state: MonitorState, record: GroupRecord) -> float:
@@ -159,10 +192,12 @@ def ban_s(state: MonitorState, record: GroupRecord) -> float:
 
 
 def prediction(state: MonitorState, record: GroupRecord, now: float) -> str:
-    """Return what the next failure of an entry will do; "" without `on-failure=` in hactl."""
+    """Return what the next failure will do; "" if nothing but a respawn ever follows."""
     ladder = ladder_of(state, record.group)
     if ladder is None:
-        return ""
+        slowly = SLOWLY if restarting.monitored(state, record.group) else ""
+        text = _restart_text(state, record, now) or slowly
+        return f"{text} (on-failure=stay)" if text else ""
     failed_at, moves = tally(state, record, now).failed_at, moved_at(state, record, now)
     count = len(failed_at)
     text = f"{count} of {ladder.failures} failures in {span_text(ladder.within_s)}"
@@ -170,6 +205,8 @@ def prediction(state: MonitorState, record: GroupRecord, now: float) -> str:
     if ladder.moves:
         text += f", {len(moves)} of {ladder.moves} moves in {span_text(ladder.moves_within_s)}"
     text += f"; {_what_follows(state, record, ladder, ladder.failures - count, now)}"
+    if restart := _restart_text(state, record, now):
+        text += f"; {restart}"
     if failed_at:
         text += f"; {_forgotten('', failed_at, ladder.within_s, now)}"
     if moves:
@@ -181,6 +218,7 @@ def _what_follows(
     state: MonitorState, record: GroupRecord, ladder: Ladder, missing: int, now: float
 ) -> str:
     able = others(state, record.group, now)
+    monitored = restarting.monitored(state, record.group)
     match following(state, record, ladder, now):
         case Rung.MOVE:
             does, is_done = f"moves it to node {able[0]}", f"moves to node {able[0]}"
@@ -189,10 +227,27 @@ def _what_follows(
         case Rung.STAY:
             cause = "it has moved often enough" if able else "no other node may have it"
             cause = "nothing else is to follow" if ladder.moves == 0 else cause
-            return f"{cause}: it stays, however often it fails"
+            text = f"{cause}: it stays, however often it fails"
+            restart = AT_ONCE if missing > 1 else SLOWLY
+            return f"{text}, and {restart}" if monitored else text
     if missing > 1:
-        return f"it {is_done} after {missing} more"
+        text = f"it {is_done} after {missing} more"
+        return f"{text}, before that {AT_ONCE}" if monitored else text
     return f"the next one {does}" if missing == 1 else f"it {is_done} now"
+
+
+AT_ONCE = "a monitor that fails has it restarted in place at once"
+SLOWLY = "a monitor that fails has it restarted in place, at most once a minute"
+"""What is said of a group with a monitor."""
+
+
+def _restart_text(state: MonitorState, record: GroupRecord, now: float) -> str:
+    """Return when the group is restarted because a monitor fails now, "" if none does."""
+    at, monitor = restart_at(state, record, now), restarting.failing(state, record.group)
+    if monitor is None:
+        return ""
+    when = f"in {at - now:.0f} s" if at > now else "now"
+    return f"monitor {monitor.tag} fails: it is restarted in place {when}"
 
 
 def _forgotten(

@@ -24,6 +24,7 @@ class Action(enum.StrEnum):
     KILL = "kill"  # tell `stop` with deadlines that have passed (G1)
     HOLD = "hold"  # publish that it is about to leave its level: others have to stop first
     STOP = "stop"  # tell `stop`; keep the claim until nothing is alive (C7)
+    RESTART = "restart"  # tell `stop` and keep the claim: it is started again under it
     RELEASE = "release"  # nothing is left here: drop the claim
     GIVE_WAY = "give way"  # tell `stop` for a better node, and remember which one
     GIVE_UP = "give up"  # drop a claim that never ran anything, tell `stop`
@@ -53,9 +54,11 @@ class Facts(Struct, frozen=True, kw_only=True):
     (`failback=yes`). `gives_up`: its entries have reached their failure limit here, and another
     node may take it; `exhausts`: nothing is left but to stop it for good; `exhausted`: that was
     done, and keeps the claim. `nowhere`: one of its agents cannot run its service on any node.
-    `held`: those after it (`after=`) run, and have to stop first;
-    `waits`: what it comes after is not at its level. `restarts`: an operator has ordered a restart,
-    which keeps the claim; `stops_again`: to try again what failed at `stop`.
+    `held`: those after it (`after=`) run, and have to stop first; `waits`: what it comes after is
+    not at its level. `spent`: as many moves as hactl allows are used up, so that what cannot run
+    here is stopped for good. `ill`: a monitor has failed, and a restart in place is due.
+    `restarts`: an operator or a monitor has the group restarted, which keeps the claim;
+    `stops_again`: to try again what failed at `stop`.
     `superseded`: it runs elsewhere under a higher term, and the kill was not ordered yet;
     `overtaken`: this node has no claim; there is, or was, one with a higher term, under which the
     group may have run elsewhere (C2: nothing starts under the lower one any more); or no lease has
@@ -85,6 +88,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     nowhere: bool = False
     held: bool = False
     waits: bool = False
+    spent: bool = False
+    ill: bool = False
 
     @property
     def here(self) -> bool:
@@ -173,6 +178,7 @@ def _held_back(facts: Facts) -> bool:
     if report.level in BUILT_IN_LEVELS:
         return False
     deliberate = facts.kept or facts.gives_up or facts.exhausts or facts.yields
+    deliberate |= facts.ill
     return deliberate or report.level != facts.wanted
 
 
@@ -219,9 +225,11 @@ ROWS: tuple[Row, ...] = (
     Row("votes split", lambda f: f.pending and f.split, Action.RAISE),
     Row("told, not seen yet", lambda f: f.told_level != "", Action.WAIT),
     Row("can run nowhere", lambda f: f.granted and _failed(f) and f.nowhere, Action.EXHAUST),
+    Row("failed once too often", lambda f: f.granted and f.spent and _failed(f), Action.EXHAUST),
     Row("failed", _failed, Action.BAN),
     Row("fails again and again", lambda f: f.granted and f.here and f.gives_up, Action.BAN),
     Row("nothing left to try", lambda f: f.granted and f.here and f.exhausts, Action.EXHAUST),
+    Row("its monitor fails", lambda f: f.granted and f.ill and _home(f), Action.RESTART),
     Row("gives way", lambda f: f.granted and f.yields and _home(f), Action.GIVE_WAY),
     Row("at home", lambda f: f.granted and _home(f), Action.REST),
     Row("waits to go on", lambda f: f.granted and _tested(f) and f.waits, Action.WAIT),

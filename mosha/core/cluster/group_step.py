@@ -17,6 +17,7 @@ from mosha.core.cluster import (
     giving_up,
     lease,
     relations,
+    restarting,
     rivals,
 )
 from mosha.core.cluster.ballot import Ballot, Claim
@@ -98,7 +99,7 @@ def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
         yields=record.granted and better_home(state, group, now) is not None,
         superseded=_superseded(state, record, now),
         overtaken=_overtaken(state, record, now),
-        restarts=bool(record.restarts),
+        restarts=bool(record.restarts) or record.restarting,
         stops_again=record.stops_again,
         gives_up=rung is Rung.MOVE,
         exhausts=rung is Rung.STOP,
@@ -106,6 +107,8 @@ def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
         nowhere=state.report(group).fatal,
         held=relations.held(state, record, now),
         waits=record.granted and relations.awaited(state, group) != "",
+        spent=giving_up.spent(state, record, now),
+        ill=record.granted and now >= giving_up.restart_at(state, record, now),
     )
 
 
@@ -216,7 +219,7 @@ def _carry_out(
                 _back_off(state, record, now, chance)
             leave = facts.here and not facts.stopping
             return _tell(state, record, STOP_LEVEL, now, row.name, term=term) if leave else None
-        case Action.BAN | Action.EXHAUST | Action.GIVE_WAY:
+        case Action.BAN | Action.EXHAUST | Action.GIVE_WAY | Action.RESTART:
             _LEAVING[row.do](state, record, now)
             return _tell(state, record, STOP_LEVEL, now, row.name)
 
@@ -226,7 +229,9 @@ _LEVELS = {Action.STOP: STOP_LEVEL, Action.TEST: TEST_LEVEL}
 
 def _restarted(state: MonitorState, record: GroupRecord) -> None:
     """Record that a restart was carried out, or is void without the claim."""
-    orders, record.restarts = record.restarts, ()
+    orders, record.restarts, record.restarting = record.restarts, (), False
+    if orders:
+        record.in_place = None  # an operator begins anew
     for issuer, stamp in orders:
         obeyed(state, issuer, stamp)
 
@@ -282,7 +287,7 @@ def _claim(state: MonitorState, record: GroupRecord, now: float, event: str) -> 
     state.claimed[record.group] = record
     record.activated = record.granted = record.killed = False
     record.lease_until = record.lease_sent = NEVER
-    record.kill_at = record.free_since = None
+    record.kill_at = record.free_since = record.in_place = None
     record.ballot = Ballot(None, record.ballot.voted)
     state.log(event, group=record.group, term=term)
     vote_for(state, record, Claim(state.me, state.inc, 0, term, running=False))
@@ -292,7 +297,7 @@ def _drop_claim(state: MonitorState, record: GroupRecord, cause: str, event: str
     state.log(event, group=record.group, term=record.claim, cause=cause)
     _restarted(state, record)
     relations.stay(state, record)
-    record.claim = record.shown_from = record.kill_at = None
+    record.claim = record.shown_from = record.kill_at = record.in_place = None
     state.claimed.pop(record.group, None)
     record.activated = record.granted = record.killed = False
     record.lease_until = record.lease_sent = NEVER
@@ -315,8 +320,11 @@ def _back_off(state: MonitorState, record: GroupRecord, now: float, chance: floa
 def _ban(state: MonitorState, record: GroupRecord, now: float) -> None:
     report, ban_s = state.report(record.group), state.timing.ban_s
     reason = report.cause or "failed"
-    if report.state is not GroupState.FAILED:
-        ban_s, reason = giving_up.ban_s(state, record), giving_up.reason(state, record, now)
+    failed = report.state is GroupState.FAILED
+    if not failed:
+        ban_s = giving_up.ban_s(state, record)
+    if giving_up.counts(state, record.group) or not failed:
+        reason = giving_up.reason(state, record, now)
         giving_up.note(record, now)
     record.ban_until = now + ban_s
     record.ban_reason, record.moved_to = reason, None
@@ -330,7 +338,16 @@ def _exhaust(state: MonitorState, record: GroupRecord, now: float) -> None:
     exhaustion.begin(state, record, reason)
 
 
-_LEAVING = {Action.BAN: _ban, Action.EXHAUST: _exhaust, Action.GIVE_WAY: give_way}
+def _restart(state: MonitorState, record: GroupRecord, now: float) -> None:
+    restarting.begin(state, record, giving_up.tally(state, record, now).failed_at, now)
+
+
+_LEAVING = {
+    Action.BAN: _ban,
+    Action.EXHAUST: _exhaust,
+    Action.GIVE_WAY: give_way,
+    Action.RESTART: _restart,
+}
 """What is remembered when a group is stopped here, as its failures or a better node have it."""
 
 
@@ -341,6 +358,7 @@ def _wake_at(state: MonitorState, record: GroupRecord, now: float) -> float:
         record.ban_until,
         record.backoff_until,
         giving_up.ease_at(state, record, now),
+        giving_up.restart_at(state, record, now),
         rank_due_at(state, record, now),
     ]
     if state.silent_until is not None:

@@ -16,11 +16,12 @@ def parts_about_groups(status: Status) -> tuple[KeysView[object], ...]:
         status.troubles.keys(),
         status.given_up.keys(),
         status.exhausted.keys(),
+        status.restarts.keys(),
     )
 
 
 def groups_in(status: Status) -> frozenset[str]:
     """Return the groups that a status shows, claims or bans, or that have failed there."""
     troubled = (group for group, _ in status.troubles)
-    failed = (*status.bans, *status.given_up, *status.exhausted)
+    failed = (*status.bans, *status.given_up, *status.exhausted, *status.restarts)
     return frozenset((*status.claims, *status.groups, *failed, *troubled))

@@ -154,7 +154,7 @@ def has_failed(state: MonitorState, group: str, node: int) -> bool:
     failed = line is not None and line.state is GroupState.FAILED
     return (
         failed
-        or group in {*status.bans, *status.given_up, *status.exhausted}
+        or group in {*status.bans, *status.given_up, *status.exhausted, *status.restarts}
         or any(trouble.kind not in DELIBERATE for trouble in status.troubles_of(group))
     )
 
@@ -263,6 +263,7 @@ def _cleanup(state: MonitorState, group: str, now: float) -> None:
     record.stops_again = report.stop_failed
     record.cleaned_at, record.late_seen_s = now, report.killed_late_s
     record.gave_up_at = ()
+    record.in_place = None
     exhaustion.end(state, record)
     state.changed()
     _end_ban(state, group)

@@ -138,6 +138,20 @@ class Binding(NamedTuple):
     term: int
 
 
+class RestartedInPlace(Struct, frozen=True):
+    """How often a group was restarted in place because a monitor failed, under its claim.
+
+    `at` is when it was last, at `level`, and why; `failed_at`: when it had failed before, as far as
+    hactl counts it, oldest first.
+    """
+
+    count: int
+    at: float
+    level: str
+    failed_at: tuple[float, ...] = ()
+    reason: str = ""
+
+
 class GroupRecord(Struct):
     """This node's record of one group. Times are seconds of boottime."""
 
@@ -165,6 +179,8 @@ class GroupRecord(Struct):
     gave_up_at: tuple[float, ...] = ()  # when this node did so, because of failures
     exhausted: str = ""  # why the group is stopped for good here
     restarts: tuple[tuple[int, Stamp], ...] = ()  # the orders that a restart carries out
+    restarting: bool = False  # a restart because a monitor failed is under way
+    in_place: RestartedInPlace | None = None  # such restarts under this claim
     stops_again: bool = False  # an operator has repaired what failed at `stop`
     cleaned_at: float = NEVER  # when an operator last ran cleanup for it here
     bound: dict[str, Binding] = field(default_factory=dict)  # what it came after (`after=`)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from mosha.core.cluster import exhaustion, giving_up, group_rules, wording
+from mosha.core.cluster import exhaustion, giving_up, group_rules, restarting, wording
 from mosha.core.cluster.candidacy import awaited, rank_due_at
 from mosha.core.cluster.group_step import facts_of
 from mosha.core.cluster.peers import Standing
@@ -118,17 +118,22 @@ def _of_entries(
 def _of_failures(
     state: MonitorState, group: str, seen: list[GroupSighting], now: float
 ) -> Iterator[Reason]:
-    """Yield what the next failure of an entry will do, if hactl has `on-failure=`."""
+    """Yield what the next failure of an entry will do, and what has been restarted in place."""
     record, wish = state.record(group), state.wish(group)
-    if wish is None or wish.on_failure is None or exhaustion.found(state, group):
+    if wish is None or exhaustion.found(state, group):
         return
-    if record.claim is not None:
-        few = len(giving_up.tally(state, record, now).failed_at) < wish.on_failure.failures
-        text = giving_up.prediction(state, record, now)
+    ladder = wish.on_failure
+    if (found := restarting.known(state, group, now)) is not None:
+        node, age_s = found[0], age_of(state, found[0], now)
+        yield Reason("restarts", Holds.MOOT, restarting.said(state, group, now), node, age_s)
+    text = giving_up.prediction(state, record, now) if record.claim is not None else ""
+    if text:
+        failures = len(giving_up.tally(state, record, now).failed_at)
+        few = ladder is None or failures < ladder.failures
         yield Reason("failures", holds(few), text, state.me)
     for place in seen:
-        if place.node != state.me and place.claim is not None:
-            text = f"node {place.node} counts the failures (on-failure={wish.on_failure}): ask it"
+        if ladder is not None and place.node != state.me and place.claim is not None:
+            text = f"node {place.node} counts the failures (on-failure={ladder}): ask it"
             yield Reason("failures", Holds.MOOT, text, state.me)
 
 

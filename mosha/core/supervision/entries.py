@@ -116,6 +116,13 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
         return max(0, self.starts - 1) if self.mode is not Mode.MONITOR else 0
 
     @property
+    def unhealthy(self) -> bool:
+        """Whether it is a monitor that has failed so often in a row that its group has failed."""
+        fails = self.mode is Mode.MONITOR and 0 < self.failures_max <= self.failures
+        in_force = self.state not in (ProcessState.WAITING, ProcessState.STOPPED)
+        return fails and in_force and not (self.held or self.restarting or self.prevented)
+
+    @property
     def shown_state(self) -> str:
         """Its state as people are shown it: a run that is not ready is starting."""
         return self.state if self.ready or self.state != ProcessState.RUNNING else STARTING
@@ -194,8 +201,7 @@ def _kind(entry: EntryReport, now: float) -> TroubleKind | None:
     if (entry.held or entry.restarting) and not late_to_stop:
         return TroubleKind.STOPPED
     if entry.mode is Mode.MONITOR and not entry.prevented and not late_to_stop:
-        fails = entry.failures >= entry.failures_max and state != ProcessState.WAITING
-        return TroubleKind.UNHEALTHY if fails else None
+        return TroubleKind.UNHEALTHY if entry.unhealthy else None
     if state == ProcessState.TIMED_OUT or (state == ProcessState.DONE and entry.timed_out):
         return TroubleKind.TIMED_OUT
     if entry.error and state not in (ProcessState.STOPPING, ProcessState.WAITING):
