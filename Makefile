@@ -15,7 +15,7 @@ SEED      ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv demo demo-web check lint test bench sim mutants chaos compat pythons aarch64 watchdog docs lock clean
+.PHONY: help venv demo demo-web check lint test bench sim mutants chaos agents compat pythons aarch64 watchdog docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ mutants: $(DEV_STAMP) ## breaks one rule after the other, in the core and in the
 
 chaos: $(DEV_STAMP) ## faults against real processes, then a verdict (MINUTES=10 SEED=7 ARGS=--no-cgroups; root: more faults)
 	$(BIN)/python -m tests.chaos --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+agents: $(DEV_STAMP) ## root: resource agents of Debian for real, each killed, hung, not stopped (ARGS='-k mysql')
+	MOSHA_ALL_AGENTS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -rs \
+	    tests/ocf/test_real_agents.py tests/ocf/test_real_lives.py $(ARGS)
 
 compat: $(DEV_STAMP) ## nodes of an earlier commit and of this one in one cluster for a minute (BEFORE=COMMIT ARGS='--seconds 300')
 	$(BIN)/python -m tests.compat --before $(BEFORE) $(ARGS)

@@ -58,19 +58,20 @@ def look_for_what_is_needed() -> None:
 
 @dataclass(slots=True)
 class Host:
-    """A network namespace, and all processes in it."""
+    """A network namespace, with mounts of its own if asked for, and all processes in it."""
 
     holder: subprocess.Popen[bytes]
+    own_mounts: bool = False
 
     @classmethod
-    def make(cls) -> Self:
+    def make(cls, *, own_mounts: bool = False) -> Self:
         holder = subprocess.Popen(
-            [*UNSHARE, "cat"],
+            [*UNSHARE, *(["--mount"] if own_mounts else []), "cat"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
-        host = cls(holder)
+        host = cls(holder, own_mounts)
         assert holder.stdin is not None
         assert holder.stdout is not None
         holder.stdin.write(b"\n")
@@ -84,7 +85,9 @@ class Host:
     def within(self) -> list[str]:
         """Return the words that bring a command into the namespace, with the same pid."""
         # Not `ip netns exec`: that mounts another /sys, in which the cgroups are missing.
-        return ["nsenter", f"--net=/proc/{self.holder.pid}/ns/net"]
+        place = f"/proc/{self.holder.pid}/ns"
+        mounts = [f"--mount={place}/mnt"] if self.own_mounts else []
+        return ["nsenter", f"--net={place}/net", *mounts]
 
     def do(self, *command: str) -> None:
         """Run a command in there that ends at once and succeeds."""
