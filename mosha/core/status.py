@@ -292,7 +292,8 @@ class Status(Struct, frozen=True):
     `shots` are those under way; `disarms` has the order that counts, by its number; `probations`
     are nodes that may own nothing, and for how many seconds; `deaths` are nodes that were shot or
     found dead lately, and how many seconds ago. `cut_off`: its storage does not let
-    this node in; older versions take that for `standby`.
+    this node in; older versions take that for `standby`. `capacity`: how much weight of groups the
+    node takes; None: any.
     """
 
     node: int
@@ -322,6 +323,7 @@ class Status(Struct, frozen=True):
     standby: bool = False
     witness: bool = False
     cut_off: bool = False
+    capacity: int | None = None
     troubles: Mapping[tuple[str, str], Trouble] = field(default_factory=dict)
     answers: Mapping[tuple[int, int], EntryAnswer] = field(default_factory=dict)
     shots: Mapping[int, ShotLine] = field(default_factory=dict)

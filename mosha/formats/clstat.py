@@ -262,6 +262,7 @@ def _lines(s: Status) -> list[str]:
     rules = f"timeout_ms={s.timeout_ms}" + (f" voters={s.voters}" if s.voters else "")
     rules += f" heartbeat_ms={s.heartbeat_ms}" if s.heartbeat_ms else ""
     rules += " standby=yes" * s.standby + " witness=yes" * s.witness + " cutoff=yes" * s.cut_off
+    rules += f" capacity={s.capacity}" if s.capacity is not None else ""
     lines = [f"{node} state={s.state} version={s.version} quorum={quorum} {rules}"]
     lines += [f"{SEEN_CLASS} {n} inc={x.inc} seq={x.seq}" for n, x in sorted(s.seen.items())]
     lines += [
@@ -357,6 +358,7 @@ def _status(pairs: dict[str, str], facts: dict[str, Any], end: dict[str, str]) -
             standby=_YES_NO[pairs.get("standby", "no")],
             witness=_YES_NO[pairs.get("witness", "no")],
             cut_off=_YES_NO[pairs.get("cutoff", "no")],
+            capacity=number_in(pairs["capacity"]) if "capacity" in pairs else None,
             troubles=facts["troubles"],
             answers=facts["answers"],
         )

@@ -44,6 +44,7 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     `standby`: it runs nothing until `mosha unstandby`. `witness`: it never runs anything.
     `cut_off`: its storage does not let it in, and it claims nothing. `probation_s`: found dead too
     often, it owns no group for so many seconds more; 0 if it is not on probation.
+    `load` is how many groups it holds, `weight` what they take of its `capacity` (None: no limit).
     Not `confirmed`: its status was there when this monitor started, and may be old.
     """
 
@@ -61,6 +62,8 @@ class NodeReport(msgspec.Struct, frozen=True, kw_only=True):
     refused: dict[str, str] = {}
     tables: dict[str, TableSeen] = {}
     load: int = 0
+    weight: int = 0
+    capacity: int | None = None
     late: int = 0
     standby: bool = False
     witness: bool = False

@@ -36,6 +36,9 @@ CLINIT_SOCKET = "clinit.s"
 MONITOR_SOCKET = "mosha.s"
 
 
+CAPACITY_MAX = 10**12
+"""The sum of a million of the heaviest groups; any unit will do, as for `weight=` of hactl."""
+
 MEMBER, WITNESS = "member", "witness"
 """The roles of a node: it may own groups, or it only votes."""
 
@@ -64,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     start_grace: float = times.START_GRACE_DEFAULT_S
     quorum: Literal["majority", "adaptive"] | None = None
     role: Literal["member", "witness"] = "member"
+    capacity: int | None = None
     watch: Literal["auto", "events", "poll"] = "auto"
     spawn: Literal["shared", "copied", "plain"] = "shared"
     watchdog: str = ""
@@ -150,6 +154,7 @@ _RULES: dict[str, rules.Rule] = {
     "start_grace": rules.seconds,
     "quorum": rules.one_of(rules.QUORUM_POLICIES),
     "role": rules.one_of((MEMBER, WITNESS)),
+    "capacity": rules.whole_number(0, CAPACITY_MAX),
     "watch": rules.one_of(rules.WATCHES),
     "spawn": rules.one_of(SPAWN_WAYS),
     "watchdog": rules.path_or_nothing,

@@ -13,7 +13,7 @@ from mosha.monitor.daemon import Monitor
 
 # Everything else is this node's identity or what others rely on: restart the monitor for that;
 # groups go on meanwhile.
-LIVE = ("ban", "start_grace", "fencing", "log_level")
+LIVE = ("ban", "start_grace", "fencing", "log_level", "capacity")
 
 
 TROUBLE = "settings"
@@ -68,4 +68,5 @@ def _apply(monitor: Monitor, new: Settings, live: list[str]) -> None:
         logs.configure(people=logs.for_people(), level=new.log_level, file=logs.file_in_force())
     if "fencing" in live:
         monitor.fence_schedule.settings_changed()
-    monitor.report_event(SettingsChanged(monitor.settings.timing, monitor.fencing_rules()))
+    timing, capacity = monitor.settings.timing, monitor.settings.capacity
+    monitor.report_event(SettingsChanged(timing, monitor.fencing_rules(), capacity))

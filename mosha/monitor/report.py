@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Struct, field
 
-from mosha.core.cluster import giving_up, probation, restarting
+from mosha.core.cluster import capacity, giving_up, probation, restarting
 from mosha.core.cluster.node import Node
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import MonitorState
@@ -182,6 +182,8 @@ def _self(state: MonitorState, now: float) -> hastat.NodeReport:
         refused=dict(state.refused),
         tables=_tables(state.tables),  # what is in force, published or not
         load=_load(own) if own else 0,
+        weight=capacity.load(state, state.me),
+        capacity=state.capacity,
         standby=state.standby,
         witness=state.witness,
         cut_off=bool(state.cut_off),
@@ -209,6 +211,8 @@ def _node(state: MonitorState, node: int, now: float) -> hastat.NodeReport:
         refused=dict(status.refused),
         tables=_tables(status.tables),
         load=_load(status),
+        weight=capacity.load(state, node),
+        capacity=status.capacity,
         late=state.view.heartbeats_missed(node, state.timing.heartbeat_s),
         standby=status.standby and not (status.witness or status.cut_off),
         witness=status.witness,

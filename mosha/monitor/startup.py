@@ -124,4 +124,5 @@ def make_node(
         members=members,
     )
     node.state.witness = settings.role == WITNESS
+    node.state.capacity = settings.capacity
     return node

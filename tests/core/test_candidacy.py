@@ -13,12 +13,12 @@ from mosha.core.cluster.candidacy import (
     SHORT_WAIT_MIN_S,
     awaited,
     joint_plan,
-    loads,
     rank_due_at,
     ranks,
     short_wait_s,
     wanted_level,
 )
+from mosha.core.cluster.capacity import loads
 from mosha.core.cluster.eligibility import eligible, unwanted_because
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.timing import derive

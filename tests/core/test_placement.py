@@ -38,6 +38,21 @@ def test_then_the_node_with_the_fewest_groups_comes_first() -> None:
     assert ranking(free("g", 1, 2, 3), {1: 2, 2: 0, 3: 1}) == (2, 3, 1)
 
 
+def test_groups_count_by_their_weight() -> None:
+    wishes = [Wish("a", "start", weight=3), Wish("b", "start"), Wish("c", "start"), Wish("d", "on")]
+    plan = place([Free(wish, frozenset({1, 2})) for wish in wishes], {})
+    first = plan["a"][0]
+    assert [plan[group][0] for group in "bcd"] == [3 - first] * 3
+
+
+def test_a_node_without_room_is_not_ranked_and_the_highest_priority_gets_what_is_left() -> None:
+    wishes = [Wish("a", "start"), Wish("b", "start", priority=1), Wish("c", "start", weight=0)]
+    plan = place(
+        [Free(wish, frozenset({1, 2})) for wish in wishes], {1: 5, 2: 9}, capacities={1: 6, 2: 9}
+    )
+    assert plan == {"b": (1,), "a": (), "c": (1, 2)}
+
+
 def test_a_hash_of_group_and_node_settles_what_is_left() -> None:
     # Known values: nodes of different versions have to agree on them for ever.
     assert ranking(free("g", 1, 2, 3), {}) == (3, 1, 2)

@@ -446,9 +446,11 @@ def test_a_group_is_known_by_a_table_or_a_status() -> None:
 
 def test_a_wish_is_told_with_the_options_that_stand_at_their_defaults() -> None:
     said = "start prefer=any only=any failback=no on-failure=stay fence=as-set"
-    related = " after=none with=none apart=none priority=0 weight=1 on=one"
-    assert wish_text(Wish(G, "start")) == said + related
+    said += " after=none with=none apart=none priority=0 weight=1 on=one"
+    assert wish_text(Wish(G, "start")) == said
     moves = move_after(3, 600.0)
     full = Wish(G, "start", prefer=(2, 3), only=(2, 3, 4), failback=True, on_failure=moves)
     said = "start prefer=2,3 only=2,3,4 failback=yes on-failure=move:3/10m fence=off-confirmed"
-    assert wish_text(replace(full, fence=Grade.OFF_CONFIRMED)) == said + related
+    said += " after=a with=b,c apart=d priority=-3 weight=7 on=one"
+    related = replace(full, after=("a",), with_=("b", "c"), apart=("d",), priority=-3, weight=7)
+    assert wish_text(replace(related, fence=Grade.OFF_CONFIRMED)) == said

@@ -311,6 +311,7 @@ statuses = st.builds(
     unfinished=st.dictionaries(st.tuples(nodes, numbers), numbers, max_size=3),
     standby=st.booleans(),
     cut_off=st.booleans(),
+    capacity=st.none() | numbers,
     pasts=mappings(
         st.lists(st.builds(TableVersion, st.integers(-(10**15), 10**19), words), min_size=1).map(
             lambda versions: tuple(versions[:PAST_MAX])

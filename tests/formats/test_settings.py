@@ -179,6 +179,10 @@ def test_fencing_is_required_as_soon_as_something_gives_receipts() -> None:
     [
         ("timout = 3\n", "m.toml:1:1: unknown key: 'timout'; did you mean 'timeout'?"),
         ("\nxyzzy = 3\n", "m.toml:2:1: unknown key: 'xyzzy'; the keys here are mfsbase, hpcbase"),
+        (
+            "capacity = -1\n",
+            "m.toml:1:1: capacity must be 0 to 1000000000000: '-1'; write",
+        ),
         ('timeout = "60"\n', "m.toml:1:1: timeout must be a number of seconds: '60'; write it"),
         ("timeout = true\n", "m.toml:1:1: timeout must be a number of seconds: 'true'"),
         ("  mynode = 0\n", "m.toml:1:3: mynode must be a node number, 1 to 65535: '0'"),

@@ -70,6 +70,13 @@ def test_new_fencing_methods_are_in_force_at_once(monitor: Monitor, change: Chan
     assert monitor.node.state.fencing.required
 
 
+def test_another_capacity_is_in_force_at_once(monitor: Monitor, change: Change) -> None:
+    change(capacity=12)
+    assert reload(monitor) == "in force now: capacity"
+    assert monitor.node.state.capacity == 12
+    assert monitor.node.dirty
+
+
 def test_the_log_level_is_in_force_at_once(monitor: Monitor, change: Change) -> None:
     before = structlog.get_config()
     try:

@@ -332,8 +332,8 @@ PROTOCOL: tuple[Mutant, ...] = (
         "claimed while it runs elsewhere",
         "C1",
         "mosha.core.cluster.candidacy",
-        "if not free or not may_take",
-        "if not may_take",
+        "if not free or obstacle is not None",
+        "if obstacle is not None",
         scenario="move-by-edit",
     ),
     Mutant(

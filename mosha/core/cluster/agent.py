@@ -323,8 +323,9 @@ class Agent:
     def _settings_changed(self, event: events.SettingsChanged, now: float) -> None:
         del now
         state = self.node.state
-        state.timing, state.fencing = event.timing, event.fencing
+        state.timing, state.fencing, state.capacity = event.timing, event.fencing, event.capacity
         state.outlived.clear()  # an operator has corrected it
+        state.changed()
         state.wake_all()
 
     def _leave_asked(self, event: events.LeaveAsked, now: float) -> None:

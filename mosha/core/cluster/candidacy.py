@@ -6,16 +6,17 @@ All of it follows from this node's view; nodes with the same view come to the sa
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 from mosha.core.cluster import placement, rivals
+from mosha.core.cluster.capacity import capacities, loads
+from mosha.core.cluster.capacity_rule import CAPACITY
 from mosha.core.cluster.eligibility import NODE, broken, eligible, may_take, node_rules
 from mosha.core.cluster.eligibility_rule import Case
 from mosha.core.cluster.placement import Free
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import FailbackAttempt, GroupRecord, MonitorState
 from mosha.core.instances import node_of
-from mosha.core.status import GroupLine, GroupState
+from mosha.core.status import GroupState
 from mosha.core.tables import STOP_LEVEL, Wish
 
 SHORT_WAIT_MIN_S = 0.1
@@ -45,7 +46,10 @@ def rank_due_at(state: MonitorState, record: GroupRecord, now: float) -> float:
     group = record.group
     view = state.view
     free = not rivals.holders(state, group) and not rivals.excluded(state, group)
-    if not free or not may_take(state, group, state.me, now) or state.report(group).present:
+    obstacle = broken(Case(state, group, state.me, now))
+    if not free or obstacle is not None or state.report(group).present:
+        if free and obstacle is CAPACITY:
+            state.crowded.add(group)
         record.free_since = None
         return math.inf
     ready = (
@@ -62,6 +66,7 @@ def rank_due_at(state: MonitorState, record: GroupRecord, now: float) -> float:
         record.free_since = now
     order = (state.me,) if node_of(group) else joint_plan(state, now).get(group, ())
     if state.me not in order:
+        state.crowded.add(group)
         return math.inf
     due = record.free_since + order.index(state.me) * short_wait_s(state)
     return max(due, record.backoff_until)
@@ -163,24 +168,9 @@ def joint_plan(state: MonitorState, now: float) -> dict[str, tuple[int, ...]]:
             if state.wish(group) is None or wish.level == STOP_LEVEL or held or record.claim:
                 continue
             frees.append(Free(wish, eligible(state, group, now, rules)))
-        state.plan = placement.place(frees, loads(state), state.relations.apart)
+        apart = state.relations.apart
+        state.plan = placement.place(frees, loads(state), apart, capacities(state))
     return state.plan
-
-
-def loads(state: MonitorState, without: str = "") -> dict[int, int]:
-    """Return how many groups each fresh node holds, not counting group `without`."""
-    counts = {
-        status.node: len((set(status.claims) | _active(status.groups)) - {without})
-        for status in state.view.fresh()
-    }
-    own = set(state.claimed)
-    own |= {g for g, report in state.reports.items() if report.present}
-    counts[state.me] = len(own - {without})
-    return counts
-
-
-def _active(groups: Mapping[str, GroupLine]) -> set[str]:
-    return {group for group, line in groups.items() if line.active}
 
 
 def ranks(state: MonitorState, group: str, now: float) -> dict[int, int]:

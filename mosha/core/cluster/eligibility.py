@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
-from mosha.core.cluster import exhaustion, probation
+from mosha.core.cluster import capacity, exhaustion, probation
+from mosha.core.cluster.capacity_rule import CAPACITY
 from mosha.core.cluster.eligibility_rule import Case, Rule, do
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
@@ -271,14 +272,19 @@ PAIR = (
         _ban_said,
         do("repair what failed there; the ban ends by itself, or: mosha cleanup {group} {node}"),
     ),
+    CAPACITY,
 )
 
 
 class NodeRules(Struct, frozen=True):
-    """The nodes that may take groups, and for each other member the first rule that is broken."""
+    """The nodes that may take groups, and for each other member the first rule that is broken.
+
+    `room` is how much weight is free on those that have a capacity.
+    """
 
     able: frozenset[int]
     kept: Mapping[int, Rule]
+    room: Mapping[int, int]
 
 
 # --- questions ---------------------------------------------------------------------------------
@@ -306,23 +312,25 @@ def eligible(
     """Return the nodes that may take a group; `rules` are those of `node_rules`, if known."""
     if broken(Case(state, group, state.me, now), GROUP) is not None:
         return frozenset()
-    able = (rules or node_rules(state, now)).able
-    return able - _kept_from(state, group, able, now).keys()
+    everywhere = rules or node_rules(state, now)
+    return everywhere.able - _kept_from(state, group, everywhere, now).keys()
 
 
 def _kept_from(
-    state: MonitorState, group: str, nodes: frozenset[int], now: float
+    state: MonitorState, group: str, everywhere: NodeRules, now: float
 ) -> dict[int, Rule]:
-    """Return which of these nodes a rule about the pair keeps from a group.
+    """Return which of the able nodes a rule about the pair keeps from a group.
 
     Without `only=` and `with=` it can be a ban or another group alone, and that is in a status that
-    mentions one of them.
+    mentions one of them; or too little room.
     """
+    nodes, weight = everywhere.able, capacity.weight_of(state, group)
+    crowded = {node for node, room in everywhere.room.items() if room < weight}
     wish = state.hactl.wishes.get(group) if state.hactl else None
     if wish is None or not (wish.only or wish.with_):
         named = (group, *state.relations.apart.get(group, ()))
         told = (status.node for name in named for status in state.view.mentioning(name))
-        nodes &= {state.me, *told}
+        nodes &= {state.me, *told, *crowded}
     cases = (Case(state, group, node, now) for node in nodes)
     return {case.node: rule for case in cases if (rule := broken(case, PAIR)) is not None}
 
@@ -332,7 +340,9 @@ def node_rules(state: MonitorState, now: float) -> NodeRules:
     nodes = sorted({*state.view.members, state.me})
     found = {node: broken(Case(state, "", node, now), NODE) for node in nodes}
     kept = {node: rule for node, rule in found.items() if rule is not None}
-    return NodeRules(frozenset(found.keys() - kept.keys()), kept)
+    able = frozenset(found.keys() - kept.keys())
+    rooms = {node: capacity.room_of(state, node) for node in able}
+    return NodeRules(able, kept, {n: room for n, room in rooms.items() if room is not None})
 
 
 def unwanted_because(state: MonitorState, group: str, now: float) -> str:
@@ -350,7 +360,7 @@ def obstacles(
     A rule about the group itself is reported for this node only. `rules`: as for `eligible`.
     """
     everywhere = rules or node_rules(state, now)
-    found = {**everywhere.kept, **_kept_from(state, group, everywhere.able, now)}
+    found = {**everywhere.kept, **_kept_from(state, group, everywhere, now)}
     if state.me in everywhere.able:
         rule = broken(Case(state, group, state.me, now), GROUP)
         if rule is not None:

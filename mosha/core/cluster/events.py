@@ -213,6 +213,7 @@ class SettingsChanged(Struct, frozen=True):
 
     timing: Timing
     fencing: FencingRules
+    capacity: int | None = None
 
 
 class LeaveAsked(Struct, frozen=True):

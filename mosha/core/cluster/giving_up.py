@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from mosha.core.cluster import placement, restarting
-from mosha.core.cluster.candidacy import loads
+from mosha.core.cluster.capacity import loads
 from mosha.core.cluster.eligibility import eligible
 from mosha.core.cluster.placement import Free
 from mosha.core.cluster.state import NEVER, GroupRecord, MonitorState

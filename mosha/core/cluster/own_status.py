@@ -112,6 +112,7 @@ def compose(state: MonitorState, *, seq: int, now: float, left: bool) -> Status:
         standby=standby.on_standby(state, state.me) or bool(state.cut_off),
         witness=state.witness,
         cut_off=bool(state.cut_off),
+        capacity=state.capacity,
         troubles=_troubles(state, now),
         answers={key: standing.answer for key, standing in state.answers.items()},
     )
@@ -141,6 +142,7 @@ def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
         or not same(old.fenced, new.fenced)
         or old.standby is not new.standby
         or old.cut_off is not new.cut_off
+        or old.capacity != new.capacity
         or old.probations.keys() != new.probations.keys()
         or old.deaths.keys() != new.deaths.keys()
         or old.unended != new.unended

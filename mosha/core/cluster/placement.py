@@ -1,9 +1,10 @@
 """Which node is to take a group: every node computes the same answer independently.
 
-Eligible nodes are ranked by `prefer`, then by fewest groups, then by a hash of group and
-node. Groups that are free at the same time are placed one after the other, by name, each
-counted where it would go: nodes with the same view then claim different groups at once. A node
-where a group would go that must not run beside it (`apart=`) comes last.
+Eligible nodes are ranked by `prefer`, then by the least weight of groups, then by a hash of group
+and node. Groups that are free at the same time are placed one after the other, by priority and
+name, each counted where it would go: nodes with the same view then claim different groups at once,
+and of two groups that find room for one only, that of the higher priority is claimed. A node where
+a group would go that must not run beside it (`apart=`) comes last.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from msgspec import Struct
 from mosha.core.tables import Wish
 
 NOTHING: Mapping[str, tuple[str, ...]] = {}
+NO_LIMITS: Mapping[int, int] = {}
 
 
 class Free(Struct, frozen=True):
@@ -43,18 +45,30 @@ def place(
     frees: Iterable[Free],
     loads: Mapping[int, int],
     apart: Mapping[str, tuple[str, ...]] = NOTHING,
+    capacities: Mapping[int, int] = NO_LIMITS,
 ) -> dict[str, tuple[int, ...]]:
     """Return for each free group the ranking of its nodes, all groups placed together.
 
-    `apart`: the groups that each must not run beside.
+    `loads` are the weights that nodes hold, `apart` the groups that each must not run beside;
+    `capacities` has the nodes with a limit.
     """
-    counts = dict(loads)
+    carried, most = dict(loads), capacities
     plan: dict[str, tuple[int, ...]] = {}
-    for free in sorted(frees, key=lambda item: item.wish.group):
-        order = ranking(free, counts)
-        if taken := {plan[other][0] for other in apart.get(free.wish.group, ()) if plan.get(other)}:
+    for free in sorted(frees, key=in_order):
+        wish = free.wish
+        order = tuple(
+            node
+            for node in ranking(free, carried)
+            if node not in most or carried.get(node, 0) + wish.weight <= most[node]
+        )
+        if taken := {plan[other][0] for other in apart.get(wish.group, ()) if plan.get(other)}:
             order = tuple(sorted(order, key=taken.__contains__))
-        plan[free.wish.group] = order
+        plan[wish.group] = order
         if order:
-            counts[order[0]] = counts.get(order[0], 0) + 1
+            carried[order[0]] = carried.get(order[0], 0) + wish.weight
     return plan
+
+
+def in_order(free: Free) -> tuple[int, str]:
+    """Return what free groups are sorted by, those that are placed first first."""
+    return (-free.wish.priority, free.wish.group)

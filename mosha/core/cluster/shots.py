@@ -13,7 +13,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from mosha.core.cluster import arming, fencing, poison, restraint, shot_requests
-from mosha.core.cluster.candidacy import loads
+from mosha.core.cluster.capacity import counts
 from mosha.core.cluster.events import MethodBegun, ShotEnded
 from mosha.core.cluster.fencing import AIMING, RUNNING, SHOT, FenceOrder, Shot
 from mosha.core.cluster.peers import Peer, Standing
@@ -280,7 +280,7 @@ def remember_whole(state: MonitorState) -> None:
     if not view.electorate.half:
         return
     if all(view.speaks(n) and not view.heartbeats_missed(n, heartbeat_s) for n in others):
-        state.whole = loads(state)
+        state.whole = counts(state)
 
 
 # --- what came of it -------------------------------------------------------------------------

@@ -259,6 +259,7 @@ class MonitorState(Struct):
     disarm_told: bool = False
     whole: dict[int, int] = field(default_factory=dict)  # how many groups each node had then
     witness: bool = False
+    capacity: int | None = None  # how much weight this node takes, None: any
     cut_off: str = ""  # why this node may not use its storage (yet)
     storage_doubts: int = 0
     tables: dict[str, TableVersion] = field(default_factory=dict)
@@ -279,6 +280,7 @@ class MonitorState(Struct):
     to_step: set[str] = field(default_factory=set)
     dirty: bool = True
     plan: dict[str, tuple[int, ...]] | None = None
+    crowded: set[str] = field(default_factory=set)  # free groups that wait for room
 
     def record(self, group: str) -> GroupRecord:
         """Return the record of a group, made if it is new."""
@@ -360,7 +362,7 @@ class MonitorState(Struct):
             self.to_step.add(group)
             self.to_step.update(self.view.instances.rivals(group))
             self.wake_concerned(group)
-        self.plan = None
+        self._plan_anew()
 
     def wake_concerned(self, group: str) -> None:
         """Ask for a step of the groups that relate to this one."""
@@ -369,9 +371,15 @@ class MonitorState(Struct):
     def wake_all(self) -> None:
         """Ask for a step of every group."""
         self.to_step.update(self.records)
-        self.plan = None
+        self._plan_anew()
 
     def changed(self) -> None:
         """Mark this node's status as changed: it is published at once (O5)."""
         self.dirty = True
+        self._plan_anew()
+
+    def _plan_anew(self) -> None:
+        """Let the joint placement be computed again: there may be room by now."""
         self.plan = None
+        self.to_step |= self.crowded
+        self.crowded.clear()

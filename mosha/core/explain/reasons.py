@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from mosha.core.cluster import exhaustion, placement
-from mosha.core.cluster.candidacy import loads
+from mosha.core.cluster.capacity import loads
 from mosha.core.cluster.eligibility import ENTRIES, EXHAUSTED, WISH, eligible
 from mosha.core.cluster.eligibility_rule import Case, Rule
 from mosha.core.cluster.peers import Standing

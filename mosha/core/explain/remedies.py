@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mosha.core.cluster.capacity_rule import CAPACITY
 from mosha.core.cluster.eligibility import PAIR, broken, obstacles
 from mosha.core.cluster.standby import is_witness
 from mosha.core.cluster.state import MonitorState
@@ -25,7 +26,7 @@ def remedy_of(state: MonitorState, wish: Wish, now: float) -> str:
         if found:
             return min(found, key=lambda one: one[0])[1]
     for case, rule in against:
-        if rule.name in {"with", "apart"}:
+        if rule is CAPACITY or rule.name in {"with", "apart"}:
             return rule.remedy(case)
     if wish.only:
         return "bring one of the nodes of only= back, or change hactl"

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mosha.core.cluster.candidacy import in_vain
+from mosha.core.cluster.capacity import capacity_of
+from mosha.core.cluster.capacity_rule import CAPACITY
 from mosha.core.cluster.eligibility import ALL, NODE, PAIR
 from mosha.core.cluster.eligibility_rule import Case
 from mosha.core.cluster.peers import Standing
@@ -121,6 +123,8 @@ def _of_pair(state: MonitorState, group: str, node: int, now: float) -> Iterator
             yield as_reason(rule, case, state.me)
         elif rule.name == "ban" and case.status is not None:
             yield as_reason(rule, case, node, age_of(state, node, now))
+    if capacity_of(state, node) is not None:
+        yield as_reason(CAPACITY, case, node, age_of(state, node, now))
 
 
 # --- the group -----------------------------------------------------------------------------------
@@ -191,7 +195,7 @@ def _of_rank(state: MonitorState, group: str, node: int, now: float) -> Iterator
         return
     wish = Case(state, group, state.me, now).wish
     preferred = [n for n in before if wish is not None and n in wish.prefer]
-    by = "by prefer=" if preferred else "it has fewer groups, or comes first by the hash"
+    by = "by prefer=" if preferred else "it carries less, or comes first by the hash"
     text = f"node {node} has rank {len(before)}: first choice is node {before[0]} ({by})"
     yield Reason("rank", Holds.NO, text, state.me)
 

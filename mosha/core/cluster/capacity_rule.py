@@ -1,0 +1,39 @@
+"""The rule that a node has room for a group: `weight=` of hactl, `capacity` of mosha.toml."""
+
+from __future__ import annotations
+
+from mosha.core.cluster import capacity
+from mosha.core.cluster.eligibility_rule import Case, Rule, do
+
+
+def _fits(case: Case) -> bool:
+    return capacity.fits(case.state, case.group, case.node)
+
+
+def _said(case: Case) -> str:
+    return f"node {case.node} {'has' if _fits(case) else 'has no'} room: {_room_said(case)}"
+
+
+def _room_said(case: Case) -> str:
+    """Say how much is free there without the group."""
+    weight = capacity.weight_of(case.state, case.group)
+    most = capacity.capacity_of(case.state, case.node)
+    if most is None:
+        return f"weight {weight}, and any fits"
+    left = most - capacity.load(case.state, case.node, case.group)
+    return f"weight {weight}, and {max(left, 0)} of {most} free"
+
+
+CAPACITY = Rule(
+    "capacity",
+    "the `weight=` of the group and those of the groups that the node holds are within the node's"
+    " `capacity`; reported only where it has one",
+    _fits,
+    lambda c: f"no room: {_room_said(c)}",
+    _said,
+    do(
+        "move another group away from node {node}, lower weight= of {group}, or raise capacity in"
+        " mosha.toml of node {node}"
+    ),
+)
+"""The last rule about a pair: where it is the first that is broken, room is all that is missing."""
