@@ -17,7 +17,7 @@ ASSERTS = "assert"
 
 _LEAVES = frozenset({"errors", "host"})
 _CONTROL = frozenset({"control", "formats", "core"}) | _LEAVES
-_ALL = frozenset({"cli", "ha", "monitor", "clinit", "ocf", "__init__"}) | _CONTROL
+_ALL = frozenset({"cli", "ha", "monitor", "clinit", "ocf", "systemd", "__init__"}) | _CONTROL
 
 # What each part of mosha may import of mosha. A new part has to be given its place here.
 LAYERS: Mapping[str, frozenset[str]] = {
@@ -27,6 +27,7 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "formats": frozenset({"formats", "core", "errors"}),
     "control": _CONTROL,
     "ocf": frozenset({"ocf", "formats", "core"}) | _LEAVES,
+    "systemd": frozenset({"systemd", "formats", "core"}) | _LEAVES,
     "clinit": _CONTROL | {"clinit", "ocf"},
     "monitor": _CONTROL | {"monitor"},
     "cli": _ALL,
@@ -62,7 +63,7 @@ _MACHINE_PATH = re.compile(r"/(w[o]rk|f[a]rm|r[o]ot|t[m]p|opt/p[y]pi|opt/w[h]eel
 _UNFINISHED = re.compile(r"\b(T[O]DO|F[I]XME|X[X]X)\b")
 
 _MODULE = re.compile(
-    r"`(?:mosha/)?((?:core|formats|control|clinit|monitor|ocf|cli|host)/[\w/]+\.py)`"
+    r"`(?:mosha/)?((?:core|formats|control|clinit|monitor|ocf|systemd|cli|host)/[\w/]+\.py)`"
 )
 
 _LOG_METHODS = frozenset({"debug", "info", "warning", "error", "critical", "exception"})

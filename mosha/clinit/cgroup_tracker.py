@@ -48,6 +48,9 @@ class CgroupTracker:
             self.close()
             raise
 
+    def slice_for(self, key: EntryKey) -> None:
+        """See `ProcessTracker.slice_for`: there are no units without a `UnitTracker`."""
+
     def place(self, key: EntryKey) -> Path | None:
         """See `ProcessTracker.place`."""
         path = self._path(key)

@@ -10,11 +10,13 @@ import re
 
 from mosha.core.tables import Entry, Mode
 from mosha.formats.ocf_command import ocf_words
+from mosha.formats.units import unit_named
 from mosha.host.programs import command_of
 from mosha.ocf.wrapper_words import wrapper_words
 
 SHELL = "/bin/sh"
 WRAPPER = "mosha.ocf.wrapper"
+UNIT_WRAPPER = "mosha.systemd.wrapper"
 
 _SHELL_CHARACTERS = re.compile(r"[$&*(){}\[\]'\";\\|?<>~`\n]")
 _ASSIGNMENT = re.compile(r"[A-Za-z0-9_]+=")
@@ -55,7 +57,9 @@ def argv_of(command: str) -> list[str]:
 
 
 def words_of(entry: Entry) -> list[str]:
-    """Return the words to execute for an entry; an agent is run by a process of mosha."""
+    """Return the words to execute for an entry; an agent or a unit is run by a process of mosha."""
+    if entry.mode is Mode.SYSTEMD:
+        return [*command_of(UNIT_WRAPPER), unit_named(entry.command)]
     if entry.mode is not Mode.OCF and not entry.stops:
         return argv_of(entry.command)
     options = entry.options

@@ -30,6 +30,7 @@ from mosha.clinit.state_dir import StateDir
 from mosha.clinit.state_keeper import keep_state
 from mosha.clinit.systemd import service_notifier
 from mosha.clinit.table import TableFile
+from mosha.clinit.unit_tracker import UnitTracker, own_slice
 from mosha.clinit.watchdog import arm
 from mosha.control.address import refuse_taken
 from mosha.control.listener import Listener
@@ -63,7 +64,8 @@ async def run_clinit(options: ClinitOptions, open_watchdog: OpenWatchdog = Watch
     terminal = Terminal()
     signals.reset()
     state_dir = StateDir(options.state_dir)
-    for pid, command in state_dir.end_orphans(options.orphan_limit_s):
+    units = own_slice(state_dir.place)
+    for pid, command in state_dir.end_orphans(options.orphan_limit_s, units):
         logs.get().warning("orphan_ended", pid=pid, command=command)
     listener = Listener(options.socket)
     mark = marks.draw()
@@ -71,8 +73,9 @@ async def run_clinit(options: ClinitOptions, open_watchdog: OpenWatchdog = Watch
     tracker = _make_tracker(options.cgroup, mark, state_dir.place)
     tree = tracker.tree if isinstance(tracker, CgroupTracker) else None
     state_dir.write(mark, tree)
+    with_units = UnitTracker(tracker, state_dir.place, units)
     environment = {**os.environ, "MOSHA_NODE": options.node, "MOSHA_RUN": mark}
-    forker = Forker(environment, mark, tree, raise_limit(), options.spawn)
+    forker = Forker(environment, mark, tree, raise_limit(), options.spawn, units)
     if isinstance(tracker, SessionTracker):
         tracker.forker = forker
     faults = Faults(forker.give_up)
@@ -82,7 +85,7 @@ async def run_clinit(options: ClinitOptions, open_watchdog: OpenWatchdog = Watch
             watchdog = await arm(options.watchdog, options.watchdog_timeout_s, open_watchdog)
         await _begin_to_serve(forker)
         supervisor = Supervisor(limits=options.limits, managed=options.managed)
-        engine = Engine(tracker, state_dir, supervisor, forker, faults)
+        engine = Engine(with_units, state_dir, supervisor, forker, faults)
         note = reset_note_of(options)
         if watchdog is not None:
             watchdog.watch(engine, note)

@@ -31,6 +31,7 @@ from mosha.core.supervision.process_events import (
 from mosha.core.supervision.supervisor import EntryEvent
 from mosha.core.supervision.unit import Launch
 from mosha.core.tables import Mode
+from mosha.formats.units import SLICE_VARIABLE
 from mosha.host import logs
 from mosha.host.abandonable import Abandonable
 from mosha.host.clock import boottime
@@ -170,7 +171,7 @@ class EntryLoop:
             if launch.entry.lasts:
                 await self._state_dir.agents.written()
             resolved = await self._resolved(launch)
-            more = self.watch.begin(launch) | self._variables(launch)
+            more = self.watch.begin(launch) | self._variables(launch) | self._slice(launch)
             place = self._tracker.place(self.key)
             variables = resolved.variables | more
             child = await spawn(
@@ -285,6 +286,16 @@ class EntryLoop:
 
     def _tell(self, event: Spawned | SpawnFailed | SpawnPrevented | Exited) -> None:
         self._happen(EntryEvent(self.key.group, self.key.tag, event))
+
+    def _slice(self, launch: Launch) -> dict[str, str]:
+        """Return the variable with the slice for a unit, nothing for other entries.
+
+        Raises:
+            OSError: what is started there might not run.
+        """
+        if launch.entry.mode is not Mode.SYSTEMD:
+            return {}
+        return {SLICE_VARIABLE: str(self._tracker.slice_for(self.key) or "")}
 
     def _names(self) -> dict[str, str]:
         return {"group": self.key.group, "tag": self.key.tag}

@@ -90,19 +90,20 @@ class CommandError(OSError):
 class Forker:
     """A running fork server. Acquire `room` before each fork."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what all its children have, then where they are
         self,
         environment: Mapping[str, str],
         mark: str,
         tree: Path | None,
         files: tuple[int, int] | None = None,
         first_way: str = SPAWN_WAYS[0],
+        units: Path | None = None,
     ) -> None:
         """Start the server; needs a running loop.
 
         `files` are the children's limits of open files (soft, hard): those of clinit before it
         raised its own; None leaves them as they are. `first_way` is the first of `SPAWN_WAYS` to
-        try.
+        try. `units` is the cgroup of what systemd runs for clinit, for the guards.
         """
         self._files = files
         self._first_way = first_way
@@ -118,6 +119,7 @@ class Forker:
         self._environment = environment
         self._mark = mark
         self._tree = tree
+        self._units = units
         self._waiting: deque[asyncio.Future[int]] = deque()
         self._under_way = 0
         self._retry: asyncio.TimerHandle | None = None
@@ -126,7 +128,7 @@ class Forker:
 
         self.room = asyncio.Semaphore(UNDER_WAY_MAX)
         self._start()
-        self.guard = Guard(mark, tree)
+        self.guard = Guard(mark, tree, units)
 
     @property
     def staff(self) -> set[int]:
@@ -303,6 +305,7 @@ class Forker:
             raise HostError(f"cannot start the fork server: {error.strerror or error}") from error
         fd = theirs.fileno()
         words = [str(fd), str(os.getpid()), self._mark, str(self._tree or ""), self._first_way]
+        words.append(str(self._units or ""))
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", PROGRAM, *words],

@@ -79,13 +79,20 @@ def programs_of(name: bytes, path: bytes) -> list[bytes]:
 class ForkServer:
     """Serves one clinit until it ends."""
 
-    def __init__(
-        self, connection: _socket.socket, parent: int, mark: str, tree: str, first_way: str
+    def __init__(  # noqa: PLR0917 - the words of its command line
+        self,
+        connection: _socket.socket,
+        parent: int,
+        mark: str,
+        tree: str,
+        first_way: str,
+        units: str,
     ) -> None:
         self._connection = connection
         self._parent = parent
         self._mark = mark
         self._tree = tree
+        self._units = units
         self._environment = {name: name + b"=" + value for name, value in os.environb.items()}
         self._path = os.environb.get(b"PATH", DEFAULT_PATH)
         self._request = bytearray(REQUEST_MAX_BYTES)  # reused: it would be mapped each time
@@ -181,11 +188,30 @@ class ForkServer:
         that changed their limits: reading it may wait for a process that hangs.
         """
         _open_files_again()
+        self._kill_units()
         if self._tree:
             until_quiet(self._kill_tree)
-            return
-        until_quiet(self._kill_limited)
-        until_quiet(self._kill_named)
+        else:
+            until_quiet(self._kill_limited)
+            until_quiet(self._kill_named)
+        until_quiet(self._kill_units)
+
+    def _kill_units(self) -> bool:
+        """Freeze and kill what systemd runs for clinit; say whether anything of it was alive.
+
+        What systemd still starts there is frozen from its first moment (`unit_tracker.py`).
+        """
+        if not self._units:
+            return False
+        try:
+            with open(f"{self._units}/cgroup.events", "rb", buffering=0) as events:  # noqa: PTH123
+                alive = b"populated 1" in events.read()
+            for name in ("cgroup.freeze", "cgroup.kill"):
+                with open(f"{self._units}/{name}", "wb", buffering=0) as file:  # noqa: PTH123
+                    file.write(b"1")
+        except OSError:  # there never was a unit
+            return False
+        return alive
 
     def _kill_tree(self) -> bool:
         try:
@@ -264,7 +290,7 @@ def take_no_privilege() -> None:
 
 def main() -> None:
     """Serve the clinit that started this process."""
-    fd, parent, mark, tree, first_way = sys.argv[1:]
+    fd, parent, mark, tree, first_way, units = sys.argv[1:]
     take_no_privilege()
     blocked = ctypes.create_string_buffer(SIGSET_BYTES)
     for number in BLOCKED:
@@ -275,7 +301,7 @@ def main() -> None:
         _signal(number, SIG_DFL)
     connection = _socket.socket(fileno=int(fd))
     os.set_inheritable(int(fd), False)
-    server = ForkServer(connection, int(parent), mark, tree, first_way)
+    server = ForkServer(connection, int(parent), mark, tree, first_way, units)
     # If memory is copied, a collection in the child, or here after the fork, would copy all.
     gc.collect()
     gc.freeze()

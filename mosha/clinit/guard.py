@@ -28,7 +28,10 @@ LEFT = b"left\n"
 
 _IGNORE = ": 'ends all services if their supervisor is killed'; trap '' HUP INT QUIT TERM; "
 
-TREE_SCRIPT = _IGNORE + "read -r word || echo 1"
+# What systemd still starts in a frozen slice does not run. Without a unit there is no such file.
+_KILL_UNITS = 'echo 1 > "$UNITS/cgroup.freeze"; echo 1 > "$UNITS/cgroup.kill"'
+
+TREE_SCRIPT = f'{_IGNORE}read -r word || {{ echo 1; test -z "$UNITS" || {{ {_KILL_UNITS}; }}; }}'
 
 # Words of a line: `mark NAME=VALUE LIMIT`, `+ PID START`, `- PID START`, `left`. In `known` there
 # is ` PID:START ` for each session and orphan, in `limited` the file of each process whose limit is
@@ -51,6 +54,9 @@ while read -r word pid start; do
     left) exit 0 ;;
     esac
 done
+"""
+    + f'test -z "$UNITS" || {{ {_KILL_UNITS}; }}'
+    + r"""
 round=0
 quiet=0
 while test $round -lt 50; do
@@ -89,9 +95,14 @@ done
 class Guard:
     """A running guard; needs a running loop."""
 
-    def __init__(self, mark: str, tree: Path | None) -> None:
-        """Start it. One that cannot be started is logged, and tried again every second."""
+    def __init__(self, mark: str, tree: Path | None, units: Path | None = None) -> None:
+        """Start it. One that cannot be started is logged, and tried again every second.
+
+        `units` is the cgroup of what systemd runs for clinit; it need not exist.
+        """
         self.pid = 0
+        # Not among its words: the name has mosha in it.
+        self._environment = {**os.environ, "UNITS": str(units or "")}
         self._mark = mark
         self._tree = tree
         self._watched: dict[int, int] = {}
@@ -141,6 +152,7 @@ class Guard:
                 stdout=kill,
                 stderr=subprocess.DEVNULL,
                 cwd="/",
+                env=self._environment,
                 start_new_session=True,
             )
             process.returncode = 0  # it is reaped here or by `reaper.py`, not by Popen

@@ -1,8 +1,9 @@
-"""Tracks which processes belong to which entry: the interface of both implementations.
+"""Tracks which processes belong to which entry: the interface of all implementations.
 
 `CgroupTracker` has a cgroup for each group and below it one for each entry, which no process
 leaves by forking. `SessionTracker` is for hosts where no cgroup can be made: there a process
-belongs to the entry whose session it is in, or whose names are in its environment.
+belongs to the entry whose session it is in, or whose names are in its environment. `UnitTracker`
+adds to either what systemd runs for an entry.
 """
 
 from __future__ import annotations
@@ -35,6 +36,13 @@ class ProcessTracker(Protocol):
     """
 
     no_cgroups: str
+
+    def slice_for(self, key: EntryKey) -> Path | None:
+        """Return the cgroup of a slice of systemd that the unit of `key` has to be started in.
+
+        What is in it belongs to the entry from now on. None if there can be no unit. Raises OSError
+        if it is not known whether what is started there would run.
+        """
 
     def place(self, key: EntryKey) -> Path | None:
         """Return the cgroup into which to start the processes of `key`, None without cgroups.

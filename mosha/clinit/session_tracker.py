@@ -71,6 +71,9 @@ class SessionTracker:
         self._proven_dead: frozenset[int] | None = None
         self._proven_all = False
 
+    def slice_for(self, key: EntryKey) -> None:
+        """See `ProcessTracker.slice_for`: there are no units without a `UnitTracker`."""
+
     def place(self, key: EntryKey) -> None:
         """See `ProcessTracker.place`: there is none."""
         self._present.add(key.group)

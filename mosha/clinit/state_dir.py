@@ -27,7 +27,7 @@ from pathlib import Path
 
 import msgspec
 
-from mosha.clinit import cgroups, trees
+from mosha.clinit import cgroups, trees, unit_tracker
 from mosha.clinit.agents_left import AgentsLeft
 from mosha.errors import HostError
 from mosha.host import logs, marks, proc
@@ -85,8 +85,10 @@ class StateDir:
                 "lock_passed_over", path=str(self._lock.path), pid=self._lock.passed_over
             )
 
-    def end_orphans(self, limit_s: float) -> list[tuple[int, str]]:
+    def end_orphans(self, limit_s: float, units: Path | None = None) -> list[tuple[int, str]]:
         """End what an earlier clinit left; return its pids and command lines.
+
+        `units` is the cgroup of the units of systemd that it had started.
 
         Raises:
             HostError: something does not end within `limit_s` seconds.
@@ -103,6 +105,8 @@ class StateDir:
             if tree.is_of(self.place):
                 _end_tree(tree.path, ended, deadline)
             trees.remove_if_empty(tree)
+        if units is not None:
+            _end_units(units, ended, deadline)
         return list(ended.items())
 
     def write(self, mark: str, cgroup: Path | None) -> None:
@@ -272,11 +276,21 @@ def _kill_each(pids: list[int]) -> None:
 
 
 def _end_tree(tree: Path, ended: dict[int, str], deadline: float) -> None:
-    def look() -> list[int]:
-        return cgroups.pids(tree) if cgroups.populated(tree) else []
-
-    _end(look, lambda _: cgroups.kill(tree), ended, deadline)
+    _end(partial(_within, tree), lambda _: cgroups.kill(tree), ended, deadline)
     cgroups.remove(tree)
+
+
+def _end_units(units: Path, ended: dict[int, str], deadline: float) -> None:
+    """End all units; the guard may have frozen the slice above them."""
+    _end(partial(_within, units), lambda _: unit_tracker.kill(units), ended, deadline)
+    try:
+        unit_tracker.thaw(units)
+    except OSError as error:
+        raise HostError(f"cannot thaw {units}: {error.strerror}") from error
+
+
+def _within(cgroup: Path) -> list[int]:
+    return cgroups.pids(cgroup) if cgroups.populated(cgroup) else []
 
 
 def _create(path: Path) -> int:

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mosha.clinit import cgroups
+from mosha.formats.units import PLACE_DIGITS
 from mosha.host.mounts import read_mounts
 
 PREFIX = "clinit"
-PLACE_DIGITS = 12
 TRIES_MAX = 100
 """Another clinit that removes empty trees may remove a new one, but not this often."""
 

@@ -3,6 +3,9 @@
 A mount, an address, a volume, a container or a rule of the packet filter stays when every process
 of the group is killed. From the list of resource-agents 4.12; of an agent that is not in it nothing
 is known.
+
+A unit of systemd ends with its slice, which clinit kills. What only its ExecStop= would undo is not
+known either: no property of a unit says so.
 """
 
 from __future__ import annotations

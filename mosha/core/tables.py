@@ -49,6 +49,7 @@ class Mode(enum.StrEnum):
     RESPAWN = "respawn"
     TEST = "test"
     OCF = "ocf"
+    SYSTEMD = "systemd"
     MONITOR = "monitor"
     OFF = "off"
 
@@ -156,6 +157,15 @@ class Entry(Struct, frozen=True):
         return self.mode in RESPAWNING
 
     @property
+    def wrapped(self) -> bool:
+        """Whether its process stops what it is about itself, an agent's service or a unit.
+
+        It is told so by a signal, and nothing else of the entry gets one before SIGKILL. It is
+        stopped when all that was started after it is gone.
+        """
+        return self.mode in WRAPPED
+
+    @property
     def lasts(self) -> bool:
         """Whether what it has done may outlive all processes of its group."""
         agent = self.command.split(maxsplit=1)[0].strip("'\"") if self.mode is Mode.OCF else ""
@@ -164,7 +174,7 @@ class Entry(Struct, frozen=True):
     @property
     def readiness(self) -> Readiness | None:
         """By what a run of it is known to be ready; None: it counts as started at once."""
-        if self.mode is Mode.OCF:
+        if self.wrapped:
             return Readiness(ReadyKind.NOTIFY)
         return self.options.ready if self.mode is Mode.RESPAWN else None
 
@@ -207,7 +217,7 @@ class Entry(Struct, frozen=True):
     @property
     def stop_schedule(self) -> Schedule | None:
         """The signals of its stop, None for the usual ones."""
-        usual = AGENT_STOP if self.mode is Mode.OCF else None
+        usual = WRAPPER_STOP if self.wrapped else None
         return self.options.stop if self.options.stop is not None else usual
 
     def runs_at(self, level: str) -> bool:
@@ -215,7 +225,8 @@ class Entry(Struct, frozen=True):
         return self.mode is not Mode.OFF and level_matches(self.level, level)
 
 
-RESPAWNING = frozenset({Mode.RESPAWN, Mode.OCF, Mode.MONITOR})
+WRAPPED = frozenset({Mode.OCF, Mode.SYSTEMD})
+RESPAWNING = WRAPPED | {Mode.RESPAWN, Mode.MONITOR}
 
 MONITOR_INTERVAL_S, MONITOR_LIMIT_S, MONITOR_FAILURES = 10.0, 10.0, 3
 """What a monitor has unless its options say otherwise: a check costs little, and one that fails or
@@ -224,9 +235,9 @@ hangs once proves little."""
 MONITOR_INTERVAL_MIN_S = 1.0
 """A monitor is not run more often: it costs as much as a start."""
 
-AGENT_STOP: Schedule = (EscalationStep("TERM", 3600.0),)
-"""The stop of what runs an agent. It ends by itself when the agent's own limit has passed, which is
-shorter: no agent of resource-agents asks for more than half an hour."""
+WRAPPER_STOP: Schedule = (EscalationStep("TERM", 3600.0),)
+"""The stop of what runs an agent or a unit. It ends by itself when the limit of that has passed,
+which is shorter: no agent of resource-agents asks for more than half an hour."""
 
 AGENT_STOP_TAG = ".stop"
 """What the tag of an agent's entry ends with at level `stop`."""

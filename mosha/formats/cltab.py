@@ -23,13 +23,23 @@ from mosha.formats.entry_options import mode_text, read_mode
 from mosha.formats.mistakes import BLANKS, FILE_MAX_BYTES, Findings, readable_lines
 from mosha.formats.names import NAME_MAX_CHARS, NAME_RULE, is_name, nearest
 from mosha.formats.ocf_command import FORM, ocf_words
+from mosha.formats.units import FORM as FORM_OF_UNIT
+from mosha.formats.units import NAME_MAX_CHARS as UNIT_MAX_CHARS
+from mosha.formats.units import PLACE_DIGITS, slice_named, unit_named
 
 VARIABLES = ("socket", "clstat", "log")
 """The variables that a cltab can set; any other name could redirect the parser (C1.7)."""
 
 _FIELDS = ("group", "tag", "level", "mode", "command")
 _FORM = "write group:tag:level:mode:command"
+_LONGEST_NODE = "@65535"
+"""What follows the name of a group that runs on all nodes, at most."""
+
 _ENDING_RULE = "use wait, once or test there"
+_STOPPED_ANYWAY = {
+    Mode.OCF: "its agent is stopped there anyway",
+    Mode.SYSTEMD: "its unit is stopped anyway when the group leaves its level",
+}
 _VARIABLE_FORM = "write :::NAME:VALUE, where NAME is socket, clstat or log"
 
 
@@ -141,10 +151,12 @@ def _read_entry(
         which = "an ocf" if mode is Mode.OCF else f"a {mode}"
         problem = f"{which} entry at level stop would never end"
         column, text = fields[3].column, fields[3].text
-        remedy = "its agent is stopped there anyway" if mode is Mode.OCF else _ENDING_RULE
+        remedy = _STOPPED_ANYWAY.get(mode, _ENDING_RULE)
         findings.add(number, column, text, problem, remedy)
         return None
     if mode is Mode.OCF and not _judge_agent(number, fields, first_lines, findings):
+        return None
+    if mode is Mode.SYSTEMD and not _judge_unit(number, fields, first_lines, findings):
         return None
     return Entry(group, tag, _tidy_level(level), mode, command, number, options)
 
@@ -165,6 +177,32 @@ def _judge_agent(
         findings.add(number, tag.column, tag.text, "the tag is too long", remedy)
     else:
         _note_tag(number, _Field("tag", stop, tag.column), first_lines, findings)
+    return findings.total == before
+
+
+def _judge_unit(
+    number: int, fields: list[_Field], first_lines: dict[str, int], findings: Findings
+) -> bool:
+    """Judge the unit of an entry, which no other entry may have, and the name of its slice."""
+    before = findings.total
+    group, tag, command = fields[0], fields[1], fields[4]
+    try:
+        unit = unit_named(command.text)
+    except ValueError as error:
+        findings.add(number, command.column, command.text, str(error), FORM_OF_UNIT)
+        return False
+    first = first_lines.setdefault(f"unit:{unit}", number)  # no tag has a colon
+    if first != number:
+        problem = f"another entry has the unit {unit} (first in line {first})"
+        remedy = "name it in one entry, with all its levels"
+        findings.add(number, command.column, command.text, problem, remedy)
+    if (
+        len(slice_named(PLACE_DIGITS * "0", f"{group.text}{_LONGEST_NODE}", tag.text))
+        > UNIT_MAX_CHARS
+    ):
+        problem = "group and tag are too long for the name of a slice"
+        remedy = f"a slice has at most {UNIT_MAX_CHARS} characters, and '-' counts as four"
+        findings.add(number, tag.column, tag.text, problem, remedy)
     return findings.total == before
 
 

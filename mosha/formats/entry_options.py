@@ -146,15 +146,15 @@ OPTIONS: dict[str, Option] = {
     "stop": Option(
         "stop",
         "stop=SIGNAL/TIME/...",
-        (*ALL, Mode.OCF, Mode.MONITOR),
+        (*ALL, Mode.OCF, Mode.SYSTEMD, Mode.MONITOR),
         _read_schedule,
         _schedule_text,
         f"write signals, each with the time to wait after it: stop=TERM/30s; {KILL} comes last by"
         f" itself; the signals are {', '.join(SIGNALS)}",
         f"`{_schedule_text(default_schedule(Limits()))}`",
         "the signals of a stop, each with the time to wait after it; SIGKILL follows, and is"
-        " repeated. `stop=KILL` sends nothing else. Of `ocf`: `stop=TERM/2m` limits the agent's"
-        " stop",
+        " repeated. `stop=KILL` sends nothing else. Of `ocf` and `systemd`: `stop=TERM/2m` limits"
+        " the stop of the agent or unit",
     ),
     "ready": Option(
         "ready",
@@ -171,7 +171,7 @@ OPTIONS: dict[str, Option] = {
     "start_s": Option(
         "start",
         "start=TIME",
-        (Mode.RESPAWN, Mode.OCF),
+        (Mode.RESPAWN, Mode.OCF, Mode.SYSTEMD),
         seconds_in,
         span_text,
         SPAN_RULE,

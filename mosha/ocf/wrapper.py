@@ -14,7 +14,6 @@ There is one for each entry with an agent, so it imports next to nothing.
 
 from __future__ import annotations
 
-import _socket
 import os
 import select
 import sys
@@ -23,6 +22,7 @@ import time
 from mosha.core.agent_exits import FAILED, STOP_FAILED, STOPPED_WELL, UNUSABLE_HERE
 from mosha.errors import UsageError
 from mosha.formats.agent_xml import MetadataError
+from mosha.host.telling import notify, say
 from mosha.ocf.action import META_DATA, ActionEnded, run_action
 from mosha.ocf.agents import root_of, why_no_agent
 from mosha.ocf.environment import Resource, rsctmp_of
@@ -35,7 +35,6 @@ from mosha.ocf.signals import Signals
 from mosha.ocf.wrapper_words import WrapperWords, read_wrapper_words
 
 METADATA_LIMIT_S = 10.0
-STATUS_MAX_CHARS = 500
 
 
 class ServiceEndedError(Exception):
@@ -68,7 +67,7 @@ class Wrapper:
             self._clear()
             self._start()
             self._watch()
-            _notify("STOPPING=1")
+            notify("STOPPING=1")
             self._stop()
         except ServiceEndedError as ended:
             return ended.status
@@ -116,7 +115,7 @@ class Wrapper:
         if ended.interrupted:
             return
         if ended.status == 0:
-            _notify("READY=1", "STATUS=started")
+            notify("READY=1", "STATUS=started")
             return
         text = told_result("start", ended.status, ended.reason, limit_s=limit_s)
         self._fail(text, exit_after("start", ended.status))
@@ -155,7 +154,7 @@ class Wrapper:
         degraded = text if ended.status in WARNING else ""
         if degraded != self._degraded:
             say(degraded or "no longer degraded")
-            _notify(f"STATUS={degraded or 'started'}", *(["X_DEGRADED=1"] if degraded else []))
+            notify(f"STATUS={degraded or 'started'}", *(["X_DEGRADED=1"] if degraded else []))
         self._degraded = degraded
 
     def _fail(self, text: str, status: int) -> None:
@@ -242,31 +241,6 @@ def _end_rest() -> None:
         say(f"killed, as its stop had left them: processes {', '.join(map(str, left))}")
         if not gone:
             say("some of them hang in the kernel")
-
-
-def say(line: str) -> None:
-    """Print a line for the log, if anybody reads it."""
-    try:  # noqa: SIM105 - contextlib would be imported for this alone
-        os.write(2, line.encode("utf-8", "replace") + b"\n")
-    except OSError:  # nobody does: the service goes on
-        pass
-
-
-def _notify(*lines: str) -> None:
-    """Tell who runs this process how the service is, as sd_notify(3) does."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if address[:1] not in {"/", "@"}:
-        return
-    text = "\n".join(line[:STATUS_MAX_CHARS] for line in lines)
-    place = f"\0{address[1:]}" if address[0] == "@" else address
-    socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
-    try:
-        socket.setblocking(False)
-        socket.sendto(text.encode("utf-8", "replace"), place)
-    except OSError as error:
-        say(f"cannot tell {address} that the service is ready: {error.strerror}")
-    finally:
-        socket.close()
 
 
 def main() -> None:

@@ -42,6 +42,9 @@ class Box:
         self.refusal: OSError | None = None
         self.sent: list[str] = []
 
+    def slice_for(self, key: EntryKey) -> Path | None:
+        raise AssertionError(key)
+
     def place(self, key: EntryKey) -> Path | None:
         assert key == KEY
         if self.refusal is not None:

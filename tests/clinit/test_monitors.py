@@ -49,6 +49,9 @@ class CountingTracker:
         self.stuck: set[str] = set()
         self.no_cgroups = ""
 
+    def slice_for(self, key: EntryKey) -> Path | None:
+        raise AssertionError(key)
+
     def place(self, key: EntryKey) -> Path | None:
         raise AssertionError(key)
 

@@ -33,6 +33,7 @@ from mosha.core.status import (
 )
 from mosha.core.supervision.failures import REMEMBERED_MAX
 from mosha.core.tables import (
+    WRAPPED,
     Cltab,
     Entry,
     Hactl,
@@ -151,7 +152,7 @@ def options(draw: st.DrawFn, mode: Mode) -> Options:
         timeout_s=draw(st.none() | spans),
         stop=draw(st.none() | schedules.map(tuple)),
         ready=ready,
-        start_s=draw(st.none() | spans) if ready is not None or mode is Mode.OCF else None,
+        start_s=draw(st.none() | spans) if ready is not None or mode in WRAPPED else None,
         interval_s=draw(st.none() | spans),
         depths=draw(st.none() | depths),
         failures=draw(st.none() | st.integers(1, FAILURES_MAX)),
@@ -160,6 +161,12 @@ def options(draw: st.DrawFn, mode: Mode) -> Options:
     fits = [field for field in own if mode in (*OPTIONS[field].modes, Mode.OFF)]
     given = {field: getattr(found, field) for field in fits}
     return Options(**given, process=_of_mode(mode, draw(attributes)))
+
+
+def _commands(mode: Mode, line: int) -> st.SearchStrategy[str]:
+    if mode is Mode.SYSTEMD:
+        return st.just(f"u{line}@x.service")
+    return st.sampled_from(AGENTS) if mode is Mode.OCF else one_liners
 
 
 @st.composite
@@ -176,7 +183,7 @@ def cltabs(draw: st.DrawFn) -> Cltab:
             tag,
             draw(levels),
             mode,
-            draw(st.sampled_from(AGENTS) if mode is Mode.OCF else one_liners),
+            draw(_commands(mode, line)),
             len(variables) + line,
             draw(options(mode)),
         )

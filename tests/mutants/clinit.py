@@ -220,8 +220,8 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "a second guard ends what both had, if both are killed",
         "clinit/guard.py",
-        "read -r word || echo 1",
-        "read -r word",
+        "read -r word || {{ echo 1; ",
+        "read -r word || {{ ",
         "clinit/test_guard.py::test_clinit_and_fork_server_killed_at_once_leave_nothing[cgroup]",
     ),
     M(
@@ -298,7 +298,7 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "C7: what a former clinit left ends before the next one answers",
         "clinit/daemon.py",
-        "in state_dir.end_orphans(options.orphan_limit_s):",
+        "in state_dir.end_orphans(options.orphan_limit_s, units):",
         "in ():",
         "clinit/test_life.py::test_what_a_killed_daemon_left_ends_before_the_next_one_answers_c8_9",
     ),
@@ -760,8 +760,8 @@ CLINIT: tuple[ShellMutant, ...] = (
     M(
         "another clinit's record is left alone",
         "clinit/state_dir.py",
-        "            if self.is_own():\n                for name",
-        "            if True:\n                for name",
+        "            if self.is_own():\n                if self.agents.idle",
+        "            if True:\n                if self.agents.idle",
         "clinit/test_lost_state.py::test_an_ending_clinit_leaves_the_record_of_another_one_alone",
     ),
     M(

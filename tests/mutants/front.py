@@ -155,7 +155,7 @@ FRONT: tuple[ShellMutant, ...] = (
     M(
         "an entry that is off is not looked after",
         "cli/check/commands.py",
-        "        if entry.mode in (Mode.OFF, Mode.OCF):\n            continue\n        where",
+        "        if entry.mode is Mode.OFF or entry.wrapped:\n            continue\n        where",
         "        where",
         "cli/test_check.py::test_an_entry_that_is_off_is_not_looked_after",
     ),
@@ -277,7 +277,7 @@ FRONT: tuple[ShellMutant, ...] = (
     M(
         "what is off hands nothing over",
         "cli/check/handed.py",
-        "        if entry.mode in (Mode.OFF, Mode.OCF):\n            continue\n",
+        "        if entry.mode is Mode.OFF or entry.wrapped:\n            continue\n",
         "",
         "cli/test_check_handed.py::test_what_is_off_hands_nothing_over",
     ),

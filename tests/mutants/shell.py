@@ -12,6 +12,7 @@ from tests.mutants.drill import DRILL
 from tests.mutants.front import FRONT
 from tests.mutants.monitor import MONITOR
 from tests.mutants.ocf import OCF
+from tests.mutants.units import UNITS
 from tests.mutants.watchdog import WATCHDOG
 
-SHELL = (*CLINIT, *WATCHDOG, *MONITOR, *CONTROL, *FRONT, *DRILL, *OCF)
+SHELL = (*CLINIT, *WATCHDOG, *MONITOR, *CONTROL, *FRONT, *DRILL, *OCF, *UNITS)

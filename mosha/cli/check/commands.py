@@ -38,7 +38,7 @@ def command_findings(cltab: Cltab, file: str) -> list[Finding]:
     told: dict[str, str] = {}
     found: list[Finding] = []
     for entry in cltab.entries:
-        if entry.mode in (Mode.OFF, Mode.OCF):
+        if entry.mode is Mode.OFF or entry.wrapped:
             continue
         where = f"{file}:{entry.line}"
         argv = argv_of(entry.command)

@@ -32,7 +32,7 @@ _BEFORE = frozenset({"exec", "nohup", "env", "command", "then", "do", "else", "i
 def handed_findings(cltab: Cltab, file: str) -> Iterator[Finding]:
     """Warn of each entry whose command only asks another service to do the work."""
     for entry in cltab.entries:
-        if entry.mode in (Mode.OFF, Mode.OCF):
+        if entry.mode is Mode.OFF or entry.wrapped:
             continue
         for program, words in _programs(entry.command):
             remedy = REMEDIES.get(program, "")

@@ -33,8 +33,8 @@ def stop_findings(cltab: Cltab, stop_budget_s: float, file: str) -> Iterator[Fin
 def _parts(entries: list[Entry]) -> list[tuple[str, float]]:
     """Return the consecutive parts of a stop with their limits in seconds, where entries give one.
 
-    All processes are stopped at once, so the longest schedule counts; then one agent after the
-    other. Each `wait` and `test` among the stop entries delays those after it.
+    All processes are stopped at once, so the longest schedule counts; then one agent or unit
+    after the other. Each `wait` and `test` among the stop entries delays those after it.
     """
     running = [
         (
@@ -42,14 +42,12 @@ def _parts(entries: list[Entry]) -> list[tuple[str, float]]:
             sum(escalation_step.wait_s for escalation_step in entry.options.stop),
         )
         for entry in entries
-        if entry.options.stop is not None
-        and not entry.runs_at(STOP_LEVEL)
-        and entry.mode is not Mode.OCF
+        if entry.options.stop is not None and not entry.runs_at(STOP_LEVEL) and not entry.wrapped
     ]
     agents = [
         (f"stop= of {entry.tag}", sum(step.wait_s for step in entry.options.stop))
         for entry in entries
-        if entry.options.stop is not None and entry.mode is Mode.OCF
+        if entry.options.stop is not None and entry.wrapped
     ]
     ending = [
         (entry.mode, f"timeout= of {entry.tag}", entry.limit_s)

@@ -31,6 +31,7 @@ from mosha.cli.check.self_fence import self_fence_findings
 from mosha.cli.check.spawn import spawn_findings
 from mosha.cli.check.stops import stop_findings
 from mosha.cli.check.tables import own_table
+from mosha.cli.check.units import unit_findings
 from mosha.cli.check.watchdog import watchdog_findings
 from mosha.cli.config import config_option, config_path, read_bytes
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
@@ -192,6 +193,7 @@ def _commands(judged: Sequence[FileVerdict], settings: Settings | None) -> list[
             found += attribute_findings(item.rest, item.file)
             found += handed_findings(item.rest, item.file)
             found += ocf_findings(item.rest, hactl, settings, item.file)
+            found += unit_findings(item.rest, item.file)
             if settings is not None:
                 found += stop_findings(item.rest, settings.timing.stop_budget_s, item.file)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 
 from mosha.core.agent_exits import UNUSABLE_ANYWHERE, UNUSABLE_HERE
-from mosha.core.tables import Mode
+from mosha.core.tables import WRAPPED, Mode
 
 
 class Severity(enum.StrEnum):
@@ -20,8 +20,8 @@ _SEVERITIES = {UNUSABLE_HERE: Severity.HARD, UNUSABLE_ANYWHERE: Severity.FATAL}
 
 
 def severity_of(mode: Mode, code: int) -> Severity:
-    """Return how grave the end of a run is; only what runs an agent can tell."""
-    return _SEVERITIES.get(code, Severity.SOFT) if mode is Mode.OCF else Severity.SOFT
+    """Return how grave the end of a run is; only what runs an agent or a unit can tell."""
+    return _SEVERITIES.get(code, Severity.SOFT) if mode in WRAPPED else Severity.SOFT
 
 
 STEADY_S = 60.0

@@ -374,11 +374,11 @@ def _time_out(process: Process, now: float, limits: Limits) -> tuple[Process, tu
 def _leader_gone(
     process: Process, now: float, limits: Limits
 ) -> tuple[Process, tuple[Effect, ...]]:
-    """Wait for what the leader has left; what an agent's stop has left is ended soon."""
+    """Wait for what the leader has left; what the stop of an agent has left is ended soon."""
     entry, run = process.entry, process.run
     watch = Watch(entry, run, Scope.ENTRY)
     last = kill_rung(limits, entry.stop_schedule)
-    if entry.mode is not Mode.OCF or process.escalation_step > last:
+    if not entry.wrapped or process.escalation_step > last:
         return process, (watch,)
     process = replace(process, escalation_step=last, due=now + limits.clear_to_kill_s)
     return process, (Signal(entry, run, "TERM", Scope.ENTRY), watch)
@@ -386,8 +386,8 @@ def _leader_gone(
 
 def _signal(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[Effect, ...]]:
     name, next_s = ladder_step(process.escalation_step, limits, process.entry.stop_schedule)
-    # What runs an agent stops the service itself: what else is in the entry belongs to that.
-    alone = process.entry.mode is Mode.OCF and process.leader and name != KILL
+    # What runs an agent or a unit stops that itself: what else is in the entry belongs to that.
+    alone = process.entry.wrapped and process.leader and name != KILL
     scope = Scope.LEADER if alone else Scope.ENTRY
     signal = Signal(process.entry, process.run, name, scope)
     return replace(process, escalation_step=process.escalation_step + 1, due=now + next_s), (

@@ -1,7 +1,7 @@
 """In which order the entries of a group are stopped.
 
-All at the same time, but for agents: each is stopped when all that was started after it is gone.
-What uses a mount or an address ends before that does.
+All at the same time, but for agents and units: each is stopped when all that was started after it
+is gone. What uses a mount or an address ends before that does.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 
 from mosha.core.supervision.process_record import Process, Then
 from mosha.core.supervision.process_table import LIVE, ProcessState
-from mosha.core.tables import Mode
 
 
 def stopped_first(
@@ -23,7 +22,7 @@ def stopped_first(
     found: list[str] = []
     for process in reversed(processes):
         if process.state in LIVE and chosen(process):
-            if found and process.entry.mode is Mode.OCF:
+            if found and process.entry.wrapped:
                 continue
             found.append(process.entry.tag)
     return tuple(reversed(found))

@@ -1,0 +1,1 @@
+"""Units of systemd as services: asking systemd, preparing a unit, and the process that runs one."""
