@@ -62,6 +62,10 @@ OTHER_RULES = {
             " this node has already given way to it and the group did not get there"
         ),
     ),
+    "instance": (
+        "why",
+        "of a group with `on=all`: each instance and where it is; `mosha why dns@2` has its rules",
+    ),
     "turn": (
         "why",
         "the row of the table that holds on this node now, and when it may claim",

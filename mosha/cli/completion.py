@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from mosha.core.instance_names import single
 from mosha.formats.names import NODE_MAX, node_number
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class NodeNumber(click.ParamType[int]):
 
 
 def groups(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the groups of cltab and hactl with this prefix; for `shell_complete`."""
+    """Return the groups and instances with this prefix; for `shell_complete`."""
     del param
     return [name for name in _known(ctx)[0] if name.startswith(incomplete)]
 
@@ -61,11 +62,8 @@ def tags(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[st
     del param
     group = ctx.params.get("group") or ""
     found = _asked(ctx, group) if group else None
-    return (
-        [tag for view in found.groups for tag in view.tags if tag.startswith(incomplete)]
-        if found
-        else []
-    )
+    known = dict.fromkeys(tag for view in found.groups for tag in view.tags) if found else {}
+    return [tag for tag in known if tag.startswith(incomplete)]
 
 
 def tag_argument() -> Callable[[FC], FC]:
@@ -105,7 +103,9 @@ def _known(ctx: click.Context) -> tuple[list[str], list[str]]:
     report = _asked(ctx)
     if report is None:
         return [], []
-    return [group.group for group in report.groups], [str(each.node) for each in report.nodes]
+    groups = [group.group for group in report.groups]
+    names = dict.fromkeys(name for group in groups for name in (single(group), group))
+    return list(names), [str(each.node) for each in report.nodes]
 
 
 def _asked(ctx: click.Context, group: str = "") -> Report | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mosha.core.cluster.quorum import Policy
+from mosha.core.instance_names import node_of
 from mosha.core.status import STOPPED
 from mosha.core.tables import STOP_LEVEL
 from mosha.formats.fencing_methods import Fencing, levels_of
@@ -90,7 +91,8 @@ def _without_restart(fencing: Fencing, node: int) -> str:
 
 
 def _is_wanted(view: GroupView) -> bool:
-    return view.in_hactl and view.wanted != STOP_LEVEL
+    """Say whether a group is to run, and may leave its node: no instance does (`on=all`)."""
+    return view.in_hactl and view.wanted != STOP_LEVEL and node_of(view.group) is None
 
 
 def _has(view: GroupView, node: int) -> bool:

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import click
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mosha.cli.ask import ask_report
 from mosha.cli.overruled import knows_all, overruled
 from mosha.core.cluster.orders import MOVED
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.wording import late, said
-from mosha.core.durations import span_text
 from mosha.core.explain.problems import ProblemKind
+from mosha.core.instance_names import node_of, single
 from mosha.core.status import (
     DELIBERATE,
     SETTLED,
@@ -33,7 +34,6 @@ from mosha.core.status import (
 from mosha.core.supervision.entries import BEING_RESTARTED, PUBLISHED_PER_GROUP_MAX
 from mosha.core.tables import STOP_LEVEL
 from mosha.errors import HostError
-from mosha.formats.durations import SPAN_RULE, seconds_in
 from mosha.formats.hastat import GroupView, Instance, Report
 from mosha.formats.names import listed
 from mosha.formats.settings import Settings
@@ -42,35 +42,6 @@ LOOK_EVERY_S = 0.3
 STOP_LOOK_LIMIT_S = 1.0
 # A program that cannot be executed, or that ends at once, has failed by then.
 STEADY_S = 1.0
-WAIT_LIMIT_S = 300.0
-
-
-class Span(click.ParamType[float]):
-    """A span of time as in hactl, in seconds; 0 too."""
-
-    name = "time"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the seconds; the error says how a time is written."""
-        text = str(value)
-        try:
-            return 0.0 if text in ("0", "0s") else seconds_in(text)
-        except ValueError:
-            self.fail(f"{text!r}: {SPAN_RULE}", param, ctx)
-
-
-wait_option = click.option("--wait", is_flag=True, help="Return only when it has taken effect.")
-limit_option = click.option(
-    "--limit",
-    "limit_s",
-    type=Span(),
-    default=span_text(WAIT_LIMIT_S),
-    show_default=True,
-    metavar="TIME",
-    help="How long --wait waits at most; it ends earlier if the goal cannot be reached.",
-)
 
 
 class Move(Struct, frozen=True):
@@ -128,16 +99,17 @@ def wait_for(settings: Settings, goal: Goal, limit_s: float) -> WaitOutcome:
     while True:
         report, _ = ask_report(settings)
         left_s = deadline - time.monotonic()
-        view = _view(report, goal.group)
-        failed |= {ban.node: ban.reason for ban in view.bans} if view is not None else {}
-        outcome = judge(goal, report, left_s, failed)
+        views = about(report, goal)
+        view = next((it for it in views if not it.ok), views[0] if views else None)
+        failed |= {ban.node: ban.reason for it in views for ban in it.bans}
+        outcome = judge_all(goal, views, report, left_s, failed)
         if outcome is None or not outcome.reached:
             reached_at = None
         else:
             reached_at = reached_at or time.monotonic()
         if outcome is not None and _holds(outcome, view, reached_at, left_s):
             return outcome
-        now = _standing(goal.group, view)
+        now = _standing(view.group if view is not None else goal.group, view)
         if reached_at is None and (mark := _COUNTED.sub("#", now)) != shown:
             click.echo(said := now, err=True)
             shown = mark
@@ -216,6 +188,24 @@ def _held_up(view: GroupView, item: Instance) -> str:
 
 _COUNTED = re.compile(r"\d+(\.\d+)?(?= s\b| of \d+ votes| restarts?\b| heartbeats?\b)")
 """Numbers that count up or down while nothing else changes."""
+
+
+def judge_all(
+    goal: Goal,
+    views: Sequence[GroupView],
+    report: Report,
+    left_s: float,
+    failed: Mapping[int, str],
+) -> WaitOutcome | None:
+    """Say whether a group, or all instances of one, have reached the goal, as `judge`."""
+    if len(views) < 2:
+        goal = replace(goal, group=views[0].group) if views else goal
+        return judge(goal, report, left_s, failed)
+    found = [judge(replace(goal, group=it.group), report, left_s, failed) for it in views]
+    if lost := next((one for one in found if one is not None and not one.reached), None):
+        return lost
+    texts = [one.text for one in found if one is not None]
+    return WaitOutcome(True, "; ".join(texts)) if len(texts) == len(found) else None
 
 
 def judge(
@@ -309,7 +299,7 @@ def _as_wanted(group: GroupView) -> bool:
     """Say whether a group is as hactl wants it: at its level on a node, or stopped."""
     if group.wanted == STOP_LEVEL:
         return group.ok and not group.where
-    return group.ok and bool(group.where)
+    return group.ok and (bool(group.where) or node_of(group.group) is not None)
 
 
 def _has_moved(move: Move, view: GroupView) -> bool:
@@ -383,6 +373,16 @@ def _places(view: GroupView | None) -> str:
         and (item.node in view.where or not GroupLine(item.level, item.state).active)
     ]
     return ", ".join(at) or "on no node"
+
+
+def about(report: Report, goal: Goal) -> list[GroupView]:
+    """Return the views that a goal is about: of a group with `on=all` all instances.
+
+    Instances of a hactl before an edit count only where the group is to be stopped.
+    """
+    ends = goal.level == STOP_LEVEL
+    found = [it for it in report.groups if goal.group in (it.group, single(it.group))]
+    return [it for it in found if ends or it.in_hactl or it.group == goal.group]
 
 
 def _view(report: Report, group: str) -> GroupView | None:

@@ -13,18 +13,8 @@ from collections.abc import Iterable
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from mosha.core.tables import INSTANCE_MARK, STOP_LEVEL, Hactl, Wish, single
-
-
-def instance(group: str, node: int) -> str:
-    """Return the name of a group's instance on a node."""
-    return f"{group}{INSTANCE_MARK}{node}"
-
-
-def node_of(group: str) -> int | None:
-    """Return the node of an instance, None for any other group."""
-    _, mark, node = group.partition(INSTANCE_MARK)
-    return int(node) if mark else None
+from mosha.core.instance_names import INSTANCE_MARK, instance, single
+from mosha.core.tables import STOP_LEVEL, Hactl, Wish
 
 
 def expanded(hactl: Hactl, nodes: Iterable[int]) -> Hactl:

@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mosha.core.escalation import EscalationStep, Schedule
+from mosha.core.instance_names import INSTANCE_MARK, single
 from mosha.core.ladder import Ladder
 from mosha.core.lasting import lasting_effect
 from mosha.core.status import Grade
@@ -23,15 +24,6 @@ STOP_LEVEL = "stop"
 PLAN_LEVEL = "plan"
 TEST_LEVEL = "test"
 BUILT_IN_LEVELS = (STOP_LEVEL, PLAN_LEVEL, TEST_LEVEL)
-
-
-INSTANCE_MARK = "@"
-"""Stands between the name of a group and the node of its instance (`core.instances`)."""
-
-
-def single(group: str) -> str:
-    """Return the group in the tables that an instance is of; any other group is its own."""
-    return group.partition(INSTANCE_MARK)[0]
 
 
 class Table(Protocol):

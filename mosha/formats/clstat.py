@@ -21,13 +21,13 @@ from typing import Any
 
 from msgspec import Struct
 
+from mosha.core.instance_names import INSTANCE_MARK
 from mosha.core.status import (
     GroupLine,
     NodeState,
     Stamp,
     Status,
 )
-from mosha.core.tables import INSTANCE_MARK
 from mosha.formats.clstat_entries import entry_lines
 from mosha.formats.clstat_failures import failure_lines
 from mosha.formats.clstat_fencing import fencing_lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 
+from mosha.core.instance_names import INSTANCE_MARK
 from mosha.core.replication.lineage import PAST_MAX
 from mosha.core.status import (
     Ban,
@@ -14,7 +15,6 @@ from mosha.core.status import (
     Term,
     Vote,
 )
-from mosha.core.tables import INSTANCE_MARK
 from mosha.formats.clstat_entries import ENTRY_CLASS, read_entry
 from mosha.formats.clstat_failures import FAILURE_READERS
 from mosha.formats.clstat_fencing import FENCING_READERS

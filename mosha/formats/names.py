@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from mosha.core.tables import INSTANCE_MARK
+from mosha.core.instance_names import INSTANCE_MARK
 
 NAME_MAX_CHARS = 200
 """A group name becomes part of its cgroup's file name, which has at most 255 bytes."""

@@ -7,7 +7,7 @@ that carry out its effects (`ports`), the link to clinit, the tables, the report
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import anyio
@@ -255,11 +255,11 @@ class Monitor:
     # --- for the command line --------------------------------------------------------
 
     def report(
-        self, groups: dict[str, GroupReport] | None = None, *, asked: str = ""
+        self, groups: dict[str, GroupReport] | None = None, *, asked: Collection[str] = ()
     ) -> hastat.Report:
         """Return the current view; `groups` may have more than clinit's updates.
 
-        It has the group that is `asked` for, whatever is known of it.
+        It has the groups that are `asked` for, whatever is known of them.
         """
         own, tables = self.clinit, self.runtime.agent.tables.now
         warnings = (*tables.notices, *self._remarks.on(tables.hactl, tables.cltab))

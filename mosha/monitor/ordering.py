@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 
 from mosha.control.protocol import FailGroup, GiveOrder, OrderEntry
-from mosha.core.cluster import entry_orders, orders, probation
+from mosha.core.cluster import entry_orders, orders, probation, rivals
 from mosha.core.cluster.events import FailureReported, OrderGiven
 from mosha.core.cluster.standby import on_standby
 from mosha.core.cluster.state import MonitorState
@@ -155,8 +155,13 @@ async def give_to_entry(monitor: Monitor, request: OrderEntry) -> str:
 
 def _older(state: MonitorState, order: Order, nodes: frozenset[int]) -> str:
     """Return that an entry runs as an older cltab had it: an order for it does not change that."""
-    seen = [place for place in sightings(state, order.group, boottime()) if place.node in nodes]
-    found = [trouble for place in seen for trouble in place.troubles if trouble.tag == order.tag]
+    found = [
+        trouble
+        for group in rivals.named(state, order.group)
+        for place in sightings(state, group, boottime())
+        for trouble in place.troubles
+        if place.node in nodes and trouble.tag == order.tag
+    ]
     if not any(map(is_outdated, found)):
         return ""
     return (
@@ -175,7 +180,7 @@ def _unclaimed(state: MonitorState, order: Order, nodes: frozenset[int]) -> str:
     if order.verb != Verb.RESTART or not ended:
         return ""
     where = ", ".join(map(str, ended))
-    if state.wish_level(order.group) == STOP_LEVEL:
+    if rivals.level_of(state, order.group) == STOP_LEVEL:
         raise HostError(
             f"{order.group} is not started again: its claim on node {where} has ended, and hactl"
             f" was changed meanwhile: it is to be stopped; to start it: mosha start {order.group}"
@@ -188,10 +193,11 @@ def _unclaimed(state: MonitorState, order: Order, nodes: frozenset[int]) -> str:
 
 def _claims(state: MonitorState, order: Order, node: int) -> bool:
     """Say whether a node claims the group of an order, as far as known here."""
+    group = rivals.at(state, order.group, node)
     if node == state.me:
-        return state.record(order.group).claim is not None
+        return state.record(group).claim is not None
     status = state.view.peer(node).status
-    return status is not None and order.group in status.claims
+    return status is not None and group in status.claims
 
 
 def _lost(order: Order, lost: dict[int, str]) -> str:
@@ -212,11 +218,12 @@ def failed(monitor: Monitor, request: FailGroup) -> str:
     """
     state = monitor.node.state
     _check_names(state, Order(Verb.RESTART, request.group))
-    if refusal := orders.fail_refusal(state, request.group):
+    group = rivals.at(state, request.group, state.me)
+    if refusal := orders.fail_refusal(state, group):
         raise UsageError(refusal)
-    monitor.report_event(FailureReported(request.group, request.reason))
+    monitor.report_event(FailureReported(group, request.reason))
     ban_s = state.timing.ban_s
-    return f"{request.group} is stopped here, and banned on node {state.me} for {ban_s:g} s"
+    return f"{group} is stopped here, and banned on node {state.me} for {ban_s:g} s"
 
 
 def _is_so_already(state: MonitorState, order: Order, nodes: frozenset[int]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -56,17 +56,19 @@ class _Surroundings(Struct, frozen=True):
     all_votes: bool
 
 
-def make(node: Node, around: HostFacts, now: float, *, asked: str = "") -> hastat.Report:
+def make(
+    node: Node, around: HostFacts, now: float, *, asked: Collection[str] = ()
+) -> hastat.Report:
     """Return the current report; ages are as of `now` (seconds of boottime).
 
-    A group that is `asked` for is in it though hactl does not name it and nothing of it is shown.
+    Groups that are `asked` for are in it though hactl does not name them and nothing shows them.
     """
     state = node.state
-    names = {*_names(state), asked} - {""}
+    names = {*_names(state), *asked}
     all_votes = len(names) * len(state.view.electorate.nodes) <= ALL_VOTES_MAX
     known = _Surroundings(around, verdicts.survey(state, now), all_votes)
     groups = [_group(state, group, known, now) for group in sorted(names)]
-    groups = [_with_tags(state, view) if view.group == asked else view for view in groups]
+    groups = [_with_tags(state, view) if view.group in asked else view for view in groups]
     nodes = [_self(state, now), *(_node(state, peer, now) for peer in sorted(state.view.watched()))]
     kept = probation.kept(state, now)
     nodes = [msgspec.structs.replace(it, probation_s=kept.get(it.node, 0)) for it in nodes]
@@ -90,18 +92,7 @@ def make(node: Node, around: HostFacts, now: float, *, asked: str = "") -> hasta
         quorum=_quorum(state),
         nodes=sorted(nodes, key=lambda item: item.node),
         groups=groups,
-        shots=[
-            hastat.ShotReport(
-                node=shot.node,
-                inc=shot.inc,
-                method=shot.method,
-                outcome=shot.outcome,
-                grade="" if shot.grade is Grade.LEASE_ELAPSED else shot.grade.text,
-                detail=shot.detail,
-                age_s=_age(now, shot.at),
-            )
-            for shot in state.shots.values()
-        ],
+        shots=_shots(state, now),
         fencing=list(around.fencing),
         refused=refused,
         margin=room,
@@ -117,13 +108,32 @@ def make(node: Node, around: HostFacts, now: float, *, asked: str = "") -> hasta
     )
 
 
-def of_group(whole: hastat.Report, group: str) -> hastat.Report:
-    """Return a report reduced to one group; everything else stays."""
+def _shots(state: MonitorState, now: float) -> list[hastat.ShotReport]:
+    return [
+        hastat.ShotReport(
+            node=shot.node,
+            inc=shot.inc,
+            method=shot.method,
+            outcome=shot.outcome,
+            grade="" if shot.grade is Grade.LEASE_ELAPSED else shot.grade.text,
+            detail=shot.detail,
+            age_s=_age(now, shot.at),
+        )
+        for shot in state.shots.values()
+    ]
+
+
+def of_groups(whole: hastat.Report, groups: Collection[str]) -> hastat.Report:
+    """Return a report reduced to a group, or the instances of one; everything else stays."""
     kinds = {*GROUP_KINDS, ProblemKind.NO_QUORUM}
-    wrong = [it for it in whole.problem_list if it.kind in kinds and group in it.subjects]
+    wrong = [
+        it
+        for it in whole.problem_list
+        if it.kind in kinds and not {*groups}.isdisjoint(it.subjects)
+    ]
     return msgspec.structs.replace(
         whole,
-        groups=[view for view in whole.groups if view.group == group],
+        groups=[view for view in whole.groups if view.group in groups],
         problems=[sentence(problem) for problem in wrong],
         problem_list=wrong,
     )

@@ -31,9 +31,11 @@ from mosha.control.protocol import (
     ShootNode,
 )
 from mosha.control.server import ClientConnection, Server
+from mosha.core.cluster import rivals
 from mosha.core.explain import reasons
 from mosha.core.explain.why import why
 from mosha.core.explain.why_not import why_not
+from mosha.core.instance_names import node_of, single
 from mosha.core.tables import STOP_LEVEL
 from mosha.errors import HostError, UsageError
 from mosha.formats import hastat
@@ -117,7 +119,7 @@ class Service:
             case Confirm() | ShootNode() | DisarmAll():
                 return await fence_requests.answer(monitor, request, client)
             case GiveOrder() | OrderEntry():
-                level = monitor.node.state.wish_level(request.group)
+                level = rivals.level_of(monitor.node.state, request.group)
                 text = await ordering.given(monitor, request)
                 return MonitorReply(ok=True, text=text, level=level)
             case FailGroup():
@@ -146,6 +148,12 @@ class Service:
 
     async def _set(self, request: SetWish) -> MonitorReply:
         monitor, state = self._monitor, self._monitor.node.state
+        if node := node_of(request.group):
+            group = single(request.group)
+            raise UsageError(
+                f"{request.group} is the instance of {group} on node {node} (on=all): hactl has no"
+                f" line for it; write {group}, and only= to name the nodes that have one"
+            )
         # For the parser, a level that is still to be determined is one that every group may have.
         change = parse_change([request.group, request.level or STOP_LEVEL, *request.options])
         tables = monitor.runtime.agent.tables.now
@@ -168,7 +176,8 @@ class Service:
         if refusal := self._unknown(group):
             return refusal
         detail = await monitor.clinit.everything(CLINIT_LIMIT_S)
-        found = report.of_group(monitor.report(detail, asked=group), group)
+        names = rivals.named(monitor.node.state, group)
+        found = report.of_groups(monitor.report(detail, asked=names), names)
         return MonitorReply(ok=True, report=_raw(hastat.render_hastat(found)))
 
     def _unknown(self, group: str) -> MonitorReply | None:
@@ -185,7 +194,7 @@ class Service:
             return refusal
         now, wall_s = boottime(), time.time()
         if request.node:
-            found = why_not(state, group, request.node, now, wall_s)
+            found = why_not(state, rivals.at(state, group, request.node), request.node, now, wall_s)
         else:
             found = why(state, group, now, wall_s)
         return MonitorReply(ok=True, report=_raw(render_explanation(found)))

@@ -69,6 +69,12 @@ def test_the_entries_of_a_group_are_completed(home: Home) -> None:
         assert proposed(line, "") == []  # nobody to ask
 
 
+def test_a_group_on_all_nodes_is_completed_and_so_are_its_instances(home: Home) -> None:
+    views = [group(f"dns@{it}", on(it)) for it in (1, 2)]
+    with FakeMonitor(home.rundir, report(groups=[*views, group("web", on(1))])):
+        assert proposed(["why", "--config", str(home.config)], "d") == ["dns", "dns@1", "dns@2"]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_group_and_node_of_a_command_is_completed(command: str) -> None:
     """A command that is added later too: found by the names of its parameters."""

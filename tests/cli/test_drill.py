@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from mosha.cli.commands import drill
-from mosha.cli.drill_checks import without_quorum
+from mosha.cli.drill_checks import homeless, waits_for, without_quorum
 from mosha.control.protocol import AskReport, GiveOrder, MonitorReply, MonitorRequest, ShootNode
 from mosha.core.status import Verb
 from mosha.formats.hastat import FencingReport, GroupView, Problem, Quorum, Report
@@ -156,6 +156,13 @@ def test_a_group_that_no_other_node_may_take_is_said_before_anything_is_done(
     )
     assert orders(monitor) == []
     assert said.status == 1
+
+
+def test_an_instance_of_the_node_is_no_reason_against_a_drill() -> None:
+    why = {1: "it is the instance of node 3", 2: "it is the instance of node 3"}
+    placed_on_3 = placed(group("dns@3", on(3), not_here=why), group("dns@1", on(1)))
+    assert homeless(placed_on_3, 3) == {}
+    assert waits_for(placed(group("dns@3", where=[]), group("db", on(1))), 3, {"dns@3"}) == ""
 
 
 def voters(seen: int, *states: str, policy: str = "majority") -> Report:

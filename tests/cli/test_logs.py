@@ -97,6 +97,7 @@ def test_no_line_stops_the_printer_or_gets_past_it_with_control_characters(raw: 
     [
         (Filter(), ["a", "b", "c", "plain"]),
         (Filter(groups=["web"]), ["a"]),
+        (Filter(groups=["we"]), []),
         (Filter(nodes=[2]), ["b"]),
         (Filter(level="warning"), ["b", "c"]),
         (Filter(level="warning", nodes=[2]), ["b"]),
@@ -114,6 +115,16 @@ def test_only_what_is_asked_for_passes(sieve: Filter, events: list[str]) -> None
         "plain": b"no json",
     }
     assert [name for name, raw in lines.items() if sieve.lets_through(raw)] == events
+
+
+def test_a_group_stands_for_its_instances_and_an_instance_for_itself() -> None:
+    lines = [line("a", group=name) for name in ("dns", "dns@1", "dns@2", "dnsx")]
+
+    def found(name: str) -> list[bool]:
+        return [Filter(groups=[name]).lets_through(raw) for raw in lines]
+
+    assert found("dns") == [True, True, True, False]
+    assert found("dns@1") == [False, True, False, False]
 
 
 # --- the command -----------------------------------------------------------------------

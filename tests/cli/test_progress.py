@@ -8,7 +8,16 @@ import pytest
 from msgspec.structs import replace
 
 from mosha.cli import order
-from mosha.cli.progress import EntryGoal, Goal, Move, WaitOutcome, before_move, judge
+from mosha.cli.progress import (
+    EntryGoal,
+    Goal,
+    Move,
+    WaitOutcome,
+    about,
+    before_move,
+    judge,
+    judge_all,
+)
 from mosha.control.protocol import MonitorReply, MonitorRequest, OrderEntry
 from mosha.core.status import EntryVerb
 from mosha.core.supervision.entries import BEING_RESTARTED, PUBLISHED_PER_GROUP_MAX
@@ -36,6 +45,37 @@ def of_move(to: int) -> Goal:
 
 def test_the_goal_of_a_move_knows_where_the_group_was() -> None:
     assert of_move(2) == Goal("web", move=Move(2, where=(1,), term=3))
+
+
+def test_a_group_on_all_nodes_is_there_when_each_instance_is() -> None:
+    goal, first, late = Goal("dns", level="start"), group("dns@1", on(1)), group("dns@2", ok=False)
+
+    def outcome(*views: GroupView) -> WaitOutcome | None:
+        found = report(groups=[*views, WEB])
+        return judge_all(goal, about(found, goal), found, 300, {})
+
+    assert outcome(first, late) is None
+    away = group("dns@2", ok=True, why="node 2: on standby")
+    assert outcome(first, away) == WaitOutcome(
+        True, "dns@1: start DONE on node 1; dns@2: on no node"
+    )
+    unwell = group("dns@2", on(2, troubles=[EntryTrouble(tag="d", kind="pausing")]), ok=False)
+    lost = outcome(first, unwell)
+    assert lost is not None
+    assert (lost.reached, lost.text.startswith("dns@2: start DONE on node 2, but")) == (False, True)
+
+
+def test_a_stop_of_a_group_on_all_nodes_waits_for_each_instance() -> None:
+    goal = Goal("dns", level="stop")
+    base = group("dns", wanted="stop", in_hactl=True)
+    left = group("dns@2", on(2), ok=False, wanted="stop", in_hactl=False)
+    before, after = report(groups=[base, left]), report(groups=[base])
+    assert judge_all(goal, about(before, goal), before, 300, {}) is None
+    assert judge_all(goal, about(after, goal), after, 300, {}) == WaitOutcome(
+        True, "dns: on no node"
+    )
+    single = Goal("dns", level="start")
+    assert [view.group for view in about(before, single)] == ["dns"]
 
 
 @pytest.mark.parametrize("to", [0, 2])

@@ -115,6 +115,16 @@ def test_a_group_that_hactl_does_not_name_is_said_to_be_stopped_for_that() -> No
     assert "Wanted: stop, since hactl does not name it" in told(report(groups=[view]))
 
 
+def test_the_page_of_a_group_on_all_nodes_has_each_instance() -> None:
+    views = [group(f"dns@{it}", on(it)) for it in (1, 2)]
+    shown = told(report(groups=[*views, group("web", on(1))]), "dns")
+    assert [line for line in shown.splitlines() if line.endswith("as wanted")] == [
+        "dns@1: as wanted",
+        "dns@2: as wanted",
+    ]
+    assert "dns@2" not in told(report(groups=views), "dns@1")
+
+
 def test_a_group_without_a_view_is_not_called_to_run_nowhere() -> None:
     shown = told(report(groups=[]))
     assert shown == "shop: no table in force names it, and no node that is heard shows it"

@@ -19,10 +19,11 @@ from mosha.core.cluster.node import Node
 from mosha.core.cluster.quorum import Electorate, Policy
 from mosha.core.cluster.recovery import Startup
 from mosha.core.cluster.timing import Timing, derive
+from mosha.core.instance_names import single
 from mosha.core.replication.table_texts import Places
 from mosha.core.status import GroupState, Stamp, Status
 from mosha.core.supervision.group_report import GroupReport
-from mosha.core.tables import STOP_LEVEL, Hactl, Wish, single
+from mosha.core.tables import STOP_LEVEL, Hactl, Wish
 from mosha.core.tell import Tell
 
 TIMING = derive(10.0, ban_s=30.0, start_grace_s=20.0)

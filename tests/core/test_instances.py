@@ -12,10 +12,11 @@ from mosha.core.cluster.flight_recorder import FlightRecorder
 from mosha.core.cluster.group_rules import Action
 from mosha.core.cluster.invariants import Invariants
 from mosha.core.cluster.memory import Memory
-from mosha.core.instances import expanded, instance, node_of
+from mosha.core.instance_names import instance, node_of, single
+from mosha.core.instances import expanded
 from mosha.core.status import Grade, GroupLine, GroupState, Stamp, Status, Term, Vote
 from mosha.core.supervision.group_report import GroupReport
-from mosha.core.tables import Hactl, Wish, single
+from mosha.core.tables import Hactl, Wish
 from mosha.errors import BugError
 from tests.core.owner import T, says
 from tests.core.story import INC, G, Story, hactl, status

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from mosha.core.escalation import SIGNALS, EscalationStep
-from mosha.core.instances import instance
+from mosha.core.instance_names import instance
 from mosha.core.ladder import Ladder
 from mosha.core.replication.lineage import PAST_MAX
 from mosha.core.status import (

@@ -44,7 +44,7 @@ from mosha.formats.hastat import (
 )
 from mosha.monitor import report as report_module
 from mosha.monitor.problems import problems
-from mosha.monitor.report import HostFacts, make, of_group
+from mosha.monitor.report import HostFacts, make, of_groups
 from tests.core.story import INC, START_S, TIMING, G, Story, hactl, one_of_three, status
 
 T = TIMING.timeout_s
@@ -526,7 +526,7 @@ def test_a_hundred_groups_without_quorum_are_one_problem_with_few_names() -> Non
         problem.text
     )
     assert len(found.problems) == len(found.problem_list) == 3
-    one = of_group(found, "g042")
+    one = of_groups(found, ["g042"])
     assert ([g.group for g in one.groups], len(one.problems)) == (["g042"], 1)
 
 
@@ -631,7 +631,7 @@ def test_a_group_that_only_cltab_names_is_reported_to_those_who_ask_for_it() -> 
     story = one_of_three(Wish("h", "stop"))
     story.hear(1, says(2), says(3))
     assert [view.group for view in report(story).groups] == ["h"]
-    found = make(story.nodes[1], HostFacts(), story.now, asked=G)
+    found = make(story.nodes[1], HostFacts(), story.now, asked=[G])
     view = group(found)
     assert (view.ok, view.wanted, view.in_hactl) == (True, "stop", False)
 
@@ -640,7 +640,7 @@ def test_the_entries_of_a_group_are_listed_for_those_who_ask_for_it() -> None:
     story = full()
     entries = tuple(Entry(g, tag, "start", Mode.WAIT, "x") for g, tag in ((G, "a"), ("h", "b")))
     story.nodes[1].cltab_adopted(Cltab(entries))
-    found = make(story.nodes[1], HostFacts(), story.now, asked=G)
+    found = make(story.nodes[1], HostFacts(), story.now, asked=[G])
     assert {view.group: view.tags for view in found.groups} == {G: ["a"], "far": [], "h": []}
 
 
@@ -659,7 +659,7 @@ def test_nodes_that_may_run_a_stopped_group_unseen_are_named_and_it_is_not_as_wa
     found = report(story)
     view = group(found)
     assert (view.ok, view.where, view.may_run, view.problem) == (False, [], [2, 3], "no-quorum")
-    assert not of_group(found, G).as_wanted
+    assert not of_groups(found, [G]).as_wanted
     (text,) = (line for line in found.problems if "no quorum" in line)
     assert "1 group waits" not in text
     assert text.endswith(

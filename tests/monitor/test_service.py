@@ -17,6 +17,7 @@ from mosha.control.client import NoAnswerError, open_streams
 from mosha.control.protocol import (
     AskReport,
     Confirm,
+    Explain,
     FailGroup,
     Follow,
     GiveOrder,
@@ -34,6 +35,7 @@ from mosha.core.status import EntryVerb, NodeState, Verb, Vote
 from mosha.core.tables import Hactl, Wish
 from mosha.errors import BugError, HostError, UsageError
 from mosha.formats.clstat import parse_clstat, render_clstat
+from mosha.formats.explanation import parse_explanation
 from mosha.formats.hastat import Report, parse_hastat
 from mosha.formats.settings import Settings
 from mosha.host import proc
@@ -124,6 +126,27 @@ async def test_a_start_finds_its_level_and_a_preference_says_what_it_does_not_do
     again = await house.ask(SetWish("h", ""))
     assert (again.ok, again.tried) == (False, True)
     assert "says so already: h start prefer=2; on no other node" in again.text
+
+
+async def test_a_group_on_all_nodes_is_set_shown_restarted_and_stopped_by_its_name(
+    house: House,
+) -> None:
+    assert (await house.ask(SetWish("h", "start", ("on=all",)))).level == "start"
+    await until(lambda: house.where("h@1") == "start DONE")
+    (view,) = report_of(await house.ask(AskReport("h"))).groups
+    assert (view.group, view.wanted, view.tags) == ("h@1", "start", ["t2"])
+    restart = await house.ask(GiveOrder(Verb.RESTART, "h", wait=True, limit_s=60.0))
+    assert (restart.ok, restart.level) == (True, "start"), restart.text
+    await until(lambda: house.where("h@1") == "start DONE")
+    explained = await house.ask(Explain(group="h"))
+    assert parse_explanation(bytes(explained.report)).verdict == "as hactl wants it: 1 instance"
+    refused = await house.ask(SetWish("h@1", "stop"))
+    assert refused.text.startswith("h@1 is the instance of h on node 1 (on=all)")
+    assert (await house.ask(FailGroup("h", "it hangs"))).text.startswith("h@1 is stopped here")
+    assert (await house.ask(GiveOrder(Verb.CLEANUP, "h"))).ok
+    await until(lambda: house.where("h@1") == "start DONE")
+    assert (await house.ask(SetWish("h", "stop"))).ok
+    await until(lambda: house.where("h@1") == "stop DONE")
 
 
 def test_why_an_edit_is_on_no_other_node_is_told_of_each() -> None:

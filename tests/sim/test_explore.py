@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mosha.core.cluster.quorum import Electorate
-from mosha.core.instances import instance
+from mosha.core.instance_names import instance
 from tests.sim.explore import GROUP, BrokenError, explore, warm
 
 

@@ -8,8 +8,8 @@ from mosha.cli.answer import tell_reply
 from mosha.cli.ask import ask
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
-from mosha.cli.progress import Span
 from mosha.cli.settings import settings_to_ask
+from mosha.cli.wait_options import Span
 from mosha.control.protocol import DisarmAll
 from mosha.errors import UsageError
 

@@ -17,8 +17,8 @@ from mosha.cli.drill_checks import concerns, homeless, owned, waits_for
 from mosha.cli.exits import AS_WANTED, NOT_AS_WANTED
 from mosha.cli.help_text import Command
 from mosha.cli.output import go_on
-from mosha.cli.progress import Span
 from mosha.cli.settings import settings_to_ask
+from mosha.cli.wait_options import Span
 from mosha.control.calls import CALL_LIMIT_S
 from mosha.control.protocol import GiveOrder, MonitorReply, MonitorRequest, ShootNode
 from mosha.core.explain.problems import ProblemKind

@@ -20,6 +20,7 @@ from mosha.cli.settings import settings_to_ask
 from mosha.control.client import NoAnswerError, open_streams
 from mosha.control.protocol import AskEvents, AskReport, MonitorReply
 from mosha.core.explain.transitions import ABSENT, MOVING
+from mosha.core.instance_names import single
 from mosha.core.supervision.group import TOLD
 from mosha.errors import HostError, UsageError
 from mosha.formats.events import ClusterEvent, parse_happenings
@@ -91,7 +92,7 @@ class _Sieve:
         return [
             one
             for one in found
-            if (not self._groups or one.group in self._groups)
+            if (not self._groups or not self._groups.isdisjoint({one.group, single(one.group)}))
             and (not self._nodes or one.node in self._nodes or _left(one) in self._nodes)
         ]
 

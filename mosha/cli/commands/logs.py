@@ -30,6 +30,7 @@ from mosha.cli.logs.pipes import (
 from mosha.cli.logs.when import moment
 from mosha.cli.output import go_on
 from mosha.cli.settings import load_settings
+from mosha.core.instance_names import single
 from mosha.errors import UsageError
 from mosha.formats.cltab import parse_cltab
 from mosha.formats.names import nearest
@@ -220,7 +221,7 @@ def _check_groups(names: Sequence[str], config: str | None) -> None:
     except (OSError, UsageError):
         return  # not a node, or a log of another machine
     for name in names:
-        if name not in known:
+        if single(name) not in known:
             hint = nearest(name, known)
             raise UsageError(
                 f"no line is about a group {name!r}; {hint}groups of this node are"

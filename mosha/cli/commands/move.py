@@ -8,7 +8,7 @@ from mosha.cli.completion import group_argument, node_argument
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
 from mosha.cli.order import give
-from mosha.cli.progress import limit_option, wait_option
+from mosha.cli.wait_options import limit_option, wait_option
 from mosha.control.protocol import GiveOrder
 from mosha.core.status import Verb
 

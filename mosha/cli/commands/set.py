@@ -9,8 +9,9 @@ from mosha.cli.ask import ask
 from mosha.cli.completion import group_argument
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
-from mosha.cli.progress import Goal, limit_option, wait_option
+from mosha.cli.progress import Goal
 from mosha.cli.settings import settings_to_ask
+from mosha.cli.wait_options import limit_option, wait_option
 from mosha.control.calls import CALL_LIMIT_S
 from mosha.control.protocol import SetWish
 from mosha.core.replication.judging import spread_limit_s

@@ -9,7 +9,7 @@ from mosha.cli.completion import group_argument, tag_argument
 from mosha.cli.config import config_option
 from mosha.cli.help_text import Command
 from mosha.cli.order import order_entry
-from mosha.cli.progress import limit_option, wait_option
+from mosha.cli.wait_options import limit_option, wait_option
 from mosha.control.protocol import SetWish
 from mosha.core.status import EntryVerb
 from mosha.core.tables import STOP_LEVEL

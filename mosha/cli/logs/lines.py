@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
+from mosha.core.instance_names import INSTANCE_MARK, single
 from mosha.host.log_printer import USUAL_STAMP, fields_of
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
@@ -42,7 +43,8 @@ def last_key_of(when: datetime) -> str:
 class Filter:
     """Which lines are selected; None and empty select all.
 
-    `groups` and `nodes` each list alternatives, `events` may have the wild cards `*` and `?`.
+    `groups` and `nodes` each list alternatives; a group stands for its instances, too. `events` may
+    have the wild cards `*` and `?`.
     A line that is not JSON passes only if nothing is filtered. `level` means that level and
     worse.
     """
@@ -63,7 +65,8 @@ class Filter:
         self.asks = bool(groups or nodes or events or level)
         # Names are never escaped in JSON: a line without one need not be decoded.
         wanted = self._groups or (frozenset() if self._patterns else self._names)
-        self._marks = tuple(f'"{name}"'.encode() for name in wanted)
+        ends = ('"', INSTANCE_MARK) if self._groups else ('"',)
+        self._marks = tuple(f'"{name}{end}'.encode() for name in wanted for end in ends)
 
     def may_take(self, raw: bytes) -> bool:
         """Say, without decoding it, whether a line can be selected at all."""
@@ -74,7 +77,8 @@ class Filter:
 
     def takes(self, fields: dict[str, Any]) -> bool:
         """Say whether a line is selected."""
-        if self._groups and fields.get("group") not in self._groups:
+        group = str(fields.get("group"))
+        if self._groups and self._groups.isdisjoint({group, single(group)}):
             return False
         if self._nodes and str(fields.get("node")) not in self._nodes:
             return False

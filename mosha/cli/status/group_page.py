@@ -21,15 +21,21 @@ from mosha.cli.status.layout import (
     table,
 )
 from mosha.cli.status.page import shot_lines
+from mosha.core.instance_names import single
 from mosha.core.status import DELIBERATE, TroubleKind
 from mosha.formats.hastat import HEARD, EntryState, EntryTrouble, GroupView, Report
 
 
 def group_page(report: Report, name: str) -> RenderableType:
     """Lay out one group: the verdict, where it is, and its entries on the reporting node."""
-    view = next((group for group in report.groups if group.group == name), None)
-    if view is None:
+    views = [group for group in report.groups if group.group == name]
+    views = views or [group for group in report.groups if single(group.group) == name]
+    if len(views) > 1:
+        pages = [[group_page(report, view.group), Text()] for view in views]
+        return Group(*(part for page in pages for part in page))
+    if not views:
         return Text(f"{name}: no table in force names it, and no node that is heard shows it", BAD)
+    view, name = views[0], views[0].group
     verdict = Text("as wanted", f"bold {GOOD}") if view.ok else Text(view.why or "NOT OK", BAD)
     parts: list[RenderableType] = [Text.assemble((f"{name}: ", TITLE), verdict)]
     if view.next:

@@ -15,7 +15,7 @@ from mosha.core.cluster.eligibility_rule import Case
 from mosha.core.cluster.placement import Free
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import FailbackAttempt, GroupRecord, MonitorState
-from mosha.core.instances import node_of
+from mosha.core.instance_names import node_of
 from mosha.core.status import GroupState
 from mosha.core.tables import STOP_LEVEL, Wish
 

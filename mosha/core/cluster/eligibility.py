@@ -21,6 +21,7 @@ from mosha.core.cluster.relation_rules import AFTER, APART, with_rule
 from mosha.core.cluster.standby import is_let_in, is_witness, on_standby
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import explained
+from mosha.core.instance_names import INSTANCE_MARK, node_of, single
 from mosha.core.status import NodeState
 from mosha.core.tables import STOP_LEVEL, Wish
 from mosha.core.wish_options import option_words
@@ -155,9 +156,24 @@ def _level(case: Case) -> str:
     return case.wish.level if case.wish is not None else STOP_LEVEL
 
 
+def _unwished(case: Case) -> str:
+    """Return what hactl says in place of a line for the group, "" if it does not name it at all."""
+    group = single(case.group)
+    if case.group != group and case.state.written is not None:
+        wish = case.state.written.wishes.get(group)
+        if wish is not None and not wish.on_all:
+            return f"hactl has {group} on one node, without on=all"
+        return f"hactl has no instance of {group} there" if wish is not None else ""
+    return f"hactl has it on each node: {group}{INSTANCE_MARK}1 …" if _on_all(case) else ""
+
+
+def _on_all(case: Case) -> bool:
+    return case.wish is None and case.state.is_on_all(case.group)
+
+
 def _wish_said(case: Case) -> str:
     if case.wish is None:
-        return "hactl does not name it: it is to be stopped"
+        return f"{_unwished(case) or 'hactl does not name it'}: it is to be stopped"
     return f"hactl wants it at {wish_text(case.wish)}" if _level(case) != STOP_LEVEL else _STOP
 
 
@@ -180,7 +196,7 @@ WISH = Rule(
     "wish",
     "hactl wants the group at a level; its line, with the options that stand at their defaults",
     lambda c: _level(c) != STOP_LEVEL,
-    lambda c: "not in hactl" if c.wish is None else _STOP,
+    lambda c: (_unwished(c) or "not in hactl") if c.wish is None else _STOP,
     _wish_said,
     do("mosha set {group} start"),
 )
@@ -228,6 +244,8 @@ def _allowed(case: Case) -> bool:
 
 
 def _only_said(case: Case) -> str:
+    if node := node_of(case.group):
+        return f"it is the instance of node {node}"
     if case.wish is None or not case.wish.only:
         return "only= names no node: any may have it"
     only = ",".join(map(str, case.wish.only))
@@ -254,9 +272,13 @@ ONLY = Rule(
     "only",
     "`only=` of hactl has the node; reported only where hactl has one",
     _allowed,
-    lambda _: "only= leaves this node out",
+    lambda c: (
+        f"it is the instance of node {node_of(c.group)}"
+        if node_of(c.group)
+        else "only= leaves this node out"
+    ),
     _only_said,
-    do("mosha set {group} {level} only={only},{node}"),
+    lambda c: "" if node_of(c.group) else do("mosha set {group} {level} only={only},{node}")(c),
 )
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mosha.core.cluster import entry_orders, exhaustion
+from msgspec.structs import replace
+
+from mosha.core.cluster import entry_orders, exhaustion, rivals
 from mosha.core.cluster.eligibility import may_take
 from mosha.core.cluster.entry_orders import ORDER_MIN_S, drop_old_answers, pass_on
 from mosha.core.cluster.state import NEVER, GroupRecord, MonitorState, StandingOrder
@@ -143,7 +145,7 @@ def unfinished(state: MonitorState) -> dict[tuple[int, int], int]:
 
 def has_failed(state: MonitorState, group: str, node: int) -> bool:
     """Say whether a node has failures of a group to forget, as far as known here."""
-    here = node == state.me
+    here, group = node == state.me, rivals.at(state, group, node)
     record = state.record(group)
     if here and (record.failbacks or state.report(group).killed_late_s > record.late_seen_s):
         return True
@@ -163,6 +165,7 @@ def has_failed(state: MonitorState, group: str, node: int) -> bool:
 
 
 def _obey(state: MonitorState, order: Order, issuer: int, stamp: Stamp, now: float) -> None:
+    order = replace(order, group=rivals.at(state, order.group, state.me))
     if order.tag:
         pass_on(state, order, issuer, stamp, now)  # answered when it is carried out
         return

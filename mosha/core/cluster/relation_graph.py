@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
-from mosha.core.instances import node_of
-from mosha.core.tables import Hactl, single
+from mosha.core.instance_names import node_of, single
+from mosha.core.tables import Hactl
 
 
 class RelationGraph(Struct, frozen=True):

@@ -21,7 +21,7 @@ from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.state import NEVER, Binding, GroupRecord, MonitorState
 from mosha.core.cluster.wording import said
-from mosha.core.instances import instance, node_of
+from mosha.core.instance_names import instance, node_of
 from mosha.core.status import GroupLine, GroupState, Status
 from mosha.core.tables import BUILT_IN_LEVELS, PLAN_LEVEL, STOP_LEVEL, Wish
 

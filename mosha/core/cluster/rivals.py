@@ -10,7 +10,9 @@ from __future__ import annotations
 from mosha.core.cluster.relation_graph import NO_RELATIONS, graph_of
 from mosha.core.cluster.standby import is_witness
 from mosha.core.cluster.state import MonitorState
+from mosha.core.instance_names import instance, single
 from mosha.core.instances import expanded
+from mosha.core.tables import STOP_LEVEL
 
 
 def place_instances(state: MonitorState) -> None:
@@ -23,6 +25,26 @@ def place_instances(state: MonitorState) -> None:
     state.relations = graph_of(state.hactl)
     for group in state.hactl.wishes:
         state.record(group)
+
+
+def named(state: MonitorState, group: str) -> tuple[str, ...]:
+    """Return what a name means to an operator: of a group with `on=all` all its instances."""
+    wishes = state.hactl.wishes if state.hactl is not None else {}
+    if group in wishes or not state.is_on_all(group):
+        return (group,)
+    return tuple(name for name in wishes if single(name) == group)
+
+
+def at(state: MonitorState, group: str, node: int) -> str:
+    """Return what a name means on a node: of a group with `on=all` the instance there."""
+    return instance(group, node) if state.is_on_all(group) else group
+
+
+def level_of(state: MonitorState, group: str) -> str:
+    """Return the level that hactl has for a group, or for the group of an instance."""
+    if state.written is None or (state.hactl is not None and group in state.hactl.wishes):
+        return state.hactl.level_of(group) if state.hactl is not None else STOP_LEVEL
+    return state.written.level_of(single(group))
 
 
 def rivals(state: MonitorState, group: str) -> tuple[str, ...]:

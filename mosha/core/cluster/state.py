@@ -20,6 +20,7 @@ from mosha.core.cluster.lease import Writes
 from mosha.core.cluster.relation_graph import NO_RELATIONS, RelationGraph
 from mosha.core.cluster.timing import Timing
 from mosha.core.cluster.view import View
+from mosha.core.instance_names import single
 from mosha.core.replication.lineage import Past
 from mosha.core.status import (
     EntryAnswer,
@@ -35,7 +36,7 @@ from mosha.core.status import (
 )
 from mosha.core.supervision import entries
 from mosha.core.supervision.group_report import ABSENT, GroupReport
-from mosha.core.tables import STOP_LEVEL, Entry, Hactl, Wish, entries_under, single
+from mosha.core.tables import STOP_LEVEL, Entry, Hactl, Wish, entries_under
 from mosha.core.tell import EntryOrder
 
 NEVER = -math.inf

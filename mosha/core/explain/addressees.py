@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
+from mosha.core.cluster import rivals
 from mosha.core.cluster.eligibility import ONLY, may_take
 from mosha.core.cluster.eligibility_rule import Case
 from mosha.core.cluster.orders import has_failed
@@ -13,6 +16,7 @@ from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
 from mosha.core.explain import verdicts
 from mosha.core.explain.may_run import may_run
+from mosha.core.instance_names import node_of, single
 from mosha.core.status import EntryVerb, GroupState, Order, Verb
 from mosha.core.supervision.entry_refusals import by_mode, other_level, unknown_entry
 from mosha.core.tables import STOP_LEVEL, level_matches
@@ -35,6 +39,16 @@ def concerned(state: MonitorState, order: Order, now: float) -> frozenset[int]:
         if order.verb == Verb.UNSTANDBY and is_witness(state, node):
             raise UsageError(f'node {node} is a witness: it only votes (role = "witness")')
         return frozenset({node})
+    if order.verb == Verb.MOVE and (node_of(group) or state.is_on_all(group)):
+        raise UsageError(_never_moves(state, single(group), node))
+    if (names := rivals.named(state, group)) != (group,):
+        return _of_instances(state, order, names, now)
+    return _of_group(state, order, now)
+
+
+def _of_group(state: MonitorState, order: Order, now: float) -> frozenset[int]:
+    """Return the nodes that have the group of an order; refuse what it rules out there."""
+    group, node = order.group, order.node
     wish = state.hactl.wishes.get(group) if state.hactl is not None else None
     if wish is not None and state.cltab_groups is not None and not state.has_entries(group):
         raise UsageError(f"cltab has no group {group} any more: it is stopped")
@@ -52,6 +66,33 @@ def concerned(state: MonitorState, order: Order, now: float) -> frozenset[int]:
     if order.verb == Verb.MOVE:
         _check_move(state, group, node, here, now)
     return here
+
+
+def _of_instances(
+    state: MonitorState, order: Order, names: tuple[str, ...], now: float
+) -> frozenset[int]:
+    """Return the nodes whose instances can obey; refuse an order that none can obey."""
+    found: frozenset[int] = frozenset()
+    refusals: list[UsageError] = []
+    for name in names:
+        try:
+            found |= concerned(state, replace(order, group=name), now)
+        except UsageError as error:
+            refusals.append(error)
+    if not found:
+        raise refusals[0]
+    return found
+
+
+def _never_moves(state: MonitorState, group: str, node: int) -> str:
+    """Return the refusal of a move of an instance."""
+    allowed = sorted({it for name in rivals.named(state, group) if (it := node_of(name))})
+    others = ",".join(str(it) for it in allowed if it != (node or state.me))
+    keep = f"mosha set {group} {rivals.level_of(state, group)} only={others}"
+    return (
+        f"{group} runs on each node (on=all in hactl): there is nothing to move; to keep it off a"
+        f" node leave that out of only=: {keep}"
+    )
 
 
 def unreached(state: MonitorState, order: Order, nodes: frozenset[int]) -> str:

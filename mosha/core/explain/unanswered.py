@@ -6,7 +6,7 @@ gave it reads why; it decides nothing.
 
 from __future__ import annotations
 
-from mosha.core.cluster import orders
+from mosha.core.cluster import orders, rivals
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import late, said
 from mosha.core.explain.addressees import places, stop_has_failed
@@ -19,7 +19,7 @@ def loss(state: MonitorState, order: Order, node: int, number: int, run: str) ->
     `number` is that of the order, `run` that of the node when it was given. An answer that this
     node has not read is lost too: whether it was obeyed is not known then.
     """
-    group = order.group
+    group = rivals.at(state, order.group, node)
     if node != state.me:
         if not state.view.speaks(node):
             return f"node {node} {said(state.view.standing(node))}"
@@ -56,7 +56,8 @@ def run_of(state: MonitorState, node: int) -> str:
 def is_ending(state: MonitorState, order: Order, node: int) -> bool:
     """Say whether a node reports that the entry of an order is being stopped, or does not end."""
     status = state.view.peer(node).status
-    found = status.troubles_of(order.group) if status is not None else ()
+    group = rivals.at(state, order.group, node)
+    found = status.troubles_of(group) if status is not None else ()
     if node == state.me:
         return any(waits.tag == order.tag for waits in state.entry_orders.values())
     kinds = (TroubleKind.STOPPED, TroubleKind.LATE)

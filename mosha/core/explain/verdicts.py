@@ -8,14 +8,19 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from mosha.core.cluster import candidacy, exhaustion
-from mosha.core.cluster.eligibility import NodeRules, eligible, node_rules, obstacles
+from mosha.core.cluster import candidacy, exhaustion, rivals
+from mosha.core.cluster.eligibility import (
+    NodeRules,
+    eligible,
+    node_rules,
+    obstacles,
+)
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.refusals import step_for
 from mosha.core.cluster.state import MonitorState
 from mosha.core.cluster.wording import said
-from mosha.core.explain import deaths, quorate, related, unended
+from mosha.core.explain import deaths, quorate, related, resting, unended
 from mosha.core.explain.entry_steps import next_step
 from mosha.core.explain.may_run import Heard, Unseen, heard, may_run
 from mosha.core.explain.problems import ProblemKind
@@ -333,6 +338,10 @@ def _account_of_nowhere(
     unseen = may_run(state, wish.group, around.heard)
     if unseen is not None and unseen.unfenced:
         return of_unseen(state, wish.group, unseen, now)
+    if (rival := _of_rivals(state, wish.group, around)) is not None:
+        return rival
+    if text := resting.said(state, wish.group, now):
+        return GroupVerdict(True, text)
     if (awaited := related.before_start(state, wish.group)).why:
         return GroupVerdict(False, awaited.why, awaited.next)
     able = eligible(state, wish.group, now, around.rules)
@@ -354,6 +363,17 @@ def _account_of_nowhere(
     if unseen is not None and unseen.voters:
         return of_unseen(state, wish.group, unseen, now)
     return GroupVerdict(False, f"waiting for a claim by node {_names(sorted(able))}")
+
+
+def _of_rivals(state: MonitorState, group: str, around: Survey) -> GroupVerdict | None:
+    """Return that a rival, of a hactl before or after an edit of `on=all`, has not ended yet."""
+    for rival in rivals.rivals(state, group):
+        seen = sightings(state, rival, around.now)
+        active = [s for s in seen if s.counts and (s.line.active or s.claim is not None)]
+        account = _account_of_stop(state, rival, active, seen, around)
+        if not account.ok and account.what is ProblemKind.GROUP:
+            return GroupVerdict(False, f"{rival} is to end first: {account.why}", account.next)
+    return None
 
 
 def _vouch_if_asked(state: MonitorState, group: str, node: int, now: float) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from mosha.core.cluster import exhaustion, giving_up, group_rules, restarting, wording
+from mosha.core.cluster import exhaustion, giving_up, group_rules, restarting, rivals, wording
 from mosha.core.cluster.candidacy import awaited, rank_due_at
 from mosha.core.cluster.group_step import facts_of
 from mosha.core.cluster.peers import Standing
@@ -31,7 +31,7 @@ from mosha.core.explain.reasons import (
     of_wish,
     ranking,
 )
-from mosha.core.explain.verdicts import GroupSighting
+from mosha.core.explain.verdicts import GroupSighting, GroupVerdict
 from mosha.core.status import Vote
 from mosha.core.supervision import entries
 from mosha.core.tables import STOP_LEVEL
@@ -41,6 +41,8 @@ UNDER_WAY = "wait: it is in progress; follow it with `mosha events -f`"
 
 def why(state: MonitorState, group: str, now: float, wall_s: float) -> Explanation:
     """Explain where the group is; `wall_s` (seconds since 1970) ages the tables only."""
+    if (names := rivals.named(state, group)) != (group,):
+        return _of_instances(state, group, names, now, wall_s)
     verdict = verdicts.judge(state, group, now)
     seen = verdicts.sightings(state, group, now)
     reasons = (
@@ -57,16 +59,41 @@ def why(state: MonitorState, group: str, now: float, wall_s: float) -> Explanati
         *_of_dead(state, group, seen, now),
         _of_turn(state, group, now),
     )
-    text = _as_wanted(state, group, seen) if verdict.ok else verdict.why
+    text = _as_wanted(state, group, seen, verdict) if verdict.ok else verdict.why
     step = "" if verdict.ok else verdict.next or UNDER_WAY
     return Explanation(group, state.me, None, verdict.ok, text, step, reasons)
 
 
-def _as_wanted(state: MonitorState, group: str, seen: list[GroupSighting]) -> str:
+def _of_instances(
+    state: MonitorState, group: str, names: Sequence[str], now: float, wall_s: float
+) -> Explanation:
+    """Explain where the instances of a group with `on=all` are, each in one line."""
+    found = [why(state, name, now, wall_s) for name in names]
+    bad = [one for one in found if not one.ok]
+    reasons = [
+        *of_tables(state, wall_s),
+        *of_wish(state, names[0], now),
+        of_quorum(state, now),
+        *(Reason("instance", holds(it.ok), f"{it.group}: {it.verdict}", state.me) for it in found),
+    ]
+    text = f"as hactl wants it: {len(found)} instance{'s' * (len(found) != 1)}"
+    if bad:
+        text = (
+            f"{len(bad)} of {len(found)} instances not as wanted: {bad[0].group}: {bad[0].verdict}"
+        )
+    step = f"mosha why {bad[0].group}" if bad else ""
+    return Explanation(group, state.me, None, not bad, text, step, tuple(reasons))
+
+
+def _as_wanted(
+    state: MonitorState, group: str, seen: list[GroupSighting], verdict: GroupVerdict
+) -> str:
     wish = state.hactl.wishes.get(group) if state.hactl else None
     if wish is None or wish.level == STOP_LEVEL:
         return "as hactl wants it: it runs nowhere"
     places = [place for place in seen if place.counts and place.line.active]
+    if not places:  # the node of an instance takes no group
+        return f"as hactl wants it: it runs nowhere; {verdict.why}"
     text = ", ".join(
         f"{place.line.level} {place.line.state} on node {place.node}" for place in places
     )

@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mosha.core.escalation import Limits
+from mosha.core.instance_names import single
 from mosha.core.status import STOPPED, GroupState
 from mosha.core.supervision import group as groups
 from mosha.core.supervision import process_events
@@ -19,7 +20,7 @@ from mosha.core.supervision import unit as units
 from mosha.core.supervision.agent_traces import left_behind, unproven
 from mosha.core.supervision.group import Deadlines
 from mosha.core.supervision.unit import Unit
-from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Cltab, Entry, agent_stop, single
+from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL, Cltab, Entry, agent_stop
 from mosha.core.tell import EntryOrder, Tell
 
 STARTED_TEXT = "level transition started"
