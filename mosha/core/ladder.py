@@ -14,6 +14,9 @@ from msgspec import Struct
 
 from mosha.core.durations import span_text
 
+LADDER = "(on-failure="
+"""How every reason begins the ladder that it is about: of a ban, of a stop for good."""
+
 
 class Rung(enum.Enum):
     """What follows when a group has failed too often to be restarted in place."""

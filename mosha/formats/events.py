@@ -21,6 +21,9 @@ Kind = Literal[
     "shot",
     "table",
     "ban",
+    "health",
+    "restart",
+    "exhausted",
     "entry",
     "group",
     "late-kill",
@@ -37,7 +40,7 @@ class ClusterEvent(
     `seq` counts the node's events, across restarts of its monitor. `kind` says what `from` and `to`
     are: for a node its standing; for a group its level and state on `node`, `-` for none; for a
     move the nodes, with `away_s` as the time that the group ran on none; for a replaced clinit the
-    processes; for a reset of the node by itself how it was done.
+    processes; for a restart in place how often; for a reset of the node by itself how it was done.
     """
 
     format: int = FORMAT

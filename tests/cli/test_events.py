@@ -15,7 +15,7 @@ import pytest
 
 from mosha.cli.commands.events import sentence
 from mosha.control.protocol import AskEvents, MonitorReply, MonitorRequest
-from mosha.core.explain.transitions import MOVING, Transition
+from mosha.core.explain.transitions import FOR_GOOD, GIVEN_UP, MOVING, Transition
 from mosha.formats.events import (
     ClusterEvent,
     cluster_event,
@@ -45,6 +45,12 @@ SEEN = [
     Transition("table", "hactl", 2, "refused", "-", ""),
     Transition("ban", "web", 2, "-", "banned", "exit 1"),
     Transition("ban", "web", 2, "banned", "-", ""),
+    Transition("health", "web", 2, "-", "unhealthy", "monitor ok fails: exit 7"),
+    Transition("health", "web", 2, "unhealthy", "-", ""),
+    Transition("restart", "web", 2, "1 time", "2 times", "monitor ok failed 3 times in a row"),
+    Transition("exhausted", "web", 2, "-", FOR_GOOD, "failed 4 times"),
+    Transition("exhausted", "web", 2, FOR_GOOD, "-", ""),
+    Transition("ban", "web", 2, "-", GIVEN_UP, "failed 4 times"),
     Transition("ban", "web", 2, "-", MOVING, "moved to node 3 by an operator"),
     Transition("ban", "web", 2, MOVING, "-", ""),
     Transition("ban", "web", 2, MOVING, "-", "not done: it is not on node 3"),
@@ -80,6 +86,12 @@ TOLD = [
     "hactl on node 2: taken again",
     "web on node 2: banned (exit 1)",
     "web on node 2: ban ended",
+    "web on node 2: unhealthy (monitor ok fails: exit 7)",
+    "web on node 2: its monitors succeed, or do not run",
+    "web restarted in place on node 2, 2 times so far: monitor ok failed 3 times in a row",
+    "web on node 2: stopped for good (failed 4 times)",
+    "web on node 2: may be started again",
+    "web on node 2: given up (failed 4 times)",
     "web: node 2 leaves it to others (moved to node 3 by an operator)",
     "web: node 2 leaves it to others no longer: the move is over",
     "web: node 2 leaves it to others no longer: the move is over (not done: it is not on node 3)",

@@ -131,6 +131,36 @@ def test_a_start_is_obeyed_when_there_is_a_process_or_it_is_known_why_there_is_n
         assert (unborn.ordered, unborn.obeyed, unborn.error) == ((), ("1.100.1",), failed.reason)
 
 
+@pytest.mark.parametrize("verb", [START, RESTART])
+def test_an_entry_with_ready_has_started_when_it_is_ready(verb: EntryVerb) -> None:
+    world = home("g:r:1:respawn(ready=notify):x", "g:q:1:respawn:y").ready("r")
+    if verb is START:
+        world = world.order_entry("r", STOP).end("r", -2)
+    world = world.order_entry("r", verb)
+    if verb is RESTART:
+        world = world.end("r", -2)  # of the run before
+    assert of(world, "r").state is ProcessState.RUNNING
+    (order,) = of(world, "r").ordered
+    assert order.startswith(verb)
+    assert of(world.ready("r"), "r").obeyed[-1] == order
+
+
+def test_a_run_that_ends_before_it_is_ready_answers_an_order() -> None:
+    world = home("g:r:1:respawn(ready=notify,start=30s):x").ready("r")
+    world = world.order_entry("r", RESTART).end("r", -2)
+    assert of(world, "r").obeyed == ()
+    ended = world.end("r", 1)
+    assert (of(ended, "r").obeyed, of(ended, "r").exit) == (
+        ("restart.0",),
+        "exit 1 before it was ready",
+    )
+    late = world.wait()
+    assert (of(late, "r").obeyed, of(late, "r").exit) == (
+        ("restart.0",),
+        "not ready within 30 s",
+    )
+
+
 def test_an_order_that_comes_twice_is_obeyed_once() -> None:
     world = home()
     order = EntryOrder("g", "r", RESTART, "1.100.1", TERM)

@@ -136,6 +136,25 @@ def test_a_start_that_clinit_could_not_carry_out_is_answered_with_the_reason(
     assert scene.answer(number) == (stopped if verb is STOP else failed)
 
 
+@pytest.mark.parametrize("verb", EntryVerb)
+def test_a_start_of_what_ended_before_it_was_ready_is_answered_with_its_end(
+    verb: EntryVerb,
+) -> None:
+    scene = Scene()
+    number = scene.give(verb)
+    scene.reply(text="started")
+    known = scene.story.clinits[scene.owner][G]
+    obeyed = (f"{scene.issuer}.{INC}.{number}",)
+    shown = EntryReport(
+        "r", Mode.RESPAWN, "running", exit="not ready within 3 s", ready=False, obeyed=obeyed
+    )
+    scene.show(replace(known, entries=(shown,)))
+    text = f"entry r of {G} has not become ready: not ready within 3 s"
+    failed = EntryAnswer(INC, ok=False, text=text)
+    stopped = EntryAnswer(INC, ok=True, text="started")
+    assert scene.answer(number) == (stopped if verb is STOP else failed)
+
+
 @pytest.mark.parametrize("answered", [False, True])
 def test_an_order_is_answered_also_if_its_node_begins_a_new_incarnation(*, answered: bool) -> None:
     scene = Scene()

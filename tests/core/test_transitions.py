@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from mosha.core.cluster.orders import MOVED
 from mosha.core.cluster.quorum import QuorumState
-from mosha.core.cluster.state import Hold
-from mosha.core.explain.transitions import ABSENT, MOVING, Transition, snapshot, transitions
-from mosha.core.status import Ban, Disarm, Grade, NodeState, Receipt, Trouble, TroubleKind
+from mosha.core.cluster.state import Hold, RestartedInPlace
+from mosha.core.explain.transitions import (
+    ABSENT,
+    FOR_GOOD,
+    GIVEN_UP,
+    MOVING,
+    Transition,
+    snapshot,
+    transitions,
+)
+from mosha.core.status import Ban, Disarm, Grade, NodeState, Receipt, Restarts, Trouble, TroubleKind
 from tests.core.story import INC, G, Story, one_of_three
 from tests.core.test_verdicts import at, only_3_is_stale, says, state, without_quorum
 
@@ -190,3 +198,56 @@ def test_an_entry_that_is_not_well_is_an_event_until_it_is() -> None:
     assert changes(story, lambda: story.hear(1, says(2, 4, troubles=later))) == []
     found = changes(story, lambda: story.hear(1, says(2, 5)))
     assert found == [Transition("entry", G, 2, "d pausing", ABSENT, "")]
+
+
+# --- failures, and what follows ------------------------------------------------------------------
+
+
+def kinds(found: list[Transition]) -> list[tuple[str, str, str, str]]:
+    return [(it.kind, it.before, it.after, it.cause) for it in found]
+
+
+def test_a_monitor_that_fails_and_each_restart_for_it_are_events() -> None:
+    story = one_of_three()
+    story.hear(1, says(2, 2, claims={G: 3}))
+    ill = {(G, "ok"): Trouble("ok", TroubleKind.UNHEALTHY, text="exit 7")}
+    found = changes(story, lambda: story.hear(1, says(2, 3, claims={G: 3}, troubles=ill)))
+    assert kinds(found) == [
+        ("health", ABSENT, "unhealthy", "monitor ok fails: exit 7"),
+        ("entry", ABSENT, "ok unhealthy", "exit 7"),
+    ]
+    for seq, count in ((4, 1), (5, 2)):
+        known = {G: Restarts(count, 0, "start", (), "monitor ok failed")}
+        found = changes(
+            story,
+            lambda: story.hear(1, says(2, seq, claims={G: 3}, restarts=known)),  # noqa: B023 - at once
+        )
+    assert kinds(found) == [("restart", "1 time", "2 times", "monitor ok failed")]
+    assert changes(story, lambda: story.hear(1, says(2, 6, claims={G: 3}))) == []
+
+
+def test_a_group_that_is_given_up_stopped_for_good_and_freed_is_an_event_each_time() -> None:
+    story = one_of_three()
+    story.hear(1, says(3, 2))
+    reason = "failed 3 times in 10m (on-failure=move:3/10m), last entry webd"
+    found = changes(story, lambda: story.hear(1, says(3, 3, bans={G: Ban(9, reason)})))
+    assert kinds(found) == [("ban", ABSENT, GIVEN_UP, reason)]
+    held = {"claims": {G: 4}, "exhausted": {G: reason}}
+    found = changes(story, lambda: story.hear(1, says(3, 4, **held)))
+    assert ("exhausted", ABSENT, FOR_GOOD, reason) in kinds(found)
+    found = changes(story, lambda: story.hear(1, says(3, 5)))
+    assert kinds(found) == [("exhausted", FOR_GOOD, ABSENT, "")]
+
+
+def test_what_this_node_restarts_and_stops_for_good_are_events_too() -> None:
+    story = one_of_three()
+    record = state(story).record(G)
+
+    def happens() -> None:
+        record.in_place = RestartedInPlace(1, story.now, "start", (), "monitor ok failed")
+        record.exhausted = "failed 3 times"
+
+    assert kinds(changes(story, happens)) == [
+        ("restart", ABSENT, "1 time", "monitor ok failed"),
+        ("exhausted", ABSENT, FOR_GOOD, "failed 3 times"),
+    ]

@@ -84,20 +84,28 @@ OPERATIONS: tuple[Mutant, ...] = (
     Mutant(
         "an order for an entry is obeyed before it is carried out",
         "orders",
-        "mosha.core.supervision.process",
-        "return process.state in _NOT_YET or (unborn",
-        "return (unborn",
+        "mosha.core.supervision.process_record",
+        "return process.state in _NOT_YET or (unstarted",
+        "return (unstarted",
         test="test_entry_orders.py::"
         "test_an_order_is_obeyed_when_it_has_been_carried_out_and_not_before",
     ),
     Mutant(
         "a start is obeyed before there is a process",
         "orders",
-        "mosha.core.supervision.process",
-        "return process.state in _NOT_YET or (unborn and not isinstance(event, SpawnFailed))",
+        "mosha.core.supervision.process_record",
+        "return process.state in _NOT_YET or (unstarted and not answered)",
         "return process.state in _NOT_YET",
         test="test_entry_orders.py::"
         "test_a_start_is_obeyed_when_there_is_a_process_or_it_is_known_why_there_is_none",
+    ),
+    Mutant(
+        "a start is obeyed before the entry is ready",
+        "orders",
+        "mosha.core.supervision.process_record",
+        "unstarted = running and (not process.pid or process.awaited)",
+        "unstarted = running and not process.pid",
+        test="test_entry_orders.py::test_an_entry_with_ready_has_started_when_it_is_ready",
     ),
     Mutant(
         "an entry is started again beside what it left",

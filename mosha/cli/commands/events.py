@@ -19,7 +19,7 @@ from mosha.cli.output import go_on
 from mosha.cli.settings import settings_to_ask
 from mosha.control.client import NoAnswerError, open_streams
 from mosha.control.protocol import AskEvents, AskReport, MonitorReply
-from mosha.core.explain.transitions import ABSENT, MOVING
+from mosha.core.explain.transitions import ABSENT, FOR_GOOD, MOVING
 from mosha.core.instance_names import single
 from mosha.core.supervision.group import TOLD
 from mosha.errors import HostError, UsageError
@@ -27,7 +27,7 @@ from mosha.formats.events import ClusterEvent, parse_happenings
 from mosha.formats.names import listed
 from mosha.formats.settings import Settings
 
-_BAD = frozenset({"no", "stale", "fenced", "failed", "banned", "refused"})
+_BAD = frozenset({"no", "stale", "fenced", "failed", "banned", "refused", "given", "unhealthy"})
 
 
 @click.command("events", cls=Command, short_help="What changes in the cluster, as it happens.")
@@ -52,7 +52,8 @@ def command(
 
     The monitor of this node remembers the last thousand transitions that it has seen on all
     nodes, across restarts too: nodes that come and go, groups from level to level, how long a
-    group was down when it moved, quorum, shots, bans, refused tables. Steps within a few
+    group was down when it moved, quorum, shots, bans, refused tables; groups that are unhealthy,
+    restarted in place, given up, stopped for good and freed. Steps within a few
     milliseconds of each other may be merged into one event; the log (mosha logs) has every
     step of this node, with its reasons.
 
@@ -148,6 +149,7 @@ class _Printer:
     def _painted(self, one: ClusterEvent) -> str:
         text = sentence(one)
         bad = bool(_BAD & {one.after.split(" ")[0]}) or one.after.endswith("FAILED")
+        bad |= one.after == FOR_GOOD
         return f"\033[31m{text}\033[0m" if bad and self._colours else text
 
 
@@ -156,6 +158,8 @@ _ENDED = {
     "table": "taken again",
     "clinit": "answers again",
     "entry": "all entries are well",
+    "health": "its monitors succeed, or do not run",
+    "exhausted": "may be started again",
     "hold": "not held back any more",
     "probation": "its probation is over",
     "late-kill": "its late kill was looked at",
@@ -193,6 +197,9 @@ def _of_a_whole(one: ClusterEvent) -> str:
         over = " no longer: the move is over" if one.before == MOVING else ""
         cause = f" ({one.cause})" if one.cause else ""
         return f"{one.group}: node {one.node} leaves it to others{over}{cause}"
+    if one.kind == "restart":
+        first = f"{one.group} restarted in place on node {one.node}"
+        return f"{first}, {one.after} so far: {one.cause}"
     if one.kind == "monitor":
         return f"monitor of node {one.node} started: what it did not see is not here"
     if one.kind == "reset":

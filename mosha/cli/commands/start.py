@@ -31,7 +31,8 @@ def command(
     group that has a level in hactl already keeps it. Its options stay as they are.
 
     With TAG only that entry, where the group runs: it ends what `mosha stop GROUP TAG` did. An
-    entry that pauses after too many restarts starts at once.
+    entry that pauses after too many restarts starts at once. The answer comes when it has been
+    started; with `ready=` when it is ready, or has ended before that.
 
     Examples:
         mosha start web

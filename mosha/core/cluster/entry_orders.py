@@ -75,6 +75,9 @@ def settle(state: MonitorState, group: str, now: float) -> None:
             if entry.error and waits.verb != EntryVerb.STOP:
                 text = f"entry {waits.tag} of {group} {entry.error}"
                 _answer(state, key, now, ok=False, text=text)
+            elif not entry.ready and waits.verb != EntryVerb.STOP:
+                text = f"entry {waits.tag} of {group} has not become ready: {entry.exit}"
+                _answer(state, key, now, ok=False, text=text)
             else:
                 _answer(state, key, now, ok=True, text=waits.reply)
         elif (report.term, report.wanted) != (waits.term, waits.level):

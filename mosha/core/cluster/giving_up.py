@@ -25,7 +25,7 @@ from mosha.core.cluster.eligibility import eligible
 from mosha.core.cluster.placement import Free
 from mosha.core.cluster.state import NEVER, GroupRecord, MonitorState
 from mosha.core.durations import span_text, times_text
-from mosha.core.ladder import Ladder, Rung
+from mosha.core.ladder import LADDER, Ladder, Rung
 from mosha.core.status import GroupState, Status
 from mosha.core.supervision.entries import EntryReport
 from mosha.core.supervision.failures import remembered
@@ -178,7 +178,7 @@ def reason(state: MonitorState, record: GroupRecord, now: float) -> str:
         text = f"failed {times_text(len(found.failed_at))} in {span_text(ladder.within_s)}"
     if moves := moved_at(state, record, now):
         text += f", moved {times_text(len(moves))} in {span_text(ladder.moves_within_s)}"
-    text += f" (on-failure={ladder})"
+    text += f" {LADDER}{ladder})"
     if failed or entry is None:
         return text
     last = filter(None, (entry.error or entry.exit, *entry.said[-1:]))

@@ -1,8 +1,8 @@
 """What has changed in the cluster, as one node sees it: the events of `mosha events`.
 
 `snapshot` records the facts that people follow: the standing of each node, each group on each
-node, quorum, fencing and shots, late kills, bans and refused tables. Two snapshots make
-transitions. What a node knew at its first snapshot is not an event.
+node, quorum, fencing and shots, late kills, bans, failures and what follows, refused tables. Two
+snapshots make transitions. What a node knew at its first snapshot is not an event.
 """
 
 from __future__ import annotations
@@ -16,14 +16,22 @@ from msgspec import Struct
 from mosha.core.cluster.fencing import AIMING
 from mosha.core.cluster.orders import MOVED
 from mosha.core.cluster.peers import Standing
-from mosha.core.cluster.state import MonitorState
+from mosha.core.cluster.state import MonitorState, RestartedInPlace
+from mosha.core.durations import times_text
 from mosha.core.explain import quorate, shooting
-from mosha.core.status import OPERATOR, Status
+from mosha.core.ladder import LADDER
+from mosha.core.status import OPERATOR, Restarts, Status, TroubleKind
+from mosha.core.supervision.entries import trouble_text
 
 MOVING = "moves away"
 """A ban that is a move by an operator: each node but the destination has it."""
 
 _DESTINATION = re.compile(rf"{MOVED}to node ([0-9]+) ")
+
+GIVEN_UP = "given up"
+"""A ban that is a move: the failures of the group have used up its restarts, or its test failed."""
+
+FOR_GOOD = "stopped for good"
 
 TWICE = "it may have run on two nodes"
 """What a late kill means."""
@@ -136,7 +144,7 @@ def _counted(state: MonitorState) -> Iterator[Status]:
 
 
 def _groups(state: MonitorState) -> Iterator[tuple[Subject, Fact]]:
-    """Yield each group on each node, and the bans."""
+    """Yield each group on each node, and what its failures have led to there."""
     for group, report in state.reports.items():
         if report.present:
             yield (
@@ -146,17 +154,34 @@ def _groups(state: MonitorState) -> Iterator[tuple[Subject, Fact]]:
     for group, record in state.records.items():
         if record.ban_reason:
             yield Subject("ban", group, state.me), _ban(record.ban_reason)
+        if record.exhausted:
+            yield Subject("exhausted", group, state.me), Fact(FOR_GOOD, record.exhausted)
+        if record.in_place is not None:
+            yield Subject("restart", group, state.me), _restarts(record.in_place)
+    yield from _groups_of_others(state)
+
+
+def _groups_of_others(state: MonitorState) -> Iterator[tuple[Subject, Fact]]:
     for status in _counted(state):
         for group, line in status.groups.items():
             if line.active:
                 yield Subject("group", group, status.node), Fact(f"{line.level} {line.state}")
         for group, ban in status.bans.items():
             yield Subject("ban", group, status.node), _ban(ban.reason)
+        for group, reason in status.exhausted.items():
+            yield Subject("exhausted", group, status.node), Fact(FOR_GOOD, reason)
+        for group, found in status.restarts.items():
+            yield Subject("restart", group, status.node), _restarts(found)
 
 
 def _ban(reason: str) -> Fact:
-    """Return the fact of a ban: the group failed there, or an operator moves it away."""
-    return Fact(MOVING if reason.startswith(MOVED) else "banned", reason)
+    """Return the fact of a ban: the group failed there, too often, or an operator moves it away."""
+    given_up = GIVEN_UP if LADDER in reason else "banned"
+    return Fact(MOVING if reason.startswith(MOVED) else given_up, reason)
+
+
+def _restarts(found: RestartedInPlace | Restarts) -> Fact:
+    return Fact(times_text(found.count), found.reason)
 
 
 def _entries(state: MonitorState) -> Iterator[tuple[Subject, Fact]]:
@@ -167,6 +192,10 @@ def _entries(state: MonitorState) -> Iterator[tuple[Subject, Fact]]:
             yield Subject("late-kill", group, status.node), Fact("killed too late", TWICE)
         for group in sorted({group for group, _ in status.troubles}):
             wrong = status.troubles_of(group)
+            ill = [trouble for trouble in wrong if trouble.kind is TroubleKind.UNHEALTHY]
+            if ill:
+                said = "; ".join(map(trouble_text, ill))
+                yield Subject("health", group, status.node), Fact("unhealthy", said)
             value = ", ".join(f"{trouble.tag} {trouble.kind}" for trouble in wrong)
             yield Subject("entry", group, status.node), Fact(value, wrong[0].text)
 
@@ -177,6 +206,7 @@ def transitions(before: Picture, after: Picture) -> list[Transition]:
         subject
         for subject in before.keys() | after.keys()
         if before.get(subject, _NONE).value != after.get(subject, _NONE).value
+        and (subject in after or subject.kind not in _COUNTS)
     ]
     return [
         Transition(
@@ -208,11 +238,14 @@ def _not_done(subject: Subject, before: Picture, after: Picture) -> str:
     return "" if there in after else f"not done: it is not on node {found[1]}"
 
 
-_OF_A_STATUS = frozenset({"group", "ban", "entry", "late-kill", "table"})
+_COUNTS = frozenset({"restart"})
+"""What is counted: that a count begins anew is no event."""
+
+_OF_A_STATUS = frozenset({"group", "ban", "exhausted", "health", "entry", "late-kill", "table"})
 """What a node reports about itself: it goes with the node, which is not an end of trouble."""
 
 _NONE = Fact(ABSENT)
 _ORDER = (
     *("quorum", "node", "probation", "clinit", "fencing", "hold", "shot"),
-    *("table", "ban", "late-kill", "entry", "group"),
+    *("table", "health", "restart", "exhausted", "ban", "late-kill", "entry", "group"),
 )

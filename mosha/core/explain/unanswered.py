@@ -54,25 +54,25 @@ def run_of(state: MonitorState, node: int) -> str:
 
 
 def is_ending(state: MonitorState, order: Order, node: int) -> bool:
-    """Say whether a node reports that the entry of an order is being stopped, or does not end."""
+    """Say whether a node reports that the entry of an order is ending, or is not ready yet."""
     status = state.view.peer(node).status
     group = rivals.at(state, order.group, node)
     found = status.troubles_of(group) if status is not None else ()
     if node == state.me:
         return any(waits.tag == order.tag for waits in state.entry_orders.values())
-    kinds = (TroubleKind.STOPPED, TroubleKind.LATE)
+    kinds = (TroubleKind.STOPPED, TroubleKind.LATE, TroubleKind.UNREADY)
     return any(trouble.tag == order.tag and trouble.kind in kinds for trouble in found)
 
 
 def delay(state: MonitorState, order: Order, node: int) -> str:
     """Return what keeps a node that may still answer from it, as far as known."""
     if is_ending(state, order, node):
-        return f"the entry is still ending: mosha status {order.group}, there"
+        return f"the entry is still ending, or not ready yet: mosha status {order.group}, there"
     if node != state.me and (
         missed := state.view.heartbeats_missed(node, state.timing.heartbeat_s)
     ):
         return f"node {node} {late(missed)}"
     return (
-        "the entry is still ending, or the node does not hear this one, or its version of mosha"
-        f" does not support orders for entries: mosha status {order.group}, there"
+        "the entry is still ending or not ready yet, or the node does not hear this one, or its"
+        f" version of mosha does not support orders for entries: mosha status {order.group}, there"
     )

@@ -57,13 +57,13 @@ from mosha.core.supervision.process_events import (
     Watch,
 )
 from mosha.core.supervision.process_record import (
-    ORDERS_REMEMBERED_MAX,
     Process,
     Then,
     afresh,
     failed,
     noted,
     rested,
+    with_obeyed,
 )
 from mosha.core.supervision.process_table import ENDING, TABLE, EntryTrigger, ProcessState
 from mosha.core.tables import Mode
@@ -87,12 +87,12 @@ def advance(
     before, process = process, noted(process, event, now)
     trigger = _read(process, event, now, limits)
     if trigger is None:
-        return _with_obeyed(process, event), ()
+        return with_obeyed(before, process, event), ()
     state = TABLE.get((process.state, trigger))
     if state is None:
         raise BugError(f"{trigger} by {event} at {now} has no row for {process}")
     process, effects = _enter(process, state, trigger, now, limits)
-    process = _with_obeyed(process, event)
+    process = with_obeyed(before, process, event)
     if _is_news(before, process):
         process = replace(process, since=now)
     if isinstance(event, SpawnPrevented) and process.state in _PREVENTED_IN:
@@ -113,24 +113,6 @@ def _health(before: Process, process: Process) -> tuple[Effect, ...]:
 
 
 _PREVENTED_IN = (ProcessState.RETRYING, ProcessState.CLEARING)
-_NOT_YET = (ProcessState.STOPPING, ProcessState.WAITING, ProcessState.CLEARING)
-"""The states in which operators' orders wait."""
-
-
-def _with_obeyed(process: Process, event: Event) -> Process:
-    if not process.ordered or _is_under_way(process, event):
-        return process
-    obeyed = (*process.obeyed, *process.ordered)[-ORDERS_REMEMBERED_MAX:]
-    return replace(process, ordered=(), obeyed=obeyed)
-
-
-def _is_under_way(process: Process, event: Event) -> bool:
-    """Say whether operators' orders are not carried out yet: a start not before it has a process.
-
-    One that could not be started has an `error`: that is the answer, though it is tried again.
-    """
-    unborn = process.state is ProcessState.RUNNING and process.leader and not process.pid
-    return process.state in _NOT_YET or (unborn and not isinstance(event, SpawnFailed))
 
 
 def _is_news(before: Process, process: Process) -> bool:

@@ -166,6 +166,31 @@ def noted(process: Process, event: Event, now: float) -> Process:
     return process
 
 
+_NOT_YET = (ProcessState.STOPPING, ProcessState.WAITING, ProcessState.CLEARING)
+"""The states in which operators' orders wait."""
+
+
+def with_obeyed(before: Process, process: Process, event: Event) -> Process:
+    """Return the entry after an event, with the operators' orders that are carried out now."""
+    if not process.ordered or _is_under_way(before, process, event):
+        return process
+    obeyed = (*process.obeyed, *process.ordered)[-ORDERS_REMEMBERED_MAX:]
+    return replace(process, ordered=(), obeyed=obeyed)
+
+
+def _is_under_way(before: Process, process: Process, event: Event) -> bool:
+    """Say whether operators' orders are not carried out yet: a start not before it is ready.
+
+    One that could not be started has an `error`, and one that ended before it was ready an `exit`:
+    that is the answer, though it is tried again.
+    """
+    ended = isinstance(event, Exited) and before.state is ProcessState.RUNNING and before.awaited
+    running = process.state is ProcessState.RUNNING and process.leader
+    unstarted = running and (not process.pid or process.awaited)
+    answered = isinstance(event, SpawnFailed) or ended
+    return process.state in _NOT_YET or (unstarted and not answered)
+
+
 def _unstarted(process: Process, reason: str) -> Process:
     """Return the entry without its last run, which does not count as one."""
     ended = "" if process.timed_out else process.exit
