@@ -110,9 +110,10 @@ class Options(Struct, frozen=True):
     `timeout_s`: how long a run may take. `stop`: the signals of a stop and the waits after them.
     `ready`: by what a run is known to be ready. `start_s`: how long it may take until then.
     `interval_s`: from one monitor to the next. `depths`: deeper monitors of an agent, and their
-    intervals. `failures`: how many monitors in a row have to fail. These are about the supervision
-    of a process: a change restarts nothing that is ready. `process` is what the process itself
-    has; it is None if it is as clinit starts every other.
+    intervals. `failures`: how many monitors in a row have to fail. `lasts`: whether what an agent
+    makes outlives all processes; None: as far as that is known (`core.lasting`). These are about
+    the supervision of a process: a change restarts nothing that is ready. `process` is what the
+    process itself has; it is None if it is as clinit starts every other.
     """
 
     timeout_s: float | None = None
@@ -122,6 +123,7 @@ class Options(Struct, frozen=True):
     interval_s: float | None = None
     depths: tuple[tuple[int, float], ...] | None = None
     failures: int | None = None
+    lasts: bool | None = None
     process: ProcessAttributes | None = None
 
 
@@ -160,7 +162,11 @@ class Entry(Struct, frozen=True):
     @property
     def lasts(self) -> bool:
         """Whether what it has done may outlive all processes of its group."""
-        agent = self.command.split(maxsplit=1)[0].strip("'\"") if self.mode is Mode.OCF else ""
+        if self.mode is not Mode.OCF:
+            return False
+        if self.options.lasts is not None:
+            return self.options.lasts
+        agent = self.command.split(maxsplit=1)[0].strip("'\"")
         return lasting_effect(agent.rpartition(":")[2]) != ""
 
     @property

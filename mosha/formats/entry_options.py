@@ -131,6 +131,14 @@ def _read_failures(text: str) -> int:
     return int(text)
 
 
+def _read_yes(text: str) -> bool:
+    if text not in _YES_NO:
+        raise ValueError(f"neither yes nor no: {text}")
+    return text == "yes"
+
+
+_YES_NO = ("yes", "no")
+
 OPTIONS: dict[str, Option] = {
     "timeout_s": Option(
         "timeout",
@@ -210,6 +218,17 @@ OPTIONS: dict[str, Option] = {
         f"write a number from 1 to {FAILURES_MAX}",
         "3",
         "so many runs in a row have to fail before the group counts as [unhealthy](#monitors)",
+    ),
+    "lasts": Option(
+        "lasts",
+        "lasts=yes",
+        (Mode.OCF,),
+        _read_yes,
+        lambda lasts: "yes" if lasts else "no",
+        "write lasts=yes or lasts=no",
+        "as far as mosha knows the agent",
+        "whether what the agent makes outlives all its processes, so that [a kill does not undo"
+        " it](#what-a-kill-does-not-undo)",
     ),
     **PROCESS_OPTIONS,
 }

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from mosha.core.lasting import lasting_effect
+from mosha.core.lasting import is_known, lasting_effect
 from mosha.ocf import results
 from mosha.ocf.action import ActionEnded, BegunAction, run_action
 from mosha.ocf.environment import Resource, action_environment
@@ -85,6 +85,7 @@ class Trial:
                 self._live()
                 self._cut("start")
                 self._cut("stop")
+                self._outlive()
             finally:
                 if self._signals.stopping or not self._is_stopped():
                     self._act("stop", "the last stop", _OK)
@@ -166,6 +167,27 @@ class Trial:
         text = f"killed after {limit_s:.2f} s" if late else "it was faster than that"
         self._note(f"{action}, killed in the middle", outcome, text, ended.took_s)
         self._stop(f"stop after a {action} that was killed")
+
+    def _outlive(self) -> None:
+        """Kill all processes that the service has, and say what is left of it: no step fails."""
+        if self._signals.stopping or not self._act("start", "start, to be killed", _OK):
+            return
+        self._kill(alive_below())
+        left = left_since(self._before)
+        said = self._run("monitor")
+        text = "; ".join(left) or "nothing that is known of"
+        if said.status in results.RUNNING:
+            text += "; its probe says that it runs"
+        self._note("what outlives a kill of all processes", "good", text + self._advice(left))
+        self._stop("stop after a kill")
+
+    def _advice(self, left: Sequence[str]) -> str:
+        """Return what to write in cltab, if mosha does not know what was found."""
+        agent = self._resource.agent
+        known = is_known(agent.provider, agent.type)
+        if left and not lasting_effect(agent.type):
+            return ": write ocf(lasts=yes)"
+        return "" if left or known else ": if that is all there is, write ocf(lasts=no)"
 
     def _at_once(
         self, action: str, wanted: Collection[int], needed: Callable[[Iterable[bool]], bool]

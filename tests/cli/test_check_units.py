@@ -6,6 +6,7 @@ from mosha.cli.check.commands import command_findings
 from mosha.cli.check.handed import handed_findings
 from mosha.cli.check.stops import stop_findings
 from mosha.cli.check.units import unit_findings
+from mosha.core.cluster.timing import derive
 from mosha.formats.cltab import parse_cltab
 from mosha.systemd.bus import is_booted
 
@@ -23,8 +24,8 @@ def test_a_unit_is_no_command() -> None:
 
 def test_units_stop_one_after_the_other() -> None:
     cltab = parse_cltab(TABLE.encode(), "cltab")
-    (found,) = stop_findings(cltab, 40.0, "cltab")
-    assert "may take 50 s (stop= of a 20 s + stop= of b 30 s)" in found.text
+    (found,) = stop_findings(cltab, derive(60.0), {}, "cltab")
+    assert "may take 50 s (stop= of b 30 s + stop= of a 20 s)" in found.text
 
 
 def test_without_systemd_a_unit_could_not_run_here() -> None:

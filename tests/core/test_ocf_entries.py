@@ -305,6 +305,15 @@ def test_an_agent_of_processes_alone_ends_with_them() -> None:
     assert state_of(killed(world.ready("a"))) == "stop DONE"
 
 
+def test_an_administrator_says_of_an_agent_whether_it_lasts() -> None:
+    for text, state in (
+        ("g:a:1:ocf(lasts=yes):nginx", "stop FAILED"),
+        ("g:a:1:ocf(lasts=no):Filesystem", "stop DONE"),
+    ):
+        world = World(Unit(Group("g"), (entry(text),))).lease("1", 7, 130.0, 160.0)
+        assert state_of(killed(world.ready("a"))) == state
+
+
 def test_a_stop_under_a_new_lease_proves_it() -> None:
     world = killed(leased()).lease("plan", 8, 330.0, 360.0)
     world = world.lease("stop", 8, 330.0, 360.0)

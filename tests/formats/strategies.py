@@ -156,6 +156,7 @@ def options(draw: st.DrawFn, mode: Mode) -> Options:
         interval_s=draw(st.none() | spans),
         depths=draw(st.none() | depths),
         failures=draw(st.none() | st.integers(1, FAILURES_MAX)),
+        lasts=draw(st.none() | st.booleans()),
     )
     own = [field for field in Options.__struct_fields__ if field != "process"]
     fits = [field for field in own if mode in (*OPTIONS[field].modes, Mode.OFF)]

@@ -211,6 +211,7 @@ def test_every_option_is_in_the_table_once() -> None:
         ("g:a:1:ocf(depth=0/1m):x", "1:11: not a depth: 0: 'depth=0/1m'"),
         ("g:a:1:ocf(depth=9/1m/9/2m):x", "1:11: depth 9 is given twice: 'depth=9/1m/9/2m'"),
         ("g:a:1:ocf(user=www-data):x", "1:11: user is not an option of ocf: 'user=www-data'"),
+        ("g:a:1:ocf(lasts=1):x", "1:11: neither yes nor no: 1: 'lasts=1'"),
         ("g:a:1:ocf(ready=notify):x", "1:11: ready is not an option of ocf: 'ready=notify'"),
         ("g:a:1:respawn(interval=1s):x", "1:15: interval is not an option of respawn"),
         ("g:a:1:ocf:Dummy 'x", '1:11: not words: no closing quotation: "Dummy \'x"'),

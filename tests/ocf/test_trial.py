@@ -52,6 +52,22 @@ def test_an_agent_that_keeps_the_standard_passes_all_steps(agent: FakeAgent) -> 
     assert agent.processes() == []
 
 
+OUTLIVES = "what outlives a kill of all processes"
+
+
+def test_what_outlives_a_kill_is_told_and_what_to_write_for_it(agent: FakeAgent) -> None:
+    def told() -> str:
+        steps = tried(agent, "state=x")["steps"]
+        (text,) = (it["text"] for it in steps if it["step"] == OUTLIVES)
+        return str(text)
+
+    assert told() == "nothing that is known of: if that is all there is, write ocf(lasts=no)"
+    agent.hook("start", "touch made; exit 0")
+    agent.hook("stop", "rm -f made; exit 0")
+    agent.hook("monitor", "test -e made || exit 7; exit 0")
+    assert told().startswith("nothing that is known of; its probe says that it runs: if")
+
+
 @pytest.mark.parametrize(
     ("action", "script", "step", "text"),
     [

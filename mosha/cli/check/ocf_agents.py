@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mosha.cli.check.files import Finding, Level
-from mosha.core.lasting import lasting_effect
+from mosha.core.lasting import is_known, lasting_effect
 from mosha.core.status import Grade
 from mosha.core.tables import Cltab, Entry, Hactl, Mode
 from mosha.formats.agent_xml import MetadataError
@@ -19,30 +19,39 @@ from mosha.ocf.metadata import OcfMetadata
 from mosha.ocf.parameters import parameter_findings
 from mosha.ocf.wrapper_words import parameters_in
 
+Described = Mapping[str, OcfMetadata | str]
+"""What agents say of themselves, by their names in cltab; or why one says nothing."""
+
+
+def described_agents(cltab: Cltab) -> Described:
+    """Ask the agents of all entries of mode `ocf`, as this machine has them."""
+    root = root_of(os.environ)
+    found: dict[str, OcfMetadata | str] = {}
+    for entry in cltab.entries:
+        if entry.mode is Mode.OCF and (name := ocf_words(entry.command)[0]) not in found:
+            found[name] = _described(agent_named(name), root)
+    return found
+
 
 def ocf_findings(
-    cltab: Cltab, hactl: Hactl | None, settings: Settings | None, file: str
+    cltab: Cltab, hactl: Hactl | None, settings: Settings | None, described: Described, file: str
 ) -> Iterator[Finding]:
-    """Judge the agents of all entries of mode `ocf`, as this machine has them."""
-    root = root_of(os.environ)
-    known: dict[str, OcfMetadata | str] = {}
+    """Judge the agents of all entries of mode `ocf`."""
     for entry in cltab.entries:
         if entry.mode is not Mode.OCF:
             continue
         where = f"{file}:{entry.line}"
         name, *words = ocf_words(entry.command)
-        agent = agent_named(name)
-        if name not in known:
-            known[name] = _described(agent, root)
-        metadata = known[name]
+        agent, metadata = agent_named(name), described[name]
         if isinstance(metadata, str):
             text = f"{entry.tag} could not run on this machine: {metadata}"
             yield Finding("warning", where, text, "install its package, or mend the name")
         else:
             for level, text, remedy in _of_parameters(metadata, words):
                 yield Finding(level, where, f"{entry.tag} ({agent}): {text}", remedy)
-        if settings is not None and _may_be_left(entry, hactl, settings):
-            yield from _of_what_lasts(entry, agent, where)
+        yield from _of_the_unknown(entry, agent, where)
+        if settings is not None and entry.lasts and _may_be_left(entry, hactl, settings):
+            yield _of_what_lasts(entry, agent, where)
 
 
 def _described(agent: AgentName, root: str) -> OcfMetadata | str:
@@ -61,6 +70,17 @@ def _of_parameters(metadata: OcfMetadata, words: list[str]) -> Iterator[tuple[Le
         yield "mistake" if found.grave else "warning", found.text, found.remedy
 
 
+def _of_the_unknown(entry: Entry, agent: AgentName, where: str) -> Iterator[Finding]:
+    """Say that an agent is none of those whose effects are known, and that nobody has said it."""
+    if entry.options.lasts is None and not is_known(agent.provider, agent.type):
+        text = (
+            f"nothing is known of what outlives the processes of {entry.tag} ({agent}): where its"
+            f" stop is cut short, {entry.group} counts as stopped all the same"
+        )
+        remedy = f"mosha ocf test {agent} finds it out: then write ocf(lasts=yes) or ocf(lasts=no)"
+        yield Finding("warning", where, text, remedy)
+
+
 def _may_be_left(entry: Entry, hactl: Hactl | None, settings: Settings) -> bool:
     """Say whether another node may start the group without evidence that this one is dead."""
     wish = hactl.wishes.get(entry.group) if hactl is not None else None
@@ -71,12 +91,11 @@ def _may_be_left(entry: Entry, hactl: Hactl | None, settings: Settings) -> bool:
     return not settings.fencing.is_required()
 
 
-def _of_what_lasts(entry: Entry, agent: AgentName, where: str) -> Iterator[Finding]:
-    effect = lasting_effect(agent.type)
-    if effect:
-        text = (
-            f"{effect} of {entry.tag} ({agent}) does not end with the processes of {entry.group}:"
-            " where a stop is cut short, it stays, and another node may start the group"
-        )
-        remedy = f"write fence=off-confirmed on the line of {entry.group} in hactl"
-        yield Finding("warning", where, text, remedy)
+def _of_what_lasts(entry: Entry, agent: AgentName, where: str) -> Finding:
+    effect = lasting_effect(agent.type) or "what is made by the agent"
+    text = (
+        f"{effect} of {entry.tag} ({agent}) does not end with the processes of {entry.group}:"
+        " where a stop is cut short, it stays, and another node may start the group"
+    )
+    remedy = f"write fence=off-confirmed on the line of {entry.group} in hactl"
+    return Finding("warning", where, text, remedy)

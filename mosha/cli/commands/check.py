@@ -25,7 +25,7 @@ from mosha.cli.check.files import (
 from mosha.cli.check.form import form_of, number_of
 from mosha.cli.check.handed import handed_findings
 from mosha.cli.check.host import NODE_DIRECTORY, host_findings, own_node, owner_findings
-from mosha.cli.check.ocf_agents import ocf_findings
+from mosha.cli.check.ocf_agents import described_agents, ocf_findings
 from mosha.cli.check.peers import peer_findings, witnesses
 from mosha.cli.check.self_fence import self_fence_findings
 from mosha.cli.check.spawn import spawn_findings
@@ -192,10 +192,11 @@ def _commands(judged: Sequence[FileVerdict], settings: Settings | None) -> list[
             found += command_findings(item.rest, item.file)
             found += attribute_findings(item.rest, item.file)
             found += handed_findings(item.rest, item.file)
-            found += ocf_findings(item.rest, hactl, settings, item.file)
+            described = described_agents(item.rest)
+            found += ocf_findings(item.rest, hactl, settings, described, item.file)
             found += unit_findings(item.rest, item.file)
             if settings is not None:
-                found += stop_findings(item.rest, settings.timing.stop_budget_s, item.file)
+                found += stop_findings(item.rest, settings.timing, described, item.file)
     return found
 
 
