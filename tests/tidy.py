@@ -17,7 +17,10 @@ ASSERTS = "assert"
 
 _LEAVES = frozenset({"errors", "host"})
 _CONTROL = frozenset({"control", "formats", "core"}) | _LEAVES
-_ALL = frozenset({"cli", "ha", "monitor", "clinit", "ocf", "systemd", "__init__"}) | _CONTROL
+_ALL = (
+    frozenset({"cli", "ha", "monitor", "clinit", "ocf", "systemd", "address", "__init__"})
+    | _CONTROL
+)
 
 # What each part of mosha may import of mosha. A new part has to be given its place here.
 LAYERS: Mapping[str, frozenset[str]] = {
@@ -28,7 +31,8 @@ LAYERS: Mapping[str, frozenset[str]] = {
     "control": _CONTROL,
     "ocf": frozenset({"ocf", "formats", "core"}) | _LEAVES,
     "systemd": frozenset({"systemd", "formats", "core"}) | _LEAVES,
-    "clinit": _CONTROL | {"clinit", "ocf"},
+    "address": frozenset({"address", "formats", "core"}) | _LEAVES,
+    "clinit": _CONTROL | {"clinit", "ocf", "address"},
     "monitor": _CONTROL | {"monitor"},
     "cli": _ALL,
     "ha": _CONTROL | {"monitor"},
@@ -47,7 +51,8 @@ _PURE_STDLIB = frozenset(
 # Text to data and back needs parsers, and paths as values; still no I/O.
 PURE_IMPORTS: Mapping[str, frozenset[str]] = {
     "core": _PURE_STDLIB | {"msgspec"},
-    "formats": _PURE_STDLIB | {"json", "msgspec", "pathlib", "shlex", "tomllib", "xml"},
+    "formats": _PURE_STDLIB
+    | {"ipaddress", "json", "msgspec", "pathlib", "shlex", "tomllib", "xml"},
 }
 _IO_NAMES = frozenset({"open", "print", "input", "exec", "eval"})
 _IO_METHODS = frozenset(
@@ -63,7 +68,7 @@ _MACHINE_PATH = re.compile(r"/(w[o]rk|f[a]rm|r[o]ot|t[m]p|opt/p[y]pi|opt/w[h]eel
 _UNFINISHED = re.compile(r"\b(T[O]DO|F[I]XME|X[X]X)\b")
 
 _MODULE = re.compile(
-    r"`(?:mosha/)?((?:core|formats|control|clinit|monitor|ocf|systemd|cli|host)/[\w/]+\.py)`"
+    r"`(?:mosha/)?((?:core|formats|control|clinit|monitor|ocf|systemd|address|cli|host)/[\w/]+\.py)`"
 )
 
 _LOG_METHODS = frozenset({"debug", "info", "warning", "error", "critical", "exception"})

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 
+from mosha.address.words import HeldAddress, holder_words
 from mosha.core.tables import Entry, Mode
+from mosha.formats.address_command import address_command
 from mosha.formats.ocf_command import ocf_words
 from mosha.formats.units import unit_named
 from mosha.host.programs import command_of
@@ -17,6 +19,7 @@ from mosha.ocf.wrapper_words import wrapper_words
 SHELL = "/bin/sh"
 WRAPPER = "mosha.ocf.wrapper"
 UNIT_WRAPPER = "mosha.systemd.wrapper"
+HOLDER = "mosha.address.holder"
 
 _SHELL_CHARACTERS = re.compile(r"[$&*(){}\[\]'\";\\|?<>~`\n]")
 _ASSIGNMENT = re.compile(r"[A-Za-z0-9_]+=")
@@ -57,11 +60,23 @@ def argv_of(command: str) -> list[str]:
 
 
 def words_of(entry: Entry) -> list[str]:
-    """Return the words to execute for an entry; an agent or a unit is run by a process of mosha."""
+    """Return the words to execute: of a process of mosha for an agent, a unit or an address."""
+    if entry.mode is Mode.OCF or entry.stops:
+        return _agent_words(entry)
     if entry.mode is Mode.SYSTEMD:
         return [*command_of(UNIT_WRAPPER), unit_named(entry.command)]
-    if entry.mode is not Mode.OCF and not entry.stops:
-        return argv_of(entry.command)
+    if entry.mode is Mode.ADDRESS:
+        return [*command_of(HOLDER), *holder_words(held_address(entry))]
+    return argv_of(entry.command)
+
+
+def held_address(entry: Entry) -> HeldAddress:
+    """Return what an entry of mode `address` holds."""
+    read = address_command(entry.command)
+    return HeldAddress(read.address, read.prefix, read.interface, read.label)
+
+
+def _agent_words(entry: Entry) -> list[str]:
     options = entry.options
     words = wrapper_words(
         ocf_words(entry.command),

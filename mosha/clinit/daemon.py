@@ -20,6 +20,7 @@ from mosha.clinit.descriptors import raise_limit
 from mosha.clinit.engine import Engine
 from mosha.clinit.faults import Faults
 from mosha.clinit.forker import Forker
+from mosha.clinit.held_addresses import remove_left
 from mosha.clinit.options import ClinitOptions
 from mosha.clinit.reaper import Reaper
 from mosha.clinit.requests import Requests
@@ -67,6 +68,7 @@ async def run_clinit(options: ClinitOptions, open_watchdog: OpenWatchdog = Watch
     units = own_slice(state_dir.place)
     for pid, command in state_dir.end_orphans(options.orphan_limit_s, units):
         logs.get().warning("orphan_ended", pid=pid, command=command)
+    await remove_left(options.state_dir)
     listener = Listener(options.socket)
     mark = marks.draw()
     _adopt_orphans()

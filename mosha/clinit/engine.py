@@ -21,6 +21,7 @@ from mosha.clinit.effect_log import log_effect
 from mosha.clinit.entry import EntryLoop
 from mosha.clinit.faults import Faults
 from mosha.clinit.forker import Forker
+from mosha.clinit.held_addresses import HeldAddresses
 from mosha.clinit.process_tracker import EntryKey, ProcessTracker
 from mosha.clinit.reports import group_report
 from mosha.clinit.state_dir import StateDir
@@ -79,6 +80,7 @@ class Engine:
         self._watches: dict[str, Watches] = {}
         self._asking: set[Watches] = set()  # those of them that have open questions
         self._events: deque[Event] = deque()
+        self._addresses = HeldAddresses(state_dir.path, self.something_ended)
         self._slices = TimeSlices()
         self._orders: deque[Iterator[None]] = deque()  # what is left to do for each event
         self._urgent = self._put_off = False
@@ -90,6 +92,7 @@ class Engine:
     def start(self, tasks: TaskGroup) -> None:
         """Start; the coroutines of entries and groups run in `tasks`."""
         self._tasks = tasks
+        self._addresses.start(tasks)
 
     # --- events ----------------------------------------------------------------------
 
@@ -123,6 +126,7 @@ class Engine:
     def _decide(self) -> None:
         while self._events:
             self.supervisor, effects = step(self.supervisor, self._events.popleft(), boottime())
+            self._addresses.leases.renew(self.supervisor.units)
             killed = {effect.group for effect in effects if isinstance(effect, KillEverything)}
             self._kill(killed)
             if killed:
@@ -231,6 +235,7 @@ class Engine:
             watches.close()
         for loop in self._loops():
             loop.close()
+        self._addresses.close()
 
     # --- effects ---------------------------------------------------------------------
 
@@ -348,6 +353,7 @@ class Engine:
             loop.close()
         if watches := self._watches.pop(group, None):
             watches.close()
+        self._addresses.leases.forget(group)
         with self.faults.contain("forget"):  # an empty cgroup that stays does no harm
             self._tracker.forget(group)
 
@@ -366,6 +372,7 @@ class Engine:
                 self._tracker,
                 self._state_dir,
                 self._forker,
+                self._addresses,
                 self._slices,
                 self.happen,
                 self.news.touch,
@@ -373,11 +380,11 @@ class Engine:
         return loops[tag]
 
     def _is_left_empty(self, group: str, spared: frozenset[str]) -> bool:
-        """Say whether only the spared entries have processes left, wherever they are."""
+        """Say whether only the spared entries have processes or addresses left, anywhere."""
         loops = self._of(group)
         if any(loop.occupied for tag, loop in loops.items() if tag not in spared):
             return False
-        return self._tracker.is_group_empty(group, spared)
+        return self._tracker.is_group_empty(group, spared) and self._addresses.are_gone(group)
 
     def _watch(self, group: str) -> Watches:
         if group not in self._watches:

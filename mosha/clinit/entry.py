@@ -14,6 +14,7 @@ from mosha.clinit.child import AS_CLINIT, Child, spawn
 from mosha.clinit.command import words_of
 from mosha.clinit.descriptors import explained
 from mosha.clinit.forker import CommandError, Forker, LostError
+from mosha.clinit.held_addresses import HeldAddresses
 from mosha.clinit.output import Output
 from mosha.clinit.process_tracker import EntryKey, ProcessTracker
 from mosha.clinit.run_watch import RunWatch
@@ -52,6 +53,7 @@ class EntryLoop:
         tracker: ProcessTracker,
         state_dir: StateDir,
         forker: Forker,
+        addresses: HeldAddresses,
         slices: TimeSlices,
         happen: Callable[[EntryEvent], object],
         touch: Callable[[Iterable[str]], object],
@@ -72,6 +74,7 @@ class EntryLoop:
         self._tracker = tracker
         self._state_dir = state_dir
         self._forker = forker
+        self._addresses = addresses
         self._slices = slices
         self._happen = happen
 
@@ -172,6 +175,7 @@ class EntryLoop:
                 await self._state_dir.agents.written()
             resolved = await self._resolved(launch)
             more = self.watch.begin(launch) | self._variables(launch) | self._slice(launch)
+            more |= await self._addresses.begin(launch)
             place = self._tracker.place(self.key)
             variables = resolved.variables | more
             child = await spawn(
@@ -247,6 +251,7 @@ class EntryLoop:
 
     def _take_leave(self, child: Child, launch: Launch, ran_s: float, why: str) -> None:
         ended = child.reap()
+        self._addresses.ended(self.key, ended)
         self.child = None
         self.watch.end()
         self._output.drain(child.pid)

@@ -42,6 +42,7 @@ class Mode(enum.StrEnum):
     TEST = "test"
     OCF = "ocf"
     SYSTEMD = "systemd"
+    ADDRESS = "address"
     MONITOR = "monitor"
     OFF = "off"
 
@@ -152,7 +153,7 @@ class Entry(Struct, frozen=True):
 
     @property
     def wrapped(self) -> bool:
-        """Whether its process stops what it is about itself, an agent's service or a unit.
+        """Whether its process stops what it is about: an agent's service, a unit, an address.
 
         It is told so by a signal, and nothing else of the entry gets one before SIGKILL. It is
         stopped when all that was started after it is gone.
@@ -215,7 +216,8 @@ class Entry(Struct, frozen=True):
     @property
     def stop_schedule(self) -> Schedule | None:
         """The signals of its stop, None for the usual ones."""
-        usual = WRAPPER_STOP if self.wrapped else None
+        slow = self.mode in (Mode.OCF, Mode.SYSTEMD)
+        usual = WRAPPER_STOP if slow else None
         return self.options.stop if self.options.stop is not None else usual
 
     def runs_at(self, level: str) -> bool:
@@ -223,7 +225,7 @@ class Entry(Struct, frozen=True):
         return self.mode is not Mode.OFF and level_matches(self.level, level)
 
 
-WRAPPED = frozenset({Mode.OCF, Mode.SYSTEMD})
+WRAPPED = frozenset({Mode.OCF, Mode.SYSTEMD, Mode.ADDRESS})
 RESPAWNING = WRAPPED | {Mode.RESPAWN, Mode.MONITOR}
 
 MONITOR_INTERVAL_S, MONITOR_LIMIT_S, MONITOR_FAILURES = 10.0, 10.0, 3

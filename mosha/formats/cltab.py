@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from mosha.core.tables import (
     AGENT_STOP_TAG,
+    PLAN_LEVEL,
     RESPAWNING,
     STOP_LEVEL,
     Cltab,
@@ -19,6 +20,8 @@ from mosha.core.tables import (
     Mode,
     Options,
 )
+from mosha.formats.address_command import FORM as ADDRESS_FORM
+from mosha.formats.address_command import address_command
 from mosha.formats.entry_options import mode_text, read_mode
 from mosha.formats.mistakes import BLANKS, FILE_MAX_BYTES, Findings, readable_lines
 from mosha.formats.names import NAME_MAX_CHARS, NAME_RULE, is_name, nearest
@@ -39,7 +42,9 @@ _ENDING_RULE = "use wait, once or test there"
 _STOPPED_ANYWAY = {
     Mode.OCF: "its agent is stopped there anyway",
     Mode.SYSTEMD: "its unit is stopped anyway when the group leaves its level",
+    Mode.ADDRESS: "the address is removed there anyway",
 }
+_WITH_ARTICLE = {Mode.OCF: "an ocf", Mode.ADDRESS: "an address"}
 _VARIABLE_FORM = "write :::NAME:VALUE, where NAME is socket, clstat or log"
 
 
@@ -148,8 +153,7 @@ def _read_entry(
     group, tag, level, _, command = (field.text for field in fields)
     mode, options = how
     if mode in RESPAWNING and STOP_LEVEL in _tidy_level(level).split(","):
-        which = "an ocf" if mode is Mode.OCF else f"a {mode}"
-        problem = f"{which} entry at level stop would never end"
+        problem = f"{_WITH_ARTICLE.get(mode, f'a {mode}')} entry at level stop would never end"
         column, text = fields[3].column, fields[3].text
         remedy = _STOPPED_ANYWAY.get(mode, _ENDING_RULE)
         findings.add(number, column, text, problem, remedy)
@@ -157,6 +161,8 @@ def _read_entry(
     if mode is Mode.OCF and not _judge_agent(number, fields, first_lines, findings):
         return None
     if mode is Mode.SYSTEMD and not _judge_unit(number, fields, first_lines, findings):
+        return None
+    if mode is Mode.ADDRESS and not _judge_address(number, fields, findings):
         return None
     return Entry(group, tag, _tidy_level(level), mode, command, number, options)
 
@@ -203,6 +209,20 @@ def _judge_unit(
         problem = "group and tag are too long for the name of a slice"
         remedy = f"a slice has at most {UNIT_MAX_CHARS} characters, and '-' counts as four"
         findings.add(number, tag.column, tag.text, problem, remedy)
+    return findings.total == before
+
+
+def _judge_address(number: int, fields: list[_Field], findings: Findings) -> bool:
+    """Judge the command and the levels of an address."""
+    before = findings.total
+    level, command = fields[2], fields[4]
+    try:
+        address_command(command.text)
+    except ValueError as error:
+        findings.add(number, command.column, command.text, str(error), ADDRESS_FORM)
+    if PLAN_LEVEL in _tidy_level(level.text).split(","):
+        problem = "at level plan the address may be on two nodes at once"
+        findings.add(number, level.column, level.text, problem, "take it out of plan")
     return findings.total == before
 
 

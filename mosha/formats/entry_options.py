@@ -154,7 +154,7 @@ OPTIONS: dict[str, Option] = {
     "stop": Option(
         "stop",
         "stop=SIGNAL/TIME/...",
-        (*ALL, Mode.OCF, Mode.SYSTEMD, Mode.MONITOR),
+        (*ALL, Mode.OCF, Mode.SYSTEMD, Mode.ADDRESS, Mode.MONITOR),
         _read_schedule,
         _schedule_text,
         f"write signals, each with the time to wait after it: stop=TERM/30s; {KILL} comes last by"
@@ -179,7 +179,7 @@ OPTIONS: dict[str, Option] = {
     "start_s": Option(
         "start",
         "start=TIME",
-        (Mode.RESPAWN, Mode.OCF, Mode.SYSTEMD),
+        (Mode.RESPAWN, Mode.OCF, Mode.SYSTEMD, Mode.ADDRESS),
         seconds_in,
         span_text,
         SPAN_RULE,

@@ -30,6 +30,7 @@ from mosha.host.log_stream import of_stderr
 from mosha.host.marks import RLIMIT_LOCKS
 from tests import seccomp
 from tests.clinit.fake_watchdog import FakeWatchdog
+from tests.web.network import enter_network
 
 CONTEXT = multiprocessing.get_context("forkserver")
 TEMPORARY = -100
@@ -70,6 +71,8 @@ def _be_clinit(text: str, log: str, environ: dict[str, str]) -> None:
 
 def _run(text: str) -> int:
     given = json.loads(text)
+    if network := given.pop("network", ""):
+        enter_network(network)
     refused = given.pop("clone3_refused", 0)  # by a seccomp filter, with this error
     if files := given.pop("open_files", 0):
         resource.setrlimit(

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from mosha.clinit.entry import EntryLoop
 from mosha.clinit.forker import Forker, LostError
+from mosha.clinit.held_addresses import HeldAddresses
 from mosha.clinit.process_tracker import EntryKey, Leftovers
 from mosha.clinit.state_dir import StateDir
 from mosha.clinit.time_slices import TimeSlices
@@ -123,7 +124,17 @@ async def make(
         monkeypatch.setattr("mosha.clinit.forker.PROGRAM", program(change))
         forkers.append(Forker(dict(os.environ), "mark", None, first_way=COPIED))
         loops.append(
-            EntryLoop(KEY, box, state, forkers[-1], TimeSlices(), told.append, touched.extend)
+            EntryLoop(
+                *(
+                    KEY,
+                    box,
+                    state,
+                    forkers[-1],
+                    HeldAddresses(state.path, lambda: None),
+                    TimeSlices(),
+                ),
+                *(told.append, touched.extend),
+            )
         )
         return loops[-1]
 

@@ -14,6 +14,7 @@ from mosha.clinit import cgroups
 from mosha.clinit.cgroup_tracker import CgroupTracker
 from mosha.clinit.entry import EntryLoop
 from mosha.clinit.forker import Forker
+from mosha.clinit.held_addresses import HeldAddresses
 from mosha.clinit.process_tracker import EntryKey
 from mosha.clinit.session_tracker import SessionTracker
 from mosha.clinit.state_dir import StateDir
@@ -153,7 +154,15 @@ async def test_what_a_lost_fork_server_made_is_dead_before_the_next_try(
     told: list[EntryEvent] = []
     touched: list[str] = []
     loop = EntryLoop(
-        EntryKey("g", "a"), made, state_dir, forker, TimeSlices(), told.append, touched.extend
+        *(
+            EntryKey("g", "a"),
+            made,
+            state_dir,
+            forker,
+            HeldAddresses(state_dir.path, lambda: None),
+            TimeSlices(),
+        ),
+        *(told.append, touched.extend),
     )
     try:
         await forker.ready.wait()

@@ -34,7 +34,7 @@ from mosha.core.supervision.process_events import (
 )
 from mosha.core.supervision.process_record import Process, new_process
 from mosha.core.supervision.process_table import FINISHED, LIVE, TABLE, EntryTrigger, ProcessState
-from mosha.core.tables import Mode
+from mosha.core.tables import WRAPPED, Mode
 from mosha.errors import BugError
 from tests.core.unit_world import entry
 
@@ -264,7 +264,7 @@ def test_no_order_of_events_is_a_bug(mode: str) -> None:
     limited = "timeout" in mode or "start" in mode or mode == Mode.MONITOR
     assert (ProcessState.TIMED_OUT in states) is limited
     never = {*FINISHED, ProcessState.OFF}
-    if mode in (Mode.RESPAWN, Mode.OCF):
+    if mode in {Mode.RESPAWN, *WRAPPED}:
         assert states == set(ProcessState) - never - {ProcessState.TIMED_OUT, ProcessState.IDLE}
     elif mode.startswith("respawn"):
         assert states == set(ProcessState) - never - {ProcessState.IDLE}

@@ -141,7 +141,13 @@ depths = st.dictionaries(st.integers(1, DEPTH_MAX), spans, min_size=1, max_size=
     lambda found: tuple(found.items())
 )
 
-AGENTS = ("Dummy", "linbit:drbd drbd_resource=r0", "Filesystem options='a b' directory=\"/s\"")
+COMMANDS: dict[Mode, tuple[str, ...]] = {
+    Mode.OCF: (
+        *("Dummy", "linbit:drbd drbd_resource=r0"),
+        "Filesystem options='a b' directory=\"/s\"",
+    ),
+    Mode.ADDRESS: ("192.0.2.80/24 dev eth0", "2001:db8::80 dev br0", "192.0.2.1 dev a label a:1"),
+}
 
 
 @st.composite
@@ -167,7 +173,7 @@ def options(draw: st.DrawFn, mode: Mode) -> Options:
 def _commands(mode: Mode, line: int) -> st.SearchStrategy[str]:
     if mode is Mode.SYSTEMD:
         return st.just(f"u{line}@x.service")
-    return st.sampled_from(AGENTS) if mode is Mode.OCF else one_liners
+    return st.sampled_from(COMMANDS[mode]) if mode in COMMANDS else one_liners
 
 
 @st.composite

@@ -88,7 +88,7 @@ def test_a_table_reads_as(text: str, entries: list[Entry], variables: dict[str, 
 _FORM = "write group:tag:level:mode:command"
 _VARIABLE_FORM = "write :::NAME:VALUE, where NAME is socket, clstat or log"
 _OWN_TAG = "give each entry its own tag"
-_MODES = "the modes are wait, once, respawn, test, ocf, systemd, monitor, off"
+_MODES = "the modes are wait, once, respawn, test, ocf, systemd, address, monitor, off"
 _NAMES = "use letters, digits, '_', '.' and '-' only"
 
 

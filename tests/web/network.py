@@ -8,6 +8,7 @@ The network of this machine itself is not touched.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
 import signal
@@ -24,6 +25,7 @@ FLOATING = "192.0.2.80"
 CLIENT = 254
 INTERFACE = "eth0"
 LIMIT_S = 10.0
+CLONE_NEWNET = 0x40000000
 UNSHARE = ("unshare", "--net")
 PROGRAMS = {
     "ip": "iproute2",
@@ -82,12 +84,16 @@ class Host:
         return host
 
     @property
+    def namespace(self) -> str:
+        """The path of the namespace."""
+        return f"/proc/{self.holder.pid}/ns/net"
+
+    @property
     def within(self) -> list[str]:
         """Return the words that bring a command into the namespace, with the same pid."""
         # Not `ip netns exec`: that mounts another /sys, in which the cgroups are missing.
-        place = f"/proc/{self.holder.pid}/ns"
-        mounts = [f"--mount={place}/mnt"] if self.own_mounts else []
-        return ["nsenter", f"--net={place}/net", *mounts]
+        mounts = [f"--mount=/proc/{self.holder.pid}/ns/mnt"] if self.own_mounts else []
+        return ["nsenter", f"--net={self.namespace}", *mounts]
 
     def do(self, *command: str) -> None:
         """Run a command in there that ends at once and succeeds."""
@@ -130,6 +136,15 @@ class Host:
             self.kill(spared=set())
         self.holder.kill()
         self.holder.communicate()
+
+
+def enter_network(path: str) -> None:
+    """Move this thread, and what it starts, into a network namespace (setns(2))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with Path(path).open("rb") as namespace:
+        if libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), path)
 
 
 def _namespace(pid: int) -> int:

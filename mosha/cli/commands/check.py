@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from mosha.cli import config as places
+from mosha.cli.check.addresses import address_findings
 from mosha.cli.check.attributes import attribute_findings
 from mosha.cli.check.commands import command_findings, fencing_findings, level_findings
 from mosha.cli.check.fence_agents import agent_findings
@@ -195,6 +196,7 @@ def _commands(judged: Sequence[FileVerdict], settings: Settings | None) -> list[
             described = described_agents(item.rest)
             found += ocf_findings(item.rest, hactl, settings, described, item.file)
             found += unit_findings(item.rest, item.file)
+            found += address_findings(item.rest, settings, item.file)
             if settings is not None:
                 found += stop_findings(item.rest, settings.timing, described, item.file)
     return found

@@ -1,7 +1,7 @@
 """In which order the entries of a group are stopped.
 
-All at the same time, but for agents and units: each is stopped when all that was started after it
-is gone. What uses a mount or an address ends before that does.
+All at the same time, but for agents, units and addresses: each is stopped when all that was started
+after it is gone. What uses a mount or an address ends before that does.
 """
 
 from __future__ import annotations
