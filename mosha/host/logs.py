@@ -135,6 +135,7 @@ EVENTS: dict[str, str] = {
     "group_adopted": "a group that was running already goes on under its claim",
     "group_banned": "a group failed here: this node is banned from it for a while",
     "group_exhausted": "a group is stopped for good: too many failures, or it can run nowhere",
+    "group_preempted": "it stops here for one of a higher priority (field by) that has no room",
     "group_held": "its stop waits until the groups with `after=` it have stopped",
     "group_restarted": "its monitor fails: the group is restarted in place (fields reason, count)",
     "group_freed": "a group that was stopped for good may be started again",

@@ -288,6 +288,24 @@ EXAMPLES = [
     ),
     ("failback", facts(report("start"), **OWNED, yields=True), "gives way", Action.GIVE_WAY),
     (
+        "a group of a higher priority has no room",
+        facts(report("start", STARTING), **OWNED, preempted=True, yields=True),
+        "gives way to a higher priority",
+        Action.PREEMPT,
+    ),
+    (
+        "it was told to stop for that",
+        facts(report("start"), **OWNED, preempted=True, told_level="stop"),
+        "stopping",
+        Action.WAIT,
+    ),
+    (
+        "those after it have to stop first",
+        facts(report("start"), **OWNED, preempted=True, held=True),
+        "held back",
+        Action.HOLD,
+    ),
+    (
         "no failback in the middle of a start",
         facts(report("start", STARTING), **OWNED, yields=True),
         "in transition",
@@ -391,10 +409,10 @@ def claims_possible() -> Iterator[dict[str, bool]]:
             flags = {"claimed": True, "granted": granted, "activated": True, "overtaken": overtaken}
             yield {**flags, order: True}
     yield {"claimed": True, "granted": True, "activated": True, "gives_up": True}
-    for reason in ("restarts", "yields", "gives_up", "exhausts", "ill", "waits"):
+    for reason in ("restarts", "yields", "preempted", "gives_up", "exhausts", "ill", "waits"):
         owned = {"claimed": True, "granted": True, "activated": True}
         yield {**owned, "held": reason != "waits", reason: True}
-    for name in ("exhausts", "nowhere", "spent", "ill"):
+    for name in ("exhausts", "nowhere", "spent", "ill", "preempted"):
         yield {"claimed": True, "granted": True, "activated": True, name: True}
     for granted in (False, True):
         yield {"claimed": True, "granted": granted, "activated": True, "exhausted": True}
@@ -455,8 +473,8 @@ def test_no_combination_breaks_what_the_promise_rests_on() -> None:
             case Action.STOP:  # told once, then waited for
                 assert given.told_level != STOP_LEVEL, given
                 assert not given.stopping or given.report == ABSENT or given.unanswered, given
-            case Action.GIVE_WAY:
-                assert given.yields, given
+            case Action.GIVE_WAY | Action.PREEMPT:
+                assert given.yields or given.preempted, given
                 assert given.granted, given
             case Action.BAN:
                 failed = given.report.state is FAILED

@@ -17,7 +17,13 @@ _DONE_TO_TABLES = ("adopt", "refuse", "fetched", "discard", "write")
 
 # No report of clinit lags: tests/core/test_orders.py. No entry is an agent: test_ladder.py there.
 # Groups that relate: test_relations.py.
-_UNSEEN = ("told, never seen", "can run nowhere", "held back", "waits to go on")
+_UNSEEN = (
+    "told, never seen",
+    "can run nowhere",
+    "held back",
+    "waits to go on",
+    "gives way to a higher priority",
+)
 
 # Orders that are acknowledged.
 _VERBS = ("restart", "move", "cleanup", "standby", "unstandby")

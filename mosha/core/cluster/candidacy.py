@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import math
 
-from mosha.core.cluster import placement, rivals
+from mosha.core.cluster import placement, preemption, rivals
 from mosha.core.cluster.capacity import capacities, loads
-from mosha.core.cluster.capacity_rule import CAPACITY
 from mosha.core.cluster.eligibility import NODE, broken, eligible, may_take, node_rules
 from mosha.core.cluster.eligibility_rule import Case
 from mosha.core.cluster.placement import Free
@@ -48,8 +47,9 @@ def rank_due_at(state: MonitorState, record: GroupRecord, now: float) -> float:
     free = not rivals.holders(state, group) and not rivals.excluded(state, group)
     obstacle = broken(Case(state, group, state.me, now))
     if not free or obstacle is not None or state.report(group).present:
-        if free and obstacle is CAPACITY:
+        if free and obstacle in preemption.ROOM:
             state.crowded.add(group)
+            joint_plan(state, now)  # another one may have to give way here
         record.free_since = None
         return math.inf
     ready = (
@@ -64,7 +64,7 @@ def rank_due_at(state: MonitorState, record: GroupRecord, now: float) -> float:
         return math.inf
     if record.free_since is None:
         record.free_since = now
-    order = (state.me,) if node_of(group) else joint_plan(state, now).get(group, ())
+    order = joint_plan(state, now).get(group, (state.me,) if node_of(group) else ())
     if state.me not in order:
         state.crowded.add(group)
         return math.inf
@@ -156,20 +156,26 @@ def follow_failbacks(state: MonitorState, record: GroupRecord, now: float) -> No
 def joint_plan(state: MonitorState, now: float) -> dict[str, tuple[int, ...]]:
     """Return the rankings of all free groups, computed once per change of the view.
 
-    Instances have no choice of nodes.
+    Instances have no choice of nodes, and take part only where there may be too little room.
     """
     if state.plan is None:
         frees, rules = [], node_rules(state, now)
+        most = capacities(state)
         for group, wish in (state.hactl.wishes if state.hactl else {}).items():
             record = state.record(group)
-            if node_of(group):
+            if node_of(group) and not most:
                 continue
             held = rivals.holders(state, group) or rivals.excluded(state, group)
             if state.wish(group) is None or wish.level == STOP_LEVEL or held or record.claim:
                 continue
             frees.append(Free(wish, eligible(state, group, now, rules)))
         apart = state.relations.apart
-        state.plan = placement.place(frees, loads(state), apart, capacities(state))
+        state.plan = placement.place(frees, loads(state), apart, most)
+        room = preemption.find(state, state.plan, rules, now)
+        if room.nodes:  # groups that are placed later do not get it
+            state.plan = placement.place(frees, loads(state), apart, most, room.nodes)
+        state.preempted, state.promised = room.victims, room.nodes
+        state.to_step.update(group for group, (_, at) in room.victims.items() if at == state.me)
     return state.plan
 
 

@@ -36,4 +36,3 @@ CAPACITY = Rule(
         " mosha.toml of node {node}"
     ),
 )
-"""The last rule about a pair: where it is the first that is broken, room is all that is missing."""

@@ -285,7 +285,6 @@ ONLY = Rule(
 PAIR = (
     ONLY,
     with_rule(lambda case: broken(case)),  # noqa: PLW0108 - it is defined below
-    APART,
     Rule(
         "ban",
         "the group did not fail there recently, and was not moved away",
@@ -294,8 +293,10 @@ PAIR = (
         _ban_said,
         do("repair what failed there; the ban ends by itself, or: mosha cleanup {group} {node}"),
     ),
+    APART,
     CAPACITY,
 )
+"""Those that hold as soon as other groups are gone come last (`preemption`)."""
 
 
 class NodeRules(Struct, frozen=True):

@@ -26,6 +26,7 @@ class Action(enum.StrEnum):
     STOP = "stop"  # tell `stop`; keep the claim until nothing is alive (C7)
     RESTART = "restart"  # tell `stop` and keep the claim: it is started again under it
     RELEASE = "release"  # nothing is left here: drop the claim
+    PREEMPT = "preempt"  # tell `stop` for a group of a higher priority
     GIVE_WAY = "give way"  # tell `stop` for a better node, and remember which one
     GIVE_UP = "give up"  # drop a claim that never ran anything, tell `stop`
     WITHDRAW = "withdraw"  # the same, and back off (C6)
@@ -51,7 +52,8 @@ class Facts(Struct, frozen=True, kw_only=True):
     obeyed, with its report on the way. `runs_elsewhere`, `better_claim`, `overdue` (the plan
     limit has passed) and `split` are about a claim that is not granted; `rank_due`: C1 holds and
     the rank's time has come. `yields`: a better node waits to take the group back
-    (`failback=yes`). `gives_up`: its entries have reached their failure limit here, and another
+    (`failback=yes`); `preempted`: a group of a higher priority finds room nowhere
+    else (P1). `gives_up`: its entries have reached their failure limit here, and another
     node may take it; `exhausts`: nothing is left but to stop it for good; `exhausted`: that was
     done, and keeps the claim. `nowhere`: one of its agents cannot run its service on any node.
     `held`: those after it (`after=`) run, and have to stop first; `waits`: what it comes after is
@@ -90,6 +92,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     waits: bool = False
     spent: bool = False
     ill: bool = False
+    preempted: bool = False
 
     @property
     def here(self) -> bool:
@@ -178,7 +181,7 @@ def _held_back(facts: Facts) -> bool:
     if report.level in BUILT_IN_LEVELS:
         return False
     deliberate = facts.kept or facts.gives_up or facts.exhausts or facts.yields
-    deliberate |= facts.ill
+    deliberate |= facts.ill or facts.preempted
     return deliberate or report.level != facts.wanted
 
 
@@ -230,6 +233,11 @@ ROWS: tuple[Row, ...] = (
     Row("fails again and again", lambda f: f.granted and f.here and f.gives_up, Action.BAN),
     Row("nothing left to try", lambda f: f.granted and f.here and f.exhausts, Action.EXHAUST),
     Row("its monitor fails", lambda f: f.granted and f.ill and _home(f), Action.RESTART),
+    Row(
+        "gives way to a higher priority",
+        lambda f: f.granted and f.preempted and f.here,
+        Action.PREEMPT,
+    ),
     Row("gives way", lambda f: f.granted and f.yields and _home(f), Action.GIVE_WAY),
     Row("at home", lambda f: f.granted and _home(f), Action.REST),
     Row("waits to go on", lambda f: f.granted and _tested(f) and f.waits, Action.WAIT),

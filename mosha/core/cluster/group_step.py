@@ -16,6 +16,7 @@ from mosha.core.cluster import (
     exhaustion,
     giving_up,
     lease,
+    preemption,
     relations,
     restarting,
     rivals,
@@ -108,6 +109,7 @@ def facts_of(state: MonitorState, record: GroupRecord, now: float) -> Facts:
         held=relations.held(state, record, now),
         waits=record.granted and relations.awaited(state, group) != "",
         spent=giving_up.spent(state, record, now),
+        preempted=record.granted and preemption.preempted(state, group) != "",
         ill=record.granted and now >= giving_up.restart_at(state, record, now),
     )
 
@@ -219,7 +221,7 @@ def _carry_out(
                 _back_off(state, record, now, chance)
             leave = facts.here and not facts.stopping
             return _tell(state, record, STOP_LEVEL, now, row.name, term=term) if leave else None
-        case Action.BAN | Action.EXHAUST | Action.GIVE_WAY | Action.RESTART:
+        case Action.BAN | Action.EXHAUST | Action.GIVE_WAY | Action.PREEMPT | Action.RESTART:
             _LEAVING[row.do](state, record, now)
             return _tell(state, record, STOP_LEVEL, now, row.name)
 
@@ -346,6 +348,7 @@ _LEAVING = {
     Action.BAN: _ban,
     Action.EXHAUST: _exhaust,
     Action.GIVE_WAY: give_way,
+    Action.PREEMPT: preemption.give_way,
     Action.RESTART: _restart,
 }
 """What is remembered when a group is stopped here, as its failures or a better node have it."""

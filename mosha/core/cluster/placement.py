@@ -18,6 +18,7 @@ from mosha.core.tables import Wish
 
 NOTHING: Mapping[str, tuple[str, ...]] = {}
 NO_LIMITS: Mapping[int, int] = {}
+NOT_RESERVED: Mapping[str, int] = {}
 
 
 class Free(Struct, frozen=True):
@@ -46,15 +47,16 @@ def place(
     loads: Mapping[int, int],
     apart: Mapping[str, tuple[str, ...]] = NOTHING,
     capacities: Mapping[int, int] = NO_LIMITS,
+    reserved: Mapping[str, int] = NOT_RESERVED,
 ) -> dict[str, tuple[int, ...]]:
     """Return for each free group the ranking of its nodes, all groups placed together.
 
     `loads` are the weights that nodes hold, `apart` the groups that each must not run beside;
-    `capacities` has the nodes with a limit.
+    `capacities` has the nodes with a limit; `reserved` where groups will go that find no room yet.
     """
     carried, most = dict(loads), capacities
     plan: dict[str, tuple[int, ...]] = {}
-    for free in sorted(frees, key=in_order):
+    for free in sorted(frees, key=lambda item: wish_order(item.wish)):
         wish = free.wish
         order = tuple(
             node
@@ -64,11 +66,12 @@ def place(
         if taken := {plan[other][0] for other in apart.get(wish.group, ()) if plan.get(other)}:
             order = tuple(sorted(order, key=taken.__contains__))
         plan[wish.group] = order
-        if order:
-            carried[order[0]] = carried.get(order[0], 0) + wish.weight
+        node = order[0] if order else reserved.get(wish.group)
+        if node is not None:
+            carried[node] = carried.get(node, 0) + wish.weight
     return plan
 
 
-def in_order(free: Free) -> tuple[int, str]:
+def wish_order(wish: Wish) -> tuple[int, str]:
     """Return what free groups are sorted by, those that are placed first first."""
-    return (-free.wish.priority, free.wish.group)
+    return (-wish.priority, wish.group)

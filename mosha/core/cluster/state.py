@@ -281,6 +281,9 @@ class MonitorState(Struct):
     to_step: set[str] = field(default_factory=set)
     dirty: bool = True
     plan: dict[str, tuple[int, ...]] | None = None
+    # By the plan: what gives way to which group, on which node; and where groups will find room.
+    preempted: dict[str, tuple[str, int]] = field(default_factory=dict)
+    promised: dict[str, int] = field(default_factory=dict)
     crowded: set[str] = field(default_factory=set)  # free groups that wait for room
 
     def record(self, group: str) -> GroupRecord:
@@ -381,6 +384,6 @@ class MonitorState(Struct):
 
     def _plan_anew(self) -> None:
         """Let the joint placement be computed again: there may be room by now."""
-        self.plan = None
+        self.plan, self.preempted, self.promised = None, {}, {}
         self.to_step |= self.crowded
         self.crowded.clear()

@@ -8,13 +8,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from mosha.core.cluster import candidacy, exhaustion, rivals
-from mosha.core.cluster.eligibility import (
-    NodeRules,
-    eligible,
-    node_rules,
-    obstacles,
-)
+from mosha.core.cluster import candidacy, exhaustion, preemption, rivals
+from mosha.core.cluster.eligibility import NodeRules, eligible, node_rules, obstacles
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
 from mosha.core.cluster.refusals import step_for
@@ -347,6 +342,8 @@ def _account_of_nowhere(
     able = eligible(state, wish.group, now, around.rules)
     if not able:
         reasons = not_here(state, wish.group, now, around)
+        if waits := preemption.said(state, wish.group):
+            return GroupVerdict(False, waits)
         text = "; ".join(f"node {n}: {why}" for n, why in reasons.items())
         return GroupVerdict(False, f"no node can run it: {text}", remedy_of(state, wish, now))
     if state.silent(now) and able == {state.me}:
