@@ -46,7 +46,7 @@ from mosha.formats.hactl import parse_hactl
 from mosha.formats.mistakes import Mistakes
 from mosha.formats.settings import parse_settings
 from mosha.host.logs import EVENTS
-from tests import docs_machines, docs_names, docs_rules, docs_schemas
+from tests import docs_machines, docs_names, docs_rules, docs_schemas, five_tasks
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -419,6 +419,15 @@ def _times(settings: str) -> str:
     return _table(("name", "value", "how it comes about"), rows)
 
 
+def _five_tasks(argument: str) -> str:
+    assert argument == ""
+    rows = [
+        (task.name, *(str(task.lines(tool) or "-") for tool in five_tasks.TOOLS))
+        for task in five_tasks.tasks()
+    ]
+    return _table(("lines to write", *five_tasks.TOOLS), rows)
+
+
 # --- Markdown --------------------------------------------------------------------------------
 
 
@@ -453,6 +462,7 @@ MAKERS: dict[str, Callable[[str], str]] = {
     "entry-options": _entry_options,
     "wish-options": _wish_options,
     "times": _times,
+    "five-tasks": _five_tasks,
     "machine": docs_machines.machine,
     "mutants": docs_machines.mutants,
     "shell-mutants": docs_machines.shell_mutants,

@@ -97,12 +97,16 @@ class Host:
 
     def do(self, *command: str) -> None:
         """Run a command in there that ends at once and succeeds."""
-        done = subprocess.run(
-            [*self.within, *command], capture_output=True, timeout=LIMIT_S, check=False
-        )
+        done = self.tried(*command)
         if done.returncode:
             told = done.stderr.decode(errors="replace").strip()
             raise CannotRunError(f"{' '.join(command)}: {told}")
+
+    def tried(self, *command: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a command in there that ends at once, and return what became of it."""
+        return subprocess.run(
+            [*self.within, *command], capture_output=True, timeout=LIMIT_S, check=False
+        )
 
     def processes(self) -> list[int]:
         """Return all processes in the namespace but its holder."""
