@@ -89,10 +89,16 @@ def test_an_ordered_pair(patient: Cluster) -> None:
     write(patient, "An ordered pair", db_server=patient.service(), app_server=patient.service())
     patient.start()
     patient.wait_running(["db", "app"])
+
+    def lives() -> dict[str, tuple[float, float]]:
+        ran = read_witness(patient.witness.read_text()) if patient.witness.exists() else []
+        return {it.group: (it.since, it.until) for it in ran}
+
+    wait_until(lambda: lives().keys() == {"db", "app"})
     status, said = say(patient, 1, "set", "db", "stop")
     assert status == 0, said
     wait_until(lambda: patient.places() == {})
-    lived = {ran.group: (ran.since, ran.until) for ran in read_witness(patient.witness.read_text())}
+    lived = lives()
     assert lived["db"][0] < lived["app"][0]
     assert lived["app"][1] < lived["db"][1]
 
