@@ -18,7 +18,7 @@ from mosha.errors import HostError, UsageError
 from mosha.formats.settings import parse_settings
 from tests.cli.conftest import Mosha
 
-EXAMPLES = {"cltab", "hactl", "hold-address", "mfs@.service", "mosha.toml", "watch-network"}
+EXAMPLES = {"cltab", "hactl", "mfs@.service", "mosha.toml", "watch-network"}
 
 
 def _init(mosha: Mosha, base: Path, *words: str) -> tuple[int, str, Path]:
@@ -44,7 +44,7 @@ def test_the_examples_are_written_beside_the_settings(mosha: Mosha, short_dir: P
     _status, _told, config = _init(mosha, short_dir, "--mynode", "2")
     found = {path.name: path for path in (config.parent / "examples").iterdir()}
     assert set(found) == EXAMPLES
-    assert stat.S_IMODE(found["hold-address"].stat().st_mode) == 0o755
+    assert stat.S_IMODE(found["watch-network"].stat().st_mode) == 0o755
     assert mosha.bare("check", str(found["cltab"]), str(found["hactl"])).status == 0
 
 
@@ -93,7 +93,7 @@ def test_what_lies_beside_the_files_of_mosha_is_passed_over(mosha: Mosha, short_
     assert said.status == 0, said.out
     assert "not a file of mosha but a script: skipped" in said.out
     assert "not a file of mosha but a unit of systemd: skipped" in said.out
-    said = mosha.bare("check", *(file for file in files if file.endswith("hold-address")))
+    said = mosha.bare("check", *(file for file in files if file.endswith("watch-network")))
     assert (said.status, "none of these is a file of mosha" in said.err) == (2, True)
 
 

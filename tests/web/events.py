@@ -89,7 +89,7 @@ def _move(site: Site, number: int) -> None:
     target = 1 + number % len(site.cluster.nodes)
     site.mosha(site.cluster.nodes[number], "set", GROUP, "start", f"only={target}")
     site.cluster.wait_running([GROUP], target, limit_s=MOVE_LIMIT_S)
-    site.mosha(site.cluster.nodes[number], "set", GROUP, "start")
+    site.mosha(site.cluster.nodes[number], "set", GROUP, "start", "only=any")
 
 
 def _leave(site: Site, number: int) -> None:

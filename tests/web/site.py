@@ -42,7 +42,7 @@ web:web-watch:start:respawn:{conf}/watch-network {gateway} {interface} {clinit} 
 """
 
 HELD = """\
-web:web-address:start:respawn:{conf}/hold-address {floating} {interface} {seconds}
+web:web-address:start:address:{floating}/24 dev {interface}
 """
 
 PLAIN = """\
@@ -79,8 +79,8 @@ http {{
 class Site:
     """Network, nodes, client and observers.
 
-    `timeout_s` is that of the cluster; `plain` has the address added and deleted by entries
-    that end, instead of held by one that runs.
+    `timeout_s` is that of the cluster; `plain` has the address added and deleted by commands,
+    instead of held by an entry of mode `address`.
     """
 
     def __init__(self, timeout_s: float, *, plain: bool = False) -> None:
@@ -125,7 +125,6 @@ class Site:
             "gateway": address_of(CLIENT),
             "interface": INTERFACE,
             "conf": CONF,
-            "seconds": max(1, int(self.timeout_s / 2)),
         }
         address = (PLAIN if self._plain else HELD).format(**words)
         nginx = f"nginx -e stderr -p {place} -c nginx.conf"

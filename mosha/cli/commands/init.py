@@ -27,7 +27,7 @@ role = "witness"
 # Make `timeout` that of the other nodes. Copy their [fencing] too, with the programs and files
 # that it names: a witness shoots as any other node does. Without methods it only prints a line.
 """
-EXECUTABLE = frozenset({"hold-address", "watch-network"})
+EXECUTABLE = frozenset({"watch-network"})
 
 
 @click.command("init", cls=Command, short_help="A first mosha.toml for this node.")
