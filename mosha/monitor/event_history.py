@@ -50,7 +50,8 @@ class EventHistory:
 
     def look(self, state: MonitorState, clinit_pid: int = 0) -> None:
         """Record what has changed since the last snapshot, and send it to the followers."""
-        began = boottime()
+        # Of this thread: on a busy machine more time passes, and what happens meanwhile is missed.
+        began, used_s = boottime(), time.thread_time()
         now = snapshot(state)
         before, self._last = self._last, now
         self._homes, arrivals = follow(self._homes, state, now, began)
@@ -59,7 +60,7 @@ class EventHistory:
             found = [it for it in transitions(before, now) if not (replaced and _answers(it))]
             self._add(state.me, [*replaced, *found, *map(_moved, arrivals)])
         self._clinit_pid = clinit_pid or self._clinit_pid
-        self.pause_s = max(LOOK_MIN_S, (boottime() - began) / LOOK_SHARE)
+        self.pause_s = max(LOOK_MIN_S, (time.thread_time() - used_s) / LOOK_SHARE)
 
     def _of_clinit(self, me: int, pid: int) -> Iterator[Transition]:
         """Yield a transition if clinit is another process than before."""

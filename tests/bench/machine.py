@@ -40,6 +40,13 @@ def usage(pid: int) -> Usage:
     )
 
 
+def reaped_s(pid: int) -> float:
+    """Return the CPU seconds of all processes that this one has waited for, in ticks of 10 ms."""
+    text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    words = text[text.rindex(")") + 2 :].split()
+    return (int(words[13]) + int(words[14])) / os.sysconf("SC_CLK_TCK")
+
+
 def pressure_s() -> float:
     """Return for how long anything has had to wait for a processor; 0 without PSI."""
     with contextlib.suppress(OSError):

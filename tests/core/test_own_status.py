@@ -15,10 +15,13 @@ from mosha.core.status import (
     GroupState,
     NodeState,
     Receipt,
+    Restarts,
     Stamp,
     Status,
     TableVersion,
     Term,
+    Trouble,
+    TroubleKind,
     Vote,
 )
 from tests.core.story import INC, G, Story, one_of_three, report, status
@@ -107,12 +110,22 @@ OLD = status(
     claims={"c": 1},
     groups={"l": LINE},
     bans={"b": Ban(30, "exit 1")},
+    troubles={("e", "x"): Trouble("x", TroubleKind.UNHEALTHY, for_s=3)},
+    restarts={"r": Restarts(1, 20, "start", (20,), "monitor x failed")},
 )
+LONGER = {("e", "x"): Trouble("x", TroubleKind.UNHEALTHY, for_s=4)}
+OTHER = {("e", "x"): Trouble("x", TroubleKind.STOPPED, for_s=0)}
 
 NEWS: list[tuple[str, dict[str, Any], set[str] | None]] = [
     ("it only counts on", {"seq": 8}, set()),
     ("it echoes more", {"seen": {1: Stamp(INC, 4), 3: Stamp(1, 1)}}, set()),
     ("a ban is shorter by a second", {"bans": {"b": Ban(29, "exit 1")}}, set()),
+    ("an entry is in trouble for longer", {"troubles": LONGER}, set()),
+    ("it is in another trouble", {"troubles": OTHER}, {"e"}),
+    ("it is well again", {"troubles": {}}, {"e"}),
+    ("a restart in place was longer ago", {"restarts": {"r": Restarts(1, 21, "start")}}, set()),
+    ("a group was restarted once more", {"restarts": {"r": Restarts(2, 0, "start")}}, {"r"}),
+    ("the restarts of a group are forgotten", {"restarts": {}}, {"r"}),
     ("another table is in force", {"tables": {"hactl": TableVersion(1, "x")}}, set()),
     ("a file is refused", {"refused": {"hactl": "no"}}, set()),
     ("a claim is gone", {"claims": {}}, {"c"}),

@@ -128,6 +128,15 @@ def _troubles(state: MonitorState, now: float) -> dict[tuple[str, str], Trouble]
     return dict(islice(found.items(), TROUBLES_MAX))
 
 
+def _ailing(old: Status, new: Status) -> set[str]:
+    """Return the groups that are in other trouble, or were restarted in place once more."""
+    kinds = [{key: it.kind for key, it in status.troubles.items()} for status in (old, new)]
+    counts = [{group: it.count for group, it in status.restarts.items()} for status in (old, new)]
+    (was, now), (before, after) = kinds, counts
+    found = {key[0] for key in was.keys() | now.keys() if was.get(key) is not now.get(key)}
+    return found | {g for g in before.keys() | after.keys() if before.get(g) != after.get(g)}
+
+
 def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
     """Return the groups of which two statuses of one node say different things.
 
@@ -155,7 +164,8 @@ def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
         and same(old.groups, new.groups)
         and same(old.votes, new.votes)
         and same(old.terms, new.terms)
-        and not (old.bans or new.bans)
+        and not (old.bans or new.bans or old.troubles or new.troubles)
+        and not (old.restarts or new.restarts)
         and same(old.exhausted, new.exhausted)
         and same(old.leaving, new.leaving)
     ):
@@ -168,7 +178,7 @@ def differences(old: Status | None, new: Status) -> AbstractSet[str] | None:
         (old.exhausted, new.exhausted),
         (old.leaving, new.leaving),
     )
-    found = old.bans.keys() ^ new.bans.keys()
+    found = (old.bans.keys() ^ new.bans.keys()) | _ailing(old, new)
     for before, after in pairs:
         if not same(before, after):
             found |= {g for g in before.keys() | after.keys() if before.get(g) != after.get(g)}
