@@ -41,6 +41,7 @@ PACKAGES = {
     "nginx": "nginx-light",
     "redis-server": "redis-server",
     "rsync": "rsync",
+    "/usr/lib/frr/ripd": "frr",
     "/usr/lib/postgresql/15/bin/postgres": "postgresql-15",
 }
 """Program -> the package of Debian 12 that has it."""
@@ -142,6 +143,17 @@ printf '#!/bin/sh\\ncat >> /srv/letters\\n' > bin/mail
 chmod 755 bin/mail
 """
 
+FRR = "/usr/lib/frr"
+
+# The agent ends its daemons by their names, so it is not run where others have these.
+RIP = """\
+if pidof ripd zebra; then exit 1; fi
+mkdir frr
+chown frr frr
+mkdir -p /run/frr
+mount --bind frr /run/frr
+"""
+
 CUT_START = "stop after a start that was killed"
 STARTED_TWICE = "two of start at once"
 
@@ -197,11 +209,14 @@ AGENTS = [
         hang=f"replace cat monitor '{HANG}'",
         failed=frozenset({"validate-all"}),  # it refuses the URL that it has made itself
     ),
-    # The agent takes ripd for its service, which is not there.
     Real(
         "VIPArip",
-        "ip=192.0.2.90 nic=v0",
-        failed=frozenset({"monitor", "probe while it runs", "two of monitor at once"}),
+        f"ip=192.0.2.90 nic=v0 zebra_binary={FRR}/zebra ripd_binary={FRR}/ripd",
+        programs=f"{FRR}/ripd",
+        prepare=RIP,
+        kill="ip address delete 192.0.2.90/32 dev lo",
+        hang=f"replace ip monitor '{HANG}'",
+        spoil=f"replace ip stop '{HANG}'",
     ),
     Real(
         "apache",
