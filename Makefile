@@ -15,7 +15,7 @@ SEED      ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv demo demo-web check lint test bench sim mutants chaos agents compat pythons aarch64 watchdog docs lock clean
+.PHONY: help venv demo demo-web postgresql check lint test bench sim mutants chaos agents compat pythons aarch64 watchdog docs lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ demo: $(STAMP) ## a cluster of three nodes here, one is killed, its groups move 
 
 demo-web: $(DEV_STAMP) ## root: nginx and a floating address, how long it is gone each time (ARGS=--json)
 	$(BIN)/python -m tests.web $(ARGS)
+
+postgresql: $(DEV_STAMP) ## root: PostgreSQL on a volume of three nodes, killed, hung, moved (ARGS='--failovers 20')
+	$(BIN)/python -m tests.postgresql $(ARGS)
 
 check: lint test ## what CI runs: ruff, mypy and all tests
 

@@ -4,7 +4,8 @@ Only the standard library: it is run as a program of its own (`installed`). In t
 option `room` there is a file for each plug, which says `on` or `off`; a file `password`, if one is
 needed; a file `list`, if it is to list something else than its plugs; and `asked`, a line of JSON
 for each time that it was run. A file `PLUG.pids` has the processes that need the power of a plug:
-they are killed when it is switched off. The option `mode` names a way to fail.
+they are killed when it is switched off. A file `PLUG.off` has lines of shell that are run then,
+and have to succeed. The option `mode` names a way to fail.
 """
 
 from __future__ import annotations
@@ -74,6 +75,9 @@ def switch_off(plug: Path) -> None:
     for pid in needing.read_text().split() if needing.exists() else ():
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(pid), signal.SIGKILL)
+    script = plug.with_name(f"{plug.name}.off")
+    if script.exists():
+        subprocess.run(["/bin/sh", "-e", str(script)], check=True)
     plug.write_text("off")
 
 

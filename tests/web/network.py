@@ -161,9 +161,13 @@ def _namespace(pid: int) -> int:
 
 @dataclass(slots=True)
 class Network:
-    """The hosts by number, the client among them, and the switch between them. A context."""
+    """The hosts by number, the client among them, and the switch between them. A context.
+
+    `own_mounts`: each host has mounts of its own, too.
+    """
 
     size: int = 3
+    own_mounts: bool = False
     hosts: dict[int, Host] = field(default_factory=dict)
     switch: Host | None = None
 
@@ -186,7 +190,7 @@ class Network:
         self.switch.do("ip", "link", "add", "br0", "type", "bridge")
         self.switch.do("ip", "link", "set", "br0", "up")
         for number in (*range(1, self.size + 1), CLIENT):
-            host = self.hosts[number] = Host.make()
+            host = self.hosts[number] = Host.make(own_mounts=self.own_mounts)
             port, end = _port(number), ("name", INTERFACE, "netns", str(host.holder.pid))
             self.switch.do("ip", "link", "add", port, "type", "veth", "peer", *end)
             self.switch.do("ip", "link", "set", port, "master", "br0", "up")
