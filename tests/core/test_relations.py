@@ -12,7 +12,7 @@ from mosha.core.cluster.relation_graph import NO_RELATIONS, graph_of
 from mosha.core.cluster.relations import HOLD_LIMIT_S
 from mosha.core.status import GroupState, Order, Verb
 from mosha.core.tables import Hactl, Wish
-from tests.core.story import TIMING, Story, hactl
+from tests.core.story import STEP_S, TIMING, Story, hactl
 
 DB, WEB = "db", "web"
 T = TIMING.timeout_s
@@ -63,6 +63,58 @@ def test_it_is_not_claimed_before() -> None:
     edit(story, ORDERED[0])
     story.live(SETTLED_S)
     assert (story.at_home(DB), story.at_home(WEB)) == ([1], [2])
+
+
+def test_it_waits_at_test_while_the_node_of_the_other_is_not_heard() -> None:
+    story = told(*ORDERED)
+    edit(story, replace(ORDERED[1], level="stop"))
+    story.live(SETTLED_S)
+    story.cuts |= {(2, 1), (3, 1)}
+    for _ in range(round(2 * T / STEP_S)):  # claimed in the last moment in which it is seen
+        if story.nodes[2].state.view.speaks(1):
+            edit(story, replace(ORDERED[1], level="stop"))
+            story.step(2, WEB)
+            edit(story, ORDERED[1])
+            story.step(2, WEB)
+            story.live(STEP_S)
+    rows = []
+    for _ in range(8):
+        story.live(STEP_S)
+        row = story.step(2, WEB).row
+        rows.append((level_of(story, WEB), row.name if row is not None else ""))
+    assert ("test", "waits to go on") in rows
+    story.cuts.clear()
+    story.live(2 * T)
+    assert len(story.at_home(WEB)) == 1
+
+
+def test_a_group_is_bound_to_one_instance() -> None:
+    story = told(*ORDERED)
+    term = story.clinits[2][WEB].term
+    bound = story.nodes[2].state.record(WEB).bound
+    bound[DB] = bound[DB]._replace(term=bound[DB].term + 1)  # it has not seen how that one ended
+    story.live(SETTLED_S)
+    assert (story.at_home(WEB), story.clinits[2][WEB].term > term) == ([2], True)
+
+
+def test_silence_alone_stops_nothing() -> None:
+    story = told(Wish(DB, "start", only=(1,)), ORDERED[1])
+    term = story.clinits[2][WEB].term
+    story.die(1)
+    story.live(3 * T)
+    assert (story.at_home(WEB), story.clinits[2][WEB].term) == ([2], term)
+
+
+def test_a_move_lasts_as_long_as_what_has_to_stop_first() -> None:
+    story = told(*ORDERED)
+    story.slow.add(2)
+    order(story, Verb.MOVE, DB)
+    story.live(2 * TIMING.ban_s)
+    assert story.owners(DB) == [1]
+    story.slow.clear()
+    story.stopped(2, WEB)
+    story.live(T)
+    assert story.at_home(DB) in ([2], [3])
 
 
 def test_a_stop_in_good_order_stops_first_what_comes_after() -> None:
@@ -228,9 +280,15 @@ def test_a_restart_of_the_monitor_leaves_both_running() -> None:
 def test_a_restart_of_the_one_leaves_the_other_running() -> None:
     story = told(*TOGETHER)
     term = story.clinits[1][WEB].term
+    story.slow.add(1)
     order(story, Verb.RESTART, DB)
     story.live(SETTLED_S)
+    assert story.clinits[1][DB].state is GroupState.STOPPING
     assert (story.at_home(WEB), story.clinits[1][WEB].term) == ([1], term)
+    story.slow.clear()
+    story.stopped(1, DB)
+    story.live(SETTLED_S)
+    assert (story.at_home(DB), story.clinits[1][WEB].term) == ([1], term)
 
 
 # --- on=all --------------------------------------------------------------------------------------

@@ -26,6 +26,7 @@ from tests.sim.checks.orders import Obedience
 from tests.sim.checks.pills import Pills
 from tests.sim.checks.probation import Probation
 from tests.sim.checks.receipts import Receipts
+from tests.sim.checks.relations import Decider, Relations
 from tests.sim.checks.runs import Runs
 from tests.sim.checks.shots import Shots
 from tests.sim.checks.survivors import Survivors
@@ -85,6 +86,12 @@ class Cluster:
             lambda: self.faults.disturbed_at,
             3 * world.timing.timeout_s,
         )
+        self.relations = Relations(
+            world.timing.timeout_s,
+            self._decider,
+            lambda: self.faults.unwell_at,
+            {spec.name for spec in world.groups if spec.move_after},
+        )
         self.survivors = Survivors(world.timing.heartbeat_s)
         self.asked_grades = {it.name: asked_grade(world.fence, it) for it in world.groups}
         receipts = Receipts(3 * world.timing.timeout_s, self.apart, self.asked_grades)
@@ -106,6 +113,7 @@ class Cluster:
                 self.survivors,
                 self.runs,
                 self.ladders,
+                self.relations,
             ],
         )
         self.truth.telling = telling
@@ -137,7 +145,7 @@ class Cluster:
             self.agenda.at(fault.at, partial(self.faults.begin, fault))
         self._watch_cold_start()
         self.agenda.run(self.world.chaos_s)
-        self.calm = self.files.calm = True
+        self.calm = self.files.calm = self.relations.calm = True
         self.story("the faults end")
         self.faults.end_all()
         self._calm_down()
@@ -168,6 +176,8 @@ class Cluster:
                     kill_at = deadlines.kill_at if deadlines else None
                     if not (clinit.condemned and clinit.outlived(name)):
                         self.leases.look(machine.id, clinit.number, name, kill_at, machine.now)
+            if not self.hindered(machine):
+                self.relations.look(machine.id)
         step = self.world.timing.timeout_s / LOOKS_PER_TIMEOUT
         self.agenda.at(self.agenda.now + step, self._look)
 
@@ -260,6 +270,10 @@ class Cluster:
         monitor = machine.monitor
         return machine.up and monitor is not None and monitor.ready and not monitor.leaving
 
+    def _decider(self, node: int) -> Decider | None:
+        monitor = self.machines[node].monitor
+        return Decider(monitor.node.state, monitor.now()) if monitor is not None else None
+
     # --- facts from the machines ---------------------------------------------------------
 
     def land(self, node: int, status: Status, text: str, *, late: bool = False) -> None:
@@ -306,6 +320,8 @@ class Cluster:
     def in_force(self, node: int, table: str, text: bytes) -> None:
         """A node has a table in force."""
         self.tables.adopted(node, table, text)
+        if table == HACTL:
+            self.relations.adopted(node)
 
     def counts_on(self, node: int, electorate: Electorate) -> None:
         """A node counts with an electorate."""
@@ -345,6 +361,7 @@ class Cluster:
             self.failed.add((node, str(note.fields["group"])))
             self.obedience.banned(node, str(note.fields["group"]))
         self.ladders.noted(node, note)
+        self.relations.noted(node, note)
         if note.event == "claim_made":
             self.probation.claimed(node, str(note.fields["group"]))
         self.truth.cover(disks.done_to(node, note) or f"note {note.event}{cause}")
@@ -367,6 +384,7 @@ class Cluster:
     def shown(self, node: int, group: Group) -> None:
         """Take in each state that clinit shows, and tell it where the world asks for that."""
         self.ladders.shown(node, group)
+        self.relations.shown(node, group.name, group.level, group.state)
         if self.world.every_state and self.tells_of(node):
             self.truth.tell(f"node {node}: {group.name} {group.level} {group.state}")
 

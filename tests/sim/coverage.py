@@ -16,14 +16,8 @@ from tests.sim.worldrules import ALL_KINDS
 _DONE_TO_TABLES = ("adopt", "refuse", "fetched", "discard", "write")
 
 # No report of clinit lags: tests/core/test_orders.py. No entry is an agent: test_ladder.py there.
-# Groups that relate: test_relations.py.
-_UNSEEN = (
-    "told, never seen",
-    "can run nowhere",
-    "held back",
-    "waits to go on",
-    "gives way to a higher priority",
-)
+# Weights are not drawn.
+_UNSEEN = ("told, never seen", "can run nowhere", "gives way to a higher priority")
 
 # Orders that are acknowledged.
 _VERBS = ("restart", "move", "cleanup", "standby", "unstandby")
@@ -75,6 +69,8 @@ EXERCISED: tuple[str, ...] = (
     *("fault service fails", "fault entry hangs"),
     *("rule test entry timed out", "rule wait entry timed out"),
     *(f"rule {verb} {what}" for verb in _VERBS for what in ("ordered", "obeyed")),
+    *("note group_held", "rule started after another", "rule started with another"),
+    *("rule started apart", "rule stopped in order"),
     *("rule order refused", "rule failure reported", "rule failure obeyed"),
     *("fault test at stop fails", "note move_began", "note move_ended", "note standby_changed"),
     *("note fencing_disarmed", "note fencing_armed", "rule shot while disarmed, by order"),

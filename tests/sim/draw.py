@@ -24,6 +24,7 @@ from tests.sim.monitoring import with_monitors
 from tests.sim.ordering import with_orders
 from tests.sim.pills import with_pills
 from tests.sim.readying import with_awaited_services
+from tests.sim.relating import with_relations
 from tests.sim.starting import with_failing_starts
 from tests.sim.world import HIDING, KINDS, Fault, FenceSpec, GroupSpec, World
 
@@ -49,7 +50,8 @@ def draw(seed: int, storm: tuple[str, ...] = ()) -> World:
     world = with_failing_entries(_with_editors(_drawn(seed, storm)))
     world = with_changes(with_failing_starts(with_slow_deaths(with_orders(world))))
     world = with_awaited_services(with_fencing_orders(with_grades(world)))
-    return with_ladders(with_monitors(with_pills(with_requests(world))))
+    world = with_monitors(with_pills(with_requests(world)))
+    return with_relations(with_ladders(world))
 
 
 def _with_editors(world: World) -> World:

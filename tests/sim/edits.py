@@ -11,6 +11,7 @@ from mosha.core.status import GRADES
 from mosha.core.tables import STOP_LEVEL, TEST_LEVEL, Cltab, Entry, Mode, Options
 from mosha.formats.cltab import render_cltab
 from mosha.formats.hactl import parse_wish, set_wish
+from tests.sim import relating
 from tests.sim.disks import read_cltab
 from tests.sim.ladders import ladder_of
 from tests.sim.monitoring import monitor_of
@@ -69,6 +70,7 @@ def first_hactl(specs: Iterable[GroupSpec]) -> bytes:
         if (ladder := ladder_of(spec)) is not None:
             words.append(f"on-failure={ladder}")
         words += [f"fence={spec.fence}"] if spec.fence else []
+        words += relating.words_of(spec)
         lines.append(" ".join(words) + "\n")
     return "".join(lines).encode()
 
@@ -77,10 +79,14 @@ def edited_hactl(text: bytes, word: str, specs: Sequence[GroupSpec]) -> bytes:
     """Return a hactl with another wish for a group: `g1 stop`, `g1 start prefer=2`.
 
     Its `fence=` stays, also where half a file lies: the checker of receipts goes by the first one.
+    So do its relations, unless the edit names them.
     """
     wish = parse_wish(word.split())
-    kept = next(spec.fence for spec in specs if spec.name == wish.group)
-    return set_wish(text.decode(), replace(wish, fence=GRADES[kept] if kept else None)).encode()
+    spec = next(spec for spec in specs if spec.name == wish.group)
+    wish = relating.kept(
+        replace(wish, fence=GRADES[spec.fence] if spec.fence else None), spec, word
+    )
+    return set_wish(text.decode(), wish).encode()
 
 
 def edited_cltab(text: bytes, word: str, specs: Sequence[GroupSpec]) -> bytes:

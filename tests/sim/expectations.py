@@ -11,7 +11,7 @@ from mosha.core.cluster import probation
 from mosha.core.cluster.candidacy import in_vain
 from mosha.core.replication.judging import CLTAB, HACTL, TABLES
 from mosha.core.status import GroupLine
-from mosha.core.tables import STOP_LEVEL
+from mosha.core.tables import STOP_LEVEL, Wish
 from tests.sim import disks
 from tests.sim.checks.liveness import Expected, Seen
 
@@ -35,7 +35,7 @@ class Expectations:
         cltab = disks.read_cltab(healthy[0].disk.text(CLTAB) or b"")
         there = cltab.groups() if cltab else ()
         wishes = {g: w for g, w in hactl.wishes.items() if g in there} if hactl else {}
-        found = []
+        found: list[Expected] = []
         for spec in self.cluster.world.groups:
             wish = wishes.get(spec.name)
             level = wish.level if wish else STOP_LEVEL
@@ -47,6 +47,8 @@ class Expectations:
                 may = may - frozenset(self.cluster.world.unfit) or may
             if any(self._stopped_for_good(m, spec.name) for m in healthy):
                 level = STOP_LEVEL
+            if wish is not None and level != STOP_LEVEL:
+                may = self._related(wish, may, {it.group: it for it in found})
             best = None
             if wish and wish.failback:
                 best = next((n for n in wish.prefer if n in may), None)
@@ -55,6 +57,25 @@ class Expectations:
             fails = spec.move_after and spec.ready_s and may <= {*self.cluster.world.unfit}
             found.append(Expected(spec.name, level, may, best, starts_for_ever=bool(fails)))
         return found
+
+    def _related(
+        self, wish: Wish, may: frozenset[int], others: dict[str, Expected]
+    ) -> frozenset[int]:
+        """Return the nodes where a group may run because of those that it relates to.
+
+        A group relates to those before it in the world.
+        """
+        for name in (*wish.after, *wish.with_):
+            other = others.get(name)
+            if other is None or other.level == STOP_LEVEL or not other.may or other.starts_for_ever:
+                return frozenset()
+        for name in wish.with_:
+            may &= frozenset(it.node for it in self._seen(name) if it.active)
+        monitors = (machine.monitor for machine in self._healthy())
+        graph = next(it.node.state.relations for it in monitors if it is not None)
+        for name in graph.apart.get(wish.group, ()):
+            may -= frozenset(it.node for it in self._seen(name) if it.active)
+        return may
 
     def _in_vain(self, healthy: list[Machine], group: str, node: int) -> bool:
         """Say whether who has the group gave way to a node that tried and failed."""

@@ -11,7 +11,7 @@ from mosha.core.replication.judging import CLTAB, HACTL, NS_PER_S
 from mosha.core.status import Order, Verb
 from tests.sim import edits
 from tests.sim.agenda import chance
-from tests.sim.world import HARMLESS, HIDING, WEATHER, Fault
+from tests.sim.world import HARMLESS, HIDING, ON_PURPOSE, WEATHER, Fault
 
 if TYPE_CHECKING:
     from tests.sim.cluster import Cluster
@@ -29,6 +29,7 @@ class Faults:
         self.cluster = cluster
         self.current: list[Fault] = []
         self.begun = 0
+        self.unwell_at = -math.inf  # until then a node may not see what others do
         self.disturbed_at = -math.inf  # until then something was wrong besides failing processes
         self._begin: dict[str, Deed] = {
             "vanish": self._vanish,
@@ -90,6 +91,8 @@ class Faults:
         self.begun += 1
         if fault.kind not in HARMLESS:
             self.disturbed_at = max(self.disturbed_at, fault.at + fault.lasts)
+        if fault.kind not in HARMLESS | ON_PURPOSE:
+            self.unwell_at = max(self.unwell_at, fault.at + fault.lasts)
         if fault.kind in HIDING:
             cluster.hidden_at = fault.at + fault.lasts
         if fault.kind in WEATHER:
@@ -120,7 +123,7 @@ class Faults:
 
     def end_all(self) -> None:
         """End all faults; some nodes stay dead, all others come back."""
-        self.disturbed_at = self.cluster.agenda.now
+        self.disturbed_at = self.unwell_at = self.cluster.agenda.now
         for fault in tuple(self.current):
             self.end(fault)
         for machine in self.cluster.machines.values():

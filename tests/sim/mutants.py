@@ -25,10 +25,14 @@ from tests.sim.mutants_entries import ENTRIES
 from tests.sim.mutants_ladder import LADDER
 from tests.sim.mutants_operations import OPERATIONS
 from tests.sim.mutants_protocol import PROTOCOL
+from tests.sim.mutants_relations import RELATIONS
 from tests.sim.mutants_room import ROOM
 from tests.sim.mutants_tables import TABLES
 
-MUTANTS = (*PROTOCOL, *AGENT, *CLUSTER, *TABLES, *OPERATIONS, *ENTRIES, *LADDER, *ROOM)
+MUTANTS = (
+    *(*PROTOCOL, *AGENT, *CLUSTER, *TABLES, *OPERATIONS, *ENTRIES),
+    *(*LADDER, *ROOM, *RELATIONS),
+)
 # What the last whole hunt said, for the manual: `make mutants ARGS=--rewrite`.
 KILLED = Path(__file__).parent / "mutants-killed.txt"
 NOTICED = ("seed ", "scenario ", "test ", "explored: ")

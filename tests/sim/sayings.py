@@ -19,6 +19,7 @@ SAYINGS: dict[str, str] = {
     "move_ended": "may take {group} again, which was moved",
     "group_banned": "bans itself from {group}: {reason}",
     "group_restarted": "restarts {group} in place: {reason}",
+    "group_held": "keeps {group} until {waits_for} has stopped: {cause}",
     "group_exhausted": "stops {group} for good: {reason}",
     "group_freed": "lets {group} be started again",
     "peer_changed": "finds node {peer} {to}",

@@ -52,6 +52,9 @@ class GroupSpec(Struct, frozen=True):
     ready_limit_s: float = 0.0  # `start=` of it; 0: none
     monitor_s: float = 0.0  # the interval of its monitor; 0: it has none
     monitor_failures: int = 1  # so many runs of it have to fail in a row
+    after: tuple[str, ...] = ()
+    with_: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()
 
 
 class FenceSpec(Struct, frozen=True):
@@ -222,6 +225,8 @@ HARMLESS = frozenset(
 WEATHER = HARMLESS | frozenset(
     {"cut", "lag", "stale", "torn", "readerror", "hangread", "full", "hangwrite", "slow"}
 )
+# Kinds that operators do on purpose: no node is hidden from another, none forgets anything.
+ON_PURPOSE = frozenset({"edit", "cltab", "restart", "move", "cleanup", "fail", "standby", "die"})
 # Kinds that may keep what a node that lives writes from another, for as long as they last.
 HIDING = WEATHER - HARMLESS | {
     "vanish",

@@ -300,7 +300,8 @@ def alone(state: MonitorState, group: str, other: str, node: int) -> str:
     if record is None or record.claim is None or not (record.granted or stays):
         return f"{other} (with=) is not here"
     ends = (record.told_level or state.report(other).wanted) == STOP_LEVEL
-    if ends and not (stays and record.restarts):
+    starts_again = record.restarting or bool(record.restarts)
+    if ends and not (stays and starts_again):
         return f"{other} (with=) is about to stop here"
     return ""
 
