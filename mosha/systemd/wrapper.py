@@ -61,7 +61,6 @@ class UnitWrapper:
         self._bus = SystemdBus(unit)
         self._stopping = False
         self._silent = False
-        self._status = ""
         self._fd, writer = os.pipe()
         for fd in (self._fd, writer):
             os.set_blocking(fd, False)
@@ -216,7 +215,9 @@ class UnitWrapper:
     def _why(self, result: str) -> str:
         """Return how the unit ended, in the words of systemd."""
         if result == "assert":
-            return "systemd says that an assertion of it has failed"
+            return "an assertion of it is not met"
+        if result and not self._look()["ConditionResult"]:
+            return "a condition of it is not met"
         if result not in {"", "done", "failed"}:
             return f"the job of systemd ended with {result}"
         facts = self._ask(lambda bus: bus.properties("Service"))

@@ -30,6 +30,7 @@ pytestmark = needs_cgroups
 
 WEB, OTHER = EntryKey("web", "a"), EntryKey("web", "b")
 NOBODY: frozenset[str] = frozenset()
+LIMIT_S = 30.0
 Run = Callable[[Path], "subprocess.Popen[bytes]"]
 
 
@@ -107,12 +108,12 @@ def test_only_sigkill_reaches_a_unit_and_only_that_of_the_entry(units: Units, ru
     units.tracker.signal_group("web", Signals.SIGTERM, NOBODY)
     assert units.tracker.alive("web") == 2
     units.tracker.signal(WEB, 1, Scope.ENTRY, Signals.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    assert process.wait(LIMIT_S) == -signal.SIGKILL
     assert other.poll() is None
     units.tracker.signal_group("web", Signals.SIGKILL, frozenset({"b"}))
     assert other.poll() is None
     units.tracker.signal_group("web", Signals.SIGKILL, NOBODY)
-    assert other.wait() == -signal.SIGKILL
+    assert other.wait(LIMIT_S) == -signal.SIGKILL
 
 
 def test_what_is_put_into_a_slice_after_a_kill_does_not_run_until_the_next_start(
@@ -121,12 +122,12 @@ def test_what_is_put_into_a_slice_after_a_kill_does_not_run_until_the_next_start
     place = units.made(WEB)
     process = run(place)
     units.tracker.kill_group("web")
-    assert process.wait() == -signal.SIGKILL
+    assert process.wait(LIMIT_S) == -signal.SIGKILL
     late = run(place)
     wait_until(lambda: frozen(place))
     assert units.tracker.alive("web") == 1
     units.tracker.kill_group("web")
-    assert late.wait() == -signal.SIGKILL
+    assert late.wait(LIMIT_S) == -signal.SIGKILL
     units.made(WEB)
     wait_until(lambda: not frozen(place))
 
@@ -135,7 +136,7 @@ def test_a_kill_of_an_entry_freezes_it_too_and_not_the_others(units: Units, run:
     place, other = units.made(WEB), units.made(OTHER)
     process, living = run(place), run(other)
     units.tracker.signal(WEB, 1, Scope.ENTRY, Signals.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    assert process.wait(LIMIT_S) == -signal.SIGKILL
     wait_until(lambda: frozen(place))
     assert not frozen(other)
     assert living.poll() is None
@@ -170,7 +171,7 @@ def test_what_an_earlier_clinit_had_started_is_ended_and_the_slices_are_usable_a
     finally:
         state.close()
     assert ended == [(process.pid, "/bin/sleep 7721")]
-    assert process.wait() == -signal.SIGKILL
+    assert process.wait(LIMIT_S) == -signal.SIGKILL
     wait_until(lambda: not frozen(place))
 
 
@@ -184,7 +185,7 @@ async def test_the_second_guard_kills_and_freezes_the_units_too(
     tree.mkdir()
     guard = Guard(secrets.token_hex(8), tree if with_tree else None, units.top)
     guard.give_up()
-    assert await asyncio.to_thread(process.wait) == -signal.SIGKILL
+    assert await asyncio.to_thread(process.wait, LIMIT_S) == -signal.SIGKILL
     await asyncio.to_thread(os.waitid, os.P_PID, guard.pid, os.WEXITED)
     assert frozen(place)
 
@@ -204,8 +205,8 @@ def test_the_first_guard_kills_and_freezes_the_units_too(units: Units, run: Run)
         try:
             theirs.close()
             ours.close()
-            assert process.wait() == -signal.SIGKILL
-            assert server.wait() == 0
+            assert process.wait(LIMIT_S) == -signal.SIGKILL
+            assert server.wait(LIMIT_S) == 0
         finally:
             server.kill()
             server.wait()
@@ -218,5 +219,5 @@ async def test_a_guard_without_a_unit_kills_its_tree_all_the_same(units: Units, 
     process = run(tree)
     guard = Guard("mark", tree, units.top)
     guard.give_up()
-    assert await asyncio.to_thread(process.wait) == -signal.SIGKILL
+    assert await asyncio.to_thread(process.wait, LIMIT_S) == -signal.SIGKILL
     await asyncio.to_thread(os.waitid, os.P_PID, guard.pid, os.WEXITED)

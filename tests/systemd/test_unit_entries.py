@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mosha.core.status import GroupLine, GroupState
-from tests.systemd.node import CLINIT, DIRECTORY, LIMIT_S, MONITOR, Node
+from tests.systemd.node import CLINIT, LIMIT_S, MONITOR, Node
+from tests.systemd.unit_node import UNIT, Units
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -18,87 +19,17 @@ if TYPE_CHECKING:
 
     from tests.systemd.machine import Machine
 
-UNIT = "web.service"
-UNIT_FILE = f"/etc/systemd/system/{UNIT}"
-ENTRY = f"web:u:start:systemd(stop=TERM/20s):{UNIT}\n"
-DONE = GroupLine("start", GroupState.DONE)
-SHORT_S = 4.0
-"""`timeout`: a group whose monitor hangs is killed 0.9 of it later."""
-
 PROGRAM = "/usr/bin/sleep 1000007"
 STUBBORN = "/usr/bin/python3 -c 'import signal; signal.signal(15, signal.SIG_IGN); signal.pause()'"
 RAN = "/var/lib/ran"
 FREEZERS = "$(find /sys/fs/cgroup/mosha.slice -name cgroup.freeze)"
 
 
-class Units:
-    """A node whose group `web` is one unit."""
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
-        self.machine = node.machine
-
-    def begin(self, service: str, *, cltab: str = ENTRY, unit: str = "", done: bool = True) -> None:
-        """Start anew with this unit, whatever was before."""
-        machine = self.machine
-        self.clear()
-        machine.write(UNIT_FILE, f"[Unit]\n{unit}\n[Service]\n{service}\n")
-        machine.write(f"{DIRECTORY}/cltab", cltab)
-        machine.write(f"{DIRECTORY}/hactl", "web start\n")
-        self.node.configure(SHORT_S)
-        machine.get("mosha", "install-units")
-        machine.get("systemctl", "daemon-reload")
-        machine.get("systemctl", "start", MONITOR)
-        if done:
-            self.wait_done()
-
-    def clear(self) -> None:
-        """Leave nothing of a unit, and no mosha running."""
-        machine = self.machine
-        machine.do("systemctl", "stop", MONITOR)
-        wait_until(lambda: self.node.state(CLINIT) == "inactive", LIMIT_S)
-        machine.do("systemctl", "stop", UNIT)
-        machine.do("systemctl", "disable", UNIT)
-        machine.do("rm", "-rf", UNIT_FILE, f"/run/systemd/system/{UNIT}.d", RAN)
-        machine.get("systemctl", "daemon-reload")
-        machine.do("systemctl", "reset-failed")
-
-    def line(self) -> GroupLine | None:
-        """Return what the node publishes of the group."""
-        status = self.node.status()
-        return status.groups.get("web") if status else None
-
-    def wait_done(self) -> None:
-        """Wait until the group is at its level, with its unit running."""
-        wait_until(lambda: self.line() == DONE and self.pid(), LIMIT_S)
-
-    def wait_line(self, level: str, *states: GroupState) -> None:
-        """Wait until the group is at a level, in one of these states."""
-        lines = {GroupLine(level, state) for state in states}
-        wait_until(lambda: self.line() in lines, LIMIT_S)
-
-    def pid(self) -> int:
-        """Return the main process of the unit, 0 if there is none."""
-        return self.node.pid(UNIT)
-
-    def processes(self) -> list[str]:
-        """Return the processes in all slices of mosha."""
-        script = "cat $(find /sys/fs/cgroup/mosha.slice -name cgroup.procs)"
-        return self.machine.get("sh", "-c", script).split()
-
-    def said(self) -> str:
-        """Return what clinit has logged."""
-        return "\n".join(self.node.journal(CLINIT))
-
-    def wrapper(self) -> int:
-        """Return the process of mosha that runs the unit."""
-        return int(self.machine.get("pgrep", "-f", "mosha.systemd.wrapper").split()[0])
-
-
 @pytest.fixture
 def units(machine: Machine) -> Iterator[Units]:
     """A node for units; nothing of its unit stays behind."""
     made = Units(Node(machine))
+    machine.do("rm", "-f", RAN)
     yield made
     machine.do("systemctl", "kill", "-s", "CONT", MONITOR)
     made.clear()
@@ -147,8 +78,7 @@ def test_a_oneshot_that_remains_counts_as_running(units: Units) -> None:
 
 
 def test_a_unit_that_hangs_when_it_is_stopped_is_killed_in_time(units: Units) -> None:
-    entry = f"web:u:start:systemd(stop=TERM/1s):{UNIT}\n"
-    units.begin(f"ExecStart={STUBBORN}\nTimeoutStopSec=infinity", cltab=entry)
+    units.begin(f"ExecStart={STUBBORN}\nTimeoutStopSec=infinity", options="stop=TERM/1s")
     units.machine.get("mosha", "set", "web", "stop")
     units.wait_line("stop", GroupState.DONE, GroupState.PASSED)
     assert units.processes() == []
