@@ -43,9 +43,10 @@ def host() -> Iterator[Host]:
 def started(host: Host, start_in: Start) -> Start:
     """Start a clinit in the network of the host; return when the group is at level 1."""
 
-    def with_cltab(text: str = TABLE, **deadlines: float) -> Daemon:
+    def with_cltab(text: str = TABLE, *, lease_s: float = 0.0) -> Daemon:
         d = start_in(text, network=host.namespace)
-        told = {"term": 7, **deadlines} if deadlines else {}
+        end = boottime() + lease_s
+        told = {"term": 7, "stop_at": end, "kill_at": end} if lease_s else {}
         assert d.tell("g", "1", **told).ok
         d.wait_for("1 DONE")
         return d
@@ -53,8 +54,10 @@ def started(host: Host, start_in: Start) -> Start:
     return with_cltab
 
 
-def deadlines(kill_at: float) -> dict[str, float]:
-    return {"stop_at": kill_at, "kill_at": kill_at}
+def kill_at(d: Daemon) -> float:
+    """Return when the group is killed unless its lease is renewed."""
+    (end,) = filter(None, [d.group().kill_at])
+    return end
 
 
 def test_a_group_has_its_address_while_it_runs(started: Start, host: Host) -> None:
@@ -92,7 +95,7 @@ def test_a_group_has_not_stopped_before_what_a_kill_has_left_is_gone(
 def test_a_group_that_is_killed_at_once_has_not_stopped_before_either(
     started: Start, host: Host
 ) -> None:
-    d = started(**deadlines(boottime() + 600.0))
+    d = started(lease_s=600.0)
     now = boottime()
     d.tell("g", "stop", term=7, stop_at=now, kill_at=now)
     d.wait_for("stop DONE")
@@ -131,8 +134,8 @@ def test_an_address_that_cannot_be_read_does_not_keep_clinit_from_starting(
 def test_everything_frozen_has_lost_its_address_at_kill_at(
     started: Start, host: Host, short_dir: Path
 ) -> None:
-    kill_at = boottime() + 8.0
-    d = started(**deadlines(kill_at))
+    d = started(lease_s=5.0)  # the longest lifetime is too long
+    end = kill_at(d)
     with Presence(host, IPV4, short_dir / "presence") as presence:
         holder = d.pid_of("ip")
         for pid in (d.pid, d.fork_server(), holder):
@@ -140,15 +143,15 @@ def test_everything_frozen_has_lost_its_address_at_kill_at(
         gone_at = presence.gone_at()
         os.kill(d.fork_server(), signal.SIGCONT)
         d.signal(signal.SIGCONT)
-    assert gone_at <= kill_at
+    assert gone_at <= end
     d.wait_for("stop DONE")
 
 
 def test_a_lease_that_is_renewed_keeps_the_address(
     started: Start, host: Host, short_dir: Path
 ) -> None:
-    first = boottime() + 4.0
-    d = started(**deadlines(first))
+    d = started(lease_s=4.0)
+    first = kill_at(d)
     with Presence(host, IPV4, short_dir / "presence") as presence:
         later = boottime() + 600.0
         d.ask(Lease({"g": (7, later, later)}))

@@ -6,6 +6,7 @@ once in its file (`test_shell.py`), so a mutant cannot silently stop being one.
 
 from __future__ import annotations
 
+from tests.mutants.addresses import ADDRESSES
 from tests.mutants.clinit import CLINIT
 from tests.mutants.control import CONTROL
 from tests.mutants.drill import DRILL
@@ -15,4 +16,4 @@ from tests.mutants.ocf import OCF
 from tests.mutants.units import UNITS
 from tests.mutants.watchdog import WATCHDOG
 
-SHELL = (*CLINIT, *WATCHDOG, *MONITOR, *CONTROL, *FRONT, *DRILL, *OCF, *UNITS)
+SHELL = (*CLINIT, *WATCHDOG, *MONITOR, *CONTROL, *FRONT, *DRILL, *OCF, *UNITS, *ADDRESSES)
