@@ -73,7 +73,7 @@ class Holder:
         self._link = Link(LinkState.MISSING)
         self._unusable_since: float | None = None
         self._present = self._ready = False
-        self._expires_at = self._renew_at = self._longest_s = 0.0
+        self._expires_at = self._renew_at = 0.0
         self._announce_at: list[float] = []
         self._advertisements: Advertisements | None = None
         self._owner = b""
@@ -214,12 +214,13 @@ class Holder:
             HoldEndedError: it means the end.
         """
         now = boottime()
-        if now >= self._lease.kill_at:
+        kill_at = self._lease.read().kill_at
+        if now >= kill_at:
             raise HoldEndedError(FAILED, "its lease has ended")
         if self._waiting.changed:
             self._waiting.changed = False
             self._look(now)
-        due = min(self._lease.kill_at, now + LIFETIME_S)
+        due = min(kill_at, now + LIFETIME_S)
         if self._unusable_since is None:
             return due
         limit = self._unusable_since + LINK_LIMIT_S
@@ -268,9 +269,8 @@ class Holder:
 
     def _renew(self, now: float) -> None:
         """Have the kernel keep the address for longer, or add it."""
-        left_s = self._lease.kill_at - now
-        self._longest_s = max(self._longest_s, left_s)
-        lifetime = lifetime_s(left_s, late_s(self._longest_s))
+        lease = self._lease.read()
+        lifetime = lifetime_s(lease.kill_at - now, late_s(lease.longest_s))
         self._renew_at = now + pause_s(lifetime)
         if not lifetime or (self._present and now + lifetime <= self._expires_at):
             return

@@ -1,9 +1,9 @@
 """Until when a group may run, as clinit tells the processes that need to know.
 
-clinit keeps eight bytes in memory for such a group (memfd_create(2)): `kill_at`, in seconds of
-CLOCK_BOOTTIME, written anew whenever the lease is renewed. `MOSHA_LEASE` names the place where a
-process of the group can open them. They outlive a clinit that was killed, and then say what they
-said last.
+clinit keeps two numbers in memory for such a group (memfd_create(2)), written anew whenever the
+lease is renewed: `kill_at`, in seconds of CLOCK_BOOTTIME, and how long the lease was at most, until
+that. `MOSHA_LEASE` names the place where a process of the group can open them. They outlive a
+clinit that was killed, and then say what they said last.
 """
 
 from __future__ import annotations
@@ -11,11 +11,19 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from mosha.address.lifetime import NO_LEASE
 
 LEASE_VARIABLE = "MOSHA_LEASE"
-KILL_AT = struct.Struct("=d")
+NOTE = struct.Struct("=dd")
+
+
+class LeaseNote(NamedTuple):
+    """When clinit kills a group (boottime), and how far away that was at most, in seconds."""
+
+    kill_at: float = NO_LEASE
+    longest_s: float = NO_LEASE
 
 
 class OwnLease:
@@ -30,9 +38,8 @@ class OwnLease:
         path = environ.get(LEASE_VARIABLE, "")
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if path else -1
 
-    @property
-    def kill_at(self) -> float:
-        """When clinit kills the group, in seconds of CLOCK_BOOTTIME; `NO_LEASE` if never."""
+    def read(self) -> LeaseNote:
+        """Return the lease as it is now."""
         if self._fd < 0:
-            return NO_LEASE
-        return float(KILL_AT.unpack(os.pread(self._fd, KILL_AT.size, 0))[0])
+            return LeaseNote()
+        return LeaseNote(*NOTE.unpack(os.pread(self._fd, NOTE.size, 0)))

@@ -40,7 +40,7 @@ NO_LEASE = math.inf
 
 
 def late_s(longest_s: float) -> float:
-    """Return how late the kernel may be, for a lease that was so far from its end at most."""
+    """Return how late the kernel may be, for a lease that was so long at most."""
     return LATE_S if longest_s >= SURE_ROOM_S else LATE_ALONE_S
 
 

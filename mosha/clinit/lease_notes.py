@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from mosha.address.lease import KILL_AT, LEASE_VARIABLE
+from mosha.address.lease import LEASE_VARIABLE, NOTE, LeaseNote
 from mosha.address.lifetime import NO_LEASE
 from mosha.core.supervision.unit import Launch, Unit
+from mosha.host.clock import boottime
 
 
 class LeaseNotes:
@@ -15,7 +16,7 @@ class LeaseNotes:
 
     def __init__(self) -> None:
         self._fds: dict[str, int] = {}
-        self._known: dict[str, float] = {}
+        self._known: dict[str, LeaseNote] = {}
 
     def variables(self, launch: Launch) -> dict[str, str]:
         """Return what a process that is about to be started needs in its environment.
@@ -50,6 +51,8 @@ class LeaseNotes:
             self.forget(group)
 
     def _write(self, group: str, kill_at: float) -> None:
-        if self._known.get(group) != kill_at:
-            os.pwrite(self._fds[group], KILL_AT.pack(kill_at), 0)
-            self._known[group] = kill_at
+        known = self._known.get(group)
+        if known is None or known.kill_at != kill_at:
+            longest_s = max(kill_at - boottime(), known.longest_s if known is not None else 0.0)
+            note = self._known[group] = LeaseNote(kill_at, longest_s)
+            os.pwrite(self._fds[group], NOTE.pack(*note), 0)

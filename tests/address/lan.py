@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from mosha.address.lease import KILL_AT, LEASE_VARIABLE
+from mosha.address.lease import LEASE_VARIABLE, NOTE
 from mosha.host.programs import command_of
 from tests.waiting import LIMIT_S, wait_until
 from tests.web import presence
@@ -149,8 +149,8 @@ class Holding:
         self._notified.close()
 
     def lease(self, kill_at: float) -> None:
-        """Let the lease be until then, as clinit does."""
-        self._lease.write_bytes(KILL_AT.pack(kill_at))
+        """Let a lease that was once a minute long be until then, as clinit does."""
+        self._lease.write_bytes(NOTE.pack(kill_at, 60.0))
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start one with these words of its command line."""

@@ -15,8 +15,8 @@ ADDRESSES: tuple[ShellMutant, ...] = (
     M(
         "a holder keeps to its lease",
         "address/holder.py",
-        "left_s = self._lease.kill_at - now",
-        "left_s = 60.0",
+        "lifetime = lifetime_s(lease.kill_at - now, late_s(lease.longest_s))",
+        "lifetime = lifetime_s(60.0)",
         "address/test_holder.py::"
         "test_frozen_it_has_lost_its_address_when_clinit_would_kill_it[192.0.2.80]",
     ),
