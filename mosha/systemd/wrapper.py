@@ -108,7 +108,9 @@ class UnitWrapper:
             self._order("Reload")
         facts = {**self._look(), **self._ask(lambda bus: bus.properties("Service"))}
         if problem := self._drop_in.why_not_in_force(facts):
-            raise EndError(UNUSABLE_HERE, f"the drop-in of mosha is not in force: {problem}")
+            # Somebody else may be changing the unit at this moment: that is over soon.
+            status = FAILED if facts["NeedDaemonReload"] else UNUSABLE_HERE
+            raise EndError(status, f"the drop-in of mosha is not in force: {problem}")
         # Before the unit: a kill freezes it, and needs it there (`clinit/unit_tracker.py`).
         self._order("StartUnit", "ss", self._slice, "replace")
         self._ask(self._until_made)

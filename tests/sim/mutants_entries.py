@@ -189,4 +189,12 @@ ENTRIES: tuple[Mutant, ...] = (
         "alone = False",
         test="test_ocf_entries.py::test_a_stop_signals_the_leader_alone_and_leaves_the_rest_to_it",
     ),
+    Mutant(
+        "a unit that is refused here is tried for ever",
+        "C3",
+        "mosha.core.supervision.failures",
+        "if mode in WRAPPED else",
+        "if mode is Mode.OCF else",
+        test="test_systemd_entries.py::test_a_unit_that_is_refused_here_is_in_vain_on_this_node",
+    ),
 )
