@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from mosha.core.cluster import relations
 from mosha.core.cluster.eligibility_rule import Case, Rule
+from mosha.core.cluster.relation_graph import NO_RELATIONS
 
 
 def _after_said(case: Case) -> str:
@@ -47,6 +48,8 @@ def with_rule(broken: Callable[[Case], Rule | None]) -> Rule:
 
 def _alone(case: Case, broken: Callable[[Case], Rule | None]) -> str:
     """Return which group of `with=` is not there, or is not to be there any more."""
+    if case.state.relations is NO_RELATIONS:
+        return ""
     together = case.wish.with_ if case.wish is not None else ()
     for other in relations.related(case.state, case.group, together, case.node):
         if reason := relations.alone(case.state, case.group, other, case.node):
@@ -58,6 +61,8 @@ def _alone(case: Case, broken: Callable[[Case], Rule | None]) -> str:
 
 
 def _beside(case: Case) -> str:
+    if case.state.relations is NO_RELATIONS:
+        return ""
     other = relations.beside(case.state, case.group, case.node)
     return f"{other} is there, and they run apart (apart=)" if other else ""
 

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from mosha.core.cluster.peers import Standing
 from mosha.core.cluster.quorum import QuorumState
+from mosha.core.cluster.relation_graph import NO_RELATIONS
 from mosha.core.cluster.state import NEVER, Binding, GroupRecord, MonitorState
 from mosha.core.cluster.wording import said
 from mosha.core.instance_names import instance, node_of
@@ -79,7 +80,7 @@ def unmet(state: MonitorState, group: str) -> str:
     One that is claimed or present here stays unless what it came after is seen to end; another one
     waits until it is seen at its level.
     """
-    if not _before(state, group):
+    if state.relations is NO_RELATIONS or not _before(state, group):
         return ""
     record = state.records.get(group)
     if record is not None and _stays(state, record):
@@ -106,6 +107,8 @@ def related(state: MonitorState, group: str, others: tuple[str, ...], node: int)
 
 def awaited(state: MonitorState, group: str) -> str:
     """Return which group, not seen at its level, a group has to come after."""
+    if state.relations is NO_RELATIONS:
+        return ""
     for other in _before(state, group):
         if _instance(state, other) is None:
             return f"waits for {other} (after=): {where(state, other)}"
@@ -168,8 +171,9 @@ def settle(state: MonitorState, record: GroupRecord) -> None:
 
     Also after an edit, or a restart of the monitor: what runs is bound to what it finds.
     """
-    if not _before(state, record.group):
-        record.bound.clear()
+    if state.relations is NO_RELATIONS or not _before(state, record.group):
+        if record.bound:
+            record.bound.clear()
         return
     report = state.report(record.group)
     if not report.present or report.wanted in BUILT_IN_LEVELS:
