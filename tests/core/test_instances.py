@@ -255,6 +255,13 @@ def test_c1_a_group_is_not_free_while_an_instance_is_claimed_or_active(
     assert claims(story, G)
 
 
+def test_a_group_is_woken_when_an_instance_has_gone() -> None:
+    story = claimant(hactl(Wish(G, "start", prefer=(1,))), claims={G2: 4})
+    story.nodes[1].take_to_step()
+    story.hear(1, says(2, 2))
+    assert {G, G2} <= story.nodes[1].take_to_step()
+
+
 def test_c1_an_instance_is_not_free_while_the_group_is_claimed() -> None:
     story = claimant(EVERYWHERE, claims={G: 4})
     assert not claims(story, G1)

@@ -7,11 +7,12 @@ whose signals fail (EPERM) is not ended by any.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from mosha.core.instance_names import single
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL
 
 if TYPE_CHECKING:
@@ -92,3 +93,8 @@ def only_condemned(children: Iterable[Child], kill_at: float | None) -> bool:
         and child.condemned_at <= kill_at + EPSILON_S
         for child in left
     )
+
+
+def of_group(children: Mapping[str, list[Child]], group: str) -> list[Child]:
+    """Return the processes of a group and of its instances."""
+    return [it for name in sorted(children) if single(name) == group for it in children[name]]

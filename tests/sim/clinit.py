@@ -16,6 +16,7 @@ from msgspec import Struct, field
 
 from mosha.clinit.reports import group_report
 from mosha.core.cluster.node import Renewal
+from mosha.core.instance_names import single
 from mosha.core.replication.judging import CLTAB
 from mosha.core.supervision import group as groups
 from mosha.core.supervision import process_events
@@ -133,7 +134,7 @@ class Clinit:
         unit = self.supervisor.units[name]
         group, deadlines = unit.group, unit.group.deadlines
         ordered = any(process.ordered or process.obeyed for process in unit.processes.values())
-        spec = self.specs[name]
+        spec = self.specs[single(name)]
         whole = ordered or spec.move_after > 0 or spec.monitor_s > 0 or name in self.condemned
         report = group_report(unit, group, 0, lambda _tag, _lines: ()) if whole else None
         return GroupReport(
@@ -216,8 +217,8 @@ class Clinit:
             self.machine.crash()
 
     def die(self, group: str) -> None:
-        """Let a process of a group die by itself."""
-        for child in tuple(self.children.get(group, ()))[:1]:
+        """Let a process of a group, or of its instance, die by itself."""
+        for child in kids.of_group(self.children, group)[:1]:
             self.kill(child, 1)
 
     # --- the supervisor --------------------------------------------------------------
@@ -345,7 +346,7 @@ class Clinit:
             self.machine.cover("fault process ignores signals")
         elif not child.dying:
             child.dying = True
-            stop_s = self.specs[child.group].stop_s
+            stop_s = self.specs[single(child.group)].stop_s
             self.machine.after(stop_s, partial(self.kill, child, -2))
 
     def send_kill(self, child: Child) -> None:

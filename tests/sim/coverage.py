@@ -62,6 +62,8 @@ EXERCISED: tuple[str, ...] = (
     *("rule ghost looked for", "note ghost_killed"),
     *(f"fault start {how}" for how in START_FAILURES),
     "rule clinit halted",
+    *("rule instance started", "rule started after rivals, as instances"),
+    "rule started after rivals, as a single group",
     *("fault kill takes time", "fault signal fails", "rule outlived a kill, and shown"),
     "rule outlived a kill, and said to be late",
     "fault clinit waits for what is left of a former one",

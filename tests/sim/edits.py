@@ -71,6 +71,7 @@ def first_hactl(specs: Iterable[GroupSpec]) -> bytes:
             words.append(f"on-failure={ladder}")
         words += [f"fence={spec.fence}"] if spec.fence else []
         words += relating.words_of(spec)
+        words += ["on=all"] if spec.on_all else []
         lines.append(" ".join(words) + "\n")
     return "".join(lines).encode()
 

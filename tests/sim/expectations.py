@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from mosha.core.cluster import probation
 from mosha.core.cluster.candidacy import in_vain
+from mosha.core.instance_names import instance
 from mosha.core.replication.judging import CLTAB, HACTL, TABLES
 from mosha.core.status import GroupLine
 from mosha.core.tables import STOP_LEVEL, Wish
 from tests.sim import disks
 from tests.sim.checks.liveness import Expected, Seen
+from tests.sim.spreading import rivals_in
 
 if TYPE_CHECKING:
     from tests.sim.cluster import Cluster
@@ -38,6 +40,10 @@ class Expectations:
         found: list[Expected] = []
         for spec in self.cluster.world.groups:
             wish = wishes.get(spec.name)
+            if wish is not None and wish.on_all:
+                found += self._on_all(spec.name, wish, healthy)
+                continue
+            found += [Expected(name, STOP_LEVEL, frozenset()) for name in self._known(spec.name)]
             level = wish.level if wish else STOP_LEVEL
             only = wish.only if wish else ()
             allowed = [m for m in healthy if wish and (not only or m.id in only)]
@@ -76,6 +82,23 @@ class Expectations:
         for name in graph.apart.get(wish.group, ()):
             may -= frozenset(it.node for it in self._seen(name) if it.active)
         return may
+
+    def _on_all(self, group: str, wish: Wish, healthy: list[Machine]) -> list[Expected]:
+        """Return that each node which may run its instance does, and nothing else runs."""
+        found = [Expected(group, STOP_LEVEL, frozenset())]
+        for machine in self.cluster.machines.values():
+            name = instance(group, machine.id)
+            may = machine in healthy and wish.allows(machine.id) and self._takes(machine, name)
+            ended = machine in healthy and self._stopped_for_good(machine, name)
+            level = STOP_LEVEL if ended else wish.level
+            found.append(Expected(name, level, frozenset({machine.id} if may else ())))
+        return found
+
+    def _known(self, group: str) -> list[str]:
+        """Return the instances of a group that any clinit has ever been told of."""
+        clinits = (machine.clinit for machine in self.cluster.machines.values())
+        names = {name for it in clinits if it is not None for name in it.supervisor.units}
+        return sorted(rivals_in(group, names))
 
     def _in_vain(self, healthy: list[Machine], group: str, node: int) -> bool:
         """Say whether who has the group gave way to a node that tried and failed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mosha.core.instance_names import single
 from mosha.core.supervision import process_events
 from mosha.core.supervision.supervisor import EntryEvent
 from mosha.core.supervision.unit import Launch
@@ -32,7 +33,7 @@ def launch(clinit: Clinit, order: Launch) -> None:
     child = _appear(clinit, order)
     _report(clinit, order, process_events.Spawned(order.run, 1))
     verb, _, seconds = entry.command.partition(" ")
-    spec = clinit.specs[entry.group]
+    spec = clinit.specs[single(entry.group)]
     if verb == "serve":
         if entry.awaited:
             readying.becomes_ready(clinit, child)
@@ -58,7 +59,7 @@ def _appear(clinit: Clinit, order: Launch) -> Child:
     child.born = machine.agenda.now
     left.append(child)
     if child.exclusive:
-        if clinit.specs[entry.group].test_s and _has_tests(clinit, entry.group):
+        if clinit.specs[single(entry.group)].test_s and _has_tests(clinit, entry.group):
             runs.needs_test(machine.id, entry.group, order.term, order.level)
         machine.truth.started(
             machine.id, entry.group, order.term, order.level, clinit=clinit.number

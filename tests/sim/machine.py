@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mosha.core.cluster.recovery import NOTHING
 from mosha.core.cluster.timing import Timing, derive
+from mosha.core.instance_names import single
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.supervision.supervisor import ShutdownAsked
 from mosha.core.tables import STOP_LEVEL, Entry
@@ -250,7 +251,7 @@ class Machine:
         """Say whether a test of the group at this level fails here and now."""
         at_stop = level == STOP_LEVEL
         fault = self.weather.of("failstop" if at_stop else "failtest", self.id)
-        if fault is None or fault.word != group:
+        if fault is None or fault.word != single(group):
             return False
         self.cover("fault test at stop fails" if at_stop else "fault test fails")
         return True

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from mosha.core.cluster.restarting import PAUSE_S
+from mosha.core.instance_names import single
 from mosha.core.tables import Entry, Mode, Options
 from tests.sim.agenda import chance
 from tests.sim.children import Child, refuses
@@ -93,6 +94,6 @@ def finds_it_well(clinit: Clinit, group: str) -> bool:
     machine = clinit.machine
     for kind, answer in (("accuse", False), ("excuse", True)):
         fault = machine.weather.of(kind, machine.id)
-        if fault is not None and fault.word == group:
+        if fault is not None and fault.word == single(group):
             return answer
     return not any(hangs(machine, child) for child in clinit.children.get(group, ()))

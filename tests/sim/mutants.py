@@ -22,6 +22,7 @@ from tests.sim.mutant import Mutant
 from tests.sim.mutants_agent import AGENT
 from tests.sim.mutants_cluster import CLUSTER
 from tests.sim.mutants_entries import ENTRIES
+from tests.sim.mutants_instances import INSTANCES
 from tests.sim.mutants_ladder import LADDER
 from tests.sim.mutants_operations import OPERATIONS
 from tests.sim.mutants_protocol import PROTOCOL
@@ -31,7 +32,7 @@ from tests.sim.mutants_tables import TABLES
 
 MUTANTS = (
     *(*PROTOCOL, *AGENT, *CLUSTER, *TABLES, *OPERATIONS, *ENTRIES),
-    *(*LADDER, *ROOM, *RELATIONS),
+    *(*LADDER, *ROOM, *RELATIONS, *INSTANCES),
 )
 # What the last whole hunt said, for the manual: `make mutants ARGS=--rewrite`.
 KILLED = Path(__file__).parent / "mutants-killed.txt"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mosha.core.cluster import orders, shots
+from mosha.core.cluster import orders, rivals, shots
 from mosha.core.cluster.events import (
     DisarmAsked,
     FailureReported,
@@ -53,19 +53,23 @@ class Operators:
         except UsageError:
             at.cover("rule order refused")
             return
-        runs = {node: self._what_runs(self.cluster.machines[node], order) for node in nodes}
+        runs = {
+            node: self._what_runs(self.cluster.machines[node], rivals.at(state, order.group, node))
+            for node in nodes
+        }
         monitor.handle(partial(monitor.report, OrderGiven(order)))
         stamp = Stamp(state.inc, state.order_number)
         self.cluster.obedience.given(at.id, order, stamp, runs)
 
     def fail(self, at: Machine, fault: Fault) -> None:
         """Let a watcher report that a group failed, if it runs here."""
-        monitor, group = at.monitor, fault.word
+        monitor = at.monitor
         if monitor is None or not self._listens(at):
             return
+        group = rivals.at(monitor.node.state, fault.word, at.id)
         if orders.fail_refusal(monitor.node.state, group):
             return
-        still_runs = self._what_runs(at, Order(Verb.RESTART, group))
+        still_runs = self._what_runs(at, group)
         monitor.handle(partial(monitor.report, FailureReported(group, "a watcher says so")))
         at.cover("rule failure reported")
         if self.cluster.hindered(at, fault):
@@ -129,9 +133,9 @@ class Operators:
         return monitor.agenda.now >= monitor.busy_until
 
     @staticmethod
-    def _what_runs(machine: Machine, order: Order) -> StillRuns:
+    def _what_runs(machine: Machine, group: str) -> StillRuns:
         """Return what says whether processes of now still run, and nobody is ending them."""
-        clinit, group = machine.clinit, order.group
+        clinit = machine.clinit
         now = list(clinit.children.get(group, ())) if clinit is not None else []
         exclusive = [child for child in now if child.exclusive]
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from mosha.core.instance_names import single
 from mosha.core.status import GroupState
 from mosha.core.supervision.group import Group
 from mosha.core.supervision.process_events import BecameReady, NotReady, Ready
@@ -68,7 +69,9 @@ def options_of(spec: GroupSpec) -> Options:
 
 def becomes_ready(clinit: Clinit, child: Child) -> None:
     """Let a run of a service be ready after its time, if nothing keeps it from that."""
-    clinit.machine.after(clinit.specs[child.group].ready_s, partial(_is_ready, clinit, child))
+    clinit.machine.after(
+        clinit.specs[single(child.group)].ready_s, partial(_is_ready, clinit, child)
+    )
 
 
 def _is_ready(clinit: Clinit, child: Child) -> None:
@@ -76,7 +79,7 @@ def _is_ready(clinit: Clinit, child: Child) -> None:
     if not clinit.alive or child.dying or child not in clinit.children.get(child.group, ()):
         return
     fault = machine.weather.of("unready", machine.id)
-    if fault is not None and fault.word == child.group:
+    if fault is not None and fault.word == single(child.group):
         machine.cover("fault service not ready")
         machine.after(machine.cluster.world.timing.heartbeat_s, partial(_is_ready, clinit, child))
         return
@@ -88,7 +91,7 @@ def launched(clinit: Clinit, entry: Entry, level: str) -> None:
     """Judge a start: what comes after a service waits until that has been ready."""
     if level != LEVEL:
         clinit.been_ready.discard(entry.group)
-    elif entry.tag == f"{entry.group}n":
+    elif entry.tag == f"{single(entry.group)}n":
         _needs_ready(clinit, entry.group, f"starts {entry.tag}")
 
 
@@ -99,7 +102,7 @@ def shown(clinit: Clinit, group: Group) -> None:
 
 
 def _needs_ready(clinit: Clinit, group: str, what: str) -> None:
-    process = clinit.supervisor.units[group].processes.get(f"{group}s")
+    process = clinit.supervisor.units[group].processes.get(f"{single(group)}s")
     if process is not None and process.entry.awaited:
         runs, ready = clinit.machine.cluster.runs, group in clinit.been_ready
         runs.needs_ready(clinit.machine.id, group, what, ready=ready)

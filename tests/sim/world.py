@@ -48,6 +48,7 @@ class GroupSpec(Struct, frozen=True):
     stops: bool = False  # then it is stopped for good
     stop_test: bool = False  # level `stop` has a test, which can fail
     fence: str = ""  # `fence=` of hactl
+    on_all: bool = False  # an instance on each node
     ready_s: float = 0.0  # how long a run of its service takes to be ready; 0: it is not awaited
     ready_limit_s: float = 0.0  # `start=` of it; 0: none
     monitor_s: float = 0.0  # the interval of its monitor; 0: it has none

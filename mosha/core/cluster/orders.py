@@ -16,6 +16,7 @@ from mosha.core.cluster import entry_orders, exhaustion, rivals
 from mosha.core.cluster.eligibility import may_take
 from mosha.core.cluster.entry_orders import ORDER_MIN_S, drop_old_answers, pass_on
 from mosha.core.cluster.state import NEVER, GroupRecord, MonitorState, StandingOrder
+from mosha.core.instance_names import instance
 from mosha.core.status import DELIBERATE, GroupState, Order, Stamp, Status, Verb
 
 MOVED = "moved "
@@ -145,7 +146,9 @@ def unfinished(state: MonitorState) -> dict[tuple[int, int], int]:
 
 def has_failed(state: MonitorState, group: str, node: int) -> bool:
     """Say whether a node has failures of a group to forget, as far as known here."""
-    here, group = node == state.me, rivals.at(state, group, node)
+    if state.is_on_all(group):
+        return has_failed(state, instance(group, node), node)
+    here = node == state.me
     record = state.record(group)
     if here and (record.failbacks or state.report(group).killed_late_s > record.late_seen_s):
         return True
@@ -165,18 +168,20 @@ def has_failed(state: MonitorState, group: str, node: int) -> bool:
 
 
 def _obey(state: MonitorState, order: Order, issuer: int, stamp: Stamp, now: float) -> None:
-    order = replace(order, group=rivals.at(state, order.group, state.me))
+    meant = rivals.at(state, order.group, state.me)
     if order.tag:
-        pass_on(state, order, issuer, stamp, now)  # answered when it is carried out
+        named = replace(order, group=meant)
+        pass_on(state, named, issuer, stamp, now)  # answered when it is carried out
         return
     match order.verb:
         case Verb.RESTART:
-            if _restart(state, order.group, issuer, stamp):
+            if _restart(state, meant, issuer, stamp):
                 return  # acknowledged when it starts again
         case Verb.MOVE:
             _move(state, order, now)
         case Verb.CLEANUP if order.node in (0, state.me):
-            _cleanup(state, order.group, now)
+            for group in _forms(state, order.group):
+                _cleanup(state, group, now)
         case Verb.STANDBY | Verb.UNSTANDBY if order.node == state.me:
             stand_by(state, on=order.verb == Verb.STANDBY)
     obeyed(state, issuer, stamp)
@@ -258,6 +263,12 @@ def fail(state: MonitorState, group: str, reason: str, now: float) -> None:
     state.log("group_banned", group=group, reason=reason, ban_s=state.timing.ban_s)
     state.changed()
     state.wake((group,))
+
+
+def _forms(state: MonitorState, group: str) -> list[str]:
+    """Return a group, and its instance here: both may have failed, before and after an edit."""
+    name = instance(group, state.me)
+    return [group, name] if name in state.records else [group]
 
 
 def _cleanup(state: MonitorState, group: str, now: float) -> None:

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mosha.core.instance_names import INSTANCE_MARK
 from mosha.core.status import Grade
 from tests.sim.checks import Checker
+from tests.sim.spreading import rivals_in
 
 
 class Exclusion(Checker):
-    """At most one instance of a group, except where a fence lied about one of them."""
+    """A group runs once, and not beside an instance, except where a fence lied about a node."""
 
     name = "exclusion"
 
@@ -38,6 +40,11 @@ class Exclusion(Checker):
     def started(self, node: int, group: str, term: int, level: str, *, clinit: int) -> None:
         self._alone(node, group, clinit, f"{group} starts at {level} on node {node} (term {term})")
         self.running.setdefault(group, {}).setdefault((node, clinit), (self.truth.now(), term))
+        if INSTANCE_MARK in group:
+            self.truth.cover("rule instance started")
+        if rivals_in(group, self.running):
+            became = "instances" if INSTANCE_MARK in group else "a single group"
+            self.truth.cover(f"rule started after rivals, as {became}")
 
     def undoes(self, node: int, group: str, term: int, *, clinit: int) -> None:
         """Handle an entry of `stop`: what it undoes must not run on another node yet."""
@@ -45,9 +52,15 @@ class Exclusion(Checker):
         self.undoing.setdefault(group, {}).setdefault((node, clinit), (self.truth.now(), term))
 
     def _alone(self, node: int, group: str, clinit: int, what: str) -> None:
-        found = (*self.running.get(group, {}).items(), *self.undoing.get(group, {}).items())
-        for (other, other_clinit), (since, other_term) in found:
-            if (other, other_clinit) == (node, clinit):
+        rivals = rivals_in(group, {**self.running, **self.undoing})
+        found = [
+            (name, *one)
+            for name in (group, *rivals)
+            for lives in (self.running, self.undoing)
+            for one in lives.get(name, {}).items()
+        ]
+        for name, (other, other_clinit), (since, other_term) in found:
+            if name == group and (other, other_clinit) == (node, clinit):
                 continue
             if self.outlived(other, other_clinit, group):
                 self.truth.cover("rule overlap attributed to a process that outlived its kill")
@@ -60,7 +73,8 @@ class Exclusion(Checker):
             else:
                 raise self.truth.violated(
                     self.name,
-                    f"{what} while it runs on node {other} since {since:.4f} (term {other_term})",
+                    f"{what} while {name} runs on node {other} since {since:.4f} (term"
+                    f" {other_term})",
                 )
 
     def overlapping(self, node: int) -> list[str]:
@@ -70,7 +84,11 @@ class Exclusion(Checker):
             for group, running in self.running.items()
             for (here, clinit), (_, term) in running.items()
             if here == node
-            and any(o != node and t > term for (o, _), (_, t) in running.items())
+            and any(
+                o != node and t > term
+                for name in (group, *rivals_in(group, self.running))
+                for (o, _), (_, t) in self.running[name].items()
+            )
             and not self.outlived(node, clinit, group)
         ]
 

@@ -15,8 +15,10 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
+from mosha.core.instance_names import single
 from mosha.core.status import Grade, Receipt, Stamp, Status
 from tests.sim.checks import Checker
+from tests.sim.spreading import rivals_in
 
 
 class Owner(Struct, frozen=True):
@@ -46,21 +48,25 @@ class Receipts(Checker):
 
     def started(self, node: int, group: str, term: int, level: str, *, clinit: int) -> None:
         del clinit
-        owner = self.owners.get(group)
-        asked = self.asked[group]
-        if asked is not Grade.LEASE_ELAPSED and owner is not None and owner.node != node:
-            blamed = self.truth.now() - self.lied.get(node, float("-inf")) < self.blame_s
-            if any(known.covers(owner.inc, asked) for known in self.dead.get(owner.node, ())):
-                self.truth.cover("rule started after a receipt")
-            elif self.apart(node, owner.node):
-                self.truth.cover("rule missing receipt attributed to the adaptive quorum")
-            elif not blamed:
-                raise self.truth.violated(
-                    self.name,
-                    f"node {node} starts {group} at {level} (term {term}) without a receipt for"
-                    f" {owner}, which has not released it",
-                )
+        asked = self.asked[single(group)]
+        for name in (group, *rivals_in(group, self.owners)):
+            owner = self.owners.get(name)
+            if asked is not Grade.LEASE_ELAPSED and owner is not None and owner.node != node:
+                self._judge(node, f"{group} at {level} (term {term})", owner, asked)
         self.owners[group] = Owner(node, self.inc.get(node, 0), term)
+
+    def _judge(self, node: int, what: str, owner: Owner, asked: Grade) -> None:
+        blamed = self.truth.now() - self.lied.get(node, float("-inf")) < self.blame_s
+        if any(known.covers(owner.inc, asked) for known in self.dead.get(owner.node, ())):
+            self.truth.cover("rule started after a receipt")
+        elif self.apart(node, owner.node):
+            self.truth.cover("rule missing receipt attributed to the adaptive quorum")
+        elif not blamed:
+            raise self.truth.violated(
+                self.name,
+                f"node {node} starts {what} without a receipt for {owner}, which has not"
+                " released it",
+            )
 
     def landed(self, node: int, status: Status, *, late: bool) -> None:
         if late and status.stamp <= self.newest.get(node, status.stamp):

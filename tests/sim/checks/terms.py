@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from mosha.core.status import Grade
 from tests.sim.checks import Checker
+from tests.sim.spreading import rivals_in
 
 
 class Terms(Checker):
@@ -26,7 +27,11 @@ class Terms(Checker):
     def started(self, node: int, group: str, term: int, level: str, *, clinit: int) -> None:
         del clinit
         last_term, owner = self.last.get(group, (0, node))
-        if term < last_term or (term == last_term and owner != node):
+        falls = term < last_term or (term == last_term and owner != node)
+        for rival in rivals_in(group, self.last):
+            if term <= self.last[rival][0]:
+                falls, (last_term, owner) = True, self.last[rival]
+        if falls:
             if self.truth.now() - self.lied.get(node, float("-inf")) < self.blame_s:
                 self.truth.cover("rule old term attributed to a lying fence")
                 return

@@ -9,6 +9,7 @@ from __future__ import annotations
 from mosha.core.status import Status
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL
 from tests.sim.checks import Checker
+from tests.sim.spreading import rivals_in
 
 
 class Votes(Checker):
@@ -40,6 +41,8 @@ class Votes(Checker):
                     f" after a vote for node {candidate} in term {term}",
                 )
             self.given[node, group] = (vote.term, vote.node)
+            if rivals := rivals_in(group, status.votes):
+                raise self.truth.violated(self.name, f"node {node} votes for {group} and {rivals}")
 
     def forgot(self, node: int) -> None:
         for key in [key for key in self.given if key[0] == node]:
