@@ -51,8 +51,10 @@ class LeaseNotes:
             self.forget(group)
 
     def _write(self, group: str, kill_at: float) -> None:
-        known = self._known.get(group)
-        if known is None or known.kill_at != kill_at:
-            longest_s = max(kill_at - boottime(), known.longest_s if known is not None else 0.0)
-            note = self._known[group] = LeaseNote(kill_at, longest_s)
-            os.pwrite(self._fds[group], NOTE.pack(*note), 0)
+        known = self._known.get(group, LeaseNote())
+        if known.kill_at == kill_at and group in self._known:
+            return
+        # Without a lease, as at rest, there was none: the next one counts from its beginning.
+        before_s = 0.0 if known.kill_at == NO_LEASE else known.longest_s
+        note = self._known[group] = LeaseNote(kill_at, max(kill_at - boottime(), before_s))
+        os.pwrite(self._fds[group], NOTE.pack(*note), 0)
