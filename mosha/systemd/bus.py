@@ -17,6 +17,7 @@ from typing import Any
 from jeepney import DBusAddress, HeaderFields, MatchRule, MessageType, new_method_call
 from jeepney.bus_messages import message_bus
 from jeepney.io.blocking import open_dbus_connection
+from jeepney.wrappers import DBusErrorResponse
 
 CALL_LIMIT_S = 20.0
 """systemd answers within moments, unless it hangs or reads all units anew."""
@@ -131,7 +132,7 @@ class SystemdBus:
         except (BusLostError, RefusedError):
             self.close()
             raise
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, DBusErrorResponse) as error:
             self.close()
             raise BusLostError(f"no connection to the system bus: {error}") from error
 

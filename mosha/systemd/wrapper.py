@@ -37,7 +37,7 @@ EMPTY_LIMIT_S = 10.0
 """How long what was killed takes to be gone, unless the kernel holds it."""
 
 ENDED = frozenset({"inactive", "failed"})
-RUNNING = frozenset({"active", "reloading"})
+RUNNING = frozenset({"active", "reloading", "refreshing"})
 _CODES = {1: "exit status", 2: "signal", 3: "signal"}  # CLD_EXITED, CLD_KILLED, CLD_DUMPED
 
 
@@ -81,6 +81,9 @@ class UnitWrapper:
         except EndError as end:
             say(str(end))
             return end.status
+        except RefusedError as error:
+            say(f"systemd does not tell of {self._unit}: {error}")
+            return FAILED
         except OSError as error:
             say(f"{self._unit}: {error.filename or 'the system'}: {error.strerror}")
             return FAILED

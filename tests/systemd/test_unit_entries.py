@@ -196,6 +196,17 @@ def test_a_restart_by_hand_is_seen_through(units: Units) -> None:
     units.wait_done()
 
 
+def test_a_system_bus_that_is_restarted_is_connected_to_again(units: Units) -> None:
+    units.begin(f"ExecStart={PROGRAM}")
+    old, wrapper = units.pid(), units.wrapper()
+    units.machine.get("systemctl", "restart", "dbus.service")
+    wait_until(lambda: "connection to the system bus is lost" in units.said(), LIMIT_S)
+    assert (units.pid(), units.wrapper()) == (old, wrapper)
+    units.machine.get("kill", "-9", str(old))
+    wait_until(lambda: "web.service has ended: Result=signal" in units.said(), LIMIT_S)
+    units.wait_done()
+
+
 def test_at_a_shutdown_of_the_machine_the_unit_is_stopped_by_mosha(units: Units) -> None:
     log = "/var/lib/stops"
     units.machine.do("rm", "-f", log)
