@@ -7,12 +7,12 @@ from collections.abc import Iterable
 import pytest
 from msgspec.structs import replace
 
-from mosha.core.cluster import orders
+from mosha.core.cluster import orders, relations
 from mosha.core.cluster.relation_graph import NO_RELATIONS, graph_of
 from mosha.core.cluster.relations import HOLD_LIMIT_S
-from mosha.core.status import GroupState, Order, Verb
-from mosha.core.tables import Hactl, Wish
-from tests.core.story import STEP_S, TIMING, Story, hactl
+from mosha.core.status import GroupLine, GroupState, Order, Verb
+from mosha.core.tables import STOP_LEVEL, Hactl, Wish
+from tests.core.story import STEP_S, TIMING, Story, hactl, status
 
 DB, WEB = "db", "web"
 T = TIMING.timeout_s
@@ -95,6 +95,17 @@ def test_a_group_is_bound_to_one_instance() -> None:
     bound[DB] = bound[DB]._replace(term=bound[DB].term + 1)  # it has not seen how that one ended
     story.live(SETTLED_S)
     assert (story.at_home(WEB), story.clinits[2][WEB].term > term) == ([2], True)
+
+
+def test_what_waits_for_a_group_that_was_stopped_for_good_waits_no_longer() -> None:
+    story = told(*ORDERED)
+    state = story.nodes[2].state
+    state.record(WEB).bound.clear()  # as at its tests
+    assert relations.unmet(state, WEB) == ""
+    stopped = {DB: GroupLine(STOP_LEVEL, GroupState.DONE)}
+    claims = {DB: story.clinits[1][DB].term}
+    story.hear(2, status(1, 10**6, claims=claims, groups=stopped, exhausted={DB: "failed"}))
+    assert "after=" in relations.unmet(state, WEB)
 
 
 def test_silence_alone_stops_nothing() -> None:

@@ -54,10 +54,19 @@ RELATIONS = (
         "what started elsewhere does not end what came after the silent one",
         "S1",
         JUDGED,
-        "        return True\n    return bool(_running(seen))\n",
+        "        return True\n    return _has_gone_on(seen)\n",
         "        return True\n    return False\n",
         test="test_relations.py::"
         "test_a_node_that_is_not_heard_says_nothing_until_the_group_is_seen_elsewhere",
+    ),
+    Mutant(
+        "a group waits at its tests for what was stopped for good",
+        "S1",
+        JUDGED,
+        "return _has_gone_on(seen) or not _may_run_unseen(state, group)",
+        "return bool(_running(seen)) or not _may_run_unseen(state, group)",
+        test="test_relations.py::"
+        "test_what_waits_for_a_group_that_was_stopped_for_good_waits_no_longer",
     ),
     Mutant(
         "a monitor that is restarted binds nothing",

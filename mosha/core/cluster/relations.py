@@ -144,12 +144,23 @@ def _is_over(state: MonitorState, group: str, bound: Binding | None) -> bool:
     if bound is None:
         if any(place.is_at(level) for place in seen):
             return False
-        return bool(_running(seen)) or not _may_run_unseen(state, group)
+        return _has_gone_on(seen) or not _may_run_unseen(state, group)
     if bound.node == state.me or state.view.speaks(bound.node):
         return not any((place.node, place.term) == bound and place.is_at(level) for place in seen)
     if state.view.standing(bound.node) in (Standing.LEFT, Standing.FENCED):
         return True
-    return bool(_running(seen))
+    return _has_gone_on(seen)
+
+
+def _has_gone_on(seen: list[GroupPlace]) -> bool:
+    """Say whether a group is, or was, at more than a plan under a claim that is seen.
+
+    It may be stopped there for good, and keeps its claim then.
+    """
+    return any(
+        place.line.level != PLAN_LEVEL and place.line.state is not GroupState.CONFIGURED
+        for place in seen
+    )
 
 
 def _running(seen: list[GroupPlace]) -> list[GroupPlace]:
