@@ -27,6 +27,7 @@ from tests.sim.checks.pills import Pills
 from tests.sim.checks.probation import Probation
 from tests.sim.checks.receipts import Receipts
 from tests.sim.checks.relations import Decider, Relations
+from tests.sim.checks.room import Room
 from tests.sim.checks.runs import Runs
 from tests.sim.checks.shots import Shots
 from tests.sim.checks.survivors import Survivors
@@ -92,6 +93,7 @@ class Cluster:
             lambda: self.faults.unwell_at,
             {spec.name for spec in world.groups if spec.move_after},
         )
+        self.room = Room(spec.name for spec in world.groups if spec.move_after)
         self.survivors = Survivors(world.timing.heartbeat_s)
         self.asked_grades = {it.name: asked_grade(world.fence, it) for it in world.groups}
         receipts = Receipts(3 * world.timing.timeout_s, self.apart, self.asked_grades)
@@ -110,6 +112,7 @@ class Cluster:
                 self.evidence,
                 self.obedience,
                 self.probation,
+                self.room,
                 self.survivors,
                 self.runs,
                 self.ladders,
@@ -362,8 +365,12 @@ class Cluster:
             self.obedience.banned(node, str(note.fields["group"]))
         self.ladders.noted(node, note)
         self.relations.noted(node, note)
+        self.room.noted(note, calm=self.calm)
         if note.event == "claim_made":
             self.probation.claimed(node, str(note.fields["group"]))
+            monitor = self.machines[node].monitor
+            if monitor is not None:
+                self.room.claimed(monitor.node.state, str(note.fields["group"]))
         self.truth.cover(disks.done_to(node, note) or f"note {note.event}{cause}")
         if self.truth.telling and self.tells_of(node) and (said := sayings.say(note)):
             self.truth.tell(f"node {node} {said}")

@@ -16,8 +16,7 @@ from tests.sim.worldrules import ALL_KINDS
 _DONE_TO_TABLES = ("adopt", "refuse", "fetched", "discard", "write")
 
 # No report of clinit lags: tests/core/test_orders.py. No entry is an agent: test_ladder.py there.
-# Weights are not drawn.
-_UNSEEN = ("told, never seen", "can run nowhere", "gives way to a higher priority")
+_UNSEEN = ("told, never seen", "can run nowhere")
 
 # Orders that are acknowledged.
 _VERBS = ("restart", "move", "cleanup", "standby", "unstandby")
@@ -39,6 +38,7 @@ EXERCISED: tuple[str, ...] = (
     *("rule born with a former life", "rule born without the former life", "rule left"),
     *("rule own clstat torn at a start", "rule late vote for a claim that runs"),
     *("rule started after a receipt", "rule operator confirmed", "rule shot with a majority"),
+    *("rule claim within a capacity", "rule no room", "note group_preempted"),
     *("rule group dropped by clinit", "rule world with the adaptive quorum"),
     *(f"rule {table} {do}" for table in TABLES for do in _DONE_TO_TABLES),
     "fault table edited in two parts",

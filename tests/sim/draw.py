@@ -25,6 +25,7 @@ from tests.sim.ordering import with_orders
 from tests.sim.pills import with_pills
 from tests.sim.readying import with_awaited_services
 from tests.sim.relating import with_relations
+from tests.sim.rooms import with_rooms
 from tests.sim.spreading import with_instances
 from tests.sim.starting import with_failing_starts
 from tests.sim.world import HIDING, KINDS, Fault, FenceSpec, GroupSpec, World
@@ -52,7 +53,7 @@ def draw(seed: int, storm: tuple[str, ...] = ()) -> World:
     world = with_changes(with_failing_starts(with_slow_deaths(with_orders(world))))
     world = with_awaited_services(with_fencing_orders(with_grades(world)))
     world = with_monitors(with_pills(with_requests(world)))
-    return with_instances(with_relations(with_ladders(world)))
+    return with_rooms(with_instances(with_relations(with_ladders(world))))
 
 
 def _with_editors(world: World) -> World:

@@ -10,8 +10,8 @@ from mosha.core.replication.judging import CLTAB, HACTL
 from mosha.core.status import GRADES
 from mosha.core.tables import STOP_LEVEL, TEST_LEVEL, Cltab, Entry, Mode, Options
 from mosha.formats.cltab import render_cltab
-from mosha.formats.hactl import parse_wish, set_wish
-from tests.sim import relating
+from mosha.formats.hactl import set_wish
+from tests.sim import relating, rooms
 from tests.sim.disks import read_cltab
 from tests.sim.ladders import ladder_of
 from tests.sim.monitoring import monitor_of
@@ -70,7 +70,7 @@ def first_hactl(specs: Iterable[GroupSpec]) -> bytes:
         if (ladder := ladder_of(spec)) is not None:
             words.append(f"on-failure={ladder}")
         words += [f"fence={spec.fence}"] if spec.fence else []
-        words += relating.words_of(spec)
+        words += [*relating.words_of(spec), *rooms.words_of(spec)]
         words += ["on=all"] if spec.on_all else []
         lines.append(" ".join(words) + "\n")
     return "".join(lines).encode()
@@ -82,7 +82,7 @@ def edited_hactl(text: bytes, word: str, specs: Sequence[GroupSpec]) -> bytes:
     Its `fence=` stays, also where half a file lies: the checker of receipts goes by the first one.
     So do its relations, unless the edit names them.
     """
-    wish = parse_wish(word.split())
+    wish = rooms.edited_wish(word, specs)
     spec = next(spec for spec in specs if spec.name == wish.group)
     wish = relating.kept(
         replace(wish, fence=GRADES[spec.fence] if spec.fence else None), spec, word

@@ -49,18 +49,22 @@ class Expectations:
             allowed = [m for m in healthy if wish and (not only or m.id in only)]
             may = frozenset(m.id for m in allowed if self._takes(m, spec.name))
             ladder = wish.on_failure if wish else None
-            if ladder is not None and ladder.moves is None:  # it leaves where it always fails
+            crowded = bool(self.cluster.world.capacities)  # there it goes only where there is room
+            if ladder is not None and ladder.moves is None and not crowded:
+                # it leaves where it always fails
                 may = may - frozenset(self.cluster.world.unfit) or may
             if any(self._stopped_for_good(m, spec.name) for m in healthy):
                 level = STOP_LEVEL
             if wish is not None and level != STOP_LEVEL:
                 may = self._related(wish, may, {it.group: it for it in found})
             best = None
-            if wish and wish.failback:
+            if wish and wish.failback and not crowded:
                 best = next((n for n in wish.prefer if n in may), None)
                 if best is not None and self._in_vain(healthy, spec.name, best):
                     best = None
-            fails = spec.move_after and spec.ready_s and may <= {*self.cluster.world.unfit}
+            unfit = {*self.cluster.world.unfit}
+            nowhere = bool(may & unfit) if crowded else may <= unfit
+            fails = spec.move_after and spec.ready_s and nowhere
             found.append(Expected(spec.name, level, may, best, starts_for_ever=bool(fails)))
         return found
 
@@ -139,9 +143,22 @@ class Expectations:
             if complaint := self.cluster.tables.different(texts):
                 return complaint
         for item in expected:
+            if (told := self._waits(item)) is not None:
+                if told:
+                    return told
+                continue
             if complaint := self.cluster.liveness.wrong(item, self._seen(item.group)):
                 return complaint
         return ""
+
+    def _waits(self, item: Expected) -> str | None:
+        """Say what is wrong with a group that may wait for room, None if it does not wait."""
+        waits = self.cluster.world.capacities and item.may and item.level != STOP_LEVEL
+        if not waits or any(it.active for it in self._seen(item.group)):
+            return None
+        monitors = [m.monitor for m in self._healthy() if m.id in item.may]
+        states = (monitor.node.state for monitor in monitors if monitor is not None)
+        return self.cluster.room.waits(item.group, states)
 
     def _seen(self, group: str) -> list[Seen]:
         found = []

@@ -40,6 +40,7 @@ from tests.sim import ladders
 from tests.sim.agenda import EPSILON_S
 from tests.sim.checks.shots import Shooter
 from tests.sim.disks import TableDoors
+from tests.sim.rooms import capacity_of
 from tests.sim.threads import Reader, Writer
 from tests.sim.world import World
 
@@ -134,6 +135,7 @@ class Monitor:
             electorate = machine.disk.electorate
         node = CountedNode(startup, self.timing, rules=rules, electorate=electorate, members=ids)
         node.counted = self.cluster.stepped
+        node.state.capacity = capacity_of(world, machine.id)
         return node
 
     def _ports(self) -> dict[type, Callable[..., None]]:

@@ -110,4 +110,20 @@ ROOM: tuple[Mutant, ...] = (
         test="test_preemption.py"
         "::test_without_a_quorum_or_in_doubt_where_it_runs_nothing_gives_way",
     ),
+    Mutant(
+        "a node takes any weight, in drawn worlds",
+        "room",
+        CAPACITY,
+        "return room is None or weight_of(state, group) <= room or group in held(state, node)",
+        "return True",
+        more=((PLACEMENT, "if node not in most or carried", "if True or carried"),),
+    ),
+    Mutant(
+        "nobody gives way",
+        "P1",
+        PREEMPTION,
+        "    if not waiting or not _is_sure(state, now):\n",
+        "    if True:\n",
+        scenario="a-higher-priority-gets-room",
+    ),
 )

@@ -18,6 +18,7 @@ SAYINGS: dict[str, str] = {
     "move_began": "is told to let {group} move: {reason}",
     "move_ended": "may take {group} again, which was moved",
     "group_banned": "bans itself from {group}: {reason}",
+    "group_preempted": "stops {group}, so that {by} has room",
     "group_restarted": "restarts {group} in place: {reason}",
     "group_held": "keeps {group} until {waits_for} has stopped: {cause}",
     "group_exhausted": "stops {group} for good: {reason}",

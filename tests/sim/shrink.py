@@ -80,7 +80,7 @@ def _candidates(world: World) -> Iterator[World]:
         bare = replace(spec, prefer=(), only=(), failback=False, daemon=False, test_s=0.0)
         bare = replace(bare, limit_s=0.0, move_after=0, stop_test=False)
         bare = replace(bare, moves=-1, moves_within_s=1200.0, stops=False)
-        bare = replace(bare, ready_s=0.0, ready_limit_s=0.0, on_all=False)
+        bare = replace(bare, ready_s=0.0, ready_limit_s=0.0, on_all=False, weight=1, priority=0)
         if bare != spec:
             yield replace(world, groups=(*world.groups[:k], bare, *world.groups[k + 1 :]))
 
@@ -105,6 +105,7 @@ def _without_last_node(world: World) -> World | None:
         world,
         nodes=last - 1,
         rates=world.rates[:-1],
+        capacities=world.capacities[: last - 1],
         groups=groups,
         faults=tuple(faults),
         dead=tuple(n for n in world.dead if n != last),

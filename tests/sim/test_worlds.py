@@ -24,6 +24,7 @@ FIXED = (
     *(59, 68, 120, 475, 523, 533, 796),  # orders about shots: withdrawn, given up
     *(1, 26, 53, 123, 139),  # nodes that ask to be shot
     *(79, 101),  # nodes on probation
+    *(83, 302, 338),  # groups that give way to one of a higher priority
 )
 # What chance comes upon in one world of a thousand has a world of its own.
 DIRECTED = ("a-tell-of-a-dead-monitor", "a-monitor-that-fails")

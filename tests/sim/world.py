@@ -56,6 +56,8 @@ class GroupSpec(Struct, frozen=True):
     after: tuple[str, ...] = ()
     with_: tuple[str, ...] = ()
     apart: tuple[str, ...] = ()
+    weight: int = 1
+    priority: int = 0
 
 
 class FenceSpec(Struct, frozen=True):
@@ -96,6 +98,7 @@ class World(Struct, frozen=True):
     ipc_s: float = 0.001
     fence: FenceSpec = FenceSpec()
     adaptive: bool = False
+    capacities: tuple[int, ...] = ()  # of each node, 0: it has none; empty: no node has one
     faults: tuple[Fault, ...] = ()
     chaos_s: float = 100.0
     calm_s: float = 100.0

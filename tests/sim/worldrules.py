@@ -142,6 +142,8 @@ def _of_the_world(world: World) -> Iterator[Mistake]:
         yield Mistake("nodes", "a world has at least one node")
     if len(world.rates) != world.nodes:
         yield Mistake("rates", f"{len(world.rates)} rates for {world.nodes} nodes")
+    if world.capacities and len(world.capacities) != world.nodes:
+        yield Mistake("capacities", f"{len(world.capacities)} capacities for {world.nodes} nodes")
     for name in ("dead", "unfit", "resting", "told_of"):
         yield from (Mistake(name, text) for text in _strangers(name, getattr(world, name), world))
     for outcome in world.fence.outcomes:
