@@ -272,6 +272,8 @@ class Holder:
         lease = self._lease.read()
         lifetime = lifetime_s(lease.kill_at - now, late_s(lease.longest_s))
         self._renew_at = now + pause_s(lifetime)
+        if not lifetime and not self._present:
+            self._notifier.status("waits for a lease that lasts long enough")
         if not lifetime or (self._present and now + lifetime <= self._expires_at):
             return
         try:

@@ -15,6 +15,7 @@ import signal
 import statistics
 import sys
 from collections.abc import Sequence
+from functools import partial
 from types import FrameType
 
 from rich.console import Console
@@ -25,7 +26,8 @@ from mosha.cli.demo.narrator import RichNarrator
 from tests.bench import machine
 from tests.e2e.cluster import TIMEOUT_S
 from tests.web.client import INTERVAL_S, LIMIT_S
-from tests.web.events import EVENTS, Result, measure
+from tests.web.events import EVENTS, Result, measure, measure_act
+from tests.web.keepalived import ACTS, ADVERT_S, KeepalivedSite
 from tests.web.network import CannotRunError, look_for_what_is_needed
 from tests.web.site import Site
 
@@ -46,6 +48,8 @@ def main(words: Sequence[str] | None = None) -> int:
     error = ""
     try:
         look_for_what_is_needed()
+        if given.peer:
+            return _measure_peer(given.events or list(ACTS), given.rounds, people)
         with Site(given.timeout) as site:
             try:
                 _run(site, names, given.rounds, results, people)
@@ -74,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("events", nargs="*", metavar="EVENT", help=f"of {', '.join(EVENTS)}")
     parser.add_argument("--rounds", type=int, default=1, help="how often each; the median counts")
     parser.add_argument("--timeout", type=float, default=TIMEOUT_S, help="of the cluster, seconds")
+    parser.add_argument("--peer", choices=["keepalived"], help="measure this instead of mosha")
     parser.add_argument("--json", action="store_true", help="end with one JSON object on stdout")
     return parser
 
@@ -94,6 +99,24 @@ def _run(
         for name in names:
             results.append(result := measure(site, name))
             people.print(f"{EVENTS[name].told}: {_seconds(result.gap_s)}", style="dim")
+
+
+def _measure_peer(names: Sequence[str], rounds: int, people: Console) -> int:
+    """Do to keepalived what it has a counterpart of; return the exit status."""
+    results = []
+    with KeepalivedSite() as site:
+        people.print(f"keepalived on three nodes, advert_int {ADVERT_S:g} s")
+        site.start()
+        for _ in range(rounds):
+            for name in filter(ACTS.__contains__, names):
+                result = measure_act(site, name, partial(ACTS[name], site))
+                results.append(result)
+                people.print(f"{EVENTS[name].told}: {_seconds(result.gap_s)}", style="dim")
+        together = site.together()
+    people.print(_table(names, results))
+    for line in together:
+        people.print(line)
+    return 0
 
 
 def _table(names: Sequence[str], results: Sequence[Result]) -> Table:

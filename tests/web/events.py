@@ -6,13 +6,15 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, Protocol
 
 from mosha.host.clock import boottime
 from tests.bench import clusters
 from tests.waiting import wait_until
-from tests.web.gaps import longest_gap, servers, within
-from tests.web.site import CALM_ANSWERS, GROUP, MOVE_LIMIT_S, Site
+from tests.web.gaps import Answer, longest_gap, servers, within
+from tests.web.observers import CALM_ANSWERS, MOVE_LIMIT_S
+from tests.web.site import GROUP, Site
 
 QUIET_REQUESTS = 40
 
@@ -35,15 +37,37 @@ class Result:
     served: list[int]
 
 
+class Measurable(Protocol):
+    """What is measured: it can say when all is well, who serves, and what was answered."""
+
+    def settle(self) -> float:
+        """Wait until all is well; return when that was seen."""
+
+    def serving(self) -> int:
+        """Return the node that serves."""
+
+    def answers(self) -> list[Answer]:
+        """Return all requests so far."""
+
+
 def measure(site: Site, name: str) -> Result:
-    """Let something happen and wait until all is well again.
+    """Let something happen to a site of mosha, and wait until all is well again.
+
+    Raises:
+        AssertionError: it did not get well in time.
+    """
+    return measure_act(site, name, partial(EVENTS[name].act, site))
+
+
+def measure_act(site: Measurable, name: str, act: Callable[[int], None]) -> Result:
+    """Do something to the node that serves, and wait until all is well again.
 
     Raises:
         AssertionError: it did not get well in time.
     """
     site.settle()
     began = boottime()
-    EVENTS[name].act(site, site.serving())
+    act(site.serving())
     ended = site.settle()
     answers = site.answers()
     asked = within(answers, began, ended)

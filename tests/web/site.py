@@ -16,21 +16,17 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Self
 
-from mosha.host.clock import boottime
 from tests.bench import clusters
 from tests.e2e.cluster import Cluster, Node
 from tests.waiting import wait_until
-from tests.web import client, presence
-from tests.web.gaps import Answer, Stay, on_two_nodes, read_answers, read_stays
+from tests.web.gaps import Answer, Stay
 from tests.web.network import CLIENT, FLOATING, INTERFACE, LIMIT_S, Network, address_of
+from tests.web.observers import MOVE_LIMIT_S, Observers
 
 GROUP = "web"
 CONF = Path(__file__).parents[2] / "conf"
 INTERRUPTIONS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 START_LIMIT_S = 30.0
-MOVE_LIMIT_S = 30.0
-CALM_ANSWERS = 10
-"""So many requests in a row must have been answered before and after an event."""
 
 # On machines with a disk of their own it is plain `nginx`, and its files are where they always
 # are: docs/how-to/floating-ip-nginx.md. Here three of them share the disk.
@@ -87,13 +83,13 @@ class Site:
         self._made = contextlib.ExitStack()
         self.timeout_s = timeout_s
         self._plain = plain
-        self._observers: dict[int, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as made:
             self.base = Path(tempfile.mkdtemp(prefix="mw"))
             made.callback(shutil.rmtree, self.base, ignore_errors=True)
             self.network = made.enter_context(Network())
+            self.observers = Observers(self.network, self.base)
             self.cluster = made.enter_context(self._cluster())
             made.callback(self._end_processes)
             self._write_files()
@@ -135,34 +131,23 @@ class Site:
         """End all that run in the namespaces: those of nginx lose the mark of their node."""
         for host in self.network.hosts.values():
             host.kill(spared=set())
-        for observer in self._observers.values():
-            observer.communicate()
+        self.observers.end()
 
     # --- start, and what a machine can suffer ----------------------------------------------
 
     def start(self) -> None:
         """Start nodes, observers and client; return when the page is there."""
-        for number in self.cluster.nodes:
-            words = [presence.__file__, FLOATING, str(number), str(self.base / "presence")]
-            self._observe(number, words)
-        wait_until(lambda: self._presence().count("\n") == len(self.cluster.nodes), LIMIT_S)
+        self.observers.watch_address()
         self.cluster.start()
         self.cluster.wait_running([GROUP], limit_s=START_LIMIT_S)
-        self._observe(CLIENT, [client.__file__, FLOATING, str(self.base / "answers")])
+        self.observers.ask_for_page()
         self.settle()
-
-    def _observe(self, number: int, words: list[str]) -> None:
-        self._observers[number] = subprocess.Popen(
-            [*self.network.hosts[number].within, sys.executable, "-I", "-S", *words],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-        )
 
     def power_off(self, number: int) -> None:
         """End a node as a loss of power does: the network first, then all its processes."""
         host, node = self.network.hosts[number], self.cluster.nodes[number]
         self.network.plug(number, into=False)
-        host.kill(spared={self._observers[number].pid})
+        host.kill(spared={self.observers.pid(number)})
         host.do("ip", "address", "flush", "dev", INTERFACE)
         assert node.monitor is not None
         node.monitor.wait(LIMIT_S)
@@ -207,13 +192,7 @@ class Site:
 
     def wait_served_by_another(self, number: int) -> None:
         """Wait until a node other than this one answers."""
-        began = boottime()
-
-        def another() -> bool:
-            new = (answer for answer in self.answers() if answer.sent >= began)
-            return any(answer.node not in {None, number} for answer in new)
-
-        wait_until(another, MOVE_LIMIT_S)
+        self.observers.wait_served_by_another(number)
 
     def settle(self) -> float:
         """Wait until all is well and requests are answered again; return when that was seen.
@@ -223,34 +202,21 @@ class Site:
         clusters.wait_agreed(self.cluster)
         nodes = self.cluster.nodes.values()
         wait_until(lambda: not any(g.bans for n in nodes for g in n.report().groups), MOVE_LIMIT_S)
-        began = boottime()
-
-        def calm() -> float:
-            new = [answer for answer in self.answers() if answer.sent >= began]
-            last = new[-CALM_ANSWERS:]
-            good = len(last) == CALM_ANSWERS and None not in {answer.node for answer in last}
-            return last[-1].ended if good else 0.0
-
-        return wait_until(calm, MOVE_LIMIT_S)
+        return self.observers.wait_calm()
 
     # --- what was seen ---------------------------------------------------------------------
 
     def answers(self) -> list[Answer]:
         """Return all requests so far."""
-        path = self.base / "answers"
-        return read_answers(path.read_text()) if path.exists() else []
+        return self.observers.answers()
 
     def stays(self) -> list[Stay]:
         """Return where the address was so far."""
-        return read_stays(self._presence())
+        return self.observers.stays()
 
     def together(self) -> list[str]:
         """Return whatever two nodes did at once: they ran the group, or had the address."""
-        return [*self.cluster.overlaps(), *on_two_nodes(self.stays())]
-
-    def _presence(self) -> str:
-        path = self.base / "presence"
-        return path.read_text() if path.exists() else ""
+        return [*self.cluster.overlaps(), *self.observers.together()]
 
     def hang(self, number: int) -> contextlib.AbstractContextManager[None]:
         """Stop the monitor of a node for as long as the context lasts."""

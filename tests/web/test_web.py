@@ -6,8 +6,10 @@ How long the page was gone is not judged here, beyond that it came back.
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,8 @@ import pytest
 from tests.docs_pages import DOCS
 from tests.e2e.cluster import TIMEOUT_S
 from tests.waiting import wait_until
-from tests.web.events import measure
+from tests.web.events import measure, measure_act
+from tests.web.keepalived import ACTS, PROGRAM, KeepalivedSite
 from tests.web.network import CannotRunError, look_for_what_is_needed
 from tests.web.site import CONF, Site
 
@@ -70,6 +73,18 @@ def test_an_address_that_only_stop_entries_take_away_is_left_behind_and_that_is_
         assert any(
             re.search("the address was on nodes .* to the end", it) for it in site.together()
         )
+
+
+def test_keepalived_is_measured_in_the_same_network(possible: None) -> None:
+    del possible
+    if shutil.which(PROGRAM) is None:
+        pytest.skip(f"needs {PROGRAM}")
+    with KeepalivedSite() as site:
+        site.start()
+        result = measure_act(site, "leave", partial(ACTS["leave"], site))
+        first, *_, last = result.served
+        assert first != last
+        assert site.together() == []
 
 
 def test_without_its_programs_the_demonstration_says_what_to_install(tmp_path: Path) -> None:
