@@ -473,8 +473,30 @@ FRONT: tuple[ShellMutant, ...] = (
     M(
         "entries are listed of the group that was asked for alone",
         "monitor/report.py",
-        "if view.group == asked else view",
+        "if view.group in asked else view",
         "if True else view",
         "monitor/test_report.py::test_the_entries_of_a_group_are_listed_for_those_who_ask_for_it",
+    ),
+    M(
+        "a wait is over when one instance has arrived",
+        "cli/progress.py",
+        "if len(texts) == len(found) else None",
+        "if texts else None",
+        "cli/test_progress.py::test_a_group_on_all_nodes_is_there_when_each_instance_is",
+    ),
+    M(
+        "the log of a group leaves its instances out",
+        "cli/logs/lines.py",
+        "if self._groups and self._groups.isdisjoint({group, single(group)}):",
+        "if self._groups and group not in self._groups:",
+        "cli/test_logs.py::test_a_group_stands_for_its_instances_and_an_instance_for_itself",
+    ),
+    M(
+        "older versions take instances for mistakes",
+        "formats/clstat.py",
+        "if INSTANCE_MARK in text:",
+        "if False:",
+        "formats/test_clstat.py::"
+        "test_an_older_version_skips_the_lines_about_instances_and_reads_the_others",
     ),
 )
