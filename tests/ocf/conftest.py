@@ -12,12 +12,11 @@ from tests.ocf.fake_agent import FakeAgent
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give all tests that try agents to one worker: devices that others make are seen as left."""
+    """Give what tries agents, and what makes devices, to one worker: a trial sees them as left."""
     for item in items:
-        if (
-            item.path.name in ("test_real_agents.py", "test_trial.py")
-            or "resource-agents.md" in item.name
-        ):
+        tries = item.path.name in ("test_real_agents.py", "test_trial.py")
+        makes_devices = "lives[Filesystem" in item.name or item.path.parent.name == "postgresql"
+        if tries or makes_devices or "resource-agents.md" in item.name:
             item.add_marker(pytest.mark.xdist_group("devices"))
 
 
