@@ -49,7 +49,11 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         look_for_what_is_needed()
         if given.peer:
-            return _measure_peer(given.events or list(ACTS), given.rounds, people)
+            try:
+                return _measure_peer(given.events or list(ACTS), given.rounds, people)
+            except AssertionError as failure:
+                people.print(Text(f"WRONG: {failure}", "bold red"))
+                return GONE_WRONG
         with Site(given.timeout) as site:
             try:
                 _run(site, names, given.rounds, results, people)
