@@ -48,15 +48,15 @@ class Expectations:
             only = wish.only if wish else ()
             allowed = [m for m in healthy if wish and (not only or m.id in only)]
             may = frozenset(m.id for m in allowed if self._takes(m, spec.name))
+            if any(self._stopped_for_good(m, spec.name) for m in healthy):
+                level = STOP_LEVEL
+            if wish is not None and level != STOP_LEVEL:
+                may = self._related(wish, may, {it.group: it for it in found})
             ladder = wish.on_failure if wish else None
             crowded = bool(self.cluster.world.capacities)  # there it goes only where there is room
             if ladder is not None and ladder.moves is None and not crowded:
                 # it leaves where it always fails
                 may = may - frozenset(self.cluster.world.unfit) or may
-            if any(self._stopped_for_good(m, spec.name) for m in healthy):
-                level = STOP_LEVEL
-            if wish is not None and level != STOP_LEVEL:
-                may = self._related(wish, may, {it.group: it for it in found})
             best = None
             if wish and wish.failback and not crowded:
                 best = next((n for n in wish.prefer if n in may), None)
