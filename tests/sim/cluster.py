@@ -49,6 +49,8 @@ from tests.sim.world import Fault, World, asked_grade
 LOOKS_PER_TIMEOUT = 4
 # How long, in T, after somebody was hidden from others the adaptive quorum may bear the blame.
 ADAPTIVE_MEMORY = 6
+# What is seen within this share of a heartbeat all nodes see before any of them acts on it.
+PROMPT = 0.1
 # Notes whose cause belongs to the rule that is counted.
 CAUSED = frozenset(
     {"vote_released", "claim_withdrawn", "claim_released", "group_told", "silence_ended"}
@@ -64,6 +66,12 @@ class Outcome(Struct):
     cold_s: float | None = None
     failovers_s: list[float] = field(default_factory=list)
     moves_in_calm: int = 0
+
+
+def _goes_where_it_is_named(world: World) -> bool:
+    """Say whether a group that moves goes where `why` has named: all nodes see the same at once."""
+    punctual = world.lag_s <= PROMPT * world.timing.heartbeat_s and not world.lag_tail
+    return len(world.groups) == 1 and punctual and not world.reorder
 
 
 class Cluster:
@@ -86,6 +94,7 @@ class Cluster:
             {group: ladder for group, ladder in found.items() if ladder is not None},
             lambda: self.faults.disturbed_at,
             3 * world.timing.timeout_s,
+            named=_goes_where_it_is_named(world),
         )
         self.relations = Relations(
             world.timing.timeout_s,

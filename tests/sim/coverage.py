@@ -31,7 +31,7 @@ EXERCISED: tuple[str, ...] = (
     *("note group_exhausted", "note group_freed", "rule move that counts"),
     *(f"rule failure predicted: {rung.name.lower()}" for rung in Rung),
     *("rule failure predicted: restart", "note group_restarted", "fault service hangs"),
-    "rule restart that counts",
+    *("rule restart that counts", "rule move to the node predicted"),
     "note tell_refused",
     "note silence_ended: all nodes have echoed this incarnation",
     *("rule stop_at enforced by clinit", "rule kill_at enforced by clinit", "rule watchdog"),

@@ -147,6 +147,14 @@ LADDER: tuple[Mutant, ...] = (
         "claim is None:",
         test="test_ladder.py::test_who_was_cut_off_and_overtaken_has_stopped_nothing_for_good_any_more",
     ),
+    Mutant(
+        "why names the last node that may have the group",
+        "ladder",
+        GIVING_UP,
+        'f"moves it to node {able[0]}"',
+        'f"moves it to node {able[-1]}"',
+        scenario=MONITORED,
+    ),
     # --- monitors and tests ---
     Mutant(
         "a monitor that fails restarts nothing",

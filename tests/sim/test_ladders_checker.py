@@ -28,7 +28,7 @@ LADDER = Ladder(0, 60.0, 1, 600.0, stops=True)
 def watched(ladder: Ladder | None = LADDER) -> tuple[Ladders, Clock]:
     """Return the checker of a world that nothing has disturbed since 10 s."""
     clock = Clock()
-    found = Ladders({G: ladder} if ladder is not None else {}, lambda: 10.0, 5.0)
+    found = Ladders({G: ladder} if ladder is not None else {}, lambda: 10.0, 5.0, named=True)
     Truth(lambda: clock.now, [found])
     return found, clock
 
@@ -153,3 +153,24 @@ def test_without_a_ladder_no_restart_comes_within_a_minute() -> None:
     arrived(checker)
     with pytest.raises(Violation, match="node 1 restarts g1"):
         checker.noted(1, RESTARTED)
+
+
+# --- where it moves --------------------------------------------------------------------------
+
+TO_2 = "0 of 1 failures; the next one moves it to node 2"
+
+
+def moved(node: int, term: int) -> None:
+    """Let a group that runs on node 1 under term 4 be given up there, and start on a node."""
+    checker, _ = watched()
+    checker.started(1, G, 4, "start", clinit=1)
+    checker.foresees(1, G, TO_2)
+    checker.stepped(1, G, row("fails again and again"), granted=True)
+    checker.started(node, G, term, "test", clinit=1)
+
+
+def test_a_move_to_another_node_than_why_has_named_is_a_violation() -> None:
+    moved(2, 5)
+    moved(1, 4)  # clinit has not heard of it yet
+    with pytest.raises(Violation, match="g1 moves to node 3; why had said at 100"):
+        moved(3, 5)

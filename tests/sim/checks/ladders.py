@@ -1,6 +1,8 @@
 """What follows failures: as `mosha why` predicted it, no more moves than hactl allows, and an end.
 
 - Each failure of an entry is followed by what `why` had said just before.
+- Where it moves it starts first on the node that `why` had named, in worlds where all nodes see the
+  same at once, and where no node boots.
 - A group that runs, of which a monitor fails, is restarted if `why` had said so: at once where
   hactl counts restarts, else when it has run for a minute.
 - No more restarts than that, whatever its monitor says: hactl's number within its time, or one in a
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import enum
 import math
+import re
 from collections.abc import Callable
 
 from mosha.core.cluster.group_rules import Row
@@ -70,13 +73,21 @@ class Ladders(Checker):
     name = "ladders"
 
     def __init__(
-        self, ladders: dict[str, Ladder], disturbed_at: Callable[[], float], pause_s: float
+        self,
+        ladders: dict[str, Ladder],
+        disturbed_at: Callable[[], float],
+        pause_s: float,
+        *,
+        named: bool,
     ) -> None:
         self._ladders = ladders
+        self._names = named
         self._disturbed_at, self._pause_s = disturbed_at, pause_s
         self._foreseen: dict[tuple[int, str], tuple[float, str, Restarting]] = {}
         self._restarted: dict[tuple[int, str, object], list[float]] = {}  # by the term, too
         self._began: dict[tuple[int, str], float] = {}  # when it last arrived at a level
+        self._named: dict[str, tuple[float, int]] = {}  # where it is to move, and since when
+        self._terms: dict[str, int] = {}  # under which it was started last
         self._gave_up: dict[str, list[float]] = {}
         self._noted: dict[str, tuple[int, float]] = {}  # stopped for good: by whom, when
         self._ended: dict[str, tuple[int, int]] = {}  # by whom, under which term; it is published
@@ -104,6 +115,9 @@ class Ladders(Checker):
                 self.name, f"node {node} does with {group}: {row.name}; why had said: {text}"
             )
         self.truth.cover(f"rule failure predicted: {predicted}")
+        named = re.search(r"the next one moves it to node (\d+)", text)
+        if done == MOVE and named is not None:
+            self._named[group] = at, int(named[1])
 
     def shown(self, node: int, group: Group) -> None:
         """Take in that a group has arrived at a level."""
@@ -175,6 +189,9 @@ class Ladders(Checker):
 
     def started(self, node: int, group: str, term: int, level: str, *, clinit: int) -> None:
         del clinit
+        if term != self._terms.get(group):  # else clinit has not heard that it moves
+            self._has_moved(node, group)
+        self._terms[group] = term
         by, claim = self._ended.get(group, (0, 0))
         if not by or (node == by and term <= claim):  # clinit has not heard it yet
             return
@@ -185,6 +202,18 @@ class Ladders(Checker):
                 " good",
             )
         self._free(group)
+
+    def _has_moved(self, node: int, group: str) -> None:
+        """Judge where a group starts that has moved, if nothing has happened since but failures."""
+        at, named = self._named.pop(group, (-math.inf, node))
+        # At first nodes are still booting.
+        calm = at > max(self._disturbed_at() + self._pause_s, self._pause_s / 3) and self._names
+        if calm and node != named:
+            raise self.truth.violated(
+                self.name, f"{group} moves to node {node}; why had said at {at:.4f}: node {named}"
+            )
+        if calm:
+            self.truth.cover("rule move to the node predicted")
 
     def killed(self, node: int) -> None:
         for group in [group for group, (by, _) in self._ended.items() if by == node]:
