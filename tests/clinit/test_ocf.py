@@ -168,6 +168,24 @@ def test_a_killed_wrapper_is_followed_by_one_that_stops_first(
     assert verbs(agent)[2] == "monitor"
 
 
+def test_what_no_wrapper_can_stop_is_killed_and_nothing_beside_it(
+    agent: FakeAgent, start_in: Start
+) -> None:
+    agent.hook("start", "setsid sleep 1000 >/dev/null 2>&1 & echo $! >service; exit 0")
+    agent.hook("stop", "runs && fail 1 'it does not answer'")
+    d = start_in(TABLE)
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    frozen, beside = agent.service(), d.entry("b").pid
+    os.kill(frozen, signal.SIGSTOP)
+    os.kill(d.entry("a").pid, signal.SIGKILL)
+    wait_until(lambda: verbs(agent).count("start") == 2)
+    wait_until(lambda: d.entry("a").ready)
+    assert verbs(agent) == ["monitor", "start", "monitor", "stop", "monitor", "start"]
+    assert agent.service() != frozen
+    assert (d.entry("b").pid, d.group().state) == (beside, "DONE")
+
+
 def test_a_kill_before_the_stop_of_a_mount_is_no_stop(agent: FakeAgent, start_in: Start) -> None:
     agent.path.rename(agent.path.with_name("Filesystem"))
     d = start_in("g:a:1:ocf(interval=1h):Filesystem state=x\n")
@@ -204,7 +222,7 @@ def test_what_a_killed_clinit_has_left_is_stopped_by_the_next_one(
     wait_until(lambda: "g" not in d.groups())
     assert not (mount.directory / "made").exists()
     assert verbs(mount)[-2:] == ["stop", "monitor"]
-    assert not (d.base / "state" / AGENTS).exists()
+    wait_until(lambda: not (d.base / "state" / AGENTS).exists())  # a thread removes it
     (line,) = d.log("agents_recovered")
     assert (line["group"], line["tags"]) == ("g", ["a"])
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mosha.core.agent_exits import UNUSABLE_ANYWHERE, UNUSABLE_HERE
+from mosha.core.agent_exits import STOP_FAILED, UNUSABLE_ANYWHERE, UNUSABLE_HERE
 from mosha.core.escalation import Limits
 from mosha.core.status import EntryVerb
 from mosha.core.supervision.agent_traces import unproven
@@ -200,6 +200,27 @@ def test_what_it_has_left_is_ended_before_it_has_failed() -> None:
     assert (state_of(world), world.unit.processes["ip"].state) == ("1 DONE", ProcessState.CLEARING)
     world = world.vanish("ip").settle()
     assert (state_of(world), world.unit.processes["ip"].state) == ("1 FAILED", ProcessState.FAILED)
+
+
+def test_what_an_agent_could_not_stop_is_ended_before_it_is_started_again() -> None:
+    process, effects = advance(
+        started(), Exited(1, Exit(STOP_FAILED), elsewhere=True), 200.0, LIMITS
+    )
+    assert process.state is ProcessState.CLEARING
+    ended, watched = effects
+    assert ended == Signal(process.entry, 1, "TERM", Scope.ENTRY)
+    assert watched == Watch(process.entry, 1, Scope.ENTRY)
+    late_s = 200.0 + LIMITS.clear_to_kill_s
+    process, effects = advance(process, AlarmRang(), late_s, LIMITS)
+    assert effects == (Signal(process.entry, 1, "KILL", Scope.ENTRY),)
+    process, _ = advance(process, Emptied(1, Scope.ENTRY), late_s + 0.1, LIMITS)
+    assert (process.state, process.run, process.unstopped) == (ProcessState.RUNNING, 2, False)
+
+
+@pytest.mark.parametrize("code", [1, -9])
+def test_what_is_left_otherwise_is_stopped_by_its_agent_in_the_next_run(code: int) -> None:
+    process, _ = advance(started(), Exited(1, Exit(code), elsewhere=True), 200.0, LIMITS)
+    assert (process.state, process.run) == (ProcessState.RUNNING, 2)
 
 
 def test_other_entries_have_no_exit_status_that_means_more() -> None:

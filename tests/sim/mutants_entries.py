@@ -77,6 +77,24 @@ ENTRIES: tuple[Mutant, ...] = (
         test="test_ready.py::test_a_new_ready_restarts_a_run_that_is_awaited",
     ),
     Mutant(
+        "what an agent could not stop is in the way of the next run",
+        "C3",
+        "mosha.core.supervision.process",
+        "event.in_session or (process.unstopped and event.elsewhere)",
+        "event.in_session",
+        test="test_ocf_entries.py::"
+        "test_what_an_agent_could_not_stop_is_ended_before_it_is_started_again",
+    ),
+    Mutant(
+        "what an agent could not stop is sought in the session of its wrapper only",
+        "C3",
+        "mosha.core.supervision.process",
+        "process.prevented or process.unstopped else",
+        "process.prevented else",
+        test="test_ocf_entries.py::"
+        "test_what_an_agent_could_not_stop_is_ended_before_it_is_started_again",
+    ),
+    Mutant(
         "a monitor that fails is no failure of its group",
         "placement",
         "mosha.core.supervision.process_record",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from mosha.core.agent_exits import UNUSABLE_ANYWHERE, UNUSABLE_HERE
+from mosha.core.agent_exits import STOP_FAILED, UNUSABLE_ANYWHERE, UNUSABLE_HERE
 from mosha.core.tables import WRAPPED, Mode
 
 
@@ -22,6 +22,11 @@ _SEVERITIES = {UNUSABLE_HERE: Severity.HARD, UNUSABLE_ANYWHERE: Severity.FATAL}
 def severity_of(mode: Mode, code: int) -> Severity:
     """Return how grave the end of a run is; only what runs an agent or a unit can tell."""
     return _SEVERITIES.get(code, Severity.SOFT) if mode in WRAPPED else Severity.SOFT
+
+
+def is_unstopped(mode: Mode, code: int) -> bool:
+    """Say whether the end of a run means that an agent could not stop its service."""
+    return mode is Mode.OCF and code == STOP_FAILED
 
 
 STEADY_S = 60.0

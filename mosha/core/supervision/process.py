@@ -11,6 +11,8 @@ The rules of this file (catalogue C3, C6; docs/explanation/architecture.md):
 - A run that exceeds its time limit is ended as by a stop, and counts as failed; so does one of a
   respawn entry that is not ready in time (`ready=`, `start=`), which is then started again.
 - An agent that says that it cannot run its service here has failed, and is not started again.
+- An agent that cannot stop its service is started again when all processes of the entry are ended:
+  a service that is frozen, whose wrapper was killed, hinders each next one, and no agent ends it.
 - A monitor is run again and again, `interval` from start to start. As many failures in a row as its
   option says are one failure of its group, and so are as many more.
 - A stop sends INT, TERM and KILL in turn and repeats KILL as long as anything is alive. Only time
@@ -144,7 +146,7 @@ def _awaited(process: Process) -> Scope | None:
 
 def _cleared(process: Process) -> Scope:
     """Return the scope to clear; the session of an unknown process is not known."""
-    return Scope.ENTRY if process.prevented else Scope.SESSION
+    return Scope.ENTRY if process.prevented or process.unstopped else Scope.SESSION
 
 
 _MEANINGS: dict[type, EntryTrigger] = {
@@ -185,7 +187,8 @@ def _read_end(process: Process, event: Exited, limits: Limits) -> EntryTrigger:
         left = event.in_session or event.elsewhere
         return EntryTrigger.LEADER_DEAD if left else _when_gone(process, limits)
     if process.entry.respawns:
-        return EntryTrigger.CLEAR if event.in_session else _after_death(process, limits)
+        left = event.in_session or (process.unstopped and event.elsewhere)
+        return EntryTrigger.CLEAR if left else _after_death(process, limits)
     if process.entry.mode is Mode.TEST:
         return EntryTrigger.PASS if event.exit.well else EntryTrigger.FAIL
     return EntryTrigger.FINISH
@@ -283,6 +286,7 @@ def _run(process: Process, now: float, limits: Limits) -> tuple[Process, tuple[E
         due=None if limit_s is None else now + limit_s,
         timed_out=False,
         severity=Severity.SOFT,
+        unstopped=False,
     )
     return process, (Spawn(process.entry, process.run),)
 
@@ -302,10 +306,8 @@ def _clear(
     )
     if trigger is EntryTrigger.LOSE:  # it has been sent SIGKILL
         return process, (Watch(entry, run, Scope.ENTRY),)
-    return process, (
-        Signal(entry, run, "TERM", Scope.SESSION),
-        Watch(entry, run, Scope.SESSION),
-    )
+    scope = _cleared(process)
+    return process, (Signal(entry, run, "TERM", scope), Watch(entry, run, scope))
 
 
 _THEN = {

@@ -15,6 +15,7 @@ from mosha.core.supervision.failures import (
     DAEMONIZED_S,
     Severity,
     in_a_row,
+    is_unstopped,
     remembered,
     severity_of,
 )
@@ -60,7 +61,8 @@ class Process(Struct, frozen=True):
     into the background; `timed_out`: the last run exceeded its time limit; `prevented`: the host
     could not start it. `failed_at` lists the recent failures of a respawn entry: a run failed, or
     the entry had to pause although its runs succeeded. `severity` is how grave the end of the last
-    run was: what is not soft is not started again.
+    run was: what is not soft is not started again. `unstopped`: it was of an agent that could not
+    stop its service, whose processes are ended before the next run.
     """
 
     entry: Entry
@@ -84,6 +86,7 @@ class Process(Struct, frozen=True):
     prevented: bool = False
     failed_at: tuple[float, ...] = ()
     severity: Severity = Severity.SOFT
+    unstopped: bool = False
     then: Then = Then.WAIT
     ordered: tuple[str, ...] = ()
     obeyed: tuple[str, ...] = ()
@@ -158,7 +161,9 @@ def noted(process: Process, event: Event, now: float) -> Process:
             process = _counted(process, now, well=ended.well and not early)
             text = f"{ended} before it was ready" if early else str(ended)
             if process.state is ProcessState.RUNNING:
-                process = replace(process, severity=severity_of(process.entry.mode, ended.code))
+                mode, code = process.entry.mode, ended.code
+                severity, unstopped = severity_of(mode, code), is_unstopped(mode, code)
+                process = replace(process, severity=severity, unstopped=unstopped)
             return replace(_without_leader(process), daemonized=daemonized, exit=text, said=said)
         case StopOrdered(order) | StartOrdered(order) | RestartOrdered(order):
             waiting = (*process.ordered, order)[-ORDERS_REMEMBERED_MAX:]
