@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from mosha.core.instance_names import single
+from mosha.core.supervision.process_events import Scope, Signal
+from mosha.core.supervision.unit import KillEverything, SignalLeft
 from mosha.core.tables import PLAN_LEVEL, STOP_LEVEL
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ class Child(Struct, eq=False):
     condemned_at: float | None = None
     killed: bool = False
     born: float = 0.0  # true seconds
+    agent: bool = False  # it stops its service itself
 
     @property
     def exclusive(self) -> bool:
@@ -54,6 +57,21 @@ class Child(Struct, eq=False):
     def judged(self) -> bool:
         """Whether a promise is about it."""
         return self.exclusive or self.undoing
+
+
+def aimed_at(
+    children: Iterable[Child], effect: Signal | KillEverything | SignalLeft
+) -> list[Child]:
+    """Return those of the processes of a group that a signal is for."""
+    match effect:
+        case Signal(entry, run, _, scope):
+            # Of the whole entry: what former runs have left behind, too.
+            mine = [child for child in children if child.tag == entry.tag]
+            whole = scope is Scope.ENTRY
+            return [it for it in mine if whole or (it.leader and it.run == run)]
+        case SignalLeft(_, _, spared):
+            return [it for it in children if not it.leader or it.tag not in spared]
+    return list(children)
 
 
 def refuses(machine: Machine, child: Child) -> bool:

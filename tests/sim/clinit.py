@@ -24,11 +24,11 @@ from mosha.core.supervision import supervisor as sup
 from mosha.core.supervision import unit as units
 from mosha.core.supervision.agent_traces import Remember
 from mosha.core.supervision.group_report import GroupReport
-from mosha.core.supervision.process_events import Exit, NotReady, Ready, Scope, TimedOut
+from mosha.core.supervision.process_events import Exit, NotReady, Ready, TimedOut
 from mosha.core.supervision.supervisor import EntryEvent, Supervisor
 from mosha.core.tell import EntryOrder, Tell
+from tests.sim import agents, launching, monitoring, readying
 from tests.sim import children as kids
-from tests.sim import launching, monitoring, readying
 from tests.sim.children import Child
 from tests.sim.disks import read_cltab
 
@@ -65,9 +65,7 @@ class Clinit:
         self._refusal = ""
         self._reread()
         self._agents_left = machine.agents_left
-        for group, agents in sorted(self._agents_left.items()):
-            if agents:
-                self.feed(sup.Recovered(group, agents))
+        agents.recover(self, lambda group, left: self.feed(sup.Recovered(group, left)))
 
     # --- what the monitor asks -------------------------------------------------------
 
@@ -136,6 +134,7 @@ class Clinit:
         ordered = any(process.ordered or process.obeyed for process in unit.processes.values())
         spec = self.specs[single(name)]
         whole = ordered or spec.move_after > 0 or spec.monitor_s > 0 or name in self.condemned
+        whole = whole or spec.agent_s > 0
         report = group_report(unit, group, 0, lambda _tag, _lines: ()) if whole else None
         return GroupReport(
             group=name,
@@ -233,6 +232,8 @@ class Clinit:
         now = self.machine.now
         if isinstance(event, Tell):
             self._told_at[event.group] = now
+            if agents.forgives(self, event):
+                self.machine.cluster.leftovers.excuse(self.machine.id, event.group)
         self.supervisor, effects = sup.step(self.supervisor, event, now)
         touched: dict[str, None] = {}
         for effect in effects:
@@ -278,8 +279,8 @@ class Clinit:
                 self._refusal = text
             case sup.Halted():
                 self.soon(partial(self.machine.clinit_halted, self))
-            case Remember(group, agents):
-                self._agents_left[group] = agents
+            case Remember(group, left):
+                self._agents_left[group] = left
             case sup.Gone(group):
                 self.machine.report(self, group, None)
             case _:
@@ -301,20 +302,10 @@ class Clinit:
     def _send(
         self, effect: process_events.Signal | units.KillEverything | units.SignalLeft
     ) -> None:
-        match effect:
-            case process_events.Signal(entry, run, signal, scope):
-                # Of the whole entry: what former runs have left behind, too.
-                for child in tuple(self.children.get(entry.group, ())):
-                    mine = scope is Scope.ENTRY or (child.leader and child.run == run)
-                    if mine and child.tag == entry.tag:
-                        self._signal(child, signal)
-            case units.KillEverything(group):
-                for child in tuple(self.children.get(group, ())):
-                    self._signal(child, "KILL")
-            case units.SignalLeft(group, signal, spared):
-                for child in tuple(self.children.get(group, ())):
-                    if not child.leader or child.tag not in spared:
-                        self._signal(child, signal)
+        group = effect.entry.group if isinstance(effect, process_events.Signal) else effect.group
+        signal = "KILL" if isinstance(effect, units.KillEverything) else effect.signal
+        for child in kids.aimed_at(self.children.get(group, ()), effect):
+            self._signal(child, signal)
 
     # --- children --------------------------------------------------------------------
 
@@ -342,6 +333,9 @@ class Clinit:
             self.send_kill(child)
         elif child.killed or monitoring.ignores(self.machine, child):
             return
+        elif child.agent:
+            if not child.dying:
+                agents.told_to_stop(self, child)
         elif self.machine.weather.of("hangstop", self.machine.id) is not None:
             self.machine.cover("fault process ignores signals")
         elif not child.dying:

@@ -21,6 +21,7 @@ from tests.sim.checks.evidence import Evidence
 from tests.sim.checks.exclusion import Exclusion
 from tests.sim.checks.ladders import Ladders
 from tests.sim.checks.leases import Leases
+from tests.sim.checks.leftovers import Leftovers
 from tests.sim.checks.liveness import Liveness
 from tests.sim.checks.orders import Obedience
 from tests.sim.checks.pills import Pills
@@ -39,7 +40,7 @@ from tests.sim.expectations import Expectations
 from tests.sim.faults import Faults
 from tests.sim.fences import Fences
 from tests.sim.files import Files, Version, Weather
-from tests.sim.ladders import ladder_of
+from tests.sim.ladders import goes_where_it_is_named, ladder_of
 from tests.sim.machine import WALL_AT_START_S, Machine
 from tests.sim.operators import Operators
 from tests.sim.truth import Truth
@@ -49,8 +50,6 @@ from tests.sim.world import Fault, World, asked_grade
 LOOKS_PER_TIMEOUT = 4
 # How long, in T, after somebody was hidden from others the adaptive quorum may bear the blame.
 ADAPTIVE_MEMORY = 6
-# What is seen within this share of a heartbeat all nodes see before any of them acts on it.
-PROMPT = 0.1
 # Notes whose cause belongs to the rule that is counted.
 CAUSED = frozenset(
     {"vote_released", "claim_withdrawn", "claim_released", "group_told", "silence_ended"}
@@ -68,19 +67,14 @@ class Outcome(Struct):
     moves_in_calm: int = 0
 
 
-def _goes_where_it_is_named(world: World) -> bool:
-    """Say whether a group that moves goes where `why` has named: all nodes see the same at once."""
-    punctual = world.lag_s <= PROMPT * world.timing.heartbeat_s and not world.lag_tail
-    return len(world.groups) == 1 and punctual and not world.reorder
-
-
 class Cluster:
     """One world while it runs."""
 
     def __init__(self, world: World, *, telling: bool = False) -> None:
         self.world = world
         self.agenda = Agenda()
-        self.exclusion = Exclusion(3 * world.timing.timeout_s, self.apart, self.outlived)
+        blame_s = 3 * world.timing.timeout_s
+        self.exclusion = Exclusion(blame_s, self.apart, self.outlived)
         self.leases = Leases()
         self.tables = TablesInForce()
         self.liveness = Liveness()
@@ -89,13 +83,9 @@ class Cluster:
         self.obedience = Obedience()
         self.probation = Probation(world.timing.timeout_s, counts=world.fence.probation > 0)
         self.runs = Runs()
-        found = {spec.name: ladder_of(spec) for spec in world.groups}
-        self.ladders = Ladders(
-            {group: ladder for group, ladder in found.items() if ladder is not None},
-            lambda: self.faults.disturbed_at,
-            3 * world.timing.timeout_s,
-            named=_goes_where_it_is_named(world),
-        )
+        ladders = {it.name: ladder for it in world.groups if (ladder := ladder_of(it)) is not None}
+        named = goes_where_it_is_named(world)
+        self.ladders = Ladders(ladders, lambda: self.faults.disturbed_at, blame_s, named=named)
         self.relations = Relations(
             world.timing.timeout_s,
             self._decider,
@@ -105,16 +95,16 @@ class Cluster:
         self.room = Room(spec.name for spec in world.groups if spec.move_after)
         self.survivors = Survivors(world.timing.heartbeat_s)
         self.asked_grades = {it.name: asked_grade(world.fence, it) for it in world.groups}
-        receipts = Receipts(3 * world.timing.timeout_s, self.apart, self.asked_grades)
+        self.leftovers = Leftovers(blame_s, self.apart, self.asked_grades)
         self.truth = Truth(
             lambda: self.agenda.now,
             [
                 self.exclusion,
-                Terms(3 * world.timing.timeout_s, self.apart),
+                Terms(blame_s, self.apart),
                 Votes(),
                 Pills(),
                 self.leases,
-                receipts,
+                Receipts(blame_s, self.apart, self.asked_grades),
                 self.tables,
                 self.liveness,
                 self.shots,
@@ -126,6 +116,7 @@ class Cluster:
                 self.runs,
                 self.ladders,
                 self.relations,
+                self.leftovers,
             ],
         )
         self.truth.telling = telling
@@ -369,17 +360,17 @@ class Cluster:
     def noted(self, node: int, note: LogRecord) -> None:
         """Count a note of a brain, and tell it."""
         cause = f": {note.fields['cause']}" if note.event in CAUSED else ""
+        group = str(note.fields.get("group", ""))
         if note.event in FAILURES:
-            self.failed.add((node, str(note.fields["group"])))
-            self.obedience.banned(node, str(note.fields["group"]))
-        self.ladders.noted(node, note)
-        self.relations.noted(node, note)
+            self.failed.add((node, group))
+            self.obedience.banned(node, group)
+        for checker in (self.ladders, self.relations, self.leftovers):
+            checker.noted(node, note)
         self.room.noted(note, calm=self.calm)
         if note.event == "claim_made":
-            self.probation.claimed(node, str(note.fields["group"]))
-            monitor = self.machines[node].monitor
-            if monitor is not None:
-                self.room.claimed(monitor.node.state, str(note.fields["group"]))
+            self.probation.claimed(node, group)
+            if (monitor := self.machines[node].monitor) is not None:
+                self.room.claimed(monitor.node.state, group)
         self.truth.cover(disks.done_to(node, note) or f"note {note.event}{cause}")
         if self.truth.telling and self.tells_of(node) and (said := sayings.say(note)):
             self.truth.tell(f"node {node} {said}")

@@ -11,12 +11,13 @@ from mosha.core.cluster.group_rules import ROWS
 from mosha.core.ladder import Rung
 from mosha.core.replication.judging import TABLES
 from tests.sim.fate import START_FAILURES
+from tests.sim.world import AGENTS
 from tests.sim.worldrules import ALL_KINDS
 
 _DONE_TO_TABLES = ("adopt", "refuse", "fetched", "discard", "write")
 
-# No report of clinit lags: tests/core/test_orders.py. No entry is an agent: test_ladder.py there.
-_UNSEEN = ("told, never seen", "can run nowhere")
+# No report of clinit lags: tests/core/test_orders.py.
+_UNSEEN = ("told, never seen",)
 
 # Orders that are acknowledged.
 _VERBS = ("restart", "move", "cleanup", "standby", "unstandby")
@@ -79,6 +80,9 @@ EXERCISED: tuple[str, ...] = (
     *("rule ordered to shoot", "rule order to shoot refused", "rule order to shoot withdrawn"),
     *("rule shot by order", "rule shot given up", "rule heard to be on probation"),
     *(f"fault {kind}" for kind in ALL_KINDS),
+    *(f"fault agent {kind}" for kind in AGENTS),
+    *("rule agent left to the next clinit", "rule agent stopped what its probe found"),
+    "rule leftover without evidence of a death",
     *("fault service not ready", "rule service not ready in time", "rule service ready"),
 )
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from mosha.core.cluster.timing import Timing, derive, unsafe
 from tests.sim.agenda import chance
+from tests.sim.agents import with_agents
 from tests.sim.asking import with_requests
 from tests.sim.changing import with_changes
 from tests.sim.dying import with_slow_deaths
@@ -53,7 +54,8 @@ def draw(seed: int, storm: tuple[str, ...] = ()) -> World:
     world = with_changes(with_failing_starts(with_slow_deaths(with_orders(world))))
     world = with_awaited_services(with_fencing_orders(with_grades(world)))
     world = with_monitors(with_pills(with_requests(world)))
-    return with_rooms(with_instances(with_relations(with_ladders(world))))
+    world = with_ladders(with_agents(world))
+    return with_rooms(with_instances(with_relations(world)))
 
 
 def _with_editors(world: World) -> World:

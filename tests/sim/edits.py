@@ -12,6 +12,7 @@ from mosha.core.tables import STOP_LEVEL, TEST_LEVEL, Cltab, Entry, Mode, Option
 from mosha.formats.cltab import render_cltab
 from mosha.formats.hactl import set_wish
 from tests.sim import relating, rooms
+from tests.sim.agents import agent_of
 from tests.sim.disks import read_cltab
 from tests.sim.ladders import ladder_of
 from tests.sim.monitoring import monitor_of
@@ -36,6 +37,8 @@ def entries_of(spec: GroupSpec) -> list[Entry]:
         ending("t", TEST_LEVEL, Mode.TEST, f"take {spec.test_s}")
     if spec.start_s or spec.daemon:
         ending("w", "start", Mode.WAIT, f"{'spawn' if spec.daemon else 'take'} {spec.start_s}")
+    if spec.agent_s:
+        entries.append(agent_of(spec))
     entries.append(_service(spec, "serve"))
     if spec.monitor_s:
         entries.append(monitor_of(spec))

@@ -7,7 +7,17 @@ import random
 from msgspec.structs import replace
 
 from mosha.core.cluster.timing import Timing
-from tests.sim.world import FENCING_ORDERS, KINDS, ORDERS, Fault, World
+from tests.sim.world import (
+    AGENTS,
+    FAILING,
+    FENCING_ORDERS,
+    KINDS,
+    MONITORING,
+    ORDERS,
+    READYING,
+    Fault,
+    World,
+)
 
 # So many edits bring back a file of yesterday with its time, as a backup does.
 RESTORED = 0.15
@@ -79,6 +89,10 @@ def a_fault(rng: random.Random, world: World, at: float, kind: str, focus: list[
     return (_fencing_order if kind in FENCING_ORDERS else draw)(rng, world, fault)
 
 
+SOME_NODES = frozenset({"failtest", *FAILING, *READYING, *MONITORING, *AGENTS})
+"""Kinds that concern one group, on some nodes, and last longer than others."""
+
+
 def _trouble(rng: random.Random, world: World, fault: Fault) -> Fault:
     """Draw what a kind needs besides."""
     t, kind, lasts, (node,) = world.timing, fault.kind, fault.lasts, fault.nodes
@@ -98,7 +112,7 @@ def _trouble(rng: random.Random, world: World, fault: Fault) -> Fault:
             return replace(fault, lasts=round(t.heartbeat_s * 0.3 if quick else lasts, 4))
         case "die" | "nosignal":
             return replace(fault, word=rng.choice(world.groups).name)
-        case "failtest" | "crashloop" | "hangentry" | "unready" | "hang" | "accuse" | "excuse":
+        case _ if kind in SOME_NODES:
             some = tuple(sorted(rng.sample(world.ids, rng.randint(1, world.nodes))))
             word = rng.choice(world.groups).name
             return replace(fault, nodes=some, lasts=round(3 * lasts, 4), word=word)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SHARE = 0.6
 """So many groups that move have more than the short form."""
 
+# What is seen within this share of a heartbeat all nodes see before any of them acts on it.
+PROMPT = 0.1
+
 
 def with_ladders(world: World) -> World:
     """Return the world, in some cases with ladders."""
@@ -74,3 +77,9 @@ def _restarts(monitor: Monitor, report: GroupReport) -> Restarting:
         return Restarting.NO
     steady = monitor.now() >= report.since + PAUSE_S
     return Restarting.YES if steady else Restarting.COUNTED
+
+
+def goes_where_it_is_named(world: World) -> bool:
+    """Say whether a group that moves goes where `why` has named: all nodes see the same at once."""
+    punctual = world.lag_s <= PROMPT * world.timing.heartbeat_s and not world.lag_tail
+    return len(world.groups) == 1 and punctual and not world.reorder

@@ -10,7 +10,7 @@ from mosha.core.supervision import process_events
 from mosha.core.supervision.supervisor import EntryEvent
 from mosha.core.supervision.unit import Launch
 from mosha.core.tables import TEST_LEVEL, Mode
-from tests.sim import readying
+from tests.sim import agents, readying
 from tests.sim.children import Child
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ def launch(clinit: Clinit, order: Launch) -> None:
     entry, machine = order.entry, clinit.machine
     child = _appear(clinit, order)
     _report(clinit, order, process_events.Spawned(order.run, 1))
+    if entry.mode is Mode.OCF or entry.stops:
+        agents.run(clinit, child, entry)
+        return
     verb, _, seconds = entry.command.partition(" ")
     spec = clinit.specs[single(entry.group)]
     if verb == "serve":
@@ -56,7 +59,7 @@ def _appear(clinit: Clinit, order: Launch) -> Child:
     readying.launched(clinit, entry, order.level)
     test = entry.mode is Mode.TEST
     child = Child(entry.group, entry.tag, order.run, order.level, order.term, test=test)
-    child.born = machine.agenda.now
+    child.born, child.agent = machine.agenda.now, entry.mode is Mode.OCF
     left.append(child)
     if child.exclusive:
         if clinit.specs[single(entry.group)].test_s and _has_tests(clinit, entry.group):
@@ -64,7 +67,7 @@ def _appear(clinit: Clinit, order: Launch) -> Child:
         machine.truth.started(
             machine.id, entry.group, order.term, order.level, clinit=clinit.number
         )
-    elif child.undoing:
+    elif child.undoing and not agents.recovers(clinit, entry):
         machine.truth.undoes(machine.id, entry.group, order.term, clinit=clinit.number)
     return child
 

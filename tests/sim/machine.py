@@ -49,6 +49,7 @@ class Machine:
         self.timing = cluster.world.timing
         self.strays: list[Clinit] = []
         self.ended: list[Clinit] = []  # those that have left processes behind
+        self.made: set[str] = set()  # groups whose agents have made something that is there
         self.agents_left: dict[str, tuple[Entry, ...]] = {}  # what clinit remembers in its place
         self._clinits = 0
         self._late: list[Callable[[], None]] = []
@@ -127,6 +128,7 @@ class Machine:
         self.strays.clear()
         self.ended.clear()
         self.agents_left = {}
+        self.made.clear()
         self._late.clear()
         self.clock.still = False
         self.up = False
@@ -151,7 +153,19 @@ class Machine:
         if clinit and self.clinit is not None:
             self.strays.append(self.clinit)
             self.clinit, self.agents_left = None, {}
+            self.cluster.leftovers.excuse(self.id)
         self.truth.forgot(self.id)
+
+    def make(self, group: str) -> None:
+        """Let the agent of a group make what outlives all processes."""
+        if group not in self.made:
+            self.made.add(group)
+            self.cluster.leftovers.made(self.id, group)
+
+    def unmake(self, group: str) -> None:
+        """Let the agent of a group undo that."""
+        self.made.discard(group)
+        self.cluster.leftovers.unmade(self.id, group)
 
     def retime(self, factor: float) -> None:
         """Count with another timeout from the next start of the monitor on."""
@@ -167,6 +181,7 @@ class Machine:
         """Start the monitor if none runs."""
         if self.up and self.monitor is None:
             self.leaving_until = None
+            self.cluster.leftovers.lifted(node=self.id)
             self.monitor = Monitor(self)
             self.monitor.connect()
 

@@ -25,6 +25,8 @@ FIXED = (
     *(1, 26, 53, 123, 139),  # nodes that ask to be shot
     *(79, 101),  # nodes on probation
     *(83, 302, 338),  # groups that give way to one of a higher priority
+    *(2, 144),  # who may be a ghost is looked for
+    *(4, 56, 67, 72, 92, 100, 168, 169, 175, 191, 258),  # agents: each fault, and what they leave
 )
 # What chance comes upon in one world of a thousand has a world of its own.
 DIRECTED = ("a-tell-of-a-dead-monitor", "a-monitor-that-fails")

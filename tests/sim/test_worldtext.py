@@ -13,6 +13,7 @@ from tests.sim.draw import draw
 from tests.sim.mutants import MUTANTS
 from tests.sim.mutants import find as find_mutant
 from tests.sim.world import (
+    AGENTS,
     CHANGING,
     DYING,
     FAILING,
@@ -128,7 +129,7 @@ def test_each_kind_of_fault_can_be_written(kind: str) -> None:
 
 def test_the_rules_are_about_kinds_that_there_are() -> None:
     drawn = {*KINDS, *FAILING, *ORDERS, *FENCING_ORDERS, *DYING, *STARTING, *READYING}
-    drawn |= {*MONITORING, *CHANGING}
+    drawn |= {*MONITORING, *CHANGING, *AGENTS}
     assert LASTING | BETWEEN | MEASURED | {*WORDS} <= drawn == {*ALL_KINDS}
     assert WEATHER <= LASTING
 

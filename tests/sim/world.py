@@ -50,6 +50,7 @@ class GroupSpec(Struct, frozen=True):
     fence: str = ""  # `fence=` of hactl
     on_all: bool = False  # an instance on each node
     ready_s: float = 0.0  # how long a run of its service takes to be ready; 0: it is not awaited
+    agent_s: float = 0.0  # how long a start and a stop of its agent take; 0: it has none
     ready_limit_s: float = 0.0  # `start=` of it; 0: none
     monitor_s: float = 0.0  # the interval of its monitor; 0: it has none
     monitor_failures: int = 1  # so many runs of it have to fail in a row
@@ -205,6 +206,17 @@ MONITORING: dict[str, float] = {
     "excuse": 1,  # on `nodes`, its monitor succeeds, whatever the service does
 }
 
+# Kinds that `agents` draws: what the agent of the group `word` does on `nodes`.
+AGENTS: dict[str, float] = {
+    "refuse": 2,  # it says that it cannot run here
+    "nowhere": 1,  # it says that it can run nowhere
+    "stumble": 2,  # its starts fail after they have made something
+    "stall": 1,  # its starts hang
+    "stuck": 3,  # its stops fail, and leave what was made
+    "slander": 1,  # its monitors say that what is well is not
+    "praise": 1,  # what it has made is lost, and its monitors say that all is well
+}
+
 # Kinds that `changing` draws: what administrators do to a cluster that runs.
 CHANGING: dict[str, float] = {
     "stopclinit": 2,  # clinit ends in an orderly way, as at an upgrade, and is started again
@@ -224,6 +236,7 @@ HARMLESS = frozenset(
         *STARTING,
         *READYING,
         *MONITORING,
+        *AGENTS,
     }
 )
 WEATHER = HARMLESS | frozenset(

@@ -17,6 +17,7 @@ from mosha.formats.names import NAME_RULE, is_name, nearest
 from tests.sim.edits import EDITS
 from tests.sim.fate import ERRORS
 from tests.sim.world import (
+    AGENTS,
     CHANGING,
     DYING,
     FAILING,
@@ -34,7 +35,7 @@ from tests.sim.world import (
 
 ALL_KINDS = (
     *(*KINDS, *FAILING, *ORDERS, *FENCING_ORDERS),
-    *(*DYING, *STARTING, *READYING, *MONITORING, *CHANGING),
+    *(*DYING, *STARTING, *READYING, *MONITORING, *AGENTS, *CHANGING),
 )
 
 # Kinds that do nothing, or undo in the same moment what they did, unless they last.
@@ -114,7 +115,7 @@ WORDS: dict[str, WordRule] = {
     **{kind: one_of("word", words) for kind, words in ERRORS.items()},
     **dict.fromkeys(
         (
-            *("die", "failtest", "nosignal", *FAILING, *READYING, *MONITORING),
+            *("die", "failtest", "nosignal", *FAILING, *READYING, *MONITORING, *AGENTS),
             *(ORDERS.keys() - {"standby"}),
         ),
         _group,
