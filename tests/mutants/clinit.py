@@ -1104,14 +1104,14 @@ CLINIT: tuple[ShellMutant, ...] = (
     ),
     M(
         "a start of what is being cleared is obeyed when it runs",
-        "core/supervision/process.py",
+        "core/supervision/process_record.py",
         "ProcessState.WAITING, ProcessState.CLEARING)\n",
         "ProcessState.WAITING)\n",
         "core/test_entry_orders.py::test_a_start_of_what_is_being_cleared_is_obeyed_when_it_runs",
     ),
     M(
         "the last orders of an entry are remembered and not the first",
-        "core/supervision/process.py",
+        "core/supervision/process_record.py",
         "(*process.obeyed, *process.ordered)[-ORDERS_REMEMBERED_MAX:]",
         "(*process.obeyed, *process.ordered)[:ORDERS_REMEMBERED_MAX]",
         "core/test_entry_orders.py::test_the_last_orders_are_remembered_and_not_without_bound",

@@ -85,6 +85,8 @@ class Expectations:
         graph = next(it.node.state.relations for it in monitors if it is not None)
         for name in graph.apart.get(wish.group, ()):
             may -= frozenset(it.node for it in self._seen(name) if it.active)
+            # One that is stopped for good keeps its claim, and so its place (S4).
+            may -= frozenset(m.id for m in self._healthy() if self._stopped_for_good(m, name))
         return may
 
     def _on_all(self, group: str, wish: Wish, healthy: list[Machine]) -> list[Expected]:

@@ -37,7 +37,7 @@ def launch(clinit: Clinit, order: Launch) -> None:
         return
     verb, _, seconds = entry.command.partition(" ")
     spec = clinit.specs[single(entry.group)]
-    if verb == "serve":
+    if entry.mode is Mode.RESPAWN:  # "serve", also where half of a table has cut that
         if entry.awaited:
             readying.becomes_ready(clinit, child)
         if machine.crashes(spec):

@@ -78,7 +78,9 @@ class Operators:
 
         def judge() -> None:
             same = at.monitor is monitor and self.cluster.faults.begun == begun
-            if same and not self.cluster.hindered(at):
+            # A stop in good order waits for the groups after this one (S2).
+            held = monitor.node.state.record(group).leaving
+            if same and not held and not self.cluster.hindered(at):
                 self.cluster.obedience.failure_obeyed(at.id, group, still_runs)
 
         wait_s = OBEYED_HEARTBEATS * at.timing.heartbeat_s
