@@ -139,7 +139,7 @@ class PeerReader:
         stamp = status.stamp
         if stamp > self._newest:
             self._newest = stamp
-            self.monitor.cluster.shots.hears(self.me, status)
+            self.monitor.cluster.shots.hears(self.me, status, at=self.monitor.now())
             self.monitor.cluster.probation.hears(self.me, status)
             self.monitor.cluster.evidence.hears(self.monitor, status.node, stamp)
 

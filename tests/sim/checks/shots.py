@@ -6,6 +6,7 @@ while he waits for it, at the life of it that he saw, or never.
 
 What a node "hears" is the truth: when it last read something new of each of the others. Those
 count whom it heard later than T after the victim: what cut off the victim did not cut off them.
+Who is silent is judged by the clock of the shooter, which may have stood still.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class Shots(Checker):
         self.world = world
         self.heard: dict[tuple[int, int], float] = {}
         self.before: dict[tuple[int, int], float] = {}
+        self.heard_own: dict[tuple[int, int], float] = {}
         self.left: set[tuple[int, int]] = set()
         self.asks: set[tuple[int, int]] = set()
         self.shown: dict[int, Status] = {}
@@ -101,14 +103,14 @@ class Shots(Checker):
                 self.name,
                 f"node {shooter} shoots node {victim}, and node {disarmed.node} has disarmed it",
             )
-        at = self.heard.get((shooter, victim), 0.0)
+        at = self.heard_own.get((shooter, victim), 0.0)
         together = [
             node
             for node in by.nodes - {shooter}
-            if (shooter, node) in self.heard
+            if (shooter, node) in self.heard_own
             and (shooter, node) not in self.left
             and node not in shown.fenced
-            and now - (heard := self.heard[shooter, node]) > by.timeout_s * LONG_SILENT
+            and by.now - (heard := self.heard_own[shooter, node]) > by.timeout_s * LONG_SILENT
             and abs(heard - at) < by.timeout_s * PART_OF_T
             and self.before.get((shooter, node), -1.0) > by.began_s
         ]
@@ -117,9 +119,10 @@ class Shots(Checker):
                 self.name, f"node {shooter} shoots node {victim}; all silent together: {together}"
             )
 
-    def hears(self, reader: int, status: Status) -> None:
-        """Take in that a node reads news of another."""
+    def hears(self, reader: int, status: Status, *, at: float) -> None:
+        """Take in that a node reads news of another, at this time of its own clock."""
         link = (reader, status.node)
+        self.heard_own[link] = at
         self.before[link] = self.heard.get(link, -1.0)  # the first one proves no life
         self.heard[link] = self.truth.now()
         self._hear_of_disarming(reader, status)
