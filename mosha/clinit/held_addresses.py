@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from anyio.abc import TaskGroup
 
@@ -30,6 +31,9 @@ from mosha.host import logs
 from mosha.host.abandonable import Abandonable
 from mosha.host.clock import boottime
 from mosha.host.files import read_head, write_atomically
+
+if TYPE_CHECKING:
+    from mosha.address.removal import Removal
 
 ADDRESSES = "addresses"
 FILE_MAX_BYTES = 1 << 20
@@ -138,18 +142,21 @@ async def _until_gone(held: HeldAddress, **names: str) -> None:
     remover = Abandonable(f"the network, asked to remove {held}")
     while boottime() < over_at:
         try:
-            await remover.run(partial(_remove_address, held), REMOVAL_LIMIT_S)
+            removal = await remover.run(partial(_remove_address, held), REMOVAL_LIMIT_S)
         except OSError as error:
             reason = explained(error)
             logs.get().error("address_not_removed", **names, address=str(held), reason=reason)
             await asyncio.sleep(AGAIN_S)
         else:
-            logs.get().info("address_removed", **names, address=str(held))
+            if removal.removed:
+                logs.get().info("address_removed", **names, address=str(held))
+            if removal.left:
+                logs.get().warning("address_left", **names, address=str(held))
             return
 
 
-def _remove_address(held: HeldAddress) -> None:
+def _remove_address(held: HeldAddress) -> Removal:
     # Imported when it is needed: it takes 25 ms and 4 MB.
     from mosha.address.removal import remove_address  # noqa: PLC0415
 
-    remove_address(held)
+    return remove_address(held)

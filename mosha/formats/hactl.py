@@ -8,6 +8,7 @@ after the level that are not options were always ignored; they still are, with a
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from mosha.core.replication.judging import HACTL
 from mosha.core.tables import STOP_LEVEL, Hactl, Wish, WishEdit
@@ -51,10 +52,15 @@ def read_hactl(data: bytes, file: str) -> tuple[Hactl, tuple[Mistake, ...]]:
     return Hactl(wishes), warnings.mistakes
 
 
-def hactl_warnings(data: bytes, file: str) -> tuple[Mistake, ...]:
-    """Return what is allowed in a hactl but hardly intended: ignored words, a group twice."""
+def hactl_warnings(
+    data: bytes, file: str, others: Collection[str] = frozenset()
+) -> tuple[Mistake, ...]:
+    """Return what is allowed in a hactl but hardly intended: ignored words, a group twice.
+
+    `others` are groups whose lines are left out of it, for mistakes: hactl names them as well.
+    """
     warnings = Findings(file)
-    _read(data, Findings(file), warnings)
+    _read(data, Findings(file), warnings, others)
     return warnings.mistakes
 
 
@@ -146,7 +152,9 @@ def _replace(line: str, wish: Wish) -> str:
     return f"{blanks_before}{render_wish(wish)}{comment}{end}"
 
 
-def _read(data: bytes, mistakes: Findings, warnings: Findings) -> dict[str, Wish]:
+def _read(
+    data: bytes, mistakes: Findings, warnings: Findings, others: Collection[str] = frozenset()
+) -> dict[str, Wish]:
     lines: dict[str, Line] = {}
     for number, text in readable_lines(data, mistakes):
         line = _read_line(number, text, mistakes, warnings)
@@ -158,7 +166,7 @@ def _read(data: bytes, mistakes: Findings, warnings: Findings) -> dict[str, Wish
             problem = f"this line wins over line {earlier.wish.line} of the same group"
             warnings.add(number, 1, group, problem, "keep one line for each group")
         lines[group] = line
-    check_table(lines, mistakes, warnings)
+    check_table(lines, mistakes, warnings, others)
     return {group: line.wish for group, line in lines.items()}
 
 

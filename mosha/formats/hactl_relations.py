@@ -7,7 +7,7 @@ node and apart. A warning is what will not hold as hactl is now.
 from __future__ import annotations
 
 import graphlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from mosha.core.tables import STOP_LEVEL, Wish
@@ -57,10 +57,15 @@ def check_line(line: Line, mistakes: Findings) -> None:
             mistakes.add(line.wish.line, word.column, word.text, problem, remedy)
 
 
-def check_table(lines: Lines, mistakes: Findings, warnings: Findings) -> None:
-    """Add what the lines of a table, by group, show together."""
+def check_table(
+    lines: Lines, mistakes: Findings, warnings: Findings, others: Collection[str]
+) -> None:
+    """Add what the lines of a table, by group, show together.
+
+    `others` are groups of lines that cannot be used: of these it is known only that they are there.
+    """
     in_order = dict(sorted(lines.items(), key=lambda item: item[1].wish.line))
-    _check_known(in_order, warnings)
+    _check_known(in_order, warnings, others)
     _check_on_all(in_order, mistakes)
     if _check_cycles(in_order, mistakes):
         return
@@ -79,10 +84,10 @@ def _related(lines: Lines, relation: str) -> Iterator[tuple[Line, str]]:
 # --- one by one ----------------------------------------------------------------------------------
 
 
-def _check_known(lines: Lines, warnings: Findings) -> None:
+def _check_known(lines: Lines, warnings: Findings, others: Collection[str]) -> None:
     for line in lines.values():
         for relation, related in RELATIONS.items():
-            for group in related(line.wish):
+            for group in (each for each in related(line.wish) if each not in others):
                 _check_named(lines, line, relation, group, warnings)
 
 

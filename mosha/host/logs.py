@@ -57,6 +57,8 @@ EVENTS: dict[str, str] = {
     "monitor_failed": "a monitor has failed several times in a row: a failure of its group",
     "monitor_recovered": "a monitor that had failed several times in a row has succeeded",
     "notification_refused": "a process that is not of the entry says something to its socket",
+    "address_left": "an address of a group stays on this node after its stop: it is somebody"
+    " else's, since it has no lifetime or a long one",
     "address_not_removed": "an address that a killed process has left could not be removed",
     "address_removed": "an address that a killed process has left was removed",
     "address_unnoted": "the next clinit would not know of an address: a file was not written",

@@ -101,3 +101,20 @@ def test_a_mistake_in_a_table_hides_none_of_its_warnings(mosha: Mosha, tables: H
     assert "0 mistakes, 4 warnings" in mosha("check").out
     path.write_text("\n".join([*lines, "web strat only=x"]) + "\n")
     assert "1 mistake, 4 warnings" in mosha("check").out
+
+
+@pytest.mark.parametrize(
+    "mistake", ["web start perfer=2", "web start only=1 with=b\nb start only=2"]
+)
+def test_a_group_whose_line_has_a_mistake_is_not_taken_for_missing(
+    mosha: Mosha, tmp_path: Path, mistake: str
+) -> None:
+    path = tmp_path / "hactl"
+    path.write_text(f"{mistake}\napp start after=web\n")
+    said = mosha("check", "--kind", "hactl", str(path))
+    assert "1 mistake, 0 warnings" in said.out
+    path.write_text(f"{mistake}\napp start after=wbe\n")
+    assert (
+        "hactl does not name the group, and app never starts: 'wbe'"
+        in mosha("check", "--kind", "hactl", str(path)).out
+    )

@@ -121,6 +121,29 @@ def test_the_next_clinit_removes_what_was_left_before_it_answers(
     assert d.log("address_removed")
 
 
+def test_what_somebody_has_made_his_own_is_left_and_said(started: Start, host: Host) -> None:
+    d = started()
+    d.kill()
+    host.do("ip", "address", "change", f"{IPV4}/24", "dev", INTERFACE, "valid_lft", "forever")
+    d.start(network=host.namespace)
+    assert is_there(host, IPV4)
+    assert d.log("address_removed") == []
+    (line,) = d.log("address_left")
+    assert line["address"] == f"{IPV4}/24 on {INTERFACE}"
+
+
+def test_the_address_of_somebody_else_was_not_removed(start_in: Start, host: Host) -> None:
+    host.do("ip", "address", "add", f"{IPV4}/24", "dev", INTERFACE)
+    d = start_in(TABLE, network=host.namespace)
+    d.tell("g", "1")
+    d.wait_for("1 FAILED")
+    d.tell("g", "stop")
+    d.wait_for("stop DONE")
+    assert is_there(host, IPV4)
+    assert d.log("address_removed") == []
+    assert [line["tag"] for line in d.log("address_left")] == ["ip"]
+
+
 def test_an_address_that_cannot_be_read_does_not_keep_clinit_from_starting(
     started: Start, host: Host
 ) -> None:

@@ -188,3 +188,12 @@ def test_a_stop_of_the_group_that_has_failed_is_told_of_its_instance() -> None:
     assert not ok
     assert text.startswith("its stop entries failed on node 2")
     assert verdict(story, G) == (True, "")
+
+
+def test_the_next_step_for_the_instance_of_a_dead_node_is_to_bring_that_back() -> None:
+    story = everywhere()
+    story.die(3)
+    story.live(3 * T)
+    told = verdicts.judge(story.nodes[1].state, G3, story.now)
+    assert told.why.startswith("no node can run it: node 1: it is the instance of node 3")
+    assert told.next == "bring node 3 back"

@@ -76,15 +76,17 @@ def judge(file: str, data: bytes, kind: Kind) -> FileVerdict:
             None,
             found.mistakes,
             found.total,
-            warnings=_warnings(left, file, kind),
+            warnings=_warnings(left, file, kind, doubtful),
             rest=rest,
             doubtful=doubtful,
         )
     return FileVerdict(file, kind, value, warnings=_warnings(data, file, kind), rest=value)
 
 
-def _warnings(data: bytes, file: str, kind: Kind) -> tuple[Mistake, ...]:
-    return hactl_warnings(data, file) if kind is Kind.HACTL else ()
+def _warnings(
+    data: bytes, file: str, kind: Kind, doubtful: frozenset[str] = frozenset()
+) -> tuple[Mistake, ...]:
+    return hactl_warnings(data, file, doubtful) if kind is Kind.HACTL else ()
 
 
 def _rest(

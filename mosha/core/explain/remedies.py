@@ -6,6 +6,7 @@ from mosha.core.cluster.capacity_rule import CAPACITY
 from mosha.core.cluster.eligibility import PAIR, broken, obstacles
 from mosha.core.cluster.standby import is_witness
 from mosha.core.cluster.state import MonitorState
+from mosha.core.instance_names import node_of
 from mosha.core.tables import Wish
 
 
@@ -28,6 +29,8 @@ def remedy_of(state: MonitorState, wish: Wish, now: float) -> str:
     for case, rule in against:
         if rule is CAPACITY or rule.name in {"with", "apart"}:
             return rule.remedy(case)
+    if node := node_of(wish.group):
+        return f"bring node {node} back"
     if wish.only:
         return "bring one of the nodes of only= back, or change hactl"
     return "bring a node back"
