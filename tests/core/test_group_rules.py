@@ -123,6 +123,12 @@ EXAMPLES = [
         Action.STOP_AGAIN,
     ),
     (
+        "… and it is at `plan`: its `stop` entries run, wanted or not",
+        facts(report("plan"), **OWNED, stops_again=True),
+        "planned to stop again",
+        Action.STOP,
+    ),
+    (
         "… and another node has it by now",
         facts(report("stop", FAILED), **LAPSED, **UNWANTED, stops_again=True, overtaken=True),
         "stop failed, overtaken",

@@ -400,6 +400,18 @@ def test_cleanup_from_any_node_tries_again_what_failed_at_stop(wish: Wish) -> No
     assert len(story.at_home()) == (wish.level == "start")
 
 
+def test_cleanup_runs_the_stop_entries_again_also_where_the_group_is_wanted() -> None:
+    story, owner = running()
+    story.fails[owner, "stop"] = "umount: exit 1: target is busy"
+    orders.give(story.nodes[owner].state, Order(Verb.MOVE, G), story.now)
+    story.live(LONG_S)
+    assert story.nodes[owner].state.report(G).stop_failed
+    orders.give(story.nodes[owner].state, Order(Verb.CLEANUP, G, owner), story.now)
+    story.live(LONG_S)
+    assert story.nodes[owner].state.report(G).stop_failed, "what failed was not mended"
+    assert story.at_home() == []
+
+
 def test_cleanup_runs_no_stop_entries_where_another_node_has_the_group_by_now() -> None:
     story, owner = running()
     story.fails[owner, "stop"] = "umount: exit 1: target is busy"

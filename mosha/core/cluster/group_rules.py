@@ -227,6 +227,7 @@ ROWS: tuple[Row, ...] = (
     Row("not granted in time", lambda f: f.pending and f.overdue, Action.WITHDRAW),
     Row("votes split", lambda f: f.pending and f.split, Action.RAISE),
     Row("told, not seen yet", lambda f: f.told_level != "", Action.WAIT),
+    Row("planned to stop again", lambda f: f.stops_again and _planned(f), Action.STOP),
     Row("can run nowhere", lambda f: f.granted and _failed(f) and f.nowhere, Action.EXHAUST),
     Row("failed once too often", lambda f: f.granted and f.spent and _failed(f), Action.EXHAUST),
     Row("failed", _failed, Action.BAN),

@@ -202,10 +202,10 @@ def _carry_out(
         case Action.STOP_AGAIN:  # a group at rest has no deadlines: these end its entries of `stop`
             return _leased(state, record, _tell(state, record, PLAN_LEVEL, now, row.name))
         case Action.FORGET:
-            record.stops_again = False
             order = _tell(state, record, STOP_LEVEL, now, row.name)
             return replace(order, stop_at=now, kill_at=now)
         case Action.PLAN:
+            record.stops_again = False
             _claim(state, record, now, "claim_made")
             return _tell(state, record, PLAN_LEVEL, now, row.name)
         case Action.RAISE:
@@ -249,7 +249,7 @@ def _tell(
 ) -> Tell:
     term = term or record.claim or state.report(record.group).term
     record.told_level, record.told_level_at, record.told_term = level, now, term
-    if level == PLAN_LEVEL:
+    if level == STOP_LEVEL:
         record.stops_again = False
     elif level == TEST_LEVEL:
         _restarted(state, record)
