@@ -2,6 +2,10 @@
 
 `ready=` of cltab says what is awaited. What a run says comes by its socket (`notify_socket.py`);
 a port and a pid file are looked at (`readiness.py`).
+
+The process that runs an agent, a unit or an address is watched for a stop signal (SIGSTOP): such a
+process would neither see its service fail nor stop it, and says nothing. It is killed, which is
+followed by what follows any kill of it.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
+from signal import Signals
 
 import anyio
 
@@ -21,9 +26,13 @@ from mosha.core.supervision.process_events import BecameReady
 from mosha.core.supervision.supervisor import EntryEvent
 from mosha.core.supervision.unit import Launch
 from mosha.core.tables import Readiness, ReadyKind
-from mosha.host import logs
+from mosha.host import logs, proc
 from mosha.host.abandonable import Abandonable
 from mosha.host.notify import SOCKET_VARIABLE
+
+STOPPED_LOOK_S = 2.0
+STOPPED_LOOKS = 5
+"""So many looks in a row have to find it stopped: 10 s, which do not pass while clinit hangs."""
 
 
 class RunWatch:
@@ -67,11 +76,15 @@ class RunWatch:
         """Return when the leader of a run has ended; watch it until then."""
         self._leader = child.pid
         awaited = _awaited(launch)
-        if awaited is None or awaited.kind is ReadyKind.NOTIFY:
+        wrapped = launch.entry.wrapped
+        if not wrapped and (awaited is None or awaited.kind is ReadyKind.NOTIFY):
             await child.died
             return
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._look, child, launch.run, awaited)
+            if wrapped:
+                tasks.start_soon(self._kill_if_stopped, child)
+            elif awaited is not None:
+                tasks.start_soon(self._look, child, launch.run, awaited)
             await child.died
             tasks.cancel_scope.cancel()
 
@@ -87,6 +100,22 @@ class RunWatch:
         if await asyncio.shield(child.executed) == 0:
             await until_ready(awaited, self._is_own, self._pid_file)
             self._tell_ready(run)
+
+    async def _kill_if_stopped(self, child: Child) -> None:
+        looks = 0
+        while True:
+            await asyncio.sleep(STOPPED_LOOK_S)
+            looks = looks + 1 if _is_stopped(child.pid) else 0
+            if looks < STOPPED_LOOKS:
+                continue
+            names = {"group": self._key.group, "tag": self._key.tag, "pid": child.pid}
+            logs.get().warning("entry_hung", **names, stopped_s=looks * STOPPED_LOOK_S)
+            try:
+                child.send_signal(Signals.SIGKILL)
+            except OSError as error:
+                reason = explained(error)
+                logs.get().error("signal_failed", **names, signal="SIGKILL", reason=reason)
+            looks = 0
 
     def _is_own(self, pid: int) -> bool:
         """Say whether a process belongs to the entry: its leader does even outside its cgroup.
@@ -116,6 +145,13 @@ class RunWatch:
 
     def _tell_ready(self, run: int) -> None:
         self._happen(EntryEvent(self._key.group, self._key.tag, BecameReady(run)))
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        return proc.is_stopped(pid)
+    except OSError:  # no descriptor is left now: a later look tells
+        return False
 
 
 def _awaited(launch: Launch) -> Readiness | None:

@@ -52,6 +52,8 @@ EVENTS: dict[str, str] = {
     "entry_failed": "a command cannot be executed: the reason of the system",
     "entry_not_started": "the host could not start a process, and why; it is tried again soon",
     "entry_timed_out": "an entry took longer than its time limit and is being ended",
+    "entry_hung": "the process that runs an agent, a unit or an address was stopped by a signal"
+    " (SIGSTOP), and is killed",
     "entry_ready": "an entry is ready, and how long after its start: it counts as started",
     "entry_not_ready": "an entry was not ready within its limit and is being ended",
     "monitor_failed": "a monitor has failed several times in a row: a failure of its group",

@@ -29,6 +29,7 @@ EXPECTED = frozenset(
             "group_restarted",
             "group_exhausted",
             "entry_throttled",
+            "entry_hung",
             "leftover_ended",
             "orphan_ended",
         ),

@@ -81,6 +81,17 @@ def test_a_holder_that_is_killed_is_started_again(
         assert [here for _, here in presence.changes()] == [True]
 
 
+def test_a_holder_that_is_frozen_is_killed_and_the_next_one_adds_the_address_again(
+    started: Start, host: Host
+) -> None:
+    d = started()
+    first = d.pid_of("ip")
+    os.kill(first, signal.SIGSTOP)
+    wait_until(lambda: not is_there(host, IPV4))
+    wait_until(lambda: is_there(host, IPV4))
+    assert [line["pid"] for line in d.log("entry_hung")] == [first]
+
+
 def test_a_group_has_not_stopped_before_what_a_kill_has_left_is_gone(
     started: Start, host: Host
 ) -> None:

@@ -186,6 +186,33 @@ def test_what_no_wrapper_can_stop_is_killed_and_nothing_beside_it(
     assert (d.entry("b").pid, d.group().state) == (beside, "DONE")
 
 
+def test_a_wrapper_that_is_frozen_is_killed_and_its_service_watched_again(
+    agent: FakeAgent, start_in: Start
+) -> None:
+    d = start_in(TABLE)
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    frozen = d.entry("a").pid
+    os.kill(frozen, signal.SIGSTOP)
+    wait_until(lambda: d.log("entry_hung"))
+    wait_until(lambda: verbs(agent).count("start") == 2)
+    wait_until(lambda: d.entry("a").ready)
+    (line,) = d.log("entry_hung")
+    assert (line["group"], line["tag"], line["pid"]) == ("g", "a", frozen)
+    assert agent.service()
+
+
+def test_a_stop_ends_although_the_wrapper_is_frozen(agent: FakeAgent, start_in: Start) -> None:
+    d = start_in(TABLE)
+    d.tell("g", "1")
+    d.wait_for("1 DONE")
+    os.kill(d.entry("a").pid, signal.SIGSTOP)
+    d.tell("g", "stop")
+    d.wait_for("stop PASSED")
+    assert verbs(agent)[-2:] == ["stop", "monitor"]
+    assert agent.processes("OCF_RESOURCE_INSTANCE") == []
+
+
 def test_a_kill_before_the_stop_of_a_mount_is_no_stop(agent: FakeAgent, start_in: Start) -> None:
     agent.path.rename(agent.path.with_name("Filesystem"))
     d = start_in("g:a:1:ocf(interval=1h):Filesystem state=x\n")

@@ -66,6 +66,13 @@ CLINIT: tuple[ShellMutant, ...] = (
         "clinit/test_ready.py::test_who_asks_for_a_barrier_is_answered",
     ),
     M(
+        "the frozen process of an agent, a unit or an address is killed",
+        "clinit/run_watch.py",
+        "if looks < STOPPED_LOOKS:",
+        "if True:",
+        "clinit/test_ocf.py::test_a_stop_ends_although_the_wrapper_is_frozen",
+    ),
+    M(
         "what a run says of itself is forgotten with it",
         "clinit/run_watch.py",
         "self.said, self._leader, self._refused = Notification(), 0, False",
