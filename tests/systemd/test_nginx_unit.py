@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from mosha.core.status import GroupState
 from tests.systemd.node import CLINIT, LIMIT_S, MONITOR, Node
+from tests.systemd.programs import NGINX, NGINX_UNIT, put_nginx
 from tests.systemd.unit_node import Units
 from tests.waiting import wait_until
 
@@ -21,8 +18,6 @@ if TYPE_CHECKING:
     from tests.systemd.machine import Machine
 
 UNIT = "nginx.service"
-UNIT_FILE = Path("/lib/systemd/system", UNIT)
-PROGRAM = Path("/usr/sbin/nginx")
 CONFIGURATION = "/etc/nginx/nginx.conf"
 GOOD = """\
 user www-data;
@@ -33,39 +28,21 @@ http { server { listen 127.0.0.1:80; location / { return 200 "well"; } } }
 ASK = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1/').read().decode())"
 
 
-def install_nginx(root: Path) -> None:
-    """Put the nginx of this machine, another Debian 12, into a tree, with its libraries."""
-    told = subprocess.run(["/usr/bin/ldd", PROGRAM], capture_output=True, text=True, check=True)
-    libraries = re.findall(r"=> (/\S+)", told.stdout)
-    for file in (PROGRAM, UNIT_FILE, *map(Path, libraries)):
-        target = root / str(file.resolve() if file != PROGRAM else file)[1:]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists():
-            shutil.copy2(file, target)
-    for name in libraries:
-        link = root / Path(name).relative_to("/")
-        if not link.exists():
-            link.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(name, link)
-    for directory in ("etc/nginx", "var/log/nginx", "var/lib/nginx"):
-        (root / directory).mkdir(parents=True, exist_ok=True)
-
-
 @pytest.fixture
 def nginx(machine: Machine) -> Iterator[Units]:
     """A node with the package, as its unit comes: enabled."""
-    if not (PROGRAM.exists() and UNIT_FILE.exists()):
+    if not (NGINX.exists() and NGINX_UNIT.exists()):
         pytest.skip("needs nginx with its unit: apt install nginx-light")
     made = Units(Node(machine), UNIT)
     made.clear()
-    install_nginx(machine.root)
+    put_nginx(machine.root)
     machine.write(CONFIGURATION, GOOD)
     machine.get("systemctl", "daemon-reload")
     yield made
     machine.do("systemctl", "kill", "-s", "CONT", MONITOR)
     made.clear()
-    (machine.root / str(PROGRAM)[1:]).unlink()
-    (machine.root / str(UNIT_FILE)[1:]).unlink()
+    (machine.root / str(NGINX)[1:]).unlink()
+    (machine.root / str(NGINX_UNIT)[1:]).unlink()
     machine.do("systemctl", "daemon-reload")
 
 
