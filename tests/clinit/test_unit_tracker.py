@@ -102,6 +102,26 @@ def test_an_entry_is_not_empty_while_its_unit_runs(units: Units, run: Run) -> No
     assert tracker.alive("web") == 0
 
 
+def test_a_sweep_neither_kills_nor_freezes_the_unit_of_an_entry_that_stays(
+    units: Units, run: Run
+) -> None:
+    stays, goes = units.made(WEB), units.made(OTHER)
+    spared, other = run(stays), run(goes)
+    units.tracker.signal_group("web", Signals.SIGKILL, frozenset({"a"}))
+    assert other.wait(LIMIT_S) == -signal.SIGKILL
+    assert spared.poll() is None
+    wait_until(lambda: frozen(goes))
+    assert not frozen(stays)
+
+
+def test_a_slice_that_cannot_be_frozen_is_not_taken_for_frozen(tmp_path: Path) -> None:
+    (tmp_path / "cgroup.freeze").mkdir()
+    with pytest.raises(IsADirectoryError):
+        unit_tracker.kill(tmp_path)
+    with pytest.raises(IsADirectoryError):
+        unit_tracker.thaw(tmp_path)
+
+
 def test_only_sigkill_reaches_a_unit_and_only_that_of_the_entry(units: Units, run: Run) -> None:
     process, other = run(units.made(WEB)), run(units.made(OTHER))
     units.tracker.signal(WEB, 1, Scope.ENTRY, Signals.SIGTERM)

@@ -251,6 +251,13 @@ def test_an_agent_that_refused_to_start_is_not_asked_to_stop() -> None:
     assert state_of(world) == "stop DONE"
 
 
+def test_an_agent_that_refused_and_then_could_not_be_executed_has_made_nothing() -> None:
+    world = World(Unit(Group("g"), cltab().entries_of("g"))).tell("1")
+    world = world.end("disk", UNUSABLE_HERE).tell("1")
+    assert [each.tag for each in unproven(world.unit.traces)] == ["disk"], "its start is under way"
+    assert unproven(world.prevent("disk").unit.traces) == ()
+
+
 def test_an_agent_that_has_run_is_asked_to_stop_although_it_is_in_vain_now() -> None:
     world = at_level_1().end("ip", UNUSABLE_HERE).tell("stop")
     for tag in ("web", "disk"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mosha.core.status import GroupState
-from mosha.core.supervision.agent_traces import Remember
+from mosha.core.supervision.agent_traces import Remember, left_behind, stops_of_others
 from mosha.core.supervision.group import HALTED, GroupEmptied
 from mosha.core.supervision.group_report import GroupReport
 from mosha.core.supervision.process_events import BecameReady, Exit, Exited, Spawned
@@ -188,3 +188,8 @@ def test_a_tell_of_a_level_takes_the_place_of_the_recovery() -> None:
     assert story.running == ["disk"]
     story.ready("disk").happens(Tell("g", "stop")).ends("disk").ends("disk.stop")
     assert story.state == ("stop", GroupState.PASSED)
+
+
+def test_what_was_left_is_stopped_in_the_reverse_order_of_its_start() -> None:
+    stops = stops_of_others(left_behind((DISK, IP)), ())
+    assert [stop.tag for stop in stops] == ["ip.stop", "disk.stop"]
