@@ -90,4 +90,5 @@ def _entry_report(
         attributes=process.entry.options.process,
         failures_max=process.entry.failures_max,
         severity=process.severity,
+        unproven=process.entry.failures_max > 0 and not process.succeeded,
     )

@@ -92,6 +92,19 @@ def test_a_success_begins_anew_and_is_reported_if_it_had_failed_often_enough() -
     assert (process.failures, len(process.failed_at)) == (0, 1)
 
 
+def test_it_has_succeeded_from_a_success_on_until_its_group_leaves_the_level() -> None:
+    process = started()
+    seen = []
+    for run, code in enumerate((1, 0, 1), 1):
+        process, _ = advance(process, Exited(run, Exit(code)), 100.0 + 30 * run, LIMITS)
+        seen.append(process.succeeded)
+        process, _ = advance(process, AlarmRang(), process.due or 0.0, LIMITS)
+    assert seen == [False, True, True]
+    process, _ = advance(process, StopAsked(), 300.0, LIMITS)
+    process, _ = advance(process, Exited(4, Exit(0)), 301.0, LIMITS)
+    assert (process.state, process.succeeded) == (ProcessState.WAITING, False)
+
+
 def test_a_run_that_takes_too_long_is_ended_has_failed_and_is_followed_by_the_next() -> None:
     process, effects = advance(started(), AlarmRang(), 105.0, LIMITS)
     assert effects == (

@@ -6,6 +6,7 @@ import pytest
 
 from mosha.core.cluster import orders, restarting
 from mosha.core.cluster.restarting import PAUSE_S
+from mosha.core.explain.verdicts import judge
 from mosha.core.explain.why import why
 from mosha.core.ladder import Ladder
 from mosha.core.status import GroupState, Order, Restarts, Verb
@@ -30,7 +31,9 @@ def running(wish: Wish = WISH) -> Story:
     return story
 
 
-def monitor(*failed_at: float, failures: int = 0, held: bool = False) -> EntryReport:
+def monitor(
+    *failed_at: float, failures: int = 0, held: bool = False, unproven: bool = False
+) -> EntryReport:
     """Return a monitor as clinit reports it: three failures in a row are one of the group."""
     state = ProcessState.STOPPED if held else ProcessState.IDLE
     return EntryReport(
@@ -43,6 +46,7 @@ def monitor(*failed_at: float, failures: int = 0, held: bool = False) -> EntryRe
         failures=failures,
         failures_max=3,
         held=held,
+        unproven=unproven,
     )
 
 
@@ -107,6 +111,24 @@ def test_after_the_restarts_that_hactl_allows_it_moves_and_then_it_is_stopped() 
             f"failed 3 times in 10m, moved 1 time in 1h (on-failure={BRIEF}), last entry ok: exit 7"
         )
     )
+
+
+def test_after_a_restart_the_problem_stays_until_a_run_of_the_monitor_has_succeeded() -> None:
+    story = running()
+    watched(story, monitor(unproven=True))
+    assert story.nodes[1].state.troubles(G, story.now) == ()
+    fails(story)
+    told(story, 1)
+    watched(story, monitor(unproven=True), age_s=1.0)
+    story.live(2.0)
+    for node in (1, 2):
+        verdict = judge(story.nodes[node].state, G, story.now)
+        told_of = "but monitor ok fails: no run has succeeded since the group was restarted"
+        assert told_of in verdict.why
+    fails(story, age_s=1.0)
+    assert len(story.nodes[1].state.troubles(G, story.now)) == 1
+    watched(story, monitor(failures=1), age_s=1.0)
+    assert story.nodes[1].state.troubles(G, story.now) == ()
 
 
 def test_what_is_counted_is_forgotten_with_the_time_of_the_ladder() -> None:

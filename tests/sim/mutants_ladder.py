@@ -165,6 +165,14 @@ LADDER: tuple[Mutant, ...] = (
         scenario=MONITORED,
     ),
     Mutant(
+        "a restart in place hides that the monitor fails",
+        "ladder",
+        "mosha.core.supervision.entries",
+        "if entry.unproven and reason.startswith(",
+        "if False and reason.startswith(",
+        test="test_restarting.py::test_after_a_restart_the_problem_stays_until_a_run_of_the_monitor_has_succeeded",
+    ),
+    Mutant(
         "a monitor restarts a group that starts",
         "ladder",
         RESTARTING,

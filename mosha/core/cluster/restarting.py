@@ -21,7 +21,7 @@ from mosha.core.cluster.state import GroupRecord, MonitorState, RestartedInPlace
 from mosha.core.durations import times_text
 from mosha.core.escalation import Limits
 from mosha.core.status import GroupState, Restarts, Status
-from mosha.core.supervision.entries import EntryReport
+from mosha.core.supervision.entries import EntryReport, failing_text
 from mosha.core.supervision.failures import REMEMBERED_MAX
 
 PAUSE_S = Limits().pause_s
@@ -71,7 +71,7 @@ def begin(
 
 def said_by(monitor: EntryReport) -> str:
     """Return what a monitor says of its group, in a clause."""
-    text = f"monitor {monitor.tag} failed {times_text(monitor.failures)} in a row"
+    text = f"{failing_text(monitor)}{times_text(monitor.failures)} in a row"
     return ": ".join(filter(None, (text, monitor.error or monitor.exit, *monitor.said[-1:])))
 
 

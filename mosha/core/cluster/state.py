@@ -341,7 +341,11 @@ class MonitorState(Struct):
         if report.stopped and record is not None and record.cleaned_at > report.since:
             return ()
         defined = self.entries_of(group)
-        return entries.troubles(report.entries, report.level, report.state, defined, now)
+        found = entries.troubles(report.entries, report.level, report.state, defined, now)
+        restart = record.in_place if record is not None else None
+        if restart is None or restart.level != report.level:
+            return found
+        return (*found, *entries.still_failing(report.entries, restart.reason, now))
 
     def timeout_s(self, now: float) -> float:
         """Return the T that counts now: the earlier run's while that is longer (T1)."""

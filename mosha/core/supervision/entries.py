@@ -42,6 +42,9 @@ BEING_STOPPED = "is being stopped by an operator"
 BEING_RESTARTED = "is being restarted by an operator"
 """What is said of `TroubleKind.STOPPED`: in clstat where it is not just `STOPPED`."""
 
+UNPROVEN = "no run has succeeded since the group was restarted in place"
+"""What is said of a monitor that is `still_failing`."""
+
 STARTING = "starting"
 """The state of a run that is not ready yet (`ready=`)."""
 
@@ -80,7 +83,8 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     operators' orders for it that were carried out; `failures_max` is how many runs of a monitor
     have to fail in a row, 0 of others. `severity` is how grave the last failure of an agent was:
     `hard` if it cannot run its service here, `fatal` if on no node. `degraded`: its agent
-    says that it works, and that something is wrong with it; `status` says what.
+    says that it works, and that something is wrong with it; `status` says what. `unproven`: it is a
+    monitor, and none of its runs has succeeded since its group came to its level.
     """
 
     tag: str
@@ -109,6 +113,7 @@ class EntryReport(Struct, frozen=True, omit_defaults=True):
     failures_max: int = 0
     severity: Severity = Severity.SOFT
     degraded: bool = False
+    unproven: bool = False
 
     @property
     def restarts(self) -> int:
@@ -162,6 +167,28 @@ def _with_its_definition(trouble: Trouble, outdated: Trouble | None) -> Trouble:
     if outdated is None or trouble.kind is not TroubleKind.STOPPED:
         return trouble
     return replace(trouble, text=f"{trouble.text or STOPPED}; {outdated.text}")
+
+
+def still_failing(found: Sequence[EntryReport], reason: str, now: float) -> tuple[Trouble, ...]:
+    """Return what is wrong with the monitor because of which a group was restarted in place.
+
+    Nothing if a run of it has succeeded since, or if it fails again: `troubles` says that.
+
+    Args:
+        found: the entries as clinit has them.
+        reason: why the group was restarted: it begins with `failing_text` of the monitor.
+        now: seconds of boottime.
+    """
+    return tuple(
+        Trouble(entry.tag, TroubleKind.UNHEALTHY, 0, int(entry.for_s(now)), UNPROVEN)
+        for entry in found
+        if entry.unproven and reason.startswith(failing_text(entry)) and _kind(entry, now) is None
+    )
+
+
+def failing_text(monitor: EntryReport) -> str:
+    """Return how the reason of a restart because of a monitor begins."""
+    return f"monitor {monitor.tag} failed "
 
 
 def is_outdated(trouble: Trouble) -> bool:

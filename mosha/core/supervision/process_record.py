@@ -62,7 +62,8 @@ class Process(Struct, frozen=True):
     could not start it. `failed_at` lists the recent failures of a respawn entry: a run failed, or
     the entry had to pause although its runs succeeded. `severity` is how grave the end of the last
     run was: what is not soft is not started again. `unstopped`: it was of an agent that could not
-    stop its service, whose processes are ended before the next run.
+    stop its service, whose processes are ended before the next run. `succeeded`: a run of it has,
+    since its group came to its level.
     """
 
     entry: Entry
@@ -87,6 +88,7 @@ class Process(Struct, frozen=True):
     failed_at: tuple[float, ...] = ()
     severity: Severity = Severity.SOFT
     unstopped: bool = False
+    succeeded: bool = False
     then: Then = Then.WAIT
     ordered: tuple[str, ...] = ()
     obeyed: tuple[str, ...] = ()
@@ -221,7 +223,7 @@ def _said(event: SpawnFailed | Exited) -> str:
 def _counted(process: Process, now: float, *, well: bool) -> Process:
     """Count the end of a run if it is a failure; a run that was being stopped is not."""
     if well or process.state is ProcessState.STOPPING:
-        return replace(process, failures=0)
+        return replace(process, failures=0, succeeded=process.succeeded or well)
     if most := process.entry.failures_max:
         process = replace(process, failures=process.failures + 1)
         return failed(process, now) if process.failures % most == 0 else process
@@ -244,7 +246,7 @@ def failed(process: Process, now: float) -> Process:
 
 def rested(process: Process) -> Process:
     """Return the entry without the counter of C3.9: leaving resets it (C3.11)."""
-    process = replace(process, rapid_restarts=0, last_start=None, failed_at=())
+    process = replace(process, rapid_restarts=0, last_start=None, failed_at=(), succeeded=False)
     return replace(process, error="", prevented=False) if process.prevented else process
 
 
