@@ -154,13 +154,24 @@ class UnitWrapper:
     def _watch(self) -> None:
         """Watch it until it is to be stopped.
 
-        A job is what somebody has ordered: `systemctl restart` and `reload` are seen through.
+        A job is what somebody has ordered: `systemctl restart` and `reload` are seen through. Not
+        if the drop-in was removed before: then a kill of the slice would miss the unit.
         """
         facts = self._look()
         while not self._told_to_stop():
             if facts["ActiveState"] in ENDED and not _has_job(facts):
                 raise EndError(FAILED, f"{self._unit} has ended: {self._why('')}")
+            if facts["ActiveState"] not in ENDED and (elsewhere := self._outside()):
+                text = f"{self._unit} was started without the drop-in of mosha, in {elsewhere}"
+                say(f"{text}: out of reach of a kill")
+                self._stop()  # the next wrapper starts it in its slice, with the drop-in
+                raise EndError(FAILED, text)
             facts = self._next()
+
+    def _outside(self) -> str:
+        """Return the cgroup of the unit if that is not in the slice of its entry, else ""."""
+        found: str = self._ask(lambda bus: bus.properties("Service"))["ControlGroup"]
+        return found if found and self._slice not in found.split("/") else ""
 
     def _stop(self) -> None:
         """Stop the unit.

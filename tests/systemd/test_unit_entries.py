@@ -196,6 +196,17 @@ def test_a_restart_by_hand_is_seen_through(units: Units) -> None:
     units.wait_done()
 
 
+def test_a_unit_that_was_restarted_outside_of_its_slice_is_put_back_into_it(units: Units) -> None:
+    units.begin(f"ExecStart={PROGRAM}")
+    units.machine.get("systemctl", "revert", UNIT)
+    units.machine.get("systemctl", "restart", UNIT)
+    told = f"{UNIT} was started without the drop-in of mosha, in /system.slice/{UNIT}"
+    wait_until(lambda: told in units.said(), LIMIT_S)
+    wait_until(lambda: units.pid() and units.processes() == [str(units.pid())], LIMIT_S)
+    units.wait_done()
+    assert units.machine.show(UNIT, "Slice").endswith("-web-u.slice")
+
+
 def test_a_system_bus_that_is_restarted_is_connected_to_again(units: Units) -> None:
     units.begin(f"ExecStart={PROGRAM}")
     old, wrapper = units.pid(), units.wrapper()
